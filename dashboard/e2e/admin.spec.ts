@@ -196,7 +196,7 @@ test("the audit log names who did what, filters and opens an entry", async ({ pa
   await expect(drawer.getByText("127.0.0.1")).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(row).toBeFocused();
-  await page.getByLabel("Action", { exact: true }).selectOption("totals.mend");
+  await page.getByLabel("Action", { exact: true }).selectOption("totals.repair");
   await expect(page.getByText("No change matches the filters")).toBeVisible();
   await page.getByRole("button", { name: "Clear filter" }).click();
   await expect(page.getByRole("row", { name: /Signed in/ }).first()).toBeVisible();

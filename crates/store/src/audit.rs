@@ -156,7 +156,7 @@ actions! {
     /// An unresponsive node's lease was reclaimed.
     LeaseReclaim = "lease.reclaim";
     /// Daily totals were corrected from usage events.
-    TotalsMend = "totals.mend";
+    TotalsRepair = "totals.repair";
     /// A one-time link was created.
     LinkCreate = "link.create";
     /// A one-time link was withdrawn.

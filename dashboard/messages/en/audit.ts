@@ -63,7 +63,7 @@ export const audit = {
     "webhook.delete": "Webhook deleted",
     "budget.change": "Budget changed",
     "lease.reclaim": "Lease reclaimed",
-    "totals.mend": "Totals corrected",
+    "totals.repair": "Totals corrected",
     "link.create": "Link created",
     "link.revoke": "Link revoked",
     "configuration.apply": "Configuration applied",

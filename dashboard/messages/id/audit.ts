@@ -65,7 +65,7 @@ export const audit: Messages["audit"] = {
     "webhook.delete": "Webhook dihapus",
     "budget.change": "Anggaran diubah",
     "lease.reclaim": "Sewa ditarik kembali",
-    "totals.mend": "Jumlah dikoreksi",
+    "totals.repair": "Jumlah dikoreksi",
     "link.create": "Tautan dibuat",
     "link.revoke": "Tautan dicabut",
     "configuration.apply": "Konfigurasi diterapkan",

@@ -145,7 +145,7 @@ async fn a_wrong_total_is_reported_and_repaired_while_the_server_runs() {
     );
     agrees(folder).await;
     assert_eq!(gateway.usage(&account.key).await["requests"], 3);
-    assert_eq!(store::number(folder, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await, 1);
+    assert_eq!(store::number(folder, "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'").await, 1);
     let (code, audit_output) = audit(folder, &["--repair"]).await;
     assert!(code == AGREES && audit_output.starts_with("repaired: daily totals of 0 keys"), "{audit_output}");
 }

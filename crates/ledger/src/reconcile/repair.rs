@@ -33,7 +33,7 @@ const ROWS_MAX: usize = 500;
 const NO_NODE: Uuid = Uuid::nil();
 
 statements! {
-    MENDS = "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'";
+    REPAIRS = "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'";
     PLAN_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_plans WHERE day = $1 AND plan_id = $2
         ORDER BY credits DESC, id";
     ADD_TO_PLAN = "UPDATE daily_plans SET credits = credits + $3, charged_tokens = charged_tokens + $4,
@@ -61,7 +61,7 @@ pub enum RepairError {
     #[error(
         "totals of {day} are still wrong after their correction: another process changes them, or prevents their change"
     )]
-    Unmended {
+    Unrepaired {
         /// Day whose totals differ.
         day: Day,
     },
@@ -122,7 +122,7 @@ impl Ledger {
     /// that changed any. Corrections made before an error are kept.
     ///
     /// # Errors
-    /// Database errors; [`RepairError::Unmended`] if a total still differs after it was corrected.
+    /// Database errors; [`RepairError::Unrepaired`] if a total still differs after it was corrected.
     pub async fn repair_totals(&self, by: &Actor, days: Days) -> Result<RepairedTotals, RepairError> {
         let mut repaired = RepairedTotals::default();
         let Some(Days { first, last }) = days.since(self.usage_kept_from().await?) else { return Ok(repaired) };
@@ -139,7 +139,7 @@ impl Ledger {
                     break;
                 }
                 if last.as_ref() == Some(&lacking) {
-                    return Err(RepairError::Unmended { day });
+                    return Err(RepairError::Unrepaired { day });
                 }
                 if let Some(more) = self.repair_some(by, day, repairs, &lacking).await? {
                     repaired.add(&more);
@@ -186,7 +186,9 @@ impl Ledger {
             "day": day.to_string(), "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours,
             "routes": routes, "labels": labels,
         });
-        self.store.note(&mut transaction, by, Act::of(AuditAction::TotalsMend, Uuid::nil(), None).with(detail)).await?;
+        self.store
+            .note(&mut transaction, by, Act::of(AuditAction::TotalsRepair, Uuid::nil(), None).with(detail))
+            .await?;
         transaction.commit().await?;
         Ok(Some(repaired))
     }
@@ -319,7 +321,7 @@ impl MissingAmounts {
 }
 
 async fn repairs(on: &mut Transaction) -> Result<i64, DatabaseError> {
-    Ok(on.query(MENDS).one::<(i64,)>().await?.0)
+    Ok(on.query(REPAIRS).one::<(i64,)>().await?.0)
 }
 
 fn stored(amount: i128) -> i64 {

@@ -240,7 +240,7 @@ impl StoreFailure for WriteError {
 impl StoreFailure for RepairError {
     fn store_cause(&self) -> StoreCause {
         match self {
-            Self::Unmended { .. } => OTHER,
+            Self::Unrepaired { .. } => OTHER,
             Self::Database(error) => error.store_cause(),
         }
     }

@@ -34,7 +34,7 @@ const PLANTED: [(&str, usize, &str, i128); 17] = [
 ];
 
 #[tokio::test]
-async fn each_difference_is_told_mended_and_gone() {
+async fn each_difference_is_reported_repaired_and_gone() {
     for database in Database::both().await {
         let store = database.open().await;
         lived(&database, &store).await;
@@ -58,7 +58,7 @@ async fn each_difference_is_told_mended_and_gone() {
             let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
             assert!(repaired.is_any(), "{sql}");
             assert_eq!(differences(&store).await, [], "{sql}");
-            let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await;
+            let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'").await;
             assert_eq!(lines, i64::try_from(nth).unwrap() + 1, "{sql}");
         }
         let again = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
@@ -95,11 +95,11 @@ async fn a_total_that_stays_wrong_is_an_error() {
     tell(&store, "UPDATE daily_usage SET requests = requests + 1").await;
     tell(&store, &format!("CREATE TRIGGER stuck AFTER UPDATE OF credits ON daily_usage BEGIN {back}; END")).await;
     let stuck = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await;
-    assert!(matches!(stuck, Err(RepairError::Unmended { day }) if day == DAYS.first), "{stuck:?}");
+    assert!(matches!(stuck, Err(RepairError::Unrepaired { day }) if day == DAYS.first), "{stuck:?}");
 }
 
 #[tokio::test]
-async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is_mended() {
+async fn a_missing_event_is_reported_with_who_and_what_and_budgets_follow_its_repair() {
     for database in Database::both().await {
         let store = database.open().await;
         store.ensure_plans(&[Plan::unlimited("starter")]).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is
 }
 
 #[tokio::test]
-async fn mending_beside_ingest_loses_nothing() {
+async fn repairs_beside_ingest_lose_nothing() {
     for database in Database::both().await {
         let store = database.open().await;
         people(&store).await;

@@ -109,7 +109,7 @@ async fn wrong_charges_of_a_subject_are_repaired_and_budgets_follow() {
             };
             assert_eq!(repaired, expected, "{sql}");
             assert_eq!(differences(&store).await, [], "{sql}");
-            let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await;
+            let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'").await;
             assert_eq!(lines, i64::try_from(nth).unwrap() + 1, "{sql}");
         }
         assert_eq!(spent().await, Charge { credits: Credits(before.credits.0 + 5), ..before });
@@ -135,6 +135,6 @@ async fn charges_of_more_subjects_than_a_transaction_repairs_are_all_repaired() 
     tell(&store, "UPDATE daily_subjects SET credits = credits + 1").await;
     let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
     assert_eq!(repaired.subjects, u64::try_from(SUBJECTS).unwrap());
-    assert_eq!(number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await, 3);
+    assert_eq!(number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'").await, 3);
     assert_eq!(differences(&store).await, []);
 }

@@ -170,7 +170,7 @@ pub(super) fn in_json(
         "compared": found.compared.map(of_days),
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
-        "mended": repaired.map(|repaired| {
+        "repaired": repaired.map(|repaired| {
             let RepairedTotals { keys, models, plans, subjects, hours, routes, labels } = repaired;
             json!({
                 "keys": keys, "models": models, "plans": plans, "subjects": subjects, "hours": hours, "routes": routes,
