@@ -188,6 +188,16 @@ test("the API reference has the type of the dashboard, and leads back", async ({
   await expect(page).toHaveURL(/\/docs$/);
 });
 
+test("the documentation leads to the documents in the binary, and back", async ({ page, expected }) => {
+  expected.push("401");
+  await page.goto(at("/docs"));
+  await page.getByRole("link", { name: "Rate limits", exact: true }).click();
+  await expect(page).toHaveURL(/\/docs\/rate-limits$/);
+  await expect(page.getByRole("heading", { name: "Rate limits", level: 1 })).toBeVisible();
+  await page.getByRole("link", { name: "documentation" }).click();
+  await expect(page).toHaveURL(/\/docs$/);
+});
+
 test("the first call of the landing page is shown whole", async ({ page, expected }) => {
   expected.push("401");
   await page.goto(at("/"));

@@ -22,7 +22,7 @@ use crate::address::Address;
 use crate::caller::{Authentication, Caller, Via};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::static_file;
+use crate::{pages, static_file};
 
 pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -30,7 +30,7 @@ pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-rate
 
 /// Paths without limits: probes, pages that a browser or a shell opens, and notifications, which have their own limits. The OpenAPI document lists no rate limits for
 /// these paths.
-const FREE: [&str; 15] = [
+const FREE: [&str; 16] = [
     "/",
     "/api/site",
     "/dashboard",
@@ -38,6 +38,7 @@ const FREE: [&str; 15] = [
     static_file::DASHBOARD,
     "/docs",
     "/docs/api",
+    pages::MANUAL_PATH,
     "/health",
     "/install.sh",
     "/link",

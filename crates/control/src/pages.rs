@@ -1,4 +1,6 @@
-//! Tollgate's HTML pages. Each is one file with its own style and script, and loads nothing else.
+//! Tollgate's HTML pages. Each has its own style and script, and loads nothing else.
+
+mod manual;
 
 use std::sync::LazyLock;
 
@@ -8,19 +10,37 @@ use config::Snapshot;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
+use self::manual::{ManualGroup, ManualPage};
 use crate::install;
 
+/// A page without scripts whose heading is the name of the brand.
+macro_rules! plain {
+    ($rest:literal) => {
+        concat!(include_str!("pages/plain-head.html"), include_str!("pages/plain-brand.html"), include_str!($rest))
+    };
+}
+
+/// The pattern of all paths of documents.
+pub(crate) const MANUAL_PATH: &str = "/docs/{*path}";
 const LINK: &str = include_str!("pages/link.html");
 const DOCS: &str = include_str!("pages/docs.html");
-const HOME: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/home.html"));
+const HOME: &str = plain!("pages/home.html");
 /// The page at the dashboard's paths of a build without the dashboard.
-const UNBUILT: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/unbuilt.html"));
+const UNBUILT: &str = plain!("pages/unbuilt.html");
 /// The page at unknown paths of a build without the dashboard.
-const NOT_FOUND: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/not-found.html"));
+const NOT_FOUND: &str = plain!("pages/not-found.html");
+/// The frame of a document.
+const MANUAL: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/manual.html"));
+/// The part of the list of all documents before the first group.
+const MANUAL_INDEX: &str = include_str!("pages/manual-index.html");
 /// The part of [`HOME`] about LLM requests.
 const HOME_LLM: &str = include_str!("pages/home-llm.html");
 /// The placeholder of the brand's name in a page.
 const BRAND: &str = "{{brand}}";
+/// The placeholder in [`MANUAL`] for the title of the document.
+const TITLE: &str = "{{title}}";
+/// The placeholder in [`MANUAL`] for the document.
+const BODY: &str = "{{body}}";
 /// The placeholder in [`HOME`] for the part about LLM requests.
 const LLM: &str = "{{llm}}";
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
@@ -32,6 +52,7 @@ static DOCS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(DOCS));
 static HOME_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(HOME));
 static NOT_FOUND_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(NOT_FOUND));
 static UNBUILT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(UNBUILT));
+static MANUAL_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(MANUAL));
 
 /// The page behind a one-time link. The link's token is in the fragment, which browsers do not send to the server.
 pub(crate) fn link(brand: &str) -> Response {
@@ -41,6 +62,32 @@ pub(crate) fn link(brand: &str) -> Response {
 /// The page of the API reference, which the browser builds from `/openapi.json`.
 pub(crate) fn docs(brand: &str) -> Response {
     page(DOCS, &DOCS_POLICY, brand)
+}
+
+/// The documentation of a build without the dashboard: the API reference, and all documents by group.
+pub(crate) fn documentation(brand: &str) -> Response {
+    framed("Documentation", &index(), brand)
+}
+
+/// The document at `/docs/SLUG`, if it exists.
+pub(crate) fn document(slug: &str, brand: &str) -> Option<Response> {
+    ManualPage::find(slug).map(|page| framed(&page.title(), page.html(), brand))
+}
+
+/// Inserts a document into its frame. The brand is inserted last, because the document names it too.
+fn framed(title: &str, body: &str, brand: &str) -> Response {
+    page(&MANUAL.replace(TITLE, &escaped(title)).replace(BODY, body), &MANUAL_POLICY, brand)
+}
+
+/// Returns the list of all documents by group.
+fn index() -> String {
+    ManualGroup::INDEX.into_iter().fold(MANUAL_INDEX.to_owned(), |text, group| {
+        let items: String = group
+            .pages()
+            .map(|page| format!("<li><a href=\"{}\">{}</a></li>\n", page.address(), escaped(&page.title())))
+            .collect();
+        text + &format!("<h2>{}</h2>\n<ul>\n{items}</ul>\n", group.title())
+    })
 }
 
 /// The page of a build without the dashboard: how to build it.

@@ -43,6 +43,7 @@ use utoipa_axum::routes;
 use crate::graphql::GraphQl;
 use crate::layers::{self, Observer};
 use crate::openapi::{self, DocumentText, described::DescribedRouter};
+use crate::pages;
 use crate::problem::Problem;
 use crate::state::{App, Serves};
 use crate::static_file;
@@ -71,6 +72,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/", get(site::home))
                 .route("/docs", get(site::docs))
                 .route("/docs/api", get(site::api_reference))
+                .route(pages::MANUAL_PATH, get(site::document))
                 .route("/dashboard", get(site::overview))
                 .route("/dashboard/", get(site::overview))
                 .route(static_file::DASHBOARD, get(site::dashboard))

@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import { CopyButton } from "@/components/ui/copy-button";
 import { PublicFrame } from "@/features/frame/public-frame";
 import { CodeTabs } from "@/features/landing/code-tabs";
+import { MANUAL } from "@/features/landing/manual";
 import { install } from "@/features/landing/snippets";
 import { useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
@@ -22,6 +23,7 @@ export function Guide() {
     ["errors", t.docs.errors, <Errors key="p" />],
     ["limits", t.docs.limits, <p key="p">{t.docs.limitsText}</p>],
     ["api", t.docs.api, <Api key="p" />],
+    ["documents", t.docs.documents, <Documents key="p" />],
   ];
   const shown = site.data && !site.data.llm ? parts.filter(([id]) => id !== "call" && id !== "agents") : parts;
   return (
@@ -114,6 +116,30 @@ function Errors() {
           ))}
         </ul>
       </div>
+    </>
+  );
+}
+
+/** Links to the documents in the binary, which are in English. */
+function Documents() {
+  const t = useMessages();
+  return (
+    <>
+      <p>{t.docs.documentsText}</p>
+      {MANUAL.map(([group, pages]) => (
+        <div className="stack" key={group} lang="en">
+          <h3>{group}</h3>
+          <ul className="pages">
+            {pages.map(([slug, title]) => (
+              <li key={slug}>
+                <a className="link" href={`/docs/${slug}`}>
+                  {title}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
     </>
   );
 }

@@ -34,4 +34,6 @@ export const docs = {
   api: "Admin API",
   apiText: "Everything in the dashboard is also an API. Its reference lists every field, error and example.",
   apiLink: "Open the API reference",
+  documents: "All documents",
+  documentsText: "The guides and references of this version, for the people who run this server.",
 };

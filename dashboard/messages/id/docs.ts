@@ -36,4 +36,6 @@ export const docs: Messages["docs"] = {
   api: "API admin",
   apiText: "Semua yang ada di dasbor juga merupakan API. Referensinya memuat setiap bidang, kesalahan, dan contoh.",
   apiLink: "Buka referensi API",
+  documents: "Semua dokumen",
+  documentsText: "Panduan dan referensi versi ini dalam bahasa Inggris, untuk orang yang menjalankan server ini.",
 };

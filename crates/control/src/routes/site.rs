@@ -140,11 +140,21 @@ pub(super) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     }
 }
 
-/// The documentation; in a build without the dashboard, the API reference.
+/// The documentation. A build without the dashboard has a plain list of all documents.
 pub(super) async fn docs(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app.dashboard.find("docs.html") {
         Some(page) => static_file::respond(page, StatusCode::OK, &request(&app, &headers)),
-        None => pages::docs(&app.live.load().process.brand.name),
+        None => pages::documentation(&app.live.load().process.brand.name),
+    }
+}
+
+/// A document of the documentation.
+pub(super) async fn document(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let slug = uri.path().strip_prefix("/docs/").unwrap_or_default();
+    let found = pages::document(slug, &app.live.load().process.brand.name);
+    match found {
+        Some(page) => page,
+        None => unknown(State(app), method, uri, headers).await,
     }
 }
 

@@ -14,7 +14,7 @@ async fn the_root_is_a_page_under_a_strict_policy() {
         ("DENY", "no-referrer")
     );
     assert!(page.body.contains("<h1>Codexible &lt;&amp;&gt;</h1>") && !page.body.contains("<script"), "{page:?}");
-    for link in ["/docs/api", "/openapi.json", "/health"] {
+    for link in ["/docs", "/docs/api", "/openapi.json", "/health"] {
         assert!(page.body.contains(&format!("href=\"{link}\"")), "{link}");
         assert_eq!(get(world.address, link, &[]).await.status, 200, "{link}");
     }

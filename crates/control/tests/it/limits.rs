@@ -132,9 +132,17 @@ async fn a_session_counts_for_its_address() {
 async fn probes_and_pages_are_not_limited_and_other_responses_have_the_remaining_amount() {
     let world = world().await;
     for _ in 0..30 {
-        for path in
-            ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/install.sh?agent=codex"]
-        {
+        for path in [
+            "/",
+            "/health",
+            "/livez",
+            "/readyz",
+            "/metrics",
+            "/openapi.json",
+            "/docs",
+            "/docs/routing",
+            "/install.sh?agent=codex",
+        ] {
             let answer = get(world.address, path, &[]).await;
             assert_eq!((answer.status, answer.headers.contains_key("x-ratelimit-limit")), (200, false), "{path}");
         }

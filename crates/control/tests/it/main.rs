@@ -9,6 +9,8 @@ mod cors;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod document;
 #[cfg(test)]
 mod everywhere;

@@ -1,0 +1,55 @@
+//! The documentation in the binary.
+
+use crate::client::{call, get};
+use crate::world::World;
+
+const BROWSER: &str = "Accept: text/html,*/*;q=0.8";
+
+#[tokio::test]
+async fn a_document_is_a_page_under_a_strict_policy() {
+    let world = World::start().await;
+    world.configure(|snapshot| "Codexible <&>".clone_into(&mut snapshot.process.brand.name));
+    let page = get(world.address, "/docs/routing", &[]).await;
+    assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"), "{page:?}");
+    for part in [
+        "<h1 id=\"routing\">Routing</h1>",
+        "<h2 id=\"cross-origin-requests\">",
+        "<title>Routing · Codexible &lt;&amp;&gt;</title>",
+    ] {
+        assert!(page.body.contains(part), "{part}: {page:?}");
+    }
+    assert!(!page.body.contains("{{") && !page.body.contains("<script") && !page.body.contains(" style="), "{page:?}");
+    let policy = &page.headers["content-security-policy"];
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("script-src"), "{policy}");
+    let head = call(world.address, "HEAD /docs/routing", &[], "").await;
+    assert!(head.status == 200 && head.body.is_empty(), "{head:?}");
+    call(world.address, "POST /docs/routing", &[], "{}").await.refuses(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn the_documentation_links_to_every_document_and_to_the_api_reference() {
+    let world = World::start().await;
+    let index = get(world.address, "/docs", &[]).await;
+    let links: Vec<&str> = index.body.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(links.len() > 50 && links.contains(&"/docs/api") && links.contains(&"/docs/guides/routing"), "{links:?}");
+    for link in links {
+        let page = get(world.address, link, &[]).await;
+        assert_eq!(page.status, 200, "{link}");
+    }
+    for heading in ["Start", "Guides and references", "Lists", "Operate"] {
+        assert!(index.body.contains(&format!("<h2>{heading}</h2>")), "{heading}");
+    }
+    let reference = get(world.address, "/docs/api", &[]).await;
+    assert!(reference.body.contains("<script>") && reference.body.contains("/openapi.json"), "{reference:?}");
+    assert!(get(world.address, "/docs/admin-api", &[]).await.body.contains("<h1 id=\"admin-api\">Admin API</h1>"));
+}
+
+#[tokio::test]
+async fn an_unknown_document_is_an_unknown_path() {
+    let world = World::start().await;
+    for path in ["/docs/none", "/docs/guides", "/docs/routing.md", "/docs/routing/", "/docs/%FF"] {
+        let page = get(world.address, path, &[BROWSER]).await;
+        assert!(page.status == 404 && page.body.contains("This page does not exist"), "{path}: {page:?}");
+        get(world.address, path, &["Accept: */*"]).await.refuses(404, "not_found");
+    }
+}
