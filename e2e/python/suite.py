@@ -10,20 +10,23 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any, AsyncIterator, Callable
 
-GATEWAY, PROBE = os.environ["GATEWAY"], os.environ["PROBE"]
+GATEWAY, PROBE, ARRIVALS = os.environ["GATEWAY"], os.environ["PROBE"], os.environ["ARRIVALS"]
 KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN = (os.environ[f"KEY{name}"] for name in ("", "_FEW", "_SPENT", "_UNKNOWN"))
 # If set, only scenarios of these calls and cases run: `CALL CASE;CALL CASE`.
 ONLY = os.environ.get("ONLY")
 AT_ONCE = 10
 # Format of Tollgate's request ids.
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-# Timeout of the client in timeout scenarios; the model `slow` answers after 3 s.
-IMPATIENT_S = 1.0
+# Timeouts of the client in timeout scenarios. If a request does not arrive in time, another one has the next timeout.
+IMPATIENT_S = (1.0, 4.0, 16.0)
+# Timeout for the arrival of a request.
+ARRIVAL_S = 30.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class At:
     """The id, key and origin of a scenario: `id` is sent as `x-request-id`, by which the log is searched."""
 
@@ -105,6 +108,16 @@ def has_id(text: Any) -> None:
 
 def is_a(error: Exception, kind: type) -> None:
     assert isinstance(error, kind), f"{type(error).__name__} is not a {kind.__name__}: {error}"
+
+
+def has_arrived(request_id: str, *, wait: bool) -> bool:
+    """Whether the request has arrived at the provider of the model `held`, which never answers. `wait` waits for it."""
+    connection = HTTPConnection(ARRIVALS.removeprefix("http://"), timeout=ARRIVAL_S)
+    try:
+        connection.request("GET", f"/{'arrived' if wait else 'has-arrived'}/{request_id}")
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()
 
 
 def thrown(run: Callable[[], Any]) -> Exception:
@@ -189,8 +202,14 @@ class Suite:
             self.add(call, "retry", f"after {status}", again, requests=2, note=client.notes.get("retry"))
 
         def impatient(at: At) -> None:
-            error = thrown(lambda: calling(at, "slow", **client.within(IMPATIENT_S)))
-            assert client.timed_out(error), f"{type(error).__name__} {error}"
+            for seconds in IMPATIENT_S:
+                error = thrown(lambda seconds=seconds: calling(at, "held", **client.within(seconds)))
+                assert client.timed_out(error), f"{type(error).__name__} {error}"
+                if has_arrived(at.id, wait=False):
+                    return
+                # The log must contain one request with the id of the scenario.
+                at.id = f"again-{at.id}"
+            raise AssertionError("no request arrived before its timeout")
 
         self.add(call, "timeout", "of the client", impatient)
         if spec.whole:
@@ -268,11 +287,14 @@ class Suite:
 
     async def _cancelled(self, at: At, spec: Spec, client: Client) -> None:
         async with client.make_async(at, **client.once) as one:
-            try:
-                await asyncio.wait_for(settled(spec.whole(one, "slow")), IMPATIENT_S)
-            except asyncio.TimeoutError:
-                return
-        raise AssertionError("the request was not cancelled")
+            task = asyncio.ensure_future(settled(spec.whole(one, "held")))
+            arrival = asyncio.ensure_future(asyncio.to_thread(has_arrived, at.id, wait=True))
+            await asyncio.wait([task, arrival], return_when=asyncio.FIRST_COMPLETED)
+            assert not task.done(), task
+            assert arrival.result(), "the request has not arrived"
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled(), task
 
     def _id(self, scenario: int | str) -> str:
         client = re.sub("[^A-Za-z0-9]+", "-", self.client)
@@ -315,9 +337,10 @@ async def settled(value: Any) -> Any:
 
 
 def one(line: dict, run: Callable[[At], Any], key: str) -> dict:
+    at = At(line["id"], key)
     try:
-        run(At(line["id"], key))
+        run(at)
         detail = ""
     except BaseException as error:
         detail = f"{type(error).__name__}: {error}\n{traceback.format_exc()[-1500:]}"
-    return {**line, "pass": not detail, "detail": detail}
+    return {**line, "id": at.id, "pass": not detail, "detail": detail}

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 
-const { GATEWAY, PROBE, KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN, ONLY } = process.env;
+const { GATEWAY, PROBE, ARRIVALS, KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN, ONLY } = process.env;
 // ONLY: if set, only scenarios of these calls and cases run: `CALL CASE;CALL CASE`.
 const AT_ONCE = 10;
 const SCENARIO_TIMEOUT_MS = 30_000;
 /** Format of Tollgate's request ids. */
 const UUID_V7 = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/;
-/** Timeout of the client in timeout scenarios; the model `slow` answers after 3 s. */
-const IMPATIENT_MS = 1_000;
+/** Timeouts of the client in timeout scenarios. If a request does not arrive in time, another one has the next timeout. */
+const IMPATIENT_MS = [1_000, 4_000, 16_000];
 
 export { assert };
 
@@ -44,6 +44,16 @@ export async function thrown(promise) {
     return error;
   }
   throw new assert.AssertionError({ message: `no error was thrown: ${JSON.stringify(value)}` });
+}
+
+/** Waits until the request has arrived at the provider of the model `held`, which never answers. */
+async function arrival(id) {
+  assert.equal((await fetch(`${ARRIVALS}/arrived/${id}`)).status, 200);
+}
+
+/** Returns whether the request has arrived at the provider of the model `held`. */
+async function hasArrived(id) {
+  return (await fetch(`${ARRIVALS}/has-arrived/${id}`)).status === 200;
 }
 
 /** Returns the text of a whole stream. */
@@ -148,12 +158,20 @@ export class Suite {
       if (options.again) this.add(call, "retry", `after ${status}`, run, { requests: 2, note: notes?.retry });
     }
     this.add(call, "timeout", "of the client", async (at) => {
-      isTimedOut(await thrown(any(make(at, options.within(IMPATIENT_MS)), "slow")));
+      for (const timeout of IMPATIENT_MS) {
+        isTimedOut(await thrown(any(make(at, options.within(timeout)), "held")));
+        if (await hasArrived(at.id)) return;
+        // The log must contain one request with the id of the scenario.
+        at.id = `again-${at.id}`;
+      }
+      assert.fail("no request arrived before its timeout");
     });
     this.add(call, "cancel", "before the answer", async (at) => {
       const stop = new AbortController();
-      setTimeout(() => stop.abort(), IMPATIENT_MS);
-      isAborted(await thrown(any(make(at, options.once), "slow", leave(stop.signal))));
+      const left = thrown(any(make(at, options.once), "held", leave(stop.signal)));
+      await Promise.race([arrival(at.id), left]);
+      stop.abort();
+      isAborted(await left);
     });
   }
 

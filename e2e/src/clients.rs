@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
+use tokio::sync::watch;
 
 use crate::client::Call;
 use crate::tools::HOW;
@@ -118,6 +119,34 @@ pub async fn unsteady(mock: SocketAddr, status: &'static str) -> Upstream {
             }
             let head = format!("{status}\r\ncontent-type: application/json\r\nretry-after-ms: 20");
             turn.answer(&head, br#"{"error":{"message":"try again"}}"#).await.then_some(turn)
+        }
+    })
+    .await
+}
+
+/// Starts a provider that never answers. It reports the ids of the requests that have arrived: `GET /arrived/ID` is answered when the
+/// request has arrived, and `GET /has-arrived/ID` at once, with 200 or 404.
+pub async fn held() -> Upstream {
+    let known = Arc::new(watch::Sender::new(HashSet::<String>::new()));
+    Upstream::start(move |mut turn| {
+        let known = Arc::clone(&known);
+        async move {
+            turn.read_body().await;
+            let target = turn.head.word(1).to_owned();
+            if let Some(id) = target.strip_prefix("/arrived/") {
+                // The sender exists as long as this script.
+                let _ = known.subscribe().wait_for(|known| known.contains(id)).await;
+                return turn.answer("200 OK", b"").await.then_some(turn);
+            }
+            if let Some(id) = target.strip_prefix("/has-arrived/") {
+                let is_known = known.borrow().contains(id);
+                let status = if is_known { "200 OK" } else { "404 Not Found" };
+                return turn.answer(status, b"").await.then_some(turn);
+            }
+            let id = turn.head.header("x-request-id").unwrap_or_default().to_owned();
+            known.send_modify(|known| drop(known.replace(id)));
+            turn.wire.closed().await;
+            None
         }
     })
     .await

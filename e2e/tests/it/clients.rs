@@ -24,7 +24,7 @@ const AT_ONCE: usize = 3;
 /// The models that clients request, and the mock's model for each.
 const MODELS: [(&str, &str); 12] = [
     ("tool", "mock/tool"),
-    ("slow", "mock/slow"),
+    ("held", "held/echo"),
     ("long", "mock/long"),
     ("paced", "mock/tokens-100-2000"),
     ("echo", "mock/echo"),
@@ -37,15 +37,15 @@ const MODELS: [(&str, &str); 12] = [
     ("away", "away/echo"),
 ];
 
-/// A server with the mock, with two providers that refuse the first request of each id, and with two that serve nothing: `broken`
-/// and `refused`.
+/// A server with the mock, with two providers that refuse the first request of each id, and with three that serve nothing: `held`,
+/// `broken` and `refused`.
 struct Stage {
     gateway: Gateway,
     variables: Vec<(&'static str, String)>,
     /// Records the clients' requests and refuses them.
     probe: Upstream,
     _mock: Mock,
-    _upstreams: [Upstream; 3],
+    _upstreams: [Upstream; 4],
     _refused: ReservedPort,
 }
 
@@ -56,11 +56,12 @@ impl Stage {
         let busy = clients::unsteady(mock.address(), "429 Too Many Requests").await;
         let away = clients::unsteady(mock.address(), "503 Service Unavailable").await;
         let provider = |name: &str, at| format!("{{name: {name}, kind: mock, base_url: \"http://{at}\"}}");
-        let (broken, refused) = (clients::broken().await, ReservedPort::new());
+        let (held, broken, refused) = (clients::held().await, clients::broken().await, ReservedPort::new());
         let providers = [
             provider("mock", mock.address()),
             provider("busy", busy.address()),
             provider("away", away.address()),
+            provider("held", held.address()),
             provider("broken", broken.address()),
             provider("refused", refused.address()),
         ];
@@ -81,11 +82,12 @@ impl Stage {
         let variables = vec![
             ("GATEWAY", format!("http://{}", gateway.proxy)),
             ("PROBE", format!("http://{}", probe.address())),
+            ("ARRIVALS", format!("http://{}", held.address())),
             ("KEY", key),
             ("KEY_SPENT", spent),
             ("KEY_UNKNOWN", format!("tollgate_{}", "5".repeat(32))),
         ];
-        Self { gateway, variables, probe, _mock: mock, _upstreams: [busy, away, broken], _refused: refused }
+        Self { gateway, variables, probe, _mock: mock, _upstreams: [busy, away, held, broken], _refused: refused }
     }
 }
 
