@@ -345,7 +345,8 @@ async fn a_removed_backend_vanishes_from_the_metrics_without_another_request() {
 #[tokio::test]
 async fn a_response_after_its_timeout_reaches_no_other_request() {
     let backend = Switched::start(200).await;
-    let gateway = before(&[&backend], "", ", timeouts: {first_byte: 100ms}");
+    let held = "routes: [{path: /held, upstreams: group, timeouts: {first_byte: 300ms}}, ";
+    let gateway = Gateway::plain(&yaml(&[&backend], "", "").replace("routes: [", held));
     let caller = gateway.caller();
     for _ in 0..3 {
         backend.set(201);

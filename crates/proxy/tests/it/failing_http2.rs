@@ -44,12 +44,14 @@ async fn good() -> Raw {
     backend(Behavior::Says(&[(":status", "201")])).await
 }
 
-/// Starts a gateway before these backends; `more` are keys of the upstream.
-fn before(backends: &[&Raw], more: &str) -> Gateway {
+/// Starts a gateway before these backends, of which one has this behavior; `more` are keys of the upstream.
+fn before(backends: &[&Raw], behavior: Behavior, more: &str) -> Gateway {
+    let is_hurried = matches!(behavior, Behavior::Hangs);
+    let first_byte = if is_hurried { "500ms" } else { "1m" };
     let urls: Vec<String> = backends.iter().map(|raw| format!("{{url: \"h2c://{}\"}}", raw.address)).collect();
     Gateway::plain(&format!(
         "ai: {{enabled: false}}\nupstreams: [{{name: group, backends: [{}]{more}}}]\n\
-         routes: [{{path: {{prefix: /}}, upstreams: group, timeouts: {{first_byte: 200ms}}}}]\n",
+         routes: [{{path: {{prefix: /}}, upstreams: group, timeouts: {{first_byte: {first_byte}}}}}]\n",
         urls.join(", ")
     ))
 }
@@ -62,7 +64,7 @@ fn received(raw: &Raw) -> usize {
 async fn failures_over_http2_open_a_breaker() {
     for behavior in FAILURES {
         let bad = backend(behavior).await;
-        let gateway = before(&[&bad], ", circuit_breaker: {failure_threshold: 3, timeout: 1h}");
+        let gateway = before(&[&bad], behavior, ", circuit_breaker: {failure_threshold: 3, timeout: 1h}");
         let caller = gateway.caller();
         for _ in 0..3 {
             get(&caller).await;
@@ -76,7 +78,7 @@ async fn failures_over_http2_open_a_breaker() {
 async fn failures_over_http2_eject_a_backend() {
     for behavior in FAILURES {
         let (bad, good) = (backend(behavior).await, good().await);
-        let gateway = before(&[&bad, &good], ", ejection: {failures: 2, time: 1h, max: 50%}");
+        let gateway = before(&[&bad, &good], behavior, ", ejection: {failures: 2, time: 1h, max: 50%}");
         let caller = gateway.caller();
         for _ in 0..12 {
             get(&caller).await;
@@ -90,7 +92,8 @@ async fn failures_over_http2_are_retried_at_another_backend() {
     for behavior in FAILURES {
         for (method, is_retried) in [(Method::GET, true), (Method::POST, false)] {
             let (bad, good) = (backend(behavior).await, good().await);
-            let gateway = before(&[&bad, &good], ", retry: {on: [connect, reset, timeout, 5xx], backoff: 0s}");
+            let rules = ", retry: {on: [connect, reset, timeout, 5xx], backoff: 0s}";
+            let gateway = before(&[&bad, &good], behavior, rules);
             let caller = gateway.caller();
             let mut created = 0;
             for _ in 0..2 {

@@ -333,7 +333,9 @@ async fn response_after_its_client_gave_up_is_no_other_clients() {
         sleep(Duration::from_millis(5)).await;
     }
     drop(client);
-    sleep(Duration::from_millis(50)).await;
+    while gateway.in_flight() > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
     is_gone.add_permits(1);
     next_client_is_served(&gateway).await;
     sleep(Duration::from_millis(50)).await;
@@ -351,7 +353,7 @@ async fn response_after_the_deadline_is_no_other_clients() {
         Some(conn)
     })
     .await;
-    let gateway = configured(&raw, "timeouts: {connect: 1s, first_byte: 300ms}\n");
+    let gateway = configured(&raw, "timeouts: {connect: 1s, first_byte: 600ms}\n");
     let mut client = Client::sending(&gateway, "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let received = client.response("GET").await;
     received.is_refusal(504, "upstream_timeout");

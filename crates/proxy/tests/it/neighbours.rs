@@ -67,8 +67,11 @@ async fn connection_that_said_nothing_until_its_caller_left_is_not_used_again() 
         got = call(&caller, Method::GET) => panic!("{got:?}"),
         () = leaves => {}
     }
-    // Until the gateway has seen that the caller left.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while gateway.in_flight() > 0 {
+        assert!(Instant::now() < deadline, "the gateway has seen that the caller left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     call(&caller, Method::GET).await.is_answer("ok", true);
     assert_eq!(connections(&raw), [1, 1, 2]);
 }

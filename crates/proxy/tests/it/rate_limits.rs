@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use access::limits::{RateLimitRequest, SharedLimits};
 use access::{Credits, Mono, Plan};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use meter::limiter::GrantedRequests;
 use meter::limiter::sharing::{GrantRequest, LimitSharing, SharingMessage, SharingState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw};
+
+/// The longest wait for a response or a change of state.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts a gateway with these limits of all routes, and these routes.
 fn gateway(limits: &str, routes: &str) -> Gateway {
@@ -208,12 +213,17 @@ async fn tiers_follow_the_plan() {
 
 #[tokio::test]
 async fn requests_in_flight_are_limited_until_their_responses_end() {
-    let upstream = Raw::start(|mut conn: Conn| async move {
-        while conn.head().await.is_some() {
-            // The response has a second part, for which the client waits.
-            conn.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na").await;
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            conn.say("b").await;
+    let ends = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&ends);
+    let upstream = Raw::start(move |mut conn: Conn| {
+        let ends = Arc::clone(&held);
+        async move {
+            while conn.head().await.is_some() {
+                // The response has a second part, for which the client waits.
+                conn.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na").await;
+                ends.acquire().await.unwrap().forget();
+                conn.say("b").await;
+            }
         }
     })
     .await;
@@ -224,14 +234,21 @@ async fn requests_in_flight_are_limited_until_their_responses_end() {
         upstream.address
     ));
     for _ in 0..3 {
-        let calls = (0..3).map(|_| send(&gateway, "/a", "192.0.2.1", ""));
-        let mut statuses: Vec<u16> =
-            futures_util::future::join_all(calls).await.into_iter().map(|(status, _)| status).collect();
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 200, 429]);
+        let mut calls: FuturesUnordered<_> = (0..3).map(|_| send(&gateway, "/a", "192.0.2.1", "")).collect();
+        let refused = tokio::time::timeout(PATIENCE, calls.next()).await.expect("one of them is refused");
+        assert_eq!(refused.map(|(status, _)| status), Some(429));
+        ends.add_permits(2);
+        while let Some((status, _)) = calls.next().await {
+            assert_eq!(status, 200);
+        }
         // The places are free when the workers have settled the requests.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let since = Instant::now();
+        while gateway.in_flight() > 0 {
+            assert!(since.elapsed() < PATIENCE, "{} requests are in flight", gateway.in_flight());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
+    ends.add_permits(1);
     let (_, answer) = send(&gateway, "/a", "192.0.2.1", "").await;
     assert!(answer.contains("ratelimit-policy: \"ip\";q=2;qu=\"concurrent-requests\"\r\n"), "{answer}");
 }

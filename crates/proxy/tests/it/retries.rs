@@ -102,7 +102,9 @@ async fn a_failed_request_goes_to_another_backend_and_a_post_only_if_the_rules_s
         ] {
             let (bad, good) = (backend(behavior).await, backend(Behavior::Says(201, "")).await);
             let rules = format!(", retry: {{on: [connect, reset, timeout, 5xx], backoff: 0s{rules}}}");
-            let gateway = before(&[bad.address, good.address], &rules, ", timeouts: {first_byte: 200ms}");
+            let is_hurried = matches!(behavior, Behavior::Hangs);
+            let route = if is_hurried { ", timeouts: {first_byte: 500ms}" } else { "" };
+            let gateway = before(&[bad.address, good.address], &rules, route);
             let caller = gateway.caller();
             let mut created = 0;
             for _ in 0..2 {
@@ -303,7 +305,8 @@ async fn retries_beyond_the_budget_are_not_made() {
 
 #[tokio::test]
 async fn a_fallback_replaces_errors_of_the_gateway_alone() {
-    let route = ", timeouts: {first_byte: 200ms}, fallback: {status: 200, body: later, headers: {X-From: fallback}}";
+    let route = ", fallback: {status: 200, body: later, headers: {X-From: fallback}}";
+    let hurried = format!(", timeouts: {{first_byte: 200ms}}{route}");
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (resetting, hanging) = (backend(Behavior::Resets).await, backend(Behavior::Hangs).await);
     for (what, backends) in [
@@ -312,7 +315,7 @@ async fn a_fallback_replaces_errors_of_the_gateway_alone() {
         ("reset", vec![resetting.address]),
         ("timeout", vec![hanging.address]),
     ] {
-        let gateway = before(&backends, "", route);
+        let gateway = before(&backends, "", &hurried);
         let response = send(&gateway.caller(), Method::GET, "").await;
         assert_eq!(
             (response.status().as_u16(), response.headers()["x-from"].as_bytes()),
@@ -354,11 +357,11 @@ async fn only_the_total_time_of_its_route_ends_an_event_stream() {
         ("Text/Event-Stream; charset=utf-8", "", true),
         ("text/plain", "", false),
         ("text/plain", ", timeouts: {total: none}", true),
-        ("text/event-stream", ", timeouts: {total: 600ms}", false),
+        ("text/event-stream", ", timeouts: {total: 1s}", false),
     ] {
         let backend = events(content_type).await;
         let gateway = Gateway::plain(&format!(
-            "ai: {{enabled: false}}\ntimeouts: {{total: 600ms}}\nroutes: [{{path: {{prefix: /}}, upstreams: u{route}}}]\n\
+            "ai: {{enabled: false}}\ntimeouts: {{total: 1s}}\nroutes: [{{path: {{prefix: /}}, upstreams: u{route}}}]\n\
              upstreams: [{{name: u, backends: [{{url: \"http://{}\"}}]}}]\n",
             backend.address
         ));
@@ -370,10 +373,10 @@ async fn only_the_total_time_of_its_route_ends_an_event_stream() {
 
 #[tokio::test]
 async fn only_the_total_time_of_its_route_ends_a_call_of_grpc() {
-    for (route, is_whole) in [("", true), (", timeouts: {total: 600ms}", false)] {
+    for (route, is_whole) in [("", true), (", timeouts: {total: 1s}", false)] {
         let backend = events("application/grpc").await;
         let gateway = Gateway::plain(&format!(
-            "ai: {{enabled: false}}\ntimeouts: {{total: 600ms}}\nroutes: [{{path: {{prefix: /}}, upstreams: u{route}}}]\n\
+            "ai: {{enabled: false}}\ntimeouts: {{total: 1s}}\nroutes: [{{path: {{prefix: /}}, upstreams: u{route}}}]\n\
              upstreams: [{{name: u, backends: [{{url: \"http://{}\"}}]}}]\n",
             backend.address
         ));

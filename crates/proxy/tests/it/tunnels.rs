@@ -165,7 +165,7 @@ async fn client_that_leaves_ends_the_tunnel() {
 #[tokio::test]
 async fn idle_tunnel_ends_and_one_that_moves_in_either_direction_does_not() {
     let raw = shouting(ACCEPTED).await;
-    let gateway = permitting(&raw, "timeouts: {idle: 400ms, first_byte: 400ms, total: 500ms}\n");
+    let gateway = permitting(&raw, "timeouts: {idle: 1s, first_byte: 1s, total: 1s}\n");
     let mut client = opened(&gateway).await;
     for _ in 0..10 {
         client.send("a").await;
