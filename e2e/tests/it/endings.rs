@@ -83,7 +83,7 @@ fn setup(kind: &str, upstream: &Upstream, timeouts: &str) -> Setup {
             "prices",
             "[{model: up/m, input: \"1\", output: \"1\", input_tokens_max: 1000000, output_tokens_max: 1000}]",
         )
-        .section("timeouts", "{idle: 500ms}")
+        .section("timeouts", "{idle: 1s}")
         .section("ai", timeouts)
 }
 
@@ -167,7 +167,7 @@ async fn take(gateway: &Gateway, upstream: &Upstream, call: Call, until: Option<
 #[tokio::test]
 async fn each_end_of_a_call_is_charged_and_billed_as_the_table_says() {
     let upstream = Upstream::start(answer).await;
-    let gateway = Gateway::start(setup("openai", &upstream, "{timeouts: {first_byte: 500ms}}")).await;
+    let gateway = Gateway::start(setup("openai", &upstream, "{timeouts: {first_byte: 1s}}")).await;
     let key = gateway.account("small").await.key;
     let mut reserved = None;
     for (nth, (ending, leaves, status, outcome, amount)) in [

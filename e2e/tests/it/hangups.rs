@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use e2e::{Call, Gateway, Piece, Setup, Turn, Upstream, eventually};
+use e2e::{Call, Canary, Gateway, Piece, Setup, Turn, Upstream, eventually};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format, MESSAGES, RESPONSES};
 use crate::store;
@@ -244,9 +243,9 @@ async fn disconnect_aborts_the_call_at_once_and_reported_usage_counts() {
         let key = gateway.key().await;
         for (nth, moment) in Moment::ALL.into_iter().enumerate() {
             leave(&gateway, &upstream, call(&stream, &key, true), moment).await;
-            let left = Instant::now();
-            eventually("the upstream request is aborted", async || (upstream.closed() > nth).then_some(())).await;
-            assert!(left.elapsed() < Duration::from_secs(1), "{moment:?} {}: {:?}", stream.path, left.elapsed());
+            let what = format!("{moment:?} {}: the upstream request is aborted", stream.path);
+            let aborted = async || (upstream.closed() > nth).then_some(());
+            Canary::new().within(Duration::from_secs(1), &what, aborted).await;
             let event = newest(&gateway, nth + 1).await;
             assert_eq!((event.status, event.outcome.as_str()), (moment.status(), "caller_gone"), "{moment:?}");
             let (input, output) = match moment {

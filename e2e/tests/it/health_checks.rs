@@ -47,7 +47,7 @@ impl Checked {
 }
 
 async fn start(backends: &[&Checked]) -> Gateway {
-    start_with(backends, "path: /health, timeout: 150ms").await
+    start_with(backends, "path: /health, timeout: 1s").await
 }
 
 /// Starts a gateway that checks the backends in this way.

@@ -31,10 +31,11 @@ where
     F: Future<Output = Option<Turn>> + Send + 'static,
 {
     let upstream = Upstream::start(script).await;
+    let time = if outcome == "timed_out" { "1s" } else { "1m" };
     for format in Format::ALL {
         let setup = Setup::provider(format.kind(), upstream.address())
-            .section("ai", "{timeouts: {first_byte: 500ms}}")
-            .section("timeouts", "{idle: 500ms}");
+            .section("ai", &format!("{{timeouts: {{first_byte: {time}}}}}"))
+            .section("timeouts", &format!("{{idle: {time}}}"));
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(status);

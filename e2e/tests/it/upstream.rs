@@ -28,9 +28,10 @@ where
     F: Future<Output = Option<Turn>> + Send + 'static,
 {
     let upstream = Upstream::start(script).await;
-    let ai = "{timeouts: {first_byte: 700ms}}";
+    let first_byte = if expected == "upstream_timeout" { "700ms" } else { "10m" };
+    let ai = format!("{{timeouts: {{first_byte: {first_byte}}}}}");
     for format in [Format::Chat, Format::Messages] {
-        let setup = Setup::provider(format.kind(), upstream.address()).section("ai", ai);
+        let setup = Setup::provider(format.kind(), upstream.address()).section("ai", &ai);
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         for stream in [false, true] {

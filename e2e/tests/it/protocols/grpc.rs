@@ -214,7 +214,7 @@ async fn refused_calls_have_a_status_of_grpc_and_our_message() {
     assert!(details.contains("larger than 1024 bytes"), "{details}");
     let (code, details) = caller.call(&json!({"path": "/other.Service/X", "messages": [1]})).await;
     assert_eq!((code.as_str(), details.as_str()), ("UNIMPLEMENTED", "no route has this path"));
-    let (code, _) = caller.call(&json!({"path": "/test.Service/Wait", "messages": [0], "timeout": 0.3})).await;
+    let (code, _) = caller.call(&json!({"path": "/test.Service/Wait", "messages": [0], "timeout": 1})).await;
     assert_eq!(code, "DEADLINE_EXCEEDED");
     // The message that was too large was sent in part.
     gateway.uses(&key, 3).await;
