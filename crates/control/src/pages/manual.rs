@@ -41,7 +41,7 @@ impl ManualGroup {
     }
 }
 
-/// One document.
+/// One document with its rendered form.
 #[derive(Debug)]
 pub(super) struct ManualPage {
     group: ManualGroup,
