@@ -117,7 +117,8 @@ fn address(page: &ManualPage, target: &str) -> Option<String> {
     let (path, fragment) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
     let path = if path.is_empty() { page.path.to_owned() } else { resolve(page.path, path)? };
     let address = match path.as_str() {
-        "README.md" => "/docs".to_owned(),
+        // With the dashboard, that page has other headings.
+        "README.md" => return Some("/docs".to_owned()),
         "openapi.json" => "/openapi.json".to_owned(),
         path => PAGES.iter().find(|page| page.path == path)?.address(),
     };
