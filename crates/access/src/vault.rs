@@ -136,12 +136,6 @@ impl Vault {
         self.previous.as_ref().map(|bolt| bolt.fingerprint)
     }
 
-    /// Whether the vault has this master key.
-    #[must_use]
-    pub fn has(&self, master: Fingerprint) -> bool {
-        self.bolt(master).is_some()
-    }
-
     /// Seals `secret` for this row and owner; shared credentials have no owner.
     ///
     /// # Errors

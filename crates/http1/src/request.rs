@@ -239,12 +239,6 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Returns the positions of the head's parts.
-    #[must_use]
-    pub const fn head(&self) -> &'a RequestHead {
-        self.head
-    }
-
     /// The method: a token, case-sensitive (RFC 9110, 9.1).
     #[must_use]
     pub fn method(&self) -> &'a [u8] {

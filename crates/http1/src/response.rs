@@ -199,12 +199,6 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// Returns the positions of the head's parts.
-    #[must_use]
-    pub const fn head(&self) -> &'a ResponseHead {
-        self.head
-    }
-
     /// The reason phrase, which may be empty and may have octets from 128 on.
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
