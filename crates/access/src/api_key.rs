@@ -238,4 +238,12 @@ mod tests {
         let shown = format!("{key:?} {:?}", key.hash());
         assert!(!shown.contains(&key.expose()[9..30]), "{shown}");
     }
+
+    #[test]
+    fn no_key_is_generated_with_a_prefix_that_cannot_be_parsed() {
+        let long = "p".repeat(PREFIX_LEN_MAX + 1);
+        for prefix in ["", "Tollgate", "toll_gate", &long] {
+            assert_eq!(ApiKey::generate(prefix).map(|_| ()), Err(ApiKeyError::Prefix), "{prefix}");
+        }
+    }
 }

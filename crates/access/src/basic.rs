@@ -339,6 +339,7 @@ mod tests {
             (argon2id("m=8,t=1,p=1").replace("v=19$", ""), Err(BasicHashError::Form)),
             ("{SHA}xyz".to_owned(), Err(BasicHashError::Form)),
             ("secret".to_owned(), Err(BasicHashError::Form)),
+            (argon2id("m=8,t=1,p=1") + &"A".repeat(HASH_LEN_MAX), Err(BasicHashError::Form)),
         ] {
             assert_eq!(check(&text), expected, "{text}");
         }
@@ -366,6 +367,12 @@ mod tests {
         assert!(one.digest([b"ab" as &[u8], b"c"]) == one.digest([b"ab" as &[u8], b"c"]));
         assert!(one.digest([b"ab" as &[u8], b"c"]) != one.digest([b"a" as &[u8], b"bc"]));
         assert!(one.digest([b"abc" as &[u8]]) != two.digest([b"abc" as &[u8]]));
+    }
+
+    #[test]
+    fn keys_and_digests_do_not_print() {
+        let key = DigestKey::random().unwrap();
+        assert_eq!(format!("{key:?} {:?}", key.digest([b"ab" as &[u8]])), "DigestKey(***) CredentialDigest(***)");
     }
 
     #[tokio::test]

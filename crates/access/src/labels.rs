@@ -224,4 +224,13 @@ mod tests {
         assert_eq!(full.over(&user), full);
         assert_eq!(key.over(&full).pairs().count(), LABELS_MAX);
     }
+
+    #[test]
+    fn a_copy_shares_its_text_and_an_equal_set_does_not() {
+        let (labels, equal) = (set(&[("team", "payments")]), set(&[("team", "payments")]));
+        assert!(labels.shares_text(&labels.over(&LabelSet::NONE)) && LabelSet::NONE.shares_text(&set(&[])));
+        for (one, other) in [(&labels, &equal), (&labels, &LabelSet::NONE), (&LabelSet::NONE, &labels)] {
+            assert!(!one.shares_text(other), "{one:?} {other:?}");
+        }
+    }
 }

@@ -181,7 +181,9 @@ mod tests {
         for text in ["", "150000", "150000IDR", "-1 IDR", "1e3 IDR", "1,000 IDR", "1 idr", "1 EUR", "1  IDR", " IDR"] {
             assert_eq!(Money::parse(text), Err(MoneyError::Malformed), "{text}");
         }
-        assert_eq!(Money::parse("9223372036854775808 IDR"), Err(MoneyError::TooLarge));
+        for text in ["9223372036854775808 IDR", "99999999999999999999 IDR"] {
+            assert_eq!(Money::parse(text), Err(MoneyError::TooLarge), "{text}");
+        }
         assert_eq!(UnitPrice::parse("0.0000000000001 IDR"), Err(MoneyError::TooFine { places: 12 }));
     }
 }

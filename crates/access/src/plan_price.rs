@@ -301,6 +301,23 @@ mod tests {
     }
 
     #[test]
+    fn trials_and_markups_are_bounded_and_a_cost_has_a_markup() {
+        let of_cost = |model: ChargeModel| {
+            let mut price = with(model);
+            price.charges[0].metric = ChargeMetric::Cost;
+            price.check()
+        };
+        assert_eq!(of_cost(ChargeModel::Cost { markup_ppm: MARKUP_PPM_MAX }), Ok(()));
+        assert_eq!(of_cost(ChargeModel::Cost { markup_ppm: MARKUP_PPM_MAX + 1 }), Err(PlanPriceError::Markup));
+        assert_eq!(of_cost(ChargeModel::PerUnit { unit: unit("1 IDR") }), Err(PlanPriceError::Metric));
+        let mut price = with(ChargeModel::PerUnit { unit: unit("1 IDR") });
+        price.trial_days = TRIAL_DAYS_MAX;
+        assert_eq!(price.check(), Ok(()));
+        price.trial_days += 1;
+        assert_eq!(price.check(), Err(PlanPriceError::Trial));
+    }
+
+    #[test]
     fn a_price_is_stored_and_read_as_json() {
         for model in [
             ChargeModel::PerUnit { unit: unit("0.02 IDR") },

@@ -117,6 +117,7 @@ mod tests {
     #[test]
     fn last_digits_are_four_hexadecimal_digits() {
         assert_eq!(Last4::parse("9f3c").map(|last4| last4.as_str().to_owned()), Some("9f3c".to_owned()));
+        assert_eq!(format!("{:?}", Last4::parse("9f3c")), "Some(Last4(9f3c))");
         for text in ["", "9f3", "9f3c0", "9f3g", "ß3c", "9f \n"] {
             assert_eq!(Last4::parse(text), None, "{text:?}");
         }

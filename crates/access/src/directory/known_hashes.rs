@@ -66,5 +66,6 @@ mod tests {
         let [a, b] = [b"a", b"b"].map(|key| known.tag(key).unwrap());
         known.insert(a, KeyHash([1; 32]));
         assert_eq!((known.get(a), known.get(b)), (Some(KeyHash([1; 32])), None));
+        assert_eq!(format!("{known:?}"), "KnownHashes(…)");
     }
 }

@@ -148,6 +148,13 @@ async fn a_full_queue_is_busy() {
 }
 
 #[tokio::test]
+async fn a_new_key_is_unavailable_when_nobody_serves_the_queue() {
+    let mut desk = desk(1);
+    desk.lookups.close();
+    assert_eq!(desk.find().await, Err(NotFound::Unavailable));
+}
+
+#[tokio::test]
 async fn a_full_queue_serves_nothing_of_an_older_revision() {
     let mut desk = desk(1);
     assert!(desk.find_answered(Ok(principal(None))).await.1);

@@ -223,6 +223,7 @@ mod tests {
         ] {
             let url = IssuerUrl::parse(text).unwrap();
             assert_eq!((url.authority().as_str(), url.target().as_str()), (authority, target), "{text}");
+            assert_eq!(format!("{url:?}"), format!("IssuerUrl({url})"));
         }
     }
 

@@ -89,3 +89,16 @@ impl Algorithm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_at_least_as_long_as_the_hash() {
+        for (name, algorithm) in Algorithm::NAMES {
+            let bits = name.strip_prefix("HS").map_or(0, |bits| bits.parse::<usize>().unwrap());
+            assert_eq!(algorithm.secret_len_min() * 8, bits, "{name}");
+        }
+    }
+}

@@ -141,10 +141,15 @@ fn only_strong_public_keys_are_accepted() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let pem = public_pem(&pair);
     assert!(JwtKey::public(&pem).is_ok());
-    let p521 = "-----BEGIN PUBLIC KEY-----\nMIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQBkZ3JVw==\n-----END PUBLIC KEY-----\n";
+    // Its point is longer than those of the supported curves.
+    let p521 = [
+        &b"\x30\x81\x9b\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x23\x03\x81\x86\x00\x04"[..],
+        &[1; 132],
+    ];
+    let p521 = self::pem("PUBLIC KEY", &p521.concat());
     // 512 bits.
     let weak = "-----BEGIN PUBLIC KEY-----\nMFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf\n9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9AIKjbJTWit+CqvjWYzvQwECAwEAAQ==\n-----END PUBLIC KEY-----\n";
-    for text in ["", "x", p521, weak, &private_pem(&pair), &format!("{pem}{pem}"), SECRET] {
+    for text in ["", "x", &p521, weak, &private_pem(&pair), &format!("{pem}{pem}"), SECRET] {
         assert_eq!(JwtKey::public(text).map(|_| ()), Err(JwtKeyError::PublicKey), "{text}");
     }
     assert_eq!(JwtKey::secret(&Secret::new(pem)).map(|_| ()), Err(JwtKeyError::SecretIsPem));
@@ -179,6 +184,9 @@ fn requirements_compare_texts_numbers_lists_and_words() {
         let requirement = Requirement { claim: claim.into(), value: value.into() };
         assert_eq!(verified.claims.meets(&requirement), expected, "{claim} {value}");
     }
+    let verified = check_claims(&CLAIMS.replace(r#"{"sub""#, r#"{"scope":7,"sub""#)).unwrap();
+    let requirement = Requirement { claim: "scope".into(), value: "7".into() };
+    assert!(!verified.claims.meets(&requirement), "a number has no words");
 }
 
 #[test]

@@ -145,3 +145,15 @@ fn master_keys_and_sealed_credentials_do_not_print() {
     let shown = format!("{key:?} {vault:?} {sealed:?}");
     assert!(!shown.contains("0123456789abcdef") && !shown.contains("48, 49") && !shown.contains("sk-live"), "{shown}");
 }
+
+#[test]
+fn a_credential_that_is_no_text_does_not_open() {
+    let vault = vault(1);
+    let mut text = [0xff_u8; 4];
+    let nonce = Nonce::<U12>::from([0_u8; NONCE_BYTES]);
+    let buffer = InOutBuf::from(text.as_mut_slice());
+    let tag = vault.current.cipher.encrypt_inout_detached(&nonce, &bound_to(row(1), None), buffer).unwrap();
+    let bytes = [&[0_u8; NONCE_BYTES][..], &text, tag.as_slice()].concat();
+    let sealed = SealedCredential { master: vault.current(), bytes };
+    assert_eq!(vault.open(row(1), None, &sealed), Err(VaultError::Altered));
+}

@@ -100,6 +100,7 @@ fn documents_that_are_no_key_sets_are_refused() {
     ] {
         assert_eq!(KeySet::parse(document.as_bytes()).map(|set| set.len()), Err(expected), "{document:.60}");
     }
+    assert!(!set(&[ED25519]).unwrap().is_empty());
 }
 
 #[test]
@@ -167,4 +168,7 @@ fn a_token_is_verified_with_the_key_that_it_names() {
         let token = format!("{message}.{signature}");
         assert_eq!(verify(token.as_bytes(), &terms, &set, NOW).map(|_| ()), expected, "{header}");
     }
+    let many = self::set(&[ED25519; TRIED_MAX + 1]).unwrap();
+    let unnamed = format!("{}.e30.AA", Base64::encode_string(br#"{"alg":"EdDSA"}"#));
+    assert_eq!(verify(unnamed.as_bytes(), &terms, &many, NOW).map(|_| ()), Err(JwtError::KeyUnnamed));
 }
