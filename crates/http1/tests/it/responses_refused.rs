@@ -1,6 +1,6 @@
 //! Responses that are refused. Each is refused alone and after a valid response, whole and at every split.
 
-use http1::{ResponseTo, Violation};
+use http1::{HeadLimits, ResponseParser, ResponseTo, Violation};
 
 use crate::reader::{LIMITS, Side, at_every_split, head_refused, in_pieces};
 
@@ -171,4 +171,11 @@ fn heads_are_bounded() {
     let fields = |count: usize| format!("HTTP/1.1 204 x\r\n{}\r\n", "X: y\r\n".repeat(count));
     assert_eq!(check(fields(fields_max)), None);
     assert_eq!(check(fields(fields_max + 1)), refused(Violation::TooManyFields));
+}
+
+#[test]
+fn a_refused_connection_stays_refused() {
+    let mut parser = ResponseParser::new(HeadLimits::default());
+    let violation = parser.parse(b"HTTP/1.1 200 OK\r\n X: y\r\n\r\n").unwrap_err();
+    assert_eq!(parser.parse(FIRST.as_bytes()).unwrap_err(), violation);
 }
