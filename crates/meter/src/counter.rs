@@ -232,10 +232,11 @@ impl BudgetCounter {
         loop {
             self.allowance.store(ceiling);
             let used = self.used();
-            if used <= ceiling {
+            if used > ceiling {
+                ceiling = used;
+            } else {
                 return ceiling;
             }
-            ceiling = used;
         }
     }
 

@@ -102,4 +102,10 @@ mod tests {
         }
         assert_eq!([8, 255].map(SkipReason::of_number), [Other, Other]);
     }
+
+    #[test]
+    fn words_of_reasons_are_frozen() {
+        let words = ["other", "format", "credential", "cooldown", "breaker", "price", "connect", "limit"];
+        assert_eq!(SkipReason::ALL.map(SkipReason::as_str), words);
+    }
 }

@@ -36,3 +36,14 @@ impl UnknownCost {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_reasons_are_frozen() {
+        let names = ["no_usage", "unreadable_usage", "unpriced_tool", "unknown_terms", "no_price", "no_rate"];
+        assert_eq!(UnknownCost::ALL.map(UnknownCost::as_str), names);
+    }
+}

@@ -312,7 +312,8 @@ fn user_keeps_the_used_amount_when_the_plan_changes() {
 fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
     let others = credits_of(BudgetScope::User(UserNo(99)));
-    let budgets = [(others, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)]
+    let subject = credits_of(BudgetScope::Subject(SubjectId(uuid::Uuid::from_u128(99))));
+    let budgets = [(others, 0), (subject, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)]
         .map(|(id, limit)| (id, Amount(limit)));
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     assert_eq!(limits.left(AT).credits, Credits(4));
@@ -451,4 +452,24 @@ fn leased_budget_without_a_limit_is_not_counted_even_if_a_limit_follows() {
     after.settle_as_reserved();
     assert_eq!((counter.used(), counter.spent(), counter.limit()), (Amount(5), Amount(5), Amount(10)));
     assert_eq!(meter.used(credits_of(KEY), AT.day()), Amount(0));
+}
+
+#[test]
+fn a_request_that_is_counted_already_takes_nothing_from_the_rate() {
+    let (meter, plan, bounds) = (Meter::default(), plan(None, Some(1)), KeyBounds::default());
+    let limits = meter.limits(&terms(&plan, &bounds));
+    spend(&meter, &request(&limits, 1)).unwrap();
+    let further = meter.admit(&AdmissionRequest { rate: RateSource::Counted, ..request(&limits, 3) }).unwrap();
+    assert_eq!((further.info().rate, meter.used(credits_of(USER), AT.day())), (None, Amount(4)));
+    drop(further);
+    assert!(meter.admit(&request(&limits, 1)).is_err(), "nothing is given back to the rate");
+}
+
+#[test]
+fn a_forgotten_reservation_stays_counted() {
+    let (meter, plan, bounds) = (Meter::default(), plan(Some(2), None), KeyBounds::default());
+    let limits = meter.limits(&terms(&plan, &bounds));
+    meter.admit(&request(&limits, 2)).unwrap().forget();
+    assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(2));
+    assert_eq!(meter.stats().totals().released_count, 0);
 }

@@ -95,6 +95,8 @@ pub fn parts(mut key: &[u8]) -> impl Iterator<Item = KeyPart<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use access::SubjectText;
+
     use super::*;
 
     #[test]
@@ -106,6 +108,17 @@ mod tests {
         push(&mut key, b"");
         let read: Vec<KeyPart<'_>> = parts(&key).collect();
         assert_eq!(read, [KeyPart::Value(b"acme"), KeyPart::Value(&[0, 1]), KeyPart::End, KeyPart::Value(b"")]);
+    }
+
+    #[test]
+    fn a_client_without_a_key_counts_as_its_user() {
+        let certificate = Subject::Certificate { subject: SubjectText::parse("CN=ada").unwrap() };
+        let (mut user, mut client) = (LimitKey::new(), LimitKey::new());
+        push_user(&mut user, &certificate).unwrap();
+        push_client(&mut client, &certificate, IpAddr::from([127, 0, 0, 1])).unwrap();
+        assert_eq!(user, client);
+        let read: Vec<KeyPart<'_>> = parts(&user).collect();
+        assert_eq!(read, [KeyPart::Value(b"certificate"), KeyPart::Value(b"CN=ada")]);
     }
 
     #[test]

@@ -54,14 +54,15 @@ impl BucketTable {
         loop {
             let way = set.find(tag).unwrap_or_else(|| set.place(tag, terms, now));
             let taken = way.take(terms, now);
-            if way.tag.load(Ordering::Acquire) == tag || attempts >= ATTEMPTS_MAX {
+            if way.tag.load(Ordering::Acquire) != tag && attempts < ATTEMPTS_MAX {
+                // Another key has taken the place since it was found, and the request was counted for that key.
+                if let Ok(counted) = taken {
+                    way.give_back(counted, terms);
+                }
+                attempts += 1;
+            } else {
                 return taken.map(|counted| CountedRequest { tag, ..counted });
             }
-            // Another key has taken the place since it was found, and the request was counted for that key.
-            if let Ok(counted) = taken {
-                way.give_back(counted, terms);
-            }
-            attempts += 1;
         }
     }
 
@@ -145,5 +146,23 @@ impl Way {
             RequestTerms::TokenBucket(_) => self.bucket.word().load(Ordering::Relaxed).saturating_sub(now.0),
             RequestTerms::SlidingWindow(window) => sliding::fullness(self.bucket.word(), window, now),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::rate::Rate;
+
+    #[test]
+    fn a_key_for_which_two_requests_need_a_place_gets_one() {
+        let (set, now) = (BucketSet::default(), Mono(1));
+        let terms = RequestTerms::TokenBucket(Rate::per_minute(NonZeroU32::MIN));
+        let way = set.place(7, terms, now);
+        assert!(way.take(terms, now).is_ok());
+        assert!(std::ptr::eq(way, set.place(7, terms, now)));
+        assert!(way.take(terms, now).is_err(), "the bucket is not emptied");
     }
 }

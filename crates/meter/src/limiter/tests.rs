@@ -1,8 +1,10 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 
+use super::sharing::{LimitSharing, SharedLimit, SharedTake, SharingMessage, SharingState};
 use super::*;
 use crate::window::WindowCount;
 
@@ -71,6 +73,49 @@ fn a_request_that_is_given_back_in_the_next_window_leaves_the_previous_one() {
     assert!(counters.take(b"a", terms, Mono(1_000 * MILLI)).is_err());
     counters.give_back(early, terms);
     assert!(counters.take(b"a", terms, Mono(1_000 * MILLI)).is_ok());
+}
+
+#[test]
+fn a_request_that_is_given_back_two_windows_later_changes_nothing() {
+    let (counters, terms, late) = (LimitCounters::default(), sliding(2, 1_000), Mono(2_500 * MILLI));
+    let early = counters.take(b"a", terms, Mono(999 * MILLI)).unwrap();
+    assert_eq!(admitted(&counters, b"a", terms, late), 2);
+    counters.give_back(early, terms);
+    assert!(counters.take(b"a", terms, late).is_err());
+}
+
+#[test]
+fn a_request_in_flight_that_is_given_back_twice_admits_no_further_one() {
+    let (counters, terms) = (LimitCounters::default(), LimitTerms::Concurrent(some(1)));
+    let counted = counters.take(b"a", terms, Mono(0)).unwrap();
+    counters.give_back(counted, terms);
+    counters.give_back(counted, terms);
+    assert_eq!(admitted(&counters, b"a", terms, Mono(0)), 1);
+}
+
+#[test]
+fn requests_in_flight_are_not_divided_among_nodes() {
+    let concurrent = LimitTerms::Concurrent(some(6));
+    assert_eq!(concurrent.share(some(3)), concurrent);
+    assert_eq!(sliding(6, 1_000).share(some(3)), sliding(2, 1_000));
+}
+
+#[test]
+fn a_full_queue_to_redis_is_unavailable_and_the_next_request_asks_for_a_batch_again() {
+    let (queue, mut messages) = tokio::sync::mpsc::channel(1);
+    let state = Arc::new(SharingState::default());
+    state.set_up(true);
+    let (sharing, counters) = (LimitSharing::new(queue, state), Arc::new(LimitCounters::default()));
+    let terms = RequestTerms::SlidingWindow(Window::new(some(1_000), Duration::from_secs(60)));
+    let take = |key: &[u8]| {
+        sharing.take(&SharedLimit { counters: &counters, id: b"limit", key, terms, is_exact: false }, Mono(1))
+    };
+    assert!(matches!(take(b"a"), SharedTake::Waits(_)));
+    assert!(matches!(take(b"b"), SharedTake::Unavailable));
+    messages.try_recv().unwrap();
+    assert!(matches!(take(b"b"), SharedTake::Waits(_)));
+    let Ok(SharingMessage::Ask(request)) = messages.try_recv() else { panic!() };
+    assert_eq!(request.want, terms.batch(NonZeroU32::MIN));
 }
 
 #[test]

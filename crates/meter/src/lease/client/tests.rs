@@ -186,6 +186,17 @@ fn fenced_client_admits_nothing() {
 }
 
 #[test]
+fn a_reply_to_another_incarnation_grants_nothing() {
+    let (mut client, counter) = (client(), counter());
+    client.wait(shared(&counter), waiter(1, 4), Mono(0));
+    let seq = client.tick(Mono(0)).requests[0].seq;
+    let TickReply::Accepted(response) = answer(&[grant(seq, 10, 90)], &[], &[]) else { panic!() };
+    let reply = TickReply::Accepted(TickResponse { incarnation: 2, ..response });
+    assert_eq!(client.receive(&reply, Mono(MS)), []);
+    assert_eq!(counter.allowance(), Amount::ZERO);
+}
+
+#[test]
 fn idle_lease_is_returned_and_a_spent_one_is_not_renewed() {
     let (mut client, counter) = holding();
     assert!(client.tick(Mono(500 * MS)).requests.len() == 1, "the recent use determines the request");
