@@ -28,7 +28,6 @@ statements! {
     OF_USER_IN_STATE = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND id < $2 AND state = $3 ORDER BY id DESC LIMIT $4");
     ALL = concat!("SELECT ", invoice_columns!(), " WHERE id < $1 AND state <> 'draft' ORDER BY id DESC LIMIT $2");
     ALL_IN_STATE = concat!("SELECT ", invoice_columns!(), " WHERE id < $1 AND state = $2 ORDER BY id DESC LIMIT $3");
-    OF_PERIOD = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND first_day = $2 AND kind = 'period'");
     OPEN_OF = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'open' ORDER BY id LIMIT 1000");
     OPEN_OF_USER = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND state = 'open' AND currency = $2
         ORDER BY id LIMIT 1000");
@@ -338,19 +337,6 @@ pub async fn of_all(
         Some(state) => store.query(ALL_IN_STATE).bind(before).bind(state),
     };
     read(query.bind(i64::from(limit)).all().await?)
-}
-
-/// Returns the invoice of the period that begins on a day.
-///
-/// # Errors
-/// Database errors of any kind.
-pub async fn of_period(
-    on: &mut Transaction,
-    subscription: Uuid,
-    first_day: Day,
-) -> Result<Option<StoredInvoice>, DatabaseError> {
-    let query = on.query(OF_PERIOD).bind(subscription).bind(i64::from(first_day.0));
-    query.find::<InvoiceRow>().await?.map(StoredInvoice::try_from).transpose()
 }
 
 /// Returns the open invoices of a subscription.

@@ -15,7 +15,6 @@ statements! {
     ADD = "INSERT INTO refunds (id, user_id, invoice_id, payment_id, refund_key, amount, reason, way, reference, state, error,
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $11)";
     FIND = concat!("SELECT ", refund_columns!(), " WHERE id = $1");
-    OF_INVOICE = concat!("SELECT ", refund_columns!(), " WHERE invoice_id = $1 ORDER BY id LIMIT 1000");
     REQUESTED = concat!("SELECT ", refund_columns!(), " WHERE state = 'requested' ORDER BY id LIMIT $1");
     SET = "UPDATE refunds SET state = $2, error = $3, updated_at = $4 WHERE id = $1";
 }
@@ -112,14 +111,6 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &StoredRefund) -> Res
 /// Database errors of any kind.
 pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredRefund>, DatabaseError> {
     Ok(on.query(FIND).bind(id).find::<RefundRow>().await?.map(Into::into))
-}
-
-/// Returns the refunds of an invoice, from the oldest.
-///
-/// # Errors
-/// Database errors of any kind.
-pub async fn of_invoice(store: &Store, invoice: Uuid) -> Result<Vec<StoredRefund>, DatabaseError> {
-    Ok(store.query(OF_INVOICE).bind(invoice).all::<RefundRow>().await?.into_iter().map(Into::into).collect())
 }
 
 /// Returns refunds whose result is not known, from the oldest.
