@@ -32,3 +32,17 @@ impl RecordedLabels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_rows_are_their_set_or_other() {
+        let text =
+            |set, labels: Option<&str>| RecordedLabels::of_stored(set, labels.map(str::to_owned)).as_str().to_owned();
+        assert_eq!(text(Some(7), Some("team=payments")), "team=payments");
+        assert_eq!(text(None, None), "", "older rows have no labels");
+        assert_eq!(text(Some(OTHER), None), "other");
+    }
+}

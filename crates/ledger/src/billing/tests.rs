@@ -1,11 +1,11 @@
-use access::{Day, Timestamp, UserNo};
+use access::{Currency, Day, Timestamp, UserId, UserNo};
 use store::Store;
 use uuid::Uuid;
 
-use super::charged_usage;
-use super::{CHARGED_PAGE, ChargedDay, ChargedDayOf};
-use crate::fixture::Place;
-use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, people};
+use super::{CHARGED_PAGE, ChargedDay, ChargedDayOf, InvoiceParties, InvoiceParty, NewInvoice, StoredInvoiceDay};
+use super::{charged_usage, invoices, parties, receipts};
+use crate::fixture::{Place, tell};
+use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_text, people};
 
 /// Returns the usage of a user on a day, of all models or of one.
 async fn charged(store: &Store, day: Day, model: Option<&str>) -> ChargedDay {
@@ -71,5 +71,92 @@ async fn charged_requests_add_up_to_the_charged_usage() {
         }
         let earlier = ChargedDayOf { computed_at: computed_at - 1, ..of };
         assert_eq!(earlier.requests(&store, None).await.unwrap(), [], "requests that were stored later are not listed");
+    }
+}
+
+#[tokio::test]
+async fn the_node_with_the_oldest_unstored_usage_is_behind() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        assert_eq!(charged_usage::behind(&store).await.unwrap(), None);
+        let [one, other] = ["one", "other"].map(|folder| place.folder.path().join(folder));
+        let [one, other] =
+            [store.join(&one, "1.2.3").await.unwrap().id(), store.join(&other, "1.2.3").await.unwrap().id()];
+        for (node, set, behind) in [
+            // The other node has stored nothing yet.
+            (one, "ingested_until = 20000000", Some(other)),
+            (other, "ingested_until = 10000000", Some(other)),
+            // It left within a second of its last usage, so it has nothing to store.
+            (other, "left_at = 11000000", Some(one)),
+            (one, "left_at = 21000001", Some(one)),
+            (one, "ingested_until = 20000001", None),
+        ] {
+            tell(&store, &format!("UPDATE nodes SET {set} WHERE id = {}", id_text(&store, node))).await;
+            assert_eq!(charged_usage::behind(&store).await.unwrap(), behind, "{set} on {:?}", store.kind());
+        }
+    }
+}
+
+/// Stores a draft of the first user, and returns its id.
+async fn draft(store: &Store) -> Uuid {
+    people(store).await;
+    let (user,) = store.query("SELECT id FROM users WHERE no = 1").one::<(Uuid,)>().await.unwrap();
+    let new = NewInvoice {
+        id: store.new_id(),
+        user: UserId(user),
+        subscription: None,
+        kind: "manual",
+        of_invoice: None,
+        target_version: None,
+        first_day: TODAY,
+        last_day: TODAY,
+        currency: Currency::Idr,
+        subtotal: 100,
+        tax_name: String::new(),
+        tax_rate: String::new(),
+        tax_base: 0,
+        tax: 0,
+        total: 100,
+        rules_version: 1,
+        digest: String::new(),
+        reason: String::new(),
+        lines: Vec::new(),
+    };
+    let mut on = store.begin().await.unwrap();
+    invoices::add(store, &mut on, &new).await.unwrap();
+    on.commit().await.unwrap();
+    new.id
+}
+
+#[tokio::test]
+async fn a_draft_names_no_parties() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let id = draft(&store).await;
+        assert_eq!(parties::of_invoice(&store, id).await.unwrap(), InvoiceParties::default());
+        let party = |name: &str| InvoiceParty { name: name.to_owned(), ..InvoiceParty::default() };
+        let named = InvoiceParties { seller: party("Tollgate"), customer: party("Ada") };
+        let mut on = store.begin().await.unwrap();
+        parties::name(&store, &mut on, id, &named).await.unwrap();
+        on.commit().await.unwrap();
+        assert_eq!(parties::of_invoice(&store, id).await.unwrap(), named);
+    }
+}
+
+#[tokio::test]
+async fn the_requests_of_an_invoice_are_listed_once() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let id = draft(&store).await;
+        let mut on = store.begin().await.unwrap();
+        receipts::add(&store, &mut on, id, "new").await.unwrap();
+        on.commit().await.unwrap();
+        let day = |rows| StoredInvoiceDay { day: TODAY, rows, digest: "a1".to_owned() };
+        receipts::set_listed(&store, id, "first", &[day(3)]).await.unwrap();
+        // Another process listed them too, later.
+        receipts::set_listed(&store, id, "second", &[day(4)]).await.unwrap();
+        let terms = receipts::find(&store, id).await.unwrap().unwrap();
+        assert_eq!((terms.terms.as_str(), terms.is_listed), ("first", true));
+        assert_eq!(receipts::days(&store, id).await.unwrap(), [day(3)]);
     }
 }

@@ -1,3 +1,4 @@
+mod duplicates;
 mod neighbours;
 mod open_requests;
 mod refused;

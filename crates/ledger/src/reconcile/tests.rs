@@ -1,3 +1,4 @@
+mod pages;
 mod repair;
 mod subjects;
 mod unsent;

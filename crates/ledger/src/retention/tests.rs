@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::Ledger;
-use crate::fixture::Place;
+use crate::fixture::{Place, tell};
 use crate::ingest::{IngestStats, drain, positions};
 use store::{
     Actor, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, RefreshResult, Session, SessionCredential,
@@ -340,5 +340,21 @@ async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
         let keep = Keep { events: Some(KEEP), raw_usage: Some(DAY) };
         assert_eq!(rounds.next(&store, keep, &stats).await.unwrap(), 1);
         assert_eq!((raw().await, rows(&store).await), (0, [1, 2, 1, 2]));
+    }
+}
+
+#[tokio::test]
+async fn a_job_of_a_store_that_was_not_available_reads_the_newest_event_later() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        ingest(&place, &open(&place, &clock).await, &records(&clock, 2)).await;
+        let store = open(&place, &Clock::manual(Timestamp(NOW.0 + 3_650 * 86_400_000_000))).await;
+        tell(&store, "ALTER TABLE usage_events RENAME TO hidden").await;
+        let mut job = RetentionJob::new(store.clone(), || KEPT, Arc::default()).await;
+        assert!(job.run().await.is_err());
+        tell(&store, "ALTER TABLE hidden RENAME TO usage_events").await;
+        // Compared with the newest event, the clock is years ahead, so nothing is deleted.
+        assert_eq!(job.run().await.unwrap(), NextRun::Period);
+        assert_eq!((job.stats.rows.load(Ordering::Relaxed), rows(&store).await[0]), (0, 2), "{:?}", store.kind());
     }
 }

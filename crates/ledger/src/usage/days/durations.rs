@@ -41,8 +41,17 @@ impl Ledger {
         of: impl Into<DayUsageOf>,
         day: Day,
     ) -> Result<Vec<DurationCount>, DatabaseError> {
-        let of = of.into();
-        let slices = self.slices(of, day, SLICE_EVENTS).await?;
+        self.durations_in_slices(of.into(), day, SLICE_EVENTS).await
+    }
+
+    /// Reads the events of a day in slices, two at a time. A slice has about `slice_events` events.
+    pub(super) async fn durations_in_slices(
+        &self,
+        of: DayUsageOf,
+        day: Day,
+        slice_events: u32,
+    ) -> Result<Vec<DurationCount>, DatabaseError> {
+        let slices = self.slices(of, day, slice_events).await?;
         let (even, odd) = tokio::try_join!(
             self.durations_of(of, slices.iter().step_by(2)),
             self.durations_of(of, slices.iter().skip(1).step_by(2)),

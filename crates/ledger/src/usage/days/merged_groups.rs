@@ -73,3 +73,47 @@ impl GroupKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use access::RequestId;
+    use meter::RequestResult;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn group(nth: usize, requests: u64) -> EventGroup {
+        EventGroup {
+            route: None,
+            format: None,
+            model: Some(nth.to_string()),
+            streamed: false,
+            status: 200,
+            refusal: None,
+            outcome: "completed".to_owned(),
+            result: RequestResult::Succeeded,
+            input_bounds: 0,
+            key_bounds: 0,
+            client: ClientProgram::Unknown,
+            tools: None,
+            session_bounds: None,
+            interval_bounds: None,
+            requests,
+            tokens: 0,
+            cost_nano: 0,
+            ids: [RequestId(Uuid::from_u128(1)); 2],
+            between: None,
+        }
+    }
+
+    #[test]
+    fn the_largest_groups_remain_in_memory() {
+        let mut merged = MergedGroups::default();
+        merged.add_all((0..2 * EVENT_GROUPS_MAX).map(|nth| group(nth, 1)).collect());
+        assert_eq!(merged.0.len(), 2 * EVENT_GROUPS_MAX);
+        merged.add_all(vec![group(0, 4), group(2 * EVENT_GROUPS_MAX, 3)]);
+        assert_eq!(merged.0.len(), EVENT_GROUPS_MAX);
+        let kept: Vec<u64> = merged.into_groups().iter().take(3).map(|group| group.requests).collect();
+        assert_eq!(kept, [5, 3, 1]);
+    }
+}

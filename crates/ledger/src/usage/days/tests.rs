@@ -42,3 +42,19 @@ async fn slices_of_any_size_have_each_event_once() {
     assert!(ledger.slices(all, TODAY, 1).await.unwrap().len() > 20);
     assert_eq!(ledger.slices(all, TODAY, 1_000).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn durations_of_slices_add_up() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    people(&store).await;
+    let mut node = IngestNode::of(&store, place.folder.path()).await;
+    let mut fixture = UsageFixture::on(TODAY);
+    node.write(&[fixture.all(caller(1, 1)), fixture.all(caller(2, 3))].concat()).await;
+    let (ledger, all) = (Ledger::new(store), DayUsageOf::from(crate::UsageOf::All));
+    let whole = ledger.durations_of_day(all, TODAY).await.unwrap();
+    // Every event of the fixture takes a millisecond.
+    assert_eq!(whole.iter().map(|of| of.duration_ms).collect::<Vec<_>>(), [1]);
+    assert!(whole[0].requests > 2, "{whole:?}");
+    assert_eq!(ledger.durations_in_slices(all, TODAY, 1).await.unwrap(), whole);
+}
