@@ -1,5 +1,6 @@
 //! Test coverage of lines per crate, from the output of `cargo llvm-cov report --json --summary-only`.
 
+mod explanations;
 mod sources;
 mod uncovered;
 
@@ -11,6 +12,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::Value;
+
+use explanations::Explanations;
+use uncovered::UncoveredLines;
 
 /// Minimum for all crates of the product together, in percent.
 const WORKSPACE_MIN: f64 = 80.0;
@@ -36,31 +40,35 @@ impl LineCounts {
     }
 }
 
-/// Prints the table, and the lines of some crates that no test ran. It fails if a percentage is below its minimum.
+/// Prints the table, and the lines of some crates that no test ran, with the reasons. It fails if a percentage is below its
+/// minimum, if a reason is missing, or if the line of a reason does not exist anymore.
 pub(crate) fn run(report: &Path, lcov: &Path, root: &Path) -> anyhow::Result<ExitCode> {
     let text = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
     let crates = by_crate(&serde_json::from_str(&text(report)?)?, root)?;
+    let explanations = Explanations::of_repository()?;
+    let uncovered = UncoveredLines::read(&text(lcov)?, &explanations, root)?;
     let mut out = std::io::stdout().lock();
-    for line in uncovered::table(&text(lcov)?, root)? {
+    for line in &uncovered.rows {
         writeln!(out, "no test runs {line}")?;
     }
     let mut all = LineCounts::default();
-    let mut low = Vec::new();
+    let mut failures = explanations.stale(root);
+    failures.extend(uncovered.unexplained.iter().map(|line| format!("neither tested nor in untested.tsv: {line}")));
     for (name, lines) in &crates {
         writeln!(out, "{name:<10} {:>6} lines {:>6.2}%", lines.count, lines.percent())?;
         all.add(*lines);
         if lines.percent() < CRATE_MIN {
-            low.push(format!("{name} is below {CRATE_MIN}%"));
+            failures.push(format!("{name} is below {CRATE_MIN}%"));
         }
     }
     writeln!(out, "{:<10} {:>6} lines {:>6.2}%", "total", all.count, all.percent())?;
     if all.percent() < WORKSPACE_MIN {
-        low.push(format!("the total is below {WORKSPACE_MIN}%"));
+        failures.push(format!("the total is below {WORKSPACE_MIN}%"));
     }
-    for line in &low {
+    for line in &failures {
         writeln!(out, "coverage: {line}")?;
     }
-    Ok(if low.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Line counts of the crates under `crates/`, without their tests.

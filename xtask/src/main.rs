@@ -16,7 +16,7 @@ use postgres::ServerUse;
 
 const USAGE: &str = "usage: cargo run -p xtask -- TASK
   coverage REPORT LINES print the line coverage of each crate from the reports of cargo-llvm-cov in JSON and LCOV, and the
-                        lines of meter, ledger, access and http1 that no test ran
+                        lines of meter, ledger, access and http1 that no test ran, with the reasons
   config-docs           generate the tables of docs/configuration.md, .env.example and docs/tollgate.schema.json from the
                         declarations of the settings; `config-docs --check` fails if they are out of date
   dashboards            generate the dashboards of Grafana from the lists of docs/metrics.md
