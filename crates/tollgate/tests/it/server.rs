@@ -35,10 +35,12 @@ impl Server {
     }
 }
 
-/// Runs `tollgate` without the environment of this process and without a `.env` file.
+/// Runs `tollgate` without the environment of this process, except the file for the counts of a measurement of coverage, and
+/// without a `.env` file.
 pub(crate) fn tollgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.env_clear().current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     command
 }
 

@@ -167,6 +167,8 @@ async fn the_binary_api_serves_the_files() {
     let mut command = Command::new(binary);
     command.args(["--mock", "--examples", "./examples", "--log", "json", "--listen", "127.0.0.1:0"]);
     command.env_clear().env("ADDR", "127.0.0.1:0").env("MAX_CONNECTIONS", "64").env("TIMEOUT_SECONDS", "20");
+    // The file for the counts of a measurement of coverage.
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     command.current_dir(repository()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let running = Running(command.spawn().unwrap());
     let address = eventually("api listens", async || {
