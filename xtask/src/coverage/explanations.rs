@@ -67,12 +67,12 @@ mod tests {
     fn explanations_of_missing_lines_are_stale() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a.rs"), "fn a() {\n    panic!();\n}\n").unwrap();
-        let explanations = Explanations::read("a.rs\tpanic!();\tIt ends.\na.rs\ttodo!();\tNever.\nb.rs\t}\tNever.\n");
+        let explanations = Explanations::read("a.rs\tpanic!();\tIt ends.\na.rs\tpanic!(2);\tNever.\nb.rs\t}\tNever.\n");
         let explanations = explanations.unwrap();
         assert_eq!(explanations.reason("a.rs", "panic!();"), Some("It ends."));
         assert_eq!(explanations.reason("b.rs", "panic!();"), None);
         let stale = |file: &str, code: &str| format!("untested.tsv explains a line that {file} does not have: {code}");
-        assert_eq!(explanations.stale(root.path()), [stale("a.rs", "todo!();"), stale("b.rs", "}")]);
+        assert_eq!(explanations.stale(root.path()), [stale("a.rs", "panic!(2);"), stale("b.rs", "}")]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ async fn a_user_with_more_rows_than_a_transaction_is_repaired() {
     }
 }
 
-/// Events whose clock jumped make their users suspects, of whom a transaction reads 200 first.
+/// Events whose clock jumped make their users suspects. A transaction reads 200 of these first.
 #[tokio::test]
 async fn a_difference_behind_many_users_without_one_is_repaired() {
     for database in Database::both().await {
