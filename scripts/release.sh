@@ -9,7 +9,7 @@ work=$target/profile
 export PATH=$target/tools/bin:$PATH:$HOME/.cargo/bin
 
 # The rows of `make bench` whose code differs. Code that runs in none of them is optimized for size.
-readonly ROWS=plain,keyed,sdk,sdk-keyed,llm,targets,stream,16k,64k,jwt,grpc,websocket,hit,compress,http2,tls,handshakes,cold,resilient,transform
+readonly ROWS=plain,keyed,sdk,sdk-keyed,llm,targets,stream,16k,64k,jwt,grpc,websocket,hit,compress,http2,tls,handshakes,cold,resilient,transform,traces
 
 # compile FOLDER FLAG: compiles a release with this flag of rustc.
 compile() {
