@@ -67,8 +67,8 @@ for (const file of files(out)) {
 }
 rmSync(manifest, { force: true });
 writeFileSync(manifest, `${lines.sort().join("\n")}\n`);
-// The next `cargo build` embeds the files. With EMBED=later, scripts/dashboard.sh changes the time.
-if (existsSync(embedding) && process.env.EMBED !== "later") utimesSync(embedding, new Date(), new Date());
+// The next `cargo build` embeds the files.
+if (existsSync(embedding)) utimesSync(embedding, new Date(), new Date());
 report();
 
 /** Prints the compressed size of the scripts that each page loads first, and fails if it is too large. */

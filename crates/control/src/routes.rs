@@ -38,11 +38,11 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header;
-use utoipa_axum::routes;
 
 use crate::graphql::GraphQl;
 use crate::layers::{self, Observer};
-use crate::openapi::{self, DocumentText, described::DescribedRouter};
+use crate::openapi::described::{DescribedRouter, routes};
+use crate::openapi::{self, DocumentText};
 use crate::pages;
 use crate::problem::Problem;
 use crate::state::{App, Serves};
