@@ -17,7 +17,7 @@ OPTIMIZED ?=
 AUDIT ?=
 # CI sets --locked; developers may change dependencies.
 LOCKED ?=
-# Not empty: `.ci/run` runs `make dashboard-beside` beside the lints.
+# Not empty: `.ci/run` runs `make dashboard-beside` beside `make check`.
 DASHBOARD_BESIDE ?=
 
 # One selection of packages for all commands: cargo unifies features over the selection, and a crate with other features
@@ -62,9 +62,10 @@ dashboard-tests: ## check and test the dashboard without a browser
 	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
 	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
 
-# What .ci/run does beside the lints.
-dashboard-beside: dashboard-tests
-	@scripts/step "export of the dashboard" scripts/dashboard.sh export
+# What .ci/run does beside `make check`, for which the export comes first.
+dashboard-beside:
+	@TYPES=checked scripts/step "export of the dashboard" scripts/dashboard.sh build
+	@$(MAKE) --no-print-directory dashboard-tests
 
 pages: ## test the dashboard's pages in Chromium, against the built binary
 	@scripts/setup.sh pages
@@ -152,13 +153,19 @@ consul: ## follow registrations in the Consul at URL, as a test does in a small 
 
 check: quick ## check formatting, lints, house rules, the dashboard and documentation
 	@$(if $(DASHBOARD_BESIDE),:,scripts/step "dashboard's lints and types" scripts/dashboard.sh check)
-	@scripts/step "documentation" scripts/documentation.sh $(LOCKED)
+	@$(if $(RUSTC_WORKSPACE_WRAPPER),:,scripts/step "documentation" scripts/documentation.sh $(LOCKED))
 
+# .ci/run compiles everything with scripts/rustc-lints.sh, and then once: also the pages must be there before.
 quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check
 	@scripts/step "formatting" cargo fmt --all --check
-	@scripts/step "lints" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	@scripts/step "house rules" scripts/xtask.sh tidy
+ifdef RUSTC_WORKSPACE_WRAPPER
+	@scripts/step "rest of the dashboard's export" scripts/dashboard.sh build
+	@scripts/step "lints, documentation and build" cargo build $(LOCKED) $(TESTED) --all-targets
+else
+	@scripts/step "lints" cargo clippy $(LOCKED) $(TESTED) --all-targets -- -D warnings
+endif
 
 bench: ## measure the cost of a request beside nginx, HAProxy, Envoy and Traefik (builds the optimized release; 90 minutes; ARGS=--help)
 	@scripts/release.sh

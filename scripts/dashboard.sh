@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds or checks the dashboard.
 #
-#   dashboard.sh build    exports the pages to dashboard/out, unless they are newer than their sources
-#   dashboard.sh export   the same for a run that has none yet, while cargo may compile; `build` then has cargo embed them
+#   dashboard.sh build    exports the pages to dashboard/out, unless they are newer than their sources; one process at a time.
+#                         With TYPES=checked it leaves the types to `check`
 #   dashboard.sh check    lints and types
 #   dashboard.sh test     unit tests
 set -euo pipefail
@@ -25,6 +25,9 @@ is_built() {
 
 case ${1:-} in
 build)
+    mkdir -p "${CARGO_TARGET_DIR:-target}"
+    exec 9>"${CARGO_TARGET_DIR:-target}/dashboard.lock"
+    flock 9
     if is_built; then
         if [ "$BUILT" -nt "$EMBEDDING" ]; then touch "$EMBEDDING"; fi
         exit
@@ -32,14 +35,6 @@ build)
     scripts/setup.sh dashboard
     cd dashboard
     npm run --silent build
-    ;;
-export)
-    # A compiler may read the files of an earlier build.
-    if [ -e dashboard/out ]; then exit; fi
-    scripts/setup.sh dashboard
-    cd dashboard
-    # `make dashboard-beside` has checked the types before.
-    EMBED=later TYPES=checked npm run --silent build
     ;;
 check)
     scripts/setup.sh dashboard
@@ -56,7 +51,7 @@ test)
     npm run --silent test
     ;;
 *)
-    echo "usage: dashboard.sh build|export|check|test" >&2
+    echo "usage: dashboard.sh build|check|test" >&2
     exit 2
     ;;
 esac
