@@ -2,12 +2,14 @@
 # The compiler of the workspace in `.ci/run`: clippy, which compiles as rustc does, and then rustdoc for a library. Each warning is
 # an error. One build then checks lints and documentation; otherwise cargo would check all dependencies before it compiles them.
 #
-#   RUSTC_WORKSPACE_WRAPPER=scripts/rustc-lints.sh cargo build …   cargo calls it with the path of rustc, and rustc's arguments
+#   RUSTC_WORKSPACE_WRAPPER=scripts/rustc-lints.sh CLIPPY_ARGS=… cargo build …
+#
+# Cargo calls it with the path of rustc, and rustc's arguments. clippy reads CLIPPY_ARGS, which has the form of cargo-clippy; cargo
+# compiles again if it changes, so it must be the same for all builds.
 set -euo pipefail
 
 tools=$(dirname "$(rustup which clippy-driver 2>/dev/null || command -v clippy-driver)")
-# As cargo-clippy writes its arguments.
-CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ "$tools/clippy-driver" "$@"
+"$tools/clippy-driver" "$@"
 
 # What is documented: libraries, and binaries without a library of their name.
 case " $* " in
