@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Timeout of each operation on a socket, after which the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of each operation on a socket, after which the test fails. Some calls hang until the others of their test end.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Awaits `future`; panics with `what` after [`PATIENCE`].
 pub async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -17,8 +17,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 /// The handlers of one path, by their names: `routes!(keys::list, keys::create)`. `#[utoipa::path]` describes each.
 ///
-/// It is the macro of `utoipa-axum`, but all handlers have one type. For each type, the compiler would repeat the proof
-/// that the future of a handler is `Send` for all types of Axum around it: two thirds of the time of this crate.
+/// It is the macro of `utoipa-axum`, but gives all handlers one type. For each type, the compiler would prove again for
+/// all types of Axum around it that the handler's future is `Send`, in more than half of the time of this crate.
 macro_rules! routes {
     ($($($segment:ident)::+),+ $(,)?) => {{
         let mut routes = $crate::openapi::described::PathHandlers::new();
