@@ -155,7 +155,7 @@ check: quick ## check formatting, lints, house rules, the dashboard and document
 	@$(if $(DASHBOARD_BESIDE),:,scripts/step "dashboard's lints and types" scripts/dashboard.sh check)
 	@$(if $(RUSTC_WORKSPACE_WRAPPER),:,scripts/step "documentation" scripts/documentation.sh $(LOCKED))
 
-# .ci/run compiles everything with scripts/rustc-lints.sh, and then once: also the pages must be there before.
+# .ci/run compiles everything once, with scripts/rustc-lints.sh. The binary embeds the pages, so they are exported first.
 quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check
 	@scripts/step "formatting" cargo fmt --all --check
