@@ -1,6 +1,5 @@
 //! The database of a server: SQLite in its data folder, or a separate database on a PostgreSQL server.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,9 +13,8 @@ const STORE: &str = "TOLLGATE_TEST_STORE";
 /// The variable with the URL of a PostgreSQL server on which databases may be created.
 const POSTGRES: &str = "TOLLGATE_TEST_POSTGRES";
 
-/// The first bytes of a file of SQLite.
-const SQLITE: &[u8; 16] = b"SQLite format 3\0";
-
+/// The database file in a data folder.
+const FILE: &str = "tollgate.db";
 /// A database on PostgreSQL; dropping the value drops the database.
 #[derive(Debug)]
 pub struct Database {
@@ -177,15 +175,11 @@ impl Drop for Database {
     }
 }
 
-/// Returns the path of the `SQLite` file in a data folder.
+/// Returns the path of the `SQLite` file in a data folder. The file is not opened: closing it would drop all locks that this
+/// process's connections to it have (POSIX), and the server would overwrite pages that they still read.
 #[must_use]
 pub fn file(data: &Path) -> PathBuf {
-    let is_sqlite = |path: &PathBuf| {
-        let mut first = [0; SQLITE.len()];
-        std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *SQLITE
-    };
-    let mut paths = std::fs::read_dir(data).into_iter().flatten().flatten().map(|entry| entry.path());
-    paths.find(is_sqlite).unwrap_or_else(|| panic!("no SQLite file in {}", data.display()))
+    data.join(FILE)
 }
 
 /// Reads the rows of a store while its server runs.
@@ -345,4 +339,31 @@ where
     let row = Value::Object(columns.collect::<Map<String, Value>>());
     let (status, outcome) = (row["status"].as_i64(), row["outcome"].as_str().map(str::to_owned));
     EventRow { id: text(0).unwrap_or_default(), status: status.unwrap_or(0), outcome: outcome.unwrap_or_default(), row }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use sqlx::sqlite::SqliteJournalMode;
+
+    use super::*;
+
+    /// SQLite ends the write-ahead log only if no other process has a lock on the file.
+    const END_LOG: &str = "import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode = DELETE')";
+
+    #[tokio::test]
+    async fn opening_a_connection_keeps_the_locks_of_the_others() {
+        let data = tempfile::tempdir().unwrap();
+        let file = data.path().join(FILE);
+        let new = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let mut writer = new.journal_mode(SqliteJournalMode::Wal).connect().await.unwrap();
+        writer.execute("CREATE TABLE one (number INTEGER)").await.unwrap();
+        let rows = Rows { data: data.path(), database: None };
+        assert_eq!(rows.number("SELECT count(*) FROM one").await, 0);
+        let ended = Command::new("python3").args(["-c", END_LOG]).arg(&file).output().unwrap();
+        let reported = String::from_utf8_lossy(&ended.stderr);
+        assert!(reported.contains("database is locked"), "{ended:?}");
+    }
 }
