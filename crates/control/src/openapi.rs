@@ -1,7 +1,7 @@
 //! The OpenAPI document: generated from the handlers, then completed with the rules that apply to every operation.
 //!
 //! A handler lists its own refusals in the extension `x-codes`. Refusals of bodies, authentication and layers are
-//! added here. [`described`] collects the handlers and finds schema names that two types share; `answers` adds the
+//! added here. [`described`] collects the handlers, and finds schema names that two types share; `answers` adds the
 //! error responses.
 
 mod answers;
@@ -23,6 +23,7 @@ use utoipa::{OpenApi as _, ToSchema};
 
 use crate::{limits, scripts, undeclared};
 use answers::ErrorBodyFormat;
+use described::DescribedOperation;
 
 /// The brand of the document if no brand is configured, for people and for machines.
 const NAME: &str = "Tollgate";
@@ -121,26 +122,25 @@ pub(crate) struct ConfigurationProblem {
 )]
 struct Document;
 
-/// The document's text. It is formatted on its first use, because that takes as long as the rest of a start.
+/// The document's text. It is formatted on its first use, because that takes longer than a start.
 pub(crate) type DocumentText = LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>;
 
-/// Returns the document without operations.
-pub(crate) fn empty() -> OpenApi {
-    Document::openapi()
-}
-
-/// Adds everything that handlers do not declare themselves.
-pub(crate) fn complete(document: &mut OpenApi, version: &str) {
+/// Returns the whole document: the operations as their handlers declare them, and everything that applies to all of them.
+pub(crate) fn document(operations: &[DescribedOperation], version: &str) -> OpenApi {
+    let mut document = Document::openapi();
+    // A test refuses clashes.
+    let _ = described::describe(&mut document, operations);
     version.clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_with(Components::new);
     security(components);
     let mut used_statuses = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
-        for (method, operation) in operations(item) {
+        for (method, operation) in operations_of(item) {
             used_statuses.extend(complete_operation(method, path, operation));
         }
     }
     answers::components(components, &used_statuses);
+    document
 }
 
 /// Formats the document as it is served and kept in the repository: with a line for each part of an operation, and with the
@@ -184,7 +184,7 @@ fn security(components: &mut Components) {
     components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let all = [
         ("get", &mut item.get),
         ("post", &mut item.post),

@@ -36,7 +36,6 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
-use bytes::Bytes;
 use http::header;
 
 use crate::graphql::GraphQl;
@@ -54,17 +53,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().process.brand.name);
     let (call, guarding) = (app.limits.call, app.clone());
     let router = match app.serves {
-        Serves::Probes => probes(DescribedRouter::new(openapi::empty())).into_parts().0.fallback(not_found),
+        Serves::Probes => probes(DescribedRouter::new()).into_parts().0.fallback(not_found),
         Serves::Api => {
-            // The inputs are those that handlers declare; the rest is added when the text is first used.
-            let (router, document, _) = api().into_parts();
+            let (router, operations) = api().into_parts();
             let router = match &app.examples {
                 Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,
             };
+            let router = layers::strict(router, Undeclared::of(&operations, app.limits.body));
             let version = app.version;
-            let text = Arc::new(DocumentText::new(Box::new(move || document_text(version))));
-            let router = layers::strict(router, Undeclared::of(&document, app.limits.body));
+            let text = move || openapi::text(&openapi::document(&operations, version));
+            let text = Arc::new(DocumentText::new(Box::new(text)));
             // Each call of a GraphQL query counts in the limits as one more request.
             let handlers = layers::limited(router.clone(), &app).with_state(app.clone());
             router
@@ -106,7 +105,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
 
 /// The endpoints except those of insights, which example files can replace.
 fn accounts() -> DescribedRouter<Arc<App>> {
-    selling(probes(DescribedRouter::new(openapi::empty())))
+    selling(probes(DescribedRouter::new()))
         .routes(routes!(health::health))
         .routes(routes!(document))
         .routes(routes!(install::show))
@@ -203,13 +202,6 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::payments::show))
         .routes(routes!(billing::profile::show, billing::profile::change))
         .routes(routes!(billing::notification::notify))
-}
-
-/// Returns the text of the OpenAPI document, without a brand.
-fn document_text(version: &str) -> Bytes {
-    let (_, mut document, _) = api().into_parts();
-    openapi::complete(&mut document, version);
-    openapi::text(&document)
 }
 
 /// The OpenAPI document of this API.

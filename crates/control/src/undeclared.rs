@@ -2,7 +2,7 @@
 //! body need no checks of their own. Handlers with them refuse unknown fields themselves.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -10,22 +10,31 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use serde::Deserialize;
-use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::{OpenApi, PathItem, RefOr};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
 
 use crate::input;
+use crate::openapi::described::DescribedOperation;
 use crate::problem::Problem;
 
 /// The path prefixes of the operations that are checked.
 const STRICT: [&str; 9] =
     ["/api/", "/assets/", "/brief/", "/classify/", "/config", "/export/", "/ingest/", "/review/", "/roi/"];
 
-/// The declared inputs of operations, by path and method.
+/// The declared inputs of operations, by path.
 #[derive(Debug)]
 pub(crate) struct Undeclared {
-    by_path: HashMap<String, Vec<(Method, DeclaredInputs)>>,
+    by_path: HashMap<String, Vec<InputsOfOperation>>,
     /// The deadline for the arrival of a body.
     within: Duration,
+}
+
+/// The inputs of an operation, which are read from its description at its first call.
+#[derive(Debug)]
+struct InputsOfOperation {
+    methods: Vec<Method>,
+    operation: fn() -> Operation,
+    inputs: OnceLock<DeclaredInputs>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,10 +54,15 @@ pub(crate) fn is_strict(path: &str) -> bool {
 }
 
 impl Undeclared {
-    /// Reads the declarations from the OpenAPI document. `within` bounds the wait for an undeclared body.
-    pub(crate) fn of(document: &OpenApi, within: Duration) -> Self {
-        let strict = document.paths.paths.iter().filter(|(path, _)| is_strict(path));
-        Self { by_path: strict.map(|(path, item)| (path.clone(), methods(item))).collect(), within }
+    /// Takes the declarations from the operations' descriptions. `within` bounds the wait for an undeclared body.
+    pub(crate) fn of(operations: &[DescribedOperation], within: Duration) -> Self {
+        let mut by_path: HashMap<String, Vec<InputsOfOperation>> = HashMap::new();
+        for DescribedOperation { path, methods, operation, .. } in operations.iter().filter(|one| is_strict(&one.path))
+        {
+            let (methods, inputs) = (methods().iter().map(method).collect(), OnceLock::new());
+            by_path.entry(path.clone()).or_default().push(InputsOfOperation { methods, operation: *operation, inputs });
+        }
+        Self { by_path, within }
     }
 
     async fn judge(&self, request: Request) -> Result<Request, Problem> {
@@ -62,23 +76,24 @@ impl Undeclared {
 
     fn takes(&self, request: &Request) -> Option<DeclaredInputs> {
         let path = request.extensions().get::<MatchedPath>()?;
-        // axum serves HEAD with the handler of GET.
+        // Axum serves HEAD with the handler of GET.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let methods = self.by_path.get(path.as_str())?;
-        methods.iter().find(|(of, _)| of == method).map(|(_, takes)| *takes)
+        let called = self.by_path.get(path.as_str())?.iter().find(|one| one.methods.contains(method))?;
+        Some(*called.inputs.get_or_init(|| takes(&(called.operation)())))
     }
 }
 
-fn methods(item: &PathItem) -> Vec<(Method, DeclaredInputs)> {
-    let all = [
-        (Method::GET, &item.get),
-        (Method::POST, &item.post),
-        (Method::PATCH, &item.patch),
-        (Method::PUT, &item.put),
-        (Method::DELETE, &item.delete),
-    ];
-    let there = all.into_iter().filter_map(|(method, operation)| Some((method, takes(operation.as_ref()?))));
-    there.collect()
+fn method(described: &HttpMethod) -> Method {
+    match described {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Trace => Method::TRACE,
+    }
 }
 
 fn takes(operation: &Operation) -> DeclaredInputs {

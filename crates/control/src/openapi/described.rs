@@ -10,10 +10,10 @@ use axum::handler::Handler;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use utoipa::__dev::{SchemaReferences, Tags};
-use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::{HttpMethod, Operation, Paths};
+use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{Components, OpenApi, RefOr};
 use utoipa_axum::PathItemExt;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 /// The handlers of one path, by their names: `routes!(keys::list, keys::create)`. `#[utoipa::path]` describes each.
 ///
@@ -38,16 +38,30 @@ pub(crate) use routes;
 type Responding = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// The handlers of one path, with their descriptions.
-pub(crate) struct PathHandlers<S>(UtoipaMethodRouter<S>);
+pub(crate) struct PathHandlers<S> {
+    router: MethodRouter<S>,
+    operations: Vec<DescribedOperation>,
+}
 
 /// A handler of any type.
 struct AnyHandler<S>(Arc<dyn Fn(Request, S) -> Responding + Send + Sync>);
 
-/// Handlers with their OpenAPI document. If two schemas share one name, utoipa keeps the last; this type records the
-/// clash.
+/// The description of a handler. A server that starts needs its path and methods only: building the rest of all descriptions
+/// takes as long as a third of a start.
+#[derive(Debug, Clone)]
+pub(crate) struct DescribedOperation {
+    pub(crate) path: String,
+    pub(crate) methods: fn() -> Vec<HttpMethod>,
+    /// Builds the operation.
+    pub(crate) operation: fn() -> Operation,
+    /// Adds the schemas to which the operation refers.
+    schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+/// Handlers with their descriptions.
 pub(crate) struct DescribedRouter<S> {
-    router: OpenApiRouter<S>,
-    clashes: BTreeSet<String>,
+    router: Router<S>,
+    operations: Vec<DescribedOperation>,
 }
 
 impl<S> Clone for AnyHandler<S> {
@@ -67,7 +81,7 @@ impl<S: 'static> Handler<(), S> for AnyHandler<S> {
 impl<S: Clone + Send + Sync + 'static> PathHandlers<S> {
     /// Creates the list without handlers.
     pub(crate) fn new() -> Self {
-        Self((Vec::new(), Paths::new(), MethodRouter::new()))
+        Self { router: MethodRouter::new(), operations: Vec::new() }
     }
 
     /// Adds a handler, which `Described` describes.
@@ -76,49 +90,69 @@ impl<S: Clone + Send + Sync + 'static> PathHandlers<S> {
         Described: utoipa::Path + Tags<'static> + SchemaReferences,
         H: Handler<Inputs, S, Future = Responding>,
     {
-        let mut operation = Described::operation();
-        let tags = Described::tags();
-        if !tags.is_empty() {
-            operation.tags.get_or_insert_default().extend(tags.into_iter().map(str::to_owned));
-        }
-        let any = AnyHandler(Arc::new(move |request, state| handler.clone().call(request, state)));
-        self.insert(&Described::path(), Described::methods(), operation, &any);
-        Described::schemas(&mut self.0.0);
+        let described = DescribedOperation {
+            path: Described::path(),
+            methods: Described::methods,
+            operation: operation::<Described>,
+            schemas: Described::schemas,
+        };
+        self.insert(described, &AnyHandler(Arc::new(move |request, state| handler.clone().call(request, state))));
     }
 
-    fn insert(&mut self, path: &str, methods: Vec<HttpMethod>, operation: Operation, handler: &AnyHandler<S>) {
-        let (_, paths, router) = &mut self.0;
-        for method in &methods {
-            *router = std::mem::take(router).on(method.to_method_filter(), handler.clone());
+    fn insert(&mut self, described: DescribedOperation, handler: &AnyHandler<S>) {
+        for method in (described.methods)() {
+            self.router = std::mem::take(&mut self.router).on(method.to_method_filter(), handler.clone());
         }
-        paths.add_path_operation(path, methods, operation);
+        self.operations.push(described);
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> DescribedRouter<S> {
-    /// Creates a router without handlers; `document` contains the general parts.
-    pub(crate) fn new(document: OpenApi) -> Self {
-        Self { router: OpenApiRouter::with_openapi(document), clashes: BTreeSet::new() }
+    /// Creates a router without handlers.
+    pub(crate) fn new() -> Self {
+        Self { router: Router::new(), operations: Vec::new() }
     }
 
     /// Adds the handlers of one path.
     #[must_use]
     pub(crate) fn routes(mut self, added: PathHandlers<S>) -> Self {
-        let there = self.router.get_openapi().components.as_ref();
-        // A test refuses clashes. A server does not look for them at each start.
-        let compared: &[_] = if cfg!(test) { &added.0.0 } else { &[] };
-        for (name, schema) in compared {
-            let other = there.and_then(|components| components.schemas.get(name));
-            if other.is_some_and(|other| other != schema) {
-                self.clashes.insert(name.clone());
-            }
+        if let Some(first) = added.operations.first() {
+            self.router = self.router.route(&first.path, added.router);
         }
-        Self { router: self.router.routes(added.0), ..self }
+        self.operations.extend(added.operations);
+        self
     }
 
-    /// Returns the router, its document, and the names that several schemas share.
-    pub(crate) fn into_parts(self) -> (Router<S>, OpenApi, BTreeSet<String>) {
-        let (router, document) = self.router.split_for_parts();
-        (router, document, self.clashes)
+    /// Returns the router, and the descriptions of its handlers.
+    pub(crate) fn into_parts(self) -> (Router<S>, Vec<DescribedOperation>) {
+        (self.router, self.operations)
     }
+}
+
+/// Adds the operations and their schemas to a document. Returns the names that different schemas share, of which the document
+/// has the last.
+pub(crate) fn describe(document: &mut OpenApi, operations: &[DescribedOperation]) -> BTreeSet<String> {
+    let (mut schemas, mut clashes) = (Vec::new(), BTreeSet::new());
+    for DescribedOperation { path, methods, operation, schemas: add_schemas } in operations {
+        document.paths.add_path_operation(path, methods(), operation());
+        add_schemas(&mut schemas);
+    }
+    let all = &mut document.components.get_or_insert_with(Components::new).schemas;
+    for (name, schema) in schemas {
+        if all.get(&name).is_some_and(|other| *other != schema) {
+            clashes.insert(name.clone());
+        }
+        all.insert(name, schema);
+    }
+    clashes
+}
+
+/// Returns the description of one handler.
+fn operation<Described: utoipa::Path + Tags<'static>>() -> Operation {
+    let mut operation = Described::operation();
+    let tags = Described::tags();
+    if !tags.is_empty() {
+        operation.tags.get_or_insert_default().extend(tags.into_iter().map(str::to_owned));
+    }
+    operation
 }
