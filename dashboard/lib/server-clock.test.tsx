@@ -1,5 +1,5 @@
 import { act, screen } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { ClockBar } from "@/features/frame/clock-bar";
 import { noteServerTime } from "@/lib/server-clock";
@@ -9,10 +9,7 @@ const DAY = 86_400_000;
 const server = (aheadMs: number) => act(() => noteServerTime(new Date(Date.now() - aheadMs).toUTCString()));
 
 describe("ClockBar", () => {
-  beforeEach(() => {
-    vi.useRealTimers();
-    server(0);
-  });
+  beforeEach(() => server(0));
 
   it("tells a clock that is a day off, in both directions, until it is right", () => {
     show(<ClockBar />);

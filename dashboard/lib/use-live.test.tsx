@@ -1,5 +1,5 @@
 import { act, screen, waitFor } from "@testing-library/react";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { beforeEach, expect, it, vi } from "vitest";
 
 import { useOverview } from "@/lib/queries";
 import { useLiveOverview } from "@/lib/use-live";
@@ -30,7 +30,6 @@ beforeEach(() => {
   Source.all = [];
   vi.stubGlobal("EventSource", Source);
 });
-afterEach(() => vi.unstubAllGlobals());
 
 const ME = { body: { user: { id: "u1" }, acts_as: "member" } };
 

@@ -1,16 +1,14 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { tasksOf } from "@/features/billing-admin/admin-invoice-drawer";
 import { BillingAdminPage } from "@/features/billing-admin/billing-admin-page";
 import { creditShape } from "@/features/billing-admin/credit-dialog";
 import { refundShape } from "@/features/billing-admin/refund-dialog";
 import { en } from "@/messages/en";
+import { address, router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
-
-const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
-vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/billing-admin", useSearchParams: () => new URLSearchParams(address.query) }));
 
 const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", finance: true, session_id: "s", key_id: null };
 const USER = { id: "u2", name: "Ada", email: "ada@example.com" };
@@ -23,10 +21,7 @@ function open(answers: Parameters<typeof serve>[0] = {}) {
   return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ADMIN }, "GET /api/billing/invoices": { body: { items: [{ user: USER, invoice: INVOICE }], next: null } }, "GET /api/billing/payments": { body: { items: [], next: null } }, "GET /api/billing/invoices/i1": { body: INVOICE }, ...answers });
 }
 
-beforeEach(() => {
-  address.query = "";
-  address.replace.mockReset();
-});
+beforeEach(() => visit("/dashboard/billing-admin"));
 
 describe("the page of billing for finance", () => {
   it("lists invoices with their users, and payments that a bank took back", async () => {
@@ -35,7 +30,7 @@ describe("the page of billing for finance", () => {
     expect(await screen.findByRole("row", { name: /Ada.*INV-2026-000001.*Overdue|Ada.*INV-2026-000001.*Open/ })).toBeVisible();
     expect(await screen.findByText("Taken back by the bank")).toBeVisible();
     fireEvent.click(screen.getByRole("button", { name: "Show invoice TG-1" }));
-    expect(address.replace).toHaveBeenCalledWith("/dashboard/billing-admin?id=i1", { scroll: false });
+    expect(router.replace).toHaveBeenCalledWith("/dashboard/billing-admin?id=i1", { scroll: false });
   });
 
   it("voids an invoice after a question, and says why it could not", async () => {

@@ -1,15 +1,15 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/react";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { BillingPage } from "@/features/billing/billing-page";
 import { chargeText, invoiceState } from "@/features/billing/billing-words";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
+import { router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const push = vi.hoisted(() => vi.fn());
-vi.mock("next/navigation", () => ({ useRouter: () => ({ push, replace: () => undefined }), usePathname: () => "/dashboard/billing", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/billing"));
 
 const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
@@ -31,7 +31,7 @@ describe("the page of billing", () => {
     const dialog = screen.getByRole("dialog", { name: "Subscribe to pro" });
     expect(dialog).toHaveTextContent("IDR 150,000 per month");
     fireEvent.click(within(dialog).getByRole("button", { name: "Subscribe to pro" }));
-    await waitFor(() => expect(push).toHaveBeenCalledWith("/dashboard/pay?id=i1"));
+    await waitFor(() => expect(router.push).toHaveBeenCalledWith("/dashboard/pay?id=i1"));
     expect(seen.find(({ line }) => line === "POST /api/subscription")?.body).toEqual({ plan: "pro" });
   });
 
@@ -82,7 +82,7 @@ describe("a change of the subscription", () => {
     expect(await within(dialog).findByRole("row", { name: /pro.*-IDR 101,613/ })).toBeVisible();
     expect(dialog).toHaveTextContent("The plan applies as soon as it is paid");
     fireEvent.click(within(dialog).getByRole("button", { name: "Change to business" }));
-    await waitFor(() => expect(push).toHaveBeenCalledWith("/dashboard/pay?id=i9"));
+    await waitFor(() => expect(router.push).toHaveBeenCalledWith("/dashboard/pay?id=i9"));
     expect(seen.find(({ line }) => line === "POST /api/subscription/change")?.body).toEqual({ plan: "business" });
   });
 
@@ -139,7 +139,7 @@ describe("the wallet", () => {
     expect(await within(dialog).findByText("Enter whole rupiah, at least 1, without dots")).toBeVisible();
     fireEvent.change(amount, { target: { value: "100000" } });
     fireEvent.click(within(dialog).getByRole("button", { name: "Choose how to pay" }));
-    await waitFor(() => expect(push).toHaveBeenCalledWith("/dashboard/pay?topup=100000"));
+    await waitFor(() => expect(router.push).toHaveBeenCalledWith("/dashboard/pay?topup=100000"));
   });
 });
 

@@ -8,11 +8,9 @@ import { problemsOf, restartKeys, sectionsOf } from "@/features/configuration/pr
 import { diff, partsOf } from "@/features/configuration/text-diff";
 import { offsetOf } from "@/features/configuration/text-editor";
 import { ApiError } from "@/lib/api";
+import { address, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { type Answer, serve } from "@/tests/server";
-
-let query = "";
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/configuration", useSearchParams: () => new URLSearchParams(query) }));
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 const YAML = "log: {level: info}\nroutes:\n  - {name: a, path: /a, upstreams: u}\n";
@@ -34,10 +32,7 @@ function answering(answers: Record<string, Answer | Answer[]>): ReturnType<typeo
 
 const invalid = (...problems: object[]): Answer => ({ status: 422, body: { error: { code: "unprocessable", message: "invalid", status: 422, problems } } });
 
-beforeEach(() => {
-  query = "";
-  sessionStorage.clear();
-});
+beforeEach(() => visit("/dashboard/configuration"));
 
 describe("a diff", () => {
   it("numbers the lines of both texts, and finds what was inserted", () => {
@@ -113,7 +108,7 @@ describe("ConfigurationPage", () => {
   });
 
   it("lists the problems of a text, keeps it, and moves to a problem's line", async () => {
-    query = "view=edit";
+    address.query = "view=edit";
     answering({ "POST /api/config/validate": invalid({ code: "needs_restart", message: "`listen` cannot change", file: "configuration", line: 2, column: 3, text: "error[needs_restart]" }) });
     show(<ConfigurationPage />);
     const editor = await screen.findByLabelText<HTMLTextAreaElement>("New configuration");
@@ -129,7 +124,7 @@ describe("ConfigurationPage", () => {
   });
 
   it("applies only after a confirmation, over the configuration from which the text was copied", async () => {
-    query = "view=edit";
+    address.query = "view=edit";
     storeDraft("u1", { text: "log: {level: debug}\n", base: "d1" });
     const seen = answering({ "POST /api/config": { body: CHANGES } });
     const sent = vi.spyOn(globalThis, "fetch");
@@ -147,7 +142,7 @@ describe("ConfigurationPage", () => {
   });
 
   it("explains a conflict, and lets the reader compare and continue", async () => {
-    query = "view=edit";
+    address.query = "view=edit";
     storeDraft("u1", { text: "log: {level: debug}\n", base: "d0" });
     answering({ "POST /api/config": { status: 409, body: { error: { code: "conflict", message: "changed", status: 409 } } } });
     show(<ConfigurationPage />);
@@ -161,7 +156,7 @@ describe("ConfigurationPage", () => {
   });
 
   it("rolls back after a confirmation that shows the difference", async () => {
-    query = "view=history";
+    address.query = "view=history";
     const entries = [{ ...ENTRY, id: "c1", number: 4, is_running: true }, ENTRY, { ...ENTRY, id: "c2", number: 2, has_text: false, source: "file", user_id: null }];
     const seen = answering({
       "GET /api/config/history": { body: { items: entries, next: null } },

@@ -5,11 +5,9 @@ import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { DayPage } from "@/features/day/day-page";
+import { address, router } from "@/tests/navigation";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
-
-const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: address.replace }), usePathname: () => "/", useSearchParams: () => new URLSearchParams(address.query) }));
 
 const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
 const read = (name: string) => JSON.parse(readFileSync(`../examples/insights/${name}`, "utf8")) as Record<string, object>;
@@ -52,10 +50,9 @@ describe("the page of a day", () => {
     await userEvent.clear(field);
     await userEvent.type(field, "team{Enter}");
     expect(field).toBeInvalid();
-    expect(address.replace).not.toHaveBeenCalled();
+    expect(router.replace).not.toHaveBeenCalled();
     await userEvent.type(field, "=core{Enter}");
-    expect(address.replace).toHaveBeenCalledWith("/?label=team%3Dcore", { scroll: false });
-    address.query = "";
+    expect(router.replace).toHaveBeenCalledWith("/?label=team%3Dcore", { scroll: false });
   });
 
   it("exports the day, and shows why that fails", async () => {
@@ -63,8 +60,8 @@ describe("the page of a day", () => {
       "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] },
       "POST /export/test-001": [refusal("unavailable", 503, "the store does not respond"), { text: "PK" }],
     });
-    const url = vi.fn(() => "blob:1");
-    vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: url, revokeObjectURL: () => undefined }));
+    const url = vi.spyOn(URL, "createObjectURL").mockReturnValue("blob:1");
+    vi.spyOn(URL, "revokeObjectURL").mockReturnValue();
     show(<DayPage />);
     await userEvent.click(await screen.findByRole("button", { name: "Export day" }));
     expect(await screen.findByText("The export was not made")).toBeInTheDocument();

@@ -1,13 +1,13 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { EMPTY, explainLink, fromAddress, inAddress, secretOf } from "@/features/explain/address";
 import { ExplainPage } from "@/features/explain/explain-page";
+import { address, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { type Answer, refusal, serve } from "@/tests/server";
 
-const place = vi.hoisted(() => ({ query: "", visited: [] as string[] }));
 const SECRET = "acme_0123456789abcdef0123456789abcdef";
 const KEY = "0199aa00-0000-7000-8000-000000000001";
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
@@ -15,12 +15,6 @@ const EXPLANATION = {
   request: { method: "POST", host: null, path: "/v1/chat/completions", query: null }, route: null, others: [], authentication: null, rate_limits: [], action: null,
   refusal: null, status: null, as: { id: KEY, label: "laptop", last4: "cdef", user_id: "u1", user_name: "Ada", plan: "starter" }, limits: [], subject: null, budgets: [], budgets_reason: null,
 };
-
-vi.mock("next/navigation", () => ({
-  useRouter: () => ({ replace: (to: string) => place.visited.push(to), push: () => undefined }),
-  usePathname: () => "/dashboard/explain",
-  useSearchParams: () => new URLSearchParams(place.query),
-}));
 
 function answering(validated: Answer): ReturnType<typeof serve> {
   return serve({
@@ -55,10 +49,7 @@ describe("the address of an explanation", () => {
 });
 
 describe("ExplainPage", () => {
-  beforeEach(() => {
-    place.query = "";
-    place.visited = [];
-  });
+  beforeEach(() => visit("/dashboard/explain"));
 
   it("takes the key of a pasted curl command; the address has its id only", async () => {
     const seen = answering({ body: { valid: true, key: { id: KEY } } });
@@ -71,8 +62,8 @@ describe("ExplainPage", () => {
     expect(await screen.findByText(/As the key laptop …cdef of Ada/)).toBeVisible();
     expect(seen.find(({ line }) => line === "POST /api/auth/validate")?.body).toEqual({ token: SECRET });
     expect(seen.find(({ line }) => line === "POST /api/explain")?.body).toMatchObject({ as: KEY });
-    expect(place.visited.at(-1)).toBe(`/dashboard/explain?method=POST&url=${encodeURIComponent("http://127.0.0.1:8080/v1/chat/completions")}&key=${KEY}`);
-    expect(place.visited.join(" ")).not.toContain(SECRET);
+    expect(address.visited.at(-1)).toBe(`/dashboard/explain?method=POST&url=${encodeURIComponent("http://127.0.0.1:8080/v1/chat/completions")}&key=${KEY}`);
+    expect(address.visited.join(" ")).not.toContain(SECRET);
   });
 
   it("explains all the same if the key is not accepted, and says why", async () => {
@@ -88,7 +79,7 @@ describe("ExplainPage", () => {
   });
 
   it("explains the request of its address at once", async () => {
-    place.query = `method=POST&url=%2Fv1%2Fchat%2Fcompletions&key=${KEY}`;
+    address.query = `method=POST&url=%2Fv1%2Fchat%2Fcompletions&key=${KEY}`;
     const seen = answering(refusal("unauthorized", 401));
     show(<ExplainPage />);
     expect(await screen.findByText(/As the key laptop/)).toBeVisible();

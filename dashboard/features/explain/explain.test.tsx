@@ -1,13 +1,14 @@
 import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { ExplainPage } from "@/features/explain/explain-page";
 import { fieldsOf, pastedRequest, words } from "@/features/explain/pasted";
+import { visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { type Answer, refusal, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/explain", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/explain"));
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 const KEY = "0199aa00-0000-7000-8000-000000000001";

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { act, fireEvent, screen } from "@testing-library/react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Failure } from "@/components/ui/states";
 import { WaitingBar } from "@/features/frame/waiting-bar";
@@ -40,7 +40,6 @@ const BAR = "The server has not responded for 10 s. This page still waits.";
 
 describe("WaitingBar", () => {
   beforeEach(() => void vi.useFakeTimers());
-  afterEach(() => void vi.useRealTimers());
 
   it("says after 10 s that the page waits, not before, and can stop", async () => {
     hangingServer();

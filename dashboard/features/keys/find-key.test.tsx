@@ -9,8 +9,6 @@ import { en } from "@/messages/en";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
-
 const SECRET = `acme_${"0123456789abcdef".repeat(2)}`;
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter" };
 const KEY = {

@@ -1,12 +1,13 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { CreateDialog } from "@/features/keys/create-dialog";
+import { visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/keys", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/keys"));
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 

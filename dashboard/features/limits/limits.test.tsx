@@ -1,5 +1,5 @@
 import { screen, within } from "@testing-library/react";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Budget } from "@/features/budgets/use-budgets";
 import { busiest, countsText, keyText, linkOf, maximumText, policyOf, whereText } from "@/features/limits/limit-words";
@@ -7,10 +7,11 @@ import { LimitsPage } from "@/features/limits/limits-page";
 import type { BusyKey, RateLimit } from "@/features/limits/use-limits";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
+import { visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { type Answer, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/limits", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/limits"));
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 const format = formatter("en");

@@ -1,17 +1,15 @@
 import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { Box } from "lucide-react";
 
 import { type Command, SHOWN_MAX, matching } from "@/features/palette/commands";
 import { Jump } from "@/features/palette/jump";
 import { ShortcutReader } from "@/features/palette/shortcuts";
 import { usePreferences } from "@/lib/preferences";
+import { address, router } from "@/tests/navigation";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
-
-const push = vi.fn();
-vi.mock("next/navigation", () => ({ useRouter: () => ({ push, replace: push }) }));
 
 const command = (label: string, group: Command["group"] = "pages"): Command => ({ id: label, group, label, icon: Box, run: () => undefined });
 
@@ -56,8 +54,6 @@ describe("ShortcutReader", () => {
 
 describe("Jump", () => {
   beforeEach(() => {
-    push.mockClear();
-    usePreferences.getState().setShortcuts(true);
     const key = { id: "1", label: "ci <b>", prefix: "acme", last4: "9f3c", revoked_at: null, last_used_at: "2026-11-21T00:00:00Z" };
     serve({ "GET /api/keys": { body: { items: [key], next: null } }, "GET /api/models": { body: { items: [{ name: "fast", aliases: [], formats: ["chat"] }], next: null } } });
   });
@@ -72,7 +68,7 @@ describe("Jump", () => {
     const active = document.getElementById(field.getAttribute("aria-activedescendant") ?? "");
     expect(active).toHaveTextContent("Usage");
     await userEvent.type(field, "fast{Enter}");
-    expect(push).toHaveBeenCalledWith("/dashboard/playground?model=fast");
+    expect(router.push).toHaveBeenCalledWith("/dashboard/playground?model=fast");
     expect(screen.queryByRole("combobox")).toBeNull();
   });
 
@@ -83,7 +79,7 @@ describe("Jump", () => {
     expect(screen.getByRole("status")).toHaveTextContent("Nothing is named “zzz”");
     await userEvent.keyboard("{Escape}");
     expect(screen.queryByRole("dialog")).toBeNull();
-    expect(push).not.toHaveBeenCalled();
+    expect(address.visited).toEqual([]);
   });
 
   it("lists the shortcuts, which can be turned off", async () => {
@@ -92,9 +88,9 @@ describe("Jump", () => {
     await userEvent.click(await screen.findByLabelText("Single keys are shortcuts outside of text fields"));
     await userEvent.keyboard("{Escape}");
     await userEvent.keyboard("c");
-    expect(push).not.toHaveBeenCalled();
+    expect(address.visited).toEqual([]);
     usePreferences.getState().setShortcuts(true);
     await userEvent.keyboard("c");
-    expect(push).toHaveBeenCalledWith("/dashboard/keys?create=1");
+    expect(router.push).toHaveBeenCalledWith("/dashboard/keys?create=1");
   });
 });

@@ -1,5 +1,5 @@
 import { fireEvent, screen, waitFor } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { rateText } from "@/features/invoices/invoice-lines";
 import { paymentState } from "@/features/invoices/payment-words";
@@ -7,11 +7,9 @@ import { PayPage } from "@/features/pay/pay-page";
 import { isPayable, secondsLeft, shownPayment } from "@/features/pay/pay-state";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
+import { address, router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
-
-const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
-vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/pay", useSearchParams: () => new URLSearchParams(address.query) }));
 
 const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
@@ -30,10 +28,7 @@ function open(invoice: object, answers: Parameters<typeof serve>[0] = {}) {
   return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ME }, "GET /api/invoices/i1": { body: invoice }, "GET /api/billing/methods": { body: { items: METHODS } }, "GET /api/wallet": { body: { balance: rupiah(0), entries: [], next: null } }, ...answers });
 }
 
-beforeEach(() => {
-  address.query = "id=i1";
-  address.replace.mockReset();
-});
+beforeEach(() => visit("/dashboard/pay?id=i1"));
 
 describe("the page of a payment", () => {
   it("offers the methods that fit, names the others with their limits, and begins a payment", async () => {
@@ -42,7 +37,7 @@ describe("the page of a payment", () => {
     expect(await screen.findByText("Not for this amount: Card (IDR 10,000 to IDR 999,999,999)")).toBeVisible();
     expect(seen.find(({ line }) => line.startsWith("GET /api/billing/methods"))?.line).toContain("amount=166500");
     fireEvent.click(screen.getByRole("button", { name: /^BCA/ }));
-    await waitFor(() => expect(address.replace).toHaveBeenCalledWith("/dashboard/pay?id=i1&payment=p9", { scroll: false }));
+    await waitFor(() => expect(router.replace).toHaveBeenCalledWith("/dashboard/pay?id=i1&payment=p9", { scroll: false }));
     expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ method: "va", bank: "bca" });
   });
 
@@ -119,7 +114,7 @@ describe("a payment into the wallet", () => {
     const view = show(<PayPage />);
     expect(await screen.findByText("IDR 100,000 for your wallet")).toBeVisible();
     fireEvent.click(await screen.findByRole("button", { name: /^QRIS/ }));
-    await waitFor(() => expect(address.replace).toHaveBeenCalledWith("/dashboard/pay?payment=t1", { scroll: false }));
+    await waitFor(() => expect(router.replace).toHaveBeenCalledWith("/dashboard/pay?payment=t1", { scroll: false }));
     expect(seen.find(({ line }) => line === "POST /api/wallet/topups")?.body).toEqual({ amount: 100_000, method: "qris" });
     view.unmount();
     address.query = "payment=t1";

@@ -1,15 +1,16 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { PlanDifferences, differingLimits } from "@/features/plans/plan-differences";
 import type { PlanDifference } from "@/features/plans/use-plans";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
+import { visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/plans", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/plans"));
 
 const LIMITS = { credits_per_day: 1000, requests_per_minute: null, budgets: [], shared_keys: true };
 const STARTER: PlanDifference = { name: "starter", stored: LIMITS, configured: { ...LIMITS, credits_per_day: 5, budgets: [{ money: "20 USD", per: "month" }] } };

@@ -8,16 +8,13 @@ import { PlaygroundPage } from "@/features/playground/playground-page";
 import { wordsOf } from "@/features/playground/problem";
 import { EventReader, errorOf, joined, pieceOf } from "@/features/playground/stream";
 import { en } from "@/messages/en";
+import { visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
+
+beforeEach(() => visit("/dashboard/playground"));
 
 const KEY = "acme_0123456789abcdef0123456789abcdef";
 const call: Call = { model: "mock/echo", format: "chat", system: "", user: "it's \"so\"", maxTokens: "", temperature: "" };
-
-vi.mock("next/navigation", () => ({
-  useRouter: () => ({ replace: () => undefined, push: () => undefined }),
-  usePathname: () => "/dashboard/playground",
-  useSearchParams: () => new URLSearchParams(),
-}));
 
 describe("wireRequest", () => {
   it("leaves out what is not set", () => {

@@ -1,27 +1,20 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { clientName } from "@/features/account/client-name";
 import { LinkForm } from "@/features/register/link-form";
 import { LinkPage } from "@/features/register/link-page";
 import { RegisterPage } from "@/features/register/register-page";
 import { tokenIn } from "@/features/register/token";
+import { router } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { type Answer, refusal, serve } from "@/tests/server";
-
-const router = vi.hoisted(() => ({ replace: vi.fn() }));
-vi.mock("next/navigation", () => ({ useRouter: () => router, useSearchParams: () => new URLSearchParams() }));
 
 const TOKEN = `tgl_${"A".repeat(43)}`;
 const PASSWORD = "correct horse battery";
 const LINK = { kind: "invite", email: null, expires_at: new Date(Date.now() + 86_400_000).toISOString() };
 const USER = { id: "1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", status: "active", created_at: "2026-11-20T00:00:00Z" };
-
-beforeEach(() => {
-  router.replace.mockReset();
-  window.history.replaceState(null, "", "/");
-});
 
 async function fill(button: string): Promise<void> {
   await userEvent.type(await screen.findByLabelText("Name"), "Ada");

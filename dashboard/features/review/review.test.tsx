@@ -7,8 +7,6 @@ import { ReviewPage } from "@/features/review/review-page";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
-
 const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
 const REVIEW = (JSON.parse(readFileSync("../examples/insights/runtime.json", "utf8")) as Record<string, object>)["review_status"] ?? {};
 

@@ -5,8 +5,6 @@ import { RoutesPage } from "@/features/routes/routes-page";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
-
 const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
 const USED = {
   credits: 0, unpriced_requests: 0, cost: { amount_nano: 0, currency: "USD" },
@@ -48,7 +46,6 @@ describe("the page of routes", () => {
     expect([...(row?.querySelectorAll(".dot") ?? [])].map((dot) => dot.className)).toEqual(["dot warn", "dot bad"]);
     await vi.advanceTimersByTimeAsync(3_000);
     expect(await screen.findByText(/ failed$/)).toHaveTextContent("0.3 failed");
-    vi.useRealTimers();
   });
 
   it("leads to the configuration if there is no route", async () => {

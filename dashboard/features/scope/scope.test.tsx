@@ -1,16 +1,13 @@
 import { fireEvent, screen, within } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { TopUsers } from "@/features/overview/top-users";
 import { ScopeSwitch } from "@/features/scope/scope-switch";
 import { isWide } from "@/features/scope/use-scope";
 import type { Overview } from "@/lib/queries";
+import { address, visit } from "@/tests/navigation";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
-
-const address = vi.hoisted(() => ({ query: "", seen: [] as string[] }));
-const go = (path: string): void => void address.seen.push(path);
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: go, push: go }), usePathname: () => "/dashboard/usage", useSearchParams: () => new URLSearchParams(address.query) }));
 
 const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 const FIGURES = { requests: 1, credits: 1, tokens: { input: 1, cached_input: 0, cache_write: 0, output: 0, reasoning: 0, total: 1 }, unpriced_requests: 0 };
@@ -25,7 +22,7 @@ function answering(actsAs: string): void {
 }
 
 describe("ScopeSwitch", () => {
-  beforeEach(() => Object.assign(address, { query: "", seen: [] }));
+  beforeEach(() => visit("/dashboard/usage"));
 
   it("lets admins choose all users, themselves, a user, a plan or a key", async () => {
     answering("admin");
@@ -37,11 +34,11 @@ describe("ScopeSwitch", () => {
     expect(options).toEqual(["all", "", "user:u1", "user:u2", "plan:starter", "key:k1"]);
     fireEvent.change(choice, { target: { value: "user:u2" } });
     fireEvent.change(choice, { target: { value: "" } });
-    expect(address.seen.map((path) => decodeURIComponent(path))).toEqual([expect.stringContaining("scope=user:u2"), expect.stringContaining("scope=me")]);
+    expect(address.visited.map((path) => decodeURIComponent(path))).toEqual([expect.stringContaining("scope=user:u2"), expect.stringContaining("scope=me")]);
   });
 
   it("shows the scope of the address, also one that is in no list", async () => {
-    Object.assign(address, { query: "scope=user:u9" });
+    address.query = "scope=user:u9";
     answering("admin");
     show(<ScopeSwitch />);
     expect(await screen.findByLabelText("Usage of")).toHaveValue("user:u9");

@@ -7,8 +7,6 @@ import { safeTarget } from "@/features/session/sign-in-page";
 import { SITE, show } from "@/tests/render";
 import { type Answer, refusal, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), useSearchParams: () => new URLSearchParams() }));
-
 async function signIn(answer: Answer | undefined) {
   const seen = serve({ "GET /api/site": { body: SITE }, ...(answer && { "POST /api/auth/login": answer }) });
   const done = vi.fn();

@@ -1,16 +1,16 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { ProviderStep } from "@/features/setup/provider-step";
 import { SetupPage } from "@/features/setup/setup-page";
 import { type SetupFacts, currentStep, exampleOf, isProviderReady } from "@/features/setup/setup-state";
 import type { Schemas } from "@/lib/api";
+import { router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const router = vi.hoisted(() => ({ replace: vi.fn() }));
-vi.mock("next/navigation", () => ({ useRouter: () => router, usePathname: () => "/dashboard/setup", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/setup"));
 
 const NOW = new Date("2026-11-21T12:00:00Z");
 const health = { status: "unknown", requests: 0, failures: 0, last_success_at: null, last_failure_at: null, last_failure_status: null } as const;

@@ -1,13 +1,11 @@
 import { screen } from "@testing-library/react";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { UpstreamsPage, historyOf } from "@/features/upstreams/upstreams-page";
 import { type Backend, type UpstreamList, healthOf } from "@/features/upstreams/use-upstreams";
 import { en } from "@/messages/en";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
-
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
 
 const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
 const BACKEND: Backend = {

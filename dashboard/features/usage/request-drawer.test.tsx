@@ -1,12 +1,13 @@
 import { screen } from "@testing-library/react";
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { RequestDrawer } from "@/features/usage/request-drawer";
 import type { Schemas } from "@/lib/api";
+import { visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/usage", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/usage"));
 
 const ID = "0199aa00-0000-7000-8000-000000000009";
 const REQUEST: Schemas["RequestDetail"] = {

@@ -1,10 +1,11 @@
 import { act, screen } from "@testing-library/react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Requests } from "@/features/usage/requests";
+import { visit } from "@/tests/navigation";
 import { show } from "@/tests/render";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/usage", useSearchParams: () => new URLSearchParams() }));
+beforeEach(() => visit("/dashboard/usage"));
 
 /** A server whose responses to this path do not arrive after the first `answers`. */
 function hangAfter(answers: number): void {
@@ -23,7 +24,6 @@ async function pass(ms: number): Promise<void> {
 
 describe("Requests", () => {
   beforeEach(() => void vi.useFakeTimers());
-  afterEach(() => void vi.useRealTimers());
 
   it("is not called live before the first response", async () => {
     hangAfter(0);

@@ -17,8 +17,6 @@ import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
 import { show } from "@/tests/render";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
-
 const format = formatter("en");
 const usd = (amount_nano: number) => ({ amount_nano, currency: "USD" });
 const BUDGET: Budget = {

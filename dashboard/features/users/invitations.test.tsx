@@ -1,13 +1,11 @@
 import { screen } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { withSetting } from "@/features/configuration/wanted-setting";
 import { UsersPage } from "@/features/users/users-page";
+import { address, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { serve } from "@/tests/server";
-
-let query = "";
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/users", useSearchParams: () => new URLSearchParams(query) }));
 
 const USER = { id: "u1", kind: "person", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
 const SETTING = "/dashboard/configuration?view=edit&set=signup";
@@ -25,20 +23,18 @@ function open(signup: string): void {
   show(<UsersPage />);
 }
 
-beforeEach(() => {
-  query = "";
-});
+beforeEach(() => visit("/dashboard/users"));
 
 describe("the button of an invitation", () => {
   it("opens the form where invitations work", async () => {
-    query = "new=invite";
+    address.query = "new=invite";
     open("invite");
     expect(await screen.findByRole("dialog", { name: "Invite user" })).toBeVisible();
     expect(screen.queryByText("Allow invitations")).toBeNull();
   });
 
   it("leads to the setting where registration is closed, and the form does not open", async () => {
-    query = "new=invite";
+    address.query = "new=invite";
     open("closed");
     expect(await screen.findByRole("link", { name: "Allow invitations" })).toHaveAttribute("href", SETTING);
     expect(screen.queryByRole("dialog")).toBeNull();
@@ -46,7 +42,7 @@ describe("the button of an invitation", () => {
   });
 
   it("in the list of invitations too", async () => {
-    query = "show=invites";
+    address.query = "show=invites";
     open("closed");
     expect(await screen.findByText("Registration is closed (signup: closed), so that invitations do not work")).toBeVisible();
     for (const link of screen.getAllByRole("link", { name: "Allow invitations" })) expect(link).toHaveAttribute("href", SETTING);

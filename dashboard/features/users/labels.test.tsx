@@ -7,8 +7,6 @@ import type { UserDetail } from "@/features/users/use-users";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-vi.mock("next/navigation", () => ({ useRouter: () => ({}), usePathname: () => "/", useSearchParams: () => new URLSearchParams() }));
-
 const USER: UserDetail = {
   id: "u1", kind: "person", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z",
   grants: [], labels: { team: "payments" },

@@ -1,15 +1,13 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 
 import { webhookShape } from "@/features/webhooks/webhook-dialog";
 import { chosen, isIncluded } from "@/features/webhooks/webhook-words";
 import { WebhooksPage } from "@/features/webhooks/webhooks-page";
 import { en } from "@/messages/en";
+import { address, router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
-
-const address = vi.hoisted(() => ({ query: "", replace: vi.fn() }));
-vi.mock("next/navigation", () => ({ useRouter: () => ({ push: () => undefined, replace: address.replace }), usePathname: () => "/dashboard/webhooks", useSearchParams: () => new URLSearchParams(address.query) }));
 
 const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", finance: true, session_id: "s", key_id: null };
 const HOOK = { id: "w1", url: "https://hooks.example.com/tollgate", events: ["invoice.*"], enabled: true, disabled_at: null, delivered_at: "2026-11-21T10:00:00Z", previous_until: null, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
@@ -20,17 +18,14 @@ function open(answers: Parameters<typeof serve>[0] = {}) {
   return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ADMIN }, "GET /api/webhooks": { body: { items: [HOOK], next: null } }, [DELIVERIES]: { body: { items: [FAILED], next: null } }, ...answers });
 }
 
-beforeEach(() => {
-  address.query = "";
-  address.replace.mockReset();
-});
+beforeEach(() => visit("/dashboard/webhooks"));
 
 describe("the page of webhooks", () => {
   it("lists webhooks with their events", async () => {
     open();
     show(<WebhooksPage />);
     fireEvent.click(await screen.findByRole("row", { name: /hooks\.example\.com\/tollgate.*invoice\.\*.*Enabled/ }));
-    expect(address.replace).toHaveBeenCalledWith("/dashboard/webhooks?id=w1", { scroll: false });
+    expect(router.replace).toHaveBeenCalledWith("/dashboard/webhooks?id=w1", { scroll: false });
   });
 
   it("adds a webhook, keeps what was typed after a refusal, and shows the secret once", async () => {
@@ -89,7 +84,7 @@ describe("the page of webhooks", () => {
     await waitFor(() => expect(seen.find(({ line }) => line.startsWith("PATCH"))?.body).toEqual({ enabled: false }));
     await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
     await confirm("Delete webhook");
-    await waitFor(() => expect(address.replace).toHaveBeenLastCalledWith("/dashboard/webhooks", { scroll: false }));
+    await waitFor(() => expect(router.replace).toHaveBeenLastCalledWith("/dashboard/webhooks", { scroll: false }));
     expect(seen.some(({ line }) => line === "DELETE /api/webhooks/w1")).toBe(true);
   });
 
@@ -135,7 +130,7 @@ describe("the page of webhooks", () => {
     expect(links).toEqual(expect.arrayContaining(["/dashboard/webhooks", "/dashboard/billing-admin", "/dashboard/review"]));
     for (const page of ["users", "plans", "audit", "configuration"]) expect(links).not.toContain(`/dashboard/${page}`);
     fireEvent.click(screen.getByRole("button", { name: "Add webhook" }));
-    expect(address.replace).toHaveBeenCalledWith("/dashboard/webhooks?create=1", { scroll: false });
+    expect(router.replace).toHaveBeenCalledWith("/dashboard/webhooks?create=1", { scroll: false });
     expect(seen.some(({ line }) => line === "GET /api/webhooks")).toBe(true);
   });
 
