@@ -21,7 +21,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi, PathItem};
 use utoipa::{OpenApi as _, ToSchema};
 
-use crate::{limits, scripts, undeclared};
+use crate::{limits, scripts};
 use answers::ErrorBodyFormat;
 use described::DescribedOperation;
 
@@ -223,7 +223,7 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
         codes.extend(WITH_BODY);
     }
     // A body must arrive before it can be refused.
-    if undeclared::is_strict(path) {
+    if described::is_strict(path) {
         codes.push(Refusal::RequestTimeout);
     }
     let errors = if scripts::is_script(path) { ErrorBodyFormat::Scripts } else { ErrorBodyFormat::Json };

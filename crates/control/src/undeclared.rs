@@ -14,12 +14,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
 
 use crate::input;
-use crate::openapi::described::DescribedOperation;
+use crate::openapi::described::{DescribedOperation, is_strict};
 use crate::problem::Problem;
-
-/// The path prefixes of the operations that are checked.
-const STRICT: [&str; 9] =
-    ["/api/", "/assets/", "/brief/", "/classify/", "/config", "/export/", "/ingest/", "/review/", "/roi/"];
 
 /// The declared inputs of operations, by path.
 #[derive(Debug)]
@@ -47,11 +43,6 @@ struct DeclaredInputs {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
-
-/// Whether undeclared inputs are refused for operations of this path.
-pub(crate) fn is_strict(path: &str) -> bool {
-    STRICT.iter().any(|prefix| path.starts_with(prefix))
-}
 
 impl Undeclared {
     /// Takes the declarations from the operations' descriptions. `within` bounds the wait for an undeclared body.

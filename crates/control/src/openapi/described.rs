@@ -15,6 +15,10 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Components, OpenApi, RefOr};
 use utoipa_axum::PathItemExt;
 
+/// The path prefixes of operations that refuse undeclared inputs.
+const STRICT: [&str; 9] =
+    ["/api/", "/assets/", "/brief/", "/classify/", "/config", "/export/", "/ingest/", "/review/", "/roi/"];
+
 /// The handlers of one path, by their names: `routes!(keys::list, keys::create)`. `#[utoipa::path]` describes each.
 ///
 /// It is the macro of `utoipa-axum`, but gives all handlers one type. For each type, the compiler would prove again for
@@ -52,7 +56,7 @@ struct AnyHandler<S>(Arc<dyn Fn(Request, S) -> Responding + Send + Sync>);
 pub(crate) struct DescribedOperation {
     pub(crate) path: String,
     pub(crate) methods: fn() -> Vec<HttpMethod>,
-    /// Builds the operation.
+    /// Builds the operation for the document.
     pub(crate) operation: fn() -> Operation,
     /// Adds the schemas to which the operation refers.
     schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
@@ -127,6 +131,11 @@ impl<S: Clone + Send + Sync + 'static> DescribedRouter<S> {
     pub(crate) fn into_parts(self) -> (Router<S>, Vec<DescribedOperation>) {
         (self.router, self.operations)
     }
+}
+
+/// Whether operations of this path refuse undeclared inputs.
+pub(crate) fn is_strict(path: &str) -> bool {
+    STRICT.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Adds the operations and their schemas to a document. Returns the names that different schemas share, of which the document

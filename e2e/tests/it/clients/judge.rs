@@ -99,6 +99,8 @@ fn agrees(line: &Value, reported: &[Value]) -> Result<(), String> {
     if right && expected == u64::try_from(reported.len()).ok() {
         Ok(())
     } else {
-        Err(format!("{expected:?} {outcomes:?}"))
+        // The lines tell why there are more of them: their durations, codes and sizes.
+        let lines: Vec<String> = reported.iter().map(Value::to_string).collect();
+        Err(format!("{expected:?} {outcomes:?}\n{}", lines.join("\n")))
     }
 }
