@@ -67,14 +67,17 @@ async fn api() -> Upstream {
     .await
 }
 
-/// Opens a page in Chromium.
+/// Opens a page in Chromium: that of the variable, or Debian's, of which `scripts/setup.sh` installs the one without a window.
 fn browse(profile: &std::path::Path, url: &str) -> Child {
-    let chromium = std::env::var_os("CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
+    let installed = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].map(std::path::PathBuf::from);
+    let variable = std::env::var_os("CHROMIUM").map(std::path::PathBuf::from);
+    let chromium = variable.or_else(|| installed.into_iter().find(|path| path.exists()));
+    let chromium = chromium.unwrap_or_else(|| panic!("there is no Chromium; scripts/setup.sh test installs it"));
     let mut command = Command::new(chromium);
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]);
     command.arg(format!("--user-data-dir={}", profile.display())).arg(url);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    command.spawn().unwrap_or_else(|error| panic!("Chromium: {error}; scripts/setup.sh test installs it"))
+    command.spawn().unwrap_or_else(|error| panic!("Chromium: {error}"))
 }
 
 /// Returns the results of the page at this host.
