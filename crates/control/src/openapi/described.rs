@@ -121,6 +121,7 @@ impl<S: Clone + Send + Sync + 'static> DescribedRouter<S> {
     #[must_use]
     pub(crate) fn routes(mut self, added: PathHandlers<S>) -> Self {
         if let Some(first) = added.operations.first() {
+            debug_assert!(added.operations.iter().all(|one| one.path == first.path), "{:?}", added.operations);
             self.router = self.router.route(&first.path, added.router);
         }
         self.operations.extend(added.operations);
