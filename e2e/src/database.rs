@@ -15,6 +15,7 @@ const POSTGRES: &str = "TOLLGATE_TEST_POSTGRES";
 
 /// The database file in a data folder.
 const FILE: &str = "tollgate.db";
+
 /// A database on PostgreSQL; dropping the value drops the database.
 #[derive(Debug)]
 pub struct Database {
@@ -175,8 +176,8 @@ impl Drop for Database {
     }
 }
 
-/// Returns the path of the `SQLite` file in a data folder. The file is not opened: closing it would drop all locks that this
-/// process's connections to it have (POSIX), and the server would overwrite pages that they still read.
+/// Returns the path of the `SQLite` file in a data folder. The file is not opened here: closing it would release
+/// the locks of all connections of this process (POSIX), and the server would overwrite pages that they still read.
 #[must_use]
 pub fn file(data: &Path) -> PathBuf {
     data.join(FILE)

@@ -122,13 +122,13 @@ pub(crate) struct ConfigurationProblem {
 )]
 struct Document;
 
-/// The document's text. It is formatted on its first use, because that takes longer than a start.
+/// The document's text. It is built at its first use: formatting alone takes as long as the rest of a start.
 pub(crate) type DocumentText = LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>;
 
 /// Returns the whole document: the operations as their handlers declare them, and everything that applies to all of them.
 pub(crate) fn document(operations: &[DescribedOperation], version: &str) -> OpenApi {
     let mut document = Document::openapi();
-    // A test refuses clashes.
+    // A test finds names that two schemas share.
     let _ = described::describe(&mut document, operations);
     version.clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_with(Components::new);

@@ -1,6 +1,8 @@
 //! Pages in Chromium that call a route of another origin: fetch, EventSource, a preflight request on a route with keys, cookies,
 //! and an origin that the route does not list.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -67,11 +69,11 @@ async fn api() -> Upstream {
     .await
 }
 
-/// Opens a page in Chromium: that of the variable, or Debian's, of which `scripts/setup.sh` installs the one without a window.
-fn browse(profile: &std::path::Path, url: &str) -> Child {
-    let installed = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].map(std::path::PathBuf::from);
-    let variable = std::env::var_os("CHROMIUM").map(std::path::PathBuf::from);
-    let chromium = variable.or_else(|| installed.into_iter().find(|path| path.exists()));
+/// Opens a page in the Chromium of the variable `CHROMIUM`, or in Debian's. `scripts/setup.sh` prefers its build without a window.
+fn browse(profile: &Path, url: &str) -> Child {
+    let debian = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].map(OsString::from);
+    let debian = debian.into_iter().find(|path| Path::new(path).exists());
+    let chromium = std::env::var_os("CHROMIUM").or(debian);
     let chromium = chromium.unwrap_or_else(|| panic!("there is no Chromium; scripts/setup.sh test installs it"));
     let mut command = Command::new(chromium);
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]);

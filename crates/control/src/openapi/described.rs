@@ -50,8 +50,8 @@ pub(crate) struct PathHandlers<S> {
 /// A handler of any type.
 struct AnyHandler<S>(Arc<dyn Fn(Request, S) -> Responding + Send + Sync>);
 
-/// The description of a handler. A server that starts needs its path and methods only: building the rest of all descriptions
-/// takes as long as a third of a start.
+/// The description of a handler. A start needs only its path and methods; to build the rest for all handlers would be a
+/// third of the work of a start.
 #[derive(Debug, Clone)]
 pub(crate) struct DescribedOperation {
     pub(crate) path: String,
@@ -121,7 +121,8 @@ impl<S: Clone + Send + Sync + 'static> DescribedRouter<S> {
     #[must_use]
     pub(crate) fn routes(mut self, added: PathHandlers<S>) -> Self {
         if let Some(first) = added.operations.first() {
-            debug_assert!(added.operations.iter().all(|one| one.path == first.path), "{:?}", added.operations);
+            let is_one_path = added.operations.iter().all(|one| one.path == first.path);
+            debug_assert!(is_one_path, "`routes!` has a handler of another path than {}", first.path);
             self.router = self.router.route(&first.path, added.router);
         }
         self.operations.extend(added.operations);

@@ -99,7 +99,7 @@ fn agrees(line: &Value, reported: &[Value]) -> Result<(), String> {
     if right && expected == u64::try_from(reported.len()).ok() {
         Ok(())
     } else {
-        // The lines tell why there are more of them: their durations, codes and sizes.
+        // Codes and durations in the lines show what happened instead.
         let lines: Vec<String> = reported.iter().map(Value::to_string).collect();
         Err(format!("{expected:?} {outcomes:?}\n{}", lines.join("\n")))
     }
