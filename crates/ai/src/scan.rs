@@ -14,6 +14,8 @@ use text::Key;
 
 /// Longest value that is kept, in bytes; a longer one is dropped.
 pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Room for the kept values of a usual response, in bytes.
+const VALUES_BYTES: usize = 512;
 /// Maximum size of all kept values, in bytes; repeated names cannot exceed it.
 const VALUES_BYTES_MAX: usize = 2 * VALUE_BYTES_MAX;
 /// Maximum number of paths that one scanner follows.
@@ -347,6 +349,9 @@ impl Scanner {
             self.incomplete |= keep.map_or(0, bit);
         } else {
             at.end = end;
+            if self.values.capacity() == 0 {
+                self.values.reserve(VALUES_BYTES);
+            }
             self.values.extend_from_slice(bytes);
         }
     }

@@ -8,6 +8,8 @@ mod framing;
 mod hold;
 mod reading;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use meter::{UnknownCost, Usage};
 
@@ -36,11 +38,11 @@ pub struct ResponseFacts {
     pub unknown: Option<UnknownCost>,
     /// The usage object as the provider wrote it, at most 8 KiB. For a Messages stream a list of two: the object at its
     /// start and the last one. `None` if no object was reported or it cannot be kept.
-    pub raw_usage: Option<Box<str>>,
+    pub raw_usage: Option<Arc<str>>,
     /// The model that created the response; at most its first 200 bytes.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// The provider's id of the response; at most its first 200 bytes.
-    pub id: Option<String>,
+    pub id: Option<Arc<str>>,
     /// Whether the response is complete: the stream's terminal event arrived, or the whole JSON value. For a response
     /// that is not read, `true` means only that the upstream did not abort it.
     ///
@@ -55,7 +57,8 @@ pub struct ResponseFacts {
 #[derive(Debug)]
 pub struct Tap {
     format: Format,
-    reading: Reading,
+    /// In a box, because a tap is moved when it ends.
+    reading: Box<Reading>,
     frames: Frames,
 }
 
@@ -90,7 +93,7 @@ impl Tap {
             ResponseFraming::Array => Frames::Array(Array::default()),
             ResponseFraming::Opaque => Frames::Opaque,
         };
-        Self { format, reading: Reading::new(format, framing), frames }
+        Self { format, reading: Box::new(Reading::new(format, framing)), frames }
     }
 
     /// Reads more bytes and returns the bytes to forward now. For a stream these are all bytes up to the end of its
@@ -147,7 +150,7 @@ impl Tap {
 
     /// The client has disconnected before the end: returns the facts that were read so far.
     #[must_use]
-    pub fn abandon(self) -> ResponseFacts {
+    pub fn abandon(mut self) -> ResponseFacts {
         let is_opaque = matches!(self.frames, Frames::Opaque);
         // The end of bytes that are not read is unknown.
         if is_opaque { self.reading.facts() } else { self.finish().1 }

@@ -70,7 +70,7 @@ impl RequestAccount {
             self.ending.request_bytes = attempt.progress.bytes();
             if attempt.probe.anything_written() && self.leaves_a_row() {
                 let record = self.record_of(&attempt, now, seen);
-                self.attempts.push(record);
+                self.note_attempt(record);
             }
         }
         self.count_for_target(now);
@@ -116,6 +116,14 @@ impl RequestAccount {
         {
             committed.settle_as_reserved();
         }
+    }
+
+    /// Adds an attempt that has ended. Most requests have one, so room is made for one.
+    fn note_attempt(&mut self, attempt: Attempt) {
+        if self.attempts.is_empty() {
+            self.attempts.reserve_exact(1);
+        }
+        self.attempts.push(attempt);
     }
 
     /// Returns the facts of the request, whose attempts have ended.
@@ -177,11 +185,11 @@ impl RequestAccount {
         let record = Attempt {
             provider: self.destination.as_ref().map_or(&self.policy().name, |upstream| &upstream.name).clone(),
             model: self.call().map(|call| call.model.clone()),
-            answered_model: seen.model.map(Arc::from),
+            answered_model: seen.model,
             status: attempt.status,
-            upstream_id: attempt.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
+            upstream_id: attempt.upstream_id.clone().or(seen.id),
             usage: seen.usage,
-            raw_usage: seen.raw_usage.map(Arc::from),
+            raw_usage: seen.raw_usage,
             cost,
             unknown: unknown.filter(|_| self.call().is_some()),
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
@@ -346,7 +354,7 @@ impl RequestAccount {
             if attempt.probe.anything_written() {
                 let is_partial = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
                 let record = self.record_of(&attempt, now, seen);
-                self.attempts.push(record);
+                self.note_attempt(record);
                 if let Some(inference) = &mut self.inference {
                     inference.is_usage_partial = is_partial && !attempt.had_no_effect;
                 }

@@ -6,12 +6,14 @@ mod raw;
 mod texts;
 mod tools;
 
-use std::sync::LazyLock;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use access::Tokens;
 use memchr::memchr;
 use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
+use serde::Deserialize;
 
 use super::{ResponseFacts, ResponseFraming};
 use crate::format::Format;
@@ -150,8 +152,8 @@ impl Reading {
         self.facts.ended = self.has_finished;
     }
 
-    /// Returns the facts that were read.
-    pub(super) fn facts(mut self) -> ResponseFacts {
+    /// Returns the facts that were read, once.
+    pub(super) fn facts(&mut self) -> ResponseFacts {
         if self.format == Format::Messages {
             self.facts.usage = self.figures.usage();
             self.terms = self.figures.terms(self.facts.model.as_deref());
@@ -170,7 +172,7 @@ impl Reading {
         };
         self.facts.terms = self.terms.filter(|_| self.facts.usage.is_some());
         self.facts.raw_usage = self.raw.json();
-        self.facts
+        std::mem::take(&mut self.facts)
     }
 
     /// Adds the calls of tools that the usage object does not report. Calls that both report are the same calls.
@@ -366,10 +368,12 @@ impl Reading {
         }
         self.raw.keep(json, self.scanner.picked(DELTA_USAGE).filter(|_| self.format == Format::Messages));
         let usage = match self.format {
-            Format::Chat | Format::Completions | Format::Embeddings => with_fees(&mut self.tools, json, chat::read),
+            Format::Chat | Format::Completions | Format::Embeddings => {
+                with_fees(json, &mut self.raw, &mut self.tools, chat::read)
+            }
             Format::Responses => {
                 self.tools.read_response(&self.scanner);
-                with_fees(&mut self.tools, json, responses::read)
+                with_fees(json, &mut self.raw, &mut self.tools, responses::read)
             }
             Format::Messages => {
                 for json in [json, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
@@ -420,12 +424,20 @@ impl Reading {
     }
 }
 
-/// Reads the usage object of OpenAI or a compatible provider, with the fees that it reports beside the tokens.
-fn with_fees(tools: &mut tools::Tools, json: Option<&[u8]>, read: impl Fn(&[u8]) -> Option<Usage>) -> Option<Usage> {
+/// Reads the usage object of OpenAI or a compatible provider, which `raw` keeps, with the fees that it reports beside the
+/// tokens.
+fn with_fees(
+    json: Option<&[u8]>,
+    raw: &mut raw::RawUsages,
+    tools: &mut tools::Tools,
+    read: impl Fn(&[u8]) -> Option<Usage>,
+) -> Option<Usage> {
     let json = json?;
     let fees = fees::read(json);
     tools.add_unpriced(fees.unpriced);
-    read(json).map(|usage| Usage { tools: fees.tools, ..usage })
+    let usage = read(json)?;
+    raw.note_parsed();
+    Some(Usage { tools: fees.tools, ..usage })
 }
 
 /// Returns the terms of OpenAI's tiers.
@@ -467,10 +479,14 @@ fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [
     })
 }
 
+/// A string, copied only if it has escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Returns the text of a string; `None` if it is not a string or is empty.
-fn string(json: &[u8]) -> Option<String> {
-    let text: String = serde_json::from_slice(json).ok()?;
-    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).filter(|text| !text.is_empty()).map(str::to_owned)
+fn string(json: &[u8]) -> Option<Arc<str>> {
+    let Text(text) = serde_json::from_slice(json).ok()?;
+    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).filter(|text| !text.is_empty()).map(Arc::from)
 }
 
 #[cfg(test)]

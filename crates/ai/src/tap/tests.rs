@@ -304,10 +304,10 @@ fn other_bodies_report_nothing() {
 fn long_names_are_truncated_at_a_character() {
     let body = format!(r#"{{"model":"{}","id":"{}"}}"#, "i".repeat(201), "m\u{20ac}".repeat(60));
     let seen = seen(Format::Chat, ResponseFraming::Json, body.as_bytes());
-    assert_eq!((seen.model, seen.id), (Some("i".repeat(200)), Some("m\u{20ac}".repeat(50))));
+    assert_eq!((seen.model, seen.id), (Some("i".repeat(200).into()), Some("m\u{20ac}".repeat(50).into())));
     let body = format!(r#"{{"id":"m{}"}}"#, "\u{20ac}".repeat(67));
     let seen = self::seen(Format::Chat, ResponseFraming::Json, body.as_bytes());
-    assert_eq!(seen.id, Some(format!("m{}", "\u{20ac}".repeat(66))));
+    assert_eq!(seen.id, Some(format!("m{}", "\u{20ac}".repeat(66)).into()));
 }
 
 #[test]

@@ -4,7 +4,9 @@
 //! unknown.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use meter::ToolCalls;
 use serde::Deserialize;
 
@@ -24,6 +26,10 @@ struct FeeFields {
     citation_tokens: Figure,
     prompt_audio_seconds: Seconds,
 }
+
+/// A part of each name of [`FeeFields`], and the beginning of an escape, with which a name may be written.
+static NAME_PARTS: LazyLock<[Finder<'static>; 5]> =
+    LazyLock::new(|| ["\"num_s", "_side_tool_", "citation_", "_audio_seconds", "\\"].map(Finder::new));
 
 /// Fees that are charged beside the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,8 +73,11 @@ impl XaiToolCalls {
     }
 }
 
-/// Reads the fees of a usage object.
+/// Reads the fees of a usage object. Most objects have none, which is known without parsing them.
 pub(crate) fn read(json: &[u8]) -> Fees {
+    if NAME_PARTS.iter().all(|part| part.find(json).is_none()) {
+        return Fees::default();
+    }
     let Ok(Part(object)) = serde_json::from_slice::<Part<FeeFields>>(json) else { return Fees::default() };
     let used = |figure: &Figure| figure.0.filter(|count| *count > 0);
     let calls = XaiToolCalls::of(&object.server_side_tool_usage_details.0);
@@ -129,6 +138,7 @@ mod tests {
             (r#"{"prompt_audio_seconds":0.5}"#, None, true),
             (r#"{"prompt_audio_seconds":{}}"#, None, false),
             (r#"{"prompt_audio_seconds":null}"#, None, false),
+            (r#"{"\u0063itation\u005ftokens":9}"#, None, true),
         ] {
             let fees = read(json.as_bytes());
             assert_eq!((fees.tools.searches, fees.unpriced), (searches, unpriced), "{json}");

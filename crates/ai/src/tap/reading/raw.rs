@@ -1,5 +1,7 @@
 //! Keeps the usage objects as the provider wrote them, so that a request can be priced again.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 /// Longest object that is kept, in bytes.
@@ -14,7 +16,11 @@ pub(super) struct RawUsages {
 
 /// One object, in a reused buffer: Gemini reports usage in every chunk.
 #[derive(Debug, Default)]
-struct RawObject(Vec<u8>);
+struct RawObject {
+    json: Vec<u8>,
+    /// Whether a parser has accepted the object. Its text may still be invalid UTF-8.
+    is_parsed: bool,
+}
 
 impl RawUsages {
     pub(super) fn keep(&mut self, usage: Option<&[u8]>, delta: Option<&[u8]>) {
@@ -25,27 +31,38 @@ impl RawUsages {
         }
     }
 
+    /// Notes that a parser has accepted the last usage object, so that it is not parsed again.
+    pub(super) const fn note_parsed(&mut self) {
+        self.usage.is_parsed = true;
+    }
+
     /// Returns the object, or a list of both; `None` if none was reported, or one is too long or invalid JSON.
-    pub(super) fn json(&self) -> Option<Box<str>> {
-        let json = match (self.usage.0.as_slice(), self.delta.0.as_slice()) {
-            ([], json) | (json, []) => json.to_vec(),
-            (usage, delta) => [b"[", usage, b",", delta, b"]"].concat(),
+    pub(super) fn json(&self) -> Option<Arc<str>> {
+        let both;
+        let (json, is_parsed) = match (self.usage.json.as_slice(), self.delta.json.as_slice()) {
+            ([], json) => (json, false),
+            (json, []) => (json, self.usage.is_parsed),
+            (usage, delta) => {
+                both = [b"[", usage, b",", delta, b"]"].concat();
+                (both.as_slice(), false)
+            }
         };
-        let json = String::from_utf8(json).ok().filter(|json| !json.is_empty())?;
-        serde_json::from_str::<&RawValue>(&json).is_ok().then(|| json.into())
+        let json = std::str::from_utf8(json).ok().filter(|json| !json.is_empty())?;
+        (is_parsed || serde_json::from_str::<&RawValue>(json).is_ok()).then(|| json.into())
     }
 
     #[cfg(test)]
     pub(super) fn buffered_bytes(&self) -> usize {
-        self.usage.0.capacity() + self.delta.0.capacity()
+        self.usage.json.capacity() + self.delta.json.capacity()
     }
 }
 
 impl RawObject {
     fn put(&mut self, json: &[u8]) {
-        self.0.clear();
+        self.json.clear();
+        self.is_parsed = false;
         if json.len() <= OBJECT_BYTES_MAX {
-            self.0.extend_from_slice(json);
+            self.json.extend_from_slice(json);
         }
     }
 }
@@ -75,5 +92,19 @@ mod tests {
         check(&[&longest], &[], Some(&longest));
         check(&[r#"{"a":1}"#, &longest.replace("x\"", "xx\"")], &[], None);
         check(&["{a}"], &[], None);
+    }
+
+    #[test]
+    fn an_object_that_is_already_parsed_is_stored_unless_its_text_is_invalid_or_another_one_follows() {
+        let json = |text: &[u8], next: &[u8]| {
+            let mut usages = RawUsages::default();
+            usages.keep(Some(text), None);
+            usages.note_parsed();
+            usages.keep(Some(next), None);
+            usages.json()
+        };
+        assert_eq!(json(br#"{"a":1}"#, b"null").as_deref(), Some(r#"{"a":1}"#));
+        assert_eq!(json(b"{\"a\":\"\xff\"}", b"null"), None);
+        assert_eq!(json(br#"{"a":1}"#, b"{a}"), None);
     }
 }

@@ -138,7 +138,7 @@ impl<'a> TargetCall<'a> {
         let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential: *credential };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
-        let edits = edits.of(&request.head, Vec::new()).map_err(unwritable)?;
+        let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
@@ -146,6 +146,7 @@ impl<'a> TargetCall<'a> {
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
         let mut answered = forward(account, &mut outgoing, destination, upload).await?;
+        account.request.worker().buffers.give_back_lines(outgoing.head.edits.into_memory());
         let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
         account.answered(answered.head.head.status(), upstream_id);
         if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
