@@ -117,16 +117,25 @@ pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
     names.iter().map(find).collect()
 }
 
-/// Moves jobs that take long to the front: tests of [`LONG`], then whole executables, those of [`LONG_EXECUTABLES`] first.
+/// Moves jobs that take long to the front: tests of crashes, those of [`LONG`], then whole executables, those of
+/// [`LONG_EXECUTABLES`] first.
+///
+/// A test of crashes follows the one before it in the same slots. Behind tests of one slot, they would all wait for the end,
+/// and leave half of the machine idle.
 pub(super) fn longest_first(jobs: &mut [Job]) {
     jobs.sort_by_key(|job| match job.test() {
-        Some(test) if LONG.iter().any(|name| test.starts_with(name)) => (0, 0),
+        Some(test) if is_crash(test) => (0, 0),
+        Some(test) if LONG.iter().any(|name| test.starts_with(name)) => (1, 0),
         None => {
             let at = LONG_EXECUTABLES.iter().position(|name| *name == job.binary.name);
-            (1, at.unwrap_or(LONG_EXECUTABLES.len()))
+            (2, at.unwrap_or(LONG_EXECUTABLES.len()))
         }
-        Some(_) => (2, 0),
+        Some(_) => (3, 0),
     });
+}
+
+fn is_crash(test: &str) -> bool {
+    test.starts_with(CRASHES) && !test.starts_with(LOAD)
 }
 
 impl Part {
@@ -162,11 +171,10 @@ impl Part {
                 Ok(jobs)
             }
             Self::Crashes => {
-                let is_selected = |test: &str| test.starts_with(CRASHES) && !test.starts_with(LOAD);
                 let mut jobs = Vec::new();
                 for database in [Database::Sqlite, Database::Postgres] {
                     let each = Each { database, slots: slots.div_ceil(2) };
-                    jobs.extend(single(binaries, is_selected, filter, each).await?);
+                    jobs.extend(single(binaries, is_crash, filter, each).await?);
                 }
                 Ok(jobs)
             }
@@ -251,15 +259,17 @@ mod tests {
     }
 
     #[test]
-    fn long_tests_and_then_whole_executables_start_before_short_tests() {
+    fn crashes_long_tests_and_then_whole_executables_start_before_short_tests() {
         let binary = Binary { name: E2E.into(), path: PathBuf::new(), folder: PathBuf::new() };
         let job = |selection| Job { binary: binary.clone(), selection, database: Database::Sqlite, slots: 1 };
         let one = |test: &str| job(Selection::One(test.to_owned()));
         let whole = |name: &str| Job { binary: Binary { name: name.into(), ..binary.clone() }, ..job(Selection::All) };
         let mut jobs = vec![one("keys::a"), whole("ai"), whole("store"), one("outage::b"), one("bytes::c")];
-        jobs.extend([one("jobs::d"), whole("control/control")]);
+        jobs.extend([one("jobs::d"), whole("control/control"), one("storms::soak::e"), one("storms::full::f")]);
         longest_first(&mut jobs);
         let names: Vec<&str> = jobs.iter().map(|job| job.test().unwrap_or(&job.binary.name)).collect();
-        assert_eq!(names, ["outage::b", "jobs::d", "control/control", "store", "ai", "keys::a", "bytes::c"]);
+        let expected =
+            ["storms::full::f", "outage::b", "jobs::d", "control/control", "store", "ai", "keys::a", "bytes::c"];
+        assert_eq!(names, [&expected[..], &["storms::soak::e"]].concat());
     }
 }

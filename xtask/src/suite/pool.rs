@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn wide_jobs_at_the_front_follow_each_other_beside_an_executable_and_narrow_ones() {
+        let mut queue = queue(6, &[("wide", 3), ("wider", 3), ("a", 1), ("b", 1), ("c", 1)]);
+        let executable = Job { selection: Selection::All, slots: 2, ..queue.waiting[0].clone() };
+        queue.waiting.insert(2, executable);
+        let running = started(&mut queue);
+        assert_eq!(names(&running), ["wide", "executable", "a"]);
+        queue.end(&running[2]);
+        assert_eq!(names(&started(&mut queue)), ["b"]);
+        queue.end(&running[0]);
+        assert_eq!(names(&started(&mut queue)), ["wider"]);
+    }
+
+    #[test]
     fn a_wide_job_that_fits_starts_before_narrow_ones_behind_it() {
         let mut queue = queue(4, &[("long", 1), ("wide", 3), ("narrow", 1)]);
         let running = started(&mut queue);
