@@ -10,7 +10,7 @@ const FLAGS = ["--font-render-hinting=none", "--no-sandbox", "--disable-gpu", "-
 export default defineConfig({
   testDir: "./e2e",
   // Each worker has a server of its own, and a file of tests stays in one worker.
-  workers: 2,
+  workers: 3,
   timeout: 60_000,
   expect: { timeout: 16_000 },
   forbidOnly: true,
