@@ -47,8 +47,9 @@ const CONTROL_ON_SQLITE: [&str; 11] = [
     "server::",
     "undeclared::",
 ];
-/// Servers that are killed or run out of disk. Each test needs half of the machine.
+/// Servers that are killed, run out of disk or are under load. Each test needs half of the machine.
 const CRASHES: &str = "storms::";
+/// The tests of [`CRASHES`] that send load, which run on SQLite only.
 const LOAD: &str = "storms::soak::";
 
 /// Modules of [`E2E`] that read or change the store, whose SQL differs between the databases. Formats, parsers,
@@ -117,14 +118,14 @@ pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
     names.iter().map(find).collect()
 }
 
-/// Moves jobs that take long to the front: tests of crashes, those of [`LONG`], then whole executables, those of
+/// Moves jobs that take long to the front: tests of [`CRASHES`], those of [`LONG`], then whole executables, those of
 /// [`LONG_EXECUTABLES`] first.
 ///
-/// A test of crashes follows the one before it in the same slots. Behind tests of one slot, they would all wait for the end,
+/// A test of [`CRASHES`] follows the one before it in the same slots. Behind tests of one slot, they would all wait for the end,
 /// and leave half of the machine idle.
 pub(super) fn longest_first(jobs: &mut [Job]) {
     jobs.sort_by_key(|job| match job.test() {
-        Some(test) if is_crash(test) => (0, 0),
+        Some(test) if test.starts_with(CRASHES) => (0, 0),
         Some(test) if LONG.iter().any(|name| test.starts_with(name)) => (1, 0),
         None => {
             let at = LONG_EXECUTABLES.iter().position(|name| *name == job.binary.name);
@@ -132,10 +133,6 @@ pub(super) fn longest_first(jobs: &mut [Job]) {
         }
         Some(_) => (3, 0),
     });
-}
-
-fn is_crash(test: &str) -> bool {
-    test.starts_with(CRASHES) && !test.starts_with(LOAD)
 }
 
 impl Part {
@@ -171,16 +168,18 @@ impl Part {
                 Ok(jobs)
             }
             Self::Crashes => {
+                let is_selected = |test: &str| test.starts_with(CRASHES) && !test.starts_with(LOAD);
                 let mut jobs = Vec::new();
                 for database in [Database::Sqlite, Database::Postgres] {
                     let each = Each { database, slots: slots.div_ceil(2) };
-                    jobs.extend(single(binaries, is_crash, filter, each).await?);
+                    jobs.extend(single(binaries, is_selected, filter, each).await?);
                 }
                 Ok(jobs)
             }
             Self::Load => {
                 let is_selected = |test: &str| test.starts_with(LOAD);
-                single(binaries, is_selected, filter, Each { database: Database::Sqlite, slots }).await
+                let each = Each { database: Database::Sqlite, slots: slots.div_ceil(2) };
+                single(binaries, is_selected, filter, each).await
             }
         }
     }
@@ -265,11 +264,11 @@ mod tests {
         let one = |test: &str| job(Selection::One(test.to_owned()));
         let whole = |name: &str| Job { binary: Binary { name: name.into(), ..binary.clone() }, ..job(Selection::All) };
         let mut jobs = vec![one("keys::a"), whole("ai"), whole("store"), one("outage::b"), one("bytes::c")];
-        jobs.extend([one("jobs::d"), whole("control/control"), one("storms::soak::e"), one("storms::full::f")]);
+        jobs.extend([one("jobs::d"), whole("control/control"), one("storms::full::e"), one("storms::soak::f")]);
         longest_first(&mut jobs);
         let names: Vec<&str> = jobs.iter().map(|job| job.test().unwrap_or(&job.binary.name)).collect();
-        let expected =
-            ["storms::full::f", "outage::b", "jobs::d", "control/control", "store", "ai", "keys::a", "bytes::c"];
-        assert_eq!(names, [&expected[..], &["storms::soak::e"]].concat());
+        let (first, last) = (["storms::full::e", "storms::soak::f"], ["keys::a", "bytes::c"]);
+        let middle = ["outage::b", "jobs::d", "control/control", "store", "ai"];
+        assert_eq!(names, [&first[..], &middle, &last].concat());
     }
 }
