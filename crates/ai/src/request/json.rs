@@ -1,6 +1,5 @@
 //! Parses a JSON body in one pass of `serde_json`: all of it is validated, only few fields are kept.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -9,6 +8,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{CallError, MODEL_BYTES_MAX};
+use crate::scan::text::BorrowedText;
 
 /// The longest escape, `\u0000`, encodes at least one byte.
 const ESCAPE_BYTES: usize = 6;
@@ -181,7 +181,7 @@ impl<'de, const N: usize, const M: usize> Visitor<'de> for Fields<'de, N, M> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = [const { FieldPosition { at: None, again: None } }; N];
         let mut hinted = [const { None }; M];
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(BorrowedText(key)) = map.next_key()? {
             let Some((_, seen)) = self.names.iter().zip(&mut found).find(|(name, _)| **name == key) else {
                 let hint = self.hints.iter().zip(&mut hinted).find(|(name, at)| at.is_none() && **name == key);
                 match hint {
@@ -230,10 +230,6 @@ fn place(text: &str, value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr().addr() - text.as_ptr().addr();
     start..start + value.get().len()
 }
-
-/// A key, copied only if it contains escapes.
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,9 @@
 //! Strings and keys, read in pieces.
 
+use std::borrow::Cow;
+
 use memchr::memchr2;
+use serde::Deserialize;
 
 use crate::short::Short;
 
@@ -41,6 +44,10 @@ impl Key {
         }
     }
 }
+
+/// The text of a string, copied only if it has escapes.
+#[derive(Deserialize)]
+pub(crate) struct BorrowedText<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Returns the text of a string as it is written, without its quotes; `None` for any other value.
 pub(crate) fn unquoted(json: &[u8]) -> Option<&[u8]> {

@@ -6,21 +6,19 @@ mod raw;
 mod texts;
 mod tools;
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use access::Tokens;
 use memchr::memchr;
 use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
-use serde::Deserialize;
 
 use super::{ResponseFacts, ResponseFraming};
 use crate::format::Format;
 use crate::partial::Partial;
 use crate::price::{PriceTerms, Tier};
 use crate::scan::Scanner;
-use crate::scan::text::unquoted;
+use crate::scan::text::{BorrowedText, unquoted};
 use crate::short::Short;
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
 use paths::{
@@ -152,7 +150,7 @@ impl Reading {
         self.facts.ended = self.has_finished;
     }
 
-    /// Returns the facts that were read, once.
+    /// Takes the facts that were read.
     pub(super) fn facts(&mut self) -> ResponseFacts {
         if self.format == Format::Messages {
             self.facts.usage = self.figures.usage();
@@ -479,13 +477,9 @@ fn values<'a>(key: &'a Finder<'_>, json: &'a [u8]) -> impl Iterator<Item = &'a [
     })
 }
 
-/// A string, copied only if it has escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// Returns the text of a string; `None` if it is not a string or is empty.
 fn string(json: &[u8]) -> Option<Arc<str>> {
-    let Text(text) = serde_json::from_slice(json).ok()?;
+    let BorrowedText(text) = serde_json::from_slice(json).ok()?;
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).filter(|text| !text.is_empty()).map(Arc::from)
 }
 

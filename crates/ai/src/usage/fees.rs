@@ -106,6 +106,7 @@ mod tests {
             (r#"{"num_sources_used":12}"#, Some(12), false),
             (r#"{"num_search_queries":3}"#, Some(3), false),
             (r#"{"num_search_queries":3,"citation_tokens":9}"#, Some(3), true),
+            (r#"{"citation_tokens":9}"#, None, true),
             (r#"{"num_server_side_tools_used":2}"#, None, true),
             (r#"{"server_side_tool_usage_details":{"web_search_calls":2,"x_search_calls":1}}"#, Some(3), false),
             (r#"{"server_side_tool_usage_details":{"code_interpreter_calls":1}}"#, None, true),
