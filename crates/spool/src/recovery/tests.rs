@@ -62,6 +62,23 @@ fn file_truncated_at_any_byte_yields_a_prefix_and_is_restored() {
     }
 }
 
+/// The segments before it fill the memory into which it is read.
+#[test]
+fn the_missing_end_of_the_last_segment_is_read_as_zeros() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), SMALL, 30);
+    let used = files(dir.path()).into_iter().rfind(|file| fs::read(file).unwrap()[HEADER_BYTES as usize] != 0).unwrap();
+    assert_ne!(used, files(dir.path())[0]);
+    let bytes = fs::read(&used).unwrap();
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    fs::write(&used, &bytes[..end]).unwrap();
+    let spool = open(dir.path(), SMALL);
+    assert_eq!((spool.skipped_damage.len(), spool.truncated_tails.len()), (0, 0));
+    drop(spool);
+    assert_eq!(fs::read(&used).unwrap(), bytes);
+    assert_eq!(rest(dir.path(), SMALL, &[]), records(30));
+}
+
 #[test]
 fn truncated_sealed_segment_is_whole_or_reported() {
     let dir = tempfile::tempdir().unwrap();

@@ -117,7 +117,11 @@ async fn requests_continue_alone_once_the_response_proves_uncacheable() {
         clients.spawn(async move { gateway.call(Call::get("/o/p")).await.expect(200).text() });
     }
     in_flight(&gateway, CLIENTS).await;
-    assert_eq!(upstream.seen().len(), 1);
+    let seen = eventually("a request reaches the upstream", async || match upstream.seen().len() {
+        0 => None,
+        seen => Some(seen),
+    });
+    assert_eq!(seen.await, 1);
     go.send_replace(true);
     let mut contents: Vec<String> = clients.join_all().await;
     contents.sort();
