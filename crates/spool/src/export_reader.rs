@@ -12,8 +12,8 @@ use crate::partition::Partition;
 use crate::position::Position;
 use crate::record::{FrameContent, Record, SharedTexts};
 use crate::retained::{ExportTotals, RetainedSegments};
-use crate::segment::{self, HEADER_BYTES, Segment};
-use crate::walk::{CHUNK_BYTES, rows_of, walk};
+use crate::segment::{self, CHUNK_BYTES, HEADER_BYTES, Segment};
+use crate::walk::{rows_of, walk};
 
 /// Bytes after which a batch ends; the record that reaches this size is its last.
 const BATCH_BYTES_MAX: u64 = 1024 * 1024;

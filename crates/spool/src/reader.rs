@@ -14,14 +14,12 @@ use crate::open_request::OpenRequest;
 use crate::partition::{Partition, RecordTotals};
 use crate::position::Position;
 use crate::record::{Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record, SharedTexts};
-use crate::segment::{self, Segment};
+use crate::segment::{self, CHUNK_BYTES, Segment};
 use crate::sync::Syncer;
 use crate::writer::BackgroundThreads;
 use open_requests::{OpenChange, OpenRequests};
 use scan::{ScanStep, decode_error, scan};
 
-const CHUNK_BYTES: usize = 256 * 1024;
-const _: () = assert!(CHUNK_BYTES >= RECORD_BYTES_MAX);
 /// Bytes after which a batch ends; the record that reaches this size is its last.
 const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

@@ -14,13 +14,18 @@ use std::path::{Path, PathBuf};
 
 use crate::disk;
 use crate::error::{SpoolError, UnknownFormat};
-use crate::record::{self, ChecksumSeed};
+use crate::record::{self, ChecksumSeed, RECORD_BYTES_MAX};
 
 pub(crate) const HEADER_BYTES: u32 = 32;
 /// Size of a segment's header and end record.
 pub(crate) const FRAME_BYTES: u32 = HEADER_BYTES + record::HEADER_BYTES;
 pub(crate) const BYTES_MIN: u32 = 4 * 1024;
 pub(crate) const BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// The bytes that are read at once.
+pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+const _: () = assert!(CHUNK_BYTES >= RECORD_BYTES_MAX);
+/// Compared with whole blocks, because a new segment has millions of zeros.
+pub(crate) const ZEROS: [u8; 4096] = [0; 4096];
 const MAGIC: [u8; 8] = *b"TGSPOOL\n";
 const VERSION: u16 = 1;
 /// Flag: the partition begins with this segment.
@@ -108,6 +113,31 @@ impl Segment {
     /// Fills `buffer` from `offset` on; returns the number of bytes that the file contained.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u32) -> Result<usize, SpoolError> {
         read_full(&self.file, buffer, offset.into()).map_err(SpoolError::io("read", &self.path))
+    }
+
+    /// Replaces `bytes` by those of the file without the zeros at its end, which need no memory: a new segment has nothing else.
+    /// Zeros follow for a record that ends with some. Returns the size of the file, at most that of the segment.
+    pub(crate) fn read_data(&self, bytes: &mut Vec<u8>) -> Result<u32, SpoolError> {
+        bytes.clear();
+        let (mut chunk, mut at) = (vec![0; CHUNK_BYTES.min(self.bytes as usize)], 0);
+        while at < self.bytes {
+            let room = chunk.len().min((self.bytes - at) as usize);
+            let free = chunk.get_mut(..room).unwrap_or_default();
+            let count = self.read(free, at)?;
+            let read = chunk.get(..count).unwrap_or_default();
+            if !is_zero(read) {
+                bytes.resize(at as usize, 0);
+                bytes.extend_from_slice(read);
+            }
+            at += u32::try_from(count).unwrap_or(u32::MAX);
+            if count < room {
+                break;
+            }
+        }
+        chunk.fill(0);
+        let zeros = RECORD_BYTES_MAX.min((self.bytes as usize).saturating_sub(bytes.len()));
+        bytes.extend_from_slice(chunk.get(..zeros).unwrap_or_default());
+        Ok(at)
     }
 
     /// Writes zeros from `from` until `until`.
@@ -240,6 +270,10 @@ fn check(head: &[u8; HEADER_BYTES as usize], partition: u32, number: u32) -> Res
     if same { Ok(spec) } else { Err(HeaderFault::Damaged) }
 }
 
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|block| ZEROS.get(..block.len()) == Some(block))
+}
+
 fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
     let mut count = 0;
     while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
@@ -251,4 +285,32 @@ fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usi
         }
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_followed_by_zeros_for_a_record_and_no_more() {
+        const CHUNK: u32 = 256 * 1024;
+        let dir = tempfile::tempdir().unwrap();
+        let spec = SegmentSpec { partition: 0, number: 1, bytes: 4 * CHUNK, is_first: true, power: false };
+        let segment = Segment::create(dir.path(), spec).unwrap();
+        let header = fs::read(&segment.path).unwrap();
+        let mut bytes = vec![1; 7];
+        for last in [40, CHUNK - 1, CHUNK, 3 * CHUNK - 1, 3 * CHUNK, 4 * CHUNK - 1] {
+            let mut written = header.clone();
+            written[last as usize] = 1;
+            for size in [4 * CHUNK, last + 1] {
+                fs::write(&segment.path, &written[..size as usize]).unwrap();
+                let segment = Segment::open(dir.path(), 0, 1).unwrap();
+                assert_eq!(segment.read_data(&mut bytes).unwrap(), size);
+                assert_eq!(bytes, written[..bytes.len()], "{last} of {size}");
+                let data = last as usize + 1;
+                let room = (data + RECORD_BYTES_MAX).min(written.len());
+                assert!((room..=data + CHUNK_BYTES + RECORD_BYTES_MAX).contains(&bytes.len()), "{last} of {size}");
+            }
+        }
+    }
 }

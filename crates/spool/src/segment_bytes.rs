@@ -1,9 +1,9 @@
 //! The records in the bytes of one segment, and the data after a gap.
 
 use crate::record::{self, ChecksumSeed, Frame};
-use crate::segment::HEADER_BYTES;
+use crate::segment::{HEADER_BYTES, ZEROS, is_zero};
 
-/// The bytes of a segment.
+/// The bytes of a segment, or those before its zeros, as [`Segment::read_data`](crate::segment::Segment::read_data) reads them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SegmentBytes<'a> {
     bytes: &'a [u8],
@@ -12,11 +12,9 @@ pub(crate) struct SegmentBytes<'a> {
     dirty_until: u32,
 }
 
-/// Returns the end of the last byte that is not zero. Whole blocks are compared, because a new segment has millions of zeros.
+/// Returns the end of the last byte that is not zero.
 fn end_of_data(bytes: &[u8]) -> usize {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    let zeros: usize =
-        bytes.rchunks(ZEROS.len()).take_while(|block| ZEROS.get(..block.len()) == Some(*block)).map(<[u8]>::len).sum();
+    let zeros: usize = bytes.rchunks(ZEROS.len()).take_while(|block| is_zero(block)).map(<[u8]>::len).sum();
     let rest = bytes.get(..bytes.len() - zeros).unwrap_or_default();
     rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }

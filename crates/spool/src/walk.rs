@@ -3,13 +3,9 @@
 use std::ops::Range;
 
 use crate::error::SpoolError;
-use crate::record::{self, Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record};
+use crate::record::{self, Frame, FrameContent, Kind, Record};
 use crate::segment::Segment;
 use crate::segment_bytes::SegmentBytes;
-
-/// The size of the buffer of a walk.
-pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
-const _: () = assert!(CHUNK_BYTES >= RECORD_BYTES_MAX);
 
 /// The end of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +78,8 @@ enum Gap {
 }
 
 fn after_gap(segment: &Segment, at: u32, until: u32) -> Result<Gap, SpoolError> {
-    let mut bytes = vec![0; segment.bytes as usize];
-    segment.read(&mut bytes, 0)?;
+    let mut bytes = Vec::new();
+    segment.read_data(&mut bytes)?;
     let bytes = SegmentBytes::new(&bytes, segment.seed);
     if bytes.dirty_until() <= at {
         return Ok(Gap::Empty);

@@ -103,16 +103,10 @@ pub(super) fn replay(
     Ok(replayer.replay)
 }
 
-/// Reads all bytes of the segment. Its memory is used again if the next segment has as many.
+/// Reads the records of the segment.
 fn read(segment: &Segment, bytes: &mut Vec<u8>) -> Result<(), SpoolError> {
-    if bytes.len() != segment.bytes as usize {
-        // The allocator returns pages of zeros.
-        *bytes = vec![0; segment.bytes as usize];
-    }
-    let count = segment.read(bytes, 0)?;
-    if let Some(missing) = bytes.get_mut(count..).filter(|missing| !missing.is_empty()) {
+    if segment.read_data(bytes)? < segment.bytes {
         // The missing end of a truncated file is read as zeros, by the reader too.
-        missing.fill(0);
         segment.allocate()?;
     }
     Ok(())
