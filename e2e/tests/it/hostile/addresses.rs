@@ -1,15 +1,19 @@
 //! One address without a credential: it fills neither the permits of all requests nor the queue of passwords.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use e2e::wire::Wire;
 use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, eventually};
+use tokio::time::Instant;
 
 use crate::bodies::{CHAT, Format};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// A request waits at most this long for the check of its password.
+const VERIFY_MAX: Duration = Duration::from_secs(5);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Requests on the path `/silent` get no response.
@@ -178,7 +182,17 @@ async fn wrong_passwords_of_one_address_leave_the_queue_to_others() {
         wire.write(&with_password(&format!("wrong {number}")).bytes(gateway.proxy)).await.unwrap();
         attack.push(wire);
     }
-    from(THERE, &gateway, &with_password("open sesame")).await.expect(200);
+    // A full queue refuses at once. Checks yield to all other work, so on a busy machine one may take longer than it may wait.
+    let mut is_slow = false;
+    loop {
+        let began = Instant::now();
+        let answer = from(THERE, &gateway, &with_password("open sesame")).await;
+        if answer.status() != 503 || began.elapsed() < VERIFY_MAX {
+            answer.expect(200);
+            break;
+        }
+        is_slow = true;
+    }
     let mut statuses = Vec::new();
     for mut wire in attack {
         let head = wire.head().await.unwrap();
@@ -187,5 +201,5 @@ async fn wrong_passwords_of_one_address_leave_the_queue_to_others() {
     // Four wait at a time, and the others are asked to come again.
     let verified = statuses.iter().filter(|status| **status == 401).count();
     let busy = statuses.iter().filter(|status| **status == 503).count();
-    assert!(verified >= 4 && busy > 16 && verified + busy == 80, "{statuses:?}");
+    assert!((verified >= 4 || is_slow) && busy > 16 && verified + busy == 80, "{statuses:?}");
 }
