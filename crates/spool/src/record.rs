@@ -297,7 +297,8 @@ pub(crate) fn frame(bytes: &[u8], seed: ChecksumSeed, offset: u32) -> Option<Fra
     let head = bytes.first_chunk::<HEAD>()?;
     let [l0, l1, l2, l3, c0, c1, c2, c3, version, kind, s0, s1, id @ ..] = *head;
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
-    // Zeros usually follow the last record; they are recognized without a checksum.
+    // Zeros usually follow the last record; they are recognized without a checksum. No record begins with them, on which
+    // `Segment::read_data` relies.
     if version == 0 || length > PAYLOAD_BYTES_MAX {
         return None;
     }

@@ -116,7 +116,8 @@ impl Segment {
     }
 
     /// Replaces `bytes` by those of the file without the zeros at its end, which need no memory: a new segment has nothing else.
-    /// Zeros follow for a record that ends with some. Returns the size of the file, at most that of the segment.
+    /// A record may end with zeros, but begins with other bytes ([`record::frame`]), so enough zeros for one record are kept.
+    /// Returns the size of the file, at most that of the segment.
     pub(crate) fn read_data(&self, bytes: &mut Vec<u8>) -> Result<u32, SpoolError> {
         bytes.clear();
         let (mut chunk, mut at) = (vec![0; CHUNK_BYTES.min(self.bytes as usize)], 0);

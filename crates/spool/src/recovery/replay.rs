@@ -60,8 +60,8 @@ struct Replayer<'a> {
 enum SegmentEnd {
     /// The segment is sealed: the partition continues in the next one.
     Sealed,
-    /// The partition ends at this offset. `is_last` means that the segments after it contain zeros only.
-    Tail { offset: u32, is_last: bool },
+    /// The partition ends at this offset. `later_are_empty` means that no segment after it has data.
+    Tail { offset: u32, later_are_empty: bool },
 }
 
 /// An offset without an intact record, and the segments after its segment.
@@ -93,10 +93,10 @@ pub(super) fn replay(
             opened => opened?,
         };
         read(&segment, &mut bytes)?;
-        if let SegmentEnd::Tail { offset, is_last } = replayer.segment(&segment, &bytes, later)? {
+        if let SegmentEnd::Tail { offset, later_are_empty } = replayer.segment(&segment, &bytes, later)? {
             let dirty_until = SegmentBytes::new(&bytes, segment.seed).dirty_until();
             replayer.replay.tail = Some(Tail { segment, offset, dirty_until });
-            replayer.keep_preallocated(later, is_last)?;
+            replayer.keep_preallocated(later, later_are_empty)?;
             break;
         }
     }
@@ -208,7 +208,7 @@ impl Replayer<'_> {
         let Gap { at, later } = gap;
         let here = bytes.remainder(at);
         let there = self.remainder(later)?;
-        let tail = SegmentEnd::Tail { offset: at, is_last: !there.has_data };
+        let tail = SegmentEnd::Tail { offset: at, later_are_empty: !there.has_data };
         // An append may leave an incomplete record in this segment, but no data in later segments.
         let whole = Remainder { has_data: false, ..here }.and(there);
         if !whole.has_records && !whole.has_data {
@@ -249,16 +249,18 @@ impl Replayer<'_> {
         Ok(remainder)
     }
 
-    /// Keeps the empty segments after the tail, up to the first one in which a power cut has left data. `are_empty` means that all
-    /// have been found to be empty, and are not read again.
+    /// Keeps the empty segments after the tail, up to the first one in which a power cut has left data. If all are known to be
+    /// empty, they are not read again.
     fn keep_preallocated(&mut self, later: &[u32], are_empty: bool) -> Result<(), SpoolError> {
         let (mut clean, mut bytes) = (true, Vec::new());
         for &number in later {
             let segment = Segment::open(&self.folder.dir, self.from.partition, number)?;
-            if !are_empty {
+            let dirty_until = if are_empty {
+                HEADER_BYTES
+            } else {
                 read(&segment, &mut bytes)?;
-            }
-            let dirty_until = SegmentBytes::new(&bytes, segment.seed).dirty_until();
+                SegmentBytes::new(&bytes, segment.seed).dirty_until()
+            };
             clean &= dirty_until <= HEADER_BYTES;
             if clean && self.replay.last.saturating_add(1 + self.preallocated_count()) == number {
                 self.replay.preallocated.push_back(segment);

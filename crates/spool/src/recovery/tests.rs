@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::fixture::{self, SMALL, drain, files, open, record, records, rest, written};
-use crate::segment::HEADER_BYTES;
+use crate::segment::{CHUNK_BYTES, HEADER_BYTES};
 use crate::{Spool, SpoolOptions};
 
 fn opener(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {
@@ -77,6 +77,34 @@ fn the_missing_end_of_the_last_segment_is_read_as_zeros() {
     drop(spool);
     assert_eq!(fs::read(&used).unwrap(), bytes);
     assert_eq!(rest(dir.path(), SMALL, &[]), records(30));
+}
+
+/// The end of the last record is in a part of the segment that has only zeros.
+#[test]
+fn a_record_that_ends_with_zeros_is_read_wherever_they_begin() {
+    const OPTIONS: SpoolOptions = SpoolOptions { size_bytes_max: 4 << 20, segment_bytes: 1 << 20, partitions: 1 };
+    let record = |n: u32, text: String| {
+        let mut event = fixture::event(access::RequestId(fixture::id(0, n)));
+        event.refusal = Some(text.into());
+        Record::Close(event)
+    };
+    let mut crossing = 0;
+    for before in (0..3_200).step_by(193) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut written: Vec<Record> = (0..4).map(|n| record(n, "x".repeat(64_500))).collect();
+        written.extend([record(4, "x".repeat(before)), record(5, "\0".repeat(60_000))]);
+        let mut spool = open(dir.path(), OPTIONS);
+        written.iter().for_each(|record| spool.writers[0].append(record).unwrap());
+        drop(spool);
+        let bytes = fs::read(&files(dir.path())[0]).unwrap();
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        crossing += usize::from(end <= CHUNK_BYTES && end + 60_000 > CHUNK_BYTES);
+        let spool = open(dir.path(), OPTIONS);
+        assert_eq!((spool.skipped_damage.len(), spool.truncated_tails.len()), (0, 0), "{end}");
+        drop(spool);
+        assert_eq!(rest(dir.path(), OPTIONS, &[]), written, "{end}");
+    }
+    assert!((1..17).contains(&crossing), "{crossing}");
 }
 
 #[test]
