@@ -135,9 +135,7 @@ impl Segment {
                 break;
             }
         }
-        chunk.fill(0);
-        let zeros = RECORD_BYTES_MAX.min((self.bytes as usize).saturating_sub(bytes.len()));
-        bytes.extend_from_slice(chunk.get(..zeros).unwrap_or_default());
+        bytes.resize((bytes.len() + RECORD_BYTES_MAX).min(self.bytes as usize), 0);
         Ok(at)
     }
 
@@ -294,16 +292,16 @@ mod tests {
 
     #[test]
     fn data_is_followed_by_zeros_for_a_record_and_no_more() {
-        const CHUNK: u32 = 256 * 1024;
+        let chunk = u32::try_from(CHUNK_BYTES).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let spec = SegmentSpec { partition: 0, number: 1, bytes: 4 * CHUNK, is_first: true, power: false };
+        let spec = SegmentSpec { partition: 0, number: 1, bytes: 4 * chunk, is_first: true, power: false };
         let segment = Segment::create(dir.path(), spec).unwrap();
         let header = fs::read(&segment.path).unwrap();
         let mut bytes = vec![1; 7];
-        for last in [40, CHUNK - 1, CHUNK, 3 * CHUNK - 1, 3 * CHUNK, 4 * CHUNK - 1] {
+        for last in [40, chunk - 1, chunk, 3 * chunk - 1, 3 * chunk, 4 * chunk - 1] {
             let mut written = header.clone();
             written[last as usize] = 1;
-            for size in [4 * CHUNK, last + 1] {
+            for size in [4 * chunk, last + 1] {
                 fs::write(&segment.path, &written[..size as usize]).unwrap();
                 let segment = Segment::open(dir.path(), 0, 1).unwrap();
                 assert_eq!(segment.read_data(&mut bytes).unwrap(), size);

@@ -62,7 +62,7 @@ fn file_truncated_at_any_byte_yields_a_prefix_and_is_restored() {
     }
 }
 
-/// The segments before it fill the memory into which it is read.
+/// Other segments were read into the same memory before.
 #[test]
 fn the_missing_end_of_the_last_segment_is_read_as_zeros() {
     let dir = tempfile::tempdir().unwrap();

@@ -260,6 +260,7 @@ async fn of_two_first_starts_on_one_store_the_key_of_one_is_admitted() {
     let store = one.store().await;
     let snapshot = snapshot();
     let open = async |data: &Data| data.read(&[]).unwrap().open_vault(&store, &snapshot.process).await;
+    // Both open before one joins: on SQLite, a server that has joined is not seen.
     let (first, second) = tokio::join!(open(&one), open(&two));
     let mut ends = Vec::new();
     for (data, opened) in [(&one, first), (&two, second)] {
