@@ -10,7 +10,8 @@ use cluster::JobClaims;
 use jobs::Runner;
 use ledger::IngestStats;
 use ledger::ingest::{Ingest, ReaderSlot};
-use spool::{Record, Spool};
+use meter::UsageEvent;
+use spool::{OpenRequest, Record, Spool};
 use store::Store;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -21,8 +22,8 @@ use crate::people::EventMaker;
 use crate::stats::Spread;
 
 const LANES: u32 = 2;
-/// A record has about 300 bytes; the bound is larger.
-const BYTES_AN_EVENT: u64 = 512;
+/// An event has about 300 bytes, and its open fewer; the bound is larger.
+const BYTES_AN_EVENT: u64 = 768;
 /// The time between two checks of the progress and of the log's size.
 const LOOK: Duration = Duration::from_millis(20);
 /// The number of users for created keys, because a user may have at most 1,000.
@@ -49,6 +50,9 @@ pub(crate) struct IngestFlags {
     /// Ingest in batches of constant size, as before the ports open: for counts of instructions
     #[arg(long)]
     drain: bool,
+    /// Write an open before each event, as for LLM calls with a key
+    #[arg(long)]
+    opens: bool,
 }
 
 /// Runs the measurement and prints a line per repetition.
@@ -65,7 +69,7 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     let store = database.open().await?;
     let owners = people::users(&store, OWNERS).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
-    let reader = fill(database, flags.events).await?;
+    let reader = fill(database, flags).await?;
     let (stats, clock) = (Arc::new(IngestStats::default()), Clock::system());
     let before = database.cpu_micros()?;
     let began = clock.mono();
@@ -118,19 +122,45 @@ impl IngestFlags {
 }
 
 /// Writes a spool with `events` events, as workers do.
-async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Reader> {
+async fn fill(database: &BenchDatabase, flags: &IngestFlags) -> anyhow::Result<spool::Reader> {
     let folder = database.folder().join("spool");
+    let (events, opens) = (flags.events, flags.opens);
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
         let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
         let mut spool = Spool::open(&folder, spool::SpoolOptions::new(size_bytes_max, LANES), &[])?;
         let mut maker = EventMaker::new(&Clock::system());
         for nth in 0..events {
             let lane = usize::try_from(nth % u64::from(LANES))?;
-            spool.writers.get_mut(lane).context("the spool has no partition")?.append(&Record::Event(maker.next()))?;
+            let writer = spool.writers.get_mut(lane).context("the spool has no partition")?;
+            let event = maker.next();
+            if opens {
+                writer.append(&Record::Open(open_of(&event)))?;
+                writer.append(&Record::Close(event))?;
+            } else {
+                writer.append(&Record::Event(event))?;
+            }
         }
         Ok(spool.reader)
     });
     filled.await?
+}
+
+/// Returns the open of a request, which reserves what its event charges.
+fn open_of(event: &UsageEvent) -> OpenRequest {
+    let UsageEvent { id, ref subject, started_at, day, charge, ref route, ref format, ref model, ref origin, .. } =
+        *event;
+    OpenRequest {
+        id,
+        subject: subject.clone(),
+        started_at,
+        day,
+        reserved: charge,
+        route: route.clone(),
+        format: format.clone(),
+        model: model.clone(),
+        price_version: event.attempts.first().and_then(|attempt| attempt.price_version.clone()),
+        origin: origin.clone(),
+    }
 }
 
 /// Creates keys at a rate that does not depend on the latency, until `done` is ready. Returns the latencies and the output

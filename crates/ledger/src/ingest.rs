@@ -272,11 +272,8 @@ async fn write(
     };
     let events = read.iter().filter_map(ended).count();
     let oldest = read.iter().filter_map(ended).min();
-    let rows = Rows {
-        records: batch.record_positions().zip(read).collect(),
-        read: batch.positions().collect(),
-        carried: to_store,
-    };
+    let places = batch.record_positions().collect();
+    let rows = Rows { records: read, places, read: batch.positions().collect(), carried: to_store };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
         took = store_rows(node, rows, known).await?;
@@ -294,7 +291,7 @@ async fn store_rows(node: &Node, mut rows: Rows, known: &mut KnownRows) -> Resul
     let (node, kind) = (node.clone(), node.store().kind());
     let mut owned = std::mem::take(known);
     let storing = async move {
-        let leaving = node.backlog().leaving(&rows.records).await;
+        let leaving = node.backlog().leaving(rows.places.iter().zip(&rows.records)).await;
         let written = rows.write(&node, &mut owned, leaving.as_ref()).await;
         if written.is_ok() {
             node.store().last_use().note_all(rows.uses(node.store().clock().now()));

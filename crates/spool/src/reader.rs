@@ -186,6 +186,8 @@ impl Reader {
     /// returned only after all readable records of this and the other partitions are released.
     pub fn next_batch(&mut self, records_max: usize) -> Result<Batch, SpoolError> {
         let mut batch = Batch::default();
+        let unreleased: u64 = self.partitions.iter().map(|partition| partition.shared.unreleased().records).sum();
+        batch.records.reserve(records_max.min(usize::try_from(unreleased).unwrap_or(usize::MAX)));
         let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
         let (before, from) = self.partitions.split_at_mut(self.turn);
         for partition in from.iter_mut().chain(before) {
@@ -205,7 +207,6 @@ impl Reader {
                     frame.decode_with(Some(&self.texts)).map_err(|why| decode_error(why, file, at))?
                 {
                     let place = Position { partition: number, segment: file.number, offset: at + frame.len() };
-                    batch.open_changes.extend(open_change(&record).map(|change| (place, change)));
                     batch.records.push(record);
                     batch.record_positions.push(place);
                     end.totals.add(frame.len());
@@ -221,6 +222,7 @@ impl Reader {
                 failed.get_or_insert(error);
             }
         }
+        batch.open_changes = open_requests::changes_of(&batch.records, &batch.record_positions);
         match failed {
             Some(error) if batch.records.is_empty() => Err(error),
             _ => Ok(batch),
@@ -351,14 +353,6 @@ impl Reader {
     pub fn take_failure(&mut self) -> Option<SpoolError> {
         self.folder.take_failure()
     }
-}
-
-/// Returns the change that a record makes to the open requests.
-fn open_change(record: &Record) -> Option<OpenChange> {
-    if let Record::Open(opened) = record {
-        return Some(OpenChange::Opened(opened.clone()));
-    }
-    record.closes().map(OpenChange::Closed)
 }
 
 /// Returns the time at which a record was written. The id of a close is as old as the request's start.

@@ -121,12 +121,16 @@ impl Backlog {
     }
 
     /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is
-    /// unknown.
-    pub async fn leaving(&self, records: &[(Position, Record)]) -> Option<BacklogBatch<'_>> {
+    /// unknown. Each record has the position after it.
+    pub async fn leaving<'r>(
+        &self,
+        records: impl IntoIterator<Item = (&'r Position, &'r Record)>,
+    ) -> Option<BacklogBatch<'_>> {
         let ends = self.ends.get()?;
         let rest = self.rest.read().await;
         let mut with = ScopeCharges::default();
-        for (_, record) in records.iter().filter(|(place, _)| ends.reach(*place) && !rest.left.reach(*place)) {
+        let waits = |place: Position| ends.reach(place) && !rest.left.reach(place);
+        for (_, record) in records.into_iter().filter(|(place, _)| waits(**place)) {
             add(&mut with, record);
         }
         let concerns = !with.is_empty() || !rest.in_doubt.0.is_empty();
@@ -243,6 +247,11 @@ mod tests {
         Record::Counts { id: Uuid::nil(), counts: vec![counts] }
     }
 
+    /// Returns records with the positions after them.
+    fn with_places(records: &[(Position, Record)]) -> impl Iterator<Item = (&Position, &Record)> {
+        records.iter().map(|(place, record)| (place, record))
+    }
+
     fn at(offset: u32) -> Position {
         Position { partition: 0, segment: 0, offset }
     }
@@ -262,14 +271,15 @@ mod tests {
             (Credits(3), Credits(4), Credits(7))
         );
 
-        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
+        assert!(backlog.leaving(with_places(&[(at(30), counted(1, 5))])).await.is_none());
         // Charges that were not stored stay.
-        backlog.leaving(&records).await.unwrap().hold(&[at(20)]).await.refused();
+        backlog.leaving(with_places(&records)).await.unwrap().hold(&[at(20)]).await.refused();
         assert_eq!(credits(BudgetScope::Global, month).await, Credits(7));
-        let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
+        let leaving =
+            async |records, end| backlog.leaving(with_places(records)).await.unwrap().hold(&[at(end)]).await.stored();
         leaving(&records[..1], 10).await;
         // The spool was not released, so the record is read again, alone and with more.
-        assert!(backlog.leaving(&records[..1]).await.is_none());
+        assert!(backlog.leaving(with_places(&records[..1])).await.is_none());
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
             (Credits(0), Credits(4), Credits(4))
@@ -297,7 +307,7 @@ mod tests {
             let waiting = backlog.waiting().await.unwrap();
             assert_eq!(waiting.charges(period).collect::<Vec<_>>(), [(scope, Charge::credits(Credits(3)))]);
         }
-        backlog.leaving(&[(at(10), record)]).await.unwrap().hold(&[at(10)]).await.stored();
+        backlog.leaving(with_places(&[(at(10), record)])).await.unwrap().hold(&[at(10)]).await.stored();
         assert_eq!(backlog.waiting().await.unwrap().charge_of(scope, periods[1]), Charge::default());
     }
 
@@ -310,19 +320,19 @@ mod tests {
         backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;
         let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];
         let both = [of(0), of(1)].concat();
-        drop(backlog.leaving(&both).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
+        drop(backlog.leaving(with_places(&both)).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
         assert!(matches!(backlog.waiting().await, Err(BacklogError::InDoubt)));
         // Records that arrive meanwhile make the next batch end earlier in a partition.
-        backlog.leaving(&of(0)).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
+        backlog.leaving(with_places(&of(0))).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
         assert!(matches!(backlog.waiting().await, Err(BacklogError::InDoubt)));
-        drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);
-        backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
+        drop(backlog.leaving(with_places(&of(1))).await.unwrap().hold(&[in_lane(1, 10)]).await);
+        backlog.leaving(with_places(&of(1))).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
         let month = Period::of(Per::Month, DAY);
         assert_eq!(backlog.waiting().await.unwrap().charge_of(BudgetScope::Global, month), Charge::default());
         // A batch without charges also resolves an unknown outcome.
         let free = [(in_lane(0, 99), counted(1, 0))];
         backlog.rest.write().await.in_doubt.extend(&[in_lane(0, 95)]);
-        backlog.leaving(&free).await.unwrap().hold(&[in_lane(0, 99)]).await.stored();
-        assert!(backlog.waiting().await.is_ok() && backlog.leaving(&free).await.is_none());
+        backlog.leaving(with_places(&free)).await.unwrap().hold(&[in_lane(0, 99)]).await.stored();
+        assert!(backlog.waiting().await.is_ok() && backlog.leaving(with_places(&free)).await.is_none());
     }
 }

@@ -84,11 +84,15 @@ fn event() -> UsageEvent {
     }
 }
 
+/// Returns records that all end at the same position.
+fn rows_of(records: impl IntoIterator<Item = Record>) -> Rows {
+    let records: Vec<Record> = records.into_iter().collect();
+    Rows { places: vec![PLACE; records.len()], records, ..Rows::default() }
+}
+
 async fn ingest(node: &Node, events: Vec<UsageEvent>, counts: Vec<Counts>) {
     let counts = (!counts.is_empty()).then(|| Record::Counts { id: id().0, counts });
-    let records = events.into_iter().map(Record::Event).chain(counts);
-    let mut rows =
-        Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new(), carried: Vec::new() };
+    let mut rows = rows_of(events.into_iter().map(Record::Event).chain(counts));
     rows.write(node, &mut KnownRows::default(), None).await.unwrap();
 }
 
@@ -339,7 +343,7 @@ async fn a_batch_that_fails_leaves_nothing() {
         let mut known = KnownRows::default();
         // The refused position represents any failure after the rows.
         refuse(&store, "ingested", "P0001").await;
-        let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE], carried: Vec::new() };
+        let mut rows = Rows { read: vec![PLACE], ..rows_of([Record::Event(event())]) };
         assert!(rows.write(&node, &mut known, None).await.is_err());
         for empty in ["usage_events", "daily_usage", "names", "ingested"] {
             assert_eq!(table(&store, empty).await, [], "{empty}");
@@ -359,8 +363,7 @@ async fn the_number_of_names_in_memory_is_bounded() {
     for (round, count) in [10_001, 1].into_iter().enumerate() {
         let events =
             (0..count).map(|nth| UsageEvent { id: id(), model: Some(format!("{round}-{nth}").into()), ..event() });
-        let records = events.map(|event| (PLACE, Record::Event(event))).collect();
-        let mut rows = Rows { records, ..Rows::default() };
+        let mut rows = rows_of(events.map(Record::Event));
         rows.write(&node, &mut known, None).await.unwrap();
     }
     assert!(known.names.get(names::NameKind::Model, "0-0").is_none());

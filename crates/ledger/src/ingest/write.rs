@@ -74,8 +74,9 @@ impl From<NodeError> for WriteError {
 /// Records of the spool that one transaction writes.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    /// Records, each with the position after it.
-    pub(crate) records: Vec<(Position, Record)>,
+    pub(crate) records: Vec<Record>,
+    /// The position after each record.
+    pub(crate) places: Vec<Position>,
     /// Positions at which the spool continues after these records.
     pub(crate) read: Vec<Position>,
     /// Requests that are still open, and whose segments are released with these records.
@@ -197,7 +198,7 @@ impl Rows {
 
     fn split(&self) -> SplitRecords<'_> {
         let mut split = SplitRecords { events: Vec::with_capacity(self.records.len()), counts: Vec::new() };
-        for (_, record) in &self.records {
+        for record in &self.records {
             match record {
                 Record::Close(event) | Record::Event(event) => split.events.push(event),
                 Record::Open(_) => {}
@@ -219,7 +220,7 @@ impl Rows {
                 *newest = at.max(*newest);
             }
         };
-        for (_, record) in &self.records {
+        for record in &self.records {
             match record {
                 Record::Close(event) | Record::Event(event) => note(&event.subject, event.started_at),
                 Record::Open(_) => {}
@@ -233,8 +234,16 @@ impl Rows {
 
     /// Drops the records that were written before, because a commit may have been reported as failed.
     fn drop_ingested(&mut self, ingested: &[Position]) {
-        self.records
-            .retain(|(place, _)| !ingested.iter().any(|until| until.partition == place.partition && place <= until));
+        let is_ingested =
+            |place: &Position| ingested.iter().any(|until| until.partition == place.partition && place <= until);
+        if self.places.iter().any(is_ingested) {
+            self.retain(|place, _| !is_ingested(place));
+        }
+    }
+
+    fn retain(&mut self, mut is_kept: impl FnMut(&Position, &Record) -> bool) {
+        let all = std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.records));
+        (self.places, self.records) = all.filter(|(place, record)| is_kept(place, record)).unzip();
     }
 
     /// Drops the events that the store already has, and repeated events except the first.
@@ -249,7 +258,7 @@ impl Rows {
             let present: Vec<(Uuid,)> = query.all().await?;
             seen.extend(present.into_iter().map(|(id,)| id));
         }
-        self.records.retain(|(_, record)| match record {
+        self.retain(|_, record| match record {
             Record::Close(event) | Record::Event(event) => seen.insert(event.id.0),
             Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => true,
         });

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::open_request::OpenRequest;
 use crate::position::Position;
+use crate::record::Record;
 
 /// Maximum number of closes whose opens are not read yet, because they are in a partition that is read later. A spool
 /// of Tollgate has fewer.
@@ -12,13 +13,30 @@ const EARLY_CLOSES_MAX: usize = 64 * 1024;
 
 /// The change that a record makes to the open requests.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each second change opens a request, and changes live as long as a batch"
-)]
 pub(super) enum OpenChange {
-    Opened(OpenRequest),
-    Closed(Uuid),
+    Opened(Box<OpenRequest>),
+    /// `opened_before` means that the same batch opened the request, and has no [`OpenChange::Opened`] for that.
+    Closed {
+        id: Uuid,
+        opened_before: bool,
+    },
+}
+
+/// Returns the changes that the records of a batch make, with the positions after the records. Most requests end in the
+/// batch that opens them, so only the others are copied.
+pub(super) fn changes_of(records: &[Record], positions: &[Position]) -> Vec<(Position, OpenChange)> {
+    let mut open: FxHashMap<Uuid, (Position, &OpenRequest)> = FxHashMap::default();
+    let mut changes = Vec::new();
+    for (record, place) in records.iter().zip(positions) {
+        if let Record::Open(opened) = record {
+            open.insert(opened.id.0, (*place, opened));
+        } else if let Some(id) = record.closes() {
+            let opened_before = open.remove(&id).is_some();
+            changes.push((*place, OpenChange::Closed { id, opened_before }));
+        }
+    }
+    changes.extend(open.into_values().map(|(place, opened)| (place, OpenChange::Opened(Box::new(opened.clone())))));
+    changes
 }
 
 /// The requests that are open at the reader's position; bounded by the requests in flight.
@@ -31,10 +49,9 @@ pub(crate) struct OpenRequests {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most requests are in the spool, which is the larger variant")]
 enum OpenLocation {
     /// The open record is in the segment of this position.
-    Spooled(Position, OpenRequest),
+    Spooled(Position, Box<OpenRequest>),
     /// The store has the request; the segment of its open record is removed.
     Stored,
 }
@@ -43,7 +60,8 @@ impl OpenRequests {
     /// Creates the state at the first unreleased record.
     pub(crate) fn new(spooled: impl IntoIterator<Item = (Position, OpenRequest)>, stored: &[OpenRequest]) -> Self {
         let stored = stored.iter().map(|opened| (opened.id.0, OpenLocation::Stored));
-        let spooled = spooled.into_iter().map(|(place, opened)| (opened.id.0, OpenLocation::Spooled(place, opened)));
+        let spooled = spooled.into_iter();
+        let spooled = spooled.map(|(place, opened)| (opened.id.0, OpenLocation::Spooled(place, Box::new(opened))));
         Self { open: stored.chain(spooled).collect(), early_closes: FxHashSet::default() }
     }
 
@@ -54,8 +72,9 @@ impl OpenRequests {
                     self.open.insert(opened.id.0, OpenLocation::Spooled(place, opened.clone()));
                 }
             }
-            OpenChange::Closed(id) => {
-                if self.open.remove(id).is_none() && self.early_closes.len() < EARLY_CLOSES_MAX {
+            OpenChange::Closed { id, opened_before } => {
+                let was_open = self.open.remove(id).is_some() || *opened_before;
+                if !was_open && self.early_closes.len() < EARLY_CLOSES_MAX {
                     self.early_closes.insert(*id);
                 }
             }
@@ -69,7 +88,7 @@ impl OpenRequests {
         is_removed: impl Fn(Position) -> bool,
     ) -> Vec<OpenRequest> {
         let spooled = self.open.values().filter_map(|location| match location {
-            OpenLocation::Spooled(place, opened) => Some((opened.id.0, (*place, opened))),
+            OpenLocation::Spooled(place, opened) => Some((opened.id.0, (*place, &**opened))),
             OpenLocation::Stored => None,
         });
         // The last open of a request counts.
@@ -78,7 +97,7 @@ impl OpenRequests {
         for (place, change) in changes {
             match change {
                 OpenChange::Opened(one) => drop(opened.insert(one.id.0, (*place, one))),
-                OpenChange::Closed(id) => drop(closed.insert(*id)),
+                OpenChange::Closed { id, .. } => drop(closed.insert(*id)),
             }
         }
         let is_open = |id: &Uuid| !closed.contains(id) && !self.early_closes.contains(id);
@@ -94,5 +113,45 @@ impl OpenRequests {
                 *location = OpenLocation::Stored;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{close_of, id, open_of, opened, record};
+
+    fn place(offset: u32) -> Position {
+        Position { partition: 0, segment: 0, offset }
+    }
+
+    fn apply(requests: &mut OpenRequests, records: &[Record]) {
+        let places: Vec<Position> = (1..).map(place).take(records.len()).collect();
+        changes_of(records, &places).iter().for_each(|(place, change)| requests.apply(*place, change));
+    }
+
+    #[test]
+    fn a_request_that_a_batch_opens_and_closes_leaves_nothing() {
+        let mut requests = OpenRequests::default();
+        apply(&mut requests, &[open_of(0, 1), record(0, 2), open_of(0, 3), open_of(0, 1), close_of(0, 1)]);
+        assert_eq!(requests.open.keys().copied().collect::<Vec<_>>(), [id(0, 3)]);
+        assert!(requests.early_closes.is_empty());
+        // Its first open is in an earlier batch.
+        apply(&mut requests, &[open_of(0, 3), close_of(0, 3)]);
+        assert!(requests.open.is_empty() && requests.early_closes.is_empty());
+        // The open after its close is in a partition that was read later.
+        apply(&mut requests, &[close_of(0, 4), open_of(0, 4)]);
+        assert!(requests.open.is_empty() && requests.early_closes.contains(&id(0, 4)));
+    }
+
+    #[test]
+    fn the_changes_of_a_batch_contain_the_requests_that_remain_open() {
+        let changes = changes_of(&[open_of(0, 1), open_of(0, 2), close_of(0, 1)], &[place(1), place(2), place(3)]);
+        let [(at, OpenChange::Closed { id: closed, opened_before: true }), (from, OpenChange::Opened(remaining))] =
+            &changes[..]
+        else {
+            panic!("{changes:?}")
+        };
+        assert_eq!((*at, *closed, *from, &**remaining), (place(3), id(0, 1), place(2), &opened(id(0, 2))));
     }
 }

@@ -30,24 +30,38 @@ impl Debug for SharedTexts {
 impl SharedTexts {
     /// Returns the text, with the memory of the same text in an earlier record if that is remembered.
     pub(super) fn get(&self, text: &str) -> Arc<str> {
-        let Some(slot) = self.0.get(place(text) % SLOTS).filter(|_| text.len() <= TEXT_BYTES_MAX) else {
-            return Arc::from(text);
-        };
-        let shared = slot.take().filter(|known| **known == *text).unwrap_or_else(|| Arc::from(text));
-        slot.set(Some(Arc::clone(&shared)));
-        shared
+        self.known(text.as_bytes()).unwrap_or_else(|| {
+            let shared: Arc<str> = Arc::from(text);
+            if let Some(slot) = self.slot(text.as_bytes()) {
+                slot.set(Some(Arc::clone(&shared)));
+            }
+            shared
+        })
+    }
+
+    /// Returns the text with these bytes, if it is remembered. Its bytes were checked when it was remembered.
+    pub(super) fn known(&self, bytes: &[u8]) -> Option<Arc<str>> {
+        let slot = self.slot(bytes)?;
+        let remembered = slot.take();
+        let known = remembered.as_ref().filter(|known| known.as_bytes() == bytes).map(Arc::clone);
+        slot.set(remembered);
+        known
+    }
+
+    /// Returns the place of a text; long texts have none.
+    fn slot(&self, bytes: &[u8]) -> Option<&Cell<Option<Arc<str>>>> {
+        self.0.get(place(bytes) % SLOTS).filter(|_| bytes.len() <= TEXT_BYTES_MAX)
     }
 }
 
 /// Returns a number that depends on the length, the first byte and the last bytes of a text.
-fn place(text: &str) -> usize {
-    let bytes = text.as_bytes();
+fn place(bytes: &[u8]) -> usize {
     let first = bytes.first().copied().map_or(0, u64::from);
     let last = match bytes.last_chunk() {
         Some(last) => u64::from_le_bytes(*last),
         None => bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
     };
-    let all = last.wrapping_add(first << 8).wrapping_add(text.len() as u64);
+    let all = last.wrapping_add(first << 8).wrapping_add(bytes.len() as u64);
     (all.wrapping_mul(TEXT_FACTOR) >> 32) as usize
 }
 

@@ -88,10 +88,10 @@ async fn a_batch_whose_charges_of_subjects_fail_is_charged_once_by_the_next_atte
         let store = place.open().await;
         let node = place.join(&store).await;
         let mut known = KnownRows::default();
-        let records = vec![(PLACE, Record::Event(of(&ada(), Day(34))))];
+        let record = Record::Event(of(&ada(), Day(34)));
         for refused in ["daily_subjects", "ingested"] {
             refuse(&store, refused, "P0001").await;
-            let mut rows = Rows { records: records.clone(), read: vec![PLACE], carried: Vec::new() };
+            let mut rows = Rows { read: vec![PLACE], ..rows_of([record.clone()]) };
             assert!(rows.write(&node, &mut known, None).await.is_err(), "{refused}");
             for empty in ["daily_subjects", "subjects", "usage_events"] {
                 assert_eq!(table(&store, empty).await, [], "{empty}");
@@ -99,7 +99,7 @@ async fn a_batch_whose_charges_of_subjects_fail_is_charged_once_by_the_next_atte
             allow(&store, refused).await;
         }
         for _ in 0..2 {
-            let mut rows = Rows { records: records.clone(), read: vec![PLACE], carried: Vec::new() };
+            let mut rows = Rows { read: vec![PLACE], ..rows_of([record.clone()]) };
             rows.write(&node, &mut known, None).await.unwrap();
         }
         assert_eq!(table(&store, "daily_subjects").await[0]["credits"], "35");

@@ -25,8 +25,9 @@ struct Ending {
 
 /// Sends `begin`, and then the bytes of `trickle` in turn, again and again, until the connection ends.
 async fn send_slowly(gateway: &Gateway, begin: &str, trickle: &str) -> Ending {
-    let client = Client::sending(gateway, begin).await;
+    // Before the first byte: on a busy machine, the server's time may begin long before this task runs again.
     let since = Instant::now();
+    let client = Client::sending(gateway, begin).await;
     let (mut from, mut to) = client.stream.into_split();
     let writing = async {
         for byte in trickle.bytes().cycle() {

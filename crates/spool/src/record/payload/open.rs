@@ -1,8 +1,8 @@
 //! Open requests.
 
-use access::{Day, RequestId, Timestamp};
+use access::{Day, RequestId, Subject, Timestamp};
 use meter::RequestOrigin;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::charge::ChargePayload;
@@ -16,7 +16,8 @@ const SUBJECT: u32 = 1;
 /// The first tag of the origin.
 const ORIGIN: u32 = 2;
 
-#[derive(Debug, Serialize, Deserialize)]
+/// The base, in the order in which [`read_open`] reads it.
+#[derive(Debug, Serialize)]
 pub(super) struct OpenPayload<'a> {
     id: Uuid,
     caller: Option<CallerPayload>,
@@ -47,25 +48,28 @@ pub(in crate::record) fn write_open(writer: &mut PayloadWriter<'_>, opened: &Ope
 }
 
 pub(in crate::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
-    let base: OpenPayload<'_> = reader.value()?;
-    let (mut named, mut origin, mut fields) = (None, RequestOrigin::default(), reader.fields());
+    let id = RequestId(reader.uuid()?);
+    let caller = reader.optional(CallerPayload::read)?;
+    let mut opened = OpenRequest {
+        id,
+        subject: Subject::ANONYMOUS,
+        started_at: Timestamp(reader.number()?),
+        day: Day(reader.small()?),
+        reserved: ChargePayload::read(&mut reader)?.into(),
+        route: reader.name()?,
+        format: reader.optional(PayloadReader::name)?,
+        model: reader.optional(PayloadReader::name)?,
+        price_version: reader.optional(PayloadReader::name)?,
+        origin: RequestOrigin::default(),
+    };
+    let (mut named, mut fields) = (None, reader.fields());
     while let Some(field) = fields.next()? {
         if field.tag == SUBJECT {
             named = Some(SubjectPayload::read(field)?);
         } else {
-            read_origin(&mut origin, ORIGIN, field, |text| reader.text(text))?;
+            read_origin(&mut opened.origin, ORIGIN, field, |text| reader.text(text))?;
         }
     }
-    Ok(OpenRequest {
-        id: RequestId(base.id),
-        subject: subject::subject(base.caller, named)?,
-        started_at: Timestamp(base.started_at_us),
-        day: Day(base.day),
-        reserved: base.reserved.into(),
-        route: reader.text(base.route),
-        format: base.format.map(|name| reader.text(name)),
-        model: base.model.map(|name| reader.text(name)),
-        price_version: base.price_version.map(|version| reader.text(version)),
-        origin,
-    })
+    opened.subject = subject::subject(caller, named)?;
+    Ok(opened)
 }

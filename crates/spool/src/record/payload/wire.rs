@@ -178,8 +178,11 @@ impl<'a> PayloadReader<'a> {
 
     /// Reads a text that many records contain.
     pub(super) fn name(&mut self) -> Result<Arc<str>, InvalidPayload> {
-        let name = self.str()?;
-        Ok(self.text(name))
+        let bytes = self.bytes()?;
+        match self.texts.and_then(|texts| texts.known(bytes)) {
+            Some(known) => Ok(known),
+            None => str::from_utf8(bytes).map(|name| self.text(name)).map_err(|_| InvalidPayload),
+        }
     }
 
     /// Reads the id of a request or plan.
