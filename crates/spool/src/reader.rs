@@ -61,7 +61,7 @@ pub struct Batch {
     /// The position after each record.
     record_positions: Vec<Position>,
     ends: Vec<PartitionEnd>,
-    /// The opens and closes among the records, with the positions after them.
+    /// The changes that the records make to the open requests.
     open_changes: Vec<(Position, OpenChange)>,
 }
 

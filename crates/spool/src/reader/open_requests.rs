@@ -11,19 +11,20 @@ use crate::record::Record;
 /// of Tollgate has fewer.
 const EARLY_CLOSES_MAX: usize = 64 * 1024;
 
-/// The change that a record makes to the open requests.
+/// A change of a batch to the open requests.
 #[derive(Debug, Clone)]
 pub(super) enum OpenChange {
     Opened(Box<OpenRequest>),
-    /// `opened_before` means that the same batch opened the request, and has no [`OpenChange::Opened`] for that.
+    /// `opened_before`: the batch opened the request before this close, and has no other change for that.
     Closed {
         id: Uuid,
         opened_before: bool,
     },
 }
 
-/// Returns the changes that the records of a batch make, with the positions after the records. Most requests end in the
-/// batch that opens them, so only the others are copied.
+/// Returns the changes that the records of a batch make, with the positions after the records: the closes, and then the
+/// last open of each request that remains open. Most requests end in the batch that opens them, so few opens are copied.
+/// Changes of different requests do not depend on each other.
 pub(super) fn changes_of(records: &[Record], positions: &[Position]) -> Vec<(Position, OpenChange)> {
     let mut open: FxHashMap<Uuid, (Position, &OpenRequest)> = FxHashMap::default();
     let mut changes = Vec::new();
@@ -118,6 +119,9 @@ impl OpenRequests {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::fixture::{close_of, id, open_of, opened, record};
 
@@ -142,6 +146,42 @@ mod tests {
         // The open after its close is in a partition that was read later.
         apply(&mut requests, &[close_of(0, 4), open_of(0, 4)]);
         assert!(requests.open.is_empty() && requests.early_closes.contains(&id(0, 4)));
+    }
+
+    /// Returns the positions of the open requests, and the requests that were closed before their opens.
+    fn state(requests: &OpenRequests) -> (Vec<(Uuid, Option<Position>)>, Vec<Uuid>) {
+        let place = |location: &OpenLocation| match location {
+            OpenLocation::Spooled(place, _) => Some(*place),
+            OpenLocation::Stored => None,
+        };
+        let mut open: Vec<_> = requests.open.iter().map(|(id, location)| (*id, place(location))).collect();
+        let mut early: Vec<_> = requests.early_closes.iter().copied().collect();
+        open.sort_unstable();
+        early.sort_unstable();
+        (open, early)
+    }
+
+    proptest! {
+        /// Each record as `(is_open, number of the request)`, with the number of records in the first batch.
+        #[test]
+        fn batches_change_what_their_records_change_one_after_the_other(
+            steps in vec((any::<bool>(), 0_u32..4), 0..12), first in 0_usize..12,
+        ) {
+            let record = |(is_open, n): &(bool, u32)| if *is_open { open_of(0, *n) } else { close_of(0, *n) };
+            let records: Vec<Record> = steps.iter().map(record).collect();
+            let places: Vec<Position> = (1..).map(place).take(records.len()).collect();
+            let first = first.min(records.len());
+            let (mut in_batches, mut in_turn) = (OpenRequests::default(), OpenRequests::default());
+            for part in [0..first, first..records.len()] {
+                let changes = changes_of(&records[part.clone()], &places[part]);
+                changes.iter().for_each(|(place, change)| in_batches.apply(*place, change));
+            }
+            for (record, place) in records.iter().zip(&places) {
+                let changes = changes_of(std::slice::from_ref(record), &[*place]);
+                changes.iter().for_each(|(place, change)| in_turn.apply(*place, change));
+            }
+            prop_assert_eq!(state(&in_batches), state(&in_turn));
+        }
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use access::{Amount, Credits, Tokens};
 use meter::Charge;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::wire::{InvalidPayload, PayloadReader};
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct ChargePayload {
     credits: Credits,
     tokens: Tokens,
