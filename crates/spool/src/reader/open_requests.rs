@@ -129,14 +129,18 @@ mod tests {
         Position { partition: 0, segment: 0, offset }
     }
 
-    fn apply(requests: &mut OpenRequests, records: &[Record]) {
-        let places: Vec<Position> = (1..).map(place).take(records.len()).collect();
-        changes_of(records, &places).iter().for_each(|(place, change)| requests.apply(*place, change));
+    fn places(records: &[Record]) -> Vec<Position> {
+        (1..).map(place).take(records.len()).collect()
+    }
+
+    fn apply(requests: &mut OpenRequests, records: &[Record], places: &[Position]) {
+        changes_of(records, places).iter().for_each(|(place, change)| requests.apply(*place, change));
     }
 
     #[test]
     fn a_request_that_a_batch_opens_and_closes_leaves_nothing() {
         let mut requests = OpenRequests::default();
+        let apply = |requests: &mut OpenRequests, records: &[Record]| apply(requests, records, &places(records));
         apply(&mut requests, &[open_of(0, 1), record(0, 2), open_of(0, 3), open_of(0, 1), close_of(0, 1)]);
         assert_eq!(requests.open.keys().copied().collect::<Vec<_>>(), [id(0, 3)]);
         assert!(requests.early_closes.is_empty());
@@ -162,23 +166,21 @@ mod tests {
     }
 
     proptest! {
-        /// Each record as `(is_open, number of the request)`, with the number of records in the first batch.
+        /// `steps` are opens and closes of four requests; the first batch has `first` records.
         #[test]
         fn batches_change_what_their_records_change_one_after_the_other(
             steps in vec((any::<bool>(), 0_u32..4), 0..12), first in 0_usize..12,
         ) {
             let record = |(is_open, n): &(bool, u32)| if *is_open { open_of(0, *n) } else { close_of(0, *n) };
             let records: Vec<Record> = steps.iter().map(record).collect();
-            let places: Vec<Position> = (1..).map(place).take(records.len()).collect();
+            let places = places(&records);
             let first = first.min(records.len());
             let (mut in_batches, mut in_turn) = (OpenRequests::default(), OpenRequests::default());
             for part in [0..first, first..records.len()] {
-                let changes = changes_of(&records[part.clone()], &places[part]);
-                changes.iter().for_each(|(place, change)| in_batches.apply(*place, change));
+                apply(&mut in_batches, &records[part.clone()], &places[part]);
             }
             for (record, place) in records.iter().zip(&places) {
-                let changes = changes_of(std::slice::from_ref(record), &[*place]);
-                changes.iter().for_each(|(place, change)| in_turn.apply(*place, change));
+                apply(&mut in_turn, std::slice::from_ref(record), std::slice::from_ref(place));
             }
             prop_assert_eq!(state(&in_batches), state(&in_turn));
         }

@@ -184,3 +184,24 @@ impl sqlx::error::DatabaseError for FileError {
         ErrorKind::Other
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_has_the_compile_options_of_the_workspace() {
+        let connection = Connection::open_in_memory().unwrap();
+        let is_used = |option: &str| -> bool {
+            connection.query_row("SELECT sqlite_compileoption_used(?1)", [option], |row| row.get(0)).unwrap()
+        };
+        let set = ["DEFAULT_MEMSTATUS=0", "OMIT_SHARED_CACHE", "OMIT_DEPRECATED"];
+        let unset =
+            ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_API_ARMOR", "ENABLE_FTS3", "ENABLE_FTS5", "ENABLE_RTREE", "SOUNDEX"];
+        for (option, expected) in
+            set.map(|option| (option, true)).into_iter().chain(unset.map(|option| (option, false)))
+        {
+            assert_eq!(is_used(option), expected, "{option}, see LIBSQLITE3_FLAGS in .cargo/config.toml");
+        }
+    }
+}
