@@ -1,4 +1,17 @@
+import type { Page } from "@playwright/test";
+
 import { at, expect, signIn, test } from "./pages";
+
+/** Revokes a key whose menu is open. The dialog asks for the label if the list already shows a use of the key. */
+async function revokeInMenu(page: Page, label: string) {
+  await page.getByRole("menuitem", { name: "Revoke key" }).click();
+  const revoke = page.getByRole("dialog", { name: `Revoke “${label}”?` });
+  await expect(revoke).toBeVisible();
+  const confirm = revoke.getByLabel("Label of the key");
+  if (await confirm.isVisible()) await confirm.fill(label);
+  await revoke.getByRole("button", { name: "Revoke key" }).click();
+  await expect(revoke).toBeHidden();
+}
 
 test("a key is created, shown once, edited, rotated and revoked", async ({ page }) => {
   await signIn(page);
@@ -43,11 +56,7 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   await expect(renamed).toContainText("Old secret until");
 
   await renamed.getByRole("button", { name: /Actions/ }).click();
-  await page.getByRole("menuitem", { name: "Revoke key" }).click();
-  const revoke = page.getByRole("dialog", { name: "Revoke “monthly reports”?" });
-  const confirm = revoke.getByLabel("Label of the key");
-  if (await confirm.isVisible()) await confirm.fill("monthly reports");
-  await revoke.getByRole("button", { name: "Revoke key" }).click();
+  await revokeInMenu(page, "monthly reports");
   await expect(renamed).toBeHidden();
   await page.getByRole("button", { name: /Ended/ }).click();
   await expect(renamed).toContainText("Revoked");
@@ -76,12 +85,7 @@ test("a key with the scope admin needs an expiry, administers, and is marked in 
   await expect(row).toContainText("Administration · From 127.0.0.0/8");
   if (process.env.PAGE_SCREENSHOTS) await page.screenshot({ path: `${process.env.PAGE_SCREENSHOTS}/keys.png` });
   await row.getByRole("button", { name: "Actions for shop" }).click();
-  await page.getByRole("menuitem", { name: "Revoke key" }).click();
-  const revoke = page.getByRole("dialog", { name: "Revoke “shop”?" });
-  await expect(revoke).toBeVisible();
-  const confirm = revoke.getByLabel("Label of the key");
-  if (await confirm.isVisible()) await confirm.fill("shop");
-  await revoke.getByRole("button", { name: "Revoke key" }).click();
+  await revokeInMenu(page, "shop");
   await expect(row).toBeHidden();
 });
 

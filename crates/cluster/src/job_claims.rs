@@ -1,8 +1,9 @@
 //! Ownership of jobs in the table `jobs`: each row is one job that one node runs at a time, with its last run.
 //!
 //! All times in the rows are those of the database's clock, which every node reads before it writes; a SQLite file has
-//! one node, which uses its own. A time that was read earlier only delays a claim. A claim or a pause that ends later
-//! than any node could have set is ignored: the clock was then ahead and was corrected.
+//! one node, which uses its own. Another node may read the clock later and write earlier, so a time in a row can be later than
+//! what this transaction reads: by less than [`WRITTEN_WITHIN`]. A claim or a pause that ends later than any node could have
+//! set is ignored: the clock was then ahead and was corrected.
 
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::lease_server::now;
 
 /// Maximum length of a stored error.
 const ERROR_BYTES_MAX: usize = 1_000;
+/// Maximum time from a transaction's reading of the clock to its write. The time limits of statements and of idle transactions
+/// end a transaction in half of it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 
 statements! {
     // Another incarnation of this node has ended, unless its data folder was copied.
@@ -25,9 +29,9 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, $5, $5)
         ON CONFLICT (name) DO UPDATE SET node_id = excluded.node_id, incarnation = excluded.incarnation,
             claimed_at = excluded.claimed_at, claimed_until = excluded.claimed_until, updated_at = excluded.updated_at
-        WHERE (jobs.claimed_until <= $5 OR jobs.claimed_until > $6
+        WHERE (jobs.claimed_until <= $5 OR jobs.claimed_until > $7
                 OR (jobs.node_id = $3 AND jobs.incarnation <= $4))
-            AND (jobs.next_run_at <= $5 OR jobs.next_run_at > $7)";
+            AND (jobs.next_run_at <= $5 OR jobs.next_run_at > $8)";
     RENEW = "UPDATE jobs SET claimed_until = $5, updated_at = $4
         WHERE name = $1 AND node_id = $2 AND incarnation = $3 AND claimed_until > 0";
     FINISH = "UPDATE jobs SET claimed_until = 0, next_run_at = $5, last_node_id = $2, last_started_at = claimed_at,
@@ -109,11 +113,12 @@ impl JobClaims {
         let store = self.node.store();
         let mut transaction = store.begin().await?;
         let now = now(store, &mut transaction).await?;
-        // The longest pause that a node may have set.
+        // The latest ends of a claim and of a pause that a node may have set.
         let pause_max = spec.period.max(spec.retry.longest).max(CLAIM_TTL);
+        let latest = |time: Duration| micros(now.after(time + WRITTEN_WITHIN));
         let claim = transaction.query(CLAIM).bind(store.new_id()).bind(spec.name).bind(self.node.id());
         let claim = claim.bind(signed(self.node.incarnation())).bind(micros(now)).bind(micros(now.after(CLAIM_TTL)));
-        let taken = claim.bind(micros(now.after(pause_max))).run().await?;
+        let taken = claim.bind(latest(CLAIM_TTL)).bind(latest(pause_max)).run().await?;
         transaction.commit().await?;
         Ok(taken > 0)
     }

@@ -61,9 +61,8 @@ interface RevokeProps extends TaskProps {
 export function RevokeDialog({ apiKey, isLeaked = false, onClose, onRevoked }: RevokeProps) {
   const t = useMessages();
   const { revoke } = useKeyChanges();
-  const [openedAt] = useState(() => Date.now());
-  // Typing the label is asked for only if clients would notice at once.
-  const isRecent = !isLeaked && apiKey.last_used_at ? openedAt - new Date(apiKey.last_used_at).getTime() < RECENT_MS : false;
+  // Typing the label is asked for only if clients would notice at once. A use while the dialog is open adds no field to it.
+  const [isRecent] = useState(() => !isLeaked && !!apiKey.last_used_at && Date.now() - new Date(apiKey.last_used_at).getTime() < RECENT_MS);
   const shape = z.object({ label: isRecent ? z.string().refine((label) => label.trim() === apiKey.label.trim(), t.keys.revokeWrong) : z.string() });
   const form = useForm(shape, { label: "" }, async () => {
     await revoke.mutateAsync(apiKey.id).then(onRevoked, () => undefined);

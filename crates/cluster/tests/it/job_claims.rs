@@ -129,6 +129,18 @@ pub(crate) async fn a_clock_that_was_ahead_delays_no_job(world: &World) {
     assert!(CLAIM_TTL < HOUR);
 }
 
+/// PostgreSQL's clock is read before the write, so a node may write times of a later reading before one that read it earlier.
+pub(crate) async fn times_of_a_later_reading_of_the_clock_are_valid(world: &World) {
+    let [one, other] = claims(world).await;
+    let store = world.store().await;
+    assert!(one.claim(&SPEC).await.unwrap());
+    change(&store, "UPDATE jobs SET claimed_until = claimed_until + 15000000").await;
+    assert!(!other.claim(&SPEC).await.unwrap(), "two nodes would run the job");
+    assert!(one.finish(&SPEC, &end(JobOutcome::Succeeded, None)).await.unwrap());
+    change(&store, "UPDATE jobs SET next_run_at = next_run_at + 15000000").await;
+    assert!(!other.claim(&SPEC).await.unwrap(), "the job would run twice");
+}
+
 pub(crate) async fn a_store_that_is_away_gives_no_claim(world: &World) {
     let [one, _] = claims(world).await;
     one.claim(&SPEC).await.unwrap();

@@ -50,6 +50,7 @@ behaviours! {
         a_run_that_was_dropped_frees_its_claim_and_is_not_counted,
         a_restarted_node_takes_over_its_own_claim_and_its_predecessor_cannot,
         a_clock_that_was_ahead_delays_no_job,
+        times_of_a_later_reading_of_the_clock_are_valid,
         a_store_that_is_away_gives_no_claim,
     }
     last_use {
