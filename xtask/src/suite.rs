@@ -86,7 +86,7 @@ fn slots(cores: usize, available_mb: Option<usize>) -> usize {
 }
 
 /// Returns the memory that processes may take without swapping, from Linux's `/proc/meminfo`.
-fn available_mb() -> Option<usize> {
+pub(crate) fn available_mb() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;

@@ -47,7 +47,7 @@ const CONTROL_ON_SQLITE: [&str; 11] = [
     "server::",
     "undeclared::",
 ];
-/// Servers that are killed, run out of disk or are under load. Each test needs half of the machine.
+/// Servers that are killed, run out of disk or are under load. Each test needs a third of the slots.
 const CRASHES: &str = "storms::";
 /// The tests of [`CRASHES`] that send load, which run on SQLite only.
 const LOAD: &str = "storms::soak::";
@@ -122,7 +122,7 @@ pub(super) fn named(names: &[&str]) -> anyhow::Result<Vec<Part>> {
 /// [`LONG_EXECUTABLES`] first.
 ///
 /// A test of [`CRASHES`] follows the one before it in the same slots. Behind tests of one slot, they would all wait for the end,
-/// and leave half of the machine idle.
+/// and leave much of the machine idle.
 pub(super) fn longest_first(jobs: &mut [Job]) {
     jobs.sort_by_key(|job| match job.test() {
         Some(test) if test.starts_with(CRASHES) => (0, 0),
@@ -171,14 +171,14 @@ impl Part {
                 let is_selected = |test: &str| test.starts_with(CRASHES) && !test.starts_with(LOAD);
                 let mut jobs = Vec::new();
                 for database in [Database::Sqlite, Database::Postgres] {
-                    let each = Each { database, slots: slots.div_ceil(2) };
+                    let each = Each { database, slots: slots.div_ceil(3) };
                     jobs.extend(single(binaries, is_selected, filter, each).await?);
                 }
                 Ok(jobs)
             }
             Self::Load => {
                 let is_selected = |test: &str| test.starts_with(LOAD);
-                let each = Each { database: Database::Sqlite, slots: slots.div_ceil(2) };
+                let each = Each { database: Database::Sqlite, slots: slots.div_ceil(3) };
                 single(binaries, is_selected, filter, each).await
             }
         }
