@@ -1,7 +1,9 @@
 //! Whether a response has begun with content. Until then it can be replaced by the response of another provider: its client
 //! has received nothing.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -224,7 +226,8 @@ fn is_error_body(body: &[u8]) -> bool {
         error: Option<&'a RawValue>,
     }
     // Most responses do not have the name, and are not parsed.
-    if memmem::find(body, b"\"error\"").is_none() {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+    if NAME.find(body).is_none() {
         return false;
     }
     serde_json::from_slice::<Body<'_>>(body).is_ok_and(|body| body.error.is_some_and(|error| error.get() != "null"))

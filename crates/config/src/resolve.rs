@@ -84,7 +84,7 @@ impl Traffic {
                 let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&target.model));
                 return Ok(ResolvedModel { provider, asked, model, credits: entry.credits, entry: several });
             }
-            let (model, credits) = (entry.model_of(target, asked).into(), self.credits_of_entry(entry, asked));
+            let (model, credits) = (entry.model_of(target, asked), self.credits_of_entry(entry, asked));
             return Ok(ResolvedModel { provider, asked: asked.into(), model, credits, entry: several });
         }
         let named = asked

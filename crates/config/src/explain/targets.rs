@@ -51,7 +51,7 @@ pub(super) fn targets(
     };
     let target = |target: &crate::snapshot::Target| ExplainedTarget {
         provider: target.provider.name.to_string(),
-        model: entry.model_of(target, asked),
+        model: entry.model_of(target, asked).to_string(),
         weight: target.weight,
         skipped: (!target.provider.kind.speaks(format))
             .then(|| format!("the provider does not support the format {}", format.name())),

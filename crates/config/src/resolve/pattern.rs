@@ -39,10 +39,10 @@ impl Model {
 
     /// Returns the provider's own name of the model that `target`, one of the entry's, serves for `asked`.
     #[must_use]
-    pub fn model_of(&self, target: &Target, asked: &str) -> String {
+    pub fn model_of(&self, target: &Target, asked: &str) -> Arc<str> {
         match (target.prefix(), self.rest(asked)) {
-            (Some(prefix), Some(rest)) => format!("{prefix}{rest}"),
-            _ => target.model.to_string(),
+            (Some(prefix), Some(rest)) => format!("{prefix}{rest}").into(),
+            _ => target.model.clone(),
         }
     }
 

@@ -52,7 +52,9 @@ pub(crate) async fn infer(
         // Boxed, because its future is large and calls with one attempt do not need it.
         return Box::pin(FallbackCall { of, entry, rules }.send(account, parsed)).await;
     }
-    let mut call = TargetCall::new(account, parsed, of, &plan.target).await?;
+    let mut call = TargetCall::new(account, &parsed, of, &plan.target).await?;
+    // The rest of the call has the bytes, and drops those that are sent.
+    drop(parsed);
     let admission = call.reserve(account).await?;
     let answered = call.forward(account).await?;
     Ok(call.relayed(answered, admission))

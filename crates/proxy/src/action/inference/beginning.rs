@@ -134,6 +134,9 @@ async fn next_piece(body: &mut Download) -> Option<Result<Bytes, DownloadError>>
 
 /// Whether a successful response is a page of a proxy or a portal.
 pub(super) fn is_page(answered: &UpstreamResponse) -> bool {
-    let is_html = |media_type: &str| media_type.trim_start().to_ascii_lowercase().starts_with("text/html");
+    const HTML: &str = "text/html";
+    let is_html = |media_type: &str| {
+        media_type.trim_start().get(..HTML.len()).is_some_and(|essence| essence.eq_ignore_ascii_case(HTML))
+    };
     answered.head.head.text(KnownName::ContentType).is_some_and(is_html)
 }

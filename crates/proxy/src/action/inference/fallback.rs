@@ -16,7 +16,7 @@ use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
 use super::session::session;
 use super::target_call::{InferenceRequest, TargetCall};
-use super::tries::{NoTry, SkippedTry, Tries};
+use super::tries::{NoTry, SkippedTry, TargetOrder, Tries};
 use crate::account::RequestAccount;
 use crate::action::{Handled, RelayedResponse};
 use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
@@ -47,12 +47,12 @@ impl FallbackCall<'_> {
         let Self { of, entry, rules } = self;
         let snapshot = account.request.snapshot.clone();
         let states = snapshot.destinations.targets_of(entry);
-        let session = if rules.sticky.is_some() { session(account, &parsed, &of.plan.requested) } else { None };
+        let session = if rules.sticky.is_some() { session(account, &of.plan.requested) } else { None };
         let order = self.order(account, &parsed, &states, session).await?;
         let tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
         let mut state = FallbackState { parsed, tries, admission: None, error: None };
         loop {
-            let next = state.tries.next(account.request.read_clock());
+            let next = state.tries.next(account.request.read_at());
             self.skip_left_out(account, &mut state.tries);
             let next = match next {
                 Ok(next) => next,
@@ -66,7 +66,7 @@ impl FallbackCall<'_> {
             if state.tries.attempts > 0 && account.request.deadlines.has_left() {
                 return self.failed(account, state, NoTry::Spent);
             }
-            let model = entry.model_of(target, &of.plan.requested).into();
+            let model = entry.model_of(target, &of.plan.requested);
             let planned = PlannedModel { provider: target.provider.clone(), model };
             let Some(mut call) = self.begin(account, &planned, next.target, &mut state).await? else { continue };
             if state.admission.is_none() {
@@ -130,8 +130,8 @@ impl FallbackCall<'_> {
             state.keep(AttemptError::Problem(Box::new(no_healthy_upstream(message, Some(wait)))));
             return Ok(None);
         }
-        match TargetCall::new(account, state.parsed.clone(), self.of, planned).await {
-            Ok(call) => Ok(state.tries.begin(target, account.request.read_clock()).then_some(call)),
+        match TargetCall::new(account, &state.parsed, self.of, planned).await {
+            Ok(call) => Ok(state.tries.begin(target, account.request.read_at()).then_some(call)),
             // Nothing is known about the cost of this target; another one may have a price.
             Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
                 state.tries.exclude(target);
@@ -150,7 +150,7 @@ impl FallbackCall<'_> {
         parsed: &ParsedCall,
         states: &[EntryTarget],
         session: Option<u64>,
-    ) -> Result<Vec<usize>, Problem> {
+    ) -> Result<TargetOrder, Problem> {
         let now = account.request.read_clock();
         let sessions = account.request.snapshot.destinations.sessions();
         let kept = session.and_then(|session| sessions.target(session, now));
@@ -281,5 +281,5 @@ fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) 
     let edits = &mut answered.head.edits;
     let PlannedModel { provider, model } = planned;
     edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", model.as_bytes()])?;
-    edits.set(KnownName::XTollgateAttempts, attempts.to_string().as_bytes())
+    edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
 }

@@ -55,7 +55,7 @@ impl ModelPlan {
     /// Notes for the usage event that the call skips a target of its entry.
     pub(super) fn skip(&self, account: &mut RequestAccount, target: &Target, reason: SkipReason) {
         if let Some(entry) = &self.entry {
-            account.skips(&target.provider.name, entry.model_of(target, &self.requested).into(), reason);
+            account.skips(&target.provider.name, entry.model_of(target, &self.requested), reason);
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::parsed_call::ParsedCall;
 use super::target_call::{InferenceRequest, extent};
+use super::tries::TargetOrder;
 use crate::account::RequestAccount;
 use crate::action::credential;
 use crate::forward::fraction;
@@ -33,7 +34,7 @@ impl TargetChoice<'_> {
         account: &mut RequestAccount,
         parsed: &ParsedCall,
         of: &InferenceRequest<'_>,
-    ) -> Result<Vec<usize>, Problem> {
+    ) -> Result<TargetOrder, Problem> {
         let Self { entry, states, .. } = self;
         let mut order = self.usable(account, of)?;
         match self.strategy {
@@ -70,8 +71,8 @@ impl TargetChoice<'_> {
 
     /// Returns the numbers of the targets that support the call's format and for which the client has a credential. The others
     /// are skipped.
-    fn usable(&self, account: &mut RequestAccount, of: &InferenceRequest<'_>) -> Result<Vec<usize>, Problem> {
-        let (mut first, mut order) = (None, Vec::with_capacity(self.entry.targets.len()));
+    fn usable(&self, account: &mut RequestAccount, of: &InferenceRequest<'_>) -> Result<TargetOrder, Problem> {
+        let (mut first, mut order) = (None, TargetOrder::new());
         for (number, target) in self.entry.targets.iter().enumerate() {
             if !target.provider.kind.speaks(of.endpoint.format) {
                 of.plan.skip(account, target, SkipReason::Format);

@@ -23,8 +23,7 @@ pub(super) const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
 /// A compressed body waits at most this long for its inflation to begin.
 const INFLATION_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A call whose model is not resolved yet. A copy shares the bytes.
-#[derive(Clone)]
+/// A call whose model is not resolved yet.
 pub(super) struct ParsedCall {
     pub(super) fields: RequestFields,
     /// The body without its content coding. It counts as buffered for its client until it is dropped.

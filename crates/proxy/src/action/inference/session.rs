@@ -11,13 +11,11 @@ use crate::account::RequestAccount;
 /// Headers in which agents send the id of a session: Codex, its older versions, and Claude Code (2026-11-22).
 const HEADERS: [&[u8]; 3] = [b"session-id", b"session_id", b"x-claude-code-session-id"];
 
-/// Returns the hash of the session of a call, with its client and its model; `None` if it names none.
-pub(super) fn session(account: &RequestAccount, parsed: &ParsedCall, model: &str) -> Option<u64> {
-    let named = named(account, parsed)?;
+/// Returns the hash of the session that was [noted](note), with its model; `None` if the call names none.
+pub(super) fn session(account: &RequestAccount, model: &str) -> Option<u64> {
+    let SessionHash(noted) = account.inference.as_ref()?.origin.as_ref()?.session?;
     let mut hasher = DefaultHasher::new();
-    account.identity.subject.hash(&mut hasher);
-    model.hash(&mut hasher);
-    named.hash(&mut hasher);
+    (noted, model).hash(&mut hasher);
     Some(hasher.finish())
 }
 

@@ -1,5 +1,6 @@
 //! An LLM call as one of its targets gets it, and the attempt to send it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use access::{Credits, Secret};
@@ -58,12 +59,13 @@ impl<'a> TargetCall<'a> {
     /// Prepares the call for one target.
     pub(super) async fn new(
         account: &mut RequestAccount,
-        parsed: ParsedCall,
+        parsed: &ParsedCall,
         of: InferenceRequest<'a>,
         target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
         let InferenceRequest { endpoint, client, plan } = of;
-        let (called, ParsedCall { mut fields, content }) = (&endpoint.called, parsed);
+        let (called, ParsedCall { fields, content }) = (&endpoint.called, parsed);
+        let mut fields = Cow::Borrowed(fields);
         let call = Rc::new(InferenceCall {
             format: endpoint.format,
             requested_model: plan.requested.clone(),
@@ -80,14 +82,14 @@ impl<'a> TargetCall<'a> {
         if let Some(charge) = &mut charge
             && bound::is_required(&client.limits)
         {
-            let extent = extent(called, &fields, &content).await?;
+            let extent = extent(called, &fields, content).await?;
             let (most, lowered) = most(account, &call, client, extent)?;
             (charge.tokens, charge.money) = (most.tokens, most.money);
             if let Some(lowered) = lowered {
-                fields = fields.with_limit(lowered);
+                fields = Cow::Owned(fields.into_owned().with_limit(lowered));
             }
         }
-        let rewritten = fields.rewrite(&content, &call.model, true);
+        let rewritten = fields.rewrite(content, &call.model, true);
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
         let (body, usage_injected) = (rewritten.segments, rewritten.usage_injected);

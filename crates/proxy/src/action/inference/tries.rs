@@ -4,18 +4,25 @@ use std::time::Duration;
 
 use config::snapshot::FallbackRules;
 use meter::SkipReason;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::forward::{fraction, pause};
 use crate::upstream::targets::limits::TargetPermit;
 use crate::upstream::targets::{EntryTarget, TargetUnavailable};
 
+/// The number of targets that most models have at most. Lists of more are on the heap.
+const INLINE: usize = 4;
+
+/// The numbers of targets, in the order in which they are tried.
+pub(super) type TargetOrder = SmallVec<[usize; INLINE]>;
+
 /// The attempts of one call.
 pub(super) struct Tries<'a> {
     rules: &'a FallbackRules,
     states: &'a [EntryTarget],
     /// The targets that may be tried, in their order.
-    order: Vec<TriedTarget>,
+    order: SmallVec<[TriedTarget; INLINE]>,
     /// The position in `order` of the target that is tried next.
     position: usize,
     /// How often all targets were tried.
@@ -69,7 +76,7 @@ impl<'a> Tries<'a> {
     pub(super) fn new(
         rules: &'a FallbackRules,
         states: &'a [EntryTarget],
-        order: Vec<usize>,
+        order: TargetOrder,
         now: Instant,
         total_at: Instant,
     ) -> Self {
@@ -228,7 +235,8 @@ mod tests {
     #[test]
     fn each_target_is_tried_once_at_once_and_then_again_after_pauses() {
         let (rules, states, now) = (rules(4), states(3), Instant::now());
-        let mut tries = Tries::new(&rules, &states, vec![1, 0, 2], now, now + Duration::from_secs(600));
+        let mut tries =
+            Tries::new(&rules, &states, SmallVec::from_slice(&[1, 0, 2]), now, now + Duration::from_secs(600));
         let mut attempt = || {
             let next = tries.next(now).unwrap();
             assert!(tries.begin(next.target, now));
@@ -248,7 +256,7 @@ mod tests {
     #[test]
     fn targets_that_are_left_out_are_skipped_and_waited_for_only_if_that_is_short() {
         let (rules, states, now) = (rules(3), states(2), Instant::now());
-        let new = || Tries::new(&rules, &states, vec![0, 1], now, now + Duration::from_secs(600));
+        let new = || Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, now + Duration::from_secs(600));
         let refuses = |target: usize, seconds| {
             let cause = CooldownCause::Refused(Some(Duration::from_secs(seconds)));
             states[target].state.cooldown.failed(&rules.cooldown, cause, now, now);
@@ -274,21 +282,21 @@ mod tests {
     fn a_target_at_its_limit_is_skipped_and_the_only_one_is_not_called() {
         let limits = TargetLimits { concurrent: Some(1), ..TargetLimits::default() };
         let (rules, states, now) = (rules(3), limited(2, Some(limits)), Instant::now());
-        let new = |order| Tries::new(&rules, &states, order, now, now + Duration::from_secs(600));
-        let mut first = new(vec![0, 1]);
+        let new = |order: &[usize]| Tries::new(&rules, &states, order.into(), now, now + Duration::from_secs(600));
+        let mut first = new(&[0, 1]);
         assert!(first.next(now).is_ok() && first.begin(0, now));
         let permit = first.take_permit();
         assert!(permit.is_some() && first.take_permit().is_none());
-        let mut second = new(vec![0, 1]);
+        let mut second = new(&[0, 1]);
         assert_eq!(second.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
         let skipped = SkippedTry { target: 0, reason: SkipReason::Limit };
         assert_eq!(second.take_left_out(), [skipped]);
         assert!(second.begin(1, now) && second.take_permit().is_none(), "the other one has no limits");
         let soonest = TargetUnavailable { reason: SkipReason::Limit, until: now + Duration::from_secs(1) };
-        assert_eq!(new(vec![0]).next(now), Err(NoTry::LeftOut(soonest)));
-        assert!(!new(vec![0]).begin(0, now));
+        assert_eq!(new(&[0]).next(now), Err(NoTry::LeftOut(soonest)));
+        assert!(!new(&[0]).begin(0, now));
         drop(permit);
-        assert_eq!(new(vec![0]).next(now), Ok(NextTry { target: 0, after: Duration::ZERO }));
+        assert_eq!(new(&[0]).next(now), Ok(NextTry { target: 0, after: Duration::ZERO }));
     }
 
     #[test]
@@ -296,7 +304,7 @@ mod tests {
         let (rules, states, now) = (rules(3), states(2), Instant::now());
         let after = |seconds| now + Duration::from_secs(seconds);
         for (total, at, expected) in [(600, 59, true), (600, 60, false), (5, 4, true), (5, 5, false)] {
-            let mut tries = Tries::new(&rules, &states, vec![0, 1], now, after(total));
+            let mut tries = Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, after(total));
             assert!(tries.next(now).is_ok() && tries.begin(0, now));
             assert_eq!((tries.may_continue(after(at)), tries.next(after(at)).is_ok()), (expected, expected));
         }
@@ -305,7 +313,8 @@ mod tests {
     #[test]
     fn an_excluded_target_is_not_tried_again() {
         let (rules, states, now) = (rules(3), states(3), Instant::now());
-        let mut tries = Tries::new(&rules, &states, vec![0, 1, 2], now, now + Duration::from_secs(600));
+        let mut tries =
+            Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1, 2]), now, now + Duration::from_secs(600));
         let mut order = Vec::new();
         for _ in 0..4 {
             let next = tries.next(now).unwrap();
