@@ -2,7 +2,7 @@
 //!
 //! All times in the rows are those of the database's clock, which every node reads before it writes; a SQLite file has
 //! one node, which uses its own. Another node may read the clock later and write earlier, so a time in a row can be later than
-//! what this transaction reads: by less than [`WRITTEN_WITHIN`]. A claim or a pause that ends later than any node could have
+//! what this transaction reads: by less than `WRITTEN_WITHIN`. A claim or a pause that ends later than any node could have
 //! set is ignored: the clock was then ahead and was corrected.
 
 use std::time::Duration;
