@@ -85,8 +85,14 @@ fn slots(cores: usize, available_mb: Option<usize>) -> usize {
     (cores * BESIDE_EACH_CORE).min(by_memory).max(SLOTS_MIN)
 }
 
+/// Returns the memory that is left beside a run with all slots of these cores.
+pub(crate) fn spare_mb() -> Option<usize> {
+    let cores = std::thread::available_parallelism().ok()?.get();
+    available_mb()?.checked_sub(slots(cores, None) * SLOT_MB)
+}
+
 /// Returns the memory that processes may take without swapping, from Linux's `/proc/meminfo`.
-pub(crate) fn available_mb() -> Option<usize> {
+fn available_mb() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;

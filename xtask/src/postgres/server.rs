@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::suite::available_mb;
+use crate::suite::spare_mb;
 
 /// The folder in which Debian installs each major version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -26,8 +26,8 @@ const STARTS_MAX: usize = 3;
 /// A file system in memory. The suite creates six hundred databases of seven hundred files each, which took a twelfth of its
 /// processor time on a disk.
 const IN_MEMORY: &str = "/dev/shm";
-/// The space in [`IN_MEMORY`], and the available memory, that the suite's databases need: they take 7 GiB.
-const IN_MEMORY_MIN_MB: usize = 12 * 1024;
+/// The space in [`IN_MEMORY`], and the memory beside the tests, that the suite's databases need: they take 7 GiB.
+const IN_MEMORY_MIN_MB: usize = 10 * 1024;
 /// The beginning of the names of the servers' folders.
 const PREFIX: &str = "tollgate-postgres-";
 const READY: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ impl PostgresServer {
             }
         }
         let user = if getuid().is_root() { Some(other_user().await?) } else { None };
-        let is_in_memory = server_use == ServerUse::Suite && fits_in(free_mb(&memory), available_mb());
+        let is_in_memory = server_use == ServerUse::Suite && fits_in(free_mb(&memory), spare_mb());
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(if is_in_memory { memory } else { disk })?;
         let lock = locked(folder.path())?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
@@ -178,9 +178,9 @@ fn left_folders(temporary: &Path) -> Vec<PathBuf> {
     folders.filter(is_unlocked).collect()
 }
 
-/// Returns whether the suite's databases fit into a file system in memory with this free space, and into the memory.
-fn fits_in(free_mb: Option<usize>, available_mb: Option<usize>) -> bool {
-    [free_mb, available_mb].iter().all(|found| found.is_some_and(|found| found >= IN_MEMORY_MIN_MB))
+/// Returns whether the suite's databases fit into a file system in memory with this free space, and into this memory.
+fn fits_in(free_mb: Option<usize>, spare_mb: Option<usize>) -> bool {
+    [free_mb, spare_mb].iter().all(|found| found.is_some_and(|found| found >= IN_MEMORY_MIN_MB))
 }
 
 /// Returns the free space of the file system of a folder.
@@ -286,9 +286,9 @@ mod tests {
 
     #[test]
     fn databases_are_in_memory_if_space_and_memory_suffice() {
-        assert!(fits_in(Some(12_288), Some(12_288)));
+        assert!(fits_in(Some(10_240), Some(10_240)));
         assert!(!fits_in(Some(64), Some(64_000)), "containers often have 64 MB");
-        assert!(!fits_in(Some(64_000), Some(12_287)) && !fits_in(None, Some(64_000)) && !fits_in(Some(64_000), None));
+        assert!(!fits_in(Some(64_000), Some(10_239)) && !fits_in(None, Some(64_000)) && !fits_in(Some(64_000), None));
         assert!(free_mb(&std::env::temp_dir()).is_some_and(|free| free > 0));
         assert_eq!(free_mb(Path::new("/does/not/exist")), None);
     }
