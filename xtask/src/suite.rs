@@ -85,7 +85,7 @@ fn slots(cores: usize, available_mb: Option<usize>) -> usize {
     (cores * BESIDE_EACH_CORE).min(by_memory).max(SLOTS_MIN)
 }
 
-/// Returns the memory that is left beside a run with all slots of these cores.
+/// Returns the memory that is left beside a run with all slots of the machine's cores.
 pub(crate) fn spare_mb() -> Option<usize> {
     let cores = std::thread::available_parallelism().ok()?.get();
     available_mb()?.checked_sub(slots(cores, None) * SLOT_MB)

@@ -134,6 +134,8 @@ impl FallbackCall<'_> {
             Ok(call) => Ok(state.tries.begin(target, account.request.read_at()).then_some(call)),
             // Nothing is known about the cost of this target; another one may have a price.
             Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
+                // The size of a large body is read on another thread.
+                account.request.read_clock();
                 state.tries.exclude(target);
                 self.skip(account, target, SkipReason::Price);
                 state.keep(AttemptError::Problem(Box::new(problem)));
