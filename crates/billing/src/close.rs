@@ -285,7 +285,7 @@ impl Books {
         let first_day = days.iter().map(|of| of.first_day).fold(from, Day::min);
         let usage = charged_usage::of_days(on, subscription.user_no, first_day, period.last_day).await?;
         let usage: Vec<UsageDay> = usage.into_iter().map(usage_day).collect();
-        let billed = invoices::billed(on, subscription.id, from).await?;
+        let billed = invoices::billed(on, subscription.id, first_day).await?;
         let billed: Vec<InvoiceLine> = billed.iter().filter_map(billed_line).collect();
         let mut charged = ChargedUsage::default();
         for (nth, of) in days.iter().enumerate() {

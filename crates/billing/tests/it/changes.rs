@@ -1,13 +1,14 @@
 //! Changes and the end of subscriptions.
 
-use access::UserId;
+use access::{BillingInterval, ChargeMetric, ChargeModel, PlanCharge, PlanPrice, UnitPrice, UserId};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine};
 use ledger::billing::{StoredSubscription, invoices, subscriptions};
 use store::Actor;
 use uuid::Uuid;
 
-use crate::shop::{Shop, day};
+use crate::shop::{Shop, day, price};
+use crate::traffic::Traffic;
 
 const BY: &Actor = &Actor::COMMAND;
 
@@ -211,4 +212,49 @@ async fn an_upgrade_whose_payment_is_taken_back_stays_due() {
     shop.pay(invoice).await;
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "business"));
     shop.agrees().await;
+}
+
+/// A price with 100 rupiah for each request.
+fn charged(of: PlanPrice) -> PlanPrice {
+    let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
+    let (name, models) = ("Requests".to_owned(), Vec::new());
+    let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
+    PlanPrice { charges: vec![charge], ..of }
+}
+
+/// Subscribes to `pro` on the first day, sends 5 requests on the third, and moves to `business` on the day `change`.
+/// Returns the totals of the invoices that are made on the dates.
+async fn totals_after_change(of: PlanPrice, first: &str, change: &str, dates: &[&str]) -> Vec<i64> {
+    let shop = Shop::open(first).await;
+    shop.sell_at(charged(of)).await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let third = day(first).next().next();
+    Traffic::of(&shop, ada).await.count(&shop, third, 5).await;
+    shop.move_to(change);
+    let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    shop.pay(invoice).await;
+    let mut totals = Vec::new();
+    for date in dates {
+        shop.move_to(date);
+        assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1, "{date}");
+        totals.push(shop.invoices_of(ada).await.pop().unwrap().total);
+    }
+    shop.agrees().await;
+    totals
+}
+
+#[tokio::test]
+async fn the_usage_before_an_upgrade_is_charged_once() {
+    // The last day before the upgrade leaves the days of late usage before the last day of its period does.
+    let dates = ["2026-12-02", "2027-01-02", "2027-02-02", "2027-03-02", "2027-04-02", "2027-05-02"];
+    let totals = totals_after_change(price(150_000, 0), "2026-11-01", "2026-11-10", &dates).await;
+    assert_eq!(totals, [1_500_500, 1_500_000, 1_500_000, 1_500_000, 1_500_000, 1_500_000]);
+}
+
+#[tokio::test]
+async fn the_usage_of_a_year_that_a_month_replaced_is_charged_once() {
+    let year = PlanPrice { interval: BillingInterval::Year, ..price(1_200_000, 0) };
+    let dates = ["2026-04-11", "2026-05-11", "2026-06-11", "2026-07-11", "2026-08-11", "2026-09-11"];
+    let totals = totals_after_change(year, "2026-01-01", "2026-03-10", &dates).await;
+    assert_eq!(totals, [1_500_500, 1_500_000, 1_500_000, 1_500_000, 1_500_000, 1_500_000]);
 }
