@@ -154,6 +154,28 @@ async fn missing_payments_limit_and_close_a_subscription_until_they_arrive() {
 }
 
 #[tokio::test]
+async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period() {
+    let shop = Shop::open("2026-01-01").await;
+    let ada = shop.subscriber("ada", "annual").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    for date in ["2027-01-10", "2027-01-18", "2027-02-17"] {
+        shop.move_to(date);
+        shop.books.dun().await.unwrap();
+    }
+    assert_eq!(shop.state_of(ada).await, "closed");
+    shop.move_to("2027-02-20");
+    let owed = shop.invoices_of(ada).await.pop().unwrap();
+    shop.pay(owed.id).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "annual"));
+    assert!(!shop.is_held(ada).await);
+    let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+    assert_eq!((subscription.first_day, subscription.last_day), (day("2027-01-01"), day("2027-12-31")));
+    assert_eq!(shop.invoices_of(ada).await.len(), 2, "the year is charged once");
+    shop.agrees().await;
+}
+
+#[tokio::test]
 async fn a_notification_out_of_order_does_not_move_a_payment_back() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;
