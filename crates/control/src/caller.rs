@@ -303,7 +303,7 @@ impl FromRequestParts<Arc<App>> for Admin {
 }
 
 /// An admin who signed in with a password. Keys with the scope `admin` are refused: they may not reach admins, sessions,
-/// passwords, and keys with this scope.
+/// passwords, grants, and keys with this scope.
 #[derive(Debug)]
 pub(crate) struct AdminPerson(pub(crate) Caller);
 

@@ -251,6 +251,8 @@ pub(super) async fn show(
 }
 
 /// Changes a user's name, plan, status, role, grants or labels on every server within a second.
+///
+/// A key with the scope `admin` changes members only, and no grants.
 #[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = UserChangeRequest,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
@@ -272,6 +274,10 @@ pub(super) async fn change(
         labels: labels.as_ref().map(labels_view::read).transpose()?,
     };
     reach::require_below(&caller, change.role.unwrap_or(Role::Member))?;
+    if change.grants.is_some() {
+        // A role sees and changes what refuses the key, with a password that outlives it.
+        caller.require_password()?;
+    }
     let found = find(&app, &id).await?;
     reach::require_below(&caller, found.role)?;
     if found.email.is_none() && change.role == Some(Role::Admin) {

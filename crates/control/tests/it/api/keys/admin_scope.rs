@@ -75,6 +75,9 @@ async fn it_reaches_no_admins_sessions_passwords_and_keys_of_its_kind() {
     let (other, member) = (other.user, member.user);
     refused(&format!("PATCH /api/users/{other}"), "{\"status\":\"suspended\"}").await;
     refused(&format!("PATCH /api/users/{member}"), "{\"role\":\"admin\"}").await;
+    for grants in [json!([{"role": "finance"}]), json!([{"role": "team_lead", "label": "team=payments"}]), json!([])] {
+        refused(&format!("PATCH /api/users/{member}"), &json!({"grants": grants}).to_string()).await;
+    }
     refused("POST /api/users", "{\"email\":\"x@y.example\",\"name\":\"X\",\"plan\":\"starter\",\"role\":\"admin\"}")
         .await;
     refused(&format!("POST /api/users/{member}/password-link"), "").await;
