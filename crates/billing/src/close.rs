@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
-use access::{Day, Timestamp};
+use access::{BillingInterval, Currency, Day, Timestamp};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::BooksTransaction;
 use ledger::billing::{
     DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, charged_usage, invoices, subscriptions,
 };
 use serde_json::json;
-use store::{Act, Actor, AuditAction};
+use store::{Act, Actor, AuditAction, suspension_end};
 use uuid::Uuid;
 
-use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms, usage_day};
+use crate::books::{BillingError, Books, state_of, terms, usage_day};
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
@@ -162,7 +162,7 @@ impl Books {
                     self.close_period(subscription.id, subscription.last_day, mode).await
                 };
                 match closed {
-                    Ok(made) => (counts.made, counts.closed) = (counts.made + usize::from(made), counts.closed + 1),
+                    Ok(made) => (counts.made, counts.closed) = (counts.made + made, counts.closed + 1),
                     Err(BillingError::Database(error)) => return Err(error.into()),
                     Err(error) => {
                         counts.failed += 1;
@@ -178,11 +178,11 @@ impl Books {
         end.after(self.settings().close_after) <= now && end <= stored_until
     }
 
-    /// Closes one period, unless it is closed already. Returns whether an invoice was made.
-    async fn close_period(&self, id: Uuid, last_day: Day, mode: CloseMode) -> Result<bool, BillingError> {
+    /// Closes one period, unless it is closed already. Returns the number of invoices that were made.
+    async fn close_period(&self, id: Uuid, last_day: Day, mode: CloseMode) -> Result<usize, BillingError> {
         let mut on = self.store().change().await?;
         let subscription = subscriptions::find(&mut on, id).await?;
-        let Some(subscription) = subscription.filter(|of| of.last_day == last_day) else { return Ok(false) };
+        let Some(subscription) = subscription.filter(|of| of.last_day == last_day) else { return Ok(0) };
         let state = state_of(&subscription)?;
         let is_trial = state == SubscriptionState::Trialing;
         let event = match (subscription.cancel_at_end, is_trial) {
@@ -192,84 +192,76 @@ impl Books {
         };
         // The state may have changed since the list was read.
         if state.after(event).is_none() {
-            return Ok(false);
+            return Ok(0);
         }
         // A change of the period that ended cannot be paid any more.
         let open = self.open_changes(&mut on, &subscription).await?;
         self.void_all(&mut on, &open).await?;
         let next = subscription.next_plan_version.unwrap_or(subscription.plan_version);
         let next = (event != SubscriptionEvent::LastPeriodEnded).then_some(next);
-        let (mut lines, mut advance, mut charged) = (Vec::new(), None, ChargedUsage::default());
-        let period = BillingPeriod { first_day: subscription.first_day, last_day };
-        let mut days = period;
+        let (mut plan, mut advance, mut charged) = (None, None, ChargedUsage::default());
         let current = self.version_of(&mut on, subscription.plan_version).await?;
         if let Some(next) = next {
             let version = self.version_of(&mut on, next).await?;
-            days = period.following(subscription.anchor_day, version.price.interval);
-            lines.extend(terms(&version).plan_line(days));
+            let (days, anchor_day) = next_days(&mut on, &subscription, version.price.interval).await?;
+            plan = terms(&version).plan_line(days);
             advance = Some(AdvancePrice { plan_version: next, days });
             let first_day = days.first_day;
             let of =
                 DaysOfVersion { plan_version: next, first_day, period_first: first_day, period_last: days.last_day };
-            subscriptions::set_period(self.store(), &mut on, id, of, subscription.anchor_day).await?;
+            subscriptions::set_period(self.store(), &mut on, id, of, anchor_day).await?;
         }
         if !is_trial {
+            let period = BillingPeriod { first_day: subscription.first_day, last_day };
             charged = self.usage_lines(&mut on, &subscription, period).await?;
-            lines.append(&mut charged.lines);
         }
         let moved = subscriptions::find(&mut on, id).await?.unwrap_or_else(|| subscription.clone());
         self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
         if moved.plan_version != subscription.plan_version {
             self.announce(&mut on, WebhookEvent::SubscriptionChanged, id).await?;
         }
-        let is_made = !lines.is_empty();
-        if is_made {
-            let days = BillingPeriod { first_day: last_day.next(), last_day: days.last_day.max(last_day.next()) };
-            let basis = charged.into_basis(advance);
-            let subject = self.period_subject(&subscription, days, current.price.currency(), basis);
-            self.bill(&mut on, &subject, lines).await?;
-        }
+        let bills = charged.bills(last_day.next(), advance, plan);
+        let made = self.bill(&mut on, &subscription, current.price.currency(), bills).await?;
         mode.end(on).await?;
-        Ok(is_made)
+        Ok(made)
     }
 
     /// Invoices the usage of a subscription that was cancelled within a period, unless it is invoiced already. Returns
-    /// whether an invoice was made.
-    async fn close_usage(&self, id: Uuid, mode: CloseMode) -> Result<bool, BillingError> {
+    /// the number of invoices that were made.
+    async fn close_usage(&self, id: Uuid, mode: CloseMode) -> Result<usize, BillingError> {
         let mut on = self.store().change().await?;
         let subscription = subscriptions::find(&mut on, id).await?;
-        let Some(subscription) = subscription.filter(|of| of.usage_due) else { return Ok(false) };
+        let Some(subscription) = subscription.filter(|of| of.usage_due) else { return Ok(0) };
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
-        let mut charged = self.usage_lines(&mut on, &subscription, period).await?;
-        let lines = std::mem::take(&mut charged.lines);
+        let charged = self.usage_lines(&mut on, &subscription, period).await?;
         subscriptions::set_end(self.store(), &mut on, id, subscription.last_day, false).await?;
         let version = self.version_of(&mut on, subscription.plan_version).await?;
-        let is_made = !lines.is_empty();
-        if is_made {
-            let next = subscription.last_day.next();
-            let days = BillingPeriod { first_day: next, last_day: next };
-            let basis = charged.into_basis(None);
-            let subject = self.period_subject(&subscription, days, version.price.currency(), basis);
-            self.bill(&mut on, &subject, lines).await?;
-        }
+        let bills = charged.bills(subscription.last_day.next(), None, None);
+        let made = self.bill(&mut on, &subscription, version.price.currency(), bills).await?;
         mode.end(on).await?;
-        Ok(is_made)
+        Ok(made)
     }
 
-    /// Opens the invoice of a period, or lets finance review it.
+    /// Opens the invoice of each bill that has lines, or lets finance review it. Returns the number of invoices.
     async fn bill(
         &self,
         on: &mut BooksTransaction,
-        subject: &InvoiceSubject,
-        lines: Vec<InvoiceLine>,
-    ) -> Result<(), BillingError> {
-        let draft = InvoiceDraft::of(lines, self.settings().tax.as_ref(), subject.days.first_day)?;
-        if self.settings().has_review {
-            self.review_invoice(on, subject, &draft).await?;
-        } else {
-            self.open_invoice(on, &Actor::SYSTEM, subject, draft).await?;
+        of: &StoredSubscription,
+        currency: Currency,
+        bills: Vec<PeriodBill>,
+    ) -> Result<usize, BillingError> {
+        let mut made = 0;
+        for bill in bills.into_iter().filter(|bill| !bill.lines.is_empty()) {
+            let draft = InvoiceDraft::of(bill.lines, self.settings().tax.as_ref(), bill.days.first_day)?;
+            let subject = self.period_subject(of, bill.days, currency, bill.basis);
+            if self.settings().has_review {
+                self.review_invoice(on, &subject, &draft).await?;
+            } else {
+                self.open_invoice(on, &Actor::SYSTEM, &subject, draft).await?;
+            }
+            made += 1;
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Returns the lines of the period's usage, and of earlier usage that was recorded late, with their source.
@@ -324,6 +316,30 @@ impl Books {
     }
 }
 
+/// Returns the next period of a subscription, and its anchor day. No period begins for a suspended user: if the user was
+/// suspended at the end of the last period, the next one begins on the day on which the suspension ended.
+async fn next_days(
+    on: &mut BooksTransaction,
+    of: &StoredSubscription,
+    interval: BillingInterval,
+) -> Result<(BillingPeriod, u8), BillingError> {
+    let first_day = of.last_day.next();
+    let suspended_until = suspension_end(on, of.user, first_day.start()).await?.map(Timestamp::day);
+    let (first_day, anchor_day) = match suspended_until.filter(|day| *day > first_day) {
+        Some(day) => (day, BillingPeriod::anchor_of(day)),
+        None => (first_day, of.anchor_day),
+    };
+    Ok((BillingPeriod::starting(first_day, anchor_day, interval), anchor_day))
+}
+
+/// An invoice before its tax is known.
+#[derive(Debug)]
+struct PeriodBill {
+    days: BillingPeriod,
+    lines: Vec<InvoiceLine>,
+    basis: InvoiceBasis,
+}
+
 /// The lines of usage, and their source.
 #[derive(Debug, Default)]
 struct ChargedUsage {
@@ -347,9 +363,24 @@ impl ChargedUsage {
         Ok(())
     }
 
-    /// Returns the source of the lines, after the price in advance.
-    fn into_basis(self, advance: Option<AdvancePrice>) -> InvoiceBasis {
-        InvoiceBasis::Period { advance, parts: self.parts, billed: self.billed }
+    /// Returns one bill of the usage and of the next period, whose line is `plan`. If that period does not begin on `after`,
+    /// the day after the last period, it has a bill of its own.
+    fn bills(self, after: Day, advance: Option<AdvancePrice>, plan: Option<InvoiceLine>) -> Vec<PeriodBill> {
+        let Self { lines: usage, parts, billed } = self;
+        let bill = |last_day, plan: Option<InvoiceLine>, advance| PeriodBill {
+            days: BillingPeriod { first_day: after, last_day },
+            lines: plan.into_iter().chain(usage).collect(),
+            basis: InvoiceBasis::Period { advance, parts, billed },
+        };
+        match advance {
+            None => vec![bill(after, plan, None)],
+            Some(of) if of.days.first_day == after => vec![bill(of.days.last_day, plan, advance)],
+            Some(of) => {
+                let basis = InvoiceBasis::in_advance(of.plan_version, of.days);
+                let next = PeriodBill { days: of.days, lines: plan.into_iter().collect(), basis };
+                vec![bill(after, None, None), next]
+            }
+        }
     }
 }
 

@@ -87,7 +87,7 @@ pub use sessions::{
     SessionState,
 };
 pub use signing_keys::{StoreSigningKeyError, StoredSigningKey};
-pub use users::change::{UserAccess, UserChange};
+pub use users::change::{UserAccess, UserChange, suspension_end};
 pub use users::password::{PasswordChange, PasswordChangeError};
 pub use users::{Email, NewUser, NoUser, User, UserError, UserRef};
 pub use vault::{

@@ -1,13 +1,13 @@
 //! Changes and the end of subscriptions.
 
-use access::{BillingInterval, ChargeMetric, ChargeModel, PlanCharge, PlanPrice, UnitPrice, UserId};
+use access::{BillingInterval, PlanPrice, UserId};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine};
 use ledger::billing::{StoredSubscription, invoices, subscriptions};
 use store::Actor;
 use uuid::Uuid;
 
-use crate::shop::{Shop, day, price};
+use crate::shop::{Shop, charged, day, price};
 use crate::traffic::Traffic;
 
 const BY: &Actor = &Actor::COMMAND;
@@ -212,14 +212,6 @@ async fn an_upgrade_whose_payment_is_taken_back_stays_due() {
     shop.pay(invoice).await;
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "business"));
     shop.agrees().await;
-}
-
-/// A price with 100 rupiah for each request.
-fn charged(of: PlanPrice) -> PlanPrice {
-    let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
-    let (name, models) = ("Requests".to_owned(), Vec::new());
-    let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
-    PlanPrice { charges: vec![charge], ..of }
 }
 
 /// Subscribes to `pro` on the first day, sends 5 requests on the third, and moves to `business` on the day `change`.

@@ -27,5 +27,6 @@ mod rater;
 mod receipts;
 mod shadow;
 mod shop;
+mod suspensions;
 mod traffic;
 mod webhooks;

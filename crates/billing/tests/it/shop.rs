@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use access::{BillingInterval, Clock, Day, Money, Plan, PlanPrice, SeriesForm, UserId};
+use access::{
+    BillingInterval, ChargeMetric, ChargeModel, Clock, Day, Money, Plan, PlanCharge, PlanPrice, SeriesForm, UnitPrice,
+    UserId,
+};
 use billing::books::PaymentOutcome;
 use billing::midtrans::StatusReport;
 use billing::rules::exchange::ExchangeRates;
@@ -27,6 +30,14 @@ pub(crate) fn day(text: &str) -> Day {
 pub(crate) fn price(rupiah: i64, trial_days: u32) -> PlanPrice {
     let price = Money::rupiah(rupiah);
     PlanPrice { price, interval: BillingInterval::Month, trial_days, charges: Vec::new() }
+}
+
+/// A price with 100 rupiah for each request.
+pub(crate) fn charged(of: PlanPrice) -> PlanPrice {
+    let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
+    let (name, models) = ("Requests".to_owned(), Vec::new());
+    let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
+    PlanPrice { charges: vec![charge], ..of }
 }
 
 pub(crate) fn settings() -> BillingSettings {

@@ -1,6 +1,6 @@
 //! Changes of a user by an admin: name, plan, status, role.
 
-use access::{LabelSet, Role, UserId, UserStatus};
+use access::{LabelSet, Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 
 use super::{User, UserError, UserRef, find};
@@ -9,7 +9,7 @@ use crate::error::{DatabaseError, check_text};
 use crate::grants::{self, RoleGrant};
 use crate::handle::Store;
 use crate::labels::labels_column;
-use crate::sql::{Transaction, statements};
+use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::{plans, session_end};
 
 statements! {
@@ -19,6 +19,9 @@ statements! {
         other.status = 'active' AND (other.password IS NOT NULL OR
         EXISTS (SELECT 1 FROM users this WHERE this.id = $1 AND this.password IS NULL)))";
     MOVE = "UPDATE users SET plan_id = $2, hold = $3, updated_at = $4 WHERE id = $1";
+    // A quotation mark within a text of the details has a backslash before it: this is the name of a field.
+    NEXT_STATUS = "SELECT created_at, detail FROM audit_log WHERE user_id = $1 AND created_at >= $2 AND action = 'user.change'
+        AND detail LIKE '%\"status\":%' ORDER BY created_at, id LIMIT 1";
     ANY_ADMIN = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND password IS NOT NULL)";
 }
 
@@ -152,6 +155,23 @@ impl Store {
         let (any,) = self.query(ANY_ADMIN).one::<(bool,)>().await?;
         Ok(any)
     }
+}
+
+/// Returns the end of the suspension in which a user was at `since`; `None` if the user was not suspended, or still is.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn suspension_end(
+    transaction: &mut Transaction,
+    user: UserId,
+    since: Timestamp,
+) -> Result<Option<Timestamp>, DatabaseError> {
+    let next = transaction.query(NEXT_STATUS).bind(user.0).bind(micros(since));
+    let Some((at, detail)) = next.find::<(i64, String)>().await? else { return Ok(None) };
+    let detail: Value = serde_json::from_str(&detail)
+        .map_err(|_| DatabaseError::Unreadable { table: "audit_log", column: "detail" })?;
+    let is_active = detail.get("status").and_then(Value::as_str) == Some(UserStatus::Active.as_str());
+    Ok(is_active.then(|| timestamp(at)))
 }
 
 /// Whether an admin with a password exists, within a transaction.

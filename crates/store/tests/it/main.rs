@@ -65,6 +65,7 @@ behaviours! {
         the_last_admin_stays,
         two_admins_do_not_go_at_once,
         users_are_listed_in_pages,
+        the_end_of_a_suspension_is_found,
     }
     sessions {
         a_session_is_found_with_its_user_and_its_key,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use access::{ApiKey, Role, UserId, UserNo, UserStatus};
 use store::{Actor, KeyError, NewKey, NewUser, NoUser, RoleGrant, Store, User, UserChange, UserError, UserRef};
 
@@ -134,6 +136,10 @@ fn suspended() -> UserChange {
     UserChange { status: Some(UserStatus::Suspended), ..UserChange::default() }
 }
 
+fn active() -> UserChange {
+    UserChange { status: Some(UserStatus::Active), ..UserChange::default() }
+}
+
 pub(crate) async fn a_user_is_changed_and_the_rest_stays(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
@@ -228,4 +234,39 @@ pub(crate) async fn users_are_listed_in_pages(world: &World) {
     assert_eq!(of(Some(&made[3]), UserStatus::Suspended).await, []);
     assert_eq!(of(None, UserStatus::Active).await, made[..3]);
     assert_eq!(of(Some(&made[2]), UserStatus::Active).await, made[4..]);
+}
+
+pub(crate) async fn the_end_of_a_suspension_is_found(world: &World) {
+    let store = world.store().await;
+    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    store.ensure_plans(&[plan("status", 10_000)]).await.unwrap();
+    let end = async |of: &User, since| {
+        let mut on = store.snapshot().await.unwrap();
+        let end = store::suspension_end(&mut on, of.id, since).await.unwrap();
+        on.rollback().await.unwrap();
+        end
+    };
+    let step = || {
+        world.clock.advance(Duration::from_secs(60));
+        world.clock.now()
+    };
+    let before = step();
+    assert_eq!(end(&ada, before).await, None);
+    step();
+    change(&store, &ada, suspended()).await.unwrap();
+    let within = step();
+    assert_eq!((end(&ada, before).await, end(&ada, within).await), (None, None));
+    // Another change does not end it, whatever its words.
+    let name = Some("\"status\":\"active\"".to_owned());
+    change(&store, &ada, UserChange { name, plan: Some("status".to_owned()), ..UserChange::default() }).await.unwrap();
+    assert_eq!(end(&ada, within).await, None);
+    let ended = step();
+    change(&store, &ada, active()).await.unwrap();
+    let after = step();
+    assert_eq!((end(&ada, within).await, end(&bob, within).await), (Some(ended), None));
+    assert_eq!((end(&ada, before).await, end(&ada, after).await), (None, None), "no suspension at that time");
+    change(&store, &ada, suspended()).await.unwrap();
+    step();
+    change(&store, &ada, active()).await.unwrap();
+    assert_eq!(end(&ada, within).await, Some(ended), "the first one");
 }
