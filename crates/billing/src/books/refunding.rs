@@ -143,10 +143,15 @@ impl Books {
             Some(message) => {
                 refunds::set(&self.store, &mut on, refund.id, "failed", &message).await?;
                 let payment = rows::find(&mut on, refund.payment).await?.ok_or(BillingError::NoPayment)?;
-                let refunded = payment.refunded - refund.amount;
-                rows::set_state(&self.store, &mut on, &StoredPayment { refunded, ..payment }).await?;
+                let payment = StoredPayment { refunded: payment.refunded - refund.amount, ..payment };
+                rows::set_state(&self.store, &mut on, &payment).await?;
                 let event = MoneyEvent::RefundRefused { amount: refund.amount };
                 self.post_for(&mut on, posted(refund, "payment.refund_refused"), event).await?;
+                // The bank took the payment back without the part that was being returned.
+                let state = PaymentState::of_name(&payment.state);
+                if matches!(state, Some(PaymentState::Reversed | PaymentState::ChargedBack)) {
+                    self.reverse(&mut on, &payment, refund.amount).await?;
+                }
             }
         }
         on.commit().await?;

@@ -2,14 +2,16 @@
 
 use access::{UserId, UserStatus};
 use billing::BillingError;
-use billing::books::{CancelAt, CreditedLine, PaymentOutcome};
+use billing::books::{CancelAt, CreditedLine, NewRefund, PaymentOutcome, RefundWay};
 use billing::midtrans::StatusReport;
 use billing::rules::payment::PaymentState;
 use ledger::billing::payments::{self, ChargeOutcome};
 use ledger::billing::{StoredPayment, subscriptions};
+use serde_json::json;
 use store::{Actor, UserChange, UserRef};
 use uuid::Uuid;
 
+use crate::provider::Provider;
 use crate::shop::{Shop, day};
 
 const BY: &Actor = &Actor::COMMAND;
@@ -33,6 +35,15 @@ async fn returned(shop: &Shop, id: Uuid, status: &str, refunded: i64) -> Payment
         refunded,
     };
     shop.books.apply(id, &report).await.unwrap()
+}
+
+/// A user, the first invoice, and the payment by card that paid it.
+async fn cardholder(shop: &Shop) -> (UserId, Uuid, Uuid) {
+    let user = shop.user("ada").await;
+    let invoice = shop.subscribe(user, "pro").await.unwrap();
+    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    shop.report(card, "capture").await;
+    (user, invoice, card)
 }
 
 /// A user whose wallet has an amount: it was paid after the first invoice was void.
@@ -270,4 +281,34 @@ async fn an_invoice_whose_credit_was_spent_and_whose_payment_was_taken_back_is_n
     assert_eq!(shop.invoice(first).await, open);
     shop.books.write_off_invoice(BY, first).await.unwrap();
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_back() {
+    for is_refunded in [false, true] {
+        let shop = Shop::open("2026-11-20").await;
+        let provider = Provider::of(&shop).await;
+        let (ada, invoice, card) = cardholder(&shop).await;
+        let line = [CreditedLine { no: 1, amount: None }];
+        shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+        let new = NewRefund { invoice, amount: 150_000, reason: "outage", way: RefundWay::Midtrans, reference: "" };
+        provider.respond("/refund", 500, json!({"status_code": "500"}));
+        let refund = if is_refunded { Some(provider.books.refund(BY, new).await.unwrap()) } else { None };
+        assert_eq!(refund.as_ref().map_or("requested", |refund| refund.state.as_str()), "requested");
+        shop.report(card, "chargeback").await;
+        shop.agrees().await;
+        provider.respond("/refund", 412, json!({"status_code": "412", "status_message": "charged back"}));
+        for _ in 0..2 {
+            if let Some(refund) = &refund {
+                provider.books.send_refund(refund).await.unwrap();
+            }
+            // The credit note stays in the wallet, and the payment is owed again.
+            let open = shop.invoice(invoice).await;
+            assert_eq!((open.state.as_str(), open.remaining, shop.wallet_of(ada).await), ("open", 150_000, 150_000));
+            let stored = payment(&shop, card).await;
+            assert_eq!((stored.state.as_str(), stored.refunded), ("charged_back", 0));
+            assert_eq!(shop.state_of(ada).await, "limited");
+            shop.agrees().await;
+        }
+    }
 }
