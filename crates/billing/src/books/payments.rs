@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::{Currency, UserId};
 use ledger::billing::BooksTransaction;
 use ledger::billing::payments::{self as rows, ChargeOutcome};
-use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices};
+use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices, refunds};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -275,7 +275,10 @@ impl Books {
             (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) if report.refunded == 0 => {
                 return Ok(PaymentOutcome::Mismatch);
             }
-            (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) => report.refunded,
+            // The provider does not know of transfers by hand.
+            (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) => {
+                report.refunded.saturating_add(refunds::by_hand(&mut on, payment.id).await?)
+            }
             (PaymentMoney::None | PaymentMoney::Received | PaymentMoney::Reversed, _) => payment.refunded,
         };
         let stored = StoredPayment {

@@ -312,3 +312,26 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
         }
     }
 }
+
+#[tokio::test]
+async fn the_provider_does_not_count_what_was_returned_by_hand() {
+    for (status, owed, wallet) in [("partial_refund", 0, 10_000), ("partial_chargeback", 40_000, 50_000)] {
+        let shop = Shop::open("2026-11-20").await;
+        let (ada, invoice, card) = cardholder(&shop).await;
+        let line = [CreditedLine { no: 1, amount: Some(100_000) }];
+        shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+        let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+        shop.books.refund(BY, new).await.unwrap();
+        for _ in 0..2 {
+            returned(&shop, card, status, 40_000).await;
+            let stored = payment(&shop, card).await;
+            assert_eq!((stored.state.as_str(), stored.refunded), ("partly_refunded", 90_000), "{status}");
+            assert_eq!((shop.invoice(invoice).await.remaining, shop.wallet_of(ada).await), (owed, wallet), "{status}");
+            shop.agrees().await;
+        }
+        // The whole payment is returned, whatever was returned by hand.
+        returned(&shop, card, "refund", 0).await;
+        assert_eq!(payment(&shop, card).await.refunded, 150_000);
+        shop.agrees().await;
+    }
+}

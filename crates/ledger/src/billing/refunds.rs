@@ -16,6 +16,9 @@ statements! {
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $11)";
     FIND = concat!("SELECT ", refund_columns!(), " WHERE id = $1");
     REQUESTED = concat!("SELECT ", refund_columns!(), " WHERE state = 'requested' ORDER BY id LIMIT $1");
+    // The provider does not count what finance transferred.
+    BY_HAND = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM refunds
+        WHERE payment_id = $1 AND way = 'hand' AND state = 'done'";
     SET = "UPDATE refunds SET state = $2, error = $3, updated_at = $4 WHERE id = $1";
 }
 
@@ -120,6 +123,14 @@ pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredRefund>
 pub async fn requested(store: &Store, limit: u32) -> Result<Vec<StoredRefund>, DatabaseError> {
     let rows = store.query(REQUESTED).bind(i64::from(limit)).all::<RefundRow>().await?;
     Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Returns the part of a payment that finance returned by transfers.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn by_hand(on: &mut Transaction, payment: Uuid) -> Result<i64, DatabaseError> {
+    Ok(on.query(BY_HAND).bind(payment).one::<(i64,)>().await?.0)
 }
 
 /// Records the result of a refund.
