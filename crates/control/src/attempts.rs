@@ -1,5 +1,6 @@
 //! Limits on sign-in attempts: per address and account (existing or not), per IP address, and per known browser. Attempts
-//! for one account from everywhere are delayed, and not refused, so that nobody can lock the owner out.
+//! for one account from everywhere are delayed, and not refused, so that nobody can lock the owner out. Sign-ups have a
+//! limit per address and account of their own.
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
@@ -77,17 +78,33 @@ pub(crate) async fn seat<'a>(app: &'a App, attempt: PasswordAttempt<'_>) -> Resu
     app.passwords.seat()
 }
 
-/// Counts an attempt that guesses no password, even if it succeeds later: by key, by link, or to create the account.
+/// Counts an attempt that guesses no password, even if it succeeds later: by key, by link, or to create `new_account`.
+///
+/// Attempts to create an account do not count with those to guess its password. Otherwise, guesses would use up the limit of
+/// sign-ups for free addresses only: the hash of an account with a password is another one.
 ///
 /// # Errors
 /// `rate_limited`; a refused attempt is not counted.
-pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&AccountHash>) -> Result<(), Problem> {
+pub(crate) async fn take(
+    windows: &Windows,
+    address: Address,
+    new_account: Option<&AccountHash>,
+) -> Result<(), Problem> {
+    count(windows, address, new_account.map(|account| ("sign_up_account", account))).await
+}
+
+/// Counts an attempt of an address, and of an address for the account in the window with this name.
+async fn count(
+    windows: &Windows,
+    address: Address,
+    account: Option<(&'static str, &AccountHash)>,
+) -> Result<(), Problem> {
     let network = network(address.0).to_string();
     let by_address = WindowCheck { name: "sign_in_address", key: &network, limit: PER_ADDRESS, window: WINDOW };
     let verdict = match account {
-        Some(AccountHash(hash)) => {
+        Some((name, AccountHash(hash))) => {
             let pair = format!("{hash} {network}");
-            let by_account = WindowCheck { name: "sign_in_account", key: &pair, limit: PER_ACCOUNT, window: WINDOW };
+            let by_account = WindowCheck { name, key: &pair, limit: PER_ACCOUNT, window: WINDOW };
             windows.take(&[by_address, by_account]).await
         }
         None => windows.take(&[by_address]).await,
@@ -108,7 +125,7 @@ async fn take_password(windows: &Windows, attempt: PasswordAttempt<'_>) -> Resul
         let own = WindowCheck { name: "sign_in_browser", key: &key, limit: PER_ACCOUNT, window: WINDOW };
         return check(&windows.take(&[own]).await).map(|()| Duration::ZERO);
     }
-    take(windows, address, Some(account)).await?;
+    count(windows, address, Some(("sign_in_account", account))).await?;
     let everywhere = WindowCheck { name: "sign_in_everywhere", key: hash, limit: COUNTED_MAX, window: WINDOW };
     let verdict = windows.take(&[everywhere]).await;
     let counted = if verdict.allowed { verdict.limit.saturating_sub(verdict.remaining) } else { verdict.limit };

@@ -210,6 +210,8 @@ async fn guessing_is_limited_and_reveals_nothing() {
         let refused = post(&gateway, "/api/auth/login", &who(email, PASSWORD)).await.expect(429);
         assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u64>().unwrap() > 60));
         answers.dedup();
+        // A sign-up gets the same response as before, whether or not the address has an account.
+        post(&gateway, "/api/auth/register", &newcomer(email)).await.expect(201);
         reported.push((answers, refused.text()));
     }
     assert_eq!(reported[0], reported[1]);

@@ -76,6 +76,25 @@ async fn a_known_browser_counts_only_its_own_attempts_and_a_new_password_lifts_t
     assert_eq!(take_password(&windows, elsewhere).await.unwrap(), Duration::ZERO);
 }
 
+/// The hash of an account with a password is another than that of a sign-up for its address.
+#[tokio::test]
+async fn guesses_leave_sign_ups_as_they_were_whether_or_not_the_account_exists() {
+    let (windows, _) = windows();
+    let (phc, new) = (Secret::new("phc".to_owned()), AccountHash::of("ada@example.com", None));
+    for (from, phc) in [(1, None), (2, Some(&phc))] {
+        let account = AccountHash::of("ada@example.com", phc);
+        let attempt = PasswordAttempt { address: address(from), account: &account, browser: None };
+        for _ in 0..10 {
+            take_password(&windows, attempt).await.unwrap();
+        }
+        assert!(take_password(&windows, attempt).await.is_err());
+        for _ in 0..10 {
+            take(&windows, address(from), Some(&new)).await.unwrap();
+        }
+        assert!(take(&windows, address(from), Some(&new)).await.is_err());
+    }
+}
+
 #[tokio::test]
 async fn an_address_may_try_thirty_times_whomever() {
     let (windows, _) = windows();
