@@ -46,9 +46,10 @@ statements! {
         FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND id < $2 AND expires_at > $3 ORDER BY id DESC LIMIT $4";
     END = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
     IS_OF_USER = "SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2)";
-    // A separate query: it runs while the user's row is locked, so it sees the result of a rotation.
+    // A separate query: it runs while the user's row is locked, so it sees the result of a rotation. A replaced secret does
+    // not count, because the session would outlive its grace.
     OPENS = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
-        AND (hash = $3 OR (previous_hash = $3 AND previous_until > $4)))";
+        AND hash = $3)";
 }
 
 /// The error of the begin of a session.
@@ -173,8 +174,7 @@ impl Store {
             }
             SessionCredential::Key { key, secret } => {
                 let held = transaction.query(HOLD_USER).bind(new.user.0).run().await?;
-                let opens =
-                    transaction.query(OPENS).bind(key.0).bind(new.user.0).bind(secret.0.to_vec()).bind(self.now());
+                let opens = transaction.query(OPENS).bind(key.0).bind(new.user.0).bind(secret.0.to_vec());
                 let (opens,): (bool,) = opens.one().await?;
                 (if opens { held } else { 0 }, Some(*key), "key")
             }
