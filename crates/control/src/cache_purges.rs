@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{DatabaseError, Store, StoredPurge};
+use store::{Actor, DatabaseError, Store, StoredPurge};
 use telemetry::{BackendBoard, CachePurge, PurgeTarget};
 use tokio::sync::Mutex;
 
@@ -22,14 +22,14 @@ impl CachePurges {
         Self { store, board, turn: Mutex::default() }
     }
 
-    /// Records a purge and applies it. Returns the number of responses of this process that it concerns.
+    /// Records a purge by this author and applies it. Returns the number of responses of this process that it concerns.
     ///
     /// # Errors
     /// Database errors of any kind; the purge may then be recorded, and is applied later.
-    pub async fn add(&self, target: &PurgeTarget, soft: bool) -> Result<u64, DatabaseError> {
+    pub async fn add(&self, by: &Actor, target: &PurgeTarget, soft: bool) -> Result<u64, DatabaseError> {
         let _turn = self.turn.lock().await;
         let (kind, text) = target.stored();
-        let number = self.store.add_cache_purge(kind, text, soft).await?;
+        let number = self.store.add_cache_purge(by, kind, text, soft).await?;
         self.apply(number).await
     }
 

@@ -171,6 +171,8 @@ actions! {
     SigningKeyCreate = "signing_key.create";
     /// A configuration was checked, or refused when it was to be applied.
     ConfigurationValidate = "configuration.validate";
+    /// Stored responses were removed or marked stale.
+    CachePurge = "cache.purge";
 }
 
 /// A new line of the audit log.

@@ -1,13 +1,18 @@
 //! Purges of stored responses, which every node applies in the order of their numbers.
 
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{signed, statements, unsigned};
 
 /// Maximum number of purges that remain. A node that has missed more than these empties its cache.
 pub const CACHE_PURGES_MAX: u64 = 1_000;
+
+/// The kind of a purge that concerns no response.
+const NOTHING: &str = "none";
 
 statements! {
     LAST = "SELECT coalesce(max(no), 0) FROM cache_purges";
@@ -32,18 +37,23 @@ pub struct StoredPurge {
 }
 
 impl Store {
-    /// Records a purge, deletes those beyond the maximum, and returns its number.
+    /// Records a purge, deletes those beyond the maximum, and returns its number. The line of the audit log does not
+    /// have the text, which may contain an e-mail address. A purge of nothing has no line.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn add_cache_purge(&self, kind: &str, text: &str, soft: bool) -> Result<u64, DatabaseError> {
+    pub async fn add_cache_purge(&self, by: &Actor, kind: &str, text: &str, soft: bool) -> Result<u64, DatabaseError> {
         // The lock of the revision's row makes numbers visible in their order.
         let mut transaction = self.addition().await?;
         let (last,): (i64,) = transaction.query(LAST).one().await?;
-        let number = last.saturating_add(1);
-        let add = transaction.query(ADD).bind(self.new_id()).bind(number).bind(kind.to_owned()).bind(text.to_owned());
+        let (id, number) = (self.new_id(), last.saturating_add(1));
+        let add = transaction.query(ADD).bind(id).bind(number).bind(kind.to_owned()).bind(text.to_owned());
         add.bind(soft).bind(self.now()).run().await?;
         transaction.query(DELETE).bind(number.saturating_sub(signed(CACHE_PURGES_MAX))).run().await?;
+        if kind != NOTHING {
+            let act = Act::of(AuditAction::CachePurge, id, None).with(json!({"kind": kind, "soft": soft}));
+            self.note(&mut transaction, by, act).await?;
+        }
         transaction.commit().await?;
         Ok(unsigned(number))
     }

@@ -49,7 +49,7 @@ pub(super) struct CachePurgeView {
     responses((status = 200, body = CachePurgeView, example = json!({"purged": 12}))))]
 pub(super) async fn purge(
     State(app): State<Arc<App>>,
-    _: Admin,
+    Admin(caller): Admin,
     request: Request,
 ) -> Result<Json<CachePurgeView>, Problem> {
     let CachePurgeQuery { url, prefix, tag, soft } = input::query(request.uri())?;
@@ -63,7 +63,8 @@ pub(super) async fn purge(
         (None, None, Some(tag)) if (1..=TEXT_LEN_MAX).contains(&tag.len()) => PurgeTarget::Tag(tag),
         _ => return Err(invalid("give exactly one of `url`, `prefix` and `tag`")),
     };
-    Ok(Json(CachePurgeView { purged: app.purges.add(&target, soft.unwrap_or(false)).await? }))
+    let purged = app.purges.add(&caller.actor(), &target, soft.unwrap_or(false)).await?;
+    Ok(Json(CachePurgeView { purged }))
 }
 
 fn invalid(message: &str) -> Problem {

@@ -7,6 +7,7 @@ use cluster::windows::responses::{self, ResponseStore, ResponseStoreKeeper};
 use control::CachePurges;
 use jobs::{Job, JobError, NextRun};
 use proxy::{ResponseMemories, Shared};
+use store::Actor;
 use telemetry::PurgeTarget;
 use tokio::sync::mpsc;
 
@@ -59,7 +60,7 @@ impl Services {
         base.purges.follow().await?;
         if shared.responses.shared().is_some() && shared.responses.last_purge_number() == 0 {
             // Responses in Redis are compared with the purges since the last one that their node knew, so there is a first one.
-            base.purges.add(&PurgeTarget::Nothing, false).await?;
+            base.purges.add(&Actor::SYSTEM, &PurgeTarget::Nothing, false).await?;
         }
         if base.store.is_shared() {
             let following = PurgeFollowing(base.purges.clone());

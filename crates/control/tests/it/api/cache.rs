@@ -4,7 +4,7 @@ use access::Role;
 use serde_json::json;
 use telemetry::{BackendBoard, CachePurge, PurgeTarget};
 
-use crate::client::call;
+use crate::client::{call, get};
 use crate::world::World;
 
 #[tokio::test]
@@ -60,4 +60,18 @@ async fn only_admins_purge_and_another_process_follows() {
     let purges = world.store.cache_purges_after(0).await.unwrap();
     let purges: Vec<_> = purges.iter().map(|purge| (purge.number, &*purge.kind, &*purge.text, purge.soft)).collect();
     assert_eq!(purges, [(1, "tag", "a", true)]);
+}
+
+#[tokio::test]
+async fn a_purge_is_in_the_audit_log_without_its_text() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let purge = "DELETE /api/cache?url=https://a/ada@example.com?token=b&soft=true";
+    assert_eq!(call(world.address, purge, &[&session.bearer()], "").await.status, 200);
+    call(world.address, "DELETE /api/cache?tag=", &[&session.bearer()], "").await.refuses(400, "bad_request");
+    let log = get(world.address, "/api/audit?action=cache.purge", &[&session.bearer()]).await.json();
+    let [line] = log["items"].as_array().unwrap().as_slice() else { panic!("{log}") };
+    assert_eq!(line["detail"], json!({"kind": "url", "soft": true}));
+    assert_eq!(line["actor"]["user_id"], json!(root.user.to_string()));
 }
