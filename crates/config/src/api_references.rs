@@ -2,6 +2,9 @@
 //!
 //! Accepted values keep their references: an entry that is the same in the configuration file or in the running
 //! configuration, and settings from variables. Every other reference must be listed in `control.config` of the file.
+//!
+//! The values of an entry may be sent to a host that another one names: those of a route to its upstreams, whose addresses
+//! may come from a name server, etcd or Consul. So these must be the same as in the text that has the entry, too.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,10 +17,16 @@ use settings::yaml::{Kind, YamlNode};
 use crate::file::FILE_BYTES_MAX;
 use crate::snapshot::ApiReferences;
 
+const ROUTES: &str = "routes";
+const UPSTREAMS: &str = "upstreams";
+/// The sections that find addresses of upstreams.
+const SOURCES: [&str; 3] = ["dns", "etcd", "consul"];
+
 /// The rule for one text of the API.
 pub(crate) struct ApiRule {
     allowed: ApiReferences,
-    /// The keys and the entries of lists that an accepted text has too: `metrics`, `providers[0]`.
+    /// The keys and the entries of lists that an accepted text has too: `metrics`, `providers[0]`. Their values are sent to
+    /// the hosts of that text.
     unchanged: HashSet<String>,
 }
 
@@ -89,28 +98,36 @@ impl ReferenceRule for ApiRule {
         if self.is_accepted(at, key) { None } else { self.file(path).err().map(|refusal| refusal.problem(at, key)) }
     }
 
-    /// Whether the value was accepted before, or is a setting from a variable.
+    /// Whether the value was accepted before, or is a setting from a variable. A text cannot change such a setting, but the
+    /// hosts to which its values are sent.
     fn is_accepted(&self, at: At, key: &str) -> bool {
         let entry = key.split('.').next().unwrap_or_default();
-        let list = entry.split('[').next().unwrap_or_default();
-        at.place().is_none() || self.unchanged.contains(entry) || self.unchanged.contains(list)
+        let list = list_of(key);
+        let is_own = at.place().is_none() && ![ROUTES, UPSTREAMS].contains(&list);
+        is_own || self.unchanged.contains(entry) || self.unchanged.contains(list)
     }
 }
 
 impl ReferenceRefusal {
     /// Returns the problem of the value at `key`.
     fn problem(self, at: At, key: &str) -> Problem {
-        const SAME: &str = "or the entry as it is in force";
+        let same = match list_of(key) {
+            ROUTES => {
+                "or the route, its upstreams, `dns`, `etcd` and `consul` as they are in force: change these in the file"
+            }
+            UPSTREAMS => "or the entry, `dns`, `etcd` and `consul` as they are in force: change these in the file",
+            _ => "or the entry as it is in force",
+        };
         let forbidden = |message: String| Problem::new(Code::ForbiddenReference, at, message);
         match self {
             Self::Variable(name) => {
-                let expected = format!("{name} in `control.config.variables` of the configuration file, {SAME}");
+                let expected = format!("{name} in `control.config.variables` of the configuration file, {same}");
                 forbidden(format!("`{key}` refers to the variable {name}, which the API may not use"))
                     .expected(expected)
             }
             Self::File(path) => {
                 let expected =
-                    format!("a file in a folder of `control.config.files` of the configuration file, {SAME}");
+                    format!("a file in a folder of `control.config.files` of the configuration file, {same}");
                 forbidden(format!("`{key}` refers to {}, which the API may not use", path.display())).expected(expected)
             }
             Self::Unreadable { path, reason } => {
@@ -121,20 +138,71 @@ impl ReferenceRefusal {
     }
 }
 
-/// Returns the keys and the entries of lists that both trees have.
+/// Returns the list, or the section, of the key of a value: `routes` of `routes[0].path`.
+fn list_of(key: &str) -> &str {
+    key.split(['.', '[']).next().unwrap_or_default()
+}
+
+/// Returns the keys and the entries of lists that both trees have, and whose values both send to the same hosts.
 fn unchanged(posted: &YamlNode, accepted: &YamlNode) -> Vec<String> {
     let (Kind::Map(entries), Kind::Map(known)) = (&posted.kind, &accepted.kind) else { return Vec::new() };
     let mut unchanged = Vec::new();
     for (key, value) in entries {
         let Some((_, known)) = known.iter().find(|(other, _)| other.name == key.name) else { continue };
-        if is_same(value, known) {
+        let reaches_same = |item: &YamlNode| match key.name.as_str() {
+            ROUTES => has_same_upstreams(item, posted, accepted),
+            UPSTREAMS => has_same_sources(posted, accepted),
+            _ => true,
+        };
+        // Each route may have other upstreams.
+        if key.name != ROUTES && is_same(value, known) && reaches_same(value) {
             unchanged.push(key.name.clone());
         } else if let (Kind::List(items), Kind::List(known)) = (&value.kind, &known.kind) {
-            let same = items.iter().enumerate().filter(|(_, item)| known.iter().any(|known| is_same(item, known)));
+            let is_known = |item: &YamlNode| known.iter().any(|known| is_same(item, known));
+            let same = items.iter().enumerate().filter(|(_, item)| is_known(item) && reaches_same(item));
             unchanged.extend(same.map(|(index, _)| format!("{}[{index}]", key.name)));
         }
     }
     unchanged
+}
+
+/// Whether both trees have the same upstreams of a route, with the same sources of addresses.
+fn has_same_upstreams(route: &YamlNode, posted: &YamlNode, accepted: &YamlNode) -> bool {
+    let Some(upstreams) = route.find(UPSTREAMS) else { return true };
+    let names: Vec<Option<&str>> = match &upstreams.kind {
+        Kind::Scalar(name) => vec![Some(name.as_str())],
+        Kind::List(items) => items.iter().map(|item| text(item).or_else(|| name_of(item))).collect(),
+        Kind::Null | Kind::Map(_) => vec![None],
+    };
+    let is_same_upstream = |name: Option<&str>| {
+        let found = name.map(|name| [posted, accepted].map(|tree| upstreams_named(tree, name)));
+        // A name that is not found may be a reference.
+        found.is_some_and(|[new, old]| matches!((&*new, &*old), ([new], [old]) if is_same(new, old)))
+    };
+    has_same_sources(posted, accepted) && names.into_iter().all(is_same_upstream)
+}
+
+/// Returns the entries of `upstreams` with this name.
+fn upstreams_named<'a>(tree: &'a YamlNode, name: &str) -> Vec<&'a YamlNode> {
+    let Some(Kind::List(upstreams)) = tree.find(UPSTREAMS).map(|node| &node.kind) else { return Vec::new() };
+    upstreams.iter().filter(|upstream| name_of(upstream) == Some(name)).collect()
+}
+
+fn name_of(entry: &YamlNode) -> Option<&str> {
+    entry.find("name").and_then(text)
+}
+
+fn text(node: &YamlNode) -> Option<&str> {
+    if let Kind::Scalar(text) = &node.kind { Some(text) } else { None }
+}
+
+/// Whether both trees find addresses of upstreams with the same sections.
+fn has_same_sources(posted: &YamlNode, accepted: &YamlNode) -> bool {
+    SOURCES.iter().all(|key| match (posted.find(key), accepted.find(key)) {
+        (Some(new), Some(old)) => is_same(new, old),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    })
 }
 
 /// Whether both values are the same, position aside. Values of variables are the same as such only, because they are read

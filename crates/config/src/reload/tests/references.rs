@@ -10,11 +10,16 @@ const VARIABLES: [(&str, &str); 3] =
 
 /// Returns the result of a text of the API that replaces the text of a file.
 fn post_with(file: &str, text: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, String> {
+    post_over(file, file, text, variables)
+}
+
+/// Returns the result of a text of the API that replaces `running`; `file` is the text of the file.
+fn post_over(running: &str, file: &str, text: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, String> {
     let environment = Environment::of(variables.iter().copied());
     let sources = || Sources { file: None, environment: &environment, flags: Flags::default() };
-    let old = load_text("old.yaml", file, sources()).unwrap();
+    let old = load_text("old.yaml", running, sources()).unwrap();
     let running = RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: false };
-    let accepted = [old.text.clone()];
+    let accepted = [old.text.clone(), file.into()];
     let text = ConfigText { name: "new.yaml", text, posted: Some(&accepted) };
     let result = reload(&running, text, sources()).map_err(|error| error.to_string());
     if let Err(error) = &result {
@@ -172,6 +177,82 @@ fn an_entry_in_force_keeps_its_references_and_a_changed_one_does_not() {
         let result = post(&file, &text);
         assert_eq!((result.is_ok(), is_forbidden(&result)), (is_allowed, !is_allowed), "{text}: {:?}", result.err());
     }
+}
+
+fn upstream(name: &str, host: &str) -> String {
+    format!("{{name: {name}, backends: [{{url: \"http://{host}\"}}]}}")
+}
+
+/// Returns a route that sends a variable to its upstreams.
+fn route_with_secret(upstreams: &str) -> String {
+    let headers = "{Authorization: \"Bearer ${OPENAI_API_KEY}\", X-Path: \"${path.id}\"}";
+    format!("{{path: '/{{id}}', upstreams: {upstreams}, transformations: {{request: {{add_headers: {headers}}}}}}}")
+}
+
+/// The sender of a text could otherwise let the route send its secrets to any host.
+#[test]
+fn a_route_keeps_its_references_while_its_upstreams_stay() {
+    let (a, b, thief) = (upstream("a", "a.internal"), upstream("b", "b.internal"), upstream("a", "thief.example"));
+    let respond = "{path: /own, respond: {body: \"${OPENAI_API_KEY}\"}}";
+    for (upstreams, kept, lost) in [
+        ("a", "via: true", "dns: {servers: [192.0.2.1]}"),
+        ("[a]", "via: true", "etcd: {urls: [\"http://192.0.2.1:2379\"]}"),
+        ("[{name: a, weight: 2}]", "via: true", "consul: {url: \"http://192.0.2.1:8500\"}"),
+    ] {
+        let file = format!("upstreams: [{a}, {b}]\nroutes: [{}, {respond}]\n", route_with_secret(upstreams));
+        for (text, is_allowed) in [
+            (format!("{file}{kept}\n"), true),
+            (file.replace(&format!("{a}, {b}"), &format!("{b}, {a}")), true),
+            (file.replace("b.internal", "c.internal"), true),
+            (file.replace(&b, &format!("{b}, {}", upstream("c", "c.internal"))), true),
+            (file.replace(&a, &thief), false),
+            (file.replace(&format!("{a}, {b}"), &format!("{b}, {thief}")), false),
+            (format!("{file}{lost}\n"), false),
+        ] {
+            let result = post(&file, &text);
+            let is_found = (result.is_ok(), is_forbidden(&result));
+            assert_eq!(is_found, (is_allowed, !is_allowed), "{text}: {:?}", result.err());
+        }
+    }
+    let both = format!("upstreams: [{a}, {b}]\nroutes: [{}]\n", route_with_secret("[a, b]"));
+    let error = post(&both, &both.replace("b.internal", "c.internal")).unwrap_err();
+    assert!(error.contains("refers to the variable OPENAI_API_KEY, which the API may not use"), "{error}");
+    assert!(
+        error.contains(
+            "expected OPENAI_API_KEY in `control.config.variables` of the configuration file, or the route, its \
+             upstreams, `dns`, `etcd` and `consul` as they are in force: change these in the file"
+        ),
+        "{error}"
+    );
+}
+
+/// Otherwise a text with the upstreams of the thief could be followed by one with the route of the file.
+#[test]
+fn a_route_and_its_upstreams_are_those_of_one_text() {
+    let (a, thief) = (upstream("a", "a.internal"), upstream("a", "thief.example"));
+    let routes = format!("routes: [{}]\n", route_with_secret("a"));
+    let (file, running) = (format!("upstreams: [{a}]\n{routes}"), format!("upstreams: [{thief}]\n"));
+    assert!(is_forbidden(&post_over(&running, &file, &format!("{running}{routes}"), &VARIABLES)));
+    assert!(post_over(&running, &file, &file, &VARIABLES).is_ok());
+}
+
+/// The checks of an upstream may send secrets, too.
+#[test]
+fn an_upstream_keeps_its_references_while_the_sources_of_addresses_stay() {
+    let check = "health_check: {path: /h, headers: {Authorization: \"Bearer ${OPENAI_API_KEY}\"}}";
+    let file = format!("upstreams: [{{name: u, backends: [{{url: \"http://u.internal\"}}], {check}}}]\n");
+    assert!(post(&file, &format!("{file}via: true\n")).is_ok());
+    assert!(is_forbidden(&post(&file, &format!("{file}dns: {{servers: [192.0.2.1]}}\n"))));
+}
+
+#[test]
+fn routes_of_a_variable_keep_their_references_while_their_upstreams_stay() {
+    let routes = format!("[{}]", route_with_secret("a"));
+    let variables = [("TOLLGATE_ROUTES", routes.as_str()), ("OPENAI_API_KEY", "sk-S3CRET")];
+    let file = format!("upstreams: [{}]\n", upstream("a", "a.internal"));
+    assert!(post_with(&file, &format!("{file}via: true\n"), &variables).is_ok());
+    let thief = format!("upstreams: [{}]\n", upstream("a", "thief.example"));
+    assert!(is_forbidden(&post_with(&file, &thief, &variables)));
 }
 
 /// A text of the API cannot move a credential of a variable to another entry: the variable sets the whole list.
