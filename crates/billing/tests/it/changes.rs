@@ -1,9 +1,11 @@
 //! Changes and the end of subscriptions.
 
+use std::time::Duration;
+
 use access::{BillingInterval, PlanPrice, UserId};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine};
-use ledger::billing::{StoredSubscription, invoices, subscriptions};
+use ledger::billing::{PeriodFilter, PeriodState, StoredSubscription, billed_periods, invoices, subscriptions};
 use store::Actor;
 use uuid::Uuid;
 
@@ -249,4 +251,28 @@ async fn the_usage_of_a_year_that_a_month_replaced_is_charged_once() {
     let dates = ["2026-04-11", "2026-05-11", "2026-06-11", "2026-07-11", "2026-08-11", "2026-09-11"];
     let totals = totals_after_change(year, "2026-01-01", "2026-03-10", &dates).await;
     assert_eq!(totals, [1_500_500, 1_500_000, 1_500_000, 1_500_000, 1_500_000, 1_500_000]);
+}
+
+#[tokio::test]
+async fn the_period_of_an_upgrade_that_is_paid_on_a_later_day_is_listed() {
+    let shop = Shop::open("2026-01-01").await;
+    shop.sell_at(PlanPrice { interval: BillingInterval::Year, ..price(1_200_000, 0) }).await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2026-03-10");
+    let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    shop.clock.advance(Duration::from_hours(13));
+    shop.pay(invoice).await;
+    let (all, current) = (PeriodFilter::default(), Some(PeriodState::Current));
+    for (filter, count) in [
+        (all, 2),
+        (PeriodFilter { user: Some(ada), state: None }, 2),
+        (PeriodFilter { user: None, state: current }, 1),
+        (PeriodFilter { user: Some(ada), state: current }, 1),
+    ] {
+        let found = billed_periods::page(shop.store(), filter, day("2026-03-11"), Uuid::max(), 10).await.unwrap();
+        let days: Vec<_> = found.iter().map(|of| (of.first_day, of.last_day, of.state)).collect();
+        let year = (day("2026-01-01"), day("2026-03-09"), PeriodState::Closed);
+        let month = (day("2026-03-10"), day("2026-04-09"), PeriodState::Current);
+        assert_eq!(days, [month, year][..count], "{filter:?}");
+    }
 }

@@ -8,7 +8,15 @@ use uuid::Uuid;
 use super::parties::BilledUser;
 use super::subscriptions::day;
 
-/// The begin of a period is the entry of days with its first day: later entries of the period are changes of the plan.
+/// The begin of a period is its first entry of days: later entries of the period are changes of the plan. The entry begins
+/// after the period if the period was paid later, or if its first day is charged with another subscription.
+macro_rules! is_begin {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM subscription_days b WHERE b.subscription_id = d.subscription_id
+        AND b.period_first = d.period_first AND b.first_day < d.first_day)"
+    };
+}
+
 macro_rules! period_columns {
     () => {
         "d.id, d.subscription_id, s.user_id, u.name, u.email, p.name AS plan, v.version, d.period_first, d.period_last,
@@ -23,16 +31,16 @@ macro_rules! period_columns {
 }
 
 statements! {
-    ALL = concat!("SELECT ", period_columns!(), " WHERE d.first_day = d.period_first AND d.id < $1 ORDER BY d.id DESC LIMIT $2");
+    ALL = concat!("SELECT ", period_columns!(), " WHERE d.id < $1 AND ", is_begin!(), " ORDER BY d.id DESC LIMIT $2");
     // Periods that are not closed are those of the subscriptions.
-    NOT_CLOSED = concat!("SELECT ", period_columns!(), " WHERE d.first_day = s.first_day AND d.period_first = s.first_day
+    NOT_CLOSED = concat!("SELECT ", period_columns!(), " WHERE d.period_first = s.first_day AND ", is_begin!(), "
         AND (s.state <> 'cancelled' OR s.usage_due) AND s.last_day >= $1 AND s.last_day <= $2 AND d.id < $3
         ORDER BY d.id DESC LIMIT $4");
-    CLOSED = concat!("SELECT ", period_columns!(), " WHERE d.first_day = d.period_first
+    CLOSED = concat!("SELECT ", period_columns!(), " WHERE ", is_begin!(), "
         AND (d.period_first <> s.first_day OR (s.state = 'cancelled' AND NOT s.usage_due)) AND d.id < $1
         ORDER BY d.id DESC LIMIT $2");
     // A user has few periods.
-    OF_USER = concat!("SELECT ", period_columns!(), " WHERE d.first_day = d.period_first AND s.user_id = $1 AND d.id < $2
+    OF_USER = concat!("SELECT ", period_columns!(), " WHERE ", is_begin!(), " AND s.user_id = $1 AND d.id < $2
         AND ($3 = '' OR $3 = CASE WHEN d.period_first <> s.first_day OR (s.state = 'cancelled' AND NOT s.usage_due)
         THEN 'closed' WHEN s.last_day < $4 THEN 'waiting' ELSE 'current' END) ORDER BY d.id DESC LIMIT $5");
 }
