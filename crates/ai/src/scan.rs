@@ -10,7 +10,7 @@ pub(crate) mod text;
 use std::ops::Range;
 
 use nesting::Nesting;
-use text::Key;
+use text::{Key, KeyText};
 
 /// Longest value that is kept, in bytes; a longer one is dropped.
 pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024;
@@ -36,6 +36,13 @@ type Set = u16;
 /// The number of the path whose value is being kept.
 type Keep = Option<u8>;
 
+/// The path that ends at a value, and the paths that lead through it.
+#[derive(Debug, Clone, Copy, Default)]
+struct PathMatch {
+    keep: Keep,
+    through: Set,
+}
+
 /// The incremental scanner; see the module.
 #[derive(Debug)]
 pub(crate) struct Scanner {
@@ -43,7 +50,10 @@ pub(crate) struct Scanner {
     state: ScanState,
     levels: [PathLevel; SEGMENTS_MAX],
     depth: usize,
+    /// A key that arrives in pieces.
     key: Key,
+    /// What the value of the last key is used for.
+    matched: PathMatch,
     picked: [PathValue; PATHS_MAX],
     /// Earlier values at a path: those of earlier elements of an array.
     earlier: Vec<(u8, Range<usize>)>,
@@ -106,6 +116,7 @@ impl Scanner {
             levels: [PathLevel::default(); SEGMENTS_MAX],
             depth: 0,
             key: Key::new(),
+            matched: PathMatch::default(),
             picked: Default::default(),
             earlier: Vec::new(),
             incomplete: 0,
@@ -171,9 +182,15 @@ impl Scanner {
                 (_, b' ' | b'\t' | b'\r' | b'\n') | (ScanState::Key | ScanState::Element, b',') => {}
                 (ScanState::Colon, b':') => self.state = ScanState::Value,
                 (ScanState::Key, b'"') => {
-                    self.key.clear();
-                    self.state = ScanState::InKey { escaped: false };
-                    return rest;
+                    let inside = text::inside(false, rest);
+                    let Some(after) = inside.rest else {
+                        self.key.clear();
+                        return self.in_key(false, rest);
+                    };
+                    // A whole key is compared where it is.
+                    self.end_key(&KeyText::new(inside.text, inside.escapes));
+                    bytes = after;
+                    continue;
                 }
                 (ScanState::Key, b'}') | (ScanState::Element, b']') => {
                     self.close();
@@ -199,7 +216,7 @@ impl Scanner {
             self.state = ScanState::Broken;
             return bytes;
         }
-        let (keep, through) = self.matching();
+        let PathMatch { keep, through } = self.matching();
         if let Some(path) = keep {
             self.pick(path);
         }
@@ -208,17 +225,21 @@ impl Scanner {
             self.open(byte == b'[', through);
             return rest;
         }
-        self.state = match byte {
-            b'"' => ScanState::Text { escaped: false, keep },
-            b'{' | b'[' => ScanState::Inside { at: Nesting::OPEN, keep },
-            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                self.state = ScanState::Word { keep };
-                return bytes;
+        match byte {
+            b'"' => {
+                self.keep(keep, head);
+                self.text(false, keep, rest)
             }
-            _ => ScanState::Broken,
-        };
-        self.keep(keep, head);
-        rest
+            b'{' | b'[' => {
+                self.keep(keep, head);
+                self.inside(Nesting::OPEN, keep, rest)
+            }
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => self.word(keep, bytes),
+            _ => {
+                self.state = ScanState::Broken;
+                rest
+            }
+        }
     }
 
     /// Starts a value that is kept.
@@ -233,24 +254,44 @@ impl Scanner {
     }
 
     /// Returns the path that ends at the value that begins here, and the paths that lead through it.
-    fn matching(&mut self) -> (Keep, Set) {
-        let Some(depth) = self.depth.checked_sub(1) else { return (None, all(self.paths.len())) };
-        let Some(level) = self.levels.get_mut(depth) else { return (None, 0) };
-        level.elements = level.elements.saturating_add(1);
-        let (mut keep, mut through) = (None, 0);
+    fn matching(&mut self) -> PathMatch {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return PathMatch { keep: None, through: all(self.paths.len()) };
+        };
+        match self.levels.get_mut(depth) {
+            Some(level) if level.array => {
+                level.elements = level.elements.saturating_add(1);
+                self.matching_segment(|segment| segment == ANY)
+            }
+            Some(_) => self.matched,
+            None => PathMatch::default(),
+        }
+    }
+
+    /// Ends a key: determines what its value is used for.
+    fn end_key(&mut self, key: &KeyText<'_>) {
+        self.matched = self.matching_segment(|segment| key.is(segment));
+        self.state = ScanState::Colon;
+    }
+
+    /// Returns the paths of the innermost open object or array whose next segment `fits`.
+    fn matching_segment(&self, fits: impl Fn(&str) -> bool) -> PathMatch {
+        let mut matched = PathMatch::default();
+        let Some(depth) = self.depth.checked_sub(1) else { return matched };
+        let mut candidates = self.levels.get(depth).map_or(0, |level| level.paths);
         for (number, path) in (0_u8..).zip(self.paths) {
-            if level.paths & bit(number) == 0 {
+            let is_candidate = candidates & 1 != 0;
+            candidates >>= 1;
+            if !is_candidate || !path.get(depth).is_some_and(|segment| fits(segment)) {
                 continue;
             }
-            let Some(segment) = path.get(depth) else { continue };
-            let fits = if level.array { *segment == ANY } else { self.key.is(segment) };
-            match fits {
-                true if path.len() == self.depth => keep = Some(number),
-                true => through |= bit(number),
-                false => {}
+            if path.len() == self.depth {
+                matched.keep = Some(number);
+            } else {
+                matched.through |= bit(number);
             }
         }
-        (keep, through)
+        matched
     }
 
     fn open(&mut self, array: bool, paths: Set) {
@@ -288,11 +329,17 @@ impl Scanner {
     fn in_key<'a>(&mut self, escaped: bool, bytes: &'a [u8]) -> &'a [u8] {
         let inside = text::inside(escaped, bytes);
         self.key.add(inside.text, inside.escapes);
-        self.state = match inside.rest {
-            Some(_) => ScanState::Colon,
-            None => ScanState::InKey { escaped: inside.escaped },
-        };
-        inside.rest.unwrap_or_default()
+        match inside.rest {
+            Some(rest) => {
+                let matched = self.matching_segment(|segment| self.key.text().is_some_and(|key| key.is(segment)));
+                (self.matched, self.state) = (matched, ScanState::Colon);
+                rest
+            }
+            None => {
+                self.state = ScanState::InKey { escaped: inside.escaped };
+                &[]
+            }
+        }
     }
 
     fn text<'a>(&mut self, escaped: bool, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
@@ -322,6 +369,7 @@ impl Scanner {
             }
             None => {
                 self.keep(keep, bytes);
+                self.state = ScanState::Word { keep };
                 &[]
             }
         }

@@ -9,6 +9,7 @@ pub(crate) mod google;
 pub(crate) mod lenient;
 pub(crate) mod media;
 pub(crate) mod messages;
+pub(crate) mod plain;
 pub(crate) mod responses;
 
 use access::Tokens;

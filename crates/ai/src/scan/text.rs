@@ -10,38 +10,59 @@ use crate::short::Short;
 /// Longest key that is compared, escapes unresolved; every key of a path is shorter.
 const KEY_BYTES_MAX: usize = 128;
 
-/// A key that is being read.
+/// The number of bytes of a string that are compared one by one.
+const NEAR_BYTES: usize = 16;
+
+/// A key that arrives in pieces.
 #[derive(Debug)]
 pub(super) struct Key {
     raw: Short<KEY_BYTES_MAX>,
-    escapes: bool,
+    has_escapes: bool,
 }
 
 impl Key {
     pub(super) const fn new() -> Self {
-        Self { raw: Short::new(), escapes: false }
+        Self { raw: Short::new(), has_escapes: false }
     }
 
     pub(super) const fn clear(&mut self) {
         self.raw.clear();
-        self.escapes = false;
+        self.has_escapes = false;
     }
 
-    pub(super) fn add(&mut self, raw: &[u8], escapes: bool) {
-        self.escapes |= escapes;
+    pub(super) fn add(&mut self, raw: &[u8], has_escapes: bool) {
+        self.has_escapes |= has_escapes;
         self.raw.add(raw);
     }
 
+    /// Returns the text so far; `None` if it is longer than any key of a path.
+    pub(super) fn text(&self) -> Option<KeyText<'_>> {
+        self.raw.get().map(|raw| KeyText::new(raw, self.has_escapes))
+    }
+}
+
+/// The text of a key as it is written.
+#[derive(Debug)]
+pub(super) struct KeyText<'a> {
+    raw: &'a [u8],
+    has_escapes: bool,
+}
+
+impl<'a> KeyText<'a> {
+    pub(super) const fn new(raw: &'a [u8], has_escapes: bool) -> Self {
+        Self { raw, has_escapes }
+    }
+
     /// Whether the key equals `name`, however it is escaped.
+    #[inline]
     pub(super) fn is(&self, name: &str) -> bool {
-        match self.raw.get() {
-            None => false,
-            Some(raw) if !self.escapes => raw == name.as_bytes(),
-            Some(raw) => {
-                let quoted = [b"\"", raw, b"\""].concat();
-                serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == name)
-            }
-        }
+        if self.has_escapes { self.is_when_unescaped(name) } else { self.raw == name.as_bytes() }
+    }
+
+    #[cold]
+    fn is_when_unescaped(&self, name: &str) -> bool {
+        let quoted = || [b"\"", self.raw, b"\""].concat();
+        self.raw.len() <= KEY_BYTES_MAX && serde_json::from_slice::<String>(&quoted()).is_ok_and(|key| key == name)
     }
 }
 
@@ -67,11 +88,18 @@ pub(crate) struct Inside<'a> {
     pub(crate) escaped: bool,
 }
 
+/// Returns the position of the first quote or backslash. Most keys and values are short: a few comparisons cost less than a call.
+fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    let (near, far) = bytes.split_at(bytes.len().min(NEAR_BYTES));
+    let is_either = |byte: &u8| matches!(byte, b'"' | b'\\');
+    near.iter().position(is_either).or_else(|| memchr2(b'"', b'\\', far).map(|at| near.len() + at))
+}
+
 /// Looks for the end of a string; with `escaped`, the first byte belongs to an escape.
 pub(crate) fn inside(escaped: bool, bytes: &[u8]) -> Inside<'_> {
     let mut from = usize::from(escaped);
     let mut escapes = escaped;
-    while let Some(at) = bytes.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)).map(|next| from + next) {
+    while let Some(at) = bytes.get(from..).and_then(quote_or_backslash).map(|next| from + next) {
         if let Some((text, [b'"', rest @ ..])) = bytes.split_at_checked(at) {
             return Inside { text, rest: Some(rest), escapes, escaped: false };
         }

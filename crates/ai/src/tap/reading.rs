@@ -20,6 +20,7 @@ use crate::price::{PriceTerms, Tier};
 use crate::scan::Scanner;
 use crate::scan::text::{BorrowedText, unquoted};
 use crate::short::Short;
+use crate::usage::plain::{self, PlainNames, PlainUsage};
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
 use paths::{
     BLOCK, CHOICE_USAGE, CHUNK_CREATED, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, RESPONSE_CREATED, TIER,
@@ -359,19 +360,20 @@ impl Reading {
         let has_usage = json.is_some();
         self.news = self.news.wrapping_add(u32::from(has_usage || self.scanner.picked(DELTA_USAGE).is_some()));
         let reported = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
+        let plain = json.and_then(|json| plain::read(json, PlainNames::of(self.format)?));
         if let Some(json) = reported {
             // Each of Anthropic's objects reports some figures; the last object of other formats reports all.
-            let unreadable = !all_figures_are_counts(json);
+            let unreadable = plain.is_none() && !all_figures_are_counts(json);
             self.unreadable = unreadable || (self.unreadable && self.format == Format::Messages);
         }
         self.raw.keep(json, self.scanner.picked(DELTA_USAGE).filter(|_| self.format == Format::Messages));
         let usage = match self.format {
             Format::Chat | Format::Completions | Format::Embeddings => {
-                with_fees(json, &mut self.raw, &mut self.tools, chat::read)
+                with_fees(json, plain, &mut self.raw, &mut self.tools, chat::read)
             }
             Format::Responses => {
                 self.tools.read_response(&self.scanner);
-                with_fees(json, &mut self.raw, &mut self.tools, responses::read)
+                with_fees(json, plain, &mut self.raw, &mut self.tools, responses::read)
             }
             Format::Messages => {
                 for json in [json, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
@@ -426,16 +428,22 @@ impl Reading {
 /// tokens.
 fn with_fees(
     json: Option<&[u8]>,
+    plain: Option<PlainUsage>,
     raw: &mut raw::RawUsages,
     tools: &mut tools::Tools,
     read: impl Fn(&[u8]) -> Option<Usage>,
 ) -> Option<Usage> {
     let json = json?;
-    let fees = fees::read(json);
-    tools.add_unpriced(fees.unpriced);
-    let usage = read(json)?;
+    let usage = match plain {
+        Some(plain) => plain.usage?,
+        None => {
+            let fees = fees::read(json);
+            tools.add_unpriced(fees.unpriced);
+            Usage { tools: fees.tools, ..read(json)? }
+        }
+    };
     raw.note_parsed();
-    Some(Usage { tools: fees.tools, ..usage })
+    Some(usage)
 }
 
 /// Returns the terms of OpenAI's tiers.

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 
 /// Maximum tokens of a class in one response; the sum over a day of such responses does not overflow.
-const TOKENS_MAX: u64 = 1 << 30;
+pub(crate) const TOKENS_MAX: u64 = 1 << 30;
 
 /// Maximum length of a recording, in milliseconds.
 const MILLISECONDS_MAX: u64 = 1 << 40;
