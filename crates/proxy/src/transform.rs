@@ -12,7 +12,7 @@ use access::{Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
-use http1::{Announced, HeadEdits, InvalidPart, KnownName};
+use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
 
 use crate::account::client_context::ClientOrigin;
 use crate::account::trace_context::TraceContext;
@@ -131,8 +131,7 @@ pub(crate) fn name_websocket(edits: &mut HeadEdits) -> Result<(), InvalidPart> {
 /// gateway, which are never forwarded, even if the route requires none.
 fn withhold_credentials(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) {
     let (fields, withheld) = (head.fields(), client.withheld);
-    let has_key = || fields.all(KnownName::Authorization).any(|value| bearer(value).is_some_and(is_key));
-    if withheld.authorization || client.token.is_some() || has_key() {
+    if withholds_authorization(fields, withheld, client.token.is_some()) {
         edits.remove(KnownName::Authorization);
     }
     for name in KEY_HEADERS {
@@ -140,6 +139,12 @@ fn withhold_credentials(edits: &mut HeadEdits, head: &Head, client: &ForwardedCl
             edits.remove(name);
         }
     }
+}
+
+/// Whether `Authorization` is not forwarded: it may be a credential of the route, or a key of this gateway.
+pub(crate) fn withholds_authorization(fields: Fields<'_>, withheld: WithheldHeaders, has_token: bool) -> bool {
+    let has_key = || fields.all(KnownName::Authorization).any(|value| bearer(value).is_some_and(is_key));
+    withheld.authorization || has_token || has_key()
 }
 
 /// Writes the identity of the client: of the headers that a receiver may trust, those that are true.

@@ -108,7 +108,7 @@ fn check(route: &str, sent: &[String], received: &[&str], head: &Head) {
     if route == "/k" {
         assert_eq!(sent[0], received[0], "{case}");
     }
-    if route == "/o" && sent[1] != received[1] && !received[1].is_empty() {
+    if sent[1] != received[1] && !received[1].is_empty() {
         let is_allowed = ["public", "s-maxage", "must-revalidate"].iter().any(|allows| control.contains(allows));
         assert!(is_allowed, "{case}");
     }
@@ -133,15 +133,13 @@ async fn no_response_of_a_client_reaches_another() {
                 let mut call = Call::get(&format!("{route}/{}", numbers.below(4)));
                 call = call.header("x-client", &identity.to_string());
                 let mut sent = vec![identity.to_string()];
-                if route == "/o" {
-                    let credential = numbers.one_of(&["", "Basic YTpi", "Basic Yzpk"]);
-                    sent.push(credential.to_owned());
-                    if !credential.is_empty() {
-                        call = call.header("authorization", credential);
-                    }
-                } else {
-                    call = call.key(&keys[identity]);
-                    sent.push(String::new());
+                let credential = numbers.one_of(&["", "Basic YTpi", "Basic Yzpk"]);
+                sent.push(credential.to_owned());
+                if !credential.is_empty() {
+                    call = call.header("authorization", credential);
+                }
+                if route != "/o" {
+                    call = call.header("x-api-key", &keys[identity]);
                 }
                 for name in ["accept", "x-part", "cookie"] {
                     let part = numbers.one_of(&PARTS);
@@ -174,4 +172,29 @@ async fn no_response_of_a_client_reaches_another() {
     // The test is about the cache only if requests use it.
     assert!(used * 2 > CLIENTS * REQUESTS, "{used}");
     assert!(upstream.seen().len() < CLIENTS * REQUESTS);
+}
+
+#[tokio::test]
+async fn a_client_whose_key_is_beside_another_credential_gets_its_own_responses() {
+    let upstream = obedient().await;
+    let gateway = Gateway::start(Setup::routed(upstream.address(), ROUTES)).await;
+    let key = gateway.key().await;
+    let received = async |target: &str, credential: &str, control: &str| {
+        let call = Call::get(target).header("x-api-key", &key).header("authorization", credential);
+        let answer = gateway.call(call.header("say-control", control)).await.expect(200);
+        answer.text().split('|').nth(1).unwrap_or_default().to_owned()
+    };
+    let [first, second] = ["Basic YTpi", "Basic Yzpk"];
+    for (target, control, is_for_all) in [
+        ("/k/a", "", false),
+        ("/s/a", "", false),
+        ("/k/b", "max-age=60", false),
+        ("/s/b", "max-age=60", false),
+        ("/k/c", "public", true),
+        ("/s/c", "max-age=60, public", true),
+    ] {
+        assert_eq!(received(target, first, control).await, first, "{target} {control}");
+        let expected = if is_for_all { first } else { second };
+        assert_eq!(received(target, second, control).await, expected, "{target} {control}");
+    }
 }

@@ -21,6 +21,7 @@ use crate::body::IncomingBody;
 use crate::bytes::shared_content::{ContentEnd, SharedContent};
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
+use crate::transform::withholds_authorization;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::response_cache::fill::RunningFill;
 use crate::worker::response_cache::freshness::{ExchangeFacts, Freshness, judge};
@@ -198,7 +199,9 @@ impl Filling {
             return None;
         }
         let request = account.request.head.fields();
-        let is_open = matches!(account.policy().auth, Auth::None);
+        let (auth, has_token) = (&account.policy().auth, account.identity.token.is_some());
+        // Without authentication, the key of the cache has no identity, whatever the upstream gets.
+        let is_withheld = !matches!(auth, Auth::None) && withholds_authorization(request, auth.withheld(), has_token);
         // The upstream may respond to a cookie. Only it knows whether the response is for all.
         let has_cookie = request.get(KnownName::Cookie).is_some();
         let freshness = judge(&ExchangeFacts {
@@ -207,7 +210,7 @@ impl Filling {
             requested_at,
             received_at: account.request.wall_at(),
             ttl: self.request.rules.ttl.filter(|_| !has_cookie),
-            has_foreign_credential: is_open && request.get(KnownName::Authorization).is_some(),
+            has_foreign_credential: !is_withheld && request.get(KnownName::Authorization).is_some(),
         })?;
         let tags = match &self.request.rules.tags {
             Some(name) => tags_of(fields, name)?,
