@@ -11,6 +11,7 @@ pub(crate) mod shutdown;
 pub(crate) mod task;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
@@ -238,7 +239,7 @@ impl WorkerDeadlines {
         deadlines
     }
 
-    /// Returns a record for a request without a client. Nothing checks its deadlines.
+    /// Returns a record for a request without a client. Only [`looked_at`] checks its deadlines.
     pub(crate) fn detached(&self) -> Rc<RequestDeadlines> {
         RequestDeadlines::new(self.ending.clone())
     }
@@ -305,6 +306,25 @@ pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutd
             () = &mut leaving, if phase.is_none() => deadlines.enter(ShutdownPhase::Leaving),
             () = &mut closing, if phase == Some(ShutdownPhase::Leaving) => deadlines.enter(ShutdownPhase::Closing),
             () = &mut ending, if phase == Some(ShutdownPhase::Closing) => deadlines.enter(ShutdownPhase::Ending),
+        }
+    }
+}
+
+/// Polls the work of a request without a client, whose deadlines no connection checks.
+pub(crate) async fn looked_at<T>(
+    deadlines: &RequestDeadlines,
+    timeouts: &Timeouts,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    let every = look_every(timeouts.shortest());
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            // The work is polled again, whether a deadline has passed or not.
+            () = sleep(every) => {
+                deadlines.look(Instant::now(), timeouts.idle);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use e2e::{Call, Turn, Upstream, eventually};
+use e2e::{Call, Gateway, Setup, Turn, Upstream, eventually};
 use tokio::sync::watch;
 
 use super::{check, gateway};
@@ -128,4 +128,28 @@ async fn a_stale_response_is_used_in_the_background_of_a_failing_upstream_only_w
     let gateway = gateway(&upstream).await;
     gateway.call(Call::get("/o")).await.expect(200);
     assert_eq!(gateway.call(Call::get("/o")).await.status(), 502);
+}
+
+#[tokio::test]
+async fn an_upstream_that_never_responds_does_not_end_revalidation() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if number > 0 {
+                std::future::pending::<()>().await;
+            }
+            turn.answer("200 OK\r\ncache-control: max-age=60, stale-while-revalidate=60\r\nage: 60", b"first").await;
+            Some(turn)
+        }
+    })
+    .await;
+    let route = "{path: /o, upstreams: backend, auth: {type: none}, cache: {}, timeouts: {first_byte: 1s}}";
+    let gateway = Gateway::start(Setup::routed(upstream.address(), route)).await;
+    // The next revalidation begins once the one before it has ended.
+    eventually("the gateway revalidates again", async || {
+        check(&gateway.call(Call::get("/o")).await.expect(200), "first", "");
+        (upstream.seen().len() > 2).then_some(())
+    })
+    .await;
 }

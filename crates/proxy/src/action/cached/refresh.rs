@@ -10,6 +10,7 @@ use super::filling::Filling;
 use crate::account::RequestAccount;
 use crate::account::cache_result::CacheResult;
 use crate::body::IncomingBody;
+use crate::deadlines::looked_at;
 use crate::deadlines::task::spawn;
 use crate::forward::UpstreamContent;
 use crate::response::drain::within;
@@ -21,8 +22,10 @@ pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, filling: Filli
     let Ok(permit) = worker.shared.capacity.enter() else { return };
     let (mut account, route) = (account.detached(permit), route.clone());
     spawn(async move {
-        let until = account.total_at();
-        let refreshing = async {
+        let (until, timeouts) = (account.total_at(), *account.timeouts());
+        let deadlines = account.request.deadlines.clone();
+        // Boxed, because it is large and passed on twice.
+        let refreshing = Box::pin(async {
             let Some(to) = ForwardedRoute::of(&route) else { return };
             let handled = filling.forward(to, &mut account, &mut IncomingBody::Whole, None).await;
             if let Ok(Handled::Relayed(relayed)) = handled {
@@ -31,7 +34,7 @@ pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, filling: Filli
                 drop(content);
             }
             account.cache = Some(CacheResult::Refresh);
-        };
-        within(&worker, until, refreshing).await;
+        });
+        within(&worker, until, looked_at(&deadlines, &timeouts, refreshing)).await;
     });
 }
