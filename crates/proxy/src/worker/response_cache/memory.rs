@@ -41,6 +41,8 @@ struct MemoryState {
     responses: BTreeMap<CacheKey, Vec<Arc<StoredResponse>>>,
     /// All responses, and some that were removed: the next one to remove is the first that was not used meanwhile.
     order: VecDeque<(CacheKey, Weak<StoredResponse>)>,
+    /// The number of responses, and their bytes.
+    count: usize,
     bytes: u64,
     fills: BTreeMap<CacheKey, Vec<KnownFill>>,
     fills_begun: u64,
@@ -103,8 +105,7 @@ impl RouteMemory {
     /// Returns the number of responses and their bytes.
     pub(super) fn totals(&self) -> (u64, u64) {
         let state = self.lock();
-        let responses = state.responses.values().map(Vec::len).sum::<usize>();
-        (u64::try_from(responses).unwrap_or(u64::MAX), state.bytes)
+        (u64::try_from(state.count).unwrap_or(u64::MAX), state.bytes)
     }
 
     /// Returns the response that is stored for a request.
@@ -277,6 +278,7 @@ impl MemoryState {
             process,
             responses: BTreeMap::new(),
             order: VecDeque::new(),
+            count: 0,
             bytes: 0,
             fills: BTreeMap::new(),
             fills_begun: 0,
@@ -284,22 +286,29 @@ impl MemoryState {
         }
     }
 
+    /// Counts a new response.
     fn add(&mut self, bytes: u64) {
+        self.count += 1;
         self.bytes += bytes;
         self.process.add(bytes);
     }
 
+    /// Ends the count of a response that was removed.
     fn subtract(&mut self, bytes: u64) {
+        self.count = self.count.saturating_sub(1);
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.process.subtract(bytes);
     }
 
+    /// Whether the order must be cleaned of removed responses: it has more of them than of others.
+    fn is_order_long(&self) -> bool {
+        self.order.len() > 64 + self.count.saturating_mul(2)
+    }
+
     /// Removes responses until the rest has at most `bytes_max` bytes.
     fn make_room(&mut self, bytes_max: u64) {
-        // Removed responses may not fill the order.
-        let is_long = self.order.len() > 64 + 4 * self.responses.len().saturating_mul(2);
-        if is_long {
+        if self.is_order_long() {
             self.order.retain(|(_, response)| response.strong_count() > 0);
         }
         let mut looks = self.order.len().saturating_mul(2);

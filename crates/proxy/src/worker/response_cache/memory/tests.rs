@@ -169,6 +169,26 @@ fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
 }
 
 #[test]
+fn the_order_is_cleaned_only_of_removed_responses() {
+    let memory = alone(100_000_000);
+    for round in 0..3 {
+        for number in 0..VARIANTS_MAX * 10 {
+            let (text, key) =
+                ((number % VARIANTS_MAX).to_string(), key(&format!("http://h/{}", number / VARIANTS_MAX), ""));
+            let request = get(&[("accept", &text)]);
+            begin(&memory, &key, &request).store(response("vary: Accept\r\n", 10, &request));
+            let state = memory.lock();
+            assert!(!state.is_order_long(), "{round} {number}");
+            // Without replaced responses, nothing is to be cleaned.
+            assert!(round > 0 || state.order.len() == state.count, "{number}");
+            assert_eq!(state.count, state.responses.values().map(Vec::len).sum::<usize>());
+        }
+    }
+    memory.remove(Purged::Prefix(b"http://h/1"));
+    assert_eq!(memory.totals().0, VARIANTS_MAX as u64 * 9);
+}
+
+#[test]
 fn an_aborted_fill_lets_another_request_fill_the_key() {
     let (memory, request, key) = (alone(1_000_000), get(&[]), key("http://h/a", ""));
     let first = begin(&memory, &key, &request);
