@@ -153,3 +153,63 @@ async fn an_upstream_that_never_responds_does_not_end_revalidation() {
     })
     .await;
 }
+
+/// Starts an upstream whose first response is stale at once, and whose others are `head`. Status 304 confirms the first.
+async fn replacing(head: &'static str) -> Upstream {
+    let count = Arc::new(AtomicUsize::new(0));
+    Upstream::start(move |mut turn: Turn| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if number == 0 {
+                let first =
+                    "200 OK\r\ncache-control: max-age=60, stale-while-revalidate=86400\r\nage: 60\r\netag: \"a\"";
+                turn.answer(first, b"old").await;
+            } else if !head.starts_with("304") {
+                turn.answer(head, b"new").await;
+            } else if turn.head.header("if-none-match").is_some() {
+                turn.write(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes()).await;
+            } else {
+                turn.answer("200 OK\r\ncache-control: private", b"new").await;
+            }
+            Some(turn)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_response_that_is_not_stored_replaces_a_stale_one() {
+    for head in [
+        "404 Not Found",
+        "200 OK\r\ncache-control: private",
+        "304 Not Modified\r\ncache-control: private",
+        "304 Not Modified\r\ncache-control: no-store",
+    ] {
+        let upstream = replacing(head).await;
+        let gateway = gateway(&upstream).await;
+        check(&gateway.call(Call::get("/o")).await.expect(200), "old", "fwd=miss");
+        check(&gateway.call(Call::get("/o")).await.expect(200), "old", "; hit");
+        eventually("the old response is gone", async || {
+            (gateway.call(Call::get("/o")).await.text() == "new").then_some(())
+        })
+        .await;
+        let replaced = gateway.call(Call::get("/o")).await;
+        assert_eq!(replaced.text(), "new", "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_response_remains_if_the_upstream_was_not_able_to_respond() {
+    for head in ["503 Service Unavailable", "429 Too Many Requests"] {
+        let upstream = replacing(head).await;
+        let gateway = gateway(&upstream).await;
+        check(&gateway.call(Call::get("/o")).await.expect(200), "old", "fwd=miss");
+        check(&gateway.call(Call::get("/o")).await.expect(200), "old", "; hit");
+        eventually("the revalidation has ended", async || {
+            let metrics = gateway.metrics().await;
+            metrics.contains("tollgate_cache_requests_total{route=\"/o\",result=\"refresh\"} 1").then_some(())
+        })
+        .await;
+        check(&gateway.call(Call::get("/o")).await.expect(200), "old", "; hit");
+    }
+}

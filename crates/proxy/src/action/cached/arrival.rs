@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::account::RequestAccount;
 use crate::bytes::content::length;
 use crate::bytes::shared_content::{ContentEnd, SharedContent};
 use crate::capacity::MemoryPermit;
+use crate::client::head::Head;
 use crate::deadlines::task::spawn;
 use crate::forward::UpstreamContent;
 use crate::response::drain::within;
@@ -69,6 +71,8 @@ pub(super) struct ArrivingContent {
     pub(super) content: Box<UpstreamContent>,
     pub(super) arriving: Arc<ArrivingResponse>,
     pub(super) fill: RunningFill,
+    /// The head of the request that fills the key.
+    pub(super) request: Rc<Head>,
     pub(super) bytes_max: u64,
 }
 
@@ -97,13 +101,14 @@ impl ArrivingContent {
         idle: Duration,
         complete: impl FnOnce(Bytes) -> Option<StoredResponse>,
     ) {
-        let Self { mut content, arriving, fill, bytes_max } = self;
+        let Self { mut content, arriving, fill, request, bytes_max } = self;
         let shared = &arriving.content;
         let (mut fill, mut bytes, mut more) = (Some(fill), 0, shared.whole().len());
         loop {
             bytes = more.saturating_add(bytes);
             let fits = || u64::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max);
             if let Some(uncacheable) = fill.take_if(|_| !fits() || held.grow(more).is_err()) {
+                uncacheable.forget(&request);
                 uncacheable.uncacheable(worker.shared.clock.now());
                 shared.release();
             }

@@ -103,7 +103,7 @@ impl Filling {
         let bytes_max = self.request.rules.entry_bytes_max;
         let announced = content.body_length();
         let Some(storable) = storable.filter(|_| announced.is_none_or(|bytes| bytes <= bytes_max)) else {
-            self.fill.uncacheable(received_at);
+            self.unstored(account, head.head.status());
             let answered = UpstreamResponse { head, content };
             return forwarded(account, RelayedResponse { answered, tap, admission });
         };
@@ -139,7 +139,8 @@ impl Filling {
             let head = stored_head(&head, u64::try_from(content.len()).ok(), received_at)?;
             Some(StoredResponse::new(head, content, freshness, &request, tags))
         };
-        ArrivingContent { content, arriving, fill: self.fill, bytes_max }.store(account, complete);
+        let request = account.request.head.clone();
+        ArrivingContent { content, arriving, fill: self.fill, request, bytes_max }.store(account, complete);
         handled
     }
 
@@ -163,7 +164,7 @@ impl Filling {
             let result = account.cache.unwrap_or(CacheResult::Miss);
             return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
         }
-        self.fill.uncacheable(received_at);
+        self.unstored(account, head.head.status());
         let result = account.cache.unwrap_or(CacheResult::Miss);
         head.edits.append_named(b"cache-status", &status_field(account, result, None)).map_err(unwritable)?;
         Ok(Handled::Changed(ChangedResponse { head, content }, rate))
@@ -183,7 +184,16 @@ impl Filling {
         let stored = match self.judged(account, &head, requested_at) {
             Some(storable) => self.fill.store(storable.response(account, head, content)),
             None => {
-                // The update has made it a response that may not be stored. This request still gets it.
+                // The update has made it a response that may not be stored. This request still gets it. It remains for
+                // others if only the credential or the cookie of this request forbids the storage.
+                let of_others = ExchangeFacts {
+                    ttl: self.request.rules.ttl,
+                    has_foreign_credential: false,
+                    ..self.facts(account, &head, requested_at)
+                };
+                if self.storable(&of_others).is_none() {
+                    self.fill.forget(&account.request.head);
+                }
                 self.fill.uncacheable(received_at);
                 let storable = Storable { freshness: stale.freshness(), tags: Box::default() };
                 Arc::new(storable.response(account, head, content))
@@ -192,26 +202,48 @@ impl Filling {
         response_of(account, &stored, CacheResult::Revalidated)
     }
 
+    /// Ends the fill with a response that is not stored. It replaces the stored one, unless the upstream could not respond
+    /// (RFC 9111, 4.3.3).
+    fn unstored(self, account: &RequestAccount, status: u16) {
+        if !matches!(status, 429 | 500..) {
+            self.fill.forget(&account.request.head);
+        }
+        self.fill.uncacheable(account.request.wall_at());
+    }
+
     /// Returns the rules of a response that may be stored; `None` for any other one.
     fn judged(&self, account: &RequestAccount, head: &UpstreamHead, requested_at: Timestamp) -> Option<Storable> {
-        let fields = head.fields();
-        if fields.get(KnownName::ContentType).is_some_and(is_event_stream) {
-            return None;
-        }
+        self.storable(&self.facts(account, head, requested_at))
+    }
+
+    fn facts<'a>(
+        &self,
+        account: &RequestAccount,
+        head: &'a UpstreamHead,
+        requested_at: Timestamp,
+    ) -> ExchangeFacts<'a> {
         let request = account.request.head.fields();
         let (auth, has_token) = (&account.policy().auth, account.identity.token.is_some());
         // Without authentication, the key of the cache has no identity, whatever the upstream gets.
         let is_withheld = !matches!(auth, Auth::None) && withholds_authorization(request, auth.withheld(), has_token);
         // The upstream may respond to a cookie. Only it knows whether the response is for all.
         let has_cookie = request.get(KnownName::Cookie).is_some();
-        let freshness = judge(&ExchangeFacts {
+        ExchangeFacts {
             status: head.status(),
-            fields,
+            fields: head.fields(),
             requested_at,
             received_at: account.request.wall_at(),
             ttl: self.request.rules.ttl.filter(|_| !has_cookie),
             has_foreign_credential: !is_withheld && request.get(KnownName::Authorization).is_some(),
-        })?;
+        }
+    }
+
+    fn storable(&self, facts: &ExchangeFacts<'_>) -> Option<Storable> {
+        let fields = facts.fields;
+        if fields.get(KnownName::ContentType).is_some_and(is_event_stream) {
+            return None;
+        }
+        let freshness = judge(facts)?;
         let tags = match &self.request.rules.tags {
             Some(name) => tags_of(fields, name)?,
             None => Box::default(),

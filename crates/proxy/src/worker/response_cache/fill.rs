@@ -81,6 +81,11 @@ impl RunningFill {
         self.end(FillState::Complete(response));
     }
 
+    /// Removes what is stored for the request: the upstream has replaced it by a response that may not be stored.
+    pub(crate) fn forget(&self, request: &Head) {
+        self.memory.forget(&self.key, request);
+    }
+
     /// Sends the requests of the key to the upstream, also those of the next seconds: its responses may not be stored.
     pub(crate) fn uncacheable(mut self, now: Timestamp) {
         self.memory.note_uncacheable(&self.key, now);

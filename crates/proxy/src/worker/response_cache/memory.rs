@@ -142,17 +142,12 @@ impl RouteMemory {
 
     /// Removes the responses that a purge concerns, and lets no fill that has begun store one. Returns their number.
     pub(crate) fn remove(&self, purged: Purged<'_>) -> u64 {
-        self.purge(purged, |state, key| {
-            let Some(variants) = state.responses.get_mut(key) else { return 0 };
-            let removed: Vec<_> = variants.extract_if(.., |known| purged.concerns(known)).collect();
-            if variants.is_empty() {
-                state.responses.remove(key);
-            }
-            for removed in &removed {
-                state.subtract(entry_bytes(key, removed));
-            }
-            removed.len()
-        })
+        self.purge(purged, |state, key| state.remove(key, |known| purged.concerns(known)))
+    }
+
+    /// Removes the responses that are stored for a request.
+    pub(super) fn forget(&self, key: &CacheKey, request: &Head) {
+        self.lock().remove(key, |known| known.matches(request));
     }
 
     /// Marks the responses that a purge concerns stale, as [`Self::remove`].
@@ -299,6 +294,19 @@ impl MemoryState {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.process.subtract(bytes);
+    }
+
+    /// Removes the responses of a key for which `is_removed` returns true. Returns their number.
+    fn remove(&mut self, key: &CacheKey, is_removed: impl Fn(&StoredResponse) -> bool) -> usize {
+        let Some(variants) = self.responses.get_mut(key) else { return 0 };
+        let removed: Vec<_> = variants.extract_if(.., |known| is_removed(known)).collect();
+        if variants.is_empty() {
+            self.responses.remove(key);
+        }
+        for removed in &removed {
+            self.subtract(entry_bytes(key, removed));
+        }
+        removed.len()
     }
 
     /// Whether the order must be cleaned of removed responses: it has more of them than of others.

@@ -169,6 +169,21 @@ fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
 }
 
 #[test]
+fn only_the_responses_for_a_request_are_forgotten() {
+    let (memory, key) = (alone(1_000_000), key("http://h/a", ""));
+    let requests = ["en", "de"].map(|language| get(&[("accept-language", language)]));
+    for request in &requests {
+        begin(&memory, &key, request).store(response("vary: Accept-Language\r\n", 10, request));
+    }
+    for (left, request) in [1, 0].into_iter().zip(&requests) {
+        begin(&memory, &key, request).forget(request);
+        assert!(memory.find(&key, request).is_none());
+        assert_eq!(memory.totals().0, left);
+    }
+    assert_eq!(memory.bytes(), 0);
+}
+
+#[test]
 fn the_order_is_cleaned_only_of_removed_responses() {
     let memory = alone(100_000_000);
     for round in 0..3 {
