@@ -160,11 +160,15 @@ impl HealthChecks {
         }
     }
 
+    /// Begins the checks that are due, as far as the maxima allow: first those that have waited longest.
     fn begin_due(&mut self) {
         let now = Instant::now();
-        for (id, known) in &mut self.schedules {
-            if known.task.is_some() || now < known.due || self.running.len() >= RUNNING_MAX {
-                continue;
+        let due = self.schedules.iter_mut().filter(|(_, known)| known.task.is_none() && known.due <= now);
+        let mut due: Vec<(&Arc<str>, &mut Scheduled)> = due.collect();
+        due.sort_by_key(|(_, known)| known.due);
+        for (id, known) in due {
+            if self.running.len() >= RUNNING_MAX {
+                break;
             }
             let permit = match &known.backend.check.probe {
                 Probe::Script(_) => match self.scripts.clone().try_acquire_owned() {

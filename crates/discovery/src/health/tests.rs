@@ -217,6 +217,25 @@ async fn at_most_16_scripts_run_at_once_and_other_checks_do_not_wait_for_them() 
     assert!(reports.lock().unwrap().iter().all(|(_, healthy)| *healthy == Some(true)), "only the other one ended");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_checks_that_have_waited_longest_begin_first() {
+    const ALL: usize = SCRIPTS_MAX * 3;
+    let (begin, reports) = (Instant::now(), Reports::default());
+    let id = |number: usize| format!("u http://{number}");
+    let check = || with_probe(Probe::Script(vec!["/bin/sleep".to_owned(), "600".to_owned()]));
+    let named = |number| CheckedBackend { id: id(number).into(), ..target(1, check(), begin, &reports) };
+    let targets: Arc<[CheckedBackend]> = (0..ALL).map(named).collect();
+    let mut job = HealthChecks::new(Arc::new(move || targets.clone()), tls());
+    job.follow();
+    for number in 0..ALL {
+        job.schedules.get_mut(&*id(number)).unwrap().due = begin + Duration::from_secs((ALL - number) as u64);
+    }
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    job.begin_due();
+    let runs: Vec<bool> = (0..ALL).map(|number| job.schedules[&*id(number)].task.is_some()).collect();
+    assert_eq!(runs, (0..ALL).map(|number| number >= ALL - SCRIPTS_MAX).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn a_check_needs_a_connection_to_a_permitted_address() {
     let (server, _) = server(b"").await;
