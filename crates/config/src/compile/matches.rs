@@ -83,7 +83,9 @@ pub(super) fn selectors(
     listeners: &[Option<&str>],
 ) -> RouteSelectors {
     route.host.dedup();
-    let paths = route.path.iter_mut().filter_map(|rule| path(reader, rule)).collect();
+    let paths = route.path.iter_mut().filter_map(|rule| path(reader, rule));
+    // Rewrites count octets of received paths, which have this form.
+    let paths = paths.map(|(at, path)| (at, path.in_normal_form())).collect();
     let headers = conditions(reader, &route.headers, NameCase::Insensitive);
     let query = conditions(reader, &route.query, NameCase::Sensitive);
     let has_any = !(headers.is_empty() && query.is_empty());

@@ -20,6 +20,7 @@ pub use self::normal_form::normalized;
 use self::paths::Paths;
 use super::conditions::{Fit, RequestParts, Specificity};
 use super::route::{HostMatch, PathMatch, Route};
+use super::template::Template;
 
 /// Maximum length of a host name (RFC 1035, 2.3.4), without a final full stop. Longer ones match no route with a host.
 const HOST_LEN_MAX: usize = 253;
@@ -252,6 +253,20 @@ impl PathMatch {
             Self::Prefix(prefix) => !prefix.trim_end_matches('/').is_empty(),
             Self::Template(template) => template.segments().len() > 1 || !template.ends_with_rest(),
             Self::Regex(_) => false,
+        }
+    }
+
+    /// Returns the path in the form in which paths are compared.
+    pub(crate) fn in_normal_form(self) -> Self {
+        match self {
+            Self::Exact(path) => Self::Exact(normalized(&path).into_owned()),
+            Self::Prefix(path) => Self::Prefix(normalized(&path).into_owned()),
+            Self::Template(template) => {
+                // No escape that is decoded is that of a slash, a brace or an asterisk.
+                let normal = Template::parse(&normalized(&template.to_string()));
+                Self::Template(normal.unwrap_or(template))
+            }
+            Self::Regex(pattern) => Self::Regex(pattern),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::errors::{check, check_codes};
 use super::*;
-use crate::snapshot::{Condition, Pattern, ValueMatch};
+use crate::snapshot::{Condition, Match, Pattern, Requested, ValueMatch, WrittenParts};
 
 const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes:\n";
 
@@ -32,6 +32,24 @@ path: /a, query: {n: 5}"#,
     assert_eq!(conditions.query, [of("page", page), of("x y", ValueMatch::Absent)]);
     assert!(routes[1].matches.conditions.is_none());
     assert_eq!(routes[3].matches.conditions.as_ref().unwrap().query, [of("n", ValueMatch::Exact("5".into()))]);
+}
+
+#[test]
+fn an_escape_that_no_path_needs_is_read_as_its_character() {
+    let source = routes("path: '/%7Eann/{id}'\npath: {prefix: /%7eann}\npath: /%7Eann/x");
+    let snapshot = snapshot(&source);
+    for (path, expected) in [
+        ("/~ann/7", "/~ann/{id}"),
+        ("/%7Eann/7", "/~ann/{id}"),
+        ("/%7eann/7/8", "/~ann"),
+        ("/~ann/%78", "/~ann/x"),
+        ("/~ann/%2F", "/~ann/{id}"),
+    ] {
+        let parts = WrittenParts { query: None, fields: &[] };
+        let requested = Requested { method: "GET", host: b"", path, listener: 0, parts: &parts };
+        let Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("{path}") };
+        assert_eq!(&*route.policy.name, expected, "{path}");
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn every_kind_of_rewrite_is_read() {
         ("'/users/{id}/{*rest}'", "{path: '/v2/{id}/{*rest}'}", "/users/7/a/b", "/v2/7/a/b"),
         ("{prefix: /api}", "{path: {prefix: /}}", "/api", "/"),
         ("{prefix: /api/}", "{path: {prefix: /v2/}}", "/api/x", "/v2/x"),
+        ("{prefix: /%7Eann}", "{path: {prefix: /v2}}", "/~ann/x-admin/1", "/v2/x-admin/1"),
+        ("'/%7Eann/{id}'", "{path: '/%7Ebob/{id}'}", "/~ann/7", "/%7Ebob/7"),
         ("{prefix: /}", "{path: {regex: '^/v([0-9]+)/', to: /api/$1/}}", "/v12/x", "/api/12/x"),
         ("{prefix: /}", "{path: {regex: '^/p/', to: /$$1$$/}}", "/p/x", "/$1$/x"),
         ("{prefix: /}", "{query: {add: {a: 1}}}", "/x", "/x?a=1"),
