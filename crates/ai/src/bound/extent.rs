@@ -5,6 +5,7 @@ use std::ops::Range;
 use meter::Billed;
 
 use super::Reference;
+use super::names::Name;
 use crate::format::Format;
 use crate::price::PriceTerms;
 
@@ -47,14 +48,26 @@ pub struct Extent {
 pub(super) struct Limit {
     /// The requested limit; the highest if there are several.
     pub(super) requested: Option<u64>,
-    /// Whether a value is not a count.
+    /// Whether a value is not a count, or a repeated field is a count and null.
     pub(super) odd: bool,
     /// The lowest limit that the rest of the body permits.
     pub(super) least: u64,
-    /// The positions of the limit in the body.
-    pub(super) places: Vec<Range<usize>>,
+    /// The fields of the body that are a limit, each name once.
+    pub(super) fields: Vec<LimitField>,
     /// The position at which a limit can be inserted, and the text before and after it.
     pub(super) room: Option<(Range<usize>, &'static str, &'static str)>,
+}
+
+/// A field that is a limit of output tokens. A body may repeat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LimitField {
+    pub(super) name: Name,
+    /// The positions of its values.
+    pub(super) places: Vec<Range<usize>>,
+    /// Whether a value is null.
+    pub(super) is_null: bool,
+    /// Whether a value is not null.
+    pub(super) is_set: bool,
 }
 
 /// The cache writes that a body may cause; each lifetime has its own rate.
@@ -115,7 +128,7 @@ impl Extent {
             images: 0,
             choices: 1,
             prompts: 0,
-            limit: Limit { requested: None, odd: false, least: 1, places: Vec::new(), room: None },
+            limit: Limit { requested: None, odd: false, least: 1, fields: Vec::new(), room: None },
             writes: Writes::None,
             tools: false,
             served: ServerToolUse {

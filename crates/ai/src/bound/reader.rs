@@ -5,7 +5,7 @@ mod rules;
 use std::ops::Range;
 
 use super::Reference;
-use super::extent::{Extent, Writes};
+use super::extent::{Extent, LimitField, Writes};
 use super::names::Name;
 use super::walk::{Text, Token, Walk};
 use crate::endpoint::{Endpoint, EndpointCall};
@@ -268,10 +268,19 @@ impl Reader {
         self.extent.text_bytes = self.extent.text_bytes.saturating_sub(bytes);
     }
 
-    pub(super) fn limit(&mut self, value: Value<'_>, at: &Range<usize>) {
-        let limit = &mut self.extent.limit;
-        limit.places.push(at.clone());
-        if !value.is_null() {
+    /// Reads a limit of output tokens. Of two equal fields a provider may use either, so a null is then no limit.
+    pub(super) fn limit(&mut self, value: Value<'_>, spot: &Spot<'_>) {
+        let (limit, name, is_null) = (&mut self.extent.limit, spot.name, value.is_null());
+        if !limit.fields.iter().any(|field| field.name == name) {
+            limit.fields.push(LimitField { name, places: Vec::new(), is_null: false, is_set: false });
+        }
+        if let Some(field) = limit.fields.iter_mut().find(|field| field.name == name) {
+            field.places.push(spot.at.clone());
+            field.is_null |= is_null;
+            field.is_set |= !is_null;
+            limit.odd |= field.is_null && field.is_set;
+        }
+        if !is_null {
             let count = value.count();
             limit.odd |= count.is_none();
             limit.requested = limit.requested.max(count);

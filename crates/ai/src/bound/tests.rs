@@ -80,6 +80,8 @@ fn output_is_the_limit_in_each_formats_own_words() {
         (CHAT, r#""max_tokens":9,"max_tokens":7"#, 9),
         (CHAT, r#""max_tokens":9,"max_completion_tokens":null"#, 9),
         (CHAT, r#""max_tokens":null"#, 1_000),
+        (CHAT, r#""max_tokens":9,"max_tokens":null"#, 1_000),
+        (CHAT, r#""max_tokens":null,"max_tokens":9"#, 1_000),
         (CHAT, r#""max_tokens":"7""#, 7),
         (CHAT, r#""max_tokens":6.1"#, 7),
         (CHAT, r#""max_tokens":1e2"#, 100),
@@ -396,7 +398,7 @@ fn an_output_limit_is_lowered_or_added() {
             CHAT,
             r#"{"max_tokens":900,"model":"m","max_completion_tokens":null}"#,
             100,
-            Some(r#"{"max_tokens":100,"model":"m","max_completion_tokens":100}"#),
+            Some(r#"{"max_tokens":100,"model":"m","max_completion_tokens":null}"#),
         ),
         (CHAT, r#"{ "model":"m"}"#, 100, Some(r#"{"max_completion_tokens":100, "model":"m"}"#)),
         ("/v1/completions", r#"{"model":"m"}"#, 100, Some(r#"{"max_tokens":100,"model":"m"}"#)),
@@ -426,6 +428,40 @@ fn an_output_limit_is_lowered_or_added() {
         assert_eq!(clamp(path, before, tokens).as_deref(), after, "{before}");
     }
     assert_eq!(clamp(CHAT, r#"{"model":"m"}"#, 10), None, "what goes in is too much");
+}
+
+#[test]
+fn a_limit_of_null_is_written_only_if_no_other_field_has_it() {
+    for (path, before, after) in [
+        (
+            CHAT,
+            r#"{"model":"m","max_tokens":null,"max_completion_tokens":900}"#,
+            r#"{"model":"m","max_tokens":null,"max_completion_tokens":100}"#,
+        ),
+        (
+            CHAT,
+            r#"{"model":"m","max_tokens":900,"max_completion_tokens":800}"#,
+            r#"{"model":"m","max_tokens":100,"max_completion_tokens":100}"#,
+        ),
+        (
+            CHAT,
+            r#"{"model":"m","max_tokens":null,"max_completion_tokens":null}"#,
+            r#"{"model":"m","max_tokens":null,"max_completion_tokens":100}"#,
+        ),
+        (CHAT, r#"{"model":"m","max_tokens":null}"#, r#"{"max_completion_tokens":100,"model":"m","max_tokens":null}"#),
+        (
+            CHAT,
+            r#"{"model":"m","max_tokens":900,"max_tokens":null}"#,
+            r#"{"model":"m","max_tokens":100,"max_tokens":100}"#,
+        ),
+        ("/v1/completions", r#"{"model":"m","max_tokens":null}"#, r#"{"model":"m","max_tokens":100}"#),
+        (RESPONSES, r#"{"model":"m","max_output_tokens":null}"#, r#"{"model":"m","max_output_tokens":100}"#),
+        (MESSAGES, r#"{"model":"m","max_tokens":null}"#, r#"{"model":"m","max_tokens":100}"#),
+        (GEMINI, r#"{"generationConfig":{"maxOutputTokens":null}}"#, r#"{"generationConfig":{"maxOutputTokens":100}}"#),
+    ] {
+        let tokens = before.len() as u64 + 512 + 100;
+        assert_eq!(clamp(path, before, tokens).as_deref(), Some(after), "{before}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
 pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     let Spot { path, name, .. } = *spot;
     match (path, name) {
-        ([GenerationConfig], MaxOutputTokens) => reader.limit(value, &spot.at),
+        ([GenerationConfig], MaxOutputTokens) => reader.limit(value, spot),
         ([], GenerationConfig) => {
             reader.extent.limit.room = Some((spot.at.clone(), "{\"maxOutputTokens\":", "}"));
         }

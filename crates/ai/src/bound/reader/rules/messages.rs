@@ -31,7 +31,7 @@ pub(super) fn opens(reader: &mut Reader, path: &[Name], name: Name) -> bool {
 pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     let Spot { path, name, .. } = *spot;
     match (path, name) {
-        ([], MaxTokens) => reader.limit(value, &spot.at),
+        ([], MaxTokens) => reader.limit(value, spot),
         ([Thinking], BudgetTokens) => {
             // The thinking budget must be less than the limit.
             let thought = value.count().unwrap_or(0);

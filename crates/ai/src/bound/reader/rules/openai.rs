@@ -62,7 +62,7 @@ pub(super) fn chat_opens(reader: &mut Reader, path: &[Name], name: Name) {
 pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
     let Spot { path, name, .. } = *spot;
     match (path, name) {
-        ([], MaxTokens | MaxCompletionTokens) => reader.limit(value, &spot.at),
+        ([], MaxTokens | MaxCompletionTokens) => reader.limit(value, spot),
         ([], N | BestOf) => reader.choices(value),
         ([], ServiceTier) => reader.tier(value),
         ([Prompt], Element) if matches!(value, Value::Text(_)) => add_prompt(reader),
@@ -155,7 +155,7 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         reader.item.other |= !matches!(name, Id | Type);
     }
     match (path, name) {
-        ([], MaxOutputTokens) => reader.limit(value, &spot.at),
+        ([], MaxOutputTokens) => reader.limit(value, spot),
         ([], MaxToolCalls) => reader.extent.served.cap = value.count().or(reader.extent.served.cap),
         ([], ServiceTier) => reader.tier(value),
         ([], PreviousResponseId) if !value.is_null() => reader.refer(Reference::PreviousResponse),
