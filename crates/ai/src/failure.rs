@@ -60,6 +60,8 @@ struct ErrorWords {
     message: String,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    /// Whether Google reports that the API key is invalid or has expired, with status 400.
+    is_key_invalid: bool,
 }
 
 impl ProviderError {
@@ -121,6 +123,7 @@ impl ProviderError {
             402 => ProviderErrorKind::Quota,
             401 | 403 => ProviderErrorKind::Credential,
             404 => ProviderErrorKind::NotFound,
+            400 if words.is_key_invalid => ProviderErrorKind::Credential,
             400 if is("model_not_found") => ProviderErrorKind::NotFound,
             _ if is_too_long => ProviderErrorKind::Context,
             _ => ProviderErrorKind::Status,
@@ -143,14 +146,16 @@ impl ErrorWords {
             None => message.unwrap_or_default().to_ascii_lowercase(),
         };
         let status = of("code").or(code.as_ref()).and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-        let details = of("details").and_then(Value::as_array).into_iter().flatten();
-        let delays = details.filter_map(|detail| detail.get("retryDelay").and_then(Value::as_str));
+        let details = || of("details").and_then(Value::as_array).into_iter().flatten();
+        let delays = details().filter_map(|detail| detail.get("retryDelay").and_then(Value::as_str));
+        let mut reasons = details().filter_map(|detail| detail.get("reason").and_then(Value::as_str));
         Self {
             kind: text(of("type").or(of("status"))),
             code: text(of("code").or(code.as_ref())),
             message,
             status: status.filter(|status| (400..=599).contains(status)),
             retry_after: delays.filter_map(seconds).max(),
+            is_key_invalid: reasons.any(|reason| reason == "API_KEY_INVALID"),
         }
     }
 }
@@ -199,6 +204,28 @@ mod tests {
         check(400, r#"{"error":{"code":"content_filter","message":"filtered"}}"#, Status);
         check(500, r#"{"error":"context window"}"#, Status);
         check(529, r#"{"error":{"type":"overloaded_error"}}"#, Status);
+    }
+
+    #[test]
+    fn google_refuses_an_api_key_with_a_reason_in_the_details() {
+        use ProviderErrorKind::{Credential, Status};
+        let body = |message: &str, reason: &str| {
+            let details = format!(
+                r#"[{{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"{reason}","domain":"googleapis.com"}},
+                    {{"@type":"type.googleapis.com/google.rpc.LocalizedMessage","message":"{message}"}}]"#
+            );
+            format!(
+                r#"{{"error":{{"code":400,"message":"{message}","status":"INVALID_ARGUMENT","details":{details}}}}}"#
+            )
+        };
+        let invalid = body("API key not valid. Please pass a valid API key.", "API_KEY_INVALID");
+        check(400, &invalid, Credential);
+        check(400, &format!("[{invalid}]"), Credential);
+        check(400, &body("API key expired. Please renew the API key.", "API_KEY_INVALID"), Credential);
+        assert_eq!(ProviderError::of_event(invalid.as_bytes()).kind, Credential);
+        check(400, &body("API key not valid.", "FIELD_INVALID"), Status);
+        check(400, r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"API key not valid."}}"#, Status);
+        check(400, r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","details":"API_KEY_INVALID"}}"#, Status);
     }
 
     #[test]
