@@ -62,6 +62,8 @@ struct ErrorWords {
     retry_after: Option<Duration>,
     /// Whether Google reports that the API key is invalid or has expired, with status 400.
     is_key_invalid: bool,
+    /// The code in Anthropic's `details`.
+    detail: String,
 }
 
 impl ProviderError {
@@ -111,6 +113,7 @@ impl ProviderError {
             || is("billing_error")
             || is("billing_hard_limit_reached")
             || is("billing_not_active")
+            || words.detail == "enforced_spend_limit_reached"
             || (matches!(status, 400 | 403) && (has("api usage limits") || has("credit balance is too low")));
         let is_too_long = matches!(status, 400 | 413)
             && (is("context_length_exceeded")
@@ -156,6 +159,7 @@ impl ErrorWords {
             status: status.filter(|status| (400..=599).contains(status)),
             retry_after: delays.filter_map(seconds).max(),
             is_key_invalid: reasons.any(|reason| reason == "API_KEY_INVALID"),
+            detail: text(of("details").and_then(|details| details.get("error_code"))),
         }
     }
 }
@@ -195,6 +199,15 @@ mod tests {
             Quota,
         );
         check(400, r#"{"error":{"message":"Your credit balance is too low to access the API"}}"#, Quota);
+        let spent = |details: &str| {
+            format!(
+                r#"{{"type":"error","error":{{"type":"rate_limit_error","message":"monthly spend","details":{details}}}}}"#
+            )
+        };
+        check(429, &spent(r#"{"error_code":"enforced_spend_limit_reached"}"#), Quota);
+        for details in [r#"{"error_code":"other"}"#, r#"[{"error_code":"enforced_spend_limit_reached"}]"#, "null"] {
+            check(429, &spent(details), Status);
+        }
         check(402, "{}", Quota);
         check(401, "", Credential);
         check(403, "<html>", Credential);
