@@ -83,7 +83,7 @@ pub(crate) struct InferenceAccount {
     pub(crate) known_cost: NanoUsd,
     /// Whether the response may be billed by [`InferenceCall::billable`].
     pub(crate) is_billable: bool,
-    /// Whether the response of the last attempt was aborted after the provider had reported a part of its usage.
+    /// Whether the response of the last attempt was aborted in its content, and only a part of its usage was reported.
     pub(crate) is_usage_partial: bool,
     /// The attempts at other targets, if there were any.
     pub(crate) earlier: Option<Box<EarlierAttempts>>,

@@ -63,8 +63,10 @@ impl RequestAccount {
         if self.ending.status == 0 {
             self.ending.status = CALLER_GONE;
         }
+        let had_no_effect = self.attempt.as_ref().is_some_and(|attempt| attempt.had_no_effect);
         if let Some(inference) = &mut self.inference {
-            inference.is_usage_partial = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
+            let is_partial = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
+            inference.is_usage_partial = is_partial && !had_no_effect;
         }
         if let Some(attempt) = self.attempt.take() {
             self.ending.request_bytes = attempt.progress.bytes();

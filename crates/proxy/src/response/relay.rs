@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ai::Tap;
+use ai::opening::OpeningState;
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
 use meter::Outcome;
@@ -171,8 +172,13 @@ impl Relay {
         self.moved = true;
         let bytes = match &mut self.tap {
             Some(tapped) => {
-                if tapped.beginning.as_mut().is_some_and(|beginning| beginning.push(&data)) {
-                    tapped.beginning = None;
+                match tapped.beginning.as_mut().map(|beginning| beginning.push(&data)) {
+                    None | Some(OpeningState::Opening) => {}
+                    Some(OpeningState::Content) => tapped.beginning = None,
+                    Some(OpeningState::Failed) => {
+                        tapped.beginning = None;
+                        note_error(&mut self.account);
+                    }
                 }
                 let bytes = tapped.tap.push(data);
                 if let Some(before) = &mut self.news
@@ -203,8 +209,8 @@ impl Relay {
         let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
             let TappedResponse { tap, streamed, beginning } = *tapped;
-            if let Some(beginning) = beginning {
-                beginning.end();
+            if beginning.is_some_and(|beginning| beginning.end()) {
+                note_error(&mut self.account);
             }
             let (rest, seen) = if streamed { self.account.close(tap) } else { tap.finish() };
             self.account.relayed(rest.len());
@@ -276,6 +282,13 @@ impl Relay {
             deadlines.wait_until((now + idle).min(total_at));
         }
         None
+    }
+}
+
+/// Notes that the last attempt has failed before any content: it costs the usage that precedes its error.
+fn note_error(account: &mut RequestAccount) {
+    if let Some(attempt) = &mut account.attempt {
+        attempt.had_no_effect = true;
     }
 }
 

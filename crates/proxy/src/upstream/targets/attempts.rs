@@ -113,26 +113,37 @@ impl WatchedBeginning {
         Self { attempt, framing, opening: Opening::new(format, framing), bytes: 0 }
     }
 
-    /// Reads more bytes of the response. Returns whether its beginning has ended.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+    /// Reads more bytes of the response. Returns `Opening` until its beginning has ended, and `Failed` for an error of the
+    /// provider.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> OpeningState {
         self.bytes = self.bytes.saturating_add(bytes.len());
         match self.opening.push(bytes) {
-            OpeningState::Opening if self.bytes <= OPENING_BYTES_MAX => return false,
-            OpeningState::Opening | OpeningState::Content => self.attempt.succeeded(Instant::now()),
-            OpeningState::Failed => self.report_error(),
+            OpeningState::Opening if self.bytes <= OPENING_BYTES_MAX => OpeningState::Opening,
+            OpeningState::Opening | OpeningState::Content => {
+                self.attempt.succeeded(Instant::now());
+                OpeningState::Content
+            }
+            OpeningState::Failed => {
+                self.report_error();
+                OpeningState::Failed
+            }
         }
-        true
     }
 
-    /// The response has ended regularly, in its beginning. Only a body that is no stream is content then.
-    pub(crate) fn end(mut self) {
+    /// The response has ended regularly, in its beginning. Only a body that is no stream is content then. Returns whether
+    /// the body is an error of the provider.
+    pub(crate) fn end(mut self) -> bool {
         if self.framing != ResponseFraming::Json || self.bytes == 0 {
-            return self.attempt.failed(TargetFailure::of_response(FallbackCause::Reset), Instant::now());
+            self.attempt.failed(TargetFailure::of_response(FallbackCause::Reset), Instant::now());
+            return false;
         }
-        match self.opening.end() {
-            OpeningState::Failed => self.report_error(),
-            OpeningState::Content | OpeningState::Opening => self.attempt.succeeded(Instant::now()),
+        let is_error = self.opening.end() == OpeningState::Failed;
+        if is_error {
+            self.report_error();
+        } else {
+            self.attempt.succeeded(Instant::now());
         }
+        is_error
     }
 
     /// The response was aborted in its beginning.

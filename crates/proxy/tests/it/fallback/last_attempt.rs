@@ -44,6 +44,37 @@ async fn a_last_attempt_with_content_has_succeeded() {
     }
 }
 
+/// The costs of last attempts, in nano-USD. Without one, the reservation is charged.
+const COSTS: [(Script, bool, Option<i64>); 6] = [
+    (Script::Streams(ERROR_EVENT), true, Some(0)),
+    (Script::Says(200, JSON, "{\"error\":{\"message\":\"broken\"}}"), false, Some(0)),
+    (Script::Streams(USAGE_AND_ERROR), true, Some(30_000)),
+    (Script::Streams(CONTENT_AND_ERROR), true, None),
+    (Script::Streams(ROLE), true, None),
+    (Script::Cuts(ROLE), true, None),
+];
+const USAGE_AND_ERROR: &str = "data: {\"id\":\"a\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":0}}\n\n\
+    data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+const CONTENT_AND_ERROR: &str = "data: {\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"first\"}}]}\n\n\
+    data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+
+#[tokio::test]
+async fn an_error_before_content_costs_the_reported_usage_from_the_last_attempt_too() {
+    for (script, is_stream, cost) in COSTS {
+        let raws = [provider(Script::Says(500, JSON, "{}")).await, provider(script).await];
+        let mut gateway = before(&[&raws[0], &raws[1]], ", retry: {attempts: 1}");
+        with_money(&gateway, 10_000_000);
+        let got = ask(&gateway, is_stream, "").await;
+        assert_eq!((got.status, &*got.model, &*got.attempts), (200, "p1/m1", "2"), "{script:?}: {got:?}");
+        let event = event(&gateway.stop().await).clone();
+        assert_eq!(attempts(&event), [(Some(500), Some(0)), (Some(200), cost)], "{script:?}");
+        match cost {
+            Some(cost) => assert_eq!(event.charge.money, NanoUsd(cost), "{script:?}: the usage"),
+            None => assert!(event.charge.money > NanoUsd(100_000), "{script:?}: the reservation: {event:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_fastest_target_is_the_one_whose_content_begins_first() {
     // The first one sends its head at once, and its content late.
