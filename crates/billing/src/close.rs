@@ -364,7 +364,7 @@ impl ChargedUsage {
     }
 
     /// Returns one bill of the usage and of the next period, whose line is `plan`. If that period does not begin on `after`,
-    /// the day after the last period, it has a bill of its own.
+    /// the day after the last period, it has another bill.
     fn bills(self, after: Day, advance: Option<AdvancePrice>, plan: Option<InvoiceLine>) -> Vec<PeriodBill> {
         let Self { lines: usage, parts, billed } = self;
         let bill = |last_day, plan: Option<InvoiceLine>, advance| PeriodBill {

@@ -302,7 +302,7 @@ impl Books {
         let is_owed = |open: &StoredInvoice| open.id != settled && open.due_at.is_some_and(|due| due <= now);
         let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
         let subscription = self.existing(on, id).await?;
-        // A period that was paid as a whole goes on until its end.
+        // A period that was paid as a whole continues until its end.
         let is_over = subscription.state == "closed" && subscription.last_day < self.today();
         if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
             return if is_over { self.begin_again(on, by, id).await } else { Ok(()) };

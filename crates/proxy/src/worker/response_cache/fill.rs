@@ -81,7 +81,7 @@ impl RunningFill {
         self.end(FillState::Complete(response));
     }
 
-    /// Removes what is stored for the request: the upstream has replaced it by a response that may not be stored.
+    /// Removes the responses that are stored for the request: the upstream has replaced it by a response that may not be stored.
     pub(crate) fn forget(&self, request: &Head) {
         self.memory.forget(&self.key, request);
     }
