@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Suffixes of the files that SQLite keeps next to a database, and of the database itself.
 pub(super) const ENDS: [&str; 3] = ["-wal", "-shm", ""];
+/// Suffixes of the files that SQLite would read with a database of their name.
+pub(super) const LOG_ENDS: [&str; 2] = ["-wal", "-shm"];
 
 /// A file under a temporary name, with the files that SQLite keeps next to it. Dropping it deletes all of them.
 #[derive(Debug)]

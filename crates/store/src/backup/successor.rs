@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use access::Clock;
 
 use crate::backup::BackupError;
-use crate::backup::draft::{Draft, ENDS, remove, with_end};
+use crate::backup::draft::{Draft, ENDS, LOG_ENDS, remove, with_end};
 use crate::data_folder::{FILE, claimed, make_folder};
 use crate::error::DatabaseError;
 use crate::handle::Store;
@@ -41,7 +41,8 @@ impl Successor {
     }
 
     /// Replaces the folder's store, which is renamed to `aside` in the same folder: as one file, or together with its
-    /// log if it is damaged. Until the last step, a rename, the old store remains unchanged.
+    /// log if it is damaged. A log without a store is renamed too. Until the last step, a rename, the old store remains
+    /// unchanged.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`] if another process has the store open, [`BackupError::Folder`], and database errors.
@@ -51,10 +52,14 @@ impl Successor {
         let there = data.join(FILE).exists();
         // A process that opens the store now waits for this lock.
         let (file, _lock) = claimed(&data).await?;
-        if there {
+        let ends: &[&str] = if there {
             end_log(&file).await?;
-        }
-        let succeeded = if there { set_aside(&file, aside) } else { Ok(()) }.and_then(|()| draft.replace(&file));
+            &ENDS
+        } else {
+            // A killed process may have left the log of a store that was moved away.
+            &LOG_ENDS
+        };
+        let succeeded = set_aside(&file, aside, ends).and_then(|()| draft.replace(&file));
         succeeded.map_err(|source| FolderError { folder: data, source }.into())
     }
 }
@@ -76,10 +81,10 @@ async fn end_log(file: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-/// Gives a database a second name, and leaves no file next to the first name that SQLite would read with another
-/// database.
-fn set_aside(file: &Path, aside: &Path) -> io::Result<()> {
-    for end in ENDS {
+/// Gives a database's files with these suffixes a second name, and leaves no file next to the first name that SQLite
+/// would read with another database.
+fn set_aside(file: &Path, aside: &Path, ends: &[&str]) -> io::Result<()> {
+    for end in ends {
         let (from, to) = (with_end(file, end), with_end(aside, end));
         // Some filesystems do not support hard links.
         match fs::hard_link(&from, &to) {
@@ -89,7 +94,7 @@ fn set_aside(file: &Path, aside: &Path) -> io::Result<()> {
             Ok(()) => {}
         }
     }
-    ENDS.iter().filter(|end| !end.is_empty()).try_for_each(|end| remove(&with_end(file, end)))
+    LOG_ENDS.iter().try_for_each(|end| remove(&with_end(file, end)))
 }
 
 #[cfg(test)]

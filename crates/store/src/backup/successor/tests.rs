@@ -81,3 +81,18 @@ async fn it_may_be_the_first_of_its_folder() {
     begin(&place).await.succeed(&aside(&place)).await.unwrap();
     assert_eq!(files(&place).keys().collect::<Vec<_>>(), ["tollgate.db"]);
 }
+
+#[tokio::test]
+async fn the_log_of_a_store_that_was_moved_away_is_not_read_with_the_first_store() {
+    let (place, other) = (Place::sqlite(), Place::sqlite());
+    let _old = filled(&other).await;
+    let log = files(&other).remove("tollgate.db-wal").unwrap();
+    assert!(log.len() > 1_000_000);
+    std::fs::write(place.folder.path().join("tollgate.db-wal"), &log).unwrap();
+    std::fs::write(place.folder.path().join("tollgate.db-shm"), "an index of the log").unwrap();
+    begin(&place).await.succeed(&aside(&place)).await.unwrap();
+    let after = files(&place);
+    assert_eq!(after.keys().collect::<Vec<_>>(), ["tollgate.db", "tollgate.db.old-shm", "tollgate.db.old-wal"]);
+    assert_eq!(after["tollgate.db.old-wal"], log);
+    assert_eq!(place.open().await.users().await.unwrap(), []);
+}
