@@ -31,21 +31,16 @@ pub fn forecast(today: Day, days: &[DayFigures], settings: &ForecastSettings) ->
     let known: i128 = (first.0..=today.0).map(|day| cost_of(Day(day))).sum();
     // A day before the first usage says nothing about its weekday.
     let since = read.iter().map(|of| of.day).min().unwrap_or(today);
-    let mean_of = |weekday: Day| {
-        let same = (1..=DAYS / 7 + 1).filter_map(|weeks| day::earlier(weekday, weeks * 7));
-        let same: Vec<i128> = same.filter(|day| *day >= since && *day < today).map(cost_of).collect();
+    let mean_of = |day: u32| {
+        let same: Vec<i128> =
+            (since.0..today.0).filter(|other| other % 7 == day % 7).map(|other| cost_of(Day(other))).collect();
         mean(&same)
     };
     let all: Vec<i128> = (since.0..today.0).map(|day| cost_of(Day(day))).collect();
     let fallback = mean(&all).unwrap_or(0);
-    let expected_of = |day: Day| mean_of(day).unwrap_or(fallback);
-    let rest: i128 = (today.0 + 1..=last.0).map(|day| expected_of(Day(day))).sum();
+    let rest: i128 = (today.0 + 1..=last.0).map(|day| mean_of(day).unwrap_or(fallback)).sum();
     // The deviation of single days from the mean of their weekday.
-    let deviations = (since.0..today.0).map(|day| {
-        let same: Vec<i128> =
-            (since.0..today.0).filter(|other| other % 7 == day % 7).map(|other| cost_of(Day(other))).collect();
-        cost_of(Day(day)) - mean(&same).unwrap_or(0)
-    });
+    let deviations = (since.0..today.0).map(|day| cost_of(Day(day)) - mean_of(day).unwrap_or(0));
     let squares: i128 = deviations.map(|deviation| deviation.saturating_mul(deviation)).fold(0, i128::saturating_add);
     let variance = squares / i128::try_from(all.len().max(1)).unwrap_or(1);
     let remaining = i128::from(last.0.saturating_sub(today.0));
@@ -102,6 +97,15 @@ mod tests {
         let known = days("2026-10-24", "2026-11-21", |day| if day % 7 == 20_778 % 7 { 7_000 } else { 0 });
         // Saturdays of November up to the 21st are three, and the 28th follows.
         assert_eq!(told("2026-11-21", &known), Some([28_000; 3]));
+    }
+
+    #[test]
+    fn each_day_of_a_whole_month_is_the_mean_of_four_weeks() {
+        // The newest week costs 4,000 a day, and the three before nothing.
+        let newest = day::parse("2026-09-24").unwrap().0;
+        let known = days("2026-09-03", "2026-10-01", |day| if day >= newest { 4_000 } else { 0 });
+        let [cost, ..] = told("2026-10-01", &known).unwrap();
+        assert_eq!(cost, 4_000 + 30 * 1_000);
     }
 
     #[test]
