@@ -52,6 +52,9 @@ statements! {
         updated_at = excluded.updated_at, credits = daily_subjects.credits + excluded.credits,
         charged_tokens = daily_subjects.charged_tokens + excluded.charged_tokens,
         charged_nano = daily_subjects.charged_nano + excluded.charged_nano";
+    RAISE_VERSION = "INSERT INTO day_versions (id, created_at, updated_at, day, version) VALUES ($1, $2, $2, $3, 1)
+        ON CONFLICT (day) DO UPDATE SET updated_at = excluded.updated_at,
+        version = day_versions.version + excluded.version";
 }
 
 /// The error of a correction of totals.
@@ -180,6 +183,11 @@ impl Ledger {
         for row in lacking.rows.iter().filter(|row| !row.totals.has_nodes()) {
             self.repair(&mut transaction, day, row).await?;
             repaired.count(row.totals.kind);
+        }
+        // As ingest does when it changes a day that is over: reviews refer to a version of the figures.
+        if day < self.store.clock().now().day() {
+            let raise = transaction.query(RAISE_VERSION).bind(self.store.new_id()).bind(self.store.now());
+            raise.bind(i64::from(day.0)).run().await?;
         }
         let RepairedTotals { keys, models, plans, subjects, hours, routes, labels } = repaired;
         let detail = json!({

@@ -66,6 +66,31 @@ async fn each_difference_is_reported_repaired_and_gone() {
     }
 }
 
+#[tokio::test]
+async fn a_repair_raises_the_version_of_an_earlier_day() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lived(&database, &store).await;
+        let ledger = Ledger::new(store.clone());
+        let versions = async || {
+            let mut versions = Vec::new();
+            for day in DAYS.first.0..=DAYS.last.0 {
+                versions.push(ledger.figures_version(Day(day)).await.unwrap());
+            }
+            versions
+        };
+        let before = versions().await;
+        let rows = format!("user_no = 3 AND day IN ({}, {})", DAYS.first.0 + 1, TODAY.0);
+        tell(&store, &format!("UPDATE daily_routes SET errors = errors + 1 WHERE {rows}")).await;
+        // The second time, there is nothing to repair.
+        for is_any in [true, false] {
+            let repaired = ledger.repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+            assert_eq!(repaired.is_any(), is_any);
+            assert_eq!(versions().await, [before[0], before[1] + 1, before[2], 0]);
+        }
+    }
+}
+
 /// Totals of requests that an older version stored are added up when the tables are created.
 #[tokio::test]
 async fn totals_for_series_are_added_up_from_stored_requests() {

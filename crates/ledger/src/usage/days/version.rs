@@ -33,7 +33,7 @@ impl Ledger {
         Ok(DayState { figures_version: version.map_or(0, unsigned), settings: settings.map(unsigned) })
     }
 
-    /// Returns the version of a day's figures: the number of batches that were stored after its end and changed it.
+    /// Returns the version of a day's figures: the number of batches and repairs that changed it after its end.
     ///
     /// # Errors
     /// Database errors of any kind.
