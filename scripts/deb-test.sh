@@ -81,7 +81,9 @@ as_service tollgate users create --email ada@example.com --plan pro >/dev/null
 stop
 
 printf '\n# Changed by the administrator.\ndrain: {timeout: 20s}\n' >>"$root/etc/tollgate/tollgate.yaml"
+rm "$root/etc/tollgate/environment"
 install_version "$version+next"
+[ ! -e "$root/etc/tollgate/environment" ] || fail "the upgrade brought back a deleted file"
 grep -q 'Changed by the administrator' "$root/etc/tollgate/tollgate.yaml" || fail "the upgrade replaced the configuration"
 start
 as_service tollgate users list | grep -q ada@example.com || fail "the upgrade lost the data"
