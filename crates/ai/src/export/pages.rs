@@ -45,6 +45,8 @@ struct Item<'a> {
     #[serde(borrow)]
     amount: Option<&'a RawValue>,
     currency: Option<String>,
+    // Anthropic: set in all costs of a report by description, which have a model if they are costs of tokens.
+    description: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +70,7 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     let mut export = Export::default();
     let mut has_more = false;
     let mut kinds = Vec::new();
+    let mut by_description = true;
     for (number, page) in (1..).zip(serde_json::Deserializer::from_str(text).into_iter::<Page<'_>>()) {
         let page =
             page.map_err(|error| ExportError::Json { line: error.line(), column: error.column(), what: what(&error) })?;
@@ -79,6 +82,7 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
             export.days.push(day);
             for (nth, item) in bucket.results.iter().enumerate() {
                 let figures = figures(item, kind, &format!("{at}.results[{nth}]"))?;
+                by_description &= figures.cost.is_none() || item.model.is_some() || item.description.is_some();
                 export.add(ExportLineKey { day, provider: None, model: item.model.clone() }, &figures);
             }
         }
@@ -87,10 +91,34 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     if let Some((_, field)) = kinds.into_iter().find(|(kind, _)| Some(*kind) != export.kind) {
         return Err(ExportError::Field { field, what: "another provider's format than the first" });
     }
+    if by_description {
+        join_costs(&mut export);
+    }
     match (has_more, export.days.is_empty()) {
         (true, _) => Err(ExportError::Incomplete),
         (false, true) => Err(ExportError::Empty),
         (false, false) => Ok(export),
+    }
+}
+
+/// Sums the costs of all models if some costs have no model, such as those of web searches: costs are compared either
+/// by model or for all models together.
+fn join_costs(export: &mut Export) {
+    let any_cost = |by_model: bool| {
+        export.lines.iter().any(|(of, figures)| figures.cost.is_some() && of.model.is_some() == by_model)
+    };
+    if !(any_cost(true) && any_cost(false)) {
+        return;
+    }
+    for (of, figures) in std::mem::take(&mut export.lines) {
+        if figures.cost.is_some() {
+            let all = ExportLineKey { model: None, ..of.clone() };
+            export.add(all, &ExportFigures { cost: figures.cost, ..ExportFigures::default() });
+        }
+        let counts = ExportFigures { cost: None, ..figures };
+        if counts != ExportFigures::default() {
+            export.add(of, &counts);
+        }
     }
 }
 

@@ -71,6 +71,39 @@ fn costs_are_read_in_dollars_and_in_cents() {
 }
 
 #[test]
+fn costs_are_of_all_models_together_if_some_have_no_model() {
+    let model = Some("claude-sonnet-4-20250514");
+    let tokens = r#"{"amount": "100", "currency": "USD", "description": "Claude Sonnet 4 Usage - Input Tokens",
+        "cost_type": "tokens", "model": "claude-sonnet-4-20250514"}"#;
+    let search = r#"{"amount": "50", "currency": "USD", "description": "Web Search Usage", "cost_type": "web_search",
+        "model": null}"#;
+    let whole = r#"{"amount": "150", "currency": "USD", "description": null, "cost_type": null, "model": null}"#;
+    let page = |first: &[&str], second: &[&str]| {
+        let (first, second) = (first.join(", "), second.join(", "));
+        format!(
+            r#"{{"data": [{{"starting_at": "2025-08-01T00:00:00Z", "results": [{first}]}},
+            {{"starting_at": "2025-08-02T00:00:00Z", "results": [{second}]}}], "has_more": false}}"#
+        )
+    };
+    let lines = |text: &str| Export::read(text).map(|export| export.lines);
+    let of_cost = |cents: i64| ExportFigures { cost: Some(cents * 10_000_000), ..ExportFigures::default() };
+    let (first, second) = ("2025-08-01", "2025-08-02");
+    let one_day = BTreeMap::from([(of(first, None), of_cost(150))]);
+    assert_eq!(lines(&page(&[tokens, search], &[])), Ok(one_day));
+    let apart = BTreeMap::from([(of(first, None), of_cost(100)), (of(second, None), of_cost(50))]);
+    assert_eq!(lines(&page(&[tokens], &[search])), Ok(apart.clone()));
+    // Usage in the same file remains by model.
+    let usage = lines(ANTHROPIC).unwrap();
+    let with_usage: BTreeMap<_, _> = usage.into_iter().chain(apart).collect();
+    assert_eq!(lines(&format!("{ANTHROPIC}{}", page(&[tokens], &[search]))), Ok(with_usage));
+    let by_model = BTreeMap::from([(of(first, model), of_cost(100)), (of(second, model), of_cost(100))]);
+    assert_eq!(lines(&page(&[tokens], &[tokens])), Ok(by_model));
+    // A second report that is not by description contains the same costs.
+    let mixed = ExportError::Mixed { day: Day::parse(first).unwrap() };
+    assert_eq!(lines(&page(&[tokens, search, whole], &[])), Err(mixed));
+}
+
+#[test]
 fn a_table_has_the_columns_that_it_names() {
     let text = "\u{feff}date,\"model\",requests,input_tokens,output_tokens,cost_usd\r\n\
                 2026-11-20,\"gpt, \"\"5\"\"\",3,10,,0.25\r\n2026-11-20,mini,1,1,1,0\n\n2026-11-21,mini,0,0,0,";
