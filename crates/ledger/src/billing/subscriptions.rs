@@ -37,8 +37,10 @@ statements! {
     ADD_DAYS = "INSERT INTO subscription_days (id, subscription_id, plan_version_id, first_day, period_first, period_last,
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
     DROP_DAYS = "DELETE FROM subscription_days WHERE subscription_id = $1 AND first_day >= $2";
+    // Without a gap: each entry ends where the next one begins, also an entry of a long period that was left early.
     DAYS = "SELECT plan_version_id, first_day, period_first, period_last FROM subscription_days
-        WHERE subscription_id = $1 AND period_last >= $2 ORDER BY first_day LIMIT 1000";
+        WHERE subscription_id = $1 AND first_day >= (SELECT min(first_day) FROM subscription_days
+        WHERE subscription_id = $1 AND period_last >= $2) ORDER BY first_day LIMIT 1000";
 }
 
 /// A subscription as it is stored.
@@ -271,7 +273,7 @@ pub async fn add_days(store: &Store, on: &mut Transaction, id: Uuid, of: DaysOfV
     Ok(())
 }
 
-/// Returns the days with each plan version of periods that end on `from` or later.
+/// Returns the days with each plan version, without a gap, from the first period that ends on `from` or later.
 ///
 /// # Errors
 /// Database errors of any kind.
