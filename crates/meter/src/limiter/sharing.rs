@@ -22,8 +22,8 @@ pub const NODES_MAX: u32 = 1_024;
 pub struct LimitSharing {
     queue: mpsc::Sender<SharingMessage>,
     state: Arc<SharingState>,
-    /// The leases of the rates of plans and keys.
-    plans: Arc<LimitCounters>,
+    /// The leases of the rates of plans and keys: of requests that are paid, and of free ones.
+    plans: [Arc<LimitCounters>; 2],
 }
 
 /// The state of Redis, which its connection sets.
@@ -164,7 +164,7 @@ impl LimitSharing {
     /// Creates the sending side of `queue`.
     #[must_use]
     pub fn new(queue: mpsc::Sender<SharingMessage>, state: Arc<SharingState>) -> Self {
-        Self { queue, state, plans: Arc::default() }
+        Self { queue, state, plans: Default::default() }
     }
 
     /// Returns the number of nodes that share limits.
@@ -178,10 +178,11 @@ impl LimitSharing {
         self.state.fallbacks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the leases of the rates of plans and keys.
+    /// Returns the leases of the rates of plans and keys, which are others for free requests: these have another limit.
     #[must_use]
-    pub const fn plans(&self) -> &Arc<LimitCounters> {
-        &self.plans
+    pub const fn plans(&self, is_free: bool) -> &Arc<LimitCounters> {
+        let [paid, free] = &self.plans;
+        if is_free { free } else { paid }
     }
 
     /// Counts a request in a grant of this node, or asks Redis.

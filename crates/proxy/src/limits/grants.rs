@@ -55,7 +55,7 @@ pub(crate) async fn count_rate(
     let key = caller.key.0.as_bytes();
     // Small limits are exact, like those of the configuration.
     let is_exact = terms.limit() <= config::snapshot::EXACT_MAX.get();
-    let limit = SharedLimit { counters: sharing.plans(), id: id.as_bytes(), key, terms, is_exact };
+    let limit = SharedLimit { counters: sharing.plans(is_free), id: id.as_bytes(), key, terms, is_exact };
     let result =
         match if is_late(account) { SharedTake::Unavailable } else { sharing.take(&limit, account.request.mono()) } {
             SharedTake::Counted(level, request) => Some(Ok((level, request))),

@@ -425,6 +425,28 @@ async fn the_rates_of_plans_and_keys_are_shared() {
 }
 
 #[tokio::test]
+async fn a_grant_for_free_requests_counts_no_other_request() {
+    let yaml = "upstreams: [{name: backend, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\
+                routes: [{path: /free, respond: {body: fine}}, {path: /paid, upstreams: backend}]\n";
+    let (gateway, _, mut messages) = sharing(yaml);
+    gateway.change(|principal| {
+        let rate = NonZeroU32::new(10_000);
+        principal.plan = Arc::new(Plan { requests_per_minute: rate, ..Plan::unlimited("fast") });
+    });
+    for (path, id, want, expected) in
+        [("/free", b"free rate\0".as_slice(), 1_000, 200), ("/paid", b"rate\0".as_slice(), 100, 502)]
+    {
+        let ((status, text), ()) = tokio::join!(send_with_key(&gateway, path, "192.0.2.1"), async {
+            let request = next(&mut messages).await;
+            assert!(request.key.name.starts_with(id), "{:?}", request.key);
+            assert_eq!(request.want.get(), want);
+            assert!(request.granted(&grant(want, 90_000), Mono(0)).is_none());
+        });
+        assert_eq!(status, expected, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_rates_of_plans_and_keys_are_reported_as_other_limits_are() {
     let gateway = gateway("", "");
     gateway.change(|principal| {
