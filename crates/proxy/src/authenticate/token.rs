@@ -55,7 +55,8 @@ pub(crate) async fn identify(request: &RequestContext, rule: &JwtRule) -> Result
     // Boxed, because the future is large and other requests do not need it.
     let fetched = Box::pin(timeout(REFETCH_MAX, issuer.refetched())).await;
     request.read_clock();
-    if fetched == Ok(false) {
+    // The fetch has failed, or takes longer: the key may be valid.
+    if fetched != Ok(true) {
         return Err(unavailable(&rule.entry));
     }
     find(request, rule, true).map_err(|refusal| match refusal {
