@@ -14,6 +14,7 @@ export const billingAdmin = {
   },
   creditText: "The part that was paid goes to the wallet of the customer. Tax is taken back in proportion.",
   creditHint: "Without tax. Empty: the whole line",
+  dollarsWrong: "Enter dollars, such as 5 or 2.50, less than 1000000",
   reason: "Reason",
   reasonHint: "The customer sees it",
   reasonWrong: "Enter 1 to 200 characters",

@@ -16,6 +16,7 @@ export const billingAdmin: Messages["billingAdmin"] = {
   },
   creditText: "Bagian yang sudah dibayar masuk ke dompet pelanggan. Pajak dikembalikan secara proporsional.",
   creditHint: "Tanpa pajak. Kosong: seluruh baris",
+  dollarsWrong: "Masukkan dolar, misalnya 5 atau 2.50, kurang dari 1000000",
   reason: "Alasan",
   reasonHint: "Pelanggan melihatnya",
   reasonWrong: "Masukkan 1 sampai 200 karakter",
