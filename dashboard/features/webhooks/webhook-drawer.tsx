@@ -6,6 +6,7 @@ import { Button } from "@/components/ui/button";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Drawer } from "@/components/ui/drawer";
 import { Facts } from "@/components/ui/facts";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { StateTag } from "@/features/billing/state-tag";
@@ -56,7 +57,12 @@ function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(we
   const [asked, setAsked] = useState<Task>();
   const { id, enabled } = webhook;
   const close = () => setAsked(undefined);
-  const failed = change.error ?? rotate.error ?? remove.error;
+  const failed = { disable: change.error, rotate: rotate.error, delete: remove.error };
+  const ask = (task: Task) => {
+    // The error of an earlier task says nothing about this one.
+    [change, rotate, remove].forEach((earlier) => earlier.reset());
+    setAsked(task);
+  };
   const confirm = {
     disable: () => change.mutate({ id, enabled: false }, { onSuccess: close }),
     rotate: () => rotate.mutate(id, { onSuccess: (rotated) => { close(); onSecret(rotated); } }),
@@ -75,11 +81,12 @@ function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(we
       <section>
         <div className="row wrap">
           {!enabled && <Button look="primary" disabled={change.isPending} onClick={() => change.mutate({ id, enabled: true })}>{t.webhooks.tasks.enable}</Button>}
-          <Button onClick={() => setAsked("edit")}>{t.webhooks.tasks.edit}</Button>
-          <Button onClick={() => setAsked("rotate")}>{t.webhooks.tasks.rotate}</Button>
-          {enabled && <Button onClick={() => setAsked("disable")}>{t.webhooks.tasks.disable}</Button>}
-          <Button look="danger" onClick={() => setAsked("delete")}>{t.webhooks.tasks.delete}</Button>
+          <Button onClick={() => ask("edit")}>{t.webhooks.tasks.edit}</Button>
+          <Button onClick={() => ask("rotate")}>{t.webhooks.tasks.rotate}</Button>
+          {enabled && <Button onClick={() => ask("disable")}>{t.webhooks.tasks.disable}</Button>}
+          <Button look="danger" onClick={() => ask("delete")}>{t.webhooks.tasks.delete}</Button>
         </div>
+        {!asked && <FailedNote error={change.error} />}
       </section>
       <section>
         <h3>{t.webhooks.details}</h3>
@@ -94,7 +101,7 @@ function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(we
           action={t.webhooks.tasks[asked]}
           look={asked === "rotate" ? "primary" : "danger"}
           isBusy={change.isPending || rotate.isPending || remove.isPending}
-          error={failed}
+          error={failed[asked]}
           onConfirm={confirm[asked]}
           onClose={close}
         />

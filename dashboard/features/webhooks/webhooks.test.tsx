@@ -88,6 +88,18 @@ describe("the page of webhooks", () => {
     expect(seen.some(({ line }) => line === "DELETE /api/webhooks/w1")).toBe(true);
   });
 
+  it("says that it was not enabled, and forgets this when something else is asked", async () => {
+    address.query = "id=w1";
+    open({ "GET /api/webhooks": { body: { items: [{ ...HOOK, enabled: false }], next: null } }, "PATCH /api/webhooks/w1": refusal("unavailable", 503, "the store is busy") });
+    show(<WebhooksPage />);
+    fireEvent.click(await screen.findByRole("button", { name: en.webhooks.tasks.enable }));
+    // The other one says that the webhook is disabled.
+    await waitFor(() => expect(screen.getAllByRole("alert")).toHaveLength(2));
+    fireEvent.click(screen.getByRole("button", { name: en.webhooks.tasks.delete }));
+    const dialog = await screen.findByRole("dialog", { name: en.webhooks.tasks.delete });
+    expect(within(dialog).queryByRole("alert")).toBeNull();
+  });
+
   it("says why a delivery failed, and sends it again", async () => {
     address.query = "id=w1";
     const seen = open({ "POST /api/webhooks/w1/deliveries/d1/replay": { body: { ...FAILED, state: "waiting" } }, "POST /api/webhooks/w1/replay": { body: { replayed: 3 } } });
