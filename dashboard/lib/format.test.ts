@@ -40,6 +40,7 @@ describe("formatter", () => {
 
   it("chooses the unit of a duration", () => {
     expect([0.4, 812.4, 2840, 184_000, null].map(en.duration)).toEqual(["0.4 ms", "812 ms", "2.84 s", "3 min 04 s", "–"]);
+    expect([9.96, 999.7, 59_996, 119_700].map(en.duration)).toEqual(["10 ms", "1.00 s", "1 min 00 s", "2 min 00 s"]);
   });
 
   it("rounds what is left down", () => {

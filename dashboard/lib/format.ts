@@ -128,10 +128,12 @@ export function formatter(locale: Locale): Format {
     percent: (share, decimals = 1) => `${decimal(share * 100, decimals)} %`,
     duration: (ms) => {
       if (ms === null || ms === undefined) return NONE;
-      if (ms < 10) return `${decimal(ms, 1)} ms`;
-      if (ms < 1000) return `${number.format(Math.round(ms))} ms`;
-      if (ms < 60_000) return `${decimal(ms / 1000, 2)} s`;
-      return `${Math.floor(ms / 60_000)} ${units.m} ${String(Math.round((ms % 60_000) / 1000)).padStart(2, "0")} ${units.s}`;
+      // The unit is that of the rounded value: 59.996 s are 1 min 00 s.
+      if (ms < 9.95) return `${decimal(ms, 1)} ms`;
+      if (ms < 999.5) return `${number.format(Math.round(ms))} ms`;
+      if (ms < 59_995) return `${decimal(ms / 1000, 2)} s`;
+      const seconds = Math.round(ms / 1000);
+      return `${Math.floor(seconds / 60)} ${units.m} ${String(seconds % 60).padStart(2, "0")} ${units.s}`;
     },
     bytes: (count) => (count < 1000 ? `${count} B` : `${decimal(count / 1000, 1)} KB`),
     time: date({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
