@@ -155,6 +155,8 @@ actions! {
     BudgetChange = "budget.change";
     /// An unresponsive node's lease was reclaimed.
     LeaseReclaim = "lease.reclaim";
+    /// A node whose data folder is lost was forgotten.
+    NodeForget = "node.forget";
     /// Daily totals were corrected from usage events.
     TotalsRepair = "totals.repair";
     /// A one-time link was created.

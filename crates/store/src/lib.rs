@@ -7,7 +7,7 @@
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
 //! [`grants`], [`sessions`], [`links`], [`provider_keys`], [`signing_keys`] and [`vault`], [`scope_ids`] (public ids and names of scopes), [`audit`],
-//! [`configurations`], [`revision`], [`cache_purges`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
+//! [`configurations`], [`revision`], [`cache_purges`], [`node`] with its [`backlog`], [`forgotten_nodes`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
 
@@ -31,6 +31,7 @@ pub mod error;
 #[cfg(test)]
 #[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
 mod fixture;
+pub mod forgotten_nodes;
 pub mod grants;
 pub mod handle;
 pub mod identity;
@@ -69,6 +70,7 @@ pub use charges::Charges;
 pub use configurations::{CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration, StoredConfiguration};
 pub use copy::CopyError;
 pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
+pub use forgotten_nodes::{ForgetNodeError, SEEN_WITHIN};
 pub use grants::{GRANTS_MAX, RoleGrant};
 pub use handle::Store;
 pub use identity::{Identity, IdentityKey, IdentityUser};

@@ -34,11 +34,14 @@ const INCARNATION: &str = "incarnation";
 const FILE_BYTES: u64 = 37;
 /// Interval at which a node reports that it runs.
 pub const BEAT: Duration = Duration::from_secs(1);
+/// Maximum difference between the end of a node and the time up to which it then had stored its usage.
+const LEAVE_SLACK: Duration = Duration::from_secs(1);
 statements! {
     JOIN = "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, $2, $4, $3, $3, $3)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, incarnation = CASE
             WHEN nodes.incarnation < excluded.incarnation THEN excluded.incarnation ELSE nodes.incarnation + 1 END, seen_at = excluded.seen_at, left_at = NULL, updated_at = excluded.updated_at RETURNING incarnation";
-    SEEN = "UPDATE nodes SET seen_at = $3, ingested_until = coalesce($4, ingested_until), spooled = $5, oldest_unsent_at = $6,
+    // A node that was forgotten while it could not reach the store counts again.
+    SEEN = "UPDATE nodes SET seen_at = $3, left_at = NULL, ingested_until = coalesce($4, ingested_until), spooled = $5, oldest_unsent_at = $6,
         ingest_lag_us = $7, updated_at = $3 WHERE id = $1 AND incarnation = $2";
     LEAVE = "UPDATE nodes SET left_at = $3, ingested_until = coalesce($4, ingested_until), spooled = $5, oldest_unsent_at = $6,
         ingest_lag_us = $7, updated_at = $3 WHERE id = $1 AND incarnation = $2";
@@ -126,6 +129,15 @@ pub struct NodeProgress {
     pub ingested_until: Option<Timestamp>,
     /// The records in its spool.
     pub depth: SpooledUsage,
+}
+
+impl NodeProgress {
+    /// Whether the node ended after all its usage was stored, so that nothing waits for it.
+    #[must_use]
+    pub fn has_left_nothing(&self) -> bool {
+        let Some(left) = self.left_at else { return false };
+        self.depth.records == 0 && self.ingested_until.is_some_and(|until| until.after(LEAVE_SLACK) >= left)
+    }
 }
 
 #[derive(sqlx_macros::FromRow)]

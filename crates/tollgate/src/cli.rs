@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod leases;
 mod limits;
+mod nodes;
 mod prices;
 mod settings;
 mod stores;
@@ -29,6 +30,7 @@ pub(crate) use jobs::{JobsCommand, JobsCommands};
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
 pub(crate) use limits::Limits;
+pub(crate) use nodes::{NodesCommand, NodesCommands};
 pub(crate) use prices::{PricesCommand, PricesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCommand, VaultCommands};
@@ -131,6 +133,9 @@ pub(crate) enum Command {
     /// List the parts of quotas and budgets leased to servers, and take them back from dead servers
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
+    /// Forget a server whose data folder is lost, so that invoices and reviews no longer wait for it
+    #[command(after_help = nodes::NODES_EXAMPLES)]
+    Nodes(NodesCommands),
     /// List background jobs: their owners, periods and last runs
     #[command(after_help = jobs::JOBS_EXAMPLES)]
     Jobs(JobsCommands),

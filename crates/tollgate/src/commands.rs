@@ -14,6 +14,7 @@ pub(crate) mod leases;
 pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod mock;
+pub(crate) mod nodes;
 pub(crate) mod plans;
 pub(crate) mod prices;
 pub(crate) mod serve;

@@ -46,6 +46,7 @@ pub fn main() -> ExitCode {
         cli::Command::SetupLink(args) => commands::setup_link::run(&args),
         cli::Command::Keys(args) => commands::keys::run(&args),
         cli::Command::Leases(args) => commands::leases::run(&args),
+        cli::Command::Nodes(args) => commands::nodes::run(&args),
         cli::Command::Billing(args) => commands::billing::run(&args),
         cli::Command::Jobs(args) => commands::jobs::run(&args),
         cli::Command::Limits(args) => commands::limits::run(&args),

@@ -63,6 +63,7 @@ export const audit = {
     "webhook.delete": "Webhook deleted",
     "budget.change": "Budget changed",
     "lease.reclaim": "Lease reclaimed",
+    "node.forget": "Lost node forgotten",
     "totals.repair": "Totals corrected",
     "link.create": "Link created",
     "link.revoke": "Link revoked",

@@ -65,6 +65,7 @@ export const audit: Messages["audit"] = {
     "webhook.delete": "Webhook dihapus",
     "budget.change": "Anggaran diubah",
     "lease.reclaim": "Sewa ditarik kembali",
+    "node.forget": "Node yang hilang dilupakan",
     "totals.repair": "Jumlah dikoreksi",
     "link.create": "Tautan dibuat",
     "link.revoke": "Tautan dicabut",

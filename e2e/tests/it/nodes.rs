@@ -203,6 +203,36 @@ async fn cut_connections_keep_nothing_open() {
     pair.key_is_refused(&Canary::new(), "key_revoked", "invalid_api_key").await;
 }
 
+#[tokio::test]
+async fn a_node_without_its_data_folder_is_forgotten() {
+    const LOST: &str = "0199aa00-0000-7000-8000-000000000000";
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let folder = gateway.folder();
+    let data = folder.data();
+    let rows = crate::store::rows(folder, &data);
+    let add = |id: String| {
+        format!(
+            "INSERT INTO nodes (id, version, incarnation, seen_at, spooled, created_at, updated_at)
+            VALUES ({id}, '1', 1, 1000000, 7, 1, 1)"
+        )
+    };
+    rows.execute(&add(format!("x'{}'", LOST.replace('-', ""))), &add(format!("'{LOST}'"))).await;
+    let own = std::fs::read_to_string(data.join("node")).unwrap();
+    let data_flag = data.display().to_string();
+    for (id, is_done, says) in [
+        (own.trim(), false, "node_folder_exists"),
+        ("0199aa00-0000-7000-8000-000000000001", false, "0199aa00-0000-7000-8000-000000000000  last seen 1970-01-01"),
+        (LOST, true, "had 7 records"),
+        (LOST, false, "node_has_left"),
+    ] {
+        let output = commands::run(folder, &["nodes", "forget", id, "--data", data_flag.as_str()]).await;
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert!(output.status.success() == is_done && printed.contains(says), "{id}: {printed}");
+    }
+    assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'node.forget'").await, 1);
+}
+
 /// Returns a setup with the mock and a provider that works only with credentials of clients.
 fn own_credentials(upstream: &Mock) -> Setup {
     let own = format!("{{name: own, kind: openai, base_url: \"http://{}/v1\", credential: vault}}", upstream.address());

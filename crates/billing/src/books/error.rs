@@ -80,7 +80,8 @@ pub enum BillingError {
     User(#[from] UserError),
     /// A node stopped before its usage was stored, so periods cannot be closed.
     #[error(
-        "{periods} billing periods cannot be closed, because node {} has not stored its usage: start it with its data folder",
+        "{periods} billing periods cannot be closed, because node {} has not stored its usage: start it with its data folder; if \
+         the folder is lost, run `tollgate nodes forget`",
         .node.map_or_else(|| "unknown".to_owned(), |node| node.to_string())
     )]
     Blocked {

@@ -9,8 +9,6 @@ use store::NodeProgress;
 
 /// A node whose last report is older is dead; it reports every second.
 const DEAD_AFTER: Duration = Duration::from_secs(10);
-/// Maximum difference between the end of a node and the time up to which it then had stored its usage.
-const LEAVE_SLACK: Duration = Duration::from_secs(1);
 
 /// The progress of all nodes whose usage may be incomplete.
 #[derive(Debug, Clone)]
@@ -22,7 +20,7 @@ pub(crate) struct IngestProgress {
 impl IngestProgress {
     /// Takes the nodes that ever used the store. Nodes that ended after all their usage was stored are complete.
     pub(crate) fn new(nodes: Vec<NodeProgress>, now: Timestamp) -> Self {
-        Self { nodes: nodes.into_iter().filter(|node| !has_left_nothing(node)).collect(), now }
+        Self { nodes: nodes.into_iter().filter(|node| !node.has_left_nothing()).collect(), now }
     }
 
     /// The time before which all usage is stored; `None` if a node has not reported it yet.
@@ -76,11 +74,6 @@ impl IngestProgress {
     fn is_live(&self, node: &NodeProgress) -> bool {
         node.left_at.is_none() && node.seen_at.after(DEAD_AFTER) >= self.now
     }
-}
-
-fn has_left_nothing(node: &NodeProgress) -> bool {
-    let Some(left) = node.left_at else { return false };
-    node.depth.records == 0 && node.ingested_until.is_some_and(|until| until.after(LEAVE_SLACK) >= left)
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use access::{Currency, Day, Timestamp, UserId, UserNo};
 use store::Store;
 use uuid::Uuid;
@@ -94,6 +96,25 @@ async fn the_node_with_the_oldest_unstored_usage_is_behind() {
             tell(&store, &format!("UPDATE nodes SET {set} WHERE id = {}", id_text(&store, node))).await;
             assert_eq!(charged_usage::behind(&store).await.unwrap(), behind, "{set} on {:?}", store.kind());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_forgotten_node_does_not_limit_the_stored_usage() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await.id();
+        let joined_at = store.clock().now();
+        tell(&store, "UPDATE nodes SET ingested_until = 10000000, spooled = 3").await;
+        assert_eq!(charged_usage::stored_until(&store).await.unwrap(), Some(Timestamp(10_000_000)));
+        store.clock().advance(store::SEEN_WITHIN + Duration::from_secs(1));
+        store.forget_node(&store::Actor::COMMAND, node).await.unwrap();
+        assert_eq!(charged_usage::stored_until(&store).await.unwrap(), Some(store.clock().now()));
+        assert_eq!(charged_usage::behind(&store).await.unwrap(), None, "{:?}", store.kind());
+        // Its data folder returns.
+        place.join(&store).await;
+        assert_eq!(charged_usage::stored_until(&store).await.unwrap(), Some(joined_at));
+        assert_eq!(charged_usage::behind(&store).await.unwrap(), Some(node), "{:?}", store.kind());
     }
 }
 

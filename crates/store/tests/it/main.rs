@@ -18,6 +18,7 @@ mod links;
 #[allow(dead_code, reason = "tests of the ledger use the other part of the network")]
 mod lossy_network;
 mod migrated;
+mod nodes;
 mod plans;
 mod postgres;
 mod provider_keys;
@@ -125,6 +126,10 @@ behaviours! {
         a_key_that_is_made_leaves_the_revision,
         keys_made_at_once_have_numbers_of_their_own,
         errors_hold_no_secret,
+    }
+    nodes {
+        a_silent_node_is_forgotten_until_it_starts_again,
+        a_forgotten_node_that_reports_again_is_awaited,
     }
     revision {
         every_change_raises_the_revision,

@@ -7,8 +7,8 @@ use cluster::LeaseError;
 use config::snapshot::Process;
 use ledger::{RepairError, WriteError};
 use store::{
-    BacklogError, BackupError, CopyError, DatabaseError, JoinError, LinkError, OpenError, PlanError, RunningServers,
-    UndoError, UserError,
+    BacklogError, BackupError, CopyError, DatabaseError, ForgetNodeError, JoinError, LinkError, OpenError, PlanError,
+    RunningServers, UndoError, UserError,
 };
 
 use super::StartFault;
@@ -175,6 +175,17 @@ impl StoreFailure for JoinError {
     fn store_cause(&self) -> StoreCause {
         match self {
             Self::Folder(_) => StoreCause::Folder,
+            Self::Database(error) => error.store_cause(),
+        }
+    }
+}
+
+impl StoreFailure for ForgetNodeError {
+    fn store_cause(&self) -> StoreCause {
+        match self {
+            Self::NoNode(_) => StoreCause::State("node_unknown"),
+            Self::Seen(_) => StoreCause::State("node_seen"),
+            Self::HasLeft(_) => StoreCause::State("node_has_left"),
             Self::Database(error) => error.store_cause(),
         }
     }

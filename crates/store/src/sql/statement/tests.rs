@@ -5,9 +5,9 @@ use crate::fixture::{
 use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
-    Store, api_keys, audit, backup, budgets, cache_purges, charges, configurations, copy, grants, identity, links,
-    migration, node, password_links, plans, provider_keys, revision, scope_ids, session_end, sessions, signing_keys,
-    users, vault,
+    Store, api_keys, audit, backup, budgets, cache_purges, charges, configurations, copy, forgotten_nodes, grants,
+    identity, links, migration, node, password_links, plans, provider_keys, revision, scope_ids, session_end, sessions,
+    signing_keys, users, vault,
 };
 
 /// The statements that the crate declares, except migrations, settings, and those on a backup's own table.
@@ -25,6 +25,7 @@ const LISTS: &[&Statements] = &[
     charges::STATEMENTS,
     configurations::STATEMENTS,
     copy::STATEMENTS,
+    forgotten_nodes::STATEMENTS,
     grants::STATEMENTS,
     handle::STATEMENTS,
     last_use::STATEMENTS,

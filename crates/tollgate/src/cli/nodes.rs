@@ -1,0 +1,33 @@
+//! Arguments of `tollgate nodes`.
+
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+
+use super::Place;
+
+pub(super) const NODES_EXAMPLES: &str = "Examples:
+  # Forget a server whose data folder is lost
+  tollgate nodes forget \\
+      0199aa00-0000-7000-8000-000000000000
+
+Invoices and reviews of days wait for the usage of every server, also of one that died. If its data folder exists, start \
+Tollgate on it. Forget it only if the folder is lost. An unknown ID lists the servers that block. Other servers may be \
+running.";
+
+#[derive(Debug, Args)]
+pub(crate) struct NodesCommands {
+    #[command(subcommand)]
+    pub(crate) command: NodesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesCommand {
+    /// Stop waiting for the usage of a server whose data folder is lost
+    Forget {
+        /// Id of the server, as the failed job `billing_close` reports it
+        #[arg(value_name = "ID")]
+        node: Uuid,
+        #[command(flatten)]
+        place: Place,
+    },
+}

@@ -1,0 +1,113 @@
+//! `tollgate nodes forget`.
+
+use std::process::ExitCode;
+
+use access::Timestamp;
+use config::snapshot::Process;
+use store::{Actor, ForgetNodeError, Node, NodeProgress, Store};
+use uuid::Uuid;
+
+use crate::cli::{NodesCommand, NodesCommands};
+use crate::commands::{block_on, load_for_store, moment, open};
+use crate::failure;
+use crate::slot::Slot;
+use crate::terminal::say;
+
+/// Runs the command against the store.
+pub(crate) fn run(args: &NodesCommands) -> anyhow::Result<ExitCode> {
+    let NodesCommand::Forget { node, place } = &args.command;
+    let process = load_for_store(place)?;
+    // On SQLite, only the folder shows that an idle server may run.
+    if [Slot::Main, Slot::Next].into_iter().any(|slot| Node::id_in(&slot.folder(&process.data)) == Some(*node)) {
+        anyhow::bail!(
+            "node_folder_exists: {} is the data folder of node {node}: start Tollgate on it, which stores its usage",
+            process.data.display()
+        );
+    }
+    block_on(async {
+        let store = open(&process).await?;
+        let output = forget(&store, &process, *node).await;
+        store.close().await;
+        say(&output?);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Forgets the node, and returns the output.
+async fn forget(store: &Store, process: &Process, id: Uuid) -> anyhow::Result<String> {
+    match store.forget_node(&Actor::COMMAND, id).await {
+        Ok(node) => Ok(forgotten(&node)),
+        Err(error @ ForgetNodeError::NoNode(_)) => {
+            let nodes = store.node_progress().await.map_err(|error| failure::of_store(process, error))?;
+            Err(anyhow::anyhow!("node_unknown: {error}{}", blocking(&nodes, store.clock().now())))
+        }
+        Err(error @ (ForgetNodeError::Seen(_) | ForgetNodeError::HasLeft(_) | ForgetNodeError::Database(_))) => {
+            Err(failure::of_store(process, error).into())
+        }
+    }
+}
+
+/// Lists the silent nodes whose usage is awaited.
+fn blocking(nodes: &[NodeProgress], now: Timestamp) -> String {
+    let blocks = |node: &&NodeProgress| !node.has_left_nothing() && !node.may_run(now);
+    let lines: String = nodes.iter().filter(blocks).map(line).collect();
+    if lines.is_empty() { ": no silent node blocks".to_owned() } else { format!(". Silent nodes that block:{lines}") }
+}
+
+fn line(node: &NodeProgress) -> String {
+    format!("\n  {}  last seen {}, stored until {}", node.id, moment(node.seen_at), stored_until(node))
+}
+
+fn stored_until(node: &NodeProgress) -> String {
+    node.ingested_until.map_or_else(|| "never".to_owned(), moment)
+}
+
+fn forgotten(node: &NodeProgress) -> String {
+    let (id, seen, records) = (node.id, moment(node.seen_at), node.depth.records);
+    format!(
+        "node {id} is forgotten: invoices and reviews of days no longer wait for it\n\
+         Usage that only its data folder has is not recorded. When it was last seen ({seen}), its spool had {records} \
+         records; its usage was stored until {}.\n\
+         If the folder returns, start Tollgate on it: invoices wait until its usage is stored, and bill it as late usage.\n",
+        stored_until(node)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use access::Day;
+    use store::SpooledUsage;
+
+    use super::*;
+
+    fn node(ingested_until: Option<Timestamp>) -> NodeProgress {
+        NodeProgress {
+            id: Uuid::nil(),
+            version: "1".to_owned(),
+            seen_at: Day(20_412).start(),
+            left_at: None,
+            ingested_until,
+            depth: SpooledUsage { records: 7, ..SpooledUsage::default() },
+        }
+    }
+
+    #[test]
+    fn silent_nodes_are_listed_with_their_times() {
+        let (nodes, seen) = ([node(None)], Day(20_412).start());
+        assert_eq!(blocking(&nodes, seen.after(Duration::from_secs(299))), ": no silent node blocks");
+        assert_eq!(
+            blocking(&nodes, seen.after(Duration::from_secs(301))),
+            ". Silent nodes that block:\n  00000000-0000-0000-0000-000000000000  last seen 2025-11-20T00:00:00Z, \
+             stored until never"
+        );
+    }
+
+    #[test]
+    fn the_lost_usage_is_reported() {
+        let text = forgotten(&node(Some(Day(20_411).start())));
+        assert!(text.contains("had 7 records; its usage was stored until 2025-11-19T00:00:00Z."), "{text}");
+        assert!(text.lines().count() == 3 && text.contains("late usage"), "{text}");
+    }
+}
