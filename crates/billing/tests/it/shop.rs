@@ -33,11 +33,12 @@ pub(crate) fn price(rupiah: i64, trial_days: u32) -> PlanPrice {
 }
 
 /// A price with 100 rupiah for each request.
-pub(crate) fn charged(of: PlanPrice) -> PlanPrice {
+pub(crate) fn charged(mut of: PlanPrice) -> PlanPrice {
     let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
     let (name, models) = ("Requests".to_owned(), Vec::new());
     let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
-    PlanPrice { charges: vec![charge], ..of }
+    of.charges = vec![charge];
+    of
 }
 
 pub(crate) fn settings() -> BillingSettings {
