@@ -213,3 +213,21 @@ async fn a_stale_response_remains_if_the_upstream_was_not_able_to_respond() {
         check(&gateway.call(Call::get("/o")).await.expect(200), "old", "; hit");
     }
 }
+
+#[tokio::test]
+async fn a_response_to_the_credential_of_one_client_does_not_replace_what_others_get() {
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        if turn.head.header("authorization").is_some() {
+            turn.answer("401 Unauthorized", b"refused").await;
+        } else {
+            turn.answer("200 OK\r\ncache-control: max-age=60", b"old").await;
+        }
+        Some(turn)
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    check(&gateway.call(Call::get("/o")).await.expect(200), "old", "fwd=miss");
+    let own = Call::get("/o").header("authorization", "Basic YTpi").header("cache-control", "no-cache");
+    assert_eq!(gateway.call(own).await.text(), "refused");
+    check(&gateway.call(Call::get("/o")).await.expect(200), "old", "; hit");
+}

@@ -103,7 +103,7 @@ impl Filling {
         let bytes_max = self.request.rules.entry_bytes_max;
         let announced = content.body_length();
         let Some(storable) = storable.filter(|_| announced.is_none_or(|bytes| bytes <= bytes_max)) else {
-            self.unstored(account, head.head.status());
+            self.unstored(account, &head.head, requested_at);
             let answered = UpstreamResponse { head, content };
             return forwarded(account, RelayedResponse { answered, tap, admission });
         };
@@ -164,7 +164,7 @@ impl Filling {
             let result = account.cache.unwrap_or(CacheResult::Miss);
             return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
         }
-        self.unstored(account, head.head.status());
+        self.unstored(account, &head.head, requested_at);
         let result = account.cache.unwrap_or(CacheResult::Miss);
         head.edits.append_named(b"cache-status", &status_field(account, result, None)).map_err(unwritable)?;
         Ok(Handled::Changed(ChangedResponse { head, content }, rate))
@@ -184,17 +184,8 @@ impl Filling {
         let stored = match self.judged(account, &head, requested_at) {
             Some(storable) => self.fill.store(storable.response(account, head, content)),
             None => {
-                // The update has made it a response that may not be stored. This request still gets it. It remains for
-                // others if only the credential or the cookie of this request forbids the storage.
-                let of_others = ExchangeFacts {
-                    ttl: self.request.rules.ttl,
-                    has_foreign_credential: false,
-                    ..self.facts(account, &head, requested_at)
-                };
-                if self.storable(&of_others).is_none() {
-                    self.fill.forget(&account.request.head);
-                }
-                self.fill.uncacheable(received_at);
+                // The update has made it a response that may not be stored. This request still gets it.
+                self.unstored(account, &head, requested_at);
                 let storable = Storable { freshness: stale.freshness(), tags: Box::default() };
                 Arc::new(storable.response(account, head, content))
             }
@@ -203,9 +194,14 @@ impl Filling {
     }
 
     /// Ends the fill with a response that is not stored. It replaces the stored one, unless the upstream could not respond
-    /// (RFC 9111, 4.3.3).
-    fn unstored(self, account: &RequestAccount, status: u16) {
-        if !matches!(status, 429 | 500..) {
+    /// (RFC 9111, 4.3.3), or only the credential or the cookie of this request forbids the storage.
+    fn unstored(self, account: &RequestAccount, head: &UpstreamHead, requested_at: Timestamp) {
+        let facts = self.facts(account, head, requested_at);
+        // A response that may be stored is too large.
+        let is_large = self.storable(&facts).is_some();
+        let is_own = facts.has_foreign_credential
+            || self.storable(&ExchangeFacts { ttl: self.request.rules.ttl, ..facts }).is_some();
+        if (is_large || !is_own) && !matches!(head.status(), 429 | 500..) {
             self.fill.forget(&account.request.head);
         }
         self.fill.uncacheable(account.request.wall_at());
