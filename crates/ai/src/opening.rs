@@ -194,11 +194,17 @@ fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
         | Format::Images
         | Format::Speech
         | Format::Transcription => match parts {
-            Ok(parts) if parts.error.is_some_and(|error| error.get() != "null") => OpeningState::Failed,
-            Ok(EventParts { choices: Some(choices), .. }) if !choices.iter().any(has_content) => OpeningState::Opening,
+            Ok(EventParts { choices: Some(choices), .. }) if choices.iter().any(has_content) => OpeningState::Content,
+            Ok(parts) if parts.error.is_some_and(is_error) => OpeningState::Failed,
+            Ok(EventParts { choices: Some(_), .. }) => OpeningState::Opening,
             Ok(_) | Err(_) => OpeningState::Content,
         },
     }
+}
+
+/// Whether the value of `error` is one: without an error, providers leave it out or write `null`, `false` or an empty text.
+fn is_error(value: &RawValue) -> bool {
+    value.get() != "\"\"" && value.get().starts_with(['{', '"'])
 }
 
 /// Whether a choice of a chunk has anything but its role.
@@ -230,7 +236,7 @@ fn is_error_body(body: &[u8]) -> bool {
     if NAME.find(body).is_none() {
         return false;
     }
-    serde_json::from_slice::<Body<'_>>(body).is_ok_and(|body| body.error.is_some_and(|error| error.get() != "null"))
+    serde_json::from_slice::<Body<'_>>(body).is_ok_and(|body| body.error.is_some_and(is_error))
 }
 
 #[cfg(test)]
@@ -297,6 +303,9 @@ mod tests {
             ("[DONE]", Content),
             ("{\"error\":{\"message\":\"x\"}}", Failed),
             ("{\"error\":null,\"choices\":[{\"delta\":{}}]}", Opening),
+            ("{\"error\":\"\",\"choices\":[{\"delta\":{}}]}", Opening),
+            ("{\"error\":false,\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", Content),
+            ("{\"error\":{\"message\":\"x\"},\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", Content),
         ] {
             check(Format::Chat, events, &[(&format!("data: {event}\n\n"), expected)]);
         }
