@@ -302,8 +302,8 @@ impl Books {
         let is_owed = |open: &StoredInvoice| open.id != settled && open.due_at.is_some_and(|due| due <= now);
         let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
         let subscription = self.existing(on, id).await?;
-        // A period that was paid as a whole continues until its end.
-        let is_over = subscription.state == "closed" && subscription.last_day < self.today();
+        // A period that is paid continues until its end.
+        let is_over = subscription.state == "closed" && invoices::paid_of_day(on, id, self.today()).await?.is_empty();
         if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
             return if is_over { self.begin_again(on, by, id).await } else { Ok(()) };
         }

@@ -1,5 +1,6 @@
 //! Subscriptions, invoices and payments over time.
 
+use access::UserId;
 use billing::BillingError;
 use billing::books::PaymentOutcome;
 use billing::close::CloseCounts;
@@ -153,8 +154,8 @@ async fn missing_payments_limit_and_close_a_subscription_until_they_arrive() {
     shop.agrees().await;
 }
 
-#[tokio::test]
-async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period() {
+/// Opens a shop in which the second year of a subscription was not paid, and the subscription is closed.
+async fn closed_in_its_second_year() -> (Shop, UserId) {
     let shop = Shop::open("2026-01-01").await;
     let ada = shop.subscriber("ada", "annual").await;
     shop.move_to("2027-01-02");
@@ -165,6 +166,23 @@ async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period()
     }
     assert_eq!(shop.state_of(ada).await, "closed");
     shop.move_to("2027-02-20");
+    (shop, ada)
+}
+
+#[tokio::test]
+async fn a_closed_subscription_whose_invoice_is_void_begins_a_new_period() {
+    let (shop, ada) = closed_in_its_second_year().await;
+    let owed = shop.invoices_of(ada).await.pop().unwrap();
+    shop.books.void_invoice(&Actor::SYSTEM, owed.id).await.unwrap();
+    let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+    assert_eq!((subscription.first_day, subscription.last_day), (day("2027-02-20"), day("2028-02-19")));
+    assert_eq!(shop.invoices_of(ada).await.len(), 3, "the new year is charged");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period() {
+    let (shop, ada) = closed_in_its_second_year().await;
     let owed = shop.invoices_of(ada).await.pop().unwrap();
     shop.pay(owed.id).await;
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "annual"));
