@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -175,6 +176,26 @@ pub fn begin<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, 
     let mut command = tollgate(folder);
     command.args(words).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     spawn(command)
+}
+
+/// Starts `tollgate` with a standard output that is full: the command stops where it prints its first line, as long as the
+/// returned stream is kept.
+///
+/// # Panics
+/// If there is no pair of sockets.
+#[must_use]
+pub fn begin_on_full_output<S: AsRef<OsStr>>(
+    folder: &Folder,
+    words: &[S],
+    variables: &[(&str, &str)],
+) -> (Child, UnixStream) {
+    let (mut output, reader) = UnixStream::pair().unwrap();
+    output.set_nonblocking(true).unwrap();
+    while output.write(b"-").is_ok() {}
+    output.set_nonblocking(false).unwrap();
+    let mut command = tollgate(folder);
+    command.args(words).envs(variables.iter().copied()).stdout(OwnedFd::from(output)).stderr(Stdio::null());
+    (spawn(command), reader)
 }
 
 /// Like [`run`], with `input` on stdin.

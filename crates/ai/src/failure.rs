@@ -7,6 +7,18 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// Types and codes of errors of an account without money, or with a spend or usage limit that was reached.
+const UNPAID: [&str; 8] = [
+    "insufficient_quota",
+    "billing_error",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "project_spend_limit_exceeded",
+];
+
 /// What an error of a provider concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderErrorKind {
@@ -109,10 +121,7 @@ impl ProviderError {
     fn of(status: u16, words: &ErrorWords) -> Self {
         let has = |part: &str| words.message.contains(part);
         let is = |word: &str| words.kind == word || words.code == word;
-        let is_unpaid = is("insufficient_quota")
-            || is("billing_error")
-            || is("billing_hard_limit_reached")
-            || is("billing_not_active")
+        let is_unpaid = UNPAID.iter().any(|code| is(code))
             || words.detail == "enforced_spend_limit_reached"
             || (matches!(status, 400 | 403) && (has("api usage limits") || has("credit balance is too low")));
         let is_too_long = matches!(status, 400 | 413)
@@ -191,6 +200,9 @@ mod tests {
     fn errors_are_known_by_their_status_code_and_message() {
         use ProviderErrorKind::{Context, Credential, NotFound, Quota, Status};
         check(429, r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}"#, Quota);
+        let spent = r#"{"error":{"type":"insufficient_quota","code":"project_spend_limit_exceeded"}}"#;
+        check(429, spent, Quota);
+        check(429, r#"{"error":{"type":"requests","code":"organization_spend_limit_exceeded"}}"#, Quota);
         check(429, r#"{"error":{"type":"requests","code":"rate_limit_exceeded"}}"#, Status);
         let limits = "You have reached your specified API usage limits. You will regain access on 2026-12-01.";
         check(

@@ -25,7 +25,7 @@ pub struct Brief {
     pub as_of: String,
     /// Whether the day is over and all its usage is stored.
     pub complete: bool,
-    /// The version of the day's figures; it grows with each stored batch that changes an earlier day.
+    /// The version of the day's figures; it grows with each stored batch or repair that changes an earlier day.
     pub figures_version: u64,
     /// The version of the settings with the configured rules.
     pub rules_version: u64,

@@ -93,7 +93,7 @@ describe("the tasks of finance", () => {
     expect(creditShape(en, "IDR").parse(credit)).toEqual({ no: 2, amount: null, reason: "outage" });
     const amountOf = (currency: string, amount: string) => creditShape(en, currency).safeParse({ ...credit, amount }).data?.amount;
     expect(["", "5000", "5.00", "0"].map((amount) => amountOf("IDR", amount))).toEqual([null, 5_000, undefined, undefined]);
-    expect(["", "5", "5.00", "0.000000001", "0", "0.0", "1.0000000001", "1000000"].map((amount) => amountOf("USD", amount))).toEqual([null, 5_000_000_000, 5_000_000_000, 1, undefined, undefined, undefined, undefined]);
+    expect(["", "5", "5.00", "0.000000001", "0", "0.0", "1.0000000001", "8999999", "9000000"].map((amount) => amountOf("USD", amount))).toEqual([null, 5_000_000_000, 5_000_000_000, 1, undefined, undefined, undefined, 8_999_999_000_000_000, undefined]);
     const refund = { amount: "5000", reason: "outage", by: "hand", reference: "" };
     expect(refundShape(en).safeParse(refund).success).toBe(false);
     expect(refundShape(en).safeParse({ ...refund, amount: "1.5", reference: "BCA 1" }).success).toBe(false);

@@ -16,7 +16,7 @@ import type { Messages } from "@/messages/en";
 export function creditShape(t: Messages, currency: string) {
   const isDollars = currency === "USD";
   // In billionths, a number holds nine million dollars exactly.
-  const pattern = isDollars ? /^(\d{1,6}(\.\d{1,9})?)?$/ : /^([1-9]\d{0,14})?$/;
+  const pattern = isDollars ? /^([1-8]?\d{1,6}(\.\d{1,9})?)?$/ : /^([1-9]\d{0,14})?$/;
   const unitsOf = isDollars ? nanoOf : Number;
   const wrong = isDollars ? t.billingAdmin.dollarsWrong : t.billing.amountWrong;
   return z.object({
