@@ -128,7 +128,7 @@ async fn brand_is_printed_and_its_keys_have_its_prefix() {
     assert!(stdout.contains("Codexible") && keys.iter().all(|key| key.starts_with("codexible_")), "{stdout}");
     // On PostgreSQL, the first lease of a quota can come too late.
     let call = || Call::json(CHAT, &Format::Chat.body("mock", false)).key(&keys[0]);
-    eventually("the key is served", async || (gateway.call(call()).await.status == 200).then_some(())).await;
+    eventually("the key is served", async || (gateway.call(call()).await.status() == 200).then_some(())).await;
 }
 
 #[tokio::test]
