@@ -1,6 +1,6 @@
 //! The job that fetches the keys of issuers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +9,24 @@ use access::Clock;
 use access::issuer::{IssuerPlace, IssuerRegistry, IssuerSource};
 use access::jwt::KeySet;
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use jobs::{Job, JobError, JobSpec, NextRun, causes};
 use telemetry::Metrics;
 use telemetry::metrics::{IssuerLabels, IssuerOutcomeLabels};
 use tls::UpstreamTls;
+use tokio::time::timeout;
 
 use crate::error::FetchError;
 use crate::fetch::{Document, Fetcher};
 use crate::metadata;
 use crate::schedule::Schedule;
 
+/// The time between two runs, and the maximum time for which one run waits for fetches.
+const PERIOD: Duration = Duration::from_millis(250);
+
 /// Fetches the keys that are due. A run without one costs a few comparisons.
-pub const SPEC: JobSpec = JobSpec::every("issuer_keys", Duration::from_millis(250));
+pub const SPEC: JobSpec = JobSpec::every("issuer_keys", PERIOD);
 
 /// A source of keys, with the TLS of the connections to it.
 #[derive(Debug, Clone)]
@@ -34,6 +39,9 @@ pub struct FetchedSource {
 
 /// Returns the sources of the current configuration.
 type Sources = Arc<dyn Fn() -> Vec<FetchedSource> + Send + Sync>;
+
+/// The result of a fetch: the keys, and the time for which they may be cached.
+type FetchResult = Result<(KeySet, Option<Duration>), FetchError>;
 
 /// The metrics that the job sets, and the clock of its schedule.
 #[derive(Debug, Clone)]
@@ -52,6 +60,10 @@ pub struct IssuerKeyRefresh {
     metrics: Arc<Metrics>,
     clock: Clock,
     schedules: HashMap<IssuerSource, Schedule>,
+    /// The fetches in progress, with their sources.
+    fetches: FuturesUnordered<BoxFuture<'static, (IssuerSource, FetchResult)>>,
+    /// The sources of these fetches: each has at most one.
+    fetching: HashSet<IssuerSource>,
 }
 
 impl IssuerKeyRefresh {
@@ -59,11 +71,12 @@ impl IssuerKeyRefresh {
     #[must_use]
     pub fn new(registry: Arc<IssuerRegistry>, sources: Sources, fetcher: Fetcher, observation: Observation) -> Self {
         let Observation { metrics, clock } = observation;
-        Self { registry, sources, fetcher, metrics, clock, schedules: HashMap::new() }
+        let (schedules, fetches, fetching) = Default::default();
+        Self { registry, sources, fetcher, metrics, clock, schedules, fetches, fetching }
     }
 
     /// Records the result of a fetch, and replaces the keys if it succeeded. Otherwise the earlier keys stay in use.
-    fn record(&mut self, source: IssuerSource, fetched: Result<(KeySet, Option<Duration>), FetchError>) {
+    fn record(&mut self, source: IssuerSource, fetched: FetchResult) {
         let (now, keys) = (self.clock.mono(), self.registry.of(&source));
         let issuer = IssuerLabels { issuer: source.url().as_str().into() };
         let outcome = if fetched.is_ok() { "succeeded" } else { "failed" };
@@ -97,27 +110,33 @@ impl IssuerKeyRefresh {
 impl Job for IssuerKeyRefresh {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let sources = (self.sources)();
-        self.registry.retain(|known| sources.iter().any(|fetched| fetched.source == *known));
-        self.schedules.retain(|known, _| sources.iter().any(|fetched| fetched.source == *known));
+        let is_current = |known: &IssuerSource| sources.iter().any(|fetched| fetched.source == *known);
+        self.registry.retain(is_current);
+        self.schedules.retain(|known, _| is_current(known));
         let now = self.clock.mono();
-        let due = sources.iter().filter(|FetchedSource { source, .. }| {
+        for FetchedSource { source, tls } in &sources {
             let keys = self.registry.of(source);
             let is_due = self.schedules.get(source).is_none_or(|known| known.is_due(now, keys.is_requested()));
-            if is_due {
-                keys.begin_fetch();
+            if !is_due || !self.fetching.insert(source.clone()) {
+                continue;
             }
-            is_due
-        });
-        let fetches = due.map(|FetchedSource { source, tls }| {
+            keys.begin_fetch();
             let fetcher = tls.as_ref().map_or_else(|| self.fetcher.clone(), |tls| Fetcher::of_upstream(tls));
-            async move { (source.clone(), fetch(&fetcher, source).await) }
-        });
-        let mut fetches: FuturesUnordered<_> = fetches.collect();
-        // A slow issuer does not delay the keys of another one.
-        while let Some((source, fetched)) = fetches.next().await {
-            self.record(source, fetched);
+            let source = source.clone();
+            self.fetches.push(Box::pin(async move {
+                let fetched = fetch(&fetcher, &source).await;
+                (source, fetched)
+            }));
         }
-        Ok(NextRun::Period)
+        // A fetch that takes longer continues in the next run: it does not delay the keys of another issuer.
+        let ended = timeout(PERIOD, self.fetches.next()).await;
+        if let Ok(Some((source, fetched))) = ended {
+            self.fetching.remove(&source);
+            if is_current(&source) {
+                self.record(source, fetched);
+            }
+        }
+        Ok(if self.fetches.is_empty() { NextRun::Period } else { NextRun::Now })
     }
 }
 
@@ -128,7 +147,7 @@ impl fmt::Debug for IssuerKeyRefresh {
 }
 
 /// Fetches the keys of a source. The time for which they may be cached is that of their own document.
-async fn fetch(fetcher: &Fetcher, source: &IssuerSource) -> Result<(KeySet, Option<Duration>), FetchError> {
+async fn fetch(fetcher: &Fetcher, source: &IssuerSource) -> FetchResult {
     let IssuerSource { place, allow_link_local, tls: _ } = source;
     let url = match place {
         IssuerPlace::Keys(url) => url.clone(),

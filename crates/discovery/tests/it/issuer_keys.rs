@@ -1,5 +1,6 @@
 //! The keys of an issuer that rotates them, disappears, and returns garbage.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use telemetry::Metrics;
 use tls::UpstreamTls;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::issuer::Issuer;
@@ -19,7 +21,7 @@ use crate::private_tls::PrivateTls;
 const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The job over one source, whose clock the test moves.
+/// The job, the keys of its first source, and the clock that the test moves.
 struct Refresh {
     job: IssuerKeyRefresh,
     keys: Arc<IssuerKeys>,
@@ -33,16 +35,21 @@ impl Refresh {
     }
 
     fn with_tls(place: IssuerPlace, tls: Option<Arc<UpstreamTls>>) -> Self {
-        let source = IssuerSource { place, allow_link_local: false, tls: None };
-        let own_tls = tls;
+        Self::over(vec![place], tls)
+    }
+
+    fn over(places: Vec<IssuerPlace>, own_tls: Option<Arc<UpstreamTls>>) -> Self {
+        let source = |place| IssuerSource { place, allow_link_local: false, tls: None };
+        let sources: Vec<_> = places.into_iter().map(source).collect();
         let (registry, clock, metrics) = (Arc::new(IssuerRegistry::default()), Clock::manual(NOON), Metrics::new());
-        let keys = registry.of(&source);
+        let keys = registry.of(&sources[0]);
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let sources = Arc::new(move || vec![FetchedSource { source: source.clone(), tls: own_tls.clone() }]);
+        let fetched = move |source: &IssuerSource| FetchedSource { source: source.clone(), tls: own_tls.clone() };
+        let sources = Arc::new(move || sources.iter().map(&fetched).collect::<Vec<_>>());
         let job = IssuerKeyRefresh::new(
             registry,
             sources,
@@ -55,7 +62,7 @@ impl Refresh {
     /// Runs the job after `pause`, and returns the number of usable keys.
     async fn run_after(&mut self, pause: Duration) -> Option<usize> {
         self.clock.advance(pause);
-        assert_eq!(self.job.run().await.unwrap(), NextRun::Period);
+        while self.job.run().await.unwrap() == NextRun::Now {}
         self.keys.load().map(|keys| keys.len())
     }
 
@@ -114,6 +121,28 @@ async fn tokens_with_unknown_keys_request_one_fetch_a_second() {
     // The request has ended.
     refresh.run_after(2 * MINUTE).await;
     assert_eq!(issuer.requested().len(), 0);
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_respond_delays_no_fetch_of_another() {
+    let (silent, issuer) = (TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), Issuer::start().await);
+    let places = [issuer.url("/keys"), format!("http://{}/keys", silent.local_addr().unwrap())];
+    let mut refresh = Refresh::over(places.iter().map(|place| IssuerPlace::Keys(url(place))).collect(), None);
+    let mut waiting = JoinSet::new();
+    for count in 1..=2 {
+        issuer.serve("/keys", "", &document(count));
+        let keys = refresh.keys.clone();
+        waiting.spawn(async move { keys.refetched().await });
+        while !refresh.keys.is_requested() {
+            tokio::task::yield_now().await;
+        }
+        refresh.clock.advance(Duration::from_secs(1));
+        while refresh.keys.load().is_none_or(|keys| keys.len() != count) {
+            assert_eq!(refresh.job.run().await.unwrap(), NextRun::Now, "the other fetch is in progress");
+        }
+        assert!(waiting.join_next().await.unwrap().unwrap());
+    }
+    assert_eq!(issuer.requested(), ["/keys"; 2]);
 }
 
 #[tokio::test]
