@@ -67,9 +67,15 @@ pub struct IssuerKeys {
     is_requested: AtomicBool,
     /// The number of fetches that have begun.
     begun: AtomicU64,
-    /// The number of the last fetch that has ended.
-    ended: watch::Sender<u64>,
+    ended: watch::Sender<EndedFetch>,
     waiting: AtomicUsize,
+}
+
+/// The last fetch that has ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct EndedFetch {
+    number: u64,
+    has_succeeded: bool,
 }
 
 /// A request that waits for a fetch, among at most [`WAITING_MAX`].
@@ -100,15 +106,15 @@ impl IssuerKeys {
     }
 
     /// Requests that the keys are fetched soon, because a token names a key that is not among them, and waits until a
-    /// fetch has ended that began after this call. Returns false at once if too many requests wait. The future may be
-    /// cancelled.
+    /// fetch has ended that began after this call. Returns false if that fetch failed, or at once if too many requests
+    /// wait. The future may be cancelled.
     pub async fn refetched(&self) -> bool {
         let Some(_waiting) = WaitingRequest::enter(&self.waiting) else { return false };
         let mut ended = self.ended.subscribe();
         // Read first: the fetch of another request may begin before the request is stored.
         let next = self.begun.load(Ordering::SeqCst) + 1;
         self.is_requested.store(true, Ordering::SeqCst);
-        ended.wait_for(|ended| *ended >= next).await.is_ok()
+        ended.wait_for(|ended| ended.number >= next).await.is_ok_and(|ended| ended.has_succeeded)
     }
 
     /// Returns whether a fetch was requested since the last one began.
@@ -124,8 +130,9 @@ impl IssuerKeys {
     }
 
     /// Notes that the last fetch that began has ended, and its keys are stored if it succeeded.
-    pub fn end_fetch(&self) {
-        self.ended.send_replace(self.begun.load(Ordering::SeqCst));
+    pub fn end_fetch(&self, has_succeeded: bool) {
+        let number = self.begun.load(Ordering::SeqCst);
+        self.ended.send_replace(EndedFetch { number, has_succeeded });
     }
 }
 
@@ -193,12 +200,22 @@ mod tests {
         keys.begin_fetch();
         let mut waiting = std::pin::pin!(keys.refetched());
         assert!(is_pending(waiting.as_mut()));
-        keys.end_fetch();
+        keys.end_fetch(true);
         assert!(is_pending(waiting.as_mut()) && keys.is_requested(), "that fetch began before the request");
         keys.begin_fetch();
         assert!(is_pending(waiting.as_mut()) && !keys.is_requested());
-        keys.end_fetch();
+        keys.end_fetch(true);
         assert!(waiting.await);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waited_for_a_failed_fetch_does_not_have_the_keys() {
+        let keys = IssuerKeys::default();
+        let mut waiting = std::pin::pin!(keys.refetched());
+        assert!(is_pending(waiting.as_mut()));
+        keys.begin_fetch();
+        keys.end_fetch(false);
+        assert!(!waiting.await);
     }
 
     #[tokio::test]

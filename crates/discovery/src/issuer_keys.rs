@@ -79,7 +79,8 @@ impl IssuerKeyRefresh {
     fn record(&mut self, source: IssuerSource, fetched: FetchResult) {
         let (now, keys) = (self.clock.mono(), self.registry.of(&source));
         let issuer = IssuerLabels { issuer: source.url().as_str().into() };
-        let outcome = if fetched.is_ok() { "succeeded" } else { "failed" };
+        let has_succeeded = fetched.is_ok();
+        let outcome = if has_succeeded { "succeeded" } else { "failed" };
         let labels = IssuerOutcomeLabels { issuer: issuer.issuer.clone(), outcome };
         self.metrics.issuers.fetches.get_or_create(&labels).inc();
         let url = source.url().clone();
@@ -103,7 +104,7 @@ impl IssuerKeyRefresh {
                 }
             }
         }
-        keys.end_fetch();
+        keys.end_fetch(has_succeeded);
     }
 }
 

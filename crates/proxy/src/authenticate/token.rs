@@ -55,7 +55,7 @@ pub(crate) async fn identify(request: &RequestContext, rule: &JwtRule) -> Result
     // Boxed, because the future is large and other requests do not need it.
     let fetched = Box::pin(timeout(REFETCH_MAX, issuer.refetched())).await;
     request.read_clock();
-    // Too many requests wait for the fetch, or it takes longer: the key may be valid.
+    // Too many requests wait for the fetch, it takes longer, or it failed: the key may be valid.
     if fetched != Ok(true) {
         return Err(unavailable(&rule.entry));
     }

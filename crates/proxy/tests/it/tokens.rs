@@ -291,20 +291,23 @@ routes: [{path: /a, auth: {type: jwt}, respond: {body: fine}}]
     assert!(!keys.is_requested());
     // The key was removed: the cached token is verified again, after the keys were fetched once more.
     keys.store(document("two"));
-    let fetched = async |set: &str| {
+    let fetched = async |set: Option<&str>| {
         while !keys.is_requested() {
             tokio::task::yield_now().await;
         }
         keys.begin_fetch();
-        keys.store(document(set));
-        keys.end_fetch();
+        if let Some(set) = set {
+            keys.store(document(set));
+        }
+        keys.end_fetch(set.is_some());
     };
-    tokio::join!(check(PUBLISHED, 401, "a key that its issuer does not publish"), fetched("two"));
+    tokio::join!(check(PUBLISHED, 401, "a key that its issuer does not publish"), fetched(Some("two")));
     check(PUBLISHED, 401, "a key that its issuer does not publish").await;
     assert!(!keys.is_requested(), "a refused token is remembered");
-    // The issuer has rotated its keys: the first token of the new one waits for them.
+    // The issuer has rotated its keys: the first token of the new one waits for them, and a failed fetch refuses none.
     keys.store(document("three"));
-    tokio::join!(check(PUBLISHED, 200, "fine"), fetched("one"));
+    tokio::join!(check(PUBLISHED, 503, "\"code\":\"issuer_unavailable\""), fetched(None));
+    tokio::join!(check(PUBLISHED, 200, "fine"), fetched(Some("one")));
     check(PUBLISHED, 200, "fine").await;
 }
 
