@@ -39,7 +39,7 @@ pub struct WithheldHeaders {
     pub authorization: bool,
     /// The headers that may contain a key, such as `X-Api-Key`.
     pub keys: bool,
-    /// The headers that claims or services set, which even trusted proxies then do not.
+    /// The headers that claims or services set. Of these, trusted proxies then set only those that the route allows.
     pub claims: bool,
 }
 
@@ -73,10 +73,12 @@ impl Auth {
     #[must_use]
     pub fn withheld(&self) -> WithheldHeaders {
         match self {
-            Self::Key | Self::None => WithheldHeaders::default(),
-            Self::Jwt(_) | Self::Forward(_) => WithheldHeaders { authorization: true, keys: false, claims: true },
-            Self::Basic(_) => WithheldHeaders { authorization: true, keys: false, claims: false },
-            Self::Listed(_) | Self::Redis(_) => WithheldHeaders { authorization: true, keys: true, claims: false },
+            Self::None => WithheldHeaders::default(),
+            Self::Key => WithheldHeaders { authorization: false, keys: false, claims: true },
+            Self::Jwt(_) | Self::Forward(_) | Self::Basic(_) => {
+                WithheldHeaders { authorization: true, keys: false, claims: true }
+            }
+            Self::Listed(_) | Self::Redis(_) => WithheldHeaders { authorization: true, keys: true, claims: true },
             Self::Any(alternatives) => {
                 alternatives.iter().map(Self::withheld).fold(WithheldHeaders::default(), |all, one| WithheldHeaders {
                     authorization: all.authorization || one.authorization,

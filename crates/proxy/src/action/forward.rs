@@ -245,6 +245,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     let (request, policy) = (&account.request, account.policy());
     let since = policy.request_headers.as_ref().and_then(|_| request.phase_begins());
     let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
+    let allowed = &policy.allow_headers;
     let credentials = match &policy.request_headers {
         Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
         None => None,
@@ -257,7 +258,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
         upgrades,
         withheld,
         trust: TrustRule {
-            trust: if is_trusted { Trust::Peer } else { Trust::Route(&policy.allow_headers) },
+            trust: if is_trusted { Trust::Peer(allowed) } else { Trust::Route(allowed) },
             claim_headers: &request.snapshot.traffic.claim_headers,
             withholds_claims: withheld.claims,
             certificate: request.at.peer.certificate_subject(),

@@ -63,8 +63,8 @@ const CLIENT_SUBJECT: &[u8] = b"x-ssl-client-s-dn";
 
 /// Which headers that receivers may trust are forwarded.
 pub(crate) enum Trust<'a> {
-    /// All of them: the peer is a trusted proxy.
-    Peer,
+    /// All of them: the peer is a trusted proxy. The route allows these headers of claims; names in lowercase.
+    Peer(&'a [Box<str>]),
     /// Those that the route allows; names in lowercase.
     Route(&'a [Box<str>]),
 }
@@ -74,7 +74,7 @@ pub(crate) struct TrustRule<'a> {
     pub(crate) trust: Trust<'a>,
     /// The headers that only claims of access tokens and services may set.
     pub(crate) claim_headers: &'a [Box<str>],
-    /// Whether not even a trusted proxy may set those.
+    /// Whether a trusted proxy may set only those that the route allows.
     pub(crate) withholds_claims: bool,
     /// The subject of the certificate that the client presented to this gateway.
     pub(crate) certificate: Option<&'a [u8]>,
@@ -87,18 +87,23 @@ impl TrustRule<'_> {
     /// # Errors
     /// The subject is not a field value.
     pub(crate) fn apply(&self, edits: &mut HeadEdits, fields: Fields<'_>) -> Result<(), InvalidPart> {
-        let Trust::Route(allowed) = self.trust else {
-            let is_claim = |name| self.withholds_claims && is_one_of(name, self.claim_headers);
-            edits.remove_fields(fields, |field| is_misspelt_key(&field) || is_claim(field.name));
-            return Ok(());
+        let names = |allowed: &[Box<str>], name: &[u8]| {
+            allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name))
+        };
+        let allowed = match self.trust {
+            Trust::Peer(allowed) => {
+                let is_claim = |name| self.withholds_claims && is_one_of(name, self.claim_headers);
+                edits.remove_fields(fields, |field| {
+                    is_misspelt_key(&field) || is_claim(field.name) && !names(allowed, field.name)
+                });
+                return Ok(());
+            }
+            Trust::Route(allowed) => allowed,
         };
         // No well-known name is one that receivers trust.
         edits.remove_fields(fields, |field| {
             // A route cannot allow a client to name its own certificate.
-            let is_allowed = || {
-                let is_named = allowed.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(field.name));
-                is_named && !is_client_subject(field.name)
-            };
+            let is_allowed = || names(allowed, field.name) && !is_client_subject(field.name);
             let is_claim = || is_one_of(field.name, self.claim_headers);
             let is_trusted = || field.known.is_none() && is_trusted_by_backends(field.name);
             is_misspelt_key(&field) || (is_trusted() || is_claim()) && !is_allowed()

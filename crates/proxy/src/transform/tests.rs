@@ -258,7 +258,7 @@ fn headers_that_backends_trust_are_a_trusted_proxys_or_those_of_the_route() {
         forged.filter(|name| !ORDINARY.contains(&name.as_str())).collect::<Vec<_>>()
     };
     assert!(forged(Trust::Route(&[])).is_empty());
-    assert_eq!(forged(Trust::Peer).len(), TRUSTED.len());
+    assert_eq!(forged(Trust::Peer(&[])).len(), TRUSTED.len());
     assert_eq!(forged(Trust::Route(&["x-http-method-override".into()])), ["x-http-method-override"]);
     let uppercase: Vec<_> = TRUSTED.iter().map(|name| name.to_ascii_uppercase()).collect();
     let uppercase: Vec<_> = uppercase.iter().map(|name| (name.as_str(), "forged")).collect();
@@ -332,7 +332,7 @@ fn our_keys_are_never_forwarded() {
     }
     for name in ["X_API_Key", "x-api_key", "api_key", "x_goog_api_key"] {
         let sent = [(name, key), ("X_Kept", key), ("Api_Key", "other")];
-        for trust in [Trust::Peer, Trust::Route(&["x-api-key".into()])] {
+        for trust in [Trust::Peer(&[]), Trust::Route(&["x-api-key".into()])] {
             let written = trusting(&sent, trust);
             let keys = written.0.iter().filter(|(_, value)| value == key).map(|(name, _)| name.as_str());
             assert_eq!(keys.collect::<Vec<_>>(), ["x_kept"], "{name}");
@@ -459,7 +459,7 @@ fn subject_of_a_certificate_replaces_what_the_client_sent() {
         assert!(!written.has(NAME) && !written.has("x_ssl_client_s_dn"), "{written:?}");
     }
     // The certificate of a trusted proxy is its own; it names the one of its client.
-    let mut proxy = client(Trust::Peer, &origin);
+    let mut proxy = client(Trust::Peer(&[]), &origin);
     proxy.trust.certificate = Some(b"CN=proxy");
     assert_eq!(from_client(&spoofed[..2], proxy).value(NAME), "CN=root");
 }
@@ -475,7 +475,7 @@ fn forwarded_and_via_are_written_if_they_are_configured() {
         ("2001:db8::7", "for=\"[2001:db8::7]\";host=\"api.example:8080\";proto=https"),
     ] {
         let client_origin = origin_of(address, "https");
-        let own = ForwardedClient { options, ..client(Trust::Peer, &client_origin) };
+        let own = ForwardedClient { options, ..client(Trust::Peer(&[]), &client_origin) };
         let head = get(&received);
         let edits = upstream_edits_of(&head, own);
         assert_eq!(Written::new(&head, &edits).value("forwarded"), expected);

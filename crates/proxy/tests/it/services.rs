@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use spool::Record;
 
+use crate::basic::{self, ARGON2ID};
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw};
 use crate::tokens::{call, upstream};
@@ -213,17 +214,39 @@ async fn a_service_over_tls_is_verified_with_its_private_roots() {
 
 #[tokio::test]
 async fn a_trusted_proxy_sets_no_header_of_a_service() {
+    const ROUTES: &str = "  - {name: keys, path: {prefix: /keys}, auth: {type: key}, upstreams: backend}
+  - {name: listed, path: {prefix: /listed}, auth: {type: key, use: listed}, upstreams: backend}
+  - {name: ops, path: {prefix: /ops}, auth: {type: basic, use: ops}, upstreams: backend}
+  - {name: allowed, path: {prefix: /allowed}, auth: {type: key}, allow_headers: [X-User], upstreams: backend}
+trusted_proxies: [127.0.0.1]
+";
     let reporting = wire::upstream(|sent| {
         let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (wire::answer(&fields.join("|")), false)
     });
     let (raw, service) = (reporting.await, service("").await);
-    let text = format!("{}trusted_proxies: [127.0.0.1]\n", yaml(&raw, &service.address.to_string(), ""));
-    let gateway = Gateway::plain(&text);
-    let key = gateway.caller().authorization();
-    let fields = format!("authorization: {key}\r\nx-user: root\r\nX_Groups: root\r\nx-other: 1\r\n");
-    let (status, answer) = call(&gateway, "/any", &fields).await;
-    assert!(status == 200 && answer.contains("x-other=1") && !answer.contains("root"), "{answer}");
+    let entries = format!(
+        "auth:
+  - {{name: listed, type: key, keys: [{{name: acme, value: a-key-of-a-partner}}]}}
+  - {{name: ops, type: basic, users: [{{name: ada, hash: \"{ARGON2ID}\"}}]}}
+"
+    );
+    let text = yaml(&raw, &service.address.to_string(), "").replace("auth:\n", &entries);
+    let gateway = Gateway::plain(&format!("{text}{ROUTES}"));
+    let (key, ada) = (gateway.caller().authorization(), basic::of("ada", "open sesame"));
+    let key = format!("authorization: {key}\r\n");
+    let forged = "x-user: root\r\nX_Groups: root\r\nx-other: 1\r\n";
+    for (path, credential) in [
+        ("/any", key.as_str()),
+        ("/keys", key.as_str()),
+        ("/listed", "x-api-key: a-key-of-a-partner\r\n"),
+        ("/ops", ada.as_str()),
+    ] {
+        let (status, answer) = call(&gateway, path, &format!("{credential}{forged}")).await;
+        assert!(status == 200 && answer.contains("x-other=1") && !answer.contains("root"), "{path}: {answer}");
+    }
+    let (_, answer) = call(&gateway, "/allowed", &format!("{key}{forged}")).await;
+    assert_eq!(answer.matches("root").count(), 1, "the route allows one of them: {answer}");
     assert_eq!(service.asked().len(), 0, "the key decides");
 }
 

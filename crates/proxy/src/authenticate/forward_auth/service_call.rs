@@ -84,7 +84,7 @@ fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceE
     edits.remove_fields(received.fields(), |field| !is_passed(field.name));
     // `allow_headers` of a route is for its upstream: the service decides by nothing that the client claims.
     let trust = TrustRule {
-        trust: if is_trusted { Trust::Peer } else { Trust::Route(&[]) },
+        trust: if is_trusted { Trust::Peer(&[]) } else { Trust::Route(&[]) },
         claim_headers: &request.snapshot.traffic.claim_headers,
         withholds_claims: true,
         certificate: request.at.peer.certificate_subject(),
