@@ -1,5 +1,5 @@
 //! Master keys that the store knows, by fingerprint, and their rotation, which seals all credentials with the next
-//! master key: those of providers, and the secrets of webhooks.
+//! master key: those of providers, the secrets of webhooks, and the key that signs exports.
 //!
 //! The store never sees a master key. An active one may seal credentials; the newest active one is in use.
 
@@ -19,16 +19,20 @@ const BATCH: usize = 100;
 statements! {
     KEYS = "SELECT id, fingerprint, retired_at, created_at,
         (SELECT count(*) FROM provider_keys WHERE provider_keys.master = master_keys.fingerprint)
-        + (SELECT count(*) FROM webhook_endpoints WHERE webhook_endpoints.master = master_keys.fingerprint) AS sealed
+        + (SELECT count(*) FROM webhook_endpoints WHERE webhook_endpoints.master = master_keys.fingerprint)
+        + (SELECT count(*) FROM signing_keys WHERE signing_keys.master = master_keys.fingerprint
+        AND signing_keys.retired_at IS NULL) AS sealed
         FROM master_keys ORDER BY created_at, id";
     ADD = "INSERT INTO master_keys (id, fingerprint, created_at, updated_at) VALUES ($1, $2, $3, $3)";
     RETIRE = "UPDATE master_keys SET retired_at = $2, updated_at = $2 WHERE id = $1 AND retired_at IS NULL";
     ACTIVE = "SELECT id FROM master_keys WHERE fingerprint = $1 AND retired_at IS NULL";
     OTHERS = "SELECT id, user_id, sealed, master FROM (SELECT id, user_id, sealed, master FROM provider_keys
-        UNION ALL SELECT id, NULL, sealed, master FROM webhook_endpoints) credentials
+        UNION ALL SELECT id, NULL, sealed, master FROM webhook_endpoints
+        UNION ALL SELECT id, NULL, sealed, master FROM signing_keys WHERE retired_at IS NULL) credentials
         WHERE id > $1 AND master <> $2 ORDER BY id LIMIT $3";
     RESEAL = "UPDATE provider_keys SET sealed = $2, master = $3 WHERE id = $1 AND sealed = $4";
     RESEAL_WEBHOOK = "UPDATE webhook_endpoints SET sealed = $2, master = $3 WHERE id = $1 AND sealed = $4";
+    RESEAL_SIGNING = "UPDATE signing_keys SET sealed = $2, master = $3 WHERE id = $1 AND sealed = $4";
     ANY = "SELECT count(*) FROM (SELECT 1 AS one FROM provider_keys UNION ALL SELECT 1 FROM webhook_endpoints LIMIT 1) anything";
     LOST = "SELECT (SELECT count(*) FROM provider_keys WHERE master <> $1 AND master <> $2)
         + (SELECT count(*) FROM webhook_endpoints WHERE master <> $1 AND master <> $2)";
@@ -36,6 +40,8 @@ statements! {
     DELETE_LOST_DELIVERIES = "DELETE FROM webhook_deliveries WHERE endpoint_id IN (SELECT id FROM webhook_endpoints
         WHERE master <> $1 AND master <> $2)";
     DELETE_LOST_WEBHOOKS = "DELETE FROM webhook_endpoints WHERE master <> $1 AND master <> $2";
+    RETIRE_LOST_SIGNING = "UPDATE signing_keys SET retired_at = $3, updated_at = $3
+        WHERE retired_at IS NULL AND master <> $1 AND master <> $2";
 }
 
 /// A rotation has ended: this node's master key may no longer seal credentials.
@@ -113,7 +119,8 @@ pub struct AdmittedMasterKey {
 pub struct ResealResult {
     /// Number of credentials that this batch sealed with the current master key.
     pub done: u64,
-    /// Credentials that no master key of the vault can decrypt; they are unchanged. That of a webhook has its id.
+    /// Credentials that no master key of the vault can decrypt; they are unchanged. That of a webhook or of a signing
+    /// key has its id.
     pub undecryptable: Vec<ProviderKeyId>,
     /// Id after which the next batch begins; `None` after the last batch.
     pub next: Option<ProviderKeyId>,
@@ -239,7 +246,7 @@ impl Store {
     }
 
     /// Replaces the known master keys, of which `newest` is the last, by the vault's current one, while no credential
-    /// is sealed.
+    /// is sealed. A key that signs exports is retired if the vault cannot decrypt it.
     ///
     /// # Errors
     /// [`MasterKeyError::Other`] if a credential is sealed or another node has changed the master keys,
@@ -264,11 +271,20 @@ impl Store {
         for key in &known {
             transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
         }
+        self.retire_lost_signing_key(&mut transaction, vault).await?;
         let (id, since) = self.add(&mut transaction, vault.current(), &known).await?;
         let detail = json!({"begun": vault.current().to_string(), "unused": newest.to_string()});
         self.note(&mut transaction, by, Act::of(AuditAction::VaultRotate, id, None).with(detail)).await?;
         transaction.commit().await?;
         Ok(AdmittedMasterKey { since, newest: true })
+    }
+
+    /// Retires the key that signs exports if the vault cannot decrypt it. The next export creates another one.
+    async fn retire_lost_signing_key(&self, transaction: &mut Transaction, vault: &Vault) -> Result<(), DatabaseError> {
+        let (one, other) = both(vault);
+        let retire = transaction.query(RETIRE_LOST_SIGNING).bind(one.0.as_slice()).bind(other.0.as_slice());
+        retire.bind(self.now()).run().await?;
+        Ok(())
     }
 
     /// Adds a master key after the `known` ones, also if this node's clock is behind another's.
@@ -307,8 +323,8 @@ impl Store {
             };
             let anew = vault.seal(id, owner, &secret).map_err(SealingError)?;
             let master = anew.master.0;
-            // No provider key and webhook have the same id.
-            for sql in [RESEAL, RESEAL_WEBHOOK] {
+            // No two credentials have the same id.
+            for sql in [RESEAL, RESEAL_WEBHOOK, RESEAL_SIGNING] {
                 let reseal = transaction.query(sql).bind(id.0).bind(anew.bytes.clone()).bind(master.as_slice());
                 resealed.done += reseal.bind(before.bytes.clone()).run().await?;
             }
@@ -356,8 +372,8 @@ impl Store {
         Ok(unsigned(count))
     }
 
-    /// Deletes the credentials that are sealed with a master key which the vault does not have, retires those keys, and
-    /// activates the vault's current one. Returns the number of deleted credentials.
+    /// Deletes the credentials that are sealed with a master key which the vault does not have, retires those keys and
+    /// a signing key under them, and activates the vault's current one. Returns the number of deleted credentials.
     ///
     /// # Errors
     /// [`MasterKeyError::Retired`], and database errors.
@@ -369,6 +385,7 @@ impl Store {
             let rows = transaction.query(sql).bind(one.0.as_slice()).bind(other.0.as_slice()).run().await?;
             deleted += if is_counted { rows } else { 0 };
         }
+        self.retire_lost_signing_key(&mut transaction, vault).await?;
         let known = keys(&mut transaction).await?;
         for key in known.iter().filter(|key| ![one, other].contains(&key.fingerprint)) {
             transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::state::State;
 
 /// Returns the key that signs exports. The first export creates it, and so does the first one after the master key that sealed
-/// it was replaced.
+/// it was lost.
 ///
 /// # Errors
 /// `unavailable` if the server has no master key, or without random bytes; `internal` for a damaged key.

@@ -148,6 +148,8 @@ behaviours! {
         what_is_replaced_during_a_rotation_stays_replaced,
         what_no_key_opens_is_left_and_keeps_its_master_key_in_use,
         a_credential_after_the_last_is_none,
+        a_rotation_keeps_the_key_that_signs_exports,
+        a_signing_key_whose_unused_master_key_is_replaced_is_retired,
         a_reset_gives_up_what_no_key_opens_and_nothing_else,
     }
 }

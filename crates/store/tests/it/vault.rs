@@ -3,7 +3,7 @@ use std::time::Duration;
 use access::{Fingerprint, ProviderKeyId, Secret, Vault};
 use sqlx::{Connection, PgConnection};
 use store::audit::Actor;
-use store::{MasterKeyError, ProviderKeyChange, ProviderKeyError, Store};
+use store::{MasterKeyError, ProviderKeyChange, ProviderKeyError, Store, StoredSigningKey};
 
 use crate::credentials::{new, opened};
 use crate::world::{NOW, World, master_key, user, vault};
@@ -162,8 +162,42 @@ pub(crate) async fn a_credential_after_the_last_is_none(world: &World) {
     assert_eq!(store.reseal(&vault, Some(last)).await.unwrap(), store::ResealResult::default());
 }
 
+/// Stores the key that signs exports, whose private key is the text `seed`.
+async fn signing_key(store: &Store, vault: &Vault) -> StoredSigningKey {
+    let id = store.new_id();
+    let sealed = vault.seal(ProviderKeyId(id), None, &Secret::new("seed".to_owned())).unwrap();
+    let new = StoredSigningKey { id, public_key: "a1".to_owned(), sealed };
+    store.add_signing_key(&Actor::SYSTEM, new, None).await.unwrap()
+}
+
+pub(crate) async fn a_rotation_keeps_the_key_that_signs_exports(world: &World) {
+    let (store, before) = opened(world).await;
+    let signing = signing_key(&store, &before).await;
+    let vault = following(2, 1);
+    admit(&store, &vault).await.unwrap();
+    assert_eq!(sealed(&store).await, [(print(1), 1)]);
+    assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
+    let resealed = store.reseal(&vault, None).await.unwrap();
+    assert_eq!((resealed.done, resealed.undecryptable, resealed.next), (1, Vec::new(), None));
+    assert_eq!(sealed(&store).await, [(print(2), 1)]);
+    assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), [print(1)]);
+    let kept = store.signing_key().await.unwrap().unwrap();
+    let seed = crate::world::vault(2).open(ProviderKeyId(kept.id), None, &kept.sealed).unwrap();
+    assert_eq!((kept.id, kept.public_key, seed.expose()), (signing.id, signing.public_key, "seed"));
+}
+
+pub(crate) async fn a_signing_key_whose_unused_master_key_is_replaced_is_retired(world: &World) {
+    let (store, before) = opened(world).await;
+    signing_key(&store, &before).await;
+    let vault = vault(2);
+    assert!(store.replace_unused_master_key(&Actor::SYSTEM, &vault, print(1)).await.unwrap().newest);
+    assert_eq!(store.signing_key().await.unwrap(), None);
+    assert!(sealed(&store).await.is_empty());
+}
+
 pub(crate) async fn a_reset_gives_up_what_no_key_opens_and_nothing_else(world: &World) {
     let (store, lost) = opened(world).await;
+    signing_key(&store, &lost).await;
     store.create_provider_key(&Actor::COMMAND, &lost, new(None, "lost", "sk-live-1234")).await.unwrap();
     let kept = following(2, 1);
     admit(&store, &kept).await.unwrap();
@@ -171,7 +205,9 @@ pub(crate) async fn a_reset_gives_up_what_no_key_opens_and_nothing_else(world: &
     // The first key is lost, the second exists, and a third is to follow.
     let vault = following(3, 2);
     assert_eq!(store.lost_provider_keys(&vault).await.unwrap(), 1);
-    assert_eq!(store.reset_vault(&Actor::COMMAND, &vault).await.unwrap(), 1);
+    assert_eq!(store.reset_vault(&Actor::COMMAND, &vault).await.unwrap(), 1, "a signing key is not counted");
+    assert_eq!(store.signing_key().await.unwrap(), None);
+    assert_eq!(sealed(&store).await, [(print(2), 1)]);
     assert_eq!(store.provider_keys(None).await.unwrap(), [kept]);
     let active: Vec<Fingerprint> =
         store.master_keys().await.unwrap().iter().filter(|key| key.is_active()).map(|key| key.fingerprint).collect();
