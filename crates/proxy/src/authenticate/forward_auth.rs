@@ -11,7 +11,7 @@ use access::{Refusal, Subject, SubjectText};
 use bytes::Bytes;
 use config::snapshot::ServiceEntry;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http1::HeadEdits;
+use http1::{HeadEdits, KnownName};
 use tokio::time::timeout;
 
 use crate::account::request::RequestContext;
@@ -118,8 +118,16 @@ fn judge(
     };
     let client = ServiceClient::new(entry, subject, &head).map_err(|_| ServiceError::Header)?;
     // The subject of an address belongs to this request only.
-    let keep = if entry.subject.is_some() { service_call::max_age(&head).min(CACHED_FOR_MAX) } else { Duration::ZERO };
+    let is_cacheable = entry.subject.is_some() && varies_within(&head, entry);
+    let keep = if is_cacheable { service_call::max_age(&head).min(CACHED_FOR_MAX) } else { Duration::ZERO };
     Ok((Decision::Admitted(Rc::new(client)), keep))
+}
+
+/// Whether a response depends on no other headers than those of `cache_by` (RFC 9111, 4.1).
+fn varies_within(head: &UpstreamHead, entry: &ServiceEntry) -> bool {
+    let names = head.fields().all(KnownName::Vary).flat_map(|value| value.split(|octet| *octet == b','));
+    let is_named = |name: &[u8]| entry.cache_by.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
+    names.map(<[u8]>::trim_ascii).all(|name| name.is_empty() || is_named(name))
 }
 
 /// Returns the response of the service for the client, without the fields of the connection.
