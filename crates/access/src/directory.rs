@@ -270,8 +270,8 @@ impl Directory {
 
     /// Caches a result. While the store is unavailable, an earlier result is returned until it is too old.
     ///
-    /// If the queue is full, an earlier result of an older revision is not returned: the key may have been revoked
-    /// since, and a flood of look-ups could then keep it valid.
+    /// If the queue is full, an earlier result that is too old or of an older revision is not returned: the key may
+    /// have been revoked since, and a flood of look-ups could then keep it valid.
     fn keep(&self, hash: KeyHash, revision: u64, found: LookupResult) -> LookupResult {
         let now = self.clock.mono();
         let mut state = self.state();
@@ -282,10 +282,14 @@ impl Directory {
                 state.missed.insert(hash, CachedMiss { revision, at: now });
                 found
             }
-            Err(NotFound::Busy) => match state.known.get(&hash) {
-                Some(entry) if entry.revision == revision => self.in_time(entry.found),
-                _ => found,
-            },
+            Err(NotFound::Busy) => {
+                // Without `stale_for`, a store that responds vouches for the revision.
+                let is_recent = self.revision.age(now) < self.stale_for.max(STORE_ANSWERS);
+                match state.known.get(&hash) {
+                    Some(entry) if entry.revision == revision && is_recent => self.in_time(entry.found),
+                    _ => found,
+                }
+            }
             Err(NotFound::Unavailable) => {
                 let entries = [state.known.get(&hash), self.shared().get(&hash)];
                 match entries.into_iter().flatten().max_by_key(|entry| entry.revision) {

@@ -166,6 +166,21 @@ async fn a_full_queue_serves_nothing_of_an_older_revision() {
 }
 
 #[tokio::test]
+async fn a_full_queue_serves_a_known_key_for_stale_for() {
+    let mut desk = desk(1);
+    let until = Some(Timestamp(desk.clock.now().0 + 7_200_000_000));
+    let replaced = Arc::new(Principal { rotated: until, expires_at: until, ..(*principal(None)).clone() });
+    assert!(desk.find_answered(Ok(replaced)).await.1);
+    let (reply, _answer) = oneshot::channel();
+    desk.directory.queue.try_send(Lookup { hash: KeyHash([1; 32]), reply }).unwrap();
+    desk.clock.advance(REPLACED_FOR);
+    desk.revision.confirm(1, desk.clock.mono());
+    assert!(desk.find().await.is_ok(), "the earlier result is used");
+    desk.clock.advance(STALE_FOR);
+    assert_eq!(desk.find().await, Err(NotFound::Busy));
+}
+
+#[tokio::test]
 async fn known_keys_outlive_the_store_for_stale_for() {
     let mut desk = desk(4);
     assert!(desk.find_answered(Ok(principal(None))).await.1);
