@@ -161,10 +161,11 @@ impl IssuerRegistry {
         all.entry(source.clone()).or_default().clone()
     }
 
-    /// Removes the sources that are not current. Requests with an earlier configuration keep their keys.
+    /// Removes the sources that are not current and whose keys nobody else has. A worker may have the keys of a source
+    /// whose configuration the caller has not read yet.
     pub fn retain(&self, is_current: impl Fn(&IssuerSource) -> bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|known, _| is_current(known));
+        all.retain(|known, keys| is_current(known) || Arc::strong_count(keys) > 1);
     }
 }
 
@@ -188,6 +189,13 @@ mod tests {
         registry.retain(|source| *source == kept);
         assert!(registry.of(&kept).load().is_some());
         assert!(registry.of(&removed).load().is_none());
+        // A worker has the keys already, although the job has not read the configuration that names them.
+        let held = registry.of(&removed);
+        registry.retain(|source| *source == kept);
+        assert!(Arc::ptr_eq(&held, &registry.of(&removed)));
+        drop(held);
+        registry.retain(|source| *source == kept);
+        assert_eq!(registry.0.lock().unwrap().len(), 1);
     }
 
     fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
