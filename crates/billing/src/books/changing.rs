@@ -121,14 +121,15 @@ impl Books {
     pub async fn change(&self, by: &Actor, user: UserId, plan: &str) -> Result<Option<Uuid>, BillingError> {
         let mut on = self.store.change().await?;
         let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
-        let version = self.version_for_sale(&mut on, plan).await?;
-        if version.id == subscription.plan_version && subscription.next_plan_version.is_some() {
+        let old = self.version(&mut on, subscription.plan_version).await?;
+        // The present version may be no longer for sale.
+        if old.name == plan && subscription.next_plan_version.is_some() {
             subscriptions::set_next(&self.store, &mut on, subscription.id, None).await?;
             self.note_change(&mut on, by, &subscription, json!({"next_plan": null})).await?;
             on.commit().await?;
             return Ok(None);
         }
-        let old = self.version(&mut on, subscription.plan_version).await?;
+        let version = self.version_for_sale(&mut on, plan).await?;
         let planned = self.planned(&subscription, &old, &version)?;
         let open = self.open_changes(&mut on, &subscription).await?;
         let today = self.today();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use access::{BillingInterval, PlanPrice, UserId};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine};
-use ledger::billing::{PeriodFilter, PeriodState, StoredSubscription, billed_periods, invoices, subscriptions};
+use ledger::billing::{
+    PeriodFilter, PeriodState, StoredSubscription, billed_periods, invoices, plan_versions, subscriptions,
+};
 use store::Actor;
 use uuid::Uuid;
 
@@ -96,6 +98,26 @@ async fn a_downgrade_applies_at_the_end_of_the_period() {
     shop.books.close_periods(None).await.unwrap();
     assert_eq!((shop.plan_of(ada).await.as_str(), shop.invoices_of(ada).await.pop().unwrap().total), ("pro", 150_000));
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_downgrade_is_taken_back_also_when_the_present_version_is_not_for_sale() {
+    for is_retired in [false, true] {
+        let shop = Shop::open("2026-12-01").await;
+        let ada = shop.subscriber("ada", "pro").await;
+        let present = subscription(&shop, ada).await.plan_version;
+        assert_eq!(shop.books.change(BY, ada, "free").await.unwrap(), None);
+        if is_retired {
+            plan_versions::apply(shop.store(), &[("free".to_owned(), price(0, 0))]).await.unwrap();
+        } else {
+            shop.sell_at(price(200_000, 0)).await;
+        }
+        assert_eq!(shop.books.change(BY, ada, "pro").await.unwrap(), None, "is retired: {is_retired}");
+        let after = subscription(&shop, ada).await;
+        assert_eq!((after.plan_version, after.next_plan_version), (present, None), "is retired: {is_retired}");
+        assert!(shop.invoices_of(ada).await.iter().all(|invoice| invoice.state == "paid"), "is retired: {is_retired}");
+        shop.agrees().await;
+    }
 }
 
 #[tokio::test]
