@@ -9,7 +9,9 @@ use crate::row_ids::first_id;
 
 statements! {
     ISSUED = "SELECT i.id, u.name FROM invoices i JOIN users u ON u.id = i.user_id WHERE i.issued_at >= $1 AND i.issued_at < $2
-        AND i.state <> 'void' AND i.id > $3 ORDER BY i.id LIMIT $4";
+        AND i.state <> 'void' AND i.id > $3
+        AND NOT EXISTS (SELECT 1 FROM invoices o WHERE o.id = i.of_invoice_id AND o.state = 'void')
+        ORDER BY i.id LIMIT $4";
     // The id of a transaction contains its time, so that all its entries are in one month.
     POSTED = "SELECT p.transaction_id, p.no, p.account, p.user_id, p.currency, p.amount, i.number_text, p.payment_id, p.reason,
         p.created_at FROM postings p LEFT JOIN invoices i ON i.id = p.invoice_id
@@ -65,7 +67,7 @@ pub async fn posted(
 }
 
 /// Returns the invoices that were opened between two times and are not void, with the name of the user, in the order of
-/// their ids.
+/// their ids. Credit notes of void invoices are missing too.
 ///
 /// # Errors
 /// Database errors of any kind.

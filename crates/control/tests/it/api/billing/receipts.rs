@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use billing::books::CancelAt;
 use billing::rules::tax::{Fraction, TaxRule};
 use serde_json::{Value, json};
 
@@ -166,6 +167,9 @@ async fn the_tax_of_a_month_is_exported_with_its_customers() {
         format!("CN-2026-000001,credit_note,2026-11-20,INV-2026-000001,{of},-50000.0,PPN,-45833.0,12/100,-5500.0,-55500.0,"),
     ];
     assert_eq!(rows_of(&table), expected, "{table:?}");
+    books.cancel(&actor, shop.ada.user, CancelAt::Now).await.unwrap();
+    let table = get(shop.world.address, export, &[&fin]).await;
+    assert_eq!(rows_of(&table), expected[..1], "the invoice is void: {table:?}");
     shop.get(export).await.refuses(403, "forbidden");
 }
 
