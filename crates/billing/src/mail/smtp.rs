@@ -131,9 +131,11 @@ impl SmtpClient {
             parameters.push(MailParameter::SmtpUtfEight);
         }
         let limit = self.settings.timeout;
-        within(limit, connection.command(Mail::new(Some(from.clone()), parameters)))
-            .await?
-            .map_err(SmtpFailure::from)?;
+        // All mails have this sender, so that its refusal concerns the configuration. With SMTPUTF8, it may
+        // concern the recipient.
+        let refused: fn(SmtpError) -> SmtpFailure =
+            if parameters.is_empty() { SmtpFailure::no_server } else { SmtpFailure::from };
+        within(limit, connection.command(Mail::new(Some(from.clone()), parameters))).await?.map_err(refused)?;
         within(limit, connection.command(Rcpt::new(to.clone(), Vec::new()))).await?.map_err(SmtpFailure::from)?;
         within(limit, connection.command(Data)).await?.map_err(SmtpFailure::from)?;
         Ok(OpenDelivery { connection, limit })

@@ -1,4 +1,4 @@
-//! SMTP servers that hang: before the message, in the message and after it.
+//! SMTP servers that hang before the message, in the message and after it, or that refuse the sender.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,8 @@ enum Behaviour {
     SaysNothing,
     /// Sends its responses at one byte a second.
     WritesSlowly,
+    /// Refuses the sender of each message.
+    RefusesTheSender,
     /// Does not respond to the recipient `ada`.
     IgnoresAda,
     /// Reads 100 bytes of the message, and no more.
@@ -116,6 +118,9 @@ impl Connection {
                 return Ok(());
             }
             let response = match line.get(..4).unwrap_or_default() {
+                "MAIL" if self.behaviour == Behaviour::RefusesTheSender => {
+                    "550 the domain of the sender is not verified"
+                }
                 "RCPT" if line.contains("<ada@") && self.behaviour == Behaviour::IgnoresAda => return hang().await,
                 "RCPT" => {
                     recipient = line.split(['<', '@']).nth(1).unwrap_or_default().to_owned();
@@ -262,6 +267,22 @@ async fn a_recipient_for_whom_the_server_hangs_does_not_delay_others() {
     outbox.run().await.unwrap();
     assert_eq!(outbox.server.accepted(), ["eve", "bob"]);
     assert_eq!((outbox.state(0).await, outbox.state(2).await), (is("waiting", 1), is("sent", 1)));
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_sender_delays_all_mails() {
+    let mut outbox = Outbox::open(Behaviour::RefusesTheSender, &["ada", "bob"]).await;
+    let error = outbox.run().await.unwrap_err();
+    assert_eq!(error.to_string(), "the SMTP server cannot be used");
+    let mail = outbox.mail(0).await;
+    assert_eq!((mail.state.as_str(), mail.attempts), ("waiting", 1), "{}", mail.error);
+    assert!(mail.error.contains("550"), "{}", mail.error);
+    assert_eq!(outbox.state(1).await, is("waiting", 0));
+    outbox.server.behaves(Behaviour::Accepts);
+    outbox.pass(Duration::from_secs(30));
+    outbox.run().await.unwrap();
+    assert_eq!(outbox.server.accepted(), ["bob", "ada"]);
+    assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("sent", 2), is("sent", 1)));
 }
 
 #[tokio::test]
