@@ -4,13 +4,18 @@ mod html;
 mod pdf;
 mod texts;
 
-use access::Day;
+use access::{Currency, Day, UnitPrice};
 use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoiceLine};
 
 use self::texts::{DocumentTexts, PartyTexts, RowTexts, SumTexts};
 use crate::language::Language;
+use crate::rules::rounding::half_up;
 
 pub use pdf::PdfError;
+
+/// Pico units in one unit of a currency.
+const PICO: i128 = 1_000_000_000_000;
+const NANO: i128 = 1_000_000_000;
 
 /// The content of a document.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +117,8 @@ impl InvoiceDocument<'_> {
 
     fn row(&self, line: &StoredInvoiceLine) -> RowTexts {
         let language = self.language;
-        let price = line.unit_price_pico.map(|pico| language.unit_price(pico, self.invoice.currency));
+        let price =
+            unit_price(line, self.invoice.currency).map(|price| language.unit_price(price.pico, price.currency));
         RowTexts {
             text: line.text.clone(),
             days: self.days(stored_day(line.first_day), stored_day(line.last_day)),
@@ -152,6 +158,19 @@ impl InvoiceDocument<'_> {
     fn money(&self, amount: i64) -> String {
         self.language.money(amount, self.invoice.currency)
     }
+}
+
+/// Returns the price of a unit of a line; `None` if the units have no single price. The stored price may be that of a
+/// package, which does not give the amount.
+#[must_use]
+pub fn unit_price(line: &StoredInvoiceLine, currency: Currency) -> Option<UnitPrice> {
+    let pico = line.unit_price_pico?;
+    let smallest = match currency {
+        Currency::Idr => PICO,
+        Currency::Usd => PICO / NANO,
+    };
+    let product = i128::from(line.quantity) * i128::from(pico);
+    (half_up(product, smallest) == Ok(line.amount)).then_some(UnitPrice { pico, currency })
 }
 
 fn stored_day(days: i64) -> Day {

@@ -1,4 +1,4 @@
-use access::{Currency, Timestamp, UserId};
+use access::{Timestamp, UserId};
 use uuid::Uuid;
 
 use super::*;
@@ -33,19 +33,22 @@ fn invoice() -> StoredInvoice {
     }
 }
 
-fn page(language: Language, text: &str) -> String {
-    let line = StoredInvoiceLine {
+fn line(text: &str) -> StoredInvoiceLine {
+    StoredInvoiceLine {
         no: 1,
-        kind: "plan".to_owned(),
+        kind: "usage".to_owned(),
         text: text.to_owned(),
-        quantity: 1,
-        unit: "period".to_owned(),
+        quantity: 300_000,
+        unit: "credits".to_owned(),
         unit_price_pico: Some(500_000_000_000),
         amount: 150_000,
         plan_version_id: None,
         first_day: 20_777,
         last_day: 20_806,
-    };
+    }
+}
+
+fn page(language: Language, line: StoredInvoiceLine) -> String {
     let party =
         |name: &str| InvoiceParty { name: name.to_owned(), address: "A\nB".to_owned(), ..InvoiceParty::default() };
     let parties = InvoiceParties { seller: party("PT Contoh"), customer: party("<Ada> & 阿达") };
@@ -55,7 +58,7 @@ fn page(language: Language, text: &str) -> String {
 
 #[test]
 fn both_languages_have_the_figures_of_the_invoice() {
-    let english = page(Language::English, "pro");
+    let english = page(Language::English, line("Credits"));
     for figure in [
         "INV-2026-000001",
         "IDR 150,000",
@@ -69,7 +72,7 @@ fn both_languages_have_the_figures_of_the_invoice() {
     ] {
         assert!(english.contains(figure), "{figure}: {english}");
     }
-    let indonesian = page(Language::Indonesian, "pro");
+    let indonesian = page(Language::Indonesian, line("Credits"));
     for figure in [
         "Faktur INV-2026-000001",
         "Rp150.000",
@@ -78,15 +81,31 @@ fn both_languages_have_the_figures_of_the_invoice() {
         "Rp16.500",
         "Rp166.500",
         "Belum dibayar",
-        "1 periode",
+        "300.000 kredit",
+        "Rp0,5",
     ] {
         assert!(indonesian.contains(figure), "{figure}: {indonesian}");
     }
 }
 
 #[test]
+fn the_price_of_a_package_is_not_printed_as_that_of_a_unit() {
+    let packages = StoredInvoiceLine {
+        quantity: 1_001,
+        unit_price_pico: Some(250_000_000_000_000),
+        amount: 500,
+        ..line("Packages")
+    };
+    let page = page(Language::English, packages);
+    assert!(page.contains("1,001 credits") && page.contains("IDR 500") && !page.contains("IDR 250"), "{page}");
+    let dollars = StoredInvoiceLine { amount: 150_000_000_000_000, ..line("Credits") };
+    assert_eq!(unit_price(&dollars, Currency::Usd).map(UnitPrice::decimal), Some("0.5".to_owned()));
+    assert_eq!(unit_price(&dollars, Currency::Idr), None);
+}
+
+#[test]
 fn no_text_is_markup_and_names_keep_their_script() {
-    let page = page(Language::English, "<script>alert(1)</script>");
+    let page = page(Language::English, line("<script>alert(1)</script>"));
     assert!(!page.contains("<script") && page.contains("&lt;Ada&gt; &amp; 阿达"), "{page}");
     assert!(page.contains("A<br>B"), "{page}");
 }

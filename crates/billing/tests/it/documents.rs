@@ -72,7 +72,7 @@ fn line(no: i64, text: &str) -> StoredInvoiceLine {
         quantity: 1_300_001,
         unit: "credits".to_owned(),
         unit_price_pico: Some(500_000_000_000),
-        amount: 10_000 + no,
+        amount: 650_000 + no,
         plan_version_id: None,
         first_day: stored(day("2026-11-20")),
         last_day: stored(day("2026-12-19")),
@@ -149,8 +149,8 @@ fn both_languages_have_the_figures_of_the_invoice() {
                 "20 November 2026 – 19 December 2026",
                 "1,300,001 credits",
                 "IDR 0.5",
-                "IDR 10,001",
-                "IDR 10,002",
+                "IDR 650,001",
+                "IDR 650,002",
                 "IDR 1,234,567",
                 "IDR 1,131,686",
                 "PPN 12%",
@@ -168,8 +168,8 @@ fn both_languages_have_the_figures_of_the_invoice() {
                 "20 November 2026 – 19 Desember 2026",
                 "1.300.001 kredit",
                 "Rp0,5",
-                "Rp10.001",
-                "Rp10.002",
+                "Rp650.001",
+                "Rp650.002",
                 "Rp1.234.567",
                 "Rp1.131.686",
                 "PPN 12%",
@@ -191,7 +191,8 @@ fn both_languages_have_the_figures_of_the_invoice() {
 
 #[test]
 fn the_pdf_has_the_currency_of_the_invoice() {
-    let text = text(&pdf(&[line(1, "team")], customer("Ada"), Currency::Usd, Language::English));
+    let dollars = StoredInvoiceLine { amount: 650_000_500_000_000, ..line(1, "team") };
+    let text = text(&pdf(&[dollars], customer("Ada"), Currency::Usd, Language::English));
     assert!(text.contains("$0.50") && !text.contains("IDR") && !text.contains("Rp"), "{text}");
 }
 

@@ -3,6 +3,7 @@
 use access::{Currency, Day, Money, UnitPrice};
 use billing::books::instructions;
 use billing::channel::{PaymentChannel, WALLET};
+use billing::document::unit_price;
 use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -164,7 +165,7 @@ pub(super) struct LineView {
     quantity: i64,
     /// The name of a unit.
     unit: String,
-    /// The price of a unit as a decimal number; null if the units have several prices.
+    /// The price of a unit as a decimal number; null if the units have no single price, as in packages.
     unit_price: Option<String>,
     /// The amount of the line.
     amount: MoneyView,
@@ -308,13 +309,14 @@ pub(super) fn example_invoice() -> Value {
 impl LineView {
     pub(super) fn new(of: StoredInvoiceLine, currency: Currency) -> Self {
         let day = |stored: i64| date(Day(u32::try_from(stored).unwrap_or(0)));
+        let unit_price = unit_price(&of, currency).map(UnitPrice::decimal);
         Self {
             no: of.no,
             kind: of.kind,
             text: of.text,
             quantity: of.quantity,
             unit: of.unit,
-            unit_price: of.unit_price_pico.map(|pico| UnitPrice { pico, currency }.decimal()),
+            unit_price,
             amount: MoneyView::new(of.amount, currency),
             first_day: day(of.first_day),
             last_day: day(of.last_day),
