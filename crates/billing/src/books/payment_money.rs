@@ -163,7 +163,9 @@ impl Books {
             let subscription = self.existing(on, subscription).await?;
             let event = SubscriptionEvent::PaymentReversed;
             if self.transition(on, &Actor::SYSTEM, &subscription, event).await?.is_some() {
-                self.mail(on, MailKind::AccessLimited, payment.id, payment.user).await?;
+                // The mail reads the invoice of a payment, which may be another one, or none.
+                let object = if payment.invoice == Some(invoice.id) { payment.id } else { invoice.id };
+                self.mail(on, MailKind::AccessLimited, object, payment.user).await?;
             }
         }
         Ok(())

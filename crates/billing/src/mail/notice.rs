@@ -73,13 +73,7 @@ impl NoticeWriter<'_> {
                     format!("Faktur {number} belum dibayar. Permintaan dengan kunci Anda ditolak sampai semua yang jatuh tempo dibayar. Anda tetap dapat masuk dan membayar."),
                 ),
             ),
-            MailKind::PaymentReversed => (
-                self.pick(format!("A payment of {} was taken back", self.paid()), format!("Pembayaran {} ditarik kembali", self.paid())),
-                self.pick(
-                    format!("A payment of {} for invoice {number} was taken back by the bank or the payment provider.", self.paid()),
-                    format!("Pembayaran {} untuk faktur {number} ditarik kembali oleh bank atau penyedia pembayaran.", self.paid()),
-                ),
-            ),
+            MailKind::PaymentReversed => self.reversed(number),
             MailKind::PaymentUnexpected => (
                 self.pick(format!("The void invoice {number} was paid"), format!("Faktur {number} yang batal dibayar")),
                 self.pick(
@@ -139,6 +133,23 @@ impl NoticeWriter<'_> {
             ),
         };
         (subject, body)
+    }
+
+    fn reversed(&self, number: &str) -> (String, String) {
+        let paid = self.paid();
+        // A top-up has no invoice.
+        let of = if number.is_empty() {
+            String::new()
+        } else {
+            self.pick(format!(" for invoice {number}"), format!(" untuk faktur {number}"))
+        };
+        (
+            self.pick(format!("A payment of {paid} was taken back"), format!("Pembayaran {paid} ditarik kembali")),
+            self.pick(
+                format!("A payment of {paid}{of} was taken back by the bank or the payment provider."),
+                format!("Pembayaran {paid}{of} ditarik kembali oleh bank atau penyedia pembayaran."),
+            ),
+        )
     }
 
     fn reminder(&self, number: &str, english: &str, indonesian: &str) -> (String, String) {
@@ -228,6 +239,43 @@ impl NoticeWriter<'_> {
         match self.language {
             Language::English => english,
             Language::Indonesian => indonesian,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Timestamp, UserId};
+    use ledger::billing::StoredPayment;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_payment_without_an_invoice_is_taken_back_for_no_invoice() {
+        let payment = StoredPayment {
+            id: Uuid::nil(),
+            user: UserId(Uuid::nil()),
+            invoice: None,
+            order: "TG-1".to_owned(),
+            method: "qris".to_owned(),
+            amount: 150_000,
+            state: "reversed".to_owned(),
+            transaction: None,
+            instructions: String::new(),
+            expires_at: Timestamp(0),
+            refunded: 0,
+            checked_at: None,
+            error: String::new(),
+            created_at: Timestamp(0),
+        };
+        let facts = MailFacts { payment: Some(payment), ..MailFacts::default() };
+        for (language, expected) in [
+            (Language::English, "A payment of IDR 150,000 was taken back by the bank or the payment provider."),
+            (Language::Indonesian, "Pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran."),
+        ] {
+            let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
+            assert_eq!(writer.notice(MailKind::PaymentReversed).paragraphs, [expected]);
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Mails are added with the changes that they announce, once each.
 
+use std::time::Duration;
+
 use access::UserId;
 use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
-use ledger::billing::mails;
+use ledger::billing::{NewPayment, mails, payments};
 use store::Actor;
+use uuid::Uuid;
 
 use crate::shop::Shop;
 
@@ -110,6 +113,45 @@ async fn a_payment_that_is_taken_back_is_mailed_to_finance_and_to_the_customer()
     shop.report(payment, "deny").await;
     let mails = kinds(&shop, ada).await;
     assert_eq!(mails, ["access_limited", "invoice_opened", "payment_received", "payment_reversed"]);
+}
+
+/// Adds money to the wallet of a user. Returns the payment, which has no invoice.
+async fn top_up(shop: &Shop, user: UserId, amount: i64) -> Uuid {
+    let (id, expires_at) = (shop.store().new_id(), shop.clock.now().after(Duration::from_hours(1)));
+    let order = format!("TG-{}", id.simple());
+    let new = NewPayment { id, user, invoice: None, order: &order, method: "permata", amount, expires_at };
+    let mut on = shop.store().addition().await.unwrap();
+    payments::add(shop.store(), &mut on, new).await.unwrap();
+    on.commit().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn money_of_the_wallet_that_is_taken_back_is_mailed_with_the_invoice_that_is_open_again() {
+    for is_top_up in [true, false] {
+        let shop = Shop::open("2026-12-01").await;
+        let ada = shop.subscriber("ada", "pro").await;
+        let first = shop.invoices_of(ada).await.pop().unwrap();
+        let payment = if is_top_up {
+            top_up(&shop, ada, 150_000).await
+        } else {
+            // The invoice is paid already, so that the money is kept in the wallet.
+            shop.begin(&first, "permata", 150_000).await
+        };
+        shop.report(payment, "settlement").await;
+        assert_eq!(shop.wallet_of(ada).await, 150_000, "top-up: {is_top_up}");
+        shop.move_to("2027-01-02");
+        shop.books.close_periods(None).await.unwrap();
+        let second = shop.invoices_of(ada).await.pop().unwrap();
+        assert_eq!(second.state, "paid", "top-up: {is_top_up}");
+        shop.report(payment, "deny").await;
+        assert_eq!(shop.invoice(second.id).await.state, "open", "top-up: {is_top_up}");
+        let mut mails = mails::of_user(shop.store(), ada, 100).await.unwrap();
+        mails.retain(|mail| mail.kind == "access_limited");
+        let objects: Vec<Uuid> = mails.iter().map(|mail| mail.object).collect();
+        assert_eq!(objects, [second.id], "top-up: {is_top_up}");
+        shop.agrees().await;
+    }
 }
 
 #[tokio::test]
