@@ -35,6 +35,7 @@ describe("formatter", () => {
 
   it("shortens counts from a million", () => {
     expect([999_999, 1_000_000, 41_234_567, 2_100_000_000].map(en.count)).toEqual(["999,999", "1.0 M", "41.2 M", "2.1 B"]);
+    expect([1_500_000, 2_100_000_000].map(id.count)).toEqual(["1,5 jt", "2,1 M"]);
     expect([en, id].map((of) => of.whole(1_250_500))).toEqual(["1,250,500", "1.250.500"]);
   });
 

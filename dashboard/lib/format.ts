@@ -89,6 +89,8 @@ export function formatter(locale: Locale): Format {
   const decimal = (value: number, digits: number): string => {
     return new Intl.NumberFormat(tag, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
   };
+  // The Indonesian M is a thousand millions (miliar).
+  const large = locale === "id" ? { million: "jt", billion: "M" } : { million: "M", billion: "B" };
   const units = locale === "id" ? { d: "hari", h: "jam", m: "mnt", s: "dtk" } : { d: "d", h: "h", m: "min", s: "s" };
   return {
     total: (money) => {
@@ -117,7 +119,7 @@ export function formatter(locale: Locale): Format {
     pico: (amountPico, currency) => small(amountPico / PICO, currency),
     count: (value) => {
       if (value < 1_000_000) return number.format(value);
-      return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} M` : `${decimal(value / 1_000_000_000, 1)} B`;
+      return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} ${large.million}` : `${decimal(value / 1_000_000_000, 1)} ${large.billion}`;
     },
     whole: (value) => number.format(value),
     perSecond: (rate) => {
