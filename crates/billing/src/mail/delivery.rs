@@ -113,9 +113,13 @@ impl MailDelivery {
         if mail.created_at.after(GIVEN_UP_AFTER) <= now {
             return Ok(self.finish(mail, "failed", &format!("given up: {}", mail.error)).await?);
         }
-        let facts = match facts::read(&self.store, mail, kind).await? {
-            MailContent::Facts(facts) => facts,
-            MailContent::Dropped(reason) => return Ok(mails::finish(&self.store, mail.id, "dropped", reason).await?),
+        let facts = match facts::read(&self.store, mail, kind).await {
+            Ok(MailContent::Facts(facts)) => facts,
+            Ok(MailContent::Dropped(reason)) => {
+                return Ok(mails::finish(&self.store, mail.id, "dropped", reason).await?);
+            }
+            Err(error @ DatabaseError::Unreadable { .. }) => return Ok(self.unreadable(mail, &error).await?),
+            Err(error) => return Err(error.into()),
         };
         let to = match self.recipient(mail, kind) {
             Ok(to) => to,
@@ -140,6 +144,12 @@ impl MailDelivery {
             }
             Err(failure) => self.not_sent(mail, failure).await,
         }
+    }
+
+    /// A value of the mail's object cannot be read, which does not concern other mails.
+    async fn unreadable(&self, mail: &StoredMail, error: &DatabaseError) -> Result<(), DatabaseError> {
+        tracing::warn!(mail = %mail.id, kind = mail.kind, %error, "the object of a mail cannot be read");
+        mails::postpone(&self.store, mail.id, self.next_at(mail), &error.to_string()).await
     }
 
     /// Nothing was sent, so the mail may be repeated.

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::shop::Shop;
+use crate::traffic::execute;
 
 /// Time limit of each step. A server that does not hang must respond within it on a busy machine.
 const STEP: Duration = Duration::from_secs(2);
@@ -283,6 +284,17 @@ async fn a_server_that_refuses_the_sender_delays_all_mails() {
     outbox.run().await.unwrap();
     assert_eq!(outbox.server.accepted(), ["bob", "ada"]);
     assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("sent", 2), is("sent", 1)));
+}
+
+#[tokio::test]
+async fn a_mail_about_an_unreadable_row_does_not_delay_others() {
+    let mut outbox = Outbox::open(Behaviour::Accepts, &["ada", "eve"]).await;
+    execute(&outbox.shop, include_str!("unreadable_currency.sql"));
+    assert_eq!(outbox.run().await.unwrap(), NextRun::Period);
+    assert_eq!(outbox.server.accepted(), ["eve"]);
+    assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("waiting", 1), is("sent", 1)));
+    let error = outbox.mail(0).await.error;
+    assert!(error.starts_with("invoices.currency contains a value"), "{error}");
 }
 
 #[tokio::test]
