@@ -1,10 +1,16 @@
 import type { Payment } from "@/features/billing/use-billing";
 
 const WAITING: readonly string[] = ["created", "pending", "held"];
+const REFUNDED: readonly string[] = ["partly_refunded", "refunded"];
 
 /** Whether the provider may still report that the customer paid. */
 export function isWaiting({ state }: Pick<Payment, "state">): boolean {
   return WAITING.includes(state);
+}
+
+/** Whether the customer paid, and got money back. */
+export function isRefunded({ state }: Pick<Payment, "state">): boolean {
+  return REFUNDED.includes(state);
 }
 
 /** The seconds until a payment cannot be begun any more, by the server's clock. */

@@ -123,6 +123,16 @@ describe("a payment into the wallet", () => {
     expect(await screen.findByRole("heading", { name: "IDR 100,000 is in your wallet" }, { timeout: 8_000 })).toBeVisible();
   });
 
+  it("was charged and is not offered again after a refund of a part", async () => {
+    address.query = "payment=t1";
+    open({}, { "GET /api/payments/t1": { body: { ...QRIS, id: "t1", state: "partly_refunded" } } });
+    show(<PayPage />);
+    expect(await screen.findByText("The payment was partly refunded")).toBeVisible();
+    expect(screen.queryByText(/Nothing was charged/)).toBeNull();
+    expect(screen.queryByText("Choose how to pay")).toBeNull();
+    expect(screen.queryByRole("button", { name: /^QRIS/ })).toBeNull();
+  });
+
   it("offers the wallet for an invoice that it pays whole", async () => {
     const seen = open(INVOICE, { "GET /api/wallet": { body: { balance: rupiah(166_500), entries: [], next: null } }, "POST /api/invoices/i1/pay": { status: 201, body: { payment: { ...QRIS, method: "wallet", state: "paid" } } } });
     show(<PayPage />);

@@ -9,7 +9,7 @@ import type { Payment } from "@/features/billing/use-billing";
 import { EndedPayment } from "@/features/pay/ended-payment";
 import { Instructions } from "@/features/pay/instructions";
 import { MethodChoice } from "@/features/pay/method-choice";
-import { isPayable } from "@/features/pay/pay-state";
+import { isPayable, isRefunded } from "@/features/pay/pay-state";
 import { usePaymentOf, useTopUp } from "@/features/pay/use-payment";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
@@ -66,7 +66,7 @@ function Followed({ payment }: { payment: Payment }) {
   return (
     <>
       <EndedPayment payment={payment} />
-      <MethodChoice amount={payment.amount.amount} pay={pay} onBegun={({ id }) => set({ payment: id })} />
+      {!isRefunded(payment) && <MethodChoice amount={payment.amount.amount} pay={pay} onBegun={({ id }) => set({ payment: id })} />}
     </>
   );
 }
