@@ -39,6 +39,8 @@ struct ExportPartition {
     shared: Option<Arc<Partition>>,
     at: Position,
     open: Option<Segment>,
+    /// The last segment whose header could not be read; it is counted once.
+    unreadable: Option<u32>,
 }
 
 /// Records for a target.
@@ -80,7 +82,7 @@ impl ExportReader {
         all.extend(partitions.iter().map(|partition| (partition.number, Some(Arc::clone(partition)))));
         let partition = |(number, shared): (u32, Option<Arc<Partition>>)| {
             let at = retained.begin(number, shared.as_ref().map(|shared| shared.published()));
-            ExportPartition { number, shared, at, open: None }
+            ExportPartition { number, shared, at, open: None, unreadable: None }
         };
         Some(Self {
             folder: Arc::clone(folder),
@@ -101,17 +103,30 @@ impl ExportReader {
     /// Returns the next records, with at most about `rows_max` rows or 1 MiB. This call reads files and may block.
     ///
     /// # Errors
-    /// [`SpoolError::Io`]; the same call can be repeated. Damaged records are skipped and counted.
+    /// [`SpoolError::Io`] if no record of any partition could be read; the same call can be repeated. Damaged records are
+    /// skipped and counted.
     pub fn next_batch(&mut self, rows_max: u64) -> Result<ExportBatch, SpoolError> {
         let mut batch = ExportBatch::default();
         let count = self.partitions.len();
-        let mut bytes_left = BATCH_BYTES_MAX;
+        let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
         for nth in 0..count {
             let index = (self.turn + nth) % count;
-            self.read(index, &mut batch, rows_max, &mut bytes_left)?;
+            let began = self.position(index);
+            if let Err(error) = self.read(index, &mut batch, rows_max, &mut bytes_left) {
+                failed.get_or_insert(error);
+            }
+            // The batch contains the records that were read before an error.
+            batch.ends.extend(self.position(index).filter(|end| Some(*end) != began));
         }
         self.turn = (self.turn + 1).checked_rem(count).unwrap_or(0);
-        Ok(batch)
+        match failed {
+            Some(error) if batch.is_nothing() => Err(error),
+            _ => Ok(batch),
+        }
+    }
+
+    fn position(&self, index: usize) -> Option<Position> {
+        self.partitions.get(index).map(|partition| partition.at)
     }
 
     /// Reads one partition into the batch.
@@ -124,7 +139,6 @@ impl ExportReader {
     ) -> Result<(), SpoolError> {
         let Self { folder, retained, partitions, buffer, texts, .. } = self;
         let Some(partition) = partitions.get_mut(index) else { return Ok(()) };
-        let (began, mut begin) = (partition.at, None);
         while batch.rows < rows_max && *bytes_left > 0 {
             let readable = partition.shared.as_ref().map(|shared| shared.readable());
             if readable.is_some_and(|readable| partition.at >= readable) {
@@ -167,16 +181,14 @@ impl ExportReader {
             retained.note_damage(damaged + walked.damaged);
             partition.at = next;
             if retained.claim(number, next, rows) {
-                begin.get_or_insert(Position { partition: partition.number, segment: number, offset: at });
+                if batch.begins.iter().all(|begin| begin.partition != partition.number) {
+                    batch.begins.push(Position { partition: partition.number, segment: number, offset: at });
+                }
                 batch.rows += rows;
                 batch.records.append(&mut records);
             } else {
                 partition.at = Position::start_of(partition.number, number.saturating_add(1));
             }
-        }
-        if partition.at != began {
-            batch.begins.extend(begin);
-            batch.ends.push(partition.at);
         }
         Ok(())
     }
@@ -213,7 +225,7 @@ impl ExportPartition {
         let known = self.open.take().filter(|open| open.number == number);
         let mut opened = match known {
             Some(open) => Some(open),
-            None => open_at(folder, retained, self.number, number)?,
+            None => self.open_at(folder, retained, number)?,
         };
         while opened.is_none() {
             let later = self.at.segment.saturating_add(1);
@@ -221,29 +233,34 @@ impl ExportPartition {
             let live = segment::next_number(&folder.dir, self.number, later)?;
             let Some(next) = moved.into_iter().chain(live).min() else { return Ok(false) };
             self.at = Position::start_of(self.number, next);
-            opened = open_at(folder, retained, self.number, next)?;
+            opened = self.open_at(folder, retained, next)?;
         }
         self.open = opened;
         Ok(true)
     }
-}
 
-/// Opens a segment in one of both folders. Ingest may move it meanwhile, in one direction only.
-fn open_at(
-    folder: &Folder,
-    retained: &RetainedSegments,
-    partition: u32,
-    number: u32,
-) -> Result<Option<Segment>, SpoolError> {
-    for dir in [&retained.dir, &folder.dir, &retained.dir] {
-        match Segment::open(dir, partition, number) {
-            Ok(segment) => return Ok(Some(segment)),
-            Err(SpoolError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-            Err(SpoolError::Corrupt { .. } | SpoolError::Newer { .. }) => return Ok(None),
-            Err(error) => return Err(error),
+    /// Opens a segment in one of both folders. Ingest may move it meanwhile, in one direction only.
+    fn open_at(
+        &mut self,
+        folder: &Folder,
+        retained: &RetainedSegments,
+        number: u32,
+    ) -> Result<Option<Segment>, SpoolError> {
+        for dir in [&retained.dir, &folder.dir, &retained.dir] {
+            match Segment::open(dir, self.number, number) {
+                Ok(segment) => return Ok(Some(segment)),
+                Err(SpoolError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(SpoolError::Corrupt { .. } | SpoolError::Newer { .. }) => {
+                    if self.unreadable.replace(number) != Some(number) {
+                        retained.note_damage(1);
+                    }
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(None)
     }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(crate) struct RetainedSegments {
 pub struct ExportTotals {
     /// Rows that were removed before a target accepted them.
     pub skipped_rows: u64,
-    /// Records and ranges of records that could not be read.
+    /// Records, ranges of records and segments that could not be read.
     pub damaged: u64,
     /// Bytes of the segments in the folder of the export.
     pub retained_bytes: u64,

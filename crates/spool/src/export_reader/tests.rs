@@ -198,6 +198,54 @@ fn damage_in_the_folder_is_skipped_and_counted() {
 }
 
 #[test]
+fn a_segment_with_a_damaged_header_is_counted_once() {
+    let folders = Folders::new();
+    let two = SpoolOptions { partitions: 2, ..SMALL };
+    let (mut spool, _) = folders.open_with(two, &[], ROOMY);
+    (0..40).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
+    let ingested = ingest(&mut spool);
+    drop(spool);
+    // A start without a writer of the partition moves its last segment too.
+    drop(folders.open(&ingested, ROOMY));
+    let mut retained = files(folders.export.path());
+    retained.retain(|file| file.extension().is_some_and(|extension| extension == "spool"));
+    assert!(retained.len() > 2, "{retained:?}");
+    for file in [&retained[1], &retained[retained.len() - 1]] {
+        let mut bytes = std::fs::read(file).unwrap();
+        bytes[0] ^= 0xff;
+        std::fs::write(file, bytes).unwrap();
+    }
+    let (_spool, mut reader) = folders.open(&ingested, ROOMY);
+    assert!(!export(&mut reader).is_empty());
+    // No later segment exists, so each call tries the last one again.
+    assert!(export(&mut reader).is_empty());
+    assert_eq!(reader.counter().totals().damaged, 2);
+}
+
+#[test]
+fn records_that_were_read_before_an_error_are_exported() {
+    let folders = Folders::new();
+    let (mut spool, mut reader) = folders.open_with(SpoolOptions { partitions: 2, ..SMALL }, &[], ROOMY);
+    append(&mut spool, 0..30);
+    (0..30).for_each(|n| spool.writers[1].append(&record(1, n)).unwrap());
+    let file = files(folders.spool.path()).into_iter().find(|file| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name.starts_with("0001-") && name.ends_with(".spool")
+    });
+    let file = file.unwrap();
+    let aside = file.with_extension("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let batch = reader.next_batch(1_000).unwrap();
+    assert_eq!(batch.records, with_rows(records(30)));
+    reader.confirm(&batch).unwrap();
+    assert!(matches!(reader.next_batch(1_000), Err(SpoolError::Io { .. })));
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    assert_eq!(export(&mut reader), with_rows((0..30).map(|n| record(1, n)).collect()));
+}
+
+#[test]
 fn a_position_of_another_spool_exports_again_instead_of_nothing() {
     let folders = Folders::new();
     std::fs::write(folders.export.path().join("positions"), "0 4000000000 32\n").unwrap();

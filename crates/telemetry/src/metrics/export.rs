@@ -11,7 +11,7 @@ pub struct ExportMetrics {
     pub rows: Counter,
     /// `tollgate_export_skipped_rows_total`: rows that were removed before the target accepted them.
     pub skipped: Counter,
-    /// `tollgate_export_damaged_total`: records and ranges of records that could not be read.
+    /// `tollgate_export_damaged_total`: records, ranges of records and segments that could not be read.
     pub damaged: Counter,
     /// `tollgate_export_failures_total`: batches that the target did not accept, each attempt counted.
     pub failures: Counter,
