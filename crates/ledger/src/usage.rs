@@ -45,6 +45,7 @@ statements! {
         d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
         d.reasoning_tokens, d.cost_nano, d.charged_nano, d.unpriced_requests
         FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no WHERE d.user_no = $1 AND d.day = $2 ORDER BY d.key_no";
+    USAGE_FROM = "SELECT coalesce(max(usage_from), 0) FROM revision";
 }
 
 /// Usage of a user on one day.

@@ -24,7 +24,7 @@ export const usage = {
   notCounted: "Not part of daily totals of keys",
   notCountedText: "They have neither failures nor durations. Steps of an hour have both.",
   showHours: "Show 7 days by hour",
-  truncated: (time: string) => `The range has more requests than one response reads. The figures begin at ${time}.`,
+  truncated: (time: string) => `The range has more requests than one response reads, or its first ones are deleted. The figures begin at ${time}.`,
   show30: "Show 30 days",
   csvFailed: "The table was not downloaded",
   measure: "Measure",

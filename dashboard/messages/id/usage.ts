@@ -26,7 +26,7 @@ export const usage: Messages["usage"] = {
   notCounted: "Tidak termasuk jumlah harian kunci",
   notCountedText: "Jumlah itu tidak memiliki kesalahan atau durasi. Langkah satu jam memiliki keduanya.",
   showHours: "Tampilkan 7 hari per jam",
-  truncated: (time) => `Rentang ini memiliki lebih banyak permintaan daripada yang dibaca satu respons. Angka dimulai pada ${time}.`,
+  truncated: (time) => `Rentang ini memiliki lebih banyak permintaan daripada yang dibaca satu respons, atau permintaan pertamanya sudah dihapus. Angka dimulai pada ${time}.`,
   show30: "Tampilkan 30 hari",
   csvFailed: "Tabel tidak diunduh",
   measure: "Ukuran",

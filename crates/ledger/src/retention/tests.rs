@@ -6,9 +6,9 @@ use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::Ledger;
 use crate::fixture::{Place, tell};
 use crate::ingest::{IngestStats, drain, positions};
+use crate::{Ledger, SeriesFilter, SeriesGroup, SeriesStep};
 use store::{
     Actor, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, RefreshResult, Session, SessionCredential,
 };
@@ -120,6 +120,38 @@ async fn rows_that_are_too_old_go_and_totals_stay() {
         assert_eq!(stats.rows.load(Ordering::Relaxed), 12);
         let days = [NOW.day(), Timestamp(NOW.0 + 80 * 86_400_000_000).day()];
         assert_eq!([requests(&store, days[0]).await, requests(&store, days[1]).await], [13, 11]);
+    }
+}
+
+#[tokio::test]
+async fn series_of_days_by_result_begin_after_deleted_usage() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        ingest(&place, &store, &records(&clock, 3)).await;
+        clock.advance(DAY);
+        ingest(&place, &store, &records(&clock, 1)).await;
+        clock.advance(89 * DAY + DAY / 2);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 3 + 6 + 1 + 2);
+        let series = async |by| {
+            let (since, until) = (NOW, NOW.after(DAY));
+            let filter = SeriesFilter {
+                by: Some(by),
+                step: SeriesStep::Day,
+                since,
+                until,
+                key: None,
+                model: None,
+                label: None,
+                with_label: None,
+            };
+            let series = Ledger::new(store.clone()).usage_series(CALLER.user, &filter).await.unwrap();
+            let points = series.series.iter().flat_map(|of| &of.points);
+            (series.since, series.truncated, points.map(|(_, figures)| figures.totals.requests).sum::<u64>())
+        };
+        assert_eq!(series(SeriesGroup::Status).await, (NOW.day().next().start(), true, 11));
+        assert_eq!(series(SeriesGroup::Route).await, (NOW.day().start(), false, 13 + 11), "daily totals stay");
     }
 }
 

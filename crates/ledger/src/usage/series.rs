@@ -13,6 +13,7 @@ use store::DatabaseError;
 use store::sql::{Query, micros, timestamp, unsigned};
 use uuid::Uuid;
 
+use super::USAGE_FROM;
 use super::requests::RequestKey;
 use super::scope::{ID_SLACK, UsageOf};
 use super::sums::{ResultTotals, ResultsRow, SumsRow};
@@ -113,7 +114,8 @@ pub struct UsageSeries {
     pub since: Timestamp,
     /// End of the last step.
     pub until: Timestamp,
-    /// Whether the requested range has more rows than an answer reads, so that the series begin later.
+    /// Whether the series begin later than requested: the range has more rows than an answer reads, or retention may
+    /// have deleted usage of it.
     pub truncated: bool,
     /// Figures of a step without requests: zeros, and `None` for what the source does not count.
     pub unused: SeriesFigures,
@@ -335,31 +337,35 @@ impl Ledger {
         Ok(only)
     }
 
-    /// Returns the start of the first step whose rows an answer can read completely; `None` if it can read all.
+    /// Returns the start of the first step whose rows are kept, and which an answer can read completely; `None` if
+    /// these are all steps.
     async fn complete_from(
         &self,
         of: UsageOf,
         range: &UsageSeries,
         filter: &SeriesFilter,
     ) -> Result<Option<Timestamp>, DatabaseError> {
-        match filter.source() {
+        let readable = match filter.source() {
             SeriesSource::DailyKeys
             | SeriesSource::DailyModels
             | SeriesSource::DailyRoutes
-            | SeriesSource::DailyLabels => Ok(None),
+            | SeriesSource::DailyLabels => return Ok(None),
             SeriesSource::Hours | SeriesSource::HoursOfDays => {
                 let stop = self.series_stop(HOURS, of, [hours(range.since), hours(range.until)]).await?;
                 let stop = stop.map(|hour| Timestamp(unsigned(hour).saturating_mul(MICROS_PER_HOUR)));
-                Ok(stop.map(|at| filter.step.after(at)))
+                stop.map(|at| filter.step.after(at))
             }
             SeriesSource::Requests => {
                 let events = self.events_from(of, range, filter.step).await?;
                 let minute = |at: Timestamp| micros(Timestamp(at.0 / MICROS_PER_MINUTE));
                 let counts = self.series_stop(COUNTS, of, [minute(range.since), minute(range.until)]).await?;
                 let counts = counts.map(|minute| Timestamp(unsigned(minute).saturating_mul(MICROS_PER_MINUTE)));
-                Ok(events.max(counts.map(|at| filter.step.after(at))))
+                events.max(counts.map(|at| filter.step.after(at)))
             }
-        }
+        };
+        let (from,): (i64,) = self.store.query(USAGE_FROM).one().await?;
+        let kept = (timestamp(from) > range.since).then(|| filter.step.start_from(timestamp(from)));
+        Ok(readable.max(kept))
     }
 
     /// Returns the start of the first step whose events an answer can read completely; `None` if it can read all.

@@ -106,10 +106,11 @@ struct UsageSeriesView {
     /// The end of the last step.
     #[schema(format = DateTime)]
     until: String,
-    /// Whether `since` is later than requested, because the range has more rows than one response reads. Steps of a
-    /// minute read at most 8,000 recorded requests and 8,000 counts per key, route, status class and minute. Steps of an
-    /// hour, and steps of a day with a filter that daily totals do not have, read at most 8,000 totals per key, model,
-    /// route and hour. Other steps of a day are never truncated.
+    /// Whether `since` is later than requested, because the range has more rows than one response reads, or begins
+    /// before the usage that `retention.events` keeps. Steps of a minute read at most 8,000 recorded requests and 8,000
+    /// counts per key, route, status class and minute. Steps of an hour, and steps of a day with a filter that daily
+    /// totals do not have, read at most 8,000 totals per key, model, route and hour. Other steps of a day are never
+    /// truncated.
     truncated: bool,
     /// The series of the ten groups with the most requests, including refused ones, and one of all remaining groups.
     series: Vec<GroupSeriesView>,
