@@ -354,7 +354,7 @@ impl Ledger {
         rows: CountedRows<'_>,
     ) -> Result<Vec<RequestLine>, DatabaseError> {
         let CountedRows { only, most } = rows;
-        let page = range.bind(of, self.store.query(AssertSqlSafe(counted::page(of, filter, only))).once());
+        let page = range.of_counts().bind(of, self.store.query(AssertSqlSafe(counted::page(of, filter, only))).once());
         let page = page.bind(filter.key.map(|key| key.0)).bind(i64::try_from(most).unwrap_or(i64::MAX));
         let rows: Vec<CountedRow> = match filter.pattern() {
             Some(pattern) => page.bind(pattern).all().await?,
@@ -429,7 +429,8 @@ impl Ledger {
         range: &Range,
     ) -> Result<Option<RequestPlace>, DatabaseError> {
         let events = self.stop_of(of, stop(of), range).await?;
-        let counts = if filter.has_counts() { self.stop_of(of, counted::stop(of), range).await? } else { None };
+        let counts =
+            if filter.has_counts() { self.stop_of(of, counted::stop(of), &range.of_counts()).await? } else { None };
         let newest = if of.is_wide() { |place: &RequestPlace| (Timestamp(0), place.id) } else { in_order };
         Ok(events.into_iter().chain(counts).max_by_key(newest))
     }

@@ -1,7 +1,7 @@
 use access::{ClientProgram, Credits, LabelSet, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
 use ledger::{
     Ledger, REQUESTS_LOOKED_AT_MAX, RecordedLabels, RequestDetails, RequestFilter, RequestLine, RequestPlace,
-    RequestSkip,
+    RequestSkip, UsageOf,
 };
 use meter::{
     Attempt, Caller, Charge, RequestOrigin, RequestResult, SkipReason, SkippedTarget, Source, ToolCalls, ToolUse,
@@ -106,6 +106,32 @@ pub(crate) async fn requests_are_chosen_by_key_model_status_and_time(world: &Wor
     assert!(
         Ledger::new(store.clone()).requests_page(user.no, &any(), Some(nowhere), 10).await.unwrap().lines.is_empty()
     );
+}
+
+pub(crate) async fn counts_that_are_stored_later_are_listed_by_their_minute(world: &World) {
+    let store = world.store().await;
+    let ada = caller(&store, "ada@example.com").await;
+    let Record::Counts { id, mut counts } = world.counts(Some(ada), 3) else { panic!("not counts") };
+    counts.iter_mut().for_each(|counts| counts.minute -= 10);
+    world.ingest(&store, &[Record::Counts { id, counts }]).await;
+    let listed = async |of: UsageOf, key, until: u64| {
+        let until = Some(Timestamp(NOW.0 - until * 60_000_000));
+        let (filter, mut after, mut count) = (RequestFilter { key, until, ..RequestFilter::default() }, None, 0);
+        loop {
+            let page = Ledger::new(store.clone()).requests_page(of, &filter, after, 1).await.unwrap();
+            count += page.lines.len();
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return count,
+            }
+        }
+    };
+    for of in [UsageOf::All, UsageOf::from(ada.user)] {
+        for key in [None, Some(ada.key)] {
+            assert_eq!(listed(of, key, 5).await, 2, "{of:?}");
+            assert_eq!(listed(of, key, 10).await, 0, "{of:?}");
+        }
+    }
 }
 
 pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
