@@ -286,9 +286,10 @@ impl UsageSeriesView {
 }
 
 impl SeriesPoint {
-    /// Whether the step has no requests.
+    /// Whether the step has no requests, also none from caches.
     fn is_empty(&self) -> bool {
-        self.used.requests == 0 && self.refused.unwrap_or(0) == 0 && self.errors.unwrap_or(0) == 0
+        let results = [self.succeeded, self.refused, self.errors];
+        self.used.requests == 0 && results.iter().all(|requests| requests.unwrap_or(0) == 0)
     }
 
     fn new(at: Timestamp, figures: &SeriesFigures) -> Self {

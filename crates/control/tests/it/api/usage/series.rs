@@ -1,6 +1,8 @@
-use access::{Role, Timestamp};
-use meter::UsageEvent;
+use access::{Credits, LabelSet, Role, Timestamp};
+use meter::{Counts, UsageEvent};
 use serde_json::{Value, json};
+use spool::Record;
+use uuid::Uuid;
 
 use super::{DAY_US, ask, assert_alike, at, of, refused};
 use crate::client::get;
@@ -110,6 +112,27 @@ async fn a_table_has_the_same_rows() {
     let day = ask(&world, &ada, &format!("{PATH}?since=2026-11-20T00:00:00Z&format=csv")).await;
     let row = "\r\n2026-11-20T00:00:00Z,,,,3,2,1,1,9,300,60,21,150,30,561,0.0000045,USD,0,3.166,,,\r\n";
     assert!(day.body.ends_with(row), "{day:?}");
+}
+
+#[tokio::test]
+async fn a_table_has_steps_with_requests_from_a_cache_only() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let counts = Counts {
+        subject: Some(ada.caller).into(),
+        route: "orders".into(),
+        status_class: 12,
+        minute: u32::try_from(NOON.unix_seconds() / 60).unwrap(),
+        day: NOON.day(),
+        requests: 500,
+        credits: Credits::ZERO,
+        labels: LabelSet::NONE,
+    };
+    world.record_all(vec![Record::Counts { id: Uuid::from_u128(7), counts: vec![counts] }]).await;
+    let table = ask(&world, &ada, &format!("{PATH}?since=2026-11-19T00:00:00Z&format=csv")).await;
+    let lines: Vec<&str> = table.body.split("\r\n").collect();
+    let [_, row, ""] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(row.starts_with("2026-11-20T00:00:00Z,,,,0,500,0,0,0,"), "{row}");
 }
 
 #[tokio::test]
