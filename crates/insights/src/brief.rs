@@ -42,7 +42,7 @@ pub struct Brief {
     /// The models whose cost changed most since the same weekday of the week before. Together with the rest they are
     /// the whole difference.
     pub movers: Vec<Mover>,
-    /// Figures that are far from those of earlier weekdays.
+    /// Figures that are far from those of earlier weekdays; if `complete` is false, only those above them.
     pub anomalies: Vec<Anomaly>,
     /// The reason why no anomaly can be found; null if the search was possible.
     pub anomalies_reason: Option<String>,

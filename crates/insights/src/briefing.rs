@@ -137,7 +137,11 @@ pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
     let ids: Vec<Uuid> = classes.iter().flat_map(|class| class.request_ids.clone()).collect();
     let earlier_days: Vec<DayFigures> = days.iter().filter(|of| of.day < head.day).copied().collect();
     let (anomalies, anomalies_reason) = match anomalies(today, &earlier_days, &settings.anomalies, &ids) {
-        Ok(found) => (found, None),
+        Ok(mut found) => {
+            // Figures of a day that is not over are low because of the time.
+            found.retain(|of| head.complete || of.value > of.median);
+            (found, None)
+        }
         Err(reason) => (Vec::new(), Some(reason)),
     };
     codes.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.code.cmp(&b.code)));

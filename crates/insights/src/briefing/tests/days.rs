@@ -60,3 +60,29 @@ fn an_agent_that_runs_away_is_an_anomaly_and_a_class() {
     assert_eq!(told.anomalies[0].score, crate::ratio::Ratio(6_070_500));
     assert_eq!(told.anomalies[0].request_ids[0], ids[0]);
 }
+
+/// A day that is not over has too few requests because of the time, but too many are too many at any time.
+#[test]
+fn a_day_that_is_not_over_has_only_anomalies_above_the_median() {
+    let found = |requests, cost_nano, complete| {
+        let mut days: Vec<DayFigures> = (1..=56).rev().map(|back| figures(back, 5_000, 1_000)).collect();
+        days.push(figures(0, requests, cost_nano));
+        let of = BriefFigures {
+            head: FiguresHead { complete, ..head(DayScope::All {}) },
+            days: &days,
+            outcomes: DayOutcomes::default(),
+            models: &[],
+            groups: &[],
+            codes: Vec::new(),
+            failed: FailedCost::default(),
+            latency: DayLatency::default(),
+            budget: None,
+        };
+        let told = brief(of, &InsightSettings::default());
+        assert_eq!(told.anomalies_reason, None);
+        told.anomalies.into_iter().map(|of| of.measure).collect::<Vec<_>>()
+    };
+    assert!(found(12, 2, false).is_empty());
+    assert_eq!(found(12, 2, true), ["requests", "tokens", "cost_nano"]);
+    assert_eq!(found(9_000, 2, false), ["requests", "tokens"]);
+}
