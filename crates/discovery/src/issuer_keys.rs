@@ -1,6 +1,6 @@
 //! The job that fetches the keys of issuers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl IssuerKeyRefresh {
     /// Records the result of a fetch, and replaces the keys if it succeeded. Otherwise the earlier keys stay in use.
     fn record(&mut self, source: IssuerSource, fetched: FetchResult) {
         let (now, keys) = (self.clock.mono(), self.registry.of(&source));
-        let issuer = IssuerLabels { issuer: source.url().as_str().into() };
+        let issuer = labels(&source);
         let has_succeeded = fetched.is_ok();
         let outcome = if has_succeeded { "succeeded" } else { "failed" };
         let labels = IssuerOutcomeLabels { issuer: issuer.issuer.clone(), outcome };
@@ -113,7 +113,13 @@ impl Job for IssuerKeyRefresh {
         let sources = (self.sources)();
         let is_current = |known: &IssuerSource| sources.iter().any(|fetched| fetched.source == *known);
         self.registry.retain(is_current);
+        let count = self.schedules.len();
         self.schedules.retain(|known, _| is_current(known));
+        if self.schedules.len() < count {
+            let issuers: BTreeSet<_> = sources.iter().map(|fetched| labels(&fetched.source)).collect();
+            self.metrics.issuers.keys.retain(|issuer| issuers.contains(issuer));
+            self.metrics.issuers.last_success.retain(|issuer| issuers.contains(issuer));
+        }
         let now = self.clock.mono();
         for FetchedSource { source, tls } in &sources {
             let keys = self.registry.of(source);
@@ -145,6 +151,10 @@ impl fmt::Debug for IssuerKeyRefresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssuerKeyRefresh").field("schedules", &self.schedules).finish_non_exhaustive()
     }
+}
+
+fn labels(source: &IssuerSource) -> IssuerLabels {
+    IssuerLabels { issuer: source.url().as_str().into() }
 }
 
 /// Fetches the keys of a source. The time for which they may be cached is that of their own document.

@@ -11,7 +11,7 @@ mod observed;
 mod source;
 mod stored;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,6 +128,10 @@ impl MemberRefresh {
             }
         }
         self.stored = Some(StoredLists::new());
+        if has_changed {
+            let used: BTreeSet<_> = sources.iter().map(labels).collect();
+            self.following.metrics.sources.members.retain(|labels| used.contains(labels));
+        }
         has_changed
     }
 
@@ -144,7 +148,7 @@ impl MemberRefresh {
                 && (is_first || may_change)
             {
                 followed.replace(source, reported);
-                let labels = SourceLabels { source: source.name().as_str().into() };
+                let labels = labels(source);
                 let count = i64::try_from(reported.len()).unwrap_or(i64::MAX);
                 self.following.metrics.sources.members.get_or_create(&labels).set(count);
                 has_changed = true;
@@ -174,7 +178,7 @@ impl MemberRefresh {
             }
             has_changed = true;
             followed.note(source, &result);
-            let labels = SourceLabels { source: source.name().as_str().into() };
+            let labels = labels(source);
             let metrics = &self.following.metrics.sources;
             metrics.failures.get_or_create(&labels).inc_by(result.failures.saturating_sub(followed.shown.failures));
             if let Some(at) = result.responded_at {
@@ -218,6 +222,10 @@ impl MemberRefresh {
         });
         self.stored = Some(lists);
     }
+}
+
+fn labels(source: &FollowedSource) -> SourceLabels {
+    SourceLabels { source: source.name().as_str().into() }
 }
 
 impl Followed {
@@ -280,5 +288,46 @@ impl Job for MemberRefresh {
 impl fmt::Debug for MemberRefresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemberRefresh").field("sources", &self.followed.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+
+    use super::*;
+
+    fn source(name: &str) -> FollowedSource {
+        let name =
+            FollowedName { name: name.into(), port: Some(8080), servers: Vec::new(), refresh_max: Duration::MAX };
+        FollowedSource { place: FollowedPlace::Dns(name), allow_link_local: false }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_removed_has_no_number_of_members() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let metrics = Metrics::new();
+        let mut refresh = MemberRefresh::new(MemberFollowing {
+            sources: Arc::new(|| -> Arc<[FollowedSource]> { Arc::from([]) }),
+            publish: Arc::new(|_: &[FollowedList], _| {}),
+            tls: Arc::new(tls),
+            file: PathBuf::new(),
+            metrics: metrics.clone(),
+            clock: Clock::manual(Timestamp(0)),
+        });
+        let sources = ["a.internal", "b.internal"].map(source);
+        assert!(refresh.follow(&sources));
+        for source in &sources {
+            metrics.sources.members.get_or_create(&labels(source)).set(2);
+        }
+        assert!(refresh.follow(&sources[1..]));
+        let shown = metrics.encode();
+        assert!(!shown.contains("tollgate_discovery_members{source=\"dns a.internal:8080\"}"), "{shown}");
+        assert!(shown.contains("tollgate_discovery_members{source=\"dns b.internal:8080\"} 2"), "{shown}");
     }
 }

@@ -1,7 +1,7 @@
 //! The keys of an issuer that rotates them, disappears, and returns garbage.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::issuer::{IssuerKeys, IssuerPlace, IssuerRegistry, IssuerSource, IssuerUrl};
@@ -24,6 +24,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The job, the keys of its first source, and the clock that the test moves.
 struct Refresh {
     job: IssuerKeyRefresh,
+    sources: Arc<Mutex<Vec<FetchedSource>>>,
     keys: Arc<IssuerKeys>,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -48,15 +49,16 @@ impl Refresh {
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let fetched = move |source: &IssuerSource| FetchedSource { source: source.clone(), tls: own_tls.clone() };
-        let sources = Arc::new(move || sources.iter().map(&fetched).collect::<Vec<_>>());
+        let fetched = |source: IssuerSource| FetchedSource { source, tls: own_tls.clone() };
+        let sources = Arc::new(Mutex::new(sources.into_iter().map(fetched).collect::<Vec<_>>()));
+        let configured = sources.clone();
         let job = IssuerKeyRefresh::new(
             registry,
-            sources,
+            Arc::new(move || configured.lock().unwrap().clone()),
             Fetcher::new(&tls),
             Observation { metrics: metrics.clone(), clock: clock.clone() },
         );
-        Self { job, keys, clock, metrics }
+        Self { job, sources, keys, clock, metrics }
     }
 
     /// Runs the job after `pause`, and returns the number of usable keys.
@@ -190,6 +192,19 @@ async fn last_keys_stay_in_use_while_the_issuer_is_away_or_returns_garbage() {
     }
     drop(issuer);
     assert_eq!(refresh.run_after(10 * MINUTE).await, Some(2));
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_removed_has_no_keys_in_metrics() {
+    let issuer = Issuer::start().await;
+    let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys"))));
+    issuer.serve("/keys", "", &document(2));
+    assert_eq!(refresh.run().await, Some(2));
+    let series = format!("tollgate_issuer_keys{{issuer=\"{}\"}}", issuer.url("/keys"));
+    assert!(refresh.metrics.encode().contains(&series), "{series}");
+    refresh.sources.lock().unwrap().clear();
+    refresh.run().await;
+    assert!(!refresh.metrics.encode().contains(&series), "{series}");
 }
 
 #[tokio::test]

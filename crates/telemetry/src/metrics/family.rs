@@ -126,6 +126,13 @@ impl<L: MetricLabels, M: Clone + Default> Family<L, M> {
         }
         metrics.entry(labels.overflow()).or_default().clone()
     }
+
+    /// Removes the metrics whose labels `kept` does not accept, except overflow series, which many label sets share. A
+    /// handle to a removed metric is not shown any more.
+    pub fn retain(&self, kept: impl Fn(&L) -> bool) {
+        let mut metrics = self.metrics.write().unwrap_or_else(PoisonError::into_inner);
+        metrics.retain(|labels, _| kept(labels) || *labels == labels.overflow());
+    }
 }
 
 impl<L: MetricLabels, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
@@ -193,6 +200,20 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         assert_eq!(text.lines().filter(|line| line.starts_with("calls_total")).count(), 3, "{text}");
+    }
+
+    #[test]
+    fn removed_series_are_not_shown_and_leave_room() {
+        let (family, registry) = family(3);
+        for model in ["a", "b", "c", "d"] {
+            family.get_or_create(&Model { model: model.into() }).inc();
+        }
+        family.retain(|labels| labels.model == LabelValue::from("b"));
+        family.get_or_create(&Model { model: "e".into() }).inc();
+        let text = text(&registry);
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("calls_total")).collect();
+        let expected = ["calls_total{model=\"b\"} 1", "calls_total{model=\"e\"} 1", "calls_total{model=\"other\"} 1"];
+        assert_eq!(lines, expected);
     }
 
     #[test]

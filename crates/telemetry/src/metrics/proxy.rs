@@ -207,7 +207,7 @@ pub struct ProxyMetrics {
     pub cost: Family<ModelLabels, Counter>,
     /// `tollgate_unpriced_requests_total`: attempts whose cost is unknown.
     pub unpriced: Family<ModelLabels, Counter>,
-    /// `tollgate_prices_expiring_timestamp_seconds`: Unix time at which the last price of a model ends. Set at startup.
+    /// `tollgate_prices_expiring_timestamp_seconds`: Unix time at which the last price of a model ends.
     pub prices_expiring: Family<ModelLabels, Gauge>,
     /// `tollgate_panics_total`: requests whose handler panicked.
     pub panics: Counter,

@@ -1,5 +1,6 @@
 //! Reloads of the configuration: SIGHUP, the watch of the file, and configurations that other processes have stored.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,11 +60,15 @@ pub(super) async fn of_start(
     Ok(differences.map_err(|error| failure::of_store(&snapshot.process, error))?)
 }
 
-/// Sets the metrics for the ends of prices, which do not depend on requests.
+/// Sets the metrics for the ends of prices, which do not depend on requests, and removes those of other prices.
 pub(crate) fn set_price_expiries(snapshot: &Snapshot, metrics: &Metrics) {
+    let mut ends = BTreeMap::new();
     for (provider, Expiry { until, model }) in snapshot.traffic.price_expiries() {
         let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
-        let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
+        ends.insert(labels, i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX));
+    }
+    metrics.proxy.prices_expiring.retain(|labels| ends.contains_key(labels));
+    for (labels, end) in ends {
         metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
     }
 }
@@ -168,6 +173,21 @@ impl Job for ConfigurationWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_that_is_removed_has_no_metric() {
+        let (folder, metrics) = (tempfile::tempdir().unwrap(), Metrics::new());
+        let file = folder.path().join("tollgate.yaml");
+        let is_shown = |prices: &str| {
+            std::fs::write(&file, format!("providers: [{{name: main, kind: openai}}]\n{prices}")).unwrap();
+            let (environment, flags) = (config::Environment::default(), config::Flags::default());
+            let sources = config::Sources { file: Some(&file), environment: &environment, flags };
+            set_price_expiries(&config::load(sources).unwrap().snapshot, &metrics);
+            metrics.encode().contains("{provider=\"main\",model=\"own\"}")
+        };
+        assert!(is_shown("prices: [{model: main/own, input: '1', output: '2', until: 2026-12-31}]\n"));
+        assert!(!is_shown(""));
+    }
 
     #[test]
     fn a_swapped_link_of_a_folder_changes_the_file_below_it() {
