@@ -71,6 +71,7 @@ behaviours! {
         requests_come_newest_first_and_each_once,
         requests_are_chosen_by_key_model_status_and_time,
         counts_that_are_stored_later_are_listed_by_their_minute,
+        names_with_letters_outside_ascii_are_found,
         a_page_looks_at_so_many_rows_and_no_more,
         a_request_is_told_in_full,
         figures_come_back_as_they_were,

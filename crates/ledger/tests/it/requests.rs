@@ -1,4 +1,4 @@
-use access::{ClientProgram, Credits, LabelSet, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
+use access::{ApiKey, ClientProgram, Credits, LabelSet, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
 use ledger::{
     Ledger, REQUESTS_LOOKED_AT_MAX, RecordedLabels, RequestDetails, RequestFilter, RequestLine, RequestPlace,
     RequestSkip, UsageOf,
@@ -8,7 +8,7 @@ use meter::{
     TraceId, UnknownCost, Usage, UsageEvent,
 };
 use spool::Record;
-use store::Store;
+use store::{Actor, NewKey, Store};
 
 use crate::usage_world::{attempt, caller};
 use crate::world::{NOW, World, key, user};
@@ -131,6 +131,20 @@ pub(crate) async fn counts_that_are_stored_later_are_listed_by_their_minute(worl
             assert_eq!(listed(of, key, 5).await, 2, "{of:?}");
             assert_eq!(listed(of, key, 10).await, 0, "{of:?}");
         }
+    }
+}
+
+pub(crate) async fn names_with_letters_outside_ascii_are_found(world: &World) {
+    let store = world.store().await;
+    let user = user(&store, "ada@example.com").await;
+    let secret = ApiKey::generate("tollgate").unwrap();
+    let key = store.create_key(&Actor::COMMAND, NewKey::of(user.id, "Ölpumpe", &secret)).await.unwrap();
+    let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
+    world.ingest(&store, &[Record::Event(refused(world, caller, 1)), world.counts(Some(caller), 2)]).await;
+    for (text, count) in [("Ölpumpe", 3), ("ÖLPUMPE", 3), ("Ölpumpen", 0), ("QUOTA_exceeded", 1), ("QUOTAxexceeded", 0)]
+    {
+        let filter = RequestFilter { text: Some(text.to_owned()), ..RequestFilter::default() };
+        assert_eq!(all(&store, caller, &filter, 1).await.len(), count, "{text}");
     }
 }
 

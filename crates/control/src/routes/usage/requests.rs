@@ -53,7 +53,7 @@ struct RequestListQuery {
     /// Returns only requests of the routes that match this path in the running configuration, for any host and method.
     path: Option<String>,
     /// Returns only requests of which a name (route, model, provider, user, key, subject), the end of the key or the error
-    /// code contains this text, in any case of letters.
+    /// code contains this text, in any case of ASCII letters.
     #[param(max_length = 100)]
     text: Option<String>,
     /// Returns only requests that began at or after this time (RFC 3339).

@@ -4,15 +4,18 @@ use access::{KeyNo, LabelId, Timestamp};
 use meter::RequestResult;
 
 /// The condition for rows whose route, key or subject has a name that contains a text, with any case of ASCII letters.
-pub(super) const TEXT: &str = "route_no IN (SELECT no FROM names WHERE kind = 'route' AND lower(name) LIKE $TEXT ESCAPE '!')
-    OR key_no IN (SELECT no FROM api_keys WHERE lower(label) LIKE $TEXT ESCAPE '!' OR lower(last4) LIKE $TEXT ESCAPE '!')
-    OR user_no IN (SELECT no FROM users WHERE lower(name) LIKE $TEXT ESCAPE '!')
-    OR subject_no IN (SELECT no FROM subjects WHERE lower(name) LIKE $TEXT ESCAPE '!')";
+/// `$TEXT` is the pattern. The database folds the case of both sides, because SQLite folds only ASCII letters.
+pub(super) const TEXT: &str =
+    "route_no IN (SELECT no FROM names WHERE kind = 'route' AND lower(name) LIKE lower($TEXT) ESCAPE '!')
+    OR key_no IN (SELECT no FROM api_keys
+        WHERE lower(label) LIKE lower($TEXT) ESCAPE '!' OR lower(last4) LIKE lower($TEXT) ESCAPE '!')
+    OR user_no IN (SELECT no FROM users WHERE lower(name) LIKE lower($TEXT) ESCAPE '!')
+    OR subject_no IN (SELECT no FROM subjects WHERE lower(name) LIKE lower($TEXT) ESCAPE '!')";
 /// The further conditions for rows of events.
 pub(super) const TEXT_OF_EVENTS: &str =
-    " OR model_no IN (SELECT no FROM names WHERE kind = 'model' AND lower(name) LIKE $TEXT ESCAPE '!')
-    OR provider_no IN (SELECT no FROM names WHERE kind = 'provider' AND lower(name) LIKE $TEXT ESCAPE '!')
-    OR refusal LIKE $TEXT ESCAPE '!'";
+    " OR model_no IN (SELECT no FROM names WHERE kind = 'model' AND lower(name) LIKE lower($TEXT) ESCAPE '!')
+    OR provider_no IN (SELECT no FROM names WHERE kind = 'provider' AND lower(name) LIKE lower($TEXT) ESCAPE '!')
+    OR refusal LIKE lower($TEXT) ESCAPE '!'";
 
 /// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,7 @@ impl RequestFilter {
     pub(super) fn pattern(&self) -> Option<String> {
         let escaped =
             |letter: char| if matches!(letter, '%' | '_' | '!') { format!("!{letter}") } else { letter.into() };
-        let text = self.text.as_ref()?.to_lowercase();
+        let text = self.text.as_ref()?;
         Some(format!("%{}%", text.chars().map(escaped).collect::<String>()))
     }
 }
