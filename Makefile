@@ -107,6 +107,7 @@ unit: ## run the tests that need neither a database server nor the built binary 
 # Minutes of random load in `make soak`.
 MINUTES ?= 10
 
+soak: export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
 soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, large stores, and MINUTES of random load
 	@scripts/setup.sh test
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests

@@ -109,7 +109,7 @@ enum PathValue {
 impl Scanner {
     /// Creates a scanner for `paths`: at most 16, of at most 5 segments.
     pub(crate) fn new(paths: &'static [Path]) -> Self {
-        debug_assert!(paths.len() <= PATHS_MAX && paths.iter().all(|path| path.len() <= SEGMENTS_MAX));
+        assert!(paths.len() <= PATHS_MAX && paths.iter().all(|path| path.len() <= SEGMENTS_MAX));
         Self {
             paths,
             state: ScanState::Value,

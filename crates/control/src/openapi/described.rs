@@ -122,7 +122,7 @@ impl<S: Clone + Send + Sync + 'static> DescribedRouter<S> {
     pub(crate) fn routes(mut self, added: PathHandlers<S>) -> Self {
         if let Some(first) = added.operations.first() {
             let is_one_path = added.operations.iter().all(|one| one.path == first.path);
-            debug_assert!(is_one_path, "`routes!` has a handler of another path than {}", first.path);
+            assert!(is_one_path, "`routes!` has a handler of another path than {}", first.path);
             self.router = self.router.route(&first.path, added.router);
         }
         self.operations.extend(added.operations);

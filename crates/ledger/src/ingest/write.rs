@@ -242,7 +242,7 @@ impl Rows {
     }
 
     fn retain(&mut self, mut is_kept: impl FnMut(&Position, &Record) -> bool) {
-        debug_assert_eq!(self.places.len(), self.records.len());
+        assert_eq!(self.places.len(), self.records.len());
         let all = std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.records));
         (self.places, self.records) = all.filter(|(place, record)| is_kept(place, record)).unzip();
     }
