@@ -8,7 +8,7 @@ use ai::{Dialect, Endpoint, EndpointCall};
 
 use super::auth::Auth;
 use super::key_places::{KeyPlaces, OF_GOOGLE};
-use super::route::{PathMatch, Route};
+use super::route::{Action, PathMatch, Route};
 use super::router::{Match, Requested};
 use super::traffic::{Ai, Traffic};
 
@@ -101,8 +101,19 @@ impl Route {
     fn may_be_health_check(&self) -> bool {
         match self.matches.path {
             PathMatch::Exact(_) => true,
-            PathMatch::Prefix(_) => self.rewrite.is_none(),
+            PathMatch::Prefix(_) => self.rewrite.is_none() && !self.has_upstream_rewrite(),
             PathMatch::Template(_) | PathMatch::Regex(_) => false,
+        }
+    }
+
+    /// Whether one of several upstreams has its own rewrite.
+    fn has_upstream_rewrite(&self) -> bool {
+        match &self.action {
+            Action::Split(split) => {
+                let mut changes = split.upstreams.iter().filter_map(|upstream| upstream.changes.as_ref());
+                changes.any(|changes| changes.rewrite.is_some())
+            }
+            Action::Forward(_) | Action::Respond(_) | Action::Redirect(_) => false,
         }
     }
 }

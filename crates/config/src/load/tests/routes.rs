@@ -117,9 +117,17 @@ fn health_checks_are_open_only_where_the_upstream_receives_their_path() {
         ("path: {regex: '^/h'}".to_owned(), false),
         (format!("path: {{prefix: /}}, {}", rewrite("{prefix: /admin}")), false),
         (format!("path: {{prefix: /}}, {}", rewrite("/admin")), false),
+        (
+            "path: {prefix: /}, upstreams: [{name: u, transformations: {request: {add_headers: {A: b}}}}]".to_owned(),
+            true,
+        ),
+        (format!("path: {{prefix: /}}, upstreams: [{{name: u, {}}}]", rewrite("/admin")), false),
+        (format!("path: {{prefix: /}}, upstreams: [v, {{name: u, {}}}]", rewrite("/admin")), false),
     ] {
+        let upstreams = if route.contains("upstreams") { "" } else { ", upstreams: u" };
         let source = format!(
-            "upstreams: [{{name: u, backends: [{{url: http://h}}]}}]\nroutes: [{{{route}, upgrades: [websocket], upstreams: u}}]\n"
+            "upstreams: [{{name: u, backends: [{{url: http://h}}]}}, {{name: v, backends: [{{url: http://i}}]}}]\n\
+             routes: [{{{route}, upgrades: [websocket]{upstreams}}}]\n"
         );
         let traffic = snapshot(&source).traffic;
         let found = &traffic.router.routes()[0];
