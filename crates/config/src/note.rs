@@ -90,6 +90,13 @@ pub enum Note {
         /// The name of its provider.
         provider: String,
     },
+    /// A target of an entry of `models` is ignored, as its provider is off.
+    TargetOff {
+        /// The name of the entry.
+        model: String,
+        /// The name of the target's provider.
+        provider: String,
+    },
     /// The mock serves an entry of `models`, as it replaces all providers.
     ModelMocked {
         /// The name of the entry.
@@ -190,6 +197,7 @@ impl fmt::Display for Note {
             Self::ModelOff { model, provider } => {
                 write!(f, "the model {model} is left out, as its provider {provider} is off")
             }
+            Self::TargetOff { model, provider } => write!(f, "the target {provider} of the model {model} is off"),
             Self::ModelMocked { model, provider } => {
                 write!(f, "the mock serves the model {model}, as its provider {provider} is off")
             }

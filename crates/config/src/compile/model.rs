@@ -40,7 +40,7 @@ pub(super) fn models(
         }
         let credits = Credits(entry.credits.value.into());
         let name: Arc<str> = name.value.as_str().into();
-        let mut targets = Vec::new();
+        let (mut targets, mut off) = (Vec::new(), Vec::new());
         for target in &entry.targets.list {
             let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
             let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
@@ -56,9 +56,14 @@ pub(super) fn models(
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
             } else {
-                notes.push(Note::ModelOff { model: name.to_string(), provider: provider.value.clone() });
+                off.push(provider.value.clone());
             }
         }
+        let is_off = targets.is_empty();
+        notes.extend(off.into_iter().map(|provider| match is_off {
+            true => Note::ModelOff { model: name.to_string(), provider },
+            false => Note::TargetOff { model: name.to_string(), provider },
+        }));
         let on = |target: &MockTarget| {
             let MockTarget { provider, model, weight, limits } = target;
             Some(Target { provider: provider.clone()?, model: Arc::clone(model), weight: *weight, limits: *limits })

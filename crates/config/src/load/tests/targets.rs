@@ -96,3 +96,17 @@ fn a_time_of_the_first_content_without_a_further_attempt_is_noted() {
         assert_eq!(notes(rest), Vec::<String>::new(), "{rest}");
     }
 }
+
+#[test]
+fn a_target_whose_provider_is_off_is_left_out_of_its_model() {
+    let source = "
+providers: [{name: openai, kind: openai, credential: k}, {name: anthropic, kind: anthropic, credential: ''}]
+models: [{name: fast, targets: [{provider: openai, model: gpt-5}, {provider: anthropic, model: claude}]}]
+";
+    let loaded = read_text(source).unwrap();
+    let models = &loaded.snapshot.traffic.models;
+    let targets: Vec<&str> = models[0].targets.iter().map(|target| &*target.provider.name).collect();
+    assert_eq!((models.len(), targets), (1, vec!["openai"]));
+    assert_eq!(loaded.notes[1].to_string(), "the target anthropic of the model fast is off");
+    assert_eq!(loaded.notes.len(), 2, "{:?}", loaded.notes);
+}
