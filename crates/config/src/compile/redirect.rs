@@ -53,7 +53,8 @@ fn composition<T>(reader: &SettingsReader<'_>, to: &Input<T>, named: (&str, &Pat
         reader.report(problem.expected("parameters such as {id} in the path of the address"));
     };
     let path_at = text.find("://").and_then(|at| Some(at + 3 + text.get(at + 3..)?.find('/')?)).unwrap_or(0);
-    let is_url = text.contains("://");
+    // A path may have a URL in its query.
+    let is_url = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once('{') {

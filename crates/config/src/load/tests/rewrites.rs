@@ -115,6 +115,8 @@ fn a_redirect_has_parameters_of_the_path() {
     };
     assert_eq!(redirect("/old/{id}", "/new/{id}?x"), Ok(Some("/new/7?x".to_owned())));
     assert_eq!(redirect("/old/{id}", "https://a.b/{id}.html#{id}"), Ok(Some("https://a.b/7.html#7".to_owned())));
+    let with_url = |id: &str| format!("/login/{id}?next=https://app.example.com/");
+    assert_eq!(redirect("/old/{id}", &with_url("{id}")), Ok(Some(with_url("7"))));
     assert_eq!(redirect("/old/{*rest}", "/new/{*rest}"), Ok(Some("/new/7".to_owned())));
     assert_eq!(redirect("/old/{*rest}", "/new/{rest}"), Ok(Some("/new/7".to_owned())));
     assert_eq!(redirect("/{id}/{*rest}", "/new/{*id}"), Err("unknown_name"));
