@@ -70,11 +70,11 @@ section! {
         /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
         /// A short form of `control.listen`.
-        addr: Option<Input<SocketAddr>> = optional(ADDRESS, "`control.listen` applies");
+        addr: Option<Input<SocketAddr>> = or_empty(ADDRESS, "`control.listen` applies");
         /// A short form of `control.connections.max`.
-        max_connections: Option<Input<u32>> = optional(CONTROL_CONNECTIONS, "`control.connections.max` applies");
+        max_connections: Option<Input<u32>> = or_empty(CONTROL_CONNECTIONS, "`control.connections.max` applies");
         /// A short form of `control.timeout`, in seconds.
-        timeout_seconds: Option<Input<u32>> = optional(Whole::<u32>::new(1, 600), "`control.timeout` applies");
+        timeout_seconds: Option<Input<u32>> = or_empty(Whole::<u32>::new(1, 600), "`control.timeout` applies");
         /// [Example files](insights.md#examples) with which the insights endpoints respond.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.

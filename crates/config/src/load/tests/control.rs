@@ -42,6 +42,18 @@ fn keys_of_the_file_set_the_same_keys_of_control() {
 }
 
 #[test]
+fn keys_that_refer_to_an_unset_variable_leave_the_keys_of_control() {
+    let names = "addr: ${ADDR:-}\nmax_connections: ${MAX_CONNECTIONS:-}\ntimeout_seconds: ${TIMEOUT_SECONDS:-}\n";
+    assert_eq!(bounds(names), bounds(""));
+    let control = "control: {listen: 127.0.0.1:9, connections: {max: 7}, timeout: 20s}\n";
+    assert_eq!(bounds(&format!("{names}{control}")), bounds(control));
+    let environment = Environment::of([("ADDR", "127.0.0.1:9"), ("MAX_CONNECTIONS", "7"), ("TIMEOUT_SECONDS", "20")]);
+    let read = read_with(names, &environment).unwrap().snapshot.process.control;
+    let read = (read.listen.to_string(), read.connections.max, read.call_timeout.as_secs());
+    assert_eq!(read, ("127.0.0.1:9".to_owned(), 7, 20));
+}
+
+#[test]
 fn variables_take_precedence_over_both_names_of_a_key() {
     let read = |source: &str, variables: &[(&'static str, &'static str)]| {
         let environment = Environment::of(variables.iter().copied());
