@@ -106,6 +106,28 @@ fn a_stored_text_refers_to_its_secrets() {
 }
 
 #[test]
+fn a_stored_text_refers_to_the_secrets_of_its_health_checks() {
+    let list = "control: {config: {variables: [KEY]}}\n";
+    let old = loaded(list);
+    for (header, is_shown, is_literal) in [
+        ("Authorization: \"Bearer s3cret\"", false, true),
+        ("X-Api-Key: s3cret", false, true),
+        ("Authorization: \"Bearer ${KEY}\"", false, false),
+        ("X-A: b", true, false),
+    ] {
+        let check = format!("health_check: {{path: /h, headers: {{{header}}}}}");
+        let text = format!("{list}upstreams: [{{name: u, backends: [{{url: \"http://h\"}}], {check}}}]\n");
+        let result = replace(&old, &text, true);
+        let is_refused = result.as_ref().is_err_and(|error| error.starts_with("error[literal_secret]"));
+        assert_eq!((is_refused, result.is_ok()), (is_literal, !is_literal), "{header}: {:?}", result.err());
+        let new = replace(&old, &text, false).unwrap();
+        let shown = new.settings().iter().find(|setting| setting.key.starts_with("upstreams[0].health_check.headers."));
+        assert_eq!(shown.unwrap().value.to_string() == "***", !is_shown, "{header}");
+        assert_eq!((new.has_literal_secrets, crate::masked(&text, new.settings()) == text), (is_literal, !is_literal));
+    }
+}
+
+#[test]
 fn no_stored_comment_contains_a_secret() {
     let old = loaded("");
     let text = "# the limits of today\nsizes: {body: 1MiB} # key: tollgate_0123456789abcdef0123456789abcdef\n";

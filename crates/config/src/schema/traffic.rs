@@ -6,6 +6,7 @@ mod body;
 mod bounds;
 mod breaker;
 mod cache;
+mod check_headers;
 mod cors;
 mod discover;
 mod forms;

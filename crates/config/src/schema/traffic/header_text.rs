@@ -200,14 +200,18 @@ impl KeyField for HeaderTexts {
     }
 
     fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
-        let is_secret = |name: &str| name.to_ascii_lowercase().contains("auth") || names_secret(name);
         let hidden = input.iter().map(|(name, input)| {
-            let is_hidden = input.value.is_of_file || (is_secret(name) && !input.value.has_credential());
+            let is_hidden = input.value.is_of_file || (may_be_secret(name) && !input.value.has_credential());
             let value = HeaderText { is_of_file: is_hidden, ..input.value.clone() };
             (name.clone(), Input { value, source: input.source.clone(), foreign: input.foreign })
         });
         self.0.show(&hidden.collect(), key, listing);
     }
+}
+
+/// Whether the value of a header with this name may be a secret.
+pub(super) fn may_be_secret(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("auth") || names_secret(name)
 }
 
 #[cfg(test)]

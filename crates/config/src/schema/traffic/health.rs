@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::breaker::SHARE;
-use super::forms::FIELD_NAME_PATTERN;
-use super::route::FIELD_VALUE;
+use super::check_headers::CheckHeaders;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
-use settings::field::{Map, ValueList, default, list, optional};
+use settings::field::{ValueList, default, list, optional};
 use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, accept};
 use settings::input::Input;
 use settings::section;
@@ -81,7 +80,7 @@ section! {
         host: Option<Input<String>> = optional(AUTHORITY, "the backend's");
         /// Further fields of the request.
         headers: Vec<(String, Input<HeaderValue>)> =
-            Map::new(FIELD_VALUE, is_check_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+            CheckHeaders::new(is_check_field, "a field name, other than those of framing and of connections");
         /// The port, if other than that of requests.
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "the backend's");
         /// The statuses of a healthy backend.
