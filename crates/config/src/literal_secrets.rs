@@ -1,31 +1,74 @@
 //! Finds secrets that a text contains, in place of a reference to a variable or a file.
 
+use std::collections::{BTreeMap, HashSet};
+
+use settings::environment::Environment;
 use settings::error::{At, Code, Problem};
 use settings::place::Place;
 use settings::secret_text::secret_comment;
 use settings::section::SettingsReader;
-use settings::setting::{Setting, Value};
+use settings::section_input::SectionInput;
+use settings::setting::{Listing, Setting, Value};
 use settings::yaml::{Kind, YamlNode};
+
+use crate::schema::RootInput;
 
 const EXPECTED: &str = "`${NAME}`, `file:/path`, or `vault:LABEL` for the credential of a provider";
 
-/// Returns whether the text of `root` contains a secret. If it `is_refused`, each one is reported.
-pub(crate) fn check(reader: &SettingsReader<'_>, root: &YamlNode, settings: &[Setting], is_refused: bool) -> bool {
-    let mut is_found = false;
-    for setting in settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_))) {
-        let Some(node) = root.find(&setting.key).filter(|node| node.at.place().is_some()) else { continue };
-        let Kind::Scalar(text) = &node.kind else { continue };
-        if is_reference(text) || is_url_with_references(text) {
-            continue;
-        }
-        is_found = true;
-        if is_refused {
-            let message =
-                format!("`{}` contains a secret: a configuration that is stored must refer to it", setting.key);
-            reader.report(Problem::new(Code::LiteralSecret, node.at, message).expected(EXPECTED));
-        }
+/// The keys of the secrets that a text contains, with their positions.
+pub(crate) type LiteralSecrets = BTreeMap<String, At>;
+
+/// Returns the secrets of a text whose tree is `root`, to which no setting of a variable was added. The settings in effect
+/// may lack them: a variable or the mock may replace the values of the text.
+pub(crate) fn of_text(source: &str, root: &YamlNode) -> LiteralSecrets {
+    literals(root, declared(source, root).iter().map(String::as_str))
+}
+
+/// Returns whether the text of `root` contains a secret: one of `found`, or one of the settings in effect. If it
+/// `is_refused`, each one is reported.
+pub(crate) fn check(
+    reader: &SettingsReader<'_>,
+    root: &YamlNode,
+    settings: &[Setting],
+    mut found: LiteralSecrets,
+    is_refused: bool,
+) -> bool {
+    found.extend(literals(root, secret_keys(settings)));
+    for (key, at) in found.iter().filter(|_| is_refused) {
+        let message = format!("`{key}` contains a secret: a configuration that is stored must refer to it");
+        reader.report(Problem::new(Code::LiteralSecret, *at, message).expected(EXPECTED));
     }
-    is_found
+    !found.is_empty()
+}
+
+/// Returns the keys of secrets: those of `settings`, and those that the text itself sets.
+pub(crate) fn keys(source: &str, root: &YamlNode, settings: &[Setting]) -> HashSet<String> {
+    let in_effect = secret_keys(settings).map(str::to_owned);
+    declared(source, root).into_iter().chain(in_effect).collect()
+}
+
+/// Returns those of the `keys` whose value in the tree is a secret in place of a reference.
+pub(crate) fn literals<'k>(root: &YamlNode, keys: impl Iterator<Item = &'k str>) -> LiteralSecrets {
+    let literal = |key: &'k str| {
+        let node = root.find(key).filter(|node| node.at.place().is_some())?;
+        let Kind::Scalar(text) = &node.kind else { return None };
+        (!is_reference(text) && !is_url_with_references(text)).then(|| (key.to_owned(), node.at))
+    };
+    keys.filter_map(literal).collect()
+}
+
+/// Returns the keys of the text that have secrets. No value is replaced, so that no file is read.
+fn declared(source: &str, root: &YamlNode) -> Vec<String> {
+    let environment = Environment::default();
+    let reader = SettingsReader::verbatim(String::new(), source, &environment);
+    let Some(section) = reader.section(root, String::new(), RootInput::SPEC) else { return Vec::new() };
+    let mut listing = Listing::new(&reader);
+    RootInput::read(&section).show(&mut listing);
+    secret_keys(&listing.settings).map(str::to_owned).collect()
+}
+
+fn secret_keys(settings: &[Setting]) -> impl Iterator<Item = &str> {
+    settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_))).map(|setting| setting.key.as_str())
 }
 
 /// Returns whether a comment of the text contains a secret. If it `is_refused`, each one is reported.

@@ -13,7 +13,7 @@ use crate::api_references::ApiRule;
 use crate::compile::{CompiledConfig, RunningTls, compile};
 use crate::file::read_bytes;
 use crate::flags::Flags;
-use crate::literal_secrets;
+use crate::literal_secrets::{self, LiteralSecrets};
 use crate::note::Note;
 use crate::running::{ConfigText, RunningConfig};
 use crate::snapshot::{Process, Snapshot};
@@ -132,8 +132,9 @@ pub(crate) fn load_in_place_of(
     let reader = SettingsReader::new(name.to_owned(), source, environment).beside(file).of_api(posted.is_some());
     let mut reader = reader.carrying(RunningTls(running.map(RunningConfig::upstream_tls).unwrap_or_default()));
     let mut root = yaml::parse(source);
-    let mut notes = Vec::new();
+    let (mut notes, mut secrets) = (Vec::new(), LiteralSecrets::new());
     if let Ok(root) = &mut root {
+        secrets = literal_secrets::of_text(source, root);
         overlay::lay(&reader, root, environment, &mut notes);
         if let Some(accepted) = posted {
             let allowed = running.map(|running| running.snapshot.process.control.api_references.clone());
@@ -157,7 +158,7 @@ pub(crate) fn load_in_place_of(
                 running.check(&reader, root, compiled);
             }
             let in_comments = literal_secrets::check_comments(&reader, source, posted.is_some());
-            literal_secrets::check(&reader, root, &compiled.settings, posted.is_some()) || in_comments
+            literal_secrets::check(&reader, root, &compiled.settings, secrets, posted.is_some()) || in_comments
         }
         _ => false,
     };

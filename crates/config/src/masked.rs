@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use settings::environment::Environment;
 use settings::section::SettingsReader;
-use settings::setting::{Setting, Value};
+use settings::setting::Setting;
 use settings::yaml::{self, Kind, YamlNode};
 
 use crate::literal_secrets;
@@ -20,18 +20,18 @@ pub fn masked(text: &str, settings: &[Setting]) -> String {
     let Ok(root) = yaml::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return String::new() };
     let reader = SettingsReader::new(String::new(), text, &environment);
     let in_comments = literal_secrets::check_comments(&reader, text, false);
-    if !(in_comments || literal_secrets::check(&reader, &root, settings, false)) {
+    let secrets = literal_secrets::keys(text, &root, settings);
+    let has_literals = !literal_secrets::literals(&root, secrets.iter().map(String::as_str)).is_empty();
+    if !(in_comments || has_literals) {
         return text.to_owned();
     }
-    let secrets = settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_)));
-    let secrets: HashSet<&str> = secrets.map(|setting| setting.key.as_str()).collect();
     let mut out = String::new();
     write(&mut out, &root, "", 0, &secrets);
     out
 }
 
 /// Writes the value at `path`, whose lines have this indentation.
-fn write(out: &mut String, node: &YamlNode, path: &str, indent: usize, secrets: &HashSet<&str>) {
+fn write(out: &mut String, node: &YamlNode, path: &str, indent: usize, secrets: &HashSet<String>) {
     let margin = " ".repeat(indent);
     match &node.kind {
         Kind::Null => out.push_str(" null\n"),

@@ -101,19 +101,24 @@ impl YamlNode {
         }
     }
 
-    /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it.
+    /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it. A key of the path may contain
+    /// dots, as names of headers do.
     pub fn find(&self, path: &str) -> Option<&Self> {
-        let mut found = self;
-        for part in path.split('.') {
-            let (name, indices) = part.split_once('[').map_or((part, ""), |(name, indices)| (name, indices));
-            let Kind::Map(entries) = &found.kind else { return None };
-            found = entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)?;
-            for index in indices.split('[').filter(|index| !index.is_empty()) {
-                let Kind::List(items) = &found.kind else { return None };
-                found = items.get(index.trim_end_matches(']').parse::<usize>().ok()?)?;
-            }
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find_map(|(key, value)| value.at_rest(path.strip_prefix(key.name.as_str())?))
+    }
+
+    /// Returns the value at the rest of a path that begins with the path of this value.
+    fn at_rest(&self, rest: &str) -> Option<&Self> {
+        if rest.is_empty() {
+            return Some(self);
         }
-        Some(found)
+        if let Some(path) = rest.strip_prefix('.') {
+            return self.find(path);
+        }
+        let (index, rest) = rest.strip_prefix('[')?.split_once(']')?;
+        let Kind::List(items) = &self.kind else { return None };
+        items.get(index.parse::<usize>().ok()?)?.at_rest(rest)
     }
 
     /// Stores `value` at a path of keys, and creates missing mappings, whose position is `at`.
@@ -344,6 +349,18 @@ mod tests {
             (At::File(Place { line: 2, column: 7, width: 1 }), At::File(Place { line: 2, column: 10, width: 1 }))
         );
         assert_eq!(entries[1].1.at, At::File(Place { line: 3, column: 1, width: 1 }));
+    }
+
+    #[test]
+    fn a_path_leads_to_keys_and_items_of_lists() {
+        let root = parse("{a: [[{b: 1}, {b.c: 2, b: {d: 3}}]], b.c.d: 4, x: 5}").unwrap();
+        for (path, text) in [("a[0][0].b", "1"), ("a[0][1].b.c", "2"), ("a[0][1].b.d", "3"), ("b.c.d", "4"), ("x", "5")]
+        {
+            assert_eq!(root.find(path).map(scalar), Some(text), "{path}");
+        }
+        for path in ["", "a.b", "a[1]", "a[0][1].b.e", "b.c", "b", "x.y", "x[0]", "xy", "a[0"] {
+            assert!(root.find(path).is_none(), "{path}");
+        }
     }
 
     #[test]

@@ -105,6 +105,37 @@ fn a_stored_text_refers_to_its_secrets() {
     }
 }
 
+/// A variable or the mock may replace the value of a text, which is stored and shown nevertheless.
+#[test]
+fn a_secret_of_a_text_is_found_though_it_is_not_in_effect() {
+    let provider = "providers: [{name: o, kind: openai, credential: sk-S3CRET}]\n";
+    let headers = "transformations: {request: {add_headers: {X.Api-Key: sk-S3CRET}}}";
+    let upstream = "upstreams: [{name: u, backends: [{url: \"http://h\"}]}]\n";
+    let route = format!("{upstream}routes: [{{path: /a, upstreams: u, {headers}}}]\n");
+    let mocked = format!("{provider}mock: true\n");
+    for (text, variable, mock) in [
+        (provider, None, true),
+        (provider, Some(("MOCK", "true")), false),
+        (mocked.as_str(), None, false),
+        (provider, Some(("TOLLGATE_PROVIDERS", "[]")), false),
+        ("store: {url: \"postgres://u:S3CRET@h/d\"}\n", Some(("DATABASE_URL", "postgres://u:other@h/d")), false),
+        ("redis: \"redis://:S3CRET@h\"\n", Some(("REDIS_URL", "redis://:other@h")), false),
+        ("metrics: {token: S3CRET}\n", Some(("TOLLGATE_METRICS__TOKEN", "other")), false),
+        (route.as_str(), None, false),
+    ] {
+        let environment = Environment::of(variable);
+        let sources = || Sources { file: None, environment: &environment, flags: Flags { mock, ..Flags::default() } };
+        let new = load_text("new.yaml", text, sources()).unwrap();
+        assert!(new.has_literal_secrets, "{text}");
+        assert!(!crate::masked(text, new.settings()).contains("S3CRET"), "{text}");
+        let old = load_text("old.yaml", "", sources()).unwrap();
+        let running = RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: true };
+        let posted = ConfigText { name: "new.yaml", text, posted: Some(&[]) };
+        let error = reload(&running, posted, sources()).unwrap_err().to_string();
+        assert!(error.starts_with("error[literal_secret]"), "{text}: {error}");
+    }
+}
+
 #[test]
 fn a_stored_text_refers_to_the_secrets_of_its_health_checks() {
     let list = "control: {config: {variables: [KEY]}}\n";
