@@ -18,8 +18,8 @@ const EXPECTED: &str = "`${NAME}`, `file:/path`, or `vault:LABEL` for the creden
 /// The keys of the secrets that a text contains, with their positions.
 pub(crate) type LiteralSecrets = BTreeMap<String, At>;
 
-/// Returns the secrets of a text whose tree is `root`, to which no setting of a variable was added. The settings in effect
-/// may lack them: a variable or the mock may replace the values of the text.
+/// Returns the secrets of a text whose tree is `root`, to which no setting of a variable was added. The settings in
+/// effect may lack them: a variable or the mock may replace the values of the text.
 pub(crate) fn of_text(source: &str, root: &YamlNode) -> LiteralSecrets {
     literals(root, declared(source, root).iter().map(String::as_str))
 }

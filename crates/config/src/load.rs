@@ -107,7 +107,7 @@ pub fn read_file(path: &Path) -> Result<String, ConfigError> {
     read(path).map_err(|reason| {
         let mut problem = Problem::new(Code::File, None, format!("the configuration cannot be read: {reason}"));
         problem.file = path.display().to_string();
-        ConfigError { problems: vec![problem], more: 0 }
+        ConfigError::of(vec![problem])
     })
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn load_in_place_of(
                 tests_count,
             })
         }
-        _ => Err(ConfigError::of(problems)),
+        _ => Err(ConfigError { files, ..ConfigError::of(problems) }),
     }
 }
 
@@ -207,7 +207,7 @@ impl LoadedConfig {
     pub fn for_server(mut self) -> Result<Self, ConfigError> {
         match std::mem::take(&mut self.startup_problems) {
             problems if problems.is_empty() => Ok(self),
-            problems => Err(ConfigError::of(problems)),
+            problems => Err(ConfigError { files: self.files, ..ConfigError::of(problems) }),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A configuration is compiled on a blocking thread and replaces the running one in one step, or is refused and changes
 //! nothing. See `docs/live-configuration.md`.
 
+mod awaited;
 mod key;
 mod parts;
 mod result;
@@ -23,6 +24,7 @@ use telemetry::Metrics;
 use telemetry::metrics::ReloadLabels;
 use uuid::Uuid;
 
+use awaited::AwaitedFiles;
 pub use key::{ConfigurationKey, KeyFault, KeyReading, KeyStatus};
 pub use parts::ConfiguratorParts;
 pub use result::{ApplyError, ConfigurationResult};
@@ -43,6 +45,7 @@ pub struct Configurator {
     /// Held during a change.
     changing: tokio::sync::Mutex<()>,
     running: Mutex<Arc<RunningText>>,
+    awaited: AwaitedFiles,
     retired: RetiredSnapshots,
 }
 
@@ -84,6 +87,7 @@ impl Configurator {
             running: Mutex::new(Arc::new(running)),
             parts,
             changing: tokio::sync::Mutex::default(),
+            awaited: AwaitedFiles::default(),
             retired: RetiredSnapshots::default(),
         };
         this.show(&this.running());
@@ -117,11 +121,14 @@ impl Configurator {
         self.parts.key.as_ref()
     }
 
-    /// Returns the files whose changes apply without a signal: the configuration, the `.env`, and those that values name.
+    /// Returns the files whose changes apply without a signal: the configuration, the `.env`, and those that values name,
+    /// also values of a refused configuration.
     #[must_use]
     pub fn watched(&self) -> Vec<PathBuf> {
-        let running = self.running();
-        self.parts.sources.files().into_iter().chain(running.files.iter().cloned()).collect()
+        let (running, mut files) = (self.running(), self.parts.sources.files());
+        files.extend(running.files.iter().cloned());
+        files.extend(self.awaited.get().into_iter().filter(|file| !running.files.contains(file)));
+        files
     }
 
     /// Reads the file again, and applies it, or the stored configuration that is in force over it.
@@ -131,6 +138,7 @@ impl Configurator {
     pub async fn reload(&self, trigger: ReloadTrigger) -> Result<ConfigurationResult, ApplyError> {
         let _changing = self.changing.lock().await;
         let result = Box::pin(self.reload_locked()).await;
+        self.awaited.note(&result);
         self.report(&format!("{trigger:?}").to_lowercase(), &result);
         result
     }
@@ -169,6 +177,7 @@ impl Configurator {
         let Some(stored) = found.filter(|found| known < Some(found.number)) else { return Ok(()) };
         let number = stored.number;
         let result = self.apply_stored(stored, running.file.clone()).await;
+        self.awaited.note(&result);
         self.report("store", &result);
         if result.is_err() {
             // The same configuration is not compiled again until the file changes.

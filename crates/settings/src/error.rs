@@ -1,6 +1,7 @@
 //! Problems of a configuration, and their positions.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::excerpt::Line;
 use crate::place::Place;
@@ -231,6 +232,8 @@ pub struct ConfigError {
     pub problems: Vec<Problem>,
     /// The number of further problems.
     pub more: usize,
+    /// The files that values name, if they are known.
+    pub files: Vec<PathBuf>,
 }
 
 impl ConfigError {
@@ -238,7 +241,7 @@ impl ConfigError {
     pub fn of(mut problems: Vec<Problem>) -> Self {
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);
-        Self { problems, more }
+        Self { problems, more, files: Vec::new() }
     }
 }
 

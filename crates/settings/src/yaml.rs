@@ -101,8 +101,8 @@ impl YamlNode {
         }
     }
 
-    /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it. A key of the path may contain
-    /// dots, as names of headers do.
+    /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it. A key of the path may
+    /// contain dots, as names of headers do.
     pub fn find(&self, path: &str) -> Option<&Self> {
         let Kind::Map(entries) = &self.kind else { return None };
         entries.iter().find_map(|(key, value)| value.at_rest(path.strip_prefix(key.name.as_str())?))

@@ -141,6 +141,21 @@ async fn a_refused_file_changes_nothing_and_is_reported_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_refused_configuration_names_is_watched() {
+    let upstream = fine().await;
+    let gateway = Gateway::start(Setup::routed(upstream.address(), &route("/a"))).await;
+    let later = "{path: /later, respond: {body: \"file:later.txt\"}, auth: {type: none}}";
+    gateway.folder().write(FILE, &Setup::routed(upstream.address(), later).yaml().unwrap());
+    eventually_within(WATCHED_WITHIN, "the file is refused", async || {
+        (reloads(&gateway, "refused").await >= 1).then_some(())
+    })
+    .await;
+    gateway.call(Call::get("/a")).await.expect(200);
+    gateway.folder().write("later.txt", "mounted");
+    responds(&gateway, "/later", 200).await;
+}
+
+#[tokio::test]
 async fn a_changed_listener_needs_a_restart() {
     let upstream = fine().await;
     let setup = Setup::routed(upstream.address(), &route("/a")).section("listen", "\"127.0.0.1:0\"");

@@ -39,6 +39,9 @@ pub(super) fn table(
     };
     let path = named.value.clone();
     reader.uses_file(&path);
+    if key.is_some() {
+        reader.uses_file(&signature_of(&path));
+    }
     match read(&path, key, reader.environment()) {
         Ok(read) => {
             notes.extend(read.notes);
@@ -138,6 +141,13 @@ struct PriceFileRows {
     long_unknown: Vec<(Option<At>, String, u64)>,
 }
 
+/// Returns the path of the signature of a price file.
+fn signature_of(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(SIGNATURE);
+    PathBuf::from(beside)
+}
+
 /// Returns the text of the file, whose signature is checked if a key is configured.
 fn text(path: &Path, key: Option<PublicKey>) -> Result<String, PriceFileError> {
     let unread = |code, file: &Path, reason: String, expected| PriceFileError::File {
@@ -148,9 +158,7 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, PriceFileError> {
     };
     let bytes = read_bytes(path).map_err(|reason| unread(Code::File, path, reason, FILE))?;
     if let Some(key) = key {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(SIGNATURE);
-        let beside = PathBuf::from(beside);
+        let beside = signature_of(path);
         let expected = "a signature by `prices_key` in FILE.sig, of 64 bytes or these in base64";
         let signature = read_bytes(&beside).map_err(|reason| unread(Code::Signature, &beside, reason, expected))?;
         if !key.verifies(&bytes, &signature) {

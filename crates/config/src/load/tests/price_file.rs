@@ -225,7 +225,9 @@ fn a_file_is_read_only_with_the_signature_of_the_key() {
     let error = loaded(&path.display().to_string(), Some(KEY)).unwrap_err();
     assert_eq!(error.problems[0].code, Code::Signature, "a figure has changed: {error}");
     std::fs::write(&path, text).unwrap();
-    assert!(loaded(&path.display().to_string(), Some(KEY)).is_ok());
+    let files = vec![path.clone(), folder.path().join("p.yaml.sig")];
+    assert_eq!(error.files, files, "a refused configuration names the files that may make it valid");
+    assert_eq!(loaded(&path.display().to_string(), Some(KEY)).unwrap().files, files);
     for (source, code) in [("prices_key: x\n", Code::BadValue), (&*format!("prices_key: {KEY}\n"), Code::Missing)] {
         let error = read_text(source).unwrap_err();
         assert!(error.problems.iter().any(|problem| problem.code == code), "{error}");
