@@ -9,7 +9,7 @@ use ledger::billing::payments::LookUpTimes;
 use ledger::billing::{
     StoredPayment, StoredSubscription, WaitingNotification, invoices, payments, refunds, subscriptions,
 };
-use store::Actor;
+use store::{Actor, UserError};
 use uuid::Uuid;
 
 use crate::books::{BillingError, Books, PaymentOutcome, state_of};
@@ -203,7 +203,16 @@ impl Books {
             let Some(last) = page.last() else { return self.remind().await };
             after = last.id;
             for subscription in &page {
-                self.dun_one(subscription.id, now).await?;
+                match self.dun_one(subscription.id, now).await {
+                    Ok(()) => {}
+                    Err(BillingError::Database(error) | BillingError::User(UserError::Database(error))) => {
+                        return Err(error.into());
+                    }
+                    // The others do not wait for one that fails.
+                    Err(error) => {
+                        tracing::error!(subscription = %subscription.id, %error, "a state could not be changed");
+                    }
+                }
             }
         }
     }

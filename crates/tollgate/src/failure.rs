@@ -159,6 +159,11 @@ pub(crate) enum StartFault {
          name another one with signup_plan"
     )]
     SignupPlanMissing { plan: String },
+    #[error(
+        "fallback_plan_missing: users with a limited subscription get the plan {plan}, which the store does not have: \
+         add it to plans, or name another one with billing.fallback_plan"
+    )]
+    FallbackPlanMissing { plan: String },
     #[error("{code}: {source}")]
     StoreVersion { code: &'static str, source: anyhow::Error },
     #[error(

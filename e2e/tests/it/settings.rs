@@ -164,3 +164,13 @@ async fn a_signup_plan_that_no_store_has_stops_the_start() {
     printed(&folder, &["plans", "apply", "--config", "plans.yaml", "--data", "data"]).await;
     Gateway::start_in(folder, setup).await;
 }
+
+#[tokio::test]
+async fn a_fallback_plan_that_no_store_has_stops_the_start() {
+    let setup = Setup::mocked().section("billing", "{enabled: true}");
+    let folder = Folder::new();
+    let (code, reported) = commands::serve_to_its_end(&folder, &setup).await;
+    assert_eq!(code, Some(1), "{reported}");
+    assert!(reported.contains("error: fallback_plan_missing: ") && reported.contains("starter"), "{reported}");
+    Gateway::start_in(folder, setup.section("billing", "{enabled: true, fallback_plan: open}")).await;
+}

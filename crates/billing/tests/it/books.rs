@@ -1,14 +1,14 @@
 //! Subscriptions, invoices and payments over time.
 
 use access::UserId;
-use billing::BillingError;
 use billing::books::PaymentOutcome;
 use billing::close::CloseCounts;
 use billing::rules::payment::PaymentState;
+use billing::{BillingError, BillingSettings, Books};
 use ledger::billing::{plan_versions, subscriptions};
 use store::Actor;
 
-use crate::shop::{Shop, day};
+use crate::shop::{Shop, day, settings};
 
 #[tokio::test]
 async fn the_first_day_is_the_day_of_the_subscription_not_of_the_job() {
@@ -151,6 +151,28 @@ async fn missing_payments_limit_and_close_a_subscription_until_they_arrive() {
     let begun = shop.invoices_of(ada).await.pop().unwrap();
     assert_eq!((begun.first_day, begun.state.as_str(), begun.total), (day("2027-01-16"), "open", 150_000));
     assert_eq!(shop.books.close_periods(None).await.unwrap(), CloseCounts::default());
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_cannot_be_limited_does_not_hide_later_ones() {
+    let shop = Shop::open("2026-11-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2026-11-05");
+    let bob = shop.subscriber("bob", "pro").await;
+    for date in ["2026-12-01", "2026-12-06"] {
+        shop.move_to(date);
+        shop.books.close_periods(None).await.unwrap();
+    }
+    shop.move_to("2026-12-09");
+    shop.books.dun().await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.state_of(bob).await.as_str()), ("past_due", "active"));
+    shop.move_to("2026-12-17");
+    let settings = BillingSettings { fallback_plan: "gone".to_owned(), ..settings() };
+    Books::new(shop.store().clone(), settings, None).dun().await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.state_of(bob).await.as_str()), ("past_due", "past_due"));
+    shop.books.dun().await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("limited", "free"));
     shop.agrees().await;
 }
 

@@ -6,7 +6,7 @@ use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
 use config::LoadedConfig;
 use config::Snapshot;
-use config::snapshot::{Origin, Process, Signup, SignupMode};
+use config::snapshot::{Billing, Origin, Process, Signup, SignupMode};
 use control::configuration::StartedConfig;
 use jobs::Runner;
 use ledger::IngestStats;
@@ -81,7 +81,7 @@ impl DurableState {
         let signing = if serve_options.role == Role::Proxy { None } else { Some(serve_options.secrets.signing()?) };
         let differences = store.ensure_plans(&snapshot.traffic.plans).await;
         let differences = differences.map_err(|error| failure::of_store(&snapshot.process, error))?;
-        refuse_lost_signup_plan(&store, snapshot).await?;
+        refuse_lost_plans(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, &snapshot.process).await? } else { Demo::default() };
         let joined = store.join(&serve_options.slot.folder(&snapshot.process.data), env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
@@ -148,12 +148,18 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
     }
 }
 
-/// Checks that the plan for new accounts exists, if registration is enabled.
-async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
+/// Checks that the plan for new accounts exists, if registration is enabled, and that of users who owe, if billing is.
+/// A reload cannot change the latter, and no plan is ever removed.
+async fn refuse_lost_plans(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
     let Signup { mode, plan } = &snapshot.traffic.signup;
     let plans = store.plans().await.map_err(|error| failure::of_store(&snapshot.process, error))?;
-    if *mode != SignupMode::Closed && plans.iter().all(|stored| stored.name != *plan) {
+    let is_lost = |plan: &str| plans.iter().all(|stored| stored.name != plan);
+    if *mode != SignupMode::Closed && is_lost(plan) {
         return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
+    }
+    let Billing { is_enabled, fallback_plan: plan, .. } = &snapshot.process.billing;
+    if *is_enabled && is_lost(plan) {
+        return Err(StartFault::FallbackPlanMissing { plan: plan.clone() }.into());
     }
     Ok(())
 }
