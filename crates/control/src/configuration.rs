@@ -6,6 +6,7 @@
 mod awaited;
 mod key;
 mod parts;
+mod plans;
 mod result;
 mod retired;
 mod running;
@@ -15,7 +16,6 @@ mod start;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use config::snapshot::{Signup, SignupMode};
 use config::{
     Change, ConfigError, ConfigText, Environment, Flags, Live, LoadedConfig, RunningConfig, Snapshot, Sources,
 };
@@ -104,8 +104,18 @@ impl Configurator {
         let loaded = config::load(Sources { file: None, environment: &variables, flags: flags.clone() })?;
         let running = RunningText::of(&loaded, String::new(), FileText::of(""), clock.now());
         let sources = ConfigSources { file: None, env_file: None, variables, flags };
-        let (node, key, mock) = (Uuid::nil(), None, None);
-        let parts = ConfiguratorParts { live, store, node, metrics, clock, sources, key, mock, is_without_proxy: true };
+        let parts = ConfiguratorParts {
+            live,
+            store,
+            node: Uuid::nil(),
+            metrics,
+            clock,
+            sources,
+            key: None,
+            mock: None,
+            plan_prices: None,
+            is_without_proxy: true,
+        };
         Ok(Self::new(parts, running))
     }
 
@@ -121,8 +131,8 @@ impl Configurator {
         self.parts.key.as_ref()
     }
 
-    /// Returns the files whose changes apply without a signal: the configuration, the `.env`, and those that values name,
-    /// also values of a refused configuration.
+    /// Returns the files whose changes apply without a signal: the configuration, the `.env`, and those that values
+    /// name, also values of a refused configuration.
     #[must_use]
     pub fn watched(&self) -> Vec<PathBuf> {
         let (running, mut files) = (self.running(), self.parts.sources.files());
@@ -405,18 +415,6 @@ impl Configurator {
         Ok(())
     }
 
-    /// Refuses a registration whose plan neither the configuration nor the store has, as a start does.
-    async fn refuse_lost_signup_plan(&self, new: &Snapshot) -> Result<(), ApplyError> {
-        let (Signup { mode, plan }, running) = (&new.traffic.signup, self.parts.live.load_full());
-        let is_known = *mode == SignupMode::Closed
-            || (running.traffic.signup.mode != SignupMode::Closed && running.traffic.signup.plan == *plan)
-            || new.traffic.plans.iter().any(|configured| configured.name == *plan);
-        if is_known || self.parts.store.plans().await?.iter().any(|stored| stored.name == *plan) {
-            return Ok(());
-        }
-        Err(ApplyError::NoSignupPlan { plan: plan.clone() })
-    }
-
     /// Replaces the snapshot. The new one keeps the running process's settings, which are equal or known only since the
     /// start, such as a port that the system chose.
     async fn publish(&self, compiled: CompiledText) -> ConfigurationResult {
@@ -427,22 +425,19 @@ impl Configurator {
         if let (true, Some(origin)) = (traffic.mock.on, &self.parts.mock) {
             traffic = traffic.with_mock(origin.clone());
         }
-        let plans = traffic.plans.clone();
-        self.parts.live.store(Arc::new(Snapshot { file, process: old.process.clone(), traffic }));
+        self.price_plans(&mut traffic);
+        let new = Arc::new(Snapshot { file, process: old.process.clone(), traffic });
+        self.parts.live.store(new.clone());
         // No await separates the snapshot from its text: a client that disconnects drops this future.
         let running = self.set(running);
         self.retired.add(old).await;
-        if changes.iter().any(|change| change.key.starts_with("plans")) {
-            match self.parts.store.ensure_plans(&plans).await {
-                Ok(differences) if differences.is_empty() => {}
-                Ok(_) => tracing::warn!(
-                    "plans in the store differ from the configuration; `tollgate plans apply` shows them"
-                ),
-                Err(error) => tracing::warn!(%error, "new plans of the configuration are not in the store"),
-            }
+        // The list of changes may be cut.
+        let may_differ = |section: &str| more > 0 || changes.iter().any(|change| change.key.starts_with(section));
+        if may_differ("plans") {
+            self.store_plans(&new.traffic).await;
         }
         // Cached keys have the budgets of the earlier configuration.
-        if changes.iter().any(|change| change.key.starts_with("budgets"))
+        if may_differ("budgets")
             && let Err(error) = self.parts.store.raise_revision().await
         {
             tracing::warn!(%error, "new budgets apply to a key when it is looked up again");

@@ -42,6 +42,7 @@ use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
 
 use crate::cli::{Place, Role};
+use crate::demo;
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
 use crate::inherited::{HeldSockets, Predecessor};
@@ -167,6 +168,7 @@ async fn start(
     log_unexpected(&notes, &durable);
     durable.mock = mock.map(parts::origin);
     if let Some(stub) = stub {
+        durable.demo_prices = demo::prices();
         services.midtrans_stub(stub, addresses.control);
     }
     let mut running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
@@ -236,7 +238,7 @@ async fn join(
         node: durable.node,
     };
     configuration::set_price_expiries(&base.live.load(), &base.metrics);
-    let configurator = reload::configurator(&base, durable.started.running, durable.mock, options);
+    let configurator = reload::configurator(&base, durable.started.running, durable.mock, durable.demo_prices, options);
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let StoreQueues { keys, subject_budgets } = services.start(&base).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Clock;
+use access::{Clock, PlanPrice};
 use config::Live;
 use config::snapshot::Origin;
 use store::Store;
@@ -31,6 +31,8 @@ pub struct ConfiguratorParts {
     pub key: Option<ConfigurationKey>,
     /// The address of the mock; `None` if it does not run.
     pub mock: Option<Origin>,
+    /// The prices of a demo for a configuration without prices; otherwise empty. `None` if the process sells no plans.
+    pub plan_prices: Option<Vec<(String, PlanPrice)>>,
     /// Whether a configuration may use the mock although it does not run, because this process has no proxy.
     pub is_without_proxy: bool,
 }

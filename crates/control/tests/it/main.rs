@@ -33,6 +33,8 @@ mod migrated;
 #[cfg(test)]
 mod person;
 #[cfg(test)]
+mod plan_prices;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod readyz;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Amount, Clock, Day, Secret};
+use access::{Amount, Clock, Day, PlanPrice, Secret};
 use cluster::Cluster;
 use config::LoadedConfig;
 use config::Snapshot;
@@ -44,6 +44,8 @@ pub(crate) struct DurableState {
     pub(crate) started: StartedConfig,
     /// The address of the mock, once it runs.
     pub(crate) mock: Option<Origin>,
+    /// The prices of plans for a configuration without any, once the stub of Midtrans runs; otherwise empty.
+    pub(crate) demo_prices: Vec<(String, PlanPrice)>,
 }
 
 /// The spool, and the meter with the usage of the current day.
@@ -100,7 +102,8 @@ impl DurableState {
         } else {
             None
         };
-        Ok(Self { clock, node, heartbeat, keys, signing, metered_spool, demo, differences, started, mock: None })
+        let (mock, demo_prices) = (None, Vec::new());
+        Ok(Self { clock, node, heartbeat, keys, signing, metered_spool, demo, differences, started, mock, demo_prices })
     }
 }
 
