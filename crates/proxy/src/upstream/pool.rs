@@ -253,17 +253,19 @@ impl Pool {
     }
 
     /// Closes the idle connections, and keeps no others: no upstream has the origin any more.
-    pub(crate) fn retire(&self) {
+    pub(crate) fn retire(self: &Rc<Self>) {
         self.is_retired.set(true);
         self.sweep();
     }
 
     /// Closes connections that were idle for too long. Returns whether any connection remains.
-    fn sweep(&self) -> bool {
+    fn sweep(self: &Rc<Self>) -> bool {
         let idle_for = if self.is_retired.get() { Duration::ZERO } else { self.rules.idle_timeout };
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| idle.since.elapsed() < idle_for && idle.link.look(false) != IdleSocket::Unusable);
         let streams = self.streams.sweep(idle_for);
+        // Waiting requests may open connections in place of those that were closed.
+        self.distribute();
         streams || !idle.is_empty()
     }
 }

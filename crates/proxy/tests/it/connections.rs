@@ -12,11 +12,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::frames::answer;
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw, got};
 
@@ -74,6 +76,14 @@ impl HeldBackend {
             sleep(Duration::from_millis(1)).await;
         }
         self.has_received(1).await;
+    }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -226,4 +236,35 @@ async fn streams_of_the_allowed_connections_serve_all_requests() {
         assert_eq!(status, StatusCode::OK);
     }
     assert_eq!(accepted.load(Ordering::SeqCst), 1);
+}
+
+/// A client that disconnects after a silence drains its connection over HTTP/2, which the backend keeps open.
+#[tokio::test]
+async fn a_drained_connection_without_streams_leaves_its_place_to_another() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        if conn.greet(&[]).await.is_none() {
+            return;
+        }
+        while let Some(stream) = conn.asked().await {
+            // Only the second request of the first connection has no response.
+            if (conn.number, stream) != (1, 3) {
+                conn.say(answer(stream, "done")).await;
+            }
+        }
+    })
+    .await;
+    let gateway = before(raw.address, "h2c", "max_connections: 1", ", timeouts: {connect: 2s}");
+    let caller = gateway.caller();
+    // With the whole response, the settings have been read: the connection is silent during the second request.
+    got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
+    let mut client = caller.connect().await;
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", caller.authorization());
+    client.write_all(head.as_bytes()).await.unwrap();
+    until("the second request arrives", || raw.asked().len() == 2).await;
+    // An earlier disconnect would not drain the connection.
+    sleep(Duration::from_millis(1_100)).await;
+    drop(client);
+    until("the second request ends", || gateway.in_flight() == 0).await;
+    got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
+    assert_eq!(raw.asked()[2], (2, "stream 1".to_owned()), "on another connection");
 }

@@ -215,7 +215,7 @@ async fn drive(
                 is_judged = true;
                 if let (Some(session), Some(pool)) = (session.upgrade(), pool.upgrade()) && !session.settled.get() {
                     session.drain();
-                    pool.distribute();
+                    pool.release(&session);
                 }
             },
             () = sleep(QUIET_MAX) => match session.upgrade() {

@@ -86,7 +86,7 @@ impl Drop for StreamSlot {
         if session.active.get() == 0 {
             session.idle_since.set(Instant::now());
         }
-        self.pool.distribute();
+        self.pool.release(session);
     }
 }
 
@@ -215,10 +215,20 @@ impl Pool {
         self.distribute();
     }
 
-    /// Removes a connection that has ended.
+    /// Removes a connection that has ended or is of no further use. Another one may take its place.
     pub(crate) fn forget(self: &Rc<Self>, session: &Rc<Http2Session>) {
         self.streams.sessions.borrow_mut().retain(|kept| !Rc::ptr_eq(kept, session));
         self.distribute();
+    }
+
+    /// Assigns the room that `session` has left: of a stream that has ended, or of the whole connection if it accepts
+    /// no further streams and has none.
+    pub(crate) fn release(self: &Rc<Self>, session: &Rc<Http2Session>) {
+        if session.draining.get() && session.active.get() == 0 {
+            self.forget(session);
+        } else {
+            self.distribute();
+        }
     }
 
     /// Returns a stream or a new connection that is available without a wait.
