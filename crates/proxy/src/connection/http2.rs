@@ -39,6 +39,13 @@ const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// The same for all requests of a connection: it bounds the memory that a client can use without a valid request. If the
 /// upstreams of 16 large uploads do not read, other uploads on the connection wait.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
+/// Size of DATA frames with which all windows may be full. A gRPC client may send each small message in one frame.
+const SMALL_FRAME_BYTES: u32 = 32;
+/// The bytes that h2 counts for a queued DATA frame with fewer bytes.
+const FRAME_COSTS_BYTES: u32 = 256;
+/// Maximum memory for small DATA frames beyond the windows: 14 MiB. The connection ends if they need more.
+const SMALL_FRAMES_BYTES_MAX: u32 =
+    CONNECTION_WINDOW_BYTES / SMALL_FRAME_BYTES * (FRAME_COSTS_BYTES - SMALL_FRAME_BYTES);
 /// Maximum number of bytes of one response that wait in h2, besides one piece. With [`STREAMS_MAX`], a client that does
 /// not read uses at most 6.4 MB.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -125,6 +132,7 @@ fn builder(head_bytes_max: usize) -> Builder {
         .max_concurrent_streams(STREAMS_MAX)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .data_frame_budget(usize::try_from(SMALL_FRAMES_BYTES_MAX).unwrap_or(usize::MAX))
         .max_header_list_size(u32::try_from(header_list).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
         .max_pending_accept_reset_streams(UNACCEPTED_RESETS_MAX)

@@ -4,14 +4,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::Method;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client_http2::before_streams;
-use crate::client_http2::frame_client::{CANCEL, End, FrameClient, get, post, settings};
+use crate::client_http2::frame_client::{CANCEL, ENHANCE_YOUR_CALM, End, FrameClient, get, post, settings};
 use crate::client_http2::stream_client::{StreamClient, request};
 use crate::frames::{DATA, END_STREAM, FLOW_CONTROL_ERROR, HEADERS, WINDOW_UPDATE, frame};
+use crate::gateway::Gateway;
+use crate::raw::{Conn, Raw};
 use crate::streams::{Plan, Server, StreamRequest};
-use crate::wire::{always, answer, before, configured};
+use crate::wire::{PATIENCE, always, answer, before, configured, yaml};
 
 const INITIAL_WINDOW: u16 = 4;
 
@@ -156,6 +158,45 @@ async fn content_beyond_the_window_is_an_error() {
         }
     }
     assert!(ended.is_some() || matches!(client.end(1).await, End::GoneAway(FLOW_CONTROL_ERROR) | End::Reset(_)));
+}
+
+/// Fills all windows of a connection with frames of this size, which nothing reads. Returns the end of another request.
+async fn end_beside_full_windows(frame_bytes: usize) -> End {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        conn.head().await;
+        conn.linger().await;
+    })
+    .await;
+    // The content of requests that wait for a connection is not read.
+    let limited = "{name: backend, pool: {max_connections: 1},";
+    let yaml = yaml(raw.address, "timeouts: {connect: 20s}\n").replace("{name: backend,", limited);
+    let gateway = Gateway::plain(&yaml);
+    let mut client = FrameClient::connect(&gateway, &[]).await;
+    // The settings precede the window of the connection, and are acknowledged.
+    assert!(client.find(WINDOW_UPDATE).await.is_some());
+    client.send(get(1, "/api/x")).await;
+    let received = async {
+        while raw.asked().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, received).await.expect("the first request uses the only connection");
+    for stream in (0..16).map(|number| 2 * number + 3) {
+        let content = frame(DATA, 0, stream, vec![b'x'; frame_bytes]).repeat(128 * 1024 / frame_bytes);
+        if !client.try_send([post(stream, "/api/x"), content].concat()).await {
+            break;
+        }
+    }
+    client.try_send(get(35, "/nowhere")).await;
+    client.end(35).await
+}
+
+#[tokio::test]
+async fn windows_may_be_full_of_small_frames() {
+    assert_eq!(end_beside_full_windows(32).await, End::Answered("404".to_owned()));
+    // The client may lose the GOAWAY, because it still sends.
+    let end = end_beside_full_windows(16).await;
+    assert!(matches!(end, End::GoneAway(ENHANCE_YOUR_CALM) | End::Closed), "{end:?}");
 }
 
 #[tokio::test]
