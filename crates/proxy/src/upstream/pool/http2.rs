@@ -51,10 +51,18 @@ const STREAMS_UNTIL_SETTLED: usize = 1;
 /// Size of the shortest SETTINGS frame, which is the first frame that an upstream sends (RFC 9113, 3.4).
 const SETTINGS_BYTES_MIN: u64 = 9;
 /// Time without received bytes after which the upstream gets a PING, if streams are open or the last transfer was a
-/// write. The connection ends if the upstream sends nothing within the same time again.
+/// write. The connection ends if the upstream sends nothing within the same time again. If only the answer to a PING
+/// was received since, the next PING is sent later.
 ///
 /// This is also the maximum time that an unused connection takes to close.
 const QUIET_MAX: Duration = Duration::from_secs(20);
+/// Minimum time between PINGs to an upstream that sends only answers to them, as a multiple of [`QUIET_MAX`]: 320 s.
+/// Servers of gRPC end a connection with more than one PING in 5 minutes, after [`EARLY_PINGS_MAX`] exceptions.
+const PINGS_APART: u32 = 16;
+/// Maximum number of PINGs before that time, each of which follows a write.
+const EARLY_PINGS_MAX: u32 = 2;
+/// Size of the frame that answers a PING (RFC 9113, 6.7).
+const PONG_BYTES: u64 = 17;
 
 /// An established connection that no task drives yet.
 pub(crate) struct NewHttp2Connection {
@@ -118,7 +126,7 @@ impl Http2Session {
             idle_since: Cell::new(Instant::now()),
         });
         let (kept, of) = (Rc::downgrade(&session), Rc::downgrade(pool));
-        drop(spawn(drive(connection, SilenceDetector { pings, gauge, read: 0, pinged: false }, kept, of)));
+        drop(spawn(drive(connection, SilenceDetector::new(pings, gauge), kept, of)));
         session
     }
 
@@ -163,20 +171,40 @@ struct SilenceDetector {
     read: u64,
     /// Whether a PING was sent and nothing has been received since.
     pinged: bool,
+    /// The number of checks since the last PING, if only its answer has been received since.
+    checks: Option<u32>,
+    /// The number of PINGs before their time, since anything else has been received.
+    early_pings: u32,
 }
 
 impl SilenceDetector {
+    const fn new(pings: Option<PingPong>, gauge: Rc<Gauge>) -> Self {
+        Self { pings, gauge, read: 0, pinged: false, checks: None, early_pings: 0 }
+    }
+
     /// Returns whether the connection must end; called every [`QUIET_MAX`]. The upstream has nothing to send if no
     /// stream is open and nothing was written since the last read.
     fn is_gone(&mut self, cx: &mut Context<'_>, has_streams: bool) -> bool {
         let read = self.gauge.read();
-        if std::mem::replace(&mut self.read, read) != read || !(has_streams || self.gauge.wrote_last()) {
+        let received = read - std::mem::replace(&mut self.read, read);
+        self.checks = self.checks.map(|checks| checks.saturating_add(1));
+        if received > 0 && !(self.pinged && received == PONG_BYTES) {
+            (self.checks, self.early_pings) = (None, 0);
+        }
+        if received > 0 || !(has_streams || self.gauge.wrote_last()) {
             self.pinged = false;
             return false;
         }
-        if std::mem::replace(&mut self.pinged, true) {
+        if self.pinged {
             return true;
         }
+        if self.checks.is_some_and(|checks| checks < PINGS_APART) {
+            if !self.gauge.wrote_last() || self.early_pings >= EARLY_PINGS_MAX {
+                return false;
+            }
+            self.early_pings += 1;
+        }
+        (self.pinged, self.checks) = (true, Some(0));
         if let Some(pings) = &mut self.pings {
             // The PONG of an earlier PING must be taken before the next PING. Its arrival was already visible in the
             // bytes read.
@@ -245,47 +273,79 @@ mod tests {
     use super::*;
     use crate::upstream::socket::Transport;
 
-    /// Returns a function that returns the result of [`SilenceDetector`] after the given numbers of written and read
-    /// bytes.
-    fn looks() -> impl FnMut(u64, u64, bool) -> bool {
+    /// Returns a function that returns what [`SilenceDetector`] does after the given numbers of written and read bytes.
+    fn looks() -> impl FnMut(u64, u64, bool) -> &'static str {
         let gauge = Gauge::new();
-        let mut quiet = SilenceDetector { pings: None, gauge: gauge.clone(), read: 0, pinged: false };
+        let mut quiet = SilenceDetector::new(None, gauge.clone());
         move |writes, reads, has_streams| {
             for (bytes, note) in [(reads, Gauge::note_read as fn(&Gauge, u64)), (writes, Gauge::note_written)] {
                 if bytes > 0 {
                     note(&gauge, bytes);
                 }
             }
-            quiet.is_gone(&mut Context::from_waker(Waker::noop()), has_streams)
+            if quiet.is_gone(&mut Context::from_waker(Waker::noop()), has_streams) {
+                return "end";
+            }
+            // A PING has no answer yet only at the check that sends it.
+            if quiet.pinged { "ping" } else { "nothing" }
         }
     }
 
     #[test]
     fn silent_upstream_is_pinged_once_and_then_given_up() {
         let mut looks = looks();
-        assert!(!looks(0, 10, true));
-        assert!(!looks(0, 0, true), "pinged");
-        assert!(!looks(0, 17, true), "it answered");
-        assert!(!looks(0, 0, true), "pinged again");
-        assert!(looks(0, 0, true), "no answer");
+        assert_eq!(looks(0, 10, true), "nothing");
+        assert_eq!(looks(0, 0, true), "ping");
+        assert_eq!(looks(0, 0, true), "end");
+    }
+
+    #[test]
+    fn upstream_that_answers_pings_only_is_pinged_every_five_minutes() {
+        let mut looks = looks();
+        assert_eq!(looks(0, 10, true), "nothing");
+        for _ in 0..3 {
+            assert_eq!(looks(0, 0, true), "ping");
+            assert_eq!(looks(0, PONG_BYTES, true), "nothing");
+            for _ in 0..14 {
+                assert_eq!(looks(0, 0, true), "nothing");
+            }
+        }
+        assert_eq!(looks(0, 0, true), "ping");
+        assert_eq!(looks(0, PONG_BYTES + 10, true), "nothing");
+        assert_eq!(looks(0, 0, true), "ping", "something else was received");
+        assert_eq!(looks(0, 0, true), "end");
+    }
+
+    #[test]
+    fn writes_are_followed_by_two_early_pings() {
+        let mut looks = looks();
+        assert_eq!(looks(0, 10, true), "nothing");
+        for _ in 0..3 {
+            assert_eq!(looks(100, 0, true), "ping");
+            assert_eq!(looks(0, PONG_BYTES, true), "nothing");
+        }
+        assert_eq!(looks(100, 0, true), "nothing", "gRPC servers would end the connection");
+        assert_eq!(looks(0, 10, true), "nothing");
+        assert_eq!(looks(100, 0, true), "ping");
+        assert_eq!(looks(100, 0, true), "end");
     }
 
     #[test]
     fn upstream_that_swallows_requests_is_given_up_between_them() {
         let mut looks = looks();
-        assert!(!looks(0, 10, true));
+        assert_eq!(looks(0, 10, true), "nothing");
         // A request is written, and its client disconnects before the check.
-        assert!(!looks(100, 0, false), "pinged");
-        assert!(looks(100, 0, false), "no answer");
+        assert_eq!(looks(100, 0, false), "ping");
+        assert_eq!(looks(100, 0, false), "end");
     }
 
     #[test]
     fn idle_upstream_that_answered_last_is_left_alone() {
         let mut looks = looks();
-        assert!(!looks(100, 0, true), "pinged");
-        assert!(!looks(0, 10, true));
+        assert_eq!(looks(100, 0, true), "ping");
+        assert_eq!(looks(0, 10, true), "nothing");
         for _ in 0..3 {
-            assert!(!looks(0, 0, false));
+            assert_eq!(looks(0, 0, false), "nothing");
         }
     }
 
