@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use access::Refusal;
+use config::snapshot::Scheme;
+use http::{HeaderValue, header};
 use http_body::Body as _;
 use http1::{InvalidPart, KnownName};
 use tokio::time::{Instant, sleep, timeout};
@@ -336,6 +338,9 @@ async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>) -> Result<(Cha
 
 /// Opens a connection that may become a tunnel: one of HTTP/1.1, which no other request has used.
 async fn upgradable(account: &RequestAccount, pool: &Pool) -> Result<(Channel, Instant), Problem> {
+    if pool.origin.scheme == Scheme::H2c {
+        return Err(http_required());
+    }
     let permit = loop {
         match pooled(account, pool).await? {
             PooledConnection::New(permit) => break permit,
@@ -350,6 +355,14 @@ async fn upgradable(account: &RequestAccount, pool: &Pool) -> Result<(Channel, I
             Err(Problem::new(Refusal::UpstreamProtocol, message))
         }
     }
+}
+
+/// Returns the refusal of a WebSocket to a backend with `h2c`, which discovery may find. The backend has not failed.
+fn http_required() -> Problem {
+    let message = "the upstream supports no WebSockets: send a request without Upgrade";
+    Problem::new(Refusal::UpgradeRequired, message)
+        .header(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"))
+        .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
 }
 
 /// Opens a connection. Other requests may wait for the end of `dialing`.

@@ -30,8 +30,8 @@ use super::weighted::forward;
 use crate::note::Note;
 use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::snapshot::{
-    Action, Auth, FixedResponse, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy, Timeouts,
-    UpstreamHost,
+    Action, Auth, FixedResponse, MemberPart, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy,
+    Scheme, Timeouts, Upstream, UpstreamHost,
 };
 
 /// The parts of the file that routes refer to.
@@ -82,6 +82,7 @@ impl CompiledRoutes<'_, '_> {
     fn add(&mut self, route: &mut RouteInput, entry: usize) {
         let reader = self.reader;
         let action = action(reader, route, self.parts.upstreams);
+        check_upgrades(reader, route, action.as_ref());
         let selectors = selectors(reader, route, self.listeners);
         let name = route.name.get_or_insert_with(|| Input::default(selectors.own_name())).value.clone();
         let policy = self.policy(route, entry, &name, &selectors.scope());
@@ -213,6 +214,32 @@ fn action(reader: &SettingsReader<'_>, route: &RouteInput, upstreams: &Upstreams
         }
         (None, None) => None,
     }
+}
+
+/// Reports `upgrades` of a route to an upstream with `h2c`, over which no WebSocket is opened.
+fn check_upgrades(reader: &SettingsReader<'_>, route: &RouteInput, action: Option<&Action>) {
+    let Some(upgrade) = route.upgrades.list.first() else { return };
+    let found = match action {
+        Some(Action::Forward(upstream)) => Some(upstream).filter(|upstream| has_h2c(upstream)),
+        Some(Action::Split(split)) => split.upstreams.iter().map(|part| &part.upstream).find(|found| has_h2c(found)),
+        Some(Action::Respond(_) | Action::Redirect(_)) | None => None,
+    };
+    if let Some(upstream) = found {
+        let message = format!("the upstream `{}` speaks `h2c`, over which no WebSocket is opened", upstream.name);
+        let problem = Problem::new(Code::BadValue, upgrade.at(), message);
+        reader.report(problem.expected("no `upgrades`, or only `http` and `https`"));
+    }
+}
+
+/// Returns whether the configuration names a member with `h2c`. The values of etcd may name others.
+fn has_h2c(upstream: &Upstream) -> bool {
+    let parts = upstream.discovery.iter().flat_map(|discovery| discovery.parts.iter());
+    let found = parts.filter_map(|part| match part {
+        MemberPart::Found { template, .. } => Some(template),
+        // The backends include it.
+        MemberPart::Fixed(_) => None,
+    });
+    upstream.configured.iter().map(|backend| &backend.origin).chain(found).any(|origin| origin.scheme == Scheme::H2c)
 }
 
 /// Returns the given keys of `transformations` that only an upstream needs.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
+use crate::frames;
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw};
 use crate::wire::{Client, configured, echo, noted};
@@ -222,6 +223,38 @@ async fn upstream_that_does_not_switch_responds_as_usual() {
         client.call(OPEN).await.is_answer("GET /api/ws");
     }
     client.goes_on().await;
+}
+
+#[tokio::test]
+async fn a_member_with_h2c_gets_no_websocket_and_has_not_failed() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        if conn.greet(&[]).await.is_none() {
+            return;
+        }
+        while let Some(stream) = conn.asked().await {
+            conn.say(frames::answer(stream, "hello")).await;
+        }
+    })
+    .await;
+    let yaml = |members: &str, route: &str| {
+        format!(
+            "ai: {{enabled: false}}\n\
+             etcd: {{urls: [\"http://127.0.0.1:1\"]}}\n\
+             upstreams: [{{name: backend, {members}, circuit_breaker: {{failure_threshold: 2, timeout: 1h}}}}]\n\
+             routes: [{{name: open, path: {{prefix: /api}}, upstreams: backend, auth: {{type: none}}{route}}}]\n"
+        )
+    };
+    // The members that discovery finds begin with the known backends.
+    let gateway = Gateway::plain(&yaml(&format!("backends: [{{url: \"h2c://{}\"}}]", raw.address), ""));
+    gateway.reload(&yaml("discover: {etcd: a}", ", upgrades: [websocket]"));
+    for _ in 0..2 {
+        let received = Client::connect(&gateway).await.call(OPEN).await;
+        received.is_refusal(426, "upgrade_required");
+        assert_eq!(received.one("upgrade"), Some("HTTP/1.1"));
+    }
+    let received = Client::connect(&gateway).await.call("GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    received.is_answer("hello");
+    assert_eq!(raw.asked(), [(1, "stream 1".to_owned())], "no other connection is opened");
 }
 
 #[tokio::test]

@@ -70,6 +70,31 @@ error[duplicate]: a second route takes this path and method
 }
 
 #[test]
+fn websockets_to_h2c_are_refused() {
+    let upstream =
+        |keys: &str| format!("upstreams: [{{name: a, backends: [{{url: http://h}}]}}, {{name: u, {keys}}}]\n");
+    check(
+        &format!(
+            "{}routes:\n  - {{path: /x, upstreams: u, upgrades: [websocket]}}\n",
+            upstream("backends: [{url: http://h}, {url: h2c://h}]")
+        ),
+        "
+error[bad_value]: the upstream `u` speaks `h2c`, over which no WebSocket is opened
+ --> t.yaml:3:41
+  |
+3 |   - {path: /x, upstreams: u, upgrades: [websocket]}
+  |                                         ^^^^^^^^^ expected no `upgrades`, or only `http` and `https`",
+    );
+    let (h2c, found) = (upstream("backends: [{url: h2c://h}]"), upstream("discover: {dns: 'h:1', scheme: h2c}"));
+    for (upstreams, names) in [(&found, "u"), (&h2c, "[{name: a, weight: 1}, {name: u, weight: 1}]")] {
+        let source = |keys: &str, names: &str| format!("{upstreams}routes: [{{{keys}path: /x, upstreams: {names}}}]\n");
+        check_codes(&source("upgrades: [websocket], ", names), &[("bad_value", 2, 22)]);
+        snapshot(&source("", names));
+        snapshot(&source("upgrades: [websocket], ", "a"));
+    }
+}
+
+#[test]
 fn ten_thousand_routes_load_quickly() {
     let mut source = "upstreams:\n".to_owned();
     for number in 0..1_000 {
