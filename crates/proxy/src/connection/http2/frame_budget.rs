@@ -1,6 +1,8 @@
 //! The frames of a client, counted as they are received. h2 bounds the memory that they take, but not the work for frames
 //! that carry neither a request nor content.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// Size of the connection preface (RFC 9113, 3.4).
@@ -163,12 +165,11 @@ impl Allowance {
     }
 
     fn take(&mut self, cost: u64, now: Instant) -> Result<(), BudgetExceeded> {
-        let elapsed = u64::try_from(now.saturating_duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
-        let returned = elapsed.saturating_mul(self.per_second) / 1_000;
-        if returned > 0 {
-            self.used = self.used.saturating_sub(returned);
-            self.at = now;
-        }
+        let elapsed = u64::try_from(now.saturating_duration_since(self.at).as_micros()).unwrap_or(u64::MAX);
+        let returned = elapsed.saturating_mul(self.per_second) / 1_000_000;
+        self.used = self.used.saturating_sub(returned);
+        // The rest of the time counts for the next event.
+        self.at += Duration::from_micros(returned.saturating_mul(1_000_000).div_ceil(self.per_second));
         self.used = self.used.saturating_add(cost);
         if self.used > self.burst { Err(BudgetExceeded) } else { Ok(()) }
     }
@@ -176,8 +177,6 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn frame(kind: u8, flags: u8, payload_bytes: u8) -> Vec<u8> {
@@ -254,5 +253,18 @@ mod tests {
         let later = now + Duration::from_millis(300);
         assert_eq!(allowance.take(2, later), Ok(()));
         assert_eq!(allowance.take(1, later), Err(BudgetExceeded));
+    }
+
+    #[test]
+    fn resets_below_the_rate_are_allowed_whatever_their_intervals() {
+        let begin = Instant::now();
+        let mut allowance = Allowance { burst: RESETS_BURST, per_second: RESETS_PER_SECOND, used: 0, at: begin };
+        let mut now = begin;
+        // 3 in 91 ms are 32.97 per second.
+        for interval in [29, 30, 32].into_iter().cycle().take(20_000) {
+            now += Duration::from_millis(interval);
+            assert_eq!(allowance.take(1, now), Ok(()), "{:?}", now - begin);
+        }
+        assert!(allowance.used < 5, "{}", allowance.used);
     }
 }
