@@ -39,13 +39,9 @@ const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// The same for all requests of a connection: it bounds the memory that a client can use without a valid request. If the
 /// upstreams of 16 large uploads do not read, other uploads on the connection wait.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
-/// Size of DATA frames with which all windows may be full. A gRPC client may send each small message in one frame.
-const SMALL_FRAME_BYTES: u32 = 32;
-/// The bytes that h2 counts for a queued DATA frame with fewer bytes.
-const FRAME_COSTS_BYTES: u32 = 256;
-/// Maximum memory for small DATA frames beyond the windows: 14 MiB. The connection ends if they need more.
-const SMALL_FRAMES_BYTES_MAX: u32 =
-    CONNECTION_WINDOW_BYTES / SMALL_FRAME_BYTES * (FRAME_COSTS_BYTES - SMALL_FRAME_BYTES);
+/// Maximum memory for small DATA frames beyond the windows, of which h2 counts each as 256 bytes; the connection ends if
+/// they need more. A gRPC client may send each message in one frame: frames of 8 bytes may fill the window of a stream.
+const SMALL_FRAMES_BYTES_MAX: u32 = 2 * CONNECTION_WINDOW_BYTES;
 /// Maximum number of bytes of one response that wait in h2, besides one piece. With [`STREAMS_MAX`], a client that does
 /// not read uses at most 6.4 MB.
 const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
