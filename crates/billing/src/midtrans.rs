@@ -136,7 +136,8 @@ impl MidtransClient {
     /// Returns a part of a payment to its customer. A repeat with the same key returns nothing more.
     ///
     /// # Errors
-    /// [`MidtransError`]. After an error other than [`MidtransError::Refused`], the money may have been returned.
+    /// [`MidtransError`]. After an error other than [`MidtransError::Refused`] and [`MidtransError::RefundDenied`], the
+    /// money may have been returned.
     pub async fn refund(&self, order: &str, key: &str, amount: i64, reason: &str) -> Result<(), MidtransError> {
         if !is_id(order) {
             return Err(MidtransError::Malformed("the id of the order"));
@@ -145,8 +146,13 @@ impl MidtransClient {
         let path = format!("/v2/{order}/refund");
         let request = ProviderRequest { method: Method::POST, path, key: None, body: Some(body) };
         match self.send(&self.settings.core, &request).await {
+            Ok(body) => match body.get("status_code").and_then(Value::as_str) {
+                Some("200") => Ok(()),
+                Some("202") => Err(MidtransError::RefundDenied(exchange::message(Some(&body)))),
+                _ => Err(MidtransError::Malformed("the status code of a refund")),
+            },
             // The key was used: an earlier request has returned the money.
-            Ok(_) | Err(MidtransError::Refused { code: 406, .. }) => Ok(()),
+            Err(MidtransError::Refused { code: 406, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

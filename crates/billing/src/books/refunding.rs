@@ -125,6 +125,7 @@ impl Books {
             Err(MidtransError::Refused { code, message }) if !(code >= 500 || code == 429 || code == 202) => {
                 Some(message)
             }
+            Err(MidtransError::RefundDenied(message)) => Some(message),
             Err(error) => {
                 tracing::warn!(refund = %refund.id, %error, "a refund was not confirmed; it is requested again later");
                 return Ok(());

@@ -64,6 +64,9 @@ pub enum MidtransError {
         /// The message of the body.
         message: String,
     },
+    /// The bank denied a refund: no money was returned.
+    #[error("the refund was denied: {0}")]
+    RefundDenied(String),
     /// The order exists, and its status does not contain how to pay it.
     #[error("Midtrans has the order, but does not show again how to pay it")]
     NoInstructions,
@@ -80,7 +83,7 @@ impl MidtransError {
             Self::Outbound(error) => error.is_temporary(),
             Self::TimedOut | Self::Http(_) | Self::Malformed(_) | Self::Aborted => true,
             Self::Refused { code, .. } => *code >= 500 || *code == 429 || *code == 202,
-            Self::NoInstructions => false,
+            Self::RefundDenied(_) | Self::NoInstructions => false,
         }
     }
 
@@ -160,10 +163,15 @@ fn judged(status: StatusCode, body: &[u8]) -> Result<Value, MidtransError> {
     if !is_refused {
         return parsed.ok_or(MidtransError::Malformed("its body is not JSON"));
     }
-    let listed = parsed.as_ref().and_then(|body| body.get("error_messages")?.get(0)?.as_str());
-    let message = text("status_message").or(listed).unwrap_or("no message");
-    let message = message.chars().filter(|letter| !letter.is_control()).take(MESSAGE_CHARS_MAX).collect();
-    Err(MidtransError::Refused { code, message })
+    Err(MidtransError::Refused { code, message: message(parsed.as_ref()) })
+}
+
+/// Returns the message of a body, as far as it is kept.
+pub(super) fn message(body: Option<&Value>) -> String {
+    let text = body.and_then(|body| body.get("status_message")?.as_str());
+    let listed = body.and_then(|body| body.get("error_messages")?.get(0)?.as_str());
+    let message = text.or(listed).unwrap_or("no message");
+    message.chars().filter(|letter| !letter.is_control()).take(MESSAGE_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

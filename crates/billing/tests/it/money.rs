@@ -6,7 +6,7 @@ use billing::books::{CancelAt, CreditedLine, NewRefund, PaymentOutcome, RefundWa
 use billing::midtrans::StatusReport;
 use billing::rules::payment::PaymentState;
 use ledger::billing::payments::{self, ChargeOutcome};
-use ledger::billing::{StoredPayment, subscriptions};
+use ledger::billing::{StoredPayment, mails, subscriptions};
 use serde_json::json;
 use store::{Actor, UserChange, UserRef};
 use uuid::Uuid;
@@ -311,6 +311,27 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
             shop.agrees().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let (ada, invoice, card) = cardholder(&shop).await;
+    let line = [CreditedLine { no: 1, amount: Some(50_000) }];
+    shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+    let denied = json!({"status_code": "202", "status_message": "Refund denied by the bank",
+        "transaction_status": "settlement", "refund_amount": "0.00"});
+    for http_status in [200, 202] {
+        provider.respond("/refund", http_status, denied.clone());
+        let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Midtrans, reference: "" };
+        let refund = provider.books.refund(BY, new).await.unwrap();
+        assert_eq!((refund.state.as_str(), refund.error.as_str()), ("failed", "Refund denied by the bank"));
+        assert_eq!((payment(&shop, card).await.refunded, shop.wallet_of(ada).await), (0, 50_000), "{http_status}");
+        shop.agrees().await;
+    }
+    let mails = mails::of_user(shop.store(), ada, 100).await.unwrap();
+    assert!(mails.iter().all(|mail| mail.kind != "refund"), "{mails:?}");
 }
 
 #[tokio::test]
