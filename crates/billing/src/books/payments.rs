@@ -260,6 +260,7 @@ impl Books {
             is_other_transaction: payment.transaction.as_ref() != Some(&report.transaction),
             may_be_late: channel == Some(PaymentChannel::Qris),
             is_reversible: channel.is_some_and(PaymentChannel::is_reversible),
+            is_cancellable: channel == Some(PaymentChannel::Card),
         };
         let seen = seen.seen(state);
         let Some((after, money)) = state.after(seen) else {

@@ -167,6 +167,21 @@ async fn a_refund_without_an_amount_returns_the_whole_payment() {
 }
 
 #[tokio::test]
+async fn a_card_payment_that_finance_cancels_is_refunded() {
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, invoice, card) = cardholder(&shop).await;
+    let line = [CreditedLine { no: 1, amount: Some(50_000) }];
+    shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+    for _ in 0..2 {
+        shop.report(card, "cancel").await;
+        let stored = payment(&shop, card).await;
+        assert_eq!((stored.state.as_str(), stored.refunded), ("refunded", 150_000));
+        assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 0));
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
 async fn a_late_payment_pays_another_open_invoice() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;

@@ -120,6 +120,8 @@ pub struct ProviderStatus<'a> {
     pub may_be_late: bool,
     /// Whether the bank of the method can take payments back.
     pub is_reversible: bool,
+    /// Whether the seller can cancel a payment by the method until it is settled, which returns the whole amount.
+    pub is_cancellable: bool,
 }
 
 impl ProviderStatus<'_> {
@@ -140,6 +142,7 @@ impl ProviderStatus<'_> {
             "settlement" if self.is_success_code => SeenStatus::Success,
             "capture" if self.is_success_code || success == SeenStatus::Challenge => success,
             "deny" if state == PaymentState::Paid && self.is_reversible => SeenStatus::Reversal,
+            "cancel" if self.is_cancelled_after_payment(state) => SeenStatus::Refund,
             "deny" | "cancel" | "expire" | "failure" => SeenStatus::Failure,
             "partial_refund" => SeenStatus::PartialRefund,
             "refund" => SeenStatus::Refund,
@@ -147,6 +150,12 @@ impl ProviderStatus<'_> {
             "chargeback" => SeenStatus::Chargeback,
             _ => SeenStatus::Unknown,
         }
+    }
+
+    /// Whether a cancellation returns money. Another attempt of the same order may be cancelled, too.
+    const fn is_cancelled_after_payment(&self, state: PaymentState) -> bool {
+        let is_paid = matches!(state, PaymentState::Paid | PaymentState::PartlyRefunded);
+        is_paid && self.is_cancellable && !self.is_other_transaction
     }
 }
 

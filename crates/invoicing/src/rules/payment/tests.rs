@@ -27,6 +27,7 @@ fn status(transaction_status: &str) -> ProviderStatus<'_> {
         is_other_transaction: false,
         may_be_late: false,
         is_reversible: false,
+        is_cancellable: false,
     }
 }
 
@@ -73,6 +74,20 @@ fn only_banks_that_can_take_payments_back_reverse_one() {
     assert_eq!(State::Paid.after(deny.seen(State::Paid)), Some((State::Reversed, Moved::Reversed)));
     assert_eq!(State::Pending.after(deny.seen(State::Pending)), Some((State::Failed, Moved::None)));
     assert_eq!(State::Paid.after(status("deny").seen(State::Paid)), None);
+}
+
+#[test]
+fn a_card_payment_that_is_cancelled_before_its_settlement_is_refunded() {
+    let cancel = ProviderStatus { is_cancellable: true, ..status("cancel") };
+    let other = ProviderStatus { is_other_transaction: true, ..cancel };
+    for state in [State::Paid, State::PartlyRefunded] {
+        assert_eq!(state.after(cancel.seen(state)), Some((State::Refunded, Moved::Refunded)), "{state:?}");
+        assert_eq!(state.after(other.seen(state)), None, "{state:?}");
+    }
+    for state in [State::Reversed, State::Refunded, State::ChargedBack] {
+        assert_eq!(state.after(cancel.seen(state)), None, "{state:?}");
+    }
+    assert_eq!(State::Pending.after(cancel.seen(State::Pending)), Some((State::Failed, Moved::None)));
 }
 
 #[test]
