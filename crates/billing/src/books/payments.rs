@@ -263,6 +263,10 @@ impl Books {
             is_cancellable: channel == Some(PaymentChannel::Card),
         };
         let seen = seen.seen(state);
+        let (payment, state) = match state.after(SeenStatus::LateSuccess) {
+            Some((paid, _)) if seen.follows_success() => (self.receive_unseen(&mut on, payment, report).await?, paid),
+            Some(_) | None => (payment, state),
+        };
         let Some((after, money)) = state.after(seen) else {
             on.rollback().await?;
             if state == PaymentState::Failed && seen == SeenStatus::Success {
@@ -304,6 +308,25 @@ impl Books {
         }
         on.commit().await?;
         Ok(PaymentOutcome::Changed(after))
+    }
+
+    /// Books a payment as received whose success was not seen before a part of it was returned or taken back.
+    async fn receive_unseen(
+        &self,
+        on: &mut BooksTransaction,
+        payment: StoredPayment,
+        report: &StatusReport,
+    ) -> Result<StoredPayment, BillingError> {
+        let paid = StoredPayment {
+            state: PaymentState::Paid.as_str().to_owned(),
+            transaction: Some(report.transaction.clone()),
+            error: String::new(),
+            ..payment
+        };
+        rows::set_state(&self.store, on, &paid).await?;
+        self.announce_payment(on, paid.id, PaymentState::Paid).await?;
+        self.receive(on, &paid).await?;
+        Ok(paid)
     }
 
     /// Whether the report is about this payment: order, amount, currency and merchant are compared.

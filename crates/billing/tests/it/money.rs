@@ -182,6 +182,39 @@ async fn a_card_payment_that_finance_cancels_is_refunded() {
 }
 
 #[tokio::test]
+async fn a_payment_that_is_first_seen_after_a_return_was_received() {
+    for (before, status, returned_amount, state, owed) in [
+        ("pending", "partial_refund", 50_000, "partly_refunded", 0),
+        ("expire", "refund", 0, "refunded", 0),
+        ("pending", "partial_chargeback", 40_000, "partly_refunded", 40_000),
+        ("expire", "chargeback", 0, "charged_back", 150_000),
+    ] {
+        let shop = Shop::open("2026-11-20").await;
+        let ada = shop.user("ada").await;
+        let invoice = shop.subscribe(ada, "pro").await.unwrap();
+        let id = shop.begin(&shop.invoice(invoice).await, "qris", 150_000).await;
+        shop.report(id, before).await;
+        if returned_amount > 0 {
+            assert_eq!(returned(&shop, id, status, 0).await, PaymentOutcome::Mismatch, "the amount is missing");
+            assert_eq!(
+                (payment(&shop, id).await.state.as_str(), shop.invoice(invoice).await.remaining),
+                (before, 150_000)
+            );
+        }
+        for _ in 0..2 {
+            returned(&shop, id, status, returned_amount).await;
+            let stored = payment(&shop, id).await;
+            let refunded = if status == "refund" { 150_000 } else { returned_amount };
+            assert_eq!((stored.state.as_str(), stored.refunded), (state, refunded), "{status}");
+            let invoice = shop.invoice(invoice).await;
+            let invoice_state = if owed == 0 { "paid" } else { "open" };
+            assert_eq!((invoice.state.as_str(), invoice.remaining), (invoice_state, owed), "{status}");
+            shop.agrees().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_late_payment_pays_another_open_invoice() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;

@@ -159,6 +159,14 @@ impl ProviderStatus<'_> {
     }
 }
 
+impl SeenStatus {
+    /// Whether the payment had succeeded before: money is returned or taken back only after it arrived.
+    #[must_use]
+    pub const fn follows_success(self) -> bool {
+        matches!(self, Self::PartialRefund | Self::Refund | Self::PartialChargeback | Self::Chargeback)
+    }
+}
+
 /// A refund is larger than the amount that was paid and not returned yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a refund must be at least 1 and at most {most}, which was paid and not returned")]

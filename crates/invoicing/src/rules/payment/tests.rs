@@ -99,6 +99,18 @@ fn a_partial_chargeback_leaves_the_rest_to_a_later_one() {
 }
 
 #[test]
+fn a_return_follows_a_success_that_an_unpaid_payment_can_still_have() {
+    for seen in SEEN.into_iter().filter(|seen| seen.follows_success()) {
+        assert!(State::Paid.after(seen).is_some(), "{seen:?}");
+        for state in [State::Created, State::Pending, State::Held, State::Failed] {
+            assert_eq!(state.after(seen), None, "{state:?} {seen:?}");
+            assert_eq!(state.after(Seen::LateSuccess), Some((State::Paid, Moved::Received)), "{state:?}");
+        }
+    }
+    assert_eq!(SEEN.into_iter().filter(|seen| seen.follows_success()).count(), 4);
+}
+
+#[test]
 fn no_more_is_refunded_than_was_paid() {
     assert_eq!(check_refund(166_500, 0, 166_500), Ok(()));
     assert_eq!(check_refund(166_500, 100_000, 66_500), Ok(()));
