@@ -300,7 +300,10 @@ impl Books {
         match money {
             PaymentMoney::None => {}
             PaymentMoney::Received => self.receive(&mut on, &payment).await?,
-            PaymentMoney::Reversed => self.reverse(&mut on, &payment, payment.amount - payment.refunded).await?,
+            PaymentMoney::Reversed => {
+                let by_hand = refunds::by_hand(&mut on, payment.id).await?;
+                self.reverse(&mut on, &payment, payment.amount - payment.refunded + by_hand).await?;
+            }
             PaymentMoney::PartlyReversed => {
                 self.reverse(&mut on, &payment, stored.refunded - payment.refunded).await?;
             }

@@ -362,6 +362,39 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
 }
 
 #[tokio::test]
+async fn a_chargeback_includes_what_was_returned_by_hand() {
+    for (by_hand, state) in [(150_000, "refunded"), (50_000, "partly_refunded")] {
+        let shop = Shop::open("2026-11-20").await;
+        let (ada, invoice, card) = cardholder(&shop).await;
+        let line = [CreditedLine { no: 1, amount: Some(by_hand) }];
+        shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+        let new = NewRefund { invoice, amount: by_hand, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+        shop.books.refund(BY, new).await.unwrap();
+        assert_eq!(payment(&shop, card).await.state, state);
+        for _ in 0..2 {
+            shop.report(card, "chargeback").await;
+            let open = shop.invoice(invoice).await;
+            assert_eq!(
+                (open.state.as_str(), open.remaining, shop.wallet_of(ada).await),
+                ("open", 150_000, 0),
+                "{state}"
+            );
+            assert_eq!(payment(&shop, card).await.state, "charged_back", "{state}");
+            let mails = mails::of_user(shop.store(), ada, 100).await.unwrap();
+            assert_eq!(mails.iter().filter(|mail| mail.kind == "payment_reversed").count(), 1, "{state}");
+            shop.agrees().await;
+        }
+    }
+    // The provider cannot take back what it has returned.
+    let shop = Shop::open("2026-11-20").await;
+    let (_, invoice, card) = cardholder(&shop).await;
+    returned(&shop, card, "refund", 0).await;
+    shop.report(card, "chargeback").await;
+    assert_eq!(shop.invoice(invoice).await.state, "paid");
+    shop.agrees().await;
+}
+
+#[tokio::test]
 async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
     let shop = Shop::open("2026-11-20").await;
     let provider = Provider::of(&shop).await;

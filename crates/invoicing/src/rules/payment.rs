@@ -21,7 +21,7 @@ pub enum PaymentState {
     Reversed,
     /// A part was returned.
     PartlyRefunded,
-    /// The provider returned the whole amount.
+    /// The whole amount was returned.
     Refunded,
     /// The customer's bank took the money back.
     ChargedBack,
@@ -63,7 +63,7 @@ pub enum PaymentMoney {
     None,
     /// The amount of the payment arrived.
     Received,
-    /// The whole amount that was not returned before was taken back.
+    /// The whole amount that the provider had not returned before was taken back.
     Reversed,
     /// The difference of the provider's refunded amount was taken back.
     PartlyReversed,
@@ -103,6 +103,8 @@ const TABLE: &[Row] = &[
     (State::PartlyRefunded, Seen::Refund, State::Refunded, Moved::Refunded),
     (State::PartlyRefunded, Seen::PartialChargeback, State::PartlyRefunded, Moved::PartlyReversed),
     (State::PartlyRefunded, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
+    // The provider does not know of a transfer by hand.
+    (State::Refunded, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
 ];
 
 /// The provider's response to a request of the status, in the parts that the table needs.
