@@ -1,5 +1,6 @@
 //! Why a change of the books is refused.
 
+use access::Currency;
 use store::vault::{RetiredMasterKey, SealingError};
 use store::{DatabaseError, UserError};
 use thiserror::Error;
@@ -54,6 +55,9 @@ pub enum BillingError {
     /// The method is not offered, or its limits do not fit the amount.
     #[error("the method is not offered for this amount: see `GET /api/billing/methods`")]
     Method,
+    /// No method of payment takes the currency of the invoice.
+    #[error("no payment method takes {}: ask the seller how to pay this invoice", .0.code())]
+    Currency(Currency),
     /// No account at the payment provider is configured.
     #[error("no payment provider is configured: set midtrans.server_key")]
     NoProvider,

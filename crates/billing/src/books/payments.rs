@@ -53,7 +53,8 @@ impl Books {
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`] (also for an invoice of another user), [`BillingError::Conflict`],
-    /// [`BillingError::Method`], [`BillingError::NoProvider`], [`BillingError::Provider`], and database errors.
+    /// [`BillingError::Currency`], [`BillingError::Method`], [`BillingError::NoProvider`], [`BillingError::Provider`],
+    /// and database errors.
     pub async fn pay(
         &self,
         user: UserId,
@@ -71,8 +72,11 @@ impl Books {
         if !matches!(invoice.state.as_str(), "open" | "uncollectible") {
             return Err(BillingError::Conflict("only an open invoice can be paid"));
         }
+        if invoice.currency != Currency::Idr {
+            return Err(BillingError::Currency(invoice.currency));
+        }
         let is_offered = provider.settings().channels.contains(&channel);
-        if invoice.currency != Currency::Idr || !is_offered || !channel.fits(invoice.remaining) {
+        if !is_offered || !channel.fits(invoice.remaining) {
             return Err(BillingError::Method);
         }
         let now = self.store.clock().now();

@@ -51,7 +51,8 @@ impl Books {
     /// Pays an open invoice from the wallet, which must reach.
     ///
     /// # Errors
-    /// [`BillingError::NoInvoice`] (also for an invoice of another user), [`BillingError::Conflict`], and database errors.
+    /// [`BillingError::NoInvoice`] (also for an invoice of another user), [`BillingError::Conflict`],
+    /// [`BillingError::Currency`], and database errors.
     pub async fn pay_from_wallet(
         &self,
         by: &Actor,
@@ -67,7 +68,7 @@ impl Books {
             return Err(BillingError::Conflict("only an open invoice can be paid"));
         }
         if invoice.currency != Currency::Idr {
-            return Err(BillingError::Method);
+            return Err(BillingError::Currency(invoice.currency));
         }
         if postings::wallet(&mut on, user, invoice.currency).await? < invoice.remaining {
             return Err(BillingError::Conflict("the wallet has less than the invoice: top it up"));

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use access::{Money, PlanPrice};
 use billing::BillingError;
-use billing::books::PaymentOutcome;
+use billing::books::{CreditedLine, PaymentOutcome};
 use billing::channel::PaymentChannel;
 use billing::collect::{NotificationHandling, PaymentReconciliation};
 use jobs::Job as _;
 use ledger::billing::payments::{self, LookUpTimes};
 use ledger::billing::{NewNotification, StoredPayment};
 use serde_json::json;
+use store::Actor;
 use uuid::Uuid;
 
 use crate::provider::{Provider, status};
-use crate::shop::Shop;
+use crate::shop::{Shop, price};
+
+const BY: &Actor = &Actor::COMMAND;
 
 async fn payment(shop: &Shop, id: Uuid) -> StoredPayment {
     payments::present(shop.store(), id).await.unwrap().unwrap()
@@ -73,6 +77,27 @@ async fn an_order_whose_instructions_are_lost_is_replaced() {
     provider.respond("POST /v2/charge", 200, charged);
     let paying = provider.books.pay(ada, invoice, PaymentChannel::Qris, None).await.unwrap();
     assert!(paying.payment.instructions.contains("0002"), "{paying:?}");
+}
+
+#[tokio::test]
+async fn an_invoice_in_dollars_is_paid_outside_and_closed_by_a_credit_note() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    shop.sell_at(PlanPrice { price: Money::parse("12.50 USD").unwrap(), ..price(0, 0) }).await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    for refused in [
+        provider.books.pay(ada, invoice, PaymentChannel::Bni, None).await.map(drop),
+        provider.books.pay_from_wallet(BY, ada, invoice).await.map(drop),
+    ] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.starts_with("no payment method takes USD"), "{error}");
+    }
+    assert_eq!(payments::of_invoice(shop.store(), invoice).await.unwrap(), []);
+    let line = [CreditedLine { no: 1, amount: None }];
+    shop.books.credit_invoice(BY, invoice, &line, "paid by a transfer").await.unwrap();
+    assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "pro"));
+    shop.agrees().await;
 }
 
 #[tokio::test]

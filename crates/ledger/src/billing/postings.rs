@@ -12,8 +12,8 @@ statements! {
     ADD_TO_WALLET = "INSERT INTO wallets (id, user_id, currency, balance, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
         ON CONFLICT (user_id, currency) DO UPDATE SET balance = wallets.balance + excluded.balance, updated_at = excluded.updated_at";
     TAKE_FROM_WALLET = "UPDATE wallets SET balance = balance - $3, updated_at = $4 WHERE user_id = $1 AND currency = $2";
-    OF_USER = "SELECT id, transaction_id, no, account, amount, currency, invoice_id, payment_id, reason, created_at FROM postings
-        WHERE user_id = $1 AND account = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+    OF_WALLET = "SELECT id, transaction_id, no, account, amount, currency, invoice_id, payment_id, reason, created_at FROM postings
+        WHERE user_id = $1 AND account = 'wallet' AND currency = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
     OF_PAYMENT = "SELECT account, invoice_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
         WHERE user_id = $1 AND payment_id = $2 GROUP BY account, invoice_id";
     // The newest comes first: money that arrived last pays the invoice that was paid last.
@@ -201,18 +201,18 @@ pub async fn balance(store: &Store, user: UserId, currency: Currency) -> Result<
     Ok(found.map_or(0, |(balance,)| balance))
 }
 
-/// Returns the entries of one account of a user, from the newest, before `before`.
+/// Returns the entries of a user's wallet, from the newest, before `before`.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_user(
+pub async fn of_wallet(
     store: &Store,
     user: UserId,
-    account: &str,
+    currency: Currency,
     before: Uuid,
     limit: u32,
 ) -> Result<Vec<StoredPosting>, DatabaseError> {
-    store.query(OF_USER).bind(user.0).bind(account).bind(before).bind(i64::from(limit)).all().await
+    store.query(OF_WALLET).bind(user.0).bind(currency.code()).bind(before).bind(i64::from(limit)).all().await
 }
 
 /// The differences of one comparison, at most the requested number.

@@ -23,9 +23,11 @@ pub(super) fn books(app: &Arc<App>) -> Result<&Books, Problem> {
 pub(super) fn refused(error: BillingError) -> Problem {
     match error {
         BillingError::NotForSale { .. } => Problem::new(Refusal::Unprocessable, "this plan is not for sale"),
-        BillingError::Change(_) | BillingError::Credit(_) | BillingError::Refund(_) | BillingError::Method => {
-            Problem::new(Refusal::Unprocessable, error.to_string())
-        }
+        BillingError::Change(_)
+        | BillingError::Credit(_)
+        | BillingError::Refund(_)
+        | BillingError::Method
+        | BillingError::Currency(_) => Problem::new(Refusal::Unprocessable, error.to_string()),
         BillingError::AlreadySubscribed | BillingError::Conflict(_) | BillingError::CreditSpent => {
             Problem::new(Refusal::Conflict, error.to_string())
         }

@@ -94,7 +94,7 @@ pub(in crate::routes) async fn show(
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
     let store = books(&app)?.store();
     let balance = postings::balance(store, caller.user, Currency::Idr).await?;
-    let mut found = postings::of_user(store, caller.user, "wallet", before, limit + 1).await?;
+    let mut found = postings::of_wallet(store, caller.user, Currency::Idr, before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |entry| entry.id);
     let entries = found.into_iter().map(WalletEntry::new).collect();
     Ok(Json(WalletView { balance: MoneyView::new(balance, Currency::Idr), entries, next }))

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use access::Role;
+use access::{Currency, Role};
+use ledger::billing::NewPosting;
+use ledger::billing::postings::{self, PostingSubject};
 use serde_json::{Value, json};
 
 use super::{NOTIFICATION, SUBSCRIPTION, Shop};
@@ -161,6 +163,25 @@ async fn the_wallet_is_topped_up_and_pays_an_invoice() {
     assert_eq!(shop.get("/api/wallet").await.json()["balance"]["amount"], 50_000);
     assert_eq!(shop.get(SUBSCRIPTION).await.json()["access"], "plan");
     agrees(&shop).await;
+}
+
+#[tokio::test]
+async fn the_wallet_lists_no_entries_in_dollars() {
+    let shop = Shop::open().await;
+    let store = &shop.world.store;
+    let mut on = store.addition().await.unwrap();
+    for (currency, amount) in [(Currency::Idr, 50_000), (Currency::Usd, 12_500_000_000)] {
+        let user = shop.ada.user;
+        let of = PostingSubject { user, currency, invoice: None, payment: None, reason: "invoice.credited" };
+        let entries = [("revenue", amount), ("wallet", -amount)];
+        let entries = entries.map(|(account, amount)| NewPosting { account, amount });
+        postings::add(store, &mut on, of, &entries).await.unwrap();
+    }
+    on.commit().await.unwrap();
+    let wallet = shop.get("/api/wallet").await.json();
+    let rupiah = json!({"amount": 50_000, "currency": "IDR"});
+    assert_eq!((&wallet["balance"], &wallet["entries"][0]["amount"]), (&rupiah, &rupiah), "{wallet}");
+    assert_eq!((wallet["entries"].as_array().map(Vec::len), &wallet["next"]), (Some(1), &Value::Null), "{wallet}");
 }
 
 #[tokio::test]
