@@ -298,7 +298,9 @@ impl Books {
             ..payment.clone()
         };
         rows::set_state(&self.store, &mut on, &stored).await?;
-        if after != state || stored.refunded != payment.refunded {
+        // A refund through the API has changed the amount before, and is announced when it is done.
+        let is_other_change = after != state && money != PaymentMoney::Refunded;
+        if is_other_change || stored.refunded != payment.refunded {
             self.announce_payment(&mut on, payment.id, after).await?;
         }
         match money {

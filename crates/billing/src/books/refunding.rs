@@ -131,6 +131,11 @@ impl Books {
                 return Ok(());
             }
         };
+        let is_done = error.is_none();
+        if is_done {
+            // The event contains the new state.
+            self.request_state(&payment).await;
+        }
         let mut on = self.store.change().await?;
         let stored = refunds::find(&mut on, refund.id).await?;
         if stored.is_none_or(|stored| stored.state != "requested") {
@@ -139,6 +144,7 @@ impl Books {
         match error {
             None => {
                 refunds::set(&self.store, &mut on, refund.id, "done", "").await?;
+                self.announce_payment(&mut on, refund.payment, PaymentState::Refunded).await?;
                 self.mail(&mut on, MailKind::Refund, refund.id, refund.user).await?;
             }
             Some(message) => {
@@ -156,11 +162,18 @@ impl Books {
             }
         }
         on.commit().await?;
-        // The status shows the new state of the payment; without a response, a notification or the job does.
-        if let Err(error) = self.refresh(&payment).await {
-            tracing::warn!(payment = %payment.id, %error, "the status of a refunded payment could not be requested");
+        if !is_done {
+            // The amount of the refund no longer counts as returned.
+            self.request_state(&payment).await;
         }
         Ok(())
+    }
+
+    /// Requests the state of a payment after a refund. Without a response, a notification or the job shows it.
+    async fn request_state(&self, payment: &StoredPayment) {
+        if let Err(error) = self.refresh(payment).await {
+            tracing::warn!(payment = %payment.id, %error, "the status of a refunded payment could not be requested");
+        }
     }
 
     /// Returns the newest payment of an invoice of which the amount can be returned.

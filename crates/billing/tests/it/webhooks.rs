@@ -13,8 +13,10 @@ use billing::books::{CreditedLine, NewRefund, RefundWay, WebhookChange};
 use billing::rules::webhook_event::WebhookEvents;
 use billing::webhook::{WebhookDelivery, WebhookUrl};
 use jobs::{Job, NextRun};
+use ledger::billing::payments;
 use ledger::billing::webhook_deliveries::{self as deliveries, StoredDelivery};
 use ledger::billing::webhook_endpoints::{self as endpoints, StoredWebhook};
+use serde_json::{Value, json};
 use store::{Actor, AuditFilter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -22,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::provider::{Provider, status};
 use crate::shop::Shop;
 
 const BY: &Actor = &Actor::COMMAND;
@@ -188,6 +191,49 @@ async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
     all.has(invoices, &of_invoices).await;
     all.has(disabled, &[]).await;
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn each_partial_refund_is_announced_once() {
+    let all = Announcing::open().await;
+    let webhook = all.webhook("127.0.0.1:9".parse().unwrap(), &["payment.refunded"]).await;
+    let shop = &all.shop;
+    let provider = Provider::of(shop).await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    shop.report(card, "settlement").await;
+    let line = CreditedLine { no: 1, amount: Some(80_000) };
+    shop.books.credit_invoice(BY, invoice, &[line], "outage").await.unwrap();
+    let order = payments::present(shop.store(), card).await.unwrap().unwrap().order;
+    provider.respond("/refund", 200, json!({"status_code": "200"}));
+    let mut expected = Vec::new();
+    for (amount, sum) in [(50_000, 50_000), (30_000, 80_000)] {
+        let mut returned = status(&order, "partial_refund", "200");
+        returned["refund_amount"] = json!(sum);
+        provider.respond("/status", 200, returned);
+        let new = NewRefund { invoice, amount, reason: "outage", way: RefundWay::Midtrans, reference: "" };
+        assert_eq!(provider.books.refund(BY, new).await.unwrap().state, "done");
+        // The provider also sends a notification.
+        shop.try_returned(card, "partial_refund", sum).await.unwrap();
+        expected.push(sum);
+        assert_eq!(refunded(&all, webhook).await, expected);
+    }
+    // A refund in the dashboard of the provider.
+    shop.try_returned(card, "partial_refund", 100_000).await.unwrap();
+    expected.push(100_000);
+    assert_eq!(refunded(&all, webhook).await, expected);
+    shop.agrees().await;
+}
+
+/// Returns the refunded amounts of a webhook's messages, from the smallest.
+async fn refunded(all: &Announcing, webhook: Uuid) -> Vec<i64> {
+    let bodies = all.deliveries(webhook).await.into_iter().map(|of| of.body);
+    let payments = bodies.map(|body| serde_json::from_str::<Value>(&body).unwrap()["data"].clone());
+    let partly = payments.inspect(|payment| assert_eq!(payment["state"], "partly_refunded", "{payment}"));
+    let mut amounts: Vec<i64> = partly.map(|payment| payment["refunded"]["amount"].as_i64().unwrap()).collect();
+    amounts.sort_unstable();
+    amounts
 }
 
 #[tokio::test]
