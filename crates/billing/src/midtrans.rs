@@ -96,7 +96,8 @@ impl MidtransClient {
     /// status of the order decides. It also decides if the order exists already: not every bank supports the key.
     ///
     /// # Errors
-    /// [`MidtransError`]. Unless the error [is final](MidtransError::is_final), the order may exist.
+    /// [`MidtransError`]. Unless the error [is final](MidtransError::is_final), the order may exist, and the same
+    /// charge can be sent again.
     pub async fn charge(&self, order: &ChargeOrder<'_>) -> Result<ChargeResult, MidtransError> {
         let is_card = order.channel.kind() == ChannelKind::Card;
         let endpoint = if is_card { &self.settings.snap } else { &self.settings.core };

@@ -193,10 +193,16 @@ impl Books {
                 };
                 rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
             }
-            Err(MidtransError::Refused { message, .. }) if charged.as_ref().is_err_and(MidtransError::is_final) => {
+            Err(error) if error.is_final() => {
+                let shown = error.to_string();
+                let message = if let MidtransError::Refused { message, .. } = error { message } else { &shown };
+                // The transaction is not stored, so that money which arrives all the same counts as another attempt.
                 let outcome = ChargeOutcome { state: "failed", transaction: None, instructions: "{}", error: message };
                 rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
-                self.announce_payment(&mut on, payment.id, PaymentState::Failed).await?;
+                // A notification may have been faster.
+                if rows::find(&mut on, payment.id).await?.is_some_and(|stored| stored.state == "failed") {
+                    self.announce_payment(&mut on, payment.id, PaymentState::Failed).await?;
+                }
             }
             // The order may exist: the payment stays, and its status is requested later.
             Err(_) => {}

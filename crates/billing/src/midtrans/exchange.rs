@@ -67,6 +67,9 @@ pub enum MidtransError {
     /// The bank denied a refund: no money was returned.
     #[error("the refund was denied: {0}")]
     RefundDenied(String),
+    /// The order is new, and the response does not contain how to pay it.
+    #[error("Midtrans accepted the charge, but its response has no QR code and no account number")]
+    NotPayable,
     /// The order exists, and its status does not contain how to pay it.
     #[error("Midtrans has the order, but does not show again how to pay it")]
     NoInstructions,
@@ -83,7 +86,7 @@ impl MidtransError {
             Self::Outbound(error) => error.is_temporary(),
             Self::TimedOut | Self::Http(_) | Self::Malformed(_) | Self::Aborted => true,
             Self::Refused { code, .. } => *code >= 500 || *code == 429 || *code == 202,
-            Self::RefundDenied(_) | Self::NoInstructions => false,
+            Self::RefundDenied(_) | Self::NotPayable | Self::NoInstructions => false,
         }
     }
 
@@ -93,10 +96,11 @@ impl MidtransError {
         matches!(self, Self::Refused { code: 406, .. })
     }
 
-    /// Whether the charge was refused for good: no order exists.
+    /// Whether the charge failed for good: no order exists, or the customer cannot pay it.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { .. }) && !self.is_transient() && !self.is_duplicate()
+        let is_refused = matches!(self, Self::Refused { .. }) && !self.is_transient() && !self.is_duplicate();
+        is_refused || matches!(self, Self::NotPayable)
     }
 }
 

@@ -54,20 +54,17 @@ fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 impl ChargeResult {
-    /// Reads the response of Core: the QR code, or the account number.
+    /// Reads the response of Core, which contains the QR code or the account number.
     pub(super) fn of_charge(body: &Value) -> Result<Self, MidtransError> {
+        Self::read(body)?.payable_or(MidtransError::NotPayable)
+    }
+
+    /// Reads the parts of a response that it contains. The picture of a QR code is not used: it is on another server.
+    fn read(body: &Value) -> Result<Self, MidtransError> {
         let transaction = text(body, "transaction_id").ok_or(MidtransError::Malformed("transaction_id is missing"))?;
         let mut fields = Map::new();
         if let Some(code) = text(body, "qr_string") {
             fields.insert("qr_text".to_owned(), json!(code));
-        }
-        let action = |name: &str| {
-            let actions = body.get("actions").and_then(Value::as_array)?;
-            let found = actions.iter().find(|action| text(action, "name") == Some(name))?;
-            text(found, "url").map(str::to_owned)
-        };
-        if let Some(url) = action("generate-qr-code-v2").or_else(|| action("generate-qr-code")) {
-            fields.insert("qr_picture".to_owned(), json!(url));
         }
         let account = body.pointer("/va_numbers/0");
         let number = account.and_then(|account| text(account, "va_number")).or(text(body, "permata_va_number"));
@@ -83,9 +80,12 @@ impl ChargeResult {
 
     /// Reads the status of an order whose charge had no response. Not every status contains how to pay.
     pub(super) fn of_status(body: &Value) -> Result<Self, MidtransError> {
-        let result = Self::of_charge(body)?;
-        let is_empty = result.instructions.as_object().is_none_or(Map::is_empty);
-        if is_empty { Err(MidtransError::NoInstructions) } else { Ok(result) }
+        Self::read(body)?.payable_or(MidtransError::NoInstructions)
+    }
+
+    fn payable_or(self, error: MidtransError) -> Result<Self, MidtransError> {
+        let is_empty = self.instructions.as_object().is_none_or(Map::is_empty);
+        if is_empty { Err(error) } else { Ok(self) }
     }
 
     /// Reads the response of Snap: the page for cards.
@@ -148,7 +148,7 @@ mod tests {
         let read = |body: Value| ChargeResult::of_charge(&body).map(|result| result.instructions).unwrap_or_default();
         let qris =
             json!({"transaction_id": "t", "qr_string": "0002", "actions": [{"name": "generate-qr-code", "url": "u"}]});
-        assert_eq!(read(qris), json!({"qr_text": "0002", "qr_picture": "u"}));
+        assert_eq!(read(qris), json!({"qr_text": "0002"}));
         let bca = json!({"transaction_id": "t", "va_numbers": [{"bank": "bca", "va_number": "12"}]});
         assert_eq!(read(bca), json!({"va": {"bank": "bca", "number": "12"}}));
         let permata = json!({"transaction_id": "t", "permata_va_number": "85"});
@@ -156,5 +156,8 @@ mod tests {
         let mandiri = json!({"transaction_id": "t", "bill_key": "9", "biller_code": "70012"});
         assert_eq!(read(mandiri), json!({"va": {"bank": "mandiri", "number": "9", "biller_code": "70012"}}));
         assert!(ChargeResult::of_charge(&json!({})).is_err());
+        let picture = json!({"transaction_id": "t", "actions": [{"name": "generate-qr-code-v2", "url": "u"}]});
+        assert!(matches!(ChargeResult::of_charge(&picture), Err(MidtransError::NotPayable)));
+        assert!(matches!(ChargeResult::of_status(&picture), Err(MidtransError::NoInstructions)));
     }
 }

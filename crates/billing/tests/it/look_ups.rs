@@ -7,6 +7,8 @@ use billing::BillingError;
 use billing::books::{CreditedLine, PaymentOutcome};
 use billing::channel::PaymentChannel;
 use billing::collect::{NotificationHandling, PaymentReconciliation};
+use billing::midtrans::MidtransError;
+use billing::rules::payment::PaymentState;
 use jobs::Job as _;
 use ledger::billing::payments::{self, LookUpTimes};
 use ledger::billing::{NewNotification, StoredPayment};
@@ -77,6 +79,29 @@ async fn an_order_whose_instructions_are_lost_is_replaced() {
     provider.respond("POST /v2/charge", 200, charged);
     let paying = provider.books.pay(ada, invoice, PaymentChannel::Qris, None).await.unwrap();
     assert!(paying.payment.instructions.contains("0002"), "{paying:?}");
+}
+
+#[tokio::test]
+async fn a_charge_without_a_code_fails_and_is_still_paid_if_its_money_arrives() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let mut picture = status("TG-1", "pending", "201");
+    picture["actions"] = json!([{"name": "generate-qr-code", "method": "GET", "url": "https://api.example/qr-code"}]);
+    provider.respond("POST /v2/charge", 200, picture);
+    let refused = provider.books.pay(ada, invoice, PaymentChannel::Qris, None).await;
+    assert!(matches!(refused, Err(BillingError::Provider(MidtransError::NotPayable))), "{refused:?}");
+    let [failed] = payments::of_invoice(shop.store(), invoice).await.unwrap().try_into().unwrap();
+    assert_eq!((failed.state.as_str(), failed.error.is_empty()), ("failed", false), "{failed:?}");
+    let mut charged = status("TG-2", "pending", "201");
+    charged["va_numbers"] = json!([{"bank": "bca", "va_number": "12"}]);
+    provider.respond("POST /v2/charge", 200, charged);
+    let other = provider.books.pay(ada, invoice, PaymentChannel::Bca, None).await.unwrap();
+    assert_eq!((other.is_new, other.payment.state.as_str()), (true, "pending"));
+    assert_eq!(shop.report(failed.id, "settlement").await, PaymentOutcome::Changed(PaymentState::Paid));
+    assert_eq!(shop.invoice(invoice).await.state, "paid");
+    shop.agrees().await;
 }
 
 #[tokio::test]

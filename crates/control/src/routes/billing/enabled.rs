@@ -42,6 +42,10 @@ pub(super) fn refused(error: BillingError) -> Problem {
         BillingError::Provider(MidtransError::Refused { code, .. }) if code < 500 && code != 429 => {
             Problem::new(Refusal::PaymentUnavailable, "the payment provider refused the payment; use another method")
         }
+        BillingError::Provider(error @ MidtransError::NotPayable) => {
+            let message = "the payment provider returned no QR code and no account number; use another method";
+            Problem::caused(Refusal::PaymentUnavailable, message, error)
+        }
         BillingError::Provider(error) => {
             let message = "the payment provider does not respond; try again in a minute";
             Problem::caused(Refusal::PaymentUnavailable, message, error)
