@@ -9,6 +9,8 @@ use crate::channel::{ChannelKind, PaymentChannel};
 
 /// Midtrans expects times in GMT+7.
 const ZONE: Duration = Duration::from_hours(7);
+/// The shortest time to pay: some banks refuse less than 20 s.
+const SECONDS_MIN: u64 = 60;
 /// The longest name of an item.
 const NAME_CHARS_MAX: usize = 50;
 
@@ -43,8 +45,10 @@ impl ChargeOrder<'_> {
         if self.items.iter().map(|(_, amount)| amount).sum::<i64>() == self.amount && !self.items.is_empty() {
             put("item_details", self.items.iter().enumerate().map(|(no, item)| item_details(no, item)).collect());
         }
-        let minutes = (self.expires_in.as_secs() / 60).max(1);
+        let seconds = self.expires_in.as_secs().max(SECONDS_MIN);
         if self.channel.kind() == ChannelKind::Card {
+            // Snap has no smaller unit.
+            let minutes = seconds / 60;
             put("enabled_payments", json!(["credit_card"]));
             put("credit_card", json!({"secure": true}));
             put("expiry", json!({"unit": "minutes", "duration": minutes}));
@@ -55,7 +59,7 @@ impl ChargeOrder<'_> {
             }
             return body;
         }
-        let expiry = json!({"order_time": local_time(self.now), "expiry_duration": minutes, "unit": "minute"});
+        let expiry = json!({"order_time": local_time(self.now), "expiry_duration": seconds, "unit": "second"});
         put("custom_expiry", expiry);
         match self.channel {
             PaymentChannel::Qris => {
@@ -115,5 +119,14 @@ mod tests {
         let body = order(PaymentChannel::Card, &items).body();
         assert_eq!(body["enabled_payments"], json!(["credit_card"]));
         assert_eq!(body["page_expiry"], json!({"unit": "minutes", "duration": 15}));
+    }
+
+    #[test]
+    fn a_code_ends_at_most_a_second_before_the_time_that_is_shown() {
+        for channel in [PaymentChannel::Qris, PaymentChannel::Bca] {
+            let expires_in = Duration::from_mins(15) - Duration::from_millis(5);
+            let expiry = ChargeOrder { expires_in, ..order(channel, &[]) }.body()["custom_expiry"].clone();
+            assert_eq!((&expiry["expiry_duration"], &expiry["unit"]), (&json!(899), &json!("second")), "{channel:?}");
+        }
     }
 }
