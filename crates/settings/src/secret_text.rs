@@ -59,7 +59,7 @@ pub fn names_secret(name: &str) -> bool {
     ];
     const SHORT: [&str; 4] = ["pass", "pw", "pwd", "auth"];
     let is_word = |part: &str| {
-        let is_near = near(part, WORDS).is_some_and(|word| part.len() > 3 || word == part);
+        let is_near = near(part, WORDS).is_some_and(|word| part.len() > 3 || word.eq_ignore_ascii_case(part));
         is_near || SHORT.iter().any(|word| word.eq_ignore_ascii_case(part))
     };
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_word)

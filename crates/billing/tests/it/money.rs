@@ -385,7 +385,7 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
             shop.agrees().await;
         }
     }
-    // The provider cannot take back what it has returned.
+    // The bank cannot take back an amount that the provider has returned.
     let shop = Shop::open("2026-11-20").await;
     let (_, invoice, card) = cardholder(&shop).await;
     returned(&shop, card, "refund", 0).await;

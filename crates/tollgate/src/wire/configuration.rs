@@ -179,7 +179,8 @@ mod tests {
         let (folder, metrics) = (tempfile::tempdir().unwrap(), Metrics::new());
         let file = folder.path().join("tollgate.yaml");
         let is_shown = |prices: &str| {
-            std::fs::write(&file, format!("providers: [{{name: main, kind: openai}}]\n{prices}")).unwrap();
+            std::fs::write(&file, format!("providers: [{{name: main, kind: openai, credential: k}}]\n{prices}"))
+                .unwrap();
             let (environment, flags) = (config::Environment::default(), config::Flags::default());
             let sources = config::Sources { file: Some(&file), environment: &environment, flags };
             set_price_expiries(&config::load(sources).unwrap().snapshot, &metrics);

@@ -75,15 +75,15 @@ fn websockets_to_h2c_are_refused() {
         |keys: &str| format!("upstreams: [{{name: a, backends: [{{url: http://h}}]}}, {{name: u, {keys}}}]\n");
     check(
         &format!(
-            "{}routes:\n  - {{path: /x, upstreams: u, upgrades: [websocket]}}\n",
+            "{}routes:\n  - {{upgrades: [websocket], path: /x, upstreams: u}}\n",
             upstream("backends: [{url: http://h}, {url: h2c://h}]")
         ),
         "
 error[bad_value]: the upstream `u` speaks `h2c`, over which no WebSocket is opened
- --> t.yaml:3:41
+ --> t.yaml:3:17
   |
-3 |   - {path: /x, upstreams: u, upgrades: [websocket]}
-  |                                         ^^^^^^^^^ expected no `upgrades`, or only `http` and `https`",
+3 |   - {upgrades: [websocket], path: /x, upstreams: u}
+  |                 ^^^^^^^^^ expected no `upgrades`, or only `http` and `https`",
     );
     let (h2c, found) = (upstream("backends: [{url: h2c://h}]"), upstream("discover: {dns: 'h:1', scheme: h2c}"));
     for (upstreams, names) in [(&found, "u"), (&h2c, "[{name: a, weight: 1}, {name: u, weight: 1}]")] {

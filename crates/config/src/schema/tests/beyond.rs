@@ -208,5 +208,10 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "routes: [{path: '/old/{id}', redirect: {to: 'https://{id}/'}}]",
         "a pattern cannot find the host of a URL",
     ),
+    (
+        "upgrades: [websocket], path: /x",
+        "upstreams: [{name: u, backends: [{url: h2c://h}]}]\nroutes: [{upgrades: [websocket], path: /x, upstreams: u}]",
+        "the schema does not follow the name of an upstream",
+    ),
     ("clamp: True", "budgets: {clamp: True}", "validators see a boolean, not its text"),
 ];
