@@ -28,8 +28,13 @@ use crate::worker::token_client::TokenClient;
 const ADDED_BYTES_USUAL: usize = 384;
 
 /// Response fields that describe the provider's account, or are the provider's ids of the request.
-const OF_THE_ACCOUNT: [KnownName; 4] =
-    [KnownName::OpenaiOrganization, KnownName::RequestId, KnownName::SetCookie, KnownName::XRequestId];
+const OF_THE_ACCOUNT: [KnownName; 5] = [
+    KnownName::OpenaiOrganization,
+    KnownName::OpenaiProject,
+    KnownName::RequestId,
+    KnownName::SetCookie,
+    KnownName::XRequestId,
+];
 
 /// The parts from which the edits of one request to a destination follow, besides the client's head.
 pub(crate) struct RequestEdits<'a> {

@@ -245,6 +245,7 @@ async fn client_receives_the_upstreams_headers_except_for_the_listed_ones() {
     let gone = [
         ("Set-Cookie", "__cf_bm=x"),
         ("openai-organization", "org-secret"),
+        ("openai-project", "org-secret"),
         ("anthropic-organization-id", "org-secret"),
         ("x-ratelimit-limit-tokens", "777777"),
         ("x-ratelimit-remaining-requests", "777777"),

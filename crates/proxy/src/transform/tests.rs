@@ -403,6 +403,7 @@ fn the_shared_account_is_not_told() {
     let head = response(&[
         ("set-cookie", "a=1"),
         ("openai-organization", "org"),
+        ("openai-project", "proj_1"),
         ("anthropic-organization-id", "org"),
         ("X-RateLimit-Remaining-Tokens", "1"),
         ("x-ratelimit-limit", "1"),
