@@ -67,6 +67,33 @@ async fn a_stale_response_replaces_a_failure() {
 }
 
 #[tokio::test]
+async fn a_stale_response_replaces_a_failure_whose_body_the_route_changes() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            turn.read_body().await;
+            let head = match number {
+                0 => {
+                    "200 OK\r\ncontent-type: application/json\r\ncache-control: max-age=1, stale-if-error=60\r\nage: 1"
+                }
+                _ => "503 Service Unavailable\r\ncontent-type: application/json",
+            };
+            turn.answer(head, format!("{{\"number\":{number}}}").as_bytes()).await;
+            Some(turn)
+        }
+    })
+    .await;
+    let route = "{path: /o, upstreams: backend, auth: {type: none}, cache: {}, \
+        transformations: {response: {body: {set: {/via: gw}}}}}";
+    let gateway = Gateway::start(Setup::routed(upstream.address(), route)).await;
+    check(&gateway.call(Call::get("/o")).await.expect(200), "{\"number\":0,\"via\":\"gw\"}", "fwd=miss");
+    for _ in 0..2 {
+        check(&gateway.call(Call::get("/o")).await.expect(200), "{\"number\":0,\"via\":\"gw\"}", "; hit");
+    }
+}
+
+#[tokio::test]
 async fn a_stale_response_is_used_while_the_gateway_revalidates_it() {
     let (go, wait) = watch::channel(false);
     let count = Arc::new(AtomicUsize::new(0));

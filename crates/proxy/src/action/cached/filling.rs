@@ -264,9 +264,11 @@ fn forwarded(account: &RequestAccount, mut relayed: RelayedResponse) -> Result<H
 
 /// Whether the upstream has failed, so that a stale response may be used (RFC 5861, 4).
 fn has_failed(forwarded: &Result<Handled, Problem>) -> bool {
+    let is_failure = |status: u16| matches!(status, 500 | 502..=504);
     match forwarded {
-        Ok(Handled::Relayed(relayed)) => matches!(relayed.answered.head.head.status(), 500 | 502..=504),
-        Ok(Handled::Own(..) | Handled::Changed(..)) => false,
+        Ok(Handled::Relayed(relayed)) => is_failure(relayed.answered.head.head.status()),
+        Ok(Handled::Changed(changed, _)) => is_failure(changed.head.head.status()),
+        Ok(Handled::Own(..)) => false,
         Err(problem) => problem.refusal.side() == Side::Upstream,
     }
 }
