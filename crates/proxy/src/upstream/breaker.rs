@@ -45,6 +45,8 @@ enum BreakerPhase {
     HalfOpen {
         in_flight: u32,
         successes: u32,
+        /// When a request was last admitted.
+        admitted_at: Instant,
     },
 }
 
@@ -79,6 +81,21 @@ pub(crate) enum BreakerChange {
     Closed(Duration),
 }
 
+impl BreakerPhase {
+    /// Returns the time after which a request may be admitted, if none is at `now`. A half-open breaker whose requests
+    /// last long admits one more per `timeout`, so that a backend whose responses take minutes is used again too.
+    fn refuses(self, rules: &BreakerRules, now: Instant) -> Option<Duration> {
+        match self {
+            Self::Open { until } if now < until => Some(until - now),
+            Self::HalfOpen { in_flight, admitted_at, .. } => {
+                let is_full = in_flight >= rules.half_open_requests && now < admitted_at + rules.timeout;
+                is_full.then_some(HALF_OPEN_WAIT)
+            }
+            Self::Closed | Self::Open { .. } => None,
+        }
+    }
+}
+
 impl Breaker {
     /// Admits a request. A half-open breaker admits it with a permit.
     ///
@@ -89,20 +106,18 @@ impl Breaker {
             return Ok(None);
         }
         let mut state = self.state();
-        match state.phase {
+        if let Some(wait) = state.phase.refuses(rules, now) {
+            return Err(wait);
+        }
+        let (in_flight, successes) = match state.phase {
             BreakerPhase::Closed => return Ok(None),
-            BreakerPhase::Open { until } if now < until => return Err(until - now),
             BreakerPhase::Open { .. } => {
                 state.trial += 1;
-                state.phase = BreakerPhase::HalfOpen { in_flight: 1, successes: 0 };
+                (0, 0)
             }
-            BreakerPhase::HalfOpen { in_flight, .. } if in_flight >= rules.half_open_requests => {
-                return Err(HALF_OPEN_WAIT);
-            }
-            BreakerPhase::HalfOpen { in_flight, successes } => {
-                state.phase = BreakerPhase::HalfOpen { in_flight: in_flight + 1, successes };
-            }
-        }
+            BreakerPhase::HalfOpen { in_flight, successes, .. } => (in_flight, successes),
+        };
+        state.phase = BreakerPhase::HalfOpen { in_flight: in_flight.saturating_add(1), successes, admitted_at: now };
         Ok(Some(TrialPermit { breaker: self.clone(), trial: state.trial }))
     }
 
@@ -111,11 +126,7 @@ impl Breaker {
         if !self.is_open.load(Ordering::Relaxed) {
             return None;
         }
-        match self.state().phase {
-            BreakerPhase::Open { until } if now < until => Some(until - now),
-            BreakerPhase::HalfOpen { in_flight, .. } if in_flight >= rules.half_open_requests => Some(HALF_OPEN_WAIT),
-            BreakerPhase::Closed | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. } => None,
-        }
+        self.state().phase.refuses(rules, now)
     }
 
     /// Notes the result of a request, which was admitted with `permit`.
@@ -143,14 +154,16 @@ impl Breaker {
                     return Some(self.open(&mut state, rules, now));
                 }
             }
-            (BreakerPhase::HalfOpen { in_flight, successes }, Some(permit)) if permit.trial == state.trial => {
+            (BreakerPhase::HalfOpen { in_flight, successes, admitted_at }, Some(permit))
+                if permit.trial == state.trial =>
+            {
                 if has_failed {
                     return Some(self.open(&mut state, rules, now));
                 }
                 if successes + 1 >= rules.success_threshold {
                     return Some(self.close(&mut state, now));
                 }
-                state.phase = BreakerPhase::HalfOpen { in_flight, successes: successes + 1 };
+                state.phase = BreakerPhase::HalfOpen { in_flight, successes: successes + 1, admitted_at };
             }
             // The request was admitted before the breaker changed.
             (BreakerPhase::Closed | BreakerPhase::Open { .. } | BreakerPhase::HalfOpen { .. }, _) => {}
@@ -222,10 +235,10 @@ impl Window {
 impl Drop for TrialPermit {
     fn drop(&mut self) {
         let mut state = self.breaker.state();
-        if let BreakerPhase::HalfOpen { in_flight, successes } = state.phase
+        if let BreakerPhase::HalfOpen { in_flight, successes, admitted_at } = state.phase
             && state.trial == self.trial
         {
-            state.phase = BreakerPhase::HalfOpen { in_flight: in_flight.saturating_sub(1), successes };
+            state.phase = BreakerPhase::HalfOpen { in_flight: in_flight.saturating_sub(1), successes, admitted_at };
         }
     }
 }

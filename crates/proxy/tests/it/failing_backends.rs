@@ -393,9 +393,10 @@ async fn clocks_that_jump_change_no_breaker() {
 /// A breaker that is half-open, and whose only trial is in flight while the configuration changes.
 #[tokio::test]
 async fn a_reload_during_a_trial_keeps_the_breaker_and_returns_its_permit() {
-    let unchanged = BREAKER;
-    let without = "";
-    for (between, succeeds) in [(unchanged, true), (unchanged, false), (without, true), (without, false)] {
+    // With the timeout of `BREAKER`, a slow test would see the next trial.
+    let longer = BREAKER.replace("300ms", "1h");
+    let (longer, without) = (longer.as_str(), "");
+    for (between, succeeds) in [(longer, true), (longer, false), (without, true), (without, false)] {
         let backend = Switched::start(503).await;
         let gateway = before(&[&backend], BREAKER, "");
         let caller = gateway.caller();

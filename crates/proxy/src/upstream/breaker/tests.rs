@@ -88,6 +88,26 @@ fn a_half_open_breaker_closes_after_successes_and_opens_at_one_failure() {
 }
 
 #[test]
+fn a_half_open_breaker_whose_requests_last_long_admits_one_more_per_timeout() {
+    let mut driven = Driven::new(RULES);
+    driven.fail(3);
+    driven.now_ms = 500;
+    let _long = [driven.admit().unwrap(), driven.admit().unwrap()];
+    driven.now_ms = 999;
+    assert_eq!(driven.admit().err(), Some(HALF_OPEN_WAIT));
+    assert_eq!(driven.breaker.refuses(&RULES, driven.now()), Some(HALF_OPEN_WAIT));
+    driven.now_ms = 1_000;
+    assert_eq!(driven.breaker.refuses(&RULES, driven.now()), None);
+    let third = driven.admit().unwrap();
+    assert_eq!(driven.admit().err(), Some(HALF_OPEN_WAIT), "one per timeout");
+    assert_eq!(driven.end(&third, false), None);
+    drop(third);
+    driven.now_ms = 1_500;
+    let fourth = driven.admit().unwrap();
+    assert_eq!(driven.end(&fourth, false), Some(BreakerChange::Closed(Duration::from_millis(1_500))));
+}
+
+#[test]
 fn a_share_of_failures_opens_a_breaker_if_there_are_enough_results() {
     let rate = ErrorRate { percent: 50, min_requests: 10, window: Duration::from_secs(10) };
     let mut driven = Driven::new(BreakerRules { failure_threshold: 1_000, error_rate: Some(rate), ..RULES });
@@ -121,8 +141,8 @@ struct Model {
     rules: BreakerRules,
     /// The end of the time without requests, while it is open.
     until: Option<u64>,
-    /// The number of permits out, and of successes, while it is half-open.
-    trial: Option<(u32, u32)>,
+    /// The number of permits out, of successes, and the time of the last permit, while it is half-open.
+    trial: Option<(u32, u32, u64)>,
     trials: u64,
     failures: u32,
     /// The times and results of requests since the breaker last closed, for the error rate.
@@ -132,15 +152,15 @@ struct Model {
 impl Model {
     fn admit(&mut self, now: u64) -> Option<Option<u64>> {
         if self.until.is_some_and(|until| now >= until) {
-            (self.until, self.trial) = (None, Some((0, 0)));
+            (self.until, self.trial) = (None, Some((0, 0, now)));
             self.trials += 1;
         }
         match (self.until, &mut self.trial) {
             (Some(_), _) => None,
             (None, None) => Some(None),
-            (None, Some((out, _))) if *out == self.rules.half_open_requests => None,
-            (None, Some((out, _))) => {
-                *out += 1;
+            (None, Some((out, _, last))) if *out >= self.rules.half_open_requests && now < *last + TIMEOUT_MS => None,
+            (None, Some((out, _, last))) => {
+                (*out, *last) = (*out + 1, now);
                 Some(Some(self.trials))
             }
         }
@@ -151,7 +171,7 @@ impl Model {
         let opens = match result {
             None => false,
             Some(has_failed) if is_of_trial => {
-                if let Some((_, successes)) = &mut self.trial {
+                if let Some((_, successes, _)) = &mut self.trial {
                     *successes += u32::from(!has_failed);
                 }
                 has_failed
@@ -162,12 +182,12 @@ impl Model {
                 self.failures == self.rules.failure_threshold || self.exceeds_rate(has_failed, now)
             }
         };
-        if let Some((out, _)) = self.trial.as_mut().filter(|_| is_of_trial) {
+        if let Some((out, _, _)) = self.trial.as_mut().filter(|_| is_of_trial) {
             *out -= 1;
         }
         if opens {
             (self.until, self.trial, self.failures) = (Some(now + TIMEOUT_MS), None, 0);
-        } else if self.trial.is_some_and(|(_, successes)| successes >= self.rules.success_threshold) {
+        } else if self.trial.is_some_and(|(_, successes, _)| successes >= self.rules.success_threshold) {
             (self.trial, self.results) = (None, Vec::new());
         }
     }
