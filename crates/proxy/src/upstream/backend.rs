@@ -201,6 +201,13 @@ impl BackendState {
         self.health_lasted(Instant::now());
     }
 
+    /// Closes the circuit breaker, because the configuration has none any more.
+    pub(super) fn remove_breaker(&self) {
+        if let Some(change) = self.breaker.reset(Instant::now()) {
+            self.log_breaker(change, None);
+        }
+    }
+
     /// Returns the state as the metrics and the admin API show it. A backend that is out for several reasons has the first
     /// one for which a choice passes over it.
     pub(super) fn status(&self) -> BackendStatus {

@@ -186,6 +186,16 @@ impl Breaker {
         BreakerChange::Closed(state.opened_at.take().map_or(Duration::ZERO, |opened_at| now - opened_at))
     }
 
+    /// Closes the breaker, whose rules were removed: no result of a request would close it.
+    pub(crate) fn reset(&self, now: Instant) -> Option<BreakerChange> {
+        self.failures.store(0, Ordering::Relaxed);
+        if !self.is_open() {
+            return None;
+        }
+        let mut state = self.state();
+        (state.phase != BreakerPhase::Closed).then(|| self.close(&mut state, now))
+    }
+
     /// Returns whether the breaker is open or half-open.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)

@@ -432,3 +432,17 @@ async fn a_reload_during_a_trial_keeps_the_breaker_and_returns_its_permit() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_reload_without_a_breaker_closes_an_open_one() {
+    let backend = Switched::start(503).await;
+    let gateway = before(&[&backend], ", circuit_breaker: {failure_threshold: 1, timeout: 1h}", "");
+    let caller = gateway.caller();
+    get(&caller).await;
+    got(get(&caller).await).await.is_refusal(503, "no_healthy_upstream");
+    assert_eq!(metric(&gateway, "tollgate_backend_breakers_open", &backend), 1);
+    gateway.reload(&yaml(&[&backend], "", ""));
+    backend.set(204);
+    assert_eq!(get(&caller).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(metric(&gateway, "tollgate_backend_breakers_open", &backend), 0);
+}
