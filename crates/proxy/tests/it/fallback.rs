@@ -322,6 +322,18 @@ async fn a_target_that_is_left_out_gets_no_call_until_its_time_and_then_one() {
 }
 
 #[tokio::test]
+async fn a_call_does_not_wait_for_a_breaker_that_is_open_for_longer_than_the_maximum_pause() {
+    let first = provider(Script::Says(429, "retry-after: 60\r\n", "{\"error\":{\"message\":\"slow down\"}}")).await;
+    let second = provider(Script::Says(503, JSON, "{}")).await;
+    let rules = ", retry: {attempts: 5, backoff: 1ms}, cooldown: {failures: 100}";
+    let yaml = configuration(&[first.address, second.address], rules);
+    let gateway = Gateway::plain(&format!("circuit_breaker: {{failure_threshold: 1, timeout: 30s}}\n{yaml}"));
+    let got = ask(&gateway, true, "").await;
+    assert_eq!((got.status, &*got.model, &*got.attempts), (429, "p0/m0", "2"), "{got:?}");
+    assert_eq!((first.asked().len(), second.asked().len()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_session_stays_on_its_target() {
     let raws = [provider(Script::Serves).await, provider(Script::Serves).await];
     let gateway = before(&[&raws[0], &raws[1]], ", strategy: weighted");

@@ -124,7 +124,7 @@ impl FallbackCall<'_> {
     ) -> Result<Option<TargetCall<'p>>, Problem> {
         let wait = account.request.snapshot.destinations.refuses(&planned.provider, account.request.read_at());
         if let Some(wait) = wait {
-            state.tries.skip(target);
+            state.tries.skip_for(target, wait);
             self.skip(account, target, SkipReason::Breaker);
             let message = "the circuit breaker of this model's provider is open";
             state.keep(AttemptError::Problem(Box::new(no_healthy_upstream(message, Some(wait)))));

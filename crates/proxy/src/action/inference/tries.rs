@@ -132,9 +132,19 @@ impl<'a> Tries<'a> {
     }
 
     /// Tries the other targets before this one again.
-    pub(super) fn skip(&mut self, target: usize) {
+    fn skip(&mut self, target: usize) {
         if let Some(tried) = self.order.iter_mut().find(|tried| tried.target == target) {
             tried.turns += 1;
+        }
+    }
+
+    /// Tries the other targets before this one again, which takes no calls for `wait`. The call does not wait longer
+    /// than its rules allow.
+    pub(super) fn skip_for(&mut self, target: usize, wait: Duration) {
+        if wait > self.rules.backoff_max {
+            self.exclude(target);
+        } else {
+            self.skip(target);
         }
     }
 
