@@ -99,6 +99,23 @@ pub(crate) struct EntryTarget {
     limits: Option<TargetLimits>,
 }
 
+/// The right of a call to use a target.
+#[derive(Debug)]
+pub(crate) struct TargetAdmission {
+    /// The permit of the call, if the target has limits.
+    pub(crate) permit: Option<TargetPermit>,
+    /// The trial of a target that was left out.
+    pub(crate) trial: Option<TargetTrial>,
+}
+
+/// The call that tries a target after its time. Dropping it lets another call try the target, unless the call was sent.
+#[derive(Debug)]
+pub(crate) struct TargetTrial {
+    state: Arc<TargetState>,
+    end: Instant,
+    is_sent: bool,
+}
+
 /// Why and until when no call uses a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TargetUnavailable {
@@ -116,21 +133,37 @@ impl EntryTarget {
         Some(TargetUnavailable { reason: SkipReason::Limit, until: hit.until })
     }
 
-    /// Begins a call at `now`. Returns its permit if the target has limits.
+    /// Begins a call at `now`.
     ///
     /// # Errors
     /// The reason why the call must skip the target.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Option<TargetPermit>, SkipReason> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<TargetAdmission, SkipReason> {
         let permit = self.limits.as_ref().map(|limits| self.state.limited.admit(limits, now)).transpose();
         let permit = permit.map_err(|_| SkipReason::Limit)?;
-        self.state.cooldown.admit(now).map_err(|_| SkipReason::Cooldown)?;
-        Ok(permit)
+        let end = self.state.cooldown.admit(now).map_err(|_| SkipReason::Cooldown)?;
+        let trial = end.map(|end| TargetTrial { state: Arc::clone(&self.state), end, is_sent: false });
+        Ok(TargetAdmission { permit, trial })
     }
 
     /// Counts a call that skips the target for this reason.
     pub(crate) fn skipped(&self, reason: SkipReason) {
         if reason == SkipReason::Limit {
             self.state.limit_skips.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl TargetTrial {
+    /// Notes that the call is sent now: its result decides.
+    pub(crate) fn sent(mut self) {
+        self.is_sent = true;
+    }
+}
+
+impl Drop for TargetTrial {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            self.state.cooldown.return_trial(self.end);
         }
     }
 }

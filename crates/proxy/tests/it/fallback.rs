@@ -322,6 +322,26 @@ async fn a_target_that_is_left_out_gets_no_call_until_its_time_and_then_one() {
 }
 
 #[tokio::test]
+async fn a_call_that_a_quota_refuses_leaves_the_trial_of_a_target_to_the_next_call() {
+    let first = provider(Script::Says(429, "retry-after: 1\r\n", "{\"error\":{\"message\":\"slow down\"}}")).await;
+    let second = provider(Script::Serves).await;
+    let gateway = before(&[&first, &second], ", sticky: off");
+    assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
+    let begin = Instant::now();
+    while !gateway.metrics().contains("tollgate_target_cooled_down{provider=\"p0\",model=\"m0\"} 0") {
+        assert!(begin.elapsed() < PATIENCE, "its time passes: {}", gateway.metrics());
+        sleep(Duration::from_millis(20)).await;
+    }
+    with_money(&gateway, 1);
+    let refused = ask(&gateway, true, "").await;
+    assert!(refused.status == 429 && refused.body.contains("insufficient_quota"), "{refused:?}");
+    assert_eq!(first.asked().len(), 1, "nothing was sent");
+    with_money(&gateway, 10_000_000);
+    assert_eq!(ask(&gateway, true, "").await.status, 200);
+    assert_eq!(first.asked().len(), 2, "the next call tries it");
+}
+
+#[tokio::test]
 async fn a_call_does_not_wait_for_a_breaker_that_is_open_for_longer_than_the_maximum_pause() {
     let first = provider(Script::Says(429, "retry-after: 60\r\n", "{\"error\":{\"message\":\"slow down\"}}")).await;
     let second = provider(Script::Says(503, JSON, "{}")).await;

@@ -74,7 +74,7 @@ impl FallbackCall<'_> {
             } else if !call.reserve_more(account).await? {
                 return self.failed(account, state, NoTry::Spent);
             }
-            account.permits.target = state.tries.take_permit().map(|permit| Box::new(permit.sent()));
+            account.permits.target = state.tries.sent().map(Box::new);
             account.retries = state.tries.attempts - 1;
             let may_continue = state.tries.may_continue(account.request.read_clock());
             let tried = self.tried(account, next.target, target, &known.state);

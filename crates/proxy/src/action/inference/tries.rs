@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::forward::{fraction, pause};
 use crate::upstream::targets::limits::TargetPermit;
-use crate::upstream::targets::{EntryTarget, TargetUnavailable};
+use crate::upstream::targets::{EntryTarget, TargetAdmission, TargetUnavailable};
 
 /// The number of targets that most models have at most. Lists of more are on the heap.
 const INLINE: usize = 4;
@@ -31,8 +31,8 @@ pub(super) struct Tries<'a> {
     pub(super) attempts: u32,
     /// The targets whose turn it was while no call could use them.
     left_out: Vec<SkippedTry>,
-    /// The permit of the attempt that has begun, if its target has limits.
-    permit: Option<TargetPermit>,
+    /// The admission of the attempt that has begun, until it is sent.
+    begun: Option<TargetAdmission>,
     /// The time after which no attempt begins.
     until: Instant,
 }
@@ -82,8 +82,8 @@ impl<'a> Tries<'a> {
     ) -> Self {
         let until = (now + rules.within).min(total_at);
         let order = order.into_iter().map(|target| TriedTarget { target, turns: 0 }).collect();
-        let (left_out, permit) = (Vec::new(), None);
-        Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out, permit, until }
+        let (left_out, begun) = (Vec::new(), None);
+        Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out, begun, until }
     }
 
     /// Whether there may be a further attempt after the current one.
@@ -111,16 +111,20 @@ impl<'a> Tries<'a> {
         std::mem::take(&mut self.left_out)
     }
 
-    /// Removes and returns the permit of the attempt that has begun, if its target has limits.
-    pub(super) fn take_permit(&mut self) -> Option<TargetPermit> {
-        self.permit.take()
+    /// Notes that the attempt that has begun is sent now. Returns its permit if its target has limits.
+    pub(super) fn sent(&mut self) -> Option<TargetPermit> {
+        let TargetAdmission { permit, trial } = self.begun.take()?;
+        if let Some(trial) = trial {
+            trial.sent();
+        }
+        permit.map(TargetPermit::sent)
     }
 
     /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
     pub(super) fn begin(&mut self, target: usize, now: Instant) -> bool {
         let Some(known) = self.states.get(target) else { return false };
         match known.admit(now) {
-            Ok(permit) => self.permit = permit,
+            Ok(admission) => self.begun = Some(admission),
             Err(reason) => {
                 self.leave_out(target, reason);
                 return false;
@@ -295,13 +299,13 @@ mod tests {
         let new = |order: &[usize]| Tries::new(&rules, &states, order.into(), now, now + Duration::from_secs(600));
         let mut first = new(&[0, 1]);
         assert!(first.next(now).is_ok() && first.begin(0, now));
-        let permit = first.take_permit();
-        assert!(permit.is_some() && first.take_permit().is_none());
+        let permit = first.sent();
+        assert!(permit.is_some() && first.sent().is_none());
         let mut second = new(&[0, 1]);
         assert_eq!(second.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
         let skipped = SkippedTry { target: 0, reason: SkipReason::Limit };
         assert_eq!(second.take_left_out(), [skipped]);
-        assert!(second.begin(1, now) && second.take_permit().is_none(), "the other one has no limits");
+        assert!(second.begin(1, now) && second.sent().is_none(), "the other one has no limits");
         let soonest = TargetUnavailable { reason: SkipReason::Limit, until: now + Duration::from_secs(1) };
         assert_eq!(new(&[0]).next(now), Err(NoTry::LeftOut(soonest)));
         assert!(!new(&[0]).begin(0, now));

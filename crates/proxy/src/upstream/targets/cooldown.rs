@@ -47,22 +47,31 @@ pub(crate) enum CooldownCause {
 }
 
 impl Cooldown {
-    /// Returns whether a call may use the target at `now`. After the time, one call may, and decides about the others.
+    /// Returns whether a call may use the target at `now`. After the time, one call may, and decides about the others:
+    /// the end of its trial is returned.
     ///
     /// # Errors
     /// The time until which the target is left out.
-    pub(crate) fn admit(&self, now: Instant) -> Result<(), Instant> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<Option<Instant>, Instant> {
         if !self.is_out.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(None);
         }
         let mut state = self.state();
         match state.until {
             Some(until) if now < until => Err(until),
             Some(_) => {
                 state.until = Some(now + TRIAL);
-                Ok(())
+                Ok(state.until)
             }
-            None => Ok(()),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets another call try the target: the one whose trial ends at `end` was not sent.
+    pub(crate) fn return_trial(&self, end: Instant) {
+        let mut state = self.state();
+        if state.until == Some(end) {
+            state.until = end.checked_sub(TRIAL);
         }
     }
 
@@ -144,14 +153,30 @@ mod tests {
         cooldown.succeeded(at(0));
         assert_eq!((fails(1), fails(1), fails(1)), (None, None, Some(30)));
         assert_eq!(cooldown.admit(at(30)), Err(at(31)));
-        assert_eq!(cooldown.admit(at(31)), Ok(()), "one call tries it");
+        assert_eq!(cooldown.admit(at(31)), Ok(Some(at(41))), "one call tries it");
         assert_eq!(cooldown.admit(at(31)), Err(at(41)), "the others wait for its result");
         assert_eq!(fails(32), Some(60), "longer each time");
         assert_eq!(cooldown.admit(at(91)), Err(at(92)));
-        assert_eq!(cooldown.admit(at(92)), Ok(()));
+        assert_eq!(cooldown.admit(at(92)), Ok(Some(at(102))));
         cooldown.succeeded(at(92));
-        assert_eq!((cooldown.admit(at(92)), cooldown.until(at(92))), (Ok(()), None));
+        assert_eq!((cooldown.admit(at(92)), cooldown.until(at(92))), (Ok(None), None));
         assert_eq!(fails(93), None, "the failures begin anew");
+    }
+
+    #[test]
+    fn a_trial_that_is_not_sent_is_returned_unless_a_failure_has_ended_it() {
+        let (cooldown, begin) = (Cooldown::default(), Instant::now());
+        let at = |s| begin + Duration::from_secs(s);
+        cooldown.failed(&RULES, CooldownCause::Refused(None), begin, begin);
+        let end = cooldown.admit(at(30)).unwrap().unwrap();
+        assert_eq!(cooldown.admit(at(31)), Err(end));
+        cooldown.return_trial(end);
+        assert_eq!(cooldown.admit(at(31)), Ok(Some(at(41))), "the next call tries it");
+        cooldown.return_trial(end);
+        assert_eq!(cooldown.admit(at(32)), Err(at(41)), "it is not the trial that was returned");
+        cooldown.failed(&RULES, CooldownCause::Failure, at(31), at(33));
+        cooldown.return_trial(at(41));
+        assert_eq!(cooldown.admit(at(92)), Err(at(93)));
     }
 
     #[test]
@@ -182,7 +207,7 @@ mod tests {
         cooldown.succeeded(begun);
         assert_eq!(cooldown.until(at(1)), Some(at(31)));
         assert_eq!((refuses(CooldownCause::Exhausted), cooldown.until(at(1))), (Some(600), Some(at(601))));
-        assert_eq!(cooldown.admit(at(601)), Ok(()));
+        assert_eq!(cooldown.admit(at(601)), Ok(Some(at(611))));
         let trial = cooldown.failed(&RULES, CooldownCause::Failure, at(601), at(602));
         assert_eq!(trial, Some(Duration::from_secs(60)), "it is the second time in a row");
     }
