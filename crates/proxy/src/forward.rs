@@ -7,6 +7,7 @@ mod retries;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use access::Refusal;
 use config::snapshot::Scheme;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::account::RequestAccount;
 use crate::body::upload::{Progress, Upload, UploadError};
 use crate::bytes::content::length;
-use crate::forward::attempt::{AttemptOutcome, SendAttempt};
+use crate::forward::attempt::{AttemptOutcome, PassedDeadline, SendAttempt};
 use crate::forward::retries::{EndedAttempt, GroupChoice, Retries, Retry};
 pub(crate) use crate::forward::retries::{
     RepeatableBody, RetryPolicy, fraction, no_healthy_upstream, pause, retry_after,
@@ -312,12 +313,12 @@ async fn channel(
         }
         return Box::pin(dial(account, pool, None)).await;
     }
-    Box::pin(http2_channel(account, pool)).await
+    Box::pin(http2_channel(account, pool, now)).await
 }
 
-/// Waits for a stream of an origin that may speak HTTP/2.
-async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>) -> Result<(Channel, Instant), Problem> {
-    match pool.turn(account.timeouts().connect).await {
+/// Waits from `now` on for a stream of an origin that may speak HTTP/2.
+async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>, now: Instant) -> Result<(Channel, Instant), Problem> {
+    match pool.turn(time_to_connect(account, now)).await {
         Ok(StreamGrant::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
         Ok(StreamGrant::Dial(dialing)) => dial(account, pool, Some(dialing)).await,
         Ok(StreamGrant::Http1) => dial(account, pool, None).await,
@@ -327,13 +328,29 @@ async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>) -> Result<(Cha
         }
         Err(why @ StreamWaitError::Late) => {
             let message = "the upstream had no room for another request in time; it received nothing";
-            Err(Problem::new(Refusal::UpstreamConnect, message).because(&why))
+            Err(unconnected(account, Problem::new(Refusal::UpstreamConnect, message).because(&why)))
         }
         Err(why @ StreamWaitError::Silent) => {
             let message = "no connection to the upstream was ready in time; it received nothing";
-            Err(Problem::new(Refusal::UpstreamConnect, message).because(&why))
+            Err(unconnected(account, Problem::new(Refusal::UpstreamConnect, message).because(&why)))
         }
     }
+}
+
+/// Returns how long a request may wait for a connection from `now` on: `timeouts.connect`, within its total time.
+fn time_to_connect(account: &RequestAccount, now: Instant) -> Duration {
+    account.timeouts().connect.min(account.total_at().saturating_duration_since(now))
+}
+
+/// Returns the refusal of a request that got no connection: `problem`, unless its total time is over.
+fn unconnected(account: &RequestAccount, problem: Problem) -> Problem {
+    if account.request.read_clock() < account.total_at() {
+        return problem;
+    }
+    let passed = if account.is_deadline_of_client { PassedDeadline::OfCall } else { PassedDeadline::Upstream };
+    let mut refusal = Problem::from(passed);
+    refusal.source = problem.source;
+    refusal
 }
 
 /// Opens a connection that may become a tunnel: one of HTTP/1.1, which no other request has used.
@@ -397,7 +414,8 @@ async fn dial(
 /// Returns the right to a connection, or one that another request has ended. If there
 /// is neither, the upstream has received nothing, and its backend has not failed.
 async fn pooled(account: &RequestAccount, pool: &Pool) -> Result<PooledConnection, Problem> {
-    pool.connection(account.timeouts().connect).await.map_err(|why| {
+    let within = time_to_connect(account, account.request.read_clock());
+    pool.connection(within).await.map_err(|why| {
         let message = match why {
             ConnectionWaitError::TooManyPending(_) => "too many requests wait for this upstream: try again soon",
             ConnectionWaitError::Late => "all connections to the upstream are in use: try again soon",
@@ -406,14 +424,14 @@ async fn pooled(account: &RequestAccount, pool: &Pool) -> Result<PooledConnectio
     })
 }
 
-/// Opens a connection within `timeouts.connect`.
+/// Opens a connection within `timeouts.connect` and the total time.
 async fn connected(
     account: &RequestAccount,
     pool: &Pool,
     offered: OfferedProtocols,
     permit: Option<OpeningPermit>,
 ) -> Result<NewConnection, Problem> {
-    let within = account.timeouts().connect;
+    let within = time_to_connect(account, account.request.read_clock());
     let refuse = |error: &ConnectError| {
         let message = match error {
             ConnectError::Tls(_) => "TLS to the upstream failed; it received nothing",
@@ -426,13 +444,16 @@ async fn connected(
         };
         Problem::new(Refusal::UpstreamConnect, message).because(error)
     };
-    match timeout(within, connect(&account.request.worker().connector, pool, offered, within, permit)).await {
-        Ok(result) => result.map_err(|error| refuse(&error)),
-        Err(late) => {
-            let message = "the upstream did not accept the connection in time; it received nothing";
-            Err(Problem::new(Refusal::UpstreamConnect, message).because(&late))
-        }
-    }
+    let problem =
+        match timeout(within, connect(&account.request.worker().connector, pool, offered, within, permit)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => refuse(&error),
+            Err(late) => {
+                let message = "the upstream did not accept the connection in time; it received nothing";
+                Problem::new(Refusal::UpstreamConnect, message).because(&late)
+            }
+        };
+    Err(unconnected(account, problem))
 }
 
 /// Returns the refusal of a request that has no destination.

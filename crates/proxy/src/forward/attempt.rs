@@ -45,7 +45,7 @@ pub(super) enum AttemptOutcome {
 }
 
 /// A deadline that has passed.
-enum PassedDeadline {
+pub(super) enum PassedDeadline {
     Upstream,
     Caller,
     /// The time that the client gave its call (gRPC). It says nothing about the upstream.

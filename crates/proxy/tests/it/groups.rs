@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -192,6 +193,27 @@ async fn a_backend_that_swallows_connections_meets_its_share_of_requests() {
         assert_eq!(get(&caller).await, (StatusCode::OK, alive.address.to_string()));
     }
     assert_eq!(failures(&gateway, silent, "connect"), 8, "every second request begins there");
+}
+
+#[tokio::test]
+async fn the_total_time_of_a_request_bounds_its_connection_too() {
+    let (silent, _waiting) = swallowing().await;
+    let source = yaml(&listed(&[(silent, 1)])).replace("connect: 1s", "connect: 1h, total: 300ms");
+    let gateway = Gateway::plain(&source);
+    call(&gateway.caller(), Method::GET).await.is_refusal(504, "upstream_timeout");
+    assert_eq!((failures(&gateway, silent, "connect"), failures(&gateway, silent, "timeout")), (0, 1));
+}
+
+#[tokio::test]
+async fn the_time_that_a_client_gives_its_call_bounds_its_connection_and_says_nothing_about_the_backend() {
+    let (silent, _waiting) = swallowing().await;
+    let gateway = Gateway::plain(&yaml(&listed(&[(silent, 1)])).replace("connect: 1s", "connect: 1h"));
+    let request = Request::builder().method(Method::POST).uri("/api").header(header::CONTENT_TYPE, "application/grpc");
+    let caller = gateway.caller();
+    let sent = caller.send_request(request.header("grpc-timeout", "300m"), Full::<Bytes>::default());
+    let refused = timeout(Duration::from_secs(20), sent).await.expect("a response in time");
+    assert_eq!(refused.headers()["grpc-status"], "4");
+    assert_eq!((failures(&gateway, silent, "connect"), failures(&gateway, silent, "timeout")), (0, 0));
 }
 
 /// Returns a backend that reads a head and then sends `response`, which may be empty, before it closes the connection.
