@@ -1,8 +1,8 @@
 //! Connections to upstreams. `destination` is a backend or a provider with its `pool`, which selects the connection of a
 //! request; a `group` chooses among the backends of an upstream by a `strategy`; all workers share their state (`backend`), with a circuit `breaker`. `connect`
-//! opens a new connection, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head` that of
-//! a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
-//! either.
+//! opens a new connection to an address that `lookups` finds, over a `socket` that counts bytes. `outgoing` is the head
+//! of a request, `response_head` that of a response; `http1` sends one request at a time, `pool::http2` many;
+//! `download` is the body of a response over either.
 
 pub(crate) mod attempt_result;
 pub(crate) mod backend;
@@ -18,6 +18,7 @@ pub(crate) mod ejection;
 pub(crate) mod group;
 pub(crate) mod http1;
 pub(crate) mod interim;
+pub(crate) mod lookups;
 pub(crate) mod no_backend;
 pub(crate) mod outgoing;
 pub(crate) mod pool;

@@ -42,6 +42,7 @@ use crate::metrics::{Handles, RequestHandles};
 use crate::upstream::backends::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
+use crate::upstream::lookups::NameLookups;
 use crate::upstream::pool::Pools;
 use crate::upstream::response_head::RelayedHeads;
 use crate::worker::aggregation::Aggregation;
@@ -198,7 +199,11 @@ impl Worker {
             handles: Handles::new(&shared.metrics),
             snapshot: RefCell::new(Pinned::new(&shared, shared.live.load_full(), &pools, number)),
             number,
-            connector: Connector { tls: shared.tls.clone(), buffers: buffers.clone() },
+            connector: Connector {
+                tls: shared.tls.clone(),
+                buffers: buffers.clone(),
+                lookups: NameLookups::of_system(),
+            },
             shared,
             directory: resources.directory,
             recorder,

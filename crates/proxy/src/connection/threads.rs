@@ -23,7 +23,7 @@ use crate::deadlines::pause::PausePhase;
 use crate::deadlines::shutdown::{LAST_WORDS, ShutdownPhase, reached};
 use crate::deadlines::task::spawn;
 use crate::metrics::failure_log::FailureLog;
-use crate::upstream::pool;
+use crate::upstream::{lookups, pool};
 use crate::worker::aggregation;
 use crate::worker::{Shared, Worker, WorkerResources};
 
@@ -41,8 +41,9 @@ const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 const FLUSH_AGAIN: Duration = Duration::from_millis(10);
 /// Pause between a panic of a housekeeping task and its next run.
 const KEEP_UP_PAUSE: Duration = Duration::from_secs(1);
-/// Maximum number of threads per worker that parse large bodies and resolve names.
-const BLOCKING_THREADS_MAX: usize = 16;
+/// Maximum number of threads per worker that parse large bodies and resolve names. Look-ups of names use at most half
+/// of them, because a look-up may last long.
+const BLOCKING_THREADS_MAX: usize = 2 * lookups::RUNNING_MAX;
 /// Time after which an unused blocking thread ends.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 

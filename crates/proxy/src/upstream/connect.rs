@@ -18,6 +18,7 @@ use crate::bytes::buffers::Buffers;
 use crate::deadlines::probe::Gauge;
 use crate::upstream::connection_limit::OpeningPermit;
 use crate::upstream::http1::Http1Connection;
+use crate::upstream::lookups::NameLookups;
 use crate::upstream::pool::Pool;
 use crate::upstream::pool::http2;
 use crate::upstream::pool::http2::NewHttp2Connection;
@@ -32,7 +33,7 @@ const ALPN_HTTP1: &[u8] = b"http/1.1";
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
     #[error("the upstream's name does not resolve")]
-    Resolve(#[source] io::Error),
+    Resolve(#[source] Arc<io::Error>),
     #[error("the upstream's host name resolves to no IP address")]
     NoAddress,
     #[error("the upstream's host has a link-local or metadata address, which only `allow_link_local: true` permits")]
@@ -47,10 +48,11 @@ pub(crate) enum ConnectError {
     Http2(#[source] h2::Error),
 }
 
-/// The TLS settings and the buffers for new connections of a worker.
+/// The TLS settings, the buffers and the look-ups of names for new connections of a worker.
 pub(crate) struct Connector {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) buffers: Rc<Buffers>,
+    pub(crate) lookups: Rc<NameLookups>,
 }
 
 /// The protocols that a TLS handshake offers.
@@ -110,7 +112,7 @@ pub(crate) async fn connect(
     permit: Option<OpeningPermit>,
 ) -> Result<NewConnection, ConnectError> {
     let origin = &pool.origin;
-    let stream = tcp(origin, within).await?;
+    let stream = tcp(&connector.lookups, origin, within).await?;
     // The call fails only on a socket that has already ended; the first write detects that.
     let _ = stream.set_nodelay(true);
     let (transport, speaks_http2) = match origin.scheme {
@@ -145,18 +147,17 @@ pub(crate) async fn connect(
     Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, connector.buffers.clone(), permit)))
 }
 
-async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {
+async fn tcp(lookups: &Rc<NameLookups>, origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {
     if let Ok(address) = origin.host.parse() {
         check_address(origin, address)?;
         return TcpStream::connect(SocketAddr::new(address, origin.port)).await.map_err(ConnectError::Tcp);
     }
-    let found = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
-    let mut addresses: Vec<SocketAddr> = found.collect();
-    addresses.iter().try_for_each(|address| check_address(origin, address.ip()))?;
-    addresses.truncate(ADDRESSES_MAX);
+    let found = lookups.addresses(&origin.host, origin.port).await.map_err(ConnectError::Resolve)?;
+    found.iter().try_for_each(|address| check_address(origin, address.ip()))?;
+    let addresses = found.get(..ADDRESSES_MAX).unwrap_or(&found);
     let mut last = ConnectError::NoAddress;
     let share = within / u32::try_from(addresses.len().max(1)).unwrap_or(1);
-    for address in addresses {
+    for &address in addresses {
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = ConnectError::Tcp(error),
@@ -175,6 +176,7 @@ fn check_address(origin: &Origin, address: IpAddr) -> Result<(), ConnectError> {
 #[cfg(test)]
 mod tests {
     use rustls::{AlertDescription, CertificateError, Error};
+    use tokio::task::LocalSet;
 
     use super::*;
 
@@ -198,9 +200,11 @@ mod tests {
     /// The resolver of the system reads `0xa9fea9fe` as 169.254.169.254, as a name of metadata does.
     #[tokio::test]
     async fn no_connection_reaches_a_link_local_address_that_is_not_allowed() {
+        let lookups = NameLookups::of_system();
         for host in ["169.254.169.254", "fe80::1", "::ffff:a9fe:a9fe", "fd00:ec2::254", "0xa9fea9fe", "2852039166"] {
             let origin = Origin { host: host.to_owned(), ..Origin::parse("http://h:1").unwrap() };
-            let error = tcp(&origin, Duration::from_secs(5)).await.unwrap_err();
+            let connecting = tcp(&lookups, &origin, Duration::from_secs(5));
+            let error = LocalSet::new().run_until(connecting).await.unwrap_err();
             assert!(matches!(error, ConnectError::LinkLocal), "{host}: {error}");
             let origin = Origin { allow_link_local: true, ..origin };
             assert!(check_address(&origin, "169.254.169.254".parse().unwrap()).is_ok());
