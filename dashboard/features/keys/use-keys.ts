@@ -1,10 +1,12 @@
 "use client";
 
 import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 
 import type { BudgetChange } from "@/features/keys/key-form";
 import { ApiError, type Schemas, api } from "@/lib/api";
 import type { ApiKey } from "@/features/keys/key-state";
+import { repeatHeaders } from "@/lib/repeats";
 
 /** A user has at most 1,000 keys; a page has at most 200. */
 const PAGE = 200;
@@ -70,12 +72,14 @@ interface Changes {
 /** The changes of keys; after each, the lists are read again. */
 export function useKeyChanges(): Changes {
   const client = useQueryClient();
+  // Each opened dialog has its own.
+  const [headersOf] = useState(repeatHeaders);
   const onSuccess = () => {
     void client.invalidateQueries({ queryKey: ["keys"] });
     void client.invalidateQueries({ queryKey: ["overview"] });
   };
   return {
-    create: useMutation({ mutationFn: (body: Schemas["NewApiKey"]) => api("post", "/api/keys", { body }), onSuccess }),
+    create: useMutation({ mutationFn: (body: Schemas["NewApiKey"]) => api("post", "/api/keys", { body, headers: headersOf(body) }), onSuccess }),
     edit: useMutation({ mutationFn: ({ id, change }) => api("patch", "/api/keys/{id}", { path: { id }, body: change }), onSuccess }),
     budget: useMutation({
       mutationFn: async ({ id, changes }) => {
@@ -91,7 +95,11 @@ export function useKeyChanges(): Changes {
       },
     }),
     rotate: useMutation({
-      mutationFn: ({ id, grace }) => api("post", "/api/keys/{id}/rotate", { path: { id }, body: grace === undefined ? {} : { grace } }),
+      mutationFn: (rotation) => {
+        const { id, grace } = rotation;
+        const body = grace === undefined ? {} : { grace };
+        return api("post", "/api/keys/{id}/rotate", { path: { id }, body, headers: headersOf(rotation) });
+      },
       onSuccess,
     }),
     revoke: useMutation({ mutationFn: (id: string) => api("delete", "/api/keys/{id}", { path: { id } }), onSuccess }),

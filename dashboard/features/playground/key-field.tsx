@@ -10,6 +10,7 @@ import { useReason } from "@/components/ui/states";
 import { useSession } from "@/features/session/session-state";
 import { ApiError, api } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
+import { repeatHeaders } from "@/lib/repeats";
 
 /** Hours for which a key of this page is valid. */
 const KEY_HOURS = 24;
@@ -29,18 +30,26 @@ export function KeyField({ value, error, prefix, onChange }: KeyFieldProps) {
   const reason = useReason();
   const [state, setState] = useState<"idle" | "creating">("idle");
   const [problem, setProblem] = useState<unknown>();
+  const [headersOf] = useState(repeatHeaders);
+  // The expiry of a request without a response, whose repeat must be equal.
+  const [repeated, setRepeated] = useState<string>();
   const [created, setCreated] = useState<{ key: string; last4: string; until: string }>();
   const create = async () => {
     setState("creating");
     setProblem(undefined);
-    const until = new Date(Date.now() + KEY_HOURS * 3_600_000).toISOString();
+    const until = repeated ?? new Date(Date.now() + KEY_HOURS * 3_600_000).toISOString();
+    setRepeated(until);
     try {
-      const made = await api("post", "/api/keys", { body: { label: t.playground.keyLabel, expires_at: until } });
+      const body = { label: t.playground.keyLabel, expires_at: until };
+      const made = await api("post", "/api/keys", { body, headers: headersOf(body) });
+      setRepeated(undefined);
       setCreated({ key: made.key, last4: made.last4, until });
       onChange(made.key);
       void client.invalidateQueries({ queryKey: ["keys"] });
     } catch (failure) {
       setProblem(failure);
+      // The server would refuse the repeat too.
+      if (failure instanceof ApiError && [409, 422].includes(failure.status)) setRepeated(undefined);
       if (failure instanceof ApiError && failure.isSignedOut) useSession.getState().end();
     } finally {
       setState("idle");

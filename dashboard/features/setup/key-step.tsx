@@ -1,6 +1,7 @@
 "use client";
 
 import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
 import { z } from "zod";
 
 import { Button } from "@/components/ui/button";
@@ -9,14 +10,16 @@ import { Field } from "@/components/ui/field";
 import { type ApiError, type Schemas, api } from "@/lib/api";
 import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
+import { repeatHeaders } from "@/lib/repeats";
 
 type CreatedKey = Schemas["ApiKeyWithSecret"];
 
 /** Creates the first key. Its limits can be set later, on the page of keys. */
 export function KeyStep({ onCreated }: { onCreated(key: CreatedKey): void }) {
   const t = useMessages();
+  const [headersOf] = useState(repeatHeaders);
   const create = useMutation<CreatedKey, ApiError, string>({
-    mutationFn: (label) => api("post", "/api/keys", { body: { label } }),
+    mutationFn: (label) => api("post", "/api/keys", { body: { label }, headers: headersOf(label) }),
     onSuccess: onCreated,
   });
   const shape = z.object({ label: z.string().trim().min(1, t.keys.labelMissing).max(200, t.keys.labelLong) });
