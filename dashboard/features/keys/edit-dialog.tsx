@@ -23,7 +23,7 @@ interface EditDialogProps {
 /** Changes a key. The fields wait for its budgets, so that no budget is mistaken for none. */
 export function EditDialog({ apiKey, onClose }: EditDialogProps) {
   const t = useMessages();
-  const budgets = useKeyBudgets(apiKey.id);
+  const budgets = useKeyBudgets(apiKey);
   if (budgets.data) return <EditForm apiKey={apiKey} budgets={budgets.data} onClose={onClose} />;
   return (
     <Dialog title={t.keys.editTitle(apiKey.label)} onClose={onClose}>

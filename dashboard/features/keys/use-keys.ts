@@ -44,10 +44,10 @@ export function useKeyLookup(): UseMutationResult<Schemas["ApiKeyLookupResult"],
 }
 
 /** The budgets that apply to a key: its own, and those of its user, plan and all users. */
-export function useKeyBudgets(id: string): UseQueryResult<Schemas["Budget"][], ApiError> {
+export function useKeyBudgets({ id, user_id }: ApiKey): UseQueryResult<Schemas["Budget"][], ApiError> {
   return useQuery({
     queryKey: ["key-budgets", id],
-    queryFn: async ({ signal }) => (await api("get", "/api/usage/today", { query: { key_id: id }, signal })).budgets,
+    queryFn: async ({ signal }) => (await api("get", "/api/usage/today", { query: { key_id: id, user_id }, signal })).budgets,
     // An open form keeps the text of its reader. The next form reads the limits again.
     staleTime: 0,
     gcTime: 0,
