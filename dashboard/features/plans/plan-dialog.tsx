@@ -1,9 +1,11 @@
 "use client";
 
+import { useState } from "react";
+
 import { Field } from "@/components/ui/field";
 import { FormDialog } from "@/components/ui/form-dialog";
 import { SelectField } from "@/components/ui/select-field";
-import { BUDGET_FIELDS, fieldOf, initialPlan, keptBudgets, planShape } from "@/features/plans/plan-form";
+import { BUDGET_FIELDS, changedLimits, fieldOf, initialPlan, keptBudgets, planShape } from "@/features/plans/plan-form";
 import { type Plan, usePlanChanges } from "@/features/plans/use-plans";
 import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
@@ -12,8 +14,13 @@ import { useMessages } from "@/lib/language";
 export function PlanDialog({ plan, onClose }: { plan: Plan | undefined; onClose(): void }) {
   const t = useMessages();
   const { create, change } = usePlanChanges();
-  const form = useForm(planShape(t, keptBudgets(plan)), initialPlan(plan), async ({ name, limits }) => {
-    const sent = plan ? change.mutateAsync({ name, body: limits }) : create.mutateAsync({ name, ...limits });
+  // The list may be read again while the dialog is open.
+  const [opened] = useState(plan);
+  const [shape, initial] = [planShape(t, keptBudgets(opened)), initialPlan(opened)];
+  const form = useForm(shape, initial, async ({ name, limits }) => {
+    const body = changedLimits(shape.safeParse(initial).data?.limits, limits);
+    if (opened && Object.keys(body).length === 0) return onClose();
+    const sent = opened ? change.mutateAsync({ name, body }) : create.mutateAsync({ name, ...limits });
     await sent.then(onClose, () => undefined);
   });
   return (

@@ -78,6 +78,17 @@ export function planShape(t: Messages, kept: PlanBudget[]): z.ZodType<PlanFields
     });
 }
 
+/** The changed limits only: what another admin changed meanwhile stays. The budgets are one limit. */
+export function changedLimits(before: PlanFields["limits"] | undefined, after: PlanFields["limits"]): Partial<PlanFields["limits"]> {
+  const has = (name: keyof PlanFields["limits"]): boolean => JSON.stringify(before?.[name]) !== JSON.stringify(after[name]);
+  return {
+    ...(has("credits_per_day") && { credits_per_day: after.credits_per_day }),
+    ...(has("requests_per_minute") && { requests_per_minute: after.requests_per_minute }),
+    ...(has("budgets") && { budgets: after.budgets }),
+    ...(has("shared_keys") && { shared_keys: after.shared_keys }),
+  };
+}
+
 /** The budgets of a plan that the form has no field for. */
 export function keptBudgets(plan: Plan | undefined): PlanBudget[] {
   const isField = (budget: PlanBudget) => BUDGET_FIELDS.some(([measure, per]) => measureOf(budget) === measure && budget.per === per);
