@@ -11,7 +11,7 @@ import { MEASURES, type Measure, amountPattern, bodyOf, measureOf, pathOf, typed
 import { holderOf } from "@/features/budgets/budget-table";
 import { type Budget, useBudgetChanges, useBudgets } from "@/features/budgets/use-budgets";
 import { usePlans } from "@/features/plans/use-plans";
-import { useUserByEmail, useUserKeys, userByEmail } from "@/features/users/use-users";
+import { useUserByEmail, useUserKeys, userByEmail, userKeys } from "@/features/users/use-users";
 import type { Schemas } from "@/lib/api";
 import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
@@ -81,15 +81,21 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
   const client = useQueryClient();
   const { set } = useBudgetChanges();
   const [unknown, setUnknown] = useState<string>();
+  // The chosen key, if the address is no longer that of its user.
+  const [foreignKey, setForeignKey] = useState<string>();
   const plans = usePlans().data ?? [];
   const dimension = DIMENSIONS.find((name) => name === proposed.dimension) ?? "user";
   const initial: Fields = { dimension, email: proposed.email, key: "", plan: "", measure: "money", per: "month", amount: "" };
   const form = useForm(setShape(t), initial, async (fields) => {
-    const ids: Record<string, string> = { key: fields.key, plan: fields.plan, global: "-" };
     const send = async (): Promise<void> => {
-      const id = ids[fields.dimension] ?? (await client.fetchQuery(userByEmail(fields.email)))?.id;
-      if (id === undefined) return setUnknown(fields.email);
-      const path = { dimension: fields.dimension, id, measure: fields.measure, per: fields.per };
+      const found = isOfUser(fields.dimension) ? await client.fetchQuery(userByEmail(fields.email)) : undefined;
+      if (found === null) return setUnknown(fields.email);
+      if (found && fields.dimension === "key") {
+        const { items } = await client.fetchQuery(userKeys(found.id));
+        if (!items.some(({ id }) => id === fields.key)) return setForeignKey(fields.key);
+      }
+      const ids: Record<string, string> = { user: found?.id ?? "", key: fields.key, plan: fields.plan, global: "-" };
+      const path = { dimension: fields.dimension, id: ids[fields.dimension] ?? "", measure: fields.measure, per: fields.per };
       await set.mutateAsync({ path, body: bodyOf(measureNamed(fields.measure), fields.amount) });
       onClose();
     };
@@ -99,11 +105,13 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
   const value = (name: keyof Fields): string => form.field(name).value;
   const email = useDeferredValue(value("email").trim());
   const user = useUserByEmail(isOfUser(value("dimension")) ? email : "");
-  const keys = useUserKeys(value("dimension") === "key" ? (user.data?.id ?? "") : "").data?.items ?? [];
+  const listed = useUserKeys(value("dimension") === "key" ? (user.data?.id ?? "") : "");
+  const keys = keyOptions(listed.data?.items ?? []);
+  const key = keys.some(([id]) => id === value("key")) ? value("key") : "";
   const measure = measureNamed(value("measure"));
   const holders: Record<string, string | undefined> = {
     user: user.data?.id,
-    key: value("key"),
+    key,
     plan: plans.find(({ name }) => name === value("plan"))?.id,
     global: "-",
   };
@@ -113,7 +121,7 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
   });
   const isUnknown = value("email").trim() === unknown || user.data === null;
   return (
-    <FormDialog title={t.budgets.set} text={t.budgets.setText} action={t.budgets.set} isBusy={form.busy} error={set.error ?? user.error} onSubmit={form.submit} onClose={onClose}>
+    <FormDialog title={t.budgets.set} text={t.budgets.setText} action={t.budgets.set} isBusy={form.busy} error={set.error ?? user.error ?? listed.error} onSubmit={form.submit} onClose={onClose}>
       <SelectField label={t.budgets.appliesTo} autoFocus options={DIMENSIONS.map((name) => [name, t.budgets.dimensions[name]])} {...form.field("dimension")} />
       {isOfUser(value("dimension")) && (
         <Field
@@ -125,7 +133,15 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
           {...(isUnknown && { error: t.budgets.userUnknown })}
         />
       )}
-      {value("dimension") === "key" && <SelectField label={t.keys.key} options={[["", t.budgets.chooseKey], ...keyOptions(keys)]} {...form.field("key")} />}
+      {value("dimension") === "key" && (
+        <SelectField
+          label={t.keys.key}
+          options={[["", t.budgets.chooseKey], ...keys]}
+          {...form.field("key")}
+          value={key}
+          {...(key === "" && foreignKey === value("key") && { error: t.budgets.keyMissing })}
+        />
+      )}
       {value("dimension") === "plan" && (
         <SelectField label={t.users.plan} hint={t.budgets.planHint} options={[["", t.users.choosePlan], ...plans.map(({ name }): [string, string] => [name, name])]} {...form.field("plan")} />
       )}

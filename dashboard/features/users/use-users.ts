@@ -63,12 +63,21 @@ export function useUserOverview(id: string): UseQueryResult<Schemas["Overview"],
   });
 }
 
-export function useUserKeys(id: string): UseQueryResult<Schemas["ApiKeys"], ApiError> {
-  return useQuery({
+interface KeysQuery {
+  queryKey: string[];
+  queryFn(context: { signal: AbortSignal }): Promise<Schemas["ApiKeys"]>;
+}
+
+/** Reads the newest keys of a user, also the revoked ones. */
+export function userKeys(id: string): KeysQuery {
+  return {
     queryKey: ["users", "keys", id],
     queryFn: ({ signal }) => api("get", "/api/users/{id}/keys", { path: { id }, query: { limit: PAGE, revoked: true }, signal }),
-    enabled: id !== "",
-  });
+  };
+}
+
+export function useUserKeys(id: string): UseQueryResult<Schemas["ApiKeys"], ApiError> {
+  return useQuery({ ...userKeys(id), enabled: id !== "" });
 }
 
 export function useInvites(): UseInfiniteQueryResult<InfiniteData<Schemas["Invites"]>, ApiError> {
