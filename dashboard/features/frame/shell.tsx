@@ -12,6 +12,7 @@ import { BottomBar, Navigation, SignOut } from "@/features/frame/navigation";
 import { ClockBar } from "@/features/frame/clock-bar";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import type { PageName } from "@/features/frame/pages";
+import { SignOutBar } from "@/features/frame/sign-out-bar";
 import { UserBar } from "@/features/frame/user-bar";
 import { WaitingBar } from "@/features/frame/waiting-bar";
 import { useSession } from "@/features/session/session-state";
@@ -74,6 +75,7 @@ export function Shell({ page, actions, children }: ShellProps) {
           <WaitingBar />
           <ClockBar />
           <UserBar />
+          <SignOutBar />
           <main className="page" id="main">
             {session === "absent" ? null : content}
           </main>

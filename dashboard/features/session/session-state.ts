@@ -7,14 +7,19 @@ interface SessionState {
   state: "assumed" | "absent" | "ended";
   /** Whether this page has shown the data of a session. */
   wasSignedIn: boolean;
+  /** Whether the server has not confirmed the last sign-out. */
+  isSignOutFailed: boolean;
   signedIn(): void;
   end(): void;
+  setSignOutFailed(isSignOutFailed: boolean): void;
 }
 
 /** Whether the server still accepts the session of this page. */
 export const useSession = create<SessionState>()((set) => ({
   state: "assumed",
   wasSignedIn: false,
+  isSignOutFailed: false,
   signedIn: () => set({ state: "assumed", wasSignedIn: true }),
-  end: () => set((before) => ({ state: before.wasSignedIn ? "ended" : "absent" })),
+  end: () => set((before) => ({ state: before.wasSignedIn ? "ended" : "absent", isSignOutFailed: false })),
+  setSignOutFailed: (isSignOutFailed) => set({ isSignOutFailed }),
 }));

@@ -21,5 +21,6 @@ export const errors: Messages["errors"] = {
   clockAhead: (amount) => `Jam perangkat ini ${amount} lebih cepat dari server. “Hari ini”, masa berlaku, dan umur salah sampai jam diperbaiki.`,
   clockBehind: (amount) => `Jam perangkat ini ${amount} lebih lambat dari server. “Hari ini”, masa berlaku, dan umur salah sampai jam diperbaiki.`,
   otherUser: (now, before) => `Tab lain masuk sebagai ${now}. Halaman ini kini menampilkan dan mengubah data ${now}, bukan lagi data ${before}.`,
+  signOutFailed: "Gagal keluar. Browser ini mungkin masih masuk; jangan tinggalkan untuk orang lain.",
   stale: (time) => `Diperbarui ${time}`,
 };
