@@ -40,7 +40,7 @@ async fn a_preflight_of_a_listed_origin_is_answered_and_counts_for_nothing() {
         assert_eq!(answer.headers["access-control-allow-methods"], "GET, POST, PUT, PATCH, DELETE, OPTIONS");
         assert_eq!(
             answer.headers["access-control-allow-headers"],
-            "Authorization, Content-Type, Idempotency-Key, X-API-Key"
+            "Authorization, Content-Type, Idempotency-Key, If-Match, X-API-Key"
         );
         assert_eq!(answer.headers["access-control-allow-credentials"], "true");
         assert_eq!(answer.headers["access-control-max-age"], "3600");
@@ -69,7 +69,8 @@ async fn a_listed_origin_reads_every_response_and_another_reads_none() {
             let exposed = &answer.headers["access-control-expose-headers"];
             assert_eq!(
                 exposed,
-                "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-Id"
+                "Content-Disposition, ETag, Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
+                 Retry-After, X-Request-Id"
             );
             assert!(answer.headers["vary"].contains("Origin"));
             seen.insert(answer.status);
