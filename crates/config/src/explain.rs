@@ -42,6 +42,9 @@ pub struct Explanation {
     pub refusal: Option<ExplainedRefusal>,
     /// The status of the response; null if a credential or an upstream decides it.
     pub status: Option<u16>,
+    /// The model that an LLM request names, which the bounds of a key may exclude.
+    #[serde(skip)]
+    pub model: Option<String>,
 }
 
 /// A request as it selects its route.
@@ -207,6 +210,7 @@ impl Snapshot {
             action: None,
             refusal: routes::refused(&selection, request),
             status: None,
+            model: targets::requested_model(&selection, request).map(str::to_owned),
         };
         if explanation.refusal.is_none() {
             self.explain_admission(&selection, shown, &mut explanation);

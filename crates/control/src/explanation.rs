@@ -185,8 +185,11 @@ impl StatefulExplanation {
         let mut explanation = sources.snapshot.explain(&request);
         let deciding = explanation.authentication.as_ref().and_then(ExplainedAuthentication::deciding);
         let client = holder.as_ref().filter(|holder| deciding.is_some_and(|deciding| accepts(deciding, holder)));
-        if let (Some(Holder::Key(holder)), None) = (client, &explanation.refusal) {
-            explanation.refusal = holder.refusal(&explanation, address, sources.clock.now());
+        // The proxy checks the key before it looks for the model.
+        let is_decided = explanation.refusal.is_some() && explanation.model.is_none();
+        if let (Some(Holder::Key(holder)), false) = (client, is_decided) {
+            let refusal = holder.refusal(&explanation, address, sources.clock.now());
+            explanation.refusal = refusal.or(explanation.refusal);
             explanation.status =
                 explanation.refusal.as_ref().map_or(explanation.status, |refusal| Some(refusal.status));
         }

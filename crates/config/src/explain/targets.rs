@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ExplainedRefusal, WrittenRequest};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Selection, Snapshot};
 
 /// A target of the model of an LLM request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -28,6 +28,21 @@ pub(super) struct ModelTargets {
     /// `fallback`, `weighted`, `cheapest` or `fastest`; `None` if only one is tried.
     pub(super) strategy: Option<&'static str>,
     pub(super) targets: Vec<ExplainedTarget>,
+}
+
+/// Returns the model that the path or the explained request names, if the endpoint calls one.
+pub(super) fn requested_model<'a>(selection: &'a Selection<'_, '_>, request: &'a WrittenRequest) -> Option<&'a str> {
+    match selection {
+        Selection::Endpoint(called) if called.endpoint.format().is_some() => {
+            called.model.as_deref().or(request.model.as_deref())
+        }
+        Selection::Endpoint(_)
+        | Selection::Route(_)
+        | Selection::Health
+        | Selection::WrongMethod { .. }
+        | Selection::Disputed { .. }
+        | Selection::None => None,
+    }
 }
 
 /// Returns the targets of the model that the path or the explained request names; none if neither does.

@@ -188,6 +188,8 @@ impl KeyHolder {
             refused(Refusal::Forbidden, "the key is bound to networks, and the address is in none of them")
         } else if is_bound_elsewhere(bounds) {
             refused(Refusal::Forbidden, "the key is bound to routes, and this is not one of them")
+        } else if of.model.as_deref().is_some_and(|model| !bounds.opens_model(model)) {
+            refused(Refusal::Forbidden, "the key is bound to models, and this is not one of them")
         } else {
             None
         }

@@ -68,6 +68,15 @@ pub(super) fn limited(yaml: &str) -> config::Snapshot {
 const LIMITED: &str = "rate_limits: [{dimension: ip, limit: 4, window: 60s}, {dimension: key, limit: 8, window: 60s}, {dimension: ip, limit: 9, window: 60s, without: key}]\n\
     routes: [{name: a, path: /a, respond: {}}, {name: open, path: /open, auth: {type: none}, respond: {}}]\n";
 
+/// Two models of one provider.
+const MODELS: &str = "\
+providers:
+  - {name: openai, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: sk-of-a-test}
+models:
+  - {name: fast, targets: [{provider: openai, model: a}]}
+  - {name: slow, targets: [{provider: openai, model: b}]}
+";
+
 #[tokio::test]
 async fn the_state_of_limits_is_that_of_the_key_and_the_address() {
     let world = World::start().await;
@@ -222,6 +231,35 @@ async fn a_key_that_is_not_valid_for_the_request_is_refused() {
     let body = json!({"url": "/a", "as": ada.key.0}).to_string();
     let explained = post(world.address, PATH, &[&session.bearer()], &body).await.json();
     assert_eq!((&explained["refusal"]["code"], &explained["status"]), (&json!("key_revoked"), &json!(401)));
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_use_the_model_is_refused_also_if_the_model_does_not_exist() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    world.configure(|running| running.traffic = limited(MODELS).traffic);
+    let bound = store::KeyChange { models: Some(Some(vec!["fast".to_owned()])), ..store::KeyChange::default() };
+    world.store.change_key(&store::Actor::SYSTEM, ada.key, bound).await.unwrap();
+    let check = async |path: &str, model: Option<&str>, expected: (Value, Value)| {
+        let body = json!({"method": "POST", "url": path, "model": model, "as": ada.key.0}).to_string();
+        let explained = post(world.address, PATH, &[&session.bearer()], &body).await.json();
+        let refusal = (explained["refusal"]["code"].clone(), explained["status"].clone());
+        assert_eq!(refusal, expected, "{path} {model:?} {explained}");
+    };
+    let chat = "/v1/chat/completions";
+    for model in [Some("fast"), None] {
+        check(chat, model, (Value::Null, Value::Null)).await;
+    }
+    for model in ["slow", "nowhere"] {
+        check(chat, Some(model), (json!("forbidden"), json!(403))).await;
+    }
+    let of_path = "/v1beta/models/slow:generateContent";
+    check(of_path, None, (json!("forbidden"), json!(403))).await;
+    let all = store::KeyChange { models: Some(None), ..store::KeyChange::default() };
+    world.store.change_key(&store::Actor::SYSTEM, ada.key, all).await.unwrap();
+    check(chat, Some("nowhere"), (json!("model_not_found"), json!(404))).await;
 }
 
 #[tokio::test]
