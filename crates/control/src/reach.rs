@@ -34,7 +34,7 @@ pub(crate) fn require_admin(caller: &Caller) -> Result<(), Problem> {
     Err(Problem::new(Refusal::Forbidden, "only admins may change `labels`"))
 }
 
-/// Refuses keys with the scope `admin`, for the caller's own sessions.
+/// Refuses keys with the scope `admin`, for the sessions and the credentials of the caller's user.
 ///
 /// # Errors
 /// `forbidden`.

@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::budgets::{BudgetView, GLOBAL};
-use crate::caller::Admin;
+use crate::caller::{Admin, Caller};
 use crate::input;
 use crate::listing::{self, PageQuery};
-use crate::problem::Problem;
+use crate::problem::{NO_KEY, Problem};
+use crate::reach;
 use crate::state::App;
 use crate::usage_scope;
 
@@ -114,6 +115,25 @@ impl BudgetPath {
     }
 }
 
+/// Refuses a key with the scope `admin` for the budgets of users with the role `admin` and of their keys.
+///
+/// # Errors
+/// `forbidden`; `not_found` for a user or a key that does not exist.
+async fn require_below(app: &App, caller: &Caller, holder: &BudgetHolder) -> Result<(), Problem> {
+    if caller.admin_key().is_none() {
+        return Ok(());
+    }
+    let user = match holder {
+        BudgetHolder::User(user) => *user,
+        BudgetHolder::Key(key) => {
+            let found = app.store.find_key(*key).await?;
+            found.ok_or_else(|| missing(NO_KEY))?.user
+        }
+        BudgetHolder::Plan(_) | BudgetHolder::Global => return Ok(()),
+    };
+    reach::require_below(caller, reach::find_user(app, user).await?.role)
+}
+
 fn missing(message: &'static str) -> Problem {
     Problem::new(Refusal::NotFound, message)
 }
@@ -193,6 +213,7 @@ pub(super) async fn set(
     let named = named.ok_or_else(invalid_name)?;
     let amount = body.read(named.measure)?;
     let (holder, scope) = named.holder(&app).await?;
+    require_below(&app, &caller, &holder).await?;
     let by = caller.actor();
     app.store.set_budget(&by, &holder, named.measure, named.per, Some(amount)).await.map_err(refused)?;
     let there = app.store.budgets_of([scope; 4]).await?;
@@ -220,6 +241,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let named = named.ok_or_else(invalid_name)?;
     let (holder, _) = named.holder(&app).await?;
+    require_below(&app, &caller, &holder).await?;
     let by = caller.actor();
     let removed = app.store.set_budget(&by, &holder, named.measure, named.per, None).await.map_err(refused)?;
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(missing("this budget does not exist")) }

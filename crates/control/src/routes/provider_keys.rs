@@ -18,6 +18,7 @@ use crate::caller::{Caller, KeyOwner};
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
 use crate::problem::{NO_PROVIDER_KEY, Problem};
+use crate::reach;
 use crate::state::App;
 
 /// The permitted size of a credential in bytes.
@@ -157,6 +158,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<ProviderKeyView>), Problem> {
     let NewProviderKeyRequest { provider, label, secret, shared } = input::required(request, app.limits.body).await?;
     let owner = owner(&caller, shared)?;
+    require_shared(&caller, owner)?;
     check_provider(&app.live.load(), &provider, owner.is_none())?;
     input::check_name("label", &label)?;
     check_secret(&secret)?;
@@ -284,10 +286,16 @@ fn owner(caller: &Caller, shared: Option<bool>) -> Result<Option<access::UserId>
     }
 }
 
+/// Refuses keys with the scope `admin` for a credential that has an owner, who is their admin.
+fn require_shared(caller: &Caller, owner: Option<access::UserId>) -> Result<(), Problem> {
+    owner.map_or(Ok(()), |_| reach::refuse_admin_key(caller))
+}
+
 /// Returns a credential that the caller may use: the user's own one, or for admins a shared one.
 ///
 /// # Errors
-/// `not_found`, also for a credential of another user, so that its existence stays secret.
+/// `not_found`, also for a credential of another user, so that its existence stays secret; `forbidden` for the user's
+/// own one if the caller is a key with the scope `admin`.
 async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, Problem> {
     let missing = || Problem::new(Refusal::NotFound, NO_PROVIDER_KEY);
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
@@ -296,7 +304,9 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, 
         Some(owner) => owner == caller.user,
         None => caller.role == Role::Admin,
     };
-    found.filter(may).ok_or_else(missing)
+    let found = found.filter(may).ok_or_else(missing)?;
+    require_shared(caller, found.owner)?;
+    Ok(found)
 }
 
 /// Refuses a shared credential that switches `provider` on, if a listener is public and the store has demo users, whose keys

@@ -4,6 +4,7 @@ use access::Role;
 use serde_json::{Value, json};
 
 use super::{create, delete, patch, rotate, show, text};
+use crate::api::explain::limited;
 use crate::client::{Answer, call, get, post};
 use crate::world::World;
 
@@ -56,6 +57,8 @@ async fn it_makes_users_plans_and_keys_and_reads_usage() {
 #[tokio::test]
 async fn it_reaches_no_admins_sessions_passwords_and_keys_of_its_kind() {
     let (world, admin, key, created) = world().await;
+    let providers = "providers: [{name: openai, kind: openai, credential: vault}]\n";
+    world.configure(|running| running.traffic = limited(providers).traffic);
     let other = world.person_with("other", Role::Admin).await;
     let member = world.person("member").await;
     let headers = [key.as_str(), "Content-Type: application/json"];
@@ -85,6 +88,22 @@ async fn it_reaches_no_admins_sessions_passwords_and_keys_of_its_kind() {
     refused("GET /api/sessions", "").await;
     refused("DELETE /api/sessions/0199aa00-0000-7000-8000-00000000dead", "").await;
     refused("POST /api/auth/password", "{\"current\":\"x\",\"new\":\"y\"}").await;
+    for holder in [format!("user/{other}"), format!("key/{own}")] {
+        refused(&format!("PUT /api/budgets/{holder}/tokens/day"), "{\"tokens\":1}").await;
+        refused(&format!("DELETE /api/budgets/{holder}/tokens/day"), "").await;
+    }
+    let of_member = format!("PUT /api/budgets/user/{member}/tokens/day");
+    assert_eq!(call(world.address, &of_member, &headers, "{\"tokens\":1}").await.status, 200);
+    let credential = |label: &str, shared: bool| {
+        json!({"provider": "openai", "label": label, "secret": "sk-live-of-root-1234", "shared": shared}).to_string()
+    };
+    refused("POST /api/provider-keys", &credential("own", false)).await;
+    let id = text(&post(world.address, "/api/provider-keys", &[&admin], &credential("own", false)).await, "id");
+    refused(&format!("PATCH /api/provider-keys/{id}"), "{\"label\":\"x\"}").await;
+    refused(&format!("POST /api/provider-keys/{id}/test"), "").await;
+    refused(&format!("DELETE /api/provider-keys/{id}"), "").await;
+    let shared = post(world.address, "/api/provider-keys", &[&key], &credential("team", true)).await;
+    assert_eq!(shared.status, 201, "{shared:?}");
     let sign_in = json!({"key": text(&created, "key")}).to_string();
     post(world.address, "/api/auth/login", &[], &sign_in).await.refuses(403, "forbidden");
     // The admin may change all of them.
