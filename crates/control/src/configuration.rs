@@ -183,8 +183,7 @@ impl Configurator {
         let _changing = self.changing.lock().await;
         let running = self.running();
         let found = self.parts.store.configuration_over(&running.file.digest, self.parts.node).await?;
-        let known = running.stored.as_ref().map(|stored| stored.number).max(running.refused);
-        let Some(stored) = found.filter(|found| known < Some(found.number)) else { return Ok(()) };
+        let Some(stored) = found.filter(|found| running.known() < Some(found.number)) else { return Ok(()) };
         let number = stored.number;
         let result = self.apply_stored(stored, running.file.clone()).await;
         self.awaited.note(&result);
@@ -223,7 +222,8 @@ impl Configurator {
     }
 
     /// Applies a text of the API: stores it, so that every process with the same file applies it, and replaces the
-    /// running configuration, whose digest must be `over` unless that is `None`.
+    /// running configuration. Unless `over` is `None`, it must be the digest of the running configuration, and no other
+    /// process may have stored a later one.
     ///
     /// # Errors
     /// The reason why the running configuration stays. It is logged.
@@ -282,7 +282,12 @@ impl Configurator {
             text: Some(&text),
             is_change: true,
         };
-        let stored = self.parts.store.add_configuration(by, new).await?;
+        let store = &self.parts.store;
+        let stored = if over.is_some() {
+            store.add_configuration_over(by, new, self.running().known()).await?
+        } else {
+            store.add_configuration(by, new).await?
+        };
         compiled.running.become_stored(stored);
         Ok(self.publish(compiled).await)
     }

@@ -3,12 +3,13 @@
 
 use access::{Timestamp, UserId};
 use serde_json::json;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::sql::{statements, timestamp, unsigned};
+use crate::sql::{Transaction, statements, timestamp, unsigned};
 
 /// Number of configurations that the store keeps. It keeps the newest one of the API in addition.
 pub const CONFIGURATIONS_MAX: u32 = 20;
@@ -101,6 +102,17 @@ pub struct StoredConfiguration {
     pub applied_at: Timestamp,
 }
 
+/// The reason why a configuration is not added.
+#[derive(Debug, Error)]
+pub enum ConfigurationError {
+    /// The configuration that is in force over the file of the node is one that the node does not know yet.
+    #[error("another process has stored a configuration since")]
+    Changed,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 #[derive(Debug, sqlx_macros::FromRow)]
 struct ConfigurationRow {
     id: Uuid,
@@ -150,10 +162,41 @@ impl Store {
         new: NewConfiguration<'_>,
     ) -> Result<StoredConfiguration, DatabaseError> {
         // Both lock the revision, which serialises the assignment of numbers.
-        let mut transaction = match new.source {
+        let transaction = match new.source {
             ConfigurationSource::Api | ConfigurationSource::Etcd => self.change().await?,
             ConfigurationSource::File => self.addition().await?,
         };
+        self.insert_configuration(transaction, by, new).await
+    }
+
+    /// Adds a configuration of the API as [`add_configuration`](Self::add_configuration) does, unless a later one than
+    /// `known` is in force over the file of the node. `known` is the number of the last one that the node has read.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub async fn add_configuration_over(
+        &self,
+        by: &Actor,
+        new: NewConfiguration<'_>,
+        known: Option<u64>,
+    ) -> Result<StoredConfiguration, ConfigurationError> {
+        let mut transaction = self.change().await?;
+        let over = transaction.query(OVER).bind(new.file_digest.to_owned()).bind(new.node);
+        let in_force: Option<ConfigurationRow> = over.find().await?;
+        if in_force.map(|row| unsigned(row.number)) > known {
+            transaction.rollback().await?;
+            return Err(ConfigurationError::Changed);
+        }
+        Ok(self.insert_configuration(transaction, by, new).await?)
+    }
+
+    /// Adds a configuration within a transaction that has locked the revision, and commits.
+    async fn insert_configuration(
+        &self,
+        mut transaction: Transaction,
+        by: &Actor,
+        new: NewConfiguration<'_>,
+    ) -> Result<StoredConfiguration, DatabaseError> {
         let (newest,): (Option<i64>,) = transaction.query(NEWEST_NUMBER).one().await?;
         let row = self.row(by, &new, newest.unwrap_or(0).saturating_add(1));
         let add = transaction.query(ADD).bind(row.id).bind(row.number).bind(row.source.clone()).bind(new.node);

@@ -67,7 +67,9 @@ pub use backup::{BackupError, Census};
 pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudget};
 pub use cache_purges::{CACHE_PURGES_MAX, StoredPurge};
 pub use charges::Charges;
-pub use configurations::{CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration, StoredConfiguration};
+pub use configurations::{
+    CONFIGURATIONS_MAX, ConfigurationError, ConfigurationSource, NewConfiguration, StoredConfiguration,
+};
 pub use copy::CopyError;
 pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
 pub use forgotten_nodes::{ForgetNodeError, SEEN_WITHIN};

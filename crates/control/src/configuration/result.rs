@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::{Change, ConfigError, Note};
-use store::DatabaseError;
+use store::{ConfigurationError, DatabaseError};
 use thiserror::Error;
 
 use super::key::KeyFault;
@@ -66,4 +66,13 @@ pub enum ApplyError {
     /// The compiler ended early.
     #[error("the configuration could not be compiled: {0}")]
     Compiler(#[from] tokio::task::JoinError),
+}
+
+impl From<ConfigurationError> for ApplyError {
+    fn from(error: ConfigurationError) -> Self {
+        match error {
+            ConfigurationError::Changed => Self::Changed,
+            ConfigurationError::Database(error) => Self::Database(error),
+        }
+    }
 }

@@ -73,6 +73,11 @@ impl RunningText {
         self.stored = Some(stored);
     }
 
+    /// Returns the number of the last entry of the store that this process has applied or refused.
+    pub(super) fn known(&self) -> Option<u64> {
+        self.stored.as_ref().map(|stored| stored.number).max(self.refused)
+    }
+
     /// Returns the text with masked secrets.
     #[must_use]
     pub fn masked(&self) -> String {

@@ -1,5 +1,7 @@
 use access::UserId;
-use store::{Actor, AuditAction, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration};
+use store::{
+    Actor, AuditAction, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationError, ConfigurationSource, NewConfiguration,
+};
 use uuid::Uuid;
 
 use crate::world::{World, user};
@@ -61,4 +63,21 @@ pub(crate) async fn a_configuration_of_the_api_is_in_force_until_the_nodes_file_
         store.add_configuration(&by, file(one, "g")).await.unwrap();
     }
     assert_eq!(over("f", other).await, Some(2));
+}
+
+pub(crate) async fn a_configuration_replaces_only_one_that_its_node_knows(world: &World) {
+    let (store, by) = (world.store().await, Actor::SYSTEM);
+    user(&store, "ada@example.com").await;
+    let add = async |file_digest: &'static str, known: Option<u64>| {
+        let new = NewConfiguration { file_digest, ..new(ConfigurationSource::Api, Some("a")) };
+        store.add_configuration_over(&by, new, known).await.map(|added| added.number)
+    };
+    assert_eq!(add("f", None).await.unwrap(), 1);
+    let before = store.revision().await.unwrap();
+    let late = add("f", None).await;
+    assert!(matches!(late, Err(ConfigurationError::Changed)), "{late:?}");
+    assert_eq!((store.revision().await.unwrap(), store.configurations().await.unwrap().len()), (before, 1));
+    assert_eq!(add("g", None).await.unwrap(), 2);
+    assert_eq!(add("f", Some(1)).await.unwrap(), 3);
+    assert!(store.revision().await.unwrap() > before);
 }

@@ -35,6 +35,7 @@ behaviours! {
         the_newest_configurations_are_kept_in_order,
         only_a_configuration_of_the_api_raises_the_revision,
         a_configuration_of_the_api_is_in_force_until_the_nodes_file_changes,
+        a_configuration_replaces_only_one_that_its_node_knows,
     }
     plans {
         absent_plans_are_added_and_differing_ones_reported,

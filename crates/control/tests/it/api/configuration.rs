@@ -1,6 +1,11 @@
+use std::sync::Arc;
+
 use access::Role;
+use config::Live;
+use control::configuration::{ApplyError, Configurator};
 use serde_json::{Value, json};
 use store::{Actor, ConfigurationSource, NewConfiguration};
+use telemetry::Metrics;
 
 use crate::client::{Answer, call, get, post};
 use crate::person::{BrowserSession, PASSWORD};
@@ -69,6 +74,32 @@ async fn a_configuration_is_validated_applied_and_rolled_back() {
     assert_eq!((world.live.load().traffic.router.routes().len(), history(&world, &root).await.len()), (1, 3));
     let audit = get(world.address, "/api/audit?action=configuration.apply", &[&root.bearer()]).await.json();
     assert_eq!(audit["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_configuration_that_this_node_has_not_read_yet_is_not_replaced() {
+    let world = World::start().await;
+    let configurator = || {
+        let live = Arc::new(Live::new(world.live.load_full()));
+        Configurator::of_defaults(live, world.store.clone(), Metrics::new()).unwrap()
+    };
+    let (first, second) = (configurator(), configurator());
+    let of_file = second.running().digest.clone();
+    first.apply(&Actor::COMMAND, ROUTED, Some(&of_file)).await.unwrap();
+    let late = second.apply(&Actor::COMMAND, "", Some(&of_file)).await;
+    assert!(matches!(late, Err(ApplyError::Changed)), "{late:?}");
+    let numbers = async || {
+        let all = world.store.configurations().await.unwrap();
+        all.into_iter().map(|stored| stored.number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers().await, [1]);
+    second.follow().await.unwrap();
+    let followed = second.running().digest.clone();
+    assert_eq!(followed, first.running().digest);
+    second.apply(&Actor::COMMAND, "", Some(&followed)).await.unwrap();
+    // Without a condition, what the first process has not read is replaced.
+    first.apply(&Actor::COMMAND, ROUTED, None).await.unwrap();
+    assert_eq!(numbers().await, [3, 2, 1]);
 }
 
 #[tokio::test]
