@@ -4,7 +4,7 @@ use jobs::{Job, JobError, JobSpec, NextRun};
 use store::Node;
 use store::node::BEAT;
 
-/// Each node on PostgreSQL reports every second; on SQLite the folder's lock shows that it runs.
+/// Each node reports every second, also on SQLite: billing periods and reviews of days wait until its usage is stored.
 pub const SPEC: JobSpec = JobSpec::every("heartbeat", BEAT);
 
 /// The job that reports to the store that this node runs.
@@ -14,7 +14,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Returns the job of a node on PostgreSQL.
+    /// Returns the job of a node.
     #[must_use]
     pub const fn new(node: Node) -> Self {
         Self { node }

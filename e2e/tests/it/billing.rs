@@ -224,6 +224,26 @@ async fn a_close_that_is_repeated_makes_no_invoice() {
 }
 
 #[tokio::test]
+async fn a_running_server_closes_the_period_of_a_subscription() {
+    let shop = Shop::open().await;
+    let (_, payment) = shop.begin(&json!({"method": "qris"})).await;
+    shop.play(&format!("/_stub/pay/{}", text(&payment["order_id"]))).await;
+    shop.has_plan("pro").await;
+    let admin = crate::webhooks::admin(&shop.gateway).await;
+    let data = shop.gateway.folder().data();
+    // The job, which runs beside this, sees all of the changes or none.
+    let earlier = format!("BEGIN; {}; COMMIT", EARLIER[..2].join("; "));
+    store::rows(shop.gateway.folder(), &data).execute(&earlier, &earlier).await;
+    let close = Call::json("/api/billing/close", &json!({})).key(&admin);
+    eventually("the period has an invoice", async || {
+        shop.gateway.ask(close.clone()).await.expect(200);
+        (shop.count("SELECT count(*) FROM invoices WHERE kind = 'period'").await == 2).then_some(())
+    })
+    .await;
+    reconcile::agrees(shop.gateway.folder()).await;
+}
+
+#[tokio::test]
 async fn keys_of_a_user_with_unpaid_invoices_are_refused_by_the_proxy() {
     let shop = Shop::open().await;
     let call = || Call::get("/v1/models").key(&shop.key);

@@ -14,10 +14,8 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 /// Starts the heartbeat, and returns the first runner of this server's jobs.
 pub(super) fn start(node: &Node) -> Runner {
     let mut jobs = runner(node);
-    if node.store().is_shared() {
-        let node = node.clone();
-        jobs.add(heartbeat::SPEC, move || Heartbeat::new(node.clone()));
-    }
+    let node = node.clone();
+    jobs.add(heartbeat::SPEC, move || Heartbeat::new(node.clone()));
     jobs
 }
 

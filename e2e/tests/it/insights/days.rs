@@ -41,7 +41,8 @@ async fn a_day_is_classified_and_explained() {
     assert_eq!(roi["spent"], brief["spend"]["cost"]);
     eventually("all usage is stored", async || {
         let status = gateway.ask(Call::get("/ingest/status").key(&key)).await.expect(200).json();
-        (status["spooled"] == 0 && status["stored"] == 3 && status["complete"] == false).then_some(())
+        let is_reported = status["complete_until"].is_string() && status["complete"] == false;
+        (status["spooled"] == 0 && status["stored"] == 3 && is_reported).then_some(())
     })
     .await;
     let id = brief["id"].as_str().unwrap();
