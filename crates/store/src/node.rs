@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::Timestamp;
@@ -101,6 +101,8 @@ struct SpoolState {
     oldest_unsent: AtomicU64,
     /// Delay between the end of a request and its storage, in microseconds.
     ingest_lag: AtomicU64,
+    /// Whether the node has no spool, so that it never has usage to store.
+    is_missing: AtomicBool,
 }
 
 /// The records in the spool of a node.
@@ -259,6 +261,11 @@ impl Node {
         self.spooled.ingested_until.store(until.0, Ordering::Relaxed);
     }
 
+    /// Records that the node has no spool, so that each report says that everything is stored.
+    pub fn note_no_spool(&self) {
+        self.spooled.is_missing.store(true, Ordering::Relaxed);
+    }
+
     /// Records the records in the node's spool.
     pub fn note_depth(&self, depth: SpooledUsage) {
         let SpooledUsage { records, oldest, ingest_lag } = depth;
@@ -299,6 +306,9 @@ impl Node {
     }
 
     async fn write(&self, statement: &'static str) -> Result<u64, DatabaseError> {
+        if self.spooled.is_missing.load(Ordering::Relaxed) {
+            self.note_ingested(self.store.clock().now());
+        }
         let mut transaction = self.store.begin().await?;
         let until = self.spooled.ingested_until.load(Ordering::Relaxed);
         let until = (until > 0).then(|| micros(Timestamp(until)));

@@ -144,6 +144,22 @@ async fn each_half_ends_without_the_other() {
 }
 
 #[tokio::test]
+async fn control_has_no_usage_for_which_a_close_or_a_review_waits() {
+    let (proxy, mut control) = halves().await;
+    let key = proxy.account(OPEN).await.key;
+    eventually("all usage is stored", async || {
+        let status = control.ask(Call::get("/ingest/status").key(&key)).await.expect(200).json();
+        status["complete_until"].is_string().then_some(())
+    })
+    .await;
+    control.process.terminate();
+    let code = eventually_within(START, "control ends", async || control.process.ended()).await;
+    assert_eq!(code, Some(0));
+    let left = "SELECT count(*) FROM nodes WHERE ingested_until >= left_at - 1000000";
+    assert_eq!(crate::store::number(&control.folder, left).await, 1);
+}
+
+#[tokio::test]
 async fn one_half_alone_without_postgres_is_refused() {
     for half in ["proxy", "control"] {
         let folder = Folder::on_sqlite();

@@ -131,6 +131,7 @@ behaviours! {
     nodes {
         a_silent_node_is_forgotten_until_it_starts_again,
         a_forgotten_node_that_reports_again_is_awaited,
+        a_node_without_a_spool_has_stored_all_its_usage,
     }
     revision {
         every_change_raises_the_revision,

@@ -59,3 +59,19 @@ pub(crate) async fn a_forgotten_node_that_reports_again_is_awaited(world: &World
     node.leave(true).await.unwrap();
     assert!(progress(&store).await.has_left_nothing());
 }
+
+pub(crate) async fn a_node_without_a_spool_has_stored_all_its_usage(world: &World) {
+    let store = world.store().await;
+    let node = world.node(&store).await;
+    node.report().await.unwrap();
+    assert_eq!(progress(&store).await.ingested_until, None);
+    node.note_no_spool();
+    for seconds in [1, 10] {
+        world.clock.advance(Duration::from_secs(seconds));
+        node.report().await.unwrap();
+        assert_eq!(progress(&store).await.ingested_until, Some(world.clock.now()));
+    }
+    world.clock.advance(Duration::from_secs(10));
+    node.leave(false).await.unwrap();
+    assert!(progress(&store).await.has_left_nothing());
+}

@@ -85,8 +85,13 @@ impl DurableState {
         let differences = differences.map_err(|error| failure::of_store(&snapshot.process, error))?;
         refuse_lost_plans(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, &snapshot.process).await? } else { Demo::default() };
-        let joined = store.join(&serve_options.slot.folder(&snapshot.process.data), env!("CARGO_PKG_VERSION")).await;
+        let slot = serve_options.slot.folder(&snapshot.process.data);
+        let joined = store.join(&slot, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
+        // A spool of an earlier run with a proxy may have usage that is not stored.
+        if !serve_options.role.proxies() && !slot.join(SPOOL_FOLDER).is_dir() {
+            node.note_no_spool();
+        }
         keys.confirm(&store, &snapshot.process).await?;
         let mut started = Box::pin(configuration::in_force(&node, file.clone(), serve_options)).await?;
         // A configuration in etcd cannot lead this process to another cluster.
