@@ -5,6 +5,7 @@
 //! older binaries use raises it.
 
 use std::fs::OpenOptions;
+use std::path::Path;
 
 use sqlx::migrate::{AppliedMigration, Migrate, Migration, Migrator};
 use sqlx::pool::PoolConnection;
@@ -28,6 +29,8 @@ statements! {
 }
 /// Locked by a node on its data folder while it runs; the binary takes the lock.
 const SERVER_LOCK: &str = "tollgate.lock";
+/// The folder of a node that has replaced another one in an upgrade in place. Its lock is there.
+const SUCCESSOR: &str = "next";
 
 /// The error of undoing a migration.
 #[derive(Debug, Error)]
@@ -245,7 +248,7 @@ impl MigrationConnection {
     /// Returns the number of nodes that run on the database.
     async fn servers(&mut self, options: &Options<'_>) -> Result<usize, OpenError> {
         match self {
-            Self::Sqlite(_) => Ok(usize::from(is_locked(options)?)),
+            Self::Sqlite(_) => Ok(usize::from(is_in_use(options.data)?)),
             Self::Postgres(connection) => Ok(running_servers::count(connection).await?),
         }
     }
@@ -322,10 +325,14 @@ fn loss(statement: &str) -> Option<Loss<'_>> {
     }
 }
 
-/// Whether a running node has locked the data folder.
-fn is_locked(options: &Options<'_>) -> Result<bool, FolderError> {
-    let folder = |source| FolderError { folder: options.data.to_owned(), source };
-    let lock = match OpenOptions::new().read(true).write(true).open(options.data.join(SERVER_LOCK)) {
+/// Whether a running node has locked the data folder, or its part of the folder.
+fn is_in_use(data: &Path) -> Result<bool, FolderError> {
+    Ok(is_locked(data)? || is_locked(&data.join(SUCCESSOR))?)
+}
+
+fn is_locked(data: &Path) -> Result<bool, FolderError> {
+    let folder = |source| FolderError { folder: data.to_owned(), source };
+    let lock = match OpenOptions::new().read(true).write(true).open(data.join(SERVER_LOCK)) {
         Ok(lock) => lock,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(folder(error)),

@@ -350,6 +350,19 @@ async fn on_sqlite_a_server_with_long_requests_continues_with_a_reason() {
 }
 
 #[tokio::test]
+async fn no_table_of_a_running_successor_is_dropped() {
+    let upstream = echo().await;
+    let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;
+    gateway.upgrade(&[]).await.unwrap().ends_within(DRAINED_WITHIN).await;
+    has_settled(&gateway, 1).await;
+    let refused = commands::run(gateway.folder(), &["migrate", "down", "--yes", "--data", "data"]).await;
+    let reason = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && reason.contains("store_in_use"), "{reason}");
+    let key = gateway.key().await;
+    gateway.call(chat(&key)).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_signal_alone_upgrades_the_server() {
     let upstream = echo().await;
     let mut gateway = start(setup(&upstream)).await;

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::*;
 use crate::Store;
@@ -228,6 +227,21 @@ async fn nothing_is_undone_while_a_server_runs() {
         lock.unlock().unwrap();
         assert!(down(&options, undo(&options).await.unwrap().unwrap().version).await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn nothing_is_undone_while_a_successor_runs() {
+    let place = Place::sqlite();
+    place.open().await.close().await;
+    let folder = place.folder.path().join(SUCCESSOR);
+    std::fs::create_dir(&folder).unwrap();
+    let lock = std::fs::File::create(folder.join(SERVER_LOCK)).unwrap();
+    lock.lock().unwrap();
+    let options = place.options(true);
+    let refused = down(&options, 1).await;
+    assert!(matches!(refused, Err(UndoError::Running(RunningServers { servers: 1 }))), "{refused:?}");
+    lock.unlock().unwrap();
+    assert!(down(&options, undo(&options).await.unwrap().unwrap().version).await.unwrap());
 }
 
 #[tokio::test]
