@@ -128,22 +128,30 @@ async fn keep_sending(to: std::net::SocketAddr, stops: Arc<AtomicBool>, sent: Ar
     Ok(())
 }
 
-/// Sends a byte over a WebSocket and reads it again, several times, then begins anew: shorter than a drain.
-async fn keep_echoing(to: std::net::SocketAddr, stops: Arc<AtomicBool>) -> Result<(), String> {
+/// Opens a WebSocket of the route.
+async fn web_socket(to: std::net::SocketAddr) -> Result<TcpStream, String> {
     let head =
         b"GET /plain HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let failed = |error: std::io::Error| format!("the WebSocket fails: {error}");
+    let mut socket = TcpStream::connect(to).await.map_err(failed)?;
+    socket.write_all(head).await.map_err(failed)?;
+    let mut received = Vec::new();
+    while !received.ends_with(b"\r\n\r\n") {
+        received.push(socket.read_u8().await.map_err(failed)?);
+    }
+    if received.starts_with(b"HTTP/1.1 101") {
+        Ok(socket)
+    } else {
+        Err(String::from_utf8_lossy(&received).into_owned())
+    }
+}
+
+/// Sends a byte over a WebSocket and reads it again, several times, then begins anew: shorter than a drain.
+async fn keep_echoing(to: std::net::SocketAddr, stops: Arc<AtomicBool>) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("the WebSocket fails: {error}");
     while !stops.load(Ordering::Relaxed) {
-        let mut socket = TcpStream::connect(to).await.map_err(failed)?;
-        socket.write_all(head).await.map_err(failed)?;
-        let mut received = Vec::new();
-        while !received.ends_with(b"\r\n\r\n") {
-            received.push(socket.read_u8().await.map_err(failed)?);
-        }
-        if !received.starts_with(b"HTTP/1.1 101") {
-            return Err(String::from_utf8_lossy(&received).into_owned());
-        }
+        let mut socket = web_socket(to).await?;
         for number in 0..100_u8 {
             socket.write_u8(number).await.map_err(failed)?;
             let echoed = socket.read_u8().await.map_err(failed)?;
@@ -360,6 +368,20 @@ async fn no_table_of_a_running_successor_is_dropped() {
     assert!(refused.status.code() == Some(1) && reason.contains("store_in_use"), "{reason}");
     let key = gateway.key().await;
     gateway.call(chat(&key)).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_first_signal_after_an_upgrade_cuts_no_connection_that_drains() {
+    let upstream = echo().await;
+    let mut gateway = Gateway::start_in(Folder::on_sqlite(), setup(&upstream)).await;
+    let mut socket = web_socket(gateway.proxy).await.unwrap();
+    let before = gateway.upgrade(&[]).await.unwrap();
+    before.terminate();
+    gateway.logs("the process drains already").await;
+    socket.write_u8(7).await.unwrap();
+    assert_eq!(socket.read_u8().await.unwrap(), 7);
+    drop(socket);
+    assert_eq!(before.ends_within(DRAINED_WITHIN).await, Some(0));
 }
 
 #[tokio::test]

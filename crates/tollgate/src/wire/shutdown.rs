@@ -76,15 +76,26 @@ impl RunningProxy {
 }
 
 impl RunningServer {
-    /// Serves, then drains; a signal during the drain ends the process immediately.
+    /// Serves, then drains. The second signal ends the process immediately.
     pub(crate) async fn run(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
         let first = Box::pin(self.serve(signals)).await;
-        if let ServingEnd::Signal(signal) = first {
-            tracing::info!(?signal, "draining");
-        }
+        let is_replaced = match first {
+            ServingEnd::Signal(signal) => {
+                tracing::info!(?signal, "draining");
+                false
+            }
+            ServingEnd::Replaced => true,
+        };
+        let second = async {
+            if is_replaced {
+                let signal = signals.next().await;
+                tracing::info!(?signal, "received a signal; the process drains already");
+            }
+            signals.next().await
+        };
         tokio::select! {
             biased;
-            second = signals.next() => {
+            second = second => {
                 tracing::warn!(signal = ?second, "received a second signal; the process ends immediately");
                 Ok(ExitCode::from(second.exit_code()))
             }
