@@ -87,7 +87,17 @@ install_version "$version+next"
 grep -q 'Changed by the administrator' "$root/etc/tollgate/tollgate.yaml" || fail "the upgrade replaced the configuration"
 start
 as_service tollgate users list | grep -q ada@example.com || fail "the upgrade lost the data"
-stop
+# In place as root, whose request the user of the node must be able to read.
+inside cp /usr/bin/tollgate /opt/tollgate
+inside env TOLLGATE_DATA=/var/lib/tollgate tollgate upgrade --config /etc/tollgate/tollgate.yaml --binary /opt/tollgate >/dev/null ||
+    fail "root cannot upgrade the node in place: $(tail -n 3 "$root/tmp/log")"
+wait "$node" || fail "the replaced node does not end cleanly: $(tail -n 3 "$root/tmp/log")"
+read -r node _ <"$root/var/lib/tollgate/server"
+[ "/proc/$node/exe" -ef "$root/opt/tollgate" ] || fail "the upgrade in place did not start the named binary"
+# The new process is no child of this shell.
+kill -TERM "$node"
+until ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$node/status" 2>/dev/null; do sleep 0.1; done
+node=
 say "the upgrade to $version+next kept the configuration and the data"
 
 inside dpkg --remove tollgate >/dev/null

@@ -41,6 +41,12 @@ pub(crate) enum UpgradeFault {
         folder.display()
     )]
     Draining { folder: PathBuf },
+    #[error(
+        "upgrade_failed: the request of `tollgate upgrade` in {} cannot be read: {source}. Run the command as the user of \
+         the server",
+        folder.display()
+    )]
+    UnreadableRequest { folder: PathBuf, source: io::Error },
     #[error("upgrade_failed: {} cannot be started with the listening sockets: {source}", program.display())]
     Spawn { program: PathBuf, source: io::Error },
     #[error("upgrade_refused: the new process cannot serve: {reason}")]

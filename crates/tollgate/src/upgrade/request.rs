@@ -3,9 +3,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use serde_json as json;
 
@@ -49,19 +50,23 @@ pub(crate) struct ServingProcess {
 }
 
 impl UpgradeRequest {
-    /// Writes the request into the data folder.
+    /// Writes the request into the data folder. The owner of the folder can read it, also if root runs the command.
     pub(crate) fn write(&self, data: &Path) -> io::Result<()> {
-        write(&data.join(REQUEST), &json::to_vec(self)?)
+        let owner = if geteuid().is_root() { Some(fs::metadata(data)?) } else { None };
+        write_as(owner.as_ref(), &data.join(REQUEST), &json::to_vec(self)?)
     }
 
     /// Takes the request that a command has written; `None` if the signal came without one, or the file is damaged.
-    pub(crate) fn take(data: &Path) -> Option<Self> {
+    pub(crate) fn take(data: &Path) -> io::Result<Option<Self>> {
         let path = data.join(REQUEST);
-        let text = read(&path).ok()?;
+        let text = read(&path);
+        if text.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
         // A request is answered once.
         let _ = fs::remove_file(&path);
-        let request: Self = json::from_slice(&text).ok()?;
-        request.is_valid().then_some(request)
+        let request: Option<Self> = json::from_slice(&text?).ok();
+        Ok(request.filter(Self::is_valid))
     }
 
     fn is_valid(&self) -> bool {
@@ -129,11 +134,19 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Replaces a file. Its readers see the earlier content or the new one.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    write_as(None, path, text)
+}
+
+/// Replaces a file, and gives it to the owner of a folder.
+fn write_as(owner: Option<&fs::Metadata>, path: &Path, text: &[u8]) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
+    if let Some(owner) = owner {
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
     drop(file);
     fs::rename(&new, path)
 }
@@ -146,11 +159,11 @@ mod tests {
     fn a_request_is_taken_once_and_its_result_too() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
-        assert_eq!(UpgradeRequest::take(data), None);
+        assert_eq!(UpgradeRequest::take(data).unwrap(), None);
         let request = UpgradeRequest { id: "7-a".to_owned(), binary: Some("/usr/bin/tollgate".into()) };
         request.write(data).unwrap();
-        assert_eq!(UpgradeRequest::take(data).as_ref(), Some(&request));
-        assert_eq!(UpgradeRequest::take(data), None);
+        assert_eq!(UpgradeRequest::take(data).unwrap().as_ref(), Some(&request));
+        assert_eq!(UpgradeRequest::take(data).unwrap(), None);
         assert_eq!(request.take_result(data).unwrap(), None);
         let result = UpgradeResult::Replaced { pid: 7 };
         request.answer(data, &result).unwrap();
@@ -163,12 +176,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_cannot_be_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        // Root, which may run the tests, can read the files of all users.
+        fs::create_dir(folder.path().join(REQUEST)).unwrap();
+        assert!(UpgradeRequest::take(folder.path()).is_err());
+    }
+
+    #[test]
     fn damaged_files_and_ids_that_are_paths_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
         for text in ["", "{", "{\"id\": \"../a\", \"binary\": null}", "{\"id\": \"\", \"binary\": null}"] {
             fs::write(data.join(REQUEST), text).unwrap();
-            assert_eq!(UpgradeRequest::take(data), None, "{text}");
+            assert_eq!(UpgradeRequest::take(data).unwrap(), None, "{text}");
             assert!(!data.join(REQUEST).exists());
         }
         for text in ["", "7", "x main", "7 other", "7 main more"] {

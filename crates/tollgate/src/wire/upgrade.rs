@@ -104,7 +104,14 @@ impl RunningServer {
                 ServerSignal::Shutdown(signal) => return ServingEnd::Signal(signal),
                 ServerSignal::Upgrade => {
                     let Some(handover) = self.handover.clone() else { continue };
-                    let request = UpgradeRequest::take(&handover.data);
+                    let request = match UpgradeRequest::take(&handover.data) {
+                        Ok(request) => request,
+                        Err(source) => {
+                            let folder = handover.data.clone();
+                            self.report(None, Err(UpgradeFault::UnreadableRequest { folder, source }));
+                            continue;
+                        }
+                    };
                     if attempt.is_some() {
                         self.report(request.as_ref(), Err(UpgradeFault::InProgress));
                         continue;
