@@ -35,9 +35,11 @@ const PAGE: u32 = 200;
 const WAIT_MAX: Duration = Duration::from_hours(24);
 /// Days before a period whose late usage becomes a line of its invoice.
 const LATE_DAYS: u32 = 92;
+/// Maximum number of periods whose cause a close returns.
+const FAILURES_MAX: usize = 20;
 
 /// The result of a close.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CloseCounts {
     /// Number of invoices that were made.
     pub made: usize,
@@ -45,10 +47,21 @@ pub struct CloseCounts {
     pub closed: usize,
     /// Number of periods that wait until the usage of every node is stored.
     pub waiting: usize,
-    /// Number of periods that could not be closed; the log names them.
+    /// Number of periods that could not be closed; the log of a server names them.
     pub failed: usize,
+    /// The first of them, at most 20.
+    pub failures: Vec<UnclosedPeriod>,
     /// Number of waiting periods that ended more than a day ago: a node stopped before its usage was stored.
     pub overdue: usize,
+}
+
+/// A period that could not be closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnclosedPeriod {
+    /// The id of the subscription.
+    pub subscription: Uuid,
+    /// The message of the error.
+    pub cause: String,
 }
 
 /// Whether the changes of a close are stored.
@@ -129,8 +142,8 @@ impl Books {
         let mut all = CloseCounts::default();
         loop {
             let counts = self.close_periods(last_day).await?;
-            let CloseCounts { made, closed, waiting, failed, overdue } = counts;
-            all = CloseCounts { made: all.made + made, closed: all.closed + closed, waiting, failed, overdue };
+            let (made, closed) = (counts.made, counts.closed);
+            all = CloseCounts { made: all.made + made, closed: all.closed + closed, ..counts };
             if closed == 0 {
                 return Ok(all);
             }
@@ -167,6 +180,10 @@ impl Books {
                     Err(error) => {
                         counts.failed += 1;
                         tracing::error!(subscription = %subscription.id, %error, "a billing period was not closed");
+                        if counts.failures.len() < FAILURES_MAX {
+                            let (subscription, cause) = (subscription.id, error.to_string());
+                            counts.failures.push(UnclosedPeriod { subscription, cause });
+                        }
                     }
                 }
             }

@@ -3,6 +3,7 @@
 use access::{ChargeMetric, ChargeModel, Plan, PlanCharge, PlanPrice};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::{BillingError, BillingSettings, Books};
+use ledger::billing::subscriptions;
 use store::Actor;
 
 use crate::shop::{Shop, day, price, settings};
@@ -23,6 +24,10 @@ async fn a_day_without_a_rate_delays_its_period_and_no_other() {
     for made in [1, 0] {
         let counts = shop.books.close_periods(None).await.unwrap();
         assert_eq!((counts.made, counts.failed), (made, 1), "{counts:?}");
+        let [failure] = counts.failures.try_into().unwrap();
+        let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+        assert_eq!(failure.subscription, subscription.id);
+        assert!(failure.cause.contains("2026-11-02"), "{failure:?}");
         assert_eq!((shop.invoices_of(ada).await.len(), shop.invoices_of(bob).await.len()), (1, 2));
         shop.agrees().await;
     }

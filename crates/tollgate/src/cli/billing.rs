@@ -18,7 +18,8 @@ pub(super) const BILLING_EXAMPLES: &str = "Examples:
   tollgate billing shadow --config draft.yaml --plan pro
 
 The job billing_close does the same as `close` every minute. A period is closed once: a repeat makes no invoice. The exit \
-code is 0, and 1 if a period could not be closed; the log names it. `list` and `shadow` change nothing. Servers may be running.";
+code is 0, and 1 if a period could not be closed, with its cause on stderr. `list` and `shadow` change nothing. Servers may be \
+running.";
 
 #[derive(Debug, Args)]
 pub(crate) struct BillingCommands {

@@ -6,9 +6,9 @@ use access::{Currency, Money, PlanPrice};
 use anyhow::Context;
 use billing::Books;
 use billing::books::ShadowDraft;
-use billing::close::CloseCounts;
+use billing::close::{CloseCounts, UnclosedPeriod};
 use config::Flags;
-use ledger::billing::{BilledPeriod, PeriodFilter, PeriodState, billed_periods};
+use ledger::billing::{BilledPeriod, PeriodFilter, PeriodState, billed_periods, charged_usage};
 use store::{Actor, Store};
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
         let store = open(process).await?;
         let books = Books::new(store.clone(), settings_of(process), None);
         let done = match &args.command {
-            BillingCommand::Close { last_day, .. } => close(&books, *last_day).await,
+            BillingCommand::Close { last_day, .. } => close(&store, &books, *last_day).await,
             BillingCommand::List { state, .. } => list(&store, *state).await,
             BillingCommand::Shadow { plan, months, .. } => {
                 shadow(&books, plan, &snapshot.traffic.plan_prices, *months).await
@@ -49,9 +49,13 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn close(books: &Books, last_day: Option<access::Day>) -> anyhow::Result<ExitCode> {
+async fn close(store: &Store, books: &Books, last_day: Option<access::Day>) -> anyhow::Result<ExitCode> {
     let counts = books.close_all(&Actor::COMMAND, last_day).await?;
-    say(&in_words(counts));
+    let behind = if counts.waiting > 0 { charged_usage::behind(store).await? } else { None };
+    say(&in_words(&counts, behind));
+    if !counts.failures.is_empty() {
+        telemetry::logs::write_stderr(causes(&counts));
+    }
     Ok(if counts.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
@@ -108,14 +112,26 @@ fn compared(now: i64, then: i64, currency: Currency) -> String {
     format!("{now} now, {then} then, difference {difference}")
 }
 
-fn in_words(counts: CloseCounts) -> String {
+fn in_words(counts: &CloseCounts, behind: Option<Uuid>) -> String {
     let CloseCounts { made, closed, waiting, failed, .. } = counts;
     let mut text = format!("{made} new invoices of {closed} periods\n");
-    if waiting > 0 {
-        text.push_str(&format!("{waiting} periods wait until the usage of every node is stored\n"));
+    if *waiting > 0 {
+        let last = behind.map(|node| format!("; the last one is {node}")).unwrap_or_default();
+        text.push_str(&format!("{waiting} periods wait until the usage of every node is stored{last}\n"));
     }
-    if failed > 0 {
-        text.push_str(&format!("{failed} periods could not be closed: the log names them\n"));
+    if *failed > 0 {
+        text.push_str(&format!("{failed} periods could not be closed\n"));
+    }
+    text
+}
+
+/// Returns the causes for which periods could not be closed, one per line.
+fn causes(counts: &CloseCounts) -> String {
+    let line = |of: &UnclosedPeriod| format!("subscription {}: {}\n", of.subscription, printable(&of.cause));
+    let mut text: String = counts.failures.iter().map(line).collect();
+    let more = counts.failed.saturating_sub(counts.failures.len());
+    if more > 0 {
+        text.push_str(&format!("and {more} more\n"));
     }
     text
 }
@@ -126,9 +142,20 @@ mod tests {
 
     #[test]
     fn a_repeat_prints_0_new() {
-        assert_eq!(in_words(CloseCounts::default()), "0 new invoices of 0 periods\n");
-        let counts = CloseCounts { made: 2, closed: 3, waiting: 1, failed: 1, overdue: 0 };
-        assert_eq!(in_words(counts).lines().count(), 3);
+        assert_eq!(in_words(&CloseCounts::default(), None), "0 new invoices of 0 periods\n");
+        assert_eq!(causes(&CloseCounts::default()), "");
+        let counts = CloseCounts { made: 2, closed: 3, waiting: 1, failed: 1, ..CloseCounts::default() };
+        assert_eq!(in_words(&counts, None).lines().count(), 3);
+    }
+
+    #[test]
+    fn periods_that_are_not_closed_have_a_cause() {
+        let id = Uuid::from_u128(7);
+        let failures = vec![UnclosedPeriod { subscription: id, cause: "no rate\u{1b}[2J".to_owned() }];
+        let counts = CloseCounts { waiting: 1, failed: 3, failures, ..CloseCounts::default() };
+        let text = in_words(&counts, Some(id));
+        assert!(text.contains(&format!("every node is stored; the last one is {id}\n3 periods could")), "{text}");
+        assert_eq!(causes(&counts), format!("subscription {id}: no rate\\u{{1b}}[2J\nand 2 more\n"));
     }
 
     #[test]

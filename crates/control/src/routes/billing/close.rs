@@ -59,7 +59,7 @@ pub(in crate::routes) async fn close(
     let (books, dry_run) = (books(&app)?, dry_run.unwrap_or_default());
     let closing =
         if dry_run { books.preview_close(last_day).await } else { books.close_all(&caller.actor(), last_day).await };
-    let CloseCounts { made, closed, waiting, failed, overdue: _ } = closing.map_err(refused)?;
+    let CloseCounts { made, closed, waiting, failed, failures: _, overdue: _ } = closing.map_err(refused)?;
     Ok(Json(CloseView { dry_run, new: made, closed, waiting, failed }))
 }
 
