@@ -1,5 +1,6 @@
 //! Compiles the sections `billing`, `midtrans` and `mail`.
 
+use super::upstream_tls::check_authorities;
 use crate::schema::process::{BillingInput, ExchangeInput, MailInput, MidtransInput, SellerInput, TaxInput};
 use crate::snapshot::{Billing, BillingTax, Mail, MidtransAccount, Seller};
 use access::Day;
@@ -8,6 +9,10 @@ use settings::input::Input;
 use settings::section::SettingsReader;
 
 pub(super) fn billing(reader: &SettingsReader<'_>, input: &BillingInput, brand: &str) -> Billing {
+    // Without billing, no process reads the file.
+    if let Some(file) = input.webhooks_ca.as_ref().filter(|_| input.enabled.value) {
+        check_authorities(reader, "billing.webhooks_ca", file);
+    }
     Billing {
         is_enabled: input.enabled.value,
         seller: seller(&input.seller, brand),
@@ -38,8 +43,11 @@ pub(super) fn midtrans(input: &MidtransInput) -> MidtransAccount {
     }
 }
 
-/// Returns the settings of mails. The section requires its server and its sender.
-pub(super) fn mail(input: &MailInput) -> Option<Mail> {
+/// Returns the settings of mails, which are sent if billing is enabled. The section requires its server and its sender.
+pub(super) fn mail(reader: &SettingsReader<'_>, input: &MailInput, is_sent: bool) -> Option<Mail> {
+    if let Some(file) = input.ca.as_ref().filter(|_| is_sent) {
+        check_authorities(reader, "mail.ca", file);
+    }
     Some(Mail {
         smtp: input.smtp.as_ref()?.value.clone(),
         from: input.from.as_ref()?.value.clone(),

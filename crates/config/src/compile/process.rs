@@ -57,7 +57,7 @@ pub(super) fn process(
         lease: input.lease.plain(),
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),
-        mail: input.mail.as_ref().and_then(billing::mail),
+        mail: input.mail.as_ref().and_then(|mail| billing::mail(reader, mail, input.billing.enabled.value)),
     }
 }
 

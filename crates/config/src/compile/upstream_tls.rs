@@ -9,7 +9,7 @@ use access::Clock;
 use settings::error::{At, Code, Problem};
 use settings::input::Input;
 use settings::section::SettingsReader;
-use tls::{CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
+use tls::{CertificateError, CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
 
 /// Returns the TLS of an upstream; `None` if it has no `tls`, or files that have been reported.
 pub(super) fn upstream_tls(
@@ -65,19 +65,28 @@ pub(super) fn load(reader: &SettingsReader<'_>, input: &UpstreamTlsInput) -> Opt
         Ok(tls) => Some(Arc::new(tls)),
         Err(error) => {
             let (file, name) = file_of(input, error.role());
-            let at = file.and_then(Input::at);
-            let reason = match (at, file) {
-                // No error repeats the value of a variable.
-                (Some(At::Variable(_)), Some(file)) => {
-                    error.to_string().replace(&file.value.display().to_string(), "the file")
-                }
-                (Some(At::File(_)) | None, _) | (_, None) => error.to_string(),
-            };
-            let message = format!("`{}`: {reason}", location.name(name));
-            reader.report(Problem::new(Code::File, at, message).of_startup());
+            report_file(reader, &location.name(name), file, &error);
             None
         }
     }
+}
+
+/// Reports the file of certificate authorities under a key, if it cannot be used.
+pub(super) fn check_authorities(reader: &SettingsReader<'_>, key: &str, file: &Input<PathBuf>) {
+    let settings = UpstreamTlsSettings { ca: Some(file.value.clone()), identity: None, server_name: None };
+    if let Err(error) = UpstreamTls::load(settings, Clock::system().now()) {
+        report_file(reader, key, Some(file), &error);
+    }
+}
+
+fn report_file(reader: &SettingsReader<'_>, key: &str, file: Option<&Input<PathBuf>>, error: &CertificateError) {
+    let at = file.and_then(Input::at);
+    let reason = match (at, file) {
+        // No error repeats the value of a variable.
+        (Some(At::Variable(_)), Some(file)) => error.to_string().replace(&file.value.display().to_string(), "the file"),
+        (Some(At::File(_)) | None, _) | (_, None) => error.to_string(),
+    };
+    reader.report(Problem::new(Code::File, at, format!("`{key}`: {reason}")).of_startup());
 }
 
 /// Returns the key that names the file with this role.

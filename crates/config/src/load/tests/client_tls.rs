@@ -19,12 +19,15 @@ fn tls_of_a_provider_is_read_and_its_name_is_kept() {
 
 #[test]
 fn files_that_cannot_be_used_are_errors_of_a_start_at_their_place() {
+    let mail = "mail:\n  smtp: smtps://h\n  from: a@b.example\n  ca: /none/ca.pem\n";
     let provider = "providers:\n- name: p\n  kind: openai\n  credential: sk-provider\n  tls: ";
     for (source, key, line, column) in [
         (format!("{provider}\n    ca: /none/ca.pem\n"), "providers[0].tls.ca", 6, 9),
         (format!("{provider}{{cert: /none/me.pem, key: /none/me.key}}\n"), "providers[0].tls.cert", 5, 15),
         (format!("{JWT}\n  jwks: 'https://h/keys',\n  tls: {{ca: /none/ca.pem}}}}]\n"), "auth[0].tls.ca", 3, 13),
         (format!("{JWT}\n  issuer: 'https://h',\n  tls: {{ca: /none/ca.pem}}}}]\n"), "auth[0].tls.ca", 3, 13),
+        ("billing:\n  enabled: true\n  webhooks_ca: /none/ca.pem\n".to_owned(), "billing.webhooks_ca", 3, 16),
+        (format!("billing: {{enabled: true}}\n{mail}"), "mail.ca", 5, 7),
     ] {
         let error = read_text(&source).unwrap().for_server().unwrap_err();
         let [problem] = &error.problems[..] else { panic!("{error}") };
@@ -61,6 +64,12 @@ fn tls_without_an_effect_is_an_error() {
 fn the_mock_replaces_a_provider_whose_files_are_missing() {
     let traffic = snapshot(&format!("mock: true\n{PROVIDER}tls: {{ca: /none/ca.pem}}}}]")).traffic;
     assert!(traffic.mock.forced && traffic.providers.is_empty());
+}
+
+#[test]
+fn billing_that_is_off_needs_no_files() {
+    let source = "billing: {webhooks_ca: /none/ca.pem}\nmail: {smtp: smtps://h, from: a@b.example, ca: /none/ca.pem}";
+    assert!(read_text(source).unwrap().for_server().is_ok());
 }
 
 #[test]
