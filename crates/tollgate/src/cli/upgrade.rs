@@ -12,7 +12,8 @@ pub(super) const UPGRADE_EXAMPLES: &str = "Examples:
   tollgate upgrade --binary /opt/tollgate-1.1/tollgate
 
 The server on the data folder starts the binary with its listening sockets and its own arguments, and drains once the new \
-process is ready. The store must be PostgreSQL. The exit status is 0 if the new process serves, and 1 if the old one continues.";
+process is ready. On SQLite, requests with a key that run for more than 3 s keep the old process. The exit status is 0 if the \
+new process serves, and 1 if the old one continues.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Upgrade {
