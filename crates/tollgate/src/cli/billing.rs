@@ -13,7 +13,8 @@ pub(super) const BILLING_EXAMPLES: &str = "Examples:
   tollgate billing close --config tollgate.yaml \\
       --last-day 2026-11-30
   # Periods that have ended and are not closed
-  tollgate billing list --state waiting
+  tollgate billing list --config tollgate.yaml \\
+      --state waiting
   # The price of a plan in a draft of the configuration
   tollgate billing shadow --config draft.yaml --plan pro
 
