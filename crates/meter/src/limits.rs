@@ -97,13 +97,15 @@ impl Limits {
         authority: Authority,
         stats: Arc<StatsSlice>,
     ) -> Self {
-        let Caller { user, key, .. } = terms.caller;
+        let Caller { user, key, plan: of_plan } = terms.caller;
         // The quotas of key and user are counted even without a limit, because the API shows them.
         let mut budgets = vec![
             (BudgetId::credits_a_day(BudgetScope::Key(key)), terms.bounds.credits_per_day.map(Amount::of_credits)),
             (BudgetId::credits_a_day(BudgetScope::User(user)), terms.plan.credits_per_day.map(Amount::of_credits)),
         ];
         budgets.extend(terms.budgets.iter().map(|(id, limit)| (*id, Some(*limit))));
+        let scopes = [BudgetScope::Key(key), BudgetScope::User(user), BudgetScope::Plan(of_plan), BudgetScope::Global];
+        budgets.extend(scopes.into_iter().flat_map(|scope| without_limit(scope, registry, authority)));
         let mut plan = None;
         budgets.retain(|(id, _)| match id.scope {
             BudgetScope::Key(no) => no == key,
@@ -123,7 +125,8 @@ impl Limits {
         authority: Authority,
         stats: Arc<StatsSlice>,
     ) -> Self {
-        let budgets = with_counters(terms.budgets().collect(), registry);
+        let counted = without_limit(BudgetScope::Subject(terms.subject), registry, authority);
+        let budgets = with_counters(terms.budgets().chain(counted).collect(), registry);
         Self { rate: None, rate_counters: registry.subjects.get(terms.subject), budgets, authority, stats }
     }
 
@@ -198,6 +201,15 @@ impl<'a> SubjectTerms<'a> {
     pub fn budget_ids(&self) -> Vec<BudgetId> {
         let ids: BTreeSet<BudgetId> = self.budgets().map(|(id, _)| id).collect();
         ids.into_iter().collect()
+    }
+}
+
+/// Returns the budgets of a scope that have a counter. The counter of a budget that was removed counts further usage,
+/// so that it contains all usage of its period if the budget returns. Leased budgets without a limit are not counted.
+fn without_limit(scope: BudgetScope, registry: &CounterRegistry, authority: Authority) -> Vec<LimitedBudget> {
+    match authority {
+        Authority::Standalone => registry.counted(scope).into_iter().map(|id| (id, None)).collect(),
+        Authority::Leased => Vec::new(),
     }
 }
 

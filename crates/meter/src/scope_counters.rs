@@ -7,7 +7,7 @@ use access::{Amount, Day, KeyNo, PlanId, SubjectId, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
-use crate::budget::{BudgetScope, Measure, Per, Period};
+use crate::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use crate::counter::BudgetCounter;
 use crate::rate::Bucket;
 
@@ -150,6 +150,16 @@ impl CounterRegistry {
             BudgetScope::Plan(id) => self.plans.get(id),
             BudgetScope::Global => self.global.clone(),
         }
+    }
+
+    /// Returns the budgets of a scope that have a counter of any period.
+    pub(crate) fn counted(&self, scope: BudgetScope) -> Vec<BudgetId> {
+        let Some(counters) = self.find(scope) else { return Vec::new() };
+        let kinds = Measure::ALL.into_iter().flat_map(|measure| Per::ALL.map(|per| (measure, per)));
+        kinds
+            .filter(|(measure, per)| counters.newest(*measure, *per).is_some())
+            .map(|(measure, per)| BudgetId { scope, measure, per })
+            .collect()
     }
 
     /// Removes scopes whose periods ended before `today` and that no request references.

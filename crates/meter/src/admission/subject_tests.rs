@@ -74,6 +74,19 @@ fn usage_under_another_plan_counts_in_the_budget_of_the_month() {
 }
 
 #[test]
+fn usage_while_no_plan_limits_the_month_counts_if_a_plan_does_so_again() {
+    let meter = Meter::default();
+    let (of_day, of_month) = (plan(Some(Credits(10)), &[]), plan(None, &[(Measure::Credits, 5)]));
+    for plan in [&of_month, &of_day] {
+        let two = Charge::credits(Credits(2));
+        meter.admit(&request(&of_subject(&meter, plan), two)).unwrap().commit(AT).settle_as_reserved();
+    }
+    let limits = of_subject(&meter, &of_month);
+    let refused = meter.admit(&request(&limits, Charge::credits(Credits(2)))).unwrap_err();
+    assert!(matches!(refused, AdmissionRefusal::Budget(exceeded) if exceeded.used == Amount(4)), "{refused:?}");
+}
+
+#[test]
 fn counters_of_a_subject_are_kept_until_their_period_ends() {
     let (meter, plan) = (Meter::default(), plan(None, &[]));
     meter.begin(QUOTA, AT.day(), Amount(5));

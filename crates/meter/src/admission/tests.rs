@@ -309,6 +309,22 @@ fn user_keeps_the_used_amount_when_the_plan_changes() {
 }
 
 #[test]
+fn budget_that_returns_in_its_period_contains_the_usage_of_its_absence() {
+    let (meter, plan, bounds) = (Meter::default(), plan(None, None), KeyBounds::default());
+    let id = BudgetId { scope: USER, measure: Measure::Tokens, per: Per::Month };
+    let budgets = [(id, Amount(1_000))];
+    let limits = |budgets: &[(BudgetId, Amount)]| meter.limits(&Terms { budgets, ..terms(&plan, &bounds) });
+    let tokens = |tokens| Charge { tokens: Tokens(tokens), ..Charge::default() };
+    for (budgets, used) in [(&budgets[..], 500), (&budgets[..0], 600)] {
+        meter.admit(&request(&limits(budgets), 0)).unwrap().commit(AT).settle(&tokens(used));
+    }
+    let limits = limits(&budgets);
+    let one = AdmissionRequest { charge: Some(tokens(1)), ..request(&limits, 0) };
+    let refused = exceeded(meter.admit(&one).unwrap_err());
+    assert_eq!((refused.budget, refused.used), (id, Amount(1_100)));
+}
+
+#[test]
 fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
     let others = credits_of(BudgetScope::User(UserNo(99)));

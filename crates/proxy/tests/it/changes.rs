@@ -234,6 +234,20 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
 }
 
 #[tokio::test]
+async fn a_budget_that_returns_in_its_period_counts_the_usage_without_it() {
+    let provider = Provider::start().await;
+    let gateway = provider.gateway();
+    let tokens = of_user(Measure::Tokens);
+    gateway.change(|of| of.budgets = Arc::new([(tokens, Amount(100_000))]));
+    passes(&gateway, &provider).await;
+    gateway.change(|of| of.budgets = Arc::default());
+    passes(&gateway, &provider).await;
+    gateway.change(|of| of.budgets = Arc::new([(tokens, Amount(20))]));
+    let (refusal, _) = refused(&gateway).await;
+    assert!(message(&refusal).contains("is used up (60 tokens used)"), "{refusal:?}");
+}
+
+#[tokio::test]
 async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_its_plans_budget() {
     let provider = Provider::start().await;
     let mut gateway = provider.gateway();
