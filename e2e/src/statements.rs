@@ -2,7 +2,7 @@
 //! it. Its client cannot distinguish the two cases.
 //!
 //! A statement is one unit for which the client waits: a simple query, or messages of the extended protocol that
-//! contain an `Execute` and end with a `Sync`.
+//! contain an `Execute` and end with a `Sync`. The check of a connection that returns to its pool is not counted.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +14,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+/// Begin of the simple query that checks a connection between two uses.
+const CHECK: &[u8] = b"SELECT current_setting('transaction_read_only')";
 
 /// The moment at which the connection is cut, relative to the n-th statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +124,8 @@ async fn relay_requests(
     let (mut buffered, mut executes) = (Vec::new(), false);
     loop {
         let kind = message(&mut near, &mut buffered).await?;
-        executes |= matches!(kind, b'E' | b'Q');
+        let is_check = kind == b'Q' && buffered.get(5..).is_some_and(|text| text.starts_with(CHECK));
+        executes |= matches!(kind, b'E' | b'Q') && !is_check;
         // A `Flush` waits for a response too; its statement ends at the `Sync`.
         if !matches!(kind, b'S' | b'Q' | b'X' | b'H' | b'p') {
             continue;

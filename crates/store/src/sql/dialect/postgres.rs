@@ -23,7 +23,7 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(6);
 /// A connection that was used within this time is assumed to be alive.
 const FRESH: Duration = Duration::from_secs(1);
-/// Maximum time for a connection to prove that it is alive.
+/// Maximum time for a connection to prove that it is usable.
 const PING: Duration = Duration::from_secs(1);
 
 /// Minimum supported version, as in `server_version_num`.
@@ -32,6 +32,8 @@ const VERSION_MIN: i64 = 150_000;
 /// Query for the server properties that Tollgate requires.
 const CHECK: &str = "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding'),
     current_setting('transaction_read_only') = 'on'";
+/// Query for whether a connection can write: a standby is always read-only.
+const IS_WRITABLE: &str = "SELECT current_setting('transaction_read_only') = 'off'";
 /// Query for whether the table of nodes exists, in a database of which migrations may be undone.
 pub(crate) const EXISTS: &str = "SELECT to_regclass('nodes') IS NOT NULL";
 /// Query for the nodes that have not left, and their beats.
@@ -113,19 +115,24 @@ async fn connections(options: PgConnectOptions, max: u32, acquire: Duration) -> 
         // place in the pool.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < FRESH || is_alive(connection).await) })
+            Box::pin(async move { Ok(meta.idle_for < FRESH || is_usable(connection).await) })
         })
         // sqlx pings a returned connection without a time limit: a connection whose server stopped responding within a
-        // statement would occupy its place too. No request waits for this first ping's round trip: with it, 8000
-        // look-ups one after the other took 145 to 366 µs each, without it 215 to 426 (three rounds, a busy machine of
-        // two cores).
-        .after_release(|connection, _| Box::pin(async { Ok(is_alive(connection).await) }))
+        // statement would occupy its place too. The task that returns the connection waits for the round trip of this
+        // check, and a request only if all other connections are in use.
+        .after_release(|connection, _| Box::pin(async { Ok(is_usable(connection).await) }))
         .after_connect(|connection, _| Box::pin(prepare(connection)));
     pool.connect_with(options).await
 }
 
-async fn is_alive(connection: &mut PgConnection) -> bool {
-    tokio::time::timeout(PING, connection.ping()).await.is_ok_and(|answered| answered.is_ok())
+/// Whether a connection responds and can write. After a fail-over, the earlier primary may respond as a standby: its
+/// connections leave the pool, and the next ones reach the new primary. If no server accepts writes, each connection
+/// serves once, so that reads continue.
+async fn is_usable(connection: &mut PgConnection) -> bool {
+    match tokio::time::timeout(PING, sqlx::raw_sql(IS_WRITABLE).fetch_one(connection)).await {
+        Ok(Ok(row)) => <(bool,)>::from_row(&row).is_ok_and(|(is_writable,)| is_writable),
+        Ok(Err(_)) | Err(_) => false,
+    }
 }
 
 /// Sets limits for a connection. Released segments of the spool rely on commits that are on disk, so

@@ -112,6 +112,24 @@ async fn a_database_that_takes_no_writes_is_refused() {
 }
 
 #[tokio::test]
+async fn a_connection_that_cannot_write_serves_one_statement() {
+    let place = Place::postgres().await;
+    place.open().await;
+    let options = options(place.url.as_ref().unwrap().expose()).unwrap();
+    let read_only = options.clone().options([("default_transaction_read_only", "on")]);
+    let pool = pool(read_only, ACQUIRE).await.unwrap();
+    let write = async || sqlx::query("DELETE FROM plans").execute(&pool).await.map_err(DatabaseError::from);
+    let error = write().await.unwrap_err();
+    assert!(matches!(error, DatabaseError::ReadOnly(Some(_))), "{error:?}");
+    for _ in 0..3 {
+        sqlx::query("SELECT name FROM plans").execute(&pool).await.unwrap();
+    }
+    // After a fail-over, new connections reach another server.
+    pool.set_connect_options(options);
+    write().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_database_of_another_encoding_is_refused() {
     for encoding in ["SQL_ASCII", "LATIN1"] {
         let url = database(&format!("ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")).await;
