@@ -120,34 +120,37 @@ impl Aggregation {
             waiting.into_iter().map(|(key, (requests, credits))| counts(key, requests, credits)).collect();
         let mut took_all = true;
         for batch in counts.chunks(RECORD_MAX) {
-            if let Err(error) = append(recorder, batch) {
+            took_all &= self.append(recorder, batch);
+        }
+        took_all
+    }
+
+    /// Writes the counts as one record, or as several if one would be too large. Counts that the spool did not store
+    /// wait again. Returns whether it stored all.
+    fn append(&self, recorder: &Recorder, batch: &[Counts]) -> bool {
+        let id = recorder.ids.borrow_mut().next_uuid();
+        let appended = recorder.spool.borrow_mut().append(&Record::Counts { id, counts: batch.to_vec() });
+        match appended {
+            Ok(()) => true,
+            Err(SpoolError::TooLarge { .. }) if batch.len() > 1 => {
+                let (one, other) = batch.split_at(batch.len() / 2);
+                let took_one = self.append(recorder, one);
+                self.append(recorder, other) && took_one
+            }
+            Err(error) => {
                 tracing::error!(%error, waiting = batch.len(), "counts cannot be recorded yet");
-                took_all = false;
                 for left in batch {
                     self.add(left.clone());
                 }
+                false
             }
         }
-        took_all
     }
 }
 
 fn counts(key: AggregationKey, requests: u64, credits: Credits) -> Counts {
     let AggregationKey { subject, route, status_class, minute, day, labels } = key;
     Counts { subject, route, status_class, minute, day, requests, credits, labels }
-}
-
-/// Writes the counts as one record, or as several if one would be too large.
-fn append(recorder: &Recorder, batch: &[Counts]) -> Result<(), SpoolError> {
-    let id = recorder.ids.borrow_mut().next_uuid();
-    let appended = recorder.spool.borrow_mut().append(&Record::Counts { id, counts: batch.to_vec() });
-    match appended {
-        Err(SpoolError::TooLarge { .. }) if batch.len() > 1 => {
-            let (one, other) = batch.split_at(batch.len() / 2);
-            append(recorder, one).and_then(|()| append(recorder, other))
-        }
-        other => other,
-    }
 }
 
 /// Writes counts within 10 ms of the first one, and batches when they are due, until the worker ends.

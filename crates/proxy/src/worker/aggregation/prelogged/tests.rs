@@ -3,6 +3,7 @@ use meter::{AdmissionRequest, Caller, Limits, Meter, RateSource, SubjectTerms, T
 use spool::{Reader, Spool, SpoolOptions};
 
 use super::*;
+use crate::worker::aggregation::{Aggregation, RECORD_MAX};
 
 const AT: Timestamp = Timestamp(1_795_176_000_000_000);
 const CREDIT: Credits = Credits(1);
@@ -256,4 +257,45 @@ fn closes_of_a_subject_with_the_longest_name_fit_into_the_room_of_a_close() {
         Some(counts)
     });
     assert_eq!(counts.flatten().filter(|counts| counts.subject == subject).count(), 10);
+}
+
+/// Returns one request with long labels, of which one record cannot contain [`RECORD_MAX`].
+fn labelled(route: &str, nth: usize) -> Counts {
+    Counts {
+        subject: Subject::Key(caller(1)),
+        route: route.into(),
+        status_class: 2,
+        minute: 0,
+        day: AT.day(),
+        requests: 1,
+        credits: Credits::ZERO,
+        labels: access::LabelSet::of_text(&format!("team={nth:0>700}")),
+    }
+}
+
+/// Appends up to `records` records with half of [`RECORD_MAX`] counts each. Returns how many the spool stored.
+fn fill(worker: &Worker, records: usize) -> usize {
+    let id = worker.recorder.ids.borrow_mut().next_uuid();
+    let half = Record::Counts { id, counts: (0..RECORD_MAX / 2).map(|nth| labelled("fill", nth)).collect() };
+    (0..records).take_while(|_| worker.recorder.spool.borrow_mut().append(&half).is_ok()).count()
+}
+
+#[test]
+fn counts_of_a_split_record_are_stored_once_although_the_spool_is_full_after_its_first_half() {
+    const SPOOL_BYTES: u64 = 512 * 1024;
+    let halves = fill(&Worker::with_spool(SPOOL_BYTES), usize::MAX);
+    let (mut worker, aggregation) = (Worker::with_spool(SPOOL_BYTES), Aggregation::default());
+    assert_eq!(fill(&worker, halves - 1), halves - 1);
+    assert!((0..RECORD_MAX).all(|nth| aggregation.add(labelled("send", nth))));
+    assert!(!aggregation.flush(&worker.recorder), "the other half has no room");
+    let stored = worker.reader.next_batch(100_000).unwrap();
+    worker.reader.release(&stored).unwrap();
+    assert!(aggregation.flush(&worker.recorder));
+    let records = [stored.records, worker.reader.next_batch(100_000).unwrap().records].concat();
+    let counts = records.iter().filter_map(|record| match record {
+        Record::Counts { counts, .. } => Some(counts),
+        Record::Open(_) | Record::Close(_) | Record::Event(_) | Record::CloseBatch { .. } => None,
+    });
+    let sent: Vec<usize> = counts.filter(|counts| &*counts[0].route == "send").map(Vec::len).collect();
+    assert_eq!(sent, [RECORD_MAX / 2; 2]);
 }
