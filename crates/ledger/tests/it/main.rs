@@ -66,6 +66,7 @@ behaviours! {
         an_event_counts_on_the_day_it_was_admitted,
         usage_of_one_key_leaves_out_the_others,
         credits_of_a_day_rebuild_the_meter,
+        users_near_their_quota_are_found_whatever_the_quota_is,
     }
     requests {
         requests_come_newest_first_and_each_once,

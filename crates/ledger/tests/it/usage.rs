@@ -1,12 +1,12 @@
-use access::{Credits, NanoUsd, PlanId, Tokens};
+use access::{Credits, NanoUsd, Plan, PlanId, Tokens};
 use ledger::{DayUsage, Ledger, UsageTotals};
 use meter::budget::Period;
 use meter::{Attempt, Caller, Charge, Per, Source, UsageEvent};
 use spool::Record;
-use store::Charges;
+use store::{Actor, Charges};
 
 use crate::usage_world::{attempt, caller, requests};
-use crate::world::{NOW, World, key, user};
+use crate::world::{NOW, World, key, plan, user};
 
 /// The totals that [`World::event`] adds to a day.
 const ONE: UsageTotals = UsageTotals {
@@ -148,4 +148,16 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     keys.sort_unstable_by_key(|(key, _)| *key);
     assert_eq!(keys, [(ada.key, of_ada), (bob.key, of_bob)]);
     assert_eq!(charges.users, [(ada.user, of_ada), (bob.user, of_bob)]);
+}
+
+pub(crate) async fn users_near_their_quota_are_found_whatever_the_quota_is(world: &World) {
+    let store = world.store().await;
+    let caller = caller(&store, "ada@example.com").await;
+    world.ingest(&store, &[Record::Event(world.event(Some(caller)))]).await;
+    // One credit is a quarter of 4.
+    for (quota, expected) in [(4, 1), (5, 0), (Plan::CREDITS_MAX.0, 0)] {
+        store.apply_plans(&Actor::COMMAND, &[plan("starter", quota)]).await.unwrap();
+        let (users, all) = Ledger::new(store.clone()).busiest_users(NOW.day(), 9).await.unwrap();
+        assert_eq!((users.len(), all), (expected, expected), "{quota}");
+    }
 }
