@@ -19,6 +19,10 @@ const UNPAID: [&str; 8] = [
     "project_spend_limit_exceeded",
 ];
 
+/// Parts of messages of a 403 about a file, a cached content or an input of the request, not about the credential
+/// (Gemini and OpenRouter, 2026-11-29).
+const REFUSED_INPUTS: [&str; 4] = ["access the file", "cachedcontent", "input was flagged", "requires moderation"];
+
 /// What an error of a provider concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderErrorKind {
@@ -28,7 +32,7 @@ pub enum ProviderErrorKind {
     Quota,
     /// The credential of the request.
     Credential,
-    /// The model, which the provider does not know.
+    /// The model or another object that the request names, which the provider does not know.
     NotFound,
     /// The length of the call, which exceeds the model's context window.
     Context,
@@ -41,6 +45,8 @@ pub struct ProviderError {
     pub status: u16,
     /// What the error concerns.
     pub kind: ProviderErrorKind,
+    /// Whether the error names the model. The provider then cannot serve other requests for it either.
+    pub names_model: bool,
     /// The time after which the provider may be tried again, if the body contains it (Google's `RetryInfo`).
     pub retry_after: Option<Duration>,
 }
@@ -130,9 +136,15 @@ impl ProviderError {
                 || has("context window")
                 || has("context length")
                 || has("maximum number of tokens allowed"));
+        let names_model = is("model_not_found")
+            || is("deploymentnotfound")
+            // Not within an id, which clients choose.
+            || words.message.starts_with("model")
+            || has(" model ");
         let kind = match status {
             _ if is_unpaid => ProviderErrorKind::Quota,
             402 => ProviderErrorKind::Quota,
+            403 if REFUSED_INPUTS.iter().any(|part| has(part)) => ProviderErrorKind::Status,
             401 | 403 => ProviderErrorKind::Credential,
             404 => ProviderErrorKind::NotFound,
             400 if words.is_key_invalid => ProviderErrorKind::Credential,
@@ -140,7 +152,7 @@ impl ProviderError {
             _ if is_too_long => ProviderErrorKind::Context,
             _ => ProviderErrorKind::Status,
         };
-        Self { status, kind, retry_after: words.retry_after }
+        Self { status, kind, names_model, retry_after: words.retry_after }
     }
 }
 
@@ -223,7 +235,16 @@ mod tests {
         check(402, "{}", Quota);
         check(401, "", Credential);
         check(403, "<html>", Credential);
+        for message in [
+            "You do not have permission to access the File abc or it may not exist.",
+            "CachedContent not found (or permission denied)",
+            "m requires moderation on OpenAI. Your input was flagged.",
+        ] {
+            check(403, &format!(r#"{{"error":{{"code":403,"message":"{message}"}}}}"#), Status);
+        }
+        check(403, r#"{"error":{"code":403,"message":"Permission denied","status":"PERMISSION_DENIED"}}"#, Credential);
         check(404, r#"{"error":{"code":"model_not_found"}}"#, NotFound);
+        check(404, r#"{"error":{"message":"No such File object: file-1"}}"#, NotFound);
         check(400, r#"{"error":{"code":"context_length_exceeded"}}"#, Context);
         check(400, r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, Context);
         check(400, r#"{"error":{"code":"content_filter","message":"filtered"}}"#, Status);

@@ -46,9 +46,11 @@ impl TargetFailure {
         let cooldown = match (cause, status) {
             (FallbackCause::Quota, _) => Some(CooldownCause::Exhausted),
             (FallbackCause::Credential, _) | (_, 429 | OVERLOADED) => Some(CooldownCause::Refused(wait())),
+            // An unknown file or cached content is a matter of the request.
+            (FallbackCause::NotFound, _) => error.names_model.then_some(CooldownCause::Failure),
             (FallbackCause::Context, _) => None,
             (_, 503) => Some(wait().map_or(CooldownCause::Failure, |asked| CooldownCause::Refused(Some(asked)))),
-            (FallbackCause::NotFound, _) | (_, 408 | 500..=599) => Some(CooldownCause::Failure),
+            (_, 408 | 500..=599) => Some(CooldownCause::Failure),
             _ => None,
         };
         Self { cause, status: Some(status), cooldown }
@@ -161,5 +163,32 @@ impl WatchedBeginning {
     fn report_error(&self) {
         let error = ProviderError::of_event(self.opening.error());
         self.attempt.failed(TargetFailure::of_error(&error, || error.retry_after), Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_about_the_input_of_a_request_leave_no_target_out() {
+        let refused = Some(CooldownCause::Refused(None));
+        for (status, message, cooldown) in [
+            (403, "Permission denied", refused),
+            (403, "You do not have permission to access the File abc or it may not exist.", None),
+            (403, "CachedContent not found (or permission denied)", None),
+            (403, "m requires moderation on OpenAI. Your input was flagged.", None),
+            (404, "The model `m` does not exist", Some(CooldownCause::Failure)),
+            (404, "models/m is not found for API version v1beta", Some(CooldownCause::Failure)),
+            (404, "model: m", Some(CooldownCause::Failure)),
+            (404, "No such File object: file-model", None),
+            (404, "Requested entity was not found.", None),
+        ] {
+            let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);
+            let error = ProviderError::of_response(status, body.as_bytes());
+            assert_eq!(TargetFailure::of_error(&error, || None).cooldown, cooldown, "{status} {message}");
+        }
+        let error = ProviderError::of_response(404, br#"{"error":{"code":"model_not_found"}}"#);
+        assert_eq!(TargetFailure::of_error(&error, || None).cooldown, Some(CooldownCause::Failure));
     }
 }
