@@ -193,12 +193,18 @@ fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
         | Format::EmbedContent
         | Format::Images
         | Format::Speech
-        | Format::Transcription => match parts {
-            Ok(EventParts { choices: Some(choices), .. }) if choices.iter().any(has_content) => OpeningState::Content,
-            Ok(parts) if parts.error.is_some_and(is_error) => OpeningState::Failed,
-            Ok(EventParts { choices: Some(_), .. }) => OpeningState::Opening,
-            Ok(_) | Err(_) => OpeningState::Content,
-        },
+        | Format::Transcription => {
+            let Ok(EventParts { error, choices, .. }) = parts else { return OpeningState::Content };
+            let has_error = error.is_some_and(is_error);
+            // OpenRouter reports an error beside an empty delta that has finished.
+            let has_content = |choice: &ChoiceParts| has_text(choice) || (!has_error && has_finished(choice));
+            match choices {
+                Some(choices) if choices.iter().any(has_content) => OpeningState::Content,
+                Some(_) | None if has_error => OpeningState::Failed,
+                Some(_) => OpeningState::Opening,
+                None => OpeningState::Content,
+            }
+        }
     }
 }
 
@@ -207,21 +213,28 @@ fn is_error(value: &RawValue) -> bool {
     value.get() != "\"\"" && value.get().starts_with(['{', '"'])
 }
 
-/// Whether a choice of a chunk has anything but its role.
-fn has_content(choice: &ChoiceParts) -> bool {
-    let is_something = |value: &Value| match value {
+/// Whether a choice of a chunk has text, or anything but its role.
+fn has_text(choice: &ChoiceParts) -> bool {
+    let of_delta = |delta: &Value| {
+        delta.as_object().is_some_and(|fields| fields.iter().any(|(key, value)| key != "role" && is_something(value)))
+    };
+    choice.text.as_ref().is_some_and(|text| !text.is_empty()) || choice.delta.as_ref().is_some_and(of_delta)
+}
+
+/// Whether a choice of a chunk is its last one.
+fn has_finished(choice: &ChoiceParts) -> bool {
+    choice.finish_reason.as_ref().is_some_and(is_something)
+}
+
+/// Whether a value is neither null nor empty.
+fn is_something(value: &Value) -> bool {
+    match value {
         Value::Null => false,
         Value::String(text) => !text.is_empty(),
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,
-    };
-    let of_delta = |delta: &Value| {
-        delta.as_object().is_some_and(|fields| fields.iter().any(|(key, value)| key != "role" && is_something(value)))
-    };
-    choice.finish_reason.as_ref().is_some_and(is_something)
-        || choice.text.as_ref().is_some_and(|text| !text.is_empty())
-        || choice.delta.as_ref().is_some_and(of_delta)
+    }
 }
 
 /// Whether a whole JSON body reports an error.
@@ -302,6 +315,11 @@ mod tests {
             ("{\"choices\":[{\"text\":\"a\"}]}", Content),
             ("[DONE]", Content),
             ("{\"error\":{\"message\":\"x\"}}", Failed),
+            (
+                "{\"error\":{\"code\":\"server_error\",\"message\":\"x\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\
+                 \"finish_reason\":\"error\"}]}",
+                Failed,
+            ),
             ("{\"error\":null,\"choices\":[{\"delta\":{}}]}", Opening),
             ("{\"error\":\"\",\"choices\":[{\"delta\":{}}]}", Opening),
             ("{\"error\":false,\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", Content),

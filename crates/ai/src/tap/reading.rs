@@ -319,8 +319,10 @@ impl Reading {
         }
         match self.format {
             Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
+                let has_error = self.scanner.picked(ERROR).is_some_and(is_error);
                 if let Some(reason) = self.scanner.picked(FINISH) {
-                    self.facts.ended = reason.starts_with(b"\"");
+                    // OpenRouter's last chunk has the reason `error` if the provider has failed.
+                    self.facts.ended = reason.starts_with(b"\"") && reason != b"\"error\"" && !has_error;
                 }
                 has_usage && self.scanner.elements(FINISH) == Some(0)
             }
@@ -424,8 +426,7 @@ impl Reading {
     }
 }
 
-/// Reads the usage object of OpenAI or a compatible provider, which `raw` keeps, with the fees that it reports beside the
-/// tokens.
+/// Reads the usage object of OpenAI or a compatible provider, which `raw` keeps, with the fees beside the tokens.
 fn with_fees(
     json: Option<&[u8]>,
     plain: Option<PlainUsage>,
@@ -467,9 +468,9 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
     }
 }
 
-/// Whether this is the value of an error: an object, or a text. Without an error it is null.
+/// Whether this is the value of an error: an object, or a text. Without an error it is null or empty.
 fn is_error(json: &[u8]) -> bool {
-    matches!(json.first(), Some(b'{' | b'"'))
+    matches!(json.first(), Some(b'{' | b'"')) && !json.starts_with(b"\"\"")
 }
 
 /// Whether `key` precedes a value that begins with `first`.

@@ -272,6 +272,9 @@ fn a_chat_stream_has_ended_when_its_last_choice_finished_or_at_done() {
         (chunk("null") + "data: [DONE]", true),
         (chunk("null") + "data: [DONE", false),
         (chunk("null") + "data: {\"error\":{\"message\":\"x\"}}\n\n", false),
+        (chunk("\"error\""), false),
+        ("data: {\"error\":{\"code\":1},\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n".to_owned(), false),
+        ("data: {\"error\":\"\",\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n".to_owned(), true),
         (String::new(), false),
     ] {
         assert_eq!(chat(&stream).1.ended, ended, "{stream}");
