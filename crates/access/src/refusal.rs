@@ -136,7 +136,7 @@ refusals! {
     UpstreamConnect = "upstream_connect", 502, Upstream, Later;
     /// The upstream closed the connection before its response was complete.
     UpstreamReset = "upstream_reset", 502, Upstream, Later;
-    /// The response of the upstream is not valid HTTP.
+    /// The response of the upstream is not valid HTTP, or the provider refuses a shared credential.
     UpstreamProtocol = "upstream_protocol", 502, Upstream, Later;
     /// The store is not available.
     Unavailable = "unavailable", 503, Gateway, Later;

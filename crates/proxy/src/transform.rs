@@ -235,7 +235,8 @@ pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>
 fn is_of_the_account(name: &[u8]) -> bool {
     let begins_with = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     name.eq_ignore_ascii_case(b"anthropic-organization-id")
-        || begins_with(b"x-ratelimit-")
+        || begins_with(b"x-ratelimit")
+        || begins_with(b"ratelimit")
         || begins_with(b"anthropic-ratelimit-")
 }
 

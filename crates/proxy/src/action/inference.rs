@@ -57,5 +57,8 @@ pub(crate) async fn infer(
     drop(parsed);
     let admission = call.reserve(account).await?;
     let answered = call.forward(account).await?;
-    Ok(call.relayed(answered, admission))
+    match call.refused_credential(&answered) {
+        Some(problem) => Err(problem),
+        None => Ok(call.relayed(answered, admission)),
+    }
 }

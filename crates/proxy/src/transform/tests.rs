@@ -407,6 +407,8 @@ fn the_shared_account_is_not_told() {
         ("anthropic-organization-id", "org"),
         ("X-RateLimit-Remaining-Tokens", "1"),
         ("x-ratelimit-limit", "1"),
+        ("ratelimitbysize-remaining", "1"),
+        ("x-ratelimitbysize-remaining-month", "1"),
         ("anthropic-ratelimit-tokens-reset", "1"),
         ("Access-Control-Allow-Origin", "*"),
         ("access-control-expose-headers", "x"),

@@ -8,7 +8,7 @@ mod target_limits;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use access::{Amount, NanoUsd, Tokens};
+use access::{Amount, Clock, Ids, NanoUsd, ProviderKey, ProviderKeyId, Secret, Timestamp, Tokens};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
@@ -274,6 +274,8 @@ async fn the_client_gets_the_first_error_that_says_something() {
     for (scripts, status, text) in [
         ([Script::Says(500, JSON, first), Script::Says(503, JSON, second)], 500, "the first"),
         ([Script::Resets, Script::Says(503, JSON, second)], 503, "the second"),
+        ([Script::Says(401, JSON, first), Script::Says(503, JSON, second)], 503, "the second"),
+        ([Script::Says(401, JSON, first), Script::Resets], 502, "upstream_protocol"),
         ([Script::Says(500, JSON, first), Script::Resets], 500, "the first"),
         ([Script::Resets, Script::Resets], 502, "upstream_reset"),
     ] {
@@ -283,6 +285,31 @@ async fn the_client_gets_the_first_error_that_says_something() {
         assert_eq!(got.status, status, "{scripts:?}: {got:?}");
         assert!(got.body.contains(text), "{scripts:?}: {got:?}");
         assert_eq!(event(&gateway.stop().await).attempts.len(), 2, "{scripts:?}");
+    }
+}
+
+/// Gives the principal its own credential of the first provider.
+fn with_credential(gateway: &Gateway) {
+    let id = ProviderKeyId(Ids::new(Clock::manual(Timestamp(1))).next_uuid());
+    let secret = Some(Secret::new("sk-own".to_owned()));
+    let key = ProviderKey { id, provider: "p0".into(), label: "own".into(), secret };
+    gateway.change(|principal| principal.provider_keys.own = [key].into());
+}
+
+#[tokio::test]
+async fn a_401_to_a_shared_credential_is_no_401_of_the_client() {
+    const INVALID: &str = "{\"error\":{\"code\":\"invalid_api_key\",\"message\":\"incorrect key: sk-f**r\"}}";
+    for rules in ["", ", retry: {attempts: 1, max_backoff: 5s}"] {
+        let only = provider(Script::Says(401, JSON, INVALID)).await;
+        let mut gateway = before(&[&only], rules);
+        let got = ask(&gateway, false, "").await;
+        assert!(got.status == 502 && got.body.contains("upstream_protocol"), "{rules}: {got:?}");
+        assert!(!got.body.contains("sk-"), "{rules}: {got:?}");
+        assert_eq!(attempts(event(&gateway.stop().await)), [(Some(401), Some(0))], "{rules}");
+        let gateway = before(&[&only], rules);
+        with_credential(&gateway);
+        let got = ask(&gateway, false, "").await;
+        assert_eq!((got.status, &*got.body), (401, INVALID), "{rules}");
     }
 }
 

@@ -63,7 +63,12 @@ pub(super) async fn attempt(
     if status >= 400 {
         let body = read_error(&mut answered, now).await;
         let error = ProviderError::of_response(status, &body);
-        return AttemptEnd::Failed(Box::new(failed(error, account, answered, None)));
+        let refused = call.refused_credential(&answered);
+        let mut failed = failed(error, account, answered, None);
+        if let Some(problem) = refused {
+            failed.error = AttemptError::Problem(Box::new(problem));
+        }
+        return AttemptEnd::Failed(Box::new(failed));
     }
     if !may_continue {
         return AttemptEnd::Relayed(Box::new(answered));

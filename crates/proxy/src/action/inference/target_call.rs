@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use access::{Credits, Secret};
+use access::{Credits, Refusal, Secret};
 use ai::bound::{Extent, LoweredLimit};
 use ai::tap::ResponseFraming;
 use ai::{EndpointCall, Format, RequestFields, Tap};
@@ -155,6 +155,20 @@ impl<'a> TargetCall<'a> {
             account.forget_billable();
         }
         Ok(answered)
+    }
+
+    /// Returns the error that replaces a response with 401 to a credential that is not the user's own: the client's key is
+    /// valid, and the response may contain the ends of the operator's.
+    pub(super) fn refused_credential(&self, answered: &UpstreamResponse) -> Option<Problem> {
+        const UNAUTHORIZED: u16 = 401;
+        let is_own = self.of.client.principal.provider_keys.own(&self.call.provider.name).is_some();
+        if is_own || answered.head.head.status() != UNAUTHORIZED {
+            return None;
+        }
+        let message = "the provider of this model refuses the gateway's credential: tell the operator";
+        let mut problem = Problem::new(Refusal::UpstreamProtocol, message);
+        problem.source = Some("the provider responded with 401 to a credential that is not the user's".to_owned());
+        Some(problem)
     }
 
     /// Returns the format of the response.
