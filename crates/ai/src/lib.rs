@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 pub mod failure;
 pub mod format;
+mod host;
 pub mod models;
 pub mod opening;
 mod partial;

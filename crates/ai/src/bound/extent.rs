@@ -7,6 +7,7 @@ use meter::Billed;
 use super::Reference;
 use super::names::Name;
 use crate::format::Format;
+use crate::host::obeys_max_tokens_alone;
 use crate::price::PriceTerms;
 
 /// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window
@@ -44,7 +45,7 @@ pub struct Extent {
 }
 
 /// The limit of output tokens, and its positions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Limit {
     /// The requested limit; the highest if there are several.
     pub(super) requested: Option<u64>,
@@ -54,6 +55,8 @@ pub(super) struct Limit {
     pub(super) least: u64,
     /// The fields of the body that are a limit, each name once.
     pub(super) fields: Vec<LimitField>,
+    /// The field that is added to a body without one.
+    pub(super) added: Name,
     /// The position at which a limit can be inserted, and the text before and after it.
     pub(super) room: Option<(Range<usize>, &'static str, &'static str)>,
 }
@@ -68,6 +71,18 @@ pub(super) struct LimitField {
     pub(super) is_null: bool,
     /// Whether a value is not null.
     pub(super) is_set: bool,
+    /// The highest value that is a count.
+    pub(super) requested: Option<u64>,
+    /// Whether a value is not a count, or the values are a count and null.
+    pub(super) odd: bool,
+}
+
+impl Limit {
+    /// Derives the requested limit from the fields.
+    pub(super) fn read_fields(&mut self) {
+        self.requested = self.fields.iter().filter_map(|field| field.requested).max();
+        self.odd = self.fields.iter().any(|field| field.odd);
+    }
 }
 
 /// The cache writes that a body may cause; each lifetime has its own rate.
@@ -120,6 +135,19 @@ impl Extent {
         self
     }
 
+    /// Returns the same extent for a provider at `host`, without the limits of output tokens that it ignores.
+    #[must_use]
+    pub fn at_host(mut self, host: &str) -> Self {
+        if self.format == Format::Chat && obeys_max_tokens_alone(host) {
+            let limit = &mut self.limit;
+            limit.fields.retain(|field| field.name == Name::MaxTokens);
+            limit.read_fields();
+            limit.added = Name::MaxTokens;
+            limit.room = limit.room.take().map(|(at, _, behind)| (at, "\"max_tokens\":", behind));
+        }
+        self
+    }
+
     pub(super) const fn of(format: Format, free: bool, bytes: usize) -> Self {
         Self {
             format,
@@ -128,7 +156,14 @@ impl Extent {
             images: 0,
             choices: 1,
             prompts: 0,
-            limit: Limit { requested: None, odd: false, least: 1, fields: Vec::new(), room: None },
+            limit: Limit {
+                requested: None,
+                odd: false,
+                least: 1,
+                fields: Vec::new(),
+                added: added(format),
+                room: None,
+            },
             writes: Writes::None,
             tools: false,
             served: ServerToolUse {
@@ -158,5 +193,21 @@ impl Extent {
 
     pub(super) const fn is_free(&self) -> bool {
         self.free
+    }
+}
+
+/// Returns the limit that is added to a body of this format without one.
+const fn added(format: Format) -> Name {
+    match format {
+        Format::Chat => Name::MaxCompletionTokens,
+        Format::Responses | Format::GenerateContent => Name::MaxOutputTokens,
+        Format::Completions
+        | Format::Messages
+        | Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => Name::MaxTokens,
     }
 }

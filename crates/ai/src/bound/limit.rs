@@ -4,7 +4,6 @@ use access::{NanoUsd, Tokens};
 
 use super::arithmetic::{Output, times};
 use super::extent::Extent;
-use super::names::Name;
 use crate::format::Format;
 use crate::models::TokenLimits;
 use crate::price::Price;
@@ -77,9 +76,8 @@ impl Extent {
     /// A field that is null stays so if another one is set, because OpenAI refuses two limits. If none is set, only the
     /// field that may be added is written, because OpenAI's reasoning models refuse `max_tokens`.
     fn lowered(&self, max_tokens: u64) -> Option<LoweredLimit> {
-        let fields = &self.limit.fields;
+        let (fields, added) = (&self.limit.fields, self.limit.added);
         let is_any_set = fields.iter().any(|field| field.is_set);
-        let added = added(self.format);
         let written = fields.iter().filter(|field| if is_any_set { field.is_set } else { field.name == added });
         let places = written.flat_map(|field| &field.places);
         let mut edits: Vec<_> = places.map(|at| (at.clone(), max_tokens.to_string())).collect();
@@ -88,21 +86,5 @@ impl Extent {
             edits.push((at, format!("{before}{max_tokens}{behind}")));
         }
         Some(LoweredLimit { max_tokens, edits })
-    }
-}
-
-/// Returns the limit that is added to a body of this format without one.
-const fn added(format: Format) -> Name {
-    match format {
-        Format::Chat => Name::MaxCompletionTokens,
-        Format::Responses | Format::GenerateContent => Name::MaxOutputTokens,
-        Format::Completions
-        | Format::Messages
-        | Format::Embeddings
-        | Format::EmbedContent
-        | Format::Images
-        | Format::Speech
-        | Format::Transcription
-        | Format::Moderations => Name::MaxTokens,
     }
 }

@@ -272,19 +272,18 @@ impl Reader {
     pub(super) fn limit(&mut self, value: Value<'_>, spot: &Spot<'_>) {
         let (limit, name, is_null) = (&mut self.extent.limit, spot.name, value.is_null());
         if !limit.fields.iter().any(|field| field.name == name) {
-            limit.fields.push(LimitField { name, places: Vec::new(), is_null: false, is_set: false });
+            let (is_null, is_set, requested, odd) = (false, false, None, false);
+            limit.fields.push(LimitField { name, places: Vec::new(), is_null, is_set, requested, odd });
         }
         if let Some(field) = limit.fields.iter_mut().find(|field| field.name == name) {
             field.places.push(spot.at.clone());
             field.is_null |= is_null;
             field.is_set |= !is_null;
-            limit.odd |= field.is_null && field.is_set;
-        }
-        if !is_null {
             let count = value.count();
-            limit.odd |= count.is_none();
-            limit.requested = limit.requested.max(count);
+            field.requested = field.requested.max(count);
+            field.odd |= field.is_set && (field.is_null || count.is_none());
         }
+        limit.read_fields();
     }
 
     pub(super) fn choices(&mut self, value: Value<'_>) {

@@ -1,3 +1,4 @@
+mod hosts;
 mod references;
 mod tools;
 

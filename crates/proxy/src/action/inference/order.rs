@@ -57,6 +57,7 @@ impl TargetChoice<'_> {
                     let target = entry.targets.get(*target)?;
                     let (provider, model) = (&target.provider, entry.model_of(target, &of.plan.requested));
                     let price = traffic.price(provider, (&model, None), at);
+                    let extent = extent.clone().at_host(&provider.origin.host);
                     extent.bound(price, traffic.limits(provider, &model, at)).money
                 };
                 // A target without a known price comes last.

@@ -225,8 +225,8 @@ fn most(
     let used = account.inference.as_ref().and_then(|inference| inference.earlier.as_ref()).map(|earlier| earlier.used);
     let held = account.permits.reserved().less(&used.unwrap_or_default());
     let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at };
-    let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
     let (provider, model) = (&call.provider, &*call.model);
+    let extent = extent.at_host(&provider.origin.host).with_tool_rounds(holding.budgets.server_tool_rounds);
     let extent = if traffic.always_searches(provider, model) { extent.searching() } else { extent };
     let price = traffic.price(provider, (model, None), request.started_at);
     let limits = traffic.limits(provider, model, request.started_at);
