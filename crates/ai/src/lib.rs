@@ -2,7 +2,7 @@
 //!
 //! The crate performs no I/O, reads no clock and keeps at most a bounded part of a body. Input and output are bytes.
 //!
-//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`request`] (the client's
+//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
 //! Tollgate creates), [`opening`] and [`failure`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
@@ -14,7 +14,7 @@ pub mod error;
 pub mod export;
 pub mod failure;
 pub mod format;
-mod host;
+pub mod host;
 pub mod models;
 pub mod opening;
 mod partial;

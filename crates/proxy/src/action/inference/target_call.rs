@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use access::{Credits, Refusal, Secret};
 use ai::bound::{Extent, LoweredLimit};
+use ai::host::reports_usage_unasked;
 use ai::tap::ResponseFraming;
 use ai::{EndpointCall, Format, RequestFields, Tap};
 use bytes::Bytes;
@@ -89,7 +90,8 @@ impl<'a> TargetCall<'a> {
                 fields = Cow::Owned(fields.into_owned().with_limit(lowered));
             }
         }
-        let rewritten = fields.rewrite(content, &call.model, true);
+        let includes_usage = !reports_usage_unasked(&target.provider.origin.host);
+        let rewritten = fields.rewrite(content, &call.model, includes_usage);
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
         let (body, usage_injected) = (rewritten.segments, rewritten.usage_injected);
