@@ -6,6 +6,8 @@ const MAX_TOKENS_ALONE: [&str; 2] = ["api.deepseek.com", "api.mistral.ai"];
 /// Hosts that report usage in the last chunk of each stream. Mistral refuses `stream_options` with 422
 /// `extra_forbidden` (openai/openai-agents-python, issue 442).
 const REPORT_USAGE_UNASKED: [&str; 1] = ["api.mistral.ai"];
+/// Hosts whose endpoints, such as `/chat/completions`, have no path before them.
+pub const WITHOUT_PATH: [&str; 1] = ["api.perplexity.ai"];
 
 /// Whether chat completions of `host` obey no other limit of output tokens than `max_tokens`.
 pub(crate) fn obeys_max_tokens_alone(host: &str) -> bool {

@@ -15,7 +15,8 @@ pub struct ProviderDescriptor {
     pub name: &'static str,
     /// The provider's own API; `None` for the mock.
     pub own: Option<OwnApi>,
-    /// The end of base URLs, as the provider's clients configure them: `/v1`, or nothing.
+    /// The path of the provider's own base URL, as its clients configure it: `/v1`, or nothing. The paths of endpoints
+    /// begin with it; base URLs of other hosts may have another path in its place.
     pub base_path: &'static str,
     /// The dialects of the API, the main one first.
     pub dialects: &'static [Dialect],
@@ -23,7 +24,7 @@ pub struct ProviderDescriptor {
     pub main_endpoint: Endpoint,
     /// How requests to the provider authenticate.
     pub credential: ProviderCredential,
-    /// The path at which the provider lists its models, free of charge.
+    /// The path behind a base URL at which the provider lists its models, free of charge.
     pub models_path: &'static str,
     /// Further headers that the list of models requires.
     pub models_headers: &'static [(&'static str, &'static str)],

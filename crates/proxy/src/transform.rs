@@ -246,12 +246,25 @@ pub(crate) fn is_sharing(name: &[u8]) -> bool {
     name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// The target of an LLM call: the endpoint's path at the provider, with the provider's own name of the model, and the query
-/// parameters that the format allows. `model` is that name, and `prefix` is the `ai.prefix`, with which the received path begins.
-pub(crate) fn to_endpoint(called: &EndpointCall<'_>, head: &Head, prefix: &str, model: &str) -> OutgoingTarget {
+/// The target of an LLM call behind the provider's base URL: the endpoint's path, with the provider's own name of the
+/// model, and the query parameters that the format allows. `model` is that name. The received path begins with the
+/// `ai.prefix`, which is `prefix`; the path of the endpoint begins with `base_path`, whose place the base URL takes.
+pub(crate) fn to_endpoint(
+    called: &EndpointCall<'_>,
+    head: &Head,
+    prefix: &str,
+    model: &str,
+    base_path: &str,
+) -> OutgoingTarget {
     match head.query() {
-        None if called.is_verbatim() => OutgoingTarget::Received { prefix_len: prefix.len() },
-        query => OutgoingTarget::Written(called.target(model, query)),
+        None if called.is_verbatim() => OutgoingTarget::Received { prefix_len: prefix.len() + base_path.len() },
+        query => {
+            let mut target = called.target(model, query);
+            if target.starts_with(base_path) {
+                target.replace_range(..base_path.len(), "");
+            }
+            OutgoingTarget::Written(target)
+        }
     }
 }
 

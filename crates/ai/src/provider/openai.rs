@@ -1,4 +1,4 @@
-//! OpenAI, and providers with its API. OpenAI's clients have `/v1` in their base URL.
+//! OpenAI, and providers with its API. OpenAI's clients have the version of the API, `/v1`, in their base URL.
 
 use super::{ExampleCall, OwnApi, ProviderCredential, ProviderDescriptor};
 use crate::endpoint::Endpoint;
@@ -11,7 +11,7 @@ pub(super) const DESCRIPTOR: ProviderDescriptor = ProviderDescriptor {
     dialects: &[Dialect::OpenAi],
     main_endpoint: Endpoint::ChatCompletions,
     credential: ProviderCredential::Header("authorization", "Bearer "),
-    models_path: "/v1/models",
+    models_path: "/models",
     models_headers: &[],
     refused_credential: &[401, 403],
     example: ExampleCall {

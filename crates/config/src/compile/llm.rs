@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ai::ProviderKind;
+use ai::host::WITHOUT_PATH;
 use settings::error::{Code, Problem};
 use settings::field::{Either, Entries};
 use settings::input::{Input, ValueSource};
@@ -196,7 +197,7 @@ fn from_file(
                 return false;
             }
         };
-        url.value = format!("{origin}{}", kind.descriptor().base_path);
+        url.value = origin.to_string();
         let at = url.at().unwrap_or(location.at);
         let allow = link_local::is_allowed(reader, location, &entry.allow_link_local);
         let Some(origin) = link_local::checked(reader, &origin, allow, (at, &location.name("base_url"))) else {
@@ -219,18 +220,17 @@ fn from_file(
     });
 }
 
-/// Returns a provider's origin: the base URL without the kind's `base_path`. Only bases that end in it name such a
-/// provider, because clients of other kinds write the whole path behind the base.
+/// Returns a provider's origin with the path of its base URL. Clients of kinds with a `base_path` have the version of
+/// the API in that path; those of other kinds write it behind the base URL.
 fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String> {
-    let mut origin = Origin::parse(url).map_err(|error| error.to_string())?;
+    let origin = Origin::parse(url).map_err(|error| error.to_string())?;
     let such_as = || kind.own_url().map(|url| format!(", such as {url}")).unwrap_or_default();
     let base_path = kind.descriptor().base_path;
-    let Some(path) = origin.path.strip_suffix(base_path) else {
-        return Err(format!("a URL that ends in {base_path}{}", such_as()));
-    };
-    if base_path.is_empty() && path.ends_with("/v1") {
+    if base_path.is_empty() && origin.path.ends_with("/v1") {
         return Err(format!("a URL without /v1 at its end{}", such_as()));
     }
-    origin.path = path.to_owned();
+    if !base_path.is_empty() && origin.path.is_empty() && !WITHOUT_PATH.contains(&origin.host.as_str()) {
+        return Err(format!("a URL that ends in {base_path} or in another path{}", such_as()));
+    }
     Ok(origin)
 }

@@ -298,7 +298,7 @@ fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
     let provider = &loaded.snapshot.traffic.providers[0];
     assert_eq!(
         (&*provider.name, provider.origin.authority.as_str(), provider.origin.path.as_str()),
-        ("openai", "api.openai.com", "")
+        ("openai", "api.openai.com", "/v1")
     );
     assert_eq!(provider.credential, Credential::Fixed(Secret::new("sk-S3CRET".to_owned())));
     let gemini = &loaded.snapshot.traffic.providers[1];

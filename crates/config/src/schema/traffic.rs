@@ -237,11 +237,11 @@ section! {
         name: Option<Input<String>> = required(NAME);
         /// The API that the provider supports.
         kind: Option<Input<ProviderKind>> = required(KIND);
-        /// Ends in `/v1` for `openai` only.
+        /// Includes the version (`/v1`) for `openai` only.
         base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
         /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`, or a shared one in the [vault](vault.md): `vault`, `vault:LABEL`.
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
-        /// The TLS to `https` URLs.
+        /// TLS to `https` URLs.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// Whether `base_url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);

@@ -154,8 +154,8 @@ pub struct Provider {
     pub name: Arc<str>,
     /// The API that the provider supports.
     pub kind: ai::ProviderKind,
-    /// The provider's origin; for OpenAI's kind without the `/v1` at the end of `base_url`, as the endpoints' paths
-    /// include it.
+    /// The provider's origin with the path of `base_url`. For OpenAI's kind, the paths of endpoints follow it without
+    /// their `/v1`.
     pub origin: Origin,
     /// The credential for requests to this provider only.
     pub credential: Credential,

@@ -1,3 +1,5 @@
+mod endpoints;
+
 use access::Secret;
 use bytes::Bytes;
 use config::snapshot::Origin;

@@ -9,6 +9,7 @@ use crate::snapshot::{
 };
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, bounds, usd};
 use ai::ProviderKind;
+use ai::host::WITHOUT_PATH;
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
 use settings::form::{Except, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
@@ -86,16 +87,18 @@ pub(super) const URL: TextForm<String> = TextForm {
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
     scalar: Scalar::Text,
 };
-/// The condition of `base_url` on `kind`: OpenAI's clients have `/v1` in their base URL, the others do not
-/// ([`ai::ProviderDescriptor::base_path`]).
+/// The condition of `base_url` on `kind`: OpenAI's clients have a path in their base URL, mostly `/v1`, the others have
+/// no `/v1` ([`ai::ProviderDescriptor::base_path`]).
 pub(super) fn base_url_of_kind() -> Json {
     // A host named `v1` is not a path.
     const V1: &str = "[^/:]/+v1/*$";
+    let hosts = WITHOUT_PATH.map(|host| host.replace('.', "\\.")).join("|");
+    let path = format!("[^/:]/+[^/]|://({hosts})(:[0-9]+)?/*$");
     let reference = json!({"$ref": "#/$defs/reference"});
     let url =
         |condition: Json| json!({"properties": {"base_url": {"anyOf": [{"type": "null"}, reference, condition]}}});
     let openai = json!({"properties": {"kind": {"const": ProviderKind::OpenAi.as_str()}}});
-    json!({"if": openai, "then": url(json!({"pattern": V1})), "else": {
+    json!({"if": openai, "then": url(json!({"pattern": path})), "else": {
         "anyOf": [{"properties": {"kind": reference}}, url(json!({"not": {"pattern": V1}}))],
     }})
 }

@@ -31,8 +31,8 @@ async fn each_skipped_target_has_its_reason() {
     let open = |url: &str, condition| telemetry::BackendStatus { upstream: "second".into(), ..status(url, condition) };
     board.set(move || {
         vec![
-            open("http://127.0.0.2:9", BackendCondition::Open),
-            open("http://127.0.0.9:9", BackendCondition::Available),
+            open("http://127.0.0.2:9/v1", BackendCondition::Open),
+            open("http://127.0.0.9:9/v1", BackendCondition::Available),
         ]
     });
     board.set_targets(|| {

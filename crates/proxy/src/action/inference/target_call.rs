@@ -145,7 +145,8 @@ impl<'a> TargetCall<'a> {
         let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
+        let base_path = call.provider.kind.descriptor().base_path;
+        let target = transform::to_endpoint(called, &request.head, prefix, &call.model, base_path);
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
