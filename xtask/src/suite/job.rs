@@ -15,6 +15,8 @@ use super::binary::Binary;
 
 /// A process that takes longer hangs and is killed.
 const TIMEOUT: Duration = Duration::from_secs(900);
+/// The stack of a test's thread, as in `.cargo/config.toml`: futures that are not optimized are large.
+const STACK_BYTES: &str = "4194304";
 
 /// The database of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +124,7 @@ impl Job {
         let mut command = Command::new(&self.binary.path);
         command.current_dir(&self.binary.folder).stdin(Stdio::null()).process_group(0);
         command.env("CARGO_MANIFEST_DIR", &self.binary.folder).env("RUST_TEST_THREADS", self.slots.to_string());
-        command.env("TOLLGATE_TEST_MIGRATED", migrated);
+        command.env("TOLLGATE_TEST_MIGRATED", migrated).env("RUST_MIN_STACK", STACK_BYTES);
         match &self.selection {
             Selection::All => {}
             Selection::Without(texts) => {
