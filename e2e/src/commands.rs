@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -181,21 +181,20 @@ pub fn begin<S: AsRef<OsStr>>(folder: &Folder, words: &[S], variables: &[(&str, 
 /// Starts `tollgate` with a standard output that is full: the command stops where it prints its first line, as long as the
 /// returned stream is kept.
 ///
-/// # Panics
-/// If there is no pair of sockets.
-#[must_use]
+/// # Errors
+/// There is no pair of sockets.
 pub fn begin_on_full_output<S: AsRef<OsStr>>(
     folder: &Folder,
     words: &[S],
     variables: &[(&str, &str)],
-) -> (Child, UnixStream) {
-    let (mut output, reader) = UnixStream::pair().unwrap();
-    output.set_nonblocking(true).unwrap();
+) -> io::Result<(Child, UnixStream)> {
+    let (mut output, reader) = UnixStream::pair()?;
+    output.set_nonblocking(true)?;
     while output.write(b"-").is_ok() {}
-    output.set_nonblocking(false).unwrap();
+    output.set_nonblocking(false)?;
     let mut command = tollgate(folder);
     command.args(words).envs(variables.iter().copied()).stdout(OwnedFd::from(output)).stderr(Stdio::null());
-    (spawn(command), reader)
+    Ok((spawn(command), reader))
 }
 
 /// Like [`run`], with `input` on stdin.

@@ -61,8 +61,8 @@ impl Store {
     /// The errors of [`Store::open`].
     pub async fn open_waiting(options: Options<'_>, acquire: Duration) -> Result<Self, OpenError> {
         let db = match options.url {
-            None => open_file(options.data, options.migrate).await?,
-            Some(url) => open_server(url, options.migrate, acquire).await?,
+            None => Box::pin(open_file(options.data, options.migrate)).await?,
+            Some(url) => Box::pin(open_server(url, options.migrate, acquire)).await?,
         };
         let ids = Mutex::new(Ids::new(options.clock.clone()));
         let (doubts, last_use, numbers) = Default::default();
@@ -71,7 +71,7 @@ impl Store {
 
     /// Opens a SQLite file of any name, creates it if it is missing, and runs missing migrations.
     pub(crate) async fn open_file(file: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let db = open_sqlite(file, true).await?;
+        let db = Box::pin(open_sqlite(file, true)).await?;
         let (doubts, last_use, numbers) = Default::default();
         Ok(Self(Arc::new(StoreInner {
             db,

@@ -286,7 +286,7 @@ fn owner(caller: &Caller, shared: Option<bool>) -> Result<Option<access::UserId>
     }
 }
 
-/// Refuses keys with the scope `admin` for a credential that has an owner, who is their admin.
+/// Refuses keys with the scope `admin` for a credential of their user.
 fn require_shared(caller: &Caller, owner: Option<access::UserId>) -> Result<(), Problem> {
     owner.map_or(Ok(()), |_| reach::refuse_admin_key(caller))
 }

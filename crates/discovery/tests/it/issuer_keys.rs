@@ -35,11 +35,11 @@ impl Refresh {
         Self::with_tls(place, None)
     }
 
-    fn with_tls(place: IssuerPlace, tls: Option<Arc<UpstreamTls>>) -> Self {
+    fn with_tls(place: IssuerPlace, tls: Option<&Arc<UpstreamTls>>) -> Self {
         Self::over(vec![place], tls)
     }
 
-    fn over(places: Vec<IssuerPlace>, own_tls: Option<Arc<UpstreamTls>>) -> Self {
+    fn over(places: Vec<IssuerPlace>, own_tls: Option<&Arc<UpstreamTls>>) -> Self {
         let source = |place| IssuerSource { place, allow_link_local: false, tls: None };
         let sources: Vec<_> = places.into_iter().map(source).collect();
         let (registry, clock, metrics) = (Arc::new(IssuerRegistry::default()), Clock::manual(NOON), Metrics::new());
@@ -49,7 +49,7 @@ impl Refresh {
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let fetched = |source: IssuerSource| FetchedSource { source, tls: own_tls.clone() };
+        let fetched = |source: IssuerSource| FetchedSource { source, tls: own_tls.cloned() };
         let sources = Arc::new(Mutex::new(sources.into_iter().map(fetched).collect::<Vec<_>>()));
         let configured = sources.clone();
         let job = IssuerKeyRefresh::new(
@@ -250,7 +250,7 @@ async fn keys_and_metadata_behind_a_private_authority_are_fetched_with_its_certi
         (Some(private.upstream_tls(Some("other.internal"), false)), None),
     ] {
         for place in [IssuerPlace::Keys(url(&issuer.url("/keys"))), IssuerPlace::Issuer(url(&issuer.url("")))] {
-            assert_eq!(Refresh::with_tls(place.clone(), tls.clone()).run().await, expected, "{place:?} {tls:?}");
+            assert_eq!(Refresh::with_tls(place.clone(), tls.as_ref()).run().await, expected, "{place:?} {tls:?}");
         }
     }
     assert_eq!(issuer.requested(), ["/keys", METADATA, "/keys"]);
@@ -263,7 +263,7 @@ async fn issuer_that_requires_a_client_certificate_gets_it_under_its_own_name() 
     issuer.serve("/keys", "", &document(1));
     let place = || IssuerPlace::Keys(url(&issuer.url("/keys")));
     let tls = |has_identity| Some(private.upstream_tls(Some("keys.internal"), has_identity));
-    assert_eq!(Refresh::with_tls(place(), tls(false)).run().await, None);
-    assert_eq!(Refresh::with_tls(place(), tls(true)).run().await, Some(1));
+    assert_eq!(Refresh::with_tls(place(), tls(false).as_ref()).run().await, None);
+    assert_eq!(Refresh::with_tls(place(), tls(true).as_ref()).run().await, Some(1));
     assert_eq!(issuer.requested(), ["/keys"]);
 }

@@ -112,7 +112,7 @@ impl Db {
         match self {
             Self::Sqlite { writer, .. } => Ok(Transaction(OpenTransaction::Sqlite(sqlite::begin(writer).await?))),
             Self::Postgres { pool, .. } => {
-                let begun = postgres::bounded(pool.begin()).await?;
+                let begun = Box::pin(postgres::bounded(pool.begin())).await?;
                 Ok(Transaction(OpenTransaction::Postgres(begun, Patience::Bounded)))
             }
         }
@@ -121,10 +121,10 @@ impl Db {
     /// Begins a transaction that only reads; it sees the database as of its first query.
     pub(crate) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
         match self {
-            Self::Sqlite { readers, .. } => Ok(Transaction(OpenTransaction::Sqlite(readers.begin().await?))),
+            Self::Sqlite { readers, .. } => Ok(Transaction(OpenTransaction::Sqlite(Box::pin(readers.begin()).await?))),
             Self::Postgres { pool, .. } => {
                 let begun = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-                let begun = postgres::bounded(begun).await?;
+                let begun = Box::pin(postgres::bounded(begun)).await?;
                 Ok(Transaction(OpenTransaction::Postgres(begun, Patience::Bounded)))
             }
         }

@@ -90,7 +90,7 @@ async fn killed_after_a_batch(folder: &Folder) {
     let before = resealed(folder).await;
     let data = folder.data().display().to_string();
     let words = ["vault", "rotate", "--data", &data];
-    let (child, _reader) = commands::begin_on_full_output(folder, &words, &keys(AFTER, BEFORE));
+    let (child, _reader) = commands::begin_on_full_output(folder, &words, &keys(AFTER, BEFORE)).unwrap();
     let mut process = Process::new(child);
     eventually("a batch is re-encrypted", async || (resealed(folder).await >= before + BATCH).then_some(())).await;
     process.kill();

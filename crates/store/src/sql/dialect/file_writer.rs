@@ -51,7 +51,7 @@ impl FileWriter {
 
     /// Begins a transaction when no other connection writes. This function and the transaction block the thread.
     pub(crate) async fn begin(self: &Arc<Self>, pool: &SqlitePool) -> Result<FileTransaction, sqlx::Error> {
-        let turn = pool.acquire().await?;
+        let turn = Box::pin(pool.acquire()).await?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         let connection = match idle {
             Some(connection) => connection,

@@ -75,7 +75,7 @@ pub(super) async fn checkpoint(checkpointer: &SqlitePool) -> Result<i64, sqlx::E
 /// write if no connection reads from it. If readers never paused, this function waits for them. The file keeps its
 /// size: truncating it takes 30 ms.
 pub(super) async fn begin_log_anew(writer: &SqlitePool, checkpointer: &SqlitePool) -> Result<(), sqlx::Error> {
-    let turn = writer.acquire().await?;
+    let turn = Box::pin(writer.acquire()).await?;
     if checkpoint(checkpointer).await? > LOG_PAGES_WANTED {
         sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(checkpointer).await?;
     }
@@ -102,7 +102,8 @@ pub(crate) async fn lookups(file: &Path) -> Result<SqlitePool, sqlx::Error> {
 /// Begins a transaction that may write. `IMMEDIATE` takes the lock at once: a transaction that began with a read cannot
 /// wait for the lock later.
 pub(super) async fn begin(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-    writer.begin_with("BEGIN IMMEDIATE").await
+    // The future contains that of opening a connection: about 29 KB, which each caller's future would contain.
+    Box::pin(writer.begin_with("BEGIN IMMEDIATE")).await
 }
 
 /// Returns the number that a query of a file yields. The file need not be a database of Tollgate; it stays unchanged.
