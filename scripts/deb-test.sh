@@ -96,7 +96,11 @@ read -r node _ <"$root/var/lib/tollgate/server"
 [ "/proc/$node/exe" -ef "$root/opt/tollgate" ] || fail "the upgrade in place did not start the named binary"
 # The new process is no child of this shell.
 kill -TERM "$node"
-until ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$node/status" 2>/dev/null; do sleep 0.1; done
+tries=0
+while grep -q '^State:[[:space:]]*[^Z]' "/proc/$node/status" 2>/dev/null; do
+    ((++tries < 600)) || fail "the new node does not end: $(tail -n 3 "$root/tmp/log")"
+    sleep 0.1
+done
 node=
 say "the upgrade to $version+next kept the configuration and the data"
 

@@ -23,6 +23,10 @@ const UNPAID: [&str; 8] = [
 /// (Gemini and OpenRouter, 2026-11-29).
 const REFUSED_INPUTS: [&str; 4] = ["access the file", "cachedcontent", "input was flagged", "requires moderation"];
 
+/// Beginnings of messages about a model that does not exist. Clients choose ids within messages.
+const UNKNOWN_MODELS: [&str; 5] =
+    ["model", "the model", "publisher model", "unable to access model", "no endpoints found for"];
+
 /// What an error of a provider concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderErrorKind {
@@ -138,9 +142,9 @@ impl ProviderError {
                 || has("maximum number of tokens allowed"));
         let names_model = is("model_not_found")
             || is("deploymentnotfound")
-            // Not within an id, which clients choose.
-            || words.message.starts_with("model")
-            || has(" model ");
+            // The path is unknown: errors about objects of a request have a message.
+            || words.message.is_empty()
+            || UNKNOWN_MODELS.iter().any(|begin| words.message.starts_with(begin));
         let kind = match status {
             _ if is_unpaid => ProviderErrorKind::Quota,
             402 => ProviderErrorKind::Quota,

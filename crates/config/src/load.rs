@@ -130,7 +130,7 @@ pub(crate) fn load_in_place_of(
     // A byte order mark is not a part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let reader = SettingsReader::new(name.to_owned(), source, environment).beside(file).of_api(posted.is_some());
-    let mut reader = reader.carrying(RunningTls(running.map(RunningConfig::upstream_tls).unwrap_or_default()));
+    let mut reader = reader.carrying(RunningTls(running.map(RunningConfig::upstream_tls)));
     let mut root = yaml::parse(source);
     let (mut notes, mut secrets) = (Vec::new(), LiteralSecrets::new());
     if let Ok(root) = &mut root {

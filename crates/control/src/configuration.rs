@@ -46,6 +46,7 @@ pub struct Configurator {
     changing: tokio::sync::Mutex<()>,
     running: Mutex<Arc<RunningText>>,
     awaited: AwaitedFiles,
+    unstored_plans: plans::UnstoredPlans,
     retired: RetiredSnapshots,
 }
 
@@ -88,6 +89,7 @@ impl Configurator {
             parts,
             changing: tokio::sync::Mutex::default(),
             awaited: AwaitedFiles::default(),
+            unstored_plans: plans::UnstoredPlans::default(),
             retired: RetiredSnapshots::default(),
         };
         this.show(&this.running());
@@ -181,6 +183,7 @@ impl Configurator {
     /// The reason why the running configuration stays. It is logged.
     pub async fn follow(&self) -> Result<(), ApplyError> {
         let _changing = self.changing.lock().await;
+        self.store_plans(&self.parts.live.load_full().traffic).await;
         let running = self.running();
         let found = self.parts.store.configuration_over(&running.file.digest, self.parts.node).await?;
         let Some(stored) = found.filter(|found| running.known() < Some(found.number)) else { return Ok(()) };
@@ -432,15 +435,14 @@ impl Configurator {
         }
         self.price_plans(&mut traffic);
         let new = Arc::new(Snapshot { file, process: old.process.clone(), traffic });
+        // The list of changes may be cut.
+        let may_differ = |section: &str| more > 0 || changes.iter().any(|change| change.key.starts_with(section));
+        self.unstored_plans.note(may_differ("plans"));
         self.parts.live.store(new.clone());
         // No await separates the snapshot from its text: a client that disconnects drops this future.
         let running = self.set(running);
         self.retired.add(old).await;
-        // The list of changes may be cut.
-        let may_differ = |section: &str| more > 0 || changes.iter().any(|change| change.key.starts_with(section));
-        if may_differ("plans") {
-            self.store_plans(&new.traffic).await;
-        }
+        self.store_plans(&new.traffic).await;
         // Cached keys have the budgets of the earlier configuration.
         if may_differ("budgets")
             && let Err(error) = self.parts.store.raise_revision().await

@@ -9,6 +9,8 @@ use std::time::Duration;
 use e2e::{Call, Gateway, Setup, Upstream, Wire, eventually, eventually_within};
 use tokio::io::AsyncReadExt as _;
 
+use crate::store;
+
 /// The watch looks each second, and waits for a second look.
 const WATCHED_WITHIN: Duration = Duration::from_secs(30);
 const FILE: &str = "tollgate.yaml";
@@ -153,6 +155,29 @@ async fn a_file_that_a_refused_configuration_names_is_watched() {
     gateway.call(Call::get("/a")).await.expect(200);
     gateway.folder().write("later.txt", "mounted");
     responds(&gateway, "/later", 200).await;
+}
+
+#[tokio::test]
+async fn prices_that_the_store_does_not_take_are_for_sale_later() {
+    let setup = |rupiah: u32| {
+        let plans = format!("[{{name: starter}}, {{name: pro, price: \"{rupiah} IDR\"}}]");
+        Setup::bare().section("plans", &plans).section("billing", "{enabled: true}")
+    };
+    let gateway = Gateway::start(setup(150_000)).await;
+    let data = gateway.folder().data();
+    let rows = store::rows(gateway.folder(), &data);
+    let execute = async |statement: &str| rows.execute(statement, statement).await;
+    execute("ALTER TABLE plan_versions RENAME TO hidden").await;
+    gateway.folder().write(FILE, &setup(200_000).yaml().unwrap());
+    gateway.process().hang_up();
+    gateway.logs("changed prices of plans are not for sale yet").await;
+    execute("ALTER TABLE hidden RENAME TO plan_versions").await;
+    execute("UPDATE revision SET value = value + 1").await;
+    eventually("the new price is for sale", async || {
+        let sold = "SELECT count(*) FROM plan_versions WHERE price = 200000 AND retired_at IS NULL";
+        (store::number(gateway.folder(), sold).await == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use super::binary::Binary;
 /// A process that takes longer hangs and is killed.
 const TIMEOUT: Duration = Duration::from_secs(900);
 /// The stack of a test's thread, as in `.cargo/config.toml`: futures that are not optimized are large.
-const STACK_BYTES: &str = "4194304";
+const STACK_BYTES: &str = "8388608";
 
 /// The database of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

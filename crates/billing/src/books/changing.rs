@@ -122,8 +122,12 @@ impl Books {
         let mut on = self.store.change().await?;
         let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
         let old = self.version(&mut on, subscription.plan_version).await?;
-        // The present version may be no longer for sale.
-        if old.name == plan && subscription.next_plan_version.is_some() {
+        let next = match subscription.next_plan_version {
+            Some(next) => Some(self.version(&mut on, next).await?),
+            None => None,
+        };
+        // The present version may be no longer for sale. A newer version of the same plan is a change.
+        if old.name == plan && next.is_some_and(|next| next.name != plan) {
             subscriptions::set_next(&self.store, &mut on, subscription.id, None).await?;
             self.note_change(&mut on, by, &subscription, json!({"next_plan": null})).await?;
             on.commit().await?;

@@ -10,7 +10,7 @@ use super::{BillingError, Books};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
 use crate::rules::posting::{Account, MoneyEvent};
-use crate::rules::subscription::SubscriptionEvent;
+use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 use crate::rules::webhook_event::WebhookEvent;
 
 /// Why an invoice that the wallet had paid is open again: the money of the wallet was taken back.
@@ -162,7 +162,9 @@ impl Books {
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(on, subscription).await?;
             let event = SubscriptionEvent::PaymentReversed;
-            if self.transition(on, &Actor::SYSTEM, &subscription, event).await?.is_some() {
+            // One mail, also if money that paid several invoices is taken back.
+            let was_limited = subscription.state == SubscriptionState::Limited.as_str();
+            if self.transition(on, &Actor::SYSTEM, &subscription, event).await?.is_some() && !was_limited {
                 // The mail reads the invoice of a payment, which may be another one, or none.
                 let object = if payment.invoice == Some(invoice.id) { payment.id } else { invoice.id };
                 self.mail(on, MailKind::AccessLimited, object, payment.user).await?;

@@ -144,6 +144,7 @@ impl Books {
         match error {
             None => {
                 refunds::set(&self.store, &mut on, refund.id, "done", "").await?;
+                self.become_refunded(&mut on, refund.payment).await?;
                 self.announce_payment(&mut on, refund.payment, PaymentState::Refunded).await?;
                 self.mail(&mut on, MailKind::Refund, refund.id, refund.user).await?;
             }
@@ -167,6 +168,17 @@ impl Books {
             self.request_state(&payment).await;
         }
         Ok(())
+    }
+
+    /// Sets the state of a paid payment of which the provider has returned an amount, if it did not show the state.
+    async fn become_refunded(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let payment = rows::find(on, id).await?.ok_or(BillingError::NoPayment)?;
+        if payment.state != PaymentState::Paid.as_str() {
+            return Ok(());
+        }
+        let is_whole = payment.refunded == payment.amount;
+        let state = if is_whole { PaymentState::Refunded } else { PaymentState::PartlyRefunded };
+        Ok(rows::set_state(&self.store, on, &StoredPayment { state: state.as_str().to_owned(), ..payment }).await?)
     }
 
     /// Requests the state of a payment after a refund. Without a response, a notification or the job shows it.

@@ -136,7 +136,8 @@ impl SmtpClient {
         let refused: fn(SmtpError) -> SmtpFailure =
             if parameters.is_empty() { SmtpFailure::no_server } else { SmtpFailure::from };
         within(limit, connection.command(Mail::new(Some(from.clone()), parameters))).await?.map_err(refused)?;
-        within(limit, connection.command(Rcpt::new(to.clone(), Vec::new()))).await?.map_err(SmtpFailure::from)?;
+        let recipient = within(limit, connection.command(Rcpt::new(to.clone(), Vec::new()))).await?;
+        recipient.map_err(SmtpFailure::of_recipient)?;
         within(limit, connection.command(Data)).await?.map_err(SmtpFailure::from)?;
         Ok(OpenDelivery { connection, limit })
     }
@@ -198,6 +199,14 @@ impl SmtpFailure {
 
     fn no_server(error: SmtpError) -> Self {
         Self { effect: FailureEffect::NoServer, ..Self::from(error) }
+    }
+
+    /// Reads the refusal of a recipient. By default, Postfix refuses the sender in this response.
+    fn of_recipient(error: SmtpError) -> Self {
+        let failure = Self::from(error);
+        let is_sender =
+            ["5.1.7 ", "5.1.8 ", "Sender address rejected"].iter().any(|text| failure.message.contains(text));
+        if is_sender { Self { effect: FailureEffect::NoServer, ..failure } } else { failure }
     }
 }
 

@@ -121,6 +121,19 @@ async fn a_downgrade_is_taken_back_also_when_the_present_version_is_not_for_sale
 }
 
 #[tokio::test]
+async fn a_repeated_change_to_a_cheaper_version_of_the_plan_stays_planned() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let present = subscription(&shop, ada).await.plan_version;
+    shop.sell_at(price(100_000, 0)).await;
+    for _ in 0..2 {
+        assert_eq!(shop.books.change(BY, ada, "pro").await.unwrap(), None);
+        let planned = subscription(&shop, ada).await.next_plan_version;
+        assert!(planned.is_some_and(|planned| planned != present), "{planned:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_surplus_of_a_year_is_kept_when_a_month_replaces_it() {
     let shop = Shop::open("2026-01-01").await;
     let ada = shop.subscriber("ada", "annual").await;

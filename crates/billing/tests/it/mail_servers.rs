@@ -31,6 +31,8 @@ enum Behaviour {
     WritesSlowly,
     /// Refuses the sender of each message.
     RefusesTheSender,
+    /// Refuses the sender of each message in the response to its recipient.
+    RefusesTheSenderLate,
     /// Does not respond to the recipient `ada`.
     IgnoresAda,
     /// Reads 100 bytes of the message, and no more.
@@ -121,6 +123,9 @@ impl Connection {
             let response = match line.get(..4).unwrap_or_default() {
                 "MAIL" if self.behaviour == Behaviour::RefusesTheSender => {
                     "550 the domain of the sender is not verified"
+                }
+                "RCPT" if self.behaviour == Behaviour::RefusesTheSenderLate => {
+                    "550 5.7.1 <billing@example.com>: Sender address rejected: not owned by user x"
                 }
                 "RCPT" if line.contains("<ada@") && self.behaviour == Behaviour::IgnoresAda => return hang().await,
                 "RCPT" => {
@@ -272,18 +277,20 @@ async fn a_recipient_for_whom_the_server_hangs_does_not_delay_others() {
 
 #[tokio::test]
 async fn a_server_that_refuses_the_sender_delays_all_mails() {
-    let mut outbox = Outbox::open(Behaviour::RefusesTheSender, &["ada", "bob"]).await;
-    let error = outbox.run().await.unwrap_err();
-    assert_eq!(error.to_string(), "the SMTP server cannot be used");
-    let mail = outbox.mail(0).await;
-    assert_eq!((mail.state.as_str(), mail.attempts), ("waiting", 1), "{}", mail.error);
-    assert!(mail.error.contains("550"), "{}", mail.error);
-    assert_eq!(outbox.state(1).await, is("waiting", 0));
-    outbox.server.behaves(Behaviour::Accepts);
-    outbox.pass(Duration::from_secs(30));
-    outbox.run().await.unwrap();
-    assert_eq!(outbox.server.accepted(), ["bob", "ada"]);
-    assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("sent", 2), is("sent", 1)));
+    for behaviour in [Behaviour::RefusesTheSender, Behaviour::RefusesTheSenderLate] {
+        let mut outbox = Outbox::open(behaviour, &["ada", "bob"]).await;
+        let error = outbox.run().await.unwrap_err();
+        assert_eq!(error.to_string(), "the SMTP server cannot be used", "{behaviour:?}");
+        let mail = outbox.mail(0).await;
+        assert_eq!((mail.state.as_str(), mail.attempts), ("waiting", 1), "{}", mail.error);
+        assert!(mail.error.contains("550"), "{}", mail.error);
+        assert_eq!(outbox.state(1).await, is("waiting", 0), "{behaviour:?}");
+        outbox.server.behaves(Behaviour::Accepts);
+        outbox.pass(Duration::from_secs(30));
+        outbox.run().await.unwrap();
+        assert_eq!(outbox.server.accepted(), ["bob", "ada"], "{behaviour:?}");
+        assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("sent", 2), is("sent", 1)), "{behaviour:?}");
+    }
 }
 
 #[tokio::test]

@@ -31,14 +31,14 @@ pub(super) fn report_unused(reader: &SettingsReader<'_>, input: &UpstreamTlsInpu
     reader.report(Problem::new(Code::BadValue, location.at, message).expected("an `https` URL, or no `tls`"));
 }
 
-/// The TLS of upstreams of the running configuration, which the reader of its replacement carries.
-pub(crate) struct RunningTls(pub(crate) Vec<Arc<UpstreamTls>>);
+/// The TLS of upstreams of the running configuration, which the reader of its replacement carries; `None` at a start.
+pub(crate) struct RunningTls(pub(crate) Option<Vec<Arc<UpstreamTls>>>);
 
 impl RunningTls {
     /// Returns the TLS that an upstream has with the same settings, so that its connections remain usable. A job replaces
     /// its changed files.
     fn find(&self, settings: &UpstreamTlsSettings) -> Option<Arc<UpstreamTls>> {
-        self.0.iter().find(|tls| tls.settings() == settings).cloned()
+        self.0.iter().flatten().find(|tls| tls.settings() == settings).cloned()
     }
 }
 
@@ -73,6 +73,10 @@ pub(super) fn load(reader: &SettingsReader<'_>, input: &UpstreamTlsInput) -> Opt
 
 /// Reports the file of certificate authorities under a key, if it cannot be used.
 pub(super) fn check_authorities(reader: &SettingsReader<'_>, key: &str, file: &Input<PathBuf>) {
+    // A running process has read its file, and reads another one only after a restart.
+    if reader.carried::<RunningTls>().is_some_and(|running| running.0.is_some()) {
+        return;
+    }
     let settings = UpstreamTlsSettings { ca: Some(file.value.clone()), identity: None, server_name: None };
     if let Err(error) = UpstreamTls::load(settings, Clock::system().now()) {
         report_file(reader, key, Some(file), &error);

@@ -159,6 +159,14 @@ fn a_stored_text_refers_to_the_secrets_of_its_health_checks() {
 }
 
 #[test]
+fn a_file_that_the_running_process_has_read_may_be_missing_later() {
+    let text = "billing: {enabled: true, webhooks_ca: /none/ca.pem}\n";
+    let old = loaded(text);
+    assert!(old.clone().for_server().is_err(), "a start needs it");
+    assert!(replace(&old, &format!("{text}log: {{level: debug}}\n"), false).is_ok());
+}
+
+#[test]
 fn no_stored_comment_contains_a_secret() {
     let old = loaded("");
     let text = "# the limits of today\nsizes: {body: 1MiB} # key: tollgate_0123456789abcdef0123456789abcdef\n";

@@ -1,11 +1,25 @@
 //! The plans of a new configuration: the one of new users, those that the store lacks, and their prices.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use config::Snapshot;
 use config::snapshot::{Signup, SignupMode, Traffic};
 use ledger::billing::plan_versions;
 
 use super::Configurator;
 use super::result::ApplyError;
+
+/// Whether the plans and prices in force may differ from those of the store, which did not respond, or whose change a
+/// client cancelled. They are stored at the next reload, or after the next change of the store's revision.
+#[derive(Debug, Default)]
+pub(super) struct UnstoredPlans(AtomicBool);
+
+impl UnstoredPlans {
+    /// Records that the plans in force may have changed.
+    pub(super) fn note(&self, may_differ: bool) {
+        self.0.fetch_or(may_differ, Ordering::Relaxed);
+    }
+}
 
 impl Configurator {
     /// Refuses a registration whose plan neither the configuration nor the store has, as a start does.
@@ -28,25 +42,39 @@ impl Configurator {
     }
 
     /// Adds the missing plans to the store, and makes the prices of the configuration those that are for sale, as a
-    /// start does.
+    /// start does, if they are not stored yet.
     pub(super) async fn store_plans(&self, traffic: &Traffic) {
+        if self.unstored_plans.0.load(Ordering::Relaxed) && self.are_plans_stored(traffic).await {
+            self.unstored_plans.0.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Stores the plans and prices, and returns whether that succeeded.
+    async fn are_plans_stored(&self, traffic: &Traffic) -> bool {
         let store = &self.parts.store;
         match store.ensure_plans(&traffic.plans).await {
             Ok(differences) if differences.is_empty() => {}
             Ok(_) => {
                 tracing::warn!("plans in the store differ from the configuration; `tollgate plans apply` shows them");
             }
-            Err(error) => tracing::warn!(%error, "new plans of the configuration are not in the store"),
+            Err(error) => {
+                tracing::warn!(%error, "new plans of the configuration are not in the store yet");
+                return false;
+            }
         }
         if self.parts.plan_prices.is_none() {
-            return;
+            return true;
         }
         match plan_versions::apply(store, &traffic.plan_prices).await {
-            Ok(0) => {}
+            Ok(0) => true,
             Ok(added) => {
                 tracing::info!(added, "new versions of plan prices are for sale; subscribers keep their versions");
+                true
             }
-            Err(error) => tracing::warn!(%error, "changed prices of plans are not for sale"),
+            Err(error) => {
+                tracing::warn!(%error, "changed prices of plans are not for sale yet");
+                false
+            }
         }
     }
 }

@@ -103,7 +103,9 @@ const TABLE: &[Row] = &[
     (State::PartlyRefunded, Seen::Refund, State::Refunded, Moved::Refunded),
     (State::PartlyRefunded, Seen::PartialChargeback, State::PartlyRefunded, Moved::PartlyReversed),
     (State::PartlyRefunded, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
+    (State::PartlyRefunded, Seen::Reversal, State::Reversed, Moved::Reversed),
     // The provider does not know of a transfer by hand.
+    (State::Refunded, Seen::Reversal, State::Reversed, Moved::Reversed),
     (State::Refunded, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
 ];
 
@@ -143,7 +145,7 @@ impl ProviderStatus<'_> {
             // Settled in spite of the fraud check: the provider approved it.
             "settlement" if self.is_success_code => SeenStatus::Success,
             "capture" if self.is_success_code || success == SeenStatus::Challenge => success,
-            "deny" if state == PaymentState::Paid && self.is_reversible => SeenStatus::Reversal,
+            "deny" if self.is_reversible && state.has_arrived() => SeenStatus::Reversal,
             "cancel" if self.is_cancelled_after_payment(state) => SeenStatus::Refund,
             "deny" | "cancel" | "expire" | "failure" => SeenStatus::Failure,
             "partial_refund" => SeenStatus::PartialRefund,
@@ -199,6 +201,11 @@ impl PaymentState {
         Self::Refunded,
         Self::ChargedBack,
     ];
+
+    /// Whether the money has arrived, and was not taken back.
+    const fn has_arrived(self) -> bool {
+        matches!(self, Self::Paid | Self::PartlyRefunded | Self::Refunded)
+    }
 
     /// Returns the next state and the change of money; `None` if nothing changes.
     #[must_use]

@@ -33,7 +33,7 @@ statements! {
         ORDER BY id DESC LIMIT $4");
     // Permata and Mandiri can take a payment back. A QR code can be paid late, and a card after a refused attempt.
     WAITING = concat!("SELECT ", payment_columns!(), " WHERE (state IN ('created', 'pending', 'held')
-        OR (state = 'paid' AND method IN ('permata', 'mandiri') AND updated_at > $2)
+        OR (state IN ('paid', 'partly_refunded', 'refunded') AND method IN ('permata', 'mandiri') AND updated_at > $2)
         OR (state = 'failed' AND method IN ('qris', 'card') AND updated_at > $3))
         AND coalesce(checked_at, 0) < $1 AND created_at < $1 ORDER BY coalesce(checked_at, 0), id LIMIT $4");
     // A notification may be faster than the response to the charge: the state stays, but the customer needs the instructions.

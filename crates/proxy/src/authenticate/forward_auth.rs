@@ -127,7 +127,9 @@ fn judge(
 fn varies_within(head: &UpstreamHead, entry: &ServiceEntry) -> bool {
     let names = head.fields().all(KnownName::Vary).flat_map(|value| value.split(|octet| *octet == b','));
     let is_named = |name: &[u8]| entry.cache_by.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
-    names.map(<[u8]>::trim_ascii).all(|name| name.is_empty() || is_named(name))
+    // The content of a response that admits is not used.
+    let is_coding = |name: &[u8]| name.eq_ignore_ascii_case(b"accept-encoding");
+    names.map(<[u8]>::trim_ascii).all(|name| name.is_empty() || is_coding(name) || is_named(name))
 }
 
 /// Returns the response of the service for the client, without the fields of the connection.

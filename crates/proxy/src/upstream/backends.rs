@@ -126,13 +126,18 @@ impl Backends {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         // Read under the lock: a state that is created for a newer configuration is created afterwards.
         let traffic = &live.load_full().traffic;
-        let members: Vec<_> = traffic.upstreams.iter().map(|upstream| (&*upstream.name, upstream.backends())).collect();
-        let backends =
-            members.iter().flat_map(|(upstream, backends)| backends.iter().map(|backend| (*upstream, &backend.origin)));
-        let providers = traffic.known_providers().map(|provider| (&*provider.name, &provider.origin));
-        let configured: HashSet<(&str, &Origin)> = backends.chain(providers).collect();
-        let is_configured = |key: &BackendKey| configured.contains(&(&*key.upstream, &key.origin));
+        let members: Vec<_> = traffic.upstreams.iter().map(|upstream| (upstream, upstream.backends())).collect();
+        let backends = members.iter().flat_map(|(upstream, backends)| {
+            backends.iter().map(|backend| ((&*upstream.name, &backend.origin), upstream.breaker.is_some()))
+        });
+        let has_breaker = traffic.breaker.is_some();
+        let providers = traffic.known_providers().map(|provider| ((&*provider.name, &provider.origin), has_breaker));
+        let configured: HashMap<(&str, &Origin), bool> = backends.chain(providers).collect();
+        let breaker_of = |key: &BackendKey| configured.get(&(&*key.upstream, &key.origin)).copied();
+        let is_configured = |key: &BackendKey| breaker_of(key).is_some();
         states.retain(|key, state| Arc::strong_count(state) > 1 || is_configured(key));
+        // A reload may have removed the rules of an open breaker.
+        states.iter().filter(|(key, _)| breaker_of(key) == Some(false)).for_each(|(_, state)| state.remove_breaker());
         let shown = states.iter().filter(|(key, state)| is_configured(key) || state.in_flight() > 0);
         shown.map(|(_, state)| state.clone()).collect()
     }

@@ -213,9 +213,6 @@ impl Destinations {
     /// Returns the backends of an upstream, as this worker counts them.
     fn backends_of(&self, upstream: &Arc<str>, origins: &[&Origin], rules: BackendRules) -> Vec<BackendUse> {
         let peers: Rc<[Arc<BackendState>]> = self.backends.of(upstream, origins.iter().copied()).into();
-        if rules.breaker.is_none() {
-            peers.iter().for_each(|state| state.remove_breaker());
-        }
         let has_others = peers.len() > 1;
         let retries = self.backends.retries_of(upstream);
         let with_counts = |(index, state): (usize, &Arc<BackendState>)| {

@@ -57,7 +57,8 @@ impl NameLookups {
     /// The name has no address, or too many names are looked up.
     pub(crate) async fn addresses(self: &Rc<Self>, host: &str, port: u16) -> FoundAddresses {
         let name = HostPort { host: host.to_owned(), port };
-        let known = self.running.borrow().get(&name).cloned();
+        // The task of a look-up may have panicked: one that has ended is not used again.
+        let known = self.running.borrow().get(&name).filter(|lookup| lookup.peek().is_none()).cloned();
         let lookup = match known {
             Some(lookup) => lookup,
             None => self.begin(name)?,
@@ -95,6 +96,8 @@ async fn resolved(name: HostPort) -> io::Result<Vec<SocketAddr>> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use futures_util::future::join_all;
     use tokio::task::LocalSet;
 
@@ -138,6 +141,20 @@ mod tests {
             assert!(waiting.await.iter().all(Result::is_ok));
             assert!(lookups.addresses("silent", 1).await.is_ok());
             assert_eq!(*begun.borrow(), ["silent", "other", "silent"], "the next request begins another");
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_panicked_is_begun_again() {
+        let test = async {
+            let panics = Cell::new(true);
+            let lookups = NameLookups::new(move |HostPort { port, .. }| {
+                assert!(!panics.replace(false), "the first one panics");
+                async move { io::Result::Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) }.boxed_local()
+            });
+            assert!(lookups.addresses("name", 1).await.is_err());
+            assert!(lookups.addresses("name", 1).await.is_ok());
         };
         LocalSet::new().run_until(test).await;
     }

@@ -172,6 +172,7 @@ async fn a_decision_is_cached_only_with_max_age_and_by_the_named_headers() {
         ("Cache-Control: max-age=60, no-store\r\n", ", cache_by: [Cookie]", 2),
         ("Cache-Control: max-age=0\r\n", ", cache_by: [Cookie]", 2),
         ("Cache-Control: max-age=60\r\nVary: cookie,\r\n", ", cache_by: [Cookie]", 1),
+        ("Cache-Control: max-age=60\r\nVary: Accept-Encoding\r\n", ", cache_by: [Cookie]", 1),
         ("Cache-Control: max-age=60\r\nVary: Cookie, X-Forwarded-Uri\r\n", ", cache_by: [Cookie]", 2),
         ("Cache-Control: max-age=60\r\nVary: *\r\n", ", cache_by: [Cookie]", 2),
         ("", ", cache_by: [Cookie]", 2),

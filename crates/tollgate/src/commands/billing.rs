@@ -116,8 +116,10 @@ fn in_words(counts: &CloseCounts, behind: Option<Uuid>) -> String {
     let CloseCounts { made, closed, waiting, failed, .. } = counts;
     let mut text = format!("{made} new invoices of {closed} periods\n");
     if *waiting > 0 {
-        let last = behind.map(|node| format!("; the last one is {node}")).unwrap_or_default();
-        text.push_str(&format!("{waiting} periods wait until the usage of every node is stored{last}\n"));
+        let last = behind.map(|node| format!(" (the last one is {node})")).unwrap_or_default();
+        text.push_str(&format!(
+            "{waiting} periods wait for billing.close_after, or until the usage of every node{last} is stored\n"
+        ));
     }
     if *failed > 0 {
         text.push_str(&format!("{failed} periods could not be closed\n"));
@@ -154,7 +156,7 @@ mod tests {
         let failures = vec![UnclosedPeriod { subscription: id, cause: "no rate\u{1b}[2J".to_owned() }];
         let counts = CloseCounts { waiting: 1, failed: 3, failures, ..CloseCounts::default() };
         let text = in_words(&counts, Some(id));
-        assert!(text.contains(&format!("every node is stored; the last one is {id}\n3 periods could")), "{text}");
+        assert!(text.contains(&format!("every node (the last one is {id}) is stored\n3 periods could")), "{text}");
         assert_eq!(causes(&counts), format!("subscription {id}: no rate\\u{{1b}}[2J\nand 2 more\n"));
     }
 

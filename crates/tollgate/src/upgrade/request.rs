@@ -142,7 +142,13 @@ fn write_as(owner: Option<&fs::Metadata>, path: &Path, text: &[u8]) -> io::Resul
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+    // The owner of the folder could have put a link here, and root gives the file away.
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
     if let Some(owner) = owner {
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
@@ -173,6 +179,17 @@ mod tests {
         request.write(data).unwrap();
         clean(data);
         assert_eq!(fs::read_dir(data).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_file_behind_a_link_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, "kept").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join(format!("{REQUEST}.new"))).unwrap();
+        UpgradeRequest { id: "7-a".to_owned(), binary: None }.write(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
+        assert!(fs::symlink_metadata(folder.path().join(REQUEST)).unwrap().is_file());
     }
 
     #[test]

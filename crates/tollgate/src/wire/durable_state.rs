@@ -86,10 +86,13 @@ impl DurableState {
         refuse_lost_plans(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, &snapshot.process).await? } else { Demo::default() };
         let slot = serve_options.slot.folder(&snapshot.process.data);
+        if !serve_options.role.proxies() {
+            // The spool of an earlier run with a proxy.
+            Box::pin(LeftSlot::own(&store, &snapshot.process, serve_options).settle()).await?;
+        }
         let joined = store.join(&slot, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
-        // A spool of an earlier run with a proxy may have usage that is not stored.
-        if !serve_options.role.proxies() && !slot.join(SPOOL_FOLDER).is_dir() {
+        if !serve_options.role.proxies() {
             node.note_no_spool();
         }
         keys.confirm(&store, &snapshot.process).await?;

@@ -42,6 +42,11 @@ impl LeftSlot {
         }
     }
 
+    /// Returns the slot of this process, in which an earlier process may have left a spool.
+    pub(super) fn own(store: &Store, process: &Process, options: &ServeOptions) -> Self {
+        Self { slot: options.slot, ..Self::new(store, process, options) }
+    }
+
     /// Settles the slot before this process admits requests, unless another process uses it. On SQLite, waits until that one
     /// has stored all usage and no longer admits requests.
     ///

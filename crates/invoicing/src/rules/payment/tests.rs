@@ -71,7 +71,9 @@ fn a_failed_payment_is_paid_only_by_another_transaction_or_a_late_code() {
 #[test]
 fn only_banks_that_can_take_payments_back_reverse_one() {
     let deny = ProviderStatus { is_reversible: true, ..status("deny") };
-    assert_eq!(State::Paid.after(deny.seen(State::Paid)), Some((State::Reversed, Moved::Reversed)));
+    for state in [State::Paid, State::PartlyRefunded, State::Refunded] {
+        assert_eq!(state.after(deny.seen(state)), Some((State::Reversed, Moved::Reversed)), "{state:?}");
+    }
     assert_eq!(State::Pending.after(deny.seen(State::Pending)), Some((State::Failed, Moved::None)));
     assert_eq!(State::Paid.after(status("deny").seen(State::Paid)), None);
 }

@@ -11,8 +11,8 @@ use crate::row_ids::first_id;
 use crate::usage::scope::{ID_SLACK, UsageOf};
 
 /// Maximum time from the minute of counts to the time in their id, for lists of several users. Counts are stored when
-/// their requests have ended and the store is available.
-const COUNTS_SLACK: Duration = Duration::from_hours(7 * 24);
+/// their requests have ended and the store is available; a list with an end lacks those that are stored later than this.
+const COUNTS_SLACK: Duration = Duration::from_hours(1);
 
 /// The place of a request in its user's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

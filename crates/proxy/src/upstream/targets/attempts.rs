@@ -181,7 +181,9 @@ mod tests {
             (404, "The model `m` does not exist", Some(CooldownCause::Failure)),
             (404, "models/m is not found for API version v1beta", Some(CooldownCause::Failure)),
             (404, "model: m", Some(CooldownCause::Failure)),
+            (404, "", Some(CooldownCause::Failure)),
             (404, "No such File object: file-model", None),
+            (404, "No such File object: a model b", None),
             (404, "Requested entity was not found.", None),
         ] {
             let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);

@@ -14,7 +14,7 @@ use crate::deadlines::task::spawn;
 use crate::upstream::pool::Pool;
 
 /// Maximum number of HTTP/2 connections to one origin, per worker. It includes connections that accept no further
-/// streams.
+/// streams, until their last stream ends.
 const CONNECTIONS_MAX: usize = 256;
 /// Time for which a connection that refused a stream gets no other stream. A retry uses another connection, or waits.
 const PASSED_OVER_FOR: Duration = Duration::from_millis(100);
