@@ -200,8 +200,10 @@ mod tests {
             frame(RST_STREAM, 0, 4),
             frame(6, 0, 8),
         ]);
+        // Before this time, nothing is paid back.
+        let later = Instant::now() + Duration::from_hours(1);
         for split in 1..bytes.len() {
-            let mut budget = FrameBudget::new(Instant::now());
+            let mut budget = FrameBudget::new(later);
             for part in bytes.chunks(split) {
                 budget.count(part).unwrap();
             }
