@@ -40,8 +40,8 @@ pub(super) struct Job {
 pub(super) enum Selection {
     /// All tests of the executable.
     All,
-    /// All tests except those whose names contain one of these texts.
-    Without(&'static [&'static str]),
+    /// The tests whose names contain one of these texts.
+    ContainingAny(&'static [&'static str]),
     /// The tests whose names contain a text.
     Containing(String),
     /// One test, by its name.
@@ -93,7 +93,7 @@ impl Job {
     pub(super) fn test(&self) -> Option<&str> {
         match &self.selection {
             Selection::One(test) | Selection::Again(test) => Some(test),
-            Selection::All | Selection::Without(_) | Selection::Containing(_) => None,
+            Selection::All | Selection::ContainingAny(_) | Selection::Containing(_) => None,
         }
     }
 
@@ -127,8 +127,8 @@ impl Job {
         command.env("TOLLGATE_TEST_MIGRATED", migrated).env("RUST_MIN_STACK", STACK_BYTES);
         match &self.selection {
             Selection::All => {}
-            Selection::Without(texts) => {
-                command.args(texts.iter().flat_map(|text| ["--skip", *text]));
+            Selection::ContainingAny(texts) => {
+                command.args(*texts);
             }
             Selection::Containing(text) => {
                 command.arg(text);
