@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -211,12 +212,23 @@ async fn request(port: u16, command: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Returns a TCP port of 127.0.0.1 that nothing uses now.
+/// Returns a TCP port of 127.0.0.1 that nothing uses. It is below the ports that the system gives to connections and to listeners
+/// that name none, so it stays free while its server is down.
 ///
 /// # Errors
-/// The system has no free port.
+/// No port of a hundred was free.
 pub fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let mut last = std::io::ErrorKind::AddrInUse.into();
+    for _ in 0..100 {
+        let nth = std::process::id().wrapping_mul(16).wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + u16::try_from(nth % 20_000).unwrap_or(0);
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Encodes DER as PEM (RFC 7468).

@@ -1,8 +1,8 @@
 //! Examples with servers that their READMEs start: the API of `plain-api`, and the sources of `discovery`.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
+use e2e::redis::free_port;
 use e2e::{Call, eventually};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -29,14 +29,10 @@ impl Drop for RunningSources {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test]
 async fn discovery_follows_the_changes_of_both_sources() {
     let mut example = Example::read("discovery");
-    let ports = ["ETCD_PORT", "ETCD_PEERS", "DNS_PORT", "API_PORT"].map(|name| (name, free_port()));
+    let ports = ["ETCD_PORT", "ETCD_PEERS", "DNS_PORT", "API_PORT"].map(|name| (name, free_port().unwrap()));
     let [(_, etcd), _, (_, dns), (_, api)] = ports;
     let _sources = RunningSources::start(&example.backend, &ports);
     let variables = [
@@ -66,7 +62,7 @@ async fn discovery_follows_the_changes_of_both_sources() {
 #[tokio::test]
 async fn plain_api_runs_as_printed_before_the_api_that_it_brings() {
     let example = Example::read("plain-api");
-    let port = free_port();
+    let port = free_port().unwrap();
     assert!(example.backend.contains(" 9001 ") && example.exports[0].1.ends_with(":9001"), "{}", example.backend);
     let mut words = example.backend.split_whitespace();
     let mut backend = tokio::process::Command::new(words.next().unwrap());
