@@ -63,7 +63,7 @@ impl Edits {
 fn rename<'a>(root: &mut Value<'a>, from: &Pointer, to: &'a Pointer) -> Result<(), EditError> {
     if let (Some((old, parents)), Some((new, others))) = (from.steps().split_last(), to.steps().split_last())
         && parents == others
-        && let Some(Value::Object(members)) = find(root, parents)?
+        && let Some(Value::Object(members)) = find(root, parents, old)?
     {
         if old != new && members.iter().any(|member| *member.name == **old) {
             members.retain(|member| *member.name != **new);
@@ -80,11 +80,15 @@ fn rename<'a>(root: &mut Value<'a>, from: &Pointer, to: &'a Pointer) -> Result<(
     }
 }
 
-/// Returns the value at the end of these steps, opened; `None` if it does not exist.
-fn find<'r, 'a>(root: &'r mut Value<'a>, steps: &[Box<str>]) -> Result<Option<&'r mut Value<'a>>, JsonError> {
+/// Returns the value at these steps, opened for one more step; `None` if it does not exist.
+fn find<'r, 'a>(
+    root: &'r mut Value<'a>,
+    steps: &[Box<str>],
+    last: &str,
+) -> Result<Option<&'r mut Value<'a>>, JsonError> {
     let mut value = root;
-    value.open()?;
     for step in steps {
+        open_for(value, step)?;
         let next = match value {
             Value::Object(members) => {
                 members.iter_mut().find(|member| *member.name == **step).map(|member| &mut member.value)
@@ -93,16 +97,22 @@ fn find<'r, 'a>(root: &'r mut Value<'a>, steps: &[Box<str>]) -> Result<Option<&'
             Value::Text(_) => None,
         };
         let Some(next) = next else { return Ok(None) };
-        next.open()?;
         value = next;
     }
+    open_for(value, last)?;
     Ok(Some(value))
+}
+
+/// Opens a value in which `step` may be. A list without a place for it remains a text: its elements need much more memory.
+fn open_for(value: &mut Value<'_>, step: &str) -> Result<(), JsonError> {
+    let is_list = matches!(value, Value::Text(text) if text.starts_with('['));
+    if is_list && step != "-" && position(step).is_none() { Ok(()) } else { value.open() }
 }
 
 /// Removes the value at the end of these steps, and returns it.
 fn take<'a>(root: &mut Value<'a>, steps: &[Box<str>]) -> Result<Option<Value<'a>>, EditError> {
     let Some((last, parents)) = steps.split_last() else { return Ok(None) };
-    Ok(match find(root, parents)? {
+    Ok(match find(root, parents, last)? {
         Some(Value::Object(members)) => {
             let at = members.iter().position(|member| *member.name == **last);
             at.map(|at| members.remove(at).value)
@@ -122,7 +132,7 @@ fn put<'a>(root: &mut Value<'a>, pointer: &'a Pointer, new: Value<'a>) -> Result
     let mut steps = pointer.steps().iter().peekable();
     while let Some(step) = steps.next() {
         let is_last = steps.peek().is_none();
-        value.open()?;
+        open_for(value, step)?;
         value = match value {
             Value::Object(members) => {
                 let at = members.iter().position(|member| *member.name == **step);
@@ -201,6 +211,15 @@ mod tests {
             ("/a", "7"),
         ] {
             check_edit(&remove(at), text, text);
+        }
+    }
+
+    #[test]
+    fn a_list_without_a_place_for_a_step_is_not_read() {
+        for (step, is_read) in [("debug", false), ("01", false), ("0", true), ("-", true)] {
+            let mut list = Value::Text("[1, 2]");
+            open_for(&mut list, step).unwrap();
+            assert_eq!(matches!(list, Value::List(_)), is_read, "{step}");
         }
     }
 
