@@ -180,6 +180,9 @@ async fn serve(
     Ok(match action {
         // Boxed, because its future is large and other requests do not need it.
         Action::Forward(to) if to.is_cached() => Box::pin(cached::respond(to, account, body, client)).await?,
+        Action::Forward(to) if cached::may_change_stored(&account.request) => {
+            Box::pin(cached::forward_change(to, account, body, client)).await?
+        }
         Action::Forward(to) => forward::forward_to(to, account, body, client, None).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
         Action::Redirect(to) => {

@@ -146,6 +146,9 @@ async fn what_must_not_be_stored_is_not() {
         ("200 OK", "/o", None),
         ("500 Internal Server Error", "/ttl", None),
         ("200 OK", "/ttl", Some(("cookie", "session=1"))),
+        ("200 OK", "/ttl", Some(("x-api-key", "of the upstream"))),
+        // The gateway writes this field, so requests with equal fields may get other responses.
+        ("200 OK\r\ncache-control: max-age=60\r\nvary: X-Forwarded-For", "/o", None),
         ("200 OK\r\ncache-control: max-age=60", "/o", Some(("authorization", "Basic eDp5"))),
         ("200 OK\r\ncache-control: max-age=60", "/o", Some(("cache-control", "no-store"))),
         (
@@ -167,6 +170,20 @@ async fn what_must_not_be_stored_is_not() {
             assert_eq!(upstream.seen().len(), sent, "{head} {field:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_change_on_another_route_removes_the_responses_of_its_url() {
+    let upstream = numbered("200 OK\r\ncache-control: max-age=60").await;
+    let route = "path: {prefix: /c}, upstreams: backend, auth: {type: none}";
+    let routes = format!("{{methods: [GET], cache: {{}}, {route}}}, {{methods: [PUT], {route}}}");
+    let gateway = Gateway::start(Setup::routed(upstream.address(), &routes)).await;
+    for (method, content, status) in
+        [("GET", "response 0", "fwd=miss"), ("GET", "response 0", "; hit"), ("PUT", "response 1", "")]
+    {
+        check(&gateway.call(Call::new(method, "/c/7")).await.expect(200), content, status);
+    }
+    check(&gateway.call(Call::get("/c/7")).await.expect(200), "response 2", "fwd=miss");
 }
 
 #[tokio::test]

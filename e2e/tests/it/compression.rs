@@ -90,9 +90,9 @@ async fn what_must_not_be_compressed_is_not() {
     let answer = gateway.call(Call::get("/o").header("accept-encoding", "gzip")).await.expect(200);
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     // A response that its client has stored keeps the tag that the client knows.
-    let upstream = Upstream::answering("304 Not Modified\r\netag: \"a\"", "").await;
+    let upstream = Upstream::answering("304 Not Modified\r\netag: \"a==\"", "").await;
     let gateway = self::gateway(&upstream).await;
-    for (known, tag) in [("W/\"a\"", "W/\"a\""), ("\"a\"", "\"a\"")] {
+    for (known, tag) in [("W/\"a==\"", "W/\"a==\""), ("\"a==\"", "\"a==\"")] {
         let call = Call::get("/o").header("accept-encoding", "gzip").header("if-none-match", known);
         assert_eq!(gateway.call(call).await.expect(304).header("etag"), Some(tag), "{known}");
     }

@@ -7,6 +7,7 @@ use crate::schema::traffic::{CacheInput, CachePlace, RouteInput, TrafficInput};
 use crate::snapshot::CacheRules;
 use access::shared_responses::ResponseScope;
 use settings::error::{Code, Problem};
+use settings::field::Either;
 use settings::section::SettingsReader;
 use settings::section_input::SectionInput;
 use settings::setting::Listing;
@@ -43,6 +44,22 @@ impl SharedCaches {
             tags: input.tags.as_ref().map(|name| name.value.as_str().into()),
             shared_scope,
         })
+    }
+}
+
+/// Reports changes of the heads of one upstream's responses beside `cache`: stored responses would lack them. Bodies are stored as
+/// they were changed.
+pub(super) fn check_changes(reader: &SettingsReader<'_>, route: &RouteInput) {
+    const KEYS: [&str; 4] = ["status", "remove_headers", "add_headers", "append_headers"];
+    let (Some(_), Some(Either::Nested(entries))) = (&route.cache, &route.upstreams) else { return };
+    for entry in &entries.list {
+        let Some(response) = entry.transformations.as_ref().and_then(|both| both.response.as_ref()) else { continue };
+        let location = &response.location;
+        if let Some(key) = KEYS.into_iter().find(|key| location.has(key)) {
+            let message = format!("stored responses of the route would lack `{key}` of `{}`", location.path);
+            let problem = Problem::new(Code::BadValue, location.at, message);
+            reader.report(problem.expected(format!("`{key}` in `transformations` of the route, or no `cache`")));
+        }
     }
 }
 

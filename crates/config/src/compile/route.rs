@@ -16,7 +16,7 @@ use settings::section::SettingsReader;
 use super::UsedNames;
 use super::addresses::addresses;
 use super::auth::{self, AuthEntries};
-use super::cache::SharedCaches;
+use super::cache::{self, SharedCaches};
 use super::change_inputs::ChangeInputs;
 use super::changes::{changed, of_upstream};
 use super::cors::cors;
@@ -83,6 +83,7 @@ impl CompiledRoutes<'_, '_> {
         let reader = self.reader;
         let action = action(reader, route, self.parts.upstreams);
         check_upgrades(reader, route, action.as_ref());
+        cache::check_changes(reader, route);
         let selectors = selectors(reader, route, self.listeners);
         let name = route.name.get_or_insert_with(|| Input::default(selectors.own_name())).value.clone();
         let policy = self.policy(route, entry, &name, &selectors.scope());

@@ -18,6 +18,7 @@ use crate::account::cache_result::CacheResult;
 use crate::account::client::Client;
 use crate::action::cached::filling::Filling;
 use crate::action::cached::invalidation::invalidate;
+pub(crate) use crate::action::cached::invalidation::may_change_stored;
 use crate::action::cached::request::{CachedRequest, cached_request, is_whole};
 use crate::action::cached::response::{arriving_response, response_of, status_field};
 use crate::body::IncomingBody;
@@ -107,11 +108,18 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
         }
         let arrived = timeout_at(account.total_at(), arrival(running)).await;
         account.request.read_clock();
+        // An earlier response must be fresh, as a stored one.
+        let is_usable = |response: &StoredResponse| {
+            response.freshness().received_at() >= now || request.accepts(response, account.request.wall_at())
+        };
         match arrived {
             Ok(FillState::Arriving(arriving)) if arriving.response.matches(head) => {
+                if !is_usable(&arriving.response) {
+                    break;
+                }
                 return CacheAnswer::Arriving(arriving);
             }
-            Ok(FillState::Complete(stored)) if stored.matches(head) => {
+            Ok(FillState::Complete(stored)) if stored.matches(head) && is_usable(&stored) => {
                 return CacheAnswer::Stored(stored, CacheResult::Collapsed);
             }
             Ok(FillState::Arriving(_) | FillState::Complete(_) | FillState::Running | FillState::Aborted) => {}
@@ -142,11 +150,23 @@ async fn forward_uncached(
     account.cache = Some(CacheResult::Bypass);
     let mut handled = forward_to(to, account, body, client, None).await?;
     if let Some(head) = head_of(&mut handled) {
-        if matches!(head.head.status(), 200..=399) {
-            invalidate(account, head).await;
-        }
+        invalidate(account, head).await;
         let item = status_field(account, CacheResult::Bypass, None);
         head.edits.append_named(b"cache-status", &item).map_err(unwritable)?;
+    }
+    Ok(handled)
+}
+
+/// Forwards a request of a route without a cache that may change a resource.
+pub(crate) async fn forward_change(
+    to: ForwardedRoute<'_>,
+    account: &mut RequestAccount,
+    body: &mut IncomingBody,
+    client: Option<&Client>,
+) -> Result<Handled, Problem> {
+    let mut handled = forward_to(to, account, body, client, None).await?;
+    if let Some(head) = head_of(&mut handled) {
+        invalidate(account, head).await;
     }
     Ok(handled)
 }

@@ -104,7 +104,8 @@ impl Compression {
     fn edit_not_modified(&self, head: &mut ClientHead) -> Result<(), InvalidPart> {
         let Some(tag) = head.values(KnownName::Etag).next().map(<[u8]>::to_vec) else { return Ok(()) };
         let weak = [b"W/", tag.as_slice()].concat();
-        if !tag.starts_with(b"W/") && has_item(&self.known_tags, &weak) {
+        // A tag is quoted, and may contain what separates other items.
+        if !tag.starts_with(b"W/") && self.known_tags.windows(weak.len()).any(|known| *known == *weak) {
             add_vary(head)?;
             head.edits_mut().set(KnownName::Etag, &weak)?;
         }

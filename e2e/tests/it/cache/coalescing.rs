@@ -77,6 +77,23 @@ async fn clients_get_the_bytes_of_one_fill_as_they_come() {
 }
 
 #[tokio::test]
+async fn a_response_that_arrives_but_is_stale_or_unwanted_is_not_used() {
+    const FRESH: &str = "200 OK\r\ncache-control: max-age=60";
+    const STALE: &str = "200 OK\r\ncache-control: max-age=60\r\nage: 60\r\netag: \"a\"";
+    for (head, field) in [(STALE, ("x-none", "1")), (FRESH, ("cache-control", "no-cache"))] {
+        let (go, wait) = watch::channel(false);
+        let upstream = halting(head, b"second", wait).await;
+        let gateway = gateway(&upstream).await;
+        let mut first = send(&gateway, Call::get("/o/a")).await;
+        begun(&mut first).await;
+        let mut second = send(&gateway, Call::get("/o/a").header(field.0, field.1)).await;
+        begun(&mut second).await;
+        assert_eq!(upstream.seen().len(), 2, "{head} {field:?}");
+        go.send_replace(true);
+    }
+}
+
+#[tokio::test]
 async fn no_client_can_cancel_a_fill() {
     for hangup in ["cancel", "drain"] {
         let (go, wait) = watch::channel(false);

@@ -115,6 +115,24 @@ fn check(route: &str, sent: &[String], received: &[&str], head: &Head) {
 }
 
 #[tokio::test]
+async fn a_response_that_varies_by_a_header_of_the_gateway_is_not_stored() {
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        turn.read_body().await;
+        let content = turn.head.header("x-org").unwrap_or_default().to_owned();
+        turn.answer("200 OK\r\ncache-control: max-age=60\r\nvary: X-Org", content.as_bytes()).await;
+        Some(turn)
+    })
+    .await;
+    let routes = "{path: {prefix: /t}, upstreams: backend, auth: {type: none}, cache: {shared: true}, \
+        transformations: {request: {add_headers: {X-Org: \"${header.X-Team}\"}}}}";
+    let gateway = Gateway::start(Setup::routed(upstream.address(), routes)).await;
+    for team in ["a", "b", "a"] {
+        let answer = gateway.call(Call::get("/t").header("x-team", team)).await.expect(200);
+        assert_eq!(answer.text(), team, "{:?}", answer.head);
+    }
+}
+
+#[tokio::test]
 async fn no_response_of_a_client_reaches_another() {
     let seed = std::env::var("TOLLGATE_CACHE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 1);

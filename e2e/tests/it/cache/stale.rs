@@ -39,6 +39,28 @@ async fn a_stale_response_is_revalidated() {
     }
 }
 
+/// The first response is old, and neither it nor the confirmation has another date.
+#[tokio::test]
+async fn a_confirmed_response_is_as_old_as_its_confirmation() {
+    for (age, third) in [("", "; hit"), ("age: 60\r\n", "fwd=stale; fwd-status=304")] {
+        let upstream = Upstream::start(move |mut turn: Turn| async move {
+            turn.read_body().await;
+            let fields = "cache-control: max-age=60\r\netag: \"a\"";
+            if turn.head.header("if-none-match").is_some() {
+                turn.write(format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n{age}\r\n").as_bytes()).await;
+            } else {
+                turn.answer(&format!("200 OK\r\n{fields}\r\ndate: Tue, 01 Nov 2022 00:00:00 GMT"), b"old").await;
+            }
+            Some(turn)
+        })
+        .await;
+        let gateway = gateway(&upstream).await;
+        for status in ["fwd=miss", "fwd=stale; fwd-status=304", third] {
+            check(&gateway.call(Call::get("/o")).await.expect(200), "old", status);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_stale_response_replaces_a_failure() {
     let count = Arc::new(AtomicUsize::new(0));

@@ -95,6 +95,29 @@ error[bad_value]: the upstream `u` speaks `h2c`, over which no WebSocket is open
 }
 
 #[test]
+fn changes_of_the_heads_of_one_upstreams_responses_are_refused_beside_a_cache() {
+    let source = |keys: &str, response: &str| {
+        format!(
+            "upstreams: [{{name: u, backends: [{{url: http://h}}]}}]
+routes:
+  - {{{keys}path: /x, upstreams: [{{name: u, transformations: {{response: {{{response}}}}}}}]}}
+"
+        )
+    };
+    check(
+        &source("cache: {}, ", "remove_headers: [X-A]"),
+        "
+error[bad_value]: stored responses of the route would lack `remove_headers` of `routes[0].upstreams[0].transformations.response`
+ --> t.yaml:3:67
+  |
+3 |   - {cache: {}, path: /x, upstreams: [{name: u, transformations: {response: {remove_headers: [X-A]}}}]}
+  |                                                                   ^^^^^^^^ expected `remove_headers` in `transformations` of the route, or no `cache`",
+    );
+    snapshot(&source("", "remove_headers: [X-A]"));
+    snapshot(&source("cache: {}, ", "body: {remove: [/a]}"));
+}
+
+#[test]
 fn ten_thousand_routes_load_quickly() {
     let mut source = "upstreams:\n".to_owned();
     for number in 0..1_000 {

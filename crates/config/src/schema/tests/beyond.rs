@@ -213,5 +213,11 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "upstreams: [{name: u, backends: [{url: h2c://h}]}]\nroutes: [{upgrades: [websocket], path: /x, upstreams: u}]",
         "the schema does not follow the name of an upstream",
     ),
+    (
+        "cache: {}, path: /x",
+        "upstreams: [{name: u, backends: [{url: http://h}]}]
+routes: [{cache: {}, path: /x, upstreams: [{name: u, transformations: {response: {status: {418: 400}}}}]}]",
+        "the schema does not relate these keys",
+    ),
     ("clamp: True", "budgets: {clamp: True}", "validators see a boolean, not its text"),
 ];

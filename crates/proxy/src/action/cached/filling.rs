@@ -6,13 +6,14 @@ use access::Timestamp;
 use access::refusal::Side;
 use bytes::Bytes;
 use config::snapshot::Auth;
+use config::snapshot::credentials::KEY_HEADERS;
 use http1::{InvalidPart, KnownName};
 use meter::rate::RateLevel;
 
 use super::super::forward::{FillEdits, ForwardedRoute, forward_to, is_event_stream};
 use super::super::{ChangedResponse, Handled, RelayedResponse};
 use super::arrival::{ArrivingContent, Received, read_available};
-use super::request::CachedRequest;
+use super::request::{CachedRequest, varies_by_own_field};
 use super::response::{arriving_response, response_of, status_field};
 use crate::account::RequestAccount;
 use crate::account::cache_result::CacheResult;
@@ -175,14 +176,18 @@ impl Filling {
         self,
         account: &mut RequestAccount,
         stale: &StoredResponse,
-        head: &RelayedHead,
+        confirmation: &RelayedHead,
         requested_at: Timestamp,
     ) -> Result<ChangedResponse, Problem> {
         let received_at = account.request.wall_at();
-        let head = updated_head(stale, head, received_at).ok_or_else(|| unwritable(InvalidPart::Status))?;
+        let head = updated_head(stale, confirmation, received_at).ok_or_else(|| unwritable(InvalidPart::Status))?;
         let content = stale.content.clone();
         let stored = match self.judged(account, &head, requested_at) {
-            Some(storable) => self.fill.store(storable.response(account, head, content)),
+            Some(Storable { freshness, tags }) => {
+                let freshness = freshness.confirmed_by(confirmation.head.fields());
+                let storable = Storable { freshness, tags };
+                self.fill.store(storable.response(account, head, content))
+            }
             None => {
                 // The update has made it a response that may not be stored. This request still gets it.
                 self.unstored(account, &head, requested_at);
@@ -209,6 +214,9 @@ impl Filling {
 
     /// Returns the rules of a response that may be stored; `None` for any other one.
     fn judged(&self, account: &RequestAccount, head: &UpstreamHead, requested_at: Timestamp) -> Option<Storable> {
+        if varies_by_own_field(account, &self.request.rules, head.fields()) {
+            return None;
+        }
         self.storable(&self.facts(account, head, requested_at))
     }
 
@@ -222,14 +230,16 @@ impl Filling {
         let (auth, has_token) = (&account.policy().auth, account.identity.token.is_some());
         // Without authentication, the key of the cache has no identity, whatever the upstream gets.
         let is_withheld = !matches!(auth, Auth::None) && withholds_authorization(request, auth.withheld(), has_token);
-        // The upstream may respond to a cookie. Only it knows whether the response is for all.
-        let has_cookie = request.get(KnownName::Cookie).is_some();
+        // The upstream may respond to a cookie, or to a key that is not of this gateway. Only it knows whether the response is for
+        // all.
+        let has_key = matches!(auth, Auth::None) && KEY_HEADERS.into_iter().any(|name| request.get(name).is_some());
+        let is_personal = has_key || request.get(KnownName::Cookie).is_some();
         ExchangeFacts {
             status: head.status(),
             fields: head.fields(),
             requested_at,
             received_at: account.request.wall_at(),
-            ttl: self.request.rules.ttl.filter(|_| !has_cookie),
+            ttl: self.request.rules.ttl.filter(|_| !is_personal),
             has_foreign_credential: !is_withheld && request.get(KnownName::Authorization).is_some(),
         }
     }

@@ -5,17 +5,32 @@ use http1::KnownName;
 use super::request::url;
 use super::shared_lookup;
 use crate::account::RequestAccount;
+use crate::account::request::RequestContext;
+use crate::client::head::Head;
 use crate::upstream::response_head::RelayedHead;
-use crate::worker::response_cache::memory::Purged;
 
-/// Removes the stored responses of the URL of a request that is not safe, and those of the URLs that its response names.
+/// Whether a request is safe: it changes no resource (RFC 9110, 9.2.1).
+fn is_safe(head: &Head) -> bool {
+    matches!(head.method_bytes(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}
+
+/// Whether a request may change a resource whose responses a route has stored.
+pub(crate) fn may_change_stored(request: &RequestContext) -> bool {
+    !is_safe(&request.head) && request.worker().shared.responses.was_used()
+}
+
+/// Removes the responses of the URL of a request that is not safe, and those of the URLs that its response names. Another route may
+/// have stored them.
 pub(super) async fn invalidate(account: &RequestAccount, response: &RelayedHead) {
     let head = &account.request.head;
-    if matches!(head.method_bytes(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") {
+    if is_safe(head) || !matches!(response.head.status(), 200..=399) {
         return;
     }
-    let Some(rules) = &account.policy().cache else { return };
-    let memory = account.request.worker().shared.responses.of(rules);
+    let memories = &account.request.worker().shared.responses;
+    if let Some(rules) = &account.policy().cache {
+        // Redis may have responses that this process has not asked for.
+        memories.of(rules);
+    }
     let own = url(account);
     let origin_len = own.len() - head.path_and_query().iter().map(|part| part.len()).sum::<usize>();
     let Some(origin) = own.get(..origin_len).map(<[u8]>::to_vec) else { return };
@@ -29,8 +44,6 @@ pub(super) async fn invalidate(account: &RequestAccount, response: &RelayedHead)
             urls.push(target.to_vec());
         }
     }
-    for url in &urls {
-        memory.remove(Purged::Url(url));
-    }
-    shared_lookup::invalidate(account, rules, &urls).await;
+    memories.remove_urls(&urls);
+    shared_lookup::invalidate(account, &memories.rules(), &urls).await;
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use access::{KeyId, Subject, Timestamp, UserId};
-use config::snapshot::{Auth, CacheRules};
-use http1::{Announced, KnownName};
+use config::snapshot::{Auth, CacheRules, HeaderPart};
+use http1::{Announced, Fields, KnownName};
 
 use crate::account::RequestAccount;
 use crate::body::IncomingBody;
-use crate::client::head::Head;
+use crate::client::head::{Head, is_one_of};
 use crate::worker::response_cache::CacheControl;
 use crate::worker::response_cache::memory::{CacheKey, RouteMemory};
 use crate::worker::response_cache::stored::StoredResponse;
@@ -78,6 +78,30 @@ pub(super) fn is_whole(head: &Head) -> bool {
     head.method_bytes() == b"GET" && head.get(KnownName::Range).is_none()
 }
 
+/// Whether a response varies by a field that the gateway writes itself, whose value the key does not have: clients that send the
+/// same fields may get different responses.
+pub(super) fn varies_by_own_field(account: &RequestAccount, rules: &CacheRules, fields: Fields<'_>) -> bool {
+    let templates = account.policy().request_headers.iter();
+    let templates = templates.flat_map(|rules| rules.replaced_by_values.iter().chain(&rules.appended_values));
+    let of_client = |part: &HeaderPart| match part {
+        HeaderPart::Literal(_) | HeaderPart::Credential(_) | HeaderPart::Parameter(_) => false,
+        HeaderPart::Claim(_) => rules.shared,
+        HeaderPart::Latency | HeaderPart::RequestId | HeaderPart::Header(_) => true,
+    };
+    let written: Vec<&str> =
+        templates.filter(|template| template.parts.iter().any(of_client)).map(|template| &*template.name).collect();
+    let names = fields.all(KnownName::Vary).flat_map(|value| value.split(|octet| *octet == b','));
+    names.map(<[u8]>::trim_ascii).any(|name| {
+        let is_of_identity = || {
+            is_one_of(name, &*account.request.snapshot.traffic.claim_headers)
+                || name.eq_ignore_ascii_case(b"x-ssl-client-s-dn")
+        };
+        name.eq_ignore_ascii_case(b"x-forwarded-for")
+            || is_one_of(name, &written)
+            || rules.shared && is_of_identity() && !is_one_of(name, &rules.vary)
+    })
+}
+
 /// Returns the URL that was requested.
 pub(super) fn url(account: &RequestAccount) -> Vec<u8> {
     let request = &account.request;
@@ -98,17 +122,20 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
         key.extend_from_slice(part);
     };
     add(b"");
+    let token = account.identity.token.as_deref().map(|token| token.identity_fields());
+    let service = account.identity.service.as_deref().map(|service| service.identity_fields());
+    // The upstream gets these in place of received ones.
+    for field in token.into_iter().flatten().chain(service.into_iter().flatten()) {
+        if !rules.shared || is_one_of(field.name, &rules.vary) {
+            add(field.name);
+            add(field.value);
+        }
+    }
     let mut names: Vec<&str> = rules.vary.iter().map(|name| &**name).collect();
     if !rules.shared {
         if !matches!(account.policy().auth, Auth::None) {
             let ids = account.identity.caller_ids.map(|ids| (ids.user, ids.key));
             add_subject(&account.identity.subject, ids, &mut add);
-        }
-        let token = account.identity.token.as_deref().map(|token| token.identity_fields());
-        let service = account.identity.service.as_deref().map(|service| service.identity_fields());
-        for field in token.into_iter().flatten().chain(service.into_iter().flatten()) {
-            add(field.name);
-            add(field.value);
         }
         add(request.at.peer.certificate_subject().unwrap_or_default());
         // Upstreams trust these headers, so their values identify clients.

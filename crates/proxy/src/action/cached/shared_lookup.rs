@@ -52,11 +52,12 @@ pub(super) async fn found(
 }
 
 /// Ends the use of the responses of these URLs in Redis, by all nodes. Nodes that have them in memory keep them.
-pub(super) async fn invalidate(account: &RequestAccount, rules: &CacheRules, urls: &[Vec<u8>]) {
+pub(super) async fn invalidate(account: &RequestAccount, rules: &[Arc<CacheRules>], urls: &[Vec<u8>]) {
     let memories = &account.request.worker().shared.responses;
-    let (Some(scope), Some(shared)) = (&rules.shared_scope, memories.shared()) else { return };
+    let scopes: Vec<_> = rules.iter().filter_map(|rules| rules.shared_scope.as_ref()).collect();
+    let Some(shared) = memories.shared().filter(|_| !scopes.is_empty()) else { return };
     let invalidating = async {
-        for url in urls {
+        for (scope, url) in scopes.iter().flat_map(|scope| urls.iter().map(move |url| (scope, url))) {
             if !shared.invalidate(name_of(scope, url)).await {
                 return false;
             }

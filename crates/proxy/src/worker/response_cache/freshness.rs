@@ -117,6 +117,11 @@ impl Freshness {
         Self { lifetime: self.lifetime.min(self.age(at)), ..self }
     }
 
+    /// Returns the freshness of a response that another one with these fields has confirmed.
+    pub(crate) fn confirmed_by(self, fields: Fields<'_>) -> Self {
+        Self { initial_age: self.initial_age.max(reported_age(fields)), ..self }
+    }
+
     /// Returns the age of the response.
     pub(crate) fn age(&self, now: Timestamp) -> u64 {
         self.initial_age.saturating_add(now.0.saturating_sub(self.received_at.0) / 1_000_000)
@@ -159,15 +164,19 @@ fn initial_age(facts: &ExchangeFacts<'_>) -> u64 {
     let received = facts.received_at.unix_seconds();
     let date = facts.fields.get(KnownName::Date).and_then(seconds_of_date);
     let apparent = date.map_or(0, |date| received.saturating_sub(date));
-    let mut ages = facts.fields.named(b"age");
-    let reported = match (ages.next(), ages.next()) {
+    let delay = facts.received_at.0.saturating_sub(facts.requested_at.0) / 1_000_000;
+    apparent.max(reported_age(facts.fields).saturating_add(delay))
+}
+
+/// Returns the age that caches before the gateway report.
+fn reported_age(fields: Fields<'_>) -> u64 {
+    let mut ages = fields.named(b"age");
+    match (ages.next(), ages.next()) {
         (None, _) => 0,
         // An age that is not one number may be any: the response needs the upstream's consent.
         (Some(age), None) if age.iter().all(u8::is_ascii_digit) => delta_seconds(age).unwrap_or(AGE_UNKNOWN),
         (Some(_), _) => AGE_UNKNOWN,
-    };
-    let delay = facts.received_at.0.saturating_sub(facts.requested_at.0) / 1_000_000;
-    apparent.max(reported.saturating_add(delay))
+    }
 }
 
 /// Returns a date of HTTP in seconds since the Unix epoch.

@@ -1,5 +1,6 @@
 //! The memories of all cached routes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use access::Timestamp;
@@ -17,6 +18,8 @@ use super::shared_slot::SharedResponse;
 pub struct ResponseMemories {
     /// By the addresses of the rules of routes.
     memories: RwLock<FxHashMap<usize, RuledMemory>>,
+    /// Whether a route has ever had a memory.
+    was_used: AtomicBool,
     process: Arc<ProcessMemory>,
     purges: Mutex<PurgeLog>,
     /// The responses in Redis; `None` without Redis.
@@ -68,7 +71,28 @@ impl ResponseMemories {
         let new = || RuledMemory { rules: Arc::downgrade(rules), memory };
         let memory = memories.entry(address).or_insert_with(new).memory.clone();
         self.process.set_routes(memories.values().map(|known| known.memory.clone()));
+        self.was_used.store(true, Ordering::Relaxed);
         memory
+    }
+
+    /// Whether a route has ever stored responses.
+    pub(crate) fn was_used(&self) -> bool {
+        self.was_used.load(Ordering::Relaxed)
+    }
+
+    /// Returns the rules of the routes that have a memory.
+    pub(crate) fn rules(&self) -> Vec<Arc<CacheRules>> {
+        let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
+        memories.values().filter_map(|known| known.rules.upgrade()).collect()
+    }
+
+    /// Removes the responses of these URLs from the memories of all routes.
+    pub(crate) fn remove_urls(&self, urls: &[Vec<u8>]) {
+        for memory in self.all() {
+            for url in urls {
+                memory.remove(Purged::Url(url));
+            }
+        }
     }
 
     /// Returns the number of stored responses and their bytes.

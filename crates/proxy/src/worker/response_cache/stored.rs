@@ -173,7 +173,8 @@ pub(crate) fn updated_head(
     let new: Vec<Field<'_>> = new.filter(|field| !is_of_hop(field.name) && !is_of_content(field.name)).collect();
     let is_updated = |name: &[u8]| new.iter().any(|field| field.name.eq_ignore_ascii_case(name));
     let before = stored.head.fields();
-    let kept = before.iter().filter(|field| !is_updated(field.name));
+    // The date is that of the confirmation, also if the upstream sends none (RFC 9110, 6.6.1).
+    let kept = before.iter().filter(|field| field.known != Some(KnownName::Date) && !is_updated(field.name));
     let length = u64::try_from(stored.content.len()).ok();
     written(stored.head.status(), kept.chain(new.iter().copied()), length, received_at)
 }
