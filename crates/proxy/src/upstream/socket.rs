@@ -46,7 +46,14 @@ impl Socket {
     pub(crate) fn look(&self, is_fresh: bool) -> IdleSocket {
         let (stream, is_tls) = match &self.transport {
             Transport::Plain(stream) => (stream, false),
-            Transport::Tls(stream) => (stream.get_ref().0, true),
+            Transport::Tls(stream) => {
+                let (stream, session) = stream.get_ref();
+                // Decrypted bytes wait that belong to no response, or the upstream has ended the session.
+                if !session.wants_read() {
+                    return IdleSocket::Unusable;
+                }
+                (stream, true)
+            }
         };
         let peek = || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
         match if is_fresh { stream.try_io(Interest::READABLE, peek) } else { peek() } {
@@ -136,8 +143,46 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::sync::Arc;
+
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::{TlsAcceptor, TlsConnector, server};
 
     use super::*;
+
+    /// Opens a TLS connection over which nothing was sent, and returns both ends.
+    async fn session() -> (TlsStream<TcpStream>, server::TlsStream<TcpStream>) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let server = ServerConfig::builder().with_no_client_auth();
+        let mut server = server.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        server.send_tls13_tickets = 0;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let (client, server) = (TlsConnector::from(Arc::new(client)), TlsAcceptor::from(Arc::new(server)));
+        tokio::try_join!(client.connect(name, stream), server.accept(accepted)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn decrypted_bytes_that_wait_make_a_connection_unusable() {
+        let (client, mut server) = session().await;
+        let mut socket = Socket::new(Transport::Tls(Box::new(client)), Gauge::new());
+        assert_eq!(socket.look(false), IdleSocket::Silent);
+        server.write_all(b"a response").await.unwrap();
+        server.flush().await.unwrap();
+        for (bytes, state) in [(9, IdleSocket::Unusable), (1, IdleSocket::Silent)] {
+            socket.read_exact(&mut vec![0; bytes]).await.unwrap();
+            assert_eq!(socket.look(false), state, "{bytes}");
+        }
+    }
 
     #[tokio::test]
     async fn bytes_that_the_reactor_has_not_reported_are_seen_only_by_the_operating_system() {
