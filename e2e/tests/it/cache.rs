@@ -234,6 +234,21 @@ async fn vary_distinguishes_requests() {
     }
 }
 
+/// The fields of the second request are those of the first one, if their names and values are put in a row.
+#[tokio::test]
+async fn values_of_one_header_are_not_taken_for_another_header() {
+    let upstream = numbered("200 OK\r\ncache-control: max-age=60").await;
+    let route =
+        "path: {prefix: /v}, upstreams: backend, auth: {type: none}, cache: {vary: [Accept-Language, X-Tenant]}";
+    let gateway = Gateway::start(Setup::routed(upstream.address(), &format!("{{{route}}}"))).await;
+    let repeated = ["en", "X-Tenant", "acme"].map(|value| ("accept-language", value));
+    let named = [("accept-language", "en"), ("x-tenant", "acme")];
+    for (fields, content) in [(&repeated[..], "response 0"), (&named, "response 1"), (&repeated, "response 0")] {
+        let call = fields.iter().fold(Call::get("/v"), |call, (name, value)| call.header(name, value));
+        assert_eq!(gateway.call(call).await.expect(200).text(), content, "{fields:?}");
+    }
+}
+
 #[tokio::test]
 async fn stored_responses_are_used_over_http2_and_compressed() {
     let route = "{path: {prefix: /o}, upstreams: backend, auth: {type: none}, cache: {}, compression: [gzip]}";

@@ -8,6 +8,8 @@ mod basic;
 #[cfg(test)]
 mod buffered;
 #[cfg(test)]
+mod cached_claims;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod client_certificates;

@@ -142,12 +142,13 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
         names.extend(request.snapshot.traffic.claim_headers.iter().map(|name| &**name));
         names.extend(account.policy().allow_headers.iter().map(|name| &**name));
     }
+    // No name is empty, so this ends the fields: a received one is not taken for one of the gateway.
+    add(b"");
     for name in names {
-        let mut values = request.head.fields().named(name.as_bytes()).peekable();
-        if values.peek().is_some() {
-            add(name.as_bytes());
-            values.for_each(&mut add);
-        }
+        let values = || request.head.fields().named(name.as_bytes());
+        // The number distinguishes values from those of the next name. Each request of the route has the same names.
+        add(values().count().to_string().as_bytes());
+        values().for_each(&mut add);
     }
     (key.len() <= KEY_BYTES_MAX).then(|| key.into())
 }
