@@ -220,7 +220,7 @@ impl Books {
         let current = self.version_of(&mut on, subscription.plan_version).await?;
         if let Some(next) = next {
             let version = self.version_of(&mut on, next).await?;
-            let (days, anchor_day) = next_days(&mut on, &subscription, version.price.interval).await?;
+            let (days, anchor_day) = self.next_days(&mut on, &subscription, version.price.interval).await?;
             plan = terms(&version).plan_line(days);
             advance = Some(AdvancePrice { plan_version: next, days });
             let first_day = days.first_day;
@@ -257,6 +257,24 @@ impl Books {
         let made = self.bill(&mut on, &subscription, version.price.currency(), bills).await?;
         mode.end(on).await?;
         Ok(made)
+    }
+
+    /// Invoices the usage of the last period of a subscription that was closed, if the next period ends too late to add it as
+    /// late usage.
+    pub(crate) async fn bill_unclosed(
+        &self,
+        on: &mut BooksTransaction,
+        of: &StoredSubscription,
+        today: Day,
+    ) -> Result<(), BillingError> {
+        if of.first_day.0.saturating_add(LATE_DAYS) >= today.0 {
+            return Ok(());
+        }
+        let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
+        let charged = self.usage_lines(on, of, period).await?;
+        let currency = self.version_of(on, of.plan_version).await?.price.currency();
+        self.bill(on, of, currency, charged.bills(of.last_day.next(), None, None)).await?;
+        Ok(())
     }
 
     /// Opens the invoice of each bill that has lines, or lets finance review it. Returns the number of invoices.
@@ -327,26 +345,27 @@ impl Books {
         Ok(charged)
     }
 
+    /// Returns the next period of a subscription, and its anchor day. No period begins for a suspended user: if the user was
+    /// suspended at the end of the last period, the next one begins on the day on which the suspension ended.
+    pub(crate) async fn next_days(
+        &self,
+        on: &mut BooksTransaction,
+        of: &StoredSubscription,
+        interval: BillingInterval,
+    ) -> Result<(BillingPeriod, u8), BillingError> {
+        let first_day = of.last_day.next();
+        let suspended_until = suspension_end(on, of.user, first_day.start()).await?.map(Timestamp::day);
+        let (first_day, anchor_day) = match suspended_until.filter(|day| *day > first_day) {
+            Some(day) => (day, BillingPeriod::anchor_of(day)),
+            None => (first_day, of.anchor_day),
+        };
+        Ok((BillingPeriod::starting(first_day, anchor_day, interval), anchor_day))
+    }
+
     async fn version_of(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
         let found = ledger::billing::plan_versions::find(on, id).await?;
         found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
     }
-}
-
-/// Returns the next period of a subscription, and its anchor day. No period begins for a suspended user: if the user was
-/// suspended at the end of the last period, the next one begins on the day on which the suspension ended.
-async fn next_days(
-    on: &mut BooksTransaction,
-    of: &StoredSubscription,
-    interval: BillingInterval,
-) -> Result<(BillingPeriod, u8), BillingError> {
-    let first_day = of.last_day.next();
-    let suspended_until = suspension_end(on, of.user, first_day.start()).await?.map(Timestamp::day);
-    let (first_day, anchor_day) = match suspended_until.filter(|day| *day > first_day) {
-        Some(day) => (day, BillingPeriod::anchor_of(day)),
-        None => (first_day, of.anchor_day),
-    };
-    Ok((BillingPeriod::starting(first_day, anchor_day, interval), anchor_day))
 }
 
 /// An invoice before its tax is known.

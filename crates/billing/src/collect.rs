@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::Timestamp;
+use access::{Day, Timestamp};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use ledger::billing::payments::LookUpTimes;
 use ledger::billing::{
@@ -197,6 +197,7 @@ impl Books {
     pub async fn dun(&self) -> Result<(), BillingError> {
         let now = self.store().clock().now();
         self.void_lapsed_changes(now).await?;
+        self.end_access(now.day()).await?;
         let mut after = Uuid::nil();
         loop {
             let page = subscriptions::owing(self.store(), now, after, PAGE).await?;
@@ -212,6 +213,23 @@ impl Books {
                     Err(error) => {
                         tracing::error!(subscription = %subscription.id, %error, "a state could not be changed");
                     }
+                }
+            }
+        }
+    }
+
+    /// Takes the plan from users whose last period has ended: nobody would pay for usage until it is closed.
+    async fn end_access(&self, today: Day) -> Result<(), BillingError> {
+        let mut after = Uuid::nil();
+        loop {
+            let page = subscriptions::ended(self.store(), today, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            for subscription in &page {
+                let mut on = self.store().change().await?;
+                if let Some(of) = subscriptions::find(&mut on, subscription.id).await? {
+                    self.grant(&mut on, &Actor::SYSTEM, &of, state_of(&of)?).await?;
+                    on.commit().await?;
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! The end of a subscription: with its period, or now.
 
 use access::UserId;
-use ledger::billing::{invoices, subscriptions};
+use ledger::billing::subscriptions::DaysOfVersion;
+use ledger::billing::{BooksTransaction, StoredSubscription, invoices, subscriptions};
 use serde_json::json;
 use store::Actor;
 use uuid::Uuid;
@@ -58,6 +59,8 @@ impl Books {
             return Ok(subscription.id);
         }
         subscriptions::set_cancel(&self.store, &mut on, subscription.id, is_set).await?;
+        let changed = self.existing(&mut on, subscription.id).await?;
+        self.grant(&mut on, by, &changed, state_of(&changed)?).await?;
         self.note_change(&mut on, by, &subscription, json!({"cancel_at_end": is_set})).await?;
         on.commit().await?;
         Ok(subscription.id)
@@ -65,8 +68,9 @@ impl Books {
 
     async fn cancel_now(&self, by: &Actor, user: UserId) -> Result<Uuid, BillingError> {
         let mut on = self.store.change().await?;
-        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        let mut subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
         let (state, today) = (state_of(&subscription)?, self.today());
+        self.enter_next_period(&mut on, &mut subscription, state).await?;
         if state == SubscriptionState::Pending {
             let open = invoices::open_of(&mut on, subscription.id).await?;
             self.void_unused(&mut on, &open).await?;
@@ -88,5 +92,32 @@ impl Books {
         subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
         on.commit().await?;
         Ok(subscription.id)
+    }
+
+    /// Enters the period of today if the one before has ended and is not closed yet, so that the usage of both is invoiced. The
+    /// price of the new one is not charged.
+    async fn enter_next_period(
+        &self,
+        on: &mut BooksTransaction,
+        of: &mut StoredSubscription,
+        state: SubscriptionState,
+    ) -> Result<(), BillingError> {
+        let has_next = matches!(state, SubscriptionState::Active | SubscriptionState::PastDue) && !of.cancel_at_end;
+        if !has_next || of.last_day >= self.today() {
+            return Ok(());
+        }
+        let version = self.version(on, of.next_plan_version.unwrap_or(of.plan_version)).await?;
+        let (period, anchor_day) = self.next_days(on, of, version.price.interval).await?;
+        if period.first_day <= self.today() {
+            let days = DaysOfVersion {
+                plan_version: version.id,
+                first_day: period.first_day,
+                period_first: period.first_day,
+                period_last: period.last_day,
+            };
+            subscriptions::set_period(&self.store, on, of.id, days, anchor_day).await?;
+            *of = self.existing(on, of.id).await?;
+        }
+        Ok(())
     }
 }

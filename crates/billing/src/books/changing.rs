@@ -212,9 +212,11 @@ impl Books {
         }
         let (old, new) = (self.version(on, of.plan_version).await?, self.version(on, target).await?);
         let is_same_period = invoice.first_day == of.first_day && invoice.last_day == of.last_day;
+        // The usage of a day is charged once, also if another subscription ended on it.
+        let charged = subscriptions::last_charged(on, of.user).await?.map_or(of.first_day, Day::next);
         let days = DaysOfVersion {
             plan_version: target,
-            first_day: self.today().clamp(of.first_day, of.last_day),
+            first_day: self.today().clamp(of.first_day, of.last_day).max(charged),
             period_first: invoice.first_day,
             period_last: invoice.last_day,
         };

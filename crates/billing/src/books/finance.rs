@@ -69,7 +69,7 @@ impl Books {
     }
 
     /// Gives up the part of an open invoice that is not paid. The consequences for the subscription stay, and a later payment
-    /// is still accepted.
+    /// is still accepted. A subscription that waited for this first invoice is cancelled.
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
@@ -83,6 +83,10 @@ impl Books {
         self.post(&mut on, &invoice, written_off, "invoice.written_off").await?;
         self.announce(&mut on, WebhookEvent::InvoiceUncollectible, id).await?;
         self.note_invoice(&mut on, by, &invoice, json!({"written_off": invoice.remaining})).await?;
+        if let Some(subscription) = invoice.subscription {
+            let subscription = self.existing(&mut on, subscription).await?;
+            self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
+        }
         Ok(on.commit().await?)
     }
 

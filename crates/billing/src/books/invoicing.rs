@@ -304,6 +304,11 @@ impl Books {
         let subscription = self.existing(on, id).await?;
         // A period that is paid continues until its end.
         let is_over = subscription.state == "closed" && invoices::paid_of_day(on, id, self.today()).await?.is_empty();
+        if !has_debts && is_over && subscription.cancel_at_end {
+            self.transition(on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
+            let last_day = subscription.last_day.min(self.today());
+            return Ok(subscriptions::set_end(&self.store, on, id, last_day, true).await?);
+        }
         if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
             return if is_over { self.begin_again(on, by, id).await } else { Ok(()) };
         }
@@ -322,6 +327,7 @@ impl Books {
         Box::pin(async move {
             let subscription = self.existing(on, id).await?;
             let today = self.today();
+            self.bill_unclosed(on, &subscription, today).await?;
             let version = subscription.next_plan_version.unwrap_or(subscription.plan_version);
             let version = self.version(on, version).await?;
             let anchor_day = BillingPeriod::anchor_of(today);

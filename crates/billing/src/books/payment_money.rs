@@ -4,8 +4,9 @@ use access::{Currency, UserId};
 use ledger::billing::postings::PostingSubject;
 use ledger::billing::{BooksTransaction, StoredInvoice, StoredPayment, invoices, postings};
 use store::Actor;
+use uuid::Uuid;
 
-use super::stored_state::invoice_state;
+use super::stored_state::{invoice_state, state_of};
 use super::{BillingError, Books};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
@@ -65,15 +66,19 @@ impl Books {
     ) -> Result<(), BillingError> {
         for open in invoices::open_of_user(on, user, currency).await? {
             // The payment of an earlier one may have changed both.
-            let invoice = self.invoice(on, open.id).await?;
-            let wallet = postings::wallet(on, user, currency).await?;
-            let amount = wallet.min(invoice.remaining);
-            // A change is paid as a whole, or not at all.
-            let is_fit = invoice.kind != "change" || amount == invoice.remaining;
-            if invoice.state == InvoiceState::Open.as_str() && is_fit && amount > 0 {
-                self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
-                self.reduce(on, &Actor::SYSTEM, invoice.id, amount).await?;
-            }
+            self.settle_from_wallet(on, open.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_from_wallet(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let invoice = self.invoice(on, id).await?;
+        let amount = postings::wallet(on, invoice.user, invoice.currency).await?.min(invoice.remaining);
+        // A change is paid as a whole, or not at all.
+        let is_fit = invoice.kind != "change" || amount == invoice.remaining;
+        if invoice.state == InvoiceState::Open.as_str() && is_fit && amount > 0 {
+            self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
+            self.reduce(on, &Actor::SYSTEM, invoice.id, amount).await?;
         }
         Ok(())
     }
@@ -161,6 +166,10 @@ impl Books {
         }
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(on, subscription).await?;
+            // The end of the subscription may have put the same money into the wallet.
+            if state_of(&subscription)? == SubscriptionState::Cancelled {
+                return self.settle_from_wallet(on, invoice.id).await;
+            }
             let event = SubscriptionEvent::PaymentReversed;
             // One mail, also if money that paid several invoices is taken back.
             let was_limited = subscription.state == SubscriptionState::Limited.as_str();

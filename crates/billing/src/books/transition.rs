@@ -41,7 +41,12 @@ impl Books {
         of: &StoredSubscription,
         state: SubscriptionState,
     ) -> Result<(), BillingError> {
-        let granted = state.access();
+        let is_over = of.cancel_at_end && of.last_day < self.today();
+        let granted = match state.access() {
+            // The last period has ended, and its usage is not invoiced yet.
+            SubscriptionAccess::Plan if is_over => SubscriptionAccess::Fallback,
+            granted @ (SubscriptionAccess::Plan | SubscriptionAccess::Fallback | SubscriptionAccess::None) => granted,
+        };
         let plan = match granted {
             SubscriptionAccess::Plan => self.version(on, of.plan_version).await?.name,
             SubscriptionAccess::Fallback | SubscriptionAccess::None => self.settings.fallback_plan.clone(),

@@ -13,6 +13,7 @@ mod changes;
 mod clock;
 mod closing;
 mod documents;
+mod ends;
 mod faults;
 mod look_ups;
 mod mail_servers;

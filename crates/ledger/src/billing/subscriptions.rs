@@ -31,6 +31,8 @@ statements! {
     ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due
         OR (s.state IN ('trialing', 'active', 'past_due') AND (u.status = 'active' OR s.cancel_at_end))
         OR (s.cancel_at_end AND s.state IN ('limited', 'closed'))) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
+    ENDED = concat!("SELECT ", subscription_columns!(), " WHERE s.cancel_at_end
+        AND s.state <> 'cancelled' AND s.state IN ('trialing', 'active', 'past_due') AND s.last_day < $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
     OWING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('pending', 'active', 'past_due', 'limited')
         AND (s.state <> 'active' OR EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = s.id AND i.state = 'open'
         AND i.due_at <= $1)) AND s.id > $2 ORDER BY s.id LIMIT $3");
@@ -341,6 +343,20 @@ pub async fn ending(
     limit: u32,
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
     let query = store.query(ENDING).bind(i64::from(last_day.0)).bind(after).bind(i64::from(limit));
+    Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
+}
+
+/// Returns subscriptions that end with a period whose last day is before `today`, in the order of ids after `after`.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn ended(
+    store: &Store,
+    today: Day,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<StoredSubscription>, DatabaseError> {
+    let query = store.query(ENDED).bind(i64::from(today.0)).bind(after).bind(i64::from(limit));
     Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
 }
 

@@ -1,0 +1,160 @@
+//! Subscriptions that end: their last charges, and the plan of their users meanwhile.
+
+use access::UserId;
+use billing::books::CancelAt;
+use ledger::billing::{invoices, plan_versions};
+use store::Actor;
+
+use crate::shop::{Shop, charged, day, price};
+use crate::traffic::Traffic;
+
+const BY: &Actor = &Actor::COMMAND;
+
+/// Returns the sum of the lines of usage of all invoices of a user.
+async fn charged_usage(shop: &Shop, user: UserId) -> i64 {
+    let mut sum = 0;
+    for invoice in shop.invoices_of(user).await {
+        let lines = invoices::lines(shop.store(), invoice.id).await.unwrap();
+        sum += lines
+            .iter()
+            .filter(|line| ["usage", "late"].contains(&line.kind.as_str()))
+            .map(|line| line.amount)
+            .sum::<i64>();
+    }
+    sum
+}
+
+/// Opens a shop in which a request at `pro` costs 100 IDR, with a subscriber who sends requests.
+async fn paying_per_request(first: &str) -> (Shop, UserId, Traffic) {
+    let shop = Shop::open(first).await;
+    shop.sell_at(charged(price(150_000, 0))).await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let traffic = Traffic::of(&shop, ada).await;
+    (shop, ada, traffic)
+}
+
+async fn dun_on(shop: &Shop, dates: &[&str]) {
+    for date in dates {
+        shop.move_to(date);
+        shop.books.dun().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_closed_subscription_that_was_cancelled_begins_no_new_period() {
+    let shop = Shop::open("2026-01-01").await;
+    let ada = shop.subscriber("ada", "annual").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    dun_on(&shop, &["2027-01-10", "2027-01-18", "2027-02-17"]).await;
+    assert_eq!(shop.state_of(ada).await, "closed");
+    shop.books.cancel(BY, ada, CancelAt::End).await.unwrap();
+    shop.move_to("2027-02-20");
+    let owed = shop.invoices_of(ada).await.pop().unwrap();
+    shop.books.void_invoice(BY, owed.id).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
+    assert_eq!((shop.invoices_of(ada).await.len(), shop.is_held(ada).await), (2, false));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_is_taken_back_after_the_end_leaves_nothing_in_the_wallet() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let card = shop.begin(&shop.invoice(first).await, "card", 150_000).await;
+    shop.report(card, "capture").await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!(shop.wallet_of(ada).await, 145_000);
+    shop.report(card, "chargeback").await;
+    assert_eq!((shop.invoice(first).await.remaining, shop.wallet_of(ada).await), (5_000, 0));
+    let second = shop.subscribe(ada, "pro").await.unwrap();
+    assert_eq!(shop.invoice(second).await.remaining, 150_000);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn the_plan_ends_with_the_last_period_before_it_is_closed() {
+    let (shop, ada, _traffic) = paying_per_request("2026-12-01").await;
+    shop.books.cancel(BY, ada, CancelAt::End).await.unwrap();
+    dun_on(&shop, &["2026-12-31"]).await;
+    assert_eq!(shop.plan_of(ada).await, "pro");
+    dun_on(&shop, &["2027-01-01"]).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "free"));
+    shop.books.resume(BY, ada).await.unwrap();
+    assert_eq!(shop.plan_of(ada).await, "pro");
+    shop.books.cancel(BY, ada, CancelAt::End).await.unwrap();
+    assert_eq!(shop.plan_of(ada).await, "free");
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn usage_of_a_day_whose_period_is_not_begun_is_charged_at_the_end() {
+    let (shop, ada, mut traffic) = paying_per_request("2026-12-01").await;
+    shop.move_to("2026-12-31");
+    traffic.count(&shop, day("2026-12-31"), 5).await;
+    shop.move_to("2027-01-01");
+    traffic.count(&shop, day("2027-01-01"), 3).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.wallet_of(ada).await), ("cancelled", 0));
+    shop.move_to("2027-01-03");
+    shop.books.close_periods(None).await.unwrap();
+    assert_eq!((charged_usage(&shop, ada).await, shop.invoices_of(ada).await.len()), (800, 2));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn usage_of_a_day_with_an_end_and_a_change_is_charged_once() {
+    let (shop, ada, mut traffic) = paying_per_request("2026-12-01").await;
+    let business = ("business".to_owned(), charged(price(1_500_000, 0)));
+    let pro = ("pro".to_owned(), charged(price(150_000, 0)));
+    plan_versions::apply(shop.store(), &[pro, business]).await.unwrap();
+    shop.move_to("2026-12-11");
+    traffic.count(&shop, day("2026-12-11"), 5).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    shop.pay(shop.subscribe(ada, "pro").await.unwrap()).await;
+    let change = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    shop.pay(change).await;
+    assert_eq!(shop.plan_of(ada).await, "business");
+    shop.move_to("2027-01-13");
+    shop.books.close_all(BY, None).await.unwrap();
+    assert_eq!(charged_usage(&shop, ada).await, 500);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn usage_of_a_period_that_was_never_closed_is_charged_on_return() {
+    for back in ["2027-04-20", "2027-05-10"] {
+        let (shop, ada, mut traffic) = paying_per_request("2026-12-01").await;
+        shop.move_to("2027-01-02");
+        shop.books.close_periods(None).await.unwrap();
+        shop.move_to("2027-01-10");
+        traffic.count(&shop, day("2027-01-10"), 5).await;
+        shop.books.dun().await.unwrap();
+        dun_on(&shop, &["2027-01-18", "2027-02-17"]).await;
+        assert_eq!(shop.state_of(ada).await, "closed");
+        shop.move_to(back);
+        shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
+        assert_eq!(shop.state_of(ada).await, "active");
+        shop.move_to("2027-06-12");
+        shop.books.close_all(BY, None).await.unwrap();
+        assert_eq!(charged_usage(&shop, ada).await, 500, "{back}");
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_whose_first_invoice_is_written_off_never_begins() {
+    let shop = Shop::open("2026-11-20").await;
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    shop.books.write_off_invoice(BY, first).await.unwrap();
+    assert_eq!(shop.state_of(ada).await, "cancelled");
+    shop.pay(first).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.invoice(first).await.state.as_str()), ("cancelled", "paid"));
+    assert!(shop.subscribe(ada, "pro").await.is_some());
+    shop.agrees().await;
+}
