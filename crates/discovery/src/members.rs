@@ -101,11 +101,12 @@ impl MemberRefresh {
     /// Begins to follow new sources, and ends the others. Returns whether there are any.
     fn follow(&mut self, sources: &[FollowedSource]) -> bool {
         let mut lists = self.stored.take().unwrap_or_default();
-        let mut has_changed = false;
+        let (mut has_changed, mut ended) = (false, Vec::new());
         self.followed.retain(|source, followed| {
             let is_kept = sources.contains(source);
             if !is_kept {
                 has_changed = true;
+                ended.push(labels(source));
                 // The same source with other settings begins with the list that is in force.
                 lists.extend(followed.list.members.take().map(|members| (source.name(), members)));
             }
@@ -130,7 +131,10 @@ impl MemberRefresh {
         self.stored = Some(StoredLists::new());
         if has_changed {
             let used: BTreeSet<_> = sources.iter().map(labels).collect();
-            self.following.metrics.sources.members.retain(|labels| used.contains(labels));
+            let metrics = &self.following.metrics.sources;
+            metrics.members.retain(|labels| used.contains(labels));
+            // The key of the configuration is a source too.
+            metrics.last_success.retain(|labels| used.contains(labels) || !ended.contains(labels));
         }
         has_changed
     }
@@ -324,10 +328,13 @@ mod tests {
         assert!(refresh.follow(&sources));
         for source in &sources {
             metrics.sources.members.get_or_create(&labels(source)).set(2);
+            metrics.sources.last_success.get_or_create(&labels(source)).set(7);
         }
         assert!(refresh.follow(&sources[1..]));
         let shown = metrics.encode();
         assert!(!shown.contains("tollgate_discovery_members{source=\"dns a.internal:8080\"}"), "{shown}");
         assert!(shown.contains("tollgate_discovery_members{source=\"dns b.internal:8080\"} 2"), "{shown}");
+        let ended = "tollgate_discovery_last_success_timestamp_seconds{source=\"dns a.internal:8080\"}";
+        assert!(!shown.contains(ended) && shown.contains("{source=\"dns b.internal:8080\"} 7"), "{shown}");
     }
 }

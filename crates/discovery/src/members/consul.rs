@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::observed::Observed;
-use super::source::{FollowedService, FoundMember};
+use super::source::{FollowedService, FoundMember, scale};
 use crate::server::ServerRequest;
 use crate::source_error::SourceError;
 
@@ -105,7 +105,8 @@ async fn query(
     let instances: Vec<Instance> =
         serde_json::from_slice(&response.content().await?).map_err(|error| SourceError::Protocol(error.to_string()))?;
     let all = instances.len();
-    let members: Vec<FoundMember> = instances.into_iter().filter_map(member).collect();
+    let mut members: Vec<FoundMember> = instances.into_iter().filter_map(member).collect();
+    scale(&mut members);
     let invalid = all - members.len();
     let remark = (invalid > 0).then(|| format!("{invalid} instances have no address or no port"));
     // The documentation of blocking queries asks for an index above 0.
@@ -120,7 +121,7 @@ fn member(instance: Instance) -> Option<FoundMember> {
     if host.is_empty() || host.len() > 253 || !is_written || service.port == 0 {
         return None;
     }
-    let weight = service.weights.map(|weights| weights.passing.min(1_000));
+    let weight = service.weights.map(|weights| weights.passing);
     Some(FoundMember { host, port: service.port, url: None, is_address: false, name: None, weight })
 }
 

@@ -14,6 +14,9 @@ use crate::server::SourceServers;
 /// Maximum number of members of a source.
 pub const FOUND_MAX: usize = 1_000;
 
+/// Maximum weight of a member.
+const WEIGHT_MAX: u32 = 1_000;
+
 /// The look-ups of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FollowedName {
@@ -58,6 +61,18 @@ pub enum FollowedPlace {
     Etcd(FollowedPrefix),
     /// The passing instances of a service of Consul.
     Consul(FollowedService),
+}
+
+/// Scales weights in proportion, so that none exceeds [`WEIGHT_MAX`] and none that was greater becomes 0.
+pub(super) fn scale(members: &mut [FoundMember]) {
+    let greatest = members.iter().filter_map(|member| member.weight).max().unwrap_or(0);
+    if greatest <= WEIGHT_MAX {
+        return;
+    }
+    for weight in members.iter_mut().filter_map(|member| member.weight.as_mut()).filter(|weight| **weight > 0) {
+        let scaled = u64::from(*weight) * u64::from(WEIGHT_MAX) / u64::from(greatest);
+        *weight = u32::try_from(scaled).unwrap_or(WEIGHT_MAX).max(1);
+    }
 }
 
 /// A source whose members are followed.
@@ -107,4 +122,30 @@ pub struct FoundMember {
     /// The weight; `None` means that of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn great_weights_are_scaled_in_proportion() {
+        for (weights, expected) in [
+            ([Some(3), Some(1), None], [Some(3), Some(1), None]),
+            ([Some(60_000), Some(6_000), Some(1)], [Some(1_000), Some(100), Some(1)]),
+            ([Some(2_000), Some(0), None], [Some(1_000), Some(0), None]),
+        ] {
+            let member = |weight| FoundMember {
+                host: "h".to_owned(),
+                port: 80,
+                url: None,
+                is_address: false,
+                name: None,
+                weight,
+            };
+            let mut members = weights.map(member);
+            scale(&mut members);
+            assert_eq!(members.map(|member| member.weight), expected);
+        }
+    }
 }
