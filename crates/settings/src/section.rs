@@ -264,7 +264,7 @@ impl<'a> SettingsReader<'a> {
             return None;
         }
         let is_single = self.is_single(node.at);
-        self.record_references(node.at, text, is_single);
+        self.record_references(node.at, text, (!is_single).then_some(&env));
         let substituted =
             if is_single { resolve_file(text, &self.folder) } else { substitute(text, &env, &self.folder) };
         match substituted {

@@ -102,7 +102,8 @@ pub enum SettingOrigin {
 }
 
 /// The text that is shown in place of a secret.
-const MASK: &str = "***";
+/// The text in place of a value that may be a secret.
+pub const MASK: &str = "***";
 
 fn mask<S: Serializer>(_: &SecretDigest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(MASK)

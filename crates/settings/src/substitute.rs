@@ -9,6 +9,9 @@ use crate::error::{At, Code, Problem};
 /// Largest file that a value may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// Returns the value of a variable.
+pub(crate) type VariableLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// A value after substitution; it may be a credential, so it does not print.
 pub struct SubstitutedValue {
     /// The text after substitution.
@@ -88,7 +91,11 @@ fn file(path: &Path, named: &str) -> Result<SubstitutedValue, SubstitutionError>
     Ok(SubstitutedValue { text, foreign: true })
 }
 
-fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<SubstitutedValue, SubstitutionError> {
+/// Replaces the variables in `text` once.
+pub(crate) fn variables(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<SubstitutedValue, SubstitutionError> {
     let mut replaced = String::new();
     let mut foreign = false;
     let mut rest = text;

@@ -13,6 +13,7 @@ use settings::section::{Location, SettingsReader};
 use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
 
 use super::UsedNames;
+use super::upstream_tls::is_running;
 use crate::flags::Flags;
 use crate::note::Note;
 use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
@@ -41,7 +42,7 @@ pub(super) fn listeners(
     flags: &Flags,
     notes: &mut Vec<Note>,
 ) -> CompiledListeners {
-    let files = FileChecks { reader, now: Clock::system().now() };
+    let files = FileChecks { reader, now: Clock::system().now(), is_start: !is_running(reader) };
     let control = &process.control.listen;
     let addresses = addresses(process);
     match flags.listen {
@@ -195,6 +196,9 @@ impl Exposure<'_> {
 struct FileChecks<'a> {
     reader: &'a SettingsReader<'a>,
     now: Timestamp,
+    /// Whether the files are read: a running process keeps its certificates until their files are valid, and reads other
+    /// files only after a restart.
+    is_start: bool,
 }
 
 /// The keys that name the files of a certificate.
@@ -237,7 +241,9 @@ impl FileChecks<'_> {
     fn certificate(&self, pair: &Pair<'_>) -> Option<CertificateFiles> {
         let (cert, key) = (pair.cert?, pair.key?);
         let files = CertificateFiles { certificate: cert.value.clone(), key: key.value.clone() };
-        if let Err(error) = files.load(self.now) {
+        if self.is_start
+            && let Err(error) = files.load(self.now)
+        {
             let (at, name) = match error.role() {
                 Some(FileRole::Key) => (key.at(), "key"),
                 Some(FileRole::Certificate | FileRole::Authorities) | None => (cert.at(), "cert"),
@@ -250,7 +256,9 @@ impl FileChecks<'_> {
     fn client(&self, input: &ClientCertificatesInput) -> Option<ClientCertificates> {
         let ca = input.ca.as_ref()?;
         let client = ClientCertificates { ca: ca.value.clone(), mode: input.mode.as_ref()?.value };
-        if let Err(error) = client.check() {
+        if self.is_start
+            && let Err(error) = client.check()
+        {
             self.report(ca.at(), &input.location.name("ca"), &error);
         }
         Some(client)

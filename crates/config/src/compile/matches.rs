@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::schema::traffic::{ConditionInput, PathInput, RouteInput};
+use crate::schema::traffic::{ConditionInput, PathInput, RouteInput, is_secret_header, is_secret_parameter};
 use crate::snapshot::{Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch};
 use settings::error::{At, Code, Problem};
 use settings::field::{Either, MapEntry};
@@ -151,6 +151,16 @@ enum NameCase {
     Insensitive,
 }
 
+impl NameCase {
+    /// Whether the value of a parameter or header with this name may be a secret.
+    fn may_be_secret(self, name: &str) -> bool {
+        match self {
+            Self::Sensitive => is_secret_parameter(name),
+            Self::Insensitive => is_secret_header(name),
+        }
+    }
+}
+
 fn conditions(
     reader: &SettingsReader<'_>,
     entries: &[MapEntry<String, ConditionInput>],
@@ -158,8 +168,13 @@ fn conditions(
 ) -> Vec<Condition> {
     let mut conditions: Vec<(At, Condition)> = Vec::new();
     for MapEntry { name, at, value } in entries {
+        let refers = |at: Option<At>| at.is_some_and(|at| reader.is_reference(at));
+        let mut is_hidden = false;
         let value = match value {
-            Either::Single(text) => ValueMatch::Exact(text.value.as_str().into()),
+            Either::Single(text) => {
+                is_hidden = refers(text.at()) || case.may_be_secret(name);
+                ValueMatch::Exact(text.value.as_str().into())
+            }
             Either::Nested(rule) => {
                 if !exactly_one(reader, &rule.location, &["present", "regex"]) {
                     continue;
@@ -167,7 +182,10 @@ fn conditions(
                 match (&rule.present, &rule.regex) {
                     (Some(present), _) if present.value => ValueMatch::Present,
                     (Some(_), _) => ValueMatch::Absent,
-                    (None, Some(regex)) => ValueMatch::Regex(regex.value.clone()),
+                    (None, Some(regex)) => {
+                        is_hidden = refers(regex.at());
+                        ValueMatch::Regex(regex.value.clone())
+                    }
                     (None, None) => continue,
                 }
             }
@@ -178,7 +196,7 @@ fn conditions(
             reader.report(problem.expected("one condition per name").first(Some(*first)));
             continue;
         }
-        conditions.push((*at, Condition { name: name.into(), value }));
+        conditions.push((*at, Condition { name: name.into(), value, is_hidden }));
     }
     let mut conditions: Vec<Condition> = conditions.into_iter().map(|(_, condition)| condition).collect();
     conditions.sort_by(|a, b| a.name.cmp(&b.name));

@@ -40,8 +40,8 @@ pub(super) fn prices(reader: &SettingsReader<'_>, entries: &mut Entries<PriceInp
 /// provider.
 fn with_server_tools(figures: PriceFigures, name: &str, providers: &Providers) -> PriceFigures {
     let Some((provider, model)) = name.split_once('/') else { return figures };
-    let on = providers.on.iter().find(|on| *on.name == *provider);
-    let table = on.map(|on| table_of(on)).or((provider == MOCK && providers.mock.on).then_some(MOCK));
+    let known = providers.on.iter().chain(&providers.offered).find(|known| *known.name == *provider);
+    let table = known.map(|known| table_of(known)).or((provider == MOCK && providers.mock.on).then_some(MOCK));
     match table {
         Some(table) => figures.with_server_tools(table, model),
         None => figures,

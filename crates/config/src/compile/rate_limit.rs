@@ -284,7 +284,13 @@ fn tiers(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(B
         let expected = "{by: plan, PLAN: LIMIT} or {by: {claim: NAME}, VALUE: LIMIT}, with at least one tier";
         reader.bad(entry.location.at, &entry.location.name("tiers"), expected);
     }
-    (by.unwrap_or_default(), tiers)
+    let by = by.unwrap_or_default();
+    for MapEntry { name, at, .. } in &entry.tiers {
+        if by == TierBy::Plan && !Plan::is_name(name) {
+            reader.bad(*at, &entry.location.name("tiers"), "`by`, and names of plans");
+        }
+    }
+    (by, tiers)
 }
 
 /// Replaces characters that a header field cannot carry within a quoted name (RFC 9651, 3.3.3).

@@ -4,10 +4,11 @@ use settings::error::{Code, Problem};
 use settings::field::Either;
 use settings::input::Input;
 use settings::section::{SettingsReader, one_of};
+use settings::setting::MASK;
 
 use super::change_inputs::ChangeInputs;
 use super::matches::exactly_one;
-use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput};
+use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput, is_secret_parameter};
 use crate::snapshot::{
     Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, UpstreamHost,
     decoded, encoded,
@@ -20,7 +21,7 @@ pub(super) fn rewrite(reader: &SettingsReader<'_>, inputs: ChangeInputs<'_>, fro
     if path.is_none() && input.query.is_none() {
         return None;
     }
-    let query = input.query.as_ref().map(query).unwrap_or_default();
+    let query = input.query.as_ref().map(|input| query(reader, input)).unwrap_or_default();
     Some(Box::new(Rewrite { path, query }))
 }
 
@@ -152,12 +153,20 @@ fn check_sendable<T>(reader: &SettingsReader<'_>, input: &Input<T>, path: &str) 
     }
 }
 
-fn query(input: &QueryRewriteInput) -> QueryRewrite {
-    let added = input.add.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(&value.value)));
+fn query(reader: &SettingsReader<'_>, input: &QueryRewriteInput) -> QueryRewrite {
+    let joined = |shows_all: bool| {
+        let added = input.add.iter().map(|(name, value)| {
+            let refers = value.at().is_some_and(|at| reader.is_reference(at));
+            let is_shown = shows_all || !(refers || is_secret_parameter(name));
+            format!("{}={}", encoded(name), if is_shown { encoded(&value.value) } else { MASK.to_owned() })
+        });
+        added.collect::<Vec<_>>().join("&").into()
+    };
     // A backend might read a parameter of the client that precedes an added one.
     let replaced = input.add.iter().map(|(name, _)| name.as_str());
     QueryRewrite {
         remove: input.remove.list.iter().map(|name| name.value.as_str()).chain(replaced).map(Box::from).collect(),
-        add: added.collect::<Vec<_>>().join("&").into(),
+        add: joined(true),
+        shown_add: joined(false),
     }
 }

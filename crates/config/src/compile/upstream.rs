@@ -16,7 +16,8 @@ use super::matches::exactly_one;
 use super::upstream_tls::upstream_tls;
 use super::{UsedNames, link_local, retry};
 use crate::schema::traffic::{
-    BackendInput, CircuitBreakerInput, HashInput, HealthCheckInput, StrategyWord, UpstreamInput,
+    BackendInput, CircuitBreakerInput, HEALTH_KEYS_OF_REQUESTS, HashInput, HealthCheckInput, StrategyWord,
+    UpstreamInput,
 };
 use crate::snapshot::{
     Backend, BreakerRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Origin, PoolRules, Strategy, Upstream,
@@ -121,6 +122,10 @@ fn hashed_value(reader: &SettingsReader<'_>, input: &HashInput) -> Option<Hashed
 fn health_check(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option<HealthCheck> {
     if !exactly_one(reader, &input.location, &["path", "tcp", "grpc", "script"]) {
         return None;
+    }
+    let unused = HEALTH_KEYS_OF_REQUESTS.into_iter().find(|key| input.path.is_none() && input.location.has(key));
+    if let Some(key) = unused {
+        reader.bad(input.location.at, &input.location.name(key), "`path`, whose requests have it, or no such key");
     }
     let probe = match input {
         HealthCheckInput { path: Some(path), host, headers, status, .. } => {

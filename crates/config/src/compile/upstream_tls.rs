@@ -71,10 +71,15 @@ pub(super) fn load(reader: &SettingsReader<'_>, input: &UpstreamTlsInput) -> Opt
     }
 }
 
+/// Whether the text replaces the configuration of a running process.
+pub(super) fn is_running(reader: &SettingsReader<'_>) -> bool {
+    reader.carried::<RunningTls>().is_some_and(|running| running.0.is_some())
+}
+
 /// Reports the file of certificate authorities under a key, if it cannot be used.
 pub(super) fn check_authorities(reader: &SettingsReader<'_>, key: &str, file: &Input<PathBuf>) {
     // A running process has read its file, and reads another one only after a restart.
-    if reader.carried::<RunningTls>().is_some_and(|running| running.0.is_some()) {
+    if is_running(reader) {
         return;
     }
     let settings = UpstreamTlsSettings { ca: Some(file.value.clone()), identity: None, server_name: None };

@@ -74,7 +74,7 @@ fn of_route<'a>(
         }
     };
     let target = |rewrite: Option<&Rewrite>| match rewrite {
-        Some(rewrite) => rewrite.target(received).ok_or_else(invalid_target),
+        Some(rewrite) => rewrite.shown_target(received).ok_or_else(invalid_target),
         None => {
             let query = request.query.as_ref().map(|query| format!("?{query}"));
             Ok(format!("{}{}", request.path, query.unwrap_or_default()))

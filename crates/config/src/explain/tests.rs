@@ -95,6 +95,39 @@ response        that of the upstream, if the credential is valid and no limit is
 }
 
 #[test]
+fn values_that_may_be_secrets_are_not_explained() {
+    let source = "\
+upstreams: [{name: u, backends: [{url: 'http://h'}]}]
+routes:
+  - {name: first, path: /a, auth: {type: none}, upstreams: u, headers: {X-Of-Variable: '${KEY}', X-Token: s3cret, X-A: b},
+     transformations: {request: {rewrite: {query: {add: {region: '${KEY}', key: s3cret, c: d}}}}}}
+  - {name: second, path: /a, auth: {type: none}, upstreams: u}
+tests:
+  - request: GET /a
+    headers: {X-Of-Variable: s3cret, X-Token: s3cret, X-A: b}
+    expect:
+      target: /b
+";
+    let environment = Environment::of(Some(("KEY", "s3cret")));
+    let load = |text: &str| {
+        load_text("t.yaml", text, Sources { file: None, environment: &environment, flags: Flags::default() })
+    };
+    let failed = load(source).unwrap().tested().unwrap_err().to_string();
+    assert!(failed.contains("`/a?region=***&key=***&c=d`"), "{failed}");
+    let loaded = load(source.split("tests:").next().unwrap()).unwrap();
+    let explain = |pairs: &[(&str, &str)]| {
+        loaded.snapshot.explain(&WrittenRequest::parse("GET /a", &fields(pairs)).unwrap()).to_string()
+    };
+    let matching = explain(&[("X-Of-Variable", "s3cret"), ("X-Token", "s3cret"), ("X-A", "b")]);
+    for part in ["x-of-variable is `***`", "x-token is `***`", "x-a is `b`", "http://h/a?region=***&key=***&c=d"] {
+        assert!(matching.contains(part), "{part}: {matching}");
+    }
+    let other = explain(&[("X-A", "b")]);
+    assert!(other.contains("header x-of-variable is `***`"), "{other}");
+    assert!(!format!("{failed}{matching}{other}").contains("s3cret"));
+}
+
+#[test]
 fn responses_of_the_gateway_itself_have_a_status() {
     let status = |line: &str, pairs: &[(&str, &str)]| explain(line, pairs).status;
     assert_eq!(status("GET /users/7", &[]), None, "the upstream decides");

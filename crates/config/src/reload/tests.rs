@@ -159,10 +159,50 @@ fn a_stored_text_refers_to_the_secrets_of_its_health_checks() {
 }
 
 #[test]
+fn a_stored_text_refers_to_the_secrets_of_its_routes() {
+    let list = "control: {config: {variables: [KEY]}}\n";
+    let old = loaded(list);
+    let rewrite =
+        |inner: &str| format!("routes: [{{path: /a, upstreams: u, transformations: {{request: {{{inner}}}}}}}]");
+    for (section, is_literal) in [
+        (rewrite("rewrite: {query: {add: {key: s3cret}}}"), true),
+        (rewrite("rewrite: {query: {add: {key: \"${KEY}\", page: s3cret}}}"), false),
+        (rewrite("body: {set: {/metadata/api_key: s3cret}}"), true),
+        (rewrite("body: {set: {/metadata/author: s3cret, /max_tokens: 1000}}"), false),
+        ("routes: [{path: /a, upstreams: u, headers: {X-Token: s3cret}}]".to_owned(), true),
+        (
+            "routes: [{path: /a, upstreams: u, headers: {X-Author: s3cret, X-Token: {regex: '^s3cret'}}}]".to_owned(),
+            false,
+        ),
+        ("routes: [{path: /a, upstreams: u, query: {key: s3cret}}]".to_owned(), true),
+        ("tests: [{request: GET /, headers: {Authorization: s3cret}, expect: {status: 404}}]".to_owned(), true),
+    ] {
+        let text = format!("{list}upstreams: [{{name: u, backends: [{{url: \"http://h\"}}]}}]\n{section}\n");
+        let result = replace(&old, &text, true);
+        let is_refused = result.as_ref().is_err_and(|error| error.starts_with("error[literal_secret]"));
+        assert_eq!((is_refused, result.is_ok()), (is_literal, !is_literal), "{section}: {:?}", result.err());
+        let new = replace(&old, &text, false).unwrap();
+        let is_shown = new.settings().iter().any(|setting| setting.value.to_string().contains("s3cret"));
+        assert_eq!(is_shown, !is_literal, "{section}");
+    }
+}
+
+#[test]
 fn a_file_that_the_running_process_has_read_may_be_missing_later() {
     let text = "billing: {enabled: true, webhooks_ca: /none/ca.pem}\n";
     let old = loaded(text);
     assert!(old.clone().for_server().is_err(), "a start needs it");
+    let other = replace(&old, &format!("{text}plans: [{{name: pro}}]\n"), false);
+    assert!(other.is_ok(), "{:?}", other.err());
+}
+
+#[test]
+fn certificates_of_listeners_that_became_invalid_refuse_no_reload() {
+    let client = "client: {ca: /none/ca.pem, mode: optional}";
+    let text =
+        format!("listen: [{{address: '127.0.0.1:1', tls: {{cert: /none/a.pem, key: /none/a.key, {client}}}}}]\n");
+    let old = loaded(&text);
+    assert!(old.clone().for_server().is_err(), "a start needs them");
     let other = replace(&old, &format!("{text}plans: [{{name: pro}}]\n"), false);
     assert!(other.is_ok(), "{:?}", other.err());
 }

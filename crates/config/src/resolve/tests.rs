@@ -331,17 +331,15 @@ prices:
         image_input: million(1),
         ..Rates::default()
     };
-    assert_eq!((price("text").rates, price("text").units), (text, UnitRates::default()));
+    // The fees of OpenAI's own tools are those of its table.
+    let fees = UnitRates { image: None, millisecond: None, character: None, ..price("text").units };
+    assert_eq!((price("text").rates, price("text").units), (text, fees));
     let media = price("media").rates;
     assert_eq!((media.cached_input, media.audio_input, media.image_input), (Some(100_000), million(3), million(4)));
     assert_eq!((media.audio_output, media.image_output), (million(6), million(7)));
     assert_eq!((price("drawn").rates.output, price("drawn").rates.image_output), (None, million(7)));
-    let units = UnitRates {
-        image: Some(40_000_000_000),
-        millisecond: Some(100_000),
-        character: Some(15_000_000),
-        ..UnitRates::default()
-    };
+    let units =
+        UnitRates { image: Some(40_000_000_000), millisecond: Some(100_000), character: Some(15_000_000), ..fees };
     assert_eq!((price("sold").rates, price("sold").units), (Rates::default(), units));
 }
 

@@ -23,6 +23,7 @@ mod request_test;
 mod retry;
 mod rewrite;
 mod route;
+mod secret_values;
 mod weighted;
 
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ pub(crate) use header_text::{HeaderPiece, HeaderText};
 pub(crate) use headers::{
     HEADERS_MAX, RequestTransformationsInput, ResponseTransformationsInput, TransformationsInput,
 };
-pub(crate) use health::HealthCheckInput;
+pub(crate) use health::{HealthCheckInput, OF_REQUESTS as HEALTH_KEYS_OF_REQUESTS};
 pub(crate) use insights::{
     ClassConditionsInput, ClassEventInput, ClassExpectInput, ClassRuleInput, ClassTestInput, InsightsInput,
     NumberRangeInput,
@@ -76,6 +77,7 @@ use retry::TOTAL;
 pub(crate) use retry::{RetryInput, RouteTimeoutsInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
 pub(crate) use route::{FallbackInput, RedirectInput, RespondInput, RouteInput};
+pub(crate) use secret_values::{is_secret_header, is_secret_parameter};
 use settings::field::{
     Either, Entries, ValueList, default, list, maybe_nested, nested, optional, or_empty, required, sections, single_or,
 };

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use settings::setting::MASK;
+
 use super::pattern::Pattern;
 
 /// The settings `routes[].headers` and `routes[].query`.
@@ -15,12 +17,14 @@ pub struct Conditions {
 }
 
 /// A condition on all values of one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Condition {
     /// The name of the field or parameter.
     pub name: Box<str>,
     /// What its values must be.
     pub value: ValueMatch,
+    /// Whether the text of `value` may be a secret, so that nobody may read it.
+    pub is_hidden: bool,
 }
 
 /// A condition with the part of the request that it applies to. `Display` writes it as a requirement.
@@ -34,12 +38,14 @@ pub(crate) enum ConditionOn<'a> {
 
 impl fmt::Display for ConditionOn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (of, Condition { name, value }) = match *self {
+        let (of, Condition { name, value, is_hidden }) = match *self {
             Self::Header(condition) => ("header", condition),
             Self::Query(condition) => ("query parameter", condition),
         };
         match value {
+            ValueMatch::Exact(_) if *is_hidden => write!(f, "{of} {name} is `{MASK}`"),
             ValueMatch::Exact(text) => write!(f, "{of} {name} is `{text}`"),
+            ValueMatch::Regex(_) if *is_hidden => write!(f, "{of} {name} matches `{MASK}`"),
             ValueMatch::Regex(pattern) => write!(f, "{of} {name} matches `{pattern}`"),
             ValueMatch::Present => write!(f, "{of} {name} is present"),
             ValueMatch::Absent => write!(f, "{of} {name} is missing"),
@@ -150,6 +156,15 @@ impl Conditions {
     }
 }
 
+/// Conditions that the same requests meet are equal.
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.value == other.value
+    }
+}
+
+impl Eq for Condition {}
+
 impl Condition {
     /// Whether the parameters of a query meet the condition.
     fn holds_in(&self, query: &str) -> bool {
@@ -254,11 +269,11 @@ mod tests {
     use super::*;
 
     fn exact(name: &str, value: &str) -> Condition {
-        Condition { name: name.into(), value: ValueMatch::Exact(value.into()) }
+        of(name, ValueMatch::Exact(value.into()))
     }
 
     fn of(name: &str, value: ValueMatch) -> Condition {
-        Condition { name: name.into(), value }
+        Condition { name: name.into(), value, is_hidden: false }
     }
 
     #[test]

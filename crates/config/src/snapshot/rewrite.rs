@@ -87,6 +87,8 @@ pub struct QueryRewrite {
     pub remove: Vec<Box<str>>,
     /// The encoded parameters that are added at the end; empty for none.
     pub add: Box<str>,
+    /// The same with masks in place of values that may be secrets.
+    pub shown_add: Box<str>,
 }
 
 /// The parts of a received target.
@@ -103,8 +105,18 @@ impl Rewrite {
     /// for example to a dot segment.
     #[must_use]
     pub fn target(&self, received: ReceivedTarget<'_>) -> Option<String> {
+        self.target_with(received, &self.query.add)
+    }
+
+    /// Returns what [`Self::target`] returns, with masks in place of added values that may be secrets.
+    #[must_use]
+    pub(crate) fn shown_target(&self, received: ReceivedTarget<'_>) -> Option<String> {
+        self.target_with(received, &self.query.shown_add)
+    }
+
+    fn target_with(&self, received: ReceivedTarget<'_>, add: &str) -> Option<String> {
         let mut target = self.path.as_ref().map_or_else(|| received.path.to_owned(), |path| path.apply(received.path));
-        self.query.append(&mut target, received.query);
+        self.query.append(&mut target, received.query, add);
         let may_be_invalid = matches!(self.path, Some(PathRewrite::Regex { .. }));
         (!may_be_invalid || http1::is_origin_form(&target)).then_some(target)
     }
@@ -156,7 +168,7 @@ impl Composition {
 }
 
 impl QueryRewrite {
-    fn append(&self, target: &mut String, received: Option<&str>) {
+    fn append(&self, target: &mut String, received: Option<&str>, add: &str) {
         let mut separator = '?';
         let mut push = |part: &str| {
             target.push(separator);
@@ -174,8 +186,8 @@ impl QueryRewrite {
                 query.split('&').filter(is_kept).for_each(&mut push);
             }
         }
-        if !self.add.is_empty() {
-            push(&self.add);
+        if !add.is_empty() {
+            push(add);
         }
     }
 }
@@ -246,7 +258,11 @@ mod tests {
 
     #[test]
     fn parameters_are_removed_and_added() {
-        let query = QueryRewrite { remove: vec!["debug".into(), "a b".into()], add: "source=gateway".into() };
+        let query = QueryRewrite {
+            remove: vec!["debug".into(), "a b".into()],
+            add: "source=gateway".into(),
+            ..QueryRewrite::default()
+        };
         for (received, expected) in [
             ("/x", "/x?source=gateway"),
             ("/x?", "/x?source=gateway"),
@@ -256,7 +272,7 @@ mod tests {
         ] {
             check(None, &query, received, expected);
         }
-        let only_removes = QueryRewrite { remove: vec!["a".into()], add: "".into() };
+        let only_removes = QueryRewrite { remove: vec!["a".into()], ..QueryRewrite::default() };
         check(None, &only_removes, "/x?a=1", "/x");
         check(None, &QueryRewrite::default(), "/x?", "/x?");
         assert_eq!(encoded("a b&=é"), "a%20b%26%3D%C3%A9");

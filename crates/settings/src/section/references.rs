@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::SettingsReader;
 use crate::error::{At, Problem};
+use crate::substitute::{VariableLookup, variables};
 
 /// A rule for the references of a text: which files and variables its values may name.
 pub trait ReferenceRule {
@@ -76,13 +77,18 @@ impl SettingsReader<'_> {
         self.files.borrow().iter().cloned().collect()
     }
 
-    /// Records the references of the value at `at`. A single value of a variable has no variables.
-    pub(super) fn record_references(&self, at: At, text: &str, is_single: bool) {
+    /// Records the references of the value at `at`. `env` returns the variables that it may have; a single value of a
+    /// variable has none.
+    pub(super) fn record_references(&self, at: At, text: &str, env: Option<VariableLookup<'_>>) {
         let file = text.strip_prefix("file:");
-        if let Some(path) = file.filter(|path| !path.contains("${")) {
+        let path = file.and_then(|path| match env {
+            Some(env) => variables(path, env).ok().map(|path| path.text),
+            None => Some(path.to_owned()),
+        });
+        if let Some(path) = path {
             self.uses_file(&self.folder.join(path));
         }
-        if file.is_some() || (text.contains("${") && !is_single) {
+        if file.is_some() || (text.contains("${") && env.is_some()) {
             self.references.borrow_mut().insert(at);
         }
     }

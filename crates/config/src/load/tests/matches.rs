@@ -24,7 +24,7 @@ path: /a, query: {n: 5}"#,
     let routes = snapshot.traffic.router.routes();
     let names: Vec<&str> = routes.iter().map(|route| &*route.policy.name).collect();
     assert_eq!(names, ["/users/{id}", "a.b/files/{*rest}", "^/v[0-9]+/", "/a"]);
-    let of = |name: &str, value| Condition { name: name.into(), value };
+    let of = |name: &str, value| Condition { name: name.into(), value, is_hidden: false };
     let conditions = routes[0].matches.conditions.as_ref().unwrap();
     let present = [of("x-a", ValueMatch::Present), of("x-tenant", ValueMatch::Exact("acme".into()))];
     assert_eq!(conditions.headers, present);

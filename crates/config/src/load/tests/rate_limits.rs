@@ -197,6 +197,7 @@ fn limits_that_cannot_be_are_refused_at_their_place() {
         ("{dimension: ip, tiers: {by: plan}, window: 1s}", "bad_value", 15),
         ("{dimension: ip, tiers: {by: plan, free: plan}, window: 1s}", "bad_value", 55),
         ("{dimension: ip, tiers: {by: 5, free: 1}, window: 1s}", "bad_value", 43),
+        ("{dimension: ip, tiers: {by: plan, Free: 1}, window: 1s}", "bad_value", 49),
         ("{dimension: ip, tiers: {by: plan, free: 0, pro: 1}, window: 1s}", "bad_value", 55),
         ("{dimension: [ip, ip], limit: 1, window: 1s}", "duplicate", 15),
     ] {
@@ -211,13 +212,13 @@ fn limits_that_cannot_be_are_refused_at_their_place() {
 #[test]
 fn a_claim_is_a_dimension_and_decides_the_tier() {
     let limit = only(
-        "rate_limits: [{dimension: {claim: 'https://h/\"tenant'}, tiers: {by: {claim: tier}, free: 100, pro: 1000}, window: 60s}]",
+        "rate_limits: [{dimension: {claim: 'https://h/\"tenant'}, tiers: {by: {claim: tier}, free: 100, Pro Team: 1000}, window: 60s}]",
     );
     assert!(limit.needs_client());
     assert_eq!(*limit.dimensions, [LimitDimension::Claim("https://h/\"tenant".into())]);
     assert_eq!(limit.tier_by, crate::snapshot::TierBy::Claim("tier".into()));
     let terms = |tier: Option<&str>| limit.tier(tier).map(|tier| tier.terms);
-    assert_eq!((terms(Some("pro")), terms(Some("other")), terms(None)), (Some(sliding(1_000, 60)), None, None));
+    assert_eq!((terms(Some("Pro Team")), terms(Some("pro")), terms(None)), (Some(sliding(1_000, 60)), None, None));
     assert_eq!(&*limit.tier(Some("free")).unwrap().policy, "\"claim:https://h/_tenant\";q=100;w=60");
 }
 

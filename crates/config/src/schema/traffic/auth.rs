@@ -436,17 +436,23 @@ pub(super) const CLAIM: TextForm<String> = TextForm {
     scalar: Scalar::Any,
 };
 
+/// Whether a claim of a token can be compared with this value.
+pub(super) fn is_claim_value(value: &str) -> bool {
+    (1..=256).contains(&value.chars().count())
+        && value.trim().len() == value.len()
+        && !value.chars().any(char::is_control)
+}
+
+pub(super) const CLAIM_VALUE_PATTERN: &str = r"^[^\x00-\x20\x7F]([^\x00-\x1F\x7F]{0,254}[^\x00-\x20\x7F])?$";
+
 /// A required value: an empty one would be met by every token.
 const CLAIM_VALUE: TextForm<String> = TextForm {
     parse: |value| {
-        let is_valid = (1..=256).contains(&value.chars().count())
-            && value.trim().len() == value.len()
-            && !value.chars().any(char::is_control);
-        accept(value, is_valid, "1 to 256 characters without control characters and outer spaces")
+        accept(value, is_claim_value(value), "1 to 256 characters without control characters and outer spaces")
     },
     shown: |value| Value::text(value),
     cell: "text",
-    pattern: r"^[^\x00-\x20\x7F]([^\x00-\x1F\x7F]{0,254}[^\x00-\x20\x7F])?$",
+    pattern: CLAIM_VALUE_PATTERN,
     scalar: Scalar::Any,
 };
 

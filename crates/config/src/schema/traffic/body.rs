@@ -1,5 +1,6 @@
 //! The keys that change JSON bodies.
 
+use super::secret_values::SecretValues;
 use json_edits::Pointer;
 use serde_json::{Value as Json, json};
 use settings::field::{Map, ValueList, list};
@@ -17,7 +18,8 @@ const VALUE_LEN_MAX: usize = 4_096;
 section! {
     BodyInput {
         /// [JSON Pointers](routing.md#json-bodies) with new values.
-        set: Vec<(String, Input<String>)> = Map::new(VALUE, is_pointer, POINTER_EXPECTED, POINTER_PATTERN);
+        set: Vec<(String, Input<String>)> =
+            SecretValues::of_body(Map::new(VALUE, is_pointer, POINTER_EXPECTED, POINTER_PATTERN));
         /// JSON Pointers to removed values.
         remove: ValueList<Pointer> = list(POINTER, EDITS_MAX, "none");
         /// JSON Pointers to moved values.

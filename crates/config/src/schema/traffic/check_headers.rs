@@ -1,8 +1,8 @@
 //! Headers of health checks. Values that may be secrets are not shown.
 
 use super::forms::FIELD_NAME_PATTERN;
-use super::header_text::may_be_secret;
 use super::route::FIELD_VALUE;
+use super::secret_values::is_secret_header;
 use access::Secret;
 use http::HeaderValue;
 use serde_json::Value as Json;
@@ -83,7 +83,7 @@ impl KeyField for CheckHeaders {
         let mut headers = self.0.read(section, key);
         headers
             .iter_mut()
-            .filter(|(name, _)| may_be_secret(name))
+            .filter(|(name, _)| is_secret_header(name))
             .for_each(|(_, input)| input.value.set_sensitive(true));
         headers
     }

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::forms::{FIELD_NAME_PATTERN, is_label};
+use super::secret_values::is_secret_header;
 use access::Secret;
 use http::HeaderValue;
 use serde_json::{Value as Json, json};
 use settings::field::{KeyField, Map};
 use settings::form::{Form, FormRefusal, bad};
 use settings::input::Input;
-use settings::secret_text::names_secret;
 use settings::section::{Section, SettingsReader};
 use settings::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};
@@ -201,17 +201,12 @@ impl KeyField for HeaderTexts {
 
     fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
         let hidden = input.iter().map(|(name, input)| {
-            let is_hidden = input.value.is_of_file || (may_be_secret(name) && !input.value.has_credential());
+            let is_hidden = input.value.is_of_file || (is_secret_header(name) && !input.value.has_credential());
             let value = HeaderText { is_of_file: is_hidden, ..input.value.clone() };
             (name.clone(), Input { value, source: input.source.clone(), foreign: input.foreign })
         });
         self.0.show(&hidden.collect(), key, listing);
     }
-}
-
-/// Whether the value of a header with this name may be a secret.
-pub(super) fn may_be_secret(name: &str) -> bool {
-    name.to_ascii_lowercase().contains("auth") || names_secret(name)
 }
 
 #[cfg(test)]

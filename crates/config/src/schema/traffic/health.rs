@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use settings::field::{ValueList, default, list, optional};
 use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, accept};
 use settings::input::Input;
+use settings::json::given;
 use settings::section;
 use settings::setting::Value;
 use settings::spec::Rule;
@@ -103,10 +104,17 @@ section! {
     }
 }
 
-/// The condition of [`is_check_field`] on the names in `headers`, in their usual spellings.
+/// The keys of checks with `path`.
+pub(crate) const OF_REQUESTS: [&str; 3] = ["host", "headers", "status"];
+
+/// The conditions of [`is_check_field`] on the names in `headers`, in their usual spellings, and of `path` on
+/// [`OF_REQUESTS`].
 fn check_fields() -> Json {
     let own = "^([Cc]onnection|[Cc]ontent-[Ll]ength|[Hh]ost|[Tt]ransfer-[Ee]ncoding|[Uu]pgrade)$";
-    json!({"properties": {"headers": {"propertyNames": {"not": {"pattern": own}}}}})
+    json!({"allOf": [
+        {"properties": {"headers": {"propertyNames": {"not": {"pattern": own}}}}},
+        {"anyOf": [given("path"), {"not": {"anyOf": OF_REQUESTS.map(given)}}]},
+    ]})
 }
 
 /// Whether a check may have a field of this name.

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::super::process::{LIMIT, WINDOW};
-use super::auth::{CLAIM, ClaimInput};
+use super::auth::{CLAIM, CLAIM_VALUE_PATTERN, ClaimInput, is_claim_value};
 use super::forms::HEADER;
 use crate::snapshot::LimitSubject;
-use access::Plan;
 use meter::window;
 use serde_json::{Value as Json, json};
 use settings::field::{Either, MapEntry, MapKeys, OneOrMore, default, map_of, one_or_more, optional, required};
@@ -134,8 +133,11 @@ section! {
 
 /// Maximum number of tiers of a limit, and `by`.
 const TIERS_MAX: usize = 65;
-const TIERS: MapKeys =
-    MapKeys { is_key: Plan::is_name, expected: "`by`, and names of plans or values", pattern: "^[a-z0-9._-]{1,64}$" };
+const TIERS: MapKeys = MapKeys {
+    is_key: is_claim_value,
+    expected: "`by`, and names of plans or values of the claim",
+    pattern: CLAIM_VALUE_PATTERN,
+};
 
 fn reference() -> Json {
     json!({"$ref": "#/$defs/reference"})
@@ -175,6 +177,10 @@ fn consistency_of_requests() -> Json {
 /// The condition of the values in `tiers` on their keys.
 fn tiers_by_plan() -> Json {
     let by = json!({"anyOf": [{"const": "plan"}, {"type": "object"}, reference()]});
+    let of_plans = json!({
+        "if": {"properties": {"by": {"const": "plan"}}},
+        "then": {"propertyNames": {"pattern": "^[a-z0-9._-]{1,64}$"}},
+    });
     json!({"properties": {"tiers": {"anyOf": [
         {"type": "null"},
         {
@@ -182,6 +188,7 @@ fn tiers_by_plan() -> Json {
             "minProperties": 2,
             "properties": {"by": by},
             "additionalProperties": {"not": {"anyOf": [{"const": "plan"}, {"type": "object"}]}},
+            "allOf": [of_plans],
         },
     ]}}})
 }

@@ -1,6 +1,7 @@
 //! The keys of `routes[]` that select requests: paths, and conditions on headers and query parameters.
 
 use super::forms::{FIELD_NAME_PATTERN, PATH};
+use super::secret_values::SecretValues;
 use crate::snapshot::{PathMatch, Pattern, Template};
 use http::HeaderName;
 use settings::field::{MapKeys, MapOf, OneOrMore, map_of, one_or_more, optional};
@@ -41,10 +42,11 @@ pub(super) const PATHS: OneOrMore<TextForm<PathMatch>, PathInput> =
 const CONDITIONS_MAX: usize = 16;
 
 /// The field of `routes[].headers`.
-pub(super) const HEADERS: MapOf<TextForm<String>, ConditionInput> = map_of(FIELD_TEXT, FIELD_NAMES, CONDITIONS_MAX);
+pub(super) const HEADERS: SecretValues<MapOf<TextForm<String>, ConditionInput>> =
+    SecretValues::of_headers(map_of(FIELD_TEXT, FIELD_NAMES, CONDITIONS_MAX));
 /// The field of `routes[].query`.
-pub(super) const QUERY: MapOf<TextForm<String>, ConditionInput> =
-    map_of(PARAMETER_TEXT, PARAMETER_NAMES, CONDITIONS_MAX);
+pub(super) const QUERY: SecretValues<MapOf<TextForm<String>, ConditionInput>> =
+    SecretValues::of_parameters(map_of(PARAMETER_TEXT, PARAMETER_NAMES, CONDITIONS_MAX));
 
 const FIELD_NAMES: MapKeys = MapKeys {
     is_key: |name| name.len() <= 64 && HeaderName::from_bytes(name.as_bytes()).is_ok(),

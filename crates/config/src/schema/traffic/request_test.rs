@@ -2,6 +2,7 @@
 
 use super::forms::{ANY_NAME, FIELD_NAME_PATTERN};
 use super::route::FIELD_VALUE;
+use super::secret_values::SecretValues;
 use crate::explain::WrittenRequest;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
@@ -17,7 +18,8 @@ section! {
         /// The method with a URL or a path: `GET https://api.example.com/users?page=1`.
         request: Option<Input<String>> = required(REQUEST);
         /// Headers of the request, at most 100.
-        headers: Vec<(String, Input<HeaderValue>)> = Map::new(FIELD_VALUE, is_field, "a field name", FIELD_NAME_PATTERN);
+        headers: Vec<(String, Input<HeaderValue>)> =
+            SecretValues::of_headers(Map::new(FIELD_VALUE, is_field, "a field name", FIELD_NAME_PATTERN));
         /// The expected result; at least one key.
         expect: ExpectInput = nested::<ExpectInput>();
         rules: Rule::Required("expect");

@@ -9,6 +9,7 @@ use settings::spec::Rule;
 
 use super::forms::PATH;
 use super::matches::{PARAMETER_TEXT, PATH_MATCH, REGEX, is_parameter};
+use super::secret_values::SecretValues;
 use crate::snapshot::{PathMatch, Pattern, UpstreamHost};
 
 section! {
@@ -37,12 +38,18 @@ section! {
 section! {
     QueryRewriteInput {
         /// Parameters added after the request's.
-        add: Vec<(String, Input<String>)> =
-            Map::new(PARAMETER_TEXT, is_parameter, "a name of 1 to 128 characters, not encoded", r"^[\s\S]{1,128}$");
+        add: Vec<(String, Input<String>)> = ADDED;
         /// The names of parameters that are removed.
         remove: ValueList<String> = list(PARAMETER_NAME, 64, "none");
     }
 }
+
+const ADDED: SecretValues<Map<TextForm<String>>> = SecretValues::of_parameters(Map::new(
+    PARAMETER_TEXT,
+    is_parameter,
+    "a name of 1 to 128 characters, not encoded",
+    r"^[\s\S]{1,128}$",
+));
 
 /// Longest host with a port, in bytes.
 const HOST_LEN_MAX: usize = 259;

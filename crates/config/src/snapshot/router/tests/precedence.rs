@@ -20,7 +20,7 @@ fn under(name: &str, methods: &[&str], headers: &[&str], query: &[&str]) -> Arc<
                 (None, Some((name, regex))) => (name, ValueMatch::Regex(Pattern::parse(regex).unwrap())),
                 (None, None) => (*text, ValueMatch::Present),
             };
-            Condition { name: name.into(), value }
+            Condition { name: name.into(), value, is_hidden: false }
         });
         conditions.collect::<Vec<_>>()
     };

@@ -143,7 +143,11 @@ fn condition() -> impl Strategy<Value = Condition> {
         Just(ValueMatch::Present),
         Just(ValueMatch::Absent),
     ];
-    (prop::sample::select(&["x", "y"][..]), value).prop_map(|(name, value)| Condition { name: name.into(), value })
+    (prop::sample::select(&["x", "y"][..]), value).prop_map(|(name, value)| Condition {
+        name: name.into(),
+        value,
+        is_hidden: false,
+    })
 }
 
 fn conditions() -> impl Strategy<Value = Vec<Condition>> {
