@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use access::key_clients::KeyClient;
 use access::token::TokenError;
-use access::{ApiKey, KeyHash, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo};
+use access::{
+    ApiKey, KeyHash, NotFound, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo,
+};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -131,6 +133,15 @@ impl Caller {
         Err(Problem::new(Refusal::Forbidden, message))
     }
 
+    /// Refuses the secret that a rotation replaced, which could otherwise replace the new one.
+    fn require_current_secret(&self) -> Result<(), Problem> {
+        if self.key().is_none_or(|key| key.rotated.is_none()) {
+            return Ok(());
+        }
+        let message = "this secret was replaced and cannot change anything; use the new one";
+        Err(Problem::new(Refusal::Forbidden, message))
+    }
+
     /// Authenticates a user by an access token.
     async fn signed_in(app: &App, token: &str, address: Address) -> Result<Self, Problem> {
         let now = app.clock.now();
@@ -204,6 +215,7 @@ impl From<InvalidSession> for Problem {
             }
             InvalidSession::Ended => ended(),
             InvalidSession::KeyRevoked => Self::new(Refusal::KeyRevoked, "the key that you signed in with was revoked"),
+            InvalidSession::Unpaid => NotFound::Unpaid.into(),
             InvalidSession::KeyExpired => Self::new(Refusal::KeyExpired, "the key that you signed in with has expired"),
         }
     }
@@ -226,7 +238,7 @@ impl FromRequestParts<Arc<App>> for Caller {
 }
 
 /// A caller with the right to change the user's own data. Keys with scopes, limits or addresses are refused, because
-/// they could create keys without them. Replaced secrets are refused, because they could replace the new secret.
+/// they could create keys without them, and so are replaced secrets.
 #[derive(Debug)]
 pub(crate) struct Owner(pub(crate) Caller);
 
@@ -239,11 +251,7 @@ impl FromRequestParts<Arc<App>> for Owner {
             Some(key) if !key.bounds.is_unbounded() => {
                 Err(Problem::new(Refusal::Forbidden, "this key is restricted and cannot change anything"))
             }
-            Some(key) if key.rotated.is_some() => Err(Problem::new(
-                Refusal::Forbidden,
-                "this secret was replaced and cannot change anything; use the new one",
-            )),
-            Some(_) | None => Ok(Self(caller)),
+            Some(_) | None => caller.require_current_secret().map(|()| Self(caller)),
         }
     }
 }
@@ -259,7 +267,7 @@ impl FromRequestParts<Arc<App>> for KeyOwner {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
         if caller.admin_key().is_some() {
-            return Ok(Self(caller));
+            return caller.require_current_secret().map(|()| Self(caller));
         }
         let Owner(caller) = Owner::from_request_parts(parts, app).await?;
         Ok(Self(caller))
@@ -282,7 +290,7 @@ impl FromRequestParts<Arc<App>> for Person {
     }
 }
 
-/// An admin who signed in with a password, or a key with the scope `admin`.
+/// An admin who signed in with a password, or a key with the scope `admin`, whose replaced secret only reads.
 #[derive(Debug)]
 pub(crate) struct Admin(pub(crate) Caller);
 
@@ -292,7 +300,8 @@ impl FromRequestParts<Arc<App>> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
         match (caller.role, caller.key()) {
-            (Role::Admin, _) => Ok(Self(caller)),
+            (Role::Admin, _) if parts.method.is_safe() => Ok(Self(caller)),
+            (Role::Admin, _) => caller.require_current_secret().map(|()| Self(caller)),
             (Role::Member, Some(_)) => Err(Problem::new(
                 Refusal::Forbidden,
                 "this needs an admin who signed in with a password, or a key with the scope `admin`",

@@ -360,7 +360,7 @@ impl Configurator {
     /// Records the file with which the process has started, unless the store knows it.
     pub async fn record_start(&self) {
         let running = self.running();
-        let is_known = self.parts.store.knows_configuration_file(&running.file.digest).await;
+        let is_known = self.parts.store.knows_configuration_file(&running.file.digest, self.parts.node).await;
         if running.stored.is_none() && matches!(is_known, Ok(false)) {
             self.record_file(&running, false).await;
         }

@@ -49,7 +49,7 @@ const FREE: [&str; 16] = [
     "/readyz",
 ];
 /// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
-const VALIDATE: &str = "/api/auth/validate";
+pub(crate) const VALIDATE: &str = "/api/auth/validate";
 
 /// A request extension in which the handler stores the verdict of counting the request for the key in its body.
 #[derive(Debug, Clone, Default)]
@@ -118,19 +118,26 @@ pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
     if !verdict.allowed {
         return with_limit_fields(refusal(&app, &verdict).into_response(), &verdict);
     }
-    if let Err(problem) = note_admin_key(&app, &parts, path).await {
+    if let Err(problem) = note_judged(&app, &parts, path).await {
         return with_limit_fields(problem.into_response(), &verdict);
     }
     with_limit_fields(next.run(Request::from_parts(parts, body)).await, &verdict)
 }
 
-/// Writes the line of the audit log for each request with a key with the scope `admin`. Without the line, the request is
-/// refused. The line has the path as the document writes it, without ids and the query.
-async fn note_admin_key(app: &App, parts: &Parts, path: Option<&str>) -> Result<(), Problem> {
+async fn note_judged(app: &App, parts: &Parts, path: Option<&str>) -> Result<(), Problem> {
     let Some(Authentication(judged)) = parts.extensions.get() else { return Ok(()) };
     let Ok(caller) = judged.as_ref() else { return Ok(()) };
+    note_admin_key(app, caller, &parts.method, path.unwrap_or("unknown")).await
+}
+
+/// Writes the line of the audit log for each request with a key with the scope `admin`. Without the line, the request is
+/// refused. The line has the path as the document writes it, without ids and the query.
+///
+/// # Errors
+/// Errors of the store.
+pub(crate) async fn note_admin_key(app: &App, caller: &Caller, method: &Method, path: &str) -> Result<(), Problem> {
     let Some(key) = caller.admin_key() else { return Ok(()) };
-    let detail = json!({"method": parts.method.as_str(), "path": path.unwrap_or("unknown")});
+    let detail = json!({"method": method.as_str(), "path": path});
     let act = Act::of(AuditAction::KeyUse, key.key.0, Some(caller.user)).with(detail);
     Ok(app.store.note_alone(&caller.actor(), act).await?)
 }

@@ -22,13 +22,21 @@ statements! {
         WHERE source = 'api' AND file_digest = $1 AND number >
         (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'file' AND node_id = $2)
         ORDER BY number DESC LIMIT 1";
-    KNOWN_FILE = "SELECT count(*) FROM configurations WHERE source = 'file' AND file_digest = $1";
+    // Beside an entry of the API, each node must have its own: the entry of the API ends with it.
+    KNOWN_FILE = "SELECT count(*) FROM configurations f,
+        (SELECT coalesce(max(number), 0) AS number FROM configurations WHERE source = 'api') api
+        WHERE f.source = 'file' AND f.file_digest = $1
+        AND (api.number = 0 OR f.node_id = $2 AND f.number > api.number)";
     LIST = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
         ORDER BY number DESC LIMIT 21";
     FIND = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
         WHERE id = $1";
+    // Entries of files that are later than the newest of the API end it on their nodes.
     FORGET = "DELETE FROM configurations WHERE number <= $1 AND number <>
-        (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'api')";
+        (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'api') AND NOT (source = 'file' AND number > $1 - 1000
+        AND number > (SELECT coalesce(max(number), 9223372036854775807) FROM configurations WHERE source = 'api')
+        AND number = (SELECT max(n.number) FROM configurations n
+        WHERE n.source = 'file' AND n.node_id = configurations.node_id))";
 }
 
 /// The way in which a configuration was given.
@@ -258,12 +266,13 @@ impl Store {
         over.find::<ConfigurationRow>().await?.map(TryInto::try_into).transpose()
     }
 
-    /// Whether the store has a configuration file with this digest.
+    /// Whether the store has a configuration file with this digest; beside a configuration of the API, an entry of this node that
+    /// is later.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn knows_configuration_file(&self, file_digest: &str) -> Result<bool, DatabaseError> {
-        let (known,): (i64,) = self.query(KNOWN_FILE).bind(file_digest.to_owned()).one().await?;
+    pub async fn knows_configuration_file(&self, file_digest: &str, node: Uuid) -> Result<bool, DatabaseError> {
+        let (known,): (i64,) = self.query(KNOWN_FILE).bind(file_digest.to_owned()).bind(node).one().await?;
         Ok(known > 0)
     }
 

@@ -17,7 +17,7 @@ use crate::users::change::has_admin;
 use crate::users::password::PasswordUpdate;
 use crate::users::{self, Email, NewUser, NoUser, User, UserError, UserRef, find};
 
-/// Maximum number of links that are neither used, withdrawn nor expired.
+/// Maximum number of invitations that are neither used, withdrawn nor expired. A user has at most one open link for a password.
 pub const OPEN_MAX: usize = 1_000;
 
 const INVITE: &str = "invite";
@@ -35,7 +35,7 @@ macro_rules! link_columns {
 statements! {
     ADD = "INSERT INTO links (id, kind, hash, user_id, email, plan_id, made_by_id, expires_at, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
-    COUNT_OPEN = "SELECT count(*) FROM links WHERE used_at IS NULL AND expires_at > $1";
+    COUNT_OPEN = "SELECT count(*) FROM links WHERE kind = 'invite' AND used_at IS NULL AND expires_at > $1";
     FIND = concat!("SELECT ", link_columns!(), " WHERE l.hash = $1");
     OPEN = concat!("SELECT ", link_columns!(), " WHERE l.kind = 'invite' AND l.used_at IS NULL AND l.expires_at > $1 AND l.id < $2 ORDER BY l.id DESC LIMIT $3");
     // The row is the lock: if two requests redeem a link at once, the second waits here and finds it used.
@@ -56,8 +56,8 @@ pub struct AdminExists;
 /// The error of the creation of a link.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The store has the maximum number of open links.
-    #[error("the store has the maximum of {OPEN_MAX} open links: withdraw some first")]
+    /// The store has the maximum number of open invitations.
+    #[error("the store has the maximum of {OPEN_MAX} open invitations: withdraw some first")]
     TooManyLinks,
     /// The link is for the first admin, and an admin exists.
     #[error(transparent)]
@@ -263,14 +263,14 @@ impl Store {
 
     async fn add_link(&self, transaction: &mut Transaction, by: &Actor, new: NewLink) -> Result<Link, LinkError> {
         let (id, now) = (self.new_id(), self.now());
-        let (open,): (i64,) = transaction.query(COUNT_OPEN).bind(now).one().await?;
-        if usize::try_from(open).unwrap_or(usize::MAX) >= OPEN_MAX {
-            return Err(LinkError::TooManyLinks);
-        }
         let (mut user, mut email, mut plan) = (None, None, None);
         let mut taken_back = 0;
         match &new.purpose {
             Purpose::Invite { email: of, plan: named } => {
+                let (open,): (i64,) = transaction.query(COUNT_OPEN).bind(now).one().await?;
+                if usize::try_from(open).unwrap_or(usize::MAX) >= OPEN_MAX {
+                    return Err(LinkError::TooManyLinks);
+                }
                 email = of.as_ref().map(|of| of.as_str().to_owned());
                 if let Some(named) = named {
                     plan = Some(plans::find_id::<LinkError>(transaction, named).await?.0);

@@ -55,7 +55,9 @@ impl Configurator {
         match store.ensure_plans(&traffic.plans).await {
             Ok(differences) if differences.is_empty() => {}
             Ok(_) => {
-                tracing::warn!("plans in the store differ from the configuration; `tollgate plans apply` shows them");
+                tracing::warn!(
+                    "plans in the store differ from the configuration; `tollgate plans apply --config FILE --dry-run` shows them"
+                );
             }
             Err(error) => {
                 tracing::warn!(%error, "new plans of the configuration are not in the store yet");

@@ -57,6 +57,8 @@ pub enum InvalidSession {
     KeyRevoked,
     /// The key that began it has expired.
     KeyExpired,
+    /// A key began it, and the user's keys are refused until open invoices are paid.
+    Unpaid,
 }
 
 impl SessionState {
@@ -77,6 +79,9 @@ impl SessionState {
         }
         if self.key.as_ref().is_some_and(|key| key.expires_at.is_some_and(|end| end <= now)) {
             return Err(InvalidSession::KeyExpired);
+        }
+        if self.key.is_some() && self.user.is_held {
+            return Err(InvalidSession::Unpaid);
         }
         Ok(())
     }

@@ -52,17 +52,26 @@ pub(crate) async fn a_configuration_of_the_api_is_in_force_until_the_nodes_file_
     let (one, by) = (NODE, Actor::SYSTEM);
     store.add_configuration(&by, file(one, "f")).await.unwrap();
     assert_eq!(over("f", one).await, None);
+    let knows = async |digest, node| store.knows_configuration_file(digest, node).await.unwrap();
+    assert!(knows("f", other).await && !knows("g", other).await);
     store.add_configuration(&by, new(ConfigurationSource::Api, Some("a"))).await.unwrap();
     assert_eq!((over("f", one).await, over("f", other).await, over("g", one).await), (Some(2), Some(2), None));
     // The file of one node changes, and changes back.
     store.add_configuration(&by, file(one, "g")).await.unwrap();
     assert_eq!((over("f", one).await, over("f", other).await), (None, Some(2)));
-    assert!(store.knows_configuration_file("g").await.unwrap() && !store.knows_configuration_file("h").await.unwrap());
+    // Each node ends the configuration of the API with its own entry.
+    assert_eq!([knows("f", one).await, knows("g", one).await, knows("g", other).await], [false, true, false]);
     // Files never displace the newest configuration of the API.
     for _ in 0..=CONFIGURATIONS_MAX {
         store.add_configuration(&by, file(one, "g")).await.unwrap();
     }
     assert_eq!(over("f", other).await, Some(2));
+    // Nor the entry with which another node has ended it.
+    store.add_configuration(&by, file(other, "g")).await.unwrap();
+    for _ in 0..=CONFIGURATIONS_MAX {
+        store.add_configuration(&by, file(one, "g")).await.unwrap();
+    }
+    assert_eq!(over("f", other).await, None);
 }
 
 pub(crate) async fn a_configuration_replaces_only_one_that_its_node_knows(world: &World) {

@@ -107,7 +107,7 @@ behaviours! {
         a_first_admin_from_elsewhere_shuts_the_link,
         invitations_are_listed_in_pages_and_taken_back,
         a_user_comes_with_its_link_or_not_at_all,
-        open_links_are_bounded,
+        open_invitations_are_bounded,
     }
     keys {
         a_key_makes_a_principal,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{KeyId, Secret, UserId};
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
+use http::Method;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,7 +13,7 @@ use crate::address::Address;
 use crate::caller::{self, Caller};
 use crate::input;
 use crate::key_view::Bound;
-use crate::limits::BodyKeyVerdict;
+use crate::limits::{self, BodyKeyVerdict, VALIDATE};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::quota::{Quota, SpentCredits};
@@ -93,6 +94,10 @@ pub(crate) async fn validate(
     let (caller, hash) = Caller::find(&app, key, address).await?;
     if let (Some(Extension(counting)), Some(key)) = (counting, caller.key()) {
         counting.take(&app, key.key, address).await?;
+    }
+    // That of a key in a header is written.
+    if in_header.is_none() {
+        limits::note_admin_key(&app, &caller, &Method::POST, VALIDATE).await?;
     }
     let identity = app.store.identity(hash).await??;
     let day = app.clock.now().day();

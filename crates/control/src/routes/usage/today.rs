@@ -127,12 +127,7 @@ pub(in crate::routes) async fn today(
 
 /// Returns the usage of several users, or of one key among them.
 async fn of_several(app: &State, of: UsageOf, key: Option<Key>, day: Day) -> Result<Json<Today>, Problem> {
-    let (mut total, mut keys) = app.ledger.scope_day(of, day).await?;
-    if let Some(key) = key {
-        keys.retain(|(usage, _)| usage.no == key.no);
-        let days = app.ledger.usage_of_days(of, Some(key.no), 1, day).await?;
-        total = days.last().map_or(total, |(_, used)| *used);
-    }
+    let (total, keys) = app.ledger.scope_day(of, key.map(|key| key.no), day).await?;
     let by_key = keys.into_iter().map(|(usage, owner)| UsageOfKey { user: Some(owner.into()), ..usage.into() });
     Ok(Json(Today {
         date: date(day),

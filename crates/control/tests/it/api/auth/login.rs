@@ -72,6 +72,18 @@ async fn a_session_from_a_key_ends_with_the_key_and_is_never_an_admins() {
 }
 
 #[tokio::test]
+async fn a_session_from_a_key_opens_nothing_while_invoices_are_unpaid() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let answer = post(world.address, PATH, &[], &json!({"key": ada.secret, "refresh": true}).to_string()).await;
+    let session = BrowserSession::read(&answer);
+    assert_eq!(world.me(&session.bearer()).await.status, 200);
+    world.hold(&ada, "starter").await;
+    world.clock.advance(Duration::from_secs(1));
+    world.me(&session.bearer()).await.refuses(402, "payment_required");
+}
+
+#[tokio::test]
 async fn an_invalid_key_begins_no_session() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;

@@ -3,7 +3,7 @@
 use access::Role;
 use serde_json::{Value, json};
 
-use super::{create, delete, patch, rotate, show, text};
+use super::{create, delete, patch, rotate, show, text, validate};
 use crate::api::explain::limited;
 use crate::client::{Answer, call, get, post};
 use crate::world::World;
@@ -52,6 +52,32 @@ async fn it_makes_users_plans_and_keys_and_reads_usage() {
     let expected = ["/api/keys", one, one, rotation, "/api/me", "/api/plans", "/api/usage/history", "/api/users"];
     assert_eq!(paths, expected);
     assert!(uses.iter().all(|line| line["actor"]["key_id"] == created.json()["id"]), "{log}");
+    // So is one whose key is in the body.
+    assert_eq!(validate(&world, &text(&created, "key")).await.status, 200);
+    let log = get(world.address, "/api/audit?action=key.use&limit=1", &[&admin]).await.json();
+    let newest = &log["items"][0];
+    assert_eq!(
+        (&newest["actor"]["key_id"], &newest["detail"]["path"]),
+        (&created.json()["id"], &json!("/api/auth/validate"))
+    );
+}
+
+#[tokio::test]
+async fn its_replaced_secret_reads_and_changes_nothing() {
+    let (world, admin, key, created) = world().await;
+    let rotated = rotate(&world, &admin, &text(&created, "id"), "{\"grace\":\"1h\"}").await;
+    let new = format!("Authorization: Bearer {}", text(&rotated, "key"));
+    world.refresh().await;
+    assert_eq!(get(world.address, "/api/users", &[&key]).await.status, 200);
+    let user = json!({"kind": "service", "name": "Shop", "plan": "starter"}).to_string();
+    for answer in [
+        create(&world, &key, &json!({"label": "x"})).await,
+        post(world.address, "/api/users", &[&key], &user).await,
+        post(world.address, "/api/plans", &[&key], "{\"name\": \"shop\"}").await,
+    ] {
+        assert!(answer.refuses(403, "forbidden").contains("replaced"));
+    }
+    assert_eq!(post(world.address, "/api/users", &[&new], &user).await.status, 201);
 }
 
 #[tokio::test]
