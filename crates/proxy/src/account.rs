@@ -284,10 +284,7 @@ impl RequestAccount {
         if let Some(spans) = &self.request.spans {
             spans.answered(status);
         }
-        let total_at = self.total_at();
-        let deadlines = &self.request.deadlines;
-        deadlines.must_end_at(total_at);
-        deadlines.wait_until((now + self.timeouts().idle).min(total_at));
+        self.await_content(now);
         if let Some(attempt) = &mut self.attempt {
             let waited_us = attempt.answered(now, status, upstream_id);
             if let Some(destination) = &self.destination {
@@ -299,9 +296,13 @@ impl RequestAccount {
 
     /// Sets the deadlines of a response whose content arrives for several requests.
     pub(crate) fn awaits_content(&self) {
-        let (now, total_at) = (self.request.read_clock(), self.total_at());
-        self.request.deadlines.must_end_at(total_at);
-        self.request.deadlines.wait_until((now + self.timeouts().idle).min(total_at));
+        self.await_content(self.request.read_clock());
+    }
+
+    fn await_content(&self, now: Instant) {
+        let (idle_max, total_at) = (self.timeouts().idle, self.total_at());
+        self.request.deadlines.must_be_read(idle_max, total_at);
+        self.request.deadlines.wait_until((now + idle_max).min(total_at));
     }
 
     /// Adds bytes of the response's body that are sent to the client. Nothing is added after the client has

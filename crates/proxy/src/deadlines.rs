@@ -194,9 +194,15 @@ impl ConnectionDeadlines {
         }
     }
 
+    /// Returns for how long the client may pause while the socket is full: as long as the most patient request allows.
+    fn read_idle_max(&self) -> Duration {
+        self.requests.borrow().iter().filter_map(|request| request.idle_max()).max().unwrap_or(self.idle_max)
+    }
+
     fn limit(&self, waiting: WaitReason) -> Option<Duration> {
         match waiting {
-            WaitReason::Idle | WaitReason::Caller => Some(self.idle_max),
+            WaitReason::Idle => Some(self.idle_max),
+            WaitReason::Caller => Some(self.read_idle_max()),
             WaitReason::Head => Some(HEAD_MAX.min(self.idle_max)),
             WaitReason::Lingering => Some(LINGER_MAX),
             WaitReason::Request => None,

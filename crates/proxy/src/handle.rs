@@ -390,6 +390,6 @@ fn gateway_fields<'a>(
     let policy = account.policy();
     let sharing = cors::sharing(page, policy, &request.head);
     let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
-    let headers = rules.map(|rules| RouteHeaders { rules, request, identity, credentials: None });
+    let headers = rules.map(|rules| RouteHeaders { rules, request, identity, credentials: None, trust: None });
     GatewayFields { id: request.id_text, limit, sharing, headers, now }
 }

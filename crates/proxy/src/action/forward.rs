@@ -250,6 +250,12 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
         Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
         None => None,
     };
+    let trust = TrustRule {
+        trust: if is_trusted { Trust::Peer(allowed) } else { Trust::Route(allowed) },
+        claim_headers: &request.snapshot.traffic.claim_headers,
+        withholds_claims: withheld.claims,
+        certificate: request.at.peer.certificate_subject(),
+    };
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
         host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),
@@ -257,12 +263,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
         id_text: request.id_text.as_bytes(),
         upgrades,
         withheld,
-        trust: TrustRule {
-            trust: if is_trusted { Trust::Peer(allowed) } else { Trust::Route(allowed) },
-            claim_headers: &request.snapshot.traffic.claim_headers,
-            withholds_claims: withheld.claims,
-            certificate: request.at.peer.certificate_subject(),
-        },
+        trust,
         token: account.identity.token.as_deref(),
         service: account.identity.service.as_deref(),
         headers: policy.request_headers.as_deref().map(|rules| RouteHeaders {
@@ -270,6 +271,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
             request,
             identity: &account.identity,
             credentials: credentials.as_ref(),
+            trust: Some(&trust),
         }),
     };
     let receiver = Receiver::Upstream(client);

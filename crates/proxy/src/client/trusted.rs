@@ -62,6 +62,7 @@ const IDENTITY_STARTS: [u32; IDENTITIES.len()] = starts(&IDENTITIES);
 const CLIENT_SUBJECT: &[u8] = b"x-ssl-client-s-dn";
 
 /// Which headers that receivers may trust are forwarded.
+#[derive(Clone, Copy)]
 pub(crate) enum Trust<'a> {
     /// All of them: the peer is a trusted proxy. The route allows these headers of claims; names in lowercase.
     Peer(&'a [Box<str>]),
@@ -70,6 +71,7 @@ pub(crate) enum Trust<'a> {
 }
 
 /// The rule for the headers that a receiver may trust.
+#[derive(Clone, Copy)]
 pub(crate) struct TrustRule<'a> {
     pub(crate) trust: Trust<'a>,
     /// The headers that only claims of access tokens and services may set.
@@ -87,31 +89,28 @@ impl TrustRule<'_> {
     /// # Errors
     /// The subject is not a field value.
     pub(crate) fn apply(&self, edits: &mut HeadEdits, fields: Fields<'_>) -> Result<(), InvalidPart> {
-        let names = |allowed: &[Box<str>], name: &[u8]| {
-            allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name))
-        };
-        let allowed = match self.trust {
-            Trust::Peer(allowed) => {
-                let is_claim = |name| self.withholds_claims && is_one_of(name, self.claim_headers);
-                edits.remove_fields(fields, |field| {
-                    is_misspelt_key(&field) || is_claim(field.name) && !names(allowed, field.name)
-                });
-                return Ok(());
-            }
-            Trust::Route(allowed) => allowed,
-        };
-        // No well-known name is one that receivers trust.
-        edits.remove_fields(fields, |field| {
-            // A route cannot allow a client to name its own certificate.
-            let is_allowed = || names(allowed, field.name) && !is_client_subject(field.name);
-            let is_claim = || is_one_of(field.name, self.claim_headers);
-            let is_trusted = || field.known.is_none() && is_trusted_by_backends(field.name);
-            is_misspelt_key(&field) || (is_trusted() || is_claim()) && !is_allowed()
-        });
-        match self.certificate {
-            Some(subject) => edits.append_named(CLIENT_SUBJECT, subject),
-            None => Ok(()),
+        edits.remove_fields(fields, |field| self.removes(&field));
+        match (self.trust, self.certificate) {
+            (Trust::Route(_), Some(subject)) => edits.append_named(CLIENT_SUBJECT, subject),
+            (Trust::Peer(_), _) | (Trust::Route(_), None) => Ok(()),
         }
+    }
+
+    /// Whether the receiver must not get this received header.
+    pub(crate) fn removes(&self, field: &Field<'_>) -> bool {
+        let names =
+            |allowed: &[Box<str>]| allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(field.name));
+        let is_claim = || is_one_of(field.name, self.claim_headers);
+        is_misspelt_key(field)
+            || match self.trust {
+                Trust::Peer(allowed) => self.withholds_claims && is_claim() && !names(allowed),
+                Trust::Route(allowed) => {
+                    // No well-known name is one that receivers trust.
+                    let is_trusted = || field.known.is_none() && is_trusted_by_backends(field.name);
+                    // A route cannot allow a client to name its own certificate.
+                    (is_trusted() || is_claim()) && (!names(allowed) || is_client_subject(field.name))
+                }
+            }
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct RequestDeadlines {
     late: Cell<bool>,
     /// When the request ends if its client does not read the response.
     total_at: Cell<Option<Instant>>,
+    /// Maximum time for which its client may pause while it reads the response; `None` if `traffic.timeouts.idle` applies.
+    idle_max: Cell<Option<Duration>>,
     /// Since when the response on a stream waits for its client to read.
     unread_since: Cell<Option<Instant>>,
     /// Whether the client of such a response has not read in time.
@@ -42,10 +44,16 @@ impl RequestDeadlines {
         self.deadline.set(Some(deadline));
     }
 
-    /// Ends the request after `total_at` if its client does not read: in that state nothing polls the code that would
-    /// end it.
-    pub(crate) fn must_end_at(&self, total_at: Instant) {
+    /// Ends the request after `total_at`, or if its client does not read for `idle_max`: in that state nothing polls the
+    /// code that would end it.
+    pub(crate) fn must_be_read(&self, idle_max: Duration, total_at: Instant) {
+        self.idle_max.set(Some(idle_max));
         self.total_at.set(Some(total_at));
+    }
+
+    /// Returns for how long its client may pause while it reads the response; `None` if `traffic.timeouts.idle` applies.
+    pub(super) fn idle_max(&self) -> Option<Duration> {
+        self.idle_max.get()
     }
 
     /// Lets the request outlive its client once anything of the attempt behind `probe` is written.
@@ -109,9 +117,10 @@ impl RequestDeadlines {
         self.stalled.get()
     }
 
-    /// Checks the deadlines. A client that reads a response on a stream must read within `idle_max`. Returns whether a
-    /// deadline has passed, once.
+    /// Checks the deadlines. A client that reads a response on a stream must read within the request's `idle_max`, or
+    /// within the given one. Returns whether a deadline has passed, once.
     pub(super) fn look(&self, now: Instant, idle_max: Duration) -> bool {
+        let idle_max = self.idle_max.get().unwrap_or(idle_max);
         if let Some(since) = self.unread_since.get()
             && (now.saturating_duration_since(since) >= idle_max || self.is_over(now))
         {
@@ -135,6 +144,7 @@ impl RequestDeadlines {
     /// Prepares the record, which nothing else uses any more, for another request.
     pub(super) fn reset(&self) {
         self.clear();
+        self.idle_max.set(None);
         self.left.set(None);
     }
 

@@ -13,6 +13,9 @@ use crate::account::{InferenceCall, RequestAccount};
 use crate::settle::RequestSummary;
 use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, outcome};
 
+/// Longest `tracestate` of an exported span, in bytes: as much as each participant should propagate (W3C Trace Context, 3.3.1.5).
+const STATE_LEN_MAX: usize = 512;
+
 /// Hands the request to the exporter, if it was sampled, has failed or was slow.
 pub(super) fn end(account: &RequestAccount, summary: &RequestSummary, now: Instant) {
     let Some(spans) = &account.request.spans else { return };
@@ -73,11 +76,22 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
     }
 }
 
-/// Joins the fields of the client's `tracestate`, which is valid.
+/// Joins the first members of the client's `tracestate`, which is valid, to at most [`STATE_LEN_MAX`] bytes.
 fn state(account: &RequestAccount) -> Box<str> {
-    let values = account.request.head.fields().all(KnownName::Tracestate);
-    let values: Vec<&str> = values.filter_map(crate::client::head::text).collect();
-    values.join(",").into()
+    joined(account.request.head.fields().all(KnownName::Tracestate).filter_map(crate::client::head::text))
+}
+
+fn joined<'a>(values: impl Iterator<Item = &'a str>) -> Box<str> {
+    let mut state = String::new();
+    for member in values.flat_map(|value| value.split(',')).map(str::trim).filter(|member| !member.is_empty()) {
+        let comma = if state.is_empty() { "" } else { "," };
+        if state.len() + comma.len() + member.len() > STATE_LEN_MAX {
+            break;
+        }
+        state.push_str(comma);
+        state.push_str(member);
+    }
+    state.into()
 }
 
 /// Returns the facts of an attempt at a model.
@@ -111,5 +125,20 @@ const fn provider(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::Gemini => "gcp.gemini",
         ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Mock => kind.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_state_is_cut_between_members() {
+        let member = |letter: &str| format!("{letter}={}", letter.repeat(253));
+        let (long, both) =
+            (format!("{} , {},c=1", member("a"), member("b")), format!("{},{}", member("a"), member("b")));
+        assert_eq!(&*joined([long.as_str(), "d=2"].into_iter()), both);
+        assert_eq!(both.len(), 511);
+        assert_eq!(&*joined(["a=1,", "", "b=2"].into_iter()), "a=1,b=2");
     }
 }

@@ -1,12 +1,13 @@
 //! The changes of headers that a route makes, after all others.
 
 use config::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, normalized};
-use http1::{HeadEdits, InvalidPart};
+use http1::{Field, HeadEdits, InvalidPart};
 use tokio::time::Instant;
 
 use crate::account::identity::Identity;
 use crate::account::request::RequestContext;
 use crate::client::head::{is_one_of, is_same_name};
+use crate::client::trusted::TrustRule;
 use crate::transform::credentials::HeaderCredentials;
 
 /// Longest value with values of the request, in bytes. A longer one is not written.
@@ -20,6 +21,8 @@ pub(crate) struct RouteHeaders<'a> {
     pub(crate) identity: &'a Identity,
     /// The credentials in the values; `None` if they have none.
     pub(crate) credentials: Option<&'a HeaderCredentials<'a>>,
+    /// Which received headers the receiver may trust; `None` if it is the client.
+    pub(crate) trust: Option<&'a TrustRule<'a>>,
 }
 
 impl RouteHeaders<'_> {
@@ -93,10 +96,18 @@ impl RouteHeaders<'_> {
         Some(value)
     }
 
-    /// Adds the values of a header of the request, as one list (RFC 9110, 5.3).
+    /// Adds the values of a header of the request, as one list (RFC 9110, 5.3). An upstream gets none that it would not get
+    /// under the header's own name.
     fn add_header(&self, value: &mut Vec<u8>, name: &str) -> Option<()> {
-        let fields = self.request.head.fields().iter();
-        let mut values = fields.filter(|field| is_same_name(field.name, name.as_bytes())).map(|field| field.value);
+        let is_removed = |field: &Field<'_>| self.trust.is_some_and(|trust| trust.removes(field));
+        let received = self.request.head.fields().iter().filter(|field| !is_removed(field));
+        let token = self.identity.token.iter().flat_map(|token| token.identity_fields());
+        let service = self.identity.service.iter().flat_map(|service| service.identity_fields());
+        let named = |field: &Field<'_>| is_same_name(field.name, name.as_bytes());
+        let mut of_identity = token.chain(service).filter(named).map(|field| field.value).peekable();
+        let mut received = received.filter(named).map(|field| field.value);
+        let values: &mut dyn Iterator<Item = &[u8]> =
+            if of_identity.peek().is_some() { &mut of_identity } else { &mut received };
         value.extend_from_slice(values.next()?);
         for other in values {
             value.extend_from_slice(b", ");

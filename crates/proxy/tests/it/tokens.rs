@@ -33,10 +33,12 @@ auth:
   - {{name: other, type: jwt, algorithms: [HS256], secret: another-{SECRET}, issuer: https://id.example.com}}
 upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]
 routes:
-  - {{name: users, path: {{prefix: /users}}, events: rows, auth: {{type: jwt, use: hmac}}, upstreams: backend}}
+  - {{name: users, path: {{prefix: /users}}, events: rows, auth: {{type: jwt, use: hmac}}, upstreams: backend,
+     transformations: {{request: {{add_headers: {{X-Copy: '${{header.X-Team}}'}}}}}}}}
   - {{name: admin, path: {{prefix: /admin}}, auth: {{type: jwt, use: hmac, require: {{scope: users.write, team: red}}}}, upstreams: backend}}
   - {{name: other, path: {{prefix: /other}}, auth: {{type: jwt, use: other}}, upstreams: backend}}
-  - {{name: open, path: {{prefix: /open}}, auth: {{type: none}}, upstreams: backend}}
+  - {{name: open, path: {{prefix: /open}}, auth: {{type: none}}, upstreams: backend,
+     transformations: {{request: {{add_headers: {{X-Copy: '${{header.X-User-Id}}, ${{header.X-Remote-User}}'}}}}}}}}
   - {{name: allowed, path: {{prefix: /allowed}}, auth: {{type: none}}, allow_headers: [X-Team], upstreams: backend}}
   - {{name: robots, path: /robots.txt, auth: {{type: jwt, use: hmac}}, respond: {{body: x}}}}
 ",
@@ -91,7 +93,10 @@ async fn a_valid_token_is_a_subject_whose_claims_the_upstream_receives() {
         let (status, answer) = call(&gateway, "/users/7", &fields).await;
         let report = answer.to_ascii_lowercase();
         assert_eq!(status, 200, "{answer}");
-        assert!(["x-user-id=ada", "x-team=red", "x-other=1"].iter().all(|field| report.contains(field)), "{answer}");
+        assert!(
+            ["x-user-id=ada", "x-team=red", "x-copy=red", "x-other=1"].iter().all(|field| report.contains(field)),
+            "{answer}"
+        );
         assert!(!["root", "blue", "authorization"].iter().any(|field| report.contains(field)), "{answer}");
     }
     assert_eq!(call(&gateway, "/robots.txt", &format!("authorization: Bearer {}\r\n", of_ada(""))).await.0, 200);
@@ -209,7 +214,7 @@ async fn no_route_passes_headers_of_claims_from_clients() {
     });
     let raw = reporting.await;
     let untrusted = yaml(&raw, "").replace("[127.0.0.1]", "[192.0.2.1]");
-    let spoofed = "x-user-id: root\r\nX_User_Id: root\r\nx-team: blue\r\n";
+    let spoofed = "x-user-id: root\r\nX_User_Id: root\r\nx-remote-user: root\r\nx-team: blue\r\n";
     let gateway = Gateway::plain(&untrusted);
     for (path, passes_team) in [("/open", false), ("/allowed", true)] {
         let (status, answer) = call(&gateway, path, spoofed).await;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::gateway::Gateway;
 use crate::raw::Raw;
-use crate::wire::{Client, answer, configured, echo, noted, upstream};
+use crate::wire::{Client, answer, configured, echo, noted, upstream, yaml};
 
 /// The timeouts that the tests exceed.
 const TIMEOUTS: &str = "timeouts: {connect: 1s, idle: 600ms, first_byte: 600ms, total: 1500ms}\n";
@@ -233,6 +233,23 @@ async fn response_that_nobody_reads_is_cut_at_the_idle_timeout() {
     };
     let read = while_others_are_served(&gateway, slow).await;
     assert!(read < 24 << 20, "the response was cut: {read} bytes");
+}
+
+/// Pauses within a response of a route with the idle timeout `own`, and returns the number of bytes read after that.
+async fn read_after_a_pause(own: &str, general: &str) -> usize {
+    let raw = large().await;
+    let yaml = yaml(raw.address, &format!("timeouts: {{connect: 1s, idle: {general}, total: 60s}}\n"));
+    let gateway = Gateway::plain(&yaml.replace("{name: open,", &format!("{{name: open, timeouts: {{idle: {own}}},")));
+    let mut client = Client::connect(&gateway).await;
+    client.send("GET /api/large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    sleep(Duration::from_secs(2)).await;
+    bytes_to_the_end(&mut client).await
+}
+
+#[tokio::test]
+async fn idle_timeout_of_a_route_applies_to_a_client_that_pauses() {
+    let (cut, whole) = tokio::join!(read_after_a_pause("500ms", "60s"), read_after_a_pause("60s", "500ms"));
+    assert!(cut < 24 << 20 && whole > 24 << 20, "{cut} {whole}");
 }
 
 #[tokio::test]
