@@ -69,13 +69,19 @@ install_version "$version"
 [ "$(inside stat -c %U:%G:%a /etc/tollgate/environment)" = root:tollgate:640 ] || fail "the file of secrets has other permissions"
 [ -s "$root/usr/share/man/man1/tollgate-serve.1.gz" ] || fail "the manual pages are missing"
 inside bash -c '. /usr/share/bash-completion/completions/tollgate && complete -p tollgate' >/dev/null
-inside tollgate check /etc/tollgate/tollgate.yaml >/dev/null
+# As docs/installation.md has it, with a secret of the unit's file.
+printf 'METRICS_TOKEN=secret-of-the-unit\n' >"$root/tmp/environment"
+cp "$root/etc/tollgate/tollgate.yaml" "$root/tmp/check.yaml"
+# shellcheck disable=SC2016
+printf 'metrics: {token: "${METRICS_TOKEN}"}\n' >>"$root/tmp/check.yaml"
+inside tollgate check /tmp/check.yaml --env-file /tmp/environment >/dev/null
+grep -qx RestartPreventExitStatus=2 "$root/usr/lib/systemd/system/tollgate.service" || fail "a configuration that does not work is started again"
 start
 [ "$(awk '/^Uid:/ {print $2}' "/proc/$node/status")" = "$(inside id -u tollgate)" ] ||
     fail "the node does not run as its user"
 say "$version is installed, and serves as its user"
 # As docs/installation.md has it.
-link=$(as_service tollgate setup-link --config /etc/tollgate/tollgate.yaml)
+link=$(as_service tollgate setup-link --config /etc/tollgate/tollgate.yaml --env-file /etc/tollgate/environment)
 [[ $link == *http://127.0.0.1:8787/link#* ]] || fail "tollgate setup-link prints no link of control: $link"
 as_service tollgate users create --email ada@example.com --plan pro >/dev/null
 stop

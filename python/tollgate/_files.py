@@ -13,6 +13,8 @@ Path = Union[str, "os.PathLike[str]"]
 
 # Columns of `events.csv` whose values are whole numbers.
 _NUMBERS = ("status", "tokens", "cost_nano", "duration_us")
+# The first characters of a formula, before which the export writes a quote.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,15 @@ def requests(path: Path, key: Optional[str] = None) -> Iterator[dict[str, Any]]:
 def _events(path: Path, files: list[ExportedFile]) -> Iterator[dict[str, Any]]:
     for file in files:
         for row in csv.DictReader(line.decode() for line in _lines(path, file)):
-            event: dict[str, Any] = {name: value or None for name, value in row.items()}
+            event: dict[str, Any] = {name: _plain(value) or None for name, value in row.items()}
             for name in _NUMBERS:
                 event[name] = int(event[name]) if event.get(name) else None
             yield event
+
+
+def _plain(cell: str) -> str:
+    """Removes the quote that keeps spreadsheets from reading a cell as a formula."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
 
 
 def _requests(path: Path, files: list[ExportedFile]) -> Iterator[dict[str, Any]]:

@@ -55,7 +55,8 @@ statements! {
     USAGE_FROM = "INSERT INTO revision (id, value, usage_from, created_at, updated_at) VALUES ($1, 0, $2, $3, $3)
         ON CONFLICT (id) DO UPDATE SET usage_from = excluded.usage_from, updated_at = excluded.updated_at
         WHERE revision.usage_from < excluded.usage_from";
-    NEWEST = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
+    NEWEST_EVENT = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
+    NEWEST_COUNTS = "SELECT id FROM usage_counts ORDER BY id DESC LIMIT 1";
 }
 
 /// Minimum time for which the charges of subjects are kept: a month, and the error of clocks. Budgets of a month begin
@@ -159,8 +160,12 @@ pub(crate) struct Rounds {
 
 impl Rounds {
     pub(crate) async fn begin(store: &Store) -> Result<Self, DatabaseError> {
-        let newest: Option<(Uuid,)> = store.query(NEWEST).find().await?;
-        let newest = newest.and_then(|(id,)| made_at(id));
+        let mut newest = None;
+        // A gateway without LLM calls writes counts only.
+        for statement in [NEWEST_EVENT, NEWEST_COUNTS] {
+            let row: Option<(Uuid,)> = store.query(statement).find().await?;
+            newest = newest.max(row.and_then(|(id,)| made_at(id)));
+        }
         Ok(Self { clock_guard: ClockGuard::new(newest, store.clock().now(), store.clock().mono()) })
     }
 

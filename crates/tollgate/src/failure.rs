@@ -86,6 +86,8 @@ pub(crate) enum StartFault {
         folder.display()
     )]
     StoreMissing { folder: PathBuf },
+    #[error("plans_missing: the configuration has no `plans`, and nothing was changed: name its file with --config")]
+    PlansMissing,
     #[error(
         "password_missing: there is no terminal to ask for the password: pass it with --password-stdin, or print a \
          one-time link with --link"
@@ -258,5 +260,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     text.push_str(&causes);
     text.push('\n');
     telemetry::logs::write_stderr(text);
-    if is_config { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+    let is_stored = matches!(error.downcast_ref(), Some(StartFault::StoredConfig(_)));
+    if is_config || is_stored { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

@@ -60,7 +60,9 @@ pub(crate) fn setup_command(place: &Place, control: Option<SocketAddr>) -> Strin
 /// for a shell.
 pub(crate) fn command_at(place: &Place, command: &str) -> String {
     let Place { config, env_file, data } = place;
-    let files = [("--config", config), ("--env-file", env_file), ("--data", data)];
+    // The shell of the operator may lack a variable of the server.
+    let data = data.clone().or_else(|| std::env::var_os("TOLLGATE_DATA").map(PathBuf::from));
+    let files = [("--config", config), ("--env-file", env_file), ("--data", &data)];
     let command =
         command.strip_prefix("tollgate ").map_or_else(|| command.to_owned(), |rest| format!("{} {rest}", program()));
     files.into_iter().fold(command, |command, (flag, file)| match file {
@@ -88,6 +90,9 @@ fn program_of(started: &Path, folder: Option<&Path>) -> String {
     if started.components().count() < 2 {
         return "tollgate".to_owned();
     }
+    // The binary `api` only serves.
+    let is_api = started.file_name().is_some_and(|name| name == "api");
+    let started = &if is_api { started.with_file_name("tollgate") } else { started.to_owned() };
     let below = folder.and_then(|folder| started.strip_prefix(folder).ok());
     let path = below.filter(|path| path.components().count() > 1).unwrap_or(started);
     quoted(&path.display().to_string())
@@ -141,6 +146,7 @@ mod tests {
             ("tollgate", "tollgate"),
             ("/srv/gate/target/debug/tollgate", "target/debug/tollgate"),
             ("target/debug/tollgate", "target/debug/tollgate"),
+            ("/srv/gate/target/debug/api", "target/debug/tollgate"),
             ("/usr/local/bin/tollgate", "/usr/local/bin/tollgate"),
             ("/srv/gate/tollgate", "/srv/gate/tollgate"),
             ("/my tools/tollgate", "'/my tools/tollgate'"),

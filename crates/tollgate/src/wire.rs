@@ -350,7 +350,7 @@ fn log_unexpected(notes: &[Note], durable: &DurableState) {
             plan = difference.stored.name,
             stored = ?difference.stored,
             configured = ?difference.configured,
-            "the plan in the store differs from the configuration; the store's applies until `tollgate plans apply`"
+            "the plan in the store differs from the configuration; the store's applies until `tollgate plans apply --config FILE`"
         );
     }
 }

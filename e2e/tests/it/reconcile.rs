@@ -148,6 +148,18 @@ async fn a_wrong_total_is_reported_and_repaired_while_the_server_runs() {
     assert_eq!(store::number(folder, "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'").await, 1);
     let (code, audit_output) = audit(folder, &["--repair"]).await;
     assert!(code == AGREES && audit_output.starts_with("repaired: daily totals of 0 keys"), "{audit_output}");
+    // Money without an entry is the only difference.
+    let wallet = |id: &str| {
+        format!(
+            "INSERT INTO wallets (id, user_id, currency, balance, created_at, updated_at)
+            SELECT {id}, id, 'IDR', 5000, 0, 0 FROM users WHERE email = '{}'",
+            account.email
+        )
+    };
+    store::rows(folder, &data).execute(&wallet("randomblob(16)"), &wallet("gen_random_uuid()")).await;
+    let (code, audit_output) = audit(folder, &[]).await;
+    let is_reported = audit_output.starts_with("differs: ") && audit_output.ends_with(": 1 figures differ\n");
+    assert!(code == DIFFERS && is_reported, "{audit_output}");
 }
 
 #[tokio::test]

@@ -219,6 +219,20 @@ async fn a_clock_that_leapt_deletes_nothing_for_a_day() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_only_counts_and_restarts_each_day_deletes() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        ingest(&place, &store, &records(&clock, 1)).await;
+        clock.advance(KEEP + DAY);
+        ingest(&place, &store, &records(&clock, 0)).await;
+        clock.advance(DAY / 2);
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        assert_eq!(rounds.next(&store, KEPT, &RetentionStats::default()).await.unwrap(), 1 + 2 + 1 + 2);
+    }
+}
+
+#[tokio::test]
 async fn of_two_servers_on_postgres_one_deletes() {
     let place = Place::postgres().await;
     let clock = Clock::manual(NOW);

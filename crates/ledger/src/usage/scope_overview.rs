@@ -158,9 +158,10 @@ struct KeyRow {
     sums: SumsRow,
 }
 
+/// The usage of the user or key with a number.
 #[derive(sqlx_macros::FromRow)]
-struct UserUseRow {
-    user_no: i64,
+struct NumberedSums {
+    no: i64,
     #[sqlx(flatten)]
     sums: SumsRow,
 }
@@ -205,6 +206,15 @@ fn keys(of: UsageOf) -> String {
     )
 }
 
+/// Builds the query for the usage of some keys on the day `$2`.
+fn keys_on(of: UsageOf, keys: &[i64]) -> String {
+    let numbers = keys.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let (of, sums) = (of.condition(), sums!());
+    format!(
+        "SELECT key_no AS no, {sums} FROM daily_usage WHERE {of} AND day = $2 AND key_no IN ({numbers}) GROUP BY key_no"
+    )
+}
+
 /// Builds the query for the last use of the keys of a number of users.
 fn last_use(kind: StoreKind, users: usize) -> String {
     let mut text =
@@ -217,7 +227,7 @@ fn last_use(kind: StoreKind, users: usize) -> String {
 /// Builds the query for the usage of a number of users, whose parameters are before those of the first and the last day. It
 /// reads one row per user, day, key and node.
 fn of_users(kind: StoreKind, users: usize) -> String {
-    let mut text = format!("SELECT user_no, {} FROM daily_usage WHERE user_no IN ", sums!());
+    let mut text = format!("SELECT user_no AS no, {} FROM daily_usage WHERE user_no IN ", sums!());
     kind.placeholders(users, &mut text);
     text.push_str(&format!(" AND day >= ${} AND day <= ${} GROUP BY user_no", users + 1, users + 2));
     text
@@ -258,18 +268,19 @@ impl Ledger {
         })
     }
 
-    /// Returns the usage of a scope on a day, with the keys that cost the most, at most 100.
+    /// Returns the usage of a scope on a day, with the keys that cost the most, at most 100; with `key`, only of this key.
     ///
     /// # Errors
     /// Database errors of any kind.
     pub async fn scope_day(
         &self,
         of: UsageOf,
+        key: Option<KeyNo>,
         day: Day,
     ) -> Result<(UsageTotals, Vec<(KeyUsage, KeyOwner)>), DatabaseError> {
-        let total = self.usage_of_days(of, None, 1, day).await?;
+        let total = self.usage_of_days(of, key, 1, day).await?;
         let total = total.last().map_or(UsageTotals::NOTHING, |(_, used)| *used);
-        let keys = self.key_rows(of, None, [day, day]).await?.into_iter().map(|row| {
+        let keys = self.key_rows(of, key, [day, day]).await?.into_iter().map(|row| {
             let (no, used) = (KeyNo(row.no), UsageTotals::from(&row.sums));
             let key = row.key();
             (
@@ -300,13 +311,10 @@ impl Ledger {
             uses = uses.bind(user.0);
         }
         let uses: Vec<(i64, Option<i64>)> = uses.all().await?;
-        let rows: Vec<UserUseRow> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
+        let rows: Vec<NumberedSums> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
         let of = |user: &UserNo| UserUse {
             user: *user,
-            total: rows
-                .iter()
-                .find(|row| row.user_no == user.0)
-                .map_or(UsageTotals::default(), |row| (&row.sums).into()),
+            total: NumberedSums::of(&rows, user.0),
             used_at: uses.iter().find(|(no, _)| *no == user.0).and_then(|(_, at)| at.map(timestamp)),
         };
         Ok(users.iter().map(of).collect())
@@ -344,13 +352,22 @@ impl Ledger {
         key: Option<KeyNo>,
         [since, today]: [Day; 2],
     ) -> Result<Vec<ScopeKey>, DatabaseError> {
-        let on_last = self.key_rows(of, key, [today, today]).await?;
-        let month = self.key_rows(of, key, [since, today]).await?.into_iter().map(|row| {
-            let of_today = on_last.iter().find(|other| other.no == row.no);
-            let today = of_today.map_or(UsageTotals::default(), |row| UsageTotals::from(&row.sums));
-            ScopeKey { today, ..row.key() }
-        });
-        Ok(month.collect())
+        let month = self.key_rows(of, key, [since, today]).await?;
+        let numbers: Vec<i64> = month.iter().map(|row| row.no).collect();
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = of.bind(self.store.query(AssertSqlSafe(keys_on(of, &numbers))).once());
+        let on_last: Vec<NumberedSums> = query.bind(i64::from(today.0)).all().await?;
+        let keys = month.iter().map(|row| ScopeKey { today: NumberedSums::of(&on_last, row.no), ..row.key() });
+        Ok(keys.collect())
+    }
+}
+
+impl NumberedSums {
+    /// Returns the usage of a number.
+    fn of(rows: &[Self], no: i64) -> UsageTotals {
+        rows.iter().find(|row| row.no == no).map_or(UsageTotals::default(), |row| UsageTotals::from(&row.sums))
     }
 }
 
@@ -417,7 +434,7 @@ fn top_lists<T>(mut rows: Vec<RankedRow>, of: fn(&RankedRow) -> T) -> TopLists<T
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
-    let of = |of| [ranked(of, RankedBy::User), ranked(of, RankedBy::Route), keys(of)];
+    let of = |of| [ranked(of, RankedBy::User), ranked(of, RankedBy::Route), keys(of), keys_on(of, &[1, 2])];
     let users = |kind| [of_users(kind, 1), last_use(kind, 1)];
     UsageOf::KINDS.into_iter().flat_map(of).chain(users(kind)).collect()
 }

@@ -60,6 +60,13 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
     if has("daily_labels") {
         return (&["INDEX daily_labels_user (user_no=? AND day>? AND day<?)"], &["using daily_labels_user"]);
     }
+    // The figures of some keys on a day.
+    if has("key_no IN (") {
+        return (
+            &["INDEX sqlite_autoindex_daily_usage_2 (day=? AND user_no=? AND key_no=?)"],
+            &["using daily_usage_day_user_no_key_no"],
+        );
+    }
     match (has("daily_usage"), has("daily_models"), has("daily_routes"), has("hourly_usage")) {
         (true, ..) => (&["INDEX daily_usage_user (user_no=? AND day"], &["using daily_usage_user"]),
         (_, true, ..) => (

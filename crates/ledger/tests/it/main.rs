@@ -84,6 +84,7 @@ behaviours! {
         an_overview_adds_up_by_key_and_model,
         without_use_an_overview_is_zeros_and_of_nobody_there_is_none,
         an_overview_is_bounded_and_its_sums_are_not,
+        each_key_of_the_month_has_its_figures_of_today,
     }
     series {
         steps_of_a_day_are_the_daily_totals,

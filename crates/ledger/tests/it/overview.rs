@@ -1,5 +1,5 @@
 use access::{Credits, Day, KeyNo, NanoUsd, PlanId, UserId};
-use ledger::{Ledger, Overview, ResultTotals};
+use ledger::{Ledger, Overview, ResultTotals, UsageOf};
 use meter::{Attempt, Caller, Charge, UsageEvent};
 use spool::Record;
 use store::{Actor, Store, User};
@@ -167,4 +167,31 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     assert!(told.keys.iter().all(|key| key.today.requests == 1));
     assert!(told.keys.iter().map(|key| key.id).eq(keys.iter().take(100).map(|key| key.id)), "the revoked one too");
     assert_eq!(told.month.credits, (1..=103).sum::<u64>() + 1);
+}
+
+pub(crate) async fn each_key_of_the_month_has_its_figures_of_today(world: &World) {
+    let store = world.store().await;
+    let user = user(&store, "ada@example.com").await;
+    let mut events = Vec::new();
+    let mut keys = Vec::new();
+    for _ in 0..101 {
+        let key = key(&store, user.id).await.1;
+        events.push(on(world, Caller { user: user.no, key: key.no, plan: PlanId::NIL }, 0));
+        keys.push(key);
+    }
+    // The most expensive key of the month costs the least today.
+    let Some(largest) = events.first_mut() else { panic!() };
+    let before =
+        (0..5).map(|_| UsageEvent { id: world.id(), day: day(1), started_at: day(1).start(), ..largest.clone() });
+    let before: Vec<UsageEvent> = before.collect();
+    largest.attempts = vec![Attempt { cost: Some(NanoUsd(1)), ..attempt() }];
+    world.ingest(&store, &events.into_iter().chain(before).map(Record::Event).collect::<Vec<_>>()).await;
+    let ledger = Ledger::new(store.clone());
+    let told = ledger.scope_overview(UsageOf::All, None, [day(9), NOW.day()]).await.unwrap();
+    assert_eq!((told.keys.len(), told.keys[0].id), (100, keys[0].id));
+    assert!(told.keys.iter().all(|key| key.today.requests == 1));
+    let (all, listed) = ledger.scope_day(UsageOf::All, None, NOW.day()).await.unwrap();
+    assert_eq!((all.requests, listed.len()), (101, 100));
+    let (total, of_key) = ledger.scope_day(UsageOf::All, Some(keys[0].no), NOW.day()).await.unwrap();
+    assert_eq!((total.cost, of_key.len(), of_key[0].0.total.requests), (NanoUsd(1), 1, 1));
 }

@@ -3,19 +3,32 @@
 use std::process::ExitCode;
 
 use access::Plan;
-use config::Flags;
 use config::snapshot::Traffic;
+use config::{Flags, Setting};
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
+use crate::commands::settings::in_force;
 use crate::commands::{block_on, load, open, printable};
-use crate::failure;
+use crate::failure::{self, StartFault};
 use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
     let (PlansCommand::List { place } | PlansCommand::Apply { place, .. }) = &args.command;
-    let snapshot = load(place, &Flags::default())?.snapshot;
+    let flags = Flags::default();
+    let snapshot = match &args.command {
+        PlansCommand::List { .. } => load(place, &flags)?.snapshot,
+        PlansCommand::Apply { .. } => {
+            let (loaded, _) = in_force(load(place, &flags)?, &flags, place);
+            let is_plan = |setting: &Setting| setting.key.starts_with("plans[") && setting.from.kind() != "default";
+            // The built-in plans must not replace those of the store.
+            if !loaded.settings().iter().any(is_plan) {
+                return Err(StartFault::PlansMissing.into());
+            }
+            loaded.snapshot
+        }
+    };
     block_on(async {
         let store = open(&snapshot.process).await?;
         let output = act(&store, &snapshot.traffic, &args.command).await;

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
 }
 
 /// The configuration that a start of `serve` would use.
-enum InForce {
+pub(crate) enum InForce {
     /// The configuration file, or the defaults.
     File,
     /// A configuration of the admin API or of etcd, with its number in the history.
@@ -80,7 +80,7 @@ impl InForce {
 }
 
 /// Returns the configuration that a start of `serve` with this file would use. A store that does not exist is not created.
-fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, InForce) {
+pub(crate) fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, InForce) {
     let process = &file.snapshot.process;
     if process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
         return (file, InForce::File);

@@ -6,11 +6,39 @@ use std::time::Duration;
 use control::configuration::{ApplyError, ConfigurationKey, Configurator, KeyFault, KeyReading, KeyStatus};
 use discovery::{KeyContent, KeyFollower, KeyState};
 use jobs::{Job, JobError, JobSpec, NextRun};
+use store::ConfigurationSource;
 use telemetry::Metrics;
 use telemetry::metrics::SourceLabels;
+use tokio::time::Instant;
 
 /// Applies the value of the key, at most once a second.
 pub(super) const SPEC: JobSpec = JobSpec::every("configuration_key", Duration::from_secs(1));
+
+/// The time for which a value that another node has applied stays in force beside an unchanged reading of this node, whose
+/// connection may be silent.
+const OTHERS_STAY: Duration = Duration::from_secs(60);
+
+/// A reading that was applied or refused.
+#[derive(Clone)]
+struct JudgedReading {
+    reading: KeyReading,
+    /// The digests of the configuration and the file in force since then.
+    in_force: [String; 2],
+    /// The time since which another value of the key is in force.
+    differs_since: Option<Instant>,
+}
+
+impl JudgedReading {
+    /// Whether the configuration in force stays: nothing has changed, or another node may have read a later value.
+    fn stays(&mut self, reading: &KeyReading, in_force: &[String; 2], is_of_key: bool, now: Instant) -> bool {
+        if self.reading != *reading || self.in_force == *in_force {
+            self.differs_since = None;
+            return self.reading == *reading;
+        }
+        let is_of_another_node = is_of_key && self.in_force[1] == in_force[1];
+        is_of_another_node && now.duration_since(*self.differs_since.get_or_insert(now)) < OTHERS_STAY
+    }
+}
 
 /// The job over the key.
 #[derive(Clone)]
@@ -19,8 +47,8 @@ pub(super) struct KeyFollowing {
     metrics: Arc<Metrics>,
     labels: SourceLabels,
     follower: Arc<Mutex<KeyFollower>>,
-    /// The reading that was applied or refused last, and the digests of the configuration and the file in force since then.
-    judged: Option<(KeyReading, [String; 2])>,
+    /// The reading that was applied or refused last.
+    judged: Option<JudgedReading>,
     /// The state that the log and the metrics show.
     shown: KeyState,
 }
@@ -40,7 +68,8 @@ impl KeyFollowing {
 
     /// Applies the value, unless it was refused beside the same configuration.
     async fn apply(&mut self, key: &ConfigurationKey, reading: KeyReading) -> Result<(), JobError> {
-        if self.judged.as_ref() == Some(&(reading.clone(), self.in_force())) {
+        let (in_force, is_of_key) = (self.in_force(), self.is_of_key());
+        if self.judged.as_mut().is_some_and(|judged| judged.stays(&reading, &in_force, is_of_key, Instant::now())) {
             return Ok(());
         }
         let result = self.configurator.apply_key(&reading).await;
@@ -52,8 +81,13 @@ impl KeyFollowing {
         };
         self.metrics.configuration.source_refused.set(i64::from(refused.is_some()));
         key.set_status(KeyStatus { refused, ..key.status() });
-        self.judged = Some((reading, self.in_force()));
+        self.judged = Some(JudgedReading { reading, in_force: self.in_force(), differs_since: None });
         Ok(())
+    }
+
+    /// Whether a value of the key is in force, which this or another node has stored.
+    fn is_of_key(&self) -> bool {
+        self.configurator.running().stored.as_ref().is_some_and(|stored| stored.source == ConfigurationSource::Etcd)
     }
 
     /// Returns the digests of the configuration and of the file in force.
@@ -107,5 +141,35 @@ fn text(content: KeyContent) -> Result<Arc<str>, KeyFault> {
         KeyContent::Empty => Err(KeyFault::Empty),
         KeyContent::TooLarge { bytes } => Err(KeyFault::TooLarge { bytes }),
         KeyContent::NotText => Err(KeyFault::NotText),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_value_of_another_node_stays_for_a_minute() {
+        let reading = |text: &str, revision| KeyReading { text: Ok(text.into()), revision };
+        let in_force = |digest: &str, file: &str| [digest.to_owned(), file.to_owned()];
+        let mut judged = JudgedReading { reading: reading("a", 1), in_force: in_force("a", "f"), differs_since: None };
+        let (begin, minute) = (Instant::now(), OTHERS_STAY);
+        for (value, now_in_force, is_of_key, after, stays) in [
+            (reading("a", 1), in_force("a", "f"), true, Duration::ZERO, true),
+            (reading("a", 1), in_force("b", "f"), true, minute, true),
+            (reading("a", 1), in_force("b", "f"), true, minute * 2 - Duration::from_millis(1), true),
+            (reading("a", 1), in_force("b", "f"), true, minute * 2, false),
+            // A changed file, or a configuration of another source, is replaced at once.
+            (reading("a", 1), in_force("b", "g"), true, minute * 2, false),
+            (reading("a", 1), in_force("b", "f"), false, minute, false),
+            (reading("b", 2), in_force("b", "f"), true, minute, false),
+            (reading("a", 1), in_force("b", "f"), true, minute * 9, true),
+        ] {
+            assert_eq!(
+                judged.stays(&value, &now_in_force, is_of_key, begin + after),
+                stays,
+                "{now_in_force:?} {after:?}"
+            );
+        }
     }
 }

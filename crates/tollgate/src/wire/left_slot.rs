@@ -62,9 +62,7 @@ impl LeftSlot {
                 ended => ended,
             },
         };
-        if options.role.proxies() {
-            Box::pin(self.settle()).await?;
-        }
+        Box::pin(self.settle()).await?;
         drop(lock);
         Ok(())
     }

@@ -167,8 +167,11 @@ impl Reading<'_> {
                 self.group("0", "0")
             ),
             SeriesSource::DailyLabels => self.daily_labels(&summed),
-            SeriesSource::Hours => self.hours("hour - $2"),
-            SeriesSource::HoursOfDays => self.hours("(hour - $2) / 24"),
+            SeriesSource::Hours => self.hours("hour - $2", "hour >= $2 AND hour < $3"),
+            // A request counts on the day of its start, and its hour may be of another one.
+            SeriesSource::HoursOfDays => {
+                self.hours("day - $2 / 24", "day >= $2 / 24 AND day < $3 / 24 AND hour >= $2 - 24 AND hour < $3 + 24")
+            }
             SeriesSource::Requests if self.by == Some(SeriesGroup::Model) => self.events(),
             SeriesSource::Requests => format!("{} UNION ALL {}", self.events(), self.minutes()),
         }
@@ -212,7 +215,7 @@ impl Reading<'_> {
         )
     }
 
-    fn hours(self, point: &str) -> String {
+    fn hours(self, point: &str, range: &str) -> String {
         let summed = TOKENS.map(|(column, _)| column).join(", ");
         let (of, group) = (self.of.condition(), self.group("model_no", "result"));
         // The number of requests that are no LLM requests is negative.
@@ -220,7 +223,7 @@ impl Reading<'_> {
         format!(
             "SELECT {group}, {point} AS point, requests, succeeded, refused, errors, timed_requests, duration_us, credits, {summed},
             cost_nano, unpriced_requests
-            FROM hourly_usage WHERE {of} AND hour >= $2 AND hour < $3 AND (key_no = $4 OR $4 IS NULL)
+            FROM hourly_usage WHERE {of} AND {range} AND (key_no = $4 OR $4 IS NULL)
             AND (model_no = $5 OR $5 IS NULL){only}"
         )
     }

@@ -14,7 +14,7 @@ use crate::commands::{moment, printable};
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(
     days: Days,
-    AuditReport { found, unusable, repaired, .. }: &AuditReport,
+    AuditReport { found, unusable, repaired, books }: &AuditReport,
     ids: &ScopeIds,
 ) -> String {
     let mut lines = Vec::new();
@@ -58,7 +58,8 @@ pub(super) fn in_words(
         let cell = of_what(*cell, ids);
         format!("unleased: {} {cell} were charged without a lease, for example before a limit was set", amount.0)
     }));
-    lines.push(match found.differences.len() {
+    let in_books: usize = books.iter().map(|compared| compared.found.len()).sum();
+    lines.push(match found.differences.len() + in_books {
         0 if found.more => {
             format!("{first} to {last}: the comparison is incomplete, as too many figures seem to differ")
         }
