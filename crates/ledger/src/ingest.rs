@@ -273,7 +273,7 @@ async fn write(
     let events = read.iter().filter_map(ended).count();
     let oldest = read.iter().filter_map(ended).min();
     let places = batch.record_positions().collect();
-    let rows = Rows { records: read, places, read: batch.positions().collect(), carried: to_store };
+    let rows = Rows { records: read, places, read: batch.positions().collect(), carried: to_store, closed: Vec::new() };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
         took = store_rows(node, rows, known).await?;

@@ -56,7 +56,7 @@ impl StoredOpenRequests {
                 self.0.insert(rows.into_iter().map(|(id, _)| id).collect())
             }
         };
-        let closed = rows.records.iter().filter_map(|record| record.closes().filter(|id| kept.contains(id)));
+        let closed = rows.closed.iter().copied().filter(|id| kept.contains(id));
         // A request that is opened again, with a larger reservation, replaces the stored one.
         let replaced = rows.carried.iter().map(|opened| opened.id.0).filter(|id| kept.contains(id));
         let removed: Vec<Uuid> = closed.chain(replaced).collect();

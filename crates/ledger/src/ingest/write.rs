@@ -81,6 +81,8 @@ pub(crate) struct Rows {
     pub(crate) read: Vec<Position>,
     /// Requests that are still open, and whose segments are released with these records.
     pub(crate) carried: Vec<OpenRequest>,
+    /// The requests that the records close, also those that the store already has.
+    pub(crate) closed: Vec<Uuid>,
 }
 
 /// Events and counts of the records.
@@ -112,6 +114,9 @@ impl Rows {
         known: &mut KnownRows,
         leaving: Option<&BacklogBatch<'_>>,
     ) -> Result<Duration, WriteError> {
+        if self.closed.is_empty() {
+            self.closed = self.records.iter().filter_map(Record::closes).collect();
+        }
         let mut written = self.write_once(node, &mut *known, leaving).await;
         if matches!(written, Ok(WriteOutcome::Duplicates)) {
             // Positions are committed with the rows, so this requires a spool that does not belong to the database, or

@@ -117,7 +117,9 @@ pub enum SharedTake {
 #[derive(Debug)]
 pub struct PendingGrant {
     reply: oneshot::Receiver<GrantReply>,
-    request: SharedRequest,
+    /// The request, until its result is known.
+    request: Option<SharedRequest>,
+    queue: mpsc::Sender<SharingMessage>,
 }
 
 /// A request that was counted in a limit of all nodes.
@@ -219,7 +221,8 @@ impl LimitSharing {
         if !self.ask(GrantRequest { key, want, nodes: self.nodes(), leases: leases.clone(), reply: Some(sender) }) {
             return SharedTake::Unavailable;
         }
-        SharedTake::Waits(PendingGrant { reply, request: SharedRequest { leases, key: in_redis, window_index: 0 } })
+        let request = Some(SharedRequest { leases, key: in_redis, window_index: 0 });
+        SharedTake::Waits(PendingGrant { reply, request, queue: self.queue.clone() })
     }
 
     fn refill(&self, limit: &SharedLimit<'_>, tag: u64, want: NonZeroU32) {
@@ -242,12 +245,18 @@ impl LimitSharing {
 
     /// Undoes a request that a later limit has refused.
     pub fn give_back(&self, request: SharedRequest) {
-        let SharedRequest { leases, key, window_index } = request;
+        request.give_back(&self.queue);
+    }
+}
+
+impl SharedRequest {
+    fn give_back(self, queue: &mpsc::Sender<SharingMessage>) {
+        let Self { leases, key, window_index } = self;
         if let Some((counters, tag)) = leases {
             counters.leases.give_back(tag, window_index);
         } else if let Some(key) = key {
             // If the queue is full, the request still counts in Redis.
-            let _ = self.queue.try_send(SharingMessage::GiveBack(GivenBack { key, window_index }));
+            let _ = queue.try_send(SharingMessage::GiveBack(GivenBack { key, window_index }));
         }
     }
 }
@@ -261,11 +270,23 @@ impl SharedLimit<'_> {
 
 impl PendingGrant {
     /// Waits for the result; `None` if Redis is unavailable. If the future is dropped, the request does not count.
-    pub async fn result(self) -> Option<Result<(RateLevel, SharedRequest), RateExceeded>> {
-        let Self { reply, request } = self;
-        match reply.await.ok()? {
+    pub async fn result(mut self) -> Option<Result<(RateLevel, SharedRequest), RateExceeded>> {
+        let reply = (&mut self.reply).await;
+        let request = self.request.take()?;
+        match reply.ok()? {
             GrantReply::Counted(level, window_index) => Some(Ok((level, SharedRequest { window_index, ..request }))),
             GrantReply::Refused(exceeded) => Some(Err(exceeded)),
+        }
+    }
+}
+
+impl Drop for PendingGrant {
+    /// Undoes the request if Redis has counted it meanwhile, for example because another limit has refused it.
+    fn drop(&mut self) {
+        let Some(request) = self.request.take() else { return };
+        self.reply.close();
+        if let Ok(GrantReply::Counted(_, window_index)) = self.reply.try_recv() {
+            SharedRequest { window_index, ..request }.give_back(&self.queue);
         }
     }
 }

@@ -205,6 +205,23 @@ async fn a_request_that_stops_waiting_leaves_its_grant_to_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_request_that_another_limit_refuses_gives_its_grant_back() {
+    let redis = Redis::start().await;
+    let [first, _] = nodes(&redis).await;
+    let terms = window(1_000);
+    for _ in 0..3 {
+        let SharedTake::Waits(grant) = first.begin(b"key", window(2), true) else { panic!() };
+        // A later reply shows that the one for this request has arrived.
+        assert!(first.take(b"other", terms, true).await.is_some());
+        drop(grant);
+    }
+    for expected in [true, true, false] {
+        assert!(first.take(b"other", terms, true).await.is_some());
+        assert_eq!(first.take(b"key", window(2), true).await.is_some(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_redis_that_is_killed_or_stops_delays_few_requests_and_no_later_ones() {
     for stops in [false, true] {
         let mut redis = Redis::start().await;

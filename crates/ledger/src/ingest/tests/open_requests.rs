@@ -60,3 +60,23 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
         assert_eq!(charged.map(|column| day[column].as_str()), ["2", "70", "72", "74", "2"]);
     }
 }
+
+/// A part of a batch may be read again without its end, after a commit whose response was lost.
+#[tokio::test]
+async fn a_batch_that_is_read_again_in_parts_leaves_no_open_request() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await;
+        let (batch, mut known) = (opened(), KnownRows::default());
+        let end = || Record::CloseBatch { id: batch.id.0, counts: Vec::new() };
+        let mut whole = Rows { read: vec![PLACE], ..rows_of([end()]) };
+        whole.write(&node, &mut known, None).await.unwrap();
+        known = KnownRows::default();
+        let mut part = Rows { carried: vec![batch.clone()], ..rows_of([]) };
+        part.write(&node, &mut known, None).await.unwrap();
+        assert_eq!(stored_requests(&node).await.unwrap(), std::slice::from_ref(&batch));
+        let mut rest = Rows { read: vec![PLACE], ..rows_of([end()]) };
+        rest.write(&node, &mut known, None).await.unwrap();
+        assert_eq!(stored_requests(&node).await.unwrap(), []);
+    }
+}
