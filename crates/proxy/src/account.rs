@@ -360,7 +360,9 @@ impl RequestAccount {
 
     /// Notes that the request is refused or has failed.
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
-        if let Some(limits) = &mut self.permits.rate_limits {
+        // A request that a provider has received counts, though a further attempt does not fit the budget.
+        let was_sent = matches!(self.permits.budgets, BudgetHold::CommittedRequest(_));
+        if let Some(limits) = self.permits.rate_limits.as_mut().filter(|_| !was_sent) {
             limits.refused(problem.refusal);
         }
         self.ending.refusal = Some((problem.refusal, problem.source.take()));

@@ -327,8 +327,8 @@ async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>, now: Instant) 
             Err(Problem::new(Refusal::Overloaded, message).because(&why))
         }
         Err(why @ StreamWaitError::Late) => {
-            let message = "the upstream had no room for another request in time; it received nothing";
-            Err(unconnected(account, Problem::new(Refusal::UpstreamConnect, message).because(&why)))
+            let message = "no stream to the upstream became free in time: try again soon";
+            Err(unconnected(account, Problem::new(Refusal::Overloaded, message).because(&why)))
         }
         Err(why @ StreamWaitError::Silent) => {
             let message = "no connection to the upstream was ready in time; it received nothing";

@@ -72,6 +72,7 @@ async fn what_must_not_be_compressed_is_not() {
         ("200 OK", long.clone(), "/o"),
         ("200 OK\r\ncontent-type: text/event-stream", long.clone(), "/o"),
         ("200 OK\r\ncontent-type: application/grpc", long.clone(), "/o"),
+        ("200 OK\r\ncontent-type: application/grpc+json", long.clone(), "/o"),
         ("200 OK\r\ncontent-type: text/plain\r\ncache-control: max-age=5, no-transform", long.clone(), "/o"),
         ("200 OK\r\ncontent-type: text/plain\r\ncontent-encoding: br", long.clone(), "/o"),
         ("206 Partial Content\r\ncontent-type: text/plain\r\ncontent-range: bytes 0-4999/9999", long.clone(), "/o"),

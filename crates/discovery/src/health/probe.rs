@@ -78,8 +78,13 @@ pub(super) async fn check(
         None => ServerName::try_from(endpoint.server_name().to_owned()).map_err(invalid)?,
     };
     let mut config = ClientConfig::clone(&own.map_or_else(|| tls.clone(), |tls| tls.config()));
-    let protocol: &[u8] = if matches!(probe, Probe::Grpc { .. }) { b"h2" } else { b"http/1.1" };
-    config.alpn_protocols = vec![protocol.to_vec()];
+    let protocols: &[&[u8]] = match probe {
+        Probe::Grpc { .. } => &[b"h2"],
+        // As requests do: some backends accept HTTP/2 only.
+        Probe::Tcp => &[b"h2", b"http/1.1"],
+        Probe::Http { .. } | Probe::Script(_) => &[b"http/1.1"],
+    };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(CheckFailure::Tls)?;
     over(stream, endpoint, probe).await
 }

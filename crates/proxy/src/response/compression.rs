@@ -175,6 +175,10 @@ fn is_text(head: &ClientHead) -> bool {
     ];
     let Some(value) = head.values(KnownName::ContentType).next() else { return false };
     let of = value.split(|octet| *octet == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    // Its trailers must remain.
+    if of.starts_with(b"application/grpc") {
+        return false;
+    }
     let is_other_text = of.starts_with(b"text/") && of != b"text/event-stream";
     is_other_text || TYPES.contains(&of.as_slice()) || of.ends_with(b"+json") || of.ends_with(b"+xml")
 }

@@ -245,11 +245,12 @@ impl Pool {
         give.send(link).err()
     }
 
-    /// Closes an idle connection if a request waits for one.
+    /// Closes an idle connection for each request that waits for one.
     fn close_for_others(&self) {
-        if self.limit.as_ref().is_some_and(|limit| limit.waiting() > 0) {
-            self.idle.borrow_mut().pop_front();
-        }
+        let waiting = self.limit.as_ref().map_or(0, |limit| limit.waiting());
+        let mut idle = self.idle.borrow_mut();
+        let closed = usize::try_from(waiting).unwrap_or(usize::MAX).min(idle.len());
+        idle.drain(..closed);
     }
 
     /// Closes the idle connections, and keeps no others: no upstream has the origin any more.

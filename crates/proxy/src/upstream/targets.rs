@@ -154,9 +154,10 @@ impl EntryTarget {
 }
 
 impl TargetTrial {
-    /// Notes that the call is sent now: its result decides.
-    pub(crate) fn sent(mut self) {
+    /// Notes that the call is sent now: its result decides. Returns the end of the trial.
+    pub(crate) fn sent(mut self) -> Instant {
         self.is_sent = true;
+        self.end
     }
 }
 

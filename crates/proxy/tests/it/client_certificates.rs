@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Subject;
+use access::{Clock, Subject};
 use rcgen::{CertificateParams, DnType};
 use rustls::{ClientConfig, RootCertStore};
 use spool::Record;
@@ -93,6 +93,22 @@ async fn subject_reaches_the_upstream_whatever_the_client_sends() {
         let answer = StreamClient::over(stream, &h2::client::Builder::new()).await.get("/a").await;
         assert!(answer.body.contains("x-ssl-client-s-dn: CN=ada,O=Example\\, Inc."), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_resumes_no_session() {
+    let listener = Listener::start("required", "").await;
+    let now = Duration::from_secs(Clock::system().now().unix_seconds());
+    let ends = rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(3);
+    let mut brief = ada();
+    brief.not_after = ends;
+    let client = listener.client(Some((&listener.clients, &brief)));
+    for _ in 0..2 {
+        assert!(listener.get(&client, "").await.unwrap().starts_with("http/1.1 200"));
+    }
+    sleep(Duration::from_secs(4)).await;
+    let late = listener.get(&client, "").await;
+    assert!(late.as_ref().map_or(true, |received| !received.starts_with("http/1.1")), "{late:?}");
 }
 
 #[tokio::test]

@@ -163,6 +163,36 @@ async fn a_request_that_waits_in_vain_is_refused_and_no_backend_has_failed() {
     assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
 }
 
+/// A full connection over HTTP/2 is no failure of its backend either.
+#[tokio::test]
+async fn a_request_that_waits_in_vain_for_a_stream_is_refused_and_no_backend_has_failed() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        // One stream at a time.
+        if conn.greet(&[(3, 1)]).await.is_none() {
+            return;
+        }
+        while let Some(stream) = conn.asked().await {
+            if stream == 1 {
+                conn.say(answer(stream, "done")).await;
+            }
+        }
+    })
+    .await;
+    let gateway = before(raw.address, "h2c", "max_connections: 1", ", timeouts: {connect: 300ms}");
+    let caller = gateway.caller();
+    got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
+    let held = gateway.caller();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { held.send(Method::GET, "/", "").await });
+    until("the second request arrives", || raw.asked().len() == 2).await;
+    let late = timeout(PATIENCE, caller.send(Method::GET, "/b", "")).await.expect("a response in time");
+    got(late).await.is_refusal(503, "overloaded");
+    let metrics = gateway.metrics();
+    let failures: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("tollgate_backend_failures_total{")).collect();
+    assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
+}
+
 #[tokio::test]
 async fn a_connection_that_its_backend_closes_makes_room_for_another() {
     let raw = Raw::start(|mut conn: Conn| async move {
@@ -236,6 +266,39 @@ async fn streams_of_the_allowed_connections_serve_all_requests() {
         assert_eq!(status, StatusCode::OK);
     }
     assert_eq!(accepted.load(Ordering::SeqCst), 1);
+}
+
+/// A drained connection whose stream runs for long does not keep other requests of its worker waiting.
+#[tokio::test]
+async fn a_drained_connection_with_a_stream_leaves_its_place_to_another() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        if conn.greet(&[]).await.is_none() {
+            return;
+        }
+        while let Some(stream) = conn.asked().await {
+            // On the first connection, only the first request has a response.
+            if (conn.number, stream) == (1, 1) || conn.number > 1 {
+                conn.say(answer(stream, "done")).await;
+            }
+        }
+    })
+    .await;
+    let gateway = before(raw.address, "h2c", "max_connections: 1", ", timeouts: {connect: 2s}");
+    let caller = gateway.caller();
+    got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", caller.authorization());
+    let (mut long, mut brief) = (caller.connect().await, caller.connect().await);
+    for (client, asked) in [(&mut long, 2), (&mut brief, 3)] {
+        client.write_all(head.as_bytes()).await.unwrap();
+        until("the request arrives", || raw.asked().len() == asked).await;
+    }
+    // An earlier disconnect would not drain the connection.
+    sleep(Duration::from_millis(1_100)).await;
+    drop(brief);
+    until("the brief request ends", || gateway.in_flight() == 1).await;
+    got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
+    assert_eq!(raw.asked()[3], (2, "stream 1".to_owned()), "on another connection");
+    drop(long);
 }
 
 /// A client that disconnects after a silence drains its connection over HTTP/2, which the backend keeps open.

@@ -1,11 +1,14 @@
 //! Models with several targets: calls whose first target fails, and their cost.
 
 mod bad_input;
+mod beginnings;
 mod last_attempt;
 mod sessions;
 mod target_limits;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use access::{Amount, Clock, Ids, NanoUsd, ProviderKey, ProviderKeyId, Secret, Timestamp, Tokens};
@@ -35,6 +38,12 @@ enum Script {
     Cuts(&'static str),
     /// It sends these events as a whole stream.
     Streams(&'static str),
+    /// It begins a stream, sends these events, and after a pause others that end it.
+    Pauses { before: &'static str, pause_ms: u64, after: &'static str },
+    /// The first request gets a status with these fields, the second one another, and later ones are served.
+    Recovers { first: (u16, &'static str), second: u16 },
+    /// It sends the head of a body, and the body after a second.
+    LateWhole,
     /// It reads the request and never responds.
     Nothing,
     /// It serves the call completely, after these pauses before the head and before the content.
@@ -54,37 +63,62 @@ const ERROR_EVENT: &str = "data: {\"error\":{\"type\":\"server_error\",\"message
 
 /// Starts a provider with a script.
 async fn provider(script: Script) -> Raw {
-    Raw::start(move |mut conn: Conn| async move {
-        while let Some(body) = conn.body().await {
-            let is_stream = body.contains("\"stream\":true");
-            let whole = |status: u16, fields: &str, body: &str| {
-                let length = body.len();
-                format!("HTTP/1.1 {status} X\r\n{fields}content-length: {length}\r\n\r\n{body}")
-            };
-            let begin = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-            let chunk = |events: &str| format!("{:x}\r\n{events}\r\n", events.len());
-            let said = match script {
-                Script::Serves if is_stream => format!("{begin}{}0\r\n\r\n", chunk(SERVED)),
-                Script::Serves => whole(200, JSON, SERVED_BODY),
-                Script::Says(status, fields, body) => whole(status, fields, body),
-                Script::Late { head_ms, content_ms } => {
-                    sleep(Duration::from_millis(head_ms)).await;
-                    conn.say(begin).await;
-                    sleep(Duration::from_millis(content_ms)).await;
-                    format!("{}0\r\n\r\n", chunk(SERVED))
+    let served = Arc::<AtomicUsize>::default();
+    Raw::start(move |mut conn: Conn| {
+        let served = served.clone();
+        async move {
+            while let Some(body) = conn.body().await {
+                let is_stream = body.contains("\"stream\":true");
+                let whole = |status: u16, fields: &str, body: &str| {
+                    let length = body.len();
+                    format!("HTTP/1.1 {status} X\r\n{fields}content-length: {length}\r\n\r\n{body}")
+                };
+                let begin = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+                let chunk = |events: &str| format!("{:x}\r\n{events}\r\n", events.len());
+                let said = match script {
+                    Script::Serves if is_stream => format!("{begin}{}0\r\n\r\n", chunk(SERVED)),
+                    Script::Serves => whole(200, JSON, SERVED_BODY),
+                    Script::Says(status, fields, body) => whole(status, fields, body),
+                    Script::Late { head_ms, content_ms } => {
+                        sleep(Duration::from_millis(head_ms)).await;
+                        conn.say(begin).await;
+                        sleep(Duration::from_millis(content_ms)).await;
+                        format!("{}0\r\n\r\n", chunk(SERVED))
+                    }
+                    Script::Pauses { before, pause_ms, after } => {
+                        conn.say(format!("{begin}{}", chunk(before))).await;
+                        sleep(Duration::from_millis(pause_ms)).await;
+                        format!("{}0\r\n\r\n", chunk(after))
+                    }
+                    Script::Recovers { first, second } => match served.fetch_add(1, Ordering::SeqCst) {
+                        0 => whole(first.0, first.1, "{}"),
+                        1 => whole(
+                            second,
+                            JSON,
+                            "{\"error\":{\"message\":\"wrong\",\"type\":\"invalid_request_error\"}}",
+                        ),
+                        _ if is_stream => format!("{begin}{}0\r\n\r\n", chunk(SERVED)),
+                        _ => whole(200, JSON, SERVED_BODY),
+                    },
+                    Script::LateWhole => {
+                        let length = SERVED_BODY.len();
+                        conn.say(format!("HTTP/1.1 200 X\r\n{JSON}content-length: {length}\r\n\r\n")).await;
+                        sleep(Duration::from_secs(1)).await;
+                        SERVED_BODY.to_owned()
+                    }
+                    Script::Resets => return conn.reset(),
+                    Script::Nothing => return conn.linger().await,
+                    Script::Hangs("") | Script::Cuts("") => begin.to_owned(),
+                    Script::Hangs(events) | Script::Cuts(events) => format!("{begin}{}", chunk(events)),
+                    Script::Streams(events) => format!("{begin}{}0\r\n\r\n", chunk(events)),
+                };
+                conn.say(said).await;
+                if let Script::Hangs(_) = script {
+                    return conn.linger().await;
                 }
-                Script::Resets => return conn.reset(),
-                Script::Nothing => return conn.linger().await,
-                Script::Hangs("") | Script::Cuts("") => begin.to_owned(),
-                Script::Hangs(events) | Script::Cuts(events) => format!("{begin}{}", chunk(events)),
-                Script::Streams(events) => format!("{begin}{}0\r\n\r\n", chunk(events)),
-            };
-            conn.say(said).await;
-            if let Script::Hangs(_) = script {
-                return conn.linger().await;
-            }
-            if let Script::Cuts(_) = script {
-                return;
+                if let Script::Cuts(_) = script {
+                    return;
+                }
             }
         }
     })
@@ -142,11 +176,14 @@ async fn ask(gateway: &Gateway, is_stream: bool, session: &str) -> Got {
 }
 
 /// Returns the only usage event of the records.
-fn event(records: &[Record]) -> &UsageEvent {
-    let events: Vec<&UsageEvent> = records
+fn events(records: &[Record]) -> impl Iterator<Item = &UsageEvent> {
+    records
         .iter()
         .filter_map(|record| if let Record::Close(event) | Record::Event(event) = record { Some(event) } else { None })
-        .collect();
+}
+
+fn event(records: &[Record]) -> &UsageEvent {
+    let events: Vec<&UsageEvent> = events(records).collect();
     let [event] = events.as_slice() else { panic!("one event: {records:?}") };
     event
 }
@@ -256,18 +293,6 @@ async fn a_call_that_is_too_long_leads_to_the_next_target_if_the_rules_say_so() 
 }
 
 #[tokio::test]
-async fn the_time_of_the_first_content_of_a_model_replaces_that_of_all_models() {
-    for (rules, model, attempts) in [("", "p1/m1", "2"), (", first_content: 10s", "p0/m0", "1")] {
-        let first = provider(Script::Late { head_ms: 0, content_ms: 1_500 }).await;
-        let second = provider(Script::Serves).await;
-        let gateway = before(&[&first, &second], rules);
-        let got = ask(&gateway, true, "").await;
-        assert_eq!((got.status, &*got.model, &*got.attempts), (200, model, attempts), "{rules}: {got:?}");
-        assert_eq!(got.body.matches("second").count(), 1, "one answer: {rules}: {got:?}");
-    }
-}
-
-#[tokio::test]
 async fn the_client_gets_the_first_error_that_says_something() {
     let first = "{\"error\":{\"message\":\"the first\"}}";
     let second = "{\"error\":{\"message\":\"the second\"}}";
@@ -346,26 +371,6 @@ async fn a_target_that_is_left_out_gets_no_call_until_its_time_and_then_one() {
     assert!(begin.elapsed() >= Duration::from_secs(1));
     let counted = "tollgate_target_attempts_total{provider=\"p0\",model=\"m0\",result=\"status\"}";
     assert!(gateway.metrics().contains(counted), "{}", gateway.metrics());
-}
-
-#[tokio::test]
-async fn a_call_that_a_quota_refuses_leaves_the_trial_of_a_target_to_the_next_call() {
-    let first = provider(Script::Says(429, "retry-after: 1\r\n", "{\"error\":{\"message\":\"slow down\"}}")).await;
-    let second = provider(Script::Serves).await;
-    let gateway = before(&[&first, &second], ", sticky: off");
-    assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
-    let begin = Instant::now();
-    while !gateway.metrics().contains("tollgate_target_cooled_down{provider=\"p0\",model=\"m0\"} 0") {
-        assert!(begin.elapsed() < PATIENCE, "its time passes: {}", gateway.metrics());
-        sleep(Duration::from_millis(20)).await;
-    }
-    with_money(&gateway, 1);
-    let refused = ask(&gateway, true, "").await;
-    assert!(refused.status == 429 && refused.body.contains("insufficient_quota"), "{refused:?}");
-    assert_eq!(first.asked().len(), 1, "nothing was sent");
-    with_money(&gateway, 10_000_000);
-    assert_eq!(ask(&gateway, true, "").await.status, 200);
-    assert_eq!(first.asked().len(), 2, "the next call tries it");
 }
 
 #[tokio::test]
@@ -473,26 +478,4 @@ async fn an_attempt_that_does_not_fit_the_budget_is_refused() {
     assert_eq!(event.attempts.len(), 1);
     assert!(event.charge.money > NanoUsd(0), "{event:?}");
     assert_eq!(second.asked().len(), 0);
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_between_two_attempts_leaves_nothing_reserved() {
-    let first = provider(Script::Says(500, JSON, "{}")).await;
-    let mut gateway =
-        before(&[&first], ", retry: {attempts: 5, backoff: 5s, max_backoff: 5s}, cooldown: {failures: 100}");
-    let asking = timeout(Duration::from_millis(1), ask(&gateway, true, "")).await;
-    assert!(asking.is_err());
-    let begin = Instant::now();
-    while first.asked().is_empty() && begin.elapsed() < Duration::from_secs(2) {
-        drop(timeout(Duration::from_millis(20), ask(&gateway, true, "")).await);
-    }
-    while gateway.in_flight() > 0 {
-        assert!(begin.elapsed() < PATIENCE);
-        sleep(Duration::from_millis(5)).await;
-    }
-    let records = gateway.stop().await;
-    let opens = records.iter().filter(|record| matches!(record, Record::Open(_))).count();
-    let closes = records.iter().filter(|record| matches!(record, Record::Close(_))).count();
-    assert_eq!(opens, closes, "{records:?}");
-    assert_eq!(gateway.ended().interrupted, 0);
 }

@@ -287,9 +287,9 @@ async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
     }
     until("all streams are taken", || server.seen.streams.load(Ordering::Relaxed) == TAKEN).await;
     let answer = patiently("a refusal", gateway.post("/api/x", "")).await;
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let told = body(answer).await;
-    assert!(String::from_utf8_lossy(&told).contains(r#""code":"upstream_connect""#), "{told:?}");
+    assert!(String::from_utf8_lossy(&told).contains(r#""code":"overloaded""#), "{told:?}");
     assert_eq!(server.accepted(), TAKEN);
 
     // The waiting request gets the first free stream.

@@ -75,6 +75,7 @@ pub(super) async fn attempt(
     }
     match begin(call, &mut answered, now, first_content).await {
         Beginning::Content => AttemptEnd::Served(Box::new(answered)),
+        Beginning::Held => AttemptEnd::Relayed(Box::new(answered)),
         Beginning::Failed(error) => {
             // An error costs the usage that precedes it, which is usually nothing.
             if let Some(attempt) = &mut account.attempt {

@@ -34,6 +34,8 @@ pub(super) enum Beginning {
     Broken,
     /// Its first content did not arrive in time.
     Late,
+    /// It is not held any longer: the rest decides how it begins.
+    Held,
 }
 
 /// Why reading has ended.
@@ -90,8 +92,9 @@ pub(super) async fn begin(
             tracing::debug!(?error, "a response ended before its first content");
             Beginning::Broken
         }
-        Err(_) if first_content.is_some() => Beginning::Late,
-        Err(_) => Beginning::Content,
+        // A body that is no stream arrives as a whole, when the model has ended.
+        Err(_) if first_content.is_some() && framing != ResponseFraming::Json => Beginning::Late,
+        Err(_) => Beginning::Held,
     }
 }
 

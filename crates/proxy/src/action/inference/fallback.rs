@@ -74,10 +74,11 @@ impl FallbackCall<'_> {
             } else if !call.reserve_more(account).await? {
                 return self.failed(account, state, NoTry::Spent);
             }
-            account.permits.target = state.tries.sent().map(Box::new);
+            let (permit, trial) = state.tries.sent();
+            account.permits.target = permit.map(Box::new);
             account.retries = state.tries.attempts - 1;
             let may_continue = state.tries.may_continue(account.request.read_clock());
-            let tried = self.tried(account, next.target, target, &known.state);
+            let tried = TargetAttempt { trial, ..self.tried(account, next.target, target, &known.state) };
             let first_content = rules.first_content.or(snapshot.traffic.ai.as_ref().and_then(|ai| ai.first_content));
             match attempt(&mut call, account, may_continue, first_content).await {
                 AttemptEnd::Served(mut answered) => {
@@ -202,6 +203,7 @@ impl FallbackCall<'_> {
             is_own: self.of.client.principal.provider_keys.own(&target.provider.name).is_some(),
             request_id: account.request.id,
             begun: account.request.read_at(),
+            trial: None,
         }
     }
 

@@ -224,7 +224,9 @@ fn most(
     extent: Extent,
 ) -> Result<(Charge, Option<LoweredLimit>), Problem> {
     let (request, traffic) = (&account.request, &account.request.snapshot.traffic);
-    let at = request.worker().shared.clock.now();
+    // As the admission: the server of leases decides the period.
+    let shared = &request.worker().shared;
+    let at = shared.leases.as_ref().map_or_else(|| request.wall_at(), |leases| leases.at(&shared.clock));
     let used = account.inference.as_ref().and_then(|inference| inference.earlier.as_ref()).map(|earlier| earlier.used);
     let held = account.permits.reserved().less(&used.unwrap_or_default());
     let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at };

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::forward::{fraction, pause};
 use crate::upstream::targets::limits::TargetPermit;
-use crate::upstream::targets::{EntryTarget, TargetAdmission, TargetUnavailable};
+use crate::upstream::targets::{EntryTarget, TargetAdmission, TargetTrial, TargetUnavailable};
 
 /// The number of targets that most models have at most. Lists of more are on the heap.
 const INLINE: usize = 4;
@@ -111,13 +111,13 @@ impl<'a> Tries<'a> {
         std::mem::take(&mut self.left_out)
     }
 
-    /// Notes that the attempt that has begun is sent now. Returns its permit if its target has limits.
-    pub(super) fn sent(&mut self) -> Option<TargetPermit> {
-        let TargetAdmission { permit, trial } = self.begun.take()?;
-        if let Some(trial) = trial {
-            trial.sent();
+    /// Notes that the attempt that has begun is sent now. Returns its permit if its target has limits, and the end of its trial
+    /// if it tries a target that was left out.
+    pub(super) fn sent(&mut self) -> (Option<TargetPermit>, Option<Instant>) {
+        match self.begun.take() {
+            Some(TargetAdmission { permit, trial }) => (permit.map(TargetPermit::sent), trial.map(TargetTrial::sent)),
+            None => (None, None),
         }
-        permit.map(TargetPermit::sent)
     }
 
     /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
@@ -299,13 +299,13 @@ mod tests {
         let new = |order: &[usize]| Tries::new(&rules, &states, order.into(), now, now + Duration::from_secs(600));
         let mut first = new(&[0, 1]);
         assert!(first.next(now).is_ok() && first.begin(0, now));
-        let permit = first.sent();
-        assert!(permit.is_some() && first.sent().is_none());
+        let (permit, _) = first.sent();
+        assert!(permit.is_some() && first.sent().0.is_none());
         let mut second = new(&[0, 1]);
         assert_eq!(second.next(now), Ok(NextTry { target: 1, after: Duration::ZERO }));
         let skipped = SkippedTry { target: 0, reason: SkipReason::Limit };
         assert_eq!(second.take_left_out(), [skipped]);
-        assert!(second.begin(1, now) && second.sent().is_none(), "the other one has no limits");
+        assert!(second.begin(1, now) && second.sent().0.is_none(), "the other one has no limits");
         let soonest = TargetUnavailable { reason: SkipReason::Limit, until: now + Duration::from_secs(1) };
         assert_eq!(new(&[0]).next(now), Err(NoTry::LeftOut(soonest)));
         assert!(!new(&[0]).begin(0, now));

@@ -70,6 +70,25 @@ fn an_idle_connection_of_one_worker_is_closed_for_a_request_of_another() {
 }
 
 #[test]
+fn an_idle_connection_of_one_worker_is_closed_for_each_request_of_another() {
+    on_a_worker(async {
+        let wanted = Arc::<Notify>::default();
+        let workers = TwoWorkers::new(4, &wanted).await;
+        let mut links = Vec::new();
+        for _ in 0..4 {
+            links.push(workers.open(0).await.unwrap());
+        }
+        links.into_iter().for_each(|link| workers.backend[0].give_back(link, Instant::now()));
+        let (pools, waked) = (workers.pools[0].clone(), wanted.clone());
+        drop(spawn(async move { sweep_forever(&pools, &waked).await }));
+        let begin = Instant::now();
+        let opened = tokio::join!(workers.open(1), workers.open(1), workers.open(1), workers.open(1));
+        assert!(matches!(opened, (Some(_), Some(_), Some(_), Some(_))));
+        assert!(begin.elapsed() < SWEEP_EVERY, "no regular check is waited for: {:?}", begin.elapsed());
+    });
+}
+
+#[test]
 fn waiting_requests_of_two_workers_share_the_connections() {
     on_a_worker(async {
         let workers = Rc::new(TwoWorkers::new(1, &Arc::default()).await);

@@ -69,6 +69,8 @@ pub(crate) struct TargetAttempt {
     pub(crate) is_own: bool,
     pub(crate) request_id: RequestId,
     pub(crate) begun: Instant,
+    /// The end of the trial, if the target was left out before.
+    pub(crate) trial: Option<Instant>,
 }
 
 impl TargetAttempt {
@@ -87,14 +89,16 @@ impl TargetAttempt {
         self.state.count(Some(cause));
         let (provider, model, word, request_id) = (&target.provider.name, &target.model, cause.word(), self.request_id);
         tracing::info!(%request_id, %provider, %model, cause = word, status, "an attempt at a target of a model has failed");
-        let Some(cooldown) = cooldown else { return };
         // A name that the client has chosen says nothing about the other models of the entry.
-        if target.model.ends_with('*') && matches!(status, Some(403 | 404)) {
+        let is_of_name = target.model.ends_with('*') && matches!(status, Some(403 | 404));
+        let is_of_user = |cooldown: &CooldownCause| {
+            self.is_own && (*cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound)
+        };
+        let Some(cooldown) = cooldown.filter(|cooldown| !is_of_name && !is_of_user(cooldown)) else {
+            // Nothing is known of the target, so the next call tries it.
+            self.trial.iter().for_each(|end| self.state.cooldown.return_trial(*end));
             return;
-        }
-        if self.is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound) {
-            return;
-        }
+        };
         if let Some(time) = self.state.cooldown.failed(&self.rules, cooldown, self.begun, now) {
             let seconds = time.as_secs();
             tracing::warn!(%provider, %model, seconds, cause = word, "a target of a model is left out for a time");

@@ -111,7 +111,10 @@ impl Streams {
         let coming = self.dialing.get() + sessions.iter().filter(comes).count();
         // The request that opens a connection uses its first stream.
         let room_coming = coming.saturating_mul(self.expected.get().saturating_sub(1));
-        wanted > room_coming && sessions.len() + self.dialing.get() < self.connections_max
+        // A drained connection gives way to another, though its last stream may run for long.
+        let open = sessions.iter().filter(|session| !session.draining.get()).count();
+        let dialing = self.dialing.get();
+        wanted > room_coming && open + dialing < self.connections_max && sessions.len() + dialing < CONNECTIONS_MAX
     }
 
     /// Returns the reason why there was no stream in time.
