@@ -59,6 +59,18 @@ export class ApiError extends Error {
   }
 }
 
+/** The address of a path of the API, for links and streams. */
+export function apiAddress(path: `/api/${string}`): string {
+  return BASE + path;
+}
+
+let isSessionOver = false;
+
+/** While the session is over, requests that need one fail without being sent: pages below the sign-in continue to poll. */
+export function setSessionOver(isOver: boolean): void {
+  isSessionOver = isOver;
+}
+
 /** Sends a request. An expired session is renewed once; then the request is sent again. */
 export async function api<M extends Method, P extends PathsOf<M>>(
   method: M,
@@ -77,13 +89,15 @@ export async function apiText<P extends PathsOf<"get">>(path: P, options: Option
 /** Reads a response that is a file. */
 export async function apiFile<P extends PathsOf<"post">>(path: P, options: Options<Operation<P, "post">> = {}): Promise<Blob> {
   return renewing(String(path), async () => {
-    const { response, body } = await exchange<Blob | string>("post", address(String(path), options), options, (received) => (received.ok ? received.blob() : received.text()));
+    const { response, body } = await exchange<Blob | string>("post", address(String(path), options), options, (received) => (received.ok ? received.blob() : received.text()), true);
     if (typeof body === "string") throw refusal(response, body);
     return body;
   });
 }
 
 async function renewing<T>(path: string, request: () => Promise<T>): Promise<T> {
+  const needsSession = !path.startsWith("/api/auth/") && path !== "/api/site";
+  if (isSessionOver && needsSession) throw new ApiError({ status: 401, code: "unauthorized", message: "The session has ended." });
   try {
     return await request();
   } catch (error) {
@@ -122,9 +136,11 @@ async function send(method: Method, url: string, options: Sent): Promise<Receive
   throw refusal(response, text);
 }
 
-/** Sends a request, and reads the body of the response. */
-async function exchange<T>(method: Method, url: string, options: Sent, read: (response: Response) => Promise<T>): Promise<{ response: Response; body: T }> {
-  const deadline = AbortSignal.timeout(PATIENCE_MS);
+/** Sends a request, and reads the body of the response. The time of a file ends with the head: its body may be large. */
+async function exchange<T>(method: Method, url: string, options: Sent, read: (response: Response) => Promise<T>, isFile = false): Promise<{ response: Response; body: T }> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), PATIENCE_MS);
+  const deadline = late.signal;
   const init: RequestInit = {
     method: method.toUpperCase(),
     credentials: BASE === "" ? "same-origin" : "include",
@@ -134,6 +150,7 @@ async function exchange<T>(method: Method, url: string, options: Sent, read: (re
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
   try {
     const response = await fetch(url, init);
+    if (isFile) clearTimeout(timer);
     const body = await read(response);
     noteServerTime(response.headers.get("Date"));
     return { response, body };
@@ -141,6 +158,8 @@ async function exchange<T>(method: Method, url: string, options: Sent, read: (re
     if (options.signal?.aborted) throw error;
     if (deadline.aborted) throw new ApiError({ status: 0, code: "late", message: "No response within 30 s." });
     throw new ApiError({ status: 0, code: "offline", message: "The server does not respond." });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

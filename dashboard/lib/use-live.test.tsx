@@ -31,7 +31,7 @@ beforeEach(() => {
   vi.stubGlobal("EventSource", Source);
 });
 
-const ME = { body: { user: { id: "u1" }, acts_as: "member" } };
+const ME = { body: { user: { id: "u1" }, acts_as: "member", roles: [] } };
 
 it("reads the overview again when a figure changes", async () => {
   serve({ "GET /api/me": ME, "GET /api/dashboard/overview": [{ body: { n: 1 } }, { body: { n: 2 } }] });

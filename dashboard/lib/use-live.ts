@@ -3,6 +3,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 
+import { apiAddress } from "@/lib/api";
 import { useMe } from "@/lib/queries";
 
 /** The shortest time between two reads after messages, and the time after which a refused stream is tried again. */
@@ -26,7 +27,7 @@ export function useLiveOverview(scope: string): void {
       }, READ_MS);
     };
     const open = () => {
-      source = new EventSource(`/api/live?topics=usage,spend,refusals&scope=${encodeURIComponent(watched)}`);
+      source = new EventSource(apiAddress(`/api/live?topics=usage,spend,refusals&scope=${encodeURIComponent(watched)}`), { withCredentials: true });
       // The first messages of a stream have the figures that the page has read.
       let first = 3;
       source.onmessage = () => {

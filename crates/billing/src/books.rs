@@ -40,7 +40,7 @@ use crate::settings::BillingSettings;
 pub use cancelling::CancelAt;
 pub use changing::ChangePreview;
 pub use error::BillingError;
-pub use finance::CreditedLine;
+pub use finance::{CreditedLine, NewCreditNote};
 pub use invoicing::InvoiceSubject;
 pub use payments::{BegunPayment, PaymentOutcome, instructions};
 pub use profiling::BillingProfileChange;

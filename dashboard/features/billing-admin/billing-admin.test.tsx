@@ -10,12 +10,12 @@ import { address, router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", finance: true, session_id: "s", key_id: null };
+const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], finance: true, session_id: "s", key_id: null };
 const USER = { id: "u2", name: "Ada", email: "ada@example.com" };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
 const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: null, total: rupiah(150_000), remaining: rupiah(150_000), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [], credit_notes: [] };
-const ODD = { user: USER, invoice_id: "i1", payment: { id: "p1", state: "reversed", method: "va", order_id: "TG-1", amount: rupiah(150_000), expires_at: "2026-11-21T12:00:00Z", va: { bank: "permata", number: "8778" } } };
+const ODD = { user: USER, invoice_id: "i1", payment: { id: "p1", state: "reversed", method: "va", order_id: "TG-1", amount: rupiah(150_000), refunded: { amount: 0, currency: "IDR" }, expires_at: "2026-11-21T12:00:00Z", va: { bank: "permata", number: "8778" } } };
 
 function open(answers: Parameters<typeof serve>[0] = {}) {
   return serve({ "GET /api/site": { body: { ...SITE, billing: true } }, "GET /api/me": { body: ADMIN }, "GET /api/billing/invoices": { body: { items: [{ user: USER, invoice: INVOICE }], next: null } }, "GET /api/billing/payments": { body: { items: [], next: null } }, "GET /api/billing/invoices/i1": { body: INVOICE }, ...answers });
@@ -57,7 +57,7 @@ describe("the page of billing for finance", () => {
     expect(await within(dialog).findByText("Enter 1 to 200 characters")).toBeVisible();
     fireEvent.change(within(dialog).getByLabelText("Reason"), { target: { value: "outage" } });
     fireEvent.click(within(dialog).getByRole("button", { name: "Make credit note" }));
-    await waitFor(() => expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ lines: [{ no: 1, amount: 50_000 }], reason: "outage" }));
+    await waitFor(() => expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ lines: [{ no: 1, amount: 50_000 }], reason: "outage", credited: 0 }));
   });
 
   it("is empty before the first subscription, and says that the server failed", async () => {
@@ -71,7 +71,7 @@ describe("the page of billing for finance", () => {
   });
 
   it("tells others that it is for administrators and finance", async () => {
-    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", finance: false } } });
+    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", roles: [], finance: false } } });
     show(<BillingAdminPage />);
     expect(await screen.findByText("This page is for administrators and finance")).toBeVisible();
     expect(seen.some(({ line }) => line.includes("/api/billing/"))).toBe(false);

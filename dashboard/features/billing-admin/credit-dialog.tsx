@@ -1,5 +1,6 @@
 "use client";
 
+import { useState } from "react";
 import { z } from "zod";
 
 import { Field } from "@/components/ui/field";
@@ -33,7 +34,9 @@ export function CreditDialog({ invoice, onClose }: { invoice: Invoice; onClose()
   const { credit } = useInvoiceActions(invoice.id);
   const lines = (invoice.lines ?? []).filter(({ amount }) => amount.amount > 0);
   const initial = { no: String(lines[0]?.no ?? 1), amount: "", reason: "" };
-  const form = useForm(creditShape(t, invoice.currency), initial, (values) => credit.mutateAsync(values).then(onClose, () => undefined));
+  // A second attempt, after a response that was lost, must not credit twice.
+  const [credited] = useState(() => (invoice.credit_notes ?? []).reduce((sum, { total }) => sum + total.amount, 0));
+  const form = useForm(creditShape(t, invoice.currency), initial, (values) => credit.mutateAsync({ ...values, credited }).then(onClose, () => undefined));
   return (
     <FormDialog title={t.billingAdmin.tasks.credit} text={t.billingAdmin.creditText} action={t.billingAdmin.tasks.credit} isBusy={form.busy} error={credit.error} onSubmit={form.submit} onClose={onClose}>
       <SelectField label={t.invoices.line} options={lines.map((line) => [String(line.no), `${line.text}: ${format.bill(line.amount)}`] as const)} {...form.field("no")} />

@@ -1,5 +1,6 @@
 "use client";
 
+import { useState } from "react";
 import { z } from "zod";
 
 import { Field } from "@/components/ui/field";
@@ -27,7 +28,9 @@ export function refundShape(t: Messages) {
 export function RefundDialog({ invoice, onClose }: { invoice: Invoice; onClose(): void }) {
   const t = useMessages();
   const { refund } = useInvoiceActions(invoice.id);
-  const form = useForm(refundShape(t), { amount: "", reason: "", by: "midtrans", reference: "" }, (values) => refund.mutateAsync(values).then(onClose, () => undefined));
+  // A second attempt, after a response that was lost, must not refund twice.
+  const [refunded] = useState(() => (invoice.payments ?? []).reduce((sum, payment) => sum + payment.refunded.amount, 0));
+  const form = useForm(refundShape(t), { amount: "", reason: "", by: "midtrans", reference: "" }, (values) => refund.mutateAsync({ ...values, refunded }).then(onClose, () => undefined));
   return (
     <FormDialog title={t.billingAdmin.tasks.refund} text={t.billingAdmin.refundText} action={t.billingAdmin.tasks.refund} isBusy={form.busy} error={refund.error} onSubmit={form.submit} onClose={onClose}>
       <Field label={t.billing.amount} hint={t.billing.amountHint} inputMode="numeric" autoComplete="off" suffix="IDR" {...form.field("amount")} />

@@ -36,9 +36,9 @@ interface InvoiceActions {
   /** Opens, voids or writes off the invoice. */
   decide: UseMutationResult<unknown, ApiError, InvoiceDecision>;
   /** Takes a part of a line back. */
-  credit: UseMutationResult<unknown, ApiError, { no: number; amount: number | null; reason: string }>;
+  credit: UseMutationResult<unknown, ApiError, { no: number; amount: number | null; reason: string; credited: number }>;
   /** Returns money of the wallet to the customer. */
-  refund: UseMutationResult<unknown, ApiError, { amount: number; reason: string; by: string; reference: string }>;
+  refund: UseMutationResult<unknown, ApiError, { amount: number; reason: string; by: string; reference: string; refunded: number }>;
 }
 
 /** What finance does with an invoice. */
@@ -56,7 +56,7 @@ export function useInvoiceActions(id: string): InvoiceActions {
       },
       onSettled,
     }),
-    credit: useMutation({ mutationFn: ({ no, amount, reason }) => api("post", "/api/invoices/{id}/credit-notes", { path, body: { lines: [{ no, ...(amount !== null && { amount }) }], reason } }), onSettled }),
-    refund: useMutation({ mutationFn: ({ amount, reason, by, reference }) => api("post", "/api/invoices/{id}/refunds", { path, body: { amount, reason, by, ...(by === "hand" && { reference }) } }), onSettled }),
+    credit: useMutation({ mutationFn: ({ no, amount, reason, credited }) => api("post", "/api/invoices/{id}/credit-notes", { path, body: { lines: [{ no, ...(amount !== null && { amount }) }], reason, credited } }), onSettled }),
+    refund: useMutation({ mutationFn: ({ amount, reason, by, reference, refunded }) => api("post", "/api/invoices/{id}/refunds", { path, body: { amount, reason, by, refunded, ...(by === "hand" && { reference }) } }), onSettled }),
   };
 }

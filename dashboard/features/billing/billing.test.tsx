@@ -11,7 +11,7 @@ import { refusal, serve } from "@/tests/server";
 
 beforeEach(() => visit("/dashboard/billing"));
 
-const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", roles: [], session_id: "s", key_id: null };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
 const LIMITS = { credits_per_day: 10000, requests_per_minute: 300, budgets: [], shared_keys: true, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
 const PRO = { ...LIMITS, id: "p1", name: "pro", for_sale: true, price: rupiah(150_000), interval: "month", trial_days: 0, charges: [], version: 1 };

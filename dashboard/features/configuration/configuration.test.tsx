@@ -20,7 +20,7 @@ const ENTRY = { id: "c0", number: 3, source: "api", digest: "d0", applied_at: "2
 
 function answering(answers: Record<string, Answer | Answer[]>): ReturnType<typeof serve> {
   return serve({
-    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/me": { body: { user: USER, acts_as: "admin", roles: [] } },
     "GET /api/site": { body: SITE },
     "GET /api/keys": { body: { items: [], next: null } },
     "GET /api/models": { body: { items: [], next: null } },

@@ -9,7 +9,7 @@ import { address, router } from "@/tests/navigation";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", roles: [], session_id: "s", key_id: null };
 const read = (name: string) => JSON.parse(readFileSync(`../examples/insights/${name}`, "utf8")) as Record<string, object>;
 const RUNTIME = read("runtime.json");
 const BRIEF = read("brief_test.json");

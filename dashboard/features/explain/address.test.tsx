@@ -18,7 +18,7 @@ const EXPLANATION = {
 
 function answering(validated: Answer): ReturnType<typeof serve> {
   return serve({
-    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/me": { body: { user: USER, acts_as: "admin", roles: [] } },
     "GET /api/site": { body: SITE },
     "GET /api/keys": { body: { items: [], next: null } },
     "GET /api/models": { body: { items: [], next: null } },

@@ -65,7 +65,7 @@ const EXPLANATION = {
 function answering(explained: Answer): ReturnType<typeof serve> {
   const key = { id: KEY, label: "laptop", prefix: "acme", last4: "9f3c", revoked_at: null, last_used_at: null };
   return serve({
-    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/me": { body: { user: USER, acts_as: "admin", roles: [] } },
     "GET /api/site": { body: SITE },
     "GET /api/keys": { body: { items: [key], next: null } },
     "GET /api/models": { body: { items: [], next: null } },

@@ -13,6 +13,8 @@ interface PageEntry {
   isBilling?: true;
   /** Whether users with the role `finance` have it too, beside admins. */
   isFinance?: true;
+  /** Whether users with any role have it too, beside admins. */
+  isOfRoles?: true;
 }
 
 /** The pages of the navigation, in their order. {@link usePages} omits those that the server does not need. */
@@ -28,12 +30,12 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/invoices", icon: ReceiptText, name: "invoices", isBilling: true },
 ];
 
-/** The pages below them, for admins who signed in with a password, and some of them for users with the role `finance`. */
+/** The pages below them, for admins who signed in with a password, and some of them for users with a role. */
 export const ADMIN_PAGES: PageEntry[] = [
   { href: "/dashboard/users", icon: Users, name: "users" },
   { href: "/dashboard/plans", icon: Layers, name: "plans" },
   { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
-  { href: "/dashboard/review", icon: BadgeCheck, name: "review", isFinance: true },
+  { href: "/dashboard/review", icon: BadgeCheck, name: "review", isOfRoles: true },
   { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true, isFinance: true },
   { href: "/dashboard/webhooks", icon: Webhook, name: "webhooks", isBilling: true, isFinance: true },
   { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },

@@ -12,7 +12,8 @@ export function useAdminPages(): typeof ADMIN_PAGES {
   const site = useSite().data;
   const me = useMe().data;
   const isFirst = ({ name }: (typeof ADMIN_PAGES)[number]) => site && !site.llm && (name === "upstreams" || name === "routes");
-  const mayOpen = ({ isFinance }: (typeof ADMIN_PAGES)[number]) => me?.acts_as === "admin" || (isFinance && me?.finance);
+  const mayOpen = ({ isFinance, isOfRoles }: (typeof ADMIN_PAGES)[number]) =>
+    me?.acts_as === "admin" || (isFinance && me?.finance) || (isOfRoles && (me?.roles.length ?? 0) > 0);
   const pages = ADMIN_PAGES.filter((page) => mayOpen(page) && (!page.isBilling || site?.billing));
   return [...pages.filter(isFirst), ...pages.filter((page) => !isFirst(page))];
 }

@@ -15,6 +15,7 @@ import { type Invoice, useInvoice } from "@/features/billing/use-billing";
 import { CreditNotes } from "@/features/invoices/credit-notes";
 import { InvoiceLines } from "@/features/invoices/invoice-lines";
 import { PaymentList } from "@/features/invoices/payment-list";
+import { apiAddress } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 
@@ -57,9 +58,9 @@ function Content({ invoice }: { invoice: Invoice }) {
     [t.invoices.due, invoice.due_at && format.moment(invoice.due_at)],
     [t.invoices.reason, invoice.reason && <bdi key="v">{invoice.reason}</bdi>],
     [t.invoices.taxNumber, invoice.tax_invoice_number],
-    [t.invoices.pdf, invoice.number && <a key="v" className="link" href={`/api/invoices/${invoice.id}/pdf`} download>{t.invoices.pdfText}</a>],
-    [t.invoices.page, invoice.number && <a key="v" className="link" href={`/api/invoices/${invoice.id}/html`} target="_blank" rel="noreferrer">{t.invoices.pageText}</a>],
-    [t.invoices.receipt, invoice.number && <a key="v" className="link" href={`/api/invoices/${invoice.id}/receipt`} download>{t.invoices.receiptText}</a>],
+    [t.invoices.pdf, invoice.number && <a key="v" className="link" href={apiAddress(`/api/invoices/${invoice.id}/pdf`)} download>{t.invoices.pdfText}</a>],
+    [t.invoices.page, invoice.number && <a key="v" className="link" href={apiAddress(`/api/invoices/${invoice.id}/html`)} target="_blank" rel="noreferrer">{t.invoices.pageText}</a>],
+    [t.invoices.receipt, invoice.number && <a key="v" className="link" href={apiAddress(`/api/invoices/${invoice.id}/receipt`)} download>{t.invoices.receiptText}</a>],
   ];
   return (
     <>

@@ -14,7 +14,7 @@ describe("EditDialog", () => {
   it("reads the budgets of another user's key", async () => {
     const seen = serve({
       "GET /api/site": { body: SITE },
-      "GET /api/me": { body: { user: { id: "u1" }, acts_as: "admin" } },
+      "GET /api/me": { body: { user: { id: "u1" }, acts_as: "admin", roles: [] } },
       "GET /api/dashboard/overview": { body: { plan: { name: "starter", credits_per_day: 1000 } } },
       "GET /api/usage/today": { body: { budgets: [] } },
     });

@@ -53,7 +53,7 @@ describe("the page of a key", () => {
     const tokens = { input: 0, cached_input: 0, cache_write: 0, output: 0, reasoning: 0, total: 0 };
     const day = { date: "2026-11-20", requests: 12, credits: 12, tokens, cost: { amount_nano: 0, currency: "USD" }, unpriced_requests: 0 };
     serve({
-      "GET /api/me": { body: { user: { ...USER, role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null } },
+      "GET /api/me": { body: { user: { ...USER, role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], session_id: "s", key_id: null } },
       "GET /api/keys/k1": {
         body: {
           ...KEY, user: USER, use: { at: "2026-11-20T09:12:00Z", address: "203.0.113.7", client: "openai-python/1.40.0", days: [day] },

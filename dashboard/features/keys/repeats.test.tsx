@@ -20,7 +20,7 @@ function createServer() {
   const created = { status: 201, body: { ...KEY, key: "acme_secret" } };
   return serve({
     "GET /api/site": { body: SITE },
-    "GET /api/me": { body: { user: { id: "u1" }, acts_as: "member" } },
+    "GET /api/me": { body: { user: { id: "u1" }, acts_as: "member", roles: [] } },
     "GET /api/dashboard/overview": { body: { plan: { name: "starter", credits_per_day: 1000 } } },
     "POST /api/keys": [LOST, created],
   });

@@ -23,7 +23,7 @@ const LIMIT: RateLimit = {
 
 function answering(limits: Answer, budgets: Budget[] = []): void {
   serve({
-    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/me": { body: { user: USER, acts_as: "admin", roles: [] } },
     "GET /api/site": { body: SITE },
     "GET /api/keys": { body: { items: [], next: null } },
     "GET /api/models": { body: { items: [], next: null } },

@@ -11,11 +11,11 @@ import { address, router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", roles: [], session_id: "s", key_id: null };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
 const SOON = new Date(Date.now() + 600_000).toISOString();
 const PAST = new Date(Date.now() - 600_000).toISOString();
-const QRIS = { id: "p1", state: "pending", method: "qris", order_id: "TG-1", amount: rupiah(166_500), expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
+const QRIS = { id: "p1", state: "pending", method: "qris", order_id: "TG-1", amount: rupiah(166_500), refunded: { amount: 0, currency: "IDR" }, expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
 const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: { name: "PPN", base: rupiah(137_500), rate: "120000/1000000", amount: rupiah(16_500) }, total: rupiah(166_500), remaining: rupiah(166_500), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [] as unknown[] };
 const METHODS = [

@@ -112,7 +112,7 @@ describe("PlaygroundPage", () => {
         return respond(url);
       }
       if (url.startsWith("/api/site")) return Response.json({ ...SITE, llm: { base_url: "https://llm.example.com", key_variable: "ACME_KEY", page_origin: location.origin } });
-      if (url === "/api/me") return Response.json({ user: { id: "u", name: "Ada", email: "a@example.com", plan: "starter", role: "member" }, acts_as: "member" });
+      if (url === "/api/me") return Response.json({ user: { id: "u", name: "Ada", email: "a@example.com", plan: "starter", role: "member" }, acts_as: "member", roles: [] });
       if (url.startsWith("/api/models")) return Response.json({ items: [model], next: null });
       if (url.startsWith("/api/usage/requests/")) return Response.json({ error: { code: "not_found", message: "none", status: 404 } }, { status: 404 });
       return Response.json({ error: { code: "internal", message: "x", status: 500 } }, { status: 500 });

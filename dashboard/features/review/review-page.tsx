@@ -11,6 +11,7 @@ import { Shell } from "@/features/frame/shell";
 import { type ReviewStatus, useReview, useSignoff } from "@/features/review/use-review";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
+import { useMe } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
 
 /** The approval of a day by the configured roles. */
@@ -19,6 +20,7 @@ export function ReviewPage() {
   const { get, set } = useUrlState();
   const day = get("day");
   const review = useReview(day);
+  const me = useMe();
   return (
     <Shell page="review">
       <section className="panel" aria-labelledby="review">
@@ -33,7 +35,7 @@ export function ReviewPage() {
         {review.isError && !review.data && <Failure error={review.error} onRetry={() => void review.refetch()} />}
         {review.data && <Decisions review={review.data} />}
       </section>
-      {review.data && <SignoffForm key={review.data.id} review={review.data} />}
+      {review.data && me.data && <SignoffForm key={review.data.id} review={review.data} held={me.data.roles} />}
     </Shell>
   );
 }
@@ -82,21 +84,24 @@ function Decisions({ review }: { review: ReviewStatus }) {
   );
 }
 
-function SignoffForm({ review }: { review: ReviewStatus }) {
+function SignoffForm({ review, held }: { review: ReviewStatus; held: readonly string[] }) {
   const t = useMessages();
   const signoff = useSignoff();
-  const [role, setRole] = useState(review.required[0]?.role ?? "");
+  const roles = review.required.map(({ role }) => role).filter((role) => held.includes(role));
+  const [role, setRole] = useState(roles[0] ?? "");
   const [comment, setComment] = useState("");
-  const decide = (approve: boolean) => signoff.mutate({ role, approve, id: review.id, ...(comment && { comment }) });
+  const { id, figures_version } = review;
+  const decide = (approve: boolean) => signoff.mutate({ role, approve, id, figures_version, ...(comment && { comment }) });
+  if (roles.length === 0) return null;
   return (
     <section className="panel" aria-labelledby="signoff">
       <div className="ph"><h2 id="signoff">{t.review.signoff}</h2></div>
-      <form className="pad stack" onSubmit={(event) => { event.preventDefault(); decide(true); }}>
-        <SelectField label={t.review.role} value={role} onChange={(event) => setRole(event.target.value)} options={review.required.map((of) => [of.role, of.role] as const)} />
+      <form className="pad stack" onSubmit={(event) => event.preventDefault()}>
+        <SelectField label={t.review.role} value={role} onChange={(event) => setRole(event.target.value)} options={roles.map((of) => [of, of] as const)} />
         <Field label={t.review.comment} hint={t.review.commentHint} value={comment} maxLength={1_000} onChange={(event) => setComment(event.target.value)} />
         <FailedNote title={t.review.failed} error={signoff.error} />
         <div className="row">
-          <Button look="primary" type="submit" disabled={signoff.isPending}>{t.review.approve}</Button>
+          <Button look="primary" type="button" disabled={signoff.isPending} onClick={() => decide(true)}>{t.review.approve}</Button>
           <Button type="button" disabled={signoff.isPending || comment === ""} onClick={() => decide(false)}>{t.review.reject}</Button>
         </div>
       </form>

@@ -7,8 +7,10 @@ import { ReviewPage } from "@/features/review/review-page";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", session_id: "s", key_id: null };
+const MEMBER = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "member", roles: ["finance", "team_lead"], session_id: "s", key_id: null };
 const REVIEW = (JSON.parse(readFileSync("../examples/insights/runtime.json", "utf8")) as Record<string, object>)["review_status"] ?? {};
+
+const VERSION = (REVIEW as { figures_version?: number }).figures_version;
 
 describe("the page of a review", () => {
   it("shows the decisions and sends a sign-off", async () => {
@@ -21,7 +23,21 @@ describe("the page of a review", () => {
     fireEvent.change(screen.getByLabelText("Comment"), { target: { value: "as billed" } });
     fireEvent.click(screen.getByRole("button", { name: "Approve" }));
     await vi.waitFor(() => expect(seen.some(({ line }) => line === "POST /review/signoff")).toBe(true));
-    expect(seen.find(({ line }) => line === "POST /review/signoff")?.body).toEqual({ role: "finance", approve: true, id: "2026-11-20", comment: "as billed" });
+    expect(seen.find(({ line }) => line === "POST /review/signoff")?.body).toEqual({ role: "finance", approve: true, id: "2026-11-20", figures_version: VERSION, comment: "as billed" });
+  });
+
+  it("does not approve with the Enter key, and asks nobody without a role", async () => {
+    const seen = serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": { body: REVIEW }, "POST /review/signoff": { body: REVIEW } });
+    const { unmount } = show(<ReviewPage />);
+    fireEvent.change(await screen.findByLabelText("Comment"), { target: { value: "wrong" } });
+    fireEvent.submit(screen.getByLabelText("Comment"));
+    expect(screen.getByRole("button", { name: "Reject" })).toBeEnabled();
+    expect(seen.some(({ line }) => line === "POST /review/signoff")).toBe(false);
+    unmount();
+    serve({ "GET /api/me": { body: { ...MEMBER, roles: [] } }, "GET /review/status": { body: REVIEW } });
+    show(<ReviewPage />);
+    expect(await screen.findByText("Partly approved")).toBeInTheDocument();
+    expect(screen.queryByRole("button", { name: "Approve" })).toBeNull();
   });
 
   it("shows the change of a reopened day", async () => {

@@ -17,6 +17,6 @@ export function useSignoff(): UseMutationResult<ReviewStatus, ApiError, Signoff>
   const client = useQueryClient();
   return useMutation({
     mutationFn: (body) => api("post", "/review/signoff", { body }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["review"] }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["review"] }),
   });
 }

@@ -5,7 +5,7 @@ import { RoutesPage } from "@/features/routes/routes-page";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
 
-const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
+const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], session_id: "s", key_id: null };
 const USED = {
   credits: 0, unpriced_requests: 0, cost: { amount_nano: 0, currency: "USD" },
   tokens: { input: 0, cached_input: 0, cache_write: 0, output: 0, reasoning: 0, total: 0 },

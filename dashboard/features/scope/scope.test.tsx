@@ -14,7 +14,7 @@ const FIGURES = { requests: 1, credits: 1, tokens: { input: 1, cached_input: 0, 
 
 function answering(actsAs: string): void {
   serve({
-    "GET /api/me": { body: { user: USER, acts_as: actsAs } },
+    "GET /api/me": { body: { user: USER, acts_as: actsAs, roles: [] } },
     "GET /api/users": { body: { items: [USER, { ...USER, id: "u2", name: "Bob" }], next: null } },
     "GET /api/plans": { body: { items: [{ id: "p1", name: "starter" }] } },
     "GET /api/dashboard/overview": { body: { keys: [{ id: "k1", label: "laptop", last4: "0f97", user: { id: "u2", name: "Bob" } }] } },

@@ -1,23 +1,35 @@
 "use client";
 
 import { useQueryClient } from "@tanstack/react-query";
+import { useRouter } from "next/navigation";
 
 import { Dialog } from "@/components/ui/dialog";
 import { SignInForm } from "@/features/session/sign-in-form";
 import { useSession } from "@/features/session/session-state";
+import { type Schemas, api, setSessionOver } from "@/lib/api";
 import { useMessages } from "@/lib/language";
 
-/** The sign-in over the page whose session ended. The page and what was typed into it stay. */
+/** The sign-in over the page whose session ended. For the same user, the page and what was typed into it stay. */
 export function SessionEnded() {
   const t = useMessages();
   const client = useQueryClient();
-  const done = () => {
+  const router = useRouter();
+  const done = async () => {
+    const before = client.getQueryData<Schemas["Me"]>(["me"])?.user.id;
+    setSessionOver(false);
+    const me = await api("get", "/api/me").catch(() => undefined);
+    if (me && me.user.id === before) {
+      void client.invalidateQueries();
+    } else {
+      // The page shows data of another user.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== "site" });
+      router.replace("/dashboard/overview");
+    }
     useSession.getState().signedIn();
-    void client.invalidateQueries();
   };
   return (
     <Dialog title={t.signIn.ended} description={t.signIn.endedText}>
-      <SignInForm onDone={done} />
+      <SignInForm onDone={() => void done()} />
     </Dialog>
   );
 }

@@ -2,6 +2,8 @@
 
 import { create } from "zustand";
 
+import { setSessionOver } from "@/lib/api";
+
 interface SessionState {
   /** `absent`: no session when the page was opened. `ended`: it ended while the page was open. */
   state: "assumed" | "absent" | "ended";
@@ -19,7 +21,14 @@ export const useSession = create<SessionState>()((set) => ({
   state: "assumed",
   wasSignedIn: false,
   isSignOutFailed: false,
-  signedIn: () => set({ state: "assumed", wasSignedIn: true }),
-  end: () => set((before) => ({ state: before.wasSignedIn ? "ended" : "absent", isSignOutFailed: false })),
+  signedIn: () => {
+    setSessionOver(false);
+    set({ state: "assumed", wasSignedIn: true });
+  },
+  end: () =>
+    set((before) => {
+      setSessionOver(before.wasSignedIn);
+      return { state: before.wasSignedIn ? "ended" : "absent", isSignOutFailed: false };
+    }),
   setSignOutFailed: (isSignOutFailed) => set({ isSignOutFailed }),
 }));

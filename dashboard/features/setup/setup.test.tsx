@@ -57,7 +57,7 @@ describe("ProviderStep", () => {
   it("shows a refused credential with its reason, and removes it", async () => {
     const added = vi.fn();
     const seen = serve({
-      "GET /api/me": { body: { user: {}, acts_as: "admin" } },
+      "GET /api/me": { body: { user: {}, acts_as: "admin", roles: [] } },
       "POST /api/provider-keys": { status: 201, body: { id: "c1", provider: "openai", label: "team", last4: "3XkQ" } },
       "POST /api/provider-keys/c1/test": [{ body: { ok: false, status: 401, latency_ms: 182, message: "the provider refused it" } }, { body: { ok: true, status: 200, latency_ms: 90, message: "ok" } }],
       "DELETE /api/provider-keys/c1": { status: 204 },
@@ -75,7 +75,7 @@ describe("ProviderStep", () => {
   });
 
   it("keeps what was typed if the server refuses it", async () => {
-    serve({ "GET /api/me": { body: { user: {}, acts_as: "admin" } }, "POST /api/provider-keys": refusal("unprocessable", 422, "`secret` is too short") });
+    serve({ "GET /api/me": { body: { user: {}, acts_as: "admin", roles: [] } }, "POST /api/provider-keys": refusal("unprocessable", 422, "`secret` is too short") });
     show(<ProviderStep providers={FACTS.providers} onAdded={vi.fn()} onSkip={vi.fn()} />);
     await userEvent.type(screen.getByLabelText("Credential"), "sk-1");
     await userEvent.click(screen.getByRole("button", { name: "Add and test" }));

@@ -7,7 +7,7 @@ import { en } from "@/messages/en";
 import { show } from "@/tests/render";
 import { serve } from "@/tests/server";
 
-const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", session_id: "s", key_id: null };
+const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], session_id: "s", key_id: null };
 const BACKEND: Backend = {
   url: "http://10.0.0.1:9000", weight: 1, state: "unhealthy", in_flight: 2, requests: 1_200, failures: 12, mean_ms: 4.75, p50_ms: 4.5, p95_ms: 19,
   ejections: 0, breaker_openings: 3, checks_succeeded: 70, checks_failed: 5,

@@ -19,7 +19,7 @@ const REQUEST: Schemas["RequestDetail"] = {
 function open(change: Partial<Schemas["RequestDetail"]> = {}) {
   serve({
     "GET /api/site": { body: SITE },
-    "GET /api/me": { body: { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin" } },
+    "GET /api/me": { body: { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [] } },
     [`GET /api/usage/requests/${ID}`]: { body: { ...REQUEST, ...change } },
   });
   return show(<RequestDrawer id={ID} onClose={() => undefined} />);

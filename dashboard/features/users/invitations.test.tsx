@@ -12,7 +12,7 @@ const SETTING = "/dashboard/configuration?view=edit&set=signup";
 
 function open(signup: string): void {
   serve({
-    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/me": { body: { user: USER, acts_as: "admin", roles: [] } },
     "GET /api/site": { body: { ...SITE, signup } },
     "GET /api/keys": { body: { items: [], next: null } },
     "GET /api/models": { body: { items: [], next: null } },

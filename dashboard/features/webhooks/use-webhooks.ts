@@ -23,7 +23,8 @@ export function useDeliveries(id: string, state: string): UseInfiniteQueryResult
     initialPageParam: "",
     queryFn: ({ pageParam, signal }) => api("get", "/api/webhooks/{id}/deliveries", { path: { id }, query: { limit: PAGE, ...(state && { state }), ...(pageParam && { cursor: pageParam }) }, signal }),
     getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: AGAIN_MS,
+    // Each time, all pages would be read again.
+    refetchInterval: ({ state: { data } }) => ((data?.pages.length ?? 0) > 1 ? false : AGAIN_MS),
   });
 }
 

@@ -9,7 +9,7 @@ import { address, router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
-const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", finance: true, session_id: "s", key_id: null };
+const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], finance: true, session_id: "s", key_id: null };
 const HOOK = { id: "w1", url: "https://hooks.example.com/tollgate", events: ["invoice.*"], enabled: true, disabled_at: null, delivered_at: "2026-11-21T10:00:00Z", previous_until: null, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
 const FAILED = { id: "d1", event: "invoice.paid", object_id: "i1", state: "failed", attempts: 12, status: 500, error: "the receiver responded with 500", next_at: null, created_at: "2026-11-21T10:00:00Z", body: { type: "invoice.paid" } };
 const DELIVERIES = "GET /api/webhooks/w1/deliveries";
@@ -135,7 +135,7 @@ describe("the page of webhooks", () => {
   });
 
   it("is in the navigation of users with the role finance, who add webhooks", async () => {
-    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member" } } });
+    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", roles: ["finance"] } } });
     show(<WebhooksPage />);
     expect(await screen.findByRole("row", { name: /hooks\.example\.com\/tollgate/ })).toBeVisible();
     const links = screen.getAllByRole("link").map((link) => link.getAttribute("href"));
@@ -147,7 +147,7 @@ describe("the page of webhooks", () => {
   });
 
   it("tells others that it is for administrators and finance", async () => {
-    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", finance: false } } });
+    const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", roles: [], finance: false } } });
     show(<WebhooksPage />);
     expect(await screen.findByText("This page is for administrators and finance")).toBeVisible();
     expect(screen.queryByRole("link", { name: "Webhooks" })).toBeNull();

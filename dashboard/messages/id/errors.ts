@@ -4,6 +4,7 @@ export const errors: Messages["errors"] = {
   unknown: "Bagian halaman ini gagal",
   offline: "Server tidak merespons",
   offlineText: "Periksa jaringan Anda. Halaman ini mencoba lagi sendiri.",
+  lostText: "Periksa jaringan Anda. Jika ini perubahan, mungkin sudah dilakukan: periksa sebelum mengulanginya.",
   late: "Server tidak merespons dalam 30 detik",
   lateText: "Server mungkin sibuk. Coba lagi sebentar lagi.",
   limited: "Terlalu banyak permintaan",

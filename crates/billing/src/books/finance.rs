@@ -27,6 +27,25 @@ pub struct CreditedLine {
     pub amount: Option<i64>,
 }
 
+/// A credit note that finance makes.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCreditNote<'a> {
+    /// The lines of the invoice that are taken back.
+    pub lines: &'a [CreditedLine],
+    /// The reason, which the customer sees.
+    pub reason: &'a str,
+    /// The total of the invoice's credit notes before, if it is known: a repeated request finds another one.
+    pub expected: Option<i64>,
+}
+
+impl<'a> NewCreditNote<'a> {
+    /// Returns a credit note that is made whatever was credited before.
+    #[must_use]
+    pub const fn of(lines: &'a [CreditedLine], reason: &'a str) -> Self {
+        Self { lines, reason, expected: None }
+    }
+}
+
 impl Books {
     /// Opens an invoice that waits for finance.
     ///
@@ -91,19 +110,21 @@ impl Books {
     }
 
     /// Makes a credit note of lines of an open or paid invoice, and returns its id. The part that was paid goes to the wallet.
+    /// It is a conflict if others were credited than `new` expects.
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], [`BillingError::Credit`], and database errors.
-    pub async fn credit_invoice(
-        &self,
-        by: &Actor,
-        id: Uuid,
-        credited: &[CreditedLine],
-        reason: &str,
-    ) -> Result<Uuid, BillingError> {
+    pub async fn credit_invoice(&self, by: &Actor, id: Uuid, new: NewCreditNote<'_>) -> Result<Uuid, BillingError> {
+        let NewCreditNote { lines: credited, reason, expected } = new;
         let stored = invoices::lines(&self.store, id).await?;
         let mut on = self.store.change().await?;
         let invoice = self.invoice(&mut on, id).await?;
+        let (subtotal, tax) = invoices::credited(&mut on, id).await?;
+        if expected.is_some_and(|expected| expected != subtotal + tax) {
+            return Err(BillingError::Conflict(
+                "other credit notes were made than the request expects: read the invoice again",
+            ));
+        }
         let (mut lines, mut seen) = (Vec::new(), HashSet::new());
         for credit in credited {
             let line = stored.iter().find(|line| line.no == credit.no && line.amount > 0 && seen.insert(line.no));

@@ -37,6 +37,8 @@ pub struct NewRefund<'a> {
     pub way: RefundWay,
     /// The reference of the transfer by hand.
     pub reference: &'a str,
+    /// The amount that was returned before, if it is known: a repeated request finds another one.
+    pub refunded: Option<i64>,
 }
 
 impl RefundWay {
@@ -61,6 +63,13 @@ impl Books {
         }
         let mut on = self.store.change().await?;
         let invoice = self.invoice(&mut on, new.invoice).await?;
+        let returned: i64 =
+            rows::of_invoice_on(&mut on, invoice.id).await?.iter().map(|payment| payment.refunded).sum();
+        if new.refunded.is_some_and(|expected| expected != returned) {
+            return Err(BillingError::Conflict(
+                "other refunds were made than the request expects: read the invoice again",
+            ));
+        }
         let payment = self.refundable(&mut on, &invoice.id, new).await?;
         let wallet = postings::wallet(&mut on, invoice.user, Currency::Idr).await?;
         if wallet < new.amount {

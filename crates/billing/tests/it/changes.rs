@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{BillingInterval, PlanPrice, UserId};
 use billing::BillingError;
-use billing::books::{CancelAt, CreditedLine};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote};
 use ledger::billing::{
     PeriodFilter, PeriodState, StoredSubscription, billed_periods, invoices, plan_versions, subscriptions,
 };
@@ -217,7 +217,7 @@ async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_o
         changes.push(shop.books.change(BY, user, "business").await.unwrap().unwrap());
     }
     let line = [CreditedLine { no: 2, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, changes[0], &line, "outage").await.unwrap();
+    shop.books.credit_invoice(BY, changes[0], NewCreditNote::of(&line, "outage")).await.unwrap();
     shop.move_to("2026-12-03");
     let (now, mut after, mut read) = (shop.store().clock().now(), Uuid::nil(), Vec::new());
     while let [invoice] = invoices::lapsed_changes(shop.store(), now, after, 1).await.unwrap().as_slice() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use access::{Fingerprint, SealedCredential, UserId};
 use billing::BillingError;
-use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
 use ledger::billing::webhook_endpoints::StoredWebhook;
 use ledger::billing::{StoredInvoice, webhook_deliveries, webhook_endpoints};
 use rusqlite::Connection;
@@ -152,10 +152,11 @@ async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
     writes.push(faults.each(&shop, ada, notify).await);
 
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    let credit = async || shop.books.credit_invoice(BY, first.id, &line, "outage").await.map(|_| true);
+    let credit =
+        async || shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.map(|_| true);
     writes.push(faults.each(&shop, ada, credit).await);
     let (way, reference) = (RefundWay::Hand, "TRX-1");
-    let new = NewRefund { invoice: first.id, amount: 50_000, reason: "outage", way, reference };
+    let new = NewRefund { invoice: first.id, amount: 50_000, reason: "outage", way, reference, refunded: None };
     let refund = async || shop.books.refund(BY, new).await.map(|_| true);
     writes.push(faults.each(&shop, ada, refund).await);
 

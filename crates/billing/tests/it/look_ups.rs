@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{Money, PlanPrice};
 use billing::BillingError;
-use billing::books::{CreditedLine, PaymentOutcome};
+use billing::books::{CreditedLine, NewCreditNote, PaymentOutcome};
 use billing::channel::PaymentChannel;
 use billing::collect::{NotificationHandling, PaymentReconciliation};
 use billing::midtrans::MidtransError;
@@ -120,7 +120,7 @@ async fn an_invoice_in_dollars_is_paid_outside_and_closed_by_a_credit_note() {
     }
     assert_eq!(payments::of_invoice(shop.store(), invoice).await.unwrap(), []);
     let line = [CreditedLine { no: 1, amount: None }];
-    shop.books.credit_invoice(BY, invoice, &line, "paid by a transfer").await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "paid by a transfer")).await.unwrap();
     assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "pro"));
     shop.agrees().await;
 }

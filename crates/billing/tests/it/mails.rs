@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::UserId;
-use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
 use ledger::billing::{NewPayment, mails, payments};
 use store::Actor;
 use uuid::Uuid;
@@ -37,8 +37,15 @@ async fn each_change_of_money_has_one_mail() {
     }
     assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_received"]);
     let line = CreditedLine { no: 1, amount: Some(50_000) };
-    shop.books.credit_invoice(BY, invoice, &[line], "outage").await.unwrap();
-    let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
+    let new = NewRefund {
+        invoice,
+        amount: 50_000,
+        reason: "outage",
+        way: RefundWay::Hand,
+        reference: "BCA 1",
+        refunded: None,
+    };
     shop.books.refund(BY, new).await.unwrap();
     assert_eq!(kinds(&shop, ada).await, ["credit_note", "invoice_opened", "payment_received", "refund"]);
     let free = shop.user("eve").await;

@@ -2,7 +2,7 @@
 
 use access::{UserId, UserStatus};
 use billing::BillingError;
-use billing::books::{CancelAt, CreditedLine, NewRefund, PaymentOutcome, RefundWay};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, PaymentOutcome, RefundWay};
 use billing::midtrans::StatusReport;
 use billing::rules::payment::PaymentState;
 use ledger::billing::payments::{self, ChargeOutcome};
@@ -171,7 +171,7 @@ async fn a_card_payment_that_finance_cancels_is_refunded() {
     let shop = Shop::open("2026-11-20").await;
     let (ada, invoice, card) = cardholder(&shop).await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
     for _ in 0..2 {
         shop.report(card, "cancel").await;
         let stored = payment(&shop, card).await;
@@ -293,7 +293,7 @@ async fn voiding_an_invoice_does_not_forfeit_the_credit_note_that_it_used() {
     let ada = shop.subscriber("ada", "pro").await;
     let first = shop.invoices_of(ada).await.remove(0);
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, first.id, &line, "outage").await.unwrap();
+    shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.unwrap();
     assert_eq!(shop.wallet_of(ada).await, 50_000);
     shop.move_to("2026-12-20");
     shop.books.close_periods(None).await.unwrap();
@@ -304,7 +304,7 @@ async fn voiding_an_invoice_does_not_forfeit_the_credit_note_that_it_used() {
     assert_eq!((shop.invoice(next.id).await, shop.wallet_of(ada).await), (next.clone(), 0));
     // A credit note of the whole invoice gives the part back that the first one paid.
     let line = [CreditedLine { no: 1, amount: None }];
-    shop.books.credit_invoice(BY, next.id, &line, "outage").await.unwrap();
+    shop.books.credit_invoice(BY, next.id, NewCreditNote::of(&line, "outage")).await.unwrap();
     assert_eq!((shop.invoice(next.id).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 50_000));
     shop.agrees().await;
 }
@@ -317,7 +317,7 @@ async fn an_invoice_whose_credit_was_spent_and_whose_payment_was_taken_back_is_n
     let card = shop.begin(&shop.invoice(first).await, "card", 150_000).await;
     shop.report(card, "capture").await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, first, &line, "outage").await.unwrap();
+    shop.books.credit_invoice(BY, first, NewCreditNote::of(&line, "outage")).await.unwrap();
     shop.move_to("2026-12-20");
     shop.books.close_periods(None).await.unwrap();
     assert_eq!(shop.wallet_of(ada).await, 0, "the next invoice used the credit");
@@ -338,8 +338,15 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
         let provider = Provider::of(&shop).await;
         let (ada, invoice, card) = cardholder(&shop).await;
         let line = [CreditedLine { no: 1, amount: None }];
-        shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
-        let new = NewRefund { invoice, amount: 150_000, reason: "outage", way: RefundWay::Midtrans, reference: "" };
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        let new = NewRefund {
+            invoice,
+            amount: 150_000,
+            reason: "outage",
+            way: RefundWay::Midtrans,
+            reference: "",
+            refunded: None,
+        };
         provider.respond("/refund", 500, json!({"status_code": "500"}));
         let refund = if is_refunded { Some(provider.books.refund(BY, new).await.unwrap()) } else { None };
         assert_eq!(refund.as_ref().map_or("requested", |refund| refund.state.as_str()), "requested");
@@ -367,8 +374,15 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
         let shop = Shop::open("2026-11-20").await;
         let (ada, invoice, card) = cardholder(&shop).await;
         let line = [CreditedLine { no: 1, amount: Some(by_hand) }];
-        shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
-        let new = NewRefund { invoice, amount: by_hand, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        let new = NewRefund {
+            invoice,
+            amount: by_hand,
+            reason: "outage",
+            way: RefundWay::Hand,
+            reference: "BCA 1",
+            refunded: None,
+        };
         shop.books.refund(BY, new).await.unwrap();
         assert_eq!(payment(&shop, card).await.state, state);
         for _ in 0..2 {
@@ -400,12 +414,19 @@ async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
     let provider = Provider::of(&shop).await;
     let (ada, invoice, card) = cardholder(&shop).await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
     let denied = json!({"status_code": "202", "status_message": "Refund denied by the bank",
         "transaction_status": "settlement", "refund_amount": "0.00"});
     for http_status in [200, 202] {
         provider.respond("/refund", http_status, denied.clone());
-        let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Midtrans, reference: "" };
+        let new = NewRefund {
+            invoice,
+            amount: 50_000,
+            reason: "outage",
+            way: RefundWay::Midtrans,
+            reference: "",
+            refunded: None,
+        };
         let refund = provider.books.refund(BY, new).await.unwrap();
         assert_eq!((refund.state.as_str(), refund.error.as_str()), ("failed", "Refund denied by the bank"));
         assert_eq!((payment(&shop, card).await.refunded, shop.wallet_of(ada).await), (0, 50_000), "{http_status}");
@@ -421,8 +442,15 @@ async fn the_provider_does_not_count_what_was_returned_by_hand() {
         let shop = Shop::open("2026-11-20").await;
         let (ada, invoice, card) = cardholder(&shop).await;
         let line = [CreditedLine { no: 1, amount: Some(100_000) }];
-        shop.books.credit_invoice(BY, invoice, &line, "outage").await.unwrap();
-        let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        let new = NewRefund {
+            invoice,
+            amount: 50_000,
+            reason: "outage",
+            way: RefundWay::Hand,
+            reference: "BCA 1",
+            refunded: None,
+        };
         shop.books.refund(BY, new).await.unwrap();
         for _ in 0..2 {
             returned(&shop, card, status, 40_000).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::{Day, UserId};
-use billing::books::{CancelAt, CreditedLine, NewRefund, RefundWay};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::{BillingError, BillingSettings, Books};
 use ledger::billing::{NewPayment, StoredInvoice, payments};
@@ -190,12 +190,12 @@ impl Walk {
             Step::WriteOff => books.write_off_invoice(BY, id).await,
             Step::Credit => {
                 let line = CreditedLine { no: 1, amount: Some(self.numbers.amount(of.subtotal)) };
-                books.credit_invoice(BY, id, &[line], "outage").await.map(|_| ())
+                books.credit_invoice(BY, id, NewCreditNote::of(&[line], "outage")).await.map(|_| ())
             }
             Step::Refund => {
                 let amount = self.numbers.amount(100_000);
                 let way = RefundWay::Hand;
-                let new = NewRefund { invoice: id, amount, reason: "outage", way, reference: "TRX" };
+                let new = NewRefund { invoice: id, amount, reason: "outage", way, reference: "TRX", refunded: None };
                 books.refund(BY, new).await.map(|_| ())
             }
             Step::Approve => books.approve_invoice(BY, id).await,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Money, PlanCharge, PlanPrice, UnitPrice, UserId};
-use billing::books::{CreditedLine, ReceiptListing};
+use billing::books::{CreditedLine, NewCreditNote, ReceiptListing};
 use billing::receipt::{ListedDay, ReceiptCheck, ReceiptDifference, ReceiptDocuments};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
@@ -224,7 +224,7 @@ async fn a_later_receipt_has_the_same_bytes() {
     shop.sell(200_000).await;
     shop.pay(first.id).await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
-    let note = shop.books.credit_invoice(BY, first.id, &line, "outage").await.unwrap();
+    let note = shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.unwrap();
     assert!(files(&shop.books, first.id).await == before, "the bytes are the same");
     shop.move_to("2027-02-02");
     assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::{MasterKey, ProviderKeyId, Vault};
 use billing::BillingError;
-use billing::books::{CreditedLine, NewRefund, RefundWay, WebhookChange};
+use billing::books::{CreditedLine, NewCreditNote, NewRefund, RefundWay, WebhookChange};
 use billing::rules::webhook_event::WebhookEvents;
 use billing::webhook::{WebhookDelivery, WebhookUrl};
 use jobs::{Job, NextRun};
@@ -166,8 +166,15 @@ async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
     assert_eq!(body["timestamp"], "2026-12-01T12:00:00Z");
 
     let line = CreditedLine { no: 1, amount: Some(50_000) };
-    shop.books.credit_invoice(BY, invoice, &[line], "outage").await.unwrap();
-    let new = NewRefund { invoice, amount: 50_000, reason: "outage", way: RefundWay::Hand, reference: "BCA 1" };
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
+    let new = NewRefund {
+        invoice,
+        amount: 50_000,
+        reason: "outage",
+        way: RefundWay::Hand,
+        reference: "BCA 1",
+        refunded: None,
+    };
     shop.books.refund(BY, new).await.unwrap();
     expected.extend(["invoice.credited", "payment.refunded"]);
     all.has(every, &expected).await;
@@ -204,7 +211,7 @@ async fn each_partial_refund_is_announced_once() {
     let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
     shop.report(card, "settlement").await;
     let line = CreditedLine { no: 1, amount: Some(80_000) };
-    shop.books.credit_invoice(BY, invoice, &[line], "outage").await.unwrap();
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
     let order = payments::present(shop.store(), card).await.unwrap().unwrap().order;
     provider.respond("/refund", 200, json!({"status_code": "200"}));
     let mut expected = Vec::new();
@@ -213,7 +220,8 @@ async fn each_partial_refund_is_announced_once() {
         returned["refund_amount"] = json!(sum);
         // The first time, the provider does not show the state.
         provider.respond("/status", if amount == 50_000 { 500 } else { 200 }, returned);
-        let new = NewRefund { invoice, amount, reason: "outage", way: RefundWay::Midtrans, reference: "" };
+        let new =
+            NewRefund { invoice, amount, reason: "outage", way: RefundWay::Midtrans, reference: "", refunded: None };
         assert_eq!(provider.books.refund(BY, new).await.unwrap().state, "done");
         // The provider also sends a notification.
         shop.try_returned(card, "partial_refund", sum).await.unwrap();

@@ -143,6 +143,17 @@ impl DayReview {
         }
     }
 
+    /// Refuses a decision about other figures than these.
+    ///
+    /// # Errors
+    /// `conflict`.
+    pub(crate) fn check_version(&self, read: Option<u64>) -> Result<(), Problem> {
+        if read.is_none_or(|read| read == self.figures_version) {
+            return Ok(());
+        }
+        Err(Problem::new(Refusal::Conflict, "usage has arrived since the figures were read; read them again"))
+    }
+
     /// Returns what a day that is not complete lacks.
     fn missing(&self) -> String {
         if self.day >= self.today {

@@ -1,5 +1,7 @@
 //! The roles that a caller holds: those of the user, for sessions that began with a password.
 
+use std::collections::BTreeSet;
+
 use access::{Refusal, Role};
 use store::RoleGrant;
 
@@ -28,6 +30,12 @@ impl HeldRoles {
         let is_admin = caller.role == Role::Admin;
         let grants = if caller.key().is_some() { Vec::new() } else { state.store.grants(caller.user).await? };
         Ok(Self { is_admin, grants })
+    }
+
+    /// Returns the names of the roles, each once.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.grants.iter().map(|grant| &grant.role).collect();
+        names.into_iter().cloned().collect()
     }
 
     /// Whether the caller may see the usage of all users.

@@ -10,6 +10,7 @@ use store::UserRef;
 use utoipa::ToSchema;
 
 use crate::caller::{Caller, Via};
+use crate::day_insights::roles::HeldRoles;
 use crate::finance::Finance;
 use crate::problem::Problem;
 use crate::sign_in::Account;
@@ -23,6 +24,8 @@ pub(super) struct Me {
     acts_as: &'static str,
     /// Whether this credential may see and change the money of all users: an admin, or a user with the role `finance`, who signed in with a password.
     finance: bool,
+    /// The roles of the user, such as `team_lead`; empty for a key, and for a session that began with a key.
+    roles: Vec<String>,
     /// The session; null for a key.
     #[schema(value_type = Option<Uuid>)]
     session_id: Option<SessionId>,
@@ -35,16 +38,17 @@ pub(super) struct Me {
 #[utoipa::path(get, path = "/api/me", tag = "account", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Me, example = json!({
         "user": Account { role: "admin", ..Account::ada() },
-        "acts_as": "admin", "finance": true, "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null
+        "acts_as": "admin", "finance": true, "roles": ["finance"], "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null
     }))))]
 pub(super) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Me>, Problem> {
     let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
     let finance = Finance::permits(&app, &caller).await?;
+    let roles = HeldRoles::of(&app, &caller).await?.names();
     let key_id = caller.key().map(|key| key.key);
     let session_id = match caller.via {
         Via::Session { id, .. } => Some(id),
         Via::Key(_) => None,
     };
-    Ok(Json(Me { user: Account::from(&user), acts_as: caller.role.as_str(), finance, session_id, key_id }))
+    Ok(Json(Me { user: Account::from(&user), acts_as: caller.role.as_str(), finance, roles, session_id, key_id }))
 }

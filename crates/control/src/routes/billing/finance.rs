@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
-use billing::books::{CreditedLine, NewRefund, RefundWay};
+use billing::books::{CreditedLine, NewCreditNote, NewRefund, RefundWay};
 use http::StatusCode;
 use ledger::billing::invoices;
 use serde::Deserialize;
@@ -35,6 +35,9 @@ struct CreditNoteBody {
     lines: Vec<CreditedLineBody>,
     /// The reason, which the customer sees.
     reason: String,
+    /// The total of the invoice's credit notes so far. With another total the request is a conflict: a request whose response
+    /// was lost can be repeated.
+    credited: Option<i64>,
 }
 
 /// A line of an invoice that is taken back.
@@ -61,6 +64,9 @@ struct RefundBody {
     by: String,
     /// The reference of the transfer, for `hand`.
     reference: Option<String>,
+    /// The sum of `refunded` of the invoice's payments so far. With another sum the request is a conflict: a request whose
+    /// response was lost can be repeated.
+    refunded: Option<i64>,
 }
 
 /// The number that another system gave the tax invoice.
@@ -128,7 +134,7 @@ pub(in crate::routes) async fn credit(
     Segment(id): Segment,
     request: Request,
 ) -> Result<(StatusCode, Json<InvoiceView>), Problem> {
-    let CreditNoteBody { lines, reason } = input::required(request, app.limits.body).await?;
+    let CreditNoteBody { lines, reason, credited } = input::required(request, app.limits.body).await?;
     let id = any(&app, &id).await?;
     check_text("reason", &reason)?;
     if lines.is_empty() || lines.len() > LINES_MAX {
@@ -136,7 +142,8 @@ pub(in crate::routes) async fn credit(
     }
     let lines: Vec<CreditedLine> =
         lines.into_iter().map(|line| CreditedLine { no: line.no, amount: line.amount }).collect();
-    let note = books(&app)?.credit_invoice(&caller.actor(), id, &lines, &reason).await.map_err(refused)?;
+    let new = NewCreditNote { lines: &lines, reason: &reason, expected: credited };
+    let note = books(&app)?.credit_invoice(&caller.actor(), id, new).await.map_err(refused)?;
     Ok((StatusCode::CREATED, whole(&app, note).await?))
 }
 
@@ -156,7 +163,7 @@ pub(in crate::routes) async fn refund(
     Segment(id): Segment,
     request: Request,
 ) -> Result<(StatusCode, Json<RefundView>), Problem> {
-    let RefundBody { amount, reason, by, reference } = input::required(request, app.limits.body).await?;
+    let RefundBody { amount, reason, by, reference, refunded } = input::required(request, app.limits.body).await?;
     let invoice = any(&app, &id).await?;
     check_text("reason", &reason)?;
     let reference = reference.unwrap_or_default();
@@ -171,7 +178,7 @@ pub(in crate::routes) async fn refund(
             return Err(Problem::new(Refusal::Unprocessable, message));
         }
     };
-    let new = NewRefund { invoice, amount, reason: &reason, way, reference: &reference };
+    let new = NewRefund { invoice, amount, reason: &reason, way, reference: &reference, refunded };
     let refund = books(&app)?.refund(&caller.actor(), new).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(RefundView::new(refund))))
 }

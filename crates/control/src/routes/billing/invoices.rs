@@ -130,11 +130,11 @@ pub(super) async fn whole(app: &Arc<App>, id: Uuid) -> Result<Json<InvoiceView>,
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable", "payment_unavailable"]))),
     responses((status = 201, body = BegunPayment, example = json!({"payment": {
         "id": "0199aa00-0000-7000-8000-000000000003", "state": "pending", "method": "qris",
-        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"},
+        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"}, "refunded": {"amount": 0, "currency": "IDR"},
         "expires_at": "2026-11-20T12:15:00Z", "qr_text": "00020101021226620014COM.GO-JEK.WWW"
     }})), (status = 200, body = BegunPayment, description = "The pending payment", example = json!({"payment": {
         "id": "0199aa00-0000-7000-8000-000000000003", "state": "pending", "method": "va",
-        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"},
+        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"}, "refunded": {"amount": 0, "currency": "IDR"},
         "expires_at": "2026-11-21T12:00:00Z", "va": {"bank": "bca", "number": "98880000000001"}
     }}))))]
 pub(in crate::routes) async fn pay(

@@ -160,7 +160,7 @@ pub(in crate::routes) async fn invoice(
         "items": [{"user": {"id": "0199aa00-0000-7000-8000-000000000001", "name": "Ada", "email": "ada@example.com"},
             "invoice_id": "0199aa00-0000-7000-8000-000000000002", "payment": {
                 "id": "0199aa00-0000-7000-8000-000000000003", "state": "reversed", "method": "va",
-                "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"},
+                "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"}, "refunded": {"amount": 0, "currency": "IDR"},
                 "expires_at": "2026-11-21T12:00:00Z", "va": {"bank": "permata", "number": "8778000000000001"}}}],
         "next": null
     }))))]

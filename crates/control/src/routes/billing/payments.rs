@@ -106,7 +106,7 @@ pub(in crate::routes) async fn methods(
     params(("id" = Uuid, Path, description = "The payment")), extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = PaymentView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000003", "state": "paid", "method": "qris",
-        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"},
+        "order_id": "TG-0199aa00000070008000000000000003", "amount": {"amount": 150000, "currency": "IDR"}, "refunded": {"amount": 0, "currency": "IDR"},
         "expires_at": "2026-11-20T12:15:00Z", "qr_text": "00020101021226620014COM.GO-JEK.WWW"
     }))))]
 pub(in crate::routes) async fn show(

@@ -192,6 +192,8 @@ pub(in crate::routes) struct PaymentView {
     order_id: String,
     /// The amount of the payment.
     amount: MoneyView,
+    /// The part that was returned to the customer.
+    refunded: MoneyView,
     /// The time at which the page closes.
     #[schema(format = DateTime)]
     expires_at: String,
@@ -340,6 +342,7 @@ impl PaymentView {
             method,
             order_id: of.order.clone(),
             amount: MoneyView::new(of.amount, Currency::Idr),
+            refunded: MoneyView::new(of.refunded, Currency::Idr),
             expires_at: rfc3339(of.expires_at),
             reason: (of.state == "failed").then(|| failure(&of.error)),
             qr_text: text("/qr_text"),

@@ -149,7 +149,7 @@ async fn sign_off(
 ) -> Result<Json<ReviewStatus>, Problem> {
     let body: SignoffRequest = input::required(request, app.limits.body).await?;
     body.check()?;
-    let SignoffRequest { role, approve, id, comment } = body;
+    let SignoffRequest { role, approve, id, comment, .. } = body;
     let mut examples = examples.lock();
     let review = &mut examples.review_status;
     if id.is_some_and(|id| id != review.id) {

@@ -46,6 +46,8 @@ pub(super) struct SignoffRequest {
     pub(super) approve: bool,
     /// The day, such as `2026-11-20` or `2026-11-20~team=payments`. Default: the newest complete day.
     pub(super) id: Option<String>,
+    /// The `figures_version` that was read. With another one the decision is a conflict.
+    pub(super) figures_version: Option<u64>,
     /// The reason of the decision, at most 1,000 characters; a rejection needs it.
     #[schema(max_length = 1_000)]
     pub(super) comment: Option<String>,
@@ -100,11 +102,12 @@ pub(in crate::routes) async fn sign_off(
 ) -> Result<Json<ReviewStatus>, Problem> {
     let body: SignoffRequest = input::required(request, app.limits.body).await?;
     body.check()?;
-    let SignoffRequest { role, approve, id, comment } = body;
+    let SignoffRequest { role, approve, id, figures_version, comment } = body;
     let roles = HeldRoles::of(&app, &caller).await?;
     let (day, reviewed) = reviewed_of(&app, &roles, id.as_deref()).await?;
     let holds = roles.holds(&role, label_of(&reviewed));
     let review = DayReview::read(&app, day, &reviewed).await?;
+    review.check_version(figures_version)?;
     let decision = Decision { at: rfc3339(app.clock.now()), role, approve, comment };
     review.decide(&app, &caller, &decision, holds).await?;
     Ok(Json(DayReview::read(&app, day, &reviewed).await?.status()))

@@ -14,7 +14,7 @@ async fn a_key_reads_its_own_user() {
     let expected = json!({
         "user": {"id": ada.user, "name": "ada", "kind": "person", "email": "ada@example.com", "plan": "starter", "role": "member",
             "status": "active", "created_at": "2026-11-20T12:00:00Z"},
-        "acts_as": "member", "finance": false, "session_id": null, "key_id": ada.key,
+        "acts_as": "member", "finance": false, "roles": [], "session_id": null, "key_id": ada.key,
     });
     assert_eq!((answer.status, answer.json()), (200, expected));
 }
@@ -46,5 +46,8 @@ async fn finance_is_a_grant_of_users_who_signed_in_with_a_password() {
         let changed = call(world.address, &path, &["Content-Type: application/json", &root], &body).await;
         assert_eq!(changed.status, 200, "{changed:?}");
         assert_eq!(finance(credential).await, json!(expected), "{grants} of {user}");
+        let roles = get(world.address, PATH, &[credential]).await.json()["roles"].as_array().unwrap().len();
+        // A key has none.
+        assert_eq!(roles, if user == ada.user { 0 } else { grants.as_array().unwrap().len() });
     }
 }

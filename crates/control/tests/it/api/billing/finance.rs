@@ -104,6 +104,9 @@ async fn a_credit_note_fills_the_wallet_and_a_refund_empties_it() {
     assert_eq!((&note["number"], &note["kind"]), (&json!("CN-2026-000001"), &json!("credit_note")));
     assert_eq!(shop.get(&invoice).await.json()["credit_notes"][0]["total"]["amount"], 50_000);
     assert_eq!(shop.get("/api/wallet").await.json()["balance"]["amount"], 50_000);
+    // A repeat after a response that was lost credits nothing.
+    let again = json!({"lines": [{"no": 1, "amount": 50_000}], "reason": "outage", "credited": 0});
+    send(&shop, &fin, &notes, again).await.refuses(409, "conflict");
     // No more is credited than the invoice has.
     send(&shop, &fin, &notes, json!({"lines": [{"no": 1, "amount": 100_001}], "reason": "outage"}))
         .await
@@ -113,6 +116,9 @@ async fn a_credit_note_fills_the_wallet_and_a_refund_empties_it() {
     assert_eq!((&returned["state"], &returned["by"]), (&json!("done"), &json!("midtrans")), "{returned}");
     let shown = shop.get(&invoice).await.json();
     assert_eq!(shown["payments"][0]["state"], "partly_refunded", "{shown}");
+    assert_eq!(shown["payments"][0]["refunded"]["amount"], 50_000);
+    let again = json!({"amount": 50_000, "reason": "outage", "by": "midtrans", "refunded": 0});
+    assert!(send(&shop, &fin, &refunds, again).await.refuses(409, "conflict").contains("other refunds"));
     notified(&shop, shown["payments"][0]["order_id"].as_str().unwrap()).await;
     let wallet = shop.get("/api/wallet").await.json();
     let reasons: Vec<&Value> = wallet["entries"].as_array().unwrap().iter().map(|entry| &entry["reason"]).collect();

@@ -54,7 +54,10 @@ async fn roles_approve_a_day_and_late_usage_reopens_it() {
     let status = async |bearer: &str| get(world.address, "/review/status", &[bearer]).await.json();
     assert_eq!((&status(&lead).await["state"], &status(&lead).await["id"]), (&json!("ready"), &json!(date(1))));
 
-    let partly = sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await;
+    let version = status(&lead).await["figures_version"].as_u64().unwrap();
+    let other = json!({"role": "team_lead", "approve": true, "figures_version": version + 1});
+    assert!(sign(&world, &lead, other).await.refuses(409, "conflict").contains("read them again"));
+    let partly = sign(&world, &lead, json!({"role": "team_lead", "approve": true, "figures_version": version})).await;
     assert_eq!(partly.json()["state"], "partly_approved", "{partly:?}");
     let twice = sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await;
     assert!(twice.refuses(409, "conflict").contains("before"), "{twice:?}");
