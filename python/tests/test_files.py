@@ -12,6 +12,7 @@ from datetime import date
 from typing import Callable, Optional
 
 import tollgate
+from tollgate import _files
 
 BINARY = os.environ["TOLLGATE_BINARY"]
 KEPT = pathlib.Path(os.environ["TOLLGATE_TEST_KEPT"])
@@ -107,6 +108,10 @@ class Rows(unittest.TestCase):
             self.assertIsInstance(event["cost_nano"], int)
         self.assertEqual(list(tollgate.events(RECEIPT)), [])
         self.assertEqual(list(tollgate.requests(EXPORT)), [])
+
+    def test_the_quote_before_a_formula_is_removed(self) -> None:
+        for cell, plain in (("'@cf/a", "@cf/a"), ("'=1", "=1"), ("'tis", "'tis"), ("'", "'"), ("", "")):
+            self.assertEqual(_files._plain(cell), plain)
 
     def test_the_cost_of_each_request_is_the_stored_one(self) -> None:
         prices, rated = tollgate.Prices.builtin(), 0

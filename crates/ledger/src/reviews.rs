@@ -146,7 +146,7 @@ impl Ledger {
         let add = transaction.query(DECIDE).bind(id).bind(day).bind(new.scope.to_owned()).bind(new.role.to_owned());
         let add = add.bind(new.user.0).bind(new.approve).bind(new.comment.map(str::to_owned)).bind(version);
         add.bind(new.figures.to_owned()).bind(store.now()).run().await?;
-        let detail = json!({"day": new.day.0, "scope": new.scope, "role": new.role, "approve": new.approve,
+        let detail = json!({"day": new.day.to_string(), "scope": new.scope, "role": new.role, "approve": new.approve,
             "comment": new.comment, "figures_version": new.figures_version});
         let act = Act::of(AuditAction::ReviewSignoff, id, Some(new.user)).with(detail);
         store.note(&mut transaction, by, act).await?;
