@@ -96,7 +96,8 @@ export async function apiFile<P extends PathsOf<"post">>(path: P, options: Optio
 }
 
 async function renewing<T>(path: string, request: () => Promise<T>): Promise<T> {
-  const needsSession = !path.startsWith("/api/auth/") && path !== "/api/site";
+  // The user is read to notice that another tab signed in.
+  const needsSession = !path.startsWith("/api/auth/") && path !== "/api/site" && path !== "/api/me";
   if (isSessionOver && needsSession) throw new ApiError({ status: 401, code: "unauthorized", message: "The session has ended." });
   try {
     return await request();

@@ -4,6 +4,7 @@ import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
 import { useSession } from "@/features/session/session-state";
+import { setSessionOver } from "@/lib/api";
 import { usePreferences } from "@/lib/preferences";
 import { visit } from "@/tests/navigation";
 
@@ -16,6 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
   usePreferences.setState(usePreferences.getInitialState());
   useSession.setState(useSession.getInitialState());
+  setSessionOver(false);
   // Resetting the preferences stores them.
   localStorage.clear();
   sessionStorage.clear();

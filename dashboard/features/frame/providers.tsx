@@ -1,6 +1,6 @@
 "use client";
 
-import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, type QueryKey, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 
 import { ApiError } from "@/lib/api";
@@ -19,7 +19,12 @@ function newClient(): QueryClient {
   const onError = (error: Error): void => {
     if (error instanceof ApiError && error.isSignedOut) useSession.getState().end();
   };
-  const [queryCache, mutationCache] = [new QueryCache({ onError }), new MutationCache({ onError })];
+  const onQueryError = (error: Error, { queryKey }: { queryKey: QueryKey }): void => {
+    onError(error);
+    // A session of a key is of no use while invoices are unpaid: the password opens the page of payments.
+    if (queryKey[0] === "me" && error instanceof ApiError && error.code === "payment_required") useSession.getState().end();
+  };
+  const [queryCache, mutationCache] = [new QueryCache({ onError: onQueryError }), new MutationCache({ onError })];
   const retry = (count: number, error: Error): boolean => isTransient(error) && count < 2;
   return new QueryClient({ queryCache, mutationCache, defaultOptions: { queries: { retry, networkMode: "always" }, mutations: { retry: false, networkMode: "always" } } });
 }

@@ -12,8 +12,10 @@ export function useAdminPages(): typeof ADMIN_PAGES {
   const site = useSite().data;
   const me = useMe().data;
   const isFirst = ({ name }: (typeof ADMIN_PAGES)[number]) => site && !site.llm && (name === "upstreams" || name === "routes");
+  // An earlier version of the server, beside this one, names no roles.
+  const roles: readonly string[] | undefined = me?.roles;
   const mayOpen = ({ isFinance, isOfRoles }: (typeof ADMIN_PAGES)[number]) =>
-    me?.acts_as === "admin" || (isFinance && me?.finance) || (isOfRoles && (me?.roles.length ?? 0) > 0);
+    me?.acts_as === "admin" || (isFinance && me?.finance) || (isOfRoles && (roles?.length ?? 0) > 0);
   const pages = ADMIN_PAGES.filter((page) => mayOpen(page) && (!page.isBilling || site?.billing));
   return [...pages.filter(isFirst), ...pages.filter((page) => !isFirst(page))];
 }

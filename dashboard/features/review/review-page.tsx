@@ -20,7 +20,7 @@ export function ReviewPage() {
   const { get, set } = useUrlState();
   const day = get("day");
   const review = useReview(day);
-  const me = useMe();
+  const held: readonly string[] | undefined = useMe().data?.roles;
   return (
     <Shell page="review">
       <section className="panel" aria-labelledby="review">
@@ -35,7 +35,7 @@ export function ReviewPage() {
         {review.isError && !review.data && <Failure error={review.error} onRetry={() => void review.refetch()} />}
         {review.data && <Decisions review={review.data} />}
       </section>
-      {review.data && me.data && <SignoffForm key={review.data.id} review={review.data} held={me.data.roles} />}
+      {review.data && held && <SignoffForm key={review.data.id} review={review.data} held={held} />}
     </Shell>
   );
 }

@@ -31,8 +31,10 @@ describe("the page of a review", () => {
     const { unmount } = show(<ReviewPage />);
     fireEvent.change(await screen.findByLabelText("Comment"), { target: { value: "wrong" } });
     fireEvent.submit(screen.getByLabelText("Comment"));
-    expect(screen.getByRole("button", { name: "Reject" })).toBeEnabled();
-    expect(seen.some(({ line }) => line === "POST /review/signoff")).toBe(false);
+    fireEvent.click(screen.getByRole("button", { name: "Reject" }));
+    const decisions = () => seen.filter(({ line }) => line === "POST /review/signoff").map(({ body }) => body);
+    await vi.waitFor(() => expect(decisions()).toContainEqual(expect.objectContaining({ approve: false, comment: "wrong" })));
+    expect(decisions()).toHaveLength(1);
     unmount();
     serve({ "GET /api/me": { body: { ...MEMBER, roles: [] } }, "GET /review/status": { body: REVIEW } });
     show(<ReviewPage />);

@@ -1,15 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { fireEvent, screen, waitFor } from "@testing-library/react";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
 import { api } from "@/lib/api";
+import { router } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
 import { serve } from "@/tests/server";
-
-const replace = vi.hoisted(() => vi.fn());
-vi.mock("next/navigation", () => ({ useRouter: () => ({ replace }) }));
 
 const me = (id: string) => ({ body: { user: { id }, acts_as: "member", roles: [] } });
 
@@ -32,17 +30,12 @@ async function signIn() {
   fireEvent.click(screen.getByRole("button", { name: "Sign in" }));
 }
 
-afterEach(() => {
-  useSession.getState().signedIn();
-  replace.mockReset();
-});
-
 describe("the sign-in over a page", () => {
   it("leaves the page if another user signs in", async () => {
     serve({ "GET /api/site": { body: SITE }, "POST /api/auth/login": { body: {} }, "GET /api/me": me("u2") });
     show(<Page />);
     await signIn();
-    await waitFor(() => expect(replace).toHaveBeenCalledWith("/dashboard/overview"), { timeout: 10_000 });
+    await waitFor(() => expect(router.replace).toHaveBeenCalledWith("/dashboard/overview"));
   });
 
   it("stays for the same user", async () => {
@@ -51,16 +44,16 @@ describe("the sign-in over a page", () => {
     useSession.getState().end();
     show(<Page />);
     await signIn();
-    await waitFor(() => expect(useSession.getState().state).toBe("assumed"), { timeout: 10_000 });
+    await waitFor(() => expect(useSession.getState().state).toBe("assumed"));
     expect(seen.some(({ line }) => line === "GET /api/me")).toBe(true);
-    expect(replace).not.toHaveBeenCalled();
+    expect(router.replace).not.toHaveBeenCalled();
   });
 
   it("sends nothing that needs a session before", async () => {
     const seen = serve({ "GET /api/site": { body: SITE }, "GET /api/me": me("u1") });
     useSession.getState().signedIn();
     useSession.getState().end();
-    await expect(api("get", "/api/me")).rejects.toMatchObject({ status: 401 });
+    await expect(api("get", "/api/keys")).rejects.toMatchObject({ status: 401 });
     await expect(api("get", "/api/site")).resolves.toBeDefined();
     expect(seen.map(({ line }) => line)).toEqual(["GET /api/site"]);
   });

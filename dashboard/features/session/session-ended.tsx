@@ -6,7 +6,7 @@ import { useRouter } from "next/navigation";
 import { Dialog } from "@/components/ui/dialog";
 import { SignInForm } from "@/features/session/sign-in-form";
 import { useSession } from "@/features/session/session-state";
-import { type Schemas, api, setSessionOver } from "@/lib/api";
+import { type Schemas, api } from "@/lib/api";
 import { useMessages } from "@/lib/language";
 
 /** The sign-in over the page whose session ended. For the same user, the page and what was typed into it stay. */
@@ -16,7 +16,6 @@ export function SessionEnded() {
   const router = useRouter();
   const done = async () => {
     const before = client.getQueryData<Schemas["Me"]>(["me"])?.user.id;
-    setSessionOver(false);
     const me = await api("get", "/api/me").catch(() => undefined);
     if (me && me.user.id === before) {
       void client.invalidateQueries();
