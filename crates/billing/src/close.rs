@@ -267,7 +267,7 @@ impl Books {
         of: &StoredSubscription,
         today: Day,
     ) -> Result<(), BillingError> {
-        if of.first_day.0.saturating_add(LATE_DAYS) >= today.0 {
+        if of.last_day.0.saturating_add(LATE_DAYS) >= today.0 {
             return Ok(());
         }
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use access::Timestamp;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use store::revision;
-use store::sql::{micros, statements};
+use store::sql::{micros, statements, unsigned};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
@@ -56,7 +56,8 @@ statements! {
         ON CONFLICT (id) DO UPDATE SET usage_from = excluded.usage_from, updated_at = excluded.updated_at
         WHERE revision.usage_from < excluded.usage_from";
     NEWEST_EVENT = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
-    NEWEST_COUNTS = "SELECT id FROM usage_counts ORDER BY id DESC LIMIT 1";
+    // Their ids have the time of ingest, which follows a start.
+    NEWEST_MINUTE = "SELECT minute FROM usage_counts ORDER BY id DESC LIMIT 1";
 }
 
 /// Minimum time for which the charges of subjects are kept: a month, and the error of clocks. Budgets of a month begin
@@ -160,12 +161,11 @@ pub(crate) struct Rounds {
 
 impl Rounds {
     pub(crate) async fn begin(store: &Store) -> Result<Self, DatabaseError> {
-        let mut newest = None;
+        let event: Option<(Uuid,)> = store.query(NEWEST_EVENT).find().await?;
         // A gateway without LLM calls writes counts only.
-        for statement in [NEWEST_EVENT, NEWEST_COUNTS] {
-            let row: Option<(Uuid,)> = store.query(statement).find().await?;
-            newest = newest.max(row.and_then(|(id,)| made_at(id)));
-        }
+        let counts: Option<(i64,)> = store.query(NEWEST_MINUTE).find().await?;
+        let minute = counts.map(|(minute,)| Timestamp(unsigned(minute).saturating_mul(60_000_000)));
+        let newest = event.and_then(|(id,)| made_at(id)).max(minute);
         Ok(Self { clock_guard: ClockGuard::new(newest, store.clock().now(), store.clock().mono()) })
     }
 

@@ -11,7 +11,7 @@ use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, statements, timestamp, unsigned};
 
-/// Number of configurations that the store keeps. It keeps the newest one of the API in addition.
+/// Number of configurations that the history has. The newest one of the API, and entries that end it, are kept in addition.
 pub const CONFIGURATIONS_MAX: u32 = 20;
 
 statements! {
@@ -28,7 +28,8 @@ statements! {
         WHERE f.source = 'file' AND f.file_digest = $1
         AND (api.number = 0 OR f.node_id = $2 AND f.number > api.number)";
     LIST = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
-        ORDER BY number DESC LIMIT 21";
+        WHERE number > (SELECT max(number) FROM configurations) - 20
+        OR number = (SELECT max(number) FROM configurations WHERE source = 'api') ORDER BY number DESC";
     FIND = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
         WHERE id = $1";
     // Entries of files that are later than the newest of the API end it on their nodes.

@@ -86,8 +86,15 @@ pub(crate) enum StartFault {
         folder.display()
     )]
     StoreMissing { folder: PathBuf },
-    #[error("plans_missing: the configuration has no `plans`, and nothing was changed: name its file with --config")]
+    #[error(
+        "plans_missing: the configuration in force has no `plans`, and nothing was changed: name its file with --config"
+    )]
     PlansMissing,
+    #[error(
+        "in_force_unknown: the configuration in force cannot be read, and nothing was changed: pass the server's --config, \
+         --env-file and --data: {reason}"
+    )]
+    InForceUnknown { reason: String },
     #[error(
         "password_missing: there is no terminal to ask for the password: pass it with --password-stdin, or print a \
          one-time link with --link"

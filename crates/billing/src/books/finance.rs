@@ -88,7 +88,8 @@ impl Books {
     }
 
     /// Gives up the part of an open invoice that is not paid. The consequences for the subscription stay, and a later payment
-    /// is still accepted. A subscription that waited for this first invoice is cancelled.
+    /// is still accepted. A subscription that waited for this first invoice is cancelled, and the invoice void: a payment goes to
+    /// the wallet.
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
@@ -97,15 +98,20 @@ impl Books {
         let invoice = self.invoice(&mut on, id).await?;
         let state = invoice_state(&invoice)?.after(InvoiceEvent::WrittenOff);
         let state = state.ok_or(BillingError::Conflict("only an open invoice can be written off"))?;
+        if let Some(subscription) = invoice.subscription {
+            let subscription = self.existing(&mut on, subscription).await?;
+            if state_of(&subscription)? == SubscriptionState::Pending {
+                self.void_unused(&mut on, std::slice::from_ref(&invoice)).await?;
+                self.note_invoice(&mut on, by, &invoice, json!({"void": true})).await?;
+                self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
+                return Ok(on.commit().await?);
+            }
+        }
         invoices::set(&self.store, &mut on, id, state.as_str(), invoice.remaining).await?;
         let written_off = MoneyEvent::WrittenOff { remaining: invoice.remaining };
         self.post(&mut on, &invoice, written_off, "invoice.written_off").await?;
         self.announce(&mut on, WebhookEvent::InvoiceUncollectible, id).await?;
         self.note_invoice(&mut on, by, &invoice, json!({"written_off": invoice.remaining})).await?;
-        if let Some(subscription) = invoice.subscription {
-            let subscription = self.existing(&mut on, subscription).await?;
-            self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
-        }
         Ok(on.commit().await?)
     }
 

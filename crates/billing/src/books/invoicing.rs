@@ -341,6 +341,8 @@ impl Books {
             subscriptions::set_period(&self.store, on, id, days, anchor_day).await?;
             let subscription = self.existing(on, id).await?;
             self.grant(on, by, &subscription, state_of(&subscription)?).await?;
+            // The one of the payment names the period that is over.
+            self.announce(on, WebhookEvent::SubscriptionChanged, id).await?;
             let Some(line) = terms(&version).plan_line(period) else { return Ok(()) };
             let draft = InvoiceDraft::of(vec![line], self.settings.tax.as_ref(), today)?;
             let basis = InvoiceBasis::in_advance(version.id, period);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::UserId;
-use ledger::billing::mails::{self, OverdueInvoices};
+use ledger::billing::mails::{self, NewMail, OverdueInvoices};
 use ledger::billing::{BooksTransaction, StoredInvoice};
 use uuid::Uuid;
 
@@ -24,7 +24,8 @@ impl Books {
         user: UserId,
     ) -> Result<(), BillingError> {
         if self.settings.has_mail {
-            mails::add(&self.store, on, kind.as_str(), object, user).await?;
+            let is_for_finance = kind.is_for_finance();
+            mails::add(&self.store, on, NewMail { kind: kind.as_str(), object, user, is_for_finance }).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Subscriptions that end: their last charges, and the plan of their users meanwhile.
 
-use access::UserId;
+use access::{BillingInterval, PlanPrice, UserId};
 use billing::books::CancelAt;
 use ledger::billing::{invoices, plan_versions};
 use store::Actor;
@@ -147,14 +147,36 @@ async fn usage_of_a_period_that_was_never_closed_is_charged_on_return() {
 }
 
 #[tokio::test]
+async fn usage_of_a_long_period_that_was_never_closed_is_charged_once() {
+    let shop = Shop::open("2026-01-01").await;
+    let annual = charged(PlanPrice { interval: BillingInterval::Year, ..price(12_000_000, 0) });
+    plan_versions::apply(shop.store(), &[("annual".to_owned(), annual)]).await.unwrap();
+    let ada = shop.subscriber("ada", "annual").await;
+    let mut traffic = Traffic::of(&shop, ada).await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    traffic.count(&shop, day("2027-01-01"), 5).await;
+    dun_on(&shop, &["2027-01-10", "2027-01-18", "2027-02-17"]).await;
+    shop.move_to("2027-05-10");
+    let owed = shop.invoices_of(ada).await.pop().unwrap();
+    shop.books.void_invoice(BY, owed.id).await.unwrap();
+    assert_eq!(shop.state_of(ada).await, "active");
+    shop.move_to("2028-05-12");
+    shop.books.close_all(BY, None).await.unwrap();
+    assert_eq!(charged_usage(&shop, ada).await, 500);
+    shop.agrees().await;
+}
+
+#[tokio::test]
 async fn a_subscription_whose_first_invoice_is_written_off_never_begins() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;
     let first = shop.subscribe(ada, "pro").await.unwrap();
+    let late = shop.begin(&shop.invoice(first).await, "permata", 150_000).await;
     shop.books.write_off_invoice(BY, first).await.unwrap();
-    assert_eq!(shop.state_of(ada).await, "cancelled");
-    shop.pay(first).await;
-    assert_eq!((shop.state_of(ada).await.as_str(), shop.invoice(first).await.state.as_str()), ("cancelled", "paid"));
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.invoice(first).await.state.as_str()), ("cancelled", "void"));
+    shop.report(late, "settlement").await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.wallet_of(ada).await), ("cancelled", 150_000));
     assert!(shop.subscribe(ada, "pro").await.is_some());
     shop.agrees().await;
 }

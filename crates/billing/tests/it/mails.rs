@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use access::UserId;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
-use ledger::billing::{NewPayment, mails, payments};
-use store::Actor;
+use ledger::billing::{NewPayment, mails, parties, payments};
+use store::{Actor, NewUser};
 use uuid::Uuid;
 
 use crate::shop::Shop;
@@ -51,6 +51,21 @@ async fn each_change_of_money_has_one_mail() {
     let free = shop.user("eve").await;
     assert_eq!(shop.subscribe(free, "free").await, None);
     assert_eq!(kinds(&shop, free).await, [""; 0], "nothing is to be paid");
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn finance_gets_mails_about_a_service_user_that_has_no_address() {
+    let shop = Shop::open("2026-12-01").await;
+    let new = NewUser::service("Shop", "free");
+    let service = shop.store().create_user(BY, new).await.unwrap().id;
+    let invoice = shop.subscribe(service, "pro").await.unwrap();
+    let payment = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    shop.report(payment, "capture").await;
+    shop.report(payment, "chargeback").await;
+    assert_eq!(kinds(&shop, service).await, ["payment_reversed"]);
+    let customer = parties::of_invoice(shop.store(), invoice).await.unwrap().customer;
+    assert_eq!((customer.name.as_str(), customer.email.as_str()), ("Shop", ""));
     shop.agrees().await;
 }
 

@@ -150,7 +150,7 @@ impl PeriodRow {
         BilledPeriod {
             id: self.id,
             subscription: self.subscription_id,
-            user: BilledUser { id: UserId(self.user_id), name: self.name, email: self.email },
+            user: BilledUser::new(self.user_id, self.name, self.email),
             plan: self.plan,
             version: self.version,
             first_day: day(self.period_first),

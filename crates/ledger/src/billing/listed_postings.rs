@@ -85,7 +85,7 @@ impl TryFrom<PostingRow> for ListedPosting {
             transaction_id: row.transaction_id,
             no: row.no,
             account: row.account,
-            user: BilledUser { id: UserId(row.user_id), name: row.name, email: row.email },
+            user: BilledUser::new(row.user_id, row.name, row.email),
             currency: Currency::of_code(&row.currency).ok_or(unreadable)?,
             amount: row.amount,
             invoice: row.invoice_id,

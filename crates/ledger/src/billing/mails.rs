@@ -13,10 +13,10 @@ macro_rules! mail_columns {
 }
 
 statements! {
-    // The column email of a service user has no `@`.
+    // The column email of a service user has no `@`. Mails to finance do not need the address.
     ADD = "INSERT INTO mails (id, kind, object_id, user_id, language, state, attempts, next_at, error, created_at, updated_at)
         SELECT $1, $2, $3, u.id, coalesce(p.language, 'en'), 'waiting', 0, $5, '', $5, $5
-        FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $4 AND u.email LIKE '%@%'
+        FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $4 AND ($6 OR u.email LIKE '%@%')
         ON CONFLICT (kind, object_id) DO NOTHING";
     DUE = concat!("SELECT ", mail_columns!(), " WHERE m.state = 'waiting' AND m.next_at <= $1 ORDER BY m.next_at, m.id LIMIT $2");
     OF_USER = concat!("SELECT ", mail_columns!(), " WHERE m.user_id = $1 ORDER BY m.id LIMIT $2");
@@ -93,19 +93,27 @@ impl From<MailRow> for StoredMail {
     }
 }
 
-/// Adds a mail, unless one of this kind and object exists or the user has no address.
+/// A mail that is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMail<'a> {
+    /// The name of the kind.
+    pub kind: &'a str,
+    /// The invoice, the payment or the refund that the mail announces.
+    pub object: Uuid,
+    /// The user as the customer.
+    pub user: UserId,
+    /// Whether finance gets it, so that the customer needs no address.
+    pub is_for_finance: bool,
+}
+
+/// Adds a mail, unless one of this kind and object exists or its reader has no address.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(
-    store: &Store,
-    on: &mut Transaction,
-    kind: &str,
-    object: Uuid,
-    user: UserId,
-) -> Result<(), DatabaseError> {
+pub async fn add(store: &Store, on: &mut Transaction, new: NewMail<'_>) -> Result<(), DatabaseError> {
+    let NewMail { kind, object, user, is_for_finance } = new;
     let add = on.query(ADD).bind(store.new_id()).bind(kind).bind(object).bind(user.0).bind(store.now());
-    add.run().await?;
+    add.bind(is_for_finance).run().await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::payments::{PaymentFilter, StoredPayment};
 
 statements! {
     CUSTOMER = "SELECT coalesce(nullif(p.name, ''), u.name), coalesce(p.address, ''), coalesce(p.tax_number, ''),
-        coalesce(u.email, '') FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $1";
+        CASE WHEN u.email LIKE '%@%' THEN u.email ELSE '' END FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $1";
     NAME = "UPDATE invoices SET seller = $2, customer = $3, updated_at = $4 WHERE id = $1";
     PARTIES = "SELECT seller, customer FROM invoices WHERE id = $1";
     // The users of a page of a list: its first and its last id, and the state of its filter.
@@ -56,6 +56,13 @@ pub struct BilledUser {
     pub name: String,
     /// The e-mail address; `None` for service users.
     pub email: Option<String>,
+}
+
+impl BilledUser {
+    /// Returns a user whose column of the address is `email`; that of a service user has no `@`.
+    pub(super) fn new(id: Uuid, name: String, email: Option<String>) -> Self {
+        Self { id: UserId(id), name, email: email.filter(|email| email.contains('@')) }
+    }
 }
 
 impl InvoiceParty {
@@ -143,5 +150,5 @@ pub async fn of_payments(
 }
 
 fn users(rows: Vec<(Uuid, String, Option<String>)>) -> Vec<BilledUser> {
-    rows.into_iter().map(|(id, name, email)| BilledUser { id: UserId(id), name, email }).collect()
+    rows.into_iter().map(|(id, name, email)| BilledUser::new(id, name, email)).collect()
 }

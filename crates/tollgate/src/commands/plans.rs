@@ -8,7 +8,7 @@ use config::{Flags, Setting};
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
-use crate::commands::settings::in_force;
+use crate::commands::settings::{InForce, in_force};
 use crate::commands::{block_on, load, open, printable};
 use crate::failure::{self, StartFault};
 use crate::terminal::say;
@@ -20,7 +20,10 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
     let snapshot = match &args.command {
         PlansCommand::List { .. } => load(place, &flags)?.snapshot,
         PlansCommand::Apply { .. } => {
-            let (loaded, _) = in_force(load(place, &flags)?, &flags, place);
+            let (loaded, found) = in_force(load(place, &flags)?, &flags, place);
+            if let InForce::Unknown(reason) = found {
+                return Err(StartFault::InForceUnknown { reason }.into());
+            }
             let is_plan = |setting: &Setting| setting.key.starts_with("plans[") && setting.from.kind() != "default";
             // The built-in plans must not replace those of the store.
             if !loaded.settings().iter().any(is_plan) {

@@ -108,7 +108,8 @@ pub(in crate::routes) async fn void(
     whole(&app, id).await
 }
 
-/// Gives up the part of an open invoice that is not paid. A later payment is still accepted.
+/// Gives up the part of an open invoice that is not paid. A later payment is still accepted. The first invoice of a subscription
+/// becomes void, the subscription is cancelled, and a payment goes to the wallet.
 #[utoipa::path(post, path = "/api/invoices/{id}/write-off", tag = "billing", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict"]))),

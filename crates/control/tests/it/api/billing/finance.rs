@@ -191,16 +191,17 @@ async fn the_wallet_lists_no_entries_in_dollars() {
 }
 
 #[tokio::test]
-async fn a_written_off_invoice_can_still_be_paid() {
+async fn a_first_invoice_that_is_written_off_is_void_and_its_payment_goes_to_the_wallet() {
     let shop = Shop::open().await;
     let invoice = shop.invoice().await;
     let paying = shop.post(&format!("{invoice}/pay"), &json!({"method": "qris"})).await.json();
     let fin = finance(&shop).await;
     let given_up = send(&shop, &fin, &format!("{invoice}/write-off"), json!({})).await.json();
-    assert_eq!(given_up["state"], "uncollectible");
+    assert_eq!(given_up["state"], "void");
     agrees(&shop).await;
     settle(&shop, &paying["payment"]).await;
-    assert_eq!(shop.get(&invoice).await.json()["state"], "paid");
+    assert_eq!(shop.get(&invoice).await.json()["state"], "void");
+    assert_eq!(shop.get("/api/wallet").await.json()["balance"]["amount"], 150_000);
     let number = json!({"tax_invoice_number": "04002600123456789"});
     let path = format!("PATCH {invoice}");
     let changed = call(shop.world.address, &path, &[JSON, &fin], &number.to_string()).await.json();
