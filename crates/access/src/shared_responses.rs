@@ -21,7 +21,7 @@ pub const GENERATION_BYTES: usize = 16;
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// The configuration of a route whose responses are shared. Nodes share responses only if it is equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResponseScope([u8; 32]);
 
 impl ResponseScope {

@@ -98,7 +98,6 @@ pub(crate) fn compile<'a>(
     paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_peers(reader, process, traffic);
-    let signup = signup::signup(traffic, &plans, &mut notes);
     let snapshot = Snapshot {
         file: reader.file().into(),
         process: process::process(reader, process, listeners, &sources),
@@ -110,6 +109,7 @@ pub(crate) fn compile<'a>(
             rate_limits: rate_limits.finish(),
             timeouts,
             shortest_timeout: route::shortest_timeout(&routes, timeouts),
+            shared_scopes: routes.iter().filter_map(|route| route.policy.cache.as_ref()?.shared_scope).collect(),
             sizes: sizes(&traffic.sizes),
             on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
             providers: providers.on,
@@ -120,9 +120,9 @@ pub(crate) fn compile<'a>(
             price_file,
             prices_builtin,
             ai,
+            signup: signup::signup(traffic, &plans, &mut notes),
             plans,
             plan_prices,
-            signup,
             budgets: budget::budgets(reader, &traffic.budgets),
             insights: Arc::new(insights::insights(reader, &traffic.insights, &mut notes)),
             limit_places: budget::limit_places(traffic),

@@ -138,6 +138,9 @@ pub struct ExplainedAction {
     pub kind: &'static str,
     /// The path and query that the upstream receives, before the path of a backend's URL.
     pub target: Option<String>,
+    /// The same without masks, which tests compare.
+    #[serde(skip)]
+    pub(crate) sent_target: Option<String>,
     /// The value of `Location` of a redirect.
     pub location: Option<String>,
     /// The upstreams that may get the request.

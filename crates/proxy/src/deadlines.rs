@@ -196,7 +196,8 @@ impl ConnectionDeadlines {
 
     /// Returns for how long the client may pause while the socket is full: as long as the most patient request allows.
     fn read_idle_max(&self) -> Duration {
-        self.requests.borrow().iter().filter_map(|request| request.idle_max()).max().unwrap_or(self.idle_max)
+        let requests = self.requests.borrow();
+        requests.iter().map(|request| request.idle_max().unwrap_or(self.idle_max)).max().unwrap_or(self.idle_max)
     }
 
     fn limit(&self, waiting: WaitReason) -> Option<Duration> {

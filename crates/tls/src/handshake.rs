@@ -3,12 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use x509_parser::parse_x509_certificate;
 
 use crate::stream::ServerStream;
 
@@ -46,23 +44,9 @@ pub async fn accept(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Serv
         return Err(HandshakeError::PlainHttp(stream));
     }
     match TlsAcceptor::from(config).accept(stream).into_fallible().await {
-        Ok(stream) if resumes_with_invalid_certificate(stream.get_ref().1) => {
-            let error =
-                io::Error::new(io::ErrorKind::InvalidData, "the certificate of the resumed session is not valid now");
-            Err(HandshakeError::Failed(stream.into_inner().0, error))
-        }
         Ok(stream) => Ok(ServerStream::Tls(Box::new(stream))),
         Err((error, stream)) => Err(HandshakeError::Failed(stream, error)),
     }
-}
-
-/// Whether a session was resumed whose client certificate is not valid now: resumption does not verify it again.
-fn resumes_with_invalid_certificate(connection: &ServerConnection) -> bool {
-    let certificate = connection.peer_certificates().and_then(|chain| chain.first());
-    let is_invalid = |der: &CertificateDer<'_>| {
-        parse_x509_certificate(der).map_or(true, |(_, parsed)| !parsed.validity().is_valid())
-    };
-    connection.handshake_kind() == Some(HandshakeKind::Resumed) && certificate.is_some_and(is_invalid)
 }
 
 #[cfg(test)]

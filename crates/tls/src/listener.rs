@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::ProducesTickets;
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
 
 use crate::certificate::{Certificate, CertificateBytes, CertificateFiles, provider};
 use crate::error::CertificateError;
@@ -35,7 +35,8 @@ struct ListenerFiles {
     certificates: Vec<CertificateInUse>,
     /// The certificates that sign those of clients.
     authorities: Option<InUse<Vec<u8>>>,
-    /// Encrypts session tickets. The key is replaced every 6 hours, and the previous one is accepted for 6 more.
+    /// Encrypts session tickets. The key is replaced every 6 hours, and the previous one is accepted for 6 more. Listeners that
+    /// request certificates of clients issue none: a resumption does not verify the certificate again.
     tickets: Arc<dyn ProducesTickets>,
 }
 
@@ -60,7 +61,8 @@ impl ListenerTls {
         let authorities = settings.client.as_ref().map(ClientCertificates::read).transpose()?;
         let authorities = authorities.map(InUse::new);
         let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let files = ListenerFiles { protocols, certificates, authorities, tickets: tickets()? };
+        let tickets = if authorities.is_some() { Arc::new(NoTickets) } else { tickets()? };
+        let files = ListenerFiles { protocols, certificates, authorities, tickets };
         Ok(Self { reloaded: Reloaded::new(settings, files)? })
     }
 
@@ -106,14 +108,6 @@ impl FilesInUse for ListenerFiles {
         if let (Some(content), Some(client)) = (&mut self.authorities, &settings.client)
             && content.replace(client.read(), |bytes| client.verifier(bytes)).is_some()
         {
-            // A ticket would let a client resume whose certificate the new file no longer signs.
-            match tickets() {
-                Ok(tickets) => self.tickets = tickets,
-                Err(error) => {
-                    tracing::error!(%error, "session tickets are off: their key cannot be replaced");
-                    self.tickets = Arc::new(NoTickets);
-                }
-            }
             tracing::info!(file = %client.ca.display(), "changed certificates that sign those of clients are in use");
             has_changed = true;
         }
@@ -135,6 +129,10 @@ impl FilesInUse for ListenerFiles {
         let mut config = builder.with_cert_resolver(names.clone());
         config.alpn_protocols = self.protocols.clone();
         config.ticketer = self.tickets.clone();
+        if !self.tickets.enabled() {
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
         let names = (self.certificates.len() > 1).then_some(names);
         Ok(ListenerConfig { server: Arc::new(config), names })
     }

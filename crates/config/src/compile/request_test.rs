@@ -72,12 +72,8 @@ fn compare(reader: &SettingsReader<'_>, expect: &ExpectInput, explained: &Explan
     }
     if let Some(target) = &expect.target {
         let found = action.and_then(|action| action.target.clone());
-        check(
-            reader,
-            target,
-            found.as_ref() == Some(&target.value),
-            &or_none(found.map(|target| format!("`{target}`"))),
-        );
+        let sent = action.and_then(|action| action.sent_target.as_ref());
+        check(reader, target, sent == Some(&target.value), &or_none(found.map(|target| format!("`{target}`"))));
     }
     if let Some(status) = &expect.status {
         let found = explained.status.map(u32::from);

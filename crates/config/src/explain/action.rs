@@ -17,6 +17,7 @@ const fn plain(kind: &'static str) -> ExplainedAction {
     ExplainedAction {
         kind,
         target: None,
+        sent_target: None,
         location: None,
         upstreams: Vec::new(),
         format: None,
@@ -91,7 +92,12 @@ fn of_route<'a>(
         })
     });
     let upstreams = upstreams.collect::<Result<_, _>>()?;
-    Ok((ExplainedAction { target: Some(target(rewrite)?), upstreams, ..plain("forward") }, None))
+    let target = Some(target(rewrite)?);
+    let sent_target = match rewrite {
+        Some(rewrite) => rewrite.target(received),
+        None => target.clone(),
+    };
+    Ok((ExplainedAction { target, sent_target, upstreams, ..plain("forward") }, None))
 }
 
 fn backends(upstream: &Upstream, target: &str) -> Vec<ExplainedBackend> {

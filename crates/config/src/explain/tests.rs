@@ -114,6 +114,8 @@ tests:
     };
     let failed = load(source).unwrap().tested().unwrap_err().to_string();
     assert!(failed.contains("`/a?region=***&key=***&c=d`"), "{failed}");
+    let passes = source.replace("target: /b", "target: '/a?region=s3cret&key=s3cret&c=d'");
+    assert!(load(&passes).unwrap().tested().is_ok());
     let loaded = load(source.split("tests:").next().unwrap()).unwrap();
     let explain = |pairs: &[(&str, &str)]| {
         loaded.snapshot.explain(&WrittenRequest::parse("GET /a", &fields(pairs)).unwrap()).to_string()

@@ -67,7 +67,7 @@ section! {
         /// Time after which an idle connection is closed.
         idle_timeout: Input<Duration> =
             default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::DEFAULT.idle_timeout);
-        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share, at least one.
+        /// Maximum of connections to each backend. Over HTTP/2, each worker has a share, at least one, and as many that accept no further streams.
         max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
         /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
         pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::DEFAULT.pending);

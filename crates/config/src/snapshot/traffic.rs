@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::issuer::IssuerSource;
+use access::shared_responses::ResponseScope;
 use access::{Credits, Plan, PlanPrice, PublicKey, Secret};
 use ai::price::Prices;
 use insights::InsightSettings;
@@ -38,6 +39,8 @@ pub struct Traffic {
     pub timeouts: Timeouts,
     /// The shortest of the timeouts of all ordinary routes.
     pub shortest_timeout: Duration,
+    /// The scopes of the routes whose responses are shared.
+    pub shared_scopes: Vec<ResponseScope>,
     /// Bounds of heads and bodies.
     pub sizes: Sizes,
     /// The treatment of an LLM request whose client has disconnected.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
@@ -109,22 +109,28 @@ impl ListResolver {
         options.timeout = ATTEMPT_MAX;
         options.attempts = 2;
         options.cache_size = 0;
-        let domains = config.domain().into_iter().chain(config.search()).cloned().collect();
+        options.use_hosts_file = ResolveHosts::Never;
+        let mut domains: Vec<Name> = Vec::new();
+        for domain in config.domain().into_iter().chain(config.search()) {
+            if !domains.contains(domain) {
+                domains.push(domain.clone());
+            }
+        }
         let ndots = options.ndots;
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let resolver = builder.with_options(options).build().map_err(|error| SourceError::System(error.to_string()))?;
         Ok(Self { resolver, domains, ndots, hosts })
     }
 
-    /// Looks up the records of one type. A name without them is not an error. A further name of the search list is looked up
-    /// only if the one before has no records: while its server fails, it may have some.
+    /// Looks up the records of one type. A name without them is not an error. If no name of the search list has records, the
+    /// first failure is the result: the name that failed may have some.
     async fn answer(&self, name: &str, of: RecordType) -> Result<Answer, SourceError> {
         let invalid = |error: &dyn std::fmt::Display| SourceError::Lookup(format!("{name}: {error}"));
         let written = Name::from_utf8(name).map_err(|error| invalid(&error))?;
         if let Some(lookup) = self.hosts.lookup_static_host(&Query::query(written.clone(), of)) {
             return Ok(Answer::of(&lookup));
         }
-        let mut absent = Answer { records: Vec::new(), valid_for: ABSENT };
+        let (mut absent, mut failure) = (Answer { records: Vec::new(), valid_for: ABSENT }, None);
         for name in self.candidates(written) {
             match self.resolver.lookup(name, of).await {
                 Ok(lookup) => return Ok(Answer::of(&lookup)),
@@ -132,10 +138,10 @@ impl ListResolver {
                     let ttl = none.negative_ttl.map_or(ABSENT, |seconds| Duration::from_secs(seconds.into()));
                     absent.valid_for = absent.valid_for.min(ttl);
                 }
-                Err(error) => return Err(SourceError::Lookup(error.to_string())),
+                Err(error) => failure = failure.or(Some(SourceError::Lookup(error.to_string()))),
             }
         }
-        Ok(absent)
+        failure.map_or(Ok(absent), Err)
     }
 
     /// Returns the complete names for a name, in the order of their look-ups (resolv.conf(5)).

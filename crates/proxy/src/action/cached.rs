@@ -122,7 +122,16 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
             Ok(FillState::Complete(stored)) if stored.matches(head) && is_usable(&stored) => {
                 return CacheAnswer::Stored(stored, CacheResult::Collapsed);
             }
-            Ok(FillState::Arriving(_) | FillState::Complete(_) | FillState::Running | FillState::Aborted) => {}
+            Ok(FillState::Stale(stored)) if stored.matches(head) => {
+                return CacheAnswer::Stored(stored, CacheResult::Stale);
+            }
+            Ok(
+                FillState::Arriving(_)
+                | FillState::Complete(_)
+                | FillState::Stale(_)
+                | FillState::Running
+                | FillState::Aborted,
+            ) => {}
             Ok(FillState::Unstored) | Err(_) => break,
         }
     }

@@ -96,6 +96,36 @@ impl TrustRule<'_> {
         }
     }
 
+    /// Returns the header with the subject of the client's certificate, if the receiver gets it.
+    pub(crate) fn certificate_field(&self) -> Option<Field<'_>> {
+        match (&self.trust, self.certificate) {
+            (Trust::Route(_), Some(value)) => Some(Field { name: CLIENT_SUBJECT, value, known: None }),
+            (Trust::Peer(_), _) | (Trust::Route(_), None) => None,
+        }
+    }
+
+    /// Whether the receiver gets this header from the gateway, and not what a client has written in it.
+    pub(crate) fn replaces(&self, field: &Field<'_>) -> bool {
+        use KnownName::{
+            Forwarded, XForwardedFor, XForwardedHost, XForwardedOther, XForwardedPort, XForwardedPrefix,
+            XForwardedProto, XRealIp,
+        };
+        let is_replaced = matches!(
+            field.known,
+            Some(
+                Forwarded
+                    | XForwardedFor
+                    | XForwardedHost
+                    | XForwardedOther
+                    | XForwardedPort
+                    | XForwardedPrefix
+                    | XForwardedProto
+                    | XRealIp
+            )
+        );
+        is_replaced && matches!(self.trust, Trust::Route(_))
+    }
+
     /// Whether the receiver must not get this received header.
     pub(crate) fn removes(&self, field: &Field<'_>) -> bool {
         let names =

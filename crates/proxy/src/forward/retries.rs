@@ -135,7 +135,9 @@ impl Retries {
         group: Option<GroupChoice<'_>>,
         problem: Problem,
     ) -> Result<DestinationInUse, Problem> {
-        if problem.refusal != Refusal::UpstreamConnect {
+        // A backend whose connections are all in use has not failed.
+        let has_failed = problem.refusal == Refusal::UpstreamConnect;
+        if !has_failed && problem.refusal != Refusal::Overloaded {
             return Err(problem);
         }
         let now = account.request.read_clock();
@@ -143,7 +145,7 @@ impl Retries {
         let Some(group) = group.filter(|_| is_in_time && self.may_retry()) else { return Err(problem) };
         let other = match self.other(to, group, now) {
             Ok(other) => other,
-            Err(NoBackend { retry_after }) if self.attempts + self.configured == 0 => {
+            Err(NoBackend { retry_after }) if has_failed && self.attempts + self.configured == 0 => {
                 let message = "no backend of the upstream can be reached; none received anything";
                 let mut refusal = no_healthy_upstream(message, retry_after);
                 refusal.source = problem.source;
@@ -152,8 +154,10 @@ impl Retries {
             Err(_) => return Err(problem),
         };
         self.connects += 1;
-        account.retried(&to.name, AttemptResult::ConnectFailed);
-        account.request.worker().handles.upstream_failed(&to.name, problem.refusal);
+        account.retried(&to.name, AttemptResult::of_refusal(problem.refusal));
+        if has_failed {
+            account.request.worker().handles.upstream_failed(&to.name, problem.refusal);
+        }
         Ok(other)
     }
 

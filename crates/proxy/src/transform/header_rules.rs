@@ -99,12 +99,14 @@ impl RouteHeaders<'_> {
     /// Adds the values of a header of the request, as one list (RFC 9110, 5.3). An upstream gets none that it would not get
     /// under the header's own name.
     fn add_header(&self, value: &mut Vec<u8>, name: &str) -> Option<()> {
-        let is_removed = |field: &Field<'_>| self.trust.is_some_and(|trust| trust.removes(field));
+        let is_removed =
+            |field: &Field<'_>| self.trust.is_some_and(|trust| trust.removes(field) || trust.replaces(field));
         let received = self.request.head.fields().iter().filter(|field| !is_removed(field));
         let token = self.identity.token.iter().flat_map(|token| token.identity_fields());
         let service = self.identity.service.iter().flat_map(|service| service.identity_fields());
         let named = |field: &Field<'_>| is_same_name(field.name, name.as_bytes());
-        let mut of_identity = token.chain(service).filter(named).map(|field| field.value).peekable();
+        let certificate = self.trust.and_then(|trust| trust.certificate_field());
+        let mut of_identity = token.chain(service).chain(certificate).filter(named).map(|field| field.value).peekable();
         let mut received = received.filter(named).map(|field| field.value);
         let values: &mut dyn Iterator<Item = &[u8]> =
             if of_identity.peek().is_some() { &mut of_identity } else { &mut received };

@@ -10,7 +10,7 @@ use crate::upstream::response_head::UpstreamHead;
 /// client disconnects, or if it is made again because an idle connection had ended: neither describes the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptResult {
-    /// No connection, or no stream of one, was ready in time.
+    /// No connection was ready in time.
     ConnectFailed,
     /// The connection broke, or its protocol was violated, before the head of a response.
     Reset,

@@ -186,6 +186,39 @@ async fn content_that_the_upstream_aborts_is_not_stored() {
     }
 }
 
+/// The upstream fails after its first response, which may be used in place of errors.
+#[tokio::test]
+async fn all_clients_that_wait_get_the_stale_response_if_the_upstream_fails() {
+    const CLIENTS: usize = 10;
+    let ((go, wait), count) = (watch::channel(false), Arc::<AtomicUsize>::default());
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let (mut wait, number) = (wait.clone(), count.fetch_add(1, Ordering::SeqCst));
+        async move {
+            if number == 0 {
+                turn.answer("200 OK\r\ncache-control: max-age=1, stale-if-error=600\r\nage: 1", b"old").await;
+            } else {
+                wait.wait_for(|go| *go).await.ok()?;
+                turn.answer("503 Service Unavailable", b"").await;
+            }
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = Arc::new(gateway(&upstream).await);
+    assert_eq!(gateway.call(Call::get("/o")).await.expect(200).text(), "old");
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let gateway = gateway.clone();
+        clients.spawn(async move { gateway.call(Call::get("/o")).await.expect(200).text() });
+    }
+    in_flight(&gateway, CLIENTS).await;
+    go.send_replace(true);
+    while let Some(content) = clients.join_next().await {
+        assert_eq!(content.unwrap(), "old");
+    }
+    assert_eq!(upstream.seen().len(), 2);
+}
+
 #[tokio::test]
 async fn a_thousand_clients_of_a_cold_key_are_one_request() {
     const CLIENTS: usize = 1_000;

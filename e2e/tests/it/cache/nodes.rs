@@ -22,6 +22,7 @@ impl CachingNodes {
     async fn start(upstream: &Upstream, store: &str, redis: Option<&Redis>) -> Self {
         let routes = format!(
             "{{path: {{prefix: /o}}, upstreams: backend, auth: {{type: none}}, cache: {{tags: cache-tag, store: {store}}}}}, \
+             {{path: {{prefix: /o}}, methods: [PUT], upstreams: backend, auth: {{type: none}}}}, \
              {{path: {{prefix: /k}}, upstreams: backend, cache: {{store: {store}}}}}"
         );
         let mut setup = Setup::routed(upstream.address(), &routes)
@@ -139,6 +140,25 @@ async fn nodes_share_responses_and_purges_through_redis() {
     let own = get(&nodes.one, &target).await;
     assert_ne!(own.text(), text);
     check(&own, &own.text(), "fwd=miss");
+}
+
+/// A node that has served no request of the cached route.
+#[tokio::test]
+async fn a_change_on_a_fresh_node_ends_the_responses_in_redis() {
+    let (upstream, redis) = (numbered(LASTING).await, Redis::start().await);
+    let nodes = CachingNodes::start(&upstream, "redis", Some(&redis)).await;
+    let mut number = 0;
+    let (target, text) = eventually("a response is in Redis", async || {
+        number += 1;
+        let target = format!("/o/c?{number}");
+        let own = filled(&nodes.one, Call::get(&target).header("host", HOST)).await?;
+        Some((target, own.text()))
+    })
+    .await;
+    nodes.other.call(Call::new("PUT", &target).header("host", HOST)).await.expect(200);
+    let answer = get(&nodes.other, &target).await;
+    assert_ne!(answer.text(), text);
+    check(&answer, &answer.text(), "fwd=miss");
 }
 
 #[tokio::test]

@@ -29,8 +29,8 @@ impl<F> SecretValues<F> {
     /// The field has values of JSON bodies, by their pointers. A number such as that of `max_tokens` is no secret.
     pub(super) const fn of_body(field: F) -> Self {
         let may_be_secret = |name: &str, text: &str| {
-            let is_text = serde_json::from_str::<Json>(text).map_or(true, |value| value.is_string());
-            is_text && names_secret(name)
+            let is_plain = |value: Json| value.is_number() || value.is_boolean() || value.is_null();
+            names_secret(name) && !serde_json::from_str::<Json>(text).is_ok_and(is_plain)
         };
         Self { field, may_be_secret }
     }

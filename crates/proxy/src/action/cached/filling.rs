@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use access::Timestamp;
 use access::refusal::Side;
+use access::{Subject, Timestamp};
 use bytes::Bytes;
 use config::snapshot::Auth;
 use config::snapshot::credentials::KEY_HEADERS;
@@ -66,7 +66,7 @@ impl Filling {
         {
             let (rate, stale) = (rate_of(&forwarded), stale.clone());
             let response = response_of(account, &stale, CacheResult::Stale)?;
-            self.fill.complete(stale);
+            self.fill.complete_stale(stale);
             return Ok(Handled::Changed(response, rate));
         }
         match forwarded {
@@ -161,7 +161,8 @@ impl Filling {
         if let Some(storable) = stored
             && let Some(head) = stored_head(&head, Some(length), received_at)
         {
-            let stored = self.fill.store(storable.response(account, head, content));
+            // The copy does not hold the memory that the client has for bodies.
+            let stored = self.fill.store(storable.response(account, head, Bytes::copy_from_slice(&content)));
             let result = account.cache.unwrap_or(CacheResult::Miss);
             return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
         }
@@ -232,7 +233,8 @@ impl Filling {
         let is_withheld = !matches!(auth, Auth::None) && withholds_authorization(request, auth.withheld(), has_token);
         // The upstream may respond to a cookie, or to a key that is not of this gateway. Only it knows whether the response is for
         // all.
-        let has_key = matches!(auth, Auth::None) && KEY_HEADERS.into_iter().any(|name| request.get(name).is_some());
+        let is_anonymous = matches!(account.identity.subject, Subject::Anonymous { .. });
+        let has_key = is_anonymous && KEY_HEADERS.into_iter().any(|name| request.get(name).is_some());
         let is_personal = has_key || request.get(KnownName::Cookie).is_some();
         ExchangeFacts {
             status: head.status(),

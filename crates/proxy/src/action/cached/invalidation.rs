@@ -16,7 +16,10 @@ fn is_safe(head: &Head) -> bool {
 
 /// Whether a request may change a resource whose responses a route has stored.
 pub(crate) fn may_change_stored(request: &RequestContext) -> bool {
-    !is_safe(&request.head) && request.worker().shared.responses.was_used()
+    // Redis may have responses that this process has not asked for.
+    let may_be_stored =
+        || request.worker().shared.responses.was_used() || !request.snapshot.traffic.shared_scopes.is_empty();
+    !is_safe(&request.head) && may_be_stored()
 }
 
 /// Removes the responses of the URL of a request that is not safe, and those of the URLs that its response names. Another route may
@@ -27,10 +30,6 @@ pub(super) async fn invalidate(account: &RequestAccount, response: &RelayedHead)
         return;
     }
     let memories = &account.request.worker().shared.responses;
-    if let Some(rules) = &account.policy().cache {
-        // Redis may have responses that this process has not asked for.
-        memories.of(rules);
-    }
     let own = url(account);
     let origin_len = own.len() - head.path_and_query().iter().map(|part| part.len()).sum::<usize>();
     let Some(origin) = own.get(..origin_len).map(<[u8]>::to_vec) else { return };
@@ -45,5 +44,5 @@ pub(super) async fn invalidate(account: &RequestAccount, response: &RelayedHead)
         }
     }
     memories.remove_urls(&urls);
-    shared_lookup::invalidate(account, &memories.rules(), &urls).await;
+    shared_lookup::invalidate(account, &urls).await;
 }

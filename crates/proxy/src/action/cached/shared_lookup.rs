@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::shared_responses::SharedResponseResult;
-use config::snapshot::CacheRules;
 use tokio::time::timeout;
 
 use super::request::CachedRequest;
@@ -52,9 +51,13 @@ pub(super) async fn found(
 }
 
 /// Ends the use of the responses of these URLs in Redis, by all nodes. Nodes that have them in memory keep them.
-pub(super) async fn invalidate(account: &RequestAccount, rules: &[Arc<CacheRules>], urls: &[Vec<u8>]) {
+pub(super) async fn invalidate(account: &RequestAccount, urls: &[Vec<u8>]) {
     let memories = &account.request.worker().shared.responses;
-    let scopes: Vec<_> = rules.iter().filter_map(|rules| rules.shared_scope.as_ref()).collect();
+    let mut scopes = account.request.snapshot.traffic.shared_scopes.clone();
+    // Other nodes may have another configuration, which this process has had too.
+    scopes.extend(memories.rules().iter().filter_map(|rules| rules.shared_scope));
+    scopes.sort_unstable();
+    scopes.dedup();
     let Some(shared) = memories.shared().filter(|_| !scopes.is_empty()) else { return };
     let invalidating = async {
         for (scope, url) in scopes.iter().flat_map(|scope| urls.iter().map(move |url| (scope, url))) {

@@ -112,18 +112,18 @@ fn facts(call: &TargetCall<'_>, answered: &UpstreamResponse) -> Option<ResponseF
 
 /// Returns the failure of an attempt without a response.
 fn of_problem(problem: Problem) -> AttemptEnd {
-    // A circuit breaker keeps its own time.
-    let is_of_breaker = problem.refusal == Refusal::NoHealthyUpstream;
+    // A circuit breaker keeps its own time, and a full pool says nothing about the provider.
+    let is_unsent = matches!(problem.refusal, Refusal::NoHealthyUpstream | Refusal::Overloaded);
     let cause = match AttemptResult::of_refusal(problem.refusal) {
         AttemptResult::ConnectFailed => FallbackCause::Connect,
-        AttemptResult::Aborted if is_of_breaker => FallbackCause::Connect,
+        AttemptResult::Aborted if is_unsent => FallbackCause::Connect,
         AttemptResult::Reset => FallbackCause::Reset,
         AttemptResult::TimedOut => FallbackCause::Timeout,
         AttemptResult::Status(_) | AttemptResult::GrpcUnavailable | AttemptResult::Aborted => {
             return AttemptEnd::Refused(problem);
         }
     };
-    let cooldown = (!is_of_breaker).then_some(CooldownCause::Failure);
+    let cooldown = (!is_unsent).then_some(CooldownCause::Failure);
     let error = AttemptError::Problem(Box::new(problem));
     let failure = TargetFailure { cause, status: None, cooldown };
     AttemptEnd::Failed(Box::new(FailedAttempt { failure, error, seen: None }))

@@ -83,7 +83,11 @@ pub(super) async fn begin(
             }
         }
     };
-    let end = timeout_at(now + first_content.unwrap_or(HELD_MAX), reading).await;
+    // A body that is no stream arrives as a whole, when the model has ended.
+    let is_whole = framing == ResponseFraming::Json;
+    let time =
+        if is_whole { first_content.unwrap_or(HELD_MAX).max(HELD_MAX) } else { first_content.unwrap_or(HELD_MAX) };
+    let end = timeout_at(now + time, reading).await;
     keep(&mut answered.content, early);
     match end {
         Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(ProviderError::of_event(opening.error())),
@@ -92,8 +96,7 @@ pub(super) async fn begin(
             tracing::debug!(?error, "a response ended before its first content");
             Beginning::Broken
         }
-        // A body that is no stream arrives as a whole, when the model has ended.
-        Err(_) if first_content.is_some() && framing != ResponseFraming::Json => Beginning::Late,
+        Err(_) if first_content.is_some() && !is_whole => Beginning::Late,
         Err(_) => Beginning::Held,
     }
 }

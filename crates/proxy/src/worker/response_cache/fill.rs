@@ -77,8 +77,13 @@ impl RunningFill {
     }
 
     /// Gives a response to the requests that wait, without storing it.
-    pub(crate) fn complete(mut self, response: Arc<StoredResponse>) {
+    fn complete(mut self, response: Arc<StoredResponse>) {
         self.end(FillState::Complete(response));
+    }
+
+    /// Gives a stale response to the requests that wait, because the upstream has failed.
+    pub(crate) fn complete_stale(mut self, response: Arc<StoredResponse>) {
+        self.end(FillState::Stale(response));
     }
 
     /// Removes the responses that are stored for the request: the upstream has replaced it by a response that may not be stored.

@@ -17,6 +17,8 @@ pub(crate) enum FillState {
     Arriving(Arc<ArrivingResponse>),
     /// The response is complete.
     Complete(Arc<StoredResponse>),
+    /// The upstream has failed, and a stale response may be used in place of its response.
+    Stale(Arc<StoredResponse>),
     /// The response is not stored: each request goes to the upstream.
     Unstored,
     /// The request that filled the key was aborted: another one may fill it.
@@ -65,7 +67,7 @@ impl KnownFill {
         match &*self.state.borrow() {
             FillState::Running => true,
             FillState::Arriving(arriving) => arriving.response.matches(request),
-            FillState::Complete(response) => response.matches(request),
+            FillState::Complete(response) | FillState::Stale(response) => response.matches(request),
             FillState::Unstored | FillState::Aborted => false,
         }
     }

@@ -113,13 +113,13 @@ impl Streams {
         let room_coming = coming.saturating_mul(self.expected.get().saturating_sub(1));
         // A drained connection gives way to another, though its last stream may run for long.
         let open = sessions.iter().filter(|session| !session.draining.get()).count();
-        let dialing = self.dialing.get();
-        wanted > room_coming && open + dialing < self.connections_max && sessions.len() + dialing < CONNECTIONS_MAX
+        let (dialing, all_max) = (self.dialing.get(), CONNECTIONS_MAX.min(2 * self.connections_max));
+        wanted > room_coming && open + dialing < self.connections_max && sessions.len() + dialing < all_max
     }
 
     /// Returns the reason why there was no stream in time.
     fn why_late(&self) -> StreamWaitError {
-        let is_settled = self.sessions.borrow().iter().any(|session| session.settled.get());
+        let is_settled = self.sessions.borrow().iter().any(|session| session.settled.get() && !session.draining.get());
         if is_settled { StreamWaitError::Late } else { StreamWaitError::Silent }
     }
 
