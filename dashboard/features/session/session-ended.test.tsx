@@ -24,6 +24,11 @@ function Page() {
   );
 }
 
+function LiveKeys() {
+  useQuery({ queryKey: ["live"], queryFn: () => api("get", "/api/keys"), retry: false });
+  return null;
+}
+
 async function signIn() {
   fireEvent.change(await screen.findByLabelText("Email"), { target: { value: "ada@example.com" } });
   fireEvent.change(screen.getByLabelText("Password"), { target: { value: "a password" } });
@@ -38,14 +43,15 @@ describe("the sign-in over a page", () => {
     await waitFor(() => expect(router.replace).toHaveBeenCalledWith("/dashboard/overview"));
   });
 
-  it("stays for the same user", async () => {
-    const seen = serve({ "GET /api/site": { body: SITE }, "POST /api/auth/login": { body: {} }, "GET /api/me": me("u1") });
+  it("stays for the same user, and the page is read again", async () => {
+    const keys = { body: { items: [] } };
+    const seen = serve({ "GET /api/site": { body: SITE }, "POST /api/auth/login": { body: {} }, "GET /api/me": me("u1"), "GET /api/keys": keys });
     useSession.getState().signedIn();
     useSession.getState().end();
-    show(<Page />);
+    show(<><Page /><LiveKeys /></>);
     await signIn();
     await waitFor(() => expect(useSession.getState().state).toBe("assumed"));
-    expect(seen.some(({ line }) => line === "GET /api/me")).toBe(true);
+    await waitFor(() => expect(seen.map(({ line }) => line).slice(-2)).toEqual(["GET /api/me", "GET /api/keys"]));
     expect(router.replace).not.toHaveBeenCalled();
   });
 

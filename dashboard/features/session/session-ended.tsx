@@ -18,13 +18,15 @@ export function SessionEnded() {
     const before = client.getQueryData<Schemas["Me"]>(["me"])?.user.id;
     const me = await api("get", "/api/me").catch(() => undefined);
     if (me && me.user.id === before) {
+      // While the session is over, requests fail without being sent.
+      useSession.getState().signedIn();
       void client.invalidateQueries();
     } else {
       // The page shows data of another user.
       client.removeQueries({ predicate: (query) => query.queryKey[0] !== "site" });
       router.replace("/dashboard/overview");
+      useSession.getState().signedIn();
     }
-    useSession.getState().signedIn();
   };
   return (
     <Dialog title={t.signIn.ended} description={t.signIn.endedText}>
