@@ -13,7 +13,9 @@ use crate::account::cache_result::CacheResult;
 use crate::account::request::RequestContext;
 use crate::settle::RequestSummary;
 
-/// The maximum length in bytes of a path in a line: thousands of lines may wait to be written.
+/// The maximum length in bytes of a method in a line: thousands of lines may wait to be written.
+const METHOD_LEN_MAX: usize = 32;
+/// The maximum length in bytes of a path in a line.
 pub(super) const PATH_LEN_MAX: usize = 512;
 /// The status of requests whose credential is missing or not accepted (RFC 9110, 15.5.2).
 const UNAUTHORIZED: u16 = 401;
@@ -31,18 +33,18 @@ macro_rules! with_fields {
                 [%$account.request.id]
             trace_id "the id of the [trace](traces.md), if traces are exported or the client has begun one"
                 [$account.request.logged_trace_id()]
-            correlation_id "the client's own `X-Request-Id`, if it has at most 128 characters of `A-Z a-z 0-9 . _ -`"
+            correlation_id "the client's own `X-Request-Id`, if it has 1 to 128 visible ASCII characters (`!` to `~`)"
                 [$account.request.head.correlation()]
             client "the client's address"
                 [%ShownClient(&$account.request)]
             protocol "the version of HTTP: `1.0`, `1.1` or `2`"
                 [$account.request.protocol()]
-            method "the method"
-                [$account.request.head.method()]
+            method "the method, at most 32 bytes"
+                [cut_text($account.request.head.method(), METHOD_LEN_MAX)]
             host "the requested host, at most 256 bytes"
                 [%Cut($account.request.head.host())]
             path "the path without the query, at most 512 bytes"
-                [cut($account.request.head.path())]
+                [cut_text($account.request.head.path(), PATH_LEN_MAX)]
             user_agent "`User-Agent`, at most 256 bytes"
                 [$account.request.head.get(KnownName::UserAgent).map(|agent| tracing::field::display(Cut(agent)))]
             route "the name of the route"
@@ -142,9 +144,9 @@ impl Display for ShownClient<'_> {
     }
 }
 
-/// Returns the first [`PATH_LEN_MAX`] bytes of a path, which may be as long as a head.
-fn cut(path: &str) -> &str {
-    path.get(..path.floor_char_boundary(PATH_LEN_MAX)).unwrap_or_default()
+/// Returns the first bytes, at most `len_max`, of a text of a client, which may be as long as a head.
+pub(super) fn cut_text(text: &str, len_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(len_max)).unwrap_or_default()
 }
 
 /// Shows the first [`FIELD_LEN_MAX`] bytes of a value that may be as long as a head.
@@ -207,6 +209,7 @@ mod tests {
     fn values_of_clients_are_cut() {
         assert_eq!(Cut(&[b'a'; 999]).to_string().len(), FIELD_LEN_MAX);
         assert_eq!(Cut(b"curl/8 \xff").to_string(), "curl/8 \u{fffd}");
-        assert_eq!(cut(&"é".repeat(300)).len(), PATH_LEN_MAX);
+        assert_eq!(cut_text(&"é".repeat(300), PATH_LEN_MAX).len(), PATH_LEN_MAX);
+        assert_eq!(cut_text("VERSION-CONTROL", 7), "VERSION");
     }
 }

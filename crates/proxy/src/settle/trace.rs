@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::account::spans::SpanRecord;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::settle::RequestSummary;
-use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, outcome};
+use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, cut_text, outcome};
 
 /// Longest `tracestate` of an exported span, in bytes: as much as each participant should propagate (W3C Trace Context, 3.3.1.5).
 const STATE_LEN_MAX: usize = 512;
@@ -61,7 +61,7 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
         scheme: request.origin(request.is_peer_trusted()).scheme,
         protocol: request.protocol(),
         host: cut(head.host()),
-        path: path.get(..path.floor_char_boundary(PATH_LEN_MAX)).unwrap_or_default().into(),
+        path: cut_text(path, PATH_LEN_MAX).into(),
         user_agent: head.get(KnownName::UserAgent).map(cut).unwrap_or_default(),
         client: request.client_address(),
         route: account.policy().name.clone(),
