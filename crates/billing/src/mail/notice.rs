@@ -3,6 +3,7 @@
 use super::facts::MailFacts;
 use crate::language::Language;
 use crate::rules::mail_kind::MailKind;
+use crate::rules::payment::PaymentState;
 
 /// The content of a mail, without its form.
 #[derive(Debug, PartialEq, Eq)]
@@ -143,11 +144,19 @@ impl NoticeWriter<'_> {
         } else {
             self.pick(format!(" for invoice {number}"), format!(" untuk faktur {number}"))
         };
+        // The stored payment does not tell the amount of a partial chargeback from refunds.
+        let is_whole =
+            self.facts.payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Reversed.as_str());
+        let taken = if is_whole {
+            self.pick(format!("A payment of {paid}"), format!("Pembayaran {paid}"))
+        } else {
+            self.pick(format!("A part of a payment of {paid}"), format!("Sebagian dari pembayaran {paid}"))
+        };
         (
-            self.pick(format!("A payment of {paid} was taken back"), format!("Pembayaran {paid} ditarik kembali")),
+            self.pick(format!("{taken} was taken back"), format!("{taken} ditarik kembali")),
             self.pick(
-                format!("A payment of {paid}{of} was taken back by the bank or the payment provider."),
-                format!("Pembayaran {paid}{of} ditarik kembali oleh bank atau penyedia pembayaran."),
+                format!("{taken}{of} was taken back by the bank or the payment provider."),
+                format!("{taken}{of} ditarik kembali oleh bank atau penyedia pembayaran."),
             ),
         )
     }
@@ -251,8 +260,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_payment_without_an_invoice_is_taken_back_for_no_invoice() {
+    fn reversed(state: PaymentState) -> MailFacts {
         let payment = StoredPayment {
             id: Uuid::nil(),
             user: UserId(Uuid::nil()),
@@ -260,7 +268,7 @@ mod tests {
             order: "TG-1".to_owned(),
             method: "qris".to_owned(),
             amount: 150_000,
-            state: "reversed".to_owned(),
+            state: state.as_str().to_owned(),
             transaction: None,
             instructions: String::new(),
             expires_at: Timestamp(0),
@@ -269,13 +277,28 @@ mod tests {
             error: String::new(),
             created_at: Timestamp(0),
         };
-        let facts = MailFacts { payment: Some(payment), ..MailFacts::default() };
-        for (language, expected) in [
-            (Language::English, "A payment of IDR 150,000 was taken back by the bank or the payment provider."),
-            (Language::Indonesian, "Pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran."),
-        ] {
-            let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
-            assert_eq!(writer.notice(MailKind::PaymentReversed).paragraphs, [expected]);
-        }
+        MailFacts { payment: Some(payment), ..MailFacts::default() }
+    }
+
+    fn check_reversed(state: PaymentState, language: Language, expected: &str) {
+        let facts = reversed(state);
+        let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
+        assert_eq!(writer.notice(MailKind::PaymentReversed).paragraphs, [expected]);
+    }
+
+    #[test]
+    fn a_payment_without_an_invoice_is_taken_back_for_no_invoice() {
+        let english = "A payment of IDR 150,000 was taken back by the bank or the payment provider.";
+        let indonesian = "Pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran.";
+        check_reversed(PaymentState::Reversed, Language::English, english);
+        check_reversed(PaymentState::Reversed, Language::Indonesian, indonesian);
+    }
+
+    #[test]
+    fn a_partial_chargeback_is_a_part_of_the_payment() {
+        let english = "A part of a payment of IDR 150,000 was taken back by the bank or the payment provider.";
+        let indonesian = "Sebagian dari pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran.";
+        check_reversed(PaymentState::PartlyRefunded, Language::English, english);
+        check_reversed(PaymentState::PartlyRefunded, Language::Indonesian, indonesian);
     }
 }

@@ -1,7 +1,7 @@
 //! The job that delivers webhooks.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use access::{ProviderKeyId, Vault};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
@@ -26,6 +26,8 @@ pub const SPEC: JobSpec = JobSpec {
 
 /// Deliveries of one endpoint in one run. Endpoints are served concurrently.
 const PAGE: u32 = 20;
+/// Time after which a run begins no other delivery of an endpoint: a slow receiver does not delay those of others.
+const ENDPOINT_RUN: Duration = Duration::from_secs(1);
 /// The pauses between the attempts of a delivery.
 const PAUSES: Pauses = Pauses { first: Duration::from_secs(5), longest: Duration::from_hours(2) };
 /// A delivery is attempted for this time, and the last attempt is made at its end.
@@ -93,7 +95,11 @@ impl WebhookDelivery {
     async fn deliver_to(&self, endpoint: &StoredWebhook) -> Result<bool, DatabaseError> {
         let now = self.store.clock().now();
         let due = webhook_deliveries::due(&self.store, endpoint.id, now, PAGE).await?;
+        let began = Instant::now();
         for delivery in &due {
+            if began.elapsed() >= ENDPOINT_RUN {
+                return Ok(true);
+            }
             match self.attempt(endpoint, delivery).await {
                 Ok(status) => self.accepted(delivery, status).await?,
                 Err(failure) => {

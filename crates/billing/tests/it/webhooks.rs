@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::provider::{Provider, status};
@@ -40,6 +41,11 @@ struct Receiver {
 
 impl Receiver {
     async fn start(status: u16) -> Self {
+        Self::slow(status, Duration::ZERO).await
+    }
+
+    /// Starts a server that responds after this time.
+    async fn slow(status: u16, after: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, status) = (listener.local_addr().unwrap(), Arc::new(AtomicU16::new(status)));
         let (sender, requests) = mpsc::unbounded_channel();
@@ -54,6 +60,7 @@ impl Receiver {
                     bytes.extend_from_slice(&part[..count]);
                 }
                 sender.send(String::from_utf8(bytes).unwrap()).unwrap();
+                sleep(after).await;
                 let response = format!(
                     "HTTP/1.1 {} x\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n",
                     answer.load(Ordering::SeqCst)
@@ -345,6 +352,23 @@ async fn a_webhook_that_accepts_other_deliveries_stays_enabled() {
     let states: Vec<String> = all.deliveries(webhook).await.into_iter().map(|of| of.state).collect();
     assert_eq!(states, ["failed", "delivered"]);
     assert_eq!(all.endpoint(webhook).await.disabled_at, None);
+}
+
+#[tokio::test]
+async fn a_slow_receiver_does_not_hold_up_the_others() {
+    let mut all = Announcing::open().await;
+    let mut slow = Receiver::slow(200, Duration::from_millis(400)).await;
+    let webhook = all.webhook(slow.address, &["*"]).await;
+    for name in ["ada", "eve", "joe", "sam"] {
+        let user = all.shop.user(name).await;
+        all.shop.subscribe(user, "pro").await;
+    }
+    let waiting = all.deliveries(webhook).await.len();
+    assert_eq!(all.job.run().await.unwrap(), NextRun::Now);
+    let sent = slow.taken().len();
+    assert!(sent < waiting, "all of {waiting} deliveries were sent in one run");
+    all.run().await;
+    assert_eq!(sent + slow.taken().len(), waiting);
 }
 
 #[tokio::test]
