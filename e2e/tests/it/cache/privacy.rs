@@ -216,3 +216,21 @@ async fn a_client_whose_key_is_beside_another_credential_gets_its_own_responses(
         assert_eq!(received(target, second, control).await, expected, "{target} {control}");
     }
 }
+
+#[tokio::test]
+async fn a_key_that_a_service_accepts_without_a_name_has_its_own_responses() {
+    let (upstream, service) = (Upstream::answering("200 OK", "x").await, Upstream::answering("200 OK", "").await);
+    let routes =
+        "{path: {prefix: /f}, upstreams: backend, auth: {type: forward, use: gate}, cache: {ttl: 60s, shared: true}}";
+    let entry = format!("[{{name: gate, type: forward, url: \"http://{}/\"}}]", service.address());
+    let gateway = Gateway::start(Setup::routed(upstream.address(), routes).section("auth", &entry)).await;
+    for key in ["a", "b"] {
+        gateway.call(Call::get("/f").header("x-api-key", key)).await.expect(200);
+    }
+    assert_eq!(upstream.seen().len(), 2);
+    // Clients without a key share a response.
+    for _ in 0..2 {
+        gateway.call(Call::get("/f")).await.expect(200);
+    }
+    assert_eq!(upstream.seen().len(), 3);
+}
