@@ -1,7 +1,7 @@
 //! The job that delivers webhooks.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use access::{ProviderKeyId, Vault};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
@@ -11,6 +11,7 @@ use ledger::billing::webhook_endpoints::{self, StoredWebhook};
 use serde_json::json;
 use store::{Act, Actor, AuditAction, DatabaseError, Store};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::client::{SignedMessage, WebhookCaError, WebhookClient};
 use super::signature::WebhookSecrets;
