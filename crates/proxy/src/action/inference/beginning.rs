@@ -83,11 +83,7 @@ pub(super) async fn begin(
             }
         }
     };
-    // A body that is no stream arrives as a whole, when the model has ended.
-    let is_whole = framing == ResponseFraming::Json;
-    let time =
-        if is_whole { first_content.unwrap_or(HELD_MAX).max(HELD_MAX) } else { first_content.unwrap_or(HELD_MAX) };
-    let end = timeout_at(now + time, reading).await;
+    let end = timeout_at(now + first_content.unwrap_or(HELD_MAX), reading).await;
     keep(&mut answered.content, early);
     match end {
         Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(ProviderError::of_event(opening.error())),
@@ -96,7 +92,7 @@ pub(super) async fn begin(
             tracing::debug!(?error, "a response ended before its first content");
             Beginning::Broken
         }
-        Err(_) if first_content.is_some() && !is_whole => Beginning::Late,
+        Err(_) if first_content.is_some() => Beginning::Late,
         Err(_) => Beginning::Held,
     }
 }
