@@ -38,7 +38,7 @@ pub struct NewRefund<'a> {
     /// The reference of the transfer by hand.
     pub reference: &'a str,
     /// The amount that was returned before, if it is known: a repeated request finds another one.
-    pub refunded: Option<i64>,
+    pub expected: Option<i64>,
 }
 
 impl RefundWay {
@@ -65,7 +65,7 @@ impl Books {
         let invoice = self.invoice(&mut on, new.invoice).await?;
         let returned: i64 =
             rows::of_invoice_on(&mut on, invoice.id).await?.iter().map(|payment| payment.refunded).sum();
-        if new.refunded.is_some_and(|expected| expected != returned) {
+        if new.expected.is_some_and(|expected| expected != returned) {
             return Err(BillingError::Conflict(
                 "other refunds were made than the request expects: read the invoice again",
             ));

@@ -144,7 +144,7 @@ impl NoticeWriter<'_> {
         } else {
             self.pick(format!(" for invoice {number}"), format!(" untuk faktur {number}"))
         };
-        // The stored payment does not tell the amount of a partial chargeback from refunds.
+        // A stored payment has one amount for partial chargebacks and refunds, so the mail has none.
         let is_whole =
             self.facts.payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Reversed.as_str());
         let taken = if is_whole {

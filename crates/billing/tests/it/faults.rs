@@ -156,7 +156,7 @@ async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
         async || shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.map(|_| true);
     writes.push(faults.each(&shop, ada, credit).await);
     let (way, reference) = (RefundWay::Hand, "TRX-1");
-    let new = NewRefund { invoice: first.id, amount: 50_000, reason: "outage", way, reference, refunded: None };
+    let new = NewRefund { invoice: first.id, amount: 50_000, reason: "outage", way, reference, expected: None };
     let refund = async || shop.books.refund(BY, new).await.map(|_| true);
     writes.push(faults.each(&shop, ada, refund).await);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::UserId;
-use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote};
 use ledger::billing::{NewPayment, mails, parties, payments};
 use store::{Actor, NewUser};
 use uuid::Uuid;
@@ -38,15 +38,7 @@ async fn each_change_of_money_has_one_mail() {
     assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_received"]);
     let line = CreditedLine { no: 1, amount: Some(50_000) };
     shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
-    let new = NewRefund {
-        invoice,
-        amount: 50_000,
-        reason: "outage",
-        way: RefundWay::Hand,
-        reference: "BCA 1",
-        refunded: None,
-    };
-    shop.books.refund(BY, new).await.unwrap();
+    shop.refund_by_hand(invoice, 50_000).await;
     assert_eq!(kinds(&shop, ada).await, ["credit_note", "invoice_opened", "payment_received", "refund"]);
     let free = shop.user("eve").await;
     assert_eq!(shop.subscribe(free, "free").await, None);

@@ -345,7 +345,7 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
             reason: "outage",
             way: RefundWay::Midtrans,
             reference: "",
-            refunded: None,
+            expected: None,
         };
         provider.respond("/refund", 500, json!({"status_code": "500"}));
         let refund = if is_refunded { Some(provider.books.refund(BY, new).await.unwrap()) } else { None };
@@ -375,15 +375,7 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
         let (ada, invoice, card) = cardholder(&shop).await;
         let line = [CreditedLine { no: 1, amount: Some(by_hand) }];
         shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
-        let new = NewRefund {
-            invoice,
-            amount: by_hand,
-            reason: "outage",
-            way: RefundWay::Hand,
-            reference: "BCA 1",
-            refunded: None,
-        };
-        shop.books.refund(BY, new).await.unwrap();
+        shop.refund_by_hand(invoice, by_hand).await;
         assert_eq!(payment(&shop, card).await.state, state);
         for _ in 0..2 {
             shop.report(card, "chargeback").await;
@@ -425,7 +417,7 @@ async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
             reason: "outage",
             way: RefundWay::Midtrans,
             reference: "",
-            refunded: None,
+            expected: None,
         };
         let refund = provider.books.refund(BY, new).await.unwrap();
         assert_eq!((refund.state.as_str(), refund.error.as_str()), ("failed", "Refund denied by the bank"));
@@ -443,15 +435,7 @@ async fn the_provider_does_not_count_what_was_returned_by_hand() {
         let (ada, invoice, card) = cardholder(&shop).await;
         let line = [CreditedLine { no: 1, amount: Some(100_000) }];
         shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
-        let new = NewRefund {
-            invoice,
-            amount: 50_000,
-            reason: "outage",
-            way: RefundWay::Hand,
-            reference: "BCA 1",
-            refunded: None,
-        };
-        shop.books.refund(BY, new).await.unwrap();
+        shop.refund_by_hand(invoice, 50_000).await;
         for _ in 0..2 {
             returned(&shop, card, status, 40_000).await;
             let stored = payment(&shop, card).await;

@@ -195,7 +195,7 @@ impl Walk {
             Step::Refund => {
                 let amount = self.numbers.amount(100_000);
                 let way = RefundWay::Hand;
-                let new = NewRefund { invoice: id, amount, reason: "outage", way, reference: "TRX", refunded: None };
+                let new = NewRefund { invoice: id, amount, reason: "outage", way, reference: "TRX", expected: None };
                 books.refund(BY, new).await.map(|_| ())
             }
             Step::Approve => books.approve_invoice(BY, id).await,

@@ -6,7 +6,7 @@ use access::{
     BillingInterval, ChargeMetric, ChargeModel, Clock, Day, Money, Plan, PlanCharge, PlanPrice, SeriesForm, UnitPrice,
     UserId,
 };
-use billing::books::PaymentOutcome;
+use billing::books::{NewRefund, PaymentOutcome, RefundWay};
 use billing::midtrans::StatusReport;
 use billing::rules::exchange::ExchangeRates;
 use billing::{BillingError, BillingSettings, Books};
@@ -107,6 +107,12 @@ impl Shop {
 
     pub(crate) async fn subscribe(&self, user: UserId, plan: &str) -> Option<Uuid> {
         self.books.subscribe(&Actor::COMMAND, user, plan).await.unwrap().invoice
+    }
+
+    pub(crate) async fn refund_by_hand(&self, invoice: Uuid, amount: i64) {
+        let (reason, reference, way) = ("outage", "BCA 1", RefundWay::Hand);
+        let new = NewRefund { invoice, amount, reason, way, reference, expected: None };
+        self.books.refund(&Actor::COMMAND, new).await.unwrap();
     }
 
     pub(crate) async fn invoice(&self, id: Uuid) -> StoredInvoice {

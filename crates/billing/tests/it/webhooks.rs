@@ -174,15 +174,7 @@ async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
 
     let line = CreditedLine { no: 1, amount: Some(50_000) };
     shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&[line], "outage")).await.unwrap();
-    let new = NewRefund {
-        invoice,
-        amount: 50_000,
-        reason: "outage",
-        way: RefundWay::Hand,
-        reference: "BCA 1",
-        refunded: None,
-    };
-    shop.books.refund(BY, new).await.unwrap();
+    shop.refund_by_hand(invoice, 50_000).await;
     expected.extend(["invoice.credited", "payment.refunded"]);
     all.has(every, &expected).await;
     shop.books.change(BY, ada, "business").await.unwrap();
@@ -228,7 +220,7 @@ async fn each_partial_refund_is_announced_once() {
         // The first time, the provider does not show the state.
         provider.respond("/status", if amount == 50_000 { 500 } else { 200 }, returned);
         let new =
-            NewRefund { invoice, amount, reason: "outage", way: RefundWay::Midtrans, reference: "", refunded: None };
+            NewRefund { invoice, amount, reason: "outage", way: RefundWay::Midtrans, reference: "", expected: None };
         assert_eq!(provider.books.refund(BY, new).await.unwrap().state, "done");
         // The provider also sends a notification.
         shop.try_returned(card, "partial_refund", sum).await.unwrap();

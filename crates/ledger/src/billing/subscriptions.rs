@@ -31,6 +31,7 @@ statements! {
     ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due
         OR (s.state IN ('trialing', 'active', 'past_due') AND (u.status = 'active' OR s.cancel_at_end))
         OR (s.cancel_at_end AND s.state IN ('limited', 'closed'))) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
+    // The first condition on the state is that of the index by the last day.
     ENDED = concat!("SELECT ", subscription_columns!(), " WHERE s.cancel_at_end
         AND s.state <> 'cancelled' AND s.state IN ('trialing', 'active', 'past_due') AND s.last_day < $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
     OWING = concat!("SELECT ", subscription_columns!(), " WHERE s.state IN ('pending', 'active', 'past_due', 'limited')

@@ -61,6 +61,18 @@ const IDENTITY_STARTS: [u32; IDENTITIES.len()] = starts(&IDENTITIES);
 /// The header with the subject of the client's certificate (RFC 4514), as nginx and other proxies name it.
 const CLIENT_SUBJECT: &[u8] = b"x-ssl-client-s-dn";
 
+/// Fields about earlier proxies, which the gateway writes itself unless the peer is trusted.
+pub(crate) const FORWARDED: [KnownName; 8] = [
+    KnownName::Forwarded,
+    KnownName::XForwardedFor,
+    KnownName::XForwardedHost,
+    KnownName::XForwardedOther,
+    KnownName::XForwardedPort,
+    KnownName::XForwardedPrefix,
+    KnownName::XForwardedProto,
+    KnownName::XRealIp,
+];
+
 /// Which headers that receivers may trust are forwarded.
 #[derive(Clone, Copy)]
 pub(crate) enum Trust<'a> {
@@ -106,23 +118,7 @@ impl TrustRule<'_> {
 
     /// Whether the receiver gets this header from the gateway, and not what a client has written in it.
     pub(crate) fn replaces(&self, field: &Field<'_>) -> bool {
-        use KnownName::{
-            Forwarded, XForwardedFor, XForwardedHost, XForwardedOther, XForwardedPort, XForwardedPrefix,
-            XForwardedProto, XRealIp,
-        };
-        let is_replaced = matches!(
-            field.known,
-            Some(
-                Forwarded
-                    | XForwardedFor
-                    | XForwardedHost
-                    | XForwardedOther
-                    | XForwardedPort
-                    | XForwardedPrefix
-                    | XForwardedProto
-                    | XRealIp
-            )
-        );
+        let is_replaced = field.known.is_some_and(|known| FORWARDED.contains(&known));
         is_replaced && matches!(self.trust, Trust::Route(_))
     }
 

@@ -9,6 +9,7 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use telemetry::metrics::Histogram;
 use tokio::time::Instant;
 
+use crate::client::trusted::FORWARDED;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::backend::BackendUse;
 use crate::upstream::breaker::TrialPermit;
@@ -16,22 +17,9 @@ use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::Pool;
 use crate::upstream::retry_budget::RetryPermit;
 
-/// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
-/// spellings with underscores are removed too.
-const REPLACED: [KnownName; 12] = [
-    KnownName::Expect,
-    KnownName::Forwarded,
-    KnownName::Host,
-    KnownName::Traceparent,
-    KnownName::XForwardedFor,
-    KnownName::XForwardedHost,
-    KnownName::XForwardedOther,
-    KnownName::XForwardedPort,
-    KnownName::XForwardedPrefix,
-    KnownName::XForwardedProto,
-    KnownName::XRealIp,
-    KnownName::XRequestId,
-];
+/// Fields beside [`FORWARDED`] that the gateway writes itself for an ordinary upstream, or that concern the connection to the
+/// client.
+const REPLACED: [KnownName; 4] = [KnownName::Expect, KnownName::Host, KnownName::Traceparent, KnownName::XRequestId];
 
 /// A backend of an upstream, or a provider.
 pub(crate) struct Destination {
@@ -106,7 +94,7 @@ impl Drop for DestinationInUse {
 /// route.
 pub(crate) fn upstream_edits() -> HeadEdits {
     let mut edits = HeadEdits::for_forwarding();
-    for name in REPLACED {
+    for name in FORWARDED.into_iter().chain(REPLACED) {
         edits.remove(name);
     }
     edits

@@ -179,7 +179,7 @@ pub(in crate::routes) async fn refund(
             return Err(Problem::new(Refusal::Unprocessable, message));
         }
     };
-    let new = NewRefund { invoice, amount, reason: &reason, way, reference: &reference, refunded };
+    let new = NewRefund { invoice, amount, reason: &reason, way, reference: &reference, expected: refunded };
     let refund = books(&app)?.refund(&caller.actor(), new).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(RefundView::new(refund))))
 }

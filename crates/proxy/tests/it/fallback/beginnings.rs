@@ -2,17 +2,22 @@
 
 use super::*;
 
+/// Waits until the first target is no longer left out.
+async fn until_tried_again(gateway: &Gateway) {
+    let begin = Instant::now();
+    while !gateway.metrics().contains("tollgate_target_cooled_down{provider=\"p0\",model=\"m0\"} 0") {
+        assert!(begin.elapsed() < PATIENCE, "its time passes: {}", gateway.metrics());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_trial_with_a_wrong_request_is_followed_by_the_next_call() {
     let script = Script::Recovers { first: (429, "retry-after: 1\r\n"), second: 400 };
     let (first, second) = (provider(script).await, provider(Script::Serves).await);
     let gateway = before(&[&first, &second], ", sticky: off");
     assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
-    let begin = Instant::now();
-    while !gateway.metrics().contains("tollgate_target_cooled_down{provider=\"p0\",model=\"m0\"} 0") {
-        assert!(begin.elapsed() < PATIENCE, "its time passes: {}", gateway.metrics());
-        sleep(Duration::from_millis(20)).await;
-    }
+    until_tried_again(&gateway).await;
     assert_eq!(ask(&gateway, true, "").await.status, 400);
     let next = ask(&gateway, true, "").await;
     assert_eq!((next.status, &*next.model), (200, "p0/m0"), "{next:?}");
@@ -72,11 +77,7 @@ async fn a_call_that_a_quota_refuses_leaves_the_trial_of_a_target_to_the_next_ca
     let second = provider(Script::Serves).await;
     let gateway = before(&[&first, &second], ", sticky: off");
     assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
-    let begin = Instant::now();
-    while !gateway.metrics().contains("tollgate_target_cooled_down{provider=\"p0\",model=\"m0\"} 0") {
-        assert!(begin.elapsed() < PATIENCE, "its time passes: {}", gateway.metrics());
-        sleep(Duration::from_millis(20)).await;
-    }
+    until_tried_again(&gateway).await;
     with_money(&gateway, 1);
     let refused = ask(&gateway, true, "").await;
     assert!(refused.status == 429 && refused.body.contains("insufficient_quota"), "{refused:?}");
