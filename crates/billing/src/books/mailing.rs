@@ -24,8 +24,9 @@ impl Books {
         user: UserId,
     ) -> Result<(), BillingError> {
         if self.settings.has_mail {
-            let is_for_finance = kind.is_for_finance();
-            mails::add(&self.store, on, NewMail { kind: kind.as_str(), object, user, is_for_finance }).await?;
+            let (is_for_finance, may_repeat) = (kind.is_for_finance(), kind.may_repeat());
+            let new = NewMail { kind: kind.as_str(), object, user, is_for_finance, may_repeat };
+            mails::add(&self.store, on, new).await?;
         }
         Ok(())
     }

@@ -129,6 +129,32 @@ async fn a_payment_that_is_taken_back_is_mailed_to_finance_and_to_the_customer()
     assert_eq!(mails, ["access_limited", "invoice_opened", "payment_received", "payment_reversed"]);
 }
 
+#[tokio::test]
+async fn each_part_of_a_payment_that_is_taken_back_and_each_loss_of_the_plan_has_its_own_mail() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.user("ada").await;
+    let invoice = shop.subscribe(ada, "pro").await.unwrap();
+    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
+    shop.report(card, "capture").await;
+    let mut expected = kinds(&shop, ada).await;
+    for (day, taken_back) in [("2026-12-03", 40_000), ("2026-12-05", 70_000)] {
+        shop.move_to(day);
+        for _ in 0..2 {
+            shop.try_returned(card, "partial_chargeback", taken_back).await.unwrap();
+        }
+        expected.extend(["access_limited", "payment_reversed"].map(String::from));
+        assert_eq!(kinds(&shop, ada).await, expected, "{day}");
+        assert_eq!(shop.state_of(ada).await, "limited", "{day}");
+        let open = shop.invoice(invoice).await;
+        shop.clock.advance(Duration::from_hours(1));
+        let again = shop.begin(&open, "permata", open.remaining).await;
+        shop.report(again, "settlement").await;
+        expected.push("payment_received".to_owned());
+        assert_eq!(shop.state_of(ada).await, "active", "{day}");
+    }
+    shop.agrees().await;
+}
+
 /// Adds money to the wallet of a user. Returns the payment, which has no invoice.
 async fn top_up(shop: &Shop, user: UserId, amount: i64) -> Uuid {
     let (id, expires_at) = (shop.store().new_id(), shop.clock.now().after(Duration::from_hours(1)));

@@ -1,6 +1,6 @@
 //! The kinds of mails, with the object and the recipient of each.
 
-/// The kind of a mail. Each object has at most one mail of a kind.
+/// The kind of a mail. Each object has at most one mail of a kind, except of those that may repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MailKind {
     /// An invoice was opened.
@@ -111,6 +111,23 @@ impl MailKind {
             | Self::ReminderLast
             | Self::AccessLimited
             | Self::AccessClosed
+            | Self::CreditNote
+            | Self::Refund => false,
+        }
+    }
+
+    /// Whether an object may have several mails of this kind: parts of a payment are taken back one after the other, and a
+    /// plan that is limited may be paid and limited again.
+    #[must_use]
+    pub const fn may_repeat(self) -> bool {
+        match self {
+            Self::AccessLimited | Self::AccessClosed | Self::PaymentReversed => true,
+            Self::InvoiceOpened
+            | Self::PaymentReceived
+            | Self::ReminderFirst
+            | Self::ReminderSecond
+            | Self::ReminderLast
+            | Self::PaymentUnexpected
             | Self::CreditNote
             | Self::Refund => false,
         }

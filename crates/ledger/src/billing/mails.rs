@@ -14,10 +14,10 @@ macro_rules! mail_columns {
 
 statements! {
     // The column email of a service user has no `@`. Mails to finance do not need the address.
-    ADD = "INSERT INTO mails (id, kind, object_id, user_id, language, state, attempts, next_at, error, created_at, updated_at)
-        SELECT $1, $2, $3, u.id, coalesce(p.language, 'en'), 'waiting', 0, $5, '', $5, $5
+    ADD = "INSERT INTO mails (id, kind, object_id, occasion, user_id, language, state, attempts, next_at, error, created_at, updated_at)
+        SELECT $1, $2, $3, $7, u.id, coalesce(p.language, 'en'), 'waiting', 0, $5, '', $5, $5
         FROM users u LEFT JOIN billing_profiles p ON p.user_id = u.id WHERE u.id = $4 AND ($6 OR u.email LIKE '%@%')
-        ON CONFLICT (kind, object_id) DO NOTHING";
+        ON CONFLICT (kind, object_id, occasion) DO NOTHING";
     DUE = concat!("SELECT ", mail_columns!(), " WHERE m.state = 'waiting' AND m.next_at <= $1 ORDER BY m.next_at, m.id LIMIT $2");
     OF_USER = concat!("SELECT ", mail_columns!(), " WHERE m.user_id = $1 ORDER BY m.id LIMIT $2");
     CLAIM = "UPDATE mails SET state = 'sending', attempts = attempts + 1, updated_at = $2 WHERE id = $1 AND state = 'waiting'";
@@ -104,16 +104,19 @@ pub struct NewMail<'a> {
     pub user: UserId,
     /// Whether finance gets it, so that the customer needs no address.
     pub is_for_finance: bool,
+    /// Whether the object may have several mails of this kind, at different times.
+    pub may_repeat: bool,
 }
 
-/// Adds a mail, unless one of this kind and object exists or its reader has no address.
+/// Adds a mail, unless one of this kind, object and occasion exists or its reader has no address.
 ///
 /// # Errors
 /// Database errors of any kind.
 pub async fn add(store: &Store, on: &mut Transaction, new: NewMail<'_>) -> Result<(), DatabaseError> {
-    let NewMail { kind, object, user, is_for_finance } = new;
+    let NewMail { kind, object, user, is_for_finance, may_repeat } = new;
+    let occasion = if may_repeat { store.now() } else { 0 };
     let add = on.query(ADD).bind(store.new_id()).bind(kind).bind(object).bind(user.0).bind(store.now());
-    add.bind(is_for_finance).run().await?;
+    add.bind(is_for_finance).bind(occasion).run().await?;
     Ok(())
 }
 
