@@ -78,6 +78,10 @@ impl Books {
             let open = self.open_changes(&mut on, &subscription).await?;
             self.void_all(&mut on, &open).await?;
         }
+        let has_usage = !matches!(state, SubscriptionState::Pending | SubscriptionState::Trialing);
+        let last_day = subscription.last_day.min(today);
+        // The event of the transition shows the last day.
+        subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
         self.transition(&mut on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
         if let Some(rest) = period.from_day(today.next()) {
@@ -87,9 +91,6 @@ impl Books {
             let unused = UnusedDays { day: rest.first_day, amount: unused, text };
             self.credit_unused(&mut on, &subscription, unused).await?;
         }
-        let has_usage = !matches!(state, SubscriptionState::Pending | SubscriptionState::Trialing);
-        let last_day = subscription.last_day.min(today);
-        subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
         on.commit().await?;
         Ok(subscription.id)
     }

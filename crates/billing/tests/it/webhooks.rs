@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::{MasterKey, ProviderKeyId, Vault};
 use billing::BillingError;
-use billing::books::{CreditedLine, NewCreditNote, NewRefund, RefundWay, WebhookChange};
+use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay, WebhookChange};
 use billing::rules::webhook_event::WebhookEvents;
 use billing::webhook::{WebhookDelivery, WebhookUrl};
 use jobs::{Job, NextRun};
@@ -197,6 +197,22 @@ async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
     all.has(invoices, &of_invoices).await;
     all.has(disabled, &[]).await;
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn the_event_of_a_cancellation_shows_the_last_day() {
+    let all = Announcing::open().await;
+    let webhook = all.webhook("127.0.0.1:9".parse().unwrap(), &["subscription.changed"]).await;
+    let ada = all.shop.subscriber("ada", "pro").await;
+    all.shop.move_to("2026-12-10");
+    all.shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    let last = all.deliveries(webhook).await.pop().unwrap();
+    let body: Value = serde_json::from_str(&last.body).unwrap();
+    assert_eq!(
+        (&body["data"]["state"], &body["data"]["period"]["last_day"]),
+        (&json!("cancelled"), &json!("2026-12-10"))
+    );
+    all.shop.agrees().await;
 }
 
 #[tokio::test]
