@@ -90,6 +90,10 @@ impl Job for NotificationHandling {
         }
         Ok(NextRun::Period)
     }
+
+    async fn has_work(&mut self) -> Result<bool, JobError> {
+        Ok(!payments::notifications(self.0.store(), 1).await?.is_empty())
+    }
 }
 
 impl Job for PaymentReconciliation {

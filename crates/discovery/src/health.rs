@@ -231,7 +231,7 @@ impl Job for HealthChecks {
         }
         self.follow();
         self.begin_due();
-        Ok(NextRun::Period)
+        Ok(if self.schedules.is_empty() && self.running.is_empty() { NextRun::Idle } else { NextRun::Period })
     }
 }
 

@@ -143,7 +143,11 @@ impl Job for IssuerKeyRefresh {
                 self.record(source, fetched);
             }
         }
-        Ok(if self.fetches.is_empty() { NextRun::Period } else { NextRun::Now })
+        Ok(match self.fetches.is_empty() {
+            false => NextRun::Now,
+            true if sources.is_empty() => NextRun::Idle,
+            true => NextRun::Period,
+        })
     }
 }
 

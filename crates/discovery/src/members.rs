@@ -285,7 +285,7 @@ impl Job for MemberRefresh {
         if has_changed {
             self.store().await;
         }
-        Ok(NextRun::Period)
+        Ok(if self.followed.is_empty() { NextRun::Idle } else { NextRun::Period })
     }
 }
 

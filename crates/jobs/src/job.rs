@@ -17,6 +17,16 @@ pub trait Job: Send + 'static {
     /// Any error that a later run may not have; the runner reports it and repeats the run after a pause.
     fn run(&mut self) -> impl Future<Output = Result<NextRun, JobError>> + Send;
 
+    /// Returns whether a run would find work. A job that one node runs at a time is asked before its claim, which writes
+    /// to the store: without work, a node claims it only every half minute, so that its last run is known. The default is
+    /// that there is work.
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    fn has_work(&mut self) -> impl Future<Output = Result<bool, JobError>> + Send {
+        async { Ok(true) }
+    }
+
     /// Does the last work before the process stops, such as writing buffered rows. It is called once, after the last
     /// run, which may have been dropped. The default does nothing.
     ///
@@ -32,6 +42,8 @@ pub trait Job: Send + 'static {
 pub enum NextRun {
     /// After the period of the job.
     Period,
+    /// After [`IDLE_PERIOD`], or after the period if that is longer: nothing is configured for the job.
+    Idle,
     /// At once: more work is waiting.
     Now,
 }
@@ -83,6 +95,8 @@ pub struct RetryPauses {
     pub longest: Duration,
 }
 
+/// The pause of a job for which nothing is configured, until it looks at the configuration again.
+pub const IDLE_PERIOD: Duration = Duration::from_millis(500);
 /// The shortest and the longest pause after a failed run, unless the period is shorter.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);

@@ -12,11 +12,11 @@ use access::{Clock, Mono, Timestamp};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
+use crate::job::{Cancellation, IDLE_PERIOD, Job, JobError, JobSpec, NextRun, Owner};
 use crate::outage::{Outage, causes};
-use crate::ownership::{CLAIM_TTL, ClaimEnd, FAILED_RENEWALS_MAX, Ownership, OwnershipFuture, RENEW_EVERY};
+use crate::ownership::{CLAIM_TTL, ClaimEnd, FAILED_RENEWALS_MAX, Ownership, RENEW_EVERY};
 use crate::report::{FinishedRun, JobOutcome, JobReports, ReportSlot};
 
 /// Runs jobs on the current Tokio runtime. All jobs end when this value is dropped.
@@ -70,6 +70,7 @@ impl Runner {
             report,
             outage: Outage::new(spec.name),
             failures: 0,
+            asked_at: None,
         };
         let stopped = stopped(self.stop.subscribe());
         let handle = self.tasks.spawn(task.repeat(build, stopped));
@@ -121,12 +122,19 @@ struct JobTask {
     outage: Outage,
     /// Failed runs since the last run that succeeded.
     failures: u32,
+    /// The time of the last response about a claim.
+    asked_at: Option<Instant>,
 }
+
+/// A job without work is claimed after this time, so that its last run is known.
+const IDLE_CLAIM_EVERY: Duration = Duration::from_secs(30);
 
 /// The end of one attempt to run a job.
 enum RunEnd {
     /// Another node owns the job, or no run is due.
     Unclaimed,
+    /// A run would find no work.
+    Idle,
     /// Whether this node may claim the job is unknown.
     ClaimFailed(JobError),
     Finished(Result<NextRun, JobError>),
@@ -158,7 +166,7 @@ impl JobTask {
                     end = self.attempt(&mut job, &mut build) => end,
                 },
             };
-            if !matches!(end, RunEnd::Finished(_) | RunEnd::Unclaimed | RunEnd::ClaimFailed(_)) {
+            if matches!(end, RunEnd::TimedOut | RunEnd::Panicked(_)) {
                 discard(&mut job);
             }
             pause = self.note(end, started).await;
@@ -174,7 +182,7 @@ impl JobTask {
     }
 
     /// Builds the job if it is missing, and runs it once. A panic in any of this ends the attempt only.
-    async fn attempt<J: Job>(&self, job: &mut Option<J>, build: &mut impl FnMut() -> J) -> RunEnd {
+    async fn attempt<J: Job>(&mut self, job: &mut Option<J>, build: &mut impl FnMut() -> J) -> RunEnd {
         let attempt = AssertUnwindSafe(async {
             let job = job.get_or_insert_with(&mut *build);
             self.run(job).await
@@ -186,9 +194,15 @@ impl JobTask {
     }
 
     /// Runs the job once, if this node owns it.
-    async fn run<J: Job>(&self, job: &mut J) -> RunEnd {
+    async fn run<J: Job>(&mut self, job: &mut J) -> RunEnd {
         if self.spec.owner == Owner::OneNode {
-            match in_time(self.ownership.claim(&self.spec)).await {
+            let claimed = match self.needs_run(job).await {
+                Ok(true) => in_time(self.ownership.claim(&self.spec)).await,
+                Ok(false) => return RunEnd::Idle,
+                Err(error) => return RunEnd::ClaimFailed(error),
+            };
+            self.asked_at = Some(Instant::now());
+            match claimed {
                 Ok(true) => {}
                 Ok(false) => return RunEnd::Unclaimed,
                 Err(error) => return RunEnd::ClaimFailed(error),
@@ -201,6 +215,12 @@ impl JobTask {
             ended = timeout(self.spec.run_max, run) => ended.map_or(RunEnd::TimedOut, RunEnd::Finished),
             lost = self.keep_claim() => lost,
         }
+    }
+
+    /// Returns whether the job is to be claimed: it has work, its last run failed, or it was not claimed for a while.
+    async fn needs_run<J: Job>(&self, job: &mut J) -> Result<bool, JobError> {
+        let is_recent = self.asked_at.is_some_and(|at| at.elapsed() < IDLE_CLAIM_EVERY);
+        if self.failures > 0 || !is_recent { Ok(true) } else { in_time(job.has_work()).await }
     }
 
     /// Renews the claim of a run in progress. Returns only if the claim is lost, or cannot be renewed before it expires.
@@ -236,6 +256,7 @@ impl JobTask {
                 self.report.unclaimed();
                 return self.spec.period.min(CLAIM_TTL);
             }
+            RunEnd::Idle => return self.spec.period,
             RunEnd::Finished(Ok(next)) => (JobOutcome::Succeeded, Ok(next)),
             RunEnd::Finished(Err(error)) | RunEnd::ClaimFailed(error) => (JobOutcome::Failed, Err(error)),
             RunEnd::TimedOut => {
@@ -264,6 +285,7 @@ impl JobTask {
         match next {
             Some(NextRun::Now) => Duration::ZERO,
             Some(NextRun::Period) => self.spec.period,
+            Some(NextRun::Idle) => self.spec.period.max(IDLE_PERIOD),
             None if outcome == JobOutcome::Failed => self.spec.retry_pause(self.failures),
             None => self.spec.panic_pause(self.failures),
         }
@@ -292,7 +314,7 @@ impl JobTask {
 }
 
 /// Waits for a response about a claim, for a limited time.
-async fn in_time(response: OwnershipFuture<'_>) -> Result<bool, JobError> {
+async fn in_time(response: impl Future<Output = Result<bool, JobError>>) -> Result<bool, JobError> {
     timeout(RENEW_EVERY, response).await.unwrap_or_else(|_| Err("the claim on the job got no response in time".into()))
 }
 

@@ -17,8 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use access::Timestamp;
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
-use spool::{OpenRequest, Position, Reader, Record, SpoolError};
+use spool::{OpenRequest, Position, Reader, Record, SpoolDepth, SpoolError};
 use store::sql::{StoreKind, statements};
 use store::{DatabaseError, Node, SpooledUsage, Store};
 use thiserror::Error;
@@ -153,7 +154,13 @@ impl Ingest {
     /// Transfers one batch into the store.
     async fn transfer(&mut self, records_max: usize) -> Result<StoredBatch, JobError> {
         let reader = self.slot.take().ok_or(ReaderLost)?;
-        let (mut reader, batch) = turn(&self.node, reader, records_max, self.stored.take(), self.stats.clone()).await;
+        let now = self.node.store().clock().now();
+        let (mut reader, batch) = if self.stored.is_none() && reader.is_idle() {
+            note_depth(&self.node, SpoolDepth::default(), now, &self.stats);
+            (reader, Ok(ReadBatch::default()))
+        } else {
+            turn(&self.node, reader, records_max, self.stored.take(), self.stats.clone()).await
+        };
         let failure = reader.take_failure();
         self.slot.put(reader);
         if let Some(error) = failure
@@ -177,7 +184,7 @@ impl Job for Ingest {
         match self.transfer(records_max).await {
             Ok(written) => {
                 self.batch_sizer.note(written.records, written.took);
-                self.stored = Some(written.batch);
+                self.stored = (written.records > 0).then_some(written.batch);
                 Ok(if written.records >= records_max { NextRun::Now } else { NextRun::Period })
             }
             Err(error) => {
@@ -216,7 +223,7 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
         let read = ReadBatch::next(reader, BATCH_RECORDS_MAX)?;
         let written = write(node, read, &mut known, stats).await?;
         release(node.store(), reader, &written.batch)?;
-        note_depth(node, reader, stats);
+        read_depth(node, reader, stats);
         if written.records == 0 {
             break;
         }
@@ -235,7 +242,7 @@ pub(crate) struct KnownRows {
 }
 
 /// A batch that was read from the spool, and the open requests whose segments are released with it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct ReadBatch {
     batch: spool::Batch,
     carried: Vec<OpenRequest>,
@@ -341,7 +348,7 @@ async fn turn(
     let turned = tokio::task::spawn_blocking(move || {
         let released = stored.map_or(Ok(()), |stored| release(node.store(), &mut reader, &stored));
         let batch = released.and_then(|()| {
-            note_depth(&node, &mut reader, &stats);
+            read_depth(&node, &mut reader, &stats);
             Ok(ReadBatch::next(&mut reader, records_max)?)
         });
         (reader, batch)
@@ -349,19 +356,25 @@ async fn turn(
     finished(turned).await
 }
 
-fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
+/// Notes how much of the spool is not stored.
+fn read_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
     let now = node.store().clock().now();
     // The next read of a batch fails in the same way, and its error is reported.
     if let Ok(depth) = reader.depth() {
-        stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
-        let ingest_lag = Duration::from_micros(stats.lag_micros.load(Ordering::Relaxed));
-        node.note_depth(SpooledUsage { records: depth.records, oldest: depth.oldest, ingest_lag });
-        match depth.oldest {
-            Some(oldest) => node.note_ingested(oldest),
-            None if depth.records == 0 => node.note_ingested(now),
-            // Records that are not on disk yet must not be read.
-            None => {}
-        }
+        note_depth(node, depth, now, stats);
+    }
+}
+
+/// Notes how much of the spool is not stored. `now` is a time before the depth was read.
+fn note_depth(node: &Node, depth: SpoolDepth, now: Timestamp, stats: &IngestStats) {
+    stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
+    let ingest_lag = Duration::from_micros(stats.lag_micros.load(Ordering::Relaxed));
+    node.note_depth(SpooledUsage { records: depth.records, oldest: depth.oldest, ingest_lag });
+    match depth.oldest {
+        Some(oldest) => node.note_ingested(oldest),
+        None if depth.records == 0 => node.note_ingested(now),
+        // Records that are not on disk yet must not be read.
+        None => {}
     }
 }
 

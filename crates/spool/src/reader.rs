@@ -310,6 +310,14 @@ impl Reader {
         BacklogCounter(self.partitions.iter().map(|partition| partition.shared.clone()).collect())
     }
 
+    /// Returns whether [`Reader::next_batch`] and [`Reader::release`] have nothing to do: no record is unreleased, and no
+    /// segment is to be removed. It reads no file.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let has_records = self.partitions.iter().any(|partition| partition.shared.unreleased().records > 0);
+        !has_records && !self.would_remove_segments(&Batch::default())
+    }
+
     /// Returns the end of each partition.
     #[must_use]
     pub fn end_positions(&self) -> Vec<Position> {

@@ -101,6 +101,11 @@ impl Job for MailDelivery {
         let is_full = due.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
         Ok(if is_full { NextRun::Now } else { NextRun::Period })
     }
+
+    async fn has_work(&mut self) -> Result<bool, JobError> {
+        let now = self.store.clock().now();
+        Ok(!mails::due(&self.store, now, 1).await?.is_empty())
+    }
 }
 
 impl MailDelivery {

@@ -88,6 +88,11 @@ impl Job for WebhookDelivery {
         webhook_deliveries::delete_old(&self.store, now.before(KEPT), DELETED_AT_ONCE).await?;
         Ok(if is_full { NextRun::Now } else { NextRun::Period })
     }
+
+    async fn has_work(&mut self) -> Result<bool, JobError> {
+        let now = self.store.clock().now();
+        Ok(!webhook_endpoints::with_due(&self.store, now).await?.is_empty())
+    }
 }
 
 impl WebhookDelivery {

@@ -153,6 +153,54 @@ async fn a_job_with_more_work_runs_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_for_which_nothing_is_configured_rests_longer() {
+    for (period, runs) in [(Duration::from_millis(100), 3), (SECOND, 2)] {
+        let world = World::alone(JobSpec::every("test", period), |_| async { Ok(NextRun::Idle) });
+        pass(1).await;
+        assert_eq!(world.runs(), runs, "{period:?}");
+    }
+}
+
+/// A job that one node runs at a time, and that may have work. Its first run with work fails.
+struct Worker {
+    has_work: Arc<AtomicBool>,
+    runs: Arc<AtomicU64>,
+}
+
+impl Job for Worker {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        if self.has_work.swap(false, Ordering::Relaxed) { Err("not done".into()) } else { Ok(NextRun::Period) }
+    }
+
+    async fn has_work(&mut self) -> Result<bool, JobError> {
+        Ok(self.has_work.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_without_work_is_claimed_every_half_minute_only() {
+    let (has_work, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (worked, counted) = (has_work.clone(), runs.clone());
+    let mut runner = Runner::new(Clock::manual(Timestamp(1)), Arc::new(NodeClaims { node: 1, claims: Arc::default() }));
+    let spec = JobSpec { owner: Owner::OneNode, ..JobSpec::every("test", SECOND) };
+    runner.add(spec, move || Worker { has_work: worked.clone(), runs: counted.clone() });
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        pass(20).await;
+        seen.push(runs.load(Ordering::Relaxed));
+    }
+    assert_eq!(seen, [1, 2, 3], "at 0, 30 and 60 s");
+    has_work.store(true, Ordering::Relaxed);
+    pass(1).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 4);
+    pass(1).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 5, "a failed run is repeated, with or without work");
+    pass(20).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_are_repeated_with_growing_pauses_until_a_run_succeeds() {
     let world = World::alone(JobSpec::every("test", 100 * SECOND), |run| async move {
         if run < 4 { Err("no database".into()) } else { Ok(NextRun::Period) }
