@@ -49,6 +49,11 @@ pub enum Note {
         /// The name of the variable.
         variable: String,
     },
+    /// A variable replaces the proxy's listeners of the file.
+    ListenersFromEnvironment {
+        /// The name of the variable.
+        variable: String,
+    },
     /// A variable of OpenTelemetry names a protocol with which Tollgate sends no traces.
     OtherProtocol {
         /// The name of the variable.
@@ -178,6 +183,10 @@ impl fmt::Display for Note {
             Self::StoreFromEnvironment { variable } => {
                 write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
             }
+            Self::ListenersFromEnvironment { variable } => write!(
+                f,
+                "{variable} is set: it replaces `listen` of the file, with its TLS; set it to nothing to listen as in the file"
+            ),
             Self::OtherProtocol { variable } => {
                 write!(f, "{variable} has no effect: traces are sent with http/protobuf, whose port is usually 4318")
             }

@@ -29,15 +29,22 @@ const NAMES: SettingNames = SettingNames {
     root: RootInput::SPEC,
 };
 
+/// The keys of which a variable that replaces the value of the file is noted.
+const STORE: &str = "store.url";
+const LISTENERS: &str = "listen";
+
 /// Merges the variables into `root`. Reports their problems and adds notes.
 pub(crate) fn lay(reader: &SettingsReader<'_>, root: &mut YamlNode, environment: &Environment, notes: &mut Vec<Note>) {
     if !matches!(root.kind, Kind::Map(_) | Kind::Null) {
         return;
     }
     // A text of the API has no note, and its references are not checked yet.
-    let watched = (!reader.is_of_api()).then_some("store.url");
+    let watched: &[_] = if reader.is_of_api() { &[] } else { &[STORE, LISTENERS] };
     let overruling = NAMES.lay(reader, root, environment, watched);
-    notes.extend(overruling.into_iter().map(|variable| Note::StoreFromEnvironment { variable }));
+    notes.extend(overruling.into_iter().map(|(key, variable)| match key {
+        LISTENERS => Note::ListenersFromEnvironment { variable },
+        _ => Note::StoreFromEnvironment { variable },
+    }));
     let settings = opentelemetry::settings(reader, root, environment);
     notes.extend(opentelemetry::note(&settings, environment));
     for (path, value) in settings {

@@ -71,15 +71,15 @@ enum Named {
 }
 
 impl SettingNames {
-    /// Merges the variables into `root`, which is a mapping or empty, and reports their problems. Returns the variables
-    /// that overrule another value of the key `watched` in the file.
+    /// Merges the variables into `root`, which is a mapping or empty, and reports their problems. Returns the keys of
+    /// `watched` for which a variable overrules another value of the file, each with its variable.
     pub fn lay(
         &self,
         reader: &SettingsReader<'_>,
         root: &mut YamlNode,
         environment: &Environment,
-        watched: Option<&str>,
-    ) -> Vec<String> {
+        watched: &[&'static str],
+    ) -> Vec<(&'static str, String)> {
         let Overlay { mut settings, entries, .. } = self.overlay(environment);
         for (name, list) in entries.into_iter().take(UNKNOWN_MAX) {
             let Some(variable) = environment.variable(name) else { continue };
@@ -112,8 +112,10 @@ impl SettingNames {
             let Some(value) = value(reader, setting, at, single) else {
                 continue;
             };
-            if watched.is_some_and(|key| shown(&setting.path) == key) && overrules(reader, root, setting) {
-                overruling.push(setting.variable.to_owned());
+            if let Some(key) = watched.iter().find(|key| shown(&setting.path) == **key)
+                && overrules(reader, root, setting)
+            {
+                overruling.push((*key, setting.variable.to_owned()));
             }
             root.set(&setting.path, at, value);
         }
@@ -267,8 +269,10 @@ fn overrules(reader: &SettingsReader<'_>, root: &YamlNode, setting: &VariableSet
         let Kind::Map(entries) = &node.kind else { return None };
         entries.iter().find(|(key, _)| key.name == *name).map(|(_, value)| value)
     });
-    let Some(YamlNode { kind: Kind::Scalar(text), .. }) = in_file else {
-        return false;
+    let text = match in_file.map(|value| &value.kind) {
+        Some(Kind::Scalar(text)) => text,
+        None | Some(Kind::Null) => return false,
+        Some(_) => return true,
     };
     let env = |name: &str| reader.environment().get(name).map(str::to_owned);
     match substitute(text, &env, reader.folder()) {

@@ -70,7 +70,7 @@ fn depth_reports_unreleased_records_and_the_oldest_time() {
     let dir = tempfile::tempdir().unwrap();
     let two = SpoolOptions { partitions: 2, ..SMALL };
     let mut spool = open(dir.path(), two);
-    assert_eq!(spool.reader.depth().unwrap().records, 0);
+    assert_eq!((spool.reader.depth().unwrap().records, spool.reader.is_idle()), (0, true));
     // Requests begin at the same time and end later by a time that depends on partition and number.
     let ended = |partition: u32, n: u32| Timestamp(1_000_000 + 500 * u64::from(n) + u64::from(partition));
     let ending = |partition, n| {
@@ -83,7 +83,7 @@ fn depth_reports_unreleased_records_and_the_oldest_time() {
         spool.writers[0].append(&ending(0, n + 50)).unwrap();
     }
     let depth = spool.reader.depth().unwrap();
-    assert_eq!((depth.records, depth.oldest), (60, Some(ended(1, 5))));
+    assert_eq!((depth.records, depth.oldest, spool.reader.is_idle()), (60, Some(ended(1, 5)), false));
     drop(spool);
     let mut reader = open(dir.path(), two).reader;
     assert_eq!((reader.depth().unwrap().records, reader.depth().unwrap().bytes), (60, depth.bytes));
@@ -96,7 +96,7 @@ fn depth_reports_unreleased_records_and_the_oldest_time() {
     }
     drain(&mut reader);
     let left = reader.depth().unwrap();
-    assert_eq!((left.records, left.bytes, left.oldest), (0, 0, None));
+    assert_eq!((left.records, left.bytes, left.oldest, reader.is_idle()), (0, 0, None, true));
     // An open has the request's start, counts have the timestamp of their id.
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path(), SMALL);

@@ -9,7 +9,8 @@ pub(super) const JOBS_EXAMPLES: &str = "Examples:
   tollgate jobs list
   tollgate jobs list --json
 
-A job of `one node` runs on one server of the store at a time; the list shows its last run on any of them. Every server \
+A job of `one node` runs on one server of the store at a time; the list shows its last run on any of them. \
+Without work it runs every half minute only. Every server \
 runs the jobs of `each node` for itself and reports them in its metrics (tollgate_job_*).";
 
 #[derive(Debug, Args)]
