@@ -377,27 +377,6 @@ fn rows_of_usage_are_kept_for_90_days_unless_the_file_says_otherwise() {
 }
 
 #[test]
-fn a_variable_that_replaces_the_listeners_of_the_file_is_noted() {
-    for (source, is_noted) in [
-        ("listen: [{address: '127.0.0.1:1'}]", true),
-        ("listen: 127.0.0.1:1", true),
-        ("listen: 127.0.0.1:2", false),
-        ("listen:", false),
-        ("brand: {name: A}", false),
-    ] {
-        let loaded = read_with(source, &Environment::of([("TOLLGATE_LISTEN", "127.0.0.1:2")])).unwrap();
-        let note = Note::ListenersFromEnvironment { variable: "TOLLGATE_LISTEN".to_owned() };
-        assert_eq!(loaded.notes.contains(&note), is_noted, "{source}");
-        let expected = ["127.0.0.1:2".parse().unwrap()];
-        assert_eq!(
-            loaded.snapshot.process.listen.iter().map(|of| of.address).collect::<Vec<_>>(),
-            expected,
-            "{source}"
-        );
-    }
-}
-
-#[test]
 fn the_environment_chooses_the_store_before_the_file() {
     let loaded = |variable: Option<&'static str>, source: &str| {
         read_with(source, &Environment::of(variable.map(|value| ("DATABASE_URL", value))))

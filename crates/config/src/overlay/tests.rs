@@ -44,6 +44,27 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
 }
 
 #[test]
+fn a_variable_that_replaces_the_listeners_of_the_file_is_noted() {
+    for (source, is_noted) in [
+        ("listen: [{address: '127.0.0.1:1'}]", true),
+        ("listen: 127.0.0.1:1", true),
+        ("listen: 127.0.0.1:2", false),
+        ("listen:", false),
+        ("brand: {name: A}", false),
+    ] {
+        let loaded = loaded(source, &[("TOLLGATE_LISTEN", "127.0.0.1:2")]);
+        let note = Note::ListenersFromEnvironment { variable: "TOLLGATE_LISTEN".to_owned() };
+        assert_eq!(loaded.notes.contains(&note), is_noted, "{source}");
+        let expected = ["127.0.0.1:2".parse().unwrap()];
+        assert_eq!(
+            loaded.snapshot.process.listen.iter().map(|of| of.address).collect::<Vec<_>>(),
+            expected,
+            "{source}"
+        );
+    }
+}
+
+#[test]
 fn whole_lists_and_mappings_are_yaml() {
     let snapshot = loaded(
         "plans: [{name: gone}]\nlog: {level: warn, format: text}",
