@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 
 use access::Day;
 
+const STORE_REPLACED: &str = "the store is the PostgreSQL that it names, and not the one of the file";
+const LISTENERS_REPLACED: &str =
+    "it replaces `listen` of the file, with its TLS; set it to nothing to listen as in the file";
+
 /// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -180,13 +184,8 @@ impl fmt::Display for Note {
                 "{place}: the open route {route} has the upstream of the protected route {protected} ({protected_place}): a \
                  backend that ignores case serves /ADMIN as /admin without credentials; protect both, or set all of `paths`"
             ),
-            Self::StoreFromEnvironment { variable } => {
-                write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
-            }
-            Self::ListenersFromEnvironment { variable } => write!(
-                f,
-                "{variable} is set: it replaces `listen` of the file, with its TLS; set it to nothing to listen as in the file"
-            ),
+            Self::StoreFromEnvironment { variable } => write!(f, "{variable} is set: {STORE_REPLACED}"),
+            Self::ListenersFromEnvironment { variable } => write!(f, "{variable} is set: {LISTENERS_REPLACED}"),
             Self::OtherProtocol { variable } => {
                 write!(f, "{variable} has no effect: traces are sent with http/protobuf, whose port is usually 4318")
             }
