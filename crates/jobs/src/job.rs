@@ -42,7 +42,7 @@ pub trait Job: Send + 'static {
 pub enum NextRun {
     /// After the period of the job.
     Period,
-    /// After [`IDLE_PERIOD`], or after the period if that is longer: nothing is configured for the job.
+    /// After half a second, or after the period if that is longer: nothing is configured for the job.
     Idle,
     /// At once: more work is waiting.
     Now,
@@ -95,8 +95,6 @@ pub struct RetryPauses {
     pub longest: Duration,
 }
 
-/// The pause of a job for which nothing is configured, until it looks at the configuration again.
-pub const IDLE_PERIOD: Duration = Duration::from_millis(500);
 /// The shortest and the longest pause after a failed run, unless the period is shorter.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);

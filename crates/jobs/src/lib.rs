@@ -15,7 +15,7 @@ pub mod ownership;
 pub mod report;
 pub mod runner;
 
-pub use job::{Cancellation, IDLE_PERIOD, Job, JobError, JobSpec, NextRun, Owner, RetryPauses};
+pub use job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner, RetryPauses};
 pub use outage::{Outage, Trouble, causes};
 pub use ownership::{CLAIM_TTL, ClaimEnd, Ownership, OwnershipFuture};
 pub use report::{FinishedRun, JobOutcome, JobReport, JobReports};

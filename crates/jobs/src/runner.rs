@@ -14,10 +14,15 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::job::{Cancellation, IDLE_PERIOD, Job, JobError, JobSpec, NextRun, Owner};
+use crate::job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
 use crate::outage::{Outage, causes};
 use crate::ownership::{CLAIM_TTL, ClaimEnd, FAILED_RENEWALS_MAX, Ownership, RENEW_EVERY};
 use crate::report::{FinishedRun, JobOutcome, JobReports, ReportSlot};
+
+/// The pause of a job for which nothing is configured, until it looks at the configuration again.
+const IDLE_PERIOD: Duration = Duration::from_millis(500);
+/// A job without work is claimed after this time, so that its last run is known.
+const CLAIM_WITHOUT_WORK_EVERY: Duration = Duration::from_secs(30);
 
 /// Runs jobs on the current Tokio runtime. All jobs end when this value is dropped.
 pub struct Runner {
@@ -126,16 +131,13 @@ struct JobTask {
     asked_at: Option<Instant>,
 }
 
-/// A job without work is claimed after this time, so that its last run is known.
-const IDLE_CLAIM_EVERY: Duration = Duration::from_secs(30);
-
 /// The end of one attempt to run a job.
 enum RunEnd {
     /// Another node owns the job, or no run is due.
     Unclaimed,
     /// A run would find no work.
-    Idle,
-    /// Whether this node may claim the job is unknown.
+    NoWork,
+    /// Whether the job has work, or whether this node may claim it, is unknown.
     ClaimFailed(JobError),
     Finished(Result<NextRun, JobError>),
     TimedOut,
@@ -198,7 +200,7 @@ impl JobTask {
         if self.spec.owner == Owner::OneNode {
             let claimed = match self.needs_run(job).await {
                 Ok(true) => in_time(self.ownership.claim(&self.spec)).await,
-                Ok(false) => return RunEnd::Idle,
+                Ok(false) => return RunEnd::NoWork,
                 Err(error) => return RunEnd::ClaimFailed(error),
             };
             self.asked_at = Some(Instant::now());
@@ -219,7 +221,7 @@ impl JobTask {
 
     /// Returns whether the job is to be claimed: it has work, its last run failed, or it was not claimed for a while.
     async fn needs_run<J: Job>(&self, job: &mut J) -> Result<bool, JobError> {
-        let is_recent = self.asked_at.is_some_and(|at| at.elapsed() < IDLE_CLAIM_EVERY);
+        let is_recent = self.asked_at.is_some_and(|at| at.elapsed() < CLAIM_WITHOUT_WORK_EVERY);
         if self.failures > 0 || !is_recent { Ok(true) } else { in_time(job.has_work()).await }
     }
 
@@ -256,7 +258,7 @@ impl JobTask {
                 self.report.unclaimed();
                 return self.spec.period.min(CLAIM_TTL);
             }
-            RunEnd::Idle => return self.spec.period,
+            RunEnd::NoWork => return self.spec.period,
             RunEnd::Finished(Ok(next)) => (JobOutcome::Succeeded, Ok(next)),
             RunEnd::Finished(Err(error)) | RunEnd::ClaimFailed(error) => (JobOutcome::Failed, Err(error)),
             RunEnd::TimedOut => {
@@ -313,7 +315,7 @@ impl JobTask {
     }
 }
 
-/// Waits for a response about a claim, for a limited time.
+/// Waits for a response about a claim or about work, for a limited time.
 async fn in_time(response: impl Future<Output = Result<bool, JobError>>) -> Result<bool, JobError> {
     timeout(RENEW_EVERY, response).await.unwrap_or_else(|_| Err("the claim on the job got no response in time".into()))
 }

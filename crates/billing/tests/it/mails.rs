@@ -132,10 +132,7 @@ async fn a_payment_that_is_taken_back_is_mailed_to_finance_and_to_the_customer()
 #[tokio::test]
 async fn each_part_of_a_payment_that_is_taken_back_and_each_loss_of_the_plan_has_its_own_mail() {
     let shop = Shop::open("2026-12-01").await;
-    let ada = shop.user("ada").await;
-    let invoice = shop.subscribe(ada, "pro").await.unwrap();
-    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
-    shop.report(card, "capture").await;
+    let (ada, invoice, card) = shop.cardholder().await;
     let mut expected = kinds(&shop, ada).await;
     for (day, taken_back) in [("2026-12-03", 40_000), ("2026-12-05", 70_000)] {
         shop.move_to(day);

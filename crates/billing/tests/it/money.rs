@@ -3,7 +3,6 @@
 use access::{UserId, UserStatus};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, PaymentOutcome, RefundWay};
-use billing::midtrans::StatusReport;
 use billing::rules::payment::PaymentState;
 use ledger::billing::payments::{self, ChargeOutcome};
 use ledger::billing::{StoredPayment, mails, subscriptions};
@@ -22,28 +21,7 @@ async fn payment(shop: &Shop, id: Uuid) -> StoredPayment {
 
 /// Reports a returned amount.
 async fn returned(shop: &Shop, id: Uuid, status: &str, refunded: i64) -> PaymentOutcome {
-    let stored = payment(shop, id).await;
-    let report = StatusReport {
-        transaction: format!("t-{id}"),
-        order: stored.order,
-        status: status.to_owned(),
-        fraud: None,
-        is_success_code: true,
-        amount: stored.amount,
-        currency: "IDR".to_owned(),
-        merchant: String::new(),
-        refunded,
-    };
-    shop.books.apply(id, &report).await.unwrap()
-}
-
-/// A user, the first invoice, and the payment by card that paid it.
-async fn cardholder(shop: &Shop) -> (UserId, Uuid, Uuid) {
-    let user = shop.user("ada").await;
-    let invoice = shop.subscribe(user, "pro").await.unwrap();
-    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
-    shop.report(card, "capture").await;
-    (user, invoice, card)
+    shop.try_returned(id, status, refunded).await.unwrap()
 }
 
 /// A user whose wallet has an amount: it was paid after the first invoice was void.
@@ -136,10 +114,7 @@ async fn a_payment_above_the_rest_is_taken_back_from_both() {
 #[tokio::test]
 async fn a_partial_chargeback_opens_its_part_and_a_later_one_the_rest() {
     let shop = Shop::open("2026-11-20").await;
-    let ada = shop.user("ada").await;
-    let invoice = shop.subscribe(ada, "pro").await.unwrap();
-    let card = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
-    shop.report(card, "capture").await;
+    let (ada, invoice, card) = shop.cardholder().await;
     assert_eq!(returned(&shop, card, "partial_chargeback", 0).await, PaymentOutcome::Mismatch, "the amount is missing");
     for _ in 0..2 {
         returned(&shop, card, "partial_chargeback", 40_000).await;
@@ -169,7 +144,7 @@ async fn a_refund_without_an_amount_returns_the_whole_payment() {
 #[tokio::test]
 async fn a_card_payment_that_finance_cancels_is_refunded() {
     let shop = Shop::open("2026-11-20").await;
-    let (ada, invoice, card) = cardholder(&shop).await;
+    let (ada, invoice, card) = shop.cardholder().await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
     shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
     for _ in 0..2 {
@@ -336,7 +311,7 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
     for is_refunded in [false, true] {
         let shop = Shop::open("2026-11-20").await;
         let provider = Provider::of(&shop).await;
-        let (ada, invoice, card) = cardholder(&shop).await;
+        let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: None }];
         shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
         let new = NewRefund {
@@ -372,7 +347,7 @@ async fn a_refund_that_is_refused_after_a_chargeback_leaves_the_payment_charged_
 async fn a_chargeback_includes_what_was_returned_by_hand() {
     for (by_hand, state) in [(150_000, "refunded"), (50_000, "partly_refunded")] {
         let shop = Shop::open("2026-11-20").await;
-        let (ada, invoice, card) = cardholder(&shop).await;
+        let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: Some(by_hand) }];
         shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
         shop.refund_by_hand(invoice, by_hand).await;
@@ -393,7 +368,7 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
     }
     // The bank cannot take back an amount that the provider has returned.
     let shop = Shop::open("2026-11-20").await;
-    let (_, invoice, card) = cardholder(&shop).await;
+    let (_, invoice, card) = shop.cardholder().await;
     returned(&shop, card, "refund", 0).await;
     shop.report(card, "chargeback").await;
     assert_eq!(shop.invoice(invoice).await.state, "paid");
@@ -404,7 +379,7 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
 async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
     let shop = Shop::open("2026-11-20").await;
     let provider = Provider::of(&shop).await;
-    let (ada, invoice, card) = cardholder(&shop).await;
+    let (ada, invoice, card) = shop.cardholder().await;
     let line = [CreditedLine { no: 1, amount: Some(50_000) }];
     shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
     let denied = json!({"status_code": "202", "status_message": "Refund denied by the bank",
@@ -432,7 +407,7 @@ async fn a_refund_that_the_bank_denies_goes_back_to_the_wallet() {
 async fn the_provider_does_not_count_what_was_returned_by_hand() {
     for (status, owed, wallet) in [("partial_refund", 0, 10_000), ("partial_chargeback", 40_000, 50_000)] {
         let shop = Shop::open("2026-11-20").await;
-        let (ada, invoice, card) = cardholder(&shop).await;
+        let (ada, invoice, card) = shop.cardholder().await;
         let line = [CreditedLine { no: 1, amount: Some(100_000) }];
         shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
         shop.refund_by_hand(invoice, 50_000).await;

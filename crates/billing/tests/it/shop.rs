@@ -133,6 +133,15 @@ impl Shop {
         user
     }
 
+    /// A user, the first invoice, and the payment by card that paid it.
+    pub(crate) async fn cardholder(&self) -> (UserId, Uuid, Uuid) {
+        let user = self.user("ada").await;
+        let invoice = self.subscribe(user, "pro").await.unwrap();
+        let card = self.begin(&self.invoice(invoice).await, "card", 150_000).await;
+        self.report(card, "capture").await;
+        (user, invoice, card)
+    }
+
     /// Whether keys of the user are refused.
     pub(crate) async fn is_held(&self, user: UserId) -> bool {
         self.store().find_user(&UserRef::Id(user)).await.unwrap().unwrap().is_held

@@ -1,5 +1,6 @@
--- Mails that wait or were sent. occasion: the time of a change that one object may have several times, otherwise 0. state: sending means that the server may have the message; unknown, that the
--- connection or the process ended before the response. next_at: the earliest time of the next attempt.
+-- Mails that wait or were sent. occasion: the time of a change that one object may have several times, otherwise 0.
+-- state: sending means that the server may have the message; unknown, that the connection or the process ended before the
+-- response. next_at: the earliest time of the next attempt.
 CREATE TABLE mails (
     id         UUID   NOT NULL PRIMARY KEY,
     kind       TEXT   NOT NULL,

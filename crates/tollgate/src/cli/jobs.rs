@@ -10,7 +10,7 @@ pub(super) const JOBS_EXAMPLES: &str = "Examples:
   tollgate jobs list --json
 
 A job of `one node` runs on one server of the store at a time; the list shows its last run on any of them. \
-Without work it runs every half minute only. Every server \
+Without work, `mail`, `midtrans_notifications` and `webhooks` run every half minute only. Every server \
 runs the jobs of `each node` for itself and reports them in its metrics (tollgate_job_*).";
 
 #[derive(Debug, Args)]
