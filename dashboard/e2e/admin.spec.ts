@@ -142,7 +142,7 @@ test("a plan is created and its limits are changed", async ({ page, expected }) 
   await edit.getByLabel("Spend per month").fill("");
   await edit.getByLabel("Tokens per day").fill("1000000");
   await edit.getByRole("button", { name: "Save limits" }).click();
-  await expect(row).toContainText("1.0 M tokens a day");
+  await expect(row).toContainText("1,000,000 tokens a day");
   await expect(row).not.toContainText("500");
 });
 

@@ -53,7 +53,7 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   expect(await rotated.getByTestId("secret").innerText()).not.toBe(key);
   await rotated.getByLabel("I have stored the key").check();
   await rotated.getByRole("button", { name: "Done" }).click();
-  await expect(renamed).toContainText("Old secret until");
+  await expect(renamed).toContainText("Old secret for");
 
   await renamed.getByRole("button", { name: /Actions/ }).click();
   await revokeInMenu(page, "monthly reports");

@@ -1,6 +1,6 @@
 "use client";
 
-import { Check, Copy } from "lucide-react";
+import { Check, Copy, X } from "lucide-react";
 import { useEffect, useState } from "react";
 
 import { Button } from "@/components/ui/button";
@@ -15,43 +15,42 @@ interface CopyButtonProps {
   what: string;
   look?: "ghost" | "primary" | "plain";
   withWord?: boolean;
-  onCopied?(): void;
 }
 
-export function CopyButton({ text, what, look = "ghost", withWord = false, onCopied }: CopyButtonProps) {
+export function CopyButton({ text, what, look = "ghost", withWord = false }: CopyButtonProps) {
   const t = useMessages();
-  const [copied, setCopied] = useState(false);
+  const [result, setResult] = useState<"copied" | "failed">();
   useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), CONFIRM_MS);
+    if (result !== "copied") return;
+    const timer = setTimeout(() => setResult(undefined), CONFIRM_MS);
     return () => clearTimeout(timer);
-  }, [copied]);
-  const copy = async () => {
-    await write(text);
-    setCopied(true);
-    onCopied?.();
+  }, [result]);
+  const copy = async (button: HTMLElement) => {
+    const isCopied = await write(text, button);
+    setResult(isCopied ? "copied" : "failed");
   };
-  const Icon = copied ? Check : Copy;
+  const Icon = result === "copied" ? Check : result === "failed" ? X : Copy;
   return (
-    <Button look={look} size="small" icon={!withWord} className="push" aria-label={withWord ? undefined : t.copy.what(what)} onClick={() => void copy()}>
+    <Button look={look} size="small" icon={!withWord} className="push" aria-label={withWord ? undefined : t.copy.what(what)} onClick={(event) => void copy(event.currentTarget)}>
       <Icon className="i s" aria-hidden />
-      {withWord && <span aria-live="polite">{copied ? t.copy.copied : t.copy.copy}</span>}
-      {!withWord && <span className="vh" aria-live="polite">{copied ? t.copy.copied : ""}</span>}
+      {withWord && <span aria-live="polite">{result ? t.copy[result] : t.copy.copy}</span>}
+      {!withWord && <span className="vh" aria-live="polite">{result ? t.copy[result] : ""}</span>}
     </Button>
   );
 }
 
-/** Browsers offer the clipboard on HTTPS and loopback only; elsewhere a selection is copied. */
-async function write(text: string): Promise<void> {
-  if (navigator.clipboard) {
-    await navigator.clipboard.writeText(text);
-    return;
-  }
+/** Whether the text was copied. Browsers offer the clipboard on HTTPS and loopback only; elsewhere a selection is copied. */
+async function write(text: string, button: HTMLElement): Promise<boolean> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "vh";
-  document.body.append(area);
+  // A modal dialog takes the focus back from elements outside of it.
+  (button.closest("[role=dialog]") ?? document.body).append(area);
+  area.focus({ preventScroll: true });
   area.select();
-  document.execCommand("copy");
+  const isCopied = document.execCommand("copy");
   area.remove();
+  button.focus({ preventScroll: true });
+  return isCopied;
 }

@@ -6,6 +6,7 @@ import { useMemo, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
 import { FailedNote } from "@/components/ui/failed-note";
+import { MoreButton } from "@/components/ui/more-button";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { clientName } from "@/features/account/client-name";
@@ -49,7 +50,7 @@ export function SessionList() {
       {rows.length > 0 && <DataTable label={t.account.sessions} rows={rows} columns={columns} rowHeight={52} rowId={({ id }) => id} />}
       {sessions.hasNextPage && (
         <div className="pf">
-          <Button size="small" disabled={sessions.isFetchingNextPage} onClick={() => void sessions.fetchNextPage()}>{t.account.more}</Button>
+          <MoreButton list={sessions}>{t.account.more}</MoreButton>
         </div>
       )}
     </section>

@@ -5,6 +5,7 @@ import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
 import { CsvButton } from "@/components/ui/csv-button";
+import { MoreButton } from "@/components/ui/more-button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { AuditDrawer } from "@/features/audit/audit-drawer";
@@ -60,9 +61,7 @@ function AuditLog() {
           <div className="pf">
             <span className="num nowrap">{t.users.count(format.count(lines.length))}</span>
             {log.hasNextPage ? (
-              <Button size="small" className="push" disabled={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>
-                {log.isFetchingNextPage ? t.audit.loadingMore : t.audit.more}
-              </Button>
+              <MoreButton list={log} className="push">{log.isFetchingNextPage ? t.audit.loadingMore : t.audit.more}</MoreButton>
             ) : (
               <span className="push">{t.audit.end}</span>
             )}

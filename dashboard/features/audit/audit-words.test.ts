@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 
 import { describe, expect, it } from "vitest";
 
+import { valueText } from "@/features/audit/audit-words";
+import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
 import { id } from "@/messages/id";
 
@@ -17,5 +19,9 @@ describe("the words of the audit log", () => {
     expect(names.has("invoice.change")).toBe(true);
     expect(new Set(Object.keys(en.audit.actions))).toEqual(names);
     expect(new Set(Object.keys(id.audit.actions))).toEqual(names);
+  });
+
+  it("show amounts in full", () => {
+    expect([1_250_000, 1_349_000].map((amount) => valueText(amount, en, formatter("en")))).toEqual(["1,250,000", "1,349,000"]);
   });
 });

@@ -22,7 +22,7 @@ const MICROS = "_micros";
 export function valueText(value: unknown, t: Messages, format: Format): string {
   if (value === null || value === undefined || value === "") return t.audit.nothing;
   if (typeof value === "boolean") return value ? t.audit.yes : t.audit.no;
-  if (typeof value === "number") return format.count(value);
+  if (typeof value === "number") return format.whole(value);
   const texts = (values: unknown[]): string[] => values.map((item) => valueText(item, t, format));
   if (Array.isArray(value)) return value.length === 0 ? t.audit.nothing : texts(value).join(", ");
   return typeof value === "object" ? texts(Object.values(value)).join(" ") : String(value);

@@ -5,6 +5,7 @@ import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
+import { MoreButton } from "@/components/ui/more-button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { invoiceState } from "@/features/billing/billing-words";
@@ -41,9 +42,7 @@ export function BilledInvoices({ openId, onOpen }: { openId: string; onOpen(id: 
         <div className="pf">
           <span className="num nowrap">{t.invoices.count(format.count(invoices.length))}</span>
           {list.hasNextPage && (
-            <Button size="small" className="push" disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-              {list.isFetchingNextPage ? t.frame.loading : t.invoices.more}
-            </Button>
+            <MoreButton list={list} className="push">{list.isFetchingNextPage ? t.frame.loading : t.invoices.more}</MoreButton>
           )}
         </div>
       )}

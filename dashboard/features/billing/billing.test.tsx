@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 
 import { BillingPage } from "@/features/billing/billing-page";
 import { chargeText, invoiceState } from "@/features/billing/billing-words";
+import { InvoicesPage } from "@/features/invoices/invoices-page";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
 import { router, visit } from "@/tests/navigation";
@@ -23,7 +24,7 @@ const COMMON = { "GET /api/site": { body: { ...SITE, billing: true } }, "GET /ap
 
 describe("the page of billing", () => {
   it("offers the plans that are for sale, and opens the payment of the first invoice", async () => {
-    const seen = serve({ ...COMMON, "GET /api/subscription": refusal("not_found", 404), "GET /api/invoices": { body: { items: [], next: null } }, "POST /api/subscription": { status: 201, body: { ...SUBSCRIPTION, invoice_id: "i1" } } });
+    const seen = serve({ ...COMMON, "GET /api/subscription": [refusal("not_found", 404), { body: SUBSCRIPTION }], "GET /api/invoices": { body: { items: [], next: null } }, "POST /api/subscription": { status: 201, body: { ...SUBSCRIPTION, invoice_id: "i1" } } });
     show(<BillingPage />);
     const names = (await screen.findAllByRole("heading", { level: 3 })).map(({ textContent }) => textContent);
     expect(names).toEqual(["starter", "pro"]);
@@ -33,6 +34,9 @@ describe("the page of billing", () => {
     fireEvent.click(within(dialog).getByRole("button", { name: "Subscribe to pro" }));
     await waitFor(() => expect(router.push).toHaveBeenCalledWith("/dashboard/pay?id=i1"));
     expect(seen.find(({ line }) => line === "POST /api/subscription")?.body).toEqual({ plan: "pro" });
+    // The new subscription is read before the page of the payment is open.
+    expect(await screen.findByText("Subscribed")).toBeInTheDocument();
+    expect(screen.getByRole("dialog", { name: "Subscribe to pro" })).toBeVisible();
   });
 
   it("says what must be paid, and what happens until then", async () => {
@@ -117,11 +121,35 @@ describe("a change of the subscription", () => {
     expect(seen.find(({ line }) => line === "POST /api/subscription/cancel")?.body).toEqual({ at: "now" });
   });
 
+  it("ends now if the first invoice waits", async () => {
+    const seen = serve({ ...COMMON, ...NONE, "GET /api/subscription": { body: SUBSCRIPTION }, "POST /api/subscription/cancel": { body: { ...SUBSCRIPTION, state: "cancelled" } } });
+    show(<BillingPage />);
+    fireEvent.click(await screen.findByRole("button", { name: "Cancel subscription" }));
+    const dialog = screen.getByRole("dialog", { name: "Cancel the subscription to pro?" });
+    expect(dialog).toHaveTextContent("It ends now, and its first invoice is void.");
+    expect(within(dialog).queryByRole("radio")).toBeNull();
+    fireEvent.click(within(dialog).getByRole("button", { name: "Cancel subscription" }));
+    await waitFor(() => expect(seen.find(({ line }) => line === "POST /api/subscription/cancel")?.body).toEqual({ at: "now" }));
+  });
+
   it("is not offered while the first invoice waits", async () => {
     serve({ ...COMMON, ...NONE, "GET /api/subscription": { body: SUBSCRIPTION } });
     show(<BillingPage />);
     expect(await screen.findByText("Subscribed")).toBeVisible();
     expect(screen.queryByRole("button", { name: /Change to/ })).toBeNull();
+  });
+});
+
+describe("the list of invoices", () => {
+  it("keeps its rows and says why no more were read", async () => {
+    serve({ ...COMMON, "GET /api/subscription": { body: SUBSCRIPTION }, "GET /api/invoices": [{ body: { items: [OPEN], next: "c2" } }, refusal("unavailable", 503), { body: { items: [{ ...OPEN, id: "i0", number: "INV-2026-000000" }], next: null } }] });
+    show(<InvoicesPage />);
+    fireEvent.click(await screen.findByRole("button", { name: en.invoices.more }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("503");
+    expect(screen.getByText("INV-2026-000001")).toBeVisible();
+    fireEvent.click(screen.getByRole("button", { name: en.invoices.more }));
+    expect(await screen.findByText("INV-2026-000000")).toBeVisible();
+    expect(screen.queryByRole("alert")).toBeNull();
   });
 });
 

@@ -22,7 +22,8 @@ export function PlanOffers() {
   const t = useMessages();
   const plans = usePlans();
   const subscription = useSubscription().data;
-  const [asked, setAsked] = useState<Priced>();
+  // A new subscription is read while its dialog leads to the payment: the dialog stays the same.
+  const [asked, setAsked] = useState<{ plan: Priced; isChange: boolean }>();
   const sold = (plans.data ?? []).filter((plan): plan is Priced => plan.for_sale && Boolean(plan.price));
   sold.sort((one, other) => perYear(one) - perYear(other));
   return (
@@ -33,11 +34,11 @@ export function PlanOffers() {
       {plans.data && sold.length === 0 && <Empty title={t.billing.noPlans}>{t.billing.noPlansText}</Empty>}
       {sold.length > 0 && (
         <ul className="offers">
-          {sold.map((plan) => <Offer key={plan.id} plan={plan} subscription={subscription} onChoose={() => setAsked(plan)} />)}
+          {sold.map((plan) => <Offer key={plan.id} plan={plan} subscription={subscription} onChoose={() => setAsked({ plan, isChange: Boolean(subscription) })} />)}
         </ul>
       )}
-      {asked && !subscription && <SubscribeDialog plan={asked} onClose={() => setAsked(undefined)} />}
-      {asked && subscription && <ChangeDialog plan={asked.name} subscription={subscription} onClose={() => setAsked(undefined)} />}
+      {asked && !asked.isChange && <SubscribeDialog plan={asked.plan} onClose={() => setAsked(undefined)} />}
+      {asked?.isChange && subscription && <ChangeDialog plan={asked.plan.name} subscription={subscription} onClose={() => setAsked(undefined)} />}
     </section>
   );
 }

@@ -20,7 +20,7 @@ export function BudgetState({ budget }: { budget: ExplainedBudget }) {
       ) : (
         <><b className="med num">{amount}</b> <span className="tag">{t.explain.unknown}</span> {budget.reason}</>
       )}
-      <span className="t3">, {t.explain.until(format.time(budget.resets_at))}</span> <Place place={budget.place} />
+      <span className="t3">, {t.explain.until(format.moment(budget.resets_at))}</span> <Place place={budget.place} />
     </li>
   );
 }

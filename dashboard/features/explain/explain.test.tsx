@@ -91,6 +91,7 @@ describe("ExplainPage", () => {
     expect(screen.getByText("tollgate.yaml:12:5")).toBeVisible();
     expect(screen.getByText("988 of 1,000 left")).toBeVisible();
     expect(screen.getByText("12 used")).toBeVisible();
+    expect(screen.getByText(/until 21 Nov 2026, 07:00:00/)).toBeVisible();
     expect(screen.getByText("tollgate.yaml:30:5")).toBeVisible();
     expect(screen.getByText("rewritten from /users/7?a=b")).toBeVisible();
   });

@@ -1,5 +1,6 @@
 "use client";
 
+import { useQueryClient } from "@tanstack/react-query";
 import dynamic from "next/dynamic";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
@@ -40,12 +41,18 @@ export function Shell({ page, actions, children }: ShellProps) {
   const query = useSearchParams().toString();
   const me = useMe();
   const session = useSession((state) => state.state);
-  const isFirst = me.isSuccess;
+  const client = useQueryClient();
   useTitle(t.frame[page]);
   useLater(sessionEnded);
+  const { isSuccess: isKnown, dataUpdatedAt: knownAt } = me;
   useEffect(() => {
-    if (isFirst) useSession.getState().signedIn();
-  }, [isFirst]);
+    const { endedAt, signedIn } = useSession.getState();
+    if (isKnown && knownAt > endedAt) signedIn();
+  }, [isKnown, knownAt]);
+  useEffect(() => {
+    // The response to a request from before the end is no sign-in of another tab.
+    if (session === "ended") void client.cancelQueries({ queryKey: ["me"] });
+  }, [session, client]);
   useEffect(() => {
     if (session !== "absent") return;
     const here = query === "" ? path : `${path}?${query}`;

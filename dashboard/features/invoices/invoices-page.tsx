@@ -6,6 +6,7 @@ import { useMemo } from "react";
 
 import { Button, buttonClass } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
+import { MoreButton } from "@/components/ui/more-button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { BillingShell } from "@/features/billing/billing-shell";
@@ -58,9 +59,7 @@ function InvoiceList() {
         <div className="pf">
           <span className="num nowrap">{t.invoices.count(format.count(invoices.length))}</span>
           {list.hasNextPage && (
-            <Button size="small" className="push" disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-              {list.isFetchingNextPage ? t.frame.loading : t.invoices.more}
-            </Button>
+            <MoreButton list={list} className="push">{list.isFetchingNextPage ? t.frame.loading : t.invoices.more}</MoreButton>
           )}
         </div>
       )}

@@ -132,7 +132,7 @@ function KeyStatus({ row, words: { t, format, now } }: { row: Row; words: Words 
     case "ending":
       return <span className="tag warn">{t.keys.expiresIn(format.left(key.expires_at ?? "", now))}</span>;
     case "rotating":
-      return <span className="tag acc">{t.keys.oldSecret(format.clock(key.previous?.until ?? ""))}</span>;
+      return <span className="tag acc" title={format.moment(key.previous?.until ?? "")}>{t.keys.oldSecret(format.left(key.previous?.until ?? "", now))}</span>;
     case "active":
       return (
         <span className="st">

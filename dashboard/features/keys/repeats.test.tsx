@@ -1,5 +1,7 @@
-import { screen, waitFor } from "@testing-library/react";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
+import type { ReactNode } from "react";
 import { describe, expect, it, vi } from "vitest";
 
 import { CreateDialog } from "@/features/keys/create-dialog";
@@ -56,6 +58,20 @@ describe("a change of a key whose response is lost", () => {
     await waitFor(() => expect(onRotated).toHaveBeenCalledOnce());
     const [first, , third] = names(seen);
     expect(third).not.toBe(first);
+  });
+
+  it("reports the secret of a rotation also after its dialog was closed", async () => {
+    let respond: (response: Response) => void = () => undefined;
+    vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => { respond = resolve; }));
+    const onRotated = vi.fn();
+    const client = new QueryClient();
+    const page = (child?: ReactNode) => <QueryClientProvider client={client}>{child}</QueryClientProvider>;
+    const { rerender } = render(page(<RotateDialog apiKey={KEY} onClose={() => undefined} onRotated={onRotated} />));
+    await userEvent.click(screen.getByRole("button", { name: en.keys.rotateSubmit }));
+    rerender(page());
+    expect(screen.queryByRole("dialog")).toBeNull();
+    respond(new Response(JSON.stringify({ ...KEY, key: "acme_secret" })));
+    await waitFor(() => expect(onRotated).toHaveBeenCalledWith(expect.objectContaining({ key: "acme_secret" })));
   });
 
   it("is repeated as the same creation", async () => {

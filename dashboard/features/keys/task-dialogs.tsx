@@ -27,7 +27,8 @@ export function RotateDialog({ apiKey, onClose, onRotated }: TaskProps & { onRot
   const t = useMessages();
   const { rotate } = useKeyChanges();
   const [grace, setGrace] = useState<Grace>("24h");
-  const submit = () => rotate.mutate({ id: apiKey.id, grace: grace === "0" ? undefined : grace }, { onSuccess: onRotated });
+  // A callback of `mutate` would be dropped with the dialog, and the secret is in this response only.
+  const submit = () => void rotate.mutateAsync({ id: apiKey.id, grace: grace === "0" ? undefined : grace }).then(onRotated, () => undefined);
   const footer = (
     <>
       <Button onClick={onClose}>{t.keys.cancel}</Button>

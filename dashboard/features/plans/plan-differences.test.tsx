@@ -26,6 +26,15 @@ describe("plans that differ", () => {
     expect(differingLimits(TEAM, en, format).map(({ stored }) => stored)).toEqual(["No such plan", "No such plan", "No such plan", "No such plan"]);
   });
 
+  it("name limits that differ by less than a tenth of a million or a cent", () => {
+    const stored = { ...LIMITS, credits_per_day: 1_000_000, budgets: [{ money: "0.001 USD", per: "day" as const }, { tokens: 2_000_000, per: "day" as const }] };
+    const configured = { ...LIMITS, credits_per_day: 1_040_000, budgets: [{ money: "0.0015 USD", per: "day" as const }, { tokens: 2_000_001, per: "day" as const }] };
+    expect(differingLimits({ name: "team", stored, configured }, en, formatter("en"))).toEqual([
+      { limit: "Credits per day", stored: "1,000,000", configured: "1,040,000" },
+      { limit: "Budgets of each user", stored: "$0.001 a day · 2,000,000 tokens a day", configured: "$0.0015 a day · 2,000,001 tokens a day" },
+    ]);
+  });
+
   it("are applied one by one or all together, after a confirmation", async () => {
     const seen = serve({
       "GET /api/site": { body: SITE },

@@ -20,8 +20,11 @@ interface LimitDifference {
 /** The limits of a plan that differ. A plan that the store does not have differs in all of them. */
 export function differingLimits({ configured, stored }: PlanDifference, t: Messages, format: Format): LimitDifference[] {
   const before = stored && limitTexts(stored, t, format);
-  const rows = limitTexts(configured, t, format).map(([limit, text], at) => ({ limit, stored: before?.[at]?.[1] ?? t.plans.missing, configured: text }));
-  return rows.filter((row) => row.stored !== row.configured);
+  return limitTexts(configured, t, format).flatMap(([limit, text, value], at) => {
+    const [, old, oldValue] = before?.[at] ?? [];
+    const isSame = old !== undefined && JSON.stringify(oldValue ?? null) === JSON.stringify(value ?? null);
+    return isSame ? [] : [{ limit, stored: old ?? t.plans.missing, configured: text }];
+  });
 }
 
 /** The plans whose limits in the store differ from the configuration, and their application; nothing if there are none. */

@@ -31,6 +31,14 @@ export function withoutCredential(providers: readonly Provider[]): Provider[] {
   return providers.filter((provider) => urgency(provider) >= 0).sort((a, b) => urgency(a) - urgency(b));
 }
 
+/** The credential in the vault that the reader's requests use; `undefined` if they use none, or one that the reader may not see. */
+export function usedCredential({ credential: { state, own, shared, configured } }: Provider): string | undefined {
+  if (state === "own") return own[0]?.id;
+  if (state !== "shared" || configured?.source === "configuration") return undefined;
+  const named = configured?.label ? shared?.find(({ label }) => label === configured.label) : shared?.[0];
+  return named?.id;
+}
+
 /** The share of requests of the last hour that succeeded; `undefined` without requests. */
 export function successOf({ health }: Provider): number | undefined {
   return health.requests === 0 ? undefined : 1 - health.failures / health.requests;

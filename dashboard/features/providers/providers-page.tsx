@@ -2,13 +2,14 @@
 
 import { CircleAlert, Plus, RefreshCw } from "lucide-react";
 import dynamic from "next/dynamic";
+import Link from "next/link";
 import { useCallback, useState } from "react";
 
-import { Button } from "@/components/ui/button";
+import { Button, buttonClass } from "@/components/ui/button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
 import { type CredentialTask, CredentialTable } from "@/features/providers/credential-table";
-import { type Provider, isOff, stateOf, withoutCredential } from "@/features/providers/provider-state";
+import { type Provider, isOff, stateOf, usedCredential, withoutCredential } from "@/features/providers/provider-state";
 import { ProviderTable } from "@/features/providers/provider-table";
 import { TargetPanel } from "@/features/providers/target-panel";
 import { type Credential, useCredentials, useIsAdmin, useProviders } from "@/features/providers/use-providers";
@@ -141,9 +142,11 @@ function Problem({ provider, credentials, onAdd, onTask }: ProblemProps) {
   const now = useNow();
   const { name, health } = provider;
   const isMissing = stateOf(provider) === "missing";
-  // Requests use the newest own credential, otherwise a shared one; the list has shared ones first, oldest first.
-  const used = credentials.filter((credential) => credential.provider === name).at(-1);
-  const text = isMissing ? t.providers.missingText : t.providers.refusedText(health.last_failure_status ?? 401, format.ago(health.last_failure_at ?? now, now));
+  const usedId = usedCredential(provider);
+  const used = credentials.find(({ id }) => id === usedId);
+  const isConfigured = provider.credential.state === "shared" && provider.credential.configured?.source === "configuration";
+  const refused = isConfigured ? t.providers.refusedConfigured : t.providers.refusedText;
+  const text = isMissing ? t.providers.missingText : refused(health.last_failure_status ?? 401, format.ago(health.last_failure_at ?? now, now));
   return (
     <div className={isMissing ? "note-b warn" : "note-b bad"} role="alert">
       <CircleAlert className="i" aria-hidden />
@@ -152,9 +155,11 @@ function Problem({ provider, credentials, onAdd, onTask }: ProblemProps) {
           <b className="med">{isMissing ? t.providers.missingTitle(name) : t.providers.refusedTitle(name)}</b>
           <p className="t2">{text}</p>
         </div>
-        <Button onClick={() => (used && !isMissing ? onTask({ kind: "replace", credential: used }) : onAdd(name))}>
-          {used && !isMissing ? t.providers.replace : t.providers.add}
-        </Button>
+        {isConfigured ? (
+          <Link className={buttonClass({})} href="/dashboard/configuration">{t.frame.configuration}</Link>
+        ) : (
+          <Button onClick={() => (used ? onTask({ kind: "replace", credential: used }) : onAdd(name))}>{used ? t.providers.replace : t.providers.add}</Button>
+        )}
       </div>
     </div>
   );

@@ -1,18 +1,21 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { render, screen, waitFor } from "@testing-library/react";
+import { render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 
 import { AddCredential, newCredentialShape } from "@/features/providers/credential-forms";
-import { type Provider, stateOf, successOf, withoutCredential } from "@/features/providers/provider-state";
+import { type Provider, stateOf, successOf, usedCredential, withoutCredential } from "@/features/providers/provider-state";
 import { failureText } from "@/features/providers/provider-table";
+import { ProvidersPage } from "@/features/providers/providers-page";
 import { en } from "@/messages/en";
+import { visit } from "@/tests/navigation";
+import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
 const SECRET = "sk-proj-0123456789";
 const HEALTH: Provider["health"] = { status: "ok", requests: 4, failures: 1, last_success_at: null, last_failure_at: null, last_failure_status: null };
 const PROVIDER: Provider = { name: "openai", kind: "openai", host: null, formats: ["chat"], offered: false, credential: { state: "shared", own: [], shared: null, configured: null }, health: HEALTH, targets: null };
-const STORED = { id: "1", provider: "openai", label: "team", last4: "6789", shared: false, created_at: "", updated_at: "" };
+const STORED = { id: "1", provider: "openai", label: "team", last4: "6789", shared: false, created_at: "2026-11-01T00:00:00Z", updated_at: "2026-11-01T00:00:00Z" };
 
 function failing(status: number | null): Provider {
   return { ...PROVIDER, health: { ...HEALTH, status: "failing", last_failure_status: status } };
@@ -45,6 +48,49 @@ describe("stateOf", () => {
   it("has no share of success without requests", () => {
     expect(successOf(PROVIDER)).toBe(0.75);
     expect(successOf({ ...PROVIDER, health: { ...HEALTH, requests: 0, failures: 0 } })).toBeUndefined();
+  });
+});
+
+describe("a provider that refuses its credential", () => {
+  const listed = (label: string) => ({ id: label, label, last4: "6789" });
+  const vault = { own: [listed("new"), listed("old")], shared: [listed("night"), listed("day")] };
+  const configured = (source: string, label: string | null = null) => ({ source, label, last4: null });
+
+  it.each([
+    ["new", { ...vault, state: "own", configured: configured("vault", "day") }],
+    ["day", { ...vault, state: "shared", configured: configured("vault", "day") }],
+    ["night", { ...vault, state: "shared", configured: configured("vault") }],
+    ["night", { ...vault, state: "shared", configured: configured("none") }],
+    [undefined, { ...vault, state: "shared", configured: configured("configuration") }],
+    [undefined, { ...vault, state: "shared", shared: null, configured: null }],
+    [undefined, { ...vault, state: "not_needed", configured: configured("none") }],
+  ] as [string | undefined, Provider["credential"]][])("was called with %s for %o", (id, credential) => {
+    expect(usedCredential({ ...failing(401), credential })).toBe(id);
+  });
+
+  async function showRefused(credential: Provider["credential"]): Promise<HTMLElement> {
+    visit("/dashboard/providers");
+    const stored = (shared: boolean) => (shared ? vault.shared : vault.own).map((key) => ({ ...STORED, ...key, shared }));
+    serve({
+      "GET /api/site": { body: SITE }, "GET /api/me": { body: { user: { id: "u1", name: "Ada" }, acts_as: "admin", roles: [] } },
+      "GET /api/providers": { body: { items: [{ ...failing(401), credential }] } },
+      "GET /api/provider-keys": [{ body: { items: stored(true) } }, { body: { items: stored(false) } }],
+    });
+    show(<ProvidersPage />);
+    return screen.findByRole("alert");
+  }
+
+  it("has the used secret replaced", async () => {
+    const note = await showRefused({ ...vault, state: "shared", configured: configured("vault", "day") });
+    await userEvent.click(await within(note).findByRole("button", { name: "Replace secret" }));
+    expect(await screen.findByRole("dialog", { name: "Replace the secret of openai “day”" })).toBeVisible();
+  });
+
+  it("leads to the configuration if the credential is there", async () => {
+    const note = await showRefused({ ...vault, state: "shared", configured: configured("configuration") });
+    expect(note).toHaveTextContent("The credential is that of the configuration");
+    expect(within(note).getByRole("link", { name: "Configuration" })).toHaveAttribute("href", "/dashboard/configuration");
+    expect(within(note).queryByRole("button")).toBeNull();
   });
 });
 

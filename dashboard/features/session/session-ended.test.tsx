@@ -1,15 +1,16 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { fireEvent, screen, waitFor } from "@testing-library/react";
-import { describe, expect, it } from "vitest";
+import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
 
+import { Shell } from "@/features/frame/shell";
 import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
 import { api } from "@/lib/api";
 import { router } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
-import { serve } from "@/tests/server";
+import { refusal, serve } from "@/tests/server";
 
-const me = (id: string) => ({ body: { user: { id }, acts_as: "member", roles: [] } });
+const me = (id: string) => ({ body: { user: { id, name: "Ada" }, acts_as: "member", roles: [] } });
 
 /** A page of the user `u1` below the sign-in. */
 function Page() {
@@ -55,6 +56,20 @@ describe("the sign-in over a page", () => {
     expect(router.replace).not.toHaveBeenCalled();
   });
 
+  it("keeps the page if the user cannot be read once", async () => {
+    serve({ "GET /api/site": { body: SITE }, "POST /api/auth/login": { body: {} }, "GET /api/me": [refusal("unavailable", 503), me("u1")] });
+    useSession.getState().signedIn();
+    useSession.getState().end();
+    show(<Page />);
+    await signIn();
+    expect(await screen.findByRole("alert")).toHaveTextContent("The sign-in failed");
+    expect(screen.getByText("keys of u1")).toBeInTheDocument();
+    expect(useSession.getState().state).toBe("ended");
+    fireEvent.click(screen.getByRole("button", { name: "Sign in" }));
+    await waitFor(() => expect(useSession.getState().state).toBe("assumed"));
+    expect(router.replace).not.toHaveBeenCalled();
+  });
+
   it("sends nothing that needs a session before", async () => {
     const seen = serve({ "GET /api/site": { body: SITE }, "GET /api/me": me("u1") });
     useSession.getState().signedIn();
@@ -62,5 +77,55 @@ describe("the sign-in over a page", () => {
     await expect(api("get", "/api/keys")).rejects.toMatchObject({ status: 401 });
     await expect(api("get", "/api/site")).resolves.toBeDefined();
     expect(seen.map(({ line }) => line)).toEqual(["GET /api/site"]);
+  });
+});
+
+describe("a sign-in in another tab", () => {
+  function page() {
+    const client = new QueryClient({ defaultOptions: { queries: { retry: false, networkMode: "always" } } });
+    const open = () => render(<QueryClientProvider client={client}><Shell page="keys"><p>keys</p></Shell></QueryClientProvider>);
+    return { client, open, view: open() };
+  }
+
+  it("ends the sign-in of this tab when it reads the user again", async () => {
+    serve({ "GET /api/site": { body: SITE }, "GET /api/me": me("u1") });
+    const { client } = page();
+    await waitFor(() => expect(useSession.getState().wasSignedIn).toBe(true));
+    act(() => useSession.getState().end());
+    expect(await screen.findByRole("dialog")).toBeVisible();
+    expect(useSession.getState().state).toBe("ended");
+    await act(() => client.refetchQueries({ queryKey: ["me"] }));
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    expect(useSession.getState().state).toBe("assumed");
+  });
+
+  it("is not concluded from a user whose reading began before the end", async () => {
+    serve({ "GET /api/site": { body: SITE }, "GET /api/me": me("u1") });
+    const { client } = page();
+    await waitFor(() => expect(useSession.getState().wasSignedIn).toBe(true));
+    const answers: ((response: Response) => void)[] = [];
+    vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => answers.push(resolve)));
+    const read = client.refetchQueries({ queryKey: ["me"] });
+    await waitFor(() => expect(answers).toHaveLength(1));
+    act(() => useSession.getState().end());
+    expect(await screen.findByRole("dialog")).toBeVisible();
+    await act(async () => {
+      answers[0]?.(new Response(JSON.stringify(me("u1").body)));
+      await read;
+    });
+    expect(client.getQueryState(["me"])?.dataUpdateCount).toBe(1);
+    expect(useSession.getState().state).toBe("ended");
+  });
+
+  it("is not concluded by another page from the user that is known", async () => {
+    serve({ "GET /api/site": { body: SITE }, "GET /api/me": me("u1") });
+    const { open, view } = page();
+    await waitFor(() => expect(useSession.getState().wasSignedIn).toBe(true));
+    act(() => useSession.getState().end());
+    expect(await screen.findByRole("dialog")).toBeVisible();
+    view.unmount();
+    open();
+    expect(await screen.findByRole("dialog")).toBeVisible();
+    expect(useSession.getState().state).toBe("ended");
   });
 });

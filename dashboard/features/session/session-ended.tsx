@@ -6,7 +6,7 @@ import { useRouter } from "next/navigation";
 import { Dialog } from "@/components/ui/dialog";
 import { SignInForm } from "@/features/session/sign-in-form";
 import { useSession } from "@/features/session/session-state";
-import { type Schemas, api } from "@/lib/api";
+import { ApiError, type Schemas, api } from "@/lib/api";
 import { useMessages } from "@/lib/language";
 
 /** The sign-in over the page whose session ended. For the same user, the page and what was typed into it stay. */
@@ -16,7 +16,11 @@ export function SessionEnded() {
   const router = useRouter();
   const done = async () => {
     const before = client.getQueryData<Schemas["Me"]>(["me"])?.user.id;
-    const me = await api("get", "/api/me").catch(() => undefined);
+    const me = await api("get", "/api/me").catch((error: unknown) => {
+      // A failure says nothing about the user: the form shows it, and the page stays.
+      if (!(error instanceof ApiError) || !error.isSignedOut) throw error;
+      return undefined;
+    });
     if (me && me.user.id === before) {
       // While the session is over, requests fail without being sent.
       useSession.getState().signedIn();
@@ -30,7 +34,7 @@ export function SessionEnded() {
   };
   return (
     <Dialog title={t.signIn.ended} description={t.signIn.endedText}>
-      <SignInForm onDone={() => void done()} />
+      <SignInForm onDone={done} />
     </Dialog>
   );
 }

@@ -7,6 +7,8 @@ import { setSessionOver } from "@/lib/api";
 interface SessionState {
   /** `absent`: no session when the page was opened. `ended`: it ended while the page was open. */
   state: "assumed" | "absent" | "ended";
+  /** When the session ended, in milliseconds. */
+  endedAt: number;
   /** Whether this page has shown the data of a session. */
   wasSignedIn: boolean;
   /** Whether the server has not confirmed the last sign-out. */
@@ -19,6 +21,7 @@ interface SessionState {
 /** Whether the server still accepts the session of this page. */
 export const useSession = create<SessionState>()((set) => ({
   state: "assumed",
+  endedAt: 0,
   wasSignedIn: false,
   isSignOutFailed: false,
   signedIn: () => {
@@ -28,7 +31,9 @@ export const useSession = create<SessionState>()((set) => ({
   end: () =>
     set((before) => {
       setSessionOver(before.wasSignedIn);
-      return { state: before.wasSignedIn ? "ended" : "absent", isSignOutFailed: false };
+      // Each request while the session is over ends it again.
+      const endedAt = before.state === "assumed" ? Date.now() : before.endedAt;
+      return { state: before.wasSignedIn ? "ended" : "absent", endedAt, isSignOutFailed: false };
     }),
   setSignOutFailed: (isSignOutFailed) => set({ isSignOutFailed }),
 }));

@@ -14,8 +14,8 @@ import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
 
-/** Signs in with a password or a key. What was typed stays after every failure. */
-export function SignInForm({ onDone }: { onDone(): void }) {
+/** Signs in with a password or a key. What was typed stays after every failure, also of what follows the sign-in. */
+export function SignInForm({ onDone }: { onDone(): void | Promise<void> }) {
   const t = useMessages();
   const [way, setWay] = useState<Way>("password");
   const [problem, setProblem] = useState<ApiError>();
@@ -24,7 +24,7 @@ export function SignInForm({ onDone }: { onDone(): void }) {
     setProblem(undefined);
     try {
       await api("post", "/api/auth/login", { body });
-      onDone();
+      await onDone();
     } catch (error) {
       setProblem(error instanceof ApiError ? error : new ApiError({ status: 0, code: "unreadable", message: String(error) }));
     }

@@ -24,21 +24,31 @@ interface ProviderStepProps {
   providers: readonly Schemas["Provider"][];
   onAdded(added: AddedCredential): void;
   onSkip(): void;
+  /** Whether a stored credential is tested or refused: the step then stays open, although the server reports a credential. */
+  onHeld(isHeld: boolean): void;
 }
 
 /** Stores a provider's credential and tests it at once. A refused one can be removed or kept. */
-export function ProviderStep({ providers, onAdded, onSkip }: ProviderStepProps) {
+export function ProviderStep({ providers, onAdded, onSkip, onHeld }: ProviderStepProps) {
   const t = useMessages();
   const [refused, setRefused] = useState<AddedCredential>();
+  const added = (credential: AddedCredential) => {
+    onHeld(false);
+    onAdded(credential);
+  };
+  const removed = () => {
+    onHeld(false);
+    setRefused(undefined);
+  };
   const hasMock = providers.some(({ kind }) => kind === "mock");
   if (providers.length === 0) return <Note tone="warn" title={t.setup.noProvider}>{t.setup.noProviderText}</Note>;
   return (
     <>
       <p className="t2 md max-w-[62ch]">{t.setup.providerText}</p>
       {refused ? (
-        <Refused added={refused} onKeep={() => onAdded(refused)} onAgain={onAdded} onRemoved={() => setRefused(undefined)} />
+        <Refused added={refused} onKeep={() => added(refused)} onAgain={added} onRemoved={removed} />
       ) : (
-        <CredentialForm providers={realProviders(providers)} onTested={(added) => (added.test.ok ? onAdded(added) : setRefused(added))} />
+        <CredentialForm providers={realProviders(providers)} onHeld={onHeld} onTested={(tested) => (tested.test.ok ? added(tested) : setRefused(tested))} />
       )}
       {!refused && hasMock && (
         <p className="t2 md">
@@ -57,11 +67,19 @@ async function tested(key: Schemas["ProviderKey"]): Promise<AddedCredential> {
   return { key, test };
 }
 
-function CredentialForm({ providers, onTested }: { providers: Schemas["Provider"][]; onTested(added: AddedCredential): void }) {
+interface FormProps {
+  providers: Schemas["Provider"][];
+  onHeld(isHeld: boolean): void;
+  onTested(added: AddedCredential): void;
+}
+
+function CredentialForm({ providers, onHeld, onTested }: FormProps) {
   const t = useMessages();
   const isAdmin = useMe().data?.acts_as === "admin";
   const add = useMutation<AddedCredential, ApiError, Schemas["NewProviderKey"]>({
     mutationFn: async (body) => tested(await api("post", "/api/provider-keys", { body })),
+    onMutate: () => onHeld(true),
+    onError: () => onHeld(false),
     onSuccess: onTested,
   });
   const shape = z.object({
@@ -105,8 +123,9 @@ function Refused({ added, onKeep, onAgain, onRemoved }: RefusedProps) {
   const again = useMutation({ mutationFn: () => tested(added.key), onSuccess: (next) => (next.test.ok ? onAgain(next) : setLast(next)) });
   const remove = useMutation<unknown, ApiError>({
     mutationFn: () => api("delete", "/api/provider-keys/{id}", { path: { id: added.key.id } }),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ["providers"] });
+    onSuccess: async () => {
+      // Until the list is read again, the next step would be open.
+      await client.invalidateQueries({ queryKey: ["providers"] });
       onRemoved();
     },
   });

@@ -57,6 +57,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const site = useSite().data;
   const [providers, keys, requests, models] = [useProviders(), useKeys(), useFirstRequests(), useModels()];
   const [added, setAdded] = useState<AddedCredential>();
+  const [isHeld, setHeld] = useState(false);
   const [created, setCreated] = useState<Schemas["ApiKeyWithSecret"]>();
   const broken = [providers, keys, requests].find((query) => query.error && !query.data);
   if (broken?.error) return <Frame><Failure error={broken.error} onRetry={() => void broken.refetch()} /></Frame>;
@@ -69,7 +70,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
     keys: keys.data,
     requests: requests.data,
   };
-  const current = currentStep(facts, now);
+  const current = isHeld ? "provider" : currentStep(facts, now);
   const key = created ?? usableKey(keys.data, now);
   const credential = added ? t.setup.accepted(added.key.provider, added.key.label, added.key.last4, format.duration(added.test.latency_ms)) : undefined;
   const results: Partial<Record<StepName, string | undefined>> = {
@@ -90,6 +91,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
               again("providers", "models", "credentials");
             }}
             onSkip={() => set({ skip: "provider" })}
+            onHeld={setHeld}
           />
         )}
         {current === "key" && (

@@ -1,4 +1,5 @@
-import { screen, waitFor } from "@testing-library/react";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { act, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
@@ -8,7 +9,7 @@ import { type SetupFacts, currentStep, exampleOf, isProviderReady } from "@/feat
 import type { Schemas } from "@/lib/api";
 import { router, visit } from "@/tests/navigation";
 import { SITE, show } from "@/tests/render";
-import { refusal, serve } from "@/tests/server";
+import { type Answer, refusal, serve } from "@/tests/server";
 
 beforeEach(() => visit("/dashboard/setup"));
 
@@ -62,7 +63,7 @@ describe("ProviderStep", () => {
       "POST /api/provider-keys/c1/test": [{ body: { ok: false, status: 401, latency_ms: 182, message: "the provider refused it" } }, { body: { ok: true, status: 200, latency_ms: 90, message: "ok" } }],
       "DELETE /api/provider-keys/c1": { status: 204 },
     });
-    show(<ProviderStep providers={FACTS.providers} onAdded={added} onSkip={vi.fn()} />);
+    show(<ProviderStep providers={FACTS.providers} onAdded={added} onSkip={vi.fn()} onHeld={vi.fn()} />);
     await userEvent.type(screen.getByLabelText("Credential"), "sk-1");
     await userEvent.click(screen.getByRole("button", { name: "Add and test" }));
     expect(await screen.findByRole("alert")).toHaveTextContent("the provider refused it");
@@ -76,7 +77,7 @@ describe("ProviderStep", () => {
 
   it("keeps what was typed if the server refuses it", async () => {
     serve({ "GET /api/me": { body: { user: {}, acts_as: "admin", roles: [] } }, "POST /api/provider-keys": refusal("unprocessable", 422, "`secret` is too short") });
-    show(<ProviderStep providers={FACTS.providers} onAdded={vi.fn()} onSkip={vi.fn()} />);
+    show(<ProviderStep providers={FACTS.providers} onAdded={vi.fn()} onSkip={vi.fn()} onHeld={vi.fn()} />);
     await userEvent.type(screen.getByLabelText("Credential"), "sk-1");
     await userEvent.click(screen.getByRole("button", { name: "Add and test" }));
     expect(await screen.findByRole("alert")).toHaveTextContent("`secret` is too short");
@@ -85,6 +86,36 @@ describe("ProviderStep", () => {
 });
 
 describe("SetupPage", () => {
+  it("keeps a refused credential in view when the server reports that one is stored", async () => {
+    const list = (state: "own" | "missing") => ({ items: [provider("openai", "openai", state)] });
+    const providers: Answer = { body: list("missing") };
+    const seen = serve({
+      "GET /api/site": { body: { ...SITE, llm: { base_url: "https://x" } } },
+      "GET /api/me": { body: { user: { id: "u1", name: "Ada", email: "ada@example.com" }, acts_as: "admin", roles: [] } },
+      "GET /api/providers": providers,
+      "GET /api/keys": { body: { items: [], next: null } },
+      "GET /api/models": { body: { items: [], next: null } },
+      "GET /api/usage/requests": { body: { items: [], next: null } },
+      "POST /api/provider-keys": { status: 201, body: { id: "c1", provider: "openai", label: "team", last4: "3XkQ" } },
+      "POST /api/provider-keys/c1/test": { body: { ok: false, status: 401, latency_ms: 182, message: "the provider refused it" } },
+      "DELETE /api/provider-keys/c1": { status: 204 },
+    });
+    const client = new QueryClient({ defaultOptions: { queries: { retry: false, networkMode: "always" }, mutations: { networkMode: "always" } } });
+    render(<QueryClientProvider client={client}><SetupPage /></QueryClientProvider>);
+    await userEvent.type(await screen.findByLabelText("Credential"), "sk-1");
+    await userEvent.click(screen.getByRole("button", { name: "Add and test" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("the provider refused it");
+    providers.body = list("own");
+    await act(() => client.refetchQueries({ queryKey: ["providers"] }));
+    expect(client.getQueryData(["providers"])).toEqual(list("own"));
+    expect(screen.getByRole("alert")).toHaveTextContent("the provider refused it");
+    expect(screen.getByRole("heading", { name: "Add a provider" })).toBeVisible();
+    providers.body = list("missing");
+    await userEvent.click(screen.getByRole("button", { name: "Enter another credential" }));
+    expect(await screen.findByLabelText("Credential")).toHaveValue("");
+    expect(seen.some(({ line }) => line === "DELETE /api/provider-keys/c1")).toBe(true);
+  });
+
   it("asks for the link of the first administrator while the server has none", async () => {
     serve({ "GET /api/site": { body: { ...SITE, needs_setup: true } }, "GET /api/me": refusal("unauthorized", 401) });
     show(<SetupPage />);

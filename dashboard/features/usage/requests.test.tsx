@@ -1,9 +1,11 @@
-import { act, screen } from "@testing-library/react";
+import { act, fireEvent, screen } from "@testing-library/react";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Requests } from "@/features/usage/requests";
+import { en } from "@/messages/en";
 import { visit } from "@/tests/navigation";
 import { show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
 
 beforeEach(() => visit("/dashboard/usage"));
 
@@ -21,6 +23,18 @@ function hangAfter(answers: number): void {
 async function pass(ms: number): Promise<void> {
   await act(() => vi.advanceTimersByTimeAsync(ms));
 }
+
+const LINE = { id: "r1", started_at: "2026-11-20T08:03:52Z", status: 200, refusal: null, model: "mock", route: null, key: null, tokens: null, cost: null, phases: null };
+
+describe("the list of requests", () => {
+  it("keeps its rows and says why no more were read", async () => {
+    serve({ "GET /api/usage/requests": [{ body: { items: [LINE], next: "c2" } }, refusal("unavailable", 503)] });
+    show(<Requests openId="" onOpen={() => undefined} />);
+    fireEvent.click(await screen.findByRole("button", { name: en.usage.more }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("503");
+    expect(screen.getByRole("table", { name: "Requests" })).toBeVisible();
+  });
+});
 
 describe("Requests", () => {
   beforeEach(() => void vi.useFakeTimers());

@@ -7,6 +7,7 @@ import { useMemo, useState } from "react";
 import { Button } from "@/components/ui/button";
 import { CsvButton } from "@/components/ui/csv-button";
 import { DataTable } from "@/components/ui/data-table";
+import { MoreButton } from "@/components/ui/more-button";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { useScope } from "@/features/scope/use-scope";
@@ -79,9 +80,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
           <DataTable label={t.requests.title} rows={rows} columns={columns} rowHeight={34} rowId={(request) => request.id} onOpen={(request) => onOpen(request.id)} openId={openId} />
           <div className="pf">
             {requests.hasNextPage ? (
-              <Button look="ghost" size="small" disabled={requests.isFetchingNextPage} onClick={() => void requests.fetchNextPage()}>
-                {requests.isFetchingNextPage ? t.usage.loadingMore : t.usage.more}
-              </Button>
+              <MoreButton list={requests} look="ghost">{requests.isFetchingNextPage ? t.usage.loadingMore : t.usage.more}</MoreButton>
             ) : (
               <span>{t.usage.end}</span>
             )}

@@ -1,5 +1,7 @@
-import { screen } from "@testing-library/react";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
+import type { ReactNode } from "react";
 import { describe, expect, it, vi } from "vitest";
 
 import { actionName, actorName, detailText } from "@/features/audit/audit-words";
@@ -11,11 +13,14 @@ import { initialPlan, keptBudgets, planShape } from "@/features/plans/plan-form"
 import { budgetText } from "@/features/plans/plan-words";
 import type { Plan } from "@/features/plans/use-plans";
 import { LinkDialog } from "@/features/users/link-dialog";
+import { CreateUserDialog, UserTaskDialog } from "@/features/users/user-dialogs";
+import { userActions } from "@/features/users/user-table";
 import { matching } from "@/features/users/users-page";
 import type { User } from "@/features/users/use-users";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
 import { show } from "@/tests/render";
+import { serve } from "@/tests/server";
 
 const format = formatter("en");
 const usd = (amount_nano: number) => ({ amount_nano, currency: "USD" });
@@ -115,6 +120,40 @@ describe("an audit entry", () => {
     expect(text({ label: "changed", before, after: { bounds: { credits_per_day: 9_000, models: ["fast"] } } })).toBe("Label: changed · Credits per day: 5,000 → 9,000");
     expect(text({ before: {}, after: before })).toBe("Credits per day: none → 5,000 · Models: none → fast");
     expect(text({ before, after: {} })).toBe("Credits per day: 5,000 → none · Models: fast → none");
+  });
+});
+
+describe("the dialogs of users", () => {
+  const bob = user("Bob", "bob@example.com");
+  const program: User = { ...bob, name: "reports", kind: "service", email: null };
+
+  it("show a password link also if its dialog was closed before the response", async () => {
+    let respond: (response: Response) => void = () => undefined;
+    vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => { respond = resolve; }));
+    const onLink = vi.fn();
+    const client = new QueryClient();
+    const page = (child?: ReactNode) => <QueryClientProvider client={client}>{child}</QueryClientProvider>;
+    const { rerender } = render(page(<UserTaskDialog task={{ kind: "link", user: bob }} onClose={() => undefined} onLink={onLink} />));
+    await userEvent.click(screen.getByRole("button", { name: "Create password link" }));
+    rerender(page());
+    expect(screen.queryByRole("dialog")).toBeNull();
+    respond(new Response(JSON.stringify({ url: "https://x/link#tgl_a", expires_at: "2026-11-21T08:03:52Z" })));
+    await waitFor(() => expect(onLink).toHaveBeenCalledWith({ kind: "password", name: "Bob", url: "https://x/link#tgl_a", expiresAt: "2026-11-21T08:03:52Z" }));
+  });
+
+  it("offer a service user neither a password link nor a role", async () => {
+    serve({ "GET /api/me": { body: { user: { id: "u1" }, acts_as: "admin", roles: [] } }, "GET /api/plans": { body: { items: [PLAN], next: null } } });
+    const names = (of: User) => userActions(of, en, vi.fn()).map(({ name }) => name);
+    expect(names(bob)).toEqual(["Edit user", "Create password link", "End sessions", "Suspend user"]);
+    expect(names(program)).toEqual(["Edit user", "End sessions", "Suspend user"]);
+    const { unmount } = show(<UserTaskDialog task={{ kind: "edit", user: program }} onClose={() => undefined} onLink={vi.fn()} />);
+    expect(screen.getByLabelText("Plan")).toBeVisible();
+    expect(screen.queryByLabelText("Role")).toBeNull();
+    unmount();
+    show(<CreateUserDialog onClose={() => undefined} onLink={vi.fn()} />);
+    expect(screen.getByLabelText("Role")).toBeVisible();
+    await userEvent.selectOptions(screen.getByLabelText(en.users.kind), "service");
+    expect(screen.queryByLabelText("Role")).toBeNull();
   });
 });
 

@@ -7,6 +7,7 @@ import { useMemo, useState } from "react";
 import { Button, buttonClass } from "@/components/ui/button";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { DataTable } from "@/components/ui/data-table";
+import { MoreButton } from "@/components/ui/more-button";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { type Invite, useInvites, useUserChanges } from "@/features/users/use-users";
@@ -76,7 +77,7 @@ export function InviteList({ onInvite }: { onInvite(): void }) {
       )}
       {invites.hasNextPage && (
         <div className="pf">
-          <Button size="small" disabled={invites.isFetchingNextPage} onClick={() => void invites.fetchNextPage()}>{t.users.moreInvites}</Button>
+          <MoreButton list={invites}>{t.users.moreInvites}</MoreButton>
         </div>
       )}
       {revoking && (

@@ -63,14 +63,15 @@ export function CreateUserDialog({ onClose, onLink }: DialogProps) {
       () => undefined,
     );
   });
+  const isPerson = form.field("kind").value === "person";
   return (
     <FormDialog title={t.users.create} text={t.users.createText} action={t.users.create} isBusy={form.busy} error={create.error} onSubmit={form.submit} onClose={onClose}>
       <SelectField label={t.users.kind} options={[["person", t.users.person], ["service", t.users.service]]} {...form.field("kind")} />
       <Field label={t.register.name} autoComplete="off" autoFocus {...form.field("name")} />
-      {form.field("kind").value === "person" && <Field label={t.register.email} type="email" autoComplete="off" {...form.field("email")} />}
+      {isPerson && <Field label={t.register.email} type="email" autoComplete="off" {...form.field("email")} />}
       <div className="grid gap-4 sm:grid-cols-2">
         <SelectField label={t.users.plan} options={[["", t.users.choosePlan], ...plans]} {...form.field("plan")} />
-        <SelectField label={t.users.role} hint={t.users.roleHint} options={roles(t)} {...form.field("role")} />
+        {isPerson && <SelectField label={t.users.role} hint={t.users.roleHint} options={roles(t)} {...form.field("role")} />}
       </div>
     </FormDialog>
   );
@@ -117,7 +118,7 @@ function EditUserDialog({ user, onClose }: { user: User; onClose(): void }) {
       <Field label={t.register.name} autoComplete="off" autoFocus {...form.field("name")} />
       <div className="grid gap-4 sm:grid-cols-2">
         <SelectField label={t.users.plan} hint={t.users.planHint} options={plans} {...form.field("plan")} />
-        <SelectField label={t.users.role} hint={isSelf ? t.users.ownRole : t.users.roleHint} options={roles(t)} {...form.field("role")} />
+        {user.kind === "person" && <SelectField label={t.users.role} hint={isSelf ? t.users.ownRole : t.users.roleHint} options={roles(t)} {...form.field("role")} />}
       </div>
     </FormDialog>
   );
@@ -141,9 +142,11 @@ export function UserTaskDialog({ task: { kind, user }, onClose, onLink }: Dialog
           look="primary"
           isBusy={passwordLink.isPending}
           error={passwordLink.error}
-          onConfirm={() => passwordLink.mutate(user.id, {
-            onSuccess: ({ url, expires_at }) => onLink({ kind: "password", name: user.name, url, expiresAt: expires_at }),
-          })}
+          // A callback of `mutate` would be dropped with the dialog, and the link is in this response only.
+          onConfirm={() => void passwordLink.mutateAsync(user.id).then(
+            ({ url, expires_at }) => onLink({ kind: "password", name: user.name, url, expiresAt: expires_at }),
+            () => undefined,
+          )}
         />
       );
     case "sign-out":

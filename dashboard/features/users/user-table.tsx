@@ -18,18 +18,14 @@ export interface UserTask {
   user: User;
 }
 
-/** The actions of a user, in a menu or as buttons. */
+/** The actions of a user, in a menu or as buttons. A service user has no password, but sessions of its keys. */
 export function userActions(user: User, t: Messages, onTask: (task: UserTask) => void): MenuAction[] {
   const of = (kind: TaskKind) => () => onTask({ kind, user });
   const state: MenuAction = user.status === "suspended"
     ? { name: t.users.activate, icon: CircleCheck, onSelect: of("activate") }
     : { name: t.users.suspend, icon: Ban, isDangerous: true, onSelect: of("suspend") };
-  return [
-    { name: t.users.edit, icon: Pencil, onSelect: of("edit") },
-    { name: t.users.passwordLink, icon: Link2, onSelect: of("link") },
-    { name: t.users.signOut, icon: LogOut, onSelect: of("sign-out") },
-    state,
-  ];
+  const link: MenuAction[] = user.email ? [{ name: t.users.passwordLink, icon: Link2, onSelect: of("link") }] : [];
+  return [{ name: t.users.edit, icon: Pencil, onSelect: of("edit") }, ...link, { name: t.users.signOut, icon: LogOut, onSelect: of("sign-out") }, state];
 }
 
 export function UserStatusMark({ user }: { user: User }) {

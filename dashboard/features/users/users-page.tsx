@@ -7,6 +7,7 @@ import Link from "next/link";
 import { useDeferredValue, useMemo, useState } from "react";
 
 import { Button, buttonClass } from "@/components/ui/button";
+import { MoreButton } from "@/components/ui/more-button";
 import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
@@ -122,7 +123,7 @@ function UserList({ openId, onTask }: { openId: string; onTask(task: UserTask): 
         <div className="pf">
           <span className="num nowrap">{t.users.count(format.count(shown.length))}</span>
           {users.hasNextPage && (
-            <Button size="small" className="push" disabled={users.isFetchingNextPage} onClick={() => void users.fetchNextPage()}>{t.users.more}</Button>
+            <MoreButton list={users} className="push">{t.users.more}</MoreButton>
           )}
         </div>
       )}

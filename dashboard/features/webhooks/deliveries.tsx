@@ -4,6 +4,7 @@ import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { FailedNote } from "@/components/ui/failed-note";
+import { MoreButton } from "@/components/ui/more-button";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { StateTag } from "@/features/billing/state-tag";
@@ -40,11 +41,7 @@ export function Deliveries({ webhook }: { webhook: Webhook }) {
           ))}
         </ul>
       )}
-      {list.hasNextPage && (
-        <Button size="small" disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-          {list.isFetchingNextPage ? t.frame.loading : t.webhooks.more}
-        </Button>
-      )}
+      {list.hasNextPage && <MoreButton list={list}>{list.isFetchingNextPage ? t.frame.loading : t.webhooks.more}</MoreButton>}
       {isAsking && <ReplayDialog id={webhook.id} onClose={() => setIsAsking(false)} />}
     </section>
   );

@@ -65,7 +65,8 @@ function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(we
   };
   const confirm = {
     disable: () => change.mutate({ id, enabled: false }, { onSuccess: close }),
-    rotate: () => rotate.mutate(id, { onSuccess: (rotated) => { close(); onSecret(rotated); } }),
+    // A callback of `mutate` would be dropped with the drawer, and the secret is in this response only.
+    rotate: () => void rotate.mutateAsync(id).then((rotated) => { close(); onSecret(rotated); }, () => undefined),
     delete: () => remove.mutate(id, { onSuccess: onClose }),
   };
   const facts: [string, ReactNode][] = [

@@ -59,6 +59,7 @@ export const billing = {
   cancelEndText: "The plan applies until then. This can be taken back.",
   cancelNow: "Now",
   cancelNowText: "Days that were paid go to the wallet. Usage until today is invoiced, and open invoices stay due.",
+  cancelPendingText: "It ends now, and its first invoice is void. A part that was paid goes to the wallet.",
   resume: "Resume subscription",
   notResumed: "The subscription was not resumed",
   walletNone: "No money was kept yet",

@@ -1,1 +1,1 @@
-export const copy = { copy: "Copy", copied: "Copied", what: (what: string) => `Copy ${what}` };
+export const copy = { copy: "Copy", copied: "Copied", failed: "Not copied", what: (what: string) => `Copy ${what}` };

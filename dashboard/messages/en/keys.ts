@@ -18,7 +18,7 @@ export const keys = {
   revoked: "Revoked",
   expired: "Expired",
   expiresIn: (left: string) => `Expires in ${left}`,
-  oldSecret: (time: string) => `Old secret until ${time}`,
+  oldSecret: (left: string) => `Old secret for ${left}`,
   quotaUsed: "Quota used up",
   never: "Never",
   everything: "Every model and route",

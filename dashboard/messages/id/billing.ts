@@ -61,6 +61,7 @@ export const billing: Messages["billing"] = {
   cancelEndText: "Paket berlaku sampai saat itu. Ini dapat ditarik kembali.",
   cancelNow: "Sekarang",
   cancelNowText: "Hari yang sudah dibayar masuk ke dompet. Pemakaian sampai hari ini ditagih, dan faktur terbuka tetap harus dibayar.",
+  cancelPendingText: "Langganan berakhir sekarang, dan faktur pertamanya batal. Bagian yang sudah dibayar masuk ke dompet.",
   resume: "Lanjutkan langganan",
   notResumed: "Langganan tidak dilanjutkan",
   walletNone: "Belum ada uang yang disimpan",

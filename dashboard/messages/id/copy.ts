@@ -1,3 +1,3 @@
 import type { Messages } from "@/messages/en";
 
-export const copy: Messages["copy"] = { copy: "Salin", copied: "Tersalin", what: (what) => `Salin ${what}` };
+export const copy: Messages["copy"] = { copy: "Salin", copied: "Tersalin", failed: "Tidak tersalin", what: (what) => `Salin ${what}` };

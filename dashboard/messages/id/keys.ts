@@ -20,7 +20,7 @@ export const keys: Messages["keys"] = {
   revoked: "Dicabut",
   expired: "Kedaluwarsa",
   expiresIn: (left) => `Berakhir dalam ${left}`,
-  oldSecret: (time) => `Rahasia lama sampai ${time}`,
+  oldSecret: (left) => `Rahasia lama ${left} lagi`,
   quotaUsed: "Kuota habis",
   never: "Tidak pernah",
   everything: "Setiap model dan rute",

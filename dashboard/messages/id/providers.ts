@@ -24,6 +24,7 @@ export const providers: Messages["providers"] = {
   missingText: "Modelnya menolak setiap permintaan sampai Anda menambahkannya.",
   refusedTitle: (provider) => `${provider} menolak kredensial`,
   refusedText: (status, time) => `Responsnya ${status} ${time}. Ganti kredensial, lalu uji.`,
+  refusedConfigured: (status, time) => `Responsnya ${status} ${time}. Kredensialnya berasal dari konfigurasi: ubah di sana.`,
   credentials: "Kredensial",
   encrypted: "Disimpan terenkripsi. Hanya empat karakter terakhir yang dapat ditampilkan.",
   usedBy: "Dipakai oleh",
