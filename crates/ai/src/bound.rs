@@ -1,9 +1,9 @@
 //! The highest usage and cost of a request, from its body alone: a bound, never a count.
 //!
-//! A token has at least one byte, so a body's bytes bound its text; content that the body only refers to is bounded by
-//! the model's window. The bound presumes facts that no body states. A provider's project must not raise the tier or
-//! change the place of requests that choose none. [`TokenLimits`] must be correct. `arithmetic` states the presumptions
-//! about images, tools without a cap, and tokens that a provider adds.
+//! A token has at least one byte, so a body's bytes bound its text; files, and content that the body only refers to, are
+//! bounded by the model's window. The bound presumes facts that no body states. A provider's project must not raise the
+//! tier or change the place of requests that choose none. [`TokenLimits`] must be correct. `arithmetic` states the
+//! presumptions about images, tools without a cap, and tokens that a provider adds.
 
 mod arithmetic;
 mod extent;

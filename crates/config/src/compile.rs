@@ -79,8 +79,8 @@ pub(crate) fn compile<'a>(
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
     let mut providers = llm::providers(reader, traffic, flags, &mut notes);
     let models = model::models(reader, &mut traffic.models, &mut providers, &mut notes);
-    let prices = price::prices(reader, &mut traffic.prices, &providers);
     let (price_file, prices_builtin) = price_file::table(reader, traffic, &mut notes);
+    let prices = price::prices(reader, &mut traffic.prices, &providers, &prices_builtin, &mut notes);
     providers.mock.on &= ai.is_some();
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
     let sources = SourceSettings::of(reader, traffic);

@@ -129,9 +129,9 @@ pub enum Note {
         /// The day of the price file.
         as_of: String,
     },
-    /// A row of the price file has no rates of long requests, but the built-in table has them for the model.
+    /// A price has no rates of long requests, but the built-in table has them for the model.
     LongUnknown {
-        /// The file, with the line of the row.
+        /// The file, with the line of the price.
         place: String,
         /// The model of the row.
         model: String,

@@ -70,7 +70,8 @@ impl Extent {
     /// Returns the input tokens; `None` if they depend on the model's window, which is unknown.
     pub(super) fn input(&self, limits: Option<TokenLimits>) -> Option<Input> {
         let added = if self.tools { ADDED.saturating_add(ADDED_FOR_TOOLS) } else { ADDED };
-        let text = self.text_bytes.saturating_add(added);
+        let text_bytes = if self.has_unread_files() { 0 } else { self.text_bytes };
+        let text = text_bytes.saturating_add(added);
         let each = match self.format.dialect() {
             Dialect::OpenAi => OPENAI_IMAGE,
             Dialect::Anthropic => ANTHROPIC_IMAGE,
@@ -87,6 +88,12 @@ impl Extent {
         let first = if self.reference.is_some() || self.served.adds { longest } else { plain };
         let tokens = longest.saturating_mul(rounds.saturating_sub(1)).saturating_add(first);
         Some(Input { tokens, longest, images: 0, text: tokens, of_any_kind: true })
+    }
+
+    /// Whether the files of the body are not read apart from its text, as in forms and edits of images. Their bytes are
+    /// far more than their tokens, so the model's window bounds both.
+    fn has_unread_files(&self) -> bool {
+        self.reference == Some(Reference::Upload) || (self.format == Format::Images && self.reference.is_some())
     }
 
     /// Returns the output tokens; `None` if the request has no limit and the model's limit is unknown.
@@ -118,8 +125,7 @@ impl Extent {
             Some(cap) if served.uncapped || served.capped > 0 => cap,
             _ => served.capped.saturating_add(if served.uncapped { self.tool_rounds } else { 0 }),
         };
-        let compactions = u64::from(self.reference == Some(Reference::Compaction));
-        1_u64.saturating_add(tools).saturating_add(compactions)
+        1_u64.saturating_add(tools).saturating_add(u64::from(self.compacts))
     }
 
     /// Returns the price of a quantity that the body states in units.
@@ -164,6 +170,8 @@ impl Extent {
             (served.searches && searches > 0, by(searches, units.search_prompt, units.search)),
             (served.maps && rounds > 0, by(rounds, units.maps_prompt, units.maps_query)),
             (served.file_searches && rounds > 0, by(rounds, None, units.file_search)),
+            // The body need not name the model that creates the images, so their rate is unknown.
+            (served.images && rounds > 0, None),
             (served.gigabytes > 0, units.container.map(|rate| times(served.gigabytes, rate))),
         ] {
             if declared {
@@ -208,7 +216,7 @@ impl Extent {
             let others = [rates.cache_write_short, rates.cache_write_long, rates.audio_input, rates.image_input];
             text = others.into_iter().flatten().fold(text, u64::max);
         }
-        if self.reference == Some(Reference::Audio) {
+        if self.has_audio {
             text = text.max(rates.audio_input?);
         }
         let output = [rates.output, rates.audio_output, rates.image_output].into_iter().flatten().max();

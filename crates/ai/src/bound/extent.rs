@@ -22,7 +22,7 @@ pub const TOOL_ROUNDS: u64 = 1;
 pub struct Extent {
     pub(super) format: Format,
     pub(super) free: bool,
-    /// Bytes of the body without those of its images.
+    /// Bytes of the body without those of its images and files, if these are read.
     pub(super) text_bytes: u64,
     pub(super) images: u64,
     /// The number of requested responses per prompt.
@@ -34,7 +34,12 @@ pub struct Extent {
     /// Whether tools are declared, for which providers add tokens of their own.
     pub(super) tools: bool,
     pub(super) served: ServerToolUse,
+    /// The first content that the body only refers to.
     pub(super) reference: Option<Reference>,
+    /// Whether any content of the body is audio.
+    pub(super) has_audio: bool,
+    /// Whether the provider may first summarize the conversation.
+    pub(super) compacts: bool,
     /// The requested terms; `None` if Tollgate knows no rates for them.
     pub(super) terms: Option<PriceTerms>,
     /// Whether the body predicts output: wrongly predicted tokens are billed too.
@@ -113,6 +118,8 @@ pub(super) struct ServerToolUse {
     pub(super) maps: bool,
     /// Whether one tool searches stored files.
     pub(super) file_searches: bool,
+    /// Whether one tool creates images, with another model.
+    pub(super) images: bool,
     /// Gigabytes of the containers in which tools run.
     pub(super) gigabytes: u64,
     /// Whether one tool adds tokens to the input before the first sampling.
@@ -174,10 +181,13 @@ impl Extent {
                 sources: 0,
                 maps: false,
                 file_searches: false,
+                images: false,
                 gigabytes: 0,
                 adds: false,
             },
             reference: None,
+            has_audio: false,
+            compacts: false,
             terms: Some(PriceTerms { tier: crate::price::Tier::Standard, us: false }),
             predicted: false,
             billed: None,

@@ -14,6 +14,8 @@ const FIELDS: &[&str] = &[
     r#""messages":[{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]"#,
     r#""messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x"}}]}]"#,
     r#""messages":[{"content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]"#,
+    r#""messages":[{"content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA"}}]}]"#,
+    r#""enable_search":true"#,
     r#""input":[{"type":"item_reference","id":"x"}]"#,
     r#""input":"hello""#,
     r#""contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"AAAA"}}]}]"#,

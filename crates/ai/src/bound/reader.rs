@@ -79,6 +79,7 @@ pub(super) struct Tool {
     pub(super) has_mode: bool,
     pub(super) maps: bool,
     pub(super) file_searches: bool,
+    pub(super) images: bool,
     /// Whether the tool runs in a container.
     pub(super) contained: bool,
     /// Whether the client provides the tool's environment.
@@ -229,6 +230,7 @@ impl Reader {
             served.sources = served.sources.saturating_add(tool.sources);
             served.maps |= tool.maps;
             served.file_searches |= tool.file_searches;
+            served.images |= tool.images;
             served.adds |= tool.adds;
             let gigabytes = if tool.contained { tool.gigabytes.unwrap_or(1) } else { 0 };
             served.gigabytes = served.gigabytes.saturating_add(gigabytes);
@@ -246,7 +248,21 @@ impl Reader {
     }
 
     pub(super) fn refer(&mut self, reference: Reference) {
-        self.extent.reference = self.extent.reference.or(Some(reference));
+        let extent = &mut self.extent;
+        extent.has_audio |= reference == Reference::Audio;
+        extent.compacts |= reference == Reference::Compaction;
+        extent.reference = extent.reference.or(Some(reference));
+    }
+
+    /// Refers to a document that has `bytes` bytes in the body.
+    pub(super) fn add_document(&mut self, bytes: u64) {
+        self.refer(Reference::Document);
+        self.exclude(bytes);
+    }
+
+    /// Excludes the bytes of a file from those of the text.
+    pub(super) fn exclude(&mut self, bytes: u64) {
+        self.extent.text_bytes = self.extent.text_bytes.saturating_sub(bytes);
     }
 
     /// Counts an image that is given by its URL or by its data.
@@ -256,7 +272,7 @@ impl Reader {
             Value::Text(url) if [&b"data:image/"[..], b"data:image\\/"].iter().any(|start| url.begins_with(start)) => {
                 self.add_image(url.bytes());
             }
-            Value::Text(url) if url.begins_with(b"data:") => self.refer(Reference::Document),
+            Value::Text(url) if url.begins_with(b"data:") => self.add_document(url.bytes()),
             Value::Text(_) => self.refer(Reference::Url),
             Value::Word(_) => {}
         }
@@ -265,7 +281,7 @@ impl Reader {
     /// Counts an image that has `bytes` bytes in the body.
     pub(super) fn add_image(&mut self, bytes: u64) {
         self.extent.images = self.extent.images.saturating_add(1);
-        self.extent.text_bytes = self.extent.text_bytes.saturating_sub(bytes);
+        self.exclude(bytes);
     }
 
     /// Reads a limit of output tokens. Of two equal fields a provider may use either, so a null is then no limit.

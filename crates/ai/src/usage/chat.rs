@@ -15,6 +15,8 @@ struct ChatUsage {
     total_tokens: Figure,
     /// Moonshot reports cache reads in this field (platform.kimi.ai/docs/api/chat, 2026-11-21).
     cached_tokens: Figure,
+    /// DeepSeek's reads from its cache; the misses are the rest of the prompt (api-docs.deepseek.com, 2026-11).
+    prompt_cache_hit_tokens: Figure,
 }
 
 /// Reads a usage object; `None` if it reports no figure.
@@ -24,7 +26,7 @@ pub(crate) fn read(json: &[u8]) -> Option<Usage> {
         input: reported.prompt_tokens.0,
         output: reported.completion_tokens.0,
         total: reported.total_tokens.0,
-        cached_input: reported.cached_tokens.0,
+        cached_input: reported.cached_tokens.0.or(reported.prompt_cache_hit_tokens.0),
         ..InclusiveFigures::default()
     };
     figures.detailed(&reported.prompt_tokens_details.0, &reported.completion_tokens_details.0).disjoint()
@@ -160,6 +162,14 @@ mod tests {
         );
         check(
             r#"{"prompt_tokens":100,"cached_tokens":90,"prompt_tokens_details":{"cached_tokens":80}}"#,
+            [Some(20), Some(80), None, None, None, None],
+        );
+        check(
+            r#"{"prompt_tokens":100,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36,"completion_tokens":1}"#,
+            [Some(36), Some(64), None, None, Some(1), None],
+        );
+        check(
+            r#"{"prompt_tokens":100,"prompt_cache_hit_tokens":90,"prompt_tokens_details":{"cached_tokens":80}}"#,
             [Some(20), Some(80), None, None, None, None],
         );
         check(

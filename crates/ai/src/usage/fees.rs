@@ -14,7 +14,7 @@ use super::lenient::Seconds;
 use super::{Figure, Part};
 
 /// Field names of 2026-11-21: docs.x.ai (the first three), docs.perplexity.ai (the next two), docs.mistral.ai (the
-/// last).
+/// next), openrouter.ai/docs (the last two, of which a response has one).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct FeeFields {
@@ -25,11 +25,24 @@ struct FeeFields {
     num_search_queries: Figure,
     citation_tokens: Figure,
     prompt_audio_seconds: Seconds,
+    server_tool_use: Part<RouterToolCalls>,
+    server_tool_use_details: Part<RouterToolCalls>,
+}
+
+/// Calls of OpenRouter's tools. The executed ones include its own searches and fetches, but not those of a model's own
+/// provider.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RouterToolCalls {
+    web_search_requests: Figure,
+    web_fetch_requests: Figure,
+    tool_calls_executed: Figure,
 }
 
 /// A part of each name of [`FeeFields`], and the beginning of an escape, with which a name may be written.
-static NAME_PARTS: LazyLock<[Finder<'static>; 5]> =
-    LazyLock::new(|| ["\"num_s", "_side_tool_", "citation_", "_audio_seconds", "\\"].map(Finder::new));
+static NAME_PARTS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+    ["\"num_s", "_side_tool_", "citation_", "_audio_seconds", "server_tool_use", "\\"].map(Finder::new)
+});
 
 /// Fees that are charged beside the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,10 +95,15 @@ pub(crate) fn read(json: &[u8]) -> Fees {
     let used = |figure: &Figure| figure.0.filter(|count| *count > 0);
     let calls = XaiToolCalls::of(&object.server_side_tool_usage_details.0);
     let counted = |count: u64| (count > 0).then_some(count);
-    let searches = counted(calls.searches);
+    let routed = [&object.server_tool_use.0, &object.server_tool_use_details.0];
+    let most = |figure: fn(&RouterToolCalls) -> &Figure| routed.iter().filter_map(|calls| used(figure(calls))).max();
+    let routed_searches = most(|calls| &calls.web_search_requests);
+    let searches = counted(calls.searches).or(routed_searches);
     let searches = searches.or_else(|| used(&object.num_search_queries)).or_else(|| used(&object.num_sources_used));
     // Calls of an unknown tool have no rate.
-    let is_vague = used(&object.num_server_side_tools_used) > counted(calls.all());
+    let is_vague = used(&object.num_server_side_tools_used) > counted(calls.all())
+        || most(|calls| &calls.tool_calls_executed) > routed_searches
+        || most(|calls| &calls.web_fetch_requests).is_some();
     let heard = object.prompt_audio_seconds.0.is_some_and(|milliseconds| milliseconds > 0);
     Fees {
         tools: ToolCalls { searches, file_searches: counted(calls.file_searches), ..ToolCalls::default() },
@@ -135,6 +153,17 @@ mod tests {
                 Some(3),
                 true,
             ),
+            (r#"{"server_tool_use":{"web_search_requests":2}}"#, Some(2), false),
+            (r#"{"server_tool_use":{"web_search_requests":2,"tool_calls_executed":2}}"#, Some(2), false),
+            (r#"{"server_tool_use_details":{"web_search_requests":2,"tool_calls_executed":3}}"#, Some(2), true),
+            (r#"{"server_tool_use":{"web_search_requests":0,"tool_calls_executed":1}}"#, None, true),
+            (r#"{"server_tool_use":{"web_search_requests":1,"web_fetch_requests":1}}"#, Some(1), true),
+            (
+                r#"{"server_tool_use":{"web_search_requests":0,"web_fetch_requests":0,"tool_calls_executed":0}}"#,
+                None,
+                false,
+            ),
+            (r#"{"server_tool_use":null}"#, None, false),
             (r#"{"prompt_audio_seconds":12}"#, None, true),
             (r#"{"prompt_audio_seconds":0.5}"#, None, true),
             (r#"{"prompt_audio_seconds":{}}"#, None, false),

@@ -307,6 +307,8 @@ mod tests {
             r#"{"prompt_tokens":1"#,
             r#"{"cached_tokens":1}"#,
             r#"{"num_sources_used":1}"#,
+            r#"{"prompt_tokens":1,"prompt_cache_hit_tokens":1}"#,
+            r#"{"prompt_tokens":1,"server_tool_use":{"web_search_requests":1}}"#,
             r#"{"prompt_\u0074okens":1}"#,
             r#"[]"#,
             "",
@@ -322,7 +324,7 @@ mod tests {
         }
     }
 
-    const FIELDS: [&str; 18] = [
+    const FIELDS: [&str; 19] = [
         "prompt_tokens",
         "prompt_tokens_details",
         "completion_tokens",
@@ -341,6 +343,7 @@ mod tests {
         "accepted_prediction_tokens",
         "citation_tokens",
         "tool_tokens",
+        "prompt_cache_hit_tokens",
     ];
 
     /// An object of these fields, mostly with counts.

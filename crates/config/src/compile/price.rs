@@ -11,6 +11,7 @@ use settings::section::{Location, SettingsReader};
 
 use super::UsedNames;
 use super::llm::Providers;
+use crate::note::Note;
 use crate::resolve::{MOCK, table_of};
 use crate::schema::price::{FiguresInput, LongInput, PriceInput, RatesInput, TierInput};
 use crate::schema::traffic::is_model;
@@ -18,8 +19,15 @@ use crate::schema::traffic::is_model;
 /// Prices of units other than tokens, in place of token prices.
 const PER_UNIT: [&str; 3] = ["per_image", "per_second", "per_character"];
 
-/// Returns the prices of the configuration.
-pub(super) fn prices(reader: &SettingsReader<'_>, entries: &mut Entries<PriceInput>, providers: &Providers) -> Prices {
+/// Returns the prices of the configuration. If a price lacks rates of long requests that `table` has, their cost is
+/// unknown, and a note says so: the configured rates would be too low.
+pub(super) fn prices(
+    reader: &SettingsReader<'_>,
+    entries: &mut Entries<PriceInput>,
+    providers: &Providers,
+    table: &Prices,
+    notes: &mut Vec<Note>,
+) -> Prices {
     let mut rows = PriceRows::default();
     let mut prices = Prices::default();
     for PriceInput { location, figures: input, model } in &mut entries.list {
@@ -28,24 +36,33 @@ pub(super) fn prices(reader: &SettingsReader<'_>, entries: &mut Entries<PriceInp
         if let Some(model) = model
             && rows.take(reader, model, figures.period)
         {
-            let figures = with_server_tools(figures, &model.value, providers);
+            let (figures, above_tokens) = with_table(figures, &model.value, providers, table);
             set_fees(input, &figures.units);
+            notes.extend(above_tokens.map(|above_tokens| long_unknown(reader, model, above_tokens)));
             prices = prices.with(&model.value, Price::of_configuration(figures));
         }
     }
     prices
 }
 
-/// Adds the fees of the provider's own tools that the row of `name` lacks, if the built-in table applies to the
-/// provider.
-fn with_server_tools(figures: PriceFigures, name: &str, providers: &Providers) -> PriceFigures {
-    let Some((provider, model)) = name.split_once('/') else { return figures };
+/// Adds the fees of the provider's own tools that the row of `name` lacks, if `table` applies to the provider. Also
+/// returns the number of tokens above which the cost of a request is unknown, if the row lacks rates of long requests.
+fn with_table(figures: PriceFigures, name: &str, providers: &Providers, table: &Prices) -> (PriceFigures, Option<u64>) {
+    let Some((provider, model)) = name.split_once('/') else { return (figures, None) };
     let known = providers.on.iter().chain(&providers.offered).find(|known| *known.name == *provider);
-    let table = known.map(|known| table_of(known)).or((provider == MOCK && providers.mock.on).then_some(MOCK));
-    match table {
-        Some(table) => figures.with_server_tools(table, model),
-        None => figures,
+    let part = known.map(|known| table_of(known)).or((provider == MOCK && providers.mock.on).then_some(MOCK));
+    match part {
+        Some(part) => figures.with_server_tools(part, model).with_long_of(table, part, model),
+        None => (figures, None),
     }
+}
+
+/// Returns the note that the price of `model` has no rates of long requests.
+fn long_unknown(reader: &SettingsReader<'_>, model: &Input<String>, above_tokens: u64) -> Note {
+    let file = reader.file();
+    let place = model.at().and_then(At::place);
+    let place = place.map_or_else(|| file.to_owned(), |place| format!("{file}:{}:{}", place.line, place.column));
+    Note::LongUnknown { place, model: model.value.clone(), above_tokens }
 }
 
 /// Adds the fees of the provider's own tools to the input.

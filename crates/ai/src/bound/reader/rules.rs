@@ -6,7 +6,6 @@ mod object;
 mod openai;
 
 use super::{Blob, Reader, Spot, Value};
-use crate::bound::Reference;
 use crate::bound::names::Name;
 use crate::format::Format;
 
@@ -79,6 +78,6 @@ pub(super) fn closes_blob(reader: &mut Reader, blob: Blob) {
     if is_image {
         reader.add_image(blob.data_bytes);
     } else if blob.other || (blob.encoded && !blob.plain) {
-        reader.refer(Reference::Document);
+        reader.add_document(blob.data_bytes);
     }
 }

@@ -72,6 +72,11 @@ fn chat_references_are_reported() {
         (part(r#"{"type":"input_audio","input_audio":{"data":"A","format":"wav"}}"#), Some(Audio)),
         (part(r#"{"type":"video_url","video_url":{"url":"https://x"}}"#), Some(Part)),
         (r#""messages":[{"role":"assistant","audio":{"id":"audio_1"}}]"#.to_owned(), Some(Audio)),
+        (r#""plugins":[{"id":"web"}]"#.to_owned(), Some(ServerTool)),
+        (r#""plugins":[{"max_results":1,"id":"later"}]"#.to_owned(), Some(ServerTool)),
+        (r#""plugins":[{"id":"response-healing"},{"id":"context-compression"}]"#.to_owned(), None),
+        (r#""enable_search":true"#.to_owned(), Some(ServerTool)),
+        (r#""enable_search":null"#.to_owned(), None),
         (r#""messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}}]}]"#.to_owned(), None),
         (r#""web_search_options":{}"#.to_owned(), Some(ServerTool)),
         (r#""tools":[{"type":"function","function":{"name":"web_search"}}]"#.to_owned(), None),
@@ -142,6 +147,75 @@ fn gemini_references_are_reported() {
         (r#""tools":{"urlContext":{}}"#.to_owned(), Some(ServerTool)),
     ] {
         check(GEMINI, &inside, reference);
+    }
+}
+
+/// A file of three windows' bytes, in each form in which a body may hold it.
+#[test]
+fn files_are_bounded_by_the_window_and_not_by_their_bytes() {
+    let data = "A".repeat(300_000);
+    let of_chat = |part: &str| format!(r#""max_tokens":7,"messages":[{{"role":"user","content":[{part}]}}]"#);
+    let of_responses = |part: &str| format!(r#""max_output_tokens":7,"input":[{{"role":"user","content":[{part}]}}]"#);
+    let pdf = format!("data:application/pdf;base64,{data}");
+    for (path, inside) in [
+        (CHAT, of_chat(&format!(r#"{{"type":"file","file":{{"file_data":"{pdf}"}}}}"#))),
+        (CHAT, of_chat(&format!(r#"{{"type":"image_url","image_url":{{"url":"{pdf}"}}}}"#))),
+        (CHAT, of_chat(&format!(r#"{{"type":"input_audio","input_audio":{{"data":"{data}","format":"mp3"}}}}"#))),
+        (RESPONSES, of_responses(&format!(r#"{{"type":"input_file","file_data":"{pdf}"}}"#))),
+        (RESPONSES, of_responses(&format!(r#"{{"type":"input_audio","input_audio":{{"data":"{data}"}}}}"#))),
+        (
+            MESSAGES,
+            of_chat(&format!(
+                r#"{{"type":"document","source":{{"type":"base64","media_type":"application/pdf","data":"{data}"}}}}"#
+            )),
+        ),
+        (GEMINI, format!(r#""contents":[{{"parts":[{{"inlineData":{{"mimeType":"audio/wav","data":"{data}"}}}}]}}]"#)),
+        ("/v1/images/edits", format!(r#""images":[{{"image_url":"data:image/png;base64,{data}"}}],"prompt":"x""#)),
+    ] {
+        let text = if path == GEMINI { format!("{{{inside}}}") } else { body(&inside) };
+        let bound = bound(path, &text);
+        let window = Tokens(100_000).saturating_add(bound.output_tokens_max.unwrap());
+        assert_eq!(bound.tokens, Some(window), "{path} {}", text.replace(&data, "…"));
+    }
+    let (_, transcription) = called("/v1/audio/transcriptions");
+    let form = Extent::read(&transcription, &RequestFields::default(), data.as_bytes());
+    assert_eq!(form.bound(Some(&flat()), LIMITS).tokens, Some(Tokens(101_000)));
+}
+
+#[test]
+fn text_beside_a_file_is_bounded_by_its_bytes_beyond_the_window() {
+    let (data, text) = ("A".repeat(300_000), "x".repeat(150_000));
+    let bound = |text: &str| {
+        let file = format!(r#"{{"type":"file","file":{{"file_data":"{data}"}}}}"#);
+        let inside = format!(r#"{{"type":"text","text":"{text}"}},{file}"#);
+        bound(CHAT, &body(&format!(r#""max_tokens":7,"messages":[{{"content":[{inside}]}}]"#))).tokens.unwrap().0
+    };
+    assert_eq!(bound("x"), 100_007);
+    assert!((150_000..151_000).contains(&bound(&text)), "{}", bound(&text));
+}
+
+#[test]
+fn a_compaction_is_one_more_round_at_any_place() {
+    for (path, fields) in [
+        (RESPONSES, [r#""context_management":[{"type":"compaction"}]"#, r#""previous_response_id":"r""#]),
+        (MESSAGES, [r#""context_management":{"edits":[{"type":"compact_20260112"}]}"#, r#""container":"c""#]),
+    ] {
+        for [first, second] in [fields, [fields[1], fields[0]]] {
+            let limit = if path == RESPONSES { "max_output_tokens" } else { "max_tokens" };
+            let bound = bound(path, &body(&format!(r#"{first},{second},"{limit}":7"#)));
+            assert_eq!(bound.tokens, Some(Tokens(2 * 100_007)), "{first} {second}");
+        }
+    }
+}
+
+#[test]
+fn audio_without_a_rate_has_no_bound_in_money_at_any_place() {
+    let file = r#"{"type":"file","file":{"file_id":"f"}}"#;
+    let audio = r#"{"type":"input_audio","input_audio":{"data":"A","format":"wav"}}"#;
+    let price = Price::configured(Rates { audio_input: None, ..flat().rates }, UnitRates::default());
+    for [first, second] in [[file, audio], [audio, file]] {
+        let text = body(&format!(r#""max_tokens":7,"messages":[{{"content":[{first},{second}]}}]"#));
+        assert_eq!(extent(CHAT, &text).bound(Some(&price), LIMITS).money, None, "{first} {second}");
     }
 }
 

@@ -88,6 +88,12 @@ fn every_tool_reserves_its_fee() {
         (RESPONSES, tools(r#"{"type":"shell","environment":{"type":"container_auto","memory_limit":"4g"}}"#), 4 * 30),
         (RESPONSES, tools(r#"{"environment":{"type":"local"},"type":"shell"}"#), 0),
         (CHAT, body(r#""max_tokens":7,"web_search_options":{}"#), 3 * 5),
+        (CHAT, body(r#""max_tokens":7,"tools":[{"type":"openrouter:web_search","parameters":{}}]"#), 3 * 5),
+        (CHAT, body(r#""max_tokens":7,"plugins":[{"id":"web","max_results":2}]"#), 3 * 5),
+        (CHAT, body(r#""max_tokens":7,"plugins":[{"id":"file-parser"},{"id":"response-healing"}]"#), 0),
+        (CHAT, body(r#""max_tokens":7,"enable_search":true"#), 3 * 5),
+        (CHAT, body(r#""max_tokens":7,"enable_search":false"#), 0),
+        (RESPONSES, body(r#""max_output_tokens":7,"plugins":[{"id":"web"}]"#), 3 * 5),
         (MESSAGES, body(r#""max_tokens":7,"tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]"#), 0),
         (GEMINI, gemini(r#"{"googleSearch":{}}"#), 3 * 5),
         (GEMINI, gemini(r#"{"google_maps":{}},{"google_search":{}}"#), 3 * 5 + 3 * 7),
@@ -122,6 +128,20 @@ fn a_tool_without_a_rate_has_no_bound_in_money() {
         let left = RemainingBudget { tokens: None, money: Some(NanoUsd(i64::MAX)) };
         assert_eq!(read.clamp(Some(&flat()), LIMITS, left), None, "{inside}");
     }
+}
+
+/// The images of gpt-image-2 cost many times the tokens of the model that calls the tool, and no price states them.
+#[test]
+fn a_tool_that_creates_images_has_no_bound_in_money_even_with_a_cap() {
+    let capped = |cap: u64| {
+        let tool = r#"{"type":"image_generation","model":"gpt-image-2","quality":"high"}"#;
+        let text = body(&format!(r#""max_output_tokens":7,"max_tool_calls":{cap},"tools":[{tool}]"#));
+        extent(RESPONSES, &text).bound(Some(&priced()), LIMITS)
+    };
+    let bound = capped(3);
+    assert_eq!((bound.money, bound.unknown(), bound.unbounded), (None, Some(Unknown::Price), None));
+    assert!(bound.tokens.is_some());
+    assert!(capped(0).money.is_some(), "the tool cannot run");
 }
 
 /// Codex on gpt-5.5 offers a search with each request and sets no limit of output tokens.

@@ -1,7 +1,8 @@
 //! Prices of hosts with OpenAI's API: a flat table, by host of a provider's `base_url`.
 //!
 //! The figures are those of LiteLLM's `model_prices_and_context_window.json` (release 1.109.1, MIT licence, © 2023
-//! Berri AI). A host without its own rate for cached input charges the rate of input. Only DashScope charges cache
+//! Berri AI). Those of DeepSeek are its peak rates: its off-peak rates are half since 2026-08-17, so a cost is then an
+//! upper bound. A host without its own rate for cached input charges the rate of input. Only DashScope charges cache
 //! writes: 1.25 times the rate of input, for a cache that the request enables
 //! (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
 

@@ -160,6 +160,38 @@ prices:
 }
 
 #[test]
+fn a_configured_price_without_long_makes_no_long_request_cheaper() {
+    let source = "
+providers:
+  - {name: main, kind: openai, credential: x}
+  - {name: far, kind: openai, base_url: 'https://gateway.example/v1', credential: x}
+prices:
+  - {model: main/gpt-5.5, input: '1', output: '2', tiers: [{tier: flex, input: '0.5', output: '1'}]}
+  - {model: main/gpt-5.4, input: '1', output: '2', long: {above_tokens: 272000, input: '3', output: '4'}}
+  - {model: far/gpt-5.5, input: '1', output: '2'}
+";
+    let loaded = read_text(source).unwrap();
+    let [note] = loaded.notes.as_slice() else { panic!("{:?}", loaded.notes) };
+    let expected = ":6:13: the price of main/gpt-5.5 has no `long`, which the built-in price has: requests of more than \
+                    272000 tokens of input have an unknown cost";
+    assert!(note.to_string().ends_with(expected), "{note}");
+    let cost = |provider, model, tier, input| {
+        let price = loaded.snapshot.traffic.prices.find(provider, [model], day("2026-12-01")).unwrap();
+        let usage = Usage { input: Some(Tokens(input)), ..Usage::empty(Source::Reported) };
+        price.at(PriceTerms { tier, us: false }).unwrap().cost(&usage).map(|cost| cost.0)
+    };
+    for (provider, model, tier, expected) in [
+        ("main", "gpt-5.5", Tier::Standard, None),
+        ("main", "gpt-5.5", Tier::Flex, None),
+        ("main", "gpt-5.4", Tier::Standard, Some(816_003_000)),
+        ("far", "gpt-5.5", Tier::Standard, Some(272_001_000)),
+    ] {
+        assert!(cost(provider, model, tier, 272_000).is_some(), "{provider}/{model} {tier:?}");
+        assert_eq!(cost(provider, model, tier, 272_001), expected, "{provider}/{model} {tier:?}");
+    }
+}
+
+#[test]
 fn a_row_has_long_requests_and_tiers() {
     let snapshot = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot;
     let price = snapshot.traffic.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();

@@ -20,8 +20,8 @@ const OWN_TOOLS: [&str; 9] = [
     "computer_use_preview",
     "grammar",
 ];
-/// The provider's tools that search the web, which are billed per search. The last two are xAI's.
-const SEARCHES: [&str; 3] = [WEB_SEARCH, "x_search", LIVE_SEARCH];
+/// The provider's tools that search the web, which are billed per search. The last three are OpenRouter's and xAI's.
+const SEARCHES: [&str; 4] = [WEB_SEARCH, "openrouter:web_search", "x_search", LIVE_SEARCH];
 const WEB_SEARCH: &str = "web_search";
 /// xAI's tool that is billed per source that it reads.
 const LIVE_SEARCH: &str = "live_search";
@@ -29,11 +29,17 @@ const LIVE_SEARCH: &str = "live_search";
 const SOURCES_MAX: u64 = 50;
 /// The provider's tool that searches stored files, billed per search.
 const FILE_SEARCH: &str = "file_search";
+/// The provider's tool that creates images, billed at the rates of another model.
+const IMAGES: &str = "image_generation";
 /// The provider's tools that run in a container, which is billed.
 const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
 /// The provider's tools that add few tokens. Any other tool, such as an MCP server, may add more tokens than a bound
 /// counts.
-const KNOWN_TOOLS: [&str; 5] = [WEB_SEARCH, FILE_SEARCH, "code_interpreter", "shell", "image_generation"];
+const KNOWN_TOOLS: [&str; 5] = [WEB_SEARCH, FILE_SEARCH, "code_interpreter", "shell", IMAGES];
+/// OpenRouter's plugin that searches the web, and those that add neither tokens nor fees
+/// (openrouter.ai/docs/guides/features/plugins, 2026-11).
+const SEARCH_PLUGIN: &str = "web";
+const FREE_PLUGINS: [&str; 4] = ["auto-router", "context-compression", "moderation", "response-healing"];
 /// Parts of a message whose bytes bound their tokens, or that are read.
 const CHAT_PARTS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
 const RESPONSES_PARTS: [&str; 9] = [
@@ -53,7 +59,7 @@ pub(super) fn chat_opens(reader: &mut Reader, path: &[Name], name: Name) {
         ([], WebSearchOptions) => reader.serves(Tool { searches: true, ..Tool::default() }),
         ([], Prediction) => reader.extent.predicted = true,
         ([], SearchParameters) => begin_live_search(reader),
-        ([Tools], Element) => reader.begin_tool(),
+        ([Tools | Plugins], Element) => reader.begin_tool(),
         ([Prompt], Element) => add_prompt(reader),
         _ => {}
     }
@@ -70,14 +76,49 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
             reader.image(value);
         }
         ([Messages, Element, Content, Element, File], FileId) if value.is_text() => reader.refer(Reference::File),
-        ([Messages, Element, Content, Element, File], FileData) if value.is_text() => reader.refer(Reference::Document),
-        ([Messages, Element, Content, Element, InputAudio], _) | ([Messages, Element, Audio], Id) => {
-            reader.refer(Reference::Audio);
-        }
+        ([Messages, Element, Content, Element, File], FileData) => document(reader, value),
+        ([Messages, Element, Content, Element, InputAudio], _) => audio(reader, name, value),
+        ([Messages, Element, Audio], Id) => reader.refer(Reference::Audio),
         ([Messages, Element, Content, Element], Type) if !value.says(&CHAT_PARTS) => reader.refer(Reference::Part),
         ([Tools, Element], Type) => tool(reader, value),
+        ([Plugins, Element], Id) => plugin(reader, value),
+        ([], EnableSearch) => enable_search(reader, value),
         ([SearchParameters], Mode | MaxSearchResults) => live_search(reader, name, value),
         _ => {}
+    }
+}
+
+/// Reads a file inside the body.
+fn document(reader: &mut Reader, value: Value<'_>) {
+    if let Value::Text(data) = value
+        && data.bytes() > 0
+    {
+        reader.add_document(data.bytes());
+    }
+}
+
+/// Reads a field of a recording inside the body.
+fn audio(reader: &mut Reader, name: Name, value: Value<'_>) {
+    reader.refer(Reference::Audio);
+    if let (Data, Value::Text(data)) = (name, value) {
+        reader.exclude(data.bytes());
+    }
+}
+
+/// Reads the kind of one of OpenRouter's plugins, which run without a tool. What a plugin finds precedes the
+/// conversation.
+fn plugin(reader: &mut Reader, value: Value<'_>) {
+    if let Some(tool) = reader.tool() {
+        tool.served |= !value.says(&FREE_PLUGINS);
+        tool.searches |= value.says(&[SEARCH_PLUGIN]);
+        tool.adds = true;
+    }
+}
+
+/// Reads DashScope's switch of a search, whose results precede the conversation.
+fn enable_search(reader: &mut Reader, value: Value<'_>) {
+    if !value.is_null() && value != Value::Word("false") {
+        reader.serves(Tool { searches: true, adds: true, ..Tool::default() });
     }
 }
 
@@ -122,6 +163,7 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
         tool.searches |= begins(&SEARCHES);
         tool.sources = if begins(&[LIVE_SEARCH]) { SOURCES_MAX } else { tool.sources };
         tool.file_searches |= begins(&[FILE_SEARCH]);
+        tool.images |= begins(&[IMAGES]);
         tool.contained |= begins(&CONTAINED);
         tool.adds |= !begins(&KNOWN_TOOLS);
     }
@@ -141,7 +183,7 @@ pub(super) fn responses_opens(reader: &mut Reader, path: &[Name], name: Name) {
         ([], Conversation) => reader.refer(Reference::Conversation),
         ([], Prompt) => reader.refer(Reference::Prompt),
         ([], SearchParameters) => begin_live_search(reader),
-        ([.., Tools], Element) => reader.begin_tool(),
+        ([.., Tools] | [Plugins], Element) => reader.begin_tool(),
         ([Input, Element], _) => reader.item.other = true,
         ([Input, ..], InputAudio) => reader.refer(Reference::Audio),
         _ => {}
@@ -163,6 +205,7 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([], Prompt) if !value.is_null() => reader.refer(Reference::Prompt),
         ([ContextManagement, Element], Type) if value.says(&["compaction"]) => reader.refer(Reference::Compaction),
         ([.., Tools, Element], Type) => tool(reader, value),
+        ([Plugins, Element], Id) => plugin(reader, value),
         ([SearchParameters], Mode | MaxSearchResults) => live_search(reader, name, value),
         ([.., Tools, Element, Container | Environment], MemoryLimit) => memory(reader, value),
         // A shell that the client provides.
@@ -176,7 +219,8 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([Input, ..], ImageUrl) => reader.image(value),
         ([Input, ..], FileId) if value.is_text() => reader.refer(Reference::File),
         ([Input, ..], FileUrl) if value.is_text() => reader.refer(Reference::Url),
-        ([Input, ..], FileData) if value.is_text() => reader.refer(Reference::Document),
+        ([Input, ..], FileData) => document(reader, value),
+        ([Input, .., InputAudio], Data) => audio(reader, name, value),
         _ => {}
     }
 }
