@@ -183,7 +183,7 @@ def usage_lines(part, plan, billed):
             amount -= sum(line["amount"] for line in before)
             units = max(units - sum(line["quantity"] for line in before), 0)
             kind = "late"
-            if amount <= 0:
+            if amount <= 0 or not units:
                 continue
         lines.append((kind, charge["name"], units, amount))
     unpriced = sum(row["unpriced_requests"] for row in part["usage"] if row["model"] is None)

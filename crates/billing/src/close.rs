@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use access::{BillingInterval, Currency, Day, Timestamp};
-use jobs::{Job, JobError, JobSpec, NextRun, Owner};
+use jobs::{Job, JobError, JobSpec, NextRun, Owner, causes};
 use ledger::billing::BooksTransaction;
 use ledger::billing::{
     DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, charged_usage, invoices, subscriptions,
@@ -176,10 +176,10 @@ impl Books {
                 };
                 match closed {
                     Ok(made) => (counts.made, counts.closed) = (counts.made + made, counts.closed + 1),
-                    Err(BillingError::Database(error)) => return Err(error.into()),
                     Err(error) => {
+                        let error = error.of_rows()?;
                         counts.failed += 1;
-                        tracing::error!(subscription = %subscription.id, %error, "a billing period was not closed");
+                        tracing::error!(subscription = %subscription.id, %error, cause = causes(&error), "a billing period was not closed");
                         if counts.failures.len() < FAILURES_MAX {
                             let (subscription, cause) = (subscription.id, error.to_string());
                             counts.failures.push(UnclosedPeriod { subscription, cause });

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use access::{Day, Timestamp};
-use jobs::{Job, JobError, JobSpec, NextRun, Owner};
+use jobs::{Job, JobError, JobSpec, NextRun, Owner, causes};
 use ledger::billing::payments::LookUpTimes;
 use ledger::billing::{
-    StoredPayment, StoredSubscription, WaitingNotification, invoices, payments, refunds, subscriptions,
+    StoredPayment, StoredRefund, StoredSubscription, WaitingNotification, invoices, payments, refunds, subscriptions,
 };
-use store::{Actor, UserError};
+use store::Actor;
 use uuid::Uuid;
 
 use crate::books::{BillingError, Books, PaymentOutcome, state_of};
@@ -81,11 +81,9 @@ impl Dunning {
 impl Job for NotificationHandling {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         for notification in payments::notifications(self.0.store(), PAGE).await? {
-            match self.0.handle(&notification).await {
-                Ok(()) => {}
-                Err(BillingError::Database(error)) => return Err(error.into()),
+            if let Err(error) = self.0.handle(&notification).await {
                 // The others do not wait for one that fails.
-                Err(error) => self.0.postpone(&notification, &error).await?,
+                self.0.postpone(&notification, &error.of_rows()?).await?;
             }
         }
         Ok(NextRun::Period)
@@ -99,11 +97,6 @@ impl Job for NotificationHandling {
 impl Job for PaymentReconciliation {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let now = self.0.store().clock().now();
-        for refund in refunds::requested(self.0.store(), PAGE).await? {
-            if refund.created_at.after(CHECK_EVERY) <= now {
-                self.0.send_refund(&refund).await?;
-            }
-        }
         let times = LookUpTimes {
             checked_before: now.before(CHECK_EVERY),
             paid_after: now.before(REVERSED_WITHIN),
@@ -111,6 +104,12 @@ impl Job for PaymentReconciliation {
         };
         for payment in payments::waiting(self.0.store(), times, PAGE).await? {
             self.0.request_status(&payment, times.checked_before).await?;
+        }
+        // Look-ups do not wait for refunds.
+        for refund in refunds::requested(self.0.store(), PAGE).await? {
+            if refund.created_at.after(CHECK_EVERY) <= now {
+                self.0.repeat_refund(&refund).await?;
+            }
         }
         Ok(NextRun::Period)
     }
@@ -146,37 +145,51 @@ impl Books {
 
     /// Plans the next attempt to handle a notification, or gives it up.
     async fn postpone(&self, of: &WaitingNotification, error: &BillingError) -> Result<(), BillingError> {
+        let cause = causes(error);
         if of.attempts + 1 >= ATTEMPTS_MAX {
-            tracing::error!(order = of.order_id, transaction = of.transaction_id, %error, "a notification was given up");
+            tracing::error!(order = of.order_id, transaction = of.transaction_id, %error, cause, "a notification was given up");
             return Ok(payments::set_handled(self.store(), of.id, "failed").await?);
         }
-        tracing::warn!(order = of.order_id, attempts = of.attempts + 1, %error, "a notification could not be handled yet");
+        tracing::warn!(order = of.order_id, attempts = of.attempts + 1, %error, cause, "a notification could not be handled yet");
         let doublings = u32::try_from(of.attempts).unwrap_or(0).min(12);
         let pause = (PAUSE * (1 << doublings)).min(PAUSE_MAX);
         let next_at = self.store().clock().now().after(pause);
         Ok(payments::postpone(self.store(), of.id, next_at).await?)
     }
 
-    /// Requests the status of a payment, unless another node did since `before`. An error does not stop the others.
+    /// Requests the status of a payment, unless another node did since `before`. An error of it does not stop the others.
     async fn request_status(&self, payment: &StoredPayment, before: Timestamp) -> Result<(), BillingError> {
         // Recorded before the request, so that a payment that always fails waits behind the others.
         if !payments::claim(self.store(), payment.id, before).await? {
             return Ok(());
         }
-        match self.refresh(payment).await {
-            Ok(PaymentOutcome::Changed(_)) => return Ok(()),
-            Ok(PaymentOutcome::Unchanged) => {}
-            Ok(PaymentOutcome::Mismatch) => {
+        if let Err(error) = self.refresh_or_expire(payment).await {
+            let error = error.of_rows()?;
+            let cause = causes(&error);
+            tracing::warn!(payment = %payment.id, %error, cause, "the status of a payment could not be applied");
+        }
+        Ok(())
+    }
+
+    async fn refresh_or_expire(&self, payment: &StoredPayment) -> Result<(), BillingError> {
+        match self.refresh(payment).await? {
+            PaymentOutcome::Changed(_) => return Ok(()),
+            PaymentOutcome::Unchanged => {}
+            PaymentOutcome::Mismatch => {
                 tracing::error!(payment = %payment.id, order = payment.order, "a payment differs from the report of its provider");
-            }
-            Err(BillingError::Database(error)) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(payment = %payment.id, %error, "the status of a payment could not be requested");
-                return Ok(());
             }
         }
         if payment.state == "created" && payment.expires_at <= self.store().clock().now() {
             self.expire(payment.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Repeats the request of a refund. An error of it does not stop the others.
+    async fn repeat_refund(&self, refund: &StoredRefund) -> Result<(), BillingError> {
+        if let Err(error) = self.send_refund(refund).await {
+            let error = error.of_rows()?;
+            tracing::error!(refund = %refund.id, %error, cause = causes(&error), "a refund could not be repeated");
         }
         Ok(())
     }
@@ -208,16 +221,8 @@ impl Books {
             let Some(last) = page.last() else { return self.remind().await };
             after = last.id;
             for subscription in &page {
-                match self.dun_one(subscription.id, now).await {
-                    Ok(()) => {}
-                    Err(BillingError::Database(error) | BillingError::User(UserError::Database(error))) => {
-                        return Err(error.into());
-                    }
-                    // The others do not wait for one that fails.
-                    Err(error) => {
-                        tracing::error!(subscription = %subscription.id, %error, "a state could not be changed");
-                    }
-                }
+                let dunned = self.dun_one(subscription.id, now).await;
+                end_attempt(subscription.id, dunned)?;
             }
         }
     }
@@ -230,13 +235,17 @@ impl Books {
             let Some(last) = page.last() else { return Ok(()) };
             after = last.id;
             for subscription in &page {
-                let mut on = self.store().change().await?;
-                if let Some(of) = subscriptions::find(&mut on, subscription.id).await? {
-                    self.grant(&mut on, &Actor::SYSTEM, &of, state_of(&of)?).await?;
-                    on.commit().await?;
-                }
+                end_attempt(subscription.id, self.end_access_of(subscription.id).await)?;
             }
         }
+    }
+
+    async fn end_access_of(&self, id: Uuid) -> Result<(), BillingError> {
+        // The revision rises only if the plan changes: other nodes repeat all look-ups after it.
+        let mut on = self.store().addition().await?;
+        let Some(of) = subscriptions::find(&mut on, id).await? else { return Ok(()) };
+        self.grant(&mut on, &Actor::SYSTEM, &of, state_of(&of)?).await?;
+        Ok(on.commit().await?)
     }
 
     /// Voids open invoices of changes whose time to pay has passed. One that stays due does not hide later ones.
@@ -303,4 +312,16 @@ impl Books {
             SubscriptionState::Trialing | SubscriptionState::Closed | SubscriptionState::Cancelled => None,
         })
     }
+}
+
+/// Logs an error of one subscription: the others do not wait for it.
+///
+/// # Errors
+/// An error that all subscriptions would have.
+fn end_attempt(subscription: Uuid, result: Result<(), BillingError>) -> Result<(), BillingError> {
+    if let Err(error) = result {
+        let error = error.of_rows()?;
+        tracing::error!(%subscription, %error, cause = causes(&error), "a state could not be changed");
+    }
+    Ok(())
 }

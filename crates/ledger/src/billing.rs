@@ -12,6 +12,7 @@ pub mod listed_postings;
 pub mod mails;
 pub mod parties;
 pub mod payments;
+pub mod plan_lines;
 pub mod plan_versions;
 pub mod postings;
 pub mod profiles;
@@ -54,6 +55,7 @@ pub(crate) const LISTS: &[&crate::fixture::Statements] = &[
     mails::STATEMENTS,
     parties::STATEMENTS,
     payments::STATEMENTS,
+    plan_lines::STATEMENTS,
     plan_versions::STATEMENTS,
     postings::STATEMENTS,
     receipts::STATEMENTS,

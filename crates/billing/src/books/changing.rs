@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::{Currency, Day, UserId};
 use ledger::billing::{
     BooksTransaction, DaysOfVersion, StoredInvoice, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, invoices,
-    plan_versions, subscriptions,
+    plan_versions, postings, subscriptions,
 };
 use serde_json::{Value, json};
 use store::{Act, Actor, AuditAction, DatabaseError};
@@ -84,7 +84,7 @@ impl Books {
             }
             Some(subscription) => {
                 let old = self.version(&mut on, subscription.plan_version).await?;
-                match self.planned(&subscription, &old, &version)? {
+                match self.planned(&mut on, &subscription, &old, &version).await? {
                     PlannedChange::OnPayment(quote) => (quote.lines, today),
                     PlannedChange::AtEnd => {
                         let period =
@@ -134,7 +134,7 @@ impl Books {
             return Ok(None);
         }
         let version = self.version_for_sale(&mut on, plan).await?;
-        let planned = self.planned(&subscription, &old, &version)?;
+        let planned = self.planned(&mut on, &subscription, &old, &version).await?;
         let open = self.open_changes(&mut on, &subscription).await?;
         let today = self.today();
         let is_same = |of: &&StoredInvoice| {
@@ -206,7 +206,10 @@ impl Books {
     ) -> Result<(), BillingError> {
         let Some(target) = invoice.target_version else { return Ok(()) };
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
-        // The same invoice may be paid a second time, after a payment was taken back.
+        // An invoice is paid a second time after a payment was taken back; the plan may have changed since the first time.
+        if postings::is_taken_back(on, invoice.id).await? {
+            return Ok(());
+        }
         if of.plan_version == target || !period.contains(invoice.first_day) {
             return Ok(());
         }
@@ -231,8 +234,9 @@ impl Books {
     }
 
     /// Decides how a change applies.
-    fn planned(
+    async fn planned(
         &self,
+        on: &mut BooksTransaction,
         of: &StoredSubscription,
         old: &StoredPlanVersion,
         new: &StoredPlanVersion,
@@ -256,12 +260,22 @@ impl Books {
         }
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
         match upgrade(&terms(old), &terms(new), period, self.today()) {
+            // Of a price that is not paid, no part can go to the wallet.
+            Ok(quote) if quote.surplus > 0 && self.owes_period(on, of).await? => Err(BillingError::Conflict(
+                "a part of the present price goes to the wallet: pay the invoice of the period first",
+            )),
             Ok(quote) => Ok(PlannedChange::OnPayment(quote)),
             Err(PlanChangeError::OutsidePeriod { .. }) => {
                 Err(BillingError::Conflict("the period has ended and is being closed; try again in a few minutes"))
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the invoice of today's period waits for its payment, or for finance.
+    async fn owes_period(&self, on: &mut BooksTransaction, of: &StoredSubscription) -> Result<bool, DatabaseError> {
+        let is_owed = |of: &StoredInvoice| of.kind == "period" && matches!(of.state.as_str(), "review" | "open");
+        Ok(invoices::of_day(on, of.id, self.today()).await?.iter().any(is_owed))
     }
 
     async fn version_for_sale(&self, on: &mut BooksTransaction, plan: &str) -> Result<StoredPlanVersion, BillingError> {
@@ -275,8 +289,12 @@ impl Books {
         on: &mut BooksTransaction,
         of: &StoredSubscription,
     ) -> Result<Vec<StoredInvoice>, DatabaseError> {
-        let mut open = invoices::open_of(on, of.id).await?;
-        open.retain(|invoice| invoice.kind == "change" && invoice.target_version != Some(of.plan_version));
+        let mut open = Vec::new();
+        for invoice in invoices::open_of(on, of.id).await? {
+            if invoice.kind == "change" && !postings::is_taken_back(on, invoice.id).await? {
+                open.push(invoice);
+            }
+        }
         Ok(open)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::Day;
 use ledger::billing::invoices::GivenNumber;
-use ledger::billing::{BooksTransaction, StoredInvoice, StoredSubscription, invoices};
+use ledger::billing::{BooksTransaction, StoredInvoice, StoredSubscription, invoices, plan_lines, postings};
 use store::Actor;
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
+use crate::rules::proration::share_of_price;
 use crate::rules::rounding::sum;
 use crate::rules::tax::TaxAmount;
 use crate::rules::terms::InvoiceBasis;
@@ -41,8 +42,8 @@ pub(super) struct UnusedDays<'a> {
 }
 
 impl Books {
-    /// Makes a credit note of `lines` on an open or paid invoice. The note reduces the part that is not paid;
-    /// the rest of it goes to the wallet.
+    /// Makes a credit note of `lines` on an open or paid invoice. The note reduces the part that is not paid; the rest of it
+    /// explains money that the provider returned before, or goes to the wallet.
     pub(super) async fn credit(
         &self,
         on: &mut BooksTransaction,
@@ -103,8 +104,10 @@ impl Books {
         self.name_parties(on, id, invoice.user).await?;
         invoices::set(&self.store, on, id, InvoiceState::Paid.as_str(), 0).await?;
         let reduced = owed.min(total);
-        let credited =
-            MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, to_wallet: total - reduced };
+        // The customer has this part already.
+        let returned = postings::unexplained(on, invoice.id).await?.clamp(0, total - reduced);
+        let to_wallet = total - reduced - returned;
+        let credited = MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, returned, to_wallet };
         self.post(on, invoice, credited, "invoice.credited").await?;
         self.announce(on, WebhookEvent::InvoiceCredited, id).await?;
         self.mail(on, MailKind::CreditNote, id, invoice.user).await?;
@@ -112,7 +115,7 @@ impl Books {
     }
 
     /// Credits the price of days that the customer paid and does not use: the newest paid invoices of the period carry it.
-    /// Days of an invoice that is not paid are not credited.
+    /// Days of an invoice that is not paid are not credited, and neither are days whose price it took over.
     pub(super) async fn credit_unused(
         &self,
         on: &mut BooksTransaction,
@@ -121,9 +124,15 @@ impl Books {
     ) -> Result<(), BillingError> {
         let UnusedDays { day, amount, text } = unused;
         let mut left = amount;
-        for invoice in invoices::paid_of_day(on, of.id, day).await? {
-            let (credited, _) = invoices::credited(on, invoice.id).await?;
-            let part = left.min(invoice.subtotal - credited);
+        for invoice in invoices::of_day(on, of.id, day).await? {
+            if invoice.state != InvoiceState::Paid.as_str() {
+                // A change that was never paid took nothing over.
+                if invoice.kind == "change" && !postings::is_taken_back(on, invoice.id).await? {
+                    continue;
+                }
+                break;
+            }
+            let part = left.min(unused_part(on, &invoice, day).await?);
             if part > 0 {
                 let line = InvoiceLine {
                     kind: LineKind::Credit,
@@ -138,7 +147,29 @@ impl Books {
                 self.note_credit(on, &invoice, NewCredit { lines: vec![line], reason: "unused days" }, 0).await?;
                 left -= part;
             }
+            // Earlier invoices are about a period that was left for this one.
+            if invoice.kind == "period" {
+                break;
+            }
         }
         Ok(())
     }
+}
+
+/// Returns the price of an invoice's days from `day` on, as far as no credit note has taken it back.
+async fn unused_part(on: &mut BooksTransaction, invoice: &StoredInvoice, day: Day) -> Result<i64, BillingError> {
+    let (mut unused, mut left) = (0_i64, 0_i64);
+    for line in plan_lines::of_invoice(on, invoice.id).await? {
+        if line.is_note {
+            left -= line.amount;
+            continue;
+        }
+        left += line.amount;
+        let days = BillingPeriod { first_day: line.first_day, last_day: line.last_day };
+        if let Some(rest) = days.from_day(day.max(days.first_day)) {
+            unused += share_of_price(line.amount, rest.days(), days.days())?;
+        }
+    }
+    let (credited, _) = invoices::credited(on, invoice.id).await?;
+    Ok(unused.min(left).min(invoice.subtotal - credited))
 }

@@ -101,3 +101,18 @@ pub enum BillingError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
+
+impl BillingError {
+    /// Returns the error of some rows, such as an unreadable value or a violated constraint: other rows need not wait.
+    ///
+    /// # Errors
+    /// The error of a database that is unreachable, full or damaged, which every row would have.
+    pub(crate) fn of_rows(self) -> Result<Self, DatabaseError> {
+        let is_of_rows =
+            |error: &DatabaseError| matches!(error, DatabaseError::Unreadable { .. } | DatabaseError::Database(_));
+        if let Self::Database(error) | Self::User(UserError::Database(error)) = self {
+            return if is_of_rows(&error) { Ok(error.into()) } else { Err(error) };
+        }
+        Ok(self)
+    }
+}

@@ -302,8 +302,10 @@ impl Books {
         let is_owed = |open: &StoredInvoice| open.id != settled && open.due_at.is_some_and(|due| due <= now);
         let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
         let subscription = self.existing(on, id).await?;
-        // A period that is paid continues until its end.
-        let is_over = subscription.state == "closed" && invoices::paid_of_day(on, id, self.today()).await?.is_empty();
+        // A period that is invoiced continues until its end, unless its invoice was given up.
+        let is_current = |of: &StoredInvoice| of.state != InvoiceState::Uncollectible.as_str();
+        let is_over =
+            subscription.state == "closed" && !invoices::of_day(on, id, self.today()).await?.iter().any(is_current);
         if !has_debts && is_over && subscription.cancel_at_end {
             self.transition(on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
             let last_day = subscription.last_day.min(self.today());
@@ -316,8 +318,9 @@ impl Books {
         self.grant(on, by, &subscription, state).await
     }
 
-    /// Begins a new period of a subscription that was closed, on the day of its payment. The days since the end of the
-    /// last period are not charged. The future is boxed, because the wallet may pay the invoice of the period at once.
+    /// Begins a new period of a subscription that was closed, on the day of its payment, or after the suspension of its
+    /// user. The days since the end of the last period are not charged. The future is boxed, because the wallet may pay the
+    /// invoice of the period at once.
     fn begin_again<'a>(
         &'a self,
         on: &'a mut BooksTransaction,
@@ -327,6 +330,10 @@ impl Books {
         Box::pin(async move {
             let subscription = self.existing(on, id).await?;
             let today = self.today();
+            if subscriptions::is_suspended(on, subscription.user).await? {
+                // After the suspension, the close charges the usage until today, and begins the next period.
+                return Ok(subscriptions::set_end(&self.store, on, id, today, false).await?);
+            }
             self.bill_unclosed(on, &subscription, today).await?;
             let version = subscription.next_plan_version.unwrap_or(subscription.plan_version);
             let version = self.version(on, version).await?;

@@ -44,9 +44,10 @@ impl Books {
         let owed = invoice.as_ref().zip(state).map(|(invoice, state)| (state, invoice.remaining));
         let event = MoneyEvent::received(owed, payment.amount);
         self.post_for(on, subject(payment, "payment.received"), event).await?;
-        let is_void = state == Some(InvoiceState::Void);
-        let kind = if is_void { MailKind::PaymentUnexpected } else { MailKind::PaymentReceived };
-        self.mail(on, kind, payment.id, payment.user).await?;
+        if state == Some(InvoiceState::Void) {
+            self.mail(on, MailKind::PaymentUnexpected, payment.id, payment.user).await?;
+        }
+        self.mail(on, MailKind::PaymentReceived, payment.id, payment.user).await?;
         let (Some(invoice), MoneyEvent::Received { to_invoice, to_written_off, to_wallet }) = (&invoice, event) else {
             return Ok(());
         };

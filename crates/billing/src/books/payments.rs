@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Currency, UserId};
+use access::{Currency, Timestamp, UserId};
 use ledger::billing::BooksTransaction;
 use ledger::billing::payments::{self as rows, ChargeOutcome};
 use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices, refunds};
@@ -13,6 +13,10 @@ use super::{BillingError, Books};
 use crate::channel::{ChannelKind, PaymentChannel};
 use crate::midtrans::{ChargeOrder, MidtransClient, MidtransError, StatusReport};
 use crate::rules::payment::{PaymentMoney, PaymentState, ProviderStatus, SeenStatus};
+use crate::rules::subscription::SubscriptionState;
+
+/// Midtrans accepts no shorter time to pay, and unpaid changes are voided at this interval.
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A payment that was begun, or the pending one of the same channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +107,7 @@ impl Books {
         provider: &MidtransClient,
         of: PaymentPurpose,
     ) -> Result<StoredPayment, BillingError> {
+        let expires_at = self.expires_at(&mut on, provider.expiry(of.channel), of.invoice).await?;
         let id = self.store.new_id();
         let order = format!("TG-{}", id.simple());
         let new = NewPayment {
@@ -112,12 +117,45 @@ impl Books {
             order: &order,
             method: of.channel.as_str(),
             amount: of.amount,
-            expires_at: self.store.clock().now().after(provider.expiry(of.channel)),
+            expires_at,
         };
         rows::add(&self.store, &mut on, new).await?;
         let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
         on.commit().await?;
         Ok(payment)
+    }
+
+    /// Returns the time until which a new payment can be made: an invoice is not paid after it became void.
+    async fn expires_at(
+        &self,
+        on: &mut BooksTransaction,
+        expiry: Duration,
+        invoice: Option<Uuid>,
+    ) -> Result<Timestamp, BillingError> {
+        let now = self.store.clock().now();
+        let latest = match invoice {
+            Some(id) => self.void_at(on, id).await?,
+            None => None,
+        };
+        match latest {
+            Some(latest) if now.after(MINUTE) <= latest => Ok(now.after(expiry).min(latest)),
+            Some(latest) if now < latest.after(MINUTE) => {
+                Err(BillingError::Conflict("the time to pay this invoice is over"))
+            }
+            // An invoice that is still open stays due: it was paid once.
+            Some(_) | None => Ok(now.after(expiry)),
+        }
+    }
+
+    /// Returns the time at which an invoice becomes void without a payment; `None` if it stays due.
+    async fn void_at(&self, on: &mut BooksTransaction, id: Uuid) -> Result<Option<Timestamp>, BillingError> {
+        let invoice = self.invoice(on, id).await?;
+        let is_pending = match invoice.subscription {
+            Some(of) => self.existing(on, of).await?.state == SubscriptionState::Pending.as_str(),
+            None => false,
+        };
+        let is_unpaid_change = invoice.kind == "change" && invoice.remaining == invoice.total;
+        Ok(invoice.due_at.filter(|_| invoice.state == "open" && (is_pending || is_unpaid_change)))
     }
 
     /// Charges a payment, unless the customer can be shown how to pay it. A pending payment without instructions is charged

@@ -1,9 +1,10 @@
 //! The begin of a subscription.
 
-use access::{Day, Money, UserId};
+use access::{Currency, Day, Money, UserId};
 use ledger::billing::BooksTransaction;
 use ledger::billing::{
-    DaysOfVersion, NewSubscription, StoredPlanVersion, StoredSubscription, plan_versions, postings, subscriptions,
+    DaysOfVersion, NewSubscription, StoredPlanVersion, StoredSubscription, invoices, plan_versions, postings,
+    subscriptions,
 };
 use serde_json::json;
 use store::{Act, Actor, AuditAction};
@@ -84,12 +85,14 @@ impl Books {
     /// invoice is opened at once.
     ///
     /// # Errors
-    /// [`BillingError::NotForSale`], [`BillingError::AlreadySubscribed`], [`BillingError::User`], and database errors.
+    /// [`BillingError::NotForSale`], [`BillingError::AlreadySubscribed`], [`BillingError::Conflict`] while an invoice is past
+    /// its due time, [`BillingError::User`], and database errors.
     pub async fn subscribe(&self, by: &Actor, user: UserId, plan: &str) -> Result<Subscribed, BillingError> {
         let mut on = self.store.change().await?;
         if subscriptions::of_user(&mut on, user).await?.is_some() {
             return Err(BillingError::AlreadySubscribed);
         }
+        self.refuse_debts(&mut on, user).await?;
         let version = plan_versions::find_for_sale(&mut on, plan).await?;
         let version = version.ok_or_else(|| BillingError::NotForSale { plan: plan.to_owned() })?;
         let today = self.today();
@@ -147,6 +150,18 @@ impl Books {
         self.grant(&mut on, by, &subscription, state).await?;
         on.commit().await?;
         Ok(Subscribed { subscription, invoice })
+    }
+
+    /// Refuses a user who owes: a new subscription would end the consequences of missing payments.
+    async fn refuse_debts(&self, on: &mut BooksTransaction, user: UserId) -> Result<(), BillingError> {
+        let now = self.store.clock().now();
+        for currency in [Currency::Idr, Currency::Usd] {
+            let open = invoices::open_of_user(on, user, currency).await?;
+            if open.iter().any(|invoice| invoice.due_at.is_some_and(|due| due <= now)) {
+                return Err(BillingError::Conflict("an invoice is past its due time: pay it first"));
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn existing(

@@ -2,6 +2,7 @@
 
 use super::facts::MailFacts;
 use crate::language::Language;
+use crate::rules::invoice_state::InvoiceState;
 use crate::rules::mail_kind::MailKind;
 use crate::rules::payment::PaymentState;
 
@@ -118,8 +119,13 @@ impl NoticeWriter<'_> {
     fn received(&self, number: &str) -> (String, String) {
         let paid = self.paid();
         let subject = self.pick(format!("Payment of {paid} received"), format!("Pembayaran {paid} diterima"));
-        let remaining = self.facts.invoice.as_ref().map(|invoice| invoice.remaining);
-        let body = match remaining {
+        let invoice = self.facts.invoice.as_ref();
+        let is_void = invoice.is_some_and(|invoice| invoice.state == InvoiceState::Void.as_str());
+        let body = match invoice.map(|invoice| invoice.remaining) {
+            Some(_) if is_void => self.pick(
+                format!("We received {paid} for invoice {number}, which is void. The amount is in your wallet and pays the next invoices."),
+                format!("Kami menerima {paid} untuk faktur {number}, yang sudah batal. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya."),
+            ),
             None => self.pick(
                 format!("We received {paid}. The amount is in your wallet and pays the next invoices."),
                 format!("Kami menerima {paid}. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya."),
@@ -254,11 +260,40 @@ impl NoticeWriter<'_> {
 
 #[cfg(test)]
 mod tests {
-    use access::{Timestamp, UserId};
-    use ledger::billing::StoredPayment;
+    use access::{Currency, Day, Timestamp, UserId};
+    use ledger::billing::{StoredInvoice, StoredPayment};
     use uuid::Uuid;
 
     use super::*;
+
+    fn void_invoice() -> StoredInvoice {
+        StoredInvoice {
+            id: Uuid::nil(),
+            user: UserId(Uuid::nil()),
+            subscription: None,
+            kind: "change".to_owned(),
+            of_invoice: None,
+            target_version: None,
+            first_day: Day(0),
+            last_day: Day(0),
+            state: InvoiceState::Void.as_str().to_owned(),
+            number: Some("INV-1".to_owned()),
+            currency: Currency::Idr,
+            subtotal: 150_000,
+            tax_name: String::new(),
+            tax_rate: String::new(),
+            tax_base: 0,
+            tax: 0,
+            total: 150_000,
+            remaining: 0,
+            issued_at: None,
+            due_at: None,
+            digest: String::new(),
+            tax_invoice_number: String::new(),
+            reason: String::new(),
+            created_at: Timestamp(0),
+        }
+    }
 
     fn reversed(state: PaymentState) -> MailFacts {
         let payment = StoredPayment {
@@ -284,6 +319,17 @@ mod tests {
         let facts = reversed(state);
         let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
         assert_eq!(writer.notice(MailKind::PaymentReversed).paragraphs, [expected]);
+    }
+
+    #[test]
+    fn a_customer_who_paid_a_void_invoice_has_the_money_in_the_wallet() {
+        let facts = MailFacts { invoice: Some(void_invoice()), ..reversed(PaymentState::Paid) };
+        let english = "We received IDR 150,000 for invoice INV-1, which is void. The amount is in your wallet and pays the next invoices.";
+        let indonesian = "Kami menerima Rp150.000 untuk faktur INV-1, yang sudah batal. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya.";
+        for (language, expected) in [(Language::English, english), (Language::Indonesian, indonesian)] {
+            let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
+            assert_eq!(writer.notice(MailKind::PaymentReceived).paragraphs.last().unwrap(), expected);
+        }
     }
 
     #[test]

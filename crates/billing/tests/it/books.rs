@@ -1,5 +1,7 @@
 //! Subscriptions, invoices and payments over time.
 
+use std::time::Duration;
+
 use access::UserId;
 use billing::books::PaymentOutcome;
 use billing::close::CloseCounts;
@@ -213,6 +215,37 @@ async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period()
     assert_eq!((subscription.first_day, subscription.last_day), (day("2027-01-01"), day("2027-12-31")));
     assert_eq!(shop.invoices_of(ada).await.len(), 2, "the year is charged once");
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_closed_subscription_that_pays_keeps_a_period_whose_invoice_is_not_due() {
+    let days = |days: u64| Duration::from_hours(24 * days);
+    for has_review in [false, true] {
+        let mut shop = Shop::open("2026-11-01").await;
+        let settings = BillingSettings { has_review, due: days(30), grace: days(7), last: days(14), ..settings() };
+        shop.books = Books::new(shop.store().clone(), settings, None);
+        let ada = shop.subscriber("ada", "pro").await;
+        shop.move_to("2026-12-01");
+        shop.books.close_periods(None).await.unwrap();
+        let owed = shop.invoices_of(ada).await.pop().unwrap();
+        if has_review {
+            shop.books.approve_invoice(&Actor::SYSTEM, owed.id).await.unwrap();
+        }
+        for date in ["2027-01-01", "2027-01-08", "2027-01-22"] {
+            shop.move_to(date);
+            shop.books.dun().await.unwrap();
+            shop.books.close_periods(None).await.unwrap();
+        }
+        let january = shop.invoices_of(ada).await.pop().unwrap();
+        let state = if has_review { "review" } else { "open" };
+        assert_eq!((january.state.as_str(), shop.state_of(ada).await.as_str()), (state, "closed"));
+        shop.pay(owed.id).await;
+        assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+        let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+        assert_eq!((subscription.first_day, subscription.last_day), (day("2027-01-01"), day("2027-01-31")));
+        assert_eq!(shop.invoices_of(ada).await.len(), 3, "no day is charged twice");
+        shop.agrees().await;
+    }
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use access::{BillingInterval, PlanPrice, UserId};
-use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote};
+use billing::{BillingError, BillingSettings, Books};
 use ledger::billing::{
     PeriodFilter, PeriodState, StoredSubscription, billed_periods, invoices, plan_versions, subscriptions,
 };
 use store::Actor;
 use uuid::Uuid;
 
-use crate::shop::{Shop, charged, day, price};
+use crate::shop::{Shop, charged, day, price, settings};
 use crate::traffic::Traffic;
 
 const BY: &Actor = &Actor::COMMAND;
@@ -155,6 +155,30 @@ async fn the_surplus_of_a_year_is_kept_when_a_month_replaces_it() {
 }
 
 #[tokio::test]
+async fn a_month_replaces_a_year_after_the_year_is_paid() {
+    for has_review in [false, true] {
+        let mut shop = Shop::open("2026-01-01").await;
+        let settings = BillingSettings { has_review, ..settings() };
+        shop.books = Books::new(shop.store().clone(), settings, None);
+        let ada = shop.subscriber("ada", "annual").await;
+        shop.move_to("2027-01-02");
+        assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+        let year = shop.invoices_of(ada).await.pop().unwrap();
+        assert!(is_conflict(&shop.books.change(BY, ada, "business").await), "{}", year.state);
+        assert!(is_conflict(&shop.books.preview(ada, "business").await), "{}", year.state);
+        if has_review {
+            shop.books.approve_invoice(BY, year.id).await.unwrap();
+            assert!(is_conflict(&shop.books.change(BY, ada, "business").await));
+        }
+        assert_eq!((shop.invoices_of(ada).await.len(), shop.plan_of(ada).await.as_str()), (2, "annual"));
+        shop.pay(year.id).await;
+        shop.books.change(BY, ada, "business").await.unwrap();
+        assert_eq!((shop.plan_of(ada).await.as_str(), shop.wallet_of(ada).await), ("business", 10_467_123));
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_ends_with_its_period_unless_it_is_resumed() {
     let shop = Shop::open("2026-12-01").await;
     let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
@@ -181,10 +205,10 @@ async fn days_that_were_paid_and_not_used_are_credited() {
     shop.pay(upgrade).await;
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
-    // 20 of 31 days at 1,500,000: the invoice of the change carries 914,516, the first one the rest.
+    // 20 of 31 days at 1,500,000: the invoice of the change carries 870,968, the first one the rest.
     assert_eq!(shop.wallet_of(ada).await, 967_742);
     let notes = invoices::credit_notes(shop.store(), upgrade).await.unwrap();
-    assert_eq!(notes.iter().map(|note| note.total).collect::<Vec<_>>(), [914_516]);
+    assert_eq!(notes.iter().map(|note| note.total).collect::<Vec<_>>(), [870_968]);
     // A subscription that begins on the same day charges usage from the next day on.
     let second = shop.subscribe(ada, "pro").await.unwrap();
     assert_eq!(shop.invoice(second).await.state, "paid", "the wallet pays it");
@@ -193,6 +217,45 @@ async fn days_that_were_paid_and_not_used_are_credited() {
     let days = subscriptions::days(&mut on, id, day("2026-12-01")).await.unwrap();
     on.rollback().await.unwrap();
     assert_eq!((days[0].first_day, days[0].period_first), (day("2026-12-12"), day("2026-12-11")));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn days_whose_price_an_unpaid_upgrade_took_over_are_not_credited() {
+    // Without the upgrade, 20 of 31 days at 150,000 remain.
+    for (is_void, credited) in [(false, 0), (true, 96_774)] {
+        let shop = Shop::open("2026-12-01").await;
+        let ada = shop.subscriber("ada", "pro").await;
+        let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+        let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+        shop.report(card, "capture").await;
+        shop.report(card, "chargeback").await;
+        shop.move_to("2026-12-11");
+        if is_void {
+            shop.books.void_invoice(BY, upgrade).await.unwrap();
+        }
+        shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+        assert_eq!(shop.wallet_of(ada).await, credited, "is void: {is_void}");
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn usage_that_was_paid_is_not_credited_as_unused_days() {
+    let shop = Shop::open("2026-11-01").await;
+    shop.sell_at(charged(price(1_500_000, 0))).await;
+    let ada = shop.subscriber("ada", "pro").await;
+    Traffic::of(&shop, ada).await.count(&shop, day("2026-11-03"), 8_000).await;
+    shop.move_to("2026-12-02");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    let invoice = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!(invoice.total, 2_300_000);
+    shop.pay(invoice.id).await;
+    let plan = [CreditedLine { no: 1, amount: None }];
+    shop.books.credit_invoice(BY, invoice.id, NewCreditNote::of(&plan, "outage")).await.unwrap();
+    shop.move_to("2026-12-03");
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!(shop.wallet_of(ada).await, 1_500_000, "the credit note is all");
     shop.agrees().await;
 }
 
@@ -247,6 +310,54 @@ async fn an_upgrade_whose_payment_is_taken_back_stays_due() {
     shop.books.dun().await.unwrap();
     assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.state_of(ada).await.as_str()), ("open", "limited"));
     shop.pay(invoice).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "business"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_was_paid_once_stays_due_after_a_later_change() {
+    for is_cancelled in [false, true] {
+        let shop = Shop::open("2026-12-01").await;
+        let ada = shop.subscriber("ada", "pro").await;
+        let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+        let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+        shop.report(card, "capture").await;
+        shop.books.change(BY, ada, "pro").await.unwrap();
+        shop.move_to("2027-01-02");
+        shop.books.close_periods(None).await.unwrap();
+        shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
+        assert_eq!(shop.plan_of(ada).await, "pro");
+        shop.report(card, "chargeback").await;
+        shop.move_to("2027-01-05");
+        shop.books.dun().await.unwrap();
+        assert_eq!(
+            (shop.invoice(upgrade).await.state.as_str(), shop.state_of(ada).await.as_str()),
+            ("open", "limited")
+        );
+        if is_cancelled {
+            shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+            assert_eq!(shop.invoice(upgrade).await.remaining, 1_350_000);
+        } else {
+            shop.pay(upgrade).await;
+            assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+        }
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_an_earlier_upgrade_is_paid_without_a_change_of_the_plan() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.sell_at(price(400_000, 0)).await;
+    let first = shop.books.change(BY, ada, "pro").await.unwrap().unwrap();
+    let card = shop.begin(&shop.invoice(first).await, "card", 250_000).await;
+    shop.report(card, "capture").await;
+    let second = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    shop.pay(second).await;
+    shop.try_returned(card, "partial_chargeback", 40_000).await.unwrap();
+    assert_eq!((shop.invoice(first).await.remaining, shop.state_of(ada).await.as_str()), (40_000, "limited"));
+    shop.pay(first).await;
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "business"));
     shop.agrees().await;
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::shop::Shop;
+use crate::traffic::execute;
 
 const SUBSCRIBERS: usize = 1_000;
 
@@ -83,4 +84,21 @@ async fn a_close_that_is_killed_half_way_is_completed_by_three_nodes() {
     let (expected, found) = (made(&whole, &users_of_whole).await, made(&shop, &users).await);
     assert_eq!(expected[0].0.total, 50_000);
     assert!(expected == found, "an interrupted close makes the same invoices");
+}
+
+#[tokio::test]
+async fn a_period_that_violates_a_constraint_does_not_stop_the_close_of_others() {
+    let shop = Shop::open("2026-12-01").await;
+    let mut users = Vec::new();
+    // Ids of the same millisecond have any order.
+    for name in ["ada", "eve"] {
+        users.push(shop.subscriber(name, "pro").await);
+        shop.clock.advance(Duration::from_secs(1));
+    }
+    execute(&shop, include_str!("taken_period.sql"));
+    shop.move_to("2027-01-02");
+    let counts = shop.books.close_periods(None).await.unwrap();
+    assert_eq!((counts.made, counts.closed, counts.failed), (1, 1, 1), "{counts:?}");
+    let invoices = (shop.invoices_of(users[0]).await.len(), shop.invoices_of(users[1]).await.len());
+    assert_eq!(invoices, (1, 2));
 }

@@ -1,12 +1,15 @@
 //! Subscriptions that end: their last charges, and the plan of their users meanwhile.
 
+use std::time::Duration;
+
 use access::{BillingInterval, PlanPrice, UserId};
+use billing::BillingError;
 use billing::books::CancelAt;
 use ledger::billing::{invoices, plan_versions};
 use store::Actor;
 
 use crate::shop::{Shop, charged, day, price};
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, execute};
 
 const BY: &Actor = &Actor::COMMAND;
 
@@ -81,6 +84,9 @@ async fn the_plan_ends_with_the_last_period_before_it_is_closed() {
     assert_eq!(shop.plan_of(ada).await, "pro");
     dun_on(&shop, &["2027-01-01"]).await;
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "free"));
+    let revision = shop.store().revision().await.unwrap();
+    shop.books.dun().await.unwrap();
+    assert_eq!(shop.store().revision().await.unwrap(), revision, "nothing changed");
     shop.books.resume(BY, ada).await.unwrap();
     assert_eq!(shop.plan_of(ada).await, "pro");
     shop.books.cancel(BY, ada, CancelAt::End).await.unwrap();
@@ -179,4 +185,37 @@ async fn a_subscription_whose_first_invoice_is_written_off_never_begins() {
     assert_eq!((shop.state_of(ada).await.as_str(), shop.wallet_of(ada).await), ("cancelled", 150_000));
     assert!(shop.subscribe(ada, "pro").await.is_some());
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_user_with_an_overdue_invoice_begins_no_other_subscription() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    dun_on(&shop, &["2027-01-10", "2027-01-18", "2027-02-17"]).await;
+    assert_eq!(shop.state_of(ada).await, "closed");
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    for plan in ["free", "pro"] {
+        let refused = shop.books.subscribe(BY, ada, plan).await;
+        assert!(matches!(refused, Err(BillingError::Conflict(_))), "{plan}: {refused:?}");
+    }
+    shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
+    assert_eq!(shop.subscribe(ada, "free").await, None);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_invoice_does_not_delay_the_end_of_other_subscriptions() {
+    let shop = Shop::open("2026-11-20").await;
+    let mut users = Vec::new();
+    // Ids of the same millisecond have any order.
+    for name in ["ada", "eve"] {
+        users.push(shop.user(name).await);
+        shop.subscribe(users[users.len() - 1], "pro").await;
+        shop.clock.advance(Duration::from_secs(1));
+    }
+    execute(&shop, include_str!("unreadable_currency.sql"));
+    dun_on(&shop, &["2026-11-28"]).await;
+    assert_eq!((shop.state_of(users[0]).await, shop.state_of(users[1]).await), ("pending".into(), "cancelled".into()));
 }

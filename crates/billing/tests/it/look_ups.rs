@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use access::{Money, PlanPrice};
 use billing::BillingError;
-use billing::books::{CreditedLine, NewCreditNote, PaymentOutcome};
+use billing::books::{CreditedLine, NewCreditNote, NewRefund, PaymentOutcome, RefundWay};
 use billing::channel::PaymentChannel;
 use billing::collect::{NotificationHandling, PaymentReconciliation};
 use billing::midtrans::MidtransError;
 use billing::rules::payment::PaymentState;
 use jobs::Job as _;
 use ledger::billing::payments::{self, LookUpTimes};
-use ledger::billing::{NewNotification, StoredPayment};
+use ledger::billing::{NewNotification, StoredPayment, refunds};
 use serde_json::json;
 use store::Actor;
 use uuid::Uuid;
 
 use crate::provider::{Provider, status};
 use crate::shop::{Shop, price};
+use crate::traffic::execute;
 
 const BY: &Actor = &Actor::COMMAND;
 
@@ -170,6 +171,103 @@ async fn a_notification_that_cannot_be_handled_waits_and_is_given_up() {
         attempts += 1;
     }
     assert_eq!((attempts, provider.count(&bad.order)), (24, 24));
+}
+
+/// Begins a payment of the first invoice of another user.
+async fn begun_by(shop: &Shop, name: &str) -> StoredPayment {
+    let user = shop.user(name).await;
+    let invoice = shop.subscribe(user, "pro").await.unwrap();
+    let id = shop.begin(&shop.invoice(invoice).await, "bni", 150_000).await;
+    payment(shop, id).await
+}
+
+#[tokio::test]
+async fn payments_of_an_unreadable_invoice_do_not_delay_others() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let [bad] = begun(&shop, ["bca"]).await;
+    shop.clock.advance(Duration::from_secs(1));
+    let (notified, silent) = (begun_by(&shop, "eve").await, begun_by(&shop, "bob").await);
+    for of in [&bad, &notified, &silent] {
+        provider.respond(&of.order, 200, status(&of.order, "settlement", "200"));
+    }
+    execute(&shop, include_str!("unreadable_currency.sql"));
+    for (digest, of) in [("1", &bad), ("2", &notified)] {
+        notify(&shop, digest, of).await;
+        shop.clock.advance(Duration::from_secs(1));
+    }
+    NotificationHandling::new(provider.books.clone()).run().await.unwrap();
+    assert_eq!(payment(&shop, notified.id).await.state, "paid");
+    shop.clock.advance(Duration::from_mins(10));
+    let [waiting] = payments::notifications(shop.store(), 10).await.unwrap().try_into().unwrap();
+    assert_eq!((waiting.order_id, waiting.attempts), (bad.order, 1));
+    PaymentReconciliation::new(provider.books.clone()).run().await.unwrap();
+    assert_eq!(payment(&shop, silent.id).await.state, "paid");
+    assert_eq!(payment(&shop, bad.id).await.state, "created");
+}
+
+#[tokio::test]
+async fn a_refund_that_cannot_be_recorded_does_not_delay_look_ups() {
+    let shop = Shop::open("2026-11-20").await;
+    let provider = Provider::of(&shop).await;
+    let (_, invoice, _) = shop.cardholder().await;
+    let line = [CreditedLine { no: 1, amount: None }];
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+    provider.respond("/refund", 500, json!({"status_code": "500"}));
+    let (reason, reference, way) = ("outage", "", RefundWay::Midtrans);
+    let new = NewRefund { invoice, amount: 150_000, reason, way, reference, expected: None };
+    assert_eq!(provider.books.refund(BY, new).await.unwrap().state, "requested");
+    let other = begun_by(&shop, "eve").await;
+    provider.respond(&other.order, 200, status(&other.order, "settlement", "200"));
+    provider.respond("/refund", 200, json!({"status_code": "200"}));
+    shop.clock.advance(Duration::from_mins(10));
+    execute(&shop, include_str!("fault_of_refund.sql"));
+    let mut job = PaymentReconciliation::new(provider.books.clone());
+    job.run().await.unwrap();
+    assert_eq!(payment(&shop, other.id).await.state, "paid");
+    assert_eq!(refunds::requested(shop.store(), 10).await.unwrap().len(), 1);
+    execute(&shop, "DROP TRIGGER fault_of_refund");
+    job.run().await.unwrap();
+    assert_eq!(refunds::requested(shop.store(), 10).await.unwrap(), []);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn an_account_number_expires_when_its_invoice_becomes_void() {
+    let shop = Shop::open("2026-12-01").await;
+    let provider = Provider::of(&shop).await;
+    let mut charged = status("TG-1", "pending", "201");
+    charged["va_numbers"] = json!([{"bank": "bca", "va_number": "12"}]);
+    provider.respond("POST /v2/charge", 200, charged);
+    let ada = shop.user("ada").await;
+    let first = shop.subscribe(ada, "pro").await.unwrap();
+    let first_due = shop.invoice(first).await.due_at.unwrap();
+    let pay = async |invoice, channel| provider.books.pay(ada, invoice, channel, None).await;
+    let expires_at = async |invoice| pay(invoice, PaymentChannel::Bca).await.unwrap().payment.expires_at;
+    let in_a_day = || shop.clock.now().after(Duration::from_hours(24));
+    assert_eq!(expires_at(first).await, in_a_day());
+    shop.move_to("2026-12-07");
+    shop.clock.advance(Duration::from_hours(1));
+    assert_eq!(expires_at(first).await, first_due);
+    shop.pay(first).await;
+
+    let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    let due = shop.invoice(upgrade).await.due_at.unwrap();
+    shop.clock.advance(Duration::from_hours(23));
+    assert_eq!(expires_at(upgrade).await, due);
+    let card = shop.begin(&shop.invoice(upgrade).await, "card", shop.invoice(upgrade).await.remaining).await;
+    // Banks refuse shorter times to pay.
+    shop.clock.advance(Duration::from_secs(3_570));
+    let refused = pay(upgrade, PaymentChannel::Bni).await;
+    assert!(matches!(refused, Err(BillingError::Conflict(_))), "{refused:?}");
+
+    // An upgrade whose payment was taken back stays due.
+    shop.report(card, "capture").await;
+    shop.clock.advance(Duration::from_hours(1));
+    shop.report(card, "chargeback").await;
+    assert_eq!(shop.invoice(upgrade).await.state, "open");
+    assert_eq!(expires_at(upgrade).await, in_a_day());
+    shop.agrees().await;
 }
 
 /// As of DANA: <https://github.com/Midtrans/midtrans-php/issues/113>.

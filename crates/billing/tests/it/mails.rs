@@ -192,12 +192,12 @@ async fn money_of_the_wallet_that_is_taken_back_is_mailed_with_the_invoice_that_
 }
 
 #[tokio::test]
-async fn a_void_invoice_that_is_paid_is_mailed_to_finance() {
+async fn a_void_invoice_that_is_paid_is_mailed_to_finance_and_to_the_customer() {
     let shop = Shop::open("2026-12-01").await;
     let ada = shop.user("ada").await;
     let invoice = shop.subscribe(ada, "pro").await.unwrap();
     let payment = shop.begin(&shop.invoice(invoice).await, "bca", 150_000).await;
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     shop.report(payment, "settlement").await;
-    assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_unexpected"]);
+    assert_eq!(kinds(&shop, ada).await, ["invoice_opened", "payment_received", "payment_unexpected"]);
 }

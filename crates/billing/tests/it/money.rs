@@ -5,7 +5,7 @@ use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, PaymentOutcome, RefundWay};
 use billing::rules::payment::PaymentState;
 use ledger::billing::payments::{self, ChargeOutcome};
-use ledger::billing::{StoredPayment, mails, subscriptions};
+use ledger::billing::{StoredPayment, invoices, mails, subscriptions};
 use serde_json::json;
 use store::{Actor, UserChange, UserRef};
 use uuid::Uuid;
@@ -138,6 +138,29 @@ async fn a_refund_without_an_amount_returns_the_whole_payment() {
     assert_eq!(returned(&shop, surplus, "partial_refund", 0).await, PaymentOutcome::Mismatch);
     assert_eq!(returned(&shop, surplus, "refund", 0).await, PaymentOutcome::Changed(PaymentState::Refunded));
     assert_eq!((payment(&shop, surplus).await.refunded, shop.wallet_of(ada).await), (150_000, 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn credit_notes_do_not_return_money_that_the_provider_has_returned() {
+    // The second note exceeds the returned amount by 40,000.
+    for (status, amount, kept) in [("refund", 0, [0, 0]), ("partial_refund", 60_000, [0, 40_000])] {
+        let shop = Shop::open("2026-11-20").await;
+        let (ada, invoice, card) = shop.cardholder().await;
+        returned(&shop, card, status, amount).await;
+        for kept in kept {
+            let line = [CreditedLine { no: 1, amount: Some(50_000) }];
+            shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+            assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(ada).await), ("paid", kept));
+            shop.agrees().await;
+        }
+    }
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, invoice, card) = shop.cardholder().await;
+    returned(&shop, card, "refund", 0).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    let notes = invoices::credit_notes(shop.store(), invoice).await.unwrap();
+    assert_eq!((notes[0].total, shop.wallet_of(ada).await), (145_000, 0));
     shop.agrees().await;
 }
 

@@ -73,6 +73,65 @@ async fn a_suspension_within_a_period_or_after_its_end_changes_no_period() {
 }
 
 #[tokio::test]
+async fn the_period_after_a_payment_of_a_suspended_user_begins_with_the_end_of_the_suspension() {
+    // The suspension begins before the end of the last period, or later.
+    for suspended in ["2026-12-20", "2027-01-18"] {
+        let shop = Shop::open("2026-11-01").await;
+        shop.sell_at(charged(price(150_000, 0))).await;
+        let ada = shop.subscriber("ada", "pro").await;
+        shop.move_to("2026-12-01");
+        shop.books.close_periods(None).await.unwrap();
+        Traffic::of(&shop, ada).await.count(&shop, day("2026-12-03"), 5).await;
+        for date in ["2026-12-09", "2026-12-17", "2026-12-20", "2027-01-16", "2027-01-18"] {
+            shop.move_to(date);
+            shop.books.dun().await.unwrap();
+            if date == suspended {
+                set(&shop, ada, UserStatus::Suspended).await;
+            }
+        }
+        assert_eq!(shop.state_of(ada).await, "closed");
+        shop.move_to("2027-01-20");
+        shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
+        assert_eq!((shop.state_of(ada).await.as_str(), shop.invoices_of(ada).await.len()), ("active", 2));
+        shop.move_to("2027-02-09");
+        assert_eq!(shop.books.close_periods(None).await.unwrap(), CloseCounts::default());
+        set(&shop, ada, UserStatus::Active).await;
+        shop.move_to("2027-02-10");
+        assert_eq!(shop.books.close_periods(None).await.unwrap().made, 2);
+        let [_, _, usage, begun] = shop.invoices_of(ada).await.try_into().unwrap();
+        assert_eq!(usage.total, 500, "{suspended}");
+        assert_eq!((begun.first_day, begun.last_day, begun.total), (day("2027-02-09"), day("2027-03-08"), 150_000));
+        // The next close charges nothing of the time before again.
+        shop.move_to("2027-03-09");
+        assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+        assert_eq!(shop.invoices_of(ada).await.pop().unwrap().total, 150_000, "{suspended}");
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn a_period_that_is_not_charged_ends_while_its_user_is_suspended() {
+    let shop = Shop::open("2026-01-01").await;
+    let ada = shop.subscriber("ada", "annual").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    for date in ["2027-01-10", "2027-01-18", "2027-02-17"] {
+        shop.move_to(date);
+        shop.books.dun().await.unwrap();
+    }
+    set(&shop, ada, UserStatus::Suspended).await;
+    let year = shop.invoices_of(ada).await.pop().unwrap();
+    shop.books.void_invoice(&Actor::COMMAND, year.id).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.invoices_of(ada).await.len()), ("active", 2));
+    shop.move_to("2027-03-10");
+    set(&shop, ada, UserStatus::Active).await;
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    let begun = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!((begun.first_day, begun.last_day), (day("2027-03-10"), day("2028-03-09")));
+    shop.agrees().await;
+}
+
+#[tokio::test]
 async fn the_first_period_after_a_trial_waits_for_the_end_of_a_suspension() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;

@@ -156,8 +156,9 @@ impl PlanTerms<'_> {
     }
 }
 
-/// Returns a `late` line for each charge whose amount is now larger than the amount that earlier invoices billed for the
-/// same days. `billed` has the lines of all earlier invoices, so that no usage is billed twice.
+/// Returns a `late` line for each charge whose quantity and amount are now larger than those that earlier invoices billed for
+/// the same days: other exchange rates alone are no usage. `billed` has the lines of all earlier invoices, so that no usage
+/// is billed twice.
 ///
 /// # Errors
 /// [`AmountOverflow`] if billed amounts do not fit.
@@ -170,8 +171,8 @@ pub fn late_lines(now: &[InvoiceLine], billed: &[InvoiceLine]) -> Result<Vec<Inv
         let before = || billed.iter().filter(is_usage).filter(same);
         let amount = line.amount.checked_sub(sum(before().map(|of| of.amount))?).ok_or(AmountOverflow)?;
         let units = before().fold(0_u64, |units, of| units.saturating_add(of.quantity));
-        if amount > 0 {
-            let quantity = line.quantity.saturating_sub(units);
+        let quantity = line.quantity.saturating_sub(units);
+        if quantity > 0 && amount > 0 {
             late.push(InvoiceLine { kind: LineKind::Late, quantity, amount, ..line.clone() });
         }
     }

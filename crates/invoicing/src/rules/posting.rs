@@ -73,6 +73,8 @@ pub enum MoneyEvent {
         subtotal: i64,
         /// The part of the tax.
         tax: i64,
+        /// The part that was returned already, without an explanation.
+        returned: i64,
         /// The part that was paid already, which is kept for the customer.
         to_wallet: i64,
     },
@@ -147,10 +149,11 @@ impl MoneyEvent {
             ],
             Self::PaidFromWallet { amount } => vec![(Account::Wallet, amount), (Account::Receivable, -amount)],
             Self::WrittenOff { remaining } => vec![(Account::WriteOff, remaining), (Account::Receivable, -remaining)],
-            Self::Credited { subtotal, tax, to_wallet } => vec![
+            Self::Credited { subtotal, tax, returned, to_wallet } => vec![
                 (Account::Revenue, subtotal),
                 (Account::Tax, tax),
-                (Account::Receivable, to_wallet - subtotal - tax),
+                (Account::Receivable, returned + to_wallet - subtotal - tax),
+                (Account::WriteOff, -returned),
                 (Account::Wallet, -to_wallet),
             ],
             Self::Reversed { owed, written_off, from_wallet } => vec![
@@ -221,7 +224,7 @@ mod tests {
                 MoneyEvent::Received { to_invoice: a, to_written_off: b, to_wallet: c },
                 MoneyEvent::PaidFromWallet { amount: a },
                 MoneyEvent::WrittenOff { remaining: a },
-                MoneyEvent::Credited { subtotal: a, tax: b, to_wallet: c },
+                MoneyEvent::Credited { subtotal: a, tax: b, returned: b, to_wallet: c },
                 MoneyEvent::Reversed { owed: a, written_off: b, from_wallet: c },
                 MoneyEvent::RefundRefused { amount: a },
                 MoneyEvent::Refunded { from_wallet: a, unexplained: b },

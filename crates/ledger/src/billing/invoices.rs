@@ -33,10 +33,10 @@ statements! {
         ORDER BY id LIMIT 1000");
     // A change that was paid once has moved the subscription: if the payment is taken back, the invoice stays due.
     LAPSED_CHANGES = concat!("SELECT ", invoice_columns!(), " WHERE state = 'open' AND kind = 'change' AND due_at <= $1
-        AND target_version_id <> (SELECT s.plan_version_id FROM subscriptions s WHERE s.id = subscription_id)
-        AND id > $2 ORDER BY id LIMIT $3");
-    PAID_OF_DAY = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1 AND state = 'paid'
-        AND kind IN ('period', 'change') AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
+        AND NOT EXISTS (SELECT 1 FROM postings p WHERE p.invoice_id = invoices.id
+        AND p.reason IN ('payment.reversed', 'wallet.reversed')) AND id > $2 ORDER BY id LIMIT $3");
+    OF_DAY = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1
+        AND state IN ('review', 'open', 'paid', 'uncollectible') AND kind IN ('period', 'change') AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
     CREDIT_NOTES = concat!("SELECT ", invoice_columns!(), " WHERE of_invoice_id = $1 ORDER BY id LIMIT 1000");
     CREDITED = "SELECT CAST(coalesce(sum(subtotal), 0) AS BIGINT), CAST(coalesce(sum(tax), 0) AS BIGINT) FROM invoices
         WHERE of_invoice_id = $1";
@@ -359,7 +359,8 @@ pub async fn open_of_user(
     read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all().await?)
 }
 
-/// Returns open invoices of changes whose time to pay has passed, in the order of ids after `after`.
+/// Returns open invoices of changes that were never paid and whose time to pay has passed, in the order of ids after
+/// `after`.
 ///
 /// # Errors
 /// Database errors of any kind.
@@ -372,16 +373,13 @@ pub async fn lapsed_changes(
     read(store.query(LAPSED_CHANGES).bind(micros(now)).bind(after).bind(i64::from(limit)).all().await?)
 }
 
-/// Returns paid invoices of a subscription whose days contain a day, from the newest.
+/// Returns invoices of a subscription for periods and changes whose days contain a day, from the newest: no drafts, and
+/// none that is void.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn paid_of_day(
-    on: &mut Transaction,
-    subscription: Uuid,
-    of: Day,
-) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(PAID_OF_DAY).bind(subscription).bind(i64::from(of.0)).all().await?)
+pub async fn of_day(on: &mut Transaction, subscription: Uuid, of: Day) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(on.query(OF_DAY).bind(subscription).bind(i64::from(of.0)).all().await?)
 }
 
 /// Returns the credit notes of an invoice, from the oldest.

@@ -21,6 +21,10 @@ statements! {
         WHERE user_id = $1 AND currency = $2 AND account = 'receivable' AND invoice_id IS NOT NULL
         AND reason IN ('invoice.paid_from_wallet', 'wallet.reversed') GROUP BY invoice_id HAVING sum(amount) < 0
         ORDER BY max(created_at) DESC, invoice_id DESC LIMIT 1000";
+    IS_TAKEN_BACK = "SELECT EXISTS (SELECT 1 FROM postings WHERE invoice_id = $1
+        AND reason IN ('payment.reversed', 'wallet.reversed'))";
+    UNEXPLAINED = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM postings WHERE invoice_id = $1
+        AND account = 'write_off' AND reason IN ('payment.refunded', 'invoice.credited')";
     UNBALANCED = "SELECT transaction_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
         GROUP BY transaction_id, currency HAVING sum(amount) <> 0 LIMIT $1";
     WALLETS_OFF = "SELECT w.user_id AS transaction_id, CAST(w.balance + coalesce((SELECT sum(p.amount) FROM postings p
@@ -181,6 +185,22 @@ pub async fn paid_by_wallet(
     currency: Currency,
 ) -> Result<Vec<PostingSum>, DatabaseError> {
     on.query(PAID_BY_WALLET).bind(user.0).bind(currency.code()).all().await
+}
+
+/// Whether a payment of an invoice was taken back. Such an invoice was paid once.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn is_taken_back(on: &mut Transaction, invoice: Uuid) -> Result<bool, DatabaseError> {
+    Ok(on.query(IS_TAKEN_BACK).bind(invoice).one::<(bool,)>().await?.0)
+}
+
+/// Returns the money of an invoice that the provider returned and that no credit note explains yet.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn unexplained(on: &mut Transaction, invoice: Uuid) -> Result<i64, DatabaseError> {
+    Ok(on.query(UNEXPLAINED).bind(invoice).one::<(i64,)>().await?.0)
 }
 
 /// Returns the balance of a user's wallet within a transaction.

@@ -19,6 +19,7 @@ statements! {
     FIND = concat!("SELECT ", subscription_columns!(), " WHERE s.id = $1");
     OF_USER = concat!("SELECT ", subscription_columns!(), " WHERE s.user_id = $1 AND s.state <> 'cancelled'");
     HAD_TRIAL = "SELECT EXISTS (SELECT 1 FROM subscriptions WHERE user_id = $1 AND trial_last_day IS NOT NULL)";
+    IS_SUSPENDED = "SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND status = 'suspended')";
     SET_STATE = "UPDATE subscriptions SET state = $2, past_due_since = $3, ended_at = $4, updated_at = $5 WHERE id = $1";
     SET_PERIOD = "UPDATE subscriptions SET plan_version_id = $2, anchor_day = $3, first_day = $4, last_day = $5,
         next_plan_version_id = NULL, updated_at = $6 WHERE id = $1";
@@ -211,6 +212,14 @@ pub async fn present(store: &Store, user: UserId) -> Result<Option<StoredSubscri
 /// Database errors of any kind.
 pub async fn had_trial(on: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
     Ok(on.query(HAD_TRIAL).bind(user.0).one::<(bool,)>().await?.0)
+}
+
+/// Whether a user is suspended.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn is_suspended(on: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
+    Ok(on.query(IS_SUSPENDED).bind(user.0).one::<(bool,)>().await?.0)
 }
 
 /// Sets the state, the time since which an invoice is past due, and the time of the end.

@@ -17,6 +17,7 @@ use crate::caller::{Caller, Owner};
 use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
+use crate::reach;
 use crate::state::App;
 
 /// The plan to subscribe to.
@@ -130,7 +131,7 @@ pub(in crate::routes) async fn subscribe(
         None => caller.user,
         Some(user) => {
             caller.require_password()?;
-            user
+            reach::find_user(&app, user).await?.id
         }
     };
     let books = books(&app)?;

@@ -37,7 +37,11 @@ fn usage_of(text: &str, requests: u64, credits: u64, cost_nano: u64) -> UsageDay
 }
 
 fn lines(price: &PlanPrice, usage: &[UsageDay]) -> Vec<InvoiceLine> {
-    let rates = ExchangeRates::new(vec![ExchangeRate { from: day("2026-11-01"), micro_idr: 16_500_000_000 }]);
+    lines_at(16_500_000_000, price, usage)
+}
+
+fn lines_at(micro_idr: u64, price: &PlanPrice, usage: &[UsageDay]) -> Vec<InvoiceLine> {
+    let rates = ExchangeRates::new(vec![ExchangeRate { from: day("2026-11-01"), micro_idr }]);
     let usage = RatedUsage { days: november(), whole_days: 30, usage, rates: &rates };
     terms(price).usage_lines(&usage).unwrap()
 }
@@ -111,6 +115,17 @@ fn late_usage_is_billed_once_on_the_next_invoice() {
     assert_eq!(figures, [(LineKind::Late, 200, 250)]);
     let billed = [first, late].concat();
     assert_eq!(late_lines(&now, &billed), Ok(Vec::new()));
+}
+
+#[test]
+fn a_later_exchange_rate_without_later_usage_is_not_late_usage() {
+    let price = plan(vec![charge("LLM usage", ChargeMetric::Cost, 0, ChargeModel::Cost { markup_ppm: 0 })]);
+    let billed = lines(&price, &[usage_of("2026-11-03", 10, 0, 2_000_000_000)]);
+    let now = lines_at(17_000_000_000, &price, &[usage_of("2026-11-03", 10, 0, 2_000_000_000)]);
+    assert!(now[0].amount > billed[0].amount, "{now:?}");
+    assert_eq!(late_lines(&now, &billed), Ok(Vec::new()));
+    let now = lines_at(17_000_000_000, &price, &[usage_of("2026-11-03", 11, 0, 3_000_000_000)]);
+    assert_eq!(late_lines(&now, &billed).unwrap().len(), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Values that billing refuses, with their codes. Nothing is written before the refusal.
 
+use access::Role;
 use serde_json::{Value, json};
 
 use super::finance::{finance, send};
@@ -97,6 +98,17 @@ async fn values_that_finance_sends_are_refused_and_nothing_is_written() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(stored(&shop, &fin).await, before);
+}
+
+#[tokio::test]
+async fn a_subscription_of_an_unknown_user_is_not_found() {
+    let shop = Shop::open().await;
+    let root = shop.world.person_with("root", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await.bearer();
+    for plan in ["starter", "endless"] {
+        let body = json!({"plan": plan, "user_id": "0199aa00-0000-7000-8000-00000000dead"});
+        send(&shop, &root, SUBSCRIPTION, body).await.refuses(404, "not_found");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+CREATE TRIGGER fault_of_refund BEFORE UPDATE ON refunds BEGIN
+    SELECT RAISE(ABORT, 'fault');
+END;
