@@ -11,7 +11,8 @@ use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, statements, timestamp, unsigned};
 
-/// Number of configurations that the history has. The newest one of the API, and entries that end it, are kept in addition.
+/// Number of configurations that the history has. The newest of the API over each file, and entries that end them, are kept in
+/// addition.
 pub const CONFIGURATIONS_MAX: u32 = 20;
 
 statements! {
@@ -32,12 +33,14 @@ statements! {
         OR number = (SELECT max(number) FROM configurations WHERE source = 'api') ORDER BY number DESC";
     FIND = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
         WHERE id = $1";
-    // Entries of files that are later than the newest of the API end it on their nodes.
-    FORGET = "DELETE FROM configurations WHERE number <= $1 AND number <>
-        (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'api') AND NOT (source = 'file' AND number > $1 - 1000
-        AND number > (SELECT coalesce(max(number), 9223372036854775807) FROM configurations WHERE source = 'api')
+    // Over each file, the newest entry of the API is in force, on the nodes whose own file has no later entry.
+    FORGET = "DELETE FROM configurations WHERE number <= $1
+        AND number <> (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'api') AND NOT (number > $1 - 1000 AND
+        (source = 'api' AND number = (SELECT max(n.number) FROM configurations n
+        WHERE n.source = 'api' AND n.file_digest = configurations.file_digest)
+        OR source = 'file' AND number > (SELECT coalesce(min(number), 9223372036854775807) FROM configurations WHERE source = 'api')
         AND number = (SELECT max(n.number) FROM configurations n
-        WHERE n.source = 'file' AND n.node_id = configurations.node_id))";
+        WHERE n.source = 'file' AND n.node_id = configurations.node_id)))";
 }
 
 /// The way in which a configuration was given.

@@ -1,6 +1,6 @@
-use access::{Day, NanoUsd, Timestamp, UserId};
+use access::{Day, NanoUsd, Timestamp, Tokens, UserId};
 use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, RequestPlace, SettingsError, UsageOf};
-use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, SessionHash, ToolUse, UsageEvent};
+use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, SessionHash, Source, ToolUse, Usage, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
 
@@ -76,6 +76,20 @@ pub(crate) async fn durations_models_and_caches_of_a_day_are_read(world: &World)
     assert_eq!((cached.len(), cached[0].requests, cached[0].cached_input), (1, 2, 4));
     assert_eq!(cached[0].price_version.as_deref(), Some("2026-11"));
     assert!(ledger.cached_usage(UsageOf::All, Day(0)).await.unwrap().is_empty());
+}
+
+pub(crate) async fn cached_tokens_have_the_price_of_their_own_attempt(world: &World) {
+    let store = world.store().await;
+    let of = |provider: &str, cached| {
+        let usage = Usage { cached_input: Some(Tokens(cached)), ..Usage::empty(Source::Reported) };
+        Attempt { provider: provider.into(), usage: Some(usage), price_version: Some(provider.into()), ..attempt() }
+    };
+    let ada = caller(&store, "ada@example.com").await;
+    let event = UsageEvent { attempts: vec![of("a", 7), of("b", 0), of("c", 1)], ..world.event(Some(ada)) };
+    world.ingest(&store, &[Record::Event(event), Record::Event(world.event(Some(ada)))]).await;
+    let cached = Ledger::new(store).cached_usage(UsageOf::All, Day(NOW_DAY)).await.unwrap();
+    let told: Vec<_> = cached.iter().map(|of| (of.price_version.as_deref().unwrap(), of.cached_input)).collect();
+    assert_eq!(told, [("a", 7), ("2026-11", 2), ("c", 1)]);
 }
 
 pub(crate) async fn requests_from_response_caches_are_counted(world: &World) {

@@ -41,6 +41,7 @@ behaviours! {
     days {
         a_day_adds_up_by_its_totals_groups_and_events,
         durations_models_and_caches_of_a_day_are_read,
+        cached_tokens_have_the_price_of_their_own_attempt,
         requests_from_response_caches_are_counted,
         each_batch_raises_the_version_of_earlier_days,
         one_person_decides_once_about_a_version,

@@ -74,6 +74,19 @@ pub(crate) async fn a_configuration_of_the_api_is_in_force_until_the_nodes_file_
     assert_eq!(over("f", other).await, None);
 }
 
+pub(crate) async fn configurations_over_another_file_displace_none(world: &World) {
+    let (store, by, other) = (world.store().await, Actor::SYSTEM, Uuid::from_u128(2));
+    let of_file = |node, file_digest| NewConfiguration { node, file_digest, ..new(ConfigurationSource::File, None) };
+    let of_api = |file_digest| NewConfiguration { file_digest, ..new(ConfigurationSource::Api, Some("a")) };
+    let over = async |node| store.configuration_over("f", node).await.unwrap().map(|found| found.number);
+    store.add_configuration(&by, of_api("f")).await.unwrap();
+    store.add_configuration(&by, of_file(other, "g")).await.unwrap();
+    for _ in 0..=CONFIGURATIONS_MAX {
+        store.add_configuration(&by, of_api("g")).await.unwrap();
+    }
+    assert_eq!((over(NODE).await, over(other).await), (Some(1), None));
+}
+
 pub(crate) async fn a_configuration_replaces_only_one_that_its_node_knows(world: &World) {
     let (store, by) = (world.store().await, Actor::SYSTEM);
     user(&store, "ada@example.com").await;

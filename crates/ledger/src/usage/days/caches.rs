@@ -14,7 +14,7 @@ use crate::handle::Ledger;
 /// Maximum number of groups; those with the fewest tokens are omitted.
 const GROUPS_MAX: usize = 10_000;
 
-/// Requests with cached input tokens that one version of a price rated.
+/// Attempts with cached input tokens that one version of a price rated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedUsage {
     /// Name of the provider.
@@ -23,9 +23,9 @@ pub struct CachedUsage {
     pub model: Option<String>,
     /// Model that responded, if the provider reports it.
     pub answered_model: Option<String>,
-    /// Version of the price; `None` if the requests had no price.
+    /// Version of the price; `None` if the attempts had no price.
     pub price_version: Option<String>,
-    /// The number of requests.
+    /// The number of attempts.
     pub requests: u64,
     /// The number of cached input tokens.
     pub cached_input: u64,
@@ -49,7 +49,13 @@ fn cached(of: DayUsageOf) -> String {
             g.requests, g.cached_input
         FROM (SELECT provider_no, provider_model_no, answered_model_no, price_no, CAST(count(*) AS BIGINT) AS requests,
                 CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input
-            FROM usage_events WHERE {condition} AND {OF_DAY} AND cached_input_tokens > 0
+            FROM (SELECT provider_no, provider_model_no, answered_model_no, price_no, cached_input_tokens
+                    FROM usage_events WHERE {condition} AND {OF_DAY} AND attempts < 2 AND cached_input_tokens > 0
+                UNION ALL
+                SELECT x.provider_no, x.provider_model_no, x.answered_model_no, x.price_no, x.cached_input_tokens
+                    FROM (SELECT id FROM usage_events WHERE {condition} AND {OF_DAY} AND attempts > 1
+                        AND cached_input_tokens > 0) e
+                    JOIN usage_attempts x ON x.event_id = e.id WHERE x.cached_input_tokens > 0) u
             GROUP BY provider_no, provider_model_no, answered_model_no, price_no
             ORDER BY cached_input DESC, provider_no, provider_model_no, answered_model_no, price_no LIMIT {GROUPS_MAX}) g
         LEFT JOIN names provider ON provider.no = g.provider_no LEFT JOIN names model ON model.no = g.provider_model_no
