@@ -32,6 +32,7 @@ use crate::account::ending::Ending;
 use crate::account::identity::Identity;
 use crate::account::permits::{BudgetHold, Permits};
 use crate::account::request::RequestContext;
+use crate::body::admit;
 use crate::capacity::RequestPermit;
 use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
 use crate::refusal::problem::Problem;
@@ -47,7 +48,7 @@ pub(crate) struct RequestAccount {
     policy: Option<Arc<RoutePolicy>>,
     /// The deadline of the whole request.
     total_at: Instant,
-    /// Whether the request is a call of gRPC.
+    /// Whether the client sends a call of gRPC.
     pub(crate) is_grpc: bool,
     /// Whether the client has set that deadline (gRPC).
     pub(crate) is_deadline_of_client: bool,
@@ -169,7 +170,7 @@ impl RequestAccount {
 
     /// Applies the policy of the route that the request matches.
     pub(crate) fn matched(&mut self, policy: &Arc<RoutePolicy>) {
-        self.is_grpc = self.request.head.is_grpc();
+        self.is_grpc = self.request.is_grpc();
         let mut total = policy.timeouts.total_of(self.is_grpc);
         if self.is_grpc
             && let Some(of_client) = self.request.head.grpc_timeout().filter(|of_client| *of_client < total)
@@ -179,6 +180,19 @@ impl RequestAccount {
         }
         self.total_at = self.request.begun + total;
         self.policy = Some(policy.clone());
+    }
+
+    /// Applies the bounds of other requests than calls of gRPC: the total time, and the length of the whole body.
+    ///
+    /// # Errors
+    /// The body is too large.
+    pub(crate) fn bound_whole(&mut self) -> Result<(), Problem> {
+        let total_at = self.request.begun + self.timeouts().total_of(false);
+        if total_at < self.total_at {
+            (self.total_at, self.is_deadline_of_client) = (total_at, false);
+        }
+        let general = self.request.snapshot.traffic.sizes.body_bytes_max;
+        admit::check_length(&self.request.head, self.policy().body_bytes_max(general))
     }
 
     /// Applies the changes of the upstream that was chosen among those of the route: `policy` is that of the route with them.

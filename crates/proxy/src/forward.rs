@@ -328,7 +328,9 @@ async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>, now: Instant) 
         }
         Err(why @ StreamWaitError::Late) => {
             let message = "no stream to the upstream became free in time: try again soon";
-            Err(unconnected(account, Problem::new(Refusal::Overloaded, message).because(&why)))
+            let problem = Problem::new(Refusal::Overloaded, message).because(&why);
+            // Its backend has not failed, also if the total time has ended the wait.
+            Err(if account.is_deadline_of_client { unconnected(account, problem) } else { problem })
         }
         Err(why @ StreamWaitError::Silent) => {
             let message = "no connection to the upstream was ready in time; it received nothing";

@@ -139,9 +139,10 @@ async fn serve(
         found.or_else(|early| elsewhere(early, at, &snapshot, &head))?;
     account.matched(policy);
     addresses::check(account)?;
-    // The bound of a gRPC call is that of each message.
-    let bounded = admit::check_length(&head, policy.body_bytes_max(snapshot.traffic.sizes.body_bytes_max));
-    bounded.or_else(|problem| if account.is_grpc { Ok(()) } else { Err(problem) })?;
+    // The backend decides about a call.
+    if !(account.is_grpc && matches!(action, Action::Forward(_))) {
+        account.bound_whole()?;
+    }
     let head = match key_places {
         Some(places) => {
             account.request.head = key_removal::moved(&head, places)
@@ -273,7 +274,7 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
     let (refusal, message) = (problem.refusal, problem.message.clone());
     let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
-    if account.request.head.is_grpc() {
+    if account.request.is_grpc() {
         let status = response.status();
         let response = grpc::response(refusal, &message, &response);
         return OwnResponse { status, outcome, ..OwnResponse::of(response, None) };

@@ -91,11 +91,20 @@ async fn what_must_not_be_compressed_is_not() {
     let answer = gateway.call(Call::get("/o").header("accept-encoding", "gzip")).await.expect(200);
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     // A response that its client has stored keeps the tag that the client knows.
-    let upstream = Upstream::answering("304 Not Modified\r\netag: \"a==\"", "").await;
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        let fields = "etag: \"a==\"\r\naccept-ranges: bytes\r\ncontent-length: 5000";
+        turn.write(format!("HTTP/1.1 304 Not Modified\r\n{fields}\r\n\r\n").as_bytes()).await;
+        Some(turn)
+    })
+    .await;
     let gateway = self::gateway(&upstream).await;
-    for (known, tag) in [("W/\"a==\"", "W/\"a==\""), ("\"a==\"", "\"a==\"")] {
+    for (known, tag, ranges, length) in
+        [("W/\"a==\"", "W/\"a==\"", None, None), ("\"a==\"", "\"a==\"", Some("bytes"), Some("5000"))]
+    {
         let call = Call::get("/o").header("accept-encoding", "gzip").header("if-none-match", known);
-        assert_eq!(gateway.call(call).await.expect(304).header("etag"), Some(tag), "{known}");
+        let answer = gateway.call(call).await.expect(304);
+        let of_content = (answer.header("accept-ranges"), answer.header("content-length"));
+        assert_eq!((answer.header("etag"), of_content), (Some(tag), (ranges, length)), "{known}");
     }
 }
 

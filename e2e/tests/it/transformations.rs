@@ -218,3 +218,11 @@ async fn a_response_that_cannot_be_changed_is_replaced() {
     // An empty body has nothing to change.
     assert_eq!(changed(json, b"", Call::get("/users/1")).await.0.status(), 200);
 }
+
+#[tokio::test]
+async fn an_empty_response_of_another_type_is_not_changed() {
+    let upstream = Upstream::answering("302 Found\r\ncontent-type: text/html\r\nlocation: /b", "").await;
+    let gateway = gateway(&upstream, "response: {body: {set: {/via: gw}}}").await;
+    let answer = gateway.call(Call::get("/users/1")).await.expect(302);
+    assert_eq!((answer.header("location"), answer.header("content-length")), (Some("/b"), Some("0")));
+}

@@ -39,7 +39,8 @@ impl SharedCaches {
             ttl: input.ttl.as_ref().map(|ttl| ttl.value),
             vary: input.vary.list.iter().map(|name| name.value.as_str().into()).collect(),
             bytes_max: input.size.value,
-            entry_bytes_max: input.entry_max.value,
+            // A larger response would empty the cache, and not fit.
+            entry_bytes_max: input.entry_max.value.min(input.size.value),
             shared: input.shared.value,
             tags: input.tags.as_ref().map(|name| name.value.as_str().into()),
             shared_scope,

@@ -186,6 +186,11 @@ impl RequestContext {
         }
     }
 
+    /// Whether the client sends a call of gRPC, which only HTTP/2 transports.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.at.is_http2.get() && self.head.is_grpc()
+    }
+
     /// Relays an interim response of an upstream, unless the client speaks HTTP/1.0 (RFC 9110, 15.2).
     pub(crate) fn relay_interim(&self, head: UpstreamHead) {
         if self.at.is_http2.get() || self.head.version() == Version::Http11 {

@@ -108,10 +108,7 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
         }
         let arrived = timeout_at(account.total_at(), arrival(running)).await;
         account.request.read_clock();
-        // An earlier response must be fresh, as a stored one.
-        let is_usable = |response: &StoredResponse| {
-            response.freshness().received_at() >= now || request.accepts(response, account.request.wall_at())
-        };
+        let is_usable = |response: &StoredResponse| request.accepts_arrived(response, now, account.request.wall_at());
         match arrived {
             Ok(FillState::Arriving(arriving)) if arriving.response.matches(head) => {
                 if !is_usable(&arriving.response) {
@@ -119,7 +116,10 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
                 }
                 return CacheAnswer::Arriving(arriving);
             }
-            Ok(FillState::Complete(stored)) if stored.matches(head) && is_usable(&stored) => {
+            Ok(FillState::Complete(stored)) if stored.matches(head) => {
+                if !is_usable(&stored) {
+                    break;
+                }
                 return CacheAnswer::Stored(stored, CacheResult::Collapsed);
             }
             Ok(FillState::Stale(stored)) if stored.matches(head) => {

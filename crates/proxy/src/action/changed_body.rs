@@ -94,7 +94,7 @@ pub(super) fn asks_for_whole(edits: &mut HeadEdits) -> Result<(), InvalidPart> {
 /// Whether a response has content to change.
 pub(super) fn has_content(request: &Head, response: &UpstreamResponse) -> bool {
     let is_bodiless = matches!(response.head.head.status(), 101 | 204 | 304) || request.method_bytes() == b"HEAD";
-    !is_bodiless
+    !is_bodiless && response.content.body_length() != Some(0)
 }
 
 /// Corrects the fields of a response that describe the unchanged content.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{Action, BodyChanges, Events, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges};
+use config::snapshot::{
+    Action, BodyChanges, Events, RetryRules, Route, RoutePolicy, Scheme, Split, Upstream, UpstreamChanges,
+};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure};
 
@@ -120,20 +122,21 @@ pub(crate) async fn forward_to(
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
     let ChosenDestination { destination, group } = chosen;
+    let is_call = account.is_grpc && receives_call(account, &destination)?;
     let to = EditedRequest { destination: &destination, upstream, upgrades };
     let mut edits = edits(account, to, fill)?;
     let (mut upload, progress) = match &changed_request {
         Some(changed) => {
             changed.edit(&mut edits).map_err(unwritable)?;
-            Upload::segments([changed.content.clone()], request.begun)
+            Upload::segments([changed.content.clone()], account.request.begun)
         }
         None => {
-            let bytes_max = policy.body_bytes_max(request.snapshot.traffic.sizes.body_bytes_max);
-            Upload::stream(body.take(), bytes_max, request.begun)
+            let bytes_max = policy.body_bytes_max(account.request.snapshot.traffic.sizes.body_bytes_max);
+            Upload::stream(body.take(), bytes_max, account.request.begun)
         }
     };
-    upload.guard(&request.snapshot.traffic.claim_headers);
-    if account.is_grpc {
+    upload.guard(&account.request.snapshot.traffic.claim_headers);
+    if is_call {
         upload.bound_messages();
     }
     let retry = upstream.retry.as_ref().map(|rules| match changed_request {
@@ -163,6 +166,15 @@ pub(crate) async fn forward_to(
     };
     // Boxed, because few requests need it.
     Box::pin(changed(account, answered, &changes, admission)).await
+}
+
+/// Whether the destination receives a call of gRPC as one. For a backend of HTTP/1.1, the call has the bounds of other requests.
+fn receives_call(account: &mut RequestAccount, destination: &Destination) -> Result<bool, Problem> {
+    let is_call = destination.pool.origin.scheme != Scheme::Http;
+    if !is_call {
+        account.bound_whole()?;
+    }
+    Ok(is_call)
 }
 
 /// Reserves the credits of a request.

@@ -123,11 +123,21 @@ impl SharedContent {
     /// Waits until at most `bytes_max` bytes of released content wait for readers. Returns false if no reader is left.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>, bytes_max: u64) -> Poll<bool> {
         let mut state = self.lock();
-        if state.readers.values().all(|reader| reader.is_cut) {
+        if state.has_no_reader() {
             return Poll::Ready(false);
         }
         if state.pieces.iter().map(length).sum::<u64>() <= bytes_max {
             return Poll::Ready(true);
+        }
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Waits until no reader is left. The same task waits for room.
+    pub(crate) fn poll_unread(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.has_no_reader() {
+            return Poll::Ready(());
         }
         state.writer = Some(cx.waker().clone());
         Poll::Pending
@@ -156,6 +166,10 @@ impl SharedContent {
 }
 
 impl ContentState {
+    fn has_no_reader(&self) -> bool {
+        self.readers.values().all(|reader| reader.is_cut)
+    }
+
     fn take_wakers(&mut self) -> Vec<Waker> {
         self.readers.values_mut().filter_map(|reader| reader.waker.take()).collect()
     }
@@ -231,6 +245,11 @@ impl Drop for SharedContentReader {
         let mut state = self.content.lock();
         state.readers.remove(&self.number);
         state.drop_read();
+        if state.readers.is_empty()
+            && let Some(writer) = state.writer.take()
+        {
+            writer.wake();
+        }
     }
 }
 
@@ -281,6 +300,18 @@ mod tests {
         content.push(Bytes::from_static(b"a"));
         content.end(ContentEnd::Aborted);
         assert_eq!([poll(&mut reader), poll(&mut reader)], [piece("a"), Poll::Ready(Some(Err(SharedContentAborted)))]);
+    }
+
+    #[test]
+    fn content_is_unread_after_its_last_reader() {
+        let (content, cx) = (SharedContent::new(None), &mut Context::from_waker(Waker::noop()));
+        let (first, second) = (content.reader().unwrap(), content.reader().unwrap());
+        drop(first);
+        assert_eq!(content.poll_unread(cx), Poll::Pending);
+        assert!(content.lock().writer.is_some());
+        drop(second);
+        assert!(content.lock().writer.is_none(), "the writer is woken");
+        assert_eq!(content.poll_unread(cx), Poll::Ready(()));
     }
 
     #[test]

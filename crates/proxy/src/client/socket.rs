@@ -142,14 +142,13 @@ impl ClientSocket {
         loop {
             match self.content.next(&mut self.received.bytes) {
                 Ok(Some(data)) => {
-                    if self.content.is_over()
-                        && let Some(watcher) = self.watcher.take()
-                    {
-                        watcher.wake();
-                    }
+                    self.wake_watcher_at_end();
                     return Poll::Ready(Some(Ok(data)));
                 }
-                Ok(None) if self.content.is_over() => return Poll::Ready(None),
+                Ok(None) if self.content.is_over() => {
+                    self.wake_watcher_at_end();
+                    return Poll::Ready(None);
+                }
                 Ok(None) => {}
                 Err(violation) => return Poll::Ready(Some(Err(RequestBodyError::Violation(violation)))),
             }
@@ -163,6 +162,14 @@ impl ClientSocket {
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(RequestBodyError::Io(error)))),
             }
+        }
+    }
+
+    fn wake_watcher_at_end(&mut self) {
+        if self.content.is_over()
+            && let Some(watcher) = self.watcher.take()
+        {
+            watcher.wake();
         }
     }
 
@@ -209,13 +216,14 @@ impl ClientSocket {
             self.watcher = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if !self.received.bytes.is_empty() {
-            return Poll::Pending;
+        // Some clients send an empty line after the content, which is no request (RFC 9112, 2.2).
+        while b"\r\n".starts_with(&self.received.bytes) {
+            match ready!(self.poll_receive(cx)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Poll::Ready(()),
+            }
         }
-        match ready!(self.poll_receive(cx)) {
-            Ok(1..) => Poll::Pending,
-            Ok(0) | Err(_) => Poll::Ready(()),
-        }
+        Poll::Pending
     }
 
     /// Reads more bytes. Returns 0 at the end of the connection.

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::deadlines::RequestDeadlines;
 use crate::deadlines::task::spawn;
+use crate::deadlines::{RequestDeadlines, looked_at};
 use crate::handle::exchange::{Exchange, ReceivedRequest};
 use crate::handle::handle_all;
 use crate::response::ClientResponse;
@@ -104,13 +104,17 @@ impl Drop for Handling {
             return;
         }
         let left = deadlines.leave();
-        let configured = || bounds(self.worker.shared.live.load().traffic.on_hangup, left).map(|bounds| bounds.until);
+        let live = self.worker.shared.live.load();
+        let configured = || bounds(live.traffic.on_hangup, left).map(|bounds| bounds.until);
         let Some(until) = deadlines.continues_until().or_else(configured) else { return };
-        let worker = self.worker.clone();
+        let timeouts = live.traffic.timeouts;
+        let (worker, deadlines) = (self.worker.clone(), deadlines.clone());
         let Ok(place) = worker.shared.capacity.read_on() else { return };
         // The resulting response is dropped, so `read_on` reads its body.
         spawn(async move {
-            let response = within(&worker, until, poll_fn(|cx| handler.poll(cx))).await;
+            // The checks of the connection wake only the connection, which no longer polls the request.
+            let handling = looked_at(&deadlines, &timeouts, poll_fn(|cx| handler.poll(cx)));
+            let response = within(&worker, until, handling).await;
             drop(place);
             drop(response);
         });

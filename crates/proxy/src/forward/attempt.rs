@@ -82,7 +82,8 @@ impl SendAttempt<'_> {
                 let probe = call.probe();
                 let is_lost = !(error.is_of_client() || error.is_protocol());
                 let had_no_effect = is_lost && !probe.anything_written();
-                let is_repeatable = is_lost && self.repeatable && !probe.anything_read();
+                // The connection of a repetition may be one that another request has ended.
+                let is_repeatable = is_lost && self.repeatable && self.retries.may_reuse() && !probe.anything_read();
                 if may_repeat
                     && (had_no_effect || is_repeatable)
                     && let Some(again) = call.into_upload()

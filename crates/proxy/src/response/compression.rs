@@ -108,6 +108,9 @@ impl Compression {
         if !tag.starts_with(b"W/") && self.known_tags.windows(weak.len()).any(|known| *known == *weak) {
             add_vary(head)?;
             head.edits_mut().set(KnownName::Etag, &weak)?;
+            // Both would be those of the content without the coding.
+            head.edits_mut().remove_named(b"accept-ranges")?;
+            head.changes_content();
         }
         Ok(())
     }

@@ -237,7 +237,7 @@ impl Relay {
             let last = self.close_frame(outcome);
             self.account.relayed(last.len());
             self.account.finish(outcome, None);
-            if self.account.is_grpc && self.account.request.at.is_http2.get() && self.may_have_trailers() {
+            if self.account.is_grpc && self.may_have_trailers() {
                 self.trailers = Some(Box::new(grpc::trailers(outcome)));
                 return Poll::Ready(None);
             }

@@ -4,6 +4,7 @@ mod bounds;
 mod cut_responses;
 mod floods;
 mod frame_client;
+mod grpc;
 mod heads;
 mod lifetimes;
 mod stream_client;

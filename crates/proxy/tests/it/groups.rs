@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use h2::client::Builder;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::client_http2::StreamClient;
 use crate::gateway::{CREDITS, Caller, Gateway};
 use crate::raw::{Conn, Raw, call};
 
@@ -208,11 +209,12 @@ async fn the_total_time_of_a_request_bounds_its_connection_too() {
 async fn the_time_that_a_client_gives_its_call_bounds_its_connection_and_says_nothing_about_the_backend() {
     let (silent, _waiting) = swallowing().await;
     let gateway = Gateway::plain(&yaml(&listed(&[(silent, 1)])).replace("connect: 1s", "connect: 1h"));
-    let request = Request::builder().method(Method::POST).uri("/api").header(header::CONTENT_TYPE, "application/grpc");
-    let caller = gateway.caller();
-    let sent = caller.send_request(request.header("grpc-timeout", "300m"), Full::<Bytes>::default());
-    let refused = timeout(Duration::from_secs(20), sent).await.expect("a response in time");
-    assert_eq!(refused.headers()["grpc-status"], "4");
+    let mut client = StreamClient::over(gateway.caller().connect().await, &Builder::new()).await;
+    let request = Request::builder().method(Method::POST).uri("http://gateway.test/api");
+    let request = request.header(header::AUTHORIZATION, gateway.caller().authorization());
+    let request = request.header(header::CONTENT_TYPE, "application/grpc").header("grpc-timeout", "300m");
+    let refused = client.call(request.body(()).unwrap(), "").await;
+    assert_eq!(refused.header("grpc-status"), Some("4"));
     assert_eq!((failures(&gateway, silent, "connect"), failures(&gateway, silent, "timeout")), (0, 0));
 }
 

@@ -1,11 +1,15 @@
 //! When a request is sent again, and when it is not (docs/decisions/0016-http2-and-retries.md).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::NanoUsd;
 use bytes::Bytes;
 use http::Method;
 use spool::Record;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::frames::{
     DATA, END_STREAM, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, WINDOW_UPDATE, answer, frame, goaway, head, reset,
@@ -42,6 +46,57 @@ async fn idempotent_request_is_sent_again_when_a_used_connection_closes_without_
         second.is_answer("ok", true);
         assert_eq!(connections, [1, 1, 2], "{method}");
     }
+}
+
+/// The second connection of the request is one that another request has ended, because the backend allows only one.
+#[tokio::test]
+async fn idempotent_request_is_sent_again_once_where_connections_are_limited() {
+    let close = Arc::new(Semaphore::new(0));
+    let closes = Arc::clone(&close);
+    let raw = Raw::start(move |mut conn: Conn| {
+        let closes = Arc::clone(&closes);
+        async move {
+            conn.head().await;
+            conn.say(OK).await;
+            conn.head().await;
+            if conn.number == 1 {
+                closes.acquire().await.unwrap().forget();
+            }
+        }
+    })
+    .await;
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}\nroutes: [{{path: {{prefix: /}}, upstreams: u, timeouts: {{connect: 20s}}}}]\n\
+         upstreams: [{{name: u, pool: {{max_connections: 1}}, backends: [{{url: \"http://{}\"}}]}}]\n",
+        raw.address
+    ));
+    let caller = gateway.caller();
+    got(caller.send(Method::GET, "/warm", "").await).await.is_answer("ok", true);
+    let mut tasks = JoinSet::new();
+    for (path, requests) in [("/again", 1), ("/other", 2)] {
+        let caller = gateway.caller();
+        tasks.spawn(async move { (path, got(caller.send(Method::GET, path, "").await).await) });
+        timeout(Duration::from_secs(20), async {
+            // The second request waits for the connection of the first one.
+            while raw.asked().len() < 2 || gateway.in_flight() < requests {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .expect("the request arrives");
+    }
+    close.add_permits(1);
+    for (path, response) in tasks.join_all().await {
+        if path == "/other" {
+            response.is_answer("ok", true);
+        } else {
+            response.is_refusal(502, "upstream_reset");
+        }
+    }
+    let asked: Vec<String> = raw.asked().into_iter().map(|(number, line)| format!("{number} {line}")).collect();
+    let expected =
+        ["1 get /warm", "1 get /again", "2 get /other", "2 get /again"].map(|line| format!("{line} http/1.1"));
+    assert_eq!(asked, expected);
 }
 
 #[tokio::test]

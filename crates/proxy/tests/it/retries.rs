@@ -372,25 +372,6 @@ async fn only_the_total_time_of_its_route_ends_an_event_stream() {
 }
 
 #[tokio::test]
-async fn only_the_total_time_of_its_route_ends_a_call_of_grpc() {
-    for (route, is_whole) in [("", true), (", timeouts: {total: 1s}", false)] {
-        let backend = events("application/grpc").await;
-        let gateway = Gateway::plain(&format!(
-            "ai: {{enabled: false}}\ntimeouts: {{total: 1s}}\nroutes: [{{path: {{prefix: /}}, upstreams: u{route}}}]\n\
-             upstreams: [{{name: u, backends: [{{url: \"http://{}\"}}]}}]\n",
-            backend.address
-        ));
-        let request = Request::builder().method(Method::POST).uri("/s/m").header("content-type", "application/grpc");
-        let caller = gateway.caller();
-        let call = caller.send_request(request, Full::<Bytes>::default());
-        let response = timeout(PATIENCE, call).await.expect("a response in time");
-        let body = timeout(PATIENCE, response.into_body().collect()).await.expect("an end in time");
-        let ended_well = body.is_ok_and(|body| body.trailers().is_none_or(|of| of.get("grpc-status").is_none()));
-        assert_eq!(ended_well, is_whole, "{route}");
-    }
-}
-
-#[tokio::test]
 async fn a_refused_connection_is_retried_at_another_backend_without_a_pause() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let good = backend(Behavior::Says(200, "")).await;

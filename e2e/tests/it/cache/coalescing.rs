@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use e2e::{Call, Framing, Gateway, Head, Piece, Setup, Turn, Upstream, Wire, eventually};
+use tokio::process::Command;
 use tokio::sync::{Barrier, watch};
 use tokio::task::JoinSet;
 
@@ -90,6 +91,96 @@ async fn a_response_that_arrives_but_is_stale_or_unwanted_is_not_used() {
         begun(&mut second).await;
         assert_eq!(upstream.seen().len(), 2, "{head} {field:?}");
         go.send_replace(true);
+    }
+}
+
+/// The responses have a validator, so that they are stored.
+#[tokio::test]
+async fn a_response_that_is_always_validated_is_not_shared_by_those_who_wait_for_it() {
+    for (control, is_streamed) in [("no-cache", false), ("no-cache", true), ("max-age=0", false), ("max-age=0", true)] {
+        let (go, wait) = watch::channel(false);
+        let upstream = Upstream::start(move |mut turn: Turn| {
+            let mut wait = wait.clone();
+            async move {
+                let content = turn.head.header("cookie").unwrap_or_default().to_owned();
+                wait.wait_for(|go| *go).await.ok()?;
+                let head = format!("200 OK\r\ncache-control: {control}\r\netag: \"a\"");
+                if is_streamed {
+                    turn.stream(&head).await;
+                    for piece in [content.as_bytes(), b""] {
+                        turn.chunk(piece).await;
+                        tokio::task::yield_now().await;
+                    }
+                } else {
+                    turn.answer(&head, content.as_bytes()).await;
+                }
+                Some(turn)
+            }
+        })
+        .await;
+        let gateway = Arc::new(gateway(&upstream).await);
+        let mut clients = JoinSet::new();
+        for client in ["id=a", "id=b", "id=c"] {
+            let gateway = gateway.clone();
+            clients.spawn(async move { (client, gateway.call(Call::get("/o").header("cookie", client)).await) });
+        }
+        in_flight(&gateway, 3).await;
+        go.send_replace(true);
+        for (client, answer) in clients.join_all().await {
+            assert_eq!(answer.expect(200).text(), client, "{control} {is_streamed}");
+        }
+    }
+}
+
+/// At most a tenth of the requests in flight may have no client.
+#[tokio::test]
+async fn content_that_has_lost_its_clients_is_read_only_in_place_of_other_such_requests() {
+    let (_go, wait) = watch::channel(false);
+    let upstream = halting("200 OK\r\ncache-control: max-age=60", b"second", wait).await;
+    let setup = Setup::routed(upstream.address(), ROUTES).section("in_flight", "10");
+    let gateway = Gateway::start(setup).await;
+    for target in ["/o/a", "/o/b"] {
+        let mut wire = send(&gateway, Call::get(target)).await;
+        begun(&mut wire).await;
+    }
+    eventually("one of the two fills has ended", async || {
+        for target in ["/o/a", "/o/b"] {
+            let mut wire = send(&gateway, Call::get(target)).await;
+            let (head, _, _) = begun(&mut wire).await;
+            if !head.header("cache-status").unwrap().contains("collapsed") {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
+}
+
+/// The upstream never responds to the first request, and at once to others.
+#[tokio::test]
+async fn a_fill_without_a_client_ends_at_the_deadline_of_its_upstream() {
+    for protocol in ["--http1.1", "--http2-prior-knowledge"] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream::start(move |mut turn: Turn| {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                if number == 0 {
+                    std::future::pending::<()>().await;
+                }
+                turn.answer("200 OK\r\ncache-control: max-age=60", b"one").await;
+                Some(turn)
+            }
+        })
+        .await;
+        let route = "{path: /o, upstreams: backend, auth: {type: none}, cache: {}, timeouts: {first_byte: 1s}}";
+        let gateway = Gateway::start(Setup::routed(upstream.address(), route)).await;
+        let url = format!("http://{}/o", gateway.proxy);
+        let mut client = Command::new("curl").args([protocol, "--silent", &url]).kill_on_drop(true).spawn().unwrap();
+        eventually("the upstream has the request", async || (upstream.seen().len() == 1).then_some(())).await;
+        client.kill().await.unwrap();
+        // It may arrive before or after the client has left: it waits for the fill in both cases.
+        assert_eq!(gateway.call(Call::get("/o")).await.expect(200).text(), "one", "{protocol}");
+        assert_eq!(upstream.seen().len(), 2, "{protocol}");
     }
 }
 

@@ -14,7 +14,7 @@ const ROUTES: &str = "{path: {prefix: /k}, upstreams: backend, cache: {ttl: 60s}
     {path: {prefix: /o}, upstreams: backend, auth: {type: none}, cache: {ttl: 60s}}, \
     {path: {prefix: /s}, upstreams: backend, cache: {ttl: 60s, shared: true}}";
 
-const CONTROLS: [&str; 14] = [
+const CONTROLS: [&str; 15] = [
     "",
     "public",
     "max-age=60",
@@ -25,6 +25,7 @@ const CONTROLS: [&str; 14] = [
     "s-maxage=60",
     "no-store, max-age=60",
     "no-cache",
+    "max-age=0",
     "no-cache=\"x-a\", max-age=60",
     "max-age=0, stale-while-revalidate=60",
     "max-age=1, stale-while-revalidate=60, stale-if-error=60",
@@ -62,9 +63,12 @@ async fn obedient() -> Upstream {
         turn.read_body().await;
         let said = |name: &str| turn.head.header(name).unwrap_or_default().to_owned();
         let mut head = "200 OK\r\ncontent-type: text/plain".to_owned();
-        for (name, value) in
-            [("cache-control", said("say-control")), ("vary", said("say-vary")), ("set-cookie", said("say-cookie"))]
-        {
+        for (name, value) in [
+            ("cache-control", said("say-control")),
+            ("vary", said("say-vary")),
+            ("set-cookie", said("say-cookie")),
+            ("etag", said("say-tag")),
+        ] {
             if !value.is_empty() {
                 head.push_str(&format!("\r\n{name}: {value}"));
             }
@@ -95,6 +99,8 @@ fn check(route: &str, sent: &[String], received: &[&str], head: &Head) {
         return;
     }
     let case = format!("{route}: sent {sent:?}, received {received:?} with {head:?}");
+    // No upstream has consented to the use of a response that is always validated.
+    assert!(!matches!(&*control, "no-cache" | "max-age=0"), "{case}");
     assert!(!control.contains("private") && head.header("set-cookie").is_none(), "{case}");
     assert!(!control.contains("no-store") || control.contains("must-understand"), "{case}");
     assert!(!vary.contains('*'), "{case}");
@@ -129,6 +135,37 @@ async fn a_response_that_varies_by_a_header_of_the_gateway_is_not_stored() {
     for team in ["a", "b", "a"] {
         let answer = gateway.call(Call::get("/t").header("x-team", team)).await.expect(200);
         assert_eq!(answer.text(), team, "{:?}", answer.head);
+    }
+    let upstream = obedient().await;
+    let setup = Setup::routed(upstream.address(), ROUTES).section("forwarded", "true").section("via", "true");
+    let gateway = Gateway::start(setup).await;
+    for name in ["X-Forwarded-For", "Forwarded", "via", "x-request-id", "x-correlation-id", "traceparent", "tracestate"]
+    {
+        for _ in 0..2 {
+            let call = Call::get(&format!("/o/{name}")).header("say-control", "max-age=60").header("say-vary", name);
+            let answer = gateway.call(call).await.expect(200);
+            assert!(answer.header("cache-status").unwrap().contains("fwd=miss"), "{name} {:?}", answer.head);
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_a_trusted_proxy_identifies_get_their_own_responses() {
+    const NAMES: [&str; 4] = ["x-ssl-client-s-dn", "remote-user", "x-auth-request-email", "X_Remote_User"];
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        turn.read_body().await;
+        let content = NAMES.map(|name| turn.head.header(name).unwrap_or_default().to_owned()).concat();
+        turn.answer("200 OK", content.as_bytes()).await;
+        Some(turn)
+    })
+    .await;
+    let setup = Setup::routed(upstream.address(), ROUTES).section("trusted_proxies", "[127.0.0.1]");
+    let gateway = Gateway::start(setup).await;
+    for name in NAMES {
+        for (client, status) in [("CN=A", "fwd=miss"), ("CN=B", "fwd=miss"), ("CN=A", "; hit")] {
+            let answer = gateway.call(Call::get("/o").header(name, client)).await.expect(200);
+            super::check(&answer, client, status);
+        }
     }
 }
 
@@ -169,6 +206,7 @@ async fn no_response_of_a_client_reaches_another() {
                 for (name, value) in [
                     ("say-control", numbers.one_of(&CONTROLS)),
                     ("say-vary", numbers.one_of(&VARIES)),
+                    ("say-tag", numbers.one_of(&["", "\"a\""])),
                     ("say-cookie", numbers.one_of(&["", "", "", "id=1"])),
                     ("say-slowly", numbers.one_of(&["", "yes"])),
                     ("cache-control", numbers.one_of(&["", "", "", "no-cache", "max-age=0"])),

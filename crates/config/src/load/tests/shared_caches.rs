@@ -1,4 +1,4 @@
-//! Caches that nodes share through Redis.
+//! Caches, and those that nodes share through Redis.
 
 use access::shared_responses::ResponseScope;
 
@@ -12,6 +12,16 @@ fn a_cache_in_redis_needs_redis() {
     let source = format!("routes: [{{path: /a, cache: {{store: redis}}, upstreams: u}}]{BACKEND}");
     check_codes(&source, &[("missing", 1, 21)]);
     assert!(read_text(&format!("redis: redis://h\n{source}")).is_ok());
+}
+
+#[test]
+fn an_entry_is_at_most_as_large_as_its_cache() {
+    for (cache, expected) in [("size: 64KiB", 64 << 10), ("size: 2MiB", 1 << 20), ("entry_max: 10KiB", 10 << 10)] {
+        let snapshot = snapshot(&format!("routes: [{{path: /a, cache: {{{cache}}}, upstreams: u}}]{BACKEND}"));
+        let routes = snapshot.traffic.router.routes();
+        let rules = routes.iter().find_map(|route| route.policy.cache.as_ref()).unwrap();
+        assert_eq!(rules.entry_bytes_max, expected, "{cache}");
+    }
 }
 
 /// Returns the scopes of the routes with the paths `/a` and `/b`.

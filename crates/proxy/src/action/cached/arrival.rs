@@ -78,7 +78,7 @@ pub(super) struct ArrivingContent {
 
 impl ArrivingContent {
     /// Reads the content in another task until the deadline of the request, and stores the response that `complete`
-    /// returns.
+    /// returns. Without a client, the task ends unless it may read on.
     pub(super) fn store(
         self,
         account: &RequestAccount,
@@ -103,7 +103,8 @@ impl ArrivingContent {
     ) {
         let Self { mut content, arriving, fill, request, bytes_max } = self;
         let shared = &arriving.content;
-        let (mut fill, mut bytes, mut more) = (Some(fill), 0, shared.whole().len());
+        let (mut fill, mut place) = (Some(fill), None);
+        let (mut bytes, mut more) = (0, shared.whole().len());
         loop {
             bytes = more.saturating_add(bytes);
             let fits = || u64::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max);
@@ -116,7 +117,18 @@ impl ArrivingContent {
             if fill.is_none() && !has_room(shared).await {
                 return;
             }
-            let Ok(frame) = timeout(idle, content.body.frame()).await else { return };
+            let frame = tokio::select! {
+                // The end of the content may have arrived before its last reader left.
+                biased;
+                frame = timeout(idle, content.body.frame()) => frame,
+                // The permits of its clients are released, so the task needs another one.
+                () = poll_fn(|cx| shared.poll_unread(cx)), if place.is_none() => {
+                    let Ok(taken) = worker.shared.capacity.read_on() else { return };
+                    (place, more) = (Some(taken), 0);
+                    continue;
+                }
+            };
+            let Ok(frame) = frame else { return };
             match frame {
                 None => break,
                 Some(Err(error)) => {

@@ -9,12 +9,15 @@ use http1::{Announced, Fields, KnownName};
 use crate::account::RequestAccount;
 use crate::body::IncomingBody;
 use crate::client::head::{Head, is_one_of};
+use crate::client::trusted::is_trusted_by_backends;
 use crate::worker::response_cache::CacheControl;
 use crate::worker::response_cache::memory::{CacheKey, RouteMemory};
 use crate::worker::response_cache::stored::StoredResponse;
 
 /// Longer keys are not stored.
 const KEY_BYTES_MAX: usize = 16 * 1024;
+/// The fields about a request that the gateway writes on every route. `tracestate` is forwarded only beside a valid trace.
+const ALWAYS_WRITTEN: [&str; 5] = ["x-forwarded-for", "x-request-id", "x-correlation-id", "traceparent", "tracestate"];
 
 /// A request that a stored response may answer.
 pub(super) struct CachedRequest {
@@ -61,6 +64,16 @@ impl CachedRequest {
         !self.control.no_cache && is_young && fresh_for > self.control.min_fresh
     }
 
+    /// Whether the client gets a response that another request has caused, for which it has waited since `since`. A later
+    /// response is as new as the client may require, but one that needs the upstream's consent is for one request only.
+    pub(super) fn accepts_arrived(&self, response: &StoredResponse, since: Timestamp, now: Timestamp) -> bool {
+        let freshness = response.freshness();
+        match freshness.fresh_for(now) {
+            Some(_) => freshness.received_at() >= since || self.accepts(response, now),
+            None => self.accepts_stale(response, now),
+        }
+    }
+
     /// Whether the client gets the stale response while it is revalidated: the response allows it, and the client has not
     /// asked for a fresh one.
     pub(super) fn accepts_stale(&self, stored: &StoredResponse, now: Timestamp) -> bool {
@@ -90,13 +103,14 @@ pub(super) fn varies_by_own_field(account: &RequestAccount, rules: &CacheRules, 
     };
     let written: Vec<&str> =
         templates.filter(|template| template.parts.iter().any(of_client)).map(|template| &*template.name).collect();
+    let traffic = &account.request.snapshot.traffic;
+    let options = [("forwarded", traffic.forwarded), ("via", traffic.via)];
     let names = fields.all(KnownName::Vary).flat_map(|value| value.split(|octet| *octet == b','));
     names.map(<[u8]>::trim_ascii).any(|name| {
-        let is_of_identity = || {
-            is_one_of(name, &*account.request.snapshot.traffic.claim_headers)
-                || name.eq_ignore_ascii_case(b"x-ssl-client-s-dn")
-        };
-        name.eq_ignore_ascii_case(b"x-forwarded-for")
+        let is_of_identity =
+            || is_one_of(name, &*traffic.claim_headers) || name.eq_ignore_ascii_case(b"x-ssl-client-s-dn");
+        is_one_of(name, ALWAYS_WRITTEN)
+            || is_one_of(name, options.iter().filter(|(_, is_written)| *is_written).map(|(name, _)| name))
             || is_one_of(name, &written)
             || rules.shared && is_of_identity() && !is_one_of(name, &rules.vary)
     })
@@ -149,6 +163,13 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
         // The number distinguishes values from those of the next name. Each request of the route has the same names.
         add(values().count().to_string().as_bytes());
         values().for_each(&mut add);
+    }
+    // Those of a trusted proxy are forwarded, and identify the client to the upstream.
+    if !rules.shared && request.is_peer_trusted() {
+        for field in request.head.fields().iter().filter(|field| is_trusted_by_backends(field.name)) {
+            add(&field.name.to_ascii_lowercase());
+            add(field.value);
+        }
     }
     (key.len() <= KEY_BYTES_MAX).then(|| key.into())
 }

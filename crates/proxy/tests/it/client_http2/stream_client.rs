@@ -61,7 +61,7 @@ impl StreamClient {
     }
 
     /// Sends a request with a body, and reads the response.
-    pub(super) async fn call(&mut self, request: Request<()>, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn call(&mut self, request: Request<()>, body: impl Into<Bytes>) -> Answer {
         let body = body.into();
         let (answer, mut to) = self.open(request, body.is_empty()).await;
         if !body.is_empty() {
@@ -97,7 +97,7 @@ impl StreamClient {
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }

@@ -213,6 +213,55 @@ async fn client_that_ends_its_side_during_a_request_counts_as_gone() {
     assert_eq!(client.end().await.rest, "");
 }
 
+/// An empty line after the content is no further request (RFC 9112, 2.2).
+#[tokio::test]
+async fn client_that_ends_its_side_after_an_empty_line_counts_as_gone() {
+    let (raw, _answers, is_closed) = patient().await;
+    let gateway = before(&raw);
+    let head = "POST /api/x HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n";
+    let mut client = Client::sending(&gateway, format!("{head}hello\r\n")).await;
+    while noted(&raw).is_empty() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    client.half_close().await;
+    timeout(PATIENCE, is_closed.acquire()).await.expect("the upstream's request is aborted").unwrap().forget();
+}
+
+/// The end of the content arrives after all of its bytes.
+#[tokio::test]
+async fn client_that_ends_its_side_after_a_streamed_upload_counts_as_gone() {
+    let is_closed = Arc::new(Semaphore::new(0));
+    let closed = Arc::clone(&is_closed);
+    let raw = Raw::start(move |mut conn: Conn| {
+        let closed = Arc::clone(&closed);
+        async move {
+            use tokio::io::AsyncReadExt;
+            for end in ["hello\r\n", "0\r\n\r\n"] {
+                let mut read = Vec::new();
+                while !read.ends_with(end.as_bytes()) {
+                    let Ok(byte) = conn.stream.read_u8().await else { return };
+                    read.push(byte);
+                }
+                conn.note(end.trim());
+            }
+            conn.linger().await;
+            closed.add_permits(1);
+        }
+    })
+    .await;
+    let gateway = before(&raw);
+    let mut client = Client::connect(&gateway).await;
+    let head = "POST /api/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (arrived, bytes) in [format!("{head}5\r\nhello\r\n"), "0\r\n\r\n".to_owned()].into_iter().enumerate() {
+        client.send(bytes).await;
+        while noted(&raw).len() <= arrived {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+    client.half_close().await;
+    timeout(PATIENCE, is_closed.acquire()).await.expect("the upstream's request is aborted").unwrap().forget();
+}
+
 #[tokio::test]
 async fn client_that_ends_its_side_with_its_request_gets_the_whole_response_or_none() {
     let raw = echo().await;
