@@ -187,8 +187,8 @@ impl NoticeWriter<'_> {
         (
             self.pick(format!("Credit note {number}: {total}"), format!("Nota kredit {number}: {total}")),
             self.pick(
-                format!("This credit note takes a part of invoice {corrected} back. What you had paid of it is in your wallet."),
-                format!("Nota kredit ini mengurangi faktur {corrected}. Bagian yang sudah Anda bayar ada di dompet Anda."),
+                format!("This credit note takes a part of invoice {corrected} back. What you had paid of it, and did not get back before, is in your wallet."),
+                format!("Nota kredit ini mengurangi faktur {corrected}. Bagian yang sudah Anda bayar, dan belum dikembalikan, ada di dompet Anda."),
             ),
         )
     }
