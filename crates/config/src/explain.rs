@@ -7,6 +7,7 @@ mod action;
 mod display;
 mod listed;
 mod plan;
+mod preflight;
 mod request;
 mod routes;
 mod targets;
@@ -138,9 +139,6 @@ pub struct ExplainedAction {
     pub kind: &'static str,
     /// The path and query that the upstream receives, before the path of a backend's URL.
     pub target: Option<String>,
-    /// The same without masks, which tests compare.
-    #[serde(skip)]
-    pub(crate) sent_target: Option<String>,
     /// The value of `Location` of a redirect.
     pub location: Option<String>,
     /// The upstreams that may get the request.
@@ -164,6 +162,12 @@ pub struct ExplainedUpstream {
     pub strategy: &'static str,
     /// The backends of the upstream; those that discovery finds, if the process has found them.
     pub backends: Vec<ExplainedBackend>,
+    /// The path and query that this upstream receives.
+    #[serde(skip)]
+    pub(crate) target: String,
+    /// The same without masks, which tests compare.
+    #[serde(skip)]
+    pub(crate) sent_target: Option<String>,
     /// The sources of further backends, such as `dns users.internal:8080`.
     pub sources: Vec<String>,
     /// The position in the file.
@@ -196,7 +200,9 @@ impl Snapshot {
     pub fn explain(&self, request: &WrittenRequest) -> Explanation {
         let merged = self.traffic.merged_path(&request.path).map(|path| request.with_path(path));
         let request = merged.as_ref().unwrap_or(request);
-        let selection = self.traffic.select(request.requested(&self.process));
+        let announced = preflight::announced(self, request);
+        let selecting = announced.as_ref().unwrap_or(request);
+        let selection = self.traffic.select(selecting.requested(&self.process));
         let without_key = self.traffic.key_places(&selection).map(|places| request.without_keys(places));
         let shown = without_key.as_ref().unwrap_or(request);
         let mut explanation = Explanation {
@@ -207,14 +213,19 @@ impl Snapshot {
                 query: shown.query.clone(),
             },
             route: routes::selected(self, &selection),
-            others: routes::others(self, &selection, request),
+            others: routes::others(self, &selection, selecting),
             authentication: None,
             rate_limits: Vec::new(),
             action: None,
-            refusal: routes::refused(&selection, request),
+            refusal: None,
             status: None,
             model: targets::requested_model(&selection, request).map(str::to_owned),
         };
+        if let Some(announced) = &announced {
+            preflight::explain(announced, &mut explanation);
+            return explanation;
+        }
+        explanation.refusal = routes::refused(&selection, request);
         if explanation.refusal.is_none() {
             self.explain_admission(&selection, shown, &mut explanation);
         }
@@ -304,6 +315,9 @@ impl Snapshot {
     /// Returns the rate limits that count a request, in the order of [`Explanation::rate_limits`].
     #[must_use]
     pub fn rate_limits_of(&self, request: &WrittenRequest) -> Vec<&RateLimit> {
+        if preflight::announced(self, request).is_some() {
+            return Vec::new();
+        }
         match self.traffic.select(request.requested(&self.process)) {
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Vec::new(),
             selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {

@@ -38,20 +38,19 @@ impl Origin {
             return Err(OriginError::Query);
         }
         let uri: Uri = url.parse().map_err(|_| OriginError::Form)?;
-        let (scheme, usual) = match uri.scheme_str() {
-            Some("http") => (Scheme::Http, 80),
-            Some("https") => (Scheme::Https, 443),
-            Some("h2c") => (Scheme::H2c, 80),
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some("h2c") => Scheme::H2c,
             _ => return Err(OriginError::Form),
         };
         let authority = uri.authority().ok_or(OriginError::Form)?;
         if authority.as_str().contains('@') {
             return Err(OriginError::User);
         }
-        let (host, port) = host_and_port(authority.as_str(), usual).ok_or(OriginError::Form)?;
+        let (host, port) = host_and_port(authority.as_str(), usual_port(scheme)).ok_or(OriginError::Form)?;
         let host = host.to_ascii_lowercase();
-        let written = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let authority = if port == usual { written } else { format!("{written}:{port}") };
+        let authority = authority_of(scheme, &host, port);
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme, host, port, authority, path, allow_link_local: false })
     }
@@ -69,6 +68,30 @@ impl Origin {
     pub fn at(&self, host: String, port: u16) -> Self {
         Self { host, port, ..self.clone() }
     }
+
+    /// Returns a text that identifies the origin among others: the URL, and the authority unless the URL has it. Members
+    /// with different names may have the same address.
+    #[must_use]
+    pub fn id(&self) -> String {
+        if self.authority == authority_of(self.scheme, &self.host, self.port) {
+            self.to_string()
+        } else {
+            format!("{self} {}", self.authority)
+        }
+    }
+}
+
+const fn usual_port(scheme: Scheme) -> u16 {
+    match scheme {
+        Scheme::Http | Scheme::H2c => 80,
+        Scheme::Https => 443,
+    }
+}
+
+/// Returns the authority of a host, which may be an address without brackets.
+fn authority_of(scheme: Scheme, host: &str, port: u16) -> String {
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    if port == usual_port(scheme) { format!("{open}{host}{close}") } else { format!("{open}{host}{close}:{port}") }
 }
 
 /// Returns the host of an authority, an address without brackets.
@@ -82,17 +105,12 @@ fn host_of(authority: &str) -> &str {
 /// Writes the URL of the server, which [`Origin::parse`] accepts.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, usual) = match self.scheme {
-            Scheme::Http => ("http", 80),
-            Scheme::Https => ("https", 443),
-            Scheme::H2c => ("h2c", 80),
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::H2c => "h2c",
         };
-        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        write!(f, "{scheme}://{open}{}{close}", self.host)?;
-        if self.port != usual {
-            write!(f, ":{}", self.port)?;
-        }
-        f.write_str(&self.path)
+        write!(f, "{scheme}://{}{}", authority_of(self.scheme, &self.host, self.port), self.path)
     }
 }
 
@@ -137,6 +155,14 @@ mod tests {
             assert_eq!((at.to_string().as_str(), at.server_name()), (shown, name));
             assert_eq!((&at.authority, &at.path), (&origin.authority, &origin.path));
         }
+    }
+
+    #[test]
+    fn names_with_one_address_have_different_ids() {
+        let [one, other] = ["one", "two"].map(|name| Origin::parse(&format!("http://{name}.internal/v1")).unwrap());
+        assert_eq!(one.id(), "http://one.internal/v1");
+        let at = |origin: &Origin| origin.at("10.0.0.7".to_owned(), 80).id();
+        assert_eq!([at(&one), at(&other)], ["one", "two"].map(|name| format!("http://10.0.0.7/v1 {name}.internal")));
     }
 
     #[test]

@@ -45,10 +45,17 @@ impl RunningConfig<'_> {
         self.snapshot.traffic.tls().cloned().collect()
     }
 
+    /// Whether a change of this key needs a restart. The process follows its configuration in the cluster with which it
+    /// started.
+    fn needs_restart(&self, key: &str) -> bool {
+        let follows_etcd = self.snapshot.process.config_key.is_some();
+        RootInput::SPEC.needs_restart(key) || (follows_etcd && key.starts_with("etcd."))
+    }
+
     /// Reports each key of `compiled` whose change needs a restart.
     pub(crate) fn check(&self, reader: &SettingsReader<'_>, root: &YamlNode, compiled: &CompiledConfig) {
         let fixed = |settings: &[Setting]| -> BTreeMap<String, Value> {
-            let fixed = settings.iter().filter(|setting| RootInput::SPEC.needs_restart(&setting.key));
+            let fixed = settings.iter().filter(|setting| self.needs_restart(&setting.key));
             fixed.map(|setting| (setting.key.clone(), setting.value.clone())).collect()
         };
         let (running, new) = (fixed(self.settings), fixed(&compiled.settings));

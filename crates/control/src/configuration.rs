@@ -12,6 +12,7 @@ mod retired;
 mod running;
 mod sources;
 mod start;
+mod unstored;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ use retired::RetiredSnapshots;
 pub use running::{FileText, RunningText, digest};
 pub use sources::ConfigSources;
 pub use start::{StartedConfig, StoredConfigError, configuration_at_start};
+use unstored::Unstored;
 
 /// The name of a text of the API in errors.
 const POSTED: &str = "configuration";
@@ -46,7 +48,7 @@ pub struct Configurator {
     changing: tokio::sync::Mutex<()>,
     running: Mutex<Arc<RunningText>>,
     awaited: AwaitedFiles,
-    unstored_plans: plans::UnstoredPlans,
+    unstored: Unstored,
     retired: RetiredSnapshots,
 }
 
@@ -89,7 +91,7 @@ impl Configurator {
             parts,
             changing: tokio::sync::Mutex::default(),
             awaited: AwaitedFiles::default(),
-            unstored_plans: plans::UnstoredPlans::default(),
+            unstored: Unstored::default(),
             retired: RetiredSnapshots::default(),
         };
         this.show(&this.running());
@@ -159,6 +161,11 @@ impl Configurator {
         let (running, sources) = (self.running(), self.parts.sources.clone());
         let text = tokio::task::spawn_blocking(move || sources.read()).await??;
         let file = FileText::of(&text);
+        if !file.has_key() && running.file.has_key() {
+            return Err(ApplyError::FileEmptied);
+        }
+        // What the running file has ended must stay ended if this file is an earlier one.
+        self.store_rest().await;
         if let Some(stored) = self.stored_over(&file.digest, &running).await {
             return self.apply_stored(stored, file).await;
         }
@@ -171,7 +178,7 @@ impl Configurator {
         let is_new = compiled.running.file.digest != running.file.digest || running.stored.is_some();
         let result = self.publish(compiled).await;
         if is_new {
-            self.record_file(&result.running, true).await;
+            self.record_file(&result.running).await;
         }
         Ok(result)
     }
@@ -357,15 +364,6 @@ impl Configurator {
         }
     }
 
-    /// Records the file with which the process has started, unless the store knows it.
-    pub async fn record_start(&self) {
-        let running = self.running();
-        let is_known = self.parts.store.knows_configuration_file(&running.file.digest, self.parts.node).await;
-        if running.stored.is_none() && matches!(is_known, Ok(false)) {
-            self.record_file(&running, false).await;
-        }
-    }
-
     /// Whether the file is the one that was read last.
     pub async fn has_read_file(&self) -> bool {
         let sources = self.parts.sources.clone();
@@ -437,34 +435,16 @@ impl Configurator {
         let new = Arc::new(Snapshot { file, process: old.process.clone(), traffic });
         // The list of changes may be cut.
         let may_differ = |section: &str| more > 0 || changes.iter().any(|change| change.key.starts_with(section));
-        self.unstored_plans.note(may_differ("plans"));
+        self.unstored.note(may_differ("plans"), may_differ("budgets"));
         self.parts.live.store(new.clone());
         // No await separates the snapshot from its text: a client that disconnects drops this future.
         let running = self.set(running);
         self.retired.add(old).await;
         self.store_plans(&new.traffic).await;
-        // Cached keys have the budgets of the earlier configuration.
-        if may_differ("budgets")
-            && let Err(error) = self.parts.store.raise_revision().await
-        {
-            tracing::warn!(%error, "new budgets apply to a key when it is looked up again");
+        if let Err(error) = self.raise_revision().await {
+            tracing::warn!(%error, "new budgets do not apply to keys in use yet");
         }
         ConfigurationResult { changes, more, notes, running }
-    }
-
-    /// Records that the file is in force.
-    async fn record_file(&self, running: &RunningText, is_change: bool) {
-        let new = NewConfiguration {
-            source: ConfigurationSource::File,
-            node: self.parts.node,
-            file_digest: &running.file.digest,
-            digest: &running.digest,
-            text: (!running.has_literal_secrets).then_some(&*running.text),
-            is_change,
-        };
-        if let Err(error) = self.parts.store.add_configuration(&Actor::SYSTEM, new).await {
-            tracing::warn!(%error, "the configuration is in force, but not in the history of the store");
-        }
     }
 
     fn set(&self, running: RunningText) -> Arc<RunningText> {

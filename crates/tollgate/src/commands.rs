@@ -27,6 +27,7 @@ pub(crate) mod vault;
 pub(crate) mod verify;
 
 use access::{Clock, KeyNo, Timestamp};
+use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat};
 use config::Environment;
 use config::snapshot::Process;
@@ -69,11 +70,16 @@ pub(crate) fn environment(place: &Place) -> Result<Environment, StartFault> {
 
 /// Opens the existing store; servers may be running.
 pub(crate) async fn open(process: &Process) -> Result<Store, StartFault> {
-    let data = &process.data;
-    if process.store.url.is_none() && !data.join(STORE_FILE).exists() {
-        return Err(StartFault::StoreMissing { folder: data.clone() });
+    if !has_store(process)? {
+        return Err(StartFault::StoreMissing { folder: process.data.clone() });
     }
     open_or_make(process).await
+}
+
+/// Whether the store exists: PostgreSQL, or its file in the data folder.
+pub(crate) fn has_store(process: &Process) -> Result<bool, StartFault> {
+    let unreadable = |source| StartFault::DataUnreadable { folder: process.data.clone(), source };
+    Ok(process.store.url.is_some() || process.data.join(STORE_FILE).try_exists().map_err(unreadable)?)
 }
 
 /// Opens the store, and creates it if it does not exist.
@@ -88,7 +94,11 @@ pub(crate) fn block_on<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyh
 
 /// Returns the user with this address or id.
 pub(crate) async fn user(store: &Store, text: &str) -> anyhow::Result<store::User> {
-    let found = store.find_user(&UserRef::parse(text)?).await?;
+    let named = UserRef::parse(text);
+    let named = named.with_context(|| {
+        format!("{text} is neither an e-mail address nor an id: `tollgate users list` has the ids of service users")
+    })?;
+    let found = store.find_user(&named).await?;
     found.ok_or_else(|| anyhow::anyhow!("user {text} does not exist: `tollgate users list` lists all users"))
 }
 

@@ -51,6 +51,12 @@ pub(crate) enum StartFault {
     )]
     DataUnwritable { folder: PathBuf, source: anyhow::Error },
     #[error(
+        "data_unreadable: the data folder {} cannot be read: grant this user read permission, or name another folder \
+         with --data",
+        folder.display()
+    )]
+    DataUnreadable { folder: PathBuf, source: io::Error },
+    #[error(
         "no_server: no server of Tollgate runs on the data folder {} of this user: name its folder with --data, or its \
          configuration with --config",
         folder.display()
@@ -118,6 +124,8 @@ pub(crate) enum StartFault {
     BackupUnwritable { file: PathBuf, source: io::Error },
     #[error("no_backup: {} was not created by `tollgate backup`, or is cut: copy it again", file.display())]
     NoBackup { file: PathBuf },
+    #[error("no_backup: {} cannot be read", file.display())]
+    BackupUnreadable { file: PathBuf, source: io::Error },
     #[error("replaces_files_only: --replace works only with SQLite; restore into an empty PostgreSQL database instead")]
     ReplacesFilesOnly,
     #[error(

@@ -31,7 +31,7 @@ use clap::Parser;
 pub fn main() -> ExitCode {
     prepare();
     let Some(command) = cli::Cli::parse().command else {
-        return commands::start::run().unwrap_or_else(|error| failure::report(&error));
+        return end(commands::start::run());
     };
     let done = match command {
         cli::Command::Serve(args) => commands::serve::run(&args),
@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
         cli::Command::Mock(args) => commands::mock::run(&args),
         cli::Command::Generate(args) => commands::generate::run(&args),
     };
-    done.unwrap_or_else(|error| failure::report(&error))
+    end(done)
 }
 
 /// Runs the binary `api`: `tollgate serve` with the arguments of the process.
@@ -69,7 +69,13 @@ pub fn main() -> ExitCode {
 pub fn serve() -> ExitCode {
     prepare();
     let cli::ServeOnly { serve } = cli::ServeOnly::parse();
-    commands::serve::run(&serve).unwrap_or_else(|error| failure::report(&error))
+    end(commands::serve::run(&serve))
+}
+
+/// Returns the exit code of a command, and reports its error.
+fn end(done: anyhow::Result<ExitCode>) -> ExitCode {
+    let done = done.and_then(|code| terminal::written().map(|()| code));
+    done.unwrap_or_else(|error| failure::report(&error))
 }
 
 /// Prepares the process, before it does anything else.

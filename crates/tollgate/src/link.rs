@@ -7,11 +7,17 @@ use std::time::Duration;
 
 use access::ticket::{Ticket, TicketError, TicketKind};
 use access::{Clock, Secret, TicketHash, Timestamp};
+use config::LoadedConfig;
 use config::snapshot::Process;
 use store::{Actor, LinkError, NewLink, Purpose, Store};
 
 use crate::cli::Place;
+use crate::failure::StartFault;
+use crate::lock::Lock;
+use crate::upgrade::request::ServingProcess;
 
+/// The setting with the address of the admin API.
+const LISTEN: &str = "control.listen";
 /// Lifetime of links that commands and the start create.
 const LIVES: Duration = Duration::from_secs(86_400);
 /// The lifetime as text.
@@ -47,6 +53,25 @@ impl LinkDraft {
     /// not send this part, so that no log contains it.
     pub(crate) fn url(&self, process: &Process, control: SocketAddr) -> Secret {
         Secret::new(format!("{}/link#{}", process.control_url(control), self.ticket.expose()))
+    }
+}
+
+/// Returns the address of the admin API for a link: the one of the running server, if no source sets `control.listen`.
+pub(crate) fn control_of(loaded: &LoadedConfig) -> SocketAddr {
+    let process = &loaded.snapshot.process;
+    let is_set = loaded.settings().iter().any(|of| of.key == LISTEN && of.from.kind() != "default");
+    let running = if is_set { None } else { running_control(&process.data) };
+    running.unwrap_or(process.control.listen)
+}
+
+/// Returns the address of the admin API of the server that runs on a data folder, which its lock names.
+fn running_control(data: &Path) -> Option<SocketAddr> {
+    let serving = ServingProcess::read(data)?;
+    match Lock::take_slot(data, serving.slot) {
+        Err(StartFault::DataInUse { holder, .. }) => {
+            holder.rsplit_once("control ")?.1.trim_end_matches(')').parse().ok()
+        }
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -5,6 +5,10 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+/// Time within which an equal signal is the same one: GNU timeout and supervisors signal a process and then its group.
+const SAME_WITHIN: Duration = Duration::from_millis(500);
 
 /// The signals that the process receives.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub(crate) enum ServerSignal {
     Upgrade,
 }
 
-/// The signal that was received.
+/// A signal that begins or ends the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShutdownSignal {
     Terminate,
@@ -63,6 +67,16 @@ impl Signals {
 }
 
 impl ShutdownSignal {
+    /// Waits for a signal that is another one than this one, which was received at `at`.
+    pub(crate) async fn second(self, at: Instant, mut next: impl AsyncFnMut() -> Self) -> Self {
+        loop {
+            let signal = next().await;
+            if signal != self || at.elapsed() > SAME_WITHIN {
+                return signal;
+            }
+        }
+    }
+
     /// Time for which the server continues to accept requests: with SIGINT on a terminal, no load balancer has to be
     /// waited for.
     pub(crate) fn delay(self, configured: Duration) -> Duration {
@@ -77,6 +91,34 @@ impl ShutdownSignal {
         match self {
             Self::Terminate => 143,
             Self::Interrupt => 130,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::channel;
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    /// Whether a signal some time after SIGTERM is a second one.
+    async fn is_second(signal: ShutdownSignal, millis: u64) -> bool {
+        let (sender, mut receiver) = channel(1);
+        let at = Instant::now();
+        advance(Duration::from_millis(millis)).await;
+        sender.send(signal).await.unwrap();
+        let second = ShutdownSignal::Terminate.second(at, async || receiver.recv().await.unwrap());
+        timeout(Duration::from_secs(60), second).await.is_ok_and(|second| second == signal)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_equal_signal_directly_after_the_first_is_no_second_one() {
+        let (terminate, interrupt) = (ShutdownSignal::Terminate, ShutdownSignal::Interrupt);
+        for (signal, millis, expected) in
+            [(terminate, 0, false), (terminate, 499, false), (terminate, 501, true), (interrupt, 0, true)]
+        {
+            assert_eq!(is_second(signal, millis).await, expected, "{signal:?} after {millis} ms");
         }
     }
 }

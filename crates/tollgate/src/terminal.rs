@@ -1,6 +1,7 @@
 //! Passwords and confirmations from a terminal, passwords from stdin, and the output on stdout.
 
 use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
+use std::sync::OnceLock;
 
 use access::Secret;
 use access::password::Password;
@@ -20,10 +21,31 @@ pub(crate) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Writes to stdout. A closed stdout is not an error.
+/// The first failure to write to stdout.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to stdout. After a failure the command continues, as its work may be half done; [`written`] reports the failure.
 pub(crate) fn say(text: &str) {
+    if let Err(error) = write(text) {
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// Writes to stdout. A closed pipe is not an error: its reader needs no more.
+pub(crate) fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Fails if the output of a command was not written: it may contain a secret that is shown only once.
+pub(crate) fn written() -> anyhow::Result<()> {
+    match UNWRITTEN.get() {
+        Some(error) => bail!("the output of this command is lost, as stdout cannot be written: {error}"),
+        None => Ok(()),
+    }
 }
 
 /// Asks for a password twice, without showing it; `None` if the first line is empty.

@@ -51,7 +51,7 @@ use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
 use crate::slot::Slot;
-use crate::terminal::say;
+use crate::terminal;
 use billing::MidtransStub;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
@@ -164,7 +164,8 @@ async fn start(
     };
     let text = greeting.text();
     // In another thread, because this one receives signals, and writing to a full pipe blocks.
-    tokio::task::spawn_blocking(move || say(&text)).await?;
+    // A server whose greeting nobody can read serves all the same.
+    let _ = tokio::task::spawn_blocking(move || terminal::write(&text)).await?;
     log_unexpected(&notes, &durable);
     durable.mock = mock.map(parts::origin);
     if let Some(stub) = stub {

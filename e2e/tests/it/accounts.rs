@@ -232,8 +232,9 @@ async fn each_start_prints_the_command_for_a_link_until_an_admin_exists() {
     must(gateway.folder(), &create, PASSWORD).await;
     let gateway = Gateway::start_in(gateway.stop().await.folder, Setup::mocked()).await;
     assert!(!gateway.stdout().contains("admin"), "{}", gateway.stdout());
-    // The link of an admin who exists is for the password.
+    // The link of an admin who exists is for the password. It has the address that the lock of the server names.
     let said = must(gateway.folder(), &["setup-link"], "").await;
+    assert!(link(&said).starts_with(&format!("http://{}/link#", gateway.control)), "{said}");
     assert!(said.contains(ROOT) && said.lines().last() == Some(link(&said)), "{said}");
     let second = ["users", "create", "--email", "second@example.com", "--plan", "open", "--admin", "--password-stdin"];
     must(gateway.folder(), &second, PASSWORD).await;

@@ -248,7 +248,12 @@ async fn second_sigterm_ends_at_once() {
         (Call::get("/readyz").send(gateway.control).await.status() == 503).then_some(())
     })
     .await;
-    gateway.terminate();
+    // An equal signal directly after the first is the same one.
+    eventually("a second signal is received", async || {
+        gateway.terminate();
+        gateway.stderr().contains("received a second signal").then_some(())
+    })
+    .await;
     let ended = gateway.end_within(HANGS).await;
     assert_eq!(ended.code, Some(143), "128 and the number of SIGTERM");
     drop(stream);

@@ -22,7 +22,7 @@ use crate::snapshot::{
     BasicEntry, ClaimHeader, Issuer, JwtEntry, JwtKeys, KeyEntry, RedisKeyEntry, ServiceEntry, TokenPlan,
 };
 use claims::{CLAIMS_MAX, check_count};
-pub(super) use of_route::{key_places, of_route};
+pub(super) use of_route::{key_places, may_have_claims, of_route};
 use settings::error::{Code, Problem};
 use settings::field::{Either, Entries};
 use settings::input::Input;

@@ -9,7 +9,7 @@ use settings::section::{SettingsReader, one_of};
 use super::change_inputs::ChangeInputs;
 use crate::schema::traffic::{HEADERS_MAX, HeaderPiece, HeaderText};
 use crate::snapshot::credentials::KEY_HEADERS;
-use crate::snapshot::{Auth, HeaderPart, HeaderRules, HeaderTemplate, PathMatch, ResponseRules, Template};
+use crate::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, PathMatch, ResponseRules, Template};
 
 /// The names of values, for errors.
 const NAMES: &str =
@@ -19,7 +19,8 @@ const NAMES: &str =
 #[derive(Clone, Copy)]
 pub(super) struct ValueSources<'a> {
     pub(super) path: &'a PathMatch,
-    pub(super) auth: &'a Auth,
+    /// Whether clients of the route may have an access token with claims.
+    pub(super) has_claims: bool,
 }
 
 type Headers = [(String, Input<HeaderText>)];
@@ -167,7 +168,7 @@ fn part(written: &str, from: ValueSources<'_>) -> Result<HeaderPart, String> {
     match written.split_once('.') {
         None if written == "latency" => Ok(HeaderPart::Latency),
         None if written == "request_id" => Ok(HeaderPart::RequestId),
-        Some(("claim", name)) if is_claim(name) => match from.auth.may_have_claims() {
+        Some(("claim", name)) if is_claim(name) => match from.has_claims {
             true => Ok(HeaderPart::Claim(name.into())),
             false => Err("a route with `auth: {type: jwt}`, whose clients have claims".to_owned()),
         },

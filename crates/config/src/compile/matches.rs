@@ -9,9 +9,12 @@
 use std::collections::HashMap;
 
 use crate::schema::traffic::{ConditionInput, PathInput, RouteInput, is_secret_header, is_secret_parameter};
-use crate::snapshot::{Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch};
+use crate::snapshot::{
+    Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch, decoded,
+};
 use settings::error::{At, Code, Problem};
 use settings::field::{Either, MapEntry};
+use settings::input::Input;
 use settings::section::SettingsReader;
 
 /// Maximum number of regular expressions of all routes: each search keeps memory per thread.
@@ -115,7 +118,10 @@ fn of_listeners(reader: &SettingsReader<'_>, route: &mut RouteInput, names: &[Op
 /// Returns the path of a route with its position. A final slash of a prefix is removed.
 fn path(reader: &SettingsReader<'_>, path: &mut Either<PathMatch, PathInput>) -> Option<(Option<At>, PathMatch)> {
     let rule = match path {
-        Either::Single(path) => return Some((path.at(), path.value.clone())),
+        Either::Single(path) => {
+            check_sendable(reader, path, &path.value.to_string());
+            return Some((path.at(), path.value.clone()));
+        }
         Either::Nested(rule) => rule,
     };
     if !exactly_one(reader, &rule.location, &["prefix", "regex"]) {
@@ -125,9 +131,20 @@ fn path(reader: &SettingsReader<'_>, path: &mut Either<PathMatch, PathInput>) ->
         return Some((regex.at(), PathMatch::Regex(regex.value.clone())));
     }
     let prefix = rule.prefix.as_mut()?;
+    check_sendable(reader, prefix, &prefix.value);
     let path = prefix.value.trim_end_matches('/').to_owned();
     prefix.value = if path.is_empty() { "/".to_owned() } else { path.clone() };
     Some((prefix.at(), PathMatch::Prefix(path)))
+}
+
+/// Reports a path that no server accepts: it has a dot segment or an invalid escape.
+pub(super) fn check_sendable<T>(reader: &SettingsReader<'_>, input: &Input<T>, path: &str) {
+    let is_dots = |segment: &str| matches!(&*decoded(segment), b"." | b"..");
+    let is_escape = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if path.split('/').any(is_dots) || !path.split('%').skip(1).all(is_escape) {
+        let problem = Problem::new(Code::BadValue, input.at(), "the path cannot be sent");
+        reader.report(problem.expected("a path without the segments `.` and `..`, and with two hex digits after `%`"));
+    }
 }
 
 /// Reports a section that does not have exactly one of these keys.

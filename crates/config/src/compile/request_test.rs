@@ -1,5 +1,6 @@
 //! Runs `tests`: each request is explained by the compiled configuration, and compared with the expectation.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use settings::error::{Code, Problem};
@@ -7,7 +8,7 @@ use settings::field::Entries;
 use settings::input::Input;
 use settings::section::SettingsReader;
 
-use crate::explain::{Explanation, WrittenRequest};
+use crate::explain::{ExplainedUpstream, Explanation, WrittenRequest};
 use crate::schema::traffic::{ExpectInput, RequestTestInput};
 use crate::snapshot::Snapshot;
 
@@ -71,9 +72,14 @@ fn compare(reader: &SettingsReader<'_>, expect: &ExpectInput, explained: &Explan
         check(reader, name, found.contains(&&*name.value), &or_none(Some(names).filter(|names| !names.is_empty())));
     }
     if let Some(target) = &expect.target {
-        let found = action.and_then(|action| action.target.clone());
-        let sent = action.and_then(|action| action.sent_target.as_ref());
-        check(reader, target, sent == Some(&target.value), &or_none(found.map(|target| format!("`{target}`"))));
+        let of_name = |upstream: &&ExplainedUpstream| {
+            expect.upstream.as_ref().is_none_or(|expected| expected.value == upstream.name)
+        };
+        let found: Vec<_> = action.into_iter().flat_map(|action| &action.upstreams).filter(of_name).collect();
+        let is_met = found.iter().any(|upstream| upstream.sent_target.as_ref() == Some(&target.value));
+        let targets: BTreeSet<String> = found.iter().map(|upstream| format!("`{}`", upstream.target)).collect();
+        let targets = targets.into_iter().collect::<Vec<_>>().join(" or ");
+        check(reader, target, is_met, &or_none(Some(targets).filter(|targets| !targets.is_empty())));
     }
     if let Some(status) = &expect.status {
         let found = explained.status.map(u32::from);

@@ -7,11 +7,11 @@ use settings::section::{SettingsReader, one_of};
 use settings::setting::MASK;
 
 use super::change_inputs::ChangeInputs;
-use super::matches::exactly_one;
+use super::matches::{check_sendable, exactly_one};
 use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput, is_secret_parameter};
 use crate::snapshot::{
     Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, UpstreamHost,
-    decoded, encoded,
+    encoded,
 };
 
 /// Returns the rewrite of a route with this path; `None` without one.
@@ -141,16 +141,6 @@ fn replacement(reader: &SettingsReader<'_>, to: &Input<String>, pattern: &Patter
         parts.push(TextPart::Literal(rest.into()));
     }
     Some(parts)
-}
-
-/// Reports a path that no server accepts: it has a dot segment or an invalid escape.
-fn check_sendable<T>(reader: &SettingsReader<'_>, input: &Input<T>, path: &str) {
-    let is_dots = |segment: &str| matches!(&*decoded(segment), b"." | b"..");
-    let is_escape = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
-    if path.split('/').any(is_dots) || !path.split('%').skip(1).all(is_escape) {
-        let problem = Problem::new(Code::BadValue, input.at(), "the path cannot be sent");
-        reader.report(problem.expected("a path without the segments `.` and `..`, and with two hex digits after `%`"));
-    }
 }
 
 fn query(reader: &SettingsReader<'_>, input: &QueryRewriteInput) -> QueryRewrite {

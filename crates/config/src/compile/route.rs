@@ -85,12 +85,17 @@ impl CompiledRoutes<'_, '_> {
         check_upgrades(reader, route, action.as_ref());
         cache::check_changes(reader, route);
         let selectors = selectors(reader, route, self.listeners);
+        // Counts of a named route remain if its selectors change.
+        let counted = match &route.name {
+            Some(name) => name.value.clone(),
+            None => format!("{} {}", selectors.own_name(), selectors.scope()),
+        };
         let name = route.name.get_or_insert_with(|| Input::default(selectors.own_name())).value.clone();
-        let policy = self.policy(route, entry, &name, &selectors.scope());
+        let policy = self.policy(route, entry, &name, &counted);
         let credits = unused_credits(reader, route, &policy.auth);
         self.parts.notes.extend(credits.map(|place| Note::CreditsUnused { place, route: name }));
         for path in &selectors.paths {
-            let from = ValueSources { path: &path.1, auth: &policy.auth };
+            let from = ValueSources { path: &path.1, has_claims: auth::may_have_claims(&route.auth) };
             let inputs = ChangeInputs { upstream: None, route: route.transformations.as_ref() };
             let (policy, rewrite) = changed(reader, &policy, inputs, from);
             let policy = Arc::new(policy);
@@ -114,15 +119,16 @@ impl CompiledRoutes<'_, '_> {
         }
     }
 
-    /// Returns the policy of all routes of an entry, without the changes that depend on the path.
-    fn policy(&mut self, route: &RouteInput, entry: usize, name: &str, scope: &str) -> RoutePolicy {
+    /// Returns the policy of all routes of an entry, without the changes that depend on the path. `counted` identifies the
+    /// route for its rate limits.
+    fn policy(&mut self, route: &RouteInput, entry: usize, name: &str, counted: &str) -> RoutePolicy {
         let reader = self.reader;
         RoutePolicy {
             name: name.into(),
             auth: auth::of_route(reader, &route.auth, self.parts.auth),
             key_places: auth::key_places(&route.auth),
             is_restrictable: true,
-            rate_limits: self.parts.rate_limits.of_route(reader, route, &format!("{name} {scope}")),
+            rate_limits: self.parts.rate_limits.of_route(reader, route, counted),
             events: route.events.value,
             credits: Credits(route.credits.value.into()),
             timeouts: retry::of_route(route.timeouts.as_ref(), self.parts.timeouts),

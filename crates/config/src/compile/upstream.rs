@@ -137,7 +137,7 @@ fn health_check(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option
             HealthProbe::Http { path: path.value.clone(), host, headers, statuses: status.value }
         }
         HealthCheckInput { grpc: Some(service), .. } => HealthProbe::Grpc { service: service.value.clone() },
-        HealthCheckInput { tcp: Some(tcp), .. } if tcp.value => HealthProbe::Tcp,
+        HealthCheckInput { tcp: Some(_), .. } => HealthProbe::Tcp,
         HealthCheckInput { script, .. } if !script.list.is_empty() => HealthProbe::Script(script_of(reader, input)?),
         _ => return None,
     };

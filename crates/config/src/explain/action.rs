@@ -13,11 +13,10 @@ use crate::snapshot::{
 };
 
 /// An action without any detail.
-const fn plain(kind: &'static str) -> ExplainedAction {
+pub(super) const fn plain(kind: &'static str) -> ExplainedAction {
     ExplainedAction {
         kind,
         target: None,
-        sent_target: None,
         location: None,
         upstreams: Vec::new(),
         format: None,
@@ -82,22 +81,25 @@ fn of_route<'a>(
         }
     };
     let upstreams = upstreams.into_iter().map(|(upstream, weight, rewrite)| {
+        let target = target(rewrite)?;
         Ok(ExplainedUpstream {
             name: upstream.name.to_string(),
             weight,
             strategy: upstream.strategy.name(),
-            backends: backends(upstream, &target(rewrite)?),
+            backends: backends(upstream, &target),
+            sent_target: match rewrite {
+                Some(rewrite) => rewrite.target(received),
+                None => Some(target.clone()),
+            },
+            target,
             sources: upstream.discovery.iter().flat_map(|discovery| discovery.sources()).collect(),
             place: snapshot.at(upstream.place),
         })
     });
-    let upstreams = upstreams.collect::<Result<_, _>>()?;
-    let target = Some(target(rewrite)?);
-    let sent_target = match rewrite {
-        Some(rewrite) => rewrite.target(received),
-        None => target.clone(),
-    };
-    Ok((ExplainedAction { target, sent_target, upstreams, ..plain("forward") }, None))
+    let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
+    let mut targets = upstreams.iter().map(|upstream| &upstream.target);
+    let target = targets.next().filter(|first| targets.all(|other| other == *first)).cloned();
+    Ok((ExplainedAction { target, upstreams, ..plain("forward") }, None))
 }
 
 fn backends(upstream: &Upstream, target: &str) -> Vec<ExplainedBackend> {

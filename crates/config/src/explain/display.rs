@@ -127,6 +127,9 @@ impl ExplainedAction {
                 _ => format!(", {} of {total} requests", upstream.weight),
             };
             line(f, "upstream", &format!("{}{share}", placed(&upstream.name, upstream.place.as_deref())))?;
+            if self.target.is_none() {
+                line(f, "", &format!("target {}", upstream.target))?;
+            }
             for backend in &upstream.backends {
                 let weight = match upstream.backends.len() {
                     1 => String::new(),

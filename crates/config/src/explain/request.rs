@@ -136,6 +136,11 @@ impl WrittenRequest {
         Self { path, ..self.clone() }
     }
 
+    /// Returns the request with another method.
+    pub(super) fn with_method(&self, method: &str) -> Self {
+        Self { method: method.to_owned(), ..self.clone() }
+    }
+
     /// Returns the request as one with a valid key.
     #[must_use]
     pub fn with_key(self) -> Self {

@@ -59,7 +59,8 @@ pub(super) fn reasons(route: &Route) -> Vec<String> {
         .collect()
 }
 
-/// Returns routes of the host and the path of the request that are not used.
+/// Returns routes of the host and the path of the request that are not used. Without a route, those of other hosts are
+/// among them.
 pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request: &WrittenRequest) -> Vec<OtherRoute> {
     let path = normalized(&request.path);
     let mut last = match selection {
@@ -72,9 +73,12 @@ pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request
     };
     let used = last;
     let routes = snapshot.traffic.router.routes().iter();
+    let has_none = matches!(selection, Selection::None);
+    let is_near =
+        |route: &Route| route.is_at(request.host.as_bytes(), &path) || has_none && route.matches.path.is_match(&path);
     // An entry with several hosts and paths is listed once.
     let others = routes
-        .filter(|route| used != Some(route.entry) && route.is_at(request.host.as_bytes(), &path))
+        .filter(|route| used != Some(route.entry) && is_near(route))
         .filter(|route| last.replace(route.entry) != Some(route.entry));
     let other = |route: &Arc<Route>| OtherRoute {
         name: route.policy.name.to_string(),
@@ -92,8 +96,13 @@ fn methods(route: &Route) -> String {
     route.accepted_methods().collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the reason why a route of the same host and path is not used.
+/// Returns the reason why a route of the same path is not used.
 fn unused(snapshot: &Snapshot, route: &Route, request: &WrittenRequest) -> String {
+    if let Some(host) = &route.matches.host
+        && !route.is_at(request.host.as_bytes(), &normalized(&request.path))
+    {
+        return format!("the host is not {host}");
+    }
     if !route.is_of(snapshot.process.listener_of(request.scheme, &request.host)) {
         return format!("the listener is not one of {}", listeners(route));
     }

@@ -150,6 +150,75 @@ fn responses_of_the_gateway_itself_have_a_status() {
 }
 
 #[test]
+fn routes_of_other_hosts_are_listed_for_a_request_without_a_route() {
+    let source = "routes: [{name: a, host: a.example, path: /x, respond: {}}, {name: b, host: '*.b.example', path: /x, respond: {}}]";
+    let snapshot = config(source).unwrap().snapshot;
+    let others = |line: &str| {
+        let explained = snapshot.explain(&WrittenRequest::parse(line, &[]).unwrap());
+        explained.others.into_iter().map(|other| other.because).collect::<Vec<_>>()
+    };
+    assert_eq!(others("GET http://other.example/x"), ["the host is not a.example", "the host is not *.b.example"]);
+    assert_eq!(others("GET http://a.example/x"), [""; 0]);
+    assert_eq!(others("GET http://other.example/y"), [""; 0]);
+}
+
+#[test]
+fn a_preflight_request_is_explained_on_the_route_of_its_call() {
+    let source = "\
+rate_limits: [{dimension: ip, limit: 9, window: 1m}]
+routes:
+  - {name: read, path: /a, methods: [GET], cors: {allowed_origins: ['https://a.example']}, respond: {}}
+  - {name: write, path: /a, methods: [PUT], respond: {}}
+";
+    let snapshot = config(source).unwrap().snapshot;
+    let explain = |line: &str, pairs: &[(&str, &str)]| {
+        let request = WrittenRequest::parse(line, &fields(pairs)).unwrap();
+        (snapshot.explain(&request), snapshot.rate_limits_of(&request).len())
+    };
+    let (origin, method) = (("Origin", "https://a.example"), "Access-Control-Request-Method");
+    let (explained, limits) = explain("OPTIONS /a", &[origin, (method, "GET")]);
+    assert_eq!((explained.status, explained.refusal, limits), (Some(204), None, 0));
+    let route = explained.route.unwrap();
+    let because = "it has `cors`, and the request is the preflight request of GET";
+    assert_eq!((route.name.as_str(), route.because.last().unwrap().as_str()), ("read", because));
+    assert_eq!((explained.request.method.as_str(), explained.action.unwrap().kind), ("OPTIONS", "respond"));
+    for pairs in [&[origin, (method, "PUT")][..], &[origin], &[(method, "GET")], &[origin, origin, (method, "GET")]] {
+        assert_eq!(explain("OPTIONS /a", pairs).0.status, Some(405), "{pairs:?}");
+    }
+    assert_eq!(explain("GET /a", &[origin, (method, "GET")]).0.status, Some(401));
+    let tests = "tests: [{request: OPTIONS /a, headers: {Origin: 'https://a.example', Access-Control-Request-Method: GET}, \
+                 expect: {route: read, status: 204}}]";
+    config(&format!("{source}{tests}")).unwrap().tested().unwrap();
+}
+
+#[test]
+fn upstreams_with_rewrites_of_their_own_have_targets_of_their_own() {
+    let source = "\
+upstreams: [{name: u, backends: [{url: 'http://u'}]}, {name: v, backends: [{url: 'http://v'}]}]
+routes:
+  - path: /a
+    auth: {type: none}
+    upstreams: [{name: u, weight: 1}, {name: v, weight: 1, transformations: {request: {rewrite: {path: /b}}}}]
+";
+    let explained = config(source).unwrap().snapshot.explain(&WrittenRequest::parse("GET /a?x", &[]).unwrap());
+    assert_eq!(explained.action.as_ref().unwrap().target, None);
+    let text = explained.to_string();
+    for part in ["target /a?x\n                http://u/a?x\n", "target /b?x\n                http://v/b?x\n"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let failed = |expect: &str| {
+        let tests = format!("{source}tests: [{{request: 'GET /a?x', expect: {{{expect}}}}}]\n");
+        let problems = config(&tests).unwrap().tested().err().map(|error| error.problems).unwrap_or_default();
+        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    for expect in ["upstream: v, target: '/b?x'", "upstream: u, target: '/a?x'", "target: '/a?x'", "target: '/b?x'"] {
+        assert_eq!(failed(expect), [""; 0], "{expect}");
+    }
+    assert_eq!(failed("upstream: v, target: '/a?x'"), ["the test fails: the result is `/b?x`"]);
+    assert_eq!(failed("target: '/c'"), ["the test fails: the result is `/a?x` or `/b?x`"]);
+}
+
+#[test]
 fn a_key_in_redis_is_explained_without_redis() {
     let source = "redis: redis://127.0.0.1:1\nauth:\n  - {name: shared, type: key, redis: {}}\nroutes: [{path: /a, auth: {type: key, use: shared}, respond: {}}]\n";
     let snapshot = config(source).unwrap().snapshot;

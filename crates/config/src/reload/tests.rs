@@ -232,6 +232,26 @@ fn the_mock_does_not_begin_to_run() {
 }
 
 #[test]
+fn the_cluster_with_the_configuration_does_not_change() {
+    let text = "etcd: {urls: ['https://a.internal:2379'], user: tollgate, password: '${KEY}'}\n";
+    let other = [("a.internal", "b.internal"), ("user: tollgate", "user: other"), ("${KEY}", "${JWT_SECRET}")];
+    let with_key = format!("{text}config: {{etcd: /tollgate/config}}\n");
+    let environment = Environment::of([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
+    let load = |text: &str| {
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        load_text("old.yaml", text, sources).unwrap()
+    };
+    let (followed, members) = (load(&with_key), load(text));
+    assert!(replace(&followed, &with_key, false).is_ok());
+    for (from, to) in other {
+        let error = replace(&followed, &with_key.replace(from, to), false).unwrap_err();
+        assert!(error.contains("needs_restart") && error.contains("`etcd."), "{error}");
+        assert!(!error.contains("S3CRET"), "{error}");
+        assert!(replace(&members, &text.replace(from, to), false).is_ok(), "members of upstreams follow {to}");
+    }
+}
+
+#[test]
 fn every_key_of_the_process_needs_a_restart() {
     for key in ["listen", "listen[0].tls.cert", "control.rate_limits[0].limit", "store.url", "redis", "sizes.buffered"]
     {

@@ -138,7 +138,7 @@ section! {
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
         /// Look-ups of names. With this section, [each address](discovery.md#names-in-urls) of a name in `backends[].url` is a backend.
         dns: Option<DnsInput> = maybe_nested::<DnsInput>();
-        /// The [etcd](discovery.md#etcd) cluster of `discover: {etcd: …}`.
+        /// The [etcd](discovery.md#etcd) cluster of `discover: {etcd: …}`. With `config.etcd`, a change needs a restart.
         etcd: Option<EtcdInput> = maybe_nested::<EtcdInput>();
         /// The [Consul](discovery.md#consul) agent of `discover: {consul: …}`.
         consul: Option<ConsulInput> = maybe_nested::<ConsulInput>();

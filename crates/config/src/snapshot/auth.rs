@@ -59,16 +59,6 @@ impl Auth {
         }
     }
 
-    /// Whether clients of the route may have an access token with claims.
-    #[must_use]
-    pub fn may_have_claims(&self) -> bool {
-        match self {
-            Self::Jwt(_) => true,
-            Self::Key | Self::None | Self::Listed(_) | Self::Redis(_) | Self::Basic(_) | Self::Forward(_) => false,
-            Self::Any(alternatives) => alternatives.iter().any(Self::may_have_claims),
-        }
-    }
-
     /// Returns the headers that the route does not forward. Keys of users are recognized by their form instead.
     #[must_use]
     pub fn withheld(&self) -> WithheldHeaders {

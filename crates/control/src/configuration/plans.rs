@@ -1,6 +1,6 @@
 //! The plans of a new configuration: the one of new users, those that the store lacks, and their prices.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use config::Snapshot;
 use config::snapshot::{Signup, SignupMode, Traffic};
@@ -8,18 +8,6 @@ use ledger::billing::plan_versions;
 
 use super::Configurator;
 use super::result::ApplyError;
-
-/// Whether the plans and prices in force may differ from those of the store, which did not respond, or whose change a
-/// client cancelled. They are stored at the next reload, or after the next change of the store's revision.
-#[derive(Debug, Default)]
-pub(super) struct UnstoredPlans(AtomicBool);
-
-impl UnstoredPlans {
-    /// Records that the plans in force may have changed.
-    pub(super) fn note(&self, may_differ: bool) {
-        self.0.fetch_or(may_differ, Ordering::Relaxed);
-    }
-}
 
 impl Configurator {
     /// Refuses a registration whose plan neither the configuration nor the store has, as a start does.
@@ -44,8 +32,8 @@ impl Configurator {
     /// Adds the missing plans to the store, and makes the prices of the configuration those that are for sale, as a
     /// start does, if they are not stored yet.
     pub(super) async fn store_plans(&self, traffic: &Traffic) {
-        if self.unstored_plans.0.load(Ordering::Relaxed) && self.are_plans_stored(traffic).await {
-            self.unstored_plans.0.store(false, Ordering::Relaxed);
+        if self.unstored.plans.load(Ordering::Relaxed) && self.are_plans_stored(traffic).await {
+            self.unstored.plans.store(false, Ordering::Relaxed);
         }
     }
 

@@ -54,6 +54,9 @@ pub enum ApplyError {
         /// The name of the key.
         key: Arc<str>,
     },
+    /// The configuration file had keys, and has none.
+    #[error("file_emptied: the configuration file has no key; restart the server to run without routes")]
+    FileEmptied,
     /// The key of etcd has no configuration.
     #[error("{fault}")]
     Key {

@@ -48,6 +48,12 @@ impl FileText {
     pub fn of(text: &str) -> Self {
         Self { digest: digest(text), text: text.into() }
     }
+
+    /// Whether the text has more than blank lines and comments.
+    pub(super) fn has_key(&self) -> bool {
+        let mut lines = self.text.lines().map(str::trim);
+        lines.any(|line| !line.is_empty() && !line.starts_with('#') && line != "---")
+    }
 }
 
 impl RunningText {

@@ -254,7 +254,8 @@ impl From<ApplyError> for Problem {
                 let message = format!("the configuration is that of the key {key} in etcd: change it there");
                 Self::new(Refusal::Conflict, message)
             }
-            // No request reads the key.
+            // No request reads the file or the key.
+            ApplyError::FileEmptied => Self::new(Refusal::Unprocessable, error.to_string()),
             ApplyError::Key { fault } => Self::new(Refusal::Unprocessable, fault.to_string()),
             ApplyError::Database(error) => error.into(),
             ApplyError::Compiler(error) => Self::fault(error),

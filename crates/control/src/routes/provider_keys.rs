@@ -323,23 +323,32 @@ async fn refuse_exposed_demo_keys(app: &App, provider: &str) -> Result<(), Probl
 
 /// Checks that a credential for this name has a use: those of providers, and shared ones of upstreams.
 fn check_provider(snapshot: &Snapshot, name: &str, is_shared: bool) -> Result<(), Problem> {
-    if is_shared && snapshot.traffic.upstreams.iter().any(|upstream| *upstream.name == *name) {
+    let upstreams = snapshot.traffic.upstreams.iter().map(|upstream| &*upstream.name);
+    let upstreams: Vec<&str> = upstreams.filter(|_| is_shared).collect();
+    if upstreams.contains(&name) || snapshot.traffic.provider(name).is_some() {
         return Ok(());
     }
-    provider_of(snapshot, name).map(|_| ())
+    Err(no_provider(snapshot, &upstreams))
 }
 
 /// Finds the provider with this name.
 fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, Problem> {
-    if let Some(found) = snapshot.traffic.provider(name) {
-        return Ok(found);
-    }
-    let names: Vec<&str> = snapshot.traffic.known_providers().map(|provider| &*provider.name).collect();
-    let message = match names.as_slice() {
-        [] => "no provider is configured".to_owned(),
-        names => format!("`provider` must be one of the providers: {}", names.join(", ")),
+    snapshot.traffic.provider(name).map(|found| &**found).ok_or_else(|| no_provider(snapshot, &[]))
+}
+
+/// The error for a name that neither a provider nor one of `upstreams` has.
+fn no_provider(snapshot: &Snapshot, upstreams: &[&str]) -> Problem {
+    let providers: Vec<&str> = snapshot.traffic.known_providers().map(|provider| &*provider.name).collect();
+    let (providers, upstreams) = (providers.join(", "), upstreams.join(", "));
+    let message = match (providers.is_empty(), upstreams.is_empty()) {
+        (true, true) => "no provider is configured".to_owned(),
+        (false, true) => format!("`provider` must be one of the providers: {providers}"),
+        (true, false) => format!("`provider` must be one of the upstreams: {upstreams}"),
+        (false, false) => {
+            format!("`provider` must be one of the providers: {providers}, or of the upstreams: {upstreams}")
+        }
     };
-    Err(Problem::new(Refusal::Unprocessable, message))
+    Problem::new(Refusal::Unprocessable, message)
 }
 
 fn check_secret(secret: &Secret) -> Result<(), Problem> {

@@ -18,6 +18,7 @@ mod models;
 mod plans;
 mod provider_keys;
 mod providers;
+mod reloads;
 mod routes;
 mod sessions;
 mod upstreams;

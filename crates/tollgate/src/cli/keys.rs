@@ -78,8 +78,8 @@ pub(crate) struct CreateKey {
     /// Label of the key
     #[arg(long, default_value = "default")]
     pub(crate) label: String,
-    /// Time until the key expires, such as 12h or 90d [default: never]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Time until the key expires, such as 12h or 90d, at most 366d [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = expires)]
     pub(crate) expires: Option<Duration>,
     /// Name of an ordinary route that the key may use; can be repeated [default: all]
     #[arg(long = "route", value_name = "NAME")]
@@ -104,7 +104,12 @@ pub(crate) struct CreateKey {
 const GRACE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 fn duration(text: &str) -> Result<Duration, String> {
-    config::duration(text).ok_or_else(|| "expected a duration, such as 90s, 15m, 12h or 90d".to_owned())
+    config::duration(text).ok_or_else(|| "expected a duration of at most 366d, such as 90s, 15m, 12h or 90d".to_owned())
+}
+
+fn expires(text: &str) -> Result<Duration, String> {
+    let after = duration(text)?;
+    if after.is_zero() { Err("the key must be valid for some time, at most 366d".to_owned()) } else { Ok(after) }
 }
 
 fn grace(text: &str) -> Result<Duration, String> {

@@ -25,8 +25,8 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --service shop --plan pro
 
 A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
-it on a terminal, and otherwise prints a one-time link to a page of the admin API (at public_url.control, or \
-control.listen). A service user is a program, which has keys only: `tollgate keys create --user ID` creates one.";
+it on a terminal, and otherwise prints a one-time link to a page of the admin API (at public_url.control, else \
+control.listen, else the address of the running server). A service user is a program, which has keys only: `tollgate keys create --user ID` creates one.";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
   # Ask for the password on the terminal
@@ -58,7 +58,7 @@ sign-ins, and open sessions continue if the password stays the same.";
 /// Arguments of `tollgate setup-link`.
 #[derive(Debug, Args)]
 pub(crate) struct SetupLink {
-    /// Address of the admin API, if a flag of the server sets it [default: public_url.control, else control.listen]
+    /// Address of the admin API [default: public_url.control, else control.listen, else that of the running server]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
     /// Address or id of the admin, if several exist
@@ -107,9 +107,9 @@ pub(crate) struct CreateUser {
     /// Name for people [default: the address]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Name of the plan
-    #[arg(long, default_value = "starter")]
-    pub(crate) plan: String,
+    /// Name of the plan [default: starter; if it does not exist, signup_plan, else the first plan by name]
+    #[arg(long)]
+    pub(crate) plan: Option<String>,
     /// Create an admin, with permission to change users, plans and shared credentials
     #[arg(long)]
     pub(crate) admin: bool,

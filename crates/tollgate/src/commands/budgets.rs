@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use access::{Amount, BudgetScope, Clock, Day};
+use access::{Amount, Budget, BudgetScope, Clock, Day, Plan};
 use anyhow::Context;
 use config::Flags;
 use meter::budget::Period;
@@ -40,16 +40,28 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
 async fn set(store: &Store, SetBudget { scope, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
     let holder = holder(store, scope).await?;
     let (measure, amount) = amount.of().context("no amount was given")?;
+    let of_plan = match (&scope.user, amount) {
+        (Some(name), Some(amount)) => lower(&user(store, name).await?.plan, Budget { measure, per: *per, amount }),
+        (None, _) | (_, None) => String::new(),
+    };
     let changed = store.set_budget(&Actor::COMMAND, &holder, measure, *per, amount).await?;
     Ok(match (changed, amount) {
         (true, Some(amount)) => {
             let amount = measure.written(amount);
-            format!("{amount} a {}; running servers apply it within a second\n", per.as_str())
+            format!("{amount} a {}; running servers apply it within a second\n{of_plan}", per.as_str())
         }
         (true, None) => "removed; running servers apply it within a second\n".to_owned(),
-        (false, Some(_)) => "the budget has this amount already: nothing was changed\n".to_owned(),
+        (false, Some(_)) => format!("the budget has this amount already: nothing was changed\n{of_plan}"),
         (false, None) => "this budget does not exist: nothing was changed\n".to_owned(),
     })
+}
+
+/// Returns a line about the budget of the user's plan, if it is lower than the user's own one; otherwise nothing.
+fn lower(plan: &Plan, own: Budget) -> String {
+    let is_lower = |of: &&Budget| of.measure == own.measure && of.per == own.per && of.amount < own.amount;
+    let lower = plan.budgets.iter().find(is_lower);
+    let line = |of| format!("the budget of the plan {} is lower, and remains in force: {of}\n", printable(&plan.name));
+    lower.map(line).unwrap_or_default()
 }
 
 async fn holder(store: &Store, scope: &ScopeFlags) -> anyhow::Result<BudgetHolder> {
@@ -136,9 +148,19 @@ impl BudgetUsage {
 
 #[cfg(test)]
 mod tests {
-    use access::{Budget, Measure, Per, UserNo};
+    use access::{Measure, Per, UserNo};
 
     use super::*;
+
+    #[test]
+    fn a_lower_budget_of_the_plan_is_named() {
+        let of = |amount, per| Budget { measure: Measure::Money, per, amount: Amount(amount) };
+        let plan = Plan { budgets: vec![of(5_000_000_000, Per::Day)], ..Plan::unlimited("pro") };
+        let line = "the budget of the plan pro is lower, and remains in force: 5 USD a day\n";
+        assert_eq!(lower(&plan, of(5_000_000_001, Per::Day)), line);
+        assert_eq!(lower(&plan, of(5_000_000_000, Per::Day)), "");
+        assert_eq!(lower(&plan, of(5_000_000_001, Per::Month)), "");
+    }
 
     #[test]
     fn a_budget_is_listed_with_its_remaining_amount() {

@@ -12,7 +12,7 @@ use store::copy::{CopiedTable, Progress, copy};
 use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
 
 use crate::cli::{Backup, Move, Restore};
-use crate::commands::{block_on, confirmation, load, open, printable};
+use crate::commands::{block_on, confirmation, has_store, load, open, printable};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::store_options::{STORE_FILE, options};
@@ -68,6 +68,8 @@ pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
 /// `tollgate restore FILE`: replaces the store by a backup.
 pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    // Before the lock, which creates the data folder.
+    check_file(&args.file)?;
     let _lock = Lock::take(&snapshot.process.data)?;
     block_on(async {
         let working = working_copy(&args.file, &snapshot.process.data)?;
@@ -89,7 +91,7 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
 
 /// Copies the backup into the existing store, which must be empty, or into a new one.
 async fn fill(process: &Process, backup: &Store) -> anyhow::Result<Vec<CopiedTable>> {
-    if process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
+    if !has_store(process)? {
         return Ok(succeed(process, backup).await?.0);
     }
     let target = Store::open(Options { migrate: true, ..options(process, Clock::system()) }).await;
@@ -206,11 +208,15 @@ fn list(text: &mut String, keys: &[(String, String, String)], command: &str) {
     }
 }
 
+/// Checks that a backup's file exists, and is a file.
+fn check_file(file: &Path) -> Result<(), StartFault> {
+    let found = file.metadata();
+    let found = found.map_err(|source| StartFault::BackupUnreadable { file: file.to_owned(), source })?;
+    if found.is_file() { Ok(()) } else { Err(StartFault::NoBackup { file: file.to_owned() }) }
+}
+
 /// Copies a backup's file beside the store, because opening a backup of an older version changes the file.
 fn working_copy(file: &Path, data: &Path) -> Result<Draft, StartFault> {
-    if !file.is_file() {
-        return Err(StartFault::NoBackup { file: file.to_owned() });
-    }
     let copied = Draft::make(data.join(WORKING_COPY)).and_then(|draft| draft.copy(file));
     copied.map_err(|error| StartFault::unwritable(data, error))
 }

@@ -1,26 +1,39 @@
 //! `tollgate explain`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use access::Clock;
 use anyhow::{Context as _, anyhow};
+use config::snapshot::Origin;
 use config::{Snapshot, WrittenRequest};
 use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, StatefulExplanation};
 use serde::Serialize;
 use telemetry::BackendBoard;
 
 use crate::cli::Explain;
+use crate::commands::serve::unread_file;
 use crate::commands::{block_on, load, open, printable};
 use crate::terminal::say;
 
 /// Width of the column of labels, as in the text of an explanation.
 const LABEL: usize = 15;
 
+/// A URL in place of the one of the mock provider of a server.
+const MOCK: &str = "http://127.0.0.1";
+
 /// Loads the configuration as `serve` would, and prints what happens to the request.
 pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     let request = WrittenRequest::parse(&args.request, &args.headers).map_err(|error| anyhow!("expected {error}"))?;
     let request = request.with_model(args.model.clone());
-    let snapshot = load(&args.place, &args.overrides.flags())?.snapshot;
+    let mut snapshot = load(&args.place, &args.overrides.flags())?.snapshot;
+    if snapshot.traffic.mock.on {
+        // `serve` adds the mock with a port that the system chooses. An explanation has no addresses of providers.
+        snapshot.traffic = snapshot.traffic.with_mock(Origin::parse(MOCK)?);
+    }
+    if let Some(note) = unread_file(&args.place, Path::new(".")) {
+        telemetry::logs::write_stderr(format!("note: {note}\n"));
+    }
     let Some(holder) = args.holder.as_deref() else {
         let explanation = snapshot.explain(&request);
         return print(args, &explanation, &explanation.to_string());

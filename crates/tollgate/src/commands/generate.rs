@@ -1,12 +1,12 @@
 //! `tollgate generate`: completions of shells and manual pages, from the declarations of the commands.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::cli::{Cli, GenerateCommand, GenerateCommands};
+use crate::terminal::say;
 
 /// Writes completions to stdout, or manual pages to a folder.
 pub(crate) fn run(args: &GenerateCommands) -> anyhow::Result<ExitCode> {
@@ -15,7 +15,7 @@ pub(crate) fn run(args: &GenerateCommands) -> anyhow::Result<ExitCode> {
             // clap_complete panics if its writer fails, so the text is written afterwards.
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut visible(), "tollgate", &mut text);
-            io::stdout().lock().write_all(&text).context("cannot write the completions")?;
+            say(&String::from_utf8(text)?);
         }
         GenerateCommand::Man { folder } => {
             clap_mangen::generate_to(visible(), folder)

@@ -33,14 +33,15 @@ fn listed(records: &[JobRecord]) -> impl Iterator<Item = (JobSpec, Option<&JobRe
 }
 
 fn table(records: &[JobRecord]) -> String {
-    let mut text = format!("{:<14} {:<9} {:>10}  last run\n", "job", "owner", "period");
+    let width = ALL.iter().map(|spec| spec.name.len()).max().unwrap_or_default();
+    let mut text = format!("{:<width$} {:<9} {:>10}  last run\n", "job", "owner", "period");
     for (spec, record) in listed(records) {
         let state = match (spec.owner, record) {
             (Owner::EachNode, _) => "in the metrics of each node".to_owned(),
             (Owner::OneNode, None) => "none".to_owned(),
             (Owner::OneNode, Some(record)) => state(record),
         };
-        text.push_str(&format!("{:<14} {:<9} {:>10}  {state}\n", spec.name, owner(spec), period(spec.period)));
+        text.push_str(&format!("{:<width$} {:<9} {:>10}  {state}\n", spec.name, owner(spec), period(spec.period)));
     }
     text
 }
@@ -131,14 +132,19 @@ mod tests {
     fn each_job_is_listed_with_and_without_a_record() {
         let text = table(&[record("retention"), record("of another version")]);
         assert_eq!(text.lines().count(), 1 + ALL.len(), "{text}");
-        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        let line = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(
             line("retention"),
-            "retention      one node      3600 s  2025-11-20T00:00:00Z for 1.25 s on 00000000-0000-0000-0000-000000000000: \
-             failed (no database\\u{1b}[2J); next run 2025-11-20T00:01:00Z"
+            "retention one node 3600 s 2025-11-20T00:00:00Z for 1.25 s on 00000000-0000-0000-0000-000000000000: failed \
+             (no database\\u{1b}[2J); next run 2025-11-20T00:01:00Z"
         );
-        assert_eq!(line("lease_cleanup"), "lease_cleanup  one node        10 s  none");
-        assert_eq!(line("revision"), "revision       each node     0.25 s  in the metrics of each node");
+        assert_eq!(line("lease_cleanup"), "lease_cleanup one node 10 s none");
+        assert_eq!(line("revision"), "revision each node 0.25 s in the metrics of each node");
+        let column = text.find("owner");
+        assert!(text.lines().skip(1).all(|line| line.find("one node").or(line.find("each node")) == column), "{text}");
         assert!(line("leases ").contains("continuous"));
     }
 

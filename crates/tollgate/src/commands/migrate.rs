@@ -8,9 +8,9 @@ use store::Options;
 use store::migration::{self, Status, Step, Undo};
 
 use crate::cli::{Migrate, MigrateCommand};
-use crate::commands::{block_on, confirmation, load_for_store};
+use crate::commands::{block_on, confirmation, has_store, load_for_store};
 use crate::failure::{self, StartFault};
-use crate::store_options::{STORE_FILE, options};
+use crate::store_options::options;
 use crate::terminal::say;
 
 /// Runs the command against the database.
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
         &args.command;
     let process = load_for_store(place)?;
     let is_up = matches!(args.command, MigrateCommand::Up { .. });
-    if !is_up && process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
+    if !is_up && !has_store(&process)? {
         return Err(StartFault::StoreMissing { folder: process.data }.into());
     }
     block_on(async {

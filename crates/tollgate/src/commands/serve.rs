@@ -114,9 +114,9 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// A warning for `tollgate serve` without `--config` in a folder with a configuration file: `tollgate` without a
-/// command would read the file.
-fn unread_file(place: &Place, folder: &Path) -> Option<Note> {
+/// A warning for a command without `--config` in a folder with a configuration file: `tollgate` without a command would
+/// read the file.
+pub(super) fn unread_file(place: &Place, folder: &Path) -> Option<Note> {
     let is_unread = place.config.is_none() && folder.join(CONFIG_FILE).is_file();
     is_unread.then(|| Note::FileUnread { file: CONFIG_FILE.to_owned() })
 }

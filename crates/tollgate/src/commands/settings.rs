@@ -1,5 +1,6 @@
 //! `tollgate config show` and `tollgate schema`: the effective configuration, and its JSON Schema.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use serde_json::json;
 use store::{ConfigurationSource, Node};
 
 use crate::cli::{ConfigCommand, ConfigCommands, Place};
+use crate::commands::serve::unread_file;
 use crate::commands::{block_on, load, printable, sources};
-use crate::store_options::STORE_FILE;
 use crate::terminal::say;
 
 /// Maximum time for reading the store.
@@ -28,7 +29,8 @@ pub(crate) fn schema() -> anyhow::Result<ExitCode> {
 pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { json, source, overrides, place } = &args.command;
     let flags = overrides.flags();
-    let (loaded, stored) = in_force(load(place, &flags)?, &flags, place);
+    let (mut loaded, stored) = in_force(load(place, &flags)?, &flags, place);
+    loaded.notes.extend(unread_file(place, Path::new(".")));
     let is_selected =
         |setting: &Setting| source.is_empty() || source.iter().any(|source| source.name() == setting.from.kind());
     let settings: Vec<Setting> = loaded.settings().iter().filter(|setting| is_selected(setting)).cloned().collect();
@@ -82,7 +84,8 @@ impl InForce {
 /// Returns the configuration that a start of `serve` with this file would use. A store that does not exist is not created.
 pub(crate) fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, InForce) {
     let process = &file.snapshot.process;
-    if process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
+    // Opening a store that cannot be reached has the reason.
+    if matches!(super::has_store(process), Ok(false)) {
         return (file, InForce::File);
     }
     let sources = sources(place, flags);

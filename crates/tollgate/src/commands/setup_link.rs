@@ -1,6 +1,7 @@
 //! `tollgate setup-link`: prints the link that creates the first admin, or with which an admin chooses a password, for
 //! servers whose output is collected in logs.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use access::{Role, UserStatus};
@@ -16,18 +17,20 @@ use crate::terminal::say;
 
 /// Creates and prints a link; earlier links of this kind become invalid.
 pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
-    let snapshot = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?.snapshot;
+    let loaded = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?;
+    let control = link::control_of(&loaded);
+    let process = loaded.snapshot.process;
     block_on(async {
-        let store = open(&snapshot.process).await?;
-        let printed = print(&store, &snapshot.process, args.user.as_deref()).await;
+        let store = open(&process).await?;
+        let printed = print(&store, &process, control, args.user.as_deref()).await;
         store.close().await;
         printed.map(|()| ExitCode::SUCCESS)
     })
 }
 
-async fn print(store: &Store, process: &Process, admin: Option<&str>) -> anyhow::Result<()> {
+async fn print(store: &Store, process: &Process, control: SocketAddr, admin: Option<&str>) -> anyhow::Result<()> {
     let created = match admin {
-        None => link::to_become_the_first_admin(store, process, process.control.listen).await,
+        None => link::to_become_the_first_admin(store, process, control).await,
         Some(_) => Ok(None),
     };
     let (purpose, link) = match created {
@@ -39,10 +42,7 @@ async fn print(store: &Store, process: &Process, admin: Option<&str>) -> anyhow:
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
             let email = printable(admin.address_or_name());
-            (
-                format!("With this link, the admin {email} chooses a password."),
-                draft.url(process, process.control.listen),
-            )
+            (format!("With this link, the admin {email} chooses a password."), draft.url(process, control))
         }
         Err(FirstAdmin::Store(error)) => return Err(failure::of_store(process, error).into()),
         Err(error) => return Err(error.into()),

@@ -6,21 +6,21 @@ use std::process::ExitCode;
 use access::password::{self, Password};
 use access::{Plan, Role, Secret, UserStatus};
 use anyhow::Context;
-use config::Flags;
-use config::Snapshot;
-use config::snapshot::Process;
+use config::{Flags, LoadedConfig, Snapshot};
 use store::{
     Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, Store, User, UserChange, UserError,
     UserRef,
 };
 
 use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserRole, Users, UsersCommand};
-use crate::commands::{block_on, load, load_for_store, open, open_or_make, printable, user};
+use crate::commands::{block_on, has_store, load, load_for_store, open, open_or_make, printable, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
-use crate::store_options::STORE_FILE;
 use crate::terminal;
 use crate::terminal::say;
+
+/// The plan of a new user if the command names none and this one exists.
+const PLAN: &str = "starter";
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
@@ -31,11 +31,11 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
         UsersCommand::Role(role) => &role.which.place,
         UsersCommand::Suspend(which) | UsersCommand::Activate(which) => &which.place,
     };
-    let snapshot = || load(place, &Flags::default()).map(|loaded| loaded.snapshot);
+    let loaded = || load(place, &Flags::default());
     block_on(async {
         match &args.command {
-            UsersCommand::Create(create) => self::create(&snapshot()?, create).await?,
-            UsersCommand::Password(password) => self::password(&snapshot()?.process, password).await?,
+            UsersCommand::Create(create) => self::create(&loaded()?, create).await?,
+            UsersCommand::Password(password) => self::password(&loaded()?, password).await?,
             command @ (UsersCommand::List { .. }
             | UsersCommand::Role(_)
             | UsersCommand::Suspend(_)
@@ -83,21 +83,28 @@ fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     if create.name.iter().chain(&create.service).any(|name| name.trim().is_empty() || !store::is_fit_text(name)) {
         return Err(InvalidText { field: "a user's name" }.into());
     }
-    let has_store = snapshot.process.store.url.is_some() || snapshot.process.data.join(STORE_FILE).exists();
-    if !has_store && snapshot.traffic.plans.iter().all(|plan| plan.name != create.plan) {
-        return Err(no_plan(create, snapshot.traffic.plans.iter()));
+    if !has_store(&snapshot.process)? {
+        plan(snapshot, create, &snapshot.traffic.plans)?;
     }
     Ok(())
 }
 
-/// The error for a missing plan; `plans` exist.
-fn no_plan<'a>(create: &CreateUser, plans: impl Iterator<Item = &'a Plan>) -> anyhow::Error {
-    let names: Vec<String> = plans.map(|plan| printable(&plan.name)).collect();
-    let error = anyhow::Error::new(NoPlan { name: printable(&create.plan) });
-    error.context(format!("no user was created; the plans are {}", names.join(", ")))
+/// Returns the plan of a new user: the named one, otherwise [`PLAN`], otherwise the plan of the first admin of a link.
+fn plan(snapshot: &Snapshot, create: &CreateUser, plans: &[Plan]) -> anyhow::Result<String> {
+    let find = |name: &str| plans.iter().find(|plan| plan.name == name);
+    let (name, found) = match &create.plan {
+        Some(name) => (name.as_str(), find(name)),
+        None => (PLAN, find(PLAN).or_else(|| find(&snapshot.traffic.signup.plan)).or_else(|| plans.first())),
+    };
+    found.map(|plan| plan.name.clone()).ok_or_else(|| {
+        let names: Vec<String> = plans.iter().map(|plan| printable(&plan.name)).collect();
+        let error = anyhow::Error::new(NoPlan { name: printable(name) });
+        error.context(format!("no user was created; the plans are {}", names.join(", ")))
+    })
 }
 
-async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
+async fn create(loaded: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()> {
+    let snapshot = &loaded.snapshot;
     // Checked before anything is created.
     let email = create.email.as_deref().map(Email::parse).transpose()?;
     check_new(snapshot, create)?;
@@ -105,7 +112,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
         (Some(email), _) => person(snapshot, create, email).await?,
         (None, service) => {
             let name = service.clone().unwrap_or_default();
-            (NewUser::service(name, create.plan.clone()), PasswordSource::Ask)
+            (NewUser::service(name, String::new()), PasswordSource::Ask)
         }
     };
     let store = open_or_make(&snapshot.process).await?;
@@ -114,16 +121,13 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
         if create.place.config.is_some() || store.plans().await?.is_empty() {
             store.ensure_plans(&snapshot.traffic.plans).await?;
         }
-        let plans = store.plans().await?;
-        if plans.iter().all(|plan| plan.name != create.plan) {
-            return Err(no_plan(create, plans.iter()));
-        }
+        let new = NewUser { plan: plan(snapshot, create, &store.plans().await?)?, ..new };
         let created = match source {
             PasswordSource::Link => {
                 let draft = LinkDraft::new()?;
                 let created = store.create_user_with_link(&Actor::COMMAND, new, draft.hash(), draft.expires_at).await;
-                created
-                    .map(|(created, _)| (created, Some(draft.url(&snapshot.process, snapshot.process.control.listen))))
+                let url = || draft.url(&snapshot.process, link::control_of(loaded));
+                created.map(|(created, _)| (created, Some(url())))
             }
             PasswordSource::Ask | PasswordSource::Stdin => {
                 let created = store.create_user(&Actor::COMMAND, new).await;
@@ -151,7 +155,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Returns a person with the password that the operator chose, and the source of the password.
+/// Returns a person without a plan, with the password that the operator chose, and the source of the password.
 async fn person(snapshot: &Snapshot, create: &CreateUser, email: Email) -> anyhow::Result<(NewUser, PasswordSource)> {
     let mut source = create.by.source();
     let mut chosen = None;
@@ -169,12 +173,13 @@ async fn person(snapshot: &Snapshot, create: &CreateUser, email: Email) -> anyho
     let new = NewUser {
         role: if create.admin { Role::Admin } else { Role::Member },
         password: chosen.as_ref().map(password::hash).transpose()?,
-        ..NewUser::member(email, name, create.plan.clone())
+        ..NewUser::member(email, name, String::new())
     };
     Ok((new, source))
 }
 
-async fn password(process: &Process, args: &UserPassword) -> anyhow::Result<()> {
+async fn password(loaded: &LoadedConfig, args: &UserPassword) -> anyhow::Result<()> {
+    let process = &loaded.snapshot.process;
     let store = open(process).await?;
     let done = async {
         // Checked before the operator types a password.
@@ -197,7 +202,7 @@ async fn password(process: &Process, args: &UserPassword) -> anyhow::Result<()> 
             let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
-            return Ok((found, Some(draft.url(process, process.control.listen))));
+            return Ok((found, Some(draft.url(process, link::control_of(loaded)))));
         };
         store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
         anyhow::Ok((found, None))

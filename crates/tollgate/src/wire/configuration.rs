@@ -165,6 +165,7 @@ impl Job for ConfigurationWatch {
             set_price_expiries(&current, &self.metrics);
             self.shown = current;
         }
+        self.configurator.store_again().await;
         self.configurator.free_retired().await;
         Ok(NextRun::Period)
     }

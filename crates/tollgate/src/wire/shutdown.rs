@@ -11,6 +11,7 @@ use ledger::IngestStats;
 use proxy::{Shared, ShutdownPhase, Workers};
 use spool::{BacklogCounter, Reader};
 use store::Node;
+use tokio::time::Instant;
 
 use super::heartbeat;
 use super::lease_task::LeaseTask;
@@ -79,19 +80,23 @@ impl RunningServer {
     /// Serves, then drains. The second signal ends the process immediately.
     pub(crate) async fn run(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
         let first = Box::pin(self.serve(signals)).await;
-        let is_replaced = match first {
+        let received = match first {
             ServingEnd::Signal(signal) => {
                 tracing::info!(?signal, "draining");
-                false
+                Some(signal)
             }
-            ServingEnd::Replaced => true,
+            ServingEnd::Replaced => None,
         };
         let second = async {
-            if is_replaced {
-                let signal = signals.next().await;
-                tracing::info!(?signal, "received a signal; the process drains already");
-            }
-            signals.next().await
+            let signal = match received {
+                Some(signal) => signal,
+                None => {
+                    let signal = signals.next().await;
+                    tracing::info!(?signal, "received a signal; the process drains already");
+                    signal
+                }
+            };
+            signal.second(Instant::now(), async || signals.next().await).await
         };
         tokio::select! {
             biased;

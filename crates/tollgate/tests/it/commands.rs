@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::server::{data, run};
+use crate::server::{data, run, tollgate};
 
 const ADA: &str = "ada@example.com";
 const NO_KEY: &str = "0199aa00-0000-7000-8000-000000000000";
@@ -78,4 +78,78 @@ async fn a_label_with_a_hidden_character_is_refused() {
     must(&["users", "create", "--email", ADA], &data).await;
     let (code, _, refused) = run(&["keys", "create", "--user", ADA, "--label", "a\u{202e}b"], &data).await;
     assert!(code == Some(1) && refused.contains("control character"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_read_is_not_missing() {
+    // Root, which may run the tests, can read the folders of all users. No user can read a folder in a file.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for words in [&["users", "list"][..], &["migrate", "status"], &["users", "create", "--email", ADA]] {
+        let (code, _, reported) = run(words, file.path()).await;
+        assert_eq!(code, Some(1), "{words:?}: {reported}");
+        assert!(reported.starts_with("error: data_unreadable: "), "{words:?}: {reported}");
+        assert!(reported.contains(file.path().to_str().unwrap()), "{words:?}: {reported}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_a_named_plan_gets_starter_or_the_plan_of_a_first_admin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tollgate.yaml");
+    for (name, yaml, plan) in [
+        ("usual", "plans: [{name: a}, {name: starter}]\n", "starter"),
+        ("signup", "plans: [{name: a}, {name: b}]\nsignup_plan: b\n", "b"),
+        ("first", "plans: [{name: b}, {name: a}]\n", "a"),
+    ] {
+        fs::write(&config, yaml).unwrap();
+        let words = ["users", "create", "--email", ADA, "--admin", "--link", "--config", config.to_str().unwrap()];
+        let created = must(&words, &folder.path().join(name)).await;
+        assert_eq!(created.split_whitespace().nth(3), Some(plan), "{created}");
+    }
+}
+
+#[tokio::test]
+async fn keys_expire_within_a_year_and_a_service_user_is_named_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    must(&["users", "create", "--service", "shop"], &data).await;
+    for expires in ["0d", "0s", "367d"] {
+        let words = ["keys", "create", "--user", ADA, "--expires", expires];
+        let (code, _, refused) = run(&words, &data).await;
+        assert!(code == Some(2) && refused.contains("at most 366d"), "{expires}: {refused}");
+    }
+    let (code, _, refused) = run(&["keys", "create", "--user", "shop"], &data).await;
+    assert!(code == Some(1) && refused.contains("ids of service users"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_restore_of_a_missing_file_says_so_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let missing = folder.path().join("missing.backup");
+    let (code, _, reported) = run(&["restore", missing.to_str().unwrap()], &data).await;
+    assert!(code == Some(1) && reported.starts_with("error: no_backup: "), "{reported}");
+    assert!(reported.contains("No such file"), "{reported}");
+    assert!(!data.exists(), "the command made the folder");
+}
+
+#[tokio::test]
+async fn commands_that_explain_a_configuration_name_a_file_that_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tollgate.yaml"), "routes: []\n").unwrap();
+    for words in [&["config", "show"][..], &["explain", "/a"]] {
+        let mut command = tollgate();
+        let output = command.args(words).current_dir(folder.path()).output().await.unwrap();
+        let noted = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{words:?}: {noted}");
+        assert!(noted.contains("note: tollgate.yaml is in this folder and is not read"), "{words:?}: {noted}");
+    }
+}
+
+#[tokio::test]
+async fn the_model_of_the_automatic_mock_is_explained_as_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["explain", "POST /v1/chat/completions", "--model", "mock"];
+    let explained = must(&words, &data(folder.path())).await;
+    assert!(explained.contains("mock/mock") && !explained.contains("model_not_found"), "{explained}");
 }

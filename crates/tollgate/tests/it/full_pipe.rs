@@ -1,8 +1,10 @@
-//! A pipe that takes stdout and stderr is full: its reader reads the greeting, and nothing more.
+//! Unread output: a pipe that takes stdout and stderr is full, as its reader reads the greeting and nothing more; a full disk;
+//! a closed pipe.
 
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -134,4 +136,22 @@ async fn a_full_pipe_does_not_stop_a_command_that_fails() {
     let ended = tokio::time::timeout(HANGS, child.wait()).await.expect("it does not end").unwrap();
     assert_eq!(ended.code(), Some(2));
     drop(reader);
+}
+
+#[tokio::test]
+async fn a_command_whose_output_is_lost_fails_and_one_whose_reader_has_enough_does_not() {
+    for words in [&["schema"][..], &["generate", "completions", "bash"]] {
+        let run = async |stdout: Stdio| {
+            let child = tollgate().args(words).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+            let output =
+                tokio::time::timeout(HANGS, child.wait_with_output()).await.expect("the process does not end").unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, reported) = run(full.into()).await;
+        assert!(code == Some(1) && reported.starts_with("error: the output of this command is lost"), "{reported}");
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(run(closed.into()).await, (Some(0), String::new()), "{words:?}");
+    }
 }

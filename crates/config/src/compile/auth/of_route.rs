@@ -36,6 +36,12 @@ pub(in crate::compile) fn of_route(reader: &SettingsReader<'_>, auth: &AuthInput
     Auth::Any(alternatives.into())
 }
 
+/// Whether clients of a route may have an access token with claims, also if its entry is invalid.
+pub(in crate::compile) fn may_have_claims(auth: &AuthInput) -> bool {
+    let alternatives = auth.any.list.iter().map(|alternative| &alternative.method);
+    alternatives.chain([&auth.method]).any(|method| matches!(method.r#type.value, AuthType::Jwt))
+}
+
 /// Returns the places in which a route accepts keys; `None` if these are headers only. With alternatives, headers are among
 /// them, because they contain the credentials of other alternatives.
 pub(in crate::compile) fn key_places(auth: &AuthInput) -> Option<Box<KeyPlaces>> {

@@ -77,6 +77,10 @@ error[unknown_name]: `${path.name}` is no value of a request
         assert_eq!(codes("/a", "jwt", &rules), expected, "{value}");
     }
     assert_eq!(codes("/a", "key", "{request: {add_headers: {X-A: '${claim.sub}'}}}"), "unknown_name");
+    // An invalid entry of `auth` is one problem.
+    let text = file("/a", "jwt", "{request: {add_headers: {X-A: '${claim.sub}'}}}").replace(KEY, "'${JWT_HS}'");
+    let problems = read_text(&text).map(|_| ()).expect_err("a variable is missing").problems;
+    assert_eq!(problems.iter().map(|problem| problem.code.name()).collect::<Vec<_>>(), ["environment"]);
     for (rules, expected) in [
         ("{request: {remove_headers: [Host]}}", "bad_value"),
         ("{request: {remove_headers: [transfer_encoding]}}", "bad_value"),

@@ -93,6 +93,23 @@ error[bad_value]: `routes[0].path.regex` has an invalid value
 }
 
 #[test]
+fn paths_that_no_request_can_have_are_refused() {
+    for (line, column) in [
+        ("path: /unsent/../b", 12),
+        ("path: /unsent/%2E", 12),
+        ("path: /unsent/%zz", 12),
+        ("path: /unsent%4", 12),
+        ("path: '/{id}/unsent/..'", 12),
+        ("path: {prefix: /unsent/./b}", 21),
+    ] {
+        check_codes(&routes(line), &[("bad_value", 3, column)]);
+    }
+    for line in ["path: /a..b/.c/%2F", "path: '/{id}/...'", "path: {regex: '^/a/../b'}"] {
+        read_text(&routes(line)).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
 fn the_number_of_regular_expressions_is_bounded() {
     let line = |number: usize| format!("path: {{regex: '^/r{number}'}}, headers: {{a: {{regex: b}}}}\n");
     let of = |count: usize| routes((0..count).map(line).collect::<String>().trim_end());

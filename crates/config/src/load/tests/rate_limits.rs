@@ -166,6 +166,26 @@ fn a_changed_number_keeps_the_counters() {
 }
 
 #[test]
+fn a_named_route_keeps_the_counters_if_it_selects_other_requests() {
+    let of_routes = |routes: &str| {
+        let limits = snapshot(&format!("routes: [{routes}]")).traffic.rate_limits;
+        limits.all().iter().map(|limit| limit.id.clone()).collect::<Vec<_>>()
+    };
+    let rest = "respond: {}, rate_limits: [{dimension: ip, limit: 5, window: 60s}]}";
+    let id = |selectors: &str| of_routes(&format!("{{{selectors}, {rest}"));
+    let named = id("name: a, path: /a");
+    for other in
+        ["path: [/a, /b]", "path: /a, methods: [GET]", "path: /a, host: b.example", "path: /a, headers: {x: y}"]
+    {
+        assert_eq!(id(&format!("name: a, {other}")), named, "{other}");
+        assert_ne!(id(other), id("path: /a"), "{other}: only these distinguish routes without names");
+    }
+    assert_ne!(id("name: b, path: /a"), named);
+    let both = of_routes(&format!("{{name: a, path: /a, {rest}, {{path: /a, methods: [GET], {rest}"));
+    assert_ne!(both[0], both[1]);
+}
+
+#[test]
 fn limits_that_cannot_be_are_refused_at_their_place() {
     for (entry, code, column) in [
         ("{dimension: ip, limit: 0, window: 1s}", "bad_value", 38),

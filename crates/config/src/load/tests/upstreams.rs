@@ -124,6 +124,7 @@ fn invalid_values_are_reported_at_their_places() {
         (", pool: {max_connections: 0}", "0}", "bad_value"),
         (", health_check: {}", "health_check", "missing"),
         (", health_check: {path: health}", "health}", "bad_value"),
+        (", health_check: {tcp: false}", "false", "bad_value"),
         (", health_check: {path: /, tcp: true}", "health_check", "bad_value"),
         (", health_check: {path: /, status: 299-200}", "299-200", "bad_value"),
         (", health_check: {path: /, interval: 0s}", "0s", "bad_value"),

@@ -198,6 +198,8 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /, upstreams: u, transformations: {request: {rewrite: {path: /unsent/../x}}}}]",
         "a pattern cannot decode a path",
     ),
+    ("prefix: /unsent", "routes: [{path: {prefix: /unsent%zz}, respond: {}}]", "a pattern cannot decode a path"),
+    ("path: '/{id}/unsent", "routes: [{path: '/{id}/unsent/%2e', respond: {}}]", "a pattern cannot decode a path"),
     (
         "prefix: /not-a-prefix",
         "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /, upstreams: u, transformations: {request: {rewrite: {path: {prefix: /not-a-prefix}}}}}]",

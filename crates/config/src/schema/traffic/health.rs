@@ -8,7 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE}
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 use settings::field::{ValueList, default, list, optional};
-use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, accept};
+use settings::form::{DurationForm, Form, FormRefusal, Scalar, TextForm, Whole, accept};
 use settings::input::Input;
 use settings::json::given;
 use settings::section;
@@ -69,12 +69,35 @@ const STATUSES: TextForm<(u16, u16)> = TextForm {
     scalar: Scalar::Any,
 };
 
+/// The value `true`: with `false`, a section with one kind of check would have none.
+struct OnlyTrue;
+
+impl Form for OnlyTrue {
+    type Value = bool;
+
+    fn parse(&self, text: &str) -> Result<bool, FormRefusal> {
+        if text == "true" { Ok(true) } else { Err(FormRefusal::Bad("true, or another kind of check".to_owned())) }
+    }
+
+    fn shown(&self, value: &bool) -> Value {
+        Value::Boolean(*value)
+    }
+
+    fn cell(&self) -> String {
+        "`true`".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"enum": [true, "true"]})
+    }
+}
+
 section! {
     HealthCheckInput {
         /// The path of a GET request.
         path: Option<Input<String>> = optional(PATH, "");
-        /// With `true`: a connection, with TLS for `https`.
-        tcp: Option<Input<bool>> = optional(Boolean, "");
+        /// A connection, with TLS for `https`.
+        tcp: Option<Input<bool>> = optional(OnlyTrue, "");
         /// The service for `grpc.health.v1.Health/Check`.
         grpc: Option<Input<String>> = optional(SERVICE, "");
         /// The value of `Host`.

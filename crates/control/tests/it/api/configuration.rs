@@ -12,7 +12,7 @@ use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 const PATH: &str = "/api/config";
-const ROUTED: &str = "upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\
+pub(super) const ROUTED: &str = "upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\
     routes: [{name: a, path: /a, upstreams: u}]\n";
 
 async fn administered() -> (World, BrowserSession) {

@@ -274,6 +274,9 @@ async fn credentials_of_upstreams_are_shared() {
     body["shared"] = json!(true);
     let created = create(&world, &root, &body).await;
     assert_eq!(created.json()["provider"], "orders");
+    let unknown = json!({"provider": "ordres", "label": "team", "secret": SECRET, "shared": true});
+    let message = create(&world, &root, &unknown).await.refuses(422, "unprocessable");
+    assert!(message.contains("upstreams: orders"), "{message}");
     let test = call(world.address, &format!("POST {PATH}/{}/test", id(&created)), &[&root], "").await;
     test.refuses(409, "conflict");
 }

@@ -160,7 +160,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[2].hash.claim", "tenant", "tenant"),
     ("upstreams[3].hash.query", "id", "id"),
     ("upstreams[0].health_check.path", "/health?a=1", "/health?a=1"),
-    ("upstreams[1].health_check.tcp", "false", "false"),
+    ("upstreams[1].health_check.tcp", "true", "true"),
     ("upstreams[2].health_check.grpc", "pay.v1.Pay", "pay.v1.Pay"),
     ("upstreams[3].health_check.script[0]", "/opt/check.sh", "/opt/check.sh"),
     ("upstreams[0].health_check.host", "h.internal", "h.internal"),

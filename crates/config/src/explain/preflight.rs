@@ -1,0 +1,41 @@
+//! CORS preflight requests: the gateway responds to them before authentication and limits, on the route of the call that
+//! they announce.
+
+use super::action::plain;
+use super::{Explanation, WrittenRequest};
+use crate::snapshot::{Selection, Snapshot};
+
+/// Longest method that a preflight request may announce, in bytes, as in `routes[].methods`.
+const METHOD_LEN_MAX: usize = 32;
+
+/// Returns the call that a preflight request announces, if its route has `cors`.
+pub(super) fn announced(snapshot: &Snapshot, request: &WrittenRequest) -> Option<WrittenRequest> {
+    let mut origins = request.field("origin");
+    if request.method != "OPTIONS" || origins.next().is_none() || origins.next().is_some() {
+        return None;
+    }
+    let method = request.field("access-control-request-method").next()?;
+    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    if !(1..=METHOD_LEN_MAX).contains(&method.len()) || !method.bytes().all(is_plain) {
+        return None;
+    }
+    let call = request.with_method(method);
+    let has_cors = match snapshot.traffic.select(call.requested(&snapshot.process)) {
+        Selection::Route(route) => route.policy.cors.is_some(),
+        Selection::Endpoint(_)
+        | Selection::Health
+        | Selection::WrongMethod { .. }
+        | Selection::Disputed { .. }
+        | Selection::None => false,
+    };
+    has_cors.then_some(call)
+}
+
+/// Adds the response to the preflight request of this call.
+pub(super) fn explain(call: &WrittenRequest, to: &mut Explanation) {
+    if let Some(route) = &mut to.route {
+        route.because.push(format!("it has `cors`, and the request is the preflight request of {}", call.method));
+    }
+    to.action = Some(plain("respond"));
+    to.status = Some(204);
+}

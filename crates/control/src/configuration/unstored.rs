@@ -1,0 +1,93 @@
+//! What the store lacks of the configuration in force, because it did not respond or a client cancelled the change.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration};
+
+use super::Configurator;
+use super::running::RunningText;
+
+/// The parts that the store may lack. Plans are stored at the next reload, or after the next change of the store's revision;
+/// the other parts by [`Configurator::store_again`] too.
+#[derive(Debug, Default)]
+pub(super) struct Unstored {
+    /// Plans and their prices.
+    pub(super) plans: AtomicBool,
+    /// A new revision for changed budgets: cached keys have the earlier ones.
+    revision: AtomicBool,
+    /// The entry of the file in the history, which ends a configuration of the API.
+    file: AtomicBool,
+}
+
+impl Unstored {
+    /// Records that plans and budgets in force may have changed.
+    pub(super) fn note(&self, plans: bool, budgets: bool) {
+        self.plans.fetch_or(plans, Ordering::Relaxed);
+        self.revision.fetch_or(budgets, Ordering::Relaxed);
+    }
+}
+
+impl Configurator {
+    /// Stores what the store lacks of the configuration in force. A job calls this again and again.
+    pub async fn store_again(&self) {
+        if [&self.unstored.revision, &self.unstored.file].iter().any(|lacks| lacks.load(Ordering::Relaxed)) {
+            let _changing = self.changing.lock().await;
+            self.store_rest().await;
+        }
+    }
+
+    /// Does what [`store_again`](Self::store_again) does, during a change. Failures were logged when they occurred first.
+    pub(super) async fn store_rest(&self) {
+        let _ = self.raise_revision().await;
+        if self.unstored.file.load(Ordering::Relaxed) {
+            let running = self.running();
+            // A configuration of the API that is in force over the file must not end.
+            if running.stored.is_some() || self.add_file(&running, true).await.is_ok() {
+                self.unstored.file.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Raises the store's revision if budgets may have changed.
+    pub(super) async fn raise_revision(&self) -> Result<(), DatabaseError> {
+        if self.unstored.revision.load(Ordering::Relaxed) {
+            self.parts.store.raise_revision().await?;
+            self.unstored.revision.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Records that the file is in force, where another configuration was.
+    pub(super) async fn record_file(&self, running: &RunningText) {
+        self.unstored.file.store(true, Ordering::Relaxed);
+        if let Err(error) = self.add_file(running, true).await {
+            tracing::warn!(%error, "the configuration is in force, but not in the history of the store yet");
+            return;
+        }
+        self.unstored.file.store(false, Ordering::Relaxed);
+    }
+
+    /// Records the file with which the process has started, unless the store knows it.
+    pub async fn record_start(&self) {
+        let running = self.running();
+        let is_known = self.parts.store.knows_configuration_file(&running.file.digest, self.parts.node).await;
+        if running.stored.is_none()
+            && matches!(is_known, Ok(false))
+            && let Err(error) = self.add_file(&running, false).await
+        {
+            tracing::warn!(%error, "the configuration is in force, but not in the history of the store");
+        }
+    }
+
+    async fn add_file(&self, running: &RunningText, is_change: bool) -> Result<(), DatabaseError> {
+        let new = NewConfiguration {
+            source: ConfigurationSource::File,
+            node: self.parts.node,
+            file_digest: &running.file.digest,
+            digest: &running.digest,
+            text: (!running.has_literal_secrets).then_some(&*running.text),
+            is_change,
+        };
+        self.parts.store.add_configuration(&Actor::SYSTEM, new).await.map(|_| ())
+    }
+}
