@@ -34,6 +34,9 @@ const CLIENT_AGAIN: Duration = Duration::from_secs(60);
 const OTHER_CLIENT_AGAIN: Duration = Duration::from_secs(1);
 /// The store is considered available for this time after its last response.
 const STORE_ANSWERS: Duration = Duration::from_secs(1);
+/// A result of an older revision is used for this time after the first failed look-up, then only if the store has not
+/// responded for this time: the key may have been revoked since.
+const OLDER_FOR: Duration = Duration::from_secs(5);
 
 /// The result of the store for one hash.
 pub type LookupResult = Result<Arc<Principal>, NotFound>;
@@ -96,7 +99,8 @@ pub struct Directory {
 struct State {
     known: Cache<KeyHash, CachedLookup>,
     missed: Cache<KeyHash, CachedMiss>,
-    flights: HashMap<KeyHash, watch::Receiver<Option<LookupResult>>>,
+    /// The look-ups in progress, with the revision at which each began.
+    flights: HashMap<KeyHash, (u64, watch::Receiver<Option<LookupResult>>)>,
     /// The clients that this worker has recorded, with the time.
     clients: Cache<KeyNo, (IpAddr, Mono)>,
 }
@@ -114,6 +118,8 @@ struct CachedLookup {
     found: LookupResult,
     revision: u64,
     at: Mono,
+    /// The first look-up at a newer revision that failed although the store responds.
+    failing_since: Option<Mono>,
 }
 
 impl CachedLookup {
@@ -123,6 +129,15 @@ impl CachedLookup {
     fn serves(&self, now: Mono, heard: Duration) -> bool {
         let replaced = self.found.as_ref().is_ok_and(|principal| principal.rotated.is_some());
         !replaced || now.since(self.at) < REPLACED_FOR || heard > STORE_ANSWERS
+    }
+
+    /// Whether the cached entry of an older revision may be used at `now` after a failed look-up.
+    fn serves_older(&mut self, now: Mono, heard: Duration) -> bool {
+        if heard >= OLDER_FOR {
+            self.failing_since = None;
+            return true;
+        }
+        now.since(*self.failing_since.get_or_insert(now)) < OLDER_FOR
     }
 }
 
@@ -212,6 +227,12 @@ impl Directory {
             let mut flight = match self.look(hash, now) {
                 LookupStep::Cached(found) => return found,
                 LookupStep::Join(flight) => flight,
+                LookupStep::Wait(mut older) => {
+                    // The sender is dropped after the flight was removed.
+                    while older.changed().await.is_ok() {}
+                    now = self.clock.mono();
+                    continue;
+                }
                 LookupStep::Ask { revision, landing } => return self.request(hash, revision, landing).await,
             };
             // An error means that the task that sent the request was cancelled: the loop sends it again.
@@ -241,11 +262,12 @@ impl Directory {
         {
             return LookupStep::Cached(Err(NotFound::Unknown));
         }
-        if let Some(flight) = state.flights.get(&hash) {
-            return LookupStep::Join(flight.clone());
+        if let Some((began_at, flight)) = state.flights.get(&hash) {
+            let step = if *began_at < revision { LookupStep::Wait } else { LookupStep::Join };
+            return step(flight.clone());
         }
         let (landing, flight) = watch::channel(None);
-        state.flights.insert(hash, flight);
+        state.flights.insert(hash, (revision, flight));
         LookupStep::Ask { revision, landing }
     }
 
@@ -268,7 +290,8 @@ impl Directory {
         found
     }
 
-    /// Caches a result. While the store is unavailable, an earlier result is returned until it is too old.
+    /// Caches a result. While the store is unavailable, an earlier result is returned until it is too old; while only
+    /// look-ups fail, one of an older revision for [`OLDER_FOR`].
     ///
     /// If the queue is full, an earlier result that is too old or of an older revision is not returned: the key may
     /// have been revoked since, and a flood of look-ups could then keep it valid.
@@ -290,26 +313,31 @@ impl Directory {
                     _ => found,
                 }
             }
-            Err(NotFound::Unavailable) => {
-                let entries = [state.known.get(&hash), self.shared().get(&hash)];
-                match entries.into_iter().flatten().max_by_key(|entry| entry.revision) {
-                    Some(entry) if self.revision.age(now) < self.stale_for => {
-                        state.known.insert(hash, entry.clone());
-                        self.in_time(entry.found)
-                    }
-                    _ => found,
-                }
-            }
+            Err(NotFound::Unavailable) => self.earlier(&mut state, hash, now).unwrap_or(found),
             Ok(_)
             | Err(NotFound::Revoked | NotFound::Rotated | NotFound::Expired | NotFound::Suspended | NotFound::Unpaid) =>
             {
-                let entry = CachedLookup { found: found.clone(), revision, at: now };
+                let entry = CachedLookup { found: found.clone(), revision, at: now, failing_since: None };
                 state.missed.remove(&hash);
                 self.share(hash, entry.clone());
                 state.known.insert(hash, entry);
                 self.in_time(found)
             }
         }
+    }
+
+    /// Returns the earlier result of a key whose look-up failed, unless it is too old.
+    fn earlier(&self, state: &mut State, hash: KeyHash, now: Mono) -> Option<LookupResult> {
+        let heard = self.revision.age(now);
+        let entries = [state.known.get(&hash), self.shared().get(&hash)];
+        let mut entry = entries.into_iter().flatten().max_by_key(|entry| entry.revision)?;
+        if heard >= self.stale_for {
+            return None;
+        }
+        let serves = entry.revision >= self.revision.get() || entry.serves_older(now, heard);
+        self.share(hash, entry.clone());
+        state.known.insert(hash, entry.clone());
+        serves.then(|| self.in_time(entry.found))
     }
 
     /// Shares a result with the other workers, unless they have a newer one.
@@ -342,7 +370,12 @@ impl Directory {
 enum LookupStep {
     Cached(LookupResult),
     Join(watch::Receiver<Option<LookupResult>>),
-    Ask { revision: u64, landing: watch::Sender<Option<LookupResult>> },
+    /// The look-up in progress may have read the key before a change: its end is awaited, its result is not used.
+    Wait(watch::Receiver<Option<LookupResult>>),
+    Ask {
+        revision: u64,
+        landing: watch::Sender<Option<LookupResult>>,
+    },
 }
 
 struct FlightGuard<'a> {

@@ -22,8 +22,8 @@ use crate::decrypted_credentials::{DecryptedCredentials, UserCredentials};
 const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Answers look-ups until `cancel` is done or every directory is gone. At most [`ASKED_MAX`] queued
-/// look-ups are answered together, and at most [`READERS`] such batches run at a time. If the store fails, the result is
-/// [`NotFound::Unavailable`]. `decrypted_credentials` decrypts the provider credentials of the result, and `counting`
+/// look-ups are answered together, and at most [`READERS`] such batches run at a time. If the store fails, the result of
+/// keys that it has not judged yet is [`NotFound::Unavailable`]. `decrypted_credentials` decrypts the provider credentials of the result, and `counting`
 /// adds the budgets.
 pub async fn serve(
     store: Store,
@@ -64,18 +64,14 @@ async fn answer(
     lookups: Vec<Lookup>,
 ) -> Result<(), BacklogError> {
     let hashes: Vec<KeyHash> = lookups.iter().map(|lookup| lookup.hash).collect();
-    let known = tokio::time::timeout(ANSWER, know_surely(&store, &decrypted_credentials, &counting, &hashes))
-        .await
-        .unwrap_or_else(|_| Err(DatabaseError::timed_out().into()));
+    let mut known = HashMap::with_capacity(hashes.len());
+    let knowing = know_surely(&store, &decrypted_credentials, &counting, &hashes, &mut known);
+    let result = tokio::time::timeout(ANSWER, knowing).await.unwrap_or_else(|_| Err(DatabaseError::timed_out().into()));
     for Lookup { hash, reply } in lookups {
-        let found = match &known {
-            Ok(known) => known.get(&hash).cloned().unwrap_or(Err(NotFound::Unknown)),
-            Err(_) => Err(NotFound::Unavailable),
-        };
         // An error means that the directory no longer waits.
-        let _ = reply.send(found);
+        let _ = reply.send(known.get(&hash).cloned().unwrap_or(Err(NotFound::Unavailable)));
     }
-    known.map(|_| ())
+    result
 }
 
 /// Looks up keys with [`know`], once more for each connection that may have been closed since its last use. Otherwise
@@ -85,38 +81,54 @@ async fn know_surely(
     decrypted_credentials: &Arc<DecryptedCredentials>,
     counting: &Counting,
     hashes: &[KeyHash],
-) -> Result<HashMap<KeyHash, LookupResult>, BacklogError> {
+    known: &mut HashMap<KeyHash, LookupResult>,
+) -> Result<(), BacklogError> {
     for _ in 0..=READERS {
-        match know(store, decrypted_credentials, counting, hashes).await {
+        match know(store, decrypted_credentials, counting, hashes, known).await {
             Err(BacklogError::Database(error @ DatabaseError::Unavailable(_))) => {
                 tracing::debug!(%error, "a look-up of keys is repeated");
             }
-            known => return known,
+            result => return result,
         }
     }
-    know(store, decrypted_credentials, counting, hashes).await
+    know(store, decrypted_credentials, counting, hashes, known).await
 }
 
-/// Looks up the principals of keys, with their provider credentials and budgets.
+/// Looks up the principals of keys, with their provider credentials and budgets, and adds the results to `known`. A key
+/// that the store refuses is there even if a later read fails; otherwise it would be accepted, as in an outage.
 async fn know(
     store: &Store,
     decrypted_credentials: &Arc<DecryptedCredentials>,
     counting: &Counting,
     hashes: &[KeyHash],
-) -> Result<HashMap<KeyHash, LookupResult>, BacklogError> {
+    known: &mut HashMap<KeyHash, LookupResult>,
+) -> Result<(), BacklogError> {
     let identities = store.identities(hashes).await?;
     note_uses(store, &identities);
-    let users: HashSet<UserId> = identities.values().flatten().map(|identity| identity.user.id).collect();
-    let keys = decrypted_credentials.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
-    let mut known = HashMap::with_capacity(identities.len());
+    known.extend(
+        hashes.iter().filter(|hash| !identities.contains_key(hash)).map(|hash| (*hash, Err(NotFound::Unknown))),
+    );
+    let mut valid = Vec::with_capacity(identities.len());
     for (hash, judged) in identities {
-        let found = match judged {
-            Ok(identity) => Ok(Arc::new(counting.hold(store, principal(&identity, &keys)).await?)),
-            Err(not_found) => Err(not_found),
-        };
-        known.insert(hash, found);
+        match judged {
+            Ok(identity) => valid.push((hash, identity)),
+            Err(not_found) => {
+                known.insert(hash, Err(not_found));
+            }
+        }
     }
-    Ok(known)
+    let users: HashSet<UserId> = valid.iter().map(|(_, identity)| identity.user.id).collect();
+    let keys = decrypted_credentials.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
+    let mut result = Ok(());
+    for (hash, identity) in valid {
+        match counting.hold(store, principal(&identity, &keys)).await {
+            Ok(principal) => {
+                known.insert(hash, Ok(Arc::new(principal)));
+            }
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    result
 }
 
 /// Records the look-up of a secret as a use of its key.

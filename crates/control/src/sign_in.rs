@@ -139,14 +139,14 @@ impl TokenPair {
         Self { access, until, refresh, known: None }
     }
 
-    /// Marks the browser as known to the user of the session. The user has proved to be the owner of the account.
-    fn with_known(self, app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
-        Ok(Self { known: Some(KnownBrowser::of(app, user, session)?), ..self })
+    /// Marks the browser as known to the user with this stored password. The user has proved to be the owner of the account.
+    fn with_known(self, app: &App, user: UserId, phc: &Secret) -> Result<Self, Problem> {
+        Ok(Self { known: Some(KnownBrowser::of(app, user, phc)?), ..self })
     }
 
-    /// Creates the tokens of the first session of a new account.
-    pub(crate) fn of_new_account(app: &App, session: &Session, refresh: Ticket) -> Result<Self, Problem> {
-        Self::renewed(app, session, refresh)?.with_known(app, session.user, session.id)
+    /// Creates the tokens of the first session of a new account, whose stored password is `phc`.
+    pub(crate) fn of_new_account(app: &App, session: &Session, refresh: Ticket, phc: &Secret) -> Result<Self, Problem> {
+        Self::renewed(app, session, refresh)?.with_known(app, session.user, phc)
     }
 
     /// Creates the tokens of a session that was just renewed.
@@ -156,7 +156,8 @@ impl TokenPair {
 
     /// Creates tokens that are invalid but look like valid ones, for a session and a user that do not exist.
     pub(crate) fn with_invalid_tokens(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
-        Self::of(app, signer(app)?, user, session, new_refresh()?).with_known(app, user, session)
+        let no_password = Secret::new(new_refresh()?.expose().to_owned());
+        Self::of(app, signer(app)?, user, session, new_refresh()?).with_known(app, user, &no_password)
     }
 
     /// Builds the response to a sign-in.
@@ -207,12 +208,11 @@ pub(crate) async fn begin(
     agent: Option<String>,
 ) -> Result<TokenPair, Problem> {
     let (signer, now, refresh) = (signer(app)?, app.clock.now(), new_refresh()?);
-    let by_password = matches!(credential, SessionCredential::Password(_));
-    let (by, replaced) = match credential {
-        SessionCredential::Password(_) => {
-            (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG))
+    let (by, replaced, phc) = match &credential {
+        SessionCredential::Password(phc) => {
+            (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG), Some(phc.clone()))
         }
-        SessionCredential::Key { key, .. } => (By::Key { user, key }, access::NotFound::Revoked.into()),
+        SessionCredential::Key { key, .. } => (By::Key { user, key: *key }, access::NotFound::Revoked.into(), None),
     };
     let new = NewSession {
         user,
@@ -226,7 +226,10 @@ pub(crate) async fn begin(
     match begun {
         Ok(session) => {
             let pair = TokenPair::of(app, signer, user, session.id, refresh);
-            if by_password { pair.with_known(app, user, session.id) } else { Ok(pair) }
+            match phc {
+                Some(phc) => pair.with_known(app, user, &phc),
+                None => Ok(pair),
+            }
         }
         Err(SessionError::CredentialGone(_)) => Err(replaced),
         Err(SessionError::Database(error)) => Err(error.into()),

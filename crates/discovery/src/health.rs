@@ -57,7 +57,7 @@ pub struct Checked {
 /// A backend that is checked.
 #[derive(Clone)]
 pub struct CheckedBackend {
-    /// The name that identifies the backend: its upstream and URL.
+    /// The text that identifies the backend: its upstream, its URL, and its name if that is another.
     pub id: Arc<str>,
     /// The address to which checks connect.
     pub endpoint: CheckedEndpoint,

@@ -31,7 +31,7 @@ const TAKEN: &str = "SELECT taken_at FROM backup";
 statements! {
     ACTIVE = "SELECT id, hash, prefix, last4, label FROM api_keys WHERE revoked_at IS NULL ORDER BY id";
     REVOKED = "SELECT id FROM api_keys WHERE revoked_at IS NOT NULL ORDER BY id";
-    ROTATED = "SELECT id, hash FROM api_keys WHERE revoked_at IS NULL AND previous_hash IS NOT NULL ORDER BY id";
+    SECRETS = "SELECT id, hash FROM api_keys WHERE revoked_at IS NULL ORDER BY id";
     PASSWORDS = "SELECT id, password FROM users WHERE password IS NOT NULL ORDER BY id";
     SUSPENDED = "SELECT id FROM users WHERE status = 'suspended' ORDER BY id";
     CENSUS = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM api_keys),
@@ -192,10 +192,11 @@ fn is_whole(file: &Path) -> io::Result<bool> {
 pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack, DatabaseError> {
     let active: Vec<(uuid::Uuid, Vec<u8>, String, String, String)> = backup.query(ACTIVE).all().await?;
     let revoked: Vec<(uuid::Uuid,)> = current.query(REVOKED).all().await?;
-    let rotated: Vec<(uuid::Uuid, Vec<u8>)> = current.query(ROTATED).all().await?;
+    let current_secrets: Vec<(uuid::Uuid, Vec<u8>)> = current.query(SECRETS).all().await?;
     let (mut keys, mut secrets) = (Vec::new(), Vec::new());
     for (id, hash, prefix, last4, label) in active {
-        let now = rotated.binary_search_by_key(&id, |(id, _)| *id).ok().and_then(|nth| rotated.get(nth));
+        let nth = current_secrets.binary_search_by_key(&id, |(id, _)| *id).ok();
+        let now = nth.and_then(|nth| current_secrets.get(nth));
         if revoked.binary_search(&(id,)).is_ok() {
             keys.push((prefix, last4, label));
         } else if now.is_some_and(|(_, now)| *now != hash) {

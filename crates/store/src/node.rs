@@ -45,8 +45,10 @@ statements! {
         ingest_lag_us = $7, updated_at = $3 WHERE id = $1 AND incarnation = $2";
     LEAVE = "UPDATE nodes SET left_at = $3, ingested_until = coalesce($4, ingested_until), spooled = $5, oldest_unsent_at = $6,
         ingest_lag_us = $7, updated_at = $3 WHERE id = $1 AND incarnation = $2";
+    // Nodes that may have unstored usage, then the newest. The second is LEAVE_SLACK.
     PROGRESS = "SELECT id, version, seen_at, left_at, ingested_until, spooled, oldest_unsent_at, ingest_lag_us FROM nodes
-        ORDER BY id LIMIT $1";
+        ORDER BY CASE WHEN left_at IS NOT NULL AND spooled = 0 AND ingested_until >= left_at - 1000000 THEN 1 ELSE 0 END,
+        id DESC LIMIT $1";
     HOLD = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
 }
 
@@ -196,12 +198,14 @@ impl Store {
 }
 
 impl Store {
-    /// Returns the progress of every node that ever used the store, in the order of their ids.
+    /// Returns the progress of the nodes that ever used the store, in the order of their ids. Beyond 10,000 nodes, the
+    /// oldest of those that have left nothing are absent.
     ///
     /// # Errors
     /// Database errors of any kind.
     pub async fn node_progress(&self) -> Result<Vec<NodeProgress>, DatabaseError> {
-        let rows: Vec<ProgressRow> = self.query(PROGRESS).bind(PROGRESS_MAX).all().await?;
+        let mut rows: Vec<ProgressRow> = self.query(PROGRESS).bind(PROGRESS_MAX).all().await?;
+        rows.sort_unstable_by_key(|row| row.id);
         let progress = rows.into_iter().map(|row| NodeProgress {
             id: row.id,
             version: row.version,
@@ -380,3 +384,6 @@ fn keep(folder: &Path, name: &str, line: &str) -> io::Result<()> {
     std::fs::rename(new, folder.join(name))?;
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

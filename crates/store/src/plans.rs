@@ -380,6 +380,10 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn find_plan(&self, name: &str) -> Result<Option<PlanId>, DatabaseError> {
+        // PostgreSQL refuses a text with a NUL.
+        if !Plan::is_name(name) {
+            return Ok(None);
+        }
         let row: Option<StoredRow> = self.query(FIND).bind(name).find().await?;
         Ok(row.map(StoredPlan::try_from).transpose()?.map(|stored| stored.id))
     }

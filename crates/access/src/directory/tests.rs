@@ -221,6 +221,43 @@ async fn while_the_store_is_unavailable_a_key_cached_by_one_worker_passes_on_all
 }
 
 #[tokio::test]
+async fn a_key_of_an_older_revision_is_not_served_for_long_while_only_lookups_fail() {
+    let mut desk = desk(4);
+    let away = || Err(NotFound::Unavailable);
+    assert!(desk.find_answered(Ok(principal(None))).await.0.is_ok());
+    desk.revision.confirm(2, desk.clock.mono());
+    assert!(desk.find_answered(away()).await.0.is_ok(), "look-ups may work again soon");
+    desk.clock.advance(OLDER_FOR);
+    desk.revision.confirm(2, desk.clock.mono());
+    assert_eq!(desk.find_answered(away()).await.0, away(), "the key may have been revoked");
+    desk.directory = Arc::new(desk.directory.another());
+    assert_eq!(desk.find_answered(away()).await.0, away(), "all workers share the time");
+
+    desk.clock.advance(OLDER_FOR);
+    assert!(desk.find_answered(away()).await.0.is_ok(), "the store is unavailable");
+    desk.revision.confirm(2, desk.clock.mono());
+    assert!(desk.find_answered(Ok(principal(None))).await.0.is_ok());
+    desk.clock.advance(OLDER_FOR);
+    desk.revision.confirm(2, desk.clock.mono());
+    assert!(desk.find().await.is_ok(), "the key is known at this revision");
+}
+
+#[tokio::test]
+async fn a_request_after_a_change_does_not_use_an_earlier_lookup() {
+    let mut desk = desk(4);
+    let (before, after) = (desk.directory.clone(), desk.directory.clone());
+    let before = tokio::spawn(async move { before.find(HASH).await });
+    let early = desk.lookups.recv().await.unwrap();
+    desk.revision.confirm(2, desk.clock.mono());
+    let after = tokio::spawn(async move { after.find(HASH).await });
+    tokio::task::yield_now().await;
+    early.reply.send(Ok(principal(None))).unwrap();
+    assert!(before.await.unwrap().is_ok());
+    desk.lookups.recv().await.unwrap().reply.send(Err(NotFound::Revoked)).unwrap();
+    assert_eq!(after.await.unwrap(), Err(NotFound::Revoked));
+}
+
+#[tokio::test]
 async fn a_replaced_secret_is_looked_up_periodically_while_the_store_responds() {
     let mut desk = desk(4);
     let until = Some(Timestamp(desk.clock.now().0 + 3_600_000_000));

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use access::{Directory, KeyHash, NotFound, Revision};
 use cluster::DecryptedCredentials;
+use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -119,5 +120,35 @@ async fn a_closed_connection_does_not_make_a_cached_result_valid_again() {
     tokio::select! {
         () = serve => unreachable!(),
         () = revoked_after_a_cut => {}
+    }
+}
+
+/// The store judges both keys in one batch, and then fails to return credentials.
+#[tokio::test]
+async fn a_revoked_key_is_refused_although_the_rest_of_its_batch_is_unavailable() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let user = user(&store, "ada@example.com").await;
+    let ((revoked, key_of_revoked), (valid, _)) = (key(&store, user.id).await, key(&store, user.id).await);
+    store.revoke_key(&store::Actor::COMMAND, key_of_revoked.id).await.unwrap();
+    let mut other = PgConnection::connect(world.url()).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE provider_keys RENAME TO elsewhere").execute(&mut other).await.unwrap();
+    let (directory, lookups) = directory(&world, 4);
+    let serve = cluster::directory::serve(
+        store,
+        decrypted_credentials(),
+        Arc::default(),
+        lookups,
+        std::future::pending::<()>(),
+    );
+    let unknown = KeyHash([1; 32]);
+    let finds =
+        async { tokio::join!(directory.find(revoked.hash()), directory.find(valid.hash()), directory.find(unknown)) };
+    tokio::select! {
+        () = serve => unreachable!(),
+        found = finds => assert_eq!(
+            found,
+            (Err(NotFound::Revoked), Err(NotFound::Unavailable), Err(NotFound::Unknown)),
+        ),
     }
 }

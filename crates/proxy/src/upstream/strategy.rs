@@ -19,7 +19,7 @@ pub(crate) struct Chooser {
     strategy: Strategy,
     /// The weights of the backends, at least 1.
     weights: Box<[u32]>,
-    /// The hashes of their URLs.
+    /// The hashes of their URLs and names.
     urls: Box<[u64]>,
     /// The turns of round robin, and those of requests without a value to hash.
     rotation: Rotation,
@@ -45,7 +45,7 @@ impl Chooser {
     /// backends.
     pub(crate) fn new(strategy: &Strategy, backends: &[&Backend], begin: usize) -> Self {
         let weights: Box<[u32]> = backends.iter().map(|backend| backend.weight).collect();
-        let urls = backends.iter().map(|backend| hash::hash(backend.origin.to_string().as_bytes())).collect();
+        let urls = backends.iter().map(|backend| hash::hash(backend.origin.id().as_bytes())).collect();
         let (rotation, retries) = (Rotation::new(&weights, begin), Rotation::new(&weights, begin));
         let random = Cell::new(RandomState::new().hash_one(begin) | 1);
         Self { strategy: strategy.clone(), weights, urls, rotation, retries, random }

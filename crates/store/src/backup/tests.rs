@@ -117,10 +117,16 @@ async fn what_an_old_backup_brings_back_is_told() {
     let phc = Secret::new("$one".to_owned());
     store.set_password(&crate::audit::Actor::COMMAND, user.id, &phc, None).await.unwrap();
     let rotated = store.create_key(&crate::audit::Actor::COMMAND, crate::copy::tests::key(user.id)).await.unwrap();
+    let request = crate::RepeatableRequest::new(user.id, "create", b"once", b"{}");
+    let create = async || {
+        store.create_key_once(&crate::audit::Actor::COMMAND, crate::copy::tests::key(user.id), &request).await.unwrap()
+    };
+    let repeated = create().await;
     let file = place.folder.path().join("backup");
     write(&store, &file, "1.2.3", |_| ()).await.unwrap();
     let (backup, _) = open(&file, store.clock().clone()).await.unwrap();
     assert_eq!(brought_back(&backup, &store).await.unwrap(), BroughtBack::default());
+    assert_eq!(create().await.id, repeated.id, "the key has another secret");
 
     let key = store.keys(Some(user.id)).await.unwrap().remove(0);
     store.revoke_key(&crate::audit::Actor::COMMAND, key.id).await.unwrap();
@@ -142,7 +148,8 @@ async fn what_an_old_backup_brings_back_is_told() {
     let back = brought_back(&backup, &store).await.unwrap();
     assert_eq!((back.passwords, back.users, back.credits), (1, 1, Credits(5)));
     assert_eq!(back.keys, [(key.prefix, key.last4, "läptop".to_owned())]);
-    assert_eq!(back.secrets, [(rotated.prefix, rotated.last4, "läptop".to_owned())]);
+    let replaced = [rotated, repeated].map(|key| (key.prefix, key.last4, "läptop".to_owned()));
+    assert_eq!(back.secrets, replaced);
 }
 
 #[tokio::test]

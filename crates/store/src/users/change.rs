@@ -10,7 +10,7 @@ use crate::grants::{self, RoleGrant};
 use crate::handle::Store;
 use crate::labels::labels_column;
 use crate::sql::{Transaction, micros, statements, timestamp};
-use crate::{plans, session_end};
+use crate::{password_links, plans, session_end};
 
 statements! {
     SET = "UPDATE users SET name = $2, plan_id = $3, status = $4, role = $5, labels = $6, updated_at = $7 WHERE id = $1";
@@ -65,7 +65,7 @@ impl std::fmt::Debug for UserChange {
 
 impl Store {
     /// Changes a user. All nodes apply the change within one second. Suspending a user ends all of their sessions
-    /// permanently. A change without effect writes nothing.
+    /// permanently; a user who becomes an admin loses their password links. A change without effect writes nothing.
     ///
     /// # Errors
     /// [`UserError::NoUser`], [`UserError::NoPlan`], [`UserError::Invalid`], [`UserError::LastAdmin`], and database errors.
@@ -113,8 +113,12 @@ impl Store {
             let ended = session_end::end_all(&mut transaction, found.id, None, self.now()).await?;
             detail.insert("sessions_ended".to_owned(), json!(ended));
         }
+        // The creator of a link was allowed to choose the password of a member, not that of an admin.
+        let is_raised = role == Role::Admin && found.role != Role::Admin;
+        let taken_back =
+            if is_raised { password_links::take_back_of(&mut transaction, found.id, self.now()).await? } else { 0 };
         let act = Act::of(AuditAction::UserChange, found.id.0, Some(found.id)).with(Value::Object(detail));
-        self.note(&mut transaction, by, act).await?;
+        self.note(&mut transaction, by, act.counting("links_taken_back", taken_back)).await?;
         let changed = find(&mut transaction, &UserRef::Id(found.id)).await?;
         transaction.commit().await?;
         Ok(changed)

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use access::ticket::{Ticket, TicketKind};
 use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserStatus};
+use serde_json::Value;
 use store::links::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError, RedeemedPassword,
-    SessionCredential, Store, User, UserError, UserRef,
+    Actor, AuditAction, AuditFilter, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError,
+    RedeemedPassword, SessionCredential, Store, User, UserChange, UserError, UserRef,
 };
 
 use crate::sessions::{by, new_session, phc, sign_in};
@@ -202,6 +203,23 @@ pub(crate) async fn of_links_made_at_once_one_stays_open(world: &World) {
             assert!(found.0.is_some() != found.1.is_some(), "{found:?}");
         }
     }
+}
+
+pub(crate) async fn a_user_who_becomes_an_admin_loses_the_password_links(world: &World) {
+    let store = world.store().await;
+    let ada = user(&store, "ada@example.com").await;
+    let (_, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
+    let change = async |change| {
+        store.change_user(&Actor::COMMAND, &UserRef::Id(ada.id), change).await.unwrap();
+        let filter = AuditFilter { action: Some(AuditAction::UserChange), ..AuditFilter::default() };
+        store.audit_page(&filter, None, 1).await.unwrap().lines.remove(0).detail["links_taken_back"].clone()
+    };
+    let role = |role| UserChange { role: Some(role), ..UserChange::default() };
+    assert_eq!(change(UserChange { name: Some("Ada L.".to_owned()), ..UserChange::default() }).await, Value::Null);
+    assert!(store.find_link(hash).await.unwrap().is_some());
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(change(role(Role::Admin)).await, 1);
+    assert_eq!(store.find_link(hash).await.unwrap(), None);
 }
 
 pub(crate) async fn a_link_and_a_new_password_do_not_wait_for_each_other(world: &World) {

@@ -35,6 +35,7 @@ behaviours! {
         the_newest_configurations_are_kept_in_order,
         only_a_configuration_of_the_api_raises_the_revision,
         a_configuration_of_the_api_is_in_force_until_the_nodes_file_changes,
+        configurations_over_another_file_displace_none,
         a_configuration_replaces_only_one_that_its_node_knows,
     }
     plans {
@@ -102,6 +103,7 @@ behaviours! {
         the_same_password_ends_no_session_unless_it_has_changed,
         of_two_who_redeem_at_once_one_does,
         of_links_made_at_once_one_stays_open,
+        a_user_who_becomes_an_admin_loses_the_password_links,
         a_link_and_a_new_password_do_not_wait_for_each_other,
         the_first_admin_is_the_only_one_made_by_link,
         a_first_admin_from_elsewhere_shuts_the_link,

@@ -92,6 +92,7 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
     for none in ["none", "te\u{0}am", "Team"] {
         let absent = store.change_plan(&Actor::COMMAND, none, per_minute.clone()).await;
         assert!(matches!(&absent, Err(PlanError::NoPlan(plan)) if plan.name == none), "{absent:?}");
+        assert_eq!(store.find_plan(none).await.unwrap(), None, "{none:?}");
     }
 }
 

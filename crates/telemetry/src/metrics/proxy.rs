@@ -18,7 +18,21 @@ const MODEL_SERIES_MAX: usize = 500;
 const CLASSES: usize = 6;
 
 /// One series per route, whose labels are those of the configuration.
-pub type ConfiguredLabels = prometheus_client::metrics::family::Family<Vec<(String, String)>, Gauge>;
+#[derive(Debug, Clone, Default)]
+pub struct ConfiguredLabels(prometheus_client::metrics::family::Family<Vec<(String, LabelValue)>, Gauge>);
+
+impl ConfiguredLabels {
+    /// Shows the labels of these routes, each with its name; those of all others vanish. Routes beyond 1,000 are not
+    /// shown.
+    pub fn show<'a, L: IntoIterator<Item = (&'a str, &'a str)>>(&self, routes: impl IntoIterator<Item = (&'a str, L)>) {
+        self.0.clear();
+        for (route, labels) in routes.into_iter().take(NAME_SERIES_MAX) {
+            let pairs = std::iter::once(("route", route)).chain(labels);
+            let labels = pairs.map(|(name, value)| (name.to_owned(), value.into())).collect();
+            self.0.get_or_create(&labels).set(1);
+        }
+    }
+}
 
 /// Labels of one request to a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
@@ -288,7 +302,7 @@ impl ProxyMetrics {
     }
 
     fn register_upstreams(&self, registry: &mut Registry) {
-        registry.register("tollgate_route_labels", "Labels of routes", self.route_labels.clone());
+        registry.register("tollgate_route_labels", "Labels of routes", self.route_labels.0.clone());
         registry.register(
             "tollgate_upstream_retries",
             "Attempts that repeat another, by upstream and cause",

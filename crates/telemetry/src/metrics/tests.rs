@@ -71,6 +71,20 @@ fn every_metric_is_shown_as_documented() {
 }
 
 #[test]
+fn labels_of_routes_are_escaped_and_bounded() {
+    let metrics = Metrics::new();
+    let shown = || {
+        let text = metrics.encode();
+        text.lines().filter(|line| line.starts_with("tollgate_route_labels{")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    metrics.proxy.route_labels.show([("/a\"\\d+\nb", [("team", "accounts")])]);
+    assert_eq!(shown(), [r#"tollgate_route_labels{route="/a\"\\d+\nb",team="accounts"} 1"#]);
+    let names: Vec<String> = (0..1_001).map(|nth| format!("/{nth}")).collect();
+    metrics.proxy.route_labels.show(names.iter().map(|name| (name.as_str(), [("team", "accounts")])));
+    assert_eq!(shown().len(), 1_000);
+}
+
+#[test]
 fn jobs_are_shown_as_documented() {
     let metrics = Metrics::new();
     let job = JobLabels { job: "retention" };

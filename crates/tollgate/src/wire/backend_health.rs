@@ -53,7 +53,7 @@ fn checked(upstream: &Upstream, members: &[Backend], backends: &Backends) -> Vec
     let shared = Arc::new(health_check(check));
     let states = backends.of(&upstream.name, members.iter().map(|backend| &backend.origin));
     let target = |(backend, state): (&Backend, Arc<BackendState>)| CheckedBackend {
-        id: format!("{} {}", upstream.name, backend.origin).into(),
+        id: format!("{} {}", upstream.name, backend.origin.id()).into(),
         endpoint: endpoint(backend, upstream, check.port),
         check: shared.clone(),
         report: reporter(&state),
@@ -105,5 +105,34 @@ fn endpoint(backend: &Backend, upstream: &Upstream, port: Option<u16>) -> Checke
         path: origin.path.clone(),
         allow_link_local: origin.allow_link_local,
         tls: upstream.tls.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::{Environment, Flags, Sources};
+    use telemetry::metrics::Metrics;
+
+    use super::*;
+
+    #[test]
+    fn members_with_one_address_have_a_check_for_each_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tollgate.yaml");
+        let urls = ["http://one.internal", "http://two.internal", "http://10.0.0.7"];
+        let entries = urls.map(|url| format!("{{url: '{url}'}}")).join(", ");
+        let yaml = format!("upstreams: [{{name: u, health_check: {{path: /}}, backends: [{entries}]}}]");
+        std::fs::write(&file, yaml).unwrap();
+        let environment = &Environment::default();
+        let sources = Sources { file: Some(&file), environment, flags: Flags::default() };
+        let snapshot = config::load(sources).unwrap().snapshot;
+        let upstream = &snapshot.traffic.upstreams[0];
+        let at =
+            |backend: &Backend| Backend { origin: backend.origin.at("10.0.0.7".to_owned(), 80), ..backend.clone() };
+        let members: Vec<Backend> = upstream.backends().iter().map(at).collect();
+        let checked = checked(upstream, &members, &Backends::new(Metrics::new()));
+        let ids: Vec<&str> = checked.iter().map(|backend| &*backend.id).collect();
+        let address = "u http://10.0.0.7";
+        assert_eq!(ids, [&*format!("{address} one.internal"), &*format!("{address} two.internal"), address]);
     }
 }

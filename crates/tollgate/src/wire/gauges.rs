@@ -40,14 +40,11 @@ pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
 
 /// Shows the labels of the routes of a snapshot. Those of removed routes vanish.
 fn show_labels(shown: &metrics::ConfiguredLabels, snapshot: &Snapshot) {
-    shown.clear();
-    for policy in snapshot.traffic.router.routes().iter().map(|route| &route.policy) {
-        if !policy.labels.pairs.is_empty() {
-            let own = policy.labels.pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-            let labels = std::iter::once(("route".to_owned(), policy.name.to_string())).chain(own).collect();
-            shown.get_or_create(&labels).set(1);
-        }
-    }
+    let policies = snapshot.traffic.router.routes().iter().map(|route| &route.policy);
+    let labeled = policies.filter(|policy| !policy.labels.pairs.is_empty());
+    shown.show(
+        labeled.map(|policy| (&*policy.name, policy.labels.pairs.iter().map(|(name, value)| (&**name, &**value)))),
+    );
 }
 
 fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {

@@ -187,7 +187,7 @@ async fn choose_password(
         app.store.redeem_password(by, link.hash, RedeemedPassword { phc: &phc, same_as: same_as.as_ref() }).await?;
     app.sessions.forget_all_of(user.id);
     let mut headers = HeaderMap::new();
-    KnownBrowser::without_session(app, user.id)?.set(app, &mut headers);
+    KnownBrowser::of(app, user.id, &phc)?.set(app, &mut headers);
     Ok((headers, Json(LinkUseResponse { kind: "password", user: Account::from(&user) })).into_response())
 }
 

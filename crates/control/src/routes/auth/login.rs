@@ -122,7 +122,8 @@ async fn by_password(
         None => (None, None),
     };
     let account = email.map_or_else(|hash| hash, |email| AccountHash::of(email.as_str(), phc.as_ref()));
-    let browser = user.as_ref().and_then(|user| KnownBrowser::find(app, headers, user.id));
+    let browser =
+        user.as_ref().zip(phc.as_ref()).and_then(|(user, phc)| KnownBrowser::find(app, headers, user.id, phc));
     let seat = attempts::seat(app, PasswordAttempt { address, account: &account, browser }).await?;
     let stored = phc.clone();
     let right = seat.work(move || match &stored {

@@ -6,6 +6,7 @@ use access::password::{self, Password, PasswordError};
 use access::{Refusal, Secret};
 use axum::Json;
 use axum::extract::{Request, State};
+use http::HeaderMap;
 use serde::Deserialize;
 use store::{PasswordChange, UserRef};
 use utoipa::ToSchema;
@@ -43,8 +44,8 @@ pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Person(caller): Person,
     request: Request,
-) -> Result<Json<SessionStatus>, Problem> {
-    let browser = KnownBrowser::find(&app, request.headers(), caller.user);
+) -> Result<(HeaderMap, Json<SessionStatus>), Problem> {
+    let headers = request.headers().clone();
     let body: PasswordChangeRequest = input::required(request, app.limits.body).await?;
     let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
@@ -53,6 +54,7 @@ pub(crate) async fn change(
     let new = chosen("new", body.new, &[email.as_str(), &user.name, &app.live.load().process.brand.name])?;
     let found = app.store.credentials_of(email).await?;
     let Some((_, Some(before))) = found else { return Err(not_current()) };
+    let browser = KnownBrowser::find(&app, &headers, caller.user, &before);
     // The holder of a session could guess the password here, so the attempt counts.
     let account = AccountHash::of(email.as_str(), Some(&before));
     let seat = attempts::seat(&app, PasswordAttempt { address: caller.address, account: &account, browser }).await?;
@@ -72,7 +74,11 @@ pub(crate) async fn change(
         Err(error) => return Err(error.into()),
     }
     app.sessions.forget_all_of(caller.user);
-    Ok(Json(SessionStatus { status: "password_changed" }))
+    let mut cookies = HeaderMap::new();
+    if browser.is_some() {
+        KnownBrowser::of(&app, caller.user, &phc)?.set(&app, &mut cookies);
+    }
+    Ok((cookies, Json(SessionStatus { status: "password_changed" })))
 }
 
 fn not_current() -> Problem {

@@ -91,8 +91,8 @@ pub(crate) async fn register(
     let first = FirstSession { agent, refresh: refresh.hash() };
     let (account, pair) = match newcomer.make(&app, seat, address, Some(first)).await? {
         SignUpOutcome::Made(user, session) => {
-            let session = session.ok_or_else(Problem::internal)?;
-            (Account::from(&*user), TokenPair::of_new_account(&app, &session, refresh)?)
+            let (session, phc) = session.ok_or_else(Problem::internal)?;
+            (Account::from(&*user), TokenPair::of_new_account(&app, &session, refresh, &phc)?)
         }
         SignUpOutcome::Taken(account) => {
             let session = SessionId(Ids::new(app.clock.clone()).next_uuid());
@@ -161,8 +161,8 @@ struct FirstSession {
 
 /// The result of a sign-up.
 pub(super) enum SignUpOutcome {
-    /// The new account, and its session if one was requested.
-    Made(Box<User>, Option<Session>),
+    /// The new account; its session, if one was requested, with the stored password.
+    Made(Box<User>, Option<(Session, Secret)>),
     /// The address has an account already. The response shows these data of an account that was not created.
     Taken(Account),
 }
@@ -225,16 +225,11 @@ impl Newcomer {
             None => app.store.register(&by, new, hash).await.map(|user| (user, None)),
             Some(FirstSession { agent, refresh }) => {
                 let expires_at = sign_in::refresh_until(app.clock.now());
-                let session = move |user| NewSession {
-                    user,
-                    credential: SessionCredential::Password(phc),
-                    address: Some(address.0),
-                    agent,
-                    refresh,
-                    expires_at,
-                };
+                let credential = SessionCredential::Password(phc.clone());
+                let session =
+                    move |user| NewSession { user, credential, address: Some(address.0), agent, refresh, expires_at };
                 let registered = app.store.register_signed_in(&by, new, hash, session).await;
-                registered.map(|(user, session)| (user, Some(session)))
+                registered.map(|(user, session)| (user, Some((session, phc))))
             }
         };
         match registered {

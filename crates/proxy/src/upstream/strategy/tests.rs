@@ -113,6 +113,23 @@ fn no_backend_is_chosen_twice_and_after_all_there_is_none() {
 }
 
 #[test]
+fn names_with_one_address_share_the_hashed_values() {
+    let backend = |name: &str| {
+        let origin = Origin::parse(&format!("http://{name}.internal")).unwrap().at("10.0.0.7".to_owned(), 80);
+        Backend { origin, weight: 1 }
+    };
+    let backends = [backend("one"), backend("two")];
+    let value = Strategy::Hash(config::snapshot::HashedValue::Address);
+    let chooser = Chooser::new(&value, &backends.each_ref(), 0);
+    let mut key = 0;
+    let counts = counts(2, || {
+        key += 1;
+        chooser.next(Choice { key: Some(hash::hash(&u64::to_be_bytes(key))), ..choice(&[]) }, idle).unwrap()
+    });
+    check_shares(&counts, &[1, 1], 0.02);
+}
+
+#[test]
 fn fractions_are_below_one_and_spread() {
     let chooser = chooser(&Strategy::Random, &[1]);
     let fractions: Vec<f64> = (0..PICKS).map(|_| chooser.fraction()).collect();

@@ -7,7 +7,7 @@ use store::UserRef;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::client::{get, post};
+use crate::client::{Answer, get, post};
 use crate::person::{BrowserSession, ORIGIN, PASSWORD, Person, cookies_of, shape};
 use crate::world::World;
 
@@ -319,6 +319,27 @@ async fn a_browser_that_has_signed_in_before_is_not_locked_by_others() {
     world.clock.advance(Duration::from_secs(181 * 86_400));
     while post(world.address, PATH, &[], &body(&ada.email, "wrong")).await.status == 401 {}
     ask(&of_ada, &ada.credentials()).await.refuses(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_browsers_that_know_the_old_one() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let known = |answer: &Answer| {
+        let cookies = cookies_of(answer);
+        let known = cookies.split("; ").find(|cookie| cookie.starts_with("tollgate_known="));
+        format!("Cookie: {}", known.unwrap_or_else(|| panic!("{answer:?}")))
+    };
+    let of_other = known(&post(world.address, PATH, &[], &ada.credentials()).await);
+    let session = world.sign_in(&ada).await;
+    let new = "another horse, same battery";
+    let change = json!({"current": PASSWORD, "new": new}).to_string();
+    let changed = post(world.address, "/api/auth/password", &[&session.cookie(), ORIGIN], &change).await;
+    let own = known(&changed);
+    while post(world.address, PATH, &[], &body(&ada.email, "wrong")).await.status == 401 {}
+    let sign_in = async |cookie: &str| post(world.address, PATH, &[cookie, ORIGIN], &body(&ada.email, new)).await;
+    sign_in(&of_other).await.refuses(429, "rate_limited");
+    assert_eq!(sign_in(&own).await.status, 200, "the browser of the change stays known");
 }
 
 #[tokio::test]
