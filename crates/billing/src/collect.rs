@@ -254,9 +254,13 @@ impl Books {
         loop {
             let page = invoices::lapsed_changes(self.store(), now, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = last.id;
-            for invoice in &page {
-                self.void_lapsed(invoice.id).await?;
+            after = *last;
+            for invoice in page {
+                // The others do not wait for one that fails.
+                if let Err(error) = self.void_lapsed(invoice).await {
+                    let error = error.of_rows()?;
+                    tracing::error!(%invoice, %error, cause = causes(&error), "the invoice of a change could not be voided");
+                }
             }
         }
     }

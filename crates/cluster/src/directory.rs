@@ -21,10 +21,10 @@ use crate::decrypted_credentials::{DecryptedCredentials, UserCredentials};
 /// still uses its cached entries.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
-/// Answers look-ups until `cancel` is done or every directory is gone. At most [`ASKED_MAX`] queued
-/// look-ups are answered together, and at most [`READERS`] such batches run at a time. If the store fails, the result of
-/// keys that it has not judged yet is [`NotFound::Unavailable`]. `decrypted_credentials` decrypts the provider credentials of the result, and `counting`
-/// adds the budgets.
+/// Answers look-ups until `cancel` is done or every directory is gone. At most [`ASKED_MAX`] queued look-ups are answered
+/// together, and at most [`READERS`] such batches run at a time. If the store fails, the result of keys that it has not
+/// judged yet is [`NotFound::Unavailable`]. `decrypted_credentials` decrypts the provider credentials of the result, and
+/// `counting` adds the budgets.
 pub async fn serve(
     store: Store,
     decrypted_credentials: Arc<DecryptedCredentials>,
@@ -119,16 +119,10 @@ async fn know(
     }
     let users: HashSet<UserId> = valid.iter().map(|(_, identity)| identity.user.id).collect();
     let keys = decrypted_credentials.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
-    let mut result = Ok(());
     for (hash, identity) in valid {
-        match counting.hold(store, principal(&identity, &keys)).await {
-            Ok(principal) => {
-                known.insert(hash, Ok(Arc::new(principal)));
-            }
-            Err(error) => result = result.and(Err(error)),
-        }
+        known.insert(hash, Ok(Arc::new(counting.hold(store, principal(&identity, &keys)).await?)));
     }
-    result
+    Ok(())
 }
 
 /// Records the look-up of a secret as a use of its key.

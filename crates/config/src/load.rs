@@ -155,7 +155,7 @@ pub(crate) fn load_in_place_of(
     let has_literal_secrets = match (&compiled, &root) {
         (Some(compiled), Ok(root)) => {
             if let Some(running) = running {
-                running.check(&reader, root, compiled);
+                running.check(&reader, root, compiled, posted.is_none());
             }
             let in_comments = literal_secrets::check_comments(&reader, source, posted.is_some());
             literal_secrets::check(&reader, root, &compiled.settings, secrets, posted.is_some()) || in_comments

@@ -46,16 +46,16 @@ impl RunningConfig<'_> {
     }
 
     /// Whether a change of this key needs a restart. The process follows its configuration in the cluster with which it
-    /// started.
-    fn needs_restart(&self, key: &str) -> bool {
-        let follows_etcd = self.snapshot.process.config_key.is_some();
+    /// started, which the file names: that of a followed configuration is for members only.
+    fn needs_restart(&self, key: &str, is_file: bool) -> bool {
+        let follows_etcd = is_file && self.snapshot.process.config_key.is_some();
         RootInput::SPEC.needs_restart(key) || (follows_etcd && key.starts_with("etcd."))
     }
 
-    /// Reports each key of `compiled` whose change needs a restart.
-    pub(crate) fn check(&self, reader: &SettingsReader<'_>, root: &YamlNode, compiled: &CompiledConfig) {
+    /// Reports each key of `compiled` whose change needs a restart. `is_file`: whether it is the file of this process.
+    pub(crate) fn check(&self, reader: &SettingsReader<'_>, root: &YamlNode, compiled: &CompiledConfig, is_file: bool) {
         let fixed = |settings: &[Setting]| -> BTreeMap<String, Value> {
-            let fixed = settings.iter().filter(|setting| self.needs_restart(&setting.key));
+            let fixed = settings.iter().filter(|setting| self.needs_restart(&setting.key, is_file));
             fixed.map(|setting| (setting.key.clone(), setting.value.clone())).collect()
         };
         let (running, new) = (fixed(self.settings), fixed(&compiled.settings));

@@ -178,7 +178,7 @@ impl Configurator {
         let is_new = compiled.running.file.digest != running.file.digest || running.stored.is_some();
         let result = self.publish(compiled).await;
         if is_new {
-            self.record_file(&result.running).await;
+            self.record_file().await;
         }
         Ok(result)
     }
@@ -191,6 +191,7 @@ impl Configurator {
     pub async fn follow(&self) -> Result<(), ApplyError> {
         let _changing = self.changing.lock().await;
         self.store_plans(&self.parts.live.load_full().traffic).await;
+        self.store_rest().await;
         let running = self.running();
         let found = self.parts.store.configuration_over(&running.file.digest, self.parts.node).await?;
         let Some(stored) = found.filter(|found| running.known() < Some(found.number)) else { return Ok(()) };

@@ -12,7 +12,6 @@ use config::snapshot::Process;
 use store::{Actor, LinkError, NewLink, Purpose, Store};
 
 use crate::cli::Place;
-use crate::failure::StartFault;
 use crate::lock::Lock;
 use crate::upgrade::request::ServingProcess;
 
@@ -67,12 +66,8 @@ pub(crate) fn control_of(loaded: &LoadedConfig) -> SocketAddr {
 /// Returns the address of the admin API of the server that runs on a data folder, which its lock names.
 fn running_control(data: &Path) -> Option<SocketAddr> {
     let serving = ServingProcess::read(data)?;
-    match Lock::take_slot(data, serving.slot) {
-        Err(StartFault::DataInUse { holder, .. }) => {
-            holder.rsplit_once("control ")?.1.trim_end_matches(')').parse().ok()
-        }
-        Ok(_) | Err(_) => None,
-    }
+    let holder = Lock::holder(data, serving.slot)?;
+    holder.rsplit_once("control ")?.1.trim_end_matches(')').parse().ok()
 }
 
 /// Returns the command that prints a link for the server on `control`, with the flags that name its store.

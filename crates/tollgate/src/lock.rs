@@ -35,6 +35,14 @@ impl Lock {
         Ok(Self { file: lock(&slot.folder(data))?, other: None })
     }
 
+    /// Returns the text with which the process that uses a slot has signed the lock; `None` if no process uses the slot.
+    /// Nothing is created or changed.
+    pub(crate) fn holder(data: &Path, slot: Slot) -> Option<String> {
+        let file = File::open(slot.folder(data).join(FILE)).ok()?;
+        let free = flock(&file, FlockOperation::NonBlockingLockShared);
+        (free == Err(rustix::io::Errno::WOULDBLOCK)).then(|| holder(file))
+    }
+
     /// Lets another process use the other slot.
     pub(crate) fn free_other(&mut self) {
         self.other = None;
@@ -85,7 +93,10 @@ mod tests {
         first.sign("proxy 127.0.0.1:1").unwrap();
         let refused = Lock::take(folder.path()).unwrap_err().to_string();
         assert!(refused.starts_with("data_in_use") && refused.contains("proxy 127.0.0.1:1"), "{refused}");
+        assert!(Lock::holder(folder.path(), Slot::Main).unwrap().contains("proxy 127.0.0.1:1"));
+        assert_eq!(Lock::holder(folder.path(), Slot::Next), None);
         drop(first);
+        assert_eq!(Lock::holder(folder.path(), Slot::Main), None);
         let _second = Lock::take(folder.path()).unwrap();
         let refused = Lock::take(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("another tollgate process, which is starting"), "{refused}");

@@ -170,8 +170,7 @@ impl Extent {
             (served.searches && searches > 0, by(searches, units.search_prompt, units.search)),
             (served.maps && rounds > 0, by(rounds, units.maps_prompt, units.maps_query)),
             (served.file_searches && rounds > 0, by(rounds, None, units.file_search)),
-            // The body need not name the model that creates the images, so their rate is unknown.
-            (served.images && rounds > 0, None),
+            (served.unpriced && rounds > 0, None),
             (served.gigabytes > 0, units.container.map(|rate| times(served.gigabytes, rate))),
         ] {
             if declared {

@@ -118,8 +118,8 @@ pub(super) struct ServerToolUse {
     pub(super) maps: bool,
     /// Whether one tool searches stored files.
     pub(super) file_searches: bool,
-    /// Whether one tool creates images, with another model.
-    pub(super) images: bool,
+    /// Whether one tool has a fee that no price states.
+    pub(super) unpriced: bool,
     /// Gigabytes of the containers in which tools run.
     pub(super) gigabytes: u64,
     /// Whether one tool adds tokens to the input before the first sampling.
@@ -181,7 +181,7 @@ impl Extent {
                 sources: 0,
                 maps: false,
                 file_searches: false,
-                images: false,
+                unpriced: false,
                 gigabytes: 0,
                 adds: false,
             },

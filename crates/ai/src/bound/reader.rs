@@ -79,7 +79,7 @@ pub(super) struct Tool {
     pub(super) has_mode: bool,
     pub(super) maps: bool,
     pub(super) file_searches: bool,
-    pub(super) images: bool,
+    pub(super) unpriced: bool,
     /// Whether the tool runs in a container.
     pub(super) contained: bool,
     /// Whether the client provides the tool's environment.
@@ -230,7 +230,7 @@ impl Reader {
             served.sources = served.sources.saturating_add(tool.sources);
             served.maps |= tool.maps;
             served.file_searches |= tool.file_searches;
-            served.images |= tool.images;
+            served.unpriced |= tool.unpriced;
             served.adds |= tool.adds;
             let gigabytes = if tool.contained { tool.gigabytes.unwrap_or(1) } else { 0 };
             served.gigabytes = served.gigabytes.saturating_add(gigabytes);

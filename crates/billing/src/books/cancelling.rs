@@ -70,7 +70,7 @@ impl Books {
         let mut on = self.store.change().await?;
         let mut subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
         let (state, today) = (state_of(&subscription)?, self.today());
-        self.enter_next_period(&mut on, &mut subscription, state).await?;
+        let is_charged = !self.enter_next_period(&mut on, &mut subscription, state).await?;
         if state == SubscriptionState::Pending {
             let open = invoices::open_of(&mut on, subscription.id).await?;
             self.void_unused(&mut on, &open).await?;
@@ -84,7 +84,7 @@ impl Books {
         subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
         self.transition(&mut on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
-        if let Some(rest) = period.from_day(today.next()) {
+        if let Some(rest) = period.from_day(today.next()).filter(|_| is_charged) {
             let version = self.version(&mut on, subscription.plan_version).await?;
             let unused = share_of_price(version.price.price.amount, rest.days(), period.days())?;
             let text = terms(&version).name;
@@ -96,20 +96,21 @@ impl Books {
     }
 
     /// Enters the period of today if the one before has ended and is not closed yet, so that the usage of both is invoiced. The
-    /// price of the new one is not charged.
+    /// price of the new one is not charged. Returns whether it did.
     async fn enter_next_period(
         &self,
         on: &mut BooksTransaction,
         of: &mut StoredSubscription,
         state: SubscriptionState,
-    ) -> Result<(), BillingError> {
+    ) -> Result<bool, BillingError> {
         let has_next = matches!(state, SubscriptionState::Active | SubscriptionState::PastDue) && !of.cancel_at_end;
         if !has_next || of.last_day >= self.today() {
-            return Ok(());
+            return Ok(false);
         }
         let version = self.version(on, of.next_plan_version.unwrap_or(of.plan_version)).await?;
         let (period, anchor_day) = self.next_days(on, of, version.price.interval).await?;
-        if period.first_day <= self.today() {
+        let is_begun = period.first_day <= self.today();
+        if is_begun {
             let days = DaysOfVersion {
                 plan_version: version.id,
                 first_day: period.first_day,
@@ -119,6 +120,6 @@ impl Books {
             subscriptions::set_period(&self.store, on, of.id, days, anchor_day).await?;
             *of = self.existing(on, of.id).await?;
         }
-        Ok(())
+        Ok(is_begun)
     }
 }

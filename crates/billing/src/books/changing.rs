@@ -73,6 +73,9 @@ impl Books {
         let today = self.today();
         let version = self.version_for_sale(&mut on, plan).await?;
         let current = subscriptions::of_user(&mut on, user).await?;
+        if current.is_none() {
+            self.refuse_debts(&mut on, user).await?;
+        }
         let (lines, applies_on) = match current {
             None if version.price.trial_days > 0 && !subscriptions::had_trial(&mut on, user).await? => {
                 (Vec::new(), today)

@@ -18,7 +18,7 @@ use crate::rules::mail_kind::MailKind;
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::proration::share_of_price;
-use crate::rules::rounding::sum;
+use crate::rules::rounding::{half_up, sum};
 use crate::rules::tax::TaxAmount;
 use crate::rules::terms::InvoiceBasis;
 use crate::rules::webhook_event::WebhookEvent;
@@ -115,7 +115,8 @@ impl Books {
     }
 
     /// Credits the price of days that the customer paid and does not use: the newest paid invoices of the period carry it.
-    /// Days of an invoice that is not paid are not credited, and neither are days whose price it took over.
+    /// Days of an invoice that is not paid are not credited, and neither are days whose price it took over. Of an invoice
+    /// whose payment was taken back in part, at most the rest is credited, which first reduces the owed part.
     pub(super) async fn credit_unused(
         &self,
         on: &mut BooksTransaction,
@@ -125,14 +126,20 @@ impl Books {
         let UnusedDays { day, amount, text } = unused;
         let mut left = amount;
         for invoice in invoices::of_day(on, of.id, day).await? {
-            if invoice.state != InvoiceState::Paid.as_str() {
-                // A change that was never paid took nothing over.
-                if invoice.kind == "change" && !postings::is_taken_back(on, invoice.id).await? {
-                    continue;
-                }
+            let state = invoice_state(&invoice)?;
+            let was_paid = state == InvoiceState::Paid || postings::is_taken_back(on, invoice.id).await?;
+            // A change that is void, or was never paid, took nothing over.
+            if invoice.kind == "change" && (state == InvoiceState::Void || !was_paid) {
+                continue;
+            }
+            if !was_paid || !matches!(state, InvoiceState::Open | InvoiceState::Paid) {
                 break;
             }
-            let part = left.min(unused_part(on, &invoice, day).await?);
+            let mut part = left.min(unused_part(on, &invoice, day).await?);
+            let mut owed = 0;
+            if state == InvoiceState::Open {
+                (part, owed) = (part.min(paid_part(on, &invoice).await?), invoice.remaining);
+            }
             if part > 0 {
                 let line = InvoiceLine {
                     kind: LineKind::Credit,
@@ -144,11 +151,15 @@ impl Books {
                     plan_version: Some(of.plan_version),
                     days: BillingPeriod { first_day: day, last_day: of.last_day.max(day) },
                 };
-                self.note_credit(on, &invoice, NewCredit { lines: vec![line], reason: "unused days" }, 0).await?;
-                left -= part;
+                let new = NewCredit { lines: vec![line], reason: "unused days" };
+                let (_, reduced) = self.note_credit(on, &invoice, new, owed).await?;
+                if reduced > 0 && self.set_reduced(on, &invoice, reduced).await? == InvoiceState::Paid {
+                    self.announce(on, WebhookEvent::InvoicePaid, invoice.id).await?;
+                }
+                (left, owed) = (left - part, owed - reduced);
             }
-            // Earlier invoices are about a period that was left for this one.
-            if invoice.kind == "period" {
+            // Earlier invoices are about a period that was left for this one, or about days whose price is still owed.
+            if invoice.kind == "period" || owed > 0 {
                 break;
             }
         }
@@ -172,4 +183,15 @@ async fn unused_part(on: &mut BooksTransaction, invoice: &StoredInvoice, day: Da
     }
     let (credited, _) = invoices::credited(on, invoice.id).await?;
     Ok(unused.min(left).min(invoice.subtotal - credited))
+}
+
+/// Returns the part of an open invoice's subtotal that is paid, and that no credit note has taken back.
+async fn paid_part(on: &mut BooksTransaction, invoice: &StoredInvoice) -> Result<i64, BillingError> {
+    let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
+    let (subtotal, tax) = (invoice.subtotal - credited, invoice.tax - credited_tax);
+    let paid = subtotal + tax - invoice.remaining;
+    if paid <= 0 {
+        return Ok(0);
+    }
+    Ok(half_up(i128::from(subtotal) * i128::from(paid), i128::from(subtotal + tax))?)
 }

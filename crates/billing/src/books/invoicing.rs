@@ -218,11 +218,22 @@ impl Books {
         amount: i64,
     ) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
+        let state = self.set_reduced(on, &invoice, amount).await?;
+        if state == InvoiceState::Paid { self.invoice_paid(on, by, &invoice).await } else { Ok(()) }
+    }
+
+    /// Reduces the part of an invoice that is not paid, and returns its state from then on.
+    pub(super) async fn set_reduced(
+        &self,
+        on: &mut BooksTransaction,
+        invoice: &StoredInvoice,
+        amount: i64,
+    ) -> Result<InvoiceState, BillingError> {
         let remaining = invoice.remaining - amount;
         let event = if remaining == 0 { InvoiceEvent::PaidInFull } else { InvoiceEvent::PaidInPart };
-        let state = invoice_state(&invoice)?.after(event).ok_or(BillingError::Conflict("the invoice is not open"))?;
-        invoices::set(&self.store, on, id, state.as_str(), remaining).await?;
-        if state == InvoiceState::Paid { self.invoice_paid(on, by, &invoice).await } else { Ok(()) }
+        let state = invoice_state(invoice)?.after(event).ok_or(BillingError::Conflict("the invoice is not open"))?;
+        invoices::set(&self.store, on, invoice.id, state.as_str(), remaining).await?;
+        Ok(state)
     }
 
     /// Voids an open invoice of which nothing was paid. It keeps its number.
@@ -302,8 +313,11 @@ impl Books {
         let is_owed = |open: &StoredInvoice| open.id != settled && open.due_at.is_some_and(|due| due <= now);
         let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
         let subscription = self.existing(on, id).await?;
-        // A period that is invoiced continues until its end, unless its invoice was given up.
-        let is_current = |of: &StoredInvoice| of.state != InvoiceState::Uncollectible.as_str();
+        // A period that is invoiced continues until its end, unless its invoice was given up. The invoice of a year that a
+        // month replaced began earlier.
+        let is_current = |of: &StoredInvoice| {
+            matches!(of.state.as_str(), "review" | "open" | "paid") && of.first_day >= subscription.first_day
+        };
         let is_over =
             subscription.state == "closed" && !invoices::of_day(on, id, self.today()).await?.iter().any(is_current);
         if !has_debts && is_over && subscription.cancel_at_end {
@@ -332,7 +346,8 @@ impl Books {
             let today = self.today();
             if subscriptions::is_suspended(on, subscription.user).await? {
                 // After the suspension, the close charges the usage until today, and begins the next period.
-                return Ok(subscriptions::set_end(&self.store, on, id, today, false).await?);
+                let anchor_day = BillingPeriod::anchor_of(today.next());
+                return Ok(subscriptions::set_last_day(&self.store, on, id, today, anchor_day).await?);
             }
             self.bill_unclosed(on, &subscription, today).await?;
             let version = subscription.next_plan_version.unwrap_or(subscription.plan_version);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::{Currency, Timestamp, UserId};
 use ledger::billing::BooksTransaction;
 use ledger::billing::payments::{self as rows, ChargeOutcome};
-use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices, refunds};
+use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices, postings, refunds};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -138,23 +138,24 @@ impl Books {
             None => None,
         };
         match latest {
-            Some(latest) if now.after(MINUTE) <= latest => Ok(now.after(expiry).min(latest)),
-            Some(latest) if now < latest.after(MINUTE) => {
+            Some(latest) if now.after(MINUTE) > latest => {
                 Err(BillingError::Conflict("the time to pay this invoice is over"))
             }
-            // An invoice that is still open stays due: it was paid once.
-            Some(_) | None => Ok(now.after(expiry)),
+            Some(latest) => Ok(now.after(expiry).min(latest)),
+            None => Ok(now.after(expiry)),
         }
     }
 
-    /// Returns the time at which an invoice becomes void without a payment; `None` if it stays due.
+    /// Returns the time at which an invoice becomes void without a payment; `None` if it stays due. A change that was paid
+    /// once stays due, and so does one of which a part was paid or credited.
     async fn void_at(&self, on: &mut BooksTransaction, id: Uuid) -> Result<Option<Timestamp>, BillingError> {
         let invoice = self.invoice(on, id).await?;
         let is_pending = match invoice.subscription {
             Some(of) => self.existing(on, of).await?.state == SubscriptionState::Pending.as_str(),
             None => false,
         };
-        let is_unpaid_change = invoice.kind == "change" && invoice.remaining == invoice.total;
+        let is_whole = invoice.kind == "change" && invoice.remaining == invoice.total;
+        let is_unpaid_change = is_whole && !postings::is_taken_back(on, id).await?;
         Ok(invoice.due_at.filter(|_| invoice.state == "open" && (is_pending || is_unpaid_change)))
     }
 

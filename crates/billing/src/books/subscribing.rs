@@ -153,7 +153,7 @@ impl Books {
     }
 
     /// Refuses a user who owes: a new subscription would end the consequences of missing payments.
-    async fn refuse_debts(&self, on: &mut BooksTransaction, user: UserId) -> Result<(), BillingError> {
+    pub(super) async fn refuse_debts(&self, on: &mut BooksTransaction, user: UserId) -> Result<(), BillingError> {
         let now = self.store.clock().now();
         for currency in [Currency::Idr, Currency::Usd] {
             let open = invoices::open_of_user(on, user, currency).await?;

@@ -205,6 +205,34 @@ async fn a_closed_subscription_whose_invoice_is_void_begins_a_new_period() {
 }
 
 #[tokio::test]
+async fn a_closed_subscription_that_left_a_year_for_a_month_begins_a_new_period() {
+    let shop = Shop::open("2026-01-01").await;
+    let ada = shop.subscriber("ada", "annual").await;
+    let year = shop.invoices_of(ada).await.pop().unwrap();
+    shop.move_to("2026-03-01");
+    shop.books.change(&Actor::COMMAND, ada, "business").await.unwrap();
+    // The wallet would pay the next months.
+    shop.refund_by_hand(year.id, shop.wallet_of(ada).await).await;
+    shop.move_to("2026-04-01");
+    shop.books.close_periods(None).await.unwrap();
+    let owed = shop.invoices_of(ada).await.pop().unwrap();
+    for date in ["2026-04-10", "2026-04-18", "2026-05-20"] {
+        shop.move_to(date);
+        shop.books.dun().await.unwrap();
+    }
+    assert_eq!(shop.state_of(ada).await, "closed");
+    shop.pay(owed.id).await;
+    let begun = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
+    assert_eq!(
+        (begun.state.as_str(), begun.first_day, begun.last_day),
+        ("active", day("2026-05-20"), day("2026-06-19"))
+    );
+    let invoice = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!((invoice.first_day, invoice.total), (day("2026-05-20"), 1_500_000));
+    shop.agrees().await;
+}
+
+#[tokio::test]
 async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period() {
     let (shop, ada) = closed_in_its_second_year().await;
     let owed = shop.invoices_of(ada).await.pop().unwrap();

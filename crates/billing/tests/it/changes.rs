@@ -12,7 +12,7 @@ use store::Actor;
 use uuid::Uuid;
 
 use crate::shop::{Shop, charged, day, price, settings};
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, execute};
 
 const BY: &Actor = &Actor::COMMAND;
 
@@ -284,8 +284,8 @@ async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_o
     shop.move_to("2026-12-03");
     let (now, mut after, mut read) = (shop.store().clock().now(), Uuid::nil(), Vec::new());
     while let [invoice] = invoices::lapsed_changes(shop.store(), now, after, 1).await.unwrap().as_slice() {
-        after = invoice.id;
-        read.push(invoice.id);
+        after = *invoice;
+        read.push(*invoice);
     }
     assert_eq!(read, changes);
     shop.books.dun().await.unwrap();
@@ -295,6 +295,23 @@ async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_o
     }
     assert_eq!(states, ["open", "void"]);
     shop.agrees().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_upgrade_does_not_stop_the_end_of_others() {
+    let shop = Shop::open("2026-12-01").await;
+    let mut changes = Vec::new();
+    for name in ["ada", "bob"] {
+        let user = shop.subscriber(name, "pro").await;
+        changes.push(shop.books.change(BY, user, "business").await.unwrap().unwrap());
+        // Ids of the same millisecond have any order.
+        shop.clock.advance(Duration::from_secs(1));
+    }
+    execute(&shop, &include_str!("unreadable_currency.sql").replace("number = 1", "number = 2"));
+    assert!(invoices::present(shop.store(), changes[0]).await.is_err());
+    shop.move_to("2026-12-03");
+    shop.books.dun().await.unwrap();
+    assert_eq!(shop.invoice(changes[1]).await.state, "void");
 }
 
 #[tokio::test]

@@ -174,6 +174,54 @@ async fn usage_of_a_long_period_that_was_never_closed_is_charged_once() {
 }
 
 #[tokio::test]
+async fn the_paid_year_that_a_month_replaced_does_not_pay_a_later_month_back() {
+    for is_void in [false, true] {
+        let shop = Shop::open("2026-01-01").await;
+        let ada = shop.subscriber("ada", "annual").await;
+        let year = shop.invoices_of(ada).await.pop().unwrap();
+        shop.move_to("2026-01-02");
+        shop.books.change(BY, ada, "business").await.unwrap();
+        shop.refund_by_hand(year.id, shop.wallet_of(ada).await).await;
+        shop.move_to("2026-02-02");
+        if is_void {
+            shop.books.close_periods(None).await.unwrap();
+            let month = shop.invoices_of(ada).await.pop().unwrap();
+            assert_eq!((month.first_day, month.remaining), (day("2026-02-02"), 1_500_000));
+            shop.books.void_invoice(BY, month.id).await.unwrap();
+        }
+        shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+        let wallet = shop.wallet_of(ada).await;
+        assert_eq!((shop.state_of(ada).await.as_str(), wallet), ("cancelled", 0), "is void: {is_void}");
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn unused_days_of_an_upgrade_are_credited_as_far_as_its_payment_was_not_taken_back() {
+    // Of 967,742 for 20 of 31 days, the upgrade carries 870,968.
+    for (taken_back, remaining, wallet) in [
+        (10_000, 0, 957_742),
+        (479_032, 0, 488_710),
+        // Credited are 750,000 of the upgrade and 96,774 of the first invoice.
+        (600_000, 0, 246_774),
+        (1_000_000, 650_000, 0),
+    ] {
+        let shop = Shop::open("2026-12-01").await;
+        let ada = shop.subscriber("ada", "pro").await;
+        let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+        let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+        shop.report(card, "capture").await;
+        shop.try_returned(card, "partial_chargeback", taken_back).await.unwrap();
+        shop.move_to("2026-12-11");
+        shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+        let owed = shop.invoice(upgrade).await;
+        assert_eq!((owed.remaining, shop.wallet_of(ada).await), (remaining, wallet), "{taken_back}");
+        assert_eq!(owed.state, if remaining == 0 { "paid" } else { "open" }, "{taken_back}");
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_whose_first_invoice_is_written_off_never_begins() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;
@@ -198,6 +246,8 @@ async fn a_user_with_an_overdue_invoice_begins_no_other_subscription() {
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     for plan in ["free", "pro"] {
         let refused = shop.books.subscribe(BY, ada, plan).await;
+        assert!(matches!(refused, Err(BillingError::Conflict(_))), "{plan}: {refused:?}");
+        let refused = shop.books.preview(ada, plan).await;
         assert!(matches!(refused, Err(BillingError::Conflict(_))), "{plan}: {refused:?}");
     }
     shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;

@@ -242,7 +242,10 @@ async fn an_account_number_expires_when_its_invoice_becomes_void() {
     let ada = shop.user("ada").await;
     let first = shop.subscribe(ada, "pro").await.unwrap();
     let first_due = shop.invoice(first).await.due_at.unwrap();
-    let pay = async |invoice, channel| provider.books.pay(ada, invoice, channel, None).await;
+    let pay = async |invoice, channel| {
+        let user = shop.invoice(invoice).await.user;
+        provider.books.pay(user, invoice, channel, None).await
+    };
     let expires_at = async |invoice| pay(invoice, PaymentChannel::Bca).await.unwrap().payment.expires_at;
     let in_a_day = || shop.clock.now().after(Duration::from_hours(24));
     assert_eq!(expires_at(first).await, in_a_day());
@@ -267,6 +270,24 @@ async fn an_account_number_expires_when_its_invoice_becomes_void() {
     shop.report(card, "chargeback").await;
     assert_eq!(shop.invoice(upgrade).await.state, "open");
     assert_eq!(expires_at(upgrade).await, in_a_day());
+
+    // It stays due also before its due time. Any other one cannot be paid after that time, also before the job voids it.
+    for is_taken_back in [true, false] {
+        let user = shop.subscriber(&format!("taken-back-{is_taken_back}"), "pro").await;
+        let upgrade = shop.books.change(BY, user, "business").await.unwrap().unwrap();
+        let due = shop.invoice(upgrade).await.due_at.unwrap();
+        if is_taken_back {
+            let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+            shop.report(card, "capture").await;
+            shop.report(card, "chargeback").await;
+            shop.clock.advance(Duration::from_hours(12));
+            assert_eq!(expires_at(upgrade).await, in_a_day());
+        } else {
+            shop.clock.jump(due.after(Duration::from_mins(2)));
+            let refused = pay(upgrade, PaymentChannel::Bca).await;
+            assert!(matches!(refused, Err(BillingError::Conflict(_))), "{refused:?}");
+        }
+    }
     shop.agrees().await;
 }
 

@@ -249,6 +249,8 @@ fn the_cluster_with_the_configuration_does_not_change() {
         assert!(!error.contains("S3CRET"), "{error}");
         assert!(replace(&members, &text.replace(from, to), false).is_ok(), "members of upstreams follow {to}");
     }
+    let of_key = "etcd: {urls: ['https://c.internal:2379']}\nconfig: {etcd: /tollgate/config}\n";
+    assert_eq!(replace(&followed, of_key, true).err(), None, "each node has its own cluster in its file");
 }
 
 #[test]

@@ -49,10 +49,10 @@ impl FileText {
         Self { digest: digest(text), text: text.into() }
     }
 
-    /// Whether the text has more than blank lines and comments.
+    /// Whether the text has more than comments and an empty document.
     pub(super) fn has_key(&self) -> bool {
-        let mut lines = self.text.lines().map(str::trim);
-        lines.any(|line| !line.is_empty() && !line.starts_with('#') && line != "---")
+        let mut lines = self.text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        lines.any(|line| !line.starts_with('#') && !matches!(line, "" | "---" | "..." | "{}" | "null" | "~"))
     }
 }
 

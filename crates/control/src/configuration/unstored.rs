@@ -58,13 +58,12 @@ impl Configurator {
     }
 
     /// Records that the file is in force, where another configuration was.
-    pub(super) async fn record_file(&self, running: &RunningText) {
+    pub(super) async fn record_file(&self) {
         self.unstored.file.store(true, Ordering::Relaxed);
-        if let Err(error) = self.add_file(running, true).await {
-            tracing::warn!(%error, "the configuration is in force, but not in the history of the store yet");
-            return;
+        self.store_rest().await;
+        if self.unstored.file.load(Ordering::Relaxed) {
+            tracing::warn!("the configuration is in force, but not in the history of the store yet");
         }
-        self.unstored.file.store(false, Ordering::Relaxed);
     }
 
     /// Records the file with which the process has started, unless the store knows it.

@@ -157,8 +157,8 @@ impl PlanTerms<'_> {
 }
 
 /// Returns a `late` line for each charge whose quantity and amount are now larger than those that earlier invoices billed for
-/// the same days: other exchange rates alone are no usage. `billed` has the lines of all earlier invoices, so that no usage
-/// is billed twice.
+/// the same days: other exchange rates alone are no usage, but a line of late usage contains their difference also for the
+/// units that were billed before. `billed` has the lines of all earlier invoices, so that no usage is billed twice.
 ///
 /// # Errors
 /// [`AmountOverflow`] if billed amounts do not fit.

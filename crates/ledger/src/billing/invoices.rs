@@ -32,11 +32,11 @@ statements! {
     OPEN_OF_USER = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND state = 'open' AND currency = $2
         ORDER BY id LIMIT 1000");
     // A change that was paid once has moved the subscription: if the payment is taken back, the invoice stays due.
-    LAPSED_CHANGES = concat!("SELECT ", invoice_columns!(), " WHERE state = 'open' AND kind = 'change' AND due_at <= $1
+    LAPSED_CHANGES = "SELECT id FROM invoices WHERE state = 'open' AND kind = 'change' AND due_at <= $1
         AND NOT EXISTS (SELECT 1 FROM postings p WHERE p.invoice_id = invoices.id
-        AND p.reason IN ('payment.reversed', 'wallet.reversed')) AND id > $2 ORDER BY id LIMIT $3");
+        AND p.reason IN ('payment.reversed', 'wallet.reversed')) AND id > $2 ORDER BY id LIMIT $3";
     OF_DAY = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1
-        AND state IN ('review', 'open', 'paid', 'uncollectible') AND kind IN ('period', 'change') AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
+        AND state <> 'draft' AND kind IN ('period', 'change') AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
     CREDIT_NOTES = concat!("SELECT ", invoice_columns!(), " WHERE of_invoice_id = $1 ORDER BY id LIMIT 1000");
     CREDITED = "SELECT CAST(coalesce(sum(subtotal), 0) AS BIGINT), CAST(coalesce(sum(tax), 0) AS BIGINT) FROM invoices
         WHERE of_invoice_id = $1";
@@ -359,7 +359,7 @@ pub async fn open_of_user(
     read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all().await?)
 }
 
-/// Returns open invoices of changes that were never paid and whose time to pay has passed, in the order of ids after
+/// Returns the ids of open invoices of changes that were never paid and whose time to pay has passed, in their order after
 /// `after`.
 ///
 /// # Errors
@@ -369,12 +369,12 @@ pub async fn lapsed_changes(
     now: Timestamp,
     after: Uuid,
     limit: u32,
-) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(store.query(LAPSED_CHANGES).bind(micros(now)).bind(after).bind(i64::from(limit)).all().await?)
+) -> Result<Vec<Uuid>, DatabaseError> {
+    let query = store.query(LAPSED_CHANGES).bind(micros(now)).bind(after).bind(i64::from(limit));
+    Ok(query.all::<(Uuid,)>().await?.into_iter().map(|(id,)| id).collect())
 }
 
-/// Returns invoices of a subscription for periods and changes whose days contain a day, from the newest: no drafts, and
-/// none that is void.
+/// Returns invoices of a subscription for periods and changes whose days contain a day, from the newest, without drafts.
 ///
 /// # Errors
 /// Database errors of any kind.

@@ -26,6 +26,7 @@ statements! {
     SET_CANCEL = "UPDATE subscriptions SET cancel_at_end = $2, updated_at = $3 WHERE id = $1";
     SET_NEXT = "UPDATE subscriptions SET next_plan_version_id = $2, updated_at = $3 WHERE id = $1";
     SET_END = "UPDATE subscriptions SET last_day = $2, usage_due = $3, updated_at = $4 WHERE id = $1";
+    SET_LAST_DAY = "UPDATE subscriptions SET last_day = $2, anchor_day = $3, updated_at = $4 WHERE id = $1";
     // The day up to which the usage of subscriptions that were cancelled within a period is invoiced with them.
     LAST_CHARGED = "SELECT max(last_day) FROM subscriptions WHERE user_id = $1 AND usage_due";
     // No period begins for a suspended user.
@@ -321,6 +322,22 @@ pub async fn set_end(
     is_due: bool,
 ) -> Result<(), DatabaseError> {
     on.query(SET_END).bind(id).bind(i64::from(last_day.0)).bind(is_due).bind(store.now()).run().await?;
+    Ok(())
+}
+
+/// Sets the last day of the current period, and the anchor day of the periods after it.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn set_last_day(
+    store: &Store,
+    on: &mut Transaction,
+    id: Uuid,
+    last_day: Day,
+    anchor_day: u8,
+) -> Result<(), DatabaseError> {
+    let set = on.query(SET_LAST_DAY).bind(id).bind(i64::from(last_day.0)).bind(i64::from(anchor_day));
+    set.bind(store.now()).run().await?;
     Ok(())
 }
 

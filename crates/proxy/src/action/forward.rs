@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{
-    Action, BodyChanges, Events, RetryRules, Route, RoutePolicy, Scheme, Split, Upstream, UpstreamChanges,
-};
+use config::snapshot::{Action, BodyChanges, Events, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure};
 
@@ -121,8 +119,8 @@ pub(crate) async fn forward_to(
     let request = &account.request;
     let key = hash_key(&upstream.strategy, account);
     let chosen = request.snapshot.destinations.of_upstream(upstream, key, request.read_at()).map_err(undirected)?;
+    let is_call = account.is_grpc && receives_call(account, &chosen)?;
     let ChosenDestination { destination, group } = chosen;
-    let is_call = account.is_grpc && receives_call(account, &destination)?;
     let to = EditedRequest { destination: &destination, upstream, upgrades };
     let mut edits = edits(account, to, fill)?;
     let (mut upload, progress) = match &changed_request {
@@ -168,9 +166,10 @@ pub(crate) async fn forward_to(
     Box::pin(changed(account, answered, &changes, admission)).await
 }
 
-/// Whether the destination receives a call of gRPC as one. For a backend of HTTP/1.1, the call has the bounds of other requests.
-fn receives_call(account: &mut RequestAccount, destination: &Destination) -> Result<bool, Problem> {
-    let is_call = destination.pool.origin.scheme != Scheme::Http;
+/// Whether each backend receives a call of gRPC as one: a retry may meet any of them. Otherwise, the call has the bounds of
+/// other requests.
+fn receives_call(account: &mut RequestAccount, chosen: &ChosenDestination) -> Result<bool, Problem> {
+    let is_call = !chosen.may_be_http1();
     if !is_call {
         account.bound_whole()?;
     }

@@ -24,8 +24,9 @@ use crate::refusal::problem::Problem;
 use crate::refusal::seconds::seconds_up;
 use crate::worker::unauthenticated;
 
-/// A request waits at most this long for the look-up of its key.
-const LOOKUP_MAX: Duration = Duration::from_secs(2);
+/// A request waits at most this long for the look-up of its key, and for one that began before a change: each takes at most
+/// 1.5 s.
+const LOOKUP_MAX: Duration = Duration::from_secs(4);
 
 /// Looks the client's credential up.
 pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>, Problem> {

@@ -27,14 +27,13 @@ const OVERRIDES: [NamePattern; 10] = [
     NamePattern::Whole("x-method-override"),
 ];
 
-/// Addresses and identities, in the words of CDNs, cloud load balancers and proxies that sign users in. `Proxy` becomes
+/// Addresses, in the words of CDNs and cloud load balancers, some of which also name the request. `Proxy` becomes
 /// `HTTP_PROXY` in a CGI backend (CVE-2016-5385).
-const IDENTITIES: [NamePattern; 22] = [
+const ADDRESSES: [NamePattern; 12] = [
     NamePattern::Whole("proxy"),
     NamePattern::Begins("cf-connecting-ip"),
     NamePattern::Whole("true-client-ip"),
     NamePattern::Whole("client-ip"),
-    NamePattern::Begins("client-cert"),
     NamePattern::Whole("x-client-ip"),
     NamePattern::Whole("x-cluster-client-ip"),
     NamePattern::Whole("x-originating-ip"),
@@ -43,6 +42,11 @@ const IDENTITIES: [NamePattern; 22] = [
     NamePattern::Begins("x-azure-"),
     NamePattern::Begins("x-appengine-"),
     NamePattern::Begins("x-envoy-"),
+];
+
+/// Identities, in the words of proxies that sign users in.
+const IDENTITIES: [NamePattern; 10] = [
+    NamePattern::Begins("client-cert"),
     NamePattern::Begins("remote-"),
     NamePattern::Begins("x-remote-"),
     NamePattern::Begins("x-authenticated-"),
@@ -56,6 +60,7 @@ const IDENTITIES: [NamePattern; 22] = [
 
 /// The first octets of these names.
 const OVERRIDE_STARTS: [u32; OVERRIDES.len()] = starts(&OVERRIDES);
+const ADDRESS_STARTS: [u32; ADDRESSES.len()] = starts(&ADDRESSES);
 const IDENTITY_STARTS: [u32; IDENTITIES.len()] = starts(&IDENTITIES);
 
 /// The header with the subject of the client's certificate (RFC 4514), as nginx and other proxies name it.
@@ -157,9 +162,14 @@ pub(crate) fn is_trusted_by_backends(name: &[u8]) -> bool {
     // Most names begin otherwise than all of these.
     let begins_alike = name.first_chunk().is_some_and(|first| {
         let start = start(*first);
-        OVERRIDE_STARTS.contains(&start) || IDENTITY_STARTS.contains(&start)
+        OVERRIDE_STARTS.contains(&start) || ADDRESS_STARTS.contains(&start) || IDENTITY_STARTS.contains(&start)
     });
-    begins_alike && OVERRIDES.iter().chain(&IDENTITIES).any(|known| known.is(name))
+    begins_alike && (selects_response(name) || ADDRESSES.iter().any(|known| known.is(name)))
+}
+
+/// Whether a backend may give another response for another value of such a header: it names a target or an identity.
+pub(crate) fn selects_response(name: &[u8]) -> bool {
+    OVERRIDES.iter().chain(&IDENTITIES).any(|known| known.is(name))
 }
 
 /// The first octets of a name in one word, as a backend behind CGI or WSGI reads them.
@@ -213,7 +223,7 @@ mod tests {
 
     #[test]
     fn trusted_names_are_found_in_every_spelling() {
-        for known in OVERRIDES.iter().chain(&IDENTITIES) {
+        for known in OVERRIDES.iter().chain(&ADDRESSES).chain(&IDENTITIES) {
             let text = known.text();
             for name in [text.to_owned(), text.to_ascii_uppercase(), text.replace('-', "_")] {
                 assert!(is_trusted_by_backends(name.as_bytes()), "{name}");

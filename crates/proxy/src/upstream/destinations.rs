@@ -22,7 +22,7 @@ use crate::upstream::backends::Backends;
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
 use crate::upstream::group::{Group, TriedBackends};
 use crate::upstream::no_backend::NoBackend;
-use crate::upstream::pool::{Pool, PoolBounds, Pools};
+use crate::upstream::pool::{OriginProtocol, Pool, PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
 use crate::upstream::targets::EntryTarget;
 use crate::upstream::targets::sessions::Sessions;
@@ -32,6 +32,14 @@ pub(crate) struct ChosenDestination {
     pub(crate) destination: DestinationInUse,
     /// The backends of the same upstream, if there are several.
     pub(crate) group: Option<Rc<Group>>,
+}
+
+impl ChosenDestination {
+    /// Whether a request may reach a backend that speaks HTTP/1.1, at first or by a retry.
+    pub(crate) fn may_be_http1(&self) -> bool {
+        let is_http1 = |of: &Destination| of.pool.speaks() == OriginProtocol::Http1;
+        self.group.as_ref().map_or_else(|| is_http1(&self.destination), |group| group.backends().any(is_http1))
+    }
 }
 
 /// Why a request has no destination.

@@ -31,6 +31,10 @@ impl TriedBackends {
 }
 
 impl Group {
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Destination> {
+        self.backends.iter().map(|backend| &**backend)
+    }
+
     /// Returns the group of an upstream; `weighted` are its servers with a weight, and `backends` the
     /// same as this worker uses them. The first
     /// choice skips `begin` choices, so that workers begin with different backends.

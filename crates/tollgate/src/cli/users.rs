@@ -26,7 +26,8 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
 
 A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
 it on a terminal, and otherwise prints a one-time link to a page of the admin API (at public_url.control, else \
-control.listen, else the address of the running server). A service user is a program, which has keys only: `tollgate keys create --user ID` creates one.";
+control.listen, else the address of the running server). A service user is a program, which has keys only: \
+`tollgate keys create --user ID` creates one.";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
   # Ask for the password on the terminal

@@ -1,5 +1,6 @@
 //! Gauges of the proxy, copied from its state at each scrape.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Amount;
@@ -40,8 +41,10 @@ pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
 
 /// Shows the labels of the routes of a snapshot. Those of removed routes vanish.
 fn show_labels(shown: &metrics::ConfiguredLabels, snapshot: &Snapshot) {
+    // A route with several paths is in the list with each of them.
+    let mut named = BTreeSet::new();
     let policies = snapshot.traffic.router.routes().iter().map(|route| &route.policy);
-    let labeled = policies.filter(|policy| !policy.labels.pairs.is_empty());
+    let labeled = policies.filter(|policy| !policy.labels.pairs.is_empty() && named.insert(&*policy.name));
     shown.show(
         labeled.map(|policy| (&*policy.name, policy.labels.pairs.iter().map(|(name, value)| (&**name, &**value)))),
     );

@@ -167,6 +167,11 @@ async fn clients_that_a_trusted_proxy_identifies_get_their_own_responses() {
             super::check(&answer, client, status);
         }
     }
+    // Addresses and ids of requests name no other response.
+    for (reference, status) in [("1", "fwd=miss"), ("2", "; hit")] {
+        let answer = gateway.call(Call::get("/o").header("x-azure-ref", reference)).await.expect(200);
+        super::check(&answer, "", status);
+    }
 }
 
 #[tokio::test]

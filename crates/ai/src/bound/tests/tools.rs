@@ -90,7 +90,7 @@ fn every_tool_reserves_its_fee() {
         (CHAT, body(r#""max_tokens":7,"web_search_options":{}"#), 3 * 5),
         (CHAT, body(r#""max_tokens":7,"tools":[{"type":"openrouter:web_search","parameters":{}}]"#), 3 * 5),
         (CHAT, body(r#""max_tokens":7,"plugins":[{"id":"web","max_results":2}]"#), 3 * 5),
-        (CHAT, body(r#""max_tokens":7,"plugins":[{"id":"file-parser"},{"id":"response-healing"}]"#), 0),
+        (CHAT, body(r#""max_tokens":7,"plugins":[{"id":"response-healing"}]"#), 0),
         (CHAT, body(r#""max_tokens":7,"enable_search":true"#), 3 * 5),
         (CHAT, body(r#""max_tokens":7,"enable_search":false"#), 0),
         (RESPONSES, body(r#""max_output_tokens":7,"plugins":[{"id":"web"}]"#), 3 * 5),
@@ -142,6 +142,12 @@ fn a_tool_that_creates_images_has_no_bound_in_money_even_with_a_cap() {
     assert_eq!((bound.money, bound.unknown(), bound.unbounded), (None, Some(Unknown::Price), None));
     assert!(bound.tokens.is_some());
     assert!(capped(0).money.is_some(), "the tool cannot run");
+}
+
+#[test]
+fn a_plugin_with_a_fee_that_no_price_states_has_no_bound_in_money() {
+    let text = body(r#""max_tokens":7,"plugins":[{"id":"file-parser"}]"#);
+    assert_eq!(extent(CHAT, &text).bound(Some(&priced()), LIMITS).money, None);
 }
 
 /// Codex on gpt-5.5 offers a search with each request and sets no limit of output tokens.

@@ -39,7 +39,7 @@ async fn what_the_store_did_not_take_of_a_file_is_stored_later() {
     let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
     let path = folder.path().join("tollgate.yaml");
     let write = |text: &str| std::fs::write(&path, text).unwrap();
-    write("{}");
+    write("log: {level: info}");
     let configurator = configurator_of(&world, &path).await;
     configurator.apply(&Actor::COMMAND, ROUTED, None).await.unwrap();
     let run = async |statement: &'static str| {
@@ -60,7 +60,7 @@ async fn what_the_store_did_not_take_of_a_file_is_stored_later() {
     configurator.store_again().await;
     assert_eq!(world.store.revision().await.unwrap(), revision + 1);
     // The configuration of the API over the first file stays ended.
-    write("{}");
+    write("log: {level: info}");
     configurator.reload(ReloadTrigger::Signal).await.unwrap();
     assert_eq!(configurator.running().stored, None);
 }
@@ -77,7 +77,7 @@ async fn a_file_that_was_emptied_changes_nothing() {
     write(ROUTED);
     configurator.reload(ReloadTrigger::Watch).await.unwrap();
     let applied = configurator.running().digest.clone();
-    for emptied in ["", " \n\t\n", "# routes: []\n---\n"] {
+    for emptied in ["", " \n\t\n", "# routes: []\n---\n", "{}"] {
         write(emptied);
         for trigger in [ReloadTrigger::Signal, ReloadTrigger::Watch] {
             let refused = configurator.reload(trigger).await;

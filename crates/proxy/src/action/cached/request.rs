@@ -9,7 +9,7 @@ use http1::{Announced, Fields, KnownName};
 use crate::account::RequestAccount;
 use crate::body::IncomingBody;
 use crate::client::head::{Head, is_one_of};
-use crate::client::trusted::is_trusted_by_backends;
+use crate::client::trusted::selects_response;
 use crate::worker::response_cache::CacheControl;
 use crate::worker::response_cache::memory::{CacheKey, RouteMemory};
 use crate::worker::response_cache::stored::StoredResponse;
@@ -164,9 +164,10 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
         add(values().count().to_string().as_bytes());
         values().for_each(&mut add);
     }
-    // Those of a trusted proxy are forwarded, and identify the client to the upstream.
+    // Those of a trusted proxy are forwarded, and name the client or another target to the upstream. Addresses are left out, as
+    // in X-Forwarded-For: no client would share an entry with another one.
     if !rules.shared && request.is_peer_trusted() {
-        for field in request.head.fields().iter().filter(|field| is_trusted_by_backends(field.name)) {
+        for field in request.head.fields().iter().filter(|field| selects_response(field.name)) {
             add(&field.name.to_ascii_lowercase());
             add(field.value);
         }

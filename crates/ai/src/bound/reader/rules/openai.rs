@@ -29,7 +29,7 @@ const LIVE_SEARCH: &str = "live_search";
 const SOURCES_MAX: u64 = 50;
 /// The provider's tool that searches stored files, billed per search.
 const FILE_SEARCH: &str = "file_search";
-/// The provider's tool that creates images, billed at the rates of another model.
+/// The provider's tool that creates images, billed at the rates of another model, which the body need not name.
 const IMAGES: &str = "image_generation";
 /// The provider's tools that run in a container, which is billed.
 const CONTAINED: [&str; 2] = ["code_interpreter", "shell"];
@@ -109,8 +109,10 @@ fn audio(reader: &mut Reader, name: Name, value: Value<'_>) {
 /// conversation.
 fn plugin(reader: &mut Reader, value: Value<'_>) {
     if let Some(tool) = reader.tool() {
-        tool.served |= !value.says(&FREE_PLUGINS);
-        tool.searches |= value.says(&[SEARCH_PLUGIN]);
+        let (is_free, is_search) = (value.says(&FREE_PLUGINS), value.says(&[SEARCH_PLUGIN]));
+        tool.served |= !is_free;
+        tool.searches |= is_search;
+        tool.unpriced |= !is_free && !is_search;
         tool.adds = true;
     }
 }
@@ -163,7 +165,7 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
         tool.searches |= begins(&SEARCHES);
         tool.sources = if begins(&[LIVE_SEARCH]) { SOURCES_MAX } else { tool.sources };
         tool.file_searches |= begins(&[FILE_SEARCH]);
-        tool.images |= begins(&[IMAGES]);
+        tool.unpriced |= begins(&[IMAGES]);
         tool.contained |= begins(&CONTAINED);
         tool.adds |= !begins(&KNOWN_TOOLS);
     }
