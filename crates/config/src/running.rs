@@ -37,6 +37,8 @@ pub struct RunningConfig<'a> {
     pub snapshot: &'a Snapshot,
     /// Whether the configuration may use the mock, because it runs or this process needs none.
     pub has_mock: bool,
+    /// Whether it is that of the file of this process.
+    pub is_file: bool,
 }
 
 impl RunningConfig<'_> {
@@ -46,9 +48,9 @@ impl RunningConfig<'_> {
     }
 
     /// Whether a change of this key needs a restart. The process follows its configuration in the cluster with which it
-    /// started, which the file names: that of a followed configuration is for members only.
+    /// started, which the file names: that of a followed configuration is for members only, and may differ.
     fn needs_restart(&self, key: &str, is_file: bool) -> bool {
-        let follows_etcd = is_file && self.snapshot.process.config_key.is_some();
+        let follows_etcd = is_file && self.is_file && self.snapshot.process.config_key.is_some();
         RootInput::SPEC.needs_restart(key) || (follows_etcd && key.starts_with("etcd."))
     }
 

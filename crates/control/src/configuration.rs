@@ -392,13 +392,14 @@ impl Configurator {
     async fn compile(&self, candidate: CandidateText) -> Result<CompiledText, ApplyError> {
         let (running, snapshot) = (self.running(), self.parts.live.load_full());
         let (sources, now) = (self.parts.sources.clone(), self.parts.clock.now());
+        let is_file = running.stored.is_none();
         let has_mock = self.parts.mock.is_some() || self.parts.is_without_proxy;
         let compile = move || -> Result<CompiledText, ConfigError> {
             let CandidateText { name, text, file, accepted, .. } = candidate;
             let environment = sources.environment()?;
             let posted = accepted.as_deref();
             let loaded = config::reload(
-                &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock },
+                &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock, is_file },
                 ConfigText { name: &name, text: &text, posted },
                 Sources { file: sources.file.as_deref(), environment: &environment, flags: sources.flags.clone() },
             )?;

@@ -210,7 +210,7 @@ impl Books {
         let Some(target) = invoice.target_version else { return Ok(()) };
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
         // An invoice is paid a second time after a payment was taken back; the plan may have changed since the first time.
-        if postings::is_taken_back(on, invoice.id).await? {
+        if postings::was_paid_once(on, invoice.id).await? {
             return Ok(());
         }
         if of.plan_version == target || !period.contains(invoice.first_day) {
@@ -294,7 +294,7 @@ impl Books {
     ) -> Result<Vec<StoredInvoice>, DatabaseError> {
         let mut open = Vec::new();
         for invoice in invoices::open_of(on, of.id).await? {
-            if invoice.kind == "change" && !postings::is_taken_back(on, invoice.id).await? {
+            if invoice.kind == "change" && !postings::was_paid_once(on, invoice.id).await? {
                 open.push(invoice);
             }
         }

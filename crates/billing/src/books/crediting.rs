@@ -127,7 +127,7 @@ impl Books {
         let mut left = amount;
         for invoice in invoices::of_day(on, of.id, day).await? {
             let state = invoice_state(&invoice)?;
-            let was_paid = state == InvoiceState::Paid || postings::is_taken_back(on, invoice.id).await?;
+            let was_paid = state == InvoiceState::Paid || postings::was_paid_once(on, invoice.id).await?;
             // A change that is void, or was never paid, took nothing over.
             if invoice.kind == "change" && (state == InvoiceState::Void || !was_paid) {
                 continue;

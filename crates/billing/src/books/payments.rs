@@ -155,7 +155,7 @@ impl Books {
             None => false,
         };
         let is_whole = invoice.kind == "change" && invoice.remaining == invoice.total;
-        let is_unpaid_change = is_whole && !postings::is_taken_back(on, id).await?;
+        let is_unpaid_change = is_whole && !postings::was_paid_once(on, id).await?;
         Ok(invoice.due_at.filter(|_| invoice.state == "open" && (is_pending || is_unpaid_change)))
     }
 

@@ -222,6 +222,26 @@ async fn unused_days_of_an_upgrade_are_credited_as_far_as_its_payment_was_not_ta
 }
 
 #[tokio::test]
+async fn days_of_a_period_that_was_never_paid_in_full_are_not_credited() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "business").await;
+    let first = shop.invoices_of(ada).await.pop().unwrap();
+    // The invoice is paid already, so that the money is kept in the wallet, which pays a part of the next one.
+    let card = shop.begin(&first, "card", 50_000).await;
+    shop.report(card, "capture").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let second = shop.invoices_of(ada).await.pop().unwrap().id;
+    assert_eq!(shop.invoice(second).await.remaining, 1_450_000);
+    shop.try_returned(card, "partial_chargeback", 20_000).await.unwrap();
+    assert_eq!(shop.invoice(second).await.remaining, 1_470_000);
+    shop.move_to("2027-01-05");
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!((shop.invoice(second).await.remaining, shop.wallet_of(ada).await), (1_470_000, 0));
+    shop.agrees().await;
+}
+
+#[tokio::test]
 async fn a_subscription_whose_first_invoice_is_written_off_never_begins() {
     let shop = Shop::open("2026-11-20").await;
     let ada = shop.user("ada").await;

@@ -19,8 +19,12 @@ fn loaded(text: &str) -> LoadedConfig {
 
 fn replace(old: &LoadedConfig, text: &str, is_posted: bool) -> Result<LoadedConfig, String> {
     let environment = Environment::of([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
-    let running =
-        RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: old.snapshot.traffic.mock.on };
+    let running = RunningConfig {
+        settings: old.settings(),
+        snapshot: &old.snapshot,
+        has_mock: old.snapshot.traffic.mock.on,
+        is_file: true,
+    };
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let accepted = [old.text.clone()];
     let text = ConfigText { name: "new.yaml", text, posted: is_posted.then_some(&accepted[..]) };
@@ -129,7 +133,8 @@ fn a_secret_of_a_text_is_found_though_it_is_not_in_effect() {
         assert!(new.has_literal_secrets, "{text}");
         assert!(!crate::masked(text, new.settings()).contains("S3CRET"), "{text}");
         let old = load_text("old.yaml", "", sources()).unwrap();
-        let running = RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: true };
+        let running =
+            RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: true, is_file: true };
         let posted = ConfigText { name: "new.yaml", text, posted: Some(&[]) };
         let error = reload(&running, posted, sources()).unwrap_err().to_string();
         assert!(error.starts_with("error[literal_secret]"), "{text}: {error}");

@@ -57,7 +57,7 @@ fn over(
     stored: &StoredConfiguration,
     sources: &ConfigSources,
 ) -> Result<LoadedConfig, ConfigError> {
-    let running = RunningConfig { settings: file.settings(), snapshot: &file.snapshot, has_mock: true };
+    let running = RunningConfig { settings: file.settings(), snapshot: &file.snapshot, has_mock: true, is_file: true };
     let (name, text) = (running::stored_name(stored), stored.text.as_deref().unwrap_or_default());
     // Its references were accepted when it was applied.
     let accepted: [Arc<str>; 1] = [text.into()];

@@ -21,8 +21,10 @@ statements! {
         WHERE user_id = $1 AND currency = $2 AND account = 'receivable' AND invoice_id IS NOT NULL
         AND reason IN ('invoice.paid_from_wallet', 'wallet.reversed') GROUP BY invoice_id HAVING sum(amount) < 0
         ORDER BY max(created_at) DESC, invoice_id DESC LIMIT 1000";
-    IS_TAKEN_BACK = "SELECT EXISTS (SELECT 1 FROM postings WHERE invoice_id = $1
-        AND reason IN ('payment.reversed', 'wallet.reversed'))";
+    // Nothing was owed before the payment was taken back. The wallet may also have paid a part, which was taken back.
+    WAS_PAID_ONCE = "SELECT EXISTS (SELECT 1 FROM postings r WHERE r.invoice_id = $1 AND r.account = 'receivable'
+        AND r.reason IN ('payment.reversed', 'wallet.reversed') AND (SELECT sum(p.amount) FROM postings p
+        WHERE p.invoice_id = $1 AND p.account = 'receivable' AND p.id < r.id) <= 0)";
     UNEXPLAINED = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM postings WHERE invoice_id = $1
         AND account = 'write_off' AND reason IN ('payment.refunded', 'invoice.credited')";
     UNBALANCED = "SELECT transaction_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
@@ -187,12 +189,12 @@ pub async fn paid_by_wallet(
     on.query(PAID_BY_WALLET).bind(user.0).bind(currency.code()).all().await
 }
 
-/// Whether a payment of an invoice was taken back. Such an invoice was paid once.
+/// Whether an invoice was paid in full before a payment of it was taken back.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn is_taken_back(on: &mut Transaction, invoice: Uuid) -> Result<bool, DatabaseError> {
-    Ok(on.query(IS_TAKEN_BACK).bind(invoice).one::<(bool,)>().await?.0)
+pub async fn was_paid_once(on: &mut Transaction, invoice: Uuid) -> Result<bool, DatabaseError> {
+    Ok(on.query(WAS_PAID_ONCE).bind(invoice).one::<(bool,)>().await?.0)
 }
 
 /// Returns the money of an invoice that the provider returned and that no credit note explains yet.

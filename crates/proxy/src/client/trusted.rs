@@ -45,7 +45,7 @@ const ADDRESSES: [NamePattern; 12] = [
 ];
 
 /// Identities, in the words of proxies that sign users in.
-const IDENTITIES: [NamePattern; 10] = [
+const IDENTITIES: [NamePattern; 11] = [
     NamePattern::Begins("client-cert"),
     NamePattern::Begins("remote-"),
     NamePattern::Begins("x-remote-"),
@@ -56,6 +56,7 @@ const IDENTITIES: [NamePattern; 10] = [
     NamePattern::Begins("x-amzn-oidc-"),
     NamePattern::Begins("x-ms-client-principal"),
     NamePattern::Begins("x-ssl-client-"),
+    NamePattern::Begins("x-appengine-user-"),
 ];
 
 /// The first octets of these names.

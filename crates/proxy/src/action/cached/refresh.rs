@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use config::snapshot::Route;
-use http_body_util::BodyExt;
 
 use super::super::Handled;
 use super::super::forward::ForwardedRoute;
@@ -30,12 +29,9 @@ pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, filling: Filli
             let Some(to) = ForwardedRoute::of(&route) else { return };
             let handled = filling.forward(to, &mut account, &mut IncomingBody::Whole, None).await;
             if let Ok(Handled::Relayed(relayed)) = handled {
-                let mut content: Box<UpstreamContent> = relayed.answered.content;
-                // A response that is stored arrives in another task, which needs a reader with a permit. Any other one, which
-                // has its connection, is aborted.
-                while content.connection.is_none()
-                    && let Some(Ok(_)) = content.body.frame().await
-                {}
+                // A response that is stored arrives in another task. Any other one has no reader.
+                let content: Box<UpstreamContent> = relayed.answered.content;
+                drop(content);
             }
             account.cache = Some(CacheResult::Refresh);
         });
