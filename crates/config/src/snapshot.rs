@@ -56,7 +56,7 @@ pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatu
 pub use cache::CacheRules;
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;
-pub use cors::{AllowedOrigin, Cors};
+pub use cors::{AllowedOrigin, Cors, is_announced_method};
 pub use discovery::{
     ConsulSettings, Discovery, DnsSettings, EtcdSettings, MEMBERS_MAX, MemberList, MemberPart, MemberSource,
     SourceStatus,

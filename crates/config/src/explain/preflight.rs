@@ -3,10 +3,7 @@
 
 use super::action::plain;
 use super::{Explanation, WrittenRequest};
-use crate::snapshot::{Selection, Snapshot};
-
-/// Longest method that a preflight request may announce, in bytes, as in `routes[].methods`.
-const METHOD_LEN_MAX: usize = 32;
+use crate::snapshot::{Selection, Snapshot, is_announced_method};
 
 /// Returns the call that a preflight request announces, if its route has `cors`.
 pub(super) fn announced(snapshot: &Snapshot, request: &WrittenRequest) -> Option<WrittenRequest> {
@@ -15,8 +12,7 @@ pub(super) fn announced(snapshot: &Snapshot, request: &WrittenRequest) -> Option
         return None;
     }
     let method = request.field("access-control-request-method").next()?;
-    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
-    if !(1..=METHOD_LEN_MAX).contains(&method.len()) || !method.bytes().all(is_plain) {
+    if !is_announced_method(method.as_bytes()) {
         return None;
     }
     let call = request.with_method(method);

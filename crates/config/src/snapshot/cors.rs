@@ -35,6 +35,16 @@ impl Cors {
     }
 }
 
+/// Longest method that a preflight request may announce, in bytes, as in `routes[].methods`.
+const METHOD_LEN_MAX: usize = 32;
+
+/// Whether a preflight request may announce this method of its call.
+#[must_use]
+pub fn is_announced_method(method: &[u8]) -> bool {
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    (1..=METHOD_LEN_MAX).contains(&method.len()) && method.iter().all(is_plain)
+}
+
 /// Longest origin that is compared, in bytes: a host has at most 253 (RFC 1035, 2.3.4).
 const ORIGIN_LEN_MAX: usize = 512;
 

@@ -5,6 +5,7 @@ use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+use super::postings::is_paid_once;
 use super::subscriptions::day;
 
 macro_rules! invoice_columns {
@@ -32,14 +33,12 @@ statements! {
     OPEN_OF_USER = concat!("SELECT ", invoice_columns!(), " WHERE user_id = $1 AND state = 'open' AND currency = $2
         ORDER BY id LIMIT 1000");
     // A change that was paid once has moved the subscription: if the payment is taken back, the invoice stays due.
-    LAPSED_CHANGES = "SELECT id FROM invoices WHERE state = 'open' AND kind = 'change' AND due_at <= $1
-        AND NOT EXISTS (SELECT 1 FROM postings r WHERE r.invoice_id = invoices.id AND r.account = 'receivable'
-        AND r.reason IN ('payment.reversed', 'wallet.reversed') AND (SELECT sum(p.amount) FROM postings p
-        WHERE p.invoice_id = invoices.id AND p.account = 'receivable' AND p.id < r.id) <= 0)
-        AND id > $2 ORDER BY id LIMIT $3";
+    LAPSED_CHANGES = concat!("SELECT id FROM invoices WHERE state = 'open' AND kind = 'change' AND due_at <= $1 AND NOT ",
+        is_paid_once!("invoices.id"), " AND id > $2 ORDER BY id LIMIT $3");
     // Void periods tell which period a subscription has left; void changes would hide older invoices.
     OF_DAY = concat!("SELECT ", invoice_columns!(), " WHERE subscription_id = $1
-        AND (kind = 'period' AND state <> 'draft' OR kind = 'change' AND state NOT IN ('draft', 'void')) AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
+        AND (kind = 'period' AND state <> 'draft' OR kind = 'change' AND state NOT IN ('draft', 'void'))
+        AND first_day <= $2 AND last_day >= $2 ORDER BY id DESC LIMIT 1000");
     CREDIT_NOTES = concat!("SELECT ", invoice_columns!(), " WHERE of_invoice_id = $1 ORDER BY id LIMIT 1000");
     CREDITED = "SELECT CAST(coalesce(sum(subtotal), 0) AS BIGINT), CAST(coalesce(sum(tax), 0) AS BIGINT) FROM invoices
         WHERE of_invoice_id = $1";

@@ -5,6 +5,22 @@ use store::sql::{Transaction, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+/// The condition that an invoice was paid in full before a payment of it was taken back: nothing was owed then. The wallet may
+/// also have paid a part, which was taken back.
+macro_rules! is_paid_once {
+    ($invoice:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM postings r WHERE r.invoice_id = ",
+            $invoice,
+            " AND r.account = 'receivable' AND r.reason IN ('payment.reversed', 'wallet.reversed')
+            AND (SELECT sum(p.amount) FROM postings p WHERE p.invoice_id = ",
+            $invoice,
+            " AND p.account = 'receivable' AND p.id < r.id) <= 0)"
+        )
+    };
+}
+pub(super) use is_paid_once;
+
 statements! {
     ADD = "INSERT INTO postings (id, transaction_id, no, account, user_id, currency, amount, invoice_id, payment_id, reason,
         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
@@ -21,10 +37,7 @@ statements! {
         WHERE user_id = $1 AND currency = $2 AND account = 'receivable' AND invoice_id IS NOT NULL
         AND reason IN ('invoice.paid_from_wallet', 'wallet.reversed') GROUP BY invoice_id HAVING sum(amount) < 0
         ORDER BY max(created_at) DESC, invoice_id DESC LIMIT 1000";
-    // Nothing was owed before the payment was taken back. The wallet may also have paid a part, which was taken back.
-    WAS_PAID_ONCE = "SELECT EXISTS (SELECT 1 FROM postings r WHERE r.invoice_id = $1 AND r.account = 'receivable'
-        AND r.reason IN ('payment.reversed', 'wallet.reversed') AND (SELECT sum(p.amount) FROM postings p
-        WHERE p.invoice_id = $1 AND p.account = 'receivable' AND p.id < r.id) <= 0)";
+    WAS_PAID_ONCE = concat!("SELECT ", is_paid_once!("$1"));
     UNEXPLAINED = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM postings WHERE invoice_id = $1
         AND account = 'write_off' AND reason IN ('payment.refunded', 'invoice.credited')";
     UNBALANCED = "SELECT transaction_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ai::Endpoint;
 use bytes::Bytes;
-use config::snapshot::{Cors, RoutePolicy, Snapshot, Traffic};
+use config::snapshot::{Cors, RoutePolicy, Snapshot, Traffic, is_announced_method};
 use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 
@@ -25,8 +25,6 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// Seconds for which a browser caches the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
-/// Longest method that a preflight request may announce, in bytes, as in `routes[].methods`.
-const METHOD_LEN_MAX: usize = 32;
 
 /// A request of an LLM endpoint by a page of control.
 pub(crate) struct PageRequest {
@@ -138,9 +136,7 @@ fn preflight_method(head: &Head) -> Option<&str> {
         return None;
     }
     let method = head.fields().named(b"access-control-request-method").next();
-    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
-    let is_method = |method: &&[u8]| (1..=METHOD_LEN_MAX).contains(&method.len()) && method.iter().all(is_plain);
-    method.filter(is_method).and_then(crate::client::head::text)
+    method.filter(|method| is_announced_method(method)).and_then(crate::client::head::text)
 }
 
 #[cfg(test)]

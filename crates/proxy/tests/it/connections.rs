@@ -94,6 +94,28 @@ fn before(address: SocketAddr, scheme: &str, pool: &str, route: &str) -> Gateway
     ))
 }
 
+/// A backend over HTTP/2 that permits one stream at a time, and responds to the first request only.
+async fn one_stream_at_a_time() -> Raw {
+    Raw::start(|mut conn: Conn| async move {
+        if conn.greet(&[(3, 1)]).await.is_none() {
+            return;
+        }
+        while let Some(stream) = conn.asked().await {
+            if stream == 1 {
+                conn.say(answer(stream, "done")).await;
+            }
+        }
+    })
+    .await
+}
+
+fn no_backend_has_failed(gateway: &Gateway) {
+    let metrics = gateway.metrics();
+    let failures: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("tollgate_backend_failures_total{")).collect();
+    assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
+}
+
 #[tokio::test]
 async fn requests_wait_in_turn_for_the_connections_of_a_backend() {
     let held = HeldBackend::start().await;
@@ -157,27 +179,13 @@ async fn a_request_that_waits_in_vain_is_refused_and_no_backend_has_failed() {
     held.go.add_permits(2);
     assert_eq!(timeout(PATIENCE, tasks.join_next()).await.unwrap().unwrap().unwrap().status(), StatusCode::OK);
     assert_eq!(gateway.caller().send(Method::GET, "/d", "").await.status(), StatusCode::OK);
-    let metrics = gateway.metrics();
-    let failures: Vec<&str> =
-        metrics.lines().filter(|line| line.starts_with("tollgate_backend_failures_total{")).collect();
-    assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
+    no_backend_has_failed(&gateway);
 }
 
 /// A full connection over HTTP/2 is no failure of its backend either.
 #[tokio::test]
 async fn a_request_that_waits_in_vain_for_a_stream_is_refused_and_no_backend_has_failed() {
-    let raw = Raw::start(|mut conn: Conn| async move {
-        // One stream at a time.
-        if conn.greet(&[(3, 1)]).await.is_none() {
-            return;
-        }
-        while let Some(stream) = conn.asked().await {
-            if stream == 1 {
-                conn.say(answer(stream, "done")).await;
-            }
-        }
-    })
-    .await;
+    let raw = one_stream_at_a_time().await;
     let gateway = before(raw.address, "h2c", "max_connections: 1", ", timeouts: {connect: 300ms}");
     let caller = gateway.caller();
     got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
@@ -187,10 +195,26 @@ async fn a_request_that_waits_in_vain_for_a_stream_is_refused_and_no_backend_has
     until("the second request arrives", || raw.asked().len() == 2).await;
     let late = timeout(PATIENCE, caller.send(Method::GET, "/b", "")).await.expect("a response in time");
     got(late).await.is_refusal(503, "overloaded");
-    let metrics = gateway.metrics();
-    let failures: Vec<&str> =
-        metrics.lines().filter(|line| line.starts_with("tollgate_backend_failures_total{")).collect();
-    assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
+    no_backend_has_failed(&gateway);
+}
+
+#[tokio::test]
+async fn a_backend_without_a_free_stream_has_not_failed_though_the_total_time_is_over() {
+    let raw = one_stream_at_a_time().await;
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}\n\
+         upstreams: [{{name: group, pool: {{max_connections: 1}}, backends: [{{url: \"h2c://{}\"}}]}}]\n\
+         routes: [{{path: /held, upstreams: group}}, {{path: /late, upstreams: group, timeouts: {{total: 300ms}}}}]\n",
+        raw.address
+    ));
+    let caller = gateway.caller();
+    got(caller.send(Method::GET, "/held", "").await).await.is_answer("done", true);
+    let (held, mut tasks) = (gateway.caller(), JoinSet::new());
+    tasks.spawn(async move { held.send(Method::GET, "/held", "").await });
+    until("the second request arrives", || raw.asked().len() == 2).await;
+    let late = timeout(PATIENCE, caller.send(Method::GET, "/late", "")).await.expect("a response in time");
+    got(late).await.is_refusal(503, "overloaded");
+    no_backend_has_failed(&gateway);
 }
 
 #[tokio::test]

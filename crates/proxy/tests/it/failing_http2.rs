@@ -1,13 +1,9 @@
 //! Backends that fail over HTTP/2: breakers, ejections and retries treat them as those over HTTP/1.1.
 
-use std::time::Duration;
-
 use http::{Method, StatusCode};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use crate::failing_backends::get;
-use crate::frames::{END_STREAM, INTERNAL_ERROR, answer, head, reset};
+use crate::frames::{END_STREAM, INTERNAL_ERROR, head, reset};
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw, got};
 
@@ -109,43 +105,4 @@ async fn failures_over_http2_are_retried_at_another_backend() {
             assert_eq!((created, received(&bad), received(&good)), (expected, 1, expected), "{case}");
         }
     }
-}
-
-#[tokio::test]
-async fn a_backend_without_a_free_stream_has_not_failed_though_the_total_time_is_over() {
-    let raw = Raw::start(|mut conn: Conn| async move {
-        // One stream at a time.
-        if conn.greet(&[(3, 1)]).await.is_none() {
-            return;
-        }
-        while let Some(stream) = conn.asked().await {
-            if stream == 1 {
-                conn.say(answer(stream, "done")).await;
-            }
-        }
-    })
-    .await;
-    let gateway = Gateway::plain(&format!(
-        "ai: {{enabled: false}}\n\
-         upstreams: [{{name: group, pool: {{max_connections: 1}}, backends: [{{url: \"h2c://{}\"}}]}}]\n\
-         routes: [{{path: /held, upstreams: group}}, {{path: /late, upstreams: group, timeouts: {{total: 300ms}}}}]\n",
-        raw.address
-    ));
-    let (caller, patience) = (gateway.caller(), Duration::from_secs(20));
-    got(caller.send(Method::GET, "/held", "").await).await.is_answer("done", true);
-    let (held, mut tasks) = (gateway.caller(), JoinSet::new());
-    tasks.spawn(async move { held.send(Method::GET, "/held", "").await });
-    timeout(patience, async {
-        while received(&raw) < 2 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("the second request arrives");
-    let late = timeout(patience, caller.send(Method::GET, "/late", "")).await.expect("a response in time");
-    got(late).await.is_refusal(503, "overloaded");
-    let metrics = gateway.metrics();
-    let failures: Vec<&str> =
-        metrics.lines().filter(|line| line.starts_with("tollgate_backend_failures_total{")).collect();
-    assert!(!failures.is_empty() && failures.iter().all(|line| line.ends_with(" 0")), "{failures:?}");
 }
