@@ -95,6 +95,7 @@ fn attempt(random: u64, failed: bool) -> Attempt {
         cost: (!failed).then(|| NanoUsd(i64::try_from(random % 50_000_000).unwrap_or(0))),
         unknown: None,
         price_version: (!failed).then(|| Arc::from("builtin-2026-11-01")),
+        own_credential: false,
         first_byte_us: Some(100_000 + random % 900_000),
         duration_us: 300_000 + random % 9_000_000,
     }

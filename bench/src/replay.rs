@@ -85,7 +85,8 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
         let writer = spool.writers.get_mut(lane).context("the spool has no partition")?;
         let open = open.get_mut(lane).context("the spool has no partition")?;
         let event = maker.next();
-        let reserved = Charge { tokens: Tokens(4_096), money: NanoUsd(41_000_000), ..event.charge };
+        let reserved =
+            Charge { credits: event.charge.credits, tokens: Tokens(4_096), ..Charge::money(NanoUsd(41_000_000)) };
         writer.append(&Record::Open(OpenRequest {
             id: event.id,
             subject: event.subject.clone(),

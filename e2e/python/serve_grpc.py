@@ -67,10 +67,15 @@ def chat(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[b
 def wait(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
     """Returns the time that remains, then waits until the call ends."""
     ended = threading.Event()
-    context.add_callback(ended.set)
-    yield str(context.time_remaining()).encode()
-    if ended.wait(FOREVER_S):
+
+    def end() -> None:
+        ended.set()
         cancelled.release()
+
+    # grpcio does not resume the handler of a call that ends while its message is being sent.
+    context.add_callback(end)
+    yield str(context.time_remaining()).encode()
+    ended.wait(FOREVER_S)
 
 
 def cancellation(_request: bytes, _context: grpc.ServicerContext) -> bytes:

@@ -57,6 +57,18 @@ pub struct BudgetId {
     pub per: Per,
 }
 
+impl BudgetScope {
+    /// Returns whether several users share the budget, so that it limits the operator's money and not that of a user's own
+    /// credential.
+    #[must_use]
+    pub const fn is_pooled(self) -> bool {
+        match self {
+            Self::Key(_) | Self::User(_) | Self::Subject(_) => false,
+            Self::Plan(_) | Self::Global => true,
+        }
+    }
+}
+
 impl BudgetId {
     /// Returns the id of a daily quota of credits.
     #[must_use]

@@ -21,7 +21,7 @@ pub struct ProviderKey {
 /// The credentials that a user's requests may use, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderKeys {
-    /// The credentials of the user.
+    /// The credentials of the user: the newest one for each provider.
     pub own: Arc<[ProviderKey]>,
     /// The shared credentials; the user's plan defines whether they may be used.
     pub shared: Arc<[ProviderKey]>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use access::{BillingInterval, Currency, Day, Timestamp};
 use jobs::{Job, JobError, JobSpec, NextRun, Owner, causes};
 use ledger::billing::BooksTransaction;
+use ledger::billing::receipts::{self, ChargedDays};
 use ledger::billing::{
     DaysOfVersion, StoredInvoiceLine, StoredPlanVersion, StoredSubscription, charged_usage, invoices, subscriptions,
 };
@@ -16,10 +17,11 @@ use store::{Act, Actor, AuditAction, suspension_end};
 use uuid::Uuid;
 
 use crate::books::{BillingError, Books, state_of, terms, usage_day};
+use crate::rules::exchange::ExchangeRates;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
-use crate::rules::terms::{AdvancePrice, InvoiceBasis, RatedPart};
+use crate::rules::terms::{AdvancePrice, InvoiceBasis, InvoiceTerms, RatedPart};
 use crate::rules::usage::UsageDay;
 use crate::rules::webhook_event::WebhookEvent;
 
@@ -340,6 +342,11 @@ impl Books {
             };
             let is_billed = billed.iter().any(|line| part.has_line(line));
             part.is_late = of.period_first != period.first_day && (!is_left || is_billed);
+            if part.has_late_cost(&terms(&version), &billed)?
+                && let Some(rates) = billed_rates(on, subscription.id, &part).await?
+            {
+                part.rates = rates;
+            }
             charged.add(part, &terms(&version), &billed)?;
         }
         Ok(charged)
@@ -418,6 +425,21 @@ impl ChargedUsage {
             }
         }
     }
+}
+
+/// Returns the exchange rates of the invoice that charged the days of the part first. Late usage has the same ones, as the part
+/// that was charged before stays as it is. `None` if they are not known, or do not have all days with usage.
+async fn billed_rates(
+    on: &mut BooksTransaction,
+    subscription: Uuid,
+    part: &RatedPart,
+) -> Result<Option<ExchangeRates>, BillingError> {
+    let RatedPart { plan_version, days: BillingPeriod { first_day, last_day }, .. } = *part;
+    let stored = receipts::of_usage(on, ChargedDays { subscription, plan_version, first_day, last_day }).await?;
+    let terms: Option<InvoiceTerms> = stored.and_then(|text| serde_json::from_str(&text).ok());
+    let is_same = |of: &&RatedPart| of.plan_version == plan_version && of.days == part.days;
+    let rates = terms.and_then(|terms| terms.parts().iter().find(is_same).map(|of| of.rates.clone()));
+    Ok(rates.filter(|rates| part.usage.iter().all(|of| rates.on(of.day).is_some())))
 }
 
 /// Returns a stored line as the rules compare it.

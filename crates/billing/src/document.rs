@@ -4,7 +4,7 @@ mod html;
 mod pdf;
 mod texts;
 
-use access::{Currency, Day, UnitPrice};
+use access::{ChargeMetric, Currency, Day, UnitPrice};
 use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoiceLine};
 
 use self::texts::{DocumentTexts, PartyTexts, RowTexts, SumTexts};
@@ -122,7 +122,7 @@ impl InvoiceDocument<'_> {
         RowTexts {
             text: line.text.clone(),
             days: self.days(stored_day(line.first_day), stored_day(line.last_day)),
-            quantity: format!("{} {}", language.number(line.quantity.unsigned_abs()), unit(&line.unit, language)),
+            quantity: quantity(line, language),
             price: price.unwrap_or_default(),
             amount: self.money(line.amount),
         }
@@ -175,6 +175,20 @@ pub fn unit_price(line: &StoredInvoiceLine, currency: Currency) -> Option<UnitPr
 
 fn stored_day(days: i64) -> Day {
     Day(u32::try_from(days).unwrap_or(0))
+}
+
+/// Writes the quantity of a line with its unit. A cost is written in dollars with all decimal places, from which the amount
+/// follows.
+fn quantity(line: &StoredInvoiceLine, language: Language) -> String {
+    const PICO_PER_NANO: i64 = 1_000;
+    if line.unit == ChargeMetric::Cost.unit() {
+        let nano = line.quantity.saturating_abs();
+        return match nano.checked_mul(PICO_PER_NANO) {
+            Some(pico) => language.unit_price(pico, Currency::Usd),
+            None => language.money(nano, Currency::Usd),
+        };
+    }
+    format!("{} {}", language.number(line.quantity.unsigned_abs()), unit(&line.unit, language))
 }
 
 /// Returns the name of a unit.

@@ -129,7 +129,7 @@ async fn count(
                 charge
             }
         };
-        meter.begin(*budget, today, charge.of(budget.measure));
+        meter.begin(*budget, today, charge.counted_by(*budget));
     }
     Ok(())
 }

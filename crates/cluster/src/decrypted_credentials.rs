@@ -1,5 +1,9 @@
 //! Decrypted provider credentials for the directory. A user's own credentials are decrypted for each look-up, the
 //! shared ones once per revision. A store without credentials is queried twice per revision, and not in between.
+//!
+//! All principals of a user share one copy of the user's credentials: each worker caches thousands of principals.
+
+mod known_copies;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +15,8 @@ use store::vault::fingerprint;
 use store::{DatabaseError, Store};
 use tokio::task::JoinSet;
 use uuid::Uuid;
+
+use self::known_copies::KnownCopies;
 
 /// Maximum number of credentials whose failure is logged; further ones are only counted.
 const TOLD_MAX: usize = 1_000;
@@ -32,6 +38,7 @@ pub struct DecryptedCredentials {
     vault: Arc<Vault>,
     revision: Arc<Revision>,
     shelves: tokio::sync::Mutex<SharedCredentialCache>,
+    copies: Mutex<KnownCopies>,
     told: Mutex<HashSet<ProviderKeyId>>,
     failures: AtomicU64,
 }
@@ -67,8 +74,8 @@ impl DecryptedCredentials {
     /// Decrypts with `vault`; the shared credentials are read again after `revision` has changed.
     #[must_use]
     pub fn new(vault: Arc<Vault>, revision: Arc<Revision>) -> Self {
-        let (shelves, told) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { vault, revision, shelves, told, failures: AtomicU64::new(0) }
+        let (shelves, copies, told) = (tokio::sync::Mutex::default(), Mutex::default(), Mutex::default());
+        Self { vault, revision, shelves, copies, told, failures: AtomicU64::new(0) }
     }
 
     /// Returns the number of failed decryptions.
@@ -77,7 +84,8 @@ impl DecryptedCredentials {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Returns the credentials that each of `users` may use.
+    /// Returns the credentials that each of `users` may use: of the user's own, the newest for each provider, even if it cannot
+    /// be decrypted.
     pub(crate) async fn of_users(
         self: &Arc<Self>,
         store: &Store,
@@ -93,12 +101,15 @@ impl DecryptedCredentials {
             }
             let rows: Vec<SealedCredentialRow> = query.all().await?;
             for row in rows {
-                if let Some(owner) = row.user_id {
-                    own.entry(UserId(owner)).or_default().push(self.open(row)?);
+                let Some(owner) = row.user_id else { continue };
+                let keys = own.entry(UserId(owner)).or_default();
+                if keys.iter().all(|key| *key.provider != *row.provider) {
+                    keys.push(self.open(row)?);
                 }
             }
         }
-        let own = own.into_iter().map(|(user, keys)| (user, keys.into())).collect();
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = own.into_iter().map(|(user, keys)| (user, copies.share(user, keys))).collect();
         Ok(UserCredentials { shared: shelf.shared, own })
     }
 

@@ -9,6 +9,7 @@ mod budget;
 mod cache;
 mod change_inputs;
 mod changes;
+mod charged_models;
 mod cors;
 mod discover;
 mod export;
@@ -78,6 +79,7 @@ pub(crate) fn compile<'a>(
     process::set_flags(reader, process, flags);
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
     let mut providers = llm::providers(reader, traffic, flags, &mut notes);
+    let charged = charged_models::ChargedModels::of(&traffic.models, &providers);
     let models = model::models(reader, &mut traffic.models, &mut providers, &mut notes);
     let (price_file, prices_builtin) = price_file::table(reader, traffic, &mut notes);
     let prices = price::prices(reader, &mut traffic.prices, &providers, &prices_builtin, &mut notes);
@@ -86,6 +88,7 @@ pub(crate) fn compile<'a>(
     let sources = SourceSettings::of(reader, traffic);
     let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker, &sources);
     let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans);
+    charged.check(reader, &traffic.plans, &mut notes);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
     let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
@@ -139,10 +142,15 @@ pub(crate) fn compile<'a>(
         },
     };
     request_test::run(reader, &root.traffic.tests, &snapshot);
+    let tests_count = root.traffic.tests.list.len() + root.traffic.insights.tests.list.len();
+    Some(CompiledConfig { snapshot, settings: settings(reader, &root), notes, tests_count })
+}
+
+/// Returns every effective value with its source.
+fn settings(reader: &SettingsReader<'_>, root: &RootInput) -> Vec<Setting> {
     let mut listing = Listing::new(reader);
     root.show(&mut listing);
-    let tests_count = root.traffic.tests.list.len() + root.traffic.insights.tests.list.len();
-    Some(CompiledConfig { snapshot, settings: listing.settings, notes, tests_count })
+    listing.settings
 }
 
 fn sizes(input: &SizesInput) -> Sizes {

@@ -179,6 +179,9 @@ pub struct ExplainedUpstream {
 pub struct ExplainedBackend {
     /// The URL of the request.
     pub url: String,
+    /// The configured name whose address `url` has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its share of the requests of the upstream, relative to the other backends.
     pub weight: u32,
 }
@@ -221,11 +224,16 @@ impl Snapshot {
             status: None,
             model: targets::requested_model(&selection, request).map(str::to_owned),
         };
+        let refused_address = || routes::refused_address(&selection, request);
         if let Some(announced) = &announced {
-            preflight::explain(announced, &mut explanation);
+            explanation.refusal = refused_address();
+            match &explanation.refusal {
+                Some(refusal) => explanation.status = Some(refusal.status),
+                None => preflight::explain(announced, &mut explanation),
+            }
             return explanation;
         }
-        explanation.refusal = routes::refused(&selection, request);
+        explanation.refusal = routes::refused(&selection, request).or_else(refused_address);
         if explanation.refusal.is_none() {
             self.explain_admission(&selection, shown, &mut explanation);
         }

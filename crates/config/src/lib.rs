@@ -46,6 +46,7 @@ pub use explain::{
     ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTarget, ExplainedTier,
     Explanation, ListedClient, ListedRoute, ListedUpstream, WrittenRequest, is_endpoint,
 };
+pub use file::has_key;
 pub use first_call::{FirstCall, FirstRouteCall};
 pub use flags::Flags;
 pub use live::Live;

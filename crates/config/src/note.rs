@@ -85,6 +85,15 @@ pub enum Note {
         /// The name of the plan.
         plan: String,
     },
+    /// A charge of some models does not include their usage under another name.
+    ChargeLeavesOut {
+        /// The name of the plan.
+        plan: String,
+        /// The name of the charge.
+        charge: String,
+        /// Another name of a model of the charge: `PROVIDER/MODEL`.
+        model: String,
+    },
     /// `first_content` of a model has no effect, as its calls have one attempt.
     FirstContentUnused {
         /// The file, with the line and the column of the time.
@@ -198,6 +207,7 @@ impl fmt::Display for Note {
             Self::SignupPlanElsewhere { plan } => {
                 write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
             }
+            Self::ChargeLeavesOut { plan, charge, model } => write_left_out(f, plan, charge, model),
             Self::FirstContentUnused { place, model } => {
                 write!(f, "{place}: `first_content` of the model {model} has no effect, as a call has one attempt: ")?;
                 f.write_str("add a target, or set `retry.attempts`")
@@ -232,6 +242,14 @@ impl fmt::Display for Note {
             Self::PricesEnd { provider, until, over, models } => write_end(f, provider, *until, *over, models),
         }
     }
+}
+
+/// Writes that a charge does not include the calls of another name.
+fn write_left_out(f: &mut fmt::Formatter<'_>, plan: &str, charge: &str, model: &str) -> fmt::Result {
+    write!(
+        f,
+        "the charge {charge:?} of the plan {plan} leaves out calls of {model}: add the name to `models` of the charge"
+    )
 }
 
 /// Writes that the prices of a provider end.

@@ -73,11 +73,17 @@ impl Origin {
     /// with different names may have the same address.
     #[must_use]
     pub fn id(&self) -> String {
-        if self.authority == authority_of(self.scheme, &self.host, self.port) {
-            self.to_string()
-        } else {
-            format!("{self} {}", self.authority)
+        match self.name() {
+            Some(name) => format!("{self} {name}"),
+            None => self.to_string(),
         }
+    }
+
+    /// Returns the authority unless the URL has it: the host is an address of its name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let is_in_url = self.authority == authority_of(self.scheme, &self.host, self.port);
+        (!is_in_url).then_some(self.authority.as_str())
     }
 }
 

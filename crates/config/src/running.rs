@@ -37,8 +37,8 @@ pub struct RunningConfig<'a> {
     pub snapshot: &'a Snapshot,
     /// Whether the configuration may use the mock, because it runs or this process needs none.
     pub has_mock: bool,
-    /// Whether it is that of the file of this process.
-    pub is_file: bool,
+    /// The settings of the file with which the process has started, at least those of `etcd`.
+    pub started_with: &'a [Setting],
 }
 
 impl RunningConfig<'_> {
@@ -47,20 +47,18 @@ impl RunningConfig<'_> {
         self.snapshot.traffic.tls().cloned().collect()
     }
 
-    /// Whether a change of this key needs a restart. The process follows its configuration in the cluster with which it
-    /// started, which the file names: that of a followed configuration is for members only, and may differ.
-    fn needs_restart(&self, key: &str, is_file: bool) -> bool {
-        let follows_etcd = is_file && self.is_file && self.snapshot.process.config_key.is_some();
-        RootInput::SPEC.needs_restart(key) || (follows_etcd && key.starts_with("etcd."))
-    }
-
     /// Reports each key of `compiled` whose change needs a restart. `is_file`: whether it is the file of this process.
     pub(crate) fn check(&self, reader: &SettingsReader<'_>, root: &YamlNode, compiled: &CompiledConfig, is_file: bool) {
-        let fixed = |settings: &[Setting]| -> BTreeMap<String, Value> {
-            let fixed = settings.iter().filter(|setting| self.needs_restart(&setting.key, is_file));
-            fixed.map(|setting| (setting.key.clone(), setting.value.clone())).collect()
+        // The process follows its configuration in the cluster with which it started, which the file names: that of a followed
+        // configuration is for members only, and may differ.
+        let follows_etcd = is_file && self.snapshot.process.config_key.is_some();
+        let fixed = |settings: &[Setting], started_with: &[Setting]| -> BTreeMap<String, Value> {
+            let fixed = settings.iter().filter(|setting| RootInput::SPEC.needs_restart(&setting.key));
+            let of_etcd = started_with.iter().filter(|setting| follows_etcd && setting.key.starts_with("etcd."));
+            fixed.chain(of_etcd).map(|setting| (setting.key.clone(), setting.value.clone())).collect()
         };
-        let (running, new) = (fixed(self.settings), fixed(&compiled.settings));
+        let running = fixed(self.settings, self.started_with);
+        let new = fixed(&compiled.settings, &compiled.settings);
         let keys = running.keys().chain(new.keys().filter(|key| !running.contains_key(*key)));
         for key in keys.filter(|key| running.get(*key) != new.get(*key)) {
             let value = running.get(key).map_or_else(|| "not set".to_owned(), ToString::to_string);

@@ -34,6 +34,8 @@ pub(crate) struct Caller {
     pub(crate) plan: Arc<Plan>,
     pub(crate) via: Via,
     pub(crate) address: Address,
+    /// Whether the request carries a key that is refused until invoices are paid: only [`Payer`] and [`PayingOwner`] accept it.
+    pub(crate) is_unpaid: bool,
 }
 
 /// How the user authenticated.
@@ -75,14 +77,31 @@ impl Caller {
     pub(crate) async fn find(state: &State, key: &str, address: Address) -> Result<(Self, KeyHash), Problem> {
         let hash = ApiKey::parse(key).map_err(|_| malformed())?.hash();
         let principal = state.directory.find(hash).await?;
+        Ok((Self::of_key(principal, address)?, hash))
+    }
+
+    /// Authenticates a user by a key, also while invoices of the user are not paid.
+    async fn find_payer(state: &State, key: &str, address: Address) -> Result<Self, Problem> {
+        let hash = ApiKey::parse(key).map_err(|_| malformed())?.hash();
+        match state.directory.find(hash).await {
+            Err(NotFound::Unpaid) => {
+                let identity = state.store.identity_of_payer(hash).await??;
+                Ok(Self { is_unpaid: true, ..Self::of_key(Arc::new(identity.principal()), address)? })
+            }
+            found => Self::of_key(found?, address),
+        }
+    }
+
+    fn of_key(principal: Arc<Principal>, address: Address) -> Result<Self, Problem> {
         check_key_address(&principal, address)?;
         let (user, user_no, plan) = (principal.user, principal.user_no, principal.plan.clone());
         let role = if principal.is_admin { Role::Admin } else { Role::Member };
-        Ok((Self { user, user_no, role, plan, via: Via::Key(principal), address }, hash))
+        Ok(Self { user, user_no, role, plan, via: Via::Key(principal), address, is_unpaid: false })
     }
 
     /// Authenticates a user by a request's head. A credential in a header field takes precedence over cookies, even if
-    /// it is invalid, because a client sends it on purpose while a browser adds cookies on its own.
+    /// it is invalid, because a client sends it on purpose while a browser adds cookies on its own. Extractors check
+    /// whether the caller may be unpaid.
     ///
     /// # Errors
     /// The reason why the credential is invalid; `unauthorized` without any credential.
@@ -91,7 +110,7 @@ impl Caller {
         match presented(&parts.headers)? {
             Some(token) if is_token(token) => Self::signed_in(app, token, address).await,
             Some(key) => {
-                let caller = Self::find(app, key, address).await?.0;
+                let caller = Self::find_payer(app, key, address).await?;
                 caller.note_client(app, parts);
                 Ok(caller)
             }
@@ -142,6 +161,14 @@ impl Caller {
         Err(Problem::new(Refusal::Forbidden, message))
     }
 
+    /// Refuses keys with scopes, limits or addresses, and replaced secrets.
+    fn require_unrestricted(&self) -> Result<(), Problem> {
+        if self.key().is_some_and(|key| !key.bounds.is_unbounded()) {
+            return Err(Problem::new(Refusal::Forbidden, "this key is restricted and cannot change anything"));
+        }
+        self.require_current_secret()
+    }
+
     /// Authenticates a user by an access token.
     async fn signed_in(app: &App, token: &str, address: Address) -> Result<Self, Problem> {
         let now = app.clock.now();
@@ -157,7 +184,8 @@ impl Caller {
         }
         let (user, user_no) = (state.user.id, state.user.no);
         let role = if key.is_some() { Role::Member } else { state.user.role };
-        Ok(Self { user, user_no, role, plan, via: Via::Session { id: state.session.id, key }, address })
+        let via = Via::Session { id: state.session.id, key };
+        Ok(Self { user, user_no, role, plan, via, address, is_unpaid: false })
     }
 }
 
@@ -230,10 +258,38 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        match parts.extensions.get::<Authentication>() {
+        let Payer(caller) = Payer::from_request_parts(parts, app).await?;
+        if caller.is_unpaid { Err(NotFound::Unpaid.into()) } else { Ok(caller) }
+    }
+}
+
+/// A caller with the right to read the user's own invoices and payments, also by a key while invoices are not paid: a user
+/// without a password has only keys.
+#[derive(Debug)]
+pub(crate) struct Payer(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for Payer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let judged = match parts.extensions.get::<Authentication>() {
             Some(Authentication(judged)) => Result::clone(judged),
-            None => Self::of(parts, app).await,
-        }
+            None => Caller::of(parts, app).await,
+        };
+        judged.map(Self)
+    }
+}
+
+/// A [`Payer`] with the right to pay: the conditions are those of [`Owner`].
+#[derive(Debug)]
+pub(crate) struct PayingOwner(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for PayingOwner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let Payer(caller) = Payer::from_request_parts(parts, app).await?;
+        caller.require_unrestricted().map(|()| Self(caller))
     }
 }
 
@@ -247,12 +303,7 @@ impl FromRequestParts<Arc<App>> for Owner {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        match caller.key() {
-            Some(key) if !key.bounds.is_unbounded() => {
-                Err(Problem::new(Refusal::Forbidden, "this key is restricted and cannot change anything"))
-            }
-            Some(_) | None => caller.require_current_secret().map(|()| Self(caller)),
-        }
+        caller.require_unrestricted().map(|()| Self(caller))
     }
 }
 

@@ -70,6 +70,7 @@ struct CompiledText {
 }
 
 /// A text that is to be compiled.
+#[derive(Clone)]
 struct CandidateText {
     /// The name in errors.
     name: String,
@@ -159,10 +160,17 @@ impl Configurator {
 
     async fn reload_locked(&self) -> Result<ConfigurationResult, ApplyError> {
         let (running, sources) = (self.running(), self.parts.sources.clone());
-        let text = tokio::task::spawn_blocking(move || sources.read()).await??;
-        let file = FileText::of(&text);
-        if !file.has_key() && running.file.has_key() {
+        let read = move || sources.read().map(|text| (FileText::of(&text), text));
+        let (mut file, text) = tokio::task::spawn_blocking(read).await??;
+        if !file.has_key && running.file.has_key {
             return Err(ApplyError::FileEmptied);
+        }
+        file.started_with = running.file.started_with.clone();
+        let (name, source) = (self.parts.sources.name(), ConfigurationSource::File);
+        let candidate = CandidateText { name, text, file: file.clone(), source, accepted: None };
+        if self.key().is_some() {
+            // The next start has it, and the cluster of the key is that of the file.
+            self.compile_only(candidate.clone()).await?;
         }
         // What the running file has ended must stay ended if this file is an earlier one.
         self.store_rest().await;
@@ -173,8 +181,7 @@ impl Configurator {
             // Routes of the key must not vanish until the key is read again.
             return self.apply_key_over(&of_key, file, &running).await;
         }
-        let (name, source) = (self.parts.sources.name(), ConfigurationSource::File);
-        let compiled = self.compile(CandidateText { name, text, file, source, accepted: None }).await?;
+        let compiled = self.compile(candidate).await?;
         let is_new = compiled.running.file.digest != running.file.digest || running.stored.is_some();
         let result = self.publish(compiled).await;
         if is_new {
@@ -190,6 +197,10 @@ impl Configurator {
     /// The reason why the running configuration stays. It is logged.
     pub async fn follow(&self) -> Result<(), ApplyError> {
         let _changing = self.changing.lock().await;
+        self.follow_locked().await
+    }
+
+    async fn follow_locked(&self) -> Result<(), ApplyError> {
         self.store_plans(&self.parts.live.load_full().traffic).await;
         self.store_rest().await;
         let running = self.running();
@@ -390,16 +401,23 @@ impl Configurator {
     }
 
     async fn compile(&self, candidate: CandidateText) -> Result<CompiledText, ApplyError> {
+        let compiled = self.compile_only(candidate).await?;
+        self.refuse_exposed_demo_keys(&compiled.loaded.snapshot).await?;
+        self.refuse_lost_signup_plan(&compiled.loaded.snapshot).await?;
+        Ok(compiled)
+    }
+
+    /// Compiles a text, without a comparison with the store.
+    async fn compile_only(&self, candidate: CandidateText) -> Result<CompiledText, ApplyError> {
         let (running, snapshot) = (self.running(), self.parts.live.load_full());
         let (sources, now) = (self.parts.sources.clone(), self.parts.clock.now());
-        let is_file = running.stored.is_none();
         let has_mock = self.parts.mock.is_some() || self.parts.is_without_proxy;
         let compile = move || -> Result<CompiledText, ConfigError> {
             let CandidateText { name, text, file, accepted, .. } = candidate;
-            let environment = sources.environment()?;
-            let posted = accepted.as_deref();
+            let (environment, posted, started_with) =
+                (sources.environment()?, accepted.as_deref(), &*file.started_with);
             let loaded = config::reload(
-                &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock, is_file },
+                &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock, started_with },
                 ConfigText { name: &name, text: &text, posted },
                 Sources { file: sources.file.as_deref(), environment: &environment, flags: sources.flags.clone() },
             )?;
@@ -407,10 +425,7 @@ impl Configurator {
             let running = RunningText::of(&loaded, name, file, now);
             Ok(CompiledText { loaded: Box::new(loaded), running, changes, more })
         };
-        let compiled = tokio::task::spawn_blocking(compile).await??;
-        self.refuse_exposed_demo_keys(&compiled.loaded.snapshot).await?;
-        self.refuse_lost_signup_plan(&compiled.loaded.snapshot).await?;
-        Ok(compiled)
+        Ok(tokio::task::spawn_blocking(compile).await??)
     }
 
     /// Refuses a configuration with a provider that costs money, if a listener is public and the store has demo users, as

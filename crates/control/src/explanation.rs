@@ -111,6 +111,9 @@ struct ExplainedBackendState {
     upstream: String,
     /// The URL of the backend.
     url: String,
+    /// The configured name whose address `url` has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     state: BackendStateWord,
     /// Why the backend is not available: the error of its last failed check, or `connect`, `reset`, `timeout` or `status`.
     cause: Option<String>,
@@ -127,23 +130,25 @@ impl<'a> ExplanationSources<'a> {
         let names: Vec<&str> = upstreams.collect();
         let Some(states) = self.board.backends() else { return Vec::new() };
         let now = self.clock.now();
-        let mut shown: BTreeMap<(String, String), ExplainedBackendState> = BTreeMap::new();
+        let mut shown: BTreeMap<(String, String, Option<String>), ExplainedBackendState> = BTreeMap::new();
         for status in states.iter().filter(|status| names.contains(&&*status.upstream)) {
             let state = ExplainedBackendState {
                 upstream: status.upstream.to_string(),
                 url: status.url.to_string(),
+                name: status.name.as_deref().map(str::to_owned),
                 state: status.condition.into(),
                 cause: status.cause.as_deref().map(str::to_owned),
                 ends_at: status.ends_in.map(|wait| rfc3339(now.after(wait))),
             };
-            shown.insert((state.upstream.clone(), state.url.clone()), state);
+            shown.insert((state.upstream.clone(), state.url.clone(), state.name.clone()), state);
         }
         for upstream in self.snapshot.traffic.upstreams.iter().filter(|upstream| names.contains(&&*upstream.name)) {
             for backend in upstream.backends().iter().filter(|backend| backend.weight == 0) {
                 let (upstream, url) = (upstream.name.to_string(), backend.origin.to_string());
-                let of = (upstream.clone(), url.clone());
+                let name = backend.origin.name().map(str::to_owned);
+                let of = (upstream.clone(), url.clone(), name.clone());
                 let state = BackendStateWord::Drained;
-                shown.insert(of, ExplainedBackendState { upstream, url, state, cause: None, ends_at: None });
+                shown.insert(of, ExplainedBackendState { upstream, url, name, state, cause: None, ends_at: None });
             }
         }
         shown.into_values().collect()
@@ -182,6 +187,7 @@ impl StatefulExplanation {
             Some(Holder::Listed(client)) => request.with_credential_of(client.entry),
             None => request,
         };
+        let request = request.with_address(address);
         let mut explanation = sources.snapshot.explain(&request);
         let deciding = explanation.authentication.as_ref().and_then(ExplainedAuthentication::deciding);
         let client = holder.as_ref().filter(|holder| deciding.is_some_and(|deciding| accepts(deciding, holder)));

@@ -8,7 +8,7 @@ use http::request::Parts;
 use ledger::billing::{StoredInvoice, invoices};
 use store::Store;
 
-use crate::caller::{Caller, Person};
+use crate::caller::{Caller, Payer, Person};
 use crate::day_insights::roles::HeldRoles;
 use crate::problem::Problem;
 use crate::state::App;
@@ -40,7 +40,7 @@ impl FromRequestParts<Arc<App>> for InvoiceReader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let Payer(caller) = Payer::from_request_parts(parts, app).await?;
         let is_finance = Finance::permits(app, &caller).await?;
         Ok(Self { caller, is_finance })
     }

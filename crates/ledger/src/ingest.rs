@@ -9,6 +9,7 @@ mod aggregation;
 mod checkpoint;
 mod names;
 mod open_requests;
+mod positions;
 mod raw_usage;
 mod tables;
 mod write;
@@ -30,6 +31,7 @@ use crate::batch_sizer::BatchSizer;
 use checkpoint::Checkpoints;
 use names::Names;
 use open_requests::StoredOpenRequests;
+use positions::positions_of;
 use write::Rows;
 pub use write::WriteError;
 
@@ -88,7 +90,7 @@ pub struct IngestStats {
 /// # Errors
 /// Database errors of any kind.
 pub async fn positions(node: &Node) -> Result<Vec<Position>, DatabaseError> {
-    let positions = write::places(node.store().query(PLACES).bind(node.id()).all().await?);
+    let positions = positions_of(node.store().query(PLACES).bind(node.id()).all().await?);
     let store = node.store().clone();
     match tokio::task::spawn_blocking(move || store.sync()).await {
         Ok(synced) => synced.map(|()| positions),

@@ -41,7 +41,7 @@ impl UsageFixture {
         let at = self.clock.now();
         let event = event(RequestId(self.ids.next_uuid()), caller, at);
         UsageEvent {
-            charge: Charge { credits: Credits(3), tokens: Tokens(700), money: NanoUsd(1_234_567_890) },
+            charge: Charge { credits: Credits(3), tokens: Tokens(700), ..Charge::money(NanoUsd(1_234_567_890)) },
             duration_us: 1_000,
             attempts,
             ..event
@@ -114,6 +114,7 @@ pub(crate) fn attempt(tokens: u64) -> Attempt {
         cost: Some(NanoUsd(900_000_000)),
         unknown: None,
         price_version: None,
+        own_credential: false,
         first_byte_us: None,
         duration_us: 1,
     }

@@ -15,8 +15,8 @@ const ROUNDS: u64 = 5_000_000;
 const KEYS: i64 = 1_000_000;
 const KEYS_OF_A_USER: i64 = 4;
 const AT: Timestamp = Timestamp(1_760_000_000_000_000);
-const CHARGE: Charge = Charge { credits: Credits(1), tokens: Tokens(2_000), money: NanoUsd(900) };
-const ACTUAL: Charge = Charge { credits: Credits(1), tokens: Tokens(450), money: NanoUsd(120) };
+const CHARGE: Charge = Charge { credits: Credits(1), tokens: Tokens(2_000), ..Charge::money(NanoUsd(900)) };
+const ACTUAL: Charge = Charge { credits: Credits(1), tokens: Tokens(450), ..Charge::money(NanoUsd(120)) };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     time()?;

@@ -102,7 +102,7 @@ impl AdmissionRequest<'_> {
         let charge = self.charge.unwrap_or_default();
         let shortfall = |(budget, counter): (&Budget, Arc<BudgetCounter>)| {
             let (amount, id) =
-                (charge.of(budget.id.measure), CounterId { budget: budget.id, period: counter.period() });
+                (charge.counted_by(budget.id), CounterId { budget: budget.id, period: counter.period() });
             let is_short = budget.limit.is_some()
                 && !amount.is_zero()
                 && (counter.free() < amount || self.now >= counter.deadline());
@@ -275,7 +275,7 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
         ReservedCharge { limits: request.limits.clone(), charge, counter_reservations: CounterReservations::new() };
     for (budget, counter) in request.limits.counters(not_before_owner(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
-        let amount = if counts { charge.of(budget.id.measure) } else { Amount::ZERO };
+        let amount = if counts { charge.counted_by(budget.id) } else { Amount::ZERO };
         if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
             reserved_charge.release();
             return Err(BudgetExceeded {
@@ -301,6 +301,8 @@ fn not_before_owner(request: &AdmissionRequest<'_>) -> Timestamp {
     newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 
+#[cfg(test)]
+mod own_credential_tests;
 #[cfg(test)]
 mod subject_tests;
 #[cfg(test)]

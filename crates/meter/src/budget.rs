@@ -20,13 +20,21 @@ pub struct Charge {
     pub tokens: Tokens,
     /// The amount of money.
     pub money: NanoUsd,
+    /// The amount of money that pooled budgets count: without calls with the user's own credential.
+    pub pooled_money: NanoUsd,
 }
 
 impl Charge {
     /// Returns a charge of credits only.
     #[must_use]
     pub const fn credits(credits: Credits) -> Self {
-        Self { credits, tokens: Tokens::ZERO, money: NanoUsd::ZERO }
+        Self { credits, tokens: Tokens::ZERO, money: NanoUsd::ZERO, pooled_money: NanoUsd::ZERO }
+    }
+
+    /// Returns a charge of money only, which all budgets count.
+    #[must_use]
+    pub const fn money(money: NanoUsd) -> Self {
+        Self { credits: Credits::ZERO, tokens: Tokens::ZERO, money, pooled_money: money }
     }
 
     /// Returns the saturating sum of both charges.
@@ -36,6 +44,7 @@ impl Charge {
             credits: self.credits.saturating_add(other.credits),
             tokens: self.tokens.saturating_add(other.tokens),
             money: self.money.saturating_add(other.money),
+            pooled_money: self.pooled_money.saturating_add(other.pooled_money),
         }
     }
 
@@ -46,6 +55,7 @@ impl Charge {
             credits: self.credits.saturating_sub(other.credits),
             tokens: self.tokens.saturating_sub(other.tokens),
             money: self.money.difference_or_zero(other.money),
+            pooled_money: self.pooled_money.difference_or_zero(other.pooled_money),
         }
     }
 
@@ -56,6 +66,7 @@ impl Charge {
             credits: self.credits.max(other.credits),
             tokens: self.tokens.max(other.tokens),
             money: self.money.max(other.money),
+            pooled_money: self.pooled_money.max(other.pooled_money),
         }
     }
 
@@ -69,13 +80,34 @@ impl Charge {
         }
     }
 
-    /// Returns the charge with a new amount of `measure`.
+    /// Returns the charge of a call with the user's own credential, whose money pooled budgets do not count.
+    #[must_use]
+    pub const fn unpooled(self) -> Self {
+        Self { pooled_money: NanoUsd::ZERO, ..self }
+    }
+
+    /// Returns the amount of money that pooled budgets do not count.
+    #[must_use]
+    pub fn own_money(&self) -> NanoUsd {
+        self.money.difference_or_zero(self.pooled_money)
+    }
+
+    /// Returns the amount that a budget counts.
+    #[must_use]
+    pub const fn counted_by(&self, budget: BudgetId) -> Amount {
+        match budget.measure {
+            Measure::Money if budget.scope.is_pooled() => Amount::of_money(self.pooled_money),
+            measure @ (Measure::Credits | Measure::Tokens | Measure::Money) => self.of(measure),
+        }
+    }
+
+    /// Returns the charge with a new amount of `measure`, which all budgets count.
     #[must_use]
     pub const fn with(mut self, measure: Measure, amount: Amount) -> Self {
         match measure {
             Measure::Credits => self.credits = amount.credits(),
             Measure::Tokens => self.tokens = amount.tokens(),
-            Measure::Money => self.money = amount.money(),
+            Measure::Money => (self.money, self.pooled_money) = (amount.money(), amount.money()),
         }
         self
     }

@@ -78,6 +78,8 @@ pub struct Attempt {
     pub unknown: Option<UnknownCost>,
     /// The version of the price.
     pub price_version: Option<Arc<str>>,
+    /// Whether the provider was paid with the user's own credential.
+    pub own_credential: bool,
     /// Microseconds until the first byte of the response's head.
     pub first_byte_us: Option<u64>,
     /// Microseconds until the end of the attempt.

@@ -156,16 +156,19 @@ impl Limits {
     }
 
     /// Returns the amount that one request could use at `at`: for each measure the smallest rest of its budgets,
-    /// the maximum of its type without a limit. Other requests may use it first, and the usage of other nodes is not
-    /// included.
+    /// the maximum of its type without a limit. The money of pooled budgets is separate, because calls with the user's own
+    /// credential do not use it. Other requests may use it first, and the usage of other nodes is not included.
     #[must_use]
     pub fn left(&self, at: Timestamp) -> Charge {
-        let none = Charge { credits: Credits::MAX, tokens: Tokens::MAX, money: NanoUsd::MAX };
+        let none = Charge { credits: Credits::MAX, tokens: Tokens::MAX, ..Charge::money(NanoUsd::MAX) };
         self.counters(at).fold(none, |left, (budget, counter)| {
             let Some(limit) = budget.limit else { return left };
-            let measure = budget.id.measure;
-            let of_budget = limit.saturating_sub(counter.used());
-            left.with(measure, left.of(measure).min(of_budget))
+            let of_budget = left.counted_by(budget.id).min(limit.saturating_sub(counter.used()));
+            match budget.id.measure {
+                Measure::Money if budget.id.scope.is_pooled() => Charge { pooled_money: of_budget.money(), ..left },
+                Measure::Money => Charge { money: of_budget.money(), ..left },
+                measure @ (Measure::Credits | Measure::Tokens) => left.with(measure, of_budget),
+            }
         })
     }
 
@@ -179,6 +182,13 @@ impl Limits {
     #[must_use]
     pub fn limits(&self, measure: Measure) -> bool {
         self.budgets.iter().any(|budget| budget.limit.is_some() && budget.id.measure == measure)
+    }
+
+    /// Returns whether a budget limits the money of a call; pooled budgets do not count one with the user's own credential.
+    #[must_use]
+    pub fn limits_money(&self, own_credential: bool) -> bool {
+        let counts = |id: BudgetId| id.measure == Measure::Money && !(own_credential && id.scope.is_pooled());
+        self.budgets.iter().any(|budget| budget.limit.is_some() && counts(budget.id))
     }
 }
 

@@ -77,7 +77,7 @@ impl ReservedCharge {
         let mut overrun = Charge::default();
         for (budget, reservation) in self.limits.budgets.iter().zip(&self.counter_reservations) {
             let measure = budget.id.measure;
-            let used = actual.of(measure);
+            let used = actual.counted_by(budget.id);
             if reservation.settle(used) && budget.limit.is_some() {
                 overrun = overrun.with(measure, used.saturating_sub(reservation.amount));
             }
@@ -215,7 +215,7 @@ impl CommittedRequest {
             .flat_map(|reserved| reserved.limits.budgets.iter().zip(&reserved.counter_reservations));
         budgets
             .filter(|(budget, _)| budget.limit.is_some())
-            .any(|(budget, reservation)| seen.of(budget.id.measure) > reservation.amount)
+            .any(|(budget, reservation)| seen.counted_by(budget.id) > reservation.amount)
     }
 
     /// Counts the part of the following settlement that was reserved and not reported.

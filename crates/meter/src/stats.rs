@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn threads_count_in_slices_and_are_summed() {
         let stats = ReservationStats::default();
-        let charge = Charge { credits: Credits(1), tokens: Tokens(20), money: NanoUsd(300) };
+        let charge = Charge { credits: Credits(1), tokens: Tokens(20), ..Charge::money(NanoUsd(300)) };
         std::thread::scope(|scope| {
             for _ in 0..3 * SLICES {
                 scope.spawn(|| {
@@ -207,7 +207,7 @@ mod tests {
             Charge {
                 credits: Credits(threads),
                 tokens: Tokens(20 * threads),
-                money: NanoUsd(300 * threads.cast_signed()),
+                ..Charge::money(NanoUsd(300 * threads.cast_signed()))
             }
         );
         assert_eq!(totals.used, Charge::credits(Credits(threads)));

@@ -83,12 +83,7 @@ impl TraceExport {
             Ok(rejected) => {
                 pending.batch = None;
                 pending.pause(self.clock.mono(), None);
-                let traces = &self.metrics.traces;
-                traces.exported.inc_by(u64::try_from(requests.len()).unwrap_or(u64::MAX));
-                requests.into_iter().for_each(|request| traces.exemplars.add(request));
-                if rejected > 0 {
-                    tracing::warn!(spans = rejected, "the receiver of traces rejected spans");
-                }
+                count_accepted(&self.metrics.traces, requests, rejected);
                 Ok(true)
             }
             Err(error) => {
@@ -111,6 +106,19 @@ impl TraceExport {
             tracing::warn!(requests = unsent + waiting, "spans of the last requests were not exported");
         }
     }
+}
+
+/// Counts the requests of a batch that the receiver accepted without this number of spans. It does not name them: as many
+/// requests count as dropped as can have a rejected span, and none of the batch is an exemplar.
+fn count_accepted(traces: &TraceMetrics, requests: Vec<ExportedRequest>, rejected: u64) {
+    let dropped = usize::try_from(rejected).unwrap_or(usize::MAX).min(requests.len());
+    traces.exported.inc_by(u64::try_from(requests.len() - dropped).unwrap_or(u64::MAX));
+    if rejected == 0 {
+        requests.into_iter().for_each(|request| traces.exemplars.add(request));
+        return;
+    }
+    traces.drop_for(TraceMetrics::REJECTED, dropped);
+    tracing::warn!(spans = rejected, "the receiver of traces rejected spans");
 }
 
 /// Returns the facts that the metrics show of a request after its export.
@@ -149,5 +157,27 @@ impl Job for TraceExport {
 impl fmt::Debug for TraceExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TraceExport").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_with_rejected_spans_are_dropped_and_not_exported() {
+        let check = |rejected, exported, dropped| {
+            let metrics = Metrics::new();
+            let request = |trace_id| ExportedRequest { route: "r".into(), trace_id, duration_us: 1, ended_at_us: 2 };
+            count_accepted(&metrics.traces, (1..=3).map(|id| request([id; 16])).collect(), rejected);
+            let (shown, all) = (metrics.encode(), metrics.traces.exported.get());
+            let reason = format!("tollgate_traces_dropped_total{{reason=\"rejected\"}} {dropped}\n");
+            assert!(all == exported && shown.contains(&reason), "{rejected}: {all} {shown}");
+        };
+        check(0, 3, 0);
+        check(2, 1, 2);
+        check(3, 0, 3);
+        // Each request has several spans.
+        check(u64::MAX, 0, 3);
     }
 }

@@ -132,6 +132,8 @@ pub(crate) struct InferenceCall {
     pub(crate) billable: Option<Billed>,
     /// Whether the request has no usage. Requests that only count tokens have none, and have no usage event.
     pub(crate) free: bool,
+    /// Whether the provider is paid with the user's own credential.
+    pub(crate) own_credential: bool,
 }
 
 impl RequestAccount {
@@ -401,7 +403,8 @@ impl RequestAccount {
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.request.snapshot.traffic.price(&call.provider, (&call.model, None), self.request.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
-        let mut used = Charge { credits: Credits::ZERO, tokens: usage.total(), money: least };
+        let used = Charge { credits: Credits::ZERO, tokens: usage.total(), ..Charge::money(least) };
+        let mut used = if call.own_credential { used.unpooled() } else { used };
         if let Some(earlier) = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref()) {
             let further = self.permits.further.iter().fold(Charge::default(), |sum, more| sum.and(&more.charge()));
             used = used.and(&earlier.used).less(&further);

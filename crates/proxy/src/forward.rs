@@ -181,6 +181,7 @@ pub(crate) async fn forward(
     let (mut to, repeatable) = (destination.shared(), *repeatable);
     account.destination = Some(destination);
     let mut retries = Retries::default();
+    to = suitable_member(account, head, to, group, &mut retries)?;
     loop {
         begin_span(account, &to, head, &retries)?;
         let is_repeatable = repeatable && upload.is_empty();
@@ -294,6 +295,27 @@ fn direct_to(
     let host = account.policy().upstream_host.of(received.host(), &to.pool.origin);
     head.edits.set(KnownName::Host, host).map_err(unwritable)?;
     Ok(to)
+}
+
+/// Returns the member of a group that gets the request: for a WebSocket one without `h2c`, if there is one. Retries use no
+/// other ones.
+fn suitable_member(
+    account: &mut RequestAccount,
+    head: &mut OutgoingHead,
+    to: Rc<Destination>,
+    group: Option<GroupChoice<'_>>,
+    retries: &mut Retries,
+) -> Result<Rc<Destination>, Problem> {
+    let Some(of) = group.filter(|_| head.upgrades) else { return Ok(to) };
+    let is_h2c = |of: &Destination| of.pool.origin.scheme == Scheme::H2c;
+    retries.pass_over(of.group.backends().filter(|of| is_h2c(of)));
+    if !is_h2c(&to) {
+        return Ok(to);
+    }
+    match retries.other(&to, of, account.request.read_at()) {
+        Ok(other) => direct_to(account, head, other),
+        Err(_) => Ok(to),
+    }
 }
 
 /// Returns a connection or a stream, and the current time. A request whose idle HTTP/1.1 connection had closed uses no

@@ -11,7 +11,7 @@ mod used;
 
 use std::sync::Arc;
 
-use access::{Credits, Day, NanoUsd};
+use access::{Credits, Day, NanoUsd, Tokens};
 use ai::ResponseFacts;
 use ai::price::PriceTerms;
 use config::snapshot::Events;
@@ -195,6 +195,7 @@ impl RequestAccount {
             cost,
             unknown: unknown.filter(|_| self.call().is_some()),
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
+            own_credential: self.call().is_some_and(|call| call.own_credential),
             first_byte_us: attempt.first_byte_us,
             duration_us: micros(now - attempt.since),
         };
@@ -240,7 +241,8 @@ impl RequestAccount {
                 settle(committed, &charge, &estimated);
             }
             Events::Rows => {
-                let event = self.event(summary, committed.day(), charge);
+                let mut event = self.event(summary, committed.day(), charge);
+                self.remove_invented_names(&mut event);
                 let owed = if self.permits.further.is_empty() {
                     PendingSettlement::settling(committed, charge, estimated)
                 } else {
@@ -282,7 +284,15 @@ impl RequestAccount {
         let earlier = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref());
         let (from, reserved) =
             earlier.map_or_else(|| (0, self.permits.budgets.charge()), |earlier| (earlier.count, earlier.reserved));
-        target.count(self.charge_of(from, &reserved).0.tokens, now);
+        let used = self.charge_of(from, &reserved).0.tokens;
+        target.count(used.max(self.unreported(from, target.tokens_max())), now);
+    }
+
+    /// Returns `tokens_max` if an attempt from the number `from` has used an unknown number of tokens, otherwise 0.
+    fn unreported(&self, from: usize, tokens_max: Tokens) -> Tokens {
+        let is_unknown = |attempt: &Attempt| attempt.usage.is_none() && attempt.cost != Some(NanoUsd::ZERO);
+        let is_any = self.attempts.get(from..).unwrap_or_default().iter().any(is_unknown);
+        if is_any { tokens_max } else { Tokens::ZERO }
     }
 
     /// Returns the minute in which the request began, since the Unix epoch.
@@ -365,7 +375,7 @@ impl RequestAccount {
         let count = self.inference.as_ref().and_then(|of| of.earlier.as_ref()).map_or(0, |earlier| earlier.count);
         let (used, estimated) = self.charge_of(count, &Charge { credits: Credits::ZERO, ..reserved });
         if let Some(target) = self.permits.target.take() {
-            target.count(used.tokens, now);
+            target.count(used.tokens.max(self.unreported(count, target.tokens_max())), now);
         }
         let count = self.attempts.len();
         if let Some(inference) = &mut self.inference {

@@ -260,6 +260,10 @@ impl<'a> SettingsReader<'a> {
             self.environment.get(name).map(str::to_owned)
         };
         if let Some(refused) = self.rule.as_ref().and_then(|rule| rule.check_text(node.at, path, text, &self.folder)) {
+            // A file that may be named, and cannot be read, is one whose change may make the text valid.
+            if refused.code == Code::File {
+                self.record_references(node.at, text, Some(&env));
+            }
             self.report(refused);
             return None;
         }

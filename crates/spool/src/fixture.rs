@@ -59,7 +59,7 @@ pub(crate) fn opened(id: Uuid) -> OpenRequest {
         subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), money: NanoUsd(41_000) },
+        reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), ..Charge::money(NanoUsd(41_000)) },
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),
@@ -175,6 +175,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         cost: Some(NanoUsd(-1)),
         unknown: None,
         price_version: Some(Arc::from("2025-11-01")),
+        own_credential: false,
         first_byte_us: Some(250),
         duration_us: 1_000,
     };

@@ -13,27 +13,43 @@ use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::statements;
 
-/// Columns of a [`ChargeRow`]. A sum may overflow although its parts do not, so billions and remainders are summed
-/// separately.
+/// Columns of a [`ChargeRow`], with the column of the money. A sum may overflow although its parts do not, so billions and
+/// remainders are summed separately.
 macro_rules! sums {
-    () => {
-        "CAST(sum(credits / 1000000000) AS BIGINT) AS credit_billions, CAST(sum(credits % 1000000000) AS BIGINT) AS credits,
+    ($money:literal) => {
+        concat!(
+            "CAST(sum(credits / 1000000000) AS BIGINT) AS credit_billions, CAST(sum(credits % 1000000000) AS BIGINT) AS credits,
         CAST(sum(charged_tokens / 1000000000) AS BIGINT) AS token_billions,
         CAST(sum(charged_tokens % 1000000000) AS BIGINT) AS tokens,
-        CAST(sum(charged_nano / 1000000000) AS BIGINT) AS dollars, CAST(sum(charged_nano % 1000000000) AS BIGINT) AS nano"
+        CAST(sum(", $money, " / 1000000000) AS BIGINT) AS dollars, CAST(sum(", $money, " % 1000000000) AS BIGINT) AS nano"
+        )
+    };
+}
+
+/// The sums of a user's or subject's charges.
+macro_rules! sums_of_owner {
+    () => {
+        sums!("charged_nano")
+    };
+}
+
+/// The sums that pooled budgets count.
+macro_rules! pooled_sums {
+    () => {
+        sums!("(charged_nano - own_charged_nano)")
     };
 }
 
 statements! {
-    CHARGES_BY_KEY = concat!("SELECT user_no, key_no, ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2
+    CHARGES_BY_KEY = concat!("SELECT user_no, key_no, ", sums_of_owner!(), " FROM daily_usage WHERE day >= $1 AND day < $2
         GROUP BY user_no, key_no");
-    CHARGES_BY_PLAN = concat!("SELECT plan_id, ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 GROUP BY plan_id");
-    CHARGES_OF_KEY = concat!("SELECT ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND key_no = $3
+    CHARGES_BY_PLAN = concat!("SELECT plan_id, ", pooled_sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 GROUP BY plan_id");
+    CHARGES_OF_KEY = concat!("SELECT ", sums_of_owner!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND key_no = $3
         AND user_no = (SELECT u.no FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.no = $3)");
-    CHARGES_OF_USER = concat!("SELECT ", sums!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND user_no = $3");
-    CHARGES_OF_SUBJECT = concat!("SELECT ", sums!(), " FROM daily_subjects WHERE day >= $1 AND day < $2 AND subject_id = $3");
-    CHARGES_OF_PLAN = concat!("SELECT ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 AND plan_id = $3");
-    CHARGES_OF_ALL = concat!("SELECT ", sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2");
+    CHARGES_OF_USER = concat!("SELECT ", sums_of_owner!(), " FROM daily_usage WHERE day >= $1 AND day < $2 AND user_no = $3");
+    CHARGES_OF_SUBJECT = concat!("SELECT ", sums_of_owner!(), " FROM daily_subjects WHERE day >= $1 AND day < $2 AND subject_id = $3");
+    CHARGES_OF_PLAN = concat!("SELECT ", pooled_sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2 AND plan_id = $3");
+    CHARGES_OF_ALL = concat!("SELECT ", pooled_sums!(), " FROM daily_plans WHERE day >= $1 AND day < $2");
 }
 
 const BILLION: u128 = 1_000_000_000;
@@ -82,7 +98,7 @@ impl From<ChargeRow> for Charge {
         Self {
             credits: sum(row.credit_billions, row.credits).credits(),
             tokens: sum(row.token_billions, row.tokens).tokens(),
-            money: sum(row.dollars, row.nano).money(),
+            ..Self::money(sum(row.dollars, row.nano).money())
         }
     }
 }

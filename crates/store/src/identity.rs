@@ -160,8 +160,15 @@ struct IdentityRow {
     plan: PlanRow,
 }
 
+/// Whether a key whose user has unpaid invoices is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UnpaidUse {
+    Refused,
+    Accepted,
+}
+
 impl IdentityRow {
-    fn judge(self, now: Timestamp) -> Result<Result<Identity, NotFound>, DatabaseError> {
+    fn judge(self, now: Timestamp, unpaid: UnpaidUse) -> Result<Result<Identity, NotFound>, DatabaseError> {
         let expires_at = self.expires_at.map(timestamp);
         let status = users::status(&self.status)?;
         if self.revoked_at.is_some() {
@@ -173,7 +180,7 @@ impl IdentityRow {
         if status == UserStatus::Suspended {
             return Ok(Err(NotFound::Suspended));
         }
-        if self.hold {
+        if self.hold && unpaid == UnpaidUse::Refused {
             return Ok(Err(NotFound::Unpaid));
         }
         let rotated = self.until.map(timestamp);
@@ -225,6 +232,15 @@ impl Store {
         Ok(found.remove(&hash).unwrap_or(Err(NotFound::Unknown)))
     }
 
+    /// Returns the key as [`identity`](Self::identity) does, also while invoices of its owner are not paid.
+    ///
+    /// # Errors
+    /// The errors of [`Store::find_principal`].
+    pub async fn identity_of_payer(&self, hash: KeyHash) -> Result<Result<Identity, NotFound>, DatabaseError> {
+        let mut found = self.judged(&[hash], UnpaidUse::Accepted).await?;
+        Ok(found.remove(&hash).unwrap_or(Err(NotFound::Unknown)))
+    }
+
     /// Returns the keys with these hashes and their owners; unknown hashes are absent.
     ///
     /// # Errors
@@ -232,6 +248,14 @@ impl Store {
     pub async fn identities(
         &self,
         hashes: &[KeyHash],
+    ) -> Result<HashMap<KeyHash, Result<Identity, NotFound>>, DatabaseError> {
+        self.judged(hashes, UnpaidUse::Refused).await
+    }
+
+    async fn judged(
+        &self,
+        hashes: &[KeyHash],
+        unpaid: UnpaidUse,
     ) -> Result<HashMap<KeyHash, Result<Identity, NotFound>>, DatabaseError> {
         let mut found = HashMap::with_capacity(hashes.len());
         for asked in hashes.chunks(ASKED_MAX) {
@@ -246,7 +270,7 @@ impl Store {
             let now = self.clock().now();
             for row in rows {
                 let hash = <[u8; 32]>::try_from(row.asked.as_slice());
-                let mut judged = row.judge(now)?;
+                let mut judged = row.judge(now, unpaid)?;
                 if let Ok(identity) = &mut judged
                     && let Some(held) = held.get(&identity.key.id)
                 {

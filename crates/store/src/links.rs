@@ -233,9 +233,9 @@ impl Store {
     /// admin's link, and database errors.
     pub async fn make_link(&self, by: &Actor, new: NewLink) -> Result<Link, LinkError> {
         let mut transaction = match new.purpose {
-            // Serialised with the transactions that create admins.
-            Purpose::FirstAdmin => self.addition().await?,
-            Purpose::Invite { .. } | Purpose::Password { .. } => self.begin().await?,
+            // Serialised with the transactions that create admins, or with those that count open invitations.
+            Purpose::FirstAdmin | Purpose::Invite { .. } => self.addition().await?,
+            Purpose::Password { .. } => self.begin().await?,
         };
         let made = self.add_link(&mut transaction, by, new).await?;
         transaction.commit().await?;

@@ -28,10 +28,10 @@ pub(crate) enum StartFault {
     #[error("{0}")]
     Config(#[from] config::ConfigError),
     #[error(
-        "stored_config: the configuration of the admin API that is in force over this file cannot be used; change the \
-         file, for example a comment, to start with the file in its place\n{0}"
+        "stored_config: the configuration of the admin API that is in force over this file cannot be used; {way_out}, to \
+         start with the file in its place\n{source}"
     )]
-    StoredConfig(config::ConfigError),
+    StoredConfig { way_out: String, source: config::ConfigError },
     #[error(
         "port_in_use: {address} is already in use: stop the process that listens there, or choose another address \
          with {flag}"
@@ -213,6 +213,15 @@ impl StartFault {
         Self::DataUnwritable { folder: folder.to_owned(), source: source.into() }
     }
 
+    /// The error for a stored configuration over `file` that became invalid.
+    pub(crate) fn stored_config(file: Option<&Path>, source: config::ConfigError) -> Self {
+        let way_out = match file {
+            Some(file) => format!("change the file, for example `echo '# changed' >> {}`", file.display()),
+            None => "pass a file with --config".to_owned(),
+        };
+        Self::StoredConfig { way_out, source }
+    }
+
     /// The error for example files that cannot be used.
     pub(crate) fn examples(path: &Path, reason: String) -> Self {
         Self::Examples { path: path.to_owned(), reason }
@@ -275,6 +284,6 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     text.push_str(&causes);
     text.push('\n');
     telemetry::logs::write_stderr(text);
-    let is_stored = matches!(error.downcast_ref(), Some(StartFault::StoredConfig(_)));
+    let is_stored = matches!(error.downcast_ref(), Some(StartFault::StoredConfig { .. }));
     if is_config || is_stored { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

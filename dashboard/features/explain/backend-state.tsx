@@ -15,7 +15,7 @@ interface Props {
 export function BackendState({ upstream, backend, states }: Props) {
   const t = useMessages();
   const format = useFormat();
-  const found = stateOf(upstream, backend.url, states);
+  const found = stateOf(upstream, backend, states);
   const state = backend.weight === 0 ? "drained" : found?.state;
   if (!state) return null;
   const { cause, ends_at: end } = found ?? {};
@@ -30,8 +30,8 @@ export function BackendState({ upstream, backend, states }: Props) {
 }
 
 /** The state of the backend with the longest URL with which the URL of the request begins. */
-function stateOf(upstream: string, url: string, states: Props["states"]) {
+function stateOf(upstream: string, { url, name }: Props["backend"], states: Props["states"]) {
   const begins = ({ url: base }: Props["states"][number]) => url === base || ["/", "?"].some((next) => url.startsWith(`${base}${next}`));
-  const candidates = states.filter((state) => state.upstream === upstream && begins(state));
+  const candidates = states.filter((state) => state.upstream === upstream && state.name === name && begins(state));
   return candidates.sort((a, b) => b.url.length - a.url.length)[0];
 }

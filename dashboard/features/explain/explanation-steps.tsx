@@ -90,7 +90,7 @@ function ActionStep({ explanation: { request, action, backends: states } }: { ex
               <span className="t3 sm">{t.explain.strategy}: <code className="mono">{strategy}</code></span>
               <ul className="reasons">
                 {backends.map((backend) => (
-                  <li key={backend.url}><code className="mono break-all">{backend.url}</code>{backends.length > 1 && <span className="t3 sm"> {t.explain.weight(format.count(backend.weight))}</span>} <BackendState upstream={name} backend={backend} states={states} /></li>
+                  <li key={`${backend.url} ${backend.name ?? ""}`}><code className="mono break-all">{backend.url}</code>{backend.name && <span className="t3 sm"> <bdi>{backend.name}</bdi></span>}{backends.length > 1 && <span className="t3 sm"> {t.explain.weight(format.count(backend.weight))}</span>} <BackendState upstream={name} backend={backend} states={states} /></li>
                 ))}
               </ul>
             </dd>

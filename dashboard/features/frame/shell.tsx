@@ -16,6 +16,7 @@ import type { PageName } from "@/features/frame/pages";
 import { SignOutBar } from "@/features/frame/sign-out-bar";
 import { UserBar } from "@/features/frame/user-bar";
 import { WaitingBar } from "@/features/frame/waiting-bar";
+import { openForOtherUser } from "@/features/session/other-user";
 import { useSession } from "@/features/session/session-state";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
@@ -45,10 +46,13 @@ export function Shell({ page, actions, children }: ShellProps) {
   useTitle(t.frame[page]);
   useLater(sessionEnded);
   const { isSuccess: isKnown, dataUpdatedAt: knownAt } = me;
+  const user = me.data?.user.id;
   useEffect(() => {
-    const { endedAt, signedIn } = useSession.getState();
-    if (isKnown && knownAt > endedAt) signedIn();
-  }, [isKnown, knownAt]);
+    const { state, endedAt, user: before, signedIn } = useSession.getState();
+    if (!isKnown || knownAt <= endedAt) return;
+    if (state === "ended" && user !== before) openForOtherUser(client, router);
+    else signedIn(user);
+  }, [isKnown, knownAt, user, client, router]);
   useEffect(() => {
     // The response to a request from before the end is no sign-in of another tab.
     if (session === "ended") void client.cancelQueries({ queryKey: ["me"] });

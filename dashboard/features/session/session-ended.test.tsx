@@ -99,6 +99,21 @@ describe("a sign-in in another tab", () => {
     expect(useSession.getState().state).toBe("assumed");
   });
 
+  it("of another user leaves the page, with all data of the first one", async () => {
+    serve({ "GET /api/site": { body: SITE }, "GET /api/me": [me("u1"), me("u2")] });
+    const { client } = page();
+    await waitFor(() => expect(useSession.getState().user).toBe("u1"));
+    client.setQueryData(["keys"], "keys of u1");
+    act(() => useSession.getState().end());
+    expect(await screen.findByRole("dialog")).toBeVisible();
+    await act(() => client.refetchQueries({ queryKey: ["me"] }));
+    await waitFor(() => expect(useSession.getState().user).toBe("u2"));
+    expect(router.replace).toHaveBeenCalledWith("/dashboard/overview");
+    expect(client.getQueryData(["keys"])).toBeUndefined();
+    expect(client.getQueryData(["site"])).toBeDefined();
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
+
   it("is not concluded from a user whose reading began before the end", async () => {
     serve({ "GET /api/site": { body: SITE }, "GET /api/me": me("u1") });
     const { client } = page();

@@ -4,6 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "next/navigation";
 
 import { Dialog } from "@/components/ui/dialog";
+import { openForOtherUser } from "@/features/session/other-user";
 import { SignInForm } from "@/features/session/sign-in-form";
 import { useSession } from "@/features/session/session-state";
 import { ApiError, type Schemas, api } from "@/lib/api";
@@ -26,10 +27,7 @@ export function SessionEnded() {
       useSession.getState().signedIn();
       void client.invalidateQueries();
     } else {
-      // The page shows data of another user.
-      client.removeQueries({ predicate: (query) => query.queryKey[0] !== "site" });
-      router.replace("/dashboard/overview");
-      useSession.getState().signedIn();
+      openForOtherUser(client, router);
     }
   };
   return (

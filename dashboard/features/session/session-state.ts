@@ -11,9 +11,12 @@ interface SessionState {
   endedAt: number;
   /** Whether this page has shown the data of a session. */
   wasSignedIn: boolean;
+  /** The id of the user whose data this page has shown last. */
+  user: string | undefined;
   /** Whether the server has not confirmed the last sign-out. */
   isSignOutFailed: boolean;
-  signedIn(): void;
+  /** Without an id, the user is not known yet. */
+  signedIn(user?: string): void;
   end(): void;
   setSignOutFailed(isSignOutFailed: boolean): void;
 }
@@ -23,10 +26,11 @@ export const useSession = create<SessionState>()((set) => ({
   state: "assumed",
   endedAt: 0,
   wasSignedIn: false,
+  user: undefined,
   isSignOutFailed: false,
-  signedIn: () => {
+  signedIn: (user) => {
     setSessionOver(false);
-    set({ state: "assumed", wasSignedIn: true });
+    set((before) => ({ state: "assumed", wasSignedIn: true, user: user ?? before.user }));
   },
   end: () =>
     set((before) => {

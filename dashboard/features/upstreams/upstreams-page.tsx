@@ -79,7 +79,7 @@ function UpstreamPanel({ upstream, reading }: { upstream: Upstream; reading: Rea
               <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p95}</th>
             </tr>
           </thead>
-          <tbody>{upstream.backends.map((backend) => <BackendRow key={backend.url} backend={backend} rate={reading.rates[keyOf(upstream, backend)]} />)}</tbody>
+          <tbody>{upstream.backends.map((backend) => <BackendRow key={keyOf(upstream, backend)} backend={backend} rate={reading.rates[keyOf(upstream, backend)]} />)}</tbody>
         </table>
       </div>
     </section>
@@ -94,6 +94,7 @@ function BackendRow({ backend, rate }: { backend: Backend; rate: Rate | undefine
     <tr>
       <td className="grow pad">
         <span className="med"><bdi>{backend.url}</bdi></span>
+        {backend.name && <span className="t3 sm"> <bdi>{backend.name}</bdi></span>}
         <span className="sub">{historyOf(backend, t, format.count)}</span>
       </td>
       <td><StateTag backend={backend} t={t} /></td>

@@ -32,6 +32,14 @@ describe("the page of upstreams", () => {
     expect(screen.getByText("1 of 2 available")).toBeInTheDocument();
   });
 
+  it("tells members with one address apart by their names", async () => {
+    const twins = [{ ...BACKEND, name: "one.internal" }, { ...UNUSED, url: BACKEND.url, name: "two.internal" }];
+    serve({ "GET /api/me": { body: ADMIN }, "GET /api/upstreams": { body: list(twins) } });
+    show(<UpstreamsPage />);
+    expect((await screen.findByText("one.internal")).closest("tr")).toHaveTextContent("Unhealthy");
+    expect(screen.getByText("two.internal").closest("tr")).toHaveTextContent("Not used yet");
+  });
+
   it("says that another process has the states", async () => {
     serve({ "GET /api/me": { body: ADMIN }, "GET /api/upstreams": { body: { ...list([UNUSED]), is_live: false } } });
     show(<UpstreamsPage />);

@@ -25,8 +25,8 @@ export function useUpstreams(): UseQueryResult<Reading<UpstreamList>, ApiError> 
 }
 
 /** The name that identifies a backend. */
-export function keyOf({ kind, name }: Upstream, { url }: Backend): string {
-  return `${kind} ${name} ${url}`;
+export function keyOf(upstream: Upstream, { url, name }: Backend): string {
+  return `${upstream.kind} ${upstream.name} ${url} ${name ?? ""}`;
 }
 
 function countedOf({ items }: UpstreamList): Record<string, Counted> {

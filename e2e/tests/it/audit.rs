@@ -52,7 +52,7 @@ async fn every_command_that_changes_something_leaves_its_lines() {
     let plans = folder.write("plans.yaml", "plans: [{name: open, credits_per_day: 7}, {name: gold}]\n");
     let plans = plans.to_string_lossy().into_owned();
     let ada = "ada@example.com";
-    let table: [(&[&str], &[&str]); 17] = [
+    let table: [(&[&str], &[&str]); 19] = [
         (
             &["users", "create", "--email", ada, "--name", "Ada", "--plan", "open", "--link"],
             &["link.create", "user.create"],
@@ -69,6 +69,8 @@ async fn every_command_that_changes_something_leaves_its_lines() {
         (&["plans", "apply", "--config", &plans], &["plan.change", "plan.create"]),
         (&["plans", "apply", "--config", &plans], &[]),
         (&["plans", "list"], &[]),
+        (&["users", "plan", "--user", ada, "gold"], &["user.change"]),
+        (&["users", "plan", "--user", ada, "gold"], &[]),
         (&["budgets", "set", "--user", ada, "--money", "5 USD", "--per", "day"], &["budget.change"]),
         (&["budgets", "set", "--user", ada, "--money", "5 USD", "--per", "day"], &[]),
         (&["budgets", "set", "--user", ada, "--none", "money", "--per", "day"], &["budget.change"]),

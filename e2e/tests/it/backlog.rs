@@ -42,6 +42,7 @@ fn attempt() -> Attempt {
         cost: None,
         unknown: None,
         price_version: None,
+        own_credential: false,
         first_byte_us: None,
         duration_us: 1,
     }

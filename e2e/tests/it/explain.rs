@@ -49,6 +49,18 @@ async fn explain_prints_the_route_with_its_line_as_text_and_as_json() {
 }
 
 #[tokio::test]
+async fn explain_compares_an_address_with_those_of_the_route() {
+    let folder = Folder::new();
+    let route = "{path: /a, auth: {type: none}, addresses: {allow: [10.0.0.0/8]}, respond: {}}";
+    folder.write("tollgate.yaml", &format!("routes: [{route}]\n"));
+    for (address, response) in [("192.0.2.1", "403 forbidden"), ("10.0.0.1", "200")] {
+        let words = ["explain", "--config", "tollgate.yaml", "/a", "--address", address];
+        let printed = text(&commands::run(&folder, &words).await.stdout);
+        assert!(printed.contains(&format!("response        {response}")), "{printed}");
+    }
+}
+
+#[tokio::test]
 async fn check_runs_the_tests_of_the_file_and_serve_ignores_their_failures() {
     let folder = Folder::new();
     let file = folder.write("tollgate.yaml", CONFIG);

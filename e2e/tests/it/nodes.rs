@@ -219,6 +219,10 @@ async fn a_node_without_its_data_folder_is_forgotten() {
     rows.execute(&add(format!("x'{}'", LOST.replace('-', ""))), &add(format!("'{LOST}'"))).await;
     let own = std::fs::read_to_string(data.join("node")).unwrap();
     let data_flag = data.display().to_string();
+    let listed = commands::run(folder, &["nodes", "list", "--data", data_flag.as_str()]).await;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let state = |id: &str, state: &str| listed.lines().any(|line| line.starts_with(id) && line.contains(state));
+    assert!(state(own.trim(), "  running  ") && state(LOST, "  silent   1970-01-01"), "{listed}");
     for (id, is_done, says) in [
         (own.trim(), false, "node_folder_exists"),
         ("0199aa00-0000-7000-8000-000000000001", false, "0199aa00-0000-7000-8000-000000000000  last seen 1970-01-01"),

@@ -188,6 +188,7 @@ async fn help_has_examples() {
         &["users", "create", "--help"],
         &["users", "password", "--help"],
         &["users", "role", "--help"],
+        &["users", "plan", "--help"],
     ] {
         let output = commands::run(&folder, words).await;
         let reported = String::from_utf8_lossy(&output.stdout).into_owned();

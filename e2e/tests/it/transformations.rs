@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use e2e::setup::Folder;
-use e2e::{Answer, Call, Gateway, Setup, Upstream};
+use e2e::{Answer, Call, Gateway, Setup, Turn, Upstream};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -225,4 +225,32 @@ async fn an_empty_response_of_another_type_is_not_changed() {
     let gateway = gateway(&upstream, "response: {body: {set: {/via: gw}}}").await;
     let answer = gateway.call(Call::get("/users/1")).await.expect(302);
     assert_eq!((answer.header("location"), answer.header("content-length")), (Some("/b"), Some("0")));
+}
+
+/// Only its end tells that chunked content is empty.
+#[tokio::test]
+async fn an_empty_chunked_response_of_any_type_is_not_changed_and_content_of_another_type_is_replaced() {
+    for (fields, chunks, status) in [
+        ("content-type: text/html", "0\r\n\r\n", 302),
+        ("content-type: application/json\r\ncontent-encoding: br", "0\r\n\r\n", 302),
+        ("content-type: application/json\r\ncontent-encoding: gzip", "0\r\n\r\n", 302),
+        ("content-type: application/json", "0\r\n\r\n", 302),
+        ("content-type: text/html", "6\r\nsecret\r\n0\r\n\r\n", 502),
+    ] {
+        let response =
+            format!("HTTP/1.1 302 Found\r\n{fields}\r\nlocation: /b\r\ntransfer-encoding: chunked\r\n\r\n{chunks}");
+        let upstream = Upstream::start(move |mut turn: Turn| {
+            let response = response.clone();
+            async move {
+                turn.read_body().await;
+                turn.write(response.as_bytes()).await;
+                Some(turn)
+            }
+        })
+        .await;
+        let gateway = gateway(&upstream, "response: {body: {set: {/via: gw}}}").await;
+        let answer = gateway.call(Call::get("/users/1")).await.expect(status);
+        assert!(!answer.text().contains("secret"), "{fields} {}", answer.text());
+        assert_eq!(answer.header("location"), (status == 302).then_some("/b"), "{fields}");
+    }
 }

@@ -7,7 +7,7 @@ use meter::Billed;
 use super::Reference;
 use super::names::Name;
 use crate::format::Format;
-use crate::host::obeys_max_tokens_alone;
+use crate::host::{obeys_max_tokens_alone, searches_by_name};
 use crate::price::PriceTerms;
 
 /// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window
@@ -139,6 +139,16 @@ impl Extent {
     #[must_use]
     pub const fn searching(mut self) -> Self {
         self.served.uncapped = true;
+        self
+    }
+
+    /// Returns the same extent for `model` of a provider at `host`: a suffix of the name may add a search to any body. Its
+    /// results precede the conversation, and no cap of the body applies to it.
+    #[must_use]
+    pub fn of_model(mut self, host: &str, model: &str) -> Self {
+        if !self.free && searches_by_name(host, model) {
+            self.served = ServerToolUse { uncapped: true, cap: None, searches: true, adds: true, ..self.served };
+        }
         self
     }
 

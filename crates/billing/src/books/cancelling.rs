@@ -29,7 +29,8 @@ impl Books {
     /// Returns the id of the subscription.
     ///
     /// # Errors
-    /// [`BillingError::NoSubscription`], [`BillingError::Conflict`], and database errors.
+    /// [`BillingError::NoSubscription`], [`BillingError::Conflict`] (for now, also while an invoice is past its due time), and
+    /// database errors.
     pub async fn cancel(&self, by: &Actor, user: UserId, at: CancelAt) -> Result<Uuid, BillingError> {
         match at {
             CancelAt::End => self.set_cancel(by, user, true).await,
@@ -70,6 +71,7 @@ impl Books {
         let mut on = self.store.change().await?;
         let mut subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
         let (state, today) = (state_of(&subscription)?, self.today());
+        self.refuse_end(&mut on, &subscription, state).await?;
         let is_charged = !self.enter_next_period(&mut on, &mut subscription, state).await?;
         if state == SubscriptionState::Pending {
             let open = invoices::open_of(&mut on, subscription.id).await?;
@@ -93,6 +95,28 @@ impl Books {
         }
         on.commit().await?;
         Ok(subscription.id)
+    }
+
+    /// Refuses to end a subscription with overdue invoices, as the end would also end the consequences of missing payments. A
+    /// closed one may only have invoices that were written off, and can still be paid.
+    async fn refuse_end(
+        &self,
+        on: &mut BooksTransaction,
+        of: &StoredSubscription,
+        state: SubscriptionState,
+    ) -> Result<(), BillingError> {
+        match state {
+            // Its invoices become void.
+            SubscriptionState::Pending => Ok(()),
+            SubscriptionState::Closed => {
+                Err(BillingError::Conflict("the invoices of a closed subscription are not paid: pay them first"))
+            }
+            SubscriptionState::Trialing
+            | SubscriptionState::Active
+            | SubscriptionState::PastDue
+            | SubscriptionState::Limited
+            | SubscriptionState::Cancelled => self.refuse_debts(on, of.user).await,
+        }
     }
 
     /// Enters the period of today if the one before has ended and is not closed yet, so that the usage of both is invoiced. The

@@ -105,7 +105,7 @@ impl Books {
         invoices::set(&self.store, on, id, InvoiceState::Paid.as_str(), 0).await?;
         let reduced = owed.min(total);
         // The customer has this part already.
-        let returned = postings::unexplained(on, invoice.id).await?.clamp(0, total - reduced);
+        let returned = postings::unexplained(on, invoice.user, invoice.currency).await?.clamp(0, total - reduced);
         let to_wallet = total - reduced - returned;
         let credited = MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, returned, to_wallet };
         self.post(on, invoice, credited, "invoice.credited").await?;

@@ -345,7 +345,17 @@ impl Books {
             let subscription = self.existing(on, id).await?;
             let today = self.today();
             if subscriptions::is_suspended(on, subscription.user).await? {
-                // After the suspension, the close charges the usage until today, and begins the next period.
+                // After the suspension, the close charges the usage until today, and begins the next period. Between the last
+                // period and today, keys were refused.
+                if subscription.last_day < today {
+                    let days = DaysOfVersion {
+                        plan_version: subscription.plan_version,
+                        first_day: today,
+                        period_first: subscription.first_day,
+                        period_last: today,
+                    };
+                    subscriptions::add_days(&self.store, on, id, days).await?;
+                }
                 let anchor_day = BillingPeriod::anchor_of(today.next());
                 return Ok(subscriptions::set_last_day(&self.store, on, id, today, anchor_day).await?);
             }

@@ -2,7 +2,7 @@
 
 use access::{Currency, UserId};
 use ledger::billing::postings::PostingSubject;
-use ledger::billing::{BooksTransaction, StoredInvoice, StoredPayment, invoices, postings};
+use ledger::billing::{BooksTransaction, StoredInvoice, StoredPayment, invoices, postings, refunds};
 use store::Actor;
 use uuid::Uuid;
 
@@ -209,6 +209,14 @@ impl Books {
             None => Ok(None),
         }
     }
+}
+
+/// Returns the amount of a payment that the provider has neither returned nor taken back, by its entries. Transfers by hand
+/// did not leave the provider.
+pub(super) async fn left_at_provider(on: &mut BooksTransaction, payment: &StoredPayment) -> Result<i64, BillingError> {
+    let sums = postings::of_payment(on, payment.user, payment.id).await?;
+    let clearing: i64 = sums.iter().filter(|sum| sum.account == Account::Clearing.as_str()).map(|sum| sum.amount).sum();
+    Ok(clearing + refunds::by_hand(on, payment.id).await?)
 }
 
 /// Returns the parts of a payment by its entries. Parts that were taken back or returned before do not count.

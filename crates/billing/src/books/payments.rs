@@ -9,6 +9,7 @@ use ledger::billing::{NewPayment, StoredInvoice, StoredPayment, invoices, postin
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::payment_money::left_at_provider;
 use super::{BillingError, Books};
 use crate::channel::{ChannelKind, PaymentChannel};
 use crate::midtrans::{ChargeOrder, MidtransClient, MidtransError, StatusReport};
@@ -345,11 +346,14 @@ impl Books {
             PaymentMoney::None => {}
             PaymentMoney::Received => self.receive(&mut on, &payment).await?,
             PaymentMoney::Reversed => {
-                let by_hand = refunds::by_hand(&mut on, payment.id).await?;
-                self.reverse(&mut on, &payment, payment.amount - payment.refunded + by_hand).await?;
+                let left = left_at_provider(&mut on, &payment).await?;
+                self.reverse(&mut on, &payment, left).await?;
             }
             PaymentMoney::PartlyReversed => {
-                self.reverse(&mut on, &payment, stored.refunded - payment.refunded).await?;
+                // A transfer by hand does not lower what the bank takes back, at most the whole payment.
+                let rest = payment.amount - report.refunded.min(payment.amount);
+                let left = left_at_provider(&mut on, &payment).await?;
+                self.reverse(&mut on, &payment, left - rest).await?;
             }
             PaymentMoney::Refunded => self.returned(&mut on, &payment, stored.refunded - payment.refunded).await?,
         }

@@ -104,6 +104,19 @@ fn the_price_of_a_package_is_not_printed_as_that_of_a_unit() {
 }
 
 #[test]
+fn the_quantity_of_a_cost_is_written_in_dollars() {
+    let cost = StoredInvoiceLine {
+        quantity: 1_005_123_456_700,
+        unit: "nano-USD".to_owned(),
+        unit_price_pico: None,
+        ..line("LLM usage")
+    };
+    let (english, indonesian) = (page(Language::English, cost.clone()), page(Language::Indonesian, cost));
+    assert!(english.contains(">$1,005.1234567<") && !english.contains("nano"), "{english}");
+    assert!(indonesian.contains(">$1.005,1234567<") && !indonesian.contains("nano"), "{indonesian}");
+}
+
+#[test]
 fn no_text_is_markup_and_names_keep_their_script() {
     let page = page(Language::English, line("<script>alert(1)</script>"));
     assert!(!page.contains("<script") && page.contains("&lt;Ada&gt; &amp; 阿达"), "{page}");

@@ -226,11 +226,11 @@ async fn days_whose_price_an_unpaid_upgrade_took_over_are_not_credited() {
     for (is_void, credited) in [(false, 0), (true, 96_774)] {
         let shop = Shop::open("2026-12-01").await;
         let ada = shop.subscriber("ada", "pro").await;
+        shop.move_to("2026-12-11");
         let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
-        let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+        let card = shop.begin(&shop.invoice(upgrade).await, "card", 914_516).await;
         shop.report(card, "capture").await;
         shop.report(card, "chargeback").await;
-        shop.move_to("2026-12-11");
         if is_void {
             shop.books.void_invoice(BY, upgrade).await.unwrap();
         }
@@ -333,33 +333,25 @@ async fn an_upgrade_whose_payment_is_taken_back_stays_due() {
 
 #[tokio::test]
 async fn an_upgrade_that_was_paid_once_stays_due_after_a_later_change() {
-    for is_cancelled in [false, true] {
-        let shop = Shop::open("2026-12-01").await;
-        let ada = shop.subscriber("ada", "pro").await;
-        let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
-        let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
-        shop.report(card, "capture").await;
-        shop.books.change(BY, ada, "pro").await.unwrap();
-        shop.move_to("2027-01-02");
-        shop.books.close_periods(None).await.unwrap();
-        shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
-        assert_eq!(shop.plan_of(ada).await, "pro");
-        shop.report(card, "chargeback").await;
-        shop.move_to("2027-01-05");
-        shop.books.dun().await.unwrap();
-        assert_eq!(
-            (shop.invoice(upgrade).await.state.as_str(), shop.state_of(ada).await.as_str()),
-            ("open", "limited")
-        );
-        if is_cancelled {
-            shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
-            assert_eq!(shop.invoice(upgrade).await.remaining, 1_350_000);
-        } else {
-            shop.pay(upgrade).await;
-            assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
-        }
-        shop.agrees().await;
-    }
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
+    let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+    shop.report(card, "capture").await;
+    shop.books.change(BY, ada, "pro").await.unwrap();
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
+    assert_eq!(shop.plan_of(ada).await, "pro");
+    shop.report(card, "chargeback").await;
+    shop.move_to("2027-01-05");
+    shop.books.dun().await.unwrap();
+    assert_eq!((shop.invoice(upgrade).await.state.as_str(), shop.state_of(ada).await.as_str()), ("open", "limited"));
+    assert!(is_conflict(&shop.books.cancel(BY, ada, CancelAt::Now).await));
+    assert_eq!(shop.invoice(upgrade).await.remaining, 1_350_000);
+    shop.pay(upgrade).await;
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
+    shop.agrees().await;
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ async fn a_closed_subscription_that_was_cancelled_begins_no_new_period() {
     assert_eq!(shop.state_of(ada).await, "closed");
     shop.books.cancel(BY, ada, CancelAt::End).await.unwrap();
     shop.move_to("2027-02-20");
+    shop.books.close_all(BY, None).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.is_held(ada).await), ("closed", true));
     let owed = shop.invoices_of(ada).await.pop().unwrap();
     shop.books.void_invoice(BY, owed.id).await.unwrap();
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("cancelled", "free"));
@@ -198,21 +200,21 @@ async fn the_paid_year_that_a_month_replaced_does_not_pay_a_later_month_back() {
 
 #[tokio::test]
 async fn unused_days_of_an_upgrade_are_credited_as_far_as_its_payment_was_not_taken_back() {
-    // Of 967,742 for 20 of 31 days, the upgrade carries 870,968.
+    // Of 967,742 for 20 of 31 days, the upgrade, which costs 914,516, carries 870,968.
     for (taken_back, remaining, wallet) in [
         (10_000, 0, 957_742),
-        (479_032, 0, 488_710),
-        // Credited are 750,000 of the upgrade and 96,774 of the first invoice.
-        (600_000, 0, 246_774),
-        (1_000_000, 650_000, 0),
+        (43_548, 0, 924_194),
+        // Credited are 314,516 of the upgrade and 96,774 of the first invoice.
+        (600_000, 285_484, 0),
+        (900_000, 885_484, 0),
     ] {
         let shop = Shop::open("2026-12-01").await;
         let ada = shop.subscriber("ada", "pro").await;
+        shop.move_to("2026-12-11");
         let upgrade = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
-        let card = shop.begin(&shop.invoice(upgrade).await, "card", 1_350_000).await;
+        let card = shop.begin(&shop.invoice(upgrade).await, "card", 914_516).await;
         shop.report(card, "capture").await;
         shop.try_returned(card, "partial_chargeback", taken_back).await.unwrap();
-        shop.move_to("2026-12-11");
         shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
         let owed = shop.invoice(upgrade).await;
         assert_eq!((owed.remaining, shop.wallet_of(ada).await), (remaining, wallet), "{taken_back}");
@@ -261,9 +263,8 @@ async fn a_user_with_an_overdue_invoice_begins_no_other_subscription() {
     let ada = shop.subscriber("ada", "pro").await;
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
-    dun_on(&shop, &["2027-01-10", "2027-01-18", "2027-02-17"]).await;
-    assert_eq!(shop.state_of(ada).await, "closed");
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    shop.move_to("2027-01-10");
     for plan in ["free", "pro"] {
         let refused = shop.books.subscribe(BY, ada, plan).await;
         assert!(matches!(refused, Err(BillingError::Conflict(_))), "{plan}: {refused:?}");
@@ -272,6 +273,29 @@ async fn a_user_with_an_overdue_invoice_begins_no_other_subscription() {
     }
     shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
     assert_eq!(shop.subscribe(ada, "free").await, None);
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn a_subscription_with_an_overdue_invoice_cannot_be_cancelled_at_once() {
+    let shop = Shop::open("2026-12-01").await;
+    let ada = shop.subscriber("ada", "pro").await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let owed = shop.invoices_of(ada).await.pop().unwrap().id;
+    for (date, state) in [("2027-01-10", "past_due"), ("2027-01-18", "limited"), ("2027-02-17", "closed")] {
+        dun_on(&shop, &[date]).await;
+        let refused = shop.books.cancel(BY, ada, CancelAt::Now).await;
+        assert!(matches!(refused, Err(BillingError::Conflict(_))), "{state}: {refused:?}");
+        assert_eq!((shop.state_of(ada).await.as_str(), shop.is_held(ada).await), (state, state == "closed"));
+    }
+    // A write-off leaves it closed.
+    shop.books.write_off_invoice(BY, owed).await.unwrap();
+    let refused = shop.books.cancel(BY, ada, CancelAt::Now).await;
+    assert!(matches!(refused, Err(BillingError::Conflict(_))), "{refused:?}");
+    shop.pay(owed).await;
+    shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.is_held(ada).await), ("cancelled", false));
     shop.agrees().await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::UserId;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote};
-use ledger::billing::{NewPayment, mails, parties, payments};
+use ledger::billing::{mails, parties};
 use store::{Actor, NewUser};
 use uuid::Uuid;
 
@@ -108,7 +108,7 @@ async fn no_dunning_mail_after_a_cancellation() {
     let ada = shop.subscriber("ada", "pro").await;
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
-    day_passes(&shop, "2027-01-10").await;
+    day_passes(&shop, "2027-01-05").await;
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     let before = kinds(&shop, ada).await;
     for day in ["2027-01-14", "2027-01-20", "2027-03-01"] {
@@ -152,17 +152,6 @@ async fn each_part_of_a_payment_that_is_taken_back_and_each_loss_of_the_plan_has
     shop.agrees().await;
 }
 
-/// Adds money to the wallet of a user. Returns the payment, which has no invoice.
-async fn top_up(shop: &Shop, user: UserId, amount: i64) -> Uuid {
-    let (id, expires_at) = (shop.store().new_id(), shop.clock.now().after(Duration::from_hours(1)));
-    let order = format!("TG-{}", id.simple());
-    let new = NewPayment { id, user, invoice: None, order: &order, method: "permata", amount, expires_at };
-    let mut on = shop.store().addition().await.unwrap();
-    payments::add(shop.store(), &mut on, new).await.unwrap();
-    on.commit().await.unwrap();
-    id
-}
-
 #[tokio::test]
 async fn money_of_the_wallet_that_is_taken_back_is_mailed_with_the_invoice_that_is_open_again() {
     for is_top_up in [true, false] {
@@ -170,7 +159,7 @@ async fn money_of_the_wallet_that_is_taken_back_is_mailed_with_the_invoice_that_
         let ada = shop.subscriber("ada", "pro").await;
         let first = shop.invoices_of(ada).await.pop().unwrap();
         let payment = if is_top_up {
-            top_up(&shop, ada, 150_000).await
+            shop.begin_top_up(ada, 150_000).await
         } else {
             // The invoice is paid already, so that the money is kept in the wallet.
             shop.begin(&first, "permata", 150_000).await

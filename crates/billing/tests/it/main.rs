@@ -21,6 +21,7 @@ mod mails;
 #[path = "../../../store/tests/it/migrated.rs"]
 mod migrated;
 mod money;
+mod own_credentials;
 mod profiles;
 mod property_tests;
 mod provider;

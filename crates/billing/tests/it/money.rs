@@ -165,6 +165,29 @@ async fn credit_notes_do_not_return_money_that_the_provider_has_returned() {
 }
 
 #[tokio::test]
+async fn a_credit_note_explains_a_returned_payment_whose_money_paid_through_the_wallet() {
+    for is_top_up in [false, true] {
+        let shop = Shop::open("2026-11-20").await;
+        let (ada, returned_payment) = if is_top_up {
+            let ada = shop.user("ada").await;
+            let top_up = shop.begin_top_up(ada, 200_000).await;
+            shop.report(top_up, "settlement").await;
+            (ada, top_up)
+        } else {
+            saver(&shop, 200_000).await
+        };
+        let invoice = shop.subscribe(ada, "pro").await.unwrap();
+        assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 50_000));
+        returned(&shop, returned_payment, "refund", 0).await;
+        assert_eq!(shop.wallet_of(ada).await, 0);
+        shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+        let notes = invoices::credit_notes(shop.store(), invoice).await.unwrap();
+        assert_eq!((notes[0].total, shop.wallet_of(ada).await), (145_000, 0), "top-up: {is_top_up}");
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
 async fn a_card_payment_that_finance_cancels_is_refunded() {
     let shop = Shop::open("2026-11-20").await;
     let (ada, invoice, card) = shop.cardholder().await;
@@ -446,4 +469,25 @@ async fn the_provider_does_not_count_what_was_returned_by_hand() {
         assert_eq!(payment(&shop, card).await.refunded, 150_000);
         shop.agrees().await;
     }
+}
+
+#[tokio::test]
+async fn a_partial_chargeback_takes_its_amount_back_although_a_part_was_returned_by_hand() {
+    let shop = Shop::open("2026-11-20").await;
+    let (ada, invoice, card) = shop.cardholder().await;
+    let line = [CreditedLine { no: 1, amount: Some(100_000) }];
+    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+    shop.refund_by_hand(invoice, 50_000).await;
+    // Together they exceed the payment by 20,000; the last report exceeds it alone.
+    for (taken_back, owed) in [(120_000, 120_000), (120_000, 120_000), (170_000, 150_000), (170_000, 150_000)] {
+        returned(&shop, card, "partial_chargeback", taken_back).await;
+        let stored = payment(&shop, card).await;
+        assert_eq!((stored.state.as_str(), stored.refunded), ("partly_refunded", 150_000), "{taken_back}");
+        assert_eq!((shop.invoice(invoice).await.remaining, shop.wallet_of(ada).await), (owed, 50_000), "{taken_back}");
+        shop.agrees().await;
+    }
+    returned(&shop, card, "chargeback", 0).await;
+    let open = shop.invoice(invoice).await;
+    assert_eq!((open.state.as_str(), open.remaining, open.total), ("open", 150_000, 150_000));
+    shop.agrees().await;
 }

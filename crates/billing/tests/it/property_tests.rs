@@ -7,7 +7,7 @@ use access::{Day, UserId};
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::{BillingError, BillingSettings, Books};
-use ledger::billing::{NewPayment, StoredInvoice, payments};
+use ledger::billing::{StoredInvoice, payments};
 use store::Actor;
 use uuid::Uuid;
 
@@ -228,12 +228,8 @@ impl Walk {
 
     /// Adds money to the wallet of a user.
     async fn top_up(&mut self, user: UserId) -> Result<(), BillingError> {
-        let (id, amount) = (self.shop.store().new_id(), self.numbers.amount(200_000));
-        let (order, expires_at) = (format!("TG-{}", id.simple()), self.shop.clock.now().after(Duration::from_hours(1)));
-        let new = NewPayment { id, user, invoice: None, order: &order, method: "qris", amount, expires_at };
-        let mut on = self.shop.store().addition().await.unwrap();
-        payments::add(self.shop.store(), &mut on, new).await.unwrap();
-        on.commit().await.unwrap();
+        let amount = self.numbers.amount(200_000);
+        let id = self.shop.begin_top_up(user, amount).await;
         self.payments.push(id);
         self.shop.try_report(id, "settlement").await.map(|_| ())
     }

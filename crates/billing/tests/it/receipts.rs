@@ -10,7 +10,7 @@ use billing::rules::tax::{Fraction, TaxRule};
 use billing::rules::terms::InvoiceBasis;
 use billing::{BillingError, BillingSettings, Books, PriceBook};
 use jobs::Job;
-use ledger::billing::{ChargedPrice, receipts};
+use ledger::billing::{ChargedPrice, invoices, receipts};
 use store::Actor;
 use uuid::Uuid;
 
@@ -18,8 +18,8 @@ use crate::shop::{Shop, day, settings};
 use crate::traffic::{Traffic, Used, execute, fast, rates};
 
 const BY: &Actor = &Actor::COMMAND;
-const PLAIN: Used<'_> = Used { model: None, tokens: 0, cost_nano: None, attempts: 1 };
-const UNPRICED: Used<'_> = Used { model: Some("slow"), tokens: 7, cost_nano: None, attempts: 1 };
+const PLAIN: Used<'_> = Used { model: None, tokens: 0, cost_nano: None, attempts: 1, own_credential: false };
+const UNPRICED: Used<'_> = Used { model: Some("slow"), tokens: 7, ..PLAIN };
 
 fn ppn() -> TaxRule {
     let (rate, base) = (Fraction { numerator: 12, denominator: 100 }, Fraction { numerator: 11, denominator: 12 });
@@ -65,7 +65,7 @@ async fn shop() -> (Shop, UserId, Traffic) {
 }
 
 /// Returns the files of a receipt, as control writes them into the zip.
-async fn files(books: &Books, invoice: Uuid) -> BTreeMap<String, Vec<u8>> {
+pub(crate) async fn files(books: &Books, invoice: Uuid) -> BTreeMap<String, Vec<u8>> {
     let first = books.receipt_head(invoice).await.unwrap().first_files().unwrap();
     let mut source = books.begin_receipt(invoice).await.unwrap();
     let documents = first.into_iter().chain([source.documents().terms_file().unwrap()]);
@@ -86,7 +86,7 @@ async fn files(books: &Books, invoice: Uuid) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Computes a receipt again from its files, and returns the number of requests that were added up.
-fn check(files: &BTreeMap<String, Vec<u8>>) -> Result<u64, ReceiptDifference> {
+pub(crate) fn check(files: &BTreeMap<String, Vec<u8>>) -> Result<u64, ReceiptDifference> {
     let documents: Result<ReceiptDocuments, serde_json::Error> =
         ReceiptDocuments::read(|name| Ok(files.get(name).cloned().unwrap_or_default()));
     let documents = documents.unwrap();
@@ -204,6 +204,32 @@ async fn a_request_has_the_rates_by_which_it_was_priced() {
     // The prices of the configuration change later.
     shop.books = shop.books.clone().with_prices(PriceBook::default());
     assert!(files(&shop.books, invoice.id).await == before, "the bytes are the same");
+}
+
+#[tokio::test]
+async fn late_usage_has_the_exchange_rates_of_the_invoice_that_charged_its_days() {
+    let (mut shop, ada, mut traffic) = shop().await;
+    traffic.send(&shop, day("2026-12-02"), &[fast(1_000)]).await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let cost_of = async |shop: &Shop| {
+        let invoice = shop.invoices_of(ada).await.pop().unwrap();
+        let lines = invoices::lines(shop.store(), invoice.id).await.unwrap();
+        let cost = lines.into_iter().find(|line| line.text == "Cost").map(|line| (line.kind, line.amount));
+        (invoice.id, cost)
+    };
+    // 1 USD at 16,500 rupiah, with a markup of 20%.
+    assert_eq!(cost_of(&shop).await.1, Some(("usage".to_owned(), 19_800)));
+    // The operator doubles the rate of the days that were charged.
+    let exchange = ExchangeRates::new(vec![ExchangeRate { from: day("2026-11-01"), micro_idr: 33_000_000_000 }]);
+    shop.books = Books::new(shop.store().clone(), BillingSettings { tax: Some(ppn()), exchange, ..settings() }, None);
+    shop.move_to("2027-01-04");
+    traffic.send(&shop, day("2026-12-02"), &[fast(500)]).await;
+    shop.move_to("2027-02-02");
+    shop.books.close_periods(None).await.unwrap();
+    let (invoice, late) = cost_of(&shop).await;
+    assert_eq!(late, Some(("late".to_owned(), 9_900)));
+    assert_eq!(check(&files(&shop.books, invoice).await), Ok(2));
 }
 
 #[tokio::test]

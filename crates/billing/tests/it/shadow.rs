@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::shop::{Shop, day, price};
 use crate::traffic::{Traffic, Used};
 
-const REQUEST: Used<'_> = Used { model: None, tokens: 0, cost_nano: None, attempts: 1 };
+const REQUEST: Used<'_> = Used { model: None, tokens: 0, cost_nano: None, attempts: 1, own_credential: false };
 
 /// A price with packages of four requests, of which the first ten are included.
 fn with_packages(rupiah: i64) -> PlanPrice {
@@ -64,7 +64,7 @@ async fn usage_without_an_amount_and_another_currency_are_refused() {
     let ada = shop.subscriber("ada", "pro").await;
     let mut traffic = Traffic::of(&shop, ada).await;
     traffic
-        .send(&shop, day("2026-10-06"), &[Used { model: Some("fast"), tokens: 1, cost_nano: Some(7), attempts: 1 }])
+        .send(&shop, day("2026-10-06"), &[Used { model: Some("fast"), tokens: 1, cost_nano: Some(7), ..REQUEST }])
         .await;
     shop.move_to("2026-11-03");
     let cost = PlanCharge {

@@ -171,11 +171,19 @@ impl Shop {
 
     /// Adds a pending payment of an invoice, as a request of the customer does.
     pub(crate) async fn begin(&self, invoice: &StoredInvoice, method: &str, amount: i64) -> Uuid {
+        self.add_payment(invoice.user, Some(invoice.id), method, amount).await
+    }
+
+    /// Adds a pending payment into the wallet.
+    pub(crate) async fn begin_top_up(&self, user: UserId, amount: i64) -> Uuid {
+        self.add_payment(user, None, "permata", amount).await
+    }
+
+    async fn add_payment(&self, user: UserId, invoice: Option<Uuid>, method: &str, amount: i64) -> Uuid {
         let id = self.store().new_id();
         let order = format!("TG-{}", id.simple());
         let expires_at = self.clock.now().after(Duration::from_hours(1));
-        let new =
-            NewPayment { id, user: invoice.user, invoice: Some(invoice.id), order: &order, method, amount, expires_at };
+        let new = NewPayment { id, user, invoice, order: &order, method, amount, expires_at };
         let mut transaction = self.store().addition().await.unwrap();
         payments::add(self.store(), &mut transaction, new).await.unwrap();
         transaction.commit().await.unwrap();

@@ -29,10 +29,13 @@ pub(crate) struct Used<'a> {
     pub(crate) cost_nano: Option<i64>,
     /// Attempts of the same usage and cost.
     pub(crate) attempts: usize,
+    /// Whether the user's own credential paid them.
+    pub(crate) own_credential: bool,
 }
 
 pub(crate) fn fast(tokens: u64) -> Used<'static> {
-    Used { model: Some("fast"), tokens, cost_nano: Some(i64::try_from(tokens).unwrap() * 1_000_000), attempts: 1 }
+    let cost_nano = Some(i64::try_from(tokens).unwrap() * 1_000_000);
+    Used { model: Some("fast"), tokens, cost_nano, attempts: 1, own_credential: false }
 }
 
 /// The rates at which [`fast`] requests have their costs.
@@ -116,6 +119,7 @@ fn event(caller: Caller, id: Uuid, of: Used<'_>) -> UsageEvent {
         cost: of.cost_nano.map(NanoUsd),
         unknown: of.cost_nano.is_none().then_some(meter::UnknownCost::NoUsage),
         price_version: Some("p1".into()),
+        own_credential: of.own_credential,
         first_byte_us: None,
         duration_us: 1,
     };

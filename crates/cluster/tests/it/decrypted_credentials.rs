@@ -52,7 +52,7 @@ fn secrets(keys: &[access::ProviderKey]) -> Vec<Option<&str>> {
     keys.iter().map(|key| key.secret.as_ref().map(Secret::expose)).collect()
 }
 
-pub(crate) async fn a_principal_has_its_own_credentials_and_the_shared_ones_newest_first(world: &World) {
+pub(crate) async fn a_principal_has_its_own_newest_credential_and_the_shared_ones_newest_first(world: &World) {
     let (store, vault) = opened(world).await;
     let (ada, bob) = (user(&store, "ada@example.com").await.id, user(&store, "bob@example.com").await.id);
     let ((adas, _), (bobs, _)) = (key(&store, ada).await, key(&store, bob).await);
@@ -68,7 +68,7 @@ pub(crate) async fn a_principal_has_its_own_credentials_and_the_shared_ones_newe
         world.clock.advance(Duration::from_millis(1));
         let newer = create(&store, &vault, new(Some(ada), "new", "sk-adas-2")).await;
         let own = server.ask(adas.hash()).await;
-        assert_eq!(secrets(&own.provider_keys.own), [Some("sk-adas-2"), Some("sk-adas-1")]);
+        assert_eq!(secrets(&own.provider_keys.own), [Some("sk-adas-2")]);
         assert_eq!(own.provider_keys.own("openai").map(|key| key.id), Some(newer.id));
         assert_eq!(own.provider_keys.own("anthropic"), None);
         let labelled = own.provider_keys.shared("openai", Some("old")).and_then(|key| key.secret.as_ref());
@@ -76,6 +76,23 @@ pub(crate) async fn a_principal_has_its_own_credentials_and_the_shared_ones_newe
         assert_eq!(secrets(&server.ask(bobs.hash()).await.provider_keys.own), [None; 0]);
         store.delete_provider_key(&Actor::COMMAND, newer.id).await.unwrap();
         assert_eq!(secrets(&server.ask(adas.hash()).await.provider_keys.own), [Some("sk-adas-1")]);
+    })
+    .await;
+}
+
+/// Workers cache thousands of principals: a user with many credentials and keys must not fill the memory.
+pub(crate) async fn all_principals_of_a_user_share_the_newest_credential_of_each_provider(world: &World) {
+    let (store, vault) = opened(world).await;
+    let ada = user(&store, "ada@example.com").await.id;
+    let ((first, _), (second, _)) = (key(&store, ada).await, key(&store, ada).await);
+    for nth in 0..20 {
+        create(&store, &vault, new(Some(ada), &format!("own {nth}"), &format!("sk-adas-{nth}"))).await;
+        world.clock.advance(Duration::from_millis(1));
+    }
+    beside(world, vault.clone(), async |server| {
+        let (first, second) = (server.ask(first.hash()).await, server.ask(second.hash()).await);
+        assert_eq!(secrets(&first.provider_keys.own), [Some("sk-adas-19")]);
+        assert!(Arc::ptr_eq(&first.provider_keys.own, &second.provider_keys.own));
     })
     .await;
 }

@@ -38,7 +38,8 @@ behaviours! {
         a_store_that_is_away_confirms_nothing,
     }
     decrypted_credentials {
-        a_principal_has_its_own_credentials_and_the_shared_ones_newest_first,
+        a_principal_has_its_own_newest_credential_and_the_shared_ones_newest_first,
+        all_principals_of_a_user_share_the_newest_credential_of_each_provider,
         what_does_not_open_is_there_without_its_secret_and_is_counted,
         a_store_that_does_not_tell_credentials_tells_nothing,
         many_users_are_answered_each_with_their_own,

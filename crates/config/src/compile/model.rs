@@ -17,7 +17,7 @@ use crate::resolve::pattern::ANY;
 use crate::schema::traffic::{ModelInput, TargetInput};
 use crate::snapshot::{FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
 
-/// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
+/// Returns the entries whose provider is on, or which a stored credential switches on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(
     reader: &SettingsReader<'_>,
     entries: &mut Entries<ModelInput>,
@@ -55,6 +55,9 @@ pub(super) fn models(
                 let target = MockTarget { provider: None, model: Arc::clone(&name), weight, limits: None };
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
+            } else if let Some(offered) = providers.offered.iter().find(|of| *of.name == *provider.value) {
+                // Calls skip it while the client has no stored credential.
+                targets.push(MockTarget { provider: Some(Arc::clone(offered)), model, weight, limits });
             } else {
                 off.push(provider.value.clone());
             }

@@ -105,6 +105,7 @@ fn of_route<'a>(
 fn backends(upstream: &Upstream, target: &str) -> Vec<ExplainedBackend> {
     let backend = |backend: &crate::snapshot::Backend| ExplainedBackend {
         url: format!("{}{target}", backend.origin),
+        name: backend.origin.name().map(str::to_owned),
         weight: backend.weight,
     };
     upstream.backends().iter().map(backend).collect()

@@ -1,5 +1,7 @@
 //! A request as a person writes it: `GET https://api.example.com/users?page=1`, and header fields.
 
+use std::net::IpAddr;
+
 use http::{HeaderName, HeaderValue};
 use http1::{HeadLimits, KnownName, Request, RequestParser};
 
@@ -31,6 +33,8 @@ pub struct WrittenRequest {
     pub(super) entry: Option<String>,
     /// The model that the body of an LLM request names.
     pub(super) model: Option<String>,
+    /// The address of the client, if it is known.
+    pub(super) address: Option<IpAddr>,
 }
 
 /// The reason why a text is not a [`WrittenRequest`].
@@ -110,6 +114,7 @@ impl WrittenRequest {
             has_key: false,
             entry: None,
             model: None,
+            address: None,
         })
     }
 
@@ -157,6 +162,12 @@ impl WrittenRequest {
     #[must_use]
     pub fn with_model(self, model: Option<String>) -> Self {
         Self { model, ..self }
+    }
+
+    /// Returns the request as one of a client at this address.
+    #[must_use]
+    pub fn with_address(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
     }
 
     /// Returns the values of a field, whose name is in lowercase.

@@ -136,6 +136,17 @@ pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -
     Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message })
 }
 
+/// Returns the refusal of a client whose address the route does not accept.
+pub(super) fn refused_address(selection: &Selection<'_, '_>, request: &WrittenRequest) -> Option<ExplainedRefusal> {
+    let Selection::Route(route) = selection else { return None };
+    let (rules, from) = (route.policy.addresses.as_ref()?, request.address?);
+    (!rules.accepts(from)).then(|| ExplainedRefusal {
+        status: Refusal::Forbidden.status(),
+        code: Refusal::Forbidden.code(),
+        message: format!("the route does not accept requests from {from}"),
+    })
+}
+
 /// Returns the reason for which a request is refused whose field of this name has several values.
 #[must_use]
 pub fn disputed(field: &str) -> String {

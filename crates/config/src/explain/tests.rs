@@ -470,3 +470,22 @@ fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
         assert_eq!(refusal, Some(code), "{line} {model}");
     }
 }
+
+#[test]
+fn a_client_at_an_address_that_the_route_does_not_accept_is_refused() {
+    let route =
+        "{path: /a, addresses: {allow: [10.0.0.0/8]}, cors: {allowed_origins: ['https://a.example']}, respond: {}}";
+    let snapshot = config(&format!("routes: [{route}]\n")).unwrap().snapshot;
+    let preflight = fields(&[("Origin", "https://a.example"), ("Access-Control-Request-Method", "GET")]);
+    let check = |line: &str, fields: &[(String, String)], address: &str, expected: (u16, bool)| {
+        let request = WrittenRequest::parse(line, fields).unwrap().with_address(address.parse().ok());
+        let explained = snapshot.explain(&request);
+        let is_of_address = explained.refusal.is_some_and(|refusal| refusal.message.contains(address));
+        assert_eq!((explained.status, is_of_address), (Some(expected.0), expected.1), "{line} {address}");
+    };
+    for (line, fields, accepted) in [("GET /a", &[][..], 401), ("OPTIONS /a", &preflight, 204)] {
+        check(line, fields, "192.0.2.1", (403, true));
+        check(line, fields, "::ffff:10.0.0.1", (accepted, false));
+        check(line, fields, "unknown", (accepted, false));
+    }
+}

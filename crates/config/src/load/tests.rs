@@ -11,6 +11,7 @@ mod actions;
 mod ambiguous_paths;
 mod auth;
 mod bounds;
+mod charged_models;
 mod client_tls;
 mod control;
 mod cors;

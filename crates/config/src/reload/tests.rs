@@ -23,7 +23,7 @@ fn replace(old: &LoadedConfig, text: &str, is_posted: bool) -> Result<LoadedConf
         settings: old.settings(),
         snapshot: &old.snapshot,
         has_mock: old.snapshot.traffic.mock.on,
-        is_file: true,
+        started_with: old.settings(),
     };
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let accepted = [old.text.clone()];
@@ -133,8 +133,12 @@ fn a_secret_of_a_text_is_found_though_it_is_not_in_effect() {
         assert!(new.has_literal_secrets, "{text}");
         assert!(!crate::masked(text, new.settings()).contains("S3CRET"), "{text}");
         let old = load_text("old.yaml", "", sources()).unwrap();
-        let running =
-            RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: true, is_file: true };
+        let running = RunningConfig {
+            settings: old.settings(),
+            snapshot: &old.snapshot,
+            has_mock: true,
+            started_with: old.settings(),
+        };
         let posted = ConfigText { name: "new.yaml", text, posted: Some(&[]) };
         let error = reload(&running, posted, sources()).unwrap_err().to_string();
         assert!(error.starts_with("error[literal_secret]"), "{text}: {error}");

@@ -38,21 +38,20 @@ pub struct RunningText {
 pub struct FileText {
     /// The digest of the text.
     pub digest: String,
+    /// Whether the text has more than comments and an empty document.
+    pub(super) has_key: bool,
+    /// The settings of `etcd` with which the process has started.
+    pub(super) started_with: Arc<[Setting]>,
     /// The YAML. It may contain secrets.
     pub(super) text: Arc<str>,
 }
 
 impl FileText {
-    /// Returns the text of a file with its digest.
+    /// Returns the text of a file with its digest. Parses the text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self { digest: digest(text), text: text.into() }
-    }
-
-    /// Whether the text has more than comments and an empty document.
-    pub(super) fn has_key(&self) -> bool {
-        let mut lines = self.text.trim_start_matches('\u{feff}').lines().map(str::trim);
-        lines.any(|line| !line.starts_with('#') && !matches!(line, "" | "---" | "..." | "{}" | "null" | "~"))
+        let started_with = Arc::default();
+        Self { digest: digest(text), has_key: config::has_key(text), started_with, text: text.into() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::{ConfigError, ConfigText, LoadedConfig, RunningConfig, Sources};
-use store::{DatabaseError, Store, StoredConfiguration};
+use store::{ConfigurationSource, DatabaseError, Store, StoredConfiguration};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -30,7 +30,8 @@ pub enum StoredConfigError {
     Database(#[from] DatabaseError),
 }
 
-/// Returns the configuration that is in force in a process whose file is `loaded`.
+/// Returns the configuration that is in force in a process whose file is `loaded`. A configuration of the API that became
+/// invalid is an error: the file may serve what the API had closed.
 ///
 /// # Errors
 /// [`StoredConfigError`].
@@ -40,14 +41,29 @@ pub async fn configuration_at_start(
     loaded: LoadedConfig,
     sources: &ConfigSources,
 ) -> Result<StartedConfig, StoredConfigError> {
-    let (file, now) = (FileText::of(&loaded.text), store.clock().now());
+    let (mut file, now) = (FileText::of(&loaded.text), store.clock().now());
+    let of_etcd = loaded.settings().iter().filter(|setting| setting.key.starts_with("etcd."));
+    file.started_with = of_etcd.cloned().collect();
+    let mut refused = None;
     if let Some(stored) = store.configuration_over(&file.digest, node).await? {
-        let loaded = over(&loaded, &stored, sources).map_err(StoredConfigError::Invalid)?;
-        let mut running = RunningText::of(&loaded, running::stored_name(&stored), file, now);
-        running.become_stored(stored);
-        return Ok(StartedConfig { loaded, running });
+        match over(&loaded, &stored, sources) {
+            Ok(loaded) => {
+                let mut running = RunningText::of(&loaded, running::stored_name(&stored), file, now);
+                running.become_stored(stored);
+                return Ok(StartedConfig { loaded, running });
+            }
+            // The key is read before requests are accepted, so a corrected value applies.
+            Err(error)
+                if stored.source == ConfigurationSource::Etcd && loaded.snapshot.process.config_key.is_some() =>
+            {
+                let number = stored.number;
+                tracing::error!(number, %error, "the last value of the key in etcd cannot be used; the file is in force");
+                refused = Some(number);
+            }
+            Err(error) => return Err(StoredConfigError::Invalid(error)),
+        }
     }
-    let running = RunningText::of(&loaded, sources.name(), file, now);
+    let running = RunningText { refused, ..RunningText::of(&loaded, sources.name(), file, now) };
     Ok(StartedConfig { loaded, running })
 }
 
@@ -57,7 +73,12 @@ fn over(
     stored: &StoredConfiguration,
     sources: &ConfigSources,
 ) -> Result<LoadedConfig, ConfigError> {
-    let running = RunningConfig { settings: file.settings(), snapshot: &file.snapshot, has_mock: true, is_file: true };
+    let running = RunningConfig {
+        settings: file.settings(),
+        snapshot: &file.snapshot,
+        has_mock: true,
+        started_with: file.settings(),
+    };
     let (name, text) = (running::stored_name(stored), stored.text.as_deref().unwrap_or_default());
     // Its references were accepted when it was applied.
     let accepted: [Arc<str>; 1] = [text.into()];

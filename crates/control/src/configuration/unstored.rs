@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration};
+use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration, StoredConfiguration};
 
 use super::Configurator;
 use super::running::RunningText;
@@ -17,6 +17,8 @@ pub(super) struct Unstored {
     revision: AtomicBool,
     /// The entry of the file in the history, which ends a configuration of the API.
     file: AtomicBool,
+    /// Whether the store also lacks an earlier file, which may have ended an earlier configuration over the running one.
+    earlier_file: AtomicBool,
 }
 
 impl Unstored {
@@ -28,24 +30,39 @@ impl Unstored {
 }
 
 impl Configurator {
-    /// Stores what the store lacks of the configuration in force. A job calls this again and again.
+    /// Stores what the store lacks of the configuration in force, or applies the one that has followed it. A job calls this again
+    /// and again.
     pub async fn store_again(&self) {
         if [&self.unstored.revision, &self.unstored.file].iter().any(|lacks| lacks.load(Ordering::Relaxed)) {
             let _changing = self.changing.lock().await;
-            self.store_rest().await;
+            let _ = Box::pin(self.follow_locked()).await;
         }
     }
 
-    /// Does what [`store_again`](Self::store_again) does, during a change. Failures were logged when they occurred first.
+    /// Stores what the store lacks, during a change. Failures were logged when they occurred first.
     pub(super) async fn store_rest(&self) {
         let _ = self.raise_revision().await;
         if self.unstored.file.load(Ordering::Relaxed) {
             let running = self.running();
             // A configuration of the API that is in force over the file must not end.
-            if running.stored.is_some() || self.add_file(&running, true).await.is_ok() {
+            if running.stored.is_some() || self.has_added_file(&running).await.unwrap_or(false) {
                 self.unstored.file.store(false, Ordering::Relaxed);
+                self.unstored.earlier_file.store(false, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Adds the file, unless a configuration over it is to be applied: another process has stored it since, or before this
+    /// process had the file.
+    async fn has_added_file(&self, running: &RunningText) -> Result<bool, DatabaseError> {
+        let over = self.parts.store.configuration_over(&running.file.digest, self.parts.node).await?;
+        let is_ended = |stored: &StoredConfiguration| {
+            self.unstored.earlier_file.load(Ordering::Relaxed) && stored.applied_at < running.applied_at
+        };
+        if over.is_some_and(|stored| !is_ended(&stored)) {
+            return Ok(false);
+        }
+        self.add_file(running, true).await.map(|()| true)
     }
 
     /// Raises the store's revision if budgets may have changed.
@@ -59,7 +76,8 @@ impl Configurator {
 
     /// Records that the file is in force, where another configuration was.
     pub(super) async fn record_file(&self) {
-        self.unstored.file.store(true, Ordering::Relaxed);
+        let lacks_earlier = self.unstored.file.swap(true, Ordering::Relaxed);
+        self.unstored.earlier_file.fetch_or(lacks_earlier, Ordering::Relaxed);
         self.store_rest().await;
         if self.unstored.file.load(Ordering::Relaxed) {
             tracing::warn!("the configuration is in force, but not in the history of the store yet");
@@ -69,6 +87,10 @@ impl Configurator {
     /// Records the file with which the process has started, unless the store knows it.
     pub async fn record_start(&self) {
         let running = self.running();
+        // The stored value of the key would end with the entry of the file.
+        if running.refused.is_some() {
+            return;
+        }
         let is_known = self.parts.store.knows_configuration_file(&running.file.digest, self.parts.node).await;
         if running.stored.is_none()
             && matches!(is_known, Ok(false))

@@ -84,6 +84,7 @@ try() {
     case $status in
     200) ;;
     401) fail "$base does not know this key: it is mistyped, revoked or expired" ;;
+    402) fail "invoices of the user of this key are not paid: sign in, and pay them" ;;
     403) fail "$base does not let this key in: its user is suspended, or it is bound to other addresses" ;;
     404) fail "$base has no models: is it the right address?" ;;
     429) fail "$base has been asked too often: wait a minute, and try again" ;;

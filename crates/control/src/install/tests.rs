@@ -84,6 +84,19 @@ fn an_error_is_a_script_that_prints_it_and_fails() {
 }
 
 #[test]
+fn a_key_that_is_refused_is_reported_with_its_reason() {
+    for (status, reason) in
+        [("401", "does not know this key"), ("402", "not paid: sign in, and pay"), ("500", "answers 500")]
+    {
+        let script = script(Agent::Codex, &snapshot()).unwrap();
+        let without_main = script.strip_suffix(MAIN).unwrap();
+        let tries = format!("key=a_b\nhas() {{ :; }}\ncurl() {{ cat >/dev/null; printf {status}; }}\ntry\n");
+        let (succeeded, printed) = ask("dash", &[], &format!("{without_main}\n{tries}"));
+        assert!(!succeeded && printed.contains(reason), "{status}: {printed}");
+    }
+}
+
+#[test]
 fn it_bears_the_brand_alone() {
     let mut snapshot = snapshot();
     snapshot.process.brand.name = "Codexible".to_owned();

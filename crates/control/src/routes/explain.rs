@@ -46,7 +46,7 @@ struct ExplainRequest {
     #[serde(default, rename = "as")]
     #[schema(max_length = 512)]
     holder: Option<String>,
-    /// The IP address of the client, for limits that count addresses.
+    /// The IP address of the client, for limits that count addresses, and for `addresses` of keys and routes.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "ip")]
     address: Option<IpAddr>,

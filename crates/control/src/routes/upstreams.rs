@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use config::snapshot::Origin;
 use serde::Serialize;
 use telemetry::BackendStatus;
 use utoipa::ToSchema;
@@ -58,6 +59,9 @@ struct UpstreamView {
 struct BackendView {
     /// The URL; of a provider, its base URL.
     url: String,
+    /// The configured name whose address `url` has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// The share relative to the other backends; null for a provider.
     weight: Option<u32>,
     /// Whether the backend gets requests, and if not, why; null if this process does not serve the proxy, and for a backend
@@ -85,8 +89,8 @@ struct BackendView {
     checks_failed: Option<u64>,
 }
 
-/// The states of the backends of one upstream, by their URLs.
-type States = HashMap<(Arc<str>, Arc<str>), BackendStatus>;
+/// The states of backends, by their upstreams, URLs and names.
+type States = HashMap<(Arc<str>, Arc<str>, Option<Arc<str>>), BackendStatus>;
 
 /// Lists the upstreams and providers with the state of each backend.
 #[utoipa::path(get, path = "/api/upstreams", tag = "admin", security(("token" = []), ("cookie" = [])),
@@ -108,7 +112,7 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
     let (live, now) = (app.live.load_full(), app.clock.now());
     let read = app.board.backends();
     let is_live = read.is_some();
-    let by_key = |status: BackendStatus| ((status.upstream.clone(), status.url.clone()), status);
+    let by_key = |status: BackendStatus| ((status.upstream.clone(), status.url.clone(), status.name.clone()), status);
     let states: States = read.unwrap_or_default().into_iter().map(by_key).collect();
     let upstreams = live.traffic.upstreams.iter().map(|upstream| UpstreamView {
         name: upstream.name.to_string(),
@@ -117,7 +121,7 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
         backends: upstream
             .backends()
             .iter()
-            .map(|backend| BackendView::new(&upstream.name, backend.origin.to_string(), Some(backend.weight), &states))
+            .map(|backend| BackendView::new(&upstream.name, &backend.origin, Some(backend.weight), &states))
             .collect(),
         sources: SourceView::of(upstream, now),
     });
@@ -125,19 +129,21 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
         name: provider.name.to_string(),
         kind: UpstreamKind::Provider,
         strategy: None,
-        backends: vec![BackendView::new(&provider.name, provider.origin.to_string(), None, &states)],
+        backends: vec![BackendView::new(&provider.name, &provider.origin, None, &states)],
         sources: Vec::new(),
     });
     Ok(Json(UpstreamListView { is_live, items: upstreams.chain(providers).collect(), next: None }))
 }
 
 impl BackendView {
-    fn new(upstream: &Arc<str>, url: String, weight: Option<u32>, states: &States) -> Self {
-        let status = states.get(&(upstream.clone(), Arc::from(url.as_str())));
+    fn new(upstream: &Arc<str>, origin: &Origin, weight: Option<u32>, states: &States) -> Self {
+        let (url, name) = (origin.to_string(), origin.name());
+        let status = states.get(&(upstream.clone(), Arc::from(url.as_str()), name.map(Arc::from)));
         let count = |of: fn(&BackendStatus) -> u64| status.map(of);
         let percentile = |percent| status.and_then(|status| status.durations.percentile_us(percent)).map(ms);
         Self {
             url,
+            name: name.map(str::to_owned),
             weight,
             state: status.map(|status| status.condition.into()),
             in_flight: count(|status| status.in_flight),

@@ -335,6 +335,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
         cost,
         unknown: None,
         price_version: None,
+        own_credential: false,
         first_byte_us: Some(900),
         duration_us: 1_000,
     };

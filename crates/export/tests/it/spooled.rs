@@ -147,6 +147,7 @@ pub(crate) fn record(number: u32) -> Record {
         cost: Some(NanoUsd(41)),
         unknown: None,
         price_version: None,
+        own_credential: false,
         first_byte_us: Some(250),
         duration_us: 1_000,
     };
@@ -163,7 +164,7 @@ pub(crate) fn record(number: u32) -> Record {
         subject,
         started_at: Timestamp(NOW.0 - 1_000_000 + u64::from(number)),
         day: NOW.day(),
-        charge: Charge { credits: Credits(2), tokens: Tokens(10), money: NanoUsd(41) },
+        charge: Charge { credits: Credits(2), tokens: Tokens(10), ..Charge::money(NanoUsd(41)) },
         route: "chat".into(),
         format: Some("chat".into()),
         model: Some("fast \"quoted\"\n".into()),

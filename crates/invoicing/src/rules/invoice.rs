@@ -157,26 +157,37 @@ impl PlanTerms<'_> {
 }
 
 /// Returns a `late` line for each charge whose quantity and amount are now larger than those that earlier invoices billed for
-/// the same days: other exchange rates alone are no usage, but a line of late usage contains their difference also for the
-/// units that were billed before. `billed` has the lines of all earlier invoices, so that no usage is billed twice.
+/// the same days: other exchange rates alone are no usage. `now` has the exchange rates of the earlier invoice, so that a line
+/// is the price of the late usage only. `billed` has the lines of all earlier invoices, so that no usage is billed twice.
 ///
 /// # Errors
 /// [`AmountOverflow`] if billed amounts do not fit.
 pub fn late_lines(now: &[InvoiceLine], billed: &[InvoiceLine]) -> Result<Vec<InvoiceLine>, AmountOverflow> {
-    let is_usage = |line: &&InvoiceLine| matches!(line.kind, LineKind::Usage | LineKind::Late);
     let mut late = Vec::new();
     for line in now.iter().filter(|line| line.kind == LineKind::Usage) {
-        let same =
-            |of: &&InvoiceLine| of.text == line.text && of.plan_version == line.plan_version && of.days == line.days;
-        let before = || billed.iter().filter(is_usage).filter(same);
-        let amount = line.amount.checked_sub(sum(before().map(|of| of.amount))?).ok_or(AmountOverflow)?;
-        let units = before().fold(0_u64, |units, of| units.saturating_add(of.quantity));
-        let quantity = line.quantity.saturating_sub(units);
+        let before = sum(line.same_charge(billed).map(|of| of.amount))?;
+        let amount = line.amount.checked_sub(before).ok_or(AmountOverflow)?;
+        let quantity = line.late_quantity(billed);
         if quantity > 0 && amount > 0 {
             late.push(InvoiceLine { kind: LineKind::Late, quantity, amount, ..line.clone() });
         }
     }
     Ok(late)
+}
+
+impl InvoiceLine {
+    /// Returns the lines of earlier invoices about the same charge on the same days.
+    fn same_charge<'a>(&'a self, billed: &'a [Self]) -> impl Iterator<Item = &'a Self> {
+        let is_usage = |line: &&Self| matches!(line.kind, LineKind::Usage | LineKind::Late);
+        let same = |of: &&Self| of.text == self.text && of.plan_version == self.plan_version && of.days == self.days;
+        billed.iter().filter(is_usage).filter(same)
+    }
+
+    /// Returns the units that earlier invoices have not billed.
+    pub(crate) fn late_quantity(&self, billed: &[Self]) -> u64 {
+        let units = self.same_charge(billed).fold(0_u64, |units, of| units.saturating_add(of.quantity));
+        self.quantity.saturating_sub(units)
+    }
 }
 
 impl InvoiceDraft {

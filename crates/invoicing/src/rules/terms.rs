@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use access::Day;
+use access::{ChargeModel, Currency, Day};
 use meter::RateCard;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -142,9 +142,26 @@ impl RatedPart {
     /// # Errors
     /// [`RatingError`]: a day without an exchange rate, or an amount that does not fit.
     pub fn lines(&self, version: &PlanTerms<'_>, billed: &[InvoiceLine]) -> Result<Vec<InvoiceLine>, RatingError> {
-        let rated = RatedUsage { days: self.days, whole_days: self.whole_days, usage: &self.usage, rates: &self.rates };
-        let now = version.usage_lines(&rated)?;
+        let now = version.usage_lines(&self.rated())?;
         Ok(if self.is_late { late_lines(&now, billed)? } else { now })
+    }
+
+    /// Whether the part has late usage whose amount depends on exchange rates.
+    ///
+    /// # Errors
+    /// Those of [`lines`](Self::lines).
+    pub fn has_late_cost(&self, version: &PlanTerms<'_>, billed: &[InvoiceLine]) -> Result<bool, RatingError> {
+        let costs = || version.price.charges.iter().filter(|charge| matches!(charge.model, ChargeModel::Cost { .. }));
+        if !self.is_late || version.price.currency() == Currency::Usd || costs().next().is_none() {
+            return Ok(false);
+        }
+        let lines = version.usage_lines(&self.rated())?;
+        let is_cost = |line: &InvoiceLine| costs().any(|charge| charge.name == line.text);
+        Ok(lines.iter().any(|line| is_cost(line) && line.late_quantity(billed) > 0))
+    }
+
+    const fn rated(&self) -> RatedUsage<'_> {
+        RatedUsage { days: self.days, whole_days: self.whole_days, usage: self.usage.as_slice(), rates: &self.rates }
     }
 
     /// Whether a line of an earlier invoice is about the same days.

@@ -25,7 +25,7 @@ statements! {
     REQUESTS = concat!(
         "SELECT e.id, e.started_at, route.name AS route, e.format, model.name AS model, provider.name AS provider,
         sent.name AS sent_model, answered.name AS answered_model, price.name AS price, e.attempts, e.status, e.outcome, e.credits,
-        e.cost_nano, ",
+        e.cost_nano - coalesce(e.own_cost_nano, 0) AS cost_nano, ",
         usage_columns!(selected "e."),
         ", CASE WHEN e.format IS NOT NULL AND (e.attempts = 0 OR e.cost_nano IS NULL OR e.attempts > 1 AND EXISTS
         (SELECT 1 FROM usage_attempts t WHERE t.event_id = e.id AND t.cost_nano IS NULL)) THEN TRUE ELSE FALSE END AS unpriced
@@ -39,7 +39,7 @@ statements! {
     // The attempts of the requests that needed more than one: at least those of the page that begins at the same request.
     ATTEMPTS = concat!(
         "SELECT a.event_id, provider.name AS provider, sent.name AS sent_model, answered.name AS answered_model, price.name AS price,
-        a.cost_nano, ",
+        a.cost_nano - coalesce(a.own_cost_nano, 0) AS cost_nano, ",
         usage_columns!(selected "a."),
         " FROM (SELECT id FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3 AND (started_at > $2 OR id > $4)
         AND day = $5 AND created_at <= $6 AND attempts > 1 ORDER BY started_at, id LIMIT $7) e
@@ -84,7 +84,7 @@ pub struct ChargedAttempt {
     pub price: Option<ChargedPrice>,
     /// Usage of the attempt.
     pub usage: Option<Usage>,
-    /// Cost in nano-USD; `None` if it is unknown.
+    /// Cost in nano-USD, 0 with the user's own credential; `None` if it is unknown.
     pub cost_nano: Option<u64>,
 }
 
@@ -113,7 +113,7 @@ pub struct ChargedRequest {
     pub credits: u64,
     /// Usage of all attempts.
     pub usage: Option<Usage>,
-    /// Known part of the cost in nano-USD.
+    /// Known part of the cost in nano-USD, without that of the user's own credentials.
     pub cost_nano: Option<u64>,
     /// Whether the cost is unknown or partly unknown.
     pub unpriced: bool,

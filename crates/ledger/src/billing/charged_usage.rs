@@ -10,12 +10,12 @@ use super::subscriptions::day;
 statements! {
     TOTALS = "SELECT day, CAST(NULL AS TEXT) AS model, CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
         CAST(sum(input_tokens + cached_input_tokens + cache_write_short_tokens + cache_write_long_tokens + output_tokens
-        + reasoning_tokens) AS BIGINT) AS tokens, CAST(sum(cost_nano) AS BIGINT) AS cost_nano,
+        + reasoning_tokens) AS BIGINT) AS tokens, CAST(sum(cost_nano - own_cost_nano) AS BIGINT) AS cost_nano,
         CAST(sum(unpriced_requests) AS BIGINT) AS unpriced_requests
         FROM daily_usage WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY day";
     MODELS = "SELECT d.day, n.name AS model, CAST(sum(d.requests) AS BIGINT) AS requests, CAST(sum(d.credits) AS BIGINT) AS credits,
         CAST(sum(d.input_tokens + d.cached_input_tokens + d.cache_write_short_tokens + d.cache_write_long_tokens + d.output_tokens
-        + d.reasoning_tokens) AS BIGINT) AS tokens, CAST(sum(d.cost_nano) AS BIGINT) AS cost_nano,
+        + d.reasoning_tokens) AS BIGINT) AS tokens, CAST(sum(d.cost_nano - d.own_cost_nano) AS BIGINT) AS cost_nano,
         CAST(sum(d.unpriced_requests) AS BIGINT) AS unpriced_requests
         FROM daily_models d JOIN names n ON n.no = d.model_no
         WHERE d.user_no = $1 AND d.day >= $2 AND d.day <= $3 GROUP BY d.day, n.name";
@@ -42,7 +42,7 @@ pub struct ChargedDay {
     pub credits: i64,
     /// Tokens of all classes.
     pub tokens: i64,
-    /// The known cost in nano-USD.
+    /// The known cost in nano-USD, without that of the user's own credentials.
     pub cost_nano: i64,
     /// Number of requests without a known cost.
     pub unpriced_requests: i64,

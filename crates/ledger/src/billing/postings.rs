@@ -38,7 +38,8 @@ statements! {
         AND reason IN ('invoice.paid_from_wallet', 'wallet.reversed') GROUP BY invoice_id HAVING sum(amount) < 0
         ORDER BY max(created_at) DESC, invoice_id DESC LIMIT 1000";
     WAS_PAID_ONCE = concat!("SELECT ", is_paid_once!("$1"));
-    UNEXPLAINED = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM postings WHERE invoice_id = $1
+    // Of all invoices, as the money of a payment may have paid another one than its own through the wallet.
+    UNEXPLAINED = "SELECT CAST(coalesce(sum(amount), 0) AS BIGINT) FROM postings WHERE user_id = $1 AND currency = $2
         AND account = 'write_off' AND reason IN ('payment.refunded', 'invoice.credited')";
     UNBALANCED = "SELECT transaction_id, CAST(sum(amount) AS BIGINT) AS amount FROM postings
         GROUP BY transaction_id, currency HAVING sum(amount) <> 0 LIMIT $1";
@@ -210,12 +211,12 @@ pub async fn was_paid_once(on: &mut Transaction, invoice: Uuid) -> Result<bool, 
     Ok(on.query(WAS_PAID_ONCE).bind(invoice).one::<(bool,)>().await?.0)
 }
 
-/// Returns the money of an invoice that the provider returned and that no credit note explains yet.
+/// Returns the money of a user that the provider returned and that no credit note explains yet.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn unexplained(on: &mut Transaction, invoice: Uuid) -> Result<i64, DatabaseError> {
-    Ok(on.query(UNEXPLAINED).bind(invoice).one::<(i64,)>().await?.0)
+pub async fn unexplained(on: &mut Transaction, user: UserId, currency: Currency) -> Result<i64, DatabaseError> {
+    Ok(on.query(UNEXPLAINED).bind(user.0).bind(currency.code()).one::<(i64,)>().await?.0)
 }
 
 /// Returns the balance of a user's wallet within a transaction.

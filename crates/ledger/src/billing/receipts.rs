@@ -16,6 +16,9 @@ statements! {
         RETURNING id";
     ADD_DAY = "INSERT INTO invoice_days (id, invoice_id, day, row_count, digest, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    OF_USAGE = "SELECT t.terms FROM invoice_terms t WHERE t.invoice_id IN (SELECT l.invoice_id FROM invoice_lines l
+        JOIN invoices i ON i.id = l.invoice_id WHERE i.subscription_id = $1 AND l.kind = 'usage' AND l.plan_version_id = $2
+        AND l.first_day = $3 AND l.last_day = $4) ORDER BY t.invoice_id LIMIT 1";
     STORED_FROM = "SELECT coalesce(max(usage_from), 0) FROM revision";
     DAYS = "SELECT day, row_count, digest FROM invoice_days WHERE invoice_id = $1 ORDER BY day";
 }
@@ -42,6 +45,19 @@ pub struct StoredInvoiceDay {
     pub digest: String,
 }
 
+/// Days with one version of a plan, whose usage an invoice charged.
+#[derive(Debug, Clone, Copy)]
+pub struct ChargedDays {
+    /// Id of the subscription.
+    pub subscription: Uuid,
+    /// The version of the plan.
+    pub plan_version: Uuid,
+    /// The first of the days.
+    pub first_day: Day,
+    /// The last of the days.
+    pub last_day: Day,
+}
+
 /// Stores what the amounts of a new invoice were computed from.
 ///
 /// # Errors
@@ -63,6 +79,18 @@ pub async fn find(store: &Store, invoice: Uuid) -> Result<Option<StoredTerms>, D
         computed_at,
     };
     Ok(row.map(terms))
+}
+
+/// Returns what the amounts of the first invoice were computed from that charged the usage of these days; `None` without such
+/// an invoice, and for one of an older release.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn of_usage(on: &mut Transaction, of: ChargedDays) -> Result<Option<String>, DatabaseError> {
+    let ChargedDays { subscription, plan_version, first_day, last_day } = of;
+    let query = on.query(OF_USAGE).bind(subscription).bind(plan_version);
+    let found: Option<(String,)> = query.bind(i64::from(first_day.0)).bind(i64::from(last_day.0)).find().await?;
+    Ok(found.map(|(terms,)| terms))
 }
 
 /// Returns opened invoices whose requests were not listed yet, in the order of their ids.

@@ -29,10 +29,10 @@ statements! {
     SET_LAST_DAY = "UPDATE subscriptions SET last_day = $2, anchor_day = $3, updated_at = $4 WHERE id = $1";
     // The day up to which the usage of subscriptions that were cancelled within a period is invoiced with them.
     LAST_CHARGED = "SELECT max(last_day) FROM subscriptions WHERE user_id = $1 AND usage_due";
-    // No period begins for a suspended user.
+    // No period begins for a suspended user. A closed subscription does not end before it is paid.
     ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due
         OR (s.state IN ('trialing', 'active', 'past_due') AND (u.status = 'active' OR s.cancel_at_end))
-        OR (s.cancel_at_end AND s.state IN ('limited', 'closed'))) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
+        OR (s.cancel_at_end AND s.state = 'limited')) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
     // The first condition on the state is that of the index by the last day.
     ENDED = concat!("SELECT ", subscription_columns!(), " WHERE s.cancel_at_end
         AND s.state <> 'cancelled' AND s.state IN ('trialing', 'active', 'past_due') AND s.last_day < $1 AND s.id > $2 ORDER BY s.id LIMIT $3");

@@ -33,6 +33,8 @@ pub(crate) struct CountedEvent<'a> {
     pub(crate) usage: Option<Usage>,
     /// Cost of all attempts.
     pub(crate) cost: Option<NanoUsd>,
+    /// Cost of the attempts with the user's own credential; `None` without such an attempt.
+    pub(crate) own_cost: Option<NanoUsd>,
     /// Skipped targets as the store keeps them.
     pub(crate) skipped: Option<String>,
     /// Amounts of the request in totals, if it counts.
@@ -62,6 +64,8 @@ pub(crate) struct CallerTotals {
     pub(crate) totals: UsageTotals,
     /// Amounts that count for budgets.
     pub(crate) charge: Charge,
+    /// Part of the cost that the user's own credentials paid.
+    pub(crate) own_cost: NanoUsd,
 }
 
 /// Key of a row in `daily_plans`, in the order of its unique index.
@@ -94,6 +98,8 @@ pub(crate) struct ModelTotals {
     pub(crate) results: ResultCounts,
     /// Total duration of the requests in the total, in microseconds.
     pub(crate) duration_us: u64,
+    /// Part of the cost that the user's own credentials paid.
+    pub(crate) own_cost: NanoUsd,
 }
 
 /// Key of a row in `hourly_usage`, in the order of its unique index; `user` and `key` are 0 without a key, `model` is 0 if the model has no name, and
@@ -200,6 +206,7 @@ impl<'a> CountedEvent<'a> {
             last_attempt,
             usage,
             cost,
+            own_cost: own_cost(&event.attempts),
             skipped: skipped_targets::stored(&event.origin.skipped),
             totals: totals(event, usage, cost),
         }
@@ -240,6 +247,7 @@ pub(crate) fn days(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(Call
             let of = days.entry(day).or_default();
             of.totals.add(&counted.totals);
             of.charge = of.charge.and(&event.charge);
+            of.own_cost = of.own_cost.saturating_add(counted.own_cost.unwrap_or_default());
         }
     }
     for counts in counts.iter().filter(|counts| counts.sent_requests() > 0) {
@@ -300,6 +308,7 @@ pub(crate) fn models(events: &[CountedEvent<'_>]) -> Vec<(ModelDay, ModelTotals)
         if event.counts() {
             of.totals.add(&counted.totals);
             of.duration_us = of.duration_us.saturating_add(event.duration_us);
+            of.own_cost = of.own_cost.saturating_add(counted.own_cost.unwrap_or_default());
         }
     }
     sorted(models)
@@ -475,6 +484,12 @@ fn usage(attempts: &[Attempt]) -> Option<Usage> {
 /// Adds up the known costs of the attempts; `None` if no cost is known.
 fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
     attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
+}
+
+/// Adds up the known costs of the attempts with the user's own credential; `None` without such an attempt.
+fn own_cost(attempts: &[Attempt]) -> Option<NanoUsd> {
+    let own = attempts.iter().filter(|attempt| attempt.own_credential);
+    own.map(|attempt| attempt.cost.unwrap_or_default()).reduce(NanoUsd::saturating_add)
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
             "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache", "trace_id", "skipped",]
+        ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache", "trace_id", "skipped",
+            "own_cost_nano", "own_charged_nano",]
     ),
     &[
         ("id", SqlType::Uuid),
@@ -37,6 +38,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ],
     "ON CONFLICT (id) DO NOTHING",
 )
+.with_added(2)
 .with_usual(&[
     ("subject_no", UsualValue::Null),
     ("status", UsualValue::Bigint(200)),
@@ -59,6 +61,8 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ("cost_unknown", UsualValue::Null),
     ("trace_id", UsualValue::Null),
     ("skipped", UsualValue::Null),
+    ("own_cost_nano", UsualValue::Null),
+    ("own_charged_nano", UsualValue::Null),
 ]);
 
 /// One row per attempt, for requests with several attempts.
@@ -69,7 +73,7 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
             "id", "event_id", "no", "provider_no", "provider_model_no", "answered_model_no",
             "upstream_status", "upstream_id", "price_no", "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown",]
+        ["cost_nano", "cost_unknown", "own_cost_nano",]
     ),
     &[
         ("id", SqlType::Uuid),
@@ -80,7 +84,8 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
         ("cost_unknown", SqlType::Text),
     ],
     "",
-);
+)
+.with_added(1);
 
 /// Lists the columns of a table of totals: those in the first brackets, the totals of `bind_totals`, those in the second
 /// brackets.
@@ -98,7 +103,7 @@ macro_rules! totals {
 /// Totals per key and day.
 pub(crate) static DAYS: Insert = Insert::adding(
     "daily_usage",
-    totals!(["day", "user_no", "key_no", "node_id", "charged_tokens", "charged_nano", "requests",] []),
+    totals!(["day", "user_no", "key_no", "node_id", "charged_tokens", "charged_nano", "requests",] ["own_cost_nano",]),
     &[("id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
     &["day", "user_no", "key_no", "node_id"],
 );
@@ -106,7 +111,7 @@ pub(crate) static DAYS: Insert = Insert::adding(
 /// Charges for the budgets of plans.
 pub(crate) static PLANS: Insert = Insert::adding(
     "daily_plans",
-    &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano"],
+    &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano", "own_charged_nano"],
     &[("id", SqlType::Uuid), ("plan_id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
     &["day", "plan_id", "node_id"],
 );
@@ -122,7 +127,7 @@ pub(crate) static SUBJECTS: Insert = Insert::adding(
 /// Totals of LLM requests per model.
 pub(crate) static MODELS: Insert = Insert::adding(
     "daily_models",
-    totals!(["user_no", "day", "model_no", "requests", "succeeded", "refused", "errors",] ["duration_us",]),
+    totals!(["user_no", "day", "model_no", "requests", "succeeded", "refused", "errors",] ["duration_us", "own_cost_nano",]),
     &[("id", SqlType::Uuid)],
     &["user_no", "day", "model_no"],
 );

@@ -1,6 +1,7 @@
 mod duplicates;
 mod neighbours;
 mod open_requests;
+mod own_credentials;
 mod refused;
 mod subjects;
 
@@ -63,6 +64,7 @@ fn attempt() -> Attempt {
         cost: Some(NanoUsd(46)),
         unknown: None,
         price_version: Some("v1".into()),
+        own_credential: false,
         first_byte_us: Some(47),
         duration_us: 48,
     }
@@ -76,7 +78,7 @@ fn event() -> UsageEvent {
     let caller = Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL };
     UsageEvent {
         day: Day(34),
-        charge: Charge { credits: Credits(35), tokens: Tokens(36), money: NanoUsd(37) },
+        charge: Charge { credits: Credits(35), tokens: Tokens(36), ..Charge::money(NanoUsd(37)) },
         outcome: Outcome::CallerGone,
         attempts: vec![attempt()],
         origin: RequestOrigin { trace: Some(TraceId([8; 16])), skipped: vec![skipped()], ..RequestOrigin::default() },
@@ -181,7 +183,7 @@ async fn each_figure_stands_in_its_column() {
          audio_input_tokens=- image_input_tokens=2 audio_output_tokens=5 image_output_tokens=- billed_unit=image
          billed_quantity=3 reasoning_tokens=- searches=51 maps_prompts=52 maps_queries=53 containers=54 file_searches=55
          cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=- cache=0 trace_id=08080808080808080808080808080808
-         skipped=[[\"openai\",\"gpt\",\"cooldown\",0]]",
+         skipped=[[\"openai\",\"gpt\",\"cooldown\",0]] own_cost_nano=- own_charged_nano=-",
     );
         let days = table(&store, "daily_usage").await;
         expect(
@@ -189,13 +191,13 @@ async fn each_figure_stands_in_its_column() {
             &format!(
                 "user_no=31 key_no=32 node_id={} day=34 requests=1 credits=35 charged_tokens=36 charged_nano=37
          input_tokens=43 cached_input_tokens=42 cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=50
-         reasoning_tokens=0 cost_nano=46 unpriced_requests=0",
+         reasoning_tokens=0 cost_nano=46 unpriced_requests=0 own_cost_nano=0",
                 node.id().simple()
             ),
         );
         let plans = table(&store, "daily_plans").await;
         let plan = PlanId::NIL.0.simple();
-        let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37";
+        let charged = "day=34 credits=35 charged_tokens=36 charged_nano=37 own_charged_nano=0";
         expect(&plans[0], &format!("{charged} plan_id={plan} node_id={}", node.id().simple()));
         let raw = table(&store, "usage_raw").await;
         let event = uuid::Uuid::parse_str(&id).unwrap();
@@ -205,7 +207,7 @@ async fn each_figure_stands_in_its_column() {
             &models[0],
             "user_no=31 model_no=fast day=34 requests=1 succeeded=1 refused=0 errors=0 credits=35 input_tokens=43 cached_input_tokens=42
          cache_write_short_tokens=43 cache_write_long_tokens=44 output_tokens=50 reasoning_tokens=0 cost_nano=46
-         unpriced_requests=0 duration_us=38",
+         unpriced_requests=0 duration_us=38 own_cost_nano=0",
         );
         assert_eq!(table(&store, "usage_attempts").await, []);
     }
@@ -226,6 +228,7 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
             cost: None,
             unknown: Some(UnknownCost::NoUsage),
             price_version: None,
+            own_credential: false,
             first_byte_us: None,
             duration_us: 7,
         };
@@ -244,7 +247,7 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
              usage_source=- input_tokens=- cached_input_tokens=- cache_write_short_tokens=- cache_write_long_tokens=-
              output_tokens=- reasoning_tokens=- audio_input_tokens=- image_input_tokens=- audio_output_tokens=-
              image_output_tokens=- billed_unit=- billed_quantity=- searches=- maps_prompts=- maps_queries=- containers=- file_searches=-
-             cost_nano=- cost_unknown=no_usage price_no=- first_byte_us=- upstream_us=7",
+             cost_nano=- cost_unknown=no_usage price_no=- first_byte_us=- upstream_us=7 own_cost_nano=-",
             event.id.0.simple()
         ),
     );

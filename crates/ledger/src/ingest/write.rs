@@ -10,7 +10,7 @@ use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
-use store::sql::{BulkTransaction, StoreKind, Values, micros, signed, unsigned};
+use store::sql::{BulkTransaction, StoreKind, Values, micros, signed};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::ingest::aggregation::{
     PlanDay, ResultCounts, RouteDay, SeriesHour, SeriesTotals, SubjectDay,
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames};
+use crate::ingest::positions::positions_of;
 use crate::ingest::raw_usage;
 use crate::ingest::tables::{
     ATTEMPTS, DAY_VERSIONS, DAYS, EVENTS, HOURS, LABELS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES, SUBJECTS,
@@ -33,17 +34,6 @@ use crate::usage_totals::UsageTotals;
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
 /// Maximum number of ids in one query.
 const PRESENT_MAX: usize = 500;
-
-/// Returns the positions in the rows of [`PLACES`]: up to each, a partition of the spool is stored.
-pub(super) fn places(rows: Vec<(i64, i64, i64)>) -> Vec<Position> {
-    let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
-    let position = |(lane, segment, offset)| Position {
-        partition: number(lane),
-        segment: number(segment),
-        offset: number(offset),
-    };
-    rows.into_iter().map(position).collect()
-}
 
 /// The error of a transaction of ingest.
 #[derive(Debug, Error)]
@@ -155,7 +145,7 @@ impl Rows {
         let mut transaction = store.begin_bulk().await?;
         let began = store.clock().mono();
         node.hold(&mut transaction).await?;
-        let ingested = places(transaction.query(PLACES).bind(node.id()).all().await?);
+        let ingested = positions_of(transaction.query(PLACES).bind(node.id()).all().await?);
         self.drop_ingested(&ingested);
         let split = self.split();
         names.forget_if_full();
@@ -304,6 +294,7 @@ impl CountedRecords<'_> {
                 row.put(store.new_id()).put(*event).put(*no);
                 bind_attempt(Some(attempt), &AttemptNumbers::new(attempt, &mut names), row);
                 bind_figures(attempt.usage, attempt.cost, attempt.unknown, row);
+                row.put(attempt.own_credential.then(|| attempt.cost.unwrap_or_default().0));
             })
             .await?;
         Ok(())
@@ -327,18 +318,20 @@ impl CountedRecords<'_> {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
             row.put(signed(of.charge.tokens.0)).put(of.charge.money.0).put(signed(of.totals.requests));
             bind_totals(&of.totals, row);
+            row.put(of.own_cost.0);
         };
         DAYS.bulk(transaction, now, &days, bind_day).await?;
         let plans = aggregation::plans(&self.events, &self.counts);
         let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values<'_>| {
-            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits.0));
-            row.put(signed(charge.tokens.0)).put(charge.money.0);
+            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id());
+            bind_charge(charge, row);
+            row.put(charge.own_money().0);
         };
         PLANS.bulk(transaction, now, &plans, bind_plan).await?;
         let subjects = aggregation::subjects(&self.events, &self.counts);
         let bind_subject = |(at, charge): &(SubjectDay, Charge), row: &mut Values<'_>| {
-            row.put(store.new_id()).put(at.subject.0).put(at.day).put(node.id()).put(signed(charge.credits.0));
-            row.put(signed(charge.tokens.0)).put(charge.money.0);
+            row.put(store.new_id()).put(at.subject.0).put(at.day).put(node.id());
+            bind_charge(charge, row);
         };
         SUBJECTS.bulk(transaction, now, &subjects, bind_subject).await?;
         Ok(())
@@ -352,7 +345,7 @@ impl CountedRecords<'_> {
             row.put(signed(of.totals.requests));
             bind_results(of.results, row);
             bind_totals(&of.totals, row);
-            row.put(signed(of.duration_us));
+            row.put(signed(of.duration_us)).put(of.own_cost.0);
         };
         MODELS.bulk(transaction, now, &models, bind_model).await?;
         Ok(())
@@ -434,8 +427,8 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     let caller = event.subject.caller();
     row.put(caller.map(|caller| caller.user.0)).put(caller.map(|caller| caller.key.0));
     row.put(caller.map(|caller| caller.plan.0)).put(counted.subject);
-    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits.0));
-    row.put(signed(event.charge.tokens.0)).put(event.charge.money.0);
+    row.put(micros(event.started_at)).put(i64::from(event.day.0));
+    bind_charge(&event.charge, row);
     row.put(counted.route);
     row.put(event.format.as_deref()).put(counted.model);
     row.put(event.streamed).put(i64::from(event.status)).put(event.outcome.as_str());
@@ -449,6 +442,13 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     row.put(counted.labels).put(i64::from(client.number())).put(i64::from(tools.number()));
     row.put(session.map(|session| Uuid::from_bytes(session.0))).put(i64::from(cache.number()));
     row.put(trace.map(|trace| Uuid::from_bytes(trace.0))).put(counted.skipped.as_deref());
+    let own_charged = Some(event.charge.own_money()).filter(|own| *own != NanoUsd::ZERO);
+    row.put(counted.own_cost.map(|cost| cost.0)).put(own_charged.map(|own| own.0));
+}
+
+/// Adds the columns from `credits` to `charged_nano`.
+fn bind_charge(charge: &Charge, row: &mut Values<'_>) {
+    row.put(signed(charge.credits.0)).put(signed(charge.tokens.0)).put(charge.money.0);
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.

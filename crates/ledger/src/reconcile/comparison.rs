@@ -8,7 +8,7 @@ use store::sql::{Transaction, statements, unsigned};
 use uuid::Uuid;
 
 use super::row::{NumberRow, NumberRowWithId};
-use super::totals::{self, TotalsKind, TotalsTable};
+use super::totals::{self, PLAN_MEASURES, TotalsKind, TotalsTable};
 use super::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, Reconciliation};
 use sqlx::AssertSqlSafe;
 
@@ -18,9 +18,6 @@ statements! {
     NAME = "SELECT name FROM names WHERE no = $1 AND kind = $2";
     LABELS = "SELECT labels FROM label_sets WHERE no = $1";
 }
-
-/// Columns of the totals of plans and of subjects, in order.
-pub(super) const PLAN_MEASURES: [&str; 3] = ["credits", "charged_tokens", "charged_nano"];
 
 const MICROS_PER_HOUR: u64 = 3_600_000_000;
 pub(super) const EVENTS: &str = "events";

@@ -78,7 +78,8 @@ fn figures() -> [(&'static str, String); 8] {
 }
 
 impl Ledger {
-    /// Returns the recorded usage of LLM calls on these days, in the order of day, provider and model.
+    /// Returns the recorded usage of LLM calls on these days, in the order of day, provider and model, without calls that users'
+    /// own credentials paid: the operator's provider does not report those.
     ///
     /// # Errors
     /// Database errors of any kind.
@@ -126,10 +127,12 @@ fn text() -> String {
             SELECT x.started_at / 86400000000 AS day, x.provider_no, coalesce(x.answered_model_no, x.provider_model_no) AS model_no,
                 {columns} FROM usage_events x
             WHERE x.id >= $1 AND x.id < $2 AND x.started_at >= $3 AND x.started_at < $4 AND x.format IS NOT NULL AND x.attempts = 1
+                AND x.own_cost_nano IS NULL
             UNION ALL
             SELECT e.started_at / 86400000000, x.provider_no, coalesce(x.answered_model_no, x.provider_model_no), {columns}
             FROM usage_events e JOIN usage_attempts x ON x.event_id = e.id
             WHERE e.id >= $1 AND e.id < $2 AND e.started_at >= $3 AND e.started_at < $4 AND e.format IS NOT NULL AND e.attempts > 1
+                AND x.own_cost_nano IS NULL
         ) r LEFT JOIN names p ON p.no = r.provider_no LEFT JOIN names m ON m.no = r.model_no
         GROUP BY p.name, m.name, r.day ORDER BY r.day, p.name, m.name"
     )

@@ -17,9 +17,9 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::comparable::comparable_from;
-use super::comparison::{self, DayPlanSums, PLAN_MEASURES};
+use super::comparison::{self, DayPlanSums};
 use super::row::NumberRowWithId;
-use super::totals::{self, TotalsKind, TotalsTable};
+use super::totals::{self, PLAN_MEASURES, TotalsKind, TotalsTable};
 use super::{Days, subjects};
 use crate::handle::Ledger;
 
@@ -34,15 +34,16 @@ const NO_NODE: Uuid = Uuid::nil();
 
 statements! {
     REPAIRS = "SELECT count(*) FROM audit_log WHERE action = 'totals.repair'";
-    PLAN_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_plans WHERE day = $1 AND plan_id = $2
+    PLAN_ROWS = "SELECT credits, charged_tokens, charged_nano, own_charged_nano, id FROM daily_plans WHERE day = $1 AND plan_id = $2
         ORDER BY credits DESC, id";
     ADD_TO_PLAN = "UPDATE daily_plans SET credits = credits + $3, charged_tokens = charged_tokens + $4,
-        charged_nano = charged_nano + $5, updated_at = $2 WHERE id = $1";
-    NEW_PLAN = "INSERT INTO daily_plans (id, created_at, updated_at, day, plan_id, node_id, credits, charged_tokens, charged_nano)
-        VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (day, plan_id, node_id) DO UPDATE SET
+        charged_nano = charged_nano + $5, own_charged_nano = own_charged_nano + $6, updated_at = $2 WHERE id = $1";
+    NEW_PLAN = "INSERT INTO daily_plans (id, created_at, updated_at, day, plan_id, node_id, credits, charged_tokens, charged_nano,
+        own_charged_nano) VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (day, plan_id, node_id) DO UPDATE SET
         updated_at = excluded.updated_at, credits = daily_plans.credits + excluded.credits,
         charged_tokens = daily_plans.charged_tokens + excluded.charged_tokens,
-        charged_nano = daily_plans.charged_nano + excluded.charged_nano";
+        charged_nano = daily_plans.charged_nano + excluded.charged_nano,
+        own_charged_nano = daily_plans.own_charged_nano + excluded.own_charged_nano";
     SUBJECT_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_subjects WHERE day = $1 AND subject_id = $2
         ORDER BY credits DESC, id";
     ADD_TO_SUBJECT = "UPDATE daily_subjects SET credits = credits + $3, charged_tokens = charged_tokens + $4,
@@ -260,7 +261,7 @@ enum ChargedScope {
     Subject(SubjectId),
 }
 
-/// The missing charges of one scope, in the order of [`PLAN_MEASURES`].
+/// The missing charges of one scope, in the order of [`PLAN_MEASURES`] or [`totals::SUBJECT_MEASURES`].
 #[derive(PartialEq)]
 struct MissingCharges {
     of: ChargedScope,

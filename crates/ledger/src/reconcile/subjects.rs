@@ -8,14 +8,14 @@ use store::DatabaseError;
 use store::sql::Transaction;
 use uuid::Uuid;
 
-use super::comparison::{EVENTS, PLAN_MEASURES, day};
+use super::comparison::{EVENTS, day};
 use super::row::NumberRowWithId;
-use super::totals::counts;
+use super::totals::{SUBJECT_MEASURES, counts};
 use super::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, Reconciliation};
 
 const TOTALS_OF_SUBJECTS: &str = "totals of subjects";
 
-/// The missing amounts in the totals of one subject on one day, in the order of [`PLAN_MEASURES`].
+/// The missing amounts in the totals of one subject on one day, in the order of [`SUBJECT_MEASURES`].
 pub(super) type SubjectLacks = (SubjectId, Vec<i128>);
 
 /// Compares each subject's charges of each day.
@@ -67,7 +67,7 @@ async fn rows(
 fn sides(row: &NumberRowWithId) -> impl Iterator<Item = (i128, i128)> {
     let most = i128::from(i64::MAX);
     let sums = row.numbers.sums(1);
-    (0..PLAN_MEASURES.len()).map(move |nth| {
+    (0..SUBJECT_MEASURES.len()).map(move |nth| {
         let at = |at: usize| sums.get(at).copied().unwrap_or(0).min(most);
         (at(2 * nth), at(2 * nth + 1))
     })
@@ -76,7 +76,7 @@ fn sides(row: &NumberRowWithId) -> impl Iterator<Item = (i128, i128)> {
 fn differences(row: &NumberRowWithId) -> Vec<Difference> {
     let place =
         DifferencePlace::Subject { day: day(row.numbers.at(0)), subject: SubjectId(row.id.unwrap_or_default()) };
-    let differing = PLAN_MEASURES.into_iter().zip(sides(row)).filter(|(_, (found, expected))| found != expected);
+    let differing = SUBJECT_MEASURES.into_iter().zip(sides(row)).filter(|(_, (found, expected))| found != expected);
     let difference = |(measure, (found, expected))| Difference {
         place: place.clone(),
         measure,
@@ -92,11 +92,11 @@ fn text() -> String {
     let part = |measure: &str, side: u8, of: &str| {
         format!("CAST(sum(CASE WHEN side = {side} THEN {measure} {of} 1000000000 ELSE 0 END) AS BIGINT)")
     };
-    let sums: Vec<String> = PLAN_MEASURES
+    let sums: Vec<String> = SUBJECT_MEASURES
         .iter()
         .flat_map(|measure| [0, 1].map(|side| format!("{}, {}", part(measure, side, "/"), part(measure, side, "%"))))
         .collect();
-    let differs = PLAN_MEASURES.map(|measure| {
+    let differs = SUBJECT_MEASURES.map(|measure| {
         let difference = |of: &str| {
             format!("sum(CASE WHEN side = 1 THEN {measure} {of} 1000000000 ELSE -({measure} {of} 1000000000) END)")
         };

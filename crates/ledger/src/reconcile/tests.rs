@@ -48,7 +48,7 @@ async fn whatever_ingest_writes_adds_up() {
         assert_eq!((found.compared, found.differences, found.more), (Some(DAYS), vec![], false));
         // Each of the 24 lots has one interrupted request.
         let reserved =
-            Charge { credits: Credits(3 * 24), tokens: Tokens(700 * 24), money: NanoUsd(1_234_567_890 * 24) };
+            Charge { credits: Credits(3 * 24), tokens: Tokens(700 * 24), ..Charge::money(NanoUsd(1_234_567_890 * 24)) };
         assert_eq!(found.interrupted, InterruptedRequests { requests: 24, reserved });
         // Each lot also has two without a known cost; a part of one cost is known.
         let unpriced = |reason: &str, requests: u64, cost| {
@@ -83,7 +83,7 @@ async fn amounts_that_fill_their_integers_agree() {
         let expensive = Attempt { cost: Some(NanoUsd(i64::MAX)), ..attempt(1) };
         for key in [1, 1, 2] {
             let event = made.event(Some(caller(1, key)), vec![expensive.clone()]);
-            let charge = Charge { credits: Credits(most / 4), tokens: Tokens(most / 4), money: NanoUsd::MAX };
+            let charge = Charge { credits: Credits(most / 4), tokens: Tokens(most / 4), ..Charge::money(NanoUsd::MAX) };
             node.write(&[Record::Event(UsageEvent { charge, ..event })]).await;
         }
         assert_eq!(differences(&store).await, []);

@@ -7,6 +7,11 @@ use super::row::summed;
 use crate::results;
 use crate::usage_columns::sum_of;
 
+/// Columns of the totals of plans, in order.
+pub(super) const PLAN_MEASURES: [&str; 4] = ["credits", "charged_tokens", "charged_nano", "own_charged_nano"];
+/// Columns of the totals of subjects, in order. A subject has no own credential.
+pub(super) const SUBJECT_MEASURES: [&str; 3] = ["credits", "charged_tokens", "charged_nano"];
+
 /// Condition for a request that totals contain: it reached an upstream or was interrupted.
 macro_rules! counts {
     () => {
@@ -132,6 +137,7 @@ const LONG: TotalsColumn = tokens("cache_write_long_tokens", TokenTotal::CacheWr
 const OUTPUT: TotalsColumn = tokens("output_tokens", TokenTotal::Output);
 const REASONING: TotalsColumn = tokens("reasoning_tokens", TokenTotal::Reasoning);
 const COST: TotalsColumn = column("cost_nano", "coalesce(cost_nano, 0)");
+const OWN_COST: TotalsColumn = column("own_cost_nano", "coalesce(own_cost_nano, 0)");
 /// The event's row contains the cost of its only attempt. For several attempts it contains the sum of the known costs.
 const UNPRICED: TotalsColumn = column(
     "unpriced_requests",
@@ -178,6 +184,7 @@ pub(super) static KEYS: TotalsTable = TotalsTable {
         REASONING,
         COST,
         UNPRICED,
+        OWN_COST,
     ],
 };
 
@@ -205,6 +212,7 @@ pub(super) static MODELS: TotalsTable = TotalsTable {
         COST,
         UNPRICED,
         column("duration_us", concat!("CASE WHEN ", counts!(), " THEN duration_us ELSE 0 END")),
+        OWN_COST,
     ],
 };
 
@@ -397,17 +405,18 @@ impl TotalsTable {
 }
 
 /// Builds the query for both sides of the totals of plans on days `$1` to `$2`, whose events' ids are from `$3` to
-/// `$4`: day, side, credits, tokens, money, plan. Side 0 is totals, 1 events, 2 counts. Counts do not contain the plan
+/// `$4`: day, side, credits, tokens, money, the money of own credentials, plan. Side 0 is totals, 1 events, 2 counts. Counts do not contain the plan
 /// of their users, so the present one is used.
 pub(super) fn plans() -> String {
     let counts = counts!();
-    let sums = ["credits", "charged_tokens", "charged_nano"].map(summed).join(", ");
+    let sums = PLAN_MEASURES.map(summed).join(", ");
     format!(
         "SELECT day, CAST(side AS BIGINT), {sums}, plan_id FROM (
-            SELECT 0 AS side, day, credits, charged_tokens, charged_nano, plan_id FROM daily_plans WHERE day >= $1 AND day <= $2
-            UNION ALL SELECT 1, day, credits, charged_tokens, charged_nano, plan_id FROM usage_events
+            SELECT 0 AS side, day, credits, charged_tokens, charged_nano, own_charged_nano, plan_id FROM daily_plans
+            WHERE day >= $1 AND day <= $2
+            UNION ALL SELECT 1, day, credits, charged_tokens, charged_nano, coalesce(own_charged_nano, 0), plan_id FROM usage_events
             WHERE day >= $1 AND day <= $2 AND id >= $3 AND id < $4 AND user_no IS NOT NULL AND {counts}
-            UNION ALL SELECT 2, c.day, c.credits, 0, 0, u.plan_id FROM usage_counts c LEFT JOIN users u ON u.no = c.user_no
+            UNION ALL SELECT 2, c.day, c.credits, 0, 0, 0, u.plan_id FROM usage_counts c LEFT JOIN users u ON u.no = c.user_no
             WHERE c.day >= $1 AND c.day <= $2 AND c.id >= $3 AND c.key_no <> 0) sides
         GROUP BY day, plan_id, side ORDER BY day, plan_id, side"
     )

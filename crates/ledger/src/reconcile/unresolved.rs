@@ -90,7 +90,7 @@ pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<Inte
     let row: NumberRow = query.one().await?;
     let sums = row.sums(1);
     let sum = |nth: usize| sums.get(nth).map_or(Amount::ZERO, |sum| u64::try_from(*sum).map_or(Amount::MAX, Amount));
-    let reserved = Charge { credits: sum(0).credits(), tokens: sum(1).tokens(), money: sum(2).money() };
+    let reserved = Charge { credits: sum(0).credits(), tokens: sum(1).tokens(), ..Charge::money(sum(2).money()) };
     Ok(InterruptedRequests { requests: unsigned(row.at(0)), reserved })
 }
 

@@ -37,6 +37,7 @@ fn attempt() -> Attempt {
         cost: Some(NanoUsd(1)),
         unknown: None,
         price_version: None,
+        own_credential: false,
         first_byte_us: None,
         duration_us: 1,
     }

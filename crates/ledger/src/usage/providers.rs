@@ -25,11 +25,18 @@ macro_rules! columns {
     };
 }
 
+/// Leaves out refusals of users' own credentials, which say nothing about the shared one.
+macro_rules! shared {
+    () => {
+        " AND (e.own_cost_nano IS NULL OR e.upstream_status IS NULL OR e.upstream_status NOT IN (401, 403, 429))"
+    };
+}
+
 statements! {
     OF_USER = concat!(columns!(), "(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
         ORDER BY started_at DESC, id DESC LIMIT $3)", named!(), " ORDER BY e.started_at DESC, e.id DESC");
     OF_ALL = concat!(columns!(), "(SELECT * FROM usage_events WHERE id >= $1 ORDER BY id DESC LIMIT $2)", named!(),
-        " ORDER BY e.id DESC");
+        shared!(), " ORDER BY e.id DESC");
 }
 
 /// The last attempt of an LLM request.
@@ -58,7 +65,8 @@ struct ProviderRow {
 
 impl Ledger {
     /// Returns the responses to the newest LLM requests that began at or after `since`, newest first: of one user, or of
-    /// all clients. A request that something else than the provider ended before a response is missing.
+    /// all clients, without refusals of users' own credentials. A request that something else than the provider ended before a
+    /// response is missing.
     ///
     /// # Errors
     /// Database errors of any kind.

@@ -13,7 +13,11 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
         [(&keys[0], ada.no), (&keys[1], ada.no), (&keys[2], bob.no)];
     let (one, two) = (PlanId::NIL, store.stored_plans().await.unwrap()[0].id);
     let month = Period::of(Per::Month, NOW.day());
-    let charge = |n: u64| Charge { credits: Credits(n), tokens: Tokens(10 * n), money: NanoUsd(100 * n.cast_signed()) };
+    let charge = |n: u64| Charge {
+        credits: Credits(n),
+        tokens: Tokens(10 * n),
+        ..Charge::money(NanoUsd(100 * n.cast_signed()))
+    };
     let event = |user, key, plan, (day, charge): (Day, Charge)| {
         let caller = Caller { user, key, plan };
         Record::Event(UsageEvent { day, started_at: Timestamp(day.start().0), charge, ..world.event(Some(caller)) })
@@ -50,7 +54,7 @@ pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let most = i64::MAX.unsigned_abs();
-    let huge = Charge { credits: Credits(most), tokens: Tokens(most), money: NanoUsd::MAX };
+    let huge = Charge { credits: Credits(most), tokens: Tokens(most), ..Charge::money(NanoUsd::MAX) };
     let mut records = Vec::new();
     for _ in 0..3 {
         let (_, key) = key(&store, ada.id).await;
@@ -61,7 +65,7 @@ pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
     }
     world.ingest(&store, &records).await;
     let month = Period::of(Per::Month, NOW.day());
-    let full = Charge { credits: Credits::MAX, tokens: Tokens::MAX, money: NanoUsd::MAX };
+    let full = Charge { credits: Credits::MAX, tokens: Tokens::MAX, ..Charge::money(NanoUsd::MAX) };
     assert_eq!(store.charge_of(BudgetScope::User(ada.no), month).await.unwrap(), full);
     assert_eq!(store.charges(month).await.unwrap().users, [(ada.no, full)]);
 }

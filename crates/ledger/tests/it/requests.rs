@@ -180,7 +180,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let failed =
         Attempt { status: Some(500), usage: None, cost: None, price_version: None, answered_model: None, ..attempt() };
     let failed = Attempt { unknown: Some(UnknownCost::NoUsage), ..failed };
-    let charge = Charge { credits: Credits(1), tokens: Tokens(70), money: NanoUsd(9_000) };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(70), ..Charge::money(NanoUsd(9_000)) };
     let skip = |provider: &str, reason, attempts_before| SkippedTarget {
         provider: provider.into(),
         model: "gpt".into(),

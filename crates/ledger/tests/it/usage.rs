@@ -78,7 +78,7 @@ pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
 pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
-    let charge = Charge { credits: Credits(1), tokens: Tokens(0), money: NanoUsd(5_000) };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(0), ..Charge::money(NanoUsd(5_000)) };
     let event = UsageEvent { charge, ..world.event(Some(caller)) };
     let unpriced = Attempt { cost: None, ..attempt() };
     let plain = UsageEvent { id: world.id(), format: None, attempts: vec![unpriced.clone()], ..event.clone() };

@@ -92,6 +92,7 @@ pub(crate) fn attempt() -> Attempt {
         cost: Some(NanoUsd(1_000)),
         unknown: None,
         price_version: Some("2026-11".into()),
+        own_credential: false,
         first_byte_us: Some(500),
         duration_us: 900,
     }

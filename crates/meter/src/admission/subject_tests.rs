@@ -110,7 +110,7 @@ proptest! {
         let both = [of_subject(&meter, &plan), meter.limits(&terms)];
         let mut held = Vec::new();
         for (step, credits, money, days) in steps {
-            let charge = Charge { money: NanoUsd(money), ..Charge::credits(Credits(credits)) };
+            let charge = Charge { credits: Credits(credits), ..Charge::money(NanoUsd(money)) };
             let at = AT.after(std::time::Duration::from_hours(24 * u64::from(days)));
             match step {
                 0..=1 => {

@@ -120,37 +120,38 @@ fn settling_releases_the_difference_and_counts_an_overrun() {
     let money = BudgetId { scope: USER, measure: Measure::Money, per: Per::Month };
     let budgets = [(money, Amount(1_000))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
-    let charge = Charge { credits: Credits(2), tokens: Tokens(500), money: NanoUsd(800) };
+    let charge = Charge { credits: Credits(2), tokens: Tokens(500), ..Charge::money(NanoUsd(800)) };
     let bounded = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
     let first = meter.admit(&bounded).unwrap().commit(AT);
-    assert_eq!(limits.left(AT), Charge { credits: Credits(98), tokens: Tokens::MAX, money: NanoUsd(200) });
+    let left = Charge { credits: Credits(98), tokens: Tokens::MAX, ..Charge::money(NanoUsd::MAX) };
+    assert_eq!(limits.left(AT), Charge { money: NanoUsd(200), ..left });
     assert_eq!(exceeded(meter.admit(&bounded).unwrap_err()).budget, money);
     assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(2), "the refused request released its credits");
     for (seen, exceeds) in [
         (charge, false),
-        (Charge { money: NanoUsd(801), ..charge }, true),
+        (charge.with(Measure::Money, Amount(801)), true),
         (Charge { credits: Credits(3), ..charge }, true),
         (Charge { tokens: Tokens(501), ..charge }, false),
     ] {
         assert_eq!(first.exceeds(&seen), exceeds, "{seen:?}: tokens are not limited");
     }
-    first.settle(&Charge { credits: Credits(2), tokens: Tokens(100), money: NanoUsd(150) });
+    first.settle(&Charge { credits: Credits(2), tokens: Tokens(100), ..Charge::money(NanoUsd(150)) });
     assert_eq!(limits.left(AT).money, NanoUsd(850));
     meter.admit(&bounded).unwrap().commit(AT).settle(&Charge {
         credits: Credits(2),
         tokens: Tokens(9),
-        money: NanoUsd(900),
+        ..Charge::money(NanoUsd(900))
     });
     assert_eq!((limits.left(AT).money, meter.used(money, AT.day())), (NanoUsd(0), Amount(1_050)));
     let totals = meter.stats().totals();
-    assert_eq!((totals.overrun_count, totals.overrun), (1, Charge { money: NanoUsd(100), ..Charge::default() }));
+    assert_eq!((totals.overrun_count, totals.overrun), (1, Charge::money(NanoUsd(100))));
 }
 
 #[test]
 fn totals_count_requests_in_flight_and_ended_ones_once() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
-    let charge = Charge { credits: Credits(1), tokens: Tokens(500), money: NanoUsd(800) };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(500), ..Charge::money(NanoUsd(800)) };
     let request = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
     let (one, other, third) =
         (meter.admit(&request).unwrap(), meter.admit(&request).unwrap(), meter.admit(&request).unwrap());
@@ -158,11 +159,11 @@ fn totals_count_requests_in_flight_and_ended_ones_once() {
     let totals = meter.stats().totals();
     assert_eq!(
         (totals.reserved_count, totals.in_flight),
-        (3, Charge { credits: Credits(3), tokens: Tokens(1_500), money: NanoUsd(2_400) })
+        (3, Charge { credits: Credits(3), tokens: Tokens(1_500), ..Charge::money(NanoUsd(2_400)) })
     );
     assert_eq!(totals.used, Charge::default());
     drop(one);
-    let actual = Charge { credits: Credits(1), tokens: Tokens(20), money: NanoUsd(800) };
+    let actual = Charge { credits: Credits(1), tokens: Tokens(20), ..Charge::money(NanoUsd(800)) };
     other.note_estimated(&Charge::default());
     other.settle(&actual);
     third.note_estimated(&Charge { credits: Credits(0), ..charge });
@@ -189,7 +190,7 @@ fn committed_request_returns_its_reserved_parts() {
     let budgets = [(tokens, Amount(10))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     let request = AdmissionRequest {
-        charge: Some(Charge { credits: Credits(1), tokens: Tokens(5), money: NanoUsd(0) }),
+        charge: Some(Charge { credits: Credits(1), tokens: Tokens(5), ..Charge::money(NanoUsd(0)) }),
         ..request(&limits, 0)
     };
     let committed = meter.admit(&request).unwrap().commit(AT);
@@ -431,14 +432,14 @@ proptest! {
         let ids = [credits_of(KEY), credits_of(USER), budgets[0].0, budgets[1].0];
         let (mut held, mut spent) = (Vec::new(), Charge::default());
         for (step, credits, money, actual) in steps {
-            let charge = Charge { money: NanoUsd(money), ..Charge::credits(Credits(credits)) };
+            let charge = Charge { credits: Credits(credits), ..Charge::money(NanoUsd(money)) };
             match step {
                 0..=2 => if let Ok(taken) = meter.admit(&AdmissionRequest { charge: Some(charge), ..request(&limits, 0) }) {
                     held.push((taken.commit(AT), charge));
                 },
                 3 => drop(meter.admit(&AdmissionRequest { charge: Some(charge), ..request(&limits, 0) })),
                 _ => if let Some((committed, charge)) = held.pop() {
-                    let actual = Charge { money: charge.money.min(NanoUsd(actual)), ..charge };
+                    let actual = Charge { credits: charge.credits, ..Charge::money(charge.money.min(NanoUsd(actual))) };
                     spent = spent.and(&actual);
                     committed.settle(&actual);
                 },

@@ -1,6 +1,6 @@
 //! The maximum usage of an LLM request, computed if a budget of tokens or money limits the client.
 
-use access::{NanoUsd, Refusal, Timestamp};
+use access::{NanoUsd, Refusal, Timestamp, Tokens};
 use ai::bound::{Bound, Extent, LoweredLimit, Reference, RemainingBudget, Unknown};
 use ai::models;
 use ai::price::Price;
@@ -16,6 +16,8 @@ pub(crate) struct CallLimits<'a> {
     /// The amounts that the call has reserved for earlier attempts, and that they have not used.
     pub(crate) held: Charge,
     pub(crate) at: Timestamp,
+    /// Whether the call uses the user's own credential, whose money pooled budgets do not limit.
+    pub(crate) own_credential: bool,
 }
 
 /// The properties of a request that determine its maximum usage.
@@ -27,8 +29,8 @@ pub(crate) struct CallSize<'a> {
 }
 
 /// Returns whether the maximum usage of a request must be known before the request is sent.
-pub(crate) fn is_required(limits: &Limits) -> bool {
-    limits.limits(Measure::Tokens) || limits.limits(Measure::Money)
+pub(crate) fn is_required(limits: &Limits, own_credential: bool) -> bool {
+    limits.limits(Measure::Tokens) || limits.limits_money(own_credential)
 }
 
 impl CallLimits<'_> {
@@ -63,10 +65,11 @@ impl CallLimits<'_> {
         if counts_tokens {
             most.tokens = bound.tokens.ok_or_else(|| self.unknown(bound, sized.model))?;
         }
-        if self.limits.limits(Measure::Money) {
-            most.money = bound.money.ok_or_else(|| self.unknown(bound, sized.model))?;
+        if self.limits.limits_money(self.own_credential) {
+            let money = bound.money.ok_or_else(|| self.unknown(bound, sized.model))?;
+            most = Charge { tokens: most.tokens, ..Charge::money(money) };
         }
-        Ok(most)
+        Ok(if self.own_credential { most.unpooled() } else { most })
     }
 
     fn unknown(&self, bound: &Bound, model: &str) -> Problem {
@@ -81,22 +84,24 @@ impl CallLimits<'_> {
         }
     }
 
-    /// Returns the amounts that the call may still use.
-    fn amounts_left(&self) -> Charge {
-        self.limits.left(self.at).and(&self.held)
+    /// Returns the tokens and the money that the call may still use.
+    fn amounts_left(&self) -> (Tokens, NanoUsd) {
+        let left = self.limits.left(self.at).and(&self.held);
+        let money = if self.own_credential { left.money } else { left.money.min(left.pooled_money) };
+        (left.tokens, money)
     }
 
     fn left(&self) -> RemainingBudget {
-        let left = self.amounts_left();
+        let (tokens, money) = self.amounts_left();
         RemainingBudget {
-            tokens: self.limits.limits(Measure::Tokens).then_some(left.tokens),
-            money: self.limits.limits(Measure::Money).then_some(left.money),
+            tokens: self.limits.limits(Measure::Tokens).then_some(tokens),
+            money: self.limits.limits_money(self.own_credential).then_some(money),
         }
     }
 
     fn holds(&self, most: &Charge) -> bool {
-        let left = self.amounts_left();
-        most.tokens <= left.tokens && most.money <= left.money
+        let (tokens, money) = self.amounts_left();
+        most.tokens <= tokens && most.money <= money
     }
 }
 

@@ -62,16 +62,18 @@ pub(crate) async fn respond(
             let admission = limit_free(account, client).await?;
             match arriving.content.reader() {
                 Some(reader) => arriving_response(account, &arriving.response, reader, admission),
-                // The content has become too large for others.
+                // The content has become too large for others, or was aborted.
                 None => forward_uncached(to, account, body, client).await,
             }
         }
         CacheAnswer::Refreshing(stale, fill) => {
             let response = hit(account, client, &stale, CacheResult::Stale).await?;
-            refresh::begin(account, to.route, Filling { request, fill, stale: Some(stale) });
+            refresh::begin(account, to.route, Filling { request, fill, stale: Some(stale), place: None });
             Ok(response)
         }
-        CacheAnswer::Filling(fill, stale) => Filling { request, fill, stale }.forward(to, account, body, client).await,
+        CacheAnswer::Filling(fill, stale) => {
+            Filling { request, fill, stale, place: None }.forward(to, account, body, client).await
+        }
         CacheAnswer::Forwarded => forward_uncached(to, account, body, client).await,
     }
 }
@@ -101,6 +103,7 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
                     None => CacheAnswer::Filling(fill, stored),
                 };
             }
+            FillRole::Waits(_) if !request.may_wait() => break,
             FillRole::Waits(running) => running,
         };
         if let Some(stale) = stale {

@@ -20,7 +20,7 @@ use crate::client::head::Head;
 use crate::forward::{UpstreamContent, UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 use crate::response::compression::OF_CONTENT;
-use crate::upstream::response_head::RelayedHead;
+use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 
 /// Bodies larger than this are changed outside the worker's thread.
 const ON_WORKER_BYTES_MAX: usize = 64 * 1024;
@@ -124,19 +124,21 @@ pub(super) async fn of_response(
     changes: &Arc<BodyChanges>,
 ) -> Result<ChangedResponse, Problem> {
     let UpstreamResponse { mut head, content } = response;
-    let fields = head.head.fields();
-    if matches!(head.head.status(), 206 | 226) || !is_json(fields) {
-        return Err(refused("it is not a whole JSON text"));
-    }
-    let coding = match fields.get(KnownName::ContentEncoding).map(<[u8]>::to_ascii_lowercase).as_deref() {
-        None | Some(b"identity") => None,
-        Some(b"gzip" | b"x-gzip") if !fields.is_repeated(KnownName::ContentEncoding) => Some(Coding::Gzip),
-        Some(_) => return Err(refused("it has another content coding than gzip")),
-    };
     let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
+    let coding = match content_coding(&head.head) {
+        Ok(coding) => coding,
+        // Without a length, only the end of the content shows whether there is anything to change.
+        Err(why) if content.body_length().is_none() => {
+            let is_content = |problem: &Problem| problem.refusal == Refusal::UpstreamProtocol;
+            let empty = read(account, *content, 0, held).await;
+            let content = empty.map_err(|problem| if is_content(&problem) { refused(why) } else { problem })?;
+            return Ok(ChangedResponse { head, content });
+        }
+        Err(why) => return Err(refused(why)),
+    };
     let (inflated, edited) = (held.another(), held.another());
     let mut received = read(account, *content, changes.bytes_max, held).await?;
-    if let Some(coding) = coding {
+    if let Some(coding) = coding.filter(|_| !received.is_empty()) {
         let decoded = decoded(account, CodedBody { coding, body: received }, changes.bytes_max, inflated).await;
         received = decoded.map_err(|problem| refused(&problem.message))?;
         head.edits.remove(KnownName::ContentEncoding);
@@ -147,6 +149,19 @@ pub(super) async fn of_response(
         edited_text(changes, received, edited).await?.map_err(|error| refused(&error.to_string()))?
     };
     Ok(ChangedResponse { head, content })
+}
+
+/// Returns the coding of a JSON text, or why the content cannot be changed.
+fn content_coding(head: &UpstreamHead) -> Result<Option<Coding>, &'static str> {
+    let fields = head.fields();
+    if matches!(head.status(), 206 | 226) || !is_json(fields) {
+        return Err("it is not a whole JSON text");
+    }
+    match fields.get(KnownName::ContentEncoding).map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None | Some(b"identity") => Ok(None),
+        Some(b"gzip" | b"x-gzip") if !fields.is_repeated(KnownName::ContentEncoding) => Ok(Some(Coding::Gzip)),
+        Some(_) => Err("it has another content coding than gzip"),
+    }
 }
 
 /// Reads the whole content of a response, and gives its connection back.

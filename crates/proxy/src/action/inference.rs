@@ -9,7 +9,9 @@ pub(crate) mod model_plan;
 mod order;
 mod parsed_call;
 mod session;
+mod shared_account;
 mod target_call;
+mod token_bound;
 mod tries;
 
 use ai::{EndpointCall, Format};
@@ -56,9 +58,10 @@ pub(crate) async fn infer(
     // The rest of the call has the bytes, and drops those that are sent.
     drop(parsed);
     let admission = call.reserve(account).await?;
-    let answered = call.forward(account).await?;
-    match call.refused_credential(&answered) {
-        Some(problem) => Err(problem),
-        None => Ok(call.relayed(answered, admission)),
+    let mut answered = call.forward(account).await?;
+    if shared_account::may_concern(&call, &answered) {
+        // Boxed, because only errors need it.
+        Box::pin(shared_account::read_and_hide(&call, account, &mut answered)).await?;
     }
+    Ok(call.relayed(answered, admission))
 }

@@ -73,10 +73,10 @@ impl SharedContent {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a reader; `None` if the beginning of the content was dropped.
+    /// Returns a reader; `None` if the beginning of the content was dropped, or the content was aborted.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<SharedContentReader> {
         let mut state = self.lock();
-        if state.dropped > 0 || state.is_released {
+        if state.dropped > 0 || state.is_released || state.end == Some(ContentEnd::Aborted) {
             return None;
         }
         let number = state.readers_begun;
@@ -300,6 +300,16 @@ mod tests {
         content.push(Bytes::from_static(b"a"));
         content.end(ContentEnd::Aborted);
         assert_eq!([poll(&mut reader), poll(&mut reader)], [piece("a"), Poll::Ready(Some(Err(SharedContentAborted)))]);
+    }
+
+    #[test]
+    fn aborted_content_gets_no_further_reader() {
+        for end in [ContentEnd::Aborted, ContentEnd::Complete] {
+            let content = SharedContent::new(None);
+            content.push(Bytes::from_static(b"a"));
+            content.end(end);
+            assert_eq!(content.reader().is_none(), end == ContentEnd::Aborted);
+        }
     }
 
     #[test]

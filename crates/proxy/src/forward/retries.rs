@@ -93,6 +93,8 @@ pub(super) struct Retries {
     /// The retries of the configured rules.
     configured: u32,
     tried: TriedBackends,
+    /// The backends that cannot serve the request.
+    unsuited: TriedBackends,
 }
 
 impl Retries {
@@ -109,6 +111,12 @@ impl Retries {
     /// Whether no attempt without effect was repeated: the next connection is chosen as for a new request.
     pub(super) const fn may_reuse(&self) -> bool {
         self.attempts == 0
+    }
+
+    /// Leaves backends out of all retries.
+    pub(super) fn pass_over<'a>(&mut self, backends: impl Iterator<Item = &'a Destination>) {
+        backends.for_each(|backend| self.unsuited.add(backend));
+        self.tried = self.unsuited.clone();
     }
 
     /// Counts a retry of an attempt on `to`. Returns another backend for it, if there is one that was not tried.
@@ -207,12 +215,18 @@ impl Retries {
         if let Ok(other) = self.other(to, of, now) {
             return Some(other);
         }
-        self.tried = TriedBackends::default();
+        self.tried = self.unsuited.clone();
         let other = self.other(to, of, now);
-        other.or_else(|_| of.group.choose(&TriedBackends::default(), of.key, now)).ok()
+        other.or_else(|_| of.group.choose(&self.unsuited, of.key, now)).ok()
     }
 
-    fn other(&mut self, to: &Destination, of: GroupChoice<'_>, now: Instant) -> Result<DestinationInUse, NoBackend> {
+    /// Returns another backend, one that was not tried.
+    pub(super) fn other(
+        &mut self,
+        to: &Destination,
+        of: GroupChoice<'_>,
+        now: Instant,
+    ) -> Result<DestinationInUse, NoBackend> {
         self.tried.add(to);
         of.group.choose(&self.tried, of.key, now)
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use access::{Credits, SubjectKind};
-use meter::{Charge, Counts, RequestResult};
+use meter::{Attempt, Charge, Counts, Outcome, RequestResult, UsageEvent};
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
@@ -66,6 +66,19 @@ impl RequestAccount {
         let worker = self.request.worker();
         // The reserve of the spool is for requests that were admitted.
         worker.recorder.spool.borrow().has_room() && worker.refusals.takes(&self.identity.subject, now)
+    }
+
+    /// Removes the model's names from the event of a call that no provider has served, if only the client knows them: every
+    /// provider refused it, or the client left before a response.
+    pub(super) fn remove_invented_names(&self, event: &mut UsageEvent) {
+        let is_unserved = |attempt: &Attempt| match attempt.status {
+            Some(status) => matches!(status, 400..500),
+            None => event.outcome == Outcome::CallerGone,
+        };
+        if event.attempts.iter().all(is_unserved) && self.known_model().is_none() {
+            event.model = None;
+            event.attempts.iter_mut().for_each(|attempt| attempt.model = None);
+        }
     }
 
     /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,

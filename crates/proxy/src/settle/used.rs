@@ -1,6 +1,6 @@
 //! The charge of a request's attempts to its budgets.
 
-use access::{Credits, NanoUsd, Tokens};
+use access::{NanoUsd, Tokens};
 use meter::{Attempt, Charge};
 
 /// Returns the charge of `attempts`, and the part of it that no provider reported. An attempt without usage is charged
@@ -23,19 +23,22 @@ pub(super) fn used(attempts: &[Attempt], known: NanoUsd, reserved: &Charge) -> (
             Some(cost) => (cost, NanoUsd::ZERO),
             None => (reserved.money.max(known), reserved.money.difference_or_zero(known)),
         };
-        let of = |tokens, money| Charge { credits: Credits::ZERO, tokens, money };
+        let of = |tokens, money| {
+            let used = Charge { tokens, ..Charge::money(money) };
+            if attempt.own_credential { used.unpooled() } else { used }
+        };
         (charge.and(&of(tokens, money)), estimated.and(&of(estimated_tokens, estimated_money)))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use access::Tokens;
+    use access::{Credits, Tokens};
     use meter::{Source, UnknownCost, Usage};
 
     use super::*;
 
-    const RESERVED: Charge = Charge { credits: Credits(2), tokens: Tokens(1_000), money: NanoUsd(500) };
+    const RESERVED: Charge = Charge { credits: Credits(2), tokens: Tokens(1_000), ..Charge::money(NanoUsd(500)) };
 
     fn attempt(tokens: Option<u64>, cost: Option<i64>) -> Attempt {
         Attempt {
@@ -49,6 +52,7 @@ mod tests {
             cost: cost.map(NanoUsd),
             unknown: cost.is_none().then_some(UnknownCost::UnpricedTool),
             price_version: None,
+            own_credential: false,
             first_byte_us: None,
             duration_us: 1,
         }
@@ -58,7 +62,7 @@ mod tests {
         let of = |credits, [tokens, money]: [u32; 2]| Charge {
             credits: Credits(credits),
             tokens: Tokens(tokens.into()),
-            money: NanoUsd(money.into()),
+            ..Charge::money(NanoUsd(money.into()))
         };
         assert_eq!(
             used(attempts, NanoUsd(known), &RESERVED),
@@ -75,6 +79,19 @@ mod tests {
         check(&[unknown()], 500, [30, 500], [0, 0]);
         check(&[unknown()], 501, [30, 501], [0, 0]);
         check(&[attempt(None, None)], 0, [1_000, 500], [1_000, 500]);
+    }
+
+    #[test]
+    fn money_of_own_credentials_is_not_of_pooled_budgets() {
+        let own = |tokens, cost| Attempt { own_credential: true, ..attempt(tokens, cost) };
+        let pooled = |attempts: &[Attempt]| {
+            let (charge, estimated) = used(attempts, NanoUsd::ZERO, &RESERVED);
+            [charge.money, charge.pooled_money, estimated.money, estimated.pooled_money].map(|money| money.0)
+        };
+        assert_eq!(pooled(&[own(Some(30), Some(7))]), [7, 0, 0, 0]);
+        assert_eq!(pooled(&[own(None, None)]), [500, 0, 500, 0]);
+        assert_eq!(pooled(&[own(Some(30), Some(7)), attempt(Some(30), Some(9))]), [16, 9, 0, 0]);
+        assert_eq!(pooled(&[own(None, None), attempt(None, None)]), [1_000, 500, 1_000, 500]);
     }
 
     #[test]

@@ -32,6 +32,8 @@ const STARTING_SHARE: f64 = 0.1;
 pub struct BackendState {
     /// The URL, in the log and in metrics.
     pub(crate) url: Arc<str>,
+    /// The configured name whose address the URL has.
+    name: Option<Arc<str>>,
     upstream: Arc<str>,
     /// The position in the order in which states were created.
     number: u64,
@@ -79,6 +81,7 @@ impl BackendState {
         let begun = Instant::now();
         Self {
             url: origin.to_string().into(),
+            name: origin.name().map(Into::into),
             upstream: upstream.clone(),
             number,
             workers: (0..WORKERS_MAX).map(|_| OnceLock::new()).collect(),
@@ -226,6 +229,7 @@ impl BackendState {
         BackendStatus {
             upstream: self.upstream.clone(),
             url: self.url.clone(),
+            name: self.name.clone(),
             condition,
             cause: left_out.and_then(|state| self.causes.of(state)),
             ends_in: until.map(|until| until.saturating_duration_since(now)),

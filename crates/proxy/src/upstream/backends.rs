@@ -146,16 +146,17 @@ impl Backends {
 /// Returns the configured backends that get a share of the requests and are not in `used`, with counters at zero. Providers
 /// that a stored credential switches on are left out.
 fn unused(used: &[BackendStatus], traffic: &Traffic) -> Vec<BackendStatus> {
-    let key = |status: &BackendStatus| (status.upstream.clone(), status.url.clone());
-    let mut known: HashSet<(Arc<str>, Arc<str>)> = used.iter().map(key).collect();
+    let key = |status: &BackendStatus| (status.upstream.clone(), status.url.clone(), status.name.clone());
+    let of = |upstream, origin: &Origin| BackendStatus::unused(upstream, &origin.to_string(), origin.name());
+    let mut known: HashSet<_> = used.iter().map(key).collect();
     let mut unused = Vec::new();
     for upstream in &traffic.upstreams {
         let backends = upstream.backends();
         let with_share = backends.iter().filter(|backend| backend.weight > 0);
-        unused.extend(with_share.map(|backend| BackendStatus::unused(&upstream.name, &backend.origin.to_string())));
+        unused.extend(with_share.map(|backend| of(&upstream.name, &backend.origin)));
     }
     for provider in &traffic.providers {
-        unused.push(BackendStatus::unused(&provider.name, &provider.origin.to_string()));
+        unused.push(of(&provider.name, &provider.origin));
     }
     unused.retain(|status| known.insert(key(status)));
     unused

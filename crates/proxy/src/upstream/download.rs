@@ -89,6 +89,16 @@ impl Download {
         Self::Early(Box::new(EarlyDownload { early, rest }))
     }
 
+    /// Replaces the whole content. The rest of the previous one is not read.
+    pub(crate) fn replace(&mut self, content: Bytes) {
+        let rest = match std::mem::replace(self, Self::Ended) {
+            // It has the connection, which can be used again.
+            Self::Early(download) if download.rest.is_end_stream() => download.rest,
+            Self::Http1(_) | Self::Http2(_) | Self::Early(_) | Self::Shared(_) | Self::Ended => Self::Ended,
+        };
+        *self = Self::early([content].into(), rest);
+    }
+
     /// Returns the pieces that were read early.
     pub(crate) fn early_pieces(&self) -> impl Iterator<Item = &Bytes> {
         let early = if let Self::Early(download) = self { Some(&download.early) } else { None };

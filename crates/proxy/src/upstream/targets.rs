@@ -10,14 +10,15 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use config::snapshot::{FallbackCause, Model, Target, TargetLimits};
+use config::snapshot::{CooldownRules, FallbackCause, Model, Target, TargetLimits};
 use meter::SkipReason;
 use rustc_hash::FxHasher;
 use telemetry::{ReachedLimit, TARGET_RESULTS, TargetStatus};
 use tokio::time::Instant;
 
-use crate::upstream::targets::cooldown::Cooldown;
+use crate::upstream::targets::cooldown::{Cooldown, CooldownCause};
 use crate::upstream::targets::limits::{LimitedUse, TargetPermit};
 use crate::upstream::targets::sessions::Sessions;
 
@@ -31,7 +32,10 @@ const SUCCEEDED: &str = TARGET_RESULTS[0];
 /// The state of one target.
 #[derive(Debug)]
 pub(crate) struct TargetState {
+    /// The times in which calls with the operator's credential leave the target out.
     pub(crate) cooldown: Cooldown,
+    /// Those of calls with users' own credentials, which the state of the operator's account does not concern.
+    own_cooldown: Cooldown,
     /// The calls of entries in which the target has limits.
     limited: Arc<LimitedUse>,
     /// The moving mean of the time until the first content, in microseconds; 0 before the first call.
@@ -49,6 +53,7 @@ impl TargetState {
     fn new() -> Self {
         Self {
             cooldown: Cooldown::default(),
+            own_cooldown: Cooldown::default(),
             limited: Arc::default(),
             content_us: AtomicU64::new(0),
             observed_ms: AtomicU64::new(0),
@@ -56,6 +61,34 @@ impl TargetState {
             attempts: [const { AtomicU64::new(0) }; TARGET_RESULTS.len()],
             limit_skips: AtomicU64::new(0),
         }
+    }
+
+    /// Returns the times that concern a call; `is_own`: with the user's own credential.
+    fn cooldown_of(&self, is_own: bool) -> &Cooldown {
+        if is_own { &self.own_cooldown } else { &self.cooldown }
+    }
+
+    /// Notes a call that began at `begun` and that the target has served.
+    pub(crate) fn succeeded(&self, begun: Instant, is_own: bool) {
+        self.own_cooldown.succeeded(begun);
+        // The account of a user says nothing about the operator's, for which the target may be left out.
+        if !is_own || !self.cooldown.is_out() {
+            self.cooldown.succeeded(begun);
+        }
+    }
+
+    /// Notes the failure of a call that began at `begun`. Returns for how long the target is left out, if it is from now on.
+    pub(crate) fn failed(&self, failed: &FailedCall<'_>, now: Instant) -> Option<Duration> {
+        let FailedCall { rules, cause, begun, is_own } = *failed;
+        let note = |cooldown: &Cooldown| cooldown.failed(rules, cause, begun, now);
+        let of_own = || (cause == CooldownCause::Failure).then(|| note(&self.own_cooldown)).flatten();
+        let of_others = || (!is_own || !self.cooldown.is_out()).then(|| note(&self.cooldown)).flatten();
+        of_own().max(of_others())
+    }
+
+    /// Lets another call try the target: the one whose trial ends at `end` says nothing about it.
+    pub(crate) fn return_trial(&self, end: Instant, is_own: bool) {
+        self.cooldown_of(is_own).return_trial(end);
     }
 
     /// Counts an attempt, which failed for a cause or succeeded.
@@ -92,6 +125,16 @@ impl TargetState {
     }
 }
 
+/// A call that a target has failed to serve.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FailedCall<'a> {
+    pub(crate) rules: &'a CooldownRules,
+    pub(crate) cause: CooldownCause,
+    pub(crate) begun: Instant,
+    /// Whether its credential is the user's own.
+    pub(crate) is_own: bool,
+}
+
 /// A target of one entry of `models`: its state, which it shares with other entries, and its limits in this one.
 #[derive(Debug, Clone)]
 pub(crate) struct EntryTarget {
@@ -113,6 +156,7 @@ pub(crate) struct TargetAdmission {
 pub(crate) struct TargetTrial {
     state: Arc<TargetState>,
     end: Instant,
+    is_own: bool,
     is_sent: bool,
 }
 
@@ -124,12 +168,12 @@ pub(crate) struct TargetUnavailable {
 }
 
 impl EntryTarget {
-    /// Returns why no call may use the target at `now`, if none may.
-    pub(crate) fn unavailable(&self, now: Instant) -> Option<TargetUnavailable> {
-        if let Some(until) = self.state.cooldown.until(now) {
+    /// Returns why no call may use the target at `now`, if none may; `is_own`: with the user's own credential.
+    pub(crate) fn unavailable(&self, now: Instant, is_own: bool) -> Option<TargetUnavailable> {
+        if let Some(until) = self.state.cooldown_of(is_own).until(now) {
             return Some(TargetUnavailable { reason: SkipReason::Cooldown, until });
         }
-        let hit = self.state.limited.reached(self.limits.as_ref()?, now)?;
+        let hit = self.state.limited.reached(self.limits_of(is_own)?, now)?;
         Some(TargetUnavailable { reason: SkipReason::Limit, until: hit.until })
     }
 
@@ -137,12 +181,17 @@ impl EntryTarget {
     ///
     /// # Errors
     /// The reason why the call must skip the target.
-    pub(crate) fn admit(&self, now: Instant) -> Result<TargetAdmission, SkipReason> {
-        let permit = self.limits.as_ref().map(|limits| self.state.limited.admit(limits, now)).transpose();
+    pub(crate) fn admit(&self, now: Instant, is_own: bool) -> Result<TargetAdmission, SkipReason> {
+        let permit = self.limits_of(is_own).map(|limits| self.state.limited.admit(limits, now)).transpose();
         let permit = permit.map_err(|_| SkipReason::Limit)?;
-        let end = self.state.cooldown.admit(now).map_err(|_| SkipReason::Cooldown)?;
-        let trial = end.map(|end| TargetTrial { state: Arc::clone(&self.state), end, is_sent: false });
+        let end = self.state.cooldown_of(is_own).admit(now).map_err(|_| SkipReason::Cooldown)?;
+        let trial = end.map(|end| TargetTrial { state: Arc::clone(&self.state), end, is_own, is_sent: false });
         Ok(TargetAdmission { permit, trial })
+    }
+
+    /// Returns the limits of a call. They are those of the operator's account, and do not count calls of another one.
+    fn limits_of(&self, is_own: bool) -> Option<&TargetLimits> {
+        self.limits.as_ref().filter(|_| !is_own)
     }
 
     /// Counts a call that skips the target for this reason.
@@ -164,7 +213,7 @@ impl TargetTrial {
 impl Drop for TargetTrial {
     fn drop(&mut self) {
         if !self.is_sent {
-            self.state.cooldown.return_trial(self.end);
+            self.state.return_trial(self.end, self.is_own);
         }
     }
 }
@@ -214,7 +263,10 @@ impl Targets {
             provider: provider.clone(),
             model: model.clone(),
             attempts: state.attempts.each_ref().map(|count| count.load(Ordering::Relaxed)),
-            cooled_down: state.cooldown.until(now).map(|until| until.saturating_duration_since(now)),
+            cooled_down: [&state.cooldown, &state.own_cooldown]
+                .into_iter()
+                .filter_map(|cooldown| Some(cooldown.until(now)?.saturating_duration_since(now)))
+                .max(),
             reached_limit: reached(provider, model, state),
             limit_skips: state.limit_skips.load(Ordering::Relaxed),
             content_us: Some(state.content_us()).filter(|mean| *mean > 0),
@@ -242,9 +294,41 @@ pub(crate) fn id(target: &Target) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const RULES: CooldownRules =
+        CooldownRules { failures: 2, time: Duration::from_secs(30), max: Duration::from_secs(600) };
+
+    /// Returns for how many seconds calls with the operator's credential and with an own one leave a target out.
+    fn left_out(state: &TargetState, now: Instant) -> [Option<u64>; 2] {
+        [false, true].map(|is_own| state.cooldown_of(is_own).until(now).map(|until| (until - now).as_secs()))
+    }
+
+    #[test]
+    fn the_state_of_the_operators_account_concerns_no_call_with_an_own_credential() {
+        let (state, begun) = (TargetState::new(), Instant::now());
+        let exhausted = FailedCall { rules: &RULES, cause: CooldownCause::Exhausted, begun, is_own: false };
+        assert_eq!(state.failed(&exhausted, begun), Some(Duration::from_secs(600)));
+        assert_eq!(left_out(&state, begun), [Some(600), None]);
+        state.succeeded(begun, true);
+        assert_eq!(left_out(&state, begun), [Some(600), None], "another account has served it");
+        let failed = FailedCall { cause: CooldownCause::Failure, is_own: true, ..exhausted };
+        assert_eq!((state.failed(&failed, begun), state.failed(&failed, begun)), (None, Some(Duration::from_secs(30))));
+        assert_eq!(left_out(&state, begun), [Some(600), Some(30)], "a failure of the target does not shorten it");
+    }
+
+    #[test]
+    fn failures_of_a_target_leave_it_out_for_all_credentials() {
+        for is_own in [false, true] {
+            let (state, begun) = (TargetState::new(), Instant::now());
+            let failed = FailedCall { rules: &RULES, cause: CooldownCause::Failure, begun, is_own };
+            assert_eq!((state.failed(&failed, begun), state.failed(&failed, begun)), (None, Some(RULES.time)));
+            assert_eq!(left_out(&state, begun), [Some(30), Some(30)]);
+            assert_eq!(state.cooldown_of(is_own).admit(begun + RULES.time), Ok(Some(begun + RULES.time * 4 / 3)));
+            state.succeeded(begun + RULES.time, false);
+            assert_eq!(left_out(&state, begun), [None, None], "the operator's credential is another trial");
+        }
+    }
 
     #[test]
     fn the_mean_follows_the_durations_and_falls_while_nothing_is_called() {

@@ -4,6 +4,7 @@ mod bad_input;
 mod beginnings;
 mod last_attempt;
 mod sessions;
+mod shared_account;
 mod target_limits;
 
 use std::net::SocketAddr;

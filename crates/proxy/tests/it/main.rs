@@ -47,6 +47,8 @@ mod interim;
 #[cfg(test)]
 mod listener_tls;
 #[cfg(test)]
+mod model_names;
+#[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod origin;

@@ -258,6 +258,33 @@ async fn a_member_with_h2c_gets_no_websocket_and_has_not_failed() {
 }
 
 #[tokio::test]
+async fn a_websocket_gets_a_member_without_h2c_if_there_is_one() {
+    let lingering = || Raw::start(|mut conn: Conn| async move { conn.linger().await });
+    let h2c = [lingering().await, lingering().await];
+    let (first, second) = (shouting(ACCEPTED).await, shouting(ACCEPTED).await);
+    let yaml = |members: &str, route: &str| {
+        format!(
+            "ai: {{enabled: false}}\n\
+             etcd: {{urls: [\"http://127.0.0.1:1\"]}}\n\
+             upstreams: [{{name: backend, {members}}}]\n\
+             routes: [{{name: open, path: {{prefix: /api}}, upstreams: backend, auth: {{type: none}}{route}}}]\n"
+        )
+    };
+    let of = |scheme: &str, raw: &Raw| format!("{{url: \"{scheme}://{}\"}}", raw.address);
+    let members = [of("h2c", &h2c[0]), of("http", &first), of("h2c", &h2c[1]), of("http", &second)];
+    // The members that discovery finds begin with the known backends.
+    let gateway = Gateway::plain(&yaml(&format!("backends: [{}]", members.join(", ")), ""));
+    gateway.reload(&yaml("discover: {etcd: a}", ", upgrades: [websocket]"));
+    for _ in 0..8 {
+        let mut client = opened(&gateway).await;
+        client.send("a").await;
+        client.reads("A").await;
+    }
+    assert!(h2c.iter().all(|raw| raw.asked().is_empty()));
+    assert!(!noted(&first).is_empty() && !noted(&second).is_empty());
+}
+
+#[tokio::test]
 async fn upgrade_without_a_response_is_504() {
     let raw = Raw::start(|mut conn: Conn| async move {
         drop(conn.request().await);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::SettingsReader;
-use crate::error::{At, Problem};
+use crate::error::{At, Code, Problem};
 use crate::substitute::{VariableLookup, variables};
 
 /// A rule for the references of a text: which files and variables its values may name.
@@ -61,6 +61,9 @@ impl SettingsReader<'_> {
         match self.rule.as_ref().and_then(|rule| rule.check_file(at, key, &path)) {
             None => Some(path),
             Some(refused) => {
+                if refused.code == Code::File {
+                    self.uses_file(&path);
+                }
                 self.report(refused);
                 None
             }

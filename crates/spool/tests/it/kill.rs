@@ -34,7 +34,7 @@ fn opened(id: Uuid) -> OpenRequest {
         subject: access::Subject::ANONYMOUS,
         started_at: Timestamp(1),
         day: Day(1),
-        reserved: Charge { credits: Credits(1), tokens: Tokens(1), money: NanoUsd(1) },
+        reserved: Charge { credits: Credits(1), tokens: Tokens(1), ..Charge::money(NanoUsd(1)) },
         route: "r".into(),
         format: None,
         model: None,

@@ -23,7 +23,8 @@ const OF_USERS: &str = "SELECT d.user_no, d.node_id, d.credits, d.charged_tokens
 const OF_KEYS: &str = "SELECT d.key_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM api_keys k
     JOIN users u ON u.id = k.user_id JOIN daily_usage d ON d.user_no = u.no AND d.key_no = k.no
     WHERE k.no IN ";
-const OF_PLANS: &str = "SELECT plan_id, node_id, credits, charged_tokens, charged_nano FROM daily_plans
+const OF_PLANS: &str =
+    "SELECT plan_id, node_id, credits, charged_tokens, charged_nano - own_charged_nano FROM daily_plans
     WHERE day >= $1 AND day < $2";
 /// Maximum number of scopes in one query.
 const ASKED_MAX: usize = 256;
@@ -39,13 +40,13 @@ impl ChargedAmounts {
     /// Returns the amount that was charged through all nodes.
     pub fn all(&self, cell: CounterId) -> Amount {
         let nodes = self.0.get(&(cell.budget.scope, cell.period)).into_iter().flat_map(BTreeMap::values);
-        nodes.fold(Amount::ZERO, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
+        nodes.fold(Amount::ZERO, |sum, charge| sum.saturating_add(charge.counted_by(cell.budget)))
     }
 
     /// Returns the amount that was charged through one node.
     pub fn through(&self, cell: CounterId, node: NodeId) -> Amount {
         let nodes = self.0.get(&(cell.budget.scope, cell.period));
-        nodes.and_then(|nodes| nodes.get(&node)).map_or(Amount::ZERO, |charge| charge.of(cell.budget.measure))
+        nodes.and_then(|nodes| nodes.get(&node)).map_or(Amount::ZERO, |charge| charge.counted_by(cell.budget))
     }
 
     fn add(&mut self, of: (BudgetScope, Period), node: NodeId, charge: Charge) {
@@ -154,7 +155,8 @@ where
 }
 
 fn charge(credits: i64, tokens: i64, money: i64) -> Charge {
-    Charge { credits: Credits(unsigned(credits)), tokens: Tokens(unsigned(tokens)), money: NanoUsd(money.max(0)) }
+    let money = Charge::money(NanoUsd(money.max(0)));
+    Charge { credits: Credits(unsigned(credits)), tokens: Tokens(unsigned(tokens)), ..money }
 }
 
 fn days(period: Period) -> (i64, i64) {

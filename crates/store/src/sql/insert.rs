@@ -23,6 +23,8 @@ pub struct Insert {
     columns: &'static [&'static str],
     /// The columns of other types than BIGINT.
     types: &'static [(&'static str, SqlType)],
+    /// The number of the last columns that the table has after [`TIMES`], because a migration added them.
+    added: usize,
     /// The columns that have the same value in most rows.
     usual: &'static [(&'static str, UsualValue)],
     conflict: Conflict,
@@ -121,7 +123,15 @@ impl Insert {
     ) -> Self {
         assert!(columns.len() * ROWS_OF_FILE[0] < StoreKind::Sqlite.parameters_max());
         let sqlite = [const { [const { OnceLock::new() }; ROWS_OF_FILE.len()] }; SHAPES];
-        Self { table, columns, types, usual: &[], conflict, sqlite, postgres: OnceLock::new() }
+        Self { table, columns, types, added: 0, usual: &[], conflict, sqlite, postgres: OnceLock::new() }
+    }
+
+    /// Declares that the table has the last `added` columns after the times. SQLite copies the values of an `INSERT` in
+    /// another order than the table's once more.
+    #[must_use]
+    pub const fn with_added(mut self, added: usize) -> Self {
+        self.added = added;
+        self
     }
 
     /// Declares the values that columns have in most rows. On SQLite, rows with all of these values are written by
@@ -134,7 +144,13 @@ impl Insert {
 
     /// Returns the table and its columns in their order on SQLite, for the test that compares them with the database.
     pub fn columns(&self) -> (&'static str, impl Iterator<Item = &'static str>) {
-        (self.table, self.columns.iter().chain(&TIMES).copied())
+        let (columns, added) = self.around_times();
+        (self.table, columns.iter().chain(&TIMES).chain(added).copied())
+    }
+
+    /// Returns the columns that the table has before and after [`TIMES`].
+    const fn around_times(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        self.columns.split_at(self.columns.len().saturating_sub(self.added))
     }
 
     /// Writes `rows` as [`run`](Self::run) does. On SQLite, values are bound by reference instead of copied into messages.
@@ -181,10 +197,17 @@ impl Insert {
     }
 
     fn text(&self, kind: StoreKind, shape: Shape, rows: usize) -> String {
-        let (times, names) = (TIMES.join(", "), self.columns.join(", "));
-        let mut text = format!("{} {} ({names}, {times}) ", kind.insert_into(), self.table);
+        let names = match kind {
+            StoreKind::Sqlite => self.columns().1.collect::<Vec<_>>().join(", "),
+            StoreKind::Postgres => format!("{}, {}", self.columns.join(", "), TIMES.join(", ")),
+        };
+        let mut text = format!("{} {} ({names}) ", kind.insert_into(), self.table);
         match kind {
-            StoreKind::Sqlite => in_file::push_rows(rows, &self.usual_values(shape), &mut text),
+            StoreKind::Sqlite => {
+                let values = self.usual_values(shape);
+                let (columns, added) = values.split_at(self.around_times().0.len());
+                in_file::push_rows(rows, columns, added, &mut text);
+            }
             StoreKind::Postgres => push_arrays(&self.column_types(), &mut text),
         }
         text.push(' ');

@@ -304,6 +304,25 @@ pub(crate) async fn open_invitations_are_bounded(world: &World) {
     store.make_link(&Actor::COMMAND, new()).await.unwrap();
 }
 
+pub(crate) async fn of_two_invitations_for_the_last_place_one_is_made(world: &World) {
+    let (one, two) = (world.store().await, world.store().await);
+    for _ in 1..OPEN_MAX {
+        make(world, &one, invite(None, None)).await;
+    }
+    let new = || {
+        let expires_at = Timestamp(world.clock.now().0 + 86_400_000_000);
+        NewLink { purpose: invite(None, None), hash: ticket(), expires_at }
+    };
+    for _ in 0..10 {
+        let both = tokio::join!(one.make_link(&Actor::COMMAND, new()), two.make_link(&Actor::COMMAND, new()));
+        let made = match both {
+            (Ok(made), Err(LinkError::TooManyLinks)) | (Err(LinkError::TooManyLinks), Ok(made)) => made,
+            both => panic!("{both:?}"),
+        };
+        assert!(one.take_back_invite(&Actor::COMMAND, made.id).await.unwrap());
+    }
+}
+
 pub(crate) async fn a_user_comes_with_its_link_or_not_at_all(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;

@@ -110,6 +110,7 @@ behaviours! {
         invitations_are_listed_in_pages_and_taken_back,
         a_user_comes_with_its_link_or_not_at_all,
         open_invitations_are_bounded,
+        of_two_invitations_for_the_last_place_one_is_made,
     }
     keys {
         a_key_makes_a_principal,

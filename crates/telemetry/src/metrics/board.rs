@@ -48,6 +48,8 @@ pub struct BackendStatus {
     pub upstream: Arc<str>,
     /// The URL of the backend.
     pub url: Arc<str>,
+    /// The configured name whose address `url` has: backends with different names may have one URL.
+    pub name: Option<Arc<str>>,
     /// Whether it gets requests.
     pub condition: BackendCondition,
     /// Why it gets no requests, or few: the error of a check, or one of [`FAILURE_CAUSES`].
@@ -81,10 +83,11 @@ pub struct BackendStatus {
 impl BackendStatus {
     /// Returns the status of a backend that no request and no check has used yet.
     #[must_use]
-    pub fn unused(upstream: &Arc<str>, url: &str) -> Self {
+    pub fn unused(upstream: &Arc<str>, url: &str, name: Option<&str>) -> Self {
         Self {
             upstream: upstream.clone(),
             url: url.into(),
+            name: name.map(Into::into),
             condition: BackendCondition::Available,
             cause: None,
             ends_in: None,

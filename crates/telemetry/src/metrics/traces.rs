@@ -43,12 +43,15 @@ impl TraceMetrics {
     pub const QUEUE_FULL: &'static str = "queue_full";
     /// The receiver has refused the spans in a way that a repetition does not change.
     pub const REFUSED: &'static str = "refused";
+    /// The receiver has rejected some spans of the batch, and accepted the others.
+    pub const REJECTED: &'static str = "rejected";
     /// The process ended before the receiver accepted the spans.
     pub const ENDED: &'static str = "ended";
 
     pub(super) fn register(registry: &mut Registry) -> Self {
         let dropped = Family::new(REASONS_MAX);
-        let reasons = [Self::QUEUE_FULL, Self::REFUSED, Self::ENDED].map(|reason| TraceDropLabels { reason });
+        let reasons = [Self::QUEUE_FULL, Self::REFUSED, Self::REJECTED, Self::ENDED];
+        let reasons = reasons.map(|reason| TraceDropLabels { reason });
         let [of_queue, ..] = reasons.map(|labels| dropped.get_or_create(&labels));
         let waiting = Gauge::default();
         registry.register("tollgate_traces_waiting", "Requests whose spans wait to be exported", waiting.clone());

@@ -1,5 +1,7 @@
 //! Arguments of `tollgate explain`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 
 use super::{Overrides, Place};
@@ -36,6 +38,9 @@ pub(crate) struct Explain {
     /// store is read
     #[arg(long = "as", value_name = "CLIENT")]
     pub(crate) holder: Option<String>,
+    /// Address of the client, for `addresses` of keys and routes
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<IpAddr>,
     /// Model that the body of an LLM request names: its targets are printed, and why one is skipped
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,

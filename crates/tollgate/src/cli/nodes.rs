@@ -6,12 +6,14 @@ use uuid::Uuid;
 use super::Place;
 
 pub(super) const NODES_EXAMPLES: &str = "Examples:
+  # Which servers run, and whose usage is awaited?
+  tollgate nodes list
   # Forget a server whose data folder is lost
   tollgate nodes forget \\
       0199aa00-0000-7000-8000-000000000000
 
 Invoices and reviews of days wait for the usage of every server, also of one that died. If its data folder exists, start \
-Tollgate on it. Forget it only if the folder is lost. An unknown ID lists the servers that block. Other servers may be \
+Tollgate on it. Forget it only if the folder is lost. Other servers may be \
 running.";
 
 #[derive(Debug, Args)]
@@ -22,6 +24,11 @@ pub(crate) struct NodesCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodesCommand {
+    /// List servers with their state, and the time until which their usage is stored
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Stop waiting for the usage of a server whose data folder is lost
     Forget {
         /// Id of the server, as the failed job `billing_close` reports it

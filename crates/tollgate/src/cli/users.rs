@@ -12,6 +12,7 @@ pub(super) const USERS_EXAMPLES: &str = "Examples:
   tollgate users create --service shop --plan pro
   tollgate users password --user ada@example.com --link
   tollgate users role --user ada@example.com admin
+  tollgate users plan --user ada@example.com pro
   tollgate users suspend --user ada@example.com
 
 Servers may be running; they apply the change within a second.";
@@ -46,6 +47,12 @@ const USERS_ROLE_EXAMPLES: &str = "Examples:
 
 An admin signs in with a password and changes users, plans and shared credentials over the API. The last admin cannot \
 be demoted.";
+
+const USERS_PLAN_EXAMPLES: &str = "Examples:
+  tollgate users plan --user ada@example.com pro
+
+The limits of the new plan apply within a second. A subscription keeps its plan: its next change or period sets the \
+plan of its user again.";
 
 pub(super) const SETUP_LINK_EXAMPLES: &str = "Examples:
   tollgate setup-link --data /var/lib/tollgate
@@ -91,6 +98,9 @@ pub(crate) enum UsersCommand {
     /// Change the role of a user
     #[command(after_help = USERS_ROLE_EXAMPLES)]
     Role(UserRole),
+    /// Change the plan of a user
+    #[command(after_help = USERS_PLAN_EXAMPLES)]
+    Plan(UserPlan),
     /// Refuse every key of a user, and end their sessions
     Suspend(WhichUser),
     /// Undo `suspend`; sessions remain ended
@@ -144,6 +154,14 @@ pub(crate) struct UserRole {
     /// New role of the user
     #[arg(value_enum)]
     pub(crate) role: NewRole,
+    #[command(flatten)]
+    pub(crate) which: WhichUser,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserPlan {
+    /// Name of the new plan of the user
+    pub(crate) plan: String,
     #[command(flatten)]
     pub(crate) which: WhichUser,
 }

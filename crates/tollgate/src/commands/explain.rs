@@ -1,5 +1,6 @@
 //! `tollgate explain`.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ const MOCK: &str = "http://127.0.0.1";
 /// Loads the configuration as `serve` would, and prints what happens to the request.
 pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     let request = WrittenRequest::parse(&args.request, &args.headers).map_err(|error| anyhow!("expected {error}"))?;
-    let request = request.with_model(args.model.clone());
+    let request = request.with_model(args.model.clone()).with_address(args.address);
     let mut snapshot = load(&args.place, &args.overrides.flags())?.snapshot;
     if snapshot.traffic.mock.on {
         // `serve` adds the mock with a port that the system chooses. An explanation has no addresses of providers.
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
         let explanation = snapshot.explain(&request);
         return print(args, &explanation, &explanation.to_string());
     };
-    let explanation = of_holder(&snapshot, request, holder)?;
+    let explanation = of_holder(&snapshot, request, holder, args.address)?;
     let mut text = explanation.explanation().to_string();
     for (label, line) in explanation.lines() {
         text.push_str(&format!("{label:LABEL$} {line}\n"));
@@ -47,7 +48,12 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
 }
 
 /// Explains a request of a client. The counts of rate limits are in the running servers, those of budgets in the store.
-fn of_holder(snapshot: &Snapshot, request: WrittenRequest, holder: &str) -> anyhow::Result<StatefulExplanation> {
+fn of_holder(
+    snapshot: &Snapshot,
+    request: WrittenRequest,
+    holder: &str,
+    address: Option<IpAddr>,
+) -> anyhow::Result<StatefulExplanation> {
     let holder = HolderName::parse(holder).with_context(|| {
         format!("{holder} is neither the id of a key nor ENTRY/NAME of a client that the configuration lists")
     })?;
@@ -56,7 +62,7 @@ fn of_holder(snapshot: &Snapshot, request: WrittenRequest, holder: &str) -> anyh
         let clock = Clock::system();
         let board = BackendBoard::default();
         let sources = ExplanationSources { store: &store, snapshot, clock: &clock, counters: None, board: &board };
-        let query = ExplanationQuery { request, holder: Some(holder), address: None };
+        let query = ExplanationQuery { request, holder: Some(holder), address };
         let explanation = StatefulExplanation::of(sources, query).await;
         store.close().await;
         Ok(explanation?)

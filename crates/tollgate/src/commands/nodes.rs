@@ -1,5 +1,6 @@
-//! `tollgate nodes forget`.
+//! `tollgate nodes list` and `forget`.
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use access::Timestamp;
@@ -7,15 +8,18 @@ use config::snapshot::Process;
 use store::{Actor, ForgetNodeError, Node, NodeProgress, Store};
 use uuid::Uuid;
 
-use crate::cli::{NodesCommand, NodesCommands};
-use crate::commands::{block_on, load_for_store, moment, open};
+use crate::cli::{NodesCommand, NodesCommands, Place};
+use crate::commands::{block_on, load_for_store, moment, open, printable};
 use crate::failure;
 use crate::slot::Slot;
 use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &NodesCommands) -> anyhow::Result<ExitCode> {
-    let NodesCommand::Forget { node, place } = &args.command;
+    let (node, place) = match &args.command {
+        NodesCommand::List { place } => return list(place),
+        NodesCommand::Forget { node, place } => (node, place),
+    };
     let process = load_for_store(place)?;
     // On SQLite, only the folder shows that an idle server may run.
     if [Slot::Main, Slot::Next].into_iter().any(|slot| Node::id_in(&slot.folder(&process.data)) == Some(*node)) {
@@ -31,6 +35,35 @@ pub(crate) fn run(args: &NodesCommands) -> anyhow::Result<ExitCode> {
         say(&output?);
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn list(place: &Place) -> anyhow::Result<ExitCode> {
+    let process = load_for_store(place)?;
+    block_on(async {
+        let store = open(&process).await?;
+        let (nodes, now) = (store.node_progress().await, store.clock().now());
+        store.close().await;
+        let nodes = nodes.map_err(|error| failure::of_store(&process, error))?;
+        if io::stdout().is_terminal() {
+            say(&row(["ID", "STATE", "LAST SEEN", "STORED UNTIL", "VERSION"]));
+        }
+        nodes.iter().for_each(|node| say(&listed(node, now)));
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Describes a node by its state: `running`, `left` if its usage is stored, `silent` if days wait for its usage.
+fn listed(node: &NodeProgress, now: Timestamp) -> String {
+    let state = match node {
+        _ if node.has_left_nothing() => "left",
+        _ if node.may_run(now) => "running",
+        _ => "silent",
+    };
+    row([&node.id.to_string(), state, &moment(node.seen_at), &stored_until(node), &printable(&node.version)])
+}
+
+fn row([id, state, seen, stored, version]: [&str; 5]) -> String {
+    format!("{id:<36}  {state:<7}  {seen:<20}  {stored:<20}  {version}\n")
 }
 
 /// Forgets the node, and returns the output.
@@ -102,6 +135,19 @@ mod tests {
             ". Silent nodes that block:\n  00000000-0000-0000-0000-000000000000  last seen 2025-11-20T00:00:00Z, \
              stored until never"
         );
+    }
+
+    #[test]
+    fn nodes_are_listed_with_their_state() {
+        let (awaited, seen) = (node(None), Day(20_412).start());
+        let state = |node: &NodeProgress, after| listed(node, seen.after(Duration::from_secs(after)));
+        assert_eq!(
+            state(&awaited, 301),
+            "00000000-0000-0000-0000-000000000000  silent   2025-11-20T00:00:00Z  never                 1\n"
+        );
+        assert!(state(&awaited, 299).contains("  running  "));
+        let left = NodeProgress { left_at: Some(seen), depth: SpooledUsage::default(), ..node(Some(seen)) };
+        assert!(state(&left, 1).contains("  left     "));
     }
 
     #[test]

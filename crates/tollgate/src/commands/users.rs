@@ -1,4 +1,4 @@
-//! `tollgate users create`, `list`, `password`, `role`, `suspend` and `activate`.
+//! `tollgate users create`, `list`, `password`, `role`, `plan`, `suspend` and `activate`.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use store::{
     UserRef,
 };
 
-use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserRole, Users, UsersCommand};
+use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserPlan, UserRole, Users, UsersCommand};
 use crate::commands::{block_on, has_store, load, load_for_store, open, open_or_make, printable, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
         UsersCommand::List { place } => place,
         UsersCommand::Password(password) => &password.which.place,
         UsersCommand::Role(role) => &role.which.place,
+        UsersCommand::Plan(plan) => &plan.which.place,
         UsersCommand::Suspend(which) | UsersCommand::Activate(which) => &which.place,
     };
     let loaded = || load(place, &Flags::default());
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
             UsersCommand::Password(password) => self::password(&loaded()?, password).await?,
             command @ (UsersCommand::List { .. }
             | UsersCommand::Role(_)
+            | UsersCommand::Plan(_)
             | UsersCommand::Suspend(_)
             | UsersCommand::Activate(_)) => {
                 let store = open(&load_for_store(place)?).await?;
@@ -59,6 +61,9 @@ async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>>
     let change = |status, role| UserChange { status, role, ..UserChange::default() };
     let (which, change) = match command {
         UsersCommand::Role(UserRole { which, role }) => (which, change(None, Some((*role).into()))),
+        UsersCommand::Plan(UserPlan { which, plan }) => {
+            (which, UserChange { plan: Some(plan.clone()), ..UserChange::default() })
+        }
         UsersCommand::Suspend(which) => (which, change(Some(UserStatus::Suspended), None)),
         UsersCommand::Activate(which) => (which, change(Some(UserStatus::Active), None)),
         UsersCommand::List { .. } | UsersCommand::Create(_) | UsersCommand::Password(_) => {

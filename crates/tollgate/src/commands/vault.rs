@@ -139,9 +139,10 @@ async fn rotate(store: &Store, process: &Process, found: &InstallationSecrets) -
         say(&format!("credential {id} cannot be decrypted with either key\n"));
     }
     bail!(
-        "{left} credentials are still sealed with another key, which must remain configured. Their owners must \
-         replace or delete credentials that cannot be decrypted. If servers added credentials meanwhile, restart all \
-         servers with both keys and repeat this command"
+        "{left} credentials are still sealed with another key, which must remain configured. If it is lost, stop all \
+         servers and run `tollgate vault reset`, which deletes the credentials that cannot be decrypted; otherwise their \
+         owners must replace or delete these. If servers added credentials meanwhile, restart all servers with both keys \
+         and repeat this command"
     )
 }
 
@@ -156,7 +157,8 @@ async fn admit(store: &Store, process: &Process, vault: &Vault) -> Result<store:
 }
 
 const NO_KEY: &str = "this command has no master key: set MASTER_ENCRYPTION_KEY (and MASTER_ENCRYPTION_KEY_PREVIOUS) \
-                      as for the servers, or name their data folder with --data";
+                      as for the servers, or name their data folder with --data. If the key is lost, stop all servers, \
+                      set a new MASTER_ENCRYPTION_KEY and run `tollgate vault reset`";
 
 async fn reset(store: &Store, process: &Process, found: &InstallationSecrets, yes: bool) -> anyhow::Result<ExitCode> {
     let _lock = Lock::take(&process.data)?;

@@ -30,7 +30,7 @@ pub(super) async fn in_force(node: &Node, file: LoadedConfig, options: &ServeOpt
     let of = node_of_configuration(&process.data, node);
     let started = configuration_at_start(store, of, file, &options.sources).await;
     let started = started.map_err(|error| match error {
-        StoredConfigError::Invalid(error) => StartFault::StoredConfig(error),
+        StoredConfigError::Invalid(error) => StartFault::stored_config(options.sources.file.as_deref(), error),
         StoredConfigError::Database(error) => failure::of_store(&process, error),
     })?;
     if let Some(stored) = &started.running.stored {
@@ -92,13 +92,19 @@ pub(super) struct ConfigurationWatch {
 
 /// The identity of a file's content. A change of a symbolic link on its path changes the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct WatchedFile {
+pub(super) struct WatchedFile {
     target: PathBuf,
     /// Device, inode, size, and the times of change of content and of inode in nanoseconds; `None` if it is missing.
     content: Option<[i128; 5]>,
 }
 
 impl WatchedFile {
+    /// Returns the identity of each file's content now.
+    pub(super) async fn all(files: Vec<PathBuf>) -> Result<Vec<Self>, JobError> {
+        let look = move || files.iter().map(|file| Self::of(file)).collect();
+        Ok(tokio::task::spawn_blocking(look).await?)
+    }
+
     fn of(path: &Path) -> Self {
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let time = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
@@ -124,9 +130,7 @@ impl ConfigurationWatch {
     }
 
     async fn watch(&mut self) -> Result<(), JobError> {
-        let files = self.configurator.watched();
-        let look = move || files.iter().map(|file| WatchedFile::of(file)).collect::<Vec<_>>();
-        let found = tokio::task::spawn_blocking(look).await?;
+        let found = WatchedFile::all(self.configurator.watched()).await?;
         if self.applied.is_none() && self.configurator.has_read_file().await {
             self.applied = Some(found);
             return Ok(());

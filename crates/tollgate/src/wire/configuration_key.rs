@@ -1,5 +1,6 @@
 //! The job that follows the key of etcd with the configuration.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use store::ConfigurationSource;
 use telemetry::Metrics;
 use telemetry::metrics::SourceLabels;
 use tokio::time::Instant;
+
+use super::configuration::WatchedFile;
 
 /// Applies the value of the key, at most once a second.
 pub(super) const SPEC: JobSpec = JobSpec::every("configuration_key", Duration::from_secs(1));
@@ -49,6 +52,8 @@ pub(super) struct KeyFollowing {
     follower: Arc<Mutex<KeyFollower>>,
     /// The reading that was applied or refused last.
     judged: Option<JudgedReading>,
+    /// The files that the refused value names, as they were then: a change of one may make it valid.
+    awaited: (Vec<PathBuf>, Vec<WatchedFile>),
     /// The state that the log and the metrics show.
     shown: KeyState,
 }
@@ -63,16 +68,22 @@ impl KeyFollowing {
     ) -> Self {
         let labels = SourceLabels { source: format!("etcd {name}").as_str().into() };
         let follower = Arc::new(Mutex::new(follower));
-        Self { configurator, metrics, labels, follower, judged: None, shown: KeyState::default() }
+        let (judged, awaited, shown) = (None, (Vec::new(), Vec::new()), KeyState::default());
+        Self { configurator, metrics, labels, follower, judged, awaited, shown }
     }
 
-    /// Applies the value, unless it was refused beside the same configuration.
+    /// Applies the value, unless it was refused beside the same configuration and the same files.
     async fn apply(&mut self, key: &ConfigurationKey, reading: KeyReading) -> Result<(), JobError> {
         let (in_force, is_of_key) = (self.in_force(), self.is_of_key());
-        if self.judged.as_mut().is_some_and(|judged| judged.stays(&reading, &in_force, is_of_key, Instant::now())) {
+        let (named, known) = &self.awaited;
+        let has_changed_file = !named.is_empty() && WatchedFile::all(named.clone()).await? != *known;
+        let stays = |judged: &mut JudgedReading| judged.stays(&reading, &in_force, is_of_key, Instant::now());
+        if !has_changed_file && self.judged.as_mut().is_some_and(stays) {
             return Ok(());
         }
         let result = self.configurator.apply_key(&reading).await;
+        let named = if let Err(ApplyError::Invalid(error)) = &result { error.files.clone() } else { Vec::new() };
+        self.awaited = (named.clone(), WatchedFile::all(named).await?);
         let refused: Option<Arc<str>> = match result {
             Ok(()) => None,
             Err(ApplyError::Database(error)) => return Err(error.into()),

@@ -68,7 +68,7 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
 }
 
 /// Converts a charge for metrics.
-const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
+const fn amounts(Charge { credits, tokens, money, .. }: Charge) -> MeasureAmounts {
     MeasureAmounts { credits: credits.0, tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
 }
 

@@ -94,6 +94,45 @@ async fn a_response_that_arrives_but_is_stale_or_unwanted_is_not_used() {
     }
 }
 
+/// The upstream needs longer than the lifetime of a second.
+#[tokio::test]
+async fn a_response_that_arrives_after_its_lifetime_is_shared_by_those_who_waited_and_may_get_it() {
+    const UNBOUNDED: [&str; 4] = ["x-none: 1", "cache-control: max-age=60", "accept: */*", "cache-control: max-stale"];
+    const BOUNDED: [&str; 4] = ["no-cache", "max-age=0", "min-fresh=1", "max-age=60, min-fresh=30"];
+    for (head, are_shared) in
+        [("200 OK", true), ("200 OK\r\ncache-control: max-age=1", true), ("200 OK\r\nage: 1", false)]
+    {
+        let (go, wait) = watch::channel(false);
+        let upstream = Upstream::start(move |mut turn: Turn| {
+            let mut wait = wait.clone();
+            async move {
+                wait.wait_for(|go| *go).await.ok()?;
+                turn.answer(head, b"one").await;
+                Some(turn)
+            }
+        })
+        .await;
+        let route = "{path: /o, upstreams: backend, auth: {type: none}, cache: {ttl: 1s}}";
+        let gateway = Arc::new(Gateway::start(Setup::routed(upstream.address(), route)).await);
+        let mut clients = JoinSet::new();
+        let mut begin = |name: &'static str, value: &'static str| {
+            let gateway = gateway.clone();
+            let call = async move { gateway.call(Call::get("/o").header(name, value)).await.expect(200).text() };
+            clients.spawn(call);
+        };
+        begin("x-none", "0");
+        eventually("the upstream has the request", async || (upstream.seen().len() == 1).then_some(())).await;
+        UNBOUNDED.iter().filter_map(|field| field.split_once(": ")).for_each(|(name, value)| begin(name, value));
+        BOUNDED.iter().for_each(|value| begin("cache-control", value));
+        in_flight(&gateway, 1 + UNBOUNDED.len() + BOUNDED.len()).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        go.send_replace(true);
+        assert!(clients.join_all().await.iter().all(|content| content == "one"));
+        let own = BOUNDED.len() + if are_shared { 0 } else { UNBOUNDED.len() };
+        assert_eq!(upstream.seen().len(), 1 + own, "{head}");
+    }
+}
+
 /// The responses have a validator, so that they are stored.
 #[tokio::test]
 async fn a_response_that_is_always_validated_is_not_shared_by_those_who_wait_for_it() {

@@ -156,6 +156,44 @@ async fn a_stale_response_is_used_while_the_gateway_revalidates_it() {
     assert!(metrics.contains("tollgate_cache_requests_total{route=\"/k\",result=\"refresh\"} 1"), "{metrics}");
 }
 
+/// One place is a tenth of ten. Without it, the response would be aborted and requested again.
+#[tokio::test]
+async fn a_revalidation_without_a_place_for_slow_content_is_not_sent() {
+    let (go, wait) = watch::channel(false);
+    let upstream = Upstream::start(move |mut turn: Turn| {
+        let mut wait = wait.clone();
+        async move {
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncache-control: max-age=60, stale-while-revalidate=60\r\n";
+            if turn.head.header("if-none-match").is_none() {
+                turn.write(format!("{head}etag: \"a\"\r\nage: 60\r\n\r\nold").as_bytes()).await;
+            } else {
+                turn.write(format!("{head}etag: \"b\"\r\n\r\nn").as_bytes()).await;
+                wait.wait_for(|go| *go).await.ok()?;
+                turn.write(b"ew").await;
+            }
+            Some(turn)
+        }
+    })
+    .await;
+    let gateway = Gateway::start(Setup::routed(upstream.address(), super::ROUTES).section("in_flight", "10")).await;
+    let sent = |path: &str| upstream.seen().iter().filter(|seen| seen.head.first.contains(path)).count();
+    let asks = async |path| gateway.call(Call::get(path)).await.expect(200).text();
+    for path in ["/o/a", "/o/b"] {
+        assert_eq!(asks(path).await, "old");
+    }
+    assert_eq!(asks("/o/a").await, "old");
+    eventually("the first one is revalidated", async || (sent("/o/a") == 2).then_some(())).await;
+    for _ in 0..3 {
+        assert_eq!(asks("/o/b").await, "old");
+    }
+    go.send_replace(true);
+    for path in ["/o/a", "/o/b"] {
+        eventually("the new response is stored", async || (asks(path).await == "new").then_some(())).await;
+        assert_eq!(sent(path), 2, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_stale_response_is_used_in_the_background_of_a_failing_upstream_only_within_its_time() {
     let count = Arc::new(AtomicUsize::new(0));

@@ -135,6 +135,24 @@ async fn values_that_are_no_configuration_are_refused_with_their_reason() {
 }
 
 #[tokio::test]
+async fn a_value_that_names_a_missing_file_is_refused_until_the_file_exists() {
+    let (etcd, upstream, secrets) = (Etcd::start().await, fine().await, tempfile::tempdir().unwrap());
+    let secret = secrets.path().join("provider_key");
+    let allowed = format!("{{config: {{files: [{}]}}}}", secrets.path().display());
+    let setup = |path: &str| followed(&etcd, &upstream, path).section("control", &allowed);
+    let gateway = Gateway::start(setup("/file")).await;
+    let root = admin(&gateway, "root").await;
+    let named = format!("credential: \"file:{}\"", secret.display());
+    etcd.put(KEY, &setup("/new").yaml().unwrap().replace("credential: vault", &named));
+    reports(&gateway, &root, &secret.display().to_string()).await;
+    reports(&gateway, &root, "etcd /tollgate/config:").await;
+    assert_eq!(gateway.call(Call::get("/file")).await.status(), 200);
+    std::fs::write(&secret, "sk-of-a-file").unwrap();
+    responds(&gateway, "/new", 200).await;
+    reports(&gateway, &root, "").await;
+}
+
+#[tokio::test]
 async fn a_key_that_flaps_is_applied_at_most_once_a_second_and_fails_no_request() {
     let (etcd, upstream) = (Etcd::start().await, fine().await);
     let two =

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{FILE, fine, responds, route};
 use crate::people::{TestUser, admin};
+use crate::store;
 
 async fn apply(gateway: &Gateway, root: &TestUser, yaml: &str) -> Answer {
     let call = Call::json("/api/config", &json!({"yaml": yaml})).key(&root.token).header("if-match", "*");
@@ -88,4 +89,23 @@ async fn a_configuration_reaches_every_process_with_the_same_file() {
     let back = Call::json("/api/config/rollback", &json!({"id": first["id"]})).key(&root.token);
     one.ask(back.header("if-match", "*")).await.expect(200);
     responds(&other, "/file", 200).await;
+}
+
+#[tokio::test]
+async fn a_start_without_a_valid_configuration_of_the_api_says_how_to_leave_it_out() {
+    let upstream = fine().await;
+    let setup = |path: &str| routed(&upstream, path);
+    let gateway = Gateway::start(setup("/file")).await;
+    let root = admin(&gateway, "root").await;
+    apply(&gateway, &root, &setup("/api").yaml().unwrap()).await.expect(200);
+    let folder = gateway.stop().await.folder;
+    // As an earlier version has stored it.
+    let invalid = "UPDATE configurations SET text = replace(text, '/api', '/a/../b') WHERE source = 'api'";
+    store::rows(&folder, &folder.data()).execute(invalid, invalid).await;
+    let (code, reported) = commands::serve_to_its_end(&folder, &setup("/file")).await;
+    assert_eq!(code, Some(2), "{reported}");
+    let way_out = format!("echo '# changed' >> {}", folder.path().join(FILE).display());
+    assert!(reported.contains("stored_config") && reported.contains(&way_out), "{reported}");
+    let gateway = Gateway::start_in(folder, setup("/changed")).await;
+    responds(&gateway, "/changed", 200).await;
 }

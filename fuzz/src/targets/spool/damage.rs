@@ -162,7 +162,7 @@ fn record(n: u32) -> Record {
             subject,
             started_at,
             day,
-            reserved: Charge { credits: Credits(1), tokens: Tokens(n.into()), money: NanoUsd(7) },
+            reserved: Charge { credits: Credits(1), tokens: Tokens(n.into()), ..Charge::money(NanoUsd(7)) },
             route,
             format: None,
             model: Some("m".repeat((n * 37 % 300) as usize).into()),
@@ -181,6 +181,7 @@ fn record(n: u32) -> Record {
         cost: None,
         unknown: None,
         price_version: None,
+        own_credential: false,
         first_byte_us: Some(250),
         duration_us: 1_000,
     };

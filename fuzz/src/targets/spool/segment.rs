@@ -195,7 +195,7 @@ mod tests {
             subject: caller().into(),
             started_at: Timestamp(1_760_000_000_000_000),
             day: Day(20_000),
-            reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), money: NanoUsd(101_000) },
+            reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), ..Charge::money(NanoUsd(101_000)) },
             route: "chat".into(),
             format: Some("chat".into()),
             model: None,
@@ -217,6 +217,7 @@ mod tests {
             cost: None,
             unknown: None,
             price_version: None,
+            own_credential: false,
             first_byte_us: None,
             duration_us: 5,
         };

@@ -209,3 +209,27 @@ fn a_model_that_always_searches_reserves_the_cost_of_a_search() {
     let nano = (first + 272_000) * 1_250 + 14 * 10_000 + 10_000_000;
     assert_eq!(bound.money, Some(NanoUsd(nano.cast_signed())), "the fee of the request is that of the search");
 }
+
+/// OpenRouter searches for any body if the name of the model says so.
+#[test]
+fn the_suffix_of_a_model_reserves_a_search_at_its_host() {
+    let chat = body(r#""max_tokens":7"#);
+    let capped = body(r#""max_output_tokens":7,"max_tool_calls":0"#);
+    for (path, text, host, model, fee) in [
+        (CHAT, &chat, "openrouter.ai", "openai/gpt-5:online", 3 * 5),
+        (CHAT, &chat, "eu.openrouter.ai", "openai/gpt-5:nitro:Online", 3 * 5),
+        (RESPONSES, &capped, "openrouter.ai", "openai/gpt-5:online", 3 * 5),
+        (CHAT, &chat, "openrouter.ai", "openai/gpt-5", 0),
+        (CHAT, &chat, "openrouter.ai", "online", 0),
+        (CHAT, &chat, "notopenrouter.ai", "openai/gpt-5:online", 0),
+    ] {
+        let read = extent(path, text).with_tool_rounds(3).of_model(host, model);
+        let bound = read.bound(Some(&priced()), LIMITS);
+        assert_eq!(bound.money.unwrap().0 - bound.tokens.unwrap().0.cast_signed(), fee, "{host} {model}");
+        assert_eq!(bound.unbounded.is_some(), fee > 0, "{host} {model}");
+    }
+    let bound = extent(CHAT, &chat).with_tool_rounds(1).of_model("openrouter.ai", "m:online").bound(None, LIMITS);
+    assert_eq!(bound.tokens, Some(Tokens(2 * 100_007)), "its results precede the conversation");
+    let free = extent("/v1/messages/count_tokens", &chat).of_model("openrouter.ai", "m:online");
+    assert_eq!(free.bound(None, None).tokens, Some(Tokens::ZERO));
+}

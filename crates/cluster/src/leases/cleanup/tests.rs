@@ -59,7 +59,7 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             unusable,
             UnreturnedLeases {
                 leases: 3,
-                left: Charge { credits: Credits(30), tokens: Tokens(0), money: NanoUsd(570) }
+                left: Charge { credits: Credits(30), tokens: Tokens(0), ..Charge::money(NanoUsd(570)) }
             }
         );
         let stats = super::super::LeaseStats::default();

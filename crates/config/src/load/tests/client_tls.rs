@@ -96,7 +96,12 @@ fn a_reload_keeps_the_tls_of_providers_and_issuers() {
     let source =
         format!("{PROVIDER}tls: {{server_name: a}}}}]\n{JWT}jwks: 'https://h/keys', tls: {{server_name: b}}}}]\n");
     let old = read_text(&source).unwrap();
-    let running = RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: false, is_file: true };
+    let running = RunningConfig {
+        settings: old.settings(),
+        snapshot: &old.snapshot,
+        has_mock: false,
+        started_with: old.settings(),
+    };
     let kept = running.upstream_tls();
     assert_eq!(kept.len(), 2);
     let environment = environment();

@@ -110,3 +110,23 @@ models: [{name: fast, targets: [{provider: openai, model: gpt-5}, {provider: ant
     assert_eq!(loaded.notes[1].to_string(), "the target anthropic of the model fast is off");
     assert_eq!(loaded.notes.len(), 2, "{:?}", loaded.notes);
 }
+
+#[test]
+fn a_target_may_have_a_provider_that_a_stored_credential_switches_on() {
+    let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET")]);
+    let source = "
+models:
+  - {name: fast, targets: [{provider: openai, model: gpt-5}, {provider: anthropic, model: claude}]}
+  - {name: slow, targets: [{provider: gemini, model: pro}]}
+";
+    let loaded = read_with(source, &keys).unwrap();
+    let targets = |name: &str| {
+        let models = loaded.snapshot.traffic.models.iter().filter(|model| *model.name == *name);
+        models.flat_map(|model| &model.targets).map(|target| &*target.provider.name).collect::<Vec<_>>()
+    };
+    assert_eq!((targets("fast"), targets("slow")), (vec!["openai", "anthropic"], vec!["gemini"]));
+    assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
+    // Without a provider that is on, the mock replaces all of them.
+    let mocked = read_with(source, &Environment::default()).unwrap().snapshot.traffic;
+    assert!(mocked.models.is_empty() && mocked.mock.models.len() == 2);
+}

@@ -18,7 +18,12 @@ fn post_over(running: &str, file: &str, text: &str, variables: &[(&str, &str)]) 
     let environment = Environment::of(variables.iter().copied());
     let sources = || Sources { file: None, environment: &environment, flags: Flags::default() };
     let old = load_text("old.yaml", running, sources()).unwrap();
-    let running = RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: false, is_file: true };
+    let running = RunningConfig {
+        settings: old.settings(),
+        snapshot: &old.snapshot,
+        has_mock: false,
+        started_with: old.settings(),
+    };
     let accepted = [old.text.clone(), file.into()];
     let text = ConfigText { name: "new.yaml", text, posted: Some(&accepted) };
     let result = reload(&running, text, sources()).map_err(|error| error.to_string());
@@ -122,8 +127,12 @@ fn lines_of_a_price_file_are_not_shown_to_the_api() {
         let sources = || Sources { file: None, environment: &environment, flags: Flags::default() };
         std::fs::write(&path, "as_of: 2027-01-01\nsource: s\n").unwrap();
         let old = load_text("old.yaml", &text, sources()).unwrap();
-        let running =
-            RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: false, is_file: true };
+        let running = RunningConfig {
+            settings: old.settings(),
+            snapshot: &old.snapshot,
+            has_mock: false,
+            started_with: old.settings(),
+        };
         std::fs::write(&path, broken).unwrap();
         let (accepted, posted) = ([old.text.clone()], format!("{text}via: true\n"));
         let posted = ConfigText { name: "new.yaml", text: &posted, posted: Some(&accepted) };

@@ -121,7 +121,7 @@ pub(in crate::routes) async fn change(
 }
 
 /// Cancels the subscription: with its period, or now. Now, the days after today that were paid are credited to the wallet,
-/// the usage until today is invoiced when it is stored, and open invoices stay due.
+/// the usage until today is invoiced when it is stored, and open invoices stay due. Now is a conflict while one is overdue.
 #[utoipa::path(post, path = "/api/subscription/cancel", tag = "billing", request_body = Cancellation,
     security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use super::views::{InvoiceView, PaymentView};
-use crate::caller::{Caller, Owner};
+use crate::caller::{Caller, Payer, PayingOwner};
 use crate::input::{self, Segment};
 use crate::listing;
 use crate::problem::Problem;
@@ -74,7 +74,7 @@ pub(in crate::routes) struct BegunPayment {
     }))))]
 pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Payer(caller): Payer,
     request: Request,
 ) -> Result<Json<Invoices>, Problem> {
     let InvoiceQuery { state, limit, cursor } = input::query(request.uri())?;
@@ -104,7 +104,7 @@ pub(in crate::routes) async fn list(
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Payer(caller): Payer,
     Segment(id): Segment,
 ) -> Result<Json<InvoiceView>, Problem> {
     let invoice = own(&app, &caller, &id).await?;
@@ -139,7 +139,7 @@ pub(super) async fn whole(app: &Arc<App>, id: Uuid) -> Result<Json<InvoiceView>,
     }}))))]
 pub(in crate::routes) async fn pay(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    PayingOwner(caller): PayingOwner,
     Segment(id): Segment,
     request: Request,
 ) -> Result<(StatusCode, Json<BegunPayment>), Problem> {

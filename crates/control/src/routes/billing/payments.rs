@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::enabled::books;
 use super::views::{MoneyView, PaymentView};
-use crate::caller::Caller;
+use crate::caller::Payer;
 use crate::input::{self, Segment};
 use crate::problem::Problem;
 use crate::state::App;
@@ -89,7 +89,7 @@ impl MethodView {
     ]}))))]
 pub(in crate::routes) async fn methods(
     State(app): State<Arc<App>>,
-    _caller: Caller,
+    _: Payer,
     request: Request,
 ) -> Result<Json<PaymentMethods>, Problem> {
     let MethodQuery { amount } = input::query(request.uri())?;
@@ -111,7 +111,7 @@ pub(in crate::routes) async fn methods(
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Payer(caller): Payer,
     Segment(id): Segment,
 ) -> Result<Json<PaymentView>, Problem> {
     let missing = || Problem::new(Refusal::NotFound, "you have no payment with this id");

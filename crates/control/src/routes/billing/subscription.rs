@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use super::views::{MoneyView, PeriodView};
-use crate::caller::{Caller, Owner};
+use crate::caller::{Owner, Payer};
 use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
@@ -103,7 +103,7 @@ impl SubscriptionView {
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Payer(caller): Payer,
 ) -> Result<Json<SubscriptionView>, Problem> {
     let summary = books(&app)?.summary(caller.user).await.map_err(refused)?;
     Ok(Json(SubscriptionView::new(summary, None)))

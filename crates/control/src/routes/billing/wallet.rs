@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::enabled::{books, refused};
 use super::invoices::BegunPayment;
 use super::views::{MoneyView, PaymentView};
-use crate::caller::{Caller, Owner};
+use crate::caller::{Payer, PayingOwner};
 use crate::input;
 use crate::listing;
 use crate::moment::rfc3339;
@@ -86,7 +86,7 @@ struct TopUpBody {
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Payer(caller): Payer,
     request: Request,
 ) -> Result<Json<WalletView>, Problem> {
     let WalletQuery { limit, cursor } = input::query(request.uri())?;
@@ -115,7 +115,7 @@ pub(in crate::routes) async fn show(
     }}))))]
 pub(in crate::routes) async fn top_up(
     State(app): State<Arc<App>>,
-    Owner(caller): Owner,
+    PayingOwner(caller): PayingOwner,
     request: Request,
 ) -> Result<(StatusCode, Json<BegunPayment>), Problem> {
     let TopUpBody { amount, method, bank } = input::required(request, app.limits.body).await?;

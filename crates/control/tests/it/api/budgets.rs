@@ -43,7 +43,7 @@ async fn plan(world: &World, name: &str) -> PlanId {
 /// A user with 3 recorded credits, 300 tokens and a cost of 1,500 nano-USD.
 async fn used(world: &World) -> Holder {
     let ada = world.holder("ada", "starter").await;
-    let charge = Charge { credits: Credits(3), tokens: Tokens(300), money: NanoUsd(1_500) };
+    let charge = Charge { credits: Credits(3), tokens: Tokens(300), ..Charge::money(NanoUsd(1_500)) };
     world.record(vec![UsageEvent { charge, ..event(ada.caller, NOON, Some(access::NanoUsd(1_500))) }]).await;
     ada
 }

@@ -351,3 +351,17 @@ async fn a_process_without_the_proxy_says_that_it_does_not_know_the_state() {
     }
     assert_eq!(explained["budgets"][0]["remaining"], json!(1_000), "the store knows budgets: {explained}");
 }
+
+#[tokio::test]
+async fn the_address_of_the_client_is_compared_with_those_of_the_route() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let route = "{path: /a, auth: {type: none}, addresses: {deny: [192.0.2.0/24]}, respond: {}}";
+    world.configure(|running| running.traffic = limited(&format!("routes: [{route}]\n")).traffic);
+    for (address, status) in [("192.0.2.1", 403), ("198.51.100.1", 200)] {
+        let body = json!({"url": "/a", "address": address}).to_string();
+        let explained = post(world.address, PATH, &[&session.bearer()], &body).await.json();
+        assert_eq!(explained["status"], status, "{explained}");
+    }
+}

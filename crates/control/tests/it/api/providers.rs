@@ -126,10 +126,13 @@ async fn health_is_that_of_the_newest_requests() {
     };
     let refused = UsageEvent { refusal: Some("quota_exceeded".into()), ..unreachable.clone() };
     let refused = UsageEvent { id: request(&bob, 2, "own", None).id, ..refused };
+    let mut own_credential = request(&bob, 1, "openai", Some(401));
+    own_credential.attempts[0].own_credential = true;
     world
         .record(vec![
             unreachable,
             refused,
+            own_credential,
             request(&ada, 3_601, "own", Some(200)),
             request(&ada, 30, "openai", Some(503)),
             request(&ada, 20, "openai", Some(200)),
@@ -152,7 +155,9 @@ async fn health_is_that_of_the_newest_requests() {
     let failure = (&own[0]["health"]["last_failure_at"], &own[0]["health"]["last_failure_status"]);
     assert_eq!(failure, (&json!("2026-11-20T11:59:50Z"), &json!(429)));
     assert_eq!(own[2]["health"]["last_success_at"], json!(null));
-    // A member sees own requests only, an admin all.
+    let bobs = providers(&world, &bob.bearer()).await;
+    assert_eq!(health(&bobs)[0], json!(["failing", 1, 1]), "the own credential is refused");
+    // A member sees own requests only, an admin all that say something about the shared credential.
     let root = world.person_with("root", Role::Admin).await;
     let all = providers(&world, &world.sign_in(&root).await.bearer()).await;
     assert_eq!(health(&all), [json!(["ok", 4, 2]), json!(["failing", 2, 1]), json!(["failing", 1, 1])]);

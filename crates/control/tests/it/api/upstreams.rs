@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Role;
+use config::snapshot::{Backend, Upstream};
 use serde_json::{Value, json};
 use telemetry::metrics::Histogram;
 use telemetry::{BackendBoard, BackendCondition, BackendStatus};
@@ -19,6 +20,7 @@ pub(super) fn status(url: &str, condition: BackendCondition) -> BackendStatus {
     BackendStatus {
         upstream: "pair".into(),
         url: url.into(),
+        name: None,
         condition,
         cause: None,
         ends_in: None,
@@ -70,6 +72,39 @@ async fn backends_are_listed_with_their_states_and_counts() {
     let lab = &list["items"][1];
     assert_eq!([&lab["name"], &lab["kind"], &lab["strategy"]], [&json!("lab"), &json!("provider"), &Value::Null]);
     assert_eq!(lab["backends"][0]["state"], Value::Null, "no request has used it");
+}
+
+#[tokio::test]
+async fn members_with_one_address_have_each_their_own_state() {
+    let twin =
+        |name: &str, condition| BackendStatus { name: Some(name.into()), ..status("http://10.0.0.7", condition) };
+    let board = BackendBoard::default();
+    board.set(move || vec![twin("one", BackendCondition::Unhealthy), twin("two", BackendCondition::Available)]);
+    let world = World::start_with_board(Arc::new(board)).await;
+    let routed = format!("{CONFIGURED}routes: [{{path: /x, upstreams: pair, auth: {{type: none}}}}]\n")
+        .replace("http://a", "http://one")
+        .replace("http://b", "http://two");
+    let mut snapshot = limited(&routed);
+    let upstream = &snapshot.traffic.upstreams[0];
+    let at_address =
+        |backend: &Backend| Backend { origin: backend.origin.at("10.0.0.7".to_owned(), 80), ..backend.clone() };
+    let resolved = Arc::new(Upstream::plain("pair", upstream.backends().iter().map(at_address).collect()));
+    snapshot.traffic.upstreams = [resolved].into();
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await.bearer();
+    let listed = get(world.address, "/api/upstreams", &[&session]).await.json();
+    let request = json!({"method": "GET", "url": "/x"}).to_string();
+    let explained = post(world.address, "/api/explain", &[&session], &request).await.json();
+    for backends in [&listed["items"][0]["backends"], &explained["backends"]] {
+        let shown =
+            backends.as_array().unwrap().iter().map(|of| ["url", "name", "state"].map(|field| of[field].clone()));
+        let expected = [
+            [json!("http://10.0.0.7"), json!("one"), json!("unhealthy")],
+            [json!("http://10.0.0.7"), json!("two"), json!("available")],
+        ];
+        assert_eq!(shown.collect::<Vec<_>>(), expected, "{backends}");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ impl Numbers {
             cost: (self.below(4) > 0).then(|| NanoUsd(i64::try_from(self.below(1 << 40)).unwrap())),
             unknown: None,
             price_version: None,
+            own_credential: false,
             first_byte_us: None,
             duration_us: self.below(10_000_000),
         }
@@ -55,7 +56,11 @@ impl Numbers {
             subject: if self.below(8) == 0 { Subject::ANONYMOUS } else { Subject::Key(caller) },
             started_at: at,
             day: Day(at.day().0 - u32::from(self.below(9) == 0)),
-            charge: Charge { credits: Credits(self.below(5)), tokens: Tokens(self.below(5_000)), money },
+            charge: Charge {
+                credits: Credits(self.below(5)),
+                tokens: Tokens(self.below(5_000)),
+                ..Charge::money(money)
+            },
             route: "ai".into(),
             format,
             model: None,

@@ -8,10 +8,14 @@ use crate::usage_fixture::{PLANS, number};
 use store::{Actor, Email, NewKey, NewUser};
 
 /// A statement that causes differences, their number, and one of them: a measure, and the surplus in the totals.
-const PLANTED: [(&str, usize, &str, i128); 17] = [
+const PLANTED: [(&str, usize, &str, i128); 20] = [
     ("UPDATE daily_usage SET requests = requests + 1 WHERE {one}", 1, "requests", 1),
     ("UPDATE daily_usage SET output_tokens = output_tokens - 2 WHERE {one}", 1, "output_tokens", -2),
     ("UPDATE daily_usage SET cost_nano = cost_nano + 5000000007 WHERE {one}", 1, "cost_nano", 5_000_000_007),
+    ("UPDATE daily_usage SET own_cost_nano = own_cost_nano + 7 WHERE {one}", 1, "own_cost_nano", 7),
+    ("UPDATE daily_models SET own_cost_nano = own_cost_nano + 8 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1,
+        "own_cost_nano", 8),
+    ("UPDATE daily_plans SET own_charged_nano = own_charged_nano + 3 WHERE {plan}", 1, "own_charged_nano", 6),
     ("UPDATE daily_usage SET unpriced_requests = 0 WHERE day = {day} AND key_no = 1", 1, "unpriced_requests", -6),
     // A difference of a budget's amount appears for the key, and in the sum over plans.
     ("UPDATE daily_usage SET charged_nano = charged_nano - 1 WHERE {one}", 1, "charged_nano", -1),
@@ -103,7 +107,7 @@ async fn totals_for_series_are_added_up_from_stored_requests() {
         };
         let written = rows(&store).await;
         store.close().await;
-        for version in (16..=34).rev() {
+        for version in (16..=35).rev() {
             assert!(store::migration::down(&database.options(true), version).await.unwrap());
         }
         let store = database.open().await;
@@ -159,7 +163,7 @@ async fn a_missing_event_is_reported_with_who_and_what_and_budgets_follow_its_re
         let charge = |events: u64| Charge {
             credits: Credits(3 * events),
             tokens: Tokens(700 * events),
-            money: NanoUsd(1_234_567_890 * events.cast_signed()),
+            ..Charge::money(NanoUsd(1_234_567_890 * events.cast_signed()))
         };
         assert_eq!(spent().await, charge(3));
         Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();

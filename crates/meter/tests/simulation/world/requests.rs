@@ -21,11 +21,11 @@ impl World {
         let (now, came_us) = (self.nodes[node].mono(self.now_us), self.now_us);
         let credits = if self.setup.orderly { 1 } else { self.chance.within(1, 3) };
         let money = NanoUsd(self.chance.within(1, 10).cast_signed());
-        let cost = Charge { money, ..Charge::credits(Credits(credits)) };
+        let cost = Charge { credits: Credits(credits), ..Charge::money(money) };
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
         let id = self.next;
         self.next += 1;
-        let bound = Charge { money: NanoUsd(money.0 * 4), ..cost };
+        let bound = Charge { credits: cost.credits, ..Charge::money(NanoUsd(money.0 * 4)) };
         process.requests.insert(id, Request { bound, cost, since: now, came_us, stage: Stage::Waiting });
         self.admit(node, id)
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::account::RequestAccount;
 use crate::bytes::content::length;
 use crate::bytes::shared_content::{ContentEnd, SharedContent};
-use crate::capacity::MemoryPermit;
+use crate::capacity::{DetachedPermit, MemoryPermit};
 use crate::client::head::Head;
 use crate::deadlines::task::spawn;
 use crate::forward::UpstreamContent;
@@ -71,6 +71,8 @@ pub(super) struct ArrivingContent {
     pub(super) content: Box<UpstreamContent>,
     pub(super) arriving: Arc<ArrivingResponse>,
     pub(super) fill: RunningFill,
+    /// The place of a content that no client reads; `None` until it is needed.
+    pub(super) place: Option<DetachedPermit>,
     /// The head of the request that fills the key.
     pub(super) request: Rc<Head>,
     pub(super) bytes_max: u64,
@@ -101,9 +103,9 @@ impl ArrivingContent {
         idle: Duration,
         complete: impl FnOnce(Bytes) -> Option<StoredResponse>,
     ) {
-        let Self { mut content, arriving, fill, request, bytes_max } = self;
+        let Self { mut content, arriving, fill, mut place, request, bytes_max } = self;
         let shared = &arriving.content;
-        let (mut fill, mut place) = (Some(fill), None);
+        let mut fill = Some(fill);
         let (mut bytes, mut more) = (0, shared.whole().len());
         loop {
             bytes = more.saturating_add(bytes);

@@ -20,6 +20,7 @@ use crate::account::cache_result::CacheResult;
 use crate::account::client::Client;
 use crate::body::IncomingBody;
 use crate::bytes::shared_content::{ContentEnd, SharedContent};
+use crate::capacity::DetachedPermit;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 use crate::transform::withholds_authorization;
@@ -34,6 +35,8 @@ pub(super) struct Filling {
     pub(super) fill: RunningFill,
     /// The stored response that is no longer fresh.
     pub(super) stale: Option<Arc<StoredResponse>>,
+    /// The place of a request without a client, for content that arrives slowly.
+    pub(super) place: Option<DetachedPermit>,
 }
 
 /// The parts of a stored response besides its head and its content.
@@ -101,7 +104,7 @@ impl Filling {
             return self.revalidated(account, &stale, &head, requested_at).map(|own| Handled::Changed(own, rate));
         }
         let storable = self.judged(account, &head.head, requested_at);
-        let bytes_max = self.request.rules.entry_bytes_max;
+        let bytes_max = self.request.entry_bytes_max();
         let announced = content.body_length();
         let Some(storable) = storable.filter(|_| announced.is_none_or(|bytes| bytes <= bytes_max)) else {
             self.unstored(account, &head.head, requested_at);
@@ -141,7 +144,8 @@ impl Filling {
             Some(StoredResponse::new(head, content, freshness, &request, tags))
         };
         let request = account.request.head.clone();
-        ArrivingContent { content, arriving, fill: self.fill, request, bytes_max }.store(account, complete);
+        ArrivingContent { content, arriving, fill: self.fill, place: self.place, request, bytes_max }
+            .store(account, complete);
         handled
     }
 
@@ -157,7 +161,7 @@ impl Filling {
         let received_at = account.request.wall_at();
         let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
         let stored = self.judged(account, &head.head, requested_at);
-        let stored = stored.filter(|_| length <= self.request.rules.entry_bytes_max);
+        let stored = stored.filter(|_| length <= self.request.entry_bytes_max());
         if let Some(storable) = stored
             && let Some(head) = stored_head(&head, Some(length), received_at)
         {

@@ -16,10 +16,12 @@ use crate::forward::UpstreamContent;
 use crate::response::drain::within;
 
 /// Sends the request of a client again, in another task, and stores the response. The client has a stale one. Without
-/// room for another request in flight, nothing is sent.
-pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, filling: Filling) {
+/// room for another request in flight, or a place to read its content without a client, nothing is sent.
+pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, mut filling: Filling) {
     let worker = account.request.at.worker.clone();
-    let Ok(permit) = worker.shared.capacity.enter() else { return };
+    let capacity = &worker.shared.capacity;
+    let (Ok(permit), Ok(place)) = (capacity.enter(), capacity.read_on()) else { return };
+    filling.place = Some(place);
     let (mut account, route) = (account.detached(permit), route.clone());
     spawn(async move {
         let (until, timeouts) = (account.total_at(), *account.timeouts());

@@ -11,6 +11,7 @@ use crate::body::IncomingBody;
 use crate::client::head::{Head, is_one_of};
 use crate::client::trusted::selects_response;
 use crate::worker::response_cache::CacheControl;
+use crate::worker::response_cache::freshness::Freshness;
 use crate::worker::response_cache::memory::{CacheKey, RouteMemory};
 use crate::worker::response_cache::stored::StoredResponse;
 
@@ -56,22 +57,35 @@ pub(super) fn cached_request(account: &RequestAccount, body: &IncomingBody) -> O
 }
 
 impl CachedRequest {
+    /// Returns the bytes of the largest content that is stored.
+    pub(super) fn entry_bytes_max(&self) -> u64 {
+        self.rules.entry_bytes_max.min(self.memory.entry_bytes_max())
+    }
+
     /// Whether the client accepts the stored response without the upstream's consent.
     pub(super) fn accepts(&self, stored: &StoredResponse, now: Timestamp) -> bool {
         let freshness = stored.freshness();
-        let Some(fresh_for) = freshness.fresh_for(now) else { return false };
-        let is_young = self.control.max_age.is_none_or(|age| freshness.age(now) <= age);
-        !self.control.no_cache && is_young && fresh_for > self.control.min_fresh
+        self.accepts_age(freshness, now) && freshness.fresh_for(now).is_some_and(|left| left > self.control.min_fresh)
     }
 
-    /// Whether the client gets a response that another request has caused, for which it has waited since `since`. A later
-    /// response is as new as the client may require, but one that needs the upstream's consent is for one request only.
+    /// Whether the client may get a response that another request has caused.
+    pub(super) const fn may_wait(&self) -> bool {
+        !self.control.no_cache
+    }
+
+    /// Whether the client gets a response that another request has caused, for which it has waited since `since`. The time that
+    /// the upstream needed may be longer than the lifetime: an own request would need it too. One that was sent stale is for one
+    /// request only.
     pub(super) fn accepts_arrived(&self, response: &StoredResponse, since: Timestamp, now: Timestamp) -> bool {
         let freshness = response.freshness();
-        match freshness.fresh_for(now) {
-            Some(_) => freshness.received_at() >= since || self.accepts(response, now),
-            None => self.accepts_stale(response, now),
-        }
+        let was_awaited = freshness.was_sent_fresh() && freshness.received_at() >= since;
+        was_awaited && self.control.min_fresh == 0 && self.accepts_age(freshness, now)
+            || self.accepts(response, now)
+            || self.accepts_stale(response, now)
+    }
+
+    fn accepts_age(&self, freshness: Freshness, now: Timestamp) -> bool {
+        !self.control.no_cache && self.control.max_age.is_none_or(|age| freshness.age(now) <= age)
     }
 
     /// Whether the client gets the stale response while it is revalidated: the response allows it, and the client has not

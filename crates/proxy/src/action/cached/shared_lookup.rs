@@ -37,7 +37,7 @@ pub(super) async fn found(
     let now = account.request.wall_at();
     let found = found.filter(|found| {
         let response = &found.response;
-        u64::try_from(response.content.len()).is_ok_and(|bytes| bytes <= request.rules.entry_bytes_max)
+        u64::try_from(response.content.len()).is_ok_and(|bytes| bytes <= request.entry_bytes_max())
             && request.accepts(response, now)
             && shared.may_use(response.freshness().received_at())
             && memories.keeps(&request.key, found)

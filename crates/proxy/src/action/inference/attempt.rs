@@ -10,6 +10,7 @@ use config::snapshot::FallbackCause;
 use http1::KnownName;
 
 use super::beginning::{Beginning, begin, read_error};
+use super::shared_account::hide;
 use super::target_call::TargetCall;
 use crate::account::RequestAccount;
 use crate::forward::{UpstreamResponse, retry_after};
@@ -63,7 +64,7 @@ pub(super) async fn attempt(
     if status >= 400 {
         let body = read_error(&mut answered, now).await;
         let error = ProviderError::of_response(status, &body);
-        let refused = call.refused_credential(&answered);
+        let refused = hide(call, account, &mut answered, &error).err();
         let mut failed = failed(error, account, answered, None);
         if let Some(problem) = refused {
             failed.error = AttemptError::Problem(Box::new(problem));

@@ -16,6 +16,7 @@ use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
 use super::session::session;
 use super::target_call::{InferenceRequest, TargetCall};
+use super::token_bound::tokens_max;
 use super::tries::{NoTry, SkippedTry, TargetOrder, Tries};
 use crate::account::RequestAccount;
 use crate::action::{Handled, RelayedResponse};
@@ -49,7 +50,7 @@ impl FallbackCall<'_> {
         let states = snapshot.destinations.targets_of(entry);
         let session = if rules.sticky.is_some() { session(account, &of.plan.requested) } else { None };
         let order = self.order(account, &parsed, &states, session).await?;
-        let tries = Tries::new(rules, &states, order, account.request.read_clock(), account.total_at());
+        let tries = self.tries(account, &states, order);
         let mut state = FallbackState { parsed, tries, admission: None, error: None };
         loop {
             let next = state.tries.next(account.request.read_at());
@@ -115,6 +116,12 @@ impl FallbackCall<'_> {
         }
     }
 
+    /// Returns the attempts of the call, from now on.
+    fn tries<'t>(&'t self, account: &RequestAccount, states: &'t [EntryTarget], order: TargetOrder) -> Tries<'t> {
+        let tries = Tries::new(self.rules, states, order, account.request.read_clock(), account.total_at());
+        tries.with_own(|number| self.entry.targets.get(number).is_some_and(|target| self.is_own(target)))
+    }
+
     /// Begins an attempt at a target; `None` if another target is tried first.
     async fn begin<'p>(
         &'p self,
@@ -132,7 +139,16 @@ impl FallbackCall<'_> {
             return Ok(None);
         }
         match TargetCall::new(account, &state.parsed, self.of, planned).await {
-            Ok(call) => Ok(state.tries.begin(target, account.request.read_at()).then_some(call)),
+            Ok(call) => {
+                if !state.tries.begin(target, account.request.read_at()) {
+                    return Ok(None);
+                }
+                let limits = self.entry.targets.get(target).and_then(|target| target.limits);
+                if state.tries.is_counted() && limits.is_some_and(|limits| limits.tokens.is_some()) {
+                    state.tries.may_use(tokens_max(account, &state.parsed, &self.of, planned).await?);
+                }
+                Ok(Some(call))
+            }
             // Nothing is known about the cost of this target; another one may have a price.
             Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
                 // The size of a large body is read on another thread.
@@ -200,11 +216,16 @@ impl FallbackCall<'_> {
             number,
             state: Arc::clone(known),
             rules: self.rules.cooldown,
-            is_own: self.of.client.principal.provider_keys.own(&target.provider.name).is_some(),
+            is_own: self.is_own(target),
             request_id: account.request.id,
             begun: account.request.read_at(),
             trial: None,
         }
+    }
+
+    /// Whether the call has the user's own credential for the target.
+    fn is_own(&self, target: &Target) -> bool {
+        self.of.client.principal.provider_keys.own(&target.provider.name).is_some()
     }
 
     /// Keeps the target for the next calls of a session.

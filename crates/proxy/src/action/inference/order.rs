@@ -1,7 +1,7 @@
 //! The order in which the targets of a model are tried.
 
 use access::NanoUsd;
-use config::snapshot::{Model, TargetStrategy};
+use config::snapshot::{Model, Target, TargetStrategy};
 use meter::SkipReason;
 use tokio::time::Instant;
 
@@ -42,7 +42,8 @@ impl TargetChoice<'_> {
             TargetStrategy::Weighted => {
                 // Those without a weight come after the others.
                 order.sort_by_key(|target| entry.targets.get(*target).is_some_and(|target| target.weight == 0));
-                if let Some(first) = self.by_weight(&order, account.request.read_at(), fraction()) {
+                let is_own = |target: &Target| of.client.principal.provider_keys.own(&target.provider.name).is_some();
+                if let Some(first) = self.by_weight(&order, account.request.read_at(), fraction(), is_own) {
                     to_front(&mut order, first);
                 }
             }
@@ -57,7 +58,8 @@ impl TargetChoice<'_> {
                     let target = entry.targets.get(*target)?;
                     let (provider, model) = (&target.provider, entry.model_of(target, &of.plan.requested));
                     let price = traffic.price(provider, (&model, None), at);
-                    let extent = extent.clone().at_host(&provider.origin.host);
+                    let host = &provider.origin.host;
+                    let extent = extent.clone().at_host(host).of_model(host, &model);
                     extent.bound(price, traffic.limits(provider, &model, at)).money
                 };
                 // A target without a known price comes last.
@@ -94,9 +96,12 @@ impl TargetChoice<'_> {
     }
 
     /// Chooses a target that is not left out by weight; `chance` is from 0 to below 1.
-    fn by_weight(&self, order: &[usize], now: Instant, chance: f64) -> Option<usize> {
+    fn by_weight(&self, order: &[usize], now: Instant, chance: f64, is_own: impl Fn(&Target) -> bool) -> Option<usize> {
         let Self { entry, states, .. } = self;
-        let is_used = |target: &usize| states.get(*target).is_some_and(|known| known.unavailable(now).is_none());
+        let is_used = |target: &usize| {
+            let known = states.get(*target).zip(entry.targets.get(*target));
+            known.is_some_and(|(known, target)| known.unavailable(now, is_own(target)).is_none())
+        };
         let weight = |target: usize| f64::from(entry.targets.get(target).map_or(0, |target| target.weight));
         let weighted = || order.iter().copied().filter(is_used).map(|target| (target, weight(target)));
         let mut left = chance * weighted().map(|(_, weight)| weight).sum::<f64>();
@@ -121,7 +126,7 @@ mod tests {
     use std::time::Duration;
 
     use access::Credits;
-    use config::snapshot::{CooldownRules, Credential, Origin, Provider, Target};
+    use config::snapshot::{CooldownRules, Credential, Origin, Provider};
 
     use super::*;
     use crate::upstream::targets::Targets;
@@ -143,13 +148,15 @@ mod tests {
         let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };
         let (states, now) = (Targets::default().of(&entry), Instant::now());
         let choice = TargetChoice { entry: &entry, states: &states, strategy: TargetStrategy::Weighted, kept: None };
-        let chosen = |chance: f64| choice.by_weight(&[0, 1, 2], now, chance);
+        let chosen = |chance: f64| choice.by_weight(&[0, 1, 2], now, chance, |_| false);
         let of_hundred: Vec<_> = (0..100).map(|hundredth| chosen((f64::from(hundredth) + 0.5) / 100.0)).collect();
         let count = |target| of_hundred.iter().filter(|chosen| **chosen == Some(target)).count();
         assert_eq!([0, 1, 2].map(count), [90, 10, 0]);
         let rules = CooldownRules { failures: 1, time: Duration::from_secs(30), max: Duration::from_secs(600) };
         states[0].state.cooldown.failed(&rules, CooldownCause::Failure, now, now);
         assert_eq!((chosen(0.0), chosen(0.99)), (Some(1), Some(1)), "the first one is left out");
+        let own = choice.by_weight(&[0, 1, 2], now, 0.0, |_| true);
+        assert_eq!(own, Some(0), "it is left out for the operator's credential alone");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use access::{Credits, Refusal, Secret};
+use access::{Credits, Secret};
 use ai::bound::{Extent, LoweredLimit};
 use ai::host::reports_usage_unasked;
 use ai::tap::ResponseFraming;
@@ -75,17 +75,18 @@ impl<'a> TargetCall<'a> {
             streamed: fields.stream,
             billable: fields.billable,
             free: called.endpoint.free(),
+            own_credential: client.principal.provider_keys.own(&target.provider.name).is_some(),
         });
         if let Some(inference) = &mut account.inference {
             inference.call = Some(call.clone());
         }
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         if let Some(charge) = &mut charge
-            && bound::is_required(&client.limits)
+            && bound::is_required(&client.limits, call.own_credential)
         {
             let extent = extent(called, &fields, content).await?;
             let (most, lowered) = most(account, &call, client, extent)?;
-            (charge.tokens, charge.money) = (most.tokens, most.money);
+            *charge = Charge { credits: charge.credits, ..most };
             if let Some(lowered) = lowered {
                 fields = Cow::Owned(fields.into_owned().with_limit(lowered));
             }
@@ -160,18 +161,9 @@ impl<'a> TargetCall<'a> {
         Ok(answered)
     }
 
-    /// Returns the error that replaces a response with 401 to a credential that is not the user's own: the client's key is
-    /// valid, and the response may contain the ends of the operator's.
-    pub(super) fn refused_credential(&self, answered: &UpstreamResponse) -> Option<Problem> {
-        const UNAUTHORIZED: u16 = 401;
-        let is_own = self.of.client.principal.provider_keys.own(&self.call.provider.name).is_some();
-        if is_own || answered.head.head.status() != UNAUTHORIZED {
-            return None;
-        }
-        let message = "the provider of this model refuses the gateway's credential: tell the operator";
-        let mut problem = Problem::new(Refusal::UpstreamProtocol, message);
-        problem.source = Some("the provider responded with 401 to a credential that is not the user's".to_owned());
-        Some(problem)
+    /// Whether the credential is the user's own.
+    pub(super) fn is_own(&self) -> bool {
+        self.call.own_credential
     }
 
     /// Returns the format of the response.
@@ -229,9 +221,11 @@ fn most(
     let at = shared.leases.as_ref().map_or_else(|| request.wall_at(), |leases| leases.at(&shared.clock));
     let used = account.inference.as_ref().and_then(|inference| inference.earlier.as_ref()).map(|earlier| earlier.used);
     let held = account.permits.reserved().less(&used.unwrap_or_default());
-    let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at };
+    let own_credential = call.own_credential;
+    let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at, own_credential };
     let (provider, model) = (&call.provider, &*call.model);
-    let extent = extent.at_host(&provider.origin.host).with_tool_rounds(holding.budgets.server_tool_rounds);
+    let host = &provider.origin.host;
+    let extent = extent.at_host(host).of_model(host, model).with_tool_rounds(holding.budgets.server_tool_rounds);
     let extent = if traffic.always_searches(provider, model) { extent.searching() } else { extent };
     let price = traffic.price(provider, (model, None), request.started_at);
     let limits = traffic.limits(provider, model, request.started_at);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::Tokens;
 use config::snapshot::FallbackRules;
 use meter::SkipReason;
 use smallvec::SmallVec;
@@ -43,6 +44,8 @@ struct TriedTarget {
     target: usize,
     /// How often it was its turn.
     turns: u32,
+    /// Whether its credential is the user's own.
+    is_own: bool,
 }
 
 /// A target that a call does not try when it is its turn.
@@ -81,9 +84,15 @@ impl<'a> Tries<'a> {
         total_at: Instant,
     ) -> Self {
         let until = (now + rules.within).min(total_at);
-        let order = order.into_iter().map(|target| TriedTarget { target, turns: 0 }).collect();
+        let order = order.into_iter().map(|target| TriedTarget { target, turns: 0, is_own: false }).collect();
         let (left_out, begun) = (Vec::new(), None);
         Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out, begun, until }
+    }
+
+    /// Notes for which targets the credential of the call is the user's own.
+    pub(super) fn with_own(mut self, is_own: impl Fn(usize) -> bool) -> Self {
+        self.order.iter_mut().for_each(|tried| tried.is_own = is_own(tried.target));
+        self
     }
 
     /// Whether there may be a further attempt after the current one.
@@ -123,7 +132,7 @@ impl<'a> Tries<'a> {
     /// Begins an attempt, and returns whether the target may be used: of the calls that waited for it, one may.
     pub(super) fn begin(&mut self, target: usize, now: Instant) -> bool {
         let Some(known) = self.states.get(target) else { return false };
-        match known.admit(now) {
+        match known.admit(now, self.is_own(target)) {
             Ok(admission) => self.begun = Some(admission),
             Err(reason) => {
                 self.leave_out(target, reason);
@@ -133,6 +142,18 @@ impl<'a> Tries<'a> {
         self.attempts += 1;
         self.skip(target);
         true
+    }
+
+    /// Whether limits of its target count the attempt that has begun.
+    pub(super) fn is_counted(&self) -> bool {
+        self.begun.as_ref().is_some_and(|begun| begun.permit.is_some())
+    }
+
+    /// Notes the most tokens that the attempt that has begun may use.
+    pub(super) fn may_use(&mut self, tokens_max: Tokens) {
+        if let Some(permit) = self.begun.as_mut().and_then(|begun| begun.permit.as_mut()) {
+            permit.may_use(tokens_max);
+        }
     }
 
     /// Tries the other targets before this one again.
@@ -190,7 +211,12 @@ impl<'a> Tries<'a> {
 
     /// Returns why no call may use the target with this number, if none may.
     fn unavailable(&self, target: usize, now: Instant) -> Option<TargetUnavailable> {
-        self.states.get(target).and_then(|known| known.unavailable(now))
+        self.states.get(target).and_then(|known| known.unavailable(now, self.is_own(target)))
+    }
+
+    /// Whether the credential for the target with this number is the user's own.
+    fn is_own(&self, target: usize) -> bool {
+        self.order.iter().any(|tried| tried.target == target && tried.is_own)
     }
 
     /// Notes that the call does not try the target with this number now.
@@ -311,6 +337,23 @@ mod tests {
         assert!(!new(&[0]).begin(0, now));
         drop(permit);
         assert_eq!(new(&[0]).next(now), Ok(NextTry { target: 0, after: Duration::ZERO }));
+    }
+
+    #[test]
+    fn the_state_of_the_operators_account_refuses_no_call_with_an_own_credential() {
+        let limits = TargetLimits { concurrent: Some(1), ..TargetLimits::default() };
+        let (rules, states, now) = (rules(1), limited(1, Some(limits)), Instant::now());
+        let new = || Tries::new(&rules, &states, SmallVec::from_slice(&[0]), now, now + Duration::from_secs(600));
+        assert!(new().begin(0, now));
+        let mut busy = new();
+        assert!(busy.begin(0, now));
+        assert!(matches!(new().next(now), Err(NoTry::LeftOut(_))));
+        let mut own = new().with_own(|target| target == 0);
+        assert!(own.next(now).is_ok() && own.begin(0, now) && own.sent().0.is_none(), "its limits are the operator's");
+        let cause = CooldownCause::Refused(None);
+        states[0].state.cooldown.failed(&rules.cooldown, cause, now, now);
+        let mut own = new().with_own(|target| target == 0);
+        assert!(own.next(now).is_ok() && own.begin(0, now) && matches!(own.sent(), (None, None)), "it is no trial");
     }
 
     #[test]

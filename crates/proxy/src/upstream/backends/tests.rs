@@ -112,6 +112,19 @@ fn configured_backends_with_a_share_are_shown_before_their_first_request_and_aft
 }
 
 #[test]
+fn members_with_one_address_are_shown_with_their_names() {
+    let backends = Backends::new(Metrics::new());
+    let at_address = |name: &str| Origin::parse(&format!("http://{name}")).unwrap().at("10.0.0.7".to_owned(), 80);
+    let (one, two) = (at_address("one.internal"), at_address("two.internal"));
+    let live = weighted([&one, &two].map(|origin| Backend { origin: origin.clone(), weight: 1 }).to_vec());
+    drop(backends.of(&"u".into(), [&two]));
+    let statuses = backends.statuses(&live);
+    let shown: Vec<_> = statuses.iter().map(|status| (&*status.url, status.name.as_deref())).collect();
+    let url = "http://10.0.0.7";
+    assert_eq!(shown, [(url, Some("two.internal")), (url, Some("one.internal"))]);
+}
+
+#[test]
 fn a_scrape_does_not_change_the_share_of_a_backend_that_appears_later() {
     let (slow, all) = (Duration::from_secs(10), [origin(1), origin(2)]);
     let shares = |states: &[Arc<BackendState>]| {

@@ -12,8 +12,8 @@ use config::snapshot::{CooldownRules, FallbackCause, Model};
 use meter::Outcome;
 use tokio::time::Instant;
 
-use crate::upstream::targets::TargetState;
 use crate::upstream::targets::cooldown::CooldownCause;
+use crate::upstream::targets::{FailedCall, TargetState};
 
 /// The status with which Anthropic says that it is overloaded.
 const OVERLOADED: u16 = 529;
@@ -76,7 +76,7 @@ pub(crate) struct TargetAttempt {
 impl TargetAttempt {
     /// Notes that the target serves the call: its first content has arrived at `now`.
     pub(crate) fn succeeded(&self, now: Instant) {
-        self.state.cooldown.succeeded(self.begun);
+        self.state.succeeded(self.begun, self.is_own);
         let content = now.saturating_duration_since(self.begun).as_micros();
         self.state.observe_us(u64::try_from(content).unwrap_or(u64::MAX), now);
         self.state.count(None);
@@ -96,10 +96,11 @@ impl TargetAttempt {
         };
         let Some(cooldown) = cooldown.filter(|cooldown| !is_of_name && !is_of_user(cooldown)) else {
             // Nothing is known of the target, so the next call tries it.
-            self.trial.iter().for_each(|end| self.state.cooldown.return_trial(*end));
+            self.trial.iter().for_each(|end| self.state.return_trial(*end, self.is_own));
             return;
         };
-        if let Some(time) = self.state.cooldown.failed(&self.rules, cooldown, self.begun, now) {
+        let failed = FailedCall { rules: &self.rules, cause: cooldown, begun: self.begun, is_own: self.is_own };
+        if let Some(time) = self.state.failed(&failed, now) {
             let seconds = time.as_secs();
             tracing::warn!(%provider, %model, seconds, cause = word, "a target of a model is left out for a time");
         }

@@ -75,6 +75,11 @@ impl Cooldown {
         }
     }
 
+    /// Whether the target was left out and no call has succeeded since.
+    pub(crate) fn is_out(&self) -> bool {
+        self.is_out.load(Ordering::Relaxed)
+    }
+
     /// Returns the time until which the target is left out, if it is at `now`.
     pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
         if !self.is_out.load(Ordering::Relaxed) {

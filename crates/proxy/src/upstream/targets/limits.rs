@@ -42,6 +42,8 @@ pub(crate) struct TargetPermit {
     /// The beginning of the minute that counts the call.
     minute: Option<Instant>,
     is_sent: bool,
+    /// The most tokens that the call may use; 0 if it is not known or no limit needs it.
+    tokens_max: Tokens,
 }
 
 impl LimitedUse {
@@ -62,7 +64,7 @@ impl LimitedUse {
         counts.begin_minute(now);
         counts.requests = counts.requests.saturating_add(1);
         counts.in_flight = counts.in_flight.saturating_add(1);
-        Ok(TargetPermit { used: Arc::clone(self), minute: counts.began, is_sent: false })
+        Ok(TargetPermit { used: Arc::clone(self), minute: counts.began, is_sent: false, tokens_max: Tokens::ZERO })
     }
 
     fn counts(&self) -> MutexGuard<'_, UseCounts> {
@@ -102,6 +104,15 @@ impl TargetPermit {
     pub(crate) fn sent(mut self) -> Self {
         self.is_sent = true;
         self
+    }
+
+    /// Notes the most tokens that the call may use, which count if its provider reports none.
+    pub(crate) const fn may_use(&mut self, tokens_max: Tokens) {
+        self.tokens_max = tokens_max;
+    }
+
+    pub(crate) const fn tokens_max(&self) -> Tokens {
+        self.tokens_max
     }
 
     /// Counts the tokens of the call, whose response ended at `now`.

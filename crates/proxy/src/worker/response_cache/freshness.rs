@@ -34,6 +34,8 @@ pub(crate) struct Freshness {
     stale_if_error: u64,
     /// Whether each use needs the upstream's consent.
     is_always_validated: bool,
+    /// Whether the response was fresh when the upstream sent it.
+    was_sent_fresh: bool,
 }
 
 /// Returns the freshness of a response that is stored; `None` if it must not be, or if storing it has no use.
@@ -70,6 +72,7 @@ pub(crate) fn judge(facts: &ExchangeFacts<'_>) -> Option<Freshness> {
         stale_while_revalidate: if must_revalidate { 0 } else { control.stale_while_revalidate },
         stale_if_error: if must_revalidate { 0 } else { control.stale_if_error.unwrap_or(0) },
         is_always_validated: control.no_cache,
+        was_sent_fresh: !control.no_cache && lifetime > reported_age(fields),
     })
 }
 
@@ -84,12 +87,12 @@ impl Freshness {
 
     /// Returns the numbers of which [`Self::of_parts`] makes an equal value on another node.
     pub(super) fn parts(&self) -> [u64; Self::PARTS] {
-        let Self { received_at, initial_age, lifetime, stale_while_revalidate, stale_if_error, is_always_validated } =
-            *self;
-        let is_always_validated = u64::from(is_always_validated);
+        let Self { received_at, initial_age, lifetime, stale_while_revalidate, stale_if_error, .. } = *self;
+        let is_always_validated = u64::from(self.is_always_validated);
         [received_at.0, initial_age, lifetime, stale_while_revalidate, stale_if_error, is_always_validated]
     }
 
+    /// Returns the freshness of a response that was fresh when it was received, as others are not shared between nodes.
     pub(super) const fn of_parts(parts: [u64; Self::PARTS]) -> Self {
         let [received_at, initial_age, lifetime, stale_while_revalidate, stale_if_error, is_always_validated] = parts;
         Self {
@@ -99,6 +102,7 @@ impl Freshness {
             stale_while_revalidate,
             stale_if_error,
             is_always_validated: is_always_validated != 0,
+            was_sent_fresh: is_always_validated == 0,
         }
     }
 
@@ -114,17 +118,25 @@ impl Freshness {
 
     /// Returns the freshness of the response if its lifetime ends at `at` at the latest.
     pub(super) fn until(self, at: Timestamp) -> Self {
-        Self { lifetime: self.lifetime.min(self.age(at)), ..self }
+        Self { lifetime: self.lifetime.min(self.age(at)), was_sent_fresh: false, ..self }
     }
 
     /// Returns the freshness of a response that another one with these fields has confirmed.
     pub(crate) fn confirmed_by(self, fields: Fields<'_>) -> Self {
-        Self { initial_age: self.initial_age.max(reported_age(fields)), ..self }
+        let reported_age = reported_age(fields);
+        let was_sent_fresh = self.was_sent_fresh && self.lifetime > reported_age;
+        Self { initial_age: self.initial_age.max(reported_age), was_sent_fresh, ..self }
     }
 
     /// Returns the age of the response.
     pub(crate) fn age(&self, now: Timestamp) -> u64 {
         self.initial_age.saturating_add(now.0.saturating_sub(self.received_at.0) / 1_000_000)
+    }
+
+    /// Whether the response was fresh when the upstream sent it: one that was not needs the upstream's consent, however late it
+    /// has arrived.
+    pub(crate) const fn was_sent_fresh(&self) -> bool {
+        self.was_sent_fresh
     }
 
     /// Returns how long the response remains fresh; `None` if it needs the upstream's consent.

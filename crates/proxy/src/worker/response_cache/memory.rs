@@ -17,6 +17,8 @@ const VARIANTS_MAX: usize = 32;
 const FILLS_MAX: usize = 4_096;
 /// The memory of an entry besides its key and its response, in bytes.
 const ENTRY_BYTES: u64 = 512;
+/// An entry has at most this part of the memory of its route. A larger one would remove most others.
+const ENTRY_PART: u64 = 4;
 /// How long requests of a key do not wait for each other after a response that may not be stored.
 const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
 /// Maximum number of such keys.
@@ -95,6 +97,11 @@ impl RouteMemory {
         self.lock().bytes
     }
 
+    /// Returns the bytes of the largest entry.
+    pub(crate) const fn entry_bytes_max(&self) -> u64 {
+        self.bytes_max / ENTRY_PART
+    }
+
     /// Removes responses until there are `bytes` bytes less.
     fn give_way(&self, bytes: u64) {
         let mut state = self.lock();
@@ -116,8 +123,8 @@ impl RouteMemory {
         Some(found.clone())
     }
 
-    /// Stores the response of a fill in place of that for the same requests, unless a purge came meanwhile. Others are removed
-    /// as the memory needs it.
+    /// Stores the response of a fill in place of that for the same requests, unless a purge came meanwhile or the response is
+    /// too large. Others are removed as the memory needs it.
     pub(super) fn store(&self, key: &CacheKey, response: &Arc<StoredResponse>, is_void: &AtomicBool) {
         let mut state = self.lock();
         if is_void.load(Ordering::Relaxed) {
@@ -126,12 +133,20 @@ impl RouteMemory {
         state.uncacheable.remove(key);
         let variants = state.responses.entry(key.clone()).or_default();
         let mut removed: Vec<_> = variants.extract_if(.., |known| known.replaces(response)).collect();
-        if variants.len() >= VARIANTS_MAX {
+        let fits = entry_bytes(key, response) <= self.entry_bytes_max();
+        if fits && variants.len() >= VARIANTS_MAX {
             removed.push(variants.remove(0));
         }
-        variants.push(response.clone());
+        if fits {
+            variants.push(response.clone());
+        } else if variants.is_empty() {
+            state.responses.remove(key);
+        }
         for removed in &removed {
             state.subtract(entry_bytes(key, removed));
+        }
+        if !fits {
+            return;
         }
         state.add(entry_bytes(key, response));
         state.order.push_back((key.clone(), Arc::downgrade(response)));

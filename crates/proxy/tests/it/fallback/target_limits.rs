@@ -87,6 +87,45 @@ async fn a_target_gets_no_call_after_the_tokens_of_its_limit() {
     }
 }
 
+/// A whole stream without usage.
+const UNREPORTED: &str = "data: {\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"first\"},\"finish_reason\":\"stop\"}]}\n\n\
+    data: [DONE]\n\n";
+
+#[tokio::test]
+async fn a_call_without_usage_counts_the_most_tokens_that_it_may_use() {
+    let (first, second) = (provider(Script::Streams(UNREPORTED)).await, provider(Script::Serves).await);
+    // The bytes of the body, 512 tokens of the provider and 9 of output: less than 700 for each call.
+    let gateway = Gateway::plain(&limited(&[&first, &second], "tokens: 1000"));
+    let begun = Instant::now();
+    while ask(&gateway, true, "").await.model == "p0/m0" {
+        assert!(begun.elapsed() < PATIENCE, "the tokens are counted");
+    }
+    assert!(first.asked().len() >= 2, "one call is below the limit: {:?}", first.asked());
+    assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
+}
+
+#[tokio::test]
+async fn a_call_without_usage_and_known_limits_counts_the_bytes_of_its_body() {
+    let (first, second) = (provider(Script::Streams(UNREPORTED)).await, provider(Script::Serves).await);
+    let gateway = Gateway::plain(&limited(&[&first, &second], &format!("tokens: {}", CALL.len() + 1)));
+    let begun = Instant::now();
+    while begin(&gateway).await.0.contains(SERVED_BY_FIRST) {
+        assert!(begun.elapsed() < PATIENCE, "the tokens are counted");
+    }
+    assert!(first.asked().len() >= 2, "one call is below the limit: {:?}", first.asked());
+}
+
+#[tokio::test]
+async fn a_call_that_a_target_refuses_counts_no_tokens() {
+    let refuses = Script::Says(400, JSON, "{\"error\":{\"message\":\"wrong\"}}");
+    let (first, second) = (provider(refuses).await, provider(Script::Serves).await);
+    let gateway = Gateway::plain(&limited(&[&first, &second], "tokens: 1"));
+    for _ in 0..3 {
+        let got = ask(&gateway, true, "").await;
+        assert_eq!((got.status, &*got.model), (400, "p0/m0"), "{got:?}");
+    }
+}
+
 /// The field of a response that the first target has served.
 pub(super) const SERVED_BY_FIRST: &str = "\r\nx-tollgate-model: p0/m0\r\n";
 

@@ -10,6 +10,8 @@ use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 
 /// The tag of the reason why the cost is unknown.
 const UNKNOWN: u32 = 1;
+/// The tag of an attempt with the user's own credential.
+const OWN_CREDENTIAL: u32 = 2;
 
 /// The base, in the order in which [`read_attempt`] reads it.
 #[derive(Debug, Serialize)]
@@ -39,6 +41,7 @@ pub(super) fn write_attempt(writer: &mut PayloadWriter<'_>, attempt: &Attempt) -
         cost,
         unknown,
         price_version,
+        own_credential,
         first_byte_us,
         duration_us,
     } = attempt;
@@ -55,7 +58,8 @@ pub(super) fn write_attempt(writer: &mut PayloadWriter<'_>, attempt: &Attempt) -
         first_byte_us: *first_byte_us,
         duration_us: *duration_us,
     })?;
-    writer.field(UNKNOWN, unknown.map(Code::code))
+    writer.field(UNKNOWN, unknown.map(Code::code))?;
+    writer.field(OWN_CREDENTIAL, Some(*own_credential).filter(|own| *own))
 }
 
 pub(super) fn read_attempt(mut reader: PayloadReader<'_>) -> Result<Attempt, InvalidPayload> {
@@ -72,11 +76,14 @@ pub(super) fn read_attempt(mut reader: PayloadReader<'_>) -> Result<Attempt, Inv
         first_byte_us: reader.optional(PayloadReader::number)?,
         duration_us: reader.number()?,
         unknown: None,
+        own_credential: false,
     };
     let mut fields = reader.fields();
     while let Some(field) = fields.next()? {
-        if field.tag == UNKNOWN {
-            attempt.unknown = Some(UnknownCost::from_code(field.value()?)?);
+        match field.tag {
+            UNKNOWN => attempt.unknown = Some(UnknownCost::from_code(field.value()?)?),
+            OWN_CREDENTIAL => attempt.own_credential = field.value()?,
+            _ => {}
         }
     }
     Ok(attempt)

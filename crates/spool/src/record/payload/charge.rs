@@ -4,7 +4,7 @@ use access::{Amount, Credits, Tokens};
 use meter::Charge;
 use serde::Serialize;
 
-use super::wire::{InvalidPayload, PayloadReader};
+use super::wire::{Field, InvalidPayload, PayloadReader};
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct ChargePayload {
@@ -22,14 +22,25 @@ impl ChargePayload {
     }
 }
 
+/// Returns the value of the field of the money that pooled budgets count; `None` if they count all of it.
+pub(super) fn pooled_field(charge: &Charge) -> Option<Amount> {
+    (charge.pooled_money != charge.money).then(|| Amount::of_money(charge.pooled_money))
+}
+
+/// Reads a field of the money that pooled budgets count.
+pub(super) fn read_pooled(charge: &mut Charge, field: Field<'_>) -> Result<(), InvalidPayload> {
+    charge.pooled_money = Amount(field.value()?).money();
+    Ok(())
+}
+
 impl From<Charge> for ChargePayload {
-    fn from(Charge { credits, tokens, money }: Charge) -> Self {
+    fn from(Charge { credits, tokens, money, .. }: Charge) -> Self {
         Self { credits, tokens, nano_usd: Amount::of_money(money) }
     }
 }
 
 impl From<ChargePayload> for Charge {
     fn from(ChargePayload { credits, tokens, nano_usd }: ChargePayload) -> Self {
-        Self { credits, tokens, money: nano_usd.money() }
+        Self { credits, tokens, ..Self::money(nano_usd.money()) }
     }
 }

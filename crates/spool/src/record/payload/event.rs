@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::attempt::{read_attempt, write_attempt};
-use super::charge::ChargePayload;
+use super::charge::{ChargePayload, pooled_field, read_pooled};
 use super::codes::Code;
 use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
@@ -18,6 +18,8 @@ const REFUSAL: u32 = 1;
 const SUBJECT: u32 = 2;
 /// The first tag of the origin.
 const ORIGIN: u32 = 3;
+/// The tag of the money that pooled budgets count. The tags before it belong to the origin.
+const POOLED: u32 = 32;
 
 /// The base, in the order in which [`read_event`] reads it.
 #[derive(Debug, Serialize)]
@@ -77,7 +79,8 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
     writer.list(attempts, write_attempt)?;
     writer.field(REFUSAL, refusal.as_deref())?;
     writer.field(SUBJECT, SubjectPayload::of(subject))?;
-    write_origin(writer, ORIGIN, origin)
+    write_origin(writer, ORIGIN, origin)?;
+    writer.field(POOLED, pooled_field(charge))
 }
 
 pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
@@ -109,6 +112,7 @@ pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<Usa
                 // A key has no other subject.
                 event.subject = if event.subject.caller().is_some() { return Err(InvalidPayload) } else { named };
             }
+            POOLED => read_pooled(&mut event.charge, field)?,
             _ => read_origin(&mut event.origin, ORIGIN, field, |text| reader.text(text))?,
         }
     }

@@ -5,7 +5,7 @@ use meter::RequestOrigin;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::charge::ChargePayload;
+use super::charge::{ChargePayload, pooled_field, read_pooled};
 use super::origin::{read_origin, write_origin};
 use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
@@ -15,6 +15,8 @@ use crate::open_request::OpenRequest;
 const SUBJECT: u32 = 1;
 /// The first tag of the origin.
 const ORIGIN: u32 = 2;
+/// The tag of the money that pooled budgets count. The tags before it belong to the origin.
+const POOLED: u32 = 32;
 
 /// The base, in the order in which [`read_open`] reads it.
 #[derive(Debug, Serialize)]
@@ -44,7 +46,8 @@ pub(in crate::record) fn write_open(writer: &mut PayloadWriter<'_>, opened: &Ope
         price_version: price_version.as_deref(),
     })?;
     writer.field(SUBJECT, SubjectPayload::of(subject))?;
-    write_origin(writer, ORIGIN, origin)
+    write_origin(writer, ORIGIN, origin)?;
+    writer.field(POOLED, pooled_field(reserved))
 }
 
 pub(in crate::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
@@ -64,10 +67,10 @@ pub(in crate::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<Open
     };
     let (mut named, mut fields) = (None, reader.fields());
     while let Some(field) = fields.next()? {
-        if field.tag == SUBJECT {
-            named = Some(SubjectPayload::read(field)?);
-        } else {
-            read_origin(&mut opened.origin, ORIGIN, field, |text| reader.text(text))?;
+        match field.tag {
+            SUBJECT => named = Some(SubjectPayload::read(field)?),
+            POOLED => read_pooled(&mut opened.reserved, field)?,
+            _ => read_origin(&mut opened.origin, ORIGIN, field, |text| reader.text(text))?,
         }
     }
     opened.subject = subject::subject(caller, named)?;

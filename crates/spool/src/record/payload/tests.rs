@@ -73,6 +73,26 @@ fn event_without_fields_of_later_versions_is_read_and_they_are_none() {
     assert_eq!(event_of(&without), Ok(older));
 }
 
+/// The fields of version 1.4: tag, length, value.
+#[test]
+fn fields_of_own_credentials_are_frozen() {
+    let own = |attempt: &Attempt| Attempt { own_credential: true, ..attempt.clone() };
+    let shared = UsageEvent { charge: Charge::money(NanoUsd(300)), ..event() };
+    let charge = Charge { pooled_money: NanoUsd(200), ..shared.charge };
+    let event = UsageEvent { charge, attempts: shared.attempts.iter().map(own).collect(), ..shared.clone() };
+    let attempts: Vec<Vec<u8>> =
+        event.attempts.iter().map(|attempt| written(|writer| write_attempt(writer, attempt))).collect();
+    assert!(attempts.iter().all(|attempt| attempt.ends_with(b"\x02\x01\x01")));
+    let bytes = written(|writer| write_event(writer, &event));
+    assert!(bytes.ends_with(b"\x20\x02\xc8\x01"));
+    assert_eq!(bytes.len() - written(|writer| write_event(writer, &shared)).len(), 4 + 3 * attempts.len());
+    assert_eq!(event_of(&bytes), Ok(event));
+    let opened = OpenRequest { reserved: charge, ..fixture::opened(fixture::id(1, 2)) };
+    let bytes = written(|writer| write_open(writer, &opened));
+    assert!(bytes.ends_with(b"\x20\x02\xc8\x01"));
+    assert_eq!(read_open(PayloadReader::new(&bytes)), Ok(opened));
+}
+
 #[test]
 fn unknown_fields_of_events_and_attempts_are_skipped() {
     let cases: [&[UnknownField]; 4] = [
@@ -282,10 +302,12 @@ fn subject() -> impl Strategy<Value = Subject> {
 }
 
 fn charge() -> impl Strategy<Value = Charge> {
-    (any::<u64>(), any::<u64>(), 0..=i64::MAX).prop_map(|(credits, tokens, money)| Charge {
+    let pooled = prop_oneof![Just(None), (0..=i64::MAX).prop_map(Some)];
+    (any::<u64>(), any::<u64>(), 0..=i64::MAX, pooled).prop_map(|(credits, tokens, money, pooled)| Charge {
         credits: Credits(credits),
         tokens: Tokens(tokens),
         money: NanoUsd(money),
+        pooled_money: NanoUsd(pooled.unwrap_or(money)),
     })
 }
 
@@ -328,11 +350,11 @@ fn usage() -> impl Strategy<Value = Usage> {
 fn attempt() -> impl Strategy<Value = Attempt> {
     let names = (text(), [name(), name(), name(), name(), name()]);
     let unknown = option::of(prop::sample::select(&UnknownCost::ALL[..]));
-    let numbers = any::<(Option<u16>, Option<i64>, Option<u64>, u64)>();
+    let numbers = any::<(Option<u16>, Option<i64>, Option<u64>, u64, bool)>();
     (names, option::of(usage()), unknown, numbers).prop_map(|(names, usage, unknown, numbers)| {
         let (provider, optional) = names;
         let [model, answered_model, upstream_id, raw_usage, price_version] = optional.map(|name| name.map(Into::into));
-        let (status, cost, first_byte_us, duration_us) = numbers;
+        let (status, cost, first_byte_us, duration_us, own_credential) = numbers;
         Attempt {
             provider: provider.into(),
             model,
@@ -344,6 +366,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
             cost: cost.map(NanoUsd),
             unknown,
             price_version,
+            own_credential,
             first_byte_us,
             duration_us,
         }

@@ -16,6 +16,9 @@ pub(super) const ROWS_OF_FILE: [usize; 3] = [16, 4, 1];
 /// The number of the parameter that has the time of the batch.
 const NOW: usize = 1;
 
+/// For each column, the value that a text contains; `None` for columns with a parameter.
+type UsualValues<'a> = &'a [Option<UsualValue>];
+
 /// The prepared statements of one [`Insert`] in a transaction, and the rows that wait for a full statement.
 struct FileRows<'f, 'r> {
     insert: &'f Insert,
@@ -77,21 +80,23 @@ impl Insert {
     }
 }
 
-/// Appends the `VALUES` of rows: for each column a parameter, or the value that the text contains, and then twice the
-/// time.
-pub(super) fn push_rows(rows: usize, columns: &[Option<UsualValue>], text: &mut String) {
+/// Appends the `VALUES` of rows: for each column a parameter, or the value that the text contains; twice the time is between
+/// the columns and the `added` ones.
+pub(super) fn push_rows(rows: usize, columns: UsualValues<'_>, added: UsualValues<'_>, text: &mut String) {
     let mut parameters = NOW + 1..;
+    let mut value = |column: &Option<UsualValue>| match column {
+        Some(UsualValue::Null) => "NULL".to_owned(),
+        Some(UsualValue::Bigint(value)) => value.to_string(),
+        Some(UsualValue::Text(value)) => format!("'{value}'"),
+        None => parameters.next().map(|n| format!("?{n}")).unwrap_or_default(),
+    };
     for row in 0..rows {
+        let mut values: Vec<String> = columns.iter().map(&mut value).collect();
+        values.extend([NOW; 2].map(|n| format!("?{n}")));
+        values.extend(added.iter().map(&mut value));
         text.push_str(if row == 0 { "VALUES (" } else { ", (" });
-        for column in columns {
-            match column {
-                Some(UsualValue::Null) => text.push_str("NULL, "),
-                Some(UsualValue::Bigint(value)) => text.push_str(&format!("{value}, ")),
-                Some(UsualValue::Text(value)) => text.push_str(&format!("'{value}', ")),
-                None => parameters.by_ref().take(1).for_each(|n| text.push_str(&format!("?{n}, "))),
-            }
-        }
-        text.push_str(&format!("?{NOW}, ?{NOW})"));
+        text.push_str(&values.join(", "));
+        text.push(')');
     }
 }
 

@@ -9,6 +9,15 @@ static STORED: Insert = Insert::new(
 )
 .with_usual(&[("word", UsualValue::Null), ("state", UsualValue::Text("done")), ("size", UsualValue::Bigint(-1))]);
 
+static ADDED: Insert = Insert::new(
+    "added_columns",
+    &["no", "word", "size", "flag"],
+    &[("word", SqlType::Text), ("flag", SqlType::Boolean)],
+    "",
+)
+.with_added(2)
+.with_usual(&[("size", UsualValue::Null)]);
+
 type StoredRow = (i64, Option<String>, bool, &'static str, i64);
 /// The values of a row, and its times.
 type ReadRow = (i64, Option<String>, bool, String, i64, i64, i64);
@@ -67,6 +76,33 @@ async fn batches_of_every_size_store_each_value_once_in_its_column() {
             store.query("SELECT no, word, flag, state, size, created_at, updated_at FROM stored_rows ORDER BY no");
         let stored: Vec<ReadRow> = read.all().await.unwrap();
         assert_eq!(stored, expected, "{:?}", store.kind());
+    }
+}
+
+#[tokio::test]
+async fn columns_that_a_migration_added_get_their_values_after_the_times() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        tell(
+            &store,
+            "CREATE TABLE added_columns (no BIGINT PRIMARY KEY, word TEXT, created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL, size BIGINT, flag BOOLEAN)",
+        )
+        .await;
+        let rows: Vec<(i64, String, Option<i64>, bool)> =
+            (0..21).map(|no| (no, format!("word {no}"), (no % 5 == 0).then_some(no * 10), no % 2 == 0)).collect();
+        let mut transaction = store.begin_bulk().await.unwrap();
+        let written = ADDED
+            .bulk(&mut transaction, 7, &rows, |(no, word, size, flag), row| {
+                row.put(*no).put(word.as_str()).put(*size).put(*flag);
+            })
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        let read = store.query("SELECT no, word, size, flag, created_at, updated_at FROM added_columns ORDER BY no");
+        let stored: Vec<(i64, String, Option<i64>, bool, i64, i64)> = read.all().await.unwrap();
+        let expected: Vec<_> = rows.into_iter().map(|(no, word, size, flag)| (no, word, size, flag, 7, 7)).collect();
+        assert_eq!((written, stored), (21, expected), "{:?}", store.kind());
     }
 }
 

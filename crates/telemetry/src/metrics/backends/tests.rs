@@ -8,6 +8,7 @@ fn status(number: usize) -> BackendStatus {
     BackendStatus {
         upstream: "u".into(),
         url: format!("http://10.0.{}.{}:9000", number / 250, number % 250).into(),
+        name: None,
         condition: BackendCondition::Available,
         cause: None,
         ends_in: None,

@@ -7,7 +7,7 @@ providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b
 models: [{name: fast, targets: [{provider: openai, model: gpt, limits: {requests: 5}}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
-plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, models: [b], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
+plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, models: [mock], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 billing: {tax: {name: a, rate: 5%, from: 2025-01-01}, exchange: [{from: 2025-01-01, usd_idr: 5}]}
 mail: {smtp: smtps://h, from: a@b.example}
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
@@ -99,6 +99,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("plans[0].trial", "14d", "14d"),
     ("plans[0].charges[0].metric", "tokens", "tokens"),
     ("plans[0].charges[0].model", "per_unit", "per_unit"),
+    ("plans[0].charges[0].models[0]", "fast", "fast"),
     ("plans[0].charges[0].included", "7", "7"),
     ("plans[0].charges[0].unit", "0.5 IDR", "0.5 IDR"),
     ("plans[0].charges[1].size", "6", "6"),

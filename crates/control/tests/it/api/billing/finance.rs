@@ -247,6 +247,12 @@ async fn a_subscription_is_changed_cancelled_and_resumed() {
 
 #[tokio::test]
 async fn keys_of_a_closed_subscription_are_refused_until_it_is_paid() {
+    for is_paid_by_key in [false, true] {
+        check_closed_subscription(is_paid_by_key).await;
+    }
+}
+
+async fn check_closed_subscription(is_paid_by_key: bool) {
     let shop = Shop::open().await;
     let person = shop.world.person("paul").await;
     let session = shop.world.sign_in(&person).await.bearer();
@@ -266,13 +272,21 @@ async fn keys_of_a_closed_subscription_are_refused_until_it_is_paid() {
     get(address, "/api/usage/today", &[&key]).await.refuses(402, "payment_required");
     let token = json!({"token": secret}).to_string();
     post(address, "/api/auth/validate", &[], &token).await.refuses(402, "payment_required");
-    // Sign-in, the invoices and paying work.
+    let restricted = access::ApiKey::generate("tollgate").unwrap();
+    let bounds = access::KeyBounds { credits_per_day: Some(access::Credits(9)), ..access::KeyBounds::default() };
+    let new = store::NewKey { bounds, ..store::NewKey::of(person.user, "restricted", &restricted) };
+    shop.world.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
+    let restricted = format!("Authorization: Bearer {}", restricted.expose());
+    // Sign-in, the invoices and paying work, also by a key.
     let session = shop.world.sign_in(&person).await.bearer();
-    assert_eq!(get(address, SUBSCRIPTION, &[&session]).await.json()["access"], "none");
-    let open = get(address, "/api/invoices?state=open", &[&session]).await.json();
+    send(&shop, &key, &format!("{SUBSCRIPTION}/cancel"), json!({"at": "end"})).await.refuses(402, "payment_required");
+    let payer = if is_paid_by_key { &key } else { &session };
+    assert_eq!(get(address, SUBSCRIPTION, &[payer]).await.json()["access"], "none");
+    let open = get(address, "/api/invoices?state=open", &[payer]).await.json();
     for invoice in open["items"].as_array().unwrap() {
         let path = format!("/api/invoices/{}/pay", invoice["id"].as_str().unwrap());
-        let paying = send(&shop, &session, &path, json!({"method": "qris"})).await.json();
+        send(&shop, &restricted, &path, json!({"method": "qris"})).await.refuses(403, "forbidden");
+        let paying = send(&shop, payer, &path, json!({"method": "qris"})).await.json();
         settle(&shop, &paying["payment"]).await;
     }
     shop.world.refresh().await;

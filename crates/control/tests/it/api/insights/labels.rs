@@ -214,7 +214,7 @@ async fn programs_tools_and_sessions_decide_classes() {
 async fn a_brief_has_the_budget_in_money_of_its_scope() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let charge = meter::Charge { money: NanoUsd(1_500), ..meter::Charge::default() };
+    let charge = meter::Charge::money(NanoUsd(1_500));
     world.record(vec![UsageEvent { charge, ..event(ada.caller, at(0, 1), Some(NanoUsd(1_500))) }]).await;
     let root = admin(&world).await;
     let budget = async |path: &str| get(world.address, path, &[&root]).await.json()["spend"]["budget"].clone();

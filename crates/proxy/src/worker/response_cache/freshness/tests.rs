@@ -63,6 +63,34 @@ fn what_is_stored_and_for_how_long() {
 }
 
 #[test]
+fn a_late_response_was_sent_fresh_unless_its_age_or_the_upstream_denies_it() {
+    for (fields, ttl, was_sent_fresh) in [
+        ("", Some(1), true),
+        ("cache-control: max-age=1\r\n", None, true),
+        ("cache-control: max-age=5\r\nage: 4\r\n", None, true),
+        ("cache-control: max-age=5\r\nage: 5\r\n", None, false),
+        ("age: 1\r\n", Some(1), false),
+        ("cache-control: max-age=0\r\netag: \"a\"\r\n", Some(1), false),
+        ("cache-control: no-cache, max-age=9\r\netag: \"a\"\r\n", None, false),
+        ("expires: 0\r\netag: \"a\"\r\n", Some(1), false),
+    ] {
+        let head = UpstreamHead::parsed(format!("HTTP/1.1 200 \r\n{fields}\r\n").into_bytes()).unwrap();
+        let facts = ExchangeFacts {
+            status: 200,
+            fields: head.fields(),
+            requested_at: NOW,
+            received_at: NOW.after(Duration::from_secs(60)),
+            ttl: ttl.map(Duration::from_secs),
+            has_foreign_credential: false,
+        };
+        let freshness = judge(&facts).unwrap();
+        assert_eq!(freshness.fresh_for(facts.received_at), None, "{fields:?}");
+        assert_eq!(freshness.was_sent_fresh(), was_sent_fresh, "{fields:?}");
+        assert!(!freshness.until(facts.received_at).was_sent_fresh(), "a purge ends it");
+    }
+}
+
+#[test]
 fn a_response_to_a_credential_needs_permission() {
     for (control, is_stored) in [
         ("max-age=60", false),

@@ -97,6 +97,25 @@ fn the_memory_has_a_bound_and_keeps_what_is_used() {
 }
 
 #[test]
+fn a_response_has_at_most_a_quarter_of_the_memory() {
+    let (memory, request) = (alone(100_000), get(&[]));
+    let small = |number: usize| key(&format!("http://h/{number}"), "");
+    (0..20).for_each(|number| store(&memory, &small(number), "", 1_000));
+    let large = key("http://h/large", "");
+    store(&memory, &large, "", 20_000);
+    assert!(memory.find(&large, &request).is_some());
+    for content_bytes in [25_000, 99_000] {
+        store(&memory, &large, "", content_bytes);
+        assert!(memory.find(&large, &request).is_none(), "it replaces the one before all the same");
+        assert!((0..20).all(|number| memory.find(&small(number), &request).is_some()), "{content_bytes}");
+        store(&memory, &large, "", 20_000);
+    }
+    let state = memory.lock();
+    assert_eq!((state.count, state.responses.len()), (21, 21));
+    assert!(state.bytes < 70_000, "{}", state.bytes);
+}
+
+#[test]
 fn a_purge_concerns_a_url_a_prefix_or_a_tag_and_nothing_else() {
     let keys = [key("http://h/a", "1"), key("http://h/a", "2"), key("http://h/ab", "1"), key("http://h/a?x", "1")];
     let tags = ["tags: one\r\n", "tags: two one\r\n", "tags: two,three\r\n", ""];

@@ -1,0 +1,76 @@
+//! Errors of a provider about the operator's account, which a call with the operator's credential does not show to the
+//! client, who would take them for errors of the client's account at the gateway.
+
+use access::Refusal;
+use ai::FormatProblem;
+use ai::failure::{ProviderError, ProviderErrorKind};
+use bytes::Bytes;
+use http1::KnownName;
+
+use super::beginning::read_error;
+use super::target_call::TargetCall;
+use crate::account::RequestAccount;
+use crate::action::changed_body;
+use crate::forward::{UpstreamResponse, unwritable};
+use crate::refusal::problem::Problem;
+
+/// The status of a used-up rate limit.
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// Whether a response may be about the operator's account, as its body then shows.
+pub(super) fn may_concern(call: &TargetCall<'_>, answered: &UpstreamResponse) -> bool {
+    matches!(answered.head.head.status(), 400..=403 | TOO_MANY_REQUESTS) && !call.is_own()
+}
+
+/// Reads the body of an error, and hides the operator's account as [`hide`] does.
+pub(super) async fn read_and_hide(
+    call: &TargetCall<'_>,
+    account: &mut RequestAccount,
+    answered: &mut UpstreamResponse,
+) -> Result<(), Problem> {
+    let now = account.request.read_clock();
+    let body = read_error(answered, now).await;
+    let error = ProviderError::of_response(answered.head.head.status(), &body);
+    hide(call, account, answered, &error)
+}
+
+/// Replaces the body of a response to a call that exceeds a rate limit of the operator's account.
+///
+/// # Errors
+/// The provider refuses the operator's credential, whose ends the response may contain, or its account has no money left.
+pub(super) fn hide(
+    call: &TargetCall<'_>,
+    account: &RequestAccount,
+    answered: &mut UpstreamResponse,
+    error: &ProviderError,
+) -> Result<(), Problem> {
+    if !may_concern(call, answered) {
+        return Ok(());
+    }
+    let status = answered.head.head.status();
+    let of_account = match error.kind {
+        ProviderErrorKind::Credential => "credential",
+        ProviderErrorKind::Quota => "account",
+        ProviderErrorKind::Status if status == TOO_MANY_REQUESTS => return replace(call, account, answered),
+        ProviderErrorKind::Status | ProviderErrorKind::NotFound | ProviderErrorKind::Context => return Ok(()),
+    };
+    let message = format!("the provider of this model refuses the gateway's {of_account}: tell the operator");
+    let mut problem = Problem::new(Refusal::UpstreamProtocol, message);
+    problem.source = Some(format!("the provider responded with {status} to a credential that is not the user's"));
+    Err(problem)
+}
+
+/// Replaces the body by one of its format. The status and `Retry-After` remain.
+fn replace(call: &TargetCall<'_>, account: &RequestAccount, answered: &mut UpstreamResponse) -> Result<(), Problem> {
+    const MESSAGE: &str = "the provider of this model takes no more calls at the moment: try again later";
+    let request_id = account.request.id.to_string();
+    let reporter = ai::Reporter { domain: account.request.snapshot.process.brand.slug(), request_id: &request_id };
+    let problem = FormatProblem::new(Refusal::RateLimited, MESSAGE, reporter);
+    let body = ai::error::body(Some(call.format().dialect()), &problem);
+    changed_body::edit_head(&mut answered.head)?;
+    let edits = &mut answered.head.edits;
+    edits.remove(KnownName::ContentEncoding);
+    edits.set(KnownName::ContentType, b"application/json").map_err(unwritable)?;
+    answered.content.body.replace(Bytes::from(body));
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The tokens that a call counts in the limits of its target if the provider does not report them.
+
+use access::Tokens;
+
+use super::model_plan::PlannedModel;
+use super::parsed_call::ParsedCall;
+use super::target_call::{InferenceRequest, extent};
+use crate::account::RequestAccount;
+use crate::bytes::content::length;
+use crate::refusal::problem::Problem;
+
+/// Returns the most tokens that a call may use at its target. If a limit of the model is unknown, the bytes of the body count,
+/// as a token of text has at least one.
+pub(super) async fn tokens_max(
+    account: &RequestAccount,
+    parsed: &ParsedCall,
+    of: &InferenceRequest<'_>,
+    target: &PlannedModel,
+) -> Result<Tokens, Problem> {
+    let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
+    // The size of a large body is read on another thread.
+    account.request.read_clock();
+    let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
+    let (provider, model) = (&target.provider, &*target.model);
+    let host = &provider.origin.host;
+    let extent = extent.at_host(host).of_model(host, model).with_tool_rounds(traffic.budgets.server_tool_rounds);
+    let bound = extent.bound(traffic.price(provider, (model, None), at), traffic.limits(provider, model, at));
+    Ok(bound.tokens.unwrap_or_else(|| Tokens(length(&parsed.content))))
+}
