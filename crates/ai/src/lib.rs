@@ -26,6 +26,7 @@ mod short;
 mod sse;
 mod stop;
 pub mod tap;
+pub mod translate;
 mod usage;
 
 pub use bound::{Bound, Extent};
