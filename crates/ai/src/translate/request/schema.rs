@@ -1,0 +1,210 @@
+//! JSON schemas in the subsets of providers. Keys keep their order, and values their text.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::json::{self, Node, quoted};
+
+/// Deepest schema that is changed; the parser's own limit is 128.
+const DEPTH_MAX: usize = 64;
+
+/// The formats of strings that Anthropic's structured outputs accept (`transform_schema` of its SDK for Python, 2.12).
+const FORMATS: [&str; 10] =
+    ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
+/// The keywords that they accept, besides those with rules below.
+const KEPT: [&str; 12] = [
+    "$ref",
+    "type",
+    "title",
+    "enum",
+    "const",
+    "default",
+    "required",
+    "definitions",
+    "$defs",
+    "items",
+    "anyOf",
+    "allOf",
+];
+
+/// The fields of a JSON object in order, and the values as they are written.
+type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+/// Returns the schema in the subset of Anthropic's structured outputs. What it does not have is described in words.
+pub(super) fn for_messages(schema: &RawValue) -> String {
+    changed(schema, DEPTH_MAX)
+}
+
+fn changed(schema: &RawValue, depth: usize) -> String {
+    let Some((fields, depth)) = fields(schema).zip(depth.checked_sub(1)) else { return schema.get().to_owned() };
+    let mut out = json::Writer::new();
+    let mut words = Vec::new();
+    let mut description = None;
+    for (key, value) in &fields {
+        match key.as_ref() {
+            "properties" | "$defs" | "definitions" => {
+                out.raw(key, &each_field(value, depth));
+            }
+            "items" => {
+                out.raw(key, &changed(value, depth));
+            }
+            "anyOf" | "allOf" => {
+                out.raw(key, &each_element(value, depth));
+            }
+            "oneOf" => {
+                out.raw("anyOf", &each_element(value, depth));
+            }
+            "additionalProperties" => {}
+            "description" => description = serde_json::from_str::<String>(value.get()).ok(),
+            "format" if FORMATS.iter().any(|format| quoted(format) == value.get()) => {
+                out.raw(key, value.get());
+            }
+            "minItems" if matches!(value.get(), "0" | "1") => {
+                out.raw(key, value.get());
+            }
+            key if KEPT.contains(&key) => {
+                out.raw(key, value.get());
+            }
+            _ => words.push(format!("{key}: {}", value.get())),
+        }
+    }
+    if is_object(&fields) {
+        out.flag("additionalProperties", false);
+    }
+    if !words.is_empty() {
+        let words = format!("{{{}}}", words.join(", "));
+        description = Some(description.map_or_else(|| words.clone(), |text| format!("{text}\n\n{words}")));
+    }
+    if let Some(description) = description {
+        out.text("description", &description);
+    }
+    out.finish()
+}
+
+fn each_field(value: &RawValue, depth: usize) -> String {
+    let Some(fields) = fields(value) else { return value.get().to_owned() };
+    let mut out = json::Writer::new();
+    for (key, value) in fields {
+        out.raw(&key, &changed(value, depth));
+    }
+    out.finish()
+}
+
+fn each_element(value: &RawValue, depth: usize) -> String {
+    let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else { return value.get().to_owned() };
+    json::list(&elements.into_iter().map(|element| changed(element, depth)).collect::<Vec<_>>())
+}
+
+/// Returns a schema of arguments as Messages takes it: an object that names its type.
+pub(super) fn for_arguments(schema: Option<&str>) -> Cow<'_, str> {
+    const EMPTY: &str = r#"{"type":"object","properties":{}}"#;
+    let Some(schema) = schema else { return Cow::Borrowed(EMPTY) };
+    let Some(fields) = serde_json::from_str(schema).ok().and_then(fields) else { return Cow::Borrowed(EMPTY) };
+    if fields.iter().any(|(key, _)| key == "type") {
+        return Cow::Borrowed(schema);
+    }
+    let mut out = json::Writer::of_type("object");
+    for (key, value) in fields {
+        out.raw(&key, value.get());
+    }
+    out.finish().into()
+}
+
+/// Whether OpenAI accepts the schema as strict: every object lists all its properties as required and allows no other, and
+/// there is no keyword outside its subset.
+pub(super) fn fits_strict(schema: &RawValue) -> bool {
+    fits(schema, DEPTH_MAX) && fields(schema).is_some_and(|fields| is_object(&fields))
+}
+
+fn fits(schema: &RawValue, depth: usize) -> bool {
+    let Some((fields, depth)) = fields(schema).zip(depth.checked_sub(1)) else { return false };
+    if fields.iter().any(|(key, _)| key == "$ref") {
+        return fields.len() == 1;
+    }
+    let all = |value: &RawValue| inner(value).is_some_and(|inner| inner.into_iter().all(|inner| fits(inner, depth)));
+    let known = fields.iter().all(|(key, value)| match key.as_ref() {
+        "properties" | "$defs" | "definitions" | "anyOf" => all(value),
+        "items" => fits(value, depth),
+        "additionalProperties" => value.get() == "false",
+        "type" | "title" | "description" | "enum" | "const" | "required" | "format" | "pattern" | "minimum"
+        | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "minItems" | "maxItems" => true,
+        _ => false,
+    });
+    known && (!is_object(&fields) || (is_closed(&fields) && requires_all(&fields)))
+}
+
+/// The schemas in a list or in the fields of an object.
+fn inner(value: &RawValue) -> Option<Vec<&RawValue>> {
+    match fields(value) {
+        Some(fields) => Some(fields.into_iter().map(|(_, value)| value).collect()),
+        None => serde_json::from_str(value.get()).ok(),
+    }
+}
+
+fn is_closed(fields: &Fields<'_>) -> bool {
+    fields.iter().any(|(key, _)| key == "additionalProperties")
+}
+
+fn requires_all(fields: &Fields<'_>) -> bool {
+    let value = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
+    let names = value("properties").and_then(self::fields).unwrap_or_default();
+    let required = value("required").and_then(|value| serde_json::from_str::<Vec<Cow<'_, str>>>(value.get()).ok());
+    let required = required.unwrap_or_default();
+    names.iter().all(|(name, _)| required.contains(name))
+}
+
+fn is_object(fields: &Fields<'_>) -> bool {
+    fields.iter().any(|(key, value)| key == "properties" || (key == "type" && value.get() == "\"object\""))
+}
+
+fn fields(value: &RawValue) -> Option<Fields<'_>> {
+    let node = Node { path: String::new(), raw: value };
+    node.object().ok().map(json::Object::into_fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(schema: &str) -> String {
+        for_messages(serde_json::from_str(schema).unwrap())
+    }
+
+    fn strict(schema: &str) -> bool {
+        fits_strict(serde_json::from_str(schema).unwrap())
+    }
+
+    #[test]
+    fn a_schema_for_messages_keeps_its_order_and_describes_the_rest() {
+        insta::assert_snapshot!(messages(
+            r#"{"type":"object","properties":{"z":{"type":"integer","minimum":1,"description":"A size."},
+            "a":{"oneOf":[{"type":"string","format":"email"},{"type":"string","format":"ssn"}]},
+            "l":{"type":"array","items":{"type":"object","properties":{}},"minItems":2}},"required":["z"],
+            "additionalProperties":true}"#
+        ));
+    }
+
+    #[test]
+    fn only_closed_schemas_with_all_properties_required_fit_strict() {
+        let closed =
+            r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#;
+        assert!(strict(closed));
+        for (from, to) in
+            [("[\"a\"]", "[]"), (",\"additionalProperties\":false", ""), ("\"string\"", "\"string\",\"default\":1")]
+        {
+            assert!(!strict(&closed.replace(from, to)), "{to}");
+        }
+        assert!(!strict(r#"{"type":"string"}"#));
+        assert!(strict(
+            r##"{"$defs":{"x":{"type":"string"}},"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"required":["a"],"additionalProperties":false}"##
+        ));
+    }
+
+    #[test]
+    fn arguments_are_an_object() {
+        assert_eq!(for_arguments(None), r#"{"type":"object","properties":{}}"#);
+        assert_eq!(for_arguments(Some("{}")), r#"{"type":"object"}"#);
+        assert_eq!(for_arguments(Some(r#"{"type":"object","x":1.50}"#)), r#"{"type":"object","x":1.50}"#);
+    }
+}
