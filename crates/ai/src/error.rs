@@ -245,7 +245,7 @@ fn failed(problem: &FormatProblem<'_>, partial: &Partial<'_>) -> Value {
 impl<'a> AnthropicBody<'a> {
     fn of(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
-        let error = AnthropicError { kind: anthropic_type(problem), message: problem.message, code: refusal.code() };
+        let error = AnthropicError { kind: anthropic_type(problem.status, refusal.side()), message: problem.message, code: refusal.code() };
         Self { kind: "error", error, request_id: problem.request_id }
     }
 }
@@ -298,15 +298,15 @@ fn openai_type(refusal: Refusal) -> &'static str {
 
 /// Anthropic's types follow the status. It has no type for most refusals and no code at all, so `code` carries
 /// Tollgate's.
-fn anthropic_type(problem: &FormatProblem<'_>) -> &'static str {
-    match (problem.status, problem.refusal.side()) {
+pub(crate) const fn anthropic_type(status: u16, side: Side) -> &'static str {
+    match (status, side) {
         (401, _) => "authentication_error",
         (402, _) => "billing_error",
         (403, _) => "permission_error",
         (404, _) => "not_found_error",
         (413, _) => "request_too_large",
         (429, _) => "rate_limit_error",
-        (503, _) => "overloaded_error",
+        (503 | 529, _) => "overloaded_error",
         (504, _) => "timeout_error",
         (_, Side::Client) => "invalid_request_error",
         (_, Side::Gateway | Side::Upstream) => "api_error",

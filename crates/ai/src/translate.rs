@@ -5,6 +5,7 @@
 //! format, event by event. Usage is read, and money is counted, from the provider's own bytes: see [`crate::tap`].
 
 mod call;
+mod call_ids;
 mod capsule;
 mod context;
 mod event;

@@ -26,12 +26,12 @@ pub(crate) struct Capsule {
     pub(crate) format: Format,
     /// The provider's own name of the model.
     pub(crate) model: String,
-    /// A JSON array, whose elements belong to `format`. It is empty if the provider has no state.
+    /// JSON values of the format. The list is empty if the provider has no state.
     ///
     /// - Messages: the blocks `thinking` and `redacted_thinking`, as the provider wrote them.
     /// - Responses: the items `reasoning`, as the provider wrote them.
     /// - Chat: `{"call_id", "extra_content"}` for each tool call with the field `extra_content` (Gemini's signatures).
-    pub(crate) items: Box<RawValue>,
+    pub(crate) items: Vec<Box<RawValue>>,
 }
 
 /// The JSON within a capsule's text.
@@ -44,15 +44,15 @@ struct Content<'a> {
     #[serde(rename = "m")]
     model: std::borrow::Cow<'a, str>,
     #[serde(rename = "i", borrow)]
-    items: &'a RawValue,
+    items: Vec<&'a RawValue>,
 }
 
 impl Capsule {
     /// Returns the text for the client; `None` if it is too long.
     pub(crate) fn encode(&self) -> Option<String> {
         let Self { kind, format, model, items } = self;
-        let content =
-            Content { kind: kind.as_str(), format: format.name(), model: model.as_str().into(), items: items.as_ref() };
+        let items = items.iter().map(AsRef::as_ref).collect();
+        let content = Content { kind: kind.as_str(), format: format.name(), model: model.as_str().into(), items };
         let json = serde_json::to_string(&content).ok()?;
         // Base64 writes four letters for three bytes.
         let is_short = json.len() <= CAPSULE_BYTES_MAX / 4 * 3 - CAPSULE_PREFIX.len();
@@ -64,14 +64,11 @@ impl Capsule {
         let encoded = text.strip_prefix(CAPSULE_PREFIX).filter(|_| text.len() <= CAPSULE_BYTES_MAX)?;
         let json = Base64UrlUnpadded::decode_vec(encoded).ok()?;
         let Content { kind, format, model, items } = serde_json::from_slice(&json).ok()?;
-        if !items.get().starts_with('[') {
-            return None;
-        }
         Some(Self {
             kind: ProviderKind::parse(kind)?,
             format: Format::ALL.into_iter().find(|known| known.name() == format)?,
             model: model.into_owned(),
-            items: items.to_owned(),
+            items: items.into_iter().map(ToOwned::to_owned).collect(),
         })
     }
 }
@@ -87,18 +84,18 @@ mod tests {
             kind: ProviderKind::Anthropic,
             format: Format::Messages,
             model: "claude \"opus\"".to_owned(),
-            items: RawValue::from_string(items.to_owned()).unwrap(),
+            items: vec![RawValue::from_string(items.to_owned()).unwrap()],
         }
     }
 
     #[test]
     fn items_come_back_byte_for_byte() {
-        let items = r#"[{"z":1,"a":12345678901234567890123,"type":"thinking","signature":"\u00e9="}]"#;
+        let items = r#"{"z":1,"a":12345678901234567890123,"type":"thinking","signature":"\u00e9="}"#;
         let text = capsule(items).encode().unwrap();
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{text}");
         let read = Capsule::decode(&text).unwrap();
         assert_eq!((read.kind, read.format), (ProviderKind::Anthropic, Format::Messages));
-        assert_eq!((read.model.as_str(), read.items.get()), ("claude \"opus\"", items));
+        assert_eq!((read.model.as_str(), read.items[0].get()), ("claude \"opus\"", items));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(super) enum Event {
     Open(Block),
     /// A further part of the open block: its text, or the JSON of a call's arguments.
     Delta(String),
-    /// The open block is complete. A block of reasoning may have state: a JSON array as in a capsule.
+    /// The open block is complete. A block of reasoning may have state: one item of a capsule.
     Close(Option<Box<RawValue>>),
     /// The response is complete.
     End(Finish),
@@ -35,7 +35,7 @@ pub(super) enum Block {
     Reasoning,
     /// A call of a tool; its deltas are JSON.
     Call {
-        /// The call's id; it is not empty.
+        /// The provider's id of the call; empty if it gave none.
         id: String,
         /// The provider's name of the tool.
         name: String,
@@ -57,7 +57,7 @@ pub(super) enum StopCause {
     /// The response is complete.
     End,
     /// The model wrote one of the client's stop texts.
-    StopText(Option<String>),
+    StopText(String),
     /// The maximum of output tokens is reached, or the reason has no other equivalent.
     Length,
     /// The context window is full.
@@ -86,10 +86,8 @@ pub(super) struct TokenUsage {
     pub(super) uncached: u64,
     /// Input that was read from a cache.
     pub(super) cache_reads: u64,
-    /// Input that was written to a cache, without the long-lived part.
-    pub(super) short_writes: u64,
-    /// Input that was written to a cache for an hour or longer.
-    pub(super) long_writes: u64,
+    /// Input that was written to a cache.
+    pub(super) cache_writes: u64,
     /// Output, with reasoning.
     pub(super) output: u64,
     /// Reasoning; `None` if it was not reported.
@@ -99,12 +97,12 @@ pub(super) struct TokenUsage {
 impl TokenUsage {
     /// Returns all input, as OpenAI counts it.
     pub(super) const fn input(&self) -> u64 {
-        self.uncached.saturating_add(self.cache_reads).saturating_add(self.writes())
+        self.uncached.saturating_add(self.cache_reads).saturating_add(self.cache_writes)
     }
 
-    /// Returns all cache writes.
-    pub(super) const fn writes(&self) -> u64 {
-        self.short_writes.saturating_add(self.long_writes)
+    /// Returns input and output.
+    pub(super) const fn total(&self) -> u64 {
+        self.input().saturating_add(self.output)
     }
 }
 

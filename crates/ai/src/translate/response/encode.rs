@@ -1,0 +1,151 @@
+//! Encoders: neutral events become the client's bytes.
+
+mod call;
+mod chat;
+mod identity;
+mod json;
+mod messages;
+mod problem;
+mod responses;
+mod usage;
+
+use serde_json::value::RawValue;
+
+use crate::format::Format;
+use crate::translate::capsule::Capsule;
+use crate::translate::context::ResponseContext;
+use crate::translate::event::{Block, Event, Finish, ProviderFailure, StopCause};
+use call::ClientCall;
+use chat::ChatEncoder;
+use identity::{Identity, UniqueCallIds};
+use messages::MessagesEncoder;
+use responses::{ResponseObject, ResponsesEncoder};
+
+/// An encoder of the client's format. It gets events in the order of [`Event`], and nothing after the last one.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    context: ResponseContext,
+    identity: Identity,
+    calls: UniqueCallIds,
+    is_reasoning: bool,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+enum Writer {
+    Chat(ChatEncoder),
+    Responses(Box<ResponsesEncoder>),
+    Messages(MessagesEncoder),
+}
+
+/// An event in the client's terms.
+#[derive(Debug)]
+enum ClientEvent {
+    Start,
+    Open(ClientBlock),
+    Delta(String),
+    Close(Option<ClientState>),
+    End(Finish),
+    Failure(ProviderFailure),
+}
+
+/// A block in the client's terms.
+#[derive(Debug)]
+enum ClientBlock {
+    Text,
+    Refusal,
+    Reasoning,
+    Call(ClientCall),
+}
+
+/// The state of reasoning, for the client's field of that kind.
+#[derive(Debug)]
+struct ClientState {
+    /// The text of a capsule, which also marks reasoning without state as that of another provider.
+    capsule: String,
+    /// Whether the capsule has no item.
+    is_empty: bool,
+}
+
+impl Encoder {
+    /// Creates an encoder of a stream, or of a whole body.
+    pub(super) fn new(context: ResponseContext, request_id: &str, unix_seconds: u64, streamed: bool) -> Self {
+        let identity = || Identity::new(request_id, unix_seconds);
+        let own = identity();
+        let model = context.model.as_str();
+        let writer = match context.client {
+            Format::Responses => {
+                let response = ResponseObject::new(&own, model, &context.echo);
+                Writer::Responses(Box::new(ResponsesEncoder::new(identity(), response, streamed)))
+            }
+            Format::Messages => Writer::Messages(MessagesEncoder::new(&own, model, streamed, context.input_bytes)),
+            Format::Chat
+            | Format::GenerateContent
+            | Format::Completions
+            | Format::Embeddings
+            | Format::EmbedContent
+            | Format::Images
+            | Format::Speech
+            | Format::Transcription
+            | Format::Moderations => Writer::Chat(ChatEncoder::new(&own, model, streamed, context.include_usage)),
+        };
+        Self { context, identity: own, calls: UniqueCallIds::default(), is_reasoning: false, writer }
+    }
+
+    /// Writes an event.
+    pub(super) fn write(&mut self, event: Event, out: &mut Vec<u8>) {
+        let event = match event {
+            Event::Start => ClientEvent::Start,
+            Event::Open(block) => {
+                self.is_reasoning = block == Block::Reasoning;
+                ClientEvent::Open(self.block(block))
+            }
+            Event::Delta(text) => ClientEvent::Delta(text),
+            Event::Close(state) => ClientEvent::Close(self.is_reasoning.then(|| self.seal(state)).flatten()),
+            Event::End(finish) => ClientEvent::End(Finish { stop: self.stop(finish.stop), ..finish }),
+            Event::Failure(failure) => ClientEvent::Failure(failure),
+        };
+        match &mut self.writer {
+            Writer::Chat(encoder) => encoder.write(event, out),
+            Writer::Responses(encoder) => encoder.write(event, out),
+            Writer::Messages(encoder) => encoder.write(event, out),
+        }
+    }
+
+    /// Returns the cause for the client: a stop text is one of its own.
+    fn stop(&self, stop: StopCause) -> StopCause {
+        match stop {
+            StopCause::StopText(text) if self.context.stop_sequences.contains(&text) => StopCause::StopText(text),
+            StopCause::StopText(_) => StopCause::End,
+            StopCause::End
+            | StopCause::Length
+            | StopCause::Window
+            | StopCause::Calls
+            | StopCause::Refused(_)
+            | StopCause::Pause => stop,
+        }
+    }
+
+    fn block(&mut self, block: Block) -> ClientBlock {
+        match block {
+            Block::Text => ClientBlock::Text,
+            Block::Refusal => ClientBlock::Refusal,
+            Block::Reasoning => ClientBlock::Reasoning,
+            Block::Call { id, name } => {
+                let id = self.calls.add(&id, &self.identity);
+                ClientBlock::Call(ClientCall::new(id, self.context.tool(&name)))
+            }
+        }
+    }
+
+    /// Returns the capsule of a block of reasoning. State that is too long is left out.
+    fn seal(&self, state: Option<Box<RawValue>>) -> Option<ClientState> {
+        let ResponseContext { kind, provider, provider_model, .. } = &self.context;
+        let capsule = |items| Capsule { kind: *kind, format: *provider, model: provider_model.clone(), items }.encode();
+        let sealed = state.and_then(|state| capsule(vec![state]));
+        match sealed {
+            Some(capsule) => Some(ClientState { capsule, is_empty: false }),
+            None => Some(ClientState { capsule: capsule(Vec::new())?, is_empty: true }),
+        }
+    }
+}
