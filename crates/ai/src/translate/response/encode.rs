@@ -21,6 +21,9 @@ use identity::{Identity, UniqueCallIds};
 use messages::MessagesEncoder;
 use responses::{ResponseObject, ResponsesEncoder};
 
+/// Maximum of items of state before a call.
+const STATES_MAX: usize = 16;
+
 /// An encoder of the client's format. It gets events in the order of [`Event`], and nothing after the last one.
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -28,6 +31,8 @@ pub(super) struct Encoder {
     identity: Identity,
     calls: UniqueCallIds,
     is_reasoning: bool,
+    /// The state of reasoning before the next call, for Chat: it has a field for state within calls only.
+    states: Vec<Box<RawValue>>,
     writer: Writer,
 }
 
@@ -89,7 +94,14 @@ impl Encoder {
             | Format::Transcription
             | Format::Moderations => Writer::Chat(ChatEncoder::new(&own, model, streamed, context.include_usage)),
         };
-        Self { context, identity: own, calls: UniqueCallIds::default(), is_reasoning: false, writer }
+        Self {
+            context,
+            identity: own,
+            calls: UniqueCallIds::default(),
+            is_reasoning: false,
+            states: Vec::new(),
+            writer,
+        }
     }
 
     /// Writes an event.
@@ -101,7 +113,7 @@ impl Encoder {
                 ClientEvent::Open(self.block(block))
             }
             Event::Delta(text) => ClientEvent::Delta(text),
-            Event::Close(state) => ClientEvent::Close(self.is_reasoning.then(|| self.seal(state)).flatten()),
+            Event::Close(state) => ClientEvent::Close(self.close(state)),
             Event::End(finish) => ClientEvent::End(Finish { stop: self.stop(finish.stop), ..finish }),
             Event::Failure(failure) => ClientEvent::Failure(failure),
         };
@@ -133,19 +145,31 @@ impl Encoder {
             Block::Reasoning => ClientBlock::Reasoning,
             Block::Call { id, name } => {
                 let id = self.calls.add(&id, &self.identity);
-                ClientBlock::Call(ClientCall::new(id, self.context.tool(&name)))
+                let states = std::mem::take(&mut self.states);
+                let state = if states.is_empty() { None } else { self.capsule(states) };
+                ClientBlock::Call(ClientCall::new(id, self.context.tool(&name), state))
             }
         }
     }
 
-    /// Returns the capsule of a block of reasoning. State that is too long is left out.
-    fn seal(&self, state: Option<Box<RawValue>>) -> Option<ClientState> {
-        let ResponseContext { kind, provider, provider_model, .. } = &self.context;
-        let capsule = |items| Capsule { kind: *kind, format: *provider, model: provider_model.clone(), items }.encode();
-        let sealed = state.and_then(|state| capsule(vec![state]));
-        match sealed {
-            Some(capsule) => Some(ClientState { capsule, is_empty: false }),
-            None => Some(ClientState { capsule: capsule(Vec::new())?, is_empty: true }),
+    /// Returns the state of the block that ends. State that is too long is left out.
+    fn close(&mut self, state: Option<Box<RawValue>>) -> Option<ClientState> {
+        if self.context.client == Format::Chat {
+            let state = state.filter(|_| self.states.len() < STATES_MAX);
+            self.states.extend(state);
+            return None;
         }
+        if !self.is_reasoning {
+            return None;
+        }
+        match state.and_then(|state| self.capsule(vec![state])) {
+            Some(capsule) => Some(ClientState { capsule, is_empty: false }),
+            None => Some(ClientState { capsule: self.capsule(Vec::new())?, is_empty: true }),
+        }
+    }
+
+    fn capsule(&self, items: Vec<Box<RawValue>>) -> Option<String> {
+        let ResponseContext { kind, provider, provider_model, .. } = &self.context;
+        Capsule { kind: *kind, format: *provider, model: provider_model.clone(), items }.encode()
     }
 }

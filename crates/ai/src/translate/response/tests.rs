@@ -27,12 +27,12 @@ fn context(client: Format, provider: Format, streamed: bool) -> ResponseContext 
     let function = |name: &str| ToolOrigin::Function { name: name.to_owned() };
     let namespaced = |name: &str| ToolOrigin::Namespaced { namespace: "files".to_owned(), name: name.to_owned() };
     let custom = || ToolOrigin::Custom { namespace: None, name: "apply_patch".to_owned() };
-    let tools = match client {
-        Format::Responses => {
-            vec![("apply_patch", custom()), ("files__read", namespaced("read")), ("files__list", namespaced("list"))]
-        }
-        Format::Chat => vec![("apply_patch", custom()), ("files__read", function("read the file"))],
-        _ => vec![("files__read", function("read the file"))],
+    let tools = if client == Format::Responses {
+        vec![("apply_patch", custom()), ("files__read", namespaced("read")), ("files__list", namespaced("list"))]
+    } else if client == Format::Chat {
+        vec![("apply_patch", custom()), ("files__read", function("read the file"))]
+    } else {
+        vec![("files__read", function("read the file"))]
     };
     let echo = serde_json::value::RawValue::from_string("\"Be\\n brief.\"".to_owned()).unwrap();
     ResponseContext {

@@ -17,6 +17,8 @@ pub(super) struct ClientCall {
     pub(super) namespace: Option<String>,
     /// Whether the tool's input is text. The provider wrote a JSON object with the one string `input`.
     pub(super) is_custom: bool,
+    /// The state of the reasoning before the call, in a capsule; for Chat.
+    pub(super) state: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -26,13 +28,13 @@ struct CustomInput {
 
 impl ClientCall {
     /// Creates a call of the tool.
-    pub(super) fn new(id: String, origin: ToolOrigin) -> Self {
+    pub(super) fn new(id: String, origin: ToolOrigin, state: Option<String>) -> Self {
         let (namespace, name, is_custom) = match origin {
             ToolOrigin::Function { name } => (None, name, false),
             ToolOrigin::Namespaced { namespace, name } => (Some(namespace), name, false),
             ToolOrigin::Custom { namespace, name } => (namespace, name, true),
         };
-        Self { id, name, namespace, is_custom }
+        Self { id, name, namespace, is_custom, state }
     }
 }
 

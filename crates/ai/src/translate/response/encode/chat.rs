@@ -3,7 +3,7 @@
 use super::call::{ClientCall, custom_input};
 use super::identity::Identity;
 use super::json::{JsonObject, list, put};
-use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
+use super::{ClientBlock, ClientEvent, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
 
 /// Writes one response.
@@ -15,8 +15,6 @@ pub(super) struct ChatEncoder {
     streamed: bool,
     include_usage: bool,
     open: Option<OpenBlock>,
-    /// The state of the reasoning before the next call.
-    state: Option<String>,
     calls: usize,
     message: Message,
 }
@@ -30,7 +28,6 @@ enum OpenBlock {
     /// A call and its arguments, as far as they are needed at its end.
     Call {
         call: ClientCall,
-        state: Option<String>,
         arguments: String,
         has_arguments: bool,
     },
@@ -56,7 +53,6 @@ impl ChatEncoder {
             streamed,
             include_usage,
             open: None,
-            state: None,
             calls: 0,
             message: Message::default(),
         }
@@ -71,7 +67,7 @@ impl ChatEncoder {
             }
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
-            ClientEvent::Close(state) => self.close(state, out),
+            ClientEvent::Close(_) => self.close(out),
             ClientEvent::End(finish) => self.end(&finish, out),
             ClientEvent::Failure(failure) => self.fail(&failure, out),
         }
@@ -83,10 +79,9 @@ impl ChatEncoder {
             ClientBlock::Refusal => OpenBlock::Refusal,
             ClientBlock::Reasoning => OpenBlock::Reasoning,
             ClientBlock::Call(call) => {
-                let state = self.state.take();
                 let index = JsonObject::new().with("index", &self.calls);
-                self.call_delta(&described(index, &call, state.as_deref(), ""), out);
-                OpenBlock::Call { call, state, arguments: String::new(), has_arguments: false }
+                self.call_delta(&described(index, &call, ""), out);
+                OpenBlock::Call { call, arguments: String::new(), has_arguments: false }
             }
         });
     }
@@ -118,17 +113,15 @@ impl ChatEncoder {
         }
     }
 
-    fn close(&mut self, state: Option<ClientState>, out: &mut Vec<u8>) {
-        let state = state.filter(|state| !state.is_empty).map(|state| state.capsule);
-        self.state = state.or_else(|| self.state.take());
-        let Some(OpenBlock::Call { call, state, arguments, has_arguments }) = self.open.take() else { return };
+    fn close(&mut self, out: &mut Vec<u8>) {
+        let Some(OpenBlock::Call { call, arguments, has_arguments }) = self.open.take() else { return };
         let arguments = match (call.is_custom, has_arguments) {
             (true, _) => custom_input(&arguments),
             (false, true) => arguments,
             (false, false) => "{}".to_owned(),
         };
         if !self.streamed {
-            self.message.calls.push(described(JsonObject::new(), &call, state.as_deref(), &arguments));
+            self.message.calls.push(described(JsonObject::new(), &call, &arguments));
         } else if !arguments.is_empty() {
             self.fragment(call.is_custom, &arguments, out);
         }
@@ -216,11 +209,11 @@ impl ChatEncoder {
 }
 
 /// Adds a call to the object that contains its index, if any.
-fn described(object: JsonObject, call: &ClientCall, state: Option<&str>, arguments: &str) -> String {
+fn described(object: JsonObject, call: &ClientCall, arguments: &str) -> String {
     let (kind, field) = if call.is_custom { ("custom", "input") } else { ("function", "arguments") };
     let function = JsonObject::new().with("name", &call.name).with(field, arguments).end();
     let object = object.with("id", &call.id).with("type", kind).raw(kind, &function);
-    match state {
+    match &call.state {
         // Clients of Gemini's compatible API send this field back.
         Some(state) => {
             let google = JsonObject::new().with("thought_signature", state).end();

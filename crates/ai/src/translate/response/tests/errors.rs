@@ -1,1 +1,179 @@
+use access::{Refusal, Tokens};
 
+use super::*;
+use crate::error::{FormatProblem, Reporter};
+use crate::partial::Partial;
+
+/// Errors of providers in their formats: status and body.
+const BODIES: &[(Format, u16, &str)] = &[
+    (
+        Format::Chat,
+        400,
+        r#"{"error":{"message":"This model's maximum context length is 8192 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+    ),
+    (
+        Format::Chat,
+        429,
+        r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+    ),
+    (
+        Format::Chat,
+        429,
+        r#"{"error":{"message":"Rate limit reached.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
+    ),
+    (
+        Format::Chat,
+        401,
+        r#"{"error":{"message":"Incorrect API key provided.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
+    ),
+    (
+        Format::Chat,
+        503,
+        r#"{"error":{"message":"The server is overloaded.","type":"server_error","param":null,"code":null}}"#,
+    ),
+    (Format::Chat, 422, r#"{"detail":"Not valid"}"#),
+    (Format::Chat, 502, "<html>nginx</html>"),
+    (
+        Format::Messages,
+        400,
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"},"request_id":"req_1"}"#,
+    ),
+    (
+        Format::Messages,
+        400,
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."},"request_id":"req_1"}"#,
+    ),
+    (
+        Format::Messages,
+        404,
+        r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"},"request_id":"req_1"}"#,
+    ),
+    (
+        Format::Messages,
+        429,
+        r#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow down."},"request_id":"req_1"}"#,
+    ),
+    (
+        Format::Messages,
+        529,
+        r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}"#,
+    ),
+    (
+        Format::Messages,
+        500,
+        r#"{"type":"error","error":{"type":"api_error","message":"Internal server error"},"request_id":"req_1"}"#,
+    ),
+    (Format::Messages, 504, ""),
+];
+
+#[test]
+fn errors_have_the_words_of_the_clients_format() {
+    let mut table = String::new();
+    for (provider, status, bytes) in BODIES {
+        table.push_str(&format!("{} {status}\n", provider.name()));
+        for client in FORMATS.into_iter().filter(|client| client != provider) {
+            for framing in [ResponseFraming::Json, ResponseFraming::Events, ResponseFraming::Opaque] {
+                let streamed = ResponseTranslator::new(context(client, *provider, true), IDS, framing, *status);
+                assert_eq!(streamed.content_type(), "application/json");
+                let error = body(client, *provider, framing, *status, bytes);
+                assert_eq!(in_pieces(streamed, bytes.as_bytes(), 7), error_text(client, *provider, *status, bytes));
+                assert!(error["error"]["message"].is_string());
+            }
+            let error = error_text(client, *provider, *status, bytes);
+            table.push_str(&format!("  {} {} {error}\n", client.name(), client_status(client, *status)));
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+fn error_text(client: Format, provider: Format, status: u16, bytes: &str) -> String {
+    let translator = ResponseTranslator::new(context(client, provider, false), IDS, ResponseFraming::Json, status);
+    in_pieces(translator, bytes.as_bytes(), 1_000)
+}
+
+#[test]
+fn an_overloaded_provider_has_the_status_of_the_clients_format() {
+    for (client, status, expected) in [
+        (Format::Messages, 503, 529),
+        (Format::Messages, 529, 529),
+        (Format::Chat, 529, 503),
+        (Format::Responses, 529, 503),
+        (Format::Responses, 429, 429),
+        (Format::Chat, 200, 200),
+    ] {
+        assert_eq!(client_status(client, status), expected);
+    }
+}
+
+#[test]
+fn errors_within_streams_end_the_stream_once() {
+    for (provider, stream) in STREAMS {
+        let error = match provider {
+            Format::Messages => r#"{"type":"error","error":{"type":"overloaded_error","message":"Busy."}}"#,
+            Format::Responses => {
+                r#"{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"rate_limit_exceeded","message":"Busy."}}}"#
+            }
+            _ => r#"{"error":{"message":"Busy.","code":"rate_limit_exceeded"}}"#,
+        };
+        let events: Vec<_> = stream.split_inclusive("\n\n").collect();
+        for client in FORMATS.into_iter().filter(|client| *client != provider) {
+            for count in 0..events.len() - 3 {
+                let stream = format!("{}data: {error}\n\n{}", events[..count].concat(), events[count..].concat());
+                let out = streamed(client, provider, &stream);
+                assert!(!check_stream(client, &out) && out.contains("Busy."), "{out}");
+            }
+        }
+    }
+}
+
+/// Tollgate's own last events, which the translation reads as it reads the provider's.
+#[test]
+fn tollgates_errors_keep_their_code() {
+    let partial =
+        Partial { id: None, model: None, created: 0, tokens: (Tokens(0), Tokens(0)), block: None, sequence: 7 };
+    let reporter = Reporter { domain: "tollgate", request_id: "0199-aa" };
+    let problem = FormatProblem::new(Refusal::UpstreamTimeout, "Try again.", reporter);
+    for (provider, stream) in STREAMS {
+        for client in FORMATS.into_iter().filter(|client| *client != provider) {
+            for open in [false, true] {
+                // An event that is too long to be held may be incomplete.
+                let begun = if open { "data: {\"choices\":[" } else { "" };
+                let (before, _) = stream.split_at(stream.find("\n\n").unwrap() + 2);
+                let error = String::from_utf8(crate::error::event(provider, open, &problem, &partial)).unwrap();
+                let out = streamed(client, provider, &format!("{before}{begun}{error}"));
+                assert!(!check_stream(client, &out));
+                assert!(open || out.contains("Try again.") && out.contains("upstream_timeout"), "{out}");
+            }
+        }
+    }
+}
+
+#[test]
+fn codex_recognizes_the_errors_after_which_it_does_not_repeat_the_call() {
+    for (error, code) in [
+        (r#"{"message":"m","code":"insufficient_quota"}"#, "insufficient_quota"),
+        (r#"{"message":"m","code":"rate_limit_exceeded"}"#, "rate_limit_exceeded"),
+        (r#"{"message":"m","code":503}"#, "server_is_overloaded"),
+        (r#"{"message":"m","type":"invalid_request_error"}"#, "invalid_prompt"),
+        (r#"{"message":"maximum context length is 8","code":400}"#, "context_length_exceeded"),
+        (r#"{"message":"m"}"#, "server_error"),
+    ] {
+        let out = streamed(Format::Responses, Format::Chat, &format!("data: {{\"error\":{error}}}\n\n"));
+        let events = events(&out);
+        let names: Vec<_> = events.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["response.created", "response.in_progress", "error", "response.failed"]);
+        assert_eq!((&events[2].1["code"], &events[3].1["response"]["error"]["code"]), (&code.into(), &code.into()));
+    }
+}
+
+#[test]
+fn a_success_that_contains_an_error_is_an_error() {
+    for (client, provider, bytes) in [
+        (Format::Messages, Format::Chat, r#"{"error":{"message":"Busy.","code":503}}"#),
+        (Format::Chat, Format::Messages, r#"{"type":"error","error":{"type":"api_error","message":"Busy."}}"#),
+        (Format::Chat, Format::Responses, r#"{"status":"failed","error":{"code":"server_error","message":"Busy."}}"#),
+    ] {
+        let error = body(client, provider, ResponseFraming::Json, 200, bytes);
+        assert_eq!(error["error"]["message"], "Busy.");
+    }
+}

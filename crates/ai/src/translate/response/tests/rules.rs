@@ -22,10 +22,12 @@ pub(super) fn events(stream: &str) -> Vec<(String, Value)> {
 /// Checks a whole stream. Returns whether it has ended without an error.
 pub(super) fn check_stream(format: Format, stream: &str) -> bool {
     let events = events(stream);
-    match format {
-        Format::Chat => check_chat(&events),
-        Format::Responses => check_responses(&events),
-        _ => check_messages(&events),
+    if format == Format::Chat {
+        check_chat(&events)
+    } else if format == Format::Responses {
+        check_responses(&events)
+    } else {
+        check_messages(&events)
     }
 }
 
