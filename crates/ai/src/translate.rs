@@ -61,9 +61,9 @@ pub struct TranslationOptions<'a> {
     pub host: &'a str,
     /// The maximum output of the model in tokens, if known.
     pub output_tokens_max: Option<u64>,
-    /// See [`JsonObject`].
+    /// The rule for [`JsonObject`] outputs.
     pub json_object: JsonObject,
-    /// See [`DroppedFields`].
+    /// The rule for [`DroppedFields`] of a call.
     pub dropped: DroppedFields,
     /// Whether the gateway marks what the provider caches, where the client's format has no such mark: `prompt_cache` of the target.
     pub prompt_cache: bool,
@@ -86,7 +86,7 @@ pub struct TranslatedRequest {
 pub struct UntranslatableCall {
     /// The field of the client's request that caused the error.
     pub param: String,
-    /// What is not possible, and what to do.
+    /// The reason, and advice for the client.
     pub message: String,
 }
 

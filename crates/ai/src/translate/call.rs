@@ -13,7 +13,7 @@ use crate::format::Format;
 /// A call; see the module.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    /// The client's format.
+    /// The format of the client's body.
     pub(super) from: Format,
     /// The model's name as the client wrote it.
     pub(super) model: String,
@@ -21,17 +21,19 @@ pub(super) struct Call<'a> {
     /// Whether the client requested the usage chunk of a chat stream.
     pub(super) include_usage: bool,
     pub(super) messages: Vec<Message<'a>>,
-    pub(super) tools: Vec<Tool<'a>>,
+    pub(super) tools: Vec<OfferedTool<'a>>,
     pub(super) tool_choice: Option<ToolChoice>,
     pub(super) parallel_tools: Option<bool>,
     pub(super) output_tokens_max: Option<u64>,
     pub(super) sampling: Sampling<'a>,
     pub(super) stop: Vec<String>,
-    pub(super) output: Output<'a>,
+    pub(super) output: OutputFormat<'a>,
     pub(super) verbosity: Option<Cow<'a, str>>,
     pub(super) reasoning: Reasoning,
-    /// The key or session by which the provider finds what it cached.
+    /// The key or session under which the provider caches the prompt.
     pub(super) cache_key: Option<CacheKey<'a>>,
+    /// Fields that only OpenAI knows, such as `service_tier`.
+    pub(super) openai: Vec<(&'static str, &'a RawValue)>,
     /// The fields that a response of the Responses API repeats.
     pub(super) echo: Vec<(&'static str, &'a RawValue)>,
 }
@@ -49,7 +51,7 @@ pub(super) struct Sampling<'a> {
 
 #[derive(Debug)]
 pub(super) enum CacheKey<'a> {
-    /// OpenAI's `prompt_cache_key`.
+    /// The value of OpenAI's `prompt_cache_key`.
     Key(Cow<'a, str>),
     /// The session of a client of Messages.
     Session(String),
@@ -74,7 +76,7 @@ pub(super) enum Role {
 
 #[derive(Debug)]
 pub(super) enum Part<'a> {
-    Text(Text<'a>),
+    Text(TextPart<'a>),
     /// The assistant's reason not to respond.
     Refusal(Cow<'a, str>),
     Image(Image<'a>),
@@ -85,7 +87,7 @@ pub(super) enum Part<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Text<'a> {
+pub(super) struct TextPart<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) cache: Option<CacheMark>,
 }
@@ -100,7 +102,7 @@ pub(super) enum CacheMark {
 #[derive(Debug)]
 pub(super) struct Image<'a> {
     pub(super) source: Source<'a>,
-    /// OpenAI's `detail`.
+    /// The value of OpenAI's `detail`.
     pub(super) detail: Option<Cow<'a, str>>,
     pub(super) path: String,
 }
@@ -149,7 +151,7 @@ pub(super) struct State<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Tool<'a> {
+pub(super) struct OfferedTool<'a> {
     /// The name at the provider.
     pub(super) name: String,
     pub(super) origin: ToolOrigin,
@@ -176,7 +178,7 @@ pub(super) enum ToolChoice {
 }
 
 #[derive(Debug)]
-pub(super) enum Output<'a> {
+pub(super) enum OutputFormat<'a> {
     Text,
     /// One JSON object without a schema.
     JsonObject,
@@ -244,7 +246,7 @@ impl Effort {
 impl<'a> Part<'a> {
     /// A text without a mark.
     pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
-        Self::Text(Text { text: text.into(), cache: None })
+        Self::Text(TextPart { text: text.into(), cache: None })
     }
 }
 

@@ -37,14 +37,14 @@ pub struct ResponseContext {
 /// A tool as the client knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ToolOrigin {
-    /// A function.
+    /// A function without a namespace.
     Function {
-        /// The client's name.
+        /// The client's name of the tool.
         name: String,
     },
     /// A function in a namespace of the Responses API.
     Namespaced {
-        /// The namespace.
+        /// The name of the namespace.
         namespace: String,
         /// The client's name within the namespace.
         name: String,
@@ -54,7 +54,7 @@ pub(crate) enum ToolOrigin {
     Custom {
         /// The namespace, if any.
         namespace: Option<String>,
-        /// The client's name.
+        /// The client's name of the tool.
         name: String,
     },
 }

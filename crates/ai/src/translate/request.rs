@@ -55,17 +55,15 @@ pub(super) fn translate(
 
 /// A client of Messages may begin the response; OpenAI's formats and most Claudes cannot continue it.
 fn continue_prefill(call: &mut Call<'_>, notes: &mut Notes<'_>) {
-    let continues = match notes.to {
-        Format::Messages => models::claude(notes.options.model).prefill,
-        // OpenAI's clients expect a new message.
-        _ => call.from != Format::Messages,
-    };
+    // OpenAI's clients expect a new message.
+    let is_claude = notes.to == Format::Messages;
+    let continues = if is_claude { models::claude(notes.options.model).prefill } else { call.from != Format::Messages };
     let Some(last) = call.messages.last_mut().filter(|last| last.role == Role::Assistant) else { return };
     if !continues {
         let path = last.path.clone();
         call.messages.push(Message { role: Role::User, parts: vec![Part::text(CONTINUE)], path });
         notes.drop("prefill");
-    } else if let (Format::Messages, Some(Part::Text(text))) = (notes.to, last.parts.last_mut()) {
+    } else if let (true, Some(Part::Text(text))) = (is_claude, last.parts.last_mut()) {
         // Anthropic refuses blanks at the end.
         text.text = text.text.trim_end().to_owned().into();
     }

@@ -18,16 +18,31 @@ pub(super) struct Node<'a> {
     /// The path, such as `messages[2].content`.
     pub(super) path: String,
     pub(super) raw: &'a RawValue,
+    /// The number of objects and lists around the value.
+    depth: u8,
 }
 
 /// An object of the client's body.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
     pub(super) path: String,
+    depth: u8,
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
+/// Deepest value that a decoder reads. Schemas and arguments are not read; `messages[0].content[0].content[0]` has six.
+const DEPTH_MAX: u8 = 24;
+
 impl<'a> Node<'a> {
+    /// A value without a path.
+    pub(super) const fn root(raw: &'a RawValue) -> Self {
+        Self { path: String::new(), raw, depth: 0 }
+    }
+
+    fn deeper(&self) -> Outcome<u8> {
+        if self.depth < DEPTH_MAX { Ok(self.depth + 1) } else { Err(self.refused("is nested too deeply")) }
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.raw.get().starts_with('"')
     }
@@ -62,19 +77,21 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn list(&self) -> Outcome<Vec<Self>> {
+        let depth = self.deeper()?;
         let read = serde_json::from_str::<Vec<&'a RawValue>>(self.raw.get());
         let elements = read.map_err(|_| self.refused("must be a list"))?;
         Ok(elements
             .into_iter()
             .enumerate()
-            .map(|(at, raw)| Self { path: format!("{}[{at}]", self.path), raw })
+            .map(|(at, raw)| Self { path: format!("{}[{at}]", self.path), raw, depth })
             .collect())
     }
 
     pub(super) fn object(&self) -> Outcome<Object<'a>> {
+        let depth = self.deeper()?;
         let mut deserializer = serde_json::Deserializer::from_str(self.raw.get());
         let fields = deserializer.deserialize_map(Fields).map_err(|_| self.refused("must be an object"))?;
-        Ok(Object { path: self.path.clone(), fields })
+        Ok(Object { path: self.path.clone(), depth, fields })
     }
 
     /// The error that the value is not possible, with `message` after its path.
@@ -89,18 +106,16 @@ pub(super) fn refused(path: &str, message: &str) -> UntranslatableCall {
 }
 
 impl<'a> Object<'a> {
-    /// The whole body.
+    /// The whole body as an object.
     pub(super) fn body(body: &'a [u8]) -> Outcome<Self> {
         let raw = serde_json::from_slice::<&'a RawValue>(body).map_err(|_| refused("body", "must be JSON"))?;
-        let fields =
-            Node { path: String::new(), raw }.object().map_err(|_| refused("body", "must be an object"))?.fields;
-        Ok(Self { path: String::new(), fields })
+        Node::root(raw).object().map_err(|_| refused("body", "must be an object"))
     }
 
     /// The value of a field; `None` if it is missing or null. Of two fields with the same name, the last one counts.
     pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
         let (_, raw) = self.fields.iter().rev().find(|(key, _)| key == name)?;
-        (raw.get() != "null").then(|| Node { path: self.at(name), raw })
+        (raw.get() != "null").then(|| Node { path: self.at(name), raw, depth: self.depth })
     }
 
     /// The fields in order.

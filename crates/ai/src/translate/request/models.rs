@@ -162,7 +162,7 @@ pub(super) fn is_openai_reasoning(model: &str) -> bool {
     efforts(model).is_some() && !bare(model).starts_with("gpt-oss")
 }
 
-/// Whether the model obeys marks of what is cached: gpt-5.6 and later.
+/// Whether the model obeys cache marks: gpt-5.6 and later.
 pub(super) fn caches_at_marks(model: &str) -> bool {
     ["gpt-5.6", "gpt-5.7", "gpt-5.8", "gpt-5.9", "gpt-6"].iter().any(|prefix| bare(model).starts_with(prefix))
 }

@@ -12,7 +12,7 @@ const DROPPED_MAX: usize = 32;
 /// The notes of one translation, and its target.
 #[derive(Debug)]
 pub(super) struct Notes<'a> {
-    /// The provider's format.
+    /// The format of the provider.
     pub(super) to: Format,
     pub(super) options: &'a TranslationOptions<'a>,
     pub(super) names: Names,

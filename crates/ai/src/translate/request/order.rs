@@ -11,9 +11,10 @@ pub(super) fn place_results<'a>(messages: &mut Vec<Message<'a>>) -> Outcome<()> 
     let mut results: BTreeMap<String, VecDeque<(usize, ToolResult<'a>)>> = BTreeMap::new();
     for (at, message) in messages.iter_mut().enumerate() {
         for part in std::mem::take(&mut message.parts) {
-            match part {
-                Part::ToolResult(result) => results.entry(result.call_id.clone()).or_default().push_back((at, result)),
-                part => message.parts.push(part),
+            if let Part::ToolResult(result) = part {
+                results.entry(result.call_id.clone()).or_default().push_back((at, result));
+            } else {
+                message.parts.push(part);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! JSON schemas in the subsets of providers. Keys keep their order, and values their text.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
@@ -31,7 +32,7 @@ const KEPT: [&str; 12] = [
 /// The fields of a JSON object in order, and the values as they are written.
 type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
-/// Returns the schema in the subset of Anthropic's structured outputs. What it does not have is described in words.
+/// Returns the schema in the subset of Anthropic's structured outputs. The description names the other keywords.
 pub(super) fn for_messages(schema: &RawValue) -> String {
     changed(schema, DEPTH_MAX)
 }
@@ -149,7 +150,7 @@ fn is_closed(fields: &Fields<'_>) -> bool {
 fn requires_all(fields: &Fields<'_>) -> bool {
     let value = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
     let names = value("properties").and_then(self::fields).unwrap_or_default();
-    let required = value("required").and_then(|value| serde_json::from_str::<Vec<Cow<'_, str>>>(value.get()).ok());
+    let required = value("required").and_then(|value| serde_json::from_str::<BTreeSet<Cow<'_, str>>>(value.get()).ok());
     let required = required.unwrap_or_default();
     names.iter().all(|(name, _)| required.contains(name))
 }
@@ -159,8 +160,7 @@ fn is_object(fields: &Fields<'_>) -> bool {
 }
 
 fn fields(value: &RawValue) -> Option<Fields<'_>> {
-    let node = Node { path: String::new(), raw: value };
-    node.object().ok().map(json::Object::into_fields)
+    Node::root(value).object().ok().map(json::Object::into_fields)
 }
 
 #[cfg(test)]

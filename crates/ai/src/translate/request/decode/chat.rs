@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::super::super::call::{
-    CacheKey, Call, Effort, Message, Output, OutputSchema, Part, Reasoning, Role, Sampling, State, Text, ToolCall,
-    ToolResult,
+    CacheKey, Call, Effort, Message, OutputFormat, OutputSchema, Part, Reasoning, Role, Sampling, State, TextPart,
+    ToolCall, ToolResult,
 };
 use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
@@ -14,8 +16,8 @@ use super::{media, tools};
 
 const REFUSED: &[&str] =
     &["logprobs", "logit_bias", "prediction", "audio", "functions", "function_call", "background", "conversation"];
-/// Values of `service_tier` that leave the choice to the provider.
-pub(super) const USUAL_TIERS: [&str; 3] = ["auto", "default", "standard_only"];
+/// The fields that both formats of OpenAI have, and no other.
+const OPENAI_FIELDS: [&str; 3] = ["service_tier", "safety_identifier", "user"];
 
 pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Call<'a>> {
     media::no_fields(body, REFUSED)?;
@@ -27,7 +29,9 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
     if let Some(modality) = body.texts("modalities")?.iter().find(|word| *word != "text") {
         return Err(refused("modalities", &format!("must be text alone, without {modality}, for this model")));
     }
-    dropped(body, notes)?;
+    if body.get("web_search_options").is_some() {
+        notes.drop("web_search_options");
+    }
     let mut offered = Vec::new();
     body.list("tools")?.iter().try_for_each(|tool| tools::add(tool, notes, &mut offered))?;
     let tool_choice = body.get("tool_choice").map(|node| tools::choice(&node, &offered, notes)).transpose()?;
@@ -57,19 +61,14 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
         verbosity: body.text("verbosity")?,
         reasoning: reasoning(body)?,
         cache_key: body.text("prompt_cache_key")?.map(CacheKey::Key),
+        openai: openai_fields(body),
         echo: Vec::new(),
     })
 }
 
-/// Notes the fields without a counterpart that change the response.
-fn dropped(body: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
-    if body.get("web_search_options").is_some() {
-        notes.drop("web_search_options");
-    }
-    if body.text("service_tier")?.is_some_and(|tier| !USUAL_TIERS.contains(&tier.as_ref())) {
-        notes.drop("service_tier");
-    }
-    Ok(())
+/// The fields that only OpenAI knows.
+pub(super) fn openai_fields<'a>(body: &Object<'a>) -> Vec<(&'static str, &'a RawValue)> {
+    OPENAI_FIELDS.into_iter().filter_map(|name| body.get(name).map(|node| (name, node.raw))).collect()
 }
 
 fn sampling<'a>(body: &Object<'a>) -> Outcome<Sampling<'a>> {
@@ -90,21 +89,21 @@ fn stop(body: &Object<'_>) -> Outcome<Vec<String>> {
     }
 }
 
-fn output<'a>(body: &Object<'a>) -> Outcome<Output<'a>> {
-    let Some(format) = body.object("response_format")? else { return Ok(Output::Text) };
+fn output<'a>(body: &Object<'a>) -> Outcome<OutputFormat<'a>> {
+    let Some(format) = body.object("response_format")? else { return Ok(OutputFormat::Text) };
     match format.required_text("type")?.as_ref() {
-        "text" => Ok(Output::Text),
-        "json_object" => Ok(Output::JsonObject),
+        "text" => Ok(OutputFormat::Text),
+        "json_object" => Ok(OutputFormat::JsonObject),
         "json_schema" => schema(&format.required("json_schema")?.object()?),
         _ => Err(refused(&format.at("type"), "must be text, json_object or json_schema")),
     }
 }
 
 /// Reads the fields of a schema for the response, which OpenAI's formats share.
-pub(super) fn schema<'a>(fields: &Object<'a>) -> Outcome<Output<'a>> {
+pub(super) fn schema<'a>(fields: &Object<'a>) -> Outcome<OutputFormat<'a>> {
     let schema = fields.required("schema")?;
     schema.object()?;
-    Ok(Output::JsonSchema(OutputSchema {
+    Ok(OutputFormat::JsonSchema(OutputSchema {
         name: fields.text("name")?,
         description: fields.text("description")?,
         schema: schema.raw,
@@ -144,7 +143,7 @@ fn content<'a>(message: &Object<'a>) -> Outcome<Vec<Part<'a>>> {
 
 fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
     match part.required_text("type")?.as_ref() {
-        "text" => Ok(Part::Text(Text { text: part.required_text("text")?, cache: media::breakpoint(part)? })),
+        "text" => Ok(Part::Text(TextPart { text: part.required_text("text")?, cache: media::breakpoint(part)? })),
         "refusal" => Ok(Part::Refusal(part.required_text("refusal")?)),
         "image_url" => media::image(part),
         "file" => media::file(&part.required("file")?.object()?),

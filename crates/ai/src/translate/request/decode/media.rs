@@ -1,4 +1,4 @@
-//! Parts of messages that the formats share: images, files, marks of what is cached.
+//! Parts of messages that the formats share: images, files, cache marks.
 
 use std::borrow::Cow;
 

@@ -5,13 +5,12 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::super::super::call::{
-    CacheKey, Call, Effort, File, Image, Message, Output, OutputSchema, Part, Reasoning, Role, Sampling, Source, State,
-    Text, Tool, ToolCall, ToolChoice, ToolResult,
+    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, OutputSchema, Part, Reasoning, Role,
+    Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::names::call_id;
 use super::super::notes::Notes;
-use super::chat::USUAL_TIERS;
 use super::{media, tools};
 use crate::format::Format;
 
@@ -28,7 +27,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
     let mut offered = Vec::new();
     for node in body.list("tools")? {
         match tool(&node.object()?, notes)? {
-            Some(tool) => tools::insert(&mut offered, tool),
+            Some(tool) => tools::insert(&mut offered, tool, &node.path)?,
             None => notes.drop(node.path),
         }
     }
@@ -59,6 +58,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
         verbosity: None,
         reasoning: reasoning(body, config.as_ref())?,
         cache_key: session(body)?,
+        openai: Vec::new(),
         echo: Vec::new(),
     })
 }
@@ -72,9 +72,11 @@ fn dropped(body: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
             }
         }
     }
-    for (name, usual) in
-        [("service_tier", USUAL_TIERS.as_slice()), ("speed", &["standard"]), ("inference_geo", &["global"])]
-    {
+    for (name, usual) in [
+        ("service_tier", ["auto", "standard_only"].as_slice()),
+        ("speed", &["standard"]),
+        ("inference_geo", &["global"]),
+    ] {
         if body.text(name)?.is_some_and(|value| !usual.contains(&value.as_ref())) {
             notes.drop(name);
         }
@@ -125,7 +127,8 @@ fn block<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Vec<Part<'a>
     let kind = block.required_text("type")?;
     match kind.as_ref() {
         "text" => {
-            parts.push(Part::Text(Text { text: block.required_text("text")?, cache: media::cache_control(block)? }));
+            parts
+                .push(Part::Text(TextPart { text: block.required_text("text")?, cache: media::cache_control(block)? }));
         }
         "image" => {
             let source = source(&block.required("source")?.object()?)?;
@@ -174,7 +177,7 @@ fn document<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Vec<Part<
     match node.required_text("type")?.as_ref() {
         "text" => {
             parts.extend(name.map(Part::text));
-            parts.push(Part::Text(Text { text: node.required_text("data")?, cache: media::cache_control(block)? }));
+            parts.push(Part::Text(TextPart { text: node.required_text("data")?, cache: media::cache_control(block)? }));
         }
         "content" => {
             parts.extend(name.map(Part::text));
@@ -207,12 +210,12 @@ fn tool_result<'a>(block: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolRes
 }
 
 /// Reads a tool; `None` if Anthropic runs or defines it.
-fn tool<'a>(tool: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Option<Tool<'a>>> {
+fn tool<'a>(tool: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Option<OfferedTool<'a>>> {
     if tool.text("type")?.is_some_and(|kind| kind != "custom") {
         return Ok(None);
     }
     let origin = tools::function_origin(None, &tool.required_text("name")?);
-    Ok(Some(Tool {
+    Ok(Some(OfferedTool {
         name: notes.names.name(&origin),
         origin,
         description: tool.text("description")?,
@@ -222,7 +225,7 @@ fn tool<'a>(tool: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Option<Tool<'a>
     }))
 }
 
-fn choice(body: &Object<'_>, tools: &[Tool<'_>]) -> Outcome<(Option<ToolChoice>, Option<bool>)> {
+fn choice(body: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<(Option<ToolChoice>, Option<bool>)> {
     let Some(choice) = body.object("tool_choice")? else { return Ok((None, None)) };
     let parallel = choice.flag("disable_parallel_tool_use")?.map(|disabled| !disabled);
     let kind = choice.required_text("type")?;
@@ -242,19 +245,19 @@ fn choice(body: &Object<'_>, tools: &[Tool<'_>]) -> Outcome<(Option<ToolChoice>,
     Ok((Some(choice), parallel))
 }
 
-fn output<'a>(body: &Object<'a>, config: Option<&Object<'a>>) -> Outcome<Output<'a>> {
+fn output<'a>(body: &Object<'a>, config: Option<&Object<'a>>) -> Outcome<OutputFormat<'a>> {
     // Earlier versions of the API have the format at the top level.
     let format = match config.and_then(|config| config.get("format")) {
         Some(node) => Some(node.object()?),
         None => body.object("output_format")?,
     };
-    let Some(format) = format else { return Ok(Output::Text) };
+    let Some(format) = format else { return Ok(OutputFormat::Text) };
     if format.required_text("type")? != "json_schema" {
         return Err(refused(&format.at("type"), "must be json_schema"));
     }
     let schema = format.required("schema")?;
     schema.object()?;
-    Ok(Output::JsonSchema(OutputSchema { name: None, description: None, schema: schema.raw, strict: Some(true) }))
+    Ok(OutputFormat::JsonSchema(OutputSchema { name: None, description: None, schema: schema.raw, strict: Some(true) }))
 }
 
 fn reasoning(body: &Object<'_>, config: Option<&Object<'_>>) -> Outcome<Reasoning> {

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::super::call::{
-    CacheKey, Call, Effort, Message, Output, Part, Reasoning, Role, Sampling, State, Text, Tool, ToolCall, ToolResult,
+    CacheKey, Call, Effort, Message, OfferedTool, OutputFormat, Part, Reasoning, Role, Sampling, State, TextPart,
+    ToolCall, ToolResult,
 };
 use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::names::call_id;
 use super::super::notes::Notes;
-use super::chat::USUAL_TIERS;
 use super::{chat, media, tools};
 use crate::format::Format;
 
@@ -76,6 +76,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
         verbosity: text.map(|text| text.text("verbosity")).transpose()?.flatten(),
         reasoning: reasoning(effort.as_ref())?,
         cache_key: body.text("prompt_cache_key")?.map(CacheKey::Key),
+        openai: chat::openai_fields(body),
         echo: echo(body),
     })
 }
@@ -87,9 +88,6 @@ fn echo<'a>(body: &Object<'a>) -> Vec<(&'static str, &'a RawValue)> {
 
 /// Notes the fields without a counterpart that change the response.
 fn dropped(body: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
-    if body.text("service_tier")?.is_some_and(|tier| !USUAL_TIERS.contains(&tier.as_ref())) {
-        notes.drop("service_tier");
-    }
     if body.text("truncation")?.is_some_and(|word| word != "disabled") {
         notes.drop("truncation");
     }
@@ -104,12 +102,12 @@ fn instructions<'a>(body: &Object<'a>) -> Outcome<Vec<Message<'a>>> {
     Ok(vec![Message { role: Role::System, parts: vec![Part::text(text)], path: "instructions".to_owned() }])
 }
 
-fn output<'a>(text: Option<&Object<'a>>) -> Outcome<Output<'a>> {
-    let Some(text) = text else { return Ok(Output::Text) };
-    let Some(format) = text.object("format")? else { return Ok(Output::Text) };
+fn output<'a>(text: Option<&Object<'a>>) -> Outcome<OutputFormat<'a>> {
+    let Some(text) = text else { return Ok(OutputFormat::Text) };
+    let Some(format) = text.object("format")? else { return Ok(OutputFormat::Text) };
     match format.required_text("type")?.as_ref() {
-        "text" => Ok(Output::Text),
-        "json_object" => Ok(Output::JsonObject),
+        "text" => Ok(OutputFormat::Text),
+        "json_object" => Ok(OutputFormat::JsonObject),
         "json_schema" => chat::schema(&format),
         _ => Err(refused(&format.at("type"), "must be text, json_object or json_schema")),
     }
@@ -127,7 +125,7 @@ fn reasoning(fields: Option<&Object<'_>>) -> Outcome<Reasoning> {
 /// The items of the input: messages, and settings that apply from there on.
 struct Input<'a> {
     messages: Vec<Message<'a>>,
-    tools: Vec<Tool<'a>>,
+    tools: Vec<OfferedTool<'a>>,
     reasoning: Option<Object<'a>>,
 }
 
@@ -253,7 +251,7 @@ fn content<'a>(node: &Node<'a>) -> Outcome<Vec<Part<'a>>> {
 fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
     match part.required_text("type")?.as_ref() {
         "input_text" | "output_text" | "text" => {
-            Ok(Part::Text(Text { text: part.required_text("text")?, cache: media::breakpoint(part)? }))
+            Ok(Part::Text(TextPart { text: part.required_text("text")?, cache: media::breakpoint(part)? }))
         }
         "refusal" => Ok(Part::Refusal(part.required_text("refusal")?)),
         "input_image" => media::image(part),

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::super::super::call::{Tool, ToolChoice};
+use super::super::super::call::{OfferedTool, ToolChoice};
 use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, quoted, refused};
 use super::super::notes::Notes;
@@ -12,8 +12,11 @@ use super::super::notes::Notes;
 const CUSTOM_SCHEMA: &str =
     r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
+/// Most tools of a call. Providers accept fewer.
+const TOOLS_MAX: usize = 1_024;
+
 /// Adds the tool `node` to `tools`; a tool that its provider runs is left out.
-pub(super) fn add<'a>(node: &Node<'a>, notes: &mut Notes<'_>, tools: &mut Vec<Tool<'a>>) -> Outcome<()> {
+pub(super) fn add<'a>(node: &Node<'a>, notes: &mut Notes<'_>, tools: &mut Vec<OfferedTool<'a>>) -> Outcome<()> {
     let tool = node.object()?;
     if tool.text("type")?.as_deref() != Some("namespace") {
         return add_one(node, None, notes, tools);
@@ -26,7 +29,7 @@ fn add_one<'a>(
     node: &Node<'a>,
     namespace: Option<&str>,
     notes: &mut Notes<'_>,
-    tools: &mut Vec<Tool<'a>>,
+    tools: &mut Vec<OfferedTool<'a>>,
 ) -> Outcome<()> {
     let tool = node.object()?;
     let kind = tool.required_text("type")?;
@@ -38,16 +41,18 @@ fn add_one<'a>(
             return Ok(());
         }
     };
-    insert(tools, tool);
-    Ok(())
+    insert(tools, tool, &node.path)
 }
 
-/// Adds a tool; a later one of the same name replaces it.
-pub(super) fn insert<'a>(tools: &mut Vec<Tool<'a>>, tool: Tool<'a>) {
+/// Adds the tool at `path`; a later one of the same name replaces it.
+pub(super) fn insert<'a>(tools: &mut Vec<OfferedTool<'a>>, tool: OfferedTool<'a>, path: &str) -> Outcome<()> {
+    let is_full = tools.len() == TOOLS_MAX;
     match tools.iter_mut().find(|other| other.name == tool.name) {
         Some(other) => *other = tool,
+        None if is_full => return Err(refused(path, "is one tool too many: send at most 1,024")),
         None => tools.push(tool),
     }
+    Ok(())
 }
 
 /// The object with the fields of a tool: the one in the field `name`, or `tool` itself.
@@ -55,9 +60,9 @@ fn inner<'a>(tool: Object<'a>, name: &str) -> Outcome<Object<'a>> {
     Ok(tool.object(name)?.unwrap_or(tool))
 }
 
-fn function<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_>) -> Outcome<Tool<'a>> {
+fn function<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_>) -> Outcome<OfferedTool<'a>> {
     let origin = function_origin(namespace, &tool.required_text("name")?);
-    Ok(Tool {
+    Ok(OfferedTool {
         name: notes.names.name(&origin),
         origin,
         description: tool.text("description")?,
@@ -67,7 +72,7 @@ fn function<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_
     })
 }
 
-fn custom<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_>) -> Outcome<Tool<'a>> {
+fn custom<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_>) -> Outcome<OfferedTool<'a>> {
     let name = tool.required_text("name")?;
     let origin = ToolOrigin::Custom { namespace: namespace.map(str::to_owned), name: name.into_owned() };
     let mut description = tool.text("description")?.unwrap_or_default().into_owned();
@@ -79,7 +84,7 @@ fn custom<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_>)
         let line = format!("`input` must match this {syntax} grammar:\n{definition}");
         description = if description.is_empty() { line } else { format!("{description}\n\n{line}") };
     }
-    Ok(Tool {
+    Ok(OfferedTool {
         name: notes.names.name(&origin),
         origin,
         description: Some(description).filter(|text| !text.is_empty()).map(Cow::Owned),
@@ -102,8 +107,8 @@ pub(super) fn custom_arguments(input: &str) -> String {
     format!("{{\"input\":{}}}", quoted(input))
 }
 
-/// Reads `tool_choice`.
-pub(super) fn choice(node: &Node<'_>, tools: &[Tool<'_>], notes: &mut Notes<'_>) -> Outcome<ToolChoice> {
+/// Reads the value of `tool_choice`.
+pub(super) fn choice(node: &Node<'_>, tools: &[OfferedTool<'_>], notes: &mut Notes<'_>) -> Outcome<ToolChoice> {
     if node.is_text() {
         return match node.text()?.as_ref() {
             "auto" => Ok(ToolChoice::Auto),
@@ -126,7 +131,11 @@ pub(super) fn choice(node: &Node<'_>, tools: &[Tool<'_>], notes: &mut Notes<'_>)
         Some(_) => return Err(refused(&among.at("mode"), "must be auto or required")),
     };
     let mut names = Vec::new();
-    for node in among.list("tools")? {
+    let chosen = among.list("tools")?;
+    if chosen.len() > TOOLS_MAX {
+        return Err(refused(&among.at("tools"), "must have at most 1,024 elements"));
+    }
+    for node in chosen {
         match one(&node.object()?, tools)? {
             Some(name) => names.push(name),
             None => notes.drop(node.path),
@@ -136,7 +145,7 @@ pub(super) fn choice(node: &Node<'_>, tools: &[Tool<'_>], notes: &mut Notes<'_>)
 }
 
 /// The provider's name of the tool that `choice` names; `None` if a provider runs it.
-fn one(choice: &Object<'_>, tools: &[Tool<'_>]) -> Outcome<Option<String>> {
+fn one(choice: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<Option<String>> {
     let kind = choice.required_text("type")?;
     if !matches!(kind.as_ref(), "function" | "custom") {
         return Ok(None);
@@ -144,7 +153,7 @@ fn one(choice: &Object<'_>, tools: &[Tool<'_>]) -> Outcome<Option<String>> {
     let inner = choice.object(&kind)?;
     let fields = inner.as_ref().unwrap_or(choice);
     let (name, namespace) = (fields.required_text("name")?, fields.text("namespace")?);
-    let is_it = |tool: &&Tool<'_>| {
+    let is_it = |tool: &&OfferedTool<'_>| {
         let (tool_namespace, tool_name) = match &tool.origin {
             ToolOrigin::Function { name } => (None, name),
             ToolOrigin::Namespaced { namespace, name } => (Some(namespace.as_str()), name),

@@ -1,8 +1,14 @@
 //! The Chat Completions API of OpenAI, and of providers with a part of it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::super::super::call::{
-    CacheKey, Call, Effort, File, Image, Message, Output, Part, Role, Source, Text, Tool, ToolCall, ToolChoice,
-    ToolResult,
+    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolCall,
+    ToolChoice, ToolResult,
 };
 use super::super::json::{Outcome, Writer, list, quoted};
 use super::super::models::{self, is_openai_host, is_openai_reasoning};
@@ -10,8 +16,8 @@ use super::super::names;
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, Marks, as_text, chosen_tools, joined, misplaced, needs_data, output_tokens_max, split_system, tagged,
-    texts, url,
+    Encoded, Marks, as_text, chosen_tools, differs, joined, misplaced, needs_data, openai_fields, output_tokens_max,
+    split_system, tagged, texts, url, verbosity_path,
 };
 use crate::format::Format;
 use crate::host;
@@ -48,6 +54,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     if let Some(key) = cache_key(call, target.is_openai) {
         out.text("prompt_cache_key", &key);
     }
+    openai_fields(call, target.is_openai, notes, &mut out);
     if call.stream {
         out.flag("stream", true);
         if !host::reports_usage_unasked(options.host) {
@@ -59,15 +66,16 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
 
 fn sampling(call: &Call<'_>, target: &Target, notes: &mut Notes<'_>, out: &mut Writer) {
     let sampling = &call.sampling;
-    for (name, value) in [
-        ("temperature", sampling.temperature),
-        ("top_p", sampling.top_p),
-        ("frequency_penalty", sampling.frequency_penalty),
-        ("presence_penalty", sampling.presence_penalty),
+    for (name, value, usual) in [
+        ("temperature", sampling.temperature, 1.0),
+        ("top_p", sampling.top_p, 1.0),
+        ("frequency_penalty", sampling.frequency_penalty, 0.0),
+        ("presence_penalty", sampling.presence_penalty, 0.0),
     ] {
-        match value {
-            Some(_) if target.is_reasoning => notes.drop(name),
-            value => _ = out.number(name, value),
+        if !target.is_reasoning {
+            out.number(name, value);
+        } else if differs(value, usual) {
+            notes.drop(name);
         }
     }
     out.number("seed", sampling.seed);
@@ -76,7 +84,7 @@ fn sampling(call: &Call<'_>, target: &Target, notes: &mut Notes<'_>, out: &mut W
     }
     match &call.verbosity {
         Some(verbosity) if target.is_reasoning => _ = out.text("verbosity", verbosity),
-        Some(_) => notes.drop("verbosity"),
+        Some(_) => notes.drop(verbosity_path(call)),
         None => {}
     }
 }
@@ -101,9 +109,9 @@ pub(super) fn cache_key(call: &Call<'_>, is_openai: bool) -> Option<String> {
 
 fn response_format(call: &Call<'_>) -> Option<String> {
     let output = match &call.output {
-        Output::Text => return None,
-        Output::JsonObject => return Some(Writer::of_type("json_object").finish()),
-        Output::JsonSchema(output) => output,
+        OutputFormat::Text => return None,
+        OutputFormat::JsonObject => return Some(Writer::of_type("json_object").finish()),
+        OutputFormat::JsonSchema(output) => output,
     };
     let mut inner = Writer::new();
     inner.text("name", output.name.as_deref().unwrap_or(SCHEMA_NAME));
@@ -123,7 +131,7 @@ pub(super) fn strict(from: Format, wanted: Option<bool>, fits: impl FnOnce() -> 
 }
 
 /// The strictness of a tool's arguments.
-pub(super) fn strict_tool(from: Format, tool: &Tool<'_>) -> Option<bool> {
+pub(super) fn strict_tool(from: Format, tool: &OfferedTool<'_>) -> Option<bool> {
     let fits =
         || tool.schema.as_deref().and_then(|text| serde_json::from_str(text).ok()).is_some_and(schema::fits_strict);
     strict(from, tool.strict, fits)
@@ -191,14 +199,14 @@ impl Target {
     fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Vec<String>> {
         let (system, rest) = split_system(messages);
         let mut out = Vec::with_capacity(messages.len());
-        let texts: Vec<&Text<'_>> = texts(system).collect();
+        let texts: Vec<&TextPart<'_>> = texts(system).collect();
         if !texts.is_empty() {
             out.push(self.message(self.system_role(), &texts));
         }
         for message in rest {
             match message.role {
                 Role::System if self.is_openai => {
-                    let texts: Vec<&Text<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
                     out.push(self.message(self.system_role(), &texts));
                 }
                 // Templates of many models refuse a system's message between others.
@@ -215,20 +223,20 @@ impl Target {
     }
 
     /// A message of texts only.
-    fn message(&mut self, name: &str, texts: &[&Text<'_>]) -> String {
+    fn message(&mut self, name: &str, texts: &[&TextPart<'_>]) -> String {
         let content = self.texts(texts);
         role(name).raw("content", &content).finish()
     }
 
     /// Texts as one string, which every server accepts, or as parts if one has a mark.
-    fn texts(&mut self, texts: &[&Text<'_>]) -> String {
+    fn texts(&mut self, texts: &[&TextPart<'_>]) -> String {
         if self.marks.are_left() && texts.iter().any(|text| text.cache.is_some()) {
             return list(&texts.iter().map(|text| self.text(text)).collect::<Vec<_>>());
         }
         quoted(&joined(texts.iter().copied()))
     }
 
-    fn text(&mut self, text: &Text<'_>) -> String {
+    fn text(&mut self, text: &TextPart<'_>) -> String {
         let mut out = Writer::of_type("text");
         out.text("text", &text.text);
         self.marks.breakpoint(&mut out, text.cache);
@@ -257,7 +265,7 @@ impl Target {
         if content.is_empty() {
             return Ok(());
         }
-        let texts: Vec<&Text<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
+        let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
         if content.iter().all(|part| matches!(part, Part::Text(_))) {
             out.push(self.message("user", &texts));
             return Ok(());
@@ -295,7 +303,7 @@ impl Target {
     /// A message of the assistant; `None` if nothing of it can be sent.
     fn assistant(&self, message: &Message<'_>) -> Outcome<Option<String>> {
         let (mut text, mut refusal, mut calls) = (Vec::new(), None, Vec::new());
-        let (mut state, mut reasoning) = (Vec::new(), String::new());
+        let (mut state, mut reasoning) = (BTreeMap::new(), String::new());
         for part in &message.parts {
             match part {
                 Part::Text(_) => text.extend(as_text(part).map(|text| text.text.as_ref())),
@@ -303,7 +311,7 @@ impl Target {
                 Part::Refusal(words) => text.push(words),
                 Part::ToolCall(call) => calls.push(call),
                 Part::State(part) => {
-                    state.extend(part.items.iter().filter_map(|item| Extra::read(item.get())));
+                    state.extend(part.items.iter().filter_map(|item| Extra::read(item.get())).map(Extra::by_id));
                     reasoning.push_str(part.text.as_deref().unwrap_or_default());
                 }
                 Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
@@ -335,16 +343,21 @@ impl Target {
 }
 
 /// The field with a provider's state of one call.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Extra<'a> {
-    call_id: std::borrow::Cow<'a, str>,
+    call_id: Cow<'a, str>,
     #[serde(borrow)]
-    extra_content: &'a serde_json::value::RawValue,
+    extra_content: &'a RawValue,
 }
 
 impl<'a> Extra<'a> {
     fn read(item: &'a str) -> Option<Self> {
         serde_json::from_str(item).ok()
+    }
+
+    /// The id of the call as it is sent, and the field.
+    fn by_id(self) -> (String, &'a RawValue) {
+        (names::call_id(&self.call_id), self.extra_content)
     }
 }
 
@@ -372,13 +385,13 @@ fn file_part(file: &File<'_>) -> Encoded {
     Ok(Writer::of_type("file").raw("file", &inner).finish())
 }
 
-fn tool_call(call: &ToolCall<'_>, state: &[Extra<'_>]) -> String {
+fn tool_call(call: &ToolCall<'_>, state: &BTreeMap<String, &RawValue>) -> String {
     let arguments = super::arguments::text(&call.arguments);
     let function = Writer::new().text("name", &call.name).text("arguments", arguments).finish();
     let mut out = Writer::new();
     out.text("id", &call.id).text("type", "function").raw("function", &function);
-    if let Some(extra) = state.iter().find(|extra| names::call_id(&extra.call_id) == call.id) {
-        out.raw("extra_content", extra.extra_content.get());
+    if let Some(extra) = state.get(&call.id) {
+        out.raw("extra_content", extra.get());
     }
     out.finish()
 }

@@ -1,18 +1,25 @@
 //! Anthropic's Messages.
 
+use std::collections::BTreeSet;
+
 use base64ct::{Base64, Encoding as _};
 
 use super::super::super::JsonObject;
-use super::super::super::call::{Call, File, Message, Output, Part, Role, Source, Text, Tool, ToolChoice, ToolResult};
+use super::super::super::call::{
+    Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
+};
 use super::super::json::{Outcome, Writer, list, quoted, refused};
 use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
 use super::super::schema;
-use super::parts::{Encoded, Marks, as_text, chosen_tools, misplaced, split_system, tagged, texts};
+use super::parts::{
+    Encoded, Marks, as_text, chosen_tools, differs, drop_of_chat, misplaced, openai_fields, split_system, tagged,
+    texts, verbosity_path,
+};
 use super::responses::kind;
 use super::thinking::{self, Plan};
 
-/// Requests what no field requests.
+/// Requests a JSON object, for which Messages has no field.
 const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown and without other text.";
 /// The first message must be the user's.
 const OPENING: &str = ".";
@@ -61,21 +68,21 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
 }
 
 fn is_marked(part: &Part<'_>) -> bool {
-    matches!(part, Part::Text(Text { cache: Some(_), .. }))
+    matches!(part, Part::Text(TextPart { cache: Some(_), .. }))
 }
 
 fn json_object(call: &Call<'_>, rule: JsonObject) -> Outcome<Option<String>> {
     match (&call.output, rule) {
-        (Output::JsonObject, JsonObject::Instruct) => {
+        (OutputFormat::JsonObject, JsonObject::Instruct) => {
             Ok(Some(Writer::of_type("text").text("text", ONE_OBJECT).finish()))
         }
-        (Output::JsonObject, JsonObject::Refuse) => {
+        (OutputFormat::JsonObject, JsonObject::Refuse) => {
             let advice = "must not be json_object for this model: send a JSON schema (`json_schema`)";
             let name =
                 if call.from == crate::format::Format::Chat { "response_format.type" } else { "text.format.type" };
             Err(refused(name, advice))
         }
-        (Output::Text | Output::JsonSchema(_), _) => Ok(None),
+        (OutputFormat::Text | OutputFormat::JsonSchema(_), _) => Ok(None),
     }
 }
 
@@ -85,8 +92,8 @@ fn output_config(call: &Call<'_>, plan: &Plan, out: &mut Writer) {
         config.text("effort", effort);
     }
     let schema = match &call.output {
-        Output::JsonSchema(output) => Some(schema::for_messages(output.schema)),
-        Output::Text | Output::JsonObject => None,
+        OutputFormat::JsonSchema(output) => Some(schema::for_messages(output.schema)),
+        OutputFormat::Text | OutputFormat::JsonObject => None,
     };
     if let Some(schema) = &schema {
         config.raw("format", &Writer::of_type("json_schema").raw("schema", schema).finish());
@@ -101,7 +108,8 @@ fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<
     let value = |raw: &serde_json::value::RawValue| serde_json::from_str::<f64>(raw.get()).unwrap_or_default();
     let mut has_temperature = false;
     match sampling.temperature {
-        Some(_) if !rules.sampling || plan.thinks => notes.drop("temperature"),
+        value if (!rules.sampling || plan.thinks) && differs(value, 1.0) => notes.drop("temperature"),
+        _ if !rules.sampling || plan.thinks => {}
         // OpenAI's highest is 2.
         Some(raw) if value(raw) > 1.0 => {
             has_temperature = true;
@@ -115,23 +123,22 @@ fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<
     }
     let refuses_top_p = !rules.sampling || (has_temperature && !rules.both);
     match sampling.top_p {
-        Some(raw) if refuses_top_p || (plan.thinks && value(raw) < THINKING_TOP_P) => notes.drop("top_p"),
+        Some(raw) if refuses_top_p || (plan.thinks && value(raw) < THINKING_TOP_P) => {
+            if differs(sampling.top_p, 1.0) {
+                notes.drop("top_p");
+            }
+        }
         top_p => _ = out.number("top_p", top_p),
     }
     match sampling.top_k {
         Some(_) if !rules.sampling || plan.thinks => notes.drop("top_k"),
         top_k => _ = out.number("top_k", top_k),
     }
-    for (name, value) in [
-        ("seed", sampling.seed.is_some()),
-        ("frequency_penalty", sampling.frequency_penalty.is_some()),
-        ("presence_penalty", sampling.presence_penalty.is_some()),
-        ("verbosity", call.verbosity.is_some()),
-    ] {
-        if value {
-            notes.drop(name);
-        }
+    drop_of_chat(sampling, notes);
+    if call.verbosity.is_some() {
+        notes.drop(verbosity_path(call));
     }
+    openai_fields(call, false, notes, out);
 }
 
 /// Writes the tools. A history with calls needs tools, although the client offers none any more.
@@ -139,12 +146,10 @@ fn tools(call: &Call<'_>, rules: ClaudeRules, marks: &mut Marks, out: &mut Write
     let chosen = chosen_tools(call);
     let mut encoded: Vec<String> = chosen.into_iter().map(|tool| tool_definition(tool, rules, marks)).collect();
     if encoded.is_empty() {
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
         for part in call.messages.iter().flat_map(|message| &message.parts) {
-            if let Part::ToolCall(call) = part
-                && !names.contains(&call.name.as_str())
-            {
-                names.push(&call.name);
+            if let Part::ToolCall(call) = part {
+                names.insert(&call.name);
             }
         }
         let definition =
@@ -156,7 +161,7 @@ fn tools(call: &Call<'_>, rules: ClaudeRules, marks: &mut Marks, out: &mut Write
     }
 }
 
-fn tool_definition(tool: &Tool<'_>, rules: ClaudeRules, marks: &mut Marks) -> String {
+fn tool_definition(tool: &OfferedTool<'_>, rules: ClaudeRules, marks: &mut Marks) -> String {
     let mut out = Writer::new();
     out.text("name", &tool.name);
     if let Some(description) = tool.description.as_deref().filter(|text| !text.is_empty()) {
@@ -201,7 +206,7 @@ fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Opt
     Ok(Some(out.finish()))
 }
 
-fn text_block(text: &Text<'_>, marks: &mut Marks) -> String {
+fn text_block(text: &TextPart<'_>, marks: &mut Marks) -> String {
     let mut out = Writer::of_type("text");
     out.text("text", &text.text);
     marks.cache_control(&mut out, text.cache);
@@ -232,7 +237,7 @@ impl Turns {
             Role::System => {
                 let follows_user = self.turns.last().is_some_and(|(role, _)| *role == "user");
                 if self.rules.mid_system && follows_user {
-                    let texts: Vec<&Text<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
                     let blocks = texts.into_iter().map(|text| text_block(text, &mut self.marks)).collect();
                     self.add("system", blocks);
                 } else {
@@ -339,7 +344,7 @@ fn document(file: &File<'_>) -> Encoded {
             let advice = format!("is a file of the type {media_type}, but this model takes only PDF and text");
             return Err(refused(&file.path, &advice));
         }
-        other => source(other),
+        Source::Base64 { .. } | Source::Url(_) => source(&file.source),
     };
     let mut out = Writer::of_type("document");
     out.raw("source", &inner);

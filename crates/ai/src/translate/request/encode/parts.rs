@@ -2,10 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::super::super::call::{CacheMark, Call, File, Image, Message, Part, Role, Source, Text, Tool, ToolChoice};
-use super::super::json::{Outcome, Writer, refused};
+use serde_json::value::RawValue;
 
-/// Most marks of what is cached in one call, at OpenAI and Anthropic.
+use super::super::super::call::{
+    CacheMark, Call, File, Image, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
+};
+use super::super::json::{Outcome, Writer, refused};
+use super::super::notes::Notes;
+use crate::format::Format;
+
+/// Most cache marks of one call, at OpenAI and Anthropic.
 const MARKS_MAX: u32 = 4;
 /// Between texts that become one.
 const BETWEEN: &str = "\n\n";
@@ -17,11 +23,11 @@ pub(super) fn split_system<'m, 'a>(messages: &'m [Message<'a>]) -> (&'m [Message
 }
 
 /// The texts of messages that are not blank: providers refuse blank ones.
-pub(super) fn texts<'m, 'a>(messages: &'m [Message<'a>]) -> impl Iterator<Item = &'m Text<'a>> {
+pub(super) fn texts<'m, 'a>(messages: &'m [Message<'a>]) -> impl Iterator<Item = &'m TextPart<'a>> {
     messages.iter().flat_map(|message| &message.parts).filter_map(as_text)
 }
 
-pub(super) fn as_text<'m, 'a>(part: &'m Part<'a>) -> Option<&'m Text<'a>> {
+pub(super) fn as_text<'m, 'a>(part: &'m Part<'a>) -> Option<&'m TextPart<'a>> {
     match part {
         Part::Text(text) if !text.text.trim().is_empty() => Some(text),
         Part::Text(_)
@@ -35,7 +41,7 @@ pub(super) fn as_text<'m, 'a>(part: &'m Part<'a>) -> Option<&'m Text<'a>> {
 }
 
 /// Joins texts with a blank line between them.
-pub(super) fn joined<'m, 'a: 'm>(texts: impl IntoIterator<Item = &'m Text<'a>>) -> String {
+pub(super) fn joined<'m, 'a: 'm>(texts: impl IntoIterator<Item = &'m TextPart<'a>>) -> String {
     texts.into_iter().map(|text| text.text.as_ref()).collect::<Vec<_>>().join(BETWEEN)
 }
 
@@ -73,15 +79,50 @@ pub(super) fn output_tokens_max(wanted: Option<u64>, most: Option<u64>) -> Optio
 }
 
 /// The tools to send, where the provider has no choice among some of them.
-pub(super) fn chosen_tools<'m, 'a>(call: &'m Call<'a>) -> Vec<&'m Tool<'a>> {
-    let is_chosen = |tool: &&Tool<'_>| match &call.tool_choice {
+pub(super) fn chosen_tools<'m, 'a>(call: &'m Call<'a>) -> Vec<&'m OfferedTool<'a>> {
+    let is_chosen = |tool: &&OfferedTool<'_>| match &call.tool_choice {
         Some(ToolChoice::Among { names, .. }) => names.contains(&tool.name),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Tool(_)) | None => true,
     };
     call.tools.iter().filter(is_chosen).collect()
 }
 
-/// The marks of what is cached that are still available in a call.
+/// Whether a number is present and not the usual one.
+pub(super) fn differs(value: Option<&RawValue>, usual: f64) -> bool {
+    let number = |raw: &RawValue| serde_json::from_str::<f64>(raw.get()).ok();
+    value.is_some_and(|raw| number(raw).is_none_or(|number| (number - usual).abs() > f64::EPSILON))
+}
+
+/// Notes the fields of Chat Completions that no other format has.
+pub(super) fn drop_of_chat(sampling: &Sampling<'_>, notes: &mut Notes<'_>) {
+    for (name, is_lost) in [
+        ("seed", sampling.seed.is_some()),
+        ("frequency_penalty", differs(sampling.frequency_penalty, 0.0)),
+        ("presence_penalty", differs(sampling.presence_penalty, 0.0)),
+    ] {
+        if is_lost {
+            notes.drop(name);
+        }
+    }
+}
+
+/// Writes the fields that only OpenAI knows, or notes that they are left out.
+pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<'_>, out: &mut Writer) {
+    for (name, raw) in &call.openai {
+        if is_openai {
+            out.raw(name, raw.get());
+        } else if *name == "service_tier" && !matches!(raw.get(), "\"auto\"" | "\"default\"") {
+            notes.drop(*name);
+        }
+    }
+}
+
+/// The client's field for the length of the response.
+pub(super) const fn verbosity_path(call: &Call<'_>) -> &'static str {
+    if matches!(call.from, Format::Responses) { "text.verbosity" } else { "verbosity" }
+}
+
+/// The cache marks that a call can still have.
 #[derive(Debug)]
 pub(super) struct Marks {
     left: u32,
@@ -103,7 +144,7 @@ impl Marks {
         Some(mark)
     }
 
-    /// Writes OpenAI's mark.
+    /// Writes the mark of OpenAI.
     pub(super) fn breakpoint(&mut self, out: &mut Writer, mark: Option<CacheMark>) {
         if let Some(mark) = self.take(mark) {
             let ttl = if mark == CacheMark::Long { "12h" } else { "30m" };
@@ -111,7 +152,7 @@ impl Marks {
         }
     }
 
-    /// Writes Anthropic's mark.
+    /// Writes the mark of Anthropic.
     pub(super) fn cache_control(&mut self, out: &mut Writer, mark: Option<CacheMark>) {
         if let Some(mark) = self.take(mark) {
             let mut control = Writer::of_type("ephemeral");

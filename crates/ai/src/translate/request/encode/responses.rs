@@ -1,14 +1,17 @@
 //! The Responses API of OpenAI.
 
 use super::super::super::call::{
-    Call, Effort, File, Image, Message, Output, Part, Role, Source, Text, ToolCall, ToolChoice, ToolResult,
+    Call, Effort, File, Image, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 use super::super::json::{Outcome, Writer, list, quoted, refused};
 use super::super::models::{self, is_openai_host, is_openai_reasoning};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
-use super::parts::{Encoded, Marks, as_text, joined, misplaced, output_tokens_max, split_system, texts, url};
+use super::parts::{
+    Encoded, Marks, as_text, differs, drop_of_chat, joined, misplaced, openai_fields, output_tokens_max, split_system,
+    texts, url, verbosity_path,
+};
 use crate::format::Format;
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
@@ -43,6 +46,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     if let Some(key) = cache_key(call, is_openai_host(options.host)) {
         out.text("prompt_cache_key", &key);
     }
+    openai_fields(call, is_openai_host(options.host), notes, &mut out);
     if call.stream {
         out.flag("stream", true);
     }
@@ -53,21 +57,16 @@ fn sampling(call: &Call<'_>, notes: &mut Notes<'_>, out: &mut Writer) {
     let sampling = &call.sampling;
     let is_reasoning = is_openai_reasoning(notes.options.model);
     for (name, value) in [("temperature", sampling.temperature), ("top_p", sampling.top_p)] {
-        match value {
-            Some(_) if is_reasoning => notes.drop(name),
-            value => _ = out.number(name, value),
-        }
-    }
-    for (name, value) in [
-        ("top_k", sampling.top_k),
-        ("seed", sampling.seed),
-        ("frequency_penalty", sampling.frequency_penalty),
-        ("presence_penalty", sampling.presence_penalty),
-    ] {
-        if value.is_some() {
+        if !is_reasoning {
+            out.number(name, value);
+        } else if differs(value, 1.0) {
             notes.drop(name);
         }
     }
+    if sampling.top_k.is_some() {
+        notes.drop("top_k");
+    }
+    drop_of_chat(sampling, notes);
 }
 
 fn reasoning(call: &Call<'_>, effort: Option<Effort>, is_reasoning: bool, out: &mut Writer) {
@@ -95,16 +94,16 @@ fn text(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<String> {
     if let Some(verbosity) = verbosity {
         text.text("verbosity", verbosity);
     } else if call.verbosity.is_some() {
-        notes.drop("verbosity");
+        notes.drop(verbosity_path(call));
     }
     (format.is_some() || verbosity.is_some()).then(|| text.finish())
 }
 
 fn format(call: &Call<'_>) -> Option<String> {
     let output = match &call.output {
-        Output::Text => return None,
-        Output::JsonObject => return Some(Writer::of_type("json_object").finish()),
-        Output::JsonSchema(output) => output,
+        OutputFormat::Text => return None,
+        OutputFormat::JsonObject => return Some(Writer::of_type("json_object").finish()),
+        OutputFormat::JsonSchema(output) => output,
     };
     let mut format = Writer::of_type("json_schema");
     format.text("name", output.name.as_deref().unwrap_or(SCHEMA_NAME));
@@ -166,7 +165,7 @@ impl Input {
     /// Adds the messages. Returns the text of the system's first ones, unless a mark makes them an item.
     fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Option<String>> {
         let (system, rest) = split_system(messages);
-        let texts: Vec<&Text<'_>> = texts(system).collect();
+        let texts: Vec<&TextPart<'_>> = texts(system).collect();
         let is_marked = self.marks.are_left() && texts.iter().any(|text| text.cache.is_some());
         if is_marked {
             self.message("developer", &texts);
@@ -174,7 +173,7 @@ impl Input {
         for message in rest {
             match message.role {
                 Role::System => {
-                    let texts: Vec<&Text<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
                     self.message("developer", &texts);
                 }
                 Role::User => self.user(message)?,
@@ -184,7 +183,7 @@ impl Input {
         Ok((!is_marked && !texts.is_empty()).then(|| joined(texts)))
     }
 
-    fn message(&mut self, role: &str, texts: &[&Text<'_>]) {
+    fn message(&mut self, role: &str, texts: &[&TextPart<'_>]) {
         let parts: Vec<String> = texts.iter().map(|text| self.text(text)).collect();
         self.add(role, &parts);
     }
@@ -196,7 +195,7 @@ impl Input {
         }
     }
 
-    fn text(&mut self, text: &Text<'_>) -> String {
+    fn text(&mut self, text: &TextPart<'_>) -> String {
         let mut out = Writer::of_type("input_text");
         out.text("text", &text.text);
         self.marks.breakpoint(&mut out, text.cache);
@@ -206,12 +205,11 @@ impl Input {
     fn user(&mut self, message: &Message<'_>) -> Outcome<()> {
         let mut parts = Vec::new();
         for part in &message.parts {
-            match part {
-                Part::ToolResult(result) => {
-                    let item = self.result(result)?;
-                    self.items.push(item);
-                }
-                part => parts.extend(self.part(part)?),
+            if let Part::ToolResult(result) = part {
+                let item = self.result(result)?;
+                self.items.push(item);
+            } else {
+                parts.extend(self.part(part)?);
             }
         }
         self.add("user", &parts);

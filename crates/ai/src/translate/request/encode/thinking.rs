@@ -14,9 +14,9 @@ const OUTPUT_TOKENS: u64 = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) output_tokens_max: u64,
-    /// The field `thinking`.
+    /// The field `thinking` in JSON.
     pub(super) thinking: Option<String>,
-    /// The field `output_config.effort`.
+    /// The value of `output_config.effort`.
     pub(super) effort: Option<&'static str>,
     /// Whether the model thinks.
     pub(super) thinks: bool,
@@ -37,22 +37,23 @@ pub(super) fn plan(call: &Call<'_>, rules: ClaudeRules, notes: &mut Notes<'_>) -
             plan
         }
         Thinking::Budget => match wanted {
-            Some(Effort::None) => disabled(plan),
-            Some(effort) => budgeted(call, effort, plan, notes),
+            Some(Effort::None) => disabled(plan.output_tokens_max),
+            Some(effort) => budgeted(call, effort, plan.output_tokens_max, notes),
             None => plan,
         },
-        Thinking::Adaptive | Thinking::Always => adaptive(call, rules, plan),
+        Thinking::Adaptive | Thinking::Always => adaptive(call, rules, plan.output_tokens_max),
     }
 }
 
-fn adaptive(call: &Call<'_>, rules: ClaudeRules, plan: Plan) -> Plan {
+fn adaptive(call: &Call<'_>, rules: ClaudeRules, output_tokens_max: u64) -> Plan {
+    let plan = Plan { output_tokens_max, ..Plan::default() };
     let is_shown = call.reasoning.shown == Some(true);
     let Some(wanted) = call.reasoning.effort else {
         let thinks = is_shown || call.reasoning.requested || rules.thinking == Thinking::Always;
         return Plan { thinking: (is_shown || call.reasoning.requested).then(|| adaptively(is_shown)), thinks, ..plan };
     };
     let effort = match wanted {
-        Effort::None if rules.thinking == Thinking::Adaptive => return disabled(plan),
+        Effort::None if rules.thinking == Thinking::Adaptive => return disabled(output_tokens_max),
         Effort::None | Effort::Minimal | Effort::Low => "low",
         Effort::Xhigh if !rules.xhigh => "high",
         Effort::Medium | Effort::High | Effort::Xhigh | Effort::Max => wanted.as_str(),
@@ -68,11 +69,11 @@ fn adaptively(is_shown: bool) -> String {
     thinking.finish()
 }
 
-fn disabled(plan: Plan) -> Plan {
-    Plan { thinking: Some(Writer::of_type("disabled").finish()), ..plan }
+fn disabled(output_tokens_max: u64) -> Plan {
+    Plan { output_tokens_max, thinking: Some(Writer::of_type("disabled").finish()), ..Plan::default() }
 }
 
-fn budgeted(call: &Call<'_>, effort: Effort, plan: Plan, notes: &mut Notes<'_>) -> Plan {
+fn budgeted(call: &Call<'_>, effort: Effort, output_tokens_max: u64, notes: &mut Notes<'_>) -> Plan {
     let forced = matches!(
         &call.tool_choice,
         Some(ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Among { required: true, .. })
@@ -80,22 +81,22 @@ fn budgeted(call: &Call<'_>, effort: Effort, plan: Plan, notes: &mut Notes<'_>) 
     let is_prefilled = call.messages.last().is_some_and(|last| last.role == Role::Assistant);
     if forced || is_prefilled {
         notes.drop(call.reasoning.path);
-        return disabled(plan);
+        return disabled(output_tokens_max);
     }
     if lacks_state(&call.messages) {
-        return disabled(plan);
+        return disabled(output_tokens_max);
     }
     let budget = budget(effort);
     // Without a limit of the client or the model, the response has its own tokens.
     let is_limited = call.output_tokens_max.is_some() || notes.options.output_tokens_max.is_some();
-    let max = if is_limited { plan.output_tokens_max } else { OUTPUT_TOKENS + budget };
+    let max = if is_limited { output_tokens_max } else { OUTPUT_TOKENS + budget };
     if max <= BUDGET_MIN {
         notes.drop(call.reasoning.path);
-        return disabled(plan);
+        return disabled(output_tokens_max);
     }
     let budget = budget.min((max / 2).max(BUDGET_MIN));
     let thinking = Writer::of_type("enabled").count("budget_tokens", budget).finish();
-    Plan { thinking: Some(thinking), thinks: true, output_tokens_max: max, ..plan }
+    Plan { thinking: Some(thinking), thinks: true, output_tokens_max: max, effort: None }
 }
 
 /// The budgets of LiteLLM (1.109.1), doubled above `high`.
@@ -116,6 +117,7 @@ fn lacks_state(messages: &[Message<'_>]) -> bool {
     let continues =
         last.next().is_some_and(|message| message.role == Role::User && message.parts.iter().any(is_result));
     let assistant = messages.iter().rev().find(|message| message.role == Role::Assistant);
-    let begins_with_state = |message: &Message<'_>| matches!(message.parts.first(), Some(Part::State(_)));
+    let begins_with_state =
+        |message: &Message<'_>| matches!(message.parts.first(), Some(Part::State(state)) if !state.items.is_empty());
     continues && assistant.is_some_and(|message| !begins_with_state(message))
 }
