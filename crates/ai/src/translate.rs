@@ -102,3 +102,10 @@ pub fn request(
 ) -> Result<TranslatedRequest, UntranslatableCall> {
     request::translate(from, to, body, options)
 }
+
+/// Returns the body of a call that is passed through, without the state that Tollgate gave to the client in responses of other
+/// providers; `None` if the body has none. The provider would refuse the call, as it cannot read the state.
+#[must_use]
+pub fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
+    request::without_state(format, body)
+}

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod foreign_state;
 mod json;
 mod models;
 mod names;
@@ -19,6 +20,10 @@ use notes::Notes;
 
 /// The request to continue a message of the assistant, for models that begin a new one.
 const CONTINUE: &str = "Continue exactly where you stopped.";
+
+pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
+    foreign_state::without_state(format, body)
+}
 
 pub(super) fn translate(
     from: Format,

@@ -1,6 +1,4 @@
-//! Names of tools and ids of calls, in a form that every provider takes.
-//!
-//! OpenAI allows `[A-Za-z0-9_-]{1,64}` as the name of a tool, and 40 characters as the id of a call.
+//! Names of tools in a form that every provider takes: OpenAI allows `[A-Za-z0-9_-]{1,64}`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +9,6 @@ use super::super::context::ToolOrigin;
 const NAME_BYTES_MAX: usize = 64;
 /// The kept part of a name that does not fit; `_` and eight digits follow.
 const NAME_BYTES_KEPT: usize = 55;
-const ID_BYTES_MAX: usize = 40;
 
 /// The names of tools at the provider.
 #[derive(Debug, Default)]
@@ -61,12 +58,6 @@ fn shortened(plain: &str, origin: &ToolOrigin) -> String {
     name
 }
 
-/// Returns the provider's id of a call: the client's, or a hash of it.
-pub(super) fn call_id(id: &str) -> String {
-    let fits = (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(is_plain);
-    if fits { id.to_owned() } else { format!("call_{}", hexadecimal(id, 32)) }
-}
-
 /// Returns the first `digits` hexadecimal digits of the SHA-256 of a text.
 pub(super) fn hexadecimal(text: &str, digits: usize) -> String {
     let hash = Sha256::digest(text.as_bytes());
@@ -113,15 +104,5 @@ mod tests {
         assert!(first != second && second != custom && first != custom);
         let renamed = names.renamed();
         assert_eq!(renamed.get(&second), Some(&namespaced("a", "b")));
-    }
-
-    #[test]
-    fn ids_that_do_not_fit_are_hashed_alike() {
-        assert_eq!(call_id("toolu_01A-b"), "toolu_01A-b");
-        for id in ["", "a b", &"x".repeat(41), "é"] {
-            let hashed = call_id(id);
-            assert_eq!(hashed.len(), 37);
-            assert_eq!(hashed, call_id(id));
-        }
     }
 }

@@ -8,9 +8,9 @@ use super::super::super::call::{
     CacheKey, Call, Effort, Message, OutputFormat, OutputSchema, Part, Reasoning, Role, Sampling, State, TextPart,
     ToolCall, ToolResult,
 };
+use super::super::super::call_ids::call_id;
 use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
-use super::super::names::call_id;
 use super::super::notes::Notes;
 use super::{media, tools};
 
@@ -180,7 +180,7 @@ fn signature<'a>(call: &Object<'a>) -> Outcome<Option<Cow<'a, str>>> {
 }
 
 fn tool_call<'a>(call: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<'a>> {
-    let id = call_id(&call.required_text("id")?);
+    let id = call_id(&call.required_text("id")?).into_owned();
     if let Some(custom) = call.object("custom")? {
         let origin = ToolOrigin::Custom { namespace: None, name: custom.required_text("name")?.into_owned() };
         let input = custom.text("input")?.unwrap_or_default();
@@ -198,7 +198,7 @@ fn tool_call<'a>(call: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<'
 }
 
 fn result<'a>(message: &Object<'a>) -> Outcome<Part<'a>> {
-    let call_id = call_id(&message.required_text("tool_call_id")?);
+    let call_id = call_id(&message.required_text("tool_call_id")?).into_owned();
     let content = content(message)?;
     Ok(Part::ToolResult(ToolResult { call_id, content, is_error: false, cache: None, path: message.path.clone() }))
 }

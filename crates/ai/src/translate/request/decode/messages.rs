@@ -8,8 +8,8 @@ use super::super::super::call::{
     CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, OutputSchema, Part, Reasoning, Role,
     Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
 };
+use super::super::super::call_ids::call_id;
 use super::super::json::{Node, Object, Outcome, refused};
-use super::super::names::call_id;
 use super::super::notes::Notes;
 use super::{media, tools};
 use crate::format::Format;
@@ -192,7 +192,7 @@ fn tool_call<'a>(block: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<
     let origin = tools::function_origin(None, &block.required_text("name")?);
     let arguments = block.get("input").map_or("{}", |input| input.raw.get());
     Ok(ToolCall {
-        id: call_id(&block.required_text("id")?),
+        id: call_id(&block.required_text("id")?).into_owned(),
         name: notes.names.name(&origin),
         arguments: Cow::Borrowed(arguments),
     })
@@ -201,7 +201,7 @@ fn tool_call<'a>(block: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<
 fn tool_result<'a>(block: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolResult<'a>> {
     let content = block.get("content").map_or_else(|| Ok(Vec::new()), |node| texts_or_blocks(&node, notes))?;
     Ok(ToolResult {
-        call_id: call_id(&block.required_text("tool_use_id")?),
+        call_id: call_id(&block.required_text("tool_use_id")?).into_owned(),
         content,
         is_error: block.flag("is_error")?.unwrap_or(false),
         cache: media::cache_control(block)?,

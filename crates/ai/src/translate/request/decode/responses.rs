@@ -8,9 +8,9 @@ use super::super::super::call::{
     CacheKey, Call, Effort, Message, OfferedTool, OutputFormat, Part, Reasoning, Role, Sampling, State, TextPart,
     ToolCall, ToolResult,
 };
+use super::super::super::call_ids::call_id;
 use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
-use super::super::names::call_id;
 use super::super::notes::Notes;
 use super::{chat, media, tools};
 use crate::format::Format;
@@ -164,7 +164,7 @@ impl<'a> Input<'a> {
             }
             Some("function_call_output" | "custom_tool_call_output") => {
                 let content = item.get("output").map_or_else(|| Ok(Vec::new()), |node| content(&node))?;
-                let call_id = call_id(&item.required_text("call_id")?);
+                let call_id = call_id(&item.required_text("call_id")?).into_owned();
                 let path = item.path.clone();
                 let result = ToolResult { call_id, content, is_error: false, cache: None, path };
                 self.push(Role::User, item, Part::ToolResult(result));
@@ -212,7 +212,7 @@ impl<'a> Input<'a> {
         arguments: Cow<'a, str>,
         notes: &mut Notes<'_>,
     ) -> Outcome<()> {
-        let id = call_id(&item.required_text("call_id")?);
+        let id = call_id(&item.required_text("call_id")?).into_owned();
         let call = ToolCall { id, name: notes.names.name(origin), arguments };
         self.push(Role::Assistant, item, Part::ToolCall(call));
         Ok(())

@@ -10,6 +10,7 @@ use super::super::super::call::{
     CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolCall,
     ToolChoice, ToolResult,
 };
+use super::super::super::call_ids::call_id;
 use super::super::json::{Outcome, Writer, list, quoted};
 use super::super::models::{self, is_openai_host, is_openai_reasoning};
 use super::super::names;
@@ -357,7 +358,7 @@ impl<'a> Extra<'a> {
 
     /// The id of the call as it is sent, and the field.
     fn by_id(self) -> (String, &'a RawValue) {
-        (names::call_id(&self.call_id), self.extra_content)
+        (call_id(&self.call_id).into_owned(), self.extra_content)
     }
 }
 
