@@ -1,7 +1,7 @@
 //! The neutral form of a response: a sequence of events, for streams and whole bodies alike.
 //!
-//! A response is [`Event::Start`], blocks, and [`Event::End`] or [`Event::Failure`]. At most one block is open at a time:
-//! [`Event::Open`], any number of [`Event::Delta`], [`Event::Close`]. Decoders keep this order for any input.
+//! A response is [`NeutralEvent::Start`], blocks, and [`NeutralEvent::End`] or [`NeutralEvent::Failure`]. At most one block is open at a time:
+//! [`NeutralEvent::Open`], any number of [`NeutralEvent::Delta`], [`NeutralEvent::Close`]. Decoders keep this order for any input.
 
 use serde_json::value::RawValue;
 
@@ -9,7 +9,7 @@ use crate::failure::ProviderErrorKind;
 
 /// One step of a response.
 #[derive(Debug, Clone)]
-pub(super) enum Event {
+pub(super) enum NeutralEvent {
     /// The provider has accepted the call.
     Start,
     /// A block of the output begins.
@@ -88,7 +88,7 @@ pub(super) struct TokenUsage {
     pub(super) cache_reads: u64,
     /// Input that was written to a cache.
     pub(super) cache_writes: u64,
-    /// Output, with reasoning.
+    /// Output, of which reasoning is a part.
     pub(super) output: u64,
     /// Reasoning; `None` if it was not reported.
     pub(super) reasoning: Option<u64>,

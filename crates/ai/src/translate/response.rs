@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::context::ResponseContext;
-use super::event::{Event, ProviderFailure};
+use super::event::{NeutralEvent, ProviderFailure};
 use crate::format::Format;
 use crate::sse::{Framer, Piece};
 use crate::tap::ResponseFraming;
@@ -44,7 +44,7 @@ pub struct ResponseTranslator {
     has_ended: bool,
 }
 
-/// The provider's bytes.
+/// The provider's bytes that are not translated yet.
 #[derive(Debug)]
 enum Input {
     /// A stream, and the data of its open event.
@@ -95,7 +95,7 @@ impl ResponseTranslator {
             Input::Body(body) => {
                 if body.len().saturating_add(piece.len()) > BODY_BYTES_MAX {
                     let failure = failure::unreadable("it is longer than 32 MiB");
-                    self.write(vec![Event::Failure(failure)], &mut out);
+                    self.write(vec![NeutralEvent::Failure(failure)], &mut out);
                 } else {
                     body.extend_from_slice(piece);
                 }
@@ -117,10 +117,10 @@ impl ResponseTranslator {
         let mut events = Vec::new();
         let result = match &mut self.input {
             Input::Events(framer, data) => {
-                // Clients read a last event without a blank line. Half an event is none.
+                // Clients read a last event without a blank line. Half an event does not.
                 let is_whole = framer.has_data() && !is_cut(data);
                 let last = if is_whole { self.decoder.event(data, &mut events) } else { Ok(()) };
-                let has_end = matches!(events.last(), Some(Event::End(_)));
+                let has_end = matches!(events.last(), Some(NeutralEvent::End(_)));
                 last.and_then(|()| if has_end { Ok(()) } else { self.decoder.end(&mut events) })
             }
             Input::Body(body) if is_cut(body) => Err(failure::cut()),
@@ -178,28 +178,28 @@ impl ResponseTranslator {
     }
 
     /// Writes the events of a step, and its error if any.
-    fn finish(&mut self, result: Result<(), ProviderFailure>, mut events: Vec<Event>, out: &mut Vec<u8>) {
+    fn finish(&mut self, result: Result<(), ProviderFailure>, mut events: Vec<NeutralEvent>, out: &mut Vec<u8>) {
         if let Err(failure) = result {
-            events.push(Event::Failure(failure));
+            events.push(NeutralEvent::Failure(failure));
         }
         self.write(events, out);
     }
 
-    fn write(&mut self, events: Vec<Event>, out: &mut Vec<u8>) {
+    fn write(&mut self, events: Vec<NeutralEvent>, out: &mut Vec<u8>) {
         for event in events {
             if self.has_ended {
                 return;
             }
             let mut event = event;
-            if let Event::Delta(text) = &event
+            if let NeutralEvent::Delta(text) = &event
                 && self.is_collected
             {
                 self.collected_bytes = self.collected_bytes.saturating_add(text.len());
                 if self.collected_bytes > BODY_BYTES_MAX {
-                    event = Event::Failure(failure::unreadable("it is longer than 32 MiB"));
+                    event = NeutralEvent::Failure(failure::unreadable("it is longer than 32 MiB"));
                 }
             }
-            self.has_ended = matches!(event, Event::End(_) | Event::Failure(_));
+            self.has_ended = matches!(event, NeutralEvent::End(_) | NeutralEvent::Failure(_));
             self.encoder.write(event, out);
         }
     }

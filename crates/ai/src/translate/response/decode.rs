@@ -8,7 +8,7 @@ mod usage;
 
 use super::failure;
 use crate::format::Format;
-use crate::translate::event::{Event, ProviderFailure};
+use crate::translate::event::{NeutralEvent, ProviderFailure};
 use chat::ChatDecoder;
 use messages::MessagesDecoder;
 use responses::ResponsesDecoder;
@@ -16,7 +16,7 @@ use responses::ResponsesDecoder;
 /// The data of the event that ends a chat stream; other streams of some providers end in it too.
 const DONE: &[u8] = b"[DONE]";
 
-/// A decoder of the provider's format. After an error, or [`Event::End`], it is not used any more.
+/// A decoder of the provider's format. After an error, or [`NeutralEvent::End`], it is not used any more.
 #[derive(Debug)]
 pub(super) struct Decoder(FormatDecoder);
 
@@ -24,14 +24,14 @@ pub(super) struct Decoder(FormatDecoder);
 enum FormatDecoder {
     Chat(ChatDecoder),
     Responses(ResponsesDecoder),
-    Messages(MessagesDecoder),
+    Messages(Box<MessagesDecoder>),
 }
 
 impl Decoder {
     /// Creates a decoder; for a format that is not translated, it is the one of Chat.
     pub(super) fn new(format: Format) -> Self {
         match format {
-            Format::Messages => Self(FormatDecoder::Messages(MessagesDecoder::default())),
+            Format::Messages => Self(FormatDecoder::Messages(Box::default())),
             Format::Responses => Self(FormatDecoder::Responses(ResponsesDecoder::default())),
             Format::Chat
             | Format::GenerateContent
@@ -46,7 +46,7 @@ impl Decoder {
     }
 
     /// Reads the data of an event of a stream.
-    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         match &mut self.0 {
             FormatDecoder::Chat(decoder) => decoder.event(data, out),
             FormatDecoder::Responses(_) | FormatDecoder::Messages(_) if data.trim_ascii() == DONE => Ok(()),
@@ -56,7 +56,7 @@ impl Decoder {
     }
 
     /// Reads a whole body.
-    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         match &mut self.0 {
             FormatDecoder::Chat(decoder) => decoder.body(body, out),
             FormatDecoder::Responses(decoder) => decoder.body(body, out),
@@ -65,7 +65,7 @@ impl Decoder {
     }
 
     /// Reads the end of a stream that had no last event.
-    pub(super) fn end(&mut self, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn end(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         match &mut self.0 {
             FormatDecoder::Chat(decoder) => decoder.end(out),
             FormatDecoder::Responses(_) | FormatDecoder::Messages(_) => Err(failure::cut()),

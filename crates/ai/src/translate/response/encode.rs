@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::format::Format;
 use crate::translate::capsule::Capsule;
 use crate::translate::context::ResponseContext;
-use crate::translate::event::{Block, Event, Finish, ProviderFailure, StopCause};
+use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
 use call::ClientCall;
 use chat::ChatEncoder;
 use identity::{Identity, UniqueCallIds};
@@ -24,7 +24,7 @@ use responses::{ResponseObject, ResponsesEncoder};
 /// Maximum of items of state before a call.
 const STATES_MAX: usize = 16;
 
-/// An encoder of the client's format. It gets events in the order of [`Event`], and nothing after the last one.
+/// An encoder of the client's format. It gets events in the order of [`NeutralEvent`], and nothing after the last one.
 #[derive(Debug)]
 pub(super) struct Encoder {
     context: ResponseContext,
@@ -104,18 +104,18 @@ impl Encoder {
         }
     }
 
-    /// Writes an event.
-    pub(super) fn write(&mut self, event: Event, out: &mut Vec<u8>) {
+    /// Writes an event in the client's format.
+    pub(super) fn write(&mut self, event: NeutralEvent, out: &mut Vec<u8>) {
         let event = match event {
-            Event::Start => ClientEvent::Start,
-            Event::Open(block) => {
+            NeutralEvent::Start => ClientEvent::Start,
+            NeutralEvent::Open(block) => {
                 self.is_reasoning = block == Block::Reasoning;
                 ClientEvent::Open(self.block(block))
             }
-            Event::Delta(text) => ClientEvent::Delta(text),
-            Event::Close(state) => ClientEvent::Close(self.close(state)),
-            Event::End(finish) => ClientEvent::End(Finish { stop: self.stop(finish.stop), ..finish }),
-            Event::Failure(failure) => ClientEvent::Failure(failure),
+            NeutralEvent::Delta(text) => ClientEvent::Delta(text),
+            NeutralEvent::Close(state) => ClientEvent::Close(self.close(state)),
+            NeutralEvent::End(finish) => ClientEvent::End(Finish { stop: self.stop(finish.stop), ..finish }),
+            NeutralEvent::Failure(failure) => ClientEvent::Failure(failure),
         };
         match &mut self.writer {
             Writer::Chat(encoder) => encoder.write(event, out),
@@ -124,7 +124,7 @@ impl Encoder {
         }
     }
 
-    /// Returns the cause for the client: a stop text is one of its own.
+    /// Returns the cause for the client: a stop text is one that the client sent.
     fn stop(&self, stop: StopCause) -> StopCause {
         match stop {
             StopCause::StopText(text) if self.context.stop_sequences.contains(&text) => StopCause::StopText(text),

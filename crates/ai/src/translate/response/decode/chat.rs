@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::usage;
 use crate::translate::call_ids::call_id;
-use crate::translate::event::{Block, Event, Finish, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
+use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
 use crate::translate::response::failure;
 use arguments::ArgumentsEnd;
 use chunk::{CallDelta, Choice, Chunk, Delta, Prose, text_of};
@@ -50,7 +50,7 @@ struct Call {
 
 impl ChatDecoder {
     /// Reads the data of an event.
-    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if data.trim_ascii() == DONE {
             self.finish(out);
             return Ok(());
@@ -68,14 +68,14 @@ impl ChatDecoder {
     }
 
     /// Reads a whole body.
-    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         self.is_whole = true;
         self.event(body, out)?;
         self.end(out)
     }
 
     /// Ends the stream at the end of its bytes. Some providers do not send `[DONE]`.
-    pub(super) fn end(&mut self, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn end(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if self.finish.is_none() {
             return Err(failure::cut());
         }
@@ -88,9 +88,9 @@ impl ChatDecoder {
         self.order.held_bytes()
     }
 
-    fn start(&mut self, out: &mut Vec<Event>) {
+    fn start(&mut self, out: &mut Vec<NeutralEvent>) {
         if !std::mem::replace(&mut self.has_started, true) {
-            out.push(Event::Start);
+            out.push(NeutralEvent::Start);
         }
     }
 
@@ -98,7 +98,7 @@ impl ChatDecoder {
         self.usage = json.and_then(|json| usage::of_chat(json.get())).or(self.usage);
     }
 
-    fn choice(&mut self, choice: Choice<'_>, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn choice(&mut self, choice: Choice<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         self.read_usage(choice.usage);
         if let Some(delta) = choice.delta.or(choice.message) {
             self.delta(delta, out)?;
@@ -112,7 +112,7 @@ impl ChatDecoder {
         Ok(())
     }
 
-    fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let reasoning = delta.reasoning_content.or(delta.reasoning).map(|json| text_of(json, Prose::Reasoning));
         let content = delta.content.map(|json| text_of(json, Prose::Text));
         let texts = reasoning.into_iter().chain(content).flatten();
@@ -125,7 +125,7 @@ impl ChatDecoder {
         Ok(())
     }
 
-    fn text(&mut self, prose: Prose, text: String, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn text(&mut self, prose: Prose, text: String, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if text.is_empty() {
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl ChatDecoder {
         Ok(())
     }
 
-    fn call(&mut self, delta: CallDelta<'_>, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn call(&mut self, delta: CallDelta<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let function = delta.function.unwrap_or_default();
         let id = delta.id.unwrap_or_default();
         let name = function.name.unwrap_or_default();
@@ -189,7 +189,7 @@ impl ChatDecoder {
         call: Call,
         name: String,
         state: Option<&RawValue>,
-        out: &mut Vec<Event>,
+        out: &mut Vec<NeutralEvent>,
     ) -> Result<(), ProviderFailure> {
         if name.is_empty() {
             return Err(failure::unreadable("a tool call has no name"));
@@ -212,28 +212,28 @@ impl ChatDecoder {
         Ok(())
     }
 
-    fn open(&mut self, block: Block, out: &mut Vec<Event>) -> Result<u64, ProviderFailure> {
+    fn open(&mut self, block: Block, out: &mut Vec<NeutralEvent>) -> Result<u64, ProviderFailure> {
         let key = self.next_key;
         self.next_key = key.saturating_add(1);
         self.order.open(key, block, out)?;
         Ok(key)
     }
 
-    fn close_prose(&mut self, state: Option<Box<RawValue>>, out: &mut Vec<Event>) {
+    fn close_prose(&mut self, state: Option<Box<RawValue>>, out: &mut Vec<NeutralEvent>) {
         if let Some((_, key)) = self.prose.take() {
             self.order.close(key, state, out);
         }
     }
 
     /// Ends the calls whose arguments are complete: fragments of other calls may still follow.
-    fn close_complete_calls(&mut self, out: &mut Vec<Event>) {
+    fn close_complete_calls(&mut self, out: &mut Vec<NeutralEvent>) {
         for call in self.calls.iter_mut().filter(|call| !call.is_closed && call.end.is_complete()) {
             call.is_closed = true;
             self.order.close(call.key, None, out);
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<Event>) {
+    fn finish(&mut self, out: &mut Vec<NeutralEvent>) {
         self.start(out);
         self.order.close_all(out);
         let has_calls = !self.calls.is_empty();
@@ -247,7 +247,7 @@ impl ChatDecoder {
             }
             Some(_) => StopCause::Length,
         };
-        out.push(Event::End(Finish { stop, usage: self.usage }));
+        out.push(NeutralEvent::End(Finish { stop, usage: self.usage }));
     }
 }
 

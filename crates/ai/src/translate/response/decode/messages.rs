@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::order::BlockOrder;
 use super::usage::MessageUsage;
-use crate::translate::event::{Block, Event, Finish, ProviderFailure, RefusalDetails, StopCause};
+use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
-use fields::{ContentFields, Message, MessageEvent, StopFields, raw};
+use fields::{ContentFields, MessageBody, MessageEvent, StopFields, raw};
 
 /// Longest thinking that is kept as state, in bytes; a capsule holds no longer one.
 const THINKING_BYTES_MAX: usize = 256 * 1024;
@@ -51,15 +51,15 @@ enum OpenKind {
 }
 
 impl MessagesDecoder {
-    /// Reads an event.
-    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    /// Reads the data of an event.
+    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("an event is invalid");
         let event: MessageEvent<'_> = serde_json::from_slice(data).map_err(invalid)?;
         match event.kind.as_ref() {
             "error" => return Err(failure::of_event(data)),
             "message_start" => {
                 self.start(out);
-                let message: Option<Message<'_>> = event.message.map(raw).transpose()?;
+                let message: Option<MessageBody<'_>> = event.message.map(raw).transpose()?;
                 self.read_usage(message.and_then(|message| message.usage));
             }
             "content_block_start" => {
@@ -88,9 +88,9 @@ impl MessagesDecoder {
     }
 
     /// Reads a whole message.
-    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("the body is no message");
-        let message: Message<'_> = serde_json::from_slice(body).map_err(invalid)?;
+        let message: MessageBody<'_> = serde_json::from_slice(body).map_err(invalid)?;
         if message.kind == "error" || message.error.is_some() {
             return Err(failure::of_event(body));
         }
@@ -113,9 +113,9 @@ impl MessagesDecoder {
         self.order.held_bytes()
     }
 
-    fn start(&mut self, out: &mut Vec<Event>) {
+    fn start(&mut self, out: &mut Vec<NeutralEvent>) {
         if !std::mem::replace(&mut self.has_started, true) {
-            out.push(Event::Start);
+            out.push(NeutralEvent::Start);
         }
     }
 
@@ -125,7 +125,7 @@ impl MessagesDecoder {
         }
     }
 
-    fn begin(&mut self, index: u64, json: &RawValue, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn begin(&mut self, index: u64, json: &RawValue, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let fields: ContentFields<'_> = raw(json)?;
         let text = fields.text.or(fields.thinking).unwrap_or_default();
         let (block, kind) = match fields.kind.as_ref() {
@@ -160,7 +160,12 @@ impl MessagesDecoder {
         Ok(())
     }
 
-    fn delta(&mut self, index: u64, delta: ContentFields<'_>, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn delta(
+        &mut self,
+        index: u64,
+        delta: ContentFields<'_>,
+        out: &mut Vec<NeutralEvent>,
+    ) -> Result<(), ProviderFailure> {
         let Some(open) = self.open.iter_mut().rfind(|open| open.index == index) else { return Ok(()) };
         let text = match (delta.kind.as_ref(), &mut open.kind) {
             ("text_delta", OpenKind::Text) => delta.text,
@@ -189,7 +194,7 @@ impl MessagesDecoder {
         Ok(())
     }
 
-    fn close(&mut self, index: u64, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn close(&mut self, index: u64, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let Some(at) = self.open.iter().rposition(|open| open.index == index) else { return Ok(()) };
         let OpenBlock { key, kind, .. } = self.open.remove(at);
         let state = match kind {
@@ -209,7 +214,7 @@ impl MessagesDecoder {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn finish(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         self.start(out);
         while let Some(index) = self.open.first().map(|open| open.index) {
             self.close(index, out)?;
@@ -232,7 +237,7 @@ impl MessagesDecoder {
             Some("pause_turn") => StopCause::Pause,
             Some(_) => StopCause::Length,
         };
-        out.push(Event::End(Finish { stop, usage: self.usage.usage() }));
+        out.push(NeutralEvent::End(Finish { stop, usage: self.usage.usage() }));
         Ok(())
     }
 }

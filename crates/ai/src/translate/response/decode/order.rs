@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde_json::value::RawValue;
 
-use crate::translate::event::{Block, Event, ProviderFailure};
+use crate::translate::event::{Block, NeutralEvent, ProviderFailure};
 use crate::translate::response::failure;
 
 /// Maximum of held bytes of one response.
@@ -49,11 +49,11 @@ impl<K> Default for BlockOrder<K> {
 }
 
 impl<K: Copy + PartialEq> BlockOrder<K> {
-    /// Begins a block.
-    pub(super) fn open(&mut self, key: K, block: Block, out: &mut Vec<Event>) -> Result<(), TooManyHeld> {
+    /// Begins a block, or lets it wait.
+    pub(super) fn open(&mut self, key: K, block: Block, out: &mut Vec<NeutralEvent>) -> Result<(), TooManyHeld> {
         if self.open.is_none() {
             self.open = Some(key);
-            out.push(Event::Open(block));
+            out.push(NeutralEvent::Open(block));
             return Ok(());
         }
         self.waiting.push_back(Waiting { key, block, text: String::new(), closed: None });
@@ -61,12 +61,12 @@ impl<K: Copy + PartialEq> BlockOrder<K> {
     }
 
     /// Adds text to a block that has begun; text of any other block is ignored.
-    pub(super) fn add(&mut self, key: K, text: String, out: &mut Vec<Event>) -> Result<(), TooManyHeld> {
+    pub(super) fn add(&mut self, key: K, text: String, out: &mut Vec<NeutralEvent>) -> Result<(), TooManyHeld> {
         if text.is_empty() {
             return Ok(());
         }
         if self.open == Some(key) {
-            out.push(Event::Delta(text));
+            out.push(NeutralEvent::Delta(text));
             return Ok(());
         }
         let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.key == key && waiting.closed.is_none())
@@ -78,31 +78,31 @@ impl<K: Copy + PartialEq> BlockOrder<K> {
     }
 
     /// Ends a block. Blocks that waited for it follow.
-    pub(super) fn close(&mut self, key: K, state: Option<Box<RawValue>>, out: &mut Vec<Event>) {
+    pub(super) fn close(&mut self, key: K, state: Option<Box<RawValue>>, out: &mut Vec<NeutralEvent>) {
         if self.open != Some(key) {
             if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.key == key) {
                 waiting.closed.get_or_insert(state);
             }
             return;
         }
-        out.push(Event::Close(state));
+        out.push(NeutralEvent::Close(state));
         self.open = None;
         while let Some(Waiting { key, block, text, closed }) = self.waiting.pop_front() {
             self.held_bytes = self.held_bytes.saturating_sub(text.len().saturating_add(BLOCK_BYTES));
-            out.push(Event::Open(block));
+            out.push(NeutralEvent::Open(block));
             if !text.is_empty() {
-                out.push(Event::Delta(text));
+                out.push(NeutralEvent::Delta(text));
             }
             let Some(state) = closed else {
                 self.open = Some(key);
                 return;
             };
-            out.push(Event::Close(state));
+            out.push(NeutralEvent::Close(state));
         }
     }
 
-    /// Ends every block.
-    pub(super) fn close_all(&mut self, out: &mut Vec<Event>) {
+    /// Ends every block that has begun.
+    pub(super) fn close_all(&mut self, out: &mut Vec<NeutralEvent>) {
         while let Some(key) = self.open {
             self.close(key, None, out);
         }
@@ -127,12 +127,14 @@ mod tests {
         Block::Call { id: id.to_owned(), name: "f".to_owned() }
     }
 
-    fn printed(events: &[Event]) -> Vec<String> {
-        let print = |event: &Event| match event {
-            Event::Open(Block::Call { id, .. }) => format!("open {id}"),
-            Event::Delta(text) => text.clone(),
-            Event::Close(state) => format!("close{}", if state.is_some() { " with state" } else { "" }),
-            other => format!("{other:?}"),
+    fn printed(events: &[NeutralEvent]) -> Vec<String> {
+        let print = |event: &NeutralEvent| match event {
+            NeutralEvent::Open(Block::Call { id, .. }) => format!("open {id}"),
+            NeutralEvent::Delta(text) => text.clone(),
+            NeutralEvent::Close(state) => format!("close{}", if state.is_some() { " with state" } else { "" }),
+            NeutralEvent::Start | NeutralEvent::Open(_) | NeutralEvent::End(_) | NeutralEvent::Failure(_) => {
+                format!("{event:?}")
+            }
         };
         events.iter().map(print).collect()
     }

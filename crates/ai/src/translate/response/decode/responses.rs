@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::order::BlockOrder;
 use super::usage;
-use crate::translate::event::{Block, Event, Finish, ProviderFailure, RefusalDetails, StopCause};
+use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
-use fields::{Item, Response, ResponseEvent, raw};
+use fields::{Response, ResponseEvent, ResponseItem, raw};
 
 /// Maximum of items, and of parts of one item.
 const ITEMS_MAX: usize = 4096;
@@ -56,8 +56,8 @@ enum ReasoningText {
 }
 
 impl ResponsesDecoder {
-    /// Reads an event.
-    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    /// Reads the data of an event.
+    pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("an event is invalid");
         let event: ResponseEvent<'_> = serde_json::from_slice(data).map_err(invalid)?;
         if event.error.is_some() {
@@ -93,7 +93,7 @@ impl ResponsesDecoder {
     }
 
     /// Reads a whole response.
-    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("the body is no response");
         let response: Response<'_> = serde_json::from_slice(body).map_err(invalid)?;
         if response.error.is_some() {
@@ -107,9 +107,9 @@ impl ResponsesDecoder {
         self.order.held_bytes()
     }
 
-    fn start(&mut self, out: &mut Vec<Event>) {
+    fn start(&mut self, out: &mut Vec<NeutralEvent>) {
         if !std::mem::replace(&mut self.has_started, true) {
-            out.push(Event::Start);
+            out.push(NeutralEvent::Start);
         }
     }
 
@@ -119,7 +119,7 @@ impl ResponsesDecoder {
     }
 
     /// Begins a part, unless it has begun already.
-    fn open(&mut self, key: PartKey, block: Block, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn open(&mut self, key: PartKey, block: Block, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let (at, part) = key;
         let is_full = self.items.len() >= ITEMS_MAX && !self.items.contains_key(&at);
         let item = self.items.entry(at).or_default();
@@ -136,7 +136,13 @@ impl ResponsesDecoder {
         Ok(())
     }
 
-    fn delta(&mut self, at: u64, delta: Delta, text: String, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn delta(
+        &mut self,
+        at: u64,
+        delta: Delta,
+        text: String,
+        out: &mut Vec<NeutralEvent>,
+    ) -> Result<(), ProviderFailure> {
         let key = match delta {
             Delta::Text(part) | Delta::Refusal(part) => (at, part),
             Delta::Reasoning(..) | Delta::Arguments => (at, WHOLE),
@@ -168,8 +174,14 @@ impl ResponsesDecoder {
     }
 
     /// Reads an item that begins, or one that is done.
-    fn item(&mut self, at: u64, json: &RawValue, is_done: bool, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
-        let item: Item<'_> = raw(json)?;
+    fn item(
+        &mut self,
+        at: u64,
+        json: &RawValue,
+        is_done: bool,
+        out: &mut Vec<NeutralEvent>,
+    ) -> Result<(), ProviderFailure> {
+        let item: ResponseItem<'_> = raw(json)?;
         let mut state = None;
         match item.kind.as_ref() {
             "message" if is_done => self.message(at, &item, out)?,
@@ -202,7 +214,12 @@ impl ResponsesDecoder {
         Ok(())
     }
 
-    fn message(&mut self, at: u64, item: &Item<'_>, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn message(
+        &mut self,
+        at: u64,
+        item: &ResponseItem<'_>,
+        out: &mut Vec<NeutralEvent>,
+    ) -> Result<(), ProviderFailure> {
         for (index, part) in (0..).zip(item.content.iter().flatten()) {
             let (block, text) = match part.kind.as_str() {
                 "refusal" => (Block::Refusal, &part.refusal),
@@ -218,7 +235,7 @@ impl ResponsesDecoder {
     }
 
     /// Adds the whole text of a part of which no text has arrived.
-    fn fill(&mut self, key: PartKey, text: String, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn fill(&mut self, key: PartKey, text: String, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if let Some(part) = self.part(key).filter(|part| !part.has_text) {
             part.has_text = !text.is_empty();
             self.order.add(key, text, out)?;
@@ -227,7 +244,7 @@ impl ResponsesDecoder {
     }
 
     /// Reads the response of the last event, or a whole one.
-    fn last(&mut self, response: &Response<'_>, out: &mut Vec<Event>) -> Result<(), ProviderFailure> {
+    fn last(&mut self, response: &Response<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         self.start(out);
         let is_new = self.items.is_empty();
         for (at, json) in (0..).zip(response.output.iter().flatten()) {
@@ -248,7 +265,7 @@ impl ResponsesDecoder {
             _ => StopCause::End,
         };
         let usage = response.usage.and_then(|usage| usage::of_responses(usage.get()));
-        out.push(Event::End(Finish { stop, usage }));
+        out.push(NeutralEvent::End(Finish { stop, usage }));
         Ok(())
     }
 }

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::JsonObject;
+use super::json::ObjectWriter;
 use crate::translate::context::ToolOrigin;
 
 /// A call of a client's tool.
 #[derive(Debug)]
 pub(super) struct ClientCall {
-    /// The call's id.
+    /// The id of the call for the client.
     pub(super) id: String,
     /// The client's name of the tool.
     pub(super) name: String,
@@ -51,7 +51,7 @@ pub(super) fn object(arguments: &str) -> String {
     match arguments.trim() {
         "" => "{}".to_owned(),
         json if json.starts_with('{') && serde_json::from_str::<&RawValue>(json).is_ok() => json.to_owned(),
-        text => JsonObject::new().with("_invalid", text).end(),
+        text => ObjectWriter::new().with("_invalid", text).end(),
     }
 }
 

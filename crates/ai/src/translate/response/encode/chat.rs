@@ -2,11 +2,11 @@
 
 use super::call::{ClientCall, custom_input};
 use super::identity::Identity;
-use super::json::{JsonObject, list, put};
+use super::json::{ObjectWriter, list, put};
 use super::{ClientBlock, ClientEvent, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
 
-/// Writes one response.
+/// Writes a chat completion, as a stream or as a whole body.
 #[derive(Debug)]
 pub(super) struct ChatEncoder {
     id: String,
@@ -58,11 +58,11 @@ impl ChatEncoder {
         }
     }
 
-    /// Writes an event.
+    /// Writes an event as the client reads it.
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {
             ClientEvent::Start => {
-                let role = JsonObject::new().with("role", "assistant").with("content", "").end();
+                let role = ObjectWriter::new().with("role", "assistant").with("content", "").end();
                 self.delta(&role, out);
             }
             ClientEvent::Open(block) => self.open(block, out),
@@ -79,7 +79,7 @@ impl ChatEncoder {
             ClientBlock::Refusal => OpenBlock::Refusal,
             ClientBlock::Reasoning => OpenBlock::Reasoning,
             ClientBlock::Call(call) => {
-                let index = JsonObject::new().with("index", &self.calls);
+                let index = ObjectWriter::new().with("index", &self.calls);
                 self.call_delta(&described(index, &call, ""), out);
                 OpenBlock::Call { call, arguments: String::new(), has_arguments: false }
             }
@@ -107,7 +107,7 @@ impl ChatEncoder {
             None => return,
         };
         if self.streamed {
-            self.delta(&JsonObject::new().with(field, text).end(), out);
+            self.delta(&ObjectWriter::new().with(field, text).end(), out);
         } else {
             whole.push_str(text);
         }
@@ -121,7 +121,7 @@ impl ChatEncoder {
             (false, false) => "{}".to_owned(),
         };
         if !self.streamed {
-            self.message.calls.push(described(JsonObject::new(), &call, &arguments));
+            self.message.calls.push(described(ObjectWriter::new(), &call, &arguments));
         } else if !arguments.is_empty() {
             self.fragment(call.is_custom, &arguments, out);
         }
@@ -159,7 +159,7 @@ impl ChatEncoder {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let has_other = !calls.is_empty() || !refusal.is_empty();
         let content = if has_other { some(content) } else { Some(content.clone()) };
-        let mut message = JsonObject::new().with("role", "assistant").with("content", &content);
+        let mut message = ObjectWriter::new().with("role", "assistant").with("content", &content);
         message = message.with("refusal", &some(refusal));
         if !reasoning.is_empty() {
             message = message.with("reasoning_content", reasoning);
@@ -176,7 +176,7 @@ impl ChatEncoder {
     }
 
     fn fail(&self, failure: &ProviderFailure, out: &mut Vec<u8>) {
-        let body = JsonObject::new().raw("error", &problem::of_openai(failure)).end();
+        let body = ObjectWriter::new().raw("error", &problem::of_openai(failure)).end();
         if self.streamed {
             put(out, None, &body);
         } else {
@@ -187,12 +187,12 @@ impl ChatEncoder {
     /// Writes a further part of the input of a custom tool, or of the arguments of a function.
     fn fragment(&self, is_custom: bool, text: &str, out: &mut Vec<u8>) {
         let (kind, field) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
-        let part = JsonObject::new().with(field, text).end();
-        self.call_delta(&JsonObject::new().with("index", &self.calls).raw(kind, &part).end(), out);
+        let part = ObjectWriter::new().with(field, text).end();
+        self.call_delta(&ObjectWriter::new().with("index", &self.calls).raw(kind, &part).end(), out);
     }
 
     fn call_delta(&self, call: &str, out: &mut Vec<u8>) {
-        self.delta(&JsonObject::new().raw("tool_calls", &list(&[call])).end(), out);
+        self.delta(&ObjectWriter::new().raw("tool_calls", &list(&[call])).end(), out);
     }
 
     fn delta(&self, delta: &str, out: &mut Vec<u8>) {
@@ -202,28 +202,28 @@ impl ChatEncoder {
         }
     }
 
-    fn object(&self, object: &str) -> JsonObject {
+    fn object(&self, object: &str) -> ObjectWriter {
         let Self { id, created, model, .. } = self;
-        JsonObject::new().with("id", id).with("object", object).with("created", created).with("model", model)
+        ObjectWriter::new().with("id", id).with("object", object).with("created", created).with("model", model)
     }
 }
 
 /// Adds a call to the object that contains its index, if any.
-fn described(object: JsonObject, call: &ClientCall, arguments: &str) -> String {
+fn described(object: ObjectWriter, call: &ClientCall, arguments: &str) -> String {
     let (kind, field) = if call.is_custom { ("custom", "input") } else { ("function", "arguments") };
-    let function = JsonObject::new().with("name", &call.name).with(field, arguments).end();
+    let function = ObjectWriter::new().with("name", &call.name).with(field, arguments).end();
     let object = object.with("id", &call.id).with("type", kind).raw(kind, &function);
     match &call.state {
         // Clients of Gemini's compatible API send this field back.
         Some(state) => {
-            let google = JsonObject::new().with("thought_signature", state).end();
-            object.raw("extra_content", &JsonObject::new().raw("google", &google).end()).end()
+            let google = ObjectWriter::new().with("thought_signature", state).end();
+            object.raw("extra_content", &ObjectWriter::new().raw("google", &google).end()).end()
         }
         None => object.end(),
     }
 }
 
 fn choice(field: &str, message: &str, reason: Option<&str>) -> String {
-    let choice = JsonObject::new().raw("index", "0").raw(field, message);
+    let choice = ObjectWriter::new().raw("index", "0").raw(field, message);
     choice.raw("logprobs", "null").with("finish_reason", &reason).end()
 }

@@ -7,7 +7,7 @@ use crate::translate::call_ids::call_id;
 /// The identity of one response, which is made from Tollgate's request id.
 #[derive(Debug)]
 pub(super) struct Identity {
-    /// Tollgate's request id.
+    /// Tollgate's id of the request.
     pub(super) request_id: String,
     /// The time of the response, in seconds since 1970.
     pub(super) created: u64,

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 /// An object that is being written.
 #[derive(Debug)]
-pub(super) struct JsonObject(String);
+pub(super) struct ObjectWriter(String);
 
-impl JsonObject {
-    /// Begins an object.
+impl ObjectWriter {
+    /// Begins an object without fields.
     pub(super) fn new() -> Self {
         Self("{".to_owned())
     }
@@ -17,7 +17,7 @@ impl JsonObject {
         Self::new().with("type", kind)
     }
 
-    /// Adds a field.
+    /// Adds a field with this value.
     pub(super) fn with<T: Serialize + ?Sized>(self, key: &str, value: &T) -> Self {
         // Strings, numbers and raw JSON can always be written.
         let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn fields_keep_their_order_and_raw_values_their_bytes() {
-        let object = JsonObject::of("x\"").with("n", &None::<u8>).raw("a", "[1.50, 2]").with("b", &7).end();
+        let object = ObjectWriter::of("x\"").with("n", &None::<u8>).raw("a", "[1.50, 2]").with("b", &7).end();
         assert_eq!(object, r#"{"type":"x\"","n":null,"a":[1.50, 2],"b":7}"#);
-        assert_eq!((JsonObject::new().end(), list::<&str>(&[])), ("{}".to_owned(), "[]".to_owned()));
+        assert_eq!((ObjectWriter::new().end(), list::<&str>(&[])), ("{}".to_owned(), "[]".to_owned()));
         assert_eq!(list(&["1", "2"]), "[1,2]");
     }
 }

@@ -4,14 +4,14 @@
 
 use super::call::{ClientCall, object};
 use super::identity::Identity;
-use super::json::{JsonObject, list, put};
+use super::json::{ObjectWriter, list, put};
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, RefusalDetails, StopCause};
 
 /// Longest refusal that is repeated as its explanation, in bytes.
 const EXPLANATION_BYTES_MAX: usize = 4 * 1024;
 
-/// Writes one response.
+/// Writes a message, as a stream or as a whole body.
 #[derive(Debug)]
 pub(super) struct MessagesEncoder {
     id: String,
@@ -67,7 +67,7 @@ impl MessagesEncoder {
         }
     }
 
-    /// Writes an event.
+    /// Writes an event as the client reads it.
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {
             ClientEvent::Start => self.start(out),
@@ -85,8 +85,8 @@ impl MessagesEncoder {
         self.event("message_start", |event| event.raw("message", &message.raw("usage", &usage).end()), out);
     }
 
-    fn message(&self, content: &str) -> JsonObject {
-        let message = JsonObject::new().with("id", &self.id).with("type", "message").with("role", "assistant");
+    fn message(&self, content: &str) -> ObjectWriter {
+        let message = ObjectWriter::new().with("id", &self.id).with("type", "message").with("role", "assistant");
         message.with("model", &self.model).raw("content", content)
     }
 
@@ -96,7 +96,7 @@ impl MessagesEncoder {
             ClientBlock::Refusal => BlockKind::Refusal,
             ClientBlock::Reasoning => BlockKind::Reasoning,
             ClientBlock::Call(call) => {
-                let block = JsonObject::of("tool_use").with("id", &call.id).with("name", &call.name);
+                let block = ObjectWriter::of("tool_use").with("id", &call.id).with("name", &call.name);
                 self.block_start(&block.raw("input", "{}").end(), out);
                 BlockKind::Call { call, is_object: false }
             }
@@ -113,16 +113,16 @@ impl MessagesEncoder {
         let delta = match &mut open.kind {
             BlockKind::Text | BlockKind::Refusal => {
                 if !open.is_written {
-                    self.block_start(&JsonObject::of("text").with("text", "").end(), out);
+                    self.block_start(&ObjectWriter::of("text").with("text", "").end(), out);
                 }
-                JsonObject::of("text_delta").with("text", text)
+                ObjectWriter::of("text_delta").with("text", text)
             }
             BlockKind::Reasoning => {
                 if !open.is_written {
-                    let block = JsonObject::of("thinking").with("thinking", "").with("signature", "");
+                    let block = ObjectWriter::of("thinking").with("thinking", "").with("signature", "");
                     self.block_start(&block.end(), out);
                 }
-                JsonObject::of("thinking_delta").with("thinking", text)
+                ObjectWriter::of("thinking_delta").with("thinking", text)
             }
             BlockKind::Call { is_object, .. } => {
                 open.text.push_str(text);
@@ -131,7 +131,7 @@ impl MessagesEncoder {
                     self.open = Some(open);
                     return;
                 }
-                JsonObject::of("input_json_delta").with("partial_json", &std::mem::take(&mut open.text))
+                ObjectWriter::of("input_json_delta").with("partial_json", &std::mem::take(&mut open.text))
             }
         };
         open.is_written = true;
@@ -150,22 +150,22 @@ impl MessagesEncoder {
             BlockKind::Reasoning if !is_written => {
                 // State without text: the block is whole at its start.
                 let Some(state) = state.filter(|state| !state.is_empty) else { return };
-                let block = JsonObject::of("redacted_thinking").with("data", &state.capsule).end();
+                let block = ObjectWriter::of("redacted_thinking").with("data", &state.capsule).end();
                 self.block_start(&block, out);
                 block
             }
-            BlockKind::Text | BlockKind::Refusal => JsonObject::of("text").with("text", &text).end(),
+            BlockKind::Text | BlockKind::Refusal => ObjectWriter::of("text").with("text", &text).end(),
             BlockKind::Reasoning => {
                 let signature = state.map(|state| state.capsule).unwrap_or_default();
-                self.block_delta(&JsonObject::of("signature_delta").with("signature", &signature).end(), out);
-                JsonObject::of("thinking").with("thinking", &text).with("signature", &signature).end()
+                self.block_delta(&ObjectWriter::of("signature_delta").with("signature", &signature).end(), out);
+                ObjectWriter::of("thinking").with("thinking", &text).with("signature", &signature).end()
             }
             BlockKind::Call { call, .. } => {
                 let input = object(&text);
                 if !is_written {
-                    self.block_delta(&JsonObject::of("input_json_delta").with("partial_json", &input).end(), out);
+                    self.block_delta(&ObjectWriter::of("input_json_delta").with("partial_json", &input).end(), out);
                 }
-                let block = JsonObject::of("tool_use").with("id", &call.id).with("name", &call.name);
+                let block = ObjectWriter::of("tool_use").with("id", &call.id).with("name", &call.name);
                 block.raw("input", &input).end()
             }
         };
@@ -190,7 +190,7 @@ impl MessagesEncoder {
         };
         let usage = finish.usage.unwrap_or_else(|| usage::estimate(self.input_bytes, self.output_bytes));
         let usage = usage::of_messages(&usage);
-        let stopped = |object: JsonObject| {
+        let stopped = |object: ObjectWriter| {
             let object = object.with("stop_reason", reason).with("stop_sequence", &text);
             match &finish.stop {
                 StopCause::Refused(details) => object.raw("stop_details", &self.stop_details(details)),
@@ -203,7 +203,7 @@ impl MessagesEncoder {
             }
         };
         if self.streamed {
-            let delta = stopped(JsonObject::new()).end();
+            let delta = stopped(ObjectWriter::new()).end();
             self.event("message_delta", |event| event.raw("delta", &delta).raw("usage", &usage), out);
             self.event("message_stop", |event| event, out);
         } else {
@@ -215,7 +215,7 @@ impl MessagesEncoder {
     fn stop_details(&self, details: &RefusalDetails) -> String {
         let said = Some(&self.refusal).filter(|refusal| !refusal.is_empty());
         let explanation = details.explanation.as_ref().or(said);
-        JsonObject::of("refusal").with("category", &details.category).with("explanation", &explanation).end()
+        ObjectWriter::of("refusal").with("category", &details.category).with("explanation", &explanation).end()
     }
 
     fn fail(&self, failure: &ProviderFailure, out: &mut Vec<u8>) {
@@ -237,9 +237,9 @@ impl MessagesEncoder {
         self.event("content_block_delta", |event| event.with("index", &index).raw("delta", delta), out);
     }
 
-    fn event(&self, name: &str, fields: impl FnOnce(JsonObject) -> JsonObject, out: &mut Vec<u8>) {
+    fn event(&self, name: &str, fields: impl FnOnce(ObjectWriter) -> ObjectWriter, out: &mut Vec<u8>) {
         if self.streamed {
-            put(out, Some(name), &fields(JsonObject::of(name)).end());
+            put(out, Some(name), &fields(ObjectWriter::of(name)).end());
         }
     }
 }

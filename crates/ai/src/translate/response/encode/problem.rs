@@ -2,7 +2,7 @@
 
 use access::refusal::Side;
 
-use super::json::JsonObject;
+use super::json::ObjectWriter;
 use crate::error::anthropic_type;
 use crate::failure::ProviderErrorKind;
 use crate::translate::event::ProviderFailure;
@@ -22,7 +22,7 @@ pub(super) fn of_openai(failure: &ProviderFailure) -> String {
         (ProviderErrorKind::Status, 400..=499) => ("invalid_request_error", own),
         (ProviderErrorKind::Status, _) => ("server_error", own),
     };
-    let error = JsonObject::new().with("message", &failure.message).with("type", kind);
+    let error = ObjectWriter::new().with("message", &failure.message).with("type", kind);
     error.raw("param", "null").with("code", &code).end()
 }
 
@@ -46,10 +46,10 @@ pub(super) fn of_anthropic(failure: &ProviderFailure, request_id: &str) -> Strin
     } else {
         failure.message.clone()
     };
-    let error = JsonObject::of(anthropic_type(failure.status, side)).with("message", &message);
+    let error = ObjectWriter::of(anthropic_type(failure.status, side)).with("message", &message);
     let error = match &failure.code {
         Some(code) => error.with("code", code),
         None => error,
     };
-    JsonObject::of("error").raw("error", &error.end()).with("request_id", request_id).end()
+    ObjectWriter::of("error").raw("error", &error.end()).with("request_id", request_id).end()
 }

@@ -7,13 +7,13 @@ mod item;
 mod object;
 
 use super::identity::Identity;
-use super::json::{JsonObject, list, put};
+use super::json::{ObjectWriter, list, put};
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
 use item::{ItemKind, OutputItem};
 pub(super) use object::ResponseObject;
 
-/// Writes one response.
+/// Writes a response of the Responses API, as a stream or as a whole body.
 #[derive(Debug)]
 pub(super) struct ResponsesEncoder {
     identity: Identity,
@@ -29,7 +29,7 @@ pub(super) struct ResponsesEncoder {
 }
 
 impl ResponsesEncoder {
-    /// Creates an encoder.
+    /// Creates an encoder of this response.
     pub(super) fn new(identity: Identity, response: ResponseObject, streamed: bool) -> Self {
         Self {
             identity,
@@ -43,7 +43,7 @@ impl ResponsesEncoder {
         }
     }
 
-    /// Writes an event.
+    /// Writes an event as the client reads it.
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {
             ClientEvent::Start => self.start(out),
@@ -103,7 +103,7 @@ impl ResponsesEncoder {
     fn delta(&mut self, item: &OutputItem, text: &str, out: &mut Vec<u8>) {
         let name = item.kind.text_event("delta");
         let is_text = matches!(item.kind, ItemKind::Text);
-        let fields = |event: JsonObject| {
+        let fields = |event: ObjectWriter| {
             let event = event.with("delta", text);
             if is_text { event.raw("logprobs", "[]") } else { event }
         };
@@ -120,7 +120,7 @@ impl ResponsesEncoder {
                     return;
                 }
                 let (index, json) = (self.output.len(), item.begun());
-                let fields = |event: JsonObject| event.with("output_index", &index).raw("item", &json);
+                let fields = |event: ObjectWriter| event.with("output_index", &index).raw("item", &json);
                 self.event("response.output_item.added", fields, out);
             }
             ItemKind::Text | ItemKind::Refusal | ItemKind::Reasoning | ItemKind::Call(_) => {
@@ -140,7 +140,7 @@ impl ResponsesEncoder {
     fn text_done(&mut self, item: &OutputItem, text: &str, out: &mut Vec<u8>) {
         let field = item.kind.text_field();
         let is_text = matches!(item.kind, ItemKind::Text);
-        let fields = |event: JsonObject| {
+        let fields = |event: ObjectWriter| {
             let event = event.with(field, text);
             if is_text { event.raw("logprobs", "[]") } else { event }
         };
@@ -163,7 +163,8 @@ impl ResponsesEncoder {
                 Some("content_filter")
             }
         };
-        let details = reason.map(|reason| ("incomplete_details", JsonObject::new().with("reason", reason).end()));
+        let details = reason.map(|reason| ObjectWriter::new().with("reason", reason).end());
+        let details = details.as_deref().map(|details| ("incomplete_details", details));
         let status = if reason.is_some() { "incomplete" } else { "completed" };
         let usage = finish.usage.as_ref().map(usage::of_responses);
         let response = self.response.clone().with_usage(usage).write(status, &list(&self.output), details);
@@ -178,20 +179,20 @@ impl ResponsesEncoder {
     fn fail(&mut self, failure: &ProviderFailure, out: &mut Vec<u8>) {
         let error = problem::of_openai(failure);
         if !self.streamed {
-            out.extend_from_slice(JsonObject::new().raw("error", &error).end().as_bytes());
+            out.extend_from_slice(ObjectWriter::new().raw("error", &error).end().as_bytes());
             return;
         }
         if !self.has_started {
             self.start(out);
         }
         let code = problem::code_of_response(failure);
-        let fields = |event: JsonObject| {
+        let fields = |event: ObjectWriter| {
             let event = event.with("code", code).with("message", &failure.message).raw("param", "null");
             event.raw("error", &error)
         };
         self.event("error", fields, out);
-        let reason = JsonObject::new().with("code", code).with("message", &failure.message).end();
-        let response = self.response.write("failed", &list(&self.output), Some(("error", reason)));
+        let reason = ObjectWriter::new().with("code", code).with("message", &failure.message).end();
+        let response = self.response.write("failed", &list(&self.output), Some(("error", &reason)));
         self.event("response.failed", |event| event.raw("response", &response), out);
     }
 
@@ -200,11 +201,11 @@ impl ResponsesEncoder {
         &mut self,
         item: &OutputItem,
         name: &str,
-        fields: impl FnOnce(JsonObject) -> JsonObject,
+        fields: impl FnOnce(ObjectWriter) -> ObjectWriter,
         out: &mut Vec<u8>,
     ) {
         let index = self.output.len();
-        let place = |event: JsonObject| {
+        let place = |event: ObjectWriter| {
             let event = event.with("item_id", &item.id).with("output_index", &index);
             match item.kind.part_index() {
                 Some(key) => fields(event.raw(key, "0")),
@@ -214,9 +215,9 @@ impl ResponsesEncoder {
         self.event(name, place, out);
     }
 
-    fn event(&mut self, name: &str, fields: impl FnOnce(JsonObject) -> JsonObject, out: &mut Vec<u8>) {
+    fn event(&mut self, name: &str, fields: impl FnOnce(ObjectWriter) -> ObjectWriter, out: &mut Vec<u8>) {
         if self.streamed {
-            let event = JsonObject::of(name).with("sequence_number", &self.sequence);
+            let event = ObjectWriter::of(name).with("sequence_number", &self.sequence);
             put(out, Some(name), &fields(event).end());
             self.sequence += 1;
         }

@@ -1,6 +1,6 @@
 //! Token usage in the words of each format.
 
-use super::json::JsonObject;
+use super::json::ObjectWriter;
 use crate::translate::event::TokenUsage;
 
 /// Bytes of text that are one token of an estimate.
@@ -8,7 +8,7 @@ const BYTES_PER_TOKEN: usize = 4;
 
 /// Returns the usage object of a chat completion.
 pub(super) fn of_chat(usage: &TokenUsage) -> String {
-    JsonObject::new()
+    ObjectWriter::new()
         .with("prompt_tokens", &usage.input())
         .with("completion_tokens", &usage.output)
         .with("total_tokens", &usage.total())
@@ -19,7 +19,7 @@ pub(super) fn of_chat(usage: &TokenUsage) -> String {
 
 /// Returns the usage object of a response. OpenAI's SDKs require each of its fields.
 pub(super) fn of_responses(usage: &TokenUsage) -> String {
-    JsonObject::new()
+    ObjectWriter::new()
         .with("input_tokens", &usage.input())
         .raw("input_tokens_details", &input_details(usage))
         .with("output_tokens", &usage.output)
@@ -30,14 +30,14 @@ pub(super) fn of_responses(usage: &TokenUsage) -> String {
 
 /// Returns the usage object of a message, and of the end of its stream.
 pub(super) fn of_messages(usage: &TokenUsage) -> String {
-    let object = JsonObject::new()
+    let object = ObjectWriter::new()
         .with("input_tokens", &usage.uncached)
         .with("cache_creation_input_tokens", &usage.cache_writes)
         .with("cache_read_input_tokens", &usage.cache_reads)
         .with("output_tokens", &usage.output);
     match usage.reasoning {
         Some(reasoning) => {
-            let details = JsonObject::new().with("thinking_tokens", &reasoning).end();
+            let details = ObjectWriter::new().with("thinking_tokens", &reasoning).end();
             object.raw("output_tokens_details", &details).end()
         }
         None => object.end(),
@@ -51,10 +51,10 @@ pub(super) fn estimate(input_bytes: usize, output_bytes: usize) -> TokenUsage {
 }
 
 fn input_details(usage: &TokenUsage) -> String {
-    let details = JsonObject::new().with("cached_tokens", &usage.cache_reads);
+    let details = ObjectWriter::new().with("cached_tokens", &usage.cache_reads);
     details.with("cache_write_tokens", &usage.cache_writes).end()
 }
 
 fn output_details(usage: &TokenUsage) -> String {
-    JsonObject::new().with("reasoning_tokens", &usage.reasoning.unwrap_or(0)).end()
+    ObjectWriter::new().with("reasoning_tokens", &usage.reasoning.unwrap_or(0)).end()
 }

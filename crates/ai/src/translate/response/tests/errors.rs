@@ -108,12 +108,12 @@ fn an_overloaded_provider_has_the_status_of_the_clients_format() {
 #[test]
 fn errors_within_streams_end_the_stream_once() {
     for (provider, stream) in STREAMS {
-        let error = match provider {
-            Format::Messages => r#"{"type":"error","error":{"type":"overloaded_error","message":"Busy."}}"#,
-            Format::Responses => {
-                r#"{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"rate_limit_exceeded","message":"Busy."}}}"#
-            }
-            _ => r#"{"error":{"message":"Busy.","code":"rate_limit_exceeded"}}"#,
+        let error = if provider == Format::Messages {
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Busy."}}"#
+        } else if provider == Format::Responses {
+            r#"{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"rate_limit_exceeded","message":"Busy."}}}"#
+        } else {
+            r#"{"error":{"message":"Busy.","code":"rate_limit_exceeded"}}"#
         };
         let events: Vec<_> = stream.split_inclusive("\n\n").collect();
         for client in FORMATS.into_iter().filter(|client| *client != provider) {

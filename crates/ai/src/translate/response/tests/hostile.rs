@@ -177,7 +177,7 @@ fn what_is_too_long_ends_with_an_error() {
         let mut translator = ResponseTranslator::new(context(Format::Messages, provider, false), IDS, framing, 200);
         let mut out = translator.push(b"data: ").to_vec();
         for _ in 0..33 {
-            out.extend_from_slice(&translator.push(&[b'x'; 1 << 20]));
+            out.extend_from_slice(&translator.push("x".repeat(1 << 20).as_bytes()));
         }
         let error: Value = serde_json::from_slice(&out).unwrap();
         assert!(error["error"]["message"].as_str().unwrap().contains("32 MiB"), "{error}");

@@ -140,10 +140,11 @@ fn translated(client: Format, provider: Format, framing: ResponseFraming, pieces
 proptest! {
     #[test]
     fn any_bytes_give_a_stream_that_the_sdks_accept_in_any_pieces(
-        (provider, bytes) in any_stream(),
+        stream in any_stream(),
         client in prop::sample::select(FORMATS.to_vec()),
         size in 1_usize..100,
     ) {
+        let (provider, bytes) = stream;
         prop_assume!(client != provider);
         let whole = translated(client, provider, ResponseFraming::Events, &[&bytes]);
         check_stream(client, &whole);

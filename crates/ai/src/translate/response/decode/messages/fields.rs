@@ -25,7 +25,7 @@ pub(super) struct MessageEvent<'a> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Message<'a> {
+pub(super) struct MessageBody<'a> {
     #[serde(rename = "type", default, borrow)]
     pub(super) kind: Cow<'a, str>,
     #[serde(default, borrow)]

@@ -49,7 +49,7 @@ pub(super) struct IncompleteDetails {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Item<'a> {
+pub(super) struct ResponseItem<'a> {
     #[serde(rename = "type", default, borrow)]
     pub(super) kind: Cow<'a, str>,
     #[serde(default)]
@@ -63,15 +63,15 @@ pub(super) struct Item<'a> {
     #[serde(default)]
     pub(super) input: Option<String>,
     #[serde(default)]
-    pub(super) content: Option<Vec<Part>>,
+    pub(super) content: Option<Vec<ItemPart>>,
     #[serde(default)]
-    pub(super) summary: Option<Vec<Part>>,
+    pub(super) summary: Option<Vec<ItemPart>>,
     #[serde(default)]
     pub(super) encrypted_content: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Part {
+pub(super) struct ItemPart {
     #[serde(rename = "type", default)]
     pub(super) kind: String,
     #[serde(default)]
@@ -80,10 +80,10 @@ pub(super) struct Part {
     pub(super) refusal: Option<String>,
 }
 
-impl Item<'_> {
+impl ResponseItem<'_> {
     /// Returns the reasoning, or its summary.
     pub(super) fn reasoning(&self) -> String {
-        let texts = |parts: &Option<Vec<Part>>| {
+        let texts = |parts: &Option<Vec<ItemPart>>| {
             let texts = parts.iter().flatten().filter_map(|part| part.text.clone());
             texts.collect::<Vec<_>>().join("\n\n")
         };

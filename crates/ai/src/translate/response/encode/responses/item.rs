@@ -1,7 +1,7 @@
 //! The items of a response's output.
 
 use crate::translate::response::encode::call::{ClientCall, custom_input};
-use crate::translate::response::encode::json::JsonObject;
+use crate::translate::response::encode::json::ObjectWriter;
 
 /// An item of the output.
 #[derive(Debug)]
@@ -98,10 +98,10 @@ impl OutputItem {
     pub(super) fn part(&self, text: &str) -> Option<String> {
         let part = match self.kind {
             ItemKind::Text => {
-                JsonObject::of("output_text").with("text", text).raw("annotations", "[]").raw("logprobs", "[]")
+                ObjectWriter::of("output_text").with("text", text).raw("annotations", "[]").raw("logprobs", "[]")
             }
-            ItemKind::Refusal => JsonObject::of("refusal").with("refusal", text),
-            ItemKind::Reasoning => JsonObject::of("summary_text").with("text", text),
+            ItemKind::Refusal => ObjectWriter::of("refusal").with("refusal", text),
+            ItemKind::Reasoning => ObjectWriter::of("summary_text").with("text", text),
             ItemKind::Call(_) => return None,
         };
         Some(part.end())
@@ -122,7 +122,7 @@ impl OutputItem {
             Some(part) => format!("[{part}]"),
             None => "[]".to_owned(),
         };
-        let object = JsonObject::new().with("id", &self.id);
+        let object = ObjectWriter::new().with("id", &self.id);
         match &self.kind {
             ItemKind::Text | ItemKind::Refusal => {
                 let object = object.with("type", "message").with("status", status).with("role", "assistant");

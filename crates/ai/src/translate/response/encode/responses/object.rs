@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::translate::response::encode::identity::Identity;
-use crate::translate::response::encode::json::JsonObject;
+use crate::translate::response::encode::json::ObjectWriter;
 
 /// Fields that OpenAI's schema requires, or that its responses always have, with the value for a request without them.
 /// Tollgate stores no response.
@@ -44,7 +44,7 @@ impl ResponseObject {
         model: &str,
         echo: &[(&'static str, Box<RawValue>)],
     ) -> Self {
-        let head = JsonObject::new().with("id", &identity.response("resp_")).with("object", "response");
+        let head = ObjectWriter::new().with("id", &identity.response("resp_")).with("object", "response");
         let head = head.with("created_at", &identity.created).with("model", model).end();
         let head = head.strip_suffix('}').unwrap_or(&head).to_owned();
         let own = ["error", "incomplete_details", "id", "object", "created_at", "model", "status", "output", "usage"];
@@ -66,10 +66,10 @@ impl ResponseObject {
     }
 
     /// Returns the response; `field` replaces one of its other fields.
-    pub(super) fn write(&self, status: &str, output: &str, field: Option<(&str, String)>) -> String {
-        let mut object = JsonObject::new().with("status", status).raw("output", output);
+    pub(super) fn write(&self, status: &str, output: &str, field: Option<(&str, &str)>) -> String {
+        let mut object = ObjectWriter::new().with("status", status).raw("output", output);
         for (key, value) in &self.tail {
-            let value = field.as_ref().filter(|(replaced, _)| replaced == key).map_or(value, |(_, value)| value);
+            let value = field.filter(|(replaced, _)| replaced == key).map_or(value.as_str(), |(_, value)| value);
             object = object.raw(key, value);
         }
         let object = object.raw("usage", self.usage.as_deref().unwrap_or("null")).end();
