@@ -178,6 +178,24 @@ impl Endpoint {
         }
     }
 
+    /// Returns the endpoint of calls for text in `format`, if one path serves all models.
+    #[must_use]
+    pub const fn of_format(format: Format) -> Option<Self> {
+        match format {
+            Format::Chat => Some(Self::ChatCompletions),
+            Format::Responses => Some(Self::Responses),
+            Format::Messages => Some(Self::Messages),
+            Format::GenerateContent
+            | Format::Completions
+            | Format::Embeddings
+            | Format::EmbedContent
+            | Format::Images
+            | Format::Speech
+            | Format::Transcription
+            | Format::Moderations => None,
+        }
+    }
+
     /// Whether a request costs no quota.
     #[must_use]
     pub const fn free(self) -> bool {

@@ -12,6 +12,7 @@ mod changes;
 mod cors;
 mod discover;
 mod export;
+mod formats;
 mod header_rules;
 mod insights;
 mod limit;

@@ -123,7 +123,10 @@ impl InferenceAccount {
 
 /// An LLM call whose model is known.
 pub(crate) struct InferenceCall {
+    /// The client's format, which usage events and refusals have.
     pub(crate) format: Format,
+    /// The format of the provider's response, from which usage is read. The call is translated if it is another.
+    pub(crate) provider_format: Format,
     pub(crate) requested_model: Arc<str>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
@@ -227,6 +230,13 @@ impl RequestAccount {
     /// The LLM call, once its model is known.
     pub(crate) fn call(&self) -> Option<&InferenceCall> {
         self.inference.as_ref()?.call.as_deref()
+    }
+
+    /// Notes the call that the next attempt sends.
+    pub(crate) fn calls(&mut self, call: &Rc<InferenceCall>) {
+        if let Some(inference) = &mut self.inference {
+            inference.call = Some(call.clone());
+        }
     }
 
     /// Removes the billable amount of the request: the response is not of the requested kind.
@@ -411,14 +421,12 @@ impl RequestAccount {
 
     /// Ends the response of `tap` early: returns its last bytes, and the facts that were read. A response that has used
     /// its reservation gets its format's regular end, any other an error.
-    pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
+    pub(crate) fn cut(&self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
         let (refusal, message) = match outcome {
             Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the response is incomplete"),
             Outcome::TimedOut => (Refusal::UpstreamTimeout, "the response took too long: it is incomplete"),
             Outcome::BudgetCut => {
-                let (last, seen) = tap.stop();
-                self.relayed(last.len());
-                return (last, seen);
+                return tap.stop();
             }
             Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut | Outcome::Interrupted => {
                 (Refusal::UpstreamReset, "the provider aborted its response: it is incomplete")
@@ -426,9 +434,7 @@ impl RequestAccount {
         };
         let request_id = self.request.id.to_string();
         let reporter = ai::Reporter { domain: self.request.snapshot.process.brand.slug(), request_id: &request_id };
-        let (last, seen) = tap.cut(&ai::FormatProblem::new(refusal, message, reporter));
-        self.relayed(last.len());
-        (last, seen)
+        tap.cut(&ai::FormatProblem::new(refusal, message, reporter))
     }
 
     /// Returns the last bytes of a stream that its upstream has ended, and the facts that were read. A stream without

@@ -55,7 +55,6 @@ use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
 use crate::transform::header_rules::RouteHeaders;
-use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -298,8 +297,9 @@ fn relay(
     relayed: RelayedResponse,
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
-    let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
-    let status = client_status(&account, &head);
+    let RelayedResponse { answered: UpstreamResponse { head, content, translated }, tap, admission } = relayed;
+    let status =
+        client_status(&account, translated.as_ref().map_or(head.head.status(), |translated| translated.status));
     account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
@@ -307,7 +307,7 @@ fn relay(
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(head, status, &fields);
     let compression = Compression::of(&account);
-    let mut relay = Relay::new(content, account, tap);
+    let mut relay = Relay::new(content, account, tap, translated);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         relay.becomes_tunnel();
     }
@@ -362,7 +362,7 @@ fn finish_changed(
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let ChangedResponse { head, content } = changed;
-    let status = client_status(account, &head);
+    let status = client_status(account, head.head.status());
     account.permits.request = None;
     let closes = account.attempt.as_ref().is_some_and(|attempt| !attempt.progress.is_whole());
     account.answers(status.as_u16());
@@ -375,8 +375,8 @@ fn finish_changed(
 }
 
 /// Returns the status of an upstream's response as the route has it.
-fn client_status(account: &RequestAccount, head: &RelayedHead) -> StatusCode {
-    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+fn client_status(account: &RequestAccount, received: u16) -> StatusCode {
+    let received = StatusCode::from_u16(received).unwrap_or(StatusCode::BAD_GATEWAY);
     account.policy().response.as_ref().map_or(received, |rules| rules.status(received))
 }
 

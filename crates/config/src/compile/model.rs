@@ -44,15 +44,16 @@ pub(super) fn models(
         for target in &entry.targets.list {
             let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
             let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
-            let limits = limits(target);
+            let (limits, prompt_cache) = (limits(target), target.prompt_cache.value);
             if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
-                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight, limits });
+                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight, limits, prompt_cache });
             } else if provider.value == MOCK && providers.mock.on {
-                targets.push(MockTarget { provider: None, model, weight, limits });
+                targets.push(MockTarget { provider: None, model, weight, limits, prompt_cache });
             } else if providers.mock.on && providers.on.is_empty() {
                 // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
                 notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.value.clone() });
-                let target = MockTarget { provider: None, model: Arc::clone(&name), weight, limits: None };
+                let model = Arc::clone(&name);
+                let target = MockTarget { provider: None, model, weight, limits: None, prompt_cache };
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
             } else {
@@ -65,8 +66,9 @@ pub(super) fn models(
             false => Note::TargetOff { model: name.to_string(), provider },
         }));
         let on = |target: &MockTarget| {
-            let MockTarget { provider, model, weight, limits } = target;
-            Some(Target { provider: provider.clone()?, model: Arc::clone(model), weight: *weight, limits: *limits })
+            let MockTarget { provider, model, weight, limits, prompt_cache } = target;
+            let (provider, model) = (provider.clone()?, Arc::clone(model));
+            Some(Target { provider, model, weight: *weight, limits: *limits, prompt_cache: *prompt_cache })
         };
         match targets.iter().map(on).collect::<Option<Box<[Target]>>>() {
             Some(targets) if targets.is_empty() => return false,

@@ -447,12 +447,12 @@ fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
     };
     let chat = explain("POST /v1/chat/completions", Some("smart"));
     let of_chat = [
-        "claude/opus, skipped: the provider does not support the format chat",
+        "claude/opus, translated to messages",
         "openai/gpt",
         "google/pro, skipped: the provider does not support the format chat",
     ];
     assert_eq!(targets(&chat), (Some("weighted"), of_chat.map(str::to_owned).to_vec()));
-    let shown = "targets         claude/opus, skipped: the provider does not support the format chat\n                openai/gpt\n";
+    let shown = "targets         claude/opus, translated to messages\n                openai/gpt\n                google/pro, skipped: the provider does not support the format chat\n";
     assert!(chat.to_string().contains(shown), "{chat}");
     let of_path = explain("POST /v1beta/models/smart:generateContent", None);
     assert_eq!(targets(&of_path).1.last().map(String::as_str), Some("google/pro"));
@@ -462,8 +462,9 @@ fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
     let pattern = explain("POST /v1/chat/completions", Some("own/7"));
     assert_eq!(targets(&pattern), (None, vec!["openai/ft-7".to_owned()]));
     for (line, model, code) in [
-        ("POST /v1/chat/completions", "claude/haiku", "format_mismatch"),
-        ("POST /v1/messages", "own/7", "format_mismatch"),
+        ("POST /v1/chat/completions", "google/pro", "format_mismatch"),
+        ("POST /v1/embeddings", "claude/haiku", "format_mismatch"),
+        ("POST /v1/messages/count_tokens", "own/7", "format_mismatch"),
         ("POST /v1/messages", "", "model_not_found"),
     ] {
         let refusal = explain(line, Some(model)).refusal.map(|refusal| refusal.code);

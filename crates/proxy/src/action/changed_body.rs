@@ -123,7 +123,7 @@ pub(super) async fn of_response(
     response: UpstreamResponse,
     changes: &Arc<BodyChanges>,
 ) -> Result<ChangedResponse, Problem> {
-    let UpstreamResponse { mut head, content } = response;
+    let UpstreamResponse { mut head, content, translated: _ } = response;
     let fields = head.head.fields();
     if matches!(head.head.status(), 206 | 226) || !is_json(fields) {
         return Err(refused("it is not a whole JSON text"));

@@ -70,7 +70,8 @@ mod tests {
     fn provider(credential: Credential) -> Provider {
         let (host, authority, path) = ("up.example".to_owned(), "up.example".to_owned(), String::new());
         let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
-        Provider { name: "openai".into(), kind: ProviderKind::OpenAi, origin, credential, tls: None }
+        let (kind, formats) = (ProviderKind::OpenAi, Box::default());
+        Provider { name: "openai".into(), kind, formats, origin, credential, tls: None }
     }
 
     fn check(credential: &Credential, principal: &Principal, expected: Result<Option<&str>, Refusal>) {

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use crate::account::RequestAccount;
 use crate::bytes::content::Trailers;
+use crate::capacity::MemoryExceeded;
+use crate::forward::translated::TranslatedResponse;
 use crate::forward::{BorrowedConnection, UpstreamContent};
 use crate::refusal::grpc;
 use crate::response::close_frame::{FrameScanner, GOING_AWAY};
@@ -24,6 +26,8 @@ pub(crate) struct Relay {
     content: Box<UpstreamContent>,
     account: Box<RequestAccount>,
     tap: Option<Box<TappedResponse>>,
+    /// The translation into the client's format, of all bytes that the tap returns.
+    translated: Option<Box<TranslatedResponse>>,
     /// Bytes that are sent after the end of the upstream's body.
     last: Option<Bytes>,
     /// The trailers of a response without a tap, which follow its last byte.
@@ -59,6 +63,7 @@ impl Relay {
         content: Box<UpstreamContent>,
         account: Box<RequestAccount>,
         tap: Option<Box<TappedResponse>>,
+        translated: Option<Box<TranslatedResponse>>,
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
@@ -66,6 +71,7 @@ impl Relay {
             content,
             account,
             tap,
+            translated,
             last: None,
             trailers: None,
             frames: None,
@@ -98,9 +104,19 @@ impl Relay {
         self.content.connection.is_none() && self.last.is_none()
     }
 
+    /// Whether the content is relayed as it arrives.
+    const fn is_unchanged(&self) -> bool {
+        self.tap.is_none() && self.translated.is_none()
+    }
+
+    /// Ends the translation: no client receives the rest, whose usage is still read.
+    pub(crate) fn stop_translating(&mut self) {
+        self.translated = None;
+    }
+
     /// Whether the response may end with trailers for its client. A tap may change the content that they describe.
     pub(crate) fn may_have_trailers(&self) -> bool {
-        self.tap.is_none() && self.account.request.head.accepts_trailers()
+        self.is_unchanged() && self.account.request.head.accepts_trailers()
     }
 
     /// Keeps trailers that follow content of an announced length.
@@ -121,6 +137,7 @@ impl Relay {
     pub(crate) fn size_hint(&self) -> SizeHint {
         match &self.tap {
             Some(tapped) if tapped.streamed => SizeHint::default(),
+            _ if self.translated.is_some() => SizeHint::default(),
             _ => self.content.body.size_hint(),
         }
     }
@@ -139,13 +156,13 @@ impl Relay {
             match Pin::new(&mut self.content.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
-                        let bytes = self.pass(data);
+                        let Ok(bytes) = self.pass(data) else { return self.break_off(Outcome::UpstreamCut) };
                         if !bytes.is_empty() {
                             return Poll::Ready(Some(Ok(bytes)));
                         }
                     }
                     Err(frame) => {
-                        let is_relayed = self.tap.is_none();
+                        let is_relayed = self.is_unchanged();
                         self.trailers = frame.into_trailers().ok().filter(|_| is_relayed).map(Box::new);
                         // Nothing follows the trailers.
                         self.end();
@@ -168,7 +185,10 @@ impl Relay {
     }
 
     /// Returns the bytes of `data` that are sent to the client.
-    fn pass(&mut self, data: Bytes) -> Bytes {
+    ///
+    /// # Errors
+    /// The client may not hold a whole body for its translation.
+    fn pass(&mut self, data: Bytes) -> Result<Bytes, MemoryExceeded> {
         self.moved = true;
         let bytes = match &mut self.tap {
             Some(tapped) => {
@@ -195,32 +215,40 @@ impl Relay {
                 data
             }
         };
+        let bytes = match &mut self.translated {
+            Some(translated) => translated.push(&bytes)?,
+            None => bytes,
+        };
         self.account.relayed(bytes.len());
         // If the length is known, the body is not polled after its last byte, so the response ends now.
         if self.content.body.is_end_stream() {
             self.end();
         }
         self.has_waited = true;
-        bytes
+        Ok(bytes)
     }
 
     /// Ends a complete response.
     fn end(&mut self) {
-        let mut outcome = Outcome::Completed;
+        let (mut outcome, mut last) = (Outcome::Completed, Bytes::new());
         let seen = self.tap.take().map(|tapped| {
             let TappedResponse { tap, streamed, beginning } = *tapped;
             if beginning.is_some_and(|beginning| beginning.end()) {
                 note_error(&mut self.account);
             }
             let (rest, seen) = if streamed { self.account.close(tap) } else { tap.finish() };
-            self.account.relayed(rest.len());
-            self.last = (!rest.is_empty()).then_some(rest);
+            last = rest;
             if streamed && !seen.ended {
                 // The upstream closed the body regularly, but the stream lacks its format's last event.
                 outcome = Outcome::UpstreamCut;
             }
             seen
         });
+        if let Some(translated) = self.translated.take() {
+            last = translated.end(&last);
+        }
+        self.account.relayed(last.len());
+        self.last = (!last.is_empty()).then_some(last);
         let now = if self.has_waited { Instant::now() } else { self.account.request.read_at() };
         let UpstreamContent { body, connection } = &mut *self.content;
         if let Some(connection) = connection.take() {
@@ -250,7 +278,12 @@ impl Relay {
         if let Some(beginning) = &tapped.beginning {
             beginning.abort(outcome);
         }
-        let (last, seen) = self.account.cut(tapped.tap, outcome);
+        let (mut last, seen) = self.account.cut(tapped.tap, outcome);
+        // A whole body gets no last bytes: it is aborted, although nothing of its translation was sent.
+        if let Some(translated) = self.translated.take().filter(|_| !last.is_empty()) {
+            last = translated.end(&last);
+        }
+        self.account.relayed(last.len());
         self.account.finish(outcome, Some(seen));
         Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
     }

@@ -67,7 +67,8 @@ impl FallbackCall<'_> {
                 return self.failed(account, state, NoTry::Spent);
             }
             let model = entry.model_of(target, &of.plan.requested);
-            let planned = PlannedModel { provider: target.provider.clone(), model };
+            let (provider, prompt_cache) = (target.provider.clone(), target.prompt_cache);
+            let planned = PlannedModel { provider, model, prompt_cache };
             let Some(mut call) = self.begin(account, &planned, next.target, &mut state).await? else { continue };
             if state.admission.is_none() {
                 state.admission = Some(call.reserve(account).await?);
@@ -133,12 +134,19 @@ impl FallbackCall<'_> {
         }
         match TargetCall::new(account, &state.parsed, self.of, planned).await {
             Ok(call) => Ok(state.tries.begin(target, account.request.read_at()).then_some(call)),
-            // Nothing is known about the cost of this target; another one may have a price.
-            Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
+            // Nothing is known about the cost of this target, or its format cannot express the call; another one may have a
+            // price, or the client's format.
+            Err(problem)
+                if matches!(
+                    problem.refusal,
+                    Refusal::PriceUnknown | Refusal::CostUnbounded | Refusal::FormatMismatch
+                ) =>
+            {
+                let is_of_format = problem.refusal == Refusal::FormatMismatch;
                 // The size of a large body is read on another thread.
                 account.request.read_clock();
                 state.tries.exclude(target);
-                self.skip(account, target, SkipReason::Price);
+                self.skip(account, target, if is_of_format { SkipReason::Format } else { SkipReason::Price });
                 state.keep(AttemptError::Problem(Box::new(problem)));
                 Ok(None)
             }
@@ -283,7 +291,7 @@ fn watched(
 /// Names the model and the number of attempts in the head of a response.
 fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
     let edits = &mut answered.head.edits;
-    let PlannedModel { provider, model } = planned;
+    let PlannedModel { provider, model, .. } = planned;
     edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", model.as_bytes()])?;
     edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
 }

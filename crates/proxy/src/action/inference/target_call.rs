@@ -15,6 +15,7 @@ use meter::{AdmissionInfo, Charge};
 use super::InferenceEndpoint;
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
+use super::translation::{CallTranslation, TranslatedCall, translate};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -54,6 +55,8 @@ pub(super) struct TargetCall<'a> {
     body: Vec<Bytes>,
     /// Whether the usage chunk of the response must be removed, because the gateway requested it.
     usage_injected: bool,
+    /// The translation for a provider without the client's format, until the head of the response has arrived.
+    translation: Option<Box<CallTranslation>>,
 }
 
 impl<'a> TargetCall<'a> {
@@ -65,20 +68,10 @@ impl<'a> TargetCall<'a> {
         target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
         let InferenceRequest { endpoint, client, plan } = of;
-        let (called, ParsedCall { fields, content }) = (&endpoint.called, parsed);
+        let (call, translated) = noted_call(account, parsed, of, target).await?;
+        let called = translated.as_ref().map_or(&endpoint.called, |translated| &translated.translation.called);
+        let ParsedCall { fields, content, .. } = translated.as_ref().map_or(parsed, |translated| &translated.parsed);
         let mut fields = Cow::Borrowed(fields);
-        let call = Rc::new(InferenceCall {
-            format: endpoint.format,
-            requested_model: plan.requested.clone(),
-            provider: target.provider.clone(),
-            model: target.model.clone(),
-            streamed: fields.stream,
-            billable: fields.billable,
-            free: called.endpoint.free(),
-        });
-        if let Some(inference) = &mut account.inference {
-            inference.call = Some(call.clone());
-        }
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         if let Some(charge) = &mut charge
             && bound::is_required(&client.limits)
@@ -94,8 +87,11 @@ impl<'a> TargetCall<'a> {
         let rewritten = fields.rewrite(content, &call.model, includes_usage);
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
-        let (body, usage_injected) = (rewritten.segments, rewritten.usage_injected);
-        Ok(Self { of, call, credential, charge, body, usage_injected })
+        // The translation of a response reads the usage chunk, and removes it if the client did not request it.
+        let usage_injected = rewritten.usage_injected && translated.is_none();
+        let body = rewritten.segments;
+        let translation = translated.map(|translated| Box::new(translated.translation));
+        Ok(Self { of, call, credential, charge, body, usage_injected, translation })
     }
 
     /// Reserves the maximum that the first attempt may use, and records it as open.
@@ -134,19 +130,24 @@ impl<'a> TargetCall<'a> {
 
     /// Sends the call to its provider, and waits for the head of the response.
     pub(super) async fn forward(&mut self, account: &mut RequestAccount) -> Result<UpstreamResponse, Problem> {
-        let Self { of, call, credential, body, .. } = self;
-        let InferenceEndpoint { called, format } = of.endpoint;
+        let Self { of, call, credential, body, translation, .. } = self;
+        let translation = translation.take();
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
-        let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential: *credential };
+        let (kind, dialect, is_translated) =
+            (call.provider.kind, call.provider_format.dialect(), translation.is_some());
+        let provider = ProviderTarget { kind, dialect, is_translated, credential: *credential };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let base_path = call.provider.kind.descriptor().base_path;
-        let target = transform::to_endpoint(called, &request.head, prefix, &call.model, base_path);
+        let target = match &translation {
+            Some(translation) => transform::to_other_endpoint(&translation.called, base_path),
+            None => transform::to_endpoint(&of.endpoint.called, &request.head, prefix, &call.model, base_path),
+        };
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
@@ -156,6 +157,10 @@ impl<'a> TargetCall<'a> {
         account.answered(answered.head.head.status(), upstream_id);
         if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
             account.forget_billable();
+        }
+        if let Some(translation) = translation {
+            let framing = framing(call.provider_format, &answered.head, call.streamed);
+            answered.translated = translation.begin(account, &mut answered.head, framing).map_err(unwritable)?;
         }
         Ok(answered)
     }
@@ -174,19 +179,19 @@ impl<'a> TargetCall<'a> {
         Some(problem)
     }
 
-    /// Returns the format of the response.
+    /// Returns the format of the provider's response.
     pub(super) fn format(&self) -> Format {
-        self.call.format
+        self.call.provider_format
     }
 
     /// Returns the framing of the response's events.
     pub(super) fn framing(&self, answered: &UpstreamResponse) -> ResponseFraming {
-        framing(self.call.format, &answered.head, self.call.streamed)
+        framing(self.call.provider_format, &answered.head, self.call.streamed)
     }
 
     /// Returns the tap that reads the response.
     pub(super) fn tap(&self, framing: ResponseFraming) -> Tap {
-        Tap::new(self.call.format, framing, self.usage_injected)
+        Tap::new(self.call.provider_format, framing, self.usage_injected)
     }
 
     /// Returns the response on its way to the client.
@@ -204,7 +209,7 @@ impl<'a> TargetCall<'a> {
         let framing = self.framing(&answered);
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
         let tap = (!self.call.free).then(|| {
-            let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.format, framing)));
+            let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.provider_format, framing)));
             Box::new(TappedResponse { tap: self.tap(framing), streamed, beginning })
         });
         Handled::Relayed(RelayedResponse { answered, tap, admission })
@@ -214,6 +219,39 @@ impl<'a> TargetCall<'a> {
     pub(super) fn is_read(&self) -> bool {
         !self.call.free
     }
+}
+
+/// Returns the call of a target, which the account notes, and its translation if the provider does not have the client's format.
+async fn noted_call(
+    account: &mut RequestAccount,
+    parsed: &ParsedCall,
+    of: InferenceRequest<'_>,
+    target: &PlannedModel,
+) -> Result<(Rc<InferenceCall>, Option<TranslatedCall>), Problem> {
+    let InferenceRequest { endpoint, plan, .. } = of;
+    let provider_format = target.provider.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
+    let call = |provider_format| {
+        Rc::new(InferenceCall {
+            format: endpoint.format,
+            provider_format,
+            requested_model: plan.requested.clone(),
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            streamed: parsed.fields.stream,
+            billable: parsed.fields.billable,
+            free: endpoint.called.endpoint.free(),
+        })
+    };
+    // A call that is refused here has its model too.
+    let called = call(provider_format);
+    account.calls(&called);
+    if provider_format == endpoint.format {
+        return Ok((called, None));
+    }
+    let translated = translate(account, parsed, endpoint, target).await?;
+    let call = call(translated.format);
+    account.calls(&call);
+    Ok((call, Some(translated)))
 }
 
 /// Returns the maximum usage of a call, and the limit of output that makes it fit the remaining budgets.
