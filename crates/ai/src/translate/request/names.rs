@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::super::context::ToolOrigin;
+use crate::format::Format;
 
 const NAME_BYTES_MAX: usize = 64;
 /// The kept part of a name that does not fit; `_` and eight digits follow.
@@ -14,15 +15,22 @@ const NAME_BYTES_KEPT: usize = 55;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     names: BTreeMap<String, ToolOrigin>,
+    /// Whether a name must begin with a letter or `_`, as Gemini requires.
+    is_word: bool,
 }
 
 impl Names {
+    pub(super) const fn new(to: Format) -> Self {
+        Self { names: BTreeMap::new(), is_word: matches!(to, Format::GenerateContent) }
+    }
+
     /// Returns the provider's name of a tool. The same tool always has the same name.
     pub(super) fn name(&mut self, origin: &ToolOrigin) -> String {
         let plain = plain_name(origin);
-        let fits = (1..=NAME_BYTES_MAX).contains(&plain.len()) && plain.bytes().all(is_plain);
+        let begins = !self.is_word || plain.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic());
+        let fits = begins && (1..=NAME_BYTES_MAX).contains(&plain.len()) && plain.bytes().all(is_plain);
         let is_free = |name: &str| self.names.get(name).is_none_or(|other| other == origin);
-        let name = if fits && is_free(&plain) { plain } else { shortened(&plain, origin) };
+        let name = if fits && is_free(&plain) { plain } else { shortened(&plain, origin, begins) };
         self.names.entry(name.clone()).or_insert_with(|| origin.clone());
         name
     }
@@ -44,17 +52,18 @@ fn plain_name(origin: &ToolOrigin) -> String {
     }
 }
 
-fn shortened(plain: &str, origin: &ToolOrigin) -> String {
-    let mut name: String =
-        plain.chars().take(NAME_BYTES_KEPT).map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' }).collect();
-    // The kind belongs to the hash: a function and a custom tool may have the same name.
-    let kind = match origin {
-        ToolOrigin::Function { .. } => "",
-        ToolOrigin::Namespaced { .. } => "namespaced:",
-        ToolOrigin::Custom { .. } => "custom:",
+fn shortened(plain: &str, origin: &ToolOrigin, begins: bool) -> String {
+    let mut name = if begins { String::new() } else { "_".to_owned() };
+    let kept = plain.chars().take(NAME_BYTES_KEPT - name.len());
+    name.extend(kept.map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }));
+    // Two tools may have the same plain name: their kind and namespace belong to the hash.
+    let hashed = match origin {
+        ToolOrigin::Function { name } => name.clone(),
+        ToolOrigin::Namespaced { namespace, name } => format!("{namespace}\0{name}"),
+        ToolOrigin::Custom { namespace, name } => format!("\0{}\0{name}", namespace.as_deref().unwrap_or_default()),
     };
     name.push('_');
-    name.push_str(&hexadecimal(&format!("{kind}{plain}"), 8));
+    name.push_str(&hexadecimal(&hashed, 8));
     name
 }
 
@@ -95,6 +104,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_for_gemini_begins_with_a_letter() {
+        let mut names = Names::new(Format::GenerateContent);
+        assert_eq!(names.name(&function("_a-1")), "_a-1");
+        let name = names.name(&function("7zip"));
+        assert_eq!(name, format!("_7zip_{}", hexadecimal("7zip", 8)));
+        assert_eq!(Names::default().name(&function("7zip")), "7zip");
+    }
+
+    #[test]
     fn two_tools_with_one_name_stay_two_tools() {
         let mut names = Names::default();
         let first = names.name(&function("a__b"));
@@ -102,6 +120,9 @@ mod tests {
         let custom = names.name(&ToolOrigin::Custom { namespace: None, name: "a__b".to_owned() });
         assert_eq!(first, "a__b");
         assert!(first != second && second != custom && first != custom);
+        let long = "x".repeat(64);
+        let (left, right) = (namespaced("a", &format!("b__{long}")), namespaced("a__b", &long));
+        assert_ne!(names.name(&left), names.name(&right));
         let renamed = names.renamed();
         assert_eq!(renamed.get(&second), Some(&namespaced("a", "b")));
     }

@@ -21,7 +21,7 @@ pub(super) struct Notes<'a> {
 
 impl<'a> Notes<'a> {
     pub(super) fn new(to: Format, options: &'a TranslationOptions<'a>) -> Self {
-        Self { to, options, names: Names::default(), dropped: Vec::new() }
+        Self { to, options, names: Names::new(to), dropped: Vec::new() }
     }
 
     /// Notes that the field at `path` is left out.
