@@ -2,6 +2,7 @@
 
 mod arguments;
 mod chat;
+mod generate_content;
 mod messages;
 mod parts;
 mod responses;
@@ -18,8 +19,8 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Outcome<String> 
         Format::Chat => chat::encode(call, notes),
         Format::Responses => responses::encode(call, notes),
         Format::Messages => messages::encode(call, notes),
-        Format::GenerateContent
-        | Format::Completions
+        Format::GenerateContent => generate_content::encode(call, notes),
+        Format::Completions
         | Format::Embeddings
         | Format::EmbedContent
         | Format::Images

@@ -187,6 +187,44 @@ impl Efforts {
     }
 }
 
+/// What a Gemini accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GeminiRules {
+    /// Whether it has levels of thinking: Gemini 3 and later.
+    pub(super) levels: bool,
+    /// Whether it has a budget of thinking: Gemini 2.5.
+    pub(super) budget: bool,
+    /// Whether it accepts the level `MINIMAL`, or a budget of 0.
+    pub(super) minimal: bool,
+    /// Whether it accepts `temperature`, `topP` and `topK`.
+    pub(super) sampling: bool,
+}
+
+const GEMINI_3: GeminiRules = GeminiRules { levels: true, budget: false, minimal: true, sampling: true };
+const GEMINI_2_5: GeminiRules = GeminiRules { levels: false, budget: true, ..GEMINI_3 };
+const WITHOUT_THINKING: GeminiRules = GeminiRules { levels: false, budget: false, minimal: false, sampling: true };
+
+/// The rules of each Gemini. The first row whose name begins the model's applies.
+#[rustfmt::skip]
+const GEMINI: &[(&str, GeminiRules)] = &[
+    ("gemini-1", WITHOUT_THINKING),
+    ("gemini-2.0", WITHOUT_THINKING),
+    ("gemini-2.5-pro", GeminiRules { minimal: false, ..GEMINI_2_5 }),
+    ("gemini-2.5", GEMINI_2_5),
+    ("gemini-3.5-flash-lite", GeminiRules { sampling: false, ..GEMINI_3 }),
+    ("gemini-3.6-flash", GeminiRules { sampling: false, ..GEMINI_3 }),
+    ("gemini-3.7", GeminiRules { sampling: false, minimal: false, ..GEMINI_3 }),
+    ("gemini-3.8", GeminiRules { sampling: false, minimal: false, ..GEMINI_3 }),
+    ("gemini-3", GEMINI_3),
+    ("gemini-", GeminiRules { minimal: false, ..GEMINI_3 }),
+];
+
+/// Returns the rules of a Gemini; other models of Google do not think.
+pub(super) fn gemini(model: &str) -> GeminiRules {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    GEMINI.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(WITHOUT_THINKING, |(_, rules)| *rules)
+}
+
 /// Whether a host is OpenAI's own, or Azure's, whose models have the whole API.
 pub(super) fn is_openai_host(host: &str) -> bool {
     host == "api.openai.com" || host.ends_with(".openai.com") || host.ends_with(".azure.com")

@@ -1,3 +1,4 @@
+mod gemini;
 mod property_tests;
 mod refusals;
 
@@ -16,6 +17,8 @@ const CHAT: &str = include_str!("tests/chat.json");
 fn options(model: &str) -> TranslationOptions<'_> {
     let (kind, host) = if model.starts_with("claude") {
         (ProviderKind::Anthropic, "api.anthropic.com")
+    } else if model.starts_with("gemini") {
+        (ProviderKind::Gemini, "generativelanguage.googleapis.com")
     } else if model.starts_with("gpt") {
         (ProviderKind::OpenAi, "api.openai.com")
     } else {

@@ -147,9 +147,7 @@ fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
         "refusal" => Ok(Part::Refusal(part.required_text("refusal")?)),
         "image_url" => media::image(part),
         "file" => media::file(&part.required("file")?.object()?),
-        "input_audio" => {
-            Err(refused(&part.at("type"), "is sound, which this model's provider does not take in its format"))
-        }
+        "input_audio" => media::sound(&part.required("input_audio")?.object()?),
         _ => Err(refused(&part.at("type"), "must be text, refusal, image_url or file")),
     }
 }

@@ -61,6 +61,13 @@ pub(super) fn file<'a>(file: &Object<'a>) -> Outcome<Part<'a>> {
     Ok(Part::File(File { source, name: file.text("filename")?, path: file.path.clone() }))
 }
 
+/// Reads sound, which is a file in other formats.
+pub(super) fn sound<'a>(sound: &Object<'a>) -> Outcome<Part<'a>> {
+    let media_type = format!("audio/{}", sound.required_text("format")?);
+    let source = Source::Base64 { media_type: media_type.into(), data: sound.required_text("data")? };
+    Ok(Part::File(File { source, name: None, path: sound.path.clone() }))
+}
+
 /// Refuses a file that a provider stores.
 pub(super) fn no_id(part: &Object<'_>) -> Outcome<()> {
     part.get("file_id").map_or(Ok(()), |id| Err(id.refused(OTHER_PROVIDER)))

@@ -220,7 +220,7 @@ impl Input {
         Ok(match part {
             Part::Text(_) => as_text(part).map(|text| self.text(text)),
             Part::Image(image) => Some(image_part(image)),
-            Part::File(file) => Some(file_part(file)),
+            Part::File(file) => Some(file_part(file)?),
             Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::State(_) => {
                 return Err(misplaced(part, "a message of the user"));
             }
@@ -292,14 +292,17 @@ fn image_part(image: &Image<'_>) -> String {
     out.finish()
 }
 
-fn file_part(file: &File<'_>) -> String {
+fn file_part(file: &File<'_>) -> Encoded {
     let mut out = Writer::of_type("input_file");
     match &file.source {
-        Source::Url(url) => out.text("file_url", url),
+        Source::Url(url) => _ = out.text("file_url", url),
+        Source::Base64 { media_type, .. } if media_type.starts_with("audio/") => {
+            return Err(refused(&file.path, "is sound, which the Responses API does not take: send its text"));
+        }
         Source::Base64 { .. } => {
             let name = file.name.as_deref().unwrap_or("document.pdf");
-            out.text("filename", name).text("file_data", &url(&file.source))
+            out.text("filename", name).text("file_data", &url(&file.source));
         }
-    };
-    out.finish()
+    }
+    Ok(out.finish())
 }

@@ -110,6 +110,7 @@ fn check_any(body: &str) {
             (Format::Chat, "m"),
             (Format::Responses, "gpt-5"),
             (Format::Messages, "claude-opus-4-8"),
+            (Format::GenerateContent, "gemini-3.8-flash"),
         ] {
             if let Ok(out) = translate(from, to, body.as_bytes(), &options(model)) {
                 let read = serde_json::from_slice::<&RawValue>(&out.body);

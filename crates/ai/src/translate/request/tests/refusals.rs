@@ -70,8 +70,20 @@ fn parts_that_the_provider_does_not_take_are_refused_with_their_path() {
         (
             Format::Chat,
             Format::Messages,
-            r#""messages":[{"role":"user","content":[{"type":"input_audio"}]}]"#,
-            "messages[0].content[0].type",
+            r#""messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"format":"wav","data":"AA"}}]}]"#,
+            "messages[0].content[0].input_audio",
+        ),
+        (
+            Format::Chat,
+            Format::Responses,
+            r#""messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"format":"wav","data":"AA"}}]}]"#,
+            "messages[0].content[0].input_audio",
+        ),
+        (
+            Format::Responses,
+            Format::GenerateContent,
+            r#""input":[{"role":"user","content":[{"type":"input_image","image_url":"https://a"}]}]"#,
+            "input[0].content[0]",
         ),
         (
             Format::Chat,
