@@ -12,6 +12,8 @@ use crate::failure::ProviderErrorKind;
 pub(super) enum NeutralEvent {
     /// The provider has accepted the call.
     Start,
+    /// The provider is still at work. It may precede every other event.
+    Alive,
     /// A block of the output begins.
     Open(Block),
     /// A further part of the open block: its text, or the JSON of a call's arguments.
@@ -58,7 +60,7 @@ pub(super) enum StopCause {
     End,
     /// The model wrote one of the client's stop texts.
     StopText(String),
-    /// The maximum of output tokens is reached, or the reason has no other equivalent.
+    /// The maximum of output tokens is reached.
     Length,
     /// The context window is full.
     Window,
@@ -68,6 +70,8 @@ pub(super) enum StopCause {
     Refused(RefusalDetails),
     /// The provider paused a long turn, which a further call continues.
     Pause,
+    /// A reason that Tollgate does not know, in the provider's word. Clients read it as a response that is not complete.
+    Unknown(String),
 }
 
 /// The explanation of a refusal, as far as the provider gave one.

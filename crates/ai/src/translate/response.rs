@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::context::ResponseContext;
-use super::event::{NeutralEvent, ProviderFailure};
+use super::event::{Finish, NeutralEvent, ProviderFailure, StopCause};
 use crate::format::Format;
 use crate::sse::{Framer, Piece};
 use crate::tap::ResponseFraming;
@@ -19,6 +19,8 @@ use encode::Encoder;
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Longest error body that is read, in bytes.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
+/// Longest part of an unknown stop reason that is kept, in bytes.
+const STOP_BYTES_MAX: usize = 64;
 /// The status of errors begins here.
 const ERROR_STATUS_MIN: u16 = 400;
 
@@ -42,6 +44,7 @@ pub struct ResponseTranslator {
     collected_bytes: usize,
     streamed: bool,
     has_ended: bool,
+    unknown_stop: Option<String>,
 }
 
 /// The provider's bytes that are not translated yet.
@@ -75,6 +78,7 @@ impl ResponseTranslator {
             collected_bytes: 0,
             streamed,
             has_ended: false,
+            unknown_stop: None,
         }
     }
 
@@ -142,6 +146,12 @@ impl ResponseTranslator {
         input.saturating_add(self.collected_bytes).saturating_add(self.decoder.held_bytes())
     }
 
+    /// Returns the reason with which the provider ended the response, if Tollgate does not know it. It is at most 64 bytes long.
+    #[must_use]
+    pub fn unknown_stop(&self) -> Option<&str> {
+        self.unknown_stop.as_deref()
+    }
+
     fn push_events(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let mut rest = piece;
         while !rest.is_empty() && !self.has_ended {
@@ -152,6 +162,7 @@ impl ResponseTranslator {
                 && let Some(event) = framer.whole(rest)
             {
                 rest = event.rest;
+                framer.clear();
                 self.decoder.event(event.data, &mut events)
             } else {
                 let (piece, after) = framer.next(rest);
@@ -166,10 +177,15 @@ impl ResponseTranslator {
                         continue;
                     }
                     Piece::End => {
-                        let has_data = framer.has_data();
+                        let (has_data, has_comment) = (framer.has_data(), framer.has_comment());
                         framer.clear();
                         let event = std::mem::take(data);
-                        if has_data { self.decoder.event(&event, &mut events) } else { Ok(()) }
+                        if has_data {
+                            self.decoder.event(&event, &mut events)
+                        } else {
+                            events.extend(has_comment.then_some(NeutralEvent::Alive));
+                            Ok(())
+                        }
                     }
                 }
             };
@@ -198,6 +214,10 @@ impl ResponseTranslator {
                 if self.collected_bytes > BODY_BYTES_MAX {
                     event = NeutralEvent::Failure(failure::unreadable("it is longer than 32 MiB"));
                 }
+            }
+            if let NeutralEvent::End(Finish { stop: StopCause::Unknown(word), .. }) = &event {
+                let word = word.get(..word.floor_char_boundary(STOP_BYTES_MAX)).unwrap_or_default();
+                self.unknown_stop = Some(word.to_owned());
             }
             self.has_ended = matches!(event, NeutralEvent::End(_) | NeutralEvent::Failure(_));
             self.encoder.write(event, out);

@@ -47,6 +47,7 @@ enum Writer {
 #[derive(Debug)]
 enum ClientEvent {
     Start,
+    Alive,
     Open(ClientBlock),
     Delta(String),
     Close(Option<ClientState>),
@@ -108,6 +109,7 @@ impl Encoder {
     pub(super) fn write(&mut self, event: NeutralEvent, out: &mut Vec<u8>) {
         let event = match event {
             NeutralEvent::Start => ClientEvent::Start,
+            NeutralEvent::Alive => ClientEvent::Alive,
             NeutralEvent::Open(block) => {
                 self.is_reasoning = block == Block::Reasoning;
                 ClientEvent::Open(self.block(block))
@@ -134,7 +136,8 @@ impl Encoder {
             | StopCause::Window
             | StopCause::Calls
             | StopCause::Refused(_)
-            | StopCause::Pause => stop,
+            | StopCause::Pause
+            | StopCause::Unknown(_) => stop,
         }
     }
 

@@ -19,6 +19,15 @@ use chunk::{CallDelta, Choice, Chunk, Delta, Prose, text_of};
 /// Maximum of calls in one response.
 const CALLS_MAX: usize = 1024;
 const DONE: &[u8] = b"[DONE]";
+/// Finish reasons of OpenRouter, DeepSeek and Gemini that report an error.
+const FAILURES: [&str; 6] = [
+    "error",
+    "insufficient_system_resource",
+    "missing_thought_signature",
+    "other",
+    "too_many_tool_calls",
+    "unexpected_tool_call",
+];
 
 /// The state of one response.
 #[derive(Debug, Default)]
@@ -103,8 +112,9 @@ impl ChatDecoder {
         if let Some(delta) = choice.delta.or(choice.message) {
             self.delta(delta, out)?;
         }
-        let Some(finish) = choice.finish_reason.filter(|reason| !reason.is_empty()) else { return Ok(()) };
-        if matches!(finish.as_str(), "error" | "insufficient_system_resource") || finish.starts_with("malformed_") {
+        let Some(mut finish) = choice.finish_reason.filter(|reason| !reason.is_empty()) else { return Ok(()) };
+        finish.make_ascii_lowercase();
+        if FAILURES.contains(&finish.as_str()) || finish.starts_with("malformed_") {
             return Err(failure::unfinished(&finish));
         }
         self.stop_text = choice.stop_reason.and_then(|text| serde_json::from_str(text.get()).ok());
@@ -245,7 +255,8 @@ impl ChatDecoder {
             Some("stop" | "tool_calls" | "function_call") | None => {
                 self.stop_text.take().map_or(StopCause::End, StopCause::StopText)
             }
-            Some(_) => StopCause::Length,
+            Some("length") => StopCause::Length,
+            Some(word) => StopCause::Unknown(word.to_owned()),
         };
         out.push(NeutralEvent::End(Finish { stop, usage: self.usage }));
     }

@@ -81,6 +81,7 @@ impl MessagesDecoder {
                     self.stop = Some(stop);
                 }
             }
+            "ping" => out.push(NeutralEvent::Alive),
             "message_stop" => return self.finish(out),
             _ => {}
         }
@@ -235,7 +236,8 @@ impl MessagesDecoder {
             Some("stop_sequence") => stop.stop_sequence.map_or(StopCause::End, StopCause::StopText),
             Some("model_context_window_exceeded") => StopCause::Window,
             Some("pause_turn") => StopCause::Pause,
-            Some(_) => StopCause::Length,
+            Some("max_tokens") => StopCause::Length,
+            Some(word) => StopCause::Unknown(word.to_owned()),
         };
         out.push(NeutralEvent::End(Finish { stop, usage: self.usage.usage() }));
         Ok(())

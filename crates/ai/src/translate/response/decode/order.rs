@@ -132,7 +132,11 @@ mod tests {
             NeutralEvent::Open(Block::Call { id, .. }) => format!("open {id}"),
             NeutralEvent::Delta(text) => text.clone(),
             NeutralEvent::Close(state) => format!("close{}", if state.is_some() { " with state" } else { "" }),
-            NeutralEvent::Start | NeutralEvent::Open(_) | NeutralEvent::End(_) | NeutralEvent::Failure(_) => {
+            NeutralEvent::Start
+            | NeutralEvent::Alive
+            | NeutralEvent::Open(_)
+            | NeutralEvent::End(_)
+            | NeutralEvent::Failure(_) => {
                 format!("{event:?}")
             }
         };

@@ -259,7 +259,10 @@ impl ResponsesDecoder {
                 return Err(failure::unfinished(status));
             }
             Some("incomplete") if reason == Some("content_filter") => StopCause::Refused(RefusalDetails::default()),
-            Some("incomplete") => StopCause::Length,
+            Some("incomplete") => match reason {
+                Some("max_output_tokens") | None => StopCause::Length,
+                Some(word) => StopCause::Unknown(word.to_owned()),
+            },
             _ if self.has_refusal => StopCause::Refused(RefusalDetails::default()),
             _ if self.has_calls => StopCause::Calls,
             _ => StopCause::End,

@@ -2,7 +2,7 @@
 
 use super::call::{ClientCall, custom_input};
 use super::identity::Identity;
-use super::json::{ObjectWriter, list, put};
+use super::json::{ObjectWriter, list, put, put_comment};
 use super::{ClientBlock, ClientEvent, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
 
@@ -65,6 +65,7 @@ impl ChatEncoder {
                 let role = ObjectWriter::new().with("role", "assistant").with("content", "").end();
                 self.delta(&role, out);
             }
+            ClientEvent::Alive => put_comment(self.streamed, out),
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(_) => self.close(out),
@@ -131,7 +132,7 @@ impl ChatEncoder {
     fn end(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         let reason = match &finish.stop {
             StopCause::End | StopCause::StopText(_) => "stop",
-            StopCause::Length | StopCause::Window | StopCause::Pause => "length",
+            StopCause::Length | StopCause::Window | StopCause::Pause | StopCause::Unknown(_) => "length",
             StopCause::Calls => "tool_calls",
             StopCause::Refused(details) => {
                 if let Some(explanation) = details.explanation.as_deref().filter(|_| !self.message.has_refusal) {

@@ -68,6 +68,13 @@ pub(super) fn put(out: &mut Vec<u8>, name: Option<&str>, json: &str) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// Adds a comment, which clients ignore, to a stream.
+pub(super) fn put_comment(streamed: bool, out: &mut Vec<u8>) {
+    if streamed {
+        out.extend_from_slice(b": keepalive\n\n");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

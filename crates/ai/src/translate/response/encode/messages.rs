@@ -4,7 +4,7 @@
 
 use super::call::{ClientCall, object};
 use super::identity::Identity;
-use super::json::{ObjectWriter, list, put};
+use super::json::{ObjectWriter, list, put, put_comment};
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, RefusalDetails, StopCause};
 
@@ -18,6 +18,7 @@ pub(super) struct MessagesEncoder {
     request_id: String,
     model: String,
     streamed: bool,
+    has_started: bool,
     input_bytes: usize,
     output_bytes: usize,
     open: Option<OpenBlock>,
@@ -58,6 +59,7 @@ impl MessagesEncoder {
             request_id: identity.request_id.clone(),
             model: model.to_owned(),
             streamed,
+            has_started: false,
             input_bytes,
             output_bytes: 0,
             open: None,
@@ -71,6 +73,9 @@ impl MessagesEncoder {
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {
             ClientEvent::Start => self.start(out),
+            ClientEvent::Alive if self.has_started => self.event("ping", |event| event, out),
+            // Clients may take any event before the start for an error.
+            ClientEvent::Alive => put_comment(self.streamed, out),
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(state) => self.close(state, out),
@@ -79,7 +84,8 @@ impl MessagesEncoder {
         }
     }
 
-    fn start(&self, out: &mut Vec<u8>) {
+    fn start(&mut self, out: &mut Vec<u8>) {
+        self.has_started = true;
         let usage = usage::of_messages(&usage::estimate(self.input_bytes, 0));
         let message = self.message("[]").raw("stop_reason", "null").raw("stop_sequence", "null");
         self.event("message_start", |event| event.raw("message", &message.raw("usage", &usage).end()), out);
@@ -182,7 +188,7 @@ impl MessagesEncoder {
         let (reason, text) = match &finish.stop {
             StopCause::End => ("end_turn", None),
             StopCause::StopText(text) => ("stop_sequence", Some(text)),
-            StopCause::Length => ("max_tokens", None),
+            StopCause::Length | StopCause::Unknown(_) => ("max_tokens", None),
             StopCause::Window => ("model_context_window_exceeded", None),
             StopCause::Calls => ("tool_use", None),
             StopCause::Pause => ("pause_turn", None),
@@ -199,7 +205,8 @@ impl MessagesEncoder {
                 | StopCause::Length
                 | StopCause::Window
                 | StopCause::Calls
-                | StopCause::Pause => object,
+                | StopCause::Pause
+                | StopCause::Unknown(_) => object,
             }
         };
         if self.streamed {

@@ -7,7 +7,7 @@ mod item;
 mod object;
 
 use super::identity::Identity;
-use super::json::{ObjectWriter, list, put};
+use super::json::{ObjectWriter, list, put, put_comment};
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
 use item::{ItemKind, OutputItem};
@@ -47,6 +47,7 @@ impl ResponsesEncoder {
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {
             ClientEvent::Start => self.start(out),
+            ClientEvent::Alive => put_comment(self.streamed, out),
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(state) => self.close(state, out),
@@ -153,7 +154,9 @@ impl ResponsesEncoder {
     fn end(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         let reason = match &finish.stop {
             StopCause::End | StopCause::StopText(_) | StopCause::Calls => None,
-            StopCause::Length | StopCause::Window | StopCause::Pause => Some("max_output_tokens"),
+            StopCause::Length | StopCause::Window | StopCause::Pause | StopCause::Unknown(_) => {
+                Some("max_output_tokens")
+            }
             StopCause::Refused(details) => {
                 if let Some(explanation) = details.explanation.as_deref().filter(|_| !self.has_refusal) {
                     self.open(ClientBlock::Refusal, out);

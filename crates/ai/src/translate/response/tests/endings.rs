@@ -178,3 +178,20 @@ fn a_stream_that_tollgate_stops_ends_as_a_response_that_is_too_long() {
         assert!(stops.iter().zip(expected).all(|(stop, (_, expected))| stop == expected), "{provider:?} {stops:?}");
     }
 }
+
+#[test]
+fn a_reason_that_is_not_known_is_reported_and_one_that_is_an_error_fails() {
+    let finished = |finish: &str| {
+        let mut translator =
+            ResponseTranslator::new(context(Format::Messages, Format::Chat, true), IDS, ResponseFraming::Events, 200);
+        let out = translator.push(chat(&format!(r#""finish_reason":"{finish}""#)).as_bytes());
+        let is_done = check_stream(Format::Messages, std::str::from_utf8(&out).unwrap());
+        (is_done, translator.unknown_stop().map(ToOwned::to_owned))
+    };
+    assert_eq!((finished("stop"), finished("length")), ((true, None), (true, None)));
+    assert_eq!(finished("new"), (true, Some("new".to_owned())));
+    assert_eq!(finished(&"x".repeat(100)).1.map(|word| word.len()), Some(64));
+    for finish in ["error", "MALFORMED_FUNCTION_CALL", "insufficient_system_resource"] {
+        assert_eq!(finished(finish), (false, None), "{finish}");
+    }
+}

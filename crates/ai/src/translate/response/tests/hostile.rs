@@ -191,3 +191,15 @@ fn what_is_too_long_ends_with_an_error() {
     }
     assert!(translator.held_bytes() < 1 << 20);
 }
+
+#[test]
+fn signs_of_life_reach_the_client() {
+    let comment = ": OPENROUTER PROCESSING\n\n";
+    let chat = format!("{comment}{}{comment}", r#"data: {"choices":[{"delta":{"content":"x"}}]}"#.to_owned() + "\n\n");
+    let out = streamed(Format::Messages, Format::Chat, &chat);
+    assert!(out.starts_with(": keepalive\n\nevent: message_start\n"), "{out}");
+    assert!(out.contains("event: ping\ndata: {\"type\":\"ping\"}\n\n"), "{out}");
+    let out = streamed(Format::Responses, Format::Messages, STREAMS[2].1);
+    assert_eq!(out.matches(": keepalive\n\n").count(), 1, "{out}");
+    assert!(body(Format::Chat, Format::Messages, ResponseFraming::Events, 200, STREAMS[2].1)["choices"].is_array());
+}
