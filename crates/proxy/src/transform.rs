@@ -9,7 +9,7 @@ mod provider;
 use std::sync::Arc;
 
 use access::{Secret, is_key};
-use ai::{Dialect, EndpointCall, ProviderKind};
+use ai::{Dialect, Endpoint, EndpointCall, ProviderKind};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
@@ -282,9 +282,10 @@ pub(crate) fn to_endpoint(
 }
 
 /// The target of a translated call behind the provider's base URL. The client's path and query belong to another endpoint.
-pub(crate) fn to_other_endpoint(called: &EndpointCall<'_>, base_path: &str) -> OutgoingTarget {
-    let path = called.endpoint.path();
-    OutgoingTarget::Written(path.strip_prefix(base_path).unwrap_or(path).to_owned())
+pub(crate) fn to_other_endpoint(called: &EndpointCall<'_>, model: &str, base_path: &str) -> OutgoingTarget {
+    let query = (called.endpoint == Endpoint::StreamGenerateContent).then_some("alt=sse");
+    let target = called.target(model, query);
+    OutgoingTarget::Written(target.strip_prefix(base_path).map(ToOwned::to_owned).unwrap_or(target))
 }
 
 #[cfg(test)]

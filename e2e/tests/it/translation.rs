@@ -139,7 +139,8 @@ async fn each_format_is_served_by_a_provider_of_each_other_one() {
 
             let row = store::row(gateway.folder(), &answer).await;
             let figure = |name: &str| row[name].as_i64().unwrap_or(0).unsigned_abs();
-            let stored = (figure("input") + figure("cached_input") + figure("cache_write_short"), figure("output"));
+            let input = figure("input") + figure("cached_input") + figure("cache_write_short");
+            let stored = (input, figure("output") + figure("reasoning"));
             assert_eq!(stored, reported(client, &answer), "{case}: {row}");
             assert!(stored.0 > 0 && stored.1 > 0, "{case}: {row}");
             assert_eq!(figure("cost_nano"), stored.0 * PRICES[0] + stored.1 * PRICES[1], "{case}: {row}");

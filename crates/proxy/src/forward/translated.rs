@@ -1,6 +1,5 @@
 //! A response that is translated into the client's format on its way: the last step before the client, behind the tap.
 
-use ai::ResponseFraming;
 use ai::translate::ResponseTranslator;
 use bytes::{Bytes, BytesMut};
 
@@ -10,32 +9,30 @@ use crate::capacity::{MemoryExceeded, MemoryPermit};
 pub(crate) struct TranslatedResponse {
     translator: ResponseTranslator,
     pub(crate) status: u16,
-    /// Whether the whole body is held until its end.
-    is_whole: bool,
-    /// Counts that body for its client, like the bodies of requests.
+    /// Counts the bytes that the translation holds for its client, like the bodies of requests.
     held: MemoryPermit,
+    /// The number of bytes that `held` counts: the most that were held so far.
+    held_bytes: usize,
 }
 
 impl TranslatedResponse {
     /// Returns the translation by `translator`, of which `held` counts the bytes.
-    pub(crate) fn new(
-        translator: ResponseTranslator,
-        status: u16,
-        framing: ResponseFraming,
-        held: MemoryPermit,
-    ) -> Self {
-        Self { translator, status, is_whole: framing != ResponseFraming::Events, held }
+    pub(crate) const fn new(translator: ResponseTranslator, status: u16, held: MemoryPermit) -> Self {
+        Self { translator, status, held, held_bytes: 0 }
     }
 
     /// Translates a further piece of the response.
     ///
     /// # Errors
-    /// The client's share of the memory has no room for the piece.
+    /// The client's share of the memory has no room for the bytes that are held.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Bytes, MemoryExceeded> {
-        if self.is_whole {
-            self.held.grow(piece.len())?;
+        let translated = self.translator.push(piece);
+        let held_bytes = self.translator.held_bytes();
+        if held_bytes > self.held_bytes {
+            self.held.grow(held_bytes - self.held_bytes)?;
+            self.held_bytes = held_bytes;
         }
-        Ok(self.translator.push(piece))
+        Ok(translated)
     }
 
     /// Returns the end of the response, after its last bytes `rest`.

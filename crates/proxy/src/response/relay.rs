@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
-use crate::bytes::content::Trailers;
+use crate::bytes::content::{Trailers, length};
 use crate::capacity::MemoryExceeded;
 use crate::forward::translated::TranslatedResponse;
 use crate::forward::{BorrowedConnection, UpstreamContent};
@@ -135,6 +135,9 @@ impl Relay {
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
+        if self.content.connection.is_none() {
+            return SizeHint::with_exact(self.last.as_ref().map_or(0, length));
+        }
         match &self.tap {
             Some(tapped) if tapped.streamed => SizeHint::default(),
             _ if self.translated.is_some() => SizeHint::default(),
@@ -187,7 +190,7 @@ impl Relay {
     /// Returns the bytes of `data` that are sent to the client.
     ///
     /// # Errors
-    /// The client may not hold a whole body for its translation.
+    /// The client may not hold the bytes that its translation needs.
     fn pass(&mut self, data: Bytes) -> Result<Bytes, MemoryExceeded> {
         self.moved = true;
         let bytes = match &mut self.tap {

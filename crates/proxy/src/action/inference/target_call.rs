@@ -15,7 +15,7 @@ use meter::{AdmissionInfo, Charge};
 use super::InferenceEndpoint;
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
-use super::translation::{CallTranslation, TranslatedCall, translate};
+use super::translation::{CallTranslation, TranslatedCall, translate, without_state};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -68,9 +68,9 @@ impl<'a> TargetCall<'a> {
         target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
         let InferenceRequest { endpoint, client, plan } = of;
-        let (call, translated) = noted_call(account, parsed, of, target).await?;
-        let called = translated.as_ref().map_or(&endpoint.called, |translated| &translated.translation.called);
-        let ParsedCall { fields, content, .. } = translated.as_ref().map_or(parsed, |translated| &translated.parsed);
+        let PreparedCall { call, changed, translation } = prepare(account, parsed, of, target).await?;
+        let called = translation.as_ref().map_or(&endpoint.called, |translation| &translation.called);
+        let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
         let mut fields = Cow::Borrowed(fields);
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         if let Some(charge) = &mut charge
@@ -88,9 +88,8 @@ impl<'a> TargetCall<'a> {
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
         // The translation of a response reads the usage chunk, and removes it if the client did not request it.
-        let usage_injected = rewritten.usage_injected && translated.is_none();
-        let body = rewritten.segments;
-        let translation = translated.map(|translated| Box::new(translated.translation));
+        let usage_injected = rewritten.usage_injected && translation.is_none();
+        let (body, translation) = (rewritten.segments, translation.map(Box::new));
         Ok(Self { of, call, credential, charge, body, usage_injected, translation })
     }
 
@@ -145,7 +144,7 @@ impl<'a> TargetCall<'a> {
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let base_path = call.provider.kind.descriptor().base_path;
         let target = match &translation {
-            Some(translation) => transform::to_other_endpoint(&translation.called, base_path),
+            Some(translation) => transform::to_other_endpoint(&translation.called, &call.model, base_path),
             None => transform::to_endpoint(&of.endpoint.called, &request.head, prefix, &call.model, base_path),
         };
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
@@ -221,13 +220,22 @@ impl<'a> TargetCall<'a> {
     }
 }
 
-/// Returns the call of a target, which the account notes, and its translation if the provider does not have the client's format.
-async fn noted_call(
+/// A call as a target gets it, before its limit and its model are written.
+struct PreparedCall {
+    call: Rc<InferenceCall>,
+    /// The body and its fields, if they are not those of the client.
+    changed: Option<ParsedCall>,
+    /// The translation, if the provider does not have the client's format.
+    translation: Option<CallTranslation>,
+}
+
+/// Prepares the call of a target, which the account notes.
+async fn prepare(
     account: &mut RequestAccount,
     parsed: &ParsedCall,
     of: InferenceRequest<'_>,
     target: &PlannedModel,
-) -> Result<(Rc<InferenceCall>, Option<TranslatedCall>), Problem> {
+) -> Result<PreparedCall, Problem> {
     let InferenceRequest { endpoint, plan, .. } = of;
     let provider_format = target.provider.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
     let call = |provider_format| {
@@ -246,12 +254,13 @@ async fn noted_call(
     let called = call(provider_format);
     account.calls(&called);
     if provider_format == endpoint.format {
-        return Ok((called, None));
+        let changed = without_state(parsed, endpoint).await?;
+        return Ok(PreparedCall { call: called, changed, translation: None });
     }
-    let translated = translate(account, parsed, endpoint, target).await?;
-    let call = call(translated.format);
+    let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target).await?;
+    let call = call(format);
     account.calls(&call);
-    Ok((call, Some(translated)))
+    Ok(PreparedCall { call, changed: Some(parsed), translation: Some(translation) })
 }
 
 /// Returns the maximum usage of a call, and the limit of output that makes it fit the remaining budgets.

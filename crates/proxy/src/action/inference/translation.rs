@@ -3,10 +3,11 @@
 
 use access::Refusal;
 use ai::translate::{
-    ResponseContext, ResponseIds, ResponseTranslator, TranslatedRequest, TranslationOptions, UntranslatableCall,
-    client_status, request,
+    ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED, TranslatedRequest, TranslationOptions,
+    UntranslatableCall, client_status, request,
 };
-use ai::{Endpoint, EndpointCall, Format, ResponseFraming};
+use ai::{EndpointCall, Format, ResponseFraming};
+use bytes::Bytes;
 use config::snapshot::Provider;
 use http1::{InvalidPart, KnownName};
 
@@ -15,6 +16,7 @@ use super::model_plan::PlannedModel;
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use crate::account::RequestAccount;
 use crate::body::buffer;
+use crate::capacity::MemoryPermit;
 use crate::forward::translated::TranslatedResponse;
 use crate::refusal::problem::Problem;
 use crate::response::compression::OF_CONTENT;
@@ -63,7 +65,8 @@ pub(super) async fn translate(
     let traffic = &account.request.snapshot.traffic;
     let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
     let limits = traffic.limits(&provider, &model, account.request.started_at);
-    let (from, content, mut held) = (endpoint.format, parsed.content.clone(), parsed.held.another());
+    let (from, content, held) = (endpoint.format, parsed.content.clone(), parsed.held.another());
+    let is_streamed = parsed.fields.stream;
     let work = move || {
         let options = TranslationOptions {
             model: &model,
@@ -77,19 +80,53 @@ pub(super) async fn translate(
         // The neutral form between both bodies is not counted: it is about as large as the client's body, which is, and is
         // dropped before this function returns. The client's body stays for another target, so both bodies count.
         let (to, translated) = first_possible(from, &provider, &content, &options).map_err(untranslatable)?;
-        buffer::hold(&mut held, translated.body.len())?;
-        let another = held.another();
-        let content = buffer::counted(translated.body, held);
-        let called = endpoint_of(to)?;
-        let fields = ai::request::read(&called, Some(JSON), &content).map_err(|error| {
-            let message = format!("the call is invalid in the format of this model's provider: {error}");
-            Problem::new(Refusal::BadRequest, message).of_param(error.field())
-        })?;
-        let translation =
-            CallTranslation { called, client: from, context: translated.context, dropped: translated.dropped };
-        Ok(TranslatedCall { parsed: ParsedCall { fields, content, held: another }, translation, format: to })
+        let TranslatedRequest { body, dropped, context } = translated;
+        let called = EndpointCall::of_format(to, is_streamed, &model).ok_or_else(unnameable)?;
+        let parsed = counted(&called, body, held)?;
+        Ok(TranslatedCall {
+            parsed,
+            translation: CallTranslation { called, client: from, context, dropped },
+            format: to,
+        })
     };
     if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
+}
+
+/// Returns the call without state of other providers, which responses of translated calls have given to the client; `None`
+/// if it has none.
+///
+/// # Errors
+/// The client holds too many bytes.
+pub(super) async fn without_state(
+    parsed: &ParsedCall,
+    endpoint: &InferenceEndpoint,
+) -> Result<Option<ParsedCall>, Problem> {
+    let format = endpoint.format;
+    if !TRANSLATED.contains(&format) {
+        return Ok(None);
+    }
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX {
+        let changed = ai::translate::without_state(format, &parsed.content);
+        return changed.map(|body| counted(&endpoint.called, body, parsed.held.another())).transpose();
+    }
+    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    off_worker(move || {
+        let changed = ai::translate::without_state(format, &content);
+        changed.map(|body| counted(&called, body, held)).transpose()
+    })
+    .await?
+}
+
+/// Returns a changed call, whose body `held` counts.
+fn counted(called: &EndpointCall<'_>, body: Bytes, mut held: MemoryPermit) -> Result<ParsedCall, Problem> {
+    buffer::hold(&mut held, body.len())?;
+    let another = held.another();
+    let content = buffer::counted(body, held);
+    let fields = ai::request::read(called, Some(JSON), &content).map_err(|error| {
+        let message = format!("the call is invalid in the format of this model's provider: {error}");
+        Problem::new(Refusal::BadRequest, message).of_param(error.field())
+    })?;
+    Ok(ParsedCall { fields, content, held: another })
 }
 
 /// Returns the call in the first format of the provider that can express it, otherwise the first error. For example, the
@@ -115,10 +152,11 @@ fn first_possible(
     }))
 }
 
-/// Returns the call of the endpoint for a provider's format.
-fn endpoint_of(format: Format) -> Result<EndpointCall<'static>, Problem> {
-    let called = Endpoint::of_format(format).and_then(|endpoint| EndpointCall::at(endpoint.path()));
-    called.ok_or_else(|| Problem::new(Refusal::Internal, "the format of this model's provider has no endpoint"))
+/// Returns the refusal of a model whose name the provider's path cannot contain.
+fn unnameable() -> Problem {
+    let message =
+        "the name of the model contains `.` or `..` between slashes, which its provider's path cannot contain";
+    Problem::new(Refusal::BadRequest, message).of_param(Some("model"))
 }
 
 /// Returns the refusal of a call that the provider's format cannot express.
@@ -148,7 +186,7 @@ impl CallTranslation {
         edit(relayed, translator.content_type(), &self.dropped)?;
         let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
         let status = if status < 400 { status } else { client_status(self.client, status) };
-        Ok(Some(Box::new(TranslatedResponse::new(translator, status, framing, held))))
+        Ok(Some(Box::new(TranslatedResponse::new(translator, status, held))))
     }
 }
 

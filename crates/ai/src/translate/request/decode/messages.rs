@@ -14,7 +14,7 @@ use super::super::notes::Notes;
 use super::{media, tools};
 use crate::format::Format;
 
-const REFUSED: &[&str] = &["container", "mcp_servers"];
+const REFUSED: &[&str] = &["container", "mcp_servers", "thread"];
 /// Claude Code's first line of the system prompt. It differs from call to call, so that no other provider could cache the
 /// prompt behind it.
 const ATTRIBUTION: &str = "x-anthropic-billing-header";
