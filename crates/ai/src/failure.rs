@@ -98,7 +98,7 @@ impl ProviderError {
     /// Reads the JSON of an error that follows a successful head.
     #[must_use]
     pub fn of_event(json: &[u8]) -> Self {
-        const STATUSES: [(&str, u16); 14] = [
+        const STATUSES: [(&str, u16); 22] = [
             ("overloaded_error", 529),
             ("rate_limit_error", 429),
             ("rate_limit_exceeded", 429),
@@ -113,6 +113,15 @@ impl ProviderError {
             ("timeout_error", 504),
             ("content_filter", 400),
             ("invalid_request_error", 400),
+            // The words of google.rpc.Code.
+            ("invalid_argument", 400),
+            ("failed_precondition", 400),
+            ("unauthenticated", 401),
+            ("permission_denied", 403),
+            ("not_found", 404),
+            ("internal", 500),
+            ("unavailable", 503),
+            ("deadline_exceeded", 504),
         ];
         let words = ErrorWords::read(json);
         let named = STATUSES.iter().find(|(word, _)| words.kind == *word || words.code == *word);
@@ -285,6 +294,7 @@ mod tests {
             (r#"{"type":"error","code":"rate_limit_exceeded","message":"slow"}"#, 429),
             (r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#, 500),
             (r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#, 503),
+            (r#"{"error":{"status":"UNAVAILABLE","message":"?"}}"#, 503),
             (r#"{"error":{"message":"?"}}"#, 500),
             (r#"{"error":{"code":"content_filter"}}"#, 400),
         ] {

@@ -21,13 +21,15 @@ use crate::provider::ProviderKind;
 pub use context::ResponseContext;
 pub use response::{ResponseIds, ResponseTranslator, client_status};
 
-/// The formats between which calls are translated.
+/// The formats of clients whose calls are translated.
 pub const TRANSLATED: [Format; 3] = [Format::Chat, Format::Responses, Format::Messages];
+/// The formats of providers into which calls are translated.
+pub const TARGETS: [Format; 4] = [Format::Chat, Format::Responses, Format::Messages, Format::GenerateContent];
 
 /// Whether a call in the format `from` can be translated into `to`.
 #[must_use]
 pub fn is_translated(from: Format, to: Format) -> bool {
-    from != to && TRANSLATED.contains(&from) && TRANSLATED.contains(&to)
+    from != to && TRANSLATED.contains(&from) && TARGETS.contains(&to)
 }
 
 /// What happens to `response_format: {type: json_object}` where the provider has no such field: `ai.translate.json_object`.

@@ -1,7 +1,9 @@
 //! Translation between the formats of LLM providers.
 
 use ai::endpoint::EndpointCall;
-use ai::translate::{self, DroppedFields, JsonObject, ResponseIds, ResponseTranslator, TRANSLATED, TranslationOptions};
+use ai::translate::{
+    self, DroppedFields, JsonObject, ResponseIds, ResponseTranslator, TARGETS, TRANSLATED, TranslationOptions,
+};
 use ai::{Format, ProviderKind, ResponseFraming};
 
 use crate::random::SeededRandom;
@@ -70,6 +72,9 @@ pub const RESPONSE_WORDS: &[&str] = &[
     "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"delta\":\"a\"}\n\n",
     "data: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"type\":\"message\",\"id\":\"b\"}}\n\n",
     "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"a\",\"output\":[]}}\n\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\",\"thought\":true}]}}]}\n\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{}},\"thoughtSignature\":\"s\"}]}}]}\n\n",
+    "data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":1}}\n\n",
     "\\ud800",
     "1e400",
     "null",
@@ -104,9 +109,9 @@ pub fn request(bytes: &[u8]) {
         if let Some(body) = translate::without_state(from, bytes) {
             assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok(), "no JSON without state");
         }
-        for to in TRANSLATED.into_iter().filter(|to| *to != from) {
+        for to in TARGETS.into_iter().filter(|to| *to != from) {
             let Ok(out) = translate::request(from, to, bytes, &options) else { continue };
-            let called = EndpointCall::at(path(to)).unwrap();
+            let called = EndpointCall::of_format(to, false, options.model).unwrap();
             let read = ai::request::read(&called, Some("application/json"), &out.body);
             let fields = read.unwrap_or_else(|error| panic!("{from:?} to {to:?}: {error}"));
             assert_eq!(fields.model, options.model);
@@ -114,16 +119,11 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-fn path(format: Format) -> &'static str {
-    let paths = [(Format::Responses, "/v1/responses"), (Format::Messages, "/v1/messages")];
-    paths.iter().find(|(other, _)| *other == format).map_or("/v1/chat/completions", |(_, path)| path)
-}
-
 /// A response has the same translation however its bytes are split, and never more than a bounded part is held.
 pub fn response(bytes: &[u8]) {
     let mut random = SeededRandom::of(bytes);
     let client = *random.pick(&TRANSLATED);
-    let others: Vec<Format> = TRANSLATED.into_iter().filter(|other| *other != client).collect();
+    let others: Vec<Format> = TARGETS.into_iter().filter(|other| *other != client).collect();
     let provider = *random.pick(&others);
     let is_stream = !random.one_in(3);
     let status = if random.one_in(8) { 429 } else { 200 };

@@ -3,6 +3,7 @@
 //! OpenAI accepts at most 40 characters on some models. The mapping has no state: a call and its result get the same id.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -27,6 +28,23 @@ pub(super) fn call_id(id: &str) -> Cow<'_, str> {
     Cow::Owned(made)
 }
 
+/// The ids of the calls of one response. Providers may leave them out, or repeat them.
+#[derive(Debug, Default)]
+pub(super) struct UniqueCallIds(BTreeSet<String>);
+
+impl UniqueCallIds {
+    /// Returns the id of a call for the client. `request_id` is Tollgate's.
+    pub(super) fn add(&mut self, id: &str, request_id: &str) -> String {
+        let mut unique = call_id(id).into_owned();
+        if id.is_empty() || self.0.contains(&unique) {
+            // The points are not accepted in an id, so that a hash replaces them.
+            unique = call_id(&format!("{request_id}.{}.{id}", self.0.len())).into_owned();
+        }
+        self.0.insert(unique.clone());
+        unique
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +59,15 @@ mod tests {
             assert!(made.len() == 37 && made.starts_with("call_") && call_id(&made) == made, "{id} {made}");
         }
         assert_ne!(call_id("a.b"), call_id("a.c"));
+    }
+
+    #[test]
+    fn calls_without_ids_or_with_the_same_one_get_ids() {
+        let mut ids = UniqueCallIds::default();
+        let made: Vec<_> = ["call_1", "", "call_1", "", "call_1"].map(|id| ids.add(id, "0199-aa")).into();
+        assert_eq!(made[0], "call_1");
+        let distinct: BTreeSet<_> = made.iter().collect();
+        assert_eq!(distinct.len(), 5);
+        assert!(made.iter().all(|id| id.starts_with("call_") && id.len() <= 40), "{made:?}");
     }
 }

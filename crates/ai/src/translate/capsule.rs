@@ -31,6 +31,7 @@ pub(crate) struct Capsule {
     /// - Messages: the blocks `thinking` and `redacted_thinking`, as the provider wrote them.
     /// - Responses: the items `reasoning`, as the provider wrote them.
     /// - Chat: `{"call_id", "extra_content"}` for each tool call with the field `extra_content` (Gemini's signatures).
+    /// - Gemini: `{"call_id", "thoughtSignature"}` for each tool call with a signature.
     pub(crate) items: Vec<Box<RawValue>>,
 }
 

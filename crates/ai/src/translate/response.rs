@@ -65,14 +65,14 @@ impl ResponseTranslator {
         let input = match framing {
             _ if status >= ERROR_STATUS_MIN => Input::Error(status, Vec::new()),
             ResponseFraming::Events => Input::Events(Framer::new(), Vec::new()),
-            ResponseFraming::Json => Input::Body(Vec::new()),
-            ResponseFraming::Array | ResponseFraming::Opaque => Input::Error(502, Vec::new()),
+            ResponseFraming::Json | ResponseFraming::Array => Input::Body(Vec::new()),
+            ResponseFraming::Opaque => Input::Error(502, Vec::new()),
         };
         let streamed = context.streamed && !matches!(input, Input::Error(..));
         let ResponseIds { request_id, unix_seconds } = ids;
         Self {
             input,
-            decoder: Decoder::new(context.provider),
+            decoder: Decoder::new(context.provider, request_id),
             is_collected: !streamed || context.client == Format::Responses,
             encoder: Encoder::new(context, request_id, unix_seconds, streamed),
             collected_bytes: 0,

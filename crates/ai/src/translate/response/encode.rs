@@ -12,12 +12,13 @@ mod usage;
 use serde_json::value::RawValue;
 
 use crate::format::Format;
+use crate::translate::call_ids::UniqueCallIds;
 use crate::translate::capsule::Capsule;
 use crate::translate::context::ResponseContext;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
 use call::ClientCall;
 use chat::ChatEncoder;
-use identity::{Identity, UniqueCallIds};
+use identity::Identity;
 use messages::MessagesEncoder;
 use responses::{ResponseObject, ResponsesEncoder};
 
@@ -147,7 +148,7 @@ impl Encoder {
             Block::Refusal => ClientBlock::Refusal,
             Block::Reasoning => ClientBlock::Reasoning,
             Block::Call { id, name } => {
-                let id = self.calls.add(&id, &self.identity);
+                let id = self.calls.add(&id, &self.identity.request_id);
                 let states = std::mem::take(&mut self.states);
                 let state = if states.is_empty() { None } else { self.capsule(states) };
                 ClientBlock::Call(ClientCall::new(id, self.context.tool(&name), state))

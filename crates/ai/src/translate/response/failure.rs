@@ -61,8 +61,16 @@ fn words(json: &[u8]) -> (Option<String>, Option<String>) {
     let text = |key: &str| error.get(key).and_then(Value::as_str);
     let message = error.as_str().or_else(|| text("message")).or_else(|| text("detail"));
     let message = message.filter(|message| !message.is_empty()).map(|message| shortened(message).to_owned());
-    let code = text("code").filter(|code| !code.is_empty() && code.len() <= 100);
+    let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
+    let mut reasons = details.filter_map(|detail| detail.get("reason").and_then(Value::as_str));
+    let code = text("code").or_else(|| reasons.find(|reason| is_of_tollgate(reason)));
+    let code = code.filter(|code| !code.is_empty() && code.len() <= 100);
     (message, code.map(ToOwned::to_owned))
+}
+
+/// Whether the reason within details of Google's form is Tollgate's code. Google's own reasons have upper case (AIP-193).
+fn is_of_tollgate(reason: &str) -> bool {
+    reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// Returns a short page of plain text.
@@ -95,6 +103,13 @@ mod tests {
         check(r#"{"type":"error","error":{"type":"api_error","message":"m"},"request_id":"r"}"#, "m", None);
         check(r#"{"error":"model is loading"}"#, "model is loading", None);
         check(r#"[{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}]"#, "m", None);
+        for (reason, code) in [("API_KEY_INVALID", None), ("upstream_timeout", Some("upstream_timeout"))] {
+            check(
+                &format!(r#"{{"error":{{"code":400,"message":"m","details":[{{}},{{"reason":"{reason}"}}]}}}}"#),
+                "m",
+                code,
+            );
+        }
         check(r#"{"object":"error","message":"m","code":null}"#, "m", None);
         check(r#"{"detail":"Not Found"}"#, "Not Found", None);
         check(

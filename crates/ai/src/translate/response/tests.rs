@@ -8,18 +8,21 @@ use rules::{check_stream, events};
 mod bodies;
 mod endings;
 mod errors;
+mod generate_content;
 mod hostile;
 mod order;
 mod property_tests;
 mod rules;
 
-/// The same response of a provider in each format: reasoning, text, and calls, of which some interleave.
-const STREAMS: [(Format, &str); 3] = [
+/// The same response of a provider in each format: reasoning, text, and calls, of which some interleave if the format has that.
+const STREAMS: [(Format, &str); 4] = [
     (Format::Chat, include_str!("tests/fixtures/chat.sse")),
     (Format::Responses, include_str!("tests/fixtures/responses.sse")),
     (Format::Messages, include_str!("tests/fixtures/messages.sse")),
+    (Format::GenerateContent, include_str!("tests/fixtures/generate_content.sse")),
 ];
 const FORMATS: [Format; 3] = crate::translate::TRANSLATED;
+const PROVIDERS: [Format; 4] = crate::translate::TARGETS;
 const IDS: ResponseIds<'static> = ResponseIds { request_id: "0199-aa", unix_seconds: 1_790_000_000 };
 
 /// A context with a tool of each origin that the client's format has.

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_provider_of_another_format_serves_the_calls_that_can_be_translated() {
-    let traffic = loaded(FILE, false).snapshot.traffic.clone();
+    let traffic = loaded(FILE, false).snapshot.traffic;
     check(
         &traffic,
         &[
@@ -18,7 +18,7 @@ fn a_provider_of_another_format_serves_the_calls_that_can_be_translated() {
         ],
     );
     let only = "providers: [{name: local, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: x}]\n";
-    let traffic = loaded(only, false).snapshot.traffic.clone();
+    let traffic = loaded(only, false).snapshot.traffic;
     for format in [Format::Messages, Format::Responses, Format::Chat] {
         check(&traffic, &[(format, "any", "local:any for 1")]);
         let called = traffic.provider("local").unwrap().format_of(endpoint(format));
@@ -41,7 +41,7 @@ fn the_configured_order_of_targets_counts_before_their_formats() {
 fn calls_are_translated_into_the_first_possible_format_of_a_provider() {
     let provider = |rest: &str| {
         let source = format!("providers: [{{name: p, credential: x, {rest}}}]\n");
-        let traffic = loaded(&source, false).snapshot.traffic.clone();
+        let traffic = loaded(&source, false).snapshot.traffic;
         Arc::clone(traffic.provider("p").unwrap())
     };
     let formats = |rest: &str| {
@@ -55,13 +55,14 @@ fn calls_are_translated_into_the_first_possible_format_of_a_provider() {
     assert_eq!(formats(both), ["chat", "responses", "chat", "none"]);
     assert_eq!(formats("kind: openai, formats: [responses]"), ["responses", "responses", "responses", "none"]);
     assert_eq!(formats("kind: anthropic"), ["messages", "messages", "messages", "none"]);
-    assert_eq!(formats("kind: gemini"), ["none", "none", "none", "generate_content"]);
+    let gemini = "generate_content";
+    assert_eq!(formats("kind: gemini"), [gemini, gemini, gemini, gemini]);
     let mock = "kind: mock, base_url: 'http://h'";
     assert_eq!(formats(mock), ["chat", "responses", "messages", "generate_content"]);
     let limited = format!("{mock}, formats: [generate_content, messages]");
     assert_eq!(formats(&limited), ["messages", "messages", "messages", "generate_content"]);
     let builtin = "providers: [{name: mock, kind: mock, formats: [messages]}]\n";
-    let builtin = loaded(builtin, false).snapshot.traffic.clone().with_mock(origin());
+    let builtin = loaded(builtin, false).snapshot.traffic.with_mock(origin());
     assert_eq!(builtin.provider("mock").unwrap().format_of(Endpoint::Responses), Some(Format::Messages));
     let chat_only = provider("kind: mock, base_url: 'http://h', formats: [chat]");
     assert!(chat_only.speaks(Format::Embeddings) && !chat_only.speaks(Format::Messages));

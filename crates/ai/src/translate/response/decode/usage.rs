@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::translate::event::TokenUsage;
 use crate::usage::messages::MessagesFigures;
-use crate::usage::{chat, responses};
+use crate::usage::{chat, google, responses};
 
 /// Reads the usage object of a chat completion.
 pub(super) fn of_chat(json: &str) -> Option<TokenUsage> {
@@ -15,6 +15,11 @@ pub(super) fn of_chat(json: &str) -> Option<TokenUsage> {
 /// Reads the usage object of a response of the Responses API.
 pub(super) fn of_responses(json: &str) -> Option<TokenUsage> {
     responses::read(json.as_bytes()).map(of)
+}
+
+/// Reads the usage object of Gemini.
+pub(super) fn of_generate_content(json: &str) -> Option<TokenUsage> {
+    google::read(json.as_bytes(), false).map(|reported| of(reported.usage))
 }
 
 /// The usage objects of a message, of which later ones correct earlier ones.
@@ -78,6 +83,10 @@ mod tests {
             "output_tokens":30,"output_tokens_details":{"reasoning_tokens":20},"total_tokens":130}"#;
         assert_eq!((of_chat(chat), of_responses(responses)), (Some(expected), Some(expected)));
         assert_eq!((expected.input(), expected.total()), (100, 130));
+        let google = r#"{"promptTokenCount":60,"toolUsePromptTokenCount":5,"cachedContentTokenCount":40,
+            "candidatesTokenCount":10,"thoughtsTokenCount":20,"totalTokenCount":95}"#;
+        let of_google = TokenUsage { uncached: 25, cache_writes: 0, ..expected };
+        assert_eq!(of_generate_content(google), Some(of_google), "thoughts are beside the candidates");
         let mut message = MessageUsage::default();
         message.read(r#"{"input_tokens":3,"output_tokens":1,"cache_read_input_tokens":40}"#);
         message.read(

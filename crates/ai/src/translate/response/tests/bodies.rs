@@ -20,8 +20,16 @@ const MESSAGES: &str = r#"{"id":"msg_9","type":"message","role":"assistant","mod
     {"type":"tool_use","id":"toolu_a","name":"files__read","input":{"b":1,"a":123456789012345678901}},
     {"type":"tool_use","id":"toolu_b","name":"g","input":{"x":[1.50]}}],
     "stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":5}}"#;
-const BODIES: [(Format, &str); 3] =
-    [(Format::Chat, CHAT), (Format::Responses, RESPONSES), (Format::Messages, MESSAGES)];
+const GENERATE_CONTENT: &str = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Hm.","thought":true},{"text":"Hi."},
+    {"functionCall":{"id":"call_a","name":"files__read","args":{"b":1,"a":123456789012345678901}},"thoughtSignature":"CiQB"},
+    {"functionCall":{"id":"call_a","name":"g","args":{"x":[1.50]}}},{"inlineData":{"mimeType":"image/png","data":"AA=="}}]},
+    "finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"totalTokenCount":15}}"#;
+const BODIES: [(Format, &str); 4] = [
+    (Format::Chat, CHAT),
+    (Format::Responses, RESPONSES),
+    (Format::Messages, MESSAGES),
+    (Format::GenerateContent, GENERATE_CONTENT),
+];
 
 #[test]
 fn every_pair_of_formats_gives_a_whole_body() {

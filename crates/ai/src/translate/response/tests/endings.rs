@@ -31,8 +31,8 @@ fn responses(last: &str) -> String {
     events.map(|event| format!("data: {event}\n\n")).concat()
 }
 
-/// Returns the stop reason in each format that is not the provider's: of Chat, Responses and Messages.
-fn stops(provider: Format, stream: &str) -> Vec<String> {
+/// Returns the stop reason in each format of clients that is not the provider's: of Chat, Responses and Messages.
+pub(super) fn stops(provider: Format, stream: &str) -> Vec<String> {
     let reason = |client: Format| {
         let events = events(&streamed(client, provider, stream));
         let field = |path: &str| events.iter().rev().find_map(|(_, event)| event.pointer(path)).cloned();

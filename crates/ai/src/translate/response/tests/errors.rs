@@ -64,6 +64,31 @@ const BODIES: &[(Format, u16, &str)] = &[
         r#"{"type":"error","error":{"type":"api_error","message":"Internal server error"},"request_id":"req_1"}"#,
     ),
     (Format::Messages, 504, ""),
+    (
+        Format::GenerateContent,
+        400,
+        r#"{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#,
+    ),
+    (
+        Format::GenerateContent,
+        400,
+        r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
+    ),
+    (
+        Format::GenerateContent,
+        404,
+        r#"{"error":{"code":404,"message":"models/x is not found for API version v1beta","status":"NOT_FOUND"}}"#,
+    ),
+    (
+        Format::GenerateContent,
+        429,
+        r#"[{"error":{"code":429,"message":"You exceeded your current quota.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}]"#,
+    ),
+    (
+        Format::GenerateContent,
+        503,
+        r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#,
+    ),
 ];
 
 #[test]
