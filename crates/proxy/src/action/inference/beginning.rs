@@ -55,7 +55,7 @@ pub(super) async fn begin(
         return Beginning::Broken;
     }
     let framing = call.framing(answered);
-    let mut opening = Opening::new(call.format(), framing);
+    let mut opening = Opening::new(call.provider_format(), framing);
     if framing == ResponseFraming::Opaque {
         return Beginning::Content;
     }

@@ -34,6 +34,14 @@ pub(super) struct PlannedModel {
     pub(super) prompt_cache: bool,
 }
 
+impl PlannedModel {
+    /// Returns a target of an entry, for a call that requests the model with this name.
+    pub(super) fn of(entry: &Model, target: &Target, requested: &str) -> Self {
+        let model = entry.model_of(target, requested);
+        Self { provider: target.provider.clone(), model, prompt_cache: target.prompt_cache }
+    }
+}
+
 impl ModelPlan {
     /// Returns the plan for the model with this name, which the client may use.
     pub(super) fn of(

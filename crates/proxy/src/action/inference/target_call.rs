@@ -179,7 +179,7 @@ impl<'a> TargetCall<'a> {
     }
 
     /// Returns the format of the provider's response.
-    pub(super) fn format(&self) -> Format {
+    pub(super) fn provider_format(&self) -> Format {
         self.call.provider_format
     }
 
