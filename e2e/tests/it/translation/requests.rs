@@ -1,6 +1,6 @@
 //! The request that the provider of a translated call gets, and calls that its format cannot express.
 
-use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, setup};
+use e2e::{Answer, Call, Gateway, Mock, Setup, Upstream, eventually, setup};
 use serde_json::{Value, json};
 
 use super::{SAID, ask, text_of};
@@ -119,6 +119,13 @@ async fn a_call_that_no_format_of_the_provider_can_express_is_refused_with_its_f
     body["model"] = "both".into();
     let answer = ask(&gateway, &key, Format::Chat, &body).await.expect(200);
     assert_eq!(answer.header("x-tollgate-model"), Some("chat/b"));
+    let path = format!("/api/usage/requests/{}", answer.header("x-request-id").unwrap());
+    let request = eventually("the request is listed", async || {
+        let listed = gateway.ask(Call::get(&path).key(&key)).await;
+        (listed.status() == 200).then(|| listed.json())
+    });
+    let request = request.await;
+    assert_eq!(request["skipped"][0]["reason"], "format", "{request}");
     assert_eq!((mock.requests("a").await, mock.requests("b").await), (0, 1));
 }
 
