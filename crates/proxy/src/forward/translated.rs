@@ -1,5 +1,6 @@
 //! A response that is translated into the client's format on its way: the last step before the client, behind the tap.
 
+use access::RequestId;
 use ai::translate::ResponseTranslator;
 use bytes::{Bytes, BytesMut};
 
@@ -9,6 +10,7 @@ use crate::capacity::{MemoryExceeded, MemoryPermit};
 pub(crate) struct TranslatedResponse {
     translator: ResponseTranslator,
     pub(crate) status: u16,
+    request_id: RequestId,
     /// Counts the bytes that the translation holds for its client, like the bodies of requests.
     held: MemoryPermit,
     /// The number of bytes that `held` counts: the most that were held so far.
@@ -17,8 +19,13 @@ pub(crate) struct TranslatedResponse {
 
 impl TranslatedResponse {
     /// Returns the translation by `translator`, of which `held` counts the bytes.
-    pub(crate) const fn new(translator: ResponseTranslator, status: u16, held: MemoryPermit) -> Self {
-        Self { translator, status, held, held_bytes: 0 }
+    pub(crate) const fn new(
+        translator: ResponseTranslator,
+        status: u16,
+        request_id: RequestId,
+        held: MemoryPermit,
+    ) -> Self {
+        Self { translator, status, request_id, held, held_bytes: 0 }
     }
 
     /// Translates a further piece of the response.
@@ -39,6 +46,10 @@ impl TranslatedResponse {
     pub(crate) fn end(mut self, rest: &[u8]) -> Bytes {
         let before = if rest.is_empty() { Bytes::new() } else { self.translator.push(rest) };
         let last = self.translator.end();
+        if let Some(reason) = self.translator.unknown_stop() {
+            let request_id = &self.request_id;
+            tracing::warn!(%request_id, reason, "a provider ended a response for a reason that the translation does not know");
+        }
         if before.is_empty() {
             return last;
         }

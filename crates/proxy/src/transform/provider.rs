@@ -166,6 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn a_translated_call_takes_no_header_of_an_api_or_an_sdk() {
+        for name in ["accept", "Content-Type", "idempotency-key", "traceparent", "User-Agent", "x-request-id"] {
+            assert!(is_allowed_translated(name.as_bytes()), "{name}");
+        }
+        let names = ["anthropic-version", "anthropic-beta", "openai-beta", "originator", "session-id", "x-app"];
+        for name in names.into_iter().chain(["X-Stainless-Lang", "x-claude-code-session-id", "authorization", ""]) {
+            assert!(!is_allowed_translated(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
     fn accounts_credentials_and_options_are_allowed_nowhere_in_no_spelling() {
         let names = [
             "openai-organization",

@@ -186,7 +186,7 @@ impl CallTranslation {
         edit(relayed, translator.content_type(), &self.dropped)?;
         let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
         let status = if status < 400 { status } else { client_status(self.client, status) };
-        Ok(Some(Box::new(TranslatedResponse::new(translator, status, held))))
+        Ok(Some(Box::new(TranslatedResponse::new(translator, status, account.request.id, held))))
     }
 }
 
