@@ -214,6 +214,7 @@ fn from_file(
         if let Some(tls) = entry.tls.as_ref().filter(|_| origin.scheme != Scheme::Https) {
             upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
         }
+        let formats = formats::formats(reader, entry, kind, Some(&origin));
         let credential = match &entry.credential {
             Some(credential) => credential.value.clone(),
             None if kind == ProviderKind::Mock => Credential::None,
@@ -223,7 +224,6 @@ fn from_file(
             }
         };
         let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
-        let formats = formats::formats(reader, entry, kind, Some(&origin));
         let name = name.value.into();
         providers.on.push(Arc::new(Provider { name, kind, formats, origin, credential, tls }));
         true
