@@ -60,7 +60,7 @@ fn calls_are_translated_into_the_first_possible_format_of_a_provider() {
     let mock = "kind: mock, base_url: 'http://h'";
     assert_eq!(formats(mock), ["chat", "responses", "messages", "generate_content"]);
     let limited = format!("{mock}, formats: [generate_content, messages]");
-    assert_eq!(formats(&limited), ["messages", "messages", "messages", "generate_content"]);
+    assert_eq!(formats(&limited), [gemini, gemini, "messages", gemini]);
     let builtin = "providers: [{name: mock, kind: mock, formats: [messages]}]\n";
     let builtin = loaded(builtin, false).snapshot.traffic.with_mock(origin());
     assert_eq!(builtin.provider("mock").unwrap().format_of(Endpoint::Responses), Some(Format::Messages));
