@@ -143,7 +143,10 @@ impl ProviderError {
         let is_unpaid = UNPAID.iter().any(|code| is(code))
             || words.detail == "enforced_spend_limit_reached"
             || (matches!(status, 400 | 403) && (has("api usage limits") || has("credit balance is too low")));
+        // vLLM names the context length here too, but a shorter conversation would not fit either.
+        let is_limit = has("too large") && (has("max_tokens") || has("max_completion_tokens"));
         let is_too_long = matches!(status, 400 | 413)
+            && !is_limit
             && (is("context_length_exceeded")
                 || has("prompt is too long")
                 || has("context window")
@@ -260,6 +263,8 @@ mod tests {
         check(404, r#"{"error":{"message":"No such File object: file-1"}}"#, NotFound);
         check(400, r#"{"error":{"code":"context_length_exceeded"}}"#, Context);
         check(400, r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, Context);
+        let limit = "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 32768 tokens and your request has 900 input tokens";
+        check(400, &format!(r#"{{"error":{{"message":"{limit}","type":"BadRequestError","code":400}}}}"#), Status);
         check(400, r#"{"error":{"code":"content_filter","message":"filtered"}}"#, Status);
         check(500, r#"{"error":"context window"}"#, Status);
         check(529, r#"{"error":{"type":"overloaded_error"}}"#, Status);

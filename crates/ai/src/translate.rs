@@ -61,6 +61,9 @@ pub struct TranslationOptions<'a> {
     pub kind: ProviderKind,
     /// The host of the provider's URL.
     pub host: &'a str,
+    /// The account at the provider: the configured provider's name, with the credential if it is the user's. A provider
+    /// refuses the state that it gave to another account.
+    pub owner: &'a str,
     /// The maximum output of the model in tokens, if known.
     pub output_tokens_max: Option<u64>,
     /// The rule for [`JsonObject`] outputs.

@@ -1,6 +1,7 @@
 //! Calls whose provider has another format than their client: each of the three formats is translated into each other one.
 
 mod failures;
+mod gemini;
 mod requests;
 
 use e2e::{Answer, Call, Gateway, Mock, Setup};

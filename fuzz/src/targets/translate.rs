@@ -94,6 +94,7 @@ fn options(model: &str, is_openai: bool) -> TranslationOptions<'_> {
         model,
         kind: ProviderKind::OpenAi,
         host: if is_openai { "api.openai.com" } else { "localhost" },
+        owner: "p",
         output_tokens_max: None,
         json_object: JsonObject::Instruct,
         dropped: DroppedFields::Header,

@@ -2,8 +2,11 @@
 //! sends back.
 //!
 //! Formats have a field for such state: `signature` or `data` of Messages, `encrypted_content` of Responses. Clients treat
-//! its text as opaque. A provider accepts only its own state, so the text names the kind, format and model that made it.
+//! its text as opaque. A provider accepts only its own state, so the text names the kind, format, model and account that
+//! made it.
 //! The text also marks what Tollgate wrote: a provider to which the client's call is passed through would refuse it.
+
+use std::borrow::Cow;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,8 @@ pub(crate) struct Capsule {
     pub(crate) format: Format,
     /// The provider's own name of the model.
     pub(crate) model: String,
+    /// The account that made the state: see [`TranslationOptions::owner`](super::TranslationOptions::owner).
+    pub(crate) owner: String,
     /// JSON values of the format. The list is empty if the provider has no state.
     ///
     /// - Messages: the blocks `thinking` and `redacted_thinking`, as the provider wrote them.
@@ -43,7 +48,9 @@ struct Content<'a> {
     #[serde(rename = "f")]
     format: &'a str,
     #[serde(rename = "m")]
-    model: std::borrow::Cow<'a, str>,
+    model: Cow<'a, str>,
+    #[serde(rename = "o")]
+    owner: Cow<'a, str>,
     #[serde(rename = "i", borrow)]
     items: Vec<&'a RawValue>,
 }
@@ -51,9 +58,10 @@ struct Content<'a> {
 impl Capsule {
     /// Returns the text for the client; `None` if it is too long.
     pub(crate) fn encode(&self) -> Option<String> {
-        let Self { kind, format, model, items } = self;
+        let Self { kind, format, model, owner, items } = self;
         let items = items.iter().map(AsRef::as_ref).collect();
-        let content = Content { kind: kind.as_str(), format: format.name(), model: model.as_str().into(), items };
+        let (model, owner) = (model.as_str().into(), owner.as_str().into());
+        let content = Content { kind: kind.as_str(), format: format.name(), model, owner, items };
         let json = serde_json::to_string(&content).ok()?;
         // Base64 writes four letters for three bytes.
         let is_short = json.len() <= CAPSULE_BYTES_MAX / 4 * 3 - CAPSULE_PREFIX.len();
@@ -64,11 +72,12 @@ impl Capsule {
     pub(crate) fn decode(text: &str) -> Option<Self> {
         let encoded = text.strip_prefix(CAPSULE_PREFIX).filter(|_| text.len() <= CAPSULE_BYTES_MAX)?;
         let json = Base64UrlUnpadded::decode_vec(encoded).ok()?;
-        let Content { kind, format, model, items } = serde_json::from_slice(&json).ok()?;
+        let Content { kind, format, model, owner, items } = serde_json::from_slice(&json).ok()?;
         Some(Self {
             kind: ProviderKind::parse(kind)?,
             format: Format::ALL.into_iter().find(|known| known.name() == format)?,
             model: model.into_owned(),
+            owner: owner.into_owned(),
             items: items.into_iter().map(ToOwned::to_owned).collect(),
         })
     }
@@ -85,6 +94,7 @@ mod tests {
             kind: ProviderKind::Anthropic,
             format: Format::Messages,
             model: "claude \"opus\"".to_owned(),
+            owner: "anthropic".to_owned(),
             items: vec![RawValue::from_string(items.to_owned()).unwrap()],
         }
     }
@@ -96,13 +106,14 @@ mod tests {
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{text}");
         let read = Capsule::decode(&text).unwrap();
         assert_eq!((read.kind, read.format), (ProviderKind::Anthropic, Format::Messages));
-        assert_eq!((read.model.as_str(), read.items[0].get()), ("claude \"opus\"", items));
+        assert_eq!((read.model.as_str(), read.owner.as_str()), ("claude \"opus\"", "anthropic"));
+        assert_eq!(read.items[0].get(), items);
     }
 
     #[test]
     fn other_texts_are_no_capsules() {
-        let array = Base64UrlUnpadded::encode_string(br#"{"k":"openai","f":"chat","m":"","i":{}}"#);
-        let kind = Base64UrlUnpadded::encode_string(br#"{"k":"x","f":"chat","m":"","i":[]}"#);
+        let array = Base64UrlUnpadded::encode_string(br#"{"k":"openai","f":"chat","m":"","o":"","i":{}}"#);
+        let kind = Base64UrlUnpadded::encode_string(br#"{"k":"x","f":"chat","m":"","o":"","i":[]}"#);
         for text in ["", "tg1.", "tg1.!", "tg2.e30", "EqQBCgIYAhIM", &format!("tg1.{array}"), &format!("tg1.{kind}")] {
             assert!(Capsule::decode(text).is_none(), "{text}");
         }

@@ -24,6 +24,8 @@ pub struct ResponseContext {
     pub(crate) model: String,
     /// The provider's name of the model, for the state that only this model can read.
     pub(crate) provider_model: String,
+    /// The account at the provider, for the state that only it can read.
+    pub(crate) owner: String,
     /// The client's names of tools that have another name at the provider.
     pub(crate) tools: BTreeMap<String, ToolOrigin>,
     /// The texts that end the response, as the client wrote them.

@@ -35,7 +35,7 @@ pub(super) fn translate(
     let mut call = decode::decode(from, body, &mut notes)?;
     order::place_results(&mut call.messages)?;
     continue_prefill(&mut call, &mut notes);
-    let encoded = encode::encode(&call, &mut notes)?;
+    let encoded = encode::encode(&mut call, &mut notes)?;
     if let (DroppedFields::Refuse, Some(param)) = (options.dropped, notes.dropped().first()) {
         let message =
             format!("`{param}` is not available for this model, whose provider has another format: leave it out");
@@ -49,6 +49,7 @@ pub(super) fn translate(
         streamed: call.stream,
         include_usage: call.include_usage,
         provider_model: options.model.to_owned(),
+        owner: options.owner.to_owned(),
         tools: names.renamed(),
         stop_sequences: call.stop,
         input_bytes: body.len(),

@@ -8,7 +8,7 @@ use crate::bodies::Format;
 use crate::store;
 
 /// Asserts that a body is an error in the shape of `format`.
-fn check_error(format: Format, body: &Value, case: &str) {
+pub(super) fn check_error(format: Format, body: &Value, case: &str) {
     assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{case}: {body}");
     assert!(body["error"]["type"].is_string(), "{case}: {body}");
     assert_eq!(body["type"] == "error", format == Format::Messages, "{case}: {body}");
@@ -36,7 +36,7 @@ async fn errors_of_a_provider_have_the_format_and_the_status_of_the_client() {
 }
 
 /// Returns the error of a stream in the shape of `format`.
-fn stream_error(format: Format, answer: &e2e::Answer) -> Option<Value> {
+pub(super) fn stream_error(format: Format, answer: &e2e::Answer) -> Option<Value> {
     let events: Vec<Value> = answer.events().iter().map(e2e::sse::Event::json).collect();
     let is_error = |event: &&Value| match format {
         Format::Chat => event["error"].is_object(),

@@ -10,11 +10,15 @@ mod thinking;
 
 use super::super::call::Call;
 use super::json::{Outcome, refused};
+use super::models::is_openai_host;
 use super::notes::Notes;
 use crate::format::Format;
 
 /// Writes the provider's body.
-pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Outcome<String> {
+pub(super) fn encode(call: &mut Call<'_>, notes: &mut Notes<'_>) -> Outcome<String> {
+    if notes.to == Format::Chat && !is_openai_host(notes.options.host) {
+        parts::merge_users(&mut call.messages);
+    }
     match notes.to {
         Format::Chat => chat::encode(call, notes),
         Format::Responses => responses::encode(call, notes),

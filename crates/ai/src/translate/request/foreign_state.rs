@@ -2,10 +2,15 @@
 
 use bytes::Bytes;
 use memchr::memmem;
+use serde_json::value::RawValue;
 
+use super::super::UntranslatableCall;
 use super::super::capsule::CAPSULE_PREFIX;
 use super::json::{Node, Object, Outcome, Writer, list};
 use crate::format::Format;
+
+/// Begins the types of edits of the context that concern thinking.
+const THINKING_EDIT: &str = "clear_thinking_";
 
 /// Returns the body without the state; `None` if it has none. See [`crate::translate::without_state`].
 pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
@@ -26,7 +31,62 @@ pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
     // A body of another form is for the provider to refuse.
     let body = Object::body(body).ok()?;
     let changed = elements(&body.get(name)?, change).ok()??;
-    Some(Bytes::from(with(body, name, &changed)))
+    let forbids_thinking = format == Format::Messages && lacks_thinking(&body, &changed).unwrap_or(false);
+    let mut out = Writer::new();
+    for (key, raw) in body.into_fields() {
+        match key.as_ref() {
+            key if key == name => out.raw(key, &changed),
+            "thinking" if forbids_thinking => out.raw("thinking", r#"{"type":"disabled"}"#),
+            "context_management" if forbids_thinking => out.raw("context_management", &without_thinking_edits(raw)),
+            key => out.raw(key, raw.get()),
+        };
+    }
+    Some(Bytes::from(out.finish()))
+}
+
+/// Whether the call continues a loop of tools whose thinking was removed: then Anthropic refuses `thinking: enabled`.
+fn lacks_thinking(body: &Object<'_>, messages: &str) -> Outcome<bool> {
+    let thinking = body.object("thinking")?.map(|thinking| thinking.text("type")).transpose()?.flatten();
+    let Ok(raw) = serde_json::from_str(messages) else { return Ok(false) };
+    if thinking.as_deref() != Some("enabled") {
+        return Ok(false);
+    }
+    let mut continues = false;
+    for message in Node::root(raw).list()?.iter().rev() {
+        let message = message.object()?;
+        let kinds = kinds(&message)?;
+        match message.text("role")?.as_deref() {
+            Some("user") => continues |= kinds.iter().any(|kind| kind == "tool_result"),
+            Some("assistant") => {
+                let begins = kinds.first().is_some_and(|kind| kind == "thinking" || kind == "redacted_thinking");
+                return Ok(continues && !begins);
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// The types of a message's blocks.
+fn kinds(message: &Object<'_>) -> Outcome<Vec<String>> {
+    let Some(content) = message.get("content").filter(|content| !content.is_text()) else { return Ok(Vec::new()) };
+    let kind = |block: &Node<'_>| Ok(block.object()?.text("type")?.unwrap_or_default().into_owned());
+    content.list()?.iter().map(kind).collect()
+}
+
+/// Returns the value of `context_management` without edits of thinking: Anthropic refuses them while it is disabled.
+fn without_thinking_edits(raw: &RawValue) -> String {
+    let edited = || {
+        let management = Node::root(raw).object()?;
+        let mut kept = Vec::new();
+        for edit in management.list("edits")? {
+            if !edit.object()?.text("type")?.is_some_and(|kind| kind.starts_with(THINKING_EDIT)) {
+                kept.push(edit.raw.get());
+            }
+        }
+        Ok::<_, UntranslatableCall>(with(management, "edits", &list(&kept)))
+    };
+    edited().unwrap_or_else(|_| raw.get().to_owned())
 }
 
 /// What becomes of an element of a list.
@@ -156,6 +216,25 @@ mod tests {
             r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","extra_content":{"google":{"thought_signature":"tg1.A"}},"type":"function"}]}]}"#,
             Some(r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}]}"#),
         );
+    }
+
+    #[test]
+    fn a_loop_of_tools_goes_on_without_thinking_where_its_state_is_removed() {
+        let body = |first: &str, kind: &str, last: &str, edits: &str| {
+            format!(
+                r#"{{"thinking":{{"type":"{kind}"}},"messages":[{{"role":"user","content":"a"}},{{"role":"assistant","content":[{first}{{"type":"tool_use","id":"t"}}]}},{{"role":"user","content":[{{"type":"{last}"}}]}},{{"role":"system","content":"b"}}],"context_management":{{"edits":[{edits}{{"type":"clear_tool_uses_20250919"}}]}}}}"#
+            )
+        };
+        let (state, edit) = (r#"{"type":"thinking","signature":"tg1.A"},"#, r#"{"type":"clear_thinking_20251015"},"#);
+        let sent = body("", "disabled", "tool_result", "");
+        check(Format::Messages, &body(state, "enabled", "tool_result", edit), Some(&sent));
+        // Other calls keep their thinking.
+        for (kind, last) in [("adaptive", "tool_result"), ("enabled", "text")] {
+            check(Format::Messages, &body(state, kind, last, edit), Some(&body("", kind, last, edit)));
+        }
+        let own = r#"{"type":"thinking","signature":"EqQ"},"#;
+        let mixed = body(&format!("{own}{state}"), "enabled", "tool_result", edit);
+        check(Format::Messages, &mixed, Some(&body(own, "enabled", "tool_result", edit)));
     }
 
     #[test]

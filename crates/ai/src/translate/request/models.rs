@@ -162,6 +162,14 @@ pub(super) fn is_openai_reasoning(model: &str) -> bool {
     efforts(model).is_some() && !bare(model).starts_with("gpt-oss")
 }
 
+/// Whether a model at OpenAI has Chat Completions, as all but its `codex`, `pro` and research models.
+pub(super) fn speaks_chat(model: &str) -> bool {
+    let name = bare(model);
+    let is_known = efforts(model).is_some() || name.starts_with("codex");
+    let is_excluded = |word: &str| matches!(word, "codex" | "pro" | "research");
+    !(is_known && name.split(['-', ':']).any(is_excluded))
+}
+
 /// Whether the model obeys cache marks: gpt-5.6 and later.
 pub(super) fn caches_at_marks(model: &str) -> bool {
     ["gpt-5.6", "gpt-5.7", "gpt-5.8", "gpt-5.9", "gpt-6"].iter().any(|prefix| bare(model).starts_with(prefix))

@@ -44,8 +44,10 @@ impl<'a> Notes<'a> {
     /// silently: clients send back the state of every earlier model.
     pub(super) fn state(&self, text: &str) -> Option<Vec<Box<RawValue>>> {
         let capsule = Some(text).filter(|text| text.starts_with(CAPSULE_PREFIX)).and_then(Capsule::decode)?;
-        let Capsule { kind, format, model, items } = capsule;
-        let is_own = kind == self.options.kind && format == self.to && model == self.options.model;
+        let Capsule { kind, format, model, owner, items } = capsule;
+        // Anthropic's signatures are valid for each account; OpenAI's state is encrypted for one.
+        let is_readable = format == Format::Messages || owner == self.options.owner;
+        let is_own = is_readable && kind == self.options.kind && format == self.to && model == self.options.model;
         is_own.then_some(items)
     }
 }

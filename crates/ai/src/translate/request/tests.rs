@@ -1,4 +1,5 @@
 mod gemini;
+mod hosts;
 mod property_tests;
 mod refusals;
 
@@ -28,6 +29,7 @@ fn options(model: &str) -> TranslationOptions<'_> {
         model,
         kind,
         host,
+        owner: host,
         output_tokens_max: Some(32_000),
         json_object: JsonObject::Instruct,
         dropped: DroppedFields::Header,
@@ -132,7 +134,8 @@ fn the_context_has_the_clients_names_and_what_responses_repeat() {
 
 fn capsule(model: &str, format: Format, items: &[&str]) -> String {
     let items = items.iter().map(|item| RawValue::from_string((*item).to_owned()).unwrap()).collect();
-    Capsule { kind: options(model).kind, format, model: model.to_owned(), items }.encode().unwrap()
+    let TranslationOptions { kind, owner, .. } = options(model);
+    Capsule { kind, format, model: model.to_owned(), owner: owner.to_owned(), items }.encode().unwrap()
 }
 
 #[test]
@@ -147,6 +150,9 @@ fn state_goes_back_to_the_model_that_made_it_and_to_no_other() {
     let own = value(Format::Responses, Format::Messages, &body, "claude-opus-4-8");
     assert_eq!(own["messages"][1]["content"][0]["signature"], "EqQ=");
     assert_eq!(own["messages"][1]["content"].as_array().unwrap().len(), 2);
+    let other = TranslationOptions { owner: "anthropic-b", ..options("claude-opus-4-8") };
+    let own = translate(Format::Responses, Format::Messages, body.as_bytes(), &other).unwrap();
+    assert!(String::from_utf8_lossy(&own.body).contains("EqQ="));
     for (to, model) in [(Format::Messages, "claude-opus-5"), (Format::Chat, "gpt-5")] {
         let out = translated(Format::Responses, to, &body, model);
         assert!(!String::from_utf8_lossy(&out.body).contains("EqQ=") && out.dropped.is_empty(), "{model}");
@@ -168,6 +174,10 @@ fn reasoning_of_openai_and_of_chat_models_goes_back() {
     let out = value(Format::Messages, Format::Responses, &body(&state), "gpt-5.2");
     assert_eq!(out["input"][1]["encrypted_content"], "gAAA");
     assert_eq!(out["input"][2]["type"], "function_call");
+    // Another account of the same provider could not decrypt it.
+    let other = TranslationOptions { owner: "openai-b", ..options("gpt-5.2") };
+    let out = translate(Format::Messages, Format::Responses, body(&state).as_bytes(), &other).unwrap();
+    assert!(!String::from_utf8_lossy(&out.body).contains("gAAA"));
 
     let state = capsule(
         "deepseek-v4",

@@ -173,7 +173,8 @@ impl Encoder {
     }
 
     fn capsule(&self, items: Vec<Box<RawValue>>) -> Option<String> {
-        let ResponseContext { kind, provider, provider_model, .. } = &self.context;
-        Capsule { kind: *kind, format: *provider, model: provider_model.clone(), items }.encode()
+        let ResponseContext { kind, provider, provider_model, owner, .. } = &self.context;
+        let (model, owner) = (provider_model.clone(), owner.clone());
+        Capsule { kind: *kind, format: *provider, model, owner, items }.encode()
     }
 }

@@ -46,6 +46,7 @@ fn context(client: Format, provider: Format, streamed: bool) -> ResponseContext 
         include_usage: true,
         model: "smart".to_owned(),
         provider_model: "p-1".to_owned(),
+        owner: "p".to_owned(),
         tools: tools.into_iter().map(|(name, origin)| (name.to_owned(), origin)).collect(),
         stop_sequences: vec!["END".to_owned()],
         input_bytes: 4_000,

@@ -236,7 +236,7 @@ async fn prepare(
     of: InferenceRequest<'_>,
     target: &PlannedModel,
 ) -> Result<PreparedCall, Problem> {
-    let InferenceRequest { endpoint, plan, .. } = of;
+    let InferenceRequest { endpoint, plan, client } = of;
     let provider_format = target.provider.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
     let call = |provider_format| {
         Rc::new(InferenceCall {
@@ -257,7 +257,7 @@ async fn prepare(
         let changed = without_state(parsed, endpoint).await?;
         return Ok(PreparedCall { call: called, changed, translation: None });
     }
-    let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target).await?;
+    let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target, client).await?;
     let call = call(format);
     account.calls(&call);
     Ok(PreparedCall { call, changed: Some(parsed), translation: Some(translation) })

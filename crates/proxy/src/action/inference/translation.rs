@@ -15,6 +15,8 @@ use super::InferenceEndpoint;
 use super::model_plan::PlannedModel;
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use crate::account::RequestAccount;
+use crate::account::client::Client;
+use crate::action::credential;
 use crate::body::buffer;
 use crate::capacity::MemoryPermit;
 use crate::forward::translated::TranslatedResponse;
@@ -60,8 +62,10 @@ pub(super) async fn translate(
     parsed: &ParsedCall,
     endpoint: &InferenceEndpoint,
     target: &PlannedModel,
+    client: &Client,
 ) -> Result<TranslatedCall, Problem> {
     let PlannedModel { provider, model, prompt_cache } = target.clone();
+    let owner = credential::owner(&provider, &client.principal);
     let traffic = &account.request.snapshot.traffic;
     let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
     let limits = traffic.limits(&provider, &model, account.request.started_at);
@@ -72,6 +76,7 @@ pub(super) async fn translate(
             model: &model,
             kind: provider.kind,
             host: &provider.origin.host,
+            owner: &owner,
             output_tokens_max: limits.map(|limits| limits.output_tokens_max),
             json_object: rules.json_object,
             dropped: rules.dropped,

@@ -32,8 +32,9 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
     if body.get("web_search_options").is_some() {
         notes.drop("web_search_options");
     }
-    let mut offered = Vec::new();
+    let mut offered = tools::OfferedTools::default();
     body.list("tools")?.iter().try_for_each(|tool| tools::add(tool, notes, &mut offered))?;
+    let offered = offered.into_list();
     let tool_choice = body.get("tool_choice").map(|node| tools::choice(&node, &offered, notes)).transpose()?;
     let mut messages = Vec::new();
     for node in body.required("messages")?.list()? {

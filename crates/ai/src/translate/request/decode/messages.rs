@@ -24,13 +24,14 @@ const REASONING_EDIT: &str = "clear_thinking_";
 pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Call<'a>> {
     media::no_fields(body, REFUSED)?;
     dropped(body, notes)?;
-    let mut offered = Vec::new();
+    let mut offered = tools::OfferedTools::default();
     for node in body.list("tools")? {
         match tool(&node.object()?, notes)? {
-            Some(tool) => tools::insert(&mut offered, tool, &node.path)?,
+            Some(tool) => offered.insert(tool, &node.path)?,
             None => notes.drop(node.path),
         }
     }
+    let offered = offered.into_list();
     let (tool_choice, parallel_tools) = choice(body, &offered)?;
     let mut messages = system(body, notes)?;
     for node in body.required("messages")?.list()? {

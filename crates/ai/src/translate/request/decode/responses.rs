@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::super::call::{
-    CacheKey, Call, Effort, Message, OfferedTool, OutputFormat, Part, Reasoning, Role, Sampling, State, TextPart,
-    ToolCall, ToolResult,
+    CacheKey, Call, Effort, Message, OutputFormat, Part, Reasoning, Role, Sampling, State, TextPart, ToolCall,
+    ToolResult,
 };
 use super::super::super::call_ids::call_id;
 use super::super::super::context::ToolOrigin;
@@ -49,11 +49,12 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
         return Err(refused("include", "must be without message.output_text.logprobs for this model"));
     }
     dropped(body, notes)?;
-    let mut offered = Vec::new();
+    let mut offered = tools::OfferedTools::default();
     body.list("tools")?.iter().try_for_each(|tool| tools::add(tool, notes, &mut offered))?;
     let mut input = Input { messages: instructions(body)?, tools: offered, reasoning: body.object("reasoning")? };
     input.read(&body.required("input")?, notes)?;
     let Input { messages, tools: offered, reasoning: effort } = input;
+    let offered = offered.into_list();
     let tool_choice = body.get("tool_choice").map(|node| tools::choice(&node, &offered, notes)).transpose()?;
     let text = body.object("text")?;
     Ok(Call {
@@ -125,7 +126,7 @@ fn reasoning(fields: Option<&Object<'_>>) -> Outcome<Reasoning> {
 /// The items of the input: messages, and settings that apply from there on.
 struct Input<'a> {
     messages: Vec<Message<'a>>,
-    tools: Vec<OfferedTool<'a>>,
+    tools: tools::OfferedTools<'a>,
     reasoning: Option<Object<'a>>,
 }
 

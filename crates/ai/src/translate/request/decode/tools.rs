@@ -2,6 +2,7 @@
 //! beside the type.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::super::super::call::{OfferedTool, ToolChoice};
 use super::super::super::context::ToolOrigin;
@@ -15,8 +16,16 @@ const CUSTOM_SCHEMA: &str =
 /// Most tools of a call. Providers accept fewer.
 const TOOLS_MAX: usize = 1_024;
 
+/// The tools of a call, in order.
+#[derive(Debug, Default)]
+pub(super) struct OfferedTools<'a> {
+    list: Vec<OfferedTool<'a>>,
+    /// The place of each name. A body may repeat names without end.
+    places: BTreeMap<String, usize>,
+}
+
 /// Adds the tool `node` to `tools`; a tool that its provider runs is left out.
-pub(super) fn add<'a>(node: &Node<'a>, notes: &mut Notes<'_>, tools: &mut Vec<OfferedTool<'a>>) -> Outcome<()> {
+pub(super) fn add<'a>(node: &Node<'a>, notes: &mut Notes<'_>, tools: &mut OfferedTools<'a>) -> Outcome<()> {
     let tool = node.object()?;
     if tool.text("type")?.as_deref() != Some("namespace") {
         return add_one(node, None, notes, tools);
@@ -29,7 +38,7 @@ fn add_one<'a>(
     node: &Node<'a>,
     namespace: Option<&str>,
     notes: &mut Notes<'_>,
-    tools: &mut Vec<OfferedTool<'a>>,
+    tools: &mut OfferedTools<'a>,
 ) -> Outcome<()> {
     let tool = node.object()?;
     let kind = tool.required_text("type")?;
@@ -41,18 +50,29 @@ fn add_one<'a>(
             return Ok(());
         }
     };
-    insert(tools, tool, &node.path)
+    tools.insert(tool, &node.path)
 }
 
-/// Adds the tool at `path`; a later one of the same name replaces it.
-pub(super) fn insert<'a>(tools: &mut Vec<OfferedTool<'a>>, tool: OfferedTool<'a>, path: &str) -> Outcome<()> {
-    let is_full = tools.len() == TOOLS_MAX;
-    match tools.iter_mut().find(|other| other.name == tool.name) {
-        Some(other) => *other = tool,
-        None if is_full => return Err(refused(path, "is one tool too many: send at most 1,024")),
-        None => tools.push(tool),
+impl<'a> OfferedTools<'a> {
+    /// Adds the tool at `path`; a later one of the same name replaces it.
+    pub(super) fn insert(&mut self, tool: OfferedTool<'a>, path: &str) -> Outcome<()> {
+        let count = self.list.len();
+        match self.places.get(&tool.name).and_then(|place| self.list.get_mut(*place)) {
+            Some(other) => *other = tool,
+            None if count == TOOLS_MAX => {
+                return Err(refused(path, "is one tool too many: send at most 1,024"));
+            }
+            None => {
+                self.places.insert(tool.name.clone(), count);
+                self.list.push(tool);
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    pub(super) fn into_list(self) -> Vec<OfferedTool<'a>> {
+        self.list
+    }
 }
 
 /// The object with the fields of a tool: the one in the field `name`, or `tool` itself.

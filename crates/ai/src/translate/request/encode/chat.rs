@@ -11,14 +11,14 @@ use super::super::super::call::{
     ToolChoice, ToolResult,
 };
 use super::super::super::call_ids::call_id;
-use super::super::json::{Outcome, Writer, list, quoted};
+use super::super::json::{Outcome, Writer, list, quoted, refused};
 use super::super::models::{self, is_openai_host, is_openai_reasoning};
 use super::super::names;
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, Marks, as_text, chosen_tools, differs, joined, misplaced, needs_data, openai_fields, output_tokens_max,
-    split_system, tagged, texts, url, verbosity_path,
+    Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, misplaced, needs_data, openai_fields,
+    output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 use crate::format::Format;
 use crate::host;
@@ -28,13 +28,14 @@ pub(super) const SCHEMA_NAME: &str = "response";
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
-    let mut out = Writer::new();
-    out.text("model", options.model);
     let mut target = Target {
         is_openai: is_openai_host(options.host),
         is_reasoning: is_openai_reasoning(options.model),
         marks: Marks::new(models::caches_at_marks(options.model)),
     };
+    target.check(call, options.model)?;
+    let mut out = Writer::new();
+    out.text("model", options.model);
     out.raw("messages", &list(&target.messages(&call.messages)?));
     tools(call, &target, &mut out);
     if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
@@ -197,6 +198,18 @@ struct Target {
 }
 
 impl Target {
+    /// Refuses what OpenAI's models do not take by this API.
+    fn check(&self, call: &Call<'_>, model: &str) -> Outcome<()> {
+        if self.is_openai && !models::speaks_chat(model) {
+            let advice = "is served only by the Responses API: use a path or fields that it has";
+            return Err(refused("model", advice));
+        }
+        if self.is_openai && self.is_reasoning && !call.stop.is_empty() {
+            return Err(refused(stop_path(call), "is not available for this model, which reasons: leave it out"));
+        }
+        Ok(())
+    }
+
     fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Vec<String>> {
         let (system, rest) = split_system(messages);
         let mut out = Vec::with_capacity(messages.len());
@@ -206,12 +219,11 @@ impl Target {
         }
         for message in rest {
             match message.role {
-                Role::System if self.is_openai => {
+                // At other hosts these are the user's: see `merge_users`.
+                Role::System => {
                     let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
                     out.push(self.message(self.system_role(), &texts));
                 }
-                // Templates of many models refuse a system's message between others.
-                Role::System => out.push(role("user").text("content", &tagged(message)).finish()),
                 Role::User => self.user(message, &mut out)?,
                 Role::Assistant => out.extend(self.assistant(message)?),
             }
@@ -256,23 +268,19 @@ impl Target {
                 }
             }
         }
-        if !of_results.is_empty() {
-            let mut parts = vec![Writer::of_type("text").text("text", "The tools returned these files:").finish()];
-            for part in of_results {
-                parts.extend(self.part(part)?);
-            }
-            out.push(role("user").raw("content", &list(&parts)).finish());
-        }
-        if content.is_empty() {
+        if content.is_empty() && of_results.is_empty() {
             return Ok(());
         }
-        let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
-        if content.iter().all(|part| matches!(part, Part::Text(_))) {
+        if of_results.is_empty() && content.iter().all(|part| matches!(part, Part::Text(_))) {
+            let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
             out.push(self.message("user", &texts));
             return Ok(());
         }
-        let mut parts = Vec::with_capacity(content.len());
-        for part in content {
+        let mut parts = Vec::with_capacity(of_results.len() + content.len() + 1);
+        if !of_results.is_empty() {
+            parts.push(Writer::of_type("text").text("text", "The tools returned these files:").finish());
+        }
+        for part in of_results.into_iter().chain(content) {
             parts.extend(self.part(part)?);
         }
         out.push(role("user").raw("content", &list(&parts)).finish());
@@ -287,6 +295,7 @@ impl Target {
         if text.is_empty() && result.content.iter().any(|part| is_file(&part)) {
             "The result is a file in the next message of the user.".clone_into(&mut text);
         }
+        let text = error_text(result.is_error, text);
         role("tool").text("tool_call_id", &result.call_id).text("content", &text).finish()
     }
 

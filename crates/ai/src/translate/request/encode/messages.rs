@@ -25,6 +25,8 @@ const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown
 const OPENING: &str = ".";
 /// The least `top_p` while the model thinks.
 const THINKING_TOP_P: f64 = 0.95;
+/// Most strict tools of a call.
+const STRICT_MAX: u32 = 20;
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
@@ -33,7 +35,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let mut out = Writer::new();
     out.text("model", options.model).count("max_tokens", plan.output_tokens_max);
     let mut marks = Marks::new(true);
-    tools(call, rules, &mut marks, &mut out);
+    tools(call, notes, &mut marks, &mut out);
     if let Some(choice) = tool_choice(call, rules, plan.thinks)? {
         out.raw("tool_choice", &choice);
     }
@@ -142,9 +144,20 @@ fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<
 }
 
 /// Writes the tools. A history with calls needs tools, although the client offers none any more.
-fn tools(call: &Call<'_>, rules: ClaudeRules, marks: &mut Marks, out: &mut Writer) {
-    let chosen = chosen_tools(call);
-    let mut encoded: Vec<String> = chosen.into_iter().map(|tool| tool_definition(tool, rules, marks)).collect();
+fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut Writer) {
+    let is_known = models::claude(notes.options.model).is_adaptive();
+    let mut strict_left = STRICT_MAX;
+    let mut encoded = Vec::new();
+    for tool in chosen_tools(call) {
+        let is_wanted = is_known && tool.strict == Some(true);
+        let is_strict = is_wanted && strict_left > 0 && fits_strict(tool);
+        if is_strict {
+            strict_left -= 1;
+        } else if is_wanted {
+            notes.drop("tools.strict");
+        }
+        encoded.push(tool_definition(tool, is_strict, marks));
+    }
     if encoded.is_empty() {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         for part in call.messages.iter().flat_map(|message| &message.parts) {
@@ -161,15 +174,19 @@ fn tools(call: &Call<'_>, rules: ClaudeRules, marks: &mut Marks, out: &mut Write
     }
 }
 
-fn tool_definition(tool: &OfferedTool<'_>, rules: ClaudeRules, marks: &mut Marks) -> String {
+/// Whether Anthropic takes the schema of the arguments as strict. OpenAI's strict schemas may have more keywords.
+fn fits_strict(tool: &OfferedTool<'_>) -> bool {
+    tool.schema.as_deref().and_then(|text| serde_json::from_str(text).ok()).is_some_and(schema::fits_messages)
+}
+
+fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, marks: &mut Marks) -> String {
     let mut out = Writer::new();
     out.text("name", &tool.name);
     if let Some(description) = tool.description.as_deref().filter(|text| !text.is_empty()) {
         out.text("description", description);
     }
     out.raw("input_schema", &schema::for_arguments(tool.schema.as_deref()));
-    // A strict schema of OpenAI's is closed already, as Anthropic requires.
-    if tool.strict == Some(true) && rules.is_adaptive() {
+    if is_strict {
         out.flag("strict", true);
     }
     marks.cache_control(&mut out, tool.cache);

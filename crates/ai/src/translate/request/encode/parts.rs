@@ -15,6 +15,8 @@ use crate::format::Format;
 const MARKS_MAX: u32 = 4;
 /// Between texts that become one.
 const BETWEEN: &str = "\n\n";
+/// Begins the text of a result that is an error.
+const ERROR: &str = "Error:";
 
 /// The system's messages before the first other message, and the rest.
 pub(super) fn split_system<'m, 'a>(messages: &'m [Message<'a>]) -> (&'m [Message<'a>], &'m [Message<'a>]) {
@@ -43,6 +45,29 @@ pub(super) fn as_text<'m, 'a>(part: &'m Part<'a>) -> Option<&'m TextPart<'a>> {
 /// Joins texts with a blank line between them.
 pub(super) fn joined<'m, 'a: 'm>(texts: impl IntoIterator<Item = &'m TextPart<'a>>) -> String {
     texts.into_iter().map(|text| text.text.as_ref()).collect::<Vec<_>>().join(BETWEEN)
+}
+
+/// The text of a tool's result, which names an error: OpenAI has no field for it.
+pub(super) fn error_text(is_error: bool, text: String) -> String {
+    if is_error && !text.starts_with(ERROR) { format!("{ERROR} {text}").trim_end().to_owned() } else { text }
+}
+
+/// The messages for servers whose templates refuse two of the user in a row, or the system's between others.
+pub(super) fn merge_users(messages: &mut Vec<Message<'_>>) {
+    let mut merged: Vec<Message<'_>> = Vec::with_capacity(messages.len());
+    for mut message in std::mem::take(messages) {
+        if message.role == Role::System && merged.last().is_some_and(|last| last.role != Role::System) {
+            let text = tagged(&message);
+            message = Message { role: Role::User, parts: vec![Part::text(text)], path: message.path };
+        }
+        match merged.last_mut() {
+            Some(last) if last.role == Role::User && message.role == Role::User => {
+                last.parts.append(&mut message.parts)
+            }
+            _ => merged.push(message),
+        }
+    }
+    *messages = merged;
 }
 
 /// A system's message between others, as text of the user.
@@ -115,6 +140,11 @@ pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<
             notes.drop(*name);
         }
     }
+}
+
+/// The client's field for the texts that end the response.
+pub(super) const fn stop_path(call: &Call<'_>) -> &'static str {
+    if matches!(call.from, Format::Messages) { "stop_sequences" } else { "stop" }
 }
 
 /// The client's field for the length of the response.

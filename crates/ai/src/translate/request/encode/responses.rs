@@ -9,17 +9,18 @@ use super::super::notes::Notes;
 use super::super::schema;
 use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
 use super::parts::{
-    Encoded, Marks, as_text, differs, drop_of_chat, joined, misplaced, openai_fields, output_tokens_max, split_system,
-    texts, url, verbosity_path,
+    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, misplaced, openai_fields, output_tokens_max,
+    split_system, stop_path, texts, url, verbosity_path,
 };
-use crate::format::Format;
+
+/// The least limit of output that the API accepts, in tokens.
+const OUTPUT_TOKENS_MIN: u64 = 16;
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
     if !call.stop.is_empty() {
-        let name = if call.from == Format::Messages { "stop_sequences" } else { "stop" };
         let advice = "is not available for this model, which is served by the Responses API: leave it out";
-        return Err(refused(name, advice));
+        return Err(refused(stop_path(call), advice));
     }
     let mut out = Writer::new();
     out.text("model", options.model);
@@ -30,7 +31,8 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     out.raw("input", &list(&input.items));
     tools(call, &mut out);
     if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
-        out.count("max_output_tokens", max);
+        // OpenAI refuses less. Claude Code checks a key with 1.
+        out.count("max_output_tokens", max.max(OUTPUT_TOKENS_MIN));
     }
     sampling(call, notes, &mut out);
     if let Some(text) = text(call, notes) {
@@ -231,9 +233,13 @@ impl Input {
         let mut out = Writer::of_type("function_call_output");
         out.text("call_id", &result.call_id);
         if result.content.iter().all(|part| matches!(part, Part::Text(_))) {
-            out.text("output", &joined(result.content.iter().filter_map(as_text)));
+            let text = joined(result.content.iter().filter_map(as_text));
+            out.text("output", &error_text(result.is_error, text));
         } else {
             let mut parts = Vec::new();
+            if result.is_error {
+                parts.push(Writer::of_type("input_text").text("text", &error_text(true, String::new())).finish());
+            }
             for part in &result.content {
                 parts.extend(self.part(part)?);
             }

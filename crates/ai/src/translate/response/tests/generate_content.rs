@@ -139,6 +139,7 @@ fn next_contents(content: &Value) -> Value {
         model: "gemini-3.5-flash",
         kind: ProviderKind::Gemini,
         host: "generativelanguage.googleapis.com",
+        owner: "p",
         output_tokens_max: None,
         json_object: JsonObject::Instruct,
         dropped: DroppedFields::Header,
