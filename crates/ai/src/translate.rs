@@ -19,7 +19,7 @@ use crate::format::Format;
 use crate::provider::ProviderKind;
 
 pub use context::ResponseContext;
-pub use response::{ResponseIds, ResponseTranslator, client_status};
+pub use response::{ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
 
 /// The formats of clients whose calls are translated.
 pub const TRANSLATED: [Format; 3] = [Format::Chat, Format::Responses, Format::Messages];

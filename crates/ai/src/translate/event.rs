@@ -3,6 +3,7 @@
 //! A response is [`NeutralEvent::Start`], blocks, and [`NeutralEvent::End`] or [`NeutralEvent::Failure`]. At most one block is open at a time:
 //! [`NeutralEvent::Open`], any number of [`NeutralEvent::Delta`], [`NeutralEvent::Close`]. Decoders keep this order for any input.
 
+use access::Refusal;
 use serde_json::value::RawValue;
 
 use crate::failure::ProviderErrorKind;
@@ -119,6 +120,8 @@ pub(super) struct ProviderFailure {
     pub(super) kind: ProviderErrorKind,
     /// The provider's code, or Tollgate's.
     pub(super) code: Option<String>,
+    /// Why Tollgate reports it; `None` for an error of the provider.
+    pub(super) refusal: Option<Refusal>,
     /// The provider's message, or Tollgate's.
     pub(super) message: String,
 }

@@ -4,19 +4,24 @@ mod decode;
 mod encode;
 mod failure;
 
+use access::Refusal;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::context::ResponseContext;
 use super::event::{Finish, NeutralEvent, ProviderFailure, StopCause};
+use crate::failure::ProviderErrorKind;
 use crate::format::Format;
 use crate::sse::{Framer, Piece};
 use crate::tap::ResponseFraming;
 use decode::Decoder;
 use encode::Encoder;
 
-/// Longest body of a provider, or event of its stream, that is translated, in bytes.
-const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest body of a provider, or event of its stream, that is translated, in bytes. It is read at once by the worker, which
+/// serves nobody meanwhile.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest part of a call that a stream holds until it can be written, in bytes.
+const HELD_BYTES_MAX: usize = 1024 * 1024;
 /// Longest error body that is read, in bytes.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Longest part of an unknown stop reason that is kept, in bytes.
@@ -45,6 +50,19 @@ pub struct ResponseTranslator {
     streamed: bool,
     has_ended: bool,
     unknown_stop: Option<String>,
+    client: Format,
+    failure: Option<ResponseFailure>,
+}
+
+/// The failure of a response, for a head that was not sent yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseFailure {
+    /// The status for the client.
+    pub status: u16,
+    /// Whether the client should not repeat the call: the provider's account has no money left.
+    pub is_lasting: bool,
+    /// Why Tollgate reports it; `None` for an error of the provider.
+    pub refusal: Option<Refusal>,
 }
 
 /// The provider's bytes that are not translated yet.
@@ -70,6 +88,7 @@ impl ResponseTranslator {
         };
         let streamed = context.streamed && !matches!(input, Input::Error(..));
         let ResponseIds { request_id, unix_seconds } = ids;
+        let client = context.client;
         Self {
             input,
             decoder: Decoder::new(context.provider, request_id),
@@ -79,6 +98,8 @@ impl ResponseTranslator {
             streamed,
             has_ended: false,
             unknown_stop: None,
+            client,
+            failure: None,
         }
     }
 
@@ -86,6 +107,26 @@ impl ResponseTranslator {
     #[must_use]
     pub const fn content_type(&self) -> &'static str {
         if self.streamed { "text/event-stream" } else { "application/json" }
+    }
+
+    /// Whether the client gets a stream. Nothing of a whole body is returned before its end, except an error.
+    #[must_use]
+    pub const fn is_streamed(&self) -> bool {
+        self.streamed
+    }
+
+    /// Returns the failure with which the response has ended, if any.
+    #[must_use]
+    pub const fn failure(&self) -> Option<ResponseFailure> {
+        self.failure
+    }
+
+    /// Ends the response with an error of the gateway.
+    pub fn fail(&mut self, refusal: Refusal, message: &str) -> Bytes {
+        let mut out = Vec::new();
+        // Nothing follows the end of a response.
+        self.write(vec![NeutralEvent::Failure(failure::of_gateway(refusal, message))], &mut out);
+        out.into()
     }
 
     /// Translates a further piece of the provider's response.
@@ -98,7 +139,7 @@ impl ResponseTranslator {
             Input::Events(..) => self.push_events(piece, &mut out),
             Input::Body(body) => {
                 if body.len().saturating_add(piece.len()) > BODY_BYTES_MAX {
-                    let failure = failure::unreadable("it is longer than 32 MiB");
+                    let failure = failure::unreadable("it is longer than 8 MiB");
                     self.write(vec![NeutralEvent::Failure(failure)], &mut out);
                 } else {
                     body.extend_from_slice(piece);
@@ -127,8 +168,10 @@ impl ResponseTranslator {
                 let has_end = matches!(events.last(), Some(NeutralEvent::End(_)));
                 last.and_then(|()| if has_end { Ok(()) } else { self.decoder.end(&mut events) })
             }
-            Input::Body(body) if is_cut(body) => Err(failure::cut()),
-            Input::Body(body) => self.decoder.body(body, &mut events),
+            Input::Body(body) => match self.decoder.body(body, &mut events) {
+                Err(_) if is_cut(body) => Err(failure::cut()),
+                result => result,
+            },
             Input::Error(status, body) => Err(failure::of_body(*status, body)),
         };
         self.finish(result, events, &mut out);
@@ -138,12 +181,13 @@ impl ResponseTranslator {
     /// Returns about how many bytes of the response are held: a whole body, the output that a last event repeats, parts of
     /// blocks that wait for another one.
     #[must_use]
-    pub const fn held_bytes(&self) -> usize {
+    pub fn held_bytes(&self) -> usize {
         let input = match &self.input {
             Input::Events(_, data) => data.capacity(),
             Input::Body(body) | Input::Error(_, body) => body.capacity(),
         };
-        input.saturating_add(self.collected_bytes).saturating_add(self.decoder.held_bytes())
+        let output = if self.is_collected { self.collected_bytes } else { self.encoder.held_bytes() };
+        input.saturating_add(output).saturating_add(self.decoder.held_bytes())
     }
 
     /// Returns the reason with which the provider ended the response, if Tollgate does not know it. It is at most 64 bytes long.
@@ -170,7 +214,7 @@ impl ResponseTranslator {
                 match piece {
                     Piece::None | Piece::EndTail => continue,
                     Piece::Data(more) if data.len().saturating_add(more.len()) > BODY_BYTES_MAX => {
-                        Err(failure::unreadable("an event is longer than 32 MiB"))
+                        Err(failure::unreadable("an event is longer than 8 MiB"))
                     }
                     Piece::Data(more) => {
                         data.extend_from_slice(more);
@@ -212,22 +256,53 @@ impl ResponseTranslator {
             {
                 self.collected_bytes = self.collected_bytes.saturating_add(text.len());
                 if self.collected_bytes > BODY_BYTES_MAX {
-                    event = NeutralEvent::Failure(failure::unreadable("it is longer than 32 MiB"));
+                    event = NeutralEvent::Failure(failure::unreadable("it is longer than 8 MiB"));
                 }
             }
             if let NeutralEvent::End(Finish { stop: StopCause::Unknown(word), .. }) = &event {
                 let word = word.get(..word.floor_char_boundary(STOP_BYTES_MAX)).unwrap_or_default();
                 self.unknown_stop = Some(word.to_owned());
             }
-            self.has_ended = matches!(event, NeutralEvent::End(_) | NeutralEvent::Failure(_));
-            self.encoder.write(event, out);
+            self.write_one(event, out);
+            if !self.is_collected && !self.has_ended && self.encoder.held_bytes() > HELD_BYTES_MAX {
+                let failure = failure::unreadable("the input of a tool call is longer than 1 MiB");
+                self.write_one(NeutralEvent::Failure(failure), out);
+            }
         }
     }
+
+    fn write_one(&mut self, mut event: NeutralEvent, out: &mut Vec<u8>) {
+        if let NeutralEvent::Failure(failure) = &mut event {
+            failure.status = failure_status(self.client, failure);
+            let is_lasting = failure.kind == ProviderErrorKind::Quota;
+            self.failure = Some(ResponseFailure { status: failure.status, is_lasting, refusal: failure.refusal });
+        }
+        self.has_ended = matches!(event, NeutralEvent::End(_) | NeutralEvent::Failure(_));
+        self.encoder.write(event, out);
+    }
+}
+
+/// Whether a whole body is a response or an error in this format of a provider.
+#[must_use]
+pub fn is_response(format: Format, body: &[u8]) -> bool {
+    let result = Decoder::new(format, "").body(body, &mut Vec::new());
+    result.map_or_else(|failure| failure.refusal.is_none(), |()| true)
 }
 
 /// Whether JSON lacks its end.
 fn is_cut(json: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(json).is_err_and(|error| error.is_eof())
+}
+
+/// Returns the status for the client of a response that has failed.
+const fn failure_status(client: Format, failure: &ProviderFailure) -> u16 {
+    match (failure.kind, client) {
+        // Clients of Messages repeat calls after 429, which never succeed here. Anthropic has 400, OpenAI 429.
+        (ProviderErrorKind::Quota, Format::Messages) => 400,
+        (ProviderErrorKind::Quota, _) => 429,
+        _ if failure.status < ERROR_STATUS_MIN => 502,
+        _ => client_status(client, failure.status),
+    }
 }
 
 /// Returns the status for the client of an error with this status of the provider.

@@ -85,7 +85,7 @@ impl Decoder {
     }
 
     /// Returns how many bytes are held until the open block is complete.
-    pub(super) const fn held_bytes(&self) -> usize {
+    pub(super) fn held_bytes(&self) -> usize {
         match &self.0 {
             FormatDecoder::Chat(decoder) => decoder.held_bytes(),
             FormatDecoder::Responses(decoder) => decoder.held_bytes(),

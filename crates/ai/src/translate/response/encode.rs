@@ -106,6 +106,15 @@ impl Encoder {
         }
     }
 
+    /// Returns how many bytes of the open block are held by a stream that is not collected.
+    pub(super) const fn held_bytes(&self) -> usize {
+        match &self.writer {
+            Writer::Chat(encoder) => encoder.held_bytes(),
+            Writer::Responses(_) => 0,
+            Writer::Messages(encoder) => encoder.held_bytes(),
+        }
+    }
+
     /// Writes an event in the client's format.
     pub(super) fn write(&mut self, event: NeutralEvent, out: &mut Vec<u8>) {
         let event = match event {

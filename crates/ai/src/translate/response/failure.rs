@@ -16,7 +16,7 @@ pub(super) fn of_body(status: u16, body: &[u8]) -> ProviderFailure {
     let ProviderError { status, kind, .. } = ProviderError::of_response(status, body);
     let (message, code) = words(body);
     let message = message.or_else(|| page(body)).unwrap_or_else(|| format!("The provider responded with {status}."));
-    ProviderFailure { status, kind, code, message }
+    ProviderFailure { status, kind, code, refusal: None, message }
 }
 
 /// Reads the JSON of an error that follows a successful head.
@@ -24,7 +24,7 @@ pub(super) fn of_event(json: &[u8]) -> ProviderFailure {
     let ProviderError { status, kind, .. } = ProviderError::of_event(json);
     let (message, code) = words(json);
     let message = message.unwrap_or_else(|| "The provider reported an error without a message.".to_owned());
-    ProviderFailure { status, kind, code, message }
+    ProviderFailure { status, kind, code, refusal: None, message }
 }
 
 /// Returns the failure of a response that ends before it is complete.
@@ -40,14 +40,18 @@ pub(super) fn unreadable(reason: &str) -> ProviderFailure {
 /// Returns the failure of a response that ends for a reason which is an error of the provider.
 pub(super) fn unfinished(reason: &str) -> ProviderFailure {
     let reason = shortened(reason);
-    of_gateway(Refusal::UpstreamProtocol, &format!("The provider ended its response with the reason `{reason}`."))
+    let message = format!("The provider ended its response with the reason `{reason}`.");
+    // The provider reports it: its response is one.
+    ProviderFailure { refusal: None, ..of_gateway(Refusal::UpstreamProtocol, &message) }
 }
 
-fn of_gateway(refusal: Refusal, message: &str) -> ProviderFailure {
+/// Returns a failure that Tollgate reports.
+pub(super) fn of_gateway(refusal: Refusal, message: &str) -> ProviderFailure {
     ProviderFailure {
         status: refusal.status(),
         kind: ProviderErrorKind::Status,
         code: Some(refusal.code().to_owned()),
+        refusal: Some(refusal),
         message: message.to_owned(),
     }
 }

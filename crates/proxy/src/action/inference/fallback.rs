@@ -223,7 +223,12 @@ impl FallbackCall<'_> {
 
     /// Responds to a call that no target serves.
     fn failed(&self, account: &RequestAccount, state: FallbackState<'_>, why: NoTry) -> Result<Handled, Problem> {
-        match (state.error, why) {
+        let error = match why {
+            // A target that takes no calls now could express this one.
+            NoTry::LeftOut(_) => state.error.filter(|error| !error.is_of_format()),
+            NoTry::Spent => state.error,
+        };
+        match (error, why) {
             (Some(AttemptError::Response(mut answered)), _) => {
                 let attempts = (account.retries + 1).to_string();
                 answered.head.edits.set(KnownName::XTollgateAttempts, attempts.as_bytes()).map_err(unwritable)?;
@@ -248,14 +253,17 @@ impl FallbackCall<'_> {
 impl FallbackState<'_> {
     /// Keeps the error if it says more than the one that is kept.
     fn keep(&mut self, error: AttemptError) {
-        let replaces = match (&self.error, &error) {
-            (None, _) | (Some(AttemptError::Problem(_)), AttemptError::Response(_)) => true,
-            (Some(_), _) => false,
-        };
-        if replaces {
+        if self.error.as_ref().is_none_or(|kept| says_more(&error, kept)) {
             self.error = Some(error);
         }
     }
+}
+
+/// Whether an error says more about a call than the one that is kept.
+fn says_more(error: &AttemptError, kept: &AttemptError) -> bool {
+    let is_first_response = matches!((kept, error), (AttemptError::Problem(_), AttemptError::Response(_)));
+    // A call that one target cannot express may succeed later, if another target could serve it.
+    is_first_response || kept.is_of_format() && !error.is_of_format()
 }
 
 /// Waits for the pause before an attempt, if there is one.
@@ -292,4 +300,23 @@ fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) 
     let PlannedModel { provider, model, .. } = planned;
     edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", model.as_bytes()])?;
     edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_target_that_could_serve_the_call_replaces_one_about_the_format() {
+        let error = |refusal| AttemptError::Problem(Box::new(Problem::new(refusal, "m")));
+        for (error_of, kept, expected) in [
+            (Refusal::UpstreamConnect, Refusal::FormatMismatch, true),
+            (Refusal::NoHealthyUpstream, Refusal::FormatMismatch, true),
+            (Refusal::FormatMismatch, Refusal::FormatMismatch, false),
+            (Refusal::FormatMismatch, Refusal::UpstreamConnect, false),
+            (Refusal::UpstreamTimeout, Refusal::UpstreamConnect, false),
+        ] {
+            assert_eq!(says_more(&error(error_of), &error(kept)), expected, "{error_of:?} {kept:?}");
+        }
+    }
 }

@@ -158,6 +158,11 @@ impl<'a> TargetCall<'a> {
             account.forget_billable();
         }
         if let Some(translation) = translation {
+            if answered.head.head.is_success() && is_compressed(&answered.head) {
+                let message = "the provider compressed its response, which Tollgate did not request, so that it cannot be \
+                               translated: tell the operator";
+                return Err(Problem::new(Refusal::UpstreamProtocol, message));
+            }
             let framing = framing(call.provider_format, &answered.head, call.streamed);
             answered.translated = translation.begin(account, &mut answered.head, framing).map_err(unwritable)?;
         }
@@ -304,6 +309,12 @@ fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> Response
         | ResponseFraming::Array
         | ResponseFraming::Opaque) => framing,
     }
+}
+
+/// Whether a response has a content coding.
+fn is_compressed(relayed: &RelayedHead) -> bool {
+    let coding = relayed.head.text(KnownName::ContentEncoding).unwrap_or_default().trim();
+    !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")
 }
 
 /// Returns whether a response is audio, and not an error page.

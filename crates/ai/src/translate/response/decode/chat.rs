@@ -64,7 +64,8 @@ impl ChatDecoder {
             self.finish(out);
             return Ok(());
         }
-        let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|_| failure::unreadable("a chunk is invalid"))?;
+        let reason = if self.is_whole { "the body is no completion" } else { "a chunk is invalid" };
+        let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|_| failure::unreadable(reason))?;
         if chunk.error.is_some() {
             return Err(failure::of_event(data));
         }
@@ -188,8 +189,8 @@ impl ChatDecoder {
         let is_next = if id.is_empty() {
             index.is_none() && !name.is_empty() && call.end.is_complete()
         } else {
-            // Ollama writes the same index for each of several calls.
-            id != call.id && !call.id.is_empty()
+            // Ollama writes the same index for each of several calls. Some servers write another id in each fragment.
+            !name.is_empty() && id != call.id && !call.id.is_empty()
         };
         (!is_next).then_some(at)
     }

@@ -15,6 +15,8 @@ use fields::{ContentFields, MessageBody, MessageEvent, StopFields, raw};
 const THINKING_BYTES_MAX: usize = 256 * 1024;
 /// Maximum of blocks that have begun and not ended.
 const OPEN_BLOCKS_MAX: usize = 256;
+/// Maximum size of the state of several open blocks, in bytes.
+const OPEN_BYTES_MAX: usize = 1024 * 1024;
 
 /// The state of one response.
 #[derive(Debug, Default)]
@@ -50,6 +52,18 @@ enum OpenKind {
     Call(Option<Box<RawValue>>),
 }
 
+impl OpenBlock {
+    /// Returns how many bytes are kept until the block ends.
+    fn bytes(&self) -> usize {
+        match &self.kind {
+            OpenKind::Text => 0,
+            OpenKind::Thinking { thinking, signature } => thinking.len().saturating_add(signature.len()),
+            OpenKind::Redacted(json) => json.get().len(),
+            OpenKind::Call(input) => input.as_ref().map_or(0, |input| input.get().len()),
+        }
+    }
+}
+
 impl MessagesDecoder {
     /// Reads the data of an event.
     pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
@@ -82,6 +96,7 @@ impl MessagesDecoder {
                 }
             }
             "ping" => out.push(NeutralEvent::Alive),
+            "message_stop" if self.stop.is_none() => return Err(failure::cut()),
             "message_stop" => return self.finish(out),
             _ => {}
         }
@@ -95,8 +110,11 @@ impl MessagesDecoder {
         if message.kind == "error" || message.error.is_some() {
             return Err(failure::of_event(body));
         }
+        let (Some(content), Some(_)) = (message.content, &message.stop_reason) else {
+            return Err(failure::unreadable("the body is no message"));
+        };
         self.start(out);
-        for (index, block) in (0..).zip(message.content.into_iter().flatten()) {
+        for (index, block) in (0..).zip(content) {
             self.begin(index, block, out)?;
             self.close(index, out)?;
         }
@@ -110,8 +128,19 @@ impl MessagesDecoder {
     }
 
     /// Returns how many bytes are held until the open block is complete.
-    pub(super) const fn held_bytes(&self) -> usize {
-        self.order.held_bytes()
+    pub(super) fn held_bytes(&self) -> usize {
+        self.order.held_bytes().saturating_add(self.open_bytes())
+    }
+
+    fn open_bytes(&self) -> usize {
+        self.open.iter().map(OpenBlock::bytes).sum()
+    }
+
+    fn check_open(&self) -> Result<(), ProviderFailure> {
+        if self.open.len() > 1 && self.open_bytes() > OPEN_BYTES_MAX {
+            return Err(failure::unreadable("several open blocks are longer than 1 MiB"));
+        }
+        Ok(())
     }
 
     fn start(&mut self, out: &mut Vec<NeutralEvent>) {
@@ -158,7 +187,7 @@ impl MessagesDecoder {
             self.order.add(key, text, out)?;
         }
         self.open.push(OpenBlock { index, key, kind });
-        Ok(())
+        self.check_open()
     }
 
     fn delta(
@@ -192,7 +221,7 @@ impl MessagesDecoder {
             _ => None,
         };
         self.order.add(open.key, text.unwrap_or_default(), out)?;
-        Ok(())
+        self.check_open()
     }
 
     fn close(&mut self, index: u64, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {

@@ -17,6 +17,8 @@ use fields::{Response, ResponseEvent, ResponseItem, raw};
 
 /// Maximum of items, and of parts of one item.
 const ITEMS_MAX: usize = 4096;
+/// The values of the field `status` of a response.
+const STATUSES: [&str; 6] = ["completed", "incomplete", "failed", "cancelled", "queued", "in_progress"];
 /// The part of an item that has no list of parts.
 const WHOLE: u64 = u64::MAX;
 
@@ -98,6 +100,10 @@ impl ResponsesDecoder {
         let response: Response<'_> = serde_json::from_slice(body).map_err(invalid)?;
         if response.error.is_some() {
             return Err(failure::of_event(body));
+        }
+        let is_known = response.status.as_deref().is_some_and(|status| STATUSES.contains(&status));
+        if response.output.is_none() || !is_known {
+            return Err(failure::unreadable("the body is no response"));
         }
         self.last(&response, out)
     }

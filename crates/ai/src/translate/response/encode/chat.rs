@@ -58,6 +58,14 @@ impl ChatEncoder {
         }
     }
 
+    /// Returns how many bytes of the open block are held.
+    pub(super) const fn held_bytes(&self) -> usize {
+        match &self.open {
+            Some(OpenBlock::Call { arguments, .. }) => arguments.len(),
+            Some(OpenBlock::Text | OpenBlock::Refusal | OpenBlock::Reasoning) | None => 0,
+        }
+    }
+
     /// Writes an event as the client reads it.
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {

@@ -46,8 +46,8 @@ enum BlockKind {
     Reasoning,
     Call {
         call: ClientCall,
-        /// Whether fragments are written as they arrive: they begin as an object does.
-        is_object: bool,
+        /// Whether fragments are written as they arrive: they begin as an object does. `None` before the first character.
+        is_object: Option<bool>,
     },
 }
 
@@ -66,6 +66,14 @@ impl MessagesEncoder {
             index: 0,
             refusal: String::new(),
             content: Vec::new(),
+        }
+    }
+
+    /// Returns how many bytes of the open block are held.
+    pub(super) const fn held_bytes(&self) -> usize {
+        match &self.open {
+            Some(open) => open.text.len(),
+            None => 0,
         }
     }
 
@@ -104,7 +112,7 @@ impl MessagesEncoder {
             ClientBlock::Call(call) => {
                 let block = ObjectWriter::of("tool_use").with("id", &call.id).with("name", &call.name);
                 self.block_start(&block.raw("input", "{}").end(), out);
-                BlockKind::Call { call, is_object: false }
+                BlockKind::Call { call, is_object: None }
             }
         };
         self.open = Some(OpenBlock { kind, is_written: false, text: String::new() });
@@ -132,8 +140,10 @@ impl MessagesEncoder {
             }
             BlockKind::Call { is_object, .. } => {
                 open.text.push_str(text);
-                *is_object |= open.text.trim_start().starts_with('{');
-                if !*is_object || !self.streamed {
+                if is_object.is_none() {
+                    *is_object = text.trim_start().chars().next().map(|first| first == '{');
+                }
+                if *is_object != Some(true) || !self.streamed {
                     self.open = Some(open);
                     return;
                 }

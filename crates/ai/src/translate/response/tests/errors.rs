@@ -105,7 +105,8 @@ fn errors_have_the_words_of_the_clients_format() {
                 assert!(error["error"]["message"].is_string());
             }
             let error = error_text(client, *provider, *status, bytes);
-            table.push_str(&format!("  {} {} {error}\n", client.name(), client_status(client, *status)));
+            let (own, _, _) = failure_of(client, *provider, *status, bytes).unwrap();
+            table.push_str(&format!("  {} {own} {error}\n", client.name()));
         }
     }
     insta::assert_snapshot!(table);
@@ -200,5 +201,83 @@ fn a_success_that_contains_an_error_is_an_error() {
     ] {
         let error = body(client, provider, ResponseFraming::Json, 200, bytes);
         assert_eq!(error["error"]["message"], "Busy.");
+    }
+}
+
+/// Returns the status of a whole response that has failed, whether it fails for long, and the refusal.
+fn failure_of(client: Format, provider: Format, status: u16, bytes: &str) -> Option<(u16, bool, Option<Refusal>)> {
+    let mut translator = ResponseTranslator::new(context(client, provider, false), IDS, ResponseFraming::Json, status);
+    assert!(translator.push(bytes.as_bytes()).is_empty() && !translator.is_streamed());
+    translator.end();
+    translator.failure().map(|ResponseFailure { status, is_lasting, refusal }| (status, is_lasting, refusal))
+}
+
+#[test]
+fn the_end_of_a_whole_body_decides_its_status() {
+    let protocol = Some((502, false, Some(Refusal::UpstreamProtocol)));
+    let cut = Some((502, false, Some(Refusal::UpstreamReset)));
+    let unpaid = r#"{"error":{"message":"m","code":"insufficient_quota"}}"#;
+    let ended = |reason: &str| format!(r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"{reason}"}}]}}"#);
+    for (client, bytes, expected) in [
+        (Format::Messages, "<html></html>", protocol),
+        (Format::Messages, r#"{"choices":[{"mess"#, cut),
+        (Format::Messages, "", cut),
+        (Format::Messages, "{}", cut),
+        (Format::Messages, &ended("error"), Some((502, false, None))),
+        (Format::Messages, &ended("stop"), None),
+        (Format::Messages, r#"{"error":{"message":"Busy.","code":503}}"#, Some((529, false, None))),
+        (Format::Messages, unpaid, Some((400, true, None))),
+        (Format::Responses, unpaid, Some((429, true, None))),
+    ] {
+        assert_eq!(failure_of(client, Format::Chat, 200, bytes), expected, "{bytes}");
+    }
+    assert_eq!(failure_of(Format::Messages, Format::Chat, 429, unpaid), Some((400, true, None)));
+    let spent = r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}"#;
+    assert_eq!(failure_of(Format::Chat, Format::Messages, 400, spent), Some((429, true, None)));
+}
+
+#[test]
+fn a_body_of_another_format_is_no_response() {
+    const CHAT: &str =
+        r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]}"#;
+    const MESSAGES: &str = r#"{"type":"message","content":[],"stop_reason":"end_turn"}"#;
+    const RESPONSES: &str = r#"{"status":"completed","output":[]}"#;
+    let own = [(Format::Chat, CHAT), (Format::Messages, MESSAGES), (Format::Responses, RESPONSES)];
+    for (provider, _) in own {
+        for (format, bytes) in own {
+            assert_eq!(is_response(provider, bytes.as_bytes()), provider == format, "{provider:?} {bytes}");
+            let client = if provider == Format::Chat { Format::Messages } else { Format::Chat };
+            assert_eq!(failure_of(client, provider, 200, bytes).is_none(), provider == format);
+        }
+        for bytes in ["{}", "[]", "<p>", "", r#"{"detail":"Not Found"}"#, r#"{"status":"new","output":[]}"#] {
+            assert!(!is_response(provider, bytes.as_bytes()), "{provider:?} {bytes}");
+        }
+        assert!(is_response(provider, br#"{"error":{"message":"m"}}"#));
+    }
+}
+
+#[test]
+fn a_message_that_stops_without_a_reason_is_cut() {
+    let stream = "data: {\"type\":\"message_start\",\"message\":{}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
+    let out = streamed(Format::Chat, Format::Messages, stream);
+    assert!(!check_stream(Format::Chat, &out) && out.contains("ended before it was complete"), "{out}");
+}
+
+#[test]
+fn the_gateway_can_end_a_response_in_the_clients_format() {
+    for (provider, stream) in STREAMS {
+        for client in FORMATS.into_iter().filter(|client| *client != provider) {
+            for streamed in [false, true] {
+                let context = context(client, provider, streamed);
+                let mut translator = ResponseTranslator::new(context, IDS, ResponseFraming::Events, 200);
+                let (before, _) = stream.split_at(stream.find("\n\n").unwrap() + 2);
+                let mut out = translator.push(before.as_bytes()).to_vec();
+                out.extend_from_slice(&translator.fail(Refusal::Overloaded, "Try again."));
+                assert!(translator.fail(Refusal::Overloaded, "Try again.").is_empty());
+                let out = String::from_utf8(out).unwrap();
+                assert!(out.contains("Try again.") && translator.failure().unwrap().refusal.is_some(), "{out}");
+                assert!(!streamed || !check_stream(client, &out));
+            }
+        }
     }
 }

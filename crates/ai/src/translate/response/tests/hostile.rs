@@ -1,3 +1,4 @@
+use access::Refusal;
 use serde_json::json;
 
 use super::*;
@@ -169,19 +170,19 @@ fn what_is_too_long_ends_with_an_error() {
     let mut translator =
         ResponseTranslator::new(context(Format::Responses, provider, true), IDS, ResponseFraming::Events, 200);
     let mut out = Vec::new();
-    for _ in 0..33 {
+    for _ in 0..9 {
         out.extend_from_slice(&translator.push(part.as_bytes()));
     }
     assert!(!check_stream(Format::Responses, std::str::from_utf8(&out).unwrap()));
     for framing in [ResponseFraming::Json, ResponseFraming::Events] {
         let mut translator = ResponseTranslator::new(context(Format::Messages, provider, false), IDS, framing, 200);
         let mut out = translator.push(b"data: ").to_vec();
-        for _ in 0..33 {
+        for _ in 0..9 {
             out.extend_from_slice(&translator.push("x".repeat(1 << 20).as_bytes()));
         }
         let error: Value = serde_json::from_slice(&out).unwrap();
-        assert!(error["error"]["message"].as_str().unwrap().contains("32 MiB"), "{error}");
-        assert!(translator.held_bytes() <= 65 << 20);
+        assert!(error["error"]["message"].as_str().unwrap().contains("8 MiB"), "{error}");
+        assert!(translator.held_bytes() <= 33 << 20);
     }
     // A stream that a client of Chat or Messages reads is not collected.
     let mut translator =
@@ -202,4 +203,58 @@ fn signs_of_life_reach_the_client() {
     let out = streamed(Format::Responses, Format::Messages, STREAMS[2].1);
     assert_eq!(out.matches(": keepalive\n\n").count(), 1, "{out}");
     assert!(body(Format::Chat, Format::Messages, ResponseFraming::Events, 200, STREAMS[2].1)["choices"].is_array());
+}
+
+#[test]
+fn a_call_whose_fragments_have_different_ids_is_one_call() {
+    let stream = chunks(&[
+        &call_chunk(r#"{"index":0,"id":"call_1","function":{"name":"a","arguments":"{\"x\":"}}"#),
+        &call_chunk(r#"{"index":0,"id":"call_2","function":{"arguments":"1"}}"#),
+        &call_chunk(r#"{"index":0,"id":"call_3","function":{"name":"","arguments":"}"}}"#),
+        FINISH,
+    ]);
+    assert_eq!(calls(&stream), [("a".into(), "{\"x\":1}".into())]);
+}
+
+#[test]
+fn inputs_of_calls_that_a_stream_holds_are_counted_and_limited() {
+    let begin = |name: &str, arguments: &str| {
+        let call = format!(r#"{{"index":0,"id":"c","function":{{"name":"{name}","arguments":"{arguments}"}}}}"#);
+        chunks(&[&call_chunk(&call)])
+    };
+    let more =
+        chunks(&[&call_chunk(&format!(r#"{{"index":0,"function":{{"arguments":"{}"}}}}"#, "x".repeat(400 << 10)))]);
+    // Messages needs an object, and a custom tool of Chat a whole text.
+    for (client, provider, begin) in [
+        (Format::Messages, Format::Chat, begin("f", "  text")),
+        (Format::Messages, Format::Chat, begin("f", "")),
+        (Format::Chat, Format::Chat, begin("apply_patch", "{")),
+    ] {
+        let mut translator =
+            ResponseTranslator::new(context(client, provider, true), IDS, ResponseFraming::Events, 200);
+        let mut out = translator.push(begin.as_bytes()).to_vec();
+        out.extend_from_slice(&translator.push(more.as_bytes()));
+        assert!((400 << 10..1 << 20).contains(&translator.held_bytes()) && translator.failure().is_none());
+        for _ in 0..2 {
+            out.extend_from_slice(&translator.push(more.as_bytes()));
+        }
+        assert!(!check_stream(client, std::str::from_utf8(&out).unwrap()));
+        assert_eq!(translator.failure().unwrap().refusal, Some(Refusal::UpstreamProtocol));
+    }
+}
+
+#[test]
+fn state_of_many_open_blocks_is_counted_and_limited() {
+    let signature = "x".repeat(100 << 10);
+    let mut translator =
+        ResponseTranslator::new(context(Format::Chat, Format::Messages, true), IDS, ResponseFraming::Events, 200);
+    let mut count = 0;
+    while translator.failure().is_none() {
+        assert!(count < 20 && translator.held_bytes() >= count * signature.len());
+        let block = format!(r#"{{"type":"thinking","thinking":"","signature":"{signature}"}}"#);
+        let start = format!(r#"{{"type":"content_block_start","index":{count},"content_block":{block}}}"#);
+        translator.push(format!("data: {start}\n\n").as_bytes());
+        count += 1;
+    }
+    assert!(count > 5);
 }
