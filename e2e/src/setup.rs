@@ -142,11 +142,11 @@ impl Setup {
     }
 }
 
-/// Returns an item of the section `providers`.
+/// Returns an item of the section `providers` with all formats of the kind, so that calls pass unchanged.
 #[must_use]
 pub fn provider(name: &str, kind: &str, address: SocketAddr) -> String {
-    let path = if kind == "openai" { "/v1" } else { "" };
-    format!("{{name: {name}, kind: {kind}, base_url: \"http://{address}{path}\", credential: {CREDENTIAL}}}")
+    let (path, formats) = if kind == "openai" { ("/v1", ", formats: [responses, chat]") } else { ("", "") };
+    format!("{{name: {name}, kind: {kind}, base_url: \"http://{address}{path}\", credential: {CREDENTIAL}{formats}}}")
 }
 
 impl Folder {

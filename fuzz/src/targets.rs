@@ -15,6 +15,7 @@ pub mod quantity;
 pub mod route;
 pub mod spool;
 pub mod tap;
+pub mod translate;
 
 /// A property test of one parser of untrusted bytes.
 #[derive(Debug)]
@@ -58,6 +59,18 @@ pub const ALL: &[FuzzTarget] = &[
     FuzzTarget { name: "spool_folder", run: spool::folder, words: &[], bytes_max: 2 * KIB },
     FuzzTarget { name: "spool_records", run: spool::records, words: spool::WORDS, bytes_max: 16 * KIB },
     FuzzTarget { name: "tap", run: tap::tap, words: tap::WORDS, bytes_max: 160 * KIB },
+    FuzzTarget {
+        name: "translated_request",
+        run: translate::request,
+        words: translate::REQUEST_WORDS,
+        bytes_max: 64 * KIB,
+    },
+    FuzzTarget {
+        name: "translated_response",
+        run: translate::response,
+        words: translate::RESPONSE_WORDS,
+        bytes_max: 64 * KIB,
+    },
 ];
 
 /// The target with this name.

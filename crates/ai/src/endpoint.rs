@@ -178,6 +178,24 @@ impl Endpoint {
         }
     }
 
+    /// Returns the endpoint of calls for text in `format`; Gemini has one for streams.
+    const fn of_format(format: Format, is_streamed: bool) -> Option<Self> {
+        match format {
+            Format::Chat => Some(Self::ChatCompletions),
+            Format::Responses => Some(Self::Responses),
+            Format::Messages => Some(Self::Messages),
+            Format::GenerateContent if is_streamed => Some(Self::StreamGenerateContent),
+            Format::GenerateContent => Some(Self::GenerateContent),
+            Format::Completions
+            | Format::Embeddings
+            | Format::EmbedContent
+            | Format::Images
+            | Format::Speech
+            | Format::Transcription
+            | Format::Moderations => None,
+        }
+    }
+
     /// Whether a request costs no quota.
     #[must_use]
     pub const fn free(self) -> bool {
@@ -273,6 +291,19 @@ impl<'a> EndpointCall<'a> {
         Some(Self { model: Some(decoded(deployment)?), ..called })
     }
 
+    /// Returns a call for text in `format`. `model` is the provider's own name of the model, which may become a part of the
+    /// path: `None` if it cannot, or if the format is not for text.
+    #[must_use]
+    pub fn of_format(format: Format, is_streamed: bool, model: &str) -> Option<EndpointCall<'static>> {
+        let endpoint = Endpoint::of_format(format, is_streamed)?;
+        let dialect = Some(format.dialect());
+        if format != Format::GenerateContent {
+            return Some(EndpointCall { endpoint, model: None, dialect, version: "" });
+        }
+        let model = Some(Cow::Owned(model.to_owned())).filter(|model| is_part_of_path(model))?;
+        Some(EndpointCall { endpoint, model: Some(model), dialect, version: "v1beta" })
+    }
+
     /// Returns path and query for the provider and its model `model`. Query parameters are forwarded if the format
     /// defines them and they change neither the account nor the reading of usage; others are removed. For example, a
     /// `key` is a credential, and Google's `fields` or `callback` would make usage unreadable.
@@ -339,12 +370,15 @@ impl<'a> EndpointCall<'a> {
     }
 }
 
-/// Decodes a name of a path. `None` if it is not UTF-8, is empty, or contains `.` or `..` as a part: a later reader of
-/// the path resolves them (RFC 3986, 5.2.4) and would use another folder.
+/// Decodes a name of a path. `None` if it is not UTF-8, or cannot be a part of a path.
 fn decoded(name: &str) -> Option<Cow<'_, str>> {
-    let name = percent_decode_str(name).decode_utf8().ok()?;
-    let leads_away = name.split('/').any(|part| matches!(part, "." | ".."));
-    Some(name).filter(|name| !name.is_empty() && !leads_away)
+    percent_decode_str(name).decode_utf8().ok().filter(|name| is_part_of_path(name))
+}
+
+/// Whether a name is not empty, and contains neither `.` nor `..` as a part: a later reader of the path resolves them
+/// (RFC 3986, 5.2.4) and would use another folder.
+fn is_part_of_path(name: &str) -> bool {
+    !name.is_empty() && !name.split('/').any(|part| matches!(part, "." | ".."))
 }
 
 #[cfg(test)]

@@ -142,6 +142,14 @@ struct ErrorEvent<'a> {
     error: OpenAiError<'a>,
 }
 
+/// Tells Anthropic's SDKs (2.10, read 2026-11-29) to send the whole conversation in each call: a thread is state that only
+/// Anthropic has.
+#[derive(Serialize)]
+struct UnsupportedThread {
+    error_code: &'static str,
+    unsupported: [&'static str; 1],
+}
+
 #[derive(Serialize)]
 struct AnthropicBody<'a> {
     #[serde(rename = "type")]
@@ -156,6 +164,8 @@ struct AnthropicError<'a> {
     kind: &'static str,
     message: &'a str,
     code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<UnsupportedThread>,
 }
 
 /// `google.rpc.Status`, with one of Google's own detail types.
@@ -245,7 +255,11 @@ fn failed(problem: &FormatProblem<'_>, partial: &Partial<'_>) -> Value {
 impl<'a> AnthropicBody<'a> {
     fn of(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
-        let error = AnthropicError { kind: anthropic_type(problem), message: problem.message, code: refusal.code() };
+        let is_of_thread = refusal == Refusal::FormatMismatch && problem.param == Some("thread");
+        let details = is_of_thread
+            .then_some(UnsupportedThread { error_code: "thread_unsupported_request", unsupported: ["thread"] });
+        let kind = anthropic_type(problem.status, refusal.side());
+        let error = AnthropicError { kind, message: problem.message, code: refusal.code(), details };
         Self { kind: "error", error, request_id: problem.request_id }
     }
 }
@@ -298,15 +312,15 @@ fn openai_type(refusal: Refusal) -> &'static str {
 
 /// Anthropic's types follow the status. It has no type for most refusals and no code at all, so `code` carries
 /// Tollgate's.
-fn anthropic_type(problem: &FormatProblem<'_>) -> &'static str {
-    match (problem.status, problem.refusal.side()) {
+pub(crate) const fn anthropic_type(status: u16, side: Side) -> &'static str {
+    match (status, side) {
         (401, _) => "authentication_error",
         (402, _) => "billing_error",
         (403, _) => "permission_error",
         (404, _) => "not_found_error",
         (413, _) => "request_too_large",
         (429, _) => "rate_limit_error",
-        (503, _) => "overloaded_error",
+        (503 | 529, _) => "overloaded_error",
         (504, _) => "timeout_error",
         (_, Side::Client) => "invalid_request_error",
         (_, Side::Gateway | Side::Upstream) => "api_error",

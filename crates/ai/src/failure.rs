@@ -98,7 +98,7 @@ impl ProviderError {
     /// Reads the JSON of an error that follows a successful head.
     #[must_use]
     pub fn of_event(json: &[u8]) -> Self {
-        const STATUSES: [(&str, u16); 14] = [
+        const STATUSES: [(&str, u16); 22] = [
             ("overloaded_error", 529),
             ("rate_limit_error", 429),
             ("rate_limit_exceeded", 429),
@@ -113,6 +113,15 @@ impl ProviderError {
             ("timeout_error", 504),
             ("content_filter", 400),
             ("invalid_request_error", 400),
+            // The words of google.rpc.Code.
+            ("invalid_argument", 400),
+            ("failed_precondition", 400),
+            ("unauthenticated", 401),
+            ("permission_denied", 403),
+            ("not_found", 404),
+            ("internal", 500),
+            ("unavailable", 503),
+            ("deadline_exceeded", 504),
         ];
         let words = ErrorWords::read(json);
         let named = STATUSES.iter().find(|(word, _)| words.kind == *word || words.code == *word);
@@ -134,7 +143,10 @@ impl ProviderError {
         let is_unpaid = UNPAID.iter().any(|code| is(code))
             || words.detail == "enforced_spend_limit_reached"
             || (matches!(status, 400 | 403) && (has("api usage limits") || has("credit balance is too low")));
+        // vLLM names the context length here too, but a shorter conversation would not fit either.
+        let is_limit = has("too large") && (has("max_tokens") || has("max_completion_tokens"));
         let is_too_long = matches!(status, 400 | 413)
+            && !is_limit
             && (is("context_length_exceeded")
                 || has("prompt is too long")
                 || has("context window")
@@ -251,6 +263,8 @@ mod tests {
         check(404, r#"{"error":{"message":"No such File object: file-1"}}"#, NotFound);
         check(400, r#"{"error":{"code":"context_length_exceeded"}}"#, Context);
         check(400, r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, Context);
+        let limit = "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 32768 tokens and your request has 900 input tokens";
+        check(400, &format!(r#"{{"error":{{"message":"{limit}","type":"BadRequestError","code":400}}}}"#), Status);
         check(400, r#"{"error":{"code":"content_filter","message":"filtered"}}"#, Status);
         check(500, r#"{"error":"context window"}"#, Status);
         check(529, r#"{"error":{"type":"overloaded_error"}}"#, Status);
@@ -285,6 +299,7 @@ mod tests {
             (r#"{"type":"error","code":"rate_limit_exceeded","message":"slow"}"#, 429),
             (r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#, 500),
             (r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#, 503),
+            (r#"{"error":{"status":"UNAVAILABLE","message":"?"}}"#, 503),
             (r#"{"error":{"message":"?"}}"#, 500),
             (r#"{"error":{"code":"content_filter"}}"#, 400),
         ] {

@@ -5,7 +5,7 @@
 //! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
-//! Tollgate creates), [`opening`] and [`failure`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
+//! Tollgate creates), [`translate`] (a call and its response in another provider's format), [`opening`] and [`failure`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
 //! afterwards).
 
 pub mod bound;
@@ -26,6 +26,7 @@ mod short;
 mod sse;
 mod stop;
 pub mod tap;
+pub mod translate;
 mod usage;
 
 pub use bound::{Bound, Extent};

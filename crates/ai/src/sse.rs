@@ -46,6 +46,7 @@ pub(crate) struct Framer {
     data_lines: u64,
     /// Whether the event has a line other than a comment.
     open: bool,
+    has_comment: bool,
     first_line: bool,
 }
 
@@ -86,6 +87,7 @@ impl Framer {
             name: Short::new(),
             data_lines: 0,
             open: false,
+            has_comment: false,
             first_line: true,
         }
     }
@@ -130,11 +132,17 @@ impl Framer {
         self.data_lines > 0
     }
 
+    /// Whether a comment has arrived since the last event.
+    pub(crate) const fn has_comment(&self) -> bool {
+        self.has_comment
+    }
+
     /// Resets the event. The caller calls it after each [`Piece::End`], once it has read name and data.
     pub(crate) const fn clear(&mut self) {
         self.name.clear();
         self.data_lines = 0;
         self.open = false;
+        self.has_comment = false;
     }
 
     fn start<'a>(&mut self, ended: LineEnd, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
@@ -187,7 +195,9 @@ impl Framer {
     /// Starts to read a field's value.
     const fn begin(&mut self, field: Field) -> Piece<'static> {
         self.state = FramerState::Value(field);
-        self.open |= !matches!(field, Field::Comment);
+        let is_comment = matches!(field, Field::Comment);
+        self.open |= !is_comment;
+        self.has_comment |= is_comment;
         match field {
             Field::Data => {
                 self.data_lines = self.data_lines.saturating_add(1);

@@ -23,7 +23,7 @@ pub struct CatalogModel<'a> {
     pub provider: &'a Arc<Provider>,
     /// The provider's own name of the model.
     pub model: &'a str,
-    /// The names of the formats that the providers of the usable targets support; without any, those of `provider`.
+    /// The names of the formats in which clients may call the usable targets; without any, those of `provider`.
     pub formats: Vec<&'static str>,
     /// The credits that a request costs.
     pub credits: Credits,
@@ -34,17 +34,22 @@ pub struct CatalogModel<'a> {
 }
 
 impl Provider {
-    /// Returns the names of the formats that the provider supports.
+    /// Whether clients may call the provider in `format`, by a translation or without.
+    fn serves(&self, format: Format) -> bool {
+        self.speaks(format) || self.translated_to(format).is_some()
+    }
+
+    /// Returns the names of the formats in which clients may call the provider.
     pub fn formats(&self) -> impl Iterator<Item = &'static str> {
-        Format::ALL.into_iter().filter(|format| self.kind.speaks(*format)).map(Format::name)
+        Format::ALL.into_iter().filter(|format| self.serves(*format)).map(Format::name)
     }
 }
 
 impl Model {
-    /// Returns the names of the formats that any usable target supports.
+    /// Returns the names of the formats in which clients may call any usable target.
     fn formats(&self, usable: impl Fn(&Provider) -> bool) -> Vec<&'static str> {
-        let kinds: Vec<_> = self.targets.iter().filter(|of| usable(&of.provider)).map(|of| of.provider.kind).collect();
-        let formats = Format::ALL.into_iter().filter(|format| kinds.iter().any(|kind| kind.speaks(*format)));
+        let providers: Vec<_> = self.targets.iter().map(|target| &target.provider).filter(|of| usable(of)).collect();
+        let formats = Format::ALL.into_iter().filter(|format| providers.iter().any(|of| of.serves(*format)));
         formats.map(Format::name).collect()
     }
 }
@@ -195,15 +200,15 @@ mod tests {
             let catalog = traffic.catalog(NOW, |name| name == "smart", |provider| usable.contains(&&*provider.name));
             let [smart] = &catalog[..] else { panic!("{catalog:?}") };
             let speaks = |format| smart.formats.contains(&format);
-            (smart.provider.name.to_string(), smart.model.to_owned(), speaks("chat"), speaks("messages"))
+            assert!(["chat", "responses", "messages"].into_iter().all(speaks), "they are translated");
+            (smart.provider.name.to_string(), smart.model.to_owned(), speaks("embeddings"))
         };
         let (openai, claude) =
             (("openai".to_owned(), "gpt-5".to_owned()), ("claude".to_owned(), "claude-opus-4-8".to_owned()));
-        let with =
-            |(provider, model): &(String, String), chat, messages| (provider.clone(), model.clone(), chat, messages);
-        assert_eq!(described(&["openai", "claude"]), with(&openai, true, true));
-        assert_eq!(described(&["claude"]), with(&claude, false, true));
-        assert_eq!(described(&[]), with(&openai, true, false));
+        let with = |(provider, model): &(String, String), embeddings| (provider.clone(), model.clone(), embeddings);
+        assert_eq!(described(&["openai", "claude"]), with(&openai, true));
+        assert_eq!(described(&["claude"]), with(&claude, false));
+        assert_eq!(described(&[]), with(&openai, true));
     }
 
     #[test]

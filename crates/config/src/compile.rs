@@ -13,6 +13,7 @@ mod charged_models;
 mod cors;
 mod discover;
 mod export;
+mod formats;
 mod header_rules;
 mod insights;
 mod limit;

@@ -1,5 +1,6 @@
 //! Resolves a model's name to a provider and a price; adds the mock to the providers.
 
+mod formats;
 pub(crate) mod pattern;
 
 use std::borrow::Cow;
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use access::{Credits, Refusal, Timestamp};
 use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools};
-use ai::{Format, ProviderKind};
+use ai::{Endpoint, ProviderKind};
 
 use crate::note::Note;
+use crate::snapshot::translation::default_formats;
 use crate::snapshot::{Credential, MockModel, MockTarget, Model, Origin, Provider, Target, Traffic};
 
 /// The name of the built-in mock, as a provider and as a model.
@@ -25,10 +27,12 @@ pub struct ResolvedModel {
     pub asked: Arc<str>,
     /// The provider's own name of the model.
     pub model: Arc<str>,
+    /// Whether translated calls mark what the provider caches.
+    pub prompt_cache: bool,
     /// The credits that a request costs.
     pub credits: Credits,
     /// The entry of `models`, if a call may use more than one attempt or a target has limits. `provider` and `model` are then
-    /// those of its first target that supports the format.
+    /// those of its first target that serves the endpoint, by a translation or without.
     pub entry: Option<Arc<Model>>,
 }
 
@@ -37,7 +41,8 @@ pub struct ResolvedModel {
 pub enum ResolveError {
     /// No model has this name: 404 `model_not_found`.
     NotFound,
-    /// The model exists, but its provider does not support the path's format: 400 `format_mismatch`.
+    /// The model exists, but its provider does not support the path's format, and no translation does: 400
+    /// `format_mismatch`.
     Mismatch {
         /// The path to call instead, with `ai.prefix`.
         path: String,
@@ -68,49 +73,58 @@ impl ResolveError {
 
 impl Traffic {
     /// Resolves `asked` as an entry of `models` (an exact name, then one with `*`), then as `PROVIDER/MODEL`, and otherwise
-    /// for the only provider that supports `format`.
+    /// for the only provider that supports the format of `endpoint`, or else the only one that serves it by a translation.
     ///
     /// A name that is not an entry of `models` costs as many credits as the most expensive entry with the same target,
     /// dates aside, and 1 without such an entry: a client cannot avoid an entry's price by using another name.
     ///
     /// # Errors
     /// Returns an [`ResolveError`], which names the refusal.
-    pub fn resolve_model(&self, format: Format, asked: &str) -> Result<ResolvedModel, ResolveError> {
+    pub fn resolve_model(&self, endpoint: Endpoint, asked: &str) -> Result<ResolvedModel, ResolveError> {
         if let Some(entry) = self.entry(asked) {
-            let target = self.first_target(entry, format)?;
-            let provider = Arc::clone(&target.provider);
+            let target = self.first_target(entry, endpoint)?;
+            let (provider, prompt_cache) = (Arc::clone(&target.provider), target.prompt_cache);
             let several = entry.fallback.is_some().then(|| Arc::clone(entry));
             if entry.prefix().is_none() {
                 let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&target.model));
-                return Ok(ResolvedModel { provider, asked, model, credits: entry.credits, entry: several });
+                let credits = entry.credits;
+                return Ok(ResolvedModel { provider, asked, model, prompt_cache, credits, entry: several });
             }
             let (model, credits) = (entry.model_of(target, asked), self.credits_of_entry(entry, asked));
-            return Ok(ResolvedModel { provider, asked: asked.into(), model, credits, entry: several });
+            let asked = asked.into();
+            return Ok(ResolvedModel { provider, asked, model, prompt_cache, credits, entry: several });
         }
         let named = asked
             .split_once('/')
             .filter(|(_, model)| !model.is_empty())
             .and_then(|(name, model)| Some((self.provider(name)?, model)));
         if let Some((provider, model)) = named {
-            self.check_format(provider, format)?;
+            self.check_format(provider, endpoint)?;
             let credits = self.credits(provider, model);
             return Ok(ResolvedModel {
                 provider: Arc::clone(provider),
                 asked: asked.into(),
                 model: model.into(),
+                prompt_cache: true,
                 credits,
                 entry: None,
             });
         }
-        let mut speakers = self.providers.iter().filter(|provider| provider.kind.speaks(format));
-        match (speakers.next(), speakers.next()) {
-            (Some(only), None) if !asked.is_empty() => {
-                let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
-                let (provider, asked) = (Arc::clone(only), Arc::clone(&model));
-                Ok(ResolvedModel { provider, asked, model, credits, entry: None })
-            }
-            _ => Err(ResolveError::NotFound),
-        }
+        let only = self.only_provider(endpoint).filter(|_| !asked.is_empty()).ok_or(ResolveError::NotFound)?;
+        let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
+        let (provider, asked) = (Arc::clone(only), Arc::clone(&model));
+        Ok(ResolvedModel { provider, asked, model, prompt_cache: true, credits, entry: None })
+    }
+
+    /// Returns the only provider that serves `endpoint` in its own format; without any, the only one that serves it at all.
+    fn only_provider(&self, endpoint: Endpoint) -> Option<&Arc<Provider>> {
+        let is_own = |provider: &&Arc<Provider>| provider.format_of(endpoint) == endpoint.format();
+        let has_own = self.providers.iter().any(|provider| is_own(&provider));
+        let serves = |provider: &&Arc<Provider>| {
+            if has_own { is_own(provider) } else { provider.format_of(endpoint).is_some() }
+        };
+        let mut serving = self.providers.iter().filter(serves);
+        serving.next().filter(|_| serving.next().is_none())
     }
 
     /// Returns the providers that are on, and those that a stored credential switches on.
@@ -129,17 +143,16 @@ impl Traffic {
         self.credits_of(provider, model, |_| true).unwrap_or(Credits(1))
     }
 
-    /// Returns the first target of an entry that supports the format.
-    fn first_target<'a>(&self, entry: &'a Model, format: Format) -> Result<&'a Target, ResolveError> {
-        let speaks = |target: &&Target| target.provider.kind.speaks(format);
-        let first = entry.targets.iter().find(speaks);
+    /// Returns the first target of an entry that serves the endpoint.
+    fn first_target<'a>(&self, entry: &'a Model, endpoint: Endpoint) -> Result<&'a Target, ResolveError> {
+        let first = entry.targets.iter().find(|target| target.provider.format_of(endpoint).is_some());
         first.ok_or_else(|| {
             entry.targets.first().map_or(ResolveError::NotFound, |target| self.mismatch(&target.provider))
         })
     }
 
-    fn check_format(&self, provider: &Provider, format: Format) -> Result<(), ResolveError> {
-        if provider.kind.speaks(format) {
+    fn check_format(&self, provider: &Provider, endpoint: Endpoint) -> Result<(), ResolveError> {
+        if provider.format_of(endpoint).is_some() {
             return Ok(());
         }
         Err(self.mismatch(provider))
@@ -314,19 +327,20 @@ impl Traffic {
     #[must_use]
     pub fn with_mock(mut self, origin: Origin) -> Self {
         let (kind, credential) = (ProviderKind::Mock, Credential::None);
-        let provider = Arc::new(Provider { name: MOCK.into(), kind, origin, credential, tls: None });
+        let formats = self.mock.formats.take().unwrap_or_else(|| default_formats(kind, None).into());
+        let provider = Arc::new(Provider { name: MOCK.into(), kind, formats, origin, credential, tls: None });
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {
-            let targets = vec![MockTarget { provider: None, model: MOCK.into(), weight: 1, limits: None }];
+            let targets =
+                vec![MockTarget { provider: None, model: MOCK.into(), weight: 1, limits: None, prompt_cache: true }];
             entries.push(MockModel { name: MOCK.into(), credits: Credits(1), targets, fallback: None });
         }
         self.models.extend(entries.into_iter().map(|MockModel { name, credits, targets, fallback }| {
-            let targets = targets.into_iter().map(|MockTarget { provider: other, model, weight, limits }| Target {
-                provider: other.unwrap_or_else(|| Arc::clone(&provider)),
-                model,
-                weight,
-                limits,
+            let targets = targets.into_iter().map(|target| {
+                let MockTarget { provider: other, model, weight, limits, prompt_cache } = target;
+                let provider = other.unwrap_or_else(|| Arc::clone(&provider));
+                Target { provider, model, weight, limits, prompt_cache }
             });
             Arc::new(Model { name, credits, targets: targets.collect(), fallback })
         }));

@@ -37,6 +37,7 @@ pub(crate) mod template;
 mod timeouts;
 mod traces;
 mod traffic;
+pub(crate) mod translation;
 pub(crate) mod upstream;
 
 use std::num::NonZeroU32;
@@ -96,6 +97,7 @@ pub use traces::{TraceLink, TraceSample, Traces};
 pub use traffic::{
     Ai, Credential, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile, Provider, Sizes, Target, Traffic,
 };
+pub use translation::TranslationRules;
 pub use upstream::{BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Strategy, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.

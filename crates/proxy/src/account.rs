@@ -22,6 +22,7 @@ use access::{Credits, Day, NanoUsd, Principal, Refusal};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
+use http::StatusCode;
 use meter::rate::RateLevel;
 use meter::{Billed, Charge, Measure, Outcome, RequestOrigin, Reservation};
 use tokio::time::Instant;
@@ -123,7 +124,10 @@ impl InferenceAccount {
 
 /// An LLM call whose model is known.
 pub(crate) struct InferenceCall {
+    /// The client's format, which usage events and refusals have.
     pub(crate) format: Format,
+    /// The format of the provider's response, from which usage is read. The call is translated if it is another.
+    pub(crate) provider_format: Format,
     pub(crate) requested_model: Arc<str>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
@@ -231,6 +235,13 @@ impl RequestAccount {
         self.inference.as_ref()?.call.as_deref()
     }
 
+    /// Notes the call that the next attempt sends.
+    pub(crate) fn calls(&mut self, call: &Rc<InferenceCall>) {
+        if let Some(inference) = &mut self.inference {
+            inference.call = Some(call.clone());
+        }
+    }
+
     /// Removes the billable amount of the request: the response is not of the requested kind.
     pub(crate) fn forget_billable(&mut self) {
         if let Some(inference) = &mut self.inference {
@@ -336,6 +347,12 @@ impl RequestAccount {
         }
     }
 
+    /// Returns the status for the client of a response with this status, as the route has it.
+    pub(crate) fn client_status(&self, received: u16) -> StatusCode {
+        let received = StatusCode::from_u16(received).unwrap_or(StatusCode::BAD_GATEWAY);
+        self.policy().response.as_ref().map_or(received, |rules| rules.status(received))
+    }
+
     /// Returns the limit that the response reports; `rate` is that of the plan or the key.
     pub(crate) fn reported_limit(&self, rate: Option<RateLevel>) -> Option<ReportedLimit> {
         match &self.permits.rate_limits {
@@ -414,24 +431,14 @@ impl RequestAccount {
 
     /// Ends the response of `tap` early: returns its last bytes, and the facts that were read. A response that has used
     /// its reservation gets its format's regular end, any other an error.
-    pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
-        let (refusal, message) = match outcome {
-            Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the response is incomplete"),
-            Outcome::TimedOut => (Refusal::UpstreamTimeout, "the response took too long: it is incomplete"),
-            Outcome::BudgetCut => {
-                let (last, seen) = tap.stop();
-                self.relayed(last.len());
-                return (last, seen);
-            }
-            Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut | Outcome::Interrupted => {
-                (Refusal::UpstreamReset, "the provider aborted its response: it is incomplete")
-            }
-        };
+    pub(crate) fn cut(&self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
+        if outcome == Outcome::BudgetCut {
+            return tap.stop();
+        }
+        let (refusal, message) = cause_of_cut(outcome);
         let request_id = self.request.id.to_string();
         let reporter = ai::Reporter { domain: self.request.snapshot.process.brand.slug(), request_id: &request_id };
-        let (last, seen) = tap.cut(&ai::FormatProblem::new(refusal, message, reporter));
-        self.relayed(last.len());
-        (last, seen)
+        tap.cut(&ai::FormatProblem::new(refusal, message, reporter))
     }
 
     /// Returns the last bytes of a stream that its upstream has ended, and the facts that were read. A stream without
@@ -449,6 +456,17 @@ impl RequestAccount {
             let at = self.request.started_at;
             self.permits.budgets.commit(at);
             self.permits.further.iter_mut().for_each(|more| more.commit(at));
+        }
+    }
+}
+
+/// Returns the refusal and the message of a response that ends early.
+pub(crate) const fn cause_of_cut(outcome: Outcome) -> (Refusal, &'static str) {
+    match outcome {
+        Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the response is incomplete"),
+        Outcome::TimedOut => (Refusal::UpstreamTimeout, "the response took too long: it is incomplete"),
+        Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut | Outcome::Interrupted | Outcome::BudgetCut => {
+            (Refusal::UpstreamReset, "the provider aborted its response: it is incomplete")
         }
     }
 }

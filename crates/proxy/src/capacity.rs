@@ -121,7 +121,7 @@ pub(crate) struct MemoryPermit {
     capacity: Arc<Capacity>,
     subject: Subject,
     bytes: u64,
-    /// All bytes of the request: those of a compressed body and those of its decompressed form.
+    /// All bytes of the request: those of the body as it was received, and those of its other forms.
     of_request: Arc<AtomicU64>,
 }
 

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod retries;
+pub(crate) mod translated;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,6 +25,7 @@ use crate::forward::retries::{EndedAttempt, GroupChoice, Retries, Retry};
 pub(crate) use crate::forward::retries::{
     RepeatableBody, RetryPolicy, fraction, no_healthy_upstream, pause, retry_after,
 };
+use crate::forward::translated::TranslatedResponse;
 use crate::refusal::problem::Problem;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
@@ -61,6 +63,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct UpstreamResponse {
     pub(crate) head: Box<RelayedHead>,
     pub(crate) content: Box<UpstreamContent>,
+    /// The translation of an LLM response into the client's format, if it has another.
+    pub(crate) translated: Option<Box<TranslatedResponse>>,
 }
 
 /// The content of an upstream's response. It is boxed, because it passes many functions.
@@ -79,7 +83,8 @@ impl UpstreamContent {
 
 impl UpstreamResponse {
     fn new(head: Box<RelayedHead>, body: Download, connection: BorrowedConnection) -> Self {
-        Self { head, content: Box::new(UpstreamContent { body, connection: Some(connection) }) }
+        let content = Box::new(UpstreamContent { body, connection: Some(connection) });
+        Self { head, content, translated: None }
     }
 
     /// Ends a response that the client does not get. Its connection is used again if the whole response has arrived already.

@@ -55,7 +55,6 @@ use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
 use crate::transform::header_rules::RouteHeaders;
-use crate::upstream::response_head::RelayedHead;
 use crate::worker::Worker;
 
 /// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
@@ -79,7 +78,14 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         };
         let own = match served {
             Ok(Handled::Relayed(relayed)) => {
-                exchange.respond(relay(account, relayed, page.as_ref()).of(active));
+                let response = match &relayed.answered.translated {
+                    // Boxed, because other requests do not need it.
+                    Some(translated) if translated.is_whole() => {
+                        Box::pin(relay_whole(account, relayed, page.as_ref())).await
+                    }
+                    Some(_) | None => relay(account, relayed, page.as_ref()),
+                };
+                exchange.respond(response.of(active));
                 continue;
             }
             Ok(Handled::Changed(changed, rate)) => {
@@ -298,8 +304,9 @@ fn relay(
     relayed: RelayedResponse,
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
-    let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
-    let status = client_status(&account, &head);
+    let RelayedResponse { answered: UpstreamResponse { head, content, translated }, tap, admission } = relayed;
+    let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
+    let status = account.client_status(received);
     account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
@@ -307,10 +314,35 @@ fn relay(
     let fields = gateway_fields(&account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(head, status, &fields);
     let compression = Compression::of(&account);
-    let mut relay = Relay::new(content, account, tap);
+    let mut relay = Relay::new(content, account, tap, translated);
     if status == StatusCode::SWITCHING_PROTOCOLS {
         relay.becomes_tunnel();
     }
+    Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
+}
+
+/// Relays a translated response that is one body. Its head waits for its end, which decides the status.
+async fn relay_whole(
+    mut account: Box<RequestAccount>,
+    relayed: RelayedResponse,
+    page: Option<&PageRequest>,
+) -> Box<ClientResponse> {
+    const SHOULD_RETRY: &[u8] = b"x-should-retry";
+    let RelayedResponse { answered: UpstreamResponse { mut head, content, translated }, tap, admission } = relayed;
+    let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
+    account.answers(account.client_status(received).as_u16());
+    let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
+    let compression = Compression::of(&account);
+    let mut relay = Relay::new(content, account, tap, translated);
+    relay.until_end().await;
+    let (account, failure) = (relay.account(), relay.failure());
+    if failure.is_some_and(|failure| failure.is_lasting) {
+        // It fails only for names and values that are invalid.
+        let _ = head.edits.set_named(SHOULD_RETRY, b"false");
+    }
+    let status = account.client_status(failure.map_or(received, |failure| failure.status));
+    let limit = account.reported_limit(admission.rate);
+    let head = ClientHead::relayed(head, status, &gateway_fields(account, page, limit, account.request.wall_at()));
     Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
 }
 
@@ -362,7 +394,7 @@ fn finish_changed(
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
     let ChangedResponse { head, content } = changed;
-    let status = client_status(account, &head);
+    let status = account.client_status(head.head.status());
     account.permits.request = None;
     let closes = account.attempt.as_ref().is_some_and(|attempt| !attempt.progress.is_whole());
     account.answers(status.as_u16());
@@ -372,12 +404,6 @@ fn finish_changed(
     let fields = gateway_fields(account, page, limit, account.request.wall_at());
     let head = ClientHead::relayed(head, status, &fields);
     Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
-}
-
-/// Returns the status of an upstream's response as the route has it.
-fn client_status(account: &RequestAccount, head: &RelayedHead) -> StatusCode {
-    let received = StatusCode::from_u16(head.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    account.policy().response.as_ref().map_or(received, |rules| rules.status(received))
 }
 
 /// Returns what the gateway adds to the head of a response, and how its route changes it.

@@ -9,7 +9,7 @@ mod provider;
 use std::sync::Arc;
 
 use access::{Secret, is_key};
-use ai::{Dialect, EndpointCall, ProviderKind};
+use ai::{Dialect, Endpoint, EndpointCall, ProviderKind};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
@@ -26,6 +26,9 @@ use crate::worker::token_client::TokenClient;
 
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
+
+/// The version of the Messages API that translated calls are written for.
+const ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
 
 /// Response fields that describe the provider's account, or are the provider's ids of the request.
 const OF_THE_ACCOUNT: [KnownName; 5] = [
@@ -83,6 +86,8 @@ pub(crate) struct ProviderTarget<'a> {
     pub(crate) kind: ProviderKind,
     /// The dialect of the API that is called.
     pub(crate) dialect: Dialect,
+    /// Whether the client has called another API, whose fields mean nothing to the provider.
+    pub(crate) is_translated: bool,
     /// The user's own or a shared credential; without one, none is sent.
     pub(crate) credential: Option<&'a Secret>,
 }
@@ -203,7 +208,15 @@ fn forwarded(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -
 
 /// Keeps the fields that the format of the provider has, and adds the credential.
 fn to_provider(edits: &mut HeadEdits, head: &Head, to: &ProviderTarget<'_>) -> Result<(), InvalidPart> {
-    edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
+    if to.is_translated {
+        edits.remove_fields(head.fields(), |field| !provider::is_allowed_translated(field.name));
+        edits.set(KnownName::ContentType, b"application/json")?;
+        if to.dialect == Dialect::Anthropic {
+            edits.set_named(b"anthropic-version", ANTHROPIC_VERSION)?;
+        }
+    } else {
+        edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
+    }
     if let Some(credential) = to.credential {
         let (name, scheme) = to.kind.credential_header(to.dialect);
         let name = KnownName::find(name.as_bytes()).ok_or(InvalidPart::Name)?;
@@ -266,6 +279,13 @@ pub(crate) fn to_endpoint(
             OutgoingTarget::Written(target)
         }
     }
+}
+
+/// The target of a translated call behind the provider's base URL. The client's path and query belong to another endpoint.
+pub(crate) fn to_other_endpoint(called: &EndpointCall<'_>, model: &str, base_path: &str) -> OutgoingTarget {
+    let query = (called.endpoint == Endpoint::StreamGenerateContent).then_some("alt=sse");
+    let target = called.target(model, query);
+    OutgoingTarget::Written(target.strip_prefix(base_path).map(ToOwned::to_owned).unwrap_or(target))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod fallback;
 mod judge;
 mod table;
 mod tls;
+mod translated;
 
 use std::fs;
 use std::path::PathBuf;
@@ -52,10 +53,16 @@ struct Stage {
 impl Stage {
     /// Starts the server with the sections that `more` adds.
     async fn set(more: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::set_with("responses, chat, messages, generate_content", more).await
+    }
+
+    /// Like [`Stage::set`], with providers that have these formats of calls for text.
+    async fn set_with(formats: &str, more: impl FnOnce(Setup) -> Setup) -> Self {
         let mock = Mock::start().await;
         let busy = clients::unsteady(mock.address(), "429 Too Many Requests").await;
         let away = clients::unsteady(mock.address(), "503 Service Unavailable").await;
-        let provider = |name: &str, at| format!("{{name: {name}, kind: mock, base_url: \"http://{at}\"}}");
+        let provider =
+            |name: &str, at| format!("{{name: {name}, kind: mock, base_url: \"http://{at}\", formats: [{formats}]}}");
         let (held, broken, refused) = (clients::held().await, clients::broken().await, ReservedPort::new());
         let providers = [
             provider("mock", mock.address()),

@@ -100,11 +100,10 @@ async fn calls_of_each_format_continue_with_the_second_target() {
     reconcile::agrees(gateway.folder()).await;
 }
 
-/// Returns a setup with a model whose first three targets serve no chat, one with a target behind a circuit breaker, and one with
+/// Returns a setup with a model whose first two targets serve no call, one with a target behind a circuit breaker, and one with
 /// one target.
 fn skipping(dead: &[ReservedPort; 2], mock: &Mock) -> Setup {
     let providers = [
-        setup::provider("claude", "anthropic", mock.address()),
         setup::provider("dead", "openai", dead[0].address()),
         setup::provider("failing", "openai", mock.address()),
         setup::provider("broken", "openai", dead[1].address()),
@@ -112,7 +111,7 @@ fn skipping(dead: &[ReservedPort; 2], mock: &Mock) -> Setup {
     ];
     let target = |provider: &str, model: &str| format!("{{provider: {provider}, model: \"{model}\"}}");
     let last = target("backup", "tokens-3");
-    let smart = [target("claude", "c"), target("dead", "d"), target("failing", "500"), last.clone()].join(", ");
+    let smart = [target("dead", "d"), target("failing", "500"), last.clone()].join(", ");
     let broken = [target("broken", "b"), last.clone()].join(", ");
     let models = format!(
         "[{{name: smart, targets: [{smart}], cooldown: {{failures: 1}}, sticky: off}}, \
@@ -149,11 +148,11 @@ async fn details_of_a_call_list_the_targets_that_it_skipped_and_why() {
         details(&gateway, &key, &answer).await
     };
     let first = call("smart").await;
-    let expected = ["0: claude/c format", "0: dead/d connect", "failing 500", "backup 200"];
+    let expected = ["0: dead/d connect", "failing 500", "backup 200"];
     assert_eq!(steps(&first), expected, "{first}");
     assert_eq!((&first["trace_id"], &first["trace_url"]), (&json!(null), &json!(null)));
     let second = call("smart").await;
-    let expected = ["0: claude/c format", "0: dead/d cooldown", "0: failing/500 cooldown", "backup 200"];
+    let expected = ["0: dead/d cooldown", "0: failing/500 cooldown", "backup 200"];
     assert_eq!(steps(&second), expected, "{second}");
     for reason in ["connect", "connect", "breaker"] {
         let broken = call("broken").await;

@@ -90,6 +90,7 @@ mod texts;
 mod tls;
 mod traces;
 mod transformations;
+mod translation;
 mod upgrades;
 mod upstream;
 mod upstream_hosts;

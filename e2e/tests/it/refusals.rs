@@ -3,7 +3,7 @@
 use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire, commands, is_uuid_v7, setup};
 use serde_json::{Value, json};
 
-use crate::bodies::{CHAT, Format, MESSAGES};
+use crate::bodies::{CHAT, COUNT_TOKENS, Format, MESSAGES};
 
 /// The expected properties of a refusal.
 struct ExpectedRefusal<'a> {
@@ -240,13 +240,14 @@ async fn model_of_another_format_names_the_right_path() {
     let setup = Setup::new().section("providers", &format!("[{}]", providers.join(", ")));
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
-    for (format, model, path) in [
-        (Format::Messages, "oa/gpt", "/v1/chat/completions"),
-        (Format::Chat, "an/claude", "/v1/messages"),
-        (Format::Responses, "an/claude", "/v1/messages"),
+    for (format, path, model, says) in [
+        (Format::Messages, COUNT_TOKENS, "oa/gpt", "/v1/chat/completions"),
+        (Format::Chat, "/v1/embeddings", "an/claude", "/v1/messages"),
+        (Format::Chat, "/v1/completions", "an/claude", "/v1/messages"),
     ] {
-        let answer = gateway.call(Call::json(format.path(), &format.body(model, false)).key(&key)).await;
-        check(format, &answer, &ExpectedRefusal { openai: "format_mismatch", says: &[path], ..BAD_REQUEST });
+        let body = json!({"model": model, "input": "hi", "prompt": "hi", "messages": []});
+        let answer = gateway.call(Call::json(path, &body).key(&key)).await;
+        check(format, &answer, &ExpectedRefusal { openai: "format_mismatch", says: &[says], ..BAD_REQUEST });
     }
     assert!(upstream.seen().is_empty());
 }

@@ -110,6 +110,26 @@ fn other_paths_are_no_endpoint() {
 }
 
 #[test]
+fn a_call_in_another_format_has_the_path_of_its_provider() {
+    let path = |format, is_streamed, model: &str| {
+        let called = EndpointCall::of_format(format, is_streamed, model)?;
+        assert_eq!(called.endpoint.format(), Some(format));
+        Some(called.target(model, None))
+    };
+    for format in [Format::Chat, Format::Responses, Format::Messages] {
+        let path = path(format, true, "..").unwrap();
+        assert_eq!(EndpointCall::at(&path), EndpointCall::of_format(format, false, "m"));
+    }
+    let gemini = |is_streamed, model| path(Format::GenerateContent, is_streamed, model);
+    assert_eq!(gemini(false, "a/b c?"), Some("/v1beta/models/a/b%20c%3F:generateContent".to_owned()));
+    assert_eq!(gemini(true, "m"), Some("/v1beta/models/m:streamGenerateContent".to_owned()));
+    for model in ["", "..", "../files", "a/./b"] {
+        assert_eq!(gemini(true, model), None, "{model}");
+    }
+    assert_eq!(path(Format::Embeddings, false, "m"), None);
+}
+
+#[test]
 fn forwarded_paths_have_the_providers_model_and_no_client_credential() {
     let target = |path: &str, model: &str, query: Option<&str>| EndpointCall::at(path).unwrap().target(model, query);
     assert_eq!(target("/v1/messages", "m", Some("beta=true")), "/v1/messages?beta=true");

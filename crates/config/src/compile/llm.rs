@@ -7,10 +7,11 @@ use ai::host::WITHOUT_PATH;
 use settings::error::{Code, Problem};
 use settings::field::{Either, Entries};
 use settings::input::{Input, ValueSource};
+use settings::plain::PlainInput;
 use settings::section::{Location, SettingsReader};
 use settings::section_input::SectionInput;
 
-use super::{UsedNames, link_local, upstream_tls};
+use super::{UsedNames, formats, link_local, upstream_tls};
 use crate::flags::Flags;
 use crate::note::Note;
 use crate::resolve::MOCK;
@@ -18,6 +19,7 @@ use crate::schema::traffic::{
     AiInput, CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput,
     parse_credential,
 };
+use crate::snapshot::translation::default_formats;
 use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
 
 /// The result of compiling `providers`.
@@ -43,7 +45,8 @@ pub(super) fn ai(ai: &mut AiInput, general: &TimeoutsInput) -> Option<Ai> {
     };
     let first_content = ai.timeouts.first_content.as_ref().map(|within| within.value);
     let prefix = ai.prefix.value.trim_end_matches('/').to_owned();
-    ai.enabled.value.then_some(Ai { prefix, first_content, timeouts })
+    let translate = ai.translate.plain();
+    ai.enabled.value.then_some(Ai { prefix, first_content, timeouts, translate })
 }
 
 pub(super) fn on_hangup(reader: &SettingsReader<'_>, input: Option<&Either<OnHangup, OnHangupInput>>) -> OnHangup {
@@ -111,6 +114,7 @@ fn builtin_mock(nth: usize, source: &ValueSource) -> ProviderInput {
         location: Location::unset(format!("providers[{nth}]"), ProviderInput::SPEC),
         kind: Some(name.derived(ProviderKind::Mock)),
         name: Some(name),
+        formats: formats::all(ProviderKind::Mock),
         base_url: None,
         credential: None,
         tls: None,
@@ -134,7 +138,8 @@ fn from_environment(
         let Some(value) = reader.variable(variable) else {
             if let Ok(origin) = origin_of(kind, &url) {
                 let (name, credential) = (name.into(), Credential::Vault { label: None });
-                providers.offered.push(Arc::new(Provider { name, kind, origin, credential, tls: None }));
+                let formats = default_formats(kind, None).into();
+                providers.offered.push(Arc::new(Provider { name, kind, formats, origin, credential, tls: None }));
             }
             continue;
         };
@@ -150,13 +155,15 @@ fn from_environment(
                 location: Location::unset(format!("providers[{}]", entries.list.len()), ProviderInput::SPEC),
                 name: Some(credential.derived(name.to_owned())),
                 kind: Some(credential.derived(kind)),
+                formats: formats::all(kind),
                 base_url: Some(credential.derived(url.clone())),
                 credential: Some(credential.clone()),
                 tls: None,
                 allow_link_local: Input::default(false),
             });
             let (name, credential) = (name.into(), credential.value);
-            providers.on.push(Arc::new(Provider { name, kind, origin, credential, tls: None }));
+            let formats = default_formats(kind, None).into();
+            providers.on.push(Arc::new(Provider { name, kind, formats, origin, credential, tls: None }));
             notes.push(Note::ProviderFromEnvironment { provider: kind.as_str().to_owned(), variable });
         }
     }
@@ -182,6 +189,7 @@ fn from_file(
                     upstream_tls::report_unused(reader, tls, "the built-in mock is part of this process");
                 }
                 providers.mock.on = true;
+                providers.mock.formats = Some(formats::formats(reader, entry, kind, None));
                 return true;
             }
             let expected = "`mock` for the built-in mock; another one needs its `base_url`";
@@ -206,6 +214,7 @@ fn from_file(
         if let Some(tls) = entry.tls.as_ref().filter(|_| origin.scheme != Scheme::Https) {
             upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
         }
+        let formats = formats::formats(reader, entry, kind, Some(&origin));
         let credential = match &entry.credential {
             Some(credential) => credential.value.clone(),
             None if kind == ProviderKind::Mock => Credential::None,
@@ -215,7 +224,8 @@ fn from_file(
             }
         };
         let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
-        providers.on.push(Arc::new(Provider { name: name.value.into(), kind, origin, credential, tls }));
+        let name = name.value.into();
+        providers.on.push(Arc::new(Provider { name, kind, formats, origin, credential, tls }));
         true
     });
 }

@@ -17,7 +17,8 @@ use crate::resolve::pattern::ANY;
 use crate::schema::traffic::{ModelInput, TargetInput};
 use crate::snapshot::{FallbackRules, MockModel, MockTarget, Model, Target, TargetLimits};
 
-/// Returns the entries whose provider is on, or which a stored credential switches on; those of the built-in mock are stored separately until it listens.
+/// Returns the entries whose provider is on, or which a stored credential switches on; those of the built-in mock are stored
+/// separately until it listens.
 pub(super) fn models(
     reader: &SettingsReader<'_>,
     entries: &mut Entries<ModelInput>,
@@ -44,20 +45,21 @@ pub(super) fn models(
         for target in &entry.targets.list {
             let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
             let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
-            let limits = limits(target);
+            let (limits, prompt_cache) = (limits(target), target.prompt_cache.value);
             if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
-                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight, limits });
+                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight, limits, prompt_cache });
             } else if provider.value == MOCK && providers.mock.on {
-                targets.push(MockTarget { provider: None, model, weight, limits });
+                targets.push(MockTarget { provider: None, model, weight, limits, prompt_cache });
             } else if providers.mock.on && providers.on.is_empty() {
                 // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
                 notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.value.clone() });
-                let target = MockTarget { provider: None, model: Arc::clone(&name), weight, limits: None };
+                let model = Arc::clone(&name);
+                let target = MockTarget { provider: None, model, weight, limits: None, prompt_cache };
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
             } else if let Some(offered) = providers.offered.iter().find(|of| *of.name == *provider.value) {
                 // Calls skip it while the client has no stored credential.
-                targets.push(MockTarget { provider: Some(Arc::clone(offered)), model, weight, limits });
+                targets.push(MockTarget { provider: Some(Arc::clone(offered)), model, weight, limits, prompt_cache });
             } else {
                 off.push(provider.value.clone());
             }
@@ -68,8 +70,9 @@ pub(super) fn models(
             false => Note::TargetOff { model: name.to_string(), provider },
         }));
         let on = |target: &MockTarget| {
-            let MockTarget { provider, model, weight, limits } = target;
-            Some(Target { provider: provider.clone()?, model: Arc::clone(model), weight: *weight, limits: *limits })
+            let MockTarget { provider, model, weight, limits, prompt_cache } = target;
+            let (provider, model) = (provider.clone()?, Arc::clone(model));
+            Some(Target { provider, model, weight: *weight, limits: *limits, prompt_cache: *prompt_cache })
         };
         match targets.iter().map(on).collect::<Option<Box<[Target]>>>() {
             Some(targets) if targets.is_empty() => return false,

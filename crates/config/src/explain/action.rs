@@ -37,7 +37,7 @@ pub(super) fn action(
         Selection::Endpoint(called) if called.endpoint == Endpoint::Root => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) => Ok(match called.endpoint.format() {
             Some(format) => {
-                let ModelTargets { strategy, targets } = targets(snapshot, called, format, request)?;
+                let ModelTargets { strategy, targets } = targets(snapshot, called, request)?;
                 let format = Some(format.name());
                 (ExplainedAction { format, strategy, targets, ..plain("inference") }, None)
             }

@@ -148,9 +148,10 @@ impl ExplainedAction {
 impl fmt::Display for ExplainedTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { provider, model, .. } = self;
-        match &self.skipped {
-            Some(reason) => write!(f, "{provider}/{model}, skipped: {reason}"),
-            None => write!(f, "{provider}/{model}"),
+        match (&self.skipped, self.translated) {
+            (Some(reason), _) => write!(f, "{provider}/{model}, skipped: {reason}"),
+            (None, Some(format)) => write!(f, "{provider}/{model}, translated to {format}"),
+            (None, None) => write!(f, "{provider}/{model}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ExplainedRefusal, WrittenRequest};
-use crate::snapshot::{Selection, Snapshot};
+use crate::snapshot::{Provider, Selection, Snapshot};
 
 /// A target of the model of an LLM request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -18,6 +18,9 @@ pub struct ExplainedTarget {
     pub weight: u32,
     /// The reason why a call skips it; null if it may be tried.
     pub skipped: Option<String>,
+    /// The format into which the call is translated; null if it passes unchanged.
+    #[serde(skip)]
+    pub translated: Option<&'static str>,
     /// The provider's own name of the model as the file has it, with `*` if it has one.
     #[serde(skip)]
     pub configured_model: String,
@@ -49,31 +52,41 @@ pub(super) fn requested_model<'a>(selection: &'a Selection<'_, '_>, request: &'a
 pub(super) fn targets(
     snapshot: &Snapshot,
     called: &EndpointCall<'_>,
-    format: Format,
     request: &WrittenRequest,
 ) -> Result<ModelTargets, ExplainedRefusal> {
     let Some(asked) = called.model.as_deref().or(request.model.as_deref()) else {
         return Ok(ModelTargets { strategy: None, targets: Vec::new() });
     };
-    let resolved = snapshot.traffic.resolve_model(format, asked).map_err(|why| {
+    let resolved = snapshot.traffic.resolve_model(called.endpoint, asked).map_err(|why| {
         let refusal = why.refusal();
         ExplainedRefusal { status: refusal.status(), code: refusal.code(), message: why.message(asked) }
     })?;
     let Some(entry) = resolved.entry else {
         let (provider, model) = (resolved.provider.name.to_string(), resolved.model.to_string());
-        let only = ExplainedTarget { provider, configured_model: model.clone(), model, weight: 1, skipped: None };
+        let translated = translated(&resolved.provider, called);
+        let configured_model = model.clone();
+        let only = ExplainedTarget { provider, configured_model, model, weight: 1, skipped: None, translated };
         return Ok(ModelTargets { strategy: None, targets: vec![only] });
     };
     let target = |target: &crate::snapshot::Target| ExplainedTarget {
         provider: target.provider.name.to_string(),
         model: entry.model_of(target, asked).to_string(),
         weight: target.weight,
-        skipped: (!target.provider.kind.speaks(format))
-            .then(|| format!("the provider does not support the format {}", format.name())),
+        skipped: target.provider.format_of(called.endpoint).is_none().then(|| {
+            let format = called.endpoint.format().map_or("", Format::name);
+            format!("the provider does not support the format {format}")
+        }),
+        translated: translated(&target.provider, called),
         configured_model: target.model.to_string(),
     };
     Ok(ModelTargets {
         strategy: entry.fallback.as_ref().map(|rules| rules.strategy.name()),
         targets: entry.targets.iter().map(target).collect(),
     })
+}
+
+/// Returns the format into which calls of the endpoint are translated for a provider.
+fn translated(provider: &Provider, called: &EndpointCall<'_>) -> Option<&'static str> {
+    let format = provider.format_of(called.endpoint)?;
+    (Some(format) != called.endpoint.format()).then(|| format.name())
 }

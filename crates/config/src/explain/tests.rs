@@ -446,24 +446,24 @@ fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
         (action.strategy, action.targets.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     let chat = explain("POST /v1/chat/completions", Some("smart"));
-    let of_chat = [
-        "claude/opus, skipped: the provider does not support the format chat",
-        "openai/gpt",
-        "google/pro, skipped: the provider does not support the format chat",
-    ];
+    let of_chat = ["claude/opus, translated to messages", "openai/gpt", "google/pro, translated to generate_content"];
     assert_eq!(targets(&chat), (Some("weighted"), of_chat.map(str::to_owned).to_vec()));
-    let shown = "targets         claude/opus, skipped: the provider does not support the format chat\n                openai/gpt\n";
+    let shown = "targets         claude/opus, translated to messages\n                openai/gpt\n                google/pro, translated to generate_content\n";
     assert!(chat.to_string().contains(shown), "{chat}");
     let of_path = explain("POST /v1beta/models/smart:generateContent", None);
-    assert_eq!(targets(&of_path).1.last().map(String::as_str), Some("google/pro"));
+    let skipped =
+        |target: &str| format!("{target}, skipped: the provider does not support the format generate_content");
+    let of_google = vec![skipped("claude/opus"), skipped("openai/gpt"), "google/pro".to_owned()];
+    assert_eq!(targets(&of_path).1, of_google);
     let named = explain("POST /v1/messages", Some("claude/haiku"));
     assert_eq!(targets(&named), (None, vec!["claude/haiku".to_owned()]));
     assert_eq!(targets(&explain("POST /v1/messages", None)), (None, Vec::new()));
     let pattern = explain("POST /v1/chat/completions", Some("own/7"));
     assert_eq!(targets(&pattern), (None, vec!["openai/ft-7".to_owned()]));
     for (line, model, code) in [
-        ("POST /v1/chat/completions", "claude/haiku", "format_mismatch"),
-        ("POST /v1/messages", "own/7", "format_mismatch"),
+        ("POST /v1/messages/count_tokens", "google/pro", "format_mismatch"),
+        ("POST /v1/embeddings", "claude/haiku", "format_mismatch"),
+        ("POST /v1/messages/count_tokens", "own/7", "format_mismatch"),
         ("POST /v1/messages", "", "model_not_found"),
     ] {
         let refusal = explain(line, Some(model)).refusal.map(|refusal| refusal.code);

@@ -286,9 +286,9 @@ fn providers_without_a_variable_are_offered_if_the_file_has_no_providers() {
     // A bare name of a model is still that of the only provider that is on, and nothing costs money yet.
     let traffic = read_with("", &none).unwrap().snapshot.traffic;
     assert!(traffic.mock.on && traffic.providers.is_empty() && !traffic.costs_money());
-    let named = traffic.resolve_model(ai::Format::Chat, "openai/gpt-5-mini").unwrap();
+    let named = traffic.resolve_model(ai::Endpoint::ChatCompletions, "openai/gpt-5-mini").unwrap();
     assert_eq!(named.provider.credential, Credential::Vault { label: None });
-    assert!(traffic.resolve_model(ai::Format::Chat, "gpt-5-mini").is_err());
+    assert!(traffic.resolve_model(ai::Endpoint::ChatCompletions, "gpt-5-mini").is_err());
     assert!(traffic.serves("openai/gpt-5-mini") && traffic.provider_of("gemini/gemini-2.5-flash").is_some());
 }
 

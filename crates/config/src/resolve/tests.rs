@@ -1,3 +1,4 @@
+mod formats;
 mod told;
 
 use ai::Format;
@@ -31,9 +32,14 @@ fn origin() -> Origin {
     Origin::parse("http://127.0.0.1:4000").unwrap()
 }
 
+/// Returns the first endpoint of a format.
+fn endpoint(format: Format) -> Endpoint {
+    Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap()
+}
+
 fn check(traffic: &Traffic, cases: &[(Format, &str, &str)]) {
     for (format, asked, expected) in cases {
-        let found = match traffic.resolve_model(*format, asked) {
+        let found = match traffic.resolve_model(endpoint(*format), asked) {
             Ok(found) => {
                 assert_eq!(*found.asked, **asked);
                 format!("{}:{} for {}", found.provider.name, found.model, found.credits.0)
@@ -51,7 +57,7 @@ fn several_targets_without_one_of_the_format_are_a_mismatch() {
     let snapshot = loaded(&FILE.replace("ai:", models), false).snapshot;
     check(
         &snapshot.traffic,
-        &[(Format::Chat, "both", "/llm/v1/messages"), (Format::Messages, "both", "claude:a for 1")],
+        &[(Format::Embeddings, "both", "/llm/v1/messages"), (Format::Messages, "both", "claude:a for 1")],
     );
 }
 
@@ -80,7 +86,7 @@ fn names_that_the_file_or_a_price_list_has_are_told_from_those_that_callers_make
     let snapshot = loaded(&format!("{FILE}prices: [{{model: openai/own, input: 1, output: 1}}]"), false).snapshot;
     let snapshot = snapshot.traffic.with_mock(origin());
     let names = |asked: &str| {
-        let found = snapshot.resolve_model(Format::Chat, asked).ok();
+        let found = snapshot.resolve_model(Endpoint::ChatCompletions, asked).ok();
         snapshot.names(asked, found.as_ref().map(|found| (&*found.provider, &*found.model)))
     };
     for known in ["fast", "smart", "mock", "openai/gpt-5", "openai/own"] {
@@ -124,7 +130,8 @@ fn a_star_at_the_end_of_a_name_serves_all_names_with_its_beginning() {
             (Format::Chat, "x/own", "b:own-1 for 4"),
             (Format::Chat, "x/", "not found"),
             (Format::Chat, "cheap-anything", "b:small for 1"),
-            (Format::Messages, "x/foo", "/v1/chat/completions"),
+            (Format::Messages, "x/foo", "b:foo for 2"),
+            (Format::GenerateContent, "x/foo", "/v1/chat/completions"),
             // No other name avoids the credits of an entry with the same target.
             (Format::Chat, "x/large", "b:large for 10"),
             (Format::Chat, "b/foo", "b:foo for 2"),
@@ -140,7 +147,7 @@ fn a_star_at_the_end_of_a_name_serves_all_names_with_its_beginning() {
     assert!(names[5..].iter().all(|name| name.starts_with("o/gpt-5") && !name.contains('*')), "{names:?}");
     assert!(names.iter().any(|name| *name == "o/gpt-5-mini"), "{names:?}");
     let known = |asked: &str| {
-        let found = snapshot.resolve_model(Format::Chat, asked).unwrap();
+        let found = snapshot.resolve_model(Endpoint::ChatCompletions, asked).unwrap();
         snapshot.names(asked, Some((&found.provider, &found.model)))
     };
     assert!(known("o/gpt-5-mini") && known("big") && !known("o/gpt-5-99") && !known("cheap-1") && !known("x/foo"));
@@ -168,12 +175,17 @@ fn another_format_names_the_right_path() {
     check(
         &loaded(FILE, false).snapshot.traffic,
         &[
-            (Format::Messages, "fast", "/llm/v1/chat/completions"),
-            (Format::Messages, "openai/gpt-5", "/llm/v1/chat/completions"),
-            (Format::Chat, "smart", "/llm/v1/messages"),
-            (Format::Responses, "claude/x", "/llm/v1/messages"),
+            (Format::GenerateContent, "fast", "/llm/v1/chat/completions"),
+            (Format::GenerateContent, "openai/gpt-5", "/llm/v1/chat/completions"),
+            (Format::Embeddings, "smart", "/llm/v1/messages"),
+            (Format::Completions, "claude/x", "/llm/v1/messages"),
         ],
     );
+    let snapshot = loaded(FILE, false).snapshot;
+    let counted = |asked: &str| snapshot.traffic.resolve_model(Endpoint::CountTokens, asked).map(|found| found.model);
+    assert_eq!(counted("smart").as_deref(), Ok("claude-opus-4-8"));
+    let mismatch = ResolveError::Mismatch { path: "/llm/v1/chat/completions".to_owned() };
+    assert_eq!(counted("fast"), Err(mismatch), "a count of tokens is not translated");
 }
 
 #[test]

@@ -32,10 +32,11 @@ use std::time::Duration;
 use super::name::NAME;
 use super::price::PriceInput;
 use crate::snapshot::retry::PoolInput;
+use crate::snapshot::translation::{TEXT_FORMATS, TranslateInput};
 use crate::snapshot::upstream::EjectionInput;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
 use access::{NanoUsd, Per, Plan, PublicKey};
-use ai::ProviderKind;
+use ai::{Format, ProviderKind};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
@@ -49,9 +50,9 @@ pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
-    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NETWORK, ON_HANGUP, PATH,
-    PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
-    URL, base_url_of_kind, name_of_mock,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, FORMAT, HEADERS, KIND, MODEL, MONEY, NETWORK, ON_HANGUP,
+    PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,
+    UNBOUNDED, URL, base_url_of_kind, formats_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
@@ -239,6 +240,9 @@ section! {
         name: Option<Input<String>> = required(NAME);
         /// The API that the provider supports.
         kind: Option<Input<ProviderKind>> = required(KIND);
+        /// The formats of calls for text; [others](translation.md) are translated into the first possible one.
+        formats: ValueList<Format> =
+            list(FORMAT, TEXT_FORMATS.len(), "all of its kind; `chat` for `openai` at other hosts").not_empty("at least one format");
         /// Includes the version (`/v1`) for `openai` only.
         base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
         /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`, or a shared one in the [vault](vault.md): `vault`, `vault:LABEL`.
@@ -247,7 +251,7 @@ section! {
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// Whether `base_url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
-        rules: Rule::Values(base_url_of_kind), Rule::Values(name_of_mock);
+        rules: Rule::Values(base_url_of_kind), Rule::Values(formats_of_kind), Rule::Values(name_of_mock);
     }
 }
 
@@ -259,6 +263,8 @@ section! {
         prefix: Input<String> = default(PREFIX, || "/".to_owned());
         /// Deadlines of LLM requests.
         timeouts: AiTimeoutsInput = nested::<AiTimeoutsInput>();
+        /// Calls that are [translated](translation.md) into another format.
+        translate: TranslateInput = nested::<TranslateInput>();
     }
 }
 

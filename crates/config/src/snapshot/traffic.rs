@@ -19,6 +19,7 @@ use super::origin::Origin;
 use super::policy::BuiltInPolicies;
 use super::router::Router;
 use super::timeouts::Timeouts;
+use super::translation::TranslationRules;
 use super::upstream::{BreakerRules, Upstream};
 use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
 
@@ -157,6 +158,8 @@ pub struct Provider {
     pub name: Arc<str>,
     /// The API that the provider supports.
     pub kind: ai::ProviderKind,
+    /// The formats in which it takes calls for text. Calls in others are translated into the first one that is possible.
+    pub formats: Box<[ai::Format]>,
     /// The provider's origin with the path of `base_url`. For OpenAI's kind, the paths of endpoints follow it without
     /// their `/v1`.
     pub origin: Origin,
@@ -196,6 +199,8 @@ pub struct Mock {
     pub on: bool,
     /// Whether `mock` or `--mock` forced it: all other providers are then off.
     pub forced: bool,
+    /// Its formats of calls for text; `None` means all.
+    pub formats: Option<Box<[ai::Format]>>,
     /// Entries of `models` that the mock serves.
     pub models: Vec<MockModel>,
 }
@@ -224,6 +229,8 @@ pub struct MockTarget {
     pub weight: u32,
     /// The limits, as [`Target::limits`].
     pub limits: Option<TargetLimits>,
+    /// Whether marks are added for the provider's cache, as [`Target::prompt_cache`].
+    pub prompt_cache: bool,
 }
 
 /// The settings `prices_file` and `prices_key`.
@@ -261,6 +268,8 @@ pub struct Target {
     pub weight: u32,
     /// The limits of its calls in this process. Default none.
     pub limits: Option<TargetLimits>,
+    /// Whether translated calls mark what the provider caches. Default `auto`, which is true.
+    pub prompt_cache: bool,
 }
 
 /// The section `ai` of the file.
@@ -272,4 +281,6 @@ pub struct Ai {
     pub first_content: Option<Duration>,
     /// Deadlines of LLM requests.
     pub timeouts: Timeouts,
+    /// The rules of translated calls.
+    pub translate: TranslationRules,
 }

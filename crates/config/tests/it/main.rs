@@ -30,7 +30,7 @@ fn each_key_of_the_whole_file_is_taken_or_not_yet() {
             }
         }
     }
-    assert!(expected.len() >= 2, "{}", expected.len());
+    assert!(!expected.is_empty());
     let error = read(&path, false).unwrap_err();
     assert_eq!(error.more, 0);
     assert!(error.problems.iter().all(|problem| problem.code == Code::NotYet), "{error}");

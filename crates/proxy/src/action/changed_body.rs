@@ -123,7 +123,7 @@ pub(super) async fn of_response(
     response: UpstreamResponse,
     changes: &Arc<BodyChanges>,
 ) -> Result<ChangedResponse, Problem> {
-    let UpstreamResponse { mut head, content } = response;
+    let UpstreamResponse { mut head, content, translated: _ } = response;
     let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
     let coding = match content_coding(&head.head) {
         Ok(coding) => coding,

@@ -32,6 +32,14 @@ pub(crate) fn choose<'a>(provider: &'a Provider, principal: &'a Principal) -> Re
     }
 }
 
+/// Returns the name of the account at the provider: a user's own credential is another one's than the gateway's.
+pub(crate) fn owner(provider: &Provider, principal: &Principal) -> String {
+    match principal.provider_keys.own(&provider.name) {
+        Some(own) => format!("{}/{}", provider.name, own.id),
+        None => provider.name.to_string(),
+    }
+}
+
 fn opened(key: &ProviderKey) -> Result<Option<&Secret>, Problem> {
     key.secret.as_ref().map(Some).ok_or_else(|| {
         let message = "the provider's credential cannot be used at the moment: try again later, or put it in anew";
@@ -70,7 +78,8 @@ mod tests {
     fn provider(credential: Credential) -> Provider {
         let (host, authority, path) = ("up.example".to_owned(), "up.example".to_owned(), String::new());
         let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
-        Provider { name: "openai".into(), kind: ProviderKind::OpenAi, origin, credential, tls: None }
+        let (kind, formats) = (ProviderKind::OpenAi, Box::default());
+        Provider { name: "openai".into(), kind, formats, origin, credential, tls: None }
     }
 
     fn check(credential: &Credential, principal: &Principal, expected: Result<Option<&str>, Refusal>) {
@@ -122,6 +131,17 @@ mod tests {
             Err(Refusal::Forbidden),
         );
         check(&any, &principal(true, Vec::new(), vec![key("openai", "all", None)]), Err(Refusal::Unavailable));
+    }
+
+    #[test]
+    fn an_own_credential_belongs_to_another_account() {
+        let provider = provider(Credential::Vault { label: None });
+        let shared = || vec![key("openai", "all", Some("all"))];
+        let gateways = owner(&provider, &principal(true, vec![key("anthropic", "a", Some("a"))], shared()));
+        assert_eq!(gateways, "openai");
+        let own = key("openai", "new", Some("own"));
+        let expected = format!("openai/{}", own.id);
+        assert_eq!(owner(&provider, &principal(true, vec![own], shared())), expected);
     }
 
     #[test]

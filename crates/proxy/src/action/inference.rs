@@ -12,6 +12,7 @@ mod session;
 mod shared_account;
 mod target_call;
 mod token_bound;
+mod translation;
 mod tries;
 
 use ai::{EndpointCall, Format};
@@ -48,7 +49,7 @@ pub(crate) async fn infer(
 ) -> Result<Handled, Problem> {
     let parsed = ParsedCall::read(account, body, &endpoint.called).await?;
     session::note(account, &parsed);
-    let plan = ModelPlan::of(account, endpoint.format, &parsed.fields.model, client)?;
+    let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     let of = InferenceRequest { endpoint, client, plan: &plan };
     if let Some((entry, rules)) = plan.entry.as_ref().and_then(|entry| Some((entry, entry.fallback.as_deref()?))) {
         // Boxed, because its future is large and calls with one attempt do not need it.

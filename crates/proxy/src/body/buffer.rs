@@ -97,8 +97,8 @@ pub(crate) fn hold(held: &mut MemoryPermit, bytes: usize) -> Result<(), Problem>
     held.grow(bytes).map_err(|no_room| match no_room {
         MemoryExceeded::Ever { bytes_max } => {
             let message = format!(
-                "the request's body and its decompressed form take more than the {bytes_max} bytes that one key may hold \
-                 in memory: send less"
+                "the request's body, with its decompressed or translated form, takes more than the {bytes_max} bytes that \
+                 one key may hold in memory: send less"
             );
             Problem::new(Refusal::PayloadTooLarge, message)
         }

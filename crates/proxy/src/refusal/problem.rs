@@ -27,7 +27,7 @@ pub(crate) struct Problem {
     pub(crate) outcome: Outcome,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// The name of the invalid field of the request.
-    pub(super) param: Option<&'static str>,
+    pub(super) param: Option<Cow<'static, str>>,
     /// The shape of the body if it differs from that of the requested endpoint.
     pub(super) format: Option<ErrorFormat>,
 }
@@ -55,8 +55,8 @@ impl Problem {
     }
 
     /// Names the invalid field of the request.
-    pub(crate) fn of_param(mut self, param: Option<&'static str>) -> Self {
-        self.param = param;
+    pub(crate) fn of_param(mut self, param: Option<impl Into<Cow<'static, str>>>) -> Self {
+        self.param = param.map(Into::into);
         self
     }
 

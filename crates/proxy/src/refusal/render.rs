@@ -43,7 +43,7 @@ impl Problem {
         let request_id = id.to_string();
         let reporter = ai::Reporter { domain: rendering.domain, request_id: &request_id };
         let problem = ai::FormatProblem::new(self.refusal, &self.message, reporter);
-        let problem = ai::FormatProblem { status, param: self.param, ..problem };
+        let problem = ai::FormatProblem { status, param: self.param.as_deref(), ..problem };
         let (dialect, bytes) = match self.format {
             None => (rendering.dialect, ai::error::body(rendering.dialect, &problem)),
             Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),

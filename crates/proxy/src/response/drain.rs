@@ -39,6 +39,7 @@ pub(crate) fn read_on(mut relay: Box<Relay>) {
     }
     let Some(bounds) = bounds(on_hangup, account.request.deadlines.leave()) else { return };
     let Ok(place) = worker.shared.capacity.read_on() else { return };
+    relay.stop_translating();
     spawn(async move {
         let _place = place;
         let reading = async {

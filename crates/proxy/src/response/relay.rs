@@ -1,20 +1,25 @@
 //! The response on its way to the client: it is forwarded as it arrives, and a tap reads the responses of LLM requests.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use access::Refusal;
 use ai::Tap;
 use ai::opening::OpeningState;
+use ai::translate::ResponseFailure;
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
 use meter::Outcome;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::account::RequestAccount;
-use crate::bytes::content::Trailers;
+use crate::account::{RequestAccount, cause_of_cut};
+use crate::bytes::content::{Trailers, length};
+use crate::forward::translated::{TranslatedResponse, joined};
 use crate::forward::{BorrowedConnection, UpstreamContent};
 use crate::refusal::grpc;
+use crate::refusal::problem::Problem;
 use crate::response::close_frame::{FrameScanner, GOING_AWAY};
 use crate::upstream::targets::attempts::WatchedBeginning;
 
@@ -24,6 +29,10 @@ pub(crate) struct Relay {
     content: Box<UpstreamContent>,
     account: Box<RequestAccount>,
     tap: Option<Box<TappedResponse>>,
+    /// The translation into the client's format, of all bytes that the tap returns.
+    translated: Option<Box<TranslatedResponse>>,
+    /// The failure with which the translation has ended.
+    failure: Option<ResponseFailure>,
     /// Bytes that are sent after the end of the upstream's body.
     last: Option<Bytes>,
     /// The trailers of a response without a tap, which follow its last byte.
@@ -59,6 +68,7 @@ impl Relay {
         content: Box<UpstreamContent>,
         account: Box<RequestAccount>,
         tap: Option<Box<TappedResponse>>,
+        translated: Option<Box<TranslatedResponse>>,
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
@@ -66,6 +76,8 @@ impl Relay {
             content,
             account,
             tap,
+            translated,
+            failure: None,
             last: None,
             trailers: None,
             frames: None,
@@ -98,9 +110,33 @@ impl Relay {
         self.content.connection.is_none() && self.last.is_none()
     }
 
+    /// Returns the failure with which the translation has ended, if any.
+    pub(crate) const fn failure(&self) -> Option<ResponseFailure> {
+        self.failure
+    }
+
+    /// Waits for the end of the response, whose bytes then follow the head at once.
+    pub(crate) async fn until_end(&mut self) {
+        let mut whole = Bytes::new();
+        while let Some(Ok(bytes)) = poll_fn(|cx| self.poll_bytes(cx)).await {
+            whole = joined(whole, bytes);
+        }
+        self.last = (!whole.is_empty()).then_some(whole);
+    }
+
+    /// Whether the content is relayed as it arrives.
+    const fn is_unchanged(&self) -> bool {
+        self.tap.is_none() && self.translated.is_none()
+    }
+
+    /// Ends the translation: no client receives the rest, whose usage is still read.
+    pub(crate) fn stop_translating(&mut self) {
+        self.translated = None;
+    }
+
     /// Whether the response may end with trailers for its client. A tap may change the content that they describe.
     pub(crate) fn may_have_trailers(&self) -> bool {
-        self.tap.is_none() && self.account.request.head.accepts_trailers()
+        self.is_unchanged() && self.account.request.head.accepts_trailers()
     }
 
     /// Keeps trailers that follow content of an announced length.
@@ -119,8 +155,12 @@ impl Relay {
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
+        if self.content.connection.is_none() {
+            return SizeHint::with_exact(self.last.as_ref().map_or(0, length));
+        }
         match &self.tap {
             Some(tapped) if tapped.streamed => SizeHint::default(),
+            _ if self.translated.is_some() => SizeHint::default(),
             _ => self.content.body.size_hint(),
         }
     }
@@ -145,7 +185,7 @@ impl Relay {
                         }
                     }
                     Err(frame) => {
-                        let is_relayed = self.tap.is_none();
+                        let is_relayed = self.is_unchanged();
                         self.trailers = frame.into_trailers().ok().filter(|_| is_relayed).map(Box::new);
                         // Nothing follows the trailers.
                         self.end();
@@ -195,32 +235,76 @@ impl Relay {
                 data
             }
         };
+        let (bytes, has_room) = match &mut self.translated {
+            Some(translated) => (translated.push(&bytes), translated.count().is_ok()),
+            None => (bytes, true),
+        };
         self.account.relayed(bytes.len());
-        // If the length is known, the body is not polled after its last byte, so the response ends now.
-        if self.content.body.is_end_stream() {
+        if !has_room {
+            self.end_without_room();
+        } else if self.content.body.is_end_stream() {
+            // If the length is known, the body is not polled after its last byte, so the response ends now.
             self.end();
         }
         self.has_waited = true;
         bytes
     }
 
+    /// Ends a response whose client may not hold the bytes that the translation needs. That says nothing about the provider.
+    fn end_without_room(&mut self) {
+        const MESSAGE: &str = "the calls of this key hold too many bytes in memory now: send it again soon";
+        self.content.connection = None;
+        let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
+        let last = self.translate_end(|translated| translated.fail(Refusal::Overloaded, MESSAGE)).unwrap_or_default();
+        self.account.relayed(last.len());
+        self.last = (!last.is_empty()).then_some(last);
+        self.account.finish(Outcome::Completed, seen);
+    }
+
+    /// Returns the last bytes of the translation, if there is one, and notes its failure. The head of a whole body waits for it.
+    fn translate_end(&mut self, end: impl FnOnce(&mut TranslatedResponse) -> Bytes) -> Option<Bytes> {
+        let mut translated = self.translated.take()?;
+        let last = end(&mut translated);
+        self.failure = translated.failure();
+        if let Some(ResponseFailure { status, refusal, .. }) = self.failure {
+            if translated.is_whole() {
+                self.account.answers(self.account.client_status(status).as_u16());
+            }
+            if let Some(refusal) = refusal {
+                self.account.refuse(&mut Problem::new(refusal, "the translation of the response has failed"));
+            }
+        }
+        Some(last)
+    }
+
     /// Ends a complete response.
     fn end(&mut self) {
-        let mut outcome = Outcome::Completed;
+        let (mut outcome, mut last, mut begun) = (Outcome::Completed, Bytes::new(), None);
         let seen = self.tap.take().map(|tapped| {
             let TappedResponse { tap, streamed, beginning } = *tapped;
-            if beginning.is_some_and(|beginning| beginning.end()) {
-                note_error(&mut self.account);
-            }
+            begun = beginning;
             let (rest, seen) = if streamed { self.account.close(tap) } else { tap.finish() };
-            self.account.relayed(rest.len());
-            self.last = (!rest.is_empty()).then_some(rest);
+            last = rest;
             if streamed && !seen.ended {
                 // The upstream closed the body regularly, but the stream lacks its format's last event.
                 outcome = Outcome::UpstreamCut;
             }
             seen
         });
+        if let Some(translated) = self.translate_end(|translated| translated.end(&last)) {
+            last = translated;
+        }
+        // A refusal says that the body is no response of the provider's API.
+        let is_response = self.failure.is_none_or(|failure| failure.refusal.is_none());
+        if let Some(beginning) = begun {
+            if !is_response {
+                beginning.abort(Outcome::UpstreamCut);
+            } else if beginning.end() {
+                note_error(&mut self.account);
+            }
+        }
+        self.account.relayed(last.len());
+        self.last = (!last.is_empty()).then_some(last);
         let now = if self.has_waited { Instant::now() } else { self.account.request.read_at() };
         let UpstreamContent { body, connection } = &mut *self.content;
         if let Some(connection) = connection.take() {
@@ -233,26 +317,41 @@ impl Relay {
     /// is aborted.
     fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
         self.content.connection = None;
-        let Some(tapped) = self.tap.take() else {
-            let last = self.close_frame(outcome);
-            self.account.relayed(last.len());
-            self.account.finish(outcome, None);
-            if self.account.is_grpc && self.may_have_trailers() {
-                self.trailers = Some(Box::new(grpc::trailers(outcome)));
-                return Poll::Ready(None);
-            }
-            return Poll::Ready(Some(if last.is_empty() {
-                Err(ResponseAborted)
-            } else {
-                Ok(Bytes::from_static(last))
-            }));
-        };
-        if let Some(beginning) = &tapped.beginning {
-            beginning.abort(outcome);
+        let tapped = self.tap.take();
+        if tapped.is_none() && self.translated.is_none() {
+            return self.break_off_unread(outcome);
         }
-        let (last, seen) = self.account.cut(tapped.tap, outcome);
-        self.account.finish(outcome, Some(seen));
+        let (mut last, mut seen) = (Bytes::new(), None);
+        if let Some(tapped) = tapped {
+            if let Some(beginning) = &tapped.beginning {
+                beginning.abort(outcome);
+            }
+            let (rest, facts) = self.account.cut(tapped.tap, outcome);
+            (last, seen) = (rest, Some(facts));
+        }
+        let (refusal, message) = cause_of_cut(outcome);
+        // The tap writes no error into a body.
+        let end = |translated: &mut TranslatedResponse| {
+            if last.is_empty() { translated.fail(refusal, message) } else { translated.end(&last) }
+        };
+        if let Some(translated) = self.translate_end(end) {
+            last = translated;
+        }
+        self.account.relayed(last.len());
+        self.account.finish(outcome, seen);
         Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
+    }
+
+    /// Ends an incomplete response that nothing reads.
+    fn break_off_unread(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
+        let last = self.close_frame(outcome);
+        self.account.relayed(last.len());
+        self.account.finish(outcome, None);
+        if self.account.is_grpc && self.may_have_trailers() {
+            self.trailers = Some(Box::new(grpc::trailers(outcome)));
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(Bytes::from_static(last)) }))
     }
 
     /// Returns the frame with which the gateway ends a WebSocket at a deadline or at the end of a shutdown; empty if it cannot

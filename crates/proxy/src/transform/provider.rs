@@ -19,18 +19,32 @@ const COMPARED_BYTES: usize = 48;
 /// not on the list.
 pub(super) fn is_allowed(dialect: Dialect, name: &[u8]) -> bool {
     let mut lowercase = [0; COMPARED_BYTES];
-    for (lower, octet) in lowercase.iter_mut().zip(name) {
-        *lower = octet.to_ascii_lowercase();
-    }
-    let compared = lowercase.get(..name.len().min(COMPARED_BYTES)).unwrap_or_default();
-    // Names are ASCII.
-    let name = std::str::from_utf8(compared).unwrap_or_default();
+    let name = compared(name, &mut lowercase);
     is_allowed_everywhere(name)
         || match dialect {
             Dialect::OpenAi => is_allowed_for_openai(name),
             Dialect::Anthropic => is_allowed_for_anthropic(name),
             Dialect::Google => is_allowed_for_google(name),
         }
+}
+
+/// Returns the compared octets of a name in lowercase.
+fn compared<'a>(name: &[u8], lowercase: &'a mut [u8; COMPARED_BYTES]) -> &'a str {
+    for (lower, octet) in lowercase.iter_mut().zip(name) {
+        *lower = octet.to_ascii_lowercase();
+    }
+    let compared = lowercase.get(..name.len().min(COMPARED_BYTES)).unwrap_or_default();
+    // Names are ASCII.
+    std::str::from_utf8(compared).unwrap_or_default()
+}
+
+/// Whether a translated call takes the header `name`, in any case, to its provider. Headers of the client's API and of its
+/// SDKs describe another call.
+pub(super) fn is_allowed_translated(name: &[u8]) -> bool {
+    const SDK: &[u8] = b"x-stainless-";
+    let is_of_sdk = name.get(..SDK.len()).is_some_and(|start| start.eq_ignore_ascii_case(SDK));
+    let mut lowercase = [0; COMPARED_BYTES];
+    !is_of_sdk && is_allowed_everywhere(compared(name, &mut lowercase))
 }
 
 /// Content negotiation, names of the client, ids of the request, and the trace.
@@ -149,6 +163,17 @@ mod tests {
         let long = format!("x-stainless-{}", "x".repeat(200));
         check(&ALL, &[&long]);
         check(&[], &[&format!("accept{}", "x".repeat(200)), &"x".repeat(COMPARED_BYTES), ""]);
+    }
+
+    #[test]
+    fn a_translated_call_takes_no_header_of_an_api_or_an_sdk() {
+        for name in ["accept", "Content-Type", "idempotency-key", "traceparent", "User-Agent", "x-request-id"] {
+            assert!(is_allowed_translated(name.as_bytes()), "{name}");
+        }
+        let names = ["anthropic-version", "anthropic-beta", "openai-beta", "originator", "session-id", "x-app"];
+        for name in names.into_iter().chain(["X-Stainless-Lang", "x-claude-code-session-id", "authorization", ""]) {
+            assert!(!is_allowed_translated(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

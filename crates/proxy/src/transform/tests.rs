@@ -121,7 +121,7 @@ fn with_credential(
     credential: Option<&Secret>,
 ) -> Written {
     let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
-    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential });
+    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, credential });
     let trace = &TraceContext::of(&head, id(), None);
     let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
@@ -394,7 +394,8 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
 fn a_credential_that_could_end_its_line_is_an_error() {
     let (edits, secret) = (provider_edits(&origin()).unwrap(), Secret::new("sk\r\nx: y".to_owned()));
     let (kind, dialect) = (ProviderKind::OpenAi, Dialect::OpenAi);
-    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, credential: Some(&secret) });
+    let receiver =
+        Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, credential: Some(&secret) });
     let head = get(&[]);
     let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &edits, receiver };
     assert_eq!(edits.of(&head, Vec::new()).err(), Some(InvalidPart::Value));

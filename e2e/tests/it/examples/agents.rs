@@ -52,6 +52,11 @@ async fn claude_code_prints_the_answer() {
     check("claude-code", "/v1/messages").await;
 }
 
+#[tokio::test]
+async fn claude_code_prints_the_answer_of_a_provider_without_its_format() {
+    check("translation", "/v1/messages").await;
+}
+
 /// Codex replaces Tollgate's message by its own text.
 #[tokio::test]
 async fn codex_cli_sends_one_request_when_the_quota_is_used_up() {

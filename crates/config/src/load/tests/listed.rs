@@ -150,6 +150,7 @@ const SHORT_KEYS: [(&str, &str); 3] = [
 const FOLLOWS: &[&str] = &[
     "ai.",
     "models[0]",
+    "providers[0].formats",
     "routes[0].name",
     "routes[1].name",
     "routes[2].respond.headers",

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::super::name::{NAME_EXPECTED, is_name};
 use crate::resolve::MOCK;
+use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
     BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded,
 };
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, bounds, usd};
-use ai::ProviderKind;
 use ai::host::WITHOUT_PATH;
+use ai::{Format, ProviderKind};
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
 use settings::form::{Except, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
@@ -79,6 +80,19 @@ pub(super) const ANY_NAME: TextForm<String> = TextForm {
 
 /// The kinds of providers.
 pub(super) const KIND: Words<ProviderKind> = Words::or_later(ProviderKind::NAMED, ProviderKind::LATER);
+/// The formats of calls for text.
+pub(super) const FORMAT: Words<Format> = Words::new(&TEXT_FORMATS);
+/// The condition of `formats` on `kind`: the mock may have all of them.
+pub(super) fn formats_of_kind() -> Json {
+    let reference = json!({"$ref": "#/$defs/reference"});
+    let of_kind = |kind: ProviderKind| {
+        let words: Vec<&str> = text_formats(kind).map(|(word, _)| word).collect();
+        let formats = json!({"items": {"anyOf": [{"enum": words}, reference]}});
+        let is_kind = json!({"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]});
+        json!({"if": is_kind, "then": {"properties": {"formats": formats}}})
+    };
+    json!({"allOf": ProviderKind::all().filter(|kind| *kind != ProviderKind::Mock).map(of_kind).collect::<Vec<_>>()})
+}
 /// The URL of a provider, which is parsed when its kind is known.
 pub(super) const URL: TextForm<String> = TextForm {
     parse: |url| Ok(url.to_owned()),

@@ -17,6 +17,7 @@ const BACKOFF: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_s
 /// The time for which a session stays on its target, or none.
 const STICKY: WordOr<DurationForm> =
     WordOr::new("off", DurationForm::new(Duration::from_secs(1), Duration::from_secs(7 * 24 * 3_600)));
+const PROMPT_CACHE: Words<bool> = Words::new(&[("auto", true), ("off", false)]);
 const STRATEGY: Words<TargetStrategy> = Words::new(&TargetStrategy::WORDS);
 /// A kind of failure, or a status.
 const CAUSE: TextForm<FallbackCause> = TextForm {
@@ -74,7 +75,9 @@ section! {
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
         /// [Limits](fallback.md#limits-of-a-target) per process. At a limit, calls use the next target.
         limits: Option<TargetLimitsInput> = maybe_nested::<TargetLimitsInput>();
-        later: prompt_cache, price_as;
+        /// Whether [translated](translation.md) calls mark what the provider caches.
+        prompt_cache: Input<bool> = default(PROMPT_CACHE, || true);
+        later: price_as;
     }
 }
 

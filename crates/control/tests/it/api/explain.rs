@@ -252,16 +252,16 @@ async fn a_key_that_may_not_use_the_model_is_refused_also_if_the_model_does_not_
     for model in [Some("fast"), None] {
         check(chat, model, (Value::Null, Value::Null)).await;
     }
-    // No provider has the format of messages.
-    let messages = "/v1/messages";
-    for (path, model) in [(chat, "slow"), (messages, "nowhere")] {
+    // No provider serves this endpoint.
+    let counting = "/v1/messages/count_tokens";
+    for (path, model) in [(chat, "slow"), (counting, "nowhere")] {
         check(path, Some(model), (json!("forbidden"), json!(403))).await;
     }
     let of_path = "/v1beta/models/slow:generateContent";
     check(of_path, None, (json!("forbidden"), json!(403))).await;
     let all = store::KeyChange { models: Some(None), ..store::KeyChange::default() };
     world.store.change_key(&store::Actor::SYSTEM, ada.key, all).await.unwrap();
-    check(messages, Some("nowhere"), (json!("model_not_found"), json!(404))).await;
+    check(counting, Some("nowhere"), (json!("model_not_found"), json!(404))).await;
 }
 
 #[tokio::test]

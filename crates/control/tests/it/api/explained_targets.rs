@@ -55,7 +55,7 @@ async fn each_skipped_target_has_its_reason() {
     let session = world.sign_in(&root).await;
     let ada = world.holder("ada", "endless").await;
     let explain = async |client: Option<String>| {
-        let body = json!({"method": "POST", "url": "/v1/chat/completions", "model": "smart", "as": client});
+        let body = json!({"method": "POST", "url": "/v1/embeddings", "model": "smart", "as": client});
         let answer = post(world.address, "/api/explain", &[&session.bearer()], &body.to_string()).await;
         let targets = answer.json()["action"]["targets"].clone();
         let reasons = targets.as_array().unwrap().iter().map(|target| target["skipped"].clone());
@@ -63,7 +63,7 @@ async fn each_skipped_target_has_its_reason() {
     };
     let cooled = json!("it is left out after failures, for 12 s more");
     let open = json!("the circuit breaker of the provider is open");
-    let format = json!("the provider does not support the format chat");
+    let format = json!("the provider does not support the format embeddings");
     let full = json!("its limit `tokens` is reached, for at least 21 s more");
     let expected = [cooled.clone(), open.clone(), Value::Null, Value::Null, format.clone(), full.clone()];
     assert_eq!(explain(None).await, expected);

@@ -94,7 +94,7 @@ impl Filling {
         requested_at: Timestamp,
     ) -> Result<Handled, Problem> {
         let rate = relayed.admission.rate;
-        let RelayedResponse { answered: UpstreamResponse { head, mut content }, tap, admission } = relayed;
+        let RelayedResponse { answered: UpstreamResponse { head, mut content, translated }, tap, admission } = relayed;
         let received_at = account.request.wall_at();
         if head.head.status() == 304
             && let Some(stale) = self.stale.clone()
@@ -108,7 +108,7 @@ impl Filling {
         let announced = content.body_length();
         let Some(storable) = storable.filter(|_| announced.is_none_or(|bytes| bytes <= bytes_max)) else {
             self.unstored(account, &head.head, requested_at);
-            let answered = UpstreamResponse { head, content };
+            let answered = UpstreamResponse { head, content, translated };
             return forwarded(account, RelayedResponse { answered, tap, admission });
         };
         let pieces = match read_available(&mut content, bytes_max, account.request.read_at()) {

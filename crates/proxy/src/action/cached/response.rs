@@ -42,7 +42,11 @@ pub(super) fn arriving_response(
     account.awaits_content();
     let connection = Some(BorrowedConnection::of_cache(account.request.read_at()));
     let content = Box::new(UpstreamContent { body: Download::Shared(reader), connection });
-    Ok(Handled::Relayed(RelayedResponse { answered: UpstreamResponse { head, content }, tap: None, admission }))
+    Ok(Handled::Relayed(RelayedResponse {
+        answered: UpstreamResponse { head, content, translated: None },
+        tap: None,
+        admission,
+    }))
 }
 
 /// Returns the head of a response with `Age` and `Cache-Status`.

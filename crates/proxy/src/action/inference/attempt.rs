@@ -37,6 +37,13 @@ pub(super) enum AttemptError {
     Problem(Box<Problem>),
 }
 
+impl AttemptError {
+    /// Whether the target's format cannot express the call.
+    pub(super) fn is_of_format(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.refusal == Refusal::FormatMismatch)
+    }
+}
+
 /// How an attempt ends.
 pub(super) enum AttemptEnd {
     /// The target serves the call with this response.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ai::ResponseFraming;
 use ai::failure::ProviderError;
 use ai::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
+use ai::translate::is_response;
 use bytes::Bytes;
 use http_body::Body as _;
 use http1::KnownName;
@@ -55,7 +56,8 @@ pub(super) async fn begin(
         return Beginning::Broken;
     }
     let framing = call.framing(answered);
-    let mut opening = Opening::new(call.format(), framing);
+    let (format, is_translated) = (call.provider_format(), answered.translated.is_some());
+    let mut opening = Opening::new(format, framing);
     if framing == ResponseFraming::Opaque {
         return Beginning::Content;
     }
@@ -77,7 +79,12 @@ pub(super) async fn begin(
                     }
                 }
                 Some(Err(error)) => return ReadEnd::Broken(Some(error)),
-                None if framing == ResponseFraming::Json && bytes > 0 => return ReadEnd::Decided(opening.end()),
+                None if framing == ResponseFraming::Json && bytes > 0 => {
+                    let state = opening.end();
+                    let is_other =
+                        is_translated && state == OpeningState::Content && !is_response(format, opening.error());
+                    return if is_other { ReadEnd::Broken(None) } else { ReadEnd::Decided(state) };
+                }
                 // A stream ends after its content, and a body is not empty.
                 None => return ReadEnd::Broken(None),
             }

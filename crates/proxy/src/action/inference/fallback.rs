@@ -67,8 +67,7 @@ impl FallbackCall<'_> {
             if state.tries.attempts > 0 && account.request.deadlines.has_left() {
                 return self.failed(account, state, NoTry::Spent);
             }
-            let model = entry.model_of(target, &of.plan.requested);
-            let planned = PlannedModel { provider: target.provider.clone(), model };
+            let planned = PlannedModel::of(entry, target, &of.plan.requested);
             let Some(mut call) = self.begin(account, &planned, next.target, &mut state).await? else { continue };
             if state.admission.is_none() {
                 state.admission = Some(call.reserve(account).await?);
@@ -149,12 +148,19 @@ impl FallbackCall<'_> {
                 }
                 Ok(Some(call))
             }
-            // Nothing is known about the cost of this target; another one may have a price.
-            Err(problem) if matches!(problem.refusal, Refusal::PriceUnknown | Refusal::CostUnbounded) => {
+            // Nothing is known about the cost of this target, or its format cannot express the call; another one may have a
+            // price, or the client's format.
+            Err(problem)
+                if matches!(
+                    problem.refusal,
+                    Refusal::PriceUnknown | Refusal::CostUnbounded | Refusal::FormatMismatch
+                ) =>
+            {
+                let is_of_format = problem.refusal == Refusal::FormatMismatch;
                 // The size of a large body is read on another thread.
                 account.request.read_clock();
                 state.tries.exclude(target);
-                self.skip(account, target, SkipReason::Price);
+                self.skip(account, target, if is_of_format { SkipReason::Format } else { SkipReason::Price });
                 state.keep(AttemptError::Problem(Box::new(problem)));
                 Ok(None)
             }
@@ -238,7 +244,12 @@ impl FallbackCall<'_> {
 
     /// Responds to a call that no target serves.
     fn failed(&self, account: &RequestAccount, state: FallbackState<'_>, why: NoTry) -> Result<Handled, Problem> {
-        match (state.error, why) {
+        let error = match why {
+            // A target that takes no calls now could express this one.
+            NoTry::LeftOut(_) => state.error.filter(|error| !error.is_of_format()),
+            NoTry::Spent => state.error,
+        };
+        match (error, why) {
             (Some(AttemptError::Response(mut answered)), _) => {
                 let attempts = (account.retries + 1).to_string();
                 answered.head.edits.set(KnownName::XTollgateAttempts, attempts.as_bytes()).map_err(unwritable)?;
@@ -263,14 +274,17 @@ impl FallbackCall<'_> {
 impl FallbackState<'_> {
     /// Keeps the error if it says more than the one that is kept.
     fn keep(&mut self, error: AttemptError) {
-        let replaces = match (&self.error, &error) {
-            (None, _) | (Some(AttemptError::Problem(_)), AttemptError::Response(_)) => true,
-            (Some(_), _) => false,
-        };
-        if replaces {
+        if self.error.as_ref().is_none_or(|kept| says_more(&error, kept)) {
             self.error = Some(error);
         }
     }
+}
+
+/// Whether an error says more about a call than the one that is kept.
+fn says_more(error: &AttemptError, kept: &AttemptError) -> bool {
+    let is_first_response = matches!((kept, error), (AttemptError::Problem(_), AttemptError::Response(_)));
+    // A call that one target cannot express may succeed later, if another target could serve it.
+    is_first_response || kept.is_of_format() && !error.is_of_format()
 }
 
 /// Waits for the pause before an attempt, if there is one.
@@ -304,7 +318,26 @@ fn watched(
 /// Names the model and the number of attempts in the head of a response.
 fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
     let edits = &mut answered.head.edits;
-    let PlannedModel { provider, model } = planned;
+    let PlannedModel { provider, model, .. } = planned;
     edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", model.as_bytes()])?;
     edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_target_that_could_serve_the_call_replaces_one_about_the_format() {
+        let error = |refusal| AttemptError::Problem(Box::new(Problem::new(refusal, "m")));
+        for (error_of, kept, expected) in [
+            (Refusal::UpstreamConnect, Refusal::FormatMismatch, true),
+            (Refusal::NoHealthyUpstream, Refusal::FormatMismatch, true),
+            (Refusal::FormatMismatch, Refusal::FormatMismatch, false),
+            (Refusal::FormatMismatch, Refusal::UpstreamConnect, false),
+            (Refusal::UpstreamTimeout, Refusal::UpstreamConnect, false),
+        ] {
+            assert_eq!(says_more(&error(error_of), &error(kept)), expected, "{error_of:?} {kept:?}");
+        }
+    }
 }

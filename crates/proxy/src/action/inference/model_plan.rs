@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::Credits;
-use ai::Format;
+use ai::Endpoint;
 use config::snapshot::{Model, Provider, Target};
 use config::{ResolveError, ResolvedModel};
 use meter::SkipReason;
@@ -30,26 +30,36 @@ pub(super) struct ModelPlan {
 pub(super) struct PlannedModel {
     pub(super) provider: Arc<Provider>,
     pub(super) model: Arc<str>,
+    /// Whether a translated call marks what the provider caches.
+    pub(super) prompt_cache: bool,
+}
+
+impl PlannedModel {
+    /// Returns a target of an entry, for a call that requests the model with this name.
+    pub(super) fn of(entry: &Model, target: &Target, requested: &str) -> Self {
+        let model = entry.model_of(target, requested);
+        Self { provider: target.provider.clone(), model, prompt_cache: target.prompt_cache }
+    }
 }
 
 impl ModelPlan {
     /// Returns the plan for the model with this name, which the client may use.
     pub(super) fn of(
         account: &mut RequestAccount,
-        format: Format,
+        endpoint: Endpoint,
         model: &str,
         client: &Client,
     ) -> Result<Self, Problem> {
         let resolved = scope::check_model(&client.principal.bounds, model).and_then(|()| {
-            let resolved = account.request.snapshot.traffic.resolve_model(format, model);
+            let resolved = account.request.snapshot.traffic.resolve_model(endpoint, model);
             resolved.map_err(|why| unresolved(&why, model))
         });
-        let ResolvedModel { provider, asked, model, credits, entry } = resolved.inspect_err(|_| {
+        let ResolvedModel { provider, asked, model, prompt_cache, credits, entry } = resolved.inspect_err(|_| {
             if let Some(inference) = &mut account.inference {
                 inference.refused_model = Some(Arc::from(model));
             }
         })?;
-        Ok(Self { requested: asked, credits, target: PlannedModel { provider, model }, entry })
+        Ok(Self { requested: asked, credits, target: PlannedModel { provider, model, prompt_cache }, entry })
     }
 
     /// Notes for the usage event that the call skips a target of its entry.

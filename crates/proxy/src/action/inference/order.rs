@@ -24,7 +24,7 @@ pub(super) struct TargetChoice<'a> {
 }
 
 impl TargetChoice<'_> {
-    /// Returns the numbers of the targets that support the call's format and for which the client has a credential, in the order
+    /// Returns the numbers of the targets that serve the call's endpoint, by a translation or without, and for which the client has a credential, in the order
     /// in which they are tried.
     ///
     /// # Errors
@@ -72,12 +72,12 @@ impl TargetChoice<'_> {
         Ok(order)
     }
 
-    /// Returns the numbers of the targets that support the call's format and for which the client has a credential. The others
+    /// Returns the numbers of the targets that serve the call's endpoint and for which the client has a credential. The others
     /// are skipped.
     fn usable(&self, account: &mut RequestAccount, of: &InferenceRequest<'_>) -> Result<TargetOrder, Problem> {
         let (mut first, mut order) = (None, TargetOrder::new());
         for (number, target) in self.entry.targets.iter().enumerate() {
-            if !target.provider.kind.speaks(of.endpoint.format) {
+            if target.provider.format_of(of.endpoint.called.endpoint).is_none() {
                 of.plan.skip(account, target, SkipReason::Format);
                 continue;
             }
@@ -136,13 +136,14 @@ mod tests {
     fn the_chance_selects_a_target_by_weight_among_those_that_are_not_left_out() {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
         let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
-        let provider = Arc::new(Provider { name, kind, origin, credential, tls: None });
+        let provider = Arc::new(Provider { name, kind, formats: Box::default(), origin, credential, tls: None });
         let weights = [(90, "a"), (10, "b"), (0, "c")];
         let target = |(weight, model): (u32, &str)| Target {
             provider: provider.clone(),
             model: model.into(),
             weight,
             limits: None,
+            prompt_cache: true,
         };
         let targets = weights.into_iter().map(target).collect();
         let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };

@@ -28,6 +28,8 @@ pub(super) struct ParsedCall {
     pub(super) fields: RequestFields,
     /// The body without its content coding. It counts as buffered for its client until it is dropped.
     pub(super) content: Bytes,
+    /// Counts further forms of the body for the client.
+    pub(super) held: MemoryPermit,
 }
 
 impl ParsedCall {
@@ -44,7 +46,7 @@ impl ParsedCall {
         let bytes_max = account.request.snapshot.traffic.sizes.body_bytes_max.min(capacity.body_bytes_max());
         let (idle, total_at) = (account.timeouts().idle, account.total_at());
         let bounds = BodyBounds { bytes_max, announced: announced(&head), idle, total_at };
-        let inflated = held.another();
+        let (inflated, further) = (held.another(), held.another());
         let mut content = match body.take() {
             Some(incoming) => body::read(incoming, held, &bounds).await?,
             None => Bytes::new(),
@@ -54,7 +56,7 @@ impl ParsedCall {
             content = plain(account, coding, content, InflatedBounds { bytes_max, held: inflated }).await?;
         }
         let fields = ask(called, &head, &content).await?;
-        Ok(Self { fields, content })
+        Ok(Self { fields, content, held: further })
     }
 }
 

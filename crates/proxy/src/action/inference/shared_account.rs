@@ -60,13 +60,13 @@ pub(super) fn hide(
     Err(problem)
 }
 
-/// Replaces the body by one of its format. The status and `Retry-After` remain.
+/// Replaces the body by one of the provider's format. The status and `Retry-After` remain.
 fn replace(call: &TargetCall<'_>, account: &RequestAccount, answered: &mut UpstreamResponse) -> Result<(), Problem> {
     const MESSAGE: &str = "the provider of this model takes no more calls at the moment: try again later";
     let request_id = account.request.id.to_string();
     let reporter = ai::Reporter { domain: account.request.snapshot.process.brand.slug(), request_id: &request_id };
     let problem = FormatProblem::new(Refusal::RateLimited, MESSAGE, reporter);
-    let body = ai::error::body(Some(call.format().dialect()), &problem);
+    let body = ai::error::body(Some(call.provider_format().dialect()), &problem);
     changed_body::edit_head(&mut answered.head)?;
     let edits = &mut answered.head.edits;
     edits.remove(KnownName::ContentEncoding);

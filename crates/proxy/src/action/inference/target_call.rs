@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use access::{Credits, Secret};
+use access::{Credits, Refusal, Secret};
 use ai::bound::{Extent, LoweredLimit};
 use ai::host::reports_usage_unasked;
 use ai::tap::ResponseFraming;
@@ -15,6 +15,7 @@ use meter::{AdmissionInfo, Charge};
 use super::InferenceEndpoint;
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
+use super::translation::{CallTranslation, TranslatedCall, translate, without_state};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -54,6 +55,8 @@ pub(super) struct TargetCall<'a> {
     body: Vec<Bytes>,
     /// Whether the usage chunk of the response must be removed, because the gateway requested it.
     usage_injected: bool,
+    /// The translation for a provider without the client's format, until the head of the response has arrived.
+    translation: Option<Box<CallTranslation>>,
 }
 
 impl<'a> TargetCall<'a> {
@@ -65,21 +68,10 @@ impl<'a> TargetCall<'a> {
         target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
         let InferenceRequest { endpoint, client, plan } = of;
-        let (called, ParsedCall { fields, content }) = (&endpoint.called, parsed);
+        let PreparedCall { call, changed, translation } = prepare(account, parsed, of, target).await?;
+        let called = translation.as_ref().map_or(&endpoint.called, |translation| &translation.called);
+        let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
         let mut fields = Cow::Borrowed(fields);
-        let call = Rc::new(InferenceCall {
-            format: endpoint.format,
-            requested_model: plan.requested.clone(),
-            provider: target.provider.clone(),
-            model: target.model.clone(),
-            streamed: fields.stream,
-            billable: fields.billable,
-            free: called.endpoint.free(),
-            own_credential: client.principal.provider_keys.own(&target.provider.name).is_some(),
-        });
-        if let Some(inference) = &mut account.inference {
-            inference.call = Some(call.clone());
-        }
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         if let Some(charge) = &mut charge
             && bound::is_required(&client.limits, call.own_credential)
@@ -95,8 +87,10 @@ impl<'a> TargetCall<'a> {
         let rewritten = fields.rewrite(content, &call.model, includes_usage);
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
-        let (body, usage_injected) = (rewritten.segments, rewritten.usage_injected);
-        Ok(Self { of, call, credential, charge, body, usage_injected })
+        // The translation of a response reads the usage chunk, and removes it if the client did not request it.
+        let usage_injected = rewritten.usage_injected && translation.is_none();
+        let (body, translation) = (rewritten.segments, translation.map(Box::new));
+        Ok(Self { of, call, credential, charge, body, usage_injected, translation })
     }
 
     /// Reserves the maximum that the first attempt may use, and records it as open.
@@ -135,19 +129,24 @@ impl<'a> TargetCall<'a> {
 
     /// Sends the call to its provider, and waits for the head of the response.
     pub(super) async fn forward(&mut self, account: &mut RequestAccount) -> Result<UpstreamResponse, Problem> {
-        let Self { of, call, credential, body, .. } = self;
-        let InferenceEndpoint { called, format } = of.endpoint;
+        let Self { of, call, credential, body, translation, .. } = self;
+        let translation = translation.take();
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
-        let provider = ProviderTarget { kind: call.provider.kind, dialect: format.dialect(), credential: *credential };
+        let (kind, dialect, is_translated) =
+            (call.provider.kind, call.provider_format.dialect(), translation.is_some());
+        let provider = ProviderTarget { kind, dialect, is_translated, credential: *credential };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         let base_path = call.provider.kind.descriptor().base_path;
-        let target = transform::to_endpoint(called, &request.head, prefix, &call.model, base_path);
+        let target = match &translation {
+            Some(translation) => transform::to_other_endpoint(&translation.called, &call.model, base_path),
+            None => transform::to_endpoint(&of.endpoint.called, &request.head, prefix, &call.model, base_path),
+        };
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
@@ -158,6 +157,15 @@ impl<'a> TargetCall<'a> {
         if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
             account.forget_billable();
         }
+        if let Some(translation) = translation {
+            if answered.head.head.is_success() && is_compressed(&answered.head) {
+                let message = "the provider compressed its response, which Tollgate did not request, so that it cannot be \
+                               translated: tell the operator";
+                return Err(Problem::new(Refusal::UpstreamProtocol, message));
+            }
+            let framing = framing(call.provider_format, &answered.head, call.streamed);
+            answered.translated = translation.begin(account, &mut answered.head, framing).map_err(unwritable)?;
+        }
         Ok(answered)
     }
 
@@ -166,19 +174,19 @@ impl<'a> TargetCall<'a> {
         self.call.own_credential
     }
 
-    /// Returns the format of the response.
-    pub(super) fn format(&self) -> Format {
-        self.call.format
+    /// Returns the format of the provider's response.
+    pub(super) fn provider_format(&self) -> Format {
+        self.call.provider_format
     }
 
     /// Returns the framing of the response's events.
     pub(super) fn framing(&self, answered: &UpstreamResponse) -> ResponseFraming {
-        framing(self.call.format, &answered.head, self.call.streamed)
+        framing(self.call.provider_format, &answered.head, self.call.streamed)
     }
 
     /// Returns the tap that reads the response.
     pub(super) fn tap(&self, framing: ResponseFraming) -> Tap {
-        Tap::new(self.call.format, framing, self.usage_injected)
+        Tap::new(self.call.provider_format, framing, self.usage_injected)
     }
 
     /// Returns the response on its way to the client.
@@ -196,7 +204,7 @@ impl<'a> TargetCall<'a> {
         let framing = self.framing(&answered);
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
         let tap = (!self.call.free).then(|| {
-            let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.format, framing)));
+            let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.provider_format, framing)));
             Box::new(TappedResponse { tap: self.tap(framing), streamed, beginning })
         });
         Handled::Relayed(RelayedResponse { answered, tap, admission })
@@ -206,6 +214,51 @@ impl<'a> TargetCall<'a> {
     pub(super) fn is_read(&self) -> bool {
         !self.call.free
     }
+}
+
+/// A call as a target gets it, before its limit and its model are written.
+struct PreparedCall {
+    call: Rc<InferenceCall>,
+    /// The body and its fields, if they are not those of the client.
+    changed: Option<ParsedCall>,
+    /// The translation, if the provider does not have the client's format.
+    translation: Option<CallTranslation>,
+}
+
+/// Prepares the call of a target, which the account notes.
+async fn prepare(
+    account: &mut RequestAccount,
+    parsed: &ParsedCall,
+    of: InferenceRequest<'_>,
+    target: &PlannedModel,
+) -> Result<PreparedCall, Problem> {
+    let InferenceRequest { endpoint, plan, client } = of;
+    let provider_format = target.provider.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
+    let own_credential = client.principal.provider_keys.own(&target.provider.name).is_some();
+    let call = |provider_format| {
+        Rc::new(InferenceCall {
+            format: endpoint.format,
+            provider_format,
+            requested_model: plan.requested.clone(),
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            streamed: parsed.fields.stream,
+            billable: parsed.fields.billable,
+            free: endpoint.called.endpoint.free(),
+            own_credential,
+        })
+    };
+    // A call that is refused here has its model too.
+    let called = call(provider_format);
+    account.calls(&called);
+    if provider_format == endpoint.format {
+        let changed = without_state(parsed, endpoint).await?;
+        return Ok(PreparedCall { call: called, changed, translation: None });
+    }
+    let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target, client).await?;
+    let call = call(format);
+    account.calls(&call);
+    Ok(PreparedCall { call, changed: Some(parsed), translation: Some(translation) })
 }
 
 /// Returns the maximum usage of a call, and the limit of output that makes it fit the remaining budgets.
@@ -251,6 +304,12 @@ fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> Response
         | ResponseFraming::Array
         | ResponseFraming::Opaque) => framing,
     }
+}
+
+/// Whether a response has a content coding.
+fn is_compressed(relayed: &RelayedHead) -> bool {
+    let coding = relayed.head.text(KnownName::ContentEncoding).unwrap_or_default().trim();
+    !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")
 }
 
 /// Returns whether a response is audio, and not an error page.

@@ -260,12 +260,11 @@ mod tests {
     /// Returns targets, of which the first one has limits.
     fn limited(count: usize, limits: Option<TargetLimits>) -> Vec<EntryTarget> {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
-        let credential = Credential::None;
-        let provider =
-            Arc::new(Provider { name: "p".into(), kind: ai::ProviderKind::Mock, origin, credential, tls: None });
+        let (kind, formats, credential) = (ai::ProviderKind::Mock, Box::default(), Credential::None);
+        let provider = Arc::new(Provider { name: "p".into(), kind, formats, origin, credential, tls: None });
         let target = |n: usize| {
             let limits = limits.filter(|_| n == 0);
-            Target { provider: provider.clone(), model: n.to_string().into(), weight: 1, limits }
+            Target { provider: provider.clone(), model: n.to_string().into(), weight: 1, limits, prompt_cache: true }
         };
         let targets = (0..count).map(target).collect();
         let model = Model { name: "m".into(), credits: access::Credits(1), targets, fallback: None };

@@ -1,0 +1,116 @@
+//! Translation of calls and responses between the formats of LLM providers, where a provider does not serve the client's.
+//!
+//! A request is decoded into one neutral [`call`](self::call) and encoded in the provider's format; what the provider has no
+//! field for is dropped and named, or refused. A response is decoded into [`events`](self::event) and encoded in the client's
+//! format, event by event. Usage is read, and money is counted, from the provider's own bytes: see [`crate::tap`].
+
+mod call;
+mod call_ids;
+mod capsule;
+mod context;
+mod event;
+mod request;
+mod response;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::format::Format;
+use crate::provider::ProviderKind;
+
+pub use context::ResponseContext;
+pub use response::{ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
+
+/// The formats of clients whose calls are translated.
+pub const TRANSLATED: [Format; 3] = [Format::Chat, Format::Responses, Format::Messages];
+/// The formats of providers into which calls are translated.
+pub const TARGETS: [Format; 4] = [Format::Chat, Format::Responses, Format::Messages, Format::GenerateContent];
+
+/// Whether a call in the format `from` can be translated into `to`.
+#[must_use]
+pub fn is_translated(from: Format, to: Format) -> bool {
+    from != to && TRANSLATED.contains(&from) && TARGETS.contains(&to)
+}
+
+/// What happens to `response_format: {type: json_object}` where the provider has no such field: `ai.translate.json_object`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JsonObject {
+    /// A line of the system prompt requests one JSON object.
+    #[default]
+    Instruct,
+    /// The call is refused.
+    Refuse,
+}
+
+/// What happens to a field that the provider's format does not have: `ai.translate.dropped`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DroppedFields {
+    /// It is left out, and `x-tollgate-dropped` names it.
+    #[default]
+    Header,
+    /// The call is refused.
+    Refuse,
+}
+
+/// The target of a translated call, and the rules of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct TranslationOptions<'a> {
+    /// The provider's own name of the model.
+    pub model: &'a str,
+    /// The kind of the provider.
+    pub kind: ProviderKind,
+    /// The host of the provider's URL.
+    pub host: &'a str,
+    /// The account at the provider: the configured provider's name, with the credential if it is the user's. A provider
+    /// refuses the state that it gave to another account.
+    pub owner: &'a str,
+    /// The maximum output of the model in tokens, if known.
+    pub output_tokens_max: Option<u64>,
+    /// The rule for [`JsonObject`] outputs.
+    pub json_object: JsonObject,
+    /// The rule for [`DroppedFields`] of a call.
+    pub dropped: DroppedFields,
+    /// Whether the gateway marks what the provider caches, where the client's format has no such mark: `prompt_cache` of the target.
+    pub prompt_cache: bool,
+}
+
+/// A call in the provider's format.
+#[derive(Debug)]
+pub struct TranslatedRequest {
+    /// The body, in JSON.
+    pub body: Bytes,
+    /// The fields of the client's request that were left out, as paths such as `logit_bias`; the value of `x-tollgate-dropped`.
+    pub dropped: Vec<String>,
+    /// What the translation of the response needs to know.
+    pub context: ResponseContext,
+}
+
+/// The reason why a call cannot be translated. The text is for the client.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct UntranslatableCall {
+    /// The field of the client's request that caused the error.
+    pub param: String,
+    /// The reason, and advice for the client.
+    pub message: String,
+}
+
+/// Translates a request body from the client's format into the provider's. `body` was accepted by [`crate::request::read`].
+///
+/// # Errors
+/// Returns the field that has no meaning in the provider's format.
+pub fn request(
+    from: Format,
+    to: Format,
+    body: &[u8],
+    options: &TranslationOptions<'_>,
+) -> Result<TranslatedRequest, UntranslatableCall> {
+    request::translate(from, to, body, options)
+}
+
+/// Returns the body of a call that is passed through, without the state that Tollgate gave to the client in responses of other
+/// providers; `None` if the body has none. The provider would refuse the call, as it cannot read the state.
+#[must_use]
+pub fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
+    request::without_state(format, body)
+}

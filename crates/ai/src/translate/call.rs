@@ -1,0 +1,257 @@
+//! A call without a format: what Chat Completions, Responses and Messages can all express, or one of them.
+//!
+//! Text borrows from the client's body. What need not be understood, such as schemas and arguments, is JSON text as the client
+//! wrote it: prompt caches depend on the order of keys.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::context::ToolOrigin;
+use crate::format::Format;
+
+/// A call; see the module.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    /// The format of the client's body.
+    pub(super) from: Format,
+    /// The model's name as the client wrote it.
+    pub(super) model: String,
+    pub(super) stream: bool,
+    /// Whether the client requested the usage chunk of a chat stream.
+    pub(super) include_usage: bool,
+    pub(super) messages: Vec<Message<'a>>,
+    pub(super) tools: Vec<OfferedTool<'a>>,
+    pub(super) tool_choice: Option<ToolChoice>,
+    pub(super) parallel_tools: Option<bool>,
+    pub(super) output_tokens_max: Option<u64>,
+    pub(super) sampling: Sampling<'a>,
+    pub(super) stop: Vec<String>,
+    pub(super) output: OutputFormat<'a>,
+    pub(super) verbosity: Option<Cow<'a, str>>,
+    pub(super) reasoning: Reasoning,
+    /// The key or session under which the provider caches the prompt.
+    pub(super) cache_key: Option<CacheKey<'a>>,
+    /// Fields that only OpenAI knows, such as `service_tier`.
+    pub(super) openai: Vec<(&'static str, &'a RawValue)>,
+    /// The fields that a response of the Responses API repeats.
+    pub(super) echo: Vec<(&'static str, &'a RawValue)>,
+}
+
+/// How tokens are chosen. The values are numbers, as the client wrote them.
+#[derive(Debug, Default)]
+pub(super) struct Sampling<'a> {
+    pub(super) temperature: Option<&'a RawValue>,
+    pub(super) top_p: Option<&'a RawValue>,
+    pub(super) top_k: Option<&'a RawValue>,
+    pub(super) seed: Option<&'a RawValue>,
+    pub(super) frequency_penalty: Option<&'a RawValue>,
+    pub(super) presence_penalty: Option<&'a RawValue>,
+}
+
+#[derive(Debug)]
+pub(super) enum CacheKey<'a> {
+    /// The value of OpenAI's `prompt_cache_key`.
+    Key(Cow<'a, str>),
+    /// The session of a client of Messages.
+    Session(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    pub(super) role: Role,
+    pub(super) parts: Vec<Part<'a>>,
+    /// The path of the message in the client's body.
+    pub(super) path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Instructions of the developer: `system` and `developer`.
+    System,
+    /// The user, and results of tools.
+    User,
+    Assistant,
+}
+
+#[derive(Debug)]
+pub(super) enum Part<'a> {
+    Text(TextPart<'a>),
+    /// The assistant's reason not to respond.
+    Refusal(Cow<'a, str>),
+    Image(Image<'a>),
+    File(File<'a>),
+    ToolCall(ToolCall<'a>),
+    ToolResult(ToolResult<'a>),
+    State(State<'a>),
+}
+
+#[derive(Debug)]
+pub(super) struct TextPart<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) cache: Option<CacheMark>,
+}
+
+/// The end of a prefix that the provider caches, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CacheMark {
+    Short,
+    Long,
+}
+
+#[derive(Debug)]
+pub(super) struct Image<'a> {
+    pub(super) source: Source<'a>,
+    /// The value of OpenAI's `detail`.
+    pub(super) detail: Option<Cow<'a, str>>,
+    pub(super) path: String,
+}
+
+#[derive(Debug)]
+pub(super) struct File<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) path: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Source<'a> {
+    Url(Cow<'a, str>),
+    Base64 { media_type: Cow<'a, str>, data: Cow<'a, str> },
+}
+
+#[derive(Debug)]
+pub(super) struct ToolCall<'a> {
+    /// The id at the provider.
+    pub(super) id: String,
+    /// The name at the provider.
+    pub(super) name: String,
+    /// The arguments: JSON, unless the model wrote something else.
+    pub(super) arguments: Cow<'a, str>,
+}
+
+#[derive(Debug)]
+pub(super) struct ToolResult<'a> {
+    /// The id of the call at the provider.
+    pub(super) call_id: String,
+    /// Texts, images and files.
+    pub(super) content: Vec<Part<'a>>,
+    pub(super) is_error: bool,
+    pub(super) cache: Option<CacheMark>,
+    pub(super) path: String,
+}
+
+/// Reasoning of the target itself, which it receives back.
+#[derive(Debug)]
+pub(super) struct State<'a> {
+    /// Elements of the target's format.
+    pub(super) items: Vec<Box<RawValue>>,
+    /// The reasoning that the client was shown.
+    pub(super) text: Option<Cow<'a, str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct OfferedTool<'a> {
+    /// The name at the provider.
+    pub(super) name: String,
+    pub(super) origin: ToolOrigin,
+    pub(super) description: Option<Cow<'a, str>>,
+    /// The JSON schema of the arguments; `None`: no arguments.
+    pub(super) schema: Option<Cow<'a, str>>,
+    pub(super) strict: Option<bool>,
+    pub(super) cache: Option<CacheMark>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ToolChoice {
+    Auto,
+    None,
+    /// At least one call.
+    Required,
+    /// A call of this tool, by its name at the provider.
+    Tool(String),
+    /// Calls of these tools only.
+    Among {
+        required: bool,
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum OutputFormat<'a> {
+    Text,
+    /// One JSON object without a schema.
+    JsonObject,
+    JsonSchema(OutputSchema<'a>),
+}
+
+#[derive(Debug)]
+pub(super) struct OutputSchema<'a> {
+    pub(super) name: Option<Cow<'a, str>>,
+    pub(super) description: Option<Cow<'a, str>>,
+    pub(super) schema: &'a RawValue,
+    pub(super) strict: Option<bool>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reasoning {
+    pub(super) effort: Option<Effort>,
+    /// Whether the client requests reasoning, with any effort.
+    pub(super) requested: bool,
+    /// Whether the client requests readable reasoning; `None`: as the provider does by default.
+    pub(super) shown: Option<bool>,
+    /// The path of the field, to name it where it is dropped.
+    pub(super) path: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+impl Effort {
+    const WORDS: [(&'static str, Self); 7] = [
+        ("none", Self::None),
+        ("minimal", Self::Minimal),
+        ("low", Self::Low),
+        ("medium", Self::Medium),
+        ("high", Self::High),
+        ("xhigh", Self::Xhigh),
+        ("max", Self::Max),
+    ];
+
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, effort)| *effort)
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// A text without a mark.
+    pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self::Text(TextPart { text: text.into(), cache: None })
+    }
+}
+
+impl Message<'_> {
+    pub(super) fn has_calls(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::ToolCall(_)))
+    }
+}

@@ -1,0 +1,35 @@
+//! Encoders of the provider's formats.
+
+mod arguments;
+mod chat;
+mod generate_content;
+mod messages;
+mod parts;
+mod responses;
+mod thinking;
+
+use super::super::call::Call;
+use super::json::{Outcome, refused};
+use super::models::is_openai_host;
+use super::notes::Notes;
+use crate::format::Format;
+
+/// Writes the provider's body.
+pub(super) fn encode(call: &mut Call<'_>, notes: &mut Notes<'_>) -> Outcome<String> {
+    if notes.to == Format::Chat && !is_openai_host(notes.options.host) {
+        parts::merge_users(&mut call.messages);
+    }
+    match notes.to {
+        Format::Chat => chat::encode(call, notes),
+        Format::Responses => responses::encode(call, notes),
+        Format::Messages => messages::encode(call, notes),
+        Format::GenerateContent => generate_content::encode(call, notes),
+        Format::Completions
+        | Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => Err(refused("model", "is served in a format into which calls are not translated")),
+    }
+}

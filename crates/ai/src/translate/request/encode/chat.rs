@@ -1,0 +1,407 @@
+//! The Chat Completions API of OpenAI, and of providers with a part of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::super::call::{
+    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolCall,
+    ToolChoice, ToolResult,
+};
+use super::super::super::call_ids::call_id;
+use super::super::json::{Outcome, Writer, list, quoted, refused};
+use super::super::models::{self, is_openai_host, is_openai_reasoning};
+use super::super::names;
+use super::super::notes::Notes;
+use super::super::schema;
+use super::parts::{
+    Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, misplaced, needs_data, openai_fields,
+    output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
+};
+use crate::format::Format;
+use crate::host;
+
+/// The name of a schema for the response where the client has none.
+pub(super) const SCHEMA_NAME: &str = "response";
+
+pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
+    let options = notes.options;
+    let mut target = Target {
+        is_openai: is_openai_host(options.host),
+        is_reasoning: is_openai_reasoning(options.model),
+        marks: Marks::new(models::caches_at_marks(options.model)),
+    };
+    target.check(call, options.model)?;
+    let mut out = Writer::new();
+    out.text("model", options.model);
+    out.raw("messages", &list(&target.messages(&call.messages)?));
+    tools(call, &target, &mut out);
+    if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
+        // OpenAI's models that reason refuse `max_tokens`; other servers may know no other limit.
+        let is_new = target.is_openai || target.is_reasoning;
+        out.count(if is_new { "max_completion_tokens" } else { "max_tokens" }, max);
+    }
+    sampling(call, &target, notes, &mut out);
+    if !call.stop.is_empty() {
+        out.raw("stop", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
+    }
+    if let Some(format) = response_format(call) {
+        out.raw("response_format", &format);
+    }
+    if let Some(effort) = effort(call, notes) {
+        out.text("reasoning_effort", effort.as_str());
+    }
+    if let Some(key) = cache_key(call, target.is_openai) {
+        out.text("prompt_cache_key", &key);
+    }
+    openai_fields(call, target.is_openai, notes, &mut out);
+    if call.stream {
+        out.flag("stream", true);
+        if !host::reports_usage_unasked(options.host) {
+            out.raw("stream_options", r#"{"include_usage":true}"#);
+        }
+    }
+    Ok(out.finish())
+}
+
+fn sampling(call: &Call<'_>, target: &Target, notes: &mut Notes<'_>, out: &mut Writer) {
+    let sampling = &call.sampling;
+    for (name, value, usual) in [
+        ("temperature", sampling.temperature, 1.0),
+        ("top_p", sampling.top_p, 1.0),
+        ("frequency_penalty", sampling.frequency_penalty, 0.0),
+        ("presence_penalty", sampling.presence_penalty, 0.0),
+    ] {
+        if !target.is_reasoning {
+            out.number(name, value);
+        } else if differs(value, usual) {
+            notes.drop(name);
+        }
+    }
+    out.number("seed", sampling.seed);
+    if sampling.top_k.is_some() {
+        notes.drop("top_k");
+    }
+    match &call.verbosity {
+        Some(verbosity) if target.is_reasoning => _ = out.text("verbosity", verbosity),
+        Some(_) => notes.drop(verbosity_path(call)),
+        None => {}
+    }
+}
+
+/// The effort of reasoning for a model of OpenAI's; other models have none.
+pub(super) fn effort(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<Effort> {
+    let wanted = call.reasoning.effort?;
+    let efforts = models::efforts(notes.options.model);
+    if efforts.is_none() && wanted != Effort::None {
+        notes.drop(call.reasoning.path);
+    }
+    efforts.map(|efforts| efforts.nearest(wanted))
+}
+
+/// The key of the provider's cache: the client's, or the hash of its session. Other hosts may refuse the field.
+pub(super) fn cache_key(call: &Call<'_>, is_openai: bool) -> Option<String> {
+    match call.cache_key.as_ref().filter(|_| is_openai)? {
+        CacheKey::Key(key) => Some(key.to_string()),
+        CacheKey::Session(session) => Some(names::hexadecimal(session, 32)),
+    }
+}
+
+fn response_format(call: &Call<'_>) -> Option<String> {
+    let output = match &call.output {
+        OutputFormat::Text => return None,
+        OutputFormat::JsonObject => return Some(Writer::of_type("json_object").finish()),
+        OutputFormat::JsonSchema(output) => output,
+    };
+    let mut inner = Writer::new();
+    inner.text("name", output.name.as_deref().unwrap_or(SCHEMA_NAME));
+    if let Some(description) = &output.description {
+        inner.text("description", description);
+    }
+    inner.raw("schema", output.schema.get());
+    if let Some(strict) = strict(call.from, output.strict, || schema::fits_strict(output.schema)) {
+        inner.flag("strict", strict);
+    }
+    Some(Writer::of_type("json_schema").raw("json_schema", &inner.finish()).finish())
+}
+
+/// Whether a schema is strict. Anthropic's strict schemas may not be in OpenAI's subset.
+pub(super) fn strict(from: Format, wanted: Option<bool>, fits: impl FnOnce() -> bool) -> Option<bool> {
+    if from == Format::Messages { wanted.map(|wanted| wanted && fits()) } else { wanted }
+}
+
+/// The strictness of a tool's arguments.
+pub(super) fn strict_tool(from: Format, tool: &OfferedTool<'_>) -> Option<bool> {
+    let fits =
+        || tool.schema.as_deref().and_then(|text| serde_json::from_str(text).ok()).is_some_and(schema::fits_strict);
+    strict(from, tool.strict, fits)
+}
+
+fn tools(call: &Call<'_>, target: &Target, out: &mut Writer) {
+    // Other servers do not know a choice among some of the tools.
+    let tools = if target.is_openai { call.tools.iter().collect() } else { chosen_tools(call) };
+    if tools.is_empty() {
+        return;
+    }
+    let encoded: Vec<String> = tools
+        .into_iter()
+        .map(|tool| {
+            let mut function = Writer::new();
+            function.text("name", &tool.name);
+            if let Some(description) = &tool.description {
+                function.text("description", description);
+            }
+            function.raw("parameters", &schema::for_arguments(tool.schema.as_deref()));
+            if strict_tool(call.from, tool) == Some(true) {
+                function.flag("strict", true);
+            }
+            Writer::of_type("function").raw("function", &function.finish()).finish()
+        })
+        .collect();
+    out.raw("tools", &list(&encoded));
+    if let Some(choice) = &call.tool_choice {
+        out.raw("tool_choice", &tool_choice(choice, target.is_openai));
+    }
+    // True is the default, and some servers do not know the field.
+    if call.parallel_tools == Some(false) {
+        out.flag("parallel_tool_calls", false);
+    }
+}
+
+fn tool_choice(choice: &ToolChoice, is_openai: bool) -> String {
+    let one =
+        |name: &str| Writer::of_type("function").raw("function", &Writer::new().text("name", name).finish()).finish();
+    match choice {
+        ToolChoice::Auto => quoted("auto"),
+        ToolChoice::None => quoted("none"),
+        ToolChoice::Required => quoted("required"),
+        ToolChoice::Tool(name) => one(name),
+        ToolChoice::Among { required, names } => {
+            let mode = if *required { "required" } else { "auto" };
+            if !is_openai {
+                return quoted(mode);
+            }
+            let tools = list(&names.iter().map(|name| one(name)).collect::<Vec<_>>());
+            let among = Writer::new().text("mode", mode).raw("tools", &tools).finish();
+            Writer::of_type("allowed_tools").raw("allowed_tools", &among).finish()
+        }
+    }
+}
+
+/// What the server accepts.
+struct Target {
+    is_openai: bool,
+    is_reasoning: bool,
+    marks: Marks,
+}
+
+impl Target {
+    /// Refuses what OpenAI's models do not take by this API.
+    fn check(&self, call: &Call<'_>, model: &str) -> Outcome<()> {
+        if self.is_openai && !models::speaks_chat(model) {
+            let advice = "is served only by the Responses API: use a path or fields that it has";
+            return Err(refused("model", advice));
+        }
+        if self.is_openai && self.is_reasoning && !call.stop.is_empty() {
+            return Err(refused(stop_path(call), "is not available for this model, which reasons: leave it out"));
+        }
+        Ok(())
+    }
+
+    fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Vec<String>> {
+        let (system, rest) = split_system(messages);
+        let mut out = Vec::with_capacity(messages.len());
+        let texts: Vec<&TextPart<'_>> = texts(system).collect();
+        if !texts.is_empty() {
+            out.push(self.message(self.system_role(), &texts));
+        }
+        for message in rest {
+            match message.role {
+                // At other hosts these are the user's: see `merge_users`.
+                Role::System => {
+                    let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    out.push(self.message(self.system_role(), &texts));
+                }
+                Role::User => self.user(message, &mut out)?,
+                Role::Assistant => out.extend(self.assistant(message)?),
+            }
+        }
+        Ok(out)
+    }
+
+    const fn system_role(&self) -> &'static str {
+        if self.is_openai && self.is_reasoning { "developer" } else { "system" }
+    }
+
+    /// A message of texts only.
+    fn message(&mut self, name: &str, texts: &[&TextPart<'_>]) -> String {
+        let content = self.texts(texts);
+        role(name).raw("content", &content).finish()
+    }
+
+    /// Texts as one string, which every server accepts, or as parts if one has a mark.
+    fn texts(&mut self, texts: &[&TextPart<'_>]) -> String {
+        if self.marks.are_left() && texts.iter().any(|text| text.cache.is_some()) {
+            return list(&texts.iter().map(|text| self.text(text)).collect::<Vec<_>>());
+        }
+        quoted(&joined(texts.iter().copied()))
+    }
+
+    fn text(&mut self, text: &TextPart<'_>) -> String {
+        let mut out = Writer::of_type("text");
+        out.text("text", &text.text);
+        self.marks.breakpoint(&mut out, text.cache);
+        out.finish()
+    }
+
+    fn user(&mut self, message: &Message<'_>, out: &mut Vec<String>) -> Outcome<()> {
+        let mut content = Vec::new();
+        let mut of_results = Vec::new();
+        for part in &message.parts {
+            match part {
+                Part::ToolResult(result) => out.push(Self::result(result, &mut of_results)),
+                Part::Text(_) | Part::Image(_) | Part::File(_) => content.push(part),
+                Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
+                    return Err(misplaced(part, "a message of the user"));
+                }
+            }
+        }
+        if content.is_empty() && of_results.is_empty() {
+            return Ok(());
+        }
+        if of_results.is_empty() && content.iter().all(|part| matches!(part, Part::Text(_))) {
+            let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
+            out.push(self.message("user", &texts));
+            return Ok(());
+        }
+        let mut parts = Vec::with_capacity(of_results.len() + content.len() + 1);
+        if !of_results.is_empty() {
+            parts.push(Writer::of_type("text").text("text", "The tools returned these files:").finish());
+        }
+        for part in of_results.into_iter().chain(content) {
+            parts.extend(self.part(part)?);
+        }
+        out.push(role("user").raw("content", &list(&parts)).finish());
+        Ok(())
+    }
+
+    /// A result of a tool, which may only have text. Its images and files go to `others`.
+    fn result<'m, 'a>(result: &'m ToolResult<'a>, others: &mut Vec<&'m Part<'a>>) -> String {
+        let is_file = |part: &&Part<'_>| matches!(part, Part::Image(_) | Part::File(_));
+        others.extend(result.content.iter().filter(is_file));
+        let mut text = joined(result.content.iter().filter_map(as_text));
+        if text.is_empty() && result.content.iter().any(|part| is_file(&part)) {
+            "The result is a file in the next message of the user.".clone_into(&mut text);
+        }
+        let text = error_text(result.is_error, text);
+        role("tool").text("tool_call_id", &result.call_id).text("content", &text).finish()
+    }
+
+    fn part(&mut self, part: &Part<'_>) -> Outcome<Option<String>> {
+        Ok(match part {
+            Part::Text(_) => as_text(part).map(|text| self.text(text)),
+            Part::Image(image) => Some(image_part(image)),
+            Part::File(file) => Some(file_part(file)?),
+            Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::State(_) => {
+                return Err(misplaced(part, "a message of the user"));
+            }
+        })
+    }
+
+    /// A message of the assistant; `None` if nothing of it can be sent.
+    fn assistant(&self, message: &Message<'_>) -> Outcome<Option<String>> {
+        let (mut text, mut refusal, mut calls) = (Vec::new(), None, Vec::new());
+        let (mut state, mut reasoning) = (BTreeMap::new(), String::new());
+        for part in &message.parts {
+            match part {
+                Part::Text(_) => text.extend(as_text(part).map(|text| text.text.as_ref())),
+                Part::Refusal(words) if self.is_openai => refusal = Some(words),
+                Part::Refusal(words) => text.push(words),
+                Part::ToolCall(call) => calls.push(call),
+                Part::State(part) => {
+                    state.extend(part.items.iter().filter_map(|item| Extra::read(item.get())).map(Extra::by_id));
+                    reasoning.push_str(part.text.as_deref().unwrap_or_default());
+                }
+                Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
+                    return Err(misplaced(part, "a message of the assistant"));
+                }
+            }
+        }
+        if text.is_empty() && calls.is_empty() && refusal.is_none() {
+            return Ok(None);
+        }
+        let mut out = role("assistant");
+        // DeepSeek requires the reasoning of a loop of tools, and refuses or ignores any other.
+        if !calls.is_empty() && !reasoning.is_empty() && !self.is_openai {
+            out.text("reasoning_content", &reasoning);
+        }
+        if text.is_empty() {
+            out.raw("content", "null");
+        } else {
+            out.text("content", &text.join("\n"));
+        }
+        if let Some(refusal) = refusal {
+            out.text("refusal", refusal);
+        }
+        if !calls.is_empty() {
+            out.raw("tool_calls", &list(&calls.iter().map(|call| tool_call(call, &state)).collect::<Vec<_>>()));
+        }
+        Ok(Some(out.finish()))
+    }
+}
+
+/// The field with a provider's state of one call.
+#[derive(Deserialize)]
+struct Extra<'a> {
+    call_id: Cow<'a, str>,
+    #[serde(borrow)]
+    extra_content: &'a RawValue,
+}
+
+impl<'a> Extra<'a> {
+    fn read(item: &'a str) -> Option<Self> {
+        serde_json::from_str(item).ok()
+    }
+
+    /// The id of the call as it is sent, and the field.
+    fn by_id(self) -> (String, &'a RawValue) {
+        (call_id(&self.call_id).into_owned(), self.extra_content)
+    }
+}
+
+fn role(name: &str) -> Writer {
+    let mut out = Writer::new();
+    out.text("role", name);
+    out
+}
+
+fn image_part(image: &Image<'_>) -> String {
+    let mut inner = Writer::new();
+    inner.text("url", &url(&image.source));
+    if let Some(detail) = &image.detail {
+        inner.text("detail", detail);
+    }
+    Writer::of_type("image_url").raw("image_url", &inner.finish()).finish()
+}
+
+fn file_part(file: &File<'_>) -> Encoded {
+    if matches!(file.source, Source::Url(_)) {
+        return Err(needs_data(&file.path));
+    }
+    let name = file.name.as_deref().unwrap_or("document.pdf");
+    let inner = Writer::new().text("filename", name).text("file_data", &url(&file.source)).finish();
+    Ok(Writer::of_type("file").raw("file", &inner).finish())
+}
+
+fn tool_call(call: &ToolCall<'_>, state: &BTreeMap<String, &RawValue>) -> String {
+    let arguments = super::arguments::text(&call.arguments);
+    let function = Writer::new().text("name", &call.name).text("arguments", arguments).finish();
+    let mut out = Writer::new();
+    out.text("id", &call.id).text("type", "function").raw("function", &function);
+    if let Some(extra) = state.get(&call.id) {
+        out.raw("extra_content", extra.get());
+    }
+    out.finish()
+}

@@ -1,0 +1,331 @@
+//! Gemini's `generateContent`. The path names the model and requests the stream, so the body has neither.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::super::super::call::{
+    Call, Effort, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
+};
+use super::super::super::call_ids::call_id;
+use super::super::json::{Outcome, Writer, list, quoted, refused};
+use super::super::models::{self, GeminiRules};
+use super::super::notes::Notes;
+use super::super::schema;
+use super::parts::{
+    Encoded, as_text, joined, misplaced, openai_fields, output_tokens_max, split_system, tagged, texts, verbosity_path,
+};
+
+/// Replaces a signature that the client has lost (Google's documentation of thought signatures).
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+/// The URLs that Google itself reads: those of its Files API.
+const FILES: &str = "https://generativelanguage.googleapis.com/";
+/// The first content must be the user's.
+const OPENING: &str = ".";
+
+pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
+    let options = notes.options;
+    let rules = models::gemini(options.model);
+    let mut out = Writer::new();
+    let (system, rest) = split_system(&call.messages);
+    let mut turns = Turns { turns: Vec::new(), names: BTreeMap::new(), rules };
+    rest.iter().try_for_each(|message| turns.message(message))?;
+    let system: Vec<String> = texts(system).map(text_part).collect();
+    match (system.is_empty(), turns.turns.is_empty()) {
+        (true, _) => {}
+        (false, true) => turns.add("user", system),
+        (false, false) => _ = out.raw("systemInstruction", &Writer::new().raw("parts", &list(&system)).finish()),
+    }
+    out.raw("contents", &turns.finish());
+    tools(call, &mut out);
+    if call.parallel_tools == Some(false) {
+        notes.drop("parallel_tool_calls");
+    }
+    let mut config = Writer::new();
+    if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
+        config.count("maxOutputTokens", max);
+    }
+    sampling(call, rules, notes, &mut config);
+    output(call, &mut config);
+    thinking(call, rules, notes, &mut config);
+    if !call.stop.is_empty() {
+        config.raw("stopSequences", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
+    }
+    if call.verbosity.is_some() {
+        notes.drop(verbosity_path(call));
+    }
+    openai_fields(call, false, notes, &mut out);
+    out.raw("generationConfig", &config.finish());
+    Ok(out.finish())
+}
+
+fn sampling(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: &mut Writer) {
+    let sampling = &call.sampling;
+    for (name, field, value) in [
+        ("temperature", "temperature", sampling.temperature),
+        ("top_p", "topP", sampling.top_p),
+        ("top_k", "topK", sampling.top_k),
+    ] {
+        if rules.sampling {
+            config.number(field, value);
+        } else if value.is_some() {
+            notes.drop(name);
+        }
+    }
+    config.number("seed", sampling.seed);
+    config.number("presencePenalty", sampling.presence_penalty);
+    config.number("frequencyPenalty", sampling.frequency_penalty);
+}
+
+fn output(call: &Call<'_>, config: &mut Writer) {
+    let schema = match &call.output {
+        OutputFormat::Text => return,
+        OutputFormat::JsonObject => None,
+        OutputFormat::JsonSchema(output) => Some(output.schema),
+    };
+    config.text("responseMimeType", "application/json");
+    if let Some(schema) = schema {
+        config.raw("responseJsonSchema", schema.get());
+    }
+}
+
+fn thinking(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: &mut Writer) {
+    let reasoning = &call.reasoning;
+    let mut thinking = Writer::new();
+    match (reasoning.effort, rules.levels, rules.budget) {
+        (Some(effort), true, _) => _ = thinking.text("thinkingLevel", level(effort, rules)),
+        (Some(effort), false, true) => _ = thinking.count("thinkingBudget", budget(effort, rules)),
+        (Some(effort), false, false) if effort != Effort::None => notes.drop(reasoning.path),
+        (Some(_) | None, ..) => {}
+    }
+    let is_shown = reasoning.shown == Some(true) && (rules.levels || rules.budget);
+    if is_shown {
+        thinking.flag("includeThoughts", true);
+    }
+    let thinking = thinking.finish();
+    if thinking.len() > 2 {
+        config.raw("thinkingConfig", &thinking);
+    }
+}
+
+/// The levels of Gemini 3 and later. No source says which models accept `XHIGH`.
+const fn level(effort: Effort, rules: GeminiRules) -> &'static str {
+    match effort {
+        Effort::None if rules.minimal => "MINIMAL",
+        Effort::None | Effort::Minimal | Effort::Low => "LOW",
+        Effort::Medium => "MEDIUM",
+        Effort::High | Effort::Xhigh | Effort::Max => "HIGH",
+    }
+}
+
+/// The budgets of Gemini 2.5, whose `pro` always thinks.
+const fn budget(effort: Effort, rules: GeminiRules) -> u64 {
+    match effort {
+        Effort::None if rules.minimal => 0,
+        Effort::None | Effort::Minimal | Effort::Low => 1_024,
+        Effort::Medium => 2_048,
+        Effort::High => 4_096,
+        Effort::Xhigh => 8_192,
+        Effort::Max => 16_384,
+    }
+}
+
+fn tools(call: &Call<'_>, out: &mut Writer) {
+    if call.tools.is_empty() {
+        return;
+    }
+    let declarations = call.tools.iter().map(|tool| {
+        let mut out = Writer::new();
+        out.text("name", &tool.name);
+        if let Some(description) = &tool.description {
+            out.text("description", description);
+        }
+        out.raw("parametersJsonSchema", &schema::for_arguments(tool.schema.as_deref())).finish()
+    });
+    let declarations = list(&declarations.collect::<Vec<_>>());
+    out.raw("tools", &list(&[Writer::new().raw("functionDeclarations", &declarations).finish()]));
+    let (mode, names) = match &call.tool_choice {
+        None => return,
+        Some(ToolChoice::Auto) => ("AUTO", None),
+        Some(ToolChoice::None) => ("NONE", None),
+        Some(ToolChoice::Required) => ("ANY", None),
+        Some(ToolChoice::Tool(name)) => ("ANY", Some(std::slice::from_ref(name))),
+        Some(ToolChoice::Among { required, names }) => {
+            (if *required { "ANY" } else { "VALIDATED" }, Some(names.as_slice()))
+        }
+    };
+    let mut choice = Writer::new();
+    choice.text("mode", mode);
+    if let Some(names) = names {
+        let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+        choice.raw("allowedFunctionNames", &list(&names));
+    }
+    out.raw("toolConfig", &Writer::new().raw("functionCallingConfig", &choice.finish()).finish());
+}
+
+/// The contents, of which two of one role become one.
+struct Turns {
+    turns: Vec<(&'static str, Vec<String>)>,
+    /// The names of the calls by id, which their results repeat.
+    names: BTreeMap<String, String>,
+    rules: GeminiRules,
+}
+
+impl Turns {
+    fn add(&mut self, role: &'static str, parts: Vec<String>) {
+        if parts.is_empty() {
+            return;
+        }
+        match self.turns.last_mut() {
+            Some((last, all)) if *last == role => all.extend(parts),
+            _ => self.turns.push((role, parts)),
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Outcome<()> {
+        match message.role {
+            Role::System => self.add("user", vec![Writer::new().text("text", &tagged(message)).finish()]),
+            Role::User => {
+                let parts = self.user(&message.parts)?;
+                self.add("user", parts);
+            }
+            Role::Assistant => {
+                let parts = self.model(message)?;
+                if self.turns.is_empty() && !parts.is_empty() {
+                    self.add("user", vec![Writer::new().text("text", OPENING).finish()]);
+                }
+                self.add("model", parts);
+            }
+        }
+        Ok(())
+    }
+
+    fn user(&self, parts: &[Part<'_>]) -> Outcome<Vec<String>> {
+        let mut encoded = Vec::with_capacity(parts.len());
+        let mut of_results = Vec::new();
+        for part in parts {
+            match part {
+                Part::Text(_) => encoded.extend(as_text(part).map(text_part)),
+                Part::Image(image) => encoded.push(data_part(&image.source, &image.path)?),
+                Part::File(file) => encoded.push(data_part(&file.source, &file.path)?),
+                Part::ToolResult(result) => encoded.push(self.result(result, &mut of_results)?),
+                Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
+                    return Err(misplaced(part, "a message of the user"));
+                }
+            }
+        }
+        encoded.append(&mut of_results);
+        Ok(encoded)
+    }
+
+    /// A result of a tool. Models before Gemini 3 get its images and files as `others`.
+    fn result(&self, result: &ToolResult<'_>, others: &mut Vec<String>) -> Encoded {
+        let text = joined(result.content.iter().filter_map(as_text));
+        let response = Writer::new().text(if result.is_error { "error" } else { "output" }, &text).finish();
+        let mut out = Writer::new();
+        if self.rules.levels {
+            out.text("id", &result.call_id);
+        }
+        let name = self.names.get(&result.call_id).map_or("", String::as_str);
+        out.text("name", name).raw("response", &response);
+        let mut parts = Vec::new();
+        for part in &result.content {
+            match part {
+                Part::Image(image) => parts.push(data_part(&image.source, &image.path)?),
+                Part::File(file) => parts.push(data_part(&file.source, &file.path)?),
+                Part::Text(_) | Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::State(_) => {}
+            }
+        }
+        if !self.rules.levels {
+            others.append(&mut parts);
+        } else if !parts.is_empty() {
+            out.raw("parts", &list(&parts));
+        }
+        Ok(Writer::new().raw("functionResponse", &out.finish()).finish())
+    }
+
+    fn model(&mut self, message: &Message<'_>) -> Outcome<Vec<String>> {
+        let mut signatures = BTreeMap::new();
+        for part in &message.parts {
+            if let Part::State(state) = part {
+                signatures.extend(state.items.iter().filter_map(|item| Signature::read(item.get())));
+            }
+        }
+        let (mut encoded, mut is_signed) = (Vec::new(), false);
+        for part in &message.parts {
+            match part {
+                Part::Text(_) => encoded.extend(as_text(part).map(text_part)),
+                Part::Refusal(words) => encoded.push(Writer::new().text("text", words).finish()),
+                Part::ToolCall(call) => {
+                    // Of parallel calls only the first one has a signature.
+                    let lost = (self.rules.levels && !is_signed).then_some(NO_SIGNATURE);
+                    let signature = signatures.get(&call.id).map(String::as_str).or(lost);
+                    is_signed = true;
+                    encoded.push(self.call(call, signature));
+                }
+                Part::State(_) => {}
+                Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
+                    return Err(misplaced(part, "a message of the assistant"));
+                }
+            }
+        }
+        Ok(encoded)
+    }
+
+    fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>) -> String {
+        self.names.insert(call.id.clone(), call.name.clone());
+        let mut function = Writer::new();
+        if self.rules.levels {
+            function.text("id", &call.id);
+        }
+        function.text("name", &call.name).raw("args", &super::arguments::object(&call.arguments));
+        let mut part = Writer::new();
+        part.raw("functionCall", &function.finish());
+        if let Some(signature) = signature {
+            part.text("thoughtSignature", signature);
+        }
+        part.finish()
+    }
+
+    fn finish(self) -> String {
+        let content =
+            |(role, parts): (&str, Vec<String>)| Writer::new().text("role", role).raw("parts", &list(&parts)).finish();
+        list(&self.turns.into_iter().map(content).collect::<Vec<_>>())
+    }
+}
+
+/// The signature of one call: an item of a capsule of this format.
+#[derive(Deserialize)]
+struct Signature {
+    call_id: String,
+    #[serde(rename = "thoughtSignature")]
+    signature: String,
+}
+
+impl Signature {
+    /// The id of the call as it is sent, and the signature.
+    fn read(item: &str) -> Option<(String, String)> {
+        let Self { call_id: id, signature } = serde_json::from_str(item).ok()?;
+        Some((call_id(&id).into_owned(), signature))
+    }
+}
+
+fn text_part(text: &TextPart<'_>) -> String {
+    Writer::new().text("text", &text.text).finish()
+}
+
+fn data_part(source: &Source<'_>, path: &str) -> Encoded {
+    match source {
+        Source::Base64 { media_type, data } => {
+            let inline = Writer::new().text("mimeType", media_type).text("data", data).finish();
+            Ok(Writer::new().raw("inlineData", &inline).finish())
+        }
+        Source::Url(url) if url.starts_with(FILES) => {
+            Ok(Writer::new().raw("fileData", &Writer::new().text("fileUri", url).finish()).finish())
+        }
+        Source::Url(_) => {
+            let message = "must contain the data: Gemini reads only files of Google, and Tollgate fetches nothing";
+            Err(refused(path, message))
+        }
+    }
+}

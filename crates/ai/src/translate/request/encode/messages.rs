@@ -1,0 +1,372 @@
+//! Anthropic's Messages.
+
+use std::collections::BTreeSet;
+
+use base64ct::{Base64, Encoding as _};
+
+use super::super::super::JsonObject;
+use super::super::super::call::{
+    Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
+};
+use super::super::json::{Outcome, Writer, list, quoted, refused};
+use super::super::models::{self, ClaudeRules};
+use super::super::notes::Notes;
+use super::super::schema;
+use super::parts::{
+    Encoded, Marks, as_text, chosen_tools, differs, drop_of_chat, misplaced, openai_fields, split_system, tagged,
+    texts, verbosity_path,
+};
+use super::responses::kind;
+use super::thinking::{self, Plan};
+
+/// Requests a JSON object, for which Messages has no field.
+const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown and without other text.";
+/// The first message must be the user's.
+const OPENING: &str = ".";
+/// The least `top_p` while the model thinks.
+const THINKING_TOP_P: f64 = 0.95;
+/// Most strict tools of a call.
+const STRICT_MAX: u32 = 20;
+
+pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
+    let options = notes.options;
+    let rules = models::claude(options.model);
+    let plan = thinking::plan(call, rules, notes);
+    let mut out = Writer::new();
+    out.text("model", options.model).count("max_tokens", plan.output_tokens_max);
+    let mut marks = Marks::new(true);
+    tools(call, notes, &mut marks, &mut out);
+    if let Some(choice) = tool_choice(call, rules, plan.thinks)? {
+        out.raw("tool_choice", &choice);
+    }
+    let (system, rest) = split_system(&call.messages);
+    let mut blocks: Vec<String> = texts(system).map(|text| text_block(text, &mut marks)).collect();
+    blocks.extend(json_object(call, options.json_object)?);
+    let mut turns = Turns { turns: Vec::new(), rules, marks };
+    if rest.is_empty() {
+        turns.add("user", std::mem::take(&mut blocks));
+    }
+    rest.iter().try_for_each(|message| turns.message(message))?;
+    if !blocks.is_empty() {
+        out.raw("system", &list(&blocks));
+    }
+    out.raw("messages", &turns.finish());
+    sampling(call, rules, &plan, notes, &mut out);
+    if !call.stop.is_empty() {
+        out.raw("stop_sequences", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
+    }
+    if let Some(thinking) = &plan.thinking {
+        out.raw("thinking", thinking);
+    }
+    output_config(call, &plan, &mut out);
+    let has_marks = call.messages.iter().flat_map(|message| &message.parts).any(is_marked);
+    if options.prompt_cache && !call.tools.is_empty() && !has_marks {
+        out.raw("cache_control", &Writer::of_type("ephemeral").finish());
+    }
+    if call.stream {
+        out.flag("stream", true);
+    }
+    Ok(out.finish())
+}
+
+fn is_marked(part: &Part<'_>) -> bool {
+    matches!(part, Part::Text(TextPart { cache: Some(_), .. }))
+}
+
+fn json_object(call: &Call<'_>, rule: JsonObject) -> Outcome<Option<String>> {
+    match (&call.output, rule) {
+        (OutputFormat::JsonObject, JsonObject::Instruct) => {
+            Ok(Some(Writer::of_type("text").text("text", ONE_OBJECT).finish()))
+        }
+        (OutputFormat::JsonObject, JsonObject::Refuse) => {
+            let advice = "must not be json_object for this model: send a JSON schema (`json_schema`)";
+            let name =
+                if call.from == crate::format::Format::Chat { "response_format.type" } else { "text.format.type" };
+            Err(refused(name, advice))
+        }
+        (OutputFormat::Text | OutputFormat::JsonSchema(_), _) => Ok(None),
+    }
+}
+
+fn output_config(call: &Call<'_>, plan: &Plan, out: &mut Writer) {
+    let mut config = Writer::new();
+    if let Some(effort) = plan.effort {
+        config.text("effort", effort);
+    }
+    let schema = match &call.output {
+        OutputFormat::JsonSchema(output) => Some(schema::for_messages(output.schema)),
+        OutputFormat::Text | OutputFormat::JsonObject => None,
+    };
+    if let Some(schema) = &schema {
+        config.raw("format", &Writer::of_type("json_schema").raw("schema", schema).finish());
+    }
+    if plan.effort.is_some() || schema.is_some() {
+        out.raw("output_config", &config.finish());
+    }
+}
+
+fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<'_>, out: &mut Writer) {
+    let sampling = &call.sampling;
+    let value = |raw: &serde_json::value::RawValue| serde_json::from_str::<f64>(raw.get()).unwrap_or_default();
+    let mut has_temperature = false;
+    match sampling.temperature {
+        value if (!rules.sampling || plan.thinks) && differs(value, 1.0) => notes.drop("temperature"),
+        _ if !rules.sampling || plan.thinks => {}
+        // OpenAI's highest is 2.
+        Some(raw) if value(raw) > 1.0 => {
+            has_temperature = true;
+            out.raw("temperature", "1");
+        }
+        Some(raw) => {
+            has_temperature = true;
+            out.number("temperature", Some(raw));
+        }
+        None => {}
+    }
+    let refuses_top_p = !rules.sampling || (has_temperature && !rules.both);
+    match sampling.top_p {
+        Some(raw) if refuses_top_p || (plan.thinks && value(raw) < THINKING_TOP_P) => {
+            if differs(sampling.top_p, 1.0) {
+                notes.drop("top_p");
+            }
+        }
+        top_p => _ = out.number("top_p", top_p),
+    }
+    match sampling.top_k {
+        Some(_) if !rules.sampling || plan.thinks => notes.drop("top_k"),
+        top_k => _ = out.number("top_k", top_k),
+    }
+    drop_of_chat(sampling, notes);
+    if call.verbosity.is_some() {
+        notes.drop(verbosity_path(call));
+    }
+    openai_fields(call, false, notes, out);
+}
+
+/// Writes the tools. A history with calls needs tools, although the client offers none any more.
+fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut Writer) {
+    let is_known = models::claude(notes.options.model).is_adaptive();
+    let mut strict_left = STRICT_MAX;
+    let mut encoded = Vec::new();
+    for tool in chosen_tools(call) {
+        let is_wanted = is_known && tool.strict == Some(true);
+        let is_strict = is_wanted && strict_left > 0 && fits_strict(tool);
+        if is_strict {
+            strict_left -= 1;
+        } else if is_wanted {
+            notes.drop("tools.strict");
+        }
+        encoded.push(tool_definition(tool, is_strict, marks));
+    }
+    if encoded.is_empty() {
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        for part in call.messages.iter().flat_map(|message| &message.parts) {
+            if let Part::ToolCall(call) = part {
+                names.insert(&call.name);
+            }
+        }
+        let definition =
+            |name: &&str| Writer::new().text("name", name).raw("input_schema", r#"{"type":"object"}"#).finish();
+        encoded = names.iter().map(definition).collect();
+    }
+    if !encoded.is_empty() {
+        out.raw("tools", &list(&encoded));
+    }
+}
+
+/// Whether Anthropic takes the schema of the arguments as strict. OpenAI's strict schemas may have more keywords.
+fn fits_strict(tool: &OfferedTool<'_>) -> bool {
+    tool.schema.as_deref().and_then(|text| serde_json::from_str(text).ok()).is_some_and(schema::fits_messages)
+}
+
+fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, marks: &mut Marks) -> String {
+    let mut out = Writer::new();
+    out.text("name", &tool.name);
+    if let Some(description) = tool.description.as_deref().filter(|text| !text.is_empty()) {
+        out.text("description", description);
+    }
+    out.raw("input_schema", &schema::for_arguments(tool.schema.as_deref()));
+    if is_strict {
+        out.flag("strict", true);
+    }
+    marks.cache_control(&mut out, tool.cache);
+    out.finish()
+}
+
+fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Option<String>> {
+    let has_history = call.messages.iter().any(Message::has_calls);
+    if chosen_tools(call).is_empty() {
+        return Ok(has_history.then(|| Writer::of_type("none").finish()));
+    }
+    let choice = call.tool_choice.as_ref();
+    let forces =
+        matches!(choice, Some(ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Among { required: true, .. }));
+    if forces && thinks && !rules.forced_tool {
+        let advice =
+            "must not force a call of a tool for this model, which always thinks: send auto, and ask for the call";
+        return Err(refused("tool_choice", advice));
+    }
+    let mut out = match choice {
+        None if call.parallel_tools != Some(false) => return Ok(None),
+        Some(ToolChoice::None) => return Ok(Some(Writer::of_type("none").finish())),
+        None | Some(ToolChoice::Auto | ToolChoice::Among { required: false, .. }) => Writer::of_type("auto"),
+        Some(ToolChoice::Required | ToolChoice::Among { required: true, .. }) => Writer::of_type("any"),
+        Some(ToolChoice::Tool(name)) => {
+            let mut out = Writer::of_type("tool");
+            out.text("name", name);
+            out
+        }
+    };
+    if call.parallel_tools == Some(false) {
+        out.flag("disable_parallel_tool_use", true);
+    }
+    Ok(Some(out.finish()))
+}
+
+fn text_block(text: &TextPart<'_>, marks: &mut Marks) -> String {
+    let mut out = Writer::of_type("text");
+    out.text("text", &text.text);
+    marks.cache_control(&mut out, text.cache);
+    out.finish()
+}
+
+/// The messages, of which two of one role become one.
+struct Turns {
+    turns: Vec<(&'static str, Vec<String>)>,
+    rules: ClaudeRules,
+    marks: Marks,
+}
+
+impl Turns {
+    /// Adds blocks; none are no message.
+    fn add(&mut self, role: &'static str, blocks: Vec<String>) {
+        if blocks.is_empty() {
+            return;
+        }
+        match self.turns.last_mut() {
+            Some((last, all)) if *last == role => all.extend(blocks),
+            _ => self.turns.push((role, blocks)),
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Outcome<()> {
+        match message.role {
+            Role::System => {
+                let follows_user = self.turns.last().is_some_and(|(role, _)| *role == "user");
+                if self.rules.mid_system && follows_user {
+                    let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    let blocks = texts.into_iter().map(|text| text_block(text, &mut self.marks)).collect();
+                    self.add("system", blocks);
+                } else {
+                    self.add("user", vec![Writer::of_type("text").text("text", &tagged(message)).finish()]);
+                }
+            }
+            Role::User => {
+                let blocks = self.blocks(&message.parts)?;
+                self.add("user", blocks);
+            }
+            Role::Assistant => {
+                let blocks = self.assistant(message)?;
+                if self.turns.is_empty() && !blocks.is_empty() {
+                    self.add("user", vec![Writer::of_type("text").text("text", OPENING).finish()]);
+                }
+                self.add("assistant", blocks);
+            }
+        }
+        Ok(())
+    }
+
+    fn blocks(&mut self, parts: &[Part<'_>]) -> Outcome<Vec<String>> {
+        let mut blocks = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Part::Text(_) => blocks.extend(as_text(part).map(|text| text_block(text, &mut self.marks))),
+                Part::Image(image) => {
+                    blocks.push(Writer::of_type("image").raw("source", &source(&image.source)).finish());
+                }
+                Part::File(file) => blocks.push(document(file)?),
+                Part::ToolResult(result) => blocks.push(self.result(result)?),
+                Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
+                    return Err(misplaced(part, "a message of the user"));
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn result(&mut self, result: &ToolResult<'_>) -> Encoded {
+        let content = self.blocks(&result.content)?;
+        let mut out = Writer::of_type("tool_result");
+        out.text("tool_use_id", &result.call_id);
+        if !content.is_empty() {
+            out.raw("content", &list(&content));
+        }
+        if result.is_error {
+            out.flag("is_error", true);
+        }
+        self.marks.cache_control(&mut out, result.cache);
+        Ok(out.finish())
+    }
+
+    /// The blocks of the assistant, its calls last: results must follow directly.
+    fn assistant(&mut self, message: &Message<'_>) -> Outcome<Vec<String>> {
+        let (mut blocks, mut calls) = (Vec::new(), Vec::new());
+        for part in &message.parts {
+            match part {
+                Part::Text(_) => blocks.extend(as_text(part).map(|text| text_block(text, &mut self.marks))),
+                Part::Refusal(words) => blocks.push(Writer::of_type("text").text("text", words).finish()),
+                Part::ToolCall(call) => {
+                    let input = super::arguments::object(&call.arguments);
+                    let mut out = Writer::of_type("tool_use");
+                    calls.push(out.text("id", &call.id).text("name", &call.name).raw("input", &input).finish());
+                }
+                Part::State(state) => {
+                    let is_own = |item: &&str| matches!(kind(item).as_deref(), Some("thinking" | "redacted_thinking"));
+                    blocks.extend(state.items.iter().map(|item| item.get()).filter(is_own).map(str::to_owned));
+                }
+                Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
+                    return Err(misplaced(part, "a message of the assistant"));
+                }
+            }
+        }
+        blocks.append(&mut calls);
+        Ok(blocks)
+    }
+
+    fn finish(self) -> String {
+        let message = |(role, blocks): (&str, Vec<String>)| {
+            Writer::new().text("role", role).raw("content", &list(&blocks)).finish()
+        };
+        list(&self.turns.into_iter().map(message).collect::<Vec<_>>())
+    }
+}
+
+fn source(source: &Source<'_>) -> String {
+    match source {
+        Source::Url(url) => Writer::of_type("url").text("url", url).finish(),
+        Source::Base64 { media_type, data } => {
+            Writer::of_type("base64").text("media_type", media_type).text("data", data).finish()
+        }
+    }
+}
+
+fn document(file: &File<'_>) -> Encoded {
+    let inner = match &file.source {
+        Source::Base64 { media_type, data } if media_type.starts_with("text/") => {
+            let text = Base64::decode_vec(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = text.ok_or_else(|| refused(&file.path, "must be UTF-8 text in base64"))?;
+            Writer::of_type("text").text("media_type", "text/plain").text("data", &text).finish()
+        }
+        Source::Base64 { media_type, .. } if media_type != "application/pdf" => {
+            let advice = format!("is a file of the type {media_type}, but this model takes only PDF and text");
+            return Err(refused(&file.path, &advice));
+        }
+        Source::Base64 { .. } | Source::Url(_) => source(&file.source),
+    };
+    let mut out = Writer::of_type("document");
+    out.raw("source", &inner);
+    if let Some(name) = &file.name {
+        out.text("title", name);
+    }
+    Ok(out.finish())
+}

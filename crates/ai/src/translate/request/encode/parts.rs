@@ -1,0 +1,203 @@
+//! Parts of messages that the encoders share.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::super::super::call::{
+    CacheMark, Call, File, Image, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
+};
+use super::super::json::{Outcome, Writer, refused};
+use super::super::notes::Notes;
+use crate::format::Format;
+
+/// Most cache marks of one call, at OpenAI and Anthropic.
+const MARKS_MAX: u32 = 4;
+/// Between texts that become one.
+const BETWEEN: &str = "\n\n";
+/// Begins the text of a result that is an error.
+const ERROR: &str = "Error:";
+
+/// The system's messages before the first other message, and the rest.
+pub(super) fn split_system<'m, 'a>(messages: &'m [Message<'a>]) -> (&'m [Message<'a>], &'m [Message<'a>]) {
+    let at = messages.iter().position(|message| message.role != Role::System).unwrap_or(messages.len());
+    messages.split_at(at)
+}
+
+/// The texts of messages that are not blank: providers refuse blank ones.
+pub(super) fn texts<'m, 'a>(messages: &'m [Message<'a>]) -> impl Iterator<Item = &'m TextPart<'a>> {
+    messages.iter().flat_map(|message| &message.parts).filter_map(as_text)
+}
+
+pub(super) fn as_text<'m, 'a>(part: &'m Part<'a>) -> Option<&'m TextPart<'a>> {
+    match part {
+        Part::Text(text) if !text.text.trim().is_empty() => Some(text),
+        Part::Text(_)
+        | Part::Refusal(_)
+        | Part::Image(_)
+        | Part::File(_)
+        | Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::State(_) => None,
+    }
+}
+
+/// Joins texts with a blank line between them.
+pub(super) fn joined<'m, 'a: 'm>(texts: impl IntoIterator<Item = &'m TextPart<'a>>) -> String {
+    texts.into_iter().map(|text| text.text.as_ref()).collect::<Vec<_>>().join(BETWEEN)
+}
+
+/// The text of a tool's result, which names an error: OpenAI has no field for it.
+pub(super) fn error_text(is_error: bool, text: String) -> String {
+    if is_error && !text.starts_with(ERROR) { format!("{ERROR} {text}").trim_end().to_owned() } else { text }
+}
+
+/// The messages for servers whose templates refuse two of the user in a row, or the system's between others.
+pub(super) fn merge_users(messages: &mut Vec<Message<'_>>) {
+    let mut merged: Vec<Message<'_>> = Vec::with_capacity(messages.len());
+    for mut message in std::mem::take(messages) {
+        if message.role == Role::System && merged.last().is_some_and(|last| last.role != Role::System) {
+            let text = tagged(&message);
+            message = Message { role: Role::User, parts: vec![Part::text(text)], path: message.path };
+        }
+        match merged.last_mut() {
+            Some(last) if last.role == Role::User && message.role == Role::User => {
+                last.parts.append(&mut message.parts)
+            }
+            _ => merged.push(message),
+        }
+    }
+    *messages = merged;
+}
+
+/// A system's message between others, as text of the user.
+pub(super) fn tagged(message: &Message<'_>) -> String {
+    format!("<system>\n{}\n</system>", joined(message.parts.iter().filter_map(as_text)))
+}
+
+/// A URL of the data, or the URL itself.
+pub(super) fn url<'m>(source: &'m Source<'_>) -> Cow<'m, str> {
+    match source {
+        Source::Url(url) => Cow::Borrowed(url),
+        Source::Base64 { media_type, data } => Cow::Owned(format!("data:{media_type};base64,{data}")),
+    }
+}
+
+/// The error of a part that does not occur in this place.
+pub(super) fn misplaced(part: &Part<'_>, place: &str) -> super::super::super::UntranslatableCall {
+    let (path, noun) = match part {
+        Part::Image(Image { path, .. }) => (path.as_str(), "an image"),
+        Part::File(File { path, .. }) => (path.as_str(), "a file"),
+        Part::ToolCall(_) => ("messages", "a call of a tool"),
+        Part::ToolResult(result) => (result.path.as_str(), "the result of a tool"),
+        Part::Text(_) | Part::Refusal(_) | Part::State(_) => ("messages", "a part"),
+    };
+    refused(path, &format!("is {noun}, which this model's provider does not take in {place}"))
+}
+
+/// The output limit: the client's, at most the model's.
+pub(super) fn output_tokens_max(wanted: Option<u64>, most: Option<u64>) -> Option<u64> {
+    match (wanted, most) {
+        (Some(wanted), Some(most)) => Some(wanted.min(most)),
+        (wanted, _) => wanted,
+    }
+}
+
+/// The tools to send, where the provider has no choice among some of them.
+pub(super) fn chosen_tools<'m, 'a>(call: &'m Call<'a>) -> Vec<&'m OfferedTool<'a>> {
+    let is_chosen = |tool: &&OfferedTool<'_>| match &call.tool_choice {
+        Some(ToolChoice::Among { names, .. }) => names.contains(&tool.name),
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Tool(_)) | None => true,
+    };
+    call.tools.iter().filter(is_chosen).collect()
+}
+
+/// Whether a number is present and not the usual one.
+pub(super) fn differs(value: Option<&RawValue>, usual: f64) -> bool {
+    let number = |raw: &RawValue| serde_json::from_str::<f64>(raw.get()).ok();
+    value.is_some_and(|raw| number(raw).is_none_or(|number| (number - usual).abs() > f64::EPSILON))
+}
+
+/// Notes the fields of Chat Completions that no other format has.
+pub(super) fn drop_of_chat(sampling: &Sampling<'_>, notes: &mut Notes<'_>) {
+    for (name, is_lost) in [
+        ("seed", sampling.seed.is_some()),
+        ("frequency_penalty", differs(sampling.frequency_penalty, 0.0)),
+        ("presence_penalty", differs(sampling.presence_penalty, 0.0)),
+    ] {
+        if is_lost {
+            notes.drop(name);
+        }
+    }
+}
+
+/// Writes the fields that only OpenAI knows, or notes that they are left out.
+pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<'_>, out: &mut Writer) {
+    for (name, raw) in &call.openai {
+        if is_openai {
+            out.raw(name, raw.get());
+        } else if *name == "service_tier" && !matches!(raw.get(), "\"auto\"" | "\"default\"") {
+            notes.drop(*name);
+        }
+    }
+}
+
+/// The client's field for the texts that end the response.
+pub(super) const fn stop_path(call: &Call<'_>) -> &'static str {
+    if matches!(call.from, Format::Messages) { "stop_sequences" } else { "stop" }
+}
+
+/// The client's field for the length of the response.
+pub(super) const fn verbosity_path(call: &Call<'_>) -> &'static str {
+    if matches!(call.from, Format::Responses) { "text.verbosity" } else { "verbosity" }
+}
+
+/// The cache marks that a call can still have.
+#[derive(Debug)]
+pub(super) struct Marks {
+    left: u32,
+}
+
+impl Marks {
+    pub(super) const fn new(are_obeyed: bool) -> Self {
+        Self { left: if are_obeyed { MARKS_MAX } else { 0 } }
+    }
+
+    /// Whether another mark can be written.
+    pub(super) const fn are_left(&self) -> bool {
+        self.left > 0
+    }
+
+    fn take(&mut self, mark: Option<CacheMark>) -> Option<CacheMark> {
+        let mark = mark.filter(|_| self.left > 0)?;
+        self.left -= 1;
+        Some(mark)
+    }
+
+    /// Writes the mark of OpenAI.
+    pub(super) fn breakpoint(&mut self, out: &mut Writer, mark: Option<CacheMark>) {
+        if let Some(mark) = self.take(mark) {
+            let ttl = if mark == CacheMark::Long { "12h" } else { "30m" };
+            out.raw("prompt_cache_breakpoint", &Writer::new().text("mode", "explicit").text("ttl", ttl).finish());
+        }
+    }
+
+    /// Writes the mark of Anthropic.
+    pub(super) fn cache_control(&mut self, out: &mut Writer, mark: Option<CacheMark>) {
+        if let Some(mark) = self.take(mark) {
+            let mut control = Writer::of_type("ephemeral");
+            if mark == CacheMark::Long {
+                control.text("ttl", "1h");
+            }
+            out.raw("cache_control", &control.finish());
+        }
+    }
+}
+
+/// Refuses an image or file that only a URL names, where the provider needs the data.
+pub(super) fn needs_data(path: &str) -> super::super::super::UntranslatableCall {
+    refused(path, "must contain the data: this model's provider fetches no URL")
+}
+
+/// A shorthand for results of encoders.
+pub(super) type Encoded = Outcome<String>;

@@ -1,0 +1,314 @@
+//! The Responses API of OpenAI.
+
+use super::super::super::call::{
+    Call, Effort, File, Image, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
+};
+use super::super::json::{Outcome, Writer, list, quoted, refused};
+use super::super::models::{self, is_openai_host, is_openai_reasoning};
+use super::super::notes::Notes;
+use super::super::schema;
+use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
+use super::parts::{
+    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, misplaced, openai_fields, output_tokens_max,
+    split_system, stop_path, texts, url, verbosity_path,
+};
+
+/// The least limit of output that the API accepts, in tokens.
+const OUTPUT_TOKENS_MIN: u64 = 16;
+
+pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
+    let options = notes.options;
+    if !call.stop.is_empty() {
+        let advice = "is not available for this model, which is served by the Responses API: leave it out";
+        return Err(refused(stop_path(call), advice));
+    }
+    let mut out = Writer::new();
+    out.text("model", options.model);
+    let mut input = Input { items: Vec::new(), marks: Marks::new(models::caches_at_marks(options.model)) };
+    if let Some(instructions) = input.messages(&call.messages)? {
+        out.text("instructions", &instructions);
+    }
+    out.raw("input", &list(&input.items));
+    tools(call, &mut out);
+    if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
+        // OpenAI refuses less. Claude Code checks a key with 1.
+        out.count("max_output_tokens", max.max(OUTPUT_TOKENS_MIN));
+    }
+    sampling(call, notes, &mut out);
+    if let Some(text) = text(call, notes) {
+        out.raw("text", &text);
+    }
+    let is_reasoning = is_openai_reasoning(options.model);
+    reasoning(call, effort(call, notes), is_reasoning, &mut out);
+    // Nothing is stored: the client keeps the state. Models that do not reason refuse the inclusion.
+    out.flag("store", false);
+    if is_reasoning {
+        out.raw("include", r#"["reasoning.encrypted_content"]"#);
+    }
+    if let Some(key) = cache_key(call, is_openai_host(options.host)) {
+        out.text("prompt_cache_key", &key);
+    }
+    openai_fields(call, is_openai_host(options.host), notes, &mut out);
+    if call.stream {
+        out.flag("stream", true);
+    }
+    Ok(out.finish())
+}
+
+fn sampling(call: &Call<'_>, notes: &mut Notes<'_>, out: &mut Writer) {
+    let sampling = &call.sampling;
+    let is_reasoning = is_openai_reasoning(notes.options.model);
+    for (name, value) in [("temperature", sampling.temperature), ("top_p", sampling.top_p)] {
+        if !is_reasoning {
+            out.number(name, value);
+        } else if differs(value, 1.0) {
+            notes.drop(name);
+        }
+    }
+    if sampling.top_k.is_some() {
+        notes.drop("top_k");
+    }
+    drop_of_chat(sampling, notes);
+}
+
+fn reasoning(call: &Call<'_>, effort: Option<Effort>, is_reasoning: bool, out: &mut Writer) {
+    let mut fields = Writer::new();
+    if let Some(effort) = effort {
+        fields.text("effort", effort.as_str());
+    }
+    let is_shown = is_reasoning && call.reasoning.shown == Some(true);
+    if is_shown {
+        fields.text("summary", "auto");
+    }
+    if effort.is_some() || is_shown {
+        out.raw("reasoning", &fields.finish());
+    }
+}
+
+fn text(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<String> {
+    let mut text = Writer::new();
+    let format = format(call);
+    if let Some(format) = &format {
+        text.raw("format", format);
+    }
+    let is_known = is_openai_reasoning(notes.options.model);
+    let verbosity = call.verbosity.as_ref().filter(|_| is_known);
+    if let Some(verbosity) = verbosity {
+        text.text("verbosity", verbosity);
+    } else if call.verbosity.is_some() {
+        notes.drop(verbosity_path(call));
+    }
+    (format.is_some() || verbosity.is_some()).then(|| text.finish())
+}
+
+fn format(call: &Call<'_>) -> Option<String> {
+    let output = match &call.output {
+        OutputFormat::Text => return None,
+        OutputFormat::JsonObject => return Some(Writer::of_type("json_object").finish()),
+        OutputFormat::JsonSchema(output) => output,
+    };
+    let mut format = Writer::of_type("json_schema");
+    format.text("name", output.name.as_deref().unwrap_or(SCHEMA_NAME));
+    if let Some(description) = &output.description {
+        format.text("description", description);
+    }
+    format.raw("schema", output.schema.get());
+    // Without the field OpenAI decides by the schema.
+    format.flag("strict", strict(call.from, output.strict, || schema::fits_strict(output.schema)).unwrap_or(false));
+    Some(format.finish())
+}
+
+fn tools(call: &Call<'_>, out: &mut Writer) {
+    if call.tools.is_empty() {
+        return;
+    }
+    let tools = call.tools.iter().map(|tool| {
+        let mut out = Writer::of_type("function");
+        out.text("name", &tool.name);
+        if let Some(description) = &tool.description {
+            out.text("description", description);
+        }
+        out.raw("parameters", &schema::for_arguments(tool.schema.as_deref()));
+        // Without the field OpenAI decides by the schema, and could require every property.
+        out.flag("strict", strict_tool(call.from, tool).unwrap_or(false));
+        out.finish()
+    });
+    out.raw("tools", &list(&tools.collect::<Vec<_>>()));
+    if let Some(choice) = &call.tool_choice {
+        out.raw("tool_choice", &tool_choice(choice));
+    }
+    if call.parallel_tools == Some(false) {
+        out.flag("parallel_tool_calls", false);
+    }
+}
+
+fn tool_choice(choice: &ToolChoice) -> String {
+    let one = |name: &str| Writer::of_type("function").text("name", name).finish();
+    match choice {
+        ToolChoice::Auto => quoted("auto"),
+        ToolChoice::None => quoted("none"),
+        ToolChoice::Required => quoted("required"),
+        ToolChoice::Tool(name) => one(name),
+        ToolChoice::Among { required, names } => {
+            let tools = list(&names.iter().map(|name| one(name)).collect::<Vec<_>>());
+            let mode = if *required { "required" } else { "auto" };
+            Writer::of_type("allowed_tools").text("mode", mode).raw("tools", &tools).finish()
+        }
+    }
+}
+
+/// The items of the input.
+struct Input {
+    items: Vec<String>,
+    marks: Marks,
+}
+
+impl Input {
+    /// Adds the messages. Returns the text of the system's first ones, unless a mark makes them an item.
+    fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Option<String>> {
+        let (system, rest) = split_system(messages);
+        let texts: Vec<&TextPart<'_>> = texts(system).collect();
+        let is_marked = self.marks.are_left() && texts.iter().any(|text| text.cache.is_some());
+        if is_marked {
+            self.message("developer", &texts);
+        }
+        for message in rest {
+            match message.role {
+                Role::System => {
+                    let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    self.message("developer", &texts);
+                }
+                Role::User => self.user(message)?,
+                Role::Assistant => self.assistant(message)?,
+            }
+        }
+        Ok((!is_marked && !texts.is_empty()).then(|| joined(texts)))
+    }
+
+    fn message(&mut self, role: &str, texts: &[&TextPart<'_>]) {
+        let parts: Vec<String> = texts.iter().map(|text| self.text(text)).collect();
+        self.add(role, &parts);
+    }
+
+    /// Adds a message, unless it is empty.
+    fn add(&mut self, role: &str, parts: &[String]) {
+        if !parts.is_empty() {
+            self.items.push(Writer::of_type("message").text("role", role).raw("content", &list(parts)).finish());
+        }
+    }
+
+    fn text(&mut self, text: &TextPart<'_>) -> String {
+        let mut out = Writer::of_type("input_text");
+        out.text("text", &text.text);
+        self.marks.breakpoint(&mut out, text.cache);
+        out.finish()
+    }
+
+    fn user(&mut self, message: &Message<'_>) -> Outcome<()> {
+        let mut parts = Vec::new();
+        for part in &message.parts {
+            if let Part::ToolResult(result) = part {
+                let item = self.result(result)?;
+                self.items.push(item);
+            } else {
+                parts.extend(self.part(part)?);
+            }
+        }
+        self.add("user", &parts);
+        Ok(())
+    }
+
+    fn part(&mut self, part: &Part<'_>) -> Outcome<Option<String>> {
+        Ok(match part {
+            Part::Text(_) => as_text(part).map(|text| self.text(text)),
+            Part::Image(image) => Some(image_part(image)),
+            Part::File(file) => Some(file_part(file)?),
+            Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::State(_) => {
+                return Err(misplaced(part, "a message of the user"));
+            }
+        })
+    }
+
+    fn result(&mut self, result: &ToolResult<'_>) -> Encoded {
+        let mut out = Writer::of_type("function_call_output");
+        out.text("call_id", &result.call_id);
+        if result.content.iter().all(|part| matches!(part, Part::Text(_))) {
+            let text = joined(result.content.iter().filter_map(as_text));
+            out.text("output", &error_text(result.is_error, text));
+        } else {
+            let mut parts = Vec::new();
+            if result.is_error {
+                parts.push(Writer::of_type("input_text").text("text", &error_text(true, String::new())).finish());
+            }
+            for part in &result.content {
+                parts.extend(self.part(part)?);
+            }
+            out.raw("output", &list(&parts));
+        }
+        Ok(out.finish())
+    }
+
+    fn assistant(&mut self, message: &Message<'_>) -> Outcome<()> {
+        for part in &message.parts {
+            match part {
+                Part::Text(_) => {
+                    if let Some(text) = as_text(part) {
+                        self.add("assistant", &[Writer::of_type("output_text").text("text", &text.text).finish()]);
+                    }
+                }
+                Part::Refusal(words) => {
+                    self.add("assistant", &[Writer::of_type("refusal").text("refusal", words).finish()]);
+                }
+                Part::ToolCall(call) => self.items.push(call_item(call)),
+                Part::State(state) => {
+                    let is_own = |item: &&str| item.starts_with("{\"") && kind(item).as_deref() == Some("reasoning");
+                    self.items.extend(state.items.iter().map(|item| item.get()).filter(is_own).map(str::to_owned));
+                }
+                Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
+                    return Err(misplaced(part, "a message of the assistant"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `type` of an object. A capsule comes from the client, so its items are checked.
+pub(super) fn kind(item: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    serde_json::from_str::<Typed>(item).ok().map(|typed| typed.kind)
+}
+
+fn call_item(call: &ToolCall<'_>) -> String {
+    let arguments = super::arguments::text(&call.arguments);
+    let mut out = Writer::of_type("function_call");
+    out.text("call_id", &call.id).text("name", &call.name).text("arguments", arguments).finish()
+}
+
+fn image_part(image: &Image<'_>) -> String {
+    let mut out = Writer::of_type("input_image");
+    out.text("image_url", &url(&image.source));
+    if let Some(detail) = &image.detail {
+        out.text("detail", detail);
+    }
+    out.finish()
+}
+
+fn file_part(file: &File<'_>) -> Encoded {
+    let mut out = Writer::of_type("input_file");
+    match &file.source {
+        Source::Url(url) => _ = out.text("file_url", url),
+        Source::Base64 { media_type, .. } if media_type.starts_with("audio/") => {
+            return Err(refused(&file.path, "is sound, which the Responses API does not take: send its text"));
+        }
+        Source::Base64 { .. } => {
+            let name = file.name.as_deref().unwrap_or("document.pdf");
+            out.text("filename", name).text("file_data", &url(&file.source));
+        }
+    }
+    Ok(out.finish())
+}

@@ -1,0 +1,253 @@
+//! State that Tollgate wrote, in calls that pass unchanged: after a client changed the model, its provider would refuse it.
+
+use bytes::Bytes;
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+use super::super::UntranslatableCall;
+use super::super::capsule::CAPSULE_PREFIX;
+use super::json::{Node, Object, Outcome, Writer, list};
+use crate::format::Format;
+
+/// Begins the types of edits of the context that concern thinking.
+const THINKING_EDIT: &str = "clear_thinking_";
+
+/// Returns the body without the state; `None` if it has none. See [`crate::translate::without_state`].
+pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
+    memmem::find(body, CAPSULE_PREFIX.as_bytes())?;
+    let (name, change): (_, Change) = match format {
+        Format::Messages => ("messages", message),
+        Format::Responses => ("input", item),
+        Format::Chat => ("messages", chat_message),
+        Format::GenerateContent
+        | Format::Completions
+        | Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => return None,
+    };
+    // A body of another form is for the provider to refuse.
+    let body = Object::body(body).ok()?;
+    let changed = elements(&body.get(name)?, change).ok()??;
+    let forbids_thinking = format == Format::Messages && lacks_thinking(&body, &changed).unwrap_or(false);
+    let mut out = Writer::new();
+    for (key, raw) in body.into_fields() {
+        match key.as_ref() {
+            key if key == name => out.raw(key, &changed),
+            "thinking" if forbids_thinking => out.raw("thinking", r#"{"type":"disabled"}"#),
+            "context_management" if forbids_thinking => out.raw("context_management", &without_thinking_edits(raw)),
+            key => out.raw(key, raw.get()),
+        };
+    }
+    Some(Bytes::from(out.finish()))
+}
+
+/// Whether the call continues a loop of tools whose thinking was removed: then Anthropic refuses `thinking: enabled`.
+fn lacks_thinking(body: &Object<'_>, messages: &str) -> Outcome<bool> {
+    let thinking = body.object("thinking")?.map(|thinking| thinking.text("type")).transpose()?.flatten();
+    let Ok(raw) = serde_json::from_str(messages) else { return Ok(false) };
+    if thinking.as_deref() != Some("enabled") {
+        return Ok(false);
+    }
+    let mut continues = false;
+    for message in Node::root(raw).list()?.iter().rev() {
+        let message = message.object()?;
+        let kinds = kinds(&message)?;
+        match message.text("role")?.as_deref() {
+            Some("user") => continues |= kinds.iter().any(|kind| kind == "tool_result"),
+            Some("assistant") => {
+                let begins = kinds.first().is_some_and(|kind| kind == "thinking" || kind == "redacted_thinking");
+                return Ok(continues && !begins);
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// The types of a message's blocks.
+fn kinds(message: &Object<'_>) -> Outcome<Vec<String>> {
+    let Some(content) = message.get("content").filter(|content| !content.is_text()) else { return Ok(Vec::new()) };
+    let kind = |block: &Node<'_>| Ok(block.object()?.text("type")?.unwrap_or_default().into_owned());
+    content.list()?.iter().map(kind).collect()
+}
+
+/// Returns the value of `context_management` without edits of thinking: Anthropic refuses them while it is disabled.
+fn without_thinking_edits(raw: &RawValue) -> String {
+    let edited = || {
+        let management = Node::root(raw).object()?;
+        let mut kept = Vec::new();
+        for edit in management.list("edits")? {
+            if !edit.object()?.text("type")?.is_some_and(|kind| kind.starts_with(THINKING_EDIT)) {
+                kept.push(edit.raw.get());
+            }
+        }
+        Ok::<_, UntranslatableCall>(with(management, "edits", &list(&kept)))
+    };
+    edited().unwrap_or_else(|_| raw.get().to_owned())
+}
+
+/// What becomes of an element of a list.
+enum ElementEdit {
+    /// The element as it is.
+    Same,
+    /// Another value in its place.
+    Changed(String),
+    /// No element in its place.
+    Removed,
+}
+
+type Change = fn(&Node<'_>) -> Outcome<ElementEdit>;
+
+/// Returns the list with changed elements; `None` if all are the same.
+fn elements(node: &Node<'_>, change: Change) -> Outcome<Option<String>> {
+    if !has_state(node) || node.is_text() {
+        return Ok(None);
+    }
+    let mut is_changed = false;
+    let mut kept = Vec::new();
+    for element in node.list()? {
+        match change(&element)? {
+            ElementEdit::Same => kept.push(element.raw.get().to_owned()),
+            ElementEdit::Changed(value) => {
+                is_changed = true;
+                kept.push(value);
+            }
+            ElementEdit::Removed => is_changed = true,
+        }
+    }
+    Ok(is_changed.then(|| list(&kept)))
+}
+
+fn has_state(node: &Node<'_>) -> bool {
+    memmem::find(node.raw.get().as_bytes(), CAPSULE_PREFIX.as_bytes()).is_some()
+}
+
+/// Returns the object with another value of one field.
+fn with(object: Object<'_>, name: &str, value: &str) -> String {
+    let mut out = Writer::new();
+    for (key, raw) in object.into_fields() {
+        out.raw(&key, if key == name { value } else { raw.get() });
+    }
+    out.finish()
+}
+
+fn message(node: &Node<'_>) -> Outcome<ElementEdit> {
+    let message = node.object()?;
+    let Some(changed) = message.get("content").map_or(Ok(None), |content| elements(&content, block))? else {
+        return Ok(ElementEdit::Same);
+    };
+    // An assistant's message without content is refused.
+    Ok(if changed == "[]" { ElementEdit::Removed } else { ElementEdit::Changed(with(message, "content", &changed)) })
+}
+
+fn block(node: &Node<'_>) -> Outcome<ElementEdit> {
+    let block = node.object()?;
+    let state = match block.text("type")?.as_deref() {
+        Some("thinking") => block.text("signature")?,
+        Some("redacted_thinking") => block.text("data")?,
+        _ => None,
+    };
+    Ok(if state.is_some_and(|state| state.starts_with(CAPSULE_PREFIX)) {
+        ElementEdit::Removed
+    } else {
+        ElementEdit::Same
+    })
+}
+
+fn item(node: &Node<'_>) -> Outcome<ElementEdit> {
+    let item = node.object()?;
+    let is_reasoning = item.text("type")?.as_deref() == Some("reasoning");
+    let state = if is_reasoning { item.text("encrypted_content")? } else { None };
+    Ok(if state.is_some_and(|state| state.starts_with(CAPSULE_PREFIX)) {
+        ElementEdit::Removed
+    } else {
+        ElementEdit::Same
+    })
+}
+
+fn chat_message(node: &Node<'_>) -> Outcome<ElementEdit> {
+    let message = node.object()?;
+    let changed = message.get("tool_calls").map_or(Ok(None), |calls| elements(&calls, chat_call))?;
+    Ok(changed.map_or(ElementEdit::Same, |changed| ElementEdit::Changed(with(message, "tool_calls", &changed))))
+}
+
+fn chat_call(node: &Node<'_>) -> Outcome<ElementEdit> {
+    let call = node.object()?;
+    if !call.get("extra_content").is_some_and(|extra| has_state(&extra)) {
+        return Ok(ElementEdit::Same);
+    }
+    let mut out = Writer::new();
+    for (key, raw) in call.into_fields() {
+        if key != "extra_content" {
+            out.raw(&key, raw.get());
+        }
+    }
+    Ok(ElementEdit::Changed(out.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(format: Format, body: &str, expected: Option<&str>) {
+        let changed = without_state(format, body.as_bytes());
+        assert_eq!(changed.as_deref().map(|body| std::str::from_utf8(body).unwrap()), expected);
+    }
+
+    #[test]
+    fn only_state_of_tollgate_is_removed() {
+        check(
+            Format::Messages,
+            r#"{"model":"m", "messages":[{"role":"user","content":"tg1.x"},{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":"tg1.A"},{"type":"thinking","thinking":"a","signature":"EqQ"},{"type":"text","text":"tg1.b"}]},{"role":"assistant","content":[{"type":"redacted_thinking","data":"tg1.A"}]}],"top_k":1.50}"#,
+            Some(
+                r#"{"model":"m","messages":[{"role":"user","content":"tg1.x"},{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":"EqQ"},{"type":"text","text":"tg1.b"}]}],"top_k":1.50}"#,
+            ),
+        );
+        check(
+            Format::Responses,
+            r#"{"input":[{"type":"reasoning","summary":[],"encrypted_content":"tg1.A"},{"role":"user","content":"a"}]}"#,
+            Some(r#"{"input":[{"role":"user","content":"a"}]}"#),
+        );
+        check(
+            Format::Chat,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","extra_content":{"google":{"thought_signature":"tg1.A"}},"type":"function"}]}]}"#,
+            Some(r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}]}"#),
+        );
+    }
+
+    #[test]
+    fn a_loop_of_tools_goes_on_without_thinking_where_its_state_is_removed() {
+        let body = |first: &str, kind: &str, last: &str, edits: &str| {
+            format!(
+                r#"{{"thinking":{{"type":"{kind}"}},"messages":[{{"role":"user","content":"a"}},{{"role":"assistant","content":[{first}{{"type":"tool_use","id":"t"}}]}},{{"role":"user","content":[{{"type":"{last}"}}]}},{{"role":"system","content":"b"}}],"context_management":{{"edits":[{edits}{{"type":"clear_tool_uses_20250919"}}]}}}}"#
+            )
+        };
+        let (state, edit) = (r#"{"type":"thinking","signature":"tg1.A"},"#, r#"{"type":"clear_thinking_20251015"},"#);
+        let sent = body("", "disabled", "tool_result", "");
+        check(Format::Messages, &body(state, "enabled", "tool_result", edit), Some(&sent));
+        // Other calls keep their thinking.
+        for (kind, last) in [("adaptive", "tool_result"), ("enabled", "text")] {
+            check(Format::Messages, &body(state, kind, last, edit), Some(&body("", kind, last, edit)));
+        }
+        let own = r#"{"type":"thinking","signature":"EqQ"},"#;
+        let mixed = body(&format!("{own}{state}"), "enabled", "tool_result", edit);
+        check(Format::Messages, &mixed, Some(&body(own, "enabled", "tool_result", edit)));
+    }
+
+    #[test]
+    fn other_bodies_pass_unchanged() {
+        for (format, body) in [
+            (Format::Messages, r#"{"messages":[{"role":"user","content":"a"}]}"#),
+            (Format::Messages, r#"{"messages":[{"role":"user","content":"tg1.x"}]}"#),
+            (Format::Messages, r#"{"messages":"tg1."}"#),
+            (Format::Responses, r#"{"input":"tg1.A"}"#),
+            (Format::Responses, r#"{"input":[7,"tg1."]}"#),
+            (Format::Embeddings, r#"{"input":"tg1.A"}"#),
+        ] {
+            check(format, body, None);
+        }
+    }
+}

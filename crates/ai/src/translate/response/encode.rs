@@ -1,0 +1,189 @@
+//! Encoders: neutral events become the client's bytes.
+
+mod call;
+mod chat;
+mod identity;
+mod json;
+mod messages;
+mod problem;
+mod responses;
+mod usage;
+
+use serde_json::value::RawValue;
+
+use crate::format::Format;
+use crate::translate::call_ids::UniqueCallIds;
+use crate::translate::capsule::Capsule;
+use crate::translate::context::ResponseContext;
+use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
+use call::ClientCall;
+use chat::ChatEncoder;
+use identity::Identity;
+use messages::MessagesEncoder;
+use responses::{ResponseObject, ResponsesEncoder};
+
+/// Maximum of items of state before a call.
+const STATES_MAX: usize = 16;
+
+/// An encoder of the client's format. It gets events in the order of [`NeutralEvent`], and nothing after the last one.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    context: ResponseContext,
+    identity: Identity,
+    calls: UniqueCallIds,
+    is_reasoning: bool,
+    /// The state of reasoning before the next call, for Chat: it has a field for state within calls only.
+    states: Vec<Box<RawValue>>,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+enum Writer {
+    Chat(ChatEncoder),
+    Responses(Box<ResponsesEncoder>),
+    Messages(MessagesEncoder),
+}
+
+/// An event in the client's terms.
+#[derive(Debug)]
+enum ClientEvent {
+    Start,
+    Alive,
+    Open(ClientBlock),
+    Delta(String),
+    Close(Option<ClientState>),
+    End(Finish),
+    Failure(ProviderFailure),
+}
+
+/// A block in the client's terms.
+#[derive(Debug)]
+enum ClientBlock {
+    Text,
+    Refusal,
+    Reasoning,
+    Call(ClientCall),
+}
+
+/// The state of reasoning, for the client's field of that kind.
+#[derive(Debug)]
+struct ClientState {
+    /// The text of a capsule, which also marks reasoning without state as that of another provider.
+    capsule: String,
+    /// Whether the capsule has no item.
+    is_empty: bool,
+}
+
+impl Encoder {
+    /// Creates an encoder of a stream, or of a whole body.
+    pub(super) fn new(context: ResponseContext, request_id: &str, unix_seconds: u64, streamed: bool) -> Self {
+        let identity = || Identity::new(request_id, unix_seconds);
+        let own = identity();
+        let model = context.model.as_str();
+        let writer = match context.client {
+            Format::Responses => {
+                let response = ResponseObject::new(&own, model, &context.echo);
+                Writer::Responses(Box::new(ResponsesEncoder::new(identity(), response, streamed)))
+            }
+            Format::Messages => Writer::Messages(MessagesEncoder::new(&own, model, streamed, context.input_bytes)),
+            Format::Chat
+            | Format::GenerateContent
+            | Format::Completions
+            | Format::Embeddings
+            | Format::EmbedContent
+            | Format::Images
+            | Format::Speech
+            | Format::Transcription
+            | Format::Moderations => Writer::Chat(ChatEncoder::new(&own, model, streamed, context.include_usage)),
+        };
+        Self {
+            context,
+            identity: own,
+            calls: UniqueCallIds::default(),
+            is_reasoning: false,
+            states: Vec::new(),
+            writer,
+        }
+    }
+
+    /// Returns how many bytes of the open block are held by a stream that is not collected.
+    pub(super) const fn held_bytes(&self) -> usize {
+        match &self.writer {
+            Writer::Chat(encoder) => encoder.held_bytes(),
+            Writer::Responses(_) => 0,
+            Writer::Messages(encoder) => encoder.held_bytes(),
+        }
+    }
+
+    /// Writes an event in the client's format.
+    pub(super) fn write(&mut self, event: NeutralEvent, out: &mut Vec<u8>) {
+        let event = match event {
+            NeutralEvent::Start => ClientEvent::Start,
+            NeutralEvent::Alive => ClientEvent::Alive,
+            NeutralEvent::Open(block) => {
+                self.is_reasoning = block == Block::Reasoning;
+                ClientEvent::Open(self.block(block))
+            }
+            NeutralEvent::Delta(text) => ClientEvent::Delta(text),
+            NeutralEvent::Close(state) => ClientEvent::Close(self.close(state)),
+            NeutralEvent::End(finish) => ClientEvent::End(Finish { stop: self.stop(finish.stop), ..finish }),
+            NeutralEvent::Failure(failure) => ClientEvent::Failure(failure),
+        };
+        match &mut self.writer {
+            Writer::Chat(encoder) => encoder.write(event, out),
+            Writer::Responses(encoder) => encoder.write(event, out),
+            Writer::Messages(encoder) => encoder.write(event, out),
+        }
+    }
+
+    /// Returns the cause for the client: a stop text is one that the client sent.
+    fn stop(&self, stop: StopCause) -> StopCause {
+        match stop {
+            StopCause::StopText(text) if self.context.stop_sequences.contains(&text) => StopCause::StopText(text),
+            StopCause::StopText(_) => StopCause::End,
+            StopCause::End
+            | StopCause::Length
+            | StopCause::Window
+            | StopCause::Calls
+            | StopCause::Refused(_)
+            | StopCause::Pause
+            | StopCause::Unknown(_) => stop,
+        }
+    }
+
+    fn block(&mut self, block: Block) -> ClientBlock {
+        match block {
+            Block::Text => ClientBlock::Text,
+            Block::Refusal => ClientBlock::Refusal,
+            Block::Reasoning => ClientBlock::Reasoning,
+            Block::Call { id, name } => {
+                let id = self.calls.add(&id, &self.identity.request_id);
+                let states = std::mem::take(&mut self.states);
+                let state = if states.is_empty() { None } else { self.capsule(states) };
+                ClientBlock::Call(ClientCall::new(id, self.context.tool(&name), state))
+            }
+        }
+    }
+
+    /// Returns the state of the block that ends. State that is too long is left out.
+    fn close(&mut self, state: Option<Box<RawValue>>) -> Option<ClientState> {
+        if self.context.client == Format::Chat {
+            let state = state.filter(|_| self.states.len() < STATES_MAX);
+            self.states.extend(state);
+            return None;
+        }
+        if !self.is_reasoning {
+            return None;
+        }
+        match state.and_then(|state| self.capsule(vec![state])) {
+            Some(capsule) => Some(ClientState { capsule, is_empty: false }),
+            None => Some(ClientState { capsule: self.capsule(Vec::new())?, is_empty: true }),
+        }
+    }
+
+    fn capsule(&self, items: Vec<Box<RawValue>>) -> Option<String> {
+        let ResponseContext { kind, provider, provider_model, owner, .. } = &self.context;
+        let (model, owner) = (provider_model.clone(), owner.clone());
+        Capsule { kind: *kind, format: *provider, model, owner, items }.encode()
+    }
+}

@@ -1,0 +1,55 @@
+//! A provider's errors in the words of each format.
+
+use access::refusal::Side;
+
+use super::json::ObjectWriter;
+use crate::error::anthropic_type;
+use crate::failure::ProviderErrorKind;
+use crate::translate::event::ProviderFailure;
+
+/// The words with which Claude Code recognizes that it must shorten the conversation.
+const TOO_LONG: &str = "prompt is too long";
+
+/// Returns the error object of OpenAI's formats.
+pub(super) fn of_openai(failure: &ProviderFailure) -> String {
+    let own = failure.code.as_deref();
+    let (kind, code) = match (failure.kind, failure.status) {
+        (ProviderErrorKind::Context, _) => ("invalid_request_error", Some("context_length_exceeded")),
+        (ProviderErrorKind::Quota, _) => ("insufficient_quota", Some("insufficient_quota")),
+        (ProviderErrorKind::Credential, _) => ("invalid_request_error", own.or(Some("invalid_api_key"))),
+        (ProviderErrorKind::NotFound, _) => ("invalid_request_error", own.or(Some("model_not_found"))),
+        (ProviderErrorKind::Status, 429) => ("requests", own.or(Some("rate_limit_exceeded"))),
+        (ProviderErrorKind::Status, 400..=499) => ("invalid_request_error", own),
+        (ProviderErrorKind::Status, _) => ("server_error", own),
+    };
+    let error = ObjectWriter::new().with("message", &failure.message).with("type", kind);
+    error.raw("param", "null").with("code", &code).end()
+}
+
+/// Returns the code within a failed response of the Responses API. Codex repeats the call only after some of them.
+pub(super) fn code_of_response(failure: &ProviderFailure) -> &'static str {
+    match (failure.kind, failure.status) {
+        (ProviderErrorKind::Context, _) => "context_length_exceeded",
+        (ProviderErrorKind::Quota, _) => "insufficient_quota",
+        (_, 429) => "rate_limit_exceeded",
+        (_, 503 | 529) => "server_is_overloaded",
+        (_, 400..=499) => "invalid_prompt",
+        _ => "server_error",
+    }
+}
+
+/// Returns the whole error body of Messages, which is also the data of its error event.
+pub(super) fn of_anthropic(failure: &ProviderFailure, request_id: &str) -> String {
+    let side = if failure.status < 500 { Side::Client } else { Side::Upstream };
+    let message = if failure.kind == ProviderErrorKind::Context && !failure.message.contains(TOO_LONG) {
+        format!("{TOO_LONG}: {}", failure.message)
+    } else {
+        failure.message.clone()
+    };
+    let error = ObjectWriter::of(anthropic_type(failure.status, side)).with("message", &message);
+    let error = match &failure.code {
+        Some(code) => error.with("code", code),
+        None => error,
+    };
+    ObjectWriter::of("error").raw("error", &error.end()).with("request_id", request_id).end()
+}

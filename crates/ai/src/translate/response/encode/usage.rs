@@ -1,0 +1,60 @@
+//! Token usage in the words of each format.
+
+use super::json::ObjectWriter;
+use crate::translate::event::TokenUsage;
+
+/// Bytes of text that are one token of an estimate.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Returns the usage object of a chat completion.
+pub(super) fn of_chat(usage: &TokenUsage) -> String {
+    ObjectWriter::new()
+        .with("prompt_tokens", &usage.input())
+        .with("completion_tokens", &usage.output)
+        .with("total_tokens", &usage.total())
+        .raw("prompt_tokens_details", &input_details(usage))
+        .raw("completion_tokens_details", &output_details(usage))
+        .end()
+}
+
+/// Returns the usage object of a response. OpenAI's SDKs require each of its fields.
+pub(super) fn of_responses(usage: &TokenUsage) -> String {
+    ObjectWriter::new()
+        .with("input_tokens", &usage.input())
+        .raw("input_tokens_details", &input_details(usage))
+        .with("output_tokens", &usage.output)
+        .raw("output_tokens_details", &output_details(usage))
+        .with("total_tokens", &usage.total())
+        .end()
+}
+
+/// Returns the usage object of a message, and of the end of its stream.
+pub(super) fn of_messages(usage: &TokenUsage) -> String {
+    let object = ObjectWriter::new()
+        .with("input_tokens", &usage.uncached)
+        .with("cache_creation_input_tokens", &usage.cache_writes)
+        .with("cache_read_input_tokens", &usage.cache_reads)
+        .with("output_tokens", &usage.output);
+    match usage.reasoning {
+        Some(reasoning) => {
+            let details = ObjectWriter::new().with("thinking_tokens", &reasoning).end();
+            object.raw("output_tokens_details", &details).end()
+        }
+        None => object.end(),
+    }
+}
+
+/// Returns usage that is estimated from the lengths of input and output, for clients that need figures at once.
+pub(super) fn estimate(input_bytes: usize, output_bytes: usize) -> TokenUsage {
+    let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX);
+    TokenUsage { uncached: tokens(input_bytes), output: tokens(output_bytes).max(1), ..TokenUsage::default() }
+}
+
+fn input_details(usage: &TokenUsage) -> String {
+    let details = ObjectWriter::new().with("cached_tokens", &usage.cache_reads);
+    details.with("cache_write_tokens", &usage.cache_writes).end()
+}
+
+fn output_details(usage: &TokenUsage) -> String {
+    ObjectWriter::new().with("reasoning_tokens", &usage.reasoning.unwrap_or(0)).end()
+}

@@ -1,0 +1,197 @@
+use serde_json::json;
+
+use super::*;
+
+fn chat(finish: &str) -> String {
+    chunks(&[
+        r#"{"choices":[{"delta":{"role":"assistant","content":"Hi"}}]}"#,
+        &format!(r#"{{"choices":[{{"delta":{{}},{finish}}}]}}"#),
+        "[DONE]",
+    ])
+}
+
+fn messages(delta: &str) -> String {
+    [
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":1,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Hi"}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+        &format!(r#"{{"type":"message_delta","delta":{delta},"usage":{{"output_tokens":2}}}}"#),
+        r#"{"type":"message_stop"}"#,
+    ]
+    .map(|event| format!("data: {event}\n\n"))
+    .concat()
+}
+
+fn responses(last: &str) -> String {
+    let events = [
+        r#"{"type":"response.created","response":{"id":"r"}}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hi"}"#,
+        last,
+    ];
+    events.map(|event| format!("data: {event}\n\n")).concat()
+}
+
+/// Returns the stop reason in each format of clients that is not the provider's: of Chat, Responses and Messages.
+pub(super) fn stops(provider: Format, stream: &str) -> Vec<String> {
+    let reason = |client: Format| {
+        let events = events(&streamed(client, provider, stream));
+        let field = |path: &str| events.iter().rev().find_map(|(_, event)| event.pointer(path)).cloned();
+        if client == Format::Chat {
+            return field("/choices/0/finish_reason").unwrap().to_string();
+        }
+        if client == Format::Responses {
+            let reason = field("/response/incomplete_details/reason");
+            return format!("{} {}", field("/response/status").unwrap(), reason.unwrap_or_default());
+        }
+        format!("{} {}", field("/delta/stop_reason").unwrap(), field("/delta/stop_sequence").unwrap())
+    };
+    let clients = FORMATS.into_iter().filter(|client| *client != provider);
+    clients.map(|client| reason(client).replace('"', "")).collect()
+}
+
+#[test]
+fn every_reason_has_its_word_in_each_format() {
+    for (finish, responses, messages) in [
+        (r#""finish_reason":"stop""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"stop","stop_reason":"END""#, "completed null", "stop_sequence END"),
+        (r#""finish_reason":"stop","stop_reason":"other""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"stop","stop_reason":151645"#, "completed null", "end_turn null"),
+        (r#""finish_reason":"length""#, "incomplete max_output_tokens", "max_tokens null"),
+        (r#""finish_reason":"content_filter""#, "incomplete content_filter", "refusal null"),
+        (r#""finish_reason":"tool_calls""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"new""#, "incomplete max_output_tokens", "max_tokens null"),
+        (r#""finish_reason":null"#, "completed null", "end_turn null"),
+    ] {
+        assert_eq!(stops(Format::Chat, &chat(finish)), [responses, messages], "{finish}");
+    }
+    for (delta, chat, responses) in [
+        (r#"{"stop_reason":"end_turn"}"#, "stop", "completed null"),
+        (r#"{"stop_reason":"stop_sequence","stop_sequence":"END"}"#, "stop", "completed null"),
+        (r#"{"stop_reason":"max_tokens"}"#, "length", "incomplete max_output_tokens"),
+        (r#"{"stop_reason":"model_context_window_exceeded"}"#, "length", "incomplete max_output_tokens"),
+        (r#"{"stop_reason":"pause_turn"}"#, "length", "incomplete max_output_tokens"),
+        (r#"{"stop_reason":"refusal"}"#, "content_filter", "incomplete content_filter"),
+        (r#"{"stop_reason":"new"}"#, "length", "incomplete max_output_tokens"),
+    ] {
+        assert_eq!(stops(Format::Messages, &messages(delta)), [chat, responses], "{delta}");
+    }
+    for (last, chat, messages) in [
+        (r#"{"type":"response.completed","response":{"status":"completed"}}"#, "stop", "end_turn null"),
+        (
+            r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}}"#,
+            "length",
+            "max_tokens null",
+        ),
+        (
+            r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"content_filter"}}}"#,
+            "content_filter",
+            "refusal null",
+        ),
+    ] {
+        assert_eq!(stops(Format::Responses, &responses(last)), [chat, messages], "{last}");
+    }
+}
+
+#[test]
+fn calls_are_the_reason_even_if_the_provider_writes_stop() {
+    let stream = chunks(&[
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]}}]}"#,
+        r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+    ]);
+    assert_eq!(stops(Format::Chat, &stream), ["completed null", "tool_use null"]);
+    let cut = stream.replace("\"stop\"", "\"length\"");
+    assert_eq!(stops(Format::Chat, &cut), ["incomplete max_output_tokens", "max_tokens null"]);
+}
+
+#[test]
+fn a_refusal_is_explained_in_each_format() {
+    let stream = messages(
+        r#"{"stop_reason":"refusal","stop_details":{"type":"refusal","category":"bio","explanation":"Not this."}}"#,
+    );
+    let chat = streamed(Format::Chat, Format::Messages, &stream);
+    assert!(chat.contains(r#""delta":{"refusal":"Not this."}"#), "{chat}");
+    let events = events(&streamed(Format::Responses, Format::Messages, &stream));
+    let part = &events.last().unwrap().1["response"]["output"][1]["content"][0];
+    assert_eq!(*part, json!({"type": "refusal", "refusal": "Not this."}));
+    let stream = chunks(&[
+        r#"{"choices":[{"message":{"content":null,"refusal":"I cannot "}}]}"#,
+        r#"{"choices":[{"delta":{"refusal":"help."},"finish_reason":"stop"}]}"#,
+    ]);
+    let message = body(Format::Messages, Format::Chat, ResponseFraming::Events, 200, &stream);
+    assert_eq!(message["content"], json!([{"type": "text", "text": "I cannot help."}]));
+    let details = json!({"type": "refusal", "category": null, "explanation": "I cannot help."});
+    assert_eq!((&message["stop_reason"], &message["stop_details"]), (&json!("refusal"), &details));
+}
+
+#[test]
+fn a_stream_that_is_cut_anywhere_ends_with_an_error_and_no_finish() {
+    for (provider, stream) in STREAMS {
+        for client in FORMATS.into_iter().filter(|client| *client != provider) {
+            let events: Vec<_> = stream.split_inclusive("\n\n").collect();
+            // A chat stream is complete at its finish reason, even without usage and `[DONE]`.
+            let complete = if provider == Format::Chat { events.len() - 3 } else { events.len() - 1 };
+            for count in 0..events.len() {
+                for half in [false, true] {
+                    let mut cut = events[..count].concat();
+                    cut.push_str(if half { &events[count][..events[count].len() / 2] } else { "" });
+                    let translator =
+                        ResponseTranslator::new(context(client, provider, true), IDS, ResponseFraming::Events, 200);
+                    let out = in_pieces(translator, cut.as_bytes(), 50);
+                    let is_done = check_stream(client, &out);
+                    assert_eq!(is_done, count > complete, "{provider:?} {client:?} {count} {half}: {out}");
+                    assert!(is_done || out.contains("ended before it was complete"), "{out}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_last_event_without_its_blank_line_counts() {
+    for (provider, stream) in STREAMS {
+        for client in FORMATS.into_iter().filter(|client| *client != provider) {
+            let translator =
+                ResponseTranslator::new(context(client, provider, true), IDS, ResponseFraming::Events, 200);
+            assert!(check_stream(client, &in_pieces(translator, stream.trim_end().as_bytes(), 9)));
+        }
+    }
+}
+
+/// The events with which a stream is ended that has used up its budget.
+#[test]
+fn a_stream_that_tollgate_stops_ends_as_a_response_that_is_too_long() {
+    let partial = crate::partial::Partial {
+        id: Some("x"),
+        model: Some("m"),
+        created: 1,
+        tokens: (access::Tokens(3), access::Tokens(4)),
+        block: Some(0),
+        sequence: 7,
+    };
+    for (provider, stream) in STREAMS {
+        let (before, after) = stream.split_once("\u{1f600}").unwrap();
+        let begun = format!("{before}\u{1f600}{}\n\n", after.split_once("\n\n").unwrap().0);
+        let last = String::from_utf8(crate::stop::events(provider, false, &partial)).unwrap();
+        let length = ["length", "incomplete max_output_tokens", "max_tokens null"];
+        let expected: Vec<_> = FORMATS.iter().zip(length).filter(|(format, _)| **format != provider).collect();
+        let stops = stops(provider, &(begun + &last));
+        assert!(stops.iter().zip(expected).all(|(stop, (_, expected))| stop == expected), "{provider:?} {stops:?}");
+    }
+}
+
+#[test]
+fn a_reason_that_is_not_known_is_reported_and_one_that_is_an_error_fails() {
+    let finished = |finish: &str| {
+        let mut translator =
+            ResponseTranslator::new(context(Format::Messages, Format::Chat, true), IDS, ResponseFraming::Events, 200);
+        let out = translator.push(chat(&format!(r#""finish_reason":"{finish}""#)).as_bytes());
+        let is_done = check_stream(Format::Messages, std::str::from_utf8(&out).unwrap());
+        (is_done, translator.unknown_stop().map(ToOwned::to_owned))
+    };
+    assert_eq!((finished("stop"), finished("length")), ((true, None), (true, None)));
+    assert_eq!(finished("new"), (true, Some("new".to_owned())));
+    assert_eq!(finished(&"x".repeat(100)).1.map(|word| word.len()), Some(64));
+    for finish in ["error", "MALFORMED_FUNCTION_CALL", "insufficient_system_resource"] {
+        assert_eq!(finished(finish), (false, None), "{finish}");
+    }
+}

@@ -1,0 +1,38 @@
+//! Compiles `providers[].formats`.
+
+use ai::{Format, ProviderKind};
+use settings::field::ValueList;
+use settings::input::Input;
+use settings::section::SettingsReader;
+
+use crate::schema::traffic::ProviderInput;
+use crate::snapshot::Origin;
+use crate::snapshot::translation::{default_formats, text_formats};
+
+/// Returns the input of a provider that has all formats of its kind.
+pub(super) fn all(kind: ProviderKind) -> ValueList<Format> {
+    ValueList { list: default_formats(kind, None).into_iter().map(Input::default).collect() }
+}
+
+/// Returns the formats of a provider, and reports those that its kind does not have. The built-in mock has no `origin`.
+pub(super) fn formats(
+    reader: &SettingsReader<'_>,
+    entry: &mut ProviderInput,
+    kind: ProviderKind,
+    origin: Option<&Origin>,
+) -> Box<[Format]> {
+    let (location, formats) = (&entry.location, &mut entry.formats);
+    if !location.has("formats") {
+        formats.list = default_formats(kind, origin).into_iter().map(Input::default).collect();
+    }
+    for (nth, format) in formats.list.iter().enumerate() {
+        if !kind.speaks(format.value) {
+            let words: Vec<String> = text_formats(kind).map(|(word, _)| format!("`{word}`")).collect();
+            let expected = format!("{}, which `kind: {}` has", words.join(" or "), kind.as_str());
+            let at = format.at().unwrap_or(location.at);
+            reader.bad(at, &location.name(&format!("formats[{nth}]")), expected);
+        }
+    }
+    formats.dedup();
+    formats.list.iter().map(|format| format.value).collect()
+}

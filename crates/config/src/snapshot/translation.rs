@@ -1,0 +1,48 @@
+//! The formats of calls for text, and the rules of calls that are translated into one of them.
+
+use ai::translate::{DroppedFields, JsonObject};
+use ai::{Format, ProviderKind};
+use settings::field::default;
+use settings::form::Words;
+use settings::input::Input;
+use settings::section;
+
+use super::origin::Origin;
+
+/// The formats of calls for text, of which a provider may have a part. Others follow from its kind alone.
+pub(crate) const TEXT_FORMATS: [(&str, Format); 4] = [
+    ("responses", Format::Responses),
+    ("chat", Format::Chat),
+    ("messages", Format::Messages),
+    ("generate_content", Format::GenerateContent),
+];
+
+const JSON_OBJECT: Words<JsonObject> =
+    Words::new(&[("instruct", JsonObject::Instruct), ("refuse", JsonObject::Refuse)]);
+const DROPPED: Words<DroppedFields> =
+    Words::new(&[("header", DroppedFields::Header), ("refuse", DroppedFields::Refuse)]);
+
+section! {
+    /// The section `ai.translate` of the file.
+    TranslateInput => #[derive(Copy, Default, PartialEq, Eq)] pub TranslationRules {
+        /// `json_object` for Messages: a line of the system prompt, or 400.
+        json_object: Input<JsonObject> = default(JSON_OBJECT, JsonObject::default);
+        /// Fields that the provider does not have: `x-tollgate-dropped` names them, or 400.
+        dropped: Input<DroppedFields> = default(DROPPED, DroppedFields::default);
+    }
+}
+
+/// Returns the formats of calls for text that an API of this kind may have.
+pub(crate) fn text_formats(kind: ProviderKind) -> impl Iterator<Item = (&'static str, Format)> {
+    TEXT_FORMATS.into_iter().filter(move |(_, format)| kind.speaks(*format))
+}
+
+/// Returns the default of `providers[].formats`. Most servers with OpenAI's API have only its older format.
+pub(crate) fn default_formats(kind: ProviderKind, origin: Option<&Origin>) -> Vec<Format> {
+    let own = kind.descriptor().own.as_ref().map(|own| own.host);
+    let is_elsewhere = origin.is_some_and(|origin| own != Some(origin.host.as_str()));
+    if kind == ProviderKind::OpenAi && is_elsewhere {
+        return vec![Format::Chat];
+    }
+    text_formats(kind).map(|(_, format)| format).collect()
+}

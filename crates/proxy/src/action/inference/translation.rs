@@ -1,0 +1,220 @@
+//! The translation of a call for a provider without the client's format: the call in the provider's format, and the head of
+//! the response in the client's.
+
+use access::Refusal;
+use ai::translate::{
+    ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED, TranslatedRequest, TranslationOptions,
+    UntranslatableCall, client_status, request,
+};
+use ai::{EndpointCall, Format, ResponseFraming};
+use bytes::Bytes;
+use config::snapshot::Provider;
+use http1::{InvalidPart, KnownName};
+
+use super::InferenceEndpoint;
+use super::model_plan::PlannedModel;
+use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
+use crate::account::RequestAccount;
+use crate::account::client::Client;
+use crate::action::credential;
+use crate::body::buffer;
+use crate::capacity::MemoryPermit;
+use crate::forward::translated::TranslatedResponse;
+use crate::refusal::problem::Problem;
+use crate::response::compression::OF_CONTENT;
+use crate::upstream::response_head::RelayedHead;
+
+/// The field that names what the provider did not get.
+const DROPPED: &[u8] = b"x-tollgate-dropped";
+/// Maximum number of names in that field.
+const DROPPED_NAMES_MAX: usize = 32;
+/// Maximum length of a name in that field. A longer one contains a name of the client's.
+const DROPPED_NAME_LEN_MAX: usize = 128;
+/// The media type of all translated calls.
+pub(super) const JSON: &str = "application/json";
+
+/// A call in the format of its provider.
+pub(super) struct TranslatedCall {
+    pub(super) parsed: ParsedCall,
+    pub(super) translation: CallTranslation,
+    /// The format of the provider.
+    pub(super) format: Format,
+}
+
+/// The endpoint of a translated call, and what the translation of its response needs.
+pub(super) struct CallTranslation {
+    /// The endpoint of the provider's format.
+    pub(super) called: EndpointCall<'static>,
+    /// The format of the client.
+    client: Format,
+    context: ResponseContext,
+    /// The fields that the provider does not get.
+    dropped: Vec<String>,
+}
+
+/// Translates a call into the first format of its provider that can express it, and reads the result as a client's call is
+/// read.
+///
+/// # Errors
+/// No format of the provider can express the call, or the client holds too many bytes.
+pub(super) async fn translate(
+    account: &RequestAccount,
+    parsed: &ParsedCall,
+    endpoint: &InferenceEndpoint,
+    target: &PlannedModel,
+    client: &Client,
+) -> Result<TranslatedCall, Problem> {
+    let PlannedModel { provider, model, prompt_cache } = target.clone();
+    let owner = credential::owner(&provider, &client.principal);
+    let traffic = &account.request.snapshot.traffic;
+    let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
+    let limits = traffic.limits(&provider, &model, account.request.started_at);
+    let (from, content, held) = (endpoint.format, parsed.content.clone(), parsed.held.another());
+    let is_streamed = parsed.fields.stream;
+    let work = move || {
+        let options = TranslationOptions {
+            model: &model,
+            kind: provider.kind,
+            host: &provider.origin.host,
+            owner: &owner,
+            output_tokens_max: limits.map(|limits| limits.output_tokens_max),
+            json_object: rules.json_object,
+            dropped: rules.dropped,
+            prompt_cache,
+        };
+        // The neutral form between both bodies is not counted: it is about as large as the client's body, which is, and is
+        // dropped before this function returns. The client's body stays for another target, so both bodies count.
+        let (to, translated) = first_possible(from, &provider, &content, &options).map_err(untranslatable)?;
+        let TranslatedRequest { body, dropped, context } = translated;
+        let called = EndpointCall::of_format(to, is_streamed, &model).ok_or_else(unnameable)?;
+        let parsed = counted(&called, body, held)?;
+        Ok(TranslatedCall {
+            parsed,
+            translation: CallTranslation { called, client: from, context, dropped },
+            format: to,
+        })
+    };
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
+}
+
+/// Returns the call without state of other providers, which responses of translated calls have given to the client; `None`
+/// if it has none.
+///
+/// # Errors
+/// The client holds too many bytes.
+pub(super) async fn without_state(
+    parsed: &ParsedCall,
+    endpoint: &InferenceEndpoint,
+) -> Result<Option<ParsedCall>, Problem> {
+    let format = endpoint.format;
+    if !TRANSLATED.contains(&format) {
+        return Ok(None);
+    }
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX {
+        let changed = ai::translate::without_state(format, &parsed.content);
+        return changed.map(|body| counted(&endpoint.called, body, parsed.held.another())).transpose();
+    }
+    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    off_worker(move || {
+        let changed = ai::translate::without_state(format, &content);
+        changed.map(|body| counted(&called, body, held)).transpose()
+    })
+    .await?
+}
+
+/// Returns a changed call, whose body `held` counts.
+fn counted(called: &EndpointCall<'_>, body: Bytes, mut held: MemoryPermit) -> Result<ParsedCall, Problem> {
+    buffer::hold(&mut held, body.len())?;
+    let another = held.another();
+    let content = buffer::counted(body, held);
+    let fields = ai::request::read(called, Some(JSON), &content).map_err(|error| {
+        let message = format!("the call is invalid in the format of this model's provider: {error}");
+        Problem::new(Refusal::BadRequest, message).of_param(error.field())
+    })?;
+    Ok(ParsedCall { fields, content, held: another })
+}
+
+/// Returns the call in the first format of the provider that can express it, otherwise the first error. For example, the
+/// Responses API has no `stop`, and the same provider may have Chat Completions too.
+fn first_possible(
+    from: Format,
+    provider: &Provider,
+    content: &[u8],
+    options: &TranslationOptions<'_>,
+) -> Result<(Format, TranslatedRequest), UntranslatableCall> {
+    let mut first = None;
+    for to in provider.translations(from) {
+        match request(from, to, content, options) {
+            Ok(translated) => return Ok((to, translated)),
+            Err(why) => {
+                first.get_or_insert(why);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| UntranslatableCall {
+        param: "model".to_owned(),
+        message: "the provider of this model does not support the format of this path".to_owned(),
+    }))
+}
+
+/// Returns the refusal of a model whose name the provider's path cannot contain.
+fn unnameable() -> Problem {
+    let message =
+        "the name of the model contains `.` or `..` between slashes, which its provider's path cannot contain";
+    Problem::new(Refusal::BadRequest, message).of_param(Some("model"))
+}
+
+/// Returns the refusal of a call that the provider's format cannot express.
+fn untranslatable(why: UntranslatableCall) -> Problem {
+    Problem::new(Refusal::FormatMismatch, why.message).of_param(Some(why.param))
+}
+
+impl CallTranslation {
+    /// Begins the translation of a response, whose head gets the fields and the status of the client's format. `None` for a
+    /// response without content of the provider's API, such as a redirection, which is relayed as it is.
+    ///
+    /// # Errors
+    /// None of the values is invalid.
+    pub(super) fn begin(
+        self,
+        account: &RequestAccount,
+        relayed: &mut RelayedHead,
+        framing: ResponseFraming,
+    ) -> Result<Option<Box<TranslatedResponse>>, InvalidPart> {
+        let status = relayed.head.status();
+        if matches!(status, 204 | 205 | 300..=399) {
+            return Ok(None);
+        }
+        let request_id = account.request.id.to_string();
+        let ids = ResponseIds { request_id: &request_id, unix_seconds: account.request.wall_at().unix_seconds() };
+        let translator = ResponseTranslator::new(self.context, ids, framing, status);
+        edit(relayed, translator.content_type(), &self.dropped)?;
+        let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
+        let status = if status < 400 { status } else { client_status(self.client, status) };
+        Ok(Some(Box::new(TranslatedResponse::new(translator, status, account.request.id, held))))
+    }
+}
+
+/// Edits the head of a response: its content is another, and fields of the provider's format mean nothing to the client.
+fn edit(relayed: &mut RelayedHead, content_type: &str, dropped: &[String]) -> Result<(), InvalidPart> {
+    relayed.is_changed = true;
+    relayed.may_have_trailers = false;
+    let RelayedHead { head, edits, .. } = relayed;
+    edits.remove_fields(head.fields(), |field| {
+        is_of_provider(field.name) || OF_CONTENT.iter().any(|name| field.name.eq_ignore_ascii_case(name))
+    });
+    for name in [KnownName::ContentEncoding, KnownName::ContentRange, KnownName::Etag] {
+        edits.remove(name);
+    }
+    edits.set(KnownName::ContentType, content_type.as_bytes())?;
+    let is_name =
+        |name: &&String| name.len() <= DROPPED_NAME_LEN_MAX && name.bytes().all(|byte| byte.is_ascii_graphic());
+    let names: Vec<&str> = dropped.iter().filter(is_name).take(DROPPED_NAMES_MAX).map(String::as_str).collect();
+    if names.is_empty() { Ok(()) } else { edits.set_named(DROPPED, names.join(", ").as_bytes()) }
+}
+
+/// Whether a field of a response belongs to the API of one provider.
+fn is_of_provider(name: &[u8]) -> bool {
+    const PREFIXES: [&[u8]; 3] = [b"openai-", b"anthropic-", b"x-goog-"];
+    PREFIXES.iter().any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
+}

@@ -1,0 +1,88 @@
+//! A response that is translated into the client's format on its way: the last step before the client, behind the tap.
+
+use access::{Refusal, RequestId};
+use ai::translate::{ResponseFailure, ResponseTranslator};
+use bytes::{Bytes, BytesMut};
+
+use crate::capacity::{MemoryExceeded, MemoryPermit};
+
+/// The translation of a response, with the status that the client gets.
+pub(crate) struct TranslatedResponse {
+    translator: ResponseTranslator,
+    pub(crate) status: u16,
+    request_id: RequestId,
+    /// Counts the bytes that the translation holds for its client, like the bodies of requests.
+    held: MemoryPermit,
+    /// The number of bytes that `held` counts: the most that were held so far.
+    held_bytes: usize,
+}
+
+impl TranslatedResponse {
+    /// Returns the translation by `translator`, of which `held` counts the bytes.
+    pub(crate) const fn new(
+        translator: ResponseTranslator,
+        status: u16,
+        request_id: RequestId,
+        held: MemoryPermit,
+    ) -> Self {
+        Self { translator, status, request_id, held, held_bytes: 0 }
+    }
+
+    /// Whether the client gets one body, whose status is known at its end.
+    pub(crate) const fn is_whole(&self) -> bool {
+        !self.translator.is_streamed()
+    }
+
+    /// Returns the failure with which the response has ended, if any.
+    pub(crate) const fn failure(&self) -> Option<ResponseFailure> {
+        self.translator.failure()
+    }
+
+    /// Translates a further piece of the response.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Bytes {
+        self.translator.push(piece)
+    }
+
+    /// Counts the bytes that are held now.
+    ///
+    /// # Errors
+    /// The client's share of the memory has no room for them.
+    pub(crate) fn count(&mut self) -> Result<(), MemoryExceeded> {
+        let held_bytes = self.translator.held_bytes();
+        if held_bytes > self.held_bytes {
+            self.held.grow(held_bytes - self.held_bytes)?;
+            self.held_bytes = held_bytes;
+        }
+        Ok(())
+    }
+
+    /// Returns the end of a response that the gateway aborts; empty if it has ended already.
+    pub(crate) fn fail(&mut self, refusal: Refusal, message: &str) -> Bytes {
+        self.translator.fail(refusal, message)
+    }
+
+    /// Returns the end of the response, after its last bytes `rest`.
+    pub(crate) fn end(&mut self, rest: &[u8]) -> Bytes {
+        let before = if rest.is_empty() { Bytes::new() } else { self.translator.push(rest) };
+        let last = self.translator.end();
+        if let Some(reason) = self.translator.unknown_stop() {
+            let request_id = &self.request_id;
+            tracing::warn!(%request_id, reason, "a provider ended a response for a reason that the translation does not know");
+        }
+        joined(before, last)
+    }
+}
+
+/// Returns both pieces as one.
+pub(crate) fn joined(before: Bytes, last: Bytes) -> Bytes {
+    if before.is_empty() {
+        return last;
+    }
+    if last.is_empty() {
+        return before;
+    }
+    let mut both = BytesMut::with_capacity(before.len() + last.len());
+    both.extend_from_slice(&before);
+    both.extend_from_slice(&last);
+    both.freeze()
+}

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (fuzz::targets::named("translated_response").run)(bytes));
