@@ -1,7 +1,7 @@
 //! Translation of calls and responses between the formats of LLM providers, where a provider does not serve the client's.
 //!
-//! A request is decoded into one neutral [`call`](self::call) and encoded in the provider's format; what the provider has no
-//! field for is dropped and named, or refused. A response is decoded into [`events`](self::event) and encoded in the client's
+//! A request is decoded into one neutral call and encoded in the provider's format; what the provider has no
+//! field for is dropped and named, or refused. A response is decoded into events and encoded in the client's
 //! format, event by event. Usage is read, and money is counted, from the provider's own bytes: see [`crate::tap`].
 
 mod call;

@@ -86,3 +86,49 @@ pub(crate) fn joined(before: Bytes, last: Bytes) -> Bytes {
     both.extend_from_slice(&last);
     both.freeze()
 }
+
+#[cfg(test)]
+mod tests {
+    use access::{KeyNo, PlanId, Subject, UserNo};
+    use ai::translate::{DroppedFields, JsonObject, ResponseIds, TranslationOptions, request};
+    use ai::{Format, ProviderKind, ResponseFraming};
+    use meter::Caller;
+
+    use super::*;
+    use crate::capacity::Capacity;
+    use crate::capacity::tests::CONNECTIONS;
+
+    #[test]
+    fn a_response_without_room_keeps_what_was_translated_and_ends_with_an_error() {
+        let options = TranslationOptions {
+            model: "m",
+            kind: ProviderKind::Mock,
+            host: "host",
+            owner: "p",
+            output_tokens_max: None,
+            json_object: JsonObject::default(),
+            dropped: DroppedFields::default(),
+            prompt_cache: false,
+        };
+        let call = br#"{"model":"m","input":"x","stream":true}"#;
+        let context = request(Format::Responses, Format::Chat, call, &options).unwrap().context;
+        let ids = ResponseIds { request_id: "r", unix_seconds: 1 };
+        let translator = ResponseTranslator::new(context, ids, ResponseFraming::Events, 200);
+        let capacity = Capacity::new(CONNECTIONS, 10_000, 1);
+        let key = Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
+        let mut translated = TranslatedResponse::new(translator, 200, RequestId::NIL, capacity.hold(&key));
+        let begun = translated.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n");
+        assert!(translated.count().is_err() && !translated.is_whole());
+        let last = translated.fail(Refusal::Overloaded, "no room");
+        let stream = String::from_utf8([&*begun, &*last].concat()).unwrap();
+        let numbers = stream.split("\"sequence_number\":").skip(1);
+        let numbers: Vec<usize> =
+            numbers.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()).collect();
+        assert_eq!(numbers, (0..numbers.len()).collect::<Vec<_>>(), "{stream}");
+        assert!(
+            stream.contains("Hello") && stream.contains("no room") && stream.contains("response.failed"),
+            "{stream}"
+        );
+        assert_eq!(translated.failure().unwrap().refusal, Some(Refusal::Overloaded));
+    }
+}

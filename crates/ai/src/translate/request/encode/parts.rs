@@ -62,7 +62,7 @@ pub(super) fn merge_users(messages: &mut Vec<Message<'_>>) {
         }
         match merged.last_mut() {
             Some(last) if last.role == Role::User && message.role == Role::User => {
-                last.parts.append(&mut message.parts)
+                last.parts.append(&mut message.parts);
             }
             _ => merged.push(message),
         }
