@@ -13,7 +13,7 @@ pub(crate) mod plain;
 pub(crate) mod responses;
 
 use access::Tokens;
-use lenient::{Figure, Part};
+use lenient::{Figure, Lenient};
 pub(crate) use lenient::{all_are_zero, all_figures_are_counts};
 use meter::{Source, Usage};
 use serde::Deserialize;
@@ -41,7 +41,7 @@ impl Writes {
 struct InputDetails {
     cached_tokens: Figure,
     cache_write_tokens: Figure,
-    cache_write_tokens_details: Part<WriteDetails>,
+    cache_write_tokens_details: Lenient<WriteDetails>,
     /// DashScope's name for `cache_write_tokens` (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
     cache_creation_input_tokens: Figure,
     audio_tokens: Figure,

@@ -83,8 +83,7 @@ impl UpstreamContent {
 
 impl UpstreamResponse {
     fn new(head: Box<RelayedHead>, body: Download, connection: BorrowedConnection) -> Self {
-        let content = Box::new(UpstreamContent { body, connection: Some(connection) });
-        Self { head, content, translated: None }
+        Self { head, content: Box::new(UpstreamContent { body, connection: Some(connection) }), translated: None }
     }
 
     /// Ends a response that the client does not get. Its connection is used again if the whole response has arrived already.
@@ -317,10 +316,8 @@ fn suitable_member(
     if !is_h2c(&to) {
         return Ok(to);
     }
-    match retries.other(&to, of, account.request.read_at()) {
-        Ok(other) => direct_to(account, head, other),
-        Err(_) => Ok(to),
-    }
+    let other = retries.other(&to, of, account.request.read_at());
+    other.map_or(Ok(to), |other| direct_to(account, head, other))
 }
 
 /// Returns a connection or a stream, and the current time. A request whose idle HTTP/1.1 connection had closed uses no

@@ -3,15 +3,15 @@
 use meter::Usage;
 use serde::Deserialize;
 
-use super::{Figure, InclusiveFigures, InputDetails, OutputDetails, Part};
+use super::{Figure, InclusiveFigures, InputDetails, Lenient, OutputDetails};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ChatUsage {
     prompt_tokens: Figure,
-    prompt_tokens_details: Part<InputDetails>,
+    prompt_tokens_details: Lenient<InputDetails>,
     completion_tokens: Figure,
-    completion_tokens_details: Part<OutputDetails>,
+    completion_tokens_details: Lenient<OutputDetails>,
     total_tokens: Figure,
     /// Moonshot reports cache reads in this field (platform.kimi.ai/docs/api/chat, 2026-11-21).
     cached_tokens: Figure,
@@ -21,7 +21,7 @@ struct ChatUsage {
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let Part(reported) = serde_json::from_slice::<Part<ChatUsage>>(json).ok()?;
+    let Lenient(reported) = serde_json::from_slice::<Lenient<ChatUsage>>(json).ok()?;
     let figures = InclusiveFigures {
         input: reported.prompt_tokens.0,
         output: reported.completion_tokens.0,

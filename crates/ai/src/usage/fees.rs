@@ -11,7 +11,7 @@ use meter::ToolCalls;
 use serde::Deserialize;
 
 use super::lenient::Seconds;
-use super::{Figure, Part};
+use super::{Figure, Lenient};
 
 /// Field names of 2026-11-21: docs.x.ai (the first three), docs.perplexity.ai (the next two), docs.mistral.ai (the
 /// next), openrouter.ai/docs (the last two, of which a response has one).
@@ -21,12 +21,12 @@ struct FeeFields {
     num_sources_used: Figure,
     num_server_side_tools_used: Figure,
     /// The number of calls of each of xAI's tools.
-    server_side_tool_usage_details: Part<BTreeMap<String, Figure>>,
+    server_side_tool_usage_details: Lenient<BTreeMap<String, Figure>>,
     num_search_queries: Figure,
     citation_tokens: Figure,
     prompt_audio_seconds: Seconds,
-    server_tool_use: Part<RouterToolCalls>,
-    server_tool_use_details: Part<RouterToolCalls>,
+    server_tool_use: Lenient<RouterToolCalls>,
+    server_tool_use_details: Lenient<RouterToolCalls>,
 }
 
 /// Calls of OpenRouter's tools. The executed ones include its own searches and fetches, but not those of a model's own
@@ -91,7 +91,7 @@ pub(crate) fn read(json: &[u8]) -> Fees {
     if NAME_PARTS.iter().all(|part| part.find(json).is_none()) {
         return Fees::default();
     }
-    let Ok(Part(object)) = serde_json::from_slice::<Part<FeeFields>>(json) else { return Fees::default() };
+    let Ok(Lenient(object)) = serde_json::from_slice::<Lenient<FeeFields>>(json) else { return Fees::default() };
     let used = |figure: &Figure| figure.0.filter(|count| *count > 0);
     let calls = XaiToolCalls::of(&object.server_side_tool_usage_details.0);
     let counted = |count: u64| (count > 0).then_some(count);

@@ -5,7 +5,7 @@ use meter::{Source, Usage};
 use serde::Deserialize;
 
 use super::lenient::{List, Word};
-use super::{Figure, Part, reported, take};
+use super::{Figure, Lenient, reported, take};
 use crate::price::{PriceTerms, Tier};
 
 /// The prompt includes cached tokens and the candidates exclude thoughts; input of tools is reported beside the prompt.
@@ -45,7 +45,7 @@ pub(crate) struct GoogleUsage {
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
-    let Part(object) = serde_json::from_slice::<Part<GoogleUsageMetadata>>(json).ok()?;
+    let Lenient(object) = serde_json::from_slice::<Lenient<GoogleUsageMetadata>>(json).ok()?;
     let heard = |modality: &str| {
         let [prompt, tools] = [&object.prompt_tokens_details, &object.tool_use_prompt_tokens_details]
             .map(|details| of(details, modality));

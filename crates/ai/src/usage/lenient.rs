@@ -39,7 +39,7 @@ pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 /// A nested object; `T`'s default if it is missing.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Part<T>(pub(crate) T);
+pub(crate) struct Lenient<T>(pub(crate) T);
 
 impl<'de> Deserialize<'de> for Figure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -84,7 +84,7 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Part<T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(ValueVisitor(PhantomData::<T>))? {
             LenientValue::Object(object) => Ok(Self(object)),
@@ -216,7 +216,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
         let mut found = Vec::new();
-        while let Some(Part(element)) = list.next_element()? {
+        while let Some(Lenient(element)) = list.next_element()? {
             if found.len() < LIST_MAX {
                 found.push(element);
             }

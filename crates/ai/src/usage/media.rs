@@ -4,7 +4,7 @@ use meter::{Billed, Source, Unit, Usage};
 use serde::Deserialize;
 
 use super::lenient::{Seconds, milliseconds};
-use super::{Figure, InclusiveFigures, InputDetails, OutputDetails, Part};
+use super::{Figure, InclusiveFigures, InputDetails, Lenient, OutputDetails};
 
 /// The usage object of all three; in transcriptions the details' name is singular.
 #[derive(Default, Deserialize)]
@@ -13,16 +13,16 @@ struct MediaUsage {
     seconds: Seconds,
     input_tokens: Figure,
     #[serde(alias = "input_token_details")]
-    input_tokens_details: Part<InputDetails>,
+    input_tokens_details: Lenient<InputDetails>,
     output_tokens: Figure,
     #[serde(alias = "output_token_details")]
-    output_tokens_details: Part<OutputDetails>,
+    output_tokens_details: Lenient<OutputDetails>,
     total_tokens: Figure,
 }
 
 impl MediaUsage {
     fn read(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Part<Self>>(json).ok().map(|Part(usage)| usage)
+        serde_json::from_slice::<Lenient<Self>>(json).ok().map(|Lenient(usage)| usage)
     }
 
     fn inclusive(&self) -> InclusiveFigures {

@@ -5,7 +5,7 @@ use meter::{Source, ToolCalls, Usage};
 use serde::Deserialize;
 
 use super::lenient::{LIST_MAX, List, Present, Word};
-use super::{Figure, Part, Writes, reported};
+use super::{Figure, Lenient, Writes, reported};
 use crate::price::{PriceTerms, Tier, undated};
 
 /// The figures that the usage objects of one message have reported so far. The input excludes cache reads and cache
@@ -58,12 +58,12 @@ struct MessagesUsage {
     input_tokens: Figure,
     cache_read_input_tokens: Figure,
     cache_creation_input_tokens: Figure,
-    cache_creation: Part<Creation>,
+    cache_creation: Lenient<Creation>,
     output_tokens: Figure,
     service_tier: Word,
     speed: Word,
     inference_geo: Word,
-    server_tool_use: Part<ServerTools>,
+    server_tool_use: Lenient<ServerTools>,
     iterations: Option<List<Iteration>>,
     fallback_credit: Present,
 }
@@ -77,7 +77,7 @@ struct Iteration {
     input_tokens: Figure,
     cache_read_input_tokens: Figure,
     cache_creation_input_tokens: Figure,
-    cache_creation: Part<Creation>,
+    cache_creation: Lenient<Creation>,
     output_tokens: Figure,
 }
 
@@ -99,7 +99,7 @@ impl MessagesFigures {
     /// Reads a further usage object: its figures are cumulative and overwrite earlier ones; missing figures leave
     /// earlier ones unchanged.
     pub(crate) fn read(&mut self, json: &[u8]) {
-        let Ok(Part(usage)) = serde_json::from_slice::<Part<MessagesUsage>>(json) else { return };
+        let Ok(Lenient(usage)) = serde_json::from_slice::<Lenient<MessagesUsage>>(json) else { return };
         let overwrite = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
         overwrite(&mut self.message.input, usage.input_tokens.0);
         overwrite(&mut self.message.cached_input, usage.cache_read_input_tokens.0);

@@ -3,21 +3,21 @@
 use meter::Usage;
 use serde::Deserialize;
 
-use super::{Figure, InclusiveFigures, InputDetails, OutputDetails, Part};
+use super::{Figure, InclusiveFigures, InputDetails, Lenient, OutputDetails};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ResponsesUsage {
     input_tokens: Figure,
-    input_tokens_details: Part<InputDetails>,
+    input_tokens_details: Lenient<InputDetails>,
     output_tokens: Figure,
-    output_tokens_details: Part<OutputDetails>,
+    output_tokens_details: Lenient<OutputDetails>,
     total_tokens: Figure,
 }
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let Part(reported) = serde_json::from_slice::<Part<ResponsesUsage>>(json).ok()?;
+    let Lenient(reported) = serde_json::from_slice::<Lenient<ResponsesUsage>>(json).ok()?;
     let figures = InclusiveFigures {
         input: reported.input_tokens.0,
         output: reported.output_tokens.0,

@@ -15,7 +15,7 @@ use super::paths::{ACTION, CONTAINER, CONTAINER_ID, ENVIRONMENT, GROUNDING, KIND
 use crate::scan::Scanner;
 use crate::scan::text::unquoted;
 use crate::usage::all_are_zero;
-use crate::usage::lenient::{Figure, Part, Present, Word};
+use crate::usage::lenient::{Figure, Lenient, Present, Word};
 
 /// Maximum number of different texts of one kind that are counted; if there are more, their number is unknown.
 const DISTINCT_MAX: usize = 256;
@@ -93,7 +93,7 @@ struct WebSearch {
 #[serde(default, rename_all = "camelCase")]
 struct GroundingMetadata {
     web_search_queries: Option<Vec<Word>>,
-    grounding_chunks: Option<Vec<Part<Chunk>>>,
+    grounding_chunks: Option<Vec<Lenient<Chunk>>>,
     google_maps_widget_context_token: Word,
 }
 
@@ -198,7 +198,7 @@ impl ListedToolCalls {
         let mut is_known = true;
         for (tool, details) in tools {
             if tool == "web_search" {
-                let usage = serde_json::from_str::<Part<WebSearch>>(details.get()).unwrap_or_default().0;
+                let usage = serde_json::from_str::<Lenient<WebSearch>>(details.get()).unwrap_or_default().0;
                 self.searches_reported = usage.num_requests.0;
                 is_known &= usage.num_requests.0.is_some() || all_are_zero(details.get().as_bytes());
             } else {
@@ -243,7 +243,7 @@ impl ListedToolCalls {
         let mut is_known = true;
         for json in all {
             let Container { r#type, memory_limit } =
-                serde_json::from_slice::<Part<Container>>(json).unwrap_or_default().0;
+                serde_json::from_slice::<Lenient<Container>>(json).unwrap_or_default().0;
             let gigabytes = match memory_limit.0.as_deref() {
                 None | Some("1g") => Some(1),
                 Some("4g") => Some(4),
@@ -264,13 +264,13 @@ impl ListedToolCalls {
 impl Grounding {
     /// Reads the grounding of one candidate; returns whether all of it could be read.
     fn read(&mut self, json: &[u8]) -> bool {
-        let Ok(Part(metadata)) = serde_json::from_slice::<Part<GroundingMetadata>>(json) else { return false };
+        let Ok(Lenient(metadata)) = serde_json::from_slice::<Lenient<GroundingMetadata>>(json) else { return false };
         let chunks = metadata.grounding_chunks.unwrap_or_default();
         let has_token = metadata.google_maps_widget_context_token.0.is_some();
-        let maps = has_token || chunks.iter().any(|Part(chunk)| chunk.maps.0);
+        let maps = has_token || chunks.iter().any(|Lenient(chunk)| chunk.maps.0);
         self.maps |= maps;
         // If all chunks are places, the queries were sent to Maps.
-        let of_maps = maps && !chunks.iter().any(|Part(chunk)| chunk.web.0);
+        let of_maps = maps && !chunks.iter().any(|Lenient(chunk)| chunk.web.0);
         let known = if of_maps { &mut self.maps_queries } else { &mut self.searches };
         let queries = metadata.web_search_queries.unwrap_or_default();
         queries.iter().filter_map(|query| query.0.as_deref()).all(|query| known.add(query.as_bytes()))

@@ -12,7 +12,7 @@ use super::usage;
 use crate::translate::call_ids::UniqueCallIds;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
 use crate::translate::response::failure;
-use chunk::{Candidate, Chunk, FunctionCall, Part};
+use chunk::{Candidate, FunctionCall, GeneratedChunk, GeneratedPart};
 
 /// Maximum of calls in one response.
 const CALLS_MAX: usize = 1024;
@@ -53,7 +53,8 @@ impl GenerateContentDecoder {
 
     /// Reads the data of an event.
     pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
-        let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|_| failure::unreadable("a chunk is invalid"))?;
+        let chunk: GeneratedChunk<'_> =
+            serde_json::from_slice(data).map_err(|_| failure::unreadable("a chunk is invalid"))?;
         if chunk.error.is_some() {
             return Err(failure::of_event(data));
         }
@@ -108,8 +109,8 @@ impl GenerateContentDecoder {
     }
 
     /// Reads a part. Results of tools that the provider runs, and media, were not requested.
-    fn part(&mut self, part: Part<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
-        let Part { text, thought, thought_signature, function_call } = part;
+    fn part(&mut self, part: GeneratedPart<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
+        let GeneratedPart { text, thought, thought_signature, function_call } = part;
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             self.open(if thought == Some(true) { Block::Reasoning } else { Block::Text }, out);
             out.push(NeutralEvent::Delta(text));

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Chunk<'a> {
+pub(super) struct GeneratedChunk<'a> {
     #[serde(borrow)]
     pub(super) candidates: Option<Vec<Candidate<'a>>>,
     pub(super) prompt_feedback: Option<PromptFeedback>,
@@ -37,12 +37,12 @@ pub(super) struct Candidate<'a> {
 #[serde(default)]
 pub(super) struct Content<'a> {
     #[serde(borrow)]
-    pub(super) parts: Option<Vec<Part<'a>>>,
+    pub(super) parts: Option<Vec<GeneratedPart<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Part<'a> {
+pub(super) struct GeneratedPart<'a> {
     pub(super) text: Option<String>,
     /// Whether the text is a summary of reasoning.
     pub(super) thought: Option<bool>,
