@@ -66,7 +66,9 @@ impl ResolveError {
             Self::NotFound => {
                 format!("no model {model:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other")
             }
-            Self::Mismatch { path } => format!("the model {model:?} speaks another format: call it at {path}"),
+            Self::Mismatch { path } => {
+                format!("the provider of {model:?} lacks this endpoint: send calls for text to {path}")
+            }
         }
     }
 }
@@ -116,14 +118,15 @@ impl Traffic {
         Ok(ResolvedModel { provider, asked, model, prompt_cache: true, credits, entry: None })
     }
 
-    /// Returns the only provider that serves `endpoint` in its own format; without any, the only one that serves it at all.
+    /// Returns the only provider that serves `endpoint` in its own format; without any, the only one whose kind has this
+    /// format, and then the only one that serves it at all.
     fn only_provider(&self, endpoint: Endpoint) -> Option<&Arc<Provider>> {
-        let is_own = |provider: &&Arc<Provider>| provider.format_of(endpoint) == endpoint.format();
-        let has_own = self.providers.iter().any(|provider| is_own(&provider));
-        let serves = |provider: &&Arc<Provider>| {
-            if has_own { is_own(provider) } else { provider.format_of(endpoint).is_some() }
-        };
-        let mut serving = self.providers.iter().filter(serves);
+        let format = endpoint.format()?;
+        let is_of_kind = |provider: &Arc<Provider>| provider.kind.speaks(format);
+        let far =
+            |provider: &Arc<Provider>| provider.format_of(endpoint).map(|of| (of != format, !is_of_kind(provider)));
+        let nearest = self.providers.iter().filter_map(far).min()?;
+        let mut serving = self.providers.iter().filter(|provider| far(provider) == Some(nearest));
         serving.next().filter(|_| serving.next().is_none())
     }
 

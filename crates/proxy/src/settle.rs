@@ -75,7 +75,7 @@ impl RequestAccount {
                 self.note_attempt(record);
             }
         }
-        self.count_for_target(now);
+        self.count_for_target(now, outcome);
         let summary = self.summary(outcome, duration_us);
         let handles = &self.request.worker().handles;
         let (route, method) = (&self.policy().name, self.request.head.method_bytes());
@@ -279,13 +279,17 @@ impl RequestAccount {
     }
 
     /// Counts the tokens of the last attempt for the limits of its target, and ends the call there.
-    fn count_for_target(&mut self, now: Instant) {
+    fn count_for_target(&mut self, now: Instant, outcome: Outcome) {
         let Some(target) = self.permits.target.take() else { return };
         let earlier = self.inference.as_ref().and_then(|inference| inference.earlier.as_ref());
         let (from, reserved) =
             earlier.map_or_else(|| (0, self.permits.budgets.charge()), |earlier| (earlier.count, earlier.reserved));
         let used = self.charge_of(from, &reserved).0.tokens;
-        target.count(used.max(self.unreported(from, target.tokens_max())), now);
+        // A client that leaves cannot use up the limit with responses of which it reads nothing: a token has at least a byte.
+        let relayed = Tokens(self.ending.request_bytes.saturating_add(self.ending.response_bytes));
+        let most = target.tokens_max();
+        let most = if outcome == Outcome::CallerGone { most.min(relayed) } else { most };
+        target.count(used.max(self.unreported(from, most)), now);
     }
 
     /// Returns `tokens_max` if an attempt from the number `from` has used an unknown number of tokens, otherwise 0.

@@ -41,8 +41,13 @@ impl ChargedModels {
         }
     }
 
+    /// Returns `PROVIDER/MODEL` of each target.
+    fn targets(&self) -> impl Iterator<Item = &String> {
+        self.entries.iter().flat_map(|(_, targets)| targets)
+    }
+
     fn is_counted(&self, reader: &SettingsReader<'_>, charge: &ChargeInput, model: &Input<String>) -> bool {
-        const EXPECTED: &str = "names of `models` or PROVIDER/MODEL, without `*`";
+        const EXPECTED: &str = "names of `models` or of a target's model, or PROVIDER/MODEL, without `*`";
         let name = model.value.as_str();
         if name.contains(ANY) {
             let message =
@@ -58,7 +63,10 @@ impl ChargedModels {
             let named = name.split_once('/').filter(|(_, model)| !model.is_empty());
             named.is_some_and(|(provider, _)| self.providers.iter().any(|known| known == provider))
         };
-        let is_known = name == MOCK || self.entries.iter().any(is_of) || is_of_provider();
+        // The only provider serves any other name.
+        let is_bare =
+            || !name.contains('/') && (self.providers.len() == 1 || self.targets().any(|of| bare(of) == name));
+        let is_known = name == MOCK || self.entries.iter().any(is_of) || is_of_provider() || is_bare();
         if !is_known {
             reader.unknown_name(model, "model", self.entries.iter().map(|(name, _)| name.as_str()));
         }
@@ -69,11 +77,18 @@ impl ChargedModels {
     fn left_out(&self, plan: &PlanInput, charge: &ChargeInput) -> Option<Note> {
         let lists = |name: &str| charge.models.list.iter().any(|model| model.value == name);
         let targets = self.entries.iter().filter(|(entry, _)| lists(entry)).flat_map(|(_, targets)| targets);
-        let target = targets.into_iter().find(|target| !lists(target))?;
+        let names = targets
+            .flat_map(|target| [Some(target.as_str()), Some(bare(target)).filter(|_| self.providers.len() == 1)]);
+        let name = names.flatten().find(|name| !lists(name))?;
         Some(Note::ChargeLeavesOut {
             plan: plan.name.as_ref()?.value.clone(),
             charge: charge.name.as_ref()?.value.clone(),
-            model: target.clone(),
+            model: name.to_owned(),
         })
     }
+}
+
+/// Returns the name of the model in `PROVIDER/MODEL`.
+fn bare(target: &str) -> &str {
+    target.split_once('/').map_or(target, |(_, model)| model)
 }

@@ -76,7 +76,7 @@ section! {
         us_uplift: Input<bool> = default(Boolean, || false);
         /// Maximum input of the model, for reservations.
         input_tokens_max: Option<Input<u64>> = optional(Whole::<u64>::new(1, TOKENS_MAX), "the built-in limit");
-        /// Maximum output of the model, for reservations.
+        /// Maximum output of the model, for reservations and the limit of translated calls.
         output_tokens_max: Option<Input<u64>> =
             optional(Whole::<u64>::new(0, TOKENS_MAX), "required with `input_tokens_max`");
         /// Rates of long requests.

@@ -240,7 +240,7 @@ section! {
         name: Option<Input<String>> = required(NAME);
         /// The API that the provider supports.
         kind: Option<Input<ProviderKind>> = required(KIND);
-        /// The formats of calls for text; [others](translation.md) are translated into the first possible one.
+        /// The formats of calls for text; [others](translation.md) are translated into the first that can express them.
         formats: ValueList<Format> =
             list(FORMAT, TEXT_FORMATS.len(), "all of its kind; `chat` for `openai` at other hosts").not_empty("at least one format");
         /// Includes the version (`/v1`) for `openai` only.

@@ -25,9 +25,9 @@ const DROPPED: Words<DroppedFields> =
 section! {
     /// The section `ai.translate` of the file.
     TranslateInput => #[derive(Copy, Default, PartialEq, Eq)] pub TranslationRules {
-        /// `json_object` for Messages: a line of the system prompt, or 400.
+        /// JSON without a schema, which Messages lacks: `instruct` adds a line to the system prompt, `refuse` is 400.
         json_object: Input<JsonObject> = default(JSON_OBJECT, JsonObject::default);
-        /// Fields that the provider does not have: `x-tollgate-dropped` names them, or 400.
+        /// Fields that the provider's format lacks: `header` names them in `x-tollgate-dropped`, `refuse` is 400.
         dropped: Input<DroppedFields> = default(DROPPED, DroppedFields::default);
     }
 }

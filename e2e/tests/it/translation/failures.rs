@@ -215,19 +215,26 @@ async fn a_body_of_another_format_is_a_failure_and_the_next_target_is_tried() {
 }
 
 #[tokio::test]
-async fn an_account_without_money_has_a_status_after_which_the_client_does_not_repeat_the_call() {
+async fn an_account_without_money_is_an_error_that_no_client_repeats_and_of_the_gateway_if_it_is_the_operators() {
     let upstream = Upstream::answering(
         "429 Too Many Requests\r\ncontent-type: application/json",
         r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","code":"insufficient_quota"}}"#,
     )
     .await;
-    let up = format!("[{{name: up, kind: mock, base_url: \"http://{}\", formats: [chat]}}]", upstream.address());
-    let gateway = Gateway::start(Setup::new().section("providers", &up)).await;
+    let up = format!("kind: mock, base_url: \"http://{}\", formats: [chat]", upstream.address());
+    let providers = format!("[{{name: open, {up}}}, {{name: shared, credential: sk-1, {up}}}]");
+    let gateway = Gateway::start(Setup::new().section("providers", &providers)).await;
     let key = gateway.key().await;
-    for (client, status) in [(Format::Messages, 400), (Format::Responses, 429)] {
+    for (client, model, status) in [
+        (Format::Messages, "open/m", 400),
+        (Format::Responses, "open/m", 429),
+        (Format::Messages, "shared/m", 502),
+        (Format::Responses, "shared/m", 502),
+    ] {
         for stream in [false, true] {
-            let answer = ask(&gateway, &key, client, &client.body("up/m", stream)).await.expect(status);
-            assert_eq!(answer.header("x-should-retry"), Some("false"), "{client:?} {stream}");
+            let answer = ask(&gateway, &key, client, &client.body(model, stream)).await.expect(status);
+            assert_eq!(answer.text().contains("exceeded"), status != 502, "{}", answer.text());
+            assert!(status == 502 || answer.header("x-should-retry") == Some("false"), "{client:?} {stream}");
             check_error(client, &answer.json(), "no money");
         }
     }

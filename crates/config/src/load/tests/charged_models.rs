@@ -5,7 +5,7 @@ use super::*;
 
 fn plans(models: &str) -> String {
     format!(
-        "providers: [{{name: openai, kind: openai, credential: sk-1}}]
+        "providers: [{{name: openai, kind: openai, credential: sk-1}}, {{name: claude, kind: anthropic, credential: sk-2}}]
 models:
   - {{name: fast, targets: [{{provider: openai, model: gpt-5-mini}}]}}
   - {{name: 'gpt-*', targets: [{{provider: openai, model: 'gpt-*'}}]}}
@@ -41,4 +41,14 @@ fn other_names_of_the_models_of_a_charge_are_noted() {
     assert_eq!(notes("[fast]"), [of_charge]);
     assert_eq!(notes("[fast, openai/gpt-5-mini]"), [""; 0]);
     assert_eq!(notes("[gpt-5.2, mock]"), [""; 0]);
+    assert_eq!(notes("[gpt-5-mini]"), [""; 0], "the name of a target's model");
+}
+
+#[test]
+fn the_only_provider_serves_names_that_are_not_listed() {
+    let only =
+        plans("[fast, openai/gpt-5-mini, o9]").replace(", {name: claude, kind: anthropic, credential: sk-2}", "");
+    let loaded = read_with(&only, &Environment::default()).unwrap();
+    let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
+    assert!(matches!(&notes[..], [note] if note.contains("leaves out calls of gpt-5-mini:")), "{notes:?}");
 }

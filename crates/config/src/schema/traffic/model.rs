@@ -75,7 +75,7 @@ section! {
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);
         /// [Limits](fallback.md#limits-of-a-target) per process. At a limit, calls use the next target.
         limits: Option<TargetLimitsInput> = maybe_nested::<TargetLimitsInput>();
-        /// Whether [translated](translation.md) calls mark what the provider caches.
+        /// Whether [translated](translation.md) calls with tools get a cache mark for Anthropic.
         prompt_cache: Input<bool> = default(PROMPT_CACHE, || true);
         later: price_as;
     }

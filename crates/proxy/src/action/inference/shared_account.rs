@@ -14,12 +14,18 @@ use crate::action::changed_body;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 
+/// The status of a refused credential. A provider without a configured one refuses the operator too.
+const UNAUTHORIZED: u16 = 401;
 /// The status of a used-up rate limit.
 const TOO_MANY_REQUESTS: u16 = 429;
 
 /// Whether a response may be about the operator's account, as its body then shows.
 pub(super) fn may_concern(call: &TargetCall<'_>, answered: &UpstreamResponse) -> bool {
-    matches!(answered.head.head.status(), 400..=403 | TOO_MANY_REQUESTS) && !call.is_own()
+    match answered.head.head.status() {
+        UNAUTHORIZED => !call.is_own(),
+        400..=403 | TOO_MANY_REQUESTS => call.is_shared(),
+        _ => false,
+    }
 }
 
 /// Reads the body of an error, and hides the operator's account as [`hide`] does.

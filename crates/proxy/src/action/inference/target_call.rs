@@ -169,6 +169,11 @@ impl<'a> TargetCall<'a> {
         Ok(answered)
     }
 
+    /// Whether the credential is the operator's.
+    pub(super) fn is_shared(&self) -> bool {
+        self.credential.is_some() && !self.call.own_credential
+    }
+
     /// Whether the credential is the user's own.
     pub(super) fn is_own(&self) -> bool {
         self.call.own_credential
