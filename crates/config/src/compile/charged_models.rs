@@ -16,6 +16,8 @@ pub(super) struct ChargedModels {
     /// The entries of `models`, with the names of their targets: `PROVIDER/MODEL`.
     entries: Vec<(String, Vec<String>)>,
     providers: Vec<String>,
+    /// Whether one provider is on, which serves each name that no entry has.
+    is_only: bool,
 }
 
 impl ChargedModels {
@@ -27,7 +29,11 @@ impl ChargedModels {
             let target = target.map(|(provider, model)| format!("{}/{}", provider.value, model.value));
             Some((entry.name.as_ref()?.value.clone(), target.collect()))
         };
-        Self { entries: entries.list.iter().filter_map(entry).collect(), providers: providers.names.clone() }
+        Self {
+            entries: entries.list.iter().filter_map(entry).collect(),
+            providers: providers.names.clone(),
+            is_only: providers.on.len() == 1,
+        }
     }
 
     /// Reports names under which no usage is counted, and notes other names of the same models.
@@ -64,8 +70,7 @@ impl ChargedModels {
             named.is_some_and(|(provider, _)| self.providers.iter().any(|known| known == provider))
         };
         // The only provider serves any other name.
-        let is_bare =
-            || !name.contains('/') && (self.providers.len() == 1 || self.targets().any(|of| bare(of) == name));
+        let is_bare = || !name.contains('/') && (self.is_only || self.targets().any(|of| bare(of) == name));
         let is_known = name == MOCK || self.entries.iter().any(is_of) || is_of_provider() || is_bare();
         if !is_known {
             reader.unknown_name(model, "model", self.entries.iter().map(|(name, _)| name.as_str()));
@@ -77,8 +82,7 @@ impl ChargedModels {
     fn left_out(&self, plan: &PlanInput, charge: &ChargeInput) -> Option<Note> {
         let lists = |name: &str| charge.models.list.iter().any(|model| model.value == name);
         let targets = self.entries.iter().filter(|(entry, _)| lists(entry)).flat_map(|(_, targets)| targets);
-        let names = targets
-            .flat_map(|target| [Some(target.as_str()), Some(bare(target)).filter(|_| self.providers.len() == 1)]);
+        let names = targets.flat_map(|target| [Some(target.as_str()), Some(bare(target)).filter(|_| self.is_only)]);
         let name = names.flatten().find(|name| !lists(name))?;
         Some(Note::ChargeLeavesOut {
             plan: plan.name.as_ref()?.value.clone(),

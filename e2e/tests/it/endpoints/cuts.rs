@@ -161,10 +161,10 @@ async fn providers_own_error_passes_as_it_is_and_is_counted() {
     let key = line.gateway.key().await;
     for name in ["embeddings", "speech", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed"] {
         let ask = Ask::named(name);
-        let answer = line.send(&ask, "429", &key).await.expect(429);
-        let own = ask.call("429").send(line.mock.address()).await.expect(429);
+        let answer = line.send(&ask, "500", &key).await.expect(500);
+        let own = ask.call("500").send(line.mock.address()).await.expect(500);
         assert_eq!((answer.text(), answer.header("content-type")), (own.text(), own.header("content-type")), "{name}");
         let row = store::row(line.gateway.folder(), &answer).await;
-        assert_eq!((&row["status"], &row["outcome"]), (&json!(429), &json!("completed")), "{name} {row}");
+        assert_eq!((&row["status"], &row["outcome"]), (&json!(500), &json!("completed")), "{name} {row}");
     }
 }
