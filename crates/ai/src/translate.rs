@@ -9,6 +9,7 @@ mod call_ids;
 mod capsule;
 mod context;
 mod event;
+mod json_list;
 mod request;
 mod response;
 

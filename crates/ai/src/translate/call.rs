@@ -1,7 +1,7 @@
-//! A call without a format: what Chat Completions, Responses and Messages can all express, or one of them.
+//! A call in a neutral form, with every field that Chat Completions, Responses or Messages can express.
 //!
-//! Text borrows from the client's body. What need not be understood, such as schemas and arguments, is JSON text as the client
-//! wrote it: prompt caches depend on the order of keys.
+//! Text borrows from the client's body. Schemas and arguments remain JSON text as the client wrote it: prompt caches depend on
+//! the order of keys.
 
 use std::borrow::Cow;
 
@@ -177,6 +177,13 @@ pub(super) enum ToolChoice {
     },
 }
 
+impl ToolChoice {
+    /// Whether the model must call a tool.
+    pub(super) const fn is_forced(&self) -> bool {
+        matches!(self, Self::Required | Self::Tool(_) | Self::Among { required: true, .. })
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum OutputFormat<'a> {
     Text,
@@ -200,7 +207,7 @@ pub(super) struct Reasoning {
     pub(super) requested: bool,
     /// Whether the client requests readable reasoning; `None`: as the provider does by default.
     pub(super) shown: Option<bool>,
-    /// The path of the field, to name it where it is dropped.
+    /// The path of the field in the client's call, for `x-tollgate-dropped`.
     pub(super) path: &'static str,
 }
 

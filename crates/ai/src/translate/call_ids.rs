@@ -37,7 +37,7 @@ impl UniqueCallIds {
     pub(super) fn add(&mut self, id: &str, request_id: &str) -> String {
         let mut unique = call_id(id).into_owned();
         if id.is_empty() || self.0.contains(&unique) {
-            // The points are not accepted in an id, so that a hash replaces them.
+            // An id with dots is not accepted, so `call_id` replaces it by its hash.
             unique = call_id(&format!("{request_id}.{}.{id}", self.0.len())).into_owned();
         }
         self.0.insert(unique.clone());

@@ -9,8 +9,8 @@ use super::super::capsule::CAPSULE_PREFIX;
 use super::json::{Node, Object, Outcome, Writer, list};
 use crate::format::Format;
 
-/// Begins the types of edits of the context that concern thinking.
-const THINKING_EDIT: &str = "clear_thinking_";
+/// Begins the types of edits of the context that only concern earlier reasoning.
+pub(super) const THINKING_EDIT: &str = "clear_thinking_";
 
 /// Returns the body without the state; `None` if it has none. See [`crate::translate::without_state`].
 pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {

@@ -8,6 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::UntranslatableCall;
+pub(super) use super::super::json_list::list;
 use crate::scan::text::BorrowedText;
 
 pub(super) type Outcome<T> = Result<T, UntranslatableCall>;
@@ -237,19 +238,6 @@ impl Writer {
         text.push('}');
         text
     }
-}
-
-/// A list of values that are JSON.
-pub(super) fn list<T: AsRef<str>>(values: &[T]) -> String {
-    let mut text = "[".to_owned();
-    for (at, value) in values.iter().enumerate() {
-        if at > 0 {
-            text.push(',');
-        }
-        text.push_str(value.as_ref());
-    }
-    text.push(']');
-    text
 }
 
 pub(super) fn quoted(text: &str) -> String {

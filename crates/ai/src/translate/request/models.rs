@@ -235,7 +235,7 @@ pub(super) fn gemini(model: &str) -> GeminiRules {
 
 /// Whether a host is OpenAI's own, or Azure's, whose models have the whole API.
 pub(super) fn is_openai_host(host: &str) -> bool {
-    host == "api.openai.com" || host.ends_with(".openai.com") || host.ends_with(".azure.com")
+    host.ends_with(".openai.com") || host.ends_with(".azure.com")
 }
 
 #[cfg(test)]

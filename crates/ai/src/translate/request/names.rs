@@ -8,7 +8,7 @@ use super::super::context::ToolOrigin;
 use crate::format::Format;
 
 const NAME_BYTES_MAX: usize = 64;
-/// The kept part of a name that does not fit; `_` and eight digits follow.
+/// Maximum length of the part of a long name that is kept, before `_` and eight digits of its hash.
 const NAME_BYTES_KEPT: usize = 55;
 
 /// The names of tools at the provider.

@@ -1,4 +1,4 @@
-//! What a translation notes besides the call: the names of tools, and the fields that are left out.
+//! The names of tools and the dropped fields of one translation.
 
 use super::super::TranslationOptions;
 use super::super::capsule::{CAPSULE_PREFIX, Capsule};
@@ -40,8 +40,8 @@ impl<'a> Notes<'a> {
         (self.names, self.dropped)
     }
 
-    /// Returns the elements of a capsule that the target made; `None` for another's state and for other text. It is left out
-    /// silently: clients send back the state of every earlier model.
+    /// Returns the elements of a capsule that the target made; `None` for the state of another target and for other text. Such
+    /// state is dropped silently, because clients send back the state of every earlier model.
     pub(super) fn state(&self, text: &str) -> Option<Vec<Box<RawValue>>> {
         let capsule = Some(text).filter(|text| text.starts_with(CAPSULE_PREFIX)).and_then(Capsule::decode)?;
         let Capsule { kind, format, model, owner, items } = capsule;

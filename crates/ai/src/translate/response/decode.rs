@@ -4,6 +4,7 @@ mod chat;
 mod generate_content;
 mod messages;
 mod order;
+mod part;
 mod responses;
 mod usage;
 
@@ -13,10 +14,8 @@ use crate::translate::event::{NeutralEvent, ProviderFailure};
 use chat::ChatDecoder;
 use generate_content::GenerateContentDecoder;
 use messages::MessagesDecoder;
+use part::DONE;
 use responses::ResponsesDecoder;
-
-/// The data of the event that ends a chat stream; other streams of some providers end in it too.
-const DONE: &[u8] = b"[DONE]";
 
 /// A decoder of the provider's format. After an error, or [`NeutralEvent::End`], it is not used any more.
 #[derive(Debug)]

@@ -24,10 +24,8 @@ use crate::refusal::problem::Problem;
 use crate::response::compression::OF_CONTENT;
 use crate::upstream::response_head::RelayedHead;
 
-/// The field that names what the provider did not get.
+/// The response header with the names of the dropped fields.
 const DROPPED: &[u8] = b"x-tollgate-dropped";
-/// Maximum number of names in that field.
-const DROPPED_NAMES_MAX: usize = 32;
 /// Maximum length of a name in that field. A longer one contains a name of the client's.
 const DROPPED_NAME_LEN_MAX: usize = 128;
 /// The media type of all translated calls.
@@ -56,7 +54,7 @@ pub(super) struct CallTranslation {
 /// read.
 ///
 /// # Errors
-/// No format of the provider can express the call, or the client holds too many bytes.
+/// No format of the provider can express the call, or the call exceeds the memory of the client.
 pub(super) async fn translate(
     account: &RequestAccount,
     parsed: &ParsedCall,
@@ -101,7 +99,7 @@ pub(super) async fn translate(
 /// if it has none.
 ///
 /// # Errors
-/// The client holds too many bytes.
+/// The call exceeds the memory of the client.
 pub(super) async fn without_state(
     parsed: &ParsedCall,
     endpoint: &InferenceEndpoint,
@@ -209,7 +207,7 @@ fn edit(relayed: &mut RelayedHead, content_type: &str, dropped: &[String]) -> Re
     edits.set(KnownName::ContentType, content_type.as_bytes())?;
     let is_name =
         |name: &&String| name.len() <= DROPPED_NAME_LEN_MAX && name.bytes().all(|byte| byte.is_ascii_graphic());
-    let names: Vec<&str> = dropped.iter().filter(is_name).take(DROPPED_NAMES_MAX).map(String::as_str).collect();
+    let names: Vec<&str> = dropped.iter().filter(is_name).map(String::as_str).collect();
     if names.is_empty() { Ok(()) } else { edits.set_named(DROPPED, names.join(", ").as_bytes()) }
 }
 

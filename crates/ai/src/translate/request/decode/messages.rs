@@ -9,6 +9,7 @@ use super::super::super::call::{
     Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 use super::super::super::call_ids::call_id;
+use super::super::foreign_state::THINKING_EDIT;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::notes::Notes;
 use super::{media, tools};
@@ -18,8 +19,6 @@ const REFUSED: &[&str] = &["container", "mcp_servers", "thread"];
 /// Claude Code's first line of the system prompt. It differs from call to call, so that no other provider could cache the
 /// prompt behind it.
 const ATTRIBUTION: &str = "x-anthropic-billing-header";
-/// Edits of the context that only concern earlier reasoning, which is not sent to another provider.
-const REASONING_EDIT: &str = "clear_thinking_";
 
 pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Call<'a>> {
     media::no_fields(body, REFUSED)?;
@@ -68,7 +67,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
 fn dropped(body: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
     if let Some(management) = body.object("context_management")? {
         for edit in management.list("edits")? {
-            if !edit.object()?.required_text("type")?.starts_with(REASONING_EDIT) {
+            if !edit.object()?.required_text("type")?.starts_with(THINKING_EDIT) {
                 notes.drop("context_management");
             }
         }

@@ -13,15 +13,15 @@ use super::super::models::{self, GeminiRules};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, as_text, joined, misplaced, openai_fields, output_tokens_max, split_system, tagged, texts, verbosity_path,
+    Encoded, OPENING, as_text, joined, misplaced, openai_fields, output_tokens_max, split_system, tagged, texts,
+    verbosity_path,
 };
+use super::thinking;
 
 /// Replaces a signature that the client has lost (Google's documentation of thought signatures).
 const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// The URLs that Google itself reads: those of its Files API.
 const FILES: &str = "https://generativelanguage.googleapis.com/";
-/// The first content must be the user's.
-const OPENING: &str = ".";
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
@@ -120,14 +120,7 @@ const fn level(effort: Effort, rules: GeminiRules) -> &'static str {
 
 /// The budgets of Gemini 2.5, whose `pro` always thinks.
 const fn budget(effort: Effort, rules: GeminiRules) -> u64 {
-    match effort {
-        Effort::None if rules.minimal => 0,
-        Effort::None | Effort::Minimal | Effort::Low => 1_024,
-        Effort::Medium => 2_048,
-        Effort::High => 4_096,
-        Effort::Xhigh => 8_192,
-        Effort::Max => 16_384,
-    }
+    if matches!(effort, Effort::None) && rules.minimal { 0 } else { thinking::budget(effort) }
 }
 
 fn tools(call: &Call<'_>, out: &mut Writer) {

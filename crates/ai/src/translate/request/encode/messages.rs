@@ -13,19 +13,16 @@ use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, Marks, as_text, chosen_tools, differs, drop_of_chat, misplaced, openai_fields, split_system, tagged,
-    texts, verbosity_path,
+    Encoded, Marks, OPENING, as_text, chosen_tools, differs, drop_of_chat, kind, misplaced, openai_fields,
+    split_system, tagged, texts, verbosity_path,
 };
-use super::responses::kind;
 use super::thinking::{self, Plan};
 
-/// Requests a JSON object, for which Messages has no field.
+/// The instruction that replaces `json_object`, which Messages lacks.
 const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown and without other text.";
-/// The first message must be the user's.
-const OPENING: &str = ".";
 /// The least `top_p` while the model thinks.
 const THINKING_TOP_P: f64 = 0.95;
-/// Most strict tools of a call.
+/// Maximum number of strict tools in a call to Anthropic.
 const STRICT_MAX: u32 = 20;
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
@@ -199,8 +196,7 @@ fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Opt
         return Ok(has_history.then(|| Writer::of_type("none").finish()));
     }
     let choice = call.tool_choice.as_ref();
-    let forces =
-        matches!(choice, Some(ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Among { required: true, .. }));
+    let forces = choice.is_some_and(ToolChoice::is_forced);
     if forces && thinks && !rules.forced_tool {
         let advice =
             "must not force a call of a tool for this model, which always thinks: send auto, and ask for the call";

@@ -13,9 +13,11 @@ use crate::format::Format;
 
 /// Most cache marks of one call, at OpenAI and Anthropic.
 const MARKS_MAX: u32 = 4;
-/// Between texts that become one.
+/// A message of the user before the first one of the assistant, where the first must be the user's.
+pub(super) const OPENING: &str = ".";
+/// Separates texts that are joined.
 const BETWEEN: &str = "\n\n";
-/// Begins the text of a result that is an error.
+/// Precedes the text of a tool result that reports an error.
 const ERROR: &str = "Error:";
 
 /// The system's messages before the first other message, and the rest.
@@ -201,3 +203,13 @@ pub(super) fn needs_data(path: &str) -> super::super::super::UntranslatableCall 
 
 /// A shorthand for results of encoders.
 pub(super) type Encoded = Outcome<String>;
+
+/// The `type` of an object. A capsule comes from the client, so its items are checked.
+pub(super) fn kind(item: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Typed {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    serde_json::from_str::<Typed>(item).ok().map(|typed| typed.kind)
+}

@@ -9,8 +9,8 @@ use super::super::notes::Notes;
 use super::super::schema;
 use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
 use super::parts::{
-    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, misplaced, openai_fields, output_tokens_max,
-    split_system, stop_path, texts, url, verbosity_path,
+    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, kind, misplaced, openai_fields,
+    output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 
 /// The least limit of output that the API accepts, in tokens.
@@ -271,16 +271,6 @@ impl Input {
         }
         Ok(())
     }
-}
-
-/// The `type` of an object. A capsule comes from the client, so its items are checked.
-pub(super) fn kind(item: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Typed {
-        #[serde(rename = "type")]
-        kind: String,
-    }
-    serde_json::from_str::<Typed>(item).ok().map(|typed| typed.kind)
 }
 
 fn call_item(call: &ToolCall<'_>) -> String {

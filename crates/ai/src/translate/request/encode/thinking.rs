@@ -1,4 +1,4 @@
-//! How much a Claude thinks, and what excludes it.
+//! The thinking of a Claude model: its mode, its budget, and the fields that exclude it.
 
 use super::super::super::call::{Call, Effort, Message, Part, Role, ToolChoice};
 use super::super::json::Writer;
@@ -74,10 +74,7 @@ fn disabled(output_tokens_max: u64) -> Plan {
 }
 
 fn budgeted(call: &Call<'_>, effort: Effort, output_tokens_max: u64, notes: &mut Notes<'_>) -> Plan {
-    let forced = matches!(
-        &call.tool_choice,
-        Some(ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Among { required: true, .. })
-    );
+    let forced = call.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
     let is_prefilled = call.messages.last().is_some_and(|last| last.role == Role::Assistant);
     if forced || is_prefilled {
         notes.drop(call.reasoning.path);
@@ -100,7 +97,7 @@ fn budgeted(call: &Call<'_>, effort: Effort, output_tokens_max: u64, notes: &mut
 }
 
 /// The budgets of LiteLLM (1.109.1), doubled above `high`.
-const fn budget(effort: Effort) -> u64 {
+pub(super) const fn budget(effort: Effort) -> u64 {
     match effort {
         Effort::None | Effort::Minimal | Effort::Low => BUDGET_MIN,
         Effort::Medium => 2_048,

@@ -9,6 +9,7 @@ mod chunk;
 use serde_json::value::RawValue;
 
 use super::order::BlockOrder;
+use super::part::DONE;
 use super::usage;
 use crate::translate::call_ids::call_id;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
@@ -18,7 +19,6 @@ use chunk::{CallDelta, Choice, Chunk, Delta, Prose, text_of};
 
 /// Maximum of calls in one response.
 const CALLS_MAX: usize = 1024;
-const DONE: &[u8] = b"[DONE]";
 /// Finish reasons of OpenRouter, DeepSeek and Gemini that report an error.
 const FAILURES: [&str; 6] = [
     "error",

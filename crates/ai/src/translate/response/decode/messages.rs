@@ -6,12 +6,13 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::order::BlockOrder;
+use super::part::raw;
 use super::usage::MessageUsage;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
-use fields::{ContentFields, MessageBody, MessageEvent, StopFields, raw};
+use fields::{ContentFields, MessageBody, MessageEvent, StopFields};
 
-/// Longest thinking that is kept as state, in bytes; a capsule holds no longer one.
+/// Maximum size of the thinking that is kept as state, in bytes. A capsule cannot contain more.
 const THINKING_BYTES_MAX: usize = 256 * 1024;
 /// Maximum of blocks that have begun and not ended.
 const OPEN_BLOCKS_MAX: usize = 256;

@@ -14,7 +14,7 @@ const HELD_BYTES_MAX: usize = 1024 * 1024;
 /// What a waiting block takes beside its text.
 const BLOCK_BYTES: usize = 128;
 
-/// More was held than is allowed.
+/// The waiting blocks exceed the maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooManyHeld;
 

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::order::BlockOrder;
+use super::part::raw;
 use super::usage;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
-use fields::{Response, ResponseEvent, ResponseItem, raw};
+use fields::{Response, ResponseEvent, ResponseItem};
 
 /// Maximum of items, and of parts of one item.
 const ITEMS_MAX: usize = 4096;

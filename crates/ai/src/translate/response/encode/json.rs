@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+pub(super) use crate::translate::json_list::list;
+
 /// An object that is being written.
 #[derive(Debug)]
 pub(super) struct ObjectWriter(String);
@@ -41,19 +43,6 @@ impl ObjectWriter {
         self.0.push('}');
         self.0
     }
-}
-
-/// Returns a list of JSON values.
-pub(super) fn list<T: AsRef<str>>(values: &[T]) -> String {
-    let mut json = "[".to_owned();
-    for (at, value) in values.iter().enumerate() {
-        if at > 0 {
-            json.push(',');
-        }
-        json.push_str(value.as_ref());
-    }
-    json.push(']');
-    json
 }
 
 /// Adds an event to a stream.

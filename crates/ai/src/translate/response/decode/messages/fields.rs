@@ -5,9 +5,6 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::translate::event::ProviderFailure;
-use crate::translate::response::failure;
-
 #[derive(Deserialize)]
 pub(super) struct MessageEvent<'a> {
     #[serde(rename = "type", default, borrow)]
@@ -80,9 +77,4 @@ pub(super) struct ContentFields<'a> {
     pub(super) input: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) partial_json: Option<String>,
-}
-
-/// Reads a part of an event.
-pub(super) fn raw<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, ProviderFailure> {
-    serde_json::from_str(json.get()).map_err(|_| failure::unreadable("a field of an event has another type"))
 }

@@ -5,9 +5,6 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::translate::event::ProviderFailure;
-use crate::translate::response::failure;
-
 #[derive(Deserialize)]
 pub(super) struct ResponseEvent<'a> {
     #[serde(rename = "type", default, borrow)]
@@ -99,9 +96,4 @@ impl ResponseItem<'_> {
         let Some(json) = self.arguments else { return String::new() };
         serde_json::from_str(json.get()).unwrap_or_else(|_| json.get().to_owned())
     }
-}
-
-/// Reads a part of an event.
-pub(super) fn raw<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, ProviderFailure> {
-    serde_json::from_str(json.get()).map_err(|_| failure::unreadable("a field of an event has another type"))
 }
