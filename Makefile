@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard dashboard-tests dashboard-beside pages screenshots demo test docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
+.PHONY: help run install release dashboard dashboard-tests dashboard-beside pages screenshots demo test test-pages test-suite test-documents docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -84,17 +84,25 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@$(if $(DASHBOARD_BESIDE),:,scripts/step "tests of the dashboard" scripts/dashboard.sh test)
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
+# Each of them runs even if one before it failed, so one run shows all faults.
+	@$(MAKE) --no-print-directory --keep-going test-pages test-suite test-documents
+	@scripts/step --summary
+
+test-pages:
 	@scripts/step "pages in Chromium" scripts/pages.sh
+
 # One pool for all tests: of two, the first waits for its slowest tests before the second starts. With ONLY, each machine of
 # CI runs one half.
+test-suite:
 ifeq ($(ONLY),)
 	@scripts/step "tests on SQLite and PostgreSQL, crashes and load" $(SUITE)
 else
 	@scripts/step "tests on SQLite" $(SUITE) crates sqlite
 	@scripts/step "tests on PostgreSQL, crashes and load" $(SUITE) postgres crashes load
 endif
+
+test-documents:
 	@scripts/step "shell blocks of the documents" scripts/docs-run.py $(TARGET)/debug/tollgate
-	@scripts/step --summary
 
 docs-run: ## run the shell blocks of README.md and docs/ against the built binary, and list those that cannot run
 	@scripts/setup.sh test
