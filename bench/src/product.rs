@@ -300,8 +300,7 @@ mod tests {
     /// Loads each configuration as Tollgate does. Defaults and bounds of the settings change.
     #[test]
     fn the_configurations_are_valid() {
-        let addresses = [7, 8, 9, 10].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let [first, second, ..] = addresses;
+        let [first, second, addresses @ ..] = [5, 6, 7, 8, 9, 10].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let dir = tempfile::tempdir().unwrap();
         tokens::create_certificate(dir.path()).unwrap();
         tokens::TokenIssuer::create(dir.path()).unwrap();

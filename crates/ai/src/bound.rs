@@ -76,6 +76,8 @@ pub enum Reference {
     Compaction,
     /// A part of a message of an unknown kind.
     Part,
+    /// A list of too many other models.
+    Models,
 }
 
 impl Reference {
@@ -97,6 +99,7 @@ impl Reference {
             Self::ServerTool => "a provider tool without a cap",
             Self::Compaction => "a compaction",
             Self::Part => "a part of an unknown kind",
+            Self::Models => "more than 16 other models",
         }
     }
 }

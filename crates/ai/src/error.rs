@@ -328,7 +328,7 @@ pub(crate) const fn anthropic_type(status: u16, side: Side) -> &'static str {
 }
 
 /// Returns the canonical code of Google's APIs for this status (`google.rpc.Code`).
-const fn google_status(status: u16) -> &'static str {
+pub(crate) const fn google_status(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHENTICATED",
         // `google.rpc.Code` has no 402. Google itself reports missing billing with this code.

@@ -51,6 +51,8 @@ pub struct ProviderError {
     pub kind: ProviderErrorKind,
     /// Whether the error names the model. The provider then cannot serve other requests for it either.
     pub names_model: bool,
+    /// Whether the call alone exceeds a rate limit, so that it never succeeds there as it is.
+    pub is_too_large: bool,
     /// The time after which the provider may be tried again, if the body contains it (Google's `RetryInfo`).
     pub retry_after: Option<Duration>,
 }
@@ -168,7 +170,9 @@ impl ProviderError {
             _ if is_too_long => ProviderErrorKind::Context,
             _ => ProviderErrorKind::Status,
         };
-        Self { status, kind, names_model, retry_after: words.retry_after }
+        // OpenAI, also at Azure: "Request too large for gpt-… on tokens per min (TPM): Limit 30000, Requested 45000".
+        let is_too_large = status == 429 && has("request too large");
+        Self { status, kind, names_model, is_too_large, retry_after: words.retry_after }
     }
 }
 
@@ -304,6 +308,31 @@ mod tests {
             (r#"{"error":{"code":"content_filter"}}"#, 400),
         ] {
             assert_eq!(ProviderError::of_event(json.as_bytes()).status, status, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_exceeds_a_rate_limit_alone_is_told_from_one_that_comes_too_early() {
+        for (status, message, is_too_large) in [
+            (
+                429,
+                "Request too large for gpt-5 in organization org-1 on tokens per min (TPM): Limit 3, Requested 4.",
+                true,
+            ),
+            (
+                429,
+                "Rate limit reached for gpt-5 in organization org-1 on tokens per min (TPM): Limit 3, Used 3.",
+                false,
+            ),
+            (413, "Request too large", false),
+        ] {
+            let body = format!(r#"{{"error":{{"type":"tokens","code":"rate_limit_exceeded","message":"{message}"}}}}"#);
+            let error = ProviderError::of_response(status, body.as_bytes());
+            assert_eq!(
+                (error.kind, error.is_too_large),
+                (ProviderErrorKind::Status, is_too_large),
+                "{status} {message}"
+            );
         }
     }
 

@@ -8,14 +8,20 @@ const MAX_TOKENS_ALONE: [&str; 2] = ["api.deepseek.com", "api.mistral.ai"];
 const REPORT_USAGE_UNASKED: [&str; 1] = ["api.mistral.ai"];
 /// Hosts whose endpoints, such as `/chat/completions`, have no path before them.
 pub const WITHOUT_PATH: [&str; 1] = ["api.perplexity.ai"];
-/// A host whose models search the web for each request if their name has [`ONLINE`] (openrouter.ai/docs, web search, 2026-11).
-const SEARCHES_BY_NAME: &str = "openrouter.ai";
+/// A host that may serve a call by any model of its list `models`. Its models search the web for each request if their name
+/// has [`ONLINE`] (openrouter.ai/docs, model fallbacks and web search, 2026-11).
+const OPENROUTER: &str = "openrouter.ai";
 const ONLINE: &str = "online";
 
 /// Whether `model` of `host` searches the web because of a suffix of its name.
 pub(crate) fn searches_by_name(host: &str, model: &str) -> bool {
-    let is_host = host.strip_suffix(SEARCHES_BY_NAME).is_some_and(|before| before.is_empty() || before.ends_with('.'));
-    is_host && model.split(':').skip(1).any(|suffix| suffix.eq_ignore_ascii_case(ONLINE))
+    takes_models(host) && model.split(':').skip(1).any(|suffix| suffix.eq_ignore_ascii_case(ONLINE))
+}
+
+/// Whether `host` may serve a call by another model, which the body lists.
+#[must_use]
+pub fn takes_models(host: &str) -> bool {
+    host.strip_suffix(OPENROUTER).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 /// Whether chat completions of `host` obey no other limit of output tokens than `max_tokens`.

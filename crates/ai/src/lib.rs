@@ -2,7 +2,7 @@
 //!
 //! The crate performs no I/O, reads no clock and keeps at most a bounded part of a body. Input and output are bytes.
 //!
-//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`request`] (the client's
+//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`preset`] (their URLs), [`sigv4`] (signatures for Amazon), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
 //! Tollgate creates), [`translate`] (a call and its response in another provider's format), [`opening`] and [`failure`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
@@ -18,11 +18,13 @@ pub mod host;
 pub mod models;
 pub mod opening;
 mod partial;
+pub mod preset;
 pub mod price;
 pub mod provider;
 pub mod request;
 mod scan;
 mod short;
+pub mod sigv4;
 mod sse;
 mod stop;
 pub mod tap;
@@ -35,6 +37,6 @@ pub use error::{FormatProblem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format};
 pub use price::{Price, Prices};
-pub use provider::{ProviderDescriptor, ProviderKind};
+pub use provider::{ProviderDescriptor, ProviderKind, ProviderPaths};
 pub use request::{CallError, RequestFields, RewrittenBody};
 pub use tap::{ResponseFacts, ResponseFraming, Tap};

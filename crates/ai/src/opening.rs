@@ -177,7 +177,8 @@ fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
             _ => OpeningState::Content,
         },
         Format::Responses => match &*name {
-            "response.created"
+            "keepalive"
+            | "response.created"
             | "response.in_progress"
             | "response.queued"
             | "response.output_item.added"
@@ -209,7 +210,7 @@ fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
 }
 
 /// Whether the value of `error` is one: without an error, providers leave it out or write `null`, `false` or an empty text.
-fn is_error(value: &RawValue) -> bool {
+pub(crate) fn is_error(value: &RawValue) -> bool {
     value.get() != "\"\"" && value.get().starts_with(['{', '"'])
 }
 
@@ -295,6 +296,7 @@ mod tests {
             &[
                 ("event: response.created\ndata: {\"type\":\"response.created\"}\n\n", Opening),
                 ("data: {\"type\":\"response.in_progress\"}\n\n", Opening),
+                ("event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":2}\n\n", Opening),
                 ("event: response.failed\ndata: {\"type\":\"response.failed\"}\n\n", Failed),
             ],
         );

@@ -1,25 +1,34 @@
 //! The kinds of providers. A kind is a file with its [`ProviderDescriptor`], and a row in the table of this file.
 
 mod anthropic;
+mod azure_openai;
+mod bedrock;
 mod gemini;
 mod mock;
 mod openai;
+mod paths;
 
 use crate::endpoint::Endpoint;
 use crate::format::{Dialect, Format};
+
+pub use paths::ProviderPaths;
 
 /// The facts about one kind of provider that the gateway needs.
 #[derive(Debug)]
 pub struct ProviderDescriptor {
     /// The name in the configuration and in the price table.
     pub name: &'static str,
-    /// The provider's own API; `None` for the mock.
+    /// The provider's own API; `None` if each account or region has another host, and for the mock.
     pub own: Option<OwnApi>,
     /// The path of the provider's own base URL, as its clients configure it: `/v1`, or nothing. The paths of endpoints
     /// begin with it; base URLs of other hosts may have another path in its place.
     pub base_path: &'static str,
+    /// Whether the paths of each API are in its folder: `/openai` or `/anthropic`.
+    pub has_folders: bool,
     /// The dialects of the API, the main one first.
     pub dialects: &'static [Dialect],
+    /// Whether the API has no other calls than those for text.
+    pub is_for_text: bool,
     /// The main endpoint for text.
     pub main_endpoint: Endpoint,
     /// How requests to the provider authenticate.
@@ -96,6 +105,10 @@ kinds! {
     Anthropic = anthropic;
     /// Google's Gemini API, or a compatible provider.
     Gemini = gemini;
+    /// OpenAI's models at Azure.
+    AzureOpenAi = azure_openai;
+    /// Amazon Bedrock's `mantle` endpoint.
+    Bedrock = bedrock;
     /// Tollgate's mock: it supports every format.
     Mock = mock;
 }
@@ -113,7 +126,7 @@ impl Dialect {
 
 impl ProviderKind {
     /// Names of kinds that a later version will support.
-    pub const LATER: &[&'static str] = &["azure_openai", "bedrock", "vertex", "ollama"];
+    pub const LATER: &[&'static str] = &["vertex"];
 
     /// Returns every kind of provider.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -132,7 +145,7 @@ impl ProviderKind {
         Self::all().find(|kind| kind.as_str() == word)
     }
 
-    /// Returns the base URL of the provider's own API, as its clients configure it; `None` for the mock.
+    /// Returns the base URL of the provider's own API, as its clients configure it; `None` if it has no single one.
     #[must_use]
     pub fn own_url(self) -> Option<String> {
         let descriptor = self.descriptor();
@@ -159,7 +172,9 @@ impl ProviderKind {
     /// Whether the provider's API has endpoints for `format`.
     #[must_use]
     pub fn speaks(self, format: Format) -> bool {
-        self.descriptor().dialects.contains(&format.dialect())
+        let ProviderDescriptor { dialects, is_for_text, .. } = self.descriptor();
+        let is_text = matches!(format, Format::Chat | Format::Responses | Format::Messages | Format::GenerateContent);
+        dialects.contains(&format.dialect()) && (is_text || !is_for_text)
     }
 }
 
@@ -172,7 +187,7 @@ mod tests {
         for kind in ProviderKind::all() {
             assert_eq!(ProviderKind::parse(kind.as_str()), Some(kind));
         }
-        assert_eq!(ProviderKind::parse("bedrock"), None);
+        assert_eq!(ProviderKind::parse("ollama"), None);
     }
 
     #[test]
@@ -193,6 +208,13 @@ mod tests {
             assert_eq!(kind.credential_header(Dialect::OpenAi), header);
             assert_eq!(ProviderKind::Mock.credential_header(kind.dialect()), header);
         }
+        for (kind, header) in
+            [(ProviderKind::AzureOpenAi, ("api-key", "")), (ProviderKind::Bedrock, ("authorization", "Bearer "))]
+        {
+            assert!(
+                [Dialect::OpenAi, Dialect::Anthropic].iter().all(|dialect| kind.credential_header(*dialect) == header)
+            );
+        }
     }
 
     #[test]
@@ -203,7 +225,8 @@ mod tests {
                 assert!(kind.speaks(endpoint.format().unwrap()), "{kind:?} {endpoint:?}");
             }
             assert!(serde_json::from_str::<serde_json::Value>(example.body).is_ok() && !example.body.contains('\''));
-            assert_eq!(own.is_none(), kind == ProviderKind::Mock);
+            let has_own = !matches!(kind, ProviderKind::Mock | ProviderKind::AzureOpenAi | ProviderKind::Bedrock);
+            assert_eq!(own.is_some(), has_own, "{kind:?}");
         }
     }
 }

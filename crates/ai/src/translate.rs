@@ -4,14 +4,17 @@
 //! field for is dropped and named, or refused. A response is decoded into events and encoded in the client's
 //! format, event by event. Usage is read, and money is counted, from the provider's own bytes: see [`crate::tap`].
 
+mod arguments;
 mod call;
 mod call_ids;
 mod capsule;
 mod context;
 mod event;
-mod json_list;
+mod google_path;
+mod object_writer;
 mod request;
 mod response;
+mod signature;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -20,17 +23,16 @@ use crate::format::Format;
 use crate::provider::ProviderKind;
 
 pub use context::ResponseContext;
-pub use response::{ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
+pub use google_path::GooglePath;
+pub use response::{ProviderAccount, ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
 
-/// The formats of clients whose calls are translated.
-pub const TRANSLATED: [Format; 3] = [Format::Chat, Format::Responses, Format::Messages];
-/// The formats of providers into which calls are translated.
-pub const TARGETS: [Format; 4] = [Format::Chat, Format::Responses, Format::Messages, Format::GenerateContent];
+/// The formats between which calls are translated.
+pub const TRANSLATED: [Format; 4] = [Format::Chat, Format::Responses, Format::Messages, Format::GenerateContent];
 
 /// Whether a call in the format `from` can be translated into `to`.
 #[must_use]
 pub fn is_translated(from: Format, to: Format) -> bool {
-    from != to && TRANSLATED.contains(&from) && TARGETS.contains(&to)
+    from != to && TRANSLATED.contains(&from) && TRANSLATED.contains(&to)
 }
 
 /// What happens to `response_format: {type: json_object}` where the provider has no such field: `ai.translate.json_object`.
@@ -56,8 +58,12 @@ pub enum DroppedFields {
 /// The target of a translated call, and the rules of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct TranslationOptions<'a> {
+    /// What the path requests, if the client's format is Gemini's.
+    pub google: GooglePath<'a>,
     /// The provider's own name of the model.
     pub model: &'a str,
+    /// The name by which the rules of the model are known. The own one may be that of a deployment.
+    pub known_model: &'a str,
     /// The kind of the provider.
     pub kind: ProviderKind,
     /// The host of the provider's URL.
@@ -110,8 +116,9 @@ pub fn request(
 }
 
 /// Returns the body of a call that is passed through, without the state that Tollgate gave to the client in responses of other
-/// providers; `None` if the body has none. The provider would refuse the call, as it cannot read the state.
+/// providers; `None` if the body has none. The provider would refuse the call, as it cannot read the state. `known_model` is
+/// the name by which the rules of the model are known.
 #[must_use]
-pub fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
-    request::without_state(format, body)
+pub fn without_state(format: Format, known_model: &str, body: &[u8]) -> Option<Bytes> {
+    request::without_state(format, known_model, body)
 }

@@ -3,6 +3,8 @@
 //! A subscription and its invoice change in one transaction, so a second close of the same day, another node, or a start
 //! after a crash finds nothing to do.
 
+mod told;
+
 use std::time::Duration;
 
 use access::{BillingInterval, Currency, Day, Timestamp};
@@ -16,6 +18,7 @@ use serde_json::json;
 use store::{Act, Actor, AuditAction, suspension_end};
 use uuid::Uuid;
 
+use self::told::ToldFailures;
 use crate::books::{BillingError, Books, state_of, terms, usage_day};
 use crate::rules::exchange::ExchangeRates;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
@@ -87,19 +90,22 @@ impl CloseMode {
 
 /// The job that closes periods.
 #[derive(Debug)]
-pub struct BillingClose(Books);
+pub struct BillingClose {
+    books: Books,
+    told: ToldFailures,
+}
 
 impl BillingClose {
     /// Returns the job for these books.
     #[must_use]
-    pub const fn new(books: Books) -> Self {
-        Self(books)
+    pub fn new(books: Books) -> Self {
+        Self { books, told: ToldFailures::default() }
     }
 }
 
 impl Job for BillingClose {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let counts = self.0.close_periods(None).await?;
+        let counts = self.books.close_each(None, CloseMode::Stored, &mut self.told).await?;
         if counts.closed > 0 || counts.failed > 0 {
             tracing::info!(
                 made = counts.made,
@@ -110,9 +116,13 @@ impl Job for BillingClose {
         }
         // A failed job is reported by the metrics of jobs and by their alert; the periods of other nodes are closed.
         if counts.overdue > 0 {
-            let node = charged_usage::behind(self.0.store()).await?;
+            let node = charged_usage::behind(self.books.store()).await?;
             return Err(BillingError::Blocked { periods: counts.overdue, node }.into());
         }
+        if counts.failed > 0 {
+            return Err(BillingError::Unclosed { periods: counts.failed }.into());
+        }
+        self.told = ToldFailures::default();
         Ok(NextRun::Period)
     }
 }
@@ -124,7 +134,7 @@ impl Books {
     /// # Errors
     /// Database errors of any kind.
     pub async fn close_periods(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
-        self.close_each(last_day, CloseMode::Stored).await
+        self.close_each(last_day, CloseMode::Stored, &mut ToldFailures::default()).await
     }
 
     /// Returns what [`Books::close_periods`] would do. Nothing is stored.
@@ -132,7 +142,7 @@ impl Books {
     /// # Errors
     /// Database errors of any kind.
     pub async fn preview_close(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
-        self.close_each(last_day, CloseMode::DryRun).await
+        self.close_each(last_day, CloseMode::DryRun, &mut ToldFailures::default()).await
     }
 
     /// Closes periods until none is left: a subscription may have several that ended. A line of the audit log records each
@@ -154,7 +164,12 @@ impl Books {
         }
     }
 
-    async fn close_each(&self, last_day: Option<Day>, mode: CloseMode) -> Result<CloseCounts, BillingError> {
+    async fn close_each(
+        &self,
+        last_day: Option<Day>,
+        mode: CloseMode,
+        told: &mut ToldFailures,
+    ) -> Result<CloseCounts, BillingError> {
         let now = self.store().clock().now();
         let yesterday = Day(now.day().0.saturating_sub(1));
         let last_day = last_day.map_or(yesterday, |day| day.min(yesterday));
@@ -181,7 +196,10 @@ impl Books {
                     Err(error) => {
                         let error = error.of_rows()?;
                         counts.failed += 1;
-                        tracing::error!(subscription = %subscription.id, %error, cause = causes(&error), "a billing period was not closed");
+                        let cause = causes(&error);
+                        if told.note(subscription.id, &format!("{error}: {cause}")) {
+                            tracing::error!(subscription = %subscription.id, %error, cause, "a billing period was not closed");
+                        }
                         if counts.failures.len() < FAILURES_MAX {
                             let (subscription, cause) = (subscription.id, error.to_string());
                             counts.failures.push(UnclosedPeriod { subscription, cause });

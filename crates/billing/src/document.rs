@@ -4,7 +4,7 @@ mod html;
 mod pdf;
 mod texts;
 
-use access::{ChargeMetric, Currency, Day, UnitPrice};
+use access::{ChargeMetric, Currency, Day, TimeZone, UnitPrice};
 use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoiceLine};
 
 use self::texts::{DocumentTexts, PartyTexts, RowTexts, SumTexts};
@@ -30,6 +30,8 @@ pub struct InvoiceDocument<'a> {
     pub corrected: Option<&'a str>,
     /// The language of the page.
     pub language: Language,
+    /// The zone of printed times. Days of usage are in UTC.
+    pub zone: TimeZone,
 }
 
 impl InvoiceDocument<'_> {
@@ -81,10 +83,10 @@ impl InvoiceDocument<'_> {
         let row = |english, indonesian, value: String| (language.pick(english, indonesian).to_owned(), value);
         let mut rows = vec![row("Status", "Status", self.state().to_owned())];
         if let Some(at) = of.issued_at {
-            rows.push(row("Issued", "Terbit", language.moment(at)));
+            rows.push(row("Issued", "Terbit", language.moment(at, self.zone)));
         }
         if let Some(at) = of.due_at.filter(|_| of.kind != "credit_note") {
-            rows.push(row("Due", "Jatuh tempo", language.moment(at)));
+            rows.push(row("Due", "Jatuh tempo", language.moment(at, self.zone)));
         }
         rows.push(row("Period (UTC)", "Periode (UTC)", self.days(of.first_day, of.last_day)));
         if let Some(number) = self.corrected {
@@ -173,7 +175,7 @@ pub fn unit_price(line: &StoredInvoiceLine, currency: Currency) -> Option<UnitPr
     (half_up(product, smallest) == Ok(line.amount)).then_some(UnitPrice { pico, currency })
 }
 
-fn stored_day(days: i64) -> Day {
+pub(crate) fn stored_day(days: i64) -> Day {
     Day(u32::try_from(days).unwrap_or(0))
 }
 
@@ -205,8 +207,9 @@ fn unit(name: &str, language: Language) -> &str {
 /// Decimal places of a percentage in millionths.
 const PERCENT_PLACES: usize = 4;
 
-/// Writes a rate that is stored as a fraction: `12%`.
-fn percent(rate: &str, language: Language) -> String {
+/// Writes a rate that is stored as a fraction: `12%`. Another text has none.
+#[must_use]
+pub fn percent(rate: &str, language: Language) -> String {
     let parts =
         rate.split_once('/').and_then(|(one, other)| Some((one.parse::<u64>().ok()?, other.parse::<u64>().ok()?)));
     let Some((numerator, denominator)) = parts.filter(|(_, denominator)| *denominator > 0) else {

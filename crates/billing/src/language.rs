@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use access::{Currency, Day, Timestamp};
+use access::{Currency, Day, TimeZone, Timestamp};
 
 /// A language of documents and of mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,14 +136,15 @@ impl Language {
         format!("{} {} {}", date.day, month.unwrap_or_default(), date.year)
     }
 
-    /// Writes a time to the minute: `27 November 2026, 12:00 UTC`.
+    /// Writes a time of a zone to the minute: `27 November 2026, 19:00 WIB`.
     #[must_use]
-    pub fn moment(self, at: Timestamp) -> String {
+    pub fn moment(self, at: Timestamp, zone: TimeZone) -> String {
+        let (at, zone) = (zone.local(at), zone.short);
         let minutes = at.0 / MICROS_PER_MINUTE % MINUTES_PER_DAY;
         let (hour, minute) = (minutes / 60, minutes % 60);
         match self {
-            Self::English => format!("{}, {hour:02}:{minute:02} UTC", self.day(at.day())),
-            Self::Indonesian => format!("{}, {hour:02}.{minute:02} UTC", self.day(at.day())),
+            Self::English => format!("{}, {hour:02}:{minute:02} {zone}", self.day(at.day())),
+            Self::Indonesian => format!("{}, {hour:02}.{minute:02} {zone}", self.day(at.day())),
         }
     }
 }
@@ -185,12 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn days_and_times_are_in_utc() {
+    fn days_are_in_utc_and_times_in_a_zone() {
         let day = Day::parse("2026-08-27").unwrap();
         assert_eq!(Language::English.day(day), "27 August 2026");
         assert_eq!(Language::Indonesian.day(day), "27 Agustus 2026");
         let at = Timestamp(day.start().0 + 13 * 3_600_000_000 + 5 * 60_000_000);
-        assert_eq!(Language::English.moment(at), "27 August 2026, 13:05 UTC");
-        assert_eq!(Language::Indonesian.moment(at), "27 Agustus 2026, 13.05 UTC");
+        assert_eq!(Language::English.moment(at, TimeZone::UTC), "27 August 2026, 13:05 UTC");
+        let (_, jayapura) = TimeZone::NAMED[4];
+        assert_eq!(Language::Indonesian.moment(at, jayapura), "27 Agustus 2026, 22.05 WIT");
+        let (_, jakarta) = TimeZone::NAMED[1];
+        let at = Timestamp(at.0 + 4 * 3_600_000_000);
+        assert_eq!(Language::English.moment(at, jakarta), "28 August 2026, 00:05 WIB");
     }
 }

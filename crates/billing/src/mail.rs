@@ -10,6 +10,8 @@ mod message;
 mod notice;
 mod smtp;
 
+use access::TimeZone;
+
 pub use delivery::{MailDelivery, SPEC};
 pub use message::{MailParty, NotAnAddress};
 pub use smtp::{ConnectionSecurity, OPENING_MAX, SmtpSettings, TlsUnusable};
@@ -27,4 +29,6 @@ pub struct MailSettings {
     pub seller: String,
     /// The URL of the pages, for links; without one, mails have no links.
     pub pages: Option<String>,
+    /// The zone of printed times.
+    pub zone: TimeZone,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::SeriesForm;
+use access::{SeriesForm, TimeZone};
 use ledger::billing::InvoiceParty;
 
 use crate::rules::exchange::ExchangeRates;
@@ -13,6 +13,8 @@ use crate::rules::tax::TaxRule;
 pub struct BillingSettings {
     /// The form of invoice numbers.
     pub number: SeriesForm,
+    /// The zone of printed times.
+    pub zone: TimeZone,
     /// Time after a period, and after its usage is stored, before its invoice is made.
     pub close_after: Duration,
     /// Whether finance approves each invoice.

@@ -11,6 +11,6 @@ mod url;
 
 pub(crate) use body::{invoice_data, message, payment_data, subscription_data};
 pub use client::WebhookCaError;
-pub use delivery::{SPEC, WebhookDelivery};
+pub use delivery::{DeliveryBounds, SPEC, WebhookDelivery};
 pub(crate) use signature::WebhookSecrets;
 pub use url::{WebhookUrl, WebhookUrlError};

@@ -106,6 +106,36 @@ impl Traffic {
         catalog
     }
 
+    /// Returns the models of [`Self::catalog`] that a plan includes, then its aliases, each as the model in its place.
+    #[must_use]
+    pub fn catalog_in_plan(
+        &self,
+        plan: &str,
+        at: Timestamp,
+        opens: impl Fn(&str) -> bool,
+        usable: impl Fn(&Provider) -> bool,
+    ) -> Vec<CatalogModel<'_>> {
+        let Some(of) = self.plan_models.get(plan).filter(|_| self.ai.is_some()) else {
+            return self.catalog(at, opens, usable);
+        };
+        let is_shown = |name: &str| opens(name) && !of.aliases.contains_key(name) && self.includes_meant(of, name);
+        let mut catalog = self.catalog(at, is_shown, &usable);
+        let all = if of.aliases.is_empty() { Vec::new() } else { self.catalog(at, |_| true, &usable) };
+        let aliases = of.aliases.iter().filter(|(alias, meant)| opens(alias) && self.includes_meant(of, meant));
+        catalog.extend(aliases.filter_map(|(alias, meant)| {
+            let has_name =
+                |model: &&CatalogModel<'_>| model.name == **meant || model.aliases.iter().any(|of| **of == **meant);
+            let known = all.iter().find(has_name).cloned();
+            let model = known.or_else(|| self.described_name(meant, at))?;
+            let credits = match self.entry(meant) {
+                Some(entry) => self.credits_of_entry(entry, meant),
+                None => self.credits(model.provider, model.model),
+            };
+            Some(CatalogModel { name: alias.to_string(), aliases: Vec::new(), is_entry: true, credits, ..model })
+        }));
+        catalog
+    }
+
     /// Returns the provider of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
     #[must_use]
     pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
@@ -115,6 +145,16 @@ impl Traffic {
             self.provider(provider)
         };
         entry.or_else(named)
+    }
+
+    /// Returns the description of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
+    fn described_name<'a>(&'a self, name: &'a str, at: Timestamp) -> Option<CatalogModel<'a>> {
+        if let Some(entry) = self.entry(name) {
+            let target = entry.first_target()?;
+            return Some(self.described(&target.provider, &target.model, at));
+        }
+        let (provider, model) = name.split_once('/').filter(|(_, model)| !model.is_empty())?;
+        Some(self.described(self.provider(provider)?, model, at))
     }
 
     fn described<'a>(&'a self, provider: &'a Arc<Provider>, model: &'a str, at: Timestamp) -> CatalogModel<'a> {

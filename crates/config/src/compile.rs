@@ -11,6 +11,7 @@ mod change_inputs;
 mod changes;
 mod charged_models;
 mod cors;
+mod default_mock;
 mod discover;
 mod export;
 mod formats;
@@ -24,10 +25,13 @@ mod matches;
 mod model;
 mod paths;
 mod plan;
+mod plan_models;
 mod plan_price;
 mod price;
 mod price_file;
+mod priced_models;
 mod process;
+mod provider;
 mod rate_limit;
 mod redirect;
 mod request_test;
@@ -46,8 +50,9 @@ use std::sync::Arc;
 use crate::flags::Flags;
 use crate::note::Note;
 use crate::schema::RootInput;
-use crate::schema::traffic::SizesInput;
-use crate::snapshot::{BuiltInPolicies, Router, Sizes, Snapshot, Traffic};
+use crate::schema::traffic::{SizesInput, TrafficInput};
+use crate::snapshot::{BuiltInPolicies, Model, PriceFile, PricedModels, Router, Sizes, Snapshot, Traffic};
+use ai::price::Prices;
 use discover::SourceSettings;
 pub use price_file::read_price_file;
 use settings::error::{At, Code, Problem};
@@ -80,20 +85,18 @@ pub(crate) fn compile<'a>(
     process::set_flags(reader, process, flags);
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
     let mut providers = llm::providers(reader, traffic, flags, &mut notes);
+    default_mock::rule_out(process, traffic, &mut providers);
     let charged = charged_models::ChargedModels::of(&traffic.models, &providers);
-    let models = model::models(reader, &mut traffic.models, &mut providers, &mut notes);
-    let (price_file, prices_builtin) = price_file::table(reader, traffic, &mut notes);
-    let prices = price::prices(reader, &mut traffic.prices, &providers, &prices_builtin, &mut notes);
+    let (models, prices) = models_with_prices(reader, traffic, &mut providers, &mut notes);
     providers.mock.on &= ai.is_some();
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
     let sources = SourceSettings::of(reader, traffic);
     let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker, &sources);
-    let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans);
-    charged.check(reader, &traffic.plans, &mut notes);
+    let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans, &charged, &mut notes);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };
     let auth = auth::entries(reader, &mut traffic.auth, parts);
     let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
-    let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
+    let mut rate_limits = rate_limit::RateLimitList::before_routes(reader, traffic, token_plans);
     let timeouts = retry::timeouts(&traffic.timeouts);
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
     let (rate, notes_of, shared) = (&mut rate_limits, &mut notes, cache::SharedCaches::of(reader, process, traffic));
@@ -120,13 +123,15 @@ pub(crate) fn compile<'a>(
             offered_providers: if ai.is_some() { providers.offered } else { Vec::new() },
             mock: providers.mock,
             models,
-            prices,
-            price_file,
-            prices_builtin,
+            prices: prices.configured,
+            price_file: prices.file,
+            prices_builtin: prices.builtin,
+            priced_models: prices.of_models,
             ai,
             signup: signup::signup(traffic, &plans, &mut notes),
             plans,
             plan_prices,
+            plan_models: plan_models::plan_models(reader, &traffic.plans, &charged),
             budgets: budget::budgets(reader, &traffic.budgets),
             insights: Arc::new(insights::insights(reader, &traffic.insights, &mut notes)),
             limit_places: budget::limit_places(traffic),
@@ -145,6 +150,29 @@ pub(crate) fn compile<'a>(
     request_test::run(reader, &root.traffic.tests, &snapshot);
     let tests_count = root.traffic.tests.list.len() + root.traffic.insights.tests.list.len();
     Some(CompiledConfig { snapshot, settings: settings(reader, &root), notes, tests_count })
+}
+
+/// The prices of models.
+struct CompiledPrices {
+    configured: Prices,
+    file: Option<PriceFile>,
+    builtin: Prices,
+    of_models: PricedModels,
+}
+
+/// Returns the models whose provider is on, and all prices.
+fn models_with_prices(
+    reader: &SettingsReader<'_>,
+    traffic: &mut TrafficInput,
+    providers: &mut llm::Providers,
+    notes: &mut Vec<Note>,
+) -> (Vec<Arc<Model>>, CompiledPrices) {
+    let priced = priced_models::PricedTargets::of(&traffic.models);
+    let models = model::models(reader, &mut traffic.models, providers, notes);
+    let (file, builtin) = price_file::table(reader, traffic, notes);
+    let configured = price::prices(reader, &mut traffic.prices, providers, &builtin, notes);
+    let of_models = priced.compile(reader, providers, &configured, &builtin);
+    (models, CompiledPrices { configured, file, builtin, of_models })
 }
 
 /// Returns every effective value with its source.

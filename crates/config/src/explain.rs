@@ -255,7 +255,7 @@ impl Snapshot {
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => return,
         };
         let authentication = self.authentication(auth, request);
-        to.rate_limits = self.limits_of(selection).map(|rule| self.limit(rule)).collect();
+        to.rate_limits = self.limits_of(selection, request.plan.as_deref()).map(|rule| self.limit(rule)).collect();
         let acted = action::action(self, selection, request);
         match acted {
             Ok((action, status)) => {
@@ -329,13 +329,18 @@ impl Snapshot {
         match self.traffic.select(request.requested(&self.process)) {
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Vec::new(),
             selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {
-                self.limits_of(&selection).collect()
+                self.limits_of(&selection, request.plan.as_deref()).collect()
             }
         }
     }
 
-    /// Returns the rate limits of the selected route, those before authentication first.
-    fn limits_of<'a>(&'a self, selection: &Selection<'_, '_>) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
+    /// Returns the rate limits of the selected route for a client of this plan, or of any plan, those before authentication
+    /// first.
+    fn limits_of<'a>(
+        &'a self,
+        selection: &Selection<'_, '_>,
+        plan: Option<&str>,
+    ) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
         let of_route = match selection {
             Selection::Route(route) => route.policy.rate_limits.clone(),
             Selection::Endpoint(_)
@@ -345,7 +350,16 @@ impl Snapshot {
             | Selection::None => 0..0,
         };
         let limits = &self.traffic.rate_limits;
-        let rules = move || limits.positions(&of_route).filter_map(|position| limits.all().get(position));
+        let positions: Vec<usize> = match plan {
+            _ if matches!(selection, Selection::Health) => Vec::new(),
+            Some(_) => limits.positions(plan, &of_route).collect(),
+            None => limits.positions_of_all_plans(&of_route).collect(),
+        };
+        let has_model = matches!(selection, Selection::Endpoint(called) if called.endpoint.format().is_some());
+        let rules = || {
+            let rules = positions.iter().filter_map(|position| limits.all().get(*position));
+            rules.filter(|rule| has_model || !rule.needs_model())
+        };
         let before: Vec<&RateLimit> = rules().filter(|rule| !rule.needs_client()).collect();
         before.into_iter().chain(rules().filter(|rule| rule.needs_client()).collect::<Vec<_>>())
     }

@@ -54,7 +54,7 @@ pub use load::{LoadedConfig, Sources, load, load_for_store, read_file};
 pub use masked::masked;
 pub use note::Note;
 pub use origin::OriginError;
-pub use reload::{CHANGES_MAX, Change, changes, reload};
+pub use reload::{CHANGES_MAX, Change, changes, redirected, reload};
 pub use resolve::{ResolveError, ResolvedModel};
 pub use running::{ConfigText, RunningConfig};
 pub use schema::json::{document as json_schema, text as json_schema_text};

@@ -191,7 +191,7 @@ impl fmt::Display for Note {
             Self::OpenBesideProtected { place, route, protected, protected_place } => write!(
                 f,
                 "{place}: the open route {route} has the upstream of the protected route {protected} ({protected_place}): a \
-                 backend that ignores case serves /ADMIN as /admin without credentials; protect both, or set all of `paths`"
+                 backend that ignores case serves /ADMIN as /admin to clients of the open one; protect both, or set all of `paths`"
             ),
             Self::StoreFromEnvironment { variable } => write!(f, "{variable} is set: {STORE_REPLACED}"),
             Self::ListenersFromEnvironment { variable } => write!(f, "{variable} is set: {LISTENERS_REPLACED}"),

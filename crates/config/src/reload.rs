@@ -1,9 +1,10 @@
 //! Loads a configuration that replaces the running one, and compares both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::load::{LoadedConfig, Sources, load_in_place_of};
 use crate::running::{ConfigText, RunningConfig};
+use crate::snapshot::Provider;
 use serde::Serialize;
 use settings::error::ConfigError;
 use settings::setting::{Setting, Value};
@@ -21,6 +22,9 @@ pub struct Change {
     /// The new value; `None` if the setting does not exist any more.
     pub after: Option<Value>,
 }
+
+/// The sections that find addresses of upstreams.
+const SOURCES: [&str; 3] = ["dns", "etcd", "consul"];
 
 /// Reads, checks and compiles a text that replaces the running configuration.
 ///
@@ -51,6 +55,31 @@ pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
     let more = all.len().saturating_sub(CHANGES_MAX);
     all.truncate(CHANGES_MAX);
     (all, more)
+}
+
+/// Returns the names of providers and upstreams whose requests may reach other servers in `new` than in the running
+/// configuration, or that are new.
+#[must_use]
+pub fn redirected(running: &RunningConfig<'_>, new: &LoadedConfig) -> BTreeSet<String> {
+    let (before, after) = (by_name(running.settings), by_name(new.settings()));
+    let is_same = |key: &String| before.get(key).map(|old| &old.value) == after.get(key).map(|new| &new.value);
+    let keys = before.keys().chain(after.keys());
+    let changed: BTreeSet<&str> = keys.filter(|key| !is_same(key)).map(String::as_str).collect();
+    let has_other_sources =
+        changed.iter().any(|key| SOURCES.contains(&key.split(['.', '[']).next().unwrap_or_default()));
+    let upstreams = new.snapshot.traffic.upstreams.iter().map(|upstream| &*upstream.name).filter(|name| {
+        let addresses = ["backends", "discover", "tls"].map(|key| format!("upstreams[{name}].{key}"));
+        has_other_sources || changed.iter().any(|key| addresses.iter().any(|address| key.starts_with(address)))
+    });
+    let known = &running.snapshot.traffic;
+    let providers = new.snapshot.traffic.known_providers();
+    let providers = providers.filter(|new| known.provider(&new.name).is_none_or(|old| !has_same_server(old, new)));
+    upstreams.chain(providers.map(|provider| &*provider.name)).map(str::to_owned).collect()
+}
+
+fn has_same_server(old: &Provider, new: &Provider) -> bool {
+    let [old_tls, new_tls] = [old, new].map(|provider| provider.tls.as_ref().map(|tls| tls.settings()));
+    old.origin == new.origin && old_tls == new_tls
 }
 
 fn shown(setting: &Setting) -> Value {

@@ -2,15 +2,19 @@
 
 mod formats;
 pub(crate) mod pattern;
+mod plan;
+mod price_names;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Refusal, Timestamp};
-use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools};
-use ai::{Endpoint, ProviderKind};
+use ai::price::{Expiry, Price, Prices, TokenLimits, server_tools, undated};
+use ai::{Endpoint, ProviderKind, ProviderPaths};
 
+use self::price_names::PriceNames;
+pub(crate) use self::price_names::table_of;
 use crate::note::Note;
 use crate::snapshot::translation::default_formats;
 use crate::snapshot::{Credential, MockModel, MockTarget, Model, Origin, Provider, Target, Traffic};
@@ -47,6 +51,11 @@ pub enum ResolveError {
         /// The path to call instead, with `ai.prefix`.
         path: String,
     },
+    /// The plan of the client does not include the model: 404 `model_not_found`.
+    NotInPlan {
+        /// The name of the plan.
+        plan: String,
+    },
 }
 
 impl ResolveError {
@@ -54,7 +63,7 @@ impl ResolveError {
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         match self {
-            Self::NotFound => Refusal::ModelNotFound,
+            Self::NotFound | Self::NotInPlan { .. } => Refusal::ModelNotFound,
             Self::Mismatch { .. } => Refusal::FormatMismatch,
         }
     }
@@ -68,6 +77,9 @@ impl ResolveError {
             }
             Self::Mismatch { path } => {
                 format!("the provider of {model:?} lacks this endpoint: send calls for text to {path}")
+            }
+            Self::NotInPlan { plan } => {
+                format!("the plan {plan} does not include the model {model:?}: GET /v1/models lists its models")
             }
         }
     }
@@ -174,19 +186,53 @@ impl Traffic {
         self.entry(name).is_some() || provider.is_some_and(|(provider, _)| self.provider(provider).is_some())
     }
 
-    /// Whether `asked` is an entry of `models`, or a list of prices contains its `target` (a provider and its model).
-    /// The number of such names is bounded.
+    /// Returns the name under which usage of `asked` is counted: that of the entry, if all names of the entry have the same
+    /// targets and no charge lists this one. A dated name without an entry is counted as the undated one that a charge lists.
+    #[must_use]
+    pub fn counted_name(&self, asked: &Arc<str>) -> Arc<str> {
+        let entry = self.entry(asked);
+        if entry.is_some_and(|entry| entry.prefix().is_none()) || self.is_charged(asked) {
+            return asked.clone();
+        }
+        match entry.filter(|entry| entry.is_of_one_model()) {
+            Some(entry) => entry.name.clone(),
+            None if self.is_charged(undated(asked)) => undated(asked).into(),
+            None => asked.clone(),
+        }
+    }
+
+    /// Returns the name under which rate limits count a call by its model: that of the entry of `models` that serves
+    /// `requested`, without an entry `PROVIDER/MODEL` of its target.
+    #[must_use]
+    pub fn limited_name(&self, requested: &str, provider: &str, model: &str) -> Arc<str> {
+        match self.entry(requested) {
+            Some(entry) if entry.is_of_one_model() => Arc::clone(&entry.name),
+            Some(_) => requested.into(),
+            None => format!("{provider}/{model}").into(),
+        }
+    }
+
+    /// Whether a charge of a plan lists the name.
+    fn is_charged(&self, name: &str) -> bool {
+        let mut charges = self.plan_prices.iter().flat_map(|(_, price)| &price.charges);
+        charges.any(|charge| charge.models.iter().any(|model| model == name))
+    }
+
+    /// Whether `asked`, the name under which a call is counted, is an entry of `models` or listed by a charge, or a list of
+    /// prices contains its `target` (a provider and its model). The number of such names is bounded.
     #[must_use]
     pub fn names(&self, asked: &str, target: Option<(&Provider, &str)>) -> bool {
         let priced = |(provider, model): (&Provider, &str)| {
             let builtin = [table_of(provider), provider.kind.as_str()];
-            self.prices.names(&provider.name, model) || builtin.iter().any(|of| self.prices_builtin.names(of, model))
+            self.prices.names(&provider.name, model)
+                || builtin.iter().any(|of| self.prices_builtin.names(of, model))
+                || self.priced_models.get(&provider.name, model).is_some()
         };
         match self.entry(asked) {
-            // All names of such an entry have the same target.
-            Some(entry) if entry.prefix().is_some() && entry.is_of_one_model() => false,
             Some(entry) if entry.prefix().is_none() => true,
-            Some(_) | None => target.is_some_and(priced),
+            // All names of such an entry have the same target.
+            Some(entry) if entry.is_of_one_model() => *entry.name == *asked || self.is_charged(asked),
+            Some(_) | None => target.is_some_and(priced) || self.is_charged(asked),
         }
     }
 
@@ -204,11 +250,11 @@ impl Traffic {
     /// the built-in table, by kind at the kind's own host and by host elsewhere: other hosts have their own prices.
     #[must_use]
     pub fn price(&self, provider: &Provider, names: (&str, Option<&str>), at: Timestamp) -> Option<&Price> {
-        let (sent, answered) = names;
-        let names = || answered.into_iter().chain([sent]);
-        let configured = self.prices.find(&provider.name, names(), at.day());
-        let price = configured.or_else(|| self.prices_builtin.find(table_of(provider), names(), at.day()))?;
-        price.has_fee_of(table_of(provider), names()).then_some(price)
+        let looked_up = self.price_names(provider, names);
+        let PriceNames { provider, table, .. } = looked_up;
+        let configured = self.prices.find(provider, looked_up.models(), at.day());
+        let price = configured.or_else(|| self.prices_builtin.find(table, looked_up.models(), at.day()))?;
+        price.has_fee_of(table, looked_up.models()).then_some(price)
     }
 
     /// Returns the price that rated a request at this provider, if it is still listed under its version.
@@ -220,10 +266,13 @@ impl Traffic {
         version: &str,
     ) -> Option<Cow<'_, Price>> {
         let provider = self.provider(provider)?;
-        let (sent, answered) = names;
-        let names = || answered.into_iter().chain([sent]);
-        let configured = self.prices.of_version(&provider.name, names(), version);
-        configured.or_else(|| self.prices_builtin.of_version(table_of(provider), names(), version))
+        // The request may be older than a `price_as`.
+        let looked_up = [self.price_names(provider, names), PriceNames::own(provider, names)];
+        looked_up.into_iter().find_map(|looked_up| {
+            let PriceNames { provider, table, .. } = looked_up;
+            let configured = self.prices.of_version(provider, looked_up.models(), version);
+            configured.or_else(|| self.prices_builtin.of_version(table, looked_up.models(), version))
+        })
     }
 
     /// Returns the maximum input and output of a model: from its price on the day of `at`, otherwise from the built-in
@@ -231,13 +280,15 @@ impl Traffic {
     #[must_use]
     pub fn limits(&self, provider: &Provider, model: &str, at: Timestamp) -> Option<TokenLimits> {
         let priced = self.price(provider, (model, None), at).and_then(|price| price.limits);
-        priced.or_else(|| TokenLimits::find(provider.kind.as_str(), [model]))
+        let PriceNames { kind, sent, .. } = self.price_names(provider, (model, None));
+        priced.or_else(|| TokenLimits::find(kind.as_str(), [sent]))
     }
 
     /// Whether `model` of this provider searches the web in each request, for any body.
     #[must_use]
     pub fn always_searches(&self, provider: &Provider, model: &str) -> bool {
-        server_tools::always_searches(table_of(provider), model)
+        let PriceNames { table, sent, .. } = self.price_names(provider, (model, None));
+        server_tools::always_searches(table, sent)
     }
 
     /// Returns notes on prices that have ended or end within `within` of `at`, for each provider that is on.
@@ -331,7 +382,15 @@ impl Traffic {
     pub fn with_mock(mut self, origin: Origin) -> Self {
         let (kind, credential) = (ProviderKind::Mock, Credential::None);
         let formats = self.mock.formats.take().unwrap_or_else(|| default_formats(kind, None).into());
-        let provider = Arc::new(Provider { name: MOCK.into(), kind, formats, origin, credential, tls: None });
+        let provider = Arc::new(Provider {
+            name: MOCK.into(),
+            kind,
+            formats,
+            origin,
+            paths: ProviderPaths::OfKind,
+            credential,
+            tls: None,
+        });
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {
@@ -351,14 +410,6 @@ impl Traffic {
         self.providers.push(provider);
         self
     }
-}
-
-/// Returns the part of the built-in table that applies to a provider: by kind at the kind's own host, otherwise by
-/// host.
-pub(crate) fn table_of(provider: &Provider) -> &str {
-    let (kind, host) = (provider.kind, provider.origin.host.as_str());
-    let is_own = kind == ProviderKind::Mock || kind.descriptor().own.as_ref().is_some_and(|own| own.host == host);
-    if is_own { kind.as_str() } else { host }
 }
 
 #[cfg(test)]

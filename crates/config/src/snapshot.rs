@@ -21,7 +21,9 @@ mod key_places;
 mod mail;
 mod origin;
 mod pattern;
+mod plan_models;
 mod policy;
+mod priced_models;
 mod process;
 pub(crate) mod process_keys;
 mod rate_limit;
@@ -73,13 +75,15 @@ pub use key_places::{KEY_PROTOCOL, KeyPlaces, WithoutKeys};
 pub use mail::{Mail, MailSender, SmtpSecurity, SmtpServer};
 pub use origin::{Backend, Origin, Scheme};
 pub use pattern::{Pattern, PatternError};
+pub use plan_models::PlanModels;
 pub use policy::{BuiltInPolicies, ContentCoding, Events, PolicyLabels, RoutePolicy};
+pub use priced_models::{PricedModel, PricedModels};
 pub use process::{
     Brand, ClientMode, ConfigKey, Connections, Control, Listener, MinVersion, Process, TlsSettings, WORKERS_MAX,
 };
 pub use process_keys::{
     ApiReferences, ControlConnections, Drain, Durability, Lease, Log, LogFormat, MetricsAccess, PublicUrl, Retention,
-    SpoolSettings, StoreSettings, UpgradeSettings,
+    SpoolSettings, StoreSettings, UpgradeSettings, Webhooks,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};

@@ -68,14 +68,16 @@ pub(crate) struct PasswordAttempt<'a> {
 /// # Errors
 /// `rate_limited`; `overloaded`.
 pub(crate) async fn seat<'a>(app: &'a App, attempt: PasswordAttempt<'_>) -> Result<HashPermit<'a>, Problem> {
-    let seat = app.passwords.seat()?;
+    // Strangers do not take the seats of known browsers.
+    let take = || if attempt.browser.is_some() { app.passwords.seat() } else { app.passwords.seat_of_stranger() };
+    let seat = take()?;
     let delay = take_password(&app.windows, attempt).await?;
     if delay.is_zero() {
         return Ok(seat);
     }
     drop(seat);
     tokio::time::sleep(delay).await;
-    app.passwords.seat()
+    take()
 }
 
 /// Counts an attempt that guesses no password, even if it succeeds later: by key, by link, or to create `new_account`.
@@ -138,7 +140,7 @@ fn check(verdict: &WindowVerdict) -> Result<(), Problem> {
     }
     // All limits and all accounts share one message, so that it reveals nothing.
     let refused = Problem::new(Refusal::RateLimited, "too many attempts to sign in; wait and try again");
-    Err(refused.retry_after(verdict.retry_after))
+    Err(refused.of_limit(verdict))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod awaited;
 mod key;
 mod parts;
 mod plans;
+mod refusals;
 mod result;
 mod retired;
 mod running;
@@ -149,12 +150,15 @@ impl Configurator {
     /// Reads the file again, and applies it, or the stored configuration that is in force over it.
     ///
     /// # Errors
-    /// The reason why the running configuration stays. It is logged.
+    /// The reason why the running configuration stays. It is logged, except for errors of the store after a watched change.
     pub async fn reload(&self, trigger: ReloadTrigger) -> Result<ConfigurationResult, ApplyError> {
         let _changing = self.changing.lock().await;
         let result = Box::pin(self.reload_locked()).await;
         self.awaited.note(&result);
-        self.report(&format!("{trigger:?}").to_lowercase(), &result);
+        let is_repeated = trigger == ReloadTrigger::Watch && matches!(result, Err(ApplyError::Database(_)));
+        if !is_repeated {
+            self.report(&format!("{trigger:?}").to_lowercase(), &result);
+        }
         result
     }
 
@@ -239,6 +243,7 @@ impl Configurator {
         let is_valid = compiled.is_ok();
         self.parts.store.note_validation(by, self.parts.node, &digest(text), is_valid).await?;
         let compiled = compiled?;
+        self.refuse_redirected(by, &compiled).await?;
         let CompiledText { changes, more, loaded, .. } = compiled;
         Ok(ConfigurationResult { changes, more, notes: loaded.notes.clone(), running: self.running() })
     }
@@ -296,6 +301,7 @@ impl Configurator {
             }
             compiled => compiled?,
         };
+        self.refuse_redirected(by, &compiled).await?;
         let new = NewConfiguration {
             source,
             node: self.parts.node,
@@ -426,16 +432,6 @@ impl Configurator {
             Ok(CompiledText { loaded: Box::new(loaded), running, changes, more })
         };
         Ok(tokio::task::spawn_blocking(compile).await??)
-    }
-
-    /// Refuses a configuration with a provider that costs money, if a listener is public and the store has demo users, as
-    /// a start does.
-    async fn refuse_exposed_demo_keys(&self, new: &Snapshot) -> Result<(), ApplyError> {
-        let is_public = self.parts.live.load().process.public_listener().is_some();
-        if is_public && new.traffic.costs_money() && self.parts.store.has_demo_users().await? {
-            return Err(ApplyError::DemoKeysExposed);
-        }
-        Ok(())
     }
 
     /// Replaces the snapshot. The new one keeps the running process's settings, which are equal or known only since the

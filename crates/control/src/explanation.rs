@@ -187,7 +187,7 @@ impl StatefulExplanation {
             Some(Holder::Listed(client)) => request.with_credential_of(client.entry),
             None => request,
         };
-        let request = request.with_address(address);
+        let request = request.with_address(address).with_plan(holder.as_ref().and_then(Holder::plan));
         let mut explanation = sources.snapshot.explain(&request);
         let deciding = explanation.authentication.as_ref().and_then(ExplainedAuthentication::deciding);
         let client = holder.as_ref().filter(|holder| deciding.is_some_and(|deciding| accepts(deciding, holder)));

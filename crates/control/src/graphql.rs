@@ -2,10 +2,11 @@
 //! with JSON is a field of `Query`. The field calls the operation's handler with the credential of the query, so scopes, limits
 //! and errors are those of REST, and the JSON is passed on.
 //!
-//! Reading order: this module (a query and its bounds), `size` (bounds that the library does not have), `call` (one
-//! operation), [`schema`] (types from the document).
+//! Reading order: this module (a query and its bounds), `nesting` and `size` (bounds that the library does not have), `call`
+//! (one operation), [`schema`] (types from the document).
 
 mod call;
+mod nesting;
 mod schema;
 mod size;
 
@@ -104,6 +105,7 @@ impl GraphQl {
         operation: Option<String>,
         variables: Value,
     ) -> Result<Response, Problem> {
+        nesting::check(&query).map_err(|error| refused(&error.to_string()))?;
         let document = parse_query(&query).map_err(|error| refused(&unreadable(&error)))?;
         size::check(&document).map_err(|error| refused(&error.to_string()))?;
         let schemas = self.schemas()?;

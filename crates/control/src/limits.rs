@@ -13,20 +13,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cluster::windows::{WindowCheck, WindowVerdict};
 use config::snapshot::{Dimension, LimitSubject, WindowLimit};
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::json;
 use store::{Act, AuditAction};
 
 use crate::address::Address;
 use crate::caller::{Authentication, Caller, Via};
+use crate::limit_fields::{self, X_RATELIMIT_LIMIT};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::{pages, static_file};
-
-pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Paths without limits: probes, pages that a browser or a shell opens, and notifications, which have their own limits. The OpenAPI document lists no rate limits for
 /// these paths.
@@ -47,6 +44,18 @@ const FREE: [&str; 16] = [
     "/midtrans/notification",
     "/openapi.json",
     "/readyz",
+];
+/// Paths without limits on a server with example files, whose clients have no credential.
+const OF_EXAMPLES: [&str; 9] = [
+    "/assets/generate",
+    "/brief/{id}",
+    "/classify/today",
+    "/config",
+    "/export/{id}",
+    "/ingest/status",
+    "/review/signoff",
+    "/review/status",
+    "/roi/today",
 ];
 /// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
 pub(crate) const VALIDATE: &str = "/api/auth/validate";
@@ -98,7 +107,8 @@ impl BodyKeyVerdict {
 pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map(MatchedPath::as_str);
-    if path.is_some_and(is_free) {
+    let is_example = |path: &str| app.examples.is_some() && OF_EXAMPLES.contains(&path);
+    if path.is_some_and(|path| is_free(path) || is_example(path)) {
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
@@ -215,15 +225,9 @@ fn refusal(app: &App, verdict: &WindowVerdict) -> Problem {
 }
 
 fn with_limit_fields(mut response: Response, verdict: &WindowVerdict) -> Response {
-    if !verdict.name.is_empty() {
-        write(response.headers_mut(), verdict);
+    // A handler may have refused the request by another limit.
+    if !verdict.name.is_empty() && !response.headers().contains_key(X_RATELIMIT_LIMIT) {
+        limit_fields::write(response.headers_mut(), verdict);
     }
     response
-}
-
-/// Writes the `X-RateLimit-*` fields; `-Reset` is in Unix seconds, rounded up.
-fn write(headers: &mut HeaderMap, verdict: &WindowVerdict) {
-    headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(verdict.limit));
-    headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(verdict.remaining));
-    headers.insert(X_RATELIMIT_RESET, HeaderValue::from(verdict.reset_at.0.div_ceil(1_000_000)));
 }

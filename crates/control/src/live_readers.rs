@@ -20,6 +20,8 @@ pub(crate) const EVERY: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_millis(900);
 /// Maximum number of concurrent reads. Further ones wait, so that messages are delayed and not the rest of the API.
 const READS_MAX: usize = 4;
+/// Streams that a user may have at least, if they are at most half of all: several pages in several browsers.
+const OF_USER_MIN: usize = 16;
 
 /// The readers of the figures that clients watch now.
 #[derive(Debug)]
@@ -78,17 +80,18 @@ pub(crate) struct LiveText {
 }
 
 impl LiveReaders {
-    /// Permits streams on three quarters of `connections_max`, and on half of these per user, so that the rest of the API stays
-    /// reachable.
+    /// Permits streams on three quarters of `connections_max`, so that the rest of the API stays reachable. One user may have a
+    /// sixteenth of these, or [`OF_USER_MIN`], but at most half.
     pub(crate) fn new(clock: Clock, connections_max: usize) -> Self {
         let streams = (connections_max - connections_max / 4).min(Semaphore::MAX_PERMITS);
+        let of_user = (streams / 16).max(OF_USER_MIN).min(streams.div_ceil(2));
         Self {
             scopes: StdMutex::default(),
             progress: Mutex::default(),
             progress_changes: watch::Sender::default(),
             reads: Semaphore::new(READS_MAX),
             streams: Arc::new(Semaphore::new(streams)),
-            of_users: HolderPermits::new(streams.div_ceil(2)),
+            of_users: HolderPermits::new(of_user),
             clock,
         }
     }
@@ -219,6 +222,16 @@ mod tests {
         assert!(readers.permit(user(3)).is_err());
         drop(first);
         assert!(readers.permit(user(1)).is_ok());
+    }
+
+    #[test]
+    fn a_few_users_do_not_hold_all_streams() {
+        for (connections_max, expected) in [(16, 6), (64, 16), (1_024, 48)] {
+            let readers = readers(connections_max);
+            let user = UserId(uuid::Uuid::nil());
+            let permits = std::iter::from_fn(|| readers.permit(user).ok()).collect::<Vec<_>>();
+            assert_eq!(permits.len(), expected, "{connections_max}");
+        }
     }
 
     #[test]

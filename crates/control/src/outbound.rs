@@ -133,8 +133,8 @@ fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<By
     text.push_str(credential.expose());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from(text)).ok()?;
     value.set_sensitive(true);
-    let mut request =
-        Request::get(format!("{}{}", provider.origin.path, described.models_path)).body(Empty::new()).ok()?;
+    let models = provider.paths.models_target(provider.kind);
+    let mut request = Request::get(format!("{}{}", provider.origin.path, models)).body(Empty::new()).ok()?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, HeaderValue::from_str(&provider.origin.authority).ok()?);
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

@@ -29,6 +29,8 @@ const NICENESS: i32 = 10;
 pub struct Passwords {
     /// Permits for running and waiting jobs.
     seats: Arc<Semaphore>,
+    /// Permits for those of clients that nothing proves to be known.
+    of_strangers: Arc<Semaphore>,
     /// Permits for running jobs.
     running: Arc<Semaphore>,
     /// The number of threads.
@@ -47,7 +49,8 @@ impl Passwords {
     }
 
     fn at_once(at_once: usize, metrics: Arc<Metrics>) -> Self {
-        let seats = Arc::new(Semaphore::new(at_once.saturating_add(QUEUE_MAX)));
+        let seats = at_once.saturating_add(QUEUE_MAX);
+        let (seats, of_strangers) = (Arc::new(Semaphore::new(seats)), Arc::new(Semaphore::new(seats / 2)));
         let (jobs, queue) = sync_channel(at_once);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..at_once {
@@ -57,7 +60,7 @@ impl Passwords {
                 tracing::error!(%error, "cannot start a password-hashing thread; sign-ins are slower, or fail");
             }
         }
-        Self { seats, running: Arc::new(Semaphore::new(at_once)), at_once, jobs, metrics }
+        Self { seats, of_strangers, running: Arc::new(Semaphore::new(at_once)), at_once, jobs, metrics }
     }
 
     /// Verifies the passwords of the proxy's clients until `cancel` is done or all senders are gone. At most as many as
@@ -82,13 +85,23 @@ impl Passwords {
     /// # Errors
     /// `overloaded` if no permit is available.
     pub(crate) fn seat(&self) -> Result<HashPermit<'_>, Problem> {
-        match self.seats.clone().try_acquire_owned() {
-            Ok(permit) => Ok(HashPermit { passwords: self, permit }),
-            Err(_) => {
-                self.metrics.control.passwords_refused.inc();
-                Err(Problem::new(Refusal::Overloaded, "too many passwords are being checked; try again soon"))
-            }
-        }
+        let permit = self.seats.clone().try_acquire_owned().map_err(|_| self.refused())?;
+        Ok(HashPermit { passwords: self, permit, of_stranger: None })
+    }
+
+    /// Takes a permit as [`seat`](Self::seat) does, for a client that nothing proves to be known. These clients have at most half
+    /// of the permits, so that many of them do not keep known browsers from signing in.
+    ///
+    /// # Errors
+    /// `overloaded` if no permit is available.
+    pub(crate) fn seat_of_stranger(&self) -> Result<HashPermit<'_>, Problem> {
+        let of_stranger = self.of_strangers.clone().try_acquire_owned().map_err(|_| self.refused())?;
+        Ok(HashPermit { of_stranger: Some(of_stranger), ..self.seat()? })
+    }
+
+    fn refused(&self) -> Problem {
+        self.metrics.control.passwords_refused.inc();
+        Problem::new(Refusal::Overloaded, "too many passwords are being checked; try again soon")
     }
 }
 
@@ -97,6 +110,7 @@ impl Passwords {
 pub(crate) struct HashPermit<'a> {
     passwords: &'a Passwords,
     permit: OwnedSemaphorePermit,
+    of_stranger: Option<OwnedSemaphorePermit>,
 }
 
 impl HashPermit<'_> {
@@ -106,7 +120,7 @@ impl HashPermit<'_> {
     /// # Errors
     /// `internal` if `work` panics.
     pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let Self { passwords, permit } = self;
+        let Self { passwords, permit, of_stranger } = self;
         // The semaphore is never closed.
         let turn = passwords.running.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
         let counter = passwords.metrics.control.passwords_hashed.clone();
@@ -115,7 +129,7 @@ impl HashPermit<'_> {
             // The panic hook has logged the location. The missing reply reports the panic.
             let done = catch_unwind(AssertUnwindSafe(work)).ok();
             counter.inc();
-            drop((permit, turn));
+            drop((permit, of_stranger, turn));
             // The receiver may have been dropped.
             let _ = done.map(|done| reply.send(done));
         };
@@ -205,6 +219,17 @@ mod tests {
         assert_eq!(most.load(Ordering::SeqCst), 2);
         assert_eq!(metrics.control.passwords_hashed.get(), 66);
         assert_eq!(passwords.seats.available_permits(), 2 + QUEUE_MAX);
+    }
+
+    #[tokio::test]
+    async fn strangers_have_half_of_the_seats() {
+        let passwords = Passwords::at_once(2, Metrics::new());
+        let strangers: Vec<_> = std::iter::from_fn(|| passwords.seat_of_stranger().ok()).collect();
+        let known: Vec<_> = std::iter::from_fn(|| passwords.seat().ok()).collect();
+        assert_eq!((strangers.len(), known.len()), (33, 33));
+        drop(strangers);
+        passwords.seat_of_stranger().unwrap().work(|| ()).await.unwrap();
+        until(|| passwords.of_strangers.available_permits() == 33).await;
     }
 
     #[tokio::test]

@@ -7,6 +7,8 @@ use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
 use tokio::sync::Semaphore;
 
+use crate::bounded_work;
+
 /// Characters of Latin, Greek and Cyrillic. A character that the font lacks is not drawn; the table of the chart has it.
 const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
 const FAMILY: &str = "DejaVu Sans";
@@ -20,7 +22,7 @@ const DRAWN_MAX: usize = 2;
 /// Draws charts outside of the threads that serve requests.
 #[derive(Debug)]
 pub(crate) struct PictureDrawer {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 /// A chart that cannot be drawn.
@@ -38,7 +40,7 @@ pub(crate) enum PictureError {
 
 impl Default for PictureDrawer {
     fn default() -> Self {
-        Self { turns: Semaphore::new(DRAWN_MAX) }
+        Self { turns: Arc::new(Semaphore::new(DRAWN_MAX)) }
     }
 }
 
@@ -48,9 +50,7 @@ impl PictureDrawer {
     /// # Errors
     /// [`PictureError`].
     pub(crate) async fn png(&self, svg: String) -> Result<Vec<u8>, PictureError> {
-        // The semaphore is never closed.
-        let _turn = self.turns.acquire().await;
-        tokio::task::spawn_blocking(move || draw(&svg)).await?
+        bounded_work::run(&self.turns, move || draw(&svg)).await?
     }
 }
 

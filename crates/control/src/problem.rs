@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use access::{NotFound, Refusal};
 use axum::response::{IntoResponse, Response};
+use cluster::windows::WindowVerdict;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 pub(crate) use self::store::{NO_KEY, NO_PROVIDER_KEY};
+use crate::limit_fields;
 
 /// The `Retry-After` value of internal errors.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -26,6 +28,8 @@ pub(crate) struct Problem {
     source: Option<Arc<dyn Error + Send + Sync>>,
     /// The field `problems` of the body.
     problems: Option<Value>,
+    /// The limit that refused the request, if it applies only to some endpoints.
+    limit: Option<Box<WindowVerdict>>,
 }
 
 /// The cause of an error response for the log; a response extension carries it.
@@ -40,12 +44,17 @@ pub(crate) struct Cause {
 impl Problem {
     /// Creates a problem. `message` tells the client what happened and what to do.
     pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, message: message.into(), retry_after: None, source: None, problems: None }
+        Self { refusal, message: message.into(), retry_after: None, source: None, problems: None, limit: None }
     }
 
     /// Adds the time to wait before a retry; the response rounds it up to whole seconds.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
+    }
+
+    /// Adds the limit that refused the request: its `X-RateLimit-*` fields, and the time to wait.
+    pub(crate) fn of_limit(self, verdict: &WindowVerdict) -> Self {
+        Self { limit: Some(Box::new(*verdict)), ..self }.retry_after(verdict.retry_after)
     }
 
     /// Adds the problems of a configuration to the body.
@@ -129,6 +138,9 @@ impl IntoResponse for Problem {
         if let Some(wait) = self.retry_after.or(default_wait) {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some(verdict) = self.limit {
+            limit_fields::write(response.headers_mut(), &verdict);
         }
         response.extensions_mut().insert(Cause { refusal: self.refusal, message: self.message, source: self.source });
         response

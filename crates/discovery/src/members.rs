@@ -37,6 +37,8 @@ pub const SPEC: JobSpec = JobSpec::every("members", Duration::from_millis(100));
 
 /// Minimum time between two changes of lists.
 const CHANGE_EVERY: Duration = Duration::from_secs(1);
+/// Pause after lists could not be stored.
+const STORE_AGAIN: Duration = Duration::from_secs(10);
 
 /// The list of a source that is in force, and the state of the source.
 #[derive(Debug, Clone)]
@@ -80,6 +82,8 @@ pub struct MemberRefresh {
     /// The lists of an earlier run of the process, until sources take them over; `None` before they are read.
     stored: Option<StoredLists>,
     changed_at: Option<Mono>,
+    /// The time of the last attempt to store the lists, if it failed.
+    failed_at: Option<Mono>,
 }
 
 /// A source, with the task that reads it. Dropping it ends the task.
@@ -95,7 +99,7 @@ impl MemberRefresh {
     /// Creates the job over all sources.
     #[must_use]
     pub fn new(following: MemberFollowing) -> Self {
-        Self { following, followed: HashMap::new(), stored: None, changed_at: None }
+        Self { following, followed: HashMap::new(), stored: None, changed_at: None, failed_at: None }
     }
 
     /// Begins to follow new sources, and ends the others. Returns whether there are any.
@@ -205,14 +209,18 @@ impl MemberRefresh {
         sources.iter().filter_map(list).collect()
     }
 
-    /// Stores the lists in force. A failure changes nothing for this process.
-    async fn store(&self) {
+    /// Stores the lists in force. A failure changes nothing for this process, and is repeated later.
+    async fn store(&mut self) {
         let named =
             self.followed.iter().filter_map(|(source, followed)| Some((source.name(), followed.list.members.clone()?)));
         let (lists, file) = (named.collect::<StoredLists>(), self.following.file.clone());
         let written = tokio::task::spawn_blocking(move || stored::write(&file, &lists)).await;
+        let before = self.failed_at.take();
         if let Err(error) = written.map_err(std::io::Error::other).and_then(|written| written) {
-            tracing::warn!(%error, "the members of upstreams cannot be stored for the next start");
+            self.failed_at = Some(self.following.clock.mono());
+            if before.is_none() {
+                tracing::warn!(%error, "the members of upstreams cannot be stored for the next start yet");
+            }
         }
     }
 
@@ -282,7 +290,8 @@ impl Job for MemberRefresh {
         let has_changed = self.take_over();
         let is_reported = self.report();
         (self.following.publish)(&self.lists(&sources), is_new || has_changed || is_reported);
-        if has_changed {
+        let is_unstored = self.failed_at.is_some_and(|at| self.following.clock.mono().since(at) >= STORE_AGAIN);
+        if has_changed || is_unstored {
             self.store().await;
         }
         Ok(if self.followed.is_empty() { NextRun::Idle } else { NextRun::Period })
@@ -307,23 +316,29 @@ mod tests {
         FollowedSource { place: FollowedPlace::Dns(name), allow_link_local: false }
     }
 
-    #[tokio::test]
-    async fn a_source_that_is_removed_has_no_number_of_members() {
+    /// Returns what follows no source.
+    fn following(clock: &Clock) -> MemberFollowing {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let metrics = Metrics::new();
-        let mut refresh = MemberRefresh::new(MemberFollowing {
+        MemberFollowing {
             sources: Arc::new(|| -> Arc<[FollowedSource]> { Arc::from([]) }),
             publish: Arc::new(|_: &[FollowedList], _| {}),
             tls: Arc::new(tls),
             file: PathBuf::new(),
-            metrics: metrics.clone(),
-            clock: Clock::manual(Timestamp(0)),
-        });
+            metrics: Metrics::new(),
+            clock: clock.clone(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_removed_has_no_number_of_members() {
+        let metrics = Metrics::new();
+        let of = following(&Clock::manual(Timestamp(0)));
+        let mut refresh = MemberRefresh::new(MemberFollowing { metrics: metrics.clone(), ..of });
         let sources = ["a.internal", "b.internal"].map(source);
         assert!(refresh.follow(&sources));
         for source in &sources {
@@ -336,5 +351,20 @@ mod tests {
         assert!(shown.contains("tollgate_discovery_members{source=\"dns b.internal:8080\"} 2"), "{shown}");
         let ended = "tollgate_discovery_last_success_timestamp_seconds{source=\"dns a.internal:8080\"}";
         assert!(!shown.contains(ended) && shown.contains("{source=\"dns b.internal:8080\"} 7"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn lists_that_could_not_be_stored_are_stored_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("data/members.json");
+        let clock = Clock::manual(Timestamp(0));
+        let mut refresh = MemberRefresh::new(MemberFollowing { file: file.clone(), ..following(&clock) });
+        refresh.store().await;
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        refresh.run().await.unwrap();
+        assert!(!file.exists(), "the pause is not over");
+        clock.advance(STORE_AGAIN);
+        refresh.run().await.unwrap();
+        assert!(file.exists() && refresh.failed_at.is_none());
     }
 }

@@ -62,7 +62,7 @@ pub struct Brief {
 pub struct Spend {
     /// The sum of all known costs.
     pub cost: NanoMoney,
-    /// The number of requests that count.
+    /// The number of requests, refused ones included.
     pub requests: u64,
     /// The number of tokens.
     pub tokens: u64,

@@ -218,7 +218,10 @@ fn recommendations(outcomes: DayOutcomes, failed: FailedCost) -> Vec<Recommendat
     if outcomes.unpriced > 0 {
         all.push(Recommendation {
             kind: "missing_prices".to_owned(),
-            text: format!("the cost of {} requests is unknown; add the prices of their models", outcomes.unpriced),
+            text: format!(
+                "the cost of {} requests is unknown; add the prices of their models, unless their usage is unknown",
+                outcomes.unpriced
+            ),
             saves: None,
             formula: "number of LLM requests with an unknown cost".to_owned(),
             request_ids: Vec::new(),

@@ -25,14 +25,21 @@ impl NanoMoney {
     }
 }
 
-/// Formats an amount with two decimals, rounded half away from zero: `12.50 USD`.
+/// Formats an amount with two decimals, rounded half away from zero: `12.50 USD`. Below one dollar, it has up to six or nine
+/// decimals: `0.004323 USD`.
 #[must_use]
 pub fn shown(amount_nano: i128) -> String {
-    const CENT: i128 = 10_000_000;
     let sign = if amount_nano < 0 { "-" } else { "" };
-    let cents = amount_nano.abs().saturating_add(CENT / 2) / CENT;
-    let sign = if cents == 0 { "" } else { sign };
-    format!("{sign}{}.{:02} {CURRENCY}", cents / 100, cents % 100)
+    let amount = amount_nano.unsigned_abs();
+    let unit: u128 = match amount {
+        0 | 1_000_000_000.. => 10_000_000,
+        1_000.. => 1_000,
+        1.. => 1,
+    };
+    let rounded = amount.saturating_add(unit / 2) / unit * unit;
+    let decimals = format!("{:09}", rounded % 1_000_000_000);
+    let (cents, rest) = decimals.split_at(2);
+    format!("{sign}{}.{cents}{} {CURRENCY}", rounded / 1_000_000_000, rest.trim_end_matches('0'))
 }
 
 #[cfg(test)]
@@ -40,14 +47,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_shown_with_two_decimals() {
+    fn amounts_have_two_decimals_and_more_below_one_dollar() {
         for (nano, text) in [
             (0, "0.00 USD"),
             (12_500_000_000, "12.50 USD"),
             (-2_500_000_000, "-2.50 USD"),
-            (4_999_999, "0.00 USD"),
-            (5_000_000, "0.01 USD"),
-            (-4_999_999, "0.00 USD"),
+            (12_994_999_999, "12.99 USD"),
+            (12_995_000_000, "13.00 USD"),
+            (500_000_000, "0.50 USD"),
+            (4_323_250, "0.004323 USD"),
+            (-4_999_999, "-0.005 USD"),
+            (999_999_999, "1.00 USD"),
+            (1, "0.000000001 USD"),
             (i128::from(i64::MAX), "9223372036.85 USD"),
         ] {
             assert_eq!(shown(nano), text, "{nano}");

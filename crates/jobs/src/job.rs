@@ -10,8 +10,8 @@ pub type JobError = Box<dyn Error + Send + Sync>;
 /// A background job. The runner calls [`Job::run`] again and again until the process stops.
 pub trait Job: Send + 'static {
     /// Does the work of one run, and returns when the next one is due. A run may be dropped at any await: at its maximum
-    /// duration, if the node loses its claim, and with [`Cancellation::AtOnce`] when the process stops. The job is then
-    /// built anew, and its next run continues from durable state.
+    /// duration, if the node loses its claim, and with [`Cancellation::AtOnce`] when the process stops. Its next run continues
+    /// from durable state. After a run that took too long or panicked, the job is built anew.
     ///
     /// # Errors
     /// Any error that a later run may not have; the runner reports it and repeats the run after a pause.
@@ -82,7 +82,7 @@ pub enum Owner {
 pub enum Cancellation {
     /// The run is dropped.
     AtOnce,
-    /// The run continues to its end, for up to [`JobSpec::run_max`].
+    /// The run continues to its end, for up to [`JobSpec::run_max`], and as long as the process waits for its jobs.
     AfterRun,
 }
 

@@ -104,6 +104,15 @@ struct DecisionRow {
     created_at: i64,
 }
 
+/// A change of the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct SettingsChange<'a> {
+    /// The number of the settings in force.
+    pub expected: u64,
+    /// The names of the changed keys.
+    pub changed: &'a [&'a str],
+}
+
 impl Ledger {
     /// Returns the newest decisions on a day, the oldest of them first.
     ///
@@ -163,23 +172,24 @@ impl Ledger {
         Ok(found.map(|(number, settings)| (unsigned(number), settings)))
     }
 
-    /// Stores settings under the next number, with a line in the audit log. `expected` is the number in force, or `None` for any;
-    /// `first` is the number of the settings before the first change. Returns the new number.
+    /// Stores settings under the next number, with a line in the audit log. `first` is the number of the settings before the first
+    /// change. Returns the new number.
     ///
     /// # Errors
     /// [`SettingsError::Changed`], and database errors.
     pub async fn change_insight_settings(
         &self,
         by: &Actor,
-        expected: Option<u64>,
+        change: SettingsChange<'_>,
         first: u64,
         settings: impl FnOnce(u64) -> String,
     ) -> Result<u64, SettingsError> {
         let store = &self.store;
+        let SettingsChange { expected, changed } = change;
         let mut transaction = store.addition().await?;
         let found: Option<(i64, String)> = transaction.query(SETTINGS).find().await?;
         let number = found.map_or(first, |(number, _)| unsigned(number));
-        if expected.is_some_and(|expected| expected != number) {
+        if expected != number {
             return Err(SettingsError::Changed);
         }
         let (id, number) = (store.new_id(), number.saturating_add(1));
@@ -190,7 +200,8 @@ impl Ledger {
         let set = transaction.query(SET).bind(id).bind(signed(number)).bind(settings(number)).bind(user);
         set.bind(store.now()).run().await?;
         transaction.query(FORGET).bind(signed(number.saturating_sub(SETTINGS_MAX))).run().await?;
-        let act = Act::of(AuditAction::InsightsChange, id, None).with(json!({"version": number}));
+        let detail = json!({"version": number, "changed": changed});
+        let act = Act::of(AuditAction::InsightsChange, id, None).with(detail);
         store.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
         Ok(number)

@@ -78,7 +78,9 @@ impl MockProvider {
             return Reaction::Response(MockError::TooLarge.response(Dialect::OpenAi, ""));
         };
         let body = body.to_bytes();
+        // Bedrock has the endpoints of Anthropic in this folder.
         let path = parts.uri.path();
+        let path = path.strip_prefix("/anthropic").filter(|rest| rest.starts_with("/v1/")).unwrap_or(path);
         let response = match path.split('/').nth(1) {
             Some("plain") => match WebSocketEcho::of(&parts.headers) {
                 Some(echo) => {

@@ -21,6 +21,8 @@ use crate::messages::ExportTraceServiceResponse;
 
 /// Maximum time for one request, from the name lookup to the end of the response.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
+/// Maximum time for the content of a response whose status accepts the spans.
+const REPORT_MAX: Duration = Duration::from_secs(1);
 /// Maximum time to connect to one address.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// The name of the server in errors.
@@ -117,9 +119,10 @@ async fn exchange<T: Read + Write + Unpin + Send + 'static>(
         }
         status => return Err(TraceExportError::Refused { status: status.as_u16() }),
     }
-    // The status decides that the spans were accepted. An unreadable body only hides the number of rejected ones.
-    let body = Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await;
-    let response = body.ok().and_then(|body| ExportTraceServiceResponse::decode(body.to_bytes()).ok());
+    // The status decides that the spans were accepted. A body that is unreadable or late only hides the number of rejected ones.
+    let body = timeout(REPORT_MAX, Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect()).await;
+    let response =
+        body.ok().and_then(Result::ok).and_then(|body| ExportTraceServiceResponse::decode(body.to_bytes()).ok());
     let rejected = response.and_then(|response| response.partial_success).map_or(0, |partial| partial.rejected_spans);
     Ok(u64::try_from(rejected).unwrap_or(0))
 }
@@ -159,6 +162,20 @@ mod tests {
         };
         let sends = exchange(&to, TokioIo::new(ours), Bytes::from_static(b"spans"), Timestamp(0));
         tokio::join!(sends, responds).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spans_are_accepted_although_the_content_of_the_response_has_no_end() {
+        let (host, authority, path) = ("h".to_owned(), "h:4318".to_owned(), "/v1/traces".to_owned());
+        let to = OtlpReceiver { is_https: false, host, port: 4_318, authority, path, headers: Vec::new() };
+        let (ours, mut theirs) = duplex(RESPONSE_BYTES_MAX);
+        let responds = async {
+            assert!(theirs.read(&mut [0; 1_024]).await.unwrap() > 0);
+            theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").await.unwrap();
+        };
+        let sends = exchange(&to, TokioIo::new(ours), Bytes::from_static(b"spans"), Timestamp(0));
+        let (sent, ()) = tokio::join!(timeout(REQUEST_MAX, sends), responds);
+        assert_eq!(sent.unwrap().unwrap(), 0);
     }
 
     #[tokio::test]

@@ -68,6 +68,8 @@ pub(crate) struct ConnectionDeadlines {
 pub(crate) enum DeadlineAction {
     /// Poll the connection's work once more: a deadline has passed, or the time of the shutdown is over.
     Look,
+    /// As `Leave`, over HTTP/1.1 only: a client of HTTP/2 that reconnects would find the same GOAWAY before its first stream.
+    Announce,
     /// Finish the current request, or the next one, and accept no other one.
     Leave,
     /// Finish the current request and accept no other one.
@@ -295,6 +297,7 @@ impl WorkerDeadlines {
 fn order_of(phase: ShutdownPhase) -> Option<DeadlineAction> {
     match phase {
         ShutdownPhase::Serving => None,
+        ShutdownPhase::Announced => Some(DeadlineAction::Announce),
         ShutdownPhase::Leaving => Some(DeadlineAction::Leave),
         ShutdownPhase::Closing | ShutdownPhase::Ending => Some(DeadlineAction::Close),
     }
@@ -302,6 +305,7 @@ fn order_of(phase: ShutdownPhase) -> Option<DeadlineAction> {
 
 /// Checks all connections of a worker and passes the phases of the shutdown to them, until the worker ends.
 pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutdown: &Shutdown) {
+    let mut announced = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Announced));
     let mut leaving = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Leaving));
     let mut closing = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Closing));
     let mut ending = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Ending));
@@ -310,7 +314,8 @@ pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutd
         let every = look_every(live.load().traffic.shortest_timeout);
         tokio::select! {
             () = sleep(every) => deadlines.look(Instant::now()),
-            () = &mut leaving, if phase.is_none() => deadlines.enter(ShutdownPhase::Leaving),
+            () = &mut announced, if phase.is_none() => deadlines.enter(ShutdownPhase::Announced),
+            () = &mut leaving, if phase == Some(ShutdownPhase::Announced) => deadlines.enter(ShutdownPhase::Leaving),
             () = &mut closing, if phase == Some(ShutdownPhase::Leaving) => deadlines.enter(ShutdownPhase::Closing),
             () = &mut ending, if phase == Some(ShutdownPhase::Closing) => deadlines.enter(ShutdownPhase::Ending),
         }

@@ -53,7 +53,7 @@ pub(crate) struct Outgoing {
     pub(crate) key: Option<u64>,
     /// The progress of the request's body.
     pub(crate) progress: Progress,
-    /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
+    /// Whether the method is idempotent, so that rules may send the request again (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
     /// The rules by which the request is sent again after a failure.
     pub(crate) retry: Option<RetryPolicy>,
@@ -182,13 +182,13 @@ pub(crate) async fn forward(
 ) -> Result<UpstreamResponse, Problem> {
     let Outgoing { head, group, key, progress, repeatable, retry } = outgoing;
     let group = group.as_deref().map(|group| GroupChoice { group, key: *key });
-    let (mut to, repeatable) = (destination.shared(), *repeatable);
+    let (mut to, repeatable, is_safe) = (destination.shared(), *repeatable, head.head.is_safe());
     account.destination = Some(destination);
     let mut retries = Retries::default();
     to = suitable_member(account, head, to, group, &mut retries)?;
     loop {
         begin_span(account, &to, head, &retries)?;
-        let is_repeatable = repeatable && upload.is_empty();
+        let is_repeatable = is_safe && upload.is_empty();
         let opened = if head.upgrades {
             Box::pin(upgradable(account, &to.pool)).await
         } else {
@@ -214,7 +214,7 @@ pub(crate) async fn forward(
         };
         progress.begin(now);
         let (pool, retries_so_far) = (&to.pool, &retries);
-        let sending = SendAttempt { account, head, pool, progress, repeatable, retries: retries_so_far, now };
+        let sending = SendAttempt { account, head, pool, progress, is_safe, retries: retries_so_far, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await,
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.

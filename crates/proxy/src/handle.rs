@@ -10,6 +10,7 @@ use std::future::{Future as _, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use access::{Refusal, Timestamp};
@@ -20,6 +21,7 @@ use http::{Response, StatusCode};
 use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
+use meter::result::CALLER_GONE;
 use telemetry::logs::events;
 
 use crate::account::RequestAccount;
@@ -54,6 +56,7 @@ use crate::response::relay::Relay;
 use crate::response::response_body::Body;
 use crate::route;
 use crate::route::RouteMatch;
+use crate::transform::control_cookies::ControlCookies;
 use crate::transform::header_rules::RouteHeaders;
 use crate::worker::Worker;
 
@@ -80,8 +83,8 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             Ok(Handled::Relayed(relayed)) => {
                 let response = match &relayed.answered.translated {
                     // Boxed, because other requests do not need it.
-                    Some(translated) if translated.is_whole() => {
-                        Box::pin(relay_whole(account, relayed, page.as_ref())).await
+                    Some(translated) if translated.waits_for_end() => {
+                        Box::pin(relay_at_end(account, relayed, page.as_ref())).await
                     }
                     Some(_) | None => relay(account, relayed, page.as_ref()),
                 };
@@ -166,7 +169,9 @@ async fn serve(
     if account.permits.request.is_none() && !is_health_check {
         return Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into());
     }
-    let is_limited = !snapshot.traffic.rate_limits.is_empty();
+    // A probe must not fail because of other clients.
+    let is_probe = Arc::ptr_eq(policy, &snapshot.traffic.built_in.health);
+    let is_limited = !is_probe && !snapshot.traffic.rate_limits.is_empty();
     let client = {
         let phases = pin!(identify(account, policy, auth, is_limited));
         anonymous::identified(phases, at, || request::client_address(&at.peer, &snapshot, &head)).await?
@@ -321,8 +326,8 @@ fn relay(
     Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
 }
 
-/// Relays a translated response that is one body. Its head waits for its end, which decides the status.
-async fn relay_whole(
+/// Relays a translated response whose head waits for its end, which decides the status.
+async fn relay_at_end(
     mut account: Box<RequestAccount>,
     relayed: RelayedResponse,
     page: Option<&PageRequest>,
@@ -336,9 +341,12 @@ async fn relay_whole(
     let mut relay = Relay::new(content, account, tap, translated);
     relay.until_end().await;
     let (account, failure) = (relay.account(), relay.failure());
-    if failure.is_some_and(|failure| failure.is_lasting) {
-        // It fails only for names and values that are invalid.
-        let _ = head.edits.set_named(SHOULD_RETRY, b"false");
+    if let Some(failure) = failure {
+        // These fail only for names and values that are invalid.
+        let _ = head.edits.set(KnownName::ContentType, b"application/json");
+        if failure.is_lasting {
+            let _ = head.edits.set_named(SHOULD_RETRY, b"false");
+        }
     }
     let status = account.client_status(failure.map_or(received, |failure| failure.status));
     let limit = account.reported_limit(admission.rate);
@@ -375,7 +383,7 @@ async fn finish(
     account.permits.request = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
-    account.answers(status.as_u16());
+    account.answers(if outcome == Outcome::CallerGone { CALLER_GONE } else { status.as_u16() });
     if account.request.head.method_bytes() != b"HEAD" {
         account.relayed(response.body().len());
     }
@@ -418,5 +426,6 @@ fn gateway_fields<'a>(
     let sharing = cors::sharing(page, policy, &request.head);
     let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
     let headers = rules.map(|rules| RouteHeaders { rules, request, identity, credentials: None, trust: None });
-    GatewayFields { id: request.id_text, limit, sharing, headers, now }
+    let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
+    GatewayFields { id: request.id_text, limit, sharing, control_cookies, headers, now }
 }

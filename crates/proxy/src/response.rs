@@ -6,6 +6,7 @@ pub(crate) mod drain;
 pub(crate) mod head;
 pub(crate) mod relay;
 pub(crate) mod response_body;
+mod rest;
 pub(crate) mod sharing;
 
 use http_body::Body as _;

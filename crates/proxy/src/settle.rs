@@ -331,7 +331,7 @@ impl RequestAccount {
             charge,
             route: self.policy().name.clone(),
             format: format.map(|format| handles.format(format)),
-            model: self.call().map(|call| call.requested_model.clone()),
+            model: self.counted_model(),
             streamed: self.call().is_some_and(|call| call.streamed),
             status: self.ending.status,
             outcome: summary.outcome,

@@ -2,6 +2,7 @@
 //!
 //! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
+pub(crate) mod control_cookies;
 pub(crate) mod credentials;
 pub(crate) mod header_rules;
 mod provider;
@@ -9,7 +10,8 @@ mod provider;
 use std::sync::Arc;
 
 use access::{Secret, is_key};
-use ai::{Dialect, Endpoint, EndpointCall, ProviderKind};
+use ai::sigv4::SignedHeaders;
+use ai::{Dialect, Endpoint, EndpointCall, ProviderKind, ProviderPaths};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
@@ -18,6 +20,7 @@ use crate::account::client_context::ClientOrigin;
 use crate::account::trace_context::TraceContext;
 use crate::client::head::Head;
 use crate::client::trusted::TrustRule;
+use crate::transform::control_cookies::ControlCookies;
 use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
@@ -64,6 +67,7 @@ pub(crate) struct ForwardedClient<'a> {
     pub(crate) upgrades: bool,
     /// The credentials that the route does not forward.
     pub(crate) withheld: WithheldHeaders,
+    pub(crate) control_cookies: ControlCookies<'a>,
     pub(crate) trust: TrustRule<'a>,
     /// The client of an access token, and one that a service has admitted.
     pub(crate) token: Option<&'a TokenClient>,
@@ -89,7 +93,15 @@ pub(crate) struct ProviderTarget<'a> {
     /// Whether the client has called another API, whose fields mean nothing to the provider.
     pub(crate) is_translated: bool,
     /// The user's own or a shared credential; without one, none is sent.
-    pub(crate) credential: Option<&'a Secret>,
+    pub(crate) credential: Option<SentCredential<'a>>,
+}
+
+/// The form in which a credential is sent.
+pub(crate) enum SentCredential<'a> {
+    /// The secret as a value of its header.
+    Secret(&'a Secret),
+    /// The signature of the whole request.
+    Signed(&'a SignedHeaders),
 }
 
 impl RequestEdits<'_> {
@@ -105,6 +117,7 @@ impl RequestEdits<'_> {
                 edits.append(KnownName::Host, client.host)?;
                 connection(&mut edits, head, client.upgrades)?;
                 withhold_credentials(&mut edits, head, client);
+                client.control_cookies.withhold(&mut edits, head.fields())?;
                 identify(&mut edits, head, client)?;
                 forward(&mut edits, head, client)?;
             }
@@ -217,12 +230,22 @@ fn to_provider(edits: &mut HeadEdits, head: &Head, to: &ProviderTarget<'_>) -> R
     } else {
         edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
     }
-    if let Some(credential) = to.credential {
-        let (name, scheme) = to.kind.credential_header(to.dialect);
-        let name = KnownName::find(name.as_bytes()).ok_or(InvalidPart::Name)?;
-        edits.append_parts(name, &[scheme.as_bytes(), credential.expose().as_bytes()])?;
+    match &to.credential {
+        Some(SentCredential::Secret(credential)) => {
+            let (name, scheme) = to.kind.credential_header(to.dialect);
+            let name = KnownName::find(name.as_bytes()).ok_or(InvalidPart::Name)?;
+            edits.append_parts(name, &[scheme.as_bytes(), credential.expose().as_bytes()])
+        }
+        Some(SentCredential::Signed(SignedHeaders { authorization, date, session_token })) => {
+            edits.append(KnownName::Authorization, authorization.expose().as_bytes())?;
+            edits.set_named(b"x-amz-date", date.as_bytes())?;
+            match session_token {
+                Some(token) => edits.set_named(b"x-amz-security-token", token.expose().as_bytes()),
+                None => Ok(()),
+            }
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Edits a provider's response, and returns the provider's id of the request. The client of an LLM call does not see the
@@ -261,31 +284,32 @@ pub(crate) fn is_sharing(name: &[u8]) -> bool {
 
 /// The target of an LLM call behind the provider's base URL: the endpoint's path, with the provider's own name of the
 /// model, and the query parameters that the format allows. `model` is that name. The received path begins with the
-/// `ai.prefix`, which is `prefix`; the path of the endpoint begins with `base_path`, whose place the base URL takes.
+/// `ai.prefix`, which is `prefix`. `api` is the provider's kind with its paths. `None` if the path cannot contain the model.
 pub(crate) fn to_endpoint(
     called: &EndpointCall<'_>,
     head: &Head,
     prefix: &str,
     model: &str,
-    base_path: &str,
-) -> OutgoingTarget {
+    api: (ProviderKind, &ProviderPaths),
+) -> Option<OutgoingTarget> {
+    let (kind, paths) = api;
     match head.query() {
-        None if called.is_verbatim() => OutgoingTarget::Received { prefix_len: prefix.len() + base_path.len() },
-        query => {
-            let mut target = called.target(model, query);
-            if target.starts_with(base_path) {
-                target.replace_range(..base_path.len(), "");
-            }
-            OutgoingTarget::Written(target)
+        None if called.is_verbatim() && paths.are_of_api(kind) => {
+            Some(OutgoingTarget::Received { prefix_len: prefix.len() + kind.descriptor().base_path.len() })
         }
+        query => paths.target(kind, called, model, query).map(OutgoingTarget::Written),
     }
 }
 
 /// The target of a translated call behind the provider's base URL. The client's path and query belong to another endpoint.
-pub(crate) fn to_other_endpoint(called: &EndpointCall<'_>, model: &str, base_path: &str) -> OutgoingTarget {
+pub(crate) fn to_other_endpoint(
+    called: &EndpointCall<'_>,
+    model: &str,
+    api: (ProviderKind, &ProviderPaths),
+) -> Option<OutgoingTarget> {
+    let (kind, paths) = api;
     let query = (called.endpoint == Endpoint::StreamGenerateContent).then_some("alt=sse");
-    let target = called.target(model, query);
-    OutgoingTarget::Written(target.strip_prefix(base_path).map(ToOwned::to_owned).unwrap_or(target))
+    paths.target(kind, called, model, query).map(OutgoingTarget::Written)
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ struct ExportPlace {
     claimed: Position,
     /// The last segment that was removed before it was read completely.
     dropped: Option<u32>,
+    /// The last segment that was not moved into the folder. It may still exist, and is then not counted again.
+    unmoved: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ struct RetainedSegment {
 
 impl ExportPlace {
     const fn at(position: Position) -> Self {
-        Self { confirmed: position, claimed: position, dropped: None }
+        Self { confirmed: position, claimed: position, dropped: None, unmoved: None }
     }
 
     /// Returns the begin of a partition.
@@ -134,7 +136,7 @@ impl RetainedSegments {
         let Ok(metadata) = fs::metadata(&from) else { return false };
         let mut state = lock(&self.state);
         let place = state.place(partition);
-        if place.confirmed.segment > number {
+        if place.confirmed.segment > number || place.unmoved == Some(number) {
             return false;
         }
         // Ingest has just read the file, so the kernel has it in memory.
@@ -146,7 +148,7 @@ impl RetainedSegments {
         let of = RetainedSegment { partition, number, bytes: metadata.len(), rows };
         let fits = state.totals.retained_bytes.saturating_add(of.bytes) <= self.size_bytes_max;
         if !fits || disk::rename(&from, &segment::path(&self.dir, partition, number)).is_err() {
-            state.note_dropped(&of);
+            state.note_dropped(&of).unmoved = Some(number);
             return false;
         }
         state.totals.retained_bytes += of.bytes;
@@ -275,10 +277,12 @@ impl RetainedState {
         self.places.get(&partition).copied().unwrap_or(ExportPlace::first(partition))
     }
 
-    fn note_dropped(&mut self, of: &RetainedSegment) {
+    /// Counts the rows of a segment, and returns the place of its partition.
+    fn note_dropped(&mut self, of: &RetainedSegment) -> &mut ExportPlace {
         self.totals.skipped_rows += of.rows.unwrap_or(0);
         let place = self.places.entry(of.partition).or_insert(ExportPlace::first(of.partition));
         place.dropped = place.dropped.max(Some(of.number));
+        place
     }
 }
 

@@ -202,6 +202,29 @@ impl Store {
         Ok(self.insert_configuration(transaction, by, new).await?)
     }
 
+    /// Adds the file of a node as [`add_configuration`](Self::add_configuration) does, unless a configuration over it is in force
+    /// on the node, which the entry would end. One that was applied before `ended_before` was ended by an earlier file, whose
+    /// entry is missing. Returns whether the file was added.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn add_file_configuration(
+        &self,
+        by: &Actor,
+        new: NewConfiguration<'_>,
+        ended_before: Option<Timestamp>,
+    ) -> Result<bool, DatabaseError> {
+        let mut transaction = self.addition().await?;
+        let over = transaction.query(OVER).bind(new.file_digest.to_owned()).bind(new.node);
+        let in_force: Option<ConfigurationRow> = over.find().await?;
+        let is_ended = |row: &ConfigurationRow| ended_before.is_some_and(|end| timestamp(row.created_at) < end);
+        if in_force.is_some_and(|row| !is_ended(&row)) {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        self.insert_configuration(transaction, by, new).await.map(|_| true)
+    }
+
     /// Adds a configuration within a transaction that has locked the revision, and commits.
     async fn insert_configuration(
         &self,

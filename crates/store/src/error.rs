@@ -51,6 +51,13 @@ impl DatabaseError {
         if cause.is_some_and(|cause| cause.is_unique_violation()) { taken } else { self.into() }
     }
 
+    /// Whether the database ended the statement because it took too long (SQLSTATE 57014). Other statements may be faster.
+    #[must_use]
+    pub fn is_slow_statement(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        error.as_database_error().and_then(|cause| cause.code()).is_some_and(|code| code == "57014")
+    }
+
     /// The error of a response that did not arrive in time.
     #[must_use]
     pub fn timed_out() -> Self {

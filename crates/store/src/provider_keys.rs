@@ -33,6 +33,7 @@ statements! {
     FIND = concat!("SELECT ", provider_key_columns!(), " WHERE id = $1");
     LIST_OWN = concat!("SELECT ", provider_key_columns!(), " WHERE user_id = $1 ORDER BY id");
     LIST_SHARED = concat!("SELECT ", provider_key_columns!(), " WHERE user_id IS NULL ORDER BY id");
+    NAMES = "SELECT DISTINCT provider FROM provider_keys";
     COUNT_OWN = "SELECT count(*) FROM provider_keys WHERE user_id = $1";
     COUNT_SHARED = "SELECT count(*) FROM provider_keys WHERE user_id IS NULL";
     LABELLED_OWN = "SELECT id FROM provider_keys WHERE user_id = $1 AND label = $2";
@@ -206,6 +207,15 @@ impl Store {
             None => self.query(LIST_SHARED).all().await?,
         };
         rows.into_iter().map(StoredProviderKey::try_from).collect()
+    }
+
+    /// Returns the names of the providers and upstreams for which any credential is stored.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn names_with_credentials(&self) -> Result<Vec<String>, DatabaseError> {
+        let rows: Vec<(String,)> = self.query(NAMES).all().await?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
     }
 
     /// Returns the credential with this id, whichever user owns it.

@@ -63,10 +63,9 @@ function lineNote(line: Line, currency: string, format: Format): string {
   return `${format.whole(line.quantity)} ${line.unit}${price} · ${days}`;
 }
 
-/** The rate of a tax, which the API sends as a fraction such as `120000/1000000`. */
+/** The rate of a tax, which the API sends as a percentage such as `12.5%`. */
 export function rateText(rate: string, format: Format): string {
-  const [part, whole] = rate.split("/").map(Number);
-  if (part === undefined || !whole || Number.isNaN(part)) return NONE;
-  const percent = part / whole;
-  return format.percent(percent, Number.isInteger(percent * 100) ? 0 : 2);
+  const percent = rate.endsWith("%") ? Number(rate.slice(0, -1)) : Number.NaN;
+  if (Number.isNaN(percent)) return NONE;
+  return format.percent(percent / 100, Number.isInteger(percent) ? 0 : 2);
 }

@@ -28,6 +28,7 @@ export const MANUAL: readonly (readonly [string, readonly (readonly [string, str
     ["compression", "Compression of responses"],
     ["guides/fallback", "Guide: several targets of a model"],
     ["fallback", "Fallback between the targets of a model"],
+    ["providers", "Providers"],
     ["translation", "Translation between LLM formats"],
     ["guides/clients", "Guide: official clients"],
     ["clients", "Clients"],

@@ -54,7 +54,7 @@ describe("the words of a limit", () => {
   it("say in words what distinguishes the counters", () => {
     const text = (...dimensions: string[]) => countsText({ ...LIMIT, dimensions }, en);
     expect([text("ip", "route"), text("header X-Tenant", "key", "route"), text("global")]).toEqual(["Requests of each client address and route", "Requests of each header X-Tenant, key and route", "All requests together"]);
-    for (const dimension of ["ip", "user", "key", "client", "subject", "header", "claim", "route"]) expect(en.limits.dimensions).toHaveProperty(dimension);
+    for (const dimension of ["ip", "user", "key", "client", "subject", "header", "claim", "route", "model"]) expect(en.limits.dimensions).toHaveProperty(dimension);
   });
 
   it("lead to the page of a user and of a key", () => {

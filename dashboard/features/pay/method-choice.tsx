@@ -27,8 +27,10 @@ export function MethodChoice({ amount, pay, wallet = 0, onBegun }: MethodChoiceP
   const methods = useMethods(amount);
   const choose = (chosen: ChosenMethod) => pay.mutate(chosen, { onSuccess: onBegun });
   const fromWallet = wallet >= amount ? [{ method: "wallet", bank: null }] : [];
-  const fitting = methods.data ? [...fromWallet, ...methods.data.filter(({ allowed }) => allowed)] : [];
-  const others = (methods.data ?? []).filter(({ allowed }) => !allowed);
+  // The page knows the wallet itself: no top-up is paid from it.
+  const channels = (methods.data ?? []).filter(({ method }) => method !== "wallet");
+  const fitting = methods.data ? [...fromWallet, ...channels.filter(({ allowed }) => allowed)] : [];
+  const others = channels.flatMap((of) => (of.allowed || !of.max ? [] : [{ ...of, max: of.max }]));
   const name = ({ method, bank }: Pick<PaymentMethod, "method" | "bank">) => (bank ? bankName(bank, t) : (t.pay.methods[method] ?? method));
   return (
     <>

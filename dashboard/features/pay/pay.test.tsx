@@ -17,11 +17,13 @@ const SOON = new Date(Date.now() + 600_000).toISOString();
 const PAST = new Date(Date.now() - 600_000).toISOString();
 const QRIS = { id: "p1", state: "pending", method: "qris", order_id: "TG-1", amount: rupiah(166_500), refunded: { amount: 0, currency: "IDR" }, expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
-const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: { name: "PPN", base: rupiah(137_500), rate: "120000/1000000", amount: rupiah(16_500) }, total: rupiah(166_500), remaining: rupiah(166_500), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [] as unknown[] };
+const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: { name: "PPN", base: rupiah(137_500), rate: "12%", amount: rupiah(16_500) }, total: rupiah(166_500), remaining: rupiah(166_500), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [] as unknown[] };
 const METHODS = [
   { method: "qris", min: rupiah(1), max: rupiah(10_000_000), allowed: true },
   { method: "va", bank: "bca", min: rupiah(10_000), max: rupiah(20_000_000_000), allowed: true },
+  { method: "va", bank: "bni", min: rupiah(1), max: null, allowed: true },
   { method: "card", min: rupiah(10_000), max: rupiah(999_999_999), allowed: false, reason: "too small" },
+  { method: "wallet", min: rupiah(1), max: rupiah(0), allowed: false, reason: "too small" },
 ];
 
 function open(invoice: object, answers: Parameters<typeof serve>[0] = {}) {
@@ -166,8 +168,8 @@ describe("a payment", () => {
     expect(paymentState({ state: "new" }, en)).toEqual(["", "new"]);
   });
 
-  it("has a tax whose rate is a fraction", () => {
+  it("has a tax whose rate is a percentage", () => {
     const format = formatter("en");
-    expect(["120000/1000000", "110000/1000000", "125000/1000000", "x"].map((rate) => rateText(rate, format))).toEqual(["12 %", "11 %", "12.50 %", "–"]);
+    expect(["12%", "11%", "12.5%", "x"].map((rate) => rateText(rate, format))).toEqual(["12 %", "11 %", "12.50 %", "–"]);
   });
 });

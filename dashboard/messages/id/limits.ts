@@ -21,7 +21,7 @@ export const limits: Messages["limits"] = {
   credits: (limit) => `${limit} kredit per hari`,
   ofPlans: "Paket dan kunci",
   kinds: { requests_per_minute: "Permintaan per menit setiap kunci", requests_per_minute_subject: "Permintaan per menit setiap klien tanpa pengguna", credits_per_day: "Kredit per hari setiap klien tanpa pengguna", credits_per_day_user: "Kredit per hari setiap pengguna", credits_per_day_key: "Kredit per hari setiap kunci" },
-  dimensions: { ip: "alamat klien", user: "pengguna", key: "kunci", client: "klien", subject: "klien", header: "header", claim: "klaim", route: "rute" },
+  dimensions: { ip: "alamat klien", user: "pengguna", key: "kunci", client: "klien", subject: "klien", header: "header", claim: "klaim", route: "rute", model: "model" },
   requestsPer: (what) => `Permintaan setiap ${what}`,
   allTogether: "Semua permintaan bersama",
   and: (first, last) => `${first} dan ${last}`,

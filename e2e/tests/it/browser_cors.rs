@@ -109,7 +109,7 @@ async fn pages_in_chromium_read_what_the_route_shares() {
         route("/open", "none", &cors),
         route("/events", "none", &cors),
         route("/keyed", "key", &format!("{cors}, {keyed}")),
-        route("/cookies", "none", &format!("{cors}, credentials: true")),
+        route("/cookies", "none", &format!("{cors}, allow_credentials: true")),
         "{path: /unshared, upstreams: backend, auth: none}".to_owned(),
     ];
     let gateway = Gateway::start(Setup::routed(api.address(), &routes.join(", "))).await;

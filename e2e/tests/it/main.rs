@@ -65,6 +65,7 @@ mod outage;
 mod outcomes;
 mod people;
 mod plain;
+mod plan_models;
 mod prices;
 mod protocols;
 mod quota;

@@ -268,6 +268,8 @@ async fn an_invalid_report_is_refused_with_the_position() {
     }
     let (code, printed) = audit(folder, &["--since", "2026-11-02", "--until", "2026-11-01"]).await;
     assert!(code == 1 && printed.contains("--since 2026-11-02 is later than --until 2026-11-01"), "{printed}");
+    let (code, printed) = audit(folder, &["--since", "2999-01-01"]).await;
+    assert!(code == 1 && printed.contains("2999-01-01 is a future day"), "{printed}");
     let (code, printed) = audit(folder, &["--provider-report", "gone"]).await;
     assert!(code == 1 && printed.contains("gone"), "{printed}");
 }

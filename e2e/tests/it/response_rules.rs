@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 const PAGE: &str = "https://shop.example.com";
 const CORS: &str = "cors: {allowed_origins: ['https://*.example.com'], allowed_headers: [X-A], exposed_headers: [X-Total], \
-    credentials: true, max_age: 1h}";
+    allow_credentials: true, max_age: 1h}";
 const PROTOCOLS: [&str; 2] = ["--http1.1", "--http2-prior-knowledge"];
 
 /// One kind of response: a request that gets it, and the status.

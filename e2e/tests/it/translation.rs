@@ -1,7 +1,9 @@
-//! Calls whose provider has another format than their client: each of the three formats is translated into each other one.
+//! Calls whose provider has another format than their client: each format is translated into each other one.
 
+mod endings;
 mod failures;
 mod gemini;
+mod google_clients;
 mod requests;
 
 use e2e::{Answer, Call, Gateway, Mock, Setup};

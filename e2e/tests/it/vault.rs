@@ -2,6 +2,7 @@
 //! master key under load.
 
 mod headers;
+mod kinds;
 mod own_money;
 mod rotation;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use ai::endpoint::EndpointCall;
 use ai::translate::{
-    self, DroppedFields, JsonObject, ResponseIds, ResponseTranslator, TARGETS, TRANSLATED, TranslationOptions,
+    self, DroppedFields, GooglePath, JsonObject, ResponseIds, ResponseTranslator, TRANSLATED, TranslationOptions,
 };
 use ai::{Format, ProviderKind, ResponseFraming};
 
@@ -33,6 +33,14 @@ pub const REQUEST_WORDS: &[&str] = &[
     "{\"type\":\"namespace\",\"name\":\"n\",\"tools\":[",
     "{\"type\":\"custom\",\"name\":\"f\"}",
     "{\"type\":\"search_result\",\"content\":[",
+    "\"contents\":[",
+    "\"parts\":[",
+    "\"role\":\"model\",",
+    "{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"dGcxL",
+    "{\"functionResponse\":{\"name\":\"f\",\"response\":{\"output\":",
+    "\"functionDeclarations\":[{\"name\":\"f\",\"parameters\":{\"type\":\"OBJECT\",",
+    "\"generationConfig\":{\"responseSchema\":{",
+    "\"thinkingConfig\":{\"thinkingBudget\":-1}",
     "\"image_url\":{\"url\":\"data:image/png;base64,AA\"}",
     "\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{",
     "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}",
@@ -91,7 +99,9 @@ const MODELS: [&str; 5] = ["claude-opus-4-8", "claude-haiku-4-5", "gpt-6-sol", "
 
 fn options(model: &str, is_openai: bool) -> TranslationOptions<'_> {
     TranslationOptions {
+        google: GooglePath { model: "m", ..GooglePath::default() },
         model,
+        known_model: model,
         kind: ProviderKind::OpenAi,
         host: if is_openai { "api.openai.com" } else { "localhost" },
         owner: "p",
@@ -107,10 +117,10 @@ pub fn request(bytes: &[u8]) {
     let mut random = SeededRandom::of(bytes);
     let options = options(random.pick::<&str>(&MODELS), random.one_in(2));
     for from in TRANSLATED {
-        if let Some(body) = translate::without_state(from, bytes) {
+        if let Some(body) = translate::without_state(from, options.model, bytes) {
             assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok(), "no JSON without state");
         }
-        for to in TARGETS.into_iter().filter(|to| *to != from) {
+        for to in TRANSLATED.into_iter().filter(|to| *to != from) {
             let Ok(out) = translate::request(from, to, bytes, &options) else { continue };
             let called = EndpointCall::of_format(to, false, options.model).unwrap();
             let read = ai::request::read(&called, Some("application/json"), &out.body);
@@ -124,16 +134,19 @@ pub fn request(bytes: &[u8]) {
 pub fn response(bytes: &[u8]) {
     let mut random = SeededRandom::of(bytes);
     let client = *random.pick(&TRANSLATED);
-    let others: Vec<Format> = TARGETS.into_iter().filter(|other| *other != client).collect();
+    let others: Vec<Format> = TRANSLATED.into_iter().filter(|other| *other != client).collect();
     let provider = *random.pick(&others);
     let is_stream = !random.one_in(3);
+    let is_array = is_stream && random.one_in(2);
     let status = if random.one_in(8) { 429 } else { 200 };
     let framing = if is_stream { ResponseFraming::Events } else { ResponseFraming::Json };
     let begin = || {
         let call = format!(
-            r#"{{"model":"m","stream":{is_stream},"max_tokens":9,"messages":[{{"role":"user","content":"a"}}],"input":"a"}}"#
+            r#"{{"model":"m","stream":{is_stream},"max_tokens":9,"messages":[{{"role":"user","content":"a"}}],"input":"a","contents":[{{"parts":[{{"text":"a"}}]}}]}}"#
         );
         let options = options("m", true);
+        let google = GooglePath { is_streamed: is_stream, is_array, ..options.google };
+        let options = TranslationOptions { google, ..options };
         let call = translate::request(client, provider, call.as_bytes(), &options).unwrap();
         let ids = ResponseIds { request_id: "0199", unix_seconds: 1_700_000_000 };
         ResponseTranslator::new(call.context, ids, framing, status)

@@ -7,12 +7,15 @@ use meter::Billed;
 use super::Reference;
 use super::names::Name;
 use crate::format::Format;
-use crate::host::{obeys_max_tokens_alone, searches_by_name};
+use crate::host::{obeys_max_tokens_alone, searches_by_name, takes_models};
 use crate::price::PriceTerms;
 
 /// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window
 /// of the model, which covers the results of many searches.
 pub const TOOL_ROUNDS: u64 = 1;
+
+/// Maximum number of other models that are read. OpenRouter takes fewer.
+const MODELS_MAX: usize = 16;
 
 /// The parts of a body that determine the maximum usage; read once, for prices and limits that may be known later.
 ///
@@ -47,6 +50,8 @@ pub struct Extent {
     pub(super) billed: Option<Billed>,
     /// Presumed number of runs of a tool without a cap.
     pub(super) tool_rounds: u64,
+    /// The models of the list `models`, as far as they are read, and one more if there are too many.
+    pub(super) models: Vec<String>,
 }
 
 /// The limit of output tokens, and its positions.
@@ -152,9 +157,33 @@ impl Extent {
         self
     }
 
-    /// Returns the same extent for a provider at `host`, without the limits of output tokens that it ignores.
+    /// Adds a model of the list `models`.
+    pub(super) fn add_model(&mut self, name: &str) {
+        if self.models.len() <= MODELS_MAX {
+            self.models.push(name.to_owned());
+        }
+    }
+
+    /// Returns the other models by which the provider at the host may serve the call. The bound is then the highest of all.
+    #[must_use]
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    /// Whether the list `models` has more models than are read.
+    #[must_use]
+    pub const fn lists_too_many_models(&self) -> bool {
+        self.models.len() > MODELS_MAX
+    }
+
+    /// Returns the same extent for a provider at `host`, without the limits of output tokens and the models that it ignores.
     #[must_use]
     pub fn at_host(mut self, host: &str) -> Self {
+        if !takes_models(host) {
+            self.models.clear();
+        } else if self.models.len() > MODELS_MAX {
+            self.reference.get_or_insert(Reference::Models);
+        }
         if self.format == Format::Chat && obeys_max_tokens_alone(host) {
             let limit = &mut self.limit;
             limit.fields.retain(|field| field.name == Name::MaxTokens);
@@ -202,6 +231,7 @@ impl Extent {
             predicted: false,
             billed: None,
             tool_rounds: TOOL_ROUNDS,
+            models: Vec::new(),
         }
     }
 

@@ -1,5 +1,15 @@
 //! Keys that determine a bound, in each spelling that their API accepts: proto JSON allows two.
 
+/// The fields of Google's tools that search the web.
+const GOOGLE_SEARCHES: [&str; 6] = [
+    "googleSearch",
+    "google_search",
+    "googleSearchRetrieval",
+    "google_search_retrieval",
+    "enterpriseWebSearch",
+    "enterprise_web_search",
+];
+
 /// The key under which a value is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
@@ -50,6 +60,7 @@ pub(super) enum Name {
     MemoryLimit,
     Messages,
     Mode,
+    Models,
     N,
     Parameters,
     Plugins,
@@ -98,12 +109,7 @@ impl Name {
             "functionDeclarations" | "function_declarations" => Self::FunctionDeclarations,
             "generationConfig" | "generation_config" => Self::GenerationConfig,
             "googleMaps" | "google_maps" => Self::GoogleMaps,
-            "googleSearch"
-            | "google_search"
-            | "googleSearchRetrieval"
-            | "google_search_retrieval"
-            | "enterpriseWebSearch"
-            | "enterprise_web_search" => Self::GoogleSearch,
+            key if GOOGLE_SEARCHES.contains(&key) => Self::GoogleSearch,
             "id" => Self::Id,
             "image_url" => Self::ImageUrl,
             "inference_geo" => Self::InferenceGeo,
@@ -122,6 +128,7 @@ impl Name {
             "memory_limit" => Self::MemoryLimit,
             "messages" => Self::Messages,
             "mode" => Self::Mode,
+            "models" => Self::Models,
             "n" => Self::N,
             "parameters" => Self::Parameters,
             "plugins" => Self::Plugins,

@@ -135,6 +135,12 @@ impl Prices {
         named.or_else(|| models.get(ANY)).map(Vec::as_slice)
     }
 
+    /// Whether `provider` has a price of this model on any day, if only that of every model.
+    #[must_use]
+    pub fn has(&self, provider: &str, model: &str) -> bool {
+        self.rows(provider, [model]).is_some()
+    }
+
     /// Whether exactly this model is listed for `provider`, not only the price of every model.
     #[must_use]
     pub fn names(&self, provider: &str, model: &str) -> bool {

@@ -196,7 +196,7 @@ pub(super) enum OutputFormat<'a> {
 pub(super) struct OutputSchema<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     pub(super) description: Option<Cow<'a, str>>,
-    pub(super) schema: &'a RawValue,
+    pub(super) schema: Cow<'a, RawValue>,
     pub(super) strict: Option<bool>,
 }
 
@@ -223,7 +223,7 @@ pub(super) enum Effort {
 }
 
 impl Effort {
-    const WORDS: [(&'static str, Self); 7] = [
+    const WORDS: [(&'static str, Self); 8] = [
         ("none", Self::None),
         ("minimal", Self::Minimal),
         ("low", Self::Low),
@@ -231,6 +231,8 @@ impl Effort {
         ("high", Self::High),
         ("xhigh", Self::Xhigh),
         ("max", Self::Max),
+        // Some models of Codex's list have it above `max`.
+        ("ultra", Self::Max),
     ];
 
     pub(super) fn parse(word: &str) -> Option<Self> {

@@ -18,6 +18,8 @@ pub struct ResponseContext {
     pub(crate) kind: ProviderKind,
     /// Whether the client requested a stream.
     pub(crate) streamed: bool,
+    /// Whether the client requested its stream as one JSON array, as only Google's clients can.
+    pub(crate) is_array: bool,
     /// Whether the client requested the usage chunk of a chat stream.
     pub(crate) include_usage: bool,
     /// The model's name as the client wrote it.

@@ -122,6 +122,8 @@ pub(super) struct ProviderFailure {
     pub(super) code: Option<String>,
     /// Why Tollgate reports it; `None` for an error of the provider.
     pub(super) refusal: Option<Refusal>,
+    /// Whether the provider ended its response for this failure, without reporting an error.
+    pub(super) is_unfinished: bool,
     /// The provider's message, or Tollgate's.
     pub(super) message: String,
 }

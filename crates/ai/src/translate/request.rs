@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod foreign_state;
+mod google_names;
 mod json;
 mod models;
 mod names;
@@ -13,16 +14,18 @@ mod schema;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::call::{Call, Message, Part, Role};
+use super::call::{Call, File, Image, Message, Part, Role, Source};
 use super::{DroppedFields, ResponseContext, TranslatedRequest, TranslationOptions, UntranslatableCall};
 use crate::format::Format;
 use notes::Notes;
 
+/// The length of a text with about as many tokens as an image or a file has.
+const DATA_AS_TEXT_BYTES: usize = 6_000;
 /// The request to continue a message of the assistant, for models that begin a new one.
 const CONTINUE: &str = "Continue exactly where you stopped.";
 
-pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
-    foreign_state::without_state(format, body)
+pub(super) fn without_state(format: Format, model: &str, body: &[u8]) -> Option<Bytes> {
+    foreign_state::without_state(format, model, body)
 }
 
 pub(super) fn translate(
@@ -31,11 +34,13 @@ pub(super) fn translate(
     body: &[u8],
     options: &TranslationOptions<'_>,
 ) -> Result<TranslatedRequest, UntranslatableCall> {
-    let mut notes = Notes::new(to, options);
+    let mut notes = Notes::new(from, to, options);
     let mut call = decode::decode(from, body, &mut notes)?;
     order::place_results(&mut call.messages)?;
+    move_media(&mut call.messages);
+    let data_bytes = call.messages.iter().flat_map(|message| &message.parts).map(data_bytes).sum();
     continue_prefill(&mut call, &mut notes);
-    let encoded = encode::encode(&mut call, &mut notes)?;
+    let encoded = encode::encode(&mut call, &mut notes).map_err(|error| google_names::error(from, error))?;
     if let (DroppedFields::Refuse, Some(param)) = (options.dropped, notes.dropped().first()) {
         let message =
             format!("`{param}` is not available for this model, whose provider has another format: leave it out");
@@ -47,23 +52,53 @@ pub(super) fn translate(
         provider: to,
         kind: options.kind,
         streamed: call.stream,
+        is_array: options.google.is_array,
         include_usage: call.include_usage,
         provider_model: options.model.to_owned(),
         owner: options.owner.to_owned(),
         tools: names.renamed(),
         stop_sequences: call.stop,
-        input_bytes: body.len(),
+        input_bytes: body.len().saturating_sub(data_bytes),
         echo: call.echo.into_iter().map(|(name, raw)| (name, RawValue::to_owned(raw))).collect(),
         model: call.model,
     };
     Ok(TranslatedRequest { body: Bytes::from(encoded), dropped, context })
 }
 
+/// Makes images and files of the system the user's: no other format has them.
+fn move_media(messages: &mut Vec<Message<'_>>) {
+    let is_media = |part: &Part<'_>| matches!(part, Part::Image(_) | Part::File(_));
+    let mut moved = Vec::with_capacity(messages.len());
+    for mut message in std::mem::take(messages) {
+        let mut media = Vec::new();
+        if message.role == Role::System && message.parts.iter().any(is_media) {
+            (media, message.parts) = message.parts.into_iter().partition(is_media);
+        }
+        let path = message.path.clone();
+        moved.push(message);
+        if !media.is_empty() {
+            moved.push(Message { role: Role::User, parts: media, path });
+        }
+    }
+    *messages = moved;
+}
+
+/// The length of data that is no text, beyond that of the text with about as many tokens.
+fn data_bytes(part: &Part<'_>) -> usize {
+    match part {
+        Part::Image(Image { source: Source::Base64 { data, .. }, .. })
+        | Part::File(File { source: Source::Base64 { data, .. }, .. }) => data.len().saturating_sub(DATA_AS_TEXT_BYTES),
+        Part::ToolResult(result) => result.content.iter().map(data_bytes).sum(),
+        Part::Text(_) | Part::Refusal(_) | Part::Image(_) | Part::File(_) | Part::ToolCall(_) | Part::State(_) => 0,
+    }
+}
+
 /// A client of Messages may begin the response; OpenAI's formats and most Claudes cannot continue it.
 fn continue_prefill(call: &mut Call<'_>, notes: &mut Notes<'_>) {
     // OpenAI's clients expect a new message.
     let is_claude = notes.to == Format::Messages;
-    let continues = if is_claude { models::claude(notes.options.model).prefill } else { call.from != Format::Messages };
+    let continues =
+        if is_claude { models::claude(notes.options.known_model).prefill } else { call.from != Format::Messages };
     let Some(last) = call.messages.last_mut().filter(|last| last.role == Role::Assistant) else { return };
     if !continues {
         let path = last.path.clone();

@@ -9,19 +9,24 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::context::ResponseContext;
-use super::event::{Finish, NeutralEvent, ProviderFailure, StopCause};
+use super::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
 use crate::failure::ProviderErrorKind;
 use crate::format::Format;
 use crate::sse::{Framer, Piece};
 use crate::tap::ResponseFraming;
 use decode::Decoder;
-use encode::Encoder;
+use encode::{Encoder, RetryDelay};
 
 /// Longest body of a provider, or event of its stream, that is translated, in bytes. It is read at once by the worker, which
 /// serves nobody meanwhile.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Longest part of a call that a stream holds until it can be written, in bytes.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
+/// Longest id, and longest name, of a call, in bytes. No provider has longer ones.
+const ID_BYTES_MAX: usize = 1024;
+const NAME_BYTES_MAX: usize = 256;
+/// What a block takes beside its text, in bytes.
+const BLOCK_BYTES: usize = 256;
 /// Longest error body that is read, in bytes.
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Longest part of an unknown stop reason that is kept, in bytes.
@@ -51,7 +56,21 @@ pub struct ResponseTranslator {
     has_ended: bool,
     unknown_stop: Option<String>,
     client: Format,
+    /// Whether a stream is one JSON array.
+    is_array: bool,
+    account: ProviderAccount,
     failure: Option<ResponseFailure>,
+}
+
+/// Whose account at the provider a call uses. Errors about the operator's account are not shown to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderAccount {
+    /// The account of the user.
+    Own,
+    /// The operator's, which several users share.
+    Shared,
+    /// None: the operator has not configured a credential.
+    Nobody,
 }
 
 /// The failure of a response, for a head that was not sent yet.
@@ -63,6 +82,18 @@ pub struct ResponseFailure {
     pub is_lasting: bool,
     /// Why Tollgate reports it; `None` for an error of the provider.
     pub refusal: Option<Refusal>,
+    /// The status of the provider's error about the operator's account, which the client does not see.
+    pub hidden_status: Option<u16>,
+    /// Whether the provider ended its response for the failure, without reporting an error.
+    pub is_unfinished: bool,
+}
+
+impl ResponseFailure {
+    /// Whether the provider has responded as its API does, with a response or with an error.
+    #[must_use]
+    pub const fn is_of_provider(&self) -> bool {
+        self.hidden_status.is_some() || (self.refusal.is_none() && !self.is_unfinished)
+    }
 }
 
 /// The provider's bytes that are not translated yet.
@@ -77,7 +108,8 @@ enum Input {
 }
 
 impl ResponseTranslator {
-    /// Begins a response with this status of the provider; a status of 400 or above is an error body.
+    /// Begins a response with this status of the provider; a status of 400 or above is an error body. The account is
+    /// the user's own.
     #[must_use]
     pub fn new(context: ResponseContext, ids: ResponseIds<'_>, framing: ResponseFraming, status: u16) -> Self {
         let input = match framing {
@@ -88,7 +120,7 @@ impl ResponseTranslator {
         };
         let streamed = context.streamed && !matches!(input, Input::Error(..));
         let ResponseIds { request_id, unix_seconds } = ids;
-        let client = context.client;
+        let (client, is_array) = (context.client, context.is_array);
         Self {
             input,
             decoder: Decoder::new(context.provider, request_id),
@@ -99,20 +131,42 @@ impl ResponseTranslator {
             has_ended: false,
             unknown_stop: None,
             client,
+            is_array,
+            account: ProviderAccount::Own,
             failure: None,
         }
     }
 
-    /// Returns the media type of the response for the client.
+    /// Sets the account at the provider that the call uses.
     #[must_use]
-    pub const fn content_type(&self) -> &'static str {
-        if self.streamed { "text/event-stream" } else { "application/json" }
+    pub fn with_account(self, account: ProviderAccount) -> Self {
+        Self { account, ..self }
     }
 
-    /// Whether the client gets a stream. Nothing of a whole body is returned before its end, except an error.
+    /// Sets the seconds after which the provider may be called again, if it has sent any.
     #[must_use]
-    pub const fn is_streamed(&self) -> bool {
-        self.streamed
+    pub const fn with_retry_after(mut self, seconds: Option<u64>) -> Self {
+        self.encoder.set_retry_delay(RetryDelay(seconds));
+        self
+    }
+
+    /// Returns the media type of the response for the client. A stream that fails before its first byte becomes a body.
+    #[must_use]
+    pub const fn content_type(&self) -> &'static str {
+        if self.streamed && !self.is_array { "text/event-stream" } else { "application/json" }
+    }
+
+    /// Whether the response is translated at its end, which decides its status: the client gets one body, or the provider did
+    /// not respond with a stream.
+    #[must_use]
+    pub const fn waits_for_end(&self) -> bool {
+        !self.streamed || matches!(self.input, Input::Body(_))
+    }
+
+    /// Whether the response for the client is complete: the provider has sent its format's last event.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.has_ended && self.failure.is_none()
     }
 
     /// Returns the failure with which the response has ended, if any.
@@ -127,6 +181,13 @@ impl ResponseTranslator {
         // Nothing follows the end of a response.
         self.write(vec![NeutralEvent::Failure(failure::of_gateway(refusal, message))], &mut out);
         out.into()
+    }
+
+    /// Drops the beginning of an event that the provider does not complete.
+    pub fn drop_half_event(&mut self) {
+        if let Input::Events(framer, data) = &mut self.input {
+            (*framer, *data) = (Framer::new(), Vec::new());
+        }
     }
 
     /// Translates a further piece of the provider's response.
@@ -251,13 +312,11 @@ impl ResponseTranslator {
                 return;
             }
             let mut event = event;
-            if let NeutralEvent::Delta(text) = &event
-                && self.is_collected
-            {
-                self.collected_bytes = self.collected_bytes.saturating_add(text.len());
-                if self.collected_bytes > BODY_BYTES_MAX {
-                    event = NeutralEvent::Failure(failure::unreadable("it is longer than 8 MiB"));
-                }
+            self.collected_bytes = self.collected_bytes.saturating_add(kept_bytes(&event, self.is_collected));
+            if self.collected_bytes > BODY_BYTES_MAX {
+                event = NeutralEvent::Failure(failure::unreadable("it is longer than 8 MiB"));
+            } else if has_long_name(&event) {
+                event = NeutralEvent::Failure(failure::unreadable("a tool call has a name or an id that is too long"));
             }
             if let NeutralEvent::End(Finish { stop: StopCause::Unknown(word), .. }) = &event {
                 let word = word.get(..word.floor_char_boundary(STOP_BYTES_MAX)).unwrap_or_default();
@@ -273,20 +332,51 @@ impl ResponseTranslator {
 
     fn write_one(&mut self, mut event: NeutralEvent, out: &mut Vec<u8>) {
         if let NeutralEvent::Failure(failure) = &mut event {
+            let hidden_status = failure::hide(failure, self.account, !matches!(self.input, Input::Error(..)));
             failure.status = failure_status(self.client, failure);
+            let ProviderFailure { status, refusal, is_unfinished, .. } = *failure;
             let is_lasting = failure.kind == ProviderErrorKind::Quota;
-            self.failure = Some(ResponseFailure { status: failure.status, is_lasting, refusal: failure.refusal });
+            self.failure = Some(ResponseFailure { status, is_lasting, refusal, hidden_status, is_unfinished });
+            if self.streamed && matches!(self.input, Input::Body(_)) {
+                // The client has received nothing: an error with its status replaces the stream.
+                self.streamed = false;
+                self.encoder.becomes_whole();
+                out.clear();
+            }
         }
         self.has_ended = matches!(event, NeutralEvent::End(_) | NeutralEvent::Failure(_));
         self.encoder.write(event, out);
     }
 }
 
-/// Whether a whole body is a response or an error in this format of a provider.
+/// Returns about how many bytes of an event are kept until the response ends. The texts of a stream are, if its last event
+/// repeats them.
+fn kept_bytes(event: &NeutralEvent, is_collected: bool) -> usize {
+    match event {
+        NeutralEvent::Delta(text) if is_collected => text.len(),
+        NeutralEvent::Open(Block::Call { id, name }) => id.len().saturating_add(name.len()).saturating_add(BLOCK_BYTES),
+        NeutralEvent::Open(_) if is_collected => BLOCK_BYTES,
+        NeutralEvent::Close(Some(state)) => state.get().len(),
+        NeutralEvent::Start
+        | NeutralEvent::Alive
+        | NeutralEvent::Open(_)
+        | NeutralEvent::Delta(_)
+        | NeutralEvent::Close(None)
+        | NeutralEvent::End(_)
+        | NeutralEvent::Failure(_) => 0,
+    }
+}
+
+fn has_long_name(event: &NeutralEvent) -> bool {
+    matches!(event, NeutralEvent::Open(Block::Call { id, name }) if id.len() > ID_BYTES_MAX || name.len() > NAME_BYTES_MAX)
+}
+
+/// Whether a whole body is a response or an error in this format of a provider. One that the provider could not finish is
+/// neither: another provider may respond.
 #[must_use]
 pub fn is_response(format: Format, body: &[u8]) -> bool {
     let result = Decoder::new(format, "").body(body, &mut Vec::new());
-    result.map_or_else(|failure| failure.refusal.is_none(), |()| true)
+    result.map_or_else(|failure| failure.refusal.is_none() && !failure.is_unfinished, |()| true)
 }
 
 /// Whether JSON lacks its end.
@@ -311,7 +401,7 @@ pub const fn client_status(client: Format, status: u16) -> u16 {
     match (client, status) {
         // Anthropic's word for an overloaded provider, and OpenAI's.
         (Format::Messages, 503) => 529,
-        (Format::Chat | Format::Responses, 529) => 503,
+        (Format::Chat | Format::Responses | Format::GenerateContent, 529) => 503,
         _ => status,
     }
 }

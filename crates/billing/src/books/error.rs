@@ -94,6 +94,12 @@ pub enum BillingError {
         /// The node whose usage is stored until the earliest time.
         node: Option<Uuid>,
     },
+    /// Some periods could not be closed, for reasons of their own.
+    #[error("{periods} billing periods could not be closed; the log names each with its cause")]
+    Unclosed {
+        /// The number of such periods.
+        periods: usize,
+    },
     /// Rows contradict each other.
     #[error("rows of billing contradict each other: {0}")]
     Inconsistent(&'static str),

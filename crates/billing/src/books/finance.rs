@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::crediting::NewCredit;
 use super::stored_state::{invoice_state, state_of};
 use super::{BillingError, Books};
+use crate::document::stored_day;
 use crate::rules::credit_note::CreditNoteError;
 use crate::rules::invoice::{InvoiceLine, LineKind};
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
@@ -147,7 +148,7 @@ impl Books {
                 unit_price: None,
                 amount,
                 plan_version: line.plan_version_id,
-                days: BillingPeriod { first_day: invoice.first_day, last_day: invoice.last_day },
+                days: BillingPeriod { first_day: stored_day(line.first_day), last_day: stored_day(line.last_day) },
             });
         }
         let note = self.credit(&mut on, by, &invoice, NewCredit { lines, reason }).await?;

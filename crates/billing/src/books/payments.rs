@@ -364,20 +364,17 @@ impl Books {
     /// Records that the state was requested, and does not change the payment.
     async fn unchanged(
         &self,
-        mut on: BooksTransaction,
+        on: BooksTransaction,
         payment: &StoredPayment,
         state: PaymentState,
         seen: SeenStatus,
     ) -> Result<PaymentOutcome, BillingError> {
-        let by_hand = refunds::by_hand(&mut on, payment.id).await?;
         on.rollback().await?;
         if state == PaymentState::Failed && seen == SeenStatus::Success {
             tracing::error!(payment = %payment.id, order = payment.order, "a payment that failed is reported as paid");
         }
         rows::set_checked(&self.store, payment.id).await?;
-        // Of money that was returned by hand, the provider's amount may be taken back a second time.
-        let is_uncertain = state == PaymentState::Refunded && seen == SeenStatus::PartialChargeback && by_hand > 0;
-        Ok(if is_uncertain { PaymentOutcome::Mismatch } else { PaymentOutcome::Unchanged })
+        Ok(PaymentOutcome::Unchanged)
     }
 
     /// Books a payment as received whose success was not seen before a part of it was returned or taken back.

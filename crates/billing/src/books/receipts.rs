@@ -34,7 +34,7 @@ const PAGE: u32 = 100;
 #[derive(Debug)]
 pub struct ReceiptListing(Books);
 
-/// Invoices whose rows are unreadable. The log has a line for each.
+/// Invoices whose rows are unreadable, or too many for one query. The log has a line for each.
 #[derive(Debug, Error)]
 #[error("the requests of {unlisted} invoices cannot be listed")]
 struct ReceiptsUnlisted {
@@ -59,10 +59,8 @@ impl Job for ReceiptListing {
             for invoice in page {
                 match self.0.list_requests(invoice).await {
                     Ok(()) => {}
-                    Err(BillingError::Database(error)) if !matches!(error, DatabaseError::Unreadable { .. }) => {
-                        return Err(error.into());
-                    }
-                    // Later invoices do not wait for one whose rows are unreadable.
+                    Err(BillingError::Database(error)) if !is_of_invoice(&error) => return Err(error.into()),
+                    // Later invoices do not wait for one whose rows are unreadable or too many.
                     Err(error) => {
                         unlisted += 1;
                         let found = invoices::present(self.0.store(), invoice).await.ok().flatten();
@@ -74,6 +72,12 @@ impl Job for ReceiptListing {
         }
         if unlisted > 0 { Err(ReceiptsUnlisted { unlisted }.into()) } else { Ok(NextRun::Period) }
     }
+}
+
+/// Whether an error concerns the rows of one invoice: an unreadable value, or a query of a customer with very many requests that
+/// took too long.
+fn is_of_invoice(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Unreadable { .. }) || error.is_slow_statement()
 }
 
 impl Books {

@@ -53,7 +53,15 @@ fn page(language: Language, line: StoredInvoiceLine) -> String {
         |name: &str| InvoiceParty { name: name.to_owned(), address: "A\nB".to_owned(), ..InvoiceParty::default() };
     let parties = InvoiceParties { seller: party("PT Contoh"), customer: party("<Ada> & 阿达") };
     let (invoice, lines) = (invoice(), [line]);
-    InvoiceDocument { invoice: &invoice, lines: &lines, parties: &parties, corrected: None, language }.html()
+    InvoiceDocument {
+        invoice: &invoice,
+        lines: &lines,
+        parties: &parties,
+        corrected: None,
+        language,
+        zone: access::TimeZone::UTC,
+    }
+    .html()
 }
 
 #[test]

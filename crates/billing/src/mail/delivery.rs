@@ -22,7 +22,8 @@ use crate::language::Language;
 use crate::pauses::Pauses;
 use crate::rules::mail_kind::MailKind;
 
-/// The specification of the job `mail`. A run that has begun to send a mail ends before the process stops.
+/// The specification of the job `mail`. A run sends one mail, so that a process that stops begins no further one. It waits for
+/// the mail in progress for some seconds.
 pub const SPEC: JobSpec = JobSpec {
     owner: Owner::OneNode,
     run_max: Duration::from_mins(15),
@@ -30,15 +31,12 @@ pub const SPEC: JobSpec = JobSpec {
     ..JobSpec::every("mail", Duration::from_secs(1))
 };
 
-/// Mails of one run. The process waits for their end when it stops.
+/// Abandoned mails of one run.
 const PAGE: u32 = 20;
 /// The pauses between the attempts of a mail.
 const PAUSES: Pauses = Pauses { first: Duration::from_secs(30), longest: Duration::from_hours(1) };
 /// A mail that cannot be sent within this time is given up (RFC 5321, 4.5.4.1: 4 to 5 days).
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(4 * 24);
-/// A run begins no further mail after this time. With [`super::OPENING_MAX`] and the longest `mail.timeout` (10 minutes)
-/// the run then ends before the runner drops it, which would end the mail in progress.
-const BEGUN_WITHIN: Duration = Duration::from_mins(2);
 /// A sending that is older has no result, because its process ended: a run takes less.
 const ABANDONED_AFTER: Duration = Duration::from_mins(20);
 
@@ -91,15 +89,10 @@ impl Job for MailDelivery {
         if self.silence.pause.is_some_and(|(since, pause)| began.since(since) < pause) {
             return Err(ServerSilent(self.silence.messages).into());
         }
-        let due = mails::due(&self.store, now, PAGE).await?;
-        for mail in &due {
-            if self.store.clock().mono().since(began) >= BEGUN_WITHIN {
-                return Ok(NextRun::Now);
-            }
-            self.deliver(mail).await?;
-        }
-        let is_full = due.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
-        Ok(if is_full { NextRun::Now } else { NextRun::Period })
+        let due = mails::due(&self.store, now, 1).await?;
+        let Some(mail) = due.first() else { return Ok(NextRun::Period) };
+        self.deliver(mail).await?;
+        Ok(NextRun::Now)
     }
 
     async fn has_work(&mut self) -> Result<bool, JobError> {
@@ -214,7 +207,8 @@ impl MailDelivery {
         let customer = Language::of_code(&mail.language).unwrap_or(Language::English);
         let language = if kind.is_for_finance() { Language::English } else { customer };
         let pages = self.settings.pages.as_deref();
-        let notice = NoticeWriter { facts, language, seller: &self.settings.seller, pages }.notice(kind);
+        let notice = NoticeWriter { facts, language, seller: &self.settings.seller, pages, zone: self.settings.zone }
+            .notice(kind);
         let from = &self.settings.from;
         NewMessage { id: mail.id, from, to, at: mail.created_at, language, notice: &notice, attached: None }.build()
     }

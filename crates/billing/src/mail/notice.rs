@@ -1,5 +1,7 @@
 //! The texts of mails, in both languages.
 
+use access::TimeZone;
+
 use super::facts::MailFacts;
 use crate::language::Language;
 use crate::rules::invoice_state::InvoiceState;
@@ -24,6 +26,8 @@ pub(super) struct NoticeWriter<'a> {
     pub(super) seller: &'a str,
     /// The URL of the pages; `None`: no links.
     pub(super) pages: Option<&'a str>,
+    /// The zone of printed times.
+    pub(super) zone: TimeZone,
 }
 
 impl NoticeWriter<'_> {
@@ -243,7 +247,7 @@ impl NoticeWriter<'_> {
 
     fn due(&self) -> String {
         let due = self.facts.invoice.as_ref().and_then(|invoice| invoice.due_at);
-        due.map(|due| self.language.moment(due)).unwrap_or_default()
+        due.map(|due| self.language.moment(due, self.zone)).unwrap_or_default()
     }
 
     fn money(&self, amount: i64) -> String {
@@ -317,7 +321,7 @@ mod tests {
 
     fn check_reversed(state: PaymentState, language: Language, expected: &str) {
         let facts = reversed(state);
-        let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
+        let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None, zone: TimeZone::UTC };
         assert_eq!(writer.notice(MailKind::PaymentReversed).paragraphs, [expected]);
     }
 
@@ -327,7 +331,8 @@ mod tests {
         let english = "We received IDR 150,000 for invoice INV-1, which is void. The amount is in your wallet and pays the next invoices.";
         let indonesian = "Kami menerima Rp150.000 untuk faktur INV-1, yang sudah batal. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya.";
         for (language, expected) in [(Language::English, english), (Language::Indonesian, indonesian)] {
-            let writer = NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None };
+            let writer =
+                NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None, zone: TimeZone::UTC };
             assert_eq!(writer.notice(MailKind::PaymentReceived).paragraphs.last().unwrap(), expected);
         }
     }

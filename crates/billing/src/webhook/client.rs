@@ -20,12 +20,10 @@ use tokio::time::timeout;
 
 use super::url::WebhookUrl;
 
-/// The maximum duration of a request, from the name look-up to the head of the response.
-const WITHIN: Duration = Duration::from_secs(10);
 /// The maximum size of a response head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// The maximum time to connect to one address: a quarter of [`WITHIN`].
-const CONNECT_MAX: Duration = Duration::from_millis(2_500);
+/// The part of a request's time in which it connects to one address.
+const CONNECT_PART: u32 = 4;
 /// The name of the server in errors.
 const RECEIVER: &str = "the receiver";
 
@@ -33,6 +31,8 @@ const RECEIVER: &str = "the receiver";
 #[derive(Debug, Clone)]
 pub(super) struct WebhookClient {
     tls: Arc<ClientConfig>,
+    /// The maximum duration of a request, from the name look-up to the head of the response.
+    within: Duration,
 }
 
 /// A message with its signature.
@@ -56,7 +56,7 @@ pub struct WebhookCaError;
 /// Why there is no response. The texts contain no URL: its path may contain a secret.
 #[derive(Debug, Error)]
 pub(super) enum WebhookSendError {
-    #[error("it did not respond within 10 s")]
+    #[error("it did not respond in time")]
     TimedOut,
     #[error(transparent)]
     Outbound(#[from] OutboundError),
@@ -68,7 +68,7 @@ pub(super) enum WebhookSendError {
 
 impl WebhookClient {
     /// Returns a client that trusts Mozilla's certification authorities, and those in `ca` (PEM).
-    pub(super) fn new(ca: &[u8]) -> Result<Self, WebhookCaError> {
+    pub(super) fn new(ca: &[u8], within: Duration) -> Result<Self, WebhookCaError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let mut count = 0;
         for certificate in CertificateDer::pem_slice_iter(ca) {
@@ -78,12 +78,13 @@ impl WebhookClient {
         if count == 0 && !ca.is_empty() {
             return Err(WebhookCaError);
         }
-        Ok(Self { tls: Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()) })
+        let tls = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
+        Ok(Self { tls, within })
     }
 
     /// Sends a message, and returns the status of the response.
     pub(super) async fn send(&self, to: &WebhookUrl, message: SignedMessage) -> Result<u16, WebhookSendError> {
-        timeout(WITHIN, self.send_slowly(to, message)).await.unwrap_or(Err(WebhookSendError::TimedOut))
+        timeout(self.within, self.send_slowly(to, message)).await.unwrap_or(Err(WebhookSendError::TimedOut))
     }
 
     async fn send_slowly(&self, to: &WebhookUrl, message: SignedMessage) -> Result<u16, WebhookSendError> {
@@ -97,7 +98,7 @@ impl WebhookClient {
             .header("webhook-signature", message.signature)
             .body(Full::new(Bytes::from(message.body)))
             .map_err(WebhookSendError::Request)?;
-        let stream = connect(RECEIVER, &to.host, to.port, CONNECT_MAX).await?;
+        let stream = connect(RECEIVER, &to.host, to.port, self.within / CONNECT_PART).await?;
         if !to.has_tls {
             return exchange(stream, request).await;
         }

@@ -31,8 +31,6 @@ const PAGE: u32 = 20;
 const ENDPOINT_RUN: Duration = Duration::from_secs(1);
 /// The pauses between the attempts of a delivery.
 const PAUSES: Pauses = Pauses { first: Duration::from_secs(5), longest: Duration::from_hours(2) };
-/// A delivery is attempted for this time, and the last attempt is made at its end.
-const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 /// Ended deliveries are kept for this time.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Deliveries that one run deletes.
@@ -46,6 +44,16 @@ pub struct WebhookDelivery {
     store: Store,
     vault: Arc<Vault>,
     client: WebhookClient,
+    retry_for: Duration,
+}
+
+/// The bounds of deliveries.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryBounds {
+    /// The maximum duration of an attempt.
+    pub timeout: Duration,
+    /// A delivery is attempted for this time, and the last attempt is made at its end.
+    pub retry_for: Duration,
 }
 
 /// The result of an attempt.
@@ -61,8 +69,9 @@ impl WebhookDelivery {
     ///
     /// # Errors
     /// [`WebhookCaError`] if `ca` has no certificate, or an invalid one.
-    pub fn new(store: Store, vault: Arc<Vault>, ca: &[u8]) -> Result<Self, WebhookCaError> {
-        Ok(Self { store, vault, client: WebhookClient::new(ca)? })
+    pub fn new(store: Store, vault: Arc<Vault>, ca: &[u8], bounds: DeliveryBounds) -> Result<Self, WebhookCaError> {
+        let DeliveryBounds { timeout, retry_for } = bounds;
+        Ok(Self { store, vault, client: WebhookClient::new(ca, timeout)?, retry_for })
     }
 }
 
@@ -155,7 +164,7 @@ impl WebhookDelivery {
     async fn not_accepted(&self, delivery: &StoredDelivery, failure: &AttemptFailure) -> Result<(), DatabaseError> {
         let AttemptFailure { status, error } = failure;
         let of = FailedAttempt { status: *status, error };
-        let (now, last_at) = (self.store.clock().now(), delivery.queued_at.after(GIVEN_UP_AFTER));
+        let (now, last_at) = (self.store.clock().now(), delivery.queued_at.after(self.retry_for));
         // An endpoint that is disabled holds the lock of changes, under which events are added.
         let mut on = self.store.addition().await?;
         let is_gone = *status == Some(GONE);

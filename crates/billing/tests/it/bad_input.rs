@@ -1,8 +1,10 @@
 //! Plans and days that cannot be billed: nothing is half-written, and other users are billed.
 
 use access::{ChargeMetric, ChargeModel, Plan, PlanCharge, PlanPrice};
+use billing::close::BillingClose;
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::{BillingError, BillingSettings, Books};
+use jobs::Job;
 use ledger::billing::subscriptions;
 use store::Actor;
 
@@ -31,11 +33,12 @@ async fn a_day_without_a_rate_delays_its_period_and_no_other() {
         assert_eq!((shop.invoices_of(ada).await.len(), shop.invoices_of(bob).await.len()), (1, 2));
         shop.agrees().await;
     }
+    let failed = BillingClose::new(shop.books.clone()).run().await.unwrap_err();
+    assert!(failed.to_string().starts_with("1 billing periods could not be closed"), "{failed}");
     let from = day("2026-11-01");
     let exchange = ExchangeRates::new(vec![ExchangeRate { from, micro_idr: 16_000_000_000 }]);
     shop.books = Books::new(shop.store().clone(), BillingSettings { exchange, ..settings() }, None);
-    let counts = shop.books.close_periods(None).await.unwrap();
-    assert_eq!((counts.made, counts.failed), (1, 0), "{counts:?}");
+    BillingClose::new(shop.books.clone()).run().await.unwrap();
     let billed = shop.invoices_of(ada).await.into_iter().find(|invoice| invoice.state == "open").unwrap();
     assert_eq!((billed.first_day, billed.total), (day("2026-12-01"), 166_000));
     shop.agrees().await;

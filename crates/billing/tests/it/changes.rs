@@ -260,6 +260,24 @@ async fn usage_that_was_paid_is_not_credited_as_unused_days() {
 }
 
 #[tokio::test]
+async fn a_credit_note_has_the_days_of_the_lines_that_it_takes_back() {
+    let shop = Shop::open("2026-11-01").await;
+    shop.sell_at(charged(price(1_500_000, 0))).await;
+    let ada = shop.subscriber("ada", "pro").await;
+    Traffic::of(&shop, ada).await.count(&shop, day("2026-11-03"), 8_000).await;
+    shop.move_to("2026-12-02");
+    assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
+    let invoice = shop.invoices_of(ada).await.pop().unwrap().id;
+    let lines = invoices::lines(shop.store(), invoice).await.unwrap();
+    let usage = lines.iter().find(|line| line.kind == "usage").unwrap();
+    let credited = [CreditedLine { no: usage.no, amount: Some(1_000) }];
+    let note = shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&credited, "goodwill")).await.unwrap();
+    let noted = invoices::lines(shop.store(), note).await.unwrap().pop().unwrap();
+    assert_eq!((noted.first_day, noted.last_day), (usage.first_day, usage.last_day));
+    assert_eq!(usage.last_day, i64::from(day("2026-11-30").0));
+}
+
+#[tokio::test]
 async fn a_pending_subscription_is_cancelled_with_its_invoice() {
     let shop = Shop::open("2026-12-01").await;
     let ada = shop.user("ada").await;

@@ -89,7 +89,16 @@ fn pdf(lines: &[StoredInvoiceLine], customer: InvoiceParty, currency: Currency, 
     };
     let parties = InvoiceParties { seller, customer };
     let invoice = invoice(currency);
-    InvoiceDocument { invoice: &invoice, lines, parties: &parties, corrected: None, language }.pdf().unwrap()
+    InvoiceDocument {
+        invoice: &invoice,
+        lines,
+        parties: &parties,
+        corrected: None,
+        language,
+        zone: access::TimeZone::UTC,
+    }
+    .pdf()
+    .unwrap()
 }
 
 fn customer(name: &str) -> InvoiceParty {

@@ -300,6 +300,34 @@ async fn a_subscription_with_an_overdue_invoice_cannot_be_cancelled_at_once() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_was_cancelled_at_the_end_ends_after_its_overdue_invoice_is_paid() {
+    for is_closed in [false, true] {
+        let (shop, ada, mut traffic) = paying_per_request("2026-12-01").await;
+        shop.move_to("2027-01-02");
+        shop.books.close_periods(None).await.unwrap();
+        let owed = shop.invoices_of(ada).await.pop().unwrap().id;
+        shop.move_to("2027-01-10");
+        traffic.count(&shop, day("2027-01-10"), 5).await;
+        shop.books.dun().await.unwrap();
+        shop.books.cancel(BY, ada, CancelAt::End).await.unwrap();
+        dun_on(&shop, &["2027-01-18", "2027-02-02"]).await;
+        shop.books.close_all(BY, None).await.unwrap();
+        assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("limited", "free"));
+        if is_closed {
+            dun_on(&shop, &["2027-02-17"]).await;
+            shop.books.close_all(BY, None).await.unwrap();
+            assert_eq!((shop.state_of(ada).await.as_str(), shop.is_held(ada).await), ("closed", true));
+        }
+        shop.pay(owed).await;
+        assert_eq!((shop.plan_of(ada).await.as_str(), shop.is_held(ada).await), ("free", false));
+        shop.books.close_all(BY, None).await.unwrap();
+        assert_eq!(shop.state_of(ada).await, "cancelled", "is closed: {is_closed}");
+        assert_eq!((charged_usage(&shop, ada).await, shop.invoices_of(ada).await.len()), (500, 3));
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
 async fn an_unreadable_invoice_does_not_delay_the_end_of_other_subscriptions() {
     let shop = Shop::open("2026-11-20").await;
     let mut users = Vec::new();

@@ -416,6 +416,7 @@ async fn a_chargeback_includes_what_was_returned_by_hand() {
     let shop = Shop::open("2026-11-20").await;
     let (_, invoice, card) = shop.cardholder().await;
     returned(&shop, card, "refund", 0).await;
+    returned(&shop, card, "partial_chargeback", 150_000).await;
     shop.report(card, "chargeback").await;
     assert_eq!(shop.invoice(invoice).await.state, "paid");
     shop.agrees().await;
@@ -472,22 +473,25 @@ async fn the_provider_does_not_count_what_was_returned_by_hand() {
 }
 
 #[tokio::test]
-async fn a_partial_chargeback_takes_its_amount_back_although_a_part_was_returned_by_hand() {
-    let shop = Shop::open("2026-11-20").await;
-    let (ada, invoice, card) = shop.cardholder().await;
-    let line = [CreditedLine { no: 1, amount: Some(100_000) }];
-    shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
-    shop.refund_by_hand(invoice, 50_000).await;
-    // Together they exceed the payment by 20,000; the last report exceeds it alone.
-    for (taken_back, owed) in [(120_000, 120_000), (120_000, 120_000), (170_000, 150_000), (170_000, 150_000)] {
-        returned(&shop, card, "partial_chargeback", taken_back).await;
-        let stored = payment(&shop, card).await;
-        assert_eq!((stored.state.as_str(), stored.refunded), ("partly_refunded", 150_000), "{taken_back}");
-        assert_eq!((shop.invoice(invoice).await.remaining, shop.wallet_of(ada).await), (owed, 50_000), "{taken_back}");
+async fn a_partial_chargeback_takes_its_amount_back_although_money_was_returned_by_hand() {
+    for (credited, by_hand, state) in [(100_000, 50_000, "partly_refunded"), (150_000, 150_000, "refunded")] {
+        let shop = Shop::open("2026-11-20").await;
+        let (ada, invoice, card) = shop.cardholder().await;
+        let line = [CreditedLine { no: 1, amount: Some(credited) }];
+        shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
+        shop.refund_by_hand(invoice, by_hand).await;
+        // Together they exceed the payment; the last report exceeds it alone.
+        for (taken_back, owed) in [(120_000, 120_000), (120_000, 120_000), (170_000, 150_000), (170_000, 150_000)] {
+            returned(&shop, card, "partial_chargeback", taken_back).await;
+            let stored = payment(&shop, card).await;
+            assert_eq!((stored.state.as_str(), stored.refunded), (state, 150_000), "{taken_back}");
+            let wallet = shop.wallet_of(ada).await;
+            assert_eq!((shop.invoice(invoice).await.remaining, wallet), (owed, credited - by_hand), "{taken_back}");
+            shop.agrees().await;
+        }
+        returned(&shop, card, "chargeback", 0).await;
+        let open = shop.invoice(invoice).await;
+        assert_eq!((open.state.as_str(), open.remaining, open.total), ("open", 150_000, 150_000));
         shop.agrees().await;
     }
-    returned(&shop, card, "chargeback", 0).await;
-    let open = shop.invoice(invoice).await;
-    assert_eq!((open.state.as_str(), open.remaining, open.total), ("open", 150_000, 150_000));
-    shop.agrees().await;
 }

@@ -43,6 +43,9 @@ async fn charges_on_cost_leave_out_calls_with_the_users_own_credential() {
     let first = [fast(1_000), own(100_000), Used { attempts: 2, ..own(7_000) }];
     traffic.send(&shop, day("2026-12-02"), &first).await;
     traffic.send(&shop, day("2026-12-03"), &[own(1)]).await;
+    let unpriced = |of| Used { cost_nano: None, ..of };
+    let second = [unpriced(own(10)), unpriced(Used { attempts: 2, ..own(20) }), unpriced(fast(30))];
+    traffic.send(&shop, day("2026-12-04"), &second).await;
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
     let invoice = shop.invoices_of(ada).await.pop().unwrap();
@@ -54,6 +57,7 @@ async fn charges_on_cost_leave_out_calls_with_the_users_own_credential() {
     // 1 USD at 16,500 rupiah, with a markup of 20%.
     assert_eq!(line("Cost of all"), (1_000_000_000, 19_800));
     assert_eq!(line("Cost"), (1_000_000_000, 19_800));
-    assert_eq!(line("Tokens").0, 3 * 115_001 + 5, "tokens are the gateway's");
-    assert_eq!(receipts::check(&receipts::files(&shop.books, invoice.id).await), Ok(4));
+    assert_eq!(line("Tokens").0, 3 * 115_081 + 9, "tokens are the gateway's");
+    assert_eq!(line("Requests without a known cost"), (1, 0));
+    assert_eq!(receipts::check(&receipts::files(&shop.books, invoice.id).await), Ok(7));
 }

@@ -45,6 +45,7 @@ pub(crate) fn settings() -> BillingSettings {
     let days = |days: u64| Duration::from_hours(24 * days);
     BillingSettings {
         number: SeriesForm::usual(),
+        zone: access::TimeZone::UTC,
         close_after: Duration::from_hours(1),
         has_review: false,
         due: days(7),

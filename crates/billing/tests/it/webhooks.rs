@@ -11,7 +11,7 @@ use access::{MasterKey, ProviderKeyId, Vault};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay, WebhookChange};
 use billing::rules::webhook_event::WebhookEvents;
-use billing::webhook::{WebhookDelivery, WebhookUrl};
+use billing::webhook::{DeliveryBounds, WebhookDelivery, WebhookUrl};
 use jobs::{Job, NextRun};
 use ledger::billing::payments;
 use ledger::billing::webhook_deliveries::{self as deliveries, StoredDelivery};
@@ -27,6 +27,8 @@ use uuid::Uuid;
 
 use crate::provider::{Provider, status};
 use crate::shop::Shop;
+
+const BOUNDS: DeliveryBounds = DeliveryBounds { timeout: Duration::from_secs(10), retry_for: Duration::from_hours(24) };
 
 const BY: &Actor = &Actor::COMMAND;
 const HOUR: Duration = Duration::from_hours(1);
@@ -105,7 +107,7 @@ impl Announcing {
         let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let vault = Arc::new(Vault::new(&key, None));
         shop.store().admit_master_key(BY, &vault).await.unwrap();
-        let job = WebhookDelivery::new(shop.store().clone(), vault.clone(), b"").unwrap();
+        let job = WebhookDelivery::new(shop.store().clone(), vault.clone(), b"", BOUNDS).unwrap();
         Self { shop, vault, job }
     }
 

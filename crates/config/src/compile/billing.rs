@@ -17,6 +17,7 @@ pub(super) fn billing(reader: &SettingsReader<'_>, input: &BillingInput, brand: 
         is_enabled: input.enabled.value,
         seller: seller(&input.seller, brand),
         number: input.number.value.clone(),
+        zone: input.timezone.value,
         close_after: input.close_after.value,
         review: input.review.value,
         due: input.due.value,

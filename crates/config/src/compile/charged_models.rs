@@ -8,7 +8,7 @@ use settings::section::SettingsReader;
 use super::llm::Providers;
 use crate::note::Note;
 use crate::resolve::MOCK;
-use crate::resolve::pattern::ANY;
+use crate::resolve::pattern::{ANY, is_match};
 use crate::schema::traffic::{ChargeInput, ModelInput, PlanInput};
 
 /// The names that charges may list.
@@ -18,6 +18,13 @@ pub(super) struct ChargedModels {
     providers: Vec<String>,
     /// Whether one provider is on, which serves each name that no entry has.
     is_only: bool,
+}
+
+/// An entry of `models` that serves a name.
+pub(super) struct NamedEntry<'a> {
+    pub(super) name: &'a str,
+    /// `PROVIDER/MODEL` of each target for the name.
+    pub(super) targets: Vec<String>,
 }
 
 impl ChargedModels {
@@ -40,11 +47,54 @@ impl ChargedModels {
     pub(super) fn check(&self, reader: &SettingsReader<'_>, plans: &Entries<PlanInput>, notes: &mut Vec<Note>) {
         for plan in &plans.list {
             for charge in &plan.price.charges.list {
-                if charge.models.list.iter().all(|model| self.is_counted(reader, charge, model)) {
+                let is_counted =
+                    |model| is_no_alias(reader, plan, charge, model) && self.is_counted(reader, charge, model);
+                if charge.models.list.iter().all(is_counted) {
                     notes.extend(self.left_out(plan, charge));
                 }
             }
         }
+    }
+
+    /// Returns the names of the entries.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.entries.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether `name` is that of an entry, is served by an entry with `*`, or is `PROVIDER/MODEL`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let is_of_provider = || {
+            let named = name.split_once('/').filter(|(_, model)| !model.is_empty());
+            named.is_some_and(|(provider, _)| self.providers.iter().any(|known| known == provider))
+        };
+        name == MOCK || self.entry(name).is_some() || is_of_provider()
+    }
+
+    /// Whether a name of an entry, or `PROVIDER/MODEL`, may begin with this text.
+    pub(super) fn begins(&self, beginning: &str) -> bool {
+        let is_common = |name: &str| name.starts_with(beginning) || beginning.starts_with(name);
+        let is_begun = |name: &str| name.strip_suffix(ANY).map_or_else(|| name.starts_with(beginning), is_common);
+        MOCK.starts_with(beginning)
+            || self.names().any(is_begun)
+            || self.providers.iter().any(|provider| is_common(&format!("{provider}/")))
+    }
+
+    /// Returns the entry that serves `name`, with the names of its targets.
+    pub(super) fn entry(&self, name: &str) -> Option<NamedEntry<'_>> {
+        let exact = self.entries.iter().find(|(entry, _)| entry == name).map(|of| (of, ""));
+        let longest = || {
+            let matching = self.entries.iter().filter_map(|of| {
+                let rest = name.strip_prefix(of.0.strip_suffix(ANY)?)?;
+                (!rest.is_empty()).then_some((of, rest))
+            });
+            matching.max_by_key(|((entry, _), _)| entry.len())
+        };
+        let ((entry, targets), rest) = exact.or_else(longest)?;
+        let target = |target: &String| match target.strip_suffix(ANY) {
+            Some(beginning) if !rest.is_empty() => format!("{beginning}{rest}"),
+            _ => target.clone(),
+        };
+        Some(NamedEntry { name: entry, targets: targets.iter().map(target).collect() })
     }
 
     /// Returns `PROVIDER/MODEL` of each target.
@@ -55,6 +105,13 @@ impl ChargedModels {
     fn is_counted(&self, reader: &SettingsReader<'_>, charge: &ChargeInput, model: &Input<String>) -> bool {
         const EXPECTED: &str = "names of `models` or of a target's model, or PROVIDER/MODEL, without `*`";
         let name = model.value.as_str();
+        // All names of such an entry are counted under its own.
+        let is_of_one_model = |(entry, targets): &(String, Vec<String>)| {
+            entry == name && !targets.iter().any(|target| target.ends_with(ANY))
+        };
+        if self.entries.iter().any(is_of_one_model) {
+            return true;
+        }
         if name.contains(ANY) {
             let message =
                 format!("`{}` has a pattern, under which no usage is counted", charge.location.name("models"));
@@ -81,8 +138,13 @@ impl ChargedModels {
     /// Returns the note of the first target that a client may call by a name that the charge does not list.
     fn left_out(&self, plan: &PlanInput, charge: &ChargeInput) -> Option<Note> {
         let lists = |name: &str| charge.models.list.iter().any(|model| model.value == name);
+        let is_in_plan = |target: &&String| {
+            !plan.location.has("models") || plan.models.list.iter().any(|model| is_match(&model.value, target))
+        };
         let targets = self.entries.iter().filter(|(entry, _)| lists(entry)).flat_map(|(_, targets)| targets);
-        let names = targets.flat_map(|target| [Some(target.as_str()), Some(bare(target)).filter(|_| self.is_only)]);
+        let names = targets
+            .filter(is_in_plan)
+            .flat_map(|target| [Some(target.as_str()), Some(bare(target)).filter(|_| self.is_only)]);
         let name = names.flatten().find(|name| !lists(name))?;
         Some(Note::ChargeLeavesOut {
             plan: plan.name.as_ref()?.value.clone(),
@@ -90,6 +152,14 @@ impl ChargedModels {
             model: name.to_owned(),
         })
     }
+}
+
+/// Reports an alias of the plan, under which no usage is counted.
+fn is_no_alias(reader: &SettingsReader<'_>, plan: &PlanInput, charge: &ChargeInput, model: &Input<String>) -> bool {
+    let Some((_, meant)) = plan.aliases.iter().find(|(alias, _)| *alias == model.value) else { return true };
+    let message = format!("`{}` has an alias, under which no usage is counted", charge.location.name("models"));
+    reader.report(Problem::new(Code::UnknownName, model.at(), message).expected(format!("`{}`", meant.value)));
+    false
 }
 
 /// Returns the name of the model in `PROVIDER/MODEL`.

@@ -5,6 +5,7 @@ use settings::field::ValueList;
 use settings::input::Input;
 use settings::section::SettingsReader;
 
+use super::provider;
 use crate::schema::traffic::ProviderInput;
 use crate::snapshot::Origin;
 use crate::snapshot::translation::{default_formats, text_formats};
@@ -21,10 +22,10 @@ pub(super) fn formats(
     kind: ProviderKind,
     origin: Option<&Origin>,
 ) -> Box<[Format]> {
-    let (location, formats) = (&entry.location, &mut entry.formats);
-    if !location.has("formats") {
-        formats.list = default_formats(kind, origin).into_iter().map(Input::default).collect();
+    if !entry.location.has("formats") {
+        entry.formats.list = provider::formats(entry, kind, origin).into_iter().map(Input::default).collect();
     }
+    let (location, formats) = (&entry.location, &mut entry.formats);
     for (nth, format) in formats.list.iter().enumerate() {
         if !kind.speaks(format.value) {
             let words: Vec<String> = text_formats(kind).map(|(word, _)| format!("`{word}`")).collect();

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::schema::process::ControlLimitInput;
-use crate::schema::traffic::{DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, NOT_WITHOUT, RateLimitInput};
+use crate::schema::traffic::{
+    DimensionWord, LimitAlgorithm, LimitInput, LimitTermsInput, LimitUnit, NOT_WITHOUT, RateLimitInput,
+};
 use crate::snapshot::{Dimension, LimitSubject, WindowLimit};
 use ipnet::IpNet;
 use settings::error::{Code, Problem};
@@ -145,7 +147,7 @@ fn unauthenticated_limit(reader: &SettingsReader<'_>, entry: &LimitInput) -> Opt
     if !location.has("limit") && !location.has("tiers") {
         location.missing(reader, &["limit"]);
     }
-    match rule.dimension.as_slice() {
+    match rule.terms.dimension.as_slice() {
         [] => return None,
         [Either::Single(word)] if word.value == DimensionWord::Address => {}
         _ => {
@@ -154,25 +156,26 @@ fn unauthenticated_limit(reader: &SettingsReader<'_>, entry: &LimitInput) -> Opt
             return None;
         }
     }
-    let limit = NonZeroU32::new(rule.limit.as_ref()?.value)?;
-    let (whose, window) = (without.as_ref()?.value, rule.window.as_ref()?.value);
+    let limit = NonZeroU32::new(rule.terms.limit.as_ref()?.value)?;
+    let (whose, window) = (without.as_ref()?.value, rule.terms.window.as_ref()?.value);
     Some(WindowLimit { dimension: Dimension::Address, whose, limit, window })
 }
 
 /// Returns the entry that applies if the file has no limit of requests without a valid key.
 fn default_unauthenticated(nth: usize) -> LimitInput {
     let location = Location::unset(format!("rate_limits[{nth}]"), LimitInput::SPEC);
-    let rule = RateLimitInput {
-        location: Location::unset(format!("rate_limits[{nth}]"), RateLimitInput::SPEC),
+    let terms = LimitTermsInput {
+        location: Location::unset(format!("rate_limits[{nth}]"), LimitTermsInput::SPEC),
         dimension: vec![Either::Single(Input::default(DimensionWord::Address))],
         unit: Input::default(LimitUnit::Requests),
         limit: Some(Input::default(UNAUTHENTICATED.limit.get())),
         window: Some(Input::default(UNAUTHENTICATED.window)),
         algorithm: Input::default(LimitAlgorithm::SlidingWindow),
         burst: None,
-        tiers: Vec::new(),
         consistency: None,
     };
+    let location_of_rule = Location::unset(format!("rate_limits[{nth}]"), RateLimitInput::SPEC);
+    let rule = RateLimitInput { location: location_of_rule, terms, tiers: Vec::new() };
     LimitInput { location, rule, without: Some(Input::default(UNAUTHENTICATED.whose)) }
 }
 

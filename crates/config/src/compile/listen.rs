@@ -110,7 +110,7 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Reports listeners to which no peer may connect, and providers that are a listener of the gateway.
+/// Reports listeners to which no peer may connect, and providers and backends that are a listener of the gateway.
 pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, traffic: &TrafficInput) {
     check_trusted_proxies(reader, process, &traffic.trusted_proxies);
     let addresses = addresses(process);
@@ -123,6 +123,14 @@ pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, t
             let at = url.at().unwrap_or(entry.location.at);
             let expected = "another server: calls to a listener of the gateway itself never end";
             reader.bad(at, &entry.location.name("base_url"), expected);
+        }
+    }
+    for backend in traffic.upstreams.list.iter().flat_map(|upstream| &upstream.backends.list) {
+        let Some(url) = &backend.url else { continue };
+        if own().any(|own| is_served_at(&url.value, own.value)) {
+            let at = url.at().unwrap_or(backend.location.at);
+            let expected = "another server: requests to a listener of the gateway itself never end";
+            reader.bad(at, &backend.location.name("url"), expected);
         }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use ai::ProviderKind;
-use ai::host::WITHOUT_PATH;
+use ai::{ProviderKind, ProviderPaths};
 use settings::error::{Code, Problem};
 use settings::field::{Either, Entries};
 use settings::input::{Input, ValueSource};
 use settings::plain::PlainInput;
-use settings::section::{Location, SettingsReader};
-use settings::section_input::SectionInput;
+use settings::section::SettingsReader;
 
+use super::provider::{self, origin_of};
 use super::{UsedNames, formats, link_local, upstream_tls};
 use crate::flags::Flags;
 use crate::note::Note;
@@ -23,11 +22,14 @@ use crate::snapshot::translation::default_formats;
 use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
 
 /// The result of compiling `providers`.
+#[derive(Default)]
 pub(super) struct Providers {
     /// The providers that are on.
     pub(super) on: Vec<Arc<Provider>>,
     /// The providers that a stored credential switches on.
     pub(super) offered: Vec<Arc<Provider>>,
+    /// The providers of the file that are off, as they have no credential.
+    pub(super) off: Vec<Arc<Provider>>,
     /// Every name that models may use, including those of providers that are off.
     pub(super) names: Vec<String>,
     /// The built-in mock provider.
@@ -73,7 +75,7 @@ pub(super) fn providers(
     flags: &Flags,
     notes: &mut Vec<Note>,
 ) -> Providers {
-    let mut providers = Providers { on: Vec::new(), offered: Vec::new(), names: Vec::new(), mock: Mock::default() };
+    let mut providers = Providers::default();
     let entries = &mut traffic.providers;
     let given = entries.list.len();
     traffic.mock.set_flag(flags.mock.then_some(true), "--mock");
@@ -110,16 +112,7 @@ pub(super) fn providers(
 /// Returns the entry of the built-in mock, which no source lists.
 fn builtin_mock(nth: usize, source: &ValueSource) -> ProviderInput {
     let name = Input { value: MOCK.to_owned(), source: source.clone(), foreign: false };
-    ProviderInput {
-        location: Location::unset(format!("providers[{nth}]"), ProviderInput::SPEC),
-        kind: Some(name.derived(ProviderKind::Mock)),
-        name: Some(name),
-        formats: formats::all(ProviderKind::Mock),
-        base_url: None,
-        credential: None,
-        tls: None,
-        allow_link_local: Input::default(false),
-    }
+    provider::unlisted(nth, name, ProviderKind::Mock, formats::all(ProviderKind::Mock))
 }
 
 fn from_environment(
@@ -137,9 +130,8 @@ fn from_environment(
         providers.names.push(name.to_owned());
         let Some(value) = reader.variable(variable) else {
             if let Ok(origin) = origin_of(kind, &url) {
-                let (name, credential) = (name.into(), Credential::Vault { label: None });
-                let formats = default_formats(kind, None).into();
-                providers.offered.push(Arc::new(Provider { name, kind, formats, origin, credential, tls: None }));
+                let credential = Credential::Vault { label: None };
+                providers.offered.push(Arc::new(at_own_host(kind, origin, credential)));
             }
             continue;
         };
@@ -151,22 +143,21 @@ fn from_environment(
         if let Ok(origin) = origin_of(kind, &url) {
             let source = reader.environment().variable(variable).map_or(ValueSource::Default, ValueSource::Variable);
             let credential = Input { value: credential, source, foreign: true };
-            entries.list.push(ProviderInput {
-                location: Location::unset(format!("providers[{}]", entries.list.len()), ProviderInput::SPEC),
-                name: Some(credential.derived(name.to_owned())),
-                kind: Some(credential.derived(kind)),
-                formats: formats::all(kind),
-                base_url: Some(credential.derived(url.clone())),
-                credential: Some(credential.clone()),
-                tls: None,
-                allow_link_local: Input::default(false),
-            });
-            let (name, credential) = (name.into(), credential.value);
-            let formats = default_formats(kind, None).into();
-            providers.on.push(Arc::new(Provider { name, kind, formats, origin, credential, tls: None }));
+            let name = credential.derived(name.to_owned());
+            let unlisted = provider::unlisted(entries.list.len(), name, kind, formats::all(kind));
+            let base_url = Some(credential.derived(url.clone()));
+            entries.list.push(ProviderInput { base_url, credential: Some(credential.clone()), ..unlisted });
+            providers.on.push(Arc::new(at_own_host(kind, origin, credential.value)));
             notes.push(Note::ProviderFromEnvironment { provider: kind.as_str().to_owned(), variable });
         }
     }
+}
+
+/// Returns the provider of a kind at its own host, with the name of the kind.
+fn at_own_host(kind: ProviderKind, origin: Origin, credential: Credential) -> Provider {
+    let formats = default_formats(kind, None).into();
+    let paths = ProviderPaths::OfKind;
+    Provider { name: kind.as_str().into(), kind, formats, origin, paths, credential, tls: None }
 }
 
 fn from_file(
@@ -179,9 +170,7 @@ fn from_file(
     entries.list.retain_mut(|entry| {
         let name = entry.name.clone().filter(|name| taken.take(reader, name, "provider"));
         providers.names.extend(name.as_ref().map(|name| name.value.clone()));
-        let (Some(name), Some(kind)) = (name, entry.kind.as_ref().map(|kind| kind.value)) else {
-            return false;
-        };
+        let (Some(name), Some(kind)) = (name, provider::kind(reader, entry)) else { return false };
         let location = &entry.location;
         if kind == ProviderKind::Mock && entry.base_url.is_none() {
             if name.value == MOCK {
@@ -196,8 +185,9 @@ fn from_file(
             reader.bad(name.at().unwrap_or(location.at), &location.name("name"), expected);
             return false;
         }
-        let own = || Input::default(kind.own_url().unwrap_or_default());
-        let url = entry.base_url.get_or_insert_with(own);
+        let own = provider::base_url(reader, entry, kind).map(Input::default);
+        let Some(url) = entry.base_url.take().or(own) else { return false };
+        let url = entry.base_url.insert(url);
         let origin = match origin_of(kind, &url.value) {
             Ok(origin) => origin,
             Err(expected) => {
@@ -215,32 +205,20 @@ fn from_file(
             upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
         }
         let formats = formats::formats(reader, entry, kind, Some(&origin));
-        let credential = match &entry.credential {
-            Some(credential) => credential.value.clone(),
-            None if kind == ProviderKind::Mock => Credential::None,
+        let (credential, paths) = (provider::credential(reader, entry, kind), provider::paths(entry));
+        let tls = || entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
+        let tls = credential.as_ref().and_then(|_| tls());
+        let of = |credential| {
+            Arc::new(Provider { name: name.value.as_str().into(), kind, formats, origin, paths, credential, tls })
+        };
+        match credential {
+            Some(credential) => providers.on.push(of(credential)),
             None => {
-                notes.push(Note::ProviderOff { provider: name.value });
+                notes.push(Note::ProviderOff { provider: name.value.clone() });
+                providers.off.push(of(Credential::None));
                 return false;
             }
-        };
-        let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
-        let name = name.value.into();
-        providers.on.push(Arc::new(Provider { name, kind, formats, origin, credential, tls }));
+        }
         true
     });
-}
-
-/// Returns a provider's origin with the path of its base URL. Clients of kinds with a `base_path` have the version of
-/// the API in that path; those of other kinds write it behind the base URL.
-fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String> {
-    let origin = Origin::parse(url).map_err(|error| error.to_string())?;
-    let such_as = || kind.own_url().map(|url| format!(", such as {url}")).unwrap_or_default();
-    let base_path = kind.descriptor().base_path;
-    if base_path.is_empty() && origin.path.ends_with("/v1") {
-        return Err(format!("a URL without /v1 at its end{}", such_as()));
-    }
-    if !base_path.is_empty() && origin.path.is_empty() && !WITHOUT_PATH.contains(&origin.host.as_str()) {
-        return Err(format!("a URL that ends in {base_path} or in another path{}", such_as()));
-    }
-    Ok(origin)
 }

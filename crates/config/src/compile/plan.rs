@@ -3,12 +3,14 @@
 use std::num::NonZeroU32;
 
 use access::{Credits, Plan, PlanPrice};
-use settings::field::Entries;
+use settings::field::{Entries, ValueList};
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
 use settings::section_input::SectionInput;
 
+use super::charged_models::ChargedModels;
 use super::{UsedNames, budget, plan_price};
+use crate::note::Note;
 use crate::schema::traffic::{PlanInput, PlanPriceInput};
 
 /// Plans if the file has none: name, credits per day, requests per minute.
@@ -18,6 +20,8 @@ const DEFAULT: [(&str, u64, u32); 3] = [("starter", 1_000, 60), ("pro", 10_000, 
 pub(super) fn plans(
     reader: &SettingsReader<'_>,
     entries: &mut Entries<PlanInput>,
+    charged: &ChargedModels,
+    notes: &mut Vec<Note>,
 ) -> (Vec<Plan>, Vec<(String, PlanPrice)>) {
     if !entries.is_given {
         entries.list = DEFAULT
@@ -43,6 +47,7 @@ pub(super) fn plans(
             shared_keys: plan.shared_keys.value,
         });
     }
+    charged.check(reader, entries, notes);
     (plans, prices)
 }
 
@@ -54,6 +59,9 @@ fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInpu
         requests_per_minute: Some(Input::default(requests)),
         shared_keys: Input::default(true),
         budgets: Entries { is_given: false, list: Vec::new() },
+        models: ValueList { list: Vec::new() },
+        aliases: Vec::new(),
+        rate_limits: Entries { is_given: false, list: Vec::new() },
         price: PlanPriceInput {
             location: Location::unset(format!("plans[{nth}]"), PlanPriceInput::SPEC),
             price: None,

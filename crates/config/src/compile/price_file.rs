@@ -208,7 +208,7 @@ fn is_priced(reader: &SettingsReader<'_>, location: &Location, name: &Input<Stri
     let is_host = |host: &str| {
         host.contains('.') && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
     };
-    let is_kind = |kind: &str| ProviderKind::all().any(|it| it != ProviderKind::Mock && it.as_str() == kind);
+    let is_kind = |kind: &str| ProviderKind::parse(kind).is_some_and(|kind| kind.descriptor().own.is_some());
     let parts = name.value.split_once('/');
     let is_priced = parts.is_some_and(|(of, model)| (is_kind(of) || is_host(of)) && is_model(model));
     if !is_priced {

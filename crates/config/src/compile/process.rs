@@ -55,6 +55,7 @@ pub(super) fn process(
         export: export::export(reader, &input.export),
         retention: input.retention.plain(),
         lease: input.lease.plain(),
+        webhooks: input.webhooks.plain(),
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),
         mail: input.mail.as_ref().and_then(|mail| billing::mail(reader, mail, input.billing.enabled.value)),

@@ -1,14 +1,14 @@
-//! Compiles the rate limits of the proxy: those of all routes, and those of each route.
+//! Compiles the rate limits of the proxy: those of all routes, of each plan, and of each route.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::schema::traffic::{
-    DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, OF_WINDOWS, RateLimitInput,
-    RouteInput, TierValue,
+    DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitTermsInput, LimitUnit, OF_WINDOWS, PlanInput,
+    RateLimitInput, RouteInput, TierValue, TrafficInput,
 };
 use crate::snapshot::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 use access::Plan;
@@ -30,6 +30,7 @@ const REFILL_MAX: Duration = Duration::from_hours(366 * 24);
 pub(super) struct RateLimitList {
     rules: Vec<RateLimit>,
     of_all_routes: usize,
+    of_plans: BTreeMap<Box<str>, Range<usize>>,
     /// The positions of the limits by their ids.
     taken: HashMap<Arc<str>, At>,
 }
@@ -45,20 +46,41 @@ struct Counting {
 }
 
 impl RateLimitList {
-    /// Returns the limits of all routes; those with `without` are another limit. `token_plans` are the plans that access
-    /// tokens may have.
-    pub(super) fn of_all_routes(
-        reader: &SettingsReader<'_>,
-        entries: &Entries<LimitInput>,
-        token_plans: &[Plan],
-    ) -> Self {
-        let mut list = Self { rules: Vec::new(), of_all_routes: 0, taken: HashMap::new() };
-        for entry in entries.list.iter().filter(|entry| !entry.location.has("without")) {
+    /// Returns the limits of all routes and of plans; those with `without` are another limit. `token_plans` are the plans
+    /// that access tokens may have.
+    pub(super) fn before_routes(reader: &SettingsReader<'_>, traffic: &TrafficInput, token_plans: &[Plan]) -> Self {
+        let mut list = Self { rules: Vec::new(), of_all_routes: 0, of_plans: BTreeMap::new(), taken: HashMap::new() };
+        for entry in traffic.rate_limits.list.iter().filter(|entry| !entry.location.has("without")) {
             list.add(reader, &entry.rule, "");
         }
         list.rules.extend(of_token_plans(token_plans));
         list.of_all_routes = list.rules.len();
+        list.add_plans(reader, &traffic.plans);
         list
+    }
+
+    /// Adds the limits of each plan, of which the plan is the only tier.
+    fn add_plans(&mut self, reader: &SettingsReader<'_>, plans: &Entries<PlanInput>) {
+        for plan in &plans.list {
+            let Some(name) = plan.name.as_ref().map(|name| name.value.as_str()) else { continue };
+            let first = self.rules.len();
+            // The name of a route has no colon.
+            let scope = format!("plan:{name}");
+            for entry in &plan.rate_limits.list {
+                if !entry.location.has("limit") {
+                    entry.location.missing(reader, &["limit"]);
+                }
+                let Some(CountedTerms { dimensions, counting, limit }) = counted_terms(reader, &entry.terms) else {
+                    continue;
+                };
+                let tier = limit.map(|limit| counting.tier(&joined(&dimensions), limit));
+                let tiers = tier.map(|tier| (name.into(), tier)).into_iter().collect();
+                self.push(reader, entry.location.at, RateLimit { tiers, ..counting.rule(&scope, dimensions) });
+            }
+            if self.rules.len() > first {
+                self.of_plans.insert(name.into(), first..self.rules.len());
+            }
+        }
     }
 
     /// Adds the limits of a route, and returns their positions; `scope` identifies the route.
@@ -76,28 +98,32 @@ impl RateLimitList {
             self.push(reader, limit.location.at, RateLimit { usual: Some(usual), ..rule });
         }
         for entry in &route.rate_limits.list {
+            if entry.terms.dimension.iter().any(is_model) {
+                let key = entry.location.name("dimension");
+                reader.bad(entry.location.at, &key, "another dimension than `model`, which only LLM endpoints have");
+                continue;
+            }
             self.add(reader, entry, scope);
         }
         first..self.rules.len()
     }
 
     pub(super) fn finish(self) -> RateLimits {
-        RateLimits::new(self.rules, self.of_all_routes)
+        RateLimits::new(self.rules, self.of_all_routes, self.of_plans)
     }
 
     /// Adds the limit of an entry; `scope` identifies its route.
     fn add(&mut self, reader: &SettingsReader<'_>, entry: &RateLimitInput, scope: &str) {
-        let dimensions = dimensions(reader, entry);
-        let counting = counting(reader, entry);
+        let terms = counted_terms(reader, &entry.terms);
         let has_limit = entry.location.has("limit") || entry.location.has("tiers");
         if !has_limit {
             entry.location.missing(reader, &["limit"]);
         }
         let (tier_by, tiers) = tiers(reader, entry);
-        let (Some(dimensions), Some(counting), true) = (dimensions, counting, has_limit) else { return };
+        let (Some(CountedTerms { dimensions, counting, limit }), true) = (terms, has_limit) else { return };
         let name = joined(&dimensions);
         let tier = |limit| counting.tier(&name, limit);
-        let usual = entry.limit.as_ref().and_then(|limit| NonZeroU32::new(limit.value)).map(tier);
+        let usual = limit.map(tier);
         let tiers = tiers.into_iter().map(|(name, limit)| (name, tier(limit))).collect();
         self.push(reader, entry.location.at, RateLimit { usual, tier_by, tiers, ..counting.rule(scope, dimensions) });
     }
@@ -119,6 +145,24 @@ impl RateLimitList {
         self.taken.insert(rule.id.clone(), at);
         self.rules.push(RateLimit { place: at.place(), ..rule });
     }
+}
+
+/// What an entry counts, and its maximum.
+struct CountedTerms {
+    dimensions: Box<[LimitDimension]>,
+    counting: Counting,
+    /// `None` if only tiers are limited.
+    limit: Option<NonZeroU32>,
+}
+
+fn counted_terms(reader: &SettingsReader<'_>, terms: &LimitTermsInput) -> Option<CountedTerms> {
+    let (dimensions, counting) = (dimensions(reader, terms), counting(reader, terms));
+    let limit = terms.limit.as_ref().and_then(|limit| NonZeroU32::new(limit.value));
+    Some(CountedTerms { dimensions: dimensions?, counting: counting?, limit })
+}
+
+fn is_model(dimension: &Either<DimensionWord, DimensionInput>) -> bool {
+    matches!(dimension, Either::Single(word) if word.value == DimensionWord::Model)
 }
 
 /// Returns the limit that counts the requests of each subject of access tokens by its plan.
@@ -182,13 +226,14 @@ impl Counting {
 }
 
 /// Returns the dimensions in a fixed order.
-fn dimensions(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitDimension]>> {
+fn dimensions(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Box<[LimitDimension]>> {
     let dimension = |input: &Either<DimensionWord, DimensionInput>| match input {
         Either::Single(word) => Some(match word.value {
             DimensionWord::Address => LimitDimension::Address,
             DimensionWord::User => LimitDimension::User,
             DimensionWord::Key => LimitDimension::Key,
             DimensionWord::Route => LimitDimension::Route,
+            DimensionWord::Model => LimitDimension::Model,
             DimensionWord::Global => LimitDimension::Global,
         }),
         Either::Nested(by) => named(reader, by),
@@ -221,8 +266,8 @@ fn named(reader: &SettingsReader<'_>, by: &DimensionInput) -> Option<LimitDimens
 }
 
 /// Returns what the entry counts, and reports keys that do not fit to its unit or its algorithm.
-fn counting(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> Option<Counting> {
-    let RateLimitInput { location, unit, algorithm, window, burst, consistency, .. } = entry;
+fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Counting> {
+    let LimitTermsInput { location, unit, algorithm, window, burst, consistency, .. } = entry;
     let (unit, algorithm) = (unit.value, algorithm.value);
     if let Some(consistency) = consistency
         && unit == LimitUnit::Concurrent
@@ -317,6 +362,7 @@ fn written(dimension: &LimitDimension) -> String {
         LimitDimension::Header(name) => format!("header:{name}"),
         LimitDimension::Claim(name) => format!("claim:{}", plain(name)),
         LimitDimension::Route => "route".to_owned(),
+        LimitDimension::Model => "model".to_owned(),
         LimitDimension::Global => "global".to_owned(),
     }
 }

@@ -123,9 +123,9 @@ impl CompiledRoutes<'_, '_> {
     /// route for its rate limits.
     fn policy(&mut self, route: &RouteInput, entry: usize, name: &str, counted: &str) -> RoutePolicy {
         let reader = self.reader;
+        let auth = auth::of_route(reader, &route.auth, self.parts.auth);
         RoutePolicy {
             name: name.into(),
-            auth: auth::of_route(reader, &route.auth, self.parts.auth),
             key_places: auth::key_places(&route.auth),
             is_restrictable: true,
             rate_limits: self.parts.rate_limits.of_route(reader, route, counted),
@@ -141,7 +141,8 @@ impl CompiledRoutes<'_, '_> {
             response_body: None,
             addresses: route.addresses.as_ref().and_then(|input| addresses(reader, input)),
             body_bytes_max: route.sizes.as_ref().and_then(|sizes| Some(sizes.body.as_ref()?.value)),
-            cors: route.cors.as_ref().and_then(|input| cors(reader, input)),
+            cors: route.cors.as_ref().and_then(|input| cors(reader, input, &auth)),
+            auth,
             cache: route.cache.as_ref().map(|input| self.caches.rules(reader, input, entry)),
             compression: route.compression.list.iter().map(|coding| coding.value).collect(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),

@@ -33,6 +33,8 @@ pub struct WrittenRequest {
     pub(super) entry: Option<String>,
     /// The model that the body of an LLM request names.
     pub(super) model: Option<String>,
+    /// The plan of the client, if it is known.
+    pub(super) plan: Option<String>,
     /// The address of the client, if it is known.
     pub(super) address: Option<IpAddr>,
 }
@@ -114,6 +116,7 @@ impl WrittenRequest {
             has_key: false,
             entry: None,
             model: None,
+            plan: None,
             address: None,
         })
     }
@@ -162,6 +165,12 @@ impl WrittenRequest {
     #[must_use]
     pub fn with_model(self, model: Option<String>) -> Self {
         Self { model, ..self }
+    }
+
+    /// Returns the request as one of a client with this plan.
+    #[must_use]
+    pub fn with_plan(self, plan: Option<&str>) -> Self {
+        Self { plan: plan.map(str::to_owned), ..self }
     }
 
     /// Returns the request as one of a client at this address.

@@ -19,7 +19,6 @@ pub struct ExplainedTarget {
     /// The reason why a call skips it; null if it may be tried.
     pub skipped: Option<String>,
     /// The format into which the call is translated; null if it passes unchanged.
-    #[serde(skip)]
     pub translated: Option<&'static str>,
     /// The provider's own name of the model as the file has it, with `*` if it has one.
     #[serde(skip)]
@@ -57,7 +56,8 @@ pub(super) fn targets(
     let Some(asked) = called.model.as_deref().or(request.model.as_deref()) else {
         return Ok(ModelTargets { strategy: None, targets: Vec::new() });
     };
-    let resolved = snapshot.traffic.resolve_model(called.endpoint, asked).map_err(|why| {
+    let resolved = snapshot.traffic.resolve_model_in_plan(request.plan.as_deref(), called.endpoint, asked);
+    let resolved = resolved.map_err(|why| {
         let refusal = why.refusal();
         ExplainedRefusal { status: refusal.status(), code: refusal.code(), message: why.message(asked) }
     })?;
@@ -70,7 +70,7 @@ pub(super) fn targets(
     };
     let target = |target: &crate::snapshot::Target| ExplainedTarget {
         provider: target.provider.name.to_string(),
-        model: entry.model_of(target, asked).to_string(),
+        model: entry.model_of(target, &resolved.asked).to_string(),
         weight: target.weight,
         skipped: target.provider.format_of(called.endpoint).is_none().then(|| {
             let format = called.endpoint.format().map_or("", Format::name);

@@ -451,10 +451,11 @@ fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
     let shown = "targets         claude/opus, translated to messages\n                openai/gpt\n                google/pro, translated to generate_content\n";
     assert!(chat.to_string().contains(shown), "{chat}");
     let of_path = explain("POST /v1beta/models/smart:generateContent", None);
-    let skipped =
-        |target: &str| format!("{target}, skipped: the provider does not support the format generate_content");
-    let of_google = vec![skipped("claude/opus"), skipped("openai/gpt"), "google/pro".to_owned()];
+    let of_google = ["claude/opus, translated to messages", "openai/gpt, translated to responses", "google/pro"];
     assert_eq!(targets(&of_path).1, of_google);
+    let of_path = explain("POST /v1beta/models/smart:embedContent", None);
+    let skipped = |target: &str| format!("{target}, skipped: the provider does not support the format embed_content");
+    assert_eq!(targets(&of_path).1, [skipped("claude/opus"), skipped("openai/gpt"), "google/pro".to_owned()]);
     let named = explain("POST /v1/messages", Some("claude/haiku"));
     assert_eq!(targets(&named), (None, vec!["claude/haiku".to_owned()]));
     assert_eq!(targets(&explain("POST /v1/messages", None)), (None, Vec::new()));

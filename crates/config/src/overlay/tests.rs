@@ -74,7 +74,7 @@ fn whole_lists_and_mappings_are_yaml() {
             ("TOLLGATE_LOG", "{level: error}"),
             ("TOLLGATE_LISTEN", " [{address: '127.0.0.1:1'}, {address: '127.0.0.1:2'}]"),
             ("TOLLGATE_PROVIDERS", "[{name: mock, kind: mock}]"),
-            ("TOLLGATE_UPSTREAMS", "[{name: u, backends: [{url: 'http://127.0.0.1:1'}]}]"),
+            ("TOLLGATE_UPSTREAMS", "[{name: u, backends: [{url: 'http://127.0.0.1:3'}]}]"),
             (
                 "TOLLGATE_ROUTES",
                 "[{path: /a, upstreams: u, methods: [GET]}, {path: {prefix: /b}, upstreams: u, methods: [PUT, POST]}]",
@@ -147,7 +147,7 @@ error[bad_value]: `control.listen` has an invalid value
     );
     check(
         "drain: {delay: x}",
-        &[("TOLLGATE_MODELS", "[{name: a, targets: [{provider: mock, model: a, price_as: x}]}]")],
+        &[("TOLLGATE_PROVIDERS", "[{name: a, kind: bedrock, region: r, endpoint: runtime}]")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -155,8 +155,8 @@ error[bad_value]: `drain.delay` has an invalid value
 1 | drain: {delay: x}
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
-error[not_yet]: `models[0].targets[0].price_as` is not supported by this version yet
- --> the environment variable TOLLGATE_MODELS",
+error[not_yet]: `providers[0].endpoint: runtime` (use `mantle`, which has Claude's and OpenAI's APIs) is not supported by this version yet
+ --> the environment variable TOLLGATE_PROVIDERS",
     );
     check(
         "",

@@ -272,3 +272,36 @@ fn every_key_of_the_process_needs_a_restart() {
         assert!(!RootInput::SPEC.needs_restart(key), "{key}");
     }
 }
+
+#[test]
+fn providers_and_upstreams_whose_requests_reach_other_servers_are_found() {
+    let text = "upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}, {name: v, backends: [{url: \"http://127.0.0.1:2\"}]}]\n\
+        routes: [{name: a, path: /a, upstreams: u}, {name: b, path: /b, upstreams: v}]\n";
+    let own = "providers: [{name: openai, kind: openai, base_url: \"https://a.example/v1\", credential: k}]\n";
+    let check = |old: &str, new: &str, expected: &[&str]| {
+        let (old, new) = (loaded(old), loaded(new));
+        let running = RunningConfig {
+            settings: old.settings(),
+            snapshot: &old.snapshot,
+            has_mock: old.snapshot.traffic.mock.on,
+            started_with: old.settings(),
+        };
+        let found = redirected(&running, &new);
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    };
+    check(text, text, &[]);
+    check(text, &text.replace("path: /a", "path: /c"), &[]);
+    check(text, &text.replace("{name: u, ", "{name: u, slow_start: 3s, "), &[]);
+    check(text, &text.replace("127.0.0.1:2", "127.0.0.1:3"), &["v"]);
+    check(text, &text.replace("name: v", "name: w").replace("upstreams: v", "upstreams: w"), &["w"]);
+    let discovering = text.replace("{name: u, ", "{name: u, discover: {dns: \"a.example:80\"}, ");
+    check(text, &discovering, &["u"]);
+    check(&discovering, &discovering.replace("a.example", "b.example"), &["u"]);
+    check(text, &format!("{text}dns: {{refresh_max: 5s}}\n"), &["u", "v"]);
+    // Without `providers`, OpenAI has its public address.
+    check(text, &format!("{text}providers: [{{name: openai, kind: openai, credential: k}}]\n"), &[]);
+    check(text, &format!("{text}{own}"), &["openai"]);
+    check(&format!("{text}{own}"), &format!("{text}{}", own.replace("credential: k", "credential: vault")), &[]);
+    check(&format!("{text}{own}"), &format!("{text}{}", own.replace("a.example", "b.example")), &["openai"]);
+    check(&format!("{text}{own}"), &format!("{text}{}", own.replace("name: openai", "name: other")), &["other"]);
+}

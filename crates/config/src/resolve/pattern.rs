@@ -26,6 +26,11 @@ pub(crate) struct ListedModel<'a> {
     pub(crate) entry: &'a Model,
 }
 
+/// Whether `pattern`, a name or a beginning with `*`, applies to `name`.
+pub(crate) fn is_match(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix(ANY).map_or(pattern == name, |beginning| name.starts_with(beginning))
+}
+
 impl Model {
     /// The beginning of the names that the entry serves; `None` if it serves exactly its name.
     pub(crate) fn prefix(&self) -> Option<&str> {

@@ -23,7 +23,7 @@ models:
 ai: {prefix: /llm}
 ";
 
-fn loaded(source: &str, mock: bool) -> LoadedConfig {
+pub(super) fn loaded(source: &str, mock: bool) -> LoadedConfig {
     let flags = Flags { mock, ..Flags::default() };
     load_text("t.yaml", source, Sources { file: None, environment: &Environment::default(), flags }).unwrap()
 }
@@ -33,7 +33,7 @@ fn origin() -> Origin {
 }
 
 /// Returns the first endpoint of a format.
-fn endpoint(format: Format) -> Endpoint {
+pub(super) fn endpoint(format: Format) -> Endpoint {
     Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap()
 }
 
@@ -46,6 +46,7 @@ fn check(traffic: &Traffic, cases: &[(Format, &str, &str)]) {
             }
             Err(ResolveError::NotFound) => "not found".to_owned(),
             Err(ResolveError::Mismatch { path }) => path,
+            Err(error @ ResolveError::NotInPlan { .. }) => panic!("{error:?}"),
         };
         assert_eq!(found, *expected, "{} {asked}", format.name());
     }
@@ -131,7 +132,8 @@ fn a_star_at_the_end_of_a_name_serves_all_names_with_its_beginning() {
             (Format::Chat, "x/", "not found"),
             (Format::Chat, "cheap-anything", "b:small for 1"),
             (Format::Messages, "x/foo", "b:foo for 2"),
-            (Format::GenerateContent, "x/foo", "/v1/chat/completions"),
+            (Format::GenerateContent, "x/foo", "b:foo for 2"),
+            (Format::EmbedContent, "x/foo", "/v1/chat/completions"),
             // No other name avoids the credits of an entry with the same target.
             (Format::Chat, "x/large", "b:large for 10"),
             (Format::Chat, "b/foo", "b:foo for 2"),
@@ -151,6 +153,33 @@ fn a_star_at_the_end_of_a_name_serves_all_names_with_its_beginning() {
         snapshot.names(asked, Some((&found.provider, &found.model)))
     };
     assert!(known("o/gpt-5-mini") && known("big") && !known("o/gpt-5-99") && !known("cheap-1") && !known("x/foo"));
+}
+
+#[test]
+fn names_with_the_same_target_are_counted_as_their_entry_unless_a_charge_lists_them() {
+    const PLANS: &str = "plans: [{name: pro, price: 5 USD, charges: [{name: LLM, metric: cost, models: [cheap-9]}]}]\n";
+    let traffic = loaded(&format!("{PATTERNS}{PLANS}"), false).snapshot.traffic;
+    for (asked, counted) in
+        [("cheap-1", "cheap-*"), ("cheap-9", "cheap-9"), ("x/foo", "x/foo"), ("big", "big"), ("b/foo", "b/foo")]
+    {
+        assert_eq!(*traffic.counted_name(&asked.into()), *counted);
+    }
+    assert!(traffic.names("cheap-*", None) && traffic.names("cheap-9", None) && !traffic.names("cheap-1", None));
+}
+
+#[test]
+fn dated_names_are_counted_as_the_names_that_a_charge_lists() {
+    const PLANS: &str = "plans: [{name: pro, price: 5 USD, charges: [{name: LLM, metric: cost,
+        models: [o/gpt-5-mini, o/gpt-5-mini-2026-01-01, small]}]}]\n";
+    let traffic = loaded(&format!("{PATTERNS}{PLANS}"), false).snapshot.traffic;
+    for (asked, counted) in [
+        ("o/gpt-5-mini-2025-08-07", "o/gpt-5-mini"),
+        ("small-20250807", "small"),
+        ("o/gpt-5-mini-2026-01-01", "o/gpt-5-mini-2026-01-01"),
+        ("o/gpt-5-nano-2025-08-07", "o/gpt-5-nano-2025-08-07"),
+    ] {
+        assert_eq!(*traffic.counted_name(&asked.into()), *counted);
+    }
 }
 
 #[test]
@@ -175,8 +204,8 @@ fn another_format_names_the_right_path() {
     check(
         &loaded(FILE, false).snapshot.traffic,
         &[
-            (Format::GenerateContent, "fast", "/llm/v1/chat/completions"),
-            (Format::GenerateContent, "openai/gpt-5", "/llm/v1/chat/completions"),
+            (Format::EmbedContent, "fast", "/llm/v1/chat/completions"),
+            (Format::EmbedContent, "openai/gpt-5", "/llm/v1/chat/completions"),
             (Format::Embeddings, "smart", "/llm/v1/messages"),
             (Format::Completions, "claude/x", "/llm/v1/messages"),
         ],

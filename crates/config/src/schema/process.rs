@@ -32,7 +32,7 @@ use super::color::COLOR;
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use crate::snapshot::process_keys::{
     ApiReferencesInput, CONTROL_CONNECTIONS, ControlConnectionsInput, DrainInput, LeaseInput, LogInput, MetricsInput,
-    PublicUrlInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput,
+    PublicUrlInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput, WebhooksInput,
 };
 use crate::snapshot::{Dimension, LimitSubject, WORKERS_MAX, browser_origin};
 
@@ -101,6 +101,8 @@ section! {
         midtrans: MidtransInput = nested::<MidtransInput>();
         /// The server that takes the [mails](billing.md#mails) of billing. Without it, no mails are sent.
         mail: Option<MailInput> = maybe_nested::<MailInput>();
+        /// The bounds of deliveries of [webhooks](billing.md#webhooks).
+        webhooks: WebhooksInput = nested::<WebhooksInput>();
         restart: RestartKeys::All;
     }
 }

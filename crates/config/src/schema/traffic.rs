@@ -18,7 +18,9 @@ mod key_place;
 mod limit;
 mod matches;
 mod model;
+mod plan_models;
 mod plan_price;
+mod provider;
 mod request_test;
 mod retry;
 mod rewrite;
@@ -32,11 +34,10 @@ use std::time::Duration;
 use super::name::NAME;
 use super::price::PriceInput;
 use crate::snapshot::retry::PoolInput;
-use crate::snapshot::translation::{TEXT_FORMATS, TranslateInput};
+use crate::snapshot::translation::TranslateInput;
 use crate::snapshot::upstream::EjectionInput;
-use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
+use crate::snapshot::{BudgetDimension, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
 use access::{NanoUsd, Per, Plan, PublicKey};
-use ai::{Format, ProviderKind};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
@@ -50,9 +51,8 @@ pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
-    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, FORMAT, HEADERS, KIND, MODEL, MONEY, NETWORK, ON_HANGUP,
-    PATH, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN,
-    UNBOUNDED, URL, base_url_of_kind, formats_of_kind, name_of_mock,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, HEADERS, MODEL, MONEY, NETWORK, ON_HANGUP, PATH, PER, PLAN, PREFIX,
+    PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
@@ -67,12 +67,15 @@ pub(crate) use insights::{
 use ipnet::IpNet;
 pub(crate) use key_place::KeyPlaceWord;
 pub(crate) use limit::{
-    DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS,
-    RateLimitInput, TierValue,
+    DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitTermsInput, LimitUnit,
+    NOT_WITHOUT, OF_WINDOWS, PlanLimitInput, RateLimitInput, TierValue,
 };
 pub(crate) use matches::{ConditionInput, PathInput};
 pub(crate) use model::{ModelInput, TargetInput};
+pub(crate) use plan_models::ALIASES_MAX;
+use plan_models::{ALIASES, PLAN_LIMITS_MAX, PLAN_MODEL, PLAN_MODELS_MAX};
 pub(crate) use plan_price::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
+pub(crate) use provider::{AwsInput, AzureVersion, KEYS_OF_KINDS, ProviderInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
 pub(crate) use retry::{RetryInput, RouteTimeoutsInput};
@@ -175,11 +178,11 @@ fn health_paths() -> Vec<String> {
 section! {
     PathsInput {
         /// Whether a run of slashes becomes one.
-        merge_slashes: Option<Input<bool>> = optional(Boolean, "`false`, but open routes beside protected ones refuse `//`");
+        merge_slashes: Option<Input<bool>> = optional(Boolean, "`false`, but routes beside ones that are protected otherwise refuse `//`");
         /// Whether paths with `%2F`, `%5C` or `\\` get 400.
-        encoded_slashes: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` on open routes beside protected ones");
+        encoded_slashes: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` beside routes that are protected otherwise");
         /// Whether paths with `;` or `%3B` get 400.
-        semicolons: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` on open routes beside protected ones");
+        semicolons: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` beside routes that are protected otherwise");
     }
 }
 
@@ -235,27 +238,6 @@ section! {
 }
 
 section! {
-    ProviderInput {
-        /// The provider in `PROVIDER/MODEL`.
-        name: Option<Input<String>> = required(NAME);
-        /// The API that the provider supports.
-        kind: Option<Input<ProviderKind>> = required(KIND);
-        /// The formats of calls for text; [others](translation.md) are translated into the first that can express them.
-        formats: ValueList<Format> =
-            list(FORMAT, TEXT_FORMATS.len(), "all of its kind; `chat` for `openai` at other hosts").not_empty("at least one format");
-        /// Includes the version (`/v1`) for `openai` only.
-        base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
-        /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`, or a shared one in the [vault](vault.md): `vault`, `vault:LABEL`.
-        credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
-        /// TLS to `https` URLs.
-        tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
-        /// Whether `base_url` may have a link-local or metadata address. Only in the file.
-        allow_link_local: Input<bool> = default(Boolean, || false);
-        rules: Rule::Values(base_url_of_kind), Rule::Values(formats_of_kind), Rule::Values(name_of_mock);
-    }
-}
-
-section! {
     AiInput {
         /// Whether LLM endpoints exist.
         enabled: Input<bool> = default(Boolean, || true);
@@ -297,6 +279,12 @@ section! {
         shared_keys: Input<bool> = default(Boolean, || true);
         /// [Budgets](budgets.md) of each user.
         budgets: Entries<PlanBudgetInput> = sections::<PlanBudgetInput>("none");
+        /// The [models](keys.md#models-of-plans) of the plan: names of `models` or PROVIDER/MODEL, or their beginnings with `*`.
+        models: ValueList<String> = list(PLAN_MODEL, PLAN_MODELS_MAX, "all");
+        /// [Names](keys.md#models-of-plans) that the plan's users may request in place of others, at most 256: `{gpt-4o: fast}`.
+        aliases: Vec<(String, Input<String>)> = ALIASES;
+        /// [Rate limits](rate-limits.md#limits-of-plans) of the plan's users, besides those of all routes.
+        rate_limits: Entries<PlanLimitInput> = sections::<PlanLimitInput>("none").at_most(PLAN_LIMITS_MAX);
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// The address rules of a route: `routes[].addresses`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressRules {
     /// The networks of accepted clients; empty means all.
     pub allow: Box<[IpNet]>,

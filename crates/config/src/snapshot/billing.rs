@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{Day, Secret, SeriesForm};
+use access::{Day, Secret, SeriesForm, TimeZone};
 
 use super::Origin;
 
@@ -16,6 +16,8 @@ pub struct Billing {
     pub seller: Seller,
     /// The form of invoice numbers.
     pub number: SeriesForm,
+    /// The zone of printed times.
+    pub zone: TimeZone,
     /// Time after a period before its invoice is made.
     pub close_after: Duration,
     /// Whether finance approves each invoice.

@@ -11,7 +11,7 @@ pub use tls::{ClientMode, MinVersion, TlsSettings};
 
 use super::process_keys::{
     ApiReferences, ControlConnections, Drain, Lease, Log, MetricsAccess, PublicUrl, Retention, SpoolSettings,
-    StoreSettings, UpgradeSettings,
+    StoreSettings, UpgradeSettings, Webhooks,
 };
 use super::{Billing, EtcdSettings, ExportSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
 
@@ -67,6 +67,8 @@ pub struct Process {
     pub retention: Retention,
     /// The leases of quotas and budgets.
     pub lease: Lease,
+    /// The bounds of deliveries of webhooks.
+    pub webhooks: Webhooks,
     /// The settings of subscriptions and invoices.
     pub billing: Billing,
     /// The account of the payment provider.

@@ -267,6 +267,19 @@ section! {
     }
 }
 
+const WEBHOOK_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
+const WEBHOOK_RETRY_FOR: DurationForm = DurationForm::new(Duration::from_secs(60), DAY.saturating_mul(7));
+
+section! {
+    /// The section `webhooks`: the bounds of deliveries of webhooks.
+    WebhooksInput => #[derive(Copy)] pub Webhooks {
+        /// Maximum duration of an attempt.
+        timeout: Input<Duration> = default(WEBHOOK_TIMEOUT, || Duration::from_secs(10));
+        /// Time for which a delivery is attempted; then it is given up.
+        retry_for: Input<Duration> = default(WEBHOOK_RETRY_FOR, || DAY);
+    }
+}
+
 /// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
 const LEASE_TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
 const RECALL_WAIT: DurationForm = DurationForm::new(Duration::from_millis(50), Duration::from_secs(10));

@@ -1,5 +1,6 @@
-//! The rate limits of the proxy: `rate_limits`, and those of routes.
+//! The rate limits of the proxy: `rate_limits`, and those of plans and routes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -12,14 +13,18 @@ use settings::place::Place;
 /// Limits up to this number are always exact: a part of a smaller limit is of little use to a node.
 pub const EXACT_MAX: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
-/// All rate limits: those of all routes first, then those of each route.
+/// All rate limits: those of all routes first, then those of each plan, then those of each route.
 #[derive(Debug, Clone, Default)]
 pub struct RateLimits {
     rules: Vec<RateLimit>,
     of_all_routes: usize,
+    /// The positions of the limits of plans, by the names of the plans.
+    of_plans: BTreeMap<Box<str>, Range<usize>>,
+    /// Whether a limit counts by the model.
+    has_models: bool,
 }
 
-/// One entry of `rate_limits`, or `rate_limit` of a route.
+/// One entry of `rate_limits`, or `rate_limit` of a route. An entry of a plan has one tier, which is the plan.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
     /// Identifies the counters of the limit, also after a reload that changes the number of requests.
@@ -88,6 +93,8 @@ pub enum LimitDimension {
     Claim(Box<str>),
     /// The route that the request matches.
     Route,
+    /// The model of an LLM call. Other requests have none.
+    Model,
     /// The same for all requests.
     Global,
 }
@@ -104,6 +111,7 @@ impl LimitDimension {
             Self::Header(_) => "header",
             Self::Claim(_) => "claim",
             Self::Route => "route",
+            Self::Model => "model",
             Self::Global => "global",
         }
     }
@@ -113,7 +121,7 @@ impl fmt::Display for LimitDimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(name) | Self::Claim(name) => write!(f, "{} {name}", self.word()),
-            Self::Address | Self::User | Self::Key | Self::Client | Self::Route | Self::Global => {
+            Self::Address | Self::User | Self::Key | Self::Client | Self::Route | Self::Model | Self::Global => {
                 f.write_str(self.word())
             }
         }
@@ -121,10 +129,17 @@ impl fmt::Display for LimitDimension {
 }
 
 impl RateLimits {
-    /// Returns the limits; the first `of_all_routes` apply to every route.
+    /// Returns the limits; the first `of_all_routes` apply to every route, and those at `of_plans` to the clients of a plan.
     #[must_use]
-    pub(crate) const fn new(rules: Vec<RateLimit>, of_all_routes: usize) -> Self {
-        Self { rules, of_all_routes }
+    pub(crate) fn new(rules: Vec<RateLimit>, of_all_routes: usize, of_plans: BTreeMap<Box<str>, Range<usize>>) -> Self {
+        let has_models = rules.iter().any(RateLimit::needs_model);
+        Self { rules, of_all_routes, of_plans, has_models }
+    }
+
+    /// Whether a limit counts by the model of LLM calls.
+    #[must_use]
+    pub const fn has_models(&self) -> bool {
+        self.has_models
     }
 
     /// Whether no route has a limit.
@@ -139,9 +154,22 @@ impl RateLimits {
         &self.rules
     }
 
-    /// Returns the positions of the limits that apply to a route whose own limits are at `of_route`.
-    pub fn positions(&self, of_route: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
-        (0..self.of_all_routes).chain(of_route.clone())
+    /// Returns the positions of the limits that apply to a client of this plan on a route whose own limits are at `of_route`.
+    pub fn positions(&self, plan: Option<&str>, of_route: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let of_plan = plan.map_or(0..0, |plan| self.of_plan(plan));
+        (0..self.of_all_routes).chain(of_plan).chain(of_route.clone())
+    }
+
+    /// Returns the positions of the limits that may apply to a client of any plan on such a route.
+    pub fn positions_of_all_plans(&self, of_route: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let last = self.of_plans.values().map(|positions| positions.end).max().unwrap_or(self.of_all_routes);
+        (0..last).chain(of_route.clone())
+    }
+
+    /// Returns the positions of the limits of a plan.
+    #[must_use]
+    pub fn of_plan(&self, plan: &str) -> Range<usize> {
+        self.of_plans.get(plan).cloned().unwrap_or_default()
     }
 }
 
@@ -160,12 +188,19 @@ impl RateLimit {
     /// Whether the limit can apply only after authentication.
     #[must_use]
     pub fn needs_client(&self) -> bool {
-        use LimitDimension::{Address, Claim, Client, Global, Header, Key, Route, User};
+        use LimitDimension::{Address, Claim, Client, Global, Header, Key, Model, Route, User};
         let of_client = |dimension: &LimitDimension| match dimension {
-            User | Key | Client | Claim(_) => true,
+            // The body is read after authentication.
+            User | Key | Client | Claim(_) | Model => true,
             Address | Header(_) | Route | Global => false,
         };
         !self.tiers.is_empty() || self.dimensions.iter().any(of_client)
+    }
+
+    /// Whether the limit can apply only after the model of an LLM call is known.
+    #[must_use]
+    pub fn needs_model(&self) -> bool {
+        self.dimensions.contains(&LimitDimension::Model)
     }
 
     /// Returns the limit of clients of this tier; `None` if they are not limited.

@@ -1,5 +1,6 @@
 //! The part of the configuration that a reload may change: the keys of `schema::traffic`.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use access::issuer::IssuerSource;
 use access::shared_responses::ResponseScope;
 use access::{Credits, Plan, PlanPrice, PublicKey, Secret};
 use ai::price::Prices;
+use ai::sigv4::AwsCredential;
 use insights::InsightSettings;
 use ipnet::IpNet;
 use tls::UpstreamTls;
@@ -21,7 +23,7 @@ use super::router::Router;
 use super::timeouts::Timeouts;
 use super::translation::TranslationRules;
 use super::upstream::{BreakerRules, Upstream};
-use super::{Budgets, LimitPlaces, QuotaStatus, RateLimits, Signup, WindowLimit};
+use super::{Budgets, LimitPlaces, PlanModels, PricedModels, QuotaStatus, RateLimits, Signup, WindowLimit};
 
 /// What a reload may change.
 #[derive(Debug, Clone)]
@@ -61,12 +63,16 @@ pub struct Traffic {
     pub price_file: Option<PriceFile>,
     /// Prices of the built-in table and that file, under the names of kinds and of hosts.
     pub prices_builtin: Prices,
+    /// The models whose prices apply to targets with `price_as`.
+    pub priced_models: PricedModels,
     /// The LLM endpoints; `None` if they are off.
     pub ai: Option<Ai>,
     /// Plans that the store must have.
     pub plans: Vec<Plan>,
     /// The prices of the plans that are for sale, by name.
     pub plan_prices: Vec<(String, PlanPrice)>,
+    /// The models and aliases of the plans that have them, by name. The store has the other limits of plans.
+    pub plan_models: BTreeMap<Box<str>, PlanModels>,
     /// The registration of users.
     pub signup: Signup,
     /// Budgets of keys and users, beside those of plans.
@@ -163,6 +169,8 @@ pub struct Provider {
     /// The provider's origin with the path of `base_url`. For OpenAI's kind, the paths of endpoints follow it without
     /// their `/v1`.
     pub origin: Origin,
+    /// How the paths of endpoints follow from those of the API.
+    pub paths: ai::ProviderPaths,
     /// The credential for requests to this provider only.
     pub credential: Credential,
     /// The TLS of connections to it; `None` means Mozilla's root certificates and no client certificate.
@@ -185,6 +193,8 @@ pub enum Credential {
     None,
     /// One credential for all users whose plan has `shared_keys`.
     Fixed(Secret),
+    /// Keys that sign the requests of all users whose plan has `shared_keys`.
+    Aws(Arc<AwsCredential>),
     /// A credential of the vault, for all users whose plan has `shared_keys`.
     Vault {
         /// The label of the shared credential; `None` is the newest one for this provider.

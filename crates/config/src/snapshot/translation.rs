@@ -37,12 +37,16 @@ pub(crate) fn text_formats(kind: ProviderKind) -> impl Iterator<Item = (&'static
     TEXT_FORMATS.into_iter().filter(move |(_, format)| kind.speaks(*format))
 }
 
-/// Returns the default of `providers[].formats`. Most servers with OpenAI's API have only its older format.
+/// Returns the default of `providers[].formats`. Most servers with OpenAI's API have only its older format. At Bedrock,
+/// Claude's own format comes first.
 pub(crate) fn default_formats(kind: ProviderKind, origin: Option<&Origin>) -> Vec<Format> {
     let own = kind.descriptor().own.as_ref().map(|own| own.host);
     let is_elsewhere = origin.is_some_and(|origin| own != Some(origin.host.as_str()));
     if kind == ProviderKind::OpenAi && is_elsewhere {
         return vec![Format::Chat];
+    }
+    if kind == ProviderKind::Bedrock {
+        return vec![Format::Messages, Format::Responses, Format::Chat];
     }
     text_formats(kind).map(|(_, format)| format).collect()
 }

@@ -48,6 +48,12 @@ pub enum ApplyError {
         /// The name of the plan.
         plan: String,
     },
+    /// The configuration of an admin key sends stored credentials to another server.
+    #[error("an admin key may not change the server that receives the stored credentials of {name}")]
+    Redirected {
+        /// The name of the provider or upstream.
+        name: String,
+    },
     /// The configuration is in a key of etcd.
     #[error("the configuration is that of the key {key} in etcd; change it there")]
     Followed {

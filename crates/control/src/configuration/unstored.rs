@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration, StoredConfiguration};
+use access::Timestamp;
+use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration};
 
 use super::Configurator;
 use super::running::RunningText;
@@ -55,14 +56,8 @@ impl Configurator {
     /// Adds the file, unless a configuration over it is to be applied: another process has stored it since, or before this
     /// process had the file.
     async fn has_added_file(&self, running: &RunningText) -> Result<bool, DatabaseError> {
-        let over = self.parts.store.configuration_over(&running.file.digest, self.parts.node).await?;
-        let is_ended = |stored: &StoredConfiguration| {
-            self.unstored.earlier_file.load(Ordering::Relaxed) && stored.applied_at < running.applied_at
-        };
-        if over.is_some_and(|stored| !is_ended(&stored)) {
-            return Ok(false);
-        }
-        self.add_file(running, true).await.map(|()| true)
+        let lacks_earlier = self.unstored.earlier_file.load(Ordering::Relaxed);
+        self.add_file(running, true, lacks_earlier.then_some(running.applied_at)).await
     }
 
     /// Raises the store's revision if budgets may have changed.
@@ -94,13 +89,18 @@ impl Configurator {
         let is_known = self.parts.store.knows_configuration_file(&running.file.digest, self.parts.node).await;
         if running.stored.is_none()
             && matches!(is_known, Ok(false))
-            && let Err(error) = self.add_file(&running, false).await
+            && let Err(error) = self.add_file(&running, false, None).await
         {
             tracing::warn!(%error, "the configuration is in force, but not in the history of the store");
         }
     }
 
-    async fn add_file(&self, running: &RunningText, is_change: bool) -> Result<(), DatabaseError> {
+    async fn add_file(
+        &self,
+        running: &RunningText,
+        is_change: bool,
+        ended_before: Option<Timestamp>,
+    ) -> Result<bool, DatabaseError> {
         let new = NewConfiguration {
             source: ConfigurationSource::File,
             node: self.parts.node,
@@ -109,6 +109,6 @@ impl Configurator {
             text: (!running.has_literal_secrets).then_some(&*running.text),
             is_change,
         };
-        self.parts.store.add_configuration(&Actor::SYSTEM, new).await.map(|_| ())
+        self.parts.store.add_file_configuration(&Actor::SYSTEM, new, ended_before).await
     }
 }

@@ -10,9 +10,9 @@ use crate::problem::Problem;
 use crate::state::State;
 
 /// The role that reads and changes all figures of money.
-const FINANCE: &str = "finance";
+pub(crate) const FINANCE: &str = "finance";
 /// The role that reads the usage with one label.
-const TEAM_LEAD: &str = "team_lead";
+pub(crate) const TEAM_LEAD: &str = "team_lead";
 
 /// The roles that a caller holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

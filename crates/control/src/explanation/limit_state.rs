@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use access::limits::UNAUTHENTICATED;
 use access::{Mono, address};
@@ -106,16 +107,26 @@ impl LimitState {
     }
 }
 
+/// What an explanation knows of the values by which limits count.
+#[derive(Clone, Copy)]
+struct CountedValues<'a> {
+    route: &'a str,
+    /// The name under which limits count the model; `None` if it is not known.
+    model: Option<&'a str>,
+}
+
 impl StateSources<'_> {
     /// Returns the states of all rate limits that apply to the request.
     pub(super) fn limits(&self, explanation: &Explanation) -> Vec<LimitState> {
         let rules = self.sources.snapshot.rate_limits_of(self.request);
         let route = explanation.route.as_ref().map_or("", |route| &route.name);
+        let model = self.limited_model(explanation);
+        let values = CountedValues { route, model: model.as_deref() };
         let explained = explanation.rate_limits.iter();
         let mut states: Vec<LimitState> = rules
             .into_iter()
             .zip(explained)
-            .map(|(rule, explained)| LimitState { place: explained.place.clone(), ..self.rule(rule, route) })
+            .map(|(rule, explained)| LimitState { place: explained.place.clone(), ..self.rule(rule, values) })
             .collect();
         // Requests to which the gateway itself responds are free.
         let is_free = explanation.action.as_ref().is_some_and(|action| !matches!(action.kind, "forward" | "inference"));
@@ -129,7 +140,15 @@ impl StateSources<'_> {
         states
     }
 
-    fn rule(&self, rule: &RateLimit, route: &str) -> LimitState {
+    /// Returns the name under which limits by model count the explained call.
+    fn limited_model(&self, explanation: &Explanation) -> Option<Arc<str>> {
+        let target = explanation.action.as_ref()?.targets.first()?;
+        let (traffic, plan) = (&self.sources.snapshot.traffic, self.client.and_then(Holder::plan));
+        let requested = traffic.meant_in_plan(plan, explanation.model.as_deref()?);
+        Some(traffic.limited_name(requested, &target.provider, &target.model))
+    }
+
+    fn rule(&self, rule: &RateLimit, values: CountedValues<'_>) -> LimitState {
         let tier = match (&rule.tier_by, self.client) {
             (TierBy::Plan, Some(client)) | (TierBy::TokenPlan, Some(client @ Holder::Listed(_))) => client.plan(),
             _ => None,
@@ -141,7 +160,7 @@ impl StateSources<'_> {
         };
         let unknown = LimitState::unknown(kind, name, Some(terms.limit()));
         let Some(counters) = self.sources.counters else { return unknown.because(NO_PROXY) };
-        let mut key = match self.key(rule, route) {
+        let mut key = match self.key(rule, values) {
             Ok(key) => key,
             Err(reason) => return unknown.because(reason),
         };
@@ -163,9 +182,10 @@ impl StateSources<'_> {
     }
 
     /// Returns the key under which the limit would count the request, or the value that is missing.
-    fn key(&self, rule: &RateLimit, route: &str) -> Result<LimitKey, &'static str> {
+    fn key(&self, rule: &RateLimit, values: CountedValues<'_>) -> Result<LimitKey, &'static str> {
         const NEEDS_ADDRESS: &str = "the address of the client is not given";
         const NEEDS_KEY: &str = "the key of the client is not given, or the route accepts no keys";
+        const NEEDS_MODEL: &str = "the model of the call is not given, or not served";
         const NO_KEY: &str = "the client has no key of a user, so the limit does not count it";
         let subject = self.client.map(Holder::subject);
         let mut key = LimitKey::new();
@@ -190,7 +210,8 @@ impl StateSources<'_> {
                     push_end(&mut key);
                 }
                 LimitDimension::Claim(_) => return Err("the claims of the access token are not known"),
-                LimitDimension::Route => push(&mut key, route.as_bytes()),
+                LimitDimension::Route => push(&mut key, values.route.as_bytes()),
+                LimitDimension::Model => push(&mut key, values.model.ok_or(NEEDS_MODEL)?.as_bytes()),
                 LimitDimension::Global => {}
             }
         }

@@ -250,6 +250,11 @@ impl From<ApplyError> for Problem {
                 let message = format!("`signup_plan` is {plan}, which neither `plans` nor the store has");
                 Self::new(Refusal::Unprocessable, message)
             }
+            ApplyError::Redirected { name } => {
+                let message =
+                    format!("{name} has stored credentials: sign in with your password to change its servers");
+                Self::new(Refusal::Forbidden, message)
+            }
             ApplyError::Followed { key } => {
                 let message = format!("the configuration is that of the key {key} in etcd: change it there");
                 Self::new(Refusal::Conflict, message)

@@ -32,11 +32,11 @@ pub(super) struct Models {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Model)]
 struct ModelView {
-    /// The name for requests: of an entry of `models` in the configuration, or `PROVIDER/MODEL`.
+    /// The name for requests: of an entry of `models` in the configuration, an alias of the plan, or `PROVIDER/MODEL`.
     name: String,
     /// Other names of the same model of the same provider. They may cost other credits.
     aliases: Vec<String>,
-    /// Whether the name is an entry of `models`, which `GET /v1/models` lists.
+    /// Whether the name is an entry of `models` or an alias of the plan, which `GET /v1/models` lists.
     listed: bool,
     /// The name of the provider: of several, the first one for which the caller has a credential.
     provider: String,
@@ -197,7 +197,8 @@ impl ModelView {
 
 /// Lists the models that the caller may request.
 ///
-/// A key with a list of models gets these models only. `credential` says whether requests to the provider have one.
+/// A key with a list of models gets these models only, and a plan with a list of models those that it includes, with the
+/// plan's aliases. `credential` says whether requests to the provider have one.
 #[utoipa::path(get, path = "/api/models", tag = "models", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Models, example = json!({
         "items": [{
@@ -226,7 +227,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
             && matches!(credentials.state(provider, &caller.plan), CredentialState::Missing)
     };
     let usable = |provider: &Provider| credentials.state(provider, &caller.plan) != CredentialState::Missing;
-    let listed = traffic.catalog(app.clock.now(), opens, usable).into_iter().filter(|model| !is_off(model.provider));
+    let listed = traffic.catalog_in_plan(&caller.plan.name, app.clock.now(), opens, usable).into_iter();
+    let listed = listed.filter(|model| !is_off(model.provider));
     let items = listed.map(|model| {
         let state = credentials.state(model.provider, &caller.plan);
         ModelView::new(model, state)

@@ -2,12 +2,15 @@
 
 mod price;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Role, Tokens, usd};
 use axum::Json;
 use axum::extract::{Request, State};
+use config::Snapshot;
+use config::snapshot::{PlanModels, Traffic};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::{PlanChange, PlanError, StoredPlan};
@@ -47,6 +50,16 @@ pub(super) struct PlanView {
     budgets: Vec<PlanBudget>,
     /// Whether requests of the plan's users may use shared provider keys.
     shared_keys: bool,
+    /// The models that the plan includes, as the configuration lists them; missing if it includes all. Only the configuration
+    /// changes them, as the next two fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<Vec<String>>,
+    /// Names that the plan's users may request, each with the name in its place; missing without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aliases: Option<BTreeMap<String, String>>,
+    /// The plan's own rate limits, as the header `RateLimit-Policy` has them; missing without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limits: Option<Vec<String>>,
     /// The time of creation.
     #[schema(format = DateTime)]
     created_at: String,
@@ -79,6 +92,9 @@ impl From<StoredPlan> for PlanView {
             requests_per_minute: plan.requests_per_minute.map(NonZeroU32::get),
             budgets: plan.budgets.into_iter().map(PlanBudget::from).collect(),
             shared_keys: plan.shared_keys,
+            models: None,
+            aliases: None,
+            rate_limits: None,
             created_at: rfc3339(created_at),
             updated_at: rfc3339(updated_at),
             for_sale: false,
@@ -93,8 +109,10 @@ impl From<StoredPlan> for PlanView {
 }
 
 impl PlanView {
-    /// Adds the prices of the plans that are for sale.
-    async fn price(app: &App, plans: &mut [Self]) -> Result<(), Problem> {
+    /// Adds what the configuration says about the plans, and the prices of those that are for sale.
+    async fn complete(app: &App, plans: &mut [Self]) -> Result<(), Problem> {
+        let snapshot = app.live.load();
+        plans.iter_mut().for_each(|plan| plan.configure(&snapshot));
         for of in price::for_sale(app).await? {
             if let Some(plan) = plans.iter_mut().find(|plan| plan.id == of.plan) {
                 plan.for_sale = true;
@@ -106,6 +124,21 @@ impl PlanView {
             }
         }
         Ok(())
+    }
+}
+
+impl PlanView {
+    /// Adds the models, aliases and rate limits of the plan in the configuration.
+    fn configure(&mut self, snapshot: &Snapshot) {
+        let Traffic { plan_models, rate_limits, .. } = &snapshot.traffic;
+        if let Some(PlanModels { models, aliases }) = plan_models.get(self.name.as_str()) {
+            self.models = models.as_ref().map(|models| models.iter().map(ToString::to_string).collect());
+            let aliases = aliases.iter().map(|(alias, model)| (alias.to_string(), model.to_string()));
+            self.aliases = Some(aliases.collect()).filter(|aliases: &BTreeMap<_, _>| !aliases.is_empty());
+        }
+        let limits = rate_limits.all().get(rate_limits.of_plan(&self.name)).unwrap_or_default();
+        let policies = limits.iter().flat_map(|limit| &limit.tiers).map(|(_, tier)| tier.policy.to_string());
+        self.rate_limits = Some(policies.collect()).filter(|policies: &Vec<_>| !policies.is_empty());
     }
 }
 
@@ -209,6 +242,7 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
     responses((status = 200, body = Plans, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000003", "name": "pro", "credits_per_day": 10000,
             "requests_per_minute": 300, "budgets": [{"money": "20 USD", "per": "day"}], "shared_keys": true,
+            "models": ["fast", "openai/*"], "aliases": {"gpt-4o": "fast"}, "rate_limits": ["\"user+model\";q=60;w=60"],
             "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z", "for_sale": true,
             "price": {"amount": 150000, "currency": "IDR"}, "interval": "month", "trial_days": 0, "version": 1,
             "charges": [{"name": "Credits", "metric": "credits", "models": [], "included": 300000, "model": "tiered",
@@ -218,7 +252,7 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Plans>, Problem> {
     let plans = app.store.stored_plans().await?;
     let mut items: Vec<PlanView> = plans.into_iter().map(PlanView::from).collect();
-    PlanView::price(&app, &mut items).await?;
+    PlanView::complete(&app, &mut items).await?;
     if caller.role == Role::Admin {
         let users = app.store.users_by_plan().await?;
         for plan in &mut items {
@@ -249,8 +283,9 @@ pub(super) async fn create(
         budgets: read(new.budgets)?,
         shared_keys: new.shared_keys.unwrap_or(true),
     };
-    let created = app.store.create_plan(&caller.actor(), &plan).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    let mut created = PlanView::from(app.store.create_plan(&caller.actor(), &plan).await?);
+    created.configure(&app.live.load());
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 /// Changes a plan for all of its users within a second.
@@ -276,7 +311,7 @@ pub(super) async fn change(
     match app.store.change_plan(&caller.actor(), &name, change).await {
         Ok(changed) => {
             let mut changed = [PlanView::from(changed)];
-            PlanView::price(&app, &mut changed).await?;
+            PlanView::complete(&app, &mut changed).await?;
             let [changed] = changed;
             Ok(Json(changed))
         }

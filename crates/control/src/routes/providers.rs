@@ -40,7 +40,8 @@ pub(super) struct Providers {
 struct ProviderView {
     /// The name in `PROVIDER/MODEL`.
     name: String,
-    /// The provider's API: `openai`, `anthropic`, `gemini`, or `mock`, which simulates all of them.
+    /// The provider's API: `openai`, `anthropic`, `gemini`, `azure_openai`, `bedrock`, or `mock`, which simulates all of
+    /// them.
     kind: &'static str,
     /// The host of the provider's `base_url`; null unless the caller is an admin.
     host: Option<String>,
@@ -171,6 +172,7 @@ impl From<&Credential> for ConfiguredCredential {
         let of = |source| Self { source, label: None, last4: None };
         match credential {
             Credential::None => of("none"),
+            Credential::Aws(_) => of("configuration"),
             Credential::Vault { label } => Self { label: label.as_ref().map(|label| label.to_string()), ..of("vault") },
             Credential::Fixed(secret) => {
                 let text = secret.expose();

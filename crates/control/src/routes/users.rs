@@ -16,6 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::caller::{Admin, AdminPerson};
+use crate::day_insights::roles::{FINANCE, TEAM_LEAD};
+use crate::day_insights::settings::in_force;
 use crate::figures::UsageFigures;
 use crate::input::{Segment, address_of, name_of};
 use crate::labels_view::{self, LabelsView};
@@ -123,7 +125,7 @@ struct UserChangeRequest {
     /// The role of the user.
     #[schema(value_type = Option<RoleWord>)]
     role: Option<String>,
-    /// Roles beside `admin` and `member`, such as `finance`; they replace all earlier ones.
+    /// Roles beside `admin` and `member`: `finance`, `team_lead` and those that sign off; they replace all earlier ones.
     grants: Option<Vec<GrantView>>,
     /// The labels of the user's requests by name, at most 8, such as `{"team": "payments"}`; they replace all earlier ones.
     labels: Option<LabelsView>,
@@ -137,7 +139,7 @@ struct GrantView {
     /// The name of the role: 1 to 50 characters.
     #[schema(min_length = 1, max_length = 50)]
     role: String,
-    /// The label as `NAME=VALUE` that the role is limited to; null everywhere.
+    /// The label as `NAME=VALUE` that the role is limited to; null everywhere, as always for `finance`.
     label: Option<String>,
 }
 
@@ -270,7 +272,10 @@ pub(super) async fn change(
         plan,
         status: status.as_deref().map(status_of).transpose()?,
         role: role.as_deref().map(role_of).transpose()?,
-        grants: grants.map(grants_of).transpose()?,
+        grants: match grants {
+            Some(grants) => Some(grants_of(grants, &in_force(&app).await?.signoff.roles)?),
+            None => None,
+        },
         labels: labels.as_ref().map(labels_view::read).transpose()?,
     };
     reach::require_below(&caller, change.role.unwrap_or(Role::Member))?;
@@ -364,8 +369,8 @@ fn role_of(word: &str) -> Result<Role, Problem> {
     Role::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, "`role` must be `member` or `admin`"))
 }
 
-/// Checks the roles of a user, and returns them in order, each once.
-fn grants_of(views: Vec<GrantView>) -> Result<Vec<RoleGrant>, Problem> {
+/// Checks the roles of a user, and returns them in order, each once. `of_reviews` are the roles that sign off.
+fn grants_of(views: Vec<GrantView>, of_reviews: &[String]) -> Result<Vec<RoleGrant>, Problem> {
     let bad = |message: String| Problem::new(Refusal::Unprocessable, message);
     if views.len() > GRANTS_MAX {
         return Err(bad(format!("`grants` may have at most {GRANTS_MAX} roles")));
@@ -380,6 +385,14 @@ fn grants_of(views: Vec<GrantView>) -> Result<Vec<RoleGrant>, Problem> {
         };
         if label.as_ref().is_some_and(|label| !is_label(label)) {
             return Err(bad("a label in `grants` must be NAME=VALUE, such as team=payments".to_owned()));
+        }
+        if role == FINANCE && label.is_some() {
+            return Err(bad("`finance` in `grants` has no label: it is about all users".to_owned()));
+        }
+        if ![FINANCE, TEAM_LEAD].contains(&role.as_str()) && !of_reviews.contains(&role) {
+            let message =
+                "a role in `grants` must be `finance`, `team_lead` or one of `signoff.roles` of `GET /config`";
+            return Err(bad(message.to_owned()));
         }
         grants.push(RoleGrant { role, label });
     }

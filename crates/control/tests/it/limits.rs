@@ -102,6 +102,22 @@ async fn an_address_without_a_valid_key_may_call_20_times_whatever_it_sends() {
 }
 
 #[tokio::test]
+async fn a_refused_sign_in_reports_the_limit_that_refused_it() {
+    let world = world().await;
+    let body = r#"{"email": "zoe@example.com", "password": "nope-nope-nope"}"#;
+    for left in (10..20).rev() {
+        let answer = post(world.address, "/api/auth/login", &[], body).await;
+        assert_eq!((answer.status, reported(&world, &answer).1), (401, left));
+    }
+    let answer = post(world.address, "/api/auth/login", &[], body).await;
+    answer.refuses(429, "rate_limited");
+    let wait: u64 = answer.headers["retry-after"].parse().unwrap();
+    let (limit, remaining, reset) = reported(&world, &answer);
+    assert_eq!((limit, remaining), (10, 0));
+    assert!(reset >= wait - 1, "{reset} {wait}");
+}
+
+#[tokio::test]
 async fn a_valid_key_in_the_body_counts_for_itself() {
     let world = world().await;
     let holder = world.holder("ada", "starter").await;

@@ -40,7 +40,8 @@ pub(super) fn read(path: &Path) -> io::Result<StoredLists> {
 /// The file cannot be written.
 pub(super) fn write(path: &Path, lists: &StoredLists) -> io::Result<()> {
     let lists: BTreeMap<&str, &[FoundMember]> = lists.iter().map(|(name, list)| (name.as_str(), &**list)).collect();
-    let new = path.with_extension("json.new");
+    // During an upgrade in place, two processes write.
+    let new = path.with_extension(format!("json.{}.new", std::process::id()));
     let mut file = File::create(&new)?;
     file.write_all(&serde_json::to_vec(&lists)?)?;
     file.sync_all()?;

@@ -92,7 +92,7 @@ fn an_outage_has_errors_and_what_they_cost() {
         budget: None,
     };
     let told = brief(of, &InsightSettings::default());
-    assert!(told.headline.starts_with("payments spent 0.00 USD, 0.00 USD more"), "{}", told.headline);
+    assert!(told.headline.starts_with("payments spent 0.0000007 USD, 0.0000007 USD more"), "{}", told.headline);
     assert_eq!((told.errors.requests, told.errors.refused), (63, 3));
     assert_eq!(told.errors.by_code[0].code, "upstream_timeout");
     let kinds: Vec<&str> = told.recommendations.iter().map(|of| of.kind.as_str()).collect();

@@ -106,6 +106,7 @@ const TABLE: &[Row] = &[
     (State::PartlyRefunded, Seen::Reversal, State::Reversed, Moved::Reversed),
     // The provider does not know of a transfer by hand.
     (State::Refunded, Seen::Reversal, State::Reversed, Moved::Reversed),
+    (State::Refunded, Seen::PartialChargeback, State::Refunded, Moved::PartlyReversed),
     (State::Refunded, Seen::Chargeback, State::ChargedBack, Moved::Reversed),
 ];
 

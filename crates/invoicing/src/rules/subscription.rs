@@ -31,7 +31,8 @@ pub enum SubscriptionEvent {
     TrialEnded,
     /// The last day of the period passes.
     PeriodEnded,
-    /// The last day of the period passes, and the subscription ends with it.
+    /// The last day of the period passes, and the subscription ends with it. With missing payments, it does not end before they
+    /// are made.
     LastPeriodEnded,
     /// The due time of an invoice passes.
     DuePassed,
@@ -98,19 +99,16 @@ const TABLE: &[Row] = &[
     (State::PastDue, Event::PaymentReversed, State::Limited),
     (State::PastDue, Event::CancelledAtEnd, State::PastDue),
     (State::PastDue, Event::Resumed, State::PastDue),
-    (State::PastDue, Event::LastPeriodEnded, State::Cancelled),
     (State::PastDue, Event::CancelledNow, State::Cancelled),
     (State::Limited, Event::AllPaid, State::Active),
     (State::Limited, Event::FinalPassed, State::Closed),
     (State::Limited, Event::PaymentReversed, State::Limited),
     (State::Limited, Event::CancelledAtEnd, State::Limited),
     (State::Limited, Event::Resumed, State::Limited),
-    (State::Limited, Event::LastPeriodEnded, State::Cancelled),
     (State::Limited, Event::CancelledNow, State::Cancelled),
     (State::Closed, Event::AllPaid, State::Active),
     (State::Closed, Event::CancelledAtEnd, State::Closed),
     (State::Closed, Event::Resumed, State::Closed),
-    (State::Closed, Event::LastPeriodEnded, State::Cancelled),
     (State::Closed, Event::CancelledNow, State::Cancelled),
 ];
 

@@ -18,7 +18,17 @@ const FOLDED_MAX: u32 = 10_000;
 /// Maximum number of prices of a day.
 const PRICES_MAX: u32 = 10_000;
 /// Maximum difference between the time of a request and the day on which it was admitted.
-const SLACK: Duration = Duration::from_secs(600);
+pub(super) const SLACK: Duration = Duration::from_secs(600);
+
+/// The condition that the cost of an LLM request `e` is unknown, or partly unknown. The cost of attempts with the user's own
+/// credential, whose `own_cost_nano` is never null, does not matter.
+macro_rules! is_unpriced {
+    () => {
+        "(e.attempts = 0 OR e.attempts = 1 AND e.cost_nano IS NULL AND e.own_cost_nano IS NULL OR e.attempts > 1 AND EXISTS
+        (SELECT 1 FROM usage_attempts t WHERE t.event_id = e.id AND t.cost_nano IS NULL AND t.own_cost_nano IS NULL))"
+    };
+}
+pub(super) use is_unpriced;
 
 statements! {
     // The events that daily_usage contains; those that were stored after the invoice was made are not part of it.
@@ -27,8 +37,9 @@ statements! {
         sent.name AS sent_model, answered.name AS answered_model, price.name AS price, e.attempts, e.status, e.outcome, e.credits,
         e.cost_nano - coalesce(e.own_cost_nano, 0) AS cost_nano, ",
         usage_columns!(selected "e."),
-        ", CASE WHEN e.format IS NOT NULL AND (e.attempts = 0 OR e.cost_nano IS NULL OR e.attempts > 1 AND EXISTS
-        (SELECT 1 FROM usage_attempts t WHERE t.event_id = e.id AND t.cost_nano IS NULL)) THEN TRUE ELSE FALSE END AS unpriced
+        ", CASE WHEN e.format IS NOT NULL AND ",
+        is_unpriced!(),
+        " THEN TRUE ELSE FALSE END AS unpriced
         FROM (SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3 AND (started_at > $2 OR id > $4)
         AND day = $5 AND created_at <= $6 AND (attempts > 0 OR outcome = 'interrupted') ORDER BY started_at, id LIMIT $7) e
         LEFT JOIN names route ON route.no = e.route_no LEFT JOIN names model ON model.no = e.model_no
@@ -84,7 +95,7 @@ pub struct ChargedAttempt {
     pub price: Option<ChargedPrice>,
     /// Usage of the attempt.
     pub usage: Option<Usage>,
-    /// Cost in nano-USD, 0 with the user's own credential; `None` if it is unknown.
+    /// Cost in nano-USD, 0 with the user's own credential if the cost is known; `None` if it is unknown.
     pub cost_nano: Option<u64>,
 }
 
@@ -115,7 +126,7 @@ pub struct ChargedRequest {
     pub usage: Option<Usage>,
     /// Known part of the cost in nano-USD, without that of the user's own credentials.
     pub cost_nano: Option<u64>,
-    /// Whether the cost is unknown or partly unknown.
+    /// Whether the cost is unknown or partly unknown, except for attempts with the user's own credentials.
     pub unpriced: bool,
     /// The attempts in their order; none for requests that reached no provider.
     pub attempts: Vec<ChargedAttempt>,

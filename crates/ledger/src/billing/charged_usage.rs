@@ -1,10 +1,11 @@
 //! The daily totals that invoices charge.
 
 use access::{Day, Timestamp, UserId, UserNo};
-use store::sql::{Transaction, statements, timestamp};
+use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+use super::charged_requests::{SLACK, is_unpriced};
 use super::subscriptions::day;
 
 statements! {
@@ -19,6 +20,12 @@ statements! {
         CAST(sum(d.unpriced_requests) AS BIGINT) AS unpriced_requests
         FROM daily_models d JOIN names n ON n.no = d.model_no
         WHERE d.user_no = $1 AND d.day >= $2 AND d.day <= $3 GROUP BY d.day, n.name";
+    // Requests that the totals count as without a known cost, but only attempts with the user's own credential are.
+    OWN_UNPRICED = concat!("SELECT e.day, n.name AS model, count(*) AS requests FROM usage_events e LEFT JOIN names n ON n.no = e.model_no
+        WHERE e.user_no = $1 AND e.started_at >= $2 AND e.started_at < $3 AND e.day >= $4 AND e.day <= $5 AND e.format IS NOT NULL
+        AND e.own_cost_nano IS NOT NULL AND (e.cost_nano IS NULL OR e.attempts > 1 AND EXISTS
+        (SELECT 1 FROM usage_attempts t WHERE t.event_id = e.id AND t.cost_nano IS NULL)) AND NOT ", is_unpriced!(),
+        " GROUP BY e.day, n.name");
     USERS = "SELECT u.id, u.no, s.plan_version_id FROM users u LEFT JOIN subscriptions s ON s.user_id = u.id AND s.state <> 'cancelled'
         WHERE u.id > $1 AND (s.id IS NOT NULL OR EXISTS (SELECT 1 FROM daily_usage d WHERE d.user_no = u.no AND d.day >= $2
         AND d.day <= $3)) ORDER BY u.id LIMIT $4";
@@ -44,7 +51,7 @@ pub struct ChargedDay {
     pub tokens: i64,
     /// The known cost in nano-USD, without that of the user's own credentials.
     pub cost_nano: i64,
-    /// Number of requests without a known cost.
+    /// Number of requests without a known cost, except for attempts with the user's own credentials.
     pub unpriced_requests: i64,
 }
 
@@ -99,7 +106,26 @@ pub async fn of_days(
         let query = on.query(sql).bind(user.0).bind(i64::from(first.0)).bind(i64::from(last.0));
         days.extend(query.all::<ChargedRow>().await?.into_iter().map(ChargedDay::from));
     }
+    leave_out_own(on, user, &mut days).await?;
     Ok(days)
+}
+
+/// Takes requests from the unpriced ones that only the user's own credentials leave without a cost. The totals do not
+/// distinguish them, so the events are read, of days with unpriced requests only.
+async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [ChargedDay]) -> Result<(), DatabaseError> {
+    let unpriced = days.iter().filter(|of| of.unpriced_requests > 0).map(|of| of.day);
+    let Some((first, last)) = unpriced.clone().min().zip(unpriced.max()) else { return Ok(()) };
+    let (from, until) = (first.start().before(SLACK), last.next().start().after(SLACK));
+    let query = on.query(OWN_UNPRICED).bind(user.0).bind(micros(from)).bind(micros(until));
+    let rows: Vec<(i64, Option<String>, i64)> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
+    for of in days {
+        let is_of = |(on_day, model, _): &&(i64, Option<String>, i64)| {
+            day(*on_day) == of.day && (of.model.is_none() || *model == of.model)
+        };
+        let own: i64 = rows.iter().filter(is_of).map(|(.., requests)| requests).sum();
+        of.unpriced_requests = of.unpriced_requests.saturating_sub(own).max(0);
+    }
+    Ok(())
 }
 
 /// Returns users with a subscription, or with usage from the first to the last of `days`, in the order of their ids.

@@ -29,10 +29,13 @@ statements! {
     SET_LAST_DAY = "UPDATE subscriptions SET last_day = $2, anchor_day = $3, updated_at = $4 WHERE id = $1";
     // The day up to which the usage of subscriptions that were cancelled within a period is invoiced with them.
     LAST_CHARGED = "SELECT max(last_day) FROM subscriptions WHERE user_id = $1 AND usage_due";
-    // No period begins for a suspended user. A closed subscription does not end before it is paid.
+    // No period begins for a suspended user. A subscription with missing payments does not end before they are made, as the end
+    // would also end the consequences.
     ENDING = concat!("SELECT ", subscription_columns!(), " WHERE (s.usage_due
-        OR (s.state IN ('trialing', 'active', 'past_due') AND (u.status = 'active' OR s.cancel_at_end))
-        OR (s.cancel_at_end AND s.state = 'limited')) AND s.last_day <= $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
+        OR (s.state IN ('trialing', 'active') AND (u.status = 'active' OR s.cancel_at_end))
+        OR (s.state = 'past_due' AND u.status = 'active' AND NOT s.cancel_at_end)) AND s.last_day <= $1 AND s.id > $2
+        AND (s.usage_due OR NOT s.cancel_at_end OR NOT EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = s.id
+        AND i.state = 'open' AND i.due_at <= $3)) ORDER BY s.id LIMIT $4");
     // The first condition on the state is that of the index by the last day.
     ENDED = concat!("SELECT ", subscription_columns!(), " WHERE s.cancel_at_end
         AND s.state <> 'cancelled' AND s.state IN ('trialing', 'active', 'past_due') AND s.last_day < $1 AND s.id > $2 ORDER BY s.id LIMIT $3");
@@ -359,7 +362,8 @@ pub async fn set_next(store: &Store, on: &mut Transaction, id: Uuid, next: Optio
     Ok(())
 }
 
-/// Returns subscriptions whose period ends on `last_day` or earlier, in the order of ids after `after`.
+/// Returns subscriptions whose period ends on `last_day` or earlier, in the order of ids after `after`. Those that would end
+/// while payments are missing are left out.
 ///
 /// # Errors
 /// Database errors of any kind.
@@ -369,7 +373,7 @@ pub async fn ending(
     after: Uuid,
     limit: u32,
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
-    let query = store.query(ENDING).bind(i64::from(last_day.0)).bind(after).bind(i64::from(limit));
+    let query = store.query(ENDING).bind(i64::from(last_day.0)).bind(after).bind(store.now()).bind(i64::from(limit));
     Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
 }
 

@@ -25,18 +25,22 @@ macro_rules! columns {
     };
 }
 
-/// Leaves out refusals of users' own credentials, which say nothing about the shared one.
+/// Leaves out refusals of users' own credentials, which say nothing about the shared one. The status is that of the last attempt,
+/// which may have the shared credential after an own one.
 macro_rules! shared {
     () => {
-        " AND (e.own_cost_nano IS NULL OR e.upstream_status IS NULL OR e.upstream_status NOT IN (401, 403, 429))"
+        " AND (own_cost_nano IS NULL OR upstream_status IS NULL OR upstream_status NOT IN (401, 403, 429)
+        OR attempts > 1 AND (SELECT t.own_cost_nano FROM usage_attempts t WHERE t.event_id = usage_events.id
+            ORDER BY t.no DESC LIMIT 1) IS NULL)"
     };
 }
 
 statements! {
     OF_USER = concat!(columns!(), "(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
         ORDER BY started_at DESC, id DESC LIMIT $3)", named!(), " ORDER BY e.started_at DESC, e.id DESC");
-    OF_ALL = concat!(columns!(), "(SELECT * FROM usage_events WHERE id >= $1 ORDER BY id DESC LIMIT $2)", named!(),
-        shared!(), " ORDER BY e.id DESC");
+    // The refusals do not count for the limit: one agent that repeats a refused call would hide all other requests.
+    OF_ALL = concat!(columns!(), "(SELECT * FROM usage_events WHERE id >= $1", shared!(), " ORDER BY id DESC LIMIT $2)", named!(),
+        " ORDER BY e.id DESC");
 }
 
 /// The last attempt of an LLM request.

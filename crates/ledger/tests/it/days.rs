@@ -1,5 +1,5 @@
 use access::{Day, NanoUsd, Timestamp, Tokens, UserId};
-use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, RequestPlace, SettingsError, UsageOf};
+use ledger::{DecisionError, GroupBounds, Ledger, NewDecision, RequestPlace, SettingsChange, SettingsError, UsageOf};
 use meter::{Attempt, CacheUse, RequestOrigin, RequestResult, SessionHash, Source, ToolUse, Usage, UsageEvent};
 use spool::Record;
 use store::{Actor, Store};
@@ -191,13 +191,15 @@ pub(crate) async fn a_decision_beside_a_late_batch_is_about_known_figures(world:
 
 pub(crate) async fn settings_change_over_the_expected_version_only(world: &World) {
     let ledger = Ledger::new(world.store().await);
-    let change = async |expected: Option<u64>| {
-        ledger.change_insight_settings(&Actor::COMMAND, expected, 1, |number| format!("{{\"n\":{number}}}")).await
+    let change = async |expected: u64| {
+        let settings = |number| format!("{{\"n\":{number}}}");
+        let change = SettingsChange { expected, changed: &["rules"] };
+        ledger.change_insight_settings(&Actor::COMMAND, change, 1, settings).await
     };
     assert_eq!(ledger.insight_settings().await.unwrap(), None);
-    assert!(matches!(change(Some(2)).await, Err(SettingsError::Changed)));
-    assert_eq!((change(Some(1)).await.unwrap(), change(None).await.unwrap()), (2, 3));
-    assert!(matches!(change(Some(1)).await, Err(SettingsError::Changed)));
+    assert!(matches!(change(2).await, Err(SettingsError::Changed)));
+    assert_eq!((change(1).await.unwrap(), change(2).await.unwrap()), (2, 3));
+    assert!(matches!(change(1).await, Err(SettingsError::Changed)));
     assert_eq!(ledger.insight_settings().await.unwrap(), Some((3, "{\"n\":3}".to_owned())));
 }
 

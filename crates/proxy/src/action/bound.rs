@@ -20,9 +20,9 @@ pub(crate) struct CallLimits<'a> {
     pub(crate) own_credential: bool,
 }
 
-/// The properties of a request that determine its maximum usage.
+/// The properties of a request that determine its maximum usage at one model.
 pub(crate) struct CallSize<'a> {
-    pub(crate) extent: &'a Extent,
+    pub(crate) extent: Extent,
     pub(crate) model: &'a str,
     pub(crate) price: Option<&'a Price>,
     pub(crate) limits: Option<models::TokenLimits>,
@@ -34,23 +34,30 @@ pub(crate) fn is_required(limits: &Limits, own_credential: bool) -> bool {
 }
 
 impl CallLimits<'_> {
-    /// Returns the tokens and the money to reserve, and the limit to write into the body so that the request fits the
-    /// remaining budgets.
-    pub(crate) fn bound(&self, sized: &CallSize<'_>) -> Result<(Charge, Option<LoweredLimit>), Problem> {
-        let CallSize { extent, price, limits, .. } = sized;
-        let bound = extent.bound(*price, *limits);
-        let most = self.most(&bound, sized)?;
+    /// Returns the tokens and the money to reserve for a request that one of these models serves, and the limit to write into
+    /// the body so that the request fits the remaining budgets.
+    pub(crate) fn bound(&self, sizes: &[CallSize<'_>]) -> Result<(Charge, Option<LoweredLimit>), Problem> {
+        let most = self.most_of(sizes, |sized| sized.extent.bound(sized.price, sized.limits))?;
         if !self.budgets.clamp || self.holds(&most) {
             return Ok((most, None));
         }
         // The remaining budgets may be too small for any response. Admission then refuses the unchanged request.
-        match extent.clamp(*price, *limits, self.left()) {
+        let clamp = |sized: &CallSize<'_>| sized.extent.clamp(sized.price, sized.limits, self.left());
+        let lowered: Option<Vec<LoweredLimit>> = sizes.iter().map(clamp).collect();
+        match lowered.and_then(|lowered| lowered.into_iter().min_by_key(|lowered| lowered.max_tokens)) {
             Some(lowered) => {
-                let bound = extent.limited(lowered.max_tokens).bound(*price, *limits);
-                Ok((self.most(&bound, sized)?, Some(lowered)))
+                let limited = |sized: &CallSize<'_>| sized.extent.limited(lowered.max_tokens);
+                let most = self.most_of(sizes, |sized| limited(sized).bound(sized.price, sized.limits))?;
+                Ok((most, Some(lowered)))
             }
             None => Ok((most, None)),
         }
+    }
+
+    /// Returns the highest usage over all models, of which `bound` returns the bound of one.
+    fn most_of(&self, sizes: &[CallSize<'_>], bound: impl Fn(&CallSize<'_>) -> Bound) -> Result<Charge, Problem> {
+        let mut sizes = sizes.iter();
+        sizes.try_fold(Charge::default(), |most, sized| Ok(most.or_more(&self.most(&bound(sized), sized)?)))
     }
 
     /// Returns the maximum usage in the measures that a budget limits.
@@ -119,7 +126,50 @@ fn unbounded(why: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use access::{Amount, BudgetId, BudgetScope, Caller, KeyBounds, KeyNo, Per, Plan, PlanId, UserNo};
+    use ai::EndpointCall;
+    use meter::{Meter, Rates, Terms, UnitRates};
+
     use super::*;
+
+    #[test]
+    fn a_call_that_one_of_several_models_serves_reserves_the_highest_usage_and_has_the_lowest_limit() {
+        const BODY: &[u8] = br#"{"model":"a","max_tokens":1000,"messages":[]}"#;
+        let called = EndpointCall::at("/v1/chat/completions").unwrap();
+        let fields = ai::request::read(&called, None, BODY).unwrap();
+        let priced = |nano: u64| {
+            Price::configured(Rates { image_output: None, ..Rates::flat(nano * 1_000) }, UnitRates::default())
+        };
+        let (cheap, dear) = (priced(1), priced(10));
+        let of_model = Some(models::TokenLimits { input_tokens_max: 100_000, output_tokens_max: 10_000 });
+        let extent = Extent::read(&called, &fields, BODY);
+        let budgets = Budgets { clamp: true, ..Budgets::default() };
+        let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
+        let id = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Money, per: Per::Month };
+        let bound = |left: u64, prices: &[Option<&Price>]| -> Result<_, Refusal> {
+            let budget = [(id, Amount(left))];
+            let (plan, bounds) = (Plan::unlimited("test"), KeyBounds::default());
+            let limits = Meter::default().limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budget });
+            let at = Timestamp(1_700_000_000_000_000);
+            let of =
+                CallLimits { limits: &limits, budgets: &budgets, held: Charge::default(), at, own_credential: false };
+            let mut sizes = Vec::new();
+            for price in prices {
+                sizes.push(CallSize { extent: extent.clone(), model: "m", price: *price, limits: of_model });
+            }
+            let (most, lowered) = of.bound(&sizes).map_err(|problem| problem.refusal)?;
+            Ok((most.money, lowered.map(|lowered| lowered.max_tokens)))
+        };
+        // The input has a token per byte and 512 more.
+        let input = i64::try_from(BODY.len()).unwrap() + 512;
+        assert_eq!(bound(1_000_000, &[Some(&cheap)]), Ok((NanoUsd(input + 1_000), None)));
+        for prices in [[Some(&cheap), Some(&dear)], [Some(&dear), Some(&cheap)]] {
+            assert_eq!(bound(1_000_000, &prices), Ok((NanoUsd(10 * (input + 1_000)), None)));
+            let left = 10 * (input + 100);
+            assert_eq!(bound(left.cast_unsigned(), &prices), Ok((NanoUsd(left), Some(100))));
+        }
+        assert_eq!(bound(1_000_000, &[Some(&cheap), None]), Err(Refusal::PriceUnknown));
+    }
 
     #[test]
     fn what_costs_nothing_is_bounded_for_budgets_of_money_alone() {

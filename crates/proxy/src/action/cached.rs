@@ -55,7 +55,9 @@ pub(crate) async fn respond(
     body: &mut IncomingBody,
     client: Option<&Client>,
 ) -> Result<Handled, Problem> {
-    let Some(request) = cached_request(account, body) else { return forward_uncached(to, account, body, client).await };
+    let Some(request) = cached_request(&to, account, body) else {
+        return forward_uncached(to, account, body, client).await;
+    };
     match answer(&request, account).await {
         CacheAnswer::Stored(stored, result) => hit(account, client, &stored, result).await,
         CacheAnswer::Arriving(arriving) => {

@@ -102,7 +102,11 @@ pub(super) fn edit_head(relayed: &mut RelayedHead) -> Result<(), Problem> {
     relayed.is_changed = true;
     relayed.may_have_trailers = false;
     let RelayedHead { head, edits, .. } = relayed;
+    let is_decoded = matches!(content_coding(head), Ok(Some(_)));
     let mut edit = || {
+        if is_decoded {
+            edits.remove(KnownName::ContentEncoding);
+        }
         OF_CONTENT.iter().try_for_each(|name| edits.remove_named(name))?;
         edits.remove_named(b"accept-ranges")?;
         // The upstream compares the tag, so its text remains; the content is not the same byte for byte (RFC 9110, 8.8.1).
@@ -123,7 +127,7 @@ pub(super) async fn of_response(
     response: UpstreamResponse,
     changes: &Arc<BodyChanges>,
 ) -> Result<ChangedResponse, Problem> {
-    let UpstreamResponse { mut head, content, translated: _ } = response;
+    let UpstreamResponse { head, content, translated: _ } = response;
     let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
     let coding = match content_coding(&head.head) {
         Ok(coding) => coding,
@@ -141,7 +145,6 @@ pub(super) async fn of_response(
     if let Some(coding) = coding.filter(|_| !received.is_empty()) {
         let decoded = decoded(account, CodedBody { coding, body: received }, changes.bytes_max, inflated).await;
         received = decoded.map_err(|problem| refused(&problem.message))?;
-        head.edits.remove(KnownName::ContentEncoding);
     }
     let content = if received.is_empty() {
         received

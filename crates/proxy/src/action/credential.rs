@@ -1,15 +1,27 @@
 //! The credential of an LLM request: the user's own, otherwise one that the user's plan may share.
 
 use access::{Principal, ProviderKey, Refusal, Secret};
+use ai::sigv4::AwsCredential;
 use config::snapshot::{Credential, Provider};
 
 use crate::refusal::problem::Problem;
 
-/// Returns the credential for `provider`; `None` only if the provider needs none and the vault has none for it. The
-/// result is borrowed from the configuration or the principal, which the request holds, so nothing is copied.
+/// The credential of a call, which is borrowed from the configuration or the principal, so that nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChosenCredential<'a> {
+    /// A secret, which is sent.
+    Secret(&'a Secret),
+    /// Keys that sign the call.
+    Aws(&'a AwsCredential),
+}
+
+/// Returns the credential for `provider`; `None` only if the provider needs none and the vault has none for it.
 ///
 /// If the user's own credential cannot be decrypted, no other credential replaces it.
-pub(crate) fn choose<'a>(provider: &'a Provider, principal: &'a Principal) -> Result<Option<&'a Secret>, Problem> {
+pub(crate) fn choose<'a>(
+    provider: &'a Provider,
+    principal: &'a Principal,
+) -> Result<Option<ChosenCredential<'a>>, Problem> {
     let keys = &principal.provider_keys;
     if let Some(own) = keys.own(&provider.name) {
         return opened(own);
@@ -24,7 +36,8 @@ pub(crate) fn choose<'a>(provider: &'a Provider, principal: &'a Principal) -> Re
     }
     match &provider.credential {
         Credential::None => Ok(None),
-        Credential::Fixed(secret) => Ok(Some(secret)),
+        Credential::Fixed(secret) => Ok(Some(ChosenCredential::Secret(secret))),
+        Credential::Aws(keys) => Ok(Some(ChosenCredential::Aws(keys))),
         Credential::Vault { label } => match keys.shared(&provider.name, label.as_deref()) {
             Some(shared) => opened(shared),
             None => Err(missing(provider, "there is no shared credential")),
@@ -40,8 +53,8 @@ pub(crate) fn owner(provider: &Provider, principal: &Principal) -> String {
     }
 }
 
-fn opened(key: &ProviderKey) -> Result<Option<&Secret>, Problem> {
-    key.secret.as_ref().map(Some).ok_or_else(|| {
+fn opened(key: &ProviderKey) -> Result<Option<ChosenCredential<'_>>, Problem> {
+    key.secret.as_ref().map(|secret| Some(ChosenCredential::Secret(secret))).ok_or_else(|| {
         let message = "the provider's credential cannot be used at the moment: try again later, or put it in anew";
         Problem::new(Refusal::Unavailable, message)
     })
@@ -79,12 +92,17 @@ mod tests {
         let (host, authority, path) = ("up.example".to_owned(), "up.example".to_owned(), String::new());
         let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
         let (kind, formats) = (ProviderKind::OpenAi, Box::default());
-        Provider { name: "openai".into(), kind, formats, origin, credential, tls: None }
+        let paths = ai::ProviderPaths::OfKind;
+        Provider { name: "openai".into(), kind, formats, origin, paths, credential, tls: None }
     }
 
     fn check(credential: &Credential, principal: &Principal, expected: Result<Option<&str>, Refusal>) {
         let provider = provider(credential.clone());
-        let chosen = choose(&provider, principal).map(|secret| secret.map(Secret::expose));
+        let text = |chosen| match chosen {
+            ChosenCredential::Secret(secret) => secret.expose(),
+            ChosenCredential::Aws(_) => "signed",
+        };
+        let chosen = choose(&provider, principal).map(|chosen| chosen.map(text));
         assert_eq!(chosen.map_err(|problem| problem.refusal), expected, "{credential:?} {principal:?}");
     }
 
@@ -107,7 +125,14 @@ mod tests {
                 key("anthropic", "x", Some("x")),
             ]
         };
-        for credential in [&fixed, &any, &labelled] {
+        let aws = Credential::Aws(Arc::new(AwsCredential {
+            access_key_id: Secret::new("id".to_owned()),
+            secret_access_key: Secret::new("key".to_owned()),
+            session_token: None,
+            region: "us-east-1".into(),
+            service: "bedrock-mantle",
+        }));
+        for credential in [&fixed, &aws, &any, &labelled] {
             for shares in [true, false] {
                 check(credential, &principal(shares, own(), shared()), Ok(Some("own")));
                 let undecryptable =
@@ -122,6 +147,7 @@ mod tests {
             );
         }
         check(&fixed, &principal(true, Vec::new(), shared()), Ok(Some("fixed")));
+        check(&aws, &principal(true, Vec::new(), shared()), Ok(Some("signed")));
         check(&any, &principal(true, Vec::new(), shared()), Ok(Some("all")));
         check(&labelled, &principal(true, Vec::new(), shared()), Ok(Some("team")));
         check(&any, &principal(true, Vec::new(), vec![key("anthropic", "x", Some("x"))]), Err(Refusal::Forbidden));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Refusal, contains_key};
-use config::snapshot::{Action, BodyChanges, Events, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges};
+use config::snapshot::{
+    Action, BodyChanges, Events, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges,
+};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure};
 
@@ -22,6 +24,7 @@ use crate::body::upload::Upload;
 use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, UpstreamResponse, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
+use crate::transform::control_cookies::ControlCookies;
 use crate::transform::credentials::HeaderCredentials;
 use crate::transform::header_rules::RouteHeaders;
 use crate::transform::{ForwardedClient, ForwardingOptions, Receiver, RequestEdits};
@@ -73,6 +76,17 @@ impl<'a> ForwardedRoute<'a> {
             Action::Respond(_) | Action::Redirect(_) => return None,
         };
         Some(Self::to(route, upstream))
+    }
+
+    /// Returns the changes of the headers of its requests: those of the route, and those of each of its upstreams.
+    pub(super) fn request_headers(&self) -> impl Iterator<Item = &HeaderRules> {
+        let split = match self.upstream {
+            RouteUpstream::One(_) => None,
+            RouteUpstream::Split(split) => Some(split),
+        };
+        let changes = split.into_iter().flat_map(|split| &split.upstreams).filter_map(|part| part.changes.as_deref());
+        let policies = std::iter::once(&self.route.policy).chain(changes.map(|changes| &changes.policy));
+        policies.filter_map(|policy| policy.request_headers.as_deref())
     }
 
     /// Returns a route with this upstream.
@@ -250,23 +264,29 @@ struct EditedRequest<'a> {
     upgrades: bool,
 }
 
+/// Returns the rule for the received headers that the upstream of the route may trust.
+pub(super) fn trust_rule(account: &RequestAccount) -> TrustRule<'_> {
+    let (request, policy) = (&account.request, account.policy());
+    let allowed = &policy.allow_headers;
+    TrustRule {
+        trust: if request.is_peer_trusted() { Trust::Peer(allowed) } else { Trust::Route(allowed) },
+        claim_headers: &request.snapshot.traffic.claim_headers,
+        withholds_claims: policy.auth.withheld().claims,
+        certificate: request.at.peer.certificate_subject(),
+    }
+}
+
 /// Returns the edits of the request to a destination.
 fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdits>) -> Result<HeadEdits, Problem> {
     let EditedRequest { destination, upstream, upgrades } = to;
     let (request, policy) = (&account.request, account.policy());
     let since = policy.request_headers.as_ref().and_then(|_| request.phase_begins());
     let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
-    let allowed = &policy.allow_headers;
     let credentials = match &policy.request_headers {
         Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
         None => None,
     };
-    let trust = TrustRule {
-        trust: if is_trusted { Trust::Peer(allowed) } else { Trust::Route(allowed) },
-        claim_headers: &request.snapshot.traffic.claim_headers,
-        withholds_claims: withheld.claims,
-        certificate: request.at.peer.certificate_subject(),
-    };
+    let trust = trust_rule(account);
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
         host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),
@@ -274,6 +294,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
         id_text: request.id_text.as_bytes(),
         upgrades,
         withheld,
+        control_cookies: ControlCookies::of(request.snapshot.process.brand.slug()),
         trust,
         token: account.identity.token.as_deref(),
         service: account.identity.service.as_deref(),

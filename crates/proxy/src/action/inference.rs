@@ -7,9 +7,11 @@ mod beginning;
 mod fallback;
 pub(crate) mod model_plan;
 mod order;
+mod other_models;
 mod parsed_call;
 mod session;
 mod shared_account;
+mod signing;
 mod target_call;
 mod token_bound;
 mod translation;
@@ -50,6 +52,7 @@ pub(crate) async fn infer(
     let parsed = ParsedCall::read(account, body, &endpoint.called).await?;
     session::note(account, &parsed);
     let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
+    plan.count(account, client).await?;
     let of = InferenceRequest { endpoint, client, plan: &plan };
     if let Some((entry, rules)) = plan.entry.as_ref().and_then(|entry| Some((entry, entry.fallback.as_deref()?))) {
         // Boxed, because its future is large and calls with one attempt do not need it.

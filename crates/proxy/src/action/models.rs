@@ -11,7 +11,7 @@ use crate::client::dialect::dialect_of;
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
 
-/// Lists the models that the key may use, or returns the model in the path. Other models are reported as missing.
+/// Lists the models that the key and its plan include, or returns the model in the path. Other models are reported as missing.
 pub(crate) async fn models(
     called: &EndpointCall<'_>,
     account: &mut RequestAccount,
@@ -20,7 +20,8 @@ pub(crate) async fn models(
     let admission = limit_free(account, Some(client)).await?;
     let (snapshot, bounds) = (&account.request.snapshot, &client.principal.bounds);
     let dialect = dialect_of(called, &account.request.head);
-    let mut names = snapshot.traffic.model_names();
+    let plan = client.principal.plan.name.as_str();
+    let mut names = snapshot.traffic.model_names_in_plan(plan);
     names.retain(|name| bounds.opens_model(name));
     let owner = snapshot.process.brand.slug();
     let body = match called.model.as_deref() {
@@ -28,7 +29,7 @@ pub(crate) async fn models(
             let names: Vec<&str> = names.iter().map(|name| &**name).collect();
             ai::models::list(dialect, &names, owner)
         }
-        Some(name) if snapshot.traffic.serves(name) && bounds.opens_model(name) => {
+        Some(name) if snapshot.traffic.serves_in_plan(plan, name) && bounds.opens_model(name) => {
             ai::models::one(dialect, name, owner)
         }
         Some(name) => return Err(no_model(name)),

@@ -18,6 +18,7 @@ use crate::account::request::RequestContext;
 use crate::authenticate::identify;
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
+use crate::transform::control_cookies::ControlCookies;
 use crate::upstream::response_head::UpstreamHead;
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::credential_cache::CheckedCredential;
@@ -44,7 +45,7 @@ pub(crate) async fn identify(request: &RequestContext, entry: &ServiceEntry) -> 
         Decision::Admitted(client) => Ok(client),
         Decision::Responded(response) => Err(EarlyResponse::Respond(Box::new((*response).clone()))),
         Decision::Failed(error) => {
-            let message = "the service that decides about this request did not respond: try again in a moment";
+            let message = "the service that decides about this request sent no valid response: try again in a moment";
             let mut problem = unavailable(message).because(&*error);
             let source = problem.source.take().unwrap_or_default();
             problem.source = Some(format!("auth entry {:?}: {source}", entry.name.as_str()));
@@ -104,7 +105,7 @@ fn judge(
 ) -> Result<(Decision, Duration), ServiceError> {
     let ServiceResponse { head, body } = response;
     if !head.is_success() {
-        return Ok((Decision::Responded(Rc::new(relayed(&head, body)?)), Duration::ZERO));
+        return Ok((Decision::Responded(Rc::new(relayed(request, &head, body)?)), Duration::ZERO));
     }
     let subject = match &entry.subject {
         Some(name) => {
@@ -132,11 +133,13 @@ fn varies_within(head: &UpstreamHead, entry: &ServiceEntry) -> bool {
     names.map(<[u8]>::trim_ascii).all(|name| name.is_empty() || is_coding(name) || is_named(name))
 }
 
-/// Returns the response of the service for the client, without the fields of the connection.
-fn relayed(head: &UpstreamHead, body: Bytes) -> Result<Response<Bytes>, ServiceError> {
+/// Returns the response of the service for the client, without the fields of the connection and cookies of control.
+fn relayed(request: &RequestContext, head: &UpstreamHead, body: Bytes) -> Result<Response<Bytes>, ServiceError> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(head.status()).map_err(|_| ServiceError::Header)?;
-    for field in HeadEdits::for_forwarding().kept(head.fields()) {
+    let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
+    let edits = HeadEdits::for_forwarding();
+    for field in edits.kept(head.fields()).filter(|field| !control_cookies.is_set_by(field)) {
         let name = HeaderName::from_bytes(field.name).map_err(|_| ServiceError::Header)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| ServiceError::Header)?;
         if !service_call::is_of_gateway(name.as_str()) {

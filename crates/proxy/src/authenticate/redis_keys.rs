@@ -35,7 +35,7 @@ pub(crate) struct RedisKeyClient {
 
 /// Returns the client of a request whose key is in Redis.
 pub(crate) async fn identify(request: &RequestContext, entry: &RedisKeyEntry) -> Result<RedisKeyClient, Problem> {
-    let hash = ListedKeyHash::of(identify::credential(&request.head)?).ok_or_else(unknown)?;
+    let hash = ListedKeyHash::of(identify::credential(&request.head)?).ok_or_else(malformed)?;
     match find(request, entry, hash).await {
         Ok(Some(key)) => client(request, entry, hash, &key),
         Ok(None) => Err(unknown()),
@@ -92,6 +92,12 @@ fn client(
     }
     let subject = Subject::Token { issuer: entry.name.clone(), sub: key.name.clone() };
     Ok(RedisKeyClient { subject, plan: plan.cloned() })
+}
+
+/// The refusal of a credential that is not looked up: it cannot be a key in Redis.
+fn malformed() -> Problem {
+    let message = "this key is not known: a key has 16 to 4,096 visible ASCII characters";
+    Problem::new(Refusal::KeyUnknown, message)
 }
 
 fn unknown() -> Problem {

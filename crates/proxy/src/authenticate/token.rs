@@ -17,7 +17,7 @@ use crate::account::request::RequestContext;
 use crate::authenticate::identify;
 use crate::client::head::Head;
 use crate::refusal::problem::Problem;
-use crate::worker::token_client::{InvalidClaim, TokenClient, TokenKey};
+use crate::worker::token_client::{TokenClient, TokenKey};
 
 /// The challenge of a response to an invalid token (RFC 6750, 3.1).
 const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
@@ -89,7 +89,7 @@ fn find<'a>(request: &'a RequestContext, rule: &JwtRule, is_last: bool) -> Resul
         }
     };
     let plan = plan(entry, &verified, &request.snapshot.traffic.plans)?;
-    let mut client = TokenClient::new(entry, verified).map_err(invalid_claim)?;
+    let mut client = TokenClient::new(entry, verified);
     client.plan = plan;
     let client = Rc::new(client);
     cache.insert(key, client.clone(), token.len());
@@ -185,11 +185,6 @@ fn unavailable(entry: &JwtEntry) -> Problem {
     let mut problem = Problem::new(Refusal::IssuerUnavailable, message).header(header::RETRY_AFTER, RETRY_AFTER);
     problem.source = Some(format!("auth entry {:?}", entry.name));
     problem
-}
-
-fn invalid_claim(InvalidClaim { claim, error }: InvalidClaim) -> Problem {
-    let message = format!("the claim `{claim}` of the access token {error}");
-    Problem::new(Refusal::TokenInvalid, message).header(header::WWW_AUTHENTICATE, INVALID_TOKEN)
 }
 
 fn insufficient(unmet: &Requirement) -> Problem {

@@ -11,7 +11,8 @@ use crate::refusal::problem::Problem;
 /// Refuses an invalid head, and a tunnel.
 pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
     if head.is_connect() {
-        return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
+        // The target of a tunnel allows no method.
+        return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here").allowing(""));
     }
     if let Some(violation) = head.violation() {
         return Err(refused(violation, sizes));

@@ -147,6 +147,11 @@ impl Head {
         matches!(self.method_bytes(), b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
     }
 
+    /// Whether the request is safe: it changes no resource (RFC 9110, 9.2.1).
+    pub(crate) fn is_safe(&self) -> bool {
+        matches!(self.method_bytes(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+    }
+
     /// Whether the request is a call of gRPC, whose messages may be a stream. Calls of gRPC-Web have another content type.
     pub(crate) fn is_grpc(&self) -> bool {
         const GRPC: &[u8] = b"application/grpc";

@@ -45,7 +45,7 @@ const ADDRESSES: [NamePattern; 12] = [
 ];
 
 /// Identities, in the words of proxies that sign users in.
-const IDENTITIES: [NamePattern; 11] = [
+const IDENTITIES: [NamePattern; 17] = [
     NamePattern::Begins("client-cert"),
     NamePattern::Begins("remote-"),
     NamePattern::Begins("x-remote-"),
@@ -57,6 +57,14 @@ const IDENTITIES: [NamePattern; 11] = [
     NamePattern::Begins("x-ms-client-principal"),
     NamePattern::Begins("x-ssl-client-"),
     NamePattern::Begins("x-appengine-user-"),
+    // Kong.
+    NamePattern::Begins("x-consumer-"),
+    NamePattern::Begins("x-credential-"),
+    NamePattern::Begins("x-anonymous-consumer"),
+    // ingress-nginx, Azure.
+    NamePattern::Begins("ssl-client-"),
+    NamePattern::Begins("x-client-cert"),
+    NamePattern::Begins("x-arr-clientcert"),
 ];
 
 /// The first octets of these names.
@@ -237,7 +245,10 @@ mod tests {
             let is_known = text == "x-appengine-user-";
             assert_eq!(is_trusted_by_backends(&text.as_bytes()[..text.len() - 1]), is_known, "{text} is cut");
         }
-        for name in ["", "x", "x-s", "x-stainless-os", "traceparent", "cache-control"] {
+        for name in ["X-Consumer-Username", "X-Credential-Identifier", "X-Anonymous-Consumer", "ssl-client-verify"] {
+            assert!(is_trusted_by_backends(name.as_bytes()), "{name}");
+        }
+        for name in ["", "x", "x-s", "x-consumer", "ssl-client", "x-stainless-os", "traceparent", "cache-control"] {
             assert!(!is_trusted_by_backends(name.as_bytes()), "{name}");
         }
     }

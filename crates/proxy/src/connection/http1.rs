@@ -118,6 +118,8 @@ struct Connection {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ConnectionClose {
     Never,
+    /// As [`Self::AfterResponse`], unless the client speaks HTTP/2.
+    Announced,
     /// After the response to the current request, or to the next one.
     AfterResponse,
     /// After the current request.
@@ -155,7 +157,7 @@ impl Connection {
         } else if let Ok(socket) = Rc::try_unwrap(self.socket) {
             let (stream, received) = socket.into_inner().into_parts();
             // It is boxed, so that a connection of HTTP/1.1 does not reserve memory for it.
-            Box::pin(http2::serve(self.at, stream, received, self.closes.get() != ConnectionClose::Never)).await;
+            Box::pin(http2::serve(self.at, stream, received, self.closes.get() > ConnectionClose::Announced)).await;
         }
     }
 
@@ -307,7 +309,8 @@ impl Connection {
         };
         match poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut write)).await? {
             Ok(()) => {
-                let persists = writer.persists && self.closes.get() == ConnectionClose::Never;
+                // A response whose head is older than the announcement has promised it.
+                let persists = writer.persists && self.closes.get() <= ConnectionClose::Announced;
                 self.at.worker.buffers.give_back_queue(writer.into_queue());
                 Ok(persists && self.socket.borrow().content().is_over())
             }
@@ -342,6 +345,7 @@ fn poll_obeying<T>(
         match deadlines.take_order(cx.waker()) {
             None => return Poll::Pending,
             Some(DeadlineAction::Look) => {}
+            Some(DeadlineAction::Announce) => closes.set(closes.get().max(ConnectionClose::Announced)),
             Some(DeadlineAction::Leave) => closes.set(closes.get().max(ConnectionClose::AfterResponse)),
             Some(DeadlineAction::Close) => closes.set(ConnectionClose::Now),
             Some(DeadlineAction::Cut) => return Poll::Ready(Err(ConnectionEnd)),

@@ -81,7 +81,7 @@ where
     let opened = poll_fn(|cx| {
         while let Some(action) = deadlines.take_order(cx.waker()) {
             match action {
-                DeadlineAction::Look => {}
+                DeadlineAction::Look | DeadlineAction::Announce => {}
                 DeadlineAction::Leave | DeadlineAction::Close => closes = true,
                 DeadlineAction::Cut => return Poll::Ready(None),
             }
@@ -154,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         while let Some(action) = self.at.deadlines.take_order(cx.waker()) {
             match action {
-                DeadlineAction::Look => {}
+                DeadlineAction::Look | DeadlineAction::Announce => {}
                 DeadlineAction::Leave | DeadlineAction::Close => self.close(),
                 DeadlineAction::Cut => {
                     let has_settings = self.state.has_settings.get();

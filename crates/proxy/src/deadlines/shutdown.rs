@@ -11,6 +11,8 @@ use super::pause::Pause;
 pub enum ShutdownPhase {
     /// There is no shutdown.
     Serving,
+    /// Clients begin to leave: each connection of HTTP/1.1 ends with its next response. Connections are still accepted.
+    Announced,
     /// Listeners are closed, because another process has them. Each connection ends with its next response, so that no client
     /// sends a request to a connection that ends.
     Leaving,

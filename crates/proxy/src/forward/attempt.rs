@@ -58,7 +58,8 @@ pub(super) struct SendAttempt<'a> {
     pub(super) head: &'a OutgoingHead,
     pub(super) pool: &'a Rc<Pool>,
     pub(super) progress: &'a Progress,
-    pub(super) repeatable: bool,
+    /// Whether the method is safe: the upstream may have received the request before its reused connection closed.
+    pub(super) is_safe: bool,
     pub(super) retries: &'a Retries,
     pub(super) now: Instant,
 }
@@ -83,7 +84,7 @@ impl SendAttempt<'_> {
                 let is_lost = !(error.is_of_client() || error.is_protocol());
                 let had_no_effect = is_lost && !probe.anything_written();
                 // The connection of a repetition may be one that another request has ended.
-                let is_repeatable = is_lost && self.repeatable && self.retries.may_reuse() && !probe.anything_read();
+                let is_repeatable = is_lost && self.is_safe && self.retries.may_reuse() && !probe.anything_read();
                 if may_repeat
                     && (had_no_effect || is_repeatable)
                     && let Some(again) = call.into_upload()
@@ -102,7 +103,7 @@ impl SendAttempt<'_> {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
         let may_repeat = self.retries.may_retry();
-        let is_repeatable = self.repeatable && self.retries.may_reuse() && slot.reused && upload.is_empty();
+        let is_repeatable = self.is_safe && self.retries.may_reuse() && slot.reused && upload.is_empty();
         let mut spare = if may_repeat { upload.copy() } else { None };
         let is_large = upload.size_hint().exact().is_none_or(|bytes| bytes > SPARE_BYTES_MAX);
         let (mut call, probe) = match Http2Call::start(&slot, head, upload).map_err(|unsent| *unsent) {
@@ -193,9 +194,15 @@ async fn wait<T>(
         (progress.moved_at() + patience).min(total_at)
     };
     deadlines.wait_until(deadline());
+    let mut was_whole = progress.is_whole();
     poll_fn(|cx| {
         if let Poll::Ready(result) = poll(cx) {
             return Poll::Ready(Ok(result));
+        }
+        // `first_byte` begins with the end of the body, and may be shorter than the time for the body.
+        if !was_whole && progress.is_whole() {
+            was_whole = true;
+            deadlines.wait_until(deadline());
         }
         if deadlines.take_late() {
             let next = deadline();
@@ -260,7 +267,7 @@ fn unanswered(
         None => {}
     }
     let (refusal, message) = if is_protocol {
-        (Refusal::UpstreamProtocol, "the upstream's response is not HTTP")
+        (Refusal::UpstreamProtocol, "the upstream's response is not valid HTTP, or exceeds a limit")
     } else {
         (Refusal::UpstreamReset, "the upstream closed the connection before it responded")
     };

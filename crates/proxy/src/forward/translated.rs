@@ -28,14 +28,19 @@ impl TranslatedResponse {
         Self { translator, status, request_id, held, held_bytes: 0 }
     }
 
-    /// Whether the client gets one body, whose status is known at its end.
-    pub(crate) const fn is_whole(&self) -> bool {
-        !self.translator.is_streamed()
+    /// Whether the status for the client is known at the end of the response.
+    pub(crate) const fn waits_for_end(&self) -> bool {
+        self.translator.waits_for_end()
     }
 
     /// Returns the failure with which the response has ended, if any.
     pub(crate) const fn failure(&self) -> Option<ResponseFailure> {
         self.translator.failure()
+    }
+
+    /// Whether the response for the client is complete, though the provider's body may not have ended.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.translator.is_complete()
     }
 
     /// Translates a further piece of the response.
@@ -59,6 +64,12 @@ impl TranslatedResponse {
     /// Returns the end of a response that the gateway aborts; empty if it has ended already.
     pub(crate) fn fail(&mut self, refusal: Refusal, message: &str) -> Bytes {
         self.translator.fail(refusal, message)
+    }
+
+    /// Returns the end of a response that the gateway ends with the event `last`, which does not continue the open one.
+    pub(crate) fn end_with(&mut self, last: &[u8]) -> Bytes {
+        self.translator.drop_half_event();
+        self.end(last)
     }
 
     /// Returns the end of the response, after its last bytes `rest`.
@@ -90,7 +101,7 @@ pub(crate) fn joined(before: Bytes, last: Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use access::{KeyNo, PlanId, Subject, UserNo};
-    use ai::translate::{DroppedFields, JsonObject, ResponseIds, TranslationOptions, request};
+    use ai::translate::{DroppedFields, GooglePath, JsonObject, ResponseIds, TranslationOptions, request};
     use ai::{Format, ProviderKind, ResponseFraming};
     use meter::Caller;
 
@@ -101,7 +112,9 @@ mod tests {
     #[test]
     fn a_response_without_room_keeps_what_was_translated_and_ends_with_an_error() {
         let options = TranslationOptions {
+            google: GooglePath::default(),
             model: "m",
+            known_model: "m",
             kind: ProviderKind::Mock,
             host: "host",
             owner: "p",
@@ -118,7 +131,7 @@ mod tests {
         let key = Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let mut translated = TranslatedResponse::new(translator, 200, RequestId::NIL, capacity.hold(&key));
         let begun = translated.push(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n");
-        assert!(translated.count().is_err() && !translated.is_whole());
+        assert!(translated.count().is_err() && !translated.waits_for_end());
         let last = translated.fail(Refusal::Overloaded, "no room");
         let stream = String::from_utf8([&*begun, &*last].concat()).unwrap();
         let numbers = stream.split("\"sequence_number\":").skip(1);

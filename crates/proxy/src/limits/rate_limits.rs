@@ -1,4 +1,5 @@
-//! The rate limits of the configuration. Limits that need no client apply before authentication, the others after it. A
+//! The rate limits of the configuration. Limits that need no client apply before authentication, those that need the model of
+//! an LLM call after it is known, the others after authentication. A
 //! request counts in all limits that apply to it, or in none if one of them refuses it.
 
 mod count;
@@ -23,7 +24,8 @@ pub(crate) fn before_authentication(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
 ) -> Result<WaitingLimits, Problem> {
-    take(account, of_route, None, |rule, _| if rule.needs_client() { None } else { rule.tier(None) })
+    let phase = LimitPhase { of_route, plan: None, model: None };
+    take(account, &phase, |rule, _| if rule.needs_client() { None } else { rule.tier(None) })
 }
 
 /// Counts the request in the limits that need the client, or its absence. Returns those for which
@@ -35,7 +37,32 @@ pub(crate) fn after_authentication(
 ) -> Result<WaitingLimits, Problem> {
     let own = account.identity.plan.clone();
     let plan = client.map(|client| client.principal.plan.name.as_str()).or(own.as_deref());
-    take(account, of_route, plan, |rule, tier| if rule.needs_client() { rule.tier(tier) } else { None })
+    let applies = |rule: &RateLimit| rule.needs_client() && !rule.needs_model();
+    let phase = LimitPhase { of_route, plan, model: None };
+    take(account, &phase, |rule, tier| if applies(rule) { rule.tier(tier) } else { None })
+}
+
+/// Counts an LLM call in the limits that need its model, which they count under the name `model`. Returns those for which the
+/// call must wait.
+pub(crate) fn after_resolution(
+    account: &mut RequestAccount,
+    client: &Client,
+    model: &str,
+) -> Result<WaitingLimits, Problem> {
+    let policy = account.policy().rate_limits.clone();
+    let plan = Some(client.principal.plan.name.as_str());
+    let phase = LimitPhase { of_route: &policy, plan, model: Some(model) };
+    take(account, &phase, |rule, tier| if rule.needs_model() { rule.tier(tier) } else { None })
+}
+
+/// The values of a request that limits of one phase need.
+struct LimitPhase<'a> {
+    /// The positions of the route's own limits.
+    of_route: &'a Range<usize>,
+    /// The plan of the client.
+    plan: Option<&'a str>,
+    /// The name under which limits count the model.
+    model: Option<&'a str>,
 }
 
 /// The names of the plans of a client.
@@ -58,19 +85,19 @@ fn tier_name<'a>(rule: &RateLimit, plans: &ClientPlans<'a>, token: Option<&'a To
 /// Counts the request in each limit for which `tier` returns a number of requests, except those for which it must wait.
 fn take(
     account: &mut RequestAccount,
-    of_route: &Range<usize>,
-    plan: Option<&str>,
+    phase: &LimitPhase<'_>,
     tier: impl for<'a> Fn(&'a RateLimit, Option<&str>) -> Option<&'a LimitTier>,
 ) -> Result<WaitingLimits, Problem> {
     let (snapshot, token, own) =
         (account.request.snapshot.clone(), account.identity.token.clone(), account.identity.plan.clone());
     let limits = &snapshot.traffic.rate_limits;
     let mut waiting = WaitingLimits::new();
-    for position in limits.positions(of_route) {
+    let LimitPhase { of_route, plan, model } = *phase;
+    for position in limits.positions(plan, of_route) {
         let Some(rule) = limits.all().get(position) else { continue };
         let name = tier_name(rule, &ClientPlans { any: plan, own: own.as_deref() }, token.as_deref());
         let Some(tier) = tier(rule, name.as_deref()) else { continue };
-        let Some(mut key) = key::key(&rule.dimensions, account)? else { continue };
+        let Some(mut key) = key::key(&rule.dimensions, account, model)? else { continue };
         if let Some(listed) = name.filter(|name| rule.listed(name).is_some()) {
             // Clients of different tiers do not count together.
             key::push(&mut key, listed.as_bytes());

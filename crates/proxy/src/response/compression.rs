@@ -61,6 +61,13 @@ impl Compression {
             report(self.edit_not_modified(head));
             return None;
         }
+        // It varies as the whole response does (RFC 9110, 15.3.7).
+        if head.status() == StatusCode::PARTIAL_CONTENT
+            && is_text(head)
+            && head.values(KnownName::ContentEncoding).next().is_none()
+        {
+            report(add_vary(head));
+        }
         if !self.is_compressible(head, length) {
             return None;
         }

@@ -10,6 +10,7 @@ use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, wr
 use crate::account::request_id::RequestIdText;
 use crate::refusal::counted_limits::ReportedLimit;
 use crate::response::sharing::Sharing;
+use crate::transform::control_cookies::ControlCookies;
 use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::date::DateCache;
@@ -43,6 +44,8 @@ pub(crate) struct GatewayFields<'a> {
     pub(crate) limit: Option<ReportedLimit>,
     /// The pages with which the response is shared; `None` if that is the upstream's decision.
     pub(crate) sharing: Option<Sharing<'a>>,
+    /// The cookies that upstreams may not set.
+    pub(crate) control_cookies: ControlCookies<'a>,
     /// The changes of the route, if it has some.
     pub(crate) headers: Option<RouteHeaders<'a>>,
     /// The current time, for the `Date` field.
@@ -50,12 +53,15 @@ pub(crate) struct GatewayFields<'a> {
 }
 
 impl HeadSource {
-    /// Applies the rules in their order: CORS, limits, request id, changes of the route.
+    /// Applies the rules in their order: cookies, CORS, limits, request id, changes of the route.
     fn apply(&mut self, gateway: &GatewayFields<'_>) -> Result<(), InvalidPart> {
         let (received, edits) = match self {
             Self::Relayed(relayed) => (Some(&relayed.head), &mut relayed.edits),
             Self::Own(edits) => (None, &mut **edits),
         };
+        if let Some(received) = received.filter(|head| head.fields().get(KnownName::SetCookie).is_some()) {
+            edits.remove_fields(received.fields(), |field| gateway.control_cookies.is_set_by(&field));
+        }
         if let Some(sharing) = &gateway.sharing {
             sharing.apply(edits, received)?;
         }

@@ -21,6 +21,8 @@ use crate::forward::{BorrowedConnection, UpstreamContent};
 use crate::refusal::grpc;
 use crate::refusal::problem::Problem;
 use crate::response::close_frame::{FrameScanner, GOING_AWAY};
+use crate::response::rest;
+use crate::upstream::download::Download;
 use crate::upstream::targets::attempts::WatchedBeginning;
 
 /// A response that is being forwarded. If it is dropped before its end, it settles as `caller_gone`, or as `drained` at
@@ -240,14 +242,26 @@ impl Relay {
             None => (bytes, true),
         };
         self.account.relayed(bytes.len());
+        let is_complete = self.translated.as_ref().is_some_and(|translated| translated.is_complete());
         if !has_room {
             self.end_without_room();
         } else if self.content.body.is_end_stream() {
             // If the length is known, the body is not polled after its last byte, so the response ends now.
             self.end();
+        } else if is_complete {
+            self.end_before_body();
         }
         self.has_waited = true;
         bytes
+    }
+
+    /// Ends a translated response at its format's last event: the provider may keep the connection open, or reset it.
+    fn end_before_body(&mut self) {
+        let body = std::mem::replace(&mut self.content.body, Download::Ended);
+        if let Some(connection) = self.content.connection.take() {
+            rest::read(body, connection, self.account.request.at.worker.clone());
+        }
+        self.end();
     }
 
     /// Ends a response whose client may not hold the bytes that the translation needs. That says nothing about the provider.
@@ -266,12 +280,15 @@ impl Relay {
         let mut translated = self.translated.take()?;
         let last = end(&mut translated);
         self.failure = translated.failure();
-        if let Some(ResponseFailure { status, refusal, .. }) = self.failure {
-            if translated.is_whole() {
+        if let Some(ResponseFailure { status, refusal, hidden_status, .. }) = self.failure {
+            if translated.waits_for_end() {
                 self.account.answers(self.account.client_status(status).as_u16());
             }
             if let Some(refusal) = refusal {
-                self.account.refuse(&mut Problem::new(refusal, "the translation of the response has failed"));
+                let mut problem = Problem::new(refusal, "the translation of the response has failed");
+                problem.source = hidden_status
+                    .map(|status| format!("the provider reported {status} about a credential that is not the user's"));
+                self.account.refuse(&mut problem);
             }
         }
         Some(last)
@@ -283,7 +300,9 @@ impl Relay {
         let seen = self.tap.take().map(|tapped| {
             let TappedResponse { tap, streamed, beginning } = *tapped;
             begun = beginning;
-            let (rest, seen) = if streamed { self.account.close(tap) } else { tap.finish() };
+            // The translation ends a stream that lacks its end itself.
+            let closes = streamed && self.translated.is_none();
+            let (rest, seen) = if closes { self.account.close(tap) } else { tap.finish() };
             last = rest;
             if streamed && !seen.ended {
                 // The upstream closed the body regularly, but the stream lacks its format's last event.
@@ -294,8 +313,7 @@ impl Relay {
         if let Some(translated) = self.translate_end(|translated| translated.end(&last)) {
             last = translated;
         }
-        // A refusal says that the body is no response of the provider's API.
-        let is_response = self.failure.is_none_or(|failure| failure.refusal.is_none());
+        let is_response = self.failure.is_none_or(|failure| failure.is_of_provider());
         if let Some(beginning) = begun {
             if !is_response {
                 beginning.abort(Outcome::UpstreamCut);
@@ -330,16 +348,24 @@ impl Relay {
             (last, seen) = (rest, Some(facts));
         }
         let (refusal, message) = cause_of_cut(outcome);
-        // The tap writes no error into a body.
+        // The tap's last event is the regular end of a response that has used up its budget, or the same error.
+        let is_regular = outcome == Outcome::BudgetCut && !last.is_empty();
         let end = |translated: &mut TranslatedResponse| {
-            if last.is_empty() { translated.fail(refusal, message) } else { translated.end(&last) }
+            if is_regular { translated.end_with(&last) } else { translated.fail(refusal, message) }
         };
+        let mut has_ended = false;
         if let Some(translated) = self.translate_end(end) {
+            has_ended = translated.is_empty();
             last = translated;
         }
         self.account.relayed(last.len());
         self.account.finish(outcome, seen);
-        Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
+        match last {
+            // The client has the end of its format already.
+            _ if has_ended => Poll::Ready(None),
+            last if last.is_empty() => Poll::Ready(Some(Err(ResponseAborted))),
+            last => Poll::Ready(Some(Ok(last))),
+        }
     }
 
     /// Ends an incomplete response that nothing reads.

@@ -63,7 +63,7 @@ impl RequestAccount {
             reserved,
             route: self.policy().name.clone(),
             format: call.map(|call| self.request.worker().handles.format(call.format)),
-            model: call.map(|call| call.requested_model.clone()),
+            model: self.counted_model(),
             price_version: price.map(|price| Arc::clone(&price.version)),
             origin: self.origin(),
         }

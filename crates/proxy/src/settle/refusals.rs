@@ -87,6 +87,13 @@ impl RequestAccount {
         let inference = self.inference.as_ref()?;
         let requested = self.call().map(|call| &call.requested_model).or(inference.refused_model.as_ref())?;
         let target = self.call().map(|call| (&*call.provider, &*call.model));
-        self.request.snapshot.traffic.names(requested, target).then(|| requested.clone())
+        let traffic = &self.request.snapshot.traffic;
+        let counted = traffic.counted_name(requested);
+        traffic.names(&counted, target).then_some(counted)
+    }
+
+    /// Returns the name under which the call's usage is counted.
+    pub(super) fn counted_model(&self) -> Option<Arc<str>> {
+        self.call().map(|call| self.request.snapshot.traffic.counted_name(&call.requested_model))
     }
 }

@@ -124,6 +124,8 @@ const fn operation(format: Format) -> &'static str {
 const fn provider(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::Gemini => "gcp.gemini",
+        ProviderKind::AzureOpenAi => "azure.ai.openai",
+        ProviderKind::Bedrock => "aws.bedrock",
         ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Mock => kind.as_str(),
     }
 }

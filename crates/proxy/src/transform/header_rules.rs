@@ -1,13 +1,14 @@
 //! The changes of headers that a route makes, after all others.
 
 use config::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, normalized};
-use http1::{Field, HeadEdits, InvalidPart};
+use http1::{Field, HeadEdits, InvalidPart, KnownName};
 use tokio::time::Instant;
 
 use crate::account::identity::Identity;
 use crate::account::request::RequestContext;
 use crate::client::head::{is_one_of, is_same_name};
 use crate::client::trusted::TrustRule;
+use crate::transform::control_cookies::ControlCookies;
 use crate::transform::credentials::HeaderCredentials;
 
 /// Longest value with values of the request, in bytes. A longer one is not written.
@@ -67,40 +68,59 @@ impl RouteHeaders<'_> {
         }
     }
 
+    /// Returns the parts of the fields with these names that depend on the client; `None` for a part without a value.
+    pub(crate) fn parts_of_client(&self, names: &[Box<str>]) -> impl Iterator<Item = Option<Vec<u8>>> {
+        let templates = self.rules.replaced_by_values.iter().chain(&self.rules.appended_values);
+        let parts =
+            templates.filter(move |template| is_one_of(template.name.as_bytes(), names)).flat_map(|of| &of.parts);
+        // Parameters are parts of the URL.
+        let of_client = parts.filter(|part| matches!(part, HeaderPart::Claim(_) | HeaderPart::Header(_)));
+        of_client.map(|part| {
+            let mut value = Vec::new();
+            self.add_part(&mut value, part).map(|()| value)
+        })
+    }
+
     /// Returns the value of a field; `None` if the request has no value for a part of it.
     fn value(&self, template: &HeaderTemplate) -> Option<Vec<u8>> {
         let mut value = Vec::new();
-        for part in &template.parts {
-            match part {
-                HeaderPart::Literal(text) => value.extend_from_slice(text.as_bytes()),
-                HeaderPart::Credential(label) => {
-                    value.extend_from_slice(self.credentials?.get(label)?.expose().as_bytes());
-                }
-                HeaderPart::Latency => {
-                    let elapsed = Instant::now().saturating_duration_since(self.request.begun);
-                    value.extend_from_slice(format!("{}ms", elapsed.as_millis()).as_bytes());
-                }
-                HeaderPart::RequestId => value.extend_from_slice(self.request.id_text.as_bytes()),
-                HeaderPart::Claim(name) => {
-                    let claims = &self.identity.token.as_ref()?.verified.claims;
-                    value.extend_from_slice(claims.field_value(name).ok().flatten()?.as_bytes());
-                }
-                HeaderPart::Header(name) => self.add_header(&mut value, name)?,
-                HeaderPart::Parameter(position) => {
-                    let path = normalized(self.request.head.path());
-                    let captures = self.rules.path.as_ref()?.captures(&path)?;
-                    value.extend_from_slice(captures.get(*position)?.as_bytes());
-                }
+        template.parts.iter().try_for_each(|part| self.add_part(&mut value, part))?;
+        Some(value)
+    }
+
+    fn add_part(&self, value: &mut Vec<u8>, part: &HeaderPart) -> Option<()> {
+        match part {
+            HeaderPart::Literal(text) => value.extend_from_slice(text.as_bytes()),
+            HeaderPart::Credential(label) => {
+                value.extend_from_slice(self.credentials?.get(label)?.expose().as_bytes());
+            }
+            HeaderPart::Latency => {
+                let elapsed = Instant::now().saturating_duration_since(self.request.begun);
+                value.extend_from_slice(format!("{}ms", elapsed.as_millis()).as_bytes());
+            }
+            HeaderPart::RequestId => value.extend_from_slice(self.request.id_text.as_bytes()),
+            HeaderPart::Claim(name) => {
+                let claims = &self.identity.token.as_ref()?.verified.claims;
+                value.extend_from_slice(claims.field_value(name).ok().flatten()?.as_bytes());
+            }
+            HeaderPart::Header(name) => self.add_header(value, name)?,
+            HeaderPart::Parameter(position) => {
+                let path = normalized(self.request.head.path());
+                let captures = self.rules.path.as_ref()?.captures(&path)?;
+                value.extend_from_slice(captures.get(*position)?.as_bytes());
             }
         }
-        Some(value)
+        Some(())
     }
 
     /// Adds the values of a header of the request, as one list (RFC 9110, 5.3). An upstream gets none that it would not get
     /// under the header's own name.
     fn add_header(&self, value: &mut Vec<u8>, name: &str) -> Option<()> {
-        let is_removed =
-            |field: &Field<'_>| self.trust.is_some_and(|trust| trust.removes(field) || trust.replaces(field));
+        let control_cookies = ControlCookies::of(self.request.snapshot.process.brand.slug());
+        let is_removed = |field: &Field<'_>| {
+            let is_session = field.known == Some(KnownName::Cookie) && control_cookies.is_in(field.value);
+            is_session || self.trust.is_some_and(|trust| trust.removes(field) || trust.replaces(field))
+        };
         let received = self.request.head.fields().iter().filter(|field| !is_removed(field));
         let token = self.identity.token.iter().flat_map(|token| token.identity_fields());
         let service = self.identity.service.iter().flat_map(|service| service.identity_fields());

@@ -110,7 +110,7 @@ impl Group {
     fn load(&self, index: usize, now: Instant) -> f64 {
         let Some(backend) = self.backends.get(index) else { return f64::MAX };
         let state = &backend.backend.state;
-        if self.chooser.compares_latencies() { state.cost(now) } else { state.in_flight() as f64 + 1.0 }
+        if self.chooser.compares_latencies() { state.cost(now) } else { state.in_flight() as f64 }
     }
 
     /// Returns whether a backend that is back, or new, is passed over this time: a share of its turns that shrinks.

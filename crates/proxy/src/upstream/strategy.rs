@@ -110,7 +110,7 @@ impl Chooser {
     }
 
     /// Returns the position with the least load per weight, of all or of two that chance selects. Of equal ones, the next in
-    /// turn is returned.
+    /// turn by weight is returned.
     fn least(&self, passed: &[usize], load: impl Fn(usize) -> f64) -> Option<usize> {
         let load = |index: usize| load(index) / f64::from(self.weights.get(index).copied().unwrap_or(1));
         let count = self.weights.len();

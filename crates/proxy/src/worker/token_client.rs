@@ -33,24 +33,22 @@ pub(crate) struct TokenClient {
     fields: HeadEdits,
 }
 
-/// The reason why the claims of a valid token cannot become headers.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct InvalidClaim {
-    pub(crate) claim: Box<str>,
-    pub(crate) error: ClaimError,
-}
-
 impl TokenClient {
-    /// Creates a client of `entry`, which has verified the token. All headers of its claims can be written.
-    pub(crate) fn new(entry: &Arc<JwtEntry>, verified: Verified) -> Result<Self, InvalidClaim> {
+    /// Creates a client of `entry`, which has verified the token. Claims that cannot be values of headers are left out: the
+    /// token is valid without them.
+    pub(crate) fn new(entry: &Arc<JwtEntry>, verified: Verified) -> Self {
         let mut fields = HeadEdits::for_forwarding();
         for configured in &entry.claims_to_headers {
-            let invalid = |error| InvalidClaim { claim: configured.claim.clone(), error };
-            let Some(value) = verified.claims.field_value(&configured.claim).map_err(invalid)? else { continue };
-            let appended = fields.append_named(configured.header.as_bytes(), value.as_bytes());
-            appended.map_err(|_| invalid(ClaimError::Unsafe))?;
+            let appended = verified.claims.field_value(&configured.claim).and_then(|value| {
+                let Some(value) = value else { return Ok(()) };
+                let appended = fields.append_named(configured.header.as_bytes(), value.as_bytes());
+                appended.map_err(|_| ClaimError::Unsafe)
+            });
+            if let Err(error) = appended {
+                tracing::debug!(auth = %entry.name, claim = %configured.claim, %error, "a claim becomes no header");
+            }
         }
-        Ok(Self { verified, plan: None, entry: entry.clone(), fields })
+        Self { verified, plan: None, entry: entry.clone(), fields }
     }
 
     /// Returns the headers of claims, which identify the client to the upstream.

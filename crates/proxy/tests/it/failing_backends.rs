@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::gateway::{Caller, Gateway};
 use crate::raw::{Conn, Raw, got};
@@ -360,6 +360,16 @@ async fn a_response_after_its_timeout_reaches_no_other_request() {
         backend.raw.address
     );
     assert!(gateway.metrics().contains(&series), "{}", gateway.metrics());
+}
+
+#[tokio::test]
+async fn a_response_to_a_streamed_body_is_due_within_first_byte() {
+    let backend = Switched::start(200).await;
+    let gateway = before(&[&backend], "", ", timeouts: {first_byte: 300ms}");
+    // Without it, the time for the body would apply, which is a minute.
+    let caller = gateway.caller();
+    let response = timeout(PATIENCE, caller.send(Method::POST, "/held", "body"));
+    got(response.await.expect("a response in time")).await.is_refusal(504, "upstream_timeout");
 }
 
 #[tokio::test]

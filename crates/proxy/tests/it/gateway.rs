@@ -355,6 +355,11 @@ impl Gateway {
         }
     }
 
+    /// Announces the shutdown: connections are still accepted.
+    pub(crate) fn announce_shutdown(&self) {
+        self.shared.shutdown.enter(ShutdownPhase::Announced);
+    }
+
     /// Begins the shutdown: requests in flight continue.
     pub(crate) fn drain(&self) {
         self.shared.shutdown.enter(ShutdownPhase::Closing);

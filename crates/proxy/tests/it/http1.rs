@@ -7,7 +7,7 @@ use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw, call};
@@ -229,4 +229,28 @@ async fn reason_phrases_and_responses_in_single_bytes_arrive_as_they_are() {
     let response = read_to(&mut client, "0\r\n\r\n").await;
     assert!(response.starts_with("HTTP/1.1 299 Rather Fine\r\n"), "{response}");
     assert!(response.contains("\r\nx-a: b\r\n"), "{response}");
+}
+
+#[tokio::test]
+async fn a_client_that_aborts_its_upload_has_no_failed_request() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        conn.head().await;
+        conn.linger().await;
+    })
+    .await;
+    let gateway = raw.http1();
+    drop(send_raw(&gateway, "POST /api/x HTTP/1.1\r\nAUTHcontent-length: 100\r\n\r\nabc").await);
+    let ended = async {
+        loop {
+            let text = gateway.metrics();
+            let series =
+                text.lines().find(|line| line.starts_with("tollgate_requests_total{") && line.contains("POST"));
+            match series.filter(|line| line.ends_with(" 1")) {
+                Some(series) => return series.to_owned(),
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let series = timeout(PATIENCE, ended).await.expect("the request ends");
+    assert!(series.contains("status=\"499\"") && series.contains("result=\"succeeded\""), "{series}");
 }

@@ -53,6 +53,10 @@ mod neighbours;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]
+mod plan_models;
+#[cfg(test)]
+mod provider_kinds;
+#[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
 mod rate_limits;

@@ -28,7 +28,8 @@ async fn responding(status: u16) -> (Raw, Gateway) {
 fn before(raw: &Raw) -> Gateway {
     Gateway::plain(&format!(
         "providers: [{{name: far, kind: openai, base_url: \"http://{}/v1\", credential: sk-far}}]\n\
-         models: [{{name: listed, targets: [{{provider: far, model: m}}]}}, {{name: 'any-*', targets: [{{provider: far, model: '*'}}]}}]\n\
+         models: [{{name: listed, targets: [{{provider: far, model: m}}]}}, {{name: 'any-*', targets: [{{provider: far, model: '*'}}]}}, \
+         {{name: 'one-*', targets: [{{provider: far, model: m}}]}}]\n\
          prices: [{{model: far/priced, input: '1', output: '1'}}]\n",
         raw.address
     ))
@@ -62,6 +63,16 @@ async fn a_name_that_its_provider_refuses_is_recorded_only_if_it_is_configured_o
             assert_eq!(of_attempt.is_some(), is_recorded, "{status}: {name}");
         }
     }
+}
+
+#[tokio::test]
+async fn names_with_the_same_target_are_recorded_as_their_entry() {
+    let (_raw, mut gateway) = responding(200).await;
+    for name in ["one-a", "one-b"] {
+        got(gateway.post(CHAT, format!("{{\"model\":\"{name}\",\"messages\":[]}}")).await).await;
+    }
+    let of_entry = (Some("one-*".to_owned()), Some("m".to_owned()));
+    assert_eq!(names(&mut gateway).await, [of_entry.clone(), of_entry]);
 }
 
 #[tokio::test]

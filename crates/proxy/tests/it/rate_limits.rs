@@ -80,6 +80,15 @@ async fn an_address_passes_as_often_as_its_limit_and_each_response_reports_it() 
 }
 
 #[tokio::test]
+async fn no_limit_refuses_a_liveness_probe() {
+    let gateway = gateway("{dimension: global, limit: 1, window: 60s}, {dimension: ip, limit: 1, window: 60s}", "");
+    for expected in [200, 429] {
+        assert_eq!(status(&gateway, "/open", "192.0.2.1").await, expected);
+        assert_eq!(status(&gateway, "/healthz", "192.0.2.1").await, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_header_evades_no_limit_by_it() {
     let by_tenant = gateway("{dimension: {header: X-Tenant}, limit: 5, window: 60s}", "");
     let mut admitted = 0;

@@ -52,6 +52,7 @@ async fn a_key_in_redis_is_a_subject_and_is_looked_up_again_after_10_seconds() {
     ] {
         let (status, answer) = call(&gateway, path, &fields).await;
         assert_eq!((status, gateway.redis_lookups()), expected, "{fields} {answer}");
+        assert!(!fields.contains("short") || answer.contains("16 to 4,096 visible"), "{answer}");
         assert!(status != 401 || answer.contains("\r\nwww-authenticate: Bearer\r\n"), "{answer}");
     }
     gateway.set_redis(Some(&[]));

@@ -263,3 +263,38 @@ async fn a_refusal_of_a_service_has_the_challenges_of_the_other_alternatives() {
     let (status, answer) = call(&gateway, "/app", "cookie: session=refused\r\n").await;
     assert!(status == 401 && !answer.to_ascii_lowercase().contains("www-authenticate"), "{answer}");
 }
+
+/// A browser sends the cookies of control, whose host may be that of the proxy, to each route.
+#[tokio::test]
+async fn cookies_of_control_reach_no_upstream_and_no_service_and_none_sets_them() {
+    const SET: &str = "Set-Cookie: tollgate_session=evil; Path=/\r\nSet-Cookie: __Host-tollgate_refresh=; Max-Age=0\r\nSet-Cookie: x=1\r\n";
+    let answering = |status: &'static str| {
+        Raw::start(move |mut conn: Conn| async move {
+            while let Some(head) = conn.whole_head().await {
+                let status = if head.contains("admit=1") { "200 OK" } else { status };
+                conn.say(format!("HTTP/1.1 {status}\r\n{SET}X-User: ada\r\ncontent-length: 0\r\n\r\n")).await;
+            }
+        })
+    };
+    let (raw, service) = (answering("200 OK").await, answering("401 Unauthorized").await);
+    let open = "  - {path: {prefix: /open}, auth: {type: none}, upstreams: backend}\n";
+    let gateway = Gateway::plain(&format!("{}{open}", yaml(&raw, &service.address.to_string(), "")));
+    let own = "tollgate_session=a.b.c; __Host-tollgate_refresh=tgr_d; tollgate_known=e";
+    for (path, cookies, status, sent) in [
+        ("/open", own.to_owned(), 200, None),
+        ("/open", format!("a=1; {own}; b=2"), 200, Some("cookie: a=1; b=2")),
+        ("/app", format!("{own}; admit=1"), 200, Some("cookie: admit=1")),
+        ("/app", own.to_owned(), 401, None),
+    ] {
+        let (found, answer) = call(&gateway, path, &format!("cookie: {cookies}\r\n")).await;
+        let answer = answer.to_ascii_lowercase();
+        assert_eq!(found, status, "{answer}");
+        let set: Vec<&str> = answer.lines().filter(|line| line.starts_with("set-cookie")).collect();
+        assert_eq!(set, ["set-cookie: x=1"], "{path} {cookies}");
+        let receivers = [(path == "/app").then_some(&service), (status == 200).then_some(&raw)];
+        for receiver in receivers.into_iter().flatten() {
+            let (_, head) = receiver.asked().pop().unwrap();
+            assert_eq!(head.lines().find(|line| line.starts_with("cookie")), sent, "{path} {cookies}");
+        }
+    }
+}

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::fixture::{SMALL, files, record, records};
+use crate::retained::RetainedSegments;
 use crate::{ExportOptions, Position, Spool, SpoolOpener, SpoolOptions};
 
 /// The folders of a spool and of its export.
@@ -138,6 +139,25 @@ fn the_folder_stays_within_its_maximum_and_each_missing_row_is_counted() {
     assert!(exported > 0 && exported < rows(0, 400));
     assert_eq!(reader.counter().totals().skipped_rows, rows(0, 400) - exported);
     assert_eq!(reader.counter().totals().retained_bytes, 0);
+}
+
+/// On a disk that refuses changes, each batch of ingest tries to remove the segment again.
+#[test]
+fn a_segment_that_is_neither_moved_nor_removed_is_counted_once() {
+    let folders = Folders::new();
+    let (mut spool, _) = folders.open(&[], ROOMY);
+    append(&mut spool, 0..100);
+    let retained = RetainedSegments::open(ExportOptions { dir: folders.export.path(), size_bytes_max: 0 }).unwrap();
+    let skipped: Vec<u64> = [1, 1, 2, 2]
+        .map(|number| {
+            assert!(!retained.retain(folders.spool.path(), 0, number));
+            retained.totals().skipped_rows
+        })
+        .into();
+    assert!(
+        skipped[0] > 0 && skipped[0] == skipped[1] && skipped[1] < skipped[2] && skipped[2] == skipped[3],
+        "{skipped:?}"
+    );
 }
 
 fn rows_in(record: &Record) -> u64 {

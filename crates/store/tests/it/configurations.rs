@@ -1,4 +1,4 @@
-use access::UserId;
+use access::{Timestamp, UserId};
 use store::{
     Actor, AuditAction, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationError, ConfigurationSource, NewConfiguration,
 };
@@ -102,4 +102,20 @@ pub(crate) async fn a_configuration_replaces_only_one_that_its_node_knows(world:
     assert_eq!(add("g", None).await.unwrap(), 2);
     assert_eq!(add("f", Some(1)).await.unwrap(), 3);
     assert!(store.revision().await.unwrap() > before);
+}
+
+pub(crate) async fn a_file_ends_no_configuration_that_is_in_force_over_it(world: &World) {
+    let (store, by) = (world.store().await, Actor::SYSTEM);
+    let stored = store.add_configuration(&by, new(ConfigurationSource::Api, Some("a"))).await.unwrap();
+    let add = async |file_digest: &'static str, ended_before| {
+        let file = NewConfiguration { file_digest, ..new(ConfigurationSource::File, None) };
+        store.add_file_configuration(&by, file, ended_before).await.unwrap()
+    };
+    let over = async || store.configuration_over("f", NODE).await.unwrap().map(|found| found.number);
+    assert!(!add("f", None).await && !add("f", Some(stored.applied_at)).await);
+    assert_eq!(over().await, Some(stored.number));
+    // An earlier file has ended it, and the store lacks that one.
+    assert!(add("f", Some(Timestamp(stored.applied_at.0 + 1))).await);
+    assert_eq!(over().await, None);
+    assert!(add("g", None).await && add("f", None).await);
 }

@@ -37,6 +37,7 @@ behaviours! {
         a_configuration_of_the_api_is_in_force_until_the_nodes_file_changes,
         configurations_over_another_file_displace_none,
         a_configuration_replaces_only_one_that_its_node_knows,
+        a_file_ends_no_configuration_that_is_in_force_over_it,
     }
     plans {
         absent_plans_are_added_and_differing_ones_reported,

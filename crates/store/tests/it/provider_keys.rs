@@ -21,6 +21,7 @@ pub(crate) async fn a_credential_is_stored_sealed_and_opens_for_its_row_alone(wo
     assert_eq!(store.provider_keys(Some(ada)).await.unwrap(), std::slice::from_ref(&own));
     assert_eq!(store.provider_keys(None).await.unwrap(), std::slice::from_ref(&shared));
     assert_eq!(store.find_provider_key(own.id).await.unwrap(), Some(own.clone()));
+    assert_eq!(store.names_with_credentials().await.unwrap(), std::slice::from_ref(&own.provider));
     assert_eq!((opens(&own, &vault), opens(&shared, &vault)), ("sk-of-ada-1234".into(), "sk-of-all-5678".into()));
     let shown = format!("{own:?} {:?}", new(None, "x", "sk-of-all-5678"));
     assert!(!shown.contains("sk-of"), "{shown}");

@@ -8,6 +8,7 @@ mod report;
 use std::process::ExitCode;
 
 use access::{Clock, Day};
+use anyhow::bail;
 use cluster::{Cluster, OpenLease};
 use config::Flags;
 use config::snapshot::Process;
@@ -65,6 +66,9 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
 /// Returns the report, and whether all figures agree.
 async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
     let days = days::days(args, (Period::of(Per::Month, today).first(), today))?;
+    if days.first > today {
+        bail!("{} is a future day: nothing can be compared", days.first);
+    }
     let failed = |error| failure::of_store(process, error);
     let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
     let read = async |repaired| {

@@ -62,7 +62,7 @@ async fn status(store: &Store, vault: Option<&Vault>) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Describes one master key: fingerprint, first day, number of credentials, state, and the variable that contains it.
+/// Describes one master key: fingerprint, first day, number of secrets, state, and the variable that contains it.
 fn line(key: &KnownMasterKey, newest: Option<&KnownMasterKey>, vault: Option<&Vault>) -> String {
     let state = match key.retired_at {
         Some(at) => format!("retired {}", date(at.0)),
@@ -74,7 +74,7 @@ fn line(key: &KnownMasterKey, newest: Option<&KnownMasterKey>, vault: Option<&Va
         Some(vault) if vault.previous() == Some(key.fingerprint) => "  MASTER_ENCRYPTION_KEY_PREVIOUS",
         Some(_) | None => "",
     };
-    format!("{}  since {}  {:>6} credentials  {state}{here}\n", key.fingerprint, date(key.since.0), key.sealed)
+    format!("{}  since {}  {:>6} secrets  {state}{here}\n", key.fingerprint, date(key.since.0), key.sealed)
 }
 
 fn date(micros: u64) -> String {

@@ -14,9 +14,9 @@ use billing::mail::{self, ConnectionSecurity, MailDelivery, MailParty, MailSetti
 use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
-use billing::webhook::{self, WebhookDelivery};
+use billing::webhook::{self, DeliveryBounds, WebhookDelivery};
 use billing::{BillingSettings, Books, PriceBook};
-use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction};
+use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction, Webhooks};
 use config::{Live, Snapshot};
 use jobs::Runner;
 use ledger::billing::InvoiceParty;
@@ -150,6 +150,7 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
     let Seller { name, address, tax_number, email } = of.seller.clone();
     BillingSettings {
         number: of.number.clone(),
+        zone: of.zone,
         close_after: of.close_after,
         has_review: of.review == BillingReview::Finance,
         due: of.due,
@@ -173,13 +174,15 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
 /// # Errors
 /// A file of certificates that cannot be used.
 fn webhook_delivery(process: &Process, store: &Store, vault: &Arc<Vault>) -> anyhow::Result<WebhookDelivery> {
+    let Webhooks { timeout, retry_for } = process.webhooks;
+    let bounds = DeliveryBounds { timeout, retry_for };
     let ca = match &process.billing.webhooks_ca {
         None => Vec::new(),
         Some(file) => {
             std::fs::read(file).with_context(|| format!("billing.webhooks_ca: cannot read {}", file.display()))?
         }
     };
-    WebhookDelivery::new(store.clone(), vault.clone(), &ca).context("billing.webhooks_ca")
+    WebhookDelivery::new(store.clone(), vault.clone(), &ca, bounds).context("billing.webhooks_ca")
 }
 
 /// Returns the job that sends mails; `None` without a server.
@@ -211,6 +214,7 @@ fn delivery(process: &Process, store: &Store) -> anyhow::Result<Option<MailDeliv
         finance: finance.transpose().context("billing.seller.email")?,
         seller: seller.name.clone(),
         pages: process.public_url.control.clone(),
+        zone: process.billing.zone,
     };
     Ok(Some(MailDelivery::new(store.clone(), settings)?))
 }

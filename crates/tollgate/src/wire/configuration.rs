@@ -105,6 +105,11 @@ impl WatchedFile {
         Ok(tokio::task::spawn_blocking(look).await?)
     }
 
+    /// Returns the identity of a file that is missing.
+    pub(super) const fn missing(file: PathBuf) -> Self {
+        Self { target: file, content: None }
+    }
+
     fn of(path: &Path) -> Self {
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let time = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
@@ -144,8 +149,10 @@ impl ConfigurationWatch {
             return Ok(());
         }
         let named = self.configurator.watched();
-        // The result has been logged.
-        let _ = self.configurator.reload(ReloadTrigger::Watch).await;
+        // Any other result has been logged. The files still count as new, so that the next run applies them.
+        if let Err(ApplyError::Database(error)) = self.configurator.reload(ReloadTrigger::Watch).await {
+            return Err(error.into());
+        }
         let is_same = named == self.configurator.watched();
         self.pending = None;
         // Other files may be watched from now on; the file itself was read just now.
@@ -176,42 +183,4 @@ impl Job for ConfigurationWatch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_price_that_is_removed_has_no_metric() {
-        let (folder, metrics) = (tempfile::tempdir().unwrap(), Metrics::new());
-        let file = folder.path().join("tollgate.yaml");
-        let is_shown = |prices: &str| {
-            std::fs::write(&file, format!("providers: [{{name: main, kind: openai, credential: k}}]\n{prices}"))
-                .unwrap();
-            let (environment, flags) = (config::Environment::default(), config::Flags::default());
-            let sources = config::Sources { file: Some(&file), environment: &environment, flags };
-            set_price_expiries(&config::load(sources).unwrap().snapshot, &metrics);
-            metrics.encode().contains("{provider=\"main\",model=\"own\"}")
-        };
-        assert!(is_shown("prices: [{model: main/own, input: '1', output: '2', until: 2026-12-31}]\n"));
-        assert!(!is_shown(""));
-    }
-
-    #[test]
-    fn a_swapped_link_of_a_folder_changes_the_file_below_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        for version in ["v1", "v2"] {
-            std::fs::create_dir(at(version)).unwrap();
-            std::fs::write(at(version).join("tollgate.yaml"), "same").unwrap();
-        }
-        std::os::unix::fs::symlink("v1", at("..data")).unwrap();
-        std::os::unix::fs::symlink("..data/tollgate.yaml", at("tollgate.yaml")).unwrap();
-        let first = WatchedFile::of(&at("tollgate.yaml"));
-        assert_eq!(WatchedFile::of(&at("tollgate.yaml")), first);
-        std::os::unix::fs::symlink("v2", at("next")).unwrap();
-        std::fs::rename(at("next"), at("..data")).unwrap();
-        let second = WatchedFile::of(&at("tollgate.yaml"));
-        assert_ne!(second, first);
-        std::fs::remove_file(at("v2").join("tollgate.yaml")).unwrap();
-        assert_eq!(WatchedFile::of(&at("tollgate.yaml")).content, None);
-    }
-}
+mod tests;

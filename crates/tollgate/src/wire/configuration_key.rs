@@ -52,8 +52,8 @@ pub(super) struct KeyFollowing {
     follower: Arc<Mutex<KeyFollower>>,
     /// The reading that was applied or refused last.
     judged: Option<JudgedReading>,
-    /// The files that the refused value names, as they were then: a change of one may make it valid.
-    awaited: (Vec<PathBuf>, Vec<WatchedFile>),
+    /// The files that the refused value names, as they were before: a change of one may make it valid.
+    awaited: Vec<(PathBuf, WatchedFile)>,
     /// The state that the log and the metrics show.
     shown: KeyState,
 }
@@ -68,28 +68,29 @@ impl KeyFollowing {
     ) -> Self {
         let labels = SourceLabels { source: format!("etcd {name}").as_str().into() };
         let follower = Arc::new(Mutex::new(follower));
-        let (judged, awaited, shown) = (None, (Vec::new(), Vec::new()), KeyState::default());
+        let (judged, awaited, shown) = (None, Vec::new(), KeyState::default());
         Self { configurator, metrics, labels, follower, judged, awaited, shown }
     }
 
     /// Applies the value, unless it was refused beside the same configuration and the same files.
     async fn apply(&mut self, key: &ConfigurationKey, reading: KeyReading) -> Result<(), JobError> {
         let (in_force, is_of_key) = (self.in_force(), self.is_of_key());
-        let (named, known) = &self.awaited;
-        let has_changed_file = !named.is_empty() && WatchedFile::all(named.clone()).await? != *known;
+        let named: Vec<_> = self.awaited.iter().map(|(file, _)| file.clone()).collect();
+        let found = if named.is_empty() { Vec::new() } else { WatchedFile::all(named).await? };
+        let has_changed_file = found.iter().ne(self.awaited.iter().map(|(_, known)| known));
         let stays = |judged: &mut JudgedReading| judged.stays(&reading, &in_force, is_of_key, Instant::now());
         if !has_changed_file && self.judged.as_mut().is_some_and(stays) {
             return Ok(());
         }
         let result = self.configurator.apply_key(&reading).await;
         let named = if let Err(ApplyError::Invalid(error)) = &result { error.files.clone() } else { Vec::new() };
-        self.awaited = (named.clone(), WatchedFile::all(named).await?);
         let refused: Option<Arc<str>> = match result {
             Ok(()) => None,
             Err(ApplyError::Database(error)) => return Err(error.into()),
             // The refusal has been logged.
             Err(error) => Some(error.to_string().into()),
         };
+        self.awaited = awaited(named, &self.awaited, &found);
         self.metrics.configuration.source_refused.set(i64::from(refused.is_some()));
         key.set_status(KeyStatus { refused, ..key.status() });
         self.judged = Some(JudgedReading { reading, in_force: self.in_force(), differs_since: None });
@@ -145,6 +146,20 @@ impl Job for KeyFollowing {
     }
 }
 
+/// Returns the files that a refused value names with their states before it was read, which `found` contains for the files that
+/// `before` names. The others may have appeared since, so they count as missing: one that exists gives the value a second try.
+fn awaited(
+    named: Vec<PathBuf>,
+    before: &[(PathBuf, WatchedFile)],
+    found: &[WatchedFile],
+) -> Vec<(PathBuf, WatchedFile)> {
+    let state = |file: &PathBuf| {
+        let known = before.iter().zip(found).find(|((known, _), _)| known == file);
+        known.map_or_else(|| WatchedFile::missing(file.clone()), |(_, state)| state.clone())
+    };
+    named.into_iter().map(|file| (file.clone(), state(&file))).collect()
+}
+
 fn text(content: KeyContent) -> Result<Arc<str>, KeyFault> {
     match content {
         KeyContent::Text(text) => Ok(text),
@@ -158,6 +173,24 @@ fn text(content: KeyContent) -> Result<Arc<str>, KeyFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_appears_while_its_value_is_refused_gives_it_a_second_try_and_no_third() {
+        let folder = tempfile::tempdir().unwrap();
+        let (early, absent) = (folder.path().join("early"), folder.path().join("absent"));
+        std::fs::write(&early, "x").unwrap();
+        let named = vec![early, absent];
+        let found = || async { WatchedFile::all(named.clone()).await.unwrap() };
+        let has_changed = |awaited: &[(PathBuf, WatchedFile)], found: &[WatchedFile]| {
+            let known = awaited.iter().map(|(_, known)| known);
+            known.zip(found).map(|(known, found)| known != found).collect::<Vec<_>>()
+        };
+        let first = awaited(named.clone(), &[], &[]);
+        let now = found().await;
+        assert_eq!(has_changed(&first, &now), [true, false]);
+        let second = awaited(named.clone(), &first, &now);
+        assert_eq!(has_changed(&second, &found().await), [false, false]);
+    }
 
     #[test]
     fn a_later_value_of_another_node_stays_for_a_minute() {

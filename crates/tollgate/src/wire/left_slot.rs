@@ -19,6 +19,10 @@ use crate::slot::Slot;
 
 /// Interval at which the end of a predecessor is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause after the first attempt that failed.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// Pause after each later one.
+const REPEAT_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// What the settling of a slot depends on.
 #[derive(Debug, Clone)]
@@ -107,20 +111,59 @@ impl LeftSlot {
 
     /// Waits until the process of the slot has ended, and settles the slot. It may be cancelled; the next start settles it then.
     pub(super) async fn settle_after_its_process(self) {
-        let lock = loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            if let Ok(lock) = Lock::take_slot(&self.process.data, self.slot) {
-                break lock;
+        let slot = self.slot.word();
+        until_settled(slot, || {
+            let left = self.clone();
+            async move {
+                let Ok(_lock) = Lock::take_slot(&left.process.data, left.slot) else { return Ok(false) };
+                Box::pin(left.settle()).await.map(|()| true)
             }
-        };
-        if let Err(error) = Box::pin(self.settle()).await {
-            tracing::error!(
-                error = format!("{error:#}"),
-                slot = self.slot.word(),
-                "the usage of the process before the upgrade is not in the store; the next start stores it"
-            );
+        })
+        .await;
+        tracing::info!(slot, "the process before the upgrade has ended");
+    }
+}
+
+/// Repeats `settle` until it returns true: the process of the slot may still run, or the store may not respond.
+async fn until_settled<F>(slot: &str, mut settle: impl FnMut() -> F)
+where
+    F: Future<Output = anyhow::Result<bool>>,
+{
+    let mut pause = LOOK_EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        match settle().await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                pause = if pause == LOOK_EVERY { REPEAT_AFTER } else { REPEAT_AFTER_MAX };
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    slot,
+                    repeated_in_seconds = pause.as_secs(),
+                    "the usage of the process before the upgrade is not in the store yet"
+                );
+            }
         }
-        drop(lock);
-        tracing::info!(slot = self.slot.word(), "the process before the upgrade has ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_that_cannot_be_settled_is_settled_later() {
+        let (begun, mut tries) = (tokio::time::Instant::now(), Vec::new());
+        until_settled("next", || {
+            tries.push(begun.elapsed().as_secs());
+            std::future::ready(match tries.len() {
+                1 | 2 => Ok(false),
+                3..=5 => Err(anyhow::anyhow!("the store does not respond")),
+                _ => Ok(true),
+            })
+        })
+        .await;
+        assert_eq!(tries, [1, 2, 3, 13, 73, 133]);
     }
 }

@@ -118,6 +118,9 @@ impl RunningServer {
         base.live_state.drain();
         let phase = match end {
             ServingEnd::Signal(signal) => {
+                if let Some(proxying) = &proxying {
+                    proxying.shared.shutdown.enter(ShutdownPhase::Announced);
+                }
                 tokio::time::sleep(signal.delay(drain_times.delay)).await;
                 ShutdownPhase::Closing
             }

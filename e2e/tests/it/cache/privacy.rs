@@ -150,6 +150,30 @@ async fn a_response_that_varies_by_a_header_of_the_gateway_is_not_stored() {
 }
 
 #[tokio::test]
+async fn a_listed_header_that_the_route_writes_distinguishes_its_clients() {
+    let upstream = Upstream::start(|mut turn: Turn| async move {
+        turn.read_body().await;
+        let content = turn.head.header("x-org").unwrap_or_default().to_owned();
+        turn.answer("200 OK", content.as_bytes()).await;
+        Some(turn)
+    })
+    .await;
+    let changes = "transformations: {request: {add_headers: {X-Org: \"${header.X-Team}\"}}}";
+    let cached = "auth: {type: none}, cache: {ttl: 60s, vary: [X-Org]}";
+    let routes = format!(
+        "{{path: {{prefix: /t}}, upstreams: backend, {cached}, {changes}}}, \
+         {{path: {{prefix: /u}}, upstreams: [{{name: backend, {changes}}}], {cached}}}"
+    );
+    let gateway = Gateway::start(Setup::routed(upstream.address(), &routes)).await;
+    for path in ["/t", "/u"] {
+        for (team, status) in [("a", "fwd=miss"), ("b", "fwd=miss"), ("a", "; hit")] {
+            let answer = gateway.call(Call::get(path).header("x-team", team)).await.expect(200);
+            super::check(&answer, team, status);
+        }
+    }
+}
+
+#[tokio::test]
 async fn clients_that_a_trusted_proxy_identifies_get_their_own_responses() {
     const NAMES: [&str; 4] = ["x-ssl-client-s-dn", "remote-user", "x-auth-request-email", "X_Remote_User"];
     let upstream = Upstream::start(|mut turn: Turn| async move {

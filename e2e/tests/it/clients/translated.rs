@@ -41,6 +41,12 @@ async fn anthropic_s_clients_and_responses_work_with_chat_completions() {
 }
 
 #[tokio::test]
+async fn google_s_clients_work_with_chat_completions_and_messages() {
+    check("chat", &["google-node", "google-python-earlier"]).await;
+    check("messages", &["google-python"]).await;
+}
+
+#[tokio::test]
 async fn anthropic_s_clients_and_chat_completions_work_with_responses() {
     check("responses", &["anthropic-python-earlier", "openai-node"]).await;
 }

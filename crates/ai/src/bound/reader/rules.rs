@@ -55,6 +55,9 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
 
 /// Reads a string, a number or another word.
 pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
+    if let ([Name::Models], Name::Element, Value::Text(name)) = (spot.path, spot.name, value) {
+        reader.extent.add_model(&name.resolved());
+    }
     match reader.extent.format {
         Format::Chat | Format::Completions => openai::chat(reader, spot, value),
         Format::Responses => openai::responses(reader, spot, value),

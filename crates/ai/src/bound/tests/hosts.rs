@@ -40,3 +40,22 @@ fn a_limit_is_lowered_in_a_field_that_the_host_obeys() {
         assert_eq!(out.body(), after);
     }
 }
+
+#[test]
+fn other_models_that_may_serve_a_call_are_known_at_their_host() {
+    const OPENROUTER: &str = "openrouter.ai";
+    for (path, host, inside, models) in [
+        (CHAT, OPENROUTER, r#""models":["a/b","c\u002fd:online"],"n":1"#, &["a/b", "c/d:online"][..]),
+        (RESPONSES, OPENROUTER, r#""models":["a/b"]"#, &["a/b"]),
+        (MESSAGES, OPENROUTER, r#""models":["a/b"]"#, &["a/b"]),
+        (CHAT, OPENROUTER, r#""models":null,"metadata":{"models":["a/b"]}"#, &[]),
+        (CHAT, "api.openai.com", r#""models":["a/b"]"#, &[]),
+    ] {
+        let extent = extent(path, &body(inside)).at_host(host);
+        assert_eq!(extent.models(), models, "{path} {host} {inside}");
+        assert_eq!(extent.bound(Some(&flat()), LIMITS).unbounded, None);
+    }
+    let many = extent(CHAT, &body(&format!(r#""models":["a"{}]"#, r#","a""#.repeat(16))));
+    assert_eq!(many.clone().at_host(MISTRAL).bound(Some(&flat()), LIMITS).unbounded, None);
+    assert_eq!(many.at_host(OPENROUTER).bound(Some(&flat()), LIMITS).unbounded, Some(Reference::Models));
+}

@@ -1,9 +1,11 @@
 //! Decoders of the client's formats.
 
 mod chat;
+mod generate_content;
 mod media;
 mod messages;
 mod responses;
+mod thinking_budget;
 mod tools;
 
 use super::super::call::Call;
@@ -18,8 +20,8 @@ pub(super) fn decode<'a>(from: Format, body: &'a [u8], notes: &mut Notes<'_>) ->
         Format::Chat => chat::decode(&body, notes),
         Format::Responses => responses::decode(&body, notes),
         Format::Messages => messages::decode(&body, notes),
-        Format::GenerateContent
-        | Format::Completions
+        Format::GenerateContent => generate_content::decode(&body, notes),
+        Format::Completions
         | Format::Embeddings
         | Format::EmbedContent
         | Format::Images

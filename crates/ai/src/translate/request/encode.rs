@@ -1,6 +1,5 @@
 //! Encoders of the provider's formats.
 
-mod arguments;
 mod chat;
 mod generate_content;
 mod messages;
@@ -10,13 +9,13 @@ mod thinking;
 
 use super::super::call::Call;
 use super::json::{Outcome, refused};
-use super::models::is_openai_host;
+use super::models::is_openai;
 use super::notes::Notes;
 use crate::format::Format;
 
 /// Writes the provider's body.
 pub(super) fn encode(call: &mut Call<'_>, notes: &mut Notes<'_>) -> Outcome<String> {
-    if notes.to == Format::Chat && !is_openai_host(notes.options.host) {
+    if notes.to == Format::Chat && !is_openai(notes.options) {
         parts::merge_users(&mut call.messages);
     }
     match notes.to {

@@ -1,26 +1,35 @@
 //! State that Tollgate wrote, in calls that pass unchanged: after a client changed the model, its provider would refuse it.
 
+mod edits;
+mod gemini;
+
 use bytes::Bytes;
 use memchr::memmem;
 use serde_json::value::RawValue;
 
 use super::super::UntranslatableCall;
 use super::super::capsule::CAPSULE_PREFIX;
-use super::json::{Node, Object, Outcome, Writer, list};
+use super::super::signature::SIGNATURE_PREFIX;
+use super::json::{Node, Object, ObjectWriter, Outcome, list};
+use super::models;
 use crate::format::Format;
+use edits::{Change, ElementEdit, elements, has_state, with};
+pub(super) use gemini::NO_SIGNATURE;
 
 /// Begins the types of edits of the context that only concern earlier reasoning.
 pub(super) const THINKING_EDIT: &str = "clear_thinking_";
 
 /// Returns the body without the state; `None` if it has none. See [`crate::translate::without_state`].
-pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
-    memmem::find(body, CAPSULE_PREFIX.as_bytes())?;
+pub(super) fn without_state(format: Format, model: &str, body: &[u8]) -> Option<Bytes> {
+    let prefix = if format == Format::GenerateContent { SIGNATURE_PREFIX } else { CAPSULE_PREFIX };
+    memmem::find(body, prefix.as_bytes())?;
     let (name, change): (_, Change) = match format {
         Format::Messages => ("messages", message),
         Format::Responses => ("input", item),
         Format::Chat => ("messages", chat_message),
-        Format::GenerateContent
-        | Format::Completions
+        Format::GenerateContent if models::gemini(model).levels => ("contents", gemini::content::<true>),
+        Format::GenerateContent => ("contents", gemini::content::<false>),
+        Format::Completions
         | Format::Embeddings
         | Format::EmbedContent
         | Format::Images
@@ -32,7 +41,7 @@ pub(super) fn without_state(format: Format, body: &[u8]) -> Option<Bytes> {
     let body = Object::body(body).ok()?;
     let changed = elements(&body.get(name)?, change).ok()??;
     let forbids_thinking = format == Format::Messages && lacks_thinking(&body, &changed).unwrap_or(false);
-    let mut out = Writer::new();
+    let mut out = ObjectWriter::new();
     for (key, raw) in body.into_fields() {
         match key.as_ref() {
             key if key == name => out.raw(key, &changed),
@@ -89,51 +98,6 @@ fn without_thinking_edits(raw: &RawValue) -> String {
     edited().unwrap_or_else(|_| raw.get().to_owned())
 }
 
-/// What becomes of an element of a list.
-enum ElementEdit {
-    /// The element as it is.
-    Same,
-    /// Another value in its place.
-    Changed(String),
-    /// No element in its place.
-    Removed,
-}
-
-type Change = fn(&Node<'_>) -> Outcome<ElementEdit>;
-
-/// Returns the list with changed elements; `None` if all are the same.
-fn elements(node: &Node<'_>, change: Change) -> Outcome<Option<String>> {
-    if !has_state(node) || node.is_text() {
-        return Ok(None);
-    }
-    let mut is_changed = false;
-    let mut kept = Vec::new();
-    for element in node.list()? {
-        match change(&element)? {
-            ElementEdit::Same => kept.push(element.raw.get().to_owned()),
-            ElementEdit::Changed(value) => {
-                is_changed = true;
-                kept.push(value);
-            }
-            ElementEdit::Removed => is_changed = true,
-        }
-    }
-    Ok(is_changed.then(|| list(&kept)))
-}
-
-fn has_state(node: &Node<'_>) -> bool {
-    memmem::find(node.raw.get().as_bytes(), CAPSULE_PREFIX.as_bytes()).is_some()
-}
-
-/// Returns the object with another value of one field.
-fn with(object: Object<'_>, name: &str, value: &str) -> String {
-    let mut out = Writer::new();
-    for (key, raw) in object.into_fields() {
-        out.raw(&key, if key == name { value } else { raw.get() });
-    }
-    out.finish()
-}
-
 fn message(node: &Node<'_>) -> Outcome<ElementEdit> {
     let message = node.object()?;
     let Some(changed) = message.get("content").map_or(Ok(None), |content| elements(&content, block))? else {
@@ -179,7 +143,7 @@ fn chat_call(node: &Node<'_>) -> Outcome<ElementEdit> {
     if !call.get("extra_content").is_some_and(|extra| has_state(&extra)) {
         return Ok(ElementEdit::Same);
     }
-    let mut out = Writer::new();
+    let mut out = ObjectWriter::new();
     for (key, raw) in call.into_fields() {
         if key != "extra_content" {
             out.raw(&key, raw.get());
@@ -193,7 +157,7 @@ mod tests {
     use super::*;
 
     fn check(format: Format, body: &str, expected: Option<&str>) {
-        let changed = without_state(format, body.as_bytes());
+        let changed = without_state(format, "gemini-3.8-flash", body.as_bytes());
         assert_eq!(changed.as_deref().map(|body| std::str::from_utf8(body).unwrap()), expected);
     }
 
@@ -216,6 +180,21 @@ mod tests {
             r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","extra_content":{"google":{"thought_signature":"tg1.A"}},"type":"function"}]}]}"#,
             Some(r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}]}"#),
         );
+    }
+
+    #[test]
+    fn a_call_of_gemini_gets_a_signature_that_its_model_accepts() {
+        let body = |signature: &str| {
+            format!(
+                r#"{{"contents":[{{"role":"user","parts":[{{"text":"dGcxL"}}]}},{{"role":"model","parts":[{{"text":"","thoughtSignature":"CiQB"}},{{"functionCall":{{"name":"f"}}{signature}}}]}}]}}"#
+            )
+        };
+        let (state, placeholder) =
+            (r#","thoughtSignature":"dGcxLkE=""#, format!(r#","thoughtSignature":"{NO_SIGNATURE}""#));
+        check(Format::GenerateContent, &body(state), Some(&body(&placeholder)));
+        check(Format::GenerateContent, &body(r#","thoughtSignature":"CiQB""#), None);
+        let earlier = without_state(Format::GenerateContent, "gemini-2.5-pro", body(state).as_bytes());
+        assert_eq!(earlier.as_deref(), Some(body("").as_bytes()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads the client's JSON with the path of each value, and writes the provider's in a chosen order of keys.
+//! Reads the client's JSON with the path of each value.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::UntranslatableCall;
-pub(super) use super::super::json_list::list;
+pub(super) use super::super::object_writer::{ObjectWriter, list, quoted};
 use crate::scan::text::BorrowedText;
 
 pub(super) type Outcome<T> = Result<T, UntranslatableCall>;
@@ -38,6 +38,11 @@ impl<'a> Node<'a> {
     /// A value without a path.
     pub(super) const fn root(raw: &'a RawValue) -> Self {
         Self { path: String::new(), raw, depth: 0 }
+    }
+
+    /// The same place with another value.
+    pub(super) fn with(&self, raw: &'a RawValue) -> Self {
+        Self { path: self.path.clone(), raw, depth: self.depth }
     }
 
     fn deeper(&self) -> Outcome<u8> {
@@ -113,6 +118,16 @@ impl<'a> Object<'a> {
         Node::root(raw).object().map_err(|_| refused("body", "must be an object"))
     }
 
+    /// An object without fields at this path.
+    pub(super) fn empty(path: &str) -> Self {
+        Self { path: path.to_owned(), depth: 0, fields: Vec::new() }
+    }
+
+    /// The number of fields.
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
     /// The value of a field; `None` if it is missing or null. Of two fields with the same name, the last one counts.
     pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
         let (_, raw) = self.fields.iter().rev().find(|(key, _)| key == name)?;
@@ -183,64 +198,4 @@ impl<'de> Visitor<'de> for Fields {
         }
         Ok(fields)
     }
-}
-
-/// A JSON object that is written field by field.
-#[derive(Debug)]
-pub(super) struct Writer {
-    text: String,
-}
-
-impl Writer {
-    pub(super) fn new() -> Self {
-        Self { text: "{".to_owned() }
-    }
-
-    /// An object that begins with its `type`.
-    pub(super) fn of_type(name: &str) -> Self {
-        let mut writer = Self::new();
-        writer.text("type", name);
-        writer
-    }
-
-    /// Adds a value that is JSON.
-    pub(super) fn raw(&mut self, name: &str, json: &str) -> &mut Self {
-        if self.text.len() > 1 {
-            self.text.push(',');
-        }
-        self.text.push_str(&quoted(name));
-        self.text.push(':');
-        self.text.push_str(json);
-        self
-    }
-
-    pub(super) fn text(&mut self, name: &str, text: &str) -> &mut Self {
-        self.raw(name, &quoted(text))
-    }
-
-    pub(super) fn flag(&mut self, name: &str, flag: bool) -> &mut Self {
-        self.raw(name, if flag { "true" } else { "false" })
-    }
-
-    pub(super) fn count(&mut self, name: &str, count: u64) -> &mut Self {
-        self.raw(name, &count.to_string())
-    }
-
-    pub(super) fn number(&mut self, name: &str, number: Option<&RawValue>) -> &mut Self {
-        match number {
-            Some(number) => self.raw(name, number.get()),
-            None => self,
-        }
-    }
-
-    pub(super) fn finish(&mut self) -> String {
-        let mut text = std::mem::take(&mut self.text);
-        text.push('}');
-        text
-    }
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    // Serializing a string cannot fail.
-    serde_json::to_string(text).unwrap_or_default()
 }

@@ -4,7 +4,9 @@
 //! prefills and mid-conversation system messages since 4.6; else LiteLLM's `model_prices_and_context_window.json` (1.109.1,
 //! MIT licence, © 2023 Berri AI).
 
+use super::super::TranslationOptions;
 use super::super::call::Effort;
+use crate::provider::ProviderKind;
 
 /// How a Claude thinks before it responds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +172,31 @@ pub(super) fn speaks_chat(model: &str) -> bool {
     !(is_known && name.split(['-', ':']).any(is_excluded))
 }
 
+/// Whether a model at OpenAI or Azure takes no tools in Chat Completions: since gpt-5.4 while it reasons, which 5.4 alone does
+/// only on request (litellm, pull request 34569).
+pub(super) fn refuses_tools_in_chat(model: &str, has_effort: bool) -> bool {
+    const REASONING: [&str; 6] = ["gpt-5.5", "gpt-5.6", "gpt-5.7", "gpt-5.8", "gpt-5.9", "gpt-6"];
+    let name = bare(model);
+    let is_of = |prefix: &&str| name.starts_with(*prefix);
+    efforts(model).is_some() && (REASONING.iter().any(is_of) || (has_effort && name.starts_with("gpt-5.4")))
+}
+
+/// Whether messages of the assistant have a phase, without which the model takes its comments for final answers: gpt-5.3-codex
+/// and later (the types of OpenAI's SDK for Python, 3.54).
+pub(super) fn has_phases(model: &str) -> bool {
+    const PREFIXES: [&str; 8] =
+        ["gpt-5.3-codex", "gpt-5.4", "gpt-5.5", "gpt-5.6", "gpt-5.7", "gpt-5.8", "gpt-5.9", "gpt-6"];
+    PREFIXES.iter().any(|prefix| bare(model).starts_with(prefix))
+}
+
+/// Whether a server checks messages as Mistral's tokenizer does: no message of the user follows a result directly
+/// (mistral-common, issue 169), and ids of calls have a form of their own.
+pub(super) fn is_mistral(model: &str, host: &str) -> bool {
+    const NAMES: [&str; 7] = ["mistral", "mixtral", "ministral", "magistral", "devstral", "codestral", "pixtral"];
+    let name = bare(model).to_ascii_lowercase();
+    host == "api.mistral.ai" || NAMES.iter().any(|word| name.starts_with(word))
+}
+
 /// Whether the model obeys cache marks: gpt-5.6 and later.
 pub(super) fn caches_at_marks(model: &str) -> bool {
     ["gpt-5.6", "gpt-5.7", "gpt-5.8", "gpt-5.9", "gpt-6"].iter().any(|prefix| bare(model).starts_with(prefix))
@@ -206,19 +233,28 @@ pub(super) struct GeminiRules {
     pub(super) minimal: bool,
     /// Whether it accepts `temperature`, `topP` and `topK`.
     pub(super) sampling: bool,
+    /// Whether it accepts penalties (vercel/ai, issue 8943).
+    pub(super) penalties: bool,
 }
 
-const GEMINI_3: GeminiRules = GeminiRules { levels: true, budget: false, minimal: true, sampling: true };
+const GEMINI_3: GeminiRules =
+    GeminiRules { levels: true, budget: false, minimal: true, sampling: true, penalties: false };
+/// `pro` refuses the level `MINIMAL` (vellum-assistant, issue 32687).
+const GEMINI_3_PRO: GeminiRules = GeminiRules { minimal: false, ..GEMINI_3 };
 const GEMINI_2_5: GeminiRules = GeminiRules { levels: false, budget: true, ..GEMINI_3 };
-const WITHOUT_THINKING: GeminiRules = GeminiRules { levels: false, budget: false, minimal: false, sampling: true };
+const WITHOUT_THINKING: GeminiRules =
+    GeminiRules { levels: false, budget: false, minimal: false, sampling: true, penalties: false };
+const GEMINI_2: GeminiRules = GeminiRules { penalties: true, ..WITHOUT_THINKING };
 
 /// The rules of each Gemini. The first row whose name begins the model's applies.
 #[rustfmt::skip]
 const GEMINI: &[(&str, GeminiRules)] = &[
-    ("gemini-1", WITHOUT_THINKING),
-    ("gemini-2.0", WITHOUT_THINKING),
+    ("gemini-1", GEMINI_2),
+    ("gemini-2.0", GEMINI_2),
     ("gemini-2.5-pro", GeminiRules { minimal: false, ..GEMINI_2_5 }),
     ("gemini-2.5", GEMINI_2_5),
+    ("gemini-3-pro", GEMINI_3_PRO),
+    ("gemini-3.1-pro", GEMINI_3_PRO),
     ("gemini-3.5-flash-lite", GeminiRules { sampling: false, ..GEMINI_3 }),
     ("gemini-3.6-flash", GeminiRules { sampling: false, ..GEMINI_3 }),
     ("gemini-3.7", GeminiRules { sampling: false, minimal: false, ..GEMINI_3 }),
@@ -233,9 +269,10 @@ pub(super) fn gemini(model: &str) -> GeminiRules {
     GEMINI.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(WITHOUT_THINKING, |(_, rules)| *rules)
 }
 
-/// Whether a host is OpenAI's own, or Azure's, whose models have the whole API.
-pub(super) fn is_openai_host(host: &str) -> bool {
-    host.ends_with(".openai.com") || host.ends_with(".azure.com")
+/// Whether a provider is OpenAI itself, or Azure, whose models have the whole API. A deployment may have a private host.
+pub(super) fn is_openai(options: &TranslationOptions<'_>) -> bool {
+    let TranslationOptions { kind, host, .. } = options;
+    *kind == ProviderKind::AzureOpenAi || host.ends_with(".openai.com") || host.ends_with(".azure.com")
 }
 
 #[cfg(test)]
@@ -275,6 +312,7 @@ mod tests {
             ("gpt-6-astra", Effort::None, Some(Effort::Low)),
             ("o3-mini", Effort::None, Some(Effort::Low)),
             ("openai/gpt-oss-120b", Effort::Xhigh, Some(Effort::High)),
+            ("gpt-6-sol", Effort::parse("ultra").unwrap(), Some(Effort::Max)),
             ("gpt-4o", Effort::Low, None),
             ("gpt-5-chat-latest", Effort::Low, None),
             ("qwen3", Effort::Low, None),

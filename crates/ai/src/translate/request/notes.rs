@@ -2,6 +2,7 @@
 
 use super::super::TranslationOptions;
 use super::super::capsule::{CAPSULE_PREFIX, Capsule};
+use super::google_names;
 use super::names::Names;
 use crate::format::Format;
 use serde_json::value::RawValue;
@@ -14,19 +15,21 @@ const DROPPED_MAX: usize = 32;
 pub(super) struct Notes<'a> {
     /// The format of the provider.
     pub(super) to: Format,
+    /// The format of the client.
+    from: Format,
     pub(super) options: &'a TranslationOptions<'a>,
     pub(super) names: Names,
     dropped: Vec<String>,
 }
 
 impl<'a> Notes<'a> {
-    pub(super) fn new(to: Format, options: &'a TranslationOptions<'a>) -> Self {
-        Self { to, options, names: Names::new(to), dropped: Vec::new() }
+    pub(super) fn new(from: Format, to: Format, options: &'a TranslationOptions<'a>) -> Self {
+        Self { to, from, options, names: Names::new(to), dropped: Vec::new() }
     }
 
     /// Notes that the field at `path` is left out.
     pub(super) fn drop(&mut self, path: impl Into<String>) {
-        let path = path.into();
+        let path = google_names::name(self.from, path.into());
         if self.dropped.len() < DROPPED_MAX && !self.dropped.contains(&path) {
             self.dropped.push(path);
         }

@@ -1,16 +1,20 @@
 //! JSON schemas in the subsets of providers. Keys keep their order, and values their text.
 
+mod arguments;
+mod gemini;
+mod openai;
+mod work;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::json::{self, Node, quoted};
-
-/// Deepest schema that is changed; the parser's own limit is 128.
-const DEPTH_MAX: usize = 64;
-/// Bytes that are parsed for a schema of any length, and for each of its bytes: each level is parsed again.
-const WORK: (usize, usize) = (32 * 1024, 8);
+use super::json::{self, quoted};
+pub(super) use arguments::for_arguments;
+pub(super) use gemini::of_gemini;
+pub(super) use openai::for_openai_arguments;
+use work::{DEPTH_MAX, Fields, Work, fields};
 
 /// The formats of strings that Anthropic's structured outputs accept (`transform_schema` of its SDK for Python, 2.12).
 const FORMATS: [&str; 10] =
@@ -18,9 +22,6 @@ const FORMATS: [&str; 10] =
 /// The keywords that they accept, besides those with rules below.
 const KEPT: [&str; 11] =
     ["type", "title", "enum", "const", "default", "required", "definitions", "$defs", "items", "anyOf", "allOf"];
-
-/// The fields of a JSON object in order, and the values as they are written.
-type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// Returns the schema in the subset of Anthropic's structured outputs. The description names the other keywords.
 pub(super) fn for_messages(schema: &RawValue) -> String {
@@ -32,23 +33,6 @@ pub(super) fn fits_messages(schema: &RawValue) -> bool {
     let mut rewrite = Rewrite::new(schema);
     rewrite.changed(schema, DEPTH_MAX);
     !rewrite.is_changed
-}
-
-/// Reads the fields of the schemas within one schema, as far as the work is in proportion to its length.
-struct Work {
-    left: usize,
-}
-
-impl Work {
-    fn new(schema: &RawValue) -> Self {
-        let (least, of_each_byte) = WORK;
-        Self { left: schema.get().len().saturating_mul(of_each_byte).saturating_add(least) }
-    }
-
-    fn fields<'a>(&mut self, value: &'a RawValue) -> Option<Fields<'a>> {
-        self.left = self.left.checked_sub(value.get().len())?;
-        fields(value)
-    }
 }
 
 /// The change of a schema into Anthropic's subset.
@@ -70,7 +54,7 @@ impl Rewrite {
             self.is_changed = true;
             return schema.get().to_owned();
         };
-        let mut out = json::Writer::new();
+        let mut out = json::ObjectWriter::new();
         let mut words = Vec::new();
         let mut description = None;
         for (key, value) in &fields {
@@ -129,7 +113,7 @@ impl Rewrite {
 
     fn each_field(&mut self, value: &RawValue, depth: usize) -> String {
         let Some(fields) = self.work.fields(value) else { return value.get().to_owned() };
-        let mut out = json::Writer::new();
+        let mut out = json::ObjectWriter::new();
         for (key, value) in fields {
             out.raw(&key, &self.changed(value, depth));
         }
@@ -140,21 +124,6 @@ impl Rewrite {
         let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else { return value.get().to_owned() };
         json::list(&elements.into_iter().map(|element| self.changed(element, depth)).collect::<Vec<_>>())
     }
-}
-
-/// Returns a schema of arguments as Messages takes it: an object that names its type.
-pub(super) fn for_arguments(schema: Option<&str>) -> Cow<'_, str> {
-    const EMPTY: &str = r#"{"type":"object","properties":{}}"#;
-    let Some(schema) = schema else { return Cow::Borrowed(EMPTY) };
-    let Some(fields) = serde_json::from_str(schema).ok().and_then(fields) else { return Cow::Borrowed(EMPTY) };
-    if fields.iter().any(|(key, _)| key == "type") {
-        return Cow::Borrowed(schema);
-    }
-    let mut out = json::Writer::of_type("object");
-    for (key, value) in fields {
-        out.raw(&key, value.get());
-    }
-    out.finish().into()
 }
 
 /// Whether OpenAI accepts the schema as strict: every object lists all its properties as required and allows no other, and
@@ -203,10 +172,6 @@ fn requires_all(fields: &Fields<'_>) -> bool {
 
 fn is_object(fields: &Fields<'_>) -> bool {
     fields.iter().any(|(key, value)| key == "properties" || (key == "type" && value.get() == "\"object\""))
-}
-
-fn fields(value: &RawValue) -> Option<Fields<'_>> {
-    Node::root(value).object().ok().map(json::Object::into_fields)
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 mod gemini;
+mod google_clients;
 mod hosts;
 mod property_tests;
 mod refusals;
+mod turns;
 
 use super::super::capsule::Capsule;
 use super::super::context::ToolOrigin;
 use super::*;
 use crate::endpoint::{Endpoint, EndpointCall};
 use crate::provider::ProviderKind;
-use crate::translate::{JsonObject, TRANSLATED};
+use crate::translate::{GooglePath, JsonObject, TRANSLATED};
 
 const CODEX: &str = include_str!("tests/codex.json");
 const CLAUDE_CODE: &str = include_str!("tests/claude_code.json");
@@ -26,7 +28,9 @@ fn options(model: &str) -> TranslationOptions<'_> {
         (ProviderKind::OpenAi, "vllm.internal")
     };
     TranslationOptions {
+        google: GooglePath { model: "m", is_streamed: false, is_array: false },
         model,
+        known_model: model,
         kind,
         host,
         owner: host,
@@ -103,7 +107,7 @@ fn codex_is_translated_whole() {
 #[test]
 fn claude_code_is_translated_whole() {
     check("claude_code_to_chat", Format::Messages, Format::Chat, CLAUDE_CODE, "qwen3");
-    check("claude_code_to_openai_chat", Format::Messages, Format::Chat, CLAUDE_CODE, "gpt-6-sol");
+    check("claude_code_to_openai_chat", Format::Messages, Format::Chat, CLAUDE_CODE, "gpt-5.2");
     check("claude_code_to_responses", Format::Messages, Format::Responses, CLAUDE_CODE, "gpt-5.2");
 }
 

@@ -2,8 +2,9 @@
 
 mod call;
 mod chat;
+mod event_stream;
+mod generate_content;
 mod identity;
-mod json;
 mod messages;
 mod problem;
 mod responses;
@@ -18,6 +19,8 @@ use crate::translate::context::ResponseContext;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
 use call::ClientCall;
 use chat::ChatEncoder;
+use generate_content::GenerateContentEncoder;
+pub(super) use generate_content::RetryDelay;
 use identity::Identity;
 use messages::MessagesEncoder;
 use responses::{ResponseObject, ResponsesEncoder};
@@ -32,8 +35,10 @@ pub(super) struct Encoder {
     identity: Identity,
     calls: UniqueCallIds,
     is_reasoning: bool,
-    /// The state of reasoning before the next call, for Chat: it has a field for state within calls only.
+    /// The state of reasoning before the next call, for Chat and Gemini: they have a field for state within calls only.
     states: Vec<Box<RawValue>>,
+    /// Whether there was reasoning since the last call, with state or without.
+    has_reasoned: bool,
     writer: Writer,
 }
 
@@ -42,6 +47,7 @@ enum Writer {
     Chat(ChatEncoder),
     Responses(Box<ResponsesEncoder>),
     Messages(MessagesEncoder),
+    GenerateContent(GenerateContentEncoder),
 }
 
 /// An event in the client's terms.
@@ -86,8 +92,11 @@ impl Encoder {
                 Writer::Responses(Box::new(ResponsesEncoder::new(identity(), response, streamed)))
             }
             Format::Messages => Writer::Messages(MessagesEncoder::new(&own, model, streamed, context.input_bytes)),
+            Format::GenerateContent => {
+                let is_array = context.is_array;
+                Writer::GenerateContent(GenerateContentEncoder::new(&own, model, streamed, is_array))
+            }
             Format::Chat
-            | Format::GenerateContent
             | Format::Completions
             | Format::Embeddings
             | Format::EmbedContent
@@ -96,12 +105,15 @@ impl Encoder {
             | Format::Transcription
             | Format::Moderations => Writer::Chat(ChatEncoder::new(&own, model, streamed, context.include_usage)),
         };
+        // Gemini 3 refuses calls without a signature, which may get them later.
+        let has_reasoned = context.client == Format::GenerateContent;
         Self {
             context,
             identity: own,
             calls: UniqueCallIds::default(),
             is_reasoning: false,
             states: Vec::new(),
+            has_reasoned,
             writer,
         }
     }
@@ -112,6 +124,24 @@ impl Encoder {
             Writer::Chat(encoder) => encoder.held_bytes(),
             Writer::Responses(_) => 0,
             Writer::Messages(encoder) => encoder.held_bytes(),
+            Writer::GenerateContent(encoder) => encoder.held_bytes(),
+        }
+    }
+
+    /// Sets the time after which the provider may be called again, for the formats that report it in a body.
+    pub(super) const fn set_retry_delay(&mut self, delay: RetryDelay) {
+        if let Writer::GenerateContent(encoder) = &mut self.writer {
+            encoder.retry_delay = delay;
+        }
+    }
+
+    /// Makes the response one body instead of a stream, of which the client has received nothing.
+    pub(super) const fn becomes_whole(&mut self) {
+        match &mut self.writer {
+            Writer::Chat(encoder) => encoder.streamed = false,
+            Writer::Responses(encoder) => encoder.streamed = false,
+            Writer::Messages(encoder) => encoder.streamed = false,
+            Writer::GenerateContent(encoder) => encoder.streamed = false,
         }
     }
 
@@ -122,6 +152,7 @@ impl Encoder {
             NeutralEvent::Alive => ClientEvent::Alive,
             NeutralEvent::Open(block) => {
                 self.is_reasoning = block == Block::Reasoning;
+                self.has_reasoned |= self.is_reasoning;
                 ClientEvent::Open(self.block(block))
             }
             NeutralEvent::Delta(text) => ClientEvent::Delta(text),
@@ -133,6 +164,7 @@ impl Encoder {
             Writer::Chat(encoder) => encoder.write(event, out),
             Writer::Responses(encoder) => encoder.write(event, out),
             Writer::Messages(encoder) => encoder.write(event, out),
+            Writer::GenerateContent(encoder) => encoder.write(event, out),
         }
     }
 
@@ -159,7 +191,10 @@ impl Encoder {
             Block::Call { id, name } => {
                 let id = self.calls.add(&id, &self.identity.request_id);
                 let states = std::mem::take(&mut self.states);
-                let state = if states.is_empty() { None } else { self.capsule(states) };
+                // Reasoning without state is marked for Gemini's clients: some servers require its text with the call.
+                let is_marked =
+                    std::mem::take(&mut self.has_reasoned) && self.context.client == Format::GenerateContent;
+                let state = if states.is_empty() && !is_marked { None } else { self.capsule(states) };
                 ClientBlock::Call(ClientCall::new(id, self.context.tool(&name), state))
             }
         }
@@ -167,7 +202,7 @@ impl Encoder {
 
     /// Returns the state of the block that ends. State that is too long is left out.
     fn close(&mut self, state: Option<Box<RawValue>>) -> Option<ClientState> {
-        if self.context.client == Format::Chat {
+        if matches!(self.context.client, Format::Chat | Format::GenerateContent) {
             let state = state.filter(|_| self.states.len() < STATES_MAX);
             self.states.extend(state);
             return None;

@@ -5,9 +5,12 @@ use serde_json::Value;
 
 use crate::failure::{ProviderError, ProviderErrorKind};
 use crate::translate::event::ProviderFailure;
+use crate::translate::response::ProviderAccount;
 
 /// Longest message that is given to the client, in bytes.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+/// The message about a rate limit of the operator's account.
+const BUSY: &str = "the provider of this model takes no more calls at the moment: try again later";
 /// Longest error page without JSON that is given to the client, in bytes; it is then the message.
 const PAGE_BYTES_MAX: usize = 512;
 
@@ -16,7 +19,7 @@ pub(super) fn of_body(status: u16, body: &[u8]) -> ProviderFailure {
     let ProviderError { status, kind, .. } = ProviderError::of_response(status, body);
     let (message, code) = words(body);
     let message = message.or_else(|| page(body)).unwrap_or_else(|| format!("The provider responded with {status}."));
-    ProviderFailure { status, kind, code, refusal: None, message }
+    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message }
 }
 
 /// Reads the JSON of an error that follows a successful head.
@@ -24,12 +27,12 @@ pub(super) fn of_event(json: &[u8]) -> ProviderFailure {
     let ProviderError { status, kind, .. } = ProviderError::of_event(json);
     let (message, code) = words(json);
     let message = message.unwrap_or_else(|| "The provider reported an error without a message.".to_owned());
-    ProviderFailure { status, kind, code, refusal: None, message }
+    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message }
 }
 
 /// Returns the failure of a response that ends before it is complete.
 pub(super) fn cut() -> ProviderFailure {
-    of_gateway(Refusal::UpstreamReset, "The provider's response ended before it was complete.")
+    of_gateway(Refusal::UpstreamReset, "The provider's response ended early: it is incomplete.")
 }
 
 /// Returns the failure of a response that is not in its format.
@@ -42,7 +45,35 @@ pub(super) fn unfinished(reason: &str) -> ProviderFailure {
     let reason = shortened(reason);
     let message = format!("The provider ended its response with the reason `{reason}`.");
     // The provider reports it: its response is one.
-    ProviderFailure { refusal: None, ..of_gateway(Refusal::UpstreamProtocol, &message) }
+    ProviderFailure { refusal: None, is_unfinished: true, ..of_gateway(Refusal::UpstreamProtocol, &message) }
+}
+
+/// Hides an error about the operator's account from the client, who would take it for one about its own account. Returns
+/// the status of the error if the gateway reports another in its place. `follows_success` is whether the error follows a
+/// successful head.
+pub(super) fn hide(failure: &mut ProviderFailure, account: ProviderAccount, follows_success: bool) -> Option<u16> {
+    let is_shared = account == ProviderAccount::Shared;
+    let of_account = match failure.kind {
+        _ if failure.refusal.is_some() => return None,
+        ProviderErrorKind::Credential if is_shared || (account != ProviderAccount::Own && failure.status == 401) => {
+            "credential"
+        }
+        ProviderErrorKind::Quota if is_shared => "account",
+        ProviderErrorKind::Status if is_shared && failure.status == 429 && follows_success => {
+            // The provider's text names the operator's organization.
+            BUSY.clone_into(&mut failure.message);
+            return None;
+        }
+        ProviderErrorKind::Status
+        | ProviderErrorKind::Quota
+        | ProviderErrorKind::Credential
+        | ProviderErrorKind::NotFound
+        | ProviderErrorKind::Context => return None,
+    };
+    let status = failure.status;
+    let message = format!("the provider of this model refuses the gateway's {of_account}: tell the operator");
+    *failure = of_gateway(Refusal::UpstreamProtocol, &message);
+    Some(status)
 }
 
 /// Returns a failure that Tollgate reports.
@@ -52,6 +83,7 @@ pub(super) fn of_gateway(refusal: Refusal, message: &str) -> ProviderFailure {
         kind: ProviderErrorKind::Status,
         code: Some(refusal.code().to_owned()),
         refusal: Some(refusal),
+        is_unfinished: false,
         message: message.to_owned(),
     }
 }
@@ -60,7 +92,8 @@ pub(super) fn of_gateway(refusal: Refusal, message: &str) -> ProviderFailure {
 fn words(json: &[u8]) -> (Option<String>, Option<String>) {
     let value: Value = serde_json::from_slice(json).unwrap_or_default();
     let value = value.get(0).unwrap_or(&value);
-    let within = |key: &str| value.get(key).filter(|error| !error.is_null());
+    let is_error = |error: &&Value| error.is_object() || error.as_str().is_some_and(|text| !text.is_empty());
+    let within = |key: &str| value.get(key).filter(is_error);
     let error = within("error").or_else(|| within("response")?.get("error")).unwrap_or(value);
     let text = |key: &str| error.get(key).and_then(Value::as_str);
     let message = error.as_str().or_else(|| text("message")).or_else(|| text("detail"));

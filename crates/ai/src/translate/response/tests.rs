@@ -9,6 +9,7 @@ mod bodies;
 mod endings;
 mod errors;
 mod generate_content;
+mod google_clients;
 mod hostile;
 mod order;
 mod property_tests;
@@ -21,8 +22,7 @@ const STREAMS: [(Format, &str); 4] = [
     (Format::Messages, include_str!("tests/fixtures/messages.sse")),
     (Format::GenerateContent, include_str!("tests/fixtures/generate_content.sse")),
 ];
-const FORMATS: [Format; 3] = crate::translate::TRANSLATED;
-const PROVIDERS: [Format; 4] = crate::translate::TARGETS;
+const FORMATS: [Format; 4] = crate::translate::TRANSLATED;
 const IDS: ResponseIds<'static> = ResponseIds { request_id: "0199-aa", unix_seconds: 1_790_000_000 };
 
 /// A context with a tool of each origin that the client's format has.
@@ -43,6 +43,7 @@ fn context(client: Format, provider: Format, streamed: bool) -> ResponseContext 
         provider,
         kind: ProviderKind::Mock,
         streamed,
+        is_array: false,
         include_usage: true,
         model: "smart".to_owned(),
         provider_model: "p-1".to_owned(),

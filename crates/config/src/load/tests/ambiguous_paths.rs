@@ -28,7 +28,7 @@ const OPEN_CATCH_ALL: &str = "  - {path: {prefix: /admin}, upstreams: app, auth:
 fn an_open_catch_all_beside_a_protected_route_refuses_ambiguous_paths_and_is_noted() {
     let (notes, refused) = refused(OPEN_CATCH_ALL, "");
     let expected = "t.yaml:7:5: the open route / has the upstream of the protected route /admin (t.yaml:6:5): a backend that \
-                    ignores case serves /ADMIN as /admin without credentials; protect both, or set all of `paths`";
+                    ignores case serves /ADMIN as /admin to clients of the open one; protect both, or set all of `paths`";
     assert_eq!(notes, [expected]);
     let pairs =
         |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
@@ -83,6 +83,35 @@ fn routes_that_share_no_upstream_with_a_protected_one_keep_all_paths() {
         ),
     ] {
         let (notes, refused) = refused(routes, "");
+        assert_eq!(refused.last().unwrap().1, if is_refused { "// %2F ;" } else { "" }, "{routes}");
+        assert_eq!(!notes.is_empty(), is_noted, "{routes}{notes:?}");
+    }
+}
+
+#[test]
+fn routes_refuse_ambiguous_paths_beside_routes_with_other_addresses_or_credentials() {
+    let entries =
+        "auth:\n  - {name: staff, type: jwt, secret: '0123456789abcdef0123456789abcdef', algorithms: [HS256]}\n";
+    for (admin, all, is_refused, is_noted) in [
+        ("auth: {type: none}, addresses: {allow: [203.0.113.0/24]}", "auth: {type: none}", true, true),
+        ("auth: {type: key}, addresses: {allow: [203.0.113.0/24]}", "auth: {type: key}", true, false),
+        ("auth: {type: key}, addresses: {deny: [203.0.113.0/24]}", "addresses: {deny: [203.0.113.0/24]}", false, false),
+        ("auth: {type: none}", "auth: {type: none}, addresses: {allow: [203.0.113.0/24]}", false, false),
+        ("auth: {type: jwt, use: staff}", "auth: {type: key}", true, false),
+        ("auth: {type: jwt, use: staff, require: {role: admin}}", "auth: {type: jwt, use: staff}", true, false),
+        ("auth: {type: jwt, use: staff}", "auth: {type: jwt, use: staff}", false, false),
+        (
+            "auth: {any: [{type: jwt, use: staff}, {type: key}]}",
+            "auth: {any: [{type: jwt, use: staff}, {type: key}]}",
+            false,
+            false,
+        ),
+        ("auth: {type: none}", "auth: {type: key}", false, false),
+    ] {
+        let routes = format!(
+            "  - {{path: {{prefix: /admin}}, upstreams: app, {admin}}}\n  - {{path: {{prefix: /}}, upstreams: app, {all}}}\n"
+        );
+        let (notes, refused) = refused(&routes, entries);
         assert_eq!(refused.last().unwrap().1, if is_refused { "// %2F ;" } else { "" }, "{routes}");
         assert_eq!(!notes.is_empty(), is_noted, "{routes}{notes:?}");
     }

@@ -9,6 +9,7 @@ fn plans(models: &str) -> String {
 models:
   - {{name: fast, targets: [{{provider: openai, model: gpt-5-mini}}]}}
   - {{name: 'gpt-*', targets: [{{provider: openai, model: 'gpt-*'}}]}}
+  - {{name: 'own-*', targets: [{{provider: openai, model: o1}}]}}
 plans: [{{name: pro, price: 5 USD, charges: [{{name: LLM, metric: cost, models: {models}}}]}}]
 "
     )
@@ -25,9 +26,9 @@ fn a_charge_names_models_under_which_usage_is_counted() {
         ("['openai/']", "'openai/'"),
     ] {
         let source = plans(models);
-        let line = source.lines().nth(4).unwrap();
+        let line = source.lines().nth(5).unwrap();
         let column = u32::try_from(line.find(named).unwrap() + 1).unwrap();
-        check_codes(&source, &[("unknown_name", 5, column)]);
+        check_codes(&source, &[("unknown_name", 6, column)]);
     }
 }
 
@@ -42,6 +43,12 @@ fn other_names_of_the_models_of_a_charge_are_noted() {
     assert_eq!(notes("[fast, openai/gpt-5-mini]"), [""; 0]);
     assert_eq!(notes("[gpt-5.2, mock]"), [""; 0]);
     assert_eq!(notes("[gpt-5-mini]"), [""; 0], "the name of a target's model");
+    assert_eq!(
+        notes("[fast]}], models: [fast, gpt-5.2], budgets: [{credits: 5, per: day"),
+        [""; 0],
+        "the plan has no other name"
+    );
+    assert_eq!(notes("['own-*', openai/o1]"), [""; 0], "an entry whose names have the same target");
 }
 
 #[test]

@@ -241,7 +241,7 @@ error[bad_value]: `sizes.body` has an invalid value
 #[test]
 fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
-        ("models: [{name: a, targets: [{provider: mock, model: b, price_as: mock/c}]}]", 1, 57),
+        ("providers: [{name: a, kind: bedrock, region: r, endpoint: runtime}]", 1, 59),
         ("providers: [{name: g, kind: vertex}]", 1, 29),
         ("insights: {timezone: Asia/Jakarta}", 1, 22),
     ] {

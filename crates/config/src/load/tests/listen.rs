@@ -131,3 +131,15 @@ fn proxy_protocol_needs_trusted_proxies() {
     assert_eq!(listeners, [true, false]);
     assert!(read_text("listen: [{address: '127.0.0.1:1', proxy_protocol: false}]").is_ok());
 }
+
+#[test]
+fn a_backend_is_no_listener_of_the_gateway() {
+    let file = |url: &str| format!("listen: 127.0.0.1:8081\nupstreams: [{{name: u, backends: [{{url: '{url}'}}]}}]\n");
+    for url in ["http://127.0.0.1:8081", "https://localhost:8081/x", "h2c://0.0.0.0:8081"] {
+        let at: Vec<_> = problems(&file(url)).into_iter().map(|(_, line, column)| (line, column)).collect();
+        assert_eq!(at, [(2, 40)], "{url}");
+    }
+    for url in ["http://127.0.0.1:8082", "http://192.0.2.1:8081", "http://example.com:8081"] {
+        assert_eq!(snapshot(&file(url)).traffic.upstreams.len(), 1, "{url}");
+    }
+}

@@ -104,7 +104,7 @@ fn a_route_has_its_own_limits_beside_those_of_all() {
         };
         let crate::Match::Route(route) = traffic.router.find(requested) else { panic!("{path}") };
         limits
-            .positions(&route.policy.rate_limits)
+            .positions(None, &route.policy.rate_limits)
             .map(|position| limits.all()[position].name.to_string())
             .collect::<Vec<_>>()
     };

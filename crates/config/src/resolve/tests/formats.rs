@@ -12,6 +12,8 @@ fn a_provider_of_another_format_serves_the_calls_that_can_be_translated() {
             (Format::Messages, "openai/gpt-5", "openai:gpt-5 for 1"),
             (Format::Chat, "smart", "claude:claude-opus-4-8 for 1"),
             (Format::Responses, "claude/x", "claude:x for 1"),
+            (Format::GenerateContent, "fast", "openai:gpt-5-mini for 2"),
+            (Format::GenerateContent, "claude/x", "claude:x for 1"),
             // The only provider that has the format is preferred.
             (Format::Messages, "any", "claude:any for 1"),
             (Format::Responses, "any", "openai:any for 1"),
@@ -19,7 +21,7 @@ fn a_provider_of_another_format_serves_the_calls_that_can_be_translated() {
     );
     let only = "providers: [{name: local, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: x}]\n";
     let traffic = loaded(only, false).snapshot.traffic;
-    for format in [Format::Messages, Format::Responses, Format::Chat] {
+    for format in [Format::Messages, Format::Responses, Format::Chat, Format::GenerateContent] {
         check(&traffic, &[(format, "any", "local:any for 1")]);
         let called = traffic.provider("local").unwrap().format_of(endpoint(format));
         assert_eq!(called, Some(Format::Chat), "{}", format.name());
@@ -49,12 +51,12 @@ fn calls_are_translated_into_the_first_possible_format_of_a_provider() {
         [Format::Chat, Format::Responses, Format::Messages, Format::GenerateContent]
             .map(|format| provider.format_of(endpoint(format)).map_or("none", Format::name))
     };
-    assert_eq!(formats("kind: openai"), ["chat", "responses", "responses", "none"]);
-    assert_eq!(formats("kind: openai, base_url: 'http://h/v1'"), ["chat", "chat", "chat", "none"]);
+    assert_eq!(formats("kind: openai"), ["chat", "responses", "responses", "responses"]);
+    assert_eq!(formats("kind: openai, base_url: 'http://h/v1'"), ["chat", "chat", "chat", "chat"]);
     let both = "kind: openai, base_url: 'http://h/v1', formats: [chat, responses, chat]";
-    assert_eq!(formats(both), ["chat", "responses", "chat", "none"]);
-    assert_eq!(formats("kind: openai, formats: [responses]"), ["responses", "responses", "responses", "none"]);
-    assert_eq!(formats("kind: anthropic"), ["messages", "messages", "messages", "none"]);
+    assert_eq!(formats(both), ["chat", "responses", "chat", "chat"]);
+    assert_eq!(formats("kind: openai, formats: [responses]"), ["responses", "responses", "responses", "responses"]);
+    assert_eq!(formats("kind: anthropic"), ["messages", "messages", "messages", "messages"]);
     let gemini = "generate_content";
     assert_eq!(formats("kind: gemini"), [gemini, gemini, gemini, gemini]);
     let mock = "kind: mock, base_url: 'http://h'";

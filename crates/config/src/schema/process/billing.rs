@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::snapshot::{BillingReview, Origin, PaymentMethod, Scheme, TaxFraction};
-use access::{Day, Plan, Secret, SeriesForm, text, usd};
+use access::{Day, Plan, Secret, SeriesForm, TimeZone, text, usd};
 use settings::field::{
     Entries, ValueList, default, list, maybe_nested, nested, optional, or_empty, required, sections,
 };
@@ -26,6 +26,8 @@ section! {
         seller: SellerInput = nested::<SellerInput>();
         /// The number of an invoice, in one series per year.
         number: Input<SeriesForm> = default(NUMBER, SeriesForm::usual);
+        /// The zone of printed times, such as `Asia/Jakarta`; zones with daylight saving are refused. Usage is by UTC day.
+        timezone: Input<TimeZone> = default(TIMEZONE, || TimeZone::UTC);
         /// Time from the end of a period to its invoice.
         close_after: Input<Duration> = default(DurationForm::new(Duration::ZERO, DAY.saturating_mul(7)), || HOUR);
         /// Whether finance approves each invoice.
@@ -133,6 +135,7 @@ fn methods() -> Vec<PaymentMethod> {
 /// The longest time of a payment: account numbers of banks last at most 180 days.
 const EXPIRY: DurationForm = DurationForm::new(Duration::from_secs(60), DAY.saturating_mul(180));
 const DAYS: DurationForm = DurationForm::new(Duration::from_secs(60), DAY.saturating_mul(366));
+const TIMEZONE: Words<TimeZone> = Words::new(TimeZone::NAMED);
 const REVIEW: Words<BillingReview> =
     Words::or_later(&[("none", BillingReview::None), ("finance", BillingReview::Finance)], &["signoff"]);
 const METHOD: Words<PaymentMethod> = Words::new(PaymentMethod::NAMED);

@@ -3,6 +3,11 @@
 /// Rules that no schema can express: a part of the files that break the rule, one such file, and the reason.
 pub(super) const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
     (
+        "price_as: openai/gpt-5}",
+        "models: [{name: a, targets: [{provider: mock, model: b, price_as: openai/gpt-5}]}]\nprices: [{model: mock/b, input: 1, output: 1}]",
+        "the price and the pattern of the model, and other targets, decide it",
+    ),
+    (
         "redirect: {path: {prefix: /new}}",
         "routes: [{path: /a, redirect: {path: {prefix: /new}}}]",
         "the path of the route decides it",
@@ -12,6 +17,11 @@ pub(super) const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "upstreams: [{name: u, backends: [{url: http://h}]}]
 routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: {set: {/a: 'vault:x'}}}}}]",
         "any value is valid in a body",
+    ),
+    (
+        "listen: 127.0.0.1:8081",
+        "listen: 127.0.0.1:8081\nupstreams: [{name: u, backends: [{url: http://localhost:8081}]}]",
+        "the listeners decide which backends are none",
     ),
     ("${SECRET}", "listen: ${SECRET}", "the schema does not see the content of a variable"),
     (
@@ -98,6 +108,11 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "status: 299-200",
         "upstreams: [{name: u, backends: [{url: http://h}], health_check: {path: /, status: 299-200}}]",
         "a pattern cannot compare two numbers",
+    ),
+    (
+        "rate_limits: [{dimension: model,",
+        "routes: [{path: /a, respond: {}, rate_limits: [{dimension: model, limit: 1, window: 1s}]}]",
+        "the dimension is valid in other lists",
     ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
     (

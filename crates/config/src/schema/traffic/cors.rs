@@ -20,11 +20,11 @@ section! {
         /// The methods that pages may send.
         allowed_methods: ValueList<String> = list(METHOD, 64, "all of the route");
         /// The headers that pages may send; `*` lacks `Authorization`.
-        allowed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "none");
+        allowed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "`Content-Type` and those of the route's credentials");
         /// The response headers that pages may read.
         exposed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "none");
         /// Whether pages may send cookies; no list may then have `*`.
-        credentials: Input<bool> = default(Boolean, || false);
+        allow_credentials: Input<bool> = default(Boolean, || false);
         /// How long browsers cache a preflight response.
         max_age: Option<Input<Duration>> = optional(MAX_AGE, "5s, the browsers' own");
         rules: Rule::Required("allowed_origins"), Rule::Values(no_wildcard_with_credentials);
@@ -34,12 +34,12 @@ section! {
 /// The lists that accept `*` for all values.
 pub(crate) const WITH_WILDCARD: [&str; 3] = ["allowed_origins", "allowed_headers", "exposed_headers"];
 
-/// The condition of the lists on `credentials`.
+/// The condition of the lists on `allow_credentials`.
 fn no_wildcard_with_credentials() -> Json {
     let list = json!({"not": {"type": "array", "contains": {"const": "*"}}});
     let lists: serde_json::Map<_, _> = WITH_WILDCARD.iter().map(|key| ((*key).to_owned(), list.clone())).collect();
     let with_credentials =
-        json!({"properties": {"credentials": {"enum": [true, "true"]}}, "required": ["credentials"]});
+        json!({"properties": {"allow_credentials": {"enum": [true, "true"]}}, "required": ["allow_credentials"]});
     json!({"if": with_credentials, "then": {"properties": lists}})
 }
 

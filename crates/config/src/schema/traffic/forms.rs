@@ -89,7 +89,10 @@ pub(super) fn formats_of_kind() -> Json {
         let words: Vec<&str> = text_formats(kind).map(|(word, _)| word).collect();
         let formats = json!({"items": {"anyOf": [{"enum": words}, reference]}});
         let is_kind = json!({"properties": {"kind": {"const": kind.as_str()}}, "required": ["kind"]});
-        json!({"if": is_kind, "then": {"properties": {"formats": formats}}})
+        // Presets have the kind of OpenAI.
+        let is_preset = (kind == ProviderKind::OpenAi).then(|| json::given("preset"));
+        let conditions: Vec<Json> = [is_kind].into_iter().chain(is_preset).collect();
+        json!({"if": {"anyOf": conditions}, "then": {"properties": {"formats": formats}}})
     };
     json!({"allOf": ProviderKind::all().filter(|kind| *kind != ProviderKind::Mock).map(of_kind).collect::<Vec<_>>()})
 }
@@ -119,7 +122,8 @@ pub(super) fn base_url_of_kind() -> Json {
 
 /// The condition of `name` on `kind`: the built-in mock has one name.
 pub(super) fn name_of_mock() -> Json {
-    let is_mock = json!({"properties": {"kind": {"const": MOCK}}, "not": json::given("base_url")});
+    let is_mock =
+        json!({"properties": {"kind": {"const": MOCK}}, "required": ["kind"], "not": json::given("base_url")});
     let name = json!({"anyOf": [{"const": MOCK}, {"$ref": "#/$defs/reference"}]});
     json!({"if": is_mock, "then": {"properties": {"name": name}}})
 }
@@ -131,7 +135,8 @@ pub(super) const CREDENTIAL: Except<TextForm<Credential>> = Except(ANY_CREDENTIA
 const ANY_CREDENTIAL: TextForm<Credential> = TextForm {
     parse: |text| parse_credential(text).ok_or_else(|| bad(CREDENTIAL_EXPECTED)),
     shown: |credential| match credential {
-        Credential::None => Value::None(()),
+        // Keys that sign have their own settings.
+        Credential::None | Credential::Aws(_) => Value::None(()),
         Credential::Fixed(secret) => Value::secret(secret),
         Credential::Vault { label: None } => Value::text("vault"),
         Credential::Vault { label: Some(label) } => Value::text(format_args!("vault:{label}")),

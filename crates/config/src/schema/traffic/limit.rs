@@ -1,4 +1,4 @@
-//! The keys of `rate_limits[]` and `routes[].rate_limits[]`.
+//! The keys of `rate_limits[]`, `routes[].rate_limits[]` and `plans[].rate_limits[]`.
 
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub(crate) enum DimensionWord {
     User,
     Key,
     Route,
+    Model,
     Global,
 }
 
@@ -64,15 +65,16 @@ const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
         ("user", DimensionWord::User),
         ("key", DimensionWord::Key),
         ("route", DimensionWord::Route),
+        ("model", DimensionWord::Model),
         ("global", DimensionWord::Global),
     ]),
-    "at least one of `ip`, `user`, `key`, `route`, `global`, {header: NAME} and {claim: NAME}",
+    "at least one of `ip`, `user`, `key`, `route`, `model`, `global`, {header: NAME} and {claim: NAME}",
     DIMENSIONS_MAX,
 );
 
 section! {
-    /// One limit of requests.
-    RateLimitInput {
+    /// What a limit counts, and its maximum.
+    LimitTermsInput {
         /// What requests of one count share; `ip` is the address (IPv6: /64), `global` nothing.
         dimension: Vec<Either<DimensionWord, DimensionInput>> = DIMENSION;
         /// Requests in a window, or requests in flight.
@@ -89,16 +91,23 @@ section! {
         );
         /// With `token_bucket`: requests at once.
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
-        /// Limits of plans, `{by: plan, free: 100}`, or of a claim, `{by: {claim: tier}, free: 100}`.
-        tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
         /// With [Redis](rate-limits.md#several-nodes): by batches, or each request.
         consistency: Option<Input<LimitConsistency>> = optional(
             Words::new(&[("leased", LimitConsistency::Leased), ("exact", LimitConsistency::Exact)]),
             "`leased`; limits up to 100 are always `exact`",
         );
         later: with;
-        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(consistency_of_requests),
-            Rule::Values(tiers_by_plan);
+        rules: Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(consistency_of_requests);
+    }
+}
+
+section! {
+    /// One limit of requests.
+    RateLimitInput {
+        ..terms: LimitTermsInput;
+        /// Limits of plans, `{by: plan, free: 100}`, or of a claim, `{by: {claim: tier}, free: 100}`.
+        tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
+        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(tiers_by_plan);
     }
 }
 
@@ -109,6 +118,14 @@ section! {
         /// With `ip`: counts only requests without a valid key.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
         rules: Rule::Values(without_key_by_address);
+    }
+}
+
+section! {
+    /// One entry of `plans[].rate_limits`.
+    PlanLimitInput {
+        ..terms: LimitTermsInput;
+        rules: Rule::Required("limit");
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, optional, required, sections};
-use settings::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, bad};
+use settings::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
 use settings::setting::Value;
 
-use super::{ANY_NAME, MODEL};
+use super::{ANY_NAME, MODEL, is_model};
 use crate::snapshot::fallback::CooldownInput;
 use crate::snapshot::{FallbackCause, TARGETS_MAX, TargetStrategy};
 
@@ -19,6 +19,17 @@ const STICKY: WordOr<DurationForm> =
     WordOr::new("off", DurationForm::new(Duration::from_secs(1), Duration::from_secs(7 * 24 * 3_600)));
 const PROMPT_CACHE: Words<bool> = Words::new(&[("auto", true), ("off", false)]);
 const STRATEGY: Words<TargetStrategy> = Words::new(&TargetStrategy::WORDS);
+/// The name of a model with its provider, which is looked up in the prices.
+const PRICED: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_valid = name.split_once('/').is_some_and(|(provider, model)| !provider.is_empty() && is_model(model));
+        accept(name, is_valid && is_model(name) && !name.contains('*'), "PROVIDER/MODEL: openai/gpt-5-mini")
+    },
+    shown: |name| Value::text(name),
+    cell: "`PROVIDER/MODEL`",
+    pattern: "^[!-)+-.0-~]+/[!-)+-~]+$",
+    scalar: Scalar::Text,
+};
 /// A kind of failure, or a status.
 const CAUSE: TextForm<FallbackCause> = TextForm {
     parse: |text| {
@@ -77,7 +88,8 @@ section! {
         limits: Option<TargetLimitsInput> = maybe_nested::<TargetLimitsInput>();
         /// Whether [translated](translation.md) calls with tools get a cache mark for Anthropic.
         prompt_cache: Input<bool> = default(PROMPT_CACHE, || true);
-        later: price_as;
+        /// `PROVIDER/MODEL` whose [prices, limits and rules](providers.md#prices-of-deployments) apply.
+        price_as: Option<Input<String>> = optional(PRICED, "");
     }
 }
 

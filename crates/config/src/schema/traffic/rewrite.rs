@@ -37,7 +37,7 @@ section! {
 
 section! {
     QueryRewriteInput {
-        /// Parameters added after the request's.
+        /// Parameters that replace those of the request with equal names.
         add: Vec<(String, Input<String>)> = ADDED;
         /// The names of parameters that are removed.
         remove: ValueList<String> = list(PARAMETER_NAME, 64, "none");

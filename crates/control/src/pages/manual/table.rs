@@ -25,7 +25,7 @@ table! {
         "guides/routing.md", "routing.md", "explain.md", "guides/authentication.md", "authentication.md", "keys.md",
         "guides/rate-limits.md", "rate-limits.md", "guides/budgets.md", "budgets.md", "prices.md",
         "guides/upstreams.md", "upstreams.md", "discovery.md", "cache.md", "compression.md", "guides/fallback.md",
-        "fallback.md", "translation.md", "guides/clients.md", "clients.md", "install-script.md", "guides/billing.md", "billing.md",
+        "fallback.md", "providers.md", "translation.md", "guides/clients.md", "clients.md", "install-script.md", "guides/billing.md", "billing.md",
         "guides/insights.md", "insights.md", "guides/api.md", "api.md", "python.md",
     ]
     Lists: [

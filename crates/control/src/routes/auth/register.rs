@@ -61,6 +61,8 @@ struct RegisterRequest {
 }
 
 /// Creates an account and signs it in.
+///
+/// With open sign-up, a taken address gets the same response, but its tokens are invalid: sign in, or ask for a link.
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "conflict", "unprocessable", "rate_limited", "overloaded"]))),
     responses((status = 201, body = SignInResponse, example = json!({
@@ -83,7 +85,7 @@ pub(crate) async fn register(
     };
     let newcomer =
         Newcomer::of(&app, invitation, SignUpInput { email: body.email, name: body.name, password: body.password })?;
-    let seat = app.passwords.seat()?;
+    let seat = app.passwords.seat_of_stranger()?;
     attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str(), None))).await?;
 
     let answer_at = answer_at();

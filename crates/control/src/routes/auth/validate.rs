@@ -66,9 +66,10 @@ struct Key {
 
 /// Validates a key, and returns its user and limits.
 ///
-/// The key is in the body or in a header field; it may be in both if the values are equal.
+/// The key is in the body or in a header field; it may be in both if the values are equal. A key with `addresses` is
+/// `forbidden` from others: validate it from a permitted network.
 #[utoipa::path(post, path = "/api/auth/validate", tag = "auth", request_body = Option<KeyValidationRequest>,
-    security((), ("key" = [])),
+    security((), ("key" = [])), extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = KeyValidation, example = json!({
         "valid": true,
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "pro",

@@ -6,6 +6,8 @@ use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
 use billing::books::{CancelAt, ChangePreview};
+use billing::document::percent;
+use billing::language::Language;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -60,7 +62,7 @@ impl ChangePreviewView {
         let tax = (!of.tax_name.is_empty()).then(|| TaxView {
             name: of.tax_name.clone(),
             base: money(of.tax_base),
-            rate: of.tax_rate.clone(),
+            rate: percent(&of.tax_rate, Language::English),
             amount: money(of.tax),
         });
         Self {

@@ -1,8 +1,8 @@
 //! `GET /api/invoices/{id}/html` and `/pdf`: an invoice or a credit note as a document for printing.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use access::Refusal;
+use access::{Refusal, TimeZone};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use billing::document::InvoiceDocument;
@@ -11,11 +11,11 @@ use http::{HeaderValue, header};
 use ledger::billing::{InvoiceParties, StoredInvoice, StoredInvoiceLine, invoices, parties, profiles};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use utoipa::IntoParams;
 
 use super::enabled::books;
 use crate::attachment;
+use crate::bounded_work;
 use crate::finance::InvoiceReader;
 use crate::input::{self, Segment};
 use crate::pages;
@@ -23,7 +23,7 @@ use crate::problem::Problem;
 use crate::state::App;
 
 /// The PDF files that are written at once. Others wait.
-static AT_ONCE: Semaphore = Semaphore::const_new(2);
+static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
 
 /// The query of a document.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -41,12 +41,14 @@ struct DocumentSource {
     parties: InvoiceParties,
     corrected: Option<String>,
     language: Language,
+    zone: TimeZone,
 }
 
 impl DocumentSource {
     /// Reads an invoice that was opened.
     async fn read(app: &Arc<App>, reader: &InvoiceReader, id: &str, query: DocumentQuery) -> Result<Self, Problem> {
-        let store = books(app)?.store();
+        let books = books(app)?;
+        let (store, zone) = (books.store(), books.settings().zone);
         let invoice = reader.invoice(store, id).await?;
         let code = match query.language {
             Some(code) => code,
@@ -63,7 +65,7 @@ impl DocumentSource {
             Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
             None => None,
         };
-        Ok(Self { invoice, lines, parties, corrected, language })
+        Ok(Self { invoice, lines, parties, corrected, language, zone })
     }
 
     fn document(&self) -> InvoiceDocument<'_> {
@@ -73,6 +75,7 @@ impl DocumentSource {
             parties: &self.parties,
             corrected: self.corrected.as_deref(),
             language: self.language,
+            zone: self.zone,
         }
     }
 }
@@ -117,8 +120,7 @@ pub(in crate::routes) async fn pdf(
     let source = DocumentSource::read(&app, &reader, &id, input::query(request.uri())?).await?;
     let name = attachment::named(source.invoice.number.as_deref().unwrap_or_default(), "pdf")?;
     // A file takes some milliseconds of a core.
-    let _permit = AT_ONCE.acquire().await.map_err(Problem::fault)?;
-    let written = spawn_blocking(move || source.document().pdf()).await.map_err(Problem::fault)?;
+    let written = bounded_work::run(&AT_ONCE, move || source.document().pdf()).await.map_err(Problem::fault)?;
     let file = written.map_err(Problem::fault)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/pdf")),

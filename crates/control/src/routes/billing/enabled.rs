@@ -57,6 +57,7 @@ pub(super) fn refused(error: BillingError) -> Problem {
         }
         BillingError::Database(error) => error.into(),
         BillingError::Blocked { .. }
+        | BillingError::Unclosed { .. }
         | BillingError::Rating(_)
         | BillingError::Overflow(_)
         | BillingError::Inconsistent(_) => Problem::fault(error),

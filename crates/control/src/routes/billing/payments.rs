@@ -6,8 +6,8 @@ use std::time::Duration;
 use access::{Currency, Refusal};
 use axum::Json;
 use axum::extract::{Request, State};
-use billing::channel::{ChannelKind, PaymentChannel};
-use ledger::billing::payments;
+use billing::channel::{ChannelKind, PaymentChannel, WALLET};
+use ledger::billing::{payments, postings};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -42,15 +42,15 @@ pub(in crate::routes) struct PaymentMethods {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaymentMethod)]
 struct MethodView {
-    /// The method: `qris`, `va` or `card`.
+    /// The method: `qris`, `va`, `card` or `wallet`.
     method: &'static str,
     /// The bank of `va`.
     #[serde(skip_serializing_if = "Option::is_none")]
     bank: Option<&'static str>,
     /// The smallest possible amount.
     min: MoneyView,
-    /// The largest possible amount.
-    max: MoneyView,
+    /// The largest possible amount, of `wallet` the balance; null without a limit.
+    max: Option<MoneyView>,
     /// Whether the amount fits.
     allowed: bool,
     /// Why the method is not allowed.
@@ -71,33 +71,50 @@ impl MethodView {
             method: channel.kind().as_str(),
             bank: is_bank.then(|| channel.as_str()),
             min: MoneyView::new(min, Currency::Idr),
-            max: MoneyView::new(max, Currency::Idr),
+            max: (max < i64::MAX).then(|| MoneyView::new(max, Currency::Idr)),
+            allowed: reason.is_none(),
+            reason,
+        }
+    }
+
+    fn of_wallet(balance: i64, amount: i64) -> Self {
+        let reason = (amount > balance).then_some("the wallet has less than the amount");
+        Self {
+            method: WALLET,
+            bank: None,
+            min: MoneyView::new(1, Currency::Idr),
+            max: Some(MoneyView::new(balance, Currency::Idr)),
             allowed: reason.is_none(),
             reason,
         }
     }
 }
 
-/// The methods that this server offers, and whether they fit an amount.
+/// The methods that this server offers, with the wallet of the authenticated user last, and whether they fit an amount.
 #[utoipa::path(get, path = "/api/billing/methods", tag = "billing", params(MethodQuery),
     security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = PaymentMethods, example = json!({"items": [
         {"method": "qris", "min": {"amount": 1, "currency": "IDR"}, "max": {"amount": 10000000, "currency": "IDR"},
             "allowed": true},
         {"method": "va", "bank": "bca", "min": {"amount": 10000, "currency": "IDR"},
-            "max": {"amount": 20000000000_i64, "currency": "IDR"}, "allowed": false, "reason": "the amount is too small"}
+            "max": {"amount": 20000000000_i64, "currency": "IDR"}, "allowed": false, "reason": "the amount is too small"},
+        {"method": "wallet", "min": {"amount": 1, "currency": "IDR"}, "max": {"amount": 166500, "currency": "IDR"},
+            "allowed": true}
     ]}))))]
 pub(in crate::routes) async fn methods(
     State(app): State<Arc<App>>,
-    _: Payer,
+    Payer(caller): Payer,
     request: Request,
 ) -> Result<Json<PaymentMethods>, Problem> {
     let MethodQuery { amount } = input::query(request.uri())?;
     if amount < 1 {
         return Err(Problem::new(Refusal::BadRequest, "`amount` is at least 1"));
     }
-    let offered = books(&app)?.provider().map(|provider| provider.settings().channels.clone()).unwrap_or_default();
-    Ok(Json(PaymentMethods { items: offered.into_iter().map(|channel| MethodView::new(channel, amount)).collect() }))
+    let books = books(&app)?;
+    let offered = books.provider().map(|provider| provider.settings().channels.clone()).unwrap_or_default();
+    let balance = postings::balance(books.store(), caller.user, Currency::Idr).await?;
+    let channels = offered.into_iter().map(|channel| MethodView::new(channel, amount));
+    Ok(Json(PaymentMethods { items: channels.chain([MethodView::of_wallet(balance, amount)]).collect() }))
 }
 
 /// A payment of the authenticated user. While it is pending, its status is requested from the payment provider, at most

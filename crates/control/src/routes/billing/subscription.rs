@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::UserId;
+use access::{Refusal, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use billing::books::SubscriptionSummary;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::enabled::{books, refused};
 use super::views::{MoneyView, PeriodView};
 use crate::caller::{Owner, Payer};
+use crate::finance::Finance;
 use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
@@ -27,7 +28,7 @@ use crate::state::App;
 struct NewSubscription {
     /// The name of a plan with a price.
     plan: String,
-    /// The user who subscribes; only admins who signed in with a password may name another user. Default: the caller.
+    /// The user who subscribes; only finance, in a session by password, may name another user. Default: the caller.
     user_id: Option<Uuid>,
 }
 
@@ -130,7 +131,11 @@ pub(in crate::routes) async fn subscribe(
     let user = match user_id.map(UserId).filter(|user| *user != caller.user) {
         None => caller.user,
         Some(user) => {
-            caller.require_password()?;
+            if !Finance::permits(&app, &caller).await? {
+                let message = "to subscribe another user, sign in with the password of an admin or of a user with the role \
+                    `finance`; a key is not sufficient";
+                return Err(Problem::new(Refusal::Forbidden, message));
+            }
             reach::find_user(&app, user).await?.id
         }
     };

@@ -1,6 +1,8 @@
 //! The rows of a month's tax: one per invoice or credit note, for the tax invoices that another system makes.
 
 use access::Currency;
+use billing::document::percent;
+use billing::language::Language;
 use ledger::billing::{InvoiceParty, StoredInvoice};
 
 use super::focus::{decimal, smallest};
@@ -28,7 +30,7 @@ pub(super) fn row(invoice: &StoredInvoice, customer: &InvoiceParty, corrects: Op
         amount(invoice.subtotal),
         csv::quoted(&invoice.tax_name),
         amount(invoice.tax_base),
-        csv::quoted(&invoice.tax_rate),
+        percent(&invoice.tax_rate, Language::English),
         amount(invoice.tax),
         amount(invoice.total),
         csv::quoted(&invoice.tax_invoice_number),

@@ -3,7 +3,8 @@
 use access::{Currency, Day, Money, UnitPrice};
 use billing::books::instructions;
 use billing::channel::{PaymentChannel, WALLET};
-use billing::document::unit_price;
+use billing::document::{percent, unit_price};
+use billing::language::Language;
 use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -145,7 +146,7 @@ pub(super) struct TaxView {
     pub(super) name: String,
     /// The taxed part of the subtotal.
     pub(super) base: MoneyView,
-    /// The rate as a fraction of the base: `120000/1000000`.
+    /// The rate of the base: `12%`.
     pub(super) rate: String,
     /// The tax on the base.
     pub(super) amount: MoneyView,
@@ -231,7 +232,7 @@ impl InvoiceView {
         let tax = (!of.tax_name.is_empty()).then(|| TaxView {
             name: of.tax_name.clone(),
             base: money(of.tax_base),
-            rate: of.tax_rate.clone(),
+            rate: percent(&of.tax_rate, Language::English),
             amount: money(of.tax),
         });
         Self {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
+use access::{Refusal, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use insights::InsightSettings;
-use ledger::SettingsError;
+use ledger::{SettingsChange, SettingsError};
 
 use super::documented::runtime;
 use crate::caller::{Caller, Person};
@@ -29,7 +29,8 @@ pub(in crate::routes) async fn show(State(app): State<Arc<App>>, caller: Caller)
 
 /// Replaces the settings of insights.
 ///
-/// The request needs `If-Match` with the `ETag` of `GET /config`, or `*`. `version` is assigned by the server.
+/// The request needs `If-Match` with the `ETag` of `GET /config`, or `*`. `version` is assigned by the server. Only admins
+/// change `signoff.roles`.
 #[utoipa::path(post, path = "/config", tag = "insights",
     request_body(content = InsightSettings, example = json!(runtime("config"))),
     security(("token" = []), ("cookie" = [])),
@@ -46,18 +47,42 @@ pub(in crate::routes) async fn change(
     let new: InsightSettings = input::required(request, app.limits.body).await?;
     let expected = expected?;
     new.check().map_err(|reason| Problem::new(Refusal::Unprocessable, reason))?;
+    let before = in_force(&app).await?;
+    if expected.is_some_and(|expected| expected != before.version) {
+        return Err(changed());
+    }
+    if caller.role != Role::Admin && new.signoff != before.signoff {
+        // A role could otherwise complete the reviews of others.
+        return Err(Problem::new(Refusal::Forbidden, "only admins may change `signoff.roles`"));
+    }
+    let keys = changed_keys(&before, &new);
     let text = |version: u64| {
         let settings = InsightSettings { version, ..new.clone() };
         // Numbers and texts can always be written.
         serde_json::to_string(&settings).unwrap_or_default()
     };
     let first = InsightSettings::default().version;
-    let number = app.ledger.change_insight_settings(&caller.actor(), expected, first, text).await;
+    // Also for `*`, the settings are those that were compared.
+    let change = SettingsChange { expected: before.version, changed: &keys };
+    let number = app.ledger.change_insight_settings(&caller.actor(), change, first, text).await;
     match number {
         Ok(version) => Ok(with_tag(InsightSettings { version, ..new })),
         Err(SettingsError::Changed) => Err(changed()),
         Err(SettingsError::Database(error)) => Err(error.into()),
     }
+}
+
+/// Returns the names of the keys whose values differ.
+fn changed_keys(before: &InsightSettings, new: &InsightSettings) -> Vec<&'static str> {
+    let differs = [
+        ("rules", before.rules != new.rules),
+        ("anomalies", before.anomalies != new.anomalies),
+        ("forecast", before.forecast != new.forecast),
+        ("roi", before.roi != new.roi),
+        ("signoff", before.signoff != new.signoff),
+        ("cache", before.cache != new.cache),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// Returns the response with the version as its `ETag`.

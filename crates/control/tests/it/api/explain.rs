@@ -2,7 +2,7 @@ use access::Role;
 use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, LiveCounters, StatefulExplanation};
 use serde_json::{Value, json};
 
-use crate::client::post;
+use crate::client::{get, post};
 use crate::world::World;
 
 const PATH: &str = "/api/explain";
@@ -111,6 +111,46 @@ async fn the_state_of_limits_is_that_of_the_key_and_the_address() {
     assert_eq!(kinds, ["rate_limit", "rate_limit", "without_key"], "{without}");
     assert!(without["limits"].as_array().unwrap().iter().all(|limit| limit["reason"].is_string()), "{without}");
     explain(&json!({"url": "/a", "as": "0199aa00-0000-7000-8000-00000000dead"})).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_call_is_explained_with_the_models_and_limits_of_the_clients_plan() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    let snapshot = limited(&format!(
+        "{MODELS}rate_limits: []
+plans:
+  - {{name: starter, models: [fast], aliases: {{big: fast}}, rate_limits: [{{dimension: [user, model], limit: 3, window: 60s}}]}}
+  - {{name: other, rate_limits: [{{dimension: user, limit: 5, window: 60s}}]}}
+",
+    ));
+    let rules = snapshot.traffic.rate_limits.all().to_vec();
+    let counters = world.meter.rules().counters(rules.iter().map(|rule| &rule.id));
+    let mut key = meter::limiter::key::LimitKey::new();
+    meter::limiter::key::push_user(&mut key, &access::Subject::Key(ada.caller)).unwrap();
+    ["fast", "starter"].iter().for_each(|value| meter::limiter::key::push(&mut key, value.as_bytes()));
+    counters[0].take(&key, rules[0].tier(Some("starter")).unwrap().terms, world.clock.mono()).unwrap();
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+
+    let explain = async |model: &str| {
+        let body = json!({"method": "POST", "url": "/v1/chat/completions", "model": model, "as": ada.key.0});
+        post(world.address, PATH, &[&session.bearer()], &body.to_string()).await.json()
+    };
+    for model in ["fast", "big"] {
+        let explained = explain(model).await;
+        assert_eq!(explained["action"]["targets"][0]["model"], "a", "{explained}");
+        let [limit] = explained["limits"].as_array().unwrap().as_slice() else { panic!("{explained}") };
+        assert_eq!((&limit["name"], &limit["remaining"]), (&json!("user+model"), &json!(2)), "{explained}");
+        assert_eq!(explained["rate_limits"][0]["tiers"][0]["name"], "starter", "{explained}");
+    }
+    let refused = explain("slow").await;
+    assert_eq!((&refused["status"], &refused["refusal"]["code"]), (&json!(404), &json!("model_not_found")));
+    let listed = get(world.address, "/api/limits", &[&session.bearer()]).await.json();
+    let [limit, ..] = listed["items"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    let shown = (&limit["dimensions"], &limit["tiers"][0]["name"], &limit["keys"][0]["values"][1]["value"]);
+    assert_eq!(shown, (&json!(["user", "model"]), &json!("starter"), &json!("fast")), "{listed}");
 }
 
 /// Routes whose clients have a plan, and no user.

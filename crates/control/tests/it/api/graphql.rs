@@ -108,7 +108,15 @@ async fn large_queries_are_refused_before_anything_is_read() {
     let listed = format!("{{keys(cursor: {}1{}) {{next}}}}", "[".repeat(20_000), "]".repeat(20_000));
     let queries =
         [cyclic, &many, &spread, &nested, &listed, "{me", "", "{nothing}", "mutation {me {user {id}}}", "{me}"];
-    for query in queries {
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+    let values = [deep("[", "]"), deep("{a:", "}")];
+    let in_values = values.iter().flat_map(|value| {
+        let [argument, variable] =
+            [format!("{{me(x: {value}) {{user {{id}}}}}}"), format!("query q($a: Int = {value}) {{me}}")];
+        [argument, variable, format!("{{me @include(if: {value}) {{user {{id}}}}}}")]
+    });
+    let in_values: Vec<String> = in_values.collect();
+    for query in queries.into_iter().chain(in_values.iter().map(String::as_str)) {
         let answer = ask_with(&world, &[&ada.bearer()], &json!({"query": query})).await;
         answer.refuses(400, "bad_request");
     }

@@ -209,7 +209,7 @@ async fn charts_and_exports_are_of_visible_briefs_only() {
     };
     let drawn = draw(json!({"id": "today", "charts": ["classes", "spend"]})).await.json();
     assert_eq!(drawn["assets"][0]["name"], "classes.svg");
-    assert_eq!(drawn["assets"][1]["table"][1], json!([date(0), "0.00 USD"]));
+    assert_eq!(drawn["assets"][1]["table"][1], json!([date(0), "0.000001 USD"]));
     for bad in [json!([]), json!(["spend", "spend"])] {
         draw(json!({"id": "today", "charts": bad})).await.refuses(422, "unprocessable");
     }

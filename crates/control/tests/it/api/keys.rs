@@ -264,6 +264,8 @@ async fn a_key_is_used_from_its_networks_here_too() {
     assert_eq!(get(world.address, PATH, &[&here.bearer()]).await.status, 200);
     let reported = get(world.address, PATH, &[&elsewhere.bearer()]).await.refuses(403, "forbidden");
     assert!(!reported.contains("203.0.113"), "{reported}");
+    let token = json!({"token": elsewhere.secret}).to_string();
+    post(world.address, "/api/auth/validate", &[], &token).await.refuses(403, "forbidden");
 }
 
 #[tokio::test]

@@ -202,6 +202,16 @@ async fn the_stream_of_health_ends_with_the_role_that_it_needs() {
     watching.ends().await;
 }
 
+#[tokio::test]
+async fn the_stream_of_a_key_ends_when_invoices_of_its_user_must_be_paid() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let mut watching = Watching::begin(&world, "/api/live", &ada.bearer()).await;
+    watching.message().await;
+    world.hold(&ada, "starter").await;
+    watching.ends().await;
+}
+
 /// A WebSocket of live figures.
 type Socket = WebSocketStream<TcpStream>;
 

@@ -111,3 +111,17 @@ async fn models_need_a_credential_and_the_store() {
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
     get(world.address, &format!("{PATH}?user_id=1"), &[&session.bearer()]).await.refuses(400, "bad_request");
 }
+
+#[tokio::test]
+async fn a_plan_shows_its_models_and_aliases() {
+    let plans = "plans: [{name: starter, models: ['openai/gpt-5*'], aliases: {gpt-4o: fast}}]\n";
+    let world = world(&format!("{FILE}{plans}")).await;
+    let (ada, bob) = (world.holder("ada", "starter").await, poor(&world).await);
+    let found = models(&world, &ada.bearer()).await;
+    let alias = named(&found, "gpt-4o");
+    let shown = (&alias["provider"], &alias["provider_model"], &alias["listed"], &alias["credits"]);
+    assert_eq!(shown, (&json!("openai"), &json!("gpt-5-mini"), &json!(true), &json!(2)), "{alias}");
+    assert!(found.iter().all(|model| model["provider"] == "openai"), "{found:#?}");
+    assert!(named(&found, "fast")["price"].is_object() && named(&found, "openai/gpt-5")["listed"] == false);
+    assert_eq!(named(&models(&world, &bob.bearer()).await, "home")["provider"], "own", "another plan");
+}

@@ -1,6 +1,7 @@
 use access::Role;
 use serde_json::{Value, json};
 
+use crate::api::explain::limited;
 use crate::client::{Answer, call, get, post};
 use crate::person::BrowserSession;
 use crate::world::World;
@@ -37,6 +38,25 @@ async fn every_caller_sees_the_plans() {
         (&endless, &json!("starter"), &Value::Null)
     );
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_plan_has_the_models_aliases_and_limits_of_the_configuration() {
+    let (world, root) = administered().await;
+    let snapshot = limited(
+        "providers: [{name: openai, kind: openai, credential: sk-of-a-test}]
+plans: [{name: team, models: ['openai/*'], aliases: {big: openai/gpt-5}, rate_limits: [{dimension: [user, model], limit: 60, window: 60s}]}]
+",
+    );
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let created = create(&world, &root, &json!({"name": "team"})).await.json();
+    let changed = patch(&world, &root, "team", &json!({"credits_per_day": 5})).await.json();
+    let listed = get(world.address, PATH, &[&root.bearer()]).await.json();
+    let listed = listed["items"].as_array().unwrap().iter().find(|plan| plan["name"] == "team").unwrap();
+    for plan in [&created, &changed, listed] {
+        assert_eq!((&plan["models"], &plan["aliases"]), (&json!(["openai/*"]), &json!({"big": "openai/gpt-5"})));
+        assert_eq!(plan["rate_limits"], json!(["\"user+model\";q=60;w=60"]), "{plan}");
+    }
 }
 
 #[tokio::test]

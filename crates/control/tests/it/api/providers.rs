@@ -128,11 +128,16 @@ async fn health_is_that_of_the_newest_requests() {
     let refused = UsageEvent { id: request(&bob, 2, "own", None).id, ..refused };
     let mut own_credential = request(&bob, 1, "openai", Some(401));
     own_credential.attempts[0].own_credential = true;
+    // The shared credential of the next target was refused, too.
+    let mut of_both = request(&bob, 6, "openai", Some(503));
+    of_both.attempts[0].own_credential = true;
+    of_both.attempts.extend(request(&bob, 6, "claude", Some(401)).attempts);
     world
         .record(vec![
             unreachable,
             refused,
             own_credential,
+            of_both,
             request(&ada, 3_601, "own", Some(200)),
             request(&ada, 30, "openai", Some(503)),
             request(&ada, 20, "openai", Some(200)),
@@ -160,5 +165,15 @@ async fn health_is_that_of_the_newest_requests() {
     // A member sees own requests only, an admin all that say something about the shared credential.
     let root = world.person_with("root", Role::Admin).await;
     let all = providers(&world, &world.sign_in(&root).await.bearer()).await;
-    assert_eq!(health(&all), [json!(["ok", 4, 2]), json!(["failing", 2, 1]), json!(["failing", 1, 1])]);
+    let expected = [json!(["ok", 4, 2]), json!(["failing", 3, 2]), json!(["failing", 1, 1])];
+    assert_eq!(health(&all), expected);
+    // An agent that repeats a refused call hides no other requests.
+    let mut repeated =
+        vec![request(&bob, 0, "openai", Some(401)); usize::try_from(ledger::PROVIDER_REQUESTS_MAX).unwrap()];
+    for event in &mut repeated {
+        event.id = request(&bob, 0, "openai", None).id;
+        event.attempts[0].own_credential = true;
+    }
+    world.record(repeated).await;
+    assert_eq!(health(&providers(&world, &world.sign_in(&root).await.bearer()).await), expected);
 }

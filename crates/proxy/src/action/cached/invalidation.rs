@@ -6,27 +6,21 @@ use super::request::url;
 use super::shared_lookup;
 use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
-use crate::client::head::Head;
 use crate::upstream::response_head::RelayedHead;
-
-/// Whether a request is safe: it changes no resource (RFC 9110, 9.2.1).
-fn is_safe(head: &Head) -> bool {
-    matches!(head.method_bytes(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
-}
 
 /// Whether a request may change a resource whose responses a route has stored.
 pub(crate) fn may_change_stored(request: &RequestContext) -> bool {
     // Redis may have responses that this process has not asked for.
     let may_be_stored =
         || request.worker().shared.responses.was_used() || !request.snapshot.traffic.shared_scopes.is_empty();
-    !is_safe(&request.head) && may_be_stored()
+    !request.head.is_safe() && may_be_stored()
 }
 
 /// Removes the responses of the URL of a request that is not safe, and those of the URLs that its response names. Another route may
 /// have stored them.
 pub(super) async fn invalidate(account: &RequestAccount, response: &RelayedHead) {
     let head = &account.request.head;
-    if is_safe(head) || !matches!(response.head.status(), 200..=399) {
+    if head.is_safe() || !matches!(response.head.status(), 200..=399) {
         return;
     }
     let memories = &account.request.worker().shared.responses;

@@ -7,9 +7,11 @@ use config::snapshot::{Auth, CacheRules, HeaderPart};
 use http1::{Announced, Fields, KnownName};
 
 use crate::account::RequestAccount;
+use crate::action::forward::{ForwardedRoute, trust_rule};
 use crate::body::IncomingBody;
 use crate::client::head::{Head, is_one_of};
 use crate::client::trusted::selects_response;
+use crate::transform::header_rules::RouteHeaders;
 use crate::worker::response_cache::CacheControl;
 use crate::worker::response_cache::freshness::Freshness;
 use crate::worker::response_cache::memory::{CacheKey, RouteMemory};
@@ -29,7 +31,11 @@ pub(super) struct CachedRequest {
 }
 
 /// Returns the request, if a stored response may answer it.
-pub(super) fn cached_request(account: &RequestAccount, body: &IncomingBody) -> Option<CachedRequest> {
+pub(super) fn cached_request(
+    to: &ForwardedRoute<'_>,
+    account: &RequestAccount,
+    body: &IncomingBody,
+) -> Option<CachedRequest> {
     let policy = account.policy();
     let rules = policy.cache.clone()?;
     let head = &account.request.head;
@@ -51,7 +57,7 @@ pub(super) fn cached_request(account: &RequestAccount, body: &IncomingBody) -> O
     if control.no_store {
         return None;
     }
-    let key = key(account, &rules)?;
+    let key = key(to, account, &rules)?;
     let memory = account.request.worker().shared.responses.of(&rules);
     Some(CachedRequest { memory, rules, key, control })
 }
@@ -142,7 +148,7 @@ pub(super) fn url(account: &RequestAccount) -> Vec<u8> {
 }
 
 /// Returns the key of a request; `None` if it is too long. No part contains the octet 0, which separates them.
-fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
+fn key(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
     let request = &account.request;
     let mut key = url(account);
     let mut add = |part: &[u8]| {
@@ -178,6 +184,7 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
         add(values().count().to_string().as_bytes());
         values().for_each(&mut add);
     }
+    add_written(to, account, rules, &mut add);
     // Those of a trusted proxy are forwarded, and name the client or another target to the upstream. Addresses are left out, as
     // in X-Forwarded-For: no client would share an entry with another one.
     if !rules.shared && request.is_peer_trusted() {
@@ -187,6 +194,19 @@ fn key(account: &RequestAccount, rules: &CacheRules) -> Option<CacheKey> {
         }
     }
     (key.len() <= KEY_BYTES_MAX).then(|| key.into())
+}
+
+/// Adds what the client determines in the headers of `vary` that the route writes, for any of its upstreams.
+fn add_written(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules, add: &mut impl FnMut(&[u8])) {
+    let trust = trust_rule(account);
+    for headers in to.request_headers() {
+        let (request, identity, trust) = (&account.request, &account.identity, Some(&trust));
+        let written = RouteHeaders { rules: headers, request, identity, credentials: None, trust };
+        for part in written.parts_of_client(&rules.vary) {
+            add(if part.is_some() { b"1" } else { b"0" });
+            add(part.as_deref().unwrap_or_default());
+        }
+    }
 }
 
 /// Adds the subject. `ids` are the public ids of the user and the key: numbers of another store may be equal.

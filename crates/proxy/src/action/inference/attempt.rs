@@ -71,12 +71,7 @@ pub(super) async fn attempt(
     if status >= 400 {
         let body = read_error(&mut answered, now).await;
         let error = ProviderError::of_response(status, &body);
-        let refused = hide(call, account, &mut answered, &error).err();
-        let mut failed = failed(error, account, answered, None);
-        if let Some(problem) = refused {
-            failed.error = AttemptError::Problem(Box::new(problem));
-        }
-        return AttemptEnd::Failed(Box::new(failed));
+        return AttemptEnd::Failed(Box::new(hidden(call, error, account, answered, None)));
     }
     if !may_continue {
         return AttemptEnd::Relayed(Box::new(answered));
@@ -90,7 +85,7 @@ pub(super) async fn attempt(
                 attempt.had_no_effect = true;
             }
             let seen = facts(call, &answered);
-            AttemptEnd::Failed(Box::new(failed(error, account, answered, seen)))
+            AttemptEnd::Failed(Box::new(hidden(call, error, account, answered, seen)))
         }
         Beginning::Broken => AttemptEnd::Failed(Box::new(FailedAttempt {
             failure: TargetFailure::of_response(FallbackCause::Reset),
@@ -133,8 +128,24 @@ fn of_problem(problem: Problem) -> AttemptEnd {
     };
     let cooldown = (!is_unsent).then_some(CooldownCause::Failure);
     let error = AttemptError::Problem(Box::new(problem));
-    let failure = TargetFailure { cause, status: None, cooldown };
+    let failure = TargetFailure { cause, status: None, cooldown, is_of_call: false };
     AttemptEnd::Failed(Box::new(FailedAttempt { failure, error, seen: None }))
+}
+
+/// Returns the failure that a response reports, without details of the operator's account.
+fn hidden(
+    call: &TargetCall<'_>,
+    error: ProviderError,
+    account: &RequestAccount,
+    mut answered: UpstreamResponse,
+    seen: Option<ResponseFacts>,
+) -> FailedAttempt {
+    let refused = hide(call, account, &mut answered, &error).err();
+    let mut failed = failed(error, account, answered, seen);
+    if let Some(problem) = refused {
+        failed.error = AttemptError::Problem(Box::new(problem));
+    }
+    failed
 }
 
 /// Returns the failure that a response reports.

@@ -103,7 +103,7 @@ impl FallbackCall<'_> {
                     match failed.error {
                         error if rules.includes(failed.failure.cause, failed.failure.status) => {
                             account.end_attempt(call.charge.unwrap_or_default(), failed.seen);
-                            state.keep(error);
+                            state.keep_failed(next.target, failed.failure, error);
                         }
                         AttemptError::Response(answered) => {
                             return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
@@ -272,6 +272,14 @@ impl FallbackCall<'_> {
 }
 
 impl FallbackState<'_> {
+    /// Keeps the error of an attempt at a target, which is not tried again if that would fail too.
+    fn keep_failed(&mut self, target: usize, failure: TargetFailure, error: AttemptError) {
+        if failure.is_of_call {
+            self.tries.exclude(target);
+        }
+        self.keep(error);
+    }
+
     /// Keeps the error if it says more than the one that is kept.
     fn keep(&mut self, error: AttemptError) {
         if self.error.as_ref().is_none_or(|kept| says_more(&error, kept)) {

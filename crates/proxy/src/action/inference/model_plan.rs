@@ -11,11 +11,13 @@ use meter::SkipReason;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::authenticate::scope;
+use crate::limits::rate_limits;
+use crate::limits::rate_limits::leased::count_shared;
 use crate::refusal::problem::Problem;
 
 /// The model that a call requests, with the provider that serves it.
 pub(super) struct ModelPlan {
-    /// The name that the client requested.
+    /// The name that the client requested, or the name in place of its plan's alias.
     pub(super) requested: Arc<str>,
     /// The credits that the call costs.
     pub(super) credits: Credits,
@@ -51,7 +53,8 @@ impl ModelPlan {
         client: &Client,
     ) -> Result<Self, Problem> {
         let resolved = scope::check_model(&client.principal.bounds, model).and_then(|()| {
-            let resolved = account.request.snapshot.traffic.resolve_model(endpoint, model);
+            let (traffic, plan) = (&account.request.snapshot.traffic, client.principal.plan.name.as_str());
+            let resolved = traffic.resolve_model_in_plan(Some(plan), endpoint, model);
             resolved.map_err(|why| unresolved(&why, model))
         });
         let ResolvedModel { provider, asked, model, prompt_cache, credits, entry } = resolved.inspect_err(|_| {
@@ -60,6 +63,28 @@ impl ModelPlan {
             }
         })?;
         Ok(Self { requested: asked, credits, target: PlannedModel { provider, model, prompt_cache }, entry })
+    }
+
+    /// Counts the call in the rate limits that count by the model.
+    pub(super) async fn count(&self, account: &mut RequestAccount, client: &Client) -> Result<(), Problem> {
+        let traffic = &account.request.snapshot.traffic;
+        if !traffic.rate_limits.has_models() {
+            return Ok(());
+        }
+        // The body may have taken long.
+        account.request.read_clock();
+        let model = traffic.limited_name(&self.requested, &self.target.provider.name, &self.target.model);
+        let counted = match rate_limits::after_resolution(account, client, &model) {
+            Ok(waiting) if waiting.is_empty() => Ok(()),
+            // Boxed, because its future is large and other requests do not need it.
+            Ok(waiting) => Box::pin(count_shared(account, waiting)).await,
+            Err(problem) => Err(problem),
+        };
+        counted.inspect_err(|_| {
+            if let Some(inference) = &mut account.inference {
+                inference.refused_model = Some(self.requested.clone());
+            }
+        })
     }
 
     /// Notes for the usage event that the call skips a target of its entry.

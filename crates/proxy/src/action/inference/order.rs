@@ -136,7 +136,15 @@ mod tests {
     fn the_chance_selects_a_target_by_weight_among_those_that_are_not_left_out() {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
         let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
-        let provider = Arc::new(Provider { name, kind, formats: Box::default(), origin, credential, tls: None });
+        let provider = Arc::new(Provider {
+            name,
+            kind,
+            formats: Box::default(),
+            origin,
+            paths: ai::ProviderPaths::OfKind,
+            credential,
+            tls: None,
+        });
         let weights = [(90, "a"), (10, "b"), (0, "c")];
         let target = |(weight, model): (u32, &str)| Target {
             provider: provider.clone(),

@@ -21,7 +21,11 @@ const TOO_MANY_REQUESTS: u16 = 429;
 
 /// Whether a response may be about the operator's account, as its body then shows.
 pub(super) fn may_concern(call: &TargetCall<'_>, answered: &UpstreamResponse) -> bool {
-    match answered.head.head.status() {
+    is_status_of_account(call, answered.head.head.status())
+}
+
+fn is_status_of_account(call: &TargetCall<'_>, status: u16) -> bool {
+    match status {
         UNAUTHORIZED => !call.is_own(),
         400..=403 | TOO_MANY_REQUESTS => call.is_shared(),
         _ => false,
@@ -40,7 +44,8 @@ pub(super) async fn read_and_hide(
     hide(call, account, answered, &error)
 }
 
-/// Replaces the body of a response to a call that exceeds a rate limit of the operator's account.
+/// Replaces the body of a response to a call that exceeds a rate limit of the operator's account. Of errors that follow a
+/// successful head, the translation hides that.
 ///
 /// # Errors
 /// The provider refuses the operator's credential, whose ends the response may contain, or its account has no money left.
@@ -50,14 +55,18 @@ pub(super) fn hide(
     answered: &mut UpstreamResponse,
     error: &ProviderError,
 ) -> Result<(), Problem> {
-    if !may_concern(call, answered) {
+    let follows_success = answered.head.head.is_success();
+    let status = if follows_success { error.status } else { answered.head.head.status() };
+    let may_concern = is_status_of_account(call, status) || (follows_success && call.is_shared());
+    if !may_concern {
         return Ok(());
     }
-    let status = answered.head.head.status();
     let of_account = match error.kind {
         ProviderErrorKind::Credential => "credential",
         ProviderErrorKind::Quota => "account",
-        ProviderErrorKind::Status if status == TOO_MANY_REQUESTS => return replace(call, account, answered),
+        ProviderErrorKind::Status if status == TOO_MANY_REQUESTS && !follows_success => {
+            return replace(call, account, answered, error.is_too_large);
+        }
         ProviderErrorKind::Status | ProviderErrorKind::NotFound | ProviderErrorKind::Context => return Ok(()),
     };
     let message = format!("the provider of this model refuses the gateway's {of_account}: tell the operator");
@@ -67,11 +76,22 @@ pub(super) fn hide(
 }
 
 /// Replaces the body by one of the provider's format. The status and `Retry-After` remain.
-fn replace(call: &TargetCall<'_>, account: &RequestAccount, answered: &mut UpstreamResponse) -> Result<(), Problem> {
-    const MESSAGE: &str = "the provider of this model takes no more calls at the moment: try again later";
+fn replace(
+    call: &TargetCall<'_>,
+    account: &RequestAccount,
+    answered: &mut UpstreamResponse,
+    is_too_large: bool,
+) -> Result<(), Problem> {
+    const EARLY: &str = "the provider of this model takes no more calls at the moment: try again later";
+    const TOO_LARGE: &str =
+        "request too large: the provider of this model takes fewer tokens in one minute: shorten the call";
+    let message = if is_too_large { TOO_LARGE } else { EARLY };
+    let (provider, model, cause) = (call.provider(), call.model(), if is_too_large { "size" } else { "rate" });
+    // The body names the operator's account.
+    tracing::info!(request_id = %account.request.id, provider, model, cause, "a rate limit of the operator's account refuses a call");
     let request_id = account.request.id.to_string();
     let reporter = ai::Reporter { domain: account.request.snapshot.process.brand.slug(), request_id: &request_id };
-    let problem = FormatProblem::new(Refusal::RateLimited, MESSAGE, reporter);
+    let problem = FormatProblem::new(Refusal::RateLimited, message, reporter);
     let body = ai::error::body(Some(call.provider_format().dialect()), &problem);
     changed_body::edit_head(&mut answered.head)?;
     let edits = &mut answered.head.edits;

@@ -3,23 +3,26 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use access::{Credits, Refusal, Secret};
+use access::{Credits, Refusal};
 use ai::bound::{Extent, LoweredLimit};
 use ai::host::reports_usage_unasked;
 use ai::tap::ResponseFraming;
+use ai::translate::ProviderAccount;
 use ai::{EndpointCall, Format, RequestFields, Tap};
 use bytes::Bytes;
 use http1::KnownName;
 use meter::{AdmissionInfo, Charge};
 
-use super::InferenceEndpoint;
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
-use super::translation::{CallTranslation, TranslatedCall, translate, without_state};
+use super::signing::SignedCall;
+use super::translation::{CallTranslation, TranslatedCall, translate, unnameable, without_state};
+use super::{InferenceEndpoint, other_models};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::action::bound::{CallLimits, CallSize};
+use crate::action::credential::ChosenCredential;
 use crate::action::limit::limit;
 use crate::action::{Handled, RelayedResponse, bound, credential};
 use crate::body::upload::Upload;
@@ -28,7 +31,7 @@ use crate::limits::budget;
 use crate::refusal::problem::Problem;
 use crate::response::relay::TappedResponse;
 use crate::transform;
-use crate::transform::{ProviderTarget, Receiver, RequestEdits};
+use crate::transform::{ProviderTarget, Receiver, RequestEdits, SentCredential};
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::RelayedHead;
@@ -47,7 +50,7 @@ pub(super) struct TargetCall<'a> {
     of: InferenceRequest<'a>,
     call: Rc<InferenceCall>,
     /// The user's own or a shared credential of the provider; `None` if the provider needs none.
-    credential: Option<&'a Secret>,
+    credential: Option<ChosenCredential<'a>>,
     /// The maximum that the attempt may use, in credits and in the measures that the client's budgets limit; `None` for a
     /// free request.
     pub(super) charge: Option<Charge>,
@@ -73,10 +76,13 @@ impl<'a> TargetCall<'a> {
         let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
         let mut fields = Cow::Borrowed(fields);
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
-        if let Some(charge) = &mut charge
-            && bound::is_required(&client.limits, call.own_credential)
-        {
-            let extent = extent(called, &fields, content).await?;
+        let is_restricted = other_models::are_restricted(account, &call, client);
+        let is_bounded = charge.is_some() && bound::is_required(&client.limits, call.own_credential);
+        let extent = if is_restricted || is_bounded { Some(extent(called, &fields, content).await?) } else { None };
+        if let Some(extent) = extent.as_ref().filter(|_| is_restricted) {
+            other_models::check(account, &call, client, extent)?;
+        }
+        if let (Some(charge), Some(extent)) = (&mut charge, extent.filter(|_| is_bounded)) {
             let (most, lowered) = most(account, &call, client, extent)?;
             *charge = Charge { credits: charge.credits, ..most };
             if let Some(lowered) = lowered {
@@ -136,17 +142,24 @@ impl<'a> TargetCall<'a> {
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
         let (kind, dialect, is_translated) =
             (call.provider.kind, call.provider_format.dialect(), translation.is_some());
-        let provider = ProviderTarget { kind, dialect, is_translated, credential: *credential };
+        let (prefix, paths) =
+            (request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str()), (kind, &call.provider.paths));
+        let target = match &translation {
+            Some(translation) => transform::to_other_endpoint(&translation.called, &call.model, paths),
+            None => transform::to_endpoint(&of.endpoint.called, &request.head, prefix, &call.model, paths),
+        };
+        let target = target.ok_or_else(unnameable)?;
+        let signed = SignedCall { origin: &call.provider.origin, target: &target, body };
+        let signed = signed.sign(account, *credential).await?;
+        let sent = credential.and_then(|credential| match credential {
+            ChosenCredential::Secret(secret) => Some(SentCredential::Secret(secret)),
+            ChosenCredential::Aws(_) => signed.as_ref().map(SentCredential::Signed),
+        });
+        let provider = ProviderTarget { kind, dialect, is_translated, credential: sent };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
-        let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        let base_path = call.provider.kind.descriptor().base_path;
-        let target = match &translation {
-            Some(translation) => transform::to_other_endpoint(&translation.called, &call.model, base_path),
-            None => transform::to_endpoint(&of.endpoint.called, &request.head, prefix, &call.model, base_path),
-        };
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
@@ -164,7 +177,13 @@ impl<'a> TargetCall<'a> {
                 return Err(Problem::new(Refusal::UpstreamProtocol, message));
             }
             let framing = framing(call.provider_format, &answered.head, call.streamed);
-            answered.translated = translation.begin(account, &mut answered.head, framing).map_err(unwritable)?;
+            let of_provider = match credential {
+                _ if call.own_credential => ProviderAccount::Own,
+                Some(_) => ProviderAccount::Shared,
+                None => ProviderAccount::Nobody,
+            };
+            let begun = translation.begin(account, &mut answered.head, framing, of_provider);
+            answered.translated = begun.map_err(unwritable)?;
         }
         Ok(answered)
     }
@@ -177,6 +196,16 @@ impl<'a> TargetCall<'a> {
     /// Whether the credential is the user's own.
     pub(super) fn is_own(&self) -> bool {
         self.call.own_credential
+    }
+
+    /// Returns the name of the provider.
+    pub(super) fn provider(&self) -> &str {
+        &self.call.provider.name
+    }
+
+    /// Returns the provider's name of the model.
+    pub(super) fn model(&self) -> &str {
+        &self.call.model
     }
 
     /// Returns the format of the provider's response.
@@ -257,7 +286,8 @@ async fn prepare(
     let called = call(provider_format);
     account.calls(&called);
     if provider_format == endpoint.format {
-        let changed = without_state(parsed, endpoint).await?;
+        let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model).to_owned();
+        let changed = without_state(parsed, endpoint, &known_model).await?;
         return Ok(PreparedCall { call: called, changed, translation: None });
     }
     let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target, client).await?;
@@ -283,11 +313,17 @@ fn most(
     let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at, own_credential };
     let (provider, model) = (&call.provider, &*call.model);
     let host = &provider.origin.host;
-    let extent = extent.at_host(host).of_model(host, model).with_tool_rounds(holding.budgets.server_tool_rounds);
-    let extent = if traffic.always_searches(provider, model) { extent.searching() } else { extent };
-    let price = traffic.price(provider, (model, None), request.started_at);
-    let limits = traffic.limits(provider, model, request.started_at);
-    holding.bound(&CallSize { extent: &extent, model, price, limits })
+    let extent = extent.at_host(host).with_tool_rounds(holding.budgets.server_tool_rounds);
+    let at_model = |model| {
+        let extent = extent.clone().of_model(host, model);
+        let extent = if traffic.always_searches(provider, model) { extent.searching() } else { extent };
+        let price = traffic.price(provider, (model, None), request.started_at);
+        let limits = traffic.limits(provider, model, request.started_at);
+        CallSize { extent, model, price, limits }
+    };
+    let others = extent.models().iter().map(String::as_str);
+    let sizes: Vec<_> = std::iter::once(model).chain(others).map(at_model).collect();
+    holding.bound(&sizes)
 }
 
 /// Reads the extent of the request's maximum usage from the body.

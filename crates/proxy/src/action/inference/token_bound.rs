@@ -23,7 +23,11 @@ pub(super) async fn tokens_max(
     let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
     let (provider, model) = (&target.provider, &*target.model);
     let host = &provider.origin.host;
-    let extent = extent.at_host(host).of_model(host, model).with_tool_rounds(traffic.budgets.server_tool_rounds);
-    let bound = extent.bound(traffic.price(provider, (model, None), at), traffic.limits(provider, model, at));
-    Ok(bound.tokens.unwrap_or_else(|| Tokens(length(&parsed.content))))
+    let extent = extent.at_host(host).with_tool_rounds(traffic.budgets.server_tool_rounds);
+    let tokens = |model: &str| {
+        let extent = extent.clone().of_model(host, model);
+        let bound = extent.bound(traffic.price(provider, (model, None), at), traffic.limits(provider, model, at));
+        bound.tokens.unwrap_or_else(|| Tokens(length(&parsed.content)))
+    };
+    Ok(extent.models().iter().map(|other| tokens(other)).fold(tokens(model), Tokens::max))
 }

@@ -3,8 +3,8 @@
 
 use access::Refusal;
 use ai::translate::{
-    ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED, TranslatedRequest, TranslationOptions,
-    UntranslatableCall, client_status, request,
+    GooglePath, ProviderAccount, ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED, TranslatedRequest,
+    TranslationOptions, UntranslatableCall, client_status, request,
 };
 use ai::{EndpointCall, Format, ResponseFraming};
 use bytes::Bytes;
@@ -67,11 +67,15 @@ pub(super) async fn translate(
     let traffic = &account.request.snapshot.traffic;
     let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
     let limits = traffic.limits(&provider, &model, account.request.started_at);
+    let known_model = traffic.known_name(&provider, &model).to_owned();
     let (from, content, held) = (endpoint.format, parsed.content.clone(), parsed.held.another());
     let is_streamed = parsed.fields.stream;
+    let (clients, query) = (endpoint.called.clone(), account.request.head.query().map(str::to_owned));
     let work = move || {
         let options = TranslationOptions {
+            google: GooglePath::of(&clients, query.as_deref()),
             model: &model,
+            known_model: &known_model,
             kind: provider.kind,
             host: &provider.origin.host,
             owner: &owner,
@@ -96,25 +100,27 @@ pub(super) async fn translate(
 }
 
 /// Returns the call without state of other providers, which responses of translated calls have given to the client; `None`
-/// if it has none.
+/// if it has none. `known_model` is the name by which the rules of its model are known.
 ///
 /// # Errors
 /// The call exceeds the memory of the client.
 pub(super) async fn without_state(
     parsed: &ParsedCall,
     endpoint: &InferenceEndpoint,
+    known_model: &str,
 ) -> Result<Option<ParsedCall>, Problem> {
     let format = endpoint.format;
     if !TRANSLATED.contains(&format) {
         return Ok(None);
     }
     if parsed.content.len() <= ON_WORKER_BYTES_MAX {
-        let changed = ai::translate::without_state(format, &parsed.content);
+        let changed = ai::translate::without_state(format, known_model, &parsed.content);
         return changed.map(|body| counted(&endpoint.called, body, parsed.held.another())).transpose();
     }
     let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    let known_model = known_model.to_owned();
     off_worker(move || {
-        let changed = ai::translate::without_state(format, &content);
+        let changed = ai::translate::without_state(format, &known_model, &content);
         changed.map(|body| counted(&called, body, held)).transpose()
     })
     .await?
@@ -156,7 +162,7 @@ fn first_possible(
 }
 
 /// Returns the refusal of a model whose name the provider's path cannot contain.
-fn unnameable() -> Problem {
+pub(super) fn unnameable() -> Problem {
     let message =
         "the name of the model contains `.` or `..` between slashes, which its provider's path cannot contain";
     Problem::new(Refusal::BadRequest, message).of_param(Some("model"))
@@ -178,6 +184,7 @@ impl CallTranslation {
         account: &RequestAccount,
         relayed: &mut RelayedHead,
         framing: ResponseFraming,
+        provider_account: ProviderAccount,
     ) -> Result<Option<Box<TranslatedResponse>>, InvalidPart> {
         let status = relayed.head.status();
         if matches!(status, 204 | 205 | 300..=399) {
@@ -185,7 +192,9 @@ impl CallTranslation {
         }
         let request_id = account.request.id.to_string();
         let ids = ResponseIds { request_id: &request_id, unix_seconds: account.request.wall_at().unix_seconds() };
-        let translator = ResponseTranslator::new(self.context, ids, framing, status);
+        let translator = ResponseTranslator::new(self.context, ids, framing, status).with_account(provider_account);
+        let retry_after = relayed.head.text(KnownName::RetryAfter).and_then(|seconds| seconds.parse().ok());
+        let translator = translator.with_retry_after(retry_after);
         edit(relayed, translator.content_type(), &self.dropped)?;
         let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
         let status = if status < 400 { status } else { client_status(self.client, status) };

@@ -261,7 +261,15 @@ mod tests {
     fn limited(count: usize, limits: Option<TargetLimits>) -> Vec<EntryTarget> {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
         let (kind, formats, credential) = (ai::ProviderKind::Mock, Box::default(), Credential::None);
-        let provider = Arc::new(Provider { name: "p".into(), kind, formats, origin, credential, tls: None });
+        let provider = Arc::new(Provider {
+            name: "p".into(),
+            kind,
+            formats,
+            origin,
+            paths: ai::ProviderPaths::OfKind,
+            credential,
+            tls: None,
+        });
         let target = |n: usize| {
             let limits = limits.filter(|_| n == 0);
             Target { provider: provider.clone(), model: n.to_string().into(), weight: 1, limits, prompt_cache: true }

@@ -13,6 +13,7 @@ use crate::account::request::RequestContext;
 use crate::body::upload::Upload;
 use crate::client::head::Head;
 use crate::client::trusted::{Trust, TrustRule};
+use crate::transform::control_cookies::ControlCookies;
 use crate::upstream::connect::{NewConnection, OfferedProtocols, connect};
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::call::Http1Call;
@@ -90,6 +91,8 @@ fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceE
         certificate: request.at.peer.certificate_subject(),
     };
     trust.apply(&mut edits, received.fields()).map_err(ServiceError::Request)?;
+    let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
+    control_cookies.withhold(&mut edits, received.fields()).map_err(ServiceError::Request)?;
     for field in edits.kept(received.fields()).chain(edits.added()) {
         write(&String::from_utf8_lossy(field.name), field.value)?;
     }

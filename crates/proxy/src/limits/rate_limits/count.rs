@@ -40,7 +40,7 @@ fn problem(exceeded: RateExceeded, terms: LimitTerms) -> Problem {
             format!("the rate limit of {limit} requests is reached: try again in {seconds} seconds")
         }
         LimitTerms::Concurrent(_) => {
-            format!("{limit} requests are in flight, and no more may be: wait until one has ended")
+            format!("the limit of requests in flight ({limit}) is reached: wait until one has ended")
         }
     };
     Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds))

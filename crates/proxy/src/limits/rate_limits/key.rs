@@ -10,17 +10,21 @@ use crate::client::head::{Head, is_same_name};
 use crate::refusal::problem::Problem;
 
 /// Returns the key; `None` if the request has no value of a dimension, so that the limit does not apply. A request that
-/// repeats a header that is counted is refused.
-pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Result<Option<LimitKey>, Problem> {
+/// repeats a header that is counted is refused. `model` is the name under which an LLM call is counted.
+pub(super) fn key(
+    dimensions: &[LimitDimension],
+    account: &RequestAccount,
+    model: Option<&str>,
+) -> Result<Option<LimitKey>, Problem> {
     for dimension in dimensions {
         if let LimitDimension::Header(name) = dimension {
             check_repeats(&account.request.head, name)?;
         }
     }
-    Ok(counted(dimensions, account))
+    Ok(counted(dimensions, account, model))
 }
 
-fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<LimitKey> {
+fn counted(dimensions: &[LimitDimension], account: &RequestAccount, model: Option<&str>) -> Option<LimitKey> {
     let mut key = LimitKey::new();
     for dimension in dimensions {
         match dimension {
@@ -46,6 +50,7 @@ fn counted(dimensions: &[LimitDimension], account: &RequestAccount) -> Option<Li
                 }
             }
             LimitDimension::Route => push(&mut key, account.policy().name.as_bytes()),
+            LimitDimension::Model => push(&mut key, model?.as_bytes()),
             LimitDimension::Global => {}
         }
     }

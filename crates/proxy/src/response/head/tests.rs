@@ -8,6 +8,7 @@ use super::*;
 use crate::refusal::render;
 use crate::response::sharing;
 use crate::transform;
+use crate::transform::control_cookies::ControlCookies;
 
 /// The time of the tests is 2009-02-13T23:31:30Z.
 const NOW: Timestamp = Timestamp(1_234_567_890_000_000);
@@ -17,7 +18,8 @@ fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
     let level = RateLevel { limit: 60, remaining: 59, reset: Duration::from_secs(7) };
     let origin = origin.then_some(&b"https://control.example"[..]);
     let sharing = origin.map(|_| Sharing { origin, credentials: false, exposed: None, varies: true });
-    GatewayFields { id, limit: limit.then(|| ReportedLimit::of_plan(level)), sharing, headers: None, now: NOW }
+    let (limit, control_cookies) = (limit.then(|| ReportedLimit::of_plan(level)), ControlCookies::of("tollgate"));
+    GatewayFields { id, limit, sharing, control_cookies, headers: None, now: NOW }
 }
 
 /// A head of an upstream that has each field of the gateway itself.

@@ -6,7 +6,7 @@ use crate::upstream::outgoing::tests::outgoing;
 fn check(kind: ProviderKind, base: &str, received: &str, expected: &str) {
     let head = head(&format!("POST /llm{received}"), &[]);
     let called = EndpointCall::at(received.split('?').next().unwrap()).unwrap();
-    let target = to_endpoint(&called, &head, "/llm", "m", kind.descriptor().base_path);
+    let target = to_endpoint(&called, &head, "/llm", "m", (kind, &ProviderPaths::OfKind)).unwrap();
     let target = outgoing(head, base, target).target().concat();
     assert_eq!(String::from_utf8(target).unwrap(), expected, "{kind:?} {base} {received}");
 }
@@ -30,5 +30,7 @@ fn the_path_of_an_endpoint_follows_the_base_url_of_its_provider() {
     }
     check(ProviderKind::Anthropic, "/anthropic", "/v1/messages", "/anthropic/v1/messages");
     check(ProviderKind::Gemini, "", "/v1beta/models/x:generateContent", "/v1beta/models/m:generateContent");
+    check(ProviderKind::Bedrock, "/vpc", "/v1/messages", "/vpc/anthropic/v1/messages");
+    check(ProviderKind::AzureOpenAi, "", "/v1/responses", "/openai/v1/responses");
     check(ProviderKind::Mock, "", "/v1/chat/completions", "/v1/chat/completions");
 }

@@ -65,7 +65,7 @@ fn in_flight(weights: &[u32]) -> Vec<u64> {
     let chooser = chooser(&Strategy::LeastConnections, weights);
     let mut loads = vec![0_u64; weights.len()];
     for _ in 0..PICKS {
-        let index = chooser.least(&[], |index| loads[index] as f64 + 1.0).unwrap();
+        let index = chooser.least(&[], |index| loads[index] as f64).unwrap();
         loads[index] += 1;
     }
     loads
@@ -92,6 +92,14 @@ fn of_equal_backends_each_gets_its_turn() {
     let chooser = chooser(&Strategy::LeastConnections, &[1, 1, 1]);
     let chosen: Vec<usize> = (0..6).map(|_| chooser.least(&[], |_| 1.0).unwrap()).collect();
     assert_eq!(chosen, [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn idle_backends_take_turns_by_weight() {
+    for weights in [&[2, 1][..], &[1, 2, 3], &[100, 1]] {
+        let chooser = chooser(&Strategy::LeastConnections, weights);
+        check_shares(&counts(weights.len(), || chooser.least(&[], |_| 0.0).unwrap()), weights, 0.001);
+    }
 }
 
 #[test]

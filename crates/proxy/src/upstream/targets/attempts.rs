@@ -25,12 +25,14 @@ pub(crate) struct TargetFailure {
     pub(crate) status: Option<u16>,
     /// The cause for which further calls leave the target out; `None` without one.
     pub(crate) cooldown: Option<CooldownCause>,
+    /// Whether each further attempt of the same call at the target would fail too.
+    pub(crate) is_of_call: bool,
 }
 
 impl TargetFailure {
     /// The failure of a response that broke, ended or was late before its first content.
     pub(crate) const fn of_response(cause: FallbackCause) -> Self {
-        Self { cause, status: None, cooldown: Some(CooldownCause::Failure) }
+        Self { cause, status: None, cooldown: Some(CooldownCause::Failure), is_of_call: false }
     }
 
     /// Returns the failure that an error of a provider reports; `wait` is the time after which it may be tried again.
@@ -45,6 +47,8 @@ impl TargetFailure {
         };
         let cooldown = match (cause, status) {
             (FallbackCause::Quota, _) => Some(CooldownCause::Exhausted),
+            // It takes smaller calls.
+            (_, 429) if error.is_too_large => None,
             (FallbackCause::Credential, _) | (_, 429 | OVERLOADED) => Some(CooldownCause::Refused(wait())),
             // An unknown file or cached content is a matter of the request.
             (FallbackCause::NotFound, _) => error.names_model.then_some(CooldownCause::Failure),
@@ -53,7 +57,7 @@ impl TargetFailure {
             (_, 408 | 500..=599) => Some(CooldownCause::Failure),
             _ => None,
         };
-        Self { cause, status: Some(status), cooldown }
+        Self { cause, status: Some(status), cooldown, is_of_call: error.is_too_large }
     }
 }
 
@@ -82,19 +86,23 @@ impl TargetAttempt {
         self.state.count(None);
     }
 
-    /// Notes that the attempt has failed. A failure of the user's own credential leaves the target out for nobody.
+    /// Notes that the attempt has failed. A failure of the user's own account is not the target's: it is not counted, and leaves
+    /// the target out for nobody.
     pub(crate) fn failed(&self, failure: TargetFailure, now: Instant) {
         let Some(target) = self.entry.targets.get(self.number) else { return };
-        let TargetFailure { cause, status, cooldown } = failure;
-        self.state.count(Some(cause));
+        let TargetFailure { cause, status, cooldown, .. } = failure;
+        let is_of_user = |cooldown: CooldownCause| {
+            self.is_own && (cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound)
+        };
+        let is_of_user = cooldown.is_some_and(is_of_user);
+        if !is_of_user {
+            self.state.count(Some(cause));
+        }
         let (provider, model, word, request_id) = (&target.provider.name, &target.model, cause.word(), self.request_id);
         tracing::info!(%request_id, %provider, %model, cause = word, status, "an attempt at a target of a model has failed");
         // A name that the client has chosen says nothing about the other models of the entry.
         let is_of_name = target.model.ends_with('*') && matches!(status, Some(403 | 404));
-        let is_of_user = |cooldown: &CooldownCause| {
-            self.is_own && (*cooldown != CooldownCause::Failure || cause == FallbackCause::NotFound)
-        };
-        let Some(cooldown) = cooldown.filter(|cooldown| !is_of_name && !is_of_user(cooldown)) else {
+        let Some(cooldown) = cooldown.filter(|_| !is_of_name && !is_of_user) else {
             // Nothing is known of the target, so the next call tries it.
             self.trial.iter().for_each(|end| self.state.return_trial(*end, self.is_own));
             return;
@@ -190,6 +198,8 @@ mod tests {
             (404, "No such File object: file-model", None),
             (404, "No such File object: a model b", None),
             (404, "Requested entity was not found.", None),
+            (429, "Rate limit reached for m", refused),
+            (429, "Request too large for m", None),
         ] {
             let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);
             let error = ProviderError::of_response(status, body.as_bytes());

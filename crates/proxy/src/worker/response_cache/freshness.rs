@@ -10,6 +10,8 @@ use crate::client::head::text;
 
 /// The age of a response whose `Age` is invalid: more than any lifetime.
 const AGE_UNKNOWN: u64 = 1 << 32;
+/// Maximum difference between the clocks of two nodes, and by which a clock is corrected backwards.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// The facts of an exchange that decide about its response.
 pub(crate) struct ExchangeFacts<'a> {
@@ -142,7 +144,12 @@ impl Freshness {
     /// Returns how long the response remains fresh; `None` if it needs the upstream's consent.
     pub(crate) fn fresh_for(&self, now: Timestamp) -> Option<u64> {
         let left = self.lifetime.checked_sub(self.age(now)).filter(|left| *left > 0);
-        left.filter(|_| !self.is_always_validated)
+        left.filter(|_| !self.is_always_validated && !self.is_of_later_clock(now))
+    }
+
+    /// Whether the response was received by a clock that was ahead: its age is unknown until that time.
+    fn is_of_later_clock(&self, now: Timestamp) -> bool {
+        self.received_at > now.after(CLOCKS_DIFFER)
     }
 
     /// Whether the response may be used while another request revalidates it.
@@ -156,7 +163,8 @@ impl Freshness {
     }
 
     fn is_within(&self, now: Timestamp, beyond: u64) -> bool {
-        beyond > 0 && !self.is_always_validated && self.age(now) < self.lifetime.saturating_add(beyond)
+        let is_usable = !self.is_always_validated && !self.is_of_later_clock(now);
+        beyond > 0 && is_usable && self.age(now) < self.lifetime.saturating_add(beyond)
     }
 }
 

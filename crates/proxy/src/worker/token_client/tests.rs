@@ -34,7 +34,7 @@ fn entry(headers: &[(&str, &str)]) -> Arc<JwtEntry> {
 fn client(entry: &Arc<JwtEntry>) -> Rc<TokenClient> {
     let JwtKeys::Configured(keys) = &entry.keys else { panic!("{entry:?}") };
     let verified = jwt::verify(TOKEN.as_bytes(), &entry.terms, keys, NOON).unwrap();
-    Rc::new(TokenClient::new(entry, verified).unwrap())
+    Rc::new(TokenClient::new(entry, verified))
 }
 
 #[test]

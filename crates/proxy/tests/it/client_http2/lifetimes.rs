@@ -13,7 +13,7 @@ use crate::client_http2::stream_client::{StreamClient, request};
 use crate::frames::{DATA, GOAWAY, HEADERS, INTERNAL_ERROR, frame, reset};
 use crate::gateway::Gateway;
 use crate::streams::{Plan, Server, StreamRequest};
-use crate::wire::{PATIENCE, always, before, configured, echo};
+use crate::wire::{Client, PATIENCE, always, before, configured, echo};
 
 const HURRIED: &str = "timeouts: {connect: 1s, idle: 600ms}\n";
 
@@ -213,6 +213,31 @@ async fn drain_sends_goaway_and_finishes_requests_in_flight() {
         assert_eq!(client.end(stream).await, End::Answered("200".to_owned()));
     }
     while client.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn an_announced_shutdown_ends_connections_of_http1_alone_with_their_response() {
+    const GET: &str = "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n";
+    let raw = echo().await;
+    let gateway = before(&raw);
+    let (mut early, mut early_streams) = (Client::connect(&gateway).await, StreamClient::connect(&gateway).await);
+    assert!(!early.call(GET).await.closes());
+    assert_eq!(early_streams.get("/api/x").await.status, 200);
+    gateway.announce_shutdown();
+    let deadline = Instant::now() + PATIENCE;
+    while !early.call(GET).await.closes() {
+        assert!(Instant::now() < deadline, "no response closes the connection");
+    }
+    early.ends().await;
+    let mut late = Client::connect(&gateway).await;
+    let received = late.call(GET).await;
+    received.is_answer("GET /api/x");
+    assert!(received.closes(), "{received:?}");
+    for streams in [&mut early_streams, &mut StreamClient::connect(&gateway).await] {
+        for _ in 0..3 {
+            assert_eq!(streams.get("/api/x").await.status, 200);
+        }
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn call(gateway: &Gateway) -> (u16, Option<String>, String) {
 }
 
 /// Errors about the account of a credential, and the status and a part of the body that a client without one gets.
-const OF_THE_ACCOUNT: [(u16, &str, u16, &str); 5] = [
+const OF_THE_ACCOUNT: [(u16, &str, u16, &str); 6] = [
     (
         429,
         "{\"error\":{\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\",\"message\":\"check your plan in org-far\"}}",
@@ -37,6 +37,12 @@ const OF_THE_ACCOUNT: [(u16, &str, u16, &str); 5] = [
         "{\"error\":{\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\",\"message\":\"Rate limit in org-far: Limit 9\"}}",
         429,
         "\"code\":\"rate_limit_exceeded\"",
+    ),
+    (
+        429,
+        "{\"error\":{\"type\":\"tokens\",\"message\":\"Request too large for m in org-far: Limit 9, Requested 10\"}}",
+        429,
+        "shorten the call",
     ),
 ];
 
@@ -60,6 +66,22 @@ async fn errors_about_the_operators_account_are_not_shown_as_those_of_the_client
             );
         }
     }
+}
+
+#[tokio::test]
+async fn failures_of_a_users_own_account_are_not_counted_as_those_of_the_target() {
+    let only = provider(Script::Says(429, FIELDS, "{}")).await;
+    let gateway = before(&[&only], ONCE);
+    with_credential(&gateway);
+    assert_eq!(call(&gateway).await.0, 429);
+    let is_counted = || {
+        let counted = "tollgate_target_attempts_total{provider=\"p0\",model=\"m0\",result=\"status\"} ";
+        gateway.metrics().lines().any(|line| line.strip_prefix(counted).is_some_and(|count| count != "0"))
+    };
+    assert!(!is_counted(), "{}", gateway.metrics());
+    gateway.change(|principal| principal.provider_keys.own = [].into());
+    assert_eq!(call(&gateway).await.0, 429);
+    assert!(is_counted(), "{}", gateway.metrics());
 }
 
 #[tokio::test]

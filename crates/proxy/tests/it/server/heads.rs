@@ -61,6 +61,8 @@ async fn connect_is_refused_and_nothing_in_its_tunnel_is_a_request() {
             Client::sending(&gateway, format!("{head}GET /api/smuggled HTTP/1.1\r\nhost: x\r\n\r\n")).await;
         let received = client.response("CONNECT").await;
         received.is_refusal(405, "method_not_allowed");
+        // RFC 9110, 15.5.6.
+        assert_eq!(received.one("allow"), Some(""), "{received:?}");
         client.ends().await;
     }
     assert_eq!(noted(&raw), [""; 0]);

@@ -107,7 +107,7 @@ pub(super) fn schema<'a>(fields: &Object<'a>) -> Outcome<OutputFormat<'a>> {
     Ok(OutputFormat::JsonSchema(OutputSchema {
         name: fields.text("name")?,
         description: fields.text("description")?,
-        schema: schema.raw,
+        schema: Cow::Borrowed(schema.raw),
         strict: fields.flag("strict")?,
     }))
 }

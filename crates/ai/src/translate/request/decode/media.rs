@@ -23,7 +23,9 @@ pub(super) fn url<'a>(node: &Node<'a>) -> Outcome<Source<'a>> {
     let (at, media_bytes) = (url.len() - data.len(), media_type.len());
     // Parameters, such as a character set, are no part of the type.
     let plain = |text: &str| text.split(';').next().unwrap_or_default().to_owned();
-    let media_type = plain(url.get(5..5 + media_bytes).unwrap_or_default());
+    let media_type = plain(url.get(5..5 + media_bytes).unwrap_or_default()).to_ascii_lowercase();
+    // A usual spelling that Anthropic refuses.
+    let media_type = if media_type == "image/jpg" { "image/jpeg".to_owned() } else { media_type };
     let data = match url {
         Cow::Borrowed(url) => Cow::Borrowed(url.get(at..).unwrap_or_default()),
         Cow::Owned(url) => Cow::Owned(url.get(at..).unwrap_or_default().to_owned()),

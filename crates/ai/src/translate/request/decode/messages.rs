@@ -12,7 +12,7 @@ use super::super::super::call_ids::call_id;
 use super::super::foreign_state::THINKING_EDIT;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::notes::Notes;
-use super::{media, tools};
+use super::{media, thinking_budget, tools};
 use crate::format::Format;
 
 const REFUSED: &[&str] = &["container", "mcp_servers", "thread"];
@@ -257,7 +257,8 @@ fn output<'a>(body: &Object<'a>, config: Option<&Object<'a>>) -> Outcome<OutputF
     }
     let schema = format.required("schema")?;
     schema.object()?;
-    Ok(OutputFormat::JsonSchema(OutputSchema { name: None, description: None, schema: schema.raw, strict: Some(true) }))
+    let schema = Cow::Borrowed(schema.raw);
+    Ok(OutputFormat::JsonSchema(OutputSchema { name: None, description: None, schema, strict: Some(true) }))
 }
 
 fn reasoning(body: &Object<'_>, config: Option<&Object<'_>>) -> Outcome<Reasoning> {
@@ -270,20 +271,9 @@ fn reasoning(body: &Object<'_>, config: Option<&Object<'_>>) -> Outcome<Reasonin
     Ok(match thinking.required_text("type")?.as_ref() {
         "disabled" => Reasoning { effort: Some(Effort::None), requested: false, shown: None, path: "thinking" },
         "enabled" => {
-            let budget = thinking.count("budget_tokens")?.map(of_budget);
+            let budget = thinking.count("budget_tokens")?.map(thinking_budget::effort);
             Reasoning { effort: effort.or(budget), requested: true, shown: Some(display.unwrap_or(true)), path }
         }
         _ => Reasoning { effort, requested: true, shown: display, path },
     })
-}
-
-/// The effort whose budget is at most `tokens`; see the encoder of Messages.
-const fn of_budget(tokens: u64) -> Effort {
-    match tokens {
-        ..2_048 => Effort::Low,
-        2_048..4_096 => Effort::Medium,
-        4_096..8_192 => Effort::High,
-        8_192..16_384 => Effort::Xhigh,
-        _ => Effort::Max,
-    }
 }

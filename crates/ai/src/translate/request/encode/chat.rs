@@ -11,13 +11,13 @@ use super::super::super::call::{
     ToolChoice, ToolResult,
 };
 use super::super::super::call_ids::call_id;
-use super::super::json::{Outcome, Writer, list, quoted, refused};
-use super::super::models::{self, is_openai_host, is_openai_reasoning};
+use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
+use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::names;
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, misplaced, needs_data, openai_fields,
+    BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, misplaced, needs_data, openai_fields,
     output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 use crate::format::Format;
@@ -26,15 +26,25 @@ use crate::host;
 /// The name of a schema for the response where the client has none.
 pub(super) const SCHEMA_NAME: &str = "response";
 
+/// Advice about models that need another format.
+const FORMATS: &str = "set `formats: [responses, chat]` of its provider";
+/// Mistral's length of the ids of calls, which are letters and digits.
+const MISTRAL_ID_LEN: usize = 9;
+/// A message of the assistant between a result and files of the user, which may not follow a result directly.
+const UNDERSTOOD: &str = "Understood.";
+/// The words for the resolution of an image.
+const DETAILS: [&str; 3] = ["auto", "low", "high"];
+
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
     let mut target = Target {
-        is_openai: is_openai_host(options.host),
-        is_reasoning: is_openai_reasoning(options.model),
-        marks: Marks::new(models::caches_at_marks(options.model)),
+        is_openai: is_openai(options),
+        is_reasoning: is_openai_reasoning(options.known_model),
+        is_mistral: models::is_mistral(options.known_model, options.host),
+        marks: Marks::new(models::caches_at_marks(options.known_model)),
     };
-    target.check(call, options.model)?;
-    let mut out = Writer::new();
+    target.check(call, options.known_model)?;
+    let mut out = ObjectWriter::new();
     out.text("model", options.model);
     out.raw("messages", &list(&target.messages(&call.messages)?));
     tools(call, &target, &mut out);
@@ -66,7 +76,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     Ok(out.finish())
 }
 
-fn sampling(call: &Call<'_>, target: &Target, notes: &mut Notes<'_>, out: &mut Writer) {
+fn sampling(call: &Call<'_>, target: &Target, notes: &mut Notes<'_>, out: &mut ObjectWriter) {
     let sampling = &call.sampling;
     for (name, value, usual) in [
         ("temperature", sampling.temperature, 1.0),
@@ -94,7 +104,7 @@ fn sampling(call: &Call<'_>, target: &Target, notes: &mut Notes<'_>, out: &mut W
 /// The effort of reasoning for a model of OpenAI's; other models have none.
 pub(super) fn effort(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<Effort> {
     let wanted = call.reasoning.effort?;
-    let efforts = models::efforts(notes.options.model);
+    let efforts = models::efforts(notes.options.known_model);
     if efforts.is_none() && wanted != Effort::None {
         notes.drop(call.reasoning.path);
     }
@@ -112,19 +122,19 @@ pub(super) fn cache_key(call: &Call<'_>, is_openai: bool) -> Option<String> {
 fn response_format(call: &Call<'_>) -> Option<String> {
     let output = match &call.output {
         OutputFormat::Text => return None,
-        OutputFormat::JsonObject => return Some(Writer::of_type("json_object").finish()),
+        OutputFormat::JsonObject => return Some(ObjectWriter::of_type("json_object").finish()),
         OutputFormat::JsonSchema(output) => output,
     };
-    let mut inner = Writer::new();
+    let mut inner = ObjectWriter::new();
     inner.text("name", output.name.as_deref().unwrap_or(SCHEMA_NAME));
     if let Some(description) = &output.description {
         inner.text("description", description);
     }
     inner.raw("schema", output.schema.get());
-    if let Some(strict) = strict(call.from, output.strict, || schema::fits_strict(output.schema)) {
+    if let Some(strict) = strict(call.from, output.strict, || schema::fits_strict(&output.schema)) {
         inner.flag("strict", strict);
     }
-    Some(Writer::of_type("json_schema").raw("json_schema", &inner.finish()).finish())
+    Some(ObjectWriter::of_type("json_schema").raw("json_schema", &inner.finish()).finish())
 }
 
 /// Whether a schema is strict. Anthropic's strict schemas may not be in OpenAI's subset.
@@ -139,7 +149,7 @@ pub(super) fn strict_tool(from: Format, tool: &OfferedTool<'_>) -> Option<bool> 
     strict(from, tool.strict, fits)
 }
 
-fn tools(call: &Call<'_>, target: &Target, out: &mut Writer) {
+fn tools(call: &Call<'_>, target: &Target, out: &mut ObjectWriter) {
     // Other servers do not know a choice among some of the tools.
     let tools = if target.is_openai { call.tools.iter().collect() } else { chosen_tools(call) };
     if tools.is_empty() {
@@ -148,16 +158,16 @@ fn tools(call: &Call<'_>, target: &Target, out: &mut Writer) {
     let encoded: Vec<String> = tools
         .into_iter()
         .map(|tool| {
-            let mut function = Writer::new();
+            let mut function = ObjectWriter::new();
             function.text("name", &tool.name);
             if let Some(description) = &tool.description {
                 function.text("description", description);
             }
-            function.raw("parameters", &schema::for_arguments(tool.schema.as_deref()));
+            function.raw("parameters", &schema::for_openai_arguments(tool.schema.as_deref()));
             if strict_tool(call.from, tool) == Some(true) {
                 function.flag("strict", true);
             }
-            Writer::of_type("function").raw("function", &function.finish()).finish()
+            ObjectWriter::of_type("function").raw("function", &function.finish()).finish()
         })
         .collect();
     out.raw("tools", &list(&encoded));
@@ -171,8 +181,9 @@ fn tools(call: &Call<'_>, target: &Target, out: &mut Writer) {
 }
 
 fn tool_choice(choice: &ToolChoice, is_openai: bool) -> String {
-    let one =
-        |name: &str| Writer::of_type("function").raw("function", &Writer::new().text("name", name).finish()).finish();
+    let one = |name: &str| {
+        ObjectWriter::of_type("function").raw("function", &ObjectWriter::new().text("name", name).finish()).finish()
+    };
     match choice {
         ToolChoice::Auto => quoted("auto"),
         ToolChoice::None => quoted("none"),
@@ -184,8 +195,8 @@ fn tool_choice(choice: &ToolChoice, is_openai: bool) -> String {
                 return quoted(mode);
             }
             let tools = list(&names.iter().map(|name| one(name)).collect::<Vec<_>>());
-            let among = Writer::new().text("mode", mode).raw("tools", &tools).finish();
-            Writer::of_type("allowed_tools").raw("allowed_tools", &among).finish()
+            let among = ObjectWriter::new().text("mode", mode).raw("tools", &tools).finish();
+            ObjectWriter::of_type("allowed_tools").raw("allowed_tools", &among).finish()
         }
     }
 }
@@ -194,6 +205,7 @@ fn tool_choice(choice: &ToolChoice, is_openai: bool) -> String {
 struct Target {
     is_openai: bool,
     is_reasoning: bool,
+    is_mistral: bool,
     marks: Marks,
 }
 
@@ -201,8 +213,11 @@ impl Target {
     /// Refuses what OpenAI's models do not take by this API.
     fn check(&self, call: &Call<'_>, model: &str) -> Outcome<()> {
         if self.is_openai && !models::speaks_chat(model) {
-            let advice = "is served only by the Responses API: use a path or fields that it has";
-            return Err(refused("model", advice));
+            return Err(refused("model", &format!("is served only by the Responses API: {FORMATS}")));
+        }
+        let has_effort = call.reasoning.effort.is_some_and(|effort| effort != Effort::None);
+        if self.is_openai && !call.tools.is_empty() && models::refuses_tools_in_chat(model, has_effort) {
+            return Err(refused("model", &format!("takes tools only in the Responses API: {FORMATS}")));
         }
         if self.is_openai && self.is_reasoning && !call.stop.is_empty() {
             return Err(refused(stop_path(call), "is not available for this model, which reasons: leave it out"));
@@ -250,35 +265,46 @@ impl Target {
     }
 
     fn text(&mut self, text: &TextPart<'_>) -> String {
-        let mut out = Writer::of_type("text");
+        let mut out = ObjectWriter::of_type("text");
         out.text("text", &text.text);
         self.marks.breakpoint(&mut out, text.cache);
         out.finish()
     }
 
     fn user(&mut self, message: &Message<'_>, out: &mut Vec<String>) -> Outcome<()> {
-        let mut content = Vec::new();
-        let mut of_results = Vec::new();
+        let (mut content, mut results, mut of_results) = (Vec::new(), Vec::new(), Vec::new());
         for part in &message.parts {
             match part {
-                Part::ToolResult(result) => out.push(Self::result(result, &mut of_results)),
+                Part::ToolResult(result) => results.push((result, result_text(result, &mut of_results))),
                 Part::Text(_) | Part::Image(_) | Part::File(_) => content.push(part),
                 Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
                     return Err(misplaced(part, "a message of the user"));
                 }
             }
         }
+        let is_text = of_results.is_empty() && content.iter().all(|part| matches!(part, Part::Text(_)));
+        let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
+        let follows_result = self.is_mistral && !results.is_empty();
+        if let (true, true, false, Some((_, last))) = (follows_result, is_text, texts.is_empty(), results.last_mut()) {
+            *last = format!("{last}{BETWEEN}{}", joined(texts.iter().copied()));
+            content.clear();
+        }
+        out.extend(results.into_iter().map(|(result, text)| {
+            role("tool").text("tool_call_id", &self.id(&result.call_id)).text("content", &text).finish()
+        }));
         if content.is_empty() && of_results.is_empty() {
             return Ok(());
         }
-        if of_results.is_empty() && content.iter().all(|part| matches!(part, Part::Text(_))) {
-            let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
+        if follows_result {
+            out.push(role("assistant").text("content", UNDERSTOOD).finish());
+        }
+        if is_text {
             out.push(self.message("user", &texts));
             return Ok(());
         }
         let mut parts = Vec::with_capacity(of_results.len() + content.len() + 1);
         if !of_results.is_empty() {
-            parts.push(Writer::of_type("text").text("text", "The tools returned these files:").finish());
+            parts.push(ObjectWriter::of_type("text").text("text", "The tools returned these files:").finish());
         }
         for part in of_results.into_iter().chain(content) {
             parts.extend(self.part(part)?);
@@ -287,16 +313,10 @@ impl Target {
         Ok(())
     }
 
-    /// A result of a tool, which may only have text. Its images and files go to `others`.
-    fn result<'m, 'a>(result: &'m ToolResult<'a>, others: &mut Vec<&'m Part<'a>>) -> String {
-        let is_file = |part: &&Part<'_>| matches!(part, Part::Image(_) | Part::File(_));
-        others.extend(result.content.iter().filter(is_file));
-        let mut text = joined(result.content.iter().filter_map(as_text));
-        if text.is_empty() && result.content.iter().any(|part| is_file(&part)) {
-            "The result is a file in the next message of the user.".clone_into(&mut text);
-        }
-        let text = error_text(result.is_error, text);
-        role("tool").text("tool_call_id", &result.call_id).text("content", &text).finish()
+    /// The id of a call in the form that the server takes.
+    fn id<'m>(&self, id: &'m str) -> Cow<'m, str> {
+        let is_short = id.len() == MISTRAL_ID_LEN && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !self.is_mistral || is_short { Cow::Borrowed(id) } else { names::hexadecimal(id, MISTRAL_ID_LEN).into() }
     }
 
     fn part(&mut self, part: &Part<'_>) -> Outcome<Option<String>> {
@@ -346,7 +366,8 @@ impl Target {
             out.text("refusal", refusal);
         }
         if !calls.is_empty() {
-            out.raw("tool_calls", &list(&calls.iter().map(|call| tool_call(call, &state)).collect::<Vec<_>>()));
+            let calls = calls.iter().map(|call| tool_call(call, &self.id(&call.id), &state));
+            out.raw("tool_calls", &list(&calls.collect::<Vec<_>>()));
         }
         Ok(Some(out.finish()))
     }
@@ -371,35 +392,65 @@ impl<'a> Extra<'a> {
     }
 }
 
-fn role(name: &str) -> Writer {
-    let mut out = Writer::new();
+fn role(name: &str) -> ObjectWriter {
+    let mut out = ObjectWriter::new();
     out.text("role", name);
     out
 }
 
 fn image_part(image: &Image<'_>) -> String {
-    let mut inner = Writer::new();
+    let mut inner = ObjectWriter::new();
     inner.text("url", &url(&image.source));
-    if let Some(detail) = &image.detail {
-        inner.text("detail", detail);
+    match image.detail.as_deref() {
+        // The word of Responses for the best that it has.
+        Some("original") => _ = inner.text("detail", "high"),
+        Some(detail) if DETAILS.contains(&detail) => _ = inner.text("detail", detail),
+        Some(_) | None => {}
     }
-    Writer::of_type("image_url").raw("image_url", &inner.finish()).finish()
+    ObjectWriter::of_type("image_url").raw("image_url", &inner.finish()).finish()
 }
 
 fn file_part(file: &File<'_>) -> Encoded {
     if matches!(file.source, Source::Url(_)) {
         return Err(needs_data(&file.path));
     }
+    if let Source::Base64 { media_type, data } = &file.source
+        && let Some(kind) = media_type.strip_prefix("audio/")
+    {
+        return sound_part(kind, data, &file.path);
+    }
     let name = file.name.as_deref().unwrap_or("document.pdf");
-    let inner = Writer::new().text("filename", name).text("file_data", &url(&file.source)).finish();
-    Ok(Writer::of_type("file").raw("file", &inner).finish())
+    let inner = ObjectWriter::new().text("filename", name).text("file_data", &url(&file.source)).finish();
+    Ok(ObjectWriter::of_type("file").raw("file", &inner).finish())
 }
 
-fn tool_call(call: &ToolCall<'_>, state: &BTreeMap<String, &RawValue>) -> String {
-    let arguments = super::arguments::text(&call.arguments);
-    let function = Writer::new().text("name", &call.name).text("arguments", arguments).finish();
-    let mut out = Writer::new();
-    out.text("id", &call.id).text("type", "function").raw("function", &function);
+/// The text of a tool's result, which may have nothing else. Its images and files go to `others`.
+fn result_text<'m, 'a>(result: &'m ToolResult<'a>, others: &mut Vec<&'m Part<'a>>) -> String {
+    let is_file = |part: &&Part<'_>| matches!(part, Part::Image(_) | Part::File(_));
+    others.extend(result.content.iter().filter(is_file));
+    let mut text = joined(result.content.iter().filter_map(as_text));
+    if text.is_empty() && result.content.iter().any(|part| is_file(&part)) {
+        "The result is a file in the next message of the user.".clone_into(&mut text);
+    }
+    error_text(result.is_error, text)
+}
+
+/// Sound in one of the two formats that the API has.
+fn sound_part(kind: &str, data: &str, path: &str) -> Encoded {
+    let format = match kind {
+        "mp3" | "mpeg" => "mp3",
+        "wav" | "wave" | "x-wav" => "wav",
+        _ => return Err(refused(path, "must be MP3 or WAV: this model's provider takes no other sound")),
+    };
+    let inner = ObjectWriter::new().text("data", data).text("format", format).finish();
+    Ok(ObjectWriter::of_type("input_audio").raw("input_audio", &inner).finish())
+}
+
+fn tool_call(call: &ToolCall<'_>, id: &str, state: &BTreeMap<String, &RawValue>) -> String {
+    let arguments = crate::translate::arguments::text(&call.arguments);
+    let function = ObjectWriter::new().text("name", &call.name).text("arguments", arguments).finish();
+    let mut out = ObjectWriter::new();
+    out.text("id", id).text("type", "function").raw("function", &function);
     if let Some(extra) = state.get(&call.id) {
         out.raw("extra_content", extra.get());
     }

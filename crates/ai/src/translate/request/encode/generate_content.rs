@@ -8,25 +8,24 @@ use super::super::super::call::{
     Call, Effort, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 use super::super::super::call_ids::call_id;
-use super::super::json::{Outcome, Writer, list, quoted, refused};
+use super::super::foreign_state::NO_SIGNATURE;
+use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
 use super::super::models::{self, GeminiRules};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, OPENING, as_text, joined, misplaced, openai_fields, output_tokens_max, split_system, tagged, texts,
-    verbosity_path,
+    Encoded, OPENING, as_text, differs, joined, misplaced, openai_fields, output_path, output_tokens_max, split_system,
+    tagged, texts, verbosity_path,
 };
 use super::thinking;
 
-/// Replaces a signature that the client has lost (Google's documentation of thought signatures).
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// The URLs that Google itself reads: those of its Files API.
 const FILES: &str = "https://generativelanguage.googleapis.com/";
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
-    let rules = models::gemini(options.model);
-    let mut out = Writer::new();
+    let rules = models::gemini(options.known_model);
+    let mut out = ObjectWriter::new();
     let (system, rest) = split_system(&call.messages);
     let mut turns = Turns { turns: Vec::new(), names: BTreeMap::new(), rules };
     rest.iter().try_for_each(|message| turns.message(message))?;
@@ -34,19 +33,19 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     match (system.is_empty(), turns.turns.is_empty()) {
         (true, _) => {}
         (false, true) => turns.add("user", system),
-        (false, false) => _ = out.raw("systemInstruction", &Writer::new().raw("parts", &list(&system)).finish()),
+        (false, false) => _ = out.raw("systemInstruction", &ObjectWriter::new().raw("parts", &list(&system)).finish()),
     }
     out.raw("contents", &turns.finish());
     tools(call, &mut out);
     if call.parallel_tools == Some(false) {
         notes.drop("parallel_tool_calls");
     }
-    let mut config = Writer::new();
+    let mut config = ObjectWriter::new();
     if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
         config.count("maxOutputTokens", max);
     }
     sampling(call, rules, notes, &mut config);
-    output(call, &mut config);
+    output(call, rules, &mut config)?;
     thinking(call, rules, notes, &mut config);
     if !call.stop.is_empty() {
         config.raw("stopSequences", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
@@ -59,7 +58,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     Ok(out.finish())
 }
 
-fn sampling(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: &mut Writer) {
+fn sampling(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: &mut ObjectWriter) {
     let sampling = &call.sampling;
     for (name, field, value) in [
         ("temperature", "temperature", sampling.temperature),
@@ -73,25 +72,38 @@ fn sampling(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: 
         }
     }
     config.number("seed", sampling.seed);
-    config.number("presencePenalty", sampling.presence_penalty);
-    config.number("frequencyPenalty", sampling.frequency_penalty);
+    for (name, field, value) in [
+        ("presence_penalty", "presencePenalty", sampling.presence_penalty),
+        ("frequency_penalty", "frequencyPenalty", sampling.frequency_penalty),
+    ] {
+        if rules.penalties {
+            config.number(field, value);
+        } else if differs(value, 0.0) {
+            notes.drop(name);
+        }
+    }
 }
 
-fn output(call: &Call<'_>, config: &mut Writer) {
+fn output(call: &Call<'_>, rules: GeminiRules, config: &mut ObjectWriter) -> Outcome<()> {
     let schema = match &call.output {
-        OutputFormat::Text => return,
+        OutputFormat::Text => return Ok(()),
         OutputFormat::JsonObject => None,
-        OutputFormat::JsonSchema(output) => Some(output.schema),
+        OutputFormat::JsonSchema(output) => Some(&output.schema),
     };
+    // Before Gemini 3 (googleapis/python-genai, issue 867).
+    if !rules.levels && !call.tools.is_empty() && call.tool_choice != Some(ToolChoice::None) {
+        return Err(refused(output_path(call), "must not be JSON beside tools for this model: leave one of both out"));
+    }
     config.text("responseMimeType", "application/json");
     if let Some(schema) = schema {
         config.raw("responseJsonSchema", schema.get());
     }
+    Ok(())
 }
 
-fn thinking(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: &mut Writer) {
+fn thinking(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: &mut ObjectWriter) {
     let reasoning = &call.reasoning;
-    let mut thinking = Writer::new();
+    let mut thinking = ObjectWriter::new();
     match (reasoning.effort, rules.levels, rules.budget) {
         (Some(effort), true, _) => _ = thinking.text("thinkingLevel", level(effort, rules)),
         (Some(effort), false, true) => _ = thinking.count("thinkingBudget", budget(effort, rules)),
@@ -123,12 +135,12 @@ const fn budget(effort: Effort, rules: GeminiRules) -> u64 {
     if matches!(effort, Effort::None) && rules.minimal { 0 } else { thinking::budget(effort) }
 }
 
-fn tools(call: &Call<'_>, out: &mut Writer) {
+fn tools(call: &Call<'_>, out: &mut ObjectWriter) {
     if call.tools.is_empty() {
         return;
     }
     let declarations = call.tools.iter().map(|tool| {
-        let mut out = Writer::new();
+        let mut out = ObjectWriter::new();
         out.text("name", &tool.name);
         if let Some(description) = &tool.description {
             out.text("description", description);
@@ -136,7 +148,7 @@ fn tools(call: &Call<'_>, out: &mut Writer) {
         out.raw("parametersJsonSchema", &schema::for_arguments(tool.schema.as_deref())).finish()
     });
     let declarations = list(&declarations.collect::<Vec<_>>());
-    out.raw("tools", &list(&[Writer::new().raw("functionDeclarations", &declarations).finish()]));
+    out.raw("tools", &list(&[ObjectWriter::new().raw("functionDeclarations", &declarations).finish()]));
     let (mode, names) = match &call.tool_choice {
         None => return,
         Some(ToolChoice::Auto) => ("AUTO", None),
@@ -147,13 +159,13 @@ fn tools(call: &Call<'_>, out: &mut Writer) {
             (if *required { "ANY" } else { "VALIDATED" }, Some(names.as_slice()))
         }
     };
-    let mut choice = Writer::new();
+    let mut choice = ObjectWriter::new();
     choice.text("mode", mode);
     if let Some(names) = names {
         let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         choice.raw("allowedFunctionNames", &list(&names));
     }
-    out.raw("toolConfig", &Writer::new().raw("functionCallingConfig", &choice.finish()).finish());
+    out.raw("toolConfig", &ObjectWriter::new().raw("functionCallingConfig", &choice.finish()).finish());
 }
 
 /// The contents, of which two of one role become one.
@@ -177,7 +189,7 @@ impl Turns {
 
     fn message(&mut self, message: &Message<'_>) -> Outcome<()> {
         match message.role {
-            Role::System => self.add("user", vec![Writer::new().text("text", &tagged(message)).finish()]),
+            Role::System => self.add("user", vec![ObjectWriter::new().text("text", &tagged(message)).finish()]),
             Role::User => {
                 let parts = self.user(&message.parts)?;
                 self.add("user", parts);
@@ -185,7 +197,7 @@ impl Turns {
             Role::Assistant => {
                 let parts = self.model(message)?;
                 if self.turns.is_empty() && !parts.is_empty() {
-                    self.add("user", vec![Writer::new().text("text", OPENING).finish()]);
+                    self.add("user", vec![ObjectWriter::new().text("text", OPENING).finish()]);
                 }
                 self.add("model", parts);
             }
@@ -214,8 +226,8 @@ impl Turns {
     /// A result of a tool. Models before Gemini 3 get its images and files as `others`.
     fn result(&self, result: &ToolResult<'_>, others: &mut Vec<String>) -> Encoded {
         let text = joined(result.content.iter().filter_map(as_text));
-        let response = Writer::new().text(if result.is_error { "error" } else { "output" }, &text).finish();
-        let mut out = Writer::new();
+        let response = ObjectWriter::new().text(if result.is_error { "error" } else { "output" }, &text).finish();
+        let mut out = ObjectWriter::new();
         if self.rules.levels {
             out.text("id", &result.call_id);
         }
@@ -234,7 +246,7 @@ impl Turns {
         } else if !parts.is_empty() {
             out.raw("parts", &list(&parts));
         }
-        Ok(Writer::new().raw("functionResponse", &out.finish()).finish())
+        Ok(ObjectWriter::new().raw("functionResponse", &out.finish()).finish())
     }
 
     fn model(&mut self, message: &Message<'_>) -> Outcome<Vec<String>> {
@@ -248,7 +260,7 @@ impl Turns {
         for part in &message.parts {
             match part {
                 Part::Text(_) => encoded.extend(as_text(part).map(text_part)),
-                Part::Refusal(words) => encoded.push(Writer::new().text("text", words).finish()),
+                Part::Refusal(words) => encoded.push(ObjectWriter::new().text("text", words).finish()),
                 Part::ToolCall(call) => {
                     // Of parallel calls only the first one has a signature.
                     let lost = (self.rules.levels && !is_signed).then_some(NO_SIGNATURE);
@@ -267,12 +279,12 @@ impl Turns {
 
     fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>) -> String {
         self.names.insert(call.id.clone(), call.name.clone());
-        let mut function = Writer::new();
+        let mut function = ObjectWriter::new();
         if self.rules.levels {
             function.text("id", &call.id);
         }
-        function.text("name", &call.name).raw("args", &super::arguments::object(&call.arguments));
-        let mut part = Writer::new();
+        function.text("name", &call.name).raw("args", &crate::translate::arguments::object(&call.arguments));
+        let mut part = ObjectWriter::new();
         part.raw("functionCall", &function.finish());
         if let Some(signature) = signature {
             part.text("thoughtSignature", signature);
@@ -281,8 +293,9 @@ impl Turns {
     }
 
     fn finish(self) -> String {
-        let content =
-            |(role, parts): (&str, Vec<String>)| Writer::new().text("role", role).raw("parts", &list(&parts)).finish();
+        let content = |(role, parts): (&str, Vec<String>)| {
+            ObjectWriter::new().text("role", role).raw("parts", &list(&parts)).finish()
+        };
         list(&self.turns.into_iter().map(content).collect::<Vec<_>>())
     }
 }
@@ -304,17 +317,17 @@ impl Signature {
 }
 
 fn text_part(text: &TextPart<'_>) -> String {
-    Writer::new().text("text", &text.text).finish()
+    ObjectWriter::new().text("text", &text.text).finish()
 }
 
 fn data_part(source: &Source<'_>, path: &str) -> Encoded {
     match source {
         Source::Base64 { media_type, data } => {
-            let inline = Writer::new().text("mimeType", media_type).text("data", data).finish();
-            Ok(Writer::new().raw("inlineData", &inline).finish())
+            let inline = ObjectWriter::new().text("mimeType", media_type).text("data", data).finish();
+            Ok(ObjectWriter::new().raw("inlineData", &inline).finish())
         }
         Source::Url(url) if url.starts_with(FILES) => {
-            Ok(Writer::new().raw("fileData", &Writer::new().text("fileUri", url).finish()).finish())
+            Ok(ObjectWriter::new().raw("fileData", &ObjectWriter::new().text("fileUri", url).finish()).finish())
         }
         Source::Url(_) => {
             let message = "must contain the data: Gemini reads only files of Google, and Tollgate fetches nothing";

@@ -8,13 +8,13 @@ use super::super::super::JsonObject;
 use super::super::super::call::{
     Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
 };
-use super::super::json::{Outcome, Writer, list, quoted, refused};
+use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
 use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    Encoded, Marks, OPENING, as_text, chosen_tools, differs, drop_of_chat, kind, misplaced, openai_fields,
-    split_system, tagged, texts, verbosity_path,
+    BETWEEN, Encoded, Marks, OPENING, as_text, chosen_tools, differs, drop_of_chat, in_tags, kind, misplaced,
+    openai_fields, split_system, stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking::{self, Plan};
 
@@ -27,9 +27,9 @@ const STRICT_MAX: u32 = 20;
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
-    let rules = models::claude(options.model);
+    let rules = models::claude(options.known_model);
     let plan = thinking::plan(call, rules, notes);
-    let mut out = Writer::new();
+    let mut out = ObjectWriter::new();
     out.text("model", options.model).count("max_tokens", plan.output_tokens_max);
     let mut marks = Marks::new(true);
     tools(call, notes, &mut marks, &mut out);
@@ -39,7 +39,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let (system, rest) = split_system(&call.messages);
     let mut blocks: Vec<String> = texts(system).map(|text| text_block(text, &mut marks)).collect();
     blocks.extend(json_object(call, options.json_object)?);
-    let mut turns = Turns { turns: Vec::new(), rules, marks };
+    let mut turns = Turns { turns: Vec::new(), system: Vec::new(), rules, marks };
     if rest.is_empty() {
         turns.add("user", std::mem::take(&mut blocks));
     }
@@ -49,8 +49,13 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     }
     out.raw("messages", &turns.finish());
     sampling(call, rules, &plan, notes, &mut out);
-    if !call.stop.is_empty() {
-        out.raw("stop_sequences", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
+    // Anthropic refuses blank ones.
+    let stop: Vec<String> = call.stop.iter().filter(|text| !text.trim().is_empty()).map(|text| quoted(text)).collect();
+    if stop.len() < call.stop.len() {
+        notes.drop(stop_path(call));
+    }
+    if !stop.is_empty() {
+        out.raw("stop_sequences", &list(&stop));
     }
     if let Some(thinking) = &plan.thinking {
         out.raw("thinking", thinking);
@@ -58,7 +63,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     output_config(call, &plan, &mut out);
     let has_marks = call.messages.iter().flat_map(|message| &message.parts).any(is_marked);
     if options.prompt_cache && !call.tools.is_empty() && !has_marks {
-        out.raw("cache_control", &Writer::of_type("ephemeral").finish());
+        out.raw("cache_control", &ObjectWriter::of_type("ephemeral").finish());
     }
     if call.stream {
         out.flag("stream", true);
@@ -73,7 +78,7 @@ fn is_marked(part: &Part<'_>) -> bool {
 fn json_object(call: &Call<'_>, rule: JsonObject) -> Outcome<Option<String>> {
     match (&call.output, rule) {
         (OutputFormat::JsonObject, JsonObject::Instruct) => {
-            Ok(Some(Writer::of_type("text").text("text", ONE_OBJECT).finish()))
+            Ok(Some(ObjectWriter::of_type("text").text("text", ONE_OBJECT).finish()))
         }
         (OutputFormat::JsonObject, JsonObject::Refuse) => {
             let advice = "must not be json_object for this model: send a JSON schema (`json_schema`)";
@@ -85,24 +90,24 @@ fn json_object(call: &Call<'_>, rule: JsonObject) -> Outcome<Option<String>> {
     }
 }
 
-fn output_config(call: &Call<'_>, plan: &Plan, out: &mut Writer) {
-    let mut config = Writer::new();
+fn output_config(call: &Call<'_>, plan: &Plan, out: &mut ObjectWriter) {
+    let mut config = ObjectWriter::new();
     if let Some(effort) = plan.effort {
         config.text("effort", effort);
     }
     let schema = match &call.output {
-        OutputFormat::JsonSchema(output) => Some(schema::for_messages(output.schema)),
+        OutputFormat::JsonSchema(output) => Some(schema::for_messages(&output.schema)),
         OutputFormat::Text | OutputFormat::JsonObject => None,
     };
     if let Some(schema) = &schema {
-        config.raw("format", &Writer::of_type("json_schema").raw("schema", schema).finish());
+        config.raw("format", &ObjectWriter::of_type("json_schema").raw("schema", schema).finish());
     }
     if plan.effort.is_some() || schema.is_some() {
         out.raw("output_config", &config.finish());
     }
 }
 
-fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<'_>, out: &mut Writer) {
+fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<'_>, out: &mut ObjectWriter) {
     let sampling = &call.sampling;
     let value = |raw: &serde_json::value::RawValue| serde_json::from_str::<f64>(raw.get()).unwrap_or_default();
     let mut has_temperature = false;
@@ -141,13 +146,13 @@ fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<
 }
 
 /// Writes the tools. A history with calls needs tools, although the client offers none any more.
-fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut Writer) {
-    let is_known = models::claude(notes.options.model).is_adaptive();
+fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut ObjectWriter) {
+    let is_known = models::claude(notes.options.known_model).is_adaptive();
     let mut strict_left = STRICT_MAX;
     let mut encoded = Vec::new();
     for tool in chosen_tools(call) {
-        let is_wanted = is_known && tool.strict == Some(true);
-        let is_strict = is_wanted && strict_left > 0 && fits_strict(tool);
+        let is_wanted = tool.strict == Some(true);
+        let is_strict = is_wanted && is_known && strict_left > 0 && fits_strict(tool);
         if is_strict {
             strict_left -= 1;
         } else if is_wanted {
@@ -163,7 +168,7 @@ fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut Wr
             }
         }
         let definition =
-            |name: &&str| Writer::new().text("name", name).raw("input_schema", r#"{"type":"object"}"#).finish();
+            |name: &&str| ObjectWriter::new().text("name", name).raw("input_schema", r#"{"type":"object"}"#).finish();
         encoded = names.iter().map(definition).collect();
     }
     if !encoded.is_empty() {
@@ -177,7 +182,7 @@ fn fits_strict(tool: &OfferedTool<'_>) -> bool {
 }
 
 fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, marks: &mut Marks) -> String {
-    let mut out = Writer::new();
+    let mut out = ObjectWriter::new();
     out.text("name", &tool.name);
     if let Some(description) = tool.description.as_deref().filter(|text| !text.is_empty()) {
         out.text("description", description);
@@ -193,7 +198,7 @@ fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, marks: &mut Marks) -
 fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Option<String>> {
     let has_history = call.messages.iter().any(Message::has_calls);
     if chosen_tools(call).is_empty() {
-        return Ok(has_history.then(|| Writer::of_type("none").finish()));
+        return Ok(has_history.then(|| ObjectWriter::of_type("none").finish()));
     }
     let choice = call.tool_choice.as_ref();
     let forces = choice.is_some_and(ToolChoice::is_forced);
@@ -204,11 +209,11 @@ fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Opt
     }
     let mut out = match choice {
         None if call.parallel_tools != Some(false) => return Ok(None),
-        Some(ToolChoice::None) => return Ok(Some(Writer::of_type("none").finish())),
-        None | Some(ToolChoice::Auto | ToolChoice::Among { required: false, .. }) => Writer::of_type("auto"),
-        Some(ToolChoice::Required | ToolChoice::Among { required: true, .. }) => Writer::of_type("any"),
+        Some(ToolChoice::None) => return Ok(Some(ObjectWriter::of_type("none").finish())),
+        None | Some(ToolChoice::Auto | ToolChoice::Among { required: false, .. }) => ObjectWriter::of_type("auto"),
+        Some(ToolChoice::Required | ToolChoice::Among { required: true, .. }) => ObjectWriter::of_type("any"),
         Some(ToolChoice::Tool(name)) => {
-            let mut out = Writer::of_type("tool");
+            let mut out = ObjectWriter::of_type("tool");
             out.text("name", name);
             out
         }
@@ -220,7 +225,7 @@ fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Opt
 }
 
 fn text_block(text: &TextPart<'_>, marks: &mut Marks) -> String {
-    let mut out = Writer::of_type("text");
+    let mut out = ObjectWriter::of_type("text");
     out.text("text", &text.text);
     marks.cache_control(&mut out, text.cache);
     out.finish()
@@ -229,6 +234,8 @@ fn text_block(text: &TextPart<'_>, marks: &mut Marks) -> String {
 /// The messages, of which two of one role become one.
 struct Turns {
     turns: Vec<(&'static str, Vec<String>)>,
+    /// The texts of the last turn of the system.
+    system: Vec<String>,
     rules: ClaudeRules,
     marks: Marks,
 }
@@ -239,6 +246,11 @@ impl Turns {
         if blocks.is_empty() {
             return;
         }
+        // A turn of the system must precede one of the assistant, or be the last (letta-ai/letta-code, issue 3989).
+        if role == "user" && self.turns.pop_if(|(last, _)| *last == "system").is_some() {
+            let text = in_tags(&std::mem::take(&mut self.system).join(BETWEEN));
+            self.add("user", vec![ObjectWriter::of_type("text").text("text", &text).finish()]);
+        }
         match self.turns.last_mut() {
             Some((last, all)) if *last == role => all.extend(blocks),
             _ => self.turns.push((role, blocks)),
@@ -248,13 +260,17 @@ impl Turns {
     fn message(&mut self, message: &Message<'_>) -> Outcome<()> {
         match message.role {
             Role::System => {
-                let follows_user = self.turns.last().is_some_and(|(role, _)| *role == "user");
-                if self.rules.mid_system && follows_user {
+                let last = self.turns.last().map(|(role, _)| *role);
+                if self.rules.mid_system && matches!(last, Some("user" | "system")) {
                     let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
+                    if last == Some("user") {
+                        self.system.clear();
+                    }
+                    self.system.extend(texts.iter().map(|text| text.text.to_string()));
                     let blocks = texts.into_iter().map(|text| text_block(text, &mut self.marks)).collect();
                     self.add("system", blocks);
                 } else {
-                    self.add("user", vec![Writer::of_type("text").text("text", &tagged(message)).finish()]);
+                    self.add("user", vec![ObjectWriter::of_type("text").text("text", &tagged(message)).finish()]);
                 }
             }
             Role::User => {
@@ -264,7 +280,7 @@ impl Turns {
             Role::Assistant => {
                 let blocks = self.assistant(message)?;
                 if self.turns.is_empty() && !blocks.is_empty() {
-                    self.add("user", vec![Writer::of_type("text").text("text", OPENING).finish()]);
+                    self.add("user", vec![ObjectWriter::of_type("text").text("text", OPENING).finish()]);
                 }
                 self.add("assistant", blocks);
             }
@@ -278,7 +294,7 @@ impl Turns {
             match part {
                 Part::Text(_) => blocks.extend(as_text(part).map(|text| text_block(text, &mut self.marks))),
                 Part::Image(image) => {
-                    blocks.push(Writer::of_type("image").raw("source", &source(&image.source)).finish());
+                    blocks.push(ObjectWriter::of_type("image").raw("source", &source(&image.source)).finish());
                 }
                 Part::File(file) => blocks.push(document(file)?),
                 Part::ToolResult(result) => blocks.push(self.result(result)?),
@@ -292,7 +308,7 @@ impl Turns {
 
     fn result(&mut self, result: &ToolResult<'_>) -> Encoded {
         let content = self.blocks(&result.content)?;
-        let mut out = Writer::of_type("tool_result");
+        let mut out = ObjectWriter::of_type("tool_result");
         out.text("tool_use_id", &result.call_id);
         if !content.is_empty() {
             out.raw("content", &list(&content));
@@ -310,10 +326,10 @@ impl Turns {
         for part in &message.parts {
             match part {
                 Part::Text(_) => blocks.extend(as_text(part).map(|text| text_block(text, &mut self.marks))),
-                Part::Refusal(words) => blocks.push(Writer::of_type("text").text("text", words).finish()),
+                Part::Refusal(words) => blocks.push(ObjectWriter::of_type("text").text("text", words).finish()),
                 Part::ToolCall(call) => {
-                    let input = super::arguments::object(&call.arguments);
-                    let mut out = Writer::of_type("tool_use");
+                    let input = crate::translate::arguments::object(&call.arguments);
+                    let mut out = ObjectWriter::of_type("tool_use");
                     calls.push(out.text("id", &call.id).text("name", &call.name).raw("input", &input).finish());
                 }
                 Part::State(state) => {
@@ -331,7 +347,7 @@ impl Turns {
 
     fn finish(self) -> String {
         let message = |(role, blocks): (&str, Vec<String>)| {
-            Writer::new().text("role", role).raw("content", &list(&blocks)).finish()
+            ObjectWriter::new().text("role", role).raw("content", &list(&blocks)).finish()
         };
         list(&self.turns.into_iter().map(message).collect::<Vec<_>>())
     }
@@ -339,9 +355,9 @@ impl Turns {
 
 fn source(source: &Source<'_>) -> String {
     match source {
-        Source::Url(url) => Writer::of_type("url").text("url", url).finish(),
+        Source::Url(url) => ObjectWriter::of_type("url").text("url", url).finish(),
         Source::Base64 { media_type, data } => {
-            Writer::of_type("base64").text("media_type", media_type).text("data", data).finish()
+            ObjectWriter::of_type("base64").text("media_type", media_type).text("data", data).finish()
         }
     }
 }
@@ -351,7 +367,7 @@ fn document(file: &File<'_>) -> Encoded {
         Source::Base64 { media_type, data } if media_type.starts_with("text/") => {
             let text = Base64::decode_vec(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let text = text.ok_or_else(|| refused(&file.path, "must be UTF-8 text in base64"))?;
-            Writer::of_type("text").text("media_type", "text/plain").text("data", &text).finish()
+            ObjectWriter::of_type("text").text("media_type", "text/plain").text("data", &text).finish()
         }
         Source::Base64 { media_type, .. } if media_type != "application/pdf" => {
             let advice = format!("is a file of the type {media_type}, but this model takes only PDF and text");
@@ -359,7 +375,7 @@ fn document(file: &File<'_>) -> Encoded {
         }
         Source::Base64 { .. } | Source::Url(_) => source(&file.source),
     };
-    let mut out = Writer::of_type("document");
+    let mut out = ObjectWriter::of_type("document");
     out.raw("source", &inner);
     if let Some(name) = &file.name {
         out.text("title", name);

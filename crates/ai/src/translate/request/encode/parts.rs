@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::super::super::call::{
     CacheMark, Call, File, Image, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
 };
-use super::super::json::{Outcome, Writer, refused};
+use super::super::json::{ObjectWriter, Outcome, refused};
 use super::super::notes::Notes;
 use crate::format::Format;
 
@@ -16,7 +16,7 @@ const MARKS_MAX: u32 = 4;
 /// A message of the user before the first one of the assistant, where the first must be the user's.
 pub(super) const OPENING: &str = ".";
 /// Separates texts that are joined.
-const BETWEEN: &str = "\n\n";
+pub(super) const BETWEEN: &str = "\n\n";
 /// Precedes the text of a tool result that reports an error.
 const ERROR: &str = "Error:";
 
@@ -74,7 +74,12 @@ pub(super) fn merge_users(messages: &mut Vec<Message<'_>>) {
 
 /// A system's message between others, as text of the user.
 pub(super) fn tagged(message: &Message<'_>) -> String {
-    format!("<system>\n{}\n</system>", joined(message.parts.iter().filter_map(as_text)))
+    in_tags(&joined(message.parts.iter().filter_map(as_text)))
+}
+
+/// Text of the system, as text of the user.
+pub(super) fn in_tags(text: &str) -> String {
+    format!("<system>\n{text}\n</system>")
 }
 
 /// A URL of the data, or the URL itself.
@@ -134,7 +139,7 @@ pub(super) fn drop_of_chat(sampling: &Sampling<'_>, notes: &mut Notes<'_>) {
 }
 
 /// Writes the fields that only OpenAI knows, or notes that they are left out.
-pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<'_>, out: &mut Writer) {
+pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<'_>, out: &mut ObjectWriter) {
     for (name, raw) in &call.openai {
         if is_openai {
             out.raw(name, raw.get());
@@ -147,6 +152,17 @@ pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<
 /// The client's field for the texts that end the response.
 pub(super) const fn stop_path(call: &Call<'_>) -> &'static str {
     if matches!(call.from, Format::Messages) { "stop_sequences" } else { "stop" }
+}
+
+/// The client's field for the format of the response.
+pub(super) const fn output_path(call: &Call<'_>) -> &'static str {
+    if matches!(call.from, Format::Messages) {
+        "output_config.format"
+    } else if matches!(call.from, Format::Responses) {
+        "text.format"
+    } else {
+        "response_format"
+    }
 }
 
 /// The client's field for the length of the response.
@@ -177,17 +193,17 @@ impl Marks {
     }
 
     /// Writes the mark of OpenAI.
-    pub(super) fn breakpoint(&mut self, out: &mut Writer, mark: Option<CacheMark>) {
+    pub(super) fn breakpoint(&mut self, out: &mut ObjectWriter, mark: Option<CacheMark>) {
         if let Some(mark) = self.take(mark) {
             let ttl = if mark == CacheMark::Long { "12h" } else { "30m" };
-            out.raw("prompt_cache_breakpoint", &Writer::new().text("mode", "explicit").text("ttl", ttl).finish());
+            out.raw("prompt_cache_breakpoint", &ObjectWriter::new().text("mode", "explicit").text("ttl", ttl).finish());
         }
     }
 
     /// Writes the mark of Anthropic.
-    pub(super) fn cache_control(&mut self, out: &mut Writer, mark: Option<CacheMark>) {
+    pub(super) fn cache_control(&mut self, out: &mut ObjectWriter, mark: Option<CacheMark>) {
         if let Some(mark) = self.take(mark) {
-            let mut control = Writer::of_type("ephemeral");
+            let mut control = ObjectWriter::of_type("ephemeral");
             if mark == CacheMark::Long {
                 control.text("ttl", "1h");
             }

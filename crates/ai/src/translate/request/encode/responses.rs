@@ -3,8 +3,8 @@
 use super::super::super::call::{
     Call, Effort, File, Image, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
 };
-use super::super::json::{Outcome, Writer, list, quoted, refused};
-use super::super::models::{self, is_openai_host, is_openai_reasoning};
+use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
+use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
@@ -22,9 +22,13 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
         let advice = "is not available for this model, which is served by the Responses API: leave it out";
         return Err(refused(stop_path(call), advice));
     }
-    let mut out = Writer::new();
+    let mut out = ObjectWriter::new();
     out.text("model", options.model);
-    let mut input = Input { items: Vec::new(), marks: Marks::new(models::caches_at_marks(options.model)) };
+    let mut input = Input {
+        items: Vec::new(),
+        marks: Marks::new(models::caches_at_marks(options.known_model)),
+        has_phases: is_openai(options) && models::has_phases(options.known_model),
+    };
     if let Some(instructions) = input.messages(&call.messages)? {
         out.text("instructions", &instructions);
     }
@@ -38,26 +42,26 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     if let Some(text) = text(call, notes) {
         out.raw("text", &text);
     }
-    let is_reasoning = is_openai_reasoning(options.model);
+    let is_reasoning = is_openai_reasoning(options.known_model);
     reasoning(call, effort(call, notes), is_reasoning, &mut out);
     // Nothing is stored: the client keeps the state. Models that do not reason refuse the inclusion.
     out.flag("store", false);
     if is_reasoning {
         out.raw("include", r#"["reasoning.encrypted_content"]"#);
     }
-    if let Some(key) = cache_key(call, is_openai_host(options.host)) {
+    if let Some(key) = cache_key(call, is_openai(options)) {
         out.text("prompt_cache_key", &key);
     }
-    openai_fields(call, is_openai_host(options.host), notes, &mut out);
+    openai_fields(call, is_openai(options), notes, &mut out);
     if call.stream {
         out.flag("stream", true);
     }
     Ok(out.finish())
 }
 
-fn sampling(call: &Call<'_>, notes: &mut Notes<'_>, out: &mut Writer) {
+fn sampling(call: &Call<'_>, notes: &mut Notes<'_>, out: &mut ObjectWriter) {
     let sampling = &call.sampling;
-    let is_reasoning = is_openai_reasoning(notes.options.model);
+    let is_reasoning = is_openai_reasoning(notes.options.known_model);
     for (name, value) in [("temperature", sampling.temperature), ("top_p", sampling.top_p)] {
         if !is_reasoning {
             out.number(name, value);
@@ -71,8 +75,8 @@ fn sampling(call: &Call<'_>, notes: &mut Notes<'_>, out: &mut Writer) {
     drop_of_chat(sampling, notes);
 }
 
-fn reasoning(call: &Call<'_>, effort: Option<Effort>, is_reasoning: bool, out: &mut Writer) {
-    let mut fields = Writer::new();
+fn reasoning(call: &Call<'_>, effort: Option<Effort>, is_reasoning: bool, out: &mut ObjectWriter) {
+    let mut fields = ObjectWriter::new();
     if let Some(effort) = effort {
         fields.text("effort", effort.as_str());
     }
@@ -86,12 +90,12 @@ fn reasoning(call: &Call<'_>, effort: Option<Effort>, is_reasoning: bool, out: &
 }
 
 fn text(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<String> {
-    let mut text = Writer::new();
+    let mut text = ObjectWriter::new();
     let format = format(call);
     if let Some(format) = &format {
         text.raw("format", format);
     }
-    let is_known = is_openai_reasoning(notes.options.model);
+    let is_known = is_openai_reasoning(notes.options.known_model);
     let verbosity = call.verbosity.as_ref().filter(|_| is_known);
     if let Some(verbosity) = verbosity {
         text.text("verbosity", verbosity);
@@ -104,31 +108,31 @@ fn text(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<String> {
 fn format(call: &Call<'_>) -> Option<String> {
     let output = match &call.output {
         OutputFormat::Text => return None,
-        OutputFormat::JsonObject => return Some(Writer::of_type("json_object").finish()),
+        OutputFormat::JsonObject => return Some(ObjectWriter::of_type("json_object").finish()),
         OutputFormat::JsonSchema(output) => output,
     };
-    let mut format = Writer::of_type("json_schema");
+    let mut format = ObjectWriter::of_type("json_schema");
     format.text("name", output.name.as_deref().unwrap_or(SCHEMA_NAME));
     if let Some(description) = &output.description {
         format.text("description", description);
     }
     format.raw("schema", output.schema.get());
     // Without the field OpenAI decides by the schema.
-    format.flag("strict", strict(call.from, output.strict, || schema::fits_strict(output.schema)).unwrap_or(false));
+    format.flag("strict", strict(call.from, output.strict, || schema::fits_strict(&output.schema)).unwrap_or(false));
     Some(format.finish())
 }
 
-fn tools(call: &Call<'_>, out: &mut Writer) {
+fn tools(call: &Call<'_>, out: &mut ObjectWriter) {
     if call.tools.is_empty() {
         return;
     }
     let tools = call.tools.iter().map(|tool| {
-        let mut out = Writer::of_type("function");
+        let mut out = ObjectWriter::of_type("function");
         out.text("name", &tool.name);
         if let Some(description) = &tool.description {
             out.text("description", description);
         }
-        out.raw("parameters", &schema::for_arguments(tool.schema.as_deref()));
+        out.raw("parameters", &schema::for_openai_arguments(tool.schema.as_deref()));
         // Without the field OpenAI decides by the schema, and could require every property.
         out.flag("strict", strict_tool(call.from, tool).unwrap_or(false));
         out.finish()
@@ -143,7 +147,7 @@ fn tools(call: &Call<'_>, out: &mut Writer) {
 }
 
 fn tool_choice(choice: &ToolChoice) -> String {
-    let one = |name: &str| Writer::of_type("function").text("name", name).finish();
+    let one = |name: &str| ObjectWriter::of_type("function").text("name", name).finish();
     match choice {
         ToolChoice::Auto => quoted("auto"),
         ToolChoice::None => quoted("none"),
@@ -152,7 +156,7 @@ fn tool_choice(choice: &ToolChoice) -> String {
         ToolChoice::Among { required, names } => {
             let tools = list(&names.iter().map(|name| one(name)).collect::<Vec<_>>());
             let mode = if *required { "required" } else { "auto" };
-            Writer::of_type("allowed_tools").text("mode", mode).raw("tools", &tools).finish()
+            ObjectWriter::of_type("allowed_tools").text("mode", mode).raw("tools", &tools).finish()
         }
     }
 }
@@ -161,6 +165,8 @@ fn tool_choice(choice: &ToolChoice) -> String {
 struct Input {
     items: Vec<String>,
     marks: Marks,
+    /// Whether messages of the assistant have a phase.
+    has_phases: bool,
 }
 
 impl Input {
@@ -168,6 +174,11 @@ impl Input {
     fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Option<String>> {
         let (system, rest) = split_system(messages);
         let texts: Vec<&TextPart<'_>> = texts(system).collect();
+        if rest.is_empty() {
+            // An input without items is refused.
+            self.message("user", &texts);
+            return Ok(None);
+        }
         let is_marked = self.marks.are_left() && texts.iter().any(|text| text.cache.is_some());
         if is_marked {
             self.message("developer", &texts);
@@ -193,12 +204,12 @@ impl Input {
     /// Adds a message, unless it is empty.
     fn add(&mut self, role: &str, parts: &[String]) {
         if !parts.is_empty() {
-            self.items.push(Writer::of_type("message").text("role", role).raw("content", &list(parts)).finish());
+            self.items.push(ObjectWriter::of_type("message").text("role", role).raw("content", &list(parts)).finish());
         }
     }
 
     fn text(&mut self, text: &TextPart<'_>) -> String {
-        let mut out = Writer::of_type("input_text");
+        let mut out = ObjectWriter::of_type("input_text");
         out.text("text", &text.text);
         self.marks.breakpoint(&mut out, text.cache);
         out.finish()
@@ -230,7 +241,7 @@ impl Input {
     }
 
     fn result(&mut self, result: &ToolResult<'_>) -> Encoded {
-        let mut out = Writer::of_type("function_call_output");
+        let mut out = ObjectWriter::of_type("function_call_output");
         out.text("call_id", &result.call_id);
         if result.content.iter().all(|part| matches!(part, Part::Text(_))) {
             let text = joined(result.content.iter().filter_map(as_text));
@@ -238,7 +249,7 @@ impl Input {
         } else {
             let mut parts = Vec::new();
             if result.is_error {
-                parts.push(Writer::of_type("input_text").text("text", &error_text(true, String::new())).finish());
+                parts.push(ObjectWriter::of_type("input_text").text("text", &error_text(true, String::new())).finish());
             }
             for part in &result.content {
                 parts.extend(self.part(part)?);
@@ -253,11 +264,17 @@ impl Input {
             match part {
                 Part::Text(_) => {
                     if let Some(text) = as_text(part) {
-                        self.add("assistant", &[Writer::of_type("output_text").text("text", &text.text).finish()]);
+                        let part = ObjectWriter::of_type("output_text").text("text", &text.text).finish();
+                        let mut item = ObjectWriter::of_type("message");
+                        item.text("role", "assistant").raw("content", &list(&[part]));
+                        if self.has_phases {
+                            item.text("phase", if message.has_calls() { "commentary" } else { "final_answer" });
+                        }
+                        self.items.push(item.finish());
                     }
                 }
                 Part::Refusal(words) => {
-                    self.add("assistant", &[Writer::of_type("refusal").text("refusal", words).finish()]);
+                    self.add("assistant", &[ObjectWriter::of_type("refusal").text("refusal", words).finish()]);
                 }
                 Part::ToolCall(call) => self.items.push(call_item(call)),
                 Part::State(state) => {
@@ -274,13 +291,13 @@ impl Input {
 }
 
 fn call_item(call: &ToolCall<'_>) -> String {
-    let arguments = super::arguments::text(&call.arguments);
-    let mut out = Writer::of_type("function_call");
+    let arguments = crate::translate::arguments::text(&call.arguments);
+    let mut out = ObjectWriter::of_type("function_call");
     out.text("call_id", &call.id).text("name", &call.name).text("arguments", arguments).finish()
 }
 
 fn image_part(image: &Image<'_>) -> String {
-    let mut out = Writer::of_type("input_image");
+    let mut out = ObjectWriter::of_type("input_image");
     out.text("image_url", &url(&image.source));
     if let Some(detail) = &image.detail {
         out.text("detail", detail);
@@ -289,7 +306,7 @@ fn image_part(image: &Image<'_>) -> String {
 }
 
 fn file_part(file: &File<'_>) -> Encoded {
-    let mut out = Writer::of_type("input_file");
+    let mut out = ObjectWriter::of_type("input_file");
     match &file.source {
         Source::Url(url) => _ = out.text("file_url", url),
         Source::Base64 { media_type, .. } if media_type.starts_with("audio/") => {

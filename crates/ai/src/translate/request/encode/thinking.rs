@@ -1,7 +1,7 @@
 //! The thinking of a Claude model: its mode, its budget, and the fields that exclude it.
 
 use super::super::super::call::{Call, Effort, Message, Part, Role, ToolChoice};
-use super::super::json::Writer;
+use super::super::json::ObjectWriter;
 use super::super::models::{ClaudeRules, Thinking};
 use super::super::notes::Notes;
 
@@ -62,7 +62,7 @@ fn adaptive(call: &Call<'_>, rules: ClaudeRules, output_tokens_max: u64) -> Plan
 }
 
 fn adaptively(is_shown: bool) -> String {
-    let mut thinking = Writer::of_type("adaptive");
+    let mut thinking = ObjectWriter::of_type("adaptive");
     if is_shown {
         thinking.text("display", "summarized");
     }
@@ -70,7 +70,7 @@ fn adaptively(is_shown: bool) -> String {
 }
 
 fn disabled(output_tokens_max: u64) -> Plan {
-    Plan { output_tokens_max, thinking: Some(Writer::of_type("disabled").finish()), ..Plan::default() }
+    Plan { output_tokens_max, thinking: Some(ObjectWriter::of_type("disabled").finish()), ..Plan::default() }
 }
 
 fn budgeted(call: &Call<'_>, effort: Effort, output_tokens_max: u64, notes: &mut Notes<'_>) -> Plan {
@@ -92,7 +92,7 @@ fn budgeted(call: &Call<'_>, effort: Effort, output_tokens_max: u64, notes: &mut
         return disabled(output_tokens_max);
     }
     let budget = budget.min((max / 2).max(BUDGET_MIN));
-    let thinking = Writer::of_type("enabled").count("budget_tokens", budget).finish();
+    let thinking = ObjectWriter::of_type("enabled").count("budget_tokens", budget).finish();
     Plan { thinking: Some(thinking), thinks: true, output_tokens_max: max, effort: None }
 }
 

@@ -24,6 +24,8 @@ fn thinking_is_a_level_or_a_budget() {
     for (effort, model, sent) in [
         ("none", "gemini-3.5-flash", r#"{"thinkingLevel":"MINIMAL"}"#),
         ("none", "gemini-3.8-flash", r#"{"thinkingLevel":"LOW"}"#),
+        ("none", "gemini-3-pro-preview", r#"{"thinkingLevel":"LOW"}"#),
+        ("none", "gemini-3.1-pro-preview", r#"{"thinkingLevel":"LOW"}"#),
         ("max", "gemini-4-argon", r#"{"thinkingLevel":"HIGH"}"#),
         ("none", "gemini-2.5-flash", r#"{"thinkingBudget":0}"#),
         ("none", "gemini-2.5-pro", r#"{"thinkingBudget":1024}"#),
@@ -35,6 +37,31 @@ fn thinking_is_a_level_or_a_budget() {
         let out = gemini(Format::Chat, &body, model);
         assert_eq!(out["generationConfig"]["thinkingConfig"].to_string(), sent, "{effort} {model}");
     }
+}
+
+#[test]
+fn penalties_are_sent_only_to_models_that_take_them() {
+    let body =
+        r#"{"model":"m","presence_penalty":0.5,"frequency_penalty":0,"messages":[{"role":"user","content":"a"}]}"#;
+    let out = translated(Format::Chat, Format::GenerateContent, body, "gemini-3.5-flash");
+    assert!(!String::from_utf8_lossy(&out.body).contains("Penalty"));
+    assert_eq!(out.dropped, ["presence_penalty"]);
+    assert_eq!(gemini(Format::Chat, body, "gemini-2.0-flash")["generationConfig"]["presencePenalty"], 0.5);
+}
+
+#[test]
+fn json_beside_tools_is_refused_before_gemini_3() {
+    let body = |choice: &str| {
+        format!(
+            r#"{{"model":"m","input":"a","tools":[{{"type":"function","name":"f"}}],"tool_choice":"{choice}",
+            "text":{{"format":{{"type":"json_schema","name":"n","schema":{{"type":"object"}}}}}}}}"#
+        )
+    };
+    let translate = |choice: &str, model: &str| {
+        translate(Format::Responses, Format::GenerateContent, body(choice).as_bytes(), &options(model))
+    };
+    assert_eq!(translate("auto", "gemini-2.5-flash").unwrap_err().param, "text.format");
+    assert!(translate("none", "gemini-2.5-flash").is_ok() && translate("auto", "gemini-3.5-flash").is_ok());
 }
 
 #[test]

@@ -34,6 +34,90 @@ fn openais_models_get_no_chat_that_they_refuse() {
 }
 
 #[test]
+fn openais_models_that_reason_get_no_tools_in_chat_since_gpt_5_4() {
+    let body =
+        |effort: &str| format!(r#"{{"model":"m","input":"a",{effort}"tools":[{{"type":"function","name":"f"}}]}}"#);
+    let (high, none) = (r#""reasoning":{"effort":"high"},"#, r#""reasoning":{"effort":"none"},"#);
+    for (model, effort, is_refused) in [
+        ("gpt-5.2", high, false),
+        ("gpt-5.4", "", false),
+        ("gpt-5.4", none, false),
+        ("gpt-5.4-mini", high, true),
+        ("gpt-5.5", "", true),
+        ("gpt-6-astra", none, true),
+        ("gpt-4.1", "", false),
+    ] {
+        for host in ["eu.api.openai.com", "my.openai.azure.com", "vllm.internal"] {
+            let options = TranslationOptions { host, ..options(model) };
+            let result = translate(Format::Responses, Format::Chat, body(effort).as_bytes(), &options);
+            let is_refused = is_refused && host != "vllm.internal";
+            assert_eq!(result.is_err(), is_refused, "{model} {effort} {host}");
+            if let Err(error) = result {
+                assert!(error.param == "model" && error.message.contains("`formats: [responses, chat]`"), "{error}");
+            }
+        }
+    }
+    assert!(translate(Format::Responses, Format::Chat, br#"{"model":"m","input":"a"}"#, &options("gpt-5.5")).is_ok());
+}
+
+#[test]
+fn marks_of_a_cache_are_breakpoints_of_models_that_obey_them() {
+    let body = r#"{"model":"m","max_tokens":9,"system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h"}}],
+        "messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}]}"#;
+    for (to, items) in [(Format::Chat, "messages"), (Format::Responses, "input")] {
+        let out = value(Format::Messages, to, body, "gpt-6-sol");
+        let ttl = |at: usize| &out[items][at]["content"][0]["prompt_cache_breakpoint"]["ttl"];
+        assert_eq!((ttl(0), ttl(1)), (&"12h".into(), &"30m".into()), "{out}");
+    }
+    assert!(!value(Format::Messages, Format::Chat, body, "gpt-5.2").to_string().contains("breakpoint"));
+}
+
+#[test]
+fn messages_of_the_assistant_have_the_phase_of_openais_models() {
+    let body = r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"a"},
+        {"role":"assistant","content":[{"type":"text","text":"Let me see."},{"type":"tool_use","id":"t","name":"f","input":{}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"1"}]},
+        {"role":"assistant","content":"Done."},{"role":"user","content":"b"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
+    let phases = |model: &str| {
+        let out = value(Format::Messages, Format::Responses, body, model);
+        let items = out["input"].as_array().unwrap().iter();
+        items.filter_map(|item| item["phase"].as_str().map(ToOwned::to_owned)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(phases("gpt-5.3-codex"), "commentary final_answer");
+    assert_eq!((phases("gpt-5.2"), phases("qwen3")), (String::new(), String::new()));
+}
+
+#[test]
+fn chat_gets_the_words_for_details_and_messages_the_media_type_that_they_know() {
+    let body = |detail: &str| {
+        format!(
+            r#"{{"model":"m","input":[{{"role":"user","content":[{{"type":"input_image",{detail}"image_url":"data:image/JPG;base64,AAAA"}}]}}]}}"#
+        )
+    };
+    for (detail, sent) in [
+        ("\"detail\":\"original\",", "\"high\""),
+        ("\"detail\":\"low\",", "\"low\""),
+        ("\"detail\":\"new\",", "null"),
+        ("", "null"),
+    ] {
+        let out = value(Format::Responses, Format::Chat, &body(detail), "qwen3");
+        assert_eq!(out["messages"][0]["content"][0]["image_url"]["detail"].to_string(), sent, "{detail}");
+    }
+    let out = value(Format::Responses, Format::Messages, &body(""), "claude-opus-4-8");
+    assert_eq!(out["messages"][0]["content"][0]["source"]["media_type"], "image/jpeg");
+}
+
+#[test]
+fn an_estimate_of_the_input_does_not_count_the_data_of_an_image_as_text() {
+    let data = "A".repeat(100_000);
+    let body = format!(
+        r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}]}}]}}"#
+    );
+    let bytes = translated(Format::Messages, Format::Chat, &body, "qwen3").context.input_bytes;
+    assert!((6_000..7_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
 fn results_that_are_errors_say_so_where_the_format_has_no_field_for_it() {
     let body = |content: &str| {
         format!(
@@ -89,6 +173,8 @@ fn a_tool_is_strict_only_where_anthropic_accepts_it() {
     let sent: serde_json::Value = serde_json::from_slice(&out.body).unwrap();
     assert!(sent["tools"][0]["strict"].is_null() && sent["tools"][1]["strict"] == true, "{sent}");
     assert_eq!(sent["tools"][0]["input_schema"]["properties"]["a"]["minimum"], 1);
+    let out = translated(Format::Chat, Format::Messages, &body(&[tool("g", "")]), "claude-sonnet-4-5");
+    assert_eq!(out.dropped, ["tools.strict"], "it is not known whether the model has strict tools");
 
     let many: Vec<String> = (0..21).map(|number| tool(&format!("f{number}"), "")).collect();
     let sent = value(Format::Chat, Format::Messages, &body(&many), "claude-opus-4-8");

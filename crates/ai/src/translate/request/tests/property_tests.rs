@@ -60,6 +60,20 @@ const WORDS: &[&str] = &[
     "max_tokens",
     "temperature",
     "encrypted_content",
+    "contents",
+    "parts",
+    "functionCall",
+    "functionResponse",
+    "thoughtSignature",
+    "inlineData",
+    "mimeType",
+    "text/plain",
+    "functionDeclarations",
+    "generationConfig",
+    "responseSchema",
+    "thinkingConfig",
+    "thinkingBudget",
+    "toolConfig",
     "é\u{0}",
 ];
 
@@ -83,7 +97,7 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 fn object(fields: &[(String, String)]) -> String {
-    let mut out = json::Writer::new();
+    let mut out = json::ObjectWriter::new();
     for (name, value) in fields {
         out.raw(name, value);
     }
@@ -98,7 +112,7 @@ fn item() -> impl Strategy<Value = String> {
     );
     (role, kind, json(), json(), prop::sample::select(&["a", "b"][..])).prop_map(|(role, kind, content, other, id)| {
         format!(
-            r#"{{"role":"{role}","type":"{kind}","content":{content},"call_id":"{id}","tool_call_id":"{id}","name":"f","output":{other},"tool_calls":[{{"id":"{id}","function":{{"name":"f","arguments":{other}}}}}]}}"#
+            r#"{{"role":"{role}","type":"{kind}","content":{content},"call_id":"{id}","tool_call_id":"{id}","name":"f","output":{other},"parts":[{{"functionCall":{{"name":"f","args":{other}}}}},{{"functionResponse":{{"name":"f","response":{content}}}}},{content}],"tool_calls":[{{"id":"{id}","function":{{"name":"f","arguments":{other}}}}}]}}"#
         )
     })
 }
@@ -135,18 +149,24 @@ proptest! {
     ) {
         let mut fields = fields;
         let items = json::list(&items);
-        fields.extend([("model".to_owned(), "\"m\"".to_owned()), ("messages".to_owned(), items.clone()), ("input".to_owned(), items)]);
+        fields.extend([("model".to_owned(), "\"m\"".to_owned()), ("messages".to_owned(), items.clone()), ("contents".to_owned(), items.clone()), ("input".to_owned(), items)]);
         check_any(&object(&fields));
     }
 
     #[test]
     fn any_text_survives_every_translation(text in "[a-z\"\\\\\u{0}é😀]{1,20}") {
         let quoted = json::quoted(&text);
-        let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":{quoted}}}],"input":{quoted}}}"#);
+        let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":{quoted}}}],"input":{quoted},"contents":[{{"parts":[{{"text":{quoted}}}]}}]}}"#);
         for from in TRANSLATED {
             for to in TRANSLATED.into_iter().filter(|to| *to != from) {
                 let out = value(from, to, &body, "gpt-5");
-                let content = if to == Format::Responses { &out["input"][0]["content"] } else { &out["messages"][0]["content"] };
+                let content = if to == Format::Responses {
+                    &out["input"][0]["content"]
+                } else if to == Format::GenerateContent {
+                    &out["contents"][0]["parts"]
+                } else {
+                    &out["messages"][0]["content"]
+                };
                 let found = if to == Format::Chat { content } else { &content[0]["text"] };
                 prop_assert_eq!(found.as_str(), Some(text.as_str()));
             }

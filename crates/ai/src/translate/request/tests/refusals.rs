@@ -142,6 +142,8 @@ fn a_forced_call_is_refused_by_models_that_always_think() {
 fn fields_that_are_left_out_are_named() {
     let (chat, responses, messages) = (Format::Chat, Format::Responses, Format::Messages);
     for (from, to, field, model, dropped) in [
+        (chat, messages, r#""stop":["\n","END"]"#, "claude-opus-5", "stop"),
+        (chat, messages, r#""stop":"END""#, "claude-opus-5", ""),
         (chat, messages, r#""seed":1,"presence_penalty":0.5"#, "claude-opus-5", "seed,presence_penalty"),
         (chat, messages, r#""temperature":0.5,"top_p":0.5,"top_k":3"#, "claude-opus-5", "temperature,top_p,top_k"),
         (chat, messages, r#""temperature":0.5,"top_p":0.5,"top_k":3"#, "claude-haiku-4-5", "top_p"),

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::part::DONE;
 use super::usage;
+use crate::opening::is_error;
 use crate::translate::call_ids::call_id;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
 use crate::translate::response::failure;
@@ -28,6 +29,11 @@ const FAILURES: [&str; 6] = [
     "too_many_tool_calls",
     "unexpected_tool_call",
 ];
+
+/// Finish reasons of a response that is complete. Those but `stop` are of Together, text-generation-inference and others.
+const ENDS: [&str; 6] = ["stop", "eos", "eos_token", "end", "end_turn", "stop_sequence"];
+/// Finish reasons of calls.
+const CALLS: [&str; 2] = ["tool_calls", "function_call"];
 
 /// The state of one response.
 #[derive(Debug, Default)]
@@ -52,7 +58,9 @@ pub(super) struct ChatDecoder {
 struct Call {
     index: Option<u64>,
     id: String,
-    key: u64,
+    name: String,
+    /// The key of its block, which begins with its first arguments: a call without any would hold up all that follows.
+    key: Option<u64>,
     end: ArgumentsEnd,
     is_closed: bool,
 }
@@ -61,12 +69,11 @@ impl ChatDecoder {
     /// Reads the data of an event.
     pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if data.trim_ascii() == DONE {
-            self.finish(out);
-            return Ok(());
+            return self.finish(out);
         }
         let reason = if self.is_whole { "the body is no completion" } else { "a chunk is invalid" };
         let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|_| failure::unreadable(reason))?;
-        if chunk.error.is_some() {
+        if chunk.error.is_some_and(is_error) {
             return Err(failure::of_event(data));
         }
         self.start(out);
@@ -89,8 +96,7 @@ impl ChatDecoder {
         if self.finish.is_none() {
             return Err(failure::cut());
         }
-        self.finish(out);
-        Ok(())
+        self.finish(out)
     }
 
     /// Returns how many bytes are held until the open block is complete.
@@ -159,25 +165,43 @@ impl ChatDecoder {
         let function = delta.function.unwrap_or_default();
         let id = delta.id.unwrap_or_default();
         let name = function.name.unwrap_or_default();
-        let at = match self.continued(delta.index, &id, &name) {
+        let text = match function.arguments.map(|json| (json, serde_json::from_str::<String>(json.get()))) {
+            Some((_, Ok(text))) => text,
+            Some((json, Err(_))) => json.get().to_owned(),
+            None => String::new(),
+        };
+        let at = match self.continued(delta.index, &id, &name, &text) {
             Some(at) => at,
             None => {
-                self.begin(Call::new(delta.index, id), name, delta.extra_content, out)?;
+                self.begin(Call::new(delta.index, id, name), delta.extra_content, out)?;
                 self.calls.len().saturating_sub(1)
             }
         };
-        let (Some(call), Some(json)) = (self.calls.get_mut(at), function.arguments) else { return Ok(()) };
-        let text = match serde_json::from_str::<String>(json.get()) {
-            Ok(text) => text,
-            Err(_) => json.get().to_owned(),
-        };
+        if self.is_whole || !text.is_empty() {
+            self.open_call(at, out)?;
+        }
+        let Some(call) = self.calls.get_mut(at) else { return Ok(()) };
         call.end.read(&text);
-        self.order.add(call.key, text, out)?;
+        if let Some(key) = call.key {
+            self.order.add(key, text, out)?;
+        }
         Ok(())
     }
 
-    /// Returns the call that a fragment continues, by its place in the list.
-    fn continued(&self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
+    /// Begins the block of a call, by its place in the list.
+    fn open_call(&mut self, at: usize, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
+        let Some(Call { id, name, key: None, .. }) = self.calls.get(at) else { return Ok(()) };
+        let block = Block::Call { id: id.clone(), name: name.clone() };
+        self.close_prose(None, out);
+        let key = self.open(block, out)?;
+        if let Some(call) = self.calls.get_mut(at) {
+            call.key = Some(key);
+        }
+        Ok(())
+    }
+
+    /// Returns the call that a fragment with these arguments continues, by its place in the list.
+    fn continued(&self, index: Option<u64>, id: &str, name: &str, arguments: &str) -> Option<usize> {
         if self.is_whole {
             return None;
         }
@@ -187,7 +211,7 @@ impl ChatDecoder {
         };
         let call = self.calls.get(at)?;
         let is_next = if id.is_empty() {
-            index.is_none() && !name.is_empty() && call.end.is_complete()
+            !name.is_empty() && call.end.is_complete() && (index.is_none() || !arguments.trim().is_empty())
         } else {
             // Ollama writes the same index for each of several calls. Some servers write another id in each fragment.
             !name.is_empty() && id != call.id && !call.id.is_empty()
@@ -198,11 +222,10 @@ impl ChatDecoder {
     fn begin(
         &mut self,
         call: Call,
-        name: String,
         state: Option<&RawValue>,
         out: &mut Vec<NeutralEvent>,
     ) -> Result<(), ProviderFailure> {
-        if name.is_empty() {
+        if call.name.is_empty() {
             return Err(failure::unreadable("a tool call has no name"));
         }
         if self.calls.len() >= CALLS_MAX {
@@ -218,8 +241,7 @@ impl ChatDecoder {
             self.close_prose(Some(state), out);
         }
         self.close_prose(None, out);
-        let key = self.open(Block::Call { id: call.id.clone(), name }, out)?;
-        self.calls.push(Call { key, ..call });
+        self.calls.push(call);
         Ok(())
     }
 
@@ -240,32 +262,39 @@ impl ChatDecoder {
     fn close_complete_calls(&mut self, out: &mut Vec<NeutralEvent>) {
         for call in self.calls.iter_mut().filter(|call| !call.is_closed && call.end.is_complete()) {
             call.is_closed = true;
-            self.order.close(call.key, None, out);
+            if let Some(key) = call.key {
+                self.order.close(key, None, out);
+            }
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<NeutralEvent>) {
+    fn finish(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         self.start(out);
+        self.order.close_all(out);
+        for at in 0..self.calls.len() {
+            self.open_call(at, out)?;
+        }
         self.order.close_all(out);
         let has_calls = !self.calls.is_empty();
         let stop = match self.finish.as_deref() {
             Some("content_filter") => StopCause::Refused(RefusalDetails::default()),
-            Some("stop") | None if self.has_refusal => StopCause::Refused(RefusalDetails::default()),
-            // Some providers write `stop` after calls.
-            Some("stop" | "tool_calls" | "function_call") | None if has_calls => StopCause::Calls,
-            Some("stop" | "tool_calls" | "function_call") | None => {
-                self.stop_text.take().map_or(StopCause::End, StopCause::StopText)
+            word if self.has_refusal && word.is_none_or(|word| ENDS.contains(&word)) => {
+                StopCause::Refused(RefusalDetails::default())
             }
             Some("length") => StopCause::Length,
-            Some(word) => StopCause::Unknown(word.to_owned()),
+            Some(word) if !ENDS.contains(&word) && !CALLS.contains(&word) => StopCause::Unknown(word.to_owned()),
+            // Some providers write `stop` after calls.
+            Some(_) | None if has_calls => StopCause::Calls,
+            Some(_) | None => self.stop_text.take().map_or(StopCause::End, StopCause::StopText),
         };
         out.push(NeutralEvent::End(Finish { stop, usage: self.usage }));
+        Ok(())
     }
 }
 
 impl Call {
-    fn new(index: Option<u64>, id: String) -> Self {
-        Self { index, id, key: 0, end: ArgumentsEnd::default(), is_closed: false }
+    fn new(index: Option<u64>, id: String, name: String) -> Self {
+        Self { index, id, name, key: None, end: ArgumentsEnd::default(), is_closed: false }
     }
 }
 

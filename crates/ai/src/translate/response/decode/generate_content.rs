@@ -9,6 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::usage;
+use crate::opening::is_error;
 use crate::translate::call_ids::UniqueCallIds;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
 use crate::translate::response::failure;
@@ -55,7 +56,7 @@ impl GenerateContentDecoder {
     pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let chunk: GeneratedChunk<'_> =
             serde_json::from_slice(data).map_err(|_| failure::unreadable("a chunk is invalid"))?;
-        if chunk.error.is_some() {
+        if chunk.error.is_some_and(is_error) {
             return Err(failure::of_event(data));
         }
         self.start(out);

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::part::raw;
 use super::usage::MessageUsage;
+use crate::opening::is_error;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
 use fields::{ContentFields, MessageBody, MessageEvent, StopFields};
@@ -108,7 +109,7 @@ impl MessagesDecoder {
     pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("the body is no message");
         let message: MessageBody<'_> = serde_json::from_slice(body).map_err(invalid)?;
-        if message.kind == "error" || message.error.is_some() {
+        if message.kind == "error" || message.error.is_some_and(is_error) {
             return Err(failure::of_event(body));
         }
         let (Some(content), Some(_)) = (message.content, &message.stop_reason) else {

@@ -5,13 +5,14 @@
 
 mod fields;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
 use super::order::BlockOrder;
 use super::part::raw;
 use super::usage;
+use crate::opening::is_error;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
 use fields::{Response, ResponseEvent, ResponseItem};
@@ -29,6 +30,8 @@ pub(super) struct ResponsesDecoder {
     has_started: bool,
     order: BlockOrder<PartKey>,
     items: BTreeMap<u64, ItemState>,
+    /// The ids of the calls that have begun.
+    call_ids: BTreeSet<String>,
     has_calls: bool,
     has_refusal: bool,
 }
@@ -63,10 +66,10 @@ impl ResponsesDecoder {
     pub(super) fn event(&mut self, data: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("an event is invalid");
         let event: ResponseEvent<'_> = serde_json::from_slice(data).map_err(invalid)?;
-        if event.error.is_some() {
+        if event.error.is_some_and(is_error) {
             return Err(failure::of_event(data));
         }
-        let at = event.output_index.unwrap_or(0);
+        let at = event.output_index.unwrap_or_else(|| self.current(&event.kind));
         match event.kind.as_ref() {
             "error" | "response.failed" => return Err(failure::of_event(data)),
             "response.completed" | "response.incomplete" => {
@@ -85,6 +88,8 @@ impl ResponsesDecoder {
                     self.order.close(key, None, out);
                 }
             }
+            // OpenAI writes it while a model reasons without a summary.
+            "keepalive" => out.push(NeutralEvent::Alive),
             kind => {
                 self.start(out);
                 let Some(part) = Delta::of(kind, &event) else { return Ok(()) };
@@ -99,7 +104,7 @@ impl ResponsesDecoder {
     pub(super) fn body(&mut self, body: &[u8], out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let invalid = |_| failure::unreadable("the body is no response");
         let response: Response<'_> = serde_json::from_slice(body).map_err(invalid)?;
-        if response.error.is_some() {
+        if response.error.is_some_and(is_error) {
             return Err(failure::of_event(body));
         }
         let is_known = response.status.as_deref().is_some_and(|status| STATUSES.contains(&status));
@@ -118,6 +123,13 @@ impl ResponsesDecoder {
         if !std::mem::replace(&mut self.has_started, true) {
             out.push(NeutralEvent::Start);
         }
+    }
+
+    /// Returns the index of the item to which an event without one belongs.
+    fn current(&self, kind: &str) -> u64 {
+        let next = self.items.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        let open = || self.items.iter().rfind(|(_, item)| !item.is_done).map(|(at, _)| *at);
+        if kind == "response.output_item.added" { next } else { open().unwrap_or(next) }
     }
 
     fn part(&mut self, key: PartKey) -> Option<&mut PartState> {
@@ -203,7 +215,8 @@ impl ResponsesDecoder {
             "function_call" | "custom_tool_call" => {
                 let name = item.name.clone().filter(|name| !name.is_empty());
                 let name = name.ok_or_else(|| failure::unreadable("a tool call has no name"))?;
-                let id = item.call_id.clone().or_else(|| item.id.clone()).unwrap_or_default();
+                let id = item.id_of_call().to_owned();
+                self.call_ids.insert(id.clone());
                 self.open((at, WHOLE), Block::Call { id, name }, out)?;
                 if is_done {
                     self.fill((at, WHOLE), item.arguments(), out)?;
@@ -241,6 +254,13 @@ impl ResponsesDecoder {
         Ok(())
     }
 
+    /// Whether an item is a call that has not arrived.
+    fn is_new_call(&self, json: &RawValue) -> Result<bool, ProviderFailure> {
+        let item: ResponseItem<'_> = raw(json)?;
+        let is_call = matches!(item.kind.as_ref(), "function_call" | "custom_tool_call");
+        Ok(is_call && !self.call_ids.contains(item.id_of_call()))
+    }
+
     /// Adds the whole text of a part of which no text has arrived.
     fn fill(&mut self, key: PartKey, text: String, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if let Some(part) = self.part(key).filter(|part| !part.has_text) {
@@ -253,9 +273,13 @@ impl ResponsesDecoder {
     /// Reads the response of the last event, or a whole one.
     fn last(&mut self, response: &Response<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         self.start(out);
-        let is_new = self.items.is_empty();
+        let last = self.items.last_key_value().map(|(last, _)| *last);
         for (at, json) in (0..).zip(response.output.iter().flatten()) {
-            if is_new || self.items.get(&at).is_some_and(|item| !item.is_done) {
+            let is_open = self.items.get(&at).is_some_and(|item| !item.is_done);
+            // Texts may have arrived at another index.
+            let is_late_call =
+                || Ok::<_, ProviderFailure>(last.is_some_and(|last| at > last) && self.is_new_call(json)?);
+            if last.is_none() || is_open || is_late_call()? {
                 self.item(at, json, true, out)?;
             }
         }

@@ -1,9 +1,7 @@
 //! A tool call as the client knows the tool.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::json::ObjectWriter;
 use crate::translate::context::ToolOrigin;
 
 /// A call of a client's tool.
@@ -46,30 +44,9 @@ pub(super) fn custom_input(arguments: &str) -> String {
     }
 }
 
-/// Returns the arguments as an object, which Messages requires.
-pub(super) fn object(arguments: &str) -> String {
-    match arguments.trim() {
-        "" => "{}".to_owned(),
-        json if json.starts_with('{') && serde_json::from_str::<&RawValue>(json).is_ok() => json.to_owned(),
-        text => ObjectWriter::new().with("_invalid", text).end(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_of_messages_are_always_an_object() {
-        for (arguments, expected) in [
-            ("", "{}"),
-            (" {\"b\":1, \"a\":12345678901234567890} ", "{\"b\":1, \"a\":12345678901234567890}"),
-            ("{\"a\":", "{\"_invalid\":\"{\\\"a\\\":\"}"),
-            ("[1]", "{\"_invalid\":\"[1]\"}"),
-        ] {
-            assert_eq!(object(arguments), expected);
-        }
-    }
 
     #[test]
     fn custom_tools_receive_their_text() {

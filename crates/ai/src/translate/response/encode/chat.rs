@@ -1,10 +1,11 @@
 //! Chat Completions: chunks of a stream, or one whole completion.
 
 use super::call::{ClientCall, custom_input};
+use super::event_stream::{put, put_comment};
 use super::identity::Identity;
-use super::json::{ObjectWriter, list, put, put_comment};
 use super::{ClientBlock, ClientEvent, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
+use crate::translate::object_writer::{ObjectWriter, list};
 
 /// Writes a chat completion, as a stream or as a whole body.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(super) struct ChatEncoder {
     id: String,
     created: u64,
     model: String,
-    streamed: bool,
+    pub(super) streamed: bool,
     include_usage: bool,
     open: Option<OpenBlock>,
     calls: usize,
@@ -155,10 +156,10 @@ impl ChatEncoder {
             return;
         }
         let choice = choice("delta", "{}", Some(reason));
-        put(out, None, &self.object("chat.completion.chunk").raw("choices", &list(&[choice])).end());
+        put(out, None, &self.object("chat.completion.chunk").with_raw("choices", &list(&[choice])).end());
         if let Some(usage) = finish.usage.filter(|_| self.include_usage) {
-            let chunk = self.object("chat.completion.chunk").raw("choices", "[]");
-            put(out, None, &chunk.raw("usage", &usage::of_chat(&usage)).end());
+            let chunk = self.object("chat.completion.chunk").with_raw("choices", "[]");
+            put(out, None, &chunk.with_raw("usage", &usage::of_chat(&usage)).end());
         }
         put(out, None, "[DONE]");
     }
@@ -174,18 +175,18 @@ impl ChatEncoder {
             message = message.with("reasoning_content", reasoning);
         }
         if !calls.is_empty() {
-            message = message.raw("tool_calls", &list(calls));
+            message = message.with_raw("tool_calls", &list(calls));
         }
         let choice = choice("message", &message.end(), Some(reason));
-        let body = self.object("chat.completion").raw("choices", &list(&[choice]));
+        let body = self.object("chat.completion").with_raw("choices", &list(&[choice]));
         match &finish.usage {
-            Some(usage) => body.raw("usage", &usage::of_chat(usage)).end(),
+            Some(usage) => body.with_raw("usage", &usage::of_chat(usage)).end(),
             None => body.end(),
         }
     }
 
     fn fail(&self, failure: &ProviderFailure, out: &mut Vec<u8>) {
-        let body = ObjectWriter::new().raw("error", &problem::of_openai(failure)).end();
+        let body = ObjectWriter::new().with_raw("error", &problem::of_openai(failure)).end();
         if self.streamed {
             put(out, None, &body);
         } else {
@@ -197,17 +198,17 @@ impl ChatEncoder {
     fn fragment(&self, is_custom: bool, text: &str, out: &mut Vec<u8>) {
         let (kind, field) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
         let part = ObjectWriter::new().with(field, text).end();
-        self.call_delta(&ObjectWriter::new().with("index", &self.calls).raw(kind, &part).end(), out);
+        self.call_delta(&ObjectWriter::new().with("index", &self.calls).with_raw(kind, &part).end(), out);
     }
 
     fn call_delta(&self, call: &str, out: &mut Vec<u8>) {
-        self.delta(&ObjectWriter::new().raw("tool_calls", &list(&[call])).end(), out);
+        self.delta(&ObjectWriter::new().with_raw("tool_calls", &list(&[call])).end(), out);
     }
 
     fn delta(&self, delta: &str, out: &mut Vec<u8>) {
         if self.streamed {
             let choices = list(&[choice("delta", delta, None)]);
-            put(out, None, &self.object("chat.completion.chunk").raw("choices", &choices).end());
+            put(out, None, &self.object("chat.completion.chunk").with_raw("choices", &choices).end());
         }
     }
 
@@ -221,18 +222,18 @@ impl ChatEncoder {
 fn described(object: ObjectWriter, call: &ClientCall, arguments: &str) -> String {
     let (kind, field) = if call.is_custom { ("custom", "input") } else { ("function", "arguments") };
     let function = ObjectWriter::new().with("name", &call.name).with(field, arguments).end();
-    let object = object.with("id", &call.id).with("type", kind).raw(kind, &function);
+    let object = object.with("id", &call.id).with("type", kind).with_raw(kind, &function);
     match &call.state {
         // Clients of Gemini's compatible API send this field back.
         Some(state) => {
             let google = ObjectWriter::new().with("thought_signature", state).end();
-            object.raw("extra_content", &ObjectWriter::new().raw("google", &google).end()).end()
+            object.with_raw("extra_content", &ObjectWriter::new().with_raw("google", &google).end()).end()
         }
         None => object.end(),
     }
 }
 
 fn choice(field: &str, message: &str, reason: Option<&str>) -> String {
-    let choice = ObjectWriter::new().raw("index", "0").raw(field, message);
-    choice.raw("logprobs", "null").with("finish_reason", &reason).end()
+    let choice = ObjectWriter::new().with_raw("index", "0").with_raw(field, message);
+    choice.with_raw("logprobs", "null").with("finish_reason", &reason).end()
 }

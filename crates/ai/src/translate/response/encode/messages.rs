@@ -2,11 +2,13 @@
 //!
 //! A block without content is left out: a later call with it would be refused.
 
-use super::call::{ClientCall, object};
+use super::call::ClientCall;
+use super::event_stream::{put, put_comment};
 use super::identity::Identity;
-use super::json::{ObjectWriter, list, put, put_comment};
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
+use crate::translate::arguments;
 use crate::translate::event::{Finish, ProviderFailure, RefusalDetails, StopCause};
+use crate::translate::object_writer::{ObjectWriter, list};
 
 /// Longest refusal that is repeated as its explanation, in bytes.
 const EXPLANATION_BYTES_MAX: usize = 4 * 1024;
@@ -17,7 +19,7 @@ pub(super) struct MessagesEncoder {
     id: String,
     request_id: String,
     model: String,
-    streamed: bool,
+    pub(super) streamed: bool,
     has_started: bool,
     input_bytes: usize,
     output_bytes: usize,
@@ -95,13 +97,13 @@ impl MessagesEncoder {
     fn start(&mut self, out: &mut Vec<u8>) {
         self.has_started = true;
         let usage = usage::of_messages(&usage::estimate(self.input_bytes, 0));
-        let message = self.message("[]").raw("stop_reason", "null").raw("stop_sequence", "null");
-        self.event("message_start", |event| event.raw("message", &message.raw("usage", &usage).end()), out);
+        let message = self.message("[]").with_raw("stop_reason", "null").with_raw("stop_sequence", "null");
+        self.event("message_start", |event| event.with_raw("message", &message.with_raw("usage", &usage).end()), out);
     }
 
     fn message(&self, content: &str) -> ObjectWriter {
         let message = ObjectWriter::new().with("id", &self.id).with("type", "message").with("role", "assistant");
-        message.with("model", &self.model).raw("content", content)
+        message.with("model", &self.model).with_raw("content", content)
     }
 
     fn open(&mut self, block: ClientBlock, out: &mut Vec<u8>) {
@@ -110,8 +112,8 @@ impl MessagesEncoder {
             ClientBlock::Refusal => BlockKind::Refusal,
             ClientBlock::Reasoning => BlockKind::Reasoning,
             ClientBlock::Call(call) => {
-                let block = ObjectWriter::of("tool_use").with("id", &call.id).with("name", &call.name);
-                self.block_start(&block.raw("input", "{}").end(), out);
+                let block = ObjectWriter::of_type("tool_use").with("id", &call.id).with("name", &call.name);
+                self.block_start(&block.with_raw("input", "{}").end(), out);
                 BlockKind::Call { call, is_object: None }
             }
         };
@@ -127,16 +129,16 @@ impl MessagesEncoder {
         let delta = match &mut open.kind {
             BlockKind::Text | BlockKind::Refusal => {
                 if !open.is_written {
-                    self.block_start(&ObjectWriter::of("text").with("text", "").end(), out);
+                    self.block_start(&ObjectWriter::of_type("text").with("text", "").end(), out);
                 }
-                ObjectWriter::of("text_delta").with("text", text)
+                ObjectWriter::of_type("text_delta").with("text", text)
             }
             BlockKind::Reasoning => {
                 if !open.is_written {
-                    let block = ObjectWriter::of("thinking").with("thinking", "").with("signature", "");
+                    let block = ObjectWriter::of_type("thinking").with("thinking", "").with("signature", "");
                     self.block_start(&block.end(), out);
                 }
-                ObjectWriter::of("thinking_delta").with("thinking", text)
+                ObjectWriter::of_type("thinking_delta").with("thinking", text)
             }
             BlockKind::Call { is_object, .. } => {
                 open.text.push_str(text);
@@ -147,7 +149,7 @@ impl MessagesEncoder {
                     self.open = Some(open);
                     return;
                 }
-                ObjectWriter::of("input_json_delta").with("partial_json", &std::mem::take(&mut open.text))
+                ObjectWriter::of_type("input_json_delta").with("partial_json", &std::mem::take(&mut open.text))
             }
         };
         open.is_written = true;
@@ -166,23 +168,26 @@ impl MessagesEncoder {
             BlockKind::Reasoning if !is_written => {
                 // State without text: the block is whole at its start.
                 let Some(state) = state.filter(|state| !state.is_empty) else { return };
-                let block = ObjectWriter::of("redacted_thinking").with("data", &state.capsule).end();
+                let block = ObjectWriter::of_type("redacted_thinking").with("data", &state.capsule).end();
                 self.block_start(&block, out);
                 block
             }
-            BlockKind::Text | BlockKind::Refusal => ObjectWriter::of("text").with("text", &text).end(),
+            BlockKind::Text | BlockKind::Refusal => ObjectWriter::of_type("text").with("text", &text).end(),
             BlockKind::Reasoning => {
                 let signature = state.map(|state| state.capsule).unwrap_or_default();
-                self.block_delta(&ObjectWriter::of("signature_delta").with("signature", &signature).end(), out);
-                ObjectWriter::of("thinking").with("thinking", &text).with("signature", &signature).end()
+                self.block_delta(&ObjectWriter::of_type("signature_delta").with("signature", &signature).end(), out);
+                ObjectWriter::of_type("thinking").with("thinking", &text).with("signature", &signature).end()
             }
             BlockKind::Call { call, .. } => {
-                let input = object(&text);
+                let input = arguments::object(&text);
                 if !is_written {
-                    self.block_delta(&ObjectWriter::of("input_json_delta").with("partial_json", &input).end(), out);
+                    self.block_delta(
+                        &ObjectWriter::of_type("input_json_delta").with("partial_json", &input).end(),
+                        out,
+                    );
                 }
-                let block = ObjectWriter::of("tool_use").with("id", &call.id).with("name", &call.name);
-                block.raw("input", &input).end()
+                let block = ObjectWriter::of_type("tool_use").with("id", &call.id).with("name", &call.name);
+                block.with_raw("input", &input).end()
             }
         };
         if self.streamed {
@@ -209,7 +214,7 @@ impl MessagesEncoder {
         let stopped = |object: ObjectWriter| {
             let object = object.with("stop_reason", reason).with("stop_sequence", &text);
             match &finish.stop {
-                StopCause::Refused(details) => object.raw("stop_details", &self.stop_details(details)),
+                StopCause::Refused(details) => object.with_raw("stop_details", &self.stop_details(details)),
                 StopCause::End
                 | StopCause::StopText(_)
                 | StopCause::Length
@@ -221,10 +226,10 @@ impl MessagesEncoder {
         };
         if self.streamed {
             let delta = stopped(ObjectWriter::new()).end();
-            self.event("message_delta", |event| event.raw("delta", &delta).raw("usage", &usage), out);
+            self.event("message_delta", |event| event.with_raw("delta", &delta).with_raw("usage", &usage), out);
             self.event("message_stop", |event| event, out);
         } else {
-            let body = stopped(self.message(&list(&self.content))).raw("usage", &usage).end();
+            let body = stopped(self.message(&list(&self.content))).with_raw("usage", &usage).end();
             out.extend_from_slice(body.as_bytes());
         }
     }
@@ -232,7 +237,7 @@ impl MessagesEncoder {
     fn stop_details(&self, details: &RefusalDetails) -> String {
         let said = Some(&self.refusal).filter(|refusal| !refusal.is_empty());
         let explanation = details.explanation.as_ref().or(said);
-        ObjectWriter::of("refusal").with("category", &details.category).with("explanation", &explanation).end()
+        ObjectWriter::of_type("refusal").with("category", &details.category).with("explanation", &explanation).end()
     }
 
     fn fail(&self, failure: &ProviderFailure, out: &mut Vec<u8>) {
@@ -246,17 +251,17 @@ impl MessagesEncoder {
 
     fn block_start(&self, block: &str, out: &mut Vec<u8>) {
         let index = self.index;
-        self.event("content_block_start", |event| event.with("index", &index).raw("content_block", block), out);
+        self.event("content_block_start", |event| event.with("index", &index).with_raw("content_block", block), out);
     }
 
     fn block_delta(&self, delta: &str, out: &mut Vec<u8>) {
         let index = self.index;
-        self.event("content_block_delta", |event| event.with("index", &index).raw("delta", delta), out);
+        self.event("content_block_delta", |event| event.with("index", &index).with_raw("delta", delta), out);
     }
 
     fn event(&self, name: &str, fields: impl FnOnce(ObjectWriter) -> ObjectWriter, out: &mut Vec<u8>) {
         if self.streamed {
-            put(out, Some(name), &fields(ObjectWriter::of(name)).end());
+            put(out, Some(name), &fields(ObjectWriter::of_type(name)).end());
         }
     }
 }

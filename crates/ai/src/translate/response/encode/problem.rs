@@ -2,10 +2,10 @@
 
 use access::refusal::Side;
 
-use super::json::ObjectWriter;
 use crate::error::anthropic_type;
 use crate::failure::ProviderErrorKind;
 use crate::translate::event::ProviderFailure;
+use crate::translate::object_writer::ObjectWriter;
 
 /// The words with which Claude Code recognizes that it must shorten the conversation.
 const TOO_LONG: &str = "prompt is too long";
@@ -23,7 +23,7 @@ pub(super) fn of_openai(failure: &ProviderFailure) -> String {
         (ProviderErrorKind::Status, _) => ("server_error", own),
     };
     let error = ObjectWriter::new().with("message", &failure.message).with("type", kind);
-    error.raw("param", "null").with("code", &code).end()
+    error.with_raw("param", "null").with("code", &code).end()
 }
 
 /// Returns the code within a failed response of the Responses API. Codex repeats the call only after some of them.
@@ -46,10 +46,10 @@ pub(super) fn of_anthropic(failure: &ProviderFailure, request_id: &str) -> Strin
     } else {
         failure.message.clone()
     };
-    let error = ObjectWriter::of(anthropic_type(failure.status, side)).with("message", &message);
+    let error = ObjectWriter::of_type(anthropic_type(failure.status, side)).with("message", &message);
     let error = match &failure.code {
         Some(code) => error.with("code", code),
         None => error,
     };
-    ObjectWriter::of("error").raw("error", &error.end()).with("request_id", request_id).end()
+    ObjectWriter::of_type("error").with_raw("error", &error.end()).with("request_id", request_id).end()
 }

@@ -6,10 +6,11 @@
 mod item;
 mod object;
 
+use super::event_stream::{put, put_comment};
 use super::identity::Identity;
-use super::json::{ObjectWriter, list, put, put_comment};
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
+use crate::translate::object_writer::{ObjectWriter, list};
 use item::{ItemKind, OutputItem};
 pub(super) use object::ResponseObject;
 
@@ -18,7 +19,7 @@ pub(super) use object::ResponseObject;
 pub(super) struct ResponsesEncoder {
     identity: Identity,
     response: ResponseObject,
-    streamed: bool,
+    pub(super) streamed: bool,
     has_started: bool,
     /// The number of the next event.
     sequence: u64,
@@ -59,8 +60,8 @@ impl ResponsesEncoder {
     fn start(&mut self, out: &mut Vec<u8>) {
         self.has_started = true;
         let response = self.response.write("in_progress", "[]", None);
-        self.event("response.created", |event| event.raw("response", &response), out);
-        self.event("response.in_progress", |event| event.raw("response", &response), out);
+        self.event("response.created", |event| event.with_raw("response", &response), out);
+        self.event("response.in_progress", |event| event.with_raw("response", &response), out);
     }
 
     fn open(&mut self, block: ClientBlock, out: &mut Vec<u8>) {
@@ -81,10 +82,14 @@ impl ResponsesEncoder {
 
     fn begin(&mut self, item: &OutputItem, out: &mut Vec<u8>) {
         let (index, json) = (self.output.len(), item.begun());
-        self.event("response.output_item.added", |event| event.with("output_index", &index).raw("item", &json), out);
+        self.event(
+            "response.output_item.added",
+            |event| event.with("output_index", &index).with_raw("item", &json),
+            out,
+        );
         let Some(part) = item.part("") else { return };
         let name = item.kind.part_event("added");
-        self.part_event(item, &name, |event| event.raw("part", &part), out);
+        self.part_event(item, &name, |event| event.with_raw("part", &part), out);
     }
 
     fn add(&mut self, text: &str, out: &mut Vec<u8>) {
@@ -106,7 +111,7 @@ impl ResponsesEncoder {
         let is_text = matches!(item.kind, ItemKind::Text);
         let fields = |event: ObjectWriter| {
             let event = event.with("delta", text);
-            if is_text { event.raw("logprobs", "[]") } else { event }
+            if is_text { event.with_raw("logprobs", "[]") } else { event }
         };
         self.part_event(item, &name, fields, out);
     }
@@ -121,7 +126,7 @@ impl ResponsesEncoder {
                     return;
                 }
                 let (index, json) = (self.output.len(), item.begun());
-                let fields = |event: ObjectWriter| event.with("output_index", &index).raw("item", &json);
+                let fields = |event: ObjectWriter| event.with("output_index", &index).with_raw("item", &json);
                 self.event("response.output_item.added", fields, out);
             }
             ItemKind::Text | ItemKind::Refusal | ItemKind::Reasoning | ItemKind::Call(_) => {
@@ -134,7 +139,11 @@ impl ResponsesEncoder {
         }
         let json = item.done(state.map(|state| state.capsule).as_deref());
         let index = self.output.len();
-        self.event("response.output_item.done", |event| event.with("output_index", &index).raw("item", &json), out);
+        self.event(
+            "response.output_item.done",
+            |event| event.with("output_index", &index).with_raw("item", &json),
+            out,
+        );
         self.output.push(json);
     }
 
@@ -143,11 +152,11 @@ impl ResponsesEncoder {
         let is_text = matches!(item.kind, ItemKind::Text);
         let fields = |event: ObjectWriter| {
             let event = event.with(field, text);
-            if is_text { event.raw("logprobs", "[]") } else { event }
+            if is_text { event.with_raw("logprobs", "[]") } else { event }
         };
         self.part_event(item, &item.kind.text_event("done"), fields, out);
         if let Some(part) = item.part(text) {
-            self.part_event(item, &item.kind.part_event("done"), |event| event.raw("part", &part), out);
+            self.part_event(item, &item.kind.part_event("done"), |event| event.with_raw("part", &part), out);
         }
     }
 
@@ -172,7 +181,7 @@ impl ResponsesEncoder {
         let usage = finish.usage.as_ref().map(usage::of_responses);
         let response = self.response.clone().with_usage(usage).write(status, &list(&self.output), details);
         if self.streamed {
-            self.event(&format!("response.{status}"), |event| event.raw("response", &response), out);
+            self.event(&format!("response.{status}"), |event| event.with_raw("response", &response), out);
         } else {
             out.extend_from_slice(response.as_bytes());
         }
@@ -182,7 +191,7 @@ impl ResponsesEncoder {
     fn fail(&mut self, failure: &ProviderFailure, out: &mut Vec<u8>) {
         let error = problem::of_openai(failure);
         if !self.streamed {
-            out.extend_from_slice(ObjectWriter::new().raw("error", &error).end().as_bytes());
+            out.extend_from_slice(ObjectWriter::new().with_raw("error", &error).end().as_bytes());
             return;
         }
         if !self.has_started {
@@ -190,13 +199,13 @@ impl ResponsesEncoder {
         }
         let code = problem::code_of_response(failure);
         let fields = |event: ObjectWriter| {
-            let event = event.with("code", code).with("message", &failure.message).raw("param", "null");
-            event.raw("error", &error)
+            let event = event.with("code", code).with("message", &failure.message).with_raw("param", "null");
+            event.with_raw("error", &error)
         };
         self.event("error", fields, out);
         let reason = ObjectWriter::new().with("code", code).with("message", &failure.message).end();
         let response = self.response.write("failed", &list(&self.output), Some(("error", &reason)));
-        self.event("response.failed", |event| event.raw("response", &response), out);
+        self.event("response.failed", |event| event.with_raw("response", &response), out);
     }
 
     /// Writes an event that belongs to a part of an item.
@@ -211,7 +220,7 @@ impl ResponsesEncoder {
         let place = |event: ObjectWriter| {
             let event = event.with("item_id", &item.id).with("output_index", &index);
             match item.kind.part_index() {
-                Some(key) => fields(event.raw(key, "0")),
+                Some(key) => fields(event.with_raw(key, "0")),
                 None => fields(event),
             }
         };
@@ -220,7 +229,7 @@ impl ResponsesEncoder {
 
     fn event(&mut self, name: &str, fields: impl FnOnce(ObjectWriter) -> ObjectWriter, out: &mut Vec<u8>) {
         if self.streamed {
-            let event = ObjectWriter::of(name).with("sequence_number", &self.sequence);
+            let event = ObjectWriter::of_type(name).with("sequence_number", &self.sequence);
             put(out, Some(name), &fields(event).end());
             self.sequence += 1;
         }

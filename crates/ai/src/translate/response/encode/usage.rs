@@ -1,7 +1,7 @@
 //! Token usage in the words of each format.
 
-use super::json::ObjectWriter;
 use crate::translate::event::TokenUsage;
+use crate::translate::object_writer::ObjectWriter;
 
 /// Bytes of text that are one token of an estimate.
 const BYTES_PER_TOKEN: usize = 4;
@@ -12,8 +12,8 @@ pub(super) fn of_chat(usage: &TokenUsage) -> String {
         .with("prompt_tokens", &usage.input())
         .with("completion_tokens", &usage.output)
         .with("total_tokens", &usage.total())
-        .raw("prompt_tokens_details", &input_details(usage))
-        .raw("completion_tokens_details", &output_details(usage))
+        .with_raw("prompt_tokens_details", &input_details(usage))
+        .with_raw("completion_tokens_details", &output_details(usage))
         .end()
 }
 
@@ -21,9 +21,9 @@ pub(super) fn of_chat(usage: &TokenUsage) -> String {
 pub(super) fn of_responses(usage: &TokenUsage) -> String {
     ObjectWriter::new()
         .with("input_tokens", &usage.input())
-        .raw("input_tokens_details", &input_details(usage))
+        .with_raw("input_tokens_details", &input_details(usage))
         .with("output_tokens", &usage.output)
-        .raw("output_tokens_details", &output_details(usage))
+        .with_raw("output_tokens_details", &output_details(usage))
         .with("total_tokens", &usage.total())
         .end()
 }
@@ -38,10 +38,24 @@ pub(super) fn of_messages(usage: &TokenUsage) -> String {
     match usage.reasoning {
         Some(reasoning) => {
             let details = ObjectWriter::new().with("thinking_tokens", &reasoning).end();
-            object.raw("output_tokens_details", &details).end()
+            object.with_raw("output_tokens_details", &details).end()
         }
         None => object.end(),
     }
+}
+
+/// Returns the usage metadata of Gemini, whose candidates do not include reasoning.
+pub(super) fn of_generate_content(usage: &TokenUsage) -> String {
+    let reasoning = usage.reasoning.unwrap_or(0);
+    let mut object = ObjectWriter::new().with("promptTokenCount", &usage.input());
+    if usage.cache_reads > 0 {
+        object = object.with("cachedContentTokenCount", &usage.cache_reads);
+    }
+    object = object.with("candidatesTokenCount", &usage.output.saturating_sub(reasoning));
+    if reasoning > 0 {
+        object = object.with("thoughtsTokenCount", &reasoning);
+    }
+    object.with("totalTokenCount", &usage.total()).end()
 }
 
 /// Returns usage that is estimated from the lengths of input and output, for clients that need figures at once.

@@ -103,14 +103,30 @@ fn arguments_that_are_no_object_are_kept_as_text_for_messages() {
         "[DONE]",
     ]);
     let out = streamed(Format::Messages, Format::Chat, &stream);
-    assert!(out.contains(r#""partial_json":"{\"_invalid\":\"rm -rf\"}""#), "{out}");
+    assert!(out.contains(r#""partial_json":"{\"_invalid\":\" rm -rf\"}""#), "{out}");
+}
+
+#[test]
+fn an_error_that_is_empty_or_false_is_none() {
+    for (provider, bytes) in BODIES {
+        for client in FORMATS.into_iter().filter(|client| *client != provider) {
+            let translated = |bytes: &str| body(client, provider, ResponseFraming::Json, 200, bytes);
+            let bytes = bytes.replacen("\"error\":null,", "", 1);
+            for error in ["null", "false", "\"\""] {
+                let with_error = bytes.replacen('{', &format!("{{\"error\":{error},"), 1);
+                assert_eq!(translated(&with_error), translated(&bytes), "{provider:?} {error}");
+            }
+        }
+    }
+    let stream = chunks(&[r#"{"error":"","choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}"#, "[DONE]"]);
+    assert!(check_stream(Format::Messages, &streamed(Format::Messages, Format::Chat, &stream)));
 }
 
 #[test]
 fn a_body_that_is_cut_or_no_json_is_an_error() {
     for (provider, bytes) in BODIES {
         for client in FORMATS.into_iter().filter(|client| *client != provider) {
-            for (bytes, text) in [(&bytes[..bytes.len() - 3], "ended before"), ("<html>", "cannot be translated")] {
+            for (bytes, text) in [(&bytes[..bytes.len() - 3], "it is incomplete"), ("<html>", "cannot be translated")] {
                 let error = body(client, provider, ResponseFraming::Json, 200, bytes);
                 assert!(error["error"]["message"].as_str().unwrap().contains(text), "{provider:?} {error}");
             }

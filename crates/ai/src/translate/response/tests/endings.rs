@@ -31,7 +31,7 @@ fn responses(last: &str) -> String {
     events.map(|event| format!("data: {event}\n\n")).concat()
 }
 
-/// Returns the stop reason in each format of clients that is not the provider's: of Chat, Responses and Messages.
+/// Returns the stop reason in each of Chat, Responses and Messages that is not the provider's format.
 pub(super) fn stops(provider: Format, stream: &str) -> Vec<String> {
     let reason = |client: Format| {
         let events = events(&streamed(client, provider, stream));
@@ -45,7 +45,7 @@ pub(super) fn stops(provider: Format, stream: &str) -> Vec<String> {
         }
         format!("{} {}", field("/delta/stop_reason").unwrap(), field("/delta/stop_sequence").unwrap())
     };
-    let clients = FORMATS.into_iter().filter(|client| *client != provider);
+    let clients = FORMATS.into_iter().filter(|client| ![provider, Format::GenerateContent].contains(client));
     clients.map(|client| reason(client).replace('"', "")).collect()
 }
 
@@ -59,6 +59,11 @@ fn every_reason_has_its_word_in_each_format() {
         (r#""finish_reason":"length""#, "incomplete max_output_tokens", "max_tokens null"),
         (r#""finish_reason":"content_filter""#, "incomplete content_filter", "refusal null"),
         (r#""finish_reason":"tool_calls""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"eos""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"eos_token""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"end""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"end_turn""#, "completed null", "end_turn null"),
+        (r#""finish_reason":"stop_sequence""#, "completed null", "end_turn null"),
         (r#""finish_reason":"new""#, "incomplete max_output_tokens", "max_tokens null"),
         (r#""finish_reason":null"#, "completed null", "end_turn null"),
     ] {
@@ -99,6 +104,8 @@ fn calls_are_the_reason_even_if_the_provider_writes_stop() {
         r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
     ]);
     assert_eq!(stops(Format::Chat, &stream), ["completed null", "tool_use null"]);
+    let eos = stream.replace("\"stop\"", "\"eos\"");
+    assert_eq!(stops(Format::Chat, &eos), ["completed null", "tool_use null"]);
     let cut = stream.replace("\"stop\"", "\"length\"");
     assert_eq!(stops(Format::Chat, &cut), ["incomplete max_output_tokens", "max_tokens null"]);
 }
@@ -139,11 +146,26 @@ fn a_stream_that_is_cut_anywhere_ends_with_an_error_and_no_finish() {
                     let out = in_pieces(translator, cut.as_bytes(), 50);
                     let is_done = check_stream(client, &out);
                     assert_eq!(is_done, count > complete, "{provider:?} {client:?} {count} {half}: {out}");
-                    assert!(is_done || out.contains("ended before it was complete"), "{out}");
+                    assert!(is_done || out.contains("it is incomplete"), "{out}");
                 }
             }
         }
     }
+}
+
+/// A stream with a long event, whose beginning was forwarded already.
+#[test]
+fn an_end_of_the_gateway_does_not_continue_half_an_event() {
+    let begun =
+        chunks(&[r#"{"choices":[{"delta":{"content":"Hi"}}]}"#]) + "data: {\"choices\":[{\"delta\":{\"content\":\"half";
+    let last = chunks(&[r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#, "[DONE]"]);
+    let mut translator =
+        ResponseTranslator::new(context(Format::Messages, Format::Chat, true), IDS, ResponseFraming::Events, 200);
+    let mut out = translator.push(begun.as_bytes()).to_vec();
+    translator.drop_half_event();
+    out.extend_from_slice(&translator.push(format!("\n\n{last}").as_bytes()));
+    let out = String::from_utf8(out).unwrap();
+    assert!(check_stream(Format::Messages, &out) && translator.is_complete() && out.contains("max_tokens"), "{out}");
 }
 
 #[test]

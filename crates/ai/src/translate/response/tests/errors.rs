@@ -207,9 +207,9 @@ fn a_success_that_contains_an_error_is_an_error() {
 /// Returns the status of a whole response that has failed, whether it fails for long, and the refusal.
 fn failure_of(client: Format, provider: Format, status: u16, bytes: &str) -> Option<(u16, bool, Option<Refusal>)> {
     let mut translator = ResponseTranslator::new(context(client, provider, false), IDS, ResponseFraming::Json, status);
-    assert!(translator.push(bytes.as_bytes()).is_empty() && !translator.is_streamed());
+    assert!(translator.push(bytes.as_bytes()).is_empty() && translator.waits_for_end());
     translator.end();
-    translator.failure().map(|ResponseFailure { status, is_lasting, refusal }| (status, is_lasting, refusal))
+    translator.failure().map(|ResponseFailure { status, is_lasting, refusal, .. }| (status, is_lasting, refusal))
 }
 
 #[test]
@@ -236,6 +236,68 @@ fn the_end_of_a_whole_body_decides_its_status() {
     assert_eq!(failure_of(Format::Chat, Format::Messages, 400, spent), Some((429, true, None)));
 }
 
+/// Returns what a client gets of an error after a successful head, and the status that is hidden.
+fn of_account(account: ProviderAccount, error: &str) -> (String, Option<u16>) {
+    let context = context(Format::Messages, Format::Responses, true);
+    let mut translator = ResponseTranslator::new(context, IDS, ResponseFraming::Events, 200).with_account(account);
+    let failed = format!(r#"{{"type":"response.failed","response":{{"error":{error}}}}}"#);
+    let out = translator.push(format!("data: {{\"type\":\"response.created\"}}\n\ndata: {failed}\n\n").as_bytes());
+    let failure = translator.failure().unwrap();
+    assert!(failure.is_of_provider() && !translator.is_complete());
+    let is_hidden = failure.hidden_status.is_some();
+    assert!(failure.refusal.is_some() == is_hidden && !(is_hidden && failure.is_lasting));
+    (String::from_utf8(out.to_vec()).unwrap(), failure.hidden_status)
+}
+
+#[test]
+fn errors_about_the_operators_account_are_not_shown_after_a_success_either() {
+    use ProviderAccount::{Nobody, Own, Shared};
+    let quota = r#"{"code":"insufficient_quota","message":"org-1 has no money"}"#;
+    let credential = r#"{"code":"invalid_api_key","message":"Incorrect API key of org-1"}"#;
+    let rate = r#"{"code":"rate_limit_exceeded","message":"Rate limit of org-1"}"#;
+    let other = r#"{"code":"server_error","message":"org-1"}"#;
+    for (account, error, shown, status) in [
+        (Shared, quota, "refuses the gateway's account", Some(429)),
+        (Shared, credential, "refuses the gateway's credential", Some(401)),
+        (Nobody, credential, "refuses the gateway's credential", Some(401)),
+        (Shared, rate, "takes no more calls at the moment", None),
+        (Shared, other, "org-1", None),
+        (Nobody, quota, "org-1", None),
+        (Own, quota, "org-1", None),
+        (Own, credential, "org-1", None),
+        (Own, rate, "org-1", None),
+    ] {
+        let (out, hidden) = of_account(account, error);
+        assert!(out.contains(shown) && (shown == "org-1" || !out.contains("org-1")), "{account:?} {out}");
+        assert_eq!(hidden, status, "{account:?} {error}");
+    }
+}
+
+#[test]
+fn a_stream_fails_with_a_status_if_its_provider_sends_no_stream() {
+    let long = "x".repeat((1 << 20) + 1);
+    let call = format!(
+        r#"{{"choices":[{{"message":{{"content":"x","tool_calls":[{{"id":"c","function":{{"name":"f","arguments":"{long}"}}}}]}}}}]}}"#
+    );
+    for (bytes, status) in [
+        ("<html></html>", 502),
+        (r#"{"error":{"message":"Busy.","code":503}}"#, 529),
+        ("", 502),
+        // It begins with text.
+        (&call, 502),
+    ] {
+        let context = context(Format::Messages, Format::Chat, true);
+        let mut translator = ResponseTranslator::new(context, IDS, ResponseFraming::Json, 200);
+        assert!(translator.push(bytes.as_bytes()).is_empty() && translator.waits_for_end());
+        let error: Value = serde_json::from_slice(&translator.end()).unwrap();
+        assert!(error["error"]["message"].is_string() && translator.waits_for_end(), "{error}");
+        assert_eq!((translator.failure().unwrap().status, translator.content_type()), (status, "application/json"));
+    }
+    let translator =
+        ResponseTranslator::new(context(Format::Messages, Format::Chat, true), IDS, ResponseFraming::Events, 200);
+    assert!(!translator.waits_for_end());
+}
+
 #[test]
 fn a_body_of_another_format_is_no_response() {
     const CHAT: &str =
@@ -254,13 +316,19 @@ fn a_body_of_another_format_is_no_response() {
         }
         assert!(is_response(provider, br#"{"error":{"message":"m"}}"#));
     }
+    for (provider, bytes) in [
+        (Format::Chat, CHAT.replace("\"stop\"", "\"insufficient_system_resource\"")),
+        (Format::Responses, RESPONSES.replace("completed", "failed")),
+    ] {
+        assert!(!is_response(provider, bytes.as_bytes()), "it could not be finished: {bytes}");
+    }
 }
 
 #[test]
 fn a_message_that_stops_without_a_reason_is_cut() {
     let stream = "data: {\"type\":\"message_start\",\"message\":{}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
     let out = streamed(Format::Chat, Format::Messages, stream);
-    assert!(!check_stream(Format::Chat, &out) && out.contains("ended before it was complete"), "{out}");
+    assert!(!check_stream(Format::Chat, &out) && out.contains("it is incomplete"), "{out}");
 }
 
 #[test]

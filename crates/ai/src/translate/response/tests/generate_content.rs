@@ -116,7 +116,7 @@ fn a_list_of_chunks_is_read_as_their_stream() {
         let of_list = body(client, GEMINI, ResponseFraming::Array, 200, &list);
         assert_eq!(of_list, body(client, GEMINI, ResponseFraming::Events, 200, stream));
         let cut = body(client, GEMINI, ResponseFraming::Array, 200, &list[..list.len() - 2]);
-        assert!(cut["error"]["message"].as_str().unwrap().contains("ended before"), "{cut}");
+        assert!(cut["error"]["message"].as_str().unwrap().contains("it is incomplete"), "{cut}");
     }
     let error = r#"[{"error":{"code":429,"message":"Slow down.","status":"RESOURCE_EXHAUSTED"}}]"#;
     let error = body(Format::Messages, GEMINI, ResponseFraming::Array, 200, error);
@@ -136,7 +136,9 @@ fn next_contents(content: &Value) -> Value {
     ]);
     let call = json!({"model": "smart", "max_tokens": 9, "messages": messages, "tools": [{"name": "f", "input_schema": {"type": "object"}}]});
     let options = TranslationOptions {
+        google: crate::translate::GooglePath::default(),
         model: "gemini-3.5-flash",
+        known_model: "gemini-3.5-flash",
         kind: ProviderKind::Gemini,
         host: "generativelanguage.googleapis.com",
         owner: "p",
@@ -182,6 +184,6 @@ fn a_call_without_a_name_and_a_chunk_of_another_form_are_errors() {
     }
     for bytes in ["{}", "[]", r#"{"candidates":[]}"#, &chunk(r#"{"text":"Hi"}"#, "")] {
         let error = body(Format::Chat, GEMINI, ResponseFraming::Json, 200, bytes);
-        assert!(error["error"]["message"].as_str().unwrap().contains("ended before"), "{error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains("it is incomplete"), "{error}");
     }
 }

@@ -46,6 +46,62 @@ fn calls_without_an_index_or_an_id_are_told_apart_by_their_names() {
 }
 
 #[test]
+fn calls_with_one_index_and_no_id_are_told_apart_by_their_names() {
+    let stream = chunks(&[
+        &call_chunk(r#"{"index":0,"function":{"name":"a","arguments":"{\"x\":1}"}}"#),
+        &call_chunk(r#"{"index":0,"function":{"name":"b","arguments":"{\"y\":"}}"#),
+        &call_chunk(r#"{"index":0,"function":{"name":"b","arguments":"2}"}}"#),
+        // The end of a call may repeat its name.
+        &call_chunk(r#"{"index":0,"function":{"name":"b","arguments":""}}"#),
+        FINISH,
+    ]);
+    let expected = [("a", "{\"x\":1}"), ("b", "{\"y\":2}")];
+    assert_eq!(calls(&stream), expected.map(|(name, arguments)| (name.to_owned(), arguments.to_owned())));
+}
+
+#[test]
+fn a_call_without_arguments_holds_up_no_other_part() {
+    let long = "x".repeat((1 << 20) + 1);
+    let begun = chunks(&[
+        &call_chunk(r#"{"index":0,"id":"c","function":{"name":"a","arguments":""}}"#),
+        &call_chunk(&format!(r#"{{"index":1,"id":"d","function":{{"name":"b","arguments":"{{\"x\":\"{long}\"}}"}}}}"#)),
+        r#"{"choices":[{"delta":{"content":"two"}}]}"#,
+    ]);
+    let mut translator =
+        ResponseTranslator::new(context(Format::Messages, Format::Chat, true), IDS, ResponseFraming::Events, 200);
+    let out = String::from_utf8(translator.push(begun.as_bytes()).to_vec()).unwrap();
+    assert!(out.contains(&long) && out.contains("two") && translator.failure().is_none());
+    let output = output_of(Format::Chat, &format!("{}{}", begun.replace(&long, "1"), chunks(&[FINISH])));
+    let names: Vec<_> = output.iter().map(|item| item["name"].as_str().unwrap_or("text")).collect();
+    assert_eq!((names, &output[2]["arguments"]), (vec!["b", "text", "a"], &json!("{}")));
+}
+
+#[test]
+fn names_and_ids_of_calls_and_states_are_limited() {
+    for (id, name, is_ok) in [(1_024, 256, true), (1_025, 1, false), (1, 257, false)] {
+        let (id, name) = ("i".repeat(id), "n".repeat(name));
+        let call = format!(r#"{{"index":0,"id":"{id}","function":{{"name":"{name}","arguments":"{{}}"}}}}"#);
+        let stream = chunks(&[&call_chunk(&call), FINISH, "[DONE]"]);
+        assert_eq!(check_stream(Format::Messages, &streamed(Format::Messages, Format::Chat, &stream)), is_ok);
+    }
+    let signature = "x".repeat(1 << 20);
+    let start = format!(
+        r#"{{"type":"content_block_start","index":0,"content_block":{{"type":"thinking","thinking":"","signature":"{signature}"}}}}"#
+    );
+    let block = format!("data: {start}\n\ndata: {{\"type\":\"content_block_stop\",\"index\":0}}\n\n");
+    let mut translator =
+        ResponseTranslator::new(context(Format::Chat, Format::Messages, true), IDS, ResponseFraming::Events, 200);
+    for count in 0..9 {
+        assert_eq!(translator.failure(), None, "{count}");
+        translator.push(block.as_bytes());
+        if count == 7 {
+            break;
+        }
+    }
+    assert!(translator.failure().is_some(), "8 MiB of states");
+}
+
+#[test]
 fn text_after_an_incomplete_call_waits_for_it() {
     let stream = chunks(&[
         r#"{"choices":[{"delta":{"content":"one"}}]}"#,
@@ -114,6 +170,32 @@ fn a_response_of_which_only_items_or_only_the_end_arrive_is_read_whole() {
         assert_eq!((&message["content"], &message["refusal"]), (&json!("Hi"), &json!("No")), "{stream}");
         let custom = json!({"name": "apply_patch", "input": "*** \"x\""});
         assert_eq!(message["tool_calls"][0]["custom"], custom, "{stream}");
+    }
+}
+
+#[test]
+fn items_without_an_index_and_calls_of_the_last_event_alone_are_read() {
+    let message = r#"{"id":"m","type":"message","content":[{"type":"output_text","text":"Hi"}]}"#;
+    let call = r#"{"id":"f","type":"function_call","call_id":"c","name":"f","arguments":"{}"}"#;
+    let event = |kind: &str, rest: &str| format!("data: {{\"type\":\"response.{kind}\",{rest}}}\n\n");
+    let done = |item: &str| event("output_item.done", &format!("\"item\":{item}"));
+    let added = |item: &str| event("output_item.added", &format!("\"item\":{item}"));
+    let last =
+        |output: &str| event("completed", &format!(r#""response":{{"status":"completed","output":[{output}]}}"#));
+    let both = format!("{message},{call}");
+    let empty = r#"{"id":"m","type":"message","content":[]}"#;
+    let text = |index: &str| event("output_text.delta", &format!(r#"{index}"content_index":0,"delta":"Hi""#));
+    for stream in [
+        done(message) + &done(call) + &last(&both),
+        added(empty) + &text("") + &done(message) + &added(call) + &done(call) + &last(&both),
+        text("\"output_index\":0,") + &last(&both),
+        // Reasoning that only the last event has.
+        text("\"output_index\":0,") + &last(&format!(r#"{{"type":"reasoning","summary":[]}},{both}"#)),
+    ] {
+        let chat = body(Format::Chat, Format::Responses, ResponseFraming::Events, 200, &stream);
+        let message = &chat["choices"][0]["message"];
+        assert_eq!((&message["content"], &chat["choices"][0]["finish_reason"]), (&json!("Hi"), &json!("tool_calls")));
+        assert_eq!(message["tool_calls"].as_array().unwrap().len(), 1, "{stream}");
     }
 }
 
@@ -203,6 +285,9 @@ fn signs_of_life_reach_the_client() {
     let out = streamed(Format::Responses, Format::Messages, STREAMS[2].1);
     assert_eq!(out.matches(": keepalive\n\n").count(), 1, "{out}");
     assert!(body(Format::Chat, Format::Messages, ResponseFraming::Events, 200, STREAMS[2].1)["choices"].is_array());
+    let keepalive = "event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":1}\n\n";
+    let out = streamed(Format::Messages, Format::Responses, &format!("{keepalive}{}", STREAMS[1].1));
+    assert!(out.starts_with(": keepalive\n\nevent: message_start\n"), "{out}");
 }
 
 #[test]

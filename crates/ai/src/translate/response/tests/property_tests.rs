@@ -128,7 +128,7 @@ fn any_stream() -> impl Strategy<Value = (Format, Vec<u8>)> {
     let shreds = prop::collection::vec(prop::sample::select(SHREDS), 0..40).prop_map(|shreds| shreds.concat());
     let json = prop::collection::vec(any_json(), 0..6)
         .prop_map(|values| values.iter().map(|value| format!("data: {value}\n\n")).collect::<String>());
-    let provider = prop::sample::select(PROVIDERS.to_vec());
+    let provider = prop::sample::select(FORMATS.to_vec());
     let real = prop::sample::select(STREAMS.to_vec())
         .prop_flat_map(|(format, stream)| (Just(format), shuffled(stream).prop_map(String::into_bytes)));
     prop_oneof![
@@ -167,7 +167,7 @@ proptest! {
     fn any_body_gives_one_json_object(
         body in any_json(),
         client in prop::sample::select(FORMATS.to_vec()),
-        provider in prop::sample::select(PROVIDERS.to_vec()),
+        provider in prop::sample::select(FORMATS.to_vec()),
     ) {
         prop_assume!(client != provider);
         let out = translated(client, provider, ResponseFraming::Json, &[body.to_string().as_bytes()]);

@@ -15,7 +15,8 @@ pub(super) fn events(stream: &str) -> Vec<(String, Value)> {
         let data = if data == "[DONE]" { Value::Null } else { serde_json::from_str(data).unwrap() };
         (name.to_owned(), data)
     };
-    assert!(stream.is_empty() || stream.ends_with("\n\n"), "{stream:?}");
+    let (stream, rest) = stream.split_at(stream.rfind("\n\n").map_or(0, |at| at + 2));
+    assert!(rest.is_empty() || rest.starts_with("{\"error\":"), "{rest:?}");
     stream.split("\n\n").filter(|event| !event.is_empty() && !event.starts_with(':')).map(parse).collect()
 }
 
@@ -26,6 +27,11 @@ pub(super) fn check_stream(format: Format, stream: &str) -> bool {
         check_chat(&events)
     } else if format == Format::Responses {
         check_responses(&events)
+    } else if format == Format::GenerateContent {
+        let is_whole = check_generate_content(&events);
+        assert_eq!(stream.ends_with("\n\n"), is_whole, "an error is repeated without its event: {stream}");
+        assert!(!stream.contains("\n:") && !stream.starts_with(':'), "a comment: {stream}");
+        is_whole
     } else {
         check_messages(&events)
     }
@@ -64,6 +70,32 @@ fn check_chat(events: &[(String, Value)]) -> bool {
         check_openai_error(&last.1["error"]);
     }
     last.1.is_null()
+}
+
+/// As the chats of Google's SDKs (3.3 for Python, 3.1 for Node), and stricter.
+fn check_generate_content(events: &[(String, Value)]) -> bool {
+    for (at, (name, chunk)) in events.iter().enumerate() {
+        let is_last = at == events.len() - 1;
+        assert!(name.is_empty());
+        if let Some(error) = chunk.get("error") {
+            assert!(is_last && error["message"].is_string() && error["status"].is_string(), "{error}");
+            assert!(error["code"].as_u64() >= Some(400) && error["details"].is_array(), "{error}");
+            return false;
+        }
+        assert_eq!((&chunk["responseId"], &chunk["modelVersion"]), (&json!("0199aa"), &json!("smart")));
+        let candidate = &chunk["candidates"][0];
+        assert_eq!((&candidate["content"]["role"], &candidate["index"]), (&json!("model"), &json!(0)));
+        let parts = candidate["content"]["parts"].as_array().unwrap();
+        assert!(!parts.is_empty());
+        for part in parts {
+            let call = &part["functionCall"];
+            let is_call = call["id"].is_string() && call["name"].is_string() && call["args"].is_object();
+            assert!(is_call || part["text"].is_string(), "{part}");
+        }
+        assert_eq!(candidate["finishReason"].is_string(), is_last, "{chunk}");
+        assert!(is_last || chunk.get("usageMetadata").is_none(), "{chunk}");
+    }
+    true
 }
 
 pub(super) fn check_openai_error(error: &Value) {

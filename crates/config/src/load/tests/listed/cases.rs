@@ -3,11 +3,11 @@
 /// Every list has an entry; nothing else is set, except `redis`, which keys in Redis need.
 pub(super) const BASE: &str = "
 redis: redis://h
-providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b}}, {name: mock, kind: mock}]
-models: [{name: fast, targets: [{provider: openai, model: gpt, limits: {requests: 5}}]}]
+providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b}}, {name: mock, kind: mock}, {name: azure, kind: azure_openai, base_url: 'https://a.openai.azure.com', credential: sk-2}, {name: aws, kind: bedrock, region: us-east-1, base_url: 'http://127.0.0.1:9', aws: {access_key_id: a, secret_access_key: b}}, {name: local, preset: ollama, base_url: 'http://127.0.0.1:9/v1'}]
+models: [{name: fast, targets: [{provider: openai, model: gpt-5, limits: {requests: 5}}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
-plans: [{name: starter, price: 5 IDR, charges: [{name: a, metric: credits, models: [mock], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
+plans: [{name: starter, models: [mock, openai/gpt], aliases: {proxy: mock}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}], price: 5 IDR, charges: [{name: a, metric: credits, models: [mock], included: 3, unit: 1 IDR}, {name: c, metric: requests, model: package, size: 4, unit: 1 IDR}, {name: d, metric: tokens, model: tiered, tiers: [{up_to: 5, unit: 1 IDR}, {unit: 2 IDR}]}, {name: e, metric: cost, markup: 3%}], budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 billing: {tax: {name: a, rate: 5%, from: 2025-01-01}, exchange: [{from: 2025-01-01, usd_idr: 5}]}
 mail: {smtp: smtps://h, from: a@b.example}
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
@@ -81,6 +81,14 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("providers[0].kind", "openai", "openai"),
     ("providers[0].base_url", "https://h:1/x/v1", "https://h:1/x/v1"),
     ("providers[0].credential", "S3CRET", "***"),
+    ("providers[2].api_version", "v1", "v1"),
+    ("providers[3].region", "eu-west-1", "eu-west-1"),
+    ("providers[3].endpoint", "mantle", "mantle"),
+    ("providers[3].aws.access_key_id", "S3CRET", "***"),
+    ("providers[3].aws.secret_access_key", "S3CRET", "***"),
+    ("providers[3].aws.session_token", "S3CRET", "***"),
+    ("providers[4].preset", "vllm", "vllm"),
+    ("models[0].targets[0].price_as", "openai/gpt", "openai/gpt"),
     ("models[0].targets[0].provider", "mock", "mock"),
     ("models[0].strategy", "weighted", "weighted"),
     ("models[0].retry.on[0]", "context", "context"),
@@ -95,6 +103,15 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("prices_key", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="),
     ("ai.prefix", "/llm/", "/llm"),
     ("plans[0].name", "free", "free"),
+    ("plans[0].models[1]", "openai/*", "openai/*"),
+    ("plans[0].aliases.proxy", "openai/gpt", "openai/gpt"),
+    ("plans[0].rate_limits[0].dimension", "model", "model"),
+    ("plans[0].rate_limits[0].consistency", "exact", "exact"),
+    ("plans[0].rate_limits[1].algorithm", "token_bucket", "token_bucket"),
+    ("plans[0].rate_limits[1].burst", "3", "3"),
+    ("plans[0].rate_limits[2].dimension[0].header", "X-A", "x-a"),
+    ("plans[0].rate_limits[2].unit", "concurrent", "concurrent"),
+    ("plans[0].rate_limits[3].dimension[0].claim", "b", "b"),
     ("plans[0].price", "150000 IDR", "150000 IDR"),
     ("plans[0].trial", "14d", "14d"),
     ("plans[0].charges[0].metric", "tokens", "tokens"),
@@ -108,6 +125,9 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("plans[0].charges[3].markup", "12.5%", "12.5%"),
     ("billing.number", "A/{year}/{seq:3}", "A/{year}/{seq:3}"),
     ("billing.close_after", "2h", "2h"),
+    ("billing.timezone", "Asia/Jakarta", "Asia/Jakarta"),
+    ("webhooks.timeout", "3s", "3s"),
+    ("webhooks.retry_for", "3h", "3h"),
     ("billing.due", "3d", "3d"),
     ("billing.grace", "3d", "3d"),
     ("billing.final", "3d", "3d"),
@@ -177,7 +197,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("routes[0].addresses.deny[0]", "10.0.0.1", "10.0.0.1/32"),
     ("routes[0].cors.allowed_origins[0]", "https://*.a.example", "https://*.a.example"),
     ("routes[0].cors.allowed_methods[0]", "PUT", "PUT"),
-    ("routes[0].cors.credentials", "true", "true"),
+    ("routes[0].cors.allow_credentials", "true", "true"),
     ("routes[0].labels.proxy", "value", "value"),
     ("routes[0].fallback.status", "404", "404"),
     ("routes[0].fallback.body", "text", "text"),

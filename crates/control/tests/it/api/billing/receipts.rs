@@ -145,6 +145,7 @@ async fn the_tax_of_a_month_is_exported_with_its_customers() {
     let actor = store::Actor::COMMAND;
     let invoice = books.subscribe(&actor, shop.ada.user, "endless").await.unwrap().invoice.unwrap();
     let path = format!("/api/invoices/{invoice}");
+    assert_eq!(shop.get(&path).await.json()["tax"]["rate"], "12%");
     let fin = finance(&shop).await;
     let number = json!({"tax_invoice_number": "04002600123456789"}).to_string();
     assert_eq!(call(shop.world.address, &format!("PATCH {path}"), &[&fin, super::JSON], &number).await.status, 200);
@@ -163,8 +164,8 @@ async fn the_tax_of_a_month_is_exported_with_its_customers() {
         "invoice,kind,issued_on,corrects,customer_id,customer_name,customer_address,customer_tax_number,currency,subtotal,\
          tax_name,tax_base,tax_rate,tax,total,tax_invoice_number"
             .to_owned(),
-        format!("INV-2026-000001,period,2026-11-20,,{of},150000.0,PPN,137500.0,12/100,16500.0,166500.0,04002600123456789"),
-        format!("CN-2026-000001,credit_note,2026-11-20,INV-2026-000001,{of},-50000.0,PPN,-45833.0,12/100,-5500.0,-55500.0,"),
+        format!("INV-2026-000001,period,2026-11-20,,{of},150000.0,PPN,137500.0,12%,16500.0,166500.0,04002600123456789"),
+        format!("CN-2026-000001,credit_note,2026-11-20,INV-2026-000001,{of},-50000.0,PPN,-45833.0,12%,-5500.0,-55500.0,"),
     ];
     assert_eq!(rows_of(&table), expected, "{table:?}");
     books.cancel(&actor, shop.ada.user, CancelAt::Now).await.unwrap();

@@ -207,12 +207,13 @@ async fn settings_are_changed_over_a_known_version_only() {
     let first = get(world.address, "/config", &[&finance]).await;
     assert_eq!((first.headers["etag"].as_str(), &first.json()["version"]), ("\"1\"", &json!(1)));
     get(world.address, "/config", &[&ada.bearer()]).await.refuses(403, "forbidden");
+    let root = super::admin_named(&world, "root").await;
     let mut settings = first.json();
     settings["rules"] = json!([{"name": "nightly", "class": "batch", "when": {"route": ["ai"]}, "confidence": 0.5}]);
     settings["signoff"]["roles"] = json!(["finance"]);
     let change = async |tag: &str, body: &Value| {
         let tag = format!("If-Match: {tag}");
-        call(world.address, "POST /config", &[JSON, &finance, &tag], &body.to_string()).await
+        call(world.address, "POST /config", &[JSON, &root, &tag], &body.to_string()).await
     };
     post(&world, "/config", &finance, &settings).await.refuses(400, "bad_request");
     change("\"2\"", &settings).await.refuses(409, "conflict");
@@ -240,6 +241,25 @@ async fn settings_are_changed_over_a_known_version_only() {
 }
 
 #[tokio::test]
+async fn finance_cannot_change_the_roles_that_sign_off() {
+    let (world, _) = complete_world().await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let mut settings = get(world.address, "/config", &[&finance]).await.json();
+    settings["signoff"]["roles"] = json!(["finance"]);
+    let change = async |body: &Value| {
+        call(world.address, "POST /config", &[JSON, &finance, "If-Match: *"], &body.to_string()).await
+    };
+    assert!(change(&settings).await.refuses(403, "forbidden").contains("signoff.roles"));
+    settings["signoff"]["roles"] = json!(["team_lead", "finance"]);
+    settings["forecast"]["interval"] = json!(0.9);
+    settings["roi"]["gateway_cost"]["amount_nano"] = json!(1);
+    assert_eq!(change(&settings).await.status, 200);
+    let page = world.store.audit_page(&store::AuditFilter::default(), None, 50).await.unwrap();
+    let line = page.lines.iter().find(|line| line.action == "insights.change").unwrap();
+    assert_eq!(line.detail["changed"], json!(["forecast", "roi"]));
+}
+
+#[tokio::test]
 async fn grants_of_a_user_are_replaced_and_logged() {
     let (world, _) = complete_world().await;
     let bob = world.person_with("bob", Role::Member).await;
@@ -253,7 +273,13 @@ async fn grants_of_a_user_are_replaced_and_logged() {
         change(json!([{"role": "team_lead", "label": "team=payments"}, {"role": "finance"}, {"role": "finance"}]));
     assert_eq!(changed.await.json()["grants"], lead);
     assert_eq!(get(world.address, &path, &[&root]).await.json()["grants"], lead);
-    for bad in [json!([{"role": ""}]), json!([{"role": "x".repeat(51)}]), json!([{"role": "a", "label": "Team=x"}])] {
+    for bad in [
+        json!([{"role": ""}]),
+        json!([{"role": "x".repeat(51)}]),
+        json!([{"role": "team_lead", "label": "Team=x"}]),
+        json!([{"role": "finnance"}]),
+        json!([{"role": "finance", "label": "team=payments"}]),
+    ] {
         change(bad).await.refuses(422, "unprocessable");
     }
     change(json!(vec![json!({"role": "a"}); 33])).await.refuses(422, "unprocessable");

@@ -139,6 +139,47 @@ async fn it_reaches_no_admins_sessions_passwords_and_keys_of_its_kind() {
     get(world.address, "/api/users", &[&key]).await.refuses(401, "key_revoked");
 }
 
+/// A configuration names the servers that receive the credentials of the vault.
+#[tokio::test]
+async fn it_sends_stored_credentials_to_no_other_server() {
+    let (world, admin, key, _) = world().await;
+    let post_config = async |path: &str, credential: &str, yaml: &str| {
+        let headers = [credential, "Content-Type: application/json", "If-Match: *"];
+        call(world.address, &format!("POST {path}"), &headers, &json!({"yaml": yaml}).to_string()).await
+    };
+    let config = |port: u16| {
+        format!(
+            "upstreams: [{{name: orders, backends: [{{url: \"http://127.0.0.1:{port}\"}}]}}]\n\
+             routes: [{{name: a, path: /a, upstreams: orders}}]\n\
+             providers: [{{name: own, kind: openai, base_url: \"http://127.0.0.1:{port}/v1\", credential: vault}}]\n"
+        )
+    };
+    // Nothing is stored yet.
+    for port in [1, 2] {
+        assert_eq!(post_config("/api/config", &key, &config(port)).await.status, 200);
+    }
+    for name in ["own", "orders"] {
+        let new =
+            json!({"provider": name, "label": name, "secret": "sk-live-of-root-1234", "shared": name == "orders"});
+        assert_eq!(post(world.address, "/api/provider-keys", &[&admin], &new.to_string()).await.status, 201);
+    }
+    let upstream_only = config(2).replace("http://127.0.0.1:2\"", "http://127.0.0.1:3\"");
+    let provider_only = config(2).replace(":2/v1", ":3/v1");
+    for yaml in [config(3), upstream_only, provider_only] {
+        for path in ["/api/config", "/api/config/validate"] {
+            let refused = post_config(path, &key, &yaml).await.refuses(403, "forbidden");
+            assert!(refused.contains("has stored credentials"), "{refused}");
+        }
+    }
+    let history = get(world.address, "/api/config/history", &[&key]).await.json();
+    let first = json!({"id": history["items"][1]["id"]}).to_string();
+    let headers = [key.as_str(), "Content-Type: application/json", "If-Match: *"];
+    call(world.address, "POST /api/config/rollback", &headers, &first).await.refuses(403, "forbidden");
+    let without_route = config(2).replace("path: /a", "path: /b");
+    assert_eq!(post_config("/api/config", &key, &without_route).await.status, 200);
+    assert_eq!(post_config("/api/config", &admin, &config(3)).await.status, 200);
+}
+
 #[tokio::test]
 async fn only_an_admin_with_a_password_makes_one_with_an_expiry_and_without_limits() {
     let (world, admin, _, created) = world().await;

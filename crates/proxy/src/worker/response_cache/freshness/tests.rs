@@ -104,6 +104,17 @@ fn a_response_to_a_credential_needs_permission() {
 }
 
 #[test]
+fn a_response_that_a_clock_ahead_has_received_is_not_used_until_its_time() {
+    let control = "cache-control: max-age=10, stale-while-revalidate=5, stale-if-error=20";
+    let freshness = judged(200, &format!("{control}\r\n"), None, false).unwrap();
+    for (before, is_used) in [(0, true), (5, true), (6, false), (3_600, false)] {
+        let now = NOW.before(Duration::from_secs(before));
+        assert_eq!(freshness.fresh_for(now).is_some(), is_used, "{before}");
+        assert_eq!((freshness.allows_stale(now), freshness.allows_stale_on_error(now)), (is_used, is_used), "{before}");
+    }
+}
+
+#[test]
 fn a_stale_response_is_used_only_within_its_bounds() {
     let at = |seconds: u64| NOW.after(Duration::from_secs(seconds));
     let control = "cache-control: max-age=10, stale-while-revalidate=5, stale-if-error=20";

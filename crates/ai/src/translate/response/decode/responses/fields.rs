@@ -88,6 +88,11 @@ impl ResponseItem<'_> {
         if summary.is_empty() { texts(&self.content) } else { summary }
     }
 
+    /// Returns the id of a call; empty if it has none.
+    pub(super) fn id_of_call(&self) -> &str {
+        self.call_id.as_deref().or(self.id.as_deref()).unwrap_or_default()
+    }
+
     /// Returns the JSON of the arguments of a call. The text of a custom tool is the field `input`, as in its definition.
     pub(super) fn arguments(&self) -> String {
         if let Some(input) = &self.input {

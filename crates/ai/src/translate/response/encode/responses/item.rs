@@ -1,7 +1,7 @@
 //! The items of a response's output.
 
+use crate::translate::object_writer::ObjectWriter;
 use crate::translate::response::encode::call::{ClientCall, custom_input};
-use crate::translate::response::encode::json::ObjectWriter;
 
 /// An item of the output.
 #[derive(Debug)]
@@ -97,11 +97,12 @@ impl OutputItem {
     /// Returns the part with this text; `None` for calls.
     pub(super) fn part(&self, text: &str) -> Option<String> {
         let part = match self.kind {
-            ItemKind::Text => {
-                ObjectWriter::of("output_text").with("text", text).raw("annotations", "[]").raw("logprobs", "[]")
-            }
-            ItemKind::Refusal => ObjectWriter::of("refusal").with("refusal", text),
-            ItemKind::Reasoning => ObjectWriter::of("summary_text").with("text", text),
+            ItemKind::Text => ObjectWriter::of_type("output_text")
+                .with("text", text)
+                .with_raw("annotations", "[]")
+                .with_raw("logprobs", "[]"),
+            ItemKind::Refusal => ObjectWriter::of_type("refusal").with("refusal", text),
+            ItemKind::Reasoning => ObjectWriter::of_type("summary_text").with("text", text),
             ItemKind::Call(_) => return None,
         };
         Some(part.end())
@@ -126,10 +127,10 @@ impl OutputItem {
         match &self.kind {
             ItemKind::Text | ItemKind::Refusal => {
                 let object = object.with("type", "message").with("status", status).with("role", "assistant");
-                object.raw("content", &parts).end()
+                object.with_raw("content", &parts).end()
             }
             ItemKind::Reasoning => {
-                let object = object.with("type", "reasoning").raw("summary", &parts);
+                let object = object.with("type", "reasoning").with_raw("summary", &parts);
                 object.with("encrypted_content", &state).end()
             }
             ItemKind::Call(call) => {

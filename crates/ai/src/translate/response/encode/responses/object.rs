@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::translate::object_writer::ObjectWriter;
 use crate::translate::response::encode::identity::Identity;
-use crate::translate::response::encode::json::ObjectWriter;
 
 /// Fields that OpenAI's schema requires, or that its responses always have, with the value for a request without them.
 /// Tollgate stores no response.
@@ -67,12 +67,12 @@ impl ResponseObject {
 
     /// Returns the response; `field` replaces one of its other fields.
     pub(super) fn write(&self, status: &str, output: &str, field: Option<(&str, &str)>) -> String {
-        let mut object = ObjectWriter::new().with("status", status).raw("output", output);
+        let mut object = ObjectWriter::new().with("status", status).with_raw("output", output);
         for (key, value) in &self.tail {
             let value = field.filter(|(replaced, _)| replaced == key).map_or(value.as_str(), |(_, value)| value);
-            object = object.raw(key, value);
+            object = object.with_raw(key, value);
         }
-        let object = object.raw("usage", self.usage.as_deref().unwrap_or("null")).end();
+        let object = object.with_raw("usage", self.usage.as_deref().unwrap_or("null")).end();
         format!("{},{}", self.head, object.strip_prefix('{').unwrap_or(&object))
     }
 }

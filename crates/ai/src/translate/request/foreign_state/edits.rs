@@ -1,0 +1,53 @@
+//! Edits of lists and objects of which some contain state.
+
+use memchr::memmem;
+
+use super::super::super::capsule::CAPSULE_PREFIX;
+use super::super::super::signature::SIGNATURE_PREFIX;
+use super::super::json::{Node, Object, ObjectWriter, Outcome, list};
+
+/// What becomes of an element of a list.
+pub(super) enum ElementEdit {
+    /// The element as it is.
+    Same,
+    /// Another value in its place.
+    Changed(String),
+    /// No element in its place.
+    Removed,
+}
+
+pub(super) type Change = fn(&Node<'_>) -> Outcome<ElementEdit>;
+
+/// Returns the list with changed elements; `None` if all are the same.
+pub(super) fn elements(node: &Node<'_>, change: Change) -> Outcome<Option<String>> {
+    if !has_state(node) || node.is_text() {
+        return Ok(None);
+    }
+    let mut is_changed = false;
+    let mut kept = Vec::new();
+    for element in node.list()? {
+        match change(&element)? {
+            ElementEdit::Same => kept.push(element.raw.get().to_owned()),
+            ElementEdit::Changed(value) => {
+                is_changed = true;
+                kept.push(value);
+            }
+            ElementEdit::Removed => is_changed = true,
+        }
+    }
+    Ok(is_changed.then(|| list(&kept)))
+}
+
+pub(super) fn has_state(node: &Node<'_>) -> bool {
+    let json = node.raw.get().as_bytes();
+    [CAPSULE_PREFIX, SIGNATURE_PREFIX].iter().any(|prefix| memmem::find(json, prefix.as_bytes()).is_some())
+}
+
+/// Returns the object with another value of one field.
+pub(super) fn with(object: Object<'_>, name: &str, value: &str) -> String {
+    let mut out = ObjectWriter::new();
+    for (key, raw) in object.into_fields() {
+        out.raw(&key, if key == name { value } else { raw.get() });
+    }
+    out.finish()
+}
