@@ -24,7 +24,7 @@ impl TimeZone {
     /// Coordinated Universal Time, the default.
     pub const UTC: Self = Self { name: "UTC", short: "UTC", minutes: 0 };
 
-    /// Every zone with its name (IANA 2026b). Zones whose offset changes are left out.
+    /// Every zone with its name. Zones with daylight saving are left out.
     pub const NAMED: &'static [(&'static str, Self)] = &[
         (Self::UTC.name, Self::UTC),
         zone("Asia/Jakarta", "WIB", 7 * 60),

@@ -1,4 +1,4 @@
-//! Amazon Bedrock's `mantle` endpoint: the APIs of Anthropic and OpenAI with event streams of their own framing.
+//! Amazon Bedrock's `mantle` endpoint, which has the APIs of Anthropic and OpenAI.
 
 use super::{ExampleCall, ProviderCredential, ProviderDescriptor};
 use crate::endpoint::Endpoint;

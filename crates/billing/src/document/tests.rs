@@ -1,4 +1,4 @@
-use access::{Timestamp, UserId};
+use access::{TimeZone, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::*;
@@ -59,7 +59,7 @@ fn page(language: Language, line: StoredInvoiceLine) -> String {
         parties: &parties,
         corrected: None,
         language,
-        zone: access::TimeZone::UTC,
+        zone: TimeZone::NAMED[1].1,
     }
     .html()
 }
@@ -139,4 +139,11 @@ fn rates_are_percentages() {
         assert_eq!(percent(rate, Language::English), english);
     }
     assert_eq!(percent("1/8", Language::Indonesian), "12,5%");
+}
+
+#[test]
+fn times_are_printed_in_the_zone_and_days_of_usage_in_utc() {
+    let page = page(Language::English, line("a"));
+    assert!(page.contains("20 November 2026, 07:00 WIB") && !page.contains("2026, 00:00"), "{page}");
+    assert!(page.contains("20 November 2026 – 19 December 2026"), "{page}");
 }

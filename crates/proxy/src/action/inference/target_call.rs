@@ -286,8 +286,8 @@ async fn prepare(
     let called = call(provider_format);
     account.calls(&called);
     if provider_format == endpoint.format {
-        let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model).to_owned();
-        let changed = without_state(parsed, endpoint, &known_model).await?;
+        let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model);
+        let changed = without_state(parsed, endpoint, known_model).await?;
         return Ok(PreparedCall { call: called, changed, translation: None });
     }
     let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target, client).await?;
