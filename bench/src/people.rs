@@ -29,9 +29,6 @@ pub(crate) struct EventMaker {
     created: u64,
 }
 
-/// A usage report of OpenAI Chat Completions.
-const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
-
 impl EventMaker {
     pub(crate) fn new(clock: &Clock) -> Self {
         Self { ids: Ids::new(clock.clone()), clock: clock.clone(), created: 0 }
@@ -76,7 +73,7 @@ impl EventMaker {
 }
 
 fn attempt(random: u64, failed: bool) -> Attempt {
-    let (provider, _, model, _) = pick(random);
+    let (provider, _, model, format) = pick(random);
     let usage = Usage {
         input: Some(Tokens(200 + random % 4_000)),
         cached_input: Some(Tokens(random % 1_000)),
@@ -90,7 +87,7 @@ fn attempt(random: u64, failed: bool) -> Attempt {
         answered_model: (!failed).then(|| Arc::from(format!("{model}-2026-05-01"))),
         status: Some(if failed { 429 } else { 200 }),
         upstream_id: Some(Arc::from(format!("req_{random:016x}{random:016x}"))),
-        raw_usage: Some(Arc::from(RAW_USAGE)),
+        raw_usage: Some(Arc::from(raw_usage(format, random))),
         usage: (!failed).then_some(usage),
         cost: (!failed).then(|| NanoUsd(i64::try_from(random % 50_000_000).unwrap_or(0))),
         unknown: None,
@@ -98,6 +95,26 @@ fn attempt(random: u64, failed: bool) -> Attempt {
         own_credential: false,
         first_byte_us: Some(100_000 + random % 900_000),
         duration_us: 300_000 + random % 9_000_000,
+    }
+}
+
+/// Returns a usage object as the providers of a format report it.
+fn raw_usage(format: &str, random: u64) -> String {
+    let [input, cached, output, reasoning] = [4_000, 1_000, 800, 300].map(|most| random % most);
+    let total = input + output;
+    match format {
+        "chat" => format!(
+            r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total},"prompt_tokens_details":{{"cached_tokens":{cached},"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":{reasoning},"audio_tokens":0}}}}"#
+        ),
+        "responses" => format!(
+            r#"{{"input_tokens":{input},"input_tokens_details":{{"cached_tokens":{cached}}},"output_tokens":{output},"output_tokens_details":{{"reasoning_tokens":{reasoning}}},"total_tokens":{total}}}"#
+        ),
+        "messages" => format!(
+            r#"{{"input_tokens":{input},"cache_creation_input_tokens":0,"cache_read_input_tokens":{cached},"cache_creation":{{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}},"output_tokens":{output},"service_tier":"standard"}}"#
+        ),
+        _ => format!(
+            r#"{{"promptTokenCount":{input},"candidatesTokenCount":{output},"totalTokenCount":{total},"promptTokensDetails":[{{"modality":"TEXT","tokenCount":{input}}}],"thoughtsTokenCount":{reasoning}}}"#
+        ),
     }
 }
 

@@ -280,7 +280,7 @@ test("a session of a key sees no administration", async ({ page }) => {
   );
   for (const name of ["users", "plans", "budgets", "audit", "configuration", "limits", "explain"]) {
     await page.goto(at(`/dashboard/${name}`));
-    await expect(page.getByText("This page is for administrators")).toBeVisible();
+    await expect(page.getByText("This page is for admins")).toBeVisible();
   }
   await expect(page.getByRole("link", { name: "Audit log" })).toBeHidden();
   await page.goto(at("/dashboard/account"));

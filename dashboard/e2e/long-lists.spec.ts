@@ -17,6 +17,8 @@ function numbered<T>(item: (nth: string) => T): T[] {
   return Array.from({ length: COUNT }, (_, nth) => item(String(nth).padStart(2, "0")));
 }
 
+const LONG_LABEL = "ci-runner with a long label for the nightly builds of every branch";
+
 const CONFIGURATION = `
 signup: invite
 control:
@@ -56,6 +58,8 @@ test.beforeAll(async () => {
     await response.text();
   };
   await all(numbered((nth) => call(Number(nth) % 2 === 0 ? first.key : second.key, `model-${nth}`)));
+  const long = await json(`${server.url}/api/keys`, token, { label: LONG_LABEL });
+  await call(long.key, "model-00")();
   await all([
     ...numbered((nth) => post("/api/keys", { label: `key-${nth}` })),
     ...numbered((nth) => post("/api/users", { email: `user-${nth}@example.com`, name: `User ${nth}`, plan: "starter" })),
@@ -146,6 +150,15 @@ test("no table has more than 50 rows in the document", async ({ page, expected }
   await hasFewRows(page, "by model");
   await page.getByRole("button", { name: "View as table" }).click();
   await hasFewRows(page, "Spend per day by model");
+});
+
+test("a long name leaves the figures beside it visible", async ({ page, expected }) => {
+  expected.push("401");
+  await open(page, "overview");
+  await page.setViewportSize({ width: 1440, height: 900 });
+  const panel = page.getByRole("region", { name: "Keys this month" });
+  await expect(panel.getByText(LONG_LABEL)).toBeVisible();
+  await expect.poll(() => panel.locator(".tw").evaluate((node) => node.scrollWidth - node.clientWidth)).toBe(0);
 });
 
 test("the list of sessions has at most 50 rows in the document, and older sessions follow", async ({ page, expected }) => {

@@ -31,14 +31,14 @@ test("an empty store leads to the first call, which the page notices by itself",
   expected.push("401", "404");
   await page.goto(server.url);
   await page.getByRole("link", { name: "Set up this server" }).click();
-  await expect(page.getByRole("heading", { name: "Start with the administrator" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Start with the admin" })).toBeVisible();
   await looksRight(page, "admin");
 
   const printed = run(["setup-link", ...server.data]);
   const token = /tgl_[A-Za-z0-9_-]{43}/.exec(printed)?.[0] ?? "";
   await page.getByLabel("Link").fill(`${server.url}/link#${token}`);
   await page.getByRole("button", { name: "Open link" }).click();
-  await expect(page.getByRole("heading", { name: "Create the first administrator" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Create the first admin" })).toBeVisible();
   expect(page.url()).not.toContain("tgl_");
   await page.getByLabel("Name").fill("Dewi Example");
   await page.getByLabel("Email").fill("dewi@example.com");
@@ -72,13 +72,13 @@ test("an empty store leads to the first call, which the page notices by itself",
   expect(await page.content()).not.toContain(key);
 });
 
-test("once an administrator exists the page asks for a sign-in, and a new link says why it is refused", async ({ page, expected }) => {
+test("once an admin exists the page asks for a sign-in, and a new link says why it is refused", async ({ page, expected }) => {
   expected.push("401", "404");
   run(["users", "create", "--email", "root@example.com", "--name", "Root", "--admin", "--password-stdin", ...server.data], `${PASSWORD}\n`);
   await expect.poll(async () => ((await (await fetch(`${server.url}/api/site`)).json()) as { needs_setup: boolean }).needs_setup).toBe(false);
   await page.goto(`${server.url}/dashboard/setup`);
   await expect(page).toHaveURL(/\/dashboard\/login\?next=/);
-  await expect(page.getByText("This server has no administrator yet")).toBeHidden();
+  await expect(page.getByText("This server has no admin yet")).toBeHidden();
   await page.goto(`${server.url}/link#tgl_${"A".repeat(43)}`);
   await expect(page.getByRole("heading", { name: "This link no longer works" })).toBeVisible();
 });

@@ -12,7 +12,7 @@ from . import _native
 Path = Union[str, "os.PathLike[str]"]
 
 # Columns of `events.csv` whose values are whole numbers.
-_NUMBERS = ("status", "tokens", "cost_nano", "duration_us")
+_NUMBERS = ("status", "tokens", "cost_nano", "own_cost_nano", "duration_us")
 # The first characters of a formula, before which the export writes a quote.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

@@ -5,7 +5,7 @@
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
 //! [`budget`], [`user`], [`subject`], [`subject_id`], [`labels`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`redis_key`] for keys in Redis; [`shared_responses`] for stored responses in Redis; [`signature`] for signed files; [`address`] for client
-//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user; [`upstream_credentials`] for credentials in headers of routes.
+//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user; [`upstream_credentials`] for credentials in headers of routes; [`service_account`] for keys of Google Cloud.
 
 pub mod address;
 pub mod amount;
@@ -35,6 +35,7 @@ pub mod refusal;
 pub mod revision;
 pub mod secret;
 pub mod series_form;
+pub mod service_account;
 pub mod shared_responses;
 pub mod signature;
 pub mod subject;
@@ -69,6 +70,7 @@ pub use refusal::Refusal;
 pub use revision::Revision;
 pub use secret::Secret;
 pub use series_form::SeriesForm;
+pub use service_account::{ServiceAccount, ServiceAccountError};
 pub use signature::PublicKey;
 pub use subject::{Caller, Subject, SubjectKind, SubjectName, SubjectText};
 pub use subject_id::SubjectId;

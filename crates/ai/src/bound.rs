@@ -6,16 +6,20 @@
 //! presumptions about images, tools without a cap, and tokens that a provider adds.
 
 mod arithmetic;
+mod estimate;
 mod extent;
 mod limit;
 mod names;
+mod project_data;
 mod reader;
 mod walk;
 
 use access::{NanoUsd, Tokens};
 
+pub use estimate::Estimate;
 pub use extent::{Extent, TOOL_ROUNDS};
 pub use limit::RemainingBudget;
+pub use project_data::ProjectData;
 
 use crate::format::Format;
 use crate::models::TokenLimits;

@@ -24,8 +24,8 @@ const UNPAID: [&str; 8] = [
 const REFUSED_INPUTS: [&str; 4] = ["access the file", "cachedcontent", "input was flagged", "requires moderation"];
 
 /// Beginnings of messages about a model that does not exist. Clients choose ids within messages.
-const UNKNOWN_MODELS: [&str; 5] =
-    ["model", "the model", "publisher model", "unable to access model", "no endpoints found for"];
+const UNKNOWN_MODELS: [&str; 6] =
+    ["model", "the model", "the provided model", "publisher model", "unable to access model", "no endpoints found for"];
 
 /// What an error of a provider concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +151,8 @@ impl ProviderError {
             && !is_limit
             && (is("context_length_exceeded")
                 || has("prompt is too long")
+                // Amazon Bedrock.
+                || has("input is too long")
                 || has("context window")
                 || has("context length")
                 || has("maximum number of tokens allowed"));

@@ -2,12 +2,13 @@
 //!
 //! The crate performs no I/O, reads no clock and keeps at most a bounded part of a body. Input and output are bytes.
 //!
-//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`preset`] (their URLs), [`sigv4`] (signatures for Amazon), [`request`] (the client's
+//! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`preset`] (their URLs), [`sigv4`] (signatures for Amazon), [`bedrock`] (its streams and errors), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
 //! Tollgate creates), [`translate`] (a call and its response in another provider's format), [`opening`] and [`failure`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
 //! afterwards).
 
+pub mod bedrock;
 pub mod bound;
 pub mod endpoint;
 pub mod error;
@@ -37,6 +38,6 @@ pub use error::{FormatProblem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format};
 pub use price::{Price, Prices};
-pub use provider::{ProviderDescriptor, ProviderKind, ProviderPaths};
+pub use provider::{PathCall, ProviderDescriptor, ProviderKind, ProviderPaths};
 pub use request::{CallError, RequestFields, RewrittenBody};
 pub use tap::{ResponseFacts, ResponseFraming, Tap};

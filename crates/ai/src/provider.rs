@@ -6,11 +6,14 @@ mod bedrock;
 mod gemini;
 mod mock;
 mod openai;
+mod path_call;
 mod paths;
+mod vertex;
 
 use crate::endpoint::Endpoint;
 use crate::format::{Dialect, Format};
 
+pub use path_call::PathCall;
 pub use paths::ProviderPaths;
 
 /// The facts about one kind of provider that the gateway needs.
@@ -109,6 +112,8 @@ kinds! {
     AzureOpenAi = azure_openai;
     /// Amazon Bedrock's `mantle` endpoint.
     Bedrock = bedrock;
+    /// Google Cloud's Vertex AI, with the models of several publishers.
+    Vertex = vertex;
     /// Tollgate's mock: it supports every format.
     Mock = mock;
 }
@@ -125,9 +130,6 @@ impl Dialect {
 }
 
 impl ProviderKind {
-    /// Names of kinds that a later version will support.
-    pub const LATER: &[&'static str] = &["vertex"];
-
     /// Returns every kind of provider.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::NAMED.iter().map(|(_, kind)| *kind)
@@ -174,7 +176,18 @@ impl ProviderKind {
     pub fn speaks(self, format: Format) -> bool {
         let ProviderDescriptor { dialects, is_for_text, .. } = self.descriptor();
         let is_text = matches!(format, Format::Chat | Format::Responses | Format::Messages | Format::GenerateContent);
-        dialects.contains(&format.dialect()) && (is_text || !is_for_text)
+        dialects.contains(&format.dialect()) && (is_text || !is_for_text) && !self.lacks(format)
+    }
+
+    /// Whether the API lacks a format for text of a dialect that it has.
+    fn lacks(self, format: Format) -> bool {
+        self == Self::Vertex && format == Format::Responses
+    }
+
+    /// Returns the only format for text in which the provider serves `model`; `None` if the name does not decide that.
+    #[must_use]
+    pub fn format_of_model(self, model: &str) -> Option<Format> {
+        (self == Self::Vertex).then(|| vertex::format_of_model(model))
     }
 }
 
@@ -208,9 +221,11 @@ mod tests {
             assert_eq!(kind.credential_header(Dialect::OpenAi), header);
             assert_eq!(ProviderKind::Mock.credential_header(kind.dialect()), header);
         }
-        for (kind, header) in
-            [(ProviderKind::AzureOpenAi, ("api-key", "")), (ProviderKind::Bedrock, ("authorization", "Bearer "))]
-        {
+        for (kind, header) in [
+            (ProviderKind::AzureOpenAi, ("api-key", "")),
+            (ProviderKind::Bedrock, ("authorization", "Bearer ")),
+            (ProviderKind::Vertex, ("authorization", "Bearer ")),
+        ] {
             assert!(
                 [Dialect::OpenAi, Dialect::Anthropic].iter().all(|dialect| kind.credential_header(*dialect) == header)
             );
@@ -225,7 +240,7 @@ mod tests {
                 assert!(kind.speaks(endpoint.format().unwrap()), "{kind:?} {endpoint:?}");
             }
             assert!(serde_json::from_str::<serde_json::Value>(example.body).is_ok() && !example.body.contains('\''));
-            let has_own = !matches!(kind, ProviderKind::Mock | ProviderKind::AzureOpenAi | ProviderKind::Bedrock);
+            let has_own = matches!(kind, ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Gemini);
             assert_eq!(own.is_some(), has_own, "{kind:?}");
         }
     }

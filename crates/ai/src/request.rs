@@ -1,10 +1,11 @@
 //! The parts of a client's request body that Tollgate reads, and the edits that it may apply.
 //!
-//! Tollgate writes only the model's name, `stream_options.include_usage` of chat streams, and a limit of output tokens
-//! that must be lowered. All other bytes are forwarded unchanged: unknown fields, order, spacing, escapes and large
+//! Tollgate writes only the model's name (or, where the path has it, the version of the API), `stream_options.include_usage` of
+//! chat streams, and a limit of output tokens that must be lowered. All other bytes are forwarded unchanged: unknown fields, order, spacing, escapes and large
 //! numbers survive.
 
 mod google;
+mod hosted;
 mod json;
 mod multipart;
 mod read;
@@ -15,6 +16,7 @@ use std::ops::Range;
 use meter::Billed;
 use thiserror::Error;
 
+pub use hosted::HostedMessages;
 pub use read::read;
 pub use rewrite::{LoweredLimit, RewrittenBody};
 
@@ -45,6 +47,8 @@ pub struct RequestFields {
     models: Vec<Place>,
     usage_edit: Option<Edit>,
     limit_edits: Vec<(Range<usize>, String)>,
+    /// What a [host](HostedMessages) that names the model in its path gets in place of the model.
+    hosted_edits: Vec<(Range<usize>, String)>,
 }
 
 /// A position at which the body names the model, or at which a name can be inserted.

@@ -36,6 +36,7 @@ use uuid::Uuid;
 use crate::midtrans::MidtransClient;
 use crate::prices::PriceBook;
 use crate::settings::BillingSettings;
+use crate::signoff_roles::SignoffRoles;
 
 pub use cancelling::CancelAt;
 pub use changing::ChangePreview;
@@ -60,19 +61,37 @@ pub struct Books {
     settings: Arc<BillingSettings>,
     provider: Option<Arc<MidtransClient>>,
     prices: PriceBook,
+    signoff_roles: SignoffRoles,
 }
 
 impl Books {
     /// Returns the books of a store. Without a provider, customers cannot pay.
     #[must_use]
     pub fn new(store: Store, settings: BillingSettings, provider: Option<Arc<MidtransClient>>) -> Self {
-        Self { store, settings: Arc::new(settings), provider, prices: PriceBook::default() }
+        Self {
+            store,
+            settings: Arc::new(settings),
+            provider,
+            prices: PriceBook::default(),
+            signoff_roles: SignoffRoles::default(),
+        }
     }
 
     /// Returns the books with the prices of LLM calls, whose rates receipts contain.
     #[must_use]
     pub fn with_prices(self, prices: PriceBook) -> Self {
         Self { prices, ..self }
+    }
+
+    /// Returns the books with the roles that sign off days.
+    #[must_use]
+    pub fn with_signoff_roles(self, signoff_roles: SignoffRoles) -> Self {
+        Self { signoff_roles, ..self }
+    }
+
+    /// Returns the configured roles that sign off days.
+    pub(crate) fn signoff_roles(&self) -> Vec<String> {
+        self.signoff_roles.configured()
     }
 
     /// Returns the store of the books.

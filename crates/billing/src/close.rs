@@ -3,6 +3,8 @@
 //! A subscription and its invoice change in one transaction, so a second close of the same day, another node, or a start
 //! after a crash finds nothing to do.
 
+mod period_bill;
+mod signoff;
 mod told;
 
 use std::time::Duration;
@@ -18,13 +20,16 @@ use serde_json::json;
 use store::{Act, Actor, AuditAction, suspension_end};
 use uuid::Uuid;
 
+use self::period_bill::{ChargedUsage, PeriodBill};
+pub use self::signoff::UnsignedDay;
+use self::signoff::WaitLog;
 use self::told::ToldFailures;
-use crate::books::{BillingError, Books, state_of, terms, usage_day};
+use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms, usage_day};
 use crate::rules::exchange::ExchangeRates;
-use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind, PlanTerms};
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
-use crate::rules::terms::{AdvancePrice, InvoiceBasis, InvoiceTerms, RatedPart};
+use crate::rules::terms::{AdvancePrice, InvoiceTerms, RatedPart};
 use crate::rules::usage::UsageDay;
 use crate::rules::webhook_event::WebhookEvent;
 
@@ -58,6 +63,14 @@ pub struct CloseCounts {
     pub failures: Vec<UnclosedPeriod>,
     /// Number of waiting periods that ended more than a day ago: a node stopped before its usage was stored.
     pub overdue: usize,
+    /// Number of invoices that were opened because all their days are signed off.
+    pub signed: usize,
+    /// Number of invoices that wait for days that are not signed off.
+    pub unsigned: usize,
+    /// Number of invoices in review that wait for no day: finance approves them.
+    pub held: usize,
+    /// The time at which the oldest invoice that waits was made.
+    pub review_since: Option<Timestamp>,
 }
 
 /// A period that could not be closed.
@@ -93,27 +106,25 @@ impl CloseMode {
 pub struct BillingClose {
     books: Books,
     told: ToldFailures,
+    waits: WaitLog,
 }
 
 impl BillingClose {
     /// Returns the job for these books.
     #[must_use]
     pub fn new(books: Books) -> Self {
-        Self { books, told: ToldFailures::default() }
+        Self { books, told: ToldFailures::default(), waits: WaitLog::default() }
     }
 }
 
 impl Job for BillingClose {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let counts = self.books.close_each(None, CloseMode::Stored, &mut self.told).await?;
-        if counts.closed > 0 || counts.failed > 0 {
-            tracing::info!(
-                made = counts.made,
-                closed = counts.closed,
-                failed = counts.failed,
-                "billing periods closed"
-            );
+        let CloseCounts { made, closed, failed, signed, .. } = counts;
+        if closed > 0 || failed > 0 || signed > 0 {
+            tracing::info!(made, closed, failed, signed, "billing periods closed");
         }
+        self.waits.note(&counts, self.books.store().clock().now());
         // A failed job is reported by the metrics of jobs and by their alert; the periods of other nodes are closed.
         if counts.overdue > 0 {
             let node = charged_usage::behind(self.books.store()).await?;
@@ -154,8 +165,13 @@ impl Books {
         let mut all = CloseCounts::default();
         loop {
             let counts = self.close_periods(last_day).await?;
-            let (made, closed) = (counts.made, counts.closed);
-            all = CloseCounts { made: all.made + made, closed: all.closed + closed, ..counts };
+            let (made, closed, signed) = (counts.made, counts.closed, counts.signed);
+            all = CloseCounts {
+                made: all.made + made,
+                closed: all.closed + closed,
+                signed: all.signed + signed,
+                ..counts
+            };
             if closed == 0 {
                 return Ok(all);
             }
@@ -177,7 +193,7 @@ impl Books {
         let (mut counts, mut after) = (CloseCounts::default(), Uuid::nil());
         loop {
             let page = subscriptions::ending(self.store(), last_day, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(counts) };
+            let Some(last) = page.last() else { break };
             after = last.id;
             for subscription in &page {
                 if !self.is_complete(subscription.last_day, now, stored_until) {
@@ -208,6 +224,8 @@ impl Books {
                 }
             }
         }
+        self.open_signed(mode, told, &mut counts).await?;
+        Ok(counts)
     }
 
     fn is_complete(&self, last_day: Day, now: Timestamp, stored_until: Timestamp) -> bool {
@@ -236,6 +254,7 @@ impl Books {
         self.void_all(&mut on, &open).await?;
         let next = subscription.next_plan_version.unwrap_or(subscription.plan_version);
         let next = (event != SubscriptionEvent::LastPeriodEnded).then_some(next);
+        let ended = BillingPeriod { first_day: subscription.first_day, last_day };
         let (mut plan, mut advance, mut charged) = (None, None, ChargedUsage::default());
         let current = self.version_of(&mut on, subscription.plan_version).await?;
         if let Some(next) = next {
@@ -249,15 +268,14 @@ impl Books {
             subscriptions::set_period(self.store(), &mut on, id, of, anchor_day).await?;
         }
         if !is_trial {
-            let period = BillingPeriod { first_day: subscription.first_day, last_day };
-            charged = self.usage_lines(&mut on, &subscription, period).await?;
+            charged = self.usage_lines(&mut on, &subscription, ended).await?;
         }
         let moved = subscriptions::find(&mut on, id).await?.unwrap_or_else(|| subscription.clone());
         self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
         if moved.plan_version != subscription.plan_version {
             self.announce(&mut on, WebhookEvent::SubscriptionChanged, id).await?;
         }
-        let bills = charged.bills(last_day.next(), advance, plan);
+        let bills = charged.bills(last_day.next(), ended, advance, plan);
         let made = self.bill(&mut on, &subscription, current.price.currency(), bills).await?;
         mode.end(on).await?;
         Ok(made)
@@ -273,7 +291,7 @@ impl Books {
         let charged = self.usage_lines(&mut on, &subscription, period).await?;
         subscriptions::set_end(self.store(), &mut on, id, subscription.last_day, false).await?;
         let version = self.version_of(&mut on, subscription.plan_version).await?;
-        let bills = charged.bills(subscription.last_day.next(), None, None);
+        let bills = charged.bills(subscription.last_day.next(), period, None, None);
         let made = self.bill(&mut on, &subscription, version.price.currency(), bills).await?;
         mode.end(on).await?;
         Ok(made)
@@ -293,11 +311,11 @@ impl Books {
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
         let charged = self.usage_lines(on, of, period).await?;
         let currency = self.version_of(on, of.plan_version).await?.price.currency();
-        self.bill(on, of, currency, charged.bills(of.last_day.next(), None, None)).await?;
+        self.bill(on, of, currency, charged.bills(of.last_day.next(), period, None, None)).await?;
         Ok(())
     }
 
-    /// Opens the invoice of each bill that has lines, or lets finance review it. Returns the number of invoices.
+    /// Opens the invoice of each bill that has lines, or lets it wait for its review. Returns the number of invoices.
     async fn bill(
         &self,
         on: &mut BooksTransaction,
@@ -308,8 +326,10 @@ impl Books {
         let mut made = 0;
         for bill in bills.into_iter().filter(|bill| !bill.lines.is_empty()) {
             let draft = InvoiceDraft::of(bill.lines, self.settings().tax.as_ref(), bill.days.first_day)?;
+            let waits = self.settings().review.holds(bill.usage_days.is_some());
             let subject = self.period_subject(of, bill.days, currency, bill.basis);
-            if self.settings().has_review {
+            let subject = InvoiceSubject { usage_days: bill.usage_days, ..subject };
+            if waits {
                 self.review_invoice(on, &subject, &draft).await?;
             } else {
                 self.open_invoice(on, &Actor::SYSTEM, &subject, draft).await?;
@@ -390,58 +410,6 @@ impl Books {
     async fn version_of(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
         let found = ledger::billing::plan_versions::find(on, id).await?;
         found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
-    }
-}
-
-/// An invoice before its tax is known.
-#[derive(Debug)]
-struct PeriodBill {
-    days: BillingPeriod,
-    lines: Vec<InvoiceLine>,
-    basis: InvoiceBasis,
-}
-
-/// The lines of usage, and their source.
-#[derive(Debug, Default)]
-struct ChargedUsage {
-    lines: Vec<InvoiceLine>,
-    parts: Vec<RatedPart>,
-    billed: Vec<InvoiceLine>,
-}
-
-impl ChargedUsage {
-    /// Adds the lines of a part. A part without usage is not recorded, and neither is late usage without a line.
-    fn add(&mut self, part: RatedPart, version: &PlanTerms<'_>, billed: &[InvoiceLine]) -> Result<(), BillingError> {
-        let lines = part.lines(version, billed)?;
-        let is_recorded = if part.is_late { !lines.is_empty() } else { !part.usage.is_empty() };
-        if is_recorded {
-            if part.is_late {
-                self.billed.extend(billed.iter().filter(|line| part.has_line(line)).cloned());
-            }
-            self.parts.push(part);
-        }
-        self.lines.extend(lines);
-        Ok(())
-    }
-
-    /// Returns one bill of the usage and of the next period, whose line is `plan`. If that period does not begin on `after`,
-    /// the day after the last period, it has another bill.
-    fn bills(self, after: Day, advance: Option<AdvancePrice>, plan: Option<InvoiceLine>) -> Vec<PeriodBill> {
-        let Self { lines: usage, parts, billed } = self;
-        let bill = |last_day, plan: Option<InvoiceLine>, advance| PeriodBill {
-            days: BillingPeriod { first_day: after, last_day },
-            lines: plan.into_iter().chain(usage).collect(),
-            basis: InvoiceBasis::Period { advance, parts, billed },
-        };
-        match advance {
-            None => vec![bill(after, plan, None)],
-            Some(of) if of.days.first_day == after => vec![bill(of.days.last_day, plan, advance)],
-            Some(of) => {
-                let basis = InvoiceBasis::in_advance(of.plan_version, of.days);
-                let next = PeriodBill { days: of.days, lines: plan.into_iter().collect(), basis };
-                vec![bill(after, None, None), next]
-            }
-        }
     }
 }
 

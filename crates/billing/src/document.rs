@@ -88,7 +88,8 @@ impl InvoiceDocument<'_> {
         if let Some(at) = of.due_at.filter(|_| of.kind != "credit_note") {
             rows.push(row("Due", "Jatuh tempo", language.moment(at, self.zone)));
         }
-        rows.push(row("Period (UTC)", "Periode (UTC)", self.days(of.first_day, of.last_day)));
+        let [first_day, last_day] = of.invoiced_days();
+        rows.push(row("Period (UTC)", "Periode (UTC)", self.days(first_day, last_day)));
         if let Some(number) = self.corrected {
             rows.push(row("For invoice", "Untuk faktur", number.to_owned()));
         }

@@ -20,10 +20,12 @@ mod pauses;
 pub mod prices;
 mod receipt_rows;
 pub mod settings;
+pub mod signoff_roles;
 pub mod webhook;
 
 pub use books::{BillingError, Books};
 // The arithmetic of invoices, without I/O.
 pub use invoicing::{receipt, rules};
 pub use prices::PriceBook;
-pub use settings::BillingSettings;
+pub use settings::{BillingSettings, InvoiceReview};
+pub use signoff_roles::SignoffRoles;

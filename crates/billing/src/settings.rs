@@ -8,6 +8,28 @@ use ledger::billing::InvoiceParty;
 use crate::rules::exchange::ExchangeRates;
 use crate::rules::tax::TaxRule;
 
+/// What the invoice of a period waits for before it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceReview {
+    /// The invoice is opened at once.
+    None,
+    /// Finance approves the invoice by hand.
+    Finance,
+    /// All days of the ended period are signed off in insights; then it is opened by the job that closes periods.
+    Signoff,
+}
+
+impl InvoiceReview {
+    /// Whether the invoice of a period waits. Without charged usage, no day is to be signed off.
+    pub(crate) const fn holds(self, has_charged_usage: bool) -> bool {
+        match self {
+            Self::None => false,
+            Self::Finance => true,
+            Self::Signoff => has_charged_usage,
+        }
+    }
+}
+
 /// The settings of subscriptions and invoices.
 #[derive(Debug, Clone)]
 pub struct BillingSettings {
@@ -17,8 +39,8 @@ pub struct BillingSettings {
     pub zone: TimeZone,
     /// Time after a period, and after its usage is stored, before its invoice is made.
     pub close_after: Duration,
-    /// Whether finance approves each invoice.
-    pub has_review: bool,
+    /// What the invoice of a period waits for.
+    pub review: InvoiceReview,
     /// Time in which an invoice is paid.
     pub due: Duration,
     /// Time after that with the whole plan.

@@ -2,7 +2,7 @@
 //!
 //! Without Redis, and while it is unavailable, each node applies the whole limit alone. Requests that Redis admitted
 //! are counted here too, so that a client at its limit stays there when Redis fails. [`grants`] serves the limits of the
-//! proxy, of which a node applies its share while Redis is unavailable. [`keys`] looks up keys over the same connection, and
+//! proxy, of which a node applies its share while Redis is unavailable, and `tokens` those of LLM calls. [`keys`] looks up keys over the same connection, and
 //! `computed` shares responses of the API. [`responses`] stores responses of the proxy over another connection, which large
 //! values do not delay.
 
@@ -13,6 +13,7 @@ pub mod keys;
 mod link;
 mod redis;
 pub mod responses;
+mod tokens;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -34,22 +34,18 @@ pub struct CatalogModel<'a> {
 }
 
 impl Provider {
-    /// Whether clients may call the provider in `format`, by a translation or without.
-    fn serves(&self, format: Format) -> bool {
-        self.speaks(format) || self.translated_to(format).is_some()
-    }
-
     /// Returns the names of the formats in which clients may call the provider.
     pub fn formats(&self) -> impl Iterator<Item = &'static str> {
-        Format::ALL.into_iter().filter(|format| self.serves(*format)).map(Format::name)
+        self.of_any_model().formats()
     }
 }
 
 impl Model {
     /// Returns the names of the formats in which clients may call any usable target.
     fn formats(&self, usable: impl Fn(&Provider) -> bool) -> Vec<&'static str> {
-        let providers: Vec<_> = self.targets.iter().map(|target| &target.provider).filter(|of| usable(of)).collect();
-        let formats = Format::ALL.into_iter().filter(|format| providers.iter().any(|of| of.serves(*format)));
+        let usable: Vec<_> = self.targets.iter().filter(|target| usable(&target.provider)).collect();
+        let models = || usable.iter().map(|target| target.provider.of_model(&target.model));
+        let formats = Format::ALL.into_iter().filter(|format| models().any(|of| of.serves(*format)));
         formats.map(Format::name).collect()
     }
 }
@@ -164,7 +160,7 @@ impl Traffic {
             is_entry: false,
             provider,
             model,
-            formats: provider.formats().collect(),
+            formats: provider.of_model(model).formats().collect(),
             credits: self.credits(provider, model),
             price: self.price(provider, (model, None), at),
             limits: self.limits(provider, model, at),

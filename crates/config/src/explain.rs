@@ -205,7 +205,8 @@ impl Snapshot {
         let request = merged.as_ref().unwrap_or(request);
         let announced = preflight::announced(self, request);
         let selecting = announced.as_ref().unwrap_or(request);
-        let selection = self.traffic.select(selecting.requested(&self.process));
+        let arriving = selecting.arriving(self);
+        let selection = self.traffic.select(arriving.requested(&self.process));
         let without_key = self.traffic.key_places(&selection).map(|places| request.without_keys(places));
         let shown = without_key.as_ref().unwrap_or(request);
         let mut explanation = Explanation {
@@ -326,7 +327,7 @@ impl Snapshot {
         if preflight::announced(self, request).is_some() {
             return Vec::new();
         }
-        match self.traffic.select(request.requested(&self.process)) {
+        match self.traffic.select(request.arriving(self).requested(&self.process)) {
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Vec::new(),
             selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {
                 self.limits_of(&selection, request.plan.as_deref()).collect()
@@ -358,7 +359,7 @@ impl Snapshot {
         let has_model = matches!(selection, Selection::Endpoint(called) if called.endpoint.format().is_some());
         let rules = || {
             let rules = positions.iter().filter_map(|position| limits.all().get(*position));
-            rules.filter(|rule| has_model || !rule.needs_model())
+            rules.filter(|rule| has_model || !rule.needs_call())
         };
         let before: Vec<&RateLimit> = rules().filter(|rule| !rule.needs_client()).collect();
         before.into_iter().chain(rules().filter(|rule| rule.needs_client()).collect::<Vec<_>>())

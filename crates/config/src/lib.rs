@@ -26,6 +26,7 @@ mod origin;
 mod overlay;
 pub mod reload;
 pub mod resolve;
+mod route_notes;
 mod running;
 mod schema;
 mod short_forms;

@@ -15,6 +15,7 @@ use crate::file::read_bytes;
 use crate::flags::Flags;
 use crate::literal_secrets::{self, LiteralSecrets};
 use crate::note::Note;
+use crate::route_notes::of_routes;
 use crate::running::{ConfigText, RunningConfig};
 use crate::snapshot::{Process, Snapshot};
 use crate::{overlay, short_forms};
@@ -88,6 +89,7 @@ pub fn load_for_store(sources: Sources<'_>) -> Result<Process, ConfigError> {
             return Err(ConfigError::of(reader.problems(None)));
         }
     };
+    reader.hide(&root, literal_secrets::of_text(source, &root).keys().map(String::as_str));
     overlay::lay(&reader, &mut root, environment, &mut Vec::new());
     if let Kind::Map(entries) = &mut root.kind {
         entries.retain(|(key, _)| STORE_KEYS.contains(&key.name.as_str()));
@@ -135,6 +137,7 @@ pub(crate) fn load_in_place_of(
     let (mut notes, mut secrets) = (Vec::new(), LiteralSecrets::new());
     if let Ok(root) = &mut root {
         secrets = literal_secrets::of_text(source, root);
+        reader.hide(root, secrets.keys().map(String::as_str));
         overlay::lay(&reader, root, environment, &mut notes);
         if let Some(accepted) = posted {
             let allowed = running.map(|running| running.snapshot.process.control.api_references.clone());
@@ -168,6 +171,7 @@ pub(crate) fn load_in_place_of(
         Some(CompiledConfig { snapshot, settings, mut notes, tests_count })
             if problems.iter().all(|problem| problem.concern != Concern::All) =>
         {
+            notes.extend(of_routes(&snapshot));
             notes.extend(unknown);
             let environment = environment.clone();
             let (failed_tests, startup_problems) =
@@ -220,6 +224,17 @@ impl LoadedConfig {
             Ok(self.tests_count)
         } else {
             Err(ConfigError::of(self.failed_tests.clone()))
+        }
+    }
+
+    /// Returns the number of entries of a list of the file, such as `models`: also of those that are off or that the mock
+    /// serves.
+    #[must_use]
+    pub fn listed(&self, list: &str) -> usize {
+        let root = yaml::parse(&self.text).ok();
+        match root.as_ref().and_then(|root| root.find(list)).map(|node| &node.kind) {
+            Some(Kind::List(entries)) => entries.len(),
+            Some(Kind::Null | Kind::Scalar(_) | Kind::Map(_)) | None => 0,
         }
     }
 

@@ -48,6 +48,22 @@ pub enum Note {
         /// The file, with the line and the column of the protected route.
         protected_place: String,
     },
+    /// A route or a rate limit reads a header that only trusted proxies may send, without a trusted proxy.
+    HeaderOfNobody {
+        /// The file, with the line and the column of the route or the rate limit; `None` if a variable has it.
+        place: Option<String>,
+        /// The route or the rate limit.
+        reader: String,
+        /// The name of the header.
+        header: String,
+    },
+    /// A segment of a path begins with a colon, as parameters do in other gateways.
+    ColonInPath {
+        /// The file, with the line and the column of the route.
+        place: Option<String>,
+        /// The path, as it is written.
+        path: String,
+    },
     /// A variable chooses another store than the file.
     StoreFromEnvironment {
         /// The name of the variable.
@@ -183,16 +199,14 @@ impl fmt::Display for Note {
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }
-            Self::CreditsUnused { place, route } => write!(
-                f,
-                "{place}: `credits` of the route {route} has no effect, as no client of it has a quota: set `auth` to an \
-                 entry with `plan`, or remove `credits`"
-            ),
+            Self::CreditsUnused { place, route } => write_unused_credits(f, place, route),
             Self::OpenBesideProtected { place, route, protected, protected_place } => write!(
                 f,
                 "{place}: the open route {route} has the upstream of the protected route {protected} ({protected_place}): a \
                  backend that ignores case serves /ADMIN as /admin to clients of the open one; protect both, or set all of `paths`"
             ),
+            Self::HeaderOfNobody { place, reader, header } => write_unsent(f, place.as_deref(), reader, header),
+            Self::ColonInPath { place, path } => write_colon(f, place.as_deref(), path),
             Self::StoreFromEnvironment { variable } => write!(f, "{variable} is set: {STORE_REPLACED}"),
             Self::ListenersFromEnvironment { variable } => write!(f, "{variable} is set: {LISTENERS_REPLACED}"),
             Self::OtherProtocol { variable } => {
@@ -242,6 +256,41 @@ impl fmt::Display for Note {
             Self::PricesEnd { provider, until, over, models } => write_end(f, provider, *until, *over, models),
         }
     }
+}
+
+/// Writes that a header never has a value.
+fn write_unsent(f: &mut fmt::Formatter<'_>, place: Option<&str>, reader: &str, header: &str) -> fmt::Result {
+    write_place(f, place)?;
+    write!(f, "{reader} reads the header {header}, which has no value: only `trusted_proxies` may send it, ")?;
+    f.write_str("and the list is empty")
+}
+
+/// Writes that a path is read as text.
+fn write_colon(f: &mut fmt::Formatter<'_>, place: Option<&str>, path: &str) -> fmt::Result {
+    write_place(f, place)?;
+    write!(f, "the path {path} is this text; did you mean {}?", with_parameters(path))
+}
+
+/// Writes that no client has a quota of which `credits` are a part.
+fn write_unused_credits(f: &mut fmt::Formatter<'_>, place: &str, route: &str) -> fmt::Result {
+    write!(
+        f,
+        "{place}: `credits` of the route {route} has no effect, as no client of it has a quota: set `auth` to an entry \
+         with `plan`, or remove `credits`"
+    )
+}
+
+fn write_place(f: &mut fmt::Formatter<'_>, place: Option<&str>) -> fmt::Result {
+    place.map_or(Ok(()), |place| write!(f, "{place}: "))
+}
+
+/// Returns a path with `{name}` in place of `:name`.
+fn with_parameters(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment.strip_prefix(':') {
+        Some(name) => format!("{{{name}}}"),
+        None => segment.to_owned(),
+    });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// Writes that a charge does not include the calls of another name.

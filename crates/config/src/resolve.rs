@@ -96,7 +96,7 @@ impl Traffic {
     /// Returns an [`ResolveError`], which names the refusal.
     pub fn resolve_model(&self, endpoint: Endpoint, asked: &str) -> Result<ResolvedModel, ResolveError> {
         if let Some(entry) = self.entry(asked) {
-            let target = self.first_target(entry, endpoint)?;
+            let target = self.first_target(entry, endpoint, asked)?;
             let (provider, prompt_cache) = (Arc::clone(&target.provider), target.prompt_cache);
             let several = entry.fallback.is_some().then(|| Arc::clone(entry));
             if entry.prefix().is_none() {
@@ -113,7 +113,7 @@ impl Traffic {
             .filter(|(_, model)| !model.is_empty())
             .and_then(|(name, model)| Some((self.provider(name)?, model)));
         if let Some((provider, model)) = named {
-            self.check_format(provider, endpoint)?;
+            self.check_format(provider, model, endpoint)?;
             let credits = self.credits(provider, model);
             return Ok(ResolvedModel {
                 provider: Arc::clone(provider),
@@ -124,19 +124,21 @@ impl Traffic {
                 entry: None,
             });
         }
-        let only = self.only_provider(endpoint).filter(|_| !asked.is_empty()).ok_or(ResolveError::NotFound)?;
+        let only = self.only_provider(endpoint, asked).filter(|_| !asked.is_empty()).ok_or(ResolveError::NotFound)?;
         let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
         let (provider, asked) = (Arc::clone(only), Arc::clone(&model));
         Ok(ResolvedModel { provider, asked, model, prompt_cache: true, credits, entry: None })
     }
 
-    /// Returns the only provider that serves `endpoint` in its own format; without any, the only one whose kind has this
-    /// format, and then the only one that serves it at all.
-    fn only_provider(&self, endpoint: Endpoint) -> Option<&Arc<Provider>> {
+    /// Returns the only provider that serves `endpoint` in its own format for `model`; without any, the only one whose kind
+    /// has this format, and then the only one that serves it at all.
+    fn only_provider(&self, endpoint: Endpoint, model: &str) -> Option<&Arc<Provider>> {
         let format = endpoint.format()?;
         let is_of_kind = |provider: &Arc<Provider>| provider.kind.speaks(format);
-        let far =
-            |provider: &Arc<Provider>| provider.format_of(endpoint).map(|of| (of != format, !is_of_kind(provider)));
+        let far = |provider: &Arc<Provider>| {
+            let of_model = provider.of_model(model).format_of(endpoint);
+            of_model.map(|of| (of != format, !is_of_kind(provider)))
+        };
         let nearest = self.providers.iter().filter_map(far).min()?;
         let mut serving = self.providers.iter().filter(|provider| far(provider) == Some(nearest));
         serving.next().filter(|_| serving.next().is_none())
@@ -158,23 +160,27 @@ impl Traffic {
         self.credits_of(provider, model, |_| true).unwrap_or(Credits(1))
     }
 
-    /// Returns the first target of an entry that serves the endpoint.
-    fn first_target<'a>(&self, entry: &'a Model, endpoint: Endpoint) -> Result<&'a Target, ResolveError> {
-        let first = entry.targets.iter().find(|target| target.provider.format_of(endpoint).is_some());
+    /// Returns the first target of an entry that serves the endpoint, for a call that requests the model `asked`.
+    fn first_target<'a>(&self, entry: &'a Model, endpoint: Endpoint, asked: &str) -> Result<&'a Target, ResolveError> {
+        let first = entry.targets.iter().find(|target| entry.format_of(target, endpoint, asked).is_some());
         first.ok_or_else(|| {
-            entry.targets.first().map_or(ResolveError::NotFound, |target| self.mismatch(&target.provider))
+            let mismatch = |target: &Target| {
+                let serves = |endpoint| entry.format_of(target, endpoint, asked).is_some();
+                self.mismatch(&target.provider, endpoint, serves)
+            };
+            entry.targets.first().map_or(ResolveError::NotFound, mismatch)
         })
     }
 
-    fn check_format(&self, provider: &Provider, endpoint: Endpoint) -> Result<(), ResolveError> {
-        if provider.format_of(endpoint).is_some() {
-            return Ok(());
-        }
-        Err(self.mismatch(provider))
+    fn check_format(&self, provider: &Provider, model: &str, endpoint: Endpoint) -> Result<(), ResolveError> {
+        let serves = |endpoint| provider.of_model(model).format_of(endpoint).is_some();
+        if serves(endpoint) { Ok(()) } else { Err(self.mismatch(provider, endpoint, serves)) }
     }
 
-    fn mismatch(&self, provider: &Provider) -> ResolveError {
-        let right = provider.kind.descriptor().main_endpoint;
+    /// Returns the error that names the endpoint for text: a client that counts tokens calls Messages, if these are served.
+    fn mismatch(&self, provider: &Provider, called: Endpoint, serves: impl Fn(Endpoint) -> bool) -> ResolveError {
+        let is_count = called == Endpoint::CountTokens && serves(Endpoint::Messages);
+        let right = if is_count { Endpoint::Messages } else { provider.kind.descriptor().main_endpoint };
         let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
         ResolveError::Mismatch { path: format!("{prefix}{}", right.path()) }
     }

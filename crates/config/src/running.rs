@@ -60,8 +60,13 @@ impl RunningConfig<'_> {
         let running = fixed(self.settings, self.started_with);
         let new = fixed(&compiled.settings, &compiled.settings);
         let keys = running.keys().chain(new.keys().filter(|key| !running.contains_key(*key)));
-        for key in keys.filter(|key| running.get(*key) != new.get(*key)) {
-            let value = running.get(key).map_or_else(|| "not set".to_owned(), ToString::to_string);
+        let changed: Vec<&str> = keys.filter(|key| running.get(*key) != new.get(*key)).map(String::as_str).collect();
+        for key in once_a_list(&changed) {
+            let value = match running.get(key) {
+                Some(value) => value.to_string(),
+                None if changed.contains(&key) => "not set".to_owned(),
+                None => "the same entries".to_owned(),
+            };
             let message = format!("`{key}` cannot change while Tollgate runs");
             let problem = Problem::new(Code::NeedsRestart, nearest(root, key), message);
             reader.report(problem.expected(format!("{value}, as in the running configuration, or a restart")));
@@ -72,6 +77,20 @@ impl RunningConfig<'_> {
             reader.report(problem.expected("another provider, or a restart"));
         }
     }
+}
+
+/// Returns the keys, with a list in place of several keys of its entries: an entry more or less changes all that follow.
+fn once_a_list<'a>(changed: &[&'a str]) -> Vec<&'a str> {
+    let list = |key: &'a str| key.split_once('[').map(|(list, _)| list);
+    let mut keys: Vec<&str> = Vec::new();
+    for key in changed {
+        let of_list = list(key).filter(|of| changed.iter().filter(|other| list(other) == Some(*of)).count() > 1);
+        let key = of_list.unwrap_or(key);
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// Returns the position of the setting, or of the nearest mapping around it that exists.

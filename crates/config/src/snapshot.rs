@@ -33,6 +33,7 @@ mod rewrite;
 mod route;
 mod router;
 mod select;
+mod service_accounts;
 mod signup;
 mod split;
 pub(crate) mod template;
@@ -40,6 +41,7 @@ mod timeouts;
 mod traces;
 mod traffic;
 pub(crate) mod translation;
+pub mod trusted_headers;
 pub(crate) mod upstream;
 
 use std::num::NonZeroU32;
@@ -57,6 +59,7 @@ pub use billing::{Billing, BillingReview, BillingTax, MidtransAccount, PaymentMe
 pub use body_changes::BodyChanges;
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use cache::CacheRules;
+pub(crate) use conditions::ConditionOn;
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
 pub(crate) use cors::browser_origin;
 pub use cors::{AllowedOrigin, Cors, is_announced_method};
@@ -85,7 +88,7 @@ pub use process_keys::{
     ApiReferences, ControlConnections, Drain, Durability, Lease, Log, LogFormat, MetricsAccess, PublicUrl, Retention,
     SpoolSettings, StoreSettings, UpgradeSettings, Webhooks,
 };
-pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
+pub use rate_limit::{EXACT_MAX, LimitDimension, LimitStage, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};
 pub use retry::{PoolRules, RetryCause, RetryRules};
 pub(crate) use rewrite::encoded;

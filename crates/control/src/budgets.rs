@@ -11,7 +11,7 @@ use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::Meter;
 use meter::budget::Period;
 use serde::Serialize;
-use store::{DatabaseError, EVERYBODY, Store, StoredBudget};
+use store::{DatabaseError, EVERYBODY, Key, Store, StoredBudget};
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
@@ -125,6 +125,12 @@ pub(crate) struct BudgetKey {
     pub(crate) no: KeyNo,
     /// The quota of the key itself, if it has one.
     pub(crate) credits_per_day: Option<Credits>,
+}
+
+impl From<&Key> for BudgetKey {
+    fn from(key: &Key) -> Self {
+        Self { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day }
+    }
 }
 
 impl BudgetKey {
@@ -244,44 +250,84 @@ pub(crate) async fn holding(
 ) -> Result<Vec<BudgetView>, DatabaseError> {
     let BudgetQuery { role, scope: usage, key } = query;
     let plan = sources.store.plan_of(usage.user).await?.unwrap_or(PlanId::NIL);
-    let ids = [key.map_or(EVERYBODY, |key| key.id.0), usage.user.0, plan.0, EVERYBODY];
-    let mut found = Vec::new();
+    let owners = Owners { key, user: Some(usage), plan: Some(plan) };
     let of_user = access::BudgetScope::User(usage.no);
-    found.extend(usage.plan.quotas().map(|budget| (of_user, budget, Source::Plan)));
+    let mut quotas: Vec<_> = usage.plan.quotas().map(|budget| (of_user, budget, Source::Plan)).collect();
     if let Some(BudgetKey { no, credits_per_day: Some(credits), .. }) = key {
-        found.push((access::BudgetScope::Key(no), Budget::quota(credits), Source::Key));
+        quotas.push((access::BudgetScope::Key(no), Budget::quota(credits), Source::Key));
     }
-    let stored = sources.store.budgets_of(ids).await?;
-    found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
-    for BudgetLimit { dimension, budget } in &sources.snapshot.traffic.budgets.limits {
-        let scope = match dimension {
-            BudgetDimension::Key => key.map(|key| access::BudgetScope::Key(key.no)),
-            BudgetDimension::User => Some(of_user),
-            BudgetDimension::Plan => Some(access::BudgetScope::Plan(plan)),
-            BudgetDimension::Global => Some(access::BudgetScope::Global),
-        };
-        found.extend(scope.map(|scope| (scope, *budget, Source::Configuration)));
-    }
-    found.sort_by_key(|(scope, budget, _)| budget.of(*scope));
-    let mut views = Vec::with_capacity(found.len());
-    for (scope, budget, source) in found {
-        let (dimension, id) = match scope {
-            access::BudgetScope::Key(_) => (BudgetDimension::Key, key.map(|key| key.id.to_string())),
-            access::BudgetScope::User(_) | access::BudgetScope::Subject(_) => {
-                (BudgetDimension::User, Some(usage.user.to_string()))
-            }
-            access::BudgetScope::Plan(_) => (BudgetDimension::Plan, Some(plan.to_string())),
-            access::BudgetScope::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
-        };
-        let item = BudgetView::new(dimension, id, budget, source, day);
-        if is_shared(scope) && role != Role::Admin {
-            views.push(item.without_amount());
-            continue;
+    owners.budgets(sources, quotas, role, day).await
+}
+
+/// The budgets that all users share, and those that the users of a plan share. Only admins may see them.
+///
+/// # Errors
+/// `unavailable`.
+pub(crate) async fn shared(
+    sources: BudgetSources<'_>,
+    plan: Option<PlanId>,
+    day: Day,
+) -> Result<Vec<BudgetView>, DatabaseError> {
+    Owners { key: None, user: None, plan }.budgets(sources, Vec::new(), Role::Admin, day).await
+}
+
+/// The key, the user and the plan whose budgets are listed, beside those of all users.
+struct Owners<'a> {
+    key: Option<BudgetKey>,
+    user: Option<&'a UsageScope>,
+    plan: Option<PlanId>,
+}
+
+impl Owners<'_> {
+    /// Returns `found` and the budgets of the store and of the configuration, in the order of the proxy.
+    async fn budgets(
+        &self,
+        sources: BudgetSources<'_>,
+        mut found: Vec<(access::BudgetScope, Budget, Source)>,
+        role: Role,
+        day: Day,
+    ) -> Result<Vec<BudgetView>, DatabaseError> {
+        let [key, user] = [self.key.map(|key| key.id.0), self.user.map(|user| user.user.0)];
+        let ids = [key, user, self.plan.map(|plan| plan.0), None].map(|id| id.unwrap_or(EVERYBODY));
+        let stored = sources.store.budgets_of(ids).await?;
+        found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
+        for BudgetLimit { dimension, budget } in &sources.snapshot.traffic.budgets.limits {
+            found.extend(self.scope(*dimension).map(|scope| (scope, *budget, Source::Configuration)));
         }
-        let used = used(sources, budget.of(scope).0, day).await?;
-        views.push(item.using(budget, used));
+        found.sort_by_key(|(scope, budget, _)| budget.of(*scope));
+        let mut views = Vec::with_capacity(found.len());
+        for (scope, budget, source) in found {
+            let (dimension, id) = self.named(scope);
+            let item = BudgetView::new(dimension, id, budget, source, day);
+            if is_shared(scope) && role != Role::Admin {
+                views.push(item.without_amount());
+                continue;
+            }
+            let used = used(sources, budget.of(scope).0, day).await?;
+            views.push(item.using(budget, used));
+        }
+        Ok(views)
     }
-    Ok(views)
+
+    fn scope(&self, dimension: BudgetDimension) -> Option<access::BudgetScope> {
+        match dimension {
+            BudgetDimension::Key => self.key.map(|key| access::BudgetScope::Key(key.no)),
+            BudgetDimension::User => self.user.map(|user| access::BudgetScope::User(user.no)),
+            BudgetDimension::Plan => self.plan.map(access::BudgetScope::Plan),
+            BudgetDimension::Global => Some(access::BudgetScope::Global),
+        }
+    }
+
+    fn named(&self, scope: access::BudgetScope) -> (BudgetDimension, Option<String>) {
+        match scope {
+            access::BudgetScope::Key(_) => (BudgetDimension::Key, self.key.map(|key| key.id.to_string())),
+            access::BudgetScope::User(_) | access::BudgetScope::Subject(_) => {
+                (BudgetDimension::User, self.user.map(|user| user.user.to_string()))
+            }
+            access::BudgetScope::Plan(_) => (BudgetDimension::Plan, self.plan.map(|plan| plan.to_string())),
+            access::BudgetScope::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
+        }
+    }
 }
 
 /// Whether several users share the budgets of a scope. The amounts of such a budget reveal the spending of other

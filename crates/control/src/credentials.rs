@@ -52,9 +52,13 @@ impl VaultCredentials {
         match &provider.credential {
             Credential::None if shares(None) => CredentialState::Shared,
             Credential::None => CredentialState::NotNeeded,
-            Credential::Fixed(_) | Credential::Aws(_) if plan.shared_keys => CredentialState::Shared,
+            Credential::Fixed(_) | Credential::Aws(_) | Credential::ServiceAccount(_) if plan.shared_keys => {
+                CredentialState::Shared
+            }
             Credential::Vault { label } if shares(label.as_deref()) => CredentialState::Shared,
-            Credential::Fixed(_) | Credential::Aws(_) | Credential::Vault { .. } => CredentialState::Missing,
+            Credential::Fixed(_) | Credential::Aws(_) | Credential::ServiceAccount(_) | Credential::Vault { .. } => {
+                CredentialState::Missing
+            }
         }
     }
 }

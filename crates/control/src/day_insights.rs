@@ -8,5 +8,6 @@ pub(crate) mod progress;
 pub(crate) mod review;
 pub(crate) mod roles;
 pub(crate) mod settings;
+mod signed;
 pub(crate) mod signing;
 mod spend_budget;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use insights::InsightSettings;
 use insights::rules::BUILT_IN_VERSION;
+use insights::signed_classes::SignedClasses;
 use ledger::Ledger;
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,17 @@ pub(crate) struct IdentifiedSettings {
     pub(crate) digest: u64,
     /// The number in the store; `None` for settings of the configuration.
     number: Option<u64>,
+}
+
+impl IdentifiedSettings {
+    /// Returns the settings with the rules of an approved day. `is_of_scope`: whether its classes apply too.
+    pub(crate) fn with_signed(&self, signed: &SignedClasses, is_of_scope: bool) -> Self {
+        let (version, rules) = (signed.rules_version, signed.rules.clone());
+        let settings = InsightSettings { version, rules, ..(*self.settings).clone() };
+        let text = serde_json::to_vec(&(signed, is_of_scope)).unwrap_or_default();
+        let digest = digest(&settings) ^ digest_of(&text);
+        Self { settings: Arc::new(settings), digest, number: self.number }
+    }
 }
 
 /// The settings that were read last, so that a cached response needs neither their text nor their digest.
@@ -69,7 +81,11 @@ pub(crate) async fn in_force(ledger: &Ledger, configured: &InsightSettings) -> R
 /// theirs. The version of the settings does not suffice: another configuration has the same one.
 fn digest(settings: &InsightSettings) -> u64 {
     // Numbers and texts can always be written.
-    let text = serde_json::to_vec(settings).unwrap_or_default();
+    digest_of(&serde_json::to_vec(settings).unwrap_or_default())
+}
+
+/// Returns a digest of a text and of the version of the built-in rules.
+fn digest_of(text: &[u8]) -> u64 {
     let digest = Sha256::new().chain_update(text).chain_update(BUILT_IN_VERSION.to_be_bytes()).finalize();
     digest.first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
 }

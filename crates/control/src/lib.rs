@@ -33,6 +33,7 @@ mod day_insights;
 pub mod explanation;
 mod figures;
 mod finance;
+pub mod grants;
 mod graphql;
 mod holder_permits;
 mod input;

@@ -349,7 +349,7 @@ fn value<'a>(dimension: &LimitDimension, parts: &mut impl Iterator<Item = KeyPar
             }
         }
         LimitDimension::Claim(_) => RawValue::Text(next().map(text).unwrap_or_default()),
-        LimitDimension::Route | LimitDimension::Model => RawValue::Text(text(next()?)),
+        LimitDimension::Route | LimitDimension::Model | LimitDimension::Plan => RawValue::Text(text(next()?)),
         LimitDimension::Global => RawValue::Text(String::new()),
     })
 }

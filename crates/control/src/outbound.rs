@@ -1,17 +1,19 @@
 //! Control's own outgoing requests: one small request to a configured provider. Time, bytes and number are bounded.
 //! Redirects are not followed, no body is read, and only the status is returned.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::is_link_local;
-use access::{Refusal, Secret, UserId};
+use access::issuer::{IssuerUrl, UrlScheme, is_link_local};
+use access::service_account::{FORM, grant_body};
+use access::{Refusal, Secret, ServiceAccount, Timestamp, UserId};
 use bytes::Bytes;
 use config::snapshot::{Origin, Provider, Scheme};
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -38,6 +40,21 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const FIELDS_MAX: usize = 256;
 /// The maximum number of addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
+
+/// A credential of a provider, which is tested at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TestedCredential<'a> {
+    pub(crate) provider: &'a Provider,
+    pub(crate) secret: &'a Secret,
+    pub(crate) now: Timestamp,
+}
+
+/// A request that tests a credential.
+struct Question<'a> {
+    origin: Cow<'a, Origin>,
+    tls: Option<&'a UpstreamTls>,
+    request: Request<Full<Bytes>>,
+}
 
 /// The client for requests to providers.
 #[derive(Debug)]
@@ -75,7 +92,8 @@ impl Default for Outbound {
 }
 
 impl Outbound {
-    /// Requests the model list of `provider` with this credential on behalf of `user`, and returns the status.
+    /// Requests the model list of a provider with a credential on behalf of `user`, or an access token for a service account.
+    /// Returns the status.
     ///
     /// # Errors
     /// `overloaded` if too many requests are in progress, for all users or for this one. [`NoAnswer`] is a result, not
@@ -83,8 +101,7 @@ impl Outbound {
     pub(crate) async fn ask(
         &self,
         user: UserId,
-        provider: &Provider,
-        credential: &Secret,
+        tested: TestedCredential<'_>,
     ) -> Result<Result<StatusCode, NoAnswer>, Problem> {
         let own = self.each.take(user);
         let _own = own.ok_or_else(|| {
@@ -93,20 +110,18 @@ impl Outbound {
         let turn = self.turns.try_acquire();
         let _turn =
             turn.map_err(|_| Problem::new(Refusal::Overloaded, "too many provider tests are in progress; try again"))?;
-        Ok(timeout(WITHIN, self.status(provider, credential)).await.unwrap_or_else(|late| Err(late.into())))
+        Ok(timeout(WITHIN, self.status(tested)).await.unwrap_or_else(|late| Err(late.into())))
     }
 
-    async fn status(&self, provider: &Provider, credential: &Secret) -> Result<StatusCode, NoAnswer> {
-        let request = question(provider, credential).ok_or(NoAnswer::Request)?;
-        let origin = &provider.origin;
+    async fn status(&self, tested: TestedCredential<'_>) -> Result<StatusCode, NoAnswer> {
+        let Question { origin, tls: own, request } = Question::of(tested).ok_or(NoAnswer::Request)?;
         let stream = match origin.scheme {
             Scheme::H2c => return Err(NoAnswer::H2c),
-            Scheme::Http | Scheme::Https => tcp(origin).await?,
+            Scheme::Http | Scheme::Https => tcp(&origin).await?,
         };
         if origin.scheme == Scheme::Http {
             return exchange(stream, request).await;
         }
-        let own = provider.tls.as_deref();
         let name = match own.and_then(UpstreamTls::server_name) {
             Some(name) => name.clone(),
             None => ServerName::try_from(origin.host.clone()).map_err(|_| NoAnswer::Request)?,
@@ -124,8 +139,41 @@ fn http1_config(tls: &UpstreamTls) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
+impl<'a> Question<'a> {
+    fn of(tested: TestedCredential<'a>) -> Option<Self> {
+        let TestedCredential { provider, secret, .. } = tested;
+        if provider.has_service_accounts() {
+            return Self::for_token(tested);
+        }
+        let (origin, tls) = (Cow::Borrowed(&provider.origin), provider.tls.as_deref());
+        Some(Self { origin, tls, request: models_request(provider, secret)? })
+    }
+
+    /// Returns the request that exchanges an assertion of a service account for an access token.
+    fn for_token(tested: TestedCredential<'a>) -> Option<Self> {
+        let account = ServiceAccount::parse(tested.secret.expose()).ok()?;
+        let url = account.token_uri();
+        if !tested.provider.token_uris().any(|known| known == url.as_str()) {
+            return None;
+        }
+        let assertion = account.assertion(tested.now).ok()?;
+        let origin = Origin::parse(&format!("{}://{}", scheme(url), url.authority())).ok()?;
+        let mut request = Request::post(url.target()).body(Full::from(grant_body(&assertion))).ok()?;
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
+        common_headers(&mut request, &origin)?;
+        Some(Self { origin: Cow::Owned(origin), tls: None, request })
+    }
+}
+
+const fn scheme(url: &IssuerUrl) -> &'static str {
+    match url.scheme() {
+        UrlScheme::Http => "http",
+        UrlScheme::Https => "https",
+    }
+}
+
 /// Builds the `GET` request for the list of models.
-fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<Bytes>>> {
+fn models_request(provider: &Provider, credential: &Secret) -> Option<Request<Full<Bytes>>> {
     let described = provider.kind.descriptor();
     let (name, scheme) = provider.kind.credential_header(provider.kind.dialect());
     let mut text = String::with_capacity(scheme.len() + credential.expose().len());
@@ -134,17 +182,23 @@ fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<By
     let mut value = HeaderValue::from_maybe_shared(Bytes::from(text)).ok()?;
     value.set_sensitive(true);
     let models = provider.paths.models_target(provider.kind);
-    let mut request = Request::get(format!("{}{}", provider.origin.path, models)).body(Empty::new()).ok()?;
+    let mut request = Request::get(format!("{}{}", provider.origin.path, models)).body(Full::default()).ok()?;
+    common_headers(&mut request, &provider.origin)?;
     let headers = request.headers_mut();
-    headers.insert(header::HOST, HeaderValue::from_str(&provider.origin.authority).ok()?);
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("tollgate"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     for (name, value) in described.models_headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     headers.insert(HeaderName::from_static(name), value);
     Some(request)
+}
+
+fn common_headers(request: &mut Request<Full<Bytes>>, origin: &Origin) -> Option<()> {
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_str(&origin.authority).ok()?);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static("tollgate"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Some(())
 }
 
 async fn tcp(origin: &Origin) -> Result<TcpStream, NoAnswer> {
@@ -173,7 +227,7 @@ async fn tcp(origin: &Origin) -> Result<TcpStream, NoAnswer> {
 /// Sends the request on a new connection, which ends after the head of the response.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> Result<StatusCode, NoAnswer> {
     let (mut sender, connection) = http1::Builder::new()
         .max_headers(FIELDS_MAX)

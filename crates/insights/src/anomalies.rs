@@ -21,12 +21,16 @@ const NORMAL_MAD: i128 = 6_745;
 pub struct DayFigures {
     /// The day in UTC.
     pub day: Day,
-    /// The number of all requests.
+    /// The number of requests, without refused ones.
     pub requests: u64,
+    /// The number of refused requests.
+    pub refused: u64,
     /// The number of tokens.
     pub tokens: u64,
-    /// The sum of the known costs in nano-USD.
+    /// The sum of the known costs in nano-USD that the operator pays.
     pub cost_nano: i64,
+    /// The sum of the known costs in nano-USD that users' own credentials paid.
+    pub own_cost_nano: i64,
 }
 
 /// One figure of a day that is compared.
@@ -143,7 +147,8 @@ mod tests {
     }
 
     fn figures(back: u32, requests: u64) -> DayFigures {
-        DayFigures { day: Day(TODAY.0 - back), requests, tokens: requests * 100, cost_nano: 1_000_000_000 }
+        let (day, tokens, cost_nano) = (Day(TODAY.0 - back), requests * 100, 1_000_000_000);
+        DayFigures { day, requests, tokens, cost_nano, ..DayFigures::default() }
     }
 
     #[test]

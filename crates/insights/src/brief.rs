@@ -60,10 +60,19 @@ pub struct Brief {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spend {
-    /// The sum of all known costs.
+    /// The sum of all known costs, without those of users' own credentials. The other costs of a brief are without them too.
     pub cost: NanoMoney,
-    /// The number of requests, refused ones included.
+    /// The sum of all known costs of calls with users' own credentials, which the operator does not pay. Example files may omit
+    /// it.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub own_cost: NanoMoney,
+    /// The number of requests, without refused ones.
     pub requests: u64,
+    /// The number of refused requests. Example files may omit it.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub refused: u64,
     /// The number of tokens.
     pub tokens: u64,
     /// The number of LLM requests whose cost is unknown or partly unknown.
@@ -152,15 +161,15 @@ pub struct Anomaly {
     pub request_ids: Vec<Uuid>,
 }
 
-/// Failed and refused requests of a day.
+/// Failed requests, and refused ones, of a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DayErrors {
-    /// The number of requests that failed or were refused.
+    /// The number of requests that failed.
     pub requests: u64,
     /// The number of requests that Tollgate refused.
     pub refused: u64,
-    /// The requests with an error code, by code.
+    /// The failed and the refused requests, by code.
     pub by_code: Vec<ErrorCount>,
 }
 

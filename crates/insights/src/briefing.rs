@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::anomalies::{DayFigures, anomalies};
 use crate::brief::{Brief, BudgetUse, ClassCount, DayErrors, DayLatency, ErrorCount, Recommendation, Spend};
-use crate::classification::{ClassShare, Classification};
+use crate::classification::Classification;
 use crate::classify::{DaySums, RequestGroup, clamped, classify};
 use crate::day::{date, earlier, month, rfc3339};
 use crate::forecast::forecast;
@@ -15,6 +15,7 @@ use crate::roi::{NotCounted, Roi, RoiCost, Saving};
 use crate::rules::{BUILT_IN_VERSION, RuleSet};
 use crate::scope::DayScope;
 use crate::settings::InsightSettings;
+use crate::signed_classes::SignedClasses;
 
 /// The maximum number of error codes that a brief lists.
 const CODES_MAX: usize = 20;
@@ -39,8 +40,6 @@ pub struct FiguresHead {
 pub struct DayOutcomes {
     /// The number of requests that failed.
     pub failed: u64,
-    /// The number of requests that Tollgate refused.
-    pub refused: u64,
     /// The number of LLM requests whose cost is unknown or partly unknown.
     pub unpriced: u64,
 }
@@ -75,6 +74,8 @@ pub struct BriefFigures<'a> {
     pub latency: DayLatency,
     /// The budget in money that applies to the scope.
     pub budget: Option<BudgetUse>,
+    /// The classes that were approved, if the day is approved; they take the place of those of `groups`.
+    pub signed: Option<&'a SignedClasses>,
 }
 
 impl FiguresHead {
@@ -120,8 +121,10 @@ pub fn classification(head: &FiguresHead, settings: &InsightSettings, day: Class
         rules_version: settings.version,
         built_in_rules_version: Some(BUILT_IN_VERSION),
         requests: figures.requests,
+        refused: figures.refused,
         tokens: figures.tokens,
         cost: NanoMoney::of(NanoUsd(figures.cost_nano)),
+        own_cost: NanoMoney::of(NanoUsd(figures.own_cost_nano)),
         unpriced_requests: unpriced,
         classes: classify(&RuleSet::with(&settings.rules), groups, sums(figures)),
     }
@@ -130,11 +133,13 @@ pub fn classification(head: &FiguresHead, settings: &InsightSettings, day: Class
 /// Returns the brief of a day.
 #[must_use]
 pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
-    let BriefFigures { head, days, outcomes, models, groups, mut codes, failed, latency, budget } = of;
+    let BriefFigures { head, days, outcomes, models, groups, mut codes, failed, latency, budget, signed } = of;
     let today = of_day(days, Some(head.day));
     let week_before = of_day(days, earlier(head.day, 7));
-    let classes = classify(&RuleSet::with(&settings.rules), groups, sums(&today));
-    let ids: Vec<Uuid> = classes.iter().flat_map(|class| class.request_ids.clone()).collect();
+    let shares = classify(&RuleSet::with(&settings.rules), groups, sums(&today));
+    let ids: Vec<Uuid> = shares.iter().flat_map(|class| class.request_ids.clone()).collect();
+    let computed = shares.iter().map(|of| ClassCount { class: of.class, requests: of.requests });
+    let classes = signed.map_or_else(|| computed.collect(), |signed| signed.classes.clone());
     let earlier_days: Vec<DayFigures> = days.iter().filter(|of| of.day < head.day).copied().collect();
     let (anomalies, anomalies_reason) = match anomalies(today, &earlier_days, &settings.anomalies, &ids) {
         Ok(mut found) => {
@@ -155,11 +160,13 @@ pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
         complete: head.complete,
         figures_version: head.figures_version,
         rules_version: settings.version,
-        built_in_rules_version: Some(BUILT_IN_VERSION),
+        built_in_rules_version: Some(signed.map_or(BUILT_IN_VERSION, |signed| signed.built_in_rules_version)),
         headline: headline(&head.scope, &today, &week_before, &classes),
         spend: Spend {
             cost: money(today.cost_nano),
+            own_cost: money(today.own_cost_nano),
             requests: today.requests,
+            refused: today.refused,
             tokens: today.tokens,
             unpriced_requests: outcomes.unpriced,
             yesterday: money(of_day(days, earlier(head.day, 1)).cost_nano),
@@ -170,18 +177,14 @@ pub fn brief(of: BriefFigures<'_>, settings: &InsightSettings) -> Brief {
         movers: movers(models, week_before.cost_nano, today.cost_nano),
         anomalies,
         anomalies_reason,
-        errors: DayErrors {
-            requests: outcomes.failed.saturating_add(outcomes.refused),
-            refused: outcomes.refused,
-            by_code: codes,
-        },
+        errors: DayErrors { requests: outcomes.failed, refused: today.refused, by_code: codes },
         latency,
         recommendations: recommendations(outcomes, failed),
-        classes: classes.iter().map(|of| ClassCount { class: of.class, requests: of.requests }).collect(),
+        classes,
     }
 }
 
-fn headline(scope: &DayScope, today: &DayFigures, week_before: &DayFigures, classes: &[ClassShare]) -> String {
+fn headline(scope: &DayScope, today: &DayFigures, week_before: &DayFigures, classes: &[ClassCount]) -> String {
     let who = match scope {
         DayScope::All {} => "all users".to_owned(),
         DayScope::User { .. } => "this user".to_owned(),
@@ -194,9 +197,10 @@ fn headline(scope: &DayScope, today: &DayFigures, week_before: &DayFigures, clas
         _ => format!("{} less than on the same weekday", shown(-difference)),
     };
     let spent = format!("{who} spent {}, {change}", shown(today.cost_nano.into()));
-    let largest = classes.iter().max_by_key(|class| class.requests);
+    let largest = classes.iter().filter(|class| class.requests > 0).max_by_key(|class| class.requests);
     match largest {
-        None if today.requests == 0 => format!("{spent}; there were no requests"),
+        None if today.requests == 0 && today.refused == 0 => format!("{spent}; there were no requests"),
+        None if today.requests == 0 => format!("{spent}; {} requests were refused", today.refused),
         None => format!("{spent}; the events of {} requests are deleted, so classes are missing", today.requests),
         Some(class) => {
             format!("{spent}; {} of {} requests are {}", class.requests, today.requests, class.class.as_str())
@@ -292,7 +296,7 @@ fn costs(head: &FiguresHead, requests: NanoUsd, gateway_per_month: NanoUsd) -> V
         formula: formula.to_owned(),
         assumptions: vec![assumption.to_owned()],
     };
-    let known = "requests with an unknown cost are not included";
+    let known = "requests with an unknown cost, and costs that users' own credentials paid, are not included";
     let mut costs = vec![cost("requests", requests, "sum of the known costs of requests", known)];
     if gateway_per_month.0 > 0 && matches!(head.scope, DayScope::All {}) {
         let share = share_of_day(gateway_per_month, head.day);
@@ -339,6 +343,7 @@ pub fn roi(head: &FiguresHead, of: RoiFigures<'_>) -> Roi {
         as_of: rfc3339(head.as_of),
         complete: head.complete,
         spent: NanoMoney::of(clamped(spent)),
+        own_cost: NanoMoney::of(NanoUsd(figures.own_cost_nano)),
         costs,
         saved: if caches.requests > 0 { vec![saving] } else { Vec::new() },
         not_counted,

@@ -137,7 +137,8 @@ pub fn draw(kind: ChartKind, brief: &Brief, theme: ChartTheme) -> Chart {
     };
     let rows = i128::try_from(bars.len().max(1)).unwrap_or(1);
     let height = 64 + rows * ROW;
-    let title = format!("{}: {}", kind.title(), brief.id);
+    // The id may end with that of a user, which is longer than the picture is wide.
+    let title = format!("{}: {}", kind.title(), brief.date);
     let listed: Vec<String> = bars.iter().map(|bar| format!("{} {}", bar.label, bar.text)).collect();
     let described = if listed.is_empty() { "There are no figures.".to_owned() } else { listed.join("; ") };
     let mut svg = String::new();
@@ -231,6 +232,9 @@ mod tests {
         assert_eq!(spend.table[1], ["2026-11-21", "12.50 USD"]);
         assert_eq!(spend.name, "spend.svg");
         assert_ne!(spend, draw(ChartKind::Spend, &brief(), ChartTheme::Dark));
+        let of_user = Brief { id: "2026-11-21~user=0199aa00-0000-7000-8000-000000000000".to_owned(), ..brief() };
+        let svg = draw(ChartKind::Spend, &of_user, ChartTheme::Light).svg;
+        assert!(svg.contains("earlier days: 2026-11-21</text>") && !svg.contains("user="), "{svg}");
     }
 
     #[test]

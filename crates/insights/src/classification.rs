@@ -88,12 +88,21 @@ pub struct Classification {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub built_in_rules_version: Option<u64>,
-    /// The number of all requests of the day.
+    /// The number of requests of the day, without refused ones.
     pub requests: u64,
+    /// The number of refused requests. Example files may omit it.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub refused: u64,
     /// The number of tokens of the day.
     pub tokens: u64,
-    /// The sum of all known costs.
+    /// The sum of all known costs, without those of users' own credentials.
     pub cost: NanoMoney,
+    /// The sum of all known costs of calls with users' own credentials, which the operator does not pay. Example files may omit
+    /// it.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub own_cost: NanoMoney,
     /// The number of LLM requests whose cost is unknown or partly unknown.
     pub unpriced_requests: u64,
     /// The classes with requests, those with the largest cost first.
@@ -106,14 +115,14 @@ pub struct Classification {
 pub struct ClassShare {
     /// The class of the requests.
     pub class: Class,
-    /// The number of requests.
+    /// The number of requests, without refused ones. A class of refused requests alone has their cost.
     pub requests: u64,
     /// The part of the day's requests, from 0 to 1.
     #[schema(value_type = f64)]
     pub share: Ratio,
     /// The number of tokens.
     pub tokens: u64,
-    /// The sum of the known costs.
+    /// The sum of the known costs, without those of users' own credentials.
     pub cost: NanoMoney,
     /// The confidence of the deciding rule, from 0 to 1.
     #[schema(value_type = f64)]

@@ -19,7 +19,7 @@ const IDS_MAX: usize = 3;
 pub struct RequestGroup<'a> {
     /// The metadata of each of these requests.
     pub metadata: Metadata<'a>,
-    /// The number of requests.
+    /// The number of requests; 0 for refused ones, whose tokens and costs count nevertheless.
     pub requests: u64,
     /// The number of tokens.
     pub tokens: u64,
@@ -55,8 +55,11 @@ pub fn classify(rules: &RuleSet, groups: &[RequestGroup<'_>], day: DaySums) -> V
     let mut grouped = DaySums::default();
     for group in groups {
         let Some(ClassRule { class, name, confidence, .. }) = rules.decide(&group.metadata) else { continue };
-        let of = classes.entry(*class).or_default();
         let sums = DaySums { requests: group.requests, tokens: group.tokens, cost_nano: group.cost_nano };
+        if sums == DaySums::default() {
+            continue;
+        }
+        let of = classes.entry(*class).or_default();
         of.sums.add(sums);
         grouped.add(sums);
         let by_rule = of.by_rule.entry((name.clone(), *confidence)).or_default();

@@ -21,11 +21,11 @@ pub struct IngestStatus {
     pub complete_until: Option<String>,
     /// `stored` plus `spooled`: the requests that nodes received, as far as a record in a spool is one request of the day.
     pub received: u64,
-    /// The number of requests of the day in the store.
+    /// The number of requests of the day in the store, of those that the caller may see.
     pub stored: u64,
     /// The number of records in the spools of all nodes.
     pub spooled: u64,
-    /// The number of requests of the day that Tollgate refused.
+    /// The number of these requests that Tollgate refused.
     pub refused: u64,
     /// The largest delay of a node between the end of a request and its storage, in milliseconds.
     pub lag_ms: u64,

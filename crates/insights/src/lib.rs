@@ -4,7 +4,7 @@
 //! the figures. The types that `control` returns are defined here, and so are the example files in the same types.
 //!
 //! Reading order: [`scope`] and [`day`] (ids of briefs), [`money`] and [`ratio`], the responses [`ingest_status`],
-//! [`classification`], [`brief`], [`roi`], [`review`] and [`settings`], their computation in [`rules`], [`classify`],
+//! [`classification`], [`brief`], [`roi`], [`review`], [`signed_classes`] and [`settings`], their computation in [`rules`], [`classify`],
 //! [`movers`], [`anomalies`], [`interval`], [`forecast`], [`latency`] and [`briefing`], the documents [`charts`] and
 //! [`page`], then [`examples`].
 
@@ -29,6 +29,7 @@ pub mod roi;
 pub mod rules;
 pub mod scope;
 pub mod settings;
+pub mod signed_classes;
 
 pub use brief::Brief;
 pub use classification::{Class, ClassShare, Classification};

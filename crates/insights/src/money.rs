@@ -17,6 +17,13 @@ pub struct NanoMoney {
     pub currency: String,
 }
 
+impl Default for NanoMoney {
+    /// Returns 0 US dollars.
+    fn default() -> Self {
+        Self::of(NanoUsd(0))
+    }
+}
+
 impl NanoMoney {
     /// Returns an amount in US dollars.
     #[must_use]

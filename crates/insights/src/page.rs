@@ -25,10 +25,12 @@ pub fn html(brief: &Brief, charts: &[Chart]) -> String {
     let facts = [
         ("Figures", format!("version {}, {completeness}, as of {}", brief.figures_version, brief.as_of)),
         ("Cost", shown(brief.spend.cost.amount_nano.into())),
+        ("Cost of users' own credentials", shown(brief.spend.own_cost.amount_nano.into())),
         ("Requests", brief.spend.requests.to_string()),
+        ("Refused requests", brief.spend.refused.to_string()),
         ("Tokens", brief.spend.tokens.to_string()),
         ("Requests with an unknown cost", brief.spend.unpriced_requests.to_string()),
-        ("Failed or refused requests", brief.errors.requests.to_string()),
+        ("Failed requests", brief.errors.requests.to_string()),
     ];
     page.push_str("<table>\n");
     for (name, value) in facts {

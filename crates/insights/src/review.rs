@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::money::NanoMoney;
 use crate::scope::DayScope;
+use crate::signed_classes::SignedClasses;
 
 /// The state of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -81,12 +82,21 @@ pub struct RequiredRole {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FiguresDifference {
-    /// The change of the number of requests.
+    /// The change of the number of requests, without refused ones.
     pub requests: i64,
     /// The change of the number of tokens.
     pub tokens: i64,
     /// The change of the cost.
     pub cost: NanoMoney,
+    /// The change of the number of refused requests. Since an approval by a release that did not distinguish them, this and the
+    /// next change are 0, and part of the others.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub refused: i64,
+    /// The change of the cost that users' own credentials paid.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub own_cost: NanoMoney,
 }
 
 /// One decision of a review.
@@ -146,12 +156,38 @@ pub fn state_of(required: &[RequiredRole]) -> ReviewState {
 /// The figures that a decision is about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewedFigures {
-    /// The number of all requests of the day.
+    /// The number of requests of the day, without refused ones.
     pub requests: u64,
     /// The number of tokens.
     pub tokens: u64,
-    /// The sum of the known costs in nano-USD.
+    /// The sum of the known costs in nano-USD that the operator pays.
     pub cost_nano: i64,
+    /// The figures apart from these; `None` if a release stored them that did not distinguish them: `requests` and `cost_nano`
+    /// contain them then.
+    #[serde(flatten)]
+    pub apart: Option<FiguresApart>,
+}
+
+/// Figures of a day that are not part of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FiguresApart {
+    /// The number of refused requests.
+    pub refused: u64,
+    /// The sum of the known costs in nano-USD that users' own credentials paid.
+    pub own_cost_nano: i64,
+}
+
+impl ReviewedFigures {
+    /// Returns the figures as a release wrote them that did not distinguish refused requests and own credentials.
+    fn together(self) -> Self {
+        let FiguresApart { refused, own_cost_nano } = self.apart.unwrap_or_default();
+        Self {
+            requests: self.requests.saturating_add(refused),
+            cost_nano: self.cost_nano.saturating_add(own_cost_nano),
+            apart: None,
+            ..self
+        }
+    }
 }
 
 /// A decision that is stored.
@@ -165,6 +201,8 @@ pub struct PastDecision {
     pub figures_version: u64,
     /// The figures that were decided.
     pub figures: ReviewedFigures,
+    /// The classes that were decided; `None` for a rejection, and if a release without them stored it.
+    pub classes: Option<SignedClasses>,
 }
 
 /// The day, its figures and the roles of a review.
@@ -233,6 +271,17 @@ pub fn progress(day: &ReviewedDay<'_>, decisions: &[PastDecision]) -> ReviewProg
     }
 }
 
+/// Returns the classes that the last approval of an approved day is about; `None` for a day that is not approved, and for one
+/// that a release without them has approved.
+#[must_use]
+pub fn approved_classes<'a>(day: &ReviewedDay<'_>, decisions: &'a [PastDecision]) -> Option<&'a SignedClasses> {
+    if progress(day, decisions).state != ReviewState::Approved {
+        return None;
+    }
+    let is_approval = |past: &&PastDecision| past.figures_version == day.figures_version && past.decision.approve;
+    decisions.iter().rev().find(is_approval)?.classes.as_ref()
+}
+
 /// Checks whether a person may decide for a role.
 ///
 /// # Errors
@@ -272,6 +321,8 @@ fn required(roles: &[String], decisions: &[PastDecision], version: u64) -> Vec<R
 }
 
 fn difference(before: ReviewedFigures, now: ReviewedFigures) -> FiguresDifference {
+    let now = if before.apart.is_some() { now } else { now.together() };
+    let [apart_before, apart] = [before, now].map(|of| of.apart.unwrap_or_default());
     let change = |before: u64, now: u64| {
         i64::try_from(i128::from(now) - i128::from(before)).unwrap_or(if now > before { i64::MAX } else { i64::MIN })
     };
@@ -279,6 +330,8 @@ fn difference(before: ReviewedFigures, now: ReviewedFigures) -> FiguresDifferenc
         requests: change(before.requests, now.requests),
         tokens: change(before.tokens, now.tokens),
         cost: NanoMoney::of(NanoUsd(now.cost_nano.saturating_sub(before.cost_nano))),
+        refused: change(apart_before.refused, apart.refused),
+        own_cost: NanoMoney::of(NanoUsd(apart.own_cost_nano.saturating_sub(apart_before.own_cost_nano))),
     }
 }
 

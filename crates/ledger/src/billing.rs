@@ -7,6 +7,7 @@ pub mod billed_periods;
 pub mod charged_requests;
 pub mod charged_usage;
 pub mod exports;
+mod invoiced_days;
 pub mod invoices;
 pub mod listed_postings;
 pub mod mails;

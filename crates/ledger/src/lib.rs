@@ -50,7 +50,7 @@ pub use reconcile::{
 };
 pub use recorded_labels::RecordedLabels;
 pub use retention::RetentionStats;
-pub use reviews::{DecisionError, NewDecision, SettingsChange, SettingsError, StoredDecision};
+pub use reviews::{DayDecision, DecisionError, NewDecision, SettingsChange, SettingsError, StoredDecision};
 pub use skipped_targets::RequestSkip;
 pub use usage::{
     CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayState, DayTotals, DayUsage, DayUsageOf, DurationCount,

@@ -13,11 +13,17 @@ use crate::handle::Ledger;
 const SETTINGS_MAX: u64 = 100;
 /// Maximum number of decisions on one day that are read.
 const DECISIONS_MAX: i64 = 1_000;
+/// Maximum number of decisions on several days that are read. The days after them have none, and are not approved.
+const DECISIONS_OF_DAYS_MAX: i64 = 100_000;
 
 statements! {
     DECISIONS = "SELECT role, user_id, approve, comment, figures_version, figures, created_at FROM
         (SELECT * FROM reviews WHERE day = $1 AND scope = $2 ORDER BY created_at DESC, id DESC LIMIT $3) newest
         ORDER BY created_at, id";
+    // Without comments and figures, which are long.
+    OF_DAYS = "SELECT day, role, user_id, approve, figures_version FROM reviews WHERE day >= $1 AND day <= $2 AND scope = 'all'
+        ORDER BY day, created_at, id LIMIT $3";
+    VERSIONS = "SELECT day, version FROM day_versions WHERE day >= $1 AND day <= $2";
     DECIDED = "SELECT EXISTS (SELECT 1 FROM reviews WHERE day = $1 AND scope = $2 AND user_id = $3 AND figures_version = $4)";
     VERSION = "SELECT coalesce(max(version), 0) FROM day_versions WHERE day = $1";
     DECIDE = "INSERT INTO reviews (id, day, scope, role, user_id, approve, comment, figures_version, figures, created_at,
@@ -45,6 +51,21 @@ pub struct StoredDecision {
     pub figures: String,
     /// The time of the decision.
     pub at: Timestamp,
+}
+
+/// A decision of a role on the figures of a day of all users, without the figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayDecision {
+    /// The day whose figures were decided.
+    pub day: Day,
+    /// The role that decided.
+    pub role: String,
+    /// The user who decided for the role.
+    pub user: UserId,
+    /// Whether the figures were approved.
+    pub approve: bool,
+    /// The version of the figures.
+    pub figures_version: u64,
 }
 
 /// A decision to store.
@@ -133,6 +154,33 @@ impl Ledger {
         Ok(decisions.collect())
     }
 
+    /// Returns the decisions on the figures of all users from the first to the last day, those of each day from its oldest.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn decisions_of_days(&self, [first, last]: [Day; 2]) -> Result<Vec<DayDecision>, DatabaseError> {
+        let query = self.store.query(OF_DAYS).bind(i64::from(first.0)).bind(i64::from(last.0));
+        let rows: Vec<(i64, String, Uuid, bool, i64)> = query.bind(DECISIONS_OF_DAYS_MAX).all().await?;
+        let decision = |(day, role, user, approve, version)| DayDecision {
+            day: stored_day(day),
+            role,
+            user: UserId(user),
+            approve,
+            figures_version: unsigned(version),
+        };
+        Ok(rows.into_iter().map(decision).collect())
+    }
+
+    /// Returns the versions of the figures of days from the first to the last one; days without a version have 0.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn figures_versions(&self, [first, last]: [Day; 2]) -> Result<Vec<(Day, u64)>, DatabaseError> {
+        let query = self.store.query(VERSIONS).bind(i64::from(first.0)).bind(i64::from(last.0));
+        let rows: Vec<(i64, i64)> = query.all().await?;
+        Ok(rows.into_iter().map(|(day, version)| (stored_day(day), unsigned(version))).collect())
+    }
+
     /// Stores a decision with its line in the audit log.
     ///
     /// # Errors
@@ -206,4 +254,8 @@ impl Ledger {
         transaction.commit().await?;
         Ok(number)
     }
+}
+
+fn stored_day(day: i64) -> Day {
+    Day(u32::try_from(day).unwrap_or(0))
 }

@@ -2,7 +2,7 @@
 //!
 //! A rule of the configuration has its own [`LimitCounters`]: a bounded table with one atomic word per key (`table`),
 //! which all workers share. The word is a token bucket ([`Rate`]) or a sliding window (`sliding`). Requests in flight
-//! are counted by key while there are any (`in_flight`). If nodes share limits, `leases` has the requests that Redis
+//! are counted by key while there are any (`in_flight`), and [`tokens`] counts those of LLM calls. If nodes share limits, `leases` has the requests that Redis
 //! granted ahead, and [`sharing`] asks for more. [`key`] writes the values that are counted, and `noted` remembers the keys
 //! that operators may want to see.
 
@@ -14,12 +14,13 @@ mod registry;
 pub mod sharing;
 mod sliding;
 mod table;
+pub mod tokens;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::Mono;
+use access::{Mono, Tokens};
 
 use crate::rate::{Rate, RateExceeded, RateLevel};
 use crate::window::Window;
@@ -30,6 +31,9 @@ pub use noted::BusyKey;
 use noted::{NotedKeys, NotedRequest};
 pub use registry::LimitRegistry;
 use table::BucketTable;
+use tokens::TokenLimitTerms;
+pub use tokens::table::CountedTokens;
+use tokens::table::TokenTable;
 
 /// The time after which a client that has too many requests in flight should try again.
 const RETRY_CONCURRENT: Duration = Duration::from_secs(1);
@@ -41,6 +45,8 @@ pub enum LimitTerms {
     Requests(RequestTerms),
     /// The requests are in flight together.
     Concurrent(NonZeroU32),
+    /// The tokens of LLM calls within a time.
+    Tokens(TokenLimitTerms),
 }
 
 /// The number of requests in time that a rule allows one key.
@@ -59,6 +65,7 @@ pub struct LimitCounters {
     hash: RandomState,
     buckets: BucketTable,
     in_flight: InFlight,
+    tokens: TokenTable,
     leases: KeyLeases,
     noted: NotedKeys,
 }
@@ -74,31 +81,34 @@ pub struct CountedRequest {
 }
 
 impl LimitTerms {
-    /// Returns the part of one of `nodes`, at least one request. Requests in flight are not divided.
+    /// Returns the part of one of `nodes`, at least one request or token. Requests in flight are not divided.
     #[must_use]
     pub fn share(self, nodes: NonZeroU32) -> Self {
         match self {
             Self::Requests(terms) => Self::Requests(terms.share(nodes)),
+            Self::Tokens(terms) => Self::Tokens(terms.share(nodes)),
             Self::Concurrent(_) => self,
         }
     }
 
-    /// Returns the maximum number of requests: per window, or in flight.
+    /// Returns the maximum number of requests or tokens: per window, or in flight.
     #[must_use]
     pub const fn limit(self) -> u32 {
         match self {
             Self::Requests(terms) => terms.limit(),
             Self::Concurrent(limit) => limit.get(),
+            Self::Tokens(terms) => terms.limit(),
         }
     }
 
-    /// Returns the maximum number of requests that may arrive at once.
+    /// Returns the maximum number of requests or tokens that may arrive at once.
     #[must_use]
     pub const fn at_once(self) -> u32 {
         match self {
             Self::Requests(RequestTerms::TokenBucket(rate)) => rate.burst(),
             Self::Requests(RequestTerms::SlidingWindow(window)) => window.limit(),
             Self::Concurrent(limit) => limit.get(),
+            Self::Tokens(terms) => terms.at_once(),
         }
     }
 }
@@ -134,7 +144,8 @@ impl RequestTerms {
 }
 
 impl LimitCounters {
-    /// Counts a request of `key`. Requests in flight must be given back when they end.
+    /// Counts a request of `key`, but no tokens: [`take_tokens`](Self::take_tokens) counts them. Requests in flight must be
+    /// given back when they end.
     ///
     /// # Errors
     /// [`RateExceeded`] if the limit of the key is reached; nothing is counted in that case.
@@ -159,7 +170,36 @@ impl LimitCounters {
                 Ok(CountedRequest { level, tag, window_index: 0 })
             }
             LimitTerms::Requests(terms) => self.buckets.take(tag, terms, now),
+            LimitTerms::Tokens(terms) => {
+                Ok(CountedRequest { level: self.tokens.level(tag, terms, now), tag, window_index: 0 })
+            }
         }
+    }
+
+    /// Counts the tokens that a call of `key` probably uses. They must be settled when it ends.
+    ///
+    /// # Errors
+    /// [`RateExceeded`] if they do not fit; nothing is counted in that case. A call that needs more than
+    /// [`TokenLimitTerms::at_once`] never fits.
+    pub fn take_tokens(
+        &self,
+        key: &[u8],
+        terms: TokenLimitTerms,
+        tokens: Tokens,
+        now: Mono,
+    ) -> Result<CountedTokens, RateExceeded> {
+        let tag = self.tag(key);
+        let counted = self.tokens.take(tag, terms, tokens, now)?;
+        let terms = LimitTerms::Tokens(terms);
+        if noted::is_beyond(terms, counted.level.remaining) {
+            self.note(key, NotedRequest { tag, terms, refused: 0, now });
+        }
+        Ok(counted)
+    }
+
+    /// Replaces the tokens that [`take_tokens`](Self::take_tokens) has counted with the same terms by those that were used.
+    pub fn settle_tokens(&self, counted: CountedTokens, terms: TokenLimitTerms, used: Tokens, now: Mono) {
+        self.tokens.settle(counted, terms, used, now);
     }
 
     /// Notes that a request of `key` was refused, for [`busiest`](Self::busiest).
@@ -191,6 +231,7 @@ impl LimitCounters {
                 RateLevel { limit: limit.get(), remaining, reset: Duration::ZERO }
             }
             LimitTerms::Requests(terms) => self.buckets.level(tag, terms, now),
+            LimitTerms::Tokens(terms) => self.tokens.level(tag, terms, now),
         }
     }
 
@@ -205,6 +246,7 @@ impl LimitCounters {
         match terms {
             LimitTerms::Concurrent(_) => self.in_flight.leave(counted.tag),
             LimitTerms::Requests(terms) => self.buckets.give_back(counted, terms),
+            LimitTerms::Tokens(_) => {}
         }
     }
 }

@@ -204,8 +204,10 @@ impl Usage {
     pub fn summary_classes(&self) -> [Option<Tokens>; 6] {
         let mut totals = [None; 6];
         for (tokens, class) in self.classes().into_iter().zip(&TOKEN_CLASSES) {
-            // The position of a total in `ALL` is its number.
-            if let Some(total) = totals.get_mut(class.total as usize) {
+            // Most classes are unknown. The position of a total in `ALL` is its number.
+            if tokens.is_some()
+                && let Some(total) = totals.get_mut(class.total as usize)
+            {
                 *total = sum([*total, tokens]);
             }
         }

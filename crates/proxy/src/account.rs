@@ -12,6 +12,7 @@ pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod spans;
 pub(crate) mod trace_context;
+mod trust;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::account::permits::{BudgetHold, Permits};
 use crate::account::request::RequestContext;
 use crate::body::admit;
 use crate::capacity::RequestPermit;
+use crate::refusal::call_tokens::CallTokens;
 use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
 use crate::refusal::problem::Problem;
 use crate::upstream::attempt_result::AttemptResult;
@@ -91,6 +93,8 @@ pub(crate) struct InferenceAccount {
     pub(crate) earlier: Option<Box<EarlierAttempts>>,
     /// The metadata for the usage event, once the body is read.
     pub(crate) origin: Option<RequestOrigin>,
+    /// The tokens that the call has reserved, if limits of tokens apply.
+    pub(crate) tokens: Option<Box<CallTokens>>,
 }
 
 /// The attempts of an LLM call at other targets, before the current one.
@@ -118,6 +122,7 @@ impl InferenceAccount {
             is_usage_partial: false,
             earlier: None,
             origin: None,
+            tokens: None,
         })
     }
 }
@@ -129,6 +134,8 @@ pub(crate) struct InferenceCall {
     /// The format of the provider's response, from which usage is read. The call is translated if it is another.
     pub(crate) provider_format: Format,
     pub(crate) requested_model: Arc<str>,
+    /// The name under which the usage is counted.
+    pub(crate) counted_model: Arc<str>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
     pub(crate) streamed: bool,

@@ -19,6 +19,7 @@ pub(crate) use self::inflations::InflationPermit;
 use self::inflations::Inflations;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
+use crate::metrics::failure_log::FailureLog;
 
 /// The part of the permits for responses that are read on after their clients have disconnected: one in ten. Clients
 /// that disconnect early must not use all permits.
@@ -47,6 +48,8 @@ pub struct Capacity {
     connections_max: u32,
     addresses: Mutex<HashMap<IpAddr, u32>>,
     per_address_max: u32,
+    /// Connections beyond one of these bounds, for the log.
+    pub(crate) refused_connections: FailureLog,
     /// All requests in flight in the lower half, and those of unidentified clients in the upper half.
     in_flight: AtomicU64,
     in_flight_max: u32,
@@ -156,6 +159,7 @@ impl Capacity {
             connections_max: connections.max,
             addresses: Mutex::default(),
             per_address_max: connections.per_address,
+            refused_connections: FailureLog::default(),
             in_flight: AtomicU64::new(0),
             in_flight_max,
             anonymous_max: connections.in_flight_anonymous,

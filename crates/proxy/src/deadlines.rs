@@ -29,6 +29,9 @@ const HEAD_MAX: Duration = Duration::from_secs(15);
 /// Maximum time for reading and dropping the rest of a request whose body was not read, after its response. Closing a
 /// connection with unread bytes resets it and may destroy the response (RFC 9112, 9.6).
 const LINGER_MAX: Duration = Duration::from_secs(2);
+/// Time that a connection without a request so far has for its first one, when idle connections end: its client has seen no
+/// announcement.
+const FIRST_REQUEST_MAX: Duration = Duration::from_millis(500);
 /// Number of checks of all connections within the shortest timeout. A deadline is late by at most one interval between
 /// checks.
 const LOOKS_PER_DEADLINE: u32 = 5;
@@ -60,6 +63,8 @@ pub(crate) struct ConnectionDeadlines {
     /// When that change was seen.
     since: Cell<Instant>,
     order: Cell<Option<DeadlineAction>>,
+    /// When the connection ends if it has no request until then.
+    first_request_by: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -115,6 +120,7 @@ impl ConnectionDeadlines {
             seen: Cell::new((WaitReason::Idle, 0)),
             since: Cell::new(Instant::now()),
             order: Cell::new(order_of(phase)),
+            first_request_by: Cell::new(None),
             waker: RefCell::default(),
         }
     }
@@ -160,6 +166,16 @@ impl ConnectionDeadlines {
         }
     }
 
+    /// Ends the connection after its current request, or at once. One that never had a request may get its first one.
+    fn close(&self, now: Instant) {
+        if self.begun.get() == 0 {
+            self.first_request_by.set(Some(now + FIRST_REQUEST_MAX));
+            self.give(DeadlineAction::Leave);
+        } else {
+            self.give(DeadlineAction::Close);
+        }
+    }
+
     fn look(&self, now: Instant) {
         let requests = self.requests.borrow();
         // Every request is checked.
@@ -171,6 +187,10 @@ impl ConnectionDeadlines {
             self.give(DeadlineAction::Cut);
         }
         drop(requests);
+        if self.first_request_by.get().is_some_and(|by| by <= now) {
+            self.first_request_by.set(None);
+            self.give(DeadlineAction::Close);
+        }
         let seen = self.wait();
         if seen != self.seen.get() {
             self.seen.set(seen);
@@ -243,6 +263,9 @@ impl WorkerDeadlines {
             self.phase.get().unwrap_or(ShutdownPhase::Serving),
             self.ending.clone(),
         ));
+        if self.phase.get() == Some(ShutdownPhase::Closing) {
+            deadlines.close(Instant::now());
+        }
         self.paused.get().into_iter().for_each(|order| deadlines.give(order));
         self.all.borrow_mut().push(deadlines.clone());
         deadlines
@@ -287,8 +310,13 @@ impl WorkerDeadlines {
         self.phase.set(Some(phase));
         self.ending.set(phase >= ShutdownPhase::Ending);
         for deadlines in &*self.all.borrow() {
-            let order = if phase >= ShutdownPhase::Ending { Some(DeadlineAction::Look) } else { order_of(phase) };
-            order.into_iter().for_each(|order| deadlines.give(order));
+            match phase {
+                ShutdownPhase::Closing => deadlines.close(Instant::now()),
+                ShutdownPhase::Ending => deadlines.give(DeadlineAction::Look),
+                ShutdownPhase::Serving | ShutdownPhase::Announced | ShutdownPhase::Leaving => {
+                    order_of(phase).into_iter().for_each(|order| deadlines.give(order));
+                }
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use config::snapshot::Scheme;
 use http::{HeaderValue, header};
 use http_body::Body as _;
 use http1::{InvalidPart, KnownName};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::account::RequestAccount;
 use crate::body::upload::{Progress, Upload, UploadError};
@@ -467,19 +467,12 @@ async fn connected(
             | ConnectError::Tcp(_)
             | ConnectError::Name
             | ConnectError::Http2(_) => "the upstream cannot be reached; it received nothing",
+            ConnectError::Late(_) => "the upstream did not accept the connection in time; it received nothing",
         };
         Problem::new(Refusal::UpstreamConnect, message).because(error)
     };
-    let problem =
-        match timeout(within, connect(&account.request.worker().connector, pool, offered, within, permit)).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => refuse(&error),
-            Err(late) => {
-                let message = "the upstream did not accept the connection in time; it received nothing";
-                Problem::new(Refusal::UpstreamConnect, message).because(&late)
-            }
-        };
-    Err(unconnected(account, problem))
+    let connecting = connect(&account.request.worker().connector, pool, offered, within, permit);
+    connecting.await.map_err(|error| unconnected(account, refuse(&error)))
 }
 
 /// Returns the refusal of a request that has no destination.

@@ -71,7 +71,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let mut account = RequestAccount::open(context, permit);
         let (id, head) = (account.request.id, &account.request.head);
         tracing::debug!(event = events::REQUEST_BEGINS, request_id = %id, method = head.method(), path = head.path(), "request begins");
-        let page = PageRequest::of(head, &account.request.snapshot, account.request.at.listener);
+        let page = PageRequest::of(head, &account.request.snapshot, &account.request.at);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
             let (at, deadlines) = (account.request.at.clone(), &active.deadlines);
@@ -138,7 +138,7 @@ async fn serve(
     admit::check_head(&head, &snapshot.traffic.sizes)?;
     check_host(at, &head)?;
     respond_to_preflight(account, &snapshot, &head, preflight)?;
-    let found = route::find(&snapshot.traffic, &head, at.listener);
+    let found = route::find(&snapshot.traffic, &head, at);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
     {
@@ -254,9 +254,7 @@ fn respond_to_preflight(
     let response = if let Some(endpoint) = endpoint {
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         cors::preflight_response()
-    } else if let Some((policy, response)) =
-        cors::preflight_of_route(&snapshot.traffic, head, account.request.at.listener)
-    {
+    } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, head, &account.request.at) {
         account.matched(policy);
         addresses::check(account)?;
         response

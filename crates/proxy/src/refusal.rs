@@ -1,6 +1,7 @@
 //! The responses with which Tollgate refuses a request: the problem, its text in the format of the client, its fields.
 
 pub(crate) mod budget_words;
+pub(crate) mod call_tokens;
 pub(crate) mod challenge;
 pub(crate) mod counted_limits;
 pub(crate) mod grpc;

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use access::Refusal;
 use ai::endpoint::{Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
-use config::Requested;
 use config::snapshot::{self, Auth, KeyPlaces, Route, RoutePolicy, Selection, Traffic};
+use config::{RequestParts, Requested};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
+use crate::account::client_context::ConnectionContext;
+use crate::account::request::is_trusted;
 use crate::action::Action;
 use crate::action::forward::{ForwardedRoute, RouteUpstream};
 use crate::action::inference::InferenceEndpoint;
 use crate::client::dialect::dialect_by;
-use crate::client::head::{Head, is_websocket, requests_websocket};
+use crate::client::head::{Head, is_same_name, is_websocket, requests_websocket};
 use crate::refusal::phase::Phase;
 use crate::refusal::problem::{ErrorFormat, Problem};
 
@@ -29,8 +31,9 @@ pub(crate) struct RouteMatch<'a> {
 }
 
 /// Finds the route of a request.
-pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, listener: usize) -> Phase<RouteMatch<'a>> {
-    let requested = requested(head, head.method(), listener);
+pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext) -> Phase<RouteMatch<'a>> {
+    let parts = ArrivedParts { head, traffic, at };
+    let requested = parts.requested(head.method());
     let Requested { method, path, .. } = requested;
     let selection = traffic.select(requested);
     let key_places = traffic.key_places(&selection);
@@ -61,8 +64,13 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, listener: usize) -> Ph
 }
 
 /// Returns the configured route of a request with this method and the path and fields of `head`.
-pub(crate) fn configured_at<'a>(traffic: &'a Traffic, method: &str, head: &Head, listener: usize) -> Option<&'a Route> {
-    match traffic.select(requested(head, method, listener)) {
+pub(crate) fn configured_at<'a>(
+    traffic: &'a Traffic,
+    method: &str,
+    head: &Head,
+    at: &ConnectionContext,
+) -> Option<&'a Route> {
+    match traffic.select(ArrivedParts { head, traffic, at }.requested(method)) {
         Selection::Route(route) => Some(route),
         Selection::Endpoint(_)
         | Selection::Health
@@ -74,8 +82,9 @@ pub(crate) fn configured_at<'a>(traffic: &'a Traffic, method: &str, head: &Head,
 
 /// Returns the LLM endpoint that responds to a request with this method and the path of `head`, also if it does not serve
 /// the method.
-pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head, listener: usize) -> Option<Endpoint> {
-    let called = match traffic.select(requested(head, method, listener)) {
+pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head, at: &ConnectionContext) -> Option<Endpoint> {
+    let parts = ArrivedParts { head, traffic, at };
+    let called = match traffic.select(parts.requested(method)) {
         Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
         Selection::Route(_)
         | Selection::Health
@@ -86,8 +95,41 @@ pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head, listener
     Some(called.endpoint).filter(|endpoint| *endpoint != Endpoint::Root)
 }
 
-fn requested<'a>(head: &'a Head, method: &'a str, listener: usize) -> Requested<'a> {
-    Requested { method, host: head.host(), path: head.path(), listener, parts: head }
+/// The parts of a request that conditions of routes see.
+struct ArrivedParts<'a> {
+    head: &'a Head,
+    traffic: &'a Traffic,
+    at: &'a ConnectionContext,
+}
+
+impl ArrivedParts<'_> {
+    fn requested<'a>(&'a self, method: &'a str) -> Requested<'a> {
+        let Self { head, at, .. } = self;
+        Requested { method, host: head.host(), path: head.path(), listener: at.listener, parts: self }
+    }
+}
+
+impl RequestParts for ArrivedParts<'_> {
+    fn query(&self) -> Option<&str> {
+        self.head.query()
+    }
+
+    fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
+        let same = self.head.fields().iter().filter(|field| is_same_name(field.name, name.as_bytes()));
+        same.for_each(|field| see(field.value));
+    }
+
+    fn is_of_trusted_proxy(&self) -> bool {
+        is_trusted(&self.at.peer, self.traffic)
+    }
+
+    fn scheme(&self) -> &'static str {
+        self.at.peer.origin.scheme
+    }
+
+    fn certificate_subject(&self) -> Option<&[u8]> {
+        self.at.peer.certificate_subject()
+    }
 }
 
 fn configured(route: &Arc<Route>) -> Action<'_> {

@@ -6,6 +6,7 @@
 mod log;
 mod open;
 mod refusals;
+mod tokens;
 mod trace;
 mod used;
 
@@ -75,7 +76,10 @@ impl RequestAccount {
                 self.note_attempt(record);
             }
         }
-        self.count_for_target(now, outcome);
+        if self.inference.is_some() {
+            self.count_for_target(now, outcome);
+            self.settle_tokens(outcome);
+        }
         let summary = self.summary(outcome, duration_us);
         let handles = &self.request.worker().handles;
         let (route, method) = (&self.policy().name, self.request.head.method_bytes());

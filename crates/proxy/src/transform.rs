@@ -11,19 +11,19 @@ use std::sync::Arc;
 
 use access::{Secret, is_key};
 use ai::sigv4::SignedHeaders;
-use ai::{Dialect, Endpoint, EndpointCall, ProviderKind, ProviderPaths};
+use ai::{Dialect, Endpoint, PathCall, ProviderKind, ProviderPaths};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
 
 use crate::account::client_context::ClientOrigin;
 use crate::account::trace_context::TraceContext;
-use crate::client::head::Head;
+use crate::client::head::{Head, text};
 use crate::client::trusted::TrustRule;
 use crate::transform::control_cookies::ControlCookies;
 use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::outgoing::OutgoingTarget;
-use crate::upstream::response_head::RelayedHead;
+use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::token_client::TokenClient;
 
@@ -92,6 +92,8 @@ pub(crate) struct ProviderTarget<'a> {
     pub(crate) dialect: Dialect,
     /// Whether the client has called another API, whose fields mean nothing to the provider.
     pub(crate) is_translated: bool,
+    /// Whether it is Bedrock's `runtime` endpoint, where the body has what the fields of Anthropic's API have elsewhere.
+    pub(crate) is_runtime: bool,
     /// The user's own or a shared credential; without one, none is sent.
     pub(crate) credential: Option<SentCredential<'a>>,
 }
@@ -230,6 +232,11 @@ fn to_provider(edits: &mut HeadEdits, head: &Head, to: &ProviderTarget<'_>) -> R
     } else {
         edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
     }
+    if to.is_runtime {
+        edits.set(KnownName::Accept, b"application/json")?;
+        edits.remove_named(b"anthropic-version")?;
+        edits.remove_named(b"anthropic-beta")?;
+    }
     match &to.credential {
         Some(SentCredential::Secret(credential)) => {
             let (name, scheme) = to.kind.credential_header(to.dialect);
@@ -248,23 +255,27 @@ fn to_provider(edits: &mut HeadEdits, head: &Head, to: &ProviderTarget<'_>) -> R
     }
 }
 
-/// Edits a provider's response, and returns the provider's id of the request. The client of an LLM call does not see the
-/// provider's account.
+/// Returns the provider's id of the request.
+pub(crate) fn upstream_id(head: &UpstreamHead) -> Option<Arc<str>> {
+    const UPSTREAM_ID_LEN_MAX: usize = 128;
+    let of_amazon = || head.fields().named(b"x-amzn-requestid").next().and_then(text);
+    let id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId)).or_else(of_amazon);
+    id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from)
+}
+
+/// Edits a provider's response. The client of an LLM call does not see the provider's account.
 ///
 /// # Errors
 /// None of the values is invalid.
-pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>>, InvalidPart> {
-    const UPSTREAM_ID_LEN_MAX: usize = 128;
+pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<(), InvalidPart> {
     // They could describe the account.
     relayed.may_have_trailers = false;
     let RelayedHead { head, edits, .. } = relayed;
-    let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
     edits.remove_fields(head.fields(), |field| is_of_the_account(field.name) || is_sharing(field.name));
-    edits.set(KnownName::XAccelBuffering, b"no")?;
-    Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
+    edits.set(KnownName::XAccelBuffering, b"no")
 }
 
 /// Whether a field describes the provider's account behind a shared key. Those of [`OF_THE_ACCOUNT`] do too.
@@ -274,6 +285,7 @@ fn is_of_the_account(name: &[u8]) -> bool {
         || begins_with(b"x-ratelimit")
         || begins_with(b"ratelimit")
         || begins_with(b"anthropic-ratelimit-")
+        || begins_with(b"x-amzn-")
 }
 
 /// Whether a field shares a response with pages of other origins. Only the gateway decides that.
@@ -283,33 +295,25 @@ pub(crate) fn is_sharing(name: &[u8]) -> bool {
 }
 
 /// The target of an LLM call behind the provider's base URL: the endpoint's path, with the provider's own name of the
-/// model, and the query parameters that the format allows. `model` is that name. The received path begins with the
-/// `ai.prefix`, which is `prefix`. `api` is the provider's kind with its paths. `None` if the path cannot contain the model.
+/// model, and the query parameters that the format allows. The received path begins with the `ai.prefix`, which is `prefix`.
+/// `api` is the provider's kind with its paths. `None` if the path cannot contain the model.
 pub(crate) fn to_endpoint(
-    called: &EndpointCall<'_>,
-    head: &Head,
+    call: PathCall<'_>,
     prefix: &str,
-    model: &str,
     api: (ProviderKind, &ProviderPaths),
 ) -> Option<OutgoingTarget> {
     let (kind, paths) = api;
-    match head.query() {
-        None if called.is_verbatim() && paths.are_of_api(kind) => {
-            Some(OutgoingTarget::Received { prefix_len: prefix.len() + kind.descriptor().base_path.len() })
-        }
-        query => paths.target(kind, called, model, query).map(OutgoingTarget::Written),
+    if call.query.is_none() && call.called.is_verbatim() && paths.are_of_api(kind) {
+        return Some(OutgoingTarget::Received { prefix_len: prefix.len() + kind.descriptor().base_path.len() });
     }
+    paths.target(kind, call).map(OutgoingTarget::Written)
 }
 
 /// The target of a translated call behind the provider's base URL. The client's path and query belong to another endpoint.
-pub(crate) fn to_other_endpoint(
-    called: &EndpointCall<'_>,
-    model: &str,
-    api: (ProviderKind, &ProviderPaths),
-) -> Option<OutgoingTarget> {
+pub(crate) fn to_other_endpoint(call: PathCall<'_>, api: (ProviderKind, &ProviderPaths)) -> Option<OutgoingTarget> {
     let (kind, paths) = api;
-    let query = (called.endpoint == Endpoint::StreamGenerateContent).then_some("alt=sse");
-    paths.target(kind, called, model, query).map(OutgoingTarget::Written)
+    let query = (call.called.endpoint == Endpoint::StreamGenerateContent).then_some("alt=sse");
+    paths.target(kind, PathCall { query, ..call }).map(OutgoingTarget::Written)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! request; a `group` chooses among the backends of an upstream by a `strategy`; all workers share their state (`backend`), with a circuit `breaker`. `connect`
 //! opens a new connection to an address that `lookups` finds, over a `socket` that counts bytes. `outgoing` is the head
 //! of a request, `response_head` that of a response; `http1` sends one request at a time, `pool::http2` many;
-//! `download` is the body of a response over either.
+//! `download` is the body of a response over either. A `short_call` is a request of the gateway itself.
 
 pub(crate) mod attempt_result;
 pub(crate) mod backend;
@@ -24,6 +24,7 @@ pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;
 pub(crate) mod retry_budget;
+pub(crate) mod short_call;
 pub(crate) mod socket;
 pub(crate) mod strategy;
 pub(crate) mod targets;

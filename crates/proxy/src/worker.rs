@@ -1,5 +1,6 @@
 //! The state of a worker: each serves its requests on its own thread, with its own connection pools and caches.
 
+pub(crate) mod access_tokens;
 pub(crate) mod admitted_client;
 pub(crate) mod aggregation;
 pub(crate) mod credential_cache;
@@ -45,6 +46,7 @@ use crate::upstream::destinations::Destinations;
 use crate::upstream::lookups::NameLookups;
 use crate::upstream::pool::Pools;
 use crate::upstream::response_head::RelayedHeads;
+use crate::worker::access_tokens::AccessTokens;
 use crate::worker::aggregation::Aggregation;
 use crate::worker::date::DateCache;
 use crate::worker::decisions::Services;
@@ -97,6 +99,8 @@ pub struct Shared {
     pub leases: Option<LeaseQueue>,
     /// The stored responses of cached routes.
     pub responses: ResponseMemories,
+    /// The access tokens of service accounts.
+    pub access_tokens: AccessTokens,
 }
 
 impl Shared {

@@ -1,10 +1,12 @@
 //! The macro that declares the keys of a section.
 
-/// Returns the key that an identifier of Rust declares: a keyword is written `r#type`.
+/// Returns the key that an identifier of Rust declares: a keyword is written `r#type`, and a name of another field
+/// `location_`.
 #[must_use]
 pub const fn key_name(identifier: &'static str) -> &'static str {
     match identifier.as_bytes() {
         [b'r', b'#', ..] => identifier.split_at(2).1,
+        [.., b'_'] => identifier.split_at(identifier.len() - 1).0,
         _ => identifier,
     }
 }

@@ -23,12 +23,12 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     lines: Vec<(&'a str, bool)>,
-    unread: Vec<UnreadKey>,
+    keys: Vec<HiddenKey>,
 }
 
-/// A key that is not read, and the position after its value; its value may be a secret.
+/// A key whose value is or may be a secret, and the position after its value.
 #[derive(Debug)]
-struct UnreadKey {
+struct HiddenKey {
     key: Place,
     next: Option<Place>,
 }
@@ -47,12 +47,12 @@ impl<'a> Lines<'a> {
             }
             lines.push((line, secret));
         }
-        Self { lines, unread: Vec::new() }
+        Self { lines, keys: Vec::new() }
     }
 
     /// Hides the value of `key`, up to `next` or, without it, the end of the file.
     pub(crate) fn hide(&mut self, key: Place, next: Option<Place>) {
-        self.unread.push(UnreadKey { key, next });
+        self.keys.push(HiddenKey { key, next });
     }
 
     /// Returns the line of `place`; `None` if the file does not have it or it is too long.
@@ -66,14 +66,14 @@ impl<'a> Lines<'a> {
         let (text, start, end) = if *secret {
             (MASK.chars().collect(), 0, MASK.len())
         } else {
-            let unread = self.unread.iter().filter_map(|unread| unread.on(place.line, line));
-            mask(line, &merged(hidden(line).into_iter().chain(unread)), start, end)
+            let keys = self.keys.iter().filter_map(|key| key.on(place.line, line));
+            mask(line, &merged(hidden(line).into_iter().chain(keys)), start, end)
         };
         Some(cut(&text, start, end))
     }
 }
 
-impl UnreadKey {
+impl HiddenKey {
     /// Returns the byte range of its value on a line.
     fn on(&self, number: u32, line: &str) -> Option<(usize, usize)> {
         let byte = |chars: u32| {

@@ -3,8 +3,25 @@
 
 use crate::near::near;
 
-/// Keys whose values are not shown.
-const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];
+/// Keys and headers whose values are not shown; a test of the configuration fails if it has others.
+const SECRET_KEYS: [&str; 14] = [
+    "access_key_id",
+    "api_key",
+    "apikey",
+    "authorization",
+    "client_key",
+    "credential",
+    "password",
+    "secret",
+    "secret_access_key",
+    "secret_key",
+    "server_key",
+    "session_token",
+    "token",
+    "value",
+];
+/// Words of headers whose values are secrets, besides those that keys of settings have too.
+const HEADER_WORDS: [&str; 5] = ["cookie", "session", "sessionid", "sig", "signature"];
 /// The shortest value after the name of a secret, such as `token: `, that is not a word of a sentence.
 const VALUE_LEN_MIN: usize = 8;
 /// The shortest key of a provider.
@@ -27,18 +44,33 @@ pub fn secret_values(line: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (colon, _) in line.match_indices(':') {
         let before = line.get(..colon).unwrap_or("").trim_end().trim_end_matches(['"', '\'']);
-        let name_len = before.bytes().rev().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let name_len = before.bytes().rev().take_while(is_of_name).count();
         let key = before.len() - name_len;
         // `${TOKEN:-}` is a variable of that name.
         let is_variable = before.get(..key).is_some_and(|before| before.ends_with("${"));
         if is_variable {
             continue;
         }
-        if before.get(key..).is_some_and(|name| SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(name))) {
+        let is_secret = |name: &str| {
+            let is_key = SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+            // The key `cookie` has the name of a cookie.
+            is_key || name == "Cookie" || (name.contains('-') && is_secret_header(name))
+        };
+        if before.get(key..).is_some_and(is_secret) {
             found.push((key, colon + 1));
         }
     }
     found
+}
+
+/// Whether the value of a header with this name may be a secret.
+pub fn is_secret_header(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_author = |text: &str| text.starts_with("author") && !text.starts_with("authori");
+    let mut parts = lower.match_indices("auth").filter_map(|(at, _)| lower.get(at..));
+    let is_word = |part: &str| HEADER_WORDS.contains(&part);
+    parts.any(|part| !is_author(part)) || lower.split('-').any(is_word) || names_secret(name)
 }
 
 /// Whether a key that does not exist may have been meant for a secret: a part of its name is, or resembles, a word for one.
@@ -94,6 +126,7 @@ fn has_secret_value(comment: &str) -> bool {
     secret_values(comment).last().is_some_and(|&(_, value)| {
         let rest = comment.get(value..).unwrap_or_default().trim();
         let value = rest.trim_end_matches(['}', ']', ',']).trim_matches(['"', '\'']);
+        let value = ["Bearer ", "Basic "].iter().find_map(|scheme| value.strip_prefix(scheme)).unwrap_or(value);
         let is_reference = ["${", "file:", "vault"].iter().any(|start| value.starts_with(start));
         let is_word = value.len() >= VALUE_LEN_MIN && !value.contains(char::is_whitespace);
         is_word && !is_reference && value.bytes().any(|byte| byte.is_ascii_digit())
@@ -116,6 +149,12 @@ mod tests {
             ("# store: {url: postgres://u:pa55@db/t}", 0),
             ("# secret: 0123456789abcdef", 0),
             ("#  - {name: x, token: \"abcdefgh1\"}", 0),
+            ("# server_key: SB-Mid-server-abc1234567", 0),
+            ("# aws: {secret_access_key: abcdefgh1}", 0),
+            ("# Authorization: \"Bearer abcdefgh1\"", 0),
+            ("# X-Api-Key: abcdefgh1", 0),
+            ("# Cookie: abcdefgh1", 0),
+            ("# X-Session: abcdefgh1", 0),
         ] {
             assert_eq!(secret_comment(line), Some(at), "{line}");
         }
@@ -130,6 +169,9 @@ mod tests {
             "# secret: ${SECRET}",
             "# secret: file:/run/secrets/jwt1",
             "# credential: vault:openai-2",
+            "# Authorization: Bearer ${TOKEN1}",
+            "# X-Author: abcdefgh1",
+            "# cookie: abcdefgh1",
             "# store: {url: postgres://u:${PASSWORD}@db/t}",
             "# https://example.com/users/7",
             "# -----BEGIN PUBLIC KEY-----",

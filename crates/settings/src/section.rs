@@ -38,8 +38,8 @@ pub struct SettingsReader<'a> {
     named: RefCell<HashSet<String>>,
     /// Variables that are settings themselves; [`At::Variable`] is an index of this list.
     variables: RefCell<Vec<SettingVariable>>,
-    /// Keys that are not read, and whose values may be secrets.
-    unread: RefCell<BTreeSet<Place>>,
+    /// Keys whose values are secrets, or may be and are not read.
+    hidden: RefCell<BTreeSet<Place>>,
     /// Keys of the whole file that do not exist.
     unknown_lists: RefCell<Vec<String>>,
     problems: RefCell<Vec<Problem>>,
@@ -108,7 +108,7 @@ impl<'a> SettingsReader<'a> {
             environment,
             named: RefCell::default(),
             variables: RefCell::default(),
-            unread: RefCell::default(),
+            hidden: RefCell::default(),
             unknown_lists: RefCell::default(),
             problems: RefCell::default(),
             elsewhere: RefCell::default(),
@@ -173,15 +173,15 @@ impl<'a> SettingsReader<'a> {
         &self.file
     }
 
-    /// Returns all problems in the order of the file, each listed one with its line. Of `root`, no value is shown whose
-    /// key is not read.
+    /// Returns all problems in the order of the file, each listed one with its line. Of `root`, no value is shown that
+    /// is hidden.
     pub fn problems(self, root: Option<&YamlNode>) -> Vec<Problem> {
-        let (mut lines, unread) = (self.lines, self.unread.into_inner());
+        let (mut lines, hidden) = (self.lines, self.hidden.into_inner());
         let mut places = BTreeSet::new();
         if let Some(root) = root {
-            root.places(&|key| key.at.place().is_some_and(|at| unread.contains(&at)), &mut places);
+            root.places(&|key| key.at.place().is_some_and(|at| hidden.contains(&at)), &mut places);
         }
-        for key in unread {
+        for key in hidden {
             let next = places.range((Bound::Excluded(key), Bound::Unbounded)).next();
             lines.hide(key, next.copied());
         }
@@ -192,6 +192,12 @@ impl<'a> SettingsReader<'a> {
         }
         problems.extend(self.elsewhere.into_inner());
         problems
+    }
+
+    /// Hides the values of these keys of `root` in the lines of problems.
+    pub fn hide<'k>(&self, root: &YamlNode, keys: impl Iterator<Item = &'k str>) {
+        let places = keys.filter_map(|key| root.find_entry(key)?.0.at.place());
+        self.hidden.borrow_mut().extend(places);
     }
 
     /// Returns an environment variable that is set and not empty.
@@ -283,7 +289,7 @@ impl<'a> SettingsReader<'a> {
     /// Hides the value of a key that is not read, or the parts of it that may be secrets.
     fn hide_secrets(&self, key: &YamlKey, value: &YamlNode) {
         if names_secret(&key.name) {
-            self.unread.borrow_mut().extend(key.at.place());
+            self.hidden.borrow_mut().extend(key.at.place());
             return;
         }
         let mut nodes = vec![value];

@@ -104,21 +104,26 @@ impl YamlNode {
     /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it. A key of the path may
     /// contain dots, as names of headers do.
     pub fn find(&self, path: &str) -> Option<&Self> {
-        let Kind::Map(entries) = &self.kind else { return None };
-        entries.iter().find_map(|(key, value)| value.at_rest(path.strip_prefix(key.name.as_str())?))
+        self.find_entry(path).map(|(_, value)| value)
     }
 
-    /// Returns the value at the rest of a path that begins with the path of this value.
-    fn at_rest(&self, rest: &str) -> Option<&Self> {
+    /// Returns the value at a path, and its key: that of the list, if it is an item of one.
+    pub(crate) fn find_entry(&self, path: &str) -> Option<(&YamlKey, &Self)> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find_map(|(key, value)| value.at_rest(key, path.strip_prefix(key.name.as_str())?))
+    }
+
+    /// Returns the value at the rest of a path that begins with the path of this value, which `key` has.
+    fn at_rest<'a>(&'a self, key: &'a YamlKey, rest: &str) -> Option<(&'a YamlKey, &'a Self)> {
         if rest.is_empty() {
-            return Some(self);
+            return Some((key, self));
         }
         if let Some(path) = rest.strip_prefix('.') {
-            return self.find(path);
+            return self.find_entry(path);
         }
         let (index, rest) = rest.strip_prefix('[')?.split_once(']')?;
         let Kind::List(items) = &self.kind else { return None };
-        items.get(index.parse::<usize>().ok()?)?.at_rest(rest)
+        items.get(index.parse::<usize>().ok()?)?.at_rest(key, rest)
     }
 
     /// Stores `value` at a path of keys, and creates missing mappings, whose position is `at`.

@@ -35,7 +35,9 @@ pub(crate) use prices::{PricesCommand, PricesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCommand, VaultCommands};
 pub(crate) use upgrade::Upgrade;
-pub(crate) use users::{CreateUser, PasswordFlags, SetupLink, UserPassword, UserPlan, UserRole, Users, UsersCommand};
+pub(crate) use users::{
+    CreateUser, PasswordFlags, SetupLink, UserGrants, UserPassword, UserPlan, UserRole, Users, UsersCommand,
+};
 
 const EXAMPLES: &str = "Examples:
   # Try it with demo users and a mock provider

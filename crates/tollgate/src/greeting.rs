@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use config::snapshot::Listener;
+use config::snapshot::{Credential, Listener, Provider};
 use config::{FirstCall, FirstRouteCall, Snapshot};
 
 use crate::cli::Place;
@@ -95,7 +95,12 @@ impl Greeting<'_> {
 
     fn write_providers(&self, out: &mut String) -> std::fmt::Result {
         let real = self.snapshot.traffic.providers.iter().filter(|provider| provider.kind != ai::ProviderKind::Mock);
-        let names: Vec<&str> = real.map(|provider| &*provider.name).collect();
+        // The vault may have none yet.
+        let needs = |provider: &Provider| match provider.credential {
+            Credential::Vault { .. } => " (with a stored credential)",
+            Credential::None | Credential::Fixed(_) | Credential::Aws(_) | Credential::ServiceAccount(_) => "",
+        };
+        let names: Vec<String> = real.map(|provider| format!("{}{}", provider.name, needs(provider))).collect();
         if !names.is_empty() {
             writeln!(out, "  LLM      {}: requests cost money", names.join(", "))?;
         }
@@ -108,7 +113,9 @@ impl Greeting<'_> {
                 writeln!(out, "  LLM      mock provider (http://{address}), with invented prices.")?;
                 writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY adds a provider")
             }
-            (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
+            (Some(address), false) => {
+                writeln!(out, "  mock     provider `mock` (http://{address}), with invented prices")
+            }
         }
     }
 

@@ -46,12 +46,14 @@ function SessionsLoading() {
 function Profile() {
   const t = useMessages();
   const format = useFormat();
-  const user = useMe().data?.user;
+  const me = useMe().data;
+  const user = me?.user;
+  const held: readonly string[] = me?.roles ?? [];
   const lines = [
     [t.account.name, user?.name],
     [t.account.email, user?.email ?? undefined],
     [t.account.plan, user?.plan],
-    [t.account.role, user && t.frame.roles[user.role === "admin" ? "admin" : "member"]],
+    [t.account.role, user && [t.frame.roles[user.role === "admin" ? "admin" : "member"], ...held].join(", ")],
     [t.account.since, user && format.day(user.created_at)],
   ];
   return (

@@ -1,6 +1,7 @@
 "use client";
 
 import dynamic from "next/dynamic";
+import Link from "next/link";
 import { useState } from "react";
 
 import { Button } from "@/components/ui/button";
@@ -15,7 +16,7 @@ import { type InvoiceDecision, useAnyInvoice, useInvoiceActions } from "@/featur
 import { CreditNotes } from "@/features/invoices/credit-notes";
 import { InvoiceLines } from "@/features/invoices/invoice-lines";
 import { PaymentList } from "@/features/invoices/payment-list";
-import { useMessages } from "@/lib/language";
+import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
 import { useNow } from "@/lib/now";
 
@@ -42,6 +43,7 @@ export function AdminInvoiceDrawer({ id, onClose }: { id: string; onClose(): voi
       {invoice.isError && !data && (invoice.error.status === 404 ? <section><Note title={t.billingAdmin.missing} /></section> : <Failure error={invoice.error} onRetry={() => void invoice.refetch()} />)}
       {data && (
         <>
+          <UnsignedDays days={data.unsigned_days ?? []} />
           <Actions invoice={data} />
           <section>
             <h3>{t.invoices.lines}</h3>
@@ -58,11 +60,35 @@ export function AdminInvoiceDrawer({ id, onClose }: { id: string; onClose(): voi
   );
 }
 
+/** The number of days that the drawer lists. */
+const DAYS_MAX = 31;
+
 type Task = InvoiceDecision | "credit" | "refund";
 
-/** The tasks that the state of an invoice permits. */
-export function tasksOf({ state, kind, total, remaining }: Pick<Invoice, "state" | "kind" | "total" | "remaining">): Task[] {
-  if (state === "review") return ["approve"];
+/** The days that an invoice waits for, each with a link to its review; nothing without one. */
+function UnsignedDays({ days }: { days: NonNullable<Invoice["unsigned_days"]> }) {
+  const t = useMessages();
+  const format = useFormat();
+  if (days.length === 0) return null;
+  return (
+    <section>
+      <Note title={t.billingAdmin.unsigned(format.count(days.length))}>{t.billingAdmin.unsignedText}</Note>
+      <dl className="dl">
+        {days.slice(0, DAYS_MAX).map(({ day, state }) => (
+          <div key={day} className="contents">
+            <dt><Link className="num hover:underline" href={`/dashboard/review?day=${day}`}>{day}</Link></dt>
+            <dd>{t.review.states[state]}</dd>
+          </div>
+        ))}
+      </dl>
+      {days.length > DAYS_MAX && <p className="t3 sm">{t.billingAdmin.moreDays(format.count(days.length - DAYS_MAX))}</p>}
+    </section>
+  );
+}
+
+/** The tasks that the state of an invoice permits. One that waits for days opens by itself. */
+export function tasksOf({ state, kind, total, remaining, unsigned_days: days }: Pick<Invoice, "state" | "kind" | "total" | "remaining" | "unsigned_days">): Task[] {
+  if (state === "review") return days && days.length > 0 ? ["void"] : ["approve", "void"];
   if (kind === "credit_note") return [];
   if (state === "open") return remaining.amount === total.amount ? ["credit", "write-off", "void"] : ["credit", "write-off"];
   return state === "paid" ? ["credit", "refund"] : [];

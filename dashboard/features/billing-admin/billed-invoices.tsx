@@ -50,6 +50,19 @@ export function BilledInvoices({ openId, onOpen }: { openId: string; onOpen(id: 
   );
 }
 
+/** The state of an invoice, and the number of days that it waits for. */
+function State({ of: { invoice }, now }: { of: BilledInvoice; now: Date }) {
+  const t = useMessages();
+  const format = useFormat();
+  const days = invoice.unsigned_days?.length ?? 0;
+  return (
+    <>
+      <StateTag of={invoiceState(invoice, now, t)} />
+      {days > 0 && <span className="sub num">{t.billingAdmin.unsigned(format.count(days))}</span>}
+    </>
+  );
+}
+
 function Table({ invoices, openId, onOpen }: { invoices: BilledInvoice[]; openId: string; onOpen(id: string): void }) {
   const t = useMessages();
   const format = useFormat();
@@ -66,7 +79,7 @@ function Table({ invoices, openId, onOpen }: { invoices: BilledInvoice[]; openId
         </>
       ),
     }),
-    column.display({ id: "state", header: t.invoices.state, meta: { className: "x5" }, cell: ({ row: { original } }) => <StateTag of={invoiceState(original.invoice, now, t)} /> }),
+    column.display({ id: "state", header: t.invoices.state, meta: { className: "x5" }, cell: ({ row: { original } }) => <State of={original} now={now} /> }),
     column.display({ id: "kind", header: t.billingAdmin.kind, meta: { className: "x2 t2" }, cell: ({ row: { original: { invoice } } }) => t.invoices.kinds[invoice.kind] ?? invoice.kind }),
     column.display({ id: "period", header: t.invoices.period, meta: { className: "x2 t2" }, cell: ({ row: { original: { invoice: { period } } } }) => `${format.utcDay(period.first_day)} – ${format.utcFull(period.last_day)}` }),
     column.display({ id: "due", header: t.invoices.due, meta: { className: "x3 t2" }, cell: ({ row: { original: { invoice } } }) => (invoice.due_at && invoice.state === "open" ? format.day(invoice.due_at) : NONE) }),

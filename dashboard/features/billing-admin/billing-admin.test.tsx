@@ -46,6 +46,21 @@ describe("the page of billing for finance", () => {
     expect(seen.filter(({ line }) => line === "POST /api/invoices/i1/void")).toHaveLength(2);
   });
 
+  it("names the days that an invoice waits for, and offers no approval until they are signed off", async () => {
+    address.query = "id=i1";
+    const waiting = { ...INVOICE, number: null, state: "review", unsigned_days: [{ day: "2026-11-20", state: "ready" }, { day: "2026-11-21", state: "reopened" }] };
+    open({ "GET /api/billing/invoices": { body: { items: [{ user: USER, invoice: waiting }], next: null } }, "GET /api/billing/invoices/i1": { body: waiting } });
+    const view = show(<BillingAdminPage />);
+    expect(await screen.findByRole("link", { name: "2026-11-21" })).toHaveAttribute("href", "/dashboard/review?day=2026-11-21");
+    expect(screen.getAllByText("Days not signed off: 2")).toHaveLength(2);
+    expect(screen.getByText("Reopened")).toBeVisible();
+    expect(screen.queryByRole("button", { name: "Approve invoice" })).toBeNull();
+    view.unmount();
+    open({ "GET /api/billing/invoices/i1": { body: { ...waiting, unsigned_days: [] } } });
+    show(<BillingAdminPage />);
+    expect(await screen.findByRole("button", { name: "Approve invoice" })).toBeVisible();
+  });
+
   it("makes a credit note of a part of a line", async () => {
     address.query = "id=i1";
     const seen = open({ "POST /api/invoices/i1/credit-notes": { status: 201, body: { ...INVOICE, kind: "credit_note" } } });
@@ -70,17 +85,18 @@ describe("the page of billing for finance", () => {
     expect(await screen.findByText("The server failed (500)")).toBeVisible();
   });
 
-  it("tells others that it is for administrators and finance", async () => {
+  it("tells others that it is for admins and finance", async () => {
     const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", roles: [], finance: false } } });
     show(<BillingAdminPage />);
-    expect(await screen.findByText("This page is for administrators and finance")).toBeVisible();
+    expect(await screen.findByText("This page is for admins and finance")).toBeVisible();
     expect(seen.some(({ line }) => line.includes("/api/billing/"))).toBe(false);
   });
 });
 
 describe("the tasks of finance", () => {
   it("depend on the state", () => {
-    expect(tasksOf({ ...INVOICE, state: "review" })).toEqual(["approve"]);
+    expect(tasksOf({ ...INVOICE, state: "review" })).toEqual(["approve", "void"]);
+    expect(tasksOf({ ...INVOICE, state: "review", unsigned_days: [{ day: "2026-11-20", state: "ready" }] })).toEqual(["void"]);
     expect(tasksOf(INVOICE)).toEqual(["credit", "write-off", "void"]);
     expect(tasksOf({ ...INVOICE, remaining: rupiah(1) })).toEqual(["credit", "write-off"]);
     expect(tasksOf({ ...INVOICE, state: "paid" })).toEqual(["credit", "refund"]);

@@ -23,9 +23,10 @@ export function ClassTable({ brief, label, isToday }: ClassTableProps) {
     <Rows
       label={t.day.classes}
       head={[t.day.class, t.day.requests, t.day.share, t.day.tokens, t.day.cost, t.day.rule]}
+      narrow={["", "x4", "x3", "", "x3"]}
       rows={today.data.classes.map((of) => [
         name(of.class), format.count(of.requests), format.percent(of.share), format.count(of.tokens), format.exact(of.cost),
-        t.day.decided(of.rule, format.percent(of.confidence, 0)),
+        t.day.decided(name(of.rule), format.percent(of.confidence, 0)),
       ])}
     />
   );

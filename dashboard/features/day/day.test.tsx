@@ -23,19 +23,25 @@ describe("the page of a day", () => {
   it("shows the brief, the savings and the progress of the example files", async () => {
     serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] }, "GET /classify/today": { body: read("classify_today.json") }, "POST /assets/generate": { body: CHARTS } });
     show(<DayPage />);
-    expect(await screen.findByText(/payments spent 12.50 USD/)).toBeInTheDocument();
+    expect(await screen.findByText(/^\$12\.50* spent/)).toBeInTheDocument();
+    expect(screen.getByText(/ more than on the same weekday of the week before; 410 of 1,000 requests: Agent session\.$/)).toBeInTheDocument();
+    expect(screen.getByLabelText("Day")).toHaveValue(new Date().toISOString().slice(0, 10));
     expect(screen.getByText(/, between /)).toBeInTheDocument();
     expect(await screen.findByText("codex (95 % sure)")).toBeInTheDocument();
     expect(await screen.findByRole("img", { name: "Chart of the cost" })).toHaveAttribute("src", "data:image/svg+xml,%3Csvg%2F%3E");
+    expect(screen.getByRole("heading", { name: "Requests by class" })).toBeVisible();
     expect(screen.getByRole("table", { name: "Requests by class" })).toHaveTextContent("Agent session410");
     expect(screen.getByRole("table", { name: "Changes since the same weekday" })).toHaveTextContent("openai/gpt-5-mini");
     expect(screen.getByText(/far above those of other Saturdays/)).toBeInTheDocument();
     expect(await screen.findByText(/the amount that a refused call would have cost is not recorded/)).toBeInTheDocument();
     expect(await screen.findByText(/1,000 requests are stored/)).toBeInTheDocument();
+    expect(screen.getByText("Refused requests").nextElementSibling).toHaveTextContent("3");
+    expect(screen.getByText("Cost of users' own credentials").nextElementSibling).toHaveTextContent("$0.40");
+    expect(screen.getByText(/own credentials paid \$0\.400* more/)).toBeInTheDocument();
   });
 
   it("says that a day has no usage", async () => {
-    const empty = { ...BRIEF, spend: { ...BRIEF["spend"], requests: 0 } };
+    const empty = { ...BRIEF, spend: { ...BRIEF["spend"], requests: 0, refused: 0 } };
     serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today": { body: empty }, "GET /roi/today": refusal("unavailable", 503), "GET /ingest/status": refusal("unavailable", 503) });
     show(<DayPage />);
     expect(await screen.findByText("No requests on this day")).toBeInTheDocument();
@@ -45,7 +51,7 @@ describe("the page of a day", () => {
     address.query = "label=team%3Dpayments";
     serve({ "GET /api/me": { body: MEMBER }, "GET /brief/today~team%3Dpayments": { body: BRIEF }, "GET /brief/today~team=payments": { body: BRIEF }, "GET /roi/today": { body: RUNTIME["roi_today"] }, "GET /ingest/status": { body: RUNTIME["ingest_status"] } });
     show(<DayPage />);
-    expect(await screen.findByText(/payments spent 12.50 USD/)).toBeInTheDocument();
+    expect(await screen.findByText(/^\$12\.50* spent/)).toBeInTheDocument();
     const field = screen.getByLabelText("Label");
     await userEvent.clear(field);
     await userEvent.type(field, "team{Enter}");

@@ -23,7 +23,8 @@ export function Navigation({ page }: { page: PageName }) {
   const t = useMessages();
   const me = useMe();
   const [pages, adminPages] = [usePages(), useAdminPages()];
-  const plan = me.data && t.frame.plan(me.data.user.plan, t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"]);
+  const role = me.data && t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"];
+  const plan = me.data && role && t.frame.plan(me.data.user.plan, [role, ...me.data.roles].join(", "));
   const entry = ({ href, icon: Icon, name }: (typeof PAGES)[number]) => (
     <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
       <Icon className="i" aria-hidden />

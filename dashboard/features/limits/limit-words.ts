@@ -3,18 +3,20 @@ import type { Format } from "@/lib/format";
 import { NONE } from "@/lib/format";
 import type { Messages } from "@/messages/en";
 
-/** The numbers of a policy, as `RateLimit-Policy` writes them: `"ip";q=100;w=60`. */
-export function policyOf(policy: string): { limit: number; windowS: number | undefined } {
+/** The numbers of a policy, as `RateLimit-Policy` writes them: `"ip";q=100;w=60`; the unit of a limit of tokens. */
+export function policyOf(policy: string): { limit: number; windowS: number | undefined; unit?: string } {
   const number = (name: string): number | undefined => {
     const text = new RegExp(`;${name}=(\\d+)`).exec(policy)?.[1];
     return text === undefined ? undefined : Number(text);
   };
-  return { limit: number("q") ?? 0, windowS: number("w") };
+  const unit = /;qu="(\w*tokens)"/.exec(policy)?.[1];
+  return { limit: number("q") ?? 0, windowS: number("w"), ...(unit === undefined ? {} : { unit }) };
 }
 
 export function policyText(policy: string, t: Messages, format: Format): string {
-  const { limit, windowS } = policyOf(policy);
-  return windowS === undefined ? t.limits.inFlight(format.count(limit)) : t.limits.per(format.count(limit), windowText(windowS, t, format));
+  const { limit, windowS, unit } = policyOf(policy);
+  const count = [format.count(limit), t.limits.units[unit ?? ""]].filter(Boolean).join(" ");
+  return windowS === undefined ? t.limits.inFlight(count) : t.limits.per(count, windowText(windowS, t, format));
 }
 
 function windowText(seconds: number, t: Messages, format: Format): string {
@@ -31,8 +33,10 @@ export function maximumText({ kind, policy, tiers }: RateLimit, t: Messages, for
 }
 
 /** What a limit counts, in words where its dimensions do not say it. */
-export function countsText({ kind, dimensions }: RateLimit, t: Messages): string {
-  const ofDimensions = dimensions.join() === "global" ? t.limits.allTogether : t.limits.requestsPer(dimensionsText(dimensions, t));
+export function countsText({ kind, dimensions, policy, tiers }: RateLimit, t: Messages): string {
+  const isOfTokens = policyOf(policy ?? tiers[0]?.policy ?? "").unit !== undefined;
+  const [together, per] = isOfTokens ? [t.limits.tokensTogether, t.limits.tokensPer] : [t.limits.allTogether, t.limits.requestsPer];
+  const ofDimensions = dimensions.join() === "global" ? together : per(dimensionsText(dimensions, t));
   const named = t.limits.kinds[`${kind}_${dimensions.join()}`] ?? t.limits.kinds[kind];
   return named ?? (kind === "without_key" ? t.explain.kinds.without_key : undefined) ?? ofDimensions;
 }

@@ -141,7 +141,7 @@ function Rules({ limits }: { limits: LimitStates }) {
           <thead>
             <tr>
               <th className="grow">{t.limits.counts}</th>
-              <th className="x3">{t.limits.maximum}</th>
+              <th className="x3 fill">{t.limits.maximum}</th>
               <th className="x2">{t.limits.algorithm}</th>
               <th className="x1">{t.limits.counted}</th>
               <th className="r x4">{t.limits.busy}</th>
@@ -168,7 +168,7 @@ function RuleRow({ limit }: { limit: RateLimit }) {
         <span className="sub" title={where}>{where}</span>
         <span className="sub m-only">{maximum}</span>
       </td>
-      <td className="x3 num cut" title={maximum}>{maximum}</td>
+      <td className="x3 num fill" title={maximum}>{maximum}</td>
       <td className="x2 t2">{t.limits.algorithms[limit.algorithm] ?? limit.algorithm}</td>
       <td className="x1 t2">{limit.is_shared ? shared : t.limits.local}</td>
       <td className="r num x4">{typeof limit.busy_keys === "number" ? format.count(limit.busy_keys) : NONE}</td>

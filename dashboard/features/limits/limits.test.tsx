@@ -39,6 +39,8 @@ describe("the words of a limit", () => {
     expect([text("\"ip\";q=100;w=60"), text("\"ip\";q=5;w=90"), text("\"ip\";q=1000;w=3600"), text("\"user\";q=20;qu=\"concurrent-requests\"")]).toEqual(["100 per 1 min", "5 per 90 s", "1,000 per 1 h", "20 in flight"]);
     expect(text(null, [{ name: "free", policy: "\"user\";q=10;w=1" }, { name: "pro", policy: "\"user\";q=90;w=1" }])).toBe("free: 10 per 1 s · pro: 90 per 1 s");
     expect(text(null)).toBe("–");
+    const tokens = "\"key+model:tokens\";q=200000;qu=\"tokens\";w=60";
+    expect([text(tokens), countsText({ ...LIMIT, dimensions: ["key", "plan"], policy: tokens }, en)]).toEqual(["200,000 tokens per 1 min", "Tokens of each key and plan"]);
   });
 
   it("name the limits of plans", () => {

@@ -52,8 +52,11 @@ export function matters(overview: Overview, { t, format, now }: Words): Matter[]
     if (!key.expires_at || key.revoked_at) continue;
     const left = new Date(key.expires_at).getTime() - now.getTime();
     if (left > SOON_MS || left < -SOON_MS) continue;
-    const title = left > 0 ? t.overview.keyExpires(key.label, format.left(key.expires_at, now)) : t.overview.keyExpired(key.label);
-    found.push({ id: key.id, tone: left > 0 ? "warn" : "bad", icon: Clock, title, text: t.overview.keyExpiresText, link: { href: "/dashboard/keys", label: t.overview.showKeys } });
+    const name = key.user ? `${key.label} · ${key.user.name}` : key.label;
+    const title = left > 0 ? t.overview.keyExpires(name, format.left(key.expires_at, now)) : t.overview.keyExpired(name);
+    // The page of keys has the reader's own only.
+    const href = key.user ? `/dashboard/users?id=${key.user.id}` : "/dashboard/keys";
+    found.push({ id: key.id, tone: left > 0 ? "warn" : "bad", icon: Clock, title, text: t.overview.keyExpiresText, link: { href, label: t.overview.showKeys } });
   }
   if (errors.rate && errors.rate >= ERROR_RATE && errors.requests >= REQUESTS_MIN) {
     const link = { href: "/dashboard/usage", label: t.overview.showRequests };

@@ -6,7 +6,7 @@ import { Note } from "@/components/ui/note";
 import { Empty, Failure } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { useScope } from "@/features/scope/use-scope";
-import { MEASURES, type Measure, type Row, overallColumns, spanOf } from "@/features/usage/series";
+import { MEASURES, type Measure, type Row, emptyTitle, overallColumns, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { useSeries, useUsualRange } from "@/features/usage/use-series";
 import { NONE } from "@/lib/format";
@@ -18,6 +18,7 @@ const RANGES = ["24h", "7d", "14d"] as const;
 
 interface FigureTexts {
   label: string;
+  title?: string;
   value: string;
   detail: string;
 }
@@ -32,7 +33,7 @@ export function Figures({ overview }: { overview: Overview | undefined }) {
     <section className="panel" aria-label={t.overview.measure}>
       <div className="figs">
         {(["requests", "tokens", "spend", "errors", "latency"] as const).map((name) => (
-          <button key={name} type="button" className={clsx("fig", name === measure && "on")} aria-pressed={name === measure} onClick={() => set({ measure: name === "requests" ? "" : name })}>
+          <button key={name} type="button" className={clsx("fig", name === measure && "on")} aria-pressed={name === measure} title={texts[name].title} onClick={() => set({ measure: name === "requests" ? "" : name })}>
             <Figure {...texts[name]} />
           </button>
         ))}
@@ -49,7 +50,7 @@ function useTexts(overview: Overview | undefined): Record<Measure, FigureTexts> 
   const input = today ? today.tokens.input + today.tokens.cached_input + today.tokens.cache_write : 0;
   const rate = errors?.rate ?? null;
   return {
-    requests: { label: t.overview.requests, value: today ? format.count(today.requests) : "", detail: t.overview.today },
+    requests: { label: t.overview.requests, title: t.overview.requestsHelp, value: today ? format.count(today.requests) : "", detail: t.overview.today },
     tokens: {
       label: t.overview.tokens,
       value: today ? format.count(today.tokens.total) : "",
@@ -109,7 +110,7 @@ function OverTime({ measure }: { measure: Measure }) {
         columns={columns.map(({ column }) => column)}
         rows={rows}
         currency={points?.[0]?.cost.currency ?? "USD"}
-        empty={<Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} />}
+        empty={<Empty title={emptyTitle(measure, points?.some(({ requests }) => requests > 0) ?? false, t)} />}
         trailing={choice}
       />
     </>

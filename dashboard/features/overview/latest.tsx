@@ -3,7 +3,7 @@
 import Link from "next/link";
 
 import { Empty, SkeletonRows } from "@/components/ui/states";
-import { Reason, Sender, StatusMark, costOf, subjectOf } from "@/features/usage/request-cells";
+import { Reason, Sender, StatusMark, costOf, subjectOf, timeOf } from "@/features/usage/request-cells";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Overview } from "@/lib/queries";
@@ -43,7 +43,7 @@ export function Latest({ overview }: { overview: Overview | undefined }) {
             <tbody>
               {requests.map((request) => (
                 <tr key={request.id}>
-                  <td className="t2" title={format.moment(request.started_at)}>{format.time(request.started_at)}</td>
+                  <td className="t2" title={format.moment(request.started_at)}>{timeOf(request, format)}</td>
                   <td>
                     <StatusMark request={request} />
                   </td>
@@ -53,7 +53,7 @@ export function Latest({ overview }: { overview: Overview | undefined }) {
                   <td className="x2 t2">
                     <Reason request={request} />
                   </td>
-                  <td className="x2">
+                  <td className="x2 cut">
                     <Sender request={request} t={t} />
                   </td>
                   <td className="r x3">{request.tokens ? format.count(request.tokens.total) : NONE}</td>

@@ -53,7 +53,7 @@ export function OverviewPage() {
           <Figures overview={data} />
           <div className="grid2">
             <TopModels overview={data} />
-            <TopKeys overview={data} isAdmin={isAdmin} />
+            <TopKeys overview={data} isAdmin={isAdmin} isOwn={scope === ""} />
           </div>
           {data?.users && (
             <div className="grid2">

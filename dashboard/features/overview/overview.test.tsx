@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { matters } from "@/features/overview/attention";
 import { Limits, moneyBudget, passedOf } from "@/features/overview/limits";
 import { TopKeys } from "@/features/overview/top-lists";
+import { emptyTitle } from "@/features/usage/series";
 import { formatter } from "@/lib/format";
 import type { Overview } from "@/lib/queries";
 import { en } from "@/messages/en";
@@ -57,6 +58,24 @@ describe("matters", () => {
   });
 });
 
+describe("a key that expires", () => {
+  it("of another user is named with the user, to whom its link leads", () => {
+    const key = { id: "k", label: "ci", prefix: "acme", last4: "0000", created_at: "", expires_at: "2026-11-22T11:00:00Z", revoked_at: null, today: figures, month: figures };
+    const found = matters(overview({ keys: [key, { ...key, user: { id: "u2", name: "Budi" } }] }), { t: en, format: formatter("en"), now: NOW });
+    expect(found.map(({ link }) => link?.href)).toEqual(["/dashboard/keys", "/dashboard/users?id=u2"]);
+    expect(found[1]?.title).toBe("Key “ci · Budi” expires in 23 h 0 min");
+  });
+});
+
+describe("emptyTitle", () => {
+  it("says that there were no requests only if that is so", () => {
+    expect((["spend", "tokens", "latency", "requests", "errors"] as const).map((measure) => emptyTitle(measure, true, en))).toEqual([
+      "Nothing was spent in this range", "No tokens in this range", "No durations in this range", "No requests in this range", "No failed requests in this range",
+    ]);
+    expect(emptyTitle("spend", false, en)).toBe("No requests in this range");
+  });
+});
+
 describe("Limits", () => {
   it("shows the tightest budget of money", () => {
     expect(moneyBudget([budget(1), budget(5)], "day")).toMatchObject({ used: 5, limit: 10 });
@@ -94,7 +113,13 @@ describe("Limits", () => {
 
 describe("TopKeys", () => {
   it("leads a user without keys to the first one", () => {
-    show(<TopKeys overview={overview()} isAdmin={false} />);
+    show(<TopKeys overview={overview()} isAdmin={false} isOwn />);
     expect(screen.getByRole("link", { name: "Create key" })).toHaveAttribute("href", "/dashboard/keys?create=1");
+    expect(screen.getByRole("link", { name: "All keys" })).toBeVisible();
+  });
+
+  it("of others do not lead to the reader's own keys", () => {
+    show(<TopKeys overview={overview()} isAdmin isOwn={false} />);
+    expect(screen.queryByRole("link", { name: "All keys" })).toBeNull();
   });
 });

@@ -31,11 +31,11 @@ export function TopModels({ overview }: { overview: Overview | undefined }) {
       {models?.length === 0 && <p className="t3 md border-t border-line px-4 py-6">{t.overview.noModels}</p>}
       {models && models.length > 0 && (
         <div className="tw">
-          <table className="tbl">
+          <table className="tbl named">
             <thead>
               <tr>
                 <th>{t.overview.model}</th>
-                <th className="r x4">{t.overview.requests}</th>
+                <th className="r x4" title={t.overview.requestsHelp}>{t.overview.requests}</th>
                 <th className="r x3">{t.overview.tokens}</th>
                 <th className="r"><span className="sort">{t.overview.spend}</span></th>
                 <th className="x4">{t.overview.share}</th>
@@ -63,8 +63,15 @@ export function TopModels({ overview }: { overview: Overview | undefined }) {
   );
 }
 
+interface TopKeysProps {
+  overview: Overview | undefined;
+  isAdmin: boolean;
+  /** Whether the keys are the reader's own, which the page of keys lists. */
+  isOwn: boolean;
+}
+
 /** The keys with the most use of this month. For admins, a key leads to its usage. */
-export function TopKeys({ overview, isAdmin }: { overview: Overview | undefined; isAdmin: boolean }) {
+export function TopKeys({ overview, isAdmin, isOwn }: TopKeysProps) {
   const t = useMessages();
   const format = useFormat();
   const keys = overview?.keys.slice(0, ROWS);
@@ -72,9 +79,7 @@ export function TopKeys({ overview, isAdmin }: { overview: Overview | undefined;
     <section className="panel" aria-labelledby="keys">
       <div className="ph">
         <h2 id="keys">{t.overview.topKeys}</h2>
-        <Link className="link sm push" href="/dashboard/keys">
-          {t.overview.allKeys}
-        </Link>
+        {isOwn && <Link className="link sm push" href="/dashboard/keys">{t.overview.allKeys}</Link>}
       </div>
       {!keys && <SkeletonRows rows={3} />}
       {keys?.length === 0 && (
@@ -84,12 +89,12 @@ export function TopKeys({ overview, isAdmin }: { overview: Overview | undefined;
       )}
       {keys && keys.length > 0 && (
         <div className="tw">
-          <table className="tbl">
+          <table className="tbl named">
             <thead>
               <tr>
                 <th>{t.overview.key}</th>
                 <th className="r x4">{t.overview.todayHead}</th>
-                <th className="r x3">{t.overview.requests}</th>
+                <th className="r x3" title={t.overview.requestsHelp}>{t.overview.requests}</th>
                 <th className="r">{t.overview.spend}</th>
               </tr>
             </thead>

@@ -50,11 +50,11 @@ function TopTable({ id, title, name, lists, link }: TopTableProps) {
       </div>
       {rows.length === 0 ? <p className="t3 md border-t border-line px-4 py-6">{t.scope.none}</p> : (
         <div className="tw">
-          <table className="tbl">
+          <table className="tbl named">
             <thead>
               <tr>
                 <th>{name}</th>
-                <th className="r x4">{t.overview.requests}</th>
+                <th className="r x4" title={t.overview.requestsHelp}>{t.overview.requests}</th>
                 <th className="r x3" title={t.usage.refusedHelp}>{t.usage.refused}</th>
                 <th className="r x4">{t.usage.failed}</th>
                 <th className="r">{t.overview.spend}</th>

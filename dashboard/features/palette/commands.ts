@@ -3,7 +3,7 @@ import type { LucideIcon } from "lucide-react";
 
 export interface Command {
   id: string;
-  group: "pages" | "actions" | "keys" | "models";
+  group: "pages" | "actions" | "keys" | "models" | "users" | "plans";
   label: string;
   icon: LucideIcon;
   /** The shortcut that does the same. */

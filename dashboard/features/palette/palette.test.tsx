@@ -72,6 +72,22 @@ describe("Jump", () => {
     expect(screen.queryByRole("combobox")).toBeNull();
   });
 
+  it("finds users and plans for admins", async () => {
+    serve({
+      "GET /api/me": { body: { user: { id: "u1" }, acts_as: "admin", roles: [] } },
+      "GET /api/users": { body: { items: [{ id: "u2", name: "Budi", email: "budi@example.com" }], next: null } },
+      "GET /api/plans": { body: { items: [{ name: "gold" }], next: null } },
+    });
+    show(<Jump />);
+    await userEvent.keyboard("{Control>}k{/Control}");
+    await userEvent.type(await screen.findByRole("combobox", { name: "Search or jump to" }), "gold");
+    expect(await screen.findByRole("option", { name: "gold" })).toBeInTheDocument();
+    await userEvent.clear(screen.getByRole("combobox"));
+    await userEvent.type(screen.getByRole("combobox"), "budi@");
+    await userEvent.click(await screen.findByRole("option", { name: /Budi/ }));
+    expect(router.push).toHaveBeenCalledWith("/dashboard/users?id=u2");
+  });
+
   it("says that nothing was found, and closes with Esc", async () => {
     show(<Jump />);
     await userEvent.click(screen.getByRole("button", { name: "Search or jump to" }));

@@ -10,6 +10,7 @@ import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
+import { PlanConfiguration } from "@/features/plans/plan-configuration";
 import { PlanDifferences } from "@/features/plans/plan-differences";
 import { budgetText } from "@/features/plans/plan-words";
 import { type Plan, usePlans } from "@/features/plans/use-plans";
@@ -42,6 +43,7 @@ export function PlansPage() {
     <AdminShell page="plans" actions={create}>
       <PlanDifferences />
       <PlanList onEdit={(plan) => set({ edit: plan.name })} />
+      <PlanConfiguration />
       {isNew && <PlanDialog plan={undefined} onClose={close} />}
       {edited && !isNew && <PlanDialog key={edited.name} plan={edited} onClose={close} />}
     </AdminShell>

@@ -9,8 +9,8 @@ export type PlanBudget = Schemas["PlanBudget"];
 export type PlanLimits = Schemas["PlanLimits"];
 export type PlanDifference = Schemas["PlanDifference"];
 
-export function usePlans(): UseQueryResult<Plan[], ApiError> {
-  return useQuery({ queryKey: ["plans"], queryFn: async ({ signal }) => (await api("get", "/api/plans", { signal })).items });
+export function usePlans(isEnabled = true): UseQueryResult<Plan[], ApiError> {
+  return useQuery({ enabled: isEnabled, queryKey: ["plans"], queryFn: async ({ signal }) => (await api("get", "/api/plans", { signal })).items });
 }
 
 /** The plans of the configuration whose limits differ from those in the store, which apply. */

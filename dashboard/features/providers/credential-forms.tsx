@@ -22,9 +22,12 @@ function labelShape(t: Messages): z.ZodString {
   return z.string().trim().min(1, t.providers.labelMissing).max(LABEL_MAX, t.providers.labelLong);
 }
 
-/** A pasted secret often has spaces around it; inside it they are a mistake. */
+/** A pasted secret often has spaces around it; inside it they are a mistake, except in the JSON file of a service account. */
 function secretShape(t: Messages): z.ZodString {
-  return z.string().trim().regex(/^[!-~]{8,4096}$/, t.providers.secretWrong);
+  return z
+    .string()
+    .trim()
+    .regex(/^([!-~]{8,4096}|\{[\s!-~]{7,4095})$/, t.providers.secretWrong);
 }
 
 /** The fields of the form as a request. */

@@ -8,7 +8,7 @@ type Target = NonNullable<Provider["targets"]>[number];
 /** The targets of models that have several: how their attempts ended, and which are left out. Empty without such models. */
 export function TargetPanel({ providers }: { providers: Provider[] }) {
   const t = useMessages();
-  const rows = providers.flatMap(({ name, targets }) => (targets ?? []).map((target) => ({ name, target })));
+  const rows = providers.flatMap(({ name, targets, credential }) => (targets ?? []).map((target) => ({ name, target, isMissing: credential.state === "missing" })));
   if (rows.length === 0) return null;
   return (
     <section className="panel" aria-labelledby="targets">
@@ -27,14 +27,21 @@ export function TargetPanel({ providers }: { providers: Provider[] }) {
               <th className="r x2">{t.providers.firstContent}</th>
             </tr>
           </thead>
-          <tbody>{rows.map(({ name, target }) => <TargetRow key={`${name}/${target.model}`} provider={name} target={target} />)}</tbody>
+          <tbody>{rows.map(({ name, target, isMissing }) => <TargetRow key={`${name}/${target.model}`} provider={name} target={target} isMissing={isMissing} />)}</tbody>
         </table>
       </div>
     </section>
   );
 }
 
-function TargetRow({ provider, target: { model, succeeded, failures, cooled_down_until, first_content_ms } }: { provider: string; target: Target }) {
+interface TargetRowProps {
+  provider: string;
+  target: Target;
+  /** Whether its provider has no credential. */
+  isMissing: boolean;
+}
+
+function TargetRow({ provider, target: { model, succeeded, failures, cooled_down_until, first_content_ms }, isMissing }: TargetRowProps) {
   const t = useMessages();
   const format = useFormat();
   const failed = failures.reduce((sum, { attempts }) => sum + attempts, 0);
@@ -46,7 +53,9 @@ function TargetRow({ provider, target: { model, succeeded, failures, cooled_down
         <bdi className="sub">{provider}</bdi>
       </td>
       <td>
-        <span className={`tag ${cooled_down_until ? "bad" : "ok"}`}>{cooled_down_until ? t.providers.leftOut(format.moment(cooled_down_until)) : t.providers.inUseNow}</span>
+        <span className={`tag ${isMissing || cooled_down_until ? "bad" : "ok"}`}>
+          {isMissing ? t.providers.states.missing : cooled_down_until ? t.providers.leftOut(format.moment(cooled_down_until)) : t.providers.inUseNow}
+        </span>
       </td>
       <td className="r num">{format.count(succeeded + failed)}</td>
       <td className="r num">

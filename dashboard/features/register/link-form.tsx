@@ -20,7 +20,7 @@ function kindOf(kind: string): Kind | undefined {
   return (["invite", "password", "first_admin"] as const).find((known) => known === kind);
 }
 
-/** What a one-time link permits: an account by invitation, a new password, or the first administrator. */
+/** What a one-time link permits: an account by invitation, a new password, or the first admin. */
 export function LinkForm({ token }: { token: string }) {
   const t = useMessages();
   const checked = useQuery<Schemas["LinkCheckResponse"], ApiError>({

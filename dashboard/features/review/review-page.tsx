@@ -28,7 +28,7 @@ export function ReviewPage() {
           <h2 id="review">{t.review.title(review.data?.date ?? day)}</h2>
           <label className="row push">
             <span className="t2 sm">{t.review.day}</span>
-            <input className="in h-8" type="date" value={day} onChange={(event) => set({ day: event.target.value })} />
+            <input className="in h-8" type="date" value={day === "" ? (review.data?.date ?? "") : day} max={new Date().toISOString().slice(0, "2026-01-01".length)} onChange={(event) => set({ day: event.target.value })} />
           </label>
         </div>
         {review.isPending && <SkeletonRows rows={4} />}
@@ -48,6 +48,7 @@ function Decisions({ review }: { review: ReviewStatus }) {
     <>
       <p className="pad"><strong>{t.review.states[review.state]}</strong></p>
       {difference && <p className="pad">{t.review.changed(format.count(difference.requests), format.exact(difference.cost))}</p>}
+      {difference && (difference.refused !== 0 || difference.own_cost.amount_nano !== 0) && <p className="pad">{t.review.changedApart(format.count(difference.refused), format.exact(difference.own_cost))}</p>}
       <dl className="dl pad">
         {review.required.map((role) => (
           <div key={role.role} className="contents">

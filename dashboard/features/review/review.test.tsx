@@ -43,11 +43,12 @@ describe("the page of a review", () => {
   });
 
   it("shows the change of a reopened day", async () => {
-    const reopened = { ...REVIEW, state: "reopened", difference: { requests: 1, tokens: 3, cost: { amount_nano: 33_000_000, currency: "USD" } } };
+    const reopened = { ...REVIEW, state: "reopened", difference: { requests: 1, tokens: 3, cost: { amount_nano: 33_000_000, currency: "USD" }, refused: 4, own_cost: { amount_nano: 0, currency: "USD" } } };
     serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": { body: reopened } });
     show(<ReviewPage />);
     expect(await screen.findByText("Reopened")).toBeInTheDocument();
     expect(screen.getByText(/Since the last approval: 1 requests/)).toBeInTheDocument();
+    expect(screen.getByText(/Apart from these: 4 refused requests/)).toBeInTheDocument();
   });
 
   it("shows why a decision was refused", async () => {

@@ -25,7 +25,7 @@ function Choice() {
   ];
   const isKnown = scope === "" || scope === "all" || options.some((group) => group.options.some(([name]) => name === scope));
   return (
-    <select className="in h-8 w-60" aria-label={t.scope.label} value={scope} onChange={(event) => choose(event.target.value)}>
+    <select className="in h-8 w-60 max-sm:w-36" aria-label={t.scope.label} value={scope} onChange={(event) => choose(event.target.value)}>
       <option value="all">{t.scope.all}</option>
       <option value="">{t.scope.me}</option>
       {!isKnown && <option value={scope}>{scope}</option>}

@@ -116,17 +116,17 @@ describe("SetupPage", () => {
     expect(seen.some(({ line }) => line === "DELETE /api/provider-keys/c1")).toBe(true);
   });
 
-  it("asks for the link of the first administrator while the server has none", async () => {
+  it("asks for the link of the first admin while the server has none", async () => {
     serve({ "GET /api/site": { body: { ...SITE, needs_setup: true } }, "GET /api/me": refusal("unauthorized", 401) });
     show(<SetupPage />);
-    expect(await screen.findByRole("heading", { name: "Start with the administrator" })).toBeVisible();
+    expect(await screen.findByRole("heading", { name: "Start with the admin" })).toBeVisible();
     await userEvent.type(screen.getByLabelText("Link"), "https://x/link#tgl_cut");
     await userEvent.click(screen.getByRole("button", { name: "Open link" }));
     expect(screen.getByText(/not a whole invitation/)).toBeVisible();
     expect(router.replace).not.toHaveBeenCalled();
   });
 
-  it("asks for a sign-in once an administrator exists", async () => {
+  it("asks for a sign-in once an admin exists", async () => {
     serve({ "GET /api/site": { body: SITE }, "GET /api/me": refusal("unauthorized", 401) });
     show(<SetupPage />);
     await waitFor(() => expect(router.replace).toHaveBeenCalledWith("/dashboard/login?next=/dashboard/setup"));

@@ -18,7 +18,7 @@ describe("GroupTable", () => {
     for (const point of unknown.points) Object.assign(point, { requests: 0, succeeded: 0, refused: 3 });
     show(<GroupTable groups={[unknown]} by="model" measure="spend" currency="USD" onChoose={() => undefined} />);
     const cells = screen.getAllByRole<HTMLTableRowElement>("row")[1]?.cells ?? [];
-    expect(Array.from(cells, (cell) => cell.textContent).slice(0, 5)).toEqual(["Unknown model", "0", "3", "1", "–"]);
+    expect(Array.from(cells, (cell) => cell.textContent).slice(0, 5)).toEqual(["Model not recorded", "0", "3", "1", "–"]);
   });
 
   it("lists the sum of the others below all named groups, with a mark of its own", () => {

@@ -25,6 +25,11 @@ export function statusText({ status, count }: Pick<RequestLine, "status" | "coun
   return status === 0 ? "–" : `${Math.floor(status / 100)}xx`;
 }
 
+/** When a request began; a line of counted requests stands for a minute. */
+export function timeOf({ started_at, count }: RequestLine, format: Format): string {
+  return typeof count === "number" ? format.clock(started_at) : format.time(started_at);
+}
+
 /** What was requested: the model or the route, with the number of requests if the line stands for several. */
 export function subjectOf(request: RequestLine, t: Messages, format: Format): string {
   const name = request.model ?? request.route ?? t.requests.ordinary;

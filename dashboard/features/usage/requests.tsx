@@ -11,7 +11,7 @@ import { MoreButton } from "@/components/ui/more-button";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { useScope } from "@/features/scope/use-scope";
-import { Reason, type RequestLine, Sender, StatusMark, costOf, subjectOf } from "@/features/usage/request-cells";
+import { Reason, type RequestLine, Sender, StatusMark, costOf, subjectOf, timeOf } from "@/features/usage/request-cells";
 import { requestsAsCsv, useRequests } from "@/features/usage/use-requests";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -134,7 +134,7 @@ function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
       id: "time",
       header: t.requests.time,
       meta: { className: "t2" },
-      cell: ({ row: { original } }) => <span title={format.moment(original.started_at)}>{format.time(original.started_at)}</span>,
+      cell: ({ row: { original } }) => <span title={format.moment(original.started_at)}>{timeOf(original, format)}</span>,
     }),
     column.display({ id: "status", header: t.requests.status, cell: ({ row: { original } }) => <StatusMark request={original} /> }),
     column.display({
@@ -144,7 +144,7 @@ function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
       cell: ({ row: { original } }) => subjectOf(original, t, format),
     }),
     column.display({ id: "reason", header: t.requests.reason, meta: { className: "x2 t2" }, cell: ({ row: { original } }) => <Reason request={original} /> }),
-    column.display({ id: "key", header: t.requests.key, meta: { className: "x2" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
+    column.display({ id: "key", header: t.requests.key, meta: { className: "x2 cut" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
     column.display({
       id: "tokens",
       header: t.requests.tokens,

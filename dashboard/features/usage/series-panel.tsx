@@ -9,7 +9,7 @@ import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { isWide, useScope } from "@/features/scope/use-scope";
 import { GroupTable } from "@/features/usage/group-table";
-import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, groupName, ranked, spanOf } from "@/features/usage/series";
+import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, emptyTitle, groupName, ranked, spanOf } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { seriesAsCsv, useSeries, useUsualRange } from "@/features/usage/use-series";
 import { isLabelName } from "@/lib/labels";
@@ -92,7 +92,7 @@ export function SeriesPanel() {
                 <Note title={t.usage.truncated(format.moment(current.since))} />
               </div>
             )}
-            <SeriesFigure heading={heading} measure={measure} step={span.step} columns={shown?.columns ?? []} rows={shown?.rows} currency={currency} empty={<NothingDrawn choice={choice} />} hasList />
+            <SeriesFigure heading={heading} measure={measure} step={span.step} columns={shown?.columns ?? []} rows={shown?.rows} currency={currency} empty={<NothingDrawn choice={choice} hasRequests={groups.length > 0} />} hasList />
             {!current && <SkeletonRows rows={5} />}
             {groups.length > 0 && <GroupTable groups={groups} by={by} measure={measure} currency={currency} onChoose={(filter) => set(filter)} />}
           </>
@@ -122,8 +122,8 @@ function LabelName({ choice: { label, set } }: { choice: Choice }) {
   );
 }
 
-/** Daily totals of keys have neither errors nor durations; otherwise the range has no requests. */
-function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }) {
+/** Daily totals of keys have neither errors nor durations; otherwise the range has no requests, or none with this measure. */
+function NothingDrawn({ choice: { span, by, measure, set }, hasRequests }: { choice: Choice; hasRequests: boolean }) {
   const t = useMessages();
   if (by === "key" && span.step === "day" && (measure === "errors" || measure === "latency")) {
     return (
@@ -133,7 +133,7 @@ function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }
     );
   }
   const wider = span.range === "30d" ? undefined : <Button onClick={() => set({ range: "30d", step: "" })}>{t.usage.show30}</Button>;
-  return <Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} action={measure === "errors" ? undefined : wider} />;
+  return <Empty title={emptyTitle(measure, hasRequests, t)} action={measure === "errors" || hasRequests ? undefined : wider} />;
 }
 
 function Controls({ choice: { span, usual, by, asked, scope, set } }: { choice: Choice }) {

@@ -203,3 +203,10 @@ export function overallColumns(measure: Measure, step: Step, t: Messages): { col
       ];
   }
 }
+
+/** The words in place of a chart of a measure that is 0 in the whole range; requests may cost nothing. */
+export function emptyTitle(measure: Measure, hasRequests: boolean, t: Messages): string {
+  if (measure === "errors") return t.usage.noErrors;
+  if (!hasRequests || measure === "requests") return t.usage.noRequests;
+  return { spend: t.usage.noSpend, tokens: t.usage.noTokens, latency: t.usage.noLatency }[measure];
+}

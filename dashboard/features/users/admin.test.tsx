@@ -115,7 +115,8 @@ describe("an audit entry", () => {
   it("shows the old value beside the new one", () => {
     const text = (detail: unknown) => detailText({ ...line, detail: detail as AuditLine["detail"] }, en, format);
     expect(text({ plan: "pro", sessions_ended: 1, before: { plan: "starter" } })).toBe("Plan: starter → pro · Sessions ended: 1");
-    expect(text({ measure: "money", amount: null, before: { amount: "5 USD" } })).toBe("Measure: money · Amount: 5 USD → none");
+    expect(text({ measure: "money", amount: null, before: { amount: "5 USD" } })).toBe("Amount: 5 USD → none · Measure: money");
+    expect(text({ measure: "money", amount: "50 USD", before: { amount: null } })).toBe("Amount: none → 50 USD · Measure: money");
     const before = { bounds: { credits_per_day: 5_000, models: ["fast"] } };
     expect(text({ label: "changed", before, after: { bounds: { credits_per_day: 9_000, models: ["fast"] } } })).toBe("Label: changed · Credits per day: 5,000 → 9,000");
     expect(text({ before: {}, after: before })).toBe("Credits per day: none → 5,000 · Models: none → fast");

@@ -13,15 +13,16 @@ import {
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
 
-export type User = Schemas["Account"] & Partial<Pick<Schemas["ListedUser"], "month" | "last_used_at">>;
+export type User = Schemas["Account"] & Partial<Pick<Schemas["ListedUser"], "month" | "last_used_at">> & { grants?: Schemas["Grant"][] };
 export type UserDetail = Schemas["UserDetail"];
 export type Invite = Schemas["Invite"];
 
 const PAGE = 200;
 
 /** Users, oldest first, page by page. */
-export function useUsers(status: "" | "active" | "suspended"): UseInfiniteQueryResult<InfiniteData<Schemas["Users"]>, ApiError> {
+export function useUsers(status: "" | "active" | "suspended", isEnabled = true): UseInfiniteQueryResult<InfiniteData<Schemas["Users"]>, ApiError> {
   return useInfiniteQuery({
+    enabled: isEnabled,
     queryKey: ["users", "list", status],
     initialPageParam: "",
     queryFn: ({ pageParam, signal }) => {

@@ -12,10 +12,12 @@ import { figuresOf } from "@/features/budgets/budget-figures";
 import { hasEnded } from "@/features/keys/key-state";
 import { AdminTag } from "@/features/keys/admin-tag";
 import { ShortKey } from "@/features/keys/short-key";
+import { GrantsDialog } from "@/features/users/grants-dialog";
 import { LabelsDialog } from "@/features/users/labels-dialog";
 import { UserStatusMark, type UserTask, userActions } from "@/features/users/user-table";
 import { type User, type UserDetail, useUser, useUserKeys, useUserOverview } from "@/features/users/use-users";
 import { NONE } from "@/lib/format";
+import { grantsText } from "@/lib/grants";
 import { labelsText } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
@@ -53,6 +55,7 @@ function Account({ user, onTask }: { user: UserDetail; onTask(task: UserTask): v
   const t = useMessages();
   const format = useFormat();
   const [editsLabels, setEditsLabels] = useState(false);
+  const [editsGrants, setEditsGrants] = useState(false);
   return (
     <section>
       <dl className="dl">
@@ -60,6 +63,8 @@ function Account({ user, onTask }: { user: UserDetail; onTask(task: UserTask): v
         <dd>{user.plan}</dd>
         <dt>{t.users.role}</dt>
         <dd>{t.frame.roles[user.role === "admin" ? "admin" : "member"]}</dd>
+        <dt>{t.users.grants}</dt>
+        <dd className="mono">{grantsText(user.grants) || NONE}</dd>
         <dt>{t.users.labels}</dt>
         <dd className="mono">{labelsText(user.labels) || NONE}</dd>
         <dt>{t.users.created}</dt>
@@ -75,8 +80,10 @@ function Account({ user, onTask }: { user: UserDetail; onTask(task: UserTask): v
           </Button>
         ))}
         <Button size="small" onClick={() => setEditsLabels(true)}>{t.users.editLabels}</Button>
+        {user.kind === "person" && <Button size="small" onClick={() => setEditsGrants(true)}>{t.users.editGrants}</Button>}
       </div>
       {editsLabels && <LabelsDialog user={user} onClose={() => setEditsLabels(false)} />}
+      {editsGrants && <GrantsDialog user={user} onClose={() => setEditsGrants(false)} />}
       <Link className="link sm" href={`/dashboard/audit?user=${user.id}`}>{t.users.auditOf}</Link>
     </section>
   );

@@ -8,6 +8,7 @@ import { useMemo } from "react";
 import { ActionMenu, type MenuAction } from "@/components/ui/action-menu";
 import { DataTable } from "@/components/ui/data-table";
 import type { User } from "@/features/users/use-users";
+import { grantText } from "@/lib/grants";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Messages } from "@/messages/en";
 
@@ -70,7 +71,12 @@ export function UserTable({ users, openId, onOpen, onTask }: UserTableProps) {
       meta: { className: "x3" },
       cell: ({ row: { original } }) => {
         const role = original.role === "admin" ? "admin" : "member";
-        return <span className={role === "admin" ? "tag acc" : "t2"}>{t.frame.roles[role]}</span>;
+        return (
+          <span className="inline-flex gap-1">
+            <span className={role === "admin" ? "tag acc" : "t2"}>{t.frame.roles[role]}</span>
+            {original.grants?.map((grant) => <span key={grantText(grant)} className="tag">{grantText(grant)}</span>)}
+          </span>
+        );
       },
     }),
     column.display({ id: "plan", header: t.users.plan, meta: { className: "x3 t2 cut" }, cell: ({ row: { original } }) => original.plan }),

@@ -146,10 +146,10 @@ describe("the page of webhooks", () => {
     expect(seen.some(({ line }) => line === "GET /api/webhooks")).toBe(true);
   });
 
-  it("tells others that it is for administrators and finance", async () => {
+  it("tells others that it is for admins and finance", async () => {
     const seen = open({ "GET /api/me": { body: { ...ADMIN, acts_as: "member", roles: [], finance: false } } });
     show(<WebhooksPage />);
-    expect(await screen.findByText("This page is for administrators and finance")).toBeVisible();
+    expect(await screen.findByText("This page is for admins and finance")).toBeVisible();
     expect(screen.queryByRole("link", { name: "Webhooks" })).toBeNull();
     expect(seen.some(({ line }) => line.includes("/api/webhooks"))).toBe(false);
   });

@@ -75,6 +75,7 @@ export const audit = {
     "signing_key.create": "Signing key created",
   } as Record<string, string>,
   fields: {
+    amount: "Amount",
     name: "Name",
     plan: "Plan",
     role: "Role",
@@ -88,7 +89,6 @@ export const audit = {
     subject: "Applies to",
     measure: "Measure",
     per: "Period",
-    amount: "Amount",
     provider: "Provider",
     shared: "Shared",
     label: "Label",

@@ -58,7 +58,7 @@ export const billing = {
   cancelEnd: (day: string) => `At the end of the period, on ${day}`,
   cancelEndText: "The plan applies until then. This can be taken back.",
   cancelNow: "Now",
-  cancelNowText: "Days that were paid go to the wallet. Usage until today is invoiced, and open invoices stay due.",
+  cancelNowText: "A credit note takes the days after today back: it reduces the open invoice, and the paid part goes to the wallet. Usage until today is invoiced.",
   cancelPendingText: "It ends now, and its first invoice is void. A part that was paid goes to the wallet.",
   resume: "Resume subscription",
   notResumed: "The subscription was not resumed",

@@ -26,7 +26,7 @@ export const keys = {
   routes: (names: string) => `Routes: ${names}`,
   networks: (names: string) => `From ${names}`,
   perMinute: (count: string) => `${count} requests a minute`,
-  count: (count: string) => `${count} keys`,
+  count: (count: string) => (count === "1" ? "1 key" : `${count} keys`),
   none: "No key yet",
   noneText: "A key lets a client call models through this gateway. Create one for each application, so that you can limit and revoke it alone.",
   noneFiltered: "No key matches the filter",

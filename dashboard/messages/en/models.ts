@@ -17,7 +17,7 @@ export const models = {
   noCredentialText: "Requests are refused until a credential for this provider exists.",
   addCredential: "Add credential",
   credentials: { own: "Your own", shared: "Shared", not_needed: "None needed", missing: "Missing" },
-  count: (count: string) => `${count} models`,
+  count: (count: string) => (count === "1" ? "1 model" : `${count} models`),
   prices: (version: string) => `Prices: ${version}`,
   none: "No model can be called",
   noneText: "A model appears here when the configuration has a provider for it. A key with a list of models sees only these.",

@@ -33,5 +33,12 @@ export const plans = {
   applyAll: "Apply all",
   applyTitle: (names: string) => `Apply ${names} from the configuration`,
   applyText: "The limits of the configuration replace those in the store for all users of the plan within a second. The audit log gets a line for each plan.",
+  configured: "Models and rate limits of plans",
+  configuredText: "Only the configuration sets these. A change applies from its next reload.",
+  models: "Models",
+  allModels: "All",
+  aliases: "Aliases",
+  alias: (alias: string, model: string) => `${alias} → ${model}`,
+  rateLimits: "Rate limits",
   note: "Plans cannot be deleted, because users and past usage refer to them.",
 };

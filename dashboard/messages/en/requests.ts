@@ -16,5 +16,5 @@ export const requests = {
   noneFiltered: "No request matches the filters",
   clear: "Clear filters",
   ordinary: "API request",
-  anonymous: "Anonymous",
+  anonymous: "Unauthenticated",
 };

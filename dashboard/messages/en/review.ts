@@ -11,6 +11,7 @@ export const review = {
   },
   roleStates: { waiting: "Waiting", approved: "Approved", rejected: "Rejected" },
   changed: (requests: string, cost: string) => `Since the last approval: ${requests} requests, ${cost}`,
+  changedApart: (refused: string, cost: string) => `Apart from these: ${refused} refused requests, ${cost} of users' own credentials`,
   history: "Decisions",
   at: "Time",
   role: "Role",

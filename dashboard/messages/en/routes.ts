@@ -6,6 +6,7 @@ export const routes = {
   upstream: "Upstream",
   rate: "Requests per second",
   requests: "Requests",
+  requestsHelp: "All requests: succeeded, refused and failed ones",
   failed: "Failed",
   refused: "Refused",
   refusedHelp: "Of LLM endpoints, a lower bound: a server records at most 20 refusals per second and worker",

@@ -1,7 +1,7 @@
 export const setup = {
   title: "Set up this server",
   titles: {
-    admin: "Start with the administrator",
+    admin: "Start with the admin",
     provider: "Add a provider",
     key: "Create the first key",
     call: "One call left",
@@ -11,9 +11,9 @@ export const setup = {
   readyText: "All four steps are finished.",
   progress: "Steps finished",
   finished: "Finished",
-  steps: { admin: "Administrator", provider: "Provider credential", key: "First key", call: "First call" },
+  steps: { admin: "Admin", provider: "Provider credential", key: "First key", call: "First call" },
   times: { admin: "about a minute", provider: "about a minute", key: "a few seconds", call: "about a minute" },
-  adminText: "A one-time link creates the account of the administrator. Only whoever can see the server's terminal gets it, so nobody else can take over the server.",
+  adminText: "A one-time link creates the account of the admin. Only whoever can see the server's terminal gets it, so nobody else can take over the server.",
   adminTerminal: "If the server runs in a terminal, its first output contains the link.",
   adminCommand: "Otherwise run the server's program on its machine with the command",
   link: "Link",

@@ -32,7 +32,7 @@ export const signIn = {
   closed: "The operator of this server creates accounts.",
   invite: "This server accepts invitations only: open the link that you received.",
   open: "Registration is open.",
-  needsSetup: "This server has no administrator yet",
+  needsSetup: "This server has no admin yet",
   setUp: "Set up this server",
   about: "About this gateway",
 };

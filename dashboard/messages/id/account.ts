@@ -7,7 +7,7 @@ export const account: Messages["account"] = {
   plan: "Paket",
   role: "Peran",
   since: "Anggota sejak",
-  nameChange: "Administrator mengubah nama, paket, dan peran.",
+  nameChange: "Admin mengubah nama, paket, dan peran.",
   password: "Kata sandi",
   current: "Kata sandi saat ini",
   currentMissing: "Isi kata sandi Anda saat ini",

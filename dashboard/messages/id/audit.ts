@@ -77,6 +77,7 @@ export const audit: Messages["audit"] = {
     "signing_key.create": "Kunci tanda tangan dibuat",
   },
   fields: {
+    amount: "Jumlah",
     name: "Nama",
     plan: "Paket",
     role: "Peran",
@@ -90,7 +91,6 @@ export const audit: Messages["audit"] = {
     subject: "Berlaku untuk",
     measure: "Ukuran",
     per: "Periode",
-    amount: "Jumlah",
     provider: "Penyedia",
     shared: "Bersama",
     label: "Label",

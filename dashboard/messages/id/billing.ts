@@ -60,7 +60,7 @@ export const billing: Messages["billing"] = {
   cancelEnd: (day) => `Di akhir periode, ${day}`,
   cancelEndText: "Paket berlaku sampai saat itu. Ini dapat ditarik kembali.",
   cancelNow: "Sekarang",
-  cancelNowText: "Hari yang sudah dibayar masuk ke dompet. Pemakaian sampai hari ini ditagih, dan faktur terbuka tetap harus dibayar.",
+  cancelNowText: "Nota kredit mengembalikan hari setelah hari ini: faktur terbuka berkurang, dan bagian yang sudah dibayar masuk ke dompet. Pemakaian sampai hari ini ditagih.",
   cancelPendingText: "Langganan berakhir sekarang, dan faktur pertamanya batal. Bagian yang sudah dibayar masuk ke dompet.",
   resume: "Lanjutkan langganan",
   notResumed: "Langganan tidak dilanjutkan",

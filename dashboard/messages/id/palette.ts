@@ -5,7 +5,7 @@ export const palette: Messages["palette"] = {
   placeholder: "Halaman, tindakan, kunci, atau model",
   results: "Hasil",
   nothing: (text) => `Tidak ada yang bernama “${text}”`,
-  groups: { pages: "Halaman", actions: "Tindakan", keys: "Kunci", models: "Model" },
+  groups: { pages: "Halaman", actions: "Tindakan", keys: "Kunci", models: "Model", users: "Pengguna", plans: "Paket" },
   language: "English",
   shortcuts: "Pintasan papan ketik",
   single: "Tombol tunggal adalah pintasan di luar kolom teks",

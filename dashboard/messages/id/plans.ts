@@ -35,5 +35,12 @@ export const plans: Messages["plans"] = {
   applyAll: "Terapkan semua",
   applyTitle: (names) => `Terapkan ${names} dari konfigurasi`,
   applyText: "Batas dari konfigurasi menggantikan batas dalam penyimpanan bagi semua pengguna paket dalam satu detik. Log audit mendapat satu baris untuk setiap paket.",
+  configured: "Model dan batas laju paket",
+  configuredText: "Hanya konfigurasi yang mengaturnya. Perubahan berlaku sejak pemuatan ulang berikutnya.",
+  models: "Model",
+  allModels: "Semua",
+  aliases: "Alias",
+  alias: (alias, model) => `${alias} → ${model}`,
+  rateLimits: "Batas laju",
   note: "Paket tidak dapat dihapus, karena pengguna dan pemakaian lama merujuk kepadanya.",
 };

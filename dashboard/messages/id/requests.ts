@@ -18,5 +18,5 @@ export const requests: Messages["requests"] = {
   noneFiltered: "Tidak ada permintaan yang cocok dengan filter",
   clear: "Hapus filter",
   ordinary: "Permintaan API",
-  anonymous: "Anonim",
+  anonymous: "Tanpa kredensial",
 };

@@ -13,6 +13,7 @@ export const review: Messages["review"] = {
   },
   roleStates: { waiting: "Menunggu", approved: "Disetujui", rejected: "Ditolak" },
   changed: (requests, cost) => `Sejak persetujuan terakhir: ${requests} permintaan, ${cost}`,
+  changedApart: (refused, cost) => `Selain itu: ${refused} permintaan ditolak, ${cost} dari kredensial milik pengguna`,
   history: "Keputusan",
   at: "Waktu",
   role: "Peran",

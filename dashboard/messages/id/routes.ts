@@ -8,6 +8,7 @@ export const routes: Messages["routes"] = {
   upstream: "Upstream",
   rate: "Permintaan per detik",
   requests: "Permintaan",
+  requestsHelp: "Semua permintaan: yang berhasil, ditolak, dan gagal",
   failed: "Gagal",
   refused: "Ditolak",
   refusedHelp: "Untuk endpoint LLM ini batas bawah: server mencatat paling banyak 20 penolakan per detik dan worker",

@@ -3,7 +3,7 @@ import type { Messages } from "@/messages/en";
 export const setup: Messages["setup"] = {
   title: "Siapkan server ini",
   titles: {
-    admin: "Mulai dengan administrator",
+    admin: "Mulai dengan admin",
     provider: "Tambahkan penyedia",
     key: "Buat kunci pertama",
     call: "Tinggal satu panggilan",
@@ -13,9 +13,9 @@ export const setup: Messages["setup"] = {
   readyText: "Keempat langkah sudah selesai.",
   progress: "Langkah selesai",
   finished: "Selesai",
-  steps: { admin: "Administrator", provider: "Kredensial penyedia", key: "Kunci pertama", call: "Panggilan pertama" },
+  steps: { admin: "Admin", provider: "Kredensial penyedia", key: "Kunci pertama", call: "Panggilan pertama" },
   times: { admin: "sekitar satu menit", provider: "sekitar satu menit", key: "beberapa detik", call: "sekitar satu menit" },
-  adminText: "Tautan sekali pakai membuat akun administrator. Hanya yang dapat melihat terminal server yang mendapatkannya, jadi tidak ada orang lain yang dapat mengambil alih server.",
+  adminText: "Tautan sekali pakai membuat akun admin. Hanya yang dapat melihat terminal server yang mendapatkannya, jadi tidak ada orang lain yang dapat mengambil alih server.",
   adminTerminal: "Jika server berjalan di terminal, keluaran pertamanya berisi tautan itu.",
   adminCommand: "Jika tidak, jalankan program server di mesinnya dengan perintah",
   link: "Tautan",

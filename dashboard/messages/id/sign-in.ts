@@ -34,7 +34,7 @@ export const signIn: Messages["signIn"] = {
   closed: "Operator server ini membuat akun.",
   invite: "Server ini hanya menerima undangan: buka tautan yang Anda terima.",
   open: "Pendaftaran terbuka.",
-  needsSetup: "Server ini belum memiliki administrator",
+  needsSetup: "Server ini belum memiliki admin",
   setUp: "Siapkan server ini",
   about: "Tentang gateway ini",
 };

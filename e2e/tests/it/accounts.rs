@@ -204,6 +204,24 @@ async fn the_last_admin_stays() {
     assert!(reported.contains("admin") && reported.contains("member"), "{reported}");
 }
 
+#[tokio::test]
+async fn roles_beside_admin_and_member_are_set_and_listed() {
+    let folder = Folder::new();
+    must(&folder, &["users", "create", "--email", "ada@example.com"], "").await;
+    let grants = |roles: &[&'static str]| [&["users", "grants", "--user", "ada@example.com"], roles].concat();
+    let said = must(&folder, &grants(&["team_lead:team=payments", "finance"]), "").await;
+    assert!(said.ends_with("  finance,team_lead:team=payments\n"), "{said}");
+    assert_eq!(must(&folder, &["users", "list"], "").await, said);
+    for bad in ["finnance", "finance:team=payments", "team_lead:team"] {
+        let reported = refused(&folder, &grants(&[bad]), b"").await;
+        assert!(reported.contains("the roles are finance, team_lead"), "{reported}");
+    }
+    assert_eq!(must(&folder, &["users", "list"], "").await, said);
+    refused(&folder, &grants(&[]), b"").await;
+    let said = must(&folder, &grants(&["--none"]), "").await;
+    assert!(said.ends_with("  ada@example.com\n"), "{said}");
+}
+
 /// Runs the command that the server printed at start, with output into a pipe; returns the printed link.
 async fn set_up(gateway: &Gateway) -> String {
     let stdout = gateway.stdout();

@@ -4,6 +4,7 @@ mod books;
 mod documents;
 mod notifications;
 mod receipts;
+mod signoff;
 mod time_zones;
 
 pub(crate) use receipts::EARLIER;

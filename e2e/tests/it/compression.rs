@@ -107,6 +107,7 @@ async fn what_must_not_be_compressed_is_not() {
         let answer = gateway.call(call).await.expect(304);
         let of_content = (answer.header("accept-ranges"), answer.header("content-length"));
         assert_eq!((answer.header("etag"), of_content), (Some(tag), (ranges, length)), "{known}");
+        assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{known}");
     }
 }
 

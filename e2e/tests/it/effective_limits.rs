@@ -72,7 +72,7 @@ async fn every_limit_is_listed_with_overshoot_and_unusable_amount() {
         let limit = find(&reported, kind, dimension);
         assert_eq!((&limit["overshoot"], &limit["unusable"]), (&json!(overshoot), &json!(0)), "{limit}");
     }
-    let own = "the largest of 1 keys with their own";
+    let own = "the largest of 1 key with its own";
     let expected = json!([{"name": own, "policy": "\"credits_per_day\";q=7;w=86400"}]);
     assert_eq!(find(&reported, "credits_per_day", "key")["tiers"], expected);
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;

@@ -89,6 +89,7 @@ mod subject_quotas;
 mod telemetry;
 mod texts;
 mod tls;
+mod token_limits;
 mod traces;
 mod transformations;
 mod translation;

@@ -41,7 +41,10 @@ async fn prices_are_listed_by_day_and_compared_with_a_file() {
     let folder = Folder::on_sqlite();
     let listed = must(&folder, &["prices", "list", "--model", "gemini/gemini-3.6-flash", "--on", "2027-01-01"]).await;
     assert!(listed.starts_with("gemini/gemini-3.6-flash  2027-01-01..  ") && listed.lines().count() == 1, "{listed}");
-    assert!(listed.contains("input 1.5, cached_input 0.15,"), "{listed}");
+    assert!(listed.contains("input 1.5, cached_input 0.15, output ") && listed.contains(" more  ("), "{listed}");
+    assert!(listed.len() < 120, "{listed}");
+    let all = ["prices", "list", "--model", "gemini/gemini-3.6-flash", "--on", "2027-01-01", "--all"];
+    assert!(must(&folder, &all).await.len() > listed.len(), "{listed}");
     let json = must(&folder, &["prices", "list", "--model", "openai/gpt-5.6", "--json"]).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["prices"][0]["until"], "2026-11-21");

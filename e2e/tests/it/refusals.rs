@@ -241,7 +241,7 @@ async fn model_of_another_format_names_the_right_path() {
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
     for (format, path, model, says) in [
-        (Format::Messages, COUNT_TOKENS, "oa/gpt", "/v1/chat/completions"),
+        (Format::Messages, COUNT_TOKENS, "oa/gpt", "/v1/messages"),
         (Format::Chat, "/v1/embeddings", "an/claude", "/v1/messages"),
         (Format::Chat, "/v1/completions", "an/claude", "/v1/messages"),
     ] {

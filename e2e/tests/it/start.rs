@@ -94,8 +94,9 @@ async fn unknown_setting_is_reported_with_similar_names() {
 
 #[tokio::test]
 async fn key_of_a_later_version_is_not_yet() {
-    let provider = "log:\n  level: info\nproviders:\n  - {name: g, kind: vertex}\n";
-    check_file(provider, "4:", &["not_yet", "vertex"]).await;
+    let limit = "{dimension: ip, with: key, limit: 1, window: 1s}";
+    let routes = format!("log:\n  level: info\nroutes:\n  - {{path: /a, respond: {{}}, rate_limits: [{limit}]}}\n");
+    check_file(&routes, "4:", &["not_yet", "with"]).await;
 }
 
 #[tokio::test]

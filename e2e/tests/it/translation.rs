@@ -1,5 +1,6 @@
 //! Calls whose provider has another format than their client: each format is translated into each other one.
 
+mod bedrock_runtime;
 mod endings;
 mod failures;
 mod gemini;

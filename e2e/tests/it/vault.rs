@@ -6,6 +6,7 @@ mod kinds;
 mod own_money;
 mod rotation;
 mod secrets;
+mod vertex;
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
     ("invoicing", &["evidence", "meter", "access"]),
-    ("billing", &["invoicing", "ledger", "store", "jobs", "tls", "meter", "access"]),
+    ("billing", &["insights", "invoicing", "ledger", "store", "jobs", "tls", "meter", "access"]),
     ("proxy", &["http1", "json_edits", "config", "ai", "tls", "spool", "meter", "access"]),
     (
         "control",

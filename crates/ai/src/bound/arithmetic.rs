@@ -92,13 +92,13 @@ impl Extent {
 
     /// Whether the files of the body are not read apart from its text, as in forms and edits of images. Their bytes are
     /// far more than their tokens, so the model's window bounds both.
-    fn has_unread_files(&self) -> bool {
+    pub(super) fn has_unread_files(&self) -> bool {
         self.reference == Some(Reference::Upload) || (self.format == Format::Images && self.reference.is_some())
     }
 
     /// Returns the output tokens; `None` if the request has no limit and the model's limit is unknown.
     pub(super) fn output(&self, price: Option<&Price>, limits: Option<TokenLimits>) -> Option<Output> {
-        if matches!(self.format, Format::Embeddings | Format::EmbedContent | Format::Moderations) {
+        if !self.has_output() {
             return Some(Output { each: 0, answers: 0, beside: 0 });
         }
         let requested = self.limit.requested.filter(|_| !self.limit.odd);

@@ -28,6 +28,8 @@ pub struct Extent {
     /// Bytes of the body without those of its images and files, if these are read.
     pub(super) text_bytes: u64,
     pub(super) images: u64,
+    /// Presumed tokens of other files, and of images that the body only refers to.
+    pub(super) file_tokens: u64,
     /// The number of requested responses per prompt.
     pub(super) choices: u64,
     /// The number of prompts in a list, each with `choices` responses; 1 without a list.
@@ -200,6 +202,7 @@ impl Extent {
             free,
             text_bytes: bytes as u64,
             images: 0,
+            file_tokens: 0,
             choices: 1,
             prompts: 0,
             limit: Limit {

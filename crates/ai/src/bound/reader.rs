@@ -5,6 +5,7 @@ mod rules;
 use std::ops::Range;
 
 use super::Reference;
+use super::estimate::{DOCUMENT_BYTES_PER_TOKEN, FILE_TOKENS, RECORDING_BYTES_PER_TOKEN};
 use super::extent::{Extent, LimitField, Writes};
 use super::names::Name;
 use super::walk::{Text, Token, Walk};
@@ -62,6 +63,8 @@ pub(super) struct Blob {
     pub(super) image: bool,
     /// Whether the kind is neither an image nor text.
     pub(super) other: bool,
+    /// Whether the kind is a recording: audio or video.
+    pub(super) recorded: bool,
     pub(super) referred: Option<Reference>,
 }
 
@@ -257,7 +260,26 @@ impl Reader {
     /// Refers to a document that has `bytes` bytes in the body.
     pub(super) fn add_document(&mut self, bytes: u64) {
         self.refer(Reference::Document);
+        self.add_file(bytes / DOCUMENT_BYTES_PER_TOKEN);
         self.exclude(bytes);
+    }
+
+    /// Refers to a recording that has `bytes` bytes in the body.
+    pub(super) fn add_recording(&mut self, reference: Reference, bytes: u64) {
+        self.refer(reference);
+        self.add_file(bytes / RECORDING_BYTES_PER_TOKEN);
+        self.exclude(bytes);
+    }
+
+    /// Refers to a file at a URL.
+    pub(super) fn add_url(&mut self) {
+        self.refer(Reference::Url);
+        self.add_file(0);
+    }
+
+    /// Adds a file to the estimate of the input, with `tokens` for its bytes.
+    pub(super) fn add_file(&mut self, tokens: u64) {
+        self.extent.file_tokens = self.extent.file_tokens.saturating_add(FILE_TOKENS).saturating_add(tokens);
     }
 
     /// Excludes the bytes of a file from those of the text.
@@ -273,7 +295,7 @@ impl Reader {
                 self.add_image(url.bytes());
             }
             Value::Text(url) if url.begins_with(b"data:") => self.add_document(url.bytes()),
-            Value::Text(_) => self.refer(Reference::Url),
+            Value::Text(_) => self.add_url(),
             Value::Word(_) => {}
         }
     }

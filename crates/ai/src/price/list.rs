@@ -106,7 +106,8 @@ impl Prices {
         self.rows(provider, names)?.iter().find(|row| row.period.contains(day))
     }
 
-    /// Returns the row that was known under `version`, or that row at other terms, for any day.
+    /// Returns the row that was known under `version`, or that row at other terms, for any day. Of an operator's rows also
+    /// one with the same figures and other days: a row that is ended keeps the lines of earlier requests.
     #[must_use]
     pub fn of_version<'a>(
         &self,
@@ -114,7 +115,9 @@ impl Prices {
         names: impl IntoIterator<Item = &'a str>,
         version: &str,
     ) -> Option<Cow<'_, Price>> {
-        self.rows(provider, names)?.iter().find_map(|row| row.of_version(version))
+        let rows = self.rows(provider, names)?;
+        let exact = rows.iter().find_map(|row| row.of_version(version));
+        exact.or_else(|| rows.iter().find_map(|row| row.of_figures(version)))
     }
 
     fn rows<'a>(&self, provider: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&[Price]> {

@@ -158,6 +158,20 @@ impl Price {
     pub fn of_version(&self, version: &str) -> Option<Cow<'_, Self>> {
         self.at(PriceTerms::parse(version.strip_prefix(&*self.version)?)?)
     }
+
+    /// Returns the price whose figures `version` names, for any days; `None` for a built-in price, of which rows of other
+    /// days have the same version and other rates.
+    #[must_use]
+    pub fn of_figures(&self, version: &str) -> Option<Cow<'_, Self>> {
+        let has_figures = ["configured-", "file-"].iter().any(|start| version.starts_with(start));
+        let figures = self.version.split_once('@').map_or(&*self.version, |(figures, _)| figures);
+        let rest = version.strip_prefix(figures).filter(|_| has_figures)?;
+        let terms = match rest.strip_prefix('@') {
+            Some(days) => days.split_at_checked(days.find('+').unwrap_or(days.len()))?.1,
+            None => rest,
+        };
+        self.at(PriceTerms::parse(terms)?)
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The paths of a provider's endpoints, behind its base URL.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-use super::ProviderKind;
-use crate::endpoint::{Endpoint, EndpointCall};
-use crate::format::Dialect;
+use super::path_call::{IN_SEGMENT, PathCall};
+use super::{ProviderKind, bedrock, vertex};
+use crate::endpoint::Endpoint;
+use crate::format::{Dialect, Format};
+use crate::request::HostedMessages;
 
-/// Characters of a deployment's name that are not encoded: RFC 3986's unreserved characters.
-const IN_SEGMENT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The beginning of the paths of OpenAI's API and of those that share its version.
 const V1: &str = "/v1";
 
@@ -19,6 +19,10 @@ pub enum ProviderPaths {
     OfKind,
     /// Those of an API of Azure with this date: the path has the name of the deployment, and the query the date.
     AzureDated(Box<str>),
+    /// Those of Bedrock's `runtime` endpoint: the path has the model, and says whether the response is a stream.
+    BedrockRuntime,
+    /// Those of Vertex AI below this folder, `/v1/projects/P/locations/L`: the path has the publisher of the model.
+    Vertex(Box<str>),
 }
 
 impl ProviderPaths {
@@ -29,18 +33,15 @@ impl ProviderPaths {
         matches!(self, Self::OfKind) && !kind.descriptor().has_folders
     }
 
-    /// Returns path and query of a call behind the base URL. `model` is the provider's own name of the model, `query` that of
-    /// the client. `None` if the path cannot contain the model.
+    /// Returns path and query of a call behind the base URL. `None` if the path cannot contain the model.
     #[must_use]
-    pub fn target(
-        &self,
-        kind: ProviderKind,
-        called: &EndpointCall<'_>,
-        model: &str,
-        query: Option<&str>,
-    ) -> Option<String> {
-        if let Self::AzureDated(version) = self {
-            return dated(called.endpoint, model, version);
+    pub fn target(&self, kind: ProviderKind, call: PathCall<'_>) -> Option<String> {
+        let PathCall { called, model, query, is_streamed: _ } = call;
+        match self {
+            Self::AzureDated(version) => return dated(called.endpoint, model, version),
+            Self::BedrockRuntime => return bedrock::runtime_target(call),
+            Self::Vertex(folder) => return vertex::target(folder, call),
+            Self::OfKind => {}
         }
         let descriptor = kind.descriptor();
         if descriptor.has_folders {
@@ -54,12 +55,38 @@ impl ProviderPaths {
         Some(target)
     }
 
+    /// Whether the API lacks a format for text that others of its kind have.
+    #[must_use]
+    pub fn lacks(&self, format: Format) -> bool {
+        *self == Self::BedrockRuntime && format != Format::Messages
+    }
+
+    /// Whether the API has an endpoint that others of its kind have.
+    #[must_use]
+    pub fn have(&self, endpoint: Endpoint) -> bool {
+        *self != Self::BedrockRuntime || endpoint == Endpoint::Messages
+    }
+
+    /// Returns the form of a body for `endpoint`, if the API takes Messages in another form than Anthropic's own.
+    #[must_use]
+    pub fn hosted(&self, endpoint: Endpoint) -> Option<HostedMessages> {
+        match self {
+            Self::BedrockRuntime if endpoint == Endpoint::Messages => Some(bedrock::RUNTIME_MESSAGES),
+            Self::Vertex(_) if endpoint == Endpoint::Messages => Some(vertex::MESSAGES),
+            Self::OfKind | Self::AzureDated(_) | Self::BedrockRuntime | Self::Vertex(_) => None,
+        }
+    }
+
     /// Returns path and query behind the base URL at which the provider lists its models.
     #[must_use]
     pub fn models_target(&self, kind: ProviderKind) -> String {
         match self {
             Self::OfKind => kind.descriptor().models_path.to_owned(),
             Self::AzureDated(version) => format!("/openai/models?api-version={version}"),
+            // It lists no models. This is the smallest list that it has.
+            Self::BedrockRuntime => bedrock::RUNTIME_LIST.to_owned(),
+            // It lists no models of a project; this path only names the project.
+            Self::Vertex(folder) => folder.to_string(),
         }
     }
 }
@@ -78,7 +105,7 @@ fn dated(endpoint: Endpoint, model: &str, version: &str) -> Option<String> {
 
 /// Returns the folder of the API that has this endpoint.
 fn folder(endpoint: Endpoint) -> &'static str {
-    match endpoint.format().map(crate::format::Format::dialect) {
+    match endpoint.format().map(Format::dialect) {
         Some(Dialect::Anthropic) => "/anthropic",
         Some(Dialect::OpenAi | Dialect::Google) | None => "/openai",
     }
@@ -87,12 +114,13 @@ fn folder(endpoint: Endpoint) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::EndpointCall;
 
     /// Checks the target of a call at `received`, a path that may have a query.
     fn check(paths: &ProviderPaths, kind: ProviderKind, received: &str, expected: &str) {
         let (path, query) = received.split_once('?').map_or((received, None), |(path, query)| (path, Some(query)));
         let called = EndpointCall::at(path).unwrap();
-        let target = paths.target(kind, &called, "my model/2", query);
+        let target = paths.target(kind, PathCall { called: &called, model: "my model/2", query, is_streamed: false });
         assert_eq!(target.as_deref(), Some(expected), "{kind:?} {paths:?} {received}");
     }
 
@@ -123,7 +151,8 @@ mod tests {
         assert_eq!(paths.models_target(ProviderKind::AzureOpenAi), "/openai/models?api-version=2024-10-21");
         let called = EndpointCall::at("/v1/chat/completions").unwrap();
         for model in ["", ".", ".."] {
-            assert_eq!(paths.target(ProviderKind::AzureOpenAi, &called, model, None), None, "{model:?}");
+            let call = PathCall { called: &called, model, query: None, is_streamed: false };
+            assert_eq!(paths.target(ProviderKind::AzureOpenAi, call), None, "{model:?}");
         }
     }
 

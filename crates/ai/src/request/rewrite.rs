@@ -46,7 +46,7 @@ impl RequestFields {
 
     /// Applies the edits to `body`, which must be the body that was read. Every model name that differs becomes
     /// `upstream_model`. With `include_usage`, a chat or completions stream is made to report its usage. A
-    /// [lowered](Self::with_limit) limit is written.
+    /// [lowered](Self::with_limit) limit is written, and a [hosted](Self::hosted) call has its form.
     #[must_use]
     pub fn rewrite(&self, body: &Bytes, upstream_model: &str, include_usage: bool) -> RewrittenBody {
         let same = self.model == upstream_model;
@@ -56,11 +56,13 @@ impl RequestFields {
         let usage_injected = usage.is_some();
         let mut edits: Vec<(&Range<usize>, Cow<'_, str>)> =
             models.chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();
-        edits.extend(self.limit_edits.iter().map(|(at, text)| (at, Cow::Borrowed(text.as_str()))));
+        let written = self.limit_edits.iter().chain(&self.hosted_edits);
+        edits.extend(written.map(|(at, text)| (at, Cow::Borrowed(text.as_str()))));
         if edits.is_empty() {
             return RewrittenBody { segments: vec![body.clone()], usage_injected };
         }
-        edits.sort_by_key(|(at, _)| at.start);
+        // An insertion precedes the removal of what follows it.
+        edits.sort_by_key(|(at, _)| (at.start, at.end));
         RewrittenBody { segments: apply(body, &edits), usage_injected }
     }
 }

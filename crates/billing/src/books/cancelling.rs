@@ -25,7 +25,7 @@ pub enum CancelAt {
 
 impl Books {
     /// Cancels the subscription of a user. At the end: it ends with the period, and can be resumed until then. Now: the price of the
-    /// days after today is credited to the wallet if it was paid, and the usage until today is invoiced when it is stored.
+    /// days after today is credited, and the usage until today is invoiced when it is stored.
     /// Returns the id of the subscription.
     ///
     /// # Errors

@@ -185,6 +185,7 @@ impl Books {
             kind: "change",
             target_version: Some(version.id),
             days: quote.period,
+            usage_days: None,
             currency: version.price.currency(),
             due: PAY_WITHIN.min(left),
             corrects: None,

@@ -9,7 +9,7 @@ use store::Actor;
 use uuid::Uuid;
 
 use super::invoicing::{CorrectedInvoice, InvoiceSubject};
-use super::stored_state::invoice_state;
+use super::stored_state::{invoice_state, state_of, terms};
 use super::{BillingError, Books};
 use crate::rules::credit_note::{CreditedInvoice, credit_note};
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
@@ -19,6 +19,7 @@ use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
 use crate::rules::proration::share_of_price;
 use crate::rules::rounding::{half_up, sum};
+use crate::rules::subscription::SubscriptionState;
 use crate::rules::tax::TaxAmount;
 use crate::rules::terms::InvoiceBasis;
 use crate::rules::webhook_event::WebhookEvent;
@@ -31,7 +32,7 @@ pub(super) struct NewCredit<'a> {
     pub(super) reason: &'a str,
 }
 
-/// Days that a customer paid and does not use.
+/// Days of an invoice that a customer does not use.
 pub(super) struct UnusedDays<'a> {
     /// The first of the days; the last one ends the period.
     pub(super) day: Day,
@@ -89,6 +90,7 @@ impl Books {
             kind: "credit_note",
             target_version: None,
             days: BillingPeriod { first_day: invoice.first_day, last_day: invoice.last_day },
+            usage_days: None,
             currency: invoice.currency,
             due: Duration::ZERO,
             corrects: Some(CorrectedInvoice { invoice: invoice.clone(), reason: reason.to_owned() }),
@@ -114,9 +116,9 @@ impl Books {
         Ok((id, reduced))
     }
 
-    /// Credits the price of days that the customer paid and does not use: the newest paid invoices of the period carry it.
-    /// Days of an invoice that is not paid are not credited, and neither are days whose price it took over. Of an invoice
-    /// whose payment was taken back in part, at most the rest is credited, which first reduces the owed part.
+    /// Credits the price of days that the customer does not use: the newest invoices of the period carry it. A note first
+    /// reduces the owed part, so that an invoice costs the same whether it is paid before or after the end. One in review gets
+    /// its note when it is opened. Days whose price an unpaid change took over are not credited.
     pub(super) async fn credit_unused(
         &self,
         on: &mut BooksTransaction,
@@ -127,37 +129,15 @@ impl Books {
         let mut left = amount;
         for invoice in invoices::of_day(on, of.id, day).await? {
             let state = invoice_state(&invoice)?;
-            let was_paid = state == InvoiceState::Paid || postings::was_paid_once(on, invoice.id).await?;
             // A change that is void, or was never paid, took nothing over.
-            if invoice.kind == "change" && (state == InvoiceState::Void || !was_paid) {
+            if invoice.kind == "change" && (state == InvoiceState::Void || !was_paid(on, &invoice, state).await?) {
                 continue;
             }
-            if !was_paid || !matches!(state, InvoiceState::Open | InvoiceState::Paid) {
+            if !matches!(state, InvoiceState::Open | InvoiceState::Paid) {
                 break;
             }
-            let mut part = left.min(unused_part(on, &invoice, day).await?);
-            let mut owed = 0;
-            if state == InvoiceState::Open {
-                (part, owed) = (part.min(paid_part(on, &invoice).await?), invoice.remaining);
-            }
-            if part > 0 {
-                let line = InvoiceLine {
-                    kind: LineKind::Credit,
-                    text: text.to_owned(),
-                    quantity: 1,
-                    unit: "period".to_owned(),
-                    unit_price: None,
-                    amount: part,
-                    plan_version: Some(of.plan_version),
-                    days: BillingPeriod { first_day: day, last_day: of.last_day.max(day) },
-                };
-                let new = NewCredit { lines: vec![line], reason: "unused days" };
-                let (_, reduced) = self.note_credit(on, &invoice, new, owed).await?;
-                if reduced > 0 && self.set_reduced(on, &invoice, reduced).await? == InvoiceState::Paid {
-                    self.announce(on, WebhookEvent::InvoicePaid, invoice.id).await?;
-                }
-                (left, owed) = (left - part, owed - reduced);
-            }
+            let (part, owed) = self.credit_days(on, of, &invoice, UnusedDays { day, amount: left, text }).await?;
+            left -= part;
             // Earlier invoices are about a period that was left for this one, or about days whose price is still owed.
             if invoice.kind == "period" || owed > 0 {
                 break;
@@ -165,6 +145,71 @@ impl Books {
         }
         Ok(())
     }
+
+    /// Credits the days after the end of a subscription that was cancelled while its invoice waited to be opened.
+    pub(super) async fn credit_after_end(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let invoice = self.invoice(on, id).await?;
+        let Some(subscription) = invoice.subscription.filter(|_| invoice.kind == "period") else { return Ok(()) };
+        let of = self.existing(on, subscription).await?;
+        if state_of(&of)? != SubscriptionState::Cancelled || of.last_day >= invoice.last_day {
+            return Ok(());
+        }
+        let version = self.version(on, of.plan_version).await?;
+        let unused = UnusedDays { day: of.last_day.next(), amount: invoice.subtotal, text: terms(&version).name };
+        // The notes on changes within the period were made at the end.
+        let whole = StoredSubscription { last_day: invoice.last_day, ..of };
+        self.credit_days(on, &whole, &invoice, unused).await?;
+        Ok(())
+    }
+
+    /// Credits the unused days of an open or paid invoice. Of one whose payment was taken back, at most the rest is credited.
+    /// Returns the part that was credited, and the part that is owed afterwards.
+    async fn credit_days(
+        &self,
+        on: &mut BooksTransaction,
+        of: &StoredSubscription,
+        invoice: &StoredInvoice,
+        unused: UnusedDays<'_>,
+    ) -> Result<(i64, i64), BillingError> {
+        let UnusedDays { day, amount, text } = unused;
+        let state = invoice_state(invoice)?;
+        let mut part = amount.min(unused_part(on, invoice, day).await?);
+        let mut owed = 0;
+        if state == InvoiceState::Open {
+            owed = invoice.remaining;
+            if was_paid(on, invoice, state).await? {
+                part = part.min(paid_part(on, invoice).await?);
+            }
+        }
+        if part <= 0 {
+            return Ok((0, owed));
+        }
+        let line = InvoiceLine {
+            kind: LineKind::Credit,
+            text: text.to_owned(),
+            quantity: 1,
+            unit: "period".to_owned(),
+            unit_price: None,
+            amount: part,
+            plan_version: Some(of.plan_version),
+            days: BillingPeriod { first_day: day, last_day: of.last_day.max(day) },
+        };
+        let new = NewCredit { lines: vec![line], reason: "unused days" };
+        let (_, reduced) = self.note_credit(on, invoice, new, owed).await?;
+        if reduced > 0 && self.set_reduced(on, invoice, reduced).await? == InvoiceState::Paid {
+            self.announce(on, WebhookEvent::InvoicePaid, invoice.id).await?;
+        }
+        Ok((part, owed - reduced))
+    }
+}
+
+/// Whether an invoice is paid, or was paid before its payment was taken back.
+async fn was_paid(
+    on: &mut BooksTransaction,
+    invoice: &StoredInvoice,
+    state: InvoiceState,
+) -> Result<bool, BillingError> {
+    Ok(state == InvoiceState::Paid || postings::was_paid_once(on, invoice.id).await?)
 }
 
 /// Returns the price of an invoice's days from `day` on, as far as no credit note has taken it back.

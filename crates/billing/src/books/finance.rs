@@ -48,11 +48,17 @@ impl<'a> NewCreditNote<'a> {
 }
 
 impl Books {
-    /// Opens an invoice that waits for finance.
+    /// Opens an invoice that waits for finance. One whose days are not signed off must wait for them.
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
     pub async fn approve_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
+        let waiting = invoices::present(&self.store, id).await?.ok_or(BillingError::NoInvoice)?;
+        if self.unsigned_days(std::slice::from_ref(&waiting)).await?.values().any(|days| !days.is_empty()) {
+            return Err(BillingError::Conflict(
+                "days of this invoice are not signed off in insights: see `unsigned_days`; afterwards it opens by itself",
+            ));
+        }
         let mut on = self.store.change().await?;
         let invoice = self.invoice(&mut on, id).await?;
         if invoice_state(&invoice)? != InvoiceState::Review {
@@ -63,8 +69,8 @@ impl Books {
         Ok(on.commit().await?)
     }
 
-    /// Takes an open invoice back of which nothing was paid. It keeps its number. A subscription that waited for this first
-    /// invoice is cancelled.
+    /// Takes an open invoice back of which nothing was paid, and which keeps its number, or one in review, which never gets
+    /// one. A subscription that waited for this first invoice is cancelled.
     ///
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
@@ -170,7 +176,7 @@ impl Books {
     }
 
     /// Adds a line to the audit log about an invoice.
-    async fn note_invoice(
+    pub(crate) async fn note_invoice(
         &self,
         on: &mut BooksTransaction,
         by: &Actor,

@@ -41,6 +41,8 @@ pub struct InvoiceSubject {
     pub target_version: Option<Uuid>,
     /// The first and the last day.
     pub days: BillingPeriod,
+    /// The ended period whose usage it charges; `None` without one.
+    pub usage_days: Option<BillingPeriod>,
     /// The currency of all amounts.
     pub currency: Currency,
     /// The time in which it must be paid.
@@ -89,6 +91,7 @@ impl Books {
             kind: "period",
             target_version: None,
             days,
+            usage_days: None,
             currency,
             due: self.settings.due,
             corrects: None,
@@ -96,7 +99,7 @@ impl Books {
         }
     }
 
-    /// Stores a draft that waits for the approval of finance.
+    /// Stores a draft that waits for the approval of finance, or for the sign-off of its days.
     pub(crate) async fn review_invoice(
         &self,
         on: &mut BooksTransaction,
@@ -141,6 +144,7 @@ impl Books {
             total: draft.total,
             rules_version: RULES_VERSION,
             digest: digest(draft),
+            usage_days: of.usage_days.map(|days| [days.first_day, days.last_day]),
             reason: of.corrects.as_ref().map(|corrected| corrected.reason.clone()).unwrap_or_default(),
             lines,
         };
@@ -194,7 +198,7 @@ impl Books {
             self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount: paid }, "invoice.paid_from_wallet").await?;
             self.reduce(on, by, id, paid).await?;
         }
-        Ok(())
+        self.credit_after_end(on, id).await
     }
 
     /// Stores the seller and the customer of a document that gets its number.
@@ -236,12 +240,18 @@ impl Books {
         Ok(state)
     }
 
-    /// Voids an open invoice of which nothing was paid. It keeps its number.
+    /// Voids an open invoice of which nothing was paid, which keeps its number, or one in review.
     pub(crate) async fn void(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
         let state = invoice_state(&invoice)?.after(InvoiceEvent::Voided);
         let state = state.filter(|_| invoice.remaining == invoice.total);
-        let state = state.ok_or(BillingError::Conflict("only an open invoice without payments can be voided"))?;
+        let state = state.ok_or(BillingError::Conflict(
+            "only an invoice in review, or an open one without payments, can be voided",
+        ))?;
+        // An invoice that was never opened has no entries, and no mail or webhook announced it.
+        if invoice.number.is_none() {
+            return Ok(invoices::set(&self.store, on, id, state.as_str(), 0).await?);
+        }
         self.set_void(on, &invoice, state).await
     }
 

@@ -87,8 +87,7 @@ impl Books {
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`] for an invoice that was not opened or is of an older release,
     /// and database errors.
     pub async fn receipt_head(&self, id: Uuid) -> Result<ReceiptDocuments, BillingError> {
-        let invoice = invoices::present(self.store(), id).await?.ok_or(BillingError::NoInvoice)?;
-        Ok(self.source(invoice).await?.documents)
+        Ok(self.source(self.opened(id).await?).await?.documents)
     }
 
     /// Returns the source of an invoice's receipt with the prices of its requests. The days are complete if the job has
@@ -97,7 +96,18 @@ impl Books {
     /// # Errors
     /// Those of [`receipt_head`](Self::receipt_head).
     pub async fn begin_receipt(&self, id: Uuid) -> Result<ReceiptSource, BillingError> {
+        self.begin_listing(self.opened(id).await?).await
+    }
+
+    /// Returns an invoice that was opened, and so has a receipt.
+    async fn opened(&self, id: Uuid) -> Result<StoredInvoice, BillingError> {
         let invoice = invoices::present(self.store(), id).await?.ok_or(BillingError::NoInvoice)?;
+        let is_opened = invoice.number.is_some() && invoice.issued_at.is_some();
+        if is_opened { Ok(invoice) } else { Err(BillingError::Conflict("the invoice has a receipt when it is opened")) }
+    }
+
+    async fn begin_listing(&self, invoice: StoredInvoice) -> Result<ReceiptSource, BillingError> {
+        let id = invoice.id;
         let mut source = self.source(invoice).await?;
         if source.is_listed {
             source.documents.days = self.listed_days(id).await?;
@@ -137,10 +147,11 @@ impl Books {
     async fn list_requests(&self, id: Uuid) -> Result<(), BillingError> {
         let Some(terms) = receipts::find(self.store(), id).await? else { return Ok(()) };
         let invoice = invoices::present(self.store(), id).await?.ok_or(BillingError::NoInvoice)?;
-        if terms.is_listed || invoice.number.is_none() {
+        if terms.is_listed {
             return Ok(());
         }
-        let mut source = self.begin_receipt(id).await?;
+        // An invoice may wait for weeks to be opened: meanwhile, requests may be deleted.
+        let mut source = self.begin_listing(invoice).await?;
         for day in source.days() {
             let mut written = source.begin_day(day);
             while source.next_lines(&mut written).await?.is_some() {}
@@ -199,9 +210,8 @@ impl Books {
     }
 }
 
-/// Returns the parts of an invoice that never change.
+/// Returns the parts of an invoice that never change; without number and time of one that is not opened.
 fn document(of: StoredInvoice, lines: Vec<StoredInvoiceLine>) -> Result<ReceiptInvoice, BillingError> {
-    let not_opened = || BillingError::Conflict("the invoice has a receipt when it is opened");
     let line = |line: StoredInvoiceLine| -> Result<InvoiceLine, BillingError> {
         let unreadable = || BillingError::Inconsistent("a line of an invoice is unreadable");
         let day = |stored: i64| u32::try_from(stored).map(Day).map_err(|_| unreadable());
@@ -218,12 +228,12 @@ fn document(of: StoredInvoice, lines: Vec<StoredInvoiceLine>) -> Result<ReceiptI
     };
     Ok(ReceiptInvoice {
         id: of.id,
-        number: of.number.ok_or_else(not_opened)?,
+        number: of.number.unwrap_or_default(),
         kind: of.kind,
         user_id: of.user.0,
         subscription_id: of.subscription,
         corrects_id: of.of_invoice,
-        issued_at: rfc3339(of.issued_at.ok_or_else(not_opened)?),
+        issued_at: of.issued_at.map(rfc3339).unwrap_or_default(),
         days: BillingPeriod { first_day: of.first_day, last_day: of.last_day },
         currency: of.currency,
         lines: lines.into_iter().map(line).collect::<Result<_, _>>()?,

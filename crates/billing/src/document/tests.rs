@@ -29,6 +29,7 @@ fn invoice() -> StoredInvoice {
         digest: String::new(),
         tax_invoice_number: "04002600123456789".to_owned(),
         reason: String::new(),
+        usage_days: None,
         created_at: Timestamp(0),
     }
 }
@@ -93,6 +94,19 @@ fn both_languages_have_the_figures_of_the_invoice() {
         "Rp0,5",
     ] {
         assert!(indonesian.contains(figure), "{figure}: {indonesian}");
+    }
+}
+
+#[test]
+fn an_invoice_of_usage_alone_has_the_days_of_the_period_that_ended() {
+    let day = |text: &str| Day::parse(text).unwrap();
+    let ended = Some([day("2026-12-12"), day("2026-12-14")]);
+    for (last_day, expected) in
+        [("2026-12-15", ["2026-12-12", "2026-12-14"]), ("2027-01-14", ["2026-12-15", "2027-01-14"])]
+    {
+        let days =
+            StoredInvoice { first_day: day("2026-12-15"), last_day: day(last_day), usage_days: ended, ..invoice() };
+        assert_eq!(days.invoiced_days(), expected.map(day), "{last_day}");
     }
 }
 

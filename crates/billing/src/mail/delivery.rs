@@ -108,7 +108,8 @@ impl MailDelivery {
         let Some(kind) = MailKind::of_name(&mail.kind) else {
             return Ok(self.finish(mail, "failed", "this version does not know the kind").await?);
         };
-        if mail.created_at.after(GIVEN_UP_AFTER) <= now {
+        // The process, the server or the configuration of mails may have been missing for that time.
+        if mail.attempts > 0 && mail.created_at.after(GIVEN_UP_AFTER) <= now {
             return Ok(self.finish(mail, "failed", &format!("given up: {}", mail.error)).await?);
         }
         let facts = match facts::read(&self.store, mail, kind).await {

@@ -155,8 +155,8 @@ impl NoticeWriter<'_> {
             self.pick(format!(" for invoice {number}"), format!(" untuk faktur {number}"))
         };
         // A stored payment has one amount for partial chargebacks and refunds, so the mail has none.
-        let is_whole =
-            self.facts.payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Reversed.as_str());
+        let whole = [PaymentState::Reversed, PaymentState::ChargedBack].map(PaymentState::as_str);
+        let is_whole = self.facts.payment.as_ref().is_some_and(|payment| whole.contains(&payment.state.as_str()));
         let taken = if is_whole {
             self.pick(format!("A payment of {paid}"), format!("Pembayaran {paid}"))
         } else {
@@ -200,7 +200,8 @@ impl NoticeWriter<'_> {
     fn figures(&self, kind: MailKind) -> Vec<(&'static str, String)> {
         let mut figures = Vec::new();
         if let Some(invoice) = &self.facts.invoice {
-            let days = format!("{} – {}", self.language.day(invoice.first_day), self.language.day(invoice.last_day));
+            let [first_day, last_day] = invoice.invoiced_days().map(|day| self.language.day(day));
+            let days = format!("{first_day} – {last_day}");
             figures.push((self.language.pick("Number", "Nomor"), self.facts.number().to_owned()));
             figures.push((self.language.pick("Period", "Periode"), days));
             figures.push((self.language.pick("Total", "Total"), self.money(invoice.total)));
@@ -295,6 +296,7 @@ mod tests {
             digest: String::new(),
             tax_invoice_number: String::new(),
             reason: String::new(),
+            usage_days: None,
             created_at: Timestamp(0),
         }
     }
@@ -343,6 +345,7 @@ mod tests {
         let indonesian = "Pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran.";
         check_reversed(PaymentState::Reversed, Language::English, english);
         check_reversed(PaymentState::Reversed, Language::Indonesian, indonesian);
+        check_reversed(PaymentState::ChargedBack, Language::English, english);
     }
 
     #[test]

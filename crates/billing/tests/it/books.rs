@@ -6,7 +6,7 @@ use access::UserId;
 use billing::books::PaymentOutcome;
 use billing::close::CloseCounts;
 use billing::rules::payment::PaymentState;
-use billing::{BillingError, BillingSettings, Books};
+use billing::{BillingError, BillingSettings, Books, InvoiceReview};
 use ledger::billing::{plan_versions, subscriptions};
 use store::Actor;
 
@@ -248,9 +248,10 @@ async fn a_closed_subscription_that_is_paid_within_its_period_keeps_the_period()
 #[tokio::test]
 async fn a_closed_subscription_that_pays_keeps_a_period_whose_invoice_is_not_due() {
     let days = |days: u64| Duration::from_hours(24 * days);
-    for has_review in [false, true] {
+    for review in [InvoiceReview::None, InvoiceReview::Finance] {
+        let has_review = review == InvoiceReview::Finance;
         let mut shop = Shop::open("2026-11-01").await;
-        let settings = BillingSettings { has_review, due: days(30), grace: days(7), last: days(14), ..settings() };
+        let settings = BillingSettings { review, due: days(30), grace: days(7), last: days(14), ..settings() };
         shop.books = Books::new(shop.store().clone(), settings, None);
         let ada = shop.subscriber("ada", "pro").await;
         shop.move_to("2026-12-01");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{BillingInterval, PlanPrice, UserId};
 use billing::books::{CancelAt, CreditedLine, NewCreditNote};
-use billing::{BillingError, BillingSettings, Books};
+use billing::{BillingError, BillingSettings, Books, InvoiceReview};
 use ledger::billing::{
     PeriodFilter, PeriodState, StoredSubscription, billed_periods, invoices, plan_versions, subscriptions,
 };
@@ -156,9 +156,10 @@ async fn the_surplus_of_a_year_is_kept_when_a_month_replaces_it() {
 
 #[tokio::test]
 async fn a_month_replaces_a_year_after_the_year_is_paid() {
-    for has_review in [false, true] {
+    for review in [InvoiceReview::None, InvoiceReview::Finance] {
+        let has_review = review == InvoiceReview::Finance;
         let mut shop = Shop::open("2026-01-01").await;
-        let settings = BillingSettings { has_review, ..settings() };
+        let settings = BillingSettings { review, ..settings() };
         shop.books = Books::new(shop.store().clone(), settings, None);
         let ada = shop.subscriber("ada", "annual").await;
         shop.move_to("2027-01-02");

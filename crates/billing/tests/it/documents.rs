@@ -59,6 +59,7 @@ fn invoice(currency: Currency) -> StoredInvoice {
         digest: String::new(),
         tax_invoice_number: "04002600123456789".to_owned(),
         reason: String::new(),
+        usage_days: None,
         created_at: Timestamp(0),
     }
 }

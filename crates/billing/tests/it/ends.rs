@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use access::{BillingInterval, PlanPrice, UserId};
-use billing::BillingError;
 use billing::books::CancelAt;
+use billing::{BillingError, BillingSettings, Books, InvoiceReview};
 use ledger::billing::{invoices, plan_versions};
 use store::Actor;
 
-use crate::shop::{Shop, charged, day, price};
+use crate::shop::{Shop, charged, day, price, settings};
 use crate::traffic::{Traffic, execute};
 
 const BY: &Actor = &Actor::COMMAND;
@@ -224,7 +224,61 @@ async fn unused_days_of_an_upgrade_are_credited_as_far_as_its_payment_was_not_ta
 }
 
 #[tokio::test]
-async fn days_of_a_period_that_was_never_paid_in_full_are_not_credited() {
+async fn a_period_costs_the_same_whether_it_is_paid_before_or_after_the_end() {
+    for is_paid_before in [true, false] {
+        let shop = Shop::open("2026-12-01").await;
+        let ada = shop.subscriber("ada", "pro").await;
+        shop.move_to("2027-01-02");
+        shop.books.close_periods(None).await.unwrap();
+        let january = shop.invoices_of(ada).await.pop().unwrap().id;
+        if is_paid_before {
+            shop.pay(january).await;
+        }
+        shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
+        let notes = invoices::credit_notes(shop.store(), january).await.unwrap();
+        // 29 of 31 days at 150,000.
+        assert_eq!(notes.iter().map(|note| note.total).collect::<Vec<_>>(), [140_323], "{is_paid_before}");
+        let (owed, kept) = if is_paid_before { (0, 140_323) } else { (9_677, 0) };
+        assert_eq!((shop.invoice(january).await.remaining, shop.wallet_of(ada).await), (owed, kept));
+        if !is_paid_before {
+            shop.pay(january).await;
+            assert_eq!((shop.invoice(january).await.state.as_str(), shop.wallet_of(ada).await), ("paid", 0));
+        }
+        shop.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_in_review_is_void_without_a_number_and_entries() {
+    let mut shop = Shop::open("2026-12-01").await;
+    shop.sell_at(charged(price(150_000, 0))).await;
+    let settings = BillingSettings { review: InvoiceReview::Finance, ..settings() };
+    shop.books = Books::new(shop.store().clone(), settings, None);
+    let ada = shop.subscriber("ada", "pro").await;
+    let mut traffic = Traffic::of(&shop, ada).await;
+    traffic.count(&shop, day("2026-12-11"), 5).await;
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let waiting = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!((waiting.state.as_str(), waiting.total), ("review", 150_500));
+    shop.books.void_invoice(BY, waiting.id).await.unwrap();
+    let void = shop.invoice(waiting.id).await;
+    assert_eq!((void.state.as_str(), void.remaining, void.number), ("void", 0, None));
+    for refused in [shop.books.approve_invoice(BY, void.id).await, shop.books.void_invoice(BY, void.id).await] {
+        assert!(matches!(refused, Err(BillingError::Conflict(_))), "{refused:?}");
+    }
+    assert_eq!((shop.state_of(ada).await.as_str(), shop.wallet_of(ada).await), ("active", 0));
+    shop.move_to("2027-02-02");
+    shop.books.close_periods(None).await.unwrap();
+    let next = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!((next.state.as_str(), next.total), ("review", 150_000), "its usage is not charged again");
+    shop.books.approve_invoice(BY, next.id).await.unwrap();
+    assert_eq!(shop.invoice(next.id).await.number.as_deref(), Some("INV-2027-000001"));
+    shop.agrees().await;
+}
+
+#[tokio::test]
+async fn days_of_a_period_that_was_never_paid_in_full_reduce_its_invoice() {
     let shop = Shop::open("2026-12-01").await;
     let ada = shop.subscriber("ada", "business").await;
     let first = shop.invoices_of(ada).await.pop().unwrap();
@@ -239,7 +293,8 @@ async fn days_of_a_period_that_was_never_paid_in_full_are_not_credited() {
     assert_eq!(shop.invoice(second).await.remaining, 1_470_000);
     shop.move_to("2027-01-05");
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
-    assert_eq!((shop.invoice(second).await.remaining, shop.wallet_of(ada).await), (1_470_000, 0));
+    // 26 of 31 days at 1,500,000.
+    assert_eq!((shop.invoice(second).await.remaining, shop.wallet_of(ada).await), (211_935, 0));
     shop.agrees().await;
 }
 
@@ -263,6 +318,7 @@ async fn a_user_with_an_overdue_invoice_begins_no_other_subscription() {
     let ada = shop.subscriber("ada", "pro").await;
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
+    let owed = shop.invoices_of(ada).await.pop().unwrap().id;
     shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
     shop.move_to("2027-01-10");
     for plan in ["free", "pro"] {
@@ -271,7 +327,7 @@ async fn a_user_with_an_overdue_invoice_begins_no_other_subscription() {
         let refused = shop.books.preview(ada, plan).await;
         assert!(matches!(refused, Err(BillingError::Conflict(_))), "{plan}: {refused:?}");
     }
-    shop.pay(shop.invoices_of(ada).await.pop().unwrap().id).await;
+    shop.pay(owed).await;
     assert_eq!(shop.subscribe(ada, "free").await, None);
     shop.agrees().await;
 }

@@ -274,6 +274,19 @@ async fn a_server_that_hangs_before_the_message_delays_the_mail() {
 }
 
 #[tokio::test]
+async fn a_mail_is_given_up_after_four_days_but_not_before_its_first_attempt() {
+    let mut outbox = Outbox::open(Behaviour::RefusesTheSender, &["ada", "bob"]).await;
+    assert!(outbox.run_once().await.is_err());
+    assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("waiting", 1), is("waiting", 0)));
+    outbox.server.behaves(Behaviour::Accepts);
+    outbox.pass(Duration::from_hours(5 * 24));
+    outbox.run().await.unwrap();
+    assert_eq!((outbox.state(0).await, outbox.state(1).await), (is("failed", 1), is("sent", 1)));
+    assert!(outbox.mail(0).await.error.starts_with("given up: "));
+    assert_eq!(outbox.server.accepted(), ["bob"]);
+}
+
+#[tokio::test]
 async fn a_recipient_for_whom_the_server_hangs_does_not_delay_others() {
     let mut outbox = Outbox::open(Behaviour::IgnoresAda, &["ada", "eve", "bob"]).await;
     assert!(outbox.run().await.is_err());

@@ -29,6 +29,7 @@ mod rater;
 mod receipts;
 mod shadow;
 mod shop;
+mod signoff;
 mod suspensions;
 mod traffic;
 mod webhooks;

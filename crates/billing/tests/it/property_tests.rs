@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::{Day, UserId};
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay};
 use billing::rules::tax::{Fraction, TaxRule};
-use billing::{BillingError, BillingSettings, Books};
+use billing::{BillingError, BillingSettings, Books, InvoiceReview};
 use ledger::billing::{StoredInvoice, payments};
 use store::Actor;
 use uuid::Uuid;
@@ -116,7 +116,8 @@ impl Walk {
             from: day("2026-01-01"),
         };
         let tax = Some(tax).filter(|_| !seed.is_multiple_of(3));
-        let settings = BillingSettings { has_review: seed.is_multiple_of(2), tax, ..settings() };
+        let review = if seed.is_multiple_of(2) { InvoiceReview::Finance } else { InvoiceReview::None };
+        let settings = BillingSettings { review, tax, ..settings() };
         shop.books = Books::new(shop.store().clone(), settings, None);
         let users = [shop.subscriber("ada", "pro").await, shop.user("bob").await, shop.user("eve").await];
         let traffic = Traffic::of(&shop, users[0]).await;

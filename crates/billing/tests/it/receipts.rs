@@ -8,7 +8,7 @@ use billing::receipt::{ListedDay, ReceiptCheck, ReceiptDifference, ReceiptDocume
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::rules::terms::InvoiceBasis;
-use billing::{BillingError, BillingSettings, Books, PriceBook};
+use billing::{BillingError, BillingSettings, Books, InvoiceReview, PriceBook};
 use jobs::Job;
 use ledger::billing::{ChargedPrice, invoices, receipts};
 use store::Actor;
@@ -339,8 +339,11 @@ async fn only_opened_invoices_of_this_release_have_receipts() {
     traffic.send(&shop, day("2026-12-02"), &[fast(1_000)]).await;
     let unknown = shop.books.begin_receipt(Uuid::from_u128(7)).await.unwrap_err();
     assert!(matches!(unknown, BillingError::NoInvoice), "{unknown}");
-    shop.books =
-        Books::new(shop.store().clone(), BillingSettings { has_review: true, ..shop.books.settings().clone() }, None);
+    shop.books = Books::new(
+        shop.store().clone(),
+        BillingSettings { review: InvoiceReview::Finance, ..shop.books.settings().clone() },
+        None,
+    );
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
     let waiting = shop.invoices_of(ada).await.pop().unwrap();
@@ -389,4 +392,25 @@ async fn an_invoice_with_an_unreadable_row_does_not_delay_later_ones() {
     assert_eq!(failed.to_string(), "the requests of 1 invoices cannot be listed");
     let invoice = shop.invoices_of(eve).await.remove(0);
     assert!(receipts::find(shop.store(), invoice.id).await.unwrap().unwrap().is_listed);
+}
+
+#[tokio::test]
+async fn the_requests_of_an_invoice_in_review_are_listed_while_they_are_stored() {
+    let (mut shop, ada, mut traffic) = shop().await;
+    traffic.send(&shop, day("2026-12-03"), &[PLAIN, fast(10)]).await;
+    let exchange = shop.books.settings().exchange.clone();
+    let settings = BillingSettings { review: InvoiceReview::Finance, exchange, ..settings() };
+    shop.books = Books::new(shop.store().clone(), settings, None);
+    shop.move_to("2027-01-02");
+    shop.books.close_periods(None).await.unwrap();
+    let invoice = shop.invoices_of(ada).await.pop().unwrap();
+    assert_eq!(invoice.state, "review");
+    ReceiptListing::new(shop.books.clone()).run().await.unwrap();
+    assert!(matches!(shop.books.receipt_head(invoice.id).await, Err(BillingError::Conflict(_))));
+    let listed = receipts::days(shop.store(), invoice.id).await.unwrap();
+    assert!(listed.len() == 1 && listed[0].rows == 2 && !listed[0].digest.is_empty(), "{listed:?}");
+    shop.books.approve_invoice(BY, invoice.id).await.unwrap();
+    let opened = shop.books.begin_receipt(invoice.id).await.unwrap();
+    assert_eq!(opened.documents().days.iter().map(|of| &of.sha256).collect::<Vec<_>>(), [&listed[0].digest]);
+    shop.agrees().await;
 }

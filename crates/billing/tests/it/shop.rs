@@ -9,7 +9,7 @@ use access::{
 use billing::books::{NewRefund, PaymentOutcome, RefundWay};
 use billing::midtrans::StatusReport;
 use billing::rules::exchange::ExchangeRates;
-use billing::{BillingError, BillingSettings, Books};
+use billing::{BillingError, BillingSettings, Books, InvoiceReview};
 use ledger::billing::postings;
 use ledger::billing::{InvoiceParty, NewPayment, StoredInvoice, invoices, payments, plan_versions, subscriptions};
 use store::{Actor, Email, NewUser, Options, Store, UserRef};
@@ -47,7 +47,7 @@ pub(crate) fn settings() -> BillingSettings {
         number: SeriesForm::usual(),
         zone: access::TimeZone::UTC,
         close_after: Duration::from_hours(1),
-        has_review: false,
+        review: InvoiceReview::None,
         due: days(7),
         grace: days(7),
         last: days(30),

@@ -45,5 +45,9 @@ async fn call(windows: Windows, message: SharingMessage) {
             }
         }
         SharingMessage::GiveBack(back) => link.give_back(&back).await,
+        // A call that no longer waits is not counted.
+        SharingMessage::Tokens(request) if request.is_abandoned() => {}
+        SharingMessage::Tokens(request) => link.take_tokens(request).await,
+        SharingMessage::Settle(settlement) => link.settle_tokens(&settlement).await,
     }
 }

@@ -1,18 +1,20 @@
 //! Availability of Redis: no request waits for Redis to become available again.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use meter::limiter::GrantedRequests;
-use meter::limiter::sharing::{GivenBack, GrantRequest, SharingState};
+use meter::limiter::sharing::{GivenBack, GrantRequest, SharingState, TokenRequest, TokenSettlement};
 use meter::window::counts::{WindowCheck, WindowLevel};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
 use super::redis::{RedisFault, Server};
+use super::tokens::{TokenDecision, TokenScripts};
 
 /// After this number of late responses in a row, Redis counts as unavailable. A single late response may come from a
 /// fork or from another client's slow script.
@@ -22,6 +24,9 @@ const LATE_MAX: u32 = 3;
 pub(super) const AGAIN: Duration = Duration::from_millis(500);
 /// Interval between checks of an idle Redis.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Number of further timeouts for which a late decision about tokens is awaited, to undo it.
+const LATE_FACTOR: u32 = 12;
 
 /// Minimum timeout of a look-up of a key. Without a result its request is refused, so it is longer than that of limits.
 const LOOKUP: Duration = Duration::from_millis(500);
@@ -33,6 +38,7 @@ const PROBE: WindowCheck<'static> =
 /// The connection to Redis, which may be down.
 pub(super) struct RedisLink {
     server: Server,
+    tokens: TokenScripts,
     /// Timeout of a call to Redis.
     answer: Duration,
     /// The id of this node, if it serves requests.
@@ -68,7 +74,8 @@ impl fmt::Debug for RedisLink {
 
 impl RedisLink {
     pub(super) fn new(server: Server, answer: Duration, node: Option<String>) -> Self {
-        Self { server, answer, node, state: Arc::default(), up: RwLock::default(), cut: Notify::new() }
+        let tokens = TokenScripts::new();
+        Self { server, tokens, answer, node, state: Arc::default(), up: RwLock::default(), cut: Notify::new() }
     }
 
     pub(super) const fn state(&self) -> &Arc<SharingState> {
@@ -159,6 +166,57 @@ impl RedisLink {
         }
     }
 
+    /// Lets Redis decide about the tokens of a call, which gets no result if Redis is unavailable or refuses. A decision that
+    /// arrives after the call has stopped waiting is undone, over the same connection, as Redis may count as unavailable by then.
+    pub(super) async fn take_tokens(&self, request: TokenRequest) {
+        let Some(up) = self.up() else { return };
+        let decision = {
+            let name = self.server.rate_name(&request.key.name);
+            let mut taking = pin!(self.tokens.take(up.connection.clone(), name, &request));
+            match self.in_time(&up, taking.as_mut()).await {
+                Ok(decision) => Some(decision),
+                Err(RedisFault::Late) => {
+                    self.note(&up, RedisFault::Late);
+                    timeout(self.answer * LATE_FACTOR, taking).await.ok().and_then(Result::ok)
+                }
+                Err(fault) => {
+                    self.note(&up, fault);
+                    None
+                }
+            }
+        };
+        if let Some(TokenDecision { is_counted, count, now }) = decision
+            && let Some(back) = request.decided(is_counted, count, now)
+        {
+            self.settle_over(&up, &back).await;
+        }
+    }
+
+    /// Settles the tokens of a call. If Redis is unavailable, its reservation remains counted there.
+    pub(super) async fn settle_tokens(&self, settlement: &TokenSettlement) {
+        match self.up() {
+            Some(up) => self.settle_over(&up, settlement).await,
+            None => self.state.lose_settlement(),
+        }
+    }
+
+    async fn settle_over(&self, up: &Arc<RedisConnection>, settlement: &TokenSettlement) {
+        let name = self.server.rate_name(&settlement.key.name);
+        let settling = self.tokens.settle(up.connection.clone(), name, settlement);
+        if let Err(fault) = self.in_time(up, settling).await {
+            self.note(up, fault);
+            self.state.lose_settlement();
+        }
+    }
+
+    /// Logs the settlements that were lost since the last check.
+    fn report_lost_settlements(&self) {
+        let count = self.state.take_lost_settlements();
+        if count > 0 {
+            tracing::warn!(count, "usage of tokens did not reach Redis, so that estimates remain counted in its place");
+        }
+    }
+
     /// Checks whether Redis responds and accepts writes. A node that serves requests also notes that it does. `is_new`
     /// means that the connection was just opened.
     async fn probe(&self, up: &RedisConnection, is_new: bool) -> Result<(), RedisFault> {
@@ -225,6 +283,7 @@ impl RedisLink {
             }
         }
         if self.up().is_some_and(|now| Arc::ptr_eq(&now, &up)) {
+            self.report_lost_settlements();
             watched.0 = Some(up);
             return Ok(());
         }

@@ -184,7 +184,12 @@ impl Server {
 
     /// Returns the name of a key of a shared limit. Each name has its slot of a cluster.
     fn shared_name(&self, key: &SharedKey) -> String {
-        format!("tollgate:{{{}:{}}}:rate", self.brand, hashed(|hash| hash.update(&key.name)))
+        self.rate_name(&key.name)
+    }
+
+    /// Returns the name in Redis of the values by which a limit counts.
+    pub(super) fn rate_name(&self, name: &[u8]) -> String {
+        format!("tollgate:{{{}:{}}}:rate", self.brand, hashed(|hash| hash.update(name)))
     }
 
     /// Counts a request against all of `asks`, or against none if one refuses it. If cancelled, it may have been

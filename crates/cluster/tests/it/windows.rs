@@ -5,6 +5,7 @@ mod grants;
 mod keys;
 mod responses;
 mod script;
+mod tokens;
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Compiles `providers[].formats`.
 
-use ai::{Format, ProviderKind};
+use ai::{Format, ProviderKind, ProviderPaths};
 use settings::field::ValueList;
 use settings::input::Input;
 use settings::section::SettingsReader;
@@ -25,11 +25,15 @@ pub(super) fn formats(
     if !entry.location.has("formats") {
         entry.formats.list = provider::formats(entry, kind, origin).into_iter().map(Input::default).collect();
     }
+    let (paths, kind_text) = (provider::paths(entry), format!("kind: {}", kind.as_str()));
+    let is_served = |format: Format| kind.speaks(format) && !paths.lacks(format);
     let (location, formats) = (&entry.location, &mut entry.formats);
     for (nth, format) in formats.list.iter().enumerate() {
-        if !kind.speaks(format.value) {
-            let words: Vec<String> = text_formats(kind).map(|(word, _)| format!("`{word}`")).collect();
-            let expected = format!("{}, which `kind: {}` has", words.join(" or "), kind.as_str());
+        if !is_served(format.value) {
+            let served = text_formats(kind).filter(|(_, format)| is_served(*format));
+            let words: Vec<String> = served.map(|(word, _)| format!("`{word}`")).collect();
+            let owner = if paths == ProviderPaths::BedrockRuntime { "endpoint: runtime" } else { kind_text.as_str() };
+            let expected = format!("{}, which `{owner}` has", words.join(" or "));
             let at = format.at().unwrap_or(location.at);
             reader.bad(at, &location.name(&format!("formats[{nth}]")), expected);
         }

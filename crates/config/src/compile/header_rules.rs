@@ -12,8 +12,8 @@ use crate::snapshot::credentials::KEY_HEADERS;
 use crate::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, PathMatch, ResponseRules, Template};
 
 /// The names of values, for errors.
-const NAMES: &str =
-    "`${latency}`, `${request_id}`, `${claim.NAME}`, `${header.NAME}`, `${path.NAME}`, or a variable such as `${NAME}`";
+const NAMES: &str = "`${latency}`, `${request_id}`, `${client_address}`, `${claim.NAME}`, `${header.NAME}`, `${path.NAME}`, \
+    or a variable such as `${NAME}`";
 
 /// The parts of a route that give values to headers.
 #[derive(Clone, Copy)]
@@ -168,6 +168,7 @@ fn part(written: &str, from: ValueSources<'_>) -> Result<HeaderPart, String> {
     match written.split_once('.') {
         None if written == "latency" => Ok(HeaderPart::Latency),
         None if written == "request_id" => Ok(HeaderPart::RequestId),
+        None if written == "client_address" => Ok(HeaderPart::ClientAddress),
         Some(("claim", name)) if is_claim(name) => match from.has_claims {
             true => Ok(HeaderPart::Claim(name.into())),
             false => Err("a route with `auth: {type: jwt}`, whose clients have claims".to_owned()),

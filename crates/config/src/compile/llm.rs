@@ -15,8 +15,7 @@ use crate::flags::Flags;
 use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::schema::traffic::{
-    AiInput, CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput,
-    parse_credential,
+    AiInput, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput, parse_credential,
 };
 use crate::snapshot::translation::default_formats;
 use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
@@ -135,10 +134,14 @@ fn from_environment(
             }
             continue;
         };
-        let Some(credential) = parse_credential(&value) else {
-            let message = format!("{variable} does not hold a valid credential");
-            reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL_EXPECTED));
-            continue;
+        let parsed = parse_credential(&value).and_then(|credential| provider::fitting(kind, credential));
+        let credential = match parsed {
+            Ok(credential) => credential,
+            Err(expected) => {
+                let message = format!("{variable} does not hold a valid credential");
+                reader.report(Problem::new(Code::Environment, None, message).expected(expected));
+                continue;
+            }
         };
         if let Ok(origin) = origin_of(kind, &url) {
             let source = reader.environment().variable(variable).map_or(ValueSource::Default, ValueSource::Variable);

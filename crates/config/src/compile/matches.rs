@@ -8,13 +8,15 @@
 
 use std::collections::HashMap;
 
-use crate::schema::traffic::{ConditionInput, PathInput, RouteInput, is_secret_header, is_secret_parameter};
+use crate::schema::traffic::{ConditionInput, PathInput, RouteInput, is_secret_parameter};
+use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{
     Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch, decoded,
 };
 use settings::error::{At, Code, Problem};
 use settings::field::{Either, MapEntry};
 use settings::input::Input;
+use settings::secret_text::is_secret_header;
 use settings::section::SettingsReader;
 
 /// Maximum number of regular expressions of all routes: each search keeps memory per thread.
@@ -79,18 +81,21 @@ impl RouteSelectors {
     }
 }
 
-/// Compiles the matches of a route.
+/// Compiles the matches of a route. Only claims and services set `claim_headers`, after the route is chosen.
 pub(super) fn selectors(
     reader: &SettingsReader<'_>,
     route: &mut RouteInput,
     listeners: &[Option<&str>],
+    claim_headers: &[Box<str>],
 ) -> RouteSelectors {
     route.host.dedup();
     let paths = route.path.iter_mut().filter_map(|rule| path(reader, rule));
     // Rewrites count octets of received paths, which have this form.
     let paths = paths.map(|(at, path)| (at, path.in_normal_form())).collect();
-    let headers = conditions(reader, &route.headers, NameCase::Insensitive);
-    let query = conditions(reader, &route.query, NameCase::Sensitive);
+    let allowed = route.allow_headers.list.iter().map(|name| name.value.as_str());
+    let source = |name: &str| FieldSource::before_claims(name, claim_headers, allowed.clone());
+    let headers = conditions(reader, &route.headers, NameCase::Insensitive, source);
+    let query = conditions(reader, &route.query, NameCase::Sensitive, |_| FieldSource::Client);
     let has_any = !(headers.is_empty() && query.is_empty());
     let hosts: Vec<_> = route.host.list.iter().map(|host| Some(host.value.clone())).collect();
     RouteSelectors {
@@ -182,6 +187,7 @@ fn conditions(
     reader: &SettingsReader<'_>,
     entries: &[MapEntry<String, ConditionInput>],
     case: NameCase,
+    source: impl Fn(&str) -> FieldSource,
 ) -> Vec<Condition> {
     let mut conditions: Vec<(At, Condition)> = Vec::new();
     for MapEntry { name, at, value } in entries {
@@ -213,7 +219,8 @@ fn conditions(
             reader.report(problem.expected("one condition per name").first(Some(*first)));
             continue;
         }
-        conditions.push((*at, Condition { name: name.into(), value, is_hidden }));
+        let source = source(&name);
+        conditions.push((*at, Condition { name: name.into(), value, source, is_hidden }));
     }
     let mut conditions: Vec<Condition> = conditions.into_iter().map(|(_, condition)| condition).collect();
     conditions.sort_by(|a, b| a.name.cmp(&b.name));

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Credits, Tokens};
+use ai::ProviderPaths;
+use ai::bedrock::has_messages;
 use settings::field::Entries;
 use settings::input::Input;
 use settings::plain::PlainInput;
@@ -148,7 +150,7 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
             reader.unknown_name(provider, "provider", providers.names.iter().map(String::as_str));
             are_valid = false;
         }
-        are_valid &= has_valid_stars(reader, entry, target);
+        are_valid &= has_valid_stars(reader, entry, target) && has_format(reader, target, providers);
         let named = (provider.value.as_str(), model.value.as_str());
         if known.contains(&named) {
             let at = model.at().unwrap_or(target.location.at);
@@ -164,6 +166,20 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
         are_valid = false;
     }
     are_valid
+}
+
+/// Reports a model that its endpoint of Bedrock does not serve.
+fn has_format(reader: &SettingsReader<'_>, target: &TargetInput, providers: &Providers) -> bool {
+    let (Some(provider), Some(model)) = (&target.provider, &target.model) else { return true };
+    let all = providers.on.iter().chain(&providers.offered).chain(&providers.off);
+    let is_runtime = all.into_iter().any(|of| *of.name == *provider.value && of.paths == ProviderPaths::BedrockRuntime);
+    let known = target.price_as.as_ref().unwrap_or(model);
+    if !is_runtime || known.value.ends_with(ANY) || has_messages(&known.value) {
+        return true;
+    }
+    let expected = "a Claude, as `endpoint: runtime` serves no others; `endpoint: mantle` does";
+    reader.bad(model.at().unwrap_or(target.location.at), &target.location.name("model"), expected);
+    false
 }
 
 /// Reports a `*` that is not the last character, and one of a target that the name of the entry lacks.

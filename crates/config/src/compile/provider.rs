@@ -11,12 +11,19 @@ use settings::input::Input;
 use settings::section::{Location, SettingsReader};
 use settings::section_input::SectionInput;
 
-use crate::schema::traffic::{AwsInput, AzureVersion, KEYS_OF_KINDS, ProviderInput};
+use crate::schema::traffic::{AwsInput, AzureVersion, BedrockEndpoint, KEYS_OF_KINDS, ProviderInput};
 use crate::snapshot::translation::default_formats;
 use crate::snapshot::{Credential, Origin};
 
 /// The name of Bedrock's `mantle` endpoint as a service, in its hosts and in signatures.
 const MANTLE: &str = "bedrock-mantle";
+/// The name of its `runtime` endpoint in its hosts, and as a service in signatures.
+const RUNTIME: &str = "bedrock-runtime";
+const RUNTIME_SERVICE: &str = "bedrock";
+/// The beginning of the names of Amazon's regions in China, whose hosts have another domain.
+const IN_CHINA: &str = "cn-";
+/// The location of Vertex AI that chooses a region for each call.
+const GLOBAL: &str = "global";
 /// The kind of all presets.
 const OF_PRESETS: ProviderKind = ProviderKind::OpenAi;
 
@@ -37,6 +44,8 @@ pub(super) fn unlisted(
         api_version: None,
         region: None,
         endpoint: None,
+        project: None,
+        location_: None,
         credential: None,
         aws: None,
         tls: None,
@@ -80,12 +89,48 @@ pub(super) fn base_url(reader: &SettingsReader<'_>, entry: &ProviderInput, kind:
             if !location.has("region") {
                 location.missing(reader, &["region"]);
             }
-            entry.region.as_ref().map(|region| format!("https://{MANTLE}.{}.api.aws", region.value))
+            entry.region.as_ref().map(|region| bedrock_url(bedrock_endpoint(entry), &region.value))
+        }
+        ProviderKind::Vertex => {
+            if !location.has("project") {
+                location.missing(reader, &["project"]);
+            }
+            entry.project.as_ref().map(|_| vertex_url(vertex_location(entry)))
         }
         ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock => {
             let of_preset = entry.preset.as_ref().map(|preset| preset.value.base_url.to_owned());
             of_preset.or_else(|| kind.own_url())
         }
+    }
+}
+
+/// Returns the endpoint of an entry of Bedrock.
+fn bedrock_endpoint(entry: &ProviderInput) -> BedrockEndpoint {
+    entry.endpoint.as_ref().map(|endpoint| endpoint.value).unwrap_or_default()
+}
+
+/// Returns the URL of an endpoint of Bedrock.
+fn bedrock_url(endpoint: BedrockEndpoint, region: &str) -> String {
+    match endpoint {
+        BedrockEndpoint::Mantle => format!("https://{MANTLE}.{region}.api.aws"),
+        BedrockEndpoint::Runtime => {
+            let domain = if region.starts_with(IN_CHINA) { "amazonaws.com.cn" } else { "amazonaws.com" };
+            format!("https://{RUNTIME}.{region}.{domain}")
+        }
+    }
+}
+
+/// Returns the location of an entry of Vertex AI.
+fn vertex_location(entry: &ProviderInput) -> &str {
+    entry.location_.as_ref().map_or(GLOBAL, |location| location.value.as_str())
+}
+
+/// Returns the URL of Vertex AI for a location. The continents `us` and `eu` have another domain.
+fn vertex_url(location: &str) -> String {
+    match location {
+        GLOBAL => "https://aiplatform.googleapis.com".to_owned(),
+        "us" | "eu" => format!("https://aiplatform.{location}.rep.googleapis.com"),
+        region => format!("https://{region}-aiplatform.googleapis.com"),
     }
 }
 
@@ -109,8 +154,13 @@ pub(super) fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String>
 
 /// Returns the paths of an entry's endpoints.
 pub(super) fn paths(entry: &ProviderInput) -> ProviderPaths {
+    if let Some(project) = &entry.project {
+        let folder = format!("/v1/projects/{}/locations/{}", project.value, vertex_location(entry));
+        return ProviderPaths::Vertex(folder.into());
+    }
     match entry.api_version.as_ref().map(|version| &version.value) {
         Some(AzureVersion::Dated(date)) => ProviderPaths::AzureDated(date.as_str().into()),
+        None if bedrock_endpoint(entry) == BedrockEndpoint::Runtime => ProviderPaths::BedrockRuntime,
         Some(AzureVersion::V1) | None => ProviderPaths::OfKind,
     }
 }
@@ -120,7 +170,8 @@ pub(super) fn formats(entry: &ProviderInput, kind: ProviderKind, origin: Option<
     match (&entry.preset, paths(entry)) {
         (Some(preset), _) => preset.value.formats.to_vec(),
         (None, ProviderPaths::AzureDated(_)) => vec![Format::Chat],
-        (None, ProviderPaths::OfKind) => default_formats(kind, origin),
+        (None, ProviderPaths::BedrockRuntime) => vec![Format::Messages],
+        (None, ProviderPaths::OfKind | ProviderPaths::Vertex(_)) => default_formats(kind, origin),
     }
 }
 
@@ -132,17 +183,35 @@ pub(super) fn credential(reader: &SettingsReader<'_>, entry: &ProviderInput, kin
         reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of `credential` and `aws`"));
         return None;
     }
-    let given = entry.credential.as_ref().map(|credential| credential.value.clone());
+    let given = entry.credential.as_ref().and_then(|credential| {
+        let fitting = fitting(kind, credential.value.clone());
+        let at = credential.at().unwrap_or(location.at);
+        fitting.map_err(|expected| reader.bad(at, &location.name("credential"), expected)).ok()
+    });
     let signing = || {
         let aws = entry.aws.as_ref().zip(entry.region.as_ref());
-        aws.and_then(|(aws, region)| signing(reader, aws, &region.value))
+        aws.and_then(|(aws, region)| signing(reader, aws, &region.value, bedrock_endpoint(entry)))
     };
     let needs_none = kind == ProviderKind::Mock || entry.preset.as_ref().is_some_and(|preset| preset.value.is_local);
     given.or_else(signing).or(needs_none.then_some(Credential::None))
 }
 
+/// Returns a credential that a kind may have.
+///
+/// # Errors
+/// The description of valid credentials.
+pub(super) fn fitting(kind: ProviderKind, credential: Credential) -> Result<Credential, String> {
+    match (kind == ProviderKind::Vertex, &credential) {
+        (true, Credential::Fixed(_)) => {
+            Err("the JSON file of a service account's key: file:/run/secrets/sa.json, or `vault`".to_owned())
+        }
+        (false, Credential::ServiceAccount(_)) => Err(format!("a credential of `kind: {}`", kind.as_str())),
+        _ => Ok(credential),
+    }
+}
+
 /// Returns the keys that sign requests; `None` without them.
-fn signing(reader: &SettingsReader<'_>, aws: &AwsInput, region: &str) -> Option<Credential> {
+fn signing(reader: &SettingsReader<'_>, aws: &AwsInput, region: &str, endpoint: BedrockEndpoint) -> Option<Credential> {
     let AwsInput { location, access_key_id, secret_access_key, session_token } = aws;
     let keys = ["access_key_id", "secret_access_key"];
     if keys.iter().any(|key| location.has(key)) {
@@ -154,6 +223,9 @@ fn signing(reader: &SettingsReader<'_>, aws: &AwsInput, region: &str) -> Option<
         secret_access_key: key.value.clone(),
         session_token: session_token.as_ref().map(|token| token.value.clone()),
         region: region.into(),
-        service: MANTLE,
+        service: match endpoint {
+            BedrockEndpoint::Mantle => MANTLE,
+            BedrockEndpoint::Runtime => RUNTIME_SERVICE,
+        },
     })))
 }

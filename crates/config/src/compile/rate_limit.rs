@@ -10,15 +10,16 @@ use crate::schema::traffic::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitTermsInput, LimitUnit, OF_WINDOWS, PlanInput,
     RateLimitInput, RouteInput, TierValue, TrafficInput,
 };
-use crate::snapshot::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
+use crate::snapshot::{EXACT_MAX, LimitDimension, LimitStage, LimitTier, RateLimit, RateLimits, TierBy};
 use access::Plan;
+use meter::limiter::tokens::TokenLimitTerms;
 use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
-use meter::window::Window;
+use meter::window::{LIMIT_MAX, Window};
 use settings::error::{At, Code, Problem};
 use settings::field::{Either, Entries, MapEntry};
 use settings::input::Input;
-use settings::section::SettingsReader;
+use settings::section::{Location, SettingsReader};
 
 /// The key in `tiers` that is not a plan.
 const BY: &str = "by";
@@ -73,7 +74,7 @@ impl RateLimitList {
                 let Some(CountedTerms { dimensions, counting, limit }) = counted_terms(reader, &entry.terms) else {
                     continue;
                 };
-                let tier = limit.map(|limit| counting.tier(&joined(&dimensions), limit));
+                let tier = limit.map(|limit| counting.tier(&counting.name(&dimensions), limit));
                 let tiers = tier.map(|tier| (name.into(), tier)).into_iter().collect();
                 self.push(reader, entry.location.at, RateLimit { tiers, ..counting.rule(&scope, dimensions) });
             }
@@ -93,11 +94,18 @@ impl RateLimitList {
             let (unit, algorithm) = (LimitUnit::Requests, LimitAlgorithm::SlidingWindow);
             let counting = Counting { unit, algorithm, window: window.value, burst: None, is_exact: false };
             let dimensions: Box<[LimitDimension]> = Box::new([LimitDimension::Client]);
-            let usual = counting.tier(&joined(&dimensions), requests);
+            let usual = counting.tier(&counting.name(&dimensions), requests);
             let rule = counting.rule(scope, dimensions);
             self.push(reader, limit.location.at, RateLimit { usual: Some(usual), ..rule });
         }
         for entry in &route.rate_limits.list {
+            if let LimitUnit::Tokens(_) = entry.terms.unit.value {
+                let (key, at) = (entry.location.name("unit"), entry.terms.unit.at().unwrap_or(entry.location.at));
+                let expected = "`requests` or `concurrent`: requests of a route have no tokens. Limits of tokens belong into the \
+                                top-level `rate_limits` or `plans[].rate_limits`, which apply to LLM endpoints";
+                reader.bad(at, &key, expected);
+                continue;
+            }
             if entry.terms.dimension.iter().any(is_model) {
                 let key = entry.location.name("dimension");
                 reader.bad(entry.location.at, &key, "another dimension than `model`, which only LLM endpoints have");
@@ -121,7 +129,7 @@ impl RateLimitList {
         }
         let (tier_by, tiers) = tiers(reader, entry);
         let (Some(CountedTerms { dimensions, counting, limit }), true) = (terms, has_limit) else { return };
-        let name = joined(&dimensions);
+        let name = counting.name(&dimensions);
         let tier = |limit| counting.tier(&name, limit);
         let usual = limit.map(tier);
         let tiers = tiers.into_iter().map(|(name, limit)| (name, tier(limit))).collect();
@@ -129,7 +137,10 @@ impl RateLimitList {
     }
 
     /// Adds a limit, unless another one counts the same.
-    fn push(&mut self, reader: &SettingsReader<'_>, at: At, rule: RateLimit) {
+    fn push(&mut self, reader: &SettingsReader<'_>, at: At, mut rule: RateLimit) {
+        if rule.stage == LimitStage::Request && !rule.tiers.is_empty() {
+            rule.stage = LimitStage::Client;
+        }
         let tiers = rule.usual.iter().chain(rule.tiers.iter().map(|(_, tier)| tier));
         if tiers.filter_map(LimitTier::refill).any(|refill| refill > REFILL_MAX) {
             let problem = Problem::new(Code::BadValue, at, "an empty bucket needs more than 366 days to refill");
@@ -165,40 +176,59 @@ fn is_model(dimension: &Either<DimensionWord, DimensionInput>) -> bool {
     matches!(dimension, Either::Single(word) if word.value == DimensionWord::Model)
 }
 
+/// The name of the limit of plans of access tokens, which is no dimension: `plan` counts the clients of a plan together.
+const TOKEN_PLAN: &str = "token_plan";
+
 /// Returns the limit that counts the requests of each subject of access tokens by its plan.
 fn of_token_plans(plans: &[Plan]) -> Option<RateLimit> {
     let tier = |plan: &Plan| {
         let limit = plan.requests_per_minute?;
         let terms = LimitTerms::Requests(RequestTerms::TokenBucket(Rate::per_minute(limit)));
-        let policy = format!("\"plan\";q={limit};w=60").into();
+        let policy = format!("\"{TOKEN_PLAN}\";q={limit};w=60").into();
         Some((plan.name.as_str().into(), LimitTier { terms, is_exact: false, policy }))
     };
     let tiers: Box<[_]> = plans.iter().filter_map(tier).collect();
     let (tier_by, dimensions) = (TierBy::TokenPlan, Box::new([LimitDimension::User]));
-    let (id, name) = ("plan of a token".into(), "plan".into());
-    (!tiers.is_empty()).then_some(RateLimit { id, name, dimensions, usual: None, tier_by, tiers, place: None })
+    let (id, name, stage) = ("plan of a token".into(), TOKEN_PLAN.into(), LimitStage::Client);
+    (!tiers.is_empty()).then_some(RateLimit { id, name, stage, dimensions, usual: None, tier_by, tiers, place: None })
 }
 
 impl Counting {
     /// Returns a limit of this kind without numbers of requests.
     fn rule(&self, scope: &str, dimensions: Box<[LimitDimension]>) -> RateLimit {
         let Self { unit, algorithm, window, .. } = self;
-        let name = joined(&dimensions);
+        let name = self.name(&dimensions);
         let kind = match (unit, algorithm) {
-            (LimitUnit::Concurrent, _) => "concurrent",
-            (LimitUnit::Requests, LimitAlgorithm::SlidingWindow) => "window",
-            (LimitUnit::Requests, LimitAlgorithm::TokenBucket) => "bucket",
+            (LimitUnit::Concurrent, _) => "concurrent".to_owned(),
+            (LimitUnit::Requests, LimitAlgorithm::SlidingWindow) => "window".to_owned(),
+            (LimitUnit::Requests, LimitAlgorithm::TokenBucket) => "bucket".to_owned(),
+            (LimitUnit::Tokens(unit), LimitAlgorithm::SlidingWindow) => format!("{}-window", unit.word()),
+            (LimitUnit::Tokens(unit), LimitAlgorithm::TokenBucket) => format!("{}-bucket", unit.word()),
+        };
+        let stage = match unit {
+            LimitUnit::Tokens(_) => LimitStage::Tokens,
+            LimitUnit::Requests | LimitUnit::Concurrent => LimitStage::of(&dimensions, false),
         };
         let identity: Vec<String> = dimensions.iter().map(identity).collect();
         let id = format!("{} {kind} {} {scope}", identity.join("+"), window.as_millis());
         RateLimit {
             id: id.into(),
             name: name.into(),
+            stage,
             dimensions,
             usual: None,
             tier_by: TierBy::Plan,
             tiers: Box::default(),
             place: None,
+        }
+    }
+
+    /// Returns the name of the limit in metrics and header fields.
+    fn name(&self, dimensions: &[LimitDimension]) -> String {
+        let dimensions = dimensions.iter().map(written).collect::<Vec<_>>().join("+");
+        match self.unit {
+            LimitUnit::Tokens(unit) => format!("{dimensions}:{}", unit.word()),
+            LimitUnit::Requests | LimitUnit::Concurrent => dimensions,
         }
     }
 
@@ -210,6 +240,19 @@ impl Counting {
                 policy: format!("\"{name}\";q={limit};qu=\"concurrent-requests\"").into(),
                 is_exact: false,
             },
+            LimitUnit::Tokens(unit) => {
+                let terms = match self.algorithm {
+                    LimitAlgorithm::SlidingWindow => TokenLimitTerms::sliding_window(unit, limit, self.window),
+                    LimitAlgorithm::TokenBucket => {
+                        TokenLimitTerms::token_bucket(unit, limit, self.window, self.burst.unwrap_or(limit))
+                    }
+                };
+                LimitTier {
+                    terms: LimitTerms::Tokens(terms),
+                    policy: format!("\"{name}\";q={limit};qu=\"{}\";w={seconds}", unit.word()).into(),
+                    is_exact: true,
+                }
+            }
             LimitUnit::Requests => {
                 let terms = match self.algorithm {
                     LimitAlgorithm::SlidingWindow => RequestTerms::SlidingWindow(Window::new(limit, self.window)),
@@ -234,6 +277,7 @@ fn dimensions(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Bo
             DimensionWord::Key => LimitDimension::Key,
             DimensionWord::Route => LimitDimension::Route,
             DimensionWord::Model => LimitDimension::Model,
+            DimensionWord::Plan => LimitDimension::Plan,
             DimensionWord::Global => LimitDimension::Global,
         }),
         Either::Nested(by) => named(reader, by),
@@ -267,17 +311,22 @@ fn named(reader: &SettingsReader<'_>, by: &DimensionInput) -> Option<LimitDimens
 
 /// Returns what the entry counts, and reports keys that do not fit to its unit or its algorithm.
 fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Counting> {
-    let LimitTermsInput { location, unit, algorithm, window, burst, consistency, .. } = entry;
+    let LimitTermsInput { location, unit, limit, algorithm, window, burst, consistency, .. } = entry;
     let (unit, algorithm) = (unit.value, algorithm.value);
     if let Some(consistency) = consistency
-        && unit == LimitUnit::Concurrent
+        && unit != LimitUnit::Requests
     {
-        let message = format!("`{}` has no effect on requests in flight", location.name("consistency"));
+        let what = if unit == LimitUnit::Concurrent {
+            "requests in flight"
+        } else {
+            "tokens, about which Redis decides for each call"
+        };
+        let message = format!("`{}` has no effect on {what}", location.name("consistency"));
         reader.report(Problem::new(Code::BadValue, consistency.at(), message).expected("no `consistency`"));
         return None;
     }
     if unit == LimitUnit::Concurrent {
-        let mut is_valid = true;
+        let mut is_valid = is_of_requests(reader, location, "limit", limit.as_ref());
         for key in OF_WINDOWS.into_iter().filter(|key| location.has(key)) {
             let message = format!("`{}` has no effect on requests in flight", location.name(key));
             reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
@@ -294,6 +343,12 @@ fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Coun
         reader.report(problem.expected("`algorithm: token_bucket`, or no `burst`"));
         return None;
     }
+    let mut numbers = [("limit", limit), ("burst", burst)].into_iter();
+    if unit == LimitUnit::Requests
+        && !numbers.all(|(key, number)| is_of_requests(reader, location, key, number.as_ref()))
+    {
+        return None;
+    }
     let burst = burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value));
     Some(Counting {
         unit,
@@ -302,6 +357,16 @@ fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Coun
         burst,
         is_exact: consistency.as_ref().is_some_and(|word| word.value == LimitConsistency::Exact),
     })
+}
+
+/// Reports a number that is too large for requests.
+fn is_of_requests(reader: &SettingsReader<'_>, location: &Location, key: &str, number: Option<&Input<u32>>) -> bool {
+    let is_valid = number.is_none_or(|number| number.value <= LIMIT_MAX);
+    if let Some(number) = number.filter(|_| !is_valid) {
+        let expected = format!("a whole number from 1 to {LIMIT_MAX}, or a `unit` of tokens");
+        reader.bad(number.at().unwrap_or(location.at), &location.name(key), &expected);
+    }
+    is_valid
 }
 
 /// Returns what decides the tier of a client, and the limits of the tiers.
@@ -313,8 +378,12 @@ fn tiers(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(B
             (true, Either::Nested(claim)) => {
                 by = claim.claim.as_ref().map(|name| TierBy::Claim(name.value.as_str().into()));
             }
-            (false, Either::Single(Input { value: TierValue::Limit(limit), .. })) => {
-                tiers.extend(NonZeroU32::new(*limit).map(|limit| (Box::from(key.as_str()), limit)));
+            (false, Either::Single(tier @ Input { value: TierValue::Limit(limit), .. })) => {
+                let is_of_tokens = matches!(entry.terms.unit.value, LimitUnit::Tokens(_));
+                let number = tier.derived(*limit);
+                if is_of_tokens || is_of_requests(reader, &entry.location, &format!("tiers.{key}"), Some(&number)) {
+                    tiers.extend(NonZeroU32::new(*limit).map(|limit| (Box::from(key.as_str()), limit)));
+                }
             }
             (is_by, value) => {
                 let at = if let Either::Single(tier) = value { tier.at() } else { None }.unwrap_or(*at);
@@ -344,10 +413,6 @@ fn plain(name: &str) -> String {
     name.chars().map(|character| if is_plain(&character) { character } else { '_' }).collect()
 }
 
-fn joined(dimensions: &[LimitDimension]) -> String {
-    dimensions.iter().map(written).collect::<Vec<_>>().join("+")
-}
-
 /// Returns the text of a dimension in the id of a limit. No two dimensions have the same.
 fn identity(dimension: &LimitDimension) -> String {
     if let LimitDimension::Claim(name) = dimension { format!("claim:{name:?}") } else { written(dimension) }
@@ -363,6 +428,7 @@ fn written(dimension: &LimitDimension) -> String {
         LimitDimension::Claim(name) => format!("claim:{}", plain(name)),
         LimitDimension::Route => "route".to_owned(),
         LimitDimension::Model => "model".to_owned(),
+        LimitDimension::Plan => "plan".to_owned(),
         LimitDimension::Global => "global".to_owned(),
     }
 }

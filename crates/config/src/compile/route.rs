@@ -54,7 +54,9 @@ pub(super) fn routes(
 ) -> Vec<Arc<Route>> {
     let mut names = UsedNames::default();
     let (known, labels) = (KnownMatches::default(), LabelNames::default());
-    let mut compiled = CompiledRoutes { reader, listeners, parts, caches, known, labels, routes: Vec::new() };
+    let claim_headers = parts.auth.claim_headers();
+    let mut compiled =
+        CompiledRoutes { reader, listeners, claim_headers, parts, caches, known, labels, routes: Vec::new() };
     for (number, route) in entries.list.iter_mut().enumerate() {
         route.name.take_if(|name| !names.take(reader, name, "route"));
         route.methods.dedup();
@@ -70,6 +72,7 @@ pub(super) fn routes(
 struct CompiledRoutes<'a, 'p> {
     reader: &'a SettingsReader<'a>,
     listeners: &'a [Option<&'a str>],
+    claim_headers: Arc<[Box<str>]>,
     parts: RouteParts<'p>,
     caches: SharedCaches,
     known: KnownMatches,
@@ -84,7 +87,7 @@ impl CompiledRoutes<'_, '_> {
         let action = action(reader, route, self.parts.upstreams);
         check_upgrades(reader, route, action.as_ref());
         cache::check_changes(reader, route);
-        let selectors = selectors(reader, route, self.listeners);
+        let selectors = selectors(reader, route, self.listeners, &self.claim_headers);
         // Counts of a named route remain if its selectors change.
         let counted = match &route.name {
             Some(name) => name.value.clone(),

@@ -158,11 +158,24 @@ impl fmt::Display for ExplainedTarget {
 
 impl fmt::Display for ExplainedRateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tiers = self.tiers.iter().map(|tier| format!("{}: {}", tier.name, tier.policy));
-        let limits: Vec<String> = self.policy.iter().cloned().chain(tiers).collect();
+        let tiers = self.tiers.iter().map(|tier| format!("{} for {}", in_words(&tier.policy), tier.name));
+        let usual = self.policy.iter().map(|policy| in_words(policy));
+        let limits: Vec<String> = usual.chain(tiers).collect();
         let when = if self.after_authentication { "after" } else { "before" };
-        let text = format!("{}, {when} authentication", limits.join(", "));
+        let text = format!("{}: {}, {when} authentication", self.name, limits.join(", "));
         f.write_str(&placed(&text, self.place.as_deref()))
+    }
+}
+
+/// Returns a policy, which is the value of `RateLimit-Policy`, in words.
+fn in_words(policy: &str) -> String {
+    // The parameters follow the name, which may contain the separator.
+    let value = |name: &str| policy.rsplit(';').find_map(|part| part.strip_prefix(name));
+    let (limit, unit) =
+        (value("q=").unwrap_or_default(), value("qu=").map_or("requests", |unit| unit.trim_matches('"')));
+    match (unit, value("w=")) {
+        ("concurrent-requests", _) | (_, None) => format!("{limit} requests in flight"),
+        (unit, Some(seconds)) => format!("{limit} {} in {seconds} s", unit.replace('_', " ")),
     }
 }
 
@@ -173,4 +186,20 @@ fn placed(text: &str, place: Option<&str>) -> String {
 
 fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
     writeln!(f, "{label:LABEL$} {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn policies_are_written_with_their_unit() {
+        for (policy, expected) in [
+            ("\"ip\";q=100;w=60", "100 requests in 60 s"),
+            ("\"user\";q=20;qu=\"concurrent-requests\"", "20 requests in flight"),
+            ("\"plan:input_tokens\";q=30;qu=\"input_tokens\";w=60", "30 input tokens in 60 s"),
+        ] {
+            assert_eq!(in_words(policy), expected);
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub(super) fn announced(snapshot: &Snapshot, request: &WrittenRequest) -> Option
         return None;
     }
     let call = request.with_method(method);
-    let has_cors = match snapshot.traffic.select(call.requested(&snapshot.process)) {
+    let has_cors = match snapshot.traffic.select(call.arriving(snapshot).requested(&snapshot.process)) {
         Selection::Route(route) => route.policy.cors.is_some(),
         Selection::Endpoint(_)
         | Selection::Health

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use http1::{HeadLimits, KnownName, Request, RequestParser};
 
 use crate::snapshot::credentials::{self, KEY_HEADERS, bearer};
-use crate::snapshot::{KeyPlaces, PresentedCredentials, Process, RequestParts, Requested};
+use crate::snapshot::{KeyPlaces, PresentedCredentials, Process, RequestParts, Requested, Snapshot};
 
 /// Maximum number of header fields.
 pub const FIELDS_MAX: usize = 100;
@@ -184,22 +184,52 @@ impl WrittenRequest {
         self.fields.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// Returns the part that selects the route.
-    pub(super) fn requested(&self, process: &Process) -> Requested<'_> {
-        let listener = process.listener_of(self.scheme, &self.host);
-        Requested { method: &self.method, host: self.host.as_bytes(), path: &self.path, listener, parts: self }
+    /// Returns the request as it arrives at the gateway. If its address is unknown, it is one of a trusted proxy, if there
+    /// are any: only such a request has all its headers.
+    pub(super) fn arriving(&self, snapshot: &Snapshot) -> ArrivingRequest<'_> {
+        let traffic = &snapshot.traffic;
+        let is_of_trusted_proxy =
+            self.address.map_or(!traffic.trusted_proxies.is_empty(), |address| traffic.is_trusted_proxy(address));
+        ArrivingRequest { request: self, is_of_trusted_proxy }
     }
 }
 
-impl RequestParts for WrittenRequest {
+/// A request with the sender that conditions of routes see.
+pub(super) struct ArrivingRequest<'a> {
+    request: &'a WrittenRequest,
+    is_of_trusted_proxy: bool,
+}
+
+impl ArrivingRequest<'_> {
+    /// Returns the part that selects the route.
+    pub(super) fn requested(&self, process: &Process) -> Requested<'_> {
+        let WrittenRequest { method, scheme, host, path, .. } = self.request;
+        let listener = process.listener_of(scheme, host);
+        Requested { method, host: host.as_bytes(), path, listener, parts: self }
+    }
+}
+
+impl RequestParts for ArrivingRequest<'_> {
     fn query(&self) -> Option<&str> {
-        self.query.as_deref()
+        self.request.query.as_deref()
     }
 
     fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
         let plain = |name: &str| name.replace('_', "-").to_ascii_lowercase();
-        let named = self.fields.iter().filter(|(own, _)| plain(own) == plain(name));
+        let named = self.request.fields.iter().filter(|(own, _)| plain(own) == plain(name));
         named.for_each(|(_, value)| see(value.trim().as_bytes()));
+    }
+
+    fn is_of_trusted_proxy(&self) -> bool {
+        self.is_of_trusted_proxy
+    }
+
+    fn scheme(&self) -> &'static str {
+        self.request.scheme
+    }
+
+    fn certificate_subject(&self) -> Option<&[u8]> {
+        None
     }
 }
 

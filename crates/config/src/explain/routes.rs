@@ -5,7 +5,8 @@ use std::sync::Arc;
 use access::Refusal;
 
 use super::{ExplainedRefusal, ExplainedRoute, OtherRoute, WrittenRequest};
-use crate::snapshot::{HostMatch, PathMatch, Route, Selection, Snapshot, normalized};
+use crate::snapshot::trusted_headers::FieldSource;
+use crate::snapshot::{ConditionOn, HostMatch, PathMatch, Route, Selection, Snapshot, normalized};
 
 /// Maximum number of other routes that are listed.
 const OTHERS_MAX: usize = 20;
@@ -55,8 +56,20 @@ pub(super) fn reasons(route: &Route) -> Vec<String> {
         .chain([path])
         .chain(listeners)
         .chain(methods)
-        .chain(conditions.map(|condition| format!("the {condition}")))
+        .chain(conditions.map(|condition| format!("the {condition}{}", sender(condition))))
         .collect()
+}
+
+/// Returns where the values of a condition are, unless the client's request has them.
+fn sender(condition: ConditionOn<'_>) -> &'static str {
+    match condition {
+        ConditionOn::Query(_) => "",
+        ConditionOn::Header(condition) => match condition.source {
+            FieldSource::Client | FieldSource::Scheme => "",
+            FieldSource::TrustedProxy => " (only trusted proxies may send it)",
+            FieldSource::Certificate => " (the client's certificate, which explanations do not have)",
+        },
+    }
 }
 
 /// Returns routes of the host and the path of the request that are not used. Without a route, those of other hosts are
@@ -109,8 +122,8 @@ fn unused(snapshot: &Snapshot, route: &Route, request: &WrittenRequest) -> Strin
     if route.accepts(&request.method).is_none() {
         return format!("the method is not one of {}", methods(route));
     }
-    match route.matches.conditions.as_ref().and_then(|conditions| conditions.first_unmet(request)) {
-        Some(unmet) => format!("it needs: {unmet}"),
+    match route.matches.conditions.as_ref().and_then(|conditions| conditions.first_unmet(&request.arriving(snapshot))) {
+        Some(unmet) => format!("it needs: {unmet}{}", sender(unmet)),
         None => "another route comes first in the order of precedence".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ExplainedRefusal, WrittenRequest};
-use crate::snapshot::{Provider, Selection, Snapshot};
+use crate::snapshot::{Selection, Snapshot};
 
 /// A target of the model of an LLM request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -63,7 +63,7 @@ pub(super) fn targets(
     })?;
     let Some(entry) = resolved.entry else {
         let (provider, model) = (resolved.provider.name.to_string(), resolved.model.to_string());
-        let translated = translated(&resolved.provider, called);
+        let translated = translated(resolved.provider.of_model(&model).format_of(called.endpoint), called);
         let configured_model = model.clone();
         let only = ExplainedTarget { provider, configured_model, model, weight: 1, skipped: None, translated };
         return Ok(ModelTargets { strategy: None, targets: vec![only] });
@@ -72,11 +72,11 @@ pub(super) fn targets(
         provider: target.provider.name.to_string(),
         model: entry.model_of(target, &resolved.asked).to_string(),
         weight: target.weight,
-        skipped: target.provider.format_of(called.endpoint).is_none().then(|| {
+        skipped: entry.format_of(target, called.endpoint, &resolved.asked).is_none().then(|| {
             let format = called.endpoint.format().map_or("", Format::name);
             format!("the provider does not support the format {format}")
         }),
-        translated: translated(&target.provider, called),
+        translated: translated(entry.format_of(target, called.endpoint, &resolved.asked), called),
         configured_model: target.model.to_string(),
     };
     Ok(ModelTargets {
@@ -85,8 +85,7 @@ pub(super) fn targets(
     })
 }
 
-/// Returns the format into which calls of the endpoint are translated for a provider.
-fn translated(provider: &Provider, called: &EndpointCall<'_>) -> Option<&'static str> {
-    let format = provider.format_of(called.endpoint)?;
-    (Some(format) != called.endpoint.format()).then(|| format.name())
+/// Returns the format into which calls of the endpoint are translated for a provider that gets them in `format`.
+fn translated(format: Option<Format>, called: &EndpointCall<'_>) -> Option<&'static str> {
+    format.filter(|format| Some(*format) != called.endpoint.format()).map(Format::name)
 }

@@ -56,8 +56,8 @@ route           user (t.yaml:10:5)
 not used        beta (t.yaml:11:5): it needs: header x-preview is `on`
                 all (t.yaml:14:5): another route comes first in the order of precedence
 authentication  a key
-rate limits     \"ip\";q=100;w=60, before authentication (t.yaml:8:5)
-                \"user\";q=20;w=60, after authentication (t.yaml:7:5)
+rate limits     ip: 100 requests in 60 s, before authentication (t.yaml:8:5)
+                user: 20 requests in 60 s, after authentication (t.yaml:7:5)
 action          forward
 target          /users/7?x=1
 upstream        users (t.yaml:2:5)
@@ -80,8 +80,8 @@ not used        user (t.yaml:10:5): the method is not one of GET, HEAD
                 all (t.yaml:14:5): another route comes first in the order of precedence
 authentication  an access token of `accounts` (t.yaml:5:5)
                 with the claim scope = write
-rate limits     \"ip\";q=100;w=60, before authentication (t.yaml:8:5)
-                \"user\";q=20;w=60, after authentication (t.yaml:7:5)
+rate limits     ip: 100 requests in 60 s, before authentication (t.yaml:8:5)
+                user: 20 requests in 60 s, after authentication (t.yaml:7:5)
 action          forward
 target          /v2/7?a=b
 upstream        users (t.yaml:2:5), 95 of 100 requests

@@ -32,6 +32,7 @@ mod several_matches;
 mod shared_caches;
 mod short_forms;
 mod targets;
+mod trusted_headers;
 mod upstreams;
 
 fn environment() -> Environment {
@@ -423,10 +424,12 @@ models: [{name: fast, targets: [{provider: openai, model: gpt-5}]}]
 ";
     let loaded = read_text(source).unwrap();
     assert!(loaded.snapshot.traffic.models.is_empty());
+    assert_eq!(["providers", "models", "plans"].map(|list| loaded.listed(list)), [2, 1, 0]);
     assert_eq!(loaded.notes[1].to_string(), "the model fast is left out, as its provider openai is off");
     let alone = read_text(&source.replace(", {name: other, kind: gemini, credential: k}", "")).unwrap();
     assert_eq!(alone.notes[1].to_string(), "the mock serves the model fast, as its provider openai is off");
     assert_eq!(alone.snapshot.traffic.mock.models[0].name.as_ref(), "fast");
+    assert_eq!((alone.listed("providers"), alone.listed("models")), (1, 1));
 }
 
 #[test]

@@ -147,7 +147,7 @@ error[bad_value]: `control.listen` has an invalid value
     );
     check(
         "drain: {delay: x}",
-        &[("TOLLGATE_PROVIDERS", "[{name: a, kind: bedrock, region: r, endpoint: runtime}]")],
+        &[("TOLLGATE_PROVIDERS", "[{name: a, kind: bedrock, region: r, endpoint: classic}]")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -155,8 +155,9 @@ error[bad_value]: `drain.delay` has an invalid value
 1 | drain: {delay: x}
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
-error[not_yet]: `providers[0].endpoint: runtime` (use `mantle`, which has Claude's and OpenAI's APIs) is not supported by this version yet
- --> the environment variable TOLLGATE_PROVIDERS",
+error[bad_value]: `providers[0].endpoint` has an invalid value
+ --> the environment variable TOLLGATE_PROVIDERS
+  = expected `mantle` or `runtime`",
     );
     check(
         "",

@@ -43,6 +43,14 @@ fn a_change_of_a_listener_is_refused_with_its_line_and_column() {
 }
 
 #[test]
+fn a_secret_that_cannot_change_is_not_shown() {
+    let old = loaded("midtrans: {server_key: a, client_key: b}\n");
+    let error = replace(&old, "midtrans:\n  server_key: S3CRET\n  client_key: b\n", false).unwrap_err();
+    assert!(error.contains("`midtrans.server_key` cannot change") && error.contains("new.yaml:2:15"), "{error}");
+    assert!(error.contains("2 |   server_key: ***") && !error.contains("S3CRET"), "{error}");
+}
+
+#[test]
 fn a_removed_key_is_reported_at_the_mapping_around_it() {
     let old = loaded("log: {level: warn, format: json}\nworkers: 3\n");
     let error = replace(&old, "log: {format: json}\n", false).unwrap_err();
@@ -238,6 +246,18 @@ fn the_mock_does_not_begin_to_run() {
     let old = loaded("providers: [{name: o, kind: openai, credential: x}]");
     let error = replace(&old, "providers: [{name: o, kind: openai, credential: x}]\nmock: true\n", false).unwrap_err();
     assert!(error.contains("needs_restart") && error.contains("new.yaml:2:7"), "{error}");
+}
+
+#[test]
+fn a_list_of_which_several_values_change_is_reported_once() {
+    let old = loaded("");
+    let limits = "control:\n  rate_limits:\n    - {dimension: ip, limit: 5, window: 1s}\n";
+    let error = replace(&old, limits, false).unwrap_err();
+    assert_eq!(error.matches("needs_restart").count(), 1, "{error}");
+    assert!(
+        error.contains("`control.rate_limits` cannot change") && error.contains("expected the same entries, as"),
+        "{error}"
+    );
 }
 
 #[test]

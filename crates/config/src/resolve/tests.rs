@@ -213,8 +213,10 @@ fn another_format_names_the_right_path() {
     let snapshot = loaded(FILE, false).snapshot;
     let counted = |asked: &str| snapshot.traffic.resolve_model(Endpoint::CountTokens, asked).map(|found| found.model);
     assert_eq!(counted("smart").as_deref(), Ok("claude-opus-4-8"));
-    let mismatch = ResolveError::Mismatch { path: "/llm/v1/chat/completions".to_owned() };
-    assert_eq!(counted("fast"), Err(mismatch), "a count of tokens is not translated");
+    for asked in ["fast", "openai/gpt-5"] {
+        let mismatch = ResolveError::Mismatch { path: "/llm/v1/messages".to_owned() };
+        assert_eq!(counted(asked), Err(mismatch), "a count of tokens is not translated, and calls for text are");
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ section! {
     ConnectionsInput {
         /// Maximum of open connections.
         max: Input<u32> = default(Whole::u32_from(1), || 20_000);
-        /// Maximum of open connections of one address (IPv6: /64).
+        /// Maximum of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
         per_address: Input<u32> = default(Whole::u32_from(1), || 1_000);
         /// Maximum of requests in flight of one key; more are `rate_limited`. All keys of one user: twice as many.
         in_flight_per_key: Input<u32> = default(Whole::u32_from(1), || 1_000);

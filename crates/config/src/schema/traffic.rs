@@ -54,7 +54,7 @@ use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, HEADERS, MODEL, MONEY, NETWORK, ON_HANGUP, PATH, PER, PLAN, PREFIX,
     PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
 };
-pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
 pub(crate) use headers::{
     HEADERS_MAX, RequestTransformationsInput, ResponseTransformationsInput, TransformationsInput,
@@ -75,13 +75,13 @@ pub(crate) use model::{ModelInput, TargetInput};
 pub(crate) use plan_models::ALIASES_MAX;
 use plan_models::{ALIASES, PLAN_LIMITS_MAX, PLAN_MODEL, PLAN_MODELS_MAX};
 pub(crate) use plan_price::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
-pub(crate) use provider::{AwsInput, AzureVersion, KEYS_OF_KINDS, ProviderInput};
+pub(crate) use provider::{AwsInput, AzureVersion, BedrockEndpoint, KEYS_OF_KINDS, ProviderInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
 pub(crate) use retry::{RetryInput, RouteTimeoutsInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
 pub(crate) use route::{FallbackInput, RedirectInput, RespondInput, RouteInput};
-pub(crate) use secret_values::{is_secret_header, is_secret_parameter};
+pub(crate) use secret_values::is_secret_parameter;
 use settings::field::{
     Either, Entries, ValueList, default, list, maybe_nested, nested, optional, or_empty, required, sections, single_or,
 };

@@ -20,7 +20,7 @@ pub struct Billing {
     pub zone: TimeZone,
     /// Time after a period before its invoice is made.
     pub close_after: Duration,
-    /// Whether finance approves each invoice.
+    /// What the invoice of a period waits for.
     pub review: BillingReview,
     /// Time in which an invoice is paid.
     pub due: Duration,
@@ -58,6 +58,8 @@ pub enum BillingReview {
     None,
     /// Finance approves each invoice.
     Finance,
+    /// All days of an invoice's period are signed off in insights.
+    Signoff,
 }
 
 /// The values of the section `billing.tax`.

@@ -6,6 +6,7 @@ use std::fmt;
 use settings::setting::MASK;
 
 use super::pattern::Pattern;
+use super::trusted_headers::FieldSource;
 
 /// The settings `routes[].headers` and `routes[].query`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Condition {
     pub name: Box<str>,
     /// What its values must be.
     pub value: ValueMatch,
+    /// Where the values are, if it is a field.
+    pub source: FieldSource,
     /// Whether the text of `value` may be a secret, so that nobody may read it.
     pub is_hidden: bool,
 }
@@ -38,7 +41,7 @@ pub(crate) enum ConditionOn<'a> {
 
 impl fmt::Display for ConditionOn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (of, Condition { name, value, is_hidden }) = match *self {
+        let (of, Condition { name, value, is_hidden, .. }) = match *self {
             Self::Header(condition) => ("header", condition),
             Self::Query(condition) => ("query parameter", condition),
         };
@@ -84,6 +87,15 @@ pub trait RequestParts {
 
     /// Calls `see` with each value of the field, whose name is in lowercase. Underscores in received names are hyphens.
     fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8]));
+
+    /// Whether a trusted proxy has sent the request.
+    fn is_of_trusted_proxy(&self) -> bool;
+
+    /// The scheme of the connection: `http` or `https`.
+    fn scheme(&self) -> &'static str;
+
+    /// The subject of the client's verified certificate.
+    fn certificate_subject(&self) -> Option<&[u8]>;
 }
 
 /// The parts of a request that has no head, for tests.
@@ -93,6 +105,10 @@ pub struct WrittenParts<'a> {
     pub query: Option<&'a str>,
     /// Names and values of the fields.
     pub fields: &'a [(&'a str, &'a str)],
+    /// Whether a trusted proxy has sent the request.
+    pub is_of_trusted_proxy: bool,
+    /// The subject of the client's certificate.
+    pub certificate: Option<&'a str>,
 }
 
 impl RequestParts for WrittenParts<'_> {
@@ -107,6 +123,18 @@ impl RequestParts for WrittenParts<'_> {
             .filter(|(field, _)| field.replace('_', "-").eq_ignore_ascii_case(&name.replace('_', "-")));
         named.for_each(|(_, value)| see(value.as_bytes()));
     }
+
+    fn is_of_trusted_proxy(&self) -> bool {
+        self.is_of_trusted_proxy
+    }
+
+    fn scheme(&self) -> &'static str {
+        "http"
+    }
+
+    fn certificate_subject(&self) -> Option<&[u8]> {
+        self.certificate.map(str::as_bytes)
+    }
 }
 
 /// The rank of a route among those of the same host and path: the greater one is first. Parts are compared in this order:
@@ -119,9 +147,9 @@ impl Conditions {
         let Some(unmet) = self.first_unmet(parts) else { return Fit::Met };
         let ConditionOn::Header(first) = unmet else { return Fit::Unmet };
         let is_disputed = |condition: &Condition| {
-            !is_list(&condition.name) && condition.is_disputed(|see| parts.each_field(&condition.name, see))
+            !is_list(&condition.name) && condition.is_disputed(|see| condition.each_value(parts, see))
         };
-        let is_met = |condition: &Condition| condition.holds(|see| parts.each_field(&condition.name, see));
+        let is_met = |condition: &Condition| condition.holds(|see| condition.each_value(parts, see));
         let may_fit = is_disputed(first)
             && self.headers.iter().all(|condition| is_met(condition) || is_disputed(condition))
             && self.first_unmet_parameter(parts).is_none();
@@ -130,8 +158,7 @@ impl Conditions {
 
     /// Returns the first condition that the request does not meet.
     pub(crate) fn first_unmet(&self, parts: &dyn RequestParts) -> Option<ConditionOn<'_>> {
-        let header =
-            self.headers.iter().find(|condition| !condition.holds(|see| parts.each_field(&condition.name, see)));
+        let header = self.headers.iter().find(|condition| !condition.holds(|see| condition.each_value(parts, see)));
         header.map(ConditionOn::Header).or_else(|| self.first_unmet_parameter(parts).map(ConditionOn::Query))
     }
 
@@ -159,13 +186,24 @@ impl Conditions {
 /// Conditions that the same requests meet are equal.
 impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.value == other.value
+        self.name == other.name && self.value == other.value && self.source == other.source
     }
 }
 
 impl Eq for Condition {}
 
 impl Condition {
+    /// Calls `see` with each value of the field.
+    fn each_value(&self, parts: &dyn RequestParts, see: &mut dyn FnMut(&[u8])) {
+        match self.source {
+            FieldSource::Client => parts.each_field(&self.name, see),
+            _ if parts.is_of_trusted_proxy() => parts.each_field(&self.name, see),
+            FieldSource::TrustedProxy => {}
+            FieldSource::Scheme => see(parts.scheme().as_bytes()),
+            FieldSource::Certificate => parts.certificate_subject().into_iter().for_each(see),
+        }
+    }
+
     /// Whether the parameters of a query meet the condition.
     fn holds_in(&self, query: &str) -> bool {
         self.holds(|see| {
@@ -273,7 +311,7 @@ mod tests {
     }
 
     fn of(name: &str, value: ValueMatch) -> Condition {
-        Condition { name: name.into(), value, is_hidden: false }
+        Condition { name: name.into(), value, source: FieldSource::Client, is_hidden: false }
     }
 
     #[test]
@@ -295,7 +333,7 @@ mod tests {
             (of("x-a", regex), &[], false),
         ] {
             let conditions = Conditions { headers: vec![condition], query: Vec::new() };
-            let is_met = conditions.fit(&WrittenParts { query: None, fields }) == Fit::Met;
+            let is_met = conditions.fit(&WrittenParts { fields, ..WrittenParts::default() }) == Fit::Met;
             assert_eq!(is_met, holds, "{conditions:?} {fields:?}");
         }
     }
@@ -315,12 +353,41 @@ mod tests {
             (vec![accept], &[("accept", "text/html"), ("accept", "application/json")], Fit::Unmet),
         ] {
             let conditions = Conditions { headers, query: Vec::new() };
-            assert_eq!(conditions.fit(&WrittenParts { query: None, fields }), expected, "{conditions:?} {fields:?}");
+            assert_eq!(
+                conditions.fit(&WrittenParts { fields, ..WrittenParts::default() }),
+                expected,
+                "{conditions:?} {fields:?}"
+            );
         }
         let query = vec![exact("q", "1")];
         let conditions = Conditions { headers: vec![exact("x-a", "1")], query };
-        let fit = |query| conditions.fit(&WrittenParts { query: Some(query), fields: &twice });
+        let fit =
+            |query| conditions.fit(&WrittenParts { query: Some(query), fields: &twice, ..WrittenParts::default() });
         assert_eq!((fit("q=2"), fit("q=1")), (Fit::Unmet, Fit::Disputed("x-a")));
+    }
+
+    #[test]
+    fn a_condition_reads_the_values_of_its_source() {
+        let fields = [("x-a", "client")];
+        let parts = |is_of_trusted_proxy| WrittenParts {
+            fields: &fields,
+            is_of_trusted_proxy,
+            certificate: Some("CN=a"),
+            ..WrittenParts::default()
+        };
+        for (source, of_client) in [
+            (FieldSource::Client, Some("client")),
+            (FieldSource::TrustedProxy, None),
+            (FieldSource::Scheme, Some("http")),
+            (FieldSource::Certificate, Some("CN=a")),
+        ] {
+            for (is_of_trusted_proxy, expected) in [(false, of_client), (true, Some("client"))] {
+                let value = expected.map_or(ValueMatch::Absent, |value| ValueMatch::Exact(value.into()));
+                let headers = vec![Condition { source, ..of("x-a", value) }];
+                let fit = Conditions { headers, query: Vec::new() }.first_unmet(&parts(is_of_trusted_proxy)).is_none();
+                assert!(fit, "{source:?} {is_of_trusted_proxy}");
+            }
+        }
     }
 
     #[test]
@@ -342,7 +409,7 @@ mod tests {
             (of("a", regex), Some("a=12"), true),
         ] {
             let conditions = Conditions { headers: Vec::new(), query: vec![condition] };
-            let is_met = conditions.fit(&WrittenParts { query, fields: &[] }) == Fit::Met;
+            let is_met = conditions.fit(&WrittenParts { query, ..WrittenParts::default() }) == Fit::Met;
             assert_eq!(is_met, holds, "{conditions:?} {query:?}");
         }
     }

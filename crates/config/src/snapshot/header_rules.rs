@@ -53,6 +53,8 @@ pub enum HeaderPart {
     Latency,
     /// The id of the request.
     RequestId,
+    /// The client's address, as `X-Forwarded-For` has it.
+    ClientAddress,
     /// A claim of the client's access token.
     Claim(Box<str>),
     /// The values of a header of the request, in lowercase.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meter::limiter::tokens::{TokenAlgorithm, TokenLimitTerms};
 use meter::limiter::{LimitTerms, RequestTerms};
 use settings::place::Place;
 
@@ -22,6 +23,8 @@ pub struct RateLimits {
     of_plans: BTreeMap<Box<str>, Range<usize>>,
     /// Whether a limit counts by the model.
     has_models: bool,
+    /// Whether a limit counts tokens.
+    has_tokens: bool,
 }
 
 /// One entry of `rate_limits`, or `rate_limit` of a route. An entry of a plan has one tier, which is the plan.
@@ -29,8 +32,10 @@ pub struct RateLimits {
 pub struct RateLimit {
     /// Identifies the counters of the limit, also after a reload that changes the number of requests.
     pub id: Arc<str>,
-    /// Its name in metrics and header fields: `ip`, or `ip+route`.
+    /// Its name in metrics and header fields: `ip`, `ip+route`, or `key:tokens`.
     pub name: Arc<str>,
+    /// The time at which it applies.
+    pub stage: LimitStage,
     /// The values that requests of one counter have in common, in a fixed order. Not empty.
     pub dimensions: Box<[LimitDimension]>,
     /// The limit of clients whose tier has no other one; `None` does not limit them.
@@ -41,6 +46,19 @@ pub struct RateLimit {
     pub tiers: Box<[(Box<str>, LimitTier)]>,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+}
+
+/// When a limit applies to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitStage {
+    /// It applies before authentication.
+    Request,
+    /// It applies after authentication.
+    Client,
+    /// It applies after the model of an LLM call is known.
+    Model,
+    /// It applies after that, to the tokens that an LLM call probably uses.
+    Tokens,
 }
 
 /// What decides the tier of a client.
@@ -68,9 +86,10 @@ pub struct LimitTier {
 
 impl LimitTier {
     /// Returns the time in which an empty token bucket becomes full; `None` for other limits.
-    pub(crate) const fn refill(&self) -> Option<Duration> {
+    pub(crate) fn refill(&self) -> Option<Duration> {
         match self.terms {
             LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => Some(rate.refill()),
+            LimitTerms::Tokens(terms) => terms.refill(),
             LimitTerms::Requests(RequestTerms::SlidingWindow(_)) | LimitTerms::Concurrent(_) => None,
         }
     }
@@ -95,6 +114,8 @@ pub enum LimitDimension {
     Route,
     /// The model of an LLM call. Other requests have none.
     Model,
+    /// The plan of the client. Requests of clients without a plan have none.
+    Plan,
     /// The same for all requests.
     Global,
 }
@@ -112,6 +133,7 @@ impl LimitDimension {
             Self::Claim(_) => "claim",
             Self::Route => "route",
             Self::Model => "model",
+            Self::Plan => "plan",
             Self::Global => "global",
         }
     }
@@ -121,9 +143,14 @@ impl fmt::Display for LimitDimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(name) | Self::Claim(name) => write!(f, "{} {name}", self.word()),
-            Self::Address | Self::User | Self::Key | Self::Client | Self::Route | Self::Model | Self::Global => {
-                f.write_str(self.word())
-            }
+            Self::Address
+            | Self::User
+            | Self::Key
+            | Self::Client
+            | Self::Route
+            | Self::Model
+            | Self::Plan
+            | Self::Global => f.write_str(self.word()),
         }
     }
 }
@@ -132,11 +159,18 @@ impl RateLimits {
     /// Returns the limits; the first `of_all_routes` apply to every route, and those at `of_plans` to the clients of a plan.
     #[must_use]
     pub(crate) fn new(rules: Vec<RateLimit>, of_all_routes: usize, of_plans: BTreeMap<Box<str>, Range<usize>>) -> Self {
-        let has_models = rules.iter().any(RateLimit::needs_model);
-        Self { rules, of_all_routes, of_plans, has_models }
+        let has = |stage| rules.iter().any(|rule| rule.stage == stage);
+        let (has_models, has_tokens) = (has(LimitStage::Model), has(LimitStage::Tokens));
+        Self { rules, of_all_routes, of_plans, has_models, has_tokens }
     }
 
-    /// Whether a limit counts by the model of LLM calls.
+    /// Whether a limit counts the tokens of LLM calls.
+    #[must_use]
+    pub const fn has_tokens(&self) -> bool {
+        self.has_tokens
+    }
+
+    /// Whether a limit counts LLM calls by their model.
     #[must_use]
     pub const fn has_models(&self) -> bool {
         self.has_models
@@ -181,26 +215,23 @@ impl RateLimit {
         match tier.map(|tier| tier.terms) {
             Some(LimitTerms::Concurrent(_)) => "concurrent",
             Some(LimitTerms::Requests(RequestTerms::TokenBucket(_))) => "token_bucket",
-            Some(LimitTerms::Requests(RequestTerms::SlidingWindow(_))) | None => "sliding_window",
+            Some(LimitTerms::Tokens(terms)) if is_bucket(terms) => "token_bucket",
+            Some(LimitTerms::Requests(RequestTerms::SlidingWindow(_)) | LimitTerms::Tokens(_)) | None => {
+                "sliding_window"
+            }
         }
     }
 
     /// Whether the limit can apply only after authentication.
     #[must_use]
     pub fn needs_client(&self) -> bool {
-        use LimitDimension::{Address, Claim, Client, Global, Header, Key, Model, Route, User};
-        let of_client = |dimension: &LimitDimension| match dimension {
-            // The body is read after authentication.
-            User | Key | Client | Claim(_) | Model => true,
-            Address | Header(_) | Route | Global => false,
-        };
-        !self.tiers.is_empty() || self.dimensions.iter().any(of_client)
+        self.stage != LimitStage::Request
     }
 
-    /// Whether the limit can apply only after the model of an LLM call is known.
+    /// Whether the limit applies only to LLM calls.
     #[must_use]
-    pub fn needs_model(&self) -> bool {
-        self.dimensions.contains(&LimitDimension::Model)
+    pub const fn needs_call(&self) -> bool {
+        matches!(self.stage, LimitStage::Model | LimitStage::Tokens)
     }
 
     /// Returns the limit of clients of this tier; `None` if they are not limited.
@@ -214,4 +245,28 @@ impl RateLimit {
     pub fn listed(&self, name: &str) -> Option<&LimitTier> {
         self.tiers.iter().find(|(known, _)| **known == *name).map(|(_, tier)| tier)
     }
+}
+
+impl LimitStage {
+    /// Returns when a limit by these dimensions applies that counts no tokens; `has_tiers`: clients have different ones.
+    #[must_use]
+    pub(crate) fn of(dimensions: &[LimitDimension], has_tiers: bool) -> Self {
+        use LimitDimension::{Address, Claim, Client, Global, Header, Key, Model, Plan, Route, User};
+        let of_client = |dimension: &LimitDimension| match dimension {
+            User | Key | Client | Claim(_) | Plan => true,
+            Address | Header(_) | Route | Model | Global => false,
+        };
+        if dimensions.contains(&Model) {
+            // The body is read after authentication.
+            Self::Model
+        } else if has_tiers || dimensions.iter().any(of_client) {
+            Self::Client
+        } else {
+            Self::Request
+        }
+    }
+}
+
+const fn is_bucket(terms: TokenLimitTerms) -> bool {
+    matches!(terms.algorithm(), TokenAlgorithm::TokenBucket { .. })
 }

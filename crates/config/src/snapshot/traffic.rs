@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use access::issuer::IssuerSource;
 use access::shared_responses::ResponseScope;
-use access::{Credits, Plan, PlanPrice, PublicKey, Secret};
+use access::{Credits, Plan, PlanPrice, PublicKey, Secret, ServiceAccount};
 use ai::price::Prices;
 use ai::sigv4::AwsCredential;
 use insights::InsightSettings;
@@ -195,6 +195,8 @@ pub enum Credential {
     Fixed(Secret),
     /// Keys that sign the requests of all users whose plan has `shared_keys`.
     Aws(Arc<AwsCredential>),
+    /// A service account whose access tokens are sent for all users whose plan has `shared_keys`.
+    ServiceAccount(Arc<ServiceAccount>),
     /// A credential of the vault, for all users whose plan has `shared_keys`.
     Vault {
         /// The label of the shared credential; `None` is the newest one for this provider.

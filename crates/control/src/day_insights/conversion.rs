@@ -56,7 +56,14 @@ fn number(bounds: &[u64], reached: usize) -> u64 {
 
 /// Returns the figures of one day.
 pub(super) fn figures(of: &DayTotals) -> DayFigures {
-    DayFigures { day: of.day, requests: of.results.all(), tokens: tokens(&of.totals), cost_nano: of.totals.cost.0 }
+    DayFigures {
+        day: of.day,
+        requests: of.results.all().saturating_sub(of.results.refused),
+        refused: of.results.refused,
+        tokens: tokens(&of.totals),
+        cost_nano: of.totals.cost.0.saturating_sub(of.own_cost.0),
+        own_cost_nano: of.own_cost.0,
+    }
 }
 
 fn tokens(of: &UsageTotals) -> u64 {
@@ -64,7 +71,8 @@ fn tokens(of: &UsageTotals) -> u64 {
     classes.into_iter().fold(0, u64::saturating_add)
 }
 
-/// Returns the requests by metadata: events, and those that are stored as counts. `bounds` are those of the groups.
+/// Returns the requests by metadata: events, and those that are stored as counts. `bounds` are those of the groups. Refused
+/// requests have only tokens and costs.
 pub(super) fn groups<'a>(
     events: &'a [EventGroup],
     minutes: &'a [MinuteGroup],
@@ -84,12 +92,13 @@ pub(super) fn groups<'a>(
             requests_per_session: group.session_bounds.map(|reached| number(&bounds.requests_per_session, reached)),
             interval_s: group.interval_bounds.map(|reached| number(&bounds.interval_s, reached)),
         },
-        requests: group.requests,
+        requests: if group.result == RequestResult::Refused { 0 } else { group.requests },
         tokens: group.tokens,
         cost_nano: group.cost_nano,
-        ids: ids(group),
+        ids: if group.result == RequestResult::Refused { Vec::new() } else { ids(group) },
     });
-    let minutes = minutes.iter().map(|group| RequestGroup {
+    let is_counted = |group: &&MinuteGroup| RequestResult::of_class(group.status_class) != RequestResult::Refused;
+    let minutes = minutes.iter().filter(is_counted).map(|group| RequestGroup {
         metadata: Metadata {
             route: group.route.as_deref(),
             status: u16::from(group.status_class % 10) * 100,
@@ -145,21 +154,22 @@ pub(super) fn failed_cost(events: &[EventGroup]) -> FailedCost {
 /// Returns the change of each model between two days.
 pub(super) fn changes(before: &[ModelDayUsage], now: &[ModelDayUsage]) -> Vec<ModelChange> {
     let mut changes: BTreeMap<String, ModelChange> = BTreeMap::new();
-    let mut of = |model: &ModelDayUsage, set: fn(&mut ModelChange, &UsageTotals)| {
+    let mut of = |model: &ModelDayUsage, set: fn(&mut ModelChange, u64, i64)| {
         let name = model.name.clone().unwrap_or_else(|| NO_MODEL.to_owned());
         let empty = || ModelChange { name: name.clone(), tokens_before: 0, cost_before: 0, tokens: 0, cost: 0 };
-        set(changes.entry(name.clone()).or_insert_with(empty), &model.totals);
+        let cost = model.totals.cost.0.saturating_sub(model.own_cost.0);
+        set(changes.entry(name.clone()).or_insert_with(empty), tokens(&model.totals), cost);
     };
     for model in before {
-        of(model, |change, totals| {
-            change.tokens_before = change.tokens_before.saturating_add(tokens(totals));
-            change.cost_before = change.cost_before.saturating_add(totals.cost.0);
+        of(model, |change, tokens, cost| {
+            change.tokens_before = change.tokens_before.saturating_add(tokens);
+            change.cost_before = change.cost_before.saturating_add(cost);
         });
     }
     for model in now {
-        of(model, |change, totals| {
-            change.tokens = change.tokens.saturating_add(tokens(totals));
-            change.cost = change.cost.saturating_add(totals.cost.0);
+        of(model, |change, tokens, cost| {
+            change.tokens = change.tokens.saturating_add(tokens);
+            change.cost = change.cost.saturating_add(cost);
         });
     }
     changes.into_values().collect()

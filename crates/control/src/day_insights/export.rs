@@ -14,13 +14,14 @@ use insights::charts::{ChartKind, ChartTheme, draw};
 use insights::day::rfc3339;
 use insights::page::html;
 use ledger::{DayEvent, DayUsageOf, RequestPlace};
+use meter::RequestResult;
 use serde::Serialize;
 
 use crate::csv;
 use crate::state::App;
 
 /// The head of `events.csv`.
-const EVENTS_HEAD: &str = "id,started_at,user_id,trace_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us,labels\r\n";
+const EVENTS_HEAD: &str = "id,started_at,user_id,trace_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us,labels,own_cost_nano,result\r\n";
 /// The head of `counts.csv`.
 const COUNTS_HEAD: &str = "route,status_class,requests\r\n";
 
@@ -58,8 +59,11 @@ enum ExportStep {
 struct ExportedSums {
     events: u64,
     counted_requests: u64,
+    /// The number of both that were refused.
+    refused: u64,
     tokens: u64,
     cost_nano: i128,
+    own_cost_nano: i128,
 }
 
 /// The content of `audit.json`.
@@ -67,12 +71,16 @@ struct ExportedSums {
 struct ExportAudit<'a> {
     /// The sums of `events.csv` and `counts.csv`.
     exported: &'a ExportedSums,
-    /// The number of requests of the brief.
+    /// The number of requests of the brief, without refused ones.
     brief_requests: u64,
+    /// The number of refused requests of the brief.
+    brief_refused: u64,
     /// The number of tokens of the brief.
     brief_tokens: u64,
-    /// The cost of the brief.
+    /// The cost of the brief that the operator pays.
     brief_cost_nano: i64,
+    /// The cost of the brief that users' own credentials paid.
+    brief_own_cost_nano: i64,
     /// Whether the exported requests add up to the brief.
     equal: bool,
 }
@@ -162,6 +170,8 @@ impl DayExport {
         sums.events = sums.events.saturating_add(1);
         sums.tokens = sums.tokens.saturating_add(event.tokens);
         sums.cost_nano = sums.cost_nano.saturating_add(event.cost.map_or(0, |cost| cost.0.into()));
+        sums.own_cost_nano = sums.own_cost_nano.saturating_add(event.own_cost.map_or(0, |cost| cost.0.into()));
+        sums.refused = sums.refused.saturating_add((event.result == RequestResult::Refused).into());
         let row = [
             event.id.0.to_string(),
             rfc3339(event.started_at),
@@ -179,6 +189,8 @@ impl DayExport {
             csv::figure(event.cost.map(|cost| cost.0)),
             event.duration_us.to_string(),
             csv::quoted_or_empty(Some(event.labels.as_str()).filter(|labels| !labels.is_empty())),
+            csv::figure(event.own_cost.map(|cost| cost.0)),
+            event.result.as_str().to_owned(),
         ];
         self.write(format!("{}\r\n", row.join(",")).as_bytes())
     }
@@ -191,6 +203,9 @@ impl DayExport {
         self.file("counts.csv", COUNTS_HEAD.as_bytes())?;
         for group in counts {
             self.sums.counted_requests = self.sums.counted_requests.saturating_add(group.requests);
+            if RequestResult::of_class(group.status_class) == RequestResult::Refused {
+                self.sums.refused = self.sums.refused.saturating_add(group.requests);
+            }
             let route = csv::quoted_or_empty(group.route.as_deref());
             self.write(format!("{route},{},{}\r\n", group.status_class, group.requests).as_bytes())?;
         }
@@ -199,14 +214,18 @@ impl DayExport {
 
     fn write_end(&mut self) -> io::Result<()> {
         let (sums, spend) = (&self.sums, &self.brief.spend);
-        let equal = sums.events.saturating_add(sums.counted_requests) == spend.requests
+        let equal = sums.events.saturating_add(sums.counted_requests) == spend.requests.saturating_add(spend.refused)
+            && sums.refused == spend.refused
             && sums.tokens == spend.tokens
-            && sums.cost_nano == i128::from(spend.cost.amount_nano);
+            && sums.cost_nano == i128::from(spend.cost.amount_nano)
+            && sums.own_cost_nano == i128::from(spend.own_cost.amount_nano);
         let audit = ExportAudit {
             exported: sums,
             brief_requests: spend.requests,
+            brief_refused: spend.refused,
             brief_tokens: spend.tokens,
             brief_cost_nano: spend.cost.amount_nano,
+            brief_own_cost_nano: spend.own_cost.amount_nano,
             equal,
         };
         let audit = serde_json::to_vec_pretty(&audit)?;

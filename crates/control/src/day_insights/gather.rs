@@ -11,6 +11,7 @@ use insights::briefing::{
 use insights::classify::{RequestGroup, lacking_ids};
 use insights::latency::latency;
 use insights::rules::RuleSet;
+use insights::signed_classes::SignedClasses;
 use insights::{Brief, Classification, InsightSettings, Roi};
 use ledger::{CachedUsage, DayState, DayTotals, EventGroup, GroupBounds, MinuteGroup};
 use meter::{Source, Usage};
@@ -18,7 +19,7 @@ use meter::{Source, Usage};
 use super::conversion::{self, RuleBounds};
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
-use super::spend_budget;
+use super::{signed, spend_budget};
 use crate::day_cache::{DayEndpoint, DayResponse, DayText, ResponseKey};
 use crate::known_settings::IdentifiedSettings;
 use crate::problem::Problem;
@@ -35,6 +36,8 @@ pub(crate) struct DayReader<'a> {
     visible: VisibleScope,
     head: FiguresHead,
     settings: Arc<IdentifiedSettings>,
+    /// The classes of the scope, if its day is approved.
+    signed: Option<SignedClasses>,
 }
 
 impl<'a> DayReader<'a> {
@@ -50,7 +53,34 @@ impl<'a> DayReader<'a> {
         let complete = is_over && IngestProgress::new(app.store.node_progress().await?, now).is_complete(day);
         let head = FiguresHead { day, scope: visible.scope.clone(), as_of: now, complete, figures_version };
         let settings = app.insight_settings.numbered(&app.ledger, &app.live.load().traffic.insights, settings).await?;
-        Ok(Self { app, visible, head, settings })
+        let mut reader = Self { app, visible, head, settings, signed: None };
+        if complete {
+            reader.keep_signed().await?;
+        }
+        Ok(reader)
+    }
+
+    /// Keeps the classes of an approved day: those of the scope as they were approved; other scopes of a day that was approved
+    /// for all users keep its rules.
+    async fn keep_signed(&mut self) -> Result<(), Problem> {
+        let Some((signed, is_of_scope)) = signed::signed_classes(self.app, &self.head, self.settings()).await? else {
+            return Ok(());
+        };
+        self.settings = Arc::new(self.settings.with_signed(&signed, is_of_scope));
+        self.signed = Some(signed).filter(|_| is_of_scope);
+        Ok(())
+    }
+
+    /// Returns the classes that a decision about the day is about. A further approval keeps those of an approved day.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn classes_to_sign(&self) -> Result<(u64, SignedClasses), Problem> {
+        if let Some(signed) = &self.signed {
+            return Ok((self.head.figures_version, signed.clone()));
+        }
+        let classification = self.classification().await?;
+        Ok((classification.figures_version, SignedClasses::of(&classification, self.settings())))
     }
 
     /// Returns a response as JSON. A response of this process needs no computation.
@@ -136,7 +166,6 @@ impl<'a> DayReader<'a> {
         let today = totals.last().filter(|of| of.day == day);
         let outcomes = today.map_or_else(DayOutcomes::default, |of| DayOutcomes {
             failed: of.results.errors,
-            refused: of.results.refused,
             unpriced: of.totals.unpriced_requests,
         });
         let bounds = self.bounds();
@@ -158,6 +187,7 @@ impl<'a> DayReader<'a> {
             failed: conversion::failed_cost(&events),
             latency: latency(&histogram),
             budget: spend_budget::budget(self.app, &self.visible.scope, day).await?,
+            signed: self.signed.as_ref(),
         };
         Ok(briefing::brief(figures, self.settings()))
     }

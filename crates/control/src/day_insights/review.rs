@@ -2,17 +2,22 @@
 
 use access::{Day, Refusal};
 use insights::day::{date, earlier, rfc3339};
-use insights::review::{self, Decision, PastDecision, ReviewStatus, ReviewedDay, ReviewedFigures, SignoffRefusal};
+use insights::review::{
+    self, Decision, FiguresApart, PastDecision, ReviewStatus, ReviewedDay, ReviewedFigures, SignoffRefusal,
+};
+use insights::signed_classes::SignedClasses;
 use insights::{DayScope, InsightSettings};
-use ledger::{DecisionError, NewDecision, StoredDecision};
+use ledger::{DecisionError, NewDecision};
 
 use super::conversion;
 use super::day_scope::VisibleScope;
+use super::gather::DayReader;
 use super::progress::IngestProgress;
 use super::settings;
+use super::signed::{DecidedFigures, past, stored_scope};
 use crate::caller::Caller;
 use crate::problem::Problem;
-use crate::state::State;
+use crate::state::{App, State};
 
 /// A day of a scope with its decisions.
 #[derive(Debug)]
@@ -44,7 +49,7 @@ impl DayReview {
         let figures_version = state.ledger.figures_version(day).await?;
         let totals = state.ledger.day_totals(reviewed.of, [day, day]).await?;
         let figures = totals.first().map(conversion::figures).unwrap_or_default();
-        let decisions = state.ledger.decisions(day, &stored(&reviewed.scope)).await?;
+        let decisions = state.ledger.decisions(day, &stored_scope(&reviewed.scope)).await?;
         Ok(Self {
             day,
             scope: reviewed.scope.clone(),
@@ -56,6 +61,7 @@ impl DayReview {
                 requests: figures.requests,
                 tokens: figures.tokens,
                 cost_nano: figures.cost_nano,
+                apart: Some(FiguresApart { refused: figures.refused, own_cost_nano: figures.own_cost_nano }),
             },
             settings: settings::in_force(state).await?,
             decisions: decisions.into_iter().map(past).collect(),
@@ -93,37 +99,22 @@ impl DayReview {
         }
     }
 
-    /// Stores a decision of the caller. `holds`: whether the caller holds the role.
+    /// Stores a decision of the caller with the figures and their classes.
     ///
     /// # Errors
-    /// `conflict` for a day that is not complete, with the reason, and for a second decision of one person;
-    /// `unprocessable` for a role that does not sign off, and for a rejection without a comment; `forbidden` for a role that
-    /// the caller does not hold; `unavailable`.
+    /// `conflict` for a second decision of one person, and if the figures have changed; `unavailable`.
     pub(crate) async fn decide(
         &self,
         state: &State,
         caller: &Caller,
         decision: &Decision,
-        holds: bool,
+        classes: Option<SignedClasses>,
     ) -> Result<(), Problem> {
-        let judged = review::judge(&self.reviewed(), &self.decisions, decision, caller.user.0);
-        match judged {
-            Err(refusal @ (SignoffRefusal::UnknownRole | SignoffRefusal::CommentMissing)) => {
-                return Err(Problem::new(Refusal::Unprocessable, refusal.to_string()));
-            }
-            Err(_) | Ok(()) if !holds => {
-                return Err(Problem::new(Refusal::Forbidden, "you do not hold this role; an admin grants roles"));
-            }
-            Err(SignoffRefusal::Collecting) => return Err(Problem::new(Refusal::Conflict, self.missing())),
-            Err(refusal @ SignoffRefusal::SamePerson) => {
-                return Err(Problem::new(Refusal::Conflict, refusal.to_string()));
-            }
-            Ok(()) => {}
-        }
-        let figures = serde_json::to_string(&self.figures).map_err(Problem::fault)?;
+        let decided = DecidedFigures { figures: self.figures, classes };
+        let figures = serde_json::to_string(&decided).map_err(Problem::fault)?;
         let new = NewDecision {
             day: self.day,
-            scope: &stored(&self.scope),
+            scope: &stored_scope(&self.scope),
             role: &decision.role,
             user: caller.user,
             approve: decision.approve,
@@ -143,6 +134,37 @@ impl DayReview {
         }
     }
 
+    /// Checks whether the caller may decide. `holds`: whether the caller holds the role.
+    ///
+    /// # Errors
+    /// `conflict` for a day that is not complete, with the reason, and for a second decision of one person;
+    /// `unprocessable` for a role that does not sign off, and for a rejection without a comment; `forbidden` for a role that
+    /// the caller does not hold.
+    pub(crate) fn judge(&self, caller: &Caller, decision: &Decision, holds: bool) -> Result<(), Problem> {
+        match review::judge(&self.reviewed(), &self.decisions, decision, caller.user.0) {
+            Err(refusal @ (SignoffRefusal::UnknownRole | SignoffRefusal::CommentMissing)) => {
+                Err(Problem::new(Refusal::Unprocessable, refusal.to_string()))
+            }
+            Err(_) | Ok(()) if !holds => {
+                Err(Problem::new(Refusal::Forbidden, "you do not hold this role; an admin grants roles"))
+            }
+            Err(SignoffRefusal::Collecting) => Err(Problem::new(Refusal::Conflict, self.missing())),
+            Err(refusal @ SignoffRefusal::SamePerson) => Err(Problem::new(Refusal::Conflict, refusal.to_string())),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Returns the classes of these figures.
+    ///
+    /// # Errors
+    /// `conflict` if usage has arrived since the figures were read; `unavailable`.
+    pub(crate) async fn classes(&self, app: &App, reviewed: &VisibleScope) -> Result<SignedClasses, Problem> {
+        let reader = DayReader::begin(app, self.day, reviewed.clone()).await?;
+        let (figures_version, classes) = reader.classes_to_sign().await?;
+        self.check_version(Some(figures_version))?;
+        Ok(classes)
+    }
+
     /// Refuses a decision about other figures than these.
     ///
     /// # Errors
@@ -159,30 +181,10 @@ impl DayReview {
         if self.day >= self.today {
             return format!("the day is not over; it ends at {}", rfc3339(self.day.next().start()));
         }
-        format!("{} nodes have not stored all usage of the day; `GET /ingest/status` shows them", self.missing_nodes)
-    }
-}
-
-/// Returns the stored word of a scope, which the query parameter `scope` has too.
-fn stored(scope: &DayScope) -> String {
-    match scope {
-        DayScope::All {} => "all".to_owned(),
-        DayScope::User { user_id } => format!("user:{user_id}"),
-        DayScope::Label { label } => format!("label:{label}"),
-    }
-}
-
-fn past(stored: StoredDecision) -> PastDecision {
-    PastDecision {
-        decision: Decision {
-            at: rfc3339(stored.at),
-            role: stored.role,
-            approve: stored.approve,
-            comment: stored.comment,
-        },
-        user: stored.user.0,
-        figures_version: stored.figures_version,
-        // Figures of a later version show no difference.
-        figures: serde_json::from_str(&stored.figures).unwrap_or_default(),
+        let nodes = match self.missing_nodes {
+            1 => "1 node has".to_owned(),
+            nodes => format!("{nodes} nodes have"),
+        };
+        format!("{nodes} not stored all usage of the day; an admin finds them with `tollgate nodes list`")
     }
 }

@@ -10,7 +10,7 @@ use store::{DatabaseError, Key, Store, User, UserRef};
 use utoipa::ToSchema;
 
 use super::{ExplanationError, ExplanationSources};
-use crate::budgets::{self, BudgetKey, BudgetQuery, ExplainedBudget, SubjectQuotas};
+use crate::budgets::{self, BudgetQuery, ExplainedBudget, SubjectQuotas};
 use crate::usage_scope::UsageScope;
 
 /// The name of a client: `as` of the API, `--as` of the command.
@@ -199,8 +199,7 @@ impl KeyHolder {
         let ExplanationSources { snapshot, clock, .. } = sources;
         let Self { key, user } = self;
         let scope = UsageScope { user: user.id, no: user.no, plan: std::sync::Arc::new(user.plan.clone()) };
-        let key = BudgetKey { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day };
-        let query = BudgetQuery { role: Role::Admin, scope: &scope, key: Some(key) };
+        let query = BudgetQuery { role: Role::Admin, scope: &scope, key: Some(key.into()) };
         let views = budgets::holding(sources.budgets(), query, clock.now().day()).await?;
         Ok(views.into_iter().map(|view| ExplainedBudget::of_user(view, &user.plan.name, snapshot)).collect())
     }

@@ -59,6 +59,9 @@ pub struct LimitState {
     reason: Option<String>,
     /// The position in the file.
     place: Option<String>,
+    /// The counted things: `requests`, or the unit of a limit of tokens.
+    #[serde(skip)]
+    unit: &'static str,
 }
 
 /// The parts from which the state of limits follows.
@@ -75,7 +78,7 @@ impl fmt::Display for LimitState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         if let Some(limit) = self.limit {
-            write!(f, ": {limit} requests")?;
+            write!(f, ": {limit} {}", self.unit)?;
         }
         match (self.remaining, &self.reason) {
             (Some(remaining), _) => write!(f, ", {remaining} left")?,
@@ -91,7 +94,7 @@ impl fmt::Display for LimitState {
 
 impl LimitState {
     const fn unknown(kind: LimitStateKind, name: String, limit: Option<u32>) -> Self {
-        Self { kind, name, limit, remaining: None, resets_at: None, reason: None, place: None }
+        Self { kind, name, limit, remaining: None, resets_at: None, reason: None, place: None, unit: "requests" }
     }
 
     fn because(self, reason: &str) -> Self {
@@ -100,9 +103,10 @@ impl LimitState {
 
     /// Reports the part of the state that this node knows.
     fn of_node(self, NodePart { share, remaining }: NodePart) -> Self {
+        let unit = self.unit;
         self.because(&format!(
             "nodes share the limit through Redis; without Redis, this node would now admit {remaining} of its share of \
-             {share} requests"
+             {share} {unit}"
         ))
     }
 }
@@ -158,7 +162,8 @@ impl StateSources<'_> {
             return LimitState::unknown(kind, name, None)
                 .because("the tier of the client is not limited, or not known");
         };
-        let unknown = LimitState::unknown(kind, name, Some(terms.limit()));
+        let unit = if let LimitTerms::Tokens(terms) = terms { terms.unit().word() } else { "requests" };
+        let unknown = LimitState { unit, ..LimitState::unknown(kind, name, Some(terms.limit())) };
         let Some(counters) = self.sources.counters else { return unknown.because(NO_PROXY) };
         let mut key = match self.key(rule, values) {
             Ok(key) => key,
@@ -168,7 +173,7 @@ impl StateSources<'_> {
             push(&mut key, tier.as_bytes());
         }
         // Requests in flight are counted by each process.
-        let nodes = counters.nodes.filter(|_| matches!(terms, LimitTerms::Requests(_)));
+        let nodes = counters.nodes.filter(|_| !matches!(terms, LimitTerms::Concurrent(_)));
         let counted = nodes.map_or(*terms, |nodes| terms.share(nodes));
         let level = counters.meter.rules().find(&rule.id).map(|rules| rules.level(&key, counted, self.now()));
         match (nodes, level) {
@@ -186,6 +191,7 @@ impl StateSources<'_> {
         const NEEDS_ADDRESS: &str = "the address of the client is not given";
         const NEEDS_KEY: &str = "the key of the client is not given, or the route accepts no keys";
         const NEEDS_MODEL: &str = "the model of the call is not given, or not served";
+        const NO_PLAN: &str = "the client has no plan, so the limit does not count it";
         const NO_KEY: &str = "the client has no key of a user, so the limit does not count it";
         let subject = self.client.map(Holder::subject);
         let mut key = LimitKey::new();
@@ -212,6 +218,10 @@ impl StateSources<'_> {
                 LimitDimension::Claim(_) => return Err("the claims of the access token are not known"),
                 LimitDimension::Route => push(&mut key, values.route.as_bytes()),
                 LimitDimension::Model => push(&mut key, values.model.ok_or(NEEDS_MODEL)?.as_bytes()),
+                LimitDimension::Plan => {
+                    let plan = self.client.ok_or(NEEDS_KEY)?.plan();
+                    push(&mut key, plan.ok_or(NO_PLAN)?.as_bytes());
+                }
                 LimitDimension::Global => {}
             }
         }

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use access::{Amount, Credits};
 use cluster::Cluster;
 use meter::lease::rules;
+use meter::limiter::tokens::TokenAlgorithm;
 use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
 use store::DatabaseError;
@@ -40,6 +41,13 @@ impl LimitNodes {
         match terms {
             LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => self.beyond(rate.most_in_window(), rate.limit()),
             LimitTerms::Requests(RequestTerms::SlidingWindow(window)) => self.overshoot_of_window(window.limit()),
+            // Estimates that are too low come in addition.
+            LimitTerms::Tokens(terms) => match terms.algorithm() {
+                TokenAlgorithm::SlidingWindow { .. } => self.overshoot_of_window(terms.limit()),
+                TokenAlgorithm::TokenBucket { burst, .. } => {
+                    self.beyond(u64::from(burst.get()) + u64::from(terms.limit()), terms.limit())
+                }
+            },
             // Each node counts its own requests in flight, also with Redis.
             LimitTerms::Concurrent(limit) => u64::from(limit.get()).saturating_mul(self.live.saturating_sub(1)),
         }

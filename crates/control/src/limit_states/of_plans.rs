@@ -212,7 +212,10 @@ fn own_quotas_view(nodes: LimitNodes, own: BoundCount) -> Option<LimitView> {
 
 /// Returns the name of the tier for limits that keys have of their own. There may be many keys, so only the largest is shown.
 fn own_name(own: BoundCount) -> String {
-    format!("{OWN}{} keys with their own", own.keys)
+    match own.keys {
+        1 => format!("{OWN}1 key with its own"),
+        keys => format!("{OWN}{keys} keys with their own"),
+    }
 }
 
 fn quota_policy(quota: Credits) -> String {

@@ -59,7 +59,8 @@ pub(super) struct OverviewResponse {
     /// This month's routes, only for several users.
     #[serde(skip_serializing_if = "Option::is_none")]
     routes: Option<TopRoutes>,
-    /// The budgets that apply to the user's requests, as in `usage/today`.
+    /// The budgets that apply to all these requests: of a user as in `usage/today`; of several users the `global` ones, and
+    /// those of the plan.
     budgets: Vec<budgets::BudgetView>,
     today: Today,
     month: Month,

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use access::{ProviderKeyId, Refusal, Role, Secret};
+use access::service_account::GOOGLE_TOKEN_URI;
+use access::{ProviderKeyId, Refusal, Role, Secret, ServiceAccount};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::Snapshot;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use crate::caller::{Caller, KeyOwner};
 use crate::input::{self, Segment};
 use crate::moment::rfc3339;
+use crate::outbound::TestedCredential;
 use crate::problem::{NO_PROVIDER_KEY, Problem};
 use crate::reach;
 use crate::state::App;
@@ -89,7 +91,7 @@ struct NewProviderKeyRequest {
     /// The label: 1 to 200 characters, different for each credential.
     #[schema(min_length = 1, max_length = 200)]
     label: String,
-    /// The secret: 8 to 4,096 visible ASCII characters.
+    /// The secret: 8 to 4,096 visible ASCII characters; of Vertex AI, the JSON file of a service account's key.
     #[schema(value_type = String, min_length = 8, max_length = 4096)]
     secret: Secret,
     /// Whether all users whose plan permits shared credentials may use it; only for admins. Default false.
@@ -161,7 +163,7 @@ pub(super) async fn create(
     require_shared(&caller, owner)?;
     check_provider(&app.live.load(), &provider, owner.is_none())?;
     input::check_name("label", &label)?;
-    check_secret(&secret)?;
+    check_secret(&app.live.load(), &secret, &provider)?;
     if owner.is_none() {
         refuse_exposed_demo_keys(&app, &provider).await?;
     }
@@ -186,8 +188,11 @@ pub(super) async fn change(
 ) -> Result<Json<ProviderKeyView>, Problem> {
     let ProviderKeyChangeRequest { label, secret } = input::required(request, app.limits.body).await?;
     label.as_deref().map_or(Ok(()), |label| input::check_name("label", label))?;
-    secret.as_ref().map_or(Ok(()), check_secret)?;
-    let id = own(&app, &caller, &id).await?.id;
+    let stored = own(&app, &caller, &id).await?;
+    if let Some(secret) = &secret {
+        check_secret(&app.live.load(), secret, &stored.provider)?;
+    }
+    let id = stored.id;
     let change = ProviderKeyChange { label, secret };
     let changed = app.store.change_provider_key(&caller.actor(), &app.vault, id, change).await?;
     Ok(Json(changed.into()))
@@ -207,7 +212,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tests a stored credential by requesting the provider's list of models, which costs nothing.
+/// Tests a stored credential by requesting the provider's list of models, or an access token, which costs nothing.
 ///
 /// Only the status of the provider's response is reported.
 #[utoipa::path(post, path = "/api/provider-keys/{id}/test", tag = "provider keys", security(("key" = []), ("cookie" = [])),
@@ -234,7 +239,8 @@ pub(super) async fn test(
         )
     })?;
     let asked_at = app.clock.mono();
-    let answered = app.outbound.ask(caller.user, provider, &secret).await?;
+    let tested = TestedCredential { provider, secret: &secret, now: app.clock.now() };
+    let answered = app.outbound.ask(caller.user, tested).await?;
     let took = app.clock.mono().since(asked_at);
     let (ok, status, message) = match answered {
         Ok(status) => {
@@ -351,10 +357,24 @@ fn no_provider(snapshot: &Snapshot, upstreams: &[&str]) -> Problem {
     Problem::new(Refusal::Unprocessable, message)
 }
 
-fn check_secret(secret: &Secret) -> Result<(), Problem> {
+/// Checks a secret for the provider with this name. A service account of the vault, also a shared one, must get its tokens from a
+/// known endpoint: each test and each call sends a request there.
+fn check_secret(snapshot: &Snapshot, secret: &Secret, provider: &str) -> Result<(), Problem> {
     let text = secret.expose();
-    if SECRET_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let has_length = SECRET_BYTES.contains(&text.len());
+    let unprocessable = |message| Err(Problem::new(Refusal::Unprocessable, message));
+    if let Some(provider) = snapshot.traffic.provider(provider).filter(|provider| provider.has_service_accounts()) {
+        return match ServiceAccount::parse(text) {
+            Err(error) => unprocessable(format!("`secret` must be {error}")),
+            Ok(_) if !has_length => unprocessable("`secret` must have at most 4,096 bytes".to_owned()),
+            Ok(account) if !provider.token_uris().any(|known| known == account.token_uri().as_str()) => {
+                unprocessable(format!("`secret` must be a file whose `token_uri` is {GOOGLE_TOKEN_URI}"))
+            }
+            Ok(_) => Ok(()),
+        };
+    }
+    if has_length && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
-    Err(Problem::new(Refusal::Unprocessable, "`secret` must have 8 to 4,096 visible ASCII characters, without spaces"))
+    unprocessable("`secret` must have 8 to 4,096 visible ASCII characters, without spaces".to_owned())
 }

@@ -172,7 +172,7 @@ impl From<&Credential> for ConfiguredCredential {
         let of = |source| Self { source, label: None, last4: None };
         match credential {
             Credential::None => of("none"),
-            Credential::Aws(_) => of("configuration"),
+            Credential::Aws(_) | Credential::ServiceAccount(_) => of("configuration"),
             Credential::Vault { label } => Self { label: label.as_ref().map(|label| label.to_string()), ..of("vault") },
             Credential::Fixed(secret) => {
                 let text = secret.expose();

@@ -2,23 +2,20 @@
 
 use std::sync::Arc;
 
-use access::labels::{is_label_name, is_label_value};
 use access::{Refusal, Role, UserId, UserNo, UserStatus};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
+use ledger::billing::subscriptions;
 use serde::{Deserialize, Serialize};
-use store::{
-    Email, GRANTS_MAX, LinkError, NewLink, NewUser, Purpose, RoleGrant, User, UserChange, UserError, UserRef,
-    is_fit_text,
-};
+use store::{Email, LinkError, NewLink, NewUser, Purpose, RoleGrant, User, UserChange, UserError, UserRef};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::caller::{Admin, AdminPerson};
-use crate::day_insights::roles::{FINANCE, TEAM_LEAD};
 use crate::day_insights::settings::in_force;
 use crate::figures::UsageFigures;
+use crate::grants;
 use crate::input::{Segment, address_of, name_of};
 use crate::labels_view::{self, LabelsView};
 use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
@@ -54,7 +51,7 @@ pub(super) struct Users {
     next: Option<String>,
 }
 
-/// A user with the usage of this month.
+/// A user with the usage of this month and the user's roles.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ListedUser)]
 struct UserView {
@@ -65,6 +62,8 @@ struct UserView {
     /// The time of the newest request with any of the user's keys; null without one.
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// The roles of the user beside `admin` and `member`.
+    grants: Vec<GrantView>,
 }
 
 /// Adds the usage of this month. It reads one row per user, day, key and node, and the keys of the users.
@@ -72,10 +71,13 @@ async fn with_usage(app: &App, users: &[User]) -> Result<Vec<UserView>, Problem>
     let today = app.clock.now().day();
     let numbers: Vec<UserNo> = users.iter().map(|user| user.no).collect();
     let used = app.ledger.usage_of_users(&numbers, [first_of_month(today), today]).await?;
+    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+    let mut grants = app.store.grants_of(&ids).await?;
     let views = users.iter().zip(used).map(|(user, used)| UserView {
         account: Account::from(user),
         month: UsageFigures::from(&used.total),
         last_used_at: used.used_at.map(rfc3339),
+        grants: grants.remove(&user.id).unwrap_or_default().into_iter().map(GrantView::from).collect(),
     });
     Ok(views.collect())
 }
@@ -143,6 +145,12 @@ struct GrantView {
     label: Option<String>,
 }
 
+impl From<RoleGrant> for GrantView {
+    fn from(RoleGrant { role, label }: RoleGrant) -> Self {
+        Self { role, label }
+    }
+}
+
 /// One user with the user's roles.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UserDetail)]
@@ -158,10 +166,9 @@ pub(super) struct UserDetail {
 impl UserDetail {
     async fn of(app: &App, user: &User) -> Result<Self, Problem> {
         let grants = app.store.grants(user.id).await?;
-        let view = |grant: RoleGrant| GrantView { role: grant.role, label: grant.label };
         Ok(Self {
             user: Account::from(user),
-            grants: grants.into_iter().map(view).collect(),
+            grants: grants.into_iter().map(GrantView::from).collect(),
             labels: labels_view::view(&user.labels),
         })
     }
@@ -181,7 +188,7 @@ impl UserDetail {
             "month": {"requests": 12, "credits": 12,
                 "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
                 "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced_requests": 0},
-            "last_used_at": "2026-11-20T09:12:00Z"}],
+            "last_used_at": "2026-11-20T09:12:00Z", "grants": [{"role": "finance", "label": null}]}],
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Users>, Problem> {
@@ -288,11 +295,26 @@ pub(super) async fn change(
     if found.email.is_none() && change.role == Some(Role::Admin) {
         return Err(Problem::new(Refusal::Unprocessable, "a service user is a `member`"));
     }
+    if change.plan.as_ref().is_some_and(|plan| *plan != found.plan.name) {
+        refuse_subscriber(&app, found.id).await?;
+    }
     let user = UserRef::Id(UserId(id.parse::<Uuid>().map_err(|_| missing())?));
     let changed = app.store.change_user(&caller.actor(), &user, change).await;
     let changed = changed.map_err(|error| if let UserError::NoUser(_) = error { missing() } else { error.into() })?;
     app.sessions.forget_all_of(changed.id);
     Ok(Json(UserDetail::of(&app, &changed).await?))
+}
+
+/// Refuses a plan by hand for a user whose plan follows from a subscription: the next change of that would undo it.
+///
+/// # Errors
+/// `conflict`; `unavailable`.
+async fn refuse_subscriber(app: &App, user: UserId) -> Result<(), Problem> {
+    if app.billing.is_none() || subscriptions::present(&app.store, user).await?.is_none() {
+        return Ok(());
+    }
+    let message = "the plan follows from the subscription of the user: change or cancel that";
+    Err(Problem::new(Refusal::Conflict, message))
 }
 
 /// Creates a one-time link with which the user chooses a new password within a day.
@@ -369,40 +391,10 @@ fn role_of(word: &str) -> Result<Role, Problem> {
     Role::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, "`role` must be `member` or `admin`"))
 }
 
-/// Checks the roles of a user, and returns them in order, each once. `of_reviews` are the roles that sign off.
 fn grants_of(views: Vec<GrantView>, of_reviews: &[String]) -> Result<Vec<RoleGrant>, Problem> {
-    let bad = |message: String| Problem::new(Refusal::Unprocessable, message);
-    if views.len() > GRANTS_MAX {
-        return Err(bad(format!("`grants` may have at most {GRANTS_MAX} roles")));
-    }
-    let mut grants = Vec::new();
-    for GrantView { role, label } in views {
-        if !(1..=ROLE_CHARS_MAX).contains(&role.chars().count()) || !is_fit_text(&role) {
-            return Err(bad(format!("a role in `grants` must have 1 to {ROLE_CHARS_MAX} characters")));
-        }
-        let is_label = |label: &String| {
-            label.split_once('=').is_some_and(|(name, value)| is_label_name(name) && is_label_value(value))
-        };
-        if label.as_ref().is_some_and(|label| !is_label(label)) {
-            return Err(bad("a label in `grants` must be NAME=VALUE, such as team=payments".to_owned()));
-        }
-        if role == FINANCE && label.is_some() {
-            return Err(bad("`finance` in `grants` has no label: it is about all users".to_owned()));
-        }
-        if ![FINANCE, TEAM_LEAD].contains(&role.as_str()) && !of_reviews.contains(&role) {
-            let message =
-                "a role in `grants` must be `finance`, `team_lead` or one of `signoff.roles` of `GET /config`";
-            return Err(bad(message.to_owned()));
-        }
-        grants.push(RoleGrant { role, label });
-    }
-    grants.sort();
-    grants.dedup();
-    Ok(grants)
+    let grants = views.into_iter().map(|GrantView { role, label }| RoleGrant { role, label }).collect();
+    grants::checked(grants, of_reviews).map_err(|error| Problem::new(Refusal::Unprocessable, error.to_string()))
 }
-
-/// The maximum length of the name of a role, in characters.
-const ROLE_CHARS_MAX: usize = 50;
 
 /// Finds a user by the id in a path.
 ///

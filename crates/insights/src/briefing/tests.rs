@@ -4,6 +4,7 @@ use super::*;
 use crate::classification::Class;
 use crate::day;
 use crate::rules::Metadata;
+use crate::settings::{ClassRule, RuleConditions};
 
 const TODAY: &str = "2026-11-21";
 
@@ -13,7 +14,8 @@ fn head(scope: DayScope) -> FiguresHead {
 }
 
 fn figures(back: u32, requests: u64, cost_nano: i64) -> DayFigures {
-    DayFigures { day: Day(day::parse(TODAY).unwrap().0 - back), requests, tokens: requests * 10, cost_nano }
+    let day = Day(day::parse(TODAY).unwrap().0 - back);
+    DayFigures { day, requests, tokens: requests * 10, cost_nano, ..DayFigures::default() }
 }
 
 fn chats(requests: u64, cost_nano: i128) -> RequestGroup<'static> {
@@ -32,6 +34,7 @@ fn compose(days: &[DayFigures], groups: &[RequestGroup<'_>], outcomes: DayOutcom
         failed: FailedCost::default(),
         latency: DayLatency::default(),
         budget: None,
+        signed: None,
     };
     brief(of, &InsightSettings::default())
 }
@@ -66,6 +69,44 @@ fn a_first_and_an_empty_day_are_complete_responses() {
     let expected = "all users spent 0.00 USD, as much as on the same weekday; there were no requests";
     assert_eq!(empty.headline, expected);
     assert_eq!((empty.classes.len(), empty.movers.len()), (0, 0));
+    let refused = RequestGroup { requests: 0, tokens: 0, ids: Vec::new(), ..chats(0, 0) };
+    let day = DayFigures { refused: 7, ..figures(0, 0, 0) };
+    let told = compose(&[day], &[refused], DayOutcomes::default());
+    assert!(told.headline.ends_with("; 7 requests were refused") && told.classes.is_empty(), "{told:?}");
+}
+
+#[test]
+fn an_approved_day_keeps_its_classes_when_the_rules_change() {
+    let day = figures(0, 100, 700);
+    let (groups, settings) = ([chats(100, 700)], InsightSettings::default());
+    let classified = ClassifiedDay { figures: &day, unpriced: 0, groups: &groups };
+    let before = classification(&head(DayScope::All {}), &settings, classified);
+    let signed = SignedClasses { built_in_rules_version: 1, ..SignedClasses::of(&before, &settings) };
+    let rule = ClassRule {
+        name: "all".into(),
+        class: Class::Other,
+        when: RuleConditions::default(),
+        confidence: crate::Ratio::ONE,
+    };
+    let changed = InsightSettings { version: 2, rules: vec![rule], ..settings };
+    let of = |signed| BriefFigures {
+        head: head(DayScope::All {}),
+        days: std::slice::from_ref(&day),
+        outcomes: DayOutcomes::default(),
+        models: &[],
+        groups: &groups,
+        codes: Vec::new(),
+        failed: FailedCost::default(),
+        latency: DayLatency::default(),
+        budget: None,
+        signed,
+    };
+    let open = brief(of(None), &changed);
+    assert_eq!(open.classes, [ClassCount { class: Class::Other, requests: 100 }]);
+    let approved = brief(of(Some(&signed)), &changed);
+    assert_eq!(approved.classes, [ClassCount { class: Class::Chat, requests: 100 }]);
+    assert_eq!(approved.built_in_rules_version, Some(1));
+    assert!(approved.headline.ends_with("100 of 100 requests are chat"), "{}", approved.headline);
 }
 
 #[test]
@@ -76,10 +117,11 @@ fn a_day_past_the_retention_reports_missing_classes() {
 
 #[test]
 fn an_outage_has_errors_and_what_they_cost() {
-    let outcomes = DayOutcomes { failed: 60, refused: 3, unpriced: 2 };
+    let outcomes = DayOutcomes { failed: 60, unpriced: 2 };
+    let day = DayFigures { refused: 3, own_cost_nano: 90, ..figures(0, 100, 700) };
     let of = BriefFigures {
         head: head(DayScope::Label { label: "team=payments".into() }),
-        days: &[figures(0, 100, 700)],
+        days: &[day],
         outcomes,
         models: &[],
         groups: &[chats(100, 700)],
@@ -90,10 +132,13 @@ fn an_outage_has_errors_and_what_they_cost() {
         failed: FailedCost { cost_nano: 400, ids: vec![Uuid::from_u128(9)] },
         latency: DayLatency::default(),
         budget: None,
+        signed: None,
     };
     let told = brief(of, &InsightSettings::default());
     assert!(told.headline.starts_with("payments spent 0.0000007 USD, 0.0000007 USD more"), "{}", told.headline);
-    assert_eq!((told.errors.requests, told.errors.refused), (63, 3));
+    assert_eq!((told.errors.requests, told.errors.refused), (60, 3));
+    assert_eq!((told.spend.requests, told.spend.refused), (100, 3), "refused requests are apart");
+    assert_eq!((told.spend.cost.amount_nano, told.spend.own_cost.amount_nano), (700, 90));
     assert_eq!(told.errors.by_code[0].code, "upstream_timeout");
     let kinds: Vec<&str> = told.recommendations.iter().map(|of| of.kind.as_str()).collect();
     assert_eq!(kinds, ["failed_requests", "missing_prices"]);
@@ -104,7 +149,7 @@ fn an_outage_has_errors_and_what_they_cost() {
 #[test]
 fn savings_are_those_that_can_be_computed() {
     let caches = CacheSavings { amount_nano: 3_100, requests: 380, without_price: 0 };
-    let day = figures(0, 1_000, 12_500);
+    let day = DayFigures { own_cost_nano: 600, ..figures(0, 1_000, 12_500) };
     let of = RoiFigures {
         figures: &day,
         refused_by_budget: 3,
@@ -114,6 +159,7 @@ fn savings_are_those_that_can_be_computed() {
     };
     let told = roi(&head(DayScope::All {}), of);
     assert_eq!((told.spent.amount_nano, told.total_saved.amount_nano), (12_500, 3_100));
+    assert_eq!(told.own_cost.amount_nano, 600, "the operator does not pay it");
     assert_eq!(told.saved[0].requests, 380);
     let named: Vec<(&str, u64)> = told.not_counted.iter().map(|of| (of.kind.as_str(), of.requests)).collect();
     assert_eq!(named, [("refused_overspend", 3), ("response_cache", 0)]);

@@ -12,7 +12,7 @@ pub enum InvoiceState {
     Open,
     /// The invoice is paid in full.
     Paid,
-    /// Taken back before anything was paid; it keeps its number.
+    /// Taken back before anything was paid; it keeps its number, if it was opened.
     Void,
     /// The seller gave the invoice up.
     Uncollectible,
@@ -53,6 +53,7 @@ const TABLE: &[Row] = &[
     (InvoiceState::Draft, InvoiceEvent::ApprovedAsZero, InvoiceState::Paid),
     (InvoiceState::Review, InvoiceEvent::Approved, InvoiceState::Open),
     (InvoiceState::Review, InvoiceEvent::ApprovedAsZero, InvoiceState::Paid),
+    (InvoiceState::Review, InvoiceEvent::Voided, InvoiceState::Void),
     (InvoiceState::Open, InvoiceEvent::PaidInFull, InvoiceState::Paid),
     (InvoiceState::Open, InvoiceEvent::PaidInPart, InvoiceState::Open),
     (InvoiceState::Open, InvoiceEvent::Voided, InvoiceState::Void),

@@ -12,15 +12,15 @@ macro_rules! invoice_columns {
     () => {
         "id, user_id, subscription_id, kind, of_invoice_id, target_version_id, first_day, last_day, state, number_text,
         currency, subtotal, tax_name, tax_rate, tax_base, tax, total, remaining, issued_at, due_at, digest,
-        tax_invoice_number, reason, created_at FROM invoices"
+        tax_invoice_number, reason, usage_first_day, usage_last_day, created_at FROM invoices"
     };
 }
 
 statements! {
     ADD = "INSERT INTO invoices (id, user_id, subscription_id, kind, of_invoice_id, target_version_id, first_day, last_day,
         state, currency, subtotal, tax_name, tax_rate, tax_base, tax, total, remaining, rules_version, digest,
-        tax_invoice_number, reason, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'draft', $9, $10, $11, $12, $13, $14, $15, $15, $16, $17, '', $18, $19, $19)";
+        tax_invoice_number, reason, usage_first_day, usage_last_day, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7,
+        $8, 'draft', $9, $10, $11, $12, $13, $14, $15, $15, $16, $17, '', $18, $19, $20, $21, $21)";
     ADD_LINE = "INSERT INTO invoice_lines (id, invoice_id, no, kind, text, quantity, unit, unit_price_pico, amount,
         plan_version_id, first_day, last_day, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)";
@@ -104,6 +104,8 @@ pub struct StoredInvoice {
     pub tax_invoice_number: String,
     /// Why a credit note was made; empty for others.
     pub reason: String,
+    /// The first and the last day of the ended period whose usage it charges; `None` without one.
+    pub usage_days: Option<[Day; 2]>,
     /// The time at which the draft was made.
     pub created_at: Timestamp,
 }
@@ -147,6 +149,8 @@ pub struct NewInvoice {
     pub digest: String,
     /// Why a credit note is made; empty for others.
     pub reason: String,
+    /// The first and the last day of the ended period whose usage it charges; `None` without one.
+    pub usage_days: Option<[Day; 2]>,
     /// The lines, in their order.
     pub lines: Vec<StoredInvoiceLine>,
 }
@@ -201,6 +205,8 @@ struct InvoiceRow {
     digest: String,
     tax_invoice_number: String,
     reason: String,
+    usage_first_day: Option<i64>,
+    usage_last_day: Option<i64>,
     created_at: i64,
 }
 
@@ -233,6 +239,7 @@ impl TryFrom<InvoiceRow> for StoredInvoice {
             digest: row.digest,
             tax_invoice_number: row.tax_invoice_number,
             reason: row.reason,
+            usage_days: row.usage_first_day.zip(row.usage_last_day).map(|(first, last)| [day(first), day(last)]),
             created_at: timestamp(row.created_at),
         })
     }
@@ -267,6 +274,8 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
         .bind(new.rules_version)
         .bind(new.digest.as_str())
         .bind(new.reason.as_str())
+        .bind(new.usage_days.map(|[first, _]| i64::from(first.0)))
+        .bind(new.usage_days.map(|[_, last]| i64::from(last.0)))
         .bind(store.now());
     add.run().await?;
     for line in &new.lines {

@@ -11,7 +11,7 @@ statements! {
     ADD = "INSERT INTO invoice_terms (id, invoice_id, terms, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
     FIND = "SELECT terms, listed_at, created_at FROM invoice_terms WHERE invoice_id = $1";
     UNLISTED = "SELECT t.invoice_id FROM invoice_terms t JOIN invoices i ON i.id = t.invoice_id WHERE t.listed_at IS NULL
-        AND i.number IS NOT NULL AND t.invoice_id > $1 ORDER BY t.invoice_id LIMIT $2";
+        AND i.state <> 'draft' AND t.invoice_id > $1 ORDER BY t.invoice_id LIMIT $2";
     SET_LISTED = "UPDATE invoice_terms SET listed_at = $2, terms = $3, updated_at = $2 WHERE invoice_id = $1 AND listed_at IS NULL
         RETURNING id";
     ADD_DAY = "INSERT INTO invoice_days (id, invoice_id, day, row_count, digest, created_at, updated_at)

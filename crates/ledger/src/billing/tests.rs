@@ -141,6 +141,7 @@ async fn draft(store: &Store) -> Uuid {
         rules_version: 1,
         digest: String::new(),
         reason: String::new(),
+        usage_days: None,
         lines: Vec::new(),
     };
     let mut on = store.begin().await.unwrap();

@@ -168,6 +168,8 @@ pub(crate) struct SeriesTotals {
     pub(crate) timed: u64,
     /// Total duration of these requests in microseconds.
     pub(crate) duration_us: u64,
+    /// Part of the cost that users' own credentials paid; only rows of labels store it.
+    pub(crate) own_cost: NanoUsd,
 }
 
 /// Key of a row in `usage_counts`; `key` is 0 without a key, `subject` is 0 without a subject that is recorded by name.
@@ -398,6 +400,7 @@ impl SeriesTotals {
             results: ResultCounts::of(event.result(), 1),
             timed: is_timed.into(),
             duration_us: if is_timed { event.duration_us } else { 0 },
+            own_cost: counted.own_cost.filter(|_| counts).unwrap_or_default(),
         }
     }
 
@@ -406,6 +409,7 @@ impl SeriesTotals {
         self.results.add(more.results);
         self.timed = self.timed.saturating_add(more.timed);
         self.duration_us = self.duration_us.saturating_add(more.duration_us);
+        self.own_cost = self.own_cost.saturating_add(more.own_cost);
     }
 }
 

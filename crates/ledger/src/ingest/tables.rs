@@ -38,6 +38,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ],
     "ON CONFLICT (id) DO NOTHING",
 )
+.copied()
 .with_added(2)
 .with_usual(&[
     ("subject_no", UsualValue::Null),
@@ -156,7 +157,7 @@ pub(crate) static LABELS: Insert = Insert::adding(
     "daily_labels",
     totals!(
         ["day", "label_set_no", "user_no", "model_no", "requests", "succeeded", "refused", "errors",]
-        ["timed_requests", "duration_us",]
+        ["timed_requests", "duration_us", "own_cost_nano",]
     ),
     &[("id", SqlType::Uuid)],
     &["day", "label_set_no", "user_no", "model_no"],

@@ -376,6 +376,7 @@ impl CountedRecords<'_> {
         let bind_label = |(at, of): &(LabelDay, SeriesTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.day).put(at.labels).put(at.user).put(at.model);
             bind_series(of, row);
+            row.put(of.own_cost.0);
         };
         LABELS.bulk(transaction, now, &labels, bind_label).await?;
         Ok(())

@@ -216,6 +216,30 @@ pub(super) static MODELS: TotalsTable = TotalsTable {
     ],
 };
 
+/// Lists the columns of totals that time series read, and those in the brackets.
+macro_rules! series {
+    ($($after:expr),*) => {
+        &[
+            TotalsColumn { of_counts: SENT, ..REQUESTS },
+            SUCCEEDED,
+            REFUSED,
+            ERRORS,
+            TotalsColumn { of_counts: CREDITS_OF_COUNTS, ..CREDITS },
+            INPUT,
+            CACHED,
+            SHORT,
+            LONG,
+            OUTPUT,
+            REASONING,
+            COST,
+            UNPRICED,
+            column("timed_requests", "CASE WHEN attempts > 0 THEN 1 ELSE 0 END"),
+            column("duration_us", "CASE WHEN attempts > 0 THEN duration_us ELSE 0 END"),
+            $($after,)*
+        ]
+    };
+}
+
 /// Totals of each hour by key, model and route.
 pub(super) static HOURS: TotalsTable = TotalsTable {
     kind: TotalsKind::Hours,
@@ -231,7 +255,7 @@ pub(super) static HOURS: TotalsTable = TotalsTable {
     has_counts: true,
     has_anonymous: true,
     unique: "user_no, hour, key_no, model_no, route_no, day, result",
-    columns: SERIES,
+    columns: series!(),
 };
 
 /// Totals of each user's routes.
@@ -243,7 +267,7 @@ pub(super) static ROUTES: TotalsTable = TotalsTable {
     has_counts: true,
     has_anonymous: true,
     unique: "user_no, day, route_no",
-    columns: SERIES,
+    columns: series!(),
 };
 
 /// Totals of each label set.
@@ -258,27 +282,8 @@ pub(super) static LABELS: TotalsTable = TotalsTable {
     has_counts: true,
     has_anonymous: true,
     unique: "day, label_set_no, user_no, model_no",
-    columns: SERIES,
+    columns: series!(OWN_COST),
 };
-
-/// Columns of totals that time series read.
-const SERIES: &[TotalsColumn] = &[
-    TotalsColumn { of_counts: SENT, ..REQUESTS },
-    SUCCEEDED,
-    REFUSED,
-    ERRORS,
-    TotalsColumn { of_counts: CREDITS_OF_COUNTS, ..CREDITS },
-    INPUT,
-    CACHED,
-    SHORT,
-    LONG,
-    OUTPUT,
-    REASONING,
-    COST,
-    UNPRICED,
-    column("timed_requests", "CASE WHEN attempts > 0 THEN 1 ELSE 0 END"),
-    column("duration_us", "CASE WHEN attempts > 0 THEN duration_us ELSE 0 END"),
-];
 
 /// All tables, in the order in which ingest writes them.
 pub(super) static ALL: [&TotalsTable; 5] = [&KEYS, &MODELS, &HOURS, &ROUTES, &LABELS];

@@ -30,6 +30,15 @@ macro_rules! charged {
 }
 pub(crate) use charged;
 
+/// Columns of [`OwnCostRow`], over rows of `daily_models` or `daily_labels`.
+macro_rules! own_cost {
+    () => {
+        "CAST(sum(own_cost_nano / 1000000000) AS BIGINT) AS own_dollars,
+        CAST(sum(own_cost_nano % 1000000000) AS BIGINT) AS own_rest"
+    };
+}
+pub(crate) use own_cost;
+
 /// Columns of [`SumsRow`], over rows of sums.
 macro_rules! sums_of_sums {
     () => {
@@ -124,6 +133,19 @@ impl From<&SumsRow> for UsageTotals {
             charged: row.charged_dollars.map(|dollars| money(dollars, row.charged_rest)),
             unpriced_requests: of(row.unpriced_requests),
         }
+    }
+}
+
+/// The sum of the costs that users' own credentials paid, which is null if there were no rows.
+#[derive(Debug, Default, sqlx_macros::FromRow)]
+pub(crate) struct OwnCostRow {
+    own_dollars: Option<i64>,
+    own_rest: Option<i64>,
+}
+
+impl From<&OwnCostRow> for NanoUsd {
+    fn from(row: &OwnCostRow) -> Self {
+        money(row.own_dollars.unwrap_or(0), row.own_rest)
     }
 }
 

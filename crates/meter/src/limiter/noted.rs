@@ -87,6 +87,12 @@ pub(super) const fn reaches(terms: LimitTerms, remaining: u32) -> bool {
     remaining == most - most.div_ceil(NOTED_PART)
 }
 
+/// Whether a call has left no more of its limit of tokens than the part from which it is noted.
+pub(super) const fn is_beyond(terms: LimitTerms, remaining: u32) -> bool {
+    let most = terms.at_once();
+    remaining <= most - most.div_ceil(NOTED_PART)
+}
+
 impl NotedKeys {
     /// Notes the key of a request; `level` returns the state of a key.
     pub(super) fn note(&self, key: &[u8], request: NotedRequest, level: impl Fn(u64, LimitTerms) -> RateLevel) {

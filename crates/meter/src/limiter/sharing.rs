@@ -3,6 +3,8 @@
 //! The task that serves the queue adds each grant to the leases of its key. A reply counts one request of the grant for
 //! the request that waits. If that request no longer waits, its part remains in the leases.
 
+mod tokens;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -13,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::leases::{GrantedRequests, LeaseTake};
 use super::{LimitCounters, RequestTerms};
 use crate::rate::{RateExceeded, RateLevel};
+
+pub use tokens::{PendingTokens, SharedTokenKey, SharedTokenLimit, SharedTokens, TokenRequest, TokenSettlement};
 
 /// Maximum number of nodes among which a limit is divided.
 pub const NODES_MAX: u32 = 1_024;
@@ -32,6 +36,7 @@ pub struct SharingState {
     is_up: AtomicBool,
     nodes: AtomicU32,
     fallbacks: AtomicU64,
+    lost_settlements: AtomicU64,
 }
 
 /// A message to the task that asks Redis.
@@ -41,6 +46,10 @@ pub enum SharingMessage {
     Ask(GrantRequest),
     /// A request that was counted is not sent.
     GiveBack(GivenBack),
+    /// A call begins, which probably uses this number of tokens.
+    Tokens(TokenRequest),
+    /// A call has used this number of tokens.
+    Settle(TokenSettlement),
 }
 
 /// Asks Redis for requests of one key.
@@ -134,7 +143,12 @@ pub struct SharedRequest {
 
 impl Default for SharingState {
     fn default() -> Self {
-        Self { is_up: AtomicBool::new(false), nodes: AtomicU32::new(1), fallbacks: AtomicU64::new(0) }
+        Self {
+            is_up: AtomicBool::new(false),
+            nodes: AtomicU32::new(1),
+            fallbacks: AtomicU64::new(0),
+            lost_settlements: AtomicU64::new(0),
+        }
     }
 }
 
@@ -142,6 +156,10 @@ impl SharingState {
     /// Sets whether Redis responds.
     pub fn set_up(&self, is_up: bool) {
         self.is_up.store(is_up, Ordering::Relaxed);
+    }
+
+    fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
     }
 
     /// Sets the number of nodes that serve requests, this one included.
@@ -153,6 +171,17 @@ impl SharingState {
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
         self.fallbacks.load(Ordering::Relaxed)
+    }
+
+    /// Counts a settlement of tokens that Redis does not get.
+    pub fn lose_settlement(&self) {
+        self.lost_settlements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of lost settlements since the last call.
+    #[must_use]
+    pub fn take_lost_settlements(&self) -> u64 {
+        self.lost_settlements.swap(0, Ordering::Relaxed)
     }
 
     /// Returns the number of nodes; the last known one while Redis is unavailable.
@@ -190,7 +219,7 @@ impl LimitSharing {
     /// Counts a request in a grant of this node, or asks Redis.
     #[must_use]
     pub fn take(&self, limit: &SharedLimit<'_>, now: Mono) -> SharedTake {
-        if !self.state.is_up.load(Ordering::Relaxed) {
+        if !self.state.is_up() {
             return SharedTake::Unavailable;
         }
         let nodes = self.nodes();

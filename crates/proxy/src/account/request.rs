@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use access::{Mono, RequestId, Timestamp, address};
 use config::Snapshot;
+use config::snapshot::Traffic;
 use http1::{KnownName, Version};
 use meter::TraceId;
 use tokio::time::Instant;
@@ -23,15 +24,16 @@ use crate::worker::{Pinned, Worker};
 
 /// Returns the address of the client that sent `head`: the peer's address, or the one that a trusted proxy reports.
 pub(crate) fn client_address(peer: &Peer, snapshot: &Snapshot, head: &Head) -> IpAddr {
-    if !is_trusted(peer, snapshot) {
+    if !is_trusted(peer, &snapshot.traffic) {
         return peer.address;
     }
     let forwarded = head.fields().all(KnownName::XForwardedFor);
     address::origin(peer.address, &snapshot.traffic.trusted_proxies, forwarded)
 }
 
-fn is_trusted(peer: &Peer, snapshot: &Snapshot) -> bool {
-    !peer.is_unknown && snapshot.traffic.is_trusted_proxy(peer.address)
+/// Whether the peer of a connection is a trusted proxy.
+pub(crate) fn is_trusted(peer: &Peer, traffic: &Traffic) -> bool {
+    !peer.is_unknown && traffic.is_trusted_proxy(peer.address)
 }
 
 /// A request whose head has arrived.
@@ -154,7 +156,7 @@ impl RequestContext {
 
     /// Whether the peer is a trusted proxy.
     pub(crate) fn is_peer_trusted(&self) -> bool {
-        is_trusted(&self.at.peer, &self.snapshot)
+        is_trusted(&self.at.peer, &self.snapshot.traffic)
     }
 
     /// Returns the client's address and the scheme of the URL that it requested, for upstreams.

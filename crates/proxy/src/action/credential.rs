@@ -1,6 +1,8 @@
 //! The credential of an LLM request: the user's own, otherwise one that the user's plan may share.
 
-use access::{Principal, ProviderKey, Refusal, Secret};
+use std::sync::Arc;
+
+use access::{Principal, ProviderKey, Refusal, Secret, ServiceAccount};
 use ai::sigv4::AwsCredential;
 use config::snapshot::{Credential, Provider};
 
@@ -13,6 +15,17 @@ pub(crate) enum ChosenCredential<'a> {
     Secret(&'a Secret),
     /// Keys that sign the call.
     Aws(&'a AwsCredential),
+    /// A service account, whose access token is sent.
+    ServiceAccount(AccountKey<'a>),
+}
+
+/// The key of a service account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccountKey<'a> {
+    /// That of the configuration.
+    Configured(&'a Arc<ServiceAccount>),
+    /// The JSON file of a key in the vault.
+    Stored { json: &'a Secret, is_own: bool },
 }
 
 /// Returns the credential for `provider`; `None` only if the provider needs none and the vault has none for it.
@@ -24,12 +37,12 @@ pub(crate) fn choose<'a>(
 ) -> Result<Option<ChosenCredential<'a>>, Problem> {
     let keys = &principal.provider_keys;
     if let Some(own) = keys.own(&provider.name) {
-        return opened(own);
+        return opened(provider, own, true);
     }
     let shares = principal.plan.shared_keys;
     if provider.credential == Credential::None {
         let shared = keys.shared(&provider.name, None).filter(|_| shares);
-        return shared.map_or(Ok(None), opened);
+        return shared.map_or(Ok(None), |shared| opened(provider, shared, false));
     }
     if !shares {
         return Err(missing(provider, "your plan comes without credentials of providers"));
@@ -38,8 +51,11 @@ pub(crate) fn choose<'a>(
         Credential::None => Ok(None),
         Credential::Fixed(secret) => Ok(Some(ChosenCredential::Secret(secret))),
         Credential::Aws(keys) => Ok(Some(ChosenCredential::Aws(keys))),
+        Credential::ServiceAccount(account) => {
+            Ok(Some(ChosenCredential::ServiceAccount(AccountKey::Configured(account))))
+        }
         Credential::Vault { label } => match keys.shared(&provider.name, label.as_deref()) {
-            Some(shared) => opened(shared),
+            Some(shared) => opened(provider, shared, false),
             None => Err(missing(provider, "there is no shared credential")),
         },
     }
@@ -53,11 +69,20 @@ pub(crate) fn owner(provider: &Provider, principal: &Principal) -> String {
     }
 }
 
-fn opened(key: &ProviderKey) -> Result<Option<ChosenCredential<'_>>, Problem> {
-    key.secret.as_ref().map(|secret| Some(ChosenCredential::Secret(secret))).ok_or_else(|| {
+fn opened<'a>(
+    provider: &Provider,
+    key: &'a ProviderKey,
+    is_own: bool,
+) -> Result<Option<ChosenCredential<'a>>, Problem> {
+    let secret = key.secret.as_ref().ok_or_else(|| {
         let message = "the provider's credential cannot be used at the moment: try again later, or put it in anew";
         Problem::new(Refusal::Unavailable, message)
-    })
+    })?;
+    Ok(Some(if provider.has_service_accounts() {
+        ChosenCredential::ServiceAccount(AccountKey::Stored { json: secret, is_own })
+    } else {
+        ChosenCredential::Secret(secret)
+    }))
 }
 
 fn missing(provider: &Provider, why: &str) -> Problem {
@@ -67,8 +92,6 @@ fn missing(provider: &Provider, why: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use access::{Clock, Ids, KeyId, KeyNo, Plan, ProviderKeyId, ProviderKeys, Timestamp, UserId, UserNo};
     use ai::ProviderKind;
     use config::snapshot::{Origin, Scheme};
@@ -101,6 +124,7 @@ mod tests {
         let text = |chosen| match chosen {
             ChosenCredential::Secret(secret) => secret.expose(),
             ChosenCredential::Aws(_) => "signed",
+            ChosenCredential::ServiceAccount(_) => "account",
         };
         let chosen = choose(&provider, principal).map(|chosen| chosen.map(text));
         assert_eq!(chosen.map_err(|problem| problem.refusal), expected, "{credential:?} {principal:?}");

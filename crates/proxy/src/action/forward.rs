@@ -21,7 +21,6 @@ use crate::account::request::RequestContext;
 use crate::body::IncomingBody;
 use crate::body::kept::KeptBody;
 use crate::body::upload::Upload;
-use crate::client::trusted::{Trust, TrustRule};
 use crate::forward::{Outgoing, RepeatableBody, RetryPolicy, UpstreamResponse, forward, undirected, unwritable};
 use crate::refusal::problem::Problem;
 use crate::transform::control_cookies::ControlCookies;
@@ -264,18 +263,6 @@ struct EditedRequest<'a> {
     upgrades: bool,
 }
 
-/// Returns the rule for the received headers that the upstream of the route may trust.
-pub(super) fn trust_rule(account: &RequestAccount) -> TrustRule<'_> {
-    let (request, policy) = (&account.request, account.policy());
-    let allowed = &policy.allow_headers;
-    TrustRule {
-        trust: if request.is_peer_trusted() { Trust::Peer(allowed) } else { Trust::Route(allowed) },
-        claim_headers: &request.snapshot.traffic.claim_headers,
-        withholds_claims: policy.auth.withheld().claims,
-        certificate: request.at.peer.certificate_subject(),
-    }
-}
-
 /// Returns the edits of the request to a destination.
 fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdits>) -> Result<HeadEdits, Problem> {
     let EditedRequest { destination, upstream, upgrades } = to;
@@ -286,7 +273,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
         Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
         None => None,
     };
-    let trust = trust_rule(account);
+    let trust = account.trust_rule();
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
         host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),

@@ -7,7 +7,7 @@ use config::snapshot::{HashedValue, Strategy, parameters};
 use http1::KnownName;
 
 use crate::account::RequestAccount;
-use crate::client::head::{Head, is_same_name};
+use crate::client::head::Head;
 use crate::upstream::strategy::hash::hash;
 
 /// Returns the hash of the value that `strategy` names; `None` if it names none, or the request has none.
@@ -19,9 +19,7 @@ pub(super) fn hash_key(strategy: &Strategy, account: &RequestAccount) -> Option<
             IpAddr::V4(address) => hash(&address.octets()),
             IpAddr::V6(address) => hash(&address.octets()[..8]),
         }),
-        HashedValue::Header(name) => {
-            head.fields().iter().find(|field| is_same_name(field.name, name.as_bytes())).map(|field| hash(field.value))
-        }
+        HashedValue::Header(name) => account.header_values(name).next().map(hash),
         HashedValue::Cookie(name) => cookie(head, name.as_bytes()).map(hash),
         HashedValue::Claim(name) => {
             let claims = &account.identity.token.as_ref()?.verified.claims;

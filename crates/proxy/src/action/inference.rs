@@ -2,13 +2,19 @@
 //! call. If the model has several targets, `fallback` tries them in the `order` of their strategy until one begins to respond
 //! with content. A tap reads the response.
 
+mod access_token;
 mod attempt;
 mod beginning;
+mod early;
 mod fallback;
+mod hosted;
 pub(crate) mod model_plan;
 mod order;
 mod other_models;
 mod parsed_call;
+mod project_data;
+mod reserved_tokens;
+mod runtime;
 mod session;
 mod shared_account;
 mod signing;
@@ -54,6 +60,10 @@ pub(crate) async fn infer(
     let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     plan.count(account, client).await?;
     let of = InferenceRequest { endpoint, client, plan: &plan };
+    if account.request.snapshot.traffic.rate_limits.has_tokens() {
+        // Boxed, because its future is large and other calls do not need it.
+        Box::pin(reserved_tokens::reserve(account, &parsed, of)).await?;
+    }
     if let Some((entry, rules)) = plan.entry.as_ref().and_then(|entry| Some((entry, entry.fallback.as_deref()?))) {
         // Boxed, because its future is large and calls with one attempt do not need it.
         return Box::pin(FallbackCall { of, entry, rules }.send(account, parsed)).await;

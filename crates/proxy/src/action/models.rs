@@ -1,9 +1,10 @@
 //! The action of the endpoints that list models.
 
 use ai::EndpointCall;
+use config::snapshot::Traffic;
 
 use super::Handled;
-use super::inference::model_plan::no_model;
+use super::inference::model_plan::{no_model, not_in_plan};
 use super::limit::limit_free;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
@@ -11,7 +12,8 @@ use crate::client::dialect::dialect_of;
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
 
-/// Lists the models that the key and its plan include, or returns the model in the path. Other models are reported as missing.
+/// Lists the models that the key and its plan include, or returns the model in the path. Other models are reported as missing,
+/// with the plan if that leaves the model out.
 pub(crate) async fn models(
     called: &EndpointCall<'_>,
     account: &mut RequestAccount,
@@ -32,7 +34,15 @@ pub(crate) async fn models(
         Some(name) if snapshot.traffic.serves_in_plan(plan, name) && bounds.opens_model(name) => {
             ai::models::one(dialect, name, owner)
         }
+        Some(name) if bounds.opens_model(name) && is_served(&snapshot.traffic, plan, name) => {
+            return Err(not_in_plan(plan, name));
+        }
         Some(name) => return Err(no_model(name)),
     };
     Ok(Handled::Own(Box::new(render::json(body)), admission.rate))
+}
+
+/// Whether a model is served to users with some plan, under the name that this plan gives it.
+fn is_served(traffic: &Traffic, plan: &str, name: &str) -> bool {
+    traffic.serves(traffic.meant_in_plan(Some(plan), name))
 }

@@ -20,10 +20,11 @@ use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::transform::control_cookies::ControlCookies;
 use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::short_call::ShortResponse;
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::credential_cache::CheckedCredential;
 use crate::worker::decisions::{Decision, ServiceError, WaitPermit};
-use service_call::{ServiceResponse, exchange};
+use service_call::exchange;
 
 /// Maximum time for which a response is cached.
 const CACHED_FOR_MAX: Duration = Duration::from_secs(3_600);
@@ -101,9 +102,9 @@ async fn decide(request: &RequestContext, entry: &ServiceEntry) -> CheckedCreden
 fn judge(
     request: &RequestContext,
     entry: &ServiceEntry,
-    response: ServiceResponse,
+    response: ShortResponse,
 ) -> Result<(Decision, Duration), ServiceError> {
-    let ServiceResponse { head, body } = response;
+    let ShortResponse { head, body } = response;
     if !head.is_success() {
         return Ok((Decision::Responded(Rc::new(relayed(request, &head, body)?)), Duration::ZERO));
     }

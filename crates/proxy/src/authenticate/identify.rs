@@ -21,7 +21,7 @@ use crate::client::moved_keys::MovedKeys;
 use crate::limits::grants;
 use crate::refusal::limit_fields::limit_headers;
 use crate::refusal::problem::Problem;
-use crate::refusal::seconds::seconds_up;
+use crate::refusal::seconds::{in_words, seconds_up};
 use crate::worker::unauthenticated;
 
 /// A request waits at most this long for the look-up of its key, and for one that began before a change: each takes at most
@@ -130,7 +130,7 @@ pub(crate) fn too_many_calls(request: &RequestContext, wait: Duration) -> Proble
     let shared = &request.worker().shared;
     shared.metrics.limits.refuse(unauthenticated::NAME);
     let seconds = seconds_up(wait).max(1);
-    let message = format!("too many calls without a valid key: try again in {seconds} seconds");
+    let message = format!("too many calls without a valid key: try again in {}", in_words(seconds));
     let problem = Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
     let Some(limit) = request.snapshot.traffic.unauthenticated else { return problem };
     // No requests remain before the wait is over.

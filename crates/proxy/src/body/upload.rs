@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use config::snapshot::trusted_headers::is_trusted_by_backends;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use http1::Violation;
@@ -18,7 +19,6 @@ use crate::body::kept::KeptBody;
 use crate::body::messages::MessageScanner;
 use crate::bytes::content::{Trailers, length};
 use crate::client::head::is_one_of;
-use crate::client::trusted::is_trusted_by_backends;
 use crate::client::{RequestBody, RequestBodyError};
 
 /// The body of a request as it is sent upstream. Most requests have none, so the state of a stream is boxed.

@@ -7,7 +7,6 @@ use std::str;
 use std::time::Duration;
 
 use bytes::Bytes;
-use config::RequestParts;
 use config::snapshot::merged;
 use http1::{
     Announced, Expectation, FieldMemory, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser,
@@ -258,17 +257,6 @@ impl Head {
 
     fn request(&self) -> Request<'_> {
         self.parsed.over(&self.bytes)
-    }
-}
-
-impl RequestParts for Head {
-    fn query(&self) -> Option<&str> {
-        self.query()
-    }
-
-    fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
-        let same = self.fields().iter().filter(|field| is_same_name(field.name, name.as_bytes()));
-        same.for_each(|field| see(field.value));
     }
 }
 

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use access::Refusal;
 use http1::{HeadLimits, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd, write_interim};
 use crate::account::client_context::{ConnectionContext, Peer, UsedServerName};
@@ -35,11 +36,15 @@ use crate::worker::Worker;
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer: SocketAddr) {
     let address = peer.ip();
-    let is_trusted = accepted.proxied.is_some() && worker.snapshot().traffic.is_trusted_proxy(address);
+    // Connections of many clients come from a trusted proxy.
+    let is_trusted = worker.snapshot().traffic.is_trusted_proxy(address);
     let capacity = &worker.shared.capacity;
     let permit = if is_trusted { capacity.connect_proxied() } else { capacity.connect(address) };
     let Ok(mut permit) = permit else {
         worker.handles.refused(Refusal::Overloaded);
+        if let Some(failures) = capacity.refused_connections.of(Instant::now()) {
+            tracing::warn!(peer = %address, failures, "a connection is refused: `connections.max` or `per_address` is reached");
+        }
         // A client of TLS cannot read it, and the handshake would cost too much. The client may have disconnected.
         if accepted.tls.is_none() {
             let _ = accepted.stream.write_all(crate::refusal::render::TOO_MANY_CONNECTIONS).await;

@@ -15,6 +15,10 @@ pub(crate) struct RequestDeadlines {
     deadline: Cell<Option<Instant>>,
     /// Whether `deadline` has passed and [`RequestDeadlines::take_late`] has not yet reported it.
     late: Cell<bool>,
+    /// Whether the response has moved since the last check.
+    moved: Cell<bool>,
+    /// The time of the check that has seen the last movement.
+    moved_at: Cell<Option<Instant>>,
     /// When the request ends if its client does not read the response.
     total_at: Cell<Option<Instant>>,
     /// Maximum time for which its client may pause while it reads the response; `None` if `traffic.timeouts.idle` applies.
@@ -42,6 +46,19 @@ impl RequestDeadlines {
     pub(crate) fn wait_until(&self, deadline: Instant) {
         self.late.set(false);
         self.deadline.set(Some(deadline));
+    }
+
+    /// Notes that the response moves. The next check has the time, so that no byte reads the clock.
+    pub(crate) fn moves(&self) {
+        self.moved.set(true);
+    }
+
+    /// Returns when the response has moved last, or a little later.
+    pub(crate) fn moved_at(&self, now: Instant) -> Option<Instant> {
+        if self.moved.take() {
+            self.moved_at.set(Some(now));
+        }
+        self.moved_at.get()
     }
 
     /// Ends the request after `total_at`, or if its client does not read for `idle_max`: in that state nothing polls the
@@ -128,6 +145,7 @@ impl RequestDeadlines {
             self.stalled.set(true);
             return true;
         }
+        self.moved_at(now);
         let has_passed = self.deadline.get().is_some_and(|deadline| deadline <= now);
         if has_passed {
             self.deadline.set(None);
@@ -152,10 +170,32 @@ impl RequestDeadlines {
     pub(super) fn clear(&self) {
         self.deadline.set(None);
         self.late.set(false);
+        self.moved.set(false);
+        self.moved_at.set(None);
         self.total_at.set(None);
         self.unread_since.set(None);
         self.stalled.set(false);
         self.sent.take();
         self.continues_until.set(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_check_knows_when_the_response_has_moved() {
+        let (deadlines, begin) = (RequestDeadlines::new(Rc::default()), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(deadlines.moved_at(at(0)), None);
+        deadlines.moves();
+        assert!(!deadlines.look(at(1), Duration::MAX) && !deadlines.look(at(2), Duration::MAX));
+        assert_eq!(deadlines.moved_at(at(3)), Some(at(1)));
+        // A movement after the last check is known too.
+        deadlines.moves();
+        assert_eq!(deadlines.moved_at(at(4)), Some(at(4)));
+        deadlines.reset();
+        assert_eq!(deadlines.moved_at(at(5)), None);
     }
 }

@@ -13,6 +13,7 @@ use config::snapshot::{Cors, RoutePolicy, Snapshot, Traffic, is_announced_method
 use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 
+use crate::account::client_context::ConnectionContext;
 use crate::client::head::Head;
 use crate::response::sharing::Sharing;
 use crate::route;
@@ -35,14 +36,13 @@ pub(crate) struct PageRequest {
 
 impl PageRequest {
     /// Returns the request if a page of control sent it and its path is an LLM endpoint's.
-    pub(crate) fn of(head: &Head, snapshot: &Snapshot, listener: usize) -> Option<Self> {
+    pub(crate) fn of(head: &Head, snapshot: &Snapshot, at: &ConnectionContext) -> Option<Self> {
         let received = only_origin(head)?;
         if !snapshot.process.control_origins().iter().any(|allowed| received == allowed.as_bytes()) {
             return None;
         }
         let requested_method = preflight_method(head);
-        let endpoint =
-            route::endpoint_at(&snapshot.traffic, requested_method.unwrap_or(head.method()), head, listener)?;
+        let endpoint = route::endpoint_at(&snapshot.traffic, requested_method.unwrap_or(head.method()), head, at)?;
         let origin = HeaderValue::from_bytes(received).ok()?;
         Some(Self { origin, preflight: requested_method.map(|_| endpoint) })
     }
@@ -94,11 +94,11 @@ pub(crate) fn preflight_response() -> Response<Bytes> {
 pub(crate) fn preflight_of_route<'a>(
     traffic: &'a Traffic,
     head: &Head,
-    listener: usize,
+    at: &ConnectionContext,
 ) -> Option<(&'a Arc<RoutePolicy>, Response<Bytes>)> {
     let method = preflight_method(head)?;
     let origin = only_origin(head)?;
-    let policy = &route::configured_at(traffic, method, head, listener)?.policy;
+    let policy = &route::configured_at(traffic, method, head, at)?.policy;
     let cors = policy.cors.as_ref()?;
     let mut response = no_content();
     // A page of another origin learns nothing about the route.

@@ -30,8 +30,13 @@ pub(crate) async fn wait(
     account: &mut RequestAccount,
     grant: PendingGrant,
 ) -> Option<Result<(RateLevel, SharedRequest), RateExceeded>> {
+    wait_for(account, grant.result()).await
+}
+
+/// Waits for a result of Redis in the time that the request has left for it.
+pub(crate) async fn wait_for<T>(account: &mut RequestAccount, result: impl Future<Output = Option<T>>) -> Option<T> {
     let began = account.request.read_clock();
-    let result = timeout(time_left(account), grant.result()).await;
+    let result = timeout(time_left(account), result).await;
     let waited = account.request.read_clock() - began;
     account.counted_limits().waited += waited;
     result.ok().flatten()

@@ -5,11 +5,12 @@
 mod count;
 mod key;
 pub(crate) mod leased;
+pub(crate) mod tokens;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use config::snapshot::{LimitTier, RateLimit, TierBy};
+use config::snapshot::{LimitStage, LimitTier, RateLimit, TierBy};
 
 use crate::account::RequestAccount;
 use crate::account::client::Client;
@@ -24,8 +25,7 @@ pub(crate) fn before_authentication(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
 ) -> Result<WaitingLimits, Problem> {
-    let phase = LimitPhase { of_route, plan: None, model: None };
-    take(account, &phase, |rule, _| if rule.needs_client() { None } else { rule.tier(None) })
+    take(account, &PhaseValues { of_route, plan: None, model: None }, LimitStage::Request)
 }
 
 /// Counts the request in the limits that need the client, or its absence. Returns those for which
@@ -37,9 +37,7 @@ pub(crate) fn after_authentication(
 ) -> Result<WaitingLimits, Problem> {
     let own = account.identity.plan.clone();
     let plan = client.map(|client| client.principal.plan.name.as_str()).or(own.as_deref());
-    let applies = |rule: &RateLimit| rule.needs_client() && !rule.needs_model();
-    let phase = LimitPhase { of_route, plan, model: None };
-    take(account, &phase, |rule, tier| if applies(rule) { rule.tier(tier) } else { None })
+    take(account, &PhaseValues { of_route, plan, model: None }, LimitStage::Client)
 }
 
 /// Counts an LLM call in the limits that need its model, which they count under the name `model`. Returns those for which the
@@ -51,12 +49,11 @@ pub(crate) fn after_resolution(
 ) -> Result<WaitingLimits, Problem> {
     let policy = account.policy().rate_limits.clone();
     let plan = Some(client.principal.plan.name.as_str());
-    let phase = LimitPhase { of_route: &policy, plan, model: Some(model) };
-    take(account, &phase, |rule, tier| if rule.needs_model() { rule.tier(tier) } else { None })
+    take(account, &PhaseValues { of_route: &policy, plan, model: Some(model) }, LimitStage::Model)
 }
 
 /// The values of a request that limits of one phase need.
-struct LimitPhase<'a> {
+struct PhaseValues<'a> {
     /// The positions of the route's own limits.
     of_route: &'a Range<usize>,
     /// The plan of the client.
@@ -82,29 +79,36 @@ fn tier_name<'a>(rule: &RateLimit, plans: &ClientPlans<'a>, token: Option<&'a To
     }
 }
 
-/// Counts the request in each limit for which `tier` returns a number of requests, except those for which it must wait.
-fn take(
+/// Counts the request in each limit of a stage, except those for which it must wait.
+fn take(account: &mut RequestAccount, phase: &PhaseValues<'_>, stage: LimitStage) -> Result<WaitingLimits, Problem> {
+    let mut waiting = WaitingLimits::new();
+    each(account, phase, stage, |account, pending| leased::begin(account, pending, &mut waiting))?;
+    Ok(waiting)
+}
+
+/// Passes each limit of a stage that applies to the request to `count`.
+fn each(
     account: &mut RequestAccount,
-    phase: &LimitPhase<'_>,
-    tier: impl for<'a> Fn(&'a RateLimit, Option<&str>) -> Option<&'a LimitTier>,
-) -> Result<WaitingLimits, Problem> {
+    phase: &PhaseValues<'_>,
+    stage: LimitStage,
+    mut count: impl FnMut(&mut RequestAccount, PendingLimit) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let (snapshot, token, own) =
         (account.request.snapshot.clone(), account.identity.token.clone(), account.identity.plan.clone());
     let limits = &snapshot.traffic.rate_limits;
-    let mut waiting = WaitingLimits::new();
-    let LimitPhase { of_route, plan, model } = *phase;
+    let PhaseValues { of_route, plan, .. } = *phase;
     for position in limits.positions(plan, of_route) {
-        let Some(rule) = limits.all().get(position) else { continue };
+        let Some(rule) = limits.all().get(position).filter(|rule| rule.stage == stage) else { continue };
         let name = tier_name(rule, &ClientPlans { any: plan, own: own.as_deref() }, token.as_deref());
-        let Some(tier) = tier(rule, name.as_deref()) else { continue };
-        let Some(mut key) = key::key(&rule.dimensions, account, model)? else { continue };
+        let Some(tier) = rule.tier(name.as_deref()) else { continue };
+        let Some(mut key) = key::key(&rule.dimensions, account, phase)? else { continue };
         if let Some(listed) = name.filter(|name| rule.listed(name).is_some()) {
             // Clients of different tiers do not count together.
             key::push(&mut key, listed.as_bytes());
         }
         let LimitTier { terms, policy, is_exact } = tier;
         let pending = PendingLimit { position, key, terms: *terms, policy: policy.clone(), is_exact: *is_exact };
-        leased::begin(account, pending, &mut waiting)?;
+        count(account, pending)?;
     }
-    Ok(waiting)
+    Ok(())
 }

@@ -21,11 +21,15 @@ pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
     };
     let [limit_written, requested_written] = [limit, requested].map(|amount| measure.written(amount));
     let of = measure_word(measure);
+    let noun = match measure {
+        Measure::Credits => "quota",
+        Measure::Tokens | Measure::Money => "budget",
+    };
     let quota = match scope {
-        BudgetScope::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
-        BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s quota of {limit_written}"),
-        BudgetScope::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
-        BudgetScope::Global => format!("the {period}'s quota of {of} for this gateway"),
+        BudgetScope::Key(_) => format!("this key's own {noun} of {limit_written} a {period}"),
+        BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s {noun} of {limit_written}"),
+        BudgetScope::Plan(_) => format!("the {period}'s {noun} of {of} for all users of this plan"),
+        BudgetScope::Global => format!("the {period}'s {noun} of {of} for this gateway"),
     };
     let is_shared = is_shared(exceeded.budget);
     if limit.is_zero() {
@@ -96,16 +100,16 @@ mod tests {
             ),
             (
                 message(key, Measure::Money, Per::Month),
-                "this key's own quota of 2.505 USD a month is used up (2.6 USD used): it is full again on the first of the \
+                "this key's own budget of 2.505 USD a month is used up (2.6 USD used): it is full again on the first of the \
                 next month, UTC",
             ),
             (
                 message(BudgetScope::Global, Measure::Tokens, Per::Day),
-                "the day's quota of tokens for this gateway is used up: it is full again at midnight UTC",
+                "the day's budget of tokens for this gateway is used up: it is full again at midnight UTC",
             ),
             (
                 message(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
-                "the month's quota of money for all users of this plan is used up: it is full again on the first of the \
+                "the month's budget of money for all users of this plan is used up: it is full again on the first of the \
                 next month, UTC",
             ),
         ] {
@@ -144,16 +148,16 @@ mod tests {
         for (message, expected) in [
             (
                 refusal(user, Measure::Money, Per::Day, [0, 0, 1], RefusalCause::Limit),
-                "the day's quota of 0 USD allows only requests without a cost",
+                "the day's budget of 0 USD allows only requests without a cost",
             ),
             (
                 refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Limit),
-                "this call may use up to 601 tokens, and 600 tokens are left of the day's quota of 1000 tokens: ask for \
+                "this call may use up to 601 tokens, and 600 tokens are left of the day's budget of 1000 tokens: ask for \
                 less, or wait until it is full again at midnight UTC",
             ),
             (
                 refusal(user, Measure::Tokens, Per::Day, [1_000, 0, 1_001], RefusalCause::Limit),
-                "this call may use up to 1001 tokens, and 1000 tokens are left of the day's quota of 1000 tokens: ask \
+                "this call may use up to 1001 tokens, and 1000 tokens are left of the day's budget of 1000 tokens: ask \
                 for less; it is full again at midnight UTC",
             ),
             (
@@ -164,7 +168,7 @@ mod tests {
                     [5_000_000_000, 4_999_000_000, 1_250_000],
                     RefusalCause::Limit,
                 ),
-                "this call may use up to 0.00125 USD, and less is left of the month's quota of money for this gateway: ask \
+                "this call may use up to 0.00125 USD, and less is left of the month's budget of money for this gateway: ask \
                 for less, or wait until it is full again on the first of the next month, UTC",
             ),
             (
@@ -174,7 +178,7 @@ mod tests {
             ),
             (
                 refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Lease),
-                "this call may use up to 601 tokens, and less is left of the day's quota of 1000 tokens: ask for less, or \
+                "this call may use up to 601 tokens, and less is left of the day's budget of 1000 tokens: ask for less, or \
                 wait until it is full again at midnight UTC",
             ),
         ] {

@@ -103,12 +103,18 @@ impl CountedLimits {
 
     /// Uncounts the request in all limits, and reports the one that refuses it.
     pub(crate) fn refuse(&mut self, exceeded: RateExceeded, pending: &PendingLimit, now: Mono) {
+        self.refuse_tokens(pending, now);
+        let level = RateLevel { limit: exceeded.limit, remaining: 0, reset: exceeded.reset };
+        self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
+    }
+
+    /// Uncounts the request in all limits. The refusal itself reports the limit of tokens that refuses it.
+    pub(crate) fn refuse_tokens(&mut self, pending: &PendingLimit, now: Mono) {
         self.give_back();
         if let Some(counters) = self.counters.get(pending.position) {
             counters.note_refusal(&pending.key, pending.terms, now);
         }
-        let level = RateLevel { limit: exceeded.limit, remaining: 0, reset: exceeded.reset };
-        self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
+        self.reported = None;
         self.is_refused = true;
     }
 

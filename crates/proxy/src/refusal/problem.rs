@@ -14,7 +14,7 @@ use crate::refusal::budget_words::too_little;
 use crate::refusal::challenge;
 use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::limit_fields::budget_headers;
-use crate::refusal::seconds::seconds_up;
+use crate::refusal::seconds::{in_words, seconds_up};
 
 /// The reason why a request is not served, and the content of the response.
 #[derive(Debug)]
@@ -116,8 +116,8 @@ impl Problem {
                     RateOwner::Plan => "",
                     RateOwner::Key => " with this key",
                 };
-                let message =
-                    format!("more than {} requests a minute{whose}: try again in {seconds} seconds", empty.limit);
+                let (limit, wait) = (empty.limit, in_words(seconds));
+                let message = format!("more than {limit} requests a minute{whose}: try again in {wait}");
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -107,8 +107,13 @@ impl Compression {
         !is_fixed && is_text(head)
     }
 
-    /// Edits the head of 304 as that of the response would be whose tag the client knows.
+    /// Edits the head of 304 as that of the response would be whose tag the client knows. It varies as that response does
+    /// (RFC 9110, 15.4.5), of which it need not have the type.
     fn edit_not_modified(&self, head: &mut ClientHead) -> Result<(), InvalidPart> {
+        let has_type = head.values(KnownName::ContentType).next().is_some();
+        if !has_type || self.is_compressible(head, None) {
+            add_vary(head)?;
+        }
         let Some(tag) = head.values(KnownName::Etag).next().map(<[u8]>::to_vec) else { return Ok(()) };
         let weak = [b"W/", tag.as_slice()].concat();
         // A tag is quoted, and may contain what separates other items.

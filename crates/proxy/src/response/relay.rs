@@ -41,7 +41,6 @@ pub(crate) struct Relay {
     trailers: Option<Trailers>,
     /// The frames of the upstream, if the response has become a WebSocket.
     frames: Option<Box<FrameScanner>>,
-    moved: bool,
     /// Whether time may have passed since the head of the response was read.
     has_waited: bool,
     /// The value of [`Tap::news`] when the usage was last compared with the reservation; `None` if no budget limits the
@@ -83,7 +82,6 @@ impl Relay {
             last: None,
             trailers: None,
             frames: None,
-            moved: false,
             has_waited: false,
             news,
             used_up,
@@ -211,7 +209,7 @@ impl Relay {
 
     /// Returns the bytes of `data` that are sent to the client.
     fn pass(&mut self, data: Bytes) -> Bytes {
-        self.moved = true;
+        self.account.request.deadlines.moves();
         let bytes = match &mut self.tap {
             Some(tapped) => {
                 match tapped.beginning.as_mut().map(|beginning| beginning.push(&data)) {
@@ -388,8 +386,7 @@ impl Relay {
         if is_of_gateway && may_follow { GOING_AWAY } else { &[] }
     }
 
-    /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,
-    /// because the clock is not read for each byte.
+    /// Returns the reason to abort the response, if any.
     fn interrupted(&mut self) -> Option<Outcome> {
         let deadlines = &self.account.request.deadlines;
         if deadlines.is_ending() {
@@ -399,12 +396,12 @@ impl Relay {
             let (now, total_at) = (Instant::now(), self.account.total_at());
             let idle = self.account.timeouts().idle;
             // The request may still be sent: then only both directions together are idle.
-            let is_sending =
-                self.content.connection.as_ref().is_some_and(|connection| connection.moved_at() + idle > now);
-            if !(std::mem::take(&mut self.moved) || is_sending) || now >= total_at {
+            let sent_at = self.content.connection.as_ref().map(|connection| connection.moved_at());
+            let idle_at = sent_at.max(deadlines.moved_at(now)).map_or(now, |moved_at| moved_at + idle);
+            if now >= idle_at.min(total_at) {
                 return Some(Outcome::TimedOut);
             }
-            deadlines.wait_until((now + idle).min(total_at));
+            deadlines.wait_until(idle_at.min(total_at));
         }
         None
     }

@@ -84,16 +84,17 @@ impl RequestAccount {
     /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,
     /// and the names that clients invent are unbounded.
     fn known_model(&self) -> Option<Arc<str>> {
-        let inference = self.inference.as_ref()?;
-        let requested = self.call().map(|call| &call.requested_model).or(inference.refused_model.as_ref())?;
-        let target = self.call().map(|call| (&*call.provider, &*call.model));
         let traffic = &self.request.snapshot.traffic;
-        let counted = traffic.counted_name(requested);
-        traffic.names(&counted, target).then_some(counted)
+        if let Some(call) = self.call() {
+            let is_known = traffic.names(&call.counted_model, Some((&call.provider, &call.model)));
+            return is_known.then(|| call.counted_model.clone());
+        }
+        let counted = traffic.counted_name(self.inference.as_ref()?.refused_model.as_ref()?);
+        traffic.names(&counted, None).then_some(counted)
     }
 
     /// Returns the name under which the call's usage is counted.
     pub(super) fn counted_model(&self) -> Option<Arc<str>> {
-        self.call().map(|call| self.request.snapshot.traffic.counted_name(&call.requested_model))
+        self.call().map(|call| call.counted_model.clone())
     }
 }

@@ -126,6 +126,7 @@ const fn provider(kind: ProviderKind) -> &'static str {
         ProviderKind::Gemini => "gcp.gemini",
         ProviderKind::AzureOpenAi => "azure.ai.openai",
         ProviderKind::Bedrock => "aws.bedrock",
+        ProviderKind::Vertex => "gcp.vertex_ai",
         ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Mock => kind.as_str(),
     }
 }

@@ -74,7 +74,8 @@ impl RouteHeaders<'_> {
         let parts =
             templates.filter(move |template| is_one_of(template.name.as_bytes(), names)).flat_map(|of| &of.parts);
         // Parameters are parts of the URL.
-        let of_client = parts.filter(|part| matches!(part, HeaderPart::Claim(_) | HeaderPart::Header(_)));
+        let of_client = parts
+            .filter(|part| matches!(part, HeaderPart::Claim(_) | HeaderPart::Header(_) | HeaderPart::ClientAddress));
         of_client.map(|part| {
             let mut value = Vec::new();
             self.add_part(&mut value, part).map(|()| value)
@@ -99,6 +100,9 @@ impl RouteHeaders<'_> {
                 value.extend_from_slice(format!("{}ms", elapsed.as_millis()).as_bytes());
             }
             HeaderPart::RequestId => value.extend_from_slice(self.request.id_text.as_bytes()),
+            HeaderPart::ClientAddress => {
+                value.extend_from_slice(self.request.origin(self.request.is_peer_trusted()).address.as_bytes());
+            }
             HeaderPart::Claim(name) => {
                 let claims = &self.identity.token.as_ref()?.verified.claims;
                 value.extend_from_slice(claims.field_value(name).ok().flatten()?.as_bytes());

@@ -124,7 +124,8 @@ fn with_credential(
 ) -> Written {
     let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
     let credential = credential.map(SentCredential::Secret);
-    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, credential });
+    let receiver =
+        Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, is_runtime: false, credential });
     let trace = &TraceContext::of(&head, id(), None);
     let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
@@ -368,7 +369,8 @@ fn a_credential_that_could_end_its_line_is_an_error() {
     let (edits, secret) = (provider_edits(&origin()).unwrap(), Secret::new("sk\r\nx: y".to_owned()));
     let (kind, dialect) = (ProviderKind::OpenAi, Dialect::OpenAi);
     let credential = Some(SentCredential::Secret(&secret));
-    let receiver = Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, credential });
+    let receiver =
+        Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, is_runtime: false, credential });
     let head = get(&[]);
     let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &edits, receiver };
     assert_eq!(edits.of(&head, Vec::new()).err(), Some(InvalidPart::Value));
@@ -393,7 +395,8 @@ fn the_shared_account_is_not_told() {
         ("openai-version", "2020-10-01"),
     ]);
     let mut relayed = RelayedHead::new(head);
-    let upstream_id = from_provider(&mut relayed).unwrap();
+    let upstream_id = upstream_id(&relayed.head);
+    from_provider(&mut relayed).unwrap();
     assert_eq!(upstream_id.as_deref(), Some("req_1"));
     assert_eq!(names(&relayed.head, &relayed.edits), ["openai-version", "retry-after", "x-accel-buffering"]);
 }

@@ -1,5 +1,7 @@
 //! A new connection to an origin: name lookup, TCP, TLS, and the choice of the protocol.
 
+use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use config::snapshot::{Origin, Scheme};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::bytes::buffers::Buffers;
@@ -46,6 +48,26 @@ pub(crate) enum ConnectError {
     Tls(#[source] io::Error),
     #[error("the connection was refused by the HTTP/2 client")]
     Http2(#[source] h2::Error),
+    #[error("{0} within the time to connect")]
+    Late(ConnectStep),
+}
+
+/// The step of a connection that was late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectStep {
+    Resolve,
+    Tcp,
+    Tls,
+}
+
+impl fmt::Display for ConnectStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "the upstream's name did not resolve",
+            Self::Tcp => "the upstream accepted no TCP connection",
+            Self::Tls => "the upstream did not finish the TLS handshake",
+        })
+    }
 }
 
 /// The TLS settings, the buffers and the look-ups of names for new connections of a worker.
@@ -102,8 +124,8 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Connects to the origin of a pool, with the right to a connection of HTTP/1.1 if these are limited. The code that calls this function limits the whole time to `within`, of which each address of
-/// a name has an equal share.
+/// Connects to the origin of a pool `within` a time, of which each address of a name has an equal share, with the right to a
+/// connection of HTTP/1.1 if these are limited.
 pub(crate) async fn connect(
     connector: &Connector,
     pool: &Pool,
@@ -111,11 +133,31 @@ pub(crate) async fn connect(
     within: Duration,
     permit: Option<OpeningPermit>,
 ) -> Result<NewConnection, ConnectError> {
+    let (step, until) = (Cell::new(ConnectStep::Resolve), Instant::now() + within);
+    let opened = timeout_at(until, transport(connector, pool, offered, within, &step)).await;
+    let (transport, speaks_http2) = opened.map_err(|_| ConnectError::Late(step.get()))??;
+    let gauge = Gauge::new();
+    let socket = Socket::new(transport, gauge.clone());
+    if speaks_http2 {
+        let opened = timeout_at(until, http2::open(socket, gauge)).await.map_err(|_| ConnectError::Late(step.get()))?;
+        return Ok(NewConnection::Http2(Box::new(opened.map_err(ConnectError::Http2)?)));
+    }
+    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, connector.buffers.clone(), permit)))
+}
+
+/// Returns a connection over which requests can be sent, and whether HTTP/2 is spoken over it.
+async fn transport(
+    connector: &Connector,
+    pool: &Pool,
+    offered: OfferedProtocols,
+    within: Duration,
+    step: &Cell<ConnectStep>,
+) -> Result<(Transport, bool), ConnectError> {
     let origin = &pool.origin;
-    let stream = tcp(&connector.lookups, origin, within).await?;
+    let stream = tcp(&connector.lookups, origin, within, step).await?;
     // The call fails only on a socket that has already ended; the first write detects that.
     let _ = stream.set_nodelay(true);
-    let (transport, speaks_http2) = match origin.scheme {
+    Ok(match origin.scheme {
         Scheme::Http => (Transport::Plain(stream), false),
         Scheme::H2c => (Transport::Plain(stream), true),
         Scheme::Https => {
@@ -133,27 +175,28 @@ pub(crate) async fn connect(
                     Arc::new(tls)
                 }
             };
+            step.set(ConnectStep::Tls);
             let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(ConnectError::Tls)?;
             let chosen = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2);
             (Transport::Tls(Box::new(stream)), chosen)
         }
-    };
-    let gauge = Gauge::new();
-    let socket = Socket::new(transport, gauge.clone());
-    if speaks_http2 {
-        let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
-        return Ok(NewConnection::Http2(Box::new(opened)));
-    }
-    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, connector.buffers.clone(), permit)))
+    })
 }
 
-async fn tcp(lookups: &Rc<NameLookups>, origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {
+async fn tcp(
+    lookups: &Rc<NameLookups>,
+    origin: &Origin,
+    within: Duration,
+    step: &Cell<ConnectStep>,
+) -> Result<TcpStream, ConnectError> {
     if let Ok(address) = origin.host.parse() {
         check_address(origin, address)?;
+        step.set(ConnectStep::Tcp);
         return TcpStream::connect(SocketAddr::new(address, origin.port)).await.map_err(ConnectError::Tcp);
     }
     let found = lookups.addresses(&origin.host, origin.port).await.map_err(ConnectError::Resolve)?;
     found.iter().try_for_each(|address| check_address(origin, address.ip()))?;
+    step.set(ConnectStep::Tcp);
     let addresses = found.get(..ADDRESSES_MAX).unwrap_or(&found);
     let mut last = ConnectError::NoAddress;
     let share = within / u32::try_from(addresses.len().max(1)).unwrap_or(1);
@@ -161,7 +204,7 @@ async fn tcp(lookups: &Rc<NameLookups>, origin: &Origin, within: Duration) -> Re
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = ConnectError::Tcp(error),
-            Err(late) => last = ConnectError::Tcp(late.into()),
+            Err(_) => last = ConnectError::Late(ConnectStep::Tcp),
         }
     }
     Err(last)
@@ -197,13 +240,34 @@ mod tests {
         assert_eq!(other.to_string(), "the upstream's TLS handshake failed");
     }
 
+    /// The backlog of a listener that accepts nothing completes TCP connections, but no handshake.
+    #[tokio::test]
+    async fn a_connection_that_is_late_names_its_step() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = Origin::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = Arc::new(tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
+        let connector = Connector { tls, buffers: Rc::default(), lookups: NameLookups::of_system() };
+        let pool = Rc::<crate::upstream::pool::Pools>::default().of(
+            &origin,
+            None,
+            &crate::upstream::pool::PoolBounds::UNLIMITED,
+        );
+        let connecting = connect(&connector, &pool, OfferedProtocols::All, Duration::from_millis(50), None);
+        let error = LocalSet::new().run_until(connecting).await.err().unwrap();
+        let expected = "the upstream did not finish the TLS handshake within the time to connect";
+        assert_eq!(error.to_string(), expected);
+    }
+
     /// The resolver of the system reads `0xa9fea9fe` as 169.254.169.254, as a name of metadata does.
     #[tokio::test]
     async fn no_connection_reaches_a_link_local_address_that_is_not_allowed() {
         let lookups = NameLookups::of_system();
         for host in ["169.254.169.254", "fe80::1", "::ffff:a9fe:a9fe", "fd00:ec2::254", "0xa9fea9fe", "2852039166"] {
             let origin = Origin { host: host.to_owned(), ..Origin::parse("http://h:1").unwrap() };
-            let connecting = tcp(&lookups, &origin, Duration::from_secs(5));
+            let step = Cell::new(ConnectStep::Resolve);
+            let connecting = tcp(&lookups, &origin, Duration::from_secs(5), &step);
             let error = LocalSet::new().run_until(connecting).await.unwrap_err();
             assert!(matches!(error, ConnectError::LinkLocal), "{host}: {error}");
             let origin = Origin { allow_link_local: true, ..origin };

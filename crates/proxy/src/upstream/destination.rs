@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use config::snapshot::Origin;
+use config::snapshot::trusted_headers::FORWARDED;
 use http1::{HeadEdits, InvalidPart, KnownName};
 use telemetry::metrics::Histogram;
 use tokio::time::Instant;
 
-use crate::client::trusted::FORWARDED;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::backend::BackendUse;
 use crate::upstream::breaker::TrialPermit;

@@ -1,11 +1,14 @@
 //! The body of an upstream's response over either protocol.
 
+mod frames;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use ai::bedrock::FrameError;
 use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
@@ -16,6 +19,7 @@ use tokio::time::timeout;
 use crate::bytes::content::length;
 use crate::bytes::shared_content::{SharedContentAborted, SharedContentReader};
 use crate::deadlines::task::spawn;
+use crate::upstream::download::frames::FramedDownload;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
 use crate::upstream::pool::http2::call::Pump;
@@ -30,6 +34,8 @@ pub(crate) enum Download {
     Http1(Http1Download),
     Http2(DownloadStream),
     Early(Box<EarlyDownload>),
+    /// Frames that become events.
+    Framed(Box<FramedDownload>),
     /// Content that another task reads.
     Shared(SharedContentReader),
     /// No byte is left to read.
@@ -51,6 +57,8 @@ pub(crate) enum DownloadError {
     Http2(#[from] h2::Error),
     #[error(transparent)]
     Shared(#[from] SharedContentAborted),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
 }
 
 /// The body of a response on an HTTP/2 stream.
@@ -89,12 +97,20 @@ impl Download {
         Self::Early(Box::new(EarlyDownload { early, rest }))
     }
 
+    /// Reads the rest of the content as frames of Amazon, whose events are its pieces.
+    pub(crate) fn read_frames(&mut self) {
+        let frames = std::mem::replace(self, Self::Ended);
+        *self = Self::Framed(Box::new(FramedDownload::new(frames)));
+    }
+
     /// Replaces the whole content. The rest of the previous one is not read.
     pub(crate) fn replace(&mut self, content: Bytes) {
         let rest = match std::mem::replace(self, Self::Ended) {
             // It has the connection, which can be used again.
             Self::Early(download) if download.rest.is_end_stream() => download.rest,
-            Self::Http1(_) | Self::Http2(_) | Self::Early(_) | Self::Shared(_) | Self::Ended => Self::Ended,
+            Self::Http1(_) | Self::Http2(_) | Self::Early(_) | Self::Framed(_) | Self::Shared(_) | Self::Ended => {
+                Self::Ended
+            }
         };
         *self = Self::early([content].into(), rest);
     }
@@ -108,7 +124,7 @@ impl Download {
     /// Reads trailers also after content of an announced length, because the client's protocol can carry them.
     pub(crate) const fn keep_trailers(&mut self) {
         match self {
-            Self::Http1(_) | Self::Shared(_) | Self::Ended => {}
+            Self::Http1(_) | Self::Framed(_) | Self::Shared(_) | Self::Ended => {}
             Self::Http2(stream) => stream.keeps_trailers = true,
             Self::Early(download) => download.rest.keep_trailers(),
         }
@@ -121,6 +137,7 @@ impl Download {
             // A stream ends with its body.
             Self::Http2(_) | Self::Shared(_) | Self::Ended => None,
             Self::Early(download) => download.rest.take_reusable(),
+            Self::Framed(download) => download.frames.take_reusable(),
         }
     }
 }
@@ -182,6 +199,7 @@ impl Body for Download {
                 Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
                 None => Pin::new(&mut download.rest).poll_frame(cx),
             },
+            Self::Framed(download) => download.poll_frame(cx),
             Self::Shared(reader) => {
                 let piece = ready!(reader.poll_piece(cx));
                 Poll::Ready(piece.map(|piece| piece.map(Frame::data).map_err(DownloadError::Shared)))
@@ -195,6 +213,7 @@ impl Body for Download {
             Self::Http1(content) => content.is_end(),
             Self::Http2(stream) => stream.is_over(),
             Self::Early(download) => download.early.is_empty() && download.rest.is_end_stream(),
+            Self::Framed(download) => download.is_over(),
             Self::Shared(reader) => reader.is_over(),
             Self::Ended => true,
         }
@@ -209,8 +228,9 @@ impl Body for Download {
                 let rest = download.rest.size_hint().exact();
                 rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(early.saturating_add(rest)))
             }
+            Self::Framed(download) if !download.is_over() => SizeHint::default(),
             Self::Shared(reader) => reader.bytes_left().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::Ended => SizeHint::with_exact(0),
+            Self::Framed(_) | Self::Ended => SizeHint::with_exact(0),
         }
     }
 }

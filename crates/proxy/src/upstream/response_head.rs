@@ -124,6 +124,20 @@ impl UpstreamHead {
         Self::parsed(bytes)
     }
 
+    /// Returns the head of other content without a coding, with this status and media type; `None` if a part cannot be written.
+    pub(crate) fn with_content(&self, status: u16, media_type: &str) -> Option<Self> {
+        const REPLACED: [KnownName; 4] =
+            [KnownName::ContentEncoding, KnownName::ContentLength, KnownName::ContentType, KnownName::TransferEncoding];
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        http1::write_status_line(&mut bytes, status, b"").ok()?;
+        for field in self.fields().iter().filter(|field| !field.known.is_some_and(|name| REPLACED.contains(&name))) {
+            http1::write_field(&mut bytes, field.name, field.value).ok()?;
+        }
+        http1::write_field(&mut bytes, b"content-type", media_type.as_bytes()).ok()?;
+        bytes.extend_from_slice(b"\r\n");
+        Self::parsed(bytes)
+    }
+
     /// Takes the memory of the fields of a head that is no longer needed, and frees its bytes, which are a part of the buffer
     /// of its connection.
     fn take_memory(&mut self) -> FieldMemory {
@@ -149,6 +163,12 @@ impl UpstreamHead {
     /// Whether the status is 2xx.
     pub(crate) const fn is_success(&self) -> bool {
         matches!(self.status(), 200..=299)
+    }
+
+    /// Whether the content has a coding.
+    pub(crate) fn is_compressed(&self) -> bool {
+        let coding = self.text(KnownName::ContentEncoding).unwrap_or_default().trim();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")
     }
 
     /// The reason phrase, which may be empty.
@@ -193,6 +213,14 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         UpstreamHead::of_http2(StatusCode::OK, &headers)
+    }
+
+    #[test]
+    fn the_head_of_other_content_has_nothing_about_the_earlier_content() {
+        let head = of_http2(&[("content-encoding", "gzip"), ("content-length", "9"), ("x-id", "1")]).unwrap();
+        let other = head.with_content(400, "application/json").unwrap();
+        let names: Vec<_> = other.fields().iter().map(|field| field.name).collect();
+        assert_eq!((other.status(), names), (400, vec![&b"x-id"[..], b"content-type"]));
     }
 
     #[test]

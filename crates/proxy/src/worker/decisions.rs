@@ -9,9 +9,7 @@ use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
-use crate::upstream::connect::ConnectError;
-use crate::upstream::http1::body::Http1BodyError;
-use crate::upstream::http1::error::Http1CallError;
+use crate::upstream::short_call::ShortCallError;
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::credential_cache::CredentialCache;
 
@@ -50,18 +48,10 @@ pub(crate) enum Decision {
 pub(crate) enum ServiceError {
     #[error("the service did not respond in time")]
     Late,
-    #[error("the service cannot be reached")]
-    Connect(#[source] ConnectError),
-    #[error("the service did not respond")]
-    Call(#[source] Http1CallError),
-    #[error("the response of the service is incomplete")]
-    Body(#[source] Http1BodyError),
-    #[error("the body of the response of the service is larger than 64 KiB")]
-    TooLarge,
+    #[error("the service sent no whole response")]
+    Call(#[source] ShortCallError),
     #[error("the request to the service cannot be written")]
     Request(#[source] InvalidPart),
-    #[error("the service speaks HTTP/2 only")]
-    Protocol,
     #[error("the response of the service has an invalid header")]
     Header,
     #[error("the response of the service has no valid subject")]

@@ -218,7 +218,7 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
-        format!("the day's quota of 20 tokens is used up ({held} tokens used): it is full again at midnight UTC")
+        format!("the day's budget of 20 tokens is used up ({held} tokens used): it is full again at midnight UTC")
     );
     assert!(held > 30 + 50, "what is under way is in it: {held}");
     provider.end_one();
@@ -322,17 +322,17 @@ async fn a_budget_below_one_request_says_how_much_that_is_and_holds_a_smaller_on
         (
             Measure::Tokens,
             100,
-            "this call may use up to 663 tokens, and 100 tokens are left of the day's quota of 100 tokens: \
+            "this call may use up to 663 tokens, and 100 tokens are left of the day's budget of 100 tokens: \
             ask for less; it is full again at midnight UTC",
         ),
         (
             Measure::Money,
             1_000_000,
-            "this call may use up to 0.663 USD, and 0.001 USD is left of the day's quota of 0.001 USD: \
+            "this call may use up to 0.663 USD, and 0.001 USD is left of the day's budget of 0.001 USD: \
             ask for less; it is full again at midnight UTC",
         ),
-        (Measure::Tokens, 0, "the day's quota of 0 tokens allows only requests without a cost"),
-        (Measure::Money, 0, "the day's quota of 0 USD allows only requests without a cost"),
+        (Measure::Tokens, 0, "the day's budget of 0 tokens allows only requests without a cost"),
+        (Measure::Money, 0, "the day's budget of 0 USD allows only requests without a cost"),
         (Measure::Credits, 0, "the day's quota of 0 credits allows only requests without a cost"),
     ] {
         gateway.change(|of| of.budgets = Arc::new([(of_user(measure), Amount(limit))]));
@@ -357,7 +357,7 @@ async fn a_price_of_zero_costs_a_true_zero_and_passes_where_no_money_is_left() {
     // Dearer from now on: nothing is left of nothing.
     gateway.reload(&provider.yaml("0.000001"));
     let (refusal, _) = refused(&gateway).await;
-    assert_eq!(message(&refusal), "the day's quota of 0 USD allows only requests without a cost");
+    assert_eq!(message(&refusal), "the day's budget of 0 USD allows only requests without a cost");
     assert_eq!(gateway.meter().stats().totals().overrun_count, 0);
     let events = served(&mut gateway).await;
     assert_eq!(events.len(), 2);

@@ -153,6 +153,36 @@ routes: [{{path: {{prefix: /}}, auth: {{type: forward}}, upstreams: up}}]
 }
 
 #[tokio::test]
+async fn the_verified_subject_chooses_the_route_and_no_header_of_a_client_does() {
+    let more = "rate_limits: [{dimension: {header: X-SSL-Client-S-DN}, limit: 3, window: 60s}]\n";
+    let (servers, clients) = (Certificates::new(), Authority::new());
+    std::fs::write(servers.path("clients.pem"), clients.pem()).unwrap();
+    let gateway = Gateway::plain(&format!(
+        "listen: [{{address: \"127.0.0.1:0\", tls: {{{}, client: {{ca: {}, mode: optional}}}}}}]
+ai: {{enabled: false}}
+{more}routes:
+  - {{path: {{prefix: /}}, headers: {{X-SSL-Client-S-DN: {{regex: '^CN=ada,'}}}}, auth: {{type: none}}, respond: {{body: for ada}}}}
+  - {{path: {{prefix: /}}, auth: {{type: none}}, respond: {{body: for others}}}}
+",
+        servers.write("a", &["a.test"], 2100),
+        servers.path("clients.pem").display(),
+    ));
+    let upstream = Raw::start(|_| async {}).await;
+    let listener = Listener { servers, clients, gateway, _upstream: upstream };
+    let with = listener.client(Some((&listener.clients, &ada())));
+    let without = listener.client(None);
+    for forged in ["", "X-SSL-Client-S-DN: CN=ada,O=1\r\n", "x_ssl_client_s_dn: CN=ada,O=2\r\n"] {
+        assert!(listener.get(&with, forged).await.unwrap().ends_with("for ada"), "{forged}");
+        assert!(listener.get(&without, forged).await.unwrap().ends_with("for others"), "{forged}");
+    }
+    // Each of the two has used up its limit, whatever it sends.
+    for client in [&with, &without] {
+        let received = listener.get(client, "X-SSL-Client-S-DN: CN=z\r\n").await.unwrap();
+        assert!(received.starts_with("http/1.1 429"), "{received}");
+    }
+}
+
+#[tokio::test]
 async fn optional_certificate_may_be_missing() {
     let listener = Listener::start("optional", "").await;
     let received = listener.get(&listener.client(None), SPOOFED).await.unwrap();

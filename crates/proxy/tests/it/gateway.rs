@@ -177,8 +177,7 @@ impl Gateway {
         let SharedCounters { limits, sharing, subject_budgets } = counters;
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         let data = tempfile::tempdir().unwrap();
-        let snapshot = snapshot(data.path(), yaml);
-        let clock = Clock::manual(NOON);
+        let (snapshot, clock) = (snapshot(data.path(), yaml), Clock::manual(NOON));
         let options = spool::SpoolOptions::new(16 * 1024 * 1024, 1);
         let Spool { mut writers, reader, .. } = Spool::open(&data.path().join("spool"), options, &[]).unwrap();
         let (queue, lookups) = mpsc::channel(16);
@@ -199,8 +198,7 @@ impl Gateway {
             inherited: Vec::new(),
         };
         let listeners = proxy::bind(vec![options], 1).unwrap();
-        let address = listeners.addresses()[0];
-        let metrics = telemetry::Metrics::new();
+        let (address, metrics) = (listeners.addresses()[0], telemetry::Metrics::new());
         let (verified, redis) = (Arc::<AtomicUsize>::default(), InRedis::default());
         let (keys, key_lookups) = mpsc::channel(4);
         tasks.spawn(look_up(key_lookups, redis.clone()));
@@ -228,6 +226,7 @@ impl Gateway {
             sharing,
             leases: None,
             responses: proxy::ResponseMemories::default(),
+            access_tokens: proxy::AccessTokens::default(),
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
@@ -300,6 +299,10 @@ impl Gateway {
     }
 
     /// Returns the number of requests in flight.
+    pub(crate) fn connections(&self) -> u32 {
+        self.shared.capacity.connections()
+    }
+
     pub(crate) fn in_flight(&self) -> u32 {
         self.shared.capacity.in_flight()
     }

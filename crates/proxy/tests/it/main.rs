@@ -85,9 +85,13 @@ mod subject_quotas;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod token_limits;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod trailers;
+#[cfg(test)]
+mod trusted_fields;
 #[cfg(test)]
 mod tunnels;
 #[cfg(test)]
@@ -96,5 +100,7 @@ mod unauthenticated;
 mod upstream;
 #[cfg(test)]
 mod upstream_tls;
+#[cfg(test)]
+mod vertex;
 #[cfg(test)]
 mod wire;

@@ -61,6 +61,12 @@ async fn a_plan_without_a_model_has_no_such_model() {
     for (path, status) in [("/v1/models/gpt-4o", 200), ("/v1/models/far/x1", 200), ("/v1/models/slow", 404)] {
         assert_eq!(read(&gateway, path).await.status.as_u16(), status, "{path}");
     }
+    for (path, expected) in
+        [("/v1/models/slow", "the plan pro does not include the model"), ("/v1/models/gone", "is served here")]
+    {
+        let answer = read(&gateway, path).await;
+        assert!(answer.status.as_u16() == 404 && answer.body.contains(expected), "{answer:?}");
+    }
     let records = gateway.stop().await;
     let events = records
         .iter()

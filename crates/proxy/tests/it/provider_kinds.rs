@@ -111,6 +111,43 @@ async fn bedrock_gets_a_signature_of_each_call_or_a_bearer_key() {
     assert_eq!((value(&head, "authorization"), value(&head, "x-amz-date")), ("bearer sk-bedrock", ""), "{head}");
 }
 
+#[tokio::test]
+async fn bedrocks_runtime_gets_the_model_in_a_signed_path_and_the_version_in_the_body() {
+    let raw = provider().await;
+    let runtime = format!(
+        "{{name: aws, kind: bedrock, region: eu-west-1, endpoint: runtime, base_url: \"http://{}/vpc\", \
+           aws: {{access_key_id: akid, secret_access_key: s3cret}}}}",
+        raw.address
+    );
+    let gateway = Gateway::plain(&format!("providers: [{runtime}]"));
+    for (model, encoded) in [
+        ("eu.anthropic.claude-haiku-4-5-v1:0", "eu.anthropic.claude-haiku-4-5-v1%3A0"),
+        (
+            "arn:aws:bedrock:eu-west-1:1:inference-profile/claude",
+            "arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fclaude",
+        ),
+    ] {
+        let (head, body) = sent(&raw, &gateway, MESSAGES, &format!("aws/{model}")).await;
+        let target = format!("/vpc/model/{encoded}/invoke");
+        assert_eq!(head.lines().next(), Some(format!("post {} http/1.1", target.to_lowercase()).as_str()));
+        let messages = "\"messages\":[{\"role\":\"user\",\"content\":\"é\"}]";
+        let expected = format!("{{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":9,{messages}}}");
+        assert_eq!(body, expected);
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let credential = AwsCredential {
+            access_key_id: secret("akid"),
+            secret_access_key: secret("s3cret"),
+            session_token: None,
+            region: "eu-west-1".into(),
+            service: "bedrock",
+        };
+        let host = raw.address.to_string();
+        let parts = SignedParts { host: &host, path: &target, body_hash: &body_hash(&[body]) };
+        let expected = credential.sign(parts, time(value(&head, "x-amz-date")));
+        assert_eq!(value(&head, "authorization"), expected.authorization.expose().to_lowercase(), "{head}");
+    }
+}
+
 /// Returns the time of `X-Amz-Date`, in lowercase: `20261129t235959z`.
 fn time(date: &str) -> Timestamp {
     let part = |at: std::ops::Range<usize>| &date[at];

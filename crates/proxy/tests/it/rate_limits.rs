@@ -318,10 +318,8 @@ fn sharing(yaml: &str) -> (Gateway, Arc<SharingState>, mpsc::Receiver<SharingMes
 }
 
 async fn next(messages: &mut mpsc::Receiver<SharingMessage>) -> GrantRequest {
-    match messages.recv().await.unwrap() {
-        SharingMessage::Ask(request) => request,
-        SharingMessage::GiveBack(back) => panic!("{back:?}"),
-    }
+    let message = messages.recv().await.unwrap();
+    if let SharingMessage::Ask(request) = message { request } else { panic!("{message:?}") }
 }
 
 /// A result of Redis; no requests are a refusal.

@@ -142,7 +142,7 @@ fn active() -> UserChange {
 
 pub(crate) async fn a_user_is_changed_and_the_rest_stays(world: &World) {
     let store = world.store().await;
-    let ada = user(&store, "ada@example.com").await;
+    let [ada, bob] = [user(&store, "ada@example.com").await, user(&store, "bob@example.com").await];
     store.ensure_plans(&[plan("pro", 10_000)]).await.unwrap();
     let named = UserChange { name: Some("Countess".to_owned()), ..UserChange::default() };
     let changed = change(&store, &ada, named).await.unwrap();
@@ -159,6 +159,8 @@ pub(crate) async fn a_user_is_changed_and_the_rest_stays(world: &World) {
     assert_eq!((changed.plan.name.as_str(), changed.status, changed.role), ("pro", UserStatus::Suspended, Role::Admin));
     assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(changed));
     assert_eq!(Some(store.grants(ada.id).await.unwrap()), all.grants);
+    let granted = store.grants_of(&[bob.id, ada.id]).await.unwrap();
+    assert_eq!(granted.into_iter().collect::<Vec<_>>(), [(ada.id, all.grants.clone().unwrap())]);
     let labelled = store.find_user(&UserRef::Id(ada.id)).await.unwrap().unwrap();
     assert_eq!(labelled.labels.as_str(), "team=payments");
     let none = UserChange { grants: Some(Vec::new()), ..UserChange::default() };

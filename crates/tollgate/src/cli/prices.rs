@@ -9,7 +9,7 @@ use super::Place;
 
 pub(super) const PRICES_EXAMPLES: &str = "Examples:
   tollgate prices list
-  tollgate prices list --model gpt-5.6 --json
+  tollgate prices list --model gpt-5.6 --all
   tollgate prices list --on 2027-01-01
   tollgate prices diff prices-2026-12-01.yaml
   tollgate prices diff prices.yaml --config tollgate.yaml
@@ -34,6 +34,9 @@ pub(crate) enum PricesCommand {
         /// List only prices that apply on this day, such as 2027-01-01
         #[arg(long, value_name = "DAY", value_parser = day)]
         on: Option<Day>,
+        /// Print all rates, in place of those of input and output
+        #[arg(long)]
+        all: bool,
         /// Print JSON with all rates
         #[arg(long)]
         json: bool,

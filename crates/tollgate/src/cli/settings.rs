@@ -47,10 +47,10 @@ match the configuration. Neither removes plans. Running servers apply the change
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Overrides {
     /// Address of the proxy [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Address of the admin API [default: 127.0.0.1:8787]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) addr: Option<SocketAddr>,
     /// Send every LLM request to the mock provider, even if provider keys are set
     #[arg(long)]
@@ -61,6 +61,10 @@ pub(crate) struct Overrides {
     /// Number of proxy threads [default: one per core, at most 8]
     #[arg(long, value_name = "N", value_parser = workers())]
     pub(crate) workers: Option<u32>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:8080")
 }
 
 impl Overrides {

@@ -12,6 +12,7 @@ pub(super) const USERS_EXAMPLES: &str = "Examples:
   tollgate users create --service shop --plan pro
   tollgate users password --user ada@example.com --link
   tollgate users role --user ada@example.com admin
+  tollgate users grants --user ada@example.com finance
   tollgate users plan --user ada@example.com pro
   tollgate users suspend --user ada@example.com
 
@@ -47,6 +48,16 @@ const USERS_ROLE_EXAMPLES: &str = "Examples:
 
 An admin signs in with a password and changes users, plans and shared credentials over the API. The last admin cannot \
 be demoted.";
+
+const USERS_GRANTS_EXAMPLES: &str = "Examples:
+  tollgate users grants --user ada@example.com finance
+  tollgate users grants --user ada@example.com \\
+      finance team_lead:team=payments
+  tollgate users grants --user ada@example.com --none
+
+The roles replace all earlier ones beside admin and member: `finance` sees and changes the money of all users, \
+`team_lead` sees the usage with a label, and both sign off days, as do the other `signoff.roles`. They apply to \
+sessions that began with a password.";
 
 const USERS_PLAN_EXAMPLES: &str = "Examples:
   tollgate users plan --user ada@example.com pro
@@ -98,6 +109,9 @@ pub(crate) enum UsersCommand {
     /// Change the role of a user
     #[command(after_help = USERS_ROLE_EXAMPLES)]
     Role(UserRole),
+    /// Replace the roles of a user beside admin and member
+    #[command(after_help = USERS_GRANTS_EXAMPLES)]
+    Grants(UserGrants),
     /// Change the plan of a user
     #[command(after_help = USERS_PLAN_EXAMPLES)]
     Plan(UserPlan),
@@ -154,6 +168,18 @@ pub(crate) struct UserRole {
     /// New role of the user
     #[arg(value_enum)]
     pub(crate) role: NewRole,
+    #[command(flatten)]
+    pub(crate) which: WhichUser,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserGrants {
+    /// `finance`, `team_lead` or another role that signs off; with the label that it is limited to as ROLE:NAME=VALUE
+    #[arg(value_name = "ROLE", required_unless_present = "none")]
+    pub(crate) roles: Vec<String>,
+    /// Remove all of them
+    #[arg(long, conflicts_with = "roles")]
+    pub(crate) none: bool,
     #[command(flatten)]
     pub(crate) which: WhichUser,
 }

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use access::{Currency, Money, PlanPrice};
 use anyhow::Context;
-use billing::Books;
 use billing::books::ShadowDraft;
 use billing::close::{CloseCounts, UnclosedPeriod};
+use billing::{Books, SignoffRoles};
 use config::Flags;
 use ledger::billing::{BilledPeriod, PeriodFilter, PeriodState, billed_periods, charged_usage};
 use store::{Actor, Store};
@@ -36,7 +36,9 @@ pub(crate) fn run(args: &BillingCommands) -> anyhow::Result<ExitCode> {
     }
     block_on(async {
         let store = open(process).await?;
-        let books = Books::new(store.clone(), settings_of(process), None);
+        let roles = snapshot.traffic.insights.signoff.roles.clone();
+        let books = Books::new(store.clone(), settings_of(process), None)
+            .with_signoff_roles(SignoffRoles::new(move || roles.clone()));
         let done = match &args.command {
             BillingCommand::Close { last_day, .. } => close(&store, &books, *last_day).await,
             BillingCommand::List { state, .. } => list(&store, *state).await,
@@ -113,13 +115,22 @@ fn compared(now: i64, then: i64, currency: Currency) -> String {
 }
 
 fn in_words(counts: &CloseCounts, behind: Option<Uuid>) -> String {
-    let CloseCounts { made, closed, waiting, failed, .. } = counts;
+    let CloseCounts { made, closed, waiting, failed, signed, unsigned, held, .. } = counts;
     let mut text = format!("{made} new invoices of {closed} periods\n");
     if *waiting > 0 {
         let last = behind.map(|node| format!(" (the last one is {node})")).unwrap_or_default();
         text.push_str(&format!(
             "{waiting} periods wait for billing.close_after, or until the usage of every node{last} is stored\n"
         ));
+    }
+    if *signed > 0 {
+        text.push_str(&format!("{signed} invoices were opened, as all their days are signed off\n"));
+    }
+    if *unsigned > 0 {
+        text.push_str(&format!("{unsigned} invoices wait for days that are not signed off in insights\n"));
+    }
+    if *held > 0 {
+        text.push_str(&format!("{held} invoices wait for finance\n"));
     }
     if *failed > 0 {
         text.push_str(&format!("{failed} periods could not be closed\n"));
@@ -146,8 +157,9 @@ mod tests {
     fn a_repeat_prints_0_new() {
         assert_eq!(in_words(&CloseCounts::default(), None), "0 new invoices of 0 periods\n");
         assert_eq!(causes(&CloseCounts::default()), "");
-        let counts = CloseCounts { made: 2, closed: 3, waiting: 1, failed: 1, ..CloseCounts::default() };
-        assert_eq!(in_words(&counts, None).lines().count(), 3);
+        let counts =
+            CloseCounts { made: 2, closed: 3, waiting: 1, failed: 1, signed: 1, unsigned: 2, ..CloseCounts::default() };
+        assert_eq!(in_words(&counts, None).lines().count(), 5);
     }
 
     #[test]

@@ -28,8 +28,9 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
         args.file.display(),
         counted(snapshot.traffic.router.routes().len(), "route"),
         counted(snapshot.traffic.upstreams.len(), "upstream"),
-        counted(snapshot.traffic.providers.len(), "provider"),
-        counted(snapshot.traffic.models.len(), "model"),
+        // The snapshot lacks those that the mock serves or that are off.
+        counted(loaded.listed("providers"), "provider"),
+        counted(loaded.listed("models"), "model"),
         counted(snapshot.traffic.plans.len(), "plan"),
         if tests == 0 { String::new() } else { format!("; {} passed", counted(tests, "test")) },
     ));

@@ -59,7 +59,7 @@ async fn act(store: &Store, traffic: &Traffic, command: &PlansCommand) -> Result
 /// Lists added plans with `+`, and changed plans before (`-`) and after (`+`) the change.
 fn listing(differences: &PlanDifferences, end: &str) -> String {
     if differences.is_empty() {
-        return "the plans in the store match the configuration: nothing was changed\n".to_owned();
+        return "the limits of the plans in the store match the configuration: nothing was changed; servers apply prices themselves\n".to_owned();
     }
     let mut text: String = differences.absent.iter().map(|plan| line('+', plan)).collect();
     for PlanDifference { stored, configured } in &differences.differing {

@@ -29,9 +29,9 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
     let (PricesCommand::List { place, .. } | PricesCommand::Diff { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     match &args.command {
-        PricesCommand::List { model, on, json, .. } => {
+        PricesCommand::List { model, on, all, json, .. } => {
             let rows = listed(&snapshot.traffic, model.as_deref(), *on);
-            say(&if *json { format!("{:#}\n", json!({"prices": in_json(&rows)})) } else { table(&rows) });
+            say(&if *json { format!("{:#}\n", json!({"prices": in_json(&rows)})) } else { table(&rows, *all) });
         }
         PricesCommand::Diff { file, .. } => {
             let key = snapshot.traffic.price_file.as_ref().and_then(|file| file.key);
@@ -60,15 +60,30 @@ fn listed<'a>(traffic: &'a Traffic, model: Option<&str>, on: Option<Day>) -> Vec
     rows
 }
 
+/// The rates of a line unless all are asked for.
+const MAIN_RATES: [&str; 3] = ["input", "cached_input", "output"];
+
 /// Returns one line per price: name, days, rates, and the day on which the rates were read.
-fn table(rows: &[(String, &Price)]) -> String {
+fn table(rows: &[(String, &Price)], all: bool) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let line = |(name, price): &(String, &Price)| {
         let as_of = if price.as_of.is_empty() { "configuration" } else { &*price.as_of };
-        let (days, figures) = (days(price), spelled(&figures(price)));
+        let (days, figures) = (days(price), summary(figures(price), all));
         printable(&format!("{name:width$}  {days:24}  {figures}  ({as_of})")) + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+/// Returns the main rates and the number of the others; all of them if the price has no main rate.
+fn summary(mut figures: Figures, all: bool) -> String {
+    let is_main = |(key, _): &(String, String)| MAIN_RATES.contains(&key.as_str());
+    if all || !figures.iter().any(is_main) {
+        return spelled(&figures);
+    }
+    let count = figures.len();
+    figures.retain(is_main);
+    let more = count - figures.len();
+    if more == 0 { spelled(&figures) } else { format!("{}, {more} more", spelled(&figures)) }
 }
 
 /// Formats the days of a price: `2026-11-22..`, or `always`.
@@ -247,7 +262,7 @@ mod tests {
     fn a_list_has_every_figure_of_a_price() {
         let builtin = Prices::builtin();
         let rows: Vec<_> = builtin.all().filter(|(name, _)| name == "openai/gpt-5.6").collect();
-        let text = table(&rows);
+        let text = table(&rows, true);
         for part in ["..2026-11-21", "input 4,", "long.above_tokens 272000", "flex.long.output 15", "(2026-11-21)"] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -257,7 +272,7 @@ mod tests {
             ("gemini/gemini-3.6-flash", "per_search 0.014, per_maps_query 0.014"),
         ] {
             let rows: Vec<_> = builtin.all().filter(|(of, _)| of == name).collect();
-            assert!(table(&rows).contains(part), "{part}: {}", table(&rows));
+            assert!(table(&rows, true).contains(part), "{part}: {}", table(&rows, true));
         }
         let json = Value::from(in_json(&rows));
         assert_eq!(json[0]["until"], "2026-11-21");

@@ -1,18 +1,20 @@
-//! `tollgate users create`, `list`, `password`, `role`, `plan`, `suspend` and `activate`.
+//! `tollgate users create`, `list`, `password`, `role`, `grants`, `plan`, `suspend` and `activate`.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use access::password::{self, Password};
-use access::{Plan, Role, Secret, UserStatus};
+use access::{Plan, Role, Secret, UserId, UserStatus};
 use anyhow::Context;
 use config::{Flags, LoadedConfig, Snapshot};
+use ledger::Ledger;
 use store::{
-    Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, Store, User, UserChange, UserError,
-    UserRef,
+    Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, RoleGrant, Store, User, UserChange,
+    UserError, UserRef,
 };
 
-use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserPlan, UserRole, Users, UsersCommand};
+use crate::cli::{CreateUser, PasswordFlags, UserGrants, UserPassword, UserPlan, UserRole, Users, UsersCommand};
 use crate::commands::{block_on, has_store, load, load_for_store, open, open_or_make, printable, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
@@ -29,6 +31,7 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
         UsersCommand::List { place } => place,
         UsersCommand::Password(password) => &password.which.place,
         UsersCommand::Role(role) => &role.which.place,
+        UsersCommand::Grants(grants) => &grants.which.place,
         UsersCommand::Plan(plan) => &plan.which.place,
         UsersCommand::Suspend(which) | UsersCommand::Activate(which) => &which.place,
     };
@@ -37,6 +40,14 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
         match &args.command {
             UsersCommand::Create(create) => self::create(&loaded()?, create).await?,
             UsersCommand::Password(password) => self::password(&loaded()?, password).await?,
+            UsersCommand::Grants(grants) => {
+                let insights = loaded()?.snapshot.traffic.insights.clone();
+                let store = open(&load_for_store(place)?).await?;
+                let done = self::grants(&store, &insights, grants).await;
+                store.close().await;
+                let (user, granted) = done?;
+                show(&user, &granted);
+            }
             command @ (UsersCommand::List { .. }
             | UsersCommand::Role(_)
             | UsersCommand::Plan(_)
@@ -49,15 +60,15 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
                 if matches!(command, UsersCommand::List { .. }) && io::stdout().is_terminal() {
                     say(&heading(&users));
                 }
-                users.iter().for_each(show);
+                users.iter().for_each(|(user, granted)| show(user, granted));
             }
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Runs a command that needs no password, and returns the users to show.
-async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>> {
+/// Runs a command that needs no password, and returns the users to show, with their grants.
+async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<(User, Vec<RoleGrant>)>> {
     let change = |status, role| UserChange { status, role, ..UserChange::default() };
     let (which, change) = match command {
         UsersCommand::Role(UserRole { which, role }) => (which, change(None, Some((*role).into()))),
@@ -66,16 +77,53 @@ async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>>
         }
         UsersCommand::Suspend(which) => (which, change(Some(UserStatus::Suspended), None)),
         UsersCommand::Activate(which) => (which, change(Some(UserStatus::Active), None)),
-        UsersCommand::List { .. } | UsersCommand::Create(_) | UsersCommand::Password(_) => {
-            return Ok(store.users().await?);
+        UsersCommand::List { .. } | UsersCommand::Create(_) | UsersCommand::Password(_) | UsersCommand::Grants(_) => {
+            let users = store.users().await?;
+            let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+            let mut granted = store.grants_of(&ids).await?;
+            let with_grants = |user: User| {
+                let granted = granted.remove(&user.id).unwrap_or_default();
+                (user, granted)
+            };
+            return Ok(users.into_iter().map(with_grants).collect());
         }
     };
-    Ok(vec![store.change_user(&Actor::COMMAND, &UserRef::parse(&which.user)?, change).await?])
+    let changed = store.change_user(&Actor::COMMAND, &UserRef::parse(&which.user)?, change).await?;
+    let granted = store.grants(changed.id).await?;
+    Ok(vec![(changed, granted)])
+}
+
+/// Replaces the grants of a user, and returns both.
+async fn grants(
+    store: &Store,
+    configured: &insights::InsightSettings,
+    args: &UserGrants,
+) -> anyhow::Result<(User, Vec<RoleGrant>)> {
+    let of_reviews = control::grants::of_reviews(&Ledger::new(store.clone()), configured).await?;
+    let grants = control::grants::checked(args.roles.iter().map(|text| grant(text)).collect(), &of_reviews)
+        .with_context(|| format!("nothing was changed; the roles are {}", printable(&roles(&of_reviews))))?;
+    let change = UserChange { grants: Some(grants.clone()), ..UserChange::default() };
+    let changed = store.change_user(&Actor::COMMAND, &UserRef::parse(&args.which.user)?, change).await?;
+    Ok((changed, grants))
+}
+
+/// Reads `ROLE` or `ROLE:NAME=VALUE`.
+fn grant(text: &str) -> RoleGrant {
+    match text.split_once(':') {
+        None => RoleGrant { role: text.to_owned(), label: None },
+        Some((role, label)) => RoleGrant { role: role.to_owned(), label: Some(label.to_owned()) },
+    }
+}
+
+/// Returns the names of the roles that a user may have beside admin and member.
+fn roles(of_reviews: &[String]) -> String {
+    let names: BTreeSet<&str> = of_reviews.iter().map(String::as_str).chain(["finance", "team_lead"]).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the heading for a terminal. Programs that read a pipe receive only the users.
-fn heading(users: &[User]) -> String {
-    let columns = row(["ID", "STATUS", "ROLE", "PLAN", "EMAIL"]);
+fn heading(users: &[(User, Vec<RoleGrant>)]) -> String {
+    let columns = row(["ID", "STATUS", "ROLE", "PLAN", "EMAIL", "GRANTS"]);
     match users {
         [] => format!("{columns}There is no user yet. `tollgate users create --email ADDRESS` creates one.\n"),
         _ => columns,
@@ -145,17 +193,15 @@ async fn create(loaded: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()
             if !is_taken {
                 return error;
             }
-            error.context(format!(
-                "no user was created: `tollgate users list` shows the user with {}, and `tollgate users role` makes \
-                 this user an admin",
-                printable(create.email.as_deref().unwrap_or_default())
-            ))
+            let email = printable(create.email.as_deref().unwrap_or_default());
+            let hint = if create.admin { ", and `tollgate users role` makes this user an admin" } else { "" };
+            anyhow::anyhow!("{error}: no user was created; `tollgate users list` shows the user with {email}{hint}")
         })
     };
     let done = done.await;
     store.close().await;
     let (created, link) = done?;
-    show(&created);
+    show(&created, &[]);
     link.iter().for_each(show_link);
     Ok(())
 }
@@ -174,7 +220,8 @@ async fn person(snapshot: &Snapshot, create: &CreateUser, email: Email) -> anyho
     if source == PasswordSource::Stdin {
         chosen = Some(terminal::read_password(&own)?);
     }
-    let name = create.name.clone().or_else(|| create.email.clone()).unwrap_or_default();
+    // The audit log shows names, and no addresses.
+    let name = create.name.as_deref().or_else(|| email.as_str().split('@').next()).unwrap_or_default().to_owned();
     let new = NewUser {
         role: if create.admin { Role::Admin } else { Role::Member },
         password: chosen.as_ref().map(password::hash).transpose()?,
@@ -193,6 +240,7 @@ async fn password(loaded: &LoadedConfig, args: &UserPassword) -> anyhow::Result<
             found.email.is_some(),
             "a service user has no password: create a key with `tollgate keys create`"
         );
+        let granted = store.grants(found.id).await?;
         let own = [found.address_or_name(), &found.name, &process.brand.name];
         let chosen: Option<Password> = match args.by.source() {
             PasswordSource::Link => None,
@@ -207,20 +255,20 @@ async fn password(loaded: &LoadedConfig, args: &UserPassword) -> anyhow::Result<
             let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
-            return Ok((found, Some(draft.url(process, link::control_of(loaded)))));
+            return Ok((found, granted, Some(draft.url(process, link::control_of(loaded)))));
         };
         store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
-        anyhow::Ok((found, None))
+        anyhow::Ok((found, granted, None))
     };
     let done = done.await;
     store.close().await;
     match done? {
-        (found, Some(link)) => {
-            show(&found);
+        (found, granted, Some(link)) => {
+            show(&found, &granted);
             show_link(&link);
         }
-        (found, None) => {
-            show(&found);
+        (found, granted, None) => {
+            show(&found, &granted);
             say("The password is set, and all sessions of this user have ended.\n");
         }
     }
@@ -245,13 +293,21 @@ impl PasswordFlags {
     }
 }
 
-fn show(user: &User) {
+fn show(user: &User, granted: &[RoleGrant]) {
     let (id, plan, email) = (user.id.to_string(), printable(&user.plan.name), printable(user.address_or_name()));
-    say(&row([&id, user.status.as_str(), user.role.as_str(), &plan, &email]));
+    let granted = granted.iter().map(written).collect::<Vec<_>>().join(",");
+    say(&row([&id, user.status.as_str(), user.role.as_str(), &plan, &email, &granted]));
 }
 
-fn row([id, status, role, plan, email]: [&str; 5]) -> String {
-    format!("{id:<36}  {status:<9}  {role:<6}  {plan:<10}  {email}\n")
+/// Returns a grant as `tollgate users grants` takes it.
+fn written(RoleGrant { role, label }: &RoleGrant) -> String {
+    let label = label.iter().map(|label| format!(":{label}"));
+    printable(&std::iter::once(role.clone()).chain(label).collect::<String>())
+}
+
+fn row([id, status, role, plan, email, granted]: [&str; 6]) -> String {
+    let row = format!("{id:<36}  {status:<9}  {role:<6}  {plan:<10}  {email:<28}  {granted}");
+    format!("{}\n", row.trim_end())
 }
 
 fn show_link(link: &Secret) {
@@ -270,7 +326,7 @@ mod tests {
     fn an_empty_list_has_a_header_and_the_command_that_creates_a_user() {
         assert_eq!(
             heading(&[]),
-            "ID                                    STATUS     ROLE    PLAN        EMAIL\n\
+            "ID                                    STATUS     ROLE    PLAN        EMAIL                         GRANTS\n\
              There is no user yet. `tollgate users create --email ADDRESS` creates one.\n"
         );
     }

@@ -15,7 +15,7 @@ use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::webhook::{self, DeliveryBounds, WebhookDelivery};
-use billing::{BillingSettings, Books, PriceBook};
+use billing::{BillingSettings, Books, InvoiceReview, PriceBook, SignoffRoles};
 use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction, Webhooks};
 use config::{Live, Snapshot};
 use jobs::Runner;
@@ -87,7 +87,9 @@ pub(super) async fn start(
         return Ok(None);
     }
     let snapshot = live.load_full();
-    let books = open_books(&snapshot, store).await?.map(|books| books.with_prices(price_book(live.clone())));
+    let roles = signoff_roles(live.clone());
+    let books = open_books(&snapshot, store).await?;
+    let books = books.map(|books| books.with_prices(price_book(live.clone())).with_signoff_roles(roles));
     if let Some(books) = &books {
         add_jobs(runner, books);
         let webhooks = webhook_delivery(&snapshot.process, store, vault)?;
@@ -126,6 +128,11 @@ fn price_book(live: Arc<Live>) -> PriceBook {
     })
 }
 
+/// Returns the roles that sign off days, of the configuration that is in force.
+fn signoff_roles(live: Arc<Live>) -> SignoffRoles {
+    SignoffRoles::new(move || live.load().traffic.insights.signoff.roles.clone())
+}
+
 /// Adds the jobs of billing.
 fn add_jobs(runner: &mut Runner, books: &Books) {
     let of = books.clone();
@@ -152,7 +159,11 @@ pub(crate) fn settings_of(process: &Process) -> BillingSettings {
         number: of.number.clone(),
         zone: of.zone,
         close_after: of.close_after,
-        has_review: of.review == BillingReview::Finance,
+        review: match of.review {
+            BillingReview::None => InvoiceReview::None,
+            BillingReview::Finance => InvoiceReview::Finance,
+            BillingReview::Signoff => InvoiceReview::Signoff,
+        },
         due: of.due,
         grace: of.grace,
         last: of.last,

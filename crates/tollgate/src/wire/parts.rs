@@ -31,7 +31,7 @@ use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
-use proxy::{Backends, Capacity, ResponseMemories, Shared, UnauthenticatedClients, WorkerResources};
+use proxy::{AccessTokens, Backends, Capacity, ResponseMemories, Shared, UnauthenticatedClients, WorkerResources};
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
@@ -158,6 +158,7 @@ pub(crate) fn shared(
         sharing,
         leases,
         responses,
+        access_tokens: AccessTokens::default(),
     })
 }
 

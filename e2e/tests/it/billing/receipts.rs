@@ -13,7 +13,7 @@ use crate::bodies::Format;
 use crate::store;
 
 /// A charge of 250 rupiah per package of two requests, as plan versions store it.
-const CHARGES: &str = "UPDATE plan_versions SET charges = '[{\"name\":\"Requests\",\"metric\":\"requests\",\"model\":\"package\",\"size\":2,
+pub(super) const CHARGES: &str = "UPDATE plan_versions SET charges = '[{\"name\":\"Requests\",\"metric\":\"requests\",\"model\":\"package\",\"size\":2,
     \"unit\":{\"pico\":250000000000000,\"currency\":\"IDR\"}}]' WHERE price = 150000";
 /// Moves the subscription and its usage back, so that the period ended some days ago.
 pub(crate) const EARLIER: [&str; 5] = [
@@ -23,7 +23,7 @@ pub(crate) const EARLIER: [&str; 5] = [
     "UPDATE daily_usage SET day = day - 40",
     "UPDATE daily_models SET day = day - 40",
 ];
-const USED: &str = "SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM daily_usage WHERE user_no IN (SELECT no FROM users WHERE id IN (SELECT user_id FROM subscriptions))";
+pub(super) const USED: &str = "SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM daily_usage WHERE user_no IN (SELECT no FROM users WHERE id IN (SELECT user_id FROM subscriptions))";
 
 /// Runs `tollgate verify`; returns the exit code and the output.
 async fn verify(folder: &Folder, words: &[&str]) -> (Option<i32>, String) {

@@ -106,7 +106,7 @@ async fn an_export_is_verified_without_a_server_and_no_changed_byte_passes() {
     let events = file_of(&path, "events.csv").await;
     let traces: Vec<_> = events.lines().map(|line| line.split(',').nth(3).unwrap_or_default()).collect();
     assert_eq!(traces, ["trace_id", TRACE, TRACE, TRACE], "{events}");
-    assert!(events.lines().next().unwrap().ends_with(",labels"), "{events}");
+    assert!(events.lines().next().unwrap().ends_with(",labels,own_cost_nano,result"), "{events}");
     assert!(file_of(&path, "audit.json").await.contains("\"equal\": true"));
     assert!(file_of(&path, "charts/spend.png").await.contains("PNG"));
     let line = printed.lines().find(|line| line.trim_start().starts_with("key ")).unwrap();

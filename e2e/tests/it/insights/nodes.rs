@@ -187,7 +187,7 @@ async fn a_killed_node_is_named_and_its_day_is_complete_when_it_returns() {
     eventually("only the killed node is missing", async || {
         let refused = fleet.sign(1, &lead, "team_lead").await;
         assert_ne!(refused.status(), 200, "{}", refused.text());
-        refused.text().contains("1 nodes have not stored all usage of the day").then_some(())
+        refused.text().contains("1 node has not stored all usage of the day").then_some(())
     })
     .await;
 

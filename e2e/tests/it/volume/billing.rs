@@ -21,7 +21,7 @@ const RECEIPT_BYTES_MAX: u64 = 100 << 20;
 const MORE_INVOICES: &str = "INSERT INTO invoices SELECT unhex(printf('%012x7000800%013x', created_at / 1000, last + rowid)), user_id, NULL,
     kind, of_invoice_id, target_version_id, first_day, last_day, state, series, last + rowid, series || '-' || (last + rowid), currency,
     subtotal, tax_name, tax_rate, tax_base, tax, total, remaining, rules_version, issued_at, due_at, digest, tax_invoice_number, seller, customer, created_at,
-    updated_at, reason FROM invoices, (SELECT max(rowid) AS last FROM invoices)";
+    updated_at, reason, usage_first_day, usage_last_day FROM invoices, (SELECT max(rowid) AS last FROM invoices)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notifications_at_fifty_a_second_are_answered_at_once() {

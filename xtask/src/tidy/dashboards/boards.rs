@@ -38,7 +38,13 @@ const GATEWAY: Board = Board {
                 panel(
                     "Share of failed requests",
                     "percentunit",
-                    &[only("tollgate_requests_total", Computation::Share, &[], &["result=\"failed\""])],
+                    // As for the alerts, a backend's 404 or 409 is no failure of a service.
+                    &[only(
+                        "tollgate_requests_total",
+                        Computation::Share,
+                        &[],
+                        &["result=\"failed\"", "status!~\"4..\""],
+                    )],
                 ),
                 panel("Requests by route", "reqps", &[query("tollgate_requests_total", Computation::Rate, &["route"])]),
             ],

@@ -6,6 +6,7 @@ mod object;
 mod openai;
 
 use super::{Blob, Reader, Spot, Value};
+use crate::bound::Reference;
 use crate::bound::names::Name;
 use crate::format::Format;
 
@@ -74,12 +75,16 @@ pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
 
 /// Reads the end of an image or a file inside the body.
 pub(super) fn closes_blob(reader: &mut Reader, blob: Blob) {
-    if let Some(reference) = blob.referred {
-        reader.refer(reference);
+    match blob.referred {
+        Some(Reference::Url) => reader.add_url(),
+        Some(reference) => reader.refer(reference),
+        None => {}
     }
     let is_image = blob.image && blob.encoded && !blob.plain && !blob.other;
     if is_image {
         reader.add_image(blob.data_bytes);
+    } else if blob.recorded {
+        reader.add_recording(Reference::Document, blob.data_bytes);
     } else if blob.other || (blob.encoded && !blob.plain) {
         reader.add_document(blob.data_bytes);
     }

@@ -4,7 +4,7 @@ use access::Tokens;
 use meter::{Rates, UnitRates};
 
 use super::*;
-use crate::price::{PriceFigures, PricePeriod};
+use crate::price::{Others, PriceFigures, PricePeriod, PriceTerms};
 
 /// The day 2026-11-21 in UTC.
 const DAY: Day = Day(20_778);
@@ -117,6 +117,41 @@ fn a_row_is_found_by_its_version_on_any_day() {
         assert_eq!(prices.of_version("p", ["m"], &price.version).as_deref(), Some(price));
     }
     assert_eq!(prices.of_version("p", ["m"], "configured-1/1/1/1/1"), None);
+}
+
+#[test]
+fn a_row_with_other_days_and_the_same_figures_has_the_lines_of_the_old_version() {
+    let open = dated(1, "", "");
+    let ended = dated(1, "", "2026-11-21");
+    for (old, new) in [(&open, &ended), (&ended, &open), (&ended, &dated(1, "2026-01-01", "2026-11-20"))] {
+        let prices = Prices::default().with("p/m", new.clone());
+        let found = |version: &str| prices.of_version("p", ["m"], version);
+        assert_eq!(found(&old.version).as_deref(), Some(new));
+        for more in ["2", "+flex", "@..2026-11-21+x"] {
+            assert_eq!(found(&format!("{}{more}", open.version)), None, "{more}");
+        }
+    }
+    let figures = |until| {
+        let others = Others { us_tenth: true, ..Others::default() };
+        let rates = Rates { input: Some(10), ..Rates::default() };
+        let period = PricePeriod { from: None, until };
+        PriceFigures { rates, others, period, ..PriceFigures::default() }
+    };
+    let [open, ended] = [None, Some(day("2026-11-21"))].map(|until| Price::of_file(figures(until), "s", "2026-11-01"));
+    let in_us = PriceTerms { us: true, ..PriceTerms::default() };
+    for (old, new) in [(&open, &ended), (&ended, &open)] {
+        let prices = Prices::default().with("p/m", new.clone());
+        let found = prices.of_version("p", ["m"], &old.at(in_us).unwrap().version);
+        assert_eq!(found.map(|price| price.rates.input), Some(Some(11)));
+    }
+}
+
+#[test]
+fn a_built_in_row_is_not_found_by_a_version_with_other_days() {
+    let prices = Prices::builtin();
+    for version in ["builtin-2026-11-21", "builtin-2026-11-21@..2026-12-30"] {
+        assert_eq!(prices.of_version("gemini", ["gemini-3.6-flash"], version), None, "{version}");
+    }
 }
 
 #[test]

@@ -87,16 +87,16 @@ async fn the_script_of_buckets_counts_as_the_meter_does() {
 }
 
 /// A node that serves requests.
-struct Node {
-    sharing: LimitSharing,
+pub(super) struct Node {
+    pub(super) sharing: LimitSharing,
     counters: Arc<LimitCounters>,
     clock: Clock,
-    windows: Windows,
+    pub(super) windows: Windows,
     _tasks: JoinSet<()>,
 }
 
 impl Node {
-    async fn start(redis: &Redis, name: &str, answer: Duration) -> Self {
+    pub(super) async fn start(redis: &Redis, name: &str, answer: Duration) -> Self {
         let (url, clock) = (redis.url(), Clock::system());
         let sharing = Sharing { url: &url, brand: "tollgate", answer, node: Some(name) };
         let windows = Windows::shared(sharing, clock.clone()).await.unwrap();
@@ -129,7 +129,7 @@ async fn result(grant: PendingGrant) -> Option<SharedRequest> {
 }
 
 /// Two nodes that have noticed each other.
-async fn nodes(redis: &Redis) -> [Arc<Node>; 2] {
+pub(super) async fn nodes(redis: &Redis) -> [Arc<Node>; 2] {
     let first = Node::start(redis, "first", PATIENT).await;
     let second = Node::start(redis, "second", PATIENT).await;
     assert_eq!(second.sharing.nodes(), number(2));

@@ -35,6 +35,16 @@ fn the_section_becomes_the_settings_and_unreached_rules_are_notes() {
 }
 
 #[test]
+fn days_of_other_zones_are_refused_with_the_key_of_printed_times() {
+    for zone in ["Asia/Jakarta", "utc", "GMT", "''"] {
+        let error = read_text(&format!("insights: {{timezone: {zone}}}")).map(|_| ()).expect_err(zone).to_string();
+        assert!(error.contains("insights.timezone") && error.contains("billing.timezone"), "{zone}: {error}");
+        assert!(error.contains("t.yaml:1:22"), "{zone}: {error}");
+    }
+    assert!(read_text("insights: {timezone: UTC}").is_ok());
+}
+
+#[test]
 fn values_that_cannot_be_are_refused_at_their_place() {
     let rule = |rest: &str| format!("insights: {{rules: [{{name: a, class: chat, confidence: 1{rest}}}]}}");
     for (source, code) in [

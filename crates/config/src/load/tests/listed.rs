@@ -13,6 +13,7 @@ use crate::schema::RootInput;
 use crate::{ConfigError, Environment};
 
 mod cases;
+mod shown_lines;
 
 use cases::{BASE, CASES, EXAMPLES};
 

@@ -2,6 +2,7 @@
 
 use super::errors::{check, check_codes};
 use super::*;
+use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{Condition, Match, Pattern, Requested, ValueMatch, WrittenParts};
 
 const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes:\n";
@@ -24,7 +25,7 @@ path: /a, query: {n: 5}"#,
     let routes = snapshot.traffic.router.routes();
     let names: Vec<&str> = routes.iter().map(|route| &*route.policy.name).collect();
     assert_eq!(names, ["/users/{id}", "a.b/files/{*rest}", "^/v[0-9]+/", "/a"]);
-    let of = |name: &str, value| Condition { name: name.into(), value, is_hidden: false };
+    let of = |name: &str, value| Condition { name: name.into(), value, source: FieldSource::Client, is_hidden: false };
     let conditions = routes[0].matches.conditions.as_ref().unwrap();
     let present = [of("x-a", ValueMatch::Present), of("x-tenant", ValueMatch::Exact("acme".into()))];
     assert_eq!(conditions.headers, present);
@@ -45,7 +46,7 @@ fn an_escape_that_no_path_needs_is_read_as_its_character() {
         ("/~ann/%78", "/~ann/x"),
         ("/~ann/%2F", "/~ann/{id}"),
     ] {
-        let parts = WrittenParts { query: None, fields: &[] };
+        let parts = WrittenParts::default();
         let requested = Requested { method: "GET", host: b"", path, listener: 0, parts: &parts };
         let Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("{path}") };
         assert_eq!(&*route.policy.name, expected, "{path}");

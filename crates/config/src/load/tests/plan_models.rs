@@ -71,7 +71,7 @@ fn the_limits_of_a_plan_apply_to_its_clients_only() {
     }
     assert_eq!(limits.positions_of_all_plans(&(0..0)).count(), 4);
     let [.., of_model, of_address] = limits.all() else { panic!("{limits:?}") };
-    assert!(of_model.needs_model() && of_address.needs_client() && !of_address.needs_model() && limits.has_models());
+    assert!(of_model.needs_call() && of_address.needs_client() && !of_address.needs_call() && limits.has_models());
     assert!(of_model.tier(Some("pro")).is_some() && of_model.tier(Some("other")).is_none());
     assert_ne!(limits.all()[0].id, of_address.id, "they count apart");
 }

@@ -1,6 +1,6 @@
 //! Kinds of providers with keys of their own, presets, and `price_as`.
 
-use ai::{Format, ProviderPaths};
+use ai::{Endpoint, Format, ProviderPaths};
 
 use super::errors::check_codes;
 use super::*;
@@ -97,6 +97,86 @@ fn bedrock_has_the_host_of_its_region_and_signs_with_keys() {
         let source = format!("providers: [{{name: p, kind: bedrock, region: {region}, credential: k}}]");
         check_codes(&source, &[("bad_value", 1, 46)]);
     }
+}
+
+#[test]
+fn the_runtime_endpoint_of_bedrock_has_its_host_its_signatures_and_claude_only() {
+    const RUNTIME: &str = "kind: bedrock, region: eu-west-1, endpoint: runtime";
+    let signing = provider(&format!("{RUNTIME}, aws: {{access_key_id: a, secret_access_key: b}}"));
+    let Credential::Aws(keys) = &signing.credential else { panic!("{signing:?}") };
+    assert_eq!((&*keys.region, keys.service), ("eu-west-1", "bedrock"));
+    assert_eq!(signing.origin.to_string(), "https://bedrock-runtime.eu-west-1.amazonaws.com");
+    assert_eq!((&signing.paths, &*signing.formats), (&ProviderPaths::BedrockRuntime, &[Format::Messages][..]));
+    let endpoint = |path| signing.format_of(ai::EndpointCall::at(path).unwrap().endpoint);
+    let served = ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens"].map(endpoint);
+    assert_eq!(served, [Some(Format::Messages), Some(Format::Messages), None]);
+    let china = provider("kind: bedrock, region: cn-north-1, endpoint: runtime, credential: k");
+    assert_eq!(china.origin.to_string(), "https://bedrock-runtime.cn-north-1.amazonaws.com.cn");
+    check_codes(&format!("providers: [{{name: p, {RUNTIME}, formats: [messages, chat]}}]"), &[("bad_value", 1, 96)]);
+    for (target, is_served) in [
+        ("model: eu.anthropic.claude-haiku-4-5-20251001-v1:0", true),
+        ("model: 'eu.amazon.nova-pro-v1:0', price_as: anthropic/claude-haiku-4-5", true),
+        ("model: eu.amazon.nova-pro-v1:0", false),
+    ] {
+        let source = format!(
+            "providers: [{{name: p, {RUNTIME}, credential: k}}]\nmodels: [{{name: a, targets: [{{provider: p, {target}}}]}}]"
+        );
+        if is_served {
+            assert_eq!(snapshot(&source).traffic.models.len(), 1, "{target}");
+        } else {
+            check_codes(&source, &[("bad_value", 2, 51)]);
+        }
+    }
+}
+
+#[test]
+fn vertex_has_the_host_of_its_location_and_a_format_for_each_model() {
+    for (location, url, folder) in [
+        ("", "https://aiplatform.googleapis.com", "/v1/projects/p/locations/global"),
+        (", location: eu", "https://aiplatform.eu.rep.googleapis.com", "/v1/projects/p/locations/eu"),
+        (
+            ", location: us-central1",
+            "https://us-central1-aiplatform.googleapis.com",
+            "/v1/projects/p/locations/us-central1",
+        ),
+    ] {
+        let vertex = provider(&format!("kind: vertex, project: p, credential: vault{location}"));
+        assert_eq!((vertex.origin.to_string().as_str(), vertex.paths), (url, ProviderPaths::Vertex(folder.into())));
+    }
+    let vertex = provider("kind: vertex, project: p, base_url: 'http://h/x', credential: vault");
+    assert_eq!(vertex.origin.to_string(), "http://h/x");
+    let format = |model: &str, endpoint| vertex.of_model(model).format_of(endpoint);
+    for (model, own) in
+        [("gemini-x", Format::GenerateContent), ("claude-x", Format::Messages), ("meta/llama", Format::Chat)]
+    {
+        for endpoint in [Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::Messages, Endpoint::GenerateContent]
+        {
+            assert_eq!(format(model, endpoint), Some(own), "{model} {endpoint:?}");
+        }
+        assert_eq!(format(model, Endpoint::Embeddings), None);
+        assert_eq!(format(model, Endpoint::CountTokens).is_some(), own == Format::Messages, "{model}");
+    }
+    let limited = provider("kind: vertex, project: p, formats: [messages], credential: vault");
+    assert_eq!(limited.of_model("gemini-x").format_of(Endpoint::Messages), None, "no format of the model is listed");
+}
+
+#[test]
+fn vertex_needs_a_project_and_the_key_of_a_service_account() {
+    check_codes("providers: [{name: p, kind: vertex, credential: vault}]", &[("missing", 1, 13)]);
+    for (entry, column) in [
+        ("project: p, credential: sk-key", 61),
+        ("project: p, credential: '{\"type\": \"authorized_user\"}'", 61),
+        ("project: p/x, credential: vault", 46),
+        ("project: p, location: Global, credential: vault", 59),
+        ("project: p, formats: [responses], credential: vault", 59),
+    ] {
+        check_codes(&format!("providers: [{{name: p, kind: vertex, {entry}}}]"), &[("bad_value", 1, column)]);
+    }
+    let text = "providers: [{name: p, kind: vertex, project: p, credential: '{\"type\": \"authorized_user\", \"private_key\": \"s3cret\"}'}]";
+    let error = read_text(text).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("service_account") && error.contains("Google Cloud"), "{error}");
+    let foreign = "providers: [{name: p, kind: openai, project: p, credential: k}]";
+    check_codes(foreign, &[("bad_value", 1, 13)]);
 }
 
 const AZURE: &str = "providers: [{name: azure, kind: azure_openai, base_url: 'http://h', credential: k}, {name: own, kind: anthropic}]\n";

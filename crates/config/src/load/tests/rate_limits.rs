@@ -2,13 +2,14 @@
 
 use std::num::NonZeroU32;
 
+use meter::limiter::tokens::{TokenLimitTerms, TokenUnit};
 use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
 use meter::window::Window;
 
 use super::errors::{check, check_codes};
 use super::*;
-use crate::snapshot::{LimitDimension, RateLimit};
+use crate::snapshot::{LimitDimension, LimitStage, RateLimit};
 
 const ROUTES: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /a, upstreams: u, ";
 
@@ -87,6 +88,43 @@ fn combinations_algorithms_and_units_are_read() {
 }
 
 #[test]
+fn limits_of_tokens_have_larger_numbers_and_apply_to_calls() {
+    let minute = Duration::from_secs(60);
+    let window = |unit, limit| TokenLimitTerms::sliding_window(unit, some(limit), minute);
+    let bucket = TokenLimitTerms::token_bucket(TokenUnit::Output, some(1_000_000_000), minute, some(500));
+    for (entry, name, terms, policy) in [
+        (
+            "{dimension: [model, key], unit: tokens, limit: 200000, window: 60s}",
+            "key+model:tokens",
+            window(TokenUnit::All, 200_000),
+            "\"key+model:tokens\";q=200000;qu=\"tokens\";w=60",
+        ),
+        (
+            "{dimension: plan, unit: input_tokens, limit: 30000000, window: 1m}",
+            "plan:input_tokens",
+            window(TokenUnit::Input, 30_000_000),
+            "\"plan:input_tokens\";q=30000000;qu=\"input_tokens\";w=60",
+        ),
+        (
+            "{dimension: global, unit: output_tokens, limit: 1000000000, window: 1m, algorithm: token_bucket, burst: 500}",
+            "global:output_tokens",
+            bucket,
+            "\"global:output_tokens\";q=1000000000;qu=\"output_tokens\";w=60",
+        ),
+    ] {
+        let limits = snapshot(&format!("rate_limits: [{entry}]")).traffic.rate_limits;
+        let [limit] = limits.all() else { panic!("{limits:?}") };
+        let tier = limit.tier(None).unwrap();
+        assert_eq!((&*limit.name, tier.terms, &*tier.policy), (name, LimitTerms::Tokens(terms), policy), "{entry}");
+        assert!(limit.needs_call() && limit.needs_client() && limits.has_tokens() && !limits.has_models(), "{entry}");
+    }
+    let tiers = "tiers: {by: plan, pro: 2000000}, unit: tokens, window: 1m";
+    let of_plan = only(&format!("rate_limits: [{{dimension: user, {tiers}}}]"));
+    assert_eq!(of_plan.tier(Some("pro")).unwrap().terms, LimitTerms::Tokens(window(TokenUnit::All, 2_000_000)));
+    assert_eq!(only("rate_limits: [{dimension: plan, limit: 5, window: 1s}]").stage, LimitStage::Client);
+}
+
+#[test]
 fn a_route_has_its_own_limits_beside_those_of_all() {
     let source = format!(
         "{ROUTES}rate_limit: {{requests: 9, window: 60s}}, rate_limits: [{{dimension: global, limit: 3, window: 1s}}]}}, \
@@ -160,6 +198,8 @@ fn a_changed_number_keeps_the_counters() {
         "{dimension: [ip, route], limit: 5, window: 61s}",
         "{dimension: [ip, route], limit: 5, window: 60s, algorithm: token_bucket}",
         "{dimension: [ip, route], limit: 5, unit: concurrent}",
+        "{dimension: [ip, route], limit: 5, window: 60s, unit: tokens}",
+        "{dimension: [ip, route], limit: 5, window: 60s, unit: input_tokens}",
     ] {
         assert_ne!(first, id(other), "{other}");
     }
@@ -220,11 +260,27 @@ fn limits_that_cannot_be_are_refused_at_their_place() {
         ("{dimension: ip, tiers: {by: plan, Free: 1}, window: 1s}", "bad_value", 49),
         ("{dimension: ip, tiers: {by: plan, free: 0, pro: 1}, window: 1s}", "bad_value", 55),
         ("{dimension: [ip, ip], limit: 1, window: 1s}", "duplicate", 15),
+        ("{dimension: key, limit: 1000001, window: 1s}", "bad_value", 39),
+        ("{dimension: key, limit: 1000001, unit: concurrent}", "bad_value", 39),
+        ("{dimension: key, tiers: {by: plan, free: 1000001}, window: 1s}", "bad_value", 56),
+        ("{dimension: key, limit: 1000000001, unit: tokens, window: 1s}", "bad_value", 39),
+        ("{dimension: key, limit: 5, unit: tokens}", "missing", 15),
+        ("{dimension: key, limit: 5, unit: tokens, window: 1s, consistency: exact}", "bad_value", 81),
+        ("{dimension: key, limit: 5, unit: tokens, window: 1s, burst: 5}", "bad_value", 75),
     ] {
         check_codes(&format!("rate_limits: [{entry}]"), &[(code, 1, column)]);
     }
     check_codes(&format!("{ROUTES}rate_limit: {{requests: 0, window: 1s}}}}]"), &[("bad_value", 2, 58)]);
     check_codes(&format!("{ROUTES}rate_limit: {{requests: 1}}}}]"), &[("missing", 2, 35)]);
+    check(
+        &format!("{ROUTES}rate_limits: [{{dimension: ip, unit: tokens, limit: 5, window: 1s}}]}}]"),
+        "
+error[bad_value]: `routes[0].rate_limits[0].unit` has an invalid value
+ --> t.yaml:2:71
+  |
+2 | routes: [{path: /a, upstreams: u, rate_limits: [{dimension: ip, unit: tokens, limit: 5, window: 1s}]}]
+  |                                                                       ^^^^^^ expected `requests` or `concurrent`: requests of a route have no tokens. Limits of tokens belong into the top-level `rate_limits` or `plans[].rate_limits`, which apply to LLM endpoints",
+    );
     let without = "rate_limits: [{dimension: ip, limit: 1, window: 1s, without: key}]}]";
     check_codes(&format!("{ROUTES}{without}"), &[("unknown_key", 2, 87)]);
 }

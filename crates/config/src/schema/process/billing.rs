@@ -30,7 +30,7 @@ section! {
         timezone: Input<TimeZone> = default(TIMEZONE, || TimeZone::UTC);
         /// Time from the end of a period to its invoice.
         close_after: Input<Duration> = default(DurationForm::new(Duration::ZERO, DAY.saturating_mul(7)), || HOUR);
-        /// Whether finance approves each invoice.
+        /// What an invoice waits for: nothing, finance's approval, or the [sign-off](billing.md#sign-off) of its period's days.
         review: Input<BillingReview> = default(REVIEW, || BillingReview::None);
         /// Time in which an invoice is paid.
         due: Input<Duration> = default(DAYS, || DAY * 7);
@@ -136,8 +136,11 @@ fn methods() -> Vec<PaymentMethod> {
 const EXPIRY: DurationForm = DurationForm::new(Duration::from_secs(60), DAY.saturating_mul(180));
 const DAYS: DurationForm = DurationForm::new(Duration::from_secs(60), DAY.saturating_mul(366));
 const TIMEZONE: Words<TimeZone> = Words::new(TimeZone::NAMED);
-const REVIEW: Words<BillingReview> =
-    Words::or_later(&[("none", BillingReview::None), ("finance", BillingReview::Finance)], &["signoff"]);
+const REVIEW: Words<BillingReview> = Words::new(&[
+    ("none", BillingReview::None),
+    ("finance", BillingReview::Finance),
+    ("signoff", BillingReview::Signoff),
+]);
 const METHOD: Words<PaymentMethod> = Words::new(PaymentMethod::NAMED);
 const FALLBACK_PLAN: TextForm<String> = TextForm {
     parse: |name| accept(name, Plan::is_name(name), "the name of a plan"),

@@ -114,6 +114,16 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "routes: [{path: /a, respond: {}, rate_limits: [{dimension: model, limit: 1, window: 1s}]}]",
         "the dimension is valid in other lists",
     ),
+    (
+        "rate_limits: [{dimension: ip, unit: tokens,",
+        "routes: [{path: /a, respond: {}, rate_limits: [{dimension: ip, unit: tokens, limit: 1, window: 1s}]}]",
+        "the unit is valid in other lists",
+    ),
+    (
+        "authorized_user",
+        "providers: [{name: p, kind: vertex, project: p, credential: '{\"type\": \"authorized_user\"}'}]",
+        "a pattern cannot read the fields of a file",
+    ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
     (
         "burst: 367",
@@ -200,6 +210,11 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "any: [{type: key, use: shared}, {type: key, use: ",
         "redis: redis://h\nauth: [{name: shared, type: key, redis: {}}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: key, use: shared}, {type: key, use: shared}]}}]",
         "the schema does not compare alternatives",
+    ),
+    (
+        "model: eu.amazon.nova-pro-v1:0}",
+        "providers: [{name: p, kind: bedrock, region: r, endpoint: runtime}]\nmodels: [{name: a, targets: [{provider: p, model: eu.amazon.nova-pro-v1:0}]}]",
+        "the schema does not look up the provider of a target",
     ),
     ("regex: '(", "routes: [{path: {regex: '('}, respond: {}}]", "a pattern cannot parse a regular expression"),
     ("'/{a}/{a}'", "routes: [{path: '/{a}/{a}', respond: {}}]", "a pattern cannot compare two parts of a text"),

@@ -2,13 +2,13 @@
 
 use super::forms::FIELD_NAME_PATTERN;
 use super::route::FIELD_VALUE;
-use super::secret_values::is_secret_header;
 use access::Secret;
 use http::HeaderValue;
 use serde_json::Value as Json;
 use settings::field::{KeyField, Map};
 use settings::form::{Form, FormRefusal};
 use settings::input::Input;
+use settings::secret_text::is_secret_header;
 use settings::section::{Section, SettingsReader};
 use settings::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};

@@ -1,5 +1,6 @@
 //! The forms of single values of [`traffic`](super).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::name::{NAME_EXPECTED, is_name};
@@ -8,7 +9,7 @@ use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
     BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded,
 };
-use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, bounds, usd};
+use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, bounds, usd};
 use ai::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use ipnet::IpNet;
@@ -79,7 +80,7 @@ pub(super) const ANY_NAME: TextForm<String> = TextForm {
 };
 
 /// The kinds of providers.
-pub(super) const KIND: Words<ProviderKind> = Words::or_later(ProviderKind::NAMED, ProviderKind::LATER);
+pub(super) const KIND: Words<ProviderKind> = Words::new(ProviderKind::NAMED);
 /// The formats of calls for text.
 pub(super) const FORMAT: Words<Format> = Words::new(&TEXT_FORMATS);
 /// The condition of `formats` on `kind`: the mock may have all of them.
@@ -129,20 +130,20 @@ pub(super) fn name_of_mock() -> Json {
 }
 
 /// A description of valid credentials, which a header can carry.
-pub(crate) const CREDENTIAL_EXPECTED: &str =
-    "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
+const CREDENTIAL_EXPECTED: &str = "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
 pub(super) const CREDENTIAL: Except<TextForm<Credential>> = Except(ANY_CREDENTIAL, "vault:");
 const ANY_CREDENTIAL: TextForm<Credential> = TextForm {
-    parse: |text| parse_credential(text).ok_or_else(|| bad(CREDENTIAL_EXPECTED)),
+    parse: |text| parse_credential(text).map_err(FormRefusal::Bad),
     shown: |credential| match credential {
         // Keys that sign have their own settings.
         Credential::None | Credential::Aws(_) => Value::None(()),
         Credential::Fixed(secret) => Value::secret(secret),
+        Credential::ServiceAccount(account) => Value::secret(account.json()),
         Credential::Vault { label: None } => Value::text("vault"),
         Credential::Vault { label: Some(label) } => Value::text(format_args!("vault:{label}")),
     },
-    cell: "1 to 4,096 visible ASCII characters",
-    pattern: "^(vault:.+|[!-~]{1,4096})$",
+    cell: "1 to 4,096 visible ASCII characters, JSON of `vertex`",
+    pattern: r"^(vault:.+|[!-~]{1,4096}|\s*\{[\s\S]+)$",
     scalar: Scalar::Any,
 };
 /// Longest credential, in bytes.
@@ -152,14 +153,22 @@ const VAULT: &str = "vault";
 /// Longest label in the vault, in characters.
 const LABEL_CHARS_MAX: usize = 200;
 
-/// Parses `vault`, `vault:LABEL`, or the credential itself.
-pub(crate) fn parse_credential(text: &str) -> Option<Credential> {
+/// Parses `vault`, `vault:LABEL`, or the credential itself: the JSON file of a service account's key, or a secret.
+///
+/// # Errors
+/// The description of valid credentials.
+pub(crate) fn parse_credential(text: &str) -> Result<Credential, String> {
+    if text.trim_start().starts_with('{') {
+        let account = ServiceAccount::parse(text).map_err(|error| error.to_string())?;
+        return Ok(Credential::ServiceAccount(Arc::new(account)));
+    }
     let is_fixed = (1..=CREDENTIAL_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    match text.strip_prefix(VAULT).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
+    let parsed = match text.strip_prefix(VAULT).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
         Some(Err("")) => Some(Credential::Vault { label: None }),
         Some(Ok(label)) => is_label(label).then(|| Credential::Vault { label: Some(label.into()) }),
         Some(Err(_)) | None => is_fixed.then(|| Credential::Fixed(Secret::new(text.to_owned()))),
-    }
+    };
+    parsed.ok_or_else(|| CREDENTIAL_EXPECTED.to_owned())
 }
 
 /// Whether a credential of the vault can have this label.
@@ -355,10 +364,13 @@ mod tests {
             ("sk live", None),
             ("", None),
         ] {
-            assert_eq!(parse_credential(text), expected, "{text:?}");
+            assert_eq!(parse_credential(text).ok(), expected, "{text:?}");
         }
-        assert_eq!(parse_credential(&format!("vault:{}", "x".repeat(201))), None);
-        assert_eq!(parse_credential(&"x".repeat(4_097)), None);
+        for text in
+            [format!("vault:{}", "x".repeat(201)), "x".repeat(4_097), "{\"type\":\"service_account\"}".to_owned()]
+        {
+            assert!(parse_credential(&text).is_err(), "{text}");
+        }
     }
 
     #[test]

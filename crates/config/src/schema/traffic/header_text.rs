@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::forms::{FIELD_NAME_PATTERN, is_label};
-use super::secret_values::is_secret_header;
 use access::Secret;
 use http::HeaderValue;
 use serde_json::{Value as Json, json};
 use settings::field::{KeyField, Map};
 use settings::form::{Form, FormRefusal, bad};
 use settings::input::Input;
+use settings::secret_text::is_secret_header;
 use settings::section::{Section, SettingsReader};
 use settings::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};
@@ -25,7 +25,7 @@ const VAULT: char = '\u{3}';
 /// The text between the scheme of a credential, if there is one, and its label.
 const REFERENCE: &str = "vault:";
 /// The names of values without a dot, which are no names of variables here.
-const WORDS: [&str; 2] = ["latency", "request_id"];
+const WORDS: [&str; 3] = ["latency", "request_id", "client_address"];
 
 /// The value of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +221,7 @@ mod tests {
             ("${HOME}/${header.X-A:-b}", "${HOME}/<header.X-A:-b>"),
             ("${LATENCY} ${latency", "${LATENCY} ${latency"),
             ("${A:-1.5}", "${A:-1.5}"),
+            ("${client_address}", "<client_address>"),
         ] {
             assert_eq!(marked(text).replace(OPEN, "<").replace(CLOSE, ">"), expected, "{text}");
         }

@@ -8,7 +8,7 @@ use insights::settings::{ROLE_CHARS_MAX, ROLES_MAX, RULES_MAX, TODAY_MAX, VALUES
 use insights::{Class, Ratio};
 use serde_json::{Value as Json, json};
 use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, optional, required, sections};
-use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, Words, accept, bad};
+use settings::form::{Boolean, DurationForm, Scalar, TextForm, Whole, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
 use settings::setting::Value;
@@ -19,7 +19,7 @@ const TESTS_MAX: usize = 1_000;
 
 section! {
     InsightsInput {
-        /// The time zone of days.
+        /// The time zone of days; no other exists. `billing.timezone` is that of printed times.
         timezone: Input<String> = default(TIMEZONE, || UTC.to_owned());
         /// Rules of [classes](insights.md#classes) before the built-in ones; the first match decides.
         rules: Entries<ClassRuleInput> = sections::<ClassRuleInput>("none").at_most(RULES_MAX);
@@ -185,14 +185,12 @@ fn roles() -> Vec<String> {
 const UTC: &str = "UTC";
 const TIMEZONE: TextForm<String> = TextForm {
     parse: |zone| {
-        // Names of zones have a slash: Asia/Jakarta.
-        let is_zone =
-            zone.contains('/') && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
-        if is_zone {
-            Err(FormRefusal::NotYet(|name, zone| format!("`{name}: {zone}`")))
-        } else {
-            accept(zone, zone == UTC, UTC)
-        }
+        // Usage is stored by UTC day, as quotas and invoices count it: another day could not be signed off.
+        accept(
+            zone,
+            zone == UTC,
+            "UTC, whose days usage and invoices have; `billing.timezone` is the zone of printed times",
+        )
     },
     shown: |zone| Value::text(zone),
     cell: "`UTC`",

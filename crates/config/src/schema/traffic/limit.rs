@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::super::process::{LIMIT, WINDOW};
+use super::super::process::WINDOW;
 use super::auth::{CLAIM, CLAIM_VALUE_PATTERN, ClaimInput, is_claim_value};
 use super::forms::HEADER;
 use crate::snapshot::LimitSubject;
+use meter::limiter::tokens::{TOKEN_LIMIT_MAX, TokenUnit};
 use meter::window;
 use serde_json::{Value as Json, json};
 use settings::field::{Either, MapEntry, MapKeys, OneOrMore, default, map_of, one_or_more, optional, required};
-use settings::form::{Form, FormRefusal, Words};
+use settings::form::{Form, FormRefusal, Whole, Words};
 use settings::input::Input;
 use settings::json::given;
 use settings::section;
@@ -24,6 +25,7 @@ pub(crate) enum DimensionWord {
     Key,
     Route,
     Model,
+    Plan,
     Global,
 }
 
@@ -32,6 +34,7 @@ pub(crate) enum DimensionWord {
 pub(crate) enum LimitUnit {
     Requests,
     Concurrent,
+    Tokens(TokenUnit),
 }
 
 /// The values of `algorithm`.
@@ -57,6 +60,15 @@ pub(crate) enum TierValue {
     Limit(u32),
 }
 
+/// The maximum of a limit; that of requests is smaller.
+const LIMIT: Whole<u32> = Whole::new(1, TOKEN_LIMIT_MAX as u64);
+const UNIT: Words<LimitUnit> = Words::new(&[
+    ("requests", LimitUnit::Requests),
+    ("concurrent", LimitUnit::Concurrent),
+    (TokenUnit::All.word(), LimitUnit::Tokens(TokenUnit::All)),
+    (TokenUnit::Input.word(), LimitUnit::Tokens(TokenUnit::Input)),
+    (TokenUnit::Output.word(), LimitUnit::Tokens(TokenUnit::Output)),
+]);
 /// Maximum number of values by which one limit counts.
 const DIMENSIONS_MAX: usize = 4;
 const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
@@ -66,9 +78,10 @@ const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
         ("key", DimensionWord::Key),
         ("route", DimensionWord::Route),
         ("model", DimensionWord::Model),
+        ("plan", DimensionWord::Plan),
         ("global", DimensionWord::Global),
     ]),
-    "at least one of `ip`, `user`, `key`, `route`, `model`, `global`, {header: NAME} and {claim: NAME}",
+    "at least one of `ip`, `user`, `key`, `route`, `model`, `plan`, `global`, {header: NAME} and {claim: NAME}",
     DIMENSIONS_MAX,
 );
 
@@ -77,37 +90,37 @@ section! {
     LimitTermsInput {
         /// What requests of one count share; `ip` is the address (IPv6: /64), `global` nothing.
         dimension: Vec<Either<DimensionWord, DimensionInput>> = DIMENSION;
-        /// Requests in a window, or requests in flight.
-        unit: Input<LimitUnit> =
-            default(Words::new(&[("requests", LimitUnit::Requests), ("concurrent", LimitUnit::Concurrent)]), || LimitUnit::Requests);
-        /// Maximum of requests; with `tiers`, of other clients.
+        /// Requests in a window, requests in flight, or [tokens](rate-limits.md#tokens) of LLM calls in a window.
+        unit: Input<LimitUnit> = default(UNIT, || LimitUnit::Requests);
+        /// Maximum of requests, at most 1000000, or of tokens; with `tiers`, of other clients.
         limit: Option<Input<u32>> = optional(LIMIT, "required without `tiers`");
-        /// Length of the window; required for `requests`.
+        /// Length of the window; required without `concurrent`.
         window: Option<Input<Duration>> = optional(WINDOW, "");
         /// A [sliding window](rate-limits.md#sliding-windows), or a bucket.
         algorithm: Input<LimitAlgorithm> = default(
             Words::new(&[("sliding_window", LimitAlgorithm::SlidingWindow), ("token_bucket", LimitAlgorithm::TokenBucket)]),
             || LimitAlgorithm::SlidingWindow,
         );
-        /// With `token_bucket`: requests at once.
+        /// With `token_bucket`: requests or tokens at once.
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
-        /// With [Redis](rate-limits.md#several-nodes): by batches, or each request.
+        /// For requests, with [Redis](rate-limits.md#several-nodes): by batches, or each request.
         consistency: Option<Input<LimitConsistency>> = optional(
             Words::new(&[("leased", LimitConsistency::Leased), ("exact", LimitConsistency::Exact)]),
             "`leased`; limits up to 100 are always `exact`",
         );
         later: with;
-        rules: Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(consistency_of_requests);
+        rules: Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(consistency_of_requests),
+            Rule::Values(maximum_of_unit);
     }
 }
 
 section! {
-    /// One limit of requests.
+    /// One limit of requests or tokens.
     RateLimitInput {
         ..terms: LimitTermsInput;
         /// Limits of plans, `{by: plan, free: 100}`, or of a claim, `{by: {claim: tier}, free: 100}`.
         tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
-        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(tiers_by_plan);
+        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(tiers_by_plan), Rule::Values(tiers_of_unit);
     }
 }
 
@@ -142,7 +155,7 @@ section! {
 section! {
     RouteLimitInput {
         /// Maximum of requests of a client in a window.
-        requests: Option<Input<u32>> = required(LIMIT);
+        requests: Option<Input<u32>> = required(super::super::process::LIMIT);
         /// Length of the [sliding window](decisions/0020-sliding-windows.md).
         window: Option<Input<Duration>> = required(WINDOW);
     }
@@ -160,7 +173,9 @@ fn reference() -> Json {
     json!({"$ref": "#/$defs/reference"})
 }
 
-/// The keys that only limits of requests in a window have.
+/// The units of limits of tokens.
+const TOKENS: [TokenUnit; 3] = [TokenUnit::All, TokenUnit::Input, TokenUnit::Output];
+/// The keys that only limits in a window have.
 pub(crate) const OF_WINDOWS: [&str; 3] = ["window", "algorithm", "burst"];
 /// The keys that a limit with `without` does not have.
 pub(crate) const NOT_WITHOUT: [&str; 5] = ["unit", "algorithm", "burst", "tiers", "consistency"];
@@ -187,8 +202,27 @@ fn burst_of_bucket() -> Json {
 
 /// The condition of `consistency` on `unit`.
 fn consistency_of_requests() -> Json {
-    let concurrent = json!({"required": ["unit"], "properties": {"unit": {"const": "concurrent"}}});
-    json!({"not": {"allOf": [given("consistency"), concurrent]}})
+    let mut others = vec![json!("concurrent")];
+    others.extend(TOKENS.map(|unit| json!(unit.word())));
+    let other = json!({"required": ["unit"], "properties": {"unit": {"enum": others}}});
+    json!({"not": {"allOf": [given("consistency"), other]}})
+}
+
+/// The condition of numbers on `unit`.
+fn maximum_of_unit() -> Json {
+    let number = || json!({"anyOf": [{"maximum": window::LIMIT_MAX}, {"type": ["string", "null"]}]});
+    json!({"anyOf": [has_tokens(), {"properties": {"limit": number(), "burst": number()}}]})
+}
+
+/// The condition of the numbers in `tiers` on `unit`.
+fn tiers_of_unit() -> Json {
+    let number = json!({"anyOf": [{"maximum": window::LIMIT_MAX}, {"type": ["string", "null", "object"]}]});
+    json!({"anyOf": [has_tokens(), {"properties": {"tiers": {"additionalProperties": number}}}]})
+}
+
+fn has_tokens() -> Json {
+    let units = TOKENS.map(|unit| json!({"const": unit.word()}));
+    json!({"required": ["unit"], "properties": {"unit": {"anyOf": units.into_iter().chain([reference()]).collect::<Vec<_>>()}}})
 }
 
 /// The condition of the values in `tiers` on their keys.
@@ -231,7 +265,7 @@ impl Form for TierForm {
         if text == "plan" {
             return Ok(TierValue::Plan);
         }
-        let expected = format!("`plan` for `by`, and a whole number from 1 to {} for each plan", window::LIMIT_MAX);
+        let expected = format!("`plan` for `by`, and a whole number from 1 to {TOKEN_LIMIT_MAX} for each plan");
         LIMIT.parse(text).map(TierValue::Limit).map_err(|_| FormRefusal::Bad(expected))
     }
 

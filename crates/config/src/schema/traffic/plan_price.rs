@@ -62,7 +62,7 @@ section! {
 section! {
     /// One tier of a graduated price.
     ChargeTierInput {
-        /// The last unit with this price.
+        /// The last unit beyond `included` with this price.
         up_to: Option<Input<u64>> = optional(Whole::<u64>::new(1, COUNT_MAX), "without an end");
         /// The price of a unit.
         unit: Option<Input<UnitPrice>> = required(UNIT);

@@ -5,7 +5,7 @@ use ai::preset::Preset;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
 use settings::field::{ValueList, default, list, maybe_nested, optional, or_empty};
-use settings::form::{Boolean, FormRefusal, Scalar, TextForm, Words, accept, bad};
+use settings::form::{Boolean, Scalar, TextForm, Words, accept};
 use settings::input::Input;
 use settings::json;
 use settings::section;
@@ -34,8 +34,12 @@ section! {
         api_version: Option<Input<AzureVersion>> = optional(AZURE_VERSION, "");
         /// Of `bedrock`: the region, such as `us-east-1`.
         region: Option<Input<String>> = optional(REGION, "");
-        /// Of `bedrock`: `mantle` (the default).
+        /// Of `bedrock`: `mantle` (the default), or [`runtime`](providers.md#runtime).
         endpoint: Option<Input<BedrockEndpoint>> = optional(ENDPOINT, "");
+        /// Of `vertex`: the id of the project in Google Cloud.
+        project: Option<Input<String>> = optional(PROJECT, "");
+        /// Of `vertex`: `global` (the default), or a region such as `europe-west4`.
+        location_: Option<Input<String>> = optional(LOCATION, "");
         /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`, or a shared one in the [vault](vault.md): `vault`, `vault:LABEL`.
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
         /// Of `bedrock`: the keys that [sign requests](providers.md#bedrock), in place of `credential`.
@@ -68,10 +72,12 @@ pub(crate) enum AzureVersion {
     Dated(String),
 }
 
-/// The endpoint of Bedrock with event streams that this version reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The endpoint of Bedrock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum BedrockEndpoint {
+    #[default]
     Mantle,
+    Runtime,
 }
 
 const PRESET: Words<Preset> = Words::new(&Preset::NAMED);
@@ -105,29 +111,37 @@ fn is_dated(text: &str) -> bool {
 
 /// A part of a host.
 const REGION: TextForm<String> = TextForm {
-    parse: |text| {
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let is_region = (1..=32).contains(&text.len()) && is_plain && !text.starts_with('-') && !text.ends_with('-');
-        accept(text, is_region, "a region: us-east-1")
-    },
+    parse: |text| accept(text, is_word_of_cloud(text, 32, b"-"), "a region: us-east-1"),
     shown: |region| Value::text(region),
     cell: "region",
     pattern: "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
     scalar: Scalar::Text,
 };
-const ENDPOINT: TextForm<BedrockEndpoint> = TextForm {
-    parse: |text| match text {
-        "mantle" => Ok(BedrockEndpoint::Mantle),
-        "runtime" => Err(FormRefusal::NotYet(|name, _| {
-            format!("`{name}: runtime` (use `mantle`, which has Claude's and OpenAI's APIs)")
-        })),
-        _ => Err(bad("mantle")),
-    },
-    shown: |_| Value::text("mantle"),
-    cell: "`mantle`",
-    pattern: "^mantle$",
+/// A part of a host and of paths.
+const LOCATION: TextForm<String> = TextForm {
+    parse: |text| accept(text, is_word_of_cloud(text, 32, b"-"), "a location: global, europe-west4"),
+    shown: |location| Value::text(location),
+    cell: "location",
+    pattern: "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
     scalar: Scalar::Text,
 };
+/// A part of paths. Old names contain a domain: `example.com:my-project`.
+const PROJECT: TextForm<String> = TextForm {
+    parse: |text| accept(text, is_word_of_cloud(text, 64, b"-.:"), "the id of a project: my-project"),
+    shown: |project| Value::text(project),
+    cell: "project",
+    pattern: "^[a-z0-9]([a-z0-9.:-]{0,62}[a-z0-9])?$",
+    scalar: Scalar::Any,
+};
+
+/// Whether a text has lowercase letters, digits and, except at its ends, `others`.
+fn is_word_of_cloud(text: &str, len_max: usize, others: &[u8]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let has_plain_ends = [text.bytes().next(), text.bytes().last()].into_iter().all(|end| end.is_some_and(is_plain));
+    text.len() <= len_max && has_plain_ends && text.bytes().all(|byte| is_plain(byte) || others.contains(&byte))
+}
+const ENDPOINT: Words<BedrockEndpoint> =
+    Words::new(&[("mantle", BedrockEndpoint::Mantle), ("runtime", BedrockEndpoint::Runtime)]);
 const AWS_KEY: TextForm<Secret> = TextForm {
     parse: |text| {
         let is_key = text.len() <= 4_096 && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -140,11 +154,13 @@ const AWS_KEY: TextForm<Secret> = TextForm {
 };
 
 /// The keys of one kind of provider each; other kinds refuse them.
-pub(crate) const KEYS_OF_KINDS: [(&str, ProviderKind); 4] = [
+pub(crate) const KEYS_OF_KINDS: [(&str, ProviderKind); 6] = [
     ("api_version", ProviderKind::AzureOpenAi),
     ("region", ProviderKind::Bedrock),
     ("endpoint", ProviderKind::Bedrock),
     ("aws", ProviderKind::Bedrock),
+    ("project", ProviderKind::Vertex),
+    ("location", ProviderKind::Vertex),
 ];
 
 /// The conditions of keys on `kind`, and the keys that a kind needs.
@@ -164,5 +180,13 @@ fn keys_of_kinds() -> Json {
         json!({"allOf": [json::given("base_url"), {"properties": {"base_url": outside}}]}),
     ));
     rules.push(needs(ProviderKind::Bedrock, json::given("region")));
+    let messages = json!({"items": {"anyOf": [{"const": Format::Messages.name()}, reference]}});
+    rules.push(json!({
+        "if": {"properties": {"endpoint": {"const": "runtime"}}, "required": ["endpoint"]},
+        "then": {"properties": {"formats": messages}},
+    }));
+    rules.push(needs(ProviderKind::Vertex, json::given("project")));
+    let account = json!({"anyOf": [{"type": "null"}, reference, {"pattern": r"^($|vault$|vault:|\s*\{)"}]});
+    rules.push(needs(ProviderKind::Vertex, json!({"properties": {"credential": account}})));
     json!({"allOf": rules})
 }

@@ -3,7 +3,7 @@
 use access::Secret;
 use serde_json::Value as Json;
 use settings::field::KeyField;
-use settings::secret_text::names_secret;
+use settings::secret_text::{is_secret_header, names_secret};
 use settings::section::Section;
 use settings::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};
@@ -34,14 +34,6 @@ impl<F> SecretValues<F> {
         };
         Self { field, may_be_secret }
     }
-}
-
-/// Whether the value of a header with this name may be a secret.
-pub(crate) fn is_secret_header(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let is_author = |text: &str| text.starts_with("author") && !text.starts_with("authori");
-    let mut parts = lower.match_indices("auth").filter_map(|(at, _)| lower.get(at..));
-    parts.any(|part| !is_author(part)) || names_secret(name)
 }
 
 /// Whether the value of a query parameter with this name may be a secret.

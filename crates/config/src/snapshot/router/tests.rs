@@ -8,7 +8,8 @@ use crate::snapshot::{
     Action, Backend, BuiltInPolicies, HostMatch, Origin, RouteMatches, RoutePolicy, Timeouts, Upstream, WrittenParts,
 };
 
-const NO_PARTS: &dyn RequestParts = &WrittenParts { query: None, fields: &[] };
+const NO_PARTS: &dyn RequestParts =
+    &WrittenParts { query: None, fields: &[], is_of_trusted_proxy: false, certificate: None };
 
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();

@@ -122,8 +122,9 @@ pub(in crate::routes) async fn change(
     shown(&app, &caller, Some(invoice)).await
 }
 
-/// Cancels the subscription: with its period, or now. Now, the days after today that were paid are credited to the wallet,
-/// the usage until today is invoiced when it is stored, and open invoices stay due. Now is a conflict while one is overdue.
+/// Cancels the subscription: with its period, or now. Now, a credit note takes the days after today back: it reduces the open
+/// invoice, and the paid part goes to the wallet. The usage until today is invoiced when it is stored, and the rest of open
+/// invoices stays due. Now is a conflict while one is overdue.
 #[utoipa::path(post, path = "/api/subscription/cancel", tag = "billing", request_body = Cancellation,
     security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),

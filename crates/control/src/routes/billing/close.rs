@@ -40,6 +40,10 @@ pub(in crate::routes) struct CloseView {
     waiting: usize,
     /// The number of periods that could not be closed; the log names them.
     failed: usize,
+    /// The number of invoices that were opened because all their days are signed off in insights.
+    signed: usize,
+    /// The number of invoices that wait for days that are not signed off.
+    unsigned: usize,
 }
 
 /// Closes the billing periods that ended by a day, as the job `billing_close` does every minute. A period is closed once. A
@@ -47,7 +51,7 @@ pub(in crate::routes) struct CloseView {
 #[utoipa::path(post, path = "/api/billing/close", tag = "billing", request_body = CloseBody,
     security(("token" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = CloseView, example = json!({
-        "dry_run": false, "new": 12, "closed": 14, "waiting": 0, "failed": 0
+        "dry_run": false, "new": 12, "closed": 14, "waiting": 0, "failed": 0, "signed": 0, "unsigned": 0
     }))))]
 pub(in crate::routes) async fn close(
     State(app): State<Arc<App>>,
@@ -59,8 +63,8 @@ pub(in crate::routes) async fn close(
     let (books, dry_run) = (books(&app)?, dry_run.unwrap_or_default());
     let closing =
         if dry_run { books.preview_close(last_day).await } else { books.close_all(&caller.actor(), last_day).await };
-    let CloseCounts { made, closed, waiting, failed, failures: _, overdue: _ } = closing.map_err(refused)?;
-    Ok(Json(CloseView { dry_run, new: made, closed, waiting, failed }))
+    let CloseCounts { made: new, closed, waiting, failed, signed, unsigned, .. } = closing.map_err(refused)?;
+    Ok(Json(CloseView { dry_run, new, closed, waiting, failed, signed, unsigned }))
 }
 
 fn day(text: &str) -> Result<Day, Problem> {

@@ -61,11 +61,15 @@ pub(in crate::routes) async fn export(
     let first_day = Day::parse(&format!("{month}-01")).ok_or_else(invalid)?;
     let CivilDate { year, month: nth, .. } = first_day.civil();
     let next = CivilDate { year: year + nth / 12, month: nth % 12 + 1, day: 1 }.to_day().ok_or_else(invalid)?;
-    let store = books(&app)?.store().clone();
-    let seller = app.live.load().process.brand.name.clone();
+    let books = books(&app)?;
+    let store = books.store().clone();
+    let brand = app.live.load().process.brand.name.clone();
+    let seller = Some(books.settings().seller.name.clone()).filter(|name| !name.is_empty());
+    let seller = seller.unwrap_or_else(|| brand.clone());
     let name =
         HeaderValue::try_from(format!("attachment; filename=\"{format}-{month}.csv\"")).map_err(Problem::fault)?;
-    let body = ExportBody { store, month: FocusMonth { seller, first_day, next }, form, after: None }.into_body();
+    let body =
+        ExportBody { store, month: FocusMonth { seller, brand, first_day, next }, form, after: None }.into_body();
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present")),
         (header::CONTENT_DISPOSITION, name),

@@ -93,7 +93,7 @@ pub(in crate::routes) async fn approve(
     whole(&app, id).await
 }
 
-/// Takes an open invoice back of which nothing was paid. The invoice keeps its number.
+/// Takes an open invoice back of which nothing was paid, or one in review. An opened invoice keeps its number.
 #[utoipa::path(post, path = "/api/invoices/{id}/void", tag = "billing", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict"]))),

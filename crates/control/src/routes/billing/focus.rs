@@ -15,8 +15,10 @@ const PICO: i128 = 1_000_000_000_000;
 /// The values that all rows of an export share.
 #[derive(Debug, Clone)]
 pub(super) struct FocusMonth {
-    /// The name of the seller.
+    /// The name of the seller, which issues the invoices.
     pub(super) seller: String,
+    /// The name of the service, which provides and publishes it.
+    pub(super) brand: String,
     /// The first day of the month.
     pub(super) first_day: Day,
     /// The first day of the next month.
@@ -41,7 +43,7 @@ pub(super) fn rows(month: &FocusMonth, invoice: &StoredInvoice, account: &str, l
     }
     if invoice.tax != 0 {
         let form = ChargeForm { category: "Tax", frequency: "One-Time", is_usage: false, is_priced: false };
-        let (first_day, last_day) = (i64::from(invoice.first_day.0), i64::from(invoice.last_day.0));
+        let [first_day, last_day] = invoice.invoiced_days().map(|day| i64::from(day.0));
         let line = StoredInvoiceLine {
             no: 0,
             kind: String::new(),
@@ -89,7 +91,7 @@ fn row(
     let quantity = format!("{}.0", line.quantity);
     let price = priced(unit_price(amount, line.quantity, invoice.currency));
     let sku = priced(line.plan_version_id.map(|id: Uuid| id.to_string()).unwrap_or_default());
-    let seller = csv::quoted(&month.seller);
+    let (seller, brand) = (csv::quoted(&month.seller), csv::quoted(&month.brand));
     let cells = [
         cost.clone(),
         invoice.user.0.to_string(),
@@ -109,16 +111,16 @@ fn row(
         price.clone(),
         cost.clone(),
         csv::quoted(invoice.number.as_deref().unwrap_or_default()),
-        seller.clone(),
+        seller,
         cost,
         price,
         priced("Standard".to_owned()),
         priced(quantity),
         priced(line.unit.clone()),
-        seller.clone(),
-        seller.clone(),
+        brand.clone(),
+        brand.clone(),
         "AI and Machine Learning".to_owned(),
-        seller,
+        brand,
         "Generative AI".to_owned(),
         sku.clone(),
         sku,
@@ -180,6 +182,7 @@ mod tests {
             digest: String::new(),
             tax_invoice_number: String::new(),
             reason: String::new(),
+            usage_days: None,
             created_at: Timestamp(0),
         }
     }
@@ -201,7 +204,8 @@ mod tests {
 
     /// Returns the values of columns of each row.
     fn values(kind: &str, lines: &[StoredInvoiceLine], columns: [&str; 5]) -> Vec<[String; 5]> {
-        let month = FocusMonth { seller: "Tollgate".to_owned(), first_day: Day(20_790), next: Day(20_820) };
+        let (seller, brand) = ("PT Contoh".to_owned(), "Contoh AI".to_owned());
+        let month = FocusMonth { seller, brand, first_day: Day(20_790), next: Day(20_820) };
         let text = rows(&month, &invoice(kind), "Ada", lines).replace("\"Requests, \"\"all\"\"\"", "quoted");
         let value = |row: &str, column: &str| {
             let nth = HEAD.trim_end().split(',').position(|name| name == column).unwrap();
@@ -227,6 +231,13 @@ mod tests {
             ["Tax", "-16500.0", "2026-12-03T00:00:00Z", "2027-01-02T00:00:00Z", "INV-2026-000001"],
         ];
         assert_eq!(values("credit_note", &lines[..1], columns), expected);
+    }
+
+    #[test]
+    fn the_seller_issues_the_invoice_and_the_brand_provides_the_service() {
+        let columns = ["InvoiceIssuerName", "ProviderName", "PublisherName", "ServiceName", "InvoiceId"];
+        let expected = [["PT Contoh", "Contoh AI", "Contoh AI", "Contoh AI", "INV-2026-000001"]; 2];
+        assert_eq!(values("period", &[line("plan", 1, 150_000)], columns), expected);
     }
 
     #[test]

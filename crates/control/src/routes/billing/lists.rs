@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::enabled::books;
+use super::enabled::{books, refused};
 use super::invoices::{STATES, whole};
 use super::views::{InvoiceView, PaymentView};
 use crate::finance::Finance;
@@ -129,9 +129,11 @@ pub(in crate::routes) async fn invoices(
     let mut found = rows::of_all(store, state.as_deref(), before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |invoice| invoice.id);
     let users = by_id(parties::of_invoices(store, &found, state.as_deref()).await?);
+    let mut unsigned = books(&app)?.unsigned_days(&found).await.map_err(refused)?;
     let view = |of: StoredInvoice| {
         let user = users.get(&of.user.0).cloned().unwrap_or_else(|| BilledUserView::unknown(of.user));
-        BilledInvoiceView { user, invoice: InvoiceView::short(of) }
+        let days = unsigned.remove(&of.id);
+        BilledInvoiceView { user, invoice: InvoiceView::short(of).with_unsigned(days) }
     };
     Ok(Json(BilledInvoicesView { items: found.into_iter().map(view).collect(), next }))
 }
@@ -149,7 +151,9 @@ pub(in crate::routes) async fn invoice(
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let found = rows::present(books(&app)?.store(), id).await?;
     let invoice = found.filter(|invoice| invoice.state != "draft").ok_or_else(missing)?;
-    whole(&app, invoice.id).await
+    let unsigned = books(&app)?.unsigned_days(std::slice::from_ref(&invoice)).await.map_err(refused)?;
+    let Json(view) = whole(&app, invoice.id).await?;
+    Ok(Json(view.with_unsigned(unsigned.into_values().next())))
 }
 
 /// Lists payments of all users, newest first. Without a filter, the list has those that finance should look at: the fraud

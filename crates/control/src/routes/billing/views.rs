@@ -3,8 +3,10 @@
 use access::{Currency, Day, Money, UnitPrice};
 use billing::books::instructions;
 use billing::channel::{PaymentChannel, WALLET};
+use billing::close::UnsignedDay;
 use billing::document::{percent, unit_price};
 use billing::language::Language;
+use insights::review::ReviewState;
 use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -97,6 +99,21 @@ pub(in crate::routes) struct InvoiceView {
     reason: Option<String>,
     /// The number of the tax invoice, if another system has given one.
     tax_invoice_number: Option<String>,
+    /// The days that are not signed off in insights, for which an invoice in review waits; only for finance, with
+    /// `billing.review: signoff`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsigned_days: Option<Vec<UnsignedDayView>>,
+}
+
+/// A day that an invoice waits for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnsignedDay)]
+pub(super) struct UnsignedDayView {
+    /// The day in UTC that is missing.
+    #[schema(format = Date)]
+    day: String,
+    /// The state of the day's review, as `GET /review/status` has it.
+    state: ReviewState,
 }
 
 /// A credit note of an invoice.
@@ -235,12 +252,13 @@ impl InvoiceView {
             rate: percent(&of.tax_rate, Language::English),
             amount: money(of.tax),
         });
+        let [first_day, last_day] = of.invoiced_days();
         Self {
             id: of.id,
             number: of.number,
             kind: of.kind,
             state: of.state,
-            period: PeriodView::new(of.first_day, of.last_day),
+            period: PeriodView::new(first_day, last_day),
             currency: of.currency.code(),
             subtotal: MoneyView::new(of.subtotal, of.currency),
             tax,
@@ -253,6 +271,7 @@ impl InvoiceView {
             credit_notes: None,
             reason: Some(of.reason).filter(|reason| !reason.is_empty()),
             tax_invoice_number: Some(of.tax_invoice_number).filter(|number| !number.is_empty()),
+            unsigned_days: None,
         }
     }
 
@@ -264,6 +283,12 @@ impl InvoiceView {
             payments: Some(payments.iter().map(PaymentView::new).collect()),
             ..Self::short(of)
         }
+    }
+
+    /// Adds the days that the invoice waits for; `None` if it waits for none.
+    pub(super) fn with_unsigned(self, days: Option<Vec<UnsignedDay>>) -> Self {
+        let view = |UnsignedDay { day, state }| UnsignedDayView { day: date(day), state };
+        Self { unsigned_days: days.map(|days| days.into_iter().map(view).collect()), ..self }
     }
 
     /// Adds the credit notes.

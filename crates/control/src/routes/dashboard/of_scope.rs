@@ -1,6 +1,6 @@
 //! The overview of several users, or of one key.
 
-use access::UserId;
+use access::{Day, Role, UserId};
 use ledger::{RankedRoute, RankedUser, ScopeKey, TopLists, UsageOf};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +9,7 @@ use super::{
     Latency, Month, OverviewErrorRate, OverviewKeyView, OverviewModelView, OverviewPlanView, OverviewResponse, RECENT,
     Today,
 };
+use crate::budgets::{self, BudgetKey, BudgetQuery, BudgetView};
 use crate::figures::{ResultCounts, UsageFigures, ms};
 use crate::moment::{date, first_of_month, rfc3339};
 use crate::problem::Problem;
@@ -133,6 +134,7 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         Some(user) => Some(SpentCredits::of(app, user.no, today).await?.of_user(&user.plan)),
         None => None,
     };
+    let budgets = budgets(app, &scope, today).await?;
     let mut latency = Latency::of(&overview.newest);
     if latency.requests == 0 && matches!((scope.of, scope.key_no()), (UsageOf::All, None)) {
         latency = Latency::of_process(&app.metrics);
@@ -143,7 +145,7 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         routes: owner.is_none().then(|| overview.routes.into()),
         user: owner.as_ref().map(Account::from),
         quota,
-        budgets: Vec::new(),
+        budgets,
         today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits: 0 },
         month: Month { since: date(since), used: UsageFigures::from(&overview.month) },
         keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
@@ -152,4 +154,18 @@ pub(super) async fn overview(app: &State, scope: Scope) -> Result<OverviewRespon
         errors: OverviewErrorRate::of(overview.results_today),
         recent: overview.newest.into_iter().take(RECENT).map(RequestItem::with_user).collect(),
     })
+}
+
+/// Returns the budgets that apply to all requests of the scope.
+async fn budgets(app: &State, scope: &Scope, today: Day) -> Result<Vec<BudgetView>, Problem> {
+    let snapshot = app.live.load_full();
+    let sources = app.budget_sources(&snapshot);
+    let plan = if let UsageOf::Plan(plan) = scope.of { Some(plan) } else { None };
+    let Some(user) = &scope.user else {
+        return Ok(budgets::shared(sources, plan, today).await?);
+    };
+    let key = scope.key.as_ref().map(BudgetKey::from);
+    // Only admins ask for a scope of others.
+    let query = BudgetQuery { role: Role::Admin, scope: user, key };
+    Ok(budgets::holding(sources, query, today).await?)
 }

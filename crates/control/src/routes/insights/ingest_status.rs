@@ -12,10 +12,12 @@ use ledger::UsageOf;
 use super::documented::runtime;
 use crate::caller::Caller;
 use crate::day_insights::progress::IngestProgress;
+use crate::day_insights::roles::HeldRoles;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Returns the progress of today's usage into the store; for admins also of each node.
+/// Returns the progress of today's usage into the store; for admins also of each node. The requests are those that the
+/// caller may see: members their own, admins and `finance` all.
 #[utoipa::path(get, path = "/ingest/status", tag = "insights", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = IngestStatus, example = json!(runtime("ingest_status")))))]
 pub(in crate::routes) async fn show(
@@ -24,7 +26,9 @@ pub(in crate::routes) async fn show(
 ) -> Result<Json<IngestStatus>, Problem> {
     let now = app.clock.now();
     let progress = IngestProgress::new(app.store.node_progress().await?, now);
-    let totals = app.ledger.day_totals(UsageOf::All, [now.day(), now.day()]).await?;
+    let sees_all = HeldRoles::of(&app, &caller).await?.sees_all();
+    let of = if sees_all { UsageOf::All } else { UsageOf::User(caller.user_no) };
+    let totals = app.ledger.day_totals(of, [now.day(), now.day()]).await?;
     let (stored, refused) = totals.first().map_or((0, 0), |of| (of.results.all(), of.results.refused));
     Ok(Json(IngestStatus {
         as_of: rfc3339(now),

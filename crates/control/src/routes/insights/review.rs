@@ -109,7 +109,9 @@ pub(in crate::routes) async fn sign_off(
     let review = DayReview::read(&app, day, &reviewed).await?;
     review.check_version(figures_version)?;
     let decision = Decision { at: rfc3339(app.clock.now()), role, approve, comment };
-    review.decide(&app, &caller, &decision, holds).await?;
+    review.judge(&caller, &decision, holds)?;
+    let classes = if approve { Some(review.classes(&app, &reviewed).await?) } else { None };
+    review.decide(&app, &caller, &decision, classes).await?;
     Ok(Json(DayReview::read(&app, day, &reviewed).await?.status()))
 }
 

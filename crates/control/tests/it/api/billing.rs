@@ -15,7 +15,7 @@ use access::{BillingInterval, Money, PlanPrice, Role, Secret, SeriesForm};
 use billing::channel::PaymentChannel;
 use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::ExchangeRates;
-use billing::{BillingSettings, Books};
+use billing::{BillingSettings, Books, InvoiceReview};
 use ledger::billing::InvoiceParty;
 use serde_json::{Value, json};
 use store::Store;
@@ -45,7 +45,7 @@ fn settings() -> BillingSettings {
         number: SeriesForm::usual(),
         zone: access::TimeZone::UTC,
         close_after: Duration::from_hours(1),
-        has_review: false,
+        review: InvoiceReview::None,
         due: days(7),
         grace: days(7),
         last: days(30),
@@ -84,6 +84,10 @@ fn price(rupiah: i64) -> PlanPrice {
 
 impl Shop {
     async fn open() -> Self {
+        Self::open_with(settings()).await
+    }
+
+    async fn open_with(settings: BillingSettings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stub = listener.local_addr().unwrap();
         let options = mock::MidtransOptions {
@@ -94,11 +98,11 @@ impl Shop {
         };
         let mut stub_task = JoinSet::new();
         stub_task.spawn(mock::serve_midtrans(listener, options, std::future::pending::<()>()));
-        Self::beside(stub, stub_task).await
+        Self::beside(stub, stub_task, settings).await
     }
 
-    async fn beside(stub: SocketAddr, stub_task: JoinSet<()>) -> Self {
-        let books = |store: Store| Books::new(store, settings(), Some(Arc::new(client(stub))));
+    async fn beside(stub: SocketAddr, stub_task: JoinSet<()>, settings: BillingSettings) -> Self {
+        let books = |store: Store| Books::new(store, settings, Some(Arc::new(client(stub))));
         let world = World::start_with_books(books).await;
         let prices = [("starter".to_owned(), price(0)), ("endless".to_owned(), price(150_000))];
         ledger::billing::plan_versions::apply(&world.store, &prices).await.unwrap();
@@ -162,6 +166,25 @@ async fn a_subscription_waits_for_its_first_invoice() {
     let root = shop.world.sign_in(&root).await;
     let lines = get(shop.world.address, "/api/audit?action=subscription.create", &[&root.bearer()]).await.json();
     assert_eq!(lines["items"].as_array().map(Vec::len), Some(1), "{lines}");
+}
+
+#[tokio::test]
+async fn an_admin_gives_a_subscriber_no_other_plan() {
+    let shop = Shop::open().await;
+    let root = shop.world.person_with("root", Role::Admin).await;
+    let root = shop.world.sign_in(&root).await.bearer();
+    let patch = async |body: Value| {
+        let line = format!("PATCH /api/users/{}", shop.ada.user);
+        call(shop.world.address, &line, &[JSON, &root], &body.to_string()).await
+    };
+    assert_eq!(patch(json!({"plan": "endless"})).await.status, 200, "a user without a subscription");
+    assert_eq!(patch(json!({"plan": "starter"})).await.status, 200);
+    assert_eq!(shop.post(SUBSCRIPTION, &json!({"plan": "endless"})).await.status, 201);
+    let refused = patch(json!({"plan": "endless"})).await.refuses(409, "conflict");
+    assert!(refused.contains("subscription"), "{refused}");
+    assert_eq!(patch(json!({"plan": "starter", "name": "Ada"})).await.status, 200, "the plan of the subscription");
+    shop.post(&format!("{SUBSCRIPTION}/cancel"), &json!({"at": "now"})).await;
+    assert_eq!(patch(json!({"plan": "endless"})).await.status, 200, "the subscription is cancelled");
 }
 
 #[tokio::test]
@@ -321,7 +344,7 @@ async fn a_provider_that_does_not_respond_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = listener.local_addr().unwrap();
     drop(listener);
-    let shop = Shop::beside(closed, JoinSet::new()).await;
+    let shop = Shop::beside(closed, JoinSet::new(), settings()).await;
     let invoice = shop.invoice().await;
     shop.post(&format!("{invoice}/pay"), &json!({"method": "qris"})).await.refuses(503, "payment_unavailable");
     assert_eq!(shop.get(&invoice).await.json()["state"], "open");

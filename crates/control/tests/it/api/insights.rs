@@ -4,6 +4,7 @@ mod bad_input;
 mod configured;
 mod golden;
 mod labels;
+mod own_credentials;
 mod review;
 mod ten_days;
 
@@ -94,10 +95,10 @@ async fn a_brief_explains_the_day_of_all_users() {
     let cost = |nano: i64| json!({"amount_nano": nano, "currency": "USD"});
     assert_eq!(brief["spend"]["cost"], cost(2_540));
     assert_eq!((&brief["spend"]["yesterday"], &brief["spend"]["same_weekday"]), (&cost(900), &cost(300)));
-    assert_eq!((&brief["spend"]["requests"], &brief["spend"]["unpriced_requests"]), (&json!(6), &json!(1)));
-    assert_eq!(brief["errors"]["requests"], 2);
+    assert_eq!((&brief["spend"]["requests"], &brief["spend"]["unpriced_requests"]), (&json!(5), &json!(1)));
+    assert_eq!((&brief["spend"]["refused"], &brief["errors"]["requests"]), (&json!(1), &json!(1)));
     assert_eq!(by_name(&brief["errors"]["by_code"], "code"), owned(&[("budget_exceeded", 1), ("status_502", 1)]));
-    assert_eq!(by_name(&brief["classes"], "class"), owned(&[("chat", 5), ("plain_api", 1)]));
+    assert_eq!(by_name(&brief["classes"], "class"), owned(&[("chat", 4), ("plain_api", 1)]));
     assert_eq!(brief["recommendations"][0]["saves"], cost(40));
     assert_eq!((&brief["latency"]["requests"], &brief["latency"]["p50_ms"]), (&json!(5), &json!(2)));
     let differences = brief["movers"].as_array().unwrap().iter().map(|of| of["difference"].as_i64().unwrap());
@@ -108,7 +109,7 @@ async fn a_brief_explains_the_day_of_all_users() {
     let classes = get(world.address, "/classify/today", &[&root]).await.json();
     assert_eq!((&classes["cost"], &classes["requests"]), (&brief["spend"]["cost"], &brief["spend"]["requests"]));
     assert_eq!(classes["tokens"], brief["spend"]["tokens"]);
-    assert_eq!(by_name(&classes["classes"], "class"), owned(&[("chat", 5), ("plain_api", 1)]));
+    assert_eq!(by_name(&classes["classes"], "class"), owned(&[("chat", 4), ("plain_api", 1)]));
     node_ends(&world).await;
     let yesterday = get(world.address, &format!("/brief/{}", date(1)), &[&root]).await.json();
     assert_eq!((&yesterday["spend"]["cost"], &yesterday["complete"]), (&cost(900), &json!(true)));
@@ -152,7 +153,7 @@ async fn an_admin_sees_one_user_and_a_day_without_usage() {
     let see = async |path: &str| get(world.address, path, &[&root]).await;
     let of_ada = see(&format!("/brief/today~user={}", ada.user.0)).await.json();
     assert_eq!(of_ada["spend"]["cost"]["amount_nano"], 1_540);
-    assert_eq!(of_ada["spend"]["requests"], 4);
+    assert_eq!((&of_ada["spend"]["requests"], &of_ada["spend"]["refused"]), (&json!(3), &json!(1)));
     let empty = see(&format!("/brief/{}", date(3))).await.json();
     assert_eq!((&empty["spend"]["requests"], &empty["classes"], &empty["movers"]), (&json!(0), &json!([]), &json!([])));
     assert!(empty["headline"].as_str().unwrap().ends_with("there were no requests"));
@@ -171,15 +172,15 @@ async fn savings_need_a_known_price() {
 }
 
 #[tokio::test]
-async fn the_status_of_ingest_adds_up_and_shows_nodes_to_admins() {
+async fn the_status_of_ingest_adds_up_and_shows_nodes_and_all_requests_to_admins() {
     let world = World::start().await;
     let [ada, _] = ada_and_bob(&world).await;
     let status = get(world.address, "/ingest/status", &[&ada.bearer()]).await.json();
-    assert_eq!((&status["received"], &status["stored"], &status["refused"]), (&json!(6), &json!(6), &json!(1)));
+    assert_eq!((&status["received"], &status["stored"], &status["refused"]), (&json!(4), &json!(4), &json!(1)));
     assert_eq!((&status["date"], &status["complete"]), (&json!(date(0)), &json!(false)));
     assert!(status.get("nodes").is_none(), "{status}");
     let status = get(world.address, "/ingest/status", &[&admin(&world).await]).await.json();
-    assert_eq!(status["nodes"].as_array().unwrap().len(), 1, "{status}");
+    assert_eq!((&status["stored"], status["nodes"].as_array().unwrap().len()), (&json!(6), 1), "{status}");
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ async fn configurator_of(world: &World, path: &Path) -> Configurator {
     Configurator::new(parts, started.running)
 }
 
-async fn execute(world: &World, statement: &'static str) {
+/// Runs a statement that no crate contains.
+pub(crate) async fn execute(world: &World, statement: &'static str) {
     let mut transaction = world.store.begin().await.unwrap();
     transaction.query(statement).run().await.unwrap();
     transaction.commit().await.unwrap();

@@ -20,6 +20,7 @@ fn movers_of(models: &[ModelChange]) -> Vec<(String, [i64; 4])> {
         failed: FailedCost::default(),
         latency: DayLatency::default(),
         budget: None,
+        signed: None,
     };
     let told = brief(of, &InsightSettings::default());
     let difference = told.spend.cost.amount_nano - told.spend.same_weekday.amount_nano;
@@ -77,6 +78,7 @@ fn a_day_that_is_not_over_has_only_anomalies_above_the_median() {
             failed: FailedCost::default(),
             latency: DayLatency::default(),
             budget: None,
+            signed: None,
         };
         let told = brief(of, &InsightSettings::default());
         assert_eq!(told.anomalies_reason, None);

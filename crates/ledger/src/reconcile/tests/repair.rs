@@ -8,7 +8,7 @@ use crate::usage_fixture::{PLANS, number};
 use store::{Actor, Email, NewKey, NewUser};
 
 /// A statement that causes differences, their number, and one of them: a measure, and the surplus in the totals.
-const PLANTED: [(&str, usize, &str, i128); 20] = [
+const PLANTED: [(&str, usize, &str, i128); 21] = [
     ("UPDATE daily_usage SET requests = requests + 1 WHERE {one}", 1, "requests", 1),
     ("UPDATE daily_usage SET output_tokens = output_tokens - 2 WHERE {one}", 1, "output_tokens", -2),
     ("UPDATE daily_usage SET cost_nano = cost_nano + 5000000007 WHERE {one}", 1, "cost_nano", 5_000_000_007),
@@ -34,6 +34,8 @@ const PLANTED: [(&str, usize, &str, i128); 20] = [
     ("UPDATE daily_routes SET errors = errors - 1 WHERE day = {day} AND user_no = 3 AND refused > 0", 1, "errors", -1),
     ("UPDATE daily_labels SET output_tokens = output_tokens + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1,
         "output_tokens", 9),
+    ("UPDATE daily_labels SET own_cost_nano = own_cost_nano + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1,
+        "own_cost_nano", 9),
     ("DELETE FROM daily_routes WHERE day = {day} AND user_no = 3", 18, "requests", 0),
 ];
 
@@ -107,11 +109,29 @@ async fn totals_for_series_are_added_up_from_stored_requests() {
         };
         let written = rows(&store).await;
         store.close().await;
-        for version in (16..=35).rev() {
+        for version in (16..=36).rev() {
             assert!(store::migration::down(&database.options(true), version).await.unwrap());
         }
         let store = database.open().await;
         assert_eq!((rows(&store).await, differences(&store).await), (written, vec![]));
+    }
+}
+
+/// The own costs of requests that an older version stored are added up when their column is created.
+#[tokio::test]
+async fn own_costs_of_labels_are_added_up_from_stored_requests() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lived(&database, &store).await;
+        tell(&store, "UPDATE usage_events SET own_cost_nano = cost_nano WHERE cost_nano > 0").await;
+        Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+        let own = "SELECT CAST(coalesce(sum(own_cost_nano), 0) AS BIGINT) FROM daily_labels";
+        let written = number(&store, own).await;
+        assert!(written > 0);
+        store.close().await;
+        assert!(store::migration::down(&database.options(true), 36).await.unwrap());
+        let store = database.open().await;
+        assert_eq!((number(&store, own).await, differences(&store).await), (written, vec![]));
     }
 }
 

@@ -51,11 +51,12 @@ fn cached(of: DayUsageOf) -> String {
                 CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input
             FROM (SELECT provider_no, provider_model_no, answered_model_no, price_no, cached_input_tokens
                     FROM usage_events WHERE {condition} AND {OF_DAY} AND attempts < 2 AND cached_input_tokens > 0
+                        AND own_cost_nano IS NULL
                 UNION ALL
                 SELECT x.provider_no, x.provider_model_no, x.answered_model_no, x.price_no, x.cached_input_tokens
                     FROM (SELECT id FROM usage_events WHERE {condition} AND {OF_DAY} AND attempts > 1
                         AND cached_input_tokens > 0) e
-                    JOIN usage_attempts x ON x.event_id = e.id WHERE x.cached_input_tokens > 0) u
+                    JOIN usage_attempts x ON x.event_id = e.id WHERE x.cached_input_tokens > 0 AND x.own_cost_nano IS NULL) u
             GROUP BY provider_no, provider_model_no, answered_model_no, price_no
             ORDER BY cached_input DESC, provider_no, provider_model_no, answered_model_no, price_no LIMIT {GROUPS_MAX}) g
         LEFT JOIN names provider ON provider.no = g.provider_no LEFT JOIN names model ON model.no = g.provider_model_no
@@ -72,7 +73,8 @@ fn served(of: DayUsageOf) -> String {
 }
 
 impl Ledger {
-    /// Returns the cached input tokens of a scope on one day, by price. It reads the events of the day.
+    /// Returns the cached input tokens of a scope on one day, by price, without those of users' own credentials. It reads the
+    /// events of the day.
     ///
     /// # Errors
     /// Database errors of any kind.

@@ -43,7 +43,7 @@ pub struct EventGroup {
     pub requests: u64,
     /// The number of tokens.
     pub tokens: u64,
-    /// The sum of the known costs in nano-USD.
+    /// The sum of the known costs in nano-USD, without those that users' own credentials paid.
     pub cost_nano: i128,
     /// The oldest and the newest request.
     pub ids: [RequestId; 2],

@@ -1,7 +1,7 @@
 //! The events of one day, page by page: those of one user in the order of their begin, and others in the order of their ids.
 
 use access::{Day, NanoUsd, RequestId, Timestamp, UserId};
-use meter::TraceId;
+use meter::{RequestResult, TraceId};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, timestamp, unsigned};
@@ -11,6 +11,7 @@ use super::range::{OF_DAY, bind_day_from};
 use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 use crate::recorded_labels::RecordedLabels;
+use crate::results;
 use crate::usage::requests::RequestPlace;
 use crate::usage_columns::sum_of;
 
@@ -44,8 +45,12 @@ pub struct DayEvent {
     pub refusal: Option<String>,
     /// Number of tokens of all classes.
     pub tokens: u64,
-    /// Known part of the cost.
+    /// Whether the request succeeded, failed or was refused.
+    pub result: RequestResult,
+    /// Known part of the cost that the operator pays.
     pub cost: Option<NanoUsd>,
+    /// Known part of the cost that the user's own credential paid; `None` without such a credential.
+    pub own_cost: Option<NanoUsd>,
     /// Microseconds from the head of the request to the end of the response.
     pub duration_us: u64,
     /// Trace of the request, if one exists.
@@ -67,8 +72,10 @@ struct EventRow {
     status: i64,
     outcome: String,
     refusal: Option<String>,
+    result: i64,
     tokens: i64,
     cost_nano: Option<i64>,
+    own_cost_nano: Option<i64>,
     duration_us: i64,
     trace_id: Option<Uuid>,
     label_set_no: Option<i64>,
@@ -78,7 +85,7 @@ struct EventRow {
 /// Builds the query for the events of a day after the place (`$8`, `$7`). Each scope is read in the order of its index: in
 /// another, each page would read and sort all events of the day. The `+` keeps SQLite from the index of users.
 fn page(of: DayUsageOf) -> String {
-    let (condition, tokens) = (of.condition(), sum_of("", |_| true));
+    let (condition, tokens, result) = (of.condition(), sum_of("", |_| true), results::of_event());
     let (condition, after, order, joined) = if of.is_wide() {
         (format!("+{condition}"), "id > $7", "id", "e.id")
     } else {
@@ -86,10 +93,11 @@ fn page(of: DayUsageOf) -> String {
     };
     format!(
         "SELECT e.id, e.started_at, u.id AS user_id, route.name AS route, e.format, model.name AS model,
-            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.tokens, e.cost_nano, e.duration_us, e.trace_id,
-            e.label_set_no, labels.labels
+            provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.result, e.tokens, e.cost_nano, e.own_cost_nano,
+            e.duration_us, e.trace_id, e.label_set_no, labels.labels
         FROM (SELECT id, user_no, started_at, route_no, format, model_no, provider_no, streamed, status, outcome, refusal,
-            CAST({tokens} AS BIGINT) AS tokens, cost_nano, duration_us, trace_id, label_set_no
+            CAST({result} AS BIGINT) AS result, CAST({tokens} AS BIGINT) AS tokens,
+            cost_nano - coalesce(own_cost_nano, 0) AS cost_nano, own_cost_nano, duration_us, trace_id, label_set_no
             FROM usage_events WHERE {condition} AND {OF_DAY} AND {after} ORDER BY {order} LIMIT {DAY_EVENTS_MAX}) e
         LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
         LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
@@ -143,8 +151,10 @@ impl From<EventRow> for DayEvent {
             status: u16::try_from(row.status).unwrap_or(0),
             outcome: row.outcome,
             refusal: row.refusal,
+            result: RequestResult::of_number(row.result),
             tokens: unsigned(row.tokens),
             cost: row.cost_nano.map(NanoUsd),
+            own_cost: row.own_cost_nano.map(NanoUsd),
             duration_us: unsigned(row.duration_us),
             trace: row.trace_id.map(|id| TraceId(id.into_bytes())),
             labels: RecordedLabels::of_stored(row.label_set_no, row.labels),

@@ -154,9 +154,9 @@ fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool
         "SELECT g.*, CAST({result} AS BIGINT) AS result{constants}, route.name AS route, model.name AS model FROM (
             SELECT {keys},
                 CAST(count(*) AS BIGINT) AS requests, CAST(sum(tokens) AS BIGINT) AS used_tokens,
-                CAST(sum(coalesce(cost_nano, 0) / 1000000000) AS BIGINT) AS cost_dollars,
-                CAST(sum(coalesce(cost_nano, 0) % 1000000000) AS BIGINT) AS cost_rest, {first} AS first, {last} AS last
-            FROM (SELECT id, {KEYS}, cost_nano, {tokens} AS tokens{divided}
+                CAST(sum(cost_nano / 1000000000) AS BIGINT) AS cost_dollars,
+                CAST(sum(cost_nano % 1000000000) AS BIGINT) AS cost_rest, {first} AS first, {last} AS last
+            FROM (SELECT id, {KEYS}, coalesce(cost_nano, 0) - coalesce(own_cost_nano, 0) AS cost_nano, {tokens} AS tokens{divided}
                 FROM usage_events{joins} WHERE {condition} AND {OF_DAY}{of_called}) e
             GROUP BY {keys} ORDER BY requests DESC, first LIMIT {EVENT_GROUPS_MAX}) g
         LEFT JOIN names route ON route.no = g.route_no LEFT JOIN names model ON model.no = g.model_no"

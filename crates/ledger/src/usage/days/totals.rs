@@ -1,12 +1,12 @@
 //! Totals of days and of the models of a day.
 
-use access::Day;
+use access::{Day, NanoUsd};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 
 use super::scope::DayUsageOf;
 use crate::handle::Ledger;
-use crate::usage::sums::{ResultTotals, ResultsRow, SumsRow, results, sums};
+use crate::usage::sums::{OwnCostRow, ResultTotals, ResultsRow, SumsRow, own_cost, results, sums};
 use crate::usage_totals::UsageTotals;
 
 /// Maximum number of models of a day; those with the lowest cost are omitted.
@@ -21,6 +21,8 @@ pub struct DayTotals {
     pub totals: UsageTotals,
     /// All requests by result.
     pub results: ResultTotals,
+    /// The part of the cost that users' own credentials paid.
+    pub own_cost: NanoUsd,
 }
 
 /// The LLM requests for one model on one day.
@@ -30,6 +32,8 @@ pub struct ModelDayUsage {
     pub name: Option<String>,
     /// The sums of the requests that count.
     pub totals: UsageTotals,
+    /// The part of the cost that users' own credentials paid.
+    pub own_cost: NanoUsd,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -39,6 +43,8 @@ struct DayRow {
     results: ResultsRow,
     #[sqlx(flatten)]
     sums: SumsRow,
+    #[sqlx(flatten)]
+    own: OwnCostRow,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -46,22 +52,29 @@ struct ModelRow {
     name: Option<String>,
     #[sqlx(flatten)]
     sums: SumsRow,
+    #[sqlx(flatten)]
+    own: OwnCostRow,
 }
 
-/// Builds the query for the totals of days `$2` to `$3`. It reads one row per user and route.
+/// Builds the query for the totals of days `$2` to `$3`. It reads one row per user and route, and one per user and model: only
+/// totals of models tell whose credential paid.
 fn days(of: DayUsageOf) -> String {
-    let (condition, sums, results, table) = (of.condition(), sums!(), results!(), of.totals());
+    let (condition, sums, results, own, table) = (of.condition(), sums!(), results!(), own_cost!(), of.totals());
+    let [of_models, _] = of.models();
     format!(
-        "SELECT day, {results}, {sums} FROM {table} WHERE {condition} AND day >= $2 AND day <= $3
-        GROUP BY day ORDER BY day"
+        "SELECT t.*, o.own_dollars, o.own_rest FROM (SELECT day, {results}, {sums} FROM {table}
+            WHERE {condition} AND day >= $2 AND day <= $3 GROUP BY day) t
+        LEFT JOIN (SELECT day AS own_day, {own} FROM {of_models}
+            WHERE {condition} AND day >= $2 AND day <= $3 AND own_cost_nano <> 0 GROUP BY day) o ON o.own_day = t.day
+        ORDER BY t.day"
     )
 }
 
 /// Builds the query for the models of the day `$2`. It reads one row per user and model.
 fn models(of: DayUsageOf) -> String {
-    let (condition, sums, [table, of_models]) = (of.condition(), sums!(), of.models());
+    let (condition, sums, own, [table, of_models]) = (of.condition(), sums!(), own_cost!(), of.models());
     format!(
-        "SELECT n.name, m.* FROM (SELECT model_no, {sums} FROM {table} WHERE {condition} AND day = $2{of_models}
+        "SELECT n.name, m.* FROM (SELECT model_no, {sums}, {own} FROM {table} WHERE {condition} AND day = $2{of_models}
         GROUP BY model_no ORDER BY sum(cost_nano / 1000) DESC, model_no LIMIT {MODELS_MAX}) m
         LEFT JOIN names n ON n.no = m.model_no ORDER BY m.model_no"
     )
@@ -84,6 +97,7 @@ impl Ledger {
             day: Day(u32::try_from(row.day).unwrap_or(0)),
             totals: UsageTotals::from(&row.sums),
             results: ResultTotals::from(&row.results),
+            own_cost: NanoUsd::from(&row.own),
         });
         Ok(totals.collect())
     }
@@ -100,7 +114,9 @@ impl Ledger {
         let of = of.into();
         let query = of.bind(self.store.query(AssertSqlSafe(models(of))));
         let rows: Vec<ModelRow> = query.bind(i64::from(day.0)).all().await?;
-        Ok(rows.into_iter().map(|row| ModelDayUsage { name: row.name, totals: (&row.sums).into() }).collect())
+        let usage =
+            |row: ModelRow| ModelDayUsage { name: row.name, totals: (&row.sums).into(), own_cost: (&row.own).into() };
+        Ok(rows.into_iter().map(usage).collect())
     }
 }
 

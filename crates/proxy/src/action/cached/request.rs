@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use access::{KeyId, Subject, Timestamp, UserId};
+use config::snapshot::trusted_headers::selects_response;
 use config::snapshot::{Auth, CacheRules, HeaderPart};
 use http1::{Announced, Fields, KnownName};
 
 use crate::account::RequestAccount;
-use crate::action::forward::{ForwardedRoute, trust_rule};
+use crate::action::forward::ForwardedRoute;
 use crate::body::IncomingBody;
 use crate::client::head::{Head, is_one_of};
-use crate::client::trusted::selects_response;
 use crate::transform::header_rules::RouteHeaders;
 use crate::worker::response_cache::CacheControl;
 use crate::worker::response_cache::freshness::Freshness;
@@ -119,7 +119,7 @@ pub(super) fn varies_by_own_field(account: &RequestAccount, rules: &CacheRules, 
     let of_client = |part: &HeaderPart| match part {
         HeaderPart::Literal(_) | HeaderPart::Credential(_) | HeaderPart::Parameter(_) => false,
         HeaderPart::Claim(_) => rules.shared,
-        HeaderPart::Latency | HeaderPart::RequestId | HeaderPart::Header(_) => true,
+        HeaderPart::Latency | HeaderPart::RequestId | HeaderPart::ClientAddress | HeaderPart::Header(_) => true,
     };
     let written: Vec<&str> =
         templates.filter(|template| template.parts.iter().any(of_client)).map(|template| &*template.name).collect();
@@ -198,7 +198,7 @@ fn key(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules) ->
 
 /// Adds what the client determines in the headers of `vary` that the route writes, for any of its upstreams.
 fn add_written(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules, add: &mut impl FnMut(&[u8])) {
-    let trust = trust_rule(account);
+    let trust = account.trust_rule();
     for headers in to.request_headers() {
         let (request, identity, trust) = (&account.request, &account.identity, Some(&trust));
         let written = RouteHeaders { rules: headers, request, identity, credentials: None, trust };

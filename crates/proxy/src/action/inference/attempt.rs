@@ -9,7 +9,8 @@ use chrono::DateTime;
 use config::snapshot::FallbackCause;
 use http1::KnownName;
 
-use super::beginning::{Beginning, begin, read_error};
+use super::beginning::{Beginning, begin};
+use super::early::read_error;
 use super::shared_account::hide;
 use super::target_call::TargetCall;
 use crate::account::RequestAccount;
@@ -115,6 +116,13 @@ fn facts(call: &TargetCall<'_>, answered: &UpstreamResponse) -> Option<ResponseF
 
 /// Returns the failure of an attempt without a response.
 fn of_problem(problem: Problem) -> AttemptEnd {
+    if problem.refusal == Refusal::Forbidden {
+        // The user's own service account gets no access token: as if the provider had refused a credential.
+        let (cause, cooldown) = (FallbackCause::Credential, Some(CooldownCause::Refused(None)));
+        let failure = TargetFailure { cause, status: None, cooldown, is_of_call: false };
+        let error = AttemptError::Problem(Box::new(problem));
+        return AttemptEnd::Failed(Box::new(FailedAttempt { failure, error, seen: None }));
+    }
     // A circuit breaker keeps its own time, and a full pool says nothing about the provider.
     let is_unsent = matches!(problem.refusal, Refusal::NoHealthyUpstream | Refusal::Overloaded);
     let cause = match AttemptResult::of_refusal(problem.refusal) {

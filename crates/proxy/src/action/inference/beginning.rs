@@ -1,29 +1,22 @@
 //! The beginning of a response that another target could replace: nothing of it is sent before its first content.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
 use ai::ResponseFraming;
 use ai::failure::ProviderError;
 use ai::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
 use ai::translate::is_response;
-use bytes::Bytes;
-use http_body::Body as _;
 use http1::KnownName;
 use tokio::time::{Instant, timeout_at};
 
+use super::early::{keep, next_piece};
 use super::target_call::TargetCall;
-use crate::forward::{UpstreamContent, UpstreamResponse};
-use crate::upstream::download::{Download, DownloadError};
+use crate::forward::UpstreamResponse;
+use crate::upstream::download::DownloadError;
 
 /// Maximum time for which the beginning of a response is held, unless the configuration sets the time of the first content.
 const HELD_MAX: Duration = Duration::from_secs(10);
-/// Maximum time in which the body of an error is read.
-const ERROR_READ_MAX: Duration = Duration::from_secs(5);
-/// Maximum size of the body of an error that is read.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// How a successful response begins.
 pub(super) enum Beginning {
@@ -101,43 +94,6 @@ pub(super) async fn begin(
         }
         Err(_) if first_content.is_some() => Beginning::Late,
         Err(_) => Beginning::Held,
-    }
-}
-
-/// Reads the body of an error response. The pieces are then the beginning of its body again.
-pub(super) async fn read_error(answered: &mut UpstreamResponse, now: Instant) -> Vec<u8> {
-    let (mut early, mut read) = (VecDeque::new(), Vec::new());
-    let body = &mut answered.content.body;
-    let reading = async {
-        while let Some(Ok(piece)) = next_piece(body).await {
-            read.extend_from_slice(&piece);
-            early.push_back(piece);
-            if read.len() >= ERROR_BYTES_MAX {
-                break;
-            }
-        }
-    };
-    // The client gets the rest as it arrives.
-    let _ = timeout_at(now + ERROR_READ_MAX, reading).await;
-    keep(&mut answered.content, early);
-    read
-}
-
-/// Puts pieces back that were read from a body.
-fn keep(content: &mut UpstreamContent, early: VecDeque<Bytes>) {
-    let rest = std::mem::replace(&mut content.body, Download::Ended);
-    content.body = Download::early(early, rest);
-}
-
-/// Returns the next piece of a body; `None` at its end, or at trailers, which LLM APIs do not send.
-async fn next_piece(body: &mut Download) -> Option<Result<Bytes, DownloadError>> {
-    if body.is_end_stream() {
-        return None;
-    }
-    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await?;
-    match frame {
-        Ok(frame) => frame.into_data().ok().map(Ok),
-        Err(error) => Some(Err(error)),
     }
 }
 

@@ -327,13 +327,29 @@ fn watched(
 fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
     let edits = &mut answered.head.edits;
     let PlannedModel { provider, model, .. } = planned;
-    edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", model.as_bytes()])?;
+    edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", without_account(model).as_bytes()])?;
     edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
+}
+
+/// Returns the name of a model without the account of Amazon that its ARN has.
+fn without_account(model: &str) -> &str {
+    if !model.starts_with("arn:") {
+        return model;
+    }
+    model.rsplit_once('/').map_or(model, |(_, name)| name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_model_is_shown_without_the_account_of_its_arn() {
+        const PROFILE: &str = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc";
+        for (model, expected) in [(PROFILE, "abc"), ("anthropic/claude:0", "anthropic/claude:0"), ("m", "m")] {
+            assert_eq!(without_account(model), expected);
+        }
+    }
 
     #[test]
     fn an_error_of_a_target_that_could_serve_the_call_replaces_one_about_the_format() {

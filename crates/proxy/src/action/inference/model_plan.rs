@@ -19,6 +19,8 @@ use crate::refusal::problem::Problem;
 pub(super) struct ModelPlan {
     /// The name that the client requested, or the name in place of its plan's alias.
     pub(super) requested: Arc<str>,
+    /// The name under which its usage is counted.
+    pub(super) counted: Arc<str>,
     /// The credits that the call costs.
     pub(super) credits: Credits,
     /// The target of a call that has one.
@@ -62,7 +64,8 @@ impl ModelPlan {
                 inference.refused_model = Some(Arc::from(model));
             }
         })?;
-        Ok(Self { requested: asked, credits, target: PlannedModel { provider, model, prompt_cache }, entry })
+        let counted = account.request.snapshot.traffic.counted_name(&asked);
+        Ok(Self { requested: asked, counted, credits, target: PlannedModel { provider, model, prompt_cache }, entry })
     }
 
     /// Counts the call in the rate limits that count by the model.
@@ -93,6 +96,11 @@ impl ModelPlan {
             account.skips(&target.provider.name, entry.model_of(target, &self.requested), reason);
         }
     }
+}
+
+/// Returns the refusal of a model that the plan does not include.
+pub(crate) fn not_in_plan(plan: &str, model: &str) -> Problem {
+    unresolved(&ResolveError::NotInPlan { plan: plan.to_owned() }, model)
 }
 
 /// Returns the refusal of a model that no provider serves.

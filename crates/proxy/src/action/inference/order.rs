@@ -77,7 +77,7 @@ impl TargetChoice<'_> {
     fn usable(&self, account: &mut RequestAccount, of: &InferenceRequest<'_>) -> Result<TargetOrder, Problem> {
         let (mut first, mut order) = (None, TargetOrder::new());
         for (number, target) in self.entry.targets.iter().enumerate() {
-            if target.provider.format_of(of.endpoint.called.endpoint).is_none() {
+            if self.entry.format_of(target, of.endpoint.called.endpoint, &of.plan.requested).is_none() {
                 of.plan.skip(account, target, SkipReason::Format);
                 continue;
             }

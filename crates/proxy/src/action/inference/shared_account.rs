@@ -7,7 +7,7 @@ use ai::failure::{ProviderError, ProviderErrorKind};
 use bytes::Bytes;
 use http1::KnownName;
 
-use super::beginning::read_error;
+use super::early::read_error;
 use super::target_call::TargetCall;
 use crate::account::RequestAccount;
 use crate::action::changed_body;
@@ -16,6 +16,8 @@ use crate::refusal::problem::Problem;
 
 /// The status of a refused credential. A provider without a configured one refuses the operator too.
 const UNAUTHORIZED: u16 = 401;
+/// The status of an unknown model, whose body names the project of a service account.
+const NOT_FOUND: u16 = 404;
 /// The status of a used-up rate limit.
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -28,6 +30,7 @@ fn is_status_of_account(call: &TargetCall<'_>, status: u16) -> bool {
     match status {
         UNAUTHORIZED => !call.is_own(),
         400..=403 | TOO_MANY_REQUESTS => call.is_shared(),
+        NOT_FOUND => call.is_shared() && call.is_of_project(),
         _ => false,
     }
 }
@@ -44,8 +47,8 @@ pub(super) async fn read_and_hide(
     hide(call, account, answered, &error)
 }
 
-/// Replaces the body of a response to a call that exceeds a rate limit of the operator's account. Of errors that follow a
-/// successful head, the translation hides that.
+/// Replaces the body of a response to a call that exceeds a rate limit of the operator's account, or whose model its project does
+/// not have. Of errors that follow a successful head, the translation hides that.
 ///
 /// # Errors
 /// The provider refuses the operator's credential, whose ends the response may contain, or its account has no money left.
@@ -65,7 +68,11 @@ pub(super) fn hide(
         ProviderErrorKind::Credential => "credential",
         ProviderErrorKind::Quota => "account",
         ProviderErrorKind::Status if status == TOO_MANY_REQUESTS && !follows_success => {
-            return replace(call, account, answered, error.is_too_large);
+            let shown = if error.is_too_large { ShownError::TooLarge } else { ShownError::TooEarly };
+            return replace(call, account, answered, shown);
+        }
+        ProviderErrorKind::Status | ProviderErrorKind::NotFound if status == NOT_FOUND && !follows_success => {
+            return replace(call, account, answered, ShownError::NoModel);
         }
         ProviderErrorKind::Status | ProviderErrorKind::NotFound | ProviderErrorKind::Context => return Ok(()),
     };
@@ -75,23 +82,49 @@ pub(super) fn hide(
     Err(problem)
 }
 
+/// The error that a client gets in place of one that names the operator's account.
+#[derive(Clone, Copy)]
+enum ShownError {
+    TooEarly,
+    TooLarge,
+    NoModel,
+}
+
+impl ShownError {
+    /// Returns the code, the word in the log, and the message for the client.
+    const fn parts(self) -> (Refusal, &'static str, &'static str) {
+        match self {
+            Self::TooEarly => {
+                let message = "the provider of this model takes no more calls at the moment: try again later";
+                (Refusal::RateLimited, "rate", message)
+            }
+            Self::TooLarge => {
+                let message =
+                    "request too large: the provider of this model takes fewer tokens in one minute: shorten the call";
+                (Refusal::RateLimited, "size", message)
+            }
+            Self::NoModel => {
+                let message = "the provider does not have this model, or not for the gateway: correct its name, or tell the operator";
+                (Refusal::ModelNotFound, "model", message)
+            }
+        }
+    }
+}
+
 /// Replaces the body by one of the provider's format. The status and `Retry-After` remain.
 fn replace(
     call: &TargetCall<'_>,
     account: &RequestAccount,
     answered: &mut UpstreamResponse,
-    is_too_large: bool,
+    shown: ShownError,
 ) -> Result<(), Problem> {
-    const EARLY: &str = "the provider of this model takes no more calls at the moment: try again later";
-    const TOO_LARGE: &str =
-        "request too large: the provider of this model takes fewer tokens in one minute: shorten the call";
-    let message = if is_too_large { TOO_LARGE } else { EARLY };
-    let (provider, model, cause) = (call.provider(), call.model(), if is_too_large { "size" } else { "rate" });
+    let (refusal, cause, message) = shown.parts();
+    let (provider, model) = (call.provider(), call.model());
     // The body names the operator's account.
-    tracing::info!(request_id = %account.request.id, provider, model, cause, "a rate limit of the operator's account refuses a call");
+    tracing::info!(request_id = %account.request.id, provider, model, cause, "the operator's account at a provider refuses a call");
     let request_id = account.request.id.to_string();
     let reporter = ai::Reporter { domain: account.request.snapshot.process.brand.slug(), request_id: &request_id };
-    let problem = FormatProblem::new(Refusal::RateLimited, message, reporter);
+    let problem = FormatProblem::new(refusal, message, reporter);
     let body = ai::error::body(Some(call.provider_format().dialect()), &problem);
     changed_body::edit_head(&mut answered.head)?;
     let edits = &mut answered.head.edits;

@@ -8,16 +8,17 @@ use ai::bound::{Extent, LoweredLimit};
 use ai::host::reports_usage_unasked;
 use ai::tap::ResponseFraming;
 use ai::translate::ProviderAccount;
-use ai::{EndpointCall, Format, RequestFields, Tap};
+use ai::{EndpointCall, Format, PathCall, ProviderPaths, RequestFields, Tap};
 use bytes::Bytes;
 use http1::KnownName;
 use meter::{AdmissionInfo, Charge};
 
+use super::access_token::SentToken;
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use super::signing::SignedCall;
 use super::translation::{CallTranslation, TranslatedCall, translate, unnameable, without_state};
-use super::{InferenceEndpoint, other_models};
+use super::{InferenceEndpoint, hosted, other_models, project_data, runtime};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -33,7 +34,7 @@ use crate::response::relay::TappedResponse;
 use crate::transform;
 use crate::transform::{ProviderTarget, Receiver, RequestEdits, SentCredential};
 use crate::upstream::destinations::ChosenDestination;
-use crate::upstream::outgoing::OutgoingHead;
+use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::upstream::response_head::RelayedHead;
 use crate::upstream::targets::attempts::{TargetAttempt, WatchedBeginning};
 
@@ -74,6 +75,9 @@ impl<'a> TargetCall<'a> {
         let PreparedCall { call, changed, translation } = prepare(account, parsed, of, target).await?;
         let called = translation.as_ref().map_or(&endpoint.called, |translation| &translation.called);
         let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
+        if target.provider.has_service_accounts() && !call.own_credential {
+            project_data::check(content).await?;
+        }
         let mut fields = Cow::Borrowed(fields);
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         let is_restricted = other_models::are_restricted(account, &call, client);
@@ -88,6 +92,10 @@ impl<'a> TargetCall<'a> {
             if let Some(lowered) = lowered {
                 fields = Cow::Owned(fields.into_owned().with_limit(lowered));
             }
+        }
+        if let Some(form) = target.provider.paths.hosted(called.endpoint) {
+            let client = Some(&*account.request.head).filter(|_| translation.is_none());
+            fields = Cow::Owned(hosted::in_form_of(form, fields.into_owned(), content, client).await?);
         }
         let includes_usage = !reports_usage_unasked(&target.provider.origin.host);
         let rewritten = fields.rewrite(content, &call.model, includes_usage);
@@ -142,20 +150,23 @@ impl<'a> TargetCall<'a> {
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
         let (kind, dialect, is_translated) =
             (call.provider.kind, call.provider_format.dialect(), translation.is_some());
-        let (prefix, paths) =
-            (request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str()), (kind, &call.provider.paths));
-        let target = match &translation {
-            Some(translation) => transform::to_other_endpoint(&translation.called, &call.model, paths),
-            None => transform::to_endpoint(&of.endpoint.called, &request.head, prefix, &call.model, paths),
-        };
-        let target = target.ok_or_else(unnameable)?;
+        let target = target_of(account, of, call, translation.as_deref()).ok_or_else(unnameable)?;
         let signed = SignedCall { origin: &call.provider.origin, target: &target, body };
         let signed = signed.sign(account, *credential).await?;
+        let token = match credential {
+            // Boxed, because its future is large and other providers do not need it.
+            Some(ChosenCredential::ServiceAccount(key)) => {
+                Some(Box::pin(SentToken::of(account, &call.provider, *key)).await?)
+            }
+            Some(ChosenCredential::Secret(_) | ChosenCredential::Aws(_)) | None => None,
+        };
         let sent = credential.and_then(|credential| match credential {
             ChosenCredential::Secret(secret) => Some(SentCredential::Secret(secret)),
             ChosenCredential::Aws(_) => signed.as_ref().map(SentCredential::Signed),
+            ChosenCredential::ServiceAccount(_) => token.as_ref().map(|token| SentCredential::Secret(&token.text)),
         });
-        let provider = ProviderTarget { kind, dialect, is_translated, credential: sent };
+        let is_runtime = call.provider.paths == ProviderPaths::BedrockRuntime;
+        let provider = ProviderTarget { kind, dialect, is_translated, is_runtime, credential: sent };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
@@ -165,13 +176,25 @@ impl<'a> TargetCall<'a> {
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
         let mut answered = forward(account, &mut outgoing, destination, upload).await?;
         account.request.worker().buffers.give_back_lines(outgoing.head.edits.into_memory());
-        let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
-        account.answered(answered.head.head.status(), upstream_id);
+        let status = answered.head.head.status();
+        if let Some(token) = &token {
+            token.answered(account, status);
+        }
+        // Known before a body is read: the client may leave meanwhile, and an error costs nothing.
+        account.answered(status, transform::upstream_id(&answered.head.head));
+        if is_runtime {
+            // Boxed, because only this endpoint needs it.
+            Box::pin(runtime::read(account, &mut answered)).await?;
+        }
+        transform::from_provider(&mut answered.head).map_err(unwritable)?;
+        if let Some(tokens) = account.inference.as_ref().and_then(|inference| inference.tokens.as_ref()) {
+            tokens.report(&mut answered.head.edits).map_err(unwritable)?;
+        }
         if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
             account.forget_billable();
         }
         if let Some(translation) = translation {
-            if answered.head.head.is_success() && is_compressed(&answered.head) {
+            if answered.head.head.is_success() && answered.head.head.is_compressed() {
                 let message = "the provider compressed its response, which Tollgate did not request, so that it cannot be \
                                translated: tell the operator";
                 return Err(Problem::new(Refusal::UpstreamProtocol, message));
@@ -191,6 +214,11 @@ impl<'a> TargetCall<'a> {
     /// Whether the credential is the operator's.
     pub(super) fn is_shared(&self) -> bool {
         self.credential.is_some() && !self.call.own_credential
+    }
+
+    /// Whether the provider serves the models of a project, which its errors name.
+    pub(super) fn is_of_project(&self) -> bool {
+        self.call.provider.has_service_accounts()
     }
 
     /// Whether the credential is the user's own.
@@ -267,13 +295,15 @@ async fn prepare(
     target: &PlannedModel,
 ) -> Result<PreparedCall, Problem> {
     let InferenceRequest { endpoint, plan, client } = of;
-    let provider_format = target.provider.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
+    let of_model = target.provider.of_model(&target.model);
+    let provider_format = of_model.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
     let own_credential = client.principal.provider_keys.own(&target.provider.name).is_some();
     let call = |provider_format| {
         Rc::new(InferenceCall {
             format: endpoint.format,
             provider_format,
             requested_model: plan.requested.clone(),
+            counted_model: plan.counted.clone(),
             provider: target.provider.clone(),
             model: target.model.clone(),
             streamed: parsed.fields.stream,
@@ -285,8 +315,9 @@ async fn prepare(
     // A call that is refused here has its model too.
     let called = call(provider_format);
     account.calls(&called);
+    let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model);
+    runtime::check_model(&target.provider, known_model)?;
     if provider_format == endpoint.format {
-        let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model);
         let changed = without_state(parsed, endpoint, known_model).await?;
         return Ok(PreparedCall { call: called, changed, translation: None });
     }
@@ -326,6 +357,24 @@ fn most(
     holding.bound(&sizes)
 }
 
+/// Returns path and query of a call behind the base URL of its provider; `None` if the path cannot contain the model.
+fn target_of(
+    account: &RequestAccount,
+    of: &InferenceRequest<'_>,
+    call: &InferenceCall,
+    translation: Option<&CallTranslation>,
+) -> Option<OutgoingTarget> {
+    let request = &account.request;
+    let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
+    let paths = (call.provider.kind, &call.provider.paths);
+    let (model, query, is_streamed) = (&*call.model, request.head.query(), call.streamed);
+    let path_call = |called| PathCall { called, model, query, is_streamed };
+    match translation {
+        Some(translation) => transform::to_other_endpoint(path_call(&translation.called), paths),
+        None => transform::to_endpoint(path_call(&of.endpoint.called), prefix, paths),
+    }
+}
+
 /// Reads the extent of the request's maximum usage from the body.
 pub(super) async fn extent(called: &EndpointCall<'_>, fields: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
     if body.len() <= ON_WORKER_BYTES_MAX {
@@ -345,12 +394,6 @@ fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> Response
         | ResponseFraming::Array
         | ResponseFraming::Opaque) => framing,
     }
-}
-
-/// Whether a response has a content coding.
-fn is_compressed(relayed: &RelayedHead) -> bool {
-    let coding = relayed.head.text(KnownName::ContentEncoding).unwrap_or_default().trim();
-    !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")
 }
 
 /// Returns whether a response is audio, and not an error page.

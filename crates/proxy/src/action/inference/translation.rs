@@ -147,7 +147,7 @@ fn first_possible(
     options: &TranslationOptions<'_>,
 ) -> Result<(Format, TranslatedRequest), UntranslatableCall> {
     let mut first = None;
-    for to in provider.translations(from) {
+    for to in provider.of_model(options.model).translations(from) {
         match request(from, to, content, options) {
             Ok(translated) => return Ok((to, translated)),
             Err(why) => {

@@ -1,77 +1,26 @@
 //! One request to a service: a GET with the fields of the client's request, over a connection of the worker's pool.
 
-use std::future::poll_fn;
-use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use config::snapshot::ServiceEntry;
 use http1::{HeadEdits, InvalidPart, KnownName, write_field};
-use tokio::time::Instant;
 
 use crate::account::request::RequestContext;
-use crate::body::upload::Upload;
 use crate::client::head::Head;
 use crate::client::trusted::{Trust, TrustRule};
 use crate::transform::control_cookies::ControlCookies;
-use crate::upstream::connect::{NewConnection, OfferedProtocols, connect};
-use crate::upstream::http1::Http1Connection;
-use crate::upstream::http1::call::Http1Call;
-use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
-use crate::upstream::pool::{Pool, PoolBounds};
+use crate::upstream::pool::PoolBounds;
 use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::short_call::{ShortCall, ShortResponse};
 use crate::worker::decisions::ServiceError;
 
-/// Maximum size of a response's body.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// The response of a service.
-pub(super) struct ServiceResponse {
-    pub(super) head: UpstreamHead,
-    pub(super) body: Bytes,
-}
-
-/// Asks the service about a request. A connection that was closed while it was idle is replaced once.
-pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> Result<ServiceResponse, ServiceError> {
+/// Asks the service about a request.
+pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> Result<ShortResponse, ServiceError> {
     let worker = request.worker();
     let pool = worker.pools.of(&entry.url.origin, entry.tls.as_ref(), &PoolBounds::UNLIMITED);
-    let head = Rc::new(head(request, entry)?);
-    let (edits, target) = (HeadEdits::for_forwarding(), OutgoingTarget::Received { prefix_len: 0 });
-    let outgoing = OutgoingHead { head, edits, target, origin: pool.target.clone(), upgrades: false };
-    if let Some(idle) = pool.take(Instant::now(), true).await {
-        match send(idle, &outgoing, &pool).await {
-            Err(ServiceError::Call(error)) if !error.is_protocol() => {}
-            result => return result,
-        }
-    }
-    let opened = connect(&worker.connector, &pool, OfferedProtocols::Http1, entry.timeout, None).await;
-    match opened.map_err(ServiceError::Connect)? {
-        NewConnection::Http1(link) => send(link, &outgoing, &pool).await,
-        NewConnection::Http2(_) => Err(ServiceError::Protocol),
-    }
-}
-
-async fn send(
-    link: Box<Http1Connection>,
-    outgoing: &OutgoingHead,
-    pool: &Pool,
-) -> Result<ServiceResponse, ServiceError> {
-    let (nothing, _) = Upload::segments(std::iter::empty(), Instant::now());
-    let mut call = Http1Call::start(link, outgoing, nothing).map_err(ServiceError::Request)?;
-    let head = poll_fn(|cx| call.poll_head(cx, drop)).await.map_err(ServiceError::Call)?;
-    let (head, mut download) = call.into_response(head);
-    let mut body = BytesMut::new();
-    while let Some(data) = poll_fn(|cx| download.poll_data(cx)).await {
-        body.extend_from_slice(&data.map_err(ServiceError::Body)?);
-        if body.len() > BODY_BYTES_MAX {
-            return Err(ServiceError::TooLarge);
-        }
-    }
-    drop(download.take_trailers());
-    if let Some(link) = download.take_reusable() {
-        pool.give_back(link, Instant::now());
-    }
-    Ok(ServiceResponse { head, body: body.freeze() })
+    let call = ShortCall { head: head(request, entry)?, body: Bytes::new(), connect_within: entry.timeout };
+    call.send(&worker.connector, &pool).await.map_err(ServiceError::Call)
 }
 
 /// Returns the head of the request to the service.

@@ -8,7 +8,7 @@ use meter::rate::{RateExceeded, RateLevel};
 use crate::account::RequestAccount;
 use crate::refusal::counted_limits::PendingLimit;
 use crate::refusal::problem::Problem;
-use crate::refusal::seconds::seconds_up;
+use crate::refusal::seconds::{in_words, seconds_up};
 
 /// Counts the request in a limit of this process, with these terms: those of the limit, or this node's share of them.
 pub(super) fn count_in(account: &mut RequestAccount, pending: &PendingLimit, terms: LimitTerms) -> Result<(), Problem> {
@@ -36,8 +36,8 @@ fn problem(exceeded: RateExceeded, terms: LimitTerms) -> Problem {
     let seconds = seconds_up(exceeded.retry_after).max(1);
     let limit = exceeded.limit;
     let message = match terms {
-        LimitTerms::Requests(_) => {
-            format!("the rate limit of {limit} requests is reached: try again in {seconds} seconds")
+        LimitTerms::Requests(_) | LimitTerms::Tokens(_) => {
+            format!("the rate limit of {limit} requests is reached: try again in {}", in_words(seconds))
         }
         LimitTerms::Concurrent(_) => {
             format!("the limit of requests in flight ({limit}) is reached: wait until one has ended")

@@ -5,26 +5,26 @@ use config::snapshot::{LimitDimension, is_list};
 pub(super) use meter::limiter::key::push;
 use meter::limiter::key::{LimitKey, push_address, push_client, push_end, push_user};
 
+use super::PhaseValues;
 use crate::account::RequestAccount;
-use crate::client::head::{Head, is_same_name};
 use crate::refusal::problem::Problem;
 
 /// Returns the key; `None` if the request has no value of a dimension, so that the limit does not apply. A request that
-/// repeats a header that is counted is refused. `model` is the name under which an LLM call is counted.
+/// repeats a header that is counted is refused.
 pub(super) fn key(
     dimensions: &[LimitDimension],
     account: &RequestAccount,
-    model: Option<&str>,
+    phase: &PhaseValues<'_>,
 ) -> Result<Option<LimitKey>, Problem> {
     for dimension in dimensions {
         if let LimitDimension::Header(name) = dimension {
-            check_repeats(&account.request.head, name)?;
+            check_repeats(account, name)?;
         }
     }
-    Ok(counted(dimensions, account, model))
+    Ok(counted(dimensions, account, phase))
 }
 
-fn counted(dimensions: &[LimitDimension], account: &RequestAccount, model: Option<&str>) -> Option<LimitKey> {
+fn counted(dimensions: &[LimitDimension], account: &RequestAccount, phase: &PhaseValues<'_>) -> Option<LimitKey> {
     let mut key = LimitKey::new();
     for dimension in dimensions {
         match dimension {
@@ -36,7 +36,7 @@ fn counted(dimensions: &[LimitDimension], account: &RequestAccount, model: Optio
             }
             LimitDimension::Header(name) => {
                 // An upstream may read the first value of a list, so a client evades the limit by no other one.
-                if let Some(value) = values(&account.request.head, name).next() {
+                if let Some(value) = account.header_values(name).next() {
                     push(&mut key, value);
                 }
                 push_end(&mut key);
@@ -50,22 +50,18 @@ fn counted(dimensions: &[LimitDimension], account: &RequestAccount, model: Optio
                 }
             }
             LimitDimension::Route => push(&mut key, account.policy().name.as_bytes()),
-            LimitDimension::Model => push(&mut key, model?.as_bytes()),
+            LimitDimension::Model => push(&mut key, phase.model?.as_bytes()),
+            LimitDimension::Plan => push(&mut key, phase.plan?.as_bytes()),
             LimitDimension::Global => {}
         }
     }
     Some(key)
 }
 
-/// Returns the values of a header, also with `_` for `-` in its name, as for backends behind CGI.
-fn values<'a>(head: &'a Head, name: &str) -> impl Iterator<Item = &'a [u8]> {
-    head.fields().iter().filter(move |field| is_same_name(field.name, name.as_bytes())).map(|field| field.value)
-}
-
 /// Refuses a header that is sent twice, unless its value is a list: each number of repetitions would count apart, and the
 /// upstream may read any of the values.
-fn check_repeats(head: &Head, name: &str) -> Result<(), Problem> {
-    if is_list(name) || values(head, name).nth(1).is_none() {
+fn check_repeats(account: &RequestAccount, name: &str) -> Result<(), Problem> {
+    if is_list(name) || account.header_values(name).nth(1).is_none() {
         return Ok(());
     }
     let message = format!("the header {name} is sent several times, and a rate limit counts by it: send it once");

@@ -1,3 +1,5 @@
+use ai::EndpointCall;
+
 use super::*;
 use crate::client::head::tests::head;
 use crate::upstream::outgoing::tests::outgoing;
@@ -6,7 +8,8 @@ use crate::upstream::outgoing::tests::outgoing;
 fn check(kind: ProviderKind, base: &str, received: &str, expected: &str) {
     let head = head(&format!("POST /llm{received}"), &[]);
     let called = EndpointCall::at(received.split('?').next().unwrap()).unwrap();
-    let target = to_endpoint(&called, &head, "/llm", "m", (kind, &ProviderPaths::OfKind)).unwrap();
+    let call = PathCall { called: &called, model: "m", query: head.query(), is_streamed: false };
+    let target = to_endpoint(call, "/llm", (kind, &ProviderPaths::OfKind)).unwrap();
     let target = outgoing(head, base, target).target().concat();
     assert_eq!(String::from_utf8(target).unwrap(), expected, "{kind:?} {base} {received}");
 }

@@ -42,8 +42,13 @@ fn a_signed_call_has_the_signature_and_no_other_credential() {
     let (head, destination) =
         (get(&[("authorization", "Bearer caller"), ("x-amz-date", "caller")]), provider_edits(&origin()).unwrap());
     let (kind, dialect, credential) = (ProviderKind::Bedrock, Dialect::Anthropic, SentCredential::Signed(&signed));
-    let receiver =
-        Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, credential: Some(credential) });
+    let receiver = Receiver::Provider(ProviderTarget {
+        kind,
+        dialect,
+        is_translated: false,
+        is_runtime: false,
+        credential: Some(credential),
+    });
     let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &destination, receiver };
     let edits = edits.of(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));

@@ -51,8 +51,9 @@ const LISTS: &[&Statements] = &[
 async fn every_statement_prepares() {
     let built = async |store: &Store| {
         let kind = store.kind();
-        let texts = [&identity::TEXTS, &budgets::TEXTS, &scope_ids::KEYS, &scope_ids::USERS, &scope_ids::SUBJECTS];
-        let mut built: Vec<String> = texts.into_iter().flat_map(|texts| texts.all(kind)).cloned().collect();
+        let scope_ids = [&scope_ids::KEYS, &scope_ids::USERS, &scope_ids::SUBJECTS];
+        let texts = [&identity::TEXTS, &budgets::TEXTS, &grants::TEXTS].into_iter().chain(scope_ids);
+        let mut built: Vec<String> = texts.flat_map(|texts| texts.all(kind)).cloned().collect();
         built.extend(charges::texts(kind));
         built.extend(dialect::texts(kind));
         if kind == StoreKind::Postgres {

@@ -36,7 +36,7 @@ pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
         ([GenerationConfig], CandidateCount) => reader.choices(value),
         ([], ServiceTier) => reader.tier(value),
         ([], CachedContent) if value.is_text() => reader.refer(Reference::CachedContent),
-        ([.., FileData], FileUri) => reader.refer(Reference::Url),
+        ([.., FileData], FileUri) => reader.add_url(),
         ([.., InlineData], _) => inline(reader, name, value),
         _ => {}
     }
@@ -49,6 +49,7 @@ fn inline(reader: &mut Reader, name: Name, value: Value<'_>) {
             let media = media.resolved();
             blob.image |= media.starts_with("image/");
             blob.other |= !media.starts_with("image/") && !media.starts_with("text/plain");
+            blob.recorded |= media.starts_with("audio/") || media.starts_with("video/");
             blob.plain |= media.starts_with("text/plain");
         }
         (Data, Value::Text(data)) => {

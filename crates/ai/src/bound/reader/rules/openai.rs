@@ -75,6 +75,7 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
         ([Messages, Element, Content, Element], ImageUrl) | ([Messages, Element, Content, Element, ImageUrl], Url) => {
             reader.image(value);
         }
+        ([Messages, Element, Content, Element, Other], Url) => unknown_url(reader, value),
         ([Messages, Element, Content, Element, File], FileId) if value.is_text() => reader.refer(Reference::File),
         ([Messages, Element, Content, Element, File], FileData) => document(reader, value),
         ([Messages, Element, Content, Element, InputAudio], _) => audio(reader, name, value),
@@ -97,11 +98,20 @@ fn document(reader: &mut Reader, value: Value<'_>) {
     }
 }
 
+/// Reads the URL of a part of an unknown kind, such as a video.
+fn unknown_url(reader: &mut Reader, value: Value<'_>) {
+    match value {
+        Value::Text(url) if url.begins_with(b"data:") => reader.add_recording(Reference::Document, url.bytes()),
+        Value::Text(_) => reader.add_file(0),
+        Value::Word(_) => {}
+    }
+}
+
 /// Reads a field of a recording inside the body.
 fn audio(reader: &mut Reader, name: Name, value: Value<'_>) {
     reader.refer(Reference::Audio);
     if let (Data, Value::Text(data)) = (name, value) {
-        reader.exclude(data.bytes());
+        reader.add_recording(Reference::Audio, data.bytes());
     }
 }
 
@@ -220,7 +230,7 @@ pub(super) fn responses(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) 
         ([Input, Element, Content, Element], Type) if !value.says(&RESPONSES_PARTS) => reader.refer(Reference::Part),
         ([Input, ..], ImageUrl) => reader.image(value),
         ([Input, ..], FileId) if value.is_text() => reader.refer(Reference::File),
-        ([Input, ..], FileUrl) if value.is_text() => reader.refer(Reference::Url),
+        ([Input, ..], FileUrl) if value.is_text() => reader.add_url(),
         ([Input, ..], FileData) => document(reader, value),
         ([Input, .., InputAudio], Data) => audio(reader, name, value),
         _ => {}

@@ -1,6 +1,7 @@
 //! The order of precedence, as tables.
 
 use super::*;
+use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{Condition, Conditions, Pattern, Template, ValueMatch};
 
 fn template(text: &str) -> PathMatch {
@@ -20,7 +21,7 @@ fn under(name: &str, methods: &[&str], headers: &[&str], query: &[&str]) -> Arc<
                 (None, Some((name, regex))) => (name, ValueMatch::Regex(Pattern::parse(regex).unwrap())),
                 (None, None) => (*text, ValueMatch::Present),
             };
-            Condition { name: name.into(), value, is_hidden: false }
+            Condition { name: name.into(), value, source: FieldSource::Client, is_hidden: false }
         });
         conditions.collect::<Vec<_>>()
     };
@@ -125,7 +126,7 @@ fn methods_come_before_headers_and_these_before_the_query() {
         ("GET", "m", &[("X", "1"), ("Y", "")], "get"),
         ("PUT", "m", &[("X", "1")], "exact"),
     ] {
-        let parts = WrittenParts { query: Some(query), fields };
+        let parts = WrittenParts { query: Some(query), fields, ..WrittenParts::default() };
         let requested = Requested { parts: &parts, ..requested(method, "/") };
         assert_eq!(found(&router, requested), expected, "{method} {query} {fields:?}");
     }
@@ -135,7 +136,7 @@ fn methods_come_before_headers_and_these_before_the_query() {
 fn a_route_whose_conditions_are_not_met_accepts_no_method() {
     let router = Router::new(vec![under("only", &["POST"], &["x=1"], &[]), under("get", &["GET"], &["y"], &[])]);
     let find = |method, fields| {
-        let parts = WrittenParts { query: None, fields };
+        let parts = WrittenParts { fields, ..WrittenParts::default() };
         found(&router, Requested { parts: &parts, ..requested(method, "/") })
     };
     assert_eq!(find("POST", &[("x", "1")]), "only");
@@ -152,7 +153,7 @@ fn a_repeated_field_does_not_lead_past_the_route_that_it_may_choose() {
         under("open", &[], &[], &[]),
     ]);
     let find = |method, fields: &[(&str, &str)]| {
-        let parts = WrittenParts { query: None, fields };
+        let parts = WrittenParts { fields, ..WrittenParts::default() };
         found(&router, Requested { parts: &parts, ..requested(method, "/") })
     };
     for fields in [[("x", "1"), ("x", "2")], [("x", "2"), ("X", "1")]] {
@@ -169,7 +170,7 @@ fn a_repeated_field_of_a_get_route_does_not_hide_the_head_route() {
     let both = [("x", "1"), ("x", "2")];
     let get = || under("get", &["GET"], &["x=1"], &[]);
     let find = |routes: Vec<Arc<Route>>, method| {
-        let parts = WrittenParts { query: None, fields: &both };
+        let parts = WrittenParts { fields: &both, ..WrittenParts::default() };
         found(&Router::new(routes), Requested { parts: &parts, ..requested(method, "/") })
     };
     assert_eq!(find(vec![get(), under("head", &["HEAD"], &[], &[])], "HEAD"), "head");

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::Strategy;
 
 use super::*;
+use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{Condition, Conditions, Pattern, Segment, Template, ValueMatch};
 
 /// The order of precedence as docs/routing.md has it; the greatest is first.
@@ -146,6 +147,7 @@ fn condition() -> impl Strategy<Value = Condition> {
     (prop::sample::select(&["x", "y"][..]), value).prop_map(|(name, value)| Condition {
         name: name.into(),
         value,
+        source: FieldSource::Client,
         is_hidden: false,
     })
 }
@@ -228,7 +230,7 @@ proptest! {
         let routes: Vec<Arc<Route>> = named.map(renamed).collect();
         let router = Router::new(routes.clone());
         for AnyRequest { method, host, path, query, fields } in &requests {
-            let parts = WrittenParts { query: Some(query), fields };
+            let parts = WrittenParts { query: Some(query), fields, ..WrittenParts::default() };
             let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts: &parts };
             prop_assert_eq!(found(&router, requested), expected(&routes, requested), "{} {} {}", method, host, path);
         }

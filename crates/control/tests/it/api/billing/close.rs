@@ -24,8 +24,7 @@ async fn finance_closes_ended_periods_once() {
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     };
-    let counts =
-        |dry_run: bool, new: u32| json!({"dry_run": dry_run, "new": new, "closed": new, "waiting": 0, "failed": 0});
+    let counts = |dry_run: bool, new: u32| json!({"dry_run": dry_run, "new": new, "closed": new, "waiting": 0, "failed": 0, "signed": 0, "unsigned": 0});
     let invoices = async || get(shop.world.address, INVOICES, &[&fin]).await.json();
     let before = invoices().await;
 

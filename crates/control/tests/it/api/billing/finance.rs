@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use access::{Currency, Role};
+use access::{ChargeMetric, ChargeModel, Credits, Currency, LabelSet, PlanCharge, PlanPrice, Role, UnitPrice};
 use ledger::billing::NewPosting;
 use ledger::billing::postings::{self, PostingSubject};
+use meter::Counts;
 use serde_json::{Value, json};
+use spool::Record;
+use uuid::Uuid;
 
 use super::{NOTIFICATION, SUBSCRIPTION, Shop};
 use crate::client::{Answer, call, get, post};
+use crate::world::NOON;
 
 const JSON: &str = "Content-Type: application/json";
 
@@ -321,7 +325,7 @@ async fn what_does_not_fit_the_state_is_a_conflict() {
 async fn finance_approves_the_invoice_of_a_period() {
     let shop = Shop::open().await;
     paid(&shop, json!({"method": "qris"})).await;
-    let settings = billing::BillingSettings { has_review: true, ..super::settings() };
+    let settings = billing::BillingSettings { review: billing::InvoiceReview::Finance, ..super::settings() };
     let books = billing::Books::new(shop.world.store.clone(), settings, None);
     shop.world.clock.advance(Duration::from_hours(24 * 35));
     assert_eq!(books.close_periods(None).await.unwrap().closed, 1);
@@ -335,6 +339,57 @@ async fn finance_approves_the_invoice_of_a_period() {
     let root = shop.world.sign_in(&root).await.bearer();
     let lines = get(shop.world.address, "/api/audit?action=invoice.change", &[&root]).await.json();
     assert_eq!(lines["items"].as_array().unwrap().len(), 1, "{lines}");
+    agrees(&shop).await;
+}
+
+/// Sells `endless` with a charge, and stores requests of ada that it charges.
+async fn charge_requests(shop: &Shop) {
+    let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
+    let (name, models) = ("Requests".to_owned(), Vec::new());
+    let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
+    let charged = PlanPrice { charges: vec![charge], ..super::price(150_000) };
+    let prices = [("starter".to_owned(), super::price(0)), ("endless".to_owned(), charged)];
+    ledger::billing::plan_versions::apply(&shop.world.store, &prices).await.unwrap();
+    let counts = Counts {
+        subject: Some(shop.ada.caller).into(),
+        route: "orders".into(),
+        status_class: 2,
+        minute: u32::try_from(NOON.unix_seconds() / 60).unwrap(),
+        day: NOON.day(),
+        requests: 5,
+        credits: Credits::ZERO,
+        labels: LabelSet::NONE,
+    };
+    shop.world.record_all(vec![Record::Counts { id: Uuid::from_u128(7), counts: vec![counts] }]).await;
+    // The node of the requests ends, so that the period can be closed.
+    let node = shop.world.store.join(shop.world.data(), "9.8.7").await.unwrap();
+    node.leave(true).await.unwrap();
+}
+
+#[tokio::test]
+async fn finance_sees_the_days_that_an_invoice_waits_for() {
+    let settings = billing::BillingSettings { review: billing::InvoiceReview::Signoff, ..super::settings() };
+    let shop = Shop::open_with(settings.clone()).await;
+    charge_requests(&shop).await;
+    paid(&shop, json!({"method": "qris"})).await;
+    shop.world.clock.advance(Duration::from_hours(24 * 35));
+    let fin = finance(&shop).await;
+    let closed = send(&shop, &fin, "/api/billing/close", json!({"last_day": "2026-12-19"})).await.json();
+    assert_eq!((&closed["new"], &closed["signed"], &closed["unsigned"]), (&json!(1), &json!(0), &json!(1)), "{closed}");
+    let listed = get(shop.world.address, "/api/billing/invoices?state=review", &[&fin]).await.json();
+    let listed = &listed["items"][0]["invoice"];
+    assert_eq!(listed["unsigned_days"].as_array().map(Vec::len), Some(30));
+    assert_eq!(listed["unsigned_days"][0], json!({"day": "2026-11-20", "state": "ready"}));
+    let id = listed["id"].as_str().unwrap();
+    let shown = get(shop.world.address, &format!("/api/billing/invoices/{id}"), &[&fin]).await.json();
+    assert_eq!(shown["unsigned_days"], listed["unsigned_days"]);
+    let own = shop.get(&format!("/api/invoices/{id}")).await.json();
+    assert_eq!((&own["state"], own.get("unsigned_days")), (&json!("review"), None), "the customer sees no days");
+    let approved = send(&shop, &fin, &format!("/api/invoices/{id}/approve"), json!({})).await;
+    assert!(approved.refuses(409, "conflict").contains("unsigned_days"), "{approved:?}");
+    let roles = billing::SignoffRoles::new(Vec::new);
+    let books = billing::Books::new(shop.world.store.clone(), settings, None).with_signoff_roles(roles);
+    assert_eq!(books.preview_close(None).await.unwrap().signed, 0, "days without a role are never signed off");
     agrees(&shop).await;
 }
 

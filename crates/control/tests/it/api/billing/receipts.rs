@@ -48,7 +48,7 @@ async fn an_invoice_in_review_has_no_receipt_and_no_document() {
     let sent = crate::client::post(shop.world.address, super::NOTIFICATION, &[], &notification).await;
     assert_eq!(sent.status, 200);
     shop.handle().await;
-    let settings = billing::BillingSettings { has_review: true, ..super::settings() };
+    let settings = billing::BillingSettings { review: billing::InvoiceReview::Finance, ..super::settings() };
     let books = billing::Books::new(shop.world.store.clone(), settings, None);
     shop.world.clock.advance(Duration::from_hours(24 * 35));
     assert_eq!(books.close_periods(None).await.unwrap().closed, 1);
@@ -86,6 +86,7 @@ async fn a_month_is_exported_in_the_form_of_focus() {
     );
     assert_eq!([named("PricingQuantity"), named("ListUnitPrice"), named("ConsumedQuantity")], ["1.0", "150000.0", ""]);
     assert_eq!(named("BillingPeriodStart"), format!("{month}-01T00:00:00Z"));
+    assert_eq!([named("InvoiceIssuerName"), named("ProviderName")], ["PT Contoh", "Tollgate"]);
     assert_eq!(rows_of(&export("month=2000-12&format=focus").await).len(), 1);
     for query in ["month=2026-13&format=focus", "month=x&format=focus", "month=2026-11&format=xml", "month=2026-11"] {
         export(query).await.refuses(400, "bad_request");

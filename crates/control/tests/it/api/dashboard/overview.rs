@@ -5,7 +5,7 @@ use meter::UsageEvent;
 use serde_json::json;
 
 use crate::api::usage::{DAY_US, ask, assert_alike, at, of, refused};
-use crate::client::get;
+use crate::client::{call, get};
 use crate::world::{NOON, World, event, tidy};
 
 const PATH: &str = "/api/dashboard/overview";
@@ -110,4 +110,38 @@ async fn the_overview_is_visible_to_its_user_and_admins() {
     assert_eq!(ask(&world, &ada, PATH).await.status, 200);
     world.store.close().await;
     ask(&world, &ada, PATH).await.refuses(503, "unavailable");
+}
+
+#[tokio::test]
+async fn a_scope_has_the_budgets_that_apply_to_all_its_requests() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let root = world.person_with("root", Role::Admin).await;
+    let root = world.sign_in(&root).await;
+    let plans = world.store.stored_plans().await.unwrap();
+    let starter = plans.iter().find(|stored| stored.plan.name == "starter").unwrap().id;
+    let of_key = format!("key/{}", ada.key);
+    for owner in ["global/-", &format!("plan/{starter}"), &format!("user/{}", ada.user), &of_key] {
+        let target = format!("PUT /api/budgets/{owner}/tokens/month");
+        let headers = [&*root.bearer(), "Content-Type: application/json"];
+        assert_eq!(call(world.address, &target, &headers, r#"{"tokens":9}"#).await.status, 200, "{owner}");
+    }
+    for (scope, expected) in [
+        ("all", &["global"][..]),
+        ("plan:starter", &["global", "plan"]),
+        ("plan:endless", &["global"]),
+        (&format!("key:{}", ada.key), &["global", "key", "plan", "user"]),
+        (&format!("user:{}", ada.user), &["global", "plan", "user"]),
+    ] {
+        let overview = get(world.address, &format!("{PATH}?scope={scope}"), &[&root.bearer()]).await.json();
+        let stored = overview["budgets"].as_array().unwrap().iter().filter(|budget| budget["source"] == "api");
+        let mut found: Vec<&str> = stored
+            .map(|budget| {
+                assert_eq!(budget["remaining"], 9, "{scope}: {budget}");
+                budget["dimension"].as_str().unwrap()
+            })
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{scope}");
+    }
 }

@@ -259,13 +259,15 @@ impl Dice {
         (self.0 >> 33) % sides
     }
 
-    /// Returns a request of today or yesterday, with labels; some failed, were refused or have an unknown cost.
+    /// Returns a request of today or yesterday, with labels; some failed, were refused, have an unknown cost, or were made with
+    /// the user's own credential.
     fn event(&mut self, holders: &[Holder; 2], nth: u64) -> UsageEvent {
         const LABELS: [&str; 4] = ["", "team=payments", "team=payments,tier=gold", "team=core"];
         let holder = &holders[usize::try_from(self.below(2)).unwrap()];
         let nano = i64::try_from(self.below(5_000_000_000)).unwrap();
         let known = (self.below(5) > 0).then_some(NanoUsd(nano));
-        let event = event(holder.caller, at(self.below(2), nth), known);
+        let mut event = event(holder.caller, at(self.below(2), nth), known);
+        event.attempts[0].own_credential = self.below(4) == 0;
         let labels = LabelSet::of_text(LABELS[usize::try_from(self.below(4)).unwrap()]);
         let event = UsageEvent { origin: RequestOrigin { labels, ..RequestOrigin::default() }, ..event };
         match self.below(6) {
@@ -280,6 +282,12 @@ fn cost_of(event: &UsageEvent) -> i64 {
     event.attempts.iter().filter_map(|attempt| attempt.cost).map(|cost| cost.0).sum()
 }
 
+/// The part of the cost that the user's own credential paid.
+fn own_cost_of(event: &UsageEvent) -> i64 {
+    let own = event.attempts.iter().filter(|attempt| attempt.own_credential);
+    own.filter_map(|attempt| attempt.cost).map(|cost| cost.0).sum()
+}
+
 /// The sums of the files of an export.
 #[derive(Debug, PartialEq, Eq)]
 struct FileSums {
@@ -287,6 +295,8 @@ struct FileSums {
     counted: u64,
     tokens: u64,
     cost_nano: i64,
+    own_cost_nano: i64,
+    refused: usize,
     is_equal: bool,
 }
 
@@ -309,6 +319,10 @@ async fn exported(world: &World, id: &str, credential: &str) -> FileSums {
     };
     let events = file("events.csv");
     let (tokens, costs) = (column(&events, 12), column(&events, 13));
+    // Labels may contain commas.
+    let last = |line: &str, nth: usize| line.rsplit(',').nth(nth).unwrap().to_owned();
+    let own = events.lines().skip(1).map(|line| last(line, 1)).filter(|cell| !cell.is_empty());
+    let own_cost_nano = own.map(|cell| cell.parse::<i64>().unwrap()).sum();
     let counted = column(&file("counts.csv"), 2).iter().sum::<i64>();
     let audit: Value = serde_json::from_str(&file("audit.json")).unwrap();
     FileSums {
@@ -316,6 +330,8 @@ async fn exported(world: &World, id: &str, credential: &str) -> FileSums {
         counted: counted.unsigned_abs(),
         tokens: tokens.iter().sum::<i64>().unsigned_abs(),
         cost_nano: costs.iter().sum(),
+        own_cost_nano,
+        refused: events.lines().filter(|line| last(line, 0) == "refused").count(),
         is_equal: audit["equal"] == true,
     }
 }
@@ -336,24 +352,39 @@ async fn brief_totals_events_and_audit_agree() {
         let ledger = Ledger::new(world.store.clone());
         for back in [0, 1] {
             let of_day: Vec<&UsageEvent> = events.iter().filter(|event| event.day == day(back)).collect();
-            let expected: i64 = of_day.iter().map(|event| cost_of(event)).sum();
+            let own: i64 = of_day.iter().map(|event| own_cost_of(event)).sum();
+            let expected = of_day.iter().map(|event| cost_of(event)).sum::<i64>() - own;
+            let refused = of_day.iter().filter(|event| event.refusal.is_some()).count();
             let brief = see(format!("/brief/{}", date(back))).await;
             let spend = &brief["spend"];
-            assert_eq!((&spend["cost"], &spend["requests"]), (&cost(expected), &json!(of_day.len())), "seed {seed}");
+            let requests = of_day.len() - refused;
+            assert_eq!((&spend["cost"], &spend["requests"]), (&cost(expected), &json!(requests)), "seed {seed}");
+            assert_eq!((&spend["own_cost"], &spend["refused"]), (&cost(own), &json!(refused)), "seed {seed}");
             let of_classes = by_name(&brief["classes"], "class").iter().map(|(_, requests)| requests).sum::<u64>();
             assert_eq!(json!(of_classes), spend["requests"], "seed {seed}");
-            let mut of_users = 0;
+            let mut of_users = [0; 2];
             for holder in &holders {
-                let own = see(format!("/brief/{}~user={}", date(back), holder.user)).await;
-                of_users += own["spend"]["cost"]["amount_nano"].as_i64().unwrap();
+                let of_user = see(format!("/brief/{}~user={}", date(back), holder.user)).await;
+                for (sum, name) in of_users.iter_mut().zip(["cost", "own_cost"]) {
+                    *sum += of_user["spend"][name]["amount_nano"].as_i64().unwrap();
+                }
             }
-            assert_eq!(of_users, expected, "seed {seed}");
+            assert_eq!(of_users, [expected, own], "seed {seed}");
+            let is_labelled = |event: &&&UsageEvent| event.origin.labels.value("team") == Some("core");
+            let of_label: i64 = of_day.iter().filter(is_labelled).map(|event| own_cost_of(event)).sum();
+            let labelled = see(format!("/brief/{}~team=core", date(back))).await;
+            assert_eq!(labelled["spend"]["own_cost"], cost(of_label), "seed {seed}");
             let history = see("/api/usage/history?days=2&scope=all".to_owned()).await;
             let total = history["days"].as_array().unwrap().iter().find(|of| of["date"] == date(back)).unwrap();
-            assert_eq!((&total["cost"], &total["tokens"]["total"]), (&cost(expected), &spend["tokens"]), "seed {seed}");
+            assert_eq!(
+                (&total["cost"], &total["tokens"]["total"]),
+                (&cost(expected + own), &spend["tokens"]),
+                "seed {seed}"
+            );
             let files = exported(&world, &date(back), &root).await;
             let (tokens, is_equal) = (spend["tokens"].as_u64().unwrap(), true);
-            let sums = FileSums { events: of_day.len(), counted: 0, tokens, cost_nano: expected, is_equal };
+            let (events, counted, cost_nano, own_cost_nano) = (of_day.len(), 0, expected, own);
+            let sums = FileSums { events, counted, tokens, cost_nano, own_cost_nano, refused, is_equal };
             assert_eq!(files, sums, "seed {seed}");
             // An export has these events.
             let stored = ledger.day_events(UsageOf::All, day(back), None).await.unwrap();

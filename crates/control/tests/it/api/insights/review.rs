@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::labels::labelled;
 use super::{at, date, node_ends};
+use crate::api::reloads::execute;
 use crate::client::{Answer, call, get};
 use crate::world::{Holder, World, event};
 
@@ -184,7 +185,7 @@ async fn a_decision_is_refused_with_its_reason() {
     world.store.join(other.path(), "9.8.7").await.unwrap();
     let open = sign(&world, &finance, json!({"role": "finance", "approve": true, "id": date(1)})).await;
     let message = open.refuses(409, "conflict");
-    assert!(message.starts_with("1 nodes have not stored"), "{message}");
+    assert!(message.starts_with("1 node has not stored"), "{message}");
 }
 
 #[tokio::test]
@@ -241,6 +242,57 @@ async fn settings_are_changed_over_a_known_version_only() {
 }
 
 #[tokio::test]
+async fn an_approved_day_keeps_its_classes_until_usage_reopens_it() {
+    let (world, ada) = complete_world().await;
+    let finance = person(&world, "fin", &["finance", "team_lead"]).await;
+    let lead = person(&world, "lead", &["team_lead"]).await;
+    let root = super::admin_named(&world, "root").await;
+    let change = async |class: &str| {
+        let mut settings = get(world.address, "/config", &[&finance]).await.json();
+        settings["rules"] = json!([{"name": "mine", "class": class, "when": {"route": ["ai"]}, "confidence": 0.5}]);
+        let body = settings.to_string();
+        let changed = call(world.address, "POST /config", &[JSON, &root, "If-Match: *"], &body).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+    };
+    let classes = async |scope: &str| {
+        let brief = get(world.address, &format!("/brief/{}{scope}", date(1)), &[&finance]).await.json();
+        (brief["classes"][0]["class"].as_str().unwrap().to_owned(), brief["rules_version"].as_u64().unwrap())
+    };
+    let of_ada = format!("~user={}", ada.user.0);
+    change("batch").await;
+    sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await;
+    change("embedding").await;
+    assert_eq!(classes("").await, ("embedding".to_owned(), 3), "one approval does not suffice");
+    let approved = sign(&world, &finance, json!({"role": "finance", "approve": true})).await.json();
+    assert_eq!(approved["state"], "approved");
+    change("tool_loop").await;
+    assert_eq!(classes("").await, ("embedding".to_owned(), 3), "the classes of the last approval");
+    assert_eq!(classes(&of_ada).await, ("embedding".to_owned(), 3), "the rules of the approved day");
+    world.record(vec![event(ada.caller, at(1, 9), Some(NanoUsd(33)))]).await;
+    node_ends(&world).await;
+    assert_eq!(classes("").await, ("tool_loop".to_owned(), 4), "a reopened day has the rules in force");
+}
+
+#[tokio::test]
+async fn a_further_approval_keeps_the_classes_of_an_approved_day() {
+    let (world, _) = complete_world().await;
+    let finance = person(&world, "fin", &["finance"]).await;
+    let other = person(&world, "cfo", &["finance"]).await;
+    let lead = person(&world, "lead", &["team_lead"]).await;
+    sign(&world, &lead, json!({"role": "team_lead", "approve": true})).await;
+    sign(&world, &finance, json!({"role": "finance", "approve": true})).await;
+    execute(&world, include_str!("no_requests.sql")).await;
+    let again = sign(&world, &other, json!({"role": "finance", "approve": true})).await.json();
+    assert_eq!(again["state"], "approved", "{again}");
+    let day = access::Day::parse(&date(1)).unwrap();
+    let decisions = ledger::Ledger::new(world.store.clone()).decisions(day, "all").await.unwrap();
+    let of_finance = decisions.iter().filter(|of| of.role == "finance");
+    let classes: Vec<Value> =
+        of_finance.map(|of| serde_json::from_str::<Value>(&of.figures).unwrap()["classes"].clone()).collect();
+    assert!(classes.len() == 2 && classes[0].is_object() && classes[0] == classes[1], "{classes:?}");
+}
+
+#[tokio::test]
 async fn finance_cannot_change_the_roles_that_sign_off() {
     let (world, _) = complete_world().await;
     let finance = person(&world, "fin", &["finance"]).await;
@@ -273,6 +325,8 @@ async fn grants_of_a_user_are_replaced_and_logged() {
         change(json!([{"role": "team_lead", "label": "team=payments"}, {"role": "finance"}, {"role": "finance"}]));
     assert_eq!(changed.await.json()["grants"], lead);
     assert_eq!(get(world.address, &path, &[&root]).await.json()["grants"], lead);
+    let listed = get(world.address, "/api/users?email=bob@example.com", &[&root]).await.json();
+    assert_eq!(listed["items"][0]["grants"], lead);
     for bad in [
         json!([{"role": ""}]),
         json!([{"role": "x".repeat(51)}]),

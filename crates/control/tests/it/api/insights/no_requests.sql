@@ -1,0 +1,2 @@
+-- As the retention of requests does.
+DELETE FROM usage_events

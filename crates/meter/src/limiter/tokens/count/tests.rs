@@ -1,0 +1,132 @@
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+
+use super::super::TokenUnit;
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn some(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+fn window(limit: u32) -> TokenLimitTerms {
+    TokenLimitTerms::sliding_window(TokenUnit::All, some(limit), MINUTE)
+}
+
+fn bucket(limit: u32, burst: u32) -> TokenLimitTerms {
+    TokenLimitTerms::token_bucket(TokenUnit::All, some(limit), MINUTE, some(burst))
+}
+
+fn at(seconds: u64) -> Mono {
+    Mono(seconds * SECOND)
+}
+
+fn used(window_index: u64, reserved: u64, used: u64) -> TokenUse {
+    TokenUse { window_index, reserved: Tokens(reserved), used: Tokens(used) }
+}
+
+#[test]
+fn the_rest_of_a_reservation_can_be_used_again() {
+    for terms in [window(1_000), bucket(1_000, 1_000)] {
+        let count = TokenCount::unused(terms).with(terms, Tokens(900), at(60));
+        assert!(count.admits(terms, Tokens(100), at(60)) && !count.admits(terms, Tokens(101), at(60)), "{terms:?}");
+        let settled = count.settled(terms, used(1, 900, 200), at(60));
+        assert_eq!(
+            (settled.left(terms, at(60)), settled.level(terms, at(60)).remaining),
+            (Tokens(800), 800),
+            "{terms:?}"
+        );
+    }
+}
+
+#[test]
+fn tokens_beyond_a_reservation_count_when_they_are_known() {
+    for (terms, refused_for) in [(window(1_000), 110_400), (bucket(1_000, 1_000), 252_000)] {
+        let count = TokenCount::unused(terms).with(terms, Tokens(100), at(60));
+        let count = count.settled(terms, used(1, 100, 5_000), at(60));
+        let wait = count.retry_after(terms, Tokens(200), at(60));
+        assert_eq!(wait, Duration::from_millis(refused_for), "{terms:?}");
+        let then = Mono(60 * SECOND + u64::try_from(wait.as_nanos()).unwrap());
+        assert!(count.admits(terms, Tokens(200), then), "{terms:?}");
+        assert_eq!(count.left(terms, at(61)), Tokens(0), "{terms:?}");
+    }
+}
+
+#[test]
+fn a_window_forgives_what_exceeds_it_after_two_windows_and_a_bucket_when_it_has_refilled() {
+    for (terms, is_forgiven) in [(window(1_000), true), (bucket(1_000, 1_000), false)] {
+        let count = TokenCount::unused(terms).with(terms, Tokens(1_000), at(60));
+        let count = count.settled(terms, used(1, 1_000, 10_000), at(60));
+        assert_eq!(count.admits(terms, Tokens(1_000), at(180)), is_forgiven, "{terms:?}");
+        assert!(count.admits(terms, Tokens(1_000), at(60 + 600)), "{terms:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_call_leaves_the_window_in_which_it_was_reserved() {
+    let terms = window(1_000);
+    let count = TokenCount::unused(terms).with(terms, Tokens(600), at(60)).with(terms, Tokens(300), at(125));
+    let window_of = |count: TokenCount, seconds| match count {
+        TokenCount::Window { index, current, previous } => (index, current, previous),
+        TokenCount::Bucket(_) => panic!("{seconds}"),
+    };
+    assert_eq!(window_of(count, 125), (2, 300, 600));
+    assert_eq!(window_of(count.settled(terms, used(1, 600, 100), at(130)), 130), (2, 300, 100));
+    assert_eq!(window_of(count.settled(terms, used(2, 300, 100), at(130)), 130), (2, 100, 600));
+    assert_eq!(window_of(count.settled(terms, used(1, 600, 100), at(190)), 190), (3, 0, 300), "its window is over");
+    assert_eq!(window_of(count.settled(terms, used(2, 300, 301), at(190)), 190), (3, 1, 300), "it was used now");
+}
+
+#[test]
+fn a_clock_that_goes_back_gives_no_more_than_one_further_limit() {
+    let terms = window(1_000);
+    let count = TokenCount::unused(terms).with(terms, Tokens(1_000), at(600));
+    assert!(!count.admits(terms, Tokens(1), at(590)), "time stands still");
+    assert_eq!(count.left(terms, at(400)), Tokens(1_000), "the counts are discarded");
+    let full = TokenCount::unused(bucket(1_000, 500)).with(bucket(1_000, 500), Tokens(500), at(600));
+    assert!(!full.admits(bucket(1_000, 500), Tokens(1), at(590)));
+}
+
+#[test]
+fn the_shares_of_nodes_together_are_the_limit() {
+    let (window, bucket) = (window(1_000).share(some(4)), bucket(1_000, 200).share(some(4)));
+    assert_eq!((window.limit(), window.at_once(), bucket.at_once()), (250, 250, 50));
+    assert_eq!(bucket.refill(), Some(Duration::from_secs(12)), "each has a quarter of the rate");
+    assert_eq!(super::super::TokenLimitTerms::share(window, some(1_000)).at_once(), 1);
+}
+
+proptest! {
+    #[test]
+    fn a_call_is_admitted_after_the_reported_time_and_not_long_before(
+        is_bucket: bool,
+        limit in 1_u32..1_000_000_000,
+        parts in prop::collection::vec((0_u64..90_000, 1_u64..1_000, 0_u64..3_000), 1..12),
+        needed in 1_u64..1_000,
+    ) {
+        let terms = if is_bucket { bucket(limit, limit) } else { window(limit) };
+        let of_limit = |part: u64| Tokens((u64::from(limit) * part).div_ceil(1_000));
+        let (mut count, mut now) = (TokenCount::unused(terms), at(1_000));
+        for (pause_ms, reserved, actual) in parts {
+            now = Mono(now.0 + pause_ms * NANOS_PER_MILLI);
+            let reserved = of_limit(reserved);
+            if count.admits(terms, reserved, now) {
+                let index = count.window_index(terms, now);
+                let after = count.with(terms, reserved, now);
+                prop_assert!(after.left(terms, now) <= count.left(terms, now));
+                count = after.settled(terms, TokenUse { window_index: index, reserved, used: of_limit(actual) }, now);
+            }
+        }
+        let needed = of_limit(needed);
+        let wait = count.retry_after(terms, needed, now);
+        prop_assert_eq!(wait.is_zero(), count.admits(terms, needed, now));
+        prop_assert_eq!(needed <= count.left(terms, now), wait.is_zero());
+        let then = Mono(now.0 + u64::try_from(wait.as_nanos()).unwrap());
+        prop_assert!(count.admits(terms, needed, then));
+        if wait > Duration::from_millis(2) {
+            prop_assert!(!count.admits(terms, needed, Mono(then.0 - 2 * NANOS_PER_MILLI)));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Calls of Messages for hosts that take them in another form: the model is in the path, the version of the API in the body.
+
+use ai::RequestFields;
+use ai::request::HostedMessages;
+use bytes::Bytes;
+
+use super::parsed_call::{ON_WORKER_BYTES_MAX, off_worker};
+use crate::client::head::{Head, text};
+use crate::refusal::problem::Problem;
+
+/// Returns the fields of a call whose body gets the form of its host. `client` is the head of a call that is not translated: its
+/// features are those of the API.
+pub(super) async fn in_form_of(
+    form: HostedMessages,
+    fields: RequestFields,
+    body: &Bytes,
+    client: Option<&Head>,
+) -> Result<RequestFields, Problem> {
+    let betas: Vec<&str> =
+        client.into_iter().flat_map(|head| head.fields().named(b"anthropic-beta")).filter_map(text).collect();
+    let betas = betas.join(",");
+    if body.len() <= ON_WORKER_BYTES_MAX {
+        return Ok(fields.hosted(body, &form, &betas));
+    }
+    let body = body.clone();
+    off_worker(move || fields.hosted(&body, &form, &betas)).await
+}
