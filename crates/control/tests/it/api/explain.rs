@@ -198,7 +198,7 @@ async fn a_listed_key_has_the_quota_and_the_budgets_of_its_plan() {
         );
         assert_eq!(quota["place"], json!(":3:5"), "the running configuration has no file: {explained}");
         assert_eq!((&quota["reason"], &explained["budgets_reason"]), (&Value::Null, &Value::Null), "{explained}");
-        let rate = explained["limits"].as_array().unwrap().iter().find(|limit| limit["name"] == "plan").unwrap();
+        let rate = explained["limits"].as_array().unwrap().iter().find(|limit| limit["name"] == "token_plan").unwrap();
         assert_eq!((&rate["limit"], &rate["remaining"]), (&json!(60), &json!(60)), "{explained}");
     }
     let elsewhere = explain(&json!({"url": "/key", "as": "partners/acme"})).await.json();
