@@ -1,8 +1,8 @@
 //! A relay to PostgreSQL that is cut at the n-th statement, before the server receives it or after the server executed
 //! it. Its client cannot distinguish the two cases.
 //!
-//! A statement is one unit for which the client waits: a simple query, the rows of a `COPY` up to their end, or messages
-//! of the extended protocol that contain an `Execute` and end with a `Sync`. The check of a connection that returns to its pool is not counted.
+//! A statement is one unit for which the client waits: a simple query, or messages of the extended protocol that
+//! contain an `Execute` and end with a `Sync`. The check of a connection that returns to its pool is not counted.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,9 +17,6 @@ use tokio::task::JoinSet;
 
 /// Begin of the simple query that checks a connection between two uses.
 const CHECK: &[u8] = b"SELECT current_setting('transaction_read_only')";
-
-/// Begin of the simple query after which the client sends rows. The statement is executed at their end.
-const COPY: &[u8] = b"COPY ";
 
 /// The moment at which the connection is cut, relative to the n-th statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,11 +124,10 @@ async fn relay_requests(
     let (mut buffered, mut executes) = (Vec::new(), false);
     loop {
         let kind = message(&mut near, &mut buffered).await?;
-        let begins = |text: &[u8]| buffered.get(5..).is_some_and(|query| query.starts_with(text));
-        let is_whole = kind != b'Q' || !(begins(CHECK) || begins(COPY));
-        executes |= matches!(kind, b'E' | b'Q' | b'c') && is_whole;
+        let is_check = kind == b'Q' && buffered.get(5..).is_some_and(|text| text.starts_with(CHECK));
+        executes |= matches!(kind, b'E' | b'Q') && !is_check;
         // A `Flush` waits for a response too; its statement ends at the `Sync`.
-        if !matches!(kind, b'S' | b'Q' | b'X' | b'H' | b'p' | b'c' | b'f') {
+        if !matches!(kind, b'S' | b'Q' | b'X' | b'H' | b'p') {
             continue;
         }
         let cut = if std::mem::take(&mut executes) { plan.take() } else { None };

@@ -38,7 +38,6 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ],
     "ON CONFLICT (id) DO NOTHING",
 )
-.copied()
 .with_added(2)
 .with_usual(&[
     ("subject_no", UsualValue::Null),

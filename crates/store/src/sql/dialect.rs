@@ -2,7 +2,6 @@
 //! the crate uses SQL that both accept.
 
 mod bulk;
-mod copy;
 mod fault;
 pub(crate) mod file_writer;
 pub(crate) mod postgres;

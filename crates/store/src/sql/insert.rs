@@ -1,7 +1,6 @@
 //! Statements that write several rows at once.
 
 mod in_file;
-mod with_copy;
 mod with_sqlx;
 
 use std::sync::{Arc, OnceLock};
@@ -28,8 +27,6 @@ pub struct Insert {
     added: usize,
     /// The columns that have the same value in most rows.
     usual: &'static [(&'static str, UsualValue)],
-    /// Whether PostgreSQL copies the rows.
-    copied: bool,
     conflict: Conflict,
     sqlite: [[OnceLock<Arc<String>>; ROWS_OF_FILE.len()]; SHAPES],
     postgres: OnceLock<Arc<String>>,
@@ -126,7 +123,7 @@ impl Insert {
     ) -> Self {
         assert!(columns.len() * ROWS_OF_FILE[0] < StoreKind::Sqlite.parameters_max());
         let sqlite = [const { [const { OnceLock::new() }; ROWS_OF_FILE.len()] }; SHAPES];
-        Self { table, columns, types, added: 0, usual: &[], copied: false, conflict, sqlite, postgres: OnceLock::new() }
+        Self { table, columns, types, added: 0, usual: &[], conflict, sqlite, postgres: OnceLock::new() }
     }
 
     /// Declares that the table has the last `added` columns after the times. SQLite copies the values of an `INSERT` in
@@ -142,14 +139,6 @@ impl Insert {
     #[must_use]
     pub const fn with_usual(mut self, usual: &'static [(&'static str, UsualValue)]) -> Self {
         self.usual = usual;
-        self
-    }
-
-    /// Declares that PostgreSQL copies the rows of [`bulk`](Self::bulk), which costs less than an `INSERT`. If one of the rows
-    /// exists, `bulk` returns 0 there, and the transaction only accepts its rollback.
-    #[must_use]
-    pub const fn copied(mut self) -> Self {
-        self.copied = true;
         self
     }
 
@@ -180,23 +169,18 @@ impl Insert {
         }
         match transaction.side() {
             BulkSide::Sqlite(file) => self.write_to_file(file, now, rows, bind),
-            BulkSide::Postgres(transaction) => {
-                if self.copied {
-                    return self.copy(transaction, now, rows, bind).await;
-                }
-                self.run(transaction, now, rows, bind).await
-            }
+            BulkSide::Postgres(transaction) => self.run(transaction, now, rows, bind).await,
         }
     }
 
     /// Checks the number of values of one row. Without the check, the values of following rows could be written to other
     /// columns.
-    fn check_count(&self, values: usize) -> Result<(), sqlx::Error> {
+    fn check_count(&self, values: usize) -> Result<(), DatabaseError> {
         if values == self.columns.len() {
             return Ok(());
         }
         let message = format!("{} gets {values} values for {} columns", self.table, self.columns.len());
-        Err(sqlx::Error::Encode(message.into()))
+        Err(sqlx::Error::Encode(message.into()).into())
     }
 
     /// Returns the types of the columns.

@@ -1,5 +1,3 @@
-use uuid::Uuid;
-
 use super::*;
 use crate::fixture::{Place, tell};
 
@@ -19,14 +17,6 @@ static ADDED: Insert = Insert::new(
 )
 .with_added(2)
 .with_usual(&[("size", UsualValue::Null)]);
-
-static COPIED: Insert = Insert::new(
-    "copied_rows",
-    &["id", "no", "word", "flag", "bytes"],
-    &[("id", SqlType::Uuid), ("word", SqlType::Text), ("flag", SqlType::Boolean), ("bytes", SqlType::Bytes)],
-    "ON CONFLICT (id) DO NOTHING",
-)
-.copied();
 
 type StoredRow = (i64, Option<String>, bool, &'static str, i64);
 /// The values of a row, and its times.
@@ -128,64 +118,5 @@ async fn a_row_with_a_missing_value_is_refused() {
             .await;
         let error = std::error::Error::source(&written.unwrap_err()).unwrap().to_string();
         assert!(error.contains("stored_rows gets 2 values for 5 columns"), "{error}");
-    }
-}
-
-type CopiedRow = (Uuid, Option<i64>, Option<String>, bool, Vec<u8>);
-
-/// PostgreSQL receives 3,000 rows in several parts.
-#[tokio::test]
-async fn copied_rows_are_stored_whole_or_not_at_all_if_one_exists() {
-    for place in Place::both().await {
-        let store = place.open().await;
-        let [id, bytes] = match store.kind() {
-            StoreKind::Sqlite => ["BLOB", "BLOB"],
-            StoreKind::Postgres => ["UUID", "BYTEA"],
-        };
-        tell(
-            &store,
-            &format!(
-                "CREATE TABLE copied_rows (id {id} NOT NULL PRIMARY KEY, no BIGINT, word TEXT, flag BOOLEAN NOT NULL,
-                bytes {bytes} NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)"
-            ),
-        )
-        .await;
-        let row = |nth: i64| {
-            let bytes = nth.to_be_bytes().repeat(usize::try_from(nth % 9).unwrap());
-            let no = (nth % 5 > 0).then_some([i64::MIN, nth, -nth, i64::MAX][usize::try_from(nth % 4).unwrap()]);
-            (store.new_id(), no, (nth % 3 > 0).then(|| "ü".repeat(bytes.len())), nth % 2 == 0, bytes)
-        };
-        let mut rows: Vec<CopiedRow> = (0..3_000).map(row).collect();
-        // At one time of the clock, ids begin again after 4,096.
-        rows.sort_by_key(|row| row.0);
-        let write = async |rows: &[CopiedRow], bound: usize| {
-            let mut transaction = store.begin_bulk().await.unwrap();
-            let written = COPIED
-                .bulk(&mut transaction, 7, rows, |(id, no, word, flag, bytes), row| {
-                    row.put(*id).put(*no).put(word.as_deref()).put(*flag);
-                    if row.cells.len() < bound {
-                        row.put(bytes.as_slice());
-                    }
-                })
-                .await;
-            match written {
-                Ok(written) if written == u64::try_from(rows.len()).unwrap() => transaction.commit().await.unwrap(),
-                _ => transaction.rollback().await.unwrap(),
-            }
-            written
-        };
-        let stored = async || {
-            let read =
-                store.query("SELECT id, no, word, flag, bytes FROM copied_rows WHERE created_at = 7 ORDER BY id");
-            read.all::<CopiedRow>().await.unwrap()
-        };
-        let half = &rows[..1_500];
-        assert!(write(half, 4).await.is_err(), "a value is missing");
-        assert_eq!(stored().await, []);
-        assert_eq!(write(half, 5).await.unwrap(), 1_500);
-        assert_ne!(write(&rows, 5).await.unwrap(), 3_000, "half of them exist");
-        assert_eq!(stored().await, half);
-        assert_eq!(write(&rows[1_500..], 5).await.unwrap(), 1_500, "the connection is usable");
-        assert_eq!(stored().await, rows);
     }
 }
