@@ -58,6 +58,7 @@ export const MANUAL: readonly (readonly [string, readonly (readonly [string, str
     ["vault", "Vault"],
     ["reselling", "Resell LLM calls in 15 minutes"],
     ["migrating", "Migrating from nginx, Kong, Traefik or Envoy"],
+    ["migrating-litellm", "Migrating from LiteLLM"],
     ["traces", "Traces"],
     ["troubleshooting", "Troubleshooting by symptom"],
     ["runbook", "Runbook"],

@@ -33,7 +33,7 @@ table! {
     ]
     Operate: [
         "installation.md", "kubernetes.md", "cloudflare.md", "http2.md", "deployment.md", "postgresql.md",
-        "leases.md", "vault.md", "reselling.md", "migrating.md", "traces.md", "troubleshooting.md", "runbook.md",
+        "leases.md", "vault.md", "reselling.md", "migrating.md", "migrating-litellm.md", "traces.md", "troubleshooting.md", "runbook.md",
         "export.md", "growing.md", "tuning.md", "performance.md", "upgrade.md", "live-configuration.md",
         "guarantees.md", "audit.md",
     ]
