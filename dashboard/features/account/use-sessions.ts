@@ -1,25 +1,18 @@
 "use client";
 
-import {
-  type InfiniteData,
-  type UseInfiniteQueryResult,
-  type UseMutationResult,
-  useInfiniteQuery,
-  useMutation,
-  useQueryClient,
-} from "@tanstack/react-query";
+import { type UseMutationResult, useMutation, useQueryClient } from "@tanstack/react-query";
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 const PAGE = 50;
+const LIVE_MS = 60_000;
 
-export function useSessions(): UseInfiniteQueryResult<InfiniteData<Schemas["Sessions"]>, ApiError> {
-  return useInfiniteQuery({
+export function useSessions(): List<Schemas["Sessions"]> {
+  return useList({
     queryKey: ["sessions"],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/sessions", { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: 60_000,
+    read: (cursor, signal) => api("get", "/api/sessions", { query: { limit: PAGE, ...cursor }, signal }),
+    liveMs: LIVE_MS,
   });
 }
 

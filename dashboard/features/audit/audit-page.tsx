@@ -53,15 +53,17 @@ function AuditLog() {
         </div>
         {log.isError && !log.data && <Failure error={log.error} onRetry={() => void log.refetch()} />}
         {log.isPending && <SkeletonRows rows={12} height={34} />}
+        {log.isPending && log.emptyPages > 0 && <p className="pf" role="status">{t.frame.searching(format.count(log.emptyPages))}</p>}
+        {log.data && lines.length === 0 && log.hasNextPage && <Empty title={t.frame.noneSoFar} action={<MoreButton list={log}>{t.frame.searchOn}</MoreButton>} />}
         {log.data && lines.length === 0 && !log.hasNextPage && (
           <Empty title={isFiltered ? t.audit.noneFiltered : t.audit.none} action={isFiltered && <Button onClick={clear}>{t.keys.clear}</Button>} />
         )}
         {lines.length > 0 && <AuditTable lines={lines} openId={open?.id ?? ""} onOpen={(id) => set({ id })} />}
-        {log.data && (lines.length > 0 || log.hasNextPage) && (
+        {lines.length > 0 && (
           <div className="pf">
             <span className="num nowrap">{t.users.count(format.count(lines.length))}</span>
             {log.hasNextPage ? (
-              <MoreButton list={log} className="push">{log.isFetchingNextPage ? t.audit.loadingMore : t.audit.more}</MoreButton>
+              <MoreButton list={log} className="push">{t.audit.more}</MoreButton>
             ) : (
               <span className="push">{t.audit.end}</span>
             )}

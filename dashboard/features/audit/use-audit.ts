@@ -1,8 +1,7 @@
 "use client";
 
-import { type InfiniteData, type UseInfiniteQueryResult, useInfiniteQuery } from "@tanstack/react-query";
-
-import { type ApiError, type Schemas, api, apiText } from "@/lib/api";
+import { type Schemas, api, apiText } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 export type AuditLine = Schemas["AuditLine"];
 
@@ -15,6 +14,7 @@ export interface AuditFilters {
 }
 
 const PAGE = 100;
+const LIVE_MS = 15_000;
 const DAY_MS = 86_400_000;
 
 /** The filters as parameters of the API. Whole minutes, so that the pages of a list have the same start. */
@@ -29,12 +29,10 @@ export function auditAsCsv(filters: AuditFilters): Promise<string> {
 }
 
 /** The audit log, newest first, page by page. */
-export function useAudit(filters: AuditFilters): UseInfiniteQueryResult<InfiniteData<Schemas["AuditLog"]>, ApiError> {
-  return useInfiniteQuery({
+export function useAudit(filters: AuditFilters): List<Schemas["AuditLog"]> {
+  return useList({
     queryKey: ["audit", filters.action, filters.user, filters.days],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/audit", { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...parameters(filters) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : 15_000),
+    read: (cursor, signal) => api("get", "/api/audit", { query: { limit: PAGE, ...cursor, ...parameters(filters) }, signal }),
+    liveMs: LIVE_MS,
   });
 }

@@ -42,7 +42,7 @@ export function BilledInvoices({ openId, onOpen }: { openId: string; onOpen(id: 
         <div className="pf">
           <span className="num nowrap">{t.invoices.count(format.count(invoices.length))}</span>
           {list.hasNextPage && (
-            <MoreButton list={list} className="push">{list.isFetchingNextPage ? t.frame.loading : t.invoices.more}</MoreButton>
+            <MoreButton list={list} className="push">{t.invoices.more}</MoreButton>
           )}
         </div>
       )}

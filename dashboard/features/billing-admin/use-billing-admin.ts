@@ -1,9 +1,10 @@
 "use client";
 
-import { type InfiniteData, type UseInfiniteQueryResult, type UseMutationResult, type UseQueryResult, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import type { Invoice } from "@/features/billing/use-billing";
 import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 export type BilledInvoice = Schemas["BilledInvoice"];
 export type BilledPayment = Schemas["BilledPayment"];
@@ -11,12 +12,10 @@ export type BilledPayment = Schemas["BilledPayment"];
 const PAGE = 50;
 
 /** The invoices of all users, newest first, page by page. An empty state means all. */
-export function useAllInvoices(state: string): UseInfiniteQueryResult<InfiniteData<Schemas["BilledInvoices"]>, ApiError> {
-  return useInfiniteQuery({
+export function useAllInvoices(state: string): List<Schemas["BilledInvoices"]> {
+  return useList({
     queryKey: ["billing-admin", "invoices", state],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/billing/invoices", { query: { limit: PAGE, ...(state && { state }), ...(pageParam && { cursor: pageParam }) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
+    read: (cursor, signal) => api("get", "/api/billing/invoices", { query: { limit: PAGE, ...cursor, ...(state && { state }) }, signal }),
   });
 }
 

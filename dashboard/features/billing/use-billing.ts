@@ -1,8 +1,9 @@
 "use client";
 
-import { type InfiniteData, type UseInfiniteQueryResult, type UseMutationResult, type UseQueryResult, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { ApiError, type Schemas, api } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 export type Subscription = Schemas["Subscription"];
 export type Invoice = Schemas["Invoice"];
@@ -27,12 +28,10 @@ export function useSubscription(): UseQueryResult<Subscription | null, ApiError>
 }
 
 /** The invoices of the reader, newest first, page by page. An empty state means all. */
-export function useInvoices(state: string): UseInfiniteQueryResult<InfiniteData<Schemas["Invoices"]>, ApiError> {
-  return useInfiniteQuery({
+export function useInvoices(state: string): List<Schemas["Invoices"]> {
+  return useList({
     queryKey: ["billing", "invoices", state],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/invoices", { query: { limit: PAGE, ...(state && { state }), ...(pageParam && { cursor: pageParam }) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
+    read: (cursor, signal) => api("get", "/api/invoices", { query: { limit: PAGE, ...cursor, ...(state && { state }) }, signal }),
   });
 }
 

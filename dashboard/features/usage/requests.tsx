@@ -68,8 +68,11 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
       </div>
       {requests.isError && !requests.data && <Failure error={requests.error} onRetry={() => void requests.refetch()} />}
       {requests.isPending && <SkeletonRows rows={10} height={34} />}
+      {requests.isPending && requests.emptyPages > 0 && <p className="pf" role="status">{t.frame.searching(format.count(requests.emptyPages))}</p>}
       {requests.data && rows.length === 0 && (
-        isFiltered ? (
+        requests.hasNextPage ? (
+          <Empty title={t.frame.noneSoFar} action={<MoreButton list={requests}>{t.frame.searchOn}</MoreButton>} />
+        ) : isFiltered ? (
           <Empty title={t.requests.noneFiltered} action={<Button onClick={() => set({ status: "", key: "", model: "", kind: "", route: "" })}>{t.requests.clear}</Button>} />
         ) : (
           <Empty title={t.requests.none}>{t.requests.noneText}</Empty>
@@ -80,7 +83,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
           <DataTable label={t.requests.title} rows={rows} columns={columns} rowHeight={34} rowId={(request) => request.id} onOpen={(request) => onOpen(request.id)} openId={openId} />
           <div className="pf">
             {requests.hasNextPage ? (
-              <MoreButton list={requests} look="ghost">{requests.isFetchingNextPage ? t.usage.loadingMore : t.usage.more}</MoreButton>
+              <MoreButton list={requests} look="ghost">{t.usage.more}</MoreButton>
             ) : (
               <span>{t.usage.end}</span>
             )}

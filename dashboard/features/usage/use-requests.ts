@@ -1,8 +1,9 @@
 "use client";
 
-import { type InfiniteData, type UseInfiniteQueryResult, type UseQueryResult, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 
 import { type ApiError, type Schemas, api, apiText } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 export interface Filters {
   status: string;
@@ -29,13 +30,11 @@ export function requestsAsCsv(filters: Filters): Promise<string> {
 }
 
 /** Requests, newest first, page by page. While only the first page is shown, it is read again every few seconds. */
-export function useRequests(filters: Filters, isPaused: boolean): UseInfiniteQueryResult<InfiniteData<Schemas["RequestPage"]>, ApiError> {
-  return useInfiniteQuery({
+export function useRequests(filters: Filters, isPaused: boolean): List<Schemas["RequestPage"]> {
+  return useList({
     queryKey: ["requests", filters],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/usage/requests", { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...parameters(filters) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: ({ state }) => (isPaused || (state.data?.pages.length ?? 0) > 1 ? false : LIVE_MS),
+    read: (cursor, signal) => api("get", "/api/usage/requests", { query: { limit: PAGE, ...cursor, ...parameters(filters) }, signal }),
+    liveMs: isPaused ? false : LIVE_MS,
   });
 }
 

@@ -1,17 +1,15 @@
 "use client";
 
 import {
-  type InfiniteData,
-  type UseInfiniteQueryResult,
   type UseMutationResult,
   type UseQueryResult,
-  useInfiniteQuery,
   useMutation,
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 export type User = Schemas["Account"] & Partial<Pick<Schemas["ListedUser"], "month" | "last_used_at">> & { grants?: Schemas["Grant"][] };
 export type UserDetail = Schemas["UserDetail"];
@@ -20,16 +18,11 @@ export type Invite = Schemas["Invite"];
 const PAGE = 200;
 
 /** Users, oldest first, page by page. */
-export function useUsers(status: "" | "active" | "suspended", isEnabled = true): UseInfiniteQueryResult<InfiniteData<Schemas["Users"]>, ApiError> {
-  return useInfiniteQuery({
-    enabled: isEnabled,
+export function useUsers(status: "" | "active" | "suspended", isEnabled = true): List<Schemas["Users"]> {
+  return useList({
+    isEnabled,
     queryKey: ["users", "list", status],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => {
-      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }) };
-      return api("get", "/api/users", { query, signal });
-    },
-    getNextPageParam: (page) => page.next ?? undefined,
+    read: (cursor, signal) => api("get", "/api/users", { query: { limit: PAGE, ...cursor, ...(status && { status }) }, signal }),
   });
 }
 
@@ -81,12 +74,10 @@ export function useUserKeys(id: string): UseQueryResult<Schemas["ApiKeys"], ApiE
   return useQuery({ ...userKeys(id), enabled: id !== "" });
 }
 
-export function useInvites(): UseInfiniteQueryResult<InfiniteData<Schemas["Invites"]>, ApiError> {
-  return useInfiniteQuery({
+export function useInvites(): List<Schemas["Invites"]> {
+  return useList({
     queryKey: ["invites"],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/invites", { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
+    read: (cursor, signal) => api("get", "/api/invites", { query: { limit: PAGE, ...cursor }, signal }),
   });
 }
 

@@ -41,7 +41,7 @@ export function Deliveries({ webhook }: { webhook: Webhook }) {
           ))}
         </ul>
       )}
-      {list.hasNextPage && <MoreButton list={list}>{list.isFetchingNextPage ? t.frame.loading : t.webhooks.more}</MoreButton>}
+      {list.hasNextPage && <MoreButton list={list}>{t.webhooks.more}</MoreButton>}
       {isAsking && <ReplayDialog id={webhook.id} onClose={() => setIsAsking(false)} />}
     </section>
   );

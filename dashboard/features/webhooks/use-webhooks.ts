@@ -1,8 +1,9 @@
 "use client";
 
-import { type InfiniteData, type UseInfiniteQueryResult, type UseMutationResult, type UseQueryResult, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
+import { type List, useList } from "@/lib/list";
 
 export type Webhook = Schemas["Webhook"];
 export type WebhookDelivery = Schemas["WebhookDelivery"];
@@ -17,14 +18,11 @@ export function useWebhooks(): UseQueryResult<Webhook[], ApiError> {
 }
 
 /** The deliveries of a webhook, newest first, page by page. An empty state means all. */
-export function useDeliveries(id: string, state: string): UseInfiniteQueryResult<InfiniteData<Schemas["WebhookDeliveries"]>, ApiError> {
-  return useInfiniteQuery({
+export function useDeliveries(id: string, state: string): List<Schemas["WebhookDeliveries"]> {
+  return useList({
     queryKey: ["webhooks", id, "deliveries", state],
-    initialPageParam: "",
-    queryFn: ({ pageParam, signal }) => api("get", "/api/webhooks/{id}/deliveries", { path: { id }, query: { limit: PAGE, ...(state && { state }), ...(pageParam && { cursor: pageParam }) }, signal }),
-    getNextPageParam: (page) => page.next ?? undefined,
-    // Each time, all pages would be read again.
-    refetchInterval: ({ state: { data } }) => ((data?.pages.length ?? 0) > 1 ? false : AGAIN_MS),
+    read: (cursor, signal) => api("get", "/api/webhooks/{id}/deliveries", { path: { id }, query: { limit: PAGE, ...cursor, ...(state && { state }) }, signal }),
+    liveMs: AGAIN_MS,
   });
 }
 

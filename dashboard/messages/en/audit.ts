@@ -30,7 +30,6 @@ export const audit = {
   none: "No change yet",
   noneFiltered: "No change matches the filters",
   more: "Show older changes",
-  loadingMore: "Loading older changes",
   end: "No older changes",
   actions: {
     "user.create": "User created",

@@ -50,7 +50,6 @@ export const usage = {
   resume: "Resume",
   paused: "Paused",
   more: "Show older requests",
-  loadingMore: "Loading older requests",
   end: "No older requests",
   cost: "Cost",
   duration: "Duration",

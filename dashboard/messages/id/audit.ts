@@ -32,7 +32,6 @@ export const audit: Messages["audit"] = {
   none: "Belum ada perubahan",
   noneFiltered: "Tidak ada perubahan yang cocok",
   more: "Tampilkan perubahan lebih lama",
-  loadingMore: "Memuat perubahan lebih lama",
   end: "Tidak ada perubahan lebih lama",
   actions: {
     "user.create": "Pengguna dibuat",

@@ -52,7 +52,6 @@ export const usage: Messages["usage"] = {
   resume: "Lanjut",
   paused: "Dijeda",
   more: "Tampilkan permintaan lebih lama",
-  loadingMore: "Memuat permintaan lebih lama",
   end: "Tidak ada permintaan lebih lama",
   cost: "Biaya",
   duration: "Durasi",
