@@ -1,10 +1,10 @@
 //! The limiter: counts requests, and requests in flight, by any key against the rate limits of the configuration.
 //!
-//! A rule of the configuration has its own [`LimitCounters`]: a bounded table with one atomic word per key (`table`),
-//! which all workers share. The word is a token bucket ([`Rate`]) or a sliding window (`sliding`). Requests in flight
-//! are counted by key while there are any (`in_flight`), and [`tokens`] counts those of LLM calls. If nodes share limits, `leases` has the requests that Redis
-//! granted ahead, and [`sharing`] asks for more. [`key`] writes the values that are counted, and `noted` remembers the keys
-//! that operators may want to see.
+//! A rule of the configuration has its own [`LimitCounters`], which all workers share: a bounded table with a token bucket
+//! ([`Rate`]) of each key in one atomic word (`table`), or with its sliding window (`windows`). Requests in flight are
+//! counted by key while there are any (`in_flight`), and [`tokens`] counts those of LLM calls. If nodes share limits,
+//! `leases` has the requests that Redis granted ahead, and [`sharing`] asks for more. [`key`] writes the values that are
+//! counted, and `noted` remembers the keys that operators may want to see.
 
 mod in_flight;
 pub mod key;
@@ -12,9 +12,9 @@ mod leases;
 mod noted;
 mod registry;
 pub mod sharing;
-mod sliding;
 mod table;
 pub mod tokens;
+mod windows;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
@@ -34,6 +34,7 @@ use table::BucketTable;
 use tokens::TokenLimitTerms;
 pub use tokens::table::CountedTokens;
 use tokens::table::TokenTable;
+use windows::WindowTable;
 
 /// The time after which a client that has too many requests in flight should try again.
 const RETRY_CONCURRENT: Duration = Duration::from_secs(1);
@@ -64,6 +65,7 @@ pub struct LimitCounters {
     /// Unpredictable, so that no client can choose keys of one set.
     hash: RandomState,
     buckets: BucketTable,
+    windows: WindowTable,
     in_flight: InFlight,
     tokens: TokenTable,
     leases: KeyLeases,
@@ -76,8 +78,8 @@ pub struct CountedRequest {
     /// The level after the request.
     pub level: RateLevel,
     tag: u64,
-    /// The number of the window in which the request was counted; zero without a window.
-    window_index: u64,
+    /// The time at which the request counts in a window; zero without a window.
+    counted_ms: u64,
 }
 
 impl LimitTerms {
@@ -167,11 +169,12 @@ impl LimitCounters {
                     reset: RETRY_CONCURRENT,
                 })?;
                 let level = RateLevel { limit: limit.get(), remaining: limit.get() - counted, reset: Duration::ZERO };
-                Ok(CountedRequest { level, tag, window_index: 0 })
+                Ok(CountedRequest { level, tag, counted_ms: 0 })
             }
-            LimitTerms::Requests(terms) => self.buckets.take(tag, terms, now),
+            LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => self.buckets.take(tag, rate, now),
+            LimitTerms::Requests(RequestTerms::SlidingWindow(window)) => self.windows.take(tag, window, now),
             LimitTerms::Tokens(terms) => {
-                Ok(CountedRequest { level: self.tokens.level(tag, terms, now), tag, window_index: 0 })
+                Ok(CountedRequest { level: self.tokens.level(tag, terms, now), tag, counted_ms: 0 })
             }
         }
     }
@@ -230,7 +233,8 @@ impl LimitCounters {
                 let remaining = limit.get().saturating_sub(self.in_flight.count(tag));
                 RateLevel { limit: limit.get(), remaining, reset: Duration::ZERO }
             }
-            LimitTerms::Requests(terms) => self.buckets.level(tag, terms, now),
+            LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => self.buckets.level(tag, rate, now),
+            LimitTerms::Requests(RequestTerms::SlidingWindow(window)) => self.windows.level(tag, window, now),
             LimitTerms::Tokens(terms) => self.tokens.level(tag, terms, now),
         }
     }
@@ -245,7 +249,8 @@ impl LimitCounters {
     pub fn give_back(&self, counted: CountedRequest, terms: LimitTerms) {
         match terms {
             LimitTerms::Concurrent(_) => self.in_flight.leave(counted.tag),
-            LimitTerms::Requests(terms) => self.buckets.give_back(counted, terms),
+            LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => self.buckets.give_back(counted, rate),
+            LimitTerms::Requests(RequestTerms::SlidingWindow(window)) => self.windows.give_back(counted, window),
             LimitTerms::Tokens(_) => {}
         }
     }

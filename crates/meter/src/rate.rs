@@ -23,18 +23,18 @@ pub struct RateLevel {
     pub limit: u32,
     /// The number of requests that would be admitted now.
     pub remaining: u32,
-    /// The time until the bucket is full again.
+    /// The time until the bucket is full again, or until the first request leaves the window.
     pub reset: Duration,
 }
 
-/// The rate limit is exceeded: the bucket is empty.
+/// The rate limit is exceeded: the bucket is empty, or the window is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateExceeded {
     /// The number of requests per window.
     pub limit: u32,
     /// The time until one request may pass.
     pub retry_after: Duration,
-    /// The time until the bucket is full again.
+    /// The time until the bucket is full again, or until the first request leaves the window.
     pub reset: Duration,
 }
 

@@ -1,26 +1,53 @@
-//! Rate limits over a sliding window, from the counts of two fixed windows: the previous window's count is weighted by
-//! the part of it that the sliding window still covers. The weighted count never exceeds the limit. It is the number of
-//! requests in the last window only if those of the previous one were evenly spread: up to twice the limit, less one, may
-//! pass in a span of the window's length.
+//! Rate limits over a sliding window: what was counted leaves the window when its length has passed. No span of that length
+//! therefore has more requests than the limit, and no client waits longer than the window.
 //!
-//! All arithmetic is exact and uses integers; a [`WindowCount`] is three of them, in memory or in Redis. The Redis
-//! script of `cluster::windows` computes the same with doubles; the bounds below keep every product within 2^53.
+//! A [`WindowLog`] has the times of one key. Limits up to [`EXACT_MAX`] are exact to the millisecond. Of larger limits, what
+//! is counted within a hundredth of the window leaves it together with the last of it, so that a log is short.
+//! `window_log.lua` of `cluster::windows` computes the same in Redis.
 
 pub mod counts;
+mod log;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
+
+pub use log::WindowLog;
+pub(crate) use log::{LOGS_MAX, SET_BYTES_MAX, keep_bounded};
 
 /// The maximum of a limit.
 pub const LIMIT_MAX: u32 = 1_000_000;
 /// The maximum length of a window: one day.
 pub const LENGTH_MAX: Duration = Duration::from_secs(86_400);
+/// The largest limit whose requests are counted one by one.
+pub const EXACT_MAX: u32 = 100;
+/// The number of parts of a window in which requests of a larger limit are counted together.
+const PARTS: u64 = 100;
 
 /// A maximum number of requests per window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     limit: u32,
     length_ms: u64,
+}
+
+/// The length of a window, and that of the parts in which it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSpan {
+    length_ms: u64,
+    part_ms: u64,
+}
+
+/// The state of one key at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowView {
+    /// The maximum number of requests.
+    pub limit: u32,
+    /// The number of requests that may pass now.
+    pub remaining: u32,
+    /// The time until the first request leaves the window; zero if none is counted.
+    pub reset_ms: u64,
+    /// The time until a request may pass, if no other request comes before; zero if one may pass now.
+    pub retry_after_ms: u64,
 }
 
 impl Window {
@@ -50,121 +77,46 @@ impl Window {
     pub const fn length_ms(self) -> u64 {
         self.length_ms
     }
-}
 
-/// The requests that were admitted in one fixed window and in the previous one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WindowCount {
-    /// The number of the window since the clock's zero.
-    pub index: u64,
-    /// The requests in this window.
-    pub current: u32,
-    /// The requests in the previous window.
-    pub previous: u32,
-}
-
-/// A count at one point in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowView {
-    count: WindowCount,
-    window: Window,
-    elapsed_ms: u64,
-}
-
-impl WindowCount {
-    /// Returns the count at `now_ms` of its clock.
-    ///
-    /// If the clock went back by less than one window, time stands still until the clock has caught up. If it went back
-    /// further, the counts are discarded. No jump of the clock therefore delays requests for more than two windows.
+    /// Returns the length with that of its parts.
     #[must_use]
-    pub const fn at(self, window: Window, now_ms: u64) -> WindowView {
-        let (index, elapsed_ms) = (now_ms / window.length_ms, now_ms % window.length_ms);
-        let (count, elapsed_ms) = if index == self.index {
-            (self, elapsed_ms)
-        } else if index == self.index.saturating_add(1) {
-            (Self { index, current: 0, previous: self.current }, elapsed_ms)
-        } else if index.saturating_add(1) == self.index {
-            (self, 0)
-        } else {
-            (Self { index, current: 0, previous: 0 }, elapsed_ms)
-        };
-        WindowView { count, window, elapsed_ms }
+    pub fn span(self) -> WindowSpan {
+        WindowSpan::new(self.limit, self.length_ms)
+    }
+}
+
+impl WindowSpan {
+    /// Returns the span of a limit whose window has this length, of one millisecond to [`LENGTH_MAX`].
+    #[must_use]
+    pub fn new(limit: u32, length_ms: u64) -> Self {
+        let length_ms = length_ms.clamp(1, u64::try_from(LENGTH_MAX.as_millis()).unwrap_or(u64::MAX));
+        Self { length_ms, part_ms: if limit <= EXACT_MAX { 1 } else { length_ms.div_ceil(PARTS) } }
+    }
+
+    /// Returns the length of the window in milliseconds.
+    #[must_use]
+    pub const fn length_ms(self) -> u64 {
+        self.length_ms
+    }
+
+    /// Returns the length of a part in milliseconds.
+    #[must_use]
+    pub const fn part_ms(self) -> u64 {
+        self.part_ms
     }
 }
 
 impl WindowView {
-    /// Returns the count that must be stored.
-    #[must_use]
-    pub const fn count(self) -> WindowCount {
-        self.count
-    }
-
-    /// Returns the maximum number of requests.
-    #[must_use]
-    pub const fn limit(self) -> u32 {
-        self.window.limit
-    }
-
-    /// Returns the view after one more request.
-    #[must_use]
-    pub const fn counted(mut self) -> Self {
-        self.count.current = self.count.current.saturating_add(1);
-        self
-    }
-
-    /// Returns the number of requests that may pass now.
-    #[must_use]
-    pub fn remaining(self) -> u32 {
-        let Window { limit, length_ms } = self.window;
-        let WindowCount { current, previous, .. } = self.count;
-        let free = u64::from(limit.saturating_sub(current)) * length_ms;
-        let weighed = u64::from(previous) * (length_ms - self.elapsed_ms);
-        u32::try_from(free.saturating_sub(weighed) / length_ms).unwrap_or(u32::MAX)
-    }
-
     /// Returns whether a request may pass now.
     #[must_use]
-    pub fn admits(self) -> bool {
-        self.remaining() > 0
+    pub const fn admits(self) -> bool {
+        self.remaining > 0
     }
 
-    /// Returns the time until a request may pass, if no other request comes before; zero if one may pass now. It is at most
-    /// the window: a full count may then refuse once more, for at most the window divided by the limit.
-    #[must_use]
-    pub fn retry_after_ms(self) -> u64 {
-        let Window { limit, length_ms } = self.window;
-        let WindowCount { current, previous, .. } = self.count;
-        if self.admits() {
-            return 0;
-        }
-        let left_ms = length_ms - self.elapsed_ms;
-        match limit.checked_sub(current) {
-            Some(room @ 1..) => left_ms.saturating_sub(weighs_little_enough(room - 1, previous, length_ms)),
-            // No request passes before this window has become the previous one.
-            Some(0) | None => {
-                let lighter = weighs_little_enough(limit.saturating_sub(1), current, length_ms);
-                (left_ms + length_ms.saturating_sub(lighter)).min(length_ms)
-            }
-        }
+    /// Returns the used part of the limit in units of 1 / 2³².
+    pub(crate) fn fullness(self) -> u64 {
+        (u64::from(self.limit.saturating_sub(self.remaining)) << 32) / u64::from(self.limit.max(1))
     }
-
-    /// Returns the time until this window ends.
-    #[must_use]
-    pub const fn left_ms(self) -> u64 {
-        self.window.length_ms - self.elapsed_ms
-    }
-
-    /// Returns the time until this window ends and its requests lose weight; if no request may pass now, at least the
-    /// time until one may.
-    #[must_use]
-    pub fn reset_ms(self) -> u64 {
-        (self.window.length_ms - self.elapsed_ms).max(self.retry_after_ms())
-    }
-}
-
-/// The longest remaining time of a window at which the `previous` requests leave `room`.
-fn weighs_little_enough(room: u32, previous: u32, length_ms: u64) -> u64 {
-    (u64::from(room) * length_ms).checked_div(u64::from(previous)).map_or(length_ms, |rest| rest.min(length_ms))
 }
 
 #[cfg(test)]

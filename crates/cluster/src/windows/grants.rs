@@ -36,7 +36,11 @@ async fn call(windows: Windows, message: SharingMessage) {
         SharingMessage::Ask(request) => {
             let sent = clock.mono();
             match link.grant(&request).await {
-                Some(grant) => {
+                Some(mut grant) => {
+                    if !grant.retry_after.is_zero() {
+                        // Redis has decided at the latest now: until then, the request may not pass.
+                        grant.retry_after += clock.mono().since(sent);
+                    }
                     if let Some(back) = request.granted(&grant, sent) {
                         link.give_back(&back).await;
                     }

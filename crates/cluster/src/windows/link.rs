@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
 use super::redis::{RedisFault, Server};
-use super::tokens::{TokenDecision, TokenScripts};
+use super::tokens::TokenScripts;
 
 /// After this number of late responses in a row, Redis counts as unavailable. A single late response may come from a
 /// fork or from another client's slow script.
@@ -171,7 +171,7 @@ impl RedisLink {
     pub(super) async fn take_tokens(&self, request: TokenRequest) {
         let Some(up) = self.up() else { return };
         let decision = {
-            let name = self.server.rate_name(&request.key.name);
+            let name = self.server.rate_name(&request.key.name, request.key.terms.span().is_some());
             let mut taking = pin!(self.tokens.take(up.connection.clone(), name, &request));
             match self.in_time(&up, taking.as_mut()).await {
                 Ok(decision) => Some(decision),
@@ -185,8 +185,8 @@ impl RedisLink {
                 }
             }
         };
-        if let Some(TokenDecision { is_counted, count, now }) = decision
-            && let Some(back) = request.decided(is_counted, count, now)
+        if let Some(decision) = decision
+            && let Some(back) = request.decided(decision)
         {
             self.settle_over(&up, &back).await;
         }
@@ -201,7 +201,7 @@ impl RedisLink {
     }
 
     async fn settle_over(&self, up: &Arc<RedisConnection>, settlement: &TokenSettlement) {
-        let name = self.server.rate_name(&settlement.key.name);
+        let name = self.server.rate_name(&settlement.key.name, settlement.key.terms.span().is_some());
         let settling = self.tokens.settle(up.connection.clone(), name, settlement);
         if let Err(fault) = self.in_time(up, settling).await {
             self.note(up, fault);

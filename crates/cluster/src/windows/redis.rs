@@ -8,7 +8,7 @@ use meter::limiter::sharing::{GivenBack, GrantRequest, SharedKey};
 use meter::limiter::{GrantedRequests, RequestTerms};
 use meter::rate::Rate;
 use meter::window::counts::{WindowCheck, WindowLevel};
-use meter::window::{Window, WindowCount, WindowView};
+use meter::window::{Window, WindowView};
 use redis::{Client, ErrorKind, RedisError, Script};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -61,6 +61,15 @@ impl From<RedisError> for RedisFault {
     }
 }
 
+/// Returns the text of a script of windows, with the functions that it begins with.
+macro_rules! with_log {
+    ($script:literal) => {
+        concat!(include_str!("window_log.lua"), include_str!($script))
+    };
+}
+
+pub(super) use with_log;
+
 /// The Redis server and the scripts that run there.
 pub(super) struct Server {
     client: Client,
@@ -81,10 +90,10 @@ struct Scripts {
 impl Scripts {
     fn new() -> Self {
         Self {
-            take: Script::new(include_str!("take.lua")),
-            grant_window: Script::new(include_str!("grant_window.lua")),
+            take: Script::new(with_log!("take.lua")),
+            grant_window: Script::new(with_log!("grant_window.lua")),
             grant_bucket: Script::new(include_str!("grant_bucket.lua")),
-            give_back: Script::new(include_str!("give_back.lua")),
+            give_back: Script::new(with_log!("give_back.lua")),
             nodes: Script::new(include_str!("nodes.lua")),
         }
     }
@@ -133,8 +142,8 @@ impl Server {
             RequestTerms::SlidingWindow(window) => {
                 let mut call = self.scripts.grant_window.key(name);
                 call.arg(window.limit()).arg(window.length_ms()).arg(want).arg(parts);
-                let counts: [u64; 5] = call.invoke_async(connection).await?;
-                of_window(window, counts).ok_or(RedisFault::Nonsense)
+                let grant: [u64; 5] = call.invoke_async(connection).await?;
+                of_window(window, grant).ok_or(RedisFault::Nonsense)
             }
             RequestTerms::TokenBucket(rate) => {
                 let mut call = self.scripts.grant_bucket.key(name);
@@ -175,21 +184,23 @@ impl Server {
     /// Uncounts a request that was granted and not sent.
     pub(super) async fn give_back(&self, connection: &mut Connection, back: &GivenBack) -> Result<(), RedisFault> {
         let mut call = self.scripts.give_back.key(self.shared_name(&back.key));
-        call.arg(back.window_index);
-        if let RequestTerms::TokenBucket(rate) = back.key.terms {
-            call.arg(rate.interval_nanos());
-        }
+        call.arg(back.counted_ms);
+        match back.key.terms {
+            RequestTerms::TokenBucket(rate) => call.arg(rate.interval_nanos()),
+            RequestTerms::SlidingWindow(window) => call.arg(window.limit()).arg(window.length_ms()),
+        };
         Ok(call.invoke_async(connection).await?)
     }
 
     /// Returns the name of a key of a shared limit. Each name has its slot of a cluster.
     fn shared_name(&self, key: &SharedKey) -> String {
-        self.rate_name(&key.name)
+        self.rate_name(&key.name, matches!(key.terms, RequestTerms::SlidingWindow(_)))
     }
 
-    /// Returns the name in Redis of the values by which a limit counts.
-    pub(super) fn rate_name(&self, name: &[u8]) -> String {
-        format!("tollgate:{{{}:{}}}:rate", self.brand, hashed(|hash| hash.update(name)))
+    /// Returns the name in Redis of the values by which a limit counts. A window and a bucket have different types.
+    pub(super) fn rate_name(&self, name: &[u8], is_window: bool) -> String {
+        let kind = if is_window { "log" } else { "rate" };
+        format!("tollgate:{{{}:{}}}:{kind}", self.brand, hashed(|hash| hash.update(name)))
     }
 
     /// Counts a request against all of `asks`, or against none if one refuses it. If cancelled, it may have been
@@ -215,7 +226,7 @@ impl Server {
             hash.update(ask.rule().length_ms().to_be_bytes());
             hash.update(ask.key);
         });
-        format!("tollgate:{{{}}}:window:{hash}", self.brand)
+        format!("tollgate:{{{}}}:log:{hash}", self.brand)
     }
 }
 
@@ -232,16 +243,14 @@ fn hashed(name: impl FnOnce(&mut Sha256)) -> String {
 }
 
 /// Returns the grant that the script of windows describes.
-fn of_window(window: Window, [now_ms, granted, index, current, previous]: [u64; 5]) -> Option<GrantedRequests> {
-    let count = WindowCount { index, current: current.try_into().ok()?, previous: previous.try_into().ok()? };
-    let view = count.at(window, now_ms);
+fn of_window(window: Window, [counted_ms, granted, left, reset_ms, wait_ms]: [u64; 5]) -> Option<GrantedRequests> {
     Some(GrantedRequests {
         requests: granted.try_into().ok()?,
-        window_index: index,
-        valid: Duration::from_millis(view.left_ms()),
-        left: view.remaining(),
-        reset: Duration::from_millis(view.reset_ms()),
-        retry_after: Duration::from_millis(view.retry_after_ms()),
+        counted_ms,
+        valid: Duration::from_millis(window.length_ms()),
+        left: left.try_into().ok()?,
+        reset: Duration::from_millis(reset_ms),
+        retry_after: Duration::from_millis(wait_ms),
     })
 }
 
@@ -253,7 +262,7 @@ fn of_bucket(rate: Rate, granted: u64, full_nanos: u64) -> Option<GrantedRequest
     let full = Duration::from_nanos(full_nanos);
     Some(GrantedRequests {
         requests: granted.try_into().ok()?,
-        window_index: 0,
+        counted_ms: 0,
         valid: full,
         left: u32::try_from(free_nanos / interval_nanos).unwrap_or(u32::MAX),
         reset: full.min(rate.refill()),
@@ -263,16 +272,12 @@ fn of_bucket(rate: Rate, granted: u64, full_nanos: u64) -> Option<GrantedRequest
 
 /// Parses the response of the script.
 fn read(asks: &[WindowCheck<'_>], answer: &[u64]) -> Option<WindowLevel> {
-    let ([now_ms, admitted], counts) = answer.split_first_chunk()?;
-    let (counts, []) = counts.as_chunks() else { return None };
-    let view = |(ask, [index, current, previous]): (&WindowCheck<'_>, &[u64; 3])| -> Option<WindowView> {
-        let count = WindowCount {
-            index: *index,
-            current: u32::try_from(*current).ok()?,
-            previous: u32::try_from(*previous).ok()?,
-        };
-        Some(count.at(ask.rule(), *now_ms))
+    let ([admitted], levels) = answer.split_first_chunk()?;
+    let (levels, []) = levels.as_chunks() else { return None };
+    let view = |(ask, [left, reset_ms, wait_ms]): (&WindowCheck<'_>, &[u64; 3])| -> Option<WindowView> {
+        let (limit, remaining) = (ask.rule().limit(), u32::try_from(*left).ok()?);
+        Some(WindowView { limit, remaining, reset_ms: *reset_ms, retry_after_ms: *wait_ms })
     };
-    let views: Vec<WindowView> = asks.iter().zip(counts).map(view).collect::<Option<_>>()?;
+    let views: Vec<WindowView> = asks.iter().zip(levels).map(view).collect::<Option<_>>()?;
     (views.len() == asks.len()).then(|| WindowLevel::of(*admitted == 1, asks, &views))
 }

@@ -1,14 +1,16 @@
 //! The tokens of LLM calls in Redis: a call takes its estimate, and settles it with its usage.
 
+use std::time::Duration;
+
 use access::{Mono, Tokens};
-use meter::limiter::sharing::{TokenRequest, TokenSettlement};
+use meter::limiter::sharing::{TokenDecision, TokenRequest, TokenSettlement};
 use meter::limiter::tokens::{TokenAlgorithm, TokenCount, TokenUse};
+use meter::rate::RateLevel;
 use redis::Script;
 
 use super::connection::Connection;
-use super::redis::RedisFault;
+use super::redis::{RedisFault, with_log};
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
 const NANOS_PER_MICRO: u64 = 1_000;
 
 /// The scripts of limits of tokens. The first call of each loads it.
@@ -18,19 +20,12 @@ pub(super) struct TokenScripts {
     settle: Script,
 }
 
-/// The decision about a call, at the time `now` of Redis.
-pub(super) struct TokenDecision {
-    pub(super) is_counted: bool,
-    pub(super) count: TokenCount,
-    pub(super) now: Mono,
-}
-
 impl TokenScripts {
     pub(super) fn new() -> Self {
         Self {
-            take_window: Script::new(include_str!("take_tokens_window.lua")),
+            take_window: Script::new(with_log!("take_tokens_window.lua")),
             take_bucket: Script::new(include_str!("take_tokens_bucket.lua")),
-            settle: Script::new(include_str!("settle_tokens.lua")),
+            settle: Script::new(with_log!("settle_tokens.lua")),
         }
     }
 
@@ -46,9 +41,12 @@ impl TokenScripts {
             TokenAlgorithm::SlidingWindow { length_ms } => {
                 let mut call = self.take_window.key(name);
                 call.arg(terms.limit()).arg(length_ms).arg(request.tokens.0);
-                let [now_ms, counted, index, current, previous]: [u64; 5] = call.invoke_async(&mut connection).await?;
-                let count = TokenCount::Window { index, current, previous };
-                Ok(TokenDecision { is_counted: counted == 1, count, now: Mono(now_ms.saturating_mul(NANOS_PER_MILLI)) })
+                let [counted_ms, counted, left, reset_ms, wait_ms]: [u64; 5] =
+                    call.invoke_async(&mut connection).await?;
+                let remaining = u32::try_from(left).map_err(|_| RedisFault::Nonsense)?;
+                let level = RateLevel { limit: terms.limit(), remaining, reset: Duration::from_millis(reset_ms) };
+                let retry_after = Duration::from_millis(wait_ms);
+                Ok(TokenDecision { is_counted: counted == 1, level, retry_after, counted_ms })
             }
             TokenAlgorithm::TokenBucket { burst, .. } => {
                 let mut call = self.take_bucket.key(name);
@@ -56,7 +54,8 @@ impl TokenScripts {
                 let [now_us, counted, full_nanos]: [u64; 3] = call.invoke_async(&mut connection).await?;
                 let now = Mono(now_us.saturating_mul(NANOS_PER_MICRO));
                 let count = TokenCount::Bucket(Mono(now.0.saturating_add(full_nanos)));
-                Ok(TokenDecision { is_counted: counted == 1, count, now })
+                let (level, retry_after) = (count.level(terms, now), count.retry_after(terms, request.tokens, now));
+                Ok(TokenDecision { is_counted: counted == 1, level, retry_after, counted_ms: 0 })
             }
         }
     }
@@ -68,14 +67,14 @@ impl TokenScripts {
         name: String,
         settlement: &TokenSettlement,
     ) -> Result<(), RedisFault> {
-        let TokenSettlement { key, tokens: TokenUse { window_index, reserved, used } } = settlement;
+        let TokenSettlement { key, tokens: TokenUse { counted_ms, reserved, used } } = settlement;
         let mut call = self.settle.key(name);
         match key.terms.algorithm() {
             TokenAlgorithm::SlidingWindow { length_ms } => {
-                call.arg(*window_index).arg(length_ms).arg(reserved.0).arg(used.0);
+                call.arg(key.terms.limit()).arg(length_ms).arg(*counted_ms).arg(reserved.0).arg(used.0);
             }
             TokenAlgorithm::TokenBucket { .. } => {
-                call.arg(0).arg(0).arg(key.terms.refill_nanos(*reserved)).arg(key.terms.refill_nanos(*used));
+                call.arg(0).arg(0).arg(0).arg(key.terms.refill_nanos(*reserved)).arg(key.terms.refill_nanos(*used));
             }
         }
         Ok(call.invoke_async(&mut connection).await?)

@@ -8,9 +8,13 @@ use meter::lease::rules;
 use meter::limiter::tokens::TokenAlgorithm;
 use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
+use meter::window::EXACT_MAX;
 use store::DatabaseError;
 
 use super::LimitSources;
+
+/// The part of a limit that nodes may have been granted and not have spent: 3 %.
+const GRANTED_PART: u32 = 33;
 
 /// The nodes that apply the limits.
 #[derive(Debug, Clone, Copy)]
@@ -53,9 +57,10 @@ impl LimitNodes {
         }
     }
 
-    /// Returns the maximum beyond a sliding window: a span of its length has the end of a burst and the refilled requests.
+    /// Returns the maximum beyond a sliding window. With Redis, nodes may spend grants of earlier requests.
     pub(super) fn overshoot_of_window(self, limit: u32) -> u64 {
-        self.beyond(2 * u64::from(limit), limit)
+        let granted = if self.has_redis && limit > EXACT_MAX { limit.div_ceil(GRANTED_PART) } else { 0 };
+        self.beyond(u64::from(limit) + u64::from(granted), limit)
     }
 
     /// Returns the maximum beyond `requests_per_minute`.
@@ -117,7 +122,8 @@ mod tests {
         let redis = LimitNodes { has_redis: true, ..THREE };
         let all = |of: fn(LimitNodes) -> u64| [ALONE, THREE, redis].map(of);
         assert_eq!(all(|nodes| nodes.overshoot_per_minute(NonZeroU32::new(60).unwrap())), [60, 300, 60]);
-        assert_eq!(all(|nodes| nodes.overshoot_of_window(60)), [60, 300, 60]);
+        assert_eq!(all(|nodes| nodes.overshoot_of_window(60)), [0, 120, 0]);
+        assert_eq!(all(|nodes| nodes.overshoot_of_window(6_000)), [0, 12_000, 182]);
         let in_flight = [ALONE, THREE, redis].map(|nodes| nodes.overshoot(LimitTerms::Concurrent(limit)));
         assert_eq!(in_flight, [0, 120, 120]);
     }

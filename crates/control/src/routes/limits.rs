@@ -28,7 +28,7 @@ impl From<LimitStatesError> for Problem {
         "is_live": true, "is_shared": false,
         "items": [{"kind": "rate_limit", "name": "ip", "route": null, "dimensions": ["ip"], "policy": "\"ip\";q=100;w=60", "tiers": [],
             "is_without_key": false, "algorithm": "sliding_window", "is_shared": false, "place": "tollgate.yaml:8:5", "refused": 12,
-            "overshoot": 100, "unusable": 0, "busy_keys": 1,
+            "overshoot": 0, "unusable": 0, "busy_keys": 1,
             "keys": [{"values": [{"dimension": "ip", "value": "203.0.113.9", "id": null, "label": null, "owner": null}], "limit": 100, "used": 93,
                 "remaining": 7, "resets_at": "2026-11-20T08:04:33Z", "refused": 0}]}],
         "next": null

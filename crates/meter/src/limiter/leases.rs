@@ -56,7 +56,8 @@ const _: () = assert!(PARTS * (KEYS_MAX * 2) * (size_of::<(u64, KeyLease)>() + 1
 #[derive(Debug, Clone, Copy, Default)]
 struct Lot {
     requests: u32,
-    window_index: u64,
+    /// The time of Redis at which the requests count; zero without a window.
+    counted_ms: u64,
     until: Mono,
 }
 
@@ -73,9 +74,9 @@ struct LeaseRefusal {
 pub struct GrantedRequests {
     /// The number of requests that Redis has counted for this node.
     pub requests: u32,
-    /// The number of the window in which they count; zero without a window.
-    pub window_index: u64,
-    /// The time for which they are valid: until the window ends, or until the bucket would be full.
+    /// The time of Redis at which they count in a window; zero without a window.
+    pub counted_ms: u64,
+    /// The time for which they are valid: until they leave the window, or until the bucket would be full.
     pub valid: Duration,
     /// The requests that Redis has left.
     pub left: u32,
@@ -101,8 +102,8 @@ pub enum LeaseTake {
 pub struct LeasedRequest {
     /// The level after the request, as this node knows it.
     pub level: RateLevel,
-    /// The number of the window in which the request counts.
-    pub window_index: u64,
+    /// The time of Redis at which the request counts in a window; zero without a window.
+    pub counted_ms: u64,
     /// The size of the next batch, if it must be requested now.
     pub refill: Option<NonZeroU32>,
 }
@@ -140,17 +141,15 @@ impl KeyLease {
         self.refusal.filter(|refusal| now < refusal.ask_at.min(refusal.retry_at))
     }
 
-    /// Adds a grant. Grants of one window are one lot; otherwise, the lot with fewer requests makes place.
+    /// Adds a grant. If both lots have requests, those of a window join the lot that ends first; of a bucket, the lot with
+    /// fewer requests makes place.
     fn add(&mut self, new: Lot, now: Mono) {
-        let same = |lot: &&mut Lot| new.window_index > 0 && lot.window_index == new.window_index && now < lot.until;
-        if let Some(lot) = self.lots.iter_mut().find(same) {
-            lot.requests = lot.requests.saturating_add(new.requests);
-            lot.until = lot.until.min(new.until);
-            return;
-        }
-        let worth = |lot: &&mut Lot| if now < lot.until { lot.requests } else { 0 };
-        if let Some(lot) = self.lots.iter_mut().min_by_key(worth) {
-            *lot = new;
+        let worth = |lot: &Lot| if now < lot.until { lot.requests } else { 0 };
+        let Some(least) = self.lots.iter_mut().min_by_key(|lot| worth(lot)) else { return };
+        if new.counted_ms == 0 || worth(least) == 0 {
+            *least = new;
+        } else if let Some(first) = self.lots.iter_mut().min_by_key(|lot| lot.until) {
+            first.requests = first.requests.saturating_add(new.requests);
         }
     }
 
@@ -178,7 +177,7 @@ impl KeyLeases {
                 .then(|| lease.ask(batch, now));
             let remaining = usable.saturating_add(lease.left);
             let level = RateLevel { limit: terms.limit(), remaining, reset: lot.until.since(now) };
-            return LeaseTake::Counted(LeasedRequest { level, window_index: lot.window_index, refill });
+            return LeaseTake::Counted(LeasedRequest { level, counted_ms: lot.counted_ms, refill });
         }
         if let Some(refusal) = lease.refused(now) {
             let (retry_after, reset) = (refusal.retry_at.since(now), refusal.reset_at.since(now));
@@ -200,8 +199,8 @@ impl KeyLeases {
             ask_at: after(REFUSAL_MAX),
         });
         if grant.requests > 0 {
-            let GrantedRequests { requests, window_index, valid, .. } = *grant;
-            lease.add(Lot { requests, window_index, until: after(valid) }, sent);
+            let GrantedRequests { requests, counted_ms, valid, .. } = *grant;
+            lease.add(Lot { requests, counted_ms, until: after(valid) }, sent);
         }
     }
 
@@ -213,9 +212,9 @@ impl KeyLeases {
     }
 
     /// Undoes a request that was counted in a window: its grant can be spent again.
-    pub(super) fn give_back(&self, tag: u64, window_index: u64) {
+    pub(super) fn give_back(&self, tag: u64, counted_ms: u64) {
         if let Some(lease) = self.part(tag).keys.get_mut(&tag) {
-            let lots = lease.lots.iter_mut().filter(|lot| lot.window_index == window_index);
+            let lots = lease.lots.iter_mut().filter(|lot| lot.counted_ms == counted_ms);
             if let Some(lot) = lots.max_by_key(|lot| lot.until) {
                 lot.requests = lot.requests.saturating_add(1);
             }

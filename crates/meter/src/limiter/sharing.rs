@@ -16,7 +16,9 @@ use super::leases::{GrantedRequests, LeaseTake};
 use super::{LimitCounters, RequestTerms};
 use crate::rate::{RateExceeded, RateLevel};
 
-pub use tokens::{PendingTokens, SharedTokenKey, SharedTokenLimit, SharedTokens, TokenRequest, TokenSettlement};
+pub use tokens::{
+    PendingTokens, SharedTokenKey, SharedTokenLimit, SharedTokens, TokenDecision, TokenRequest, TokenSettlement,
+};
 
 /// Maximum number of nodes among which a limit is divided.
 pub const NODES_MAX: u32 = 1_024;
@@ -72,8 +74,8 @@ pub struct GrantRequest {
 pub struct GivenBack {
     /// The key in which the request counts.
     pub key: SharedKey,
-    /// The number of the window in which it counts; zero without a window.
-    pub window_index: u64,
+    /// The time of Redis at which it counts in a window; zero without a window.
+    pub counted_ms: u64,
 }
 
 /// A key of a limit that nodes share.
@@ -88,7 +90,7 @@ pub struct SharedKey {
 /// The result for a request that waits.
 #[derive(Debug, Clone, Copy)]
 pub enum GrantReply {
-    /// The request is counted in the window with this number.
+    /// The request counts in a window at this time of Redis, in milliseconds.
     Counted(RateLevel, u64),
     /// The limit refuses the request.
     Refused(RateExceeded),
@@ -138,7 +140,7 @@ pub struct SharedRequest {
     leases: Option<(Arc<LimitCounters>, u64)>,
     /// The key in Redis; `None` if the leases have the request.
     key: Option<SharedKey>,
-    window_index: u64,
+    counted_ms: u64,
 }
 
 impl Default for SharingState {
@@ -234,7 +236,7 @@ impl LimitSharing {
                     self.refill(limit, tag, want);
                 }
                 let leases = Some((limit.counters.clone(), tag));
-                let request = SharedRequest { leases, key: None, window_index: counted.window_index };
+                let request = SharedRequest { leases, key: None, counted_ms: counted.counted_ms };
                 SharedTake::Counted(counted.level, request)
             }
             LeaseTake::Refused(exceeded) => SharedTake::Refused(exceeded),
@@ -250,7 +252,7 @@ impl LimitSharing {
         if !self.ask(GrantRequest { key, want, nodes: self.nodes(), leases: leases.clone(), reply: Some(sender) }) {
             return SharedTake::Unavailable;
         }
-        let request = Some(SharedRequest { leases, key: in_redis, window_index: 0 });
+        let request = Some(SharedRequest { leases, key: in_redis, counted_ms: 0 });
         SharedTake::Waits(PendingGrant { reply, request, queue: self.queue.clone() })
     }
 
@@ -280,12 +282,12 @@ impl LimitSharing {
 
 impl SharedRequest {
     fn give_back(self, queue: &mpsc::Sender<SharingMessage>) {
-        let Self { leases, key, window_index } = self;
+        let Self { leases, key, counted_ms } = self;
         if let Some((counters, tag)) = leases {
-            counters.leases.give_back(tag, window_index);
+            counters.leases.give_back(tag, counted_ms);
         } else if let Some(key) = key {
             // If the queue is full, the request still counts in Redis.
-            let _ = queue.try_send(SharingMessage::GiveBack(GivenBack { key, window_index }));
+            let _ = queue.try_send(SharingMessage::GiveBack(GivenBack { key, counted_ms }));
         }
     }
 }
@@ -303,7 +305,7 @@ impl PendingGrant {
         let reply = (&mut self.reply).await;
         let request = self.request.take()?;
         match reply.ok()? {
-            GrantReply::Counted(level, window_index) => Some(Ok((level, SharedRequest { window_index, ..request }))),
+            GrantReply::Counted(level, counted_ms) => Some(Ok((level, SharedRequest { counted_ms, ..request }))),
             GrantReply::Refused(exceeded) => Some(Err(exceeded)),
         }
     }
@@ -314,8 +316,8 @@ impl Drop for PendingGrant {
     fn drop(&mut self) {
         let Some(request) = self.request.take() else { return };
         self.reply.close();
-        if let Ok(GrantReply::Counted(_, window_index)) = self.reply.try_recv() {
-            SharedRequest { window_index, ..request }.give_back(&self.queue);
+        if let Ok(GrantReply::Counted(_, counted_ms)) = self.reply.try_recv() {
+            SharedRequest { counted_ms, ..request }.give_back(&self.queue);
         }
     }
 }
@@ -333,7 +335,7 @@ impl GrantRequest {
             reply
                 .send(if grant.requests > 0 {
                     let remaining = grant.left.saturating_add(ahead);
-                    GrantReply::Counted(RateLevel { limit, remaining, reset: grant.reset }, grant.window_index)
+                    GrantReply::Counted(RateLevel { limit, remaining, reset: grant.reset }, grant.counted_ms)
                 } else {
                     let (retry_after, reset) = (grant.retry_after, grant.reset);
                     GrantReply::Refused(RateExceeded { limit, retry_after, reset })
@@ -346,7 +348,7 @@ impl GrantRequest {
                 counters.leases.add(tag, &GrantedRequests { requests: rest, ..*grant }, sent);
                 None
             }
-            None => (waits && rest > 0).then_some(GivenBack { key, window_index: grant.window_index }),
+            None => (waits && rest > 0).then_some(GivenBack { key, counted_ms: grant.counted_ms }),
         }
     }
 

@@ -9,8 +9,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use access::Mono;
 
-use super::{CountedRequest, RequestTerms, sliding};
-use crate::rate::{Bucket, RateExceeded, RateLevel};
+use super::CountedRequest;
+use crate::rate::{Bucket, Rate, RateExceeded, RateLevel};
 
 /// Sets are allocated in chunks, when the first key of a chunk arrives.
 const CHUNKS: usize = 512;
@@ -48,40 +48,37 @@ const _: () = assert!(CHUNKS * (SETS_PER_CHUNK * size_of::<BucketSet>() + size_o
 
 impl BucketTable {
     /// Counts a request of the key with this tag.
-    pub(super) fn take(&self, tag: u64, terms: RequestTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
+    pub(super) fn take(&self, tag: u64, rate: Rate, now: Mono) -> Result<CountedRequest, RateExceeded> {
         let set = self.set(tag);
         let mut attempts = 1;
         loop {
-            let way = set.find(tag).unwrap_or_else(|| set.place(tag, terms, now));
-            let taken = way.take(terms, now);
+            let way = set.find(tag).unwrap_or_else(|| set.place(tag, now));
+            let taken = way.bucket.take(rate, now);
             if way.tag.load(Ordering::Acquire) != tag && attempts < ATTEMPTS_MAX {
                 // Another key has taken the place since it was found, and the request was counted for that key.
-                if let Ok(counted) = taken {
-                    way.give_back(counted, terms);
+                if taken.is_ok() {
+                    way.bucket.give_back(rate);
                 }
                 attempts += 1;
             } else {
-                return taken.map(|counted| CountedRequest { tag, ..counted });
+                return taken.map(|level| CountedRequest { level, tag, counted_ms: 0 });
             }
         }
     }
 
     /// Undoes a request, unless another key has taken the place.
-    pub(super) fn give_back(&self, counted: CountedRequest, terms: RequestTerms) {
+    pub(super) fn give_back(&self, counted: CountedRequest, rate: Rate) {
         if let Some(way) = self.set(counted.tag).find(counted.tag) {
-            way.give_back(counted, terms);
+            way.bucket.give_back(rate);
         }
     }
 
     /// Returns the state of the key with this tag; the whole limit is left to a key without a place.
-    pub(super) fn level(&self, tag: u64, terms: RequestTerms, now: Mono) -> RateLevel {
+    pub(super) fn level(&self, tag: u64, rate: Rate, now: Mono) -> RateLevel {
         let unused = AtomicU64::new(0);
         let way = self.0.get().and_then(|_| self.set(tag).find(tag));
         let word = way.map_or(&unused, |way| way.bucket.word());
-        match terms {
-            RequestTerms::TokenBucket(rate) => rate.level(word.load(Ordering::Relaxed), now),
-            RequestTerms::SlidingWindow(window) => sliding::level(word, window, now),
-        }
+        rate.level(word.load(Ordering::Relaxed), now)
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
@@ -100,15 +97,15 @@ impl BucketSet {
     }
 
     /// Gives a place to the key, with an unused bucket.
-    fn place(&self, tag: u64, terms: RequestTerms, now: Mono) -> &Way {
+    fn place(&self, tag: u64, now: Mono) -> &Way {
         let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(way) = self.find(tag) {
             return way;
         }
         let [first, others @ ..] = &self.ways;
-        let (mut least, mut least_full) = (first, first.fullness(terms, now));
+        let (mut least, mut least_full) = (first, first.fullness(now));
         for way in others {
-            let fullness = way.fullness(terms, now);
+            let fullness = way.fullness(now);
             if fullness < least_full {
                 (least, least_full) = (way, fullness);
             }
@@ -122,30 +119,12 @@ impl BucketSet {
 }
 
 impl Way {
-    fn take(&self, terms: RequestTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
-        let (level, window_index) = match terms {
-            RequestTerms::TokenBucket(rate) => (self.bucket.take(rate, now)?, 0),
-            RequestTerms::SlidingWindow(window) => sliding::take(self.bucket.word(), window, now)?,
-        };
-        Ok(CountedRequest { level, tag: 0, window_index })
-    }
-
-    fn give_back(&self, counted: CountedRequest, terms: RequestTerms) {
-        match terms {
-            RequestTerms::TokenBucket(rate) => self.bucket.give_back(rate),
-            RequestTerms::SlidingWindow(_) => sliding::give_back(self.bucket.word(), counted.window_index),
-        }
-    }
-
     /// Returns a measure of the used part of the limit; zero if the place is free.
-    fn fullness(&self, terms: RequestTerms, now: Mono) -> u64 {
+    fn fullness(&self, now: Mono) -> u64 {
         if self.tag.load(Ordering::Acquire) == 0 {
             return 0;
         }
-        1 + match terms {
-            RequestTerms::TokenBucket(_) => self.bucket.word().load(Ordering::Relaxed).saturating_sub(now.0),
-            RequestTerms::SlidingWindow(window) => sliding::fullness(self.bucket.word(), window, now),
-        }
+        1 + self.bucket.word().load(Ordering::Relaxed).saturating_sub(now.0)
     }
 }
 
@@ -154,15 +133,14 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
-    use crate::rate::Rate;
 
     #[test]
     fn a_key_for_which_two_requests_need_a_place_gets_one() {
         let (set, now) = (BucketSet::default(), Mono(1));
-        let terms = RequestTerms::TokenBucket(Rate::per_minute(NonZeroU32::MIN));
-        let way = set.place(7, terms, now);
-        assert!(way.take(terms, now).is_ok());
-        assert!(std::ptr::eq(way, set.place(7, terms, now)));
-        assert!(way.take(terms, now).is_err(), "the bucket is not emptied");
+        let rate = Rate::per_minute(NonZeroU32::MIN);
+        let way = set.place(7, now);
+        assert!(way.bucket.take(rate, now).is_ok());
+        assert!(std::ptr::eq(way, set.place(7, now)));
+        assert!(way.bucket.take(rate, now).is_err(), "the bucket is not emptied");
     }
 }

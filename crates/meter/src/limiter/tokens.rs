@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use access::Tokens;
 
+use crate::window::WindowSpan;
+
 pub use count::TokenCount;
 
 /// The maximum of a limit of tokens.
@@ -38,7 +40,7 @@ pub struct TokenLimitTerms {
 /// How a limit of tokens refills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenAlgorithm {
-    /// Tokens in any window, whose previous one counts by the part that the window still covers.
+    /// Tokens in any window, as [`WindowLog`](crate::window::WindowLog) counts them.
     SlidingWindow {
         /// The length of the window in milliseconds, at least one.
         length_ms: u64,
@@ -55,8 +57,8 @@ pub enum TokenAlgorithm {
 /// Tokens that a call has reserved, and those that it has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenUse {
-    /// The number of the window in which the reservation counts; zero without a window.
-    pub window_index: u64,
+    /// The time at which the reservation counts in a window, in milliseconds; zero without a window.
+    pub counted_ms: u64,
     /// The tokens that were reserved.
     pub reserved: Tokens,
     /// The tokens that were used.
@@ -116,6 +118,15 @@ impl TokenLimitTerms {
     #[must_use]
     pub const fn algorithm(self) -> TokenAlgorithm {
         self.algorithm
+    }
+
+    /// Returns the span of a window; `None` for a bucket.
+    #[must_use]
+    pub fn span(self) -> Option<WindowSpan> {
+        match self.algorithm {
+            TokenAlgorithm::SlidingWindow { length_ms } => Some(WindowSpan::new(self.limit.get(), length_ms)),
+            TokenAlgorithm::TokenBucket { .. } => None,
+        }
     }
 
     /// Returns the maximum number of tokens at once. A call that needs more is never admitted.

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use access::Mono;
 
-use super::{Window, WindowCount, WindowView};
+use super::{LOGS_MAX, Window, WindowLog, WindowView, keep_bounded};
 
 /// The maximum number of checks per request.
 pub const CHECKS_MAX: usize = 4;
 
-/// Number of sets per name; they hold 100,000 counts.
+/// Number of sets per name; they hold 100,000 counts, whose logs have at most 32 MB.
 const SETS: usize = 12_500;
-const WAYS: usize = 8;
+const WAYS: usize = LOGS_MAX;
 /// Maximum number of names. Further names share the sets of the last one, but not its counts.
 const NAMES_MAX: usize = 32;
 
@@ -49,7 +49,7 @@ pub struct WindowLevel {
     pub limit: u32,
     /// The number of requests that may still pass now.
     pub remaining: u32,
-    /// The time until the window ends; for a refused request at least `retry_after`.
+    /// The time until the first counted request leaves the window.
     pub reset: Duration,
     /// The time until a request may pass; zero for an admitted request.
     pub retry_after: Duration,
@@ -68,11 +68,11 @@ struct CounterSets(Box<[Mutex<Vec<WindowEntry>>]>);
 
 type Tag = [u64; 2];
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct WindowEntry {
     tag: Tag,
     window: Window,
-    count: WindowCount,
+    log: WindowLog,
 }
 
 /// The place of a count. `name` and `set` define the order in which sets are locked.
@@ -97,9 +97,9 @@ impl WindowLevel {
     pub fn of(allowed: bool, checks: &[WindowCheck<'_>], views: &[WindowView]) -> Self {
         let named = checks.iter().map(|check| check.name).enumerate().zip(views.iter().copied());
         let tightest = if allowed {
-            named.min_by_key(|(_, view)| view.remaining())
+            named.min_by_key(|(_, view)| view.remaining)
         } else {
-            named.max_by_key(|(_, view)| view.retry_after_ms())
+            named.max_by_key(|(_, view)| view.retry_after_ms)
         };
         let Some(((check, name), view)) = tightest else {
             let (reset, retry_after) = (Duration::ZERO, Duration::ZERO);
@@ -109,10 +109,10 @@ impl WindowLevel {
             allowed,
             name,
             check,
-            limit: view.limit(),
-            remaining: view.remaining(),
-            reset: Duration::from_millis(view.reset_ms()),
-            retry_after: if allowed { Duration::ZERO } else { Duration::from_millis(view.retry_after_ms()) },
+            limit: view.limit,
+            remaining: view.remaining,
+            reset: Duration::from_millis(view.reset_ms),
+            retry_after: if allowed { Duration::ZERO } else { Duration::from_millis(view.retry_after_ms) },
         }
     }
 }
@@ -142,26 +142,24 @@ impl WindowCounts {
         let locations: Vec<SetLocation<'_>> =
             checks.iter().zip(&named).map(|(check, (name, sets))| self.location(check, *name, sets)).collect();
         let mut locked = lock(&locations);
-        let views: Vec<WindowView> = checks
-            .iter()
-            .zip(&locations)
-            .map(|(check, location)| {
-                let found =
-                    set_of(&mut locked, location).and_then(|set| set.iter().find(|entry| entry.tag == location.tag));
-                found.map_or(WindowCount::default(), |entry| entry.count).at(check.rule(), now_ms)
-            })
-            .collect();
-        if !passes(&views) {
-            return WindowLevel::of(false, checks, &views);
+        let view = |set: Option<&mut Vec<WindowEntry>>, tag: Tag, window: Window| {
+            let known = set.and_then(|set| set.iter().find(|entry| entry.tag == tag));
+            known.map_or_else(|| WindowLog::default().view(window, now_ms), |entry| entry.log.view(window, now_ms))
+        };
+        let views = |locked: &mut LockedSets<'_>| -> Vec<WindowView> {
+            let each = checks.iter().zip(&locations);
+            each.map(|(check, location)| view(set_of(locked, location), location.tag, check.rule())).collect()
+        };
+        let before = views(&mut locked);
+        if !passes(&before) {
+            return WindowLevel::of(false, checks, &before);
         }
-        let views: Vec<WindowView> = views.into_iter().map(WindowView::counted).collect();
-        for ((check, location), view) in checks.iter().zip(&locations).zip(&views) {
-            let entry = WindowEntry { tag: location.tag, window: check.rule(), count: view.count() };
+        for (check, location) in checks.iter().zip(&locations) {
             if let Some(set) = set_of(&mut locked, location) {
-                store(set, entry, now_ms);
+                count(set, location.tag, check.rule(), now_ms);
             }
         }
-        WindowLevel::of(true, checks, &views)
+        WindowLevel::of(true, checks, &views(&mut locked))
     }
 
     /// Returns the number of a name and its sets.
@@ -213,26 +211,26 @@ fn set_of<'s>(locked: &'s mut LockedSets<'_>, location: &SetLocation<'_>) -> Opt
     locked.iter_mut().find(|(at, _)| *at == (location.name, location.set)).map(|(_, set)| &mut **set)
 }
 
-/// Stores `entry` in its place, or in place of the least important entry of a full set.
-fn store(set: &mut Vec<WindowEntry>, entry: WindowEntry, now_ms: u64) {
-    if let Some(known) = set.iter_mut().find(|known| known.tag == entry.tag) {
-        *known = entry;
-        return;
-    }
-    if set.len() >= WAYS {
-        // Of several entries with equal use, the oldest is removed.
-        let least = set.iter().enumerate().min_by_key(|(_, entry)| fullness(entry, now_ms)).map(|(at, _)| at);
-        if let Some(least) = least {
-            set.remove(least);
+/// Counts a request in the place of its key, or in that of the least important entry of a full set.
+fn count(set: &mut Vec<WindowEntry>, tag: Tag, window: Window, now_ms: u64) {
+    let known = set.iter_mut().find(|known| known.tag == tag);
+    if let Some(known) = known {
+        known.window = window;
+        known.log.add(window.span(), 1, now_ms);
+    } else {
+        if set.len() >= WAYS {
+            // Of several entries with equal use, the oldest is removed.
+            let fullness = |entry: &WindowEntry| entry.log.view(entry.window, now_ms).fullness();
+            let least = set.iter().enumerate().min_by_key(|(_, entry)| fullness(entry)).map(|(at, _)| at);
+            if let Some(least) = least {
+                set.remove(least);
+            }
         }
+        let mut log = WindowLog::default();
+        log.add(window.span(), 1, now_ms);
+        set.push(WindowEntry { tag, window, log });
     }
-    set.push(entry);
-}
-
-/// Returns the used part of the limit in units of 1 / 2³².
-fn fullness(entry: &WindowEntry, now_ms: u64) -> u64 {
-    let view = entry.count.at(entry.window, now_ms);
-    (u64::from(view.limit() - view.remaining()) << 32) / u64::from(view.limit())
+    keep_bounded(set.iter_mut().map(|entry| &mut entry.log));
 }
 
 #[cfg(test)]

@@ -5,53 +5,92 @@ fn window(limit: u32, length_ms: u64) -> Window {
 }
 
 /// Admits as many of `calls` as may pass at `now_ms`; returns their number.
-fn burst(count: &mut WindowCount, window: Window, now_ms: u64, calls: u32) -> u32 {
-    let mut passed = 0;
-    for _ in 0..calls {
-        let view = count.at(window, now_ms);
-        if view.admits() {
-            *count = view.counted().count();
-            passed += 1;
-        }
+fn burst(log: &mut WindowLog, window: Window, now_ms: u64, calls: u32) -> u32 {
+    let passed = calls.min(log.view(window, now_ms).remaining);
+    if passed > 0 {
+        log.add(window.span(), passed.into(), now_ms);
     }
     passed
 }
 
 #[test]
-fn limit_passes_and_then_nothing_until_the_next_window() {
-    let (mut count, window) = (WindowCount::default(), window(100, 60_000));
-    assert_eq!(burst(&mut count, window, 600_000, 150), 100);
-    let view = count.at(window, 630_000);
-    assert_eq!((view.remaining(), view.retry_after_ms(), view.reset_ms()), (0, 30_600, 30_600));
-    assert!(!count.at(window, 660_599).admits());
-    assert_eq!(burst(&mut count, window, 660_600, 9), 1);
-    assert_eq!(burst(&mut count, window, 690_000, 200), 49);
-    assert_eq!(count.at(window, 720_000), WindowCount { index: 12, current: 0, previous: 50 }.at(window, 720_000));
-    assert_eq!(burst(&mut count, window, 840_000, 150), 100);
+fn limit_passes_and_then_nothing_until_its_requests_have_left_the_window() {
+    let (mut log, window) = (WindowLog::default(), window(100, 60_000));
+    assert_eq!(burst(&mut log, window, 600_000, 60), 60);
+    assert_eq!(burst(&mut log, window, 630_000, 150), 40);
+    let view = log.view(window, 631_000);
+    assert_eq!((view.remaining, view.retry_after_ms, view.reset_ms), (0, 29_000, 29_000));
+    assert!(!log.view(window, 659_999).admits());
+    assert_eq!(burst(&mut log, window, 660_000, 100), 60);
+    assert_eq!(burst(&mut log, window, 690_000, 100), 40);
+    assert_eq!(burst(&mut log, window, 840_000, 150), 100);
 }
 
 #[test]
-fn limit_of_one_waits_for_the_whole_next_window() {
-    let (mut count, window) = (WindowCount::default(), window(1, 1_000));
-    assert_eq!(burst(&mut count, window, 5_400, 3), 1);
-    // A second wait ends after the next window.
-    assert_eq!([5_400, 6_400].map(|at| count.at(window, at).retry_after_ms()), [1_000, 600]);
-    assert!(!count.at(window, 6_999).admits());
-    assert!(count.at(window, 7_000).admits());
+fn evenly_spread_requests_of_a_small_limit_all_pass() {
+    for (limit, length_ms) in [(1, 2_000), (2, 2_000), (3, 1_000), (7, 60_000), (100, 60_000)] {
+        for start_ms in [1_000_000, 1_000_001, 1_001_000, 1_001_999] {
+            let (mut log, window) = (WindowLog::default(), window(limit, length_ms));
+            let interval_ms = length_ms.div_ceil(u64::from(limit));
+            let passed: u32 = (0..200).map(|nth| burst(&mut log, window, start_ms + nth * interval_ms, 1)).sum();
+            assert_eq!(passed, 200, "{limit} in {length_ms} ms");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_is_removed_was_never_counted() {
+    for limit in [2, 1_000] {
+        let (mut log, window) = (WindowLog::default(), window(limit, 60_000));
+        let first_ms = log.add(window.span(), 1, 1_000);
+        let second_ms = log.add(window.span(), 1, 1_100);
+        log.remove(window.span(), 1, first_ms);
+        assert_eq!(log.view(window, 1_100).remaining, limit - 1);
+        log.remove(window.span(), 1, second_ms);
+        assert_eq!(log.view(window, 1_100).remaining, limit);
+        log.add(window.span(), 1, 70_000);
+        log.remove(window.span(), 1, second_ms);
+        assert_eq!(log.view(window, 70_000).remaining, limit - 1, "it has left the window");
+    }
 }
 
 #[test]
 fn clock_jump_delays_requests_for_at_most_two_windows() {
     let window = window(10, 60_000);
     let day = 86_400_000;
-    let mut count = WindowCount::default();
-    assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
-    // The clock goes back by less than a window: time stands still at the window's beginning.
-    let back = count.at(window, 2 * day - 1);
-    assert_eq!((back.admits(), back.count(), back.retry_after_ms()), (false, count, 60_000));
+    let mut log = WindowLog::default();
+    assert_eq!(burst(&mut log, window, 2 * day, 20), 10);
+    // The clock goes back by less than a window: time stands still.
+    let back = log.view(window, 2 * day - 59_000);
+    assert_eq!((back.admits(), back.retry_after_ms), (false, 60_000));
+    assert!(log.view(window, 2 * day - 60_001).admits(), "the requests are discarded");
     // The clock goes ahead by a day and back again.
-    assert_eq!(burst(&mut count, window, 3 * day, 20), 10);
-    assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
+    assert_eq!(burst(&mut log, window, 3 * day, 20), 10);
+    assert_eq!(burst(&mut log, window, 2 * day, 20), 10);
+}
+
+#[test]
+fn an_unused_key_counts_nothing_after_any_time() {
+    let (mut log, window) = (WindowLog::default(), window(1, 1_000));
+    for now_ms in [5, (1 << 32) + 5, (1 << 33) + 5, (1 << 40) + 5] {
+        assert_eq!(burst(&mut log, window, now_ms, 9), 1, "{now_ms}");
+    }
+}
+
+#[test]
+fn logs_of_one_set_have_a_bounded_number_of_entries_and_lose_no_request() {
+    let window = window(100, 60_000);
+    let mut logs = vec![WindowLog::default(); 8];
+    for nth in 0..100 {
+        for log in &mut logs {
+            log.add(window.span(), 1, 1_000_000 + nth);
+        }
+        keep_bounded(logs.iter_mut());
+    }
+    assert!(logs.iter().map(|log| log.used(window.span(), 1_000_099)).eq([100; 8]));
+    assert!(logs.iter().all(|log| log.view(window, 1_060_098).remaining < 100));
+    assert!(logs.iter().map(WindowLog::len).sum::<usize>() <= 256);
+    assert!(logs.iter().all(|log| log.view(window, 1_060_099).remaining == 100));
 }
 
 mod property_tests {
@@ -59,83 +98,78 @@ mod property_tests {
 
     use super::*;
 
-    /// Requests as (milliseconds since the last one, number at once).
-    fn calls() -> impl Strategy<Value = Vec<(u64, u32)>> {
-        prop::collection::vec((0_u64..3_000, 0_u32..40), 1..60)
+    /// Limits and lengths of all sizes, small ones as often as large ones.
+    fn windows() -> impl Strategy<Value = Window> {
+        let limit = prop_oneof![1..=5_u32, 1..=EXACT_MAX, 101..=3_000_u32, 1..=LIMIT_MAX];
+        let length_ms = prop_oneof![Just(1_000), 1_000..10_000_u64, 1_000..=86_400_000_u64, Just(86_400_000)];
+        (limit, length_ms).prop_map(|(limit, length_ms)| window(limit, length_ms))
+    }
+
+    /// Requests as (thousandths of the window since the last one, thousandths of the limit at once).
+    fn calls() -> impl Strategy<Value = Vec<(u64, u64)>> {
+        prop::collection::vec((0_u64..400, 0_u64..700), 1..80)
     }
 
     proptest! {
         #[test]
-        fn admitted_requests_never_weigh_more_than_the_limit(
-            limit in 1_u32..50, length_ms in 1_u64..5_000, calls in calls(),
-        ) {
-            let (mut count, window, mut now_ms) = (WindowCount::default(), window(limit, length_ms), 1_000_000);
-            let mut passed: Vec<u64> = Vec::new();
-            for (gap_ms, many) in calls {
-                now_ms += gap_ms;
-                let burst = burst(&mut count, window, now_ms, many);
-                prop_assert!(burst <= limit);
-                passed.extend((0..burst).map(|_| now_ms));
-                let (index, left_ms) = (now_ms / length_ms, length_ms - now_ms % length_ms);
-                let of = |index: u64| passed.iter().filter(|at| **at / length_ms == index).count() as u64;
-                prop_assert!(of(index) * length_ms + of(index - 1) * left_ms <= u64::from(limit) * length_ms);
-                let span = passed.iter().filter(|at| now_ms - **at < length_ms).count() as u64;
-                prop_assert!(span < 2 * u64::from(limit), "the documented bound of any span of the window's length");
+        fn no_span_of_a_window_has_more_than_the_limit(window in windows(), calls in calls()) {
+            let (mut log, mut now_ms) = (WindowLog::default(), 1_000_000_007);
+            let mut passed: Vec<(u64, u64)> = Vec::new();
+            for (gap, many) in calls {
+                now_ms += gap * window.length_ms() / 1_000;
+                let many = (u64::from(window.limit()) * many).div_ceil(1_000);
+                let admitted = burst(&mut log, window, now_ms, u32::try_from(many).unwrap());
+                passed.push((now_ms, admitted.into()));
+                let within = |part_ms: u64| {
+                    let is_within = |at: u64| at + window.length_ms() + part_ms > now_ms;
+                    passed.iter().filter(|(at, _)| is_within(*at)).map(|(_, count)| count).sum::<u64>()
+                };
+                prop_assert!(within(0) <= window.limit().into());
+                // A request is refused only if the limit was used within the window, or a part of it before.
+                let part_ms = window.span().part_ms() - 1;
+                prop_assert!(u64::from(admitted) == many || within(part_ms) >= window.limit().into());
             }
         }
 
         #[test]
-        fn evenly_spread_requests_exceed_the_limit_in_no_span(
-            limit in 1_u32..50, interval_ms in 1_u64..200, start_ms in 0_u64..20_000, count in 1_u64..400,
-        ) {
-            // One request at a time, as many as the limit allows in the long run.
-            let (mut state, window) = (WindowCount::default(), window(limit, u64::from(limit) * interval_ms));
-            let mut passed: Vec<u64> = Vec::new();
-            for number in 0..count {
-                let now_ms = 1_000_000 + start_ms + number * interval_ms;
-                passed.extend((0..burst(&mut state, window, now_ms, 1)).map(|_| now_ms));
-                let span = passed.iter().filter(|at| now_ms - **at < window.length_ms()).count();
-                prop_assert!(span <= limit as usize);
+        fn a_client_that_obeys_retry_after_passes(window in windows(), calls in calls()) {
+            let (mut log, mut now_ms) = (WindowLog::default(), 1_000_000_007);
+            for (gap, many) in calls {
+                now_ms += gap * window.length_ms() / 1_000;
+                let many = (u64::from(window.limit()) * many).div_ceil(1_000);
+                burst(&mut log, window, now_ms, u32::try_from(many).unwrap());
+                let view = log.view(window, now_ms);
+                let wait_ms = view.retry_after_ms;
+                prop_assert_eq!(view.admits(), wait_ms == 0);
+                prop_assert!(wait_ms <= view.reset_ms && view.reset_ms <= window.length_ms());
+                prop_assert!(wait_ms == 0 || !log.view(window, now_ms + wait_ms - 1).admits());
+                prop_assert!(log.view(window, now_ms + wait_ms).admits());
+                if wait_ms > 0 {
+                    now_ms += wait_ms;
+                    prop_assert_eq!(burst(&mut log, window, now_ms, 1), 1);
+                }
             }
         }
 
         #[test]
-        fn request_passes_after_retry_after_and_not_before(
-            limit in 1_u32..50, length_ms in 1_u64..5_000, calls in calls(),
-        ) {
-            let (mut count, window, mut now_ms) = (WindowCount::default(), window(limit, length_ms), 1_000_000);
-            for (gap_ms, many) in calls {
-                now_ms += gap_ms;
-                burst(&mut count, window, now_ms, many);
-                let wait_ms = count.at(window, now_ms).retry_after_ms();
-                prop_assert!(wait_ms <= length_ms && count.at(window, now_ms).reset_ms() >= wait_ms);
-                prop_assert!(count.at(window, now_ms).reset_ms() <= length_ms);
-                prop_assert!(wait_ms == 0 || !count.at(window, now_ms + wait_ms - 1).admits());
-                // A full window may refuse a second time, for a short time.
-                let again_ms = count.at(window, now_ms + wait_ms).retry_after_ms();
-                prop_assert!(again_ms == 0 || wait_ms == length_ms && again_ms <= length_ms.div_ceil(u64::from(limit)));
-                prop_assert!(count.at(window, now_ms + wait_ms + again_ms).admits());
+        fn a_log_is_short(window in windows(), calls in prop::collection::vec(0_u64..20, 1..400)) {
+            let (mut log, mut now_ms) = (WindowLog::default(), 1_000_000_007);
+            for gap in calls {
+                now_ms += gap * window.length_ms() / 1_000;
+                burst(&mut log, window, now_ms, 1);
             }
+            prop_assert!(log.len() <= usize::try_from(EXACT_MAX).unwrap() + 2);
         }
 
         #[test]
-        fn windows_tolerate_any_clock(
-            limit in 1_u32..=u32::MAX, length_ms in 0_u64..=u64::MAX, index: u64, current: u32, previous: u32, now_ms: u64,
-        ) {
-            let (count, window) = (WindowCount { index, current, previous }, window(limit, length_ms));
-            let view = count.at(window, now_ms);
-            prop_assert!(view.remaining() <= window.limit());
-            prop_assert!(view.admits() == (view.retry_after_ms() == 0));
-            let later = now_ms.saturating_add(2 * window.length_ms() + 1);
-            prop_assert!(current > window.limit() || later == u64::MAX || index > later / window.length_ms() || count.at(window, later).admits());
-            let _ = (view.counted().count(), view.reset_ms());
-        }
-
-        #[test]
-        fn products_are_exact_in_a_double(current in 0..=LIMIT_MAX, elapsed_ms in 0_u64..86_400_000) {
-            let length_ms = 86_400_000_u64;
-            let used = u64::from(current) * length_ms + u64::from(LIMIT_MAX) * (length_ms - elapsed_ms);
-            prop_assert!(used < 1 << 53);
+        fn windows_tolerate_any_clock(window in windows(), times in prop::collection::vec(any::<u64>(), 1..20)) {
+            let mut log = WindowLog::default();
+            for now_ms in times {
+                burst(&mut log, window, now_ms, 3);
+                let view = log.view(window, now_ms);
+                prop_assert!(view.remaining <= window.limit());
+                prop_assert!(view.retry_after_ms <= window.length_ms() && view.reset_ms <= window.length_ms());
+            }
         }
     }
 }

@@ -324,9 +324,9 @@ async fn next(messages: &mut mpsc::Receiver<SharingMessage>) -> GrantRequest {
 
 /// A result of Redis; no requests are a refusal.
 fn grant(requests: u32, left: u32) -> GrantedRequests {
-    let (valid, window_index) = (Duration::from_secs(30), 5);
+    let (valid, counted_ms) = (Duration::from_secs(30), 5);
     let retry_after = Duration::from_secs(if requests == 0 { 7 } else { 0 });
-    GrantedRequests { requests, window_index, valid, left, reset: valid, retry_after }
+    GrantedRequests { requests, counted_ms, valid, left, reset: valid, retry_after }
 }
 
 #[tokio::test]
@@ -358,7 +358,7 @@ async fn small_limits_ask_redis_for_each_request_and_large_ones_for_a_batch() {
         assert!(text.contains(field), "{field} {text}");
     }
     let SharingMessage::GiveBack(back) = messages.recv().await.unwrap() else { panic!() };
-    assert_eq!(back.window_index, 5);
+    assert_eq!(back.counted_ms, 5);
     assert!(back.key.name.starts_with(b"ip window 60000"));
     assert!(messages.try_recv().is_err(), "the large limit needs no call for its requests");
 }

@@ -9,25 +9,18 @@ use cluster::windows::{ANSWER, Sharing, Windows, grants};
 use meter::limiter::sharing::{LimitSharing, PendingGrant, SharedLimit, SharedRequest, SharedTake};
 use meter::limiter::{LimitCounters, RequestTerms};
 use meter::rate::{Bucket, Rate};
-use meter::window::{Window, WindowCount};
+use meter::window::{Window, WindowLog};
 use redis::AsyncCommands;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::faults::{eventually, keeping};
-use super::script::{Numbers, clocked};
+use super::script::{Numbers, clocked, with_log, without_expiry};
 use super::{DAY, PATIENT};
 use crate::redis::Redis;
 
 const WINDOW: &str = include_str!("../../../src/windows/grant_window.lua");
 const BUCKET: &str = include_str!("../../../src/windows/grant_bucket.lua");
-
-/// Compiles a script with a clock that the test sets, and without expiry.
-fn script(text: &str) -> redis::Script {
-    let expires = |line: &&str| line.contains("'PEXPIRE'");
-    assert_eq!(text.lines().filter(expires).count(), 1);
-    clocked(&text.lines().filter(|line| !expires(line)).collect::<Vec<_>>().join("\n"))
-}
 
 fn number(value: u32) -> NonZeroU32 {
     NonZeroU32::new(value).unwrap()
@@ -37,23 +30,23 @@ fn number(value: u32) -> NonZeroU32 {
 async fn the_script_of_windows_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let (script, mut numbers) = (script(WINDOW), Numbers(5));
+    let (script, mut numbers) = (clocked(&without_expiry(&with_log(WINDOW))), Numbers(5));
     for (limit, length_ms) in [(1, 1_000), (150, 60_000), (7, 977), (1_000_000, 86_400_000)] {
         connection.del::<_, ()>("count").await.unwrap();
         let window = Window::new(number(limit), Duration::from_millis(length_ms));
-        let (mut count, mut now_ms) = (WindowCount::default(), 1_800_000_000_000_u64);
+        let (mut log, mut now_ms) = (WindowLog::default(), 1_800_000_000_000_u64);
         for step in 0..300 {
             now_ms += numbers.below(length_ms / 3);
             let (want, parts) = (1 + numbers.below(u64::from(limit)), 1 + numbers.below(12));
-            let view = count.at(window, now_ms);
-            let left = u64::from(view.remaining());
+            let left = u64::from(log.view(window, now_ms).remaining);
             let granted = if left == 0 { 0 } else { want.min((left / parts).max(1)) };
-            count = (0..granted).fold(view, |view, _| view.counted()).count();
+            log.add(window.span(), granted, now_ms);
+            let view = log.view(window, now_ms);
             let mut call = script.key("count");
             call.arg(limit).arg(length_ms).arg(want).arg(parts).arg(now_ms / 1_000).arg(now_ms % 1_000 * 1_000);
             let answer: [u64; 5] = call.invoke_async(&mut connection).await.unwrap();
-            let counts = [u64::from(count.current), u64::from(count.previous)];
-            assert_eq!(answer, [now_ms, granted, count.index, counts[0], counts[1]], "{limit} step {step}");
+            let expected = [now_ms, granted, view.remaining.into(), view.reset_ms, view.retry_after_ms];
+            assert_eq!(answer, expected, "{limit} step {step}");
         }
     }
 }
@@ -62,7 +55,7 @@ async fn the_script_of_windows_counts_as_the_meter_does() {
 async fn the_script_of_buckets_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let (script, mut numbers) = (script(BUCKET), Numbers(6));
+    let (script, mut numbers) = (clocked(&without_expiry(BUCKET)), Numbers(6));
     for (limit, burst, seconds) in [(1, 1, 60), (1_000, 1_000, 60), (300, 20, 7), (1_000_000, 5, 86_400)] {
         connection.del::<_, ()>("bucket").await.unwrap();
         let rate = Rate::new(number(limit), Duration::from_secs(seconds)).with_burst(number(burst));
@@ -167,6 +160,34 @@ async fn two_nodes_admit_an_exact_limit_once_and_at_least_95_percent_of_a_leased
             let admitted: u32 = clients.join_all().await.into_iter().sum();
             let least = if is_exact { limit } else { limit - limit / 20 };
             assert!((least..=limit).contains(&admitted), "{admitted} of {limit}, {terms:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_obeys_retry_after_is_admitted_by_exact_and_leased_limits() {
+    let redis = Redis::start().await;
+    let [node, _] = nodes(&redis).await;
+    for (limit, is_exact) in [(1, true), (3, true), (200, true), (200, false)] {
+        let terms = RequestTerms::SlidingWindow(Window::new(number(limit), Duration::from_secs(1)));
+        let key = format!("{limit} {is_exact}").into_bytes();
+        for round in 0..3 {
+            let exceeded = loop {
+                match node.begin(&key, terms, is_exact) {
+                    SharedTake::Counted(..) => {}
+                    SharedTake::Refused(exceeded) => break exceeded,
+                    SharedTake::Waits(grant) => {
+                        let result = tokio::time::timeout(PATIENT, grant.result()).await.unwrap();
+                        if let Err(exceeded) = result.unwrap() {
+                            break exceeded;
+                        }
+                    }
+                    SharedTake::Unavailable => panic!("Redis is available"),
+                }
+            };
+            assert!(exceeded.retry_after <= Duration::from_millis(1_250), "{exceeded:?}");
+            tokio::time::sleep(exceeded.retry_after).await;
+            assert!(node.take(&key, terms, is_exact).await.is_some(), "{limit} {is_exact}, round {round}");
         }
     }
 }

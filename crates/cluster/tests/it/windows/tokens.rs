@@ -12,18 +12,13 @@ use tokio::time::Instant;
 
 use super::faults::eventually;
 use super::grants::{Node, nodes};
-use super::script::{Numbers, clocked};
+use super::script::{Numbers, clocked, with_log, without_expiry};
 use super::{DAY, PATIENT};
 use crate::redis::Redis;
 
 const TAKE_WINDOW: &str = include_str!("../../../src/windows/take_tokens_window.lua");
 const TAKE_BUCKET: &str = include_str!("../../../src/windows/take_tokens_bucket.lua");
 const SETTLE: &str = include_str!("../../../src/windows/settle_tokens.lua");
-
-/// Compiles a script with a clock that the test sets, and without expiry.
-fn script(text: &str) -> Script {
-    clocked(&text.lines().filter(|line| !line.contains("'PEXPIRE'")).collect::<Vec<_>>().join("\n"))
-}
 
 /// The scripts with the time of the test.
 struct Clocked {
@@ -33,28 +28,29 @@ struct Clocked {
 }
 
 impl Clocked {
-    /// Returns whether the tokens were counted, and the count.
+    /// Returns whether the tokens were counted, the number that is left, and the time at which they count.
     async fn take(
         &self,
         connection: &mut MultiplexedConnection,
         terms: TokenLimitTerms,
         tokens: Tokens,
         now_ms: u64,
-    ) -> (bool, TokenCount) {
+    ) -> (bool, u64, u64) {
         let time = [now_ms / 1_000, now_ms % 1_000 * 1_000];
         match terms.algorithm() {
             TokenAlgorithm::SlidingWindow { length_ms } => {
                 let mut call = self.take_window.key("count");
                 call.arg(terms.limit()).arg(length_ms).arg(tokens.0).arg(time[0]).arg(time[1]);
-                let [_, counted, index, current, previous]: [u64; 5] = call.invoke_async(connection).await.unwrap();
-                (counted == 1, TokenCount::Window { index, current, previous })
+                let [counted_ms, counted, left, ..]: [u64; 5] = call.invoke_async(connection).await.unwrap();
+                (counted == 1, left, counted_ms)
             }
             TokenAlgorithm::TokenBucket { burst, .. } => {
                 let mut call = self.take_bucket.key("count");
                 let nanos = |tokens| terms.refill_nanos(tokens);
                 call.arg(nanos(Tokens(burst.get().into()))).arg(nanos(tokens)).arg(time[0]).arg(time[1]);
                 let [_, counted, full]: [u64; 3] = call.invoke_async(connection).await.unwrap();
-                (counted == 1, TokenCount::Bucket(Mono(now_ms * 1_000_000 + full)))
+                let now = Mono(now_ms * 1_000_000);
+                (counted == 1, TokenCount::Bucket(Mono(now.0 + full)).left(terms, now).0, 0)
             }
         }
     }
@@ -69,10 +65,10 @@ impl Clocked {
         let mut call = self.settle.key("count");
         match terms.algorithm() {
             TokenAlgorithm::SlidingWindow { length_ms } => {
-                call.arg(used.window_index).arg(length_ms).arg(used.reserved.0).arg(used.used.0);
+                call.arg(terms.limit()).arg(length_ms).arg(used.counted_ms).arg(used.reserved.0).arg(used.used.0);
             }
             TokenAlgorithm::TokenBucket { .. } => {
-                call.arg(0).arg(0).arg(terms.refill_nanos(used.reserved)).arg(terms.refill_nanos(used.used));
+                call.arg(0).arg(0).arg(0).arg(terms.refill_nanos(used.reserved)).arg(terms.refill_nanos(used.used));
             }
         }
         call.arg(now_ms / 1_000).arg(now_ms % 1_000 * 1_000);
@@ -88,8 +84,12 @@ fn number(value: u32) -> NonZeroU32 {
 async fn the_scripts_of_tokens_count_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let scripts =
-        Clocked { take_window: script(TAKE_WINDOW), take_bucket: script(TAKE_BUCKET), settle: script(SETTLE) };
+    let script = |text: &str| clocked(&without_expiry(text));
+    let scripts = Clocked {
+        take_window: script(&with_log(TAKE_WINDOW)),
+        take_bucket: script(TAKE_BUCKET),
+        settle: script(&with_log(SETTLE)),
+    };
     let mut numbers = Numbers(7);
     let minute = Duration::from_secs(60);
     for terms in [
@@ -104,23 +104,23 @@ async fn the_scripts_of_tokens_count_as_the_meter_does() {
             now_ms += numbers.below(20_000);
             let now = Mono(now_ms * 1_000_000);
             let reserved = Tokens(1 + numbers.below(u64::from(terms.at_once()) / 3));
-            let (is_counted, answer) = scripts.take(&mut connection, terms, reserved, now_ms).await;
-            // The part of the previous window is rounded up in Redis: at most one token more.
+            let (is_counted, left, counted_ms) = scripts.take(&mut connection, terms, reserved, now_ms).await;
+            // Redis computes buckets with doubles: at most one token more.
             let admits = count.admits(terms, reserved, now);
             assert!(
                 is_counted == admits || count.left(terms, now).0.abs_diff(reserved.0) <= 1,
                 "{terms:?} step {step}"
             );
             if is_counted {
-                count = count.with(terms, reserved, now);
-                open.push(TokenUse { window_index: count.window_index(terms, now), reserved, used: reserved });
+                assert_eq!(count.add(terms, reserved, now), counted_ms, "{terms:?} step {step}");
+                open.push(TokenUse { counted_ms, reserved, used: reserved });
             }
-            assert_eq!(answer.left(terms, now), count.left(terms, now), "{terms:?} step {step}");
+            assert_eq!(left, count.left(terms, now).0, "{terms:?} step {step}");
             // A call ends now or much later, with less or more tokens.
             if numbers.below(3) > 0 && !open.is_empty() {
                 let ended = usize::try_from(numbers.below(open.len() as u64)).unwrap();
                 let ended = TokenUse { used: Tokens(numbers.below(u64::from(terms.at_once()))), ..open.remove(ended) };
-                count = count.settled(terms, ended, now);
+                count.settle(terms, ended, now);
                 scripts.settle(&mut connection, terms, ended, now_ms).await;
             }
         }
@@ -158,7 +158,7 @@ async fn what_a_call_has_not_used_or_not_waited_for_is_left_to_another_node() {
         drop(take(&second, terms, 1).await);
         assert!(take(&first, terms, 1).await.is_none(), "more than the limit is used");
         let mut connection = redis.connection().await;
-        let names: Vec<String> = connection.keys("tollgate:*:rate").await.unwrap();
+        let names: Vec<String> = connection.keys("tollgate:{tollgate:*").await.unwrap();
         connection.del::<_, ()>(names).await.unwrap();
     }
 }

@@ -1,12 +1,13 @@
 //! Limits of tokens that nodes share. Redis decides about each call: one takes far longer than the reply.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::{Mono, Tokens};
+use access::Tokens;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LimitSharing, SharingMessage, SharingState};
-use crate::limiter::tokens::{TokenCount, TokenLimitTerms, TokenUse};
+use crate::limiter::tokens::{TokenLimitTerms, TokenUse};
 use crate::rate::{RateExceeded, RateLevel};
 
 /// A limit of tokens in which a call counts.
@@ -43,7 +44,20 @@ pub struct TokenRequest {
 #[derive(Debug, Clone, Copy)]
 struct TokenGrant {
     level: RateLevel,
-    window_index: u64,
+    counted_ms: u64,
+}
+
+/// The decision of Redis about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenDecision {
+    /// Whether the tokens of the call were counted.
+    pub is_counted: bool,
+    /// The state after the decision.
+    pub level: RateLevel,
+    /// The time after which the call is admitted.
+    pub retry_after: Duration,
+    /// The time of Redis at which the tokens count in a window, in milliseconds; zero without a window.
+    pub counted_ms: u64,
 }
 
 /// Tells Redis what a call has used.
@@ -70,7 +84,7 @@ pub struct PendingTokens {
 #[must_use = "counted tokens must be settled"]
 pub struct SharedTokens {
     key: SharedTokenKey,
-    window_index: u64,
+    counted_ms: u64,
     reserved: Tokens,
 }
 
@@ -84,7 +98,7 @@ impl LimitSharing {
         let (sender, reply) = oneshot::channel();
         // The id contains no zero byte.
         let key = SharedTokenKey { name: [limit.id, &[0], limit.key].concat().into(), terms: limit.terms };
-        let reserved = Some(SharedTokens { key: key.clone(), window_index: 0, reserved: tokens });
+        let reserved = Some(SharedTokens { key: key.clone(), counted_ms: 0, reserved: tokens });
         self.queue.try_send(SharingMessage::Tokens(TokenRequest { key, tokens, reply: sender })).ok()?;
         Some(PendingTokens { reply, reserved, queue: self.queue.clone(), state: self.state.clone() })
     }
@@ -100,8 +114,8 @@ impl LimitSharing {
 impl SharedTokens {
     /// Returns `false` if the queue is full, so that Redis does not get the settlement.
     fn settle(self, used: Tokens, queue: &mpsc::Sender<SharingMessage>) -> bool {
-        let Self { key, window_index, reserved } = self;
-        let tokens = TokenUse { window_index, reserved, used };
+        let Self { key, counted_ms, reserved } = self;
+        let tokens = TokenUse { counted_ms, reserved, used };
         used == reserved || queue.try_send(SharingMessage::Settle(TokenSettlement { key, tokens })).is_ok()
     }
 }
@@ -111,7 +125,7 @@ impl PendingTokens {
     pub async fn result(mut self) -> Option<Result<(RateLevel, SharedTokens), RateExceeded>> {
         let reply = (&mut self.reply).await;
         let reserved = self.reserved.take()?;
-        Some(reply.ok()?.map(|TokenGrant { level, window_index }| (level, SharedTokens { window_index, ..reserved })))
+        Some(reply.ok()?.map(|TokenGrant { level, counted_ms }| (level, SharedTokens { counted_ms, ..reserved })))
     }
 }
 
@@ -120,8 +134,8 @@ impl Drop for PendingTokens {
     fn drop(&mut self) {
         let Some(reserved) = self.reserved.take() else { return };
         self.reply.close();
-        if let Ok(Ok(TokenGrant { window_index, .. })) = self.reply.try_recv() {
-            let is_sent = SharedTokens { window_index, ..reserved }.settle(Tokens::ZERO, &self.queue);
+        if let Ok(Ok(TokenGrant { counted_ms, .. })) = self.reply.try_recv() {
+            let is_sent = SharedTokens { counted_ms, ..reserved }.settle(Tokens::ZERO, &self.queue);
             if !is_sent {
                 self.state.lose_settlement();
             }
@@ -130,20 +144,18 @@ impl Drop for PendingTokens {
 }
 
 impl TokenRequest {
-    /// Applies the decision of Redis: `count` is the state after it at `now`, the time of Redis. Returns a settlement if the call
-    /// no longer waits for the tokens that were counted.
+    /// Applies the decision of Redis. Returns a settlement if the call no longer waits for the tokens that were counted.
     #[must_use]
-    pub fn decided(self, is_counted: bool, count: TokenCount, now: Mono) -> Option<TokenSettlement> {
+    pub fn decided(self, decision: TokenDecision) -> Option<TokenSettlement> {
         let Self { key, tokens, reply } = self;
-        let terms = key.terms;
-        let window_index = count.window_index(terms, now);
+        let TokenDecision { is_counted, level, retry_after, counted_ms } = decision;
         let result = if is_counted {
-            Ok(TokenGrant { level: count.level(terms, now), window_index })
+            Ok(TokenGrant { level, counted_ms })
         } else {
-            Err(count.exceeded(terms, tokens, now))
+            Err(RateExceeded { limit: level.limit, retry_after, reset: level.reset.max(retry_after) })
         };
         let is_received = reply.send(result).is_ok();
-        let tokens = TokenUse { window_index, reserved: tokens, used: Tokens::ZERO };
+        let tokens = TokenUse { counted_ms, reserved: tokens, used: Tokens::ZERO };
         (is_counted && !is_received).then_some(TokenSettlement { key, tokens })
     }
 
@@ -157,7 +169,6 @@ impl TokenRequest {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
     use crate::limiter::tokens::TokenUnit;
@@ -174,8 +185,9 @@ mod tests {
         for _ in 0..2 {
             let pending = sharing.take_tokens(&limit, Tokens(9)).unwrap();
             let Some(SharingMessage::Tokens(request)) = messages.recv().await else { panic!() };
-            let count = TokenCount::Window { index: 1, current: 9, previous: 0 };
-            assert!(request.decided(true, count, Mono(60_000_000_000)).is_none());
+            let level = RateLevel { limit: 100, remaining: 91, reset: Duration::ZERO };
+            let decision = TokenDecision { is_counted: true, level, retry_after: Duration::ZERO, counted_ms: 60_000 };
+            assert!(request.decided(decision).is_none());
             counted.push(pending.result().await.unwrap().unwrap().1);
         }
         for (tokens, lost) in counted.into_iter().zip([0, 1]) {

@@ -9,9 +9,10 @@ use access::{Mono, Tokens};
 
 use super::{TokenCount, TokenLimitTerms, TokenUse};
 use crate::rate::{RateExceeded, RateLevel};
+use crate::window::{LOGS_MAX, SET_BYTES_MAX, keep_bounded};
 
 const SETS: usize = 16_384;
-const WAYS: usize = 8;
+const WAYS: usize = LOGS_MAX;
 
 type KeySet = Mutex<Vec<KeyTokens>>;
 
@@ -19,14 +20,14 @@ type KeySet = Mutex<Vec<KeyTokens>>;
 #[derive(Debug, Default)]
 pub(crate) struct TokenTable(OnceLock<Box<[KeySet]>>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct KeyTokens {
     tag: u64,
     count: TokenCount,
 }
 
 /// docs/rate-limits.md has this figure.
-const _: () = assert!(SETS * (WAYS * size_of::<KeyTokens>() + size_of::<KeySet>()) < 6_000_000);
+const _: () = assert!(SETS * (WAYS * size_of::<KeyTokens>() + size_of::<KeySet>() + SET_BYTES_MAX) < 48_000_000);
 
 /// Tokens that were counted for a call, until it is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct CountedTokens {
     /// The tokens that were reserved.
     pub reserved: Tokens,
     pub(crate) tag: u64,
-    pub(crate) window_index: u64,
+    pub(crate) counted_ms: u64,
 }
 
 impl TokenTable {
@@ -52,32 +53,36 @@ impl TokenTable {
         now: Mono,
     ) -> Result<CountedTokens, RateExceeded> {
         let mut set = self.set(tag);
-        let count = find(&set, tag, terms);
-        if !count.admits(terms, tokens, now) || tokens.0 > terms.at_once().into() {
-            return Err(count.exceeded(terms, tokens, now));
+        let refusal = match find(&set, tag) {
+            Some(count) => refusal(count, terms, tokens, now),
+            None => refusal(&TokenCount::unused(terms), terms, tokens, now),
+        };
+        if let Some(exceeded) = refusal {
+            return Err(exceeded);
         }
-        let count = count.with(terms, tokens, now);
-        place(&mut set, KeyTokens { tag, count }, terms, now);
-        let (level, window_index) = (count.level(terms, now), count.window_index(terms, now));
-        Ok(CountedTokens { level, reserved: tokens, tag, window_index })
+        let count = place(&mut set, tag, terms, now);
+        let counted_ms = count.add(terms, tokens, now);
+        let level = count.level(terms, now);
+        keep_bounded(set.iter_mut().filter_map(|key| key.count.log_mut()));
+        Ok(CountedTokens { level, reserved: tokens, tag, counted_ms })
     }
 
     /// Replaces the reserved tokens by those that were used.
     pub(crate) fn settle(&self, counted: CountedTokens, terms: TokenLimitTerms, used: Tokens, now: Mono) {
-        let CountedTokens { reserved, tag, window_index, .. } = counted;
+        let CountedTokens { reserved, tag, counted_ms, .. } = counted;
         let mut set = self.set(tag);
-        let count = find(&set, tag, terms).settled(terms, TokenUse { window_index, reserved, used }, now);
-        let is_known = set.iter().any(|key| key.tag == tag);
         // Another key may have taken the place. Tokens beyond the reservation need one.
-        if is_known || used > reserved {
-            place(&mut set, KeyTokens { tag, count }, terms, now);
+        if used > reserved || find(&set, tag).is_some() {
+            let count = place(&mut set, tag, terms, now);
+            count.settle(terms, TokenUse { counted_ms, reserved, used }, now);
+            keep_bounded(set.iter_mut().filter_map(|key| key.count.log_mut()));
         }
     }
 
     /// Returns the state of the key with this tag.
     pub(crate) fn level(&self, tag: u64, terms: TokenLimitTerms, now: Mono) -> RateLevel {
-        let count = if self.0.get().is_some() { find(&self.set(tag), tag, terms) } else { TokenCount::unused(terms) };
-        count.level(terms, now)
+        let known = self.0.get().and_then(|_| find(&self.set(tag), tag).map(|count| count.level(terms, now)));
+        known.unwrap_or_else(|| TokenCount::unused(terms).level(terms, now))
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
@@ -88,22 +93,31 @@ impl TokenTable {
     }
 }
 
-fn find(set: &[KeyTokens], tag: u64, terms: TokenLimitTerms) -> TokenCount {
-    set.iter().find(|key| key.tag == tag).map_or_else(|| TokenCount::unused(terms), |key| key.count)
+fn find(set: &[KeyTokens], tag: u64) -> Option<&TokenCount> {
+    set.iter().find(|key| key.tag == tag).map(|key| &key.count)
 }
 
-/// Stores the count of a key.
-fn place(set: &mut Vec<KeyTokens>, new: KeyTokens, terms: TokenLimitTerms, now: Mono) {
-    if let Some(key) = set.iter_mut().find(|key| key.tag == new.tag) {
-        *key = new;
-    } else if set.len() < WAYS {
-        if set.capacity() < WAYS {
+/// Returns the refusal of a call; `None` if its tokens fit.
+fn refusal(count: &TokenCount, terms: TokenLimitTerms, tokens: Tokens, now: Mono) -> Option<RateExceeded> {
+    let fits = tokens.0 <= terms.at_once().into() && count.admits(terms, tokens, now);
+    (!fits).then(|| count.exceeded(terms, tokens, now))
+}
+
+/// Returns the count of a key, which gets a place if it has none.
+fn place(set: &mut Vec<KeyTokens>, tag: u64, terms: TokenLimitTerms, now: Mono) -> &mut TokenCount {
+    let known = set.iter().position(|key| key.tag == tag);
+    let position = known.unwrap_or_else(|| {
+        if set.len() >= WAYS {
+            let most = set.iter().enumerate().max_by_key(|(_, key)| key.count.left(terms, now));
+            set.swap_remove(most.map_or(0, |(at, _)| at));
+        } else if set.capacity() < WAYS {
             set.reserve_exact(WAYS);
         }
-        set.push(new);
-    } else if let Some(least) = set.iter_mut().max_by_key(|key| key.count.left(terms, now)) {
-        *least = new;
-    }
+        set.push(KeyTokens { tag, count: TokenCount::unused(terms) });
+        set.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "the position is that of a key")]
+    &mut set[position].count
 }
 
 #[cfg(test)]

@@ -24,29 +24,32 @@ fn at(seconds: u64) -> Mono {
     Mono(seconds * SECOND)
 }
 
-fn used(window_index: u64, reserved: u64, used: u64) -> TokenUse {
-    TokenUse { window_index, reserved: Tokens(reserved), used: Tokens(used) }
+fn settled(counted_ms: u64, reserved: u64, used: u64) -> TokenUse {
+    TokenUse { counted_ms, reserved: Tokens(reserved), used: Tokens(used) }
+}
+
+/// Returns a count with some tokens, and the time at which they count.
+fn counted(terms: TokenLimitTerms, tokens: u64, now: Mono) -> (TokenCount, u64) {
+    let mut count = TokenCount::unused(terms);
+    let counted_ms = count.add(terms, Tokens(tokens), now);
+    (count, counted_ms)
 }
 
 #[test]
 fn the_rest_of_a_reservation_can_be_used_again() {
     for terms in [window(1_000), bucket(1_000, 1_000)] {
-        let count = TokenCount::unused(terms).with(terms, Tokens(900), at(60));
+        let (mut count, counted_ms) = counted(terms, 900, at(60));
         assert!(count.admits(terms, Tokens(100), at(60)) && !count.admits(terms, Tokens(101), at(60)), "{terms:?}");
-        let settled = count.settled(terms, used(1, 900, 200), at(60));
-        assert_eq!(
-            (settled.left(terms, at(60)), settled.level(terms, at(60)).remaining),
-            (Tokens(800), 800),
-            "{terms:?}"
-        );
+        count.settle(terms, settled(counted_ms, 900, 200), at(60));
+        assert_eq!((count.left(terms, at(60)), count.level(terms, at(60)).remaining), (Tokens(800), 800), "{terms:?}");
     }
 }
 
 #[test]
 fn tokens_beyond_a_reservation_count_when_they_are_known() {
-    for (terms, refused_for) in [(window(1_000), 110_400), (bucket(1_000, 1_000), 252_000)] {
-        let count = TokenCount::unused(terms).with(terms, Tokens(100), at(60));
-        let count = count.settled(terms, used(1, 100, 5_000), at(60));
+    for (terms, refused_for) in [(window(1_000), 60_000), (bucket(1_000, 1_000), 252_000)] {
+        let (mut count, counted_ms) = counted(terms, 100, at(60));
+        count.settle(terms, settled(counted_ms, 100, 5_000), at(60));
         let wait = count.retry_after(terms, Tokens(200), at(60));
         assert_eq!(wait, Duration::from_millis(refused_for), "{terms:?}");
         let then = Mono(60 * SECOND + u64::try_from(wait.as_nanos()).unwrap());
@@ -56,11 +59,11 @@ fn tokens_beyond_a_reservation_count_when_they_are_known() {
 }
 
 #[test]
-fn a_window_forgives_what_exceeds_it_after_two_windows_and_a_bucket_when_it_has_refilled() {
+fn a_window_forgives_what_exceeds_it_after_its_length_and_a_bucket_when_it_has_refilled() {
     for (terms, is_forgiven) in [(window(1_000), true), (bucket(1_000, 1_000), false)] {
-        let count = TokenCount::unused(terms).with(terms, Tokens(1_000), at(60));
-        let count = count.settled(terms, used(1, 1_000, 10_000), at(60));
-        assert_eq!(count.admits(terms, Tokens(1_000), at(180)), is_forgiven, "{terms:?}");
+        let (mut count, counted_ms) = counted(terms, 1_000, at(60));
+        count.settle(terms, settled(counted_ms, 1_000, 10_000), at(60));
+        assert_eq!(count.admits(terms, Tokens(1_000), at(120)), is_forgiven, "{terms:?}");
         assert!(count.admits(terms, Tokens(1_000), at(60 + 600)), "{terms:?}");
     }
 }
@@ -68,25 +71,42 @@ fn a_window_forgives_what_exceeds_it_after_two_windows_and_a_bucket_when_it_has_
 #[test]
 fn the_rest_of_a_call_leaves_the_window_in_which_it_was_reserved() {
     let terms = window(1_000);
-    let count = TokenCount::unused(terms).with(terms, Tokens(600), at(60)).with(terms, Tokens(300), at(125));
-    let window_of = |count: TokenCount, seconds| match count {
-        TokenCount::Window { index, current, previous } => (index, current, previous),
-        TokenCount::Bucket(_) => panic!("{seconds}"),
-    };
-    assert_eq!(window_of(count, 125), (2, 300, 600));
-    assert_eq!(window_of(count.settled(terms, used(1, 600, 100), at(130)), 130), (2, 300, 100));
-    assert_eq!(window_of(count.settled(terms, used(2, 300, 100), at(130)), 130), (2, 100, 600));
-    assert_eq!(window_of(count.settled(terms, used(1, 600, 100), at(190)), 190), (3, 0, 300), "its window is over");
-    assert_eq!(window_of(count.settled(terms, used(2, 300, 301), at(190)), 190), (3, 1, 300), "it was used now");
+    let (mut count, early_ms) = counted(terms, 600, at(60));
+    let late_ms = count.add(terms, Tokens(300), at(90));
+    count.settle(terms, settled(early_ms, 600, 100), at(100));
+    assert_eq!(count.left(terms, at(100)), Tokens(600));
+    count.settle(terms, settled(early_ms, 100, 0), at(120));
+    assert_eq!(count.left(terms, at(120)), Tokens(700), "its tokens have left the window");
+    count.settle(terms, settled(late_ms, 300, 301), at(130));
+    assert_eq!((count.left(terms, at(130)), count.left(terms, at(150))), (Tokens(699), Tokens(999)));
+}
+
+#[test]
+fn no_call_waits_longer_than_the_window() {
+    let terms = window(1_000);
+    for (tokens, needed) in [(1_000, 80), (920, 1_000), (1_000, 1_000)] {
+        let (count, _) = counted(terms, tokens, at(61));
+        assert_eq!(count.retry_after(terms, Tokens(needed), at(62)), Duration::from_secs(59));
+    }
+}
+
+#[test]
+fn a_limit_whose_algorithm_changes_begins_again() {
+    let (mut count, _) = counted(window(1_000), 900, at(60));
+    assert_eq!(count.left(bucket(1_000, 1_000), at(61)), Tokens(1_000));
+    count.add(bucket(1_000, 1_000), Tokens(400), at(61));
+    assert_eq!(count.left(window(1_000), at(61)), Tokens(1_000));
+    count.add(window(1_000), Tokens(100), at(61));
+    assert_eq!(count.left(window(1_000), at(61)), Tokens(900));
 }
 
 #[test]
 fn a_clock_that_goes_back_gives_no_more_than_one_further_limit() {
     let terms = window(1_000);
-    let count = TokenCount::unused(terms).with(terms, Tokens(1_000), at(600));
+    let (count, _) = counted(terms, 1_000, at(600));
     assert!(!count.admits(terms, Tokens(1), at(590)), "time stands still");
     assert_eq!(count.left(terms, at(400)), Tokens(1_000), "the counts are discarded");
-    let full = TokenCount::unused(bucket(1_000, 500)).with(bucket(1_000, 500), Tokens(500), at(600));
+    let (full, _) = counted(bucket(1_000, 500), 500, at(600));
     assert!(!full.admits(bucket(1_000, 500), Tokens(1), at(590)));
 }
 
@@ -113,10 +133,10 @@ proptest! {
             now = Mono(now.0 + pause_ms * NANOS_PER_MILLI);
             let reserved = of_limit(reserved);
             if count.admits(terms, reserved, now) {
-                let index = count.window_index(terms, now);
-                let after = count.with(terms, reserved, now);
-                prop_assert!(after.left(terms, now) <= count.left(terms, now));
-                count = after.settled(terms, TokenUse { window_index: index, reserved, used: of_limit(actual) }, now);
+                let left = count.left(terms, now);
+                let counted_ms = count.add(terms, reserved, now);
+                prop_assert!(count.left(terms, now) <= left);
+                count.settle(terms, TokenUse { counted_ms, reserved, used: of_limit(actual) }, now);
             }
         }
         let needed = of_limit(needed);
@@ -125,6 +145,7 @@ proptest! {
         prop_assert_eq!(needed <= count.left(terms, now), wait.is_zero());
         let then = Mono(now.0 + u64::try_from(wait.as_nanos()).unwrap());
         prop_assert!(count.admits(terms, needed, then));
+        prop_assert!(is_bucket || wait <= MINUTE);
         if wait > Duration::from_millis(2) {
             prop_assert!(!count.admits(terms, needed, Mono(then.0 - 2 * NANOS_PER_MILLI)));
         }
