@@ -113,8 +113,8 @@ pub struct HealthCheck {
     pub unhealthy_threshold: u32,
     /// Successful checks in a row that make it healthy. Default 2.
     pub healthy_threshold: u32,
-    /// The share of healthy backends up to which all are used, 0 to 100. Default 0.
-    pub panic_percent: u32,
+    /// The share of healthy backends up to which all are used, 0 to 100; `None` if unhealthy ones never are. Default 0.
+    pub panic_percent: Option<u32>,
 }
 
 /// The kind of a health check.

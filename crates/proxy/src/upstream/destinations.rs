@@ -196,11 +196,13 @@ impl Destinations {
                 backend,
             }));
         }
-        let selection = if let [only] = &*backends {
-            Selection::One(only.clone())
-        } else {
-            let group = Group::new(upstream, &weighted, backends, self.backends.next_rotation());
-            Selection::Several(Rc::new(group))
+        let may_use_unhealthy = upstream.health_check.as_ref().is_none_or(|check| check.panic_percent.is_some());
+        let selection = match &*backends {
+            [only] if may_use_unhealthy => Selection::One(only.clone()),
+            _ => {
+                let group = Group::new(upstream, &weighted, backends, self.backends.next_rotation());
+                Selection::Several(Rc::new(group))
+            }
         };
         let members = upstream.discovery.is_some().then(|| servers.clone());
         Ok(KnownSelection { selection, members })

@@ -17,7 +17,7 @@ pub(crate) struct Group {
     /// The time in which the share of a backend that is back, or new, grows from a tenth to its whole; zero is off.
     slow_start: Duration,
     /// The share of available backends up to which all get requests, in percent.
-    panic_percent: usize,
+    panic_percent: Option<usize>,
 }
 
 /// The backends that a request has tried already.
@@ -48,8 +48,8 @@ impl Group {
         // A backend that leaves a hash and grows into it again would move its values twice.
         let slow_start =
             if matches!(upstream.strategy, Strategy::Hash(_)) { Duration::ZERO } else { upstream.slow_start };
-        let panic = upstream.health_check.as_ref().map_or(0, |check| check.panic_percent);
-        let panic_percent = usize::try_from(panic).unwrap_or(0);
+        let panic = upstream.health_check.as_ref().map_or(Some(0), |check| check.panic_percent);
+        let panic_percent = panic.map(|percent| usize::try_from(percent).unwrap_or(0));
         Self { backends: backends.into(), chooser, slow_start, panic_percent }
     }
 
@@ -103,7 +103,7 @@ impl Group {
     /// Returns whether so few backends are available that all get requests.
     fn is_in_panic(&self, now: Instant) -> bool {
         let available = self.backends.iter().filter(|backend| backend.backend.is_available(now)).count();
-        available * 100 <= self.panic_percent * self.backends.len()
+        self.panic_percent.is_some_and(|percent| available * 100 <= percent * self.backends.len())
     }
 
     /// Returns the load of a backend, which the strategy compares.

@@ -91,7 +91,7 @@ fn checks_and_ejections_are_read() {
     assert_eq!((path.as_str(), host.as_deref(), statuses), ("/health?a=1", Some("h.test"), &(204, 204)));
     assert_eq!(headers["x-a"], "b");
     assert_eq!((check.interval, check.timeout), (Duration::from_secs(10), Duration::from_secs(5)));
-    assert_eq!((check.unhealthy_threshold, check.healthy_threshold, check.panic_percent), (3, 2, 0));
+    assert_eq!((check.unhealthy_threshold, check.healthy_threshold, check.panic_percent), (3, 2, Some(0)));
     let probe = |keys| upstream(keys).health_check.as_ref().map(|check| check.probe.clone());
     assert_eq!(probe(", health_check: {tcp: true}"), Some(HealthProbe::Tcp));
     assert_eq!(probe(", health_check: {grpc: pay.v1.Pay}"), Some(HealthProbe::Grpc { service: "pay.v1.Pay".into() }));

@@ -8,13 +8,14 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE}
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 use settings::field::{ValueList, default, list, optional};
-use settings::form::{DurationForm, Form, FormRefusal, Scalar, TextForm, Whole, accept};
+use settings::form::{DurationForm, Form, FormRefusal, Scalar, TextForm, Whole, WordOr, accept};
 use settings::input::Input;
 use settings::json::given;
 use settings::section;
 use settings::setting::Value;
 use settings::spec::Rule;
 
+const PANIC: WordOr<TextForm<u32>> = WordOr::new("off", SHARE);
 const THRESHOLD: Whole<u32> = Whole::new(1, 100);
 const PATH: TextForm<String> = TextForm {
     parse: |path| {
@@ -119,8 +120,8 @@ section! {
         unhealthy_threshold: Input<u32> = default(THRESHOLD, || 3);
         /// Consecutive successful checks that begin them again.
         healthy_threshold: Input<u32> = default(THRESHOLD, || 2);
-        /// At or below this share of healthy backends, all get requests.
-        panic: Input<u32> = default(SHARE, || 0);
+        /// At or below this share of healthy backends, all get requests; with `off`, unhealthy ones never do.
+        panic: Input<Option<u32>> = default(PANIC, || Some(0));
         /// A program with arguments. Status 0 is healthy. Only in the file.
         script: ValueList<String> = list(ARGUMENT, 32, "").not_empty("the absolute path of a program");
         rules: Rule::ExactlyOne(&["path", "tcp", "grpc", "script"]), Rule::Values(check_fields);

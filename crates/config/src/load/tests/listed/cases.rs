@@ -189,6 +189,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[0].health_check.host", "h.internal", "h.internal"),
     ("upstreams[0].health_check.status", "204", "204"),
     ("upstreams[0].health_check.panic", "050%", "50%"),
+    ("upstreams[2].health_check.panic", "off", "off"),
     ("upstreams[0].ejection.max", "20%", "20%"),
     ("upstreams[0].circuit_breaker.error_rate", "007%", "7%"),
     ("circuit_breaker.error_rate", "50%", "50%"),
