@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::subject::{Subject, SubjectText};
 pub use algorithm::Algorithm;
 pub use claims::{ClaimError, ClaimSet, Requirement};
-use json::Json;
+use json::{Json, JsonError};
 pub use key::{JwtKey, JwtKeyError};
 use key_set::NoCandidate;
 pub use key_set::{KeySet, KeySetError};
@@ -70,6 +70,11 @@ pub enum JwtError {
     /// The text is not a signed JWT in compact form.
     #[error("the access token is not a signed JWT")]
     Malformed,
+    /// An object has more than 256 members, or a list more than 4,096 elements.
+    #[error(
+        "the access token has a list of more than 4,096 elements, or more than 256 claims: let its issuer leave some out"
+    )]
+    TooMany,
     /// The header requires an extension, or the type is not that of an access token.
     #[error("the access token has a type or an extension that is not supported")]
     Unsupported,
@@ -168,7 +173,10 @@ pub fn claimed_issuer(token: &[u8]) -> Option<Box<str>> {
 /// Decodes a part of a token, which is one JSON object.
 fn object(part: &str) -> Result<Vec<(Box<str>, Json)>, JwtError> {
     let bytes = Base64UrlUnpadded::decode_vec(part).map_err(|_| JwtError::Malformed)?;
-    json::object(&bytes).ok_or(JwtError::Malformed)
+    json::object(&bytes).map_err(|error| match error {
+        JsonError::Malformed => JwtError::Malformed,
+        JsonError::TooMany => JwtError::TooMany,
+    })
 }
 
 /// The header of a token.

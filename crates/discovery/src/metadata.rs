@@ -1,6 +1,7 @@
 //! The metadata of an issuer (OpenID Connect Discovery 1.0, 3).
 
 use access::issuer::{IssuerUrl, UrlScheme};
+use access::jwt::key_set::without_mark;
 use serde::Deserialize;
 
 use crate::error::FetchError;
@@ -14,8 +15,8 @@ struct Metadata {
 /// Returns the URL of the keys of `issuer`. The document must name the same issuer (4.3), otherwise a server could serve
 /// keys for the tokens of another one.
 pub(crate) fn keys_url(document: &[u8], issuer: &IssuerUrl) -> Result<IssuerUrl, FetchError> {
-    let metadata: Metadata =
-        serde_json::from_slice(document).map_err(|_| FetchError::Metadata("it has no `issuer` and `jwks_uri`"))?;
+    let metadata: Metadata = serde_json::from_slice(without_mark(document))
+        .map_err(|_| FetchError::Metadata("it has no `issuer` and `jwks_uri`"))?;
     if metadata.issuer != issuer.as_str() {
         return Err(FetchError::Metadata("its `issuer` is not the configured one"));
     }

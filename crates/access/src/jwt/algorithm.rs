@@ -32,7 +32,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All algorithms with their names, which are case-sensitive.
+    /// All algorithms with their names, which are case-sensitive. `Ed25519` is the name of RFC 9864 for the only curve with
+    /// which `EdDSA` is accepted.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("HS256", Self::Hs256),
         ("HS384", Self::Hs384),
@@ -46,6 +47,7 @@ impl Algorithm {
         ("ES256", Self::Es256),
         ("ES384", Self::Es384),
         ("EdDSA", Self::EdDsa),
+        ("Ed25519", Self::EdDsa),
     ];
 
     /// Returns the algorithm of this name.

@@ -48,7 +48,7 @@ pub(super) fn read(entry: &Json) -> Option<Jwk> {
         None => None,
         Some(name) => Some(Algorithm::parse(name.text()?)?),
     };
-    let bytes = |name: &str| Base64UrlUnpadded::decode_vec(text(name)?).ok();
+    let bytes = |name: &str| decode(text(name)?);
     let key = match (text("kty")?, text("crv")) {
         ("RSA", None) => rsa(&bytes("n")?, &bytes("e")?)?,
         ("EC", Some("P-256")) => JwtKey::p256(&bytes("x")?, &bytes("y")?)?,
@@ -60,6 +60,13 @@ pub(super) fn read(entry: &Json) -> Option<Jwk> {
         return None;
     }
     Some(Jwk { id, algorithm, key })
+}
+
+/// Decodes a number. Some issuers pad it, or use the alphabet of ordinary base64, against RFC 7515 (2).
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let unpadded = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    let is_padded = unpadded.len() == text.len() || text.len().is_multiple_of(4);
+    is_padded.then(|| Base64UrlUnpadded::decode_vec(&unpadded.replace('+', "-").replace('/', "_")).ok())?
 }
 
 /// Whether `use` and `key_ops` permit the verification of signatures (RFC 7517, 4.2 and 4.3).

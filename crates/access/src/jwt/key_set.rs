@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::algorithm::Algorithm;
-use super::json::{self, Json};
+use super::json::{self, Json, JsonError};
 use super::jwk::{self, Jwk};
 use super::key::JwtKey;
 
@@ -62,7 +62,10 @@ impl KeySet {
     /// # Errors
     /// [`KeySetError`].
     pub fn parse(document: &[u8]) -> Result<Self, KeySetError> {
-        let members = json::object(document).ok_or(KeySetError::Malformed)?;
+        let members = json::object(without_mark(document)).map_err(|error| match error {
+            JsonError::Malformed => KeySetError::Malformed,
+            JsonError::TooMany => KeySetError::TooMany,
+        })?;
         let keys = members.into_iter().find(|(name, _)| **name == *"keys").map(|(_, value)| value);
         let Some(Json::List(list)) = keys else { return Err(KeySetError::Malformed) };
         if list.len() > KEYS_MAX {
@@ -120,6 +123,12 @@ impl KeySet {
             _ => Err(NoCandidate::TooMany),
         }
     }
+}
+
+/// Removes the byte order mark before a document, which some servers write although JSON has none (RFC 8259, 8.1).
+#[must_use]
+pub fn without_mark(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
 }
 
 impl fmt::Debug for KeySet {

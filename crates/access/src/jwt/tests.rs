@@ -221,3 +221,25 @@ fn claims_become_fields_whole_or_not_at_all() {
         assert_eq!(verified.claims.field_value(name).map(|value| value.map(Into::into)), expected, "{name}");
     }
 }
+
+#[test]
+fn lists_of_groups_are_read_and_longer_ones_have_their_own_message() {
+    let with_groups = |count: usize| {
+        let groups: Vec<&str> = (0..count - 1).map(|_| "7").chain(["8"]).collect();
+        check_claims(&CLAIMS.replace('}', &format!(",\"groups\":[{}]}}", groups.join(","))))
+    };
+    let requirement = Requirement { claim: "groups".into(), value: "8".into() };
+    for count in [1, 257, 4_096] {
+        assert!(with_groups(count).unwrap().claims.meets(&requirement), "{count}");
+    }
+    assert_eq!(with_groups(4_097).map(|_| ()), Err(JwtError::TooMany));
+    assert_eq!(with_groups(100_000).map(|_| ()), Err(JwtError::TooLong));
+    let claims: String = (0..300).map(|number| format!(",\"{number}\":1")).collect();
+    assert_eq!(check_claims(&CLAIMS.replace('}', &format!("{claims}}}"))).map(|_| ()), Err(JwtError::TooMany));
+}
+
+#[test]
+fn ed25519_has_two_names() {
+    assert_eq!(Algorithm::parse("Ed25519"), Algorithm::parse("EdDSA"));
+    assert_eq!(Algorithm::parse("ed25519"), None);
+}

@@ -164,6 +164,7 @@ fn refuse(error: JwtError, entry: &JwtEntry) -> Problem {
         JwtError::Expired => Refusal::TokenExpired,
         JwtError::TooLong
         | JwtError::Malformed
+        | JwtError::TooMany
         | JwtError::Unsupported
         | JwtError::Algorithm
         | JwtError::Signature

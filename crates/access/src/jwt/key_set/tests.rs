@@ -42,6 +42,12 @@ fn keys_that_cannot_verify_tokens_are_skipped() {
         (P256.to_owned(), true),
         (big.clone(), true),
         (padded, true),
+        (ED25519.replace("cHURo", "cHURo="), true),
+        (with(ED25519, r#""alg":"Ed25519""#), true),
+        (with(ED25519, r#""alg":"EdDSA""#), true),
+        (with(ED25519, r#""alg":"Ed448""#), false),
+        (ED25519.replace("cHURo", "cHURo=="), false),
+        (rsa(256).replace("_", "/"), true),
         (rsa(1_024), true),
         (with(&big, r#""use":"sig","key_ops":["verify"],"alg":"PS256","kid":"1""#), true),
         (with(P256, r#""alg":"ES256""#), true),
@@ -171,4 +177,11 @@ fn a_token_is_verified_with_the_key_that_it_names() {
     let many = self::set(&[ED25519; TRIED_MAX + 1]).unwrap();
     let unnamed = format!("{}.e30.AA", Base64::encode_string(br#"{"alg":"EdDSA"}"#));
     assert_eq!(verify(unnamed.as_bytes(), &terms, &many, NOW).map(|_| ()), Err(JwtError::KeyUnnamed));
+}
+
+#[test]
+fn a_byte_order_mark_before_the_document_is_ignored() {
+    let document = format!("{{\"keys\":[{{{ED25519}}}]}}");
+    assert_eq!(KeySet::parse(format!("\u{feff}{document}").as_bytes()).map(|set| set.len()), Ok(1));
+    assert!(KeySet::parse(format!("\u{feff}\u{feff}{document}").as_bytes()).is_err());
 }

@@ -74,7 +74,7 @@ section! {
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The accepted algorithms, which fit the key.
         algorithms: ValueList<Algorithm> =
-            list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
+            list(ALGORITHM, 13, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
         /// The secret of `HS256` (at least 32 bytes), `HS384` (48), `HS512` (64): `file:/run/secrets/jwt`.
         secret: Option<Input<Secret>> = optional(SECRET, "");
         /// Whether `secret` may be shorter, and so be guessed.
