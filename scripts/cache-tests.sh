@@ -1,37 +1,36 @@
 #!/usr/bin/env bash
 # Runs the public suite for HTTP caches through a cached route: scripts/cache-tests.sh BINARY RESULTS.json
 #
-# Of the 157 required tests of shared caches, 149 pass (docs/cache-tests.json, 2026-11-26). These fail:
-# - headers-store-Set-Cookie, 304-etag-update-response-Set-Cookie: a response with Set-Cookie is not stored, because a cookie
-#   may belong to one client
-# - headers-store-Transfer-Encoding: an unknown transfer coding is refused with 502 (RFC 9112, 6.1)
-# - age-parse-prefix: `Age: 0,7200` is not one number, so the response needs the consent of the upstream
-# - stale-close-must-revalidate, -proxy-revalidate, -no-cache, -s-maxage=2: the upstream closes the connection, and the client
-#   gets 502; the tests expect a response of the upstream
+# CACHE_TESTS may be a git repository of the suite that has the commit; otherwise it is cloned.
 set -euo pipefail
 
+commit=b55b8bda3dbb8c927c04e85bd8d496a8caa3e4ba # 2026-07-20
 binary=$(realpath "$1")
 results=$(realpath -m "$2")
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$here/../target/cache-tests
-mkdir -p "$folder"
+port=${CACHE_TESTS_PORT:-18000}
+rm -rf "$folder"
+mkdir -p "$folder/suite"
 cd "$folder"
-npm install --silent --no-save --no-audit --no-fund http-cache-tests@0.4.5
-rm -rf data
-cat > tollgate.yaml <<'YAML'
+suite=${CACHE_TESTS:-$folder/git}
+[ -n "${CACHE_TESTS:-}" ] || git clone --quiet https://github.com/http-tests/cache-tests git
+git --git-dir="$([ -d "$suite/.git" ] && echo "$suite/.git" || echo "$suite")" archive "$commit" test-engine tests | tar x -C suite
+npm install --silent --no-save --no-audit --no-fund --prefix suite undici@7.30.2
+cat > tollgate.yaml <<YAML
 ai: {enabled: false}
-listen: 127.0.0.1:18080
-control: {listen: 127.0.0.1:18787, rate_limits: []}
+listen: 127.0.0.1:$((port + 80))
+control: {listen: 127.0.0.1:$((port + 87)), rate_limits: []}
 rate_limits: []
-upstreams: [{name: origin, backends: [{url: "http://127.0.0.1:18000"}]}]
+upstreams: [{name: origin, backends: [{url: "http://127.0.0.1:$port"}]}]
 routes: [{path: {prefix: /}, upstreams: origin, auth: {type: none}, cache: {}}]
 YAML
 stop() { kill "${origin:-}" "${gateway:-}" 2> /dev/null || true; }
 trap stop EXIT
-(cd node_modules/http-cache-tests && npm_config_protocol=http npm_config_port=18000 npm_config_pidfile="$folder/pid" exec node --no-warnings server/server.mjs) > origin.log 2>&1 &
+(cd suite && npm_config_protocol=http npm_config_port=$port npm_config_pidfile="$folder/pid" exec node --no-warnings test-engine/server/server.mjs) > origin.log 2>&1 &
 origin=$!
 "$binary" serve --config tollgate.yaml --data data > gateway.log 2>&1 &
 gateway=$!
-until curl --silent --output /dev/null --fail http://127.0.0.1:18080/; do sleep 0.2; done
-cp "$here/cache-tests.mjs" run.mjs
-node --no-warnings run.mjs http://127.0.0.1:18080 "$results"
+until curl --silent --output /dev/null "http://127.0.0.1:$((port + 80))/"; do sleep 0.2; done
+cp "$here/cache-tests.mjs" suite/run.mjs
+node --no-warnings suite/run.mjs "http://127.0.0.1:$((port + 80))" "$results"

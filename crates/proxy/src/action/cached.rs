@@ -8,6 +8,8 @@ mod request;
 mod response;
 mod shared_lookup;
 
+use access::Refusal;
+use meter::Outcome;
 use tokio::time::timeout_at;
 
 use super::Handled;
@@ -46,6 +48,8 @@ enum CacheAnswer {
     Filling(RunningFill, Option<Arc<StoredResponse>>),
     /// The upstream's response, which is not stored.
     Forwarded,
+    /// No stored response may be used, and the client wants no other.
+    Missing,
 }
 
 /// Responds from the cache, or forwards the request.
@@ -77,6 +81,13 @@ pub(crate) async fn respond(
             Filling { request, fill, stale, place: None }.forward(to, account, body, client).await
         }
         CacheAnswer::Forwarded => forward_uncached(to, account, body, client).await,
+        CacheAnswer::Missing => {
+            account.cache = Some(CacheResult::Miss);
+            limit_free(account, client).await?;
+            let message = "no response is stored, and the request permits no other (`only-if-cached`)";
+            let problem = Problem::new(Refusal::UpstreamTimeout, message);
+            Err(Problem { outcome: Outcome::Completed, ..problem })
+        }
     }
 }
 
@@ -91,7 +102,7 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
         }
         // Only whole responses are stored, so other requests do not fill the key.
         if !is_whole(head) {
-            return CacheAnswer::Forwarded;
+            return if request.is_only_of_cache() { CacheAnswer::Missing } else { CacheAnswer::Forwarded };
         }
         let stale = stored.as_ref().filter(|stored| request.accepts_stale(stored, now)).cloned();
         let running = match FillRole::of(&request.memory, &request.key, head, now) {
@@ -102,9 +113,11 @@ async fn answer(request: &CachedRequest, account: &RequestAccount) -> CacheAnswe
                 };
                 return match stale {
                     Some(stale) => CacheAnswer::Refreshing(stale, fill),
+                    None if request.is_only_of_cache() => CacheAnswer::Missing,
                     None => CacheAnswer::Filling(fill, stored),
                 };
             }
+            FillRole::Waits(_) if stale.is_none() && request.is_only_of_cache() => return CacheAnswer::Missing,
             FillRole::Waits(_) if !request.may_wait() => break,
             FillRole::Waits(running) => running,
         };

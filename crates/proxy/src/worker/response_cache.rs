@@ -14,6 +14,7 @@ pub(crate) mod memory;
 mod purge_log;
 pub(crate) mod shared_slot;
 pub(crate) mod stored;
+mod targeted;
 mod value;
 
 pub(crate) use conditions::{is_unmodified, selected};

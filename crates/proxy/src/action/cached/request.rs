@@ -54,7 +54,7 @@ pub(super) fn cached_request(
         let mut pragma = head.fields().named(b"pragma");
         control.no_cache = pragma.any(|value| value.eq_ignore_ascii_case(b"no-cache"));
     }
-    if control.no_store {
+    if control.no_store && !control.only_if_cached {
         return None;
     }
     let key = key(to, account, &rules)?;
@@ -72,6 +72,11 @@ impl CachedRequest {
     pub(super) fn accepts(&self, stored: &StoredResponse, now: Timestamp) -> bool {
         let freshness = stored.freshness();
         self.accepts_age(freshness, now) && freshness.fresh_for(now).is_some_and(|left| left > self.control.min_fresh)
+    }
+
+    /// Whether the client wants no response of the upstream (RFC 9111, 5.2.1.7).
+    pub(super) const fn is_only_of_cache(&self) -> bool {
+        self.control.only_if_cached
     }
 
     /// Whether the client may get a response that another request has caused.

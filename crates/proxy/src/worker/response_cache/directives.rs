@@ -1,5 +1,8 @@
 //! The directives of `Cache-Control` (RFC 9111, 5.2), of requests and of responses.
 
+/// The maximum of a lifetime and of an age, which stands for longer ones (RFC 9111, 1.2.2).
+pub(super) const SECONDS_MAX: u64 = 1 << 31;
+
 /// The directives of one message. Of a directive that is repeated, the more cautious value applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct CacheControl {
@@ -16,6 +19,7 @@ pub(crate) struct CacheControl {
     pub(super) stale_while_revalidate: u64,
     pub(super) stale_if_error: Option<u64>,
     pub(crate) min_fresh: u64,
+    pub(crate) only_if_cached: bool,
 }
 
 impl CacheControl {
@@ -51,6 +55,7 @@ impl CacheControl {
             b"s-maxage" => self.s_maxage = least(self.s_maxage),
             b"stale-while-revalidate" => self.stale_while_revalidate = seconds(),
             b"stale-if-error" => self.stale_if_error = least(self.stale_if_error),
+            b"only-if-cached" => self.only_if_cached = true,
             b"min-fresh" => self.min_fresh = seconds(),
             _ => {}
         }
@@ -75,13 +80,12 @@ fn split_item(list: &[u8]) -> (&[u8], &[u8]) {
     (list, b"")
 }
 
-/// Returns a number of seconds, also in quotes; at most 2^31, as the RFC allows (1.2.2).
+/// Returns a number of seconds, also in quotes; at most [`SECONDS_MAX`].
 pub(super) fn delta_seconds(text: &[u8]) -> Option<u64> {
-    const MAX: u64 = 1 << 31;
     let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
     let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     is_number
-        .then(|| std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).map_or(MAX, |n: u64| n.min(MAX)))
+        .then(|| std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX).min(SECONDS_MAX))
 }
 
 #[cfg(test)]
@@ -105,6 +109,7 @@ mod tests {
             (&["x=\"a\\\", no-store\", no-store"], CacheControl { no_store: true, ..none }),
             (&["proxy-revalidate, ,"], CacheControl { must_revalidate: true, ..none }),
             (&["xno-store, no-storex"], none),
+            (&["Only-If-Cached"], CacheControl { only_if_cached: true, ..none }),
             (
                 &["stale-while-revalidate=7, stale-if-error=9"],
                 CacheControl { stale_while_revalidate: 7, stale_if_error: Some(9), ..none },

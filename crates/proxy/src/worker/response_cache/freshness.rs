@@ -5,11 +5,10 @@ use std::time::Duration;
 use access::Timestamp;
 use http1::{Fields, KnownName};
 
-use super::directives::{CacheControl, delta_seconds};
+use super::directives::{CacheControl, SECONDS_MAX, delta_seconds};
+use super::targeted::targeted;
 use crate::client::head::text;
 
-/// The age of a response whose `Age` is invalid: more than any lifetime.
-const AGE_UNKNOWN: u64 = 1 << 32;
 /// Maximum difference between the clocks of two nodes, and by which a clock is corrected backwards.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
@@ -43,7 +42,8 @@ pub(crate) struct Freshness {
 /// Returns the freshness of a response that is stored; `None` if it must not be, or if storing it has no use.
 pub(crate) fn judge(facts: &ExchangeFacts<'_>) -> Option<Freshness> {
     let fields = facts.fields;
-    let control = CacheControl::of(fields.all(KnownName::CacheControl));
+    let targeted = targeted(fields.named(b"cdn-cache-control"));
+    let control = targeted.unwrap_or_else(|| CacheControl::of(fields.all(KnownName::CacheControl)));
     // `must-understand` replaces `no-store` for caches that know the rules of the status (RFC 9111, 5.2.2.3).
     let forbids = if control.must_understand { !is_understood(facts.status) } else { control.no_store };
     if forbids || control.is_private || fields.get(KnownName::SetCookie).is_some() {
@@ -57,7 +57,8 @@ pub(crate) fn judge(facts: &ExchangeFacts<'_>) -> Option<Freshness> {
     if facts.has_foreign_credential && !is_allowed {
         return None;
     }
-    let explicit = control.s_maxage.or(control.max_age).or_else(|| expires(fields, facts.received_at));
+    let own = control.s_maxage.or(control.max_age);
+    let explicit = if targeted.is_some() { own } else { own.or_else(|| expires(fields, facts.received_at)) };
     let is_usual = matches!(facts.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501);
     let implicit = facts.ttl.filter(|_| is_usual && !control.no_cache).map(|ttl| ttl.as_secs().max(1));
     let lifetime = explicit.or(implicit).unwrap_or(0);
@@ -130,9 +131,10 @@ impl Freshness {
         Self { initial_age: self.initial_age.max(reported_age), was_sent_fresh, ..self }
     }
 
-    /// Returns the age of the response.
+    /// Returns the age of the response, at most [`SECONDS_MAX`].
     pub(crate) fn age(&self, now: Timestamp) -> u64 {
-        self.initial_age.saturating_add(now.0.saturating_sub(self.received_at.0) / 1_000_000)
+        let since = now.0.saturating_sub(self.received_at.0) / 1_000_000;
+        self.initial_age.saturating_add(since).min(SECONDS_MAX)
     }
 
     /// Whether the response was fresh when the upstream sent it: one that was not needs the upstream's consent, however late it
@@ -188,15 +190,12 @@ fn initial_age(facts: &ExchangeFacts<'_>) -> u64 {
     apparent.max(reported_age(facts.fields).saturating_add(delay))
 }
 
-/// Returns the age that caches before the gateway report.
+/// Returns the age that caches before the gateway report: the first number of the first field (RFC 9111, 5.1). An invalid one
+/// is ignored.
 fn reported_age(fields: Fields<'_>) -> u64 {
-    let mut ages = fields.named(b"age");
-    match (ages.next(), ages.next()) {
-        (None, _) => 0,
-        // An age that is not one number may be any: the response needs the upstream's consent.
-        (Some(age), None) if age.iter().all(u8::is_ascii_digit) => delta_seconds(age).unwrap_or(AGE_UNKNOWN),
-        (Some(_), _) => AGE_UNKNOWN,
-    }
+    let first = fields.named(b"age").next().and_then(|value| value.split(|octet| *octet == b',').next());
+    let number = first.map(<[u8]>::trim_ascii).filter(|number| number.iter().all(u8::is_ascii_digit));
+    number.and_then(delta_seconds).unwrap_or(0)
 }
 
 /// Returns a date of HTTP in seconds since the Unix epoch.

@@ -42,9 +42,21 @@ fn what_is_stored_and_for_how_long() {
         (200, "expires: 0\r\n".to_owned(), Some(9), None),
         (200, format!("cache-control: max-age=60\r\ndate: {past}\r\n"), None, None),
         (200, "cache-control: max-age=60\r\nage: 20\r\n".to_owned(), None, Some(40)),
-        (200, "cache-control: max-age=60\r\nage: x\r\n".to_owned(), None, None),
-        (200, "cache-control: max-age=60\r\nage: 0, 0\r\n".to_owned(), None, None),
-        (200, "cache-control: max-age=60\r\nage: 0\r\nage: 0\r\n".to_owned(), None, None),
+        (200, "cache-control: max-age=60\r\nage: x\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage: -7\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage: 7200.0\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage: \"20\"\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage:\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage: 0, 0\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage: 20 , 99\r\n".to_owned(), None, Some(40)),
+        (200, "cache-control: max-age=60\r\nage: 0\r\nage: 99\r\n".to_owned(), None, Some(60)),
+        (200, "cache-control: max-age=60\r\nage: 99\r\nage: 0\r\n".to_owned(), None, None),
+        (200, "cache-control: max-age=60\r\nage: 2147483648\r\n".to_owned(), None, None),
+        (200, "cdn-cache-control: max-age=60\r\ncache-control: no-store\r\nexpires: 0\r\n".to_owned(), None, Some(60)),
+        (200, "cdn-cache-control: private\r\ncache-control: max-age=60\r\n".to_owned(), None, None),
+        (200, "cdn-cache-control: no-store\r\ncache-control: max-age=60\r\n".to_owned(), Some(9), None),
+        (200, "cdn-cache-control: max-age=60, &&\r\ncache-control: max-age=9\r\n".to_owned(), None, Some(9)),
+        (200, format!("cdn-cache-control: public\r\nexpires: {soon}\r\ndate: {now}\r\n"), Some(9), Some(9)),
         (200, "cache-control: max-age=60, no-store, must-understand\r\n".to_owned(), None, Some(60)),
         (599, "cache-control: max-age=60, must-understand\r\n".to_owned(), None, None),
         (200, "cache-control: max-age=60\r\nage: 9999999999999\r\n".to_owned(), None, None),
@@ -135,4 +147,11 @@ fn a_stale_response_is_used_only_within_its_bounds() {
         let freshness = judged(200, &fields, None, false).unwrap();
         assert!(!freshness.allows_stale(at(11)) && !freshness.allows_stale_on_error(at(11)), "{forbids}");
     }
+}
+
+#[test]
+fn no_age_is_larger_than_a_client_may_read() {
+    let fields = "cache-control: max-age=60\r\netag: \"a\"\r\nage: 99999999999999999999\r\n";
+    let freshness = judged(200, fields, None, false).unwrap();
+    assert_eq!((freshness.age(NOW), freshness.age(Timestamp(u64::MAX))), (1 << 31, 1 << 31));
 }
