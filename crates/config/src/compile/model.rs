@@ -114,6 +114,10 @@ fn rules(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<Box<Fallback
     let (retry, cooldown) = (&entry.retry, &entry.cooldown);
     let has_several = entry.targets.list.len() > 1;
     let is_retried = has_several || retry.location.has("attempts");
+    let mut times = cooldown.plain();
+    if !cooldown.location.has("max") {
+        times.max = times.max.max(times.time);
+    }
     let rules = FallbackRules {
         strategy: entry.strategy.value,
         attempts: if is_retried { retry.attempts.value } else { 0 },
@@ -121,7 +125,7 @@ fn rules(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<Box<Fallback
         backoff: retry.backoff.value,
         backoff_max: retry.max_backoff.value,
         causes: retry.on.list.iter().map(|cause| cause.value).collect(),
-        cooldown: cooldown.plain(),
+        cooldown: times,
         sticky: entry.sticky.value,
         first_content: entry.first_content.as_ref().map(|within| within.value),
     };

@@ -73,8 +73,8 @@ section! {
         failures: Input<u32> = default(Whole::<u32>::new(1, 1_000_000), || 3);
         /// How long, multiplied by the number of times in a row.
         time: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR), || Duration::from_secs(30));
-        /// The longest such time.
-        max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(600));
+        /// The longest such time; without it, also `time` if that is longer.
+        max: Input<Duration> = default(DurationForm::new(Duration::from_secs(1), HOUR.saturating_mul(24)), || Duration::from_secs(30));
     }
 }
 

@@ -32,6 +32,20 @@ fn targets_that_cannot_be_tried_are_errors_at_their_place() {
 }
 
 #[test]
+fn a_target_is_left_out_for_at_most_30_seconds_unless_a_key_says_otherwise() {
+    for (keys, expected) in
+        [("", [30, 30]), (", cooldown: {time: 2m}", [120, 120]), (", cooldown: {time: 2m, max: 10m}", [120, 600])]
+    {
+        let source = format!(
+            "models: [{{name: a, targets: [{{provider: mock, model: a}}, {{provider: mock, model: b}}]{keys}}}]"
+        );
+        let snapshot = load(&source);
+        let rules = snapshot.traffic.models.iter().find_map(|model| model.fallback.as_ref()).unwrap().cooldown;
+        assert_eq!([rules.time.as_secs(), rules.max.as_secs()], expected, "{keys}");
+    }
+}
+
+#[test]
 fn a_provider_that_is_the_gateway_itself_is_an_error_at_its_url() {
     let source = |listen: &str, url: &str| {
         format!("listen: {listen}\nproviders: [{{name: own, kind: openai, credential: x, base_url: '{url}'}}]")

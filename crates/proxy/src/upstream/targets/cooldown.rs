@@ -169,6 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_fails_for_an_hour_is_tried_30_seconds_after_it_recovers_by_default() {
+        let rules = CooldownRules { failures: 3, time: Duration::from_secs(30), max: Duration::from_secs(30) };
+        let (cooldown, begin) = (Cooldown::default(), Instant::now());
+        let causes = [CooldownCause::Failure, CooldownCause::Refused(None), CooldownCause::Exhausted];
+        let (mut now, mut trials) = (begin, 0);
+        let refused = CooldownCause::Refused(Some(Duration::from_secs(3_600)));
+        assert_eq!(cooldown.failed(&rules, refused, now, now), Some(Duration::from_secs(30)));
+        while now < begin + Duration::from_secs(3_600) {
+            now += Duration::from_secs(30);
+            assert!(cooldown.admit(now).unwrap().is_some(), "{trials}");
+            assert!(cooldown.admit(now).is_err(), "other calls do not wait for the trial");
+            assert_eq!(cooldown.failed(&rules, causes[trials % 3], now, now), Some(Duration::from_secs(30)));
+            trials += 1;
+        }
+        assert_eq!(trials, 120);
+    }
+
+    #[test]
     fn a_trial_that_is_not_sent_is_returned_unless_a_failure_has_ended_it() {
         let (cooldown, begin) = (Cooldown::default(), Instant::now());
         let at = |s| begin + Duration::from_secs(s);
