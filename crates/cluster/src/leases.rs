@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::Mono;
+use access::{Amount, Mono};
 use jobs::{Job, JobError, JobSpec, NextRun, Outage, RetryPauses, causes};
 use meter::budget::Measure;
 use meter::lease::queue::ServerTime;
@@ -337,7 +337,7 @@ impl LeaseLoop {
             let waiting = Waiter { id: waiter, amount: lack.amount, since };
             if let Some(verdict) = self.holder.wait(SharedCounter { id: lack.id, counter: &lack.counter }, waiting, now)
             {
-                self.answer(WaitDecision { waiter, counter: lack.id, verdict });
+                self.answer(WaitDecision { waiter, counter: lack.id, verdict, lost: Amount::ZERO });
                 return;
             }
         }

@@ -150,6 +150,9 @@ pub struct Grant {
     /// All other leases have answered the recalls up to this number and have no surplus, or have expired. For a request
     /// that waited before such a recall, `left` is all that is available.
     pub drained: u64,
+    /// The unspent amount of other leases that have expired: their nodes do not respond. Only refusals mention it; no
+    /// rule reads it.
+    pub lost: Amount,
 }
 
 /// A request to return the surplus of a lease.

@@ -51,6 +51,27 @@ async fn spend<'a>(nodes: impl IntoIterator<Item = &'a Gateway> + Clone, key: &s
     passed
 }
 
+/// Sends requests to all nodes in turn until one refuses for what a dead node holds; returns how many passed.
+async fn spend_until_lost(nodes: &[Gateway], key: &str) -> usize {
+    let mut passed = 0;
+    loop {
+        let answer = nodes[passed % nodes.len()].call(call(key)).await;
+        if answer.status() == 200 {
+            passed += 1;
+            continue;
+        }
+        let reported = answer.expect(503).json();
+        let error = &reported["error"];
+        assert_eq!(error["code"], "quota_withheld", "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("a server that does not respond holds ") && message.contains("100 credits"),
+            "{error}"
+        );
+        return passed;
+    }
+}
+
 async fn refused_everywhere(nodes: &[Gateway], key: &str) {
     for node in nodes {
         let answer = node.call(call(key)).await.expect(429);
@@ -92,8 +113,10 @@ async fn a_killed_nodes_leases_are_unusable_until_it_returns_and_nothing_is_spen
     let folder = dies.crash().folder;
     // The dead node's lease is not granted to others, but may be unused: a refusal waits until the lease expires.
     let alive = [one, other];
-    let passed = spend(&alive, &key).await;
-    assert!(passed <= QUOTA - 10, "{passed}");
+    let passed = spend_until_lost(&alive, &key).await;
+    assert!(passed < QUOTA - 10, "{passed}");
+    let refused = alive[0].call(call(&key)).await.expect(503);
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() <= 86_400);
     let back = Gateway::start_in(folder, setup(MORTAL)).await;
     let returned = spend([&back], &key).await;
     assert_eq!(10 + passed + returned, QUOTA);

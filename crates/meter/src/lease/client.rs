@@ -78,6 +78,8 @@ pub struct WaitDecision {
     pub counter: CounterId,
     /// The verdict on the request.
     pub verdict: Verdict,
+    /// What leases of nodes that do not respond hold, if it contains what a refused request lacks; otherwise zero.
+    pub lost: Amount,
 }
 
 /// The verdict on a waiting request.
@@ -286,6 +288,7 @@ impl<R: LeaseRules> LeaseClient<R> {
                         waiter: waiting.waiter.id,
                         counter: *counter,
                         verdict: Verdict::Withheld,
+                        lost: Amount::ZERO,
                     });
                 }
                 !overdue

@@ -145,7 +145,7 @@ mod tests {
         let mut wait = leases.wait(Mono(7));
         let period = Period::of(Per::Day, access::Day(1));
         let counter = CounterId { budget: BudgetId::credits_a_day(BudgetScope::Global), period };
-        let judgement = WaitDecision { waiter: 0, counter, verdict: Verdict::Retry };
+        let judgement = WaitDecision { waiter: 0, counter, verdict: Verdict::Retry, lost: Amount::ZERO };
         let (reported, ()) = tokio::join!(wait.verdict(Vec::new()), async {
             let Some(QueueMessage::Wait(request)) = messages.recv().await else { panic!() };
             assert_eq!((request.waiter, request.since), (0, Mono(7)));

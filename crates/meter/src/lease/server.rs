@@ -245,7 +245,9 @@ impl<R: LeaseRules> LeaseServer<R> {
         if !self.rules.is_newer(request.seq, lease.seq) {
             let (repeated, granted, round, term) = (request.seq == lease.seq, lease.granted, lease.round, lease.term);
             let left = account.left(limit, &self.rules);
-            let grant = Grant { counter: request.counter, term, seq: request.seq, granted, left, round, drained: 0 };
+            let lost = account.lost((node, incarnation), ServerClock { ttl: self.ttl, at });
+            let counter = request.counter;
+            let grant = Grant { counter, term, seq: request.seq, granted, left, round, drained: 0, lost };
             return repeated.then_some(grant);
         }
         lease.seq = request.seq;
@@ -271,11 +273,12 @@ impl<R: LeaseRules> LeaseServer<R> {
         } else {
             (0, 0)
         };
+        let lost = account.lost((node, incarnation), ServerClock { ttl: self.ttl, at });
         let lease = account.leases.entry((node, incarnation)).or_default();
         (lease.round, lease.recalls) = (round, lease.recalls.max(round));
         lease.granted = lease.granted.saturating_add(more);
         let (granted, term, left) = (lease.granted, lease.term, left.saturating_sub(more));
-        Some(Grant { counter: request.counter, term, seq: request.seq, granted, left, round, drained })
+        Some(Grant { counter: request.counter, term, seq: request.seq, granted, left, round, drained, lost })
     }
 
     /// Returns the recalls of a node's leases.
@@ -312,6 +315,13 @@ impl BudgetAccount {
             rules.drained(OtherLease { answered_recall, granted, used, past_deadline: past_deadline(lease, clock) })
         });
         drained.min().unwrap_or(u64::MAX)
+    }
+
+    /// Returns the unspent amount of other leases whose nodes do not respond.
+    fn lost(&self, client: (NodeId, u64), clock: ServerClock) -> Amount {
+        let others = self.leases.iter().filter(|(whose, lease)| **whose != client && !lease.closed);
+        let expired = others.map(|(_, lease)| lease).filter(|lease| past_deadline(lease, clock));
+        expired.fold(Amount::ZERO, |lost, lease| lost.saturating_add(lease.granted.saturating_sub(lease.spent)))
     }
 
     /// Returns the latest recall that another node started.

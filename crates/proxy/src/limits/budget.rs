@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::{Amount, Principal, Refusal};
+use http::{HeaderValue, header};
 use meter::admission::{BudgetExceeded, LeaseShortfall};
 use meter::counter::RefusalCause;
 use meter::lease::{LeaseQueue, Verdict, WaitDecision};
@@ -13,7 +14,11 @@ use crate::account::request::RequestContext;
 use crate::deadlines::pause::PausePhase;
 use crate::deadlines::shutdown::{Shutdown, ShutdownPhase, reached};
 use crate::limits::grants::count_rate;
+use crate::refusal::budget_words::LostLease;
 use crate::refusal::problem::Problem;
+
+/// The time after which a client should ask again for what another node holds: it is recalled by then.
+const WITHHELD_RETRY_SECONDS: u64 = 1;
 
 /// Returns the limits of the request's principal.
 pub(crate) fn limits(request: &RequestContext, principal: &Arc<Principal>) -> Arc<Limits> {
@@ -107,6 +112,8 @@ async fn admit(
 enum AdmissionFailure {
     /// A limit refuses the request.
     AdmissionRefusal(AdmissionRefusal),
+    /// A node that does not respond holds what the request needs.
+    Lost(LostLease),
     /// The result was unknown at the end of the wait, or other nodes hold the rest.
     Withheld,
 }
@@ -117,10 +124,12 @@ impl AdmissionFailure {
             Self::AdmissionRefusal(refused) => {
                 Problem::of_limit(&of_many(refused), &account.request.worker().shared.clock)
             }
+            Self::Lost(lost) => Problem::of_lost_lease(&lost, &account.request.worker().shared.clock),
             Self::Withheld => Problem::new(
                 Refusal::QuotaWithheld,
                 "the rest of a quota is leased to other servers, or is unknown at the moment: try again",
-            ),
+            )
+            .header(header::RETRY_AFTER, HeaderValue::from(WITHHELD_RETRY_SECONDS)),
         }
     }
 }
@@ -148,11 +157,9 @@ async fn borrow<'a>(
         }
         match wait.verdict(lacks.clone()).await {
             Some(WaitDecision { verdict: Verdict::Retry, .. }) => request = ask(),
-            Some(WaitDecision { verdict: Verdict::UsedUp, counter: cell, .. }) => {
+            Some(WaitDecision { verdict: Verdict::UsedUp, counter: cell, lost, .. }) => {
                 let lack = lacks.iter().find(|lack| lack.id == cell);
-                return Err(lack.map_or(AdmissionFailure::Withheld, |lack| {
-                    AdmissionFailure::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)))
-                }));
+                return Err(lack.map_or(AdmissionFailure::Withheld, |lack| refused(lack, lost)));
             }
             Some(WaitDecision { verdict: Verdict::Withheld, .. }) | None => return Err(AdmissionFailure::Withheld),
         }
@@ -168,6 +175,15 @@ fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
         }
         rate @ AdmissionRefusal::Rate(..) => rate,
     }
+}
+
+/// Returns the refusal of a budget of which no node that responds has enough.
+fn refused(lack: &LeaseShortfall, lost: Amount) -> AdmissionFailure {
+    if lost.is_zero() {
+        return AdmissionFailure::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)));
+    }
+    let (budget, period) = (lack.id.budget, lack.id.period);
+    AdmissionFailure::Lost(LostLease { budget, period, limit: lack.counter.limit(), held: lost })
 }
 
 /// Returns the refusal of a budget that is exhausted on all nodes; `used` is the minimum that must be used.

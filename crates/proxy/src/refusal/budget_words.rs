@@ -1,7 +1,17 @@
 //! The words with which a budget refuses a request.
 
+use access::Amount;
 use meter::counter::RefusalCause;
-use meter::{BudgetExceeded, BudgetId, BudgetScope, Measure, Per};
+use meter::{BudgetExceeded, BudgetId, BudgetScope, Measure, Per, Period};
+
+/// A part of a budget that a node holds and that does not respond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LostLease {
+    pub(crate) budget: BudgetId,
+    pub(crate) period: Period,
+    pub(crate) limit: Amount,
+    pub(crate) held: Amount,
+}
 
 /// Returns whether several users share a budget. Its amounts reveal the usage of others, so clients do not see them. An
 /// admin reads them over the admin API.
@@ -12,25 +22,50 @@ pub(super) const fn is_shared(budget: BudgetId) -> bool {
     }
 }
 
-/// Returns the message for a budget that has less left than the request needs.
-pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
-    let BudgetExceeded { budget: BudgetId { scope, measure, per }, limit, used, requested, by, .. } = *exceeded;
-    let (period, again) = match per {
-        Per::Day => ("day", "at midnight UTC"),
-        Per::Month => ("month", "on the first of the next month, UTC"),
+/// Returns the name of a budget, with its limit unless users share it.
+fn name_of(budget: BudgetId, limit: Amount) -> String {
+    let BudgetId { scope, measure, per } = budget;
+    let period = match per {
+        Per::Day => "day",
+        Per::Month => "month",
     };
-    let [limit_written, requested_written] = [limit, requested].map(|amount| measure.written(amount));
-    let of = measure_word(measure);
+    let (limit, of) = (measure.written(limit), measure_word(measure));
     let noun = match measure {
         Measure::Credits => "quota",
         Measure::Tokens | Measure::Money => "budget",
     };
-    let quota = match scope {
-        BudgetScope::Key(_) => format!("this key's own {noun} of {limit_written} a {period}"),
-        BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s {noun} of {limit_written}"),
+    match scope {
+        BudgetScope::Key(_) => format!("this key's own {noun} of {limit} a {period}"),
+        BudgetScope::User(_) | BudgetScope::Subject(_) => format!("the {period}'s {noun} of {limit}"),
         BudgetScope::Plan(_) => format!("the {period}'s {noun} of {of} for all users of this plan"),
         BudgetScope::Global => format!("the {period}'s {noun} of {of} for this gateway"),
-    };
+    }
+}
+
+/// Returns when a budget is full again.
+const fn full_again(per: Per) -> &'static str {
+    match per {
+        Per::Day => "at midnight UTC",
+        Per::Month => "on the first of the next month, UTC",
+    }
+}
+
+/// Returns the message for a request that needs what a lost node holds.
+pub(super) fn lost(lease: &LostLease) -> String {
+    let LostLease { budget, limit, held, .. } = *lease;
+    let (name, again) = (name_of(budget, limit), full_again(budget.per));
+    let part = if is_shared(budget) { "a part".to_owned() } else { budget.measure.written(held) };
+    format!(
+        "a server that does not respond holds {part} of {name}, and the others have too little left: try again once that \
+         server responds, or {again}"
+    )
+}
+
+/// Returns the message for a budget that has less left than the request needs.
+pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
+    let BudgetExceeded { budget: BudgetId { measure, per, .. }, limit, used, requested, by, .. } = *exceeded;
+    let (quota, again) = (name_of(exceeded.budget, limit), full_again(per));
+    let requested_written = measure.written(requested);
     let is_shared = is_shared(exceeded.budget);
     if limit.is_zero() {
         return format!("{quota} allows only requests without a cost");
@@ -71,8 +106,6 @@ const fn measure_word(measure: Measure) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use access::Amount;
-
     use super::*;
 
     fn refusal(
@@ -115,6 +148,25 @@ mod tests {
         ] {
             assert_eq!(message, expected);
         }
+    }
+
+    #[test]
+    fn what_a_lost_node_holds_is_named_unless_others_share_it() {
+        let message = |scope, measure, per| {
+            let budget = BudgetId { scope, measure, per };
+            let period = meter::Period::of(per, access::Day(20_000));
+            lost(&LostLease { budget, period, limit: Amount(400), held: Amount(34) })
+        };
+        assert_eq!(
+            message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
+            "a server that does not respond holds 34 credits of the day's quota of 400 credits, and the others have too \
+             little left: try again once that server responds, or at midnight UTC"
+        );
+        assert_eq!(
+            message(BudgetScope::Global, Measure::Tokens, Per::Month),
+            "a server that does not respond holds a part of the month's budget of tokens for this gateway, and the others \
+             have too little left: try again once that server responds, or on the first of the next month, UTC"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
 
-use crate::refusal::budget_words::too_little;
+use crate::refusal::budget_words::{LostLease, lost, too_little};
 use crate::refusal::challenge;
 use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::limit_fields::budget_headers;
@@ -105,6 +105,13 @@ impl Problem {
             Ok(value) => self.header(header::ALLOW, value),
             Err(_) => self,
         }
+    }
+
+    /// Returns the refusal of a request that needs what a node holds that does not respond: until its period ends, at the latest.
+    pub(crate) fn of_lost_lease(lease: &LostLease, clock: &Clock) -> Self {
+        let until = lease.period.end().0.saturating_sub(clock.now().0);
+        let seconds = seconds_up(Duration::from_micros(until)).max(1);
+        Self::new(Refusal::QuotaWithheld, lost(lease)).header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// Returns the refusal of a rate limit, a quota or a budget.

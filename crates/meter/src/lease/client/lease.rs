@@ -89,7 +89,8 @@ impl ClientLease {
     pub(super) fn end(&mut self, counter: CounterId, verdict: Verdict) -> Vec<WaitDecision> {
         self.ended = true;
         self.counter.close();
-        let decided = |waiting: WaitingRequest| WaitDecision { waiter: waiting.waiter.id, counter, verdict };
+        let lost = Amount::ZERO;
+        let decided = |waiting: WaitingRequest| WaitDecision { waiter: waiting.waiter.id, counter, verdict, lost };
         self.waiting.drain(..).map(decided).collect()
     }
 
@@ -102,7 +103,8 @@ impl ClientLease {
             && first.waiter.amount <= free
         {
             free = free.saturating_sub(first.waiter.amount);
-            woken.push(WaitDecision { waiter: first.waiter.id, counter, verdict: Verdict::Retry });
+            let (waiter, lost) = (first.waiter.id, Amount::ZERO);
+            woken.push(WaitDecision { waiter, counter, verdict: Verdict::Retry, lost });
             self.waiting.pop_front();
         }
         woken
@@ -211,7 +213,9 @@ pub(super) fn refuse<R: LeaseRules>(lease: &mut ClientLease, grant: &Grant, rule
         let Waiter { id, amount, .. } = waiting.waiter;
         let refused = amount > all_there_is && rules.is_refused(waiting.round, grant.drained);
         if refused {
-            decisions.push(WaitDecision { waiter: id, counter: grant.counter, verdict: Verdict::UsedUp });
+            let would_fit = amount <= all_there_is.saturating_add(grant.lost);
+            let lost = if would_fit { grant.lost } else { Amount::ZERO };
+            decisions.push(WaitDecision { waiter: id, counter: grant.counter, verdict: Verdict::UsedUp, lost });
         }
         !refused
     });

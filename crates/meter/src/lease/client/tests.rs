@@ -30,7 +30,8 @@ fn waiter(number: u64, amount: u64) -> Waiter {
 }
 
 fn grant(seq: u64, granted: u64, left: u64) -> Grant {
-    Grant { counter: id(), term: 0, seq, granted: Amount(granted), left: Amount(left), round: 0, drained: 0 }
+    let (granted, left, lost) = (Amount(granted), Amount(left), Amount::ZERO);
+    Grant { counter: id(), term: 0, seq, granted, left, round: 0, drained: 0, lost }
 }
 
 fn answer(grants: &[Grant], recalls: &[u64], closed: &[u64]) -> TickReply {
@@ -45,7 +46,7 @@ fn answer(grants: &[Grant], recalls: &[u64], closed: &[u64]) -> TickReply {
 }
 
 fn verdict(waiter: u64, verdict: Verdict) -> WaitDecision {
-    WaitDecision { waiter, counter: id(), verdict }
+    WaitDecision { waiter, counter: id(), verdict, lost: Amount::ZERO }
 }
 
 /// Returns a client that was granted 10, of which 4 are used.
@@ -129,6 +130,19 @@ fn waiting_requests_are_woken_in_order_and_refused_only_by_later_recalls() {
     let drained = Grant { round: 6, drained: 5, ..grant(3, 10, 3) };
     assert_eq!(client.receive(&answer(&[drained], &[], &[]), Mono(30 * MS)), [verdict(2, Verdict::UsedUp)]);
     assert_eq!(client.review(Mono(31 * MS)), [verdict(3, Verdict::Retry)]);
+}
+
+#[test]
+fn a_refused_request_is_told_what_a_lost_node_holds_if_it_would_be_enough() {
+    for (lost, told) in [(0, 0), (10, 0), (11, 11), (90, 90)] {
+        let (mut client, counter) = holding();
+        client.wait(shared(&counter), waiter(2, 20), Mono(MS));
+        client.tick(Mono(3 * MS));
+        // Of the 20 that it needs, 6 are free and 3 are left.
+        let refusal = Grant { round: 5, drained: 5, lost: Amount(lost), ..grant(2, 10, 3) };
+        let decisions = client.receive(&answer(&[refusal], &[], &[]), Mono(4 * MS));
+        assert_eq!(decisions, [WaitDecision { lost: Amount(told), ..verdict(2, Verdict::UsedUp) }], "{lost}");
+    }
 }
 
 #[test]

@@ -209,3 +209,20 @@ fn lowered_limit_lends_nothing_more_and_a_missing_limit_nothing() {
     one.set_spent_before(counter(), Amount(3));
     assert_eq!(one.granted_and_spent(counter()), (Amount(10), Amount(3)));
 }
+
+#[test]
+fn a_grant_tells_what_nodes_that_do_not_respond_hold() {
+    let mut server = server(100);
+    let (alive, dead) = (run(NodeId(1), 1), run(NodeId(2), 1));
+    granted(&mut server, dead, needs(1, 0, 40), 0);
+    let told = |server: &mut LeaseServer, request: LeaseRequest, millis: u64| {
+        let response = response(server, alive, &[request], millis);
+        (response.grants[0].left, response.grants[0].lost)
+    };
+    assert_eq!(told(&mut server, needs(1, 0, 60), 10), (Amount(0), Amount(0)), "the node is alive");
+    assert_eq!(told(&mut server, needs(2, 60, 1), 600_000), (Amount(0), Amount(40)));
+    // A repeated request has the same reply.
+    assert_eq!(told(&mut server, needs(2, 60, 1), 600_000), (Amount(0), Amount(40)));
+    close(&mut server, dead, 1, 7);
+    assert_eq!(told(&mut server, needs(3, 60, 1), 600_001).1, Amount(0));
+}

@@ -52,7 +52,8 @@ impl World {
                     let limit = self.limit(counter_id.budget);
                     self.oracle.watch(id, node, LimitedCounter { counter: counter_id, limit });
                     if let Some(verdict) = verdict {
-                        return self.decide(node, WaitDecision { waiter: id, counter: counter_id, verdict });
+                        let lost = Amount::ZERO;
+                        return self.decide(node, WaitDecision { waiter: id, counter: counter_id, verdict, lost });
                     }
                 }
                 self.hurry(node);
@@ -137,7 +138,7 @@ impl World {
     }
 
     pub(crate) fn decide(&mut self, node: usize, decision: WaitDecision) -> Checked {
-        let WaitDecision { waiter: id, counter, verdict } = decision;
+        let WaitDecision { waiter: id, counter, verdict, .. } = decision;
         if verdict == Verdict::Retry {
             return self.admit(node, id);
         }
