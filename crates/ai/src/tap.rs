@@ -23,6 +23,9 @@ pub use framing::ResponseFraming;
 use hold::Hold;
 use reading::Reading;
 
+/// The sign of life of a stream without comments, between its events or elements.
+pub(crate) const BLANK_LINE: &[u8] = b"\n";
+
 /// The facts that were read from a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseFacts {
@@ -186,6 +189,19 @@ impl Tap {
         (last, self.reading.facts())
     }
 
+    /// Returns bytes that clients pass over, for a stream whose provider is silent; `None` for any other body, and after a
+    /// part of an event.
+    #[must_use]
+    pub fn keep_alive(&self) -> Option<&'static [u8]> {
+        match &self.frames {
+            Frames::Events(events) if !events.hold.is_passing() => {
+                Some(keep_alive(self.format, self.reading.is_within_message()))
+            }
+            Frames::Array(array) => array.keep_alive(),
+            Frames::Events(_) | Frames::Json | Frames::Opaque => None,
+        }
+    }
+
     /// Aborts the response: returns the error event of its format, and the facts that were read. Held bytes are
     /// dropped.
     ///
@@ -207,6 +223,24 @@ impl Tap {
             Frames::Opaque => Bytes::new(),
         };
         (last, self.reading.facts())
+    }
+}
+
+/// Returns an event of a format without an effect. Clients of Messages may take any event before the start for an error.
+const fn keep_alive(format: Format, is_within_message: bool) -> &'static [u8] {
+    match format {
+        Format::Messages if is_within_message => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        // Google's SDKs refuse comments, and pass over blank lines.
+        Format::GenerateContent | Format::EmbedContent => BLANK_LINE,
+        Format::Chat
+        | Format::Completions
+        | Format::Embeddings
+        | Format::Moderations
+        | Format::Responses
+        | Format::Messages
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription => b": keepalive\n\n",
     }
 }
 

@@ -334,9 +334,9 @@ impl RequestAccount {
     }
 
     fn await_content(&self, now: Instant) {
-        let (idle_max, total_at) = (self.timeouts().idle, self.total_at());
-        self.request.deadlines.must_be_read(idle_max, total_at);
-        self.request.deadlines.wait_until((now + idle_max).min(total_at));
+        let (timeouts, total_at) = (self.timeouts(), self.total_at());
+        self.request.deadlines.must_be_read(timeouts.client_idle, total_at);
+        self.request.deadlines.wait_until((now + timeouts.idle).min(total_at));
     }
 
     /// Adds bytes of the response's body that are sent to the client. Nothing is added after the client has

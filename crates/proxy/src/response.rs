@@ -4,6 +4,7 @@ mod close_frame;
 pub(crate) mod compression;
 pub(crate) mod drain;
 pub(crate) mod head;
+mod keep_alive;
 pub(crate) mod relay;
 pub(crate) mod response_body;
 mod rest;

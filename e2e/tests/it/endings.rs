@@ -83,8 +83,7 @@ fn setup(kind: &str, upstream: &Upstream, timeouts: &str) -> Setup {
             "prices",
             "[{model: up/m, input: \"1\", output: \"1\", input_tokens_max: 1000000, output_tokens_max: 1000}]",
         )
-        .section("timeouts", "{idle: 1s}")
-        .section("ai", timeouts)
+        .section("ai", &format!("{{timeouts: {{{timeouts}}}}}"))
 }
 
 fn call(key: &str, ending: &str) -> Call {
@@ -167,7 +166,7 @@ async fn take(gateway: &Gateway, upstream: &Upstream, call: Call, until: Option<
 #[tokio::test]
 async fn each_end_of_a_call_is_charged_and_billed_as_the_table_says() {
     let upstream = Upstream::start(answer).await;
-    let gateway = Gateway::start(setup("openai", &upstream, "{timeouts: {first_byte: 1s}}")).await;
+    let gateway = Gateway::start(setup("openai", &upstream, "first_byte: 1s, idle: 1s")).await;
     let key = gateway.account("small").await.key;
     let mut reserved = None;
     for (nth, (ending, leaves, status, outcome, amount)) in [
@@ -202,7 +201,7 @@ async fn a_call_that_a_shutdown_cuts_is_charged_its_reservation() {
     let mut reserved = None;
     for (ending, until, amount) in [("hang text", "\"a\"", Amount::Reserved), ("hang usage", ":7", Amount::Unfinished)]
     {
-        let gateway = Gateway::start(setup("openai", &upstream, "{}").section("timeouts", "{idle: 20s}")).await;
+        let gateway = Gateway::start(setup("openai", &upstream, "idle: 20s")).await;
         let key = gateway.account("small").await.key;
         let mut stream = call(&key, ending).open(gateway.proxy).await;
         let mut text = String::new();
@@ -233,7 +232,7 @@ async fn a_call_that_is_priced_by_units_is_charged_and_billed_this_price() {
     })
     .await;
     let prices = "[{model: up/drawn, per_image: \"0.05\"}, {model: up/said, per_character: \"0.001\"}]";
-    let gateway = Gateway::start(setup("openai", &upstream, "{}").section("prices", prices)).await;
+    let gateway = Gateway::start(setup("openai", &upstream, "idle: 1s").section("prices", prices)).await;
     let key = gateway.account("small").await.key;
     let images = json!({"model": "up/drawn", "prompt": "two dogs", "n": 3});
     let speech = json!({"model": "up/said", "input": "sound", "voice": "alloy"});
@@ -256,7 +255,7 @@ async fn a_call_that_is_not_sent_is_not_charged() {
     let upstream = Upstream::start(answer).await;
     let closed = e2e::ReservedPort::new().address();
     let gateway = Gateway::start(
-        setup("openai", &upstream, "{}")
+        setup("openai", &upstream, "idle: 1s")
             .section("providers", &format!("[{}]", e2e::setup::provider("up", "openai", closed))),
     )
     .await;
@@ -290,7 +289,7 @@ async fn a_call_with_partly_reported_usage_is_billed_the_part_and_charged_its_re
         None
     })
     .await;
-    let gateway = Gateway::start(setup("anthropic", &upstream, "{}")).await;
+    let gateway = Gateway::start(setup("anthropic", &upstream, "idle: 1s")).await;
     let key = gateway.account("small").await.key;
     let mut body = Format::Messages.body("up/m", true);
     body["max_tokens"] = 10.into();
@@ -322,7 +321,7 @@ async fn a_call_that_is_read_on_after_its_client_left_is_charged_and_billed_its_
         }
     })
     .await;
-    let setup = setup("openai", &upstream, "{}").section("timeouts", "{idle: 20s}").section("on_hangup", "drain");
+    let setup = setup("openai", &upstream, "idle: 20s").section("on_hangup", "drain");
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("small").await.key;
     take(&gateway, &upstream, call(&key, "drain"), Some("\"a\"")).await;

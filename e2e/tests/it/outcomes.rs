@@ -34,8 +34,7 @@ where
     let time = if outcome == "timed_out" { "1s" } else { "1m" };
     for format in Format::ALL {
         let setup = Setup::provider(format.kind(), upstream.address())
-            .section("ai", &format!("{{timeouts: {{first_byte: {time}}}}}"))
-            .section("timeouts", &format!("{{idle: {time}}}"));
+            .section("ai", &format!("{{timeouts: {{first_byte: {time}, idle: {time}}}}}"));
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(status);

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use e2e::sse::Event;
-use e2e::{Answer, Call, Gateway, Mock, Setup, Turn, Upstream, eventually, timed};
+use e2e::{Answer, Call, Gateway, Mock, Piece, Setup, Turn, Upstream, eventually, timed};
+use tokio::time::sleep;
 
 use crate::bodies::{CHAT, Format};
 
 const ROUTE: &str = "{path: {prefix: /up}, upstreams: backend, auth: {type: none}}";
+
+/// A whole stream of a chat provider.
+const SPOKEN: &str = "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n\
+    data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 /// Timeout after which an abandoned request must have ended, on a busy machine.
 const HANGS: Duration = Duration::from_secs(19);
@@ -158,7 +163,7 @@ async fn stream_that_stalls_is_ended_after_the_idle_time() {
     })
     .await;
     for format in Format::ALL {
-        let setup = Setup::provider(format.kind(), upstream.address()).section("timeouts", "{idle: 1s}");
+        let setup = Setup::provider(format.kind(), upstream.address()).section("ai", "{timeouts: {idle: 1s}}");
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
         let call = Call::json(format.path(), &format.body("m", true)).key(&key);
@@ -167,6 +172,33 @@ async fn stream_that_stalls_is_ended_after_the_idle_time() {
         assert_cut(format, &answer.expect(200), "upstream_timeout");
         gateway.counted(&key, 1).await;
     }
+}
+
+#[tokio::test]
+async fn clients_get_signs_of_life_while_a_provider_is_silent() {
+    let upstream = Upstream::start(|mut turn| async move {
+        turn.read_body().await;
+        turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
+        sleep(Duration::from_secs(16)).await;
+        turn.chunk(SPOKEN.as_bytes()).await;
+        turn.chunk(b"").await;
+        Some(turn)
+    })
+    .await;
+    let setup = Setup::provider("openai", upstream.address())
+        .section("timeouts", "{idle: 5s}")
+        .section("ai", "{timeouts: {first_byte: 1m}}");
+    let gateway = Gateway::start(setup).await;
+    let key = gateway.key().await;
+    let silence = async |format: Format| {
+        let mut exchange = Call::json(format.path(), &format.body("up/m", true)).key(&key).open(gateway.proxy).await;
+        let (first, took) = timed(exchange.next()).await;
+        assert_eq!((exchange.status(), took < Duration::from_secs(16)), (200, true), "{format:?} {took:?}");
+        assert!(matches!(first, Piece::Data(bytes) if bytes.starts_with(b": keepalive\n\n")), "{format:?}");
+        let rest = exchange.rest().await;
+        assert!(rest.whole && rest.text().contains("hello"), "{format:?} {}", rest.text());
+    };
+    tokio::join!(silence(Format::Chat), silence(Format::Messages));
 }
 
 #[tokio::test]

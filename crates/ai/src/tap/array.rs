@@ -100,6 +100,20 @@ impl Array {
         self.last(stop::element(&reading.partial()).to_string().as_bytes())
     }
 
+    /// Returns white space, unless a part of a value was forwarded.
+    pub(super) const fn keep_alive(&self) -> Option<&'static [u8]> {
+        match self.state {
+            ArrayState::Object | ArrayState::Broken => None,
+            ArrayState::Inside { .. } | ArrayState::Unfinished { .. } if self.hold.is_passing() => None,
+            ArrayState::Before
+            | ArrayState::Open { .. }
+            | ArrayState::Inside { .. }
+            | ArrayState::Behind
+            | ArrayState::Over
+            | ArrayState::Unfinished { .. } => Some(super::BLANK_LINE),
+        }
+    }
+
     fn last(self, element: &[u8]) -> Bytes {
         let before: &[u8] = match self.state {
             ArrayState::Before => b"[",

@@ -195,6 +195,11 @@ impl Reading {
         self.facts.ended || self.has_failed
     }
 
+    /// Whether the stream of Messages has begun, and its end is not known.
+    pub(super) const fn is_within_message(&self) -> bool {
+        self.facts.id.is_some() && !self.is_end_known()
+    }
+
     /// Whether only the end of the response is missing.
     pub(super) const fn is_ending(&self) -> bool {
         self.facts.ended || self.has_finished || self.texts.blocks_are_over()

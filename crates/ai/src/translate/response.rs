@@ -183,6 +183,15 @@ impl ResponseTranslator {
         out.into()
     }
 
+    /// Returns bytes that the client passes over, for a stream whose provider is silent; empty for any other response.
+    pub fn keep_alive(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if !self.has_ended && !self.waits_for_end() {
+            self.encoder.write(NeutralEvent::Alive, &mut out);
+        }
+        out.into()
+    }
+
     /// Drops the beginning of an event that the provider does not complete.
     pub fn drop_half_event(&mut self) {
         if let Input::Events(framer, data) = &mut self.input {

@@ -37,10 +37,12 @@ pub(super) struct Providers {
 
 pub(super) fn ai(ai: &mut AiInput, general: &TimeoutsInput) -> Option<Ai> {
     let timeouts = &mut ai.timeouts;
+    let client_idle = timeouts.idle.as_ref().map_or(general.idle.value, |own| own.value);
     let timeouts = Timeouts {
         connect: timeouts.connect.get_or_insert_with(|| general.connect.clone()).value,
         first_byte: timeouts.first_byte.value,
-        idle: timeouts.idle.get_or_insert_with(|| general.idle.clone()).value,
+        idle: timeouts.idle.get_or_insert_with(|| timeouts.first_byte.clone()).value,
+        client_idle,
         total: Some(timeouts.total.value),
         bounds_streams: true,
     };

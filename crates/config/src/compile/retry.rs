@@ -23,6 +23,7 @@ pub(super) fn timeouts(input: &TimeoutsInput) -> Timeouts {
         connect: input.connect.value,
         first_byte: input.first_byte.value,
         idle: input.idle.value,
+        client_idle: input.idle.value,
         total: input.total.value,
         bounds_streams: false,
     }
@@ -35,6 +36,7 @@ pub(super) fn of_route(input: Option<&RouteTimeoutsInput>, general: Timeouts) ->
         connect: input.connect.as_ref().map_or(general.connect, |own| own.value),
         first_byte: input.first_byte.as_ref().map_or(general.first_byte, |own| own.value),
         idle: input.idle.as_ref().map_or(general.idle, |own| own.value),
+        client_idle: input.idle.as_ref().map_or(general.client_idle, |own| own.value),
         total: input.total.as_ref().map_or(general.total, |own| own.value),
         bounds_streams: input.total.is_some(),
     }

@@ -258,8 +258,8 @@ section! {
         first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(10 * 60));
         /// Maximum time from the head to the first content, if [another target](fallback.md) exists.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "no limit");
-        /// Maximum time without a byte.
-        idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
+        /// Maximum time without a byte of the provider, [within which](clients.md#silent-providers) streams have signs of life.
+        idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as `first_byte`");
         /// Maximum time of the whole request.
         total: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(30 * 60));
     }

@@ -12,8 +12,11 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Maximum time from the request's last byte to the head of the response. Default 60 s, `ai` 10 min.
     pub first_byte: Duration,
-    /// Maximum time without a byte in either direction. Default 60 s.
+    /// Maximum time without a byte of the upstream. Default 60 s, `ai` as its `first_byte`.
     pub idle: Duration,
+    /// Maximum time without a byte that the client sends or reads. As `idle`; by default the general one for `ai`, whose
+    /// providers may be silent while they think.
+    pub client_idle: Duration,
     /// Maximum time of the whole request; `None` is no limit. Default 15 min, `ai` 30 min.
     pub total: Option<Duration>,
     /// Whether `total` also applies to event streams, gRPC and tunnels, which otherwise only `idle` bounds.
@@ -30,6 +33,6 @@ impl Timeouts {
     /// Returns the shortest of the timeouts, by which the interval of checks is chosen.
     #[must_use]
     pub fn shortest(&self) -> Duration {
-        self.idle.min(self.first_byte).min(self.total.unwrap_or(FAR))
+        self.idle.min(self.client_idle).min(self.first_byte).min(self.total.unwrap_or(FAR))
     }
 }

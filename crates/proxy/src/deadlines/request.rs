@@ -19,6 +19,10 @@ pub(crate) struct RequestDeadlines {
     moved: Cell<bool>,
     /// The time of the check that has seen the last movement.
     moved_at: Cell<Option<Instant>>,
+    /// Whether bytes were sent to the client since the last check.
+    sends: Cell<bool>,
+    /// The time of the check that has seen the last bytes to the client.
+    sent_at: Cell<Option<Instant>>,
     /// When the request ends if its client does not read the response.
     total_at: Cell<Option<Instant>>,
     /// Maximum time for which its client may pause while it reads the response; `None` if `traffic.timeouts.idle` applies.
@@ -59,6 +63,19 @@ impl RequestDeadlines {
             self.moved_at.set(Some(now));
         }
         self.moved_at.get()
+    }
+
+    /// Notes that bytes are sent to the client. The next check has the time.
+    pub(crate) fn sends(&self) {
+        self.sends.set(true);
+    }
+
+    /// Returns when bytes were sent to the client last, or a little later.
+    pub(crate) fn sent_at(&self, now: Instant) -> Option<Instant> {
+        if self.sends.take() {
+            self.sent_at.set(Some(now));
+        }
+        self.sent_at.get()
     }
 
     /// Ends the request after `total_at`, or if its client does not read for `idle_max`: in that state nothing polls the
@@ -146,6 +163,7 @@ impl RequestDeadlines {
             return true;
         }
         self.moved_at(now);
+        self.sent_at(now);
         let has_passed = self.deadline.get().is_some_and(|deadline| deadline <= now);
         if has_passed {
             self.deadline.set(None);
@@ -172,6 +190,8 @@ impl RequestDeadlines {
         self.late.set(false);
         self.moved.set(false);
         self.moved_at.set(None);
+        self.sends.set(false);
+        self.sent_at.set(None);
         self.total_at.set(None);
         self.unread_since.set(None);
         self.stalled.set(false);
@@ -195,7 +215,11 @@ mod tests {
         // A movement after the last check is known too.
         deadlines.moves();
         assert_eq!(deadlines.moved_at(at(4)), Some(at(4)));
+        assert_eq!(deadlines.sent_at(at(4)), None);
+        deadlines.sends();
+        assert!(!deadlines.look(at(5), Duration::MAX));
+        assert_eq!(deadlines.sent_at(at(6)), Some(at(5)));
         deadlines.reset();
-        assert_eq!(deadlines.moved_at(at(5)), None);
+        assert_eq!((deadlines.moved_at(at(7)), deadlines.sent_at(at(7))), (None, None));
     }
 }

@@ -61,6 +61,11 @@ impl TranslatedResponse {
         Ok(())
     }
 
+    /// Returns bytes that the client passes over, for a stream whose provider is silent; empty for any other response.
+    pub(crate) fn keep_alive(&mut self) -> Bytes {
+        self.translator.keep_alive()
+    }
+
     /// Returns the end of a response that the gateway aborts; empty if it has ended already.
     pub(crate) fn fail(&mut self, refusal: Refusal, message: &str) -> Bytes {
         self.translator.fail(refusal, message)

@@ -21,7 +21,7 @@ use crate::forward::{BorrowedConnection, UpstreamContent};
 use crate::refusal::grpc;
 use crate::refusal::problem::Problem;
 use crate::response::close_frame::{FrameScanner, GOING_AWAY};
-use crate::response::rest;
+use crate::response::{keep_alive, rest};
 use crate::upstream::download::Download;
 use crate::upstream::targets::attempts::WatchedBeginning;
 
@@ -43,10 +43,20 @@ pub(crate) struct Relay {
     frames: Option<Box<FrameScanner>>,
     /// Whether time may have passed since the head of the response was read.
     has_waited: bool,
+    /// Since when the client of a stream gets signs of life; `None` for any other response.
+    alive_since: Option<Instant>,
     /// The value of [`Tap::news`] when the usage was last compared with the reservation; `None` if no budget limits the
     /// usage.
     news: Option<u32>,
     used_up: bool,
+}
+
+/// Why a response that waits for its upstream continues otherwise.
+enum RelayInterruption {
+    /// The upstream is silent: the client gets these bytes.
+    Silence(Bytes),
+    /// The response ends.
+    End(Outcome),
 }
 
 /// The response was aborted. Its connection is closed without a regular end, so that the client detects it.
@@ -73,6 +83,7 @@ impl Relay {
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
+        let alive_since = tap.as_ref().is_some_and(|tapped| tapped.streamed).then(|| account.request.read_at());
         let mut relay = Self {
             content,
             account,
@@ -83,11 +94,14 @@ impl Relay {
             trailers: None,
             frames: None,
             has_waited: false,
+            alive_since,
             news,
             used_up,
         };
         if relay.content.body.is_end_stream() {
             relay.end();
+        } else if let Some(since) = alive_since {
+            relay.account.request.deadlines.wait_until(since + keep_alive::SILENCE_MAX);
         }
         Box::new(relay)
     }
@@ -201,7 +215,11 @@ impl Relay {
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => {
                     self.has_waited = true;
-                    return self.interrupted().map_or(Poll::Pending, |outcome| self.break_off(outcome));
+                    return match self.interrupted() {
+                        None => Poll::Pending,
+                        Some(RelayInterruption::Silence(bytes)) => Poll::Ready(Some(Ok(bytes))),
+                        Some(RelayInterruption::End(outcome)) => self.break_off(outcome),
+                    };
                 }
             }
         }
@@ -240,6 +258,9 @@ impl Relay {
             None => (bytes, true),
         };
         self.account.relayed(bytes.len());
+        if !bytes.is_empty() {
+            self.account.request.deadlines.sends();
+        }
         let is_complete = self.translated.as_ref().is_some_and(|translated| translated.is_complete());
         if !has_room {
             self.end_without_room();
@@ -386,24 +407,38 @@ impl Relay {
         if is_of_gateway && may_follow { GOING_AWAY } else { &[] }
     }
 
-    /// Returns the reason to abort the response, if any.
-    fn interrupted(&mut self) -> Option<Outcome> {
+    /// Returns the reason to end the response, or the bytes that are sent while the upstream is silent, if any.
+    fn interrupted(&mut self) -> Option<RelayInterruption> {
         let deadlines = &self.account.request.deadlines;
         if deadlines.is_ending() {
-            return Some(Outcome::Drained);
+            return Some(RelayInterruption::End(Outcome::Drained));
         }
-        if deadlines.take_late() {
-            let (now, total_at) = (Instant::now(), self.account.total_at());
-            let idle = self.account.timeouts().idle;
-            // The request may still be sent: then only both directions together are idle.
-            let sent_at = self.content.connection.as_ref().map(|connection| connection.moved_at());
-            let idle_at = sent_at.max(deadlines.moved_at(now)).map_or(now, |moved_at| moved_at + idle);
-            if now >= idle_at.min(total_at) {
-                return Some(Outcome::TimedOut);
-            }
-            deadlines.wait_until(idle_at.min(total_at));
+        if !deadlines.take_late() {
+            return None;
         }
-        None
+        let (now, total_at) = (Instant::now(), self.account.total_at());
+        let idle = self.account.timeouts().idle;
+        // The request may still be sent: then only both directions together are idle.
+        let sent_at = self.content.connection.as_ref().map(|connection| connection.moved_at());
+        let idle_at = sent_at.max(deadlines.moved_at(now)).map_or(now, |moved_at| moved_at + idle);
+        let end_at = idle_at.min(total_at);
+        if now >= end_at {
+            return Some(RelayInterruption::End(Outcome::TimedOut));
+        }
+        let Some(alive_since) = self.alive_since else {
+            deadlines.wait_until(end_at);
+            return None;
+        };
+        let silent_since = deadlines.sent_at(now).map_or(alive_since, |sent_at| sent_at.max(alive_since));
+        if now < silent_since + keep_alive::SILENCE_MAX {
+            deadlines.wait_until(end_at.min(silent_since + keep_alive::SILENCE_MAX));
+            return None;
+        }
+        self.alive_since = Some(now);
+        deadlines.wait_until(end_at.min(now + keep_alive::SILENCE_MAX));
+        let bytes = keep_alive::event(self.tap.as_deref(), self.translated.as_deref_mut())?;
+        self.account.relayed(bytes.len());
+        Some(RelayInterruption::Silence(bytes))
     }
 }
 

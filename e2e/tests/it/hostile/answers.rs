@@ -159,7 +159,7 @@ where
     let setup = Setup::routed(upstream.address(), ROUTE)
         .section("providers", &format!("[{}]", e2e::setup::provider("up", "openai", upstream.address())))
         .section("timeouts", "{first_byte: 1s, idle: 1s}")
-        .section("ai", "{timeouts: {first_byte: 1s}}");
+        .section("ai", "{timeouts: {first_byte: 1s, idle: 1s}}");
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
     let vitals = gateway.vitals();

@@ -270,7 +270,7 @@ fn sources_are_told_in_their_order() {
         ("control.connections.max", "64", "environment MAX_CONNECTIONS"),
         ("mock", "true", "environment MOCK"),
         ("control.timeout", "20s", "environment TIMEOUT_SECONDS"),
-        ("ai.timeouts.idle", "5s", "t.yaml:5"),
+        ("ai.timeouts.idle", "10m", "default"),
         ("ai.timeouts.connect", "2s", "default"),
         ("ai.timeouts.total", "30m", "default"),
         ("plans[0].name", "starter", "default"),

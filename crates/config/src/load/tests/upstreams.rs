@@ -182,6 +182,21 @@ fn retries_and_pools_are_read() {
 }
 
 #[test]
+fn a_provider_may_be_silent_as_long_as_before_its_first_byte_and_a_client_as_of_any_route() {
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let seconds = Duration::from_secs;
+    for (source, expected) in [
+        ("", (minutes(10), seconds(60))),
+        ("timeouts: {idle: 5s}", (minutes(10), seconds(5))),
+        ("ai: {timeouts: {first_byte: 2m}}", (minutes(2), seconds(60))),
+        ("ai: {timeouts: {idle: 3m}}", (minutes(3), minutes(3))),
+    ] {
+        let timeouts = snapshot(source).traffic.ai.as_ref().unwrap().timeouts;
+        assert_eq!((timeouts.idle, timeouts.client_idle), expected, "{source}");
+    }
+}
+
+#[test]
 fn a_route_has_its_own_timeouts_and_its_fallback() {
     let policy = |keys: &str| {
         let source = format!("{}timeouts: {{total: 9s}}\nroutes: [{{path: /, upstreams: u{keys}}}]\n", with(""));

@@ -14,8 +14,14 @@ const NO_PARTS: &dyn RequestParts =
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
     let timeout = Duration::from_secs(1);
-    let timeouts =
-        Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: Some(timeout), bounds_streams: false };
+    let timeouts = Timeouts {
+        connect: timeout,
+        first_byte: timeout,
+        idle: timeout,
+        client_idle: timeout,
+        total: Some(timeout),
+        bounds_streams: false,
+    };
     let built_in = BuiltInPolicies::new(timeouts, timeouts);
     Arc::new(Route {
         matches: RouteMatches {

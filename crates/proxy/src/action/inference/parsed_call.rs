@@ -44,7 +44,7 @@ impl ParsedCall {
         let head = account.request.head.clone();
         let coding = inflate::coding(&head)?;
         let bytes_max = account.request.snapshot.traffic.sizes.body_bytes_max.min(capacity.body_bytes_max());
-        let (idle, total_at) = (account.timeouts().idle, account.total_at());
+        let (idle, total_at) = (account.timeouts().client_idle, account.total_at());
         let bounds = BodyBounds { bytes_max, announced: announced(&head), idle, total_at };
         let (inflated, further) = (held.another(), held.another());
         let mut content = match body.take() {

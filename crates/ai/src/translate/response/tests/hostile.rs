@@ -291,6 +291,34 @@ fn signs_of_life_reach_the_client() {
 }
 
 #[test]
+fn a_silent_provider_is_replaced_by_signs_of_life_in_each_format() {
+    for client in FORMATS {
+        for (provider, stream) in STREAMS.into_iter().filter(|(provider, _)| *provider != client) {
+            let mut translator =
+                ResponseTranslator::new(context(client, provider, true), IDS, ResponseFraming::Events, 200);
+            let sign = translator.keep_alive();
+            assert_eq!(sign, if client == Format::GenerateContent { "\n" } else { ": keepalive\n\n" }, "{client:?}");
+            let mut out = sign.to_vec();
+            for piece in stream.as_bytes().chunks(40) {
+                out.extend_from_slice(&translator.push(piece));
+                out.extend_from_slice(&translator.keep_alive());
+            }
+            out.extend_from_slice(&translator.end());
+            assert!(translator.keep_alive().is_empty());
+            let out = String::from_utf8(out).unwrap();
+            // Blank lines between events say nothing.
+            let read = out.split("\n\n").map(str::trim_start).filter(|event| !event.is_empty());
+            check_stream(client, &read.map(|event| format!("{event}\n\n")).collect::<String>());
+            let has_pings = out.contains("event: ping\ndata: {\"type\":\"ping\"}\n\n");
+            assert_eq!(has_pings, client == Format::Messages, "{client:?} {provider:?}");
+        }
+    }
+    let mut whole =
+        ResponseTranslator::new(context(Format::Chat, Format::Messages, false), IDS, ResponseFraming::Events, 200);
+    assert!(whole.keep_alive().is_empty(), "the client gets one body");
+}
+
+#[test]
 fn a_call_whose_fragments_have_different_ids_is_one_call() {
     let stream = chunks(&[
         &call_chunk(r#"{"index":0,"id":"call_1","function":{"name":"a","arguments":"{\"x\":"}}"#),
