@@ -38,6 +38,6 @@ pub use error::{FormatProblem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format};
 pub use price::{Price, Prices};
-pub use provider::{PathCall, ProviderDescriptor, ProviderKind, ProviderPaths};
+pub use provider::{ClaudeSurface, PathCall, ProviderDescriptor, ProviderKind, ProviderPaths};
 pub use request::{CallError, RequestFields, RewrittenBody};
 pub use tap::{ResponseFacts, ResponseFraming, Tap};

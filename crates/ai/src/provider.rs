@@ -8,6 +8,7 @@ mod mock;
 mod openai;
 mod path_call;
 mod paths;
+mod surface;
 mod vertex;
 
 use crate::endpoint::Endpoint;
@@ -15,6 +16,7 @@ use crate::format::{Dialect, Format};
 
 pub use path_call::PathCall;
 pub use paths::ProviderPaths;
+pub use surface::ClaudeSurface;
 
 /// The facts about one kind of provider that the gateway needs.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::format::Format;
-use crate::provider::ProviderKind;
+use crate::provider::{ClaudeSurface, ProviderKind};
 
 pub use context::ResponseContext;
 pub use google_path::GooglePath;
@@ -68,6 +68,8 @@ pub struct TranslationOptions<'a> {
     pub kind: ProviderKind,
     /// The host of the provider's URL.
     pub host: &'a str,
+    /// The part of Anthropic's API that the provider has.
+    pub surface: ClaudeSurface,
     /// The account at the provider: the configured provider's name, with the credential if it is the user's. A provider
     /// refuses the state that it gave to another account.
     pub owner: &'a str,
@@ -90,6 +92,15 @@ pub struct TranslatedRequest {
     pub dropped: Vec<String>,
     /// What the translation of the response needs to know.
     pub context: ResponseContext,
+}
+
+/// A call that passes in the client's format, changed for its provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FittedCall {
+    /// The body, in JSON.
+    pub body: Bytes,
+    /// The fields of the client's request that were left out; the value of `x-tollgate-dropped`.
+    pub dropped: Vec<String>,
 }
 
 /// The reason why a call cannot be translated. The text is for the client.
@@ -121,4 +132,11 @@ pub fn request(
 #[must_use]
 pub fn without_state(format: Format, known_model: &str, body: &[u8]) -> Option<Bytes> {
     request::without_state(format, known_model, body)
+}
+
+/// Returns a call of Messages as a host of Claude takes it, of which the client knows nothing; `None` if it takes the call as it
+/// is. `betas` are the values of the client's `anthropic-beta`, with commas. The host refuses a body of another form itself.
+#[must_use]
+pub fn fit_to_surface(surface: ClaudeSurface, betas: &str, body: &[u8]) -> Option<FittedCall> {
+    request::fit_to_surface(surface, betas, body)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use access::{Secret, is_key};
 use ai::sigv4::SignedHeaders;
-use ai::{Dialect, Endpoint, PathCall, ProviderKind, ProviderPaths};
+use ai::{ClaudeSurface, Dialect, Endpoint, PathCall, ProviderKind, ProviderPaths};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
 use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
@@ -22,6 +22,8 @@ use crate::client::head::{Head, text};
 use crate::client::trusted::TrustRule;
 use crate::transform::control_cookies::ControlCookies;
 use crate::transform::header_rules::RouteHeaders;
+use crate::transform::provider::BETAS;
+pub(crate) use crate::transform::provider::client_betas;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::admitted_client::ServiceClient;
@@ -92,8 +94,8 @@ pub(crate) struct ProviderTarget<'a> {
     pub(crate) dialect: Dialect,
     /// Whether the client has called another API, whose fields mean nothing to the provider.
     pub(crate) is_translated: bool,
-    /// Whether it is Bedrock's `runtime` endpoint, where the body has what the fields of Anthropic's API have elsewhere.
-    pub(crate) is_runtime: bool,
+    /// The part of Anthropic's API that the provider has, if the call has its format.
+    pub(crate) surface: ClaudeSurface,
     /// The user's own or a shared credential; without one, none is sent.
     pub(crate) credential: Option<SentCredential<'a>>,
 }
@@ -232,10 +234,22 @@ fn to_provider(edits: &mut HeadEdits, head: &Head, to: &ProviderTarget<'_>) -> R
     } else {
         edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
     }
-    if to.is_runtime {
-        edits.set(KnownName::Accept, b"application/json")?;
-        edits.remove_named(b"anthropic-version")?;
-        edits.remove_named(b"anthropic-beta")?;
+    match to.surface {
+        // The body has what the fields of Anthropic's API have elsewhere.
+        ClaudeSurface::BedrockRuntime => {
+            edits.set(KnownName::Accept, b"application/json")?;
+            edits.remove_named(b"anthropic-version")?;
+            edits.remove_named(BETAS)?;
+        }
+        ClaudeSurface::Vertex | ClaudeSurface::BedrockMantle if !to.is_translated => {
+            let betas = client_betas(head);
+            match to.surface.betas(&betas).join(",") {
+                _ if betas.is_empty() => {}
+                kept if kept.is_empty() => edits.remove_named(BETAS)?,
+                kept => edits.set_named(BETAS, kept.as_bytes())?,
+            }
+        }
+        ClaudeSurface::Anthropic | ClaudeSurface::Vertex | ClaudeSurface::BedrockMantle => {}
     }
     match &to.credential {
         Some(SentCredential::Secret(credential)) => {

@@ -3,7 +3,7 @@
 use percent_encoding::utf8_percent_encode;
 
 use super::path_call::{IN_SEGMENT, PathCall};
-use super::{ExampleCall, ProviderCredential, ProviderDescriptor};
+use super::{ClaudeSurface, ExampleCall, ProviderCredential, ProviderDescriptor};
 use crate::endpoint::Endpoint;
 use crate::format::Dialect;
 use crate::request::HostedMessages;
@@ -29,40 +29,13 @@ pub(super) const DESCRIPTOR: ProviderDescriptor = ProviderDescriptor {
 };
 
 /// The form of bodies of Messages at the `runtime` endpoint.
-pub(super) const RUNTIME_MESSAGES: HostedMessages =
-    HostedMessages { version: "bedrock-2023-05-31", has_stream: false, beta: runtime_beta };
+pub(super) const RUNTIME_MESSAGES: HostedMessages = HostedMessages {
+    version: "bedrock-2023-05-31",
+    has_stream: false,
+    beta: |beta| ClaudeSurface::BedrockRuntime.beta(beta),
+};
 /// A list of the `runtime` endpoint that is free of charge: one asynchronous call.
 pub(super) const RUNTIME_LIST: &str = "/async-invoke?maxResults=1";
-
-/// Features of `anthropic-beta` that the `runtime` endpoint has. It responds to others with 400 `invalid beta flag`, and Claude
-/// Code sends some of them. From Amazon's page on requests of Claude, and LiteLLM's table of betas (1.109.1).
-const BETAS: [&str; 16] = [
-    "compact-2026-01-12",
-    "computer-use-2024-10-22",
-    "computer-use-2025-01-24",
-    "computer-use-2025-11-24",
-    "context-1m-2025-08-07",
-    "context-management-2025-06-27",
-    "dev-full-thinking-2025-05-14",
-    "effort-2025-11-24",
-    "fine-grained-tool-streaming-2025-05-14",
-    "interleaved-thinking-2025-05-14",
-    "output-128k-2025-02-19",
-    "thinking-binding-controls-2026-08-01",
-    "thinking-display-updates-2026-08-18",
-    "token-efficient-tools-2025-02-19",
-    "tool-examples-2025-10-29",
-    "tool-search-tool-2025-10-19",
-];
-
-/// Returns the name of a feature at the `runtime` endpoint, if it has it. Anthropic's name of the search for tools contains
-/// others too.
-fn runtime_beta(beta: &str) -> Option<&str> {
-    match beta {
-        "advanced-tool-use-2025-11-20" => Some("tool-search-tool-2025-10-19"),
-        _ => BETAS.contains(&beta).then_some(beta),
-    }
-}
 
 /// Returns the path of a call at the `runtime` endpoint. A model may be an ARN, whose slashes are encoded too. `None` for other
 /// endpoints, and for a name that a later reader of the path would resolve (RFC 3986, 5.2.4).
@@ -100,13 +73,5 @@ mod tests {
         }
         assert_eq!(target("/v1/messages/count_tokens", "m", false), None);
         assert_eq!(target("/v1/chat/completions", "m", false), None);
-    }
-
-    #[test]
-    fn features_have_the_names_of_the_runtime() {
-        assert_eq!(runtime_beta("effort-2025-11-24"), Some("effort-2025-11-24"));
-        assert_eq!(runtime_beta("advanced-tool-use-2025-11-20"), Some("tool-search-tool-2025-10-19"));
-        assert_eq!(runtime_beta("claude-code-20250219"), None);
-        assert!(BETAS.is_sorted());
     }
 }

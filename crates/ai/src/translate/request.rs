@@ -1,5 +1,6 @@
 //! Requests: decoders of the client's format, encoders of the provider's.
 
+mod claude_surface;
 mod decode;
 mod encode;
 mod foreign_state;
@@ -15,8 +16,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::call::{Call, File, Image, Message, Part, Role, Source};
-use super::{DroppedFields, ResponseContext, TranslatedRequest, TranslationOptions, UntranslatableCall};
+use super::{DroppedFields, FittedCall, ResponseContext, TranslatedRequest, TranslationOptions, UntranslatableCall};
 use crate::format::Format;
+use crate::provider::ClaudeSurface;
 use notes::Notes;
 
 /// The length of a text with about as many tokens as an image or a file has.
@@ -26,6 +28,11 @@ const CONTINUE: &str = "Continue exactly where you stopped.";
 
 pub(super) fn without_state(format: Format, model: &str, body: &[u8]) -> Option<Bytes> {
     foreign_state::without_state(format, model, body)
+}
+
+pub(super) fn fit_to_surface(surface: ClaudeSurface, betas: &str, body: &[u8]) -> Option<FittedCall> {
+    let claude_surface::FittedBody { body, dropped } = claude_surface::fitted(surface, betas, body).ok()??;
+    Some(FittedCall { body: Bytes::from(body), dropped })
 }
 
 pub(super) fn translate(

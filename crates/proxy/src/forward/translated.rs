@@ -122,6 +122,7 @@ mod tests {
             known_model: "m",
             kind: ProviderKind::Mock,
             host: "host",
+            surface: ai::ClaudeSurface::Anthropic,
             owner: "p",
             output_tokens_max: None,
             json_object: JsonObject::default(),

@@ -10,8 +10,18 @@
 
 use ai::Dialect;
 
+use crate::client::head::{Head, text};
+
 /// The first octets of a name, which are compared. Every name on the list is shorter.
 const COMPARED_BYTES: usize = 48;
+
+/// The header with the features of Anthropic's API that a call needs.
+pub(super) const BETAS: &[u8] = b"anthropic-beta";
+
+/// Returns the features of Anthropic's API that the client requests, with commas.
+pub(crate) fn client_betas(head: &Head) -> String {
+    head.fields().named(BETAS).filter_map(text).collect::<Vec<_>>().join(",")
+}
 
 /// Whether a request of `dialect` takes the header `name`, in any case, to its provider.
 ///

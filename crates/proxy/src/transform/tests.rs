@@ -124,8 +124,13 @@ fn with_credential(
 ) -> Written {
     let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
     let credential = credential.map(SentCredential::Secret);
-    let receiver =
-        Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, is_runtime: false, credential });
+    let receiver = Receiver::Provider(ProviderTarget {
+        kind,
+        dialect,
+        is_translated: false,
+        surface: ai::ClaudeSurface::Anthropic,
+        credential,
+    });
     let trace = &TraceContext::of(&head, id(), None);
     let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
     assert!(!format!("{edits:?}").contains("sk-real"));
@@ -369,8 +374,13 @@ fn a_credential_that_could_end_its_line_is_an_error() {
     let (edits, secret) = (provider_edits(&origin()).unwrap(), Secret::new("sk\r\nx: y".to_owned()));
     let (kind, dialect) = (ProviderKind::OpenAi, Dialect::OpenAi);
     let credential = Some(SentCredential::Secret(&secret));
-    let receiver =
-        Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, is_runtime: false, credential });
+    let receiver = Receiver::Provider(ProviderTarget {
+        kind,
+        dialect,
+        is_translated: false,
+        surface: ai::ClaudeSurface::Anthropic,
+        credential,
+    });
     let head = get(&[]);
     let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &edits, receiver };
     assert_eq!(edits.of(&head, Vec::new()).err(), Some(InvalidPart::Value));
@@ -469,4 +479,29 @@ fn forwarded_and_via_are_written_if_they_are_configured() {
             .collect();
         assert_eq!(via.iter().map(|field| field.value).collect::<Vec<_>>(), [&b"1.0 first"[..], b"2 tollgate"]);
     }
+}
+
+#[test]
+fn hosts_of_claude_get_the_features_that_they_take() {
+    const SENT: &str = "claude-code-20250219,interleaved-thinking-2025-05-14,later-2030-01-01";
+    let sent = |surface, fields: &[(&str, &str)]| {
+        let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
+        let (kind, dialect) = (ProviderKind::Vertex, Dialect::Anthropic);
+        let receiver =
+            Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, surface, credential: None });
+        let trace = &TraceContext::of(&head, id(), None);
+        let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
+        Written::new(&head, &edits).all("anthropic-beta")
+    };
+    let thinking = "interleaved-thinking-2025-05-14";
+    for (surface, expected) in [
+        (ClaudeSurface::Anthropic, vec![SENT.to_owned()]),
+        (ClaudeSurface::Vertex, vec![thinking.to_owned()]),
+        (ClaudeSurface::BedrockMantle, vec![format!("claude-code-20250219,{thinking}")]),
+        (ClaudeSurface::BedrockRuntime, Vec::new()),
+    ] {
+        assert_eq!(sent(surface, &[("anthropic-beta", SENT)]), expected, "{surface:?}");
+        assert_eq!(sent(surface, &[]), Vec::<String>::new(), "{surface:?}");
+    }
+    assert!(sent(ClaudeSurface::Vertex, &[("anthropic-beta", "later-2030-01-01")]).is_empty());
 }

@@ -7,6 +7,7 @@ mod parts;
 mod responses;
 mod thinking;
 
+pub(super) use self::parts::in_tags;
 use super::super::call::Call;
 use super::json::{Outcome, refused};
 use super::models::is_openai;

@@ -3,13 +3,14 @@ mod google_clients;
 mod hosts;
 mod property_tests;
 mod refusals;
+mod surfaces;
 mod turns;
 
 use super::super::capsule::Capsule;
 use super::super::context::ToolOrigin;
 use super::*;
 use crate::endpoint::{Endpoint, EndpointCall};
-use crate::provider::ProviderKind;
+use crate::provider::{ClaudeSurface, ProviderKind};
 use crate::translate::{GooglePath, JsonObject, TRANSLATED};
 
 const CODEX: &str = include_str!("tests/codex.json");
@@ -32,6 +33,7 @@ fn options(model: &str) -> TranslationOptions<'_> {
         model,
         known_model: model,
         kind,
+        surface: ClaudeSurface::Anthropic,
         host,
         owner: host,
         output_tokens_max: Some(32_000),

@@ -5,8 +5,9 @@ use ai::request::HostedMessages;
 use bytes::Bytes;
 
 use super::parsed_call::{ON_WORKER_BYTES_MAX, off_worker};
-use crate::client::head::{Head, text};
+use crate::client::head::Head;
 use crate::refusal::problem::Problem;
+use crate::transform::client_betas;
 
 /// Returns the fields of a call whose body gets the form of its host. `client` is the head of a call that is not translated: its
 /// features are those of the API.
@@ -16,9 +17,7 @@ pub(super) async fn in_form_of(
     body: &Bytes,
     client: Option<&Head>,
 ) -> Result<RequestFields, Problem> {
-    let betas: Vec<&str> =
-        client.into_iter().flat_map(|head| head.fields().named(b"anthropic-beta")).filter_map(text).collect();
-    let betas = betas.join(",");
+    let betas = client.map(client_betas).unwrap_or_default();
     if body.len() <= ON_WORKER_BYTES_MAX {
         return Ok(fields.hosted(body, &form, &betas));
     }

@@ -8,7 +8,7 @@ use ai::bound::{Extent, LoweredLimit};
 use ai::host::reports_usage_unasked;
 use ai::tap::ResponseFraming;
 use ai::translate::ProviderAccount;
-use ai::{EndpointCall, Format, PathCall, ProviderPaths, RequestFields, Tap};
+use ai::{ClaudeSurface, Dialect, EndpointCall, Format, PathCall, ProviderPaths, RequestFields, Tap};
 use bytes::Bytes;
 use http1::KnownName;
 use meter::{AdmissionInfo, Charge};
@@ -17,7 +17,9 @@ use super::access_token::SentToken;
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use super::signing::SignedCall;
-use super::translation::{CallTranslation, TranslatedCall, translate, unnameable, without_state};
+use super::translation::{
+    CallTranslation, TranslatedCall, fit_to_surface, name_dropped, translate, unnameable, without_state,
+};
 use super::{InferenceEndpoint, hosted, other_models, project_data, runtime};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
@@ -61,6 +63,8 @@ pub(super) struct TargetCall<'a> {
     usage_injected: bool,
     /// The translation for a provider without the client's format, until the head of the response has arrived.
     translation: Option<Box<CallTranslation>>,
+    /// The fields of a call in its provider's format that the provider does not get.
+    dropped: Vec<String>,
 }
 
 impl<'a> TargetCall<'a> {
@@ -72,7 +76,7 @@ impl<'a> TargetCall<'a> {
         target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
         let InferenceRequest { endpoint, client, plan } = of;
-        let PreparedCall { call, changed, translation } = prepare(account, parsed, of, target).await?;
+        let PreparedCall { call, changed, translation, dropped } = prepare(account, parsed, of, target).await?;
         let called = translation.as_ref().map_or(&endpoint.called, |translation| &translation.called);
         let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
         if target.provider.has_service_accounts() && !call.own_credential {
@@ -104,7 +108,7 @@ impl<'a> TargetCall<'a> {
         // The translation of a response reads the usage chunk, and removes it if the client did not request it.
         let usage_injected = rewritten.usage_injected && translation.is_none();
         let (body, translation) = (rewritten.segments, translation.map(Box::new));
-        Ok(Self { of, call, credential, charge, body, usage_injected, translation })
+        Ok(Self { of, call, credential, charge, body, usage_injected, translation, dropped })
     }
 
     /// Reserves the maximum that the first attempt may use, and records it as open.
@@ -143,7 +147,7 @@ impl<'a> TargetCall<'a> {
 
     /// Sends the call to its provider, and waits for the head of the response.
     pub(super) async fn forward(&mut self, account: &mut RequestAccount) -> Result<UpstreamResponse, Problem> {
-        let Self { of, call, credential, body, translation, .. } = self;
+        let Self { of, call, credential, body, translation, dropped, .. } = self;
         let translation = translation.take();
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
@@ -166,7 +170,12 @@ impl<'a> TargetCall<'a> {
             ChosenCredential::ServiceAccount(_) => token.as_ref().map(|token| SentCredential::Secret(&token.text)),
         });
         let is_runtime = call.provider.paths == ProviderPaths::BedrockRuntime;
-        let provider = ProviderTarget { kind, dialect, is_translated, is_runtime, credential: sent };
+        let surface = if dialect == Dialect::Anthropic {
+            ClaudeSurface::of_provider(kind, &call.provider.paths)
+        } else {
+            ClaudeSurface::Anthropic
+        };
+        let provider = ProviderTarget { kind, dialect, is_translated, surface, credential: sent };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
@@ -187,6 +196,9 @@ impl<'a> TargetCall<'a> {
             Box::pin(runtime::read(account, &mut answered)).await?;
         }
         transform::from_provider(&mut answered.head).map_err(unwritable)?;
+        if !dropped.is_empty() {
+            name_dropped(&mut answered.head.edits, dropped).map_err(unwritable)?;
+        }
         if let Some(tokens) = account.inference.as_ref().and_then(|inference| inference.tokens.as_ref()) {
             tokens.report(&mut answered.head.edits).map_err(unwritable)?;
         }
@@ -285,6 +297,8 @@ struct PreparedCall {
     changed: Option<ParsedCall>,
     /// The translation, if the provider does not have the client's format.
     translation: Option<CallTranslation>,
+    /// The fields of a call in its provider's format that the provider does not get.
+    dropped: Vec<String>,
 }
 
 /// Prepares the call of a target, which the account notes.
@@ -318,13 +332,20 @@ async fn prepare(
     let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model);
     runtime::check_model(&target.provider, known_model)?;
     if provider_format == endpoint.format {
-        let changed = without_state(parsed, endpoint, known_model).await?;
-        return Ok(PreparedCall { call: called, changed, translation: None });
+        let mut changed = without_state(parsed, endpoint, known_model).await?;
+        let mut dropped = Vec::new();
+        let surface = ClaudeSurface::of_provider(target.provider.kind, &target.provider.paths);
+        let fitted = fit_to_surface(account, changed.as_ref().unwrap_or(parsed), endpoint, surface).await?;
+        if let Some((fitted, names)) = fitted {
+            changed = Some(fitted);
+            dropped = names;
+        }
+        return Ok(PreparedCall { call: called, changed, translation: None, dropped });
     }
     let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target, client).await?;
     let call = call(format);
     account.calls(&call);
-    Ok(PreparedCall { call, changed: Some(parsed), translation: Some(translation) })
+    Ok(PreparedCall { call, changed: Some(parsed), translation: Some(translation), dropped: Vec::new() })
 }
 
 /// Returns the maximum usage of a call, and the limit of output that makes it fit the remaining budgets.

@@ -3,13 +3,13 @@
 
 use access::Refusal;
 use ai::translate::{
-    GooglePath, ProviderAccount, ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED, TranslatedRequest,
-    TranslationOptions, UntranslatableCall, client_status, request,
+    FittedCall, GooglePath, ProviderAccount, ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED,
+    TranslatedRequest, TranslationOptions, UntranslatableCall, client_status, request,
 };
-use ai::{EndpointCall, Format, ResponseFraming};
+use ai::{ClaudeSurface, EndpointCall, Format, ResponseFraming};
 use bytes::Bytes;
 use config::snapshot::Provider;
-use http1::{InvalidPart, KnownName};
+use http1::{HeadEdits, InvalidPart, KnownName};
 
 use super::InferenceEndpoint;
 use super::model_plan::PlannedModel;
@@ -22,6 +22,7 @@ use crate::capacity::MemoryPermit;
 use crate::forward::translated::TranslatedResponse;
 use crate::refusal::problem::Problem;
 use crate::response::compression::OF_CONTENT;
+use crate::transform::client_betas;
 use crate::upstream::response_head::RelayedHead;
 
 /// The response header with the names of the dropped fields.
@@ -78,6 +79,7 @@ pub(super) async fn translate(
             known_model: &known_model,
             kind: provider.kind,
             host: &provider.origin.host,
+            surface: ClaudeSurface::of_provider(provider.kind, &provider.paths),
             owner: &owner,
             output_tokens_max: limits.map(|limits| limits.output_tokens_max),
             json_object: rules.json_object,
@@ -124,6 +126,30 @@ pub(super) async fn without_state(
         changed.map(|body| counted(&called, body, held)).transpose()
     })
     .await?
+}
+
+/// Returns the call as its host of Claude takes it, and the fields that the host lacks; `None` if it takes the call as it is.
+///
+/// # Errors
+/// The call exceeds the memory of the client.
+pub(super) async fn fit_to_surface(
+    account: &RequestAccount,
+    parsed: &ParsedCall,
+    endpoint: &InferenceEndpoint,
+    surface: ClaudeSurface,
+) -> Result<Option<(ParsedCall, Vec<String>)>, Problem> {
+    if endpoint.format != Format::Messages || surface.takes_all() {
+        return Ok(None);
+    }
+    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    let betas = client_betas(&account.request.head);
+    let work = move || {
+        let Some(FittedCall { body, dropped }) = ai::translate::fit_to_surface(surface, &betas, &content) else {
+            return Ok(None);
+        };
+        Ok(Some((counted(&called, body, held)?, dropped)))
+    };
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
 }
 
 /// Returns a changed call, whose body `held` counts.
@@ -214,6 +240,11 @@ fn edit(relayed: &mut RelayedHead, content_type: &str, dropped: &[String]) -> Re
         edits.remove(name);
     }
     edits.set(KnownName::ContentType, content_type.as_bytes())?;
+    name_dropped(edits, dropped)
+}
+
+/// Names the fields of the client's call that its provider does not get.
+pub(super) fn name_dropped(edits: &mut HeadEdits, dropped: &[String]) -> Result<(), InvalidPart> {
     let is_name =
         |name: &&String| name.len() <= DROPPED_NAME_LEN_MAX && name.bytes().all(|byte| byte.is_ascii_graphic());
     let names: Vec<&str> = dropped.iter().filter(is_name).map(String::as_str).collect();

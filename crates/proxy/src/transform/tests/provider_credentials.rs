@@ -46,7 +46,7 @@ fn a_signed_call_has_the_signature_and_no_other_credential() {
         kind,
         dialect,
         is_translated: false,
-        is_runtime: false,
+        surface: ai::ClaudeSurface::Anthropic,
         credential: Some(credential),
     });
     let edits = RequestEdits { trace: &TraceContext::of(&head, id(), None), destination: &destination, receiver };

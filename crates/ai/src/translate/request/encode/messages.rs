@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding as _};
 
 use super::super::super::JsonObject;
 use super::super::super::call::{
-    Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
+    CacheMark, Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
 };
 use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
 use super::super::models::{self, ClaudeRules};
@@ -27,17 +27,19 @@ const STRICT_MAX: u32 = 20;
 
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
-    let rules = models::claude(options.known_model);
+    let known = models::claude(options.known_model);
+    let rules = ClaudeRules { mid_system: known.mid_system && options.surface.takes_system_turns(), ..known };
     let plan = thinking::plan(call, rules, notes);
     let mut out = ObjectWriter::new();
     out.text("model", options.model).count("max_tokens", plan.output_tokens_max);
     let mut marks = Marks::new(true);
-    tools(call, notes, &mut marks, &mut out);
+    let (system, rest) = split_system(&call.messages);
+    let own_mark = own_mark(call, system, notes);
+    tools(call, notes, (&mut marks, own_mark), &mut out);
     if let Some(choice) = tool_choice(call, rules, plan.thinks)? {
         out.raw("tool_choice", &choice);
     }
-    let (system, rest) = split_system(&call.messages);
-    let mut blocks: Vec<String> = texts(system).map(|text| text_block(text, &mut marks)).collect();
+    let mut blocks = system_blocks(system, own_mark, &mut marks);
     blocks.extend(json_object(call, options.json_object)?);
     let mut turns = Turns { turns: Vec::new(), system: Vec::new(), rules, marks };
     if rest.is_empty() {
@@ -61,8 +63,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
         out.raw("thinking", thinking);
     }
     output_config(call, &plan, &mut out);
-    let has_marks = call.messages.iter().flat_map(|message| &message.parts).any(is_marked);
-    if options.prompt_cache && !call.tools.is_empty() && !has_marks {
+    if own_mark == OwnMark::WholeCall {
         out.raw("cache_control", &ObjectWriter::of_type("ephemeral").finish());
     }
     if call.stream {
@@ -71,8 +72,43 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     Ok(out.finish())
 }
 
+/// Where the gateway marks a prompt of which the client has marked nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnMark {
+    Nowhere,
+    /// The field of the whole call: Anthropic marks the last block itself.
+    WholeCall,
+    LastSystemBlock,
+    LastTool,
+}
+
+/// Returns where the gateway marks the prompt: a call with tools is one of an agent, which sends the same beginning again.
+fn own_mark(call: &Call<'_>, system: &[Message<'_>], notes: &Notes<'_>) -> OwnMark {
+    let has_marks = call.messages.iter().flat_map(|message| &message.parts).any(is_marked);
+    if !notes.options.prompt_cache || call.tools.is_empty() || has_marks {
+        return OwnMark::Nowhere;
+    }
+    if notes.options.surface.takes_all() {
+        OwnMark::WholeCall
+    } else if texts(system).next().is_some() {
+        OwnMark::LastSystemBlock
+    } else {
+        OwnMark::LastTool
+    }
+}
+
 fn is_marked(part: &Part<'_>) -> bool {
     matches!(part, Part::Text(TextPart { cache: Some(_), .. }))
+}
+
+fn system_blocks(system: &[Message<'_>], own_mark: OwnMark, marks: &mut Marks) -> Vec<String> {
+    let mut texts = texts(system).peekable();
+    let mut blocks = Vec::new();
+    while let Some(text) = texts.next() {
+        let is_last = own_mark == OwnMark::LastSystemBlock && texts.peek().is_none();
+        blocks.push(marked_block(text, text.cache.or(is_last.then_some(CacheMark::Short)), marks));
+    }
+    blocks
 }
 
 fn json_object(call: &Call<'_>, rule: JsonObject) -> Outcome<Option<String>> {
@@ -146,11 +182,12 @@ fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<
 }
 
 /// Writes the tools. A history with calls needs tools, although the client offers none any more.
-fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut ObjectWriter) {
+fn tools(call: &Call<'_>, notes: &mut Notes<'_>, (marks, own_mark): (&mut Marks, OwnMark), out: &mut ObjectWriter) {
     let is_known = models::claude(notes.options.known_model).is_adaptive();
     let mut strict_left = STRICT_MAX;
     let mut encoded = Vec::new();
-    for tool in chosen_tools(call) {
+    let chosen = chosen_tools(call);
+    for (at, tool) in chosen.iter().enumerate() {
         let is_wanted = tool.strict == Some(true);
         let is_strict = is_wanted && is_known && strict_left > 0 && fits_strict(tool);
         if is_strict {
@@ -158,7 +195,9 @@ fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, out: &mut Ob
         } else if is_wanted {
             notes.drop("tools.strict");
         }
-        encoded.push(tool_definition(tool, is_strict, marks));
+        let is_marked = own_mark == OwnMark::LastTool && at + 1 == chosen.len();
+        let mark = tool.cache.or(is_marked.then_some(CacheMark::Short));
+        encoded.push(tool_definition(tool, is_strict, mark, marks));
     }
     if encoded.is_empty() {
         let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -181,7 +220,7 @@ fn fits_strict(tool: &OfferedTool<'_>) -> bool {
     tool.schema.as_deref().and_then(|text| serde_json::from_str(text).ok()).is_some_and(schema::fits_messages)
 }
 
-fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, marks: &mut Marks) -> String {
+fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, mark: Option<CacheMark>, marks: &mut Marks) -> String {
     let mut out = ObjectWriter::new();
     out.text("name", &tool.name);
     if let Some(description) = tool.description.as_deref().filter(|text| !text.is_empty()) {
@@ -191,7 +230,7 @@ fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, marks: &mut Marks) -
     if is_strict {
         out.flag("strict", true);
     }
-    marks.cache_control(&mut out, tool.cache);
+    marks.cache_control(&mut out, mark);
     out.finish()
 }
 
@@ -225,9 +264,13 @@ fn tool_choice(call: &Call<'_>, rules: ClaudeRules, thinks: bool) -> Outcome<Opt
 }
 
 fn text_block(text: &TextPart<'_>, marks: &mut Marks) -> String {
+    marked_block(text, text.cache, marks)
+}
+
+fn marked_block(text: &TextPart<'_>, mark: Option<CacheMark>, marks: &mut Marks) -> String {
     let mut out = ObjectWriter::of_type("text");
     out.text("text", &text.text);
-    marks.cache_control(&mut out, text.cache);
+    marks.cache_control(&mut out, mark);
     out.finish()
 }
 
