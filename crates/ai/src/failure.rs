@@ -2,10 +2,15 @@
 //!
 //! Codes and messages: the providers' documentation, read 2026-11-20.
 
+mod context;
+mod signals;
+
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use context::ContextTokens;
 
 /// Types and codes of errors of an account without money, or with a spend or usage limit that was reached.
 const UNPAID: [&str; 8] = [
@@ -55,6 +60,8 @@ pub struct ProviderError {
     pub is_too_large: bool,
     /// The time after which the provider may be tried again, if the body contains it (Google's `RetryInfo`).
     pub retry_after: Option<Duration>,
+    /// The tokens that an error about the length of the call names.
+    pub context: ContextTokens,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,7 +73,13 @@ struct ErrorBody {
     #[serde(default)]
     code: Option<Value>,
     #[serde(default)]
-    message: Option<String>,
+    message: Option<Value>,
+    /// Cloudflare's list.
+    #[serde(default)]
+    errors: Option<Value>,
+    /// The message of servers that are written with FastAPI.
+    #[serde(default)]
+    detail: Option<Value>,
 }
 
 /// The response within the event `response.failed`.
@@ -88,13 +101,15 @@ struct ErrorWords {
     is_key_invalid: bool,
     /// The code in Anthropic's `details`.
     detail: String,
+    /// The tokens that llama.cpp reports in fields.
+    tokens: ContextTokens,
 }
 
 impl ProviderError {
     /// Reads an error response.
     #[must_use]
     pub fn of_response(status: u16, body: &[u8]) -> Self {
-        Self::of(status, &ErrorWords::read(body))
+        Self::of(status, &ErrorWords::read(body), matches!(status, 400 | 413 | 422))
     }
 
     /// Reads the JSON of an error that follows a successful head.
@@ -136,26 +151,19 @@ impl ProviderError {
             );
         let named = named.map(|(_, status)| *status).or(is_of_client.then_some(400));
         let status = words.status.or(named).unwrap_or(500);
-        Self::of(status, &words)
+        // The head was successful: servers write any status, or none, into an event.
+        let error = Self::of(status, &words, status != 429);
+        if error.kind == ProviderErrorKind::Context { Self { status: 400, ..error } } else { error }
     }
 
-    fn of(status: u16, words: &ErrorWords) -> Self {
+    /// `may_be_context` is whether an error with this status may be about the length of the call.
+    fn of(status: u16, words: &ErrorWords, may_be_context: bool) -> Self {
         let has = |part: &str| words.message.contains(part);
         let is = |word: &str| words.kind == word || words.code == word;
         let is_unpaid = UNPAID.iter().any(|code| is(code))
             || words.detail == "enforced_spend_limit_reached"
             || (matches!(status, 400 | 403) && (has("api usage limits") || has("credit balance is too low")));
-        // vLLM names the context length here too, but a shorter conversation would not fit either.
-        let is_limit = has("too large") && (has("max_tokens") || has("max_completion_tokens"));
-        let is_too_long = matches!(status, 400 | 413)
-            && !is_limit
-            && (is("context_length_exceeded")
-                || has("prompt is too long")
-                // Amazon Bedrock.
-                || has("input is too long")
-                || has("context window")
-                || has("context length")
-                || has("maximum number of tokens allowed"));
+        let is_too_long = may_be_context && signals::is_context(&words.kind, &words.code, &words.message);
         let names_model = is("model_not_found")
             || is("deploymentnotfound")
             // The path is unknown: errors about objects of a request have a message.
@@ -174,7 +182,15 @@ impl ProviderError {
         };
         // OpenAI, also at Azure: "Request too large for gpt-… on tokens per min (TPM): Limit 30000, Requested 45000".
         let is_too_large = status == 429 && has("request too large");
-        Self { status, kind, names_model, is_too_large, retry_after: words.retry_after }
+        let context = match kind {
+            ProviderErrorKind::Context if words.tokens.limit.is_some() => words.tokens,
+            ProviderErrorKind::Context => ContextTokens::read(&words.message),
+            ProviderErrorKind::Status
+            | ProviderErrorKind::Quota
+            | ProviderErrorKind::Credential
+            | ProviderErrorKind::NotFound => ContextTokens::default(),
+        };
+        Self { status, kind, names_model, is_too_large, retry_after: words.retry_after, context }
     }
 }
 
@@ -182,15 +198,19 @@ impl ErrorWords {
     fn read(body: &[u8]) -> Self {
         let list = serde_json::from_slice::<Vec<ErrorBody>>(body).ok().and_then(|list| list.into_iter().next());
         let body = list.or_else(|| serde_json::from_slice(body).ok()).unwrap_or_default();
-        let ErrorBody { error, response, code, message } = body;
-        let error = error.or_else(|| response.and_then(|response| response.error));
+        let ErrorBody { error, response, code, message, errors, detail } = body;
+        let error = error.filter(|error| !error.is_null()).or_else(|| response.and_then(|response| response.error));
+        let error = error.or_else(|| errors.and_then(|errors| errors.get(0).cloned()));
+        let detail = detail.map(|detail| detail.get(0).and_then(|first| first.get("msg")).cloned().unwrap_or(detail));
         let of = |key: &str| error.as_ref().and_then(|error| error.get(key));
         let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
         let message = match &error {
             Some(Value::String(text)) => text.to_ascii_lowercase(),
             Some(error) => text(error.get("message")),
-            None => message.unwrap_or_default().to_ascii_lowercase(),
+            None => text(message.as_ref().or(detail.as_ref())),
         };
+        let count = |key: &str| of(key).and_then(Value::as_u64);
+        let (input, limit) = (count("n_prompt_tokens"), count("n_ctx"));
         let status = of("code").or(code.as_ref()).and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
         let details = || of("details").and_then(Value::as_array).into_iter().flatten();
         let delays = details().filter_map(|detail| detail.get("retryDelay").and_then(Value::as_str));
@@ -203,6 +223,7 @@ impl ErrorWords {
             retry_after: delays.filter_map(seconds).max(),
             is_key_invalid: reasons.any(|reason| reason == "API_KEY_INVALID"),
             detail: text(of("details").and_then(|details| details.get("error_code"))),
+            tokens: ContextTokens { input, output: None, limit: limit.filter(|limit| input > Some(*limit)) },
         }
     }
 }
@@ -270,10 +291,44 @@ mod tests {
         check(400, r#"{"error":{"code":"context_length_exceeded"}}"#, Context);
         check(400, r#"{"error":{"message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, Context);
         let limit = "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 32768 tokens and your request has 900 input tokens";
-        check(400, &format!(r#"{{"error":{{"message":"{limit}","type":"BadRequestError","code":400}}}}"#), Status);
+        check(400, &format!(r#"{{"error":{{"message":"{limit}","type":"BadRequestError","code":400}}}}"#), Context);
+        check(
+            400,
+            r#"{"error":{"message":"max_tokens is too large: 32000. This model supports at most 16384 completion tokens"}}"#,
+            Status,
+        );
         check(400, r#"{"error":{"code":"content_filter","message":"filtered"}}"#, Status);
         check(500, r#"{"error":"context window"}"#, Status);
         check(529, r#"{"error":{"type":"overloaded_error"}}"#, Status);
+    }
+
+    #[test]
+    fn a_call_that_is_too_long_is_known_at_each_place_of_a_message() {
+        use ProviderErrorKind::Context;
+        let cloudflare = "The estimated number of input and maximum output tokens (44000) exceeded this model context window limit (32768).";
+        for (status, body) in [
+            (400, r#"{"code":"Client specified an invalid argument","error":"This model's maximum prompt length is 8 but the request contains 9 tokens."}"#.to_owned()),
+            (413, format!(r#"{{"success":false,"errors":[{{"code":5021,"message":"{cloudflare}"}}]}}"#)),
+            (422, r#"{"error":"Input validation error: `inputs` must have less than 1024 tokens. Given: 1100","error_type":"validation"}"#.to_owned()),
+            (400, r#"{"error":null,"detail":"prompt is too long"}"#.to_owned()),
+            (422, r#"{"detail":[{"loc":["body"],"msg":"Input is too long"}]}"#.to_owned()),
+            (400, r#"{"object":"error","message":"maximum context length is 8","code":400}"#.to_owned()),
+            (400, r#"{"error":{"code":"1261","message":"any"}}"#.to_owned()),
+        ] {
+            check(status, &body, Context);
+        }
+        let llama = r#"{"error":{"code":400,"message":"exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":5000,"n_ctx":4096}}"#;
+        let tokens = ProviderError::of_response(400, llama.as_bytes()).context;
+        assert_eq!(tokens, ContextTokens { input: Some(5_000), output: None, limit: Some(4_096) });
+        for event in [
+            r#"{"error":{"message":"Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens, which is not enough."}}"#,
+            r#"{"error":"context length exceeded"}"#,
+            r#"{"type":"error","code":500,"message":"the request exceeds the available context size"}"#,
+            r#"{"type":"response.failed","response":{"error":{"code":"context_length_exceeded","message":"m"}}}"#,
+        ] {
+            let error = ProviderError::of_event(event.as_bytes());
+            assert_eq!((error.kind, error.status), (Context, 400), "{event}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use access::Refusal;
 use serde_json::value::RawValue;
 
-use crate::failure::ProviderErrorKind;
+use crate::failure::{ContextTokens, ProviderErrorKind};
 
 /// One step of a response.
 #[derive(Debug, Clone)]
@@ -126,4 +126,6 @@ pub(super) struct ProviderFailure {
     pub(super) is_unfinished: bool,
     /// The provider's message, or Tollgate's.
     pub(super) message: String,
+    /// The tokens that an error about the length of the call names.
+    pub(super) context: ContextTokens,
 }

@@ -3,7 +3,7 @@
 use access::Refusal;
 use serde_json::Value;
 
-use crate::failure::{ProviderError, ProviderErrorKind};
+use crate::failure::{ContextTokens, ProviderError, ProviderErrorKind};
 use crate::translate::event::ProviderFailure;
 use crate::translate::response::ProviderAccount;
 
@@ -16,18 +16,18 @@ const PAGE_BYTES_MAX: usize = 512;
 
 /// Reads an error response.
 pub(super) fn of_body(status: u16, body: &[u8]) -> ProviderFailure {
-    let ProviderError { status, kind, .. } = ProviderError::of_response(status, body);
+    let ProviderError { status, kind, context, .. } = ProviderError::of_response(status, body);
     let (message, code) = words(body);
     let message = message.or_else(|| page(body)).unwrap_or_else(|| format!("The provider responded with {status}."));
-    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message }
+    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context }
 }
 
 /// Reads the JSON of an error that follows a successful head.
 pub(super) fn of_event(json: &[u8]) -> ProviderFailure {
-    let ProviderError { status, kind, .. } = ProviderError::of_event(json);
+    let ProviderError { status, kind, context, .. } = ProviderError::of_event(json);
     let (message, code) = words(json);
     let message = message.unwrap_or_else(|| "The provider reported an error without a message.".to_owned());
-    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message }
+    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context }
 }
 
 /// Returns the failure of a response that ends before it is complete.
@@ -85,6 +85,7 @@ pub(super) fn of_gateway(refusal: Refusal, message: &str) -> ProviderFailure {
         refusal: Some(refusal),
         is_unfinished: false,
         message: message.to_owned(),
+        context: ContextTokens::default(),
     }
 }
 
@@ -94,9 +95,11 @@ fn words(json: &[u8]) -> (Option<String>, Option<String>) {
     let value = value.get(0).unwrap_or(&value);
     let is_error = |error: &&Value| error.is_object() || error.as_str().is_some_and(|text| !text.is_empty());
     let within = |key: &str| value.get(key).filter(is_error);
-    let error = within("error").or_else(|| within("response")?.get("error")).unwrap_or(value);
+    let listed = || value.get("errors").and_then(|errors| errors.get(0)).filter(is_error);
+    let error = within("error").or_else(|| within("response")?.get("error")).or_else(listed).unwrap_or(value);
     let text = |key: &str| error.get(key).and_then(Value::as_str);
-    let message = error.as_str().or_else(|| text("message")).or_else(|| text("detail"));
+    let detail = || error.get("detail").and_then(|detail| detail.get(0)?.get("msg")?.as_str());
+    let message = error.as_str().or_else(|| text("message")).or_else(|| text("detail")).or_else(detail);
     let message = message.filter(|message| !message.is_empty()).map(|message| shortened(message).to_owned());
     let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
     let mut reasons = details.filter_map(|detail| detail.get("reason").and_then(Value::as_str));
@@ -149,6 +152,8 @@ mod tests {
         }
         check(r#"{"object":"error","message":"m","code":null}"#, "m", None);
         check(r#"{"detail":"Not Found"}"#, "Not Found", None);
+        check(r#"{"detail":[{"loc":["body"],"msg":"too long"}]}"#, "too long", None);
+        check(r#"{"success":false,"errors":[{"code":5021,"message":"m"}]}"#, "m", None);
         check(
             r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}}"#,
             "m",

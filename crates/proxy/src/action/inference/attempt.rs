@@ -170,19 +170,26 @@ fn failed(
     FailedAttempt { failure, error: AttemptError::Response(Box::new(answered)), seen }
 }
 
-/// Returns the time after which a provider takes calls again, as its headers report it: `Retry-After`, otherwise the resets of
+/// Maximum of a time in milliseconds.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Returns the time after which a provider takes calls again, as its headers report it: `retry-after-ms` or `Retry-After`, otherwise the resets of
 /// the limits of which nothing is left.
 fn reset_after(head: &UpstreamHead, now: Timestamp) -> Option<Duration> {
     /// The counters of OpenAI and of Anthropic (2026-11-20).
     const OPENAI: [&str; 2] = ["requests", "tokens"];
     const ANTHROPIC: [&str; 4] = ["requests", "tokens", "input-tokens", "output-tokens"];
-    if head.text(KnownName::RetryAfter).is_some() {
-        return retry_after(head, now);
-    }
     let text = |name: String| {
         let value = head.fields().named(name.as_bytes()).next()?;
         std::str::from_utf8(value).ok().map(str::to_owned)
     };
+    // OpenAI and Azure write both; this one is exact.
+    if let Some(milliseconds) = text("retry-after-ms".to_owned()).and_then(|text| text.trim().parse().ok()) {
+        return Some(Duration::from_millis(milliseconds).min(RETRY_AFTER_MAX));
+    }
+    if head.text(KnownName::RetryAfter).is_some() {
+        return retry_after(head, now);
+    }
     let is_used_up = |name: String| text(name).is_some_and(|left| left == "0");
     let openai = OPENAI.iter().filter(|of| is_used_up(format!("x-ratelimit-remaining-{of}")));
     let openai = openai.filter_map(|of| seconds(&text(format!("x-ratelimit-reset-{of}"))?));
@@ -216,8 +223,11 @@ mod tests {
         const OUTPUT: &str = "anthropic-ratelimit-output-tokens-remaining";
         const OUTPUT_RESET: &str = "anthropic-ratelimit-output-tokens-reset";
         type Fields = &'static [(&'static str, &'static str)];
-        let table: [(Fields, Option<u64>); 12] = [
+        let table: [(Fields, Option<u64>); 15] = [
             (&[], None),
+            (&[("retry-after-ms", "2000")], Some(2_000)),
+            (&[("retry-after-ms", "250"), ("retry-after", "1")], Some(250)),
+            (&[("retry-after-ms", "soon"), ("retry-after", "7")], Some(7_000)),
             (&[("retry-after", "7"), (REMAINING, "0"), (RESET, "90s")], Some(7_000)),
             (&[("retry-after", "soon"), (REMAINING, "0"), (RESET, "90s")], None),
             (&[(REMAINING, "0"), (RESET, "6m0s")], Some(360_000)),

@@ -9,6 +9,8 @@ use crate::translate::object_writer::ObjectWriter;
 
 /// The words with which Claude Code recognizes that it must shorten the conversation.
 const TOO_LONG: &str = "prompt is too long";
+/// The words with which Claude Code recognizes that it must ask for less output.
+const TOO_LONG_WITH_OUTPUT: &str = "exceed context limit";
 
 /// Returns the error object of OpenAI's formats.
 pub(super) fn of_openai(failure: &ProviderFailure) -> String {
@@ -41,10 +43,11 @@ pub(super) fn code_of_response(failure: &ProviderFailure) -> &'static str {
 /// Returns the whole error body of Messages, which is also the data of its error event.
 pub(super) fn of_anthropic(failure: &ProviderFailure, request_id: &str) -> String {
     let side = if failure.status < 500 { Side::Client } else { Side::Upstream };
-    let message = if failure.kind == ProviderErrorKind::Context && !failure.message.contains(TOO_LONG) {
-        format!("{TOO_LONG}: {}", failure.message)
-    } else {
-        failure.message.clone()
+    let is_own = failure.message.contains(TOO_LONG) || failure.message.contains(TOO_LONG_WITH_OUTPUT);
+    let message = match (failure.kind, failure.context.of_anthropic()) {
+        (ProviderErrorKind::Context, Some(sentence)) if !is_own => sentence,
+        (ProviderErrorKind::Context, None) if !is_own => format!("{TOO_LONG}: {}", failure.message),
+        _ => failure.message.clone(),
     };
     let error = ObjectWriter::of_type(anthropic_type(failure.status, side)).with("message", &message);
     let error = match &failure.code {
