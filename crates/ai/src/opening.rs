@@ -24,6 +24,8 @@ pub enum OpeningState {
     Content,
     /// An error of the provider.
     Failed,
+    /// The end of the stream, without any content.
+    Ended,
 }
 
 /// Reads the beginning of a successful response.
@@ -149,6 +151,12 @@ struct EventParts<'a> {
     #[serde(rename = "type", default)]
     kind: Option<String>,
     #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(rename = "promptFeedback", borrow, default)]
+    feedback: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    candidates: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(default)]
     choices: Option<Vec<ChoiceParts>>,
@@ -164,7 +172,18 @@ struct ChoiceParts {
     finish_reason: Option<Value>,
 }
 
+/// The last event of a chat stream.
+const DONE: &[u8] = b"[DONE]";
+
+/// Whether the value of `object` is that of an error, which vLLM and servers like it write into a stream.
+pub(crate) fn is_error_object(object: Option<&RawValue>) -> bool {
+    object.is_some_and(|object| object.get() == "\"error\"")
+}
+
 fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
+    if data.trim_ascii() == DONE {
+        return OpeningState::Ended;
+    }
     let parts = serde_json::from_slice::<EventParts<'_>>(data);
     let kind = || parts.as_ref().ok().and_then(|parts| parts.kind.clone());
     let name = if name.is_empty() { kind().unwrap_or_default() } else { String::from_utf8_lossy(name).into_owned() };
@@ -173,8 +192,9 @@ fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
     }
     match format {
         Format::Messages => match &*name {
-            "message_start" | "ping" | "content_block_start" => OpeningState::Opening,
-            _ => OpeningState::Content,
+            "content_block_delta" | "content_block_stop" | "message_delta" | "message_stop" => OpeningState::Content,
+            // Also events that no version of the API has.
+            _ => OpeningState::Opening,
         },
         Format::Responses => match &*name {
             "keepalive"
@@ -184,25 +204,31 @@ fn of_event(format: Format, name: &[u8], data: &[u8]) -> OpeningState {
             | "response.output_item.added"
             | "response.content_part.added"
             | "response.reasoning_summary_part.added" => OpeningState::Opening,
-            _ => OpeningState::Content,
+            name if name.starts_with("response.") => OpeningState::Content,
+            _ => OpeningState::Opening,
+        },
+        Format::GenerateContent => match parts {
+            Ok(EventParts { error: Some(error), .. }) if is_error(error) => OpeningState::Failed,
+            Ok(EventParts { candidates: None, feedback: None, .. }) => OpeningState::Opening,
+            Ok(_) | Err(_) => OpeningState::Content,
         },
         Format::Chat
         | Format::Completions
         | Format::Embeddings
         | Format::Moderations
-        | Format::GenerateContent
         | Format::EmbedContent
         | Format::Images
         | Format::Speech
         | Format::Transcription => {
-            let Ok(EventParts { error, choices, .. }) = parts else { return OpeningState::Content };
-            let has_error = error.is_some_and(is_error);
+            let Ok(EventParts { error, choices, object, .. }) = parts else { return OpeningState::Content };
+            let has_error = error.is_some_and(is_error) || (choices.is_none() && is_error_object(object));
             // OpenRouter reports an error beside an empty delta that has finished.
             let has_content = |choice: &ChoiceParts| has_text(choice) || (!has_error && has_finished(choice));
             match choices {
                 Some(choices) if choices.iter().any(has_content) => OpeningState::Content,
                 Some(_) | None if has_error => OpeningState::Failed,
                 Some(_) => OpeningState::Opening,
+                None if matches!(format, Format::Chat | Format::Completions) => OpeningState::Opening,
                 None => OpeningState::Content,
             }
         }
@@ -269,7 +295,7 @@ mod tests {
 
     #[test]
     fn opening_events_precede_content_in_each_format() {
-        use OpeningState::{Content, Failed, Opening};
+        use OpeningState::{Content, Ended, Failed, Opening};
         let events = ResponseFraming::Events;
         check(
             Format::Messages,
@@ -315,7 +341,11 @@ mod tests {
             ("{\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}", Content),
             ("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", Content),
             ("{\"choices\":[{\"text\":\"a\"}]}", Content),
-            ("[DONE]", Content),
+            ("[DONE]", Ended),
+            (" [DONE] ", Ended),
+            ("{\"foo\":1}", Opening),
+            ("no JSON", Content),
+            ("{\"object\":\"error\",\"message\":\"boom\",\"code\":500}", Failed),
             ("{\"error\":{\"message\":\"x\"}}", Failed),
             (
                 "{\"error\":{\"code\":\"server_error\",\"message\":\"x\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\
@@ -330,6 +360,14 @@ mod tests {
             check(Format::Chat, events, &[(&format!("data: {event}\n\n"), expected)]);
         }
         check(Format::GenerateContent, events, &[("data: {\"candidates\":[]}\n\n", Content)]);
+        check(Format::GenerateContent, events, &[("data: {\"foo\":1}\n\n", Opening)]);
+        check(Format::GenerateContent, events, &[("data: {\"error\":{\"code\":500}}\n\n", Failed)]);
+        check(Format::Messages, events, &[("data: {\"foo\":1}\n\ndata: [DONE]\n\n", Ended)]);
+        check(
+            Format::Responses,
+            events,
+            &[("data: {\"foo\":1}\n\ndata: {\"type\":\"response.completed\"}\n\n", Content)],
+        );
         check(
             Format::GenerateContent,
             ResponseFraming::Array,

@@ -15,6 +15,7 @@ use meter::{UnknownCost, Usage};
 
 use crate::error::{self, FormatProblem};
 use crate::format::Format;
+use crate::opening::{Opening, OpeningState};
 use crate::price::PriceTerms;
 use crate::sse::{Framer, Piece};
 use crate::stop;
@@ -63,6 +64,8 @@ pub struct Tap {
     /// In a box, because a tap is moved when it ends.
     reading: Box<Reading>,
     frames: Frames,
+    /// The beginning of a chat stream that passes unchanged, until its first content.
+    opening: Option<Box<Opening>>,
 }
 
 /// The way in which the response is forwarded.
@@ -96,13 +99,39 @@ impl Tap {
             ResponseFraming::Array => Frames::Array(Array::default()),
             ResponseFraming::Opaque => Frames::Opaque,
         };
-        Self { format, reading: Box::new(Reading::new(format, framing)), frames }
+        Self { format, reading: Box::new(Reading::new(format, framing)), frames, opening: None }
+    }
+
+    /// Refuses the end of a chat stream without content: clients would take it for an empty response. [`Tap::close`] then writes
+    /// the error.
+    #[must_use]
+    pub fn refusing_empty(self) -> Self {
+        let is_chat =
+            matches!(self.format, Format::Chat | Format::Completions) && matches!(self.frames, Frames::Events(_));
+        let opening = is_chat.then(|| Box::new(Opening::new(self.format, ResponseFraming::Events)));
+        Self { opening, ..self }
+    }
+
+    /// Whether the stream has ended without content, which [`Tap::refusing_empty`] refuses.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.reading.refuses_end()
     }
 
     /// Reads more bytes and returns the bytes to forward now. For a stream these are all bytes up to the end of its
     /// last whole event or element, without a copy if nothing was held before. Events of more than 64 KiB are forwarded
     /// as they arrive.
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
+        if let Some(opening) = &mut self.opening {
+            match opening.push(&bytes) {
+                OpeningState::Opening => {}
+                OpeningState::Content => self.opening = None,
+                OpeningState::Failed | OpeningState::Ended => {
+                    self.opening = None;
+                    self.reading.refuse_end();
+                }
+            }
+        }
         match &mut self.frames {
             Frames::Events(events) => events.push(&mut self.reading, bytes),
             Frames::Array(array) => array.push(&mut self.reading, bytes),
@@ -252,7 +281,8 @@ impl Events {
                 && let Some(event) = self.framer.whole(rest)
             {
                 rest = event.rest;
-                let drop = reading.event(event.name, event.data) && self.drop_usage_chunk;
+                let is_usage_chunk = reading.event(event.name, event.data);
+                let drop = (is_usage_chunk && self.drop_usage_chunk) || reading.take_refused_end();
                 self.hold.end(&bytes, bytes.len() - rest.len(), drop);
                 continue;
             }
@@ -304,7 +334,7 @@ impl Events {
         }
         let is_usage_chunk = self.framer.has_data() && reading.end(self.framer.name());
         self.framer.clear();
-        is_usage_chunk && self.drop_usage_chunk
+        (is_usage_chunk && self.drop_usage_chunk) || reading.take_refused_end()
     }
 }
 

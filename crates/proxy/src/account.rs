@@ -451,10 +451,13 @@ impl RequestAccount {
     /// Returns the last bytes of a stream that its upstream has ended, and the facts that were read. A stream without
     /// its format's last event ends with an error.
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, ResponseFacts) {
-        const MESSAGE: &str = "the provider ended its stream before the last event: the response is incomplete";
+        const CUT: &str = "the provider ended its stream before the last event: the response is incomplete";
+        const EMPTY: &str = "the provider ended its stream without any content";
+        let (refusal, message) =
+            if tap.is_empty() { (Refusal::UpstreamProtocol, EMPTY) } else { (Refusal::UpstreamReset, CUT) };
         let request_id = self.request.id.to_string();
         let reporter = ai::Reporter { domain: self.request.snapshot.process.brand.slug(), request_id: &request_id };
-        tap.close(&ai::FormatProblem::new(Refusal::UpstreamReset, MESSAGE, reporter))
+        tap.close(&ai::FormatProblem::new(refusal, message, reporter))
     }
 
     /// Commits the reservation once the first byte was sent to an upstream: from then on, the request counts.

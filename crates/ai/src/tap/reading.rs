@@ -66,6 +66,10 @@ pub(super) struct Reading {
     created: u64,
     /// Whether the provider reported an error in a separate event, or in an element of Gemini's array.
     has_failed: bool,
+    /// Whether the end of a stream that has no content is refused.
+    refuses_end: bool,
+    /// Whether the event that ended last is such an end.
+    has_refused_end: bool,
     /// Whether Gemini reported a finish reason, or the reason for which it blocked the prompt.
     has_finished: bool,
     facts: ResponseFacts,
@@ -89,6 +93,8 @@ impl Reading {
             events: 0,
             created: 0,
             has_failed: false,
+            refuses_end: false,
+            has_refused_end: false,
             has_finished: false,
             facts: ResponseFacts::default(),
         }
@@ -132,7 +138,8 @@ impl Reading {
         let mut is_usage_chunk = false;
         self.note_tool(name);
         if self.framing == ResponseFraming::Events && self.head.get() == Some(DONE) {
-            self.facts.ended = true;
+            self.has_refused_end = self.refuses_end && !self.has_failed;
+            self.facts.ended = !self.has_refused_end;
         } else if self.scanner.whole() {
             is_usage_chunk = self.read(name);
         }
@@ -184,6 +191,21 @@ impl Reading {
         self.events = self.events.saturating_add(1);
         self.has_failed |= name == Some(ERROR_EVENT);
         self.news = self.news.wrapping_add(u32::from(self.texts.add(self.format, name)));
+    }
+
+    /// Refuses the end of the stream, unless the provider has reported an error.
+    pub(super) const fn refuse_end(&mut self) {
+        self.refuses_end = true;
+    }
+
+    /// Whether the stream has no content.
+    pub(super) const fn refuses_end(&self) -> bool {
+        self.refuses_end && !self.has_failed
+    }
+
+    /// Whether the last event is an end that is refused, once.
+    pub(super) const fn take_refused_end(&mut self) -> bool {
+        std::mem::replace(&mut self.has_refused_end, false)
     }
 
     pub(super) const fn news(&self) -> u32 {

@@ -1,6 +1,7 @@
 mod array;
 mod calls;
 mod cut;
+mod empty;
 mod hostile;
 mod keep_alive;
 mod stop;

@@ -233,7 +233,7 @@ impl Relay {
                 match tapped.beginning.as_mut().map(|beginning| beginning.push(&data)) {
                     None | Some(OpeningState::Opening) => {}
                     Some(OpeningState::Content) => tapped.beginning = None,
-                    Some(OpeningState::Failed) => {
+                    Some(OpeningState::Failed | OpeningState::Ended) => {
                         tapped.beginning = None;
                         note_error(&mut self.account);
                     }

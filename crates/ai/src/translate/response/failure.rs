@@ -35,6 +35,11 @@ pub(super) fn cut() -> ProviderFailure {
     of_gateway(Refusal::UpstreamReset, "The provider's response ended early: it is incomplete.")
 }
 
+/// Returns the failure of a response that ends without text, reasoning or a call.
+pub(super) fn empty() -> ProviderFailure {
+    of_gateway(Refusal::UpstreamProtocol, "The provider ended its response without any content.")
+}
+
 /// Returns the failure of a response that is not in its format.
 pub(super) fn unreadable(reason: &str) -> ProviderFailure {
     of_gateway(Refusal::UpstreamProtocol, &format!("The provider's response cannot be translated: {reason}."))

@@ -87,6 +87,7 @@ pub(super) async fn begin(
     keep(&mut answered.content, early);
     match end {
         Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(ProviderError::of_event(opening.error())),
+        Ok(ReadEnd::Decided(OpeningState::Ended)) => Beginning::Broken,
         Ok(ReadEnd::Decided(OpeningState::Content | OpeningState::Opening)) => Beginning::Content,
         Ok(ReadEnd::Broken(error)) => {
             tracing::debug!(?error, "a response ended before its first content");

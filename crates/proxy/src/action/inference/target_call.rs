@@ -279,7 +279,10 @@ impl<'a> TargetCall<'a> {
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
         let tap = (!self.call.free).then(|| {
             let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.provider_format, framing)));
-            Box::new(TappedResponse { tap: self.tap(framing), streamed, beginning })
+            let tap = self.tap(framing);
+            // The translation of a response finds its end itself.
+            let tap = if answered.translated.is_none() { tap.refusing_empty() } else { tap };
+            Box::new(TappedResponse { tap, streamed, beginning })
         });
         Handled::Relayed(RelayedResponse { answered, tap, admission })
     }

@@ -128,8 +128,8 @@ impl WatchedBeginning {
         Self { attempt, framing, opening: Opening::new(format, framing), bytes: 0 }
     }
 
-    /// Reads more bytes of the response. Returns `Opening` until its beginning has ended, and `Failed` for an error of the
-    /// provider.
+    /// Reads more bytes of the response. Returns `Opening` until its beginning has ended, `Failed` for an error of the provider,
+    /// and `Ended` for a stream without content.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> OpeningState {
         self.bytes = self.bytes.saturating_add(bytes.len());
         match self.opening.push(bytes) {
@@ -141,6 +141,10 @@ impl WatchedBeginning {
             OpeningState::Failed => {
                 self.report_error();
                 OpeningState::Failed
+            }
+            OpeningState::Ended => {
+                self.attempt.failed(TargetFailure::of_response(FallbackCause::Reset), Instant::now());
+                OpeningState::Ended
             }
         }
     }

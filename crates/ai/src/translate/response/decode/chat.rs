@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::part::DONE;
 use super::usage;
-use crate::opening::is_error;
+use crate::opening::{is_error, is_error_object};
 use crate::translate::call_ids::call_id;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
 use crate::translate::response::failure;
@@ -73,7 +73,7 @@ impl ChatDecoder {
         }
         let reason = if self.is_whole { "the body is no completion" } else { "a chunk is invalid" };
         let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|_| failure::unreadable(reason))?;
-        if chunk.error.is_some_and(is_error) {
+        if chunk.error.is_some_and(is_error) || (chunk.choices.is_none() && is_error_object(chunk.object)) {
             return Err(failure::of_event(data));
         }
         self.start(out);
@@ -94,7 +94,7 @@ impl ChatDecoder {
     /// Ends the stream at the end of its bytes. Some providers do not send `[DONE]`.
     pub(super) fn end(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if self.finish.is_none() {
-            return Err(failure::cut());
+            return Err(if self.has_content() { failure::cut() } else { failure::empty() });
         }
         self.finish(out)
     }
@@ -268,7 +268,15 @@ impl ChatDecoder {
         }
     }
 
+    /// Whether the response has text, reasoning or a call so far.
+    const fn has_content(&self) -> bool {
+        self.next_key > 0 || !self.calls.is_empty()
+    }
+
     fn finish(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
+        if self.finish.is_none() && !self.has_content() {
+            return Err(failure::empty());
+        }
         self.start(out);
         self.order.close_all(out);
         for at in 0..self.calls.len() {
@@ -282,6 +290,8 @@ impl ChatDecoder {
                 StopCause::Refused(RefusalDetails::default())
             }
             Some("length") => StopCause::Length,
+            // The model has not finished the arguments, whatever the provider says.
+            _ if self.calls.iter().any(|call| call.end.is_within()) => StopCause::Length,
             Some(word) if !ENDS.contains(&word) && !CALLS.contains(&word) => StopCause::Unknown(word.to_owned()),
             // Some providers write `stop` after calls.
             Some(_) | None if has_calls => StopCause::Calls,

@@ -217,3 +217,42 @@ fn a_reason_that_is_not_known_is_reported_and_one_that_is_an_error_fails() {
         assert_eq!(finished(finish), (false, None), "{finish}");
     }
 }
+
+#[test]
+fn a_chat_stream_without_content_is_an_error_in_each_format() {
+    for before in [
+        "",
+        "data: {\"foo\": 1}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"object\":\"error\",\"message\":\"boom\",\"type\":\"InternalServerError\",\"code\":500}\n\n",
+    ] {
+        for client in FORMATS.into_iter().filter(|client| *client != Format::Chat) {
+            let out = streamed(client, Format::Chat, &format!("{before}data: [DONE]\n\n"));
+            let expected = if before.contains("boom") { "boom" } else { "without any content" };
+            assert!(out.contains("error") && out.contains(expected), "{client:?} {before} {out}");
+            for end in ["end_turn", "response.completed", "\"STOP\""] {
+                assert!(!out.contains(end), "{client:?} {before} {out}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_whose_arguments_lack_their_end_is_cut_by_the_limit() {
+    let call = |arguments: &str| {
+        let arguments = serde_json::to_string(arguments).unwrap();
+        chunks(&[
+            &format!(
+                r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,"id":"c1","function":{{"name":"a","arguments":{arguments}}}}}]}}}}]}}"#
+            ),
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+            "[DONE]",
+        ])
+    };
+    for (arguments, stop) in
+        [(r#"{"x":"1"#, "max_tokens"), (r#"{"x":"1""#, "max_tokens"), (r#"{"x":"1"}"#, "tool_use"), ("", "tool_use")]
+    {
+        let out = streamed(Format::Messages, Format::Chat, &call(arguments));
+        assert!(out.contains(&format!("\"stop_reason\":\"{stop}\"")), "{arguments} {out}");
+    }
+}

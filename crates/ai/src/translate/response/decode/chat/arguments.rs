@@ -28,6 +28,11 @@ impl ArgumentsEnd {
         }
     }
 
+    /// Whether the arguments have begun, and lack their end.
+    pub(super) const fn is_within(&self) -> bool {
+        self.depth > 0 || self.in_string
+    }
+
     /// Whether the arguments are complete.
     pub(super) const fn is_complete(&self) -> bool {
         self.is_complete
@@ -44,10 +49,13 @@ mod tests {
             for size in 1..=json.len() {
                 let mut end = ArgumentsEnd::default();
                 for (at, piece) in json.as_bytes().chunks(size).enumerate() {
-                    assert!(!end.is_complete(), "{json} {size} {at}");
+                    assert!(
+                        !end.is_complete() && (at == 0 || end.is_within() || json.starts_with(' ')),
+                        "{json} {size} {at}"
+                    );
                     end.read(std::str::from_utf8(piece).unwrap());
                 }
-                assert!(end.is_complete(), "{json} {size}");
+                assert!(end.is_complete() && !end.is_within(), "{json} {size}");
             }
         }
         let mut end = ArgumentsEnd::default();

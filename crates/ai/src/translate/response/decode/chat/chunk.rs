@@ -32,6 +32,8 @@ pub(super) struct Chunk<'a> {
     pub(super) usage: Option<&'a RawValue>,
     #[serde(default, borrow)]
     pub(super) error: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) object: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
