@@ -20,7 +20,7 @@ use crate::price::PriceTerms;
 use crate::sse::{Framer, Piece};
 use crate::stop;
 use array::Array;
-pub use framing::ResponseFraming;
+pub use framing::{ResponseFraming, begins_events};
 use hold::Hold;
 use reading::Reading;
 

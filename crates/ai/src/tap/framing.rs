@@ -37,9 +37,56 @@ impl ResponseFraming {
     }
 }
 
+/// Number of bytes with which a stream is recognized.
+const SEEN_BYTES: usize = 8;
+
+/// Whether a body that begins with these bytes is a stream of events, whatever its media type; `None` if more bytes decide that.
+#[must_use]
+pub fn begins_events(bytes: &[u8]) -> Option<bool> {
+    const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
+    const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+    if bytes.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(bytes) {
+        return None;
+    }
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = text.trim_ascii_start();
+    let text = text.get(..SEEN_BYTES).unwrap_or(text);
+    if text.starts_with(b":") || FIELDS.iter().any(|field| text.starts_with(field)) {
+        return Some(true);
+    }
+    let may_follow = FIELDS.iter().any(|field| field.starts_with(text));
+    if may_follow { None } else { Some(false) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_is_known_by_its_first_bytes() {
+        for (bytes, expected) in [
+            ("data: {}", Some(true)),
+            ("data:", Some(true)),
+            (": ping\n\ndata: {}", Some(true)),
+            ("\n\r\n event: a", Some(true)),
+            ("\u{feff}event:a", Some(true)),
+            ("id: 1", Some(true)),
+            ("retry: 1", Some(true)),
+            ("", None),
+            (" ", None),
+            ("da", None),
+            ("\u{feff}", None),
+            ("event", None),
+            ("{\"data: \":1}", Some(false)),
+            ("[{", Some(false)),
+            ("<html>", Some(false)),
+            ("dates", Some(false)),
+            ("data2: x", Some(false)),
+        ] {
+            assert_eq!(begins_events(bytes.as_bytes()), expected, "{bytes:?}");
+        }
+        assert_eq!(begins_events(b"\xEF\xBB"), None);
+    }
 
     #[test]
     fn the_content_type_decides_the_framing_or_else_the_format() {

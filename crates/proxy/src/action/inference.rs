@@ -13,6 +13,7 @@ mod order;
 mod other_models;
 mod parsed_call;
 mod project_data;
+mod recognition;
 mod reserved_tokens;
 mod runtime;
 mod session;

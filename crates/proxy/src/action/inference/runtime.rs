@@ -16,7 +16,7 @@ use crate::upstream::response_head::RelayedHead;
 
 /// The name of the exception, in an error.
 const ERROR_TYPE: &[u8] = b"x-amzn-errortype";
-const EVENT_STREAM: &str = "text/event-stream";
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Refuses a model that the endpoint does not serve in the format of Messages. `known_model` is the name by which its rules are
 /// known.
@@ -59,7 +59,7 @@ pub(super) async fn read(account: &mut RequestAccount, answered: &mut UpstreamRe
 }
 
 /// Replaces status and media type. The fields of the previous content are removed.
-fn replace(relayed: &mut RelayedHead, status: u16, media_type: &str) -> Result<(), Problem> {
+pub(super) fn replace(relayed: &mut RelayedHead, status: u16, media_type: &str) -> Result<(), Problem> {
     let invalid = || Problem::new(Refusal::Internal, "the head of the provider's response cannot be written");
     relayed.head = relayed.head.with_content(status, media_type).ok_or_else(invalid)?;
     relayed.is_changed = true;

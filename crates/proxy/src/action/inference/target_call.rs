@@ -20,7 +20,7 @@ use super::signing::SignedCall;
 use super::translation::{
     CallTranslation, TranslatedCall, fit_to_surface, name_dropped, translate, unnameable, without_state,
 };
-use super::{InferenceEndpoint, hosted, other_models, project_data, runtime};
+use super::{InferenceEndpoint, hosted, other_models, project_data, recognition, runtime};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -194,6 +194,10 @@ impl<'a> TargetCall<'a> {
         if is_runtime {
             // Boxed, because only this endpoint needs it.
             Box::pin(runtime::read(account, &mut answered)).await?;
+        }
+        if recognition::is_needed(&answered, call.provider_format, call.streamed) {
+            // Boxed, because providers that name their streams do not need it.
+            Box::pin(recognition::recognize(account, &mut answered)).await?;
         }
         transform::from_provider(&mut answered.head).map_err(unwritable)?;
         if !dropped.is_empty() {
