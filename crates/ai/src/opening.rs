@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn opening_events_precede_content_in_each_format() {
-        use OpeningState::{Content, Ended, Failed, Opening};
+        use OpeningState::{Content, Failed, Opening};
         let events = ResponseFraming::Events;
         check(
             Format::Messages,
@@ -341,11 +341,6 @@ mod tests {
             ("{\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}", Content),
             ("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", Content),
             ("{\"choices\":[{\"text\":\"a\"}]}", Content),
-            ("[DONE]", Ended),
-            (" [DONE] ", Ended),
-            ("{\"foo\":1}", Opening),
-            ("no JSON", Content),
-            ("{\"object\":\"error\",\"message\":\"boom\",\"code\":500}", Failed),
             ("{\"error\":{\"message\":\"x\"}}", Failed),
             (
                 "{\"error\":{\"code\":\"server_error\",\"message\":\"x\"},\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\
@@ -360,6 +355,28 @@ mod tests {
             check(Format::Chat, events, &[(&format!("data: {event}\n\n"), expected)]);
         }
         check(Format::GenerateContent, events, &[("data: {\"candidates\":[]}\n\n", Content)]);
+        check(
+            Format::GenerateContent,
+            ResponseFraming::Array,
+            &[("[", Opening), ("{\n \"err", Opening), ("or\": {}", Failed)],
+        );
+        check(Format::GenerateContent, ResponseFraming::Array, &[("[{\"candidates\"", Content)]);
+        check(Format::Speech, ResponseFraming::Opaque, &[("\u{1}", Content)]);
+    }
+
+    #[test]
+    fn unknown_events_are_no_content_and_an_end_without_content_is_known() {
+        use OpeningState::{Content, Ended, Failed, Opening};
+        let events = ResponseFraming::Events;
+        for (event, expected) in [
+            ("[DONE]", Ended),
+            (" [DONE] ", Ended),
+            ("{\"foo\":1}", Opening),
+            ("no JSON", Content),
+            ("{\"object\":\"error\",\"message\":\"boom\",\"code\":500}", Failed),
+        ] {
+            check(Format::Chat, events, &[(&format!("data: {event}\n\n"), expected)]);
+        }
         check(Format::GenerateContent, events, &[("data: {\"foo\":1}\n\n", Opening)]);
         check(Format::GenerateContent, events, &[("data: {\"error\":{\"code\":500}}\n\n", Failed)]);
         check(Format::Messages, events, &[("data: {\"foo\":1}\n\ndata: [DONE]\n\n", Ended)]);
@@ -368,13 +385,6 @@ mod tests {
             events,
             &[("data: {\"foo\":1}\n\ndata: {\"type\":\"response.completed\"}\n\n", Content)],
         );
-        check(
-            Format::GenerateContent,
-            ResponseFraming::Array,
-            &[("[", Opening), ("{\n \"err", Opening), ("or\": {}", Failed)],
-        );
-        check(Format::GenerateContent, ResponseFraming::Array, &[("[{\"candidates\"", Content)]);
-        check(Format::Speech, ResponseFraming::Opaque, &[("\u{1}", Content)]);
     }
 
     #[test]

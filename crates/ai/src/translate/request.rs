@@ -15,7 +15,7 @@ mod schema;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::call::{Call, File, Image, Message, Part, Role, Source};
+use super::call::{Call, File, Image, Message, OutputFormat, Part, Role, Source};
 use super::{DroppedFields, FittedCall, ResponseContext, TranslatedRequest, TranslationOptions, UntranslatableCall};
 use crate::format::Format;
 use crate::provider::ClaudeSurface;
@@ -23,6 +23,8 @@ use notes::Notes;
 
 /// The length of a text with about as many tokens as an image or a file has.
 const DATA_AS_TEXT_BYTES: usize = 6_000;
+/// The instruction to write one JSON object, where a format lacks such a field or requires the word.
+const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown and without other text.";
 /// The request to continue a message of the assistant, for models that begin a new one.
 const CONTINUE: &str = "Continue exactly where you stopped.";
 
@@ -45,6 +47,7 @@ pub(super) fn translate(
     let mut call = decode::decode(from, body, &mut notes)?;
     order::place_results(&mut call.messages)?;
     move_media(&mut call.messages);
+    request_json(&mut call, notes.to);
     let data_bytes = call.messages.iter().flat_map(|message| &message.parts).map(data_bytes).sum();
     continue_prefill(&mut call, &mut notes);
     let encoded = encode::encode(&mut call, &mut notes).map_err(|error| google_names::error(from, error))?;
@@ -88,6 +91,26 @@ fn move_media(messages: &mut Vec<Message<'_>>) {
         }
     }
     *messages = moved;
+}
+
+/// Names JSON in a call for one JSON object: OpenAI refuses such a call without the word.
+fn request_json(call: &mut Call<'_>, to: Format) {
+    let is_needed = matches!(call.output, OutputFormat::JsonObject) && matches!(to, Format::Chat | Format::Responses);
+    let says = |part: &Part<'_>| matches!(part, Part::Text(text) if text.text.to_ascii_lowercase().contains("json"));
+    // The Responses API does not look for the word in its instructions, of which a first message of the system becomes a part.
+    let mut messages =
+        call.messages.iter().skip_while(|message| to == Format::Responses && message.role == Role::System);
+    if is_needed && !messages.any(|message| message.parts.iter().any(says)) {
+        let at = call.messages.iter().rposition(|message| message.role == Role::User);
+        match at.and_then(|at| call.messages.get_mut(at)) {
+            Some(message) => message.parts.push(Part::text(ONE_OBJECT)),
+            None => call.messages.push(Message {
+                role: Role::User,
+                parts: vec![Part::text(ONE_OBJECT)],
+                path: "messages".to_owned(),
+            }),
+        }
+    }
 }
 
 /// The length of data that is no text, beyond that of the text with about as many tokens.

@@ -40,6 +40,11 @@ impl<'a> Node<'a> {
         Self { path: String::new(), raw, depth: 0 }
     }
 
+    /// A value at this path.
+    pub(super) const fn named(path: String, raw: &'a RawValue) -> Self {
+        Self { path, raw, depth: 0 }
+    }
+
     /// The same place with another value.
     pub(super) fn with(&self, raw: &'a RawValue) -> Self {
         Self { path: self.path.clone(), raw, depth: self.depth }

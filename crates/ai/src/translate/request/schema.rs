@@ -3,6 +3,7 @@
 mod arguments;
 mod gemini;
 mod openai;
+mod references;
 mod work;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use super::json::{self, quoted};
 pub(super) use arguments::for_arguments;
 pub(super) use gemini::of_gemini;
 pub(super) use openai::for_openai_arguments;
+pub(super) use references::{inlined, without_alternatives};
 use work::{DEPTH_MAX, Fields, Work, fields};
 
 /// The formats of strings that Anthropic's structured outputs accept (`transform_schema` of its SDK for Python, 2.12).

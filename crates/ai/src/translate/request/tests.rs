@@ -3,6 +3,7 @@ mod google_clients;
 mod hosts;
 mod property_tests;
 mod refusals;
+mod schemas;
 mod surfaces;
 mod turns;
 

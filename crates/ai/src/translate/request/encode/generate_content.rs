@@ -96,7 +96,7 @@ fn output(call: &Call<'_>, rules: GeminiRules, config: &mut ObjectWriter) -> Out
     }
     config.text("responseMimeType", "application/json");
     if let Some(schema) = schema {
-        config.raw("responseJsonSchema", schema.get());
+        config.raw("responseJsonSchema", &schema::inlined(schema.get()));
     }
     Ok(())
 }
@@ -145,7 +145,8 @@ fn tools(call: &Call<'_>, out: &mut ObjectWriter) {
         if let Some(description) = &tool.description {
             out.text("description", description);
         }
-        out.raw("parametersJsonSchema", &schema::for_arguments(tool.schema.as_deref())).finish()
+        let arguments = schema::for_arguments(tool.schema.as_deref());
+        out.raw("parametersJsonSchema", &schema::inlined(&arguments)).finish()
     });
     let declarations = list(&declarations.collect::<Vec<_>>());
     out.raw("tools", &list(&[ObjectWriter::new().raw("functionDeclarations", &declarations).finish()]));

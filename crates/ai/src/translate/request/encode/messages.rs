@@ -11,15 +11,13 @@ use super::super::super::call::{
 use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
 use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
-use super::super::schema;
+use super::super::{ONE_OBJECT, schema};
 use super::parts::{
     BETWEEN, Encoded, Marks, OPENING, as_text, chosen_tools, differs, drop_of_chat, in_tags, kind, misplaced,
     openai_fields, split_system, stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking::{self, Plan};
 
-/// The instruction that replaces `json_object`, which Messages lacks.
-const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown and without other text.";
 /// The least `top_p` while the model thinks.
 const THINKING_TOP_P: f64 = 0.95;
 /// Maximum number of strict tools in a call to Anthropic.
@@ -226,7 +224,8 @@ fn tool_definition(tool: &OfferedTool<'_>, is_strict: bool, mark: Option<CacheMa
     if let Some(description) = tool.description.as_deref().filter(|text| !text.is_empty()) {
         out.text("description", description);
     }
-    out.raw("input_schema", &schema::for_arguments(tool.schema.as_deref()));
+    let arguments = schema::for_arguments(tool.schema.as_deref());
+    out.raw("input_schema", &schema::without_alternatives(&arguments));
     if is_strict {
         out.flag("strict", true);
     }

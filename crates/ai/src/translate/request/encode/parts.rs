@@ -78,7 +78,7 @@ pub(super) fn tagged(message: &Message<'_>) -> String {
 }
 
 /// Text of the system, as text of the user.
-pub(super) fn in_tags(text: &str) -> String {
+pub(in crate::translate::request) fn in_tags(text: &str) -> String {
     format!("<system>\n{text}\n</system>")
 }
 

@@ -136,6 +136,7 @@ fn next_contents(content: &Value) -> Value {
     ]);
     let call = json!({"model": "smart", "max_tokens": 9, "messages": messages, "tools": [{"name": "f", "input_schema": {"type": "object"}}]});
     let options = TranslationOptions {
+        surface: crate::provider::ClaudeSurface::Anthropic,
         google: crate::translate::GooglePath::default(),
         model: "gemini-3.5-flash",
         known_model: "gemini-3.5-flash",
