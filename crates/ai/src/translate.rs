@@ -24,6 +24,7 @@ use crate::provider::{ClaudeSurface, ProviderKind};
 
 pub use context::ResponseContext;
 pub use google_path::GooglePath;
+pub use request::NativeTarget;
 pub use response::{ProviderAccount, ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
 
 /// The formats between which calls are translated.
@@ -139,4 +140,17 @@ pub fn without_state(format: Format, known_model: &str, body: &[u8]) -> Option<B
 #[must_use]
 pub fn fit_to_surface(surface: ClaudeSurface, betas: &str, body: &[u8]) -> Option<FittedCall> {
     request::fit_to_surface(surface, betas, body)
+}
+
+/// Returns a call that passes in its client's format as a model takes it which the client has not named; `None` if it takes the
+/// call as it is.
+///
+/// # Errors
+/// Returns the field that the model's provider cannot obey.
+pub fn fit_to_model(
+    format: Format,
+    target: NativeTarget<'_>,
+    body: &[u8],
+) -> Result<Option<FittedCall>, UntranslatableCall> {
+    request::fit_to_model(format, target, body)
 }

@@ -33,6 +33,8 @@ pub struct ResolvedModel {
     pub model: Arc<str>,
     /// Whether translated calls mark what the provider caches.
     pub prompt_cache: bool,
+    /// Whether the call gets the fields of its model, as [`Target::adapts`](crate::snapshot::Target::adapts).
+    pub adapts: bool,
     /// The credits that a request costs.
     pub credits: Credits,
     /// The entry of `models`, if a call may use more than one attempt or a target has limits. `provider` and `model` are then
@@ -98,15 +100,16 @@ impl Traffic {
         if let Some(entry) = self.entry(asked) {
             let target = self.first_target(entry, endpoint, asked)?;
             let (provider, prompt_cache) = (Arc::clone(&target.provider), target.prompt_cache);
+            let adapts = target.adapts;
             let several = entry.fallback.is_some().then(|| Arc::clone(entry));
             if entry.prefix().is_none() {
                 let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&target.model));
                 let credits = entry.credits;
-                return Ok(ResolvedModel { provider, asked, model, prompt_cache, credits, entry: several });
+                return Ok(ResolvedModel { provider, asked, model, prompt_cache, adapts, credits, entry: several });
             }
             let (model, credits) = (entry.model_of(target, asked), self.credits_of_entry(entry, asked));
             let asked = asked.into();
-            return Ok(ResolvedModel { provider, asked, model, prompt_cache, credits, entry: several });
+            return Ok(ResolvedModel { provider, asked, model, prompt_cache, adapts, credits, entry: several });
         }
         let named = asked
             .split_once('/')
@@ -120,6 +123,7 @@ impl Traffic {
                 asked: asked.into(),
                 model: model.into(),
                 prompt_cache: true,
+                adapts: false,
                 credits,
                 entry: None,
             });
@@ -127,7 +131,7 @@ impl Traffic {
         let only = self.only_provider(endpoint, asked).filter(|_| !asked.is_empty()).ok_or(ResolveError::NotFound)?;
         let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
         let (provider, asked) = (Arc::clone(only), Arc::clone(&model));
-        Ok(ResolvedModel { provider, asked, model, prompt_cache: true, credits, entry: None })
+        Ok(ResolvedModel { provider, asked, model, prompt_cache: true, adapts: false, credits, entry: None })
     }
 
     /// Returns the only provider that serves `endpoint` in its own format for `model`; without any, the only one whose kind
@@ -400,15 +404,21 @@ impl Traffic {
         let mut entries = std::mem::take(&mut self.mock.models);
         let taken = self.models.iter().map(|model| &model.name).chain(entries.iter().map(|entry| &entry.name));
         if !taken.into_iter().any(|name| **name == *MOCK) {
-            let targets =
-                vec![MockTarget { provider: None, model: MOCK.into(), weight: 1, limits: None, prompt_cache: true }];
+            let targets = vec![MockTarget {
+                provider: None,
+                model: MOCK.into(),
+                weight: 1,
+                limits: None,
+                prompt_cache: true,
+                adapts: true,
+            }];
             entries.push(MockModel { name: MOCK.into(), credits: Credits(1), targets, fallback: None });
         }
         self.models.extend(entries.into_iter().map(|MockModel { name, credits, targets, fallback }| {
             let targets = targets.into_iter().map(|target| {
-                let MockTarget { provider: other, model, weight, limits, prompt_cache } = target;
+                let MockTarget { provider: other, model, weight, limits, prompt_cache, adapts } = target;
                 let provider = other.unwrap_or_else(|| Arc::clone(&provider));
-                Target { provider, model, weight, limits, prompt_cache }
+                Target { provider, model, weight, limits, prompt_cache, adapts }
             });
             Arc::new(Model { name, credits, targets: targets.collect(), fallback })
         }));

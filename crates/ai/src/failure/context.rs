@@ -104,6 +104,7 @@ fn counted(before: &str, after: &str) -> Counted {
     let after = after.trim_start().trim_start_matches("tokens").trim_start();
     let starts = |words: &[&str]| words.iter().any(|word| after.starts_with(word));
     // The words since the number before it.
+    let before = before.replace("maximum output", "output");
     let own = before.rsplit(|letter: char| letter.is_ascii_digit()).next().unwrap_or_default();
     let has = |words: &[&str]| words.iter().any(|word| own.contains(word));
     if starts(&INPUTS) {

@@ -8,6 +8,7 @@ mod google_names;
 mod json;
 mod models;
 mod names;
+mod native;
 mod notes;
 mod order;
 mod schema;
@@ -19,6 +20,7 @@ use super::call::{Call, File, Image, Message, OutputFormat, Part, Role, Source};
 use super::{DroppedFields, FittedCall, ResponseContext, TranslatedRequest, TranslationOptions, UntranslatableCall};
 use crate::format::Format;
 use crate::provider::ClaudeSurface;
+pub use native::NativeTarget;
 use notes::Notes;
 
 /// The length of a text with about as many tokens as an image or a file has.
@@ -30,6 +32,15 @@ const CONTINUE: &str = "Continue exactly where you stopped.";
 
 pub(super) fn without_state(format: Format, model: &str, body: &[u8]) -> Option<Bytes> {
     foreign_state::without_state(format, model, body)
+}
+
+pub(super) fn fit_to_model(
+    format: Format,
+    target: NativeTarget<'_>,
+    body: &[u8],
+) -> Result<Option<FittedCall>, UntranslatableCall> {
+    let fitted = native::adapted(format, target, body)?;
+    Ok(fitted.map(|claude_surface::FittedBody { body, dropped }| FittedCall { body: Bytes::from(body), dropped }))
 }
 
 pub(super) fn fit_to_surface(surface: ClaudeSurface, betas: &str, body: &[u8]) -> Option<FittedCall> {

@@ -13,7 +13,7 @@ use super::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
 use crate::failure::ProviderErrorKind;
 use crate::format::Format;
 use crate::sse::{Framer, Piece};
-use crate::tap::ResponseFraming;
+use crate::tap::{BLANK_LINE, ResponseFraming};
 use decode::Decoder;
 use encode::{Encoder, RetryDelay};
 
@@ -186,9 +186,13 @@ impl ResponseTranslator {
     /// Returns bytes that the client passes over, for a stream whose provider is silent; empty for any other response.
     pub fn keep_alive(&mut self) -> Bytes {
         let mut out = Vec::new();
-        if !self.has_ended && !self.waits_for_end() {
-            self.encoder.write(NeutralEvent::Alive, &mut out);
+        if self.has_ended || self.waits_for_end() {
+            return Bytes::new();
         }
+        if self.client == Format::GenerateContent {
+            return Bytes::from_static(BLANK_LINE);
+        }
+        self.encoder.write(NeutralEvent::Alive, &mut out);
         out.into()
     }
 

@@ -48,20 +48,35 @@ pub(super) fn models(
             let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
             let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
             let (limits, prompt_cache) = (limits(target), target.prompt_cache.value);
+            let adapts = entry.adapt.value;
             if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
-                targets.push(MockTarget { provider: Some(Arc::clone(on)), model, weight, limits, prompt_cache });
+                targets.push(MockTarget {
+                    provider: Some(Arc::clone(on)),
+                    model,
+                    weight,
+                    limits,
+                    prompt_cache,
+                    adapts,
+                });
             } else if provider.value == MOCK && providers.mock.on {
-                targets.push(MockTarget { provider: None, model, weight, limits, prompt_cache });
+                targets.push(MockTarget { provider: None, model, weight, limits, prompt_cache, adapts });
             } else if providers.mock.on && providers.on.is_empty() {
                 // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
                 notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.value.clone() });
                 let model = Arc::clone(&name);
-                let target = MockTarget { provider: None, model, weight, limits: None, prompt_cache };
+                let target = MockTarget { provider: None, model, weight, limits: None, prompt_cache, adapts };
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
             } else if let Some(offered) = providers.offered.iter().find(|of| *of.name == *provider.value) {
                 // Calls skip it while the client has no stored credential.
-                targets.push(MockTarget { provider: Some(Arc::clone(offered)), model, weight, limits, prompt_cache });
+                targets.push(MockTarget {
+                    provider: Some(Arc::clone(offered)),
+                    model,
+                    weight,
+                    limits,
+                    prompt_cache,
+                    adapts,
+                });
             } else {
                 off.push(provider.value.clone());
             }
@@ -72,9 +87,16 @@ pub(super) fn models(
             false => Note::TargetOff { model: name.to_string(), provider },
         }));
         let on = |target: &MockTarget| {
-            let MockTarget { provider, model, weight, limits, prompt_cache } = target;
+            let MockTarget { provider, model, weight, limits, prompt_cache, adapts } = target;
             let (provider, model) = (provider.clone()?, Arc::clone(model));
-            Some(Target { provider, model, weight: *weight, limits: *limits, prompt_cache: *prompt_cache })
+            Some(Target {
+                provider,
+                model,
+                weight: *weight,
+                limits: *limits,
+                prompt_cache: *prompt_cache,
+                adapts: *adapts,
+            })
         };
         match targets.iter().map(on).collect::<Option<Box<[Target]>>>() {
             Some(targets) if targets.is_empty() => return false,

@@ -243,6 +243,8 @@ pub struct MockTarget {
     pub limits: Option<TargetLimits>,
     /// Whether marks are added for the provider's cache, as [`Target::prompt_cache`].
     pub prompt_cache: bool,
+    /// Whether a call that passes in its format gets the fields of a model that the client has not named.
+    pub adapts: bool,
 }
 
 /// The settings `prices_file` and `prices_key`.
@@ -282,6 +284,8 @@ pub struct Target {
     pub limits: Option<TargetLimits>,
     /// Whether translated calls mark what the provider caches. Default `auto`, which is true.
     pub prompt_cache: bool,
+    /// Whether a call that passes in its format gets the fields of a model that the client has not named.
+    pub adapts: bool,
 }
 
 /// The section `ai` of the file.

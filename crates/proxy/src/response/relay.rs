@@ -101,7 +101,8 @@ impl Relay {
         if relay.content.body.is_end_stream() {
             relay.end();
         } else if let Some(since) = alive_since {
-            relay.account.request.deadlines.wait_until(since + keep_alive::SILENCE_MAX);
+            let idle_at = (since + relay.account.timeouts().idle).min(relay.account.total_at());
+            relay.account.request.deadlines.wait_until(idle_at.min(since + keep_alive::SILENCE_MAX));
         }
         Box::new(relay)
     }

@@ -12,6 +12,7 @@ use super::super::call::Call;
 use super::json::{Object, Outcome, refused};
 use super::notes::Notes;
 use crate::format::Format;
+pub(super) use thinking_budget::effort as effort_of_budget;
 
 /// Reads the client's call.
 pub(super) fn decode<'a>(from: Format, body: &'a [u8], notes: &mut Notes<'_>) -> Outcome<Call<'a>> {

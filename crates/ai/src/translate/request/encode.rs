@@ -7,7 +7,9 @@ mod parts;
 mod responses;
 mod thinking;
 
-pub(super) use self::parts::in_tags;
+pub(super) use self::generate_content::level as thinking_level;
+pub(super) use self::parts::{differs, in_tags};
+pub(super) use self::thinking::budget as thinking_budget;
 use super::super::call::Call;
 use super::json::{Outcome, refused};
 use super::models::is_openai;

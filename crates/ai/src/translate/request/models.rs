@@ -271,8 +271,12 @@ pub(super) fn gemini(model: &str) -> GeminiRules {
 
 /// Whether a provider is OpenAI itself, or Azure, whose models have the whole API. A deployment may have a private host.
 pub(super) fn is_openai(options: &TranslationOptions<'_>) -> bool {
-    let TranslationOptions { kind, host, .. } = options;
-    *kind == ProviderKind::AzureOpenAi || host.ends_with(".openai.com") || host.ends_with(".azure.com")
+    is_host_of_openai(options.kind, options.host)
+}
+
+/// Whether a provider of this kind at this host is OpenAI itself, or Azure.
+pub(super) fn is_host_of_openai(kind: ProviderKind, host: &str) -> bool {
+    kind == ProviderKind::AzureOpenAi || host.ends_with(".openai.com") || host.ends_with(".azure.com")
 }
 
 #[cfg(test)]

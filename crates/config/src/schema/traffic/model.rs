@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, optional, required, sections};
-use settings::form::{DurationForm, Scalar, TextForm, Whole, WordOr, Words, accept, bad};
+use settings::form::{Boolean, DurationForm, Scalar, TextForm, Whole, WordOr, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
 use settings::setting::Value;
@@ -73,6 +73,8 @@ section! {
         sticky: Input<Option<Duration>> = default(STICKY, || Some(HOUR));
         /// Maximum time from the head to the first content.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`ai.timeouts`](#ai)");
+        /// Whether calls get the fields of [the model that serves them](translation.md#calls-that-are-not-translated).
+        adapt: Input<bool> = default(Boolean, || true);
     }
 }
 

@@ -36,14 +36,22 @@ pub(super) struct PlannedModel {
     pub(super) model: Arc<str>,
     /// Whether a translated call marks what the provider caches.
     pub(super) prompt_cache: bool,
+    /// Whether a call that passes in its format gets the fields of the model.
+    pub(super) adapts: bool,
 }
 
 impl PlannedModel {
     /// Returns a target of an entry, for a call that requests the model with this name.
     pub(super) fn of(entry: &Model, target: &Target, requested: &str) -> Self {
         let model = entry.model_of(target, requested);
-        Self { provider: target.provider.clone(), model, prompt_cache: target.prompt_cache }
+        let adapts = target.adapts && !names(requested, &model);
+        Self { provider: target.provider.clone(), model, prompt_cache: target.prompt_cache, adapts }
     }
+}
+
+/// Whether the name that a client requests is that of the provider's model, with or without the name of a provider.
+fn names(requested: &str, model: &str) -> bool {
+    requested.strip_suffix(model).is_some_and(|provider| provider.is_empty() || provider.ends_with('/'))
 }
 
 impl ModelPlan {
@@ -59,13 +67,16 @@ impl ModelPlan {
             let resolved = traffic.resolve_model_in_plan(Some(plan), endpoint, model);
             resolved.map_err(|why| unresolved(&why, model))
         });
-        let ResolvedModel { provider, asked, model, prompt_cache, credits, entry } = resolved.inspect_err(|_| {
-            if let Some(inference) = &mut account.inference {
-                inference.refused_model = Some(Arc::from(model));
-            }
-        })?;
+        let ResolvedModel { provider, asked, model, prompt_cache, adapts, credits, entry } =
+            resolved.inspect_err(|_| {
+                if let Some(inference) = &mut account.inference {
+                    inference.refused_model = Some(Arc::from(model));
+                }
+            })?;
         let counted = account.request.snapshot.traffic.counted_name(&asked);
-        Ok(Self { requested: asked, counted, credits, target: PlannedModel { provider, model, prompt_cache }, entry })
+        let adapts = adapts && !names(&asked, &model);
+        let target = PlannedModel { provider, model, prompt_cache, adapts };
+        Ok(Self { requested: asked, counted, credits, target, entry })
     }
 
     /// Counts the call in the rate limits that count by the model.

@@ -152,6 +152,7 @@ mod tests {
             weight,
             limits: None,
             prompt_cache: true,
+            adapts: true,
         };
         let targets = weights.into_iter().map(target).collect();
         let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };

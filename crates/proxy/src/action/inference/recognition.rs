@@ -47,7 +47,7 @@ pub(super) async fn recognize(account: &mut RequestAccount, answered: &mut Upstr
     let body = &mut answered.content.body;
     let reading = async {
         while let Some(Ok(piece)) = next_piece(body).await {
-            let rest = BYTES_MAX - seen.len();
+            let rest = BYTES_MAX.saturating_sub(seen.len());
             seen.extend_from_slice(piece.get(..rest).unwrap_or(&piece));
             early.push_back(piece);
             if let Some(is_stream) = begins_events(&seen) {
@@ -62,8 +62,9 @@ pub(super) async fn recognize(account: &mut RequestAccount, answered: &mut Upstr
     let read = timeout_at(deadline, reading).await;
     keep(&mut answered.content, early);
     account.request.read_clock();
+    let status = answered.head.head.status();
     match read {
-        Ok(true) => replace(&mut answered.head, answered.head.head.status(), EVENT_STREAM),
+        Ok(true) => replace(&mut answered.head, status, EVENT_STREAM),
         Ok(false) => Ok(()),
         Err(_) => Err(Problem::new(
             Refusal::UpstreamTimeout,

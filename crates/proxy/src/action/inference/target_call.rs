@@ -18,7 +18,7 @@ use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use super::signing::SignedCall;
 use super::translation::{
-    CallTranslation, TranslatedCall, fit_to_surface, name_dropped, translate, unnameable, without_state,
+    CallTranslation, TranslatedCall, fit_to_model, fit_to_surface, name_dropped, translate, unnameable, without_state,
 };
 use super::{InferenceEndpoint, hosted, other_models, project_data, recognition, runtime};
 use crate::account::client::Client;
@@ -170,11 +170,7 @@ impl<'a> TargetCall<'a> {
             ChosenCredential::ServiceAccount(_) => token.as_ref().map(|token| SentCredential::Secret(&token.text)),
         });
         let is_runtime = call.provider.paths == ProviderPaths::BedrockRuntime;
-        let surface = if dialect == Dialect::Anthropic {
-            ClaudeSurface::of_provider(kind, &call.provider.paths)
-        } else {
-            ClaudeSurface::Anthropic
-        };
+        let surface = surface_of(call);
         let provider = ProviderTarget { kind, dialect, is_translated, surface, credential: sent };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
@@ -195,20 +191,7 @@ impl<'a> TargetCall<'a> {
             // Boxed, because only this endpoint needs it.
             Box::pin(runtime::read(account, &mut answered)).await?;
         }
-        if recognition::is_needed(&answered, call.provider_format, call.streamed) {
-            // Boxed, because providers that name their streams do not need it.
-            Box::pin(recognition::recognize(account, &mut answered)).await?;
-        }
-        transform::from_provider(&mut answered.head).map_err(unwritable)?;
-        if !dropped.is_empty() {
-            name_dropped(&mut answered.head.edits, dropped).map_err(unwritable)?;
-        }
-        if let Some(tokens) = account.inference.as_ref().and_then(|inference| inference.tokens.as_ref()) {
-            tokens.report(&mut answered.head.edits).map_err(unwritable)?;
-        }
-        if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
-            account.forget_billable();
-        }
+        edit_head(call, account, &mut answered, dropped).await?;
         if let Some(translation) = translation {
             if answered.head.head.is_success() && answered.head.head.is_compressed() {
                 let message = "the provider compressed its response, which Tollgate did not request, so that it cannot be \
@@ -297,6 +280,38 @@ impl<'a> TargetCall<'a> {
     }
 }
 
+/// Returns the part of Anthropic's API that the provider has, for a call in its format.
+fn surface_of(call: &InferenceCall) -> ClaudeSurface {
+    match call.provider_format.dialect() {
+        Dialect::Anthropic => ClaudeSurface::of_provider(call.provider.kind, &call.provider.paths),
+        Dialect::OpenAi | Dialect::Google => ClaudeSurface::Anthropic,
+    }
+}
+
+/// Reads how a response begins, where its head does not say it, and edits its head for the client.
+async fn edit_head(
+    call: &InferenceCall,
+    account: &mut RequestAccount,
+    answered: &mut UpstreamResponse,
+    dropped: &[String],
+) -> Result<(), Problem> {
+    if recognition::is_needed(answered, call.provider_format, call.streamed) {
+        // Boxed, because providers that name their streams do not need it.
+        Box::pin(recognition::recognize(account, answered)).await?;
+    }
+    transform::from_provider(&mut answered.head).map_err(unwritable)?;
+    if !dropped.is_empty() {
+        name_dropped(&mut answered.head.edits, dropped).map_err(unwritable)?;
+    }
+    if let Some(tokens) = account.inference.as_ref().and_then(|inference| inference.tokens.as_ref()) {
+        tokens.report(&mut answered.head.edits).map_err(unwritable)?;
+    }
+    if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
+        account.forget_billable();
+    }
+    Ok(())
+}
+
 /// A call as a target gets it, before its limit and its model are written.
 struct PreparedCall {
     call: Rc<InferenceCall>,
@@ -341,11 +356,17 @@ async fn prepare(
     if provider_format == endpoint.format {
         let mut changed = without_state(parsed, endpoint, known_model).await?;
         let mut dropped = Vec::new();
+        if let Some((fitted, names)) =
+            fit_to_model(account, changed.as_ref().unwrap_or(parsed), endpoint, target).await?
+        {
+            changed = Some(fitted);
+            dropped = names;
+        }
         let surface = ClaudeSurface::of_provider(target.provider.kind, &target.provider.paths);
         let fitted = fit_to_surface(account, changed.as_ref().unwrap_or(parsed), endpoint, surface).await?;
         if let Some((fitted, names)) = fitted {
             changed = Some(fitted);
-            dropped = names;
+            dropped.extend(names);
         }
         return Ok(PreparedCall { call: called, changed, translation: None, dropped });
     }

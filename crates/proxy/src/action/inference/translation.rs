@@ -3,8 +3,8 @@
 
 use access::Refusal;
 use ai::translate::{
-    FittedCall, GooglePath, ProviderAccount, ResponseContext, ResponseIds, ResponseTranslator, TRANSLATED,
-    TranslatedRequest, TranslationOptions, UntranslatableCall, client_status, request,
+    FittedCall, GooglePath, NativeTarget, ProviderAccount, ResponseContext, ResponseIds, ResponseTranslator,
+    TRANSLATED, TranslatedRequest, TranslationOptions, UntranslatableCall, client_status, request,
 };
 use ai::{ClaudeSurface, EndpointCall, Format, ResponseFraming};
 use bytes::Bytes;
@@ -63,7 +63,7 @@ pub(super) async fn translate(
     target: &PlannedModel,
     client: &Client,
 ) -> Result<TranslatedCall, Problem> {
-    let PlannedModel { provider, model, prompt_cache } = target.clone();
+    let PlannedModel { provider, model, prompt_cache, .. } = target.clone();
     let owner = credential::owner(&provider, &client.principal);
     let traffic = &account.request.snapshot.traffic;
     let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
@@ -147,6 +147,33 @@ pub(super) async fn fit_to_surface(
         let Some(FittedCall { body, dropped }) = ai::translate::fit_to_surface(surface, &betas, &content) else {
             return Ok(None);
         };
+        Ok(Some((counted(&called, body, held)?, dropped)))
+    };
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
+}
+
+/// Returns the call with the fields of its model, which the client has not named, and the fields that it lacks; `None` if the model
+/// takes the call as it is.
+///
+/// # Errors
+/// The provider cannot obey a field, or the call exceeds the memory of the client.
+pub(super) async fn fit_to_model(
+    account: &RequestAccount,
+    parsed: &ParsedCall,
+    endpoint: &InferenceEndpoint,
+    target: &PlannedModel,
+) -> Result<Option<(ParsedCall, Vec<String>)>, Problem> {
+    if !target.adapts || !TRANSLATED.contains(&endpoint.format) || endpoint.called.endpoint.free() {
+        return Ok(None);
+    }
+    let traffic = &account.request.snapshot.traffic;
+    let known_model = traffic.known_name(&target.provider, &target.model).to_owned();
+    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    let (format, provider) = (endpoint.format, target.provider.clone());
+    let work = move || {
+        let target = NativeTarget { known_model: &known_model, kind: provider.kind, host: &provider.origin.host };
+        let fitted = ai::translate::fit_to_model(format, target, &content).map_err(untranslatable)?;
+        let Some(FittedCall { body, dropped }) = fitted else { return Ok(None) };
         Ok(Some((counted(&called, body, held)?, dropped)))
     };
     if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }

@@ -272,7 +272,14 @@ mod tests {
         });
         let target = |n: usize| {
             let limits = limits.filter(|_| n == 0);
-            Target { provider: provider.clone(), model: n.to_string().into(), weight: 1, limits, prompt_cache: true }
+            Target {
+                provider: provider.clone(),
+                model: n.to_string().into(),
+                weight: 1,
+                limits,
+                prompt_cache: true,
+                adapts: true,
+            }
         };
         let targets = (0..count).map(target).collect();
         let model = Model { name: "m".into(), credits: access::Credits(1), targets, fallback: None };

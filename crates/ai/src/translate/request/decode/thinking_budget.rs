@@ -3,7 +3,7 @@
 use super::super::super::call::Effort;
 
 /// The effort whose budget is at most `tokens`; see the encoder of Messages.
-pub(super) const fn effort(tokens: u64) -> Effort {
+pub(in crate::translate::request) const fn effort(tokens: u64) -> Effort {
     match tokens {
         ..2_048 => Effort::Low,
         2_048..4_096 => Effort::Medium,

@@ -14,6 +14,7 @@ use super::super::super::call_ids::call_id;
 use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
 use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::names;
+use super::super::native::{OPENAI_STOPS_MAX, check_stops};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
@@ -55,6 +56,9 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     }
     sampling(call, &target, notes, &mut out);
     if !call.stop.is_empty() {
+        if target.is_openai {
+            check_stops(stop_path(call), call.stop.len(), OPENAI_STOPS_MAX)?;
+        }
         out.raw("stop", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
     }
     if let Some(format) = response_format(call) {

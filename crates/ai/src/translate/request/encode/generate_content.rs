@@ -11,11 +11,12 @@ use super::super::super::call_ids::call_id;
 use super::super::foreign_state::NO_SIGNATURE;
 use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
 use super::super::models::{self, GeminiRules};
+use super::super::native::{GOOGLE_STOPS_MAX, check_stops};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
     Encoded, OPENING, as_text, differs, joined, misplaced, openai_fields, output_path, output_tokens_max, split_system,
-    tagged, texts, verbosity_path,
+    stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking;
 
@@ -48,6 +49,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     output(call, rules, &mut config)?;
     thinking(call, rules, notes, &mut config);
     if !call.stop.is_empty() {
+        check_stops(stop_path(call), call.stop.len(), GOOGLE_STOPS_MAX)?;
         config.raw("stopSequences", &list(&call.stop.iter().map(|text| quoted(text)).collect::<Vec<_>>()));
     }
     if call.verbosity.is_some() {
@@ -121,7 +123,7 @@ fn thinking(call: &Call<'_>, rules: GeminiRules, notes: &mut Notes<'_>, config: 
 }
 
 /// The levels of Gemini 3 and later. No source says which models accept `XHIGH`.
-const fn level(effort: Effort, rules: GeminiRules) -> &'static str {
+pub(in crate::translate::request) const fn level(effort: Effort, rules: GeminiRules) -> &'static str {
     match effort {
         Effort::None if rules.minimal => "MINIMAL",
         Effort::None | Effort::Minimal | Effort::Low => "LOW",

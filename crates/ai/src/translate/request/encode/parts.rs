@@ -120,7 +120,7 @@ pub(super) fn chosen_tools<'m, 'a>(call: &'m Call<'a>) -> Vec<&'m OfferedTool<'a
 }
 
 /// Whether a number is present and not the usual one.
-pub(super) fn differs(value: Option<&RawValue>, usual: f64) -> bool {
+pub(in crate::translate::request) fn differs(value: Option<&RawValue>, usual: f64) -> bool {
     let number = |raw: &RawValue| serde_json::from_str::<f64>(raw.get()).ok();
     value.is_some_and(|raw| number(raw).is_none_or(|number| (number - usual).abs() > f64::EPSILON))
 }

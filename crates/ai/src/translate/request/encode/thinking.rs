@@ -97,7 +97,7 @@ fn budgeted(call: &Call<'_>, effort: Effort, output_tokens_max: u64, notes: &mut
 }
 
 /// The budgets of LiteLLM (1.109.1), doubled above `high`.
-pub(super) const fn budget(effort: Effort) -> u64 {
+pub(in crate::translate::request) const fn budget(effort: Effort) -> u64 {
     match effort {
         Effort::None | Effort::Minimal | Effort::Low => BUDGET_MIN,
         Effort::Medium => 2_048,

@@ -15,6 +15,8 @@ use super::work::{DEPTH_MAX, Fields, Work};
 const INLINED_MAX: usize = 1_000;
 /// Longest result, in bytes. What exceeds it allows any value.
 const BYTES_MAX: usize = 1024 * 1024;
+/// Most references that are remembered.
+const RESOLVED_MAX: usize = 4_096;
 /// Most definitions of the result.
 const DEFINED_MAX: usize = 256;
 /// Most references to references, and most parts of one.
@@ -43,8 +45,15 @@ pub(in crate::translate::request) fn inlined(schema: &str) -> Cow<'_, str> {
         return Cow::Borrowed(schema);
     }
     let Ok(root) = serde_json::from_str::<&RawValue>(schema) else { return Cow::Borrowed(schema) };
-    let mut inlining =
-        Inlining { root, work: Work::new(root), open: Vec::new(), defined: BTreeMap::new(), inlined: 0, bytes: 0 };
+    let mut inlining = Inlining {
+        root,
+        work: Work::new(root),
+        open: Vec::new(),
+        resolved: BTreeMap::new(),
+        defined: BTreeMap::new(),
+        inlined: 0,
+        bytes: 0,
+    };
     let mut written = inlining.schema(root, DEPTH_MAX);
     let mut bodies = ObjectWriter::new();
     let mut done: Vec<String> = Vec::new();
@@ -71,6 +80,8 @@ struct Inlining<'a> {
     work: Work,
     /// The references whose schemas are being written.
     open: Vec<String>,
+    /// The schemas to which references have led; `None` for those that lead nowhere.
+    resolved: BTreeMap<String, Option<&'a RawValue>>,
     /// The names of definitions, by the references to them.
     defined: BTreeMap<String, String>,
     inlined: usize,
@@ -197,6 +208,17 @@ impl<'a> Inlining<'a> {
 
     /// Returns the schema to which a reference within the document refers (RFC 6901).
     fn resolve(&mut self, reference: &str) -> Option<&'a RawValue> {
+        if let Some(known) = self.resolved.get(reference) {
+            return *known;
+        }
+        let found = self.find(reference);
+        if self.resolved.len() < RESOLVED_MAX {
+            self.resolved.insert(reference.to_owned(), found);
+        }
+        found
+    }
+
+    fn find(&mut self, reference: &str) -> Option<&'a RawValue> {
         let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
         let mut at = self.root;
         for part in pointer.split('/').skip(1) {

@@ -94,7 +94,7 @@ impl ChatDecoder {
     /// Ends the stream at the end of its bytes. Some providers do not send `[DONE]`.
     pub(super) fn end(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         if self.finish.is_none() {
-            return Err(if self.has_content() { failure::cut() } else { failure::empty() });
+            return Err(failure::cut());
         }
         self.finish(out)
     }

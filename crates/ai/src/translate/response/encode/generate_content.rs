@@ -9,7 +9,6 @@ use super::call::ClientCall;
 use super::event_stream::put;
 use super::identity::Identity;
 use super::{ClientBlock, ClientEvent, usage};
-use crate::tap::BLANK_LINE;
 use crate::translate::event::{Finish, ProviderFailure, StopCause};
 use crate::translate::object_writer::{ObjectWriter, list};
 use crate::translate::{arguments, signature};
@@ -66,9 +65,7 @@ impl GenerateContentEncoder {
     /// Writes an event as the client reads it.
     pub(super) fn write(&mut self, event: ClientEvent, out: &mut Vec<u8>) {
         match event {
-            ClientEvent::Start => {}
-            ClientEvent::Alive if self.streamed => out.extend_from_slice(BLANK_LINE),
-            ClientEvent::Alive => {}
+            ClientEvent::Start | ClientEvent::Alive => {}
             ClientEvent::Open(block) => self.open = Some(OpenBlock { block, text: String::new() }),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(_) => self.close(out),
