@@ -5,7 +5,7 @@
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
 //! [`budget`], [`user`], [`subject`], [`subject_id`], [`labels`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`redis_key`] for keys in Redis; [`shared_responses`] for stored responses in Redis; [`signature`] for signed files; [`address`] for client
-//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user; [`upstream_credentials`] for credentials in headers of routes; [`service_account`] for keys of Google Cloud.
+//! addresses; [`limits`] for rate limits that nodes share; [`subject_budgets`] for the budgets of clients without a user; [`upstream_credentials`] for credentials in headers of routes; [`service_account`] for keys of Google Cloud; [`object_owner`] for ids of objects in the operator's account.
 
 pub mod address;
 pub mod amount;
@@ -25,6 +25,7 @@ pub mod key_list;
 pub mod labels;
 pub mod limits;
 pub mod money;
+pub mod object_owner;
 pub mod password;
 pub mod plan;
 pub mod plan_price;
@@ -62,6 +63,7 @@ pub use id::{
 };
 pub use labels::{LabelId, LabelSet};
 pub use money::{Currency, Money, UnitPrice};
+pub use object_owner::{IdOwner, ObjectKeys, ObjectOwner};
 pub use plan::Plan;
 pub use plan_price::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, PlanCharge, PlanPrice};
 pub use principal::{Last4, Principal};

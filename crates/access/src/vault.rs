@@ -15,6 +15,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::id::{ProviderKeyId, UserId};
+use crate::object_owner::{ObjectKey, ObjectKeys};
 use crate::secret::Secret;
 
 const KEY_BYTES: usize = 32;
@@ -55,6 +56,7 @@ pub struct Vault {
 struct MasterCipher {
     fingerprint: Fingerprint,
     cipher: Aes256Gcm,
+    objects: ObjectKey,
 }
 
 /// Why a credential could not be sealed or opened.
@@ -136,6 +138,13 @@ impl Vault {
         self.previous.as_ref().map(|bolt| bolt.fingerprint)
     }
 
+    /// Returns the keys that bind ids of objects at providers to users.
+    #[must_use]
+    pub fn object_keys(&self) -> ObjectKeys {
+        let previous = self.previous.as_ref().map(|previous| previous.objects.clone());
+        ObjectKeys { current: self.current.objects.clone(), previous }
+    }
+
     /// Seals `secret` for this row and owner; shared credentials have no owner.
     ///
     /// # Errors
@@ -196,7 +205,7 @@ impl MasterCipher {
         let mut bytes = Key::<Aes256Gcm>::from(*key.0);
         let cipher = Aes256Gcm::new(&bytes);
         bytes.as_mut_slice().zeroize();
-        Self { fingerprint: key.fingerprint(), cipher }
+        Self { fingerprint: key.fingerprint(), cipher, objects: ObjectKey::derive(key.0.as_slice()) }
     }
 }
 
