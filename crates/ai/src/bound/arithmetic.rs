@@ -218,6 +218,9 @@ impl Extent {
         if self.has_audio {
             text = text.max(rates.audio_input?);
         }
+        if makes && self.makes_audio {
+            rates.audio_output?;
+        }
         let output = [rates.output, rates.audio_output, rates.image_output].into_iter().flatten().max();
         Some(Dearest { text, image, output: if makes { output? } else { 0 } })
     }

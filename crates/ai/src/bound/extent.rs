@@ -43,6 +43,8 @@ pub struct Extent {
     pub(super) reference: Option<Reference>,
     /// Whether any content of the body is audio.
     pub(super) has_audio: bool,
+    /// Whether the body requests audio.
+    pub(super) makes_audio: bool,
     /// Whether the provider may first summarize the conversation.
     pub(super) compacts: bool,
     /// The requested terms; `None` if Tollgate knows no rates for them.
@@ -229,6 +231,7 @@ impl Extent {
             },
             reference: None,
             has_audio: false,
+            makes_audio: false,
             compacts: false,
             terms: Some(PriceTerms { tier: crate::price::Tier::Standard, us: false }),
             predicted: false,

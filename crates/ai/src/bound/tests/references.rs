@@ -226,3 +226,22 @@ fn of_forms_and_places_elsewhere_the_window_counts() {
     assert_eq!(form.bound(Some(&flat()), LIMITS).unbounded, Some(Reference::Upload));
     check("/v1/images/edits", r#""images":[{"image_url":"https://x"}],"prompt":"x""#, Some(Reference::Url));
 }
+
+#[test]
+fn requested_audio_needs_its_rate_as_heard_audio_does() {
+    let flat = |audio_output| Rates { audio_output, ..Rates::flat(1_000) };
+    let priced = |audio_output| Price::configured(flat(audio_output), UnitRates::default());
+    let (with, without) = (priced(Some(9_000)), priced(None));
+    let limits = Some(TokenLimits { input_tokens_max: 1_000, output_tokens_max: 100 });
+    for (path, text, makes_audio) in [
+        (CHAT, body(r#""messages":[],"max_tokens":9,"modalities":["text","audio"],"audio":{"voice":"alloy"}"#), true),
+        (CHAT, body(r#""messages":[],"max_tokens":9,"audio":{"voice":"alloy"}"#), true),
+        (CHAT, body(r#""messages":[],"max_tokens":9,"modalities":["text"]"#), false),
+        (GEMINI, r#"{"contents":[],"generationConfig":{"responseModalities":["AUDIO"]}}"#.to_owned(), true),
+        (GEMINI, r#"{"contents":[],"generation_config":{"response_modalities":["TEXT"]}}"#.to_owned(), false),
+        (GEMINI, r#"{"contents":[],"generationConfig":{"speechConfig":{"languageCode":"en"}}}"#.to_owned(), true),
+    ] {
+        assert!(extent(path, &text).bound(Some(&with), limits).money.is_some(), "{text}");
+        assert_eq!(extent(path, &text).bound(Some(&without), limits).money.is_none(), makes_audio, "{text}");
+    }
+}

@@ -15,6 +15,7 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
             let behind = if is_empty(body, at) { "" } else { "," };
             reader.extent.limit.room = Some((at + 1..at + 1, "\"maxOutputTokens\":", behind));
         }
+        ([GenerationConfig], SpeechConfig) => reader.extent.makes_audio = true,
         (_, InlineData) => reader.begin_blob(),
         ([Tools], Element | FunctionDeclarations) | ([Tools, Element], FunctionDeclarations) => {}
         ([Tools] | [Tools, Element], _) => {
@@ -32,6 +33,9 @@ pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
         ([GenerationConfig], MaxOutputTokens) => reader.limit(value, spot),
         ([], GenerationConfig) => {
             reader.extent.limit.room = Some((spot.at.clone(), "{\"maxOutputTokens\":", "}"));
+        }
+        ([GenerationConfig, Modalities], Element) => {
+            reader.extent.makes_audio |= value.says(&["AUDIO", "audio", "Audio"]);
         }
         ([GenerationConfig], CandidateCount) => reader.choices(value),
         ([], ServiceTier) => reader.tier(value),

@@ -58,6 +58,7 @@ pub(super) fn chat_opens(reader: &mut Reader, path: &[Name], name: Name) {
     match (path, name) {
         ([], WebSearchOptions) => reader.serves(Tool { searches: true, ..Tool::default() }),
         ([], Prediction) => reader.extent.predicted = true,
+        ([], Audio) => reader.extent.makes_audio = true,
         ([], SearchParameters) => begin_live_search(reader),
         ([Tools | Plugins], Element) => reader.begin_tool(),
         ([Prompt], Element) => add_prompt(reader),
@@ -71,6 +72,7 @@ pub(super) fn chat(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
         ([], MaxTokens | MaxCompletionTokens) => reader.limit(value, spot),
         ([], N | BestOf) => reader.choices(value),
         ([], ServiceTier) => reader.tier(value),
+        ([Modalities], Element) => reader.extent.makes_audio |= value.says(&["audio"]),
         ([Prompt], Element) if matches!(value, Value::Text(_)) => add_prompt(reader),
         ([Messages, Element, Content, Element], ImageUrl) | ([Messages, Element, Content, Element, ImageUrl], Url) => {
             reader.image(value);
