@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::account_error::AccountWords;
 pub use context::ContextTokens;
 
 /// Types and codes of errors of an account without money, or with a spend or usage limit that was reached.
@@ -58,6 +59,8 @@ pub struct ProviderError {
     pub names_model: bool,
     /// Whether the call alone exceeds a rate limit, so that it never succeeds there as it is.
     pub is_too_large: bool,
+    /// Whether the text of the error is about an account.
+    pub account_words: AccountWords,
     /// The time after which the provider may be tried again, if the body contains it (Google's `RetryInfo`).
     pub retry_after: Option<Duration>,
     /// The tokens that an error about the length of the call names.
@@ -109,7 +112,8 @@ impl ProviderError {
     /// Reads an error response.
     #[must_use]
     pub fn of_response(status: u16, body: &[u8]) -> Self {
-        Self::of(status, &ErrorWords::read(body), matches!(status, 400 | 413 | 422))
+        let error = Self::of(status, &ErrorWords::read(body), matches!(status, 400 | 413 | 422));
+        Self { account_words: AccountWords::of(body), ..error }
     }
 
     /// Reads the JSON of an error that follows a successful head.
@@ -152,7 +156,7 @@ impl ProviderError {
         let named = named.map(|(_, status)| *status).or(is_of_client.then_some(400));
         let status = words.status.or(named).unwrap_or(500);
         // The head was successful: servers write any status, or none, into an event.
-        let error = Self::of(status, &words, status != 429);
+        let error = Self { account_words: AccountWords::of(json), ..Self::of(status, &words, status != 429) };
         if error.kind == ProviderErrorKind::Context { Self { status: 400, ..error } } else { error }
     }
 
@@ -190,7 +194,8 @@ impl ProviderError {
             | ProviderErrorKind::Credential
             | ProviderErrorKind::NotFound => ContextTokens::default(),
         };
-        Self { status, kind, names_model, is_too_large, retry_after: words.retry_after, context }
+        let (account_words, retry_after) = (AccountWords::None, words.retry_after);
+        Self { status, kind, names_model, is_too_large, account_words, retry_after, context }
     }
 }
 

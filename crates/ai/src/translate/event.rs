@@ -6,7 +6,7 @@
 use access::Refusal;
 use serde_json::value::RawValue;
 
-use crate::failure::{ContextTokens, ProviderErrorKind};
+use crate::failure::{ContextTokens, ProviderError, ProviderErrorKind};
 
 /// One step of a response.
 #[derive(Debug, Clone)]
@@ -128,4 +128,6 @@ pub(super) struct ProviderFailure {
     pub(super) message: String,
     /// The tokens that an error about the length of the call names.
     pub(super) context: ContextTokens,
+    /// The error of the provider.
+    pub(super) error: Option<ProviderError>,
 }

@@ -345,7 +345,7 @@ impl ResponseTranslator {
 
     fn write_one(&mut self, mut event: NeutralEvent, out: &mut Vec<u8>) {
         if let NeutralEvent::Failure(failure) = &mut event {
-            let hidden_status = failure::hide(failure, self.account, !matches!(self.input, Input::Error(..)));
+            let hidden_status = failure::hide(failure, self.account);
             failure.status = failure_status(self.client, failure);
             let ProviderFailure { status, refusal, is_unfinished, .. } = *failure;
             let is_lasting = failure.kind == ProviderErrorKind::Quota;

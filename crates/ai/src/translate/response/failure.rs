@@ -3,31 +3,35 @@
 use access::Refusal;
 use serde_json::Value;
 
+use crate::account_error::HiddenError;
 use crate::failure::{ContextTokens, ProviderError, ProviderErrorKind};
 use crate::translate::event::ProviderFailure;
 use crate::translate::response::ProviderAccount;
 
 /// Longest message that is given to the client, in bytes.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
-/// The message about a rate limit of the operator's account.
-const BUSY: &str = "the provider of this model takes no more calls at the moment: try again later";
 /// Longest error page without JSON that is given to the client, in bytes; it is then the message.
 const PAGE_BYTES_MAX: usize = 512;
 
 /// Reads an error response.
 pub(super) fn of_body(status: u16, body: &[u8]) -> ProviderFailure {
-    let ProviderError { status, kind, context, .. } = ProviderError::of_response(status, body);
+    let error = ProviderError::of_response(status, body);
     let (message, code) = words(body);
     let message = message.or_else(|| page(body)).unwrap_or_else(|| format!("The provider responded with {status}."));
-    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context }
+    of_provider(error, code, message)
 }
 
 /// Reads the JSON of an error that follows a successful head.
 pub(super) fn of_event(json: &[u8]) -> ProviderFailure {
-    let ProviderError { status, kind, context, .. } = ProviderError::of_event(json);
+    let error = ProviderError::of_event(json);
     let (message, code) = words(json);
     let message = message.unwrap_or_else(|| "The provider reported an error without a message.".to_owned());
-    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context }
+    of_provider(error, code, message)
+}
+
+fn of_provider(error: ProviderError, code: Option<String>, message: String) -> ProviderFailure {
+    let ProviderError { status, kind, context, .. } = error;
+    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context, error: Some(error) }
 }
 
 /// Returns the failure of a response that ends before it is complete.
@@ -53,32 +57,17 @@ pub(super) fn unfinished(reason: &str) -> ProviderFailure {
     ProviderFailure { refusal: None, is_unfinished: true, ..of_gateway(Refusal::UpstreamProtocol, &message) }
 }
 
-/// Hides an error about the operator's account from the client, who would take it for one about its own account. Returns
-/// the status of the error if the gateway reports another in its place. `follows_success` is whether the error follows a
-/// successful head.
-pub(super) fn hide(failure: &mut ProviderFailure, account: ProviderAccount, follows_success: bool) -> Option<u16> {
-    let is_shared = account == ProviderAccount::Shared;
-    let of_account = match failure.kind {
-        _ if failure.refusal.is_some() => return None,
-        ProviderErrorKind::Credential if is_shared || (account != ProviderAccount::Own && failure.status == 401) => {
-            "credential"
-        }
-        ProviderErrorKind::Quota if is_shared => "account",
-        ProviderErrorKind::Status if is_shared && failure.status == 429 && follows_success => {
-            // The provider's text names the operator's organization.
-            BUSY.clone_into(&mut failure.message);
-            return None;
-        }
-        ProviderErrorKind::Status
-        | ProviderErrorKind::Quota
-        | ProviderErrorKind::Credential
-        | ProviderErrorKind::NotFound
-        | ProviderErrorKind::Context => return None,
-    };
-    let status = failure.status;
-    let message = format!("the provider of this model refuses the gateway's {of_account}: tell the operator");
-    *failure = of_gateway(Refusal::UpstreamProtocol, &message);
-    Some(status)
+/// Hides an error about the operator's account from the client, as [`HiddenError::of`] decides. Returns the status of the
+/// error if the gateway reports another in its place.
+pub(super) fn hide(failure: &mut ProviderFailure, account: ProviderAccount) -> Option<u16> {
+    let error = if failure.refusal.is_none() { failure.error? } else { return None };
+    let hidden = HiddenError::of(&error, account, false)?;
+    if matches!(hidden.refusal(), Refusal::UpstreamProtocol) {
+        *failure = of_gateway(hidden.refusal(), hidden.message());
+        return Some(error.status);
+    }
+    hidden.message().clone_into(&mut failure.message);
+    None
 }
 
 /// Returns a failure that Tollgate reports.
@@ -91,6 +80,7 @@ pub(super) fn of_gateway(refusal: Refusal, message: &str) -> ProviderFailure {
         is_unfinished: false,
         message: message.to_owned(),
         context: ContextTokens::default(),
+        error: None,
     }
 }
 
