@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::format::{Dialect, Format};
 use crate::partial::Partial;
+use crate::tap::guard::before_last;
 
 /// The contents of an error response.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +108,30 @@ pub(crate) fn event(format: Format, open: bool, problem: &FormatProblem<'_>, par
             last
         }
     }
+}
+
+/// Returns the event in place of one with which the provider reports an error: an error, or with `is_response` a failed
+/// response of the Responses API. `partial` is the stream up to and with the replaced event.
+pub(crate) fn replaced(
+    format: Format,
+    is_response: bool,
+    problem: &FormatProblem<'_>,
+    partial: &Partial<'_>,
+) -> Vec<u8> {
+    let before = before_last(*partial);
+    let (name, json) = match format {
+        Format::Responses if is_response => (Some("response.failed"), json(&failed(problem, &before))),
+        Format::Responses => (Some("error"), json(&responses_error(problem, before.sequence))),
+        Format::Messages => (Some("error"), json(&AnthropicBody::of(problem))),
+        Format::Images | Format::Speech | Format::Transcription => {
+            (Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) }))
+        }
+        Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
+            (None, json(&OpenAiBody { error: OpenAiError::of(problem) }))
+        }
+        Format::GenerateContent | Format::EmbedContent => (None, json(&GoogleBody::of(problem))),
+    };
+    stream(false, &[(name, json)])
 }
 
 #[derive(Serialize)]
@@ -231,7 +256,7 @@ impl<'a> OpenAiError<'a> {
         let refusal = problem.refusal;
         let param = matches!(refusal, Refusal::ModelNotFound | Refusal::FormatMismatch).then_some("model");
         let param = problem.param.or(param);
-        Self { message: openai_message(problem), kind: openai_type(refusal), param, code: openai_code(refusal) }
+        Self { message: openai_message(problem), kind: openai_type(refusal), param, code: openai_code(refusal, param) }
     }
 }
 
@@ -291,11 +316,12 @@ fn openai_message<'a>(problem: &FormatProblem<'a>) -> Cow<'a, str> {
 }
 
 /// Returns OpenAI's code if its clients check for one, else Tollgate's.
-fn openai_code(refusal: Refusal) -> &'static str {
+fn openai_code(refusal: Refusal, param: Option<&str>) -> &'static str {
     match (refusal.status(), refusal) {
         (401, _) => "invalid_api_key",
         (_, Refusal::QuotaExceeded | Refusal::BudgetExceeded) => "insufficient_quota",
         (_, Refusal::RateLimited) => "rate_limit_exceeded",
+        (_, Refusal::NotFound) if param == Some("previous_response_id") => "previous_response_not_found",
         // `model_not_found` is the code of both.
         _ => refusal.code(),
     }

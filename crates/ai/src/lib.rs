@@ -4,7 +4,7 @@
 //!
 //! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`preset`] (their URLs), [`sigv4`] (signatures for Amazon), [`bedrock`] (its streams and errors), [`request`] (the client's
 //! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`tap`] (usage and outcome of a
-//! response while it is forwarded; built on `scan`, `sse` and `usage`), [`error`] and [`models`] (responses that
+//! response while it is forwarded; built on `scan`, `sse` and `usage`), [`response_edits`] (values of it that the client gets in another form), [`error`] and [`models`] (responses that
 //! Tollgate creates), [`translate`] (a call and its response in another provider's format), [`opening`], [`failure`] and [`account_error`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
 //! afterwards).
 
@@ -24,6 +24,7 @@ pub mod preset;
 pub mod price;
 pub mod provider;
 pub mod request;
+pub mod response_edits;
 mod scan;
 mod short;
 pub mod sigv4;
@@ -41,4 +42,5 @@ pub use format::{Dialect, Format};
 pub use price::{Price, Prices};
 pub use provider::{ClaudeSurface, PathCall, ProviderDescriptor, ProviderKind, ProviderPaths};
 pub use request::{CallError, RequestFields, RewrittenBody};
+pub use response_edits::{ResponseEdits, RestoredValue};
 pub use tap::{ResponseFacts, ResponseFraming, Tap};

@@ -5,6 +5,7 @@
 
 mod array;
 mod framing;
+pub(crate) mod guard;
 mod hold;
 mod reading;
 
@@ -13,14 +14,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use meter::{UnknownCost, Usage};
 
+use crate::account_error::HiddenError;
 use crate::error::{self, FormatProblem};
 use crate::format::Format;
 use crate::opening::{Opening, OpeningState};
 use crate::price::PriceTerms;
+use crate::response_edits::{ResponseEditor, ResponseEdits};
 use crate::sse::{Framer, Piece};
 use crate::stop;
 use array::Array;
 pub use framing::{ResponseFraming, begins_events};
+pub use guard::AccountGuard;
 use hold::Hold;
 use reading::Reading;
 
@@ -55,6 +59,8 @@ pub struct ResponseFacts {
     pub ended: bool,
     /// Whether the model called a tool of the client. Gemini's responses are not searched for calls.
     pub has_called_tools: bool,
+    /// The error that the client got in place of one about the operator's account.
+    pub hidden: Option<HiddenError>,
 }
 
 /// Reads one response. Any split of its bytes gives the same [`ResponseFacts`] and the same output.
@@ -66,6 +72,11 @@ pub struct Tap {
     frames: Frames,
     /// The beginning of a chat stream that passes unchanged, until its first content.
     opening: Option<Box<Opening>>,
+    framing: ResponseFraming,
+    /// Edits the bytes that are forwarded; `None` if they pass as they are.
+    editor: Option<Box<ResponseEditor>>,
+    /// Hides the operator's account in errors; `None` if they pass as they are.
+    guard: Option<Box<AccountGuard>>,
 }
 
 /// The way in which the response is forwarded.
@@ -99,7 +110,15 @@ impl Tap {
             ResponseFraming::Array => Frames::Array(Array::default()),
             ResponseFraming::Opaque => Frames::Opaque,
         };
-        Self { format, reading: Box::new(Reading::new(format, framing)), frames, opening: None }
+        Self {
+            format,
+            reading: Box::new(Reading::new(format, framing)),
+            frames,
+            opening: None,
+            framing,
+            editor: None,
+            guard: None,
+        }
     }
 
     /// Refuses the end of a chat stream without content: clients would take it for an empty response. [`Tap::close`] then writes
@@ -118,6 +137,25 @@ impl Tap {
         self.reading.refuses_end()
     }
 
+    /// Edits the response behind the reading, so that the facts are those of the provider.
+    #[must_use]
+    pub fn with_edits(self, edits: ResponseEdits) -> Self {
+        let editor = ResponseEditor::new(self.format, self.framing, edits).map(Box::new);
+        Self { editor, ..self }
+    }
+
+    /// Hides the operator's account in errors of the response.
+    #[must_use]
+    pub fn with_guard(self, guard: AccountGuard) -> Self {
+        Self { guard: Some(Box::new(guard)), ..self }
+    }
+
+    /// Whether the response for the client may have another length than that of the provider.
+    #[must_use]
+    pub const fn has_edits(&self) -> bool {
+        self.editor.is_some()
+    }
+
     /// Reads more bytes and returns the bytes to forward now. For a stream these are all bytes up to the end of its
     /// last whole event or element, without a copy if nothing was held before. Events of more than 64 KiB are forwarded
     /// as they arrive.
@@ -132,14 +170,21 @@ impl Tap {
                 }
             }
         }
-        match &mut self.frames {
-            Frames::Events(events) => events.push(&mut self.reading, bytes),
-            Frames::Array(array) => array.push(&mut self.reading, bytes),
+        let passed = match &mut self.frames {
+            Frames::Events(events) => events.push(&mut self.reading, self.guard.as_deref(), bytes),
+            Frames::Array(array) => array.push(&mut self.reading, self.guard.as_deref(), bytes),
             Frames::Json => {
                 self.reading.push(&bytes);
-                bytes
+                match &mut self.guard {
+                    Some(guard) => guard.push_body(&mut self.reading, bytes),
+                    None => bytes,
+                }
             }
             Frames::Opaque => bytes,
+        };
+        match &mut self.editor {
+            Some(editor) => editor.push(passed),
+            None => passed,
         }
     }
 
@@ -150,18 +195,18 @@ impl Tap {
     #[must_use]
     pub fn finish(mut self) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
-            Frames::Events(events) => events.finish(&mut self.reading),
+            Frames::Events(events) => events.finish(&mut self.reading, self.guard.as_deref()),
             Frames::Array(array) => array.finish(&mut self.reading),
             Frames::Json => {
                 self.reading.end(None);
-                Bytes::new()
+                self.guard.as_mut().map_or_else(Bytes::new, |guard| guard.end_body(&mut self.reading))
             }
             Frames::Opaque => {
                 self.reading.close();
                 Bytes::new()
             }
         };
-        (rest, self.reading.facts())
+        (edited(self.editor, rest), self.reading.facts())
     }
 
     /// The upstream has ended the response regularly: returns the bytes that are still held, and the facts that were
@@ -173,11 +218,11 @@ impl Tap {
     #[must_use]
     pub fn close(mut self, problem: &FormatProblem<'_>) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
-            Frames::Events(events) => events.close(self.format, &mut self.reading, problem),
+            Frames::Events(events) => events.close(&mut self.reading, self.guard.as_deref(), problem),
             Frames::Array(array) => array.close(&mut self.reading, problem),
             Frames::Json | Frames::Opaque => return self.finish(),
         };
-        (rest, self.reading.facts())
+        (edited(self.editor, rest), self.reading.facts())
     }
 
     /// The client has disconnected before the end: returns the facts that were read so far.
@@ -215,7 +260,7 @@ impl Tap {
             Frames::Json | Frames::Opaque => Bytes::new(),
         };
         self.reading.end(None);
-        (last, self.reading.facts())
+        (edited(self.editor, last), self.reading.facts())
     }
 
     /// Returns bytes that clients pass over, for a stream whose provider is silent; `None` for any other body, and after a
@@ -241,7 +286,7 @@ impl Tap {
         let last = match self.frames {
             Frames::Events(events) => {
                 let last = events.error(self.format, &self.reading, problem);
-                events.finish(&mut self.reading);
+                events.finish(&mut self.reading, None);
                 last
             }
             Frames::Array(array) => array.cut(&mut self.reading, problem),
@@ -251,7 +296,7 @@ impl Tap {
             }
             Frames::Opaque => Bytes::new(),
         };
-        (last, self.reading.facts())
+        (edited(self.editor, last), self.reading.facts())
     }
 }
 
@@ -273,8 +318,15 @@ const fn keep_alive(format: Format, is_within_message: bool) -> &'static [u8] {
     }
 }
 
+/// Returns the edited last bytes of a response, behind those that the editor holds.
+fn edited(editor: Option<Box<ResponseEditor>>, last: Bytes) -> Bytes {
+    let Some(mut editor) = editor else { return last };
+    let (edited, held) = (editor.push(last), editor.finish());
+    if held.is_empty() { edited } else { [edited, held].concat().into() }
+}
+
 impl Events {
-    fn push(&mut self, reading: &mut Reading, bytes: Bytes) -> Bytes {
+    fn push(&mut self, reading: &mut Reading, guard: Option<&AccountGuard>, bytes: Bytes) -> Bytes {
         let mut rest: &[u8] = &bytes;
         while !rest.is_empty() {
             if self.framer.between()
@@ -283,7 +335,11 @@ impl Events {
                 rest = event.rest;
                 let is_usage_chunk = reading.event(event.name, event.data);
                 let drop = (is_usage_chunk && self.drop_usage_chunk) || reading.take_refused_end();
-                self.hold.end(&bytes, bytes.len() - rest.len(), drop);
+                let at = bytes.len() - rest.len();
+                match guard.and_then(|guard| guard.event(reading, || Some(event.data))) {
+                    Some(other) => self.hold.replace(&bytes, at, &other),
+                    None => self.hold.end(&bytes, at, drop),
+                }
                 continue;
             }
             let (piece, after) = self.framer.next(rest);
@@ -294,7 +350,10 @@ impl Events {
                 Piece::Data(data) => reading.push_event(self.framer.name(), data),
                 Piece::End => {
                     let drop = self.end(reading);
-                    self.hold.end(&bytes, at, drop);
+                    match self.other_event(reading, guard, &bytes, at) {
+                        Some(other) => self.hold.replace(&bytes, at, &other),
+                        None => self.hold.end(&bytes, at, drop),
+                    }
                 }
                 Piece::EndTail => self.hold.end_tail(&bytes, at),
             }
@@ -302,20 +361,44 @@ impl Events {
                 self.hold.pass(at);
             }
         }
+        if guard.is_some() && self.hold.overflows(&bytes) && !self.hold.is_discarding() {
+            let begun = self.hold.open(&bytes, bytes.len()).unwrap_or_default();
+            if guard::may_be_error(self.framer.name(), &begun) {
+                self.hold.discard();
+            }
+        }
         self.hold.take(bytes)
     }
 
-    fn finish(mut self, reading: &mut Reading) -> Bytes {
+    fn finish(mut self, reading: &mut Reading, guard: Option<&AccountGuard>) -> Bytes {
         // Clients read a last event whose blank line is missing, so it counts.
         let drop = self.end(reading);
-        self.hold.finish(drop)
+        match self.other_event(reading, guard, &[], 0) {
+            Some(other) => other.into(),
+            None => self.hold.finish(drop),
+        }
     }
 
-    /// Returns the held bytes, or the error of `format` if the stream lacks its end.
-    fn close(self, format: Format, reading: &mut Reading, problem: &FormatProblem<'_>) -> Bytes {
+    /// Returns the event in place of the open one, which has ended before `at`, if it is an error about the operator's account.
+    fn other_event(
+        &self,
+        reading: &mut Reading,
+        guard: Option<&AccountGuard>,
+        bytes: &[u8],
+        at: usize,
+    ) -> Option<Vec<u8>> {
+        let guard = guard?;
+        if self.hold.is_discarding() {
+            return Some(guard.long_event(reading));
+        }
+        guard.event(reading, || self.hold.open(bytes, at).map(|event| guard::data_of(&event)))
+    }
+
+    /// Returns the held bytes, or the error of the format if the stream lacks its end.
+    fn close(self, reading: &mut Reading, guard: Option<&AccountGuard>, problem: &FormatProblem<'_>) -> Bytes {
         // A stream that is complete needs no error event.
-        let error = (!reading.is_end_known()).then(|| self.error(format, reading, problem));
-        let rest = self.finish(reading);
+        let error = (!reading.is_end_known()).then(|| self.error(reading.format(), reading, problem));
+        let rest = self.finish(reading, guard);
         match error {
             Some(error) if !reading.is_end_known() => error,
             Some(_) | None => rest,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::guard::AccountGuard;
 use super::hold::Hold;
 use super::reading::Reading;
 use crate::error::{self, FormatProblem};
@@ -37,7 +38,7 @@ enum ArrayState {
 }
 
 impl Array {
-    pub(super) fn push(&mut self, reading: &mut Reading, bytes: Bytes) -> Bytes {
+    pub(super) fn push(&mut self, reading: &mut Reading, guard: Option<&AccountGuard>, bytes: Bytes) -> Bytes {
         let mut rest: &[u8] = &bytes;
         while let Some((&byte, behind)) = rest.split_first() {
             rest = match self.state {
@@ -67,7 +68,12 @@ impl Array {
                 | ArrayState::Over
                 | ArrayState::Object
                 | ArrayState::Broken => {
-                    self.hold.pass(bytes.len() - rest.len());
+                    let at = bytes.len() - rest.len();
+                    let element = guard.and_then(|guard| guard.element(reading, || self.hold.open(&bytes, at)));
+                    match element {
+                        Some(other) => self.hold.replace(&bytes, at, &other),
+                        None => self.hold.pass(at),
+                    }
                 }
             }
         }

@@ -20,6 +20,8 @@ pub(super) struct Hold {
     passed: usize,
     /// Whether the previous event was dropped.
     dropped: bool,
+    /// Whether nothing of the open event is forwarded or held, however long it is.
+    discards: bool,
 }
 
 impl Hold {
@@ -32,6 +34,36 @@ impl Hold {
         } else {
             self.pass(at);
         }
+    }
+
+    /// Ends the open event before `at`, of which nothing was forwarded, and forwards `with` in its place.
+    pub(super) fn replace(&mut self, bytes: &[u8], at: usize, with: &[u8]) {
+        self.dropped = true;
+        self.discards = false;
+        self.buffered.clear();
+        self.skip(bytes, at);
+        self.out.extend_from_slice(with);
+    }
+
+    /// Returns the open event up to `at`; `None` if a part of it was forwarded or discarded.
+    pub(super) fn open(&self, bytes: &[u8], at: usize) -> Option<Vec<u8>> {
+        let begun = bytes.get(self.start..at).unwrap_or_default();
+        (self.passed == 0 && !self.discards).then(|| [&self.buffered, begun].concat())
+    }
+
+    /// Whether the open event becomes too long to be held with the end of this push, and nothing of it was forwarded.
+    pub(super) fn overflows(&self, bytes: &[u8]) -> bool {
+        self.passed == 0 && self.buffered.len() + (bytes.len() - self.start) > EVENT_BYTES_MAX
+    }
+
+    /// Neither forwards nor holds the open event.
+    pub(super) const fn discard(&mut self) {
+        self.discards = true;
+    }
+
+    /// Whether the open event is discarded.
+    pub(super) const fn is_discarding(&self) -> bool {
+        self.discards
     }
 
     /// Forwards the bytes before `at`; no event is open there.
@@ -56,13 +88,17 @@ impl Hold {
             self.start = 0;
             return bytes;
         }
-        let open = bytes.len() - self.start;
-        if self.passed > 0 || self.buffered.len() + open > EVENT_BYTES_MAX {
+        let open = if self.discards { 0 } else { bytes.len() - self.start };
+        if self.discards {
+            self.buffered.clear();
+        } else if self.passed > 0 || self.buffered.len() + open > EVENT_BYTES_MAX {
             self.passed += self.buffered.len() + open;
             self.release();
             self.start = bytes.len();
         }
-        self.buffered.extend_from_slice(bytes.get(self.start..).unwrap_or_default());
+        if !self.discards {
+            self.buffered.extend_from_slice(bytes.get(self.start..).unwrap_or_default());
+        }
         let (from, start) = (std::mem::take(&mut self.from), std::mem::take(&mut self.start));
         if self.out.is_empty() {
             return bytes.slice(from..start);

@@ -1,6 +1,7 @@
 //! Reads the facts of a response from each format.
 
 mod calls;
+mod errors;
 mod paths;
 mod raw;
 mod texts;
@@ -22,10 +23,8 @@ use crate::scan::text::{BorrowedText, unquoted};
 use crate::short::Short;
 use crate::usage::plain::{self, PlainNames, PlainUsage};
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
-use paths::{
-    BLOCK, CHOICE_USAGE, CHUNK_CREATED, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, RESPONSE_CREATED, TIER,
-    TYPE, USAGE,
-};
+use errors::EventError;
+use paths::{BLOCK, CHOICE_USAGE, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, TIER, TYPE, USAGE};
 
 /// Longest model name or id that is kept, in bytes; longer ones are cut.
 const NAME_BYTES_MAX: usize = 200;
@@ -33,6 +32,8 @@ const NAME_BYTES_MAX: usize = 200;
 const DONE: &[u8] = b"[DONE]";
 /// The name, or type, of the event in which a provider reports an error.
 const ERROR_EVENT: &[u8] = b"error";
+/// The name, or type, of the event with which a response of the Responses API fails.
+const FAILED_EVENT: &[u8] = b"response.failed";
 
 static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
@@ -72,6 +73,8 @@ pub(super) struct Reading {
     has_refused_end: bool,
     /// Whether Gemini reported a finish reason, or the reason for which it blocked the prompt.
     has_finished: bool,
+    event_error: EventError,
+    is_failed_response: bool,
     facts: ResponseFacts,
 }
 
@@ -96,6 +99,8 @@ impl Reading {
             refuses_end: false,
             has_refused_end: false,
             has_finished: false,
+            event_error: EventError::None,
+            is_failed_response: false,
             facts: ResponseFacts::default(),
         }
     }
@@ -189,7 +194,8 @@ impl Reading {
     /// Counts an event of this name that has ended.
     pub(super) fn note_event(&mut self, name: Option<&[u8]>) {
         self.events = self.events.saturating_add(1);
-        self.has_failed |= name == Some(ERROR_EVENT);
+        self.event_error = EventError::of_name(name);
+        self.has_failed |= self.event_error == EventError::Error;
         self.news = self.news.wrapping_add(u32::from(self.texts.add(self.format, name)));
     }
 
@@ -362,22 +368,6 @@ impl Reading {
                 false
             }
         }
-    }
-
-    /// Reads the creation time of the response, and whether it has failed.
-    fn read_state(&mut self) {
-        if !matches!(self.framing, ResponseFraming::Events | ResponseFraming::Array) {
-            return;
-        }
-        let has_created = self.has_choices() || self.format == Format::Responses;
-        let is_responses = self.format == Format::Responses;
-        let created = if is_responses { RESPONSE_CREATED } else { CHUNK_CREATED };
-        if let Some(json) = self.scanner.picked(created).filter(|_| has_created) {
-            self.created = serde_json::from_slice(json).unwrap_or(self.created);
-        }
-        let is_named = !self.has_choices() && self.scanner.picked(TYPE).and_then(unquoted) == Some(ERROR_EVENT);
-        let error = if is_responses { None } else { self.scanner.picked(ERROR) };
-        self.has_failed |= is_named || error.is_some_and(is_error);
     }
 
     /// Reads the usage. Returns whether an object reports it, with any content.

@@ -2,6 +2,7 @@ mod array;
 mod calls;
 mod cut;
 mod empty;
+mod guard;
 mod hostile;
 mod keep_alive;
 mod stop;

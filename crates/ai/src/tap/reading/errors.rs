@@ -1,0 +1,75 @@
+//! Errors that a provider reports in an event of a stream.
+
+use super::paths::{CHUNK_CREATED, ERROR, RESPONSE_CREATED, TYPE};
+use super::{ERROR_EVENT, FAILED_EVENT, Reading, ResponseFraming, is_error};
+use crate::account_error::HiddenError;
+use crate::format::Format;
+use crate::scan::text::unquoted;
+
+/// The error of the event that was read last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum EventError {
+    #[default]
+    None,
+    /// An event that is an error.
+    Error,
+    /// A response of the Responses API that has failed.
+    FailedResponse,
+}
+
+impl EventError {
+    /// Returns the error of an event of this name or type.
+    pub(super) fn of_name(name: Option<&[u8]>) -> Self {
+        match name {
+            Some(ERROR_EVENT) => Self::Error,
+            Some(FAILED_EVENT) => Self::FailedResponse,
+            Some(_) | None => Self::None,
+        }
+    }
+}
+
+impl Reading {
+    /// Whether the event that was read last is an error; only the first call after an event tells.
+    pub(in super::super) fn take_error(&mut self) -> bool {
+        let error = std::mem::take(&mut self.event_error);
+        self.is_failed_response = error == EventError::FailedResponse;
+        error != EventError::None
+    }
+
+    /// Whether the error that was taken last is a failed response.
+    pub(in super::super) const fn is_failed_response(&self) -> bool {
+        self.is_failed_response
+    }
+
+    /// Notes the error that the client gets in place of one of the provider.
+    pub(in super::super) const fn note_hidden(&mut self, hidden: HiddenError) {
+        self.facts.hidden = Some(hidden);
+    }
+
+    pub(in super::super) const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Reads the creation time of the response, and whether it has failed.
+    pub(super) fn read_state(&mut self) {
+        if !matches!(self.framing, ResponseFraming::Events | ResponseFraming::Array) {
+            return;
+        }
+        let has_created = self.has_choices() || self.format == Format::Responses;
+        let is_responses = self.format == Format::Responses;
+        let created = if is_responses { RESPONSE_CREATED } else { CHUNK_CREATED };
+        if let Some(json) = self.scanner.picked(created).filter(|_| has_created) {
+            self.created = serde_json::from_slice(json).unwrap_or(self.created);
+        }
+        let kind = if self.has_choices() { None } else { self.scanner.picked(TYPE).and_then(unquoted) };
+        let of_kind = EventError::of_name(kind);
+        let error = if is_responses { None } else { self.scanner.picked(ERROR) };
+        let has_error = error.is_some_and(is_error);
+        self.has_failed |= of_kind == EventError::Error || has_error;
+        if of_kind != EventError::None {
+            self.event_error = of_kind;
+        } else if has_error {
+            self.event_error = EventError::Error;
+        }
+    }
+}
