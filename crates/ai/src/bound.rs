@@ -12,7 +12,7 @@ mod limit;
 mod names;
 mod project_data;
 mod reader;
-mod walk;
+pub(crate) mod walk;
 
 use access::{NanoUsd, Tokens};
 

@@ -1,7 +1,7 @@
 //! The parts of a client's request body that Tollgate reads, and the edits that it may apply.
 //!
 //! Tollgate writes only the model's name (or, where the path has it, the version of the API), `stream_options.include_usage` of
-//! chat streams, and a limit of output tokens that must be lowered. All other bytes are forwarded unchanged: unknown fields, order, spacing, escapes and large
+//! chat streams, a limit of output tokens that must be lowered, and the ids and keys of an account that users share. All other bytes are forwarded unchanged: unknown fields, order, spacing, escapes and large
 //! numbers survive.
 
 mod google;
@@ -49,6 +49,8 @@ pub struct RequestFields {
     limit_edits: Vec<(Range<usize>, String)>,
     /// What a [host](HostedMessages) that names the model in its path gets in place of the model.
     hosted_edits: Vec<(Range<usize>, String)>,
+    /// What makes the call one of its user.
+    owned_edits: Vec<(Range<usize>, String)>,
 }
 
 /// A position at which the body names the model, or at which a name can be inserted.

@@ -28,6 +28,7 @@ use crate::account::attempt::micros;
 use crate::account::cache_result::CacheResult;
 use crate::account::permits::BudgetHold;
 use crate::account::{EarlierAttempts, RequestAccount};
+use crate::action::inference::shared_account;
 use crate::metrics::EndedRequest;
 use crate::worker::aggregation::{PendingSettlement, settle};
 
@@ -63,6 +64,9 @@ impl RequestAccount {
         let duration_us = micros(now - self.request.begun);
         if self.ending.status == 0 {
             self.ending.status = CALLER_GONE;
+        }
+        if let (Some(hidden), Some(call)) = (seen.as_ref().and_then(|seen| seen.hidden), self.call()) {
+            shared_account::note(self, call, hidden);
         }
         let had_no_effect = self.attempt.as_ref().is_some_and(|attempt| attempt.had_no_effect);
         if let Some(inference) = &mut self.inference {

@@ -26,7 +26,7 @@ use access::basic::{DigestKey, PasswordChecks};
 use access::issuer::{IssuerKeys, IssuerRegistry};
 use access::redis_key::RedisKeys;
 use access::subject_budgets::SubjectBudgets;
-use access::{Clock, Directory, Ids, UpstreamCredentials};
+use access::{Clock, Directory, Ids, ObjectKeys, UpstreamCredentials};
 use config::{Live, Snapshot};
 use meter::Meter;
 use meter::lease::LeaseQueue;
@@ -101,6 +101,8 @@ pub struct Shared {
     pub responses: ResponseMemories,
     /// The access tokens of service accounts.
     pub access_tokens: AccessTokens,
+    /// The keys that bind ids of objects in the operator's accounts to users.
+    pub object_keys: Arc<ObjectKeys>,
 }
 
 impl Shared {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use e2e::database::Database;
 use e2e::setup::Folder;
-use e2e::{Call, Canary, Gateway, Mock, Setup, TcpRelay, commands, eventually, text};
+use e2e::{Call, Canary, Gateway, Mock, Setup, TcpRelay, commands, eventually, setup, text};
 use serde_json::{Value, json};
 
-use crate::bodies::{CHAT, Format};
+use crate::bodies::{CHAT, Format, RESPONSES};
 
 /// The time within which a revocation must apply, as documented.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -241,4 +241,31 @@ async fn a_node_without_its_data_folder_is_forgotten() {
 fn own_credentials(upstream: &Mock) -> Setup {
     let own = format!("{{name: own, kind: openai, base_url: \"http://{}/v1\", credential: vault}}", upstream.address());
     Setup::new().section("providers", &format!("[{{name: mock, kind: mock}}, {own}]"))
+}
+
+#[tokio::test]
+async fn an_id_of_the_operators_account_is_its_users_on_every_node() {
+    let upstream = Mock::start().await;
+    let provider = setup::provider("shared", "openai", upstream.address());
+    let providers = format!("[{provider}, {{name: mock, kind: mock}}]");
+    let pair = pair(Setup::mocked().section("providers", &providers)).await;
+    let made = pair.one.call(Call::json(RESPONSES, &Format::Responses.body("shared/tokens-1", false)).key(&pair.key));
+    let id = text(&made.await.expect(200).json()["id"]);
+    assert!(id.contains("-tgo-"), "{id}");
+    let next = json!({"model": "shared/tokens-1", "input": "hi", "previous_response_id": id, "max_output_tokens": 16});
+    for server in [&pair.one, &pair.other] {
+        server.call(Call::json(RESPONSES, &next).key(&pair.key)).await.expect(200);
+    }
+    let sign_up = json!({"email": "eve@example.com", "password": PASSWORD, "name": "Eve"});
+    let token =
+        text(&pair.one.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json()["access_token"]);
+    let created =
+        pair.one.ask(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token)).await.expect(201).json();
+    let foreign = text(&created["key"]);
+    for server in [&pair.one, &pair.other] {
+        let refused = server.call(Call::json(RESPONSES, &next).key(&foreign)).await.expect(404).json();
+        assert_eq!(refused["error"]["code"], "previous_response_not_found", "{refused}");
+    }
+    let requests = upstream.requests("tokens-1").await;
+    assert_eq!(requests, 3, "the provider gets no foreign id");
 }

@@ -9,14 +9,14 @@ use memchr::{memchr_iter, memchr3_iter};
 
 /// The reader of a body's tokens; see the module.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     body: &'a [u8],
     at: usize,
 }
 
 /// One token and its position in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     /// An object or a list begins.
     Open {
         /// Whether it is a list.
@@ -35,17 +35,17 @@ pub(super) enum Token<'a> {
 
 /// The inside of a string, escapes unresolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     raw: &'a [u8],
 }
 
 impl<'a> Walk<'a> {
-    pub(super) const fn new(body: &'a [u8]) -> Self {
+    pub(crate) const fn new(body: &'a [u8]) -> Self {
         Self { body, at: 0 }
     }
 
     /// Skips to the end of the object or list that was opened last.
-    pub(super) fn pass_over(&mut self, list: bool) {
+    pub(crate) fn pass_over(&mut self, list: bool) {
         let (open, close) = if list { (b'[', b']') } else { (b'{', b'}') };
         let rest = self.body.get(self.at..).unwrap_or_default();
         let mut depth = 1_u64;
@@ -120,7 +120,7 @@ impl<'a> Iterator for Walk<'a> {
 
 impl<'a> Text<'a> {
     /// Returns the text with escapes resolved.
-    pub(super) fn resolved(self) -> Cow<'a, str> {
+    pub(crate) fn resolved(self) -> Cow<'a, str> {
         if self.raw.contains(&b'\\') {
             let quoted = [b"\"", self.raw, b"\""].concat();
             return serde_json::from_slice::<String>(&quoted).unwrap_or_default().into();
@@ -129,11 +129,11 @@ impl<'a> Text<'a> {
     }
 
     /// Whether the text begins with `start`; a start with escapes does not match.
-    pub(super) fn begins_with(self, start: &[u8]) -> bool {
+    pub(crate) fn begins_with(self, start: &[u8]) -> bool {
         self.raw.get(..start.len()).is_some_and(|raw| raw.eq_ignore_ascii_case(start))
     }
 
-    pub(super) const fn bytes(self) -> u64 {
+    pub(crate) const fn bytes(self) -> u64 {
         self.raw.len() as u64
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{RequestFields, Shape};
+use crate::account_objects::OwnedFields;
 
 /// A limit to be written into a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +45,16 @@ impl RequestFields {
         Self { limit_edits: lowered.edits, ..self }
     }
 
+    /// Takes the edits that make the same body one of its user.
+    #[must_use]
+    pub fn with_owned(self, owned: &mut OwnedFields) -> Self {
+        Self { owned_edits: std::mem::take(&mut owned.edits), ..self }
+    }
+
     /// Applies the edits to `body`, which must be the body that was read. Every model name that differs becomes
     /// `upstream_model`. With `include_usage`, a chat or completions stream is made to report its usage. A
-    /// [lowered](Self::with_limit) limit is written, and a [hosted](Self::hosted) call has its form.
+    /// [lowered](Self::with_limit) limit is written, a [hosted](Self::hosted) call has its form, and an [owned](Self::with_owned) one the
+    /// provider's ids.
     #[must_use]
     pub fn rewrite(&self, body: &Bytes, upstream_model: &str, include_usage: bool) -> RewrittenBody {
         let same = self.model == upstream_model;
@@ -56,7 +64,7 @@ impl RequestFields {
         let usage_injected = usage.is_some();
         let mut edits: Vec<(&Range<usize>, Cow<'_, str>)> =
             models.chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();
-        let written = self.limit_edits.iter().chain(&self.hosted_edits);
+        let written = self.limit_edits.iter().chain(&self.hosted_edits).chain(&self.owned_edits);
         edits.extend(written.map(|(at, text)| (at, Cow::Borrowed(text.as_str()))));
         if edits.is_empty() {
             return RewrittenBody { segments: vec![body.clone()], usage_injected };

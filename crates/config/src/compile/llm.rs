@@ -18,7 +18,7 @@ use crate::schema::traffic::{
     AiInput, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput, parse_credential,
 };
 use crate::snapshot::translation::default_formats;
-use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
+use crate::snapshot::{AccountObjects, Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
 
 /// The result of compiling `providers`.
 #[derive(Default)]
@@ -162,7 +162,8 @@ fn from_environment(
 fn at_own_host(kind: ProviderKind, origin: Origin, credential: Credential) -> Provider {
     let formats = default_formats(kind, None).into();
     let paths = ProviderPaths::OfKind;
-    Provider { name: kind.as_str().into(), kind, formats, origin, paths, credential, tls: None }
+    let account_objects = AccountObjects::Own;
+    Provider { name: kind.as_str().into(), kind, formats, origin, paths, credential, tls: None, account_objects }
 }
 
 fn from_file(
@@ -210,11 +211,13 @@ fn from_file(
             upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
         }
         let formats = formats::formats(reader, entry, kind, Some(&origin));
+        let account_objects = entry.account_objects.value;
         let (credential, paths) = (provider::credential(reader, entry, kind), provider::paths(entry));
         let tls = || entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
         let tls = credential.as_ref().and_then(|_| tls());
         let of = |credential| {
-            Arc::new(Provider { name: name.value.as_str().into(), kind, formats, origin, paths, credential, tls })
+            let name = name.value.as_str().into();
+            Arc::new(Provider { name, kind, formats, origin, paths, credential, tls, account_objects })
         };
         match credential {
             Some(credential) => providers.on.push(of(credential)),

@@ -13,7 +13,7 @@ use settings::section_input::SectionInput;
 
 use crate::schema::traffic::{AwsInput, AzureVersion, BedrockEndpoint, KEYS_OF_KINDS, ProviderInput};
 use crate::snapshot::translation::default_formats;
-use crate::snapshot::{Credential, Origin};
+use crate::snapshot::{AccountObjects, Credential, Origin};
 
 /// The name of Bedrock's `mantle` endpoint as a service, in its hosts and in signatures.
 const MANTLE: &str = "bedrock-mantle";
@@ -49,6 +49,7 @@ pub(super) fn unlisted(
         credential: None,
         aws: None,
         tls: None,
+        account_objects: Input::default(AccountObjects::Own),
         allow_link_local: Input::default(false),
     }
 }

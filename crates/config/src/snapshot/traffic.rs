@@ -175,6 +175,30 @@ pub struct Provider {
     pub credential: Credential,
     /// The TLS of connections to it; `None` means Mozilla's root certificates and no client certificate.
     pub tls: Option<Arc<UpstreamTls>>,
+    /// The objects of the operator's account that calls may name.
+    pub account_objects: AccountObjects,
+}
+
+/// The values of `providers[].account_objects`: which objects of the operator's account a call may name, such as stored
+/// responses and files. They do not apply to users' own credentials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AccountObjects {
+    /// Those that calls of the same user have made.
+    #[default]
+    Own,
+    /// All of them.
+    Any,
+}
+
+impl AccountObjects {
+    /// Returns the word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Any => "any",
+        }
+    }
 }
 
 /// An issuer of access tokens that publishes its keys.

@@ -61,6 +61,13 @@ pub(crate) fn choose<'a>(
     }
 }
 
+/// Whether a call has the operator's credential, as far as the configuration and the vault have one.
+pub(crate) fn is_shared(provider: &Provider, principal: &Principal) -> bool {
+    let keys = &principal.provider_keys;
+    let has_one = || provider.credential != Credential::None || keys.shared(&provider.name, None).is_some();
+    keys.own(&provider.name).is_none() && has_one()
+}
+
 /// Returns the name of the account at the provider: a user's own credential is another one's than the gateway's.
 pub(crate) fn owner(provider: &Provider, principal: &Principal) -> String {
     match principal.provider_keys.own(&provider.name) {
@@ -94,7 +101,7 @@ fn missing(provider: &Provider, why: &str) -> Problem {
 mod tests {
     use access::{Clock, Ids, KeyId, KeyNo, Plan, ProviderKeyId, ProviderKeys, Timestamp, UserId, UserNo};
     use ai::ProviderKind;
-    use config::snapshot::{Origin, Scheme};
+    use config::snapshot::{AccountObjects, Origin, Scheme};
 
     use super::*;
 
@@ -116,7 +123,16 @@ mod tests {
         let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
         let (kind, formats) = (ProviderKind::OpenAi, Box::default());
         let paths = ai::ProviderPaths::OfKind;
-        Provider { name: "openai".into(), kind, formats, origin, paths, credential, tls: None }
+        Provider {
+            name: "openai".into(),
+            kind,
+            formats,
+            origin,
+            paths,
+            credential,
+            tls: None,
+            account_objects: AccountObjects::Own,
+        }
     }
 
     fn check(credential: &Credential, principal: &Principal, expected: Result<Option<&str>, Refusal>) {

@@ -3,6 +3,7 @@
 //! with content. A tap reads the response.
 
 mod access_token;
+mod account_objects;
 mod attempt;
 mod beginning;
 mod early;
@@ -17,7 +18,7 @@ mod recognition;
 mod reserved_tokens;
 mod runtime;
 mod session;
-mod shared_account;
+pub(crate) mod shared_account;
 mod signing;
 mod target_call;
 mod token_bound;
@@ -78,5 +79,5 @@ pub(crate) async fn infer(
         // Boxed, because only errors need it.
         Box::pin(shared_account::read_and_hide(&call, account, &mut answered)).await?;
     }
-    Ok(call.relayed(answered, admission))
+    call.relayed(account, answered, admission)
 }

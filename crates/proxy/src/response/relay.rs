@@ -174,7 +174,7 @@ impl Relay {
             return SizeHint::with_exact(self.last.as_ref().map_or(0, length));
         }
         match &self.tap {
-            Some(tapped) if tapped.streamed => SizeHint::default(),
+            Some(tapped) if tapped.streamed || tapped.tap.has_edits() => SizeHint::default(),
             _ if self.translated.is_some() => SizeHint::default(),
             _ => self.content.body.size_hint(),
         }

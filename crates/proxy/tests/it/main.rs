@@ -1,6 +1,8 @@
 //! The data plane in-process, between real sockets.
 
 #[cfg(test)]
+mod account_objects;
+#[cfg(test)]
 mod address;
 mod alternatives;
 mod balancing;

@@ -48,8 +48,10 @@ async fn a_plan_without_a_model_has_no_such_model() {
     let raw = echo().await;
     let mut gateway = gateway(&raw, "models: [fast, 'far/x*'], aliases: {gpt-4o: fast}");
     for (model, sent) in [("fast", "m"), ("gpt-4o", "m"), ("far/x1", "x1")] {
-        let answer = call(&gateway, model).await;
-        assert_eq!((answer.status.as_u16(), answer.body.contains(&format!("\"{sent}\""))), (200, true), "{answer:?}");
+        let answer = gateway.post(CHAT, format!("{{\"model\":\"{model}\",\"messages\":[]}}")).await;
+        assert_eq!(answer.headers()["x-tollgate-model"], format!("far/{sent}"));
+        let answer = got(answer).await;
+        assert_eq!((answer.status.as_u16(), answer.body.contains(&format!("\"{model}\""))), (200, true), "{answer:?}");
     }
     for model in ["slow", "far/n", "n"] {
         let answer = call(&gateway, model).await;

@@ -115,7 +115,7 @@ async fn bedrock_gets_a_signature_of_each_call_or_a_bearer_key() {
 async fn bedrocks_runtime_gets_the_model_in_a_signed_path_and_the_version_in_the_body() {
     let raw = provider().await;
     let runtime = format!(
-        "{{name: aws, kind: bedrock, region: eu-west-1, endpoint: runtime, base_url: \"http://{}/vpc\", \
+        "{{name: aws, kind: bedrock, region: eu-west-1, endpoint: runtime, account_objects: any, base_url: \"http://{}/vpc\", \
            aws: {{access_key_id: akid, secret_access_key: s3cret}}}}",
         raw.address
     );

@@ -188,7 +188,7 @@ async fn llm_call_uses_the_private_roots_and_the_client_certificate_of_its_provi
     ] {
         let upstream = Upstream::start(server).await;
         let (status, body) = complete(&upstream, tls, &folder).await;
-        assert!(status == StatusCode::OK && body.contains("\"model\":\"m\""), "{tls} {status} {body}");
+        assert!(status == StatusCode::OK && body.contains("\"model\":\"far/m\""), "{tls} {status} {body}");
         assert_eq!(upstream.notes().requests.len(), 1, "{tls}");
     }
 }

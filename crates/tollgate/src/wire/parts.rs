@@ -159,6 +159,7 @@ pub(crate) fn shared(
         leases,
         responses,
         access_tokens: AccessTokens::default(),
+        object_keys: Arc::new(base.keys.vault.object_keys()),
     })
 }
 

@@ -7,7 +7,8 @@ use super::super::name::{NAME_EXPECTED, is_name};
 use crate::resolve::MOCK;
 use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
-    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded,
+    AccountObjects, BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode,
+    Unbounded,
 };
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, bounds, usd};
 use ai::host::WITHOUT_PATH;
@@ -311,6 +312,10 @@ pub(super) const BUDGET_DIMENSION: Words<BudgetDimension> = Words::new(&[
 ]);
 pub(super) const UNBOUNDED: Words<Unbounded> =
     Words::new(&[(Unbounded::Refuse.as_str(), Unbounded::Refuse), (Unbounded::Window.as_str(), Unbounded::Window)]);
+pub(super) const ACCOUNT_OBJECTS: Words<AccountObjects> = Words::new(&[
+    (AccountObjects::Own.as_str(), AccountObjects::Own),
+    (AccountObjects::Any.as_str(), AccountObjects::Any),
+]);
 pub(super) const QUOTA_STATUS: Words<QuotaStatus> = Words::new(&[
     (QuotaStatus::TooManyRequests.as_str(), QuotaStatus::TooManyRequests),
     (QuotaStatus::PaymentRequired.as_str(), QuotaStatus::PaymentRequired),

@@ -12,10 +12,10 @@ use settings::section;
 use settings::setting::Value;
 use settings::spec::Rule;
 
-use super::forms::{CREDENTIAL, FORMAT, KIND, URL, base_url_of_kind, formats_of_kind, name_of_mock};
+use super::forms::{ACCOUNT_OBJECTS, CREDENTIAL, FORMAT, KIND, URL, base_url_of_kind, formats_of_kind, name_of_mock};
 use super::{NAME, UpstreamTlsInput};
-use crate::snapshot::Credential;
 use crate::snapshot::translation::TEXT_FORMATS;
+use crate::snapshot::{AccountObjects, Credential};
 
 section! {
     ProviderInput {
@@ -46,6 +46,8 @@ section! {
         aws: Option<AwsInput> = maybe_nested::<AwsInput>();
         /// TLS to `https` URLs.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
+        /// Objects of the operator's account that calls may name: of the [same user](providers.md#account-objects), or any.
+        account_objects: Input<AccountObjects> = default(ACCOUNT_OBJECTS, || AccountObjects::Own);
         /// Whether `base_url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
         rules: Rule::ExactlyOne(&["kind", "preset"]), Rule::NotAll(&["credential", "aws"]), Rule::Values(keys_of_kinds),

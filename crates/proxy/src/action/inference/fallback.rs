@@ -15,7 +15,7 @@ use super::model_plan::PlannedModel;
 use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
 use super::session::session;
-use super::target_call::{InferenceRequest, TargetCall};
+use super::target_call::{InferenceRequest, TargetCall, name_target};
 use super::token_bound::tokens_max;
 use super::tries::{NoTry, SkippedTry, TargetOrder, Tries};
 use crate::account::RequestAccount;
@@ -85,13 +85,13 @@ impl FallbackCall<'_> {
                     tried.succeeded(account.request.read_clock());
                     self.stay(account, session, target);
                     name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
-                    return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
+                    return call.relayed(account, *answered, state.admission.unwrap_or_default());
                 }
                 AttemptEnd::Relayed(mut answered) => {
                     self.stay(account, session, target);
                     name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     let last = watched(account, tried, &call, &answered);
-                    return Ok(call.relayed_from(last, *answered, state.admission.unwrap_or_default()));
+                    return call.relayed_from(account, last, *answered, state.admission.unwrap_or_default());
                 }
                 AttemptEnd::Refused(problem) => return Err(problem),
                 AttemptEnd::Failed(mut failed) => {
@@ -106,7 +106,7 @@ impl FallbackCall<'_> {
                             state.keep_failed(next.target, failed.failure, error);
                         }
                         AttemptError::Response(answered) => {
-                            return Ok(call.relayed(*answered, state.admission.unwrap_or_default()));
+                            return call.relayed(account, *answered, state.admission.unwrap_or_default());
                         }
                         AttemptError::Problem(problem) => return Err(*problem),
                     }
@@ -148,15 +148,15 @@ impl FallbackCall<'_> {
                 }
                 Ok(Some(call))
             }
-            // Nothing is known about the cost of this target, or its format cannot express the call; another one may have a
-            // price, or the client's format.
+            // Nothing is known about the cost of this target, its format cannot express the call, or its account does not have an
+            // object of it; another one may have a price, the client's format, or the user's own account.
             Err(problem)
                 if matches!(
                     problem.refusal,
-                    Refusal::PriceUnknown | Refusal::CostUnbounded | Refusal::FormatMismatch
+                    Refusal::PriceUnknown | Refusal::CostUnbounded | Refusal::FormatMismatch | Refusal::NotFound
                 ) =>
             {
-                let is_of_format = problem.refusal == Refusal::FormatMismatch;
+                let is_of_format = matches!(problem.refusal, Refusal::FormatMismatch | Refusal::NotFound);
                 // The size of a large body is read on another thread.
                 account.request.read_clock();
                 state.tries.exclude(target);
@@ -325,31 +325,13 @@ fn watched(
 
 /// Names the model and the number of attempts in the head of a response.
 fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
-    let edits = &mut answered.head.edits;
-    let PlannedModel { provider, model, .. } = planned;
-    edits.set_parts(KnownName::XTollgateModel, &[provider.name.as_bytes(), b"/", without_account(model).as_bytes()])?;
-    edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
-}
-
-/// Returns the name of a model without the account of Amazon that its ARN has.
-fn without_account(model: &str) -> &str {
-    if !model.starts_with("arn:") {
-        return model;
-    }
-    model.rsplit_once('/').map_or(model, |(_, name)| name)
+    name_target(answered, &planned.provider.name, &planned.model)?;
+    answered.head.edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_name_of_a_model_is_shown_without_the_account_of_its_arn() {
-        const PROFILE: &str = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc";
-        for (model, expected) in [(PROFILE, "abc"), ("anthropic/claude:0", "anthropic/claude:0"), ("m", "m")] {
-            assert_eq!(without_account(model), expected);
-        }
-    }
 
     #[test]
     fn an_error_of_a_target_that_could_serve_the_call_replaces_one_about_the_format() {

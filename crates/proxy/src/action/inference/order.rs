@@ -126,7 +126,7 @@ mod tests {
     use std::time::Duration;
 
     use access::Credits;
-    use config::snapshot::{CooldownRules, Credential, Origin, Provider};
+    use config::snapshot::{AccountObjects, CooldownRules, Credential, Origin, Provider};
 
     use super::*;
     use crate::upstream::targets::Targets;
@@ -137,6 +137,7 @@ mod tests {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
         let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
         let provider = Arc::new(Provider {
+            account_objects: AccountObjects::Own,
             name,
             kind,
             formats: Box::default(),

@@ -3,36 +3,25 @@
 
 use access::Refusal;
 use ai::FormatProblem;
-use ai::failure::{ProviderError, ProviderErrorKind};
+use ai::account_error::HiddenError;
+use ai::failure::ProviderError;
 use bytes::Bytes;
 use http1::KnownName;
 
 use super::early::read_error;
 use super::target_call::TargetCall;
-use crate::account::RequestAccount;
+use crate::account::{InferenceCall, RequestAccount};
 use crate::action::changed_body;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 
 /// The status of a refused credential. A provider without a configured one refuses the operator too.
 const UNAUTHORIZED: u16 = 401;
-/// The status of an unknown model, whose body names the project of a service account.
-const NOT_FOUND: u16 = 404;
-/// The status of a used-up rate limit.
-const TOO_MANY_REQUESTS: u16 = 429;
 
 /// Whether a response may be about the operator's account, as its body then shows.
 pub(super) fn may_concern(call: &TargetCall<'_>, answered: &UpstreamResponse) -> bool {
-    is_status_of_account(call, answered.head.head.status())
-}
-
-fn is_status_of_account(call: &TargetCall<'_>, status: u16) -> bool {
-    match status {
-        UNAUTHORIZED => !call.is_own(),
-        400..=403 | TOO_MANY_REQUESTS => call.is_shared(),
-        NOT_FOUND => call.is_shared() && call.is_of_project(),
-        _ => false,
-    }
+    let status = answered.head.head.status();
+    status >= 400 && (call.is_shared() || (status == UNAUTHORIZED && !call.is_own()))
 }
 
 /// Reads the body of an error, and hides the operator's account as [`hide`] does.
@@ -47,68 +36,32 @@ pub(super) async fn read_and_hide(
     hide(call, account, answered, &error)
 }
 
-/// Replaces the body of a response to a call that exceeds a rate limit of the operator's account, or whose model its project does
-/// not have. Of errors that follow a successful head, the translation hides that.
+/// Replaces the body of an error about the operator's account, as [`HiddenError::of`] decides. Errors that follow a successful
+/// head are replaced on their way to the client.
 ///
 /// # Errors
-/// The provider refuses the operator's credential, whose ends the response may contain, or its account has no money left.
+/// The client can do nothing about the error: for example, the provider refuses the operator's credential, whose ends the
+/// response may contain, or its account has no money left.
 pub(super) fn hide(
     call: &TargetCall<'_>,
     account: &RequestAccount,
     answered: &mut UpstreamResponse,
     error: &ProviderError,
 ) -> Result<(), Problem> {
-    let follows_success = answered.head.head.is_success();
-    let status = if follows_success { error.status } else { answered.head.head.status() };
-    let may_concern = is_status_of_account(call, status) || (follows_success && call.is_shared());
-    if !may_concern {
-        return Ok(());
+    let Some(hidden) = HiddenError::of(error, call.account(), call.is_of_project()) else { return Ok(()) };
+    if hidden.refusal() == Refusal::UpstreamProtocol {
+        let mut problem = Problem::new(hidden.refusal(), hidden.message());
+        problem.source =
+            Some(format!("the provider responded with {} to a credential that is not the user's", error.status));
+        return Err(problem);
     }
-    let of_account = match error.kind {
-        ProviderErrorKind::Credential => "credential",
-        ProviderErrorKind::Quota => "account",
-        ProviderErrorKind::Status if status == TOO_MANY_REQUESTS && !follows_success => {
-            let shown = if error.is_too_large { ShownError::TooLarge } else { ShownError::TooEarly };
-            return replace(call, account, answered, shown);
-        }
-        ProviderErrorKind::Status | ProviderErrorKind::NotFound if status == NOT_FOUND && !follows_success => {
-            return replace(call, account, answered, ShownError::NoModel);
-        }
-        ProviderErrorKind::Status | ProviderErrorKind::NotFound | ProviderErrorKind::Context => return Ok(()),
-    };
-    let message = format!("the provider of this model refuses the gateway's {of_account}: tell the operator");
-    let mut problem = Problem::new(Refusal::UpstreamProtocol, message);
-    problem.source = Some(format!("the provider responded with {status} to a credential that is not the user's"));
-    Err(problem)
+    if answered.head.head.is_success() { Ok(()) } else { replace(call, account, answered, hidden) }
 }
 
-/// The error that a client gets in place of one that names the operator's account.
-#[derive(Clone, Copy)]
-enum ShownError {
-    TooEarly,
-    TooLarge,
-    NoModel,
-}
-
-impl ShownError {
-    /// Returns the code, the word in the log, and the message for the client.
-    const fn parts(self) -> (Refusal, &'static str, &'static str) {
-        match self {
-            Self::TooEarly => {
-                let message = "the provider of this model takes no more calls at the moment: try again later";
-                (Refusal::RateLimited, "rate", message)
-            }
-            Self::TooLarge => {
-                let message =
-                    "request too large: the provider of this model takes fewer tokens in one minute: shorten the call";
-                (Refusal::RateLimited, "size", message)
-            }
-            Self::NoModel => {
-                let message = "the provider does not have this model, or not for the gateway: correct its name, or tell the operator";
-                (Refusal::ModelNotFound, "model", message)
-            }
-        }
-    }
+/// Notes in the log that the client got another error than that of the provider, which names the operator's account.
+pub(crate) fn note(account: &RequestAccount, call: &InferenceCall, hidden: HiddenError) {
+    let (provider, model, cause) = (&*call.provider.name, &*call.model, hidden.cause());
+    tracing::info!(request_id = %account.request.id, provider, model, cause, "the operator's account at a provider refuses a call");
 }
 
 /// Replaces the body by one of the provider's format. The status and `Retry-After` remain.
@@ -116,15 +69,12 @@ fn replace(
     call: &TargetCall<'_>,
     account: &RequestAccount,
     answered: &mut UpstreamResponse,
-    shown: ShownError,
+    hidden: HiddenError,
 ) -> Result<(), Problem> {
-    let (refusal, cause, message) = shown.parts();
-    let (provider, model) = (call.provider(), call.model());
-    // The body names the operator's account.
-    tracing::info!(request_id = %account.request.id, provider, model, cause, "the operator's account at a provider refuses a call");
+    note(account, call.call(), hidden);
     let request_id = account.request.id.to_string();
     let reporter = ai::Reporter { domain: account.request.snapshot.process.brand.slug(), request_id: &request_id };
-    let problem = FormatProblem::new(refusal, message, reporter);
+    let problem = FormatProblem::new(hidden.refusal(), hidden.message(), reporter);
     let body = ai::error::body(Some(call.provider_format().dialect()), &problem);
     changed_body::edit_head(&mut answered.head)?;
     let edits = &mut answered.head.edits;

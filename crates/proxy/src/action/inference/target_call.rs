@@ -3,31 +3,32 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use access::{Credits, Refusal};
+use access::{Credits, ObjectOwner, Refusal};
 use ai::bound::{Extent, LoweredLimit};
 use ai::host::reports_usage_unasked;
-use ai::tap::ResponseFraming;
+use ai::tap::{AccountGuard, ResponseFraming};
 use ai::translate::ProviderAccount;
-use ai::{ClaudeSurface, Dialect, EndpointCall, Format, PathCall, ProviderPaths, RequestFields, Tap};
+use ai::{ClaudeSurface, Dialect, EndpointCall, Format, PathCall, ProviderPaths, RequestFields, ResponseEdits, Tap};
 use bytes::Bytes;
-use http1::KnownName;
+use http1::{InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge};
 
 use super::access_token::SentToken;
+use super::account_objects::{OwnedCall, ReferringCall};
 use super::model_plan::{ModelPlan, PlannedModel};
 use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
 use super::signing::SignedCall;
 use super::translation::{
     CallTranslation, TranslatedCall, fit_to_model, fit_to_surface, name_dropped, translate, unnameable, without_state,
 };
-use super::{InferenceEndpoint, hosted, other_models, project_data, recognition, runtime};
+use super::{InferenceEndpoint, account_objects, hosted, other_models, recognition, runtime};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::action::bound::{CallLimits, CallSize};
 use crate::action::credential::ChosenCredential;
 use crate::action::limit::limit;
-use crate::action::{Handled, RelayedResponse, bound, credential};
+use crate::action::{Handled, RelayedResponse, bound, changed_body, credential};
 use crate::body::upload::Upload;
 use crate::forward::{Outgoing, UpstreamResponse, forward, undirected, unwritable};
 use crate::limits::budget;
@@ -65,6 +66,12 @@ pub(super) struct TargetCall<'a> {
     translation: Option<Box<CallTranslation>>,
     /// The fields of a call in its provider's format that the provider does not get.
     dropped: Vec<String>,
+    /// The values of a response in the client's format that the client gets in another form.
+    edits: ResponseEdits,
+    /// The user whose objects the call may name in the operator's account; `None` if it may name any.
+    owner: Option<ObjectOwner>,
+    /// Whether the client asked for the model by another name than the provider's.
+    is_renamed: bool,
 }
 
 impl<'a> TargetCall<'a> {
@@ -79,9 +86,9 @@ impl<'a> TargetCall<'a> {
         let PreparedCall { call, changed, translation, dropped } = prepare(account, parsed, of, target).await?;
         let called = translation.as_ref().map_or(&endpoint.called, |translation| &translation.called);
         let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
-        if target.provider.has_service_accounts() && !call.own_credential {
-            project_data::check(content).await?;
-        }
+        let format = call.provider_format;
+        let referring = ReferringCall { format, target, requested: &parsed.fields.model, fields, content };
+        let mut owned = account_objects::of_user(account, client, referring).await?;
         let mut fields = Cow::Borrowed(fields);
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         let is_restricted = other_models::are_restricted(account, &call, client);
@@ -101,14 +108,24 @@ impl<'a> TargetCall<'a> {
             let client = Some(&*account.request.head).filter(|_| translation.is_none());
             fields = Cow::Owned(hosted::in_form_of(form, fields.into_owned(), content, client).await?);
         }
+        if let Some(owned) = owned.as_mut().filter(|owned| !owned.fields.is_empty()) {
+            fields = Cow::Owned(fields.into_owned().with_owned(&mut owned.fields));
+        }
         let includes_usage = !reports_usage_unasked(&target.provider.origin.host);
         let rewritten = fields.rewrite(content, &call.model, includes_usage);
         account.request.read_clock();
         let credential = credential::choose(&target.provider, &client.principal)?;
         // The translation of a response reads the usage chunk, and removes it if the client did not request it.
         let usage_injected = rewritten.usage_injected && translation.is_none();
+        let is_renamed = parsed.fields.model != *call.model;
+        let owner = owned.as_ref().map(|owned| owned.owner.clone());
+        // A translation has its own ids, and names the model as the client did.
+        let edits = match translation {
+            Some(_) => ResponseEdits::default(),
+            None => response_edits(is_renamed.then_some(parsed.fields.model.as_str()), owned),
+        };
         let (body, translation) = (rewritten.segments, translation.map(Box::new));
-        Ok(Self { of, call, credential, charge, body, usage_injected, translation, dropped })
+        Ok(Self { of, call, credential, charge, body, usage_injected, translation, dropped, edits, owner, is_renamed })
     }
 
     /// Reserves the maximum that the first attempt may use, and records it as open.
@@ -147,7 +164,7 @@ impl<'a> TargetCall<'a> {
 
     /// Sends the call to its provider, and waits for the head of the response.
     pub(super) async fn forward(&mut self, account: &mut RequestAccount) -> Result<UpstreamResponse, Problem> {
-        let Self { of, call, credential, body, translation, dropped, .. } = self;
+        let Self { of, call, credential, body, translation, dropped, owner, .. } = self;
         let translation = translation.take();
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
@@ -174,7 +191,10 @@ impl<'a> TargetCall<'a> {
         let provider = ProviderTarget { kind, dialect, is_translated, surface, credential: sent };
         let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
-        let edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
+        let mut edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
+        if let Some(owner) = owner {
+            account_objects::edit_head(owner, request.head.fields(), &mut edits).map_err(unwritable)?;
+        }
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
         let (head, origin) = (request.head.clone(), destination.pool.target.clone());
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
@@ -199,12 +219,7 @@ impl<'a> TargetCall<'a> {
                 return Err(Problem::new(Refusal::UpstreamProtocol, message));
             }
             let framing = framing(call.provider_format, &answered.head, call.streamed);
-            let of_provider = match credential {
-                _ if call.own_credential => ProviderAccount::Own,
-                Some(_) => ProviderAccount::Shared,
-                None => ProviderAccount::Nobody,
-            };
-            let begun = translation.begin(account, &mut answered.head, framing, of_provider);
+            let begun = translation.begin(account, &mut answered.head, framing, account_of(call, *credential));
             answered.translated = begun.map_err(unwritable)?;
         }
         Ok(answered)
@@ -213,6 +228,16 @@ impl<'a> TargetCall<'a> {
     /// Whether the credential is the operator's.
     pub(super) fn is_shared(&self) -> bool {
         self.credential.is_some() && !self.call.own_credential
+    }
+
+    /// Returns the account at the provider that the call uses.
+    pub(super) fn account(&self) -> ProviderAccount {
+        account_of(&self.call, self.credential)
+    }
+
+    /// Returns the call as its account has it.
+    pub(super) fn call(&self) -> &InferenceCall {
+        &self.call
     }
 
     /// Whether the provider serves the models of a project, which its errors name.
@@ -251,27 +276,50 @@ impl<'a> TargetCall<'a> {
     }
 
     /// Returns the response on its way to the client.
-    pub(super) fn relayed(self, answered: UpstreamResponse, admission: AdmissionInfo) -> Handled {
-        self.relayed_from(None, answered, admission)
+    pub(super) fn relayed(
+        self,
+        account: &RequestAccount,
+        answered: UpstreamResponse,
+        admission: AdmissionInfo,
+    ) -> Result<Handled, Problem> {
+        self.relayed_from(account, None, answered, admission)
     }
 
     /// Returns the response on its way to the client. If its beginning was not read yet, `last` is the attempt that it decides.
     pub(super) fn relayed_from(
         self,
+        account: &RequestAccount,
         last: Option<TargetAttempt>,
-        answered: UpstreamResponse,
+        mut answered: UpstreamResponse,
         admission: AdmissionInfo,
-    ) -> Handled {
+    ) -> Result<Handled, Problem> {
+        if self.is_renamed {
+            name_target(&mut answered, self.provider(), self.model()).map_err(unwritable)?;
+        }
+        let (guarded, names_project) = (self.account(), self.is_of_project());
+        let (request_id, domain) = (account.request.id, account.request.snapshot.process.brand.slug());
         let framing = self.framing(&answered);
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
         let tap = (!self.call.free).then(|| {
             let beginning = last.map(|last| Box::new(WatchedBeginning::new(last, self.call.provider_format, framing)));
-            let tap = self.tap(framing);
+            let mut tap = self.tap(framing);
             // The translation of a response finds its end itself.
-            let tap = if answered.translated.is_none() { tap.refusing_empty() } else { tap };
+            if answered.translated.is_none() {
+                tap = tap.refusing_empty();
+            }
+            // A translation edits and hides itself. Compressed content, which the gateway did not request, passes as it is.
+            if answered.translated.is_none() && answered.head.head.is_success() && !answered.head.head.is_compressed() {
+                tap = tap.with_edits(self.edits);
+                if guarded == ProviderAccount::Shared {
+                    tap = tap.with_guard(AccountGuard::new(guarded, names_project, request_id, domain));
+                }
+            }
             Box::new(TappedResponse { tap, streamed, beginning })
         });
-        Handled::Relayed(RelayedResponse { answered, tap, admission })
+        if tap.as_ref().is_some_and(|tapped| tapped.tap.has_edits()) {
+            changed_body::edit_head(&mut answered.head)?;
+        }
+        Ok(Handled::Relayed(RelayedResponse { answered, tap, admission }))
     }
 
     /// Whether the response is read on its way to the client.
@@ -310,6 +358,37 @@ async fn edit_head(
         account.forget_billable();
     }
     Ok(())
+}
+
+/// Returns the account at the provider that a call with this credential uses.
+fn account_of(call: &InferenceCall, credential: Option<ChosenCredential<'_>>) -> ProviderAccount {
+    match credential {
+        _ if call.own_credential => ProviderAccount::Own,
+        Some(_) => ProviderAccount::Shared,
+        None => ProviderAccount::Nobody,
+    }
+}
+
+/// Returns the edits of a response in the client's format. `name` is the model's name for the client, if it is another one.
+fn response_edits(name: Option<&str>, owned: Option<OwnedCall>) -> ResponseEdits {
+    let edits = name.map_or_else(ResponseEdits::default, |name| ResponseEdits::default().with_model(name));
+    let Some(OwnedCall { owner, fields, makes_objects }) = owned else { return edits };
+    let edits = edits.with_restored(fields.restored);
+    if makes_objects { edits.with_owner(owner) } else { edits }
+}
+
+/// Names the provider and its own name of the model in the head of a response.
+pub(super) fn name_target(answered: &mut UpstreamResponse, provider: &str, model: &str) -> Result<(), InvalidPart> {
+    let parts = [provider.as_bytes(), b"/", without_account(model).as_bytes()];
+    answered.head.edits.set_parts(KnownName::XTollgateModel, &parts)
+}
+
+/// Returns the name of a model without the account of Amazon that its ARN has.
+fn without_account(model: &str) -> &str {
+    if !model.starts_with("arn:") {
+        return model;
+    }
+    model.rsplit_once('/').map_or(model, |(_, name)| name)
 }
 
 /// A call as a target gets it, before its limit and its model are written.
@@ -449,4 +528,17 @@ fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> Response
 fn is_audio(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("audio/") || essence == "application/octet-stream"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_model_is_shown_without_the_account_of_its_arn() {
+        const PROFILE: &str = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc";
+        for (model, expected) in [(PROFILE, "abc"), ("anthropic/claude:0", "anthropic/claude:0"), ("m", "m")] {
+            assert_eq!(without_account(model), expected);
+        }
+    }
 }

@@ -232,7 +232,7 @@ impl<'a> Tries<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use config::snapshot::{CooldownRules, Model, TargetLimits};
+    use config::snapshot::{AccountObjects, CooldownRules, Model, TargetLimits};
     use config::snapshot::{Credential, FallbackCause, Origin, Provider, Target, TargetStrategy};
 
     use super::*;
@@ -262,6 +262,7 @@ mod tests {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
         let (kind, formats, credential) = (ai::ProviderKind::Mock, Box::default(), Credential::None);
         let provider = Arc::new(Provider {
+            account_objects: AccountObjects::Own,
             name: "p".into(),
             kind,
             formats,
