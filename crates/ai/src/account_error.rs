@@ -165,16 +165,17 @@ impl HiddenError {
             }
             _ if error.status == TOO_MANY_REQUESTS => Some(Self::Busy),
             _ if error.status == NOT_FOUND && names_project => Some(Self::NoModel),
-            ProviderErrorKind::Context if error.account_words != AccountWords::None => Some(Self::TooLong),
+            // Clients shorten the conversation by the numbers of the text, which may mention tokens per minute.
+            ProviderErrorKind::Context if error.account_words == AccountWords::Account => Some(Self::TooLong),
+            ProviderErrorKind::Context => None,
             ProviderErrorKind::NotFound if error.account_words != AccountWords::None => Some(Self::NoModel),
-            ProviderErrorKind::Status
-            | ProviderErrorKind::Credential
-            | ProviderErrorKind::NotFound
-            | ProviderErrorKind::Context => match error.account_words {
-                AccountWords::None => None,
-                AccountWords::Limit => Some(Self::Busy),
-                AccountWords::Account => Some(Self::Other),
-            },
+            ProviderErrorKind::Status | ProviderErrorKind::Credential | ProviderErrorKind::NotFound => {
+                match error.account_words {
+                    AccountWords::None => None,
+                    AccountWords::Limit => Some(Self::Busy),
+                    AccountWords::Account => Some(Self::Other),
+                }
+            }
         }
     }
 
