@@ -103,6 +103,7 @@ fn options(model: &str, is_openai: bool) -> TranslationOptions<'_> {
         model,
         known_model: model,
         kind: ProviderKind::OpenAi,
+        surface: ai::ClaudeSurface::Anthropic,
         host: if is_openai { "api.openai.com" } else { "localhost" },
         owner: "p",
         output_tokens_max: None,

@@ -47,36 +47,21 @@ pub(super) fn models(
         for target in &entry.targets.list {
             let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
             let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
-            let (limits, prompt_cache) = (limits(target), target.prompt_cache.value);
-            let adapts = entry.adapt.value;
+            let (limits, prompt_cache, adapts) = (limits(target), target.prompt_cache.value, entry.adapt.value);
+            let with = |provider, model, limits| MockTarget { provider, model, weight, limits, prompt_cache, adapts };
             if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
-                targets.push(MockTarget {
-                    provider: Some(Arc::clone(on)),
-                    model,
-                    weight,
-                    limits,
-                    prompt_cache,
-                    adapts,
-                });
+                targets.push(with(Some(Arc::clone(on)), model, limits));
             } else if provider.value == MOCK && providers.mock.on {
-                targets.push(MockTarget { provider: None, model, weight, limits, prompt_cache, adapts });
+                targets.push(with(None, model, limits));
             } else if providers.mock.on && providers.on.is_empty() {
                 // The mock replaces all providers: calls cost the same credits. It gets the names as clients request them.
                 notes.push(Note::ModelMocked { model: name.to_string(), provider: provider.value.clone() });
-                let model = Arc::clone(&name);
-                let target = MockTarget { provider: None, model, weight, limits: None, prompt_cache, adapts };
+                let target = with(None, Arc::clone(&name), None);
                 providers.mock.models.push(MockModel { name, credits, targets: vec![target], fallback: None });
                 return false;
             } else if let Some(offered) = providers.offered.iter().find(|of| *of.name == *provider.value) {
                 // Calls skip it while the client has no stored credential.
-                targets.push(MockTarget {
-                    provider: Some(Arc::clone(offered)),
-                    model,
-                    weight,
-                    limits,
-                    prompt_cache,
-                    adapts,
-                });
+                targets.push(with(Some(Arc::clone(offered)), model, limits));
             } else {
                 off.push(provider.value.clone());
             }

@@ -491,7 +491,7 @@ fn hosts_of_claude_get_the_features_that_they_take() {
             Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, surface, credential: None });
         let trace = &TraceContext::of(&head, id(), None);
         let edits = RequestEdits { trace, destination: &edits, receiver }.of(&head, Vec::new()).unwrap();
-        Written::new(&head, &edits).all("anthropic-beta")
+        Written::new(&head, &edits).values("anthropic-beta").into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let thinking = "interleaved-thinking-2025-05-14";
     for (surface, expected) in [

@@ -39,8 +39,7 @@ fn a_target_is_left_out_for_at_most_30_seconds_unless_a_key_says_otherwise() {
         let source = format!(
             "models: [{{name: a, targets: [{{provider: mock, model: a}}, {{provider: mock, model: b}}]{keys}}}]"
         );
-        let snapshot = load(&source);
-        let rules = snapshot.traffic.models.iter().find_map(|model| model.fallback.as_ref()).unwrap().cooldown;
+        let rules = snapshot(&source).traffic.models.iter().find_map(|model| model.fallback.as_ref()).unwrap().cooldown;
         assert_eq!([rules.time.as_secs(), rules.max.as_secs()], expected, "{keys}");
     }
 }
