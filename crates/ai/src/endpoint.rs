@@ -377,8 +377,8 @@ fn decoded(name: &str) -> Option<Cow<'_, str>> {
 
 /// Whether a name is not empty, and contains neither `.` nor `..` as a part: a later reader of the path resolves them
 /// (RFC 3986, 5.2.4) and would use another folder.
-fn is_part_of_path(name: &str) -> bool {
-    !name.is_empty() && !name.split('/').any(|part| matches!(part, "." | ".."))
+pub(crate) fn is_part_of_path(name: &str) -> bool {
+    !name.is_empty() && !name.split(['/', '\\']).any(|part| matches!(part, "." | ".."))
 }
 
 #[cfg(test)]

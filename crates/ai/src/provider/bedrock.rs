@@ -2,7 +2,7 @@
 
 use percent_encoding::utf8_percent_encode;
 
-use super::path_call::{IN_SEGMENT, PathCall};
+use super::path_call::{IN_SEGMENT, PathCall, is_nameable};
 use super::{ClaudeSurface, ExampleCall, ProviderCredential, ProviderDescriptor};
 use crate::endpoint::Endpoint;
 use crate::format::Dialect;
@@ -41,7 +41,7 @@ pub(super) const RUNTIME_LIST: &str = "/async-invoke?maxResults=1";
 /// endpoints, and for a name that a later reader of the path would resolve (RFC 3986, 5.2.4).
 pub(super) fn runtime_target(call: PathCall<'_>) -> Option<String> {
     let PathCall { called, model, is_streamed, .. } = call;
-    let name = Some(model).filter(|model| !matches!(*model, "" | "." | ".."))?;
+    let name = Some(model).filter(|model| is_nameable(model))?;
     let name = utf8_percent_encode(name, &IN_SEGMENT);
     let operation = match (called.endpoint, is_streamed) {
         (Endpoint::Messages, true) => "invoke-with-response-stream",

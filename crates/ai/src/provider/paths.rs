@@ -2,7 +2,7 @@
 
 use percent_encoding::utf8_percent_encode;
 
-use super::path_call::{IN_SEGMENT, PathCall};
+use super::path_call::{IN_SEGMENT, PathCall, is_nameable};
 use super::{ProviderKind, bedrock, vertex};
 use crate::endpoint::Endpoint;
 use crate::format::{Dialect, Format};
@@ -42,6 +42,9 @@ impl ProviderPaths {
             Self::BedrockRuntime => return bedrock::runtime_target(call),
             Self::Vertex(folder) => return vertex::target(folder, call),
             Self::OfKind => {}
+        }
+        if called.endpoint.path().contains("{model}") && !is_nameable(model) {
+            return None;
         }
         let descriptor = kind.descriptor();
         if descriptor.has_folders {
@@ -98,7 +101,7 @@ fn dated(endpoint: Endpoint, model: &str, version: &str) -> Option<String> {
     if endpoint == Endpoint::Responses {
         return Some(format!("/openai{rest}?api-version={version}"));
     }
-    let deployment = Some(model).filter(|model| !matches!(*model, "" | "." | ".."))?;
+    let deployment = Some(model).filter(|model| is_nameable(model))?;
     let deployment = utf8_percent_encode(deployment, &IN_SEGMENT);
     Some(format!("/openai/deployments/{deployment}{rest}?api-version={version}"))
 }

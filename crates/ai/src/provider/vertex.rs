@@ -4,7 +4,7 @@
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::path_call::{IN_SEGMENT, PathCall};
+use super::path_call::{IN_SEGMENT, PathCall, is_nameable};
 use super::{ExampleCall, ProviderCredential, ProviderDescriptor};
 use crate::endpoint::Endpoint;
 use crate::format::{Dialect, Format};
@@ -53,7 +53,7 @@ pub(super) fn format_of_model(model: &str) -> Format {
 /// would resolve (RFC 3986, 5.2.4).
 pub(super) fn target(folder: &str, call: PathCall<'_>) -> Option<String> {
     let PathCall { called, model, query, is_streamed } = call;
-    let name = Some(model).filter(|model| !matches!(*model, "" | "." | ".."))?;
+    let name = Some(model).filter(|model| is_nameable(model))?;
     let name = utf8_percent_encode(name, &IN_MODEL);
     let of = |publisher: &str, verb: &str| Some(format!("{folder}/publishers/{publisher}/models/{name}:{verb}"));
     match called.endpoint {

@@ -216,8 +216,7 @@ fn first_possible(
 
 /// Returns the refusal of a model whose name the provider's path cannot contain.
 pub(super) fn unnameable() -> Problem {
-    let message =
-        "the name of the model contains `.` or `..` between slashes, which its provider's path cannot contain";
+    let message = "the name of the model contains `.` or `..` between slashes, or escapes, which its provider's path cannot contain";
     Problem::new(Refusal::BadRequest, message).of_param(Some("model"))
 }
 
