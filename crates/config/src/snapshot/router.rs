@@ -175,11 +175,12 @@ fn domains(host: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Route {
-    /// Returns how the route accepts `method`; `None` if it does not.
+    /// Returns how the route accepts `method`; `None` if it does not. Only a route that lists TRACE accepts it: its responses
+    /// repeat fields of requests (RFC 9110, 9.3.8).
     pub(crate) fn accepts(&self, method: &str) -> Option<Accepts> {
         let lists = |method: &str| self.matches.methods.iter().any(|listed| listed == method);
         if self.matches.methods.is_empty() {
-            Some(Accepts::All)
+            (method != "TRACE").then_some(Accepts::All)
         } else if lists(method) {
             Some(Accepts::Listed)
         } else {
@@ -187,11 +188,14 @@ impl Route {
         }
     }
 
-    /// The methods that the route accepts: the listed ones, and HEAD with GET. None means all.
+    /// The methods that the route accepts: the listed ones, and HEAD with GET. Of a route that lists none, the usual ones.
     pub(crate) fn accepted_methods(&self) -> impl Iterator<Item = &str> {
+        const USUAL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
         let listed = || self.matches.methods.iter().map(String::as_str);
         let head = listed().any(|method| method == "GET") && !listed().any(|method| method == "HEAD");
-        listed().flat_map(move |method| [Some(method), (head && method == "GET").then_some("HEAD")]).flatten()
+        let usual = if self.matches.methods.is_empty() { &USUAL[..] } else { &[] };
+        let listed = listed().flat_map(move |method| [Some(method), (head && method == "GET").then_some("HEAD")]);
+        listed.flatten().chain(usual.iter().copied())
     }
 
     /// Whether the route matches this host and this path, which is normalized.

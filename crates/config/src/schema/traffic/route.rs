@@ -39,7 +39,7 @@ section! {
         listen: ValueList<String> = list(ANY_NAME, MATCHES_MAX, "all").not_empty("at least one listener, or no `listen` for all");
         /// The methods, in capitals. `GET` includes HEAD.
         methods: ValueList<String> =
-            list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
+            list(METHOD, 64, "all but TRACE").not_empty("at least one method, or no `methods` for all");
         /// [Conditions](routing.md#headers-and-query-parameters): a value, `{present: true}` or `{regex: "^a"}`.
         headers: Vec<MapEntry<String, ConditionInput>> = HEADERS;
         /// The same on query parameters.

@@ -164,6 +164,27 @@ fn get_includes_head_unless_another_route_of_the_path_lists_it() {
 }
 
 #[test]
+fn trace_is_refused_unless_a_route_lists_it() {
+    let router = Router::new(vec![
+        route("all", prefix(""), &[]),
+        route("listed", exact("/a"), &["TRACE"]),
+        route("other", exact("/b"), &["GET"]),
+    ]);
+    let all = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
+    let (other, usual) = (format!("allow {all}"), format!("allow {all}"));
+    check(
+        &router,
+        &[
+            ("TRACE", "/a", "listed"),
+            ("TRACE", "/x", &usual),
+            ("TRACE", "/b", &other),
+            ("trace", "/x", "all"),
+            ("GET", "/x", "all"),
+        ],
+    );
+}
+
+#[test]
 fn a_route_as_specific_as_an_endpoint_comes_first() {
     let endpoint = "/v1/messages";
     for (path, first) in

@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = &[
     read("head_with_a_body", "9110, 9.3.2", b"HEAD /o/a HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", &["HEAD /o/a | hello"]),
     read("head_in_chunks", "9110, 9.3.2", b"HEAD /o/a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", &["HEAD /o/a | hello"]).with(&["transfer-encoding: chunked"]),
     read("options_with_a_body", "9110, 9.3.7", b"OPTIONS /o/a HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", &["OPTIONS /o/a | hello"]),
-    read("trace", "9110, 9.3.8", b"TRACE /o/a HTTP/1.1\r\nhost: x\r\n\r\n", &["TRACE /o/a"]),
+    answered("trace", "9110, 9.3.8", b"TRACE /o/a HTTP/1.1\r\nhost: x\r\n\r\n", "method_not_allowed"),
     refused("connect_with_a_body", "9110, 9.3.6", b"CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\ncontent-length: 5\r\n\r\nhello").code("method_not_allowed"),
     refused("request_in_a_tunnel_that_was_refused", "9110, 9.3.6", b"CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\nGET /o/smuggled HTTP/1.1\r\nhost: x\r\n\r\n").code("method_not_allowed"),
     answered("get_of_what_is_posted", "9110, 15.5.6", b"GET /v1/chat/completions HTTP/1.1\r\nhost: x\r\n\r\n", "method_not_allowed"),
