@@ -60,7 +60,9 @@ pub use body_changes::BodyChanges;
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
 pub use cache::CacheRules;
 pub(crate) use conditions::ConditionOn;
-pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters};
+pub use conditions::{
+    Condition, Conditions, DisputedPart, RequestParts, ValueMatch, WrittenParts, decoded, is_list, parameters,
+};
 pub(crate) use cors::browser_origin;
 pub use cors::{AllowedOrigin, Cors, is_announced_method};
 pub use discovery::{

@@ -57,7 +57,7 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext
         }
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),
-        Selection::Disputed { field } => Problem::new(Refusal::BadRequest, config::explain::disputed(field)),
+        Selection::Disputed { part } => Problem::new(Refusal::BadRequest, config::explain::disputed(part)),
         Selection::None => not_found(traffic, head),
     };
     Err(problem.into())

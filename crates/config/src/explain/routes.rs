@@ -6,7 +6,7 @@ use access::Refusal;
 
 use super::{ExplainedRefusal, ExplainedRoute, OtherRoute, WrittenRequest};
 use crate::snapshot::trusted_headers::FieldSource;
-use crate::snapshot::{ConditionOn, HostMatch, PathMatch, Route, Selection, Snapshot, normalized};
+use crate::snapshot::{ConditionOn, DisputedPart, HostMatch, PathMatch, Route, Selection, Snapshot, normalized};
 
 /// Maximum number of other routes that are listed.
 const OTHERS_MAX: usize = 20;
@@ -142,7 +142,7 @@ pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -
             (Refusal::UpgradeRequired, "LLM endpoints do not support WebSockets".to_owned())
         }
         Selection::WrongMethod { allow, .. } => (Refusal::MethodNotAllowed, format!("this path is served for {allow}")),
-        Selection::Disputed { field } => (Refusal::BadRequest, disputed(field)),
+        Selection::Disputed { part } => (Refusal::BadRequest, disputed(*part)),
         Selection::None => (Refusal::RouteNotFound, "no route has this path".to_owned()),
         Selection::Route(_) | Selection::Endpoint(_) | Selection::Health => return None,
     };
@@ -160,8 +160,8 @@ pub(super) fn refused_address(selection: &Selection<'_, '_>, request: &WrittenRe
     })
 }
 
-/// Returns the reason for which a request is refused whose field of this name has several values.
+/// Returns the reason for which a request is refused that has several values of this part.
 #[must_use]
-pub fn disputed(field: &str) -> String {
-    format!("the header {field} has several values, and routes are chosen by it: send it once")
+pub fn disputed(part: DisputedPart<'_>) -> String {
+    format!("{part} has several values, and routes are chosen by it: send it once")
 }

@@ -39,6 +39,33 @@ pub(crate) enum ConditionOn<'a> {
     Query(&'a Condition),
 }
 
+impl<'a> ConditionOn<'a> {
+    /// Whether the request meets the condition.
+    fn holds(self, parts: &dyn RequestParts) -> bool {
+        match self {
+            Self::Header(condition) => condition.holds(|see| condition.each_value(parts, see)),
+            Self::Query(condition) => condition.holds(|see| condition.each_parameter(parts, see)),
+        }
+    }
+
+    /// Whether some values of the request meet the condition and others do not. The values of a list are the client's choices.
+    fn is_disputed(self, parts: &dyn RequestParts) -> bool {
+        match self {
+            Self::Header(condition) => {
+                !is_list(&condition.name) && condition.is_disputed(|see| condition.each_value(parts, see))
+            }
+            Self::Query(condition) => condition.is_disputed(|see| condition.each_parameter(parts, see)),
+        }
+    }
+
+    const fn part(self) -> DisputedPart<'a> {
+        match self {
+            Self::Header(condition) => DisputedPart::Header(&condition.name),
+            Self::Query(condition) => DisputedPart::Parameter(&condition.name),
+        }
+    }
+}
+
 impl fmt::Display for ConditionOn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (of, Condition { name, value, is_hidden, .. }) = match *self {
@@ -63,8 +90,26 @@ pub(super) enum Fit<'a> {
     Met,
     /// The request does not meet one of them.
     Unmet,
-    /// Some values of the field with this name meet its condition and others do not: an upstream may read any of them.
-    Disputed(&'a str),
+    /// Some values of this part meet its condition and others do not: an upstream may read any of them.
+    Disputed(DisputedPart<'a>),
+}
+
+/// A part of a request with several values, of which some meet a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisputedPart<'a> {
+    /// The header with this name, in lowercase.
+    Header(&'a str),
+    /// The query parameter with this name, decoded.
+    Parameter(&'a str),
+}
+
+impl fmt::Display for DisputedPart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "the header {name}"),
+            Self::Parameter(name) => write!(f, "the query parameter {name}"),
+        }
+    }
 }
 
 /// A condition on the values of a field or a parameter. If there are several values, each one must meet it.
@@ -144,27 +189,19 @@ pub(super) type Specificity = [usize; 8];
 impl Conditions {
     /// Returns whether the request meets all conditions.
     pub(super) fn fit(&self, parts: &dyn RequestParts) -> Fit<'_> {
-        let Some(unmet) = self.first_unmet(parts) else { return Fit::Met };
-        let ConditionOn::Header(first) = unmet else { return Fit::Unmet };
-        let is_disputed = |condition: &Condition| {
-            !is_list(&condition.name) && condition.is_disputed(|see| condition.each_value(parts, see))
-        };
-        let is_met = |condition: &Condition| condition.holds(|see| condition.each_value(parts, see));
-        let may_fit = is_disputed(first)
-            && self.headers.iter().all(|condition| is_met(condition) || is_disputed(condition))
-            && self.first_unmet_parameter(parts).is_none();
-        if may_fit { Fit::Disputed(&first.name) } else { Fit::Unmet }
+        if self.first_unmet(parts).is_none() {
+            return Fit::Met;
+        }
+        let unmet = |condition: &ConditionOn<'_>| !condition.holds(parts);
+        match self.all().find(|condition| unmet(condition) && !condition.is_disputed(parts)) {
+            Some(_) => Fit::Unmet,
+            None => self.all().find(unmet).map_or(Fit::Unmet, |condition| Fit::Disputed(condition.part())),
+        }
     }
 
     /// Returns the first condition that the request does not meet.
     pub(crate) fn first_unmet(&self, parts: &dyn RequestParts) -> Option<ConditionOn<'_>> {
-        let header = self.headers.iter().find(|condition| !condition.holds(|see| condition.each_value(parts, see)));
-        header.map(ConditionOn::Header).or_else(|| self.first_unmet_parameter(parts).map(ConditionOn::Query))
-    }
-
-    fn first_unmet_parameter(&self, parts: &dyn RequestParts) -> Option<&Condition> {
-        let query = if self.query.is_empty() { "" } else { parts.query().unwrap_or_default() };
-        self.query.iter().find(|condition| !condition.holds_in(query))
+        self.all().find(|condition| !condition.holds(parts))
     }
 
     /// Returns the conditions on headers, then those on the query.
@@ -204,12 +241,10 @@ impl Condition {
         }
     }
 
-    /// Whether the parameters of a query meet the condition.
-    fn holds_in(&self, query: &str) -> bool {
-        self.holds(|see| {
-            let named = parameters(query).filter(|(name, _)| **name == *self.name.as_bytes());
-            named.for_each(|(_, value)| see(&value));
-        })
+    /// Calls `see` with each value of the query parameter.
+    fn each_parameter(&self, parts: &dyn RequestParts, see: &mut dyn FnMut(&[u8])) {
+        let named = parameters(parts.query().unwrap_or_default()).filter(|(name, _)| **name == *self.name.as_bytes());
+        named.for_each(|(_, value)| see(&value));
     }
 
     /// Whether the values that `each` passes meet the condition.
@@ -343,8 +378,8 @@ mod tests {
         let (tenant, twice) = (exact("x-a", "1"), [("X-A", "1"), ("x_a", "2")]);
         let accept = of("accept", ValueMatch::Regex(Pattern::parse("json").unwrap()));
         for (headers, fields, expected) in [
-            (vec![tenant.clone()], &twice[..], Fit::Disputed("x-a")),
-            (vec![tenant.clone()], &[("x-a", "2"), ("x-a", "1")], Fit::Disputed("x-a")),
+            (vec![tenant.clone()], &twice[..], Fit::Disputed(DisputedPart::Header("x-a"))),
+            (vec![tenant.clone()], &[("x-a", "2"), ("x-a", "1")], Fit::Disputed(DisputedPart::Header("x-a"))),
             (vec![tenant.clone()], &[("x-a", "2"), ("x-a", "3")], Fit::Unmet),
             (vec![tenant.clone()], &[("x-a", "1"), ("x-a", "1")], Fit::Met),
             (vec![tenant.clone(), exact("x-b", "1")], &twice, Fit::Unmet),
@@ -363,7 +398,35 @@ mod tests {
         let conditions = Conditions { headers: vec![exact("x-a", "1")], query };
         let fit =
             |query| conditions.fit(&WrittenParts { query: Some(query), fields: &twice, ..WrittenParts::default() });
-        assert_eq!((fit("q=2"), fit("q=1")), (Fit::Unmet, Fit::Disputed("x-a")));
+        assert_eq!((fit("q=2"), fit("q=1")), (Fit::Unmet, Fit::Disputed(DisputedPart::Header("x-a"))));
+    }
+
+    #[test]
+    fn parameters_that_disagree_about_a_condition_leave_its_route_open() {
+        let digits = ValueMatch::Regex(Pattern::parse("^[0-9]+$").unwrap());
+        let disputed = Fit::Disputed(DisputedPart::Parameter("a"));
+        for (condition, query, expected) in [
+            (exact("a", "1"), "a=x&a=1", disputed),
+            (exact("a", "1"), "a=1&b=2&a=x", disputed),
+            (exact("a", "1"), "a=1&a", disputed),
+            (exact("a", "1"), "%61=1&a=%78", disputed),
+            (exact("a", "1"), "a=1&a=1", Fit::Met),
+            (exact("a", "1"), "a=%31&a=1", Fit::Met),
+            (exact("a", "1"), "a=x&a=y", Fit::Unmet),
+            (exact("a", "1"), "A=x&a=1", Fit::Met),
+            (exact("a", ""), "a&a=x", disputed),
+            (of("a", digits.clone()), "a=7&a=x", disputed),
+            (of("a", digits), "a=7&a=8", Fit::Met),
+            (of("a", ValueMatch::Present), "a=7&a=8", Fit::Met),
+            (of("a", ValueMatch::Absent), "a=7&a=8", Fit::Unmet),
+        ] {
+            let conditions = Conditions { headers: Vec::new(), query: vec![condition] };
+            let parts = WrittenParts { query: Some(query), ..WrittenParts::default() };
+            assert_eq!(conditions.fit(&parts), expected, "{conditions:?} {query}");
+        }
+        let conditions = Conditions { headers: vec![exact("x-a", "1")], query: vec![exact("a", "1")] };
+        let fit = |fields| conditions.fit(&WrittenParts { query: Some("a=x&a=1"), fields, ..WrittenParts::default() });
+        assert_eq!((fit(&[("x-a", "1")]), fit(&[("x-a", "2")])), (disputed, Fit::Unmet));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 
 pub use self::normal_form::normalized;
 use self::paths::Paths;
-use super::conditions::{Fit, RequestParts, Specificity};
+use super::conditions::{DisputedPart, Fit, RequestParts, Specificity};
 use super::route::{HostMatch, PathMatch, Route};
 use super::template::Template;
 
@@ -60,10 +60,10 @@ pub enum Match<'a> {
         /// The accepted methods for the `Allow` header, without duplicates.
         allow: Vec<&'a str>,
     },
-    /// The values of the field with this name disagree about a route that would come first.
+    /// The values of a part of the request disagree about a route that would come first.
     Disputed {
-        /// The name of the field, in lowercase.
-        field: &'a str,
+        /// The part.
+        part: DisputedPart<'a>,
         /// The route that would come first.
         route: &'a Arc<Route>,
     },
@@ -87,15 +87,15 @@ pub(crate) enum Accepts {
 struct Passed<'a> {
     /// The methods of those that match all but the method.
     allow: Vec<&'a str>,
-    /// The first route that matches but for a field whose values disagree, with the name of the field.
-    disputed: Option<(&'a str, &'a Arc<Route>)>,
+    /// The first route that matches but for a part whose values disagree.
+    disputed: Option<(DisputedPart<'a>, &'a Arc<Route>)>,
 }
 
 impl<'a> Passed<'a> {
     /// Returns the result of the search.
     fn into_match(self, found: Option<&'a Arc<Route>>) -> Match<'a> {
         match (self.disputed, found) {
-            (Some((field, route)), _) => Match::Disputed { field, route },
+            (Some((part, route)), _) => Match::Disputed { part, route },
             (None, Some(route)) => Match::Route(route),
             (None, None) if self.allow.is_empty() => Match::None,
             (None, None) => Match::WrongMethod { allow: self.allow },

@@ -7,6 +7,7 @@ use ai::endpoint::EndpointMatch;
 use ai::{Dialect, Endpoint, EndpointCall};
 
 use super::auth::Auth;
+use super::conditions::DisputedPart;
 use super::key_places::{KeyPlaces, OF_GOOGLE};
 use super::route::{Action, PathMatch, Route};
 use super::router::{Match, Requested};
@@ -34,8 +35,8 @@ pub enum Selection<'t, 'p> {
     },
     /// The values of a field disagree about the route.
     Disputed {
-        /// The name of the field, in lowercase.
-        field: &'t str,
+        /// The part.
+        part: DisputedPart<'t>,
     },
     /// No route has this path.
     None,
@@ -59,7 +60,7 @@ impl Traffic {
         match (endpoint, matched) {
             (EndpointMatch::Endpoint(called), _) => Selection::Endpoint(called),
             (_, Match::Route(route)) => Selection::Route(route),
-            (_, Match::Disputed { field, .. }) => Selection::Disputed { field },
+            (_, Match::Disputed { part, .. }) => Selection::Disputed { part },
             (EndpointMatch::WrongMethod { called, allow }, _) => {
                 Selection::WrongMethod { allow: Cow::Borrowed(allow), endpoint: Some(called) }
             }

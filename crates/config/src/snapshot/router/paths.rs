@@ -236,11 +236,11 @@ fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, passed: &mut Pa
         match route.fit(requested) {
             Fit::Met => {}
             Fit::Unmet => continue,
-            Fit::Disputed(field) => {
+            Fit::Disputed(part) => {
                 match accepts {
-                    Some(Accepts::Listed) => _ = passed.disputed.get_or_insert((field, route)),
+                    Some(Accepts::Listed) => _ = passed.disputed.get_or_insert((part, route)),
                     Some(Accepts::AsGet | Accepts::All) if implied.is_none() => {
-                        implied_dispute.get_or_insert((field, route));
+                        implied_dispute.get_or_insert((part, route));
                     }
                     Some(Accepts::AsGet | Accepts::All) | None => {}
                 }

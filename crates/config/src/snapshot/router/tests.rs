@@ -66,7 +66,9 @@ fn found(router: &Router, requested: Requested<'_>) -> String {
     match router.find(requested) {
         Match::Route(route) => route.policy.name.to_string(),
         Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
-        Match::Disputed { field, .. } => format!("disputed {field}"),
+        Match::Disputed { part: DisputedPart::Header(name) | DisputedPart::Parameter(name), .. } => {
+            format!("disputed {name}")
+        }
         Match::None => "none".to_owned(),
     }
 }

@@ -101,8 +101,13 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
         }
         match (route.accepts(requested.method), fit) {
             (None, _) | (Some(_), Fit::Unmet) => {}
-            (Some(Accepts::Listed), Fit::Disputed(field)) => return format!("disputed {field}"),
-            (Some(Accepts::AsGet | Accepts::All), Fit::Disputed(field)) => {
+            (Some(Accepts::Listed), Fit::Disputed(DisputedPart::Header(field) | DisputedPart::Parameter(field))) => {
+                return format!("disputed {field}");
+            }
+            (
+                Some(Accepts::AsGet | Accepts::All),
+                Fit::Disputed(DisputedPart::Header(field) | DisputedPart::Parameter(field)),
+            ) => {
                 best = best.or(Some(rank));
                 disputed = disputed.or(implied.is_none().then_some(field));
             }
