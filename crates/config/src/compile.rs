@@ -51,7 +51,7 @@ use crate::flags::Flags;
 use crate::note::Note;
 use crate::schema::RootInput;
 use crate::schema::traffic::{SizesInput, TrafficInput};
-use crate::snapshot::{BuiltInPolicies, Model, PriceFile, PricedModels, Router, Sizes, Snapshot, Traffic};
+use crate::snapshot::{BuiltInPolicies, Model, PriceFile, PricedModels, Sizes, Snapshot, Traffic};
 use ai::price::Prices;
 use discover::SourceSettings;
 pub use price_file::read_price_file;
@@ -101,8 +101,7 @@ pub(crate) fn compile<'a>(
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
     let (rate, notes_of, shared) = (&mut rate_limits, &mut notes, cache::SharedCaches::of(reader, process, traffic));
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: rate, notes: notes_of };
-    let mut routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts, shared);
-    paths::bound(reader, &traffic.paths, &mut routes, &mut notes);
+    let routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts, shared);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_peers(reader, process, traffic);
     let snapshot = Snapshot {
@@ -144,7 +143,8 @@ pub(crate) fn compile<'a>(
             upstreams: upstreams.list,
             merge_slashes: traffic.paths.merge_slashes.as_ref().is_some_and(|merge| merge.value),
             built_in,
-            router: Router::new(routes),
+            refused_paths: paths::refused(traffic),
+            router: paths::router(reader, traffic, routes, &mut notes),
         },
     };
     request_test::run(reader, &root.traffic.tests, &snapshot);

@@ -234,7 +234,7 @@ impl Snapshot {
             }
             return explanation;
         }
-        explanation.refusal = routes::refused(&selection, request).or_else(refused_address);
+        explanation.refusal = routes::refused(self, &selection, request).or_else(refused_address);
         if explanation.refusal.is_none() {
             self.explain_admission(&selection, shown, &mut explanation);
         }

@@ -36,17 +36,18 @@ pub enum Note {
         /// The name of the route.
         route: String,
     },
-    /// An open route and a protected one have a common upstream, and the open one matches other spellings of the protected
-    /// paths.
-    OpenBesideProtected {
-        /// The file, with the line and the column of the open route.
+    /// A route refuses other spellings of the path of a route that treats requests otherwise.
+    SpellingsRefused {
+        /// The file, with the line and the column of the refusing route.
         place: String,
-        /// The name of the open route.
+        /// The name of the refusing route.
         route: String,
-        /// The name of the protected route.
-        protected: String,
-        /// The file, with the line and the column of the protected route.
-        protected_place: String,
+        /// The spellings, at least one.
+        spellings: Vec<String>,
+        /// The name of the other route.
+        other: String,
+        /// The file, with the line and the column of the other route.
+        other_place: String,
     },
     /// A route or a rate limit reads a header that only trusted proxies may send, without a trusted proxy.
     HeaderOfNobody {
@@ -200,10 +201,11 @@ impl fmt::Display for Note {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }
             Self::CreditsUnused { place, route } => write_unused_credits(f, place, route),
-            Self::OpenBesideProtected { place, route, protected, protected_place } => write!(
+            Self::SpellingsRefused { place, route, spellings, other, other_place } => write!(
                 f,
-                "{place}: the open route {route} has the upstream of the protected route {protected} ({protected_place}): a \
-                 backend that ignores case serves /ADMIN as /admin to clients of the open one; protect both, or set all of `paths`"
+                "{place}: the route {route} refuses {}: backends may read them as the path of {other} ({other_place}), which \
+                 treats requests otherwise; `paths` keeps them",
+                spellings.join(" ")
             ),
             Self::HeaderOfNobody { place, reader, header } => write_unsent(f, place.as_deref(), reader, header),
             Self::ColonInPath { place, path } => write_colon(f, place.as_deref(), path),

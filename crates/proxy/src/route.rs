@@ -49,8 +49,8 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext
         }
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
         Selection::Route(route) => {
-            if let Some(message) = route.refused_paths.refusal(path) {
-                return Err(Problem::new(Refusal::BadRequest, message).into());
+            if let Some(refusal) = traffic.path_refusal(requested, route) {
+                return Err(Problem::new(Refusal::BadRequest, refusal.message()).into());
             }
             let auth = traffic.auth_of(route, method, path, || requests_websocket(head));
             return Ok(RouteMatch { policy: &route.policy, auth, key_places, action: configured(route) });

@@ -68,7 +68,6 @@ fn parse(line: &str) -> Option<Route> {
         action: Action::Forward(Arc::new(Upstream::plain("x", vec![Backend { origin, weight: 1 }]))),
         rewrite: None,
         websocket: false,
-        refused_paths: config::snapshot::RefusedPaths::default(),
         place: None,
         entry: 0,
     })

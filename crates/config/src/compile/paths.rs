@@ -1,155 +1,123 @@
-//! Compiles `paths`: which routes refuse paths that backends may read differently.
-//!
-//! Without a setting, a route refuses them if its upstream has routes that are protected otherwise: a backend that merges
-//! slashes serves `/admin` for `//admin`, which only the route of `/` matches.
+//! Compiles `paths`, and notes the routes that refuse other spellings of the paths of stricter ones.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use settings::input::Input;
 use settings::place::Place;
 use settings::section::SettingsReader;
 
 use crate::note::Note;
-use crate::schema::traffic::{Ambiguity, PathsInput};
-use crate::snapshot::{Action, Auth, HostMatch, PathMatch, RefusedPaths, Route, RoutePolicy, Segment};
+use crate::schema::traffic::{Ambiguity, TrafficInput};
+use crate::snapshot::{
+    HostMatch, Match, PathMatch, PathRefusal, PathSteps, RefusedPaths, Requested, Route, Router, Segment, WrittenParts,
+};
 
-/// Sets the paths that each route refuses. Open routes that take all paths of a protected route, in another spelling, are
-/// noted.
-pub(super) fn bound(reader: &SettingsReader<'_>, input: &PathsInput, routes: &mut [Arc<Route>], notes: &mut Vec<Note>) {
-    let mut protected: HashMap<&str, Vec<Vec<&Arc<Route>>>> = HashMap::new();
-    for route in routes.iter().filter(|route| is_protected(&route.policy)) {
-        for name in upstreams(route) {
-            // Most routes of an upstream are protected in the same way, and are compared once.
-            let groups = protected.entry(name).or_default();
-            let is_same = |group: &&mut Vec<&Arc<Route>>| {
-                group.first().is_some_and(|first| is_same_access(&first.policy, &route.policy))
-            };
-            match groups.iter_mut().find(is_same) {
-                Some(group) => group.push(route),
-                None => groups.push(vec![route]),
+/// Returns the forms of paths that no route accepts.
+pub(super) fn refused(traffic: &TrafficInput) -> RefusedPaths {
+    let input = &traffic.paths;
+    RefusedPaths {
+        encoded_slashes: is(input.encoded_slashes.as_ref(), Ambiguity::Refuse),
+        semicolons: is(input.semicolons.as_ref(), Ambiguity::Refuse),
+    }
+}
+
+/// Compiles the router of these routes.
+pub(super) fn router(
+    reader: &SettingsReader<'_>,
+    traffic: &TrafficInput,
+    routes: Vec<Arc<Route>>,
+    notes: &mut Vec<Note>,
+) -> Router {
+    let input = &traffic.paths;
+    let steps = PathSteps {
+        merge_slashes: input.merge_slashes.as_ref().is_none_or(|merge| merge.value),
+        slashes: !is(input.encoded_slashes.as_ref(), Ambiguity::Keep),
+        semicolons: !is(input.semicolons.as_ref(), Ambiguity::Keep),
+        escapes: input.reserved_escapes.is_none(),
+        double_escapes: input.double_escapes.is_none(),
+        letter_case: input.letter_case.is_none(),
+        blanks: input.blanks.is_none(),
+    };
+    let router = Router::new(routes).with_readings(steps, traffic.sizes.body.value);
+    note(reader, &router, notes);
+    router
+}
+
+fn is(setting: Option<&Input<Ambiguity>>, expected: Ambiguity) -> bool {
+    setting.is_some_and(|setting| setting.value == expected)
+}
+
+/// Notes each entry of `routes` that refuses other spellings of the path of a stricter route, with the first such route.
+fn note(reader: &SettingsReader<'_>, router: &Router, notes: &mut Vec<Note>) {
+    let mut noted = HashSet::new();
+    for strict in router.routes() {
+        let Some(path) = sample(&strict.matches.path) else { continue };
+        let mut refusing: Option<&Arc<Route>> = None;
+        let mut spellings = Vec::new();
+        for spelling in spellings_of(&path) {
+            let Some(route) = refused_by(router, strict, &spelling) else { continue };
+            if refusing.is_none_or(|first| Arc::ptr_eq(first, route)) {
+                refusing = Some(route);
+                spellings.push(spelling);
             }
         }
-    }
-    let (mut beside, mut noted) = (vec![false; routes.len()], HashSet::new());
-    let is_silent = [&input.encoded_slashes, &input.semicolons].iter().all(|key| key.is_some());
-    let is_silent = is_silent && input.merge_slashes.is_some();
-    for (route, is_beside) in routes.iter().zip(&mut beside) {
-        if matches!(route.matches.path, PathMatch::Exact(_)) {
-            continue;
-        }
-        let others = upstreams(route).filter_map(|name| protected.get(name)).flatten();
-        let others =
-            others.filter(|group| group.first().is_some_and(|first| protects_otherwise(&first.policy, &route.policy)));
-        let others = others.flatten();
-        let mut others =
-            others.filter(|other| may_share(route.matches.host.as_ref(), other.matches.host.as_ref())).peekable();
-        *is_beside = others.peek().is_some();
-        let is_noted = !is_silent && is_open(&route.policy.auth);
-        let covered = others.find(|other| covers(&route.matches.path, &other.matches.path)).filter(|_| is_noted);
-        notes.extend(covered.filter(|_| noted.insert(route.entry)).map(|other| Note::OpenBesideProtected {
+        let Some(route) = refusing.filter(|route| noted.insert(route.entry)) else { continue };
+        notes.push(Note::SpellingsRefused {
             place: at(reader, route.place),
             route: route.policy.name.to_string(),
-            protected: other.policy.name.to_string(),
-            protected_place: at(reader, other.place),
-        }));
-    }
-    let refuses = |setting: Option<Ambiguity>, is_beside| setting.map_or(is_beside, |it| it == Ambiguity::Refuse);
-    for (route, is_beside) in routes.iter_mut().zip(beside) {
-        let refused = RefusedPaths {
-            repeated_slashes: input.merge_slashes.is_none() && is_beside,
-            encoded_slashes: refuses(input.encoded_slashes.as_ref().map(|input| input.value), is_beside),
-            semicolons: refuses(input.semicolons.as_ref().map(|input| input.value), is_beside),
-        };
-        // Nothing else has the routes yet.
-        if let Some(route) = Arc::get_mut(route) {
-            route.refused_paths = refused;
-        }
+            spellings,
+            other: strict.policy.name.to_string(),
+            other_place: at(reader, strict.place),
+        });
     }
 }
 
-/// Whether some requests are not admitted.
-fn is_protected(policy: &RoutePolicy) -> bool {
-    policy.addresses.is_some() || !is_open(&policy.auth)
-}
-
-/// Whether a route refuses requests that one with the policy `other` may admit.
-fn protects_otherwise(policy: &RoutePolicy, other: &RoutePolicy) -> bool {
-    let has_addresses = policy.addresses.is_some() && policy.addresses != other.addresses;
-    has_addresses || (!is_open(&policy.auth) && !is_same_auth(&policy.auth, &other.auth))
-}
-
-fn is_same_access(one: &RoutePolicy, other: &RoutePolicy) -> bool {
-    one.addresses == other.addresses && is_same_auth(&one.auth, &other.auth)
-}
-
-/// Whether both require the same credentials.
-fn is_same_auth(one: &Auth, other: &Auth) -> bool {
-    match (one, other) {
-        (Auth::Key, Auth::Key) | (Auth::None, Auth::None) => true,
-        (Auth::Jwt(one), Auth::Jwt(other)) => Arc::ptr_eq(&one.entry, &other.entry) && one.require == other.require,
-        (Auth::Listed(one), Auth::Listed(other)) => Arc::ptr_eq(one, other),
-        (Auth::Redis(one), Auth::Redis(other)) => Arc::ptr_eq(one, other),
-        (Auth::Basic(one), Auth::Basic(other)) => Arc::ptr_eq(one, other),
-        (Auth::Forward(one), Auth::Forward(other)) => Arc::ptr_eq(one, other),
-        (Auth::Any(one), Auth::Any(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same_auth(one, other))
-        }
-        _ => false,
-    }
-}
-
-/// Whether requests without a credential are admitted.
-fn is_open(auth: &Auth) -> bool {
-    match auth {
-        Auth::None => true,
-        Auth::Any(list) => list.iter().any(is_open),
-        Auth::Key | Auth::Listed(_) | Auth::Redis(_) | Auth::Jwt(_) | Auth::Basic(_) | Auth::Forward(_) => false,
-    }
-}
-
-/// Returns the names of the upstreams of a route.
-fn upstreams(route: &Route) -> impl Iterator<Item = &str> {
-    let (one, several) = match &route.action {
-        Action::Forward(upstream) => (Some(&*upstream.name), None),
-        Action::Split(split) => (None, Some(split.upstreams.iter())),
-        Action::Respond(_) | Action::Redirect(_) => (None, None),
+/// Returns the route that a spelling of the path of `strict` selects, if it refuses it because of that route.
+fn refused_by<'a>(router: &'a Router, strict: &Arc<Route>, path: &str) -> Option<&'a Arc<Route>> {
+    let host = match &strict.matches.host {
+        None => String::new(),
+        Some(HostMatch::Exact(host)) => host.clone(),
+        Some(HostMatch::Below(domain)) => format!("a.{domain}"),
     };
-    one.into_iter().chain(several.into_iter().flatten().map(|weighted| &*weighted.upstream.name))
-}
-
-/// Whether a host may match both.
-fn may_share(one: Option<&HostMatch>, other: Option<&HostMatch>) -> bool {
-    match (one, other) {
-        (Some(HostMatch::Exact(one)), Some(HostMatch::Exact(other))) => one == other,
-        _ => true,
+    let method = strict.matches.methods.first().map_or("GET", String::as_str);
+    let listener = strict.matches.listeners.first().map_or(0, |listener| listener.position);
+    let parts = &WrittenParts::default();
+    let requested = Requested { method, host: host.as_bytes(), path, listener, parts };
+    let Match::Route(route) = router.find(requested) else { return None };
+    match router.refusal(requested, route)? {
+        PathRefusal::OtherReading { route: Some(other), .. } if Arc::ptr_eq(other, strict) => Some(route),
+        PathRefusal::OtherReading { .. } | PathRefusal::Form(_) => None,
     }
 }
 
-/// Whether the open path takes the paths of the protected one if they are written otherwise, such as in capitals.
-fn covers(open: &PathMatch, protected: &PathMatch) -> bool {
-    let Some(open) = start(open) else { return false };
-    let protected = match protected {
-        PathMatch::Exact(path) | PathMatch::Prefix(path) => path.as_str(),
-        PathMatch::Template(_) | PathMatch::Regex(_) => return open == "/",
-    };
-    protected.len() > open.len() && protected.starts_with(&open)
-}
-
-/// Returns the text with which all paths below an open path begin, with a final slash; `None` if it is no prefix.
-fn start(path: &PathMatch) -> Option<String> {
+/// Returns a path that a route matches; `None` for an expression.
+fn sample(path: &PathMatch) -> Option<String> {
     match path {
-        PathMatch::Prefix(prefix) => Some(format!("{}/", prefix.trim_end_matches('/'))),
+        PathMatch::Exact(path) => Some(path.clone()),
+        PathMatch::Prefix(path) => Some(path.clone()).filter(|path| !path.trim_matches('/').is_empty()),
         PathMatch::Template(template) => {
-            let (last, before) = template.segments().split_last()?;
-            let literals = before.iter().map(|segment| match segment {
-                Segment::Literal(text) => Some(format!("/{text}")),
-                Segment::Parameter(_) | Segment::Rest(_) => None,
+            let segments = template.segments().iter().map(|segment| match segment {
+                Segment::Literal(text) => format!("/{text}"),
+                Segment::Parameter(_) | Segment::Rest(_) => "/x".to_owned(),
             });
-            let start: String = literals.collect::<Option<_>>()?;
-            matches!(last, Segment::Rest(_)).then(|| format!("{start}/"))
+            Some(segments.collect())
         }
-        PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+        PathMatch::Regex(_) => None,
     }
+}
+
+/// Returns spellings of a path: one for each step of backends.
+fn spellings_of(path: &str) -> Vec<String> {
+    let (_, rest) = path.split_at(path.len().min(1));
+    let letter = rest.char_indices().find(|(_, char)| char.is_ascii_alphabetic());
+    let twice = letter.map(|(at, char)| {
+        let (before, after) = rest.split_at(at);
+        format!("/{before}%25{:02x}{}", u32::from(char), after.get(1..).unwrap_or_default())
+    });
+    let capitals = path.to_ascii_uppercase();
+    let plain = [format!("//{rest}"), format!("/%2F{rest}"), format!("{path};x"), capitals, format!("{path}%20")];
+    plain.into_iter().chain(twice).filter(|spelling| spelling != path).collect()
 }
 
 fn at(reader: &SettingsReader<'_>, place: Option<Place>) -> String {

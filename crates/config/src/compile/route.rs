@@ -30,8 +30,8 @@ use super::weighted::forward;
 use crate::note::Note;
 use crate::schema::traffic::{FallbackInput, RespondInput, RouteInput};
 use crate::snapshot::{
-    Action, Auth, FixedResponse, MemberPart, PolicyLabels, Redirect, RedirectTarget, RefusedPaths, Route, RoutePolicy,
-    Scheme, Timeouts, Upstream, UpstreamHost,
+    Action, Auth, FixedResponse, MemberPart, PolicyLabels, Redirect, RedirectTarget, Route, RoutePolicy, Scheme,
+    Timeouts, Upstream, UpstreamHost,
 };
 
 /// The parts of the file that routes refer to.
@@ -114,7 +114,6 @@ impl CompiledRoutes<'_, '_> {
                     action,
                     rewrite: rewrite.clone(),
                     websocket: !route.upgrades.list.is_empty(),
-                    refused_paths: RefusedPaths::default(),
                     place: route.location.at.place(),
                     entry,
                 }));

@@ -9,7 +9,7 @@ use super::targets::{ModelTargets, targets};
 use super::{ExplainedAction, ExplainedBackend, ExplainedRefusal, ExplainedUpstream, WrittenRequest};
 use crate::snapshot::{
     Action, ReceivedTarget, RequestedOrigin, Rewrite, Route, Selection, Snapshot, Upstream, WeightedUpstream,
-    normalized,
+    unreserved,
 };
 
 /// An action without any detail.
@@ -52,7 +52,7 @@ fn of_route<'a>(
     route: &'a Route,
     request: &WrittenRequest,
 ) -> Result<(ExplainedAction, Option<u16>), ExplainedRefusal> {
-    let path = normalized(&request.path);
+    let path = unreserved(&request.path);
     let received = ReceivedTarget { path: &path, query: request.query.as_deref() };
     let rewrite = route.rewrite.as_deref();
     let upstreams: Vec<(&Arc<Upstream>, u32, Option<&Rewrite>)> = match &route.action {

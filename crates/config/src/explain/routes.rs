@@ -6,7 +6,9 @@ use access::Refusal;
 
 use super::{ExplainedRefusal, ExplainedRoute, OtherRoute, WrittenRequest};
 use crate::snapshot::trusted_headers::FieldSource;
-use crate::snapshot::{ConditionOn, DisputedPart, HostMatch, PathMatch, Route, Selection, Snapshot, normalized};
+use crate::snapshot::{
+    ConditionOn, DisputedPart, HostMatch, PathMatch, PathRefusal, Route, Selection, Snapshot, normalized,
+};
 
 /// Maximum number of other routes that are listed.
 const OTHERS_MAX: usize = 20;
@@ -128,15 +130,20 @@ fn unused(snapshot: &Snapshot, route: &Route, request: &WrittenRequest) -> Strin
     }
 }
 
-/// Returns the refusal of a request that has no route.
-pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -> Option<ExplainedRefusal> {
+/// Returns the refusal of a request that has no route, or whose route does not accept its path.
+pub(super) fn refused(
+    snapshot: &Snapshot,
+    selection: &Selection<'_, '_>,
+    request: &WrittenRequest,
+) -> Option<ExplainedRefusal> {
     let (refusal, message) = match selection {
         Selection::Route(route) if !route.websocket && request.requests_websocket => {
             (Refusal::UpgradeRequired, "the route does not support WebSockets".to_owned())
         }
-        Selection::Route(route) if route.refused_paths.refusal(&request.path).is_some() => {
-            let message = route.refused_paths.refusal(&request.path).unwrap_or_default();
-            (Refusal::BadRequest, message.to_owned())
+        Selection::Route(route) => {
+            let arriving = request.arriving(snapshot);
+            let refusal = snapshot.traffic.path_refusal(arriving.requested(&snapshot.process), route)?;
+            (Refusal::BadRequest, refused_path(&refusal))
         }
         Selection::WrongMethod { endpoint: Some(_), .. } if request.names_websocket => {
             (Refusal::UpgradeRequired, "LLM endpoints do not support WebSockets".to_owned())
@@ -144,9 +151,23 @@ pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -
         Selection::WrongMethod { allow, .. } => (Refusal::MethodNotAllowed, format!("this path is served for {allow}")),
         Selection::Disputed { part } => (Refusal::BadRequest, disputed(*part)),
         Selection::None => (Refusal::RouteNotFound, "no route has this path".to_owned()),
-        Selection::Route(_) | Selection::Endpoint(_) | Selection::Health => return None,
+        Selection::Endpoint(_) | Selection::Health => return None,
     };
     Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message })
+}
+
+/// Returns the reason for which a path is refused, with the other path and its route.
+fn refused_path(refusal: &PathRefusal<'_>) -> String {
+    match refusal {
+        PathRefusal::Form(message) => (*message).to_owned(),
+        PathRefusal::OtherReading { form, route: Some(route) } => format!(
+            "a backend may read this path as {form}, whose route {} treats requests otherwise: see `paths`",
+            route.policy.name
+        ),
+        PathRefusal::OtherReading { form, route: None } => {
+            format!("a backend may read this path as {form}, which no route has: see `paths`")
+        }
+    }
 }
 
 /// Returns the refusal of a client whose address the route does not accept.

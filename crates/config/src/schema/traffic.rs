@@ -178,11 +178,19 @@ fn health_paths() -> Vec<String> {
 section! {
     PathsInput {
         /// Whether a run of slashes becomes one.
-        merge_slashes: Option<Input<bool>> = optional(Boolean, "`false`, but routes beside ones that are protected otherwise refuse `//`");
-        /// Whether paths with `%2F`, `%5C` or `\\` get 400.
-        encoded_slashes: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` beside routes that are protected otherwise");
-        /// Whether paths with `;` or `%3B` get 400.
-        semicolons: Option<Input<Ambiguity>> = optional(AMBIGUITY, "`keep`, but `refuse` beside routes that are protected otherwise");
+        merge_slashes: Option<Input<bool>> = optional(Boolean, "`false`, but `//` [must not reach other routes](routing.md#ambiguous-paths)");
+        /// Whether paths with `%2F`, `%5C` or `\\` get 400, or may reach other routes.
+        encoded_slashes: Option<Input<Ambiguity>> = optional(AMBIGUITY, "must not reach other routes");
+        /// The same for paths with `;` or `%3B`.
+        semicolons: Option<Input<Ambiguity>> = optional(AMBIGUITY, "must not reach other routes");
+        /// Whether paths with escapes of other characters may reach other routes.
+        reserved_escapes: Option<Input<KeptPaths>> = optional(KEEP, "must not");
+        /// Whether paths with escapes of escapes may.
+        double_escapes: Option<Input<KeptPaths>> = optional(KEEP, "must not");
+        /// Whether paths with letters in another case may.
+        letter_case: Option<Input<KeptPaths>> = optional(KEEP, "must not");
+        /// Whether segments that begin or end with blanks, or end with full stops, may.
+        blanks: Option<Input<KeptPaths>> = optional(KEEP, "must not");
     }
 }
 
@@ -194,6 +202,12 @@ pub(crate) enum Ambiguity {
 }
 
 const AMBIGUITY: Words<Ambiguity> = Words::new(&[("refuse", Ambiguity::Refuse), ("keep", Ambiguity::Keep)]);
+
+/// The acceptance of paths that backends may read as those of other routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeptPaths;
+
+const KEEP: Words<KeptPaths> = Words::new(&[("keep", KeptPaths)]);
 
 section! {
     TimeoutsInput {

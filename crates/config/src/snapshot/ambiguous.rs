@@ -1,14 +1,44 @@
-//! Paths that backends read differently than the gateway: some merge slashes, decode `%2F`, or ignore what follows `;`.
+//! Paths that backends may read differently than the gateway, and their refusal.
 
-/// The forms of paths that a route refuses.
+use std::sync::Arc;
+
+use super::route::Route;
+
+/// The forms of paths that no route accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RefusedPaths {
-    /// Two slashes in a row.
-    pub repeated_slashes: bool,
     /// Slashes as `%2F`, and backslashes, also as `%5C`.
     pub encoded_slashes: bool,
     /// Semicolons, as `;` or `%3B`.
     pub semicolons: bool,
+}
+
+/// The reason why a path is refused although a route matches it.
+#[derive(Debug, Clone)]
+pub enum PathRefusal<'a> {
+    /// No route accepts the form of the path.
+    Form(&'static str),
+    /// A backend may read the path as another one, whose route asks more of requests.
+    OtherReading {
+        /// The other path: in lowercase, with escapes for octets that are not printed.
+        form: String,
+        /// The route of the other path; `None` if it has none, or its method or fields are refused.
+        route: Option<&'a Arc<Route>>,
+    },
+}
+
+impl PathRefusal<'_> {
+    /// Returns the message for the client, which does not learn the names of routes.
+    #[must_use]
+    pub const fn message(&self) -> &'static str {
+        match self {
+            Self::Form(message) => message,
+            Self::OtherReading { .. } => {
+                "servers may read this path as another one, to which other rules apply: send it without needless \
+                 escapes, slashes, semicolons, capitals and blanks"
+            }
+        }
+    }
 }
 
 impl RefusedPaths {
@@ -17,9 +47,6 @@ impl RefusedPaths {
     pub fn refusal(self, path: &str) -> Option<&'static str> {
         if self == Self::default() {
             return None;
-        }
-        if self.repeated_slashes && path.contains("//") {
-            return Some("repeated slashes in a path are not accepted here");
         }
         if self.encoded_slashes && (path.contains('\\') || has_escape(path, [b"2f", b"5c"])) {
             return Some("encoded slashes and backslashes in a path are not accepted here");
@@ -60,14 +87,11 @@ mod tests {
 
     #[test]
     fn only_what_is_configured_is_refused() {
-        let (none, all) =
-            (RefusedPaths::default(), RefusedPaths { repeated_slashes: true, encoded_slashes: true, semicolons: true });
-        for path in
-            ["//a", "/a//", "/%2fa", "/a%2Fb", "/a%5Cb", "/a%5cb", "/a\\b", "/a;x", "/..;/a", "/a%3bx", "/a%3Bx"]
-        {
+        let (none, all) = (RefusedPaths::default(), RefusedPaths { encoded_slashes: true, semicolons: true });
+        for path in ["/%2fa", "/a%2Fb", "/a%5Cb", "/a%5cb", "/a\\b", "/a;x", "/..;/a", "/a%3bx", "/a%3Bx"] {
             assert!(all.refusal(path).is_some() && none.refusal(path).is_none(), "{path}");
         }
-        for path in ["/", "/a/b/", "/a%20b", "/a%2", "/2f", "/%252f"] {
+        for path in ["/", "//a", "/a/b/", "/a%20b", "/a%2", "/2f", "/%252f"] {
             assert_eq!(all.refusal(path), None, "{path}");
         }
         let slashes = RefusedPaths { encoded_slashes: true, ..none };

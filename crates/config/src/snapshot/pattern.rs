@@ -51,6 +51,14 @@ impl Pattern {
         })
     }
 
+    /// Returns the expression for letters in any case, or the same one if that would be too large.
+    #[must_use]
+    pub(crate) fn without_case(&self) -> Self {
+        let mut builder = RegexBuilder::new(self.as_str());
+        builder.unicode(false).size_limit(COMPILED_BYTES_MAX).dfa_size_limit(CACHE_BYTES_MAX).case_insensitive(true);
+        builder.build().map_or_else(|_| self.clone(), Self)
+    }
+
     /// Returns the text of the expression.
     #[must_use]
     pub fn as_str(&self) -> &str {

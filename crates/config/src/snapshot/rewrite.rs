@@ -3,6 +3,7 @@
 use super::conditions::decoded;
 use super::origin::{Origin, Scheme};
 use super::pattern::Pattern;
+use super::router::normalized;
 use super::template::Template;
 
 /// The changes of the target of requests: `routes[].transformations.request.rewrite`.
@@ -94,7 +95,7 @@ pub struct QueryRewrite {
 /// The parts of a received target.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceivedTarget<'a> {
-    /// The path, as it was sent.
+    /// The path in the form of [`unreserved`](super::unreserved), whose other escapes are those that were sent.
     pub path: &'a str,
     /// The query without its question mark, as it was sent.
     pub query: Option<&'a str>,
@@ -132,7 +133,9 @@ impl PathRewrite {
                 if to.is_empty() && rest.is_empty() { "/".to_owned() } else { format!("{to}{rest}") }
             }
             Self::Regex { pattern, to } => {
-                let Some(groups) = pattern.captures(path.as_bytes()) else { return path.to_owned() };
+                // The expression reads the path as that of the route does; the groups keep their escapes.
+                let compared = normalized(path);
+                let Some(groups) = pattern.captures(compared.as_bytes()) else { return path.to_owned() };
                 let whole = groups.get(0).map_or(0..0, |group| group.range());
                 let mut written = path.get(..whole.start).unwrap_or_default().to_owned();
                 for part in to {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use settings::place::Place;
 
-use super::ambiguous::RefusedPaths;
 use super::conditions::Conditions;
 use super::fixed_response::FixedResponse;
 use super::pattern::Pattern;
@@ -29,8 +28,6 @@ pub struct Route {
     pub rewrite: Option<Box<Rewrite>>,
     /// Whether its clients may open WebSockets. Default false.
     pub websocket: bool,
-    /// The paths that it refuses although it matches them.
-    pub refused_paths: RefusedPaths,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
     /// The number of its entry in `routes`. An entry with several hosts or paths is as many routes.

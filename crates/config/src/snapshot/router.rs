@@ -5,34 +5,32 @@
 //! then as in the file. If a route does not accept the method or the request does not meet its conditions, the next
 //! matching route that does is used.
 //!
-//! Paths are compared byte for byte, after escapes that no path needs are decoded ([`normalized`]); hosts without case and
-//! port.
+//! Paths are compared byte for byte in their one spelling ([`normalized`]); hosts without case and port.
 
 mod normal_form;
 mod paths;
+mod readings;
+mod table;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
-pub use self::normal_form::normalized;
-use self::paths::Paths;
+pub use self::normal_form::{normalized, normalized_target, unreserved};
+use self::paths::first;
+use self::readings::OtherReadings;
+use self::table::{RouteTable, compared, domains};
+use super::ambiguous::PathRefusal;
 use super::conditions::{DisputedPart, Fit, RequestParts, Specificity};
+use super::path_forms::PathSteps;
 use super::route::{HostMatch, PathMatch, Route};
 use super::template::Template;
-
-/// Maximum length of a host name (RFC 1035, 2.3.4), without a final full stop. Longer ones match no route with a host.
-const HOST_LEN_MAX: usize = 253;
 
 /// The compiled routes of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Router {
-    any_host: Paths,
-    hosts: FxHashMap<String, Paths>,
-    /// The routes of `*.example.com` under `example.com`.
-    wildcards: FxHashMap<String, Paths>,
+    table: RouteTable,
     routes: Vec<Arc<Route>>,
+    /// The routes at other readings of paths; `None` if none matters.
+    readings: Option<Box<OtherReadings>>,
 }
 
 /// The part of a request that selects its route.
@@ -107,37 +105,34 @@ impl Router {
     /// Compiles `routes`. If two of the same precedence match a request, the first is used.
     #[must_use]
     pub fn new(routes: Vec<Arc<Route>>) -> Self {
-        let mut router = Self::default();
+        let mut table = RouteTable::default();
         for route in &routes {
-            let paths = match &route.matches.host {
-                None => &mut router.any_host,
-                Some(HostMatch::Exact(host)) => router.hosts.entry(host.clone()).or_default(),
-                Some(HostMatch::Below(domain)) => router.wildcards.entry(domain.clone()).or_default(),
-            };
-            paths.add(route);
+            table.add(route, &route.matches.path.clone().in_normal_form());
         }
-        router.routes = routes;
-        router
+        Self { table, routes, readings: None }
+    }
+
+    /// Compiles the routes at the paths that backends may read in place of received ones. `body_bytes_max` is the maximum body
+    /// of requests of routes without their own.
+    #[must_use]
+    pub fn with_readings(self, steps: PathSteps, body_bytes_max: u64) -> Self {
+        Self { readings: OtherReadings::new(&self.routes, steps, body_bytes_max), ..self }
     }
 
     /// Finds the route of a request.
     #[must_use]
     pub fn find(&self, requested: Requested<'_>) -> Match<'_> {
         let path = normalized(requested.path);
-        let requested = Requested { path: &path, ..requested };
         let mut passed = Passed::default();
-        if !(self.hosts.is_empty() && self.wildcards.is_empty())
-            && let Some(host) = std::str::from_utf8(requested.host).ok().and_then(compared)
-        {
-            let below = domains(&host).filter_map(|domain| self.wildcards.get(domain));
-            for paths in self.hosts.get(&*host).into_iter().chain(below) {
-                if let found @ Some(_) = paths.find(requested, &mut passed) {
-                    return passed.into_match(found);
-                }
-            }
-        }
-        let found = self.any_host.find(requested, &mut passed);
+        let found = self.table.find(requested.host, &path, |routes| first(routes, requested, &mut passed));
         passed.into_match(found)
+    }
+
+    /// Returns the refusal of a request for `route`, which its path selects: a backend may read the path as another one, whose
+    /// route asks more.
+    #[must_use]
+    pub fn refusal(&self, requested: Requested<'_>, route: &Arc<Route>) -> Option<PathRefusal<'_>> {
+        self.readings.as_ref()?.refusal(requested, route)
     }
 
     /// Returns whether routes name this host, and all of them are bound to other listeners than the one at this position.
@@ -152,26 +147,6 @@ impl Router {
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
-}
-
-/// Returns a host in the form in which hosts of routes are stored: lowercase, without port and final full stop.
-fn compared(host: &str) -> Option<Cow<'_, str>> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let is_lowercase = !name.bytes().any(|byte| byte.is_ascii_uppercase());
-    (1..=HOST_LEN_MAX)
-        .contains(&name.len())
-        .then(|| if is_lowercase { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) })
-}
-
-/// Returns the domains above a host, longest first.
-fn domains(host: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(host.split_once('.').map(|(_, above)| above), |domain| {
-        domain.split_once('.').map(|(_, above)| above)
-    })
 }
 
 impl Route {

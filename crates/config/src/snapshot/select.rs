@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ai::endpoint::EndpointMatch;
 use ai::{Dialect, Endpoint, EndpointCall};
 
+use super::ambiguous::PathRefusal;
 use super::auth::Auth;
 use super::conditions::DisputedPart;
 use super::key_places::{KeyPlaces, OF_GOOGLE};
@@ -33,7 +34,7 @@ pub enum Selection<'t, 'p> {
         /// The LLM endpoint of the path; `None` if the path is one of configured routes.
         endpoint: Option<EndpointCall<'p>>,
     },
-    /// The values of a field disagree about the route.
+    /// The values of a part of the request disagree about the route.
     Disputed {
         /// The part.
         part: DisputedPart<'t>,
@@ -69,6 +70,13 @@ impl Traffic {
             }
             (EndpointMatch::None, Match::None) => Selection::None,
         }
+    }
+
+    /// Returns the refusal of the path of a request, as it was sent, on the route that it selects; `None` if it is accepted.
+    #[must_use]
+    pub fn path_refusal(&self, requested: Requested<'_>, route: &Arc<Route>) -> Option<PathRefusal<'_>> {
+        let refused = self.refused_paths.refusal(requested.path).map(PathRefusal::Form);
+        refused.or_else(|| self.router.refusal(requested, route))
     }
 
     /// Returns the authentication that a route requires for this method and path, as it was sent: none for a health check

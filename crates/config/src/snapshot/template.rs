@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::router::normalized;
+
 /// Maximum number of parameters of a template.
 const PARAMETERS_MAX: usize = 16;
 /// Longest name of a parameter, in bytes.
@@ -57,7 +59,8 @@ impl Template {
         self.segments.iter().filter_map(Segment::name)
     }
 
-    /// Returns the values of the parameters in their order, if the template matches the path.
+    /// Returns the values of the parameters in their order, if the template matches the path, whose escapes may have other
+    /// digits than capitals.
     #[must_use]
     pub fn captures<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
         let mut values = Vec::new();
@@ -66,7 +69,7 @@ impl Template {
             let from = rest?;
             let (first, after) = from.split_once('/').map_or((from, None), |(first, after)| (first, Some(after)));
             match segment {
-                Segment::Literal(text) if **text == *first => rest = after,
+                Segment::Literal(text) if **text == *first || **text == *normalized(first) => rest = after,
                 Segment::Parameter(_) if !first.is_empty() => {
                     values.push(first);
                     rest = after;
@@ -79,6 +82,17 @@ impl Template {
             }
         }
         rest.is_none().then_some(values)
+    }
+
+    /// Returns the template with other literals, which may have slashes.
+    pub(crate) fn with_literals(&self, change: impl Fn(&str) -> String) -> Self {
+        let segments = self.segments.iter().flat_map(|segment| match segment {
+            Segment::Literal(text) => {
+                change(text).split('/').map(|text| Segment::Literal(text.into())).collect::<Vec<_>>()
+            }
+            Segment::Parameter(_) | Segment::Rest(_) => vec![segment.clone()],
+        });
+        Self { text: self.text.clone(), segments: segments.collect() }
     }
 
     /// Whether the last segment is `{*name}`.

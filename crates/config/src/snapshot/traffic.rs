@@ -15,7 +15,7 @@ use insights::InsightSettings;
 use ipnet::IpNet;
 use tls::UpstreamTls;
 
-use super::ambiguous::merged;
+use super::ambiguous::{RefusedPaths, merged};
 use super::fallback::{FallbackRules, TargetLimits};
 use super::origin::Origin;
 use super::policy::BuiltInPolicies;
@@ -93,6 +93,8 @@ pub struct Traffic {
     pub health_paths: Box<[Box<str>]>,
     /// Whether each run of slashes in a path is one slash.
     pub merge_slashes: bool,
+    /// The forms of paths that no route accepts.
+    pub refused_paths: RefusedPaths,
     /// The circuit breaker of every upstream without its own, and of every provider; `None` is off.
     pub breaker: Option<BreakerRules>,
     /// Upstreams of ordinary routes.
@@ -125,7 +127,8 @@ impl Traffic {
         if self.merge_slashes { merged(path) } else { None }
     }
 
-    /// Whether a request is a health check, for which no route requires credentials. `path` is compared as it was sent.
+    /// Whether a request is a health check, for which no route requires credentials, whatever its query. `path` is compared as
+    /// it was sent.
     #[must_use]
     pub fn is_health_check(&self, method: &str, path: &str) -> bool {
         self.health_paths.iter().any(|known| **known == *path) && matches!(method, "GET" | "HEAD")

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
+use config::snapshot::normalized_target;
 use serde::{Deserialize, Serialize};
 use telemetry::PurgeTarget;
 use utoipa::{IntoParams, ToSchema};
@@ -72,7 +73,7 @@ fn invalid(message: &str) -> Problem {
 }
 
 /// Returns a URL, or the beginning of one, as the cache spells it: scheme and host in lowercase, without the default port and
-/// a fragment.
+/// a fragment, and the path in its one spelling.
 fn normalized(url: &str) -> Result<String, Problem> {
     let expected = || invalid("a URL begins with `http://HOST/` or `https://HOST/`");
     let url = url.split('#').next().unwrap_or_default();
@@ -90,7 +91,7 @@ fn normalized(url: &str) -> Result<String, Problem> {
         return Err(expected());
     }
     let root = if path.starts_with('?') { "/" } else { "" };
-    Ok(format!("{scheme}://{host}{root}{path}"))
+    Ok(format!("{scheme}://{host}{root}{}", normalized_target(path)))
 }
 
 #[cfg(test)]
@@ -102,6 +103,7 @@ mod tests {
         for (url, expected) in [
             ("https://API.example.com/A?b=C#d", Some("https://api.example.com/A?b=C")),
             ("HTTP://a:80/", Some("http://a/")),
+            ("http://a/caf%c3%a9/%41?b=%c3", Some("http://a/caf%C3%A9/A?b=%c3")),
             ("http://a:443/x", Some("http://a:443/x")),
             ("https://a:443?x", Some("https://a/?x")),
             ("http://[::1]:8080/a", Some("http://[::1]:8080/a")),

@@ -2,7 +2,7 @@
 
 use access::Refusal;
 use bytes::Bytes;
-use config::snapshot::{FixedResponse, ReceivedTarget, Redirect, RequestedOrigin, normalized};
+use config::snapshot::{FixedResponse, ReceivedTarget, Redirect, RequestedOrigin, unreserved};
 use http::{Response, header};
 
 use super::Handled;
@@ -45,7 +45,7 @@ pub(crate) fn redirect(configured: &Redirect, request: &RequestContext) -> Resul
     let head = &request.head;
     let scheme = request.origin(request.is_peer_trusted()).scheme;
     let from = RequestedOrigin { scheme, host: text(head.host()).unwrap_or_default() };
-    let received = ReceivedTarget { path: &normalized(head.path()), query: head.query() };
+    let received = ReceivedTarget { path: &unreserved(head.path()), query: head.query() };
     let message = "this request has no valid address to which its route redirects it";
     let location = configured.location(received, from).ok_or_else(|| Problem::new(Refusal::BadRequest, message))?;
     let mut response = Response::new(Bytes::new());

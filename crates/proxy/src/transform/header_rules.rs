@@ -1,6 +1,6 @@
 //! The changes of headers that a route makes, after all others.
 
-use config::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, normalized};
+use config::snapshot::{HeaderPart, HeaderRules, HeaderTemplate, unreserved};
 use http1::{Field, HeadEdits, InvalidPart, KnownName};
 use tokio::time::Instant;
 
@@ -109,7 +109,7 @@ impl RouteHeaders<'_> {
             }
             HeaderPart::Header(name) => self.add_header(value, name)?,
             HeaderPart::Parameter(position) => {
-                let path = normalized(self.request.head.path());
+                let path = unreserved(self.request.head.path());
                 let captures = self.rules.path.as_ref()?.captures(&path)?;
                 value.extend_from_slice(captures.get(*position)?.as_bytes());
             }

@@ -376,6 +376,8 @@ routes:
     for (path, expected) in [
         ("/health", (200, 401, 401)),
         ("/livez?verbose=1", (200, 401, 401)),
+        ("/health?", (200, 401, 401)),
+        ("/health?a=%2f;b&a=//c", (200, 401, 401)),
         ("/readyz", (200, 401, 401)),
         ("/checks/db", (401, 200, 401)),
         ("/health/", (401, 401, 401)),

@@ -39,6 +39,11 @@ async fn stored_responses_are_purged_by_url_prefix_and_tag() {
     assert_eq!([get("/o/a").await, get("/k/a").await], ["response 6", "response 7"]);
     assert_eq!(purge(format!("url={base}/k/a&soft=true")).await, 1);
     assert_eq!(get("/k/a").await, "response 8");
+    // Both spellings of a path have one response, which either of them purges.
+    assert_eq!([get("/o/caf%C3%A9").await, get("/o/%63af%c3%a9").await], ["response 9", "response 9"]);
+    assert_eq!(purge(format!("url={base}/o/caf%25c3%25a9")).await, 1);
+    assert_eq!(get("/o/caf%C3%A9").await, "response 10");
+    assert_eq!(purge(format!("prefix={base}/o/%2563af%25c3")).await, 1);
     let refused = gateway.ask(Call::new("DELETE", "/api/cache").key(&token)).await.expect(400);
     assert_eq!(refused.json()["error"]["code"], json!("bad_request"));
 }

@@ -15,7 +15,6 @@ use super::super::conditions::Fit;
 use super::super::pattern::Pattern;
 use super::super::route::{PathMatch, Route};
 use super::super::template::Segment;
-use super::normal_form::normalized;
 use super::{Accepts, Passed, Requested};
 
 /// The routes of one host.
@@ -55,15 +54,15 @@ impl Default for Paths {
 }
 
 impl Paths {
-    /// Adds a route after those of the same rank that were added before.
-    pub(super) fn add(&mut self, route: &Arc<Route>) {
-        match &route.matches.path {
+    /// Adds a route at this path, after those of the same rank that were added before.
+    pub(super) fn add(&mut self, route: &Arc<Route>, path: &PathMatch) {
+        match path {
             PathMatch::Exact(path) => {
-                let at = self.literal(&normalized(path));
+                let at = self.literal(path);
                 self.insert(at, route, |node| &mut node.exact);
             }
             PathMatch::Prefix(path) => {
-                let at = self.literal(normalized(path).trim_end_matches('/'));
+                let at = self.literal(path.trim_end_matches('/'));
                 self.insert(at, route, |node| &mut node.prefix);
             }
             PathMatch::Template(template) => {
@@ -126,18 +125,18 @@ impl Paths {
         next
     }
 
-    /// Finds the route of a request. Notes the routes that match but for its method or a field.
-    pub(super) fn find<'a>(&'a self, requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
-        if self.is_literal { self.find_literal(requested, passed) } else { self.find_any(requested, passed) }
+    /// Returns the first result of `pick` for the routes at a path, in the order of precedence.
+    pub(super) fn find<'a, P: Pick<'a>>(&'a self, path: &str, pick: &mut P) -> Option<&'a Arc<Route>> {
+        if self.is_literal { self.find_literal(path, pick) } else { self.find_any(path, pick) }
     }
 
-    /// Finds the route of a request if all paths are exact or prefixes.
-    fn find_literal<'a>(&'a self, requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
-        let (mut node, is_whole) = self.deepest(requested.path)?;
+    /// Finds the route of a path if all paths are exact or prefixes.
+    fn find_literal<'a, P: Pick<'a>>(&'a self, path: &str, pick: &mut P) -> Option<&'a Arc<Route>> {
+        let (mut node, is_whole) = self.deepest(path)?;
         let exact: &[Arc<Route>] = if is_whole { &node.exact } else { &[] };
-        let mut found = first(exact, requested, passed);
+        let mut found = pick(exact);
         loop {
-            found = found.or_else(|| first(&node.prefix, requested, passed));
+            found = found.or_else(|| pick(&node.prefix));
             if found.is_some() {
                 return found;
             }
@@ -162,42 +161,36 @@ impl Paths {
         }
     }
 
-    /// Finds the route of a request among all kinds of paths.
-    fn find_any<'a>(&'a self, requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
-        let (path, root) = (requested.path, self.nodes.first()?);
+    /// Finds the route of a path among all kinds of paths.
+    fn find_any<'a, P: Pick<'a>>(&'a self, path: &str, pick: &mut P) -> Option<&'a Arc<Route>> {
+        let root = self.nodes.first()?;
         let rest = match path.strip_prefix('/') {
             None if path.is_empty() => "",
             rest => rest?,
         };
-        let mut found = self.walk(root, rest, requested, passed);
+        let mut found = self.walk(root, rest, pick);
         for expression in &self.expressions {
             if found.is_some() {
                 break;
             }
             if expression.pattern.is_match(path.as_bytes()) {
-                found = first(&expression.routes, requested, passed);
+                found = pick(&expression.routes);
             }
         }
         let rest = if rest.is_empty() { &[][..] } else { &root.rest };
-        found.or_else(|| first(rest, requested, passed)).or_else(|| first(&root.prefix, requested, passed))
+        found.or_else(|| pick(rest)).or_else(|| pick(&root.prefix))
     }
 
     /// Finds a route below `node`, or one that has ended at it; `rest` follows the slash after it. A node is visited at
     /// most once, as its depth is the number of the segment. Routes that end at the root are not found.
-    fn walk<'a>(
-        &'a self,
-        node: &'a Node,
-        rest: &str,
-        requested: Requested<'_>,
-        passed: &mut Passed<'a>,
-    ) -> Option<&'a Arc<Route>> {
+    fn walk<'a, P: Pick<'a>>(&'a self, node: &'a Node, rest: &str, pick: &mut P) -> Option<&'a Arc<Route>> {
         let (segment, after) = split(rest);
         let literal = node.below.get(segment).copied();
         let parameter = node.parameter.filter(|_| !segment.is_empty());
         for next in [literal, parameter].into_iter().flatten().filter_map(|next| self.nodes.get(next)) {
             let found = match after {
-                Some(after) => self.walk(next, after, requested, passed),
-                None => first(&next.exact, requested, passed).or_else(|| first(&next.prefix, requested, passed)),
+                Some(after) => self.walk(next, after, pick),
+                None => pick(&next.exact).or_else(|| pick(&next.prefix)),
             };
             if found.is_some() {
                 return found;
@@ -205,9 +198,14 @@ impl Paths {
         }
         node.above?;
         let routes = if rest.is_empty() { &[][..] } else { &node.rest };
-        first(routes, requested, passed).or_else(|| first(&node.prefix, requested, passed))
+        pick(routes).or_else(|| pick(&node.prefix))
     }
 }
+
+/// Chooses a route among those of one path, of which the most specific ones are first.
+pub(super) trait Pick<'a>: FnMut(&'a [Arc<Route>]) -> Option<&'a Arc<Route>> {}
+
+impl<'a, F: FnMut(&'a [Arc<Route>]) -> Option<&'a Arc<Route>>> Pick<'a> for F {}
 
 /// Splits a path into its first segment and the rest after the slash.
 fn split(path: &str) -> (&str, Option<&str>) {
@@ -227,9 +225,13 @@ fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
 }
 
 /// Returns the first route that accepts the request. For HEAD, routes that list it come before those that list GET. Notes
-/// those that match but for the method or a field; for HEAD, one that lists GET only if none that lists HEAD accepts the
+/// those that match but for the method or a part whose values disagree; for HEAD, one that lists GET only if none that lists HEAD accepts the
 /// request.
-fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, passed: &mut Passed<'a>) -> Option<&'a Arc<Route>> {
+pub(super) fn first<'a>(
+    routes: impl IntoIterator<Item = &'a Arc<Route>>,
+    requested: Requested<'_>,
+    passed: &mut Passed<'a>,
+) -> Option<&'a Arc<Route>> {
     let (mut implied, mut implied_dispute) = (None, None);
     for route in routes {
         let accepts = route.accepts(requested.method);

@@ -35,7 +35,6 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         action: Action::Forward(Arc::new(Upstream::plain("u", vec![Backend { origin, weight: 1 }]))),
         rewrite: None,
         websocket: false,
-        refused_paths: crate::snapshot::RefusedPaths::default(),
         place: None,
         entry: 0,
     })

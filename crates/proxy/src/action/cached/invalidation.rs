@@ -1,11 +1,13 @@
 //! The removal of stored responses of resources that a request may have changed (RFC 9111, 4.4).
 
+use config::snapshot::normalized_target;
 use http1::KnownName;
 
-use super::request::url;
+use super::request::{requested_origin, url};
 use super::shared_lookup;
 use crate::account::RequestAccount;
 use crate::account::request::RequestContext;
+use crate::client::head::text;
 use crate::upstream::response_head::RelayedHead;
 
 /// Whether a request may change a resource whose responses a route has stored.
@@ -24,17 +26,19 @@ pub(super) async fn invalidate(account: &RequestAccount, response: &RelayedHead)
         return;
     }
     let memories = &account.request.worker().shared.responses;
-    let own = url(account);
-    let origin_len = own.len() - head.path_and_query().iter().map(|part| part.len()).sum::<usize>();
-    let Some(origin) = own.get(..origin_len).map(<[u8]>::to_vec) else { return };
-    let mut urls = vec![own];
+    let origin = requested_origin(account);
+    let mut urls = vec![url(account)];
     let fields = response.head.fields();
     for target in fields.all(KnownName::Location).chain(fields.named(b"content-location")) {
         let target = target.split(|octet| *octet == b'#').next().unwrap_or_default();
-        if target.starts_with(b"/") && !target.starts_with(b"//") {
-            urls.push([&origin, target].concat());
-        } else if target.strip_prefix(&*origin).is_some_and(|path| path.starts_with(b"/")) {
-            urls.push(target.to_vec());
+        let path = match target.strip_prefix(&*origin) {
+            None if target.starts_with(b"//") => None,
+            None => Some(target),
+            below => below,
+        };
+        // No stored URL has other octets than those of ASCII.
+        if let Some(path) = path.and_then(text).filter(|path| path.starts_with('/')) {
+            urls.push([&origin, normalized_target(path).as_bytes()].concat());
         }
     }
     memories.remove_urls(&urls);

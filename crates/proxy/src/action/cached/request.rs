@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{KeyId, Subject, Timestamp, UserId};
 use config::snapshot::trusted_headers::selects_response;
-use config::snapshot::{Auth, CacheRules, HeaderPart};
+use config::snapshot::{Auth, CacheRules, HeaderPart, normalized};
 use http1::{Announced, Fields, KnownName};
 
 use crate::account::RequestAccount;
@@ -141,15 +141,25 @@ pub(super) fn varies_by_own_field(account: &RequestAccount, rules: &CacheRules, 
     })
 }
 
-/// Returns the URL that was requested.
+/// Returns the URL that was requested, with the one spelling of its path.
 pub(super) fn url(account: &RequestAccount) -> Vec<u8> {
+    let (mut url, head) = (requested_origin(account), &account.request.head);
+    url.extend_from_slice(normalized(head.path()).as_bytes());
+    if let Some(query) = head.query() {
+        url.push(b'?');
+        url.extend_from_slice(query.as_bytes());
+    }
+    url
+}
+
+/// Returns the scheme and the host that were requested, without the default port.
+pub(super) fn requested_origin(account: &RequestAccount) -> Vec<u8> {
     let request = &account.request;
     let scheme = request.origin(request.is_peer_trusted()).scheme;
-    let [root, rest] = request.head.path_and_query();
     let host = request.head.host().to_ascii_lowercase();
     let default_port: &[u8] = if scheme == "https" { b":443" } else { b":80" };
     let host = host.strip_suffix(default_port).unwrap_or(&host);
-    [scheme.as_bytes(), b"://", host, root, rest].concat()
+    [scheme.as_bytes(), b"://", host].concat()
 }
 
 /// Returns the key of a request; `None` if it is too long. No part contains the octet 0, which separates them.
