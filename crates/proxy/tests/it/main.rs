@@ -69,6 +69,8 @@ mod redis_keys;
 #[cfg(test)]
 mod repeats;
 #[cfg(test)]
+mod request_parts;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod routing;
