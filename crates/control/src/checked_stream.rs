@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use http::{Request, Version, header};
-use http1::{BodyScanner, HeadLimits, RequestParser, Violation};
+use http1::{BodyScanner, HeadLimits, KnownName, RequestHead, RequestParser, Violation};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -128,7 +128,11 @@ impl<Io> CheckedStream<Io> {
 
     /// Returns whether a head is complete and valid.
     fn check_head(&mut self) -> bool {
-        match self.parser.parse(&self.received) {
+        let parsed = self.parser.parse(&self.received).and_then(|head| match head {
+            Some(head) => checked(head, &self.received).map(Some),
+            None => Ok(None),
+        });
+        match parsed {
             Ok(None) => false,
             Ok(Some(head)) => {
                 self.content = Some(BodyScanner::new(head.framing()));
@@ -148,6 +152,21 @@ impl<Io> CheckedStream<Io> {
             }
         }
     }
+}
+
+/// Refuses what the proxy reads and hyper would read otherwise: a `Host` that an absolute target replaces, and a query that is
+/// not escaped.
+fn checked(head: RequestHead, received: &[u8]) -> Result<RequestHead, Violation> {
+    let request = head.over(received);
+    if request.has_raw_query() {
+        return Err(Violation::Target);
+    }
+    let host = request.fields().get(KnownName::Host);
+    let is_same = |host: &[u8]| request.authority().is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+    if host.is_some_and(|host| !is_same(host)) {
+        return Err(Violation::OtherHost);
+    }
+    Ok(head)
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for CheckedStream<Io> {
@@ -272,6 +291,8 @@ mod tests {
             ("GET /b HTTP/1.1\r\n\r\n", "GET /b", Violation::NoHost),
             ("GET /b HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "GET /b", Violation::TwoHosts),
             ("GET /b HTTP/1.1\nHost: a\n\n", "- *", Violation::BareLf),
+            ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "- *", Violation::OtherHost),
+            ("GET /b?\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", "- *", Violation::Target),
             ("GET /b HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", "GET /b", Violation::BareLf),
             (
                 "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",

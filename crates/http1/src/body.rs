@@ -6,7 +6,7 @@ use crate::fields::{FieldTable, Fields};
 use crate::framing::Framing;
 use crate::known_name::KnownName;
 use crate::limits::{TRAILERS_BYTES_MAX, TRAILERS_MAX};
-use crate::section::SectionScan;
+use crate::section::{SectionKind, SectionScan};
 use crate::trailer_name::is_forbidden_as_trailer;
 use crate::violation::Violation;
 use chunks::ChunkScan;
@@ -19,6 +19,8 @@ use chunks::ChunkScan;
 #[derive(Debug)]
 pub struct BodyScanner {
     state: State,
+    /// The kind of the trailer section.
+    trailers: SectionKind,
     content_bytes: u64,
     violation: Option<Violation>,
 }
@@ -63,7 +65,7 @@ impl Piece {
 }
 
 impl BodyScanner {
-    /// Creates a scanner for content with this framing. To [`Framing::Tunnel`], every byte belongs until the connection
+    /// Creates a scanner for the content of a request with this framing, or for other content without trailers. To [`Framing::Tunnel`], every byte belongs until the connection
     /// closes.
     #[must_use]
     pub fn new(framing: Framing) -> Self {
@@ -73,7 +75,14 @@ impl BodyScanner {
             Framing::Chunked => State::Chunks(ChunkScan::default()),
             Framing::UntilClose | Framing::Tunnel => State::UntilClose,
         };
-        Self { state, content_bytes: 0, violation: None }
+        Self { state, trailers: SectionKind::Request, content_bytes: 0, violation: None }
+    }
+
+    /// Creates a scanner for the content of a response. A trailer that must not be one is dropped, and the response is
+    /// whole (RFC 9112, 7.1.2): all recipients agree where it ends.
+    #[must_use]
+    pub fn of_response(framing: Framing) -> Self {
+        Self { trailers: SectionKind::ResponseTrailers, ..Self::new(framing) }
     }
 
     /// Returns how many of `bytes` belong to the message and may be passed on; the bytes after them belong to the next
@@ -144,7 +153,7 @@ impl BodyScanner {
                 }
             },
             State::Trailers(trailers) => {
-                let len = trailers.scan(bytes)?;
+                let len = trailers.scan(bytes, self.trailers)?;
                 if len.is_some() {
                     self.state = State::Ended(Some(std::mem::take(trailers)));
                 }
@@ -206,12 +215,12 @@ impl BodyScanner {
 
 impl TrailerScan {
     /// Returns the length of the section if it is complete. Fields that are dropped count for its bounds.
-    fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
+    fn scan(&mut self, bytes: &[u8], kind: SectionKind) -> Result<Option<usize>, Violation> {
         let within = bytes.get(..bytes.len().min(TRAILERS_BYTES_MAX)).unwrap_or_default();
         let judged = self.fields.list.len();
-        let scanned = self.scan.scan(within, &mut self.fields, TRAILERS_MAX);
-        let known = self.fields.list.iter().skip(judged).filter_map(|field| field.known.known());
-        if known.into_iter().any(KnownName::is_refused_as_trailer) {
+        let scanned = self.scan.scan(within, &mut self.fields, TRAILERS_MAX, kind);
+        let mut known = self.fields.list.iter().skip(judged).filter_map(|field| field.known.known());
+        if kind == SectionKind::Request && known.any(KnownName::is_refused_as_trailer) {
             return Err(Violation::Trailer);
         }
         let end = scanned?;

@@ -2,6 +2,7 @@
 
 use crate::known_name::{KnownName, KnownNames, NameMatch};
 use crate::octets::is_blank;
+use crate::section::SectionKind;
 use crate::violation::Violation;
 
 /// Room for the fields of a usual head.
@@ -76,19 +77,33 @@ impl FieldTable {
 
     /// Adds the field whose line is `bytes[start..line_end]` and whose name ends at `name_end`.
     #[inline]
-    pub(crate) fn push(&mut self, bytes: &[u8], line: FieldLine, fields_max: usize) -> Result<(), Violation> {
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        line: FieldLine,
+        fields_max: usize,
+        kind: SectionKind,
+    ) -> Result<(), Violation> {
         if self.list.len() >= fields_max {
             return Err(Violation::TooManyFields);
         }
         match line.known {
             NameMatch::Exact(name) => self.index(name),
-            NameMatch::Lookalike(KnownName::ContentLength | KnownName::TransferEncoding) => {
+            NameMatch::Lookalike(KnownName::ContentLength | KnownName::TransferEncoding)
+                if kind != SectionKind::ResponseTrailers =>
+            {
                 return Err(Violation::Underscore);
             }
             NameMatch::Lookalike(_) | NameMatch::Unknown => {}
         }
         let is_blank_at = |at: usize| bytes.get(at).is_some_and(|octet| is_blank(*octet));
         let (mut start, mut end) = (line.name_end + 1, line.end);
+        let is_spaced = kind != SectionKind::Request && bytes.get(line.name_end) != Some(&b':');
+        if is_spaced {
+            // Only whitespace precedes the colon.
+            start += bytes.get(start - 1..end).and_then(|rest| memchr::memchr(b':', rest)).unwrap_or_default();
+        }
+        let value_start = start;
         let has_space = bytes.get(start) == Some(&b' ');
         while start < end && is_blank_at(start) {
             start += 1;
@@ -96,8 +111,8 @@ impl FieldTable {
         while start < end && is_blank_at(end - 1) {
             end -= 1;
         }
-        let blanks = start - line.name_end - 1;
-        let is_plain = end == line.end && (blanks == 0 || (blanks == 1 && has_space));
+        let blanks = start - value_start;
+        let is_plain = end == line.end && !is_spaced && (blanks == 0 || (blanks == 1 && has_space));
         if self.list.capacity() == 0 {
             self.list.reserve(FIELDS_USUAL);
         }

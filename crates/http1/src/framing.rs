@@ -15,6 +15,17 @@ pub enum Version {
     Http11,
 }
 
+impl Version {
+    /// Returns the version with this minor digit. A higher one than 1 is read as 1 (RFC 9110, 2.5).
+    pub(crate) const fn of_minor(digit: u8) -> Result<Self, Violation> {
+        match digit {
+            b'0' => Ok(Self::Http10),
+            b'1'..=b'9' => Ok(Self::Http11),
+            _ => Err(Violation::Version),
+        }
+    }
+}
+
 /// What the fields of a head announce about the content. A response to HEAD announces content that it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Announced {

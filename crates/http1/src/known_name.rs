@@ -129,7 +129,7 @@ impl KnownName {
         }
     }
 
-    /// Whether a trailer section with a field of this name is refused: framing, routing, request modifiers, authentication and
+    /// Whether a trailer section of a request with a field of this name is refused: framing, routing, request modifiers, authentication and
     /// content format (RFC 9110, 6.5.1), and the fields of one connection.
     pub(crate) const fn is_refused_as_trailer(self) -> bool {
         !matches!(

@@ -2,7 +2,8 @@
 //!
 //! Bytes are arguments: the crate opens no socket, reads no clock and has no task. A gateway decides by the request that it
 //! reads, and a server acts on the one that it reads. So the parser refuses every message that two parsers could read
-//! differently, requests and responses alike; a refused head has no representation.
+//! differently; a refused head has no representation. In responses, it corrects what RFC 9112 has a proxy correct:
+//! whitespace before a colon, trailers that must not be ones, and framing fields of responses without content.
 //!
 //! A head is parsed once, in the buffer in which it was received: names and values are positions. It is never changed:
 //! [`HeadEdits`] are applied while it is written.
@@ -68,6 +69,6 @@ pub use known_name::KnownName;
 pub use limits::HeadLimits;
 pub use request::{Request, RequestHead, RequestParser};
 pub use response::{Response, ResponseHead, ResponseParser};
-pub use target::{RequestTarget, is_origin_form};
+pub use target::{RequestTarget, escaped_target, is_origin_form};
 pub use trailer_name::may_be_trailer;
 pub use violation::Violation;

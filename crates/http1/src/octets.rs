@@ -130,11 +130,6 @@ pub(crate) fn is_visible(octets: &[u8]) -> bool {
     words.iter().fold(found(end), |any, word| any | found(word)) == 0
 }
 
-/// Whether an octet may be part of a chunk extension: visible ASCII, space or tab (RFC 9112, 7.1.1).
-pub(crate) fn is_extension_octet(octet: u8) -> bool {
-    octet.is_ascii_graphic() || matches!(octet, b' ' | b'\t')
-}
-
 /// Control octets: 0 to 31, and 127.
 pub(crate) const fn is_control(octet: u8) -> bool {
     octet < 0x20 || octet == 0x7f

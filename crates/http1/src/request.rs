@@ -6,7 +6,7 @@ use crate::framing::{Announced, Framing, Version};
 use crate::known_name::KnownName;
 use crate::limits::{BLANK_LINES_MAX, HeadLimits, TARGET_BYTES_MAX};
 use crate::octets::{is_token_octet, token_len};
-use crate::section::SectionScan;
+use crate::section::{SectionKind, SectionScan};
 use crate::target::{self, RequestTarget, TargetSpans, is_authority};
 use crate::violation::Violation;
 
@@ -98,12 +98,17 @@ impl RequestParser {
     fn step(&mut self, bytes: &[u8]) -> Result<Option<RequestHead>, Violation> {
         let within = bytes.get(..bytes.len().min(self.limits.head_bytes_max)).unwrap_or_default();
         let has_line = self.line.is_some() || self.request_line(within)?;
-        let end = if has_line { self.scan.scan(within, &mut self.fields, self.limits.fields_max)? } else { None };
+        let end = if has_line { self.scan_fields(within)? } else { None };
         match (end, self.line) {
             (Some(end), Some(line)) => self.finish(within, line, end).map(Some),
             _ if bytes.len() > within.len() => Err(Violation::HeadTooLarge),
             _ => Ok(None),
         }
+    }
+
+    #[inline]
+    fn scan_fields(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
+        self.scan.scan(bytes, &mut self.fields, self.limits.fields_max, SectionKind::Request)
     }
 
     /// Returns whether the request line is complete.
@@ -145,7 +150,7 @@ impl RequestParser {
     }
 }
 
-/// RFC 9112, 3.2: one `Host`, which is that of the target.
+/// RFC 9112, 3.2: one valid `Host`. That of an absolute-form target replaces it (3.2.2); that of CONNECT must be equal.
 fn check_host(fields: Fields<'_>, line: RequestLine, bytes: &[u8]) -> Result<(), Violation> {
     if fields.is_repeated(KnownName::Host) {
         return Err(Violation::TwoHosts);
@@ -156,10 +161,12 @@ fn check_host(fields: Fields<'_>, line: RequestLine, bytes: &[u8]) -> Result<(),
     if !is_authority(host) {
         return Err(Violation::Host);
     }
-    match line.form.authority() {
-        Some(authority) if !authority.of(bytes).eq_ignore_ascii_case(host) => Err(Violation::OtherHost),
-        _ => Ok(()),
+    if let TargetSpans::Authority(authority) = line.form
+        && !authority.of(bytes).eq_ignore_ascii_case(host)
+    {
+        return Err(Violation::OtherHost);
     }
+    Ok(())
 }
 
 impl RequestLine {
@@ -170,10 +177,9 @@ impl RequestLine {
         if method.is_empty() || !matches!(rest.first(), None | Some(b' ')) {
             return Err(Violation::Method);
         }
-        let (rest, version) = match (rest.strip_suffix(b" HTTP/1.1"), rest.strip_suffix(b" HTTP/1.0")) {
-            (Some(rest), _) => (rest, Version::Http11),
-            (_, Some(rest)) => (rest, Version::Http10),
-            (None, None) => return Err(Violation::Version),
+        let (rest, version) = match rest {
+            [rest @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] => (rest, Version::of_minor(*minor)?),
+            _ => return Err(Violation::Version),
         };
         let target = rest.strip_prefix(b" ").filter(|target| !target.is_empty()).ok_or(Violation::TargetForm)?;
         if target.len() > TARGET_BYTES_MAX {
@@ -245,7 +251,7 @@ impl<'a> Request<'a> {
         self.head.line.method.of(self.bytes)
     }
 
-    /// The target as it was received: visible ASCII.
+    /// The target as it was received: visible ASCII, unless it [has a raw query](Self::has_raw_query).
     #[must_use]
     pub fn target_bytes(&self) -> &'a [u8] {
         self.head.line.target.of(self.bytes)
@@ -262,6 +268,12 @@ impl<'a> Request<'a> {
     pub fn path(&self) -> Option<&'a [u8]> {
         let (path, _) = self.head.line.form.path_and_query(self.bytes)?;
         Some(if path.is_empty() { b"/" } else { path })
+    }
+
+    /// Whether the query has characters outside of ASCII, which must be percent-encoded before it is passed on.
+    #[must_use]
+    pub const fn has_raw_query(&self) -> bool {
+        self.head.line.form.has_raw_query()
     }
 
     /// The query without its `?`.

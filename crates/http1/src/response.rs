@@ -1,10 +1,10 @@
-//! Heads of responses, judged as strictly as those of requests.
+//! Heads of responses, judged as those of requests, except what a proxy corrects (RFC 9112, 5.1 and 6.3).
 
 use crate::connection::ConnectionOptions;
 use crate::fields::{FieldMemory, FieldTable, Fields, Span};
 use crate::framing::{Announced, Framing, ResponseTo, Version};
 use crate::limits::HeadLimits;
-use crate::section::SectionScan;
+use crate::section::{SectionKind, SectionScan};
 use crate::violation::Violation;
 
 /// Each status line begins with it.
@@ -73,12 +73,17 @@ impl ResponseParser {
     fn step(&mut self, bytes: &[u8]) -> Result<Option<ResponseHead>, Violation> {
         let within = bytes.get(..bytes.len().min(self.limits.head_bytes_max)).unwrap_or_default();
         let has_line = self.line.is_some() || self.status_line(within)?;
-        let end = if has_line { self.scan.scan(within, &mut self.fields, self.limits.fields_max)? } else { None };
+        let end = if has_line { self.scan_fields(within)? } else { None };
         match (end, self.line) {
             (Some(end), Some(line)) => self.finish(within, line, end).map(Some),
             _ if bytes.len() > within.len() => Err(Violation::HeadTooLarge),
             _ => Ok(None),
         }
+    }
+
+    #[inline]
+    fn scan_fields(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
+        self.scan.scan(bytes, &mut self.fields, self.limits.fields_max, SectionKind::ResponseHead)
     }
 
     /// Returns whether the status line is complete. No empty line may precede it.
@@ -95,15 +100,18 @@ impl ResponseParser {
 
     /// Applies the rules that need the whole head.
     fn finish(&mut self, bytes: &[u8], line: StatusLine, len: usize) -> Result<ResponseHead, Violation> {
-        let announced = Announced::read(self.fields.over(bytes), line.version)?;
-        let is_empty = matches!(line.status, 100..=199 | 204);
-        let announced = match (is_empty, announced) {
-            (false, announced) => announced,
-            // Many servers send a length of 0 here. A sender must not (RFC 9110, 8.6), so it is not written again.
-            (true, Announced::Nothing | Announced::Length(0)) => Announced::Nothing,
-            (true, Announced::Length(_) | Announced::Chunked) => return Err(Violation::ContentInEmpty),
+        let announced = Announced::read(self.fields.over(bytes), line.version);
+        // Responses of these statuses end at the empty line, whatever they announce (RFC 9112, 6.3, item 1). A server that
+        // announces content there may send some, so the connection serves no other request.
+        let (announced, may_have_surplus) = match line.status {
+            100..=199 | 204 => {
+                (Announced::Nothing, !matches!(announced, Ok(Announced::Nothing | Announced::Length(0))))
+            }
+            304 => (announced.unwrap_or_default(), announced.is_err()),
+            _ => (announced?, false),
         };
-        let options = ConnectionOptions::read(bytes, &mut self.fields)?;
+        let mut options = ConnectionOptions::read(bytes, &mut self.fields)?;
+        options.close |= may_have_surplus;
         let fields = std::mem::take(&mut self.fields);
         (self.scan, self.line) = (SectionScan::default(), None);
         Ok(ResponseHead { line, fields, announced, options, len })
@@ -115,10 +123,9 @@ impl StatusLine {
     /// is no reason: many servers leave it out.
     fn read(bytes: &[u8], end: usize) -> Result<Self, Violation> {
         let line = bytes.get(..end).unwrap_or_default();
-        let (version, rest) = match (line.strip_prefix(b"HTTP/1.1"), line.strip_prefix(b"HTTP/1.0")) {
-            (Some(rest), _) => (Version::Http11, rest),
-            (_, Some(rest)) => (Version::Http10, rest),
-            (None, None) => return Err(Violation::Version),
+        let (version, rest) = match line.strip_prefix(PREFIX) {
+            Some([minor, rest @ ..]) => (Version::of_minor(*minor)?, rest),
+            Some([]) | None => return Err(Violation::Version),
         };
         let [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] = rest else {
             return Err(Violation::StatusLine);

@@ -3,11 +3,22 @@
 use crate::fields::{FieldLine, FieldTable};
 use crate::known_name::{KnownName, NameMatch};
 use crate::limits::NAME_BYTES_MAX;
-use crate::octets::{before_colon, control, is_token, token_len};
+use crate::octets::{before_colon, control, is_blank, is_token, token_len};
 use crate::violation::Violation;
 
 /// The length of names that are looked for as a whole first.
 const SHORT_NAME: usize = 64;
+
+/// The message whose lines are scanned. Servers that send odd names are read as RFC 9112 has it; clients are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SectionKind {
+    /// The head or the trailers of a request.
+    Request,
+    /// The head of a response: whitespace between a name and its colon is removed (RFC 9112, 5.1).
+    ResponseHead,
+    /// The trailers of a response. Framing fields among them are dropped, in each spelling.
+    ResponseTrailers,
+}
 
 /// The scan of a field section, with its final empty line. Positions are those of the bytes that are given.
 #[derive(Debug, Default, Clone, Copy)]
@@ -29,6 +40,7 @@ impl SectionScan {
         bytes: &[u8],
         fields: &mut FieldTable,
         fields_max: usize,
+        kind: SectionKind,
     ) -> Result<Option<usize>, Violation> {
         // A copy stays in registers; it is stored only where the input ends.
         let mut scan = *self;
@@ -39,11 +51,12 @@ impl SectionScan {
                     Some([b'\r', _, ..]) => return Err(Violation::BareCr),
                     Some([b'\r']) => false,
                     Some(line) if scan.short_name(line) => true,
-                    _ => scan.name(bytes)?,
+                    _ => scan.name(bytes, kind)?,
                 },
                 Some((name_end, known)) => match scan.line_end(bytes, true)? {
                     Some(end) => {
-                        fields.push(bytes, FieldLine { start: scan.line, name_end, end, known }, fields_max)?;
+                        let line = FieldLine { start: scan.line, name_end, end, known };
+                        fields.push(bytes, line, fields_max, kind)?;
                         (scan.line, scan.name) = (scan.at, None);
                         true
                     }
@@ -74,7 +87,7 @@ impl SectionScan {
 
     /// Scans a field name and its colon. Returns whether both are complete.
     #[inline]
-    fn name(&mut self, bytes: &[u8]) -> Result<bool, Violation> {
+    fn name(&mut self, bytes: &[u8], kind: SectionKind) -> Result<bool, Violation> {
         let window = bytes.get(self.at..bytes.len().min(self.line + NAME_BYTES_MAX + 1)).unwrap_or_default();
         let end = self.at + token_len(window);
         if end == self.at + window.len() {
@@ -88,11 +101,29 @@ impl SectionScan {
                 Ok(true)
             }
             Some(b' ' | b'\t') if end == self.line => Err(Violation::Fold),
-            Some(b' ' | b'\t') => Err(Violation::SpaceBeforeColon),
+            Some(b' ' | b'\t') if kind == SectionKind::Request => Err(Violation::SpaceBeforeColon),
+            Some(b' ' | b'\t') => self.spaced_colon(bytes, end),
             Some(b'\n') => Err(Violation::BareLf),
             Some(b'\r') => Err(Violation::NoColon),
             _ => Err(Violation::FieldName),
         }
+    }
+
+    /// Scans the whitespace between a name, which ends at `name_end`, and its colon. Returns whether the colon has arrived.
+    #[cold]
+    fn spaced_colon(&mut self, bytes: &[u8], name_end: usize) -> Result<bool, Violation> {
+        let window = bytes.get(name_end..bytes.len().min(self.line + NAME_BYTES_MAX + 1)).unwrap_or_default();
+        let Some(blanks) = window.iter().position(|octet| !is_blank(*octet)) else {
+            self.at = name_end;
+            let is_full = name_end + window.len() > self.line + NAME_BYTES_MAX;
+            return if is_full { Err(Violation::NameTooLarge) } else { Ok(false) };
+        };
+        if window.get(blanks) != Some(&b':') {
+            return Err(Violation::SpaceBeforeColon);
+        }
+        let known = NameMatch::of(bytes.get(self.line..name_end).unwrap_or_default());
+        (self.at, self.name) = (name_end + blanks + 1, Some((name_end, known)));
+        Ok(true)
     }
 
     /// Returns the end of the current line without CR LF, or `None` if it is incomplete. The scan continues after CR LF.

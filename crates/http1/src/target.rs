@@ -33,10 +33,18 @@ pub enum RequestTarget<'a> {
 /// Positions of the parts of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TargetSpans {
-    Origin { path_and_query: Span, path_len: u32 },
-    Absolute { is_https: bool, authority: Span, path_and_query: Span, path_len: u32 },
+    Origin { path_and_query: Span, path: PathSpan },
+    Absolute { is_https: bool, authority: Span, path_and_query: Span, path: PathSpan },
     Authority(Span),
     Asterisk,
+}
+
+/// The path in a target, and the kind of its query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PathSpan {
+    len: u32,
+    /// Whether the query has characters outside of ASCII.
+    has_raw_query: bool,
 }
 
 impl TargetSpans {
@@ -56,10 +64,18 @@ impl TargetSpans {
     /// The path and the query, which begins with `?` unless it is empty.
     pub(crate) fn path_and_query(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         match self {
-            Self::Origin { path_and_query, path_len } | Self::Absolute { path_and_query, path_len, .. } => {
-                path_and_query.of(bytes).split_at_checked(usize::try_from(path_len).unwrap_or(usize::MAX))
+            Self::Origin { path_and_query, path } | Self::Absolute { path_and_query, path, .. } => {
+                path_and_query.of(bytes).split_at_checked(usize::try_from(path.len).unwrap_or(usize::MAX))
             }
             Self::Authority(_) | Self::Asterisk => None,
+        }
+    }
+
+    /// Whether the query has characters outside of ASCII.
+    pub(crate) const fn has_raw_query(self) -> bool {
+        match self {
+            Self::Origin { path, .. } | Self::Absolute { path, .. } => path.has_raw_query,
+            Self::Authority(_) | Self::Asterisk => false,
         }
     }
 
@@ -77,9 +93,7 @@ pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Re
     let target = bytes.get(start..end).unwrap_or_default();
     let form = match target {
         _ if method == b"CONNECT" => authority_form(target).map(|()| TargetSpans::Authority(Span::new(start, end))),
-        [b'/', ..] => {
-            path_len_of(target).map(|path_len| TargetSpans::Origin { path_and_query: Span::new(start, end), path_len })
-        }
+        [b'/', ..] => path_of(target).map(|path| TargetSpans::Origin { path_and_query: Span::new(start, end), path }),
         b"*" if method == b"OPTIONS" => Ok(TargetSpans::Asterisk),
         _ => absolute(target, start),
     };
@@ -91,7 +105,25 @@ pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Re
 #[must_use]
 pub fn is_origin_form(target: &str) -> bool {
     let target = target.as_bytes();
-    target.len() <= TARGET_BYTES_MAX && target.first() == Some(&b'/') && path_len_of(target).is_ok()
+    target.len() <= TARGET_BYTES_MAX
+        && target.first() == Some(&b'/')
+        && path_of(target).is_ok_and(|path| !path.has_raw_query)
+}
+
+/// Returns a target with each octet outside of ASCII percent-encoded.
+#[must_use]
+pub fn escaped_target(target: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();
+    let mut escaped = Vec::with_capacity(3 * target.len());
+    for octet in target {
+        if octet.is_ascii() {
+            escaped.push(*octet);
+        } else {
+            escaped.extend([b'%', digit(octet >> 4), digit(octet & 0xf)]);
+        }
+    }
+    escaped
 }
 
 /// Whether the octets are a host with an optional port (RFC 9110, 7.2), and not empty.
@@ -140,21 +172,22 @@ fn absolute(target: &[u8], start: usize) -> Result<TargetSpans, Violation> {
     if !is_authority(authority) {
         return Err(Violation::TargetForm);
     }
-    let path_len = path_len_of(rest)?;
+    let path = path_of(rest)?;
     let begin = start + slashes + 3;
     Ok(TargetSpans::Absolute {
         is_https,
         authority: Span::new(begin, begin + len),
         path_and_query: Span::new(begin + len, start + target.len()),
-        path_len,
+        path,
     })
 }
 
-/// Checks a path with its query, and returns the length of the path.
-fn path_len_of(target: &[u8]) -> Result<u32, Violation> {
+/// Checks a path with its query.
+fn path_of(target: &[u8]) -> Result<PathSpan, Violation> {
     let (path_len, has_dots_or_escapes) = path_len(target);
     let (path, query) = target.split_at_checked(path_len).unwrap_or_default();
-    if !matches!(query.first(), None | Some(b'?')) || !is_query(query) {
+    let has_raw_query = !is_query(query);
+    if !matches!(query.first(), None | Some(b'?')) || (has_raw_query && !is_raw_query(query)) {
         return Err(if target.contains(&b'#') { Violation::Fragment } else { Violation::Target });
     }
     if has_dots_or_escapes {
@@ -168,7 +201,13 @@ fn path_len_of(target: &[u8]) -> Result<u32, Violation> {
             return Err(Violation::DotSegment);
         }
     }
-    Ok(u32::try_from(path_len).unwrap_or(u32::MAX))
+    Ok(PathSpan { len: u32::try_from(path_len).unwrap_or(u32::MAX), has_raw_query })
+}
+
+/// Whether a query is UTF-8 whose ASCII octets are those of a query. Clients such as curl send it as it was typed.
+#[cold]
+fn is_raw_query(query: &[u8]) -> bool {
+    std::str::from_utf8(query).is_ok() && query.iter().all(|octet| !octet.is_ascii() || is_query(&[*octet]))
 }
 
 fn has_valid_escapes(path: &[u8]) -> bool {
@@ -293,6 +332,26 @@ mod tests {
         ] {
             assert!(!has_overlong(path.as_bytes()), "{path}");
         }
+    }
+
+    #[test]
+    fn a_query_may_be_unescaped_utf8_and_a_path_may_not() {
+        for (target, is_raw) in [("/a?q=b", false), ("/a?q=\u{e9}", true), ("/?\u{1f600}&\u{80}", true)] {
+            assert_eq!(path_of(target.as_bytes()).map(|path| path.has_raw_query), Ok(is_raw), "{target}");
+            assert_eq!(is_origin_form(target), !is_raw, "{target}");
+        }
+        for target in [
+            &b"/\xc3\xa9"[..],
+            b"/a?q=\xe9",
+            b"/a?q=\xc0\xaf",
+            b"/a?q=\xed\xa0\x80",
+            b"/a?\xc3\xa9<",
+            b"/a?\xc3\xa9\\\x7f",
+        ] {
+            assert_eq!(path_of(target), Err(Violation::Target), "{}", String::from_utf8_lossy(target));
+        }
+        assert_eq!(path_of("/a?\u{e9}#b".as_bytes()), Err(Violation::Fragment));
+        assert_eq!(escaped_target("/a?q=\u{e9}\u{1f600}&x".as_bytes()), b"/a?q=%C3%A9%F0%9F%98%80&x");
     }
 
     #[test]

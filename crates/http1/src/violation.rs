@@ -45,7 +45,7 @@ violations! {
     /// RFC 9112, 3: recipients that split at any whitespace find other words than those that do not.
     Spaces = "spaces", "the request line has whitespace other than one space after the method and one before the version";
     /// See RFC 9112, section 2.3.
-    Version = "version", "the version is not HTTP/1.1 or HTTP/1.0";
+    Version = "version", "the version is not HTTP/1.0 or a later HTTP/1";
     /// See RFC 9112, section 3.2.
     Target = "target", "the request target has an octet that must be percent-encoded";
     /// See RFC 9110, section 7.1.
@@ -76,7 +76,7 @@ violations! {
     TwoHosts = "two_hosts", "the request has more than one Host header";
     /// RFC 9112, 3.2; RFC 9110, 4.2.1 for an empty one.
     Host = "host", "the Host header is not a host with an optional port";
-    /// RFC 9112, 3.2.2 and 3.2.3.
+    /// RFC 9112, 3.2.3; RFC 9113, 8.3.1.
     OtherHost = "other_host", "the host of the request target differs from the Host header";
     /// See RFC 9112, section 6.3.
     Length = "length", "Content-Length is not one decimal number of at most 19 digits";
@@ -88,8 +88,6 @@ violations! {
     LengthAndCoding = "length_and_coding", "the message has both Content-Length and Transfer-Encoding";
     /// See RFC 9112, section 6.1.
     CodingInHttp10 = "coding_in_http10", "an HTTP/1.0 message has Transfer-Encoding";
-    /// RFC 9112, 6.1; RFC 9110, 8.6: statuses 1xx and 204 have no content.
-    ContentInEmpty = "content_in_empty", "a response of status 1xx or 204 announces content";
     /// Servers that convert names to variables (RFC 3875, 4.1.18) read it as the name with hyphens.
     Underscore = "underscore", "a field name is Content-Length or Transfer-Encoding with an underscore";
     /// Each option is compared with each field name.
@@ -99,7 +97,7 @@ violations! {
     /// See RFC 9112, section 7.1.
     ChunkSize = "chunk_size", "a chunk size is not 1 to {CHUNK_DIGITS_MAX} hexadecimal digits";
     /// See RFC 9112, section 7.1.1.
-    ChunkExtension = "chunk_extension", "a chunk extension has an octet that is not visible ASCII, space or tab";
+    ChunkExtension = "chunk_extension", "a chunk extension is not a name with an optional token or quoted string";
     /// See RFC 9112, section 7.1.
     ChunkEnd = "chunk_end", "a chunk size or chunk data is not followed by CR LF";
     /// See RFC 9112, section 8.

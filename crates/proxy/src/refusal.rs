@@ -2,6 +2,7 @@
 
 pub(crate) mod budget_words;
 pub(crate) mod call_tokens;
+pub(crate) mod cause;
 pub(crate) mod challenge;
 pub(crate) mod counted_limits;
 pub(crate) mod grpc;

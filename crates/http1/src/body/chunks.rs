@@ -1,7 +1,7 @@
 //! Chunk framing (RFC 9112, 7.1), up to the end of the last chunk.
 
 use crate::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX};
-use crate::octets::is_extension_octet;
+use crate::octets::{is_blank, is_token_octet};
 use crate::violation::Violation;
 
 /// The position in a chunked body.
@@ -17,11 +17,55 @@ pub(super) struct ChunkScan {
 enum Part {
     #[default]
     Size,
-    Extension,
+    Extension(ExtensionPart),
     SizeLf,
     Data(u64),
     DataCr,
     DataLf,
+}
+
+/// The position in the extensions of a chunk: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+#[derive(Debug, Clone, Copy)]
+enum ExtensionPart {
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted,
+    /// After a backslash in a quoted string.
+    Escaped,
+    AfterQuote,
+    /// After whitespace that follows a value: another extension follows.
+    AfterValue,
+}
+
+impl ExtensionPart {
+    /// Returns the position after an octet; `None` if it is invalid there.
+    fn after(self, octet: u8) -> Option<Self> {
+        let is_quotable = is_blank(octet) || octet.is_ascii_graphic();
+        match (self, octet) {
+            (Self::Quoted, b'"') => Some(Self::AfterQuote),
+            (Self::Quoted, b'\\') => Some(Self::Escaped),
+            (Self::Quoted | Self::Escaped, _) => is_quotable.then_some(Self::Quoted),
+            (Self::Name | Self::AfterName | Self::Value | Self::AfterQuote | Self::AfterValue, b';') => {
+                Some(Self::BeforeName)
+            }
+            (Self::Name | Self::AfterName, b'=') => Some(Self::BeforeValue),
+            (Self::BeforeName | Self::BeforeValue, _) if is_blank(octet) => Some(self),
+            (Self::Name | Self::AfterName, _) if is_blank(octet) => Some(Self::AfterName),
+            (Self::Value | Self::AfterQuote | Self::AfterValue, _) if is_blank(octet) => Some(Self::AfterValue),
+            (Self::BeforeValue, b'"') => Some(Self::Quoted),
+            (Self::BeforeName | Self::Name, _) if is_token_octet(octet) => Some(Self::Name),
+            (Self::BeforeValue | Self::Value, _) if is_token_octet(octet) => Some(Self::Value),
+            _ => None,
+        }
+    }
+
+    /// Whether the extensions may end here.
+    const fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::Value | Self::AfterQuote)
+    }
 }
 
 impl ChunkScan {
@@ -54,7 +98,7 @@ impl ChunkScan {
     fn step(&mut self, octet: u8) -> Result<bool, Violation> {
         self.part = match (self.part, octet) {
             (Part::Size, b'\r') if self.digits > 0 => Part::SizeLf,
-            (Part::Size, b';') if self.digits > 0 => Part::Extension,
+            (Part::Size, b';') if self.digits > 0 => Part::Extension(ExtensionPart::BeforeName),
             (Part::Size, _) => {
                 let digit = char::from(octet).to_digit(16).ok_or(Violation::ChunkSize)?;
                 if self.digits >= CHUNK_DIGITS_MAX {
@@ -64,14 +108,14 @@ impl ChunkScan {
                 self.size = self.size * 16 + u64::from(digit);
                 Part::Size
             }
-            (Part::Extension, b'\r') => Part::SizeLf,
-            (Part::Extension, _) if !is_extension_octet(octet) => return Err(Violation::ChunkExtension),
-            (Part::Extension, _) => {
+            (Part::Extension(part), b'\r') if part.may_end() => Part::SizeLf,
+            (Part::Extension(part), _) => {
+                let next = part.after(octet).ok_or(Violation::ChunkExtension)?;
                 if self.extensions_bytes >= CHUNK_EXTENSIONS_BYTES_MAX {
                     return Err(Violation::ChunkExtensionsTooLarge);
                 }
                 self.extensions_bytes += 1;
-                Part::Extension
+                Part::Extension(next)
             }
             (Part::SizeLf, b'\n') => {
                 self.digits = 0;

@@ -58,6 +58,7 @@ fn chunks_pass_with_their_framing_up_to_the_next_message() {
         ("0\r\nX-RateLimit-Remaining: 5\r\nETag: x\r\nVia: y\r\n\r\n", 0),
         ("A\r\n0123456789\r\n0000000000000001\r\nx\r\n0\r\nGrpc-Status: 0\r\nGrpc-Message:\r\n\r\n", 11),
         ("1; a\t=b\r\nx\r\n0\r\n\r\n", 1),
+        ("1;a;b=1;c=\"\";d = \"x\\\"y;=\t\" ;e\r\nx\r\n0;a=\"b\"\r\n\r\n", 1),
     ] {
         assert_eq!(check(Framing::Chunked, format!("{body}next")), (body.len(), content, Ok(true)), "{body}");
         for cut in 0..body.len() {
@@ -97,6 +98,38 @@ fn hostile_chunk_sizes_are_refused() {
     }
     for bytes in ["5;a\nb\r\nhello\r\n0\r\n\r\n", "5;a\0b\r\n", "5;a\u{e9}b\r\n", "5;\x7f\r\n", "0;\n\r\n"] {
         refused(Violation::ChunkExtension, bytes);
+    }
+    for extension in [
+        "",
+        " ",
+        ";",
+        "a;",
+        "a;;b",
+        "=b",
+        "a=",
+        "a= ",
+        "a=b ",
+        "a ",
+        "a b",
+        "a=b c",
+        "a=b=c",
+        "a,b",
+        "a=b,c",
+        "\"a\"",
+        "a=\"b",
+        "a=\"b\"c",
+        "a=\"b\"\"c\"",
+        "a=\"b\\",
+        "a=\"b\" ",
+        "a=b\"",
+        "a/b",
+        "a=b/c",
+        "(a)",
+        "a=\"b\u{e9}\"",
+        "a=\"\\\0\"",
+    ] {
+        refused(Violation::ChunkExtension, format!("1;{extension}\r\nx\r\n0\r\n\r\n"));
+        refused(Violation::ChunkExtension, format!("1\r\nx\r\n0;{extension}\r\n\r\n"));
     }
 }
 
@@ -166,6 +199,63 @@ fn trailers_are_read_at_every_split_without_those_that_are_dropped() {
         for cut in 0..section.len() + 16 {
             assert_eq!(trailers(section, cut), expected, "{section} cut at {cut}");
         }
+    }
+}
+
+/// The trailers of a complete response that arrives in two pieces, as lines.
+fn trailers_of_response(section: &str, cut: usize) -> String {
+    let bytes = format!("0\r\n{section}\r\nnext");
+    let (mut scanner, mut at, mut lines) = (BodyScanner::of_response(Framing::Chunked), 0, String::new());
+    for end in [cut.min(bytes.len()), bytes.len()] {
+        while let Some(piece) = scanner.next(&bytes.as_bytes()[at..end]).unwrap() {
+            if let Some(fields) = scanner.trailers(&bytes.as_bytes()[at..]) {
+                lines = fields
+                    .iter()
+                    .map(|field| [field.name, b"=", field.value, b";"].concat())
+                    .map(|line| String::from_utf8(line).unwrap())
+                    .collect();
+            }
+            at += piece.len();
+        }
+    }
+    assert!(scanner.has_ended() && bytes[at..] == *"next", "{section}");
+    lines
+}
+
+#[test]
+fn responses_are_whole_without_the_trailers_that_must_not_be_ones() {
+    let names = KnownName::ALL.iter().map(|name| name.as_str().to_owned());
+    let others = [
+        "content-language",
+        "if-match",
+        "accept-ranges",
+        "sec-x",
+        "proxy-status",
+        "cookie2",
+        "content_length",
+        "x-forwarded-user",
+    ];
+    for name in names.chain(others.map(str::to_owned)) {
+        for name in [name.clone(), name.to_ascii_uppercase(), name.replace('-', "_")] {
+            let kept = trailers_of_response(&format!("{name}: 5\r\nX-Sum: abc\r\n"), 9);
+            let allowed = ["date", "etag", "server", "via"].contains(&name.to_ascii_lowercase().as_str());
+            assert_eq!(kept, if allowed { format!("{name}=5;X-Sum=abc;") } else { "X-Sum=abc;".to_owned() });
+        }
+    }
+    let section = "Content-Length : 0\r\nTransfer_Encoding\t: chunked\r\nX-Sum \t: a:b\r\nHost:\r\nY::\r\n";
+    for cut in 0..section.len() + 9 {
+        assert_eq!(trailers_of_response(section, cut), "X-Sum=a:b;Y=:;", "cut at {cut}");
+    }
+    for (violation, section) in [
+        (Violation::NoColon, "X \r\n"),
+        (Violation::SpaceBeforeColon, "X y: z\r\n"),
+        (Violation::ControlOctet, "Host: \0\r\n"),
+    ] {
+        let end = BodyScanner::of_response(Framing::Chunked);
+        let (mut scanner, bytes) = (end, format!("0\r\n{section}\r\n"));
+        assert_eq!(scanner.take(bytes.as_bytes()), Ok(3));
+        let refused = scanner.take(&bytes.as_bytes()[3..]).unwrap_err();
+        assert!(refused == violation || refused == Violation::SpaceBeforeColon, "{section}: {refused}");
     }
 }
 

@@ -6,9 +6,15 @@ use crate::{requests, responses};
 
 const FIELDS_MAX: usize = 254;
 
+/// Heads that `httparse` refuses: of a later version, and with whitespace before a colon.
+fn is_refused(bytes: &[u8]) -> bool {
+    let refused: [&[u8]; 4] = [b"HTTP/1.2", b"HTTP/1.9", b" :", b"\t:"];
+    refused.iter().any(|part| bytes.windows(part.len()).any(|window| window == *part))
+}
+
 #[test]
 fn httparse_reads_every_accepted_request_in_the_same_way() {
-    for (bytes, _) in requests::ACCEPTED {
+    for (bytes, _) in requests::ACCEPTED.iter().filter(|(bytes, _)| !is_refused(bytes.as_bytes())) {
         let bytes = bytes.as_bytes();
         let head = RequestParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
         let request = head.over(bytes);
@@ -26,7 +32,7 @@ fn httparse_reads_every_accepted_request_in_the_same_way() {
 
 #[test]
 fn httparse_reads_every_accepted_response_in_the_same_way() {
-    for (bytes, _) in responses::ACCEPTED {
+    for (bytes, _) in responses::ACCEPTED.iter().filter(|(bytes, _)| !is_refused(bytes.as_bytes())) {
         let bytes = bytes.as_bytes();
         let head = ResponseParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
         let response = head.over(bytes);

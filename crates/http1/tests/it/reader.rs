@@ -68,7 +68,11 @@ pub(crate) fn read(side: Side, bytes: &[u8], pieces: &[usize]) -> Outcome {
             match head {
                 Ok(Some((line, len, framing))) => {
                     outcome.taken += len;
-                    body = Some(BodyScanner::new(framing)).filter(|body| !body.has_ended());
+                    let scanner = match side {
+                        Side::Requests => BodyScanner::new(framing),
+                        Side::Responses(_) => BodyScanner::of_response(framing),
+                    };
+                    body = Some(scanner).filter(|body| !body.has_ended());
                     let incomplete = if body.is_some() { "+" } else { "" };
                     outcome.messages.push(format!("{line} content 0{incomplete}"));
                 }

@@ -34,6 +34,11 @@ pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://a?b http 1.1 persists content 0"),
     ("GET http://[::1]:8/ HTTP/1.1\r\nHost: [::1]:8\r\n\r\n", "GET http://[::1]:8/ http 1.1 persists content 0"),
     ("GET http://a/b HTTP/1.0\r\n\r\n", "GET http://a/b http 1.0 closes content 0"),
+    ("GET http://a/b HTTP/1.1\r\nHost: b\r\n\r\n", "GET http://a/b http 1.1 persists content 0"),
+    ("GET http://a:80/ HTTP/1.0\r\nHost: a\r\n\r\n", "GET http://a:80/ http 1.0 closes content 0"),
+    ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET / origin 1.1 persists content 0"),
+    ("GET /a HTTP/1.9\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /a origin 1.1 closes content 0"),
+    ("GET /x?q=\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x?q=\u{e9} origin 1.1 persists content 0"),
     ("GET /a?b=c HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a?b=c origin 1.1 persists content 0"),
     ("GET /%C3%A4?%zz={ HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%C3%A4?%zz={ origin 1.1 persists content 0"),
     ("GET /?%c0%af HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?%c0%af origin 1.1 persists content 0"),
@@ -161,6 +166,9 @@ fn paths_queries_and_authorities_are_parts_of_the_head() {
         assert_eq!(request.authority().map(text).as_deref(), Some(authority), "{line}");
         assert_eq!(text(&request.origin_target().concat()), origin, "{line}");
     }
+    let bytes = b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n";
+    let head = RequestParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
+    assert_eq!(head.over(bytes).authority(), Some(&b"a"[..]), "the target's host replaces the header's");
     let bytes = b"GET / HTTP/1.0\r\n\r\n";
     let head = RequestParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
     assert_eq!(head.over(bytes).authority(), None);

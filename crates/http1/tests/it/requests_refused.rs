@@ -62,7 +62,8 @@ const HEADS: &[(Violation, &[&str])] = &[
         &[
             "GET /\r\nHost: a\r\n\r\n",
             "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
-            "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.x\r\nHost: a\r\n\r\n",
             "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
             "GET / HTTP/2\r\nHost: a\r\n\r\n",
             "GET / http/1.1\r\nHost: a\r\n\r\n",
@@ -119,14 +120,7 @@ const HEADS: &[(Violation, &[&str])] = &[
     ),
     (
         Violation::OtherHost,
-        &[
-            "GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n",
-            "GET http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET http://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n",
-            "GET http://a.b/ HTTP/1.1\r\nHost: a\r\n\r\n",
-            "CONNECT a:443 HTTP/1.1\r\nHost: b:443\r\n\r\n",
-            "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
-        ],
+        &["CONNECT a:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"],
     ),
     (
         Violation::CodingInHttp10,
@@ -244,7 +238,7 @@ const FIELDS: &[(Violation, &[&str])] = &[
 const TARGETS: &[(Violation, &[&str])] = &[
     (
         Violation::Target,
-        &["/\u{e4}", "/a?\u{e4}", "/a\\b", "/<", "/>", "/a?\"", "/a?b>c", "/a?<", "/`", "/^\\", "http://a/\u{e4}"],
+        &["/\u{e4}", "/a?\u{e4}<", "/a\\b", "/<", "/>", "/a?\"", "/a?b>c", "/a?<", "/`", "/^\\", "http://a/\u{e4}"],
     ),
     (Violation::Fragment, &["/a#b", "/a?b#c", "/#", "http://a/#", "http://a#b"]),
     (Violation::Escape, &["/%", "/%2", "/%zz", "/a%00b", "/%%20", "/a%2/b", "/%0", "/%u0041", "http://a/%"]),
@@ -409,6 +403,6 @@ fn a_refused_head_keeps_a_request_line_that_is_valid() {
         parser.line(bytes).map(|(method, target)| format!("{} {}", text(method), text(target)))
     };
     assert_eq!(line(b"POST /v1/messages?a HTTP/1.0\r\n X: y\r\n\r\n").as_deref(), Some("POST /v1/messages?a"));
-    assert_eq!(line(b"\r\nGET http://a/b HTTP/1.1\r\nHost: b\r\n\r\n").as_deref(), Some("GET http://a/b"));
+    assert_eq!(line(b"\r\nGET http://a/b HTTP/1.1\r\nHost: b c\r\n\r\n").as_deref(), Some("GET http://a/b"));
     assert_eq!(line(b"GET /a b HTTP/1.1\r\n\r\n"), None);
 }

@@ -1,6 +1,6 @@
 //! Responses that are accepted, and the values that are read from them.
 
-use http1::ResponseTo;
+use http1::{HeadEdits, HeadLimits, ResponseParser, ResponseTo};
 
 use crate::reader::{Side, accepted, at_every_split};
 
@@ -39,6 +39,19 @@ pub(crate) const ACCEPTED: &[(&str, &str)] = &[
         "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
         "304 \"Not Modified\" 1.1 persists chunked content 0",
     ),
+    ("HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n", "204 \"x\" 1.1 closes content 0"),
+    ("HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\n", "204 \"x\" 1.1 closes content 0"),
+    ("HTTP/1.1 204 x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "204 \"x\" 1.1 closes content 0"),
+    ("HTTP/1.0 204 x\r\nTransfer-Encoding: gzip\r\n\r\n", "204 \"x\" 1.0 closes content 0"),
+    ("HTTP/1.1 304 x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "304 \"x\" 1.1 closes content 0"),
+    ("HTTP/1.1 304 x\r\nContent-Length: x\r\n\r\n", "304 \"x\" 1.1 closes content 0"),
+    ("HTTP/1.1 100 x\r\nContent-Length: 5\r\n\r\n", "100 \"x\" 1.1 closes interim content 0"),
+    ("HTTP/1.1 103 x\r\nTransfer-Encoding: chunked\r\n\r\n", "103 \"x\" 1.1 closes interim content 0"),
+    ("HTTP/1.1 101 x\r\nContent-Length: 1\r\n\r\nframes", "101 \"x\" 1.1 closes tunnel content 6+"),
+    ("HTTP/1.1 200 OK\r\nX-Foo : bar\r\nContent-Length\t : 2\r\n\r\nhi", "200 \"OK\" 1.1 persists length=2 content 2"),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "200 \"OK\" 1.1 persists chunked content 0"),
+    ("HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n", "200 \"OK\" 1.1 persists length=0 content 0"),
+    ("HTTP/1.9 204 x\r\n\r\n", "204 \"x\" 1.1 persists content 0"),
     ("HTTP/1.1 100 Continue\r\n\r\n", "100 \"Continue\" 1.1 persists interim content 0"),
     ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "103 \"Early Hints\" 1.1 persists interim content 0"),
     (
@@ -79,6 +92,18 @@ fn responses_to_head_have_no_content_whatever_they_announce() {
             "404 \"Not Found\" 1.1 persists content 0"
         ]
     );
+}
+
+#[test]
+fn whitespace_before_a_colon_is_not_written_again() {
+    let bytes = b"HTTP/1.1 200 OK\r\nA \t: b:c\r\nd::e\r\nf : :\r\ng\t:\r\n\r\n";
+    let head = ResponseParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
+    let response = head.over(bytes);
+    let fields: Vec<_> = response.fields().iter().map(|field| (field.name, field.value)).collect();
+    assert_eq!(fields, [(&b"A"[..], &b"b:c"[..]), (b"d", b":e"), (b"f", b":"), (b"g", b"")]);
+    let mut written = Vec::new();
+    http1::write_edited_fields(&mut written, response.fields(), &HeadEdits::for_forwarding());
+    assert_eq!(written, b"A: b:c\r\nd::e\r\nf: :\r\ng: \r\n");
 }
 
 #[test]

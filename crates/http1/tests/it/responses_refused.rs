@@ -46,7 +46,7 @@ const HEADS: &[(Violation, &[&str])] = &[
             "HTTP/1.1,200 OK\r\n\r\n",
         ],
     ),
-    (Violation::Version, &["HTTP/1.2 200 OK\r\n\r\n", "HTTP/1. 200 OK\r\n\r\n", "HTTP/1.x 200 OK\r\n\r\n"]),
+    (Violation::Version, &["HTTP/1. 200 OK\r\n\r\n", "HTTP/1.x 200 OK\r\n\r\n"]),
     (
         Violation::BareLf,
         &["HTTP/1.1 200 OK\nContent-Length: 0\n\n", "HTTP/1.1 200 OK\r\nX: y\n\r\n", "HTTP/1.1 200 OK\r\n\n"],
@@ -60,17 +60,6 @@ const HEADS: &[(Violation, &[&str])] = &[
         &["HTTP/1.1 200 O\0K\r\n\r\n", "HTTP/1.1 200 OK\u{b}\r\n\r\n", "HTTP/1.1 2\0 OK\r\n\r\n", "HTTP/1.\u{1}"],
     ),
     (Violation::Fold, &["HTTP/1.1 200 OK\r\n X: y\r\n\r\n"]),
-    (
-        Violation::ContentInEmpty,
-        &[
-            "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n",
-            "HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "HTTP/1.1 103 Early Hints\r\nContent-Length: 1\r\n\r\n",
-            "HTTP/1.1 101 x\r\nContent-Length: 1\r\n\r\n",
-            "HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\n",
-            "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
-        ],
-    ),
     (Violation::CodingInHttp10, &["HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]),
 ];
 
@@ -79,7 +68,10 @@ const FIELDS: &[(Violation, &[&str])] = &[
     (Violation::BareLf, &["X: a\nSet-Cookie: b", "X\n: y", "\nX: y"]),
     (Violation::BareCr, &["X: a\rSet-Cookie: b", "X: y\r"]),
     (Violation::ControlOctet, &["X: \0", "X: a\u{8}b", "Location: /\u{c}", "X: \u{7f}"]),
-    (Violation::SpaceBeforeColon, &["Content-Length : 5", "X\t: y", "Transfer-Encoding : chunked"]),
+    (
+        Violation::SpaceBeforeColon,
+        &["Content-Length x: 5", "X\t", "X \t", "Transfer-Encoding \u{b}: chunked", "X \0: y"],
+    ),
     (Violation::Fold, &["X: y\r\n z", "Transfer-Encoding:\r\n\tchunked", " X: y"]),
     (Violation::FieldName, &[": y", "X@: y", "\u{e4}: y", "X\0: y", "HTTP/1.1 200 OK"]),
     (Violation::NoColon, &["X", "Content-Length"]),
@@ -148,7 +140,7 @@ fn the_table_has_at_least_60_hostile_responses() {
 
 #[test]
 fn broken_chunks_end_the_response_and_not_its_head() {
-    for body in ["x\r\n", "\r\n", "5 \r\nhello\r\n", "1\r\nxy\r\n", "0\r\nContent-Length: 5\r\n\r\n", "0\n\n"] {
+    for body in ["x\r\n", "\r\n", "5 \r\nhello\r\n", "1\r\nxy\r\n", "0\r\nContent-Length\r\n\r\n", "0\n\n"] {
         let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         let outcome = at_every_split(SIDE, bytes.as_bytes());
         assert_eq!(outcome.messages.len(), 1);
@@ -168,6 +160,9 @@ fn heads_are_bounded() {
     let line = |bytes: usize| format!("HTTP/1.1 204 {}\r\n\r\n", "x".repeat(bytes - "HTTP/1.1 204 ".len()));
     assert_eq!(check(line(line_bytes_max)), None);
     assert_eq!(check(line(line_bytes_max + 1)), refused(Violation::LineTooLarge));
+    let spaced = |blanks: usize| format!("HTTP/1.1 204 x\r\nX{}: y\r\n\r\n", " ".repeat(blanks));
+    assert_eq!(check(spaced(http1::limits::NAME_BYTES_MAX - 1)), None);
+    assert_eq!(check(spaced(http1::limits::NAME_BYTES_MAX)), refused(Violation::NameTooLarge));
     let fields = |count: usize| format!("HTTP/1.1 204 x\r\n{}\r\n", "X: y\r\n".repeat(count));
     assert_eq!(check(fields(fields_max)), None);
     assert_eq!(check(fields(fields_max + 1)), refused(Violation::TooManyFields));

@@ -23,7 +23,12 @@ pub(crate) struct ContentReader {
 }
 
 impl ContentReader {
-    /// Creates a reader for the content after a head with these fields.
+    /// Creates a reader for the content after the head of a response with these fields.
+    pub(crate) fn after_response(head: Fields<'_>, framing: Framing) -> Self {
+        Self { scanner: BodyScanner::of_response(framing), ..Self::after(head, framing) }
+    }
+
+    /// Creates a reader for the content after the head of a request with these fields.
     pub(crate) fn after(head: Fields<'_>, framing: Framing) -> Self {
         let mut reader = Self::new(framing);
         if framing == Framing::Chunked && head.get(KnownName::Connection).is_some() {

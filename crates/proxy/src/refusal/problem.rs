@@ -11,6 +11,7 @@ use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
 
 use crate::refusal::budget_words::{LostLease, lost, too_little};
+use crate::refusal::cause::cause_text;
 use crate::refusal::challenge;
 use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::limit_fields::budget_headers;
@@ -73,14 +74,7 @@ impl Problem {
     }
 
     pub(crate) fn because(mut self, source: &dyn std::error::Error) -> Self {
-        let mut text = source.to_string();
-        let mut next = source.source();
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        self.source = Some(text);
+        self.source = Some(cause_text(source));
         self
     }
 

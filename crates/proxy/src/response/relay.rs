@@ -18,6 +18,7 @@ use crate::account::{RequestAccount, cause_of_cut};
 use crate::bytes::content::{Trailers, length};
 use crate::forward::translated::{TranslatedResponse, joined};
 use crate::forward::{BorrowedConnection, UpstreamContent};
+use crate::refusal::cause::cause_text;
 use crate::refusal::grpc;
 use crate::refusal::problem::Problem;
 use crate::response::close_frame::{FrameScanner, GOING_AWAY};
@@ -207,7 +208,7 @@ impl Relay {
                     }
                 },
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(request_id = %self.account.request.id, %error, "the upstream aborted its response");
+                    self.account.ending.cut_by = Some(cause_text(&error).into());
                     let client_aborted =
                         self.content.connection.as_ref().is_some_and(BorrowedConnection::client_aborted);
                     let outcome = if client_aborted { Outcome::CallerGone } else { Outcome::UpstreamCut };

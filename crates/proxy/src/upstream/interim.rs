@@ -2,19 +2,22 @@
 
 use std::cell::RefCell;
 
-use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use http1::{Field, KnownName};
 
-/// The fields of interim responses that are relayed. All others may contradict what the gateway says in the response: its
-/// request id, its limits, the origins that may read it (RFC 8297; resumable uploads: draft-ietf-httpbis-resumable-upload).
-const RELAYED: [&str; 8] = [
-    "link",
-    "content-security-policy",
-    "referrer-policy",
-    "server-timing",
-    "location",
-    "upload-complete",
-    "upload-limit",
-    "upload-offset",
+use crate::upstream::response_head::{RelayedHead, UpstreamHead, is_sharing};
+
+/// Known fields that are not relayed, because the gateway decides about them in the response: its request id, its limits,
+/// cookies, and the origins that may read it. Fields of the connection are not relayed either.
+const WITHHELD: [KnownName; 9] = [
+    KnownName::RateLimit,
+    KnownName::RateLimitPolicy,
+    KnownName::RequestId,
+    KnownName::RetryAfter,
+    KnownName::SetCookie,
+    KnownName::XRatelimitLimit,
+    KnownName::XRatelimitRemaining,
+    KnownName::XRatelimitReset,
+    KnownName::XRequestId,
 ];
 
 /// The interim responses that the client has not been sent yet. The calls to upstreams limit their number and size.
@@ -30,8 +33,11 @@ impl InterimResponses {
             return;
         }
         let mut head = *RelayedHead::new(head);
-        let is_relayed = |name: &[u8]| RELAYED.iter().any(|relayed| name.eq_ignore_ascii_case(relayed.as_bytes()));
-        head.edits.remove_fields(head.head.fields(), |field| !is_relayed(field.name));
+        let is_withheld = |field: Field<'_>| match field.known {
+            Some(known) => WITHHELD.contains(&known),
+            None => is_sharing(field.name),
+        };
+        head.edits.remove_fields(head.head.fields(), is_withheld);
         self.heads.borrow_mut().push(head);
     }
 

@@ -201,6 +201,12 @@ impl UpstreamHead {
     }
 }
 
+/// Whether a field shares a response with pages of other origins. Only the gateway decides that.
+pub(crate) fn is_sharing(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"access-control-";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};

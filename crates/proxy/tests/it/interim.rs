@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw};
 use crate::wire::{Client, OK, PATIENCE, always, before, yaml};
 
-const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nconnection: x-own\r\nx-own: 1\r\n\
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nx-hint : 1\r\nconnection: x-own\r\nx-own: 1\r\n\
     x-request-id: of-the-upstream\r\nX-RateLimit-Remaining: 7\r\nRateLimit: \"x\";r=7\r\n\
     access-control-allow-origin: *\r\nset-cookie: a=1\r\n\r\n";
 
@@ -44,7 +44,11 @@ async fn http1_clients_receive_hints_before_the_response_exists() {
         client.send("GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let hints = client.interim_or_final("GET").await.unwrap();
         assert_eq!((hints.status, hints.reason.as_str()), (103, "Early Hints"));
-        assert_eq!(hints.fields, [("link".to_owned(), "</a.css>; rel=preload".to_owned())]);
+        assert_eq!(
+            hints.fields,
+            [("link", "</a.css>; rel=preload"), ("x-hint", "1")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
         gate.add_permits(1);
         client.interim_or_final("GET").await.unwrap().is_answer("ok");
     }
@@ -65,7 +69,7 @@ async fn http2_clients_receive_hints_before_the_response_exists() {
     let hints = timeout(PATIENCE, poll_fn(|cx| response.poll_informational(cx))).await.unwrap().unwrap().unwrap();
     assert_eq!(hints.status().as_u16(), 103);
     let fields: Vec<_> = hints.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-    assert_eq!(fields, [("link", "</a.css>; rel=preload")]);
+    assert_eq!(fields, [("link", "</a.css>; rel=preload"), ("x-hint", "1")]);
     gate.add_permits(1);
     assert_eq!(timeout(PATIENCE, response).await.unwrap().unwrap().status(), StatusCode::OK);
 }

@@ -72,11 +72,7 @@ pub(super) fn response_framing(status: u16, to: ResponseTo, fields: &[FieldPair]
     match status {
         101 => Framing::Tunnel,
         200..=299 if to == ResponseTo::Connect => Framing::Tunnel,
-        100..=199 | 204 => {
-            assert!(matches!(announced, None | Some(Framing::Length(0))), "a response of status {status} has content");
-            Framing::Empty
-        }
-        304 => Framing::Empty,
+        100..=199 | 204 | 304 => Framing::Empty,
         _ if to == ResponseTo::Head => Framing::Empty,
         _ => announced.unwrap_or(Framing::UntilClose),
     }
@@ -160,7 +156,12 @@ fn size_line(bytes: &[u8], extensions: &mut usize) -> Part<u64> {
     let is_invalid = digits.len() > CHUNK_DIGITS_MAX
         || !digits.iter().all(u8::is_ascii_hexdigit)
         || (is_size_over && digits.is_empty())
-        || !extension.iter().all(|octet| matches!(octet, b'\t' | b' '..=b'~'))
+        || match extensions_of(extension) {
+            _ if semicolon.is_none() => false,
+            Part::Complete(..) => false,
+            Part::Incomplete => end < bytes.len(),
+            Part::Invalid => true,
+        }
         || *extensions > CHUNK_EXTENSIONS_BYTES_MAX;
     match bytes.get(end + 1) {
         _ if is_invalid => Part::Invalid,
@@ -168,6 +169,61 @@ fn size_line(bytes: &[u8], extensions: &mut usize) -> Part<u64> {
         Some(b'\n') => Part::Complete(u64::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap(), end + 2),
         Some(_) => Part::Invalid,
     }
+}
+
+/// Reads the extensions after the first semicolon, or the beginning of them.
+fn extensions_of(bytes: &[u8]) -> Part<()> {
+    let mut rest = bytes;
+    loop {
+        rest = without_blanks(rest);
+        let name = rest.iter().take_while(|octet| is_token(**octet)).count();
+        if name == 0 {
+            return if rest.is_empty() { Part::Incomplete } else { Part::Invalid };
+        }
+        let mut after = without_blanks(&rest[name..]);
+        let mut is_blank = after.len() < rest.len() - name;
+        if let [b'=', value @ ..] = after {
+            let value = without_blanks(value);
+            let len = match value {
+                [] => return Part::Incomplete,
+                [b'"', quoted @ ..] => match quoted_len(quoted) {
+                    Part::Complete((), len) => len + 1,
+                    Part::Incomplete => return Part::Incomplete,
+                    Part::Invalid => return Part::Invalid,
+                },
+                _ => value.iter().take_while(|octet| is_token(**octet)).count(),
+            };
+            if len == 0 {
+                return Part::Invalid;
+            }
+            after = without_blanks(&value[len..]);
+            is_blank = after.len() < value.len() - len;
+        }
+        match after {
+            [] if is_blank => return Part::Incomplete,
+            [] => return Part::Complete((), bytes.len()),
+            [b';', next @ ..] => rest = next,
+            _ => return Part::Invalid,
+        }
+    }
+}
+
+/// The length of a quoted string after its first quote.
+fn quoted_len(bytes: &[u8]) -> Part<()> {
+    let mut is_escaped = false;
+    for (at, octet) in bytes.iter().enumerate() {
+        match octet {
+            b'"' if !is_escaped => return Part::Complete((), at + 1),
+            b'\t' | b' '..=b'~' => is_escaped = *octet == b'\\' && !is_escaped,
+            _ => return Part::Invalid,
+        }
+    }
+    Part::Incomplete
+}
+
+fn without_blanks(bytes: &[u8]) -> &[u8] {
+    let blanks = bytes.iter().take_while(|octet| matches!(octet, b' ' | b'\t')).count();
+    &bytes[blanks..]
 }
 
 fn trailers(bytes: &[u8]) -> Part<Vec<FieldPair>> {

@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     refused("version_without_minor", "9112, 2.3", b"GET /o/a HTTP/1\r\nhost: x\r\n\r\n"),
     refused("version_without_point", "9112, 2.3", b"GET /o/a HTTP/11\r\nhost: x\r\n\r\n"),
     refused("version_with_comma", "9112, 2.3", b"GET /o/a HTTP/1,1\r\nhost: x\r\n\r\n"),
-    refused("version_1_2", "9112, 2.3", b"GET /o/a HTTP/1.2\r\nhost: x\r\n\r\n"),
+    read("version_1_2", "9110, 2.5", b"GET /o/a HTTP/1.2\r\nhost: x\r\n\r\n", &["GET /o/a"]),
     refused("version_2_0_in_text", "9112, 2.3", b"GET /o/a HTTP/2.0\r\nhost: x\r\n\r\n"),
     refused("version_0_9_in_text", "9112, 2.3", b"GET /o/a HTTP/0.9\r\nhost: x\r\n\r\n"),
     refused("protocol_of_another_name", "9112, 2.3", b"GET /o/a ICAP/1.0\r\nhost: x\r\n\r\n"),

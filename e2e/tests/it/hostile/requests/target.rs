@@ -1,10 +1,9 @@
 //! The four forms of a target [RFC 9112, 3.2], and characters that are invalid in each.
 
-use super::{Row, answered, read, refused};
+use super::{Row, read, refused};
 
 pub(super) const ROWS: &[Row] = &[
     refused("asterisk_with_get", "9112, 3.2.4", b"GET * HTTP/1.1\r\nhost: x\r\n\r\n"),
-    answered("asterisk_with_options", "9112, 3.2.4", b"OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n", "route_not_found"),
     refused("asterisk_and_more", "9112, 3.2.4", b"OPTIONS */o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("authority_with_get", "9112, 3.2.3", b"GET x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n"),
     refused("authority_without_port_with_get", "9112, 3.2.3", b"GET example.com HTTP/1.1\r\nhost: example.com\r\n\r\n"),
