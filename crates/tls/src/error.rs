@@ -13,6 +13,8 @@ pub enum FileRole {
     Key,
     /// The file contains the certificates that sign those of the other side.
     Authorities,
+    /// The file contains the lists of revoked certificates.
+    Revocations,
 }
 
 /// The reason why a certificate cannot be used. Each message names its file.
@@ -78,6 +80,7 @@ impl FileRole {
         match self {
             Self::Certificate | Self::Authorities => "certificate (PEM)",
             Self::Key => "private key (PEM)",
+            Self::Revocations => "certificate revocation list (PEM)",
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::error::{CertificateError, FileRole};
 
 /// Largest file of certificates, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Largest file of revocation lists, in bytes. A list has about 40 bytes for each revoked certificate.
+const REVOCATIONS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Permissions of the group and of all others.
 const OTHERS: u32 = 0o077;
 /// Permission of the group to read.
@@ -33,11 +35,13 @@ pub(crate) fn read(path: &Path, role: FileRole) -> Result<Vec<u8>, CertificateEr
     if role == FileRole::Key && mode & OTHERS & !allowed != 0 {
         return Err(CertificateError::Exposed { file: path.to_owned(), mode });
     }
-    read_bounded(file).map_err(failed)?.ok_or_else(|| unreadable(format!("it is larger than {FILE_BYTES_MAX} bytes")))
+    let bytes_max = if role == FileRole::Revocations { REVOCATIONS_BYTES_MAX } else { FILE_BYTES_MAX };
+    let read = read_bounded(file, bytes_max).map_err(failed)?;
+    read.ok_or_else(|| unreadable(format!("it is larger than {bytes_max} bytes")))
 }
 
-fn read_bounded(file: File) -> io::Result<Option<Vec<u8>>> {
+fn read_bounded(file: File, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok((u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= FILE_BYTES_MAX).then_some(bytes))
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    Ok((u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= bytes_max).then_some(bytes))
 }

@@ -2,11 +2,13 @@
 //! name, and their reload. Connections to other servers are in [`outbound`].
 //!
 //! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
-//! listener), `reloaded` (what a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`]. The
+//! listener), `reloaded` (what a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`];
+//! `client_verifier` and `pinned` verify the certificates of the other side. The
 //! configuration reports errors of certificates with the functions of this crate, so that a file that a reload would
 //! refuse is refused at startup.
 
 pub mod certificate;
+mod client_verifier;
 mod distinguished_name;
 pub mod error;
 mod file;
@@ -14,11 +16,13 @@ pub mod handshake;
 mod in_use;
 pub mod listener;
 pub mod outbound;
+mod pinned;
 mod reloaded;
 mod server_names;
 pub mod settings;
 pub mod stream;
 pub mod upstream;
+mod validity;
 
 pub use certificate::{Certificate, CertificateFiles};
 pub use error::{CertificateError, FileRole};

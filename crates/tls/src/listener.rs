@@ -12,7 +12,7 @@ use crate::error::CertificateError;
 use crate::in_use::InUse;
 use crate::reloaded::{CertificateState, FilesInUse, Reloaded};
 use crate::server_names::ServerNames;
-use crate::settings::{ClientCertificates, TlsSettings};
+use crate::settings::{ClientCertificates, ClientFiles, TlsSettings};
 
 /// The TLS of one listener, which all its connections share. An open connection keeps the certificate of its handshake.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ struct ListenerFiles {
     /// The protocols of ALPN, in order of preference.
     protocols: Vec<Vec<u8>>,
     certificates: Vec<CertificateInUse>,
-    /// The certificates that sign those of clients.
-    authorities: Option<InUse<Vec<u8>>>,
+    /// The files by which certificates of clients are verified.
+    clients: Option<InUse<ClientFiles>>,
     /// Encrypts session tickets. The key is replaced every 6 hours, and the previous one is accepted for 6 more. Listeners that
     /// request certificates of clients issue none: a resumption does not verify the certificate again.
     tickets: Arc<dyn ProducesTickets>,
@@ -58,11 +58,11 @@ impl ListenerTls {
             let certificate = files.parse(&content.bytes, now)?;
             certificates.push(CertificateInUse { files: files.clone(), certificate, content });
         }
-        let authorities = settings.client.as_ref().map(ClientCertificates::read).transpose()?;
-        let authorities = authorities.map(InUse::new);
+        let clients = settings.client.as_ref().map(ClientCertificates::read).transpose()?;
+        let clients = clients.map(InUse::new);
         let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let tickets = if authorities.is_some() { Arc::new(NoTickets) } else { tickets()? };
-        let files = ListenerFiles { protocols, certificates, authorities, tickets };
+        let tickets = if clients.is_some() { Arc::new(NoTickets) } else { tickets()? };
+        let files = ListenerFiles { protocols, certificates, clients, tickets };
         Ok(Self { reloaded: Reloaded::new(settings, files)? })
     }
 
@@ -105,10 +105,10 @@ impl FilesInUse for ListenerFiles {
                 has_changed = true;
             }
         }
-        if let (Some(content), Some(client)) = (&mut self.authorities, &settings.client)
+        if let (Some(content), Some(client)) = (&mut self.clients, &settings.client)
             && content.replace(client.read(), |bytes| client.verifier(bytes)).is_some()
         {
-            tracing::info!(file = %client.ca.display(), "changed certificates that sign those of clients are in use");
+            tracing::info!(file = %client.ca.display(), "changed files that verify certificates of clients are in use");
             has_changed = true;
         }
         has_changed
@@ -119,10 +119,8 @@ impl FilesInUse for ListenerFiles {
         let versions = settings.min_version.versions();
         let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions);
         let builder = builder.map_err(refused)?;
-        let builder = match (&settings.client, &self.authorities) {
-            (Some(client), Some(authorities)) => {
-                builder.with_client_cert_verifier(client.verifier(&authorities.bytes)?)
-            }
+        let builder = match (&settings.client, &self.clients) {
+            (Some(client), Some(files)) => builder.with_client_cert_verifier(client.verifier(&files.bytes)?),
             (None, _) | (_, None) => builder.with_no_client_auth(),
         };
         let names = Arc::new(ServerNames::new(self.certificates.iter().map(|used| &used.certificate)));
@@ -143,12 +141,16 @@ impl FilesInUse for ListenerFiles {
             expires_at: Some(used.certificate.expires_at()),
             has_failed: used.content.failure.is_some(),
         });
-        let authorities = settings.client.iter().zip(&self.authorities).map(|(client, content)| CertificateState {
+        let clients = settings.client.iter().zip(&self.clients).map(|(client, content)| CertificateState {
             file: client.ca.clone(),
             expires_at: None,
             has_failed: content.failure.is_some(),
         });
-        certificates.chain(authorities).collect()
+        let revocations = settings.client.iter().zip(&self.clients).filter_map(|(client, content)| {
+            let has_failed = content.failure.is_some();
+            Some(CertificateState { file: client.crl.clone()?, expires_at: None, has_failed })
+        });
+        certificates.chain(clients).chain(revocations).collect()
     }
 }
 

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::server::danger::ClientCertVerifier;
 
-use crate::certificate::{CertificateFiles, chain, provider};
+use crate::certificate::{CertificateFiles, chain};
+use crate::client_verifier::{ClientVerifier, UnusableFile};
 use crate::error::{CertificateError, FileRole};
 use crate::file;
 
@@ -36,6 +37,8 @@ pub enum MinVersion {
 pub struct ClientCertificates {
     /// The certificates that sign those of clients, in PEM.
     pub ca: PathBuf,
+    /// The lists of revoked certificates, in PEM; `None` if none is revoked.
+    pub crl: Option<PathBuf>,
     /// Whether clients need a certificate.
     pub mode: ClientMode,
 }
@@ -61,31 +64,50 @@ impl MinVersion {
     }
 }
 
+/// The contents of the files by which certificates of clients are verified, by which a reload detects a change.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ClientFiles {
+    authorities: Vec<u8>,
+    revocations: Option<Vec<u8>>,
+}
+
 impl ClientCertificates {
-    /// Reads and checks the certificates that sign those of clients.
+    /// Reads and checks the certificates that sign those of clients, and the lists of revoked ones.
     ///
     /// # Errors
-    /// The file cannot be read or has no valid certificate.
+    /// A file cannot be read, or has no valid certificate or list.
     pub fn check(&self) -> Result<(), CertificateError> {
         self.verifier(&self.read()?).map(|_| ())
     }
 
-    pub(crate) fn read(&self) -> Result<Vec<u8>, CertificateError> {
-        file::read(&self.ca, FileRole::Authorities)
+    pub(crate) fn read(&self) -> Result<ClientFiles, CertificateError> {
+        let authorities = file::read(&self.ca, FileRole::Authorities)?;
+        let revocations = self.crl.as_deref().map(|crl| file::read(crl, FileRole::Revocations)).transpose()?;
+        Ok(ClientFiles { authorities, revocations })
     }
 
-    pub(crate) fn verifier(&self, pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
-        let malformed =
-            |file: &Path| CertificateError::Malformed { file: file.to_owned(), role: FileRole::Authorities };
-        let mut roots = RootCertStore::empty();
-        for certificate in chain(pem, &self.ca, FileRole::Authorities)? {
-            roots.add(certificate).map_err(|_| malformed(&self.ca))?;
-        }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-        let verifier = match self.mode {
-            ClientMode::Required => verifier,
-            ClientMode::Optional => verifier.allow_unauthenticated(),
+    pub(crate) fn verifier(&self, files: &ClientFiles) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
+        let authorities = chain(&files.authorities, &self.ca, FileRole::Authorities)?;
+        let revocations = match (&self.crl, &files.revocations) {
+            (Some(crl), Some(pem)) => revocations(pem, crl)?,
+            (None, _) | (_, None) => Vec::new(),
         };
-        verifier.build().map_err(|_| malformed(&self.ca))
+        let verifier = ClientVerifier::new(authorities, &revocations, self.mode);
+        let verifier = verifier.map_err(|unusable| match (unusable, &self.crl) {
+            (UnusableFile::Revocations, Some(crl)) => malformed(crl, FileRole::Revocations),
+            (UnusableFile::Authorities, _) | (_, None) => malformed(&self.ca, FileRole::Authorities),
+        })?;
+        Ok(Arc::new(verifier))
     }
+}
+
+/// Returns the revocation lists of a file, of which there is at least one.
+fn revocations(pem: &[u8], file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, CertificateError> {
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
+    let lists = lists.map_err(|_| malformed(file, FileRole::Revocations))?;
+    if lists.is_empty() { Err(malformed(file, FileRole::Revocations)) } else { Ok(lists) }
+}
+
+fn malformed(file: &Path, role: FileRole) -> CertificateError {
+    CertificateError::Malformed { file: file.to_owned(), role }
 }

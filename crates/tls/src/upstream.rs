@@ -13,6 +13,7 @@ use crate::certificate::{Certificate, CertificateBytes, CertificateFiles, chain,
 use crate::error::{CertificateError, FileRole};
 use crate::file;
 use crate::in_use::InUse;
+use crate::pinned::UpstreamVerifier;
 use crate::reloaded::{CertificateState, FilesInUse, Reloaded};
 
 /// The protocols that connections to upstreams offer (ALPN), in order of preference.
@@ -37,7 +38,8 @@ pub struct UpstreamTls {
 }
 
 struct UpstreamFiles {
-    roots: Arc<RootCertStore>,
+    /// The verifier of `authorities`; `None` means Mozilla's.
+    verifier: Option<Arc<UpstreamVerifier>>,
     authorities: Option<InUse<Vec<u8>>>,
     identity: Option<IdentityInUse>,
 }
@@ -71,16 +73,16 @@ impl UpstreamTls {
         let server_name = settings.server_name.clone().map(ServerName::try_from).transpose();
         let server_name = server_name.map_err(|error| CertificateError::Settings(error.to_string()))?;
         let authorities = settings.ca.as_deref().map(|ca| file::read(ca, FileRole::Authorities)).transpose()?;
-        let roots = match (&settings.ca, &authorities) {
-            (Some(ca), Some(pem)) => private_roots(ca, pem)?,
-            (None, _) | (_, None) => Arc::new(public_roots()),
+        let verifier = match (&settings.ca, &authorities) {
+            (Some(ca), Some(pem)) => Some(private_verifier(ca, pem)?),
+            (None, _) | (_, None) => None,
         };
         let identity = settings.identity.as_ref().map(|files| -> Result<_, CertificateError> {
             let content = InUse::new(files.read()?);
             Ok(IdentityInUse { certificate: files.parse(&content.bytes, now)?, content })
         });
         let authorities = authorities.map(InUse::new);
-        let files = UpstreamFiles { roots, authorities, identity: identity.transpose()? };
+        let files = UpstreamFiles { verifier, authorities, identity: identity.transpose()? };
         Ok(Self { server_name, reloaded: Reloaded::new(settings, files)? })
     }
 
@@ -122,10 +124,11 @@ impl FilesInUse for UpstreamFiles {
     fn read(&mut self, settings: &UpstreamTlsSettings, now: Timestamp) -> bool {
         let mut has_changed = false;
         if let (Some(ca), Some(content)) = (&settings.ca, &mut self.authorities)
-            && let Some(roots) = content.replace(file::read(ca, FileRole::Authorities), |pem| private_roots(ca, pem))
+            && let Some(verifier) =
+                content.replace(file::read(ca, FileRole::Authorities), |pem| private_verifier(ca, pem))
         {
             tracing::info!(file = %ca.display(), "changed certificates that sign those of an upstream are in use");
-            self.roots = roots;
+            self.verifier = Some(verifier);
             has_changed = true;
         }
         if let (Some(files), Some(identity)) = (&settings.identity, &mut self.identity)
@@ -141,7 +144,10 @@ impl FilesInUse for UpstreamFiles {
     fn config(&self, _: &UpstreamTlsSettings) -> Result<ClientConfig, CertificateError> {
         let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| CertificateError::Settings(error.to_string()))?;
-        let builder = builder.with_root_certificates(self.roots.clone());
+        let builder = match &self.verifier {
+            Some(verifier) => builder.dangerous().with_custom_certificate_verifier(verifier.clone()),
+            None => builder.with_root_certificates(public_roots()),
+        };
         let mut config = match &self.identity {
             Some(identity) => {
                 let key = SingleCertAndKey::from(identity.certificate.key.clone());
@@ -176,11 +182,8 @@ fn public_roots() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
-fn private_roots(file: &Path, pem: &[u8]) -> Result<Arc<RootCertStore>, CertificateError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in chain(pem, file, FileRole::Authorities)? {
-        let malformed = |_| CertificateError::Malformed { file: file.to_owned(), role: FileRole::Authorities };
-        roots.add(certificate).map_err(malformed)?;
-    }
-    Ok(Arc::new(roots))
+fn private_verifier(file: &Path, pem: &[u8]) -> Result<Arc<UpstreamVerifier>, CertificateError> {
+    let malformed = || CertificateError::Malformed { file: file.to_owned(), role: FileRole::Authorities };
+    let verifier = UpstreamVerifier::new(chain(pem, file, FileRole::Authorities)?);
+    verifier.map(Arc::new).ok_or_else(malformed)
 }

@@ -254,7 +254,9 @@ impl FileChecks<'_> {
         {
             let (at, name) = match error.role() {
                 Some(FileRole::Key) => (key.at(), "key"),
-                Some(FileRole::Certificate | FileRole::Authorities) | None => (cert.at(), "cert"),
+                Some(FileRole::Certificate | FileRole::Authorities | FileRole::Revocations) | None => {
+                    (cert.at(), "cert")
+                }
             };
             self.report(at, &pair.location.name(name), &error);
         }
@@ -263,11 +265,17 @@ impl FileChecks<'_> {
 
     fn client(&self, input: &ClientCertificatesInput) -> Option<ClientCertificates> {
         let ca = input.ca.as_ref()?;
-        let client = ClientCertificates { ca: ca.value.clone(), mode: input.mode.as_ref()?.value };
+        let crl = input.crl.as_ref();
+        let mode = input.mode.as_ref()?.value;
+        let client = ClientCertificates { ca: ca.value.clone(), crl: crl.map(|crl| crl.value.clone()), mode };
         if self.is_start
             && let Err(error) = client.check()
         {
-            self.report(ca.at(), &input.location.name("ca"), &error);
+            let (at, name) = match (error.role(), crl) {
+                (Some(FileRole::Revocations), Some(crl)) => (crl.at(), "crl"),
+                _ => (ca.at(), "ca"),
+            };
+            self.report(at, &input.location.name(name), &error);
         }
         Some(client)
     }

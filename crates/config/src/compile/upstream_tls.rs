@@ -103,6 +103,6 @@ fn file_of(input: &UpstreamTlsInput, role: Option<FileRole>) -> (Option<&Input<P
     match role {
         Some(FileRole::Authorities) => (input.ca.as_ref(), "ca"),
         Some(FileRole::Key) => (input.key.as_ref(), "key"),
-        Some(FileRole::Certificate) | None => (input.cert.as_ref(), "cert"),
+        Some(FileRole::Certificate | FileRole::Revocations) | None => (input.cert.as_ref(), "cert"),
     }
 }

@@ -56,6 +56,8 @@ section! {
     ClientCertificatesInput {
         /// The certificates that sign those of clients, in PEM.
         ca: Option<Input<PathBuf>> = required(FILE);
+        /// [Lists of revoked certificates](deployment.md#revoked-certificates), in PEM.
+        crl: Option<Input<PathBuf>> = optional(FILE, "");
         /// Upstreams receive the subject as `X-SSL-Client-S-DN` (RFC 4514).
         mode: Option<Input<ClientMode>> = required(CLIENT_MODE);
     }
