@@ -25,12 +25,16 @@ use crate::transform::header_rules::RouteHeaders;
 use crate::transform::provider::BETAS;
 pub(crate) use crate::transform::provider::client_betas;
 use crate::upstream::outgoing::OutgoingTarget;
-use crate::upstream::response_head::{RelayedHead, UpstreamHead};
+use crate::upstream::response_head::{RelayedHead, UpstreamHead, is_sharing};
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::token_client::TokenClient;
 
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
+
+/// What a trusted proxy reports about the URL that its client requested.
+pub(crate) const KEPT_OF_PROXIES: [KnownName; 3] =
+    [KnownName::XForwardedHost, KnownName::XForwardedPort, KnownName::XForwardedPrefix];
 
 /// The version of the Messages API that translated calls are written for.
 const ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
@@ -83,6 +87,8 @@ pub(crate) struct ForwardedClient<'a> {
 pub(crate) struct ForwardingOptions<'a> {
     /// Whether to write `Forwarded` (RFC 7239).
     pub(crate) forwarded: bool,
+    /// Whether to keep `X-Forwarded-Host`, `-Port` and `-Prefix`, which a trusted proxy has sent.
+    pub(crate) keeps_received: bool,
     /// The protocol of the request and the name of this gateway, for `Via` (RFC 9110, 7.6.3).
     pub(crate) via: Option<[&'a str; 2]>,
 }
@@ -189,8 +195,15 @@ fn identify(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) ->
 /// Writes the address of the client, the host that it requested, and the ids of the request.
 fn forward(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
     edits.append_all(&client.origin.edits)?;
-    if let Some(host) = head.get(KnownName::Host) {
-        edits.append(KnownName::XForwardedHost, host)?;
+    let keeps = client.options.keeps_received;
+    if keeps {
+        keep_received(edits, head)?;
+    }
+    if !(head.host().is_empty() || keeps && head.get(KnownName::XForwardedHost).is_some()) {
+        edits.append(KnownName::XForwardedHost, head.host())?;
+    }
+    if let Some(left) = head.max_forwards() {
+        edits.set(KnownName::MaxForwards, left.saturating_sub(1).to_string().as_bytes())?;
     }
     if client.options.forwarded {
         forwarded(edits, head, client)?;
@@ -205,19 +218,29 @@ fn forward(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> 
     }
 }
 
+/// Keeps what a trusted proxy reports about the URL that its client requested. Names with underscores are not kept.
+fn keep_received(edits: &mut HeadEdits, head: &Head) -> Result<(), InvalidPart> {
+    for name in KEPT_OF_PROXIES {
+        for value in head.fields().all(name) {
+            edits.append(name, value)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the client's address, the host and the scheme that it requested as one element of `Forwarded`.
 fn forwarded(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
     let (address, scheme) = (client.origin.address.as_bytes(), client.origin.scheme.as_bytes());
     // RFC 7239, 6: an IPv6 address is quoted and has brackets.
     let [open, close]: [&[u8]; 2] = if address.contains(&b':') { [b"\"[", b"]\""] } else { [b"", b""] };
-    match head.get(KnownName::Host) {
-        // A valid host has neither a quote nor a backslash.
-        Some(host) => {
-            let parts = [b"for=", open, address, close, b";host=\"", host, b"\";proto=", scheme];
+    match head.host() {
+        b"" => {
+            let parts = [b"for=", open, address, close, b";proto=", scheme];
             edits.append_parts(KnownName::Forwarded, &parts)
         }
-        None => {
-            let parts = [b"for=", open, address, close, b";proto=", scheme];
+        // A valid host has neither a quote nor a backslash.
+        host => {
+            let parts = [b"for=", open, address, close, b";host=\"", host, b"\";proto=", scheme];
             edits.append_parts(KnownName::Forwarded, &parts)
         }
     }
@@ -300,12 +323,6 @@ fn is_of_the_account(name: &[u8]) -> bool {
         || begins_with(b"ratelimit")
         || begins_with(b"anthropic-ratelimit-")
         || begins_with(b"x-amzn-")
-}
-
-/// Whether a field shares a response with pages of other origins. Only the gateway decides that.
-pub(crate) fn is_sharing(name: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"access-control-";
-    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// The target of an LLM call behind the provider's base URL: the endpoint's path, with the provider's own name of the

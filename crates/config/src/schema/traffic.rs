@@ -36,7 +36,7 @@ use super::price::PriceInput;
 use crate::snapshot::retry::PoolInput;
 use crate::snapshot::translation::TranslateInput;
 use crate::snapshot::upstream::EjectionInput;
-use crate::snapshot::{BudgetDimension, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
+use crate::snapshot::{BudgetDimension, ForwardedFields, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
 use access::{NanoUsd, Per, Plan, PublicKey};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
@@ -51,8 +51,8 @@ pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
 use forms::{
-    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, HEADERS, MODEL, MONEY, NETWORK, ON_HANGUP, PATH, PER, PLAN, PREFIX,
-    PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, NETWORK, ON_HANGUP, PATH, PER, PLAN,
+    PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
 };
 pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use header_text::{HeaderPiece, HeaderText};
@@ -156,8 +156,8 @@ section! {
         routes: Entries<RouteInput> = sections::<RouteInput>("none");
         /// Proxies with a trusted `X-Forwarded-For` ([client addresses](#client-addresses)).
         trusted_proxies: ValueList<Vec<IpNet>> = list(NETWORK, 256, "none").or_single();
-        /// Whether requests to upstreams have `Forwarded` (RFC 7239).
-        forwarded: Input<bool> = default(Boolean, || false);
+        /// What upstreams receive of `X-Forwarded-*` from `trusted_proxies` ([headers that backends trust](#headers-that-backends-trust)): `append` keeps it, `replace` does not; `true` also writes `Forwarded` (RFC 7239).
+        forwarded: Input<ForwardedFields> = default(FORWARDED, || ForwardedFields::Append);
         /// Whether requests to upstreams have `Via`, with `brand.key_prefix`.
         via: Input<bool> = default(Boolean, || false);
         /// [Rate limits](rate-limits.md) of all routes, and of requests without a valid key; `[]` is no limit.

@@ -25,13 +25,24 @@ use super::translation::TranslationRules;
 use super::upstream::{BreakerRules, Upstream};
 use super::{Budgets, LimitPlaces, PlanModels, PricedModels, QuotaStatus, RateLimits, Signup, WindowLimit};
 
+/// What upstreams receive of the `X-Forwarded-*` that a trusted proxy sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedFields {
+    /// The received addresses with that of the proxy, and the received host, port and prefix.
+    Append,
+    /// The client's address alone, and the requested host.
+    Replace,
+    /// The same as [`Self::Append`], and `Forwarded` (RFC 7239).
+    AppendBoth,
+}
+
 /// What a reload may change.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     /// Peers whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether requests to upstreams have `Forwarded` (RFC 7239).
-    pub forwarded: bool,
+    /// What upstreams receive of `X-Forwarded-*` from trusted proxies.
+    pub forwarded: ForwardedFields,
     /// Whether requests to upstreams have `Via` (RFC 9110, 7.6.3).
     pub via: bool,
     /// The rate limit of the proxy for requests without a valid key, by address.

@@ -86,12 +86,17 @@ impl Peer {
 
 impl ClientOrigin {
     pub(crate) fn new(address: IpAddr, scheme: &'static str) -> Self {
+        Self::proxied(address, scheme, address.to_string().as_bytes())
+    }
+
+    /// Returns the same of a client whose request passed proxies, which upstreams learn as `chain`.
+    pub(crate) fn proxied(address: IpAddr, scheme: &'static str, chain: &[u8]) -> Self {
         let (address, mut edits) = (address.to_string().into_boxed_str(), HeadEdits::for_forwarding());
         let written = edits
-            .append(KnownName::XForwardedFor, address.as_bytes())
+            .append(KnownName::XForwardedFor, chain)
             .and_then(|()| edits.append(KnownName::XForwardedProto, scheme.as_bytes()));
         if let Err(part) = written {
-            // Neither value has an octet that is invalid in a field, so this is a defect.
+            // The values are addresses and parts of received fields, so this is a defect.
             tracing::error!(%part, "the address of a client cannot be written");
         }
         Self { address, scheme, edits }

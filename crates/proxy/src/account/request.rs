@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use access::{Mono, RequestId, Timestamp, address};
 use config::Snapshot;
-use config::snapshot::Traffic;
+use config::snapshot::{ForwardedFields, Traffic};
 use http1::{KnownName, Version};
 use meter::TraceId;
 use tokio::time::Instant;
@@ -70,6 +70,7 @@ impl RequestContext {
         let begun = Instant::now();
         let started_at = worker.wall_clock.at(begun);
         let snapshot = worker.snapshot();
+        let head = if head.has_raw_query() { Head::with_escaped_query(&head) } else { head };
         let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let (id_text, read_at, mono) = (RequestIdText::new(id), Cell::new(begun), Cell::new(None));
@@ -161,18 +162,33 @@ impl RequestContext {
 
     /// Returns the client's address and the scheme of the URL that it requested, for upstreams.
     pub(crate) fn origin(&self, is_peer_trusted: bool) -> Cow<'_, ClientOrigin> {
-        if is_peer_trusted {
-            Cow::Owned(ClientOrigin::new(self.client_address(), self.reported_scheme()))
-        } else {
-            Cow::Borrowed(&self.at.peer.origin)
+        if !is_peer_trusted {
+            return Cow::Borrowed(&self.at.peer.origin);
         }
+        let (peer, traffic) = (self.at.peer.address, &self.snapshot.traffic);
+        let addresses = || self.head.fields().all(KnownName::XForwardedFor);
+        let client = address::reported(peer, &traffic.trusted_proxies, addresses());
+        let scheme = self.reported_scheme(address::elements(addresses()).count(), client.hops);
+        if traffic.forwarded == ForwardedFields::Replace {
+            return Cow::Owned(ClientOrigin::new(client.address, scheme));
+        }
+        // Each proxy appends the address of its peer.
+        let mut chain = Vec::new();
+        for address in address::elements(addresses()) {
+            chain.extend_from_slice(address);
+            chain.extend_from_slice(b", ");
+        }
+        chain.extend_from_slice(peer.to_string().as_bytes());
+        Cow::Owned(ClientOrigin::proxied(client.address, scheme, &chain))
     }
 
-    /// Returns the scheme that a trusted proxy reports; without a report, that of the connection.
-    fn reported_scheme(&self) -> &'static str {
-        // The trusted proxy wrote the last value; the values before it are those that it received.
-        let reported = self.head.fields().all(KnownName::XForwardedProto).last();
-        match reported.and_then(|value| value.rsplit(|&octet| octet == b',').next()).map(<[u8]>::trim_ascii) {
+    /// Returns the scheme that a trusted proxy reports; without a report, that of the connection. If each proxy has added one
+    /// to the list, as to the `addresses` ones in `X-Forwarded-For`, the client's has the place of its address, `hops` from
+    /// the end. Otherwise, it is the first one.
+    fn reported_scheme(&self, addresses: usize, hops: usize) -> &'static str {
+        let schemes = || address::elements(self.head.fields().all(KnownName::XForwardedProto));
+        let place = if hops > 0 && schemes().count() == addresses { addresses - hops } else { 0 };
+        match schemes().nth(place) {
             Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => "https",
             Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => "http",
             Some(_) | None => self.at.peer.origin.scheme,

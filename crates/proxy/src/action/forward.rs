@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use access::{Refusal, contains_key};
 use config::snapshot::{
-    Action, BodyChanges, Events, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream, UpstreamChanges,
+    Action, BodyChanges, Events, ForwardedFields, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream,
+    UpstreamChanges,
 };
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure};
@@ -277,7 +278,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
         host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),
-        options: forwarding_options(request),
+        options: forwarding_options(request, is_trusted),
         id_text: request.id_text.as_bytes(),
         upgrades,
         withheld,
@@ -338,8 +339,10 @@ fn choose<'a>(
 }
 
 /// Returns the configured fields of requests to upstreams.
-fn forwarding_options(request: &RequestContext) -> ForwardingOptions<'_> {
+fn forwarding_options(request: &RequestContext, is_trusted: bool) -> ForwardingOptions<'_> {
     let traffic = &request.snapshot.traffic;
     let via = traffic.via.then(|| [request.protocol(), request.snapshot.process.brand.slug()]);
-    ForwardingOptions { forwarded: traffic.forwarded, via }
+    let keeps_received = is_trusted && traffic.forwarded != ForwardedFields::Replace;
+    let forwarded = traffic.forwarded == ForwardedFields::AppendBoth;
+    ForwardingOptions { forwarded, keeps_received, via }
 }

@@ -43,13 +43,13 @@ async fn told(trusted: &str, said: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn an_upstream_is_told_the_caller_that_a_trusted_proxy_names_and_nothing_else() {
+async fn an_upstream_is_told_the_addresses_of_a_trusted_proxy_and_the_proxy() {
     for (trusted, said, expected) in [
         ("[]", &["192.0.2.1"][..], "127.0.0.1"),
         ("127.0.0.1", &[], "127.0.0.1"),
-        ("127.0.0.1", &["192.0.2.1"], "192.0.2.1"),
-        ("127.0.0.1", &["9.9.9.9", "192.0.2.1, 127.0.0.1"], "192.0.2.1"),
-        ("127.0.0.1", &["evil: 1"], "127.0.0.1"),
+        ("127.0.0.1", &["192.0.2.1"], "192.0.2.1, 127.0.0.1"),
+        ("127.0.0.1", &["9.9.9.9", "192.0.2.1, 127.0.0.1"], "9.9.9.9, 192.0.2.1, 127.0.0.1, 127.0.0.1"),
+        ("127.0.0.1", &["evil: 1"], "evil: 1, 127.0.0.1"),
     ] {
         assert_eq!(told(trusted, said).await, expected, "{trusted} {said:?}");
     }

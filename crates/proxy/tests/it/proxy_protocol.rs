@@ -58,7 +58,7 @@ async fn source_of_the_header_counts_as_the_peer() {
         (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(), "127.0.0.1"),
     ] {
         // The client is no trusted proxy, unless the proxy itself has connected.
-        let expected = if header.get(12) == Some(&0x20) { "198.51.100.1" } else { source };
+        let expected = if header.get(12) == Some(&0x20) { "198.51.100.1, 127.0.0.1" } else { source };
         let sent = [&header[..], &request("X-Forwarded-For: 198.51.100.1\r\n")].concat();
         let received = exchange(&gateway, &sent).await;
         assert!(received.starts_with("http/1.1 200 ok\r\n"), "{received}");

@@ -7,15 +7,15 @@ use super::super::name::{NAME_EXPECTED, is_name};
 use crate::resolve::MOCK;
 use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
-    AccountObjects, BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, SignupMode,
-    Unbounded,
+    AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, OnHangup, Origin, QuotaStatus,
+    SignupMode, Unbounded,
 };
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, bounds, usd};
 use ai::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
-use settings::form::{Except, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
+use settings::form::{Except, Form, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
 use settings::json;
 use settings::setting::Value;
 
@@ -31,6 +31,41 @@ pub(super) const ON_HANGUP: Words<OnHangup> = Words::new(&[
     ("cancel", OnHangup::Cancel),
     ("drain", OnHangup::Drain { bytes_max: DRAIN_BYTES, within: DRAIN_TIME }),
 ]);
+
+/// What upstreams receive of `X-Forwarded-*`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ForwardedForm;
+
+pub(super) const FORWARDED: ForwardedForm = ForwardedForm;
+
+impl Form for ForwardedForm {
+    type Value = ForwardedFields;
+
+    fn parse(&self, text: &str) -> Result<ForwardedFields, FormRefusal> {
+        match text {
+            "append" | "false" => Ok(ForwardedFields::Append),
+            "replace" => Ok(ForwardedFields::Replace),
+            "true" => Ok(ForwardedFields::AppendBoth),
+            _ => Err(FormRefusal::Word(vec!["append", "replace", "true"])),
+        }
+    }
+
+    fn shown(&self, value: &ForwardedFields) -> Value {
+        match value {
+            ForwardedFields::Append => Value::text("append"),
+            ForwardedFields::Replace => Value::text("replace"),
+            ForwardedFields::AppendBoth => Value::Boolean(true),
+        }
+    }
+
+    fn cell(&self) -> String {
+        "`append`, `replace`, `true`".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"enum": ["append", "replace", true, false, "true", "false"]})
+    }
+}
 
 pub(super) const SERVER_NAME: TextForm<String> = TextForm {
     parse: |name| accept(name, tls::is_server_name(name), "a host name or an IP address"),

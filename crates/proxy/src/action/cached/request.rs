@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use access::{KeyId, Subject, Timestamp, UserId};
 use config::snapshot::trusted_headers::selects_response;
-use config::snapshot::{Auth, CacheRules, HeaderPart, normalized};
+use config::snapshot::{Auth, CacheRules, ForwardedFields, HeaderPart, normalized};
 use http1::{Announced, Fields, KnownName};
 
 use crate::account::RequestAccount;
 use crate::action::forward::ForwardedRoute;
 use crate::body::IncomingBody;
 use crate::client::head::{Head, is_one_of};
+use crate::transform::KEPT_OF_PROXIES;
 use crate::transform::header_rules::RouteHeaders;
 use crate::worker::response_cache::CacheControl;
 use crate::worker::response_cache::freshness::Freshness;
@@ -129,7 +130,7 @@ pub(super) fn varies_by_own_field(account: &RequestAccount, rules: &CacheRules, 
     let written: Vec<&str> =
         templates.filter(|template| template.parts.iter().any(of_client)).map(|template| &*template.name).collect();
     let traffic = &account.request.snapshot.traffic;
-    let options = [("forwarded", traffic.forwarded), ("via", traffic.via)];
+    let options = [("forwarded", traffic.forwarded == ForwardedFields::AppendBoth), ("via", traffic.via)];
     let names = fields.all(KnownName::Vary).flat_map(|value| value.split(|octet| *octet == b','));
     names.map(<[u8]>::trim_ascii).any(|name| {
         let is_of_identity =
@@ -206,6 +207,15 @@ fn key(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules) ->
         for field in request.head.fields().iter().filter(|field| selects_response(field.name)) {
             add(&field.name.to_ascii_lowercase());
             add(field.value);
+        }
+    }
+    // A response may contain the URL that a trusted proxy reports.
+    if request.is_peer_trusted() && request.snapshot.traffic.forwarded != ForwardedFields::Replace {
+        for name in KEPT_OF_PROXIES {
+            for value in request.head.fields().all(name) {
+                add(name.as_str().as_bytes());
+                add(value);
+            }
         }
     }
     (key.len() <= KEY_BYTES_MAX).then(|| key.into())
