@@ -20,6 +20,17 @@ const TEXT_LEN: usize = 55;
 const TRACE_PLACE: usize = 3;
 const SPAN_PLACE: usize = 36;
 
+/// The part of a client's `tracestate` that is forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TraceState {
+    /// No part, because the client has not begun the trace, or the state is invalid.
+    Absent,
+    /// The fields as they were received.
+    Received,
+    /// The members with valid keys.
+    Members(Box<[u8]>),
+}
+
 /// The trace of a request, as upstreams learn it. The client's part of it is parsed once.
 #[derive(Debug)]
 pub(crate) struct TraceContext {
@@ -30,8 +41,8 @@ pub(crate) struct TraceContext {
     pub(crate) parent_id: Option<[u8; 8]>,
     /// Whether the request was sampled at its beginning; without `traces`, whether the client's trace was.
     pub(crate) is_sampled: bool,
-    /// Whether the client's `tracestate` is forwarded.
-    pub(crate) has_state: bool,
+    /// The part of the client's `tracestate` that is forwarded.
+    pub(crate) state: TraceState,
     /// `traceparent` with zeros in place of the id of the span.
     text: [u8; TEXT_LEN],
     /// The number of ids that attempts have got.
@@ -59,9 +70,9 @@ impl TraceContext {
         if let Some(digit) = text.last_mut() {
             *digit += flags;
         }
-        let has_state = received.is_some() && is_valid_state(head);
+        let state = if received.is_some() { valid_state(head) } else { TraceState::Absent };
         let (parent_id, attempts) = (received.map(|received| received.parent_id), Cell::new(0));
-        Self { trace_id, span_id, parent_id, is_sampled, has_state, text, attempts }
+        Self { trace_id, span_id, parent_id, is_sampled, state, text, attempts }
     }
 
     /// Writes the trace for an attempt at an upstream, whose span gets its own id.
@@ -69,8 +80,10 @@ impl TraceContext {
     /// # Errors
     /// The value is always valid.
     pub(crate) fn write(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
-        if !self.has_state {
-            edits.remove(KnownName::Tracestate);
+        match &self.state {
+            TraceState::Received => {}
+            TraceState::Absent => edits.remove(KnownName::Tracestate),
+            TraceState::Members(members) => edits.set(KnownName::Tracestate, members)?,
         }
         self.attempts.set(self.attempts.get() + 1);
         edits.append(KnownName::Traceparent, &self.attempt_text())
@@ -164,30 +177,46 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Returns whether the head has a valid `tracestate` or none. An invalid one is discarded as a whole (W3C Trace Context, 3.3.1).
-fn is_valid_state(head: &Head) -> bool {
-    let mut members = 0;
-    head.fields().all(KnownName::Tracestate).all(|value| {
-        value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()).all(|member| {
-            members += 1;
-            members <= STATE_MEMBERS_MAX && is_member(member)
-        })
-    })
+/// Returns the valid part of the head's `tracestate`. A member with an invalid key is left out. A state with too many
+/// members, or with one whose value is invalid, is discarded as a whole (W3C Trace Context, 3.3.1).
+fn valid_state(head: &Head) -> TraceState {
+    let values = || head.fields().all(KnownName::Tracestate);
+    let members = || values().flat_map(|value| value.split(|&octet| octet == b',')).map(<[u8]>::trim_ascii);
+    let members = || members().filter(|member| !member.is_empty());
+    let (mut count, mut invalid_keys) = (0, 0);
+    for member in members() {
+        count += 1;
+        let Some(equals) = member.iter().position(|&octet| octet == b'=') else { return TraceState::Absent };
+        let (key, value) = member.split_at(equals);
+        if count > STATE_MEMBERS_MAX || !is_state_value(value.get(1..).unwrap_or_default()) {
+            return TraceState::Absent;
+        }
+        invalid_keys += usize::from(!is_state_key(key));
+    }
+    if invalid_keys == 0 {
+        return TraceState::Received;
+    }
+    if invalid_keys == count {
+        return TraceState::Absent;
+    }
+    let key = |member: &&[u8]| is_state_key(member.split(|&octet| octet == b'=').next().unwrap_or_default());
+    let valid: Vec<&[u8]> = members().filter(key).collect();
+    TraceState::Members(valid.join(&b','.to_owned()).into())
 }
 
-/// Returns whether the bytes are a member of a `tracestate`: a key, `=`, and a value (W3C Trace Context, 3.3.1.2 and 3.3.1.3).
-fn is_member(member: &[u8]) -> bool {
-    let Some(equals) = member.iter().position(|&octet| octet == b'=') else { return false };
-    let (key, value) = member.split_at(equals);
-    let value = value.get(1..).unwrap_or_default();
-    let is_key_octet = |octet: &u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
-    let is_key = key.first().is_some_and(|first| matches!(first, b'a'..=b'z' | b'0'..=b'9'))
+/// Whether the bytes are a key of a `tracestate` (W3C Trace Context, 3.3.1.2).
+fn is_state_key(key: &[u8]) -> bool {
+    let is_octet = |octet: &u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    key.first().is_some_and(|first| matches!(first, b'a'..=b'z' | b'0'..=b'9'))
         && key.len() <= 256
-        && key.iter().all(is_key_octet)
-        && key.iter().filter(|octet| **octet == b'@').count() <= 1;
-    let is_value = (1..=256).contains(&value.len())
-        && value.iter().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'='));
-    is_key && is_value
+        && key.iter().all(is_octet)
+        && key.iter().filter(|octet| **octet == b'@').count() <= 1
+}
+
+/// Whether the bytes are a value of a `tracestate` (W3C Trace Context, 3.3.1.3).
+fn is_state_value(value: &[u8]) -> bool {
+    (1..=256).contains(&value.len())
+        && value.iter().all(|octet| matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'='))
 }
 
 #[cfg(test)]

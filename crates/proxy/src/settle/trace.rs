@@ -9,6 +9,7 @@ use telemetry::traces::{TracedCall, TracedRequest};
 use tokio::time::Instant;
 
 use crate::account::spans::SpanRecord;
+use crate::account::trace_context::TraceState;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::settle::RequestSummary;
 use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, cut_text, outcome};
@@ -54,7 +55,7 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
         trace_id: trace.trace_id,
         span_id: trace.span_id,
         parent_id: trace.parent_id,
-        state: if trace.has_state { state(account) } else { Box::default() },
+        state: state(account, &trace.state),
         began_at_us: request.started_at.0,
         duration_us: summary.duration_us,
         method: method(head.method_bytes()),
@@ -76,9 +77,15 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
     }
 }
 
-/// Joins the first members of the client's `tracestate`, which is valid, to at most [`STATE_LEN_MAX`] bytes.
-fn state(account: &RequestAccount) -> Box<str> {
-    joined(account.request.head.fields().all(KnownName::Tracestate).filter_map(crate::client::head::text))
+/// Joins the first members of the forwarded `tracestate` to at most [`STATE_LEN_MAX`] bytes.
+fn state(account: &RequestAccount, state: &TraceState) -> Box<str> {
+    match state {
+        TraceState::Absent => Box::default(),
+        TraceState::Received => {
+            joined(account.request.head.fields().all(KnownName::Tracestate).filter_map(crate::client::head::text))
+        }
+        TraceState::Members(members) => joined(crate::client::head::text(members).into_iter()),
+    }
 }
 
 fn joined<'a>(values: impl Iterator<Item = &'a str>) -> Box<str> {
