@@ -209,6 +209,7 @@ impl Worker {
                 tls: shared.tls.clone(),
                 buffers: buffers.clone(),
                 lookups: NameLookups::of_system(),
+                keep_alive: shared.live.load().process.connections.keep_alive,
             },
             shared,
             directory: resources.directory,

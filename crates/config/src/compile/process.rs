@@ -136,6 +136,7 @@ fn connections(connections: &ConnectionsInput, in_flight: u32) -> Connections {
     Connections {
         max: connections.max.value,
         per_address: connections.per_address.value,
+        keep_alive: connections.keep_alive.value,
         in_flight_per_key: connections.in_flight_per_key.value,
         in_flight_per_address: connections.in_flight_per_address.as_ref().map_or(of_address, |number| number.value),
         in_flight_anonymous: connections.in_flight_anonymous.as_ref().map_or(half, |number| number.value),

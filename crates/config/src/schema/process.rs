@@ -125,6 +125,8 @@ section! {
         max: Input<u32> = default(Whole::u32_from(1), || 20_000);
         /// Maximum of open connections of one address (IPv6: /64); `trusted_proxies` are exempt.
         per_address: Input<u32> = default(Whole::u32_from(1), || 1_000);
+        /// Time after which a silent connection of a client or to a backend is probed by TCP, every 15 s and at most 4 times.
+        keep_alive: Input<Option<Duration>> = default(KEEP_ALIVE, || Some(Duration::from_secs(60)));
         /// Maximum of requests in flight of one key; more are `rate_limited`. All keys of one user: twice as many.
         in_flight_per_key: Input<u32> = default(Whole::u32_from(1), || 1_000);
         /// Maximum of requests in flight of one address (IPv6: /64) without an identified client; more are `rate_limited`. As many more may wait for the check of their credentials.
@@ -185,6 +187,9 @@ const WORKERS: WordOr<Whole<u32>> = WordOr::new("auto", Whole::new(1, WORKERS_MA
 /// Each request in flight uses several kilobytes of memory.
 const IN_FLIGHT: Whole<u32> = Whole::new(1, 1_000_000);
 /// A connection ends after ten minutes, so that no call can take longer.
+/// The times that Linux accepts (tcp(7)).
+const KEEP_ALIVE: WordOr<DurationForm> =
+    WordOr::new("off", DurationForm::new(Duration::from_secs(1), Duration::from_secs(32_767)));
 const CALL_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);

@@ -235,6 +235,8 @@ pub struct Connections {
     pub max: u32,
     /// Maximum number of open connections from one address (IPv6: from one /64). Default 1,000.
     pub per_address: u32,
+    /// Time after which a silent connection is probed by TCP; `None` if it is not. Default 60 s.
+    pub keep_alive: Option<Duration>,
     /// Maximum number of requests of one key in flight, over all workers. Default 1,000.
     pub in_flight_per_key: u32,
     /// Maximum number of requests in flight of one address whose clients are not identified. Default: a 16th of

@@ -3,11 +3,24 @@ use config::snapshot::Connections;
 use super::*;
 
 /// Bounds for tests of other modules.
-pub(crate) const CONNECTIONS: Connections =
-    Connections { max: 1, per_address: 1, in_flight_per_key: 1, in_flight_per_address: 1, in_flight_anonymous: 1 };
+pub(crate) const CONNECTIONS: Connections = Connections {
+    max: 1,
+    per_address: 1,
+    keep_alive: None,
+    in_flight_per_key: 1,
+    in_flight_per_address: 1,
+    in_flight_anonymous: 1,
+};
 
 fn connections(max: u32, per_address: u32) -> Connections {
-    Connections { max, per_address, in_flight_per_key: 1, in_flight_per_address: 2, in_flight_anonymous: 3 }
+    Connections {
+        max,
+        per_address,
+        keep_alive: None,
+        in_flight_per_key: 1,
+        in_flight_per_address: 2,
+        in_flight_anonymous: 3,
+    }
 }
 
 /// Returns an address that is not in the bucket of any of `others`.

@@ -5,10 +5,13 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 use tls::ListenerTls;
+
+use crate::upstream::socket::probe_silent;
 
 /// Maximum number of connections per listener that wait to be accepted.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -22,6 +25,8 @@ pub struct ListenerOptions {
     pub tls: Option<Arc<ListenerTls>>,
     /// Whether connections begin with a header of the PROXY protocol, and only trusted proxies may connect.
     pub proxy_protocol: bool,
+    /// Time after which TCP probes a silent connection; `None` if it does not.
+    pub keep_alive: Option<Duration>,
     /// The listening sockets of this address that another process has opened. Without any, the address is bound.
     pub inherited: Vec<TcpListener>,
 }
@@ -74,7 +79,7 @@ impl Listeners {
 impl From<SocketAddr> for ListenerOptions {
     /// Returns the options of a listener without TLS and without the PROXY protocol.
     fn from(address: SocketAddr) -> Self {
-        Self { address, tls: None, proxy_protocol: false, inherited: Vec::new() }
+        Self { address, tls: None, proxy_protocol: false, keep_alive: None, inherited: Vec::new() }
     }
 }
 
@@ -88,10 +93,12 @@ pub fn bind(listeners: Vec<ListenerOptions>, workers: usize) -> Result<Listeners
     let mut by_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     for (position, listener) in listeners.into_iter().enumerate() {
-        let ListenerOptions { address, tls, proxy_protocol, inherited } = listener;
+        let ListenerOptions { address, tls, proxy_protocol, keep_alive, inherited } = listener;
         let refused = |source| BindError { address, source };
         let sockets = if inherited.is_empty() { bound(address, workers) } else { adopted(inherited, workers) };
         let sockets = sockets.map_err(refused)?;
+        // Accepted connections have the options of their listening socket.
+        sockets.iter().try_for_each(|socket| probe_silent(&SockRef::from(socket), keep_alive)).map_err(refused)?;
         let actual = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(refused)?;
         addresses.push(actual);
         let mut left = sockets.into_iter();
@@ -171,6 +178,24 @@ mod tests {
         let taken = bind(listener(first.addresses()[0]), 2).unwrap_err();
         assert_eq!(taken.address, first.addresses()[0]);
         assert!(taken.to_string().contains("another process listens there"), "{taken}");
+    }
+
+    #[test]
+    fn accepted_connections_are_probed_after_the_configured_time() {
+        for keep_alive in [None, Some(Duration::from_secs(7))] {
+            let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+            let bound = bind(vec![ListenerOptions { keep_alive, ..any.into() }], 1).unwrap();
+            let _client = std::net::TcpStream::connect(bound.addresses()[0]).unwrap();
+            let listening = &bound.by_worker[0][0].socket;
+            listening.set_nonblocking(false).unwrap();
+            let (accepted, _) = listening.accept().unwrap();
+            let options = SockRef::from(&accepted);
+            assert_eq!(options.keepalive().unwrap(), keep_alive.is_some());
+            if let Some(time) = keep_alive {
+                let found = (options.tcp_keepalive_time().unwrap(), options.tcp_keepalive_interval().unwrap());
+                assert_eq!((found, options.tcp_keepalive_retries().unwrap()), ((time, Duration::from_secs(15)), 4));
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use access::issuer::is_link_local;
 use config::snapshot::{Origin, Scheme};
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -24,7 +25,7 @@ use crate::upstream::lookups::NameLookups;
 use crate::upstream::pool::Pool;
 use crate::upstream::pool::http2;
 use crate::upstream::pool::http2::NewHttp2Connection;
-use crate::upstream::socket::{Socket, Transport};
+use crate::upstream::socket::{Socket, Transport, probe_silent};
 
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;
@@ -75,6 +76,8 @@ pub(crate) struct Connector {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) lookups: Rc<NameLookups>,
+    /// Time after which TCP probes a silent connection; `None` if it does not.
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 /// The protocols that a TLS handshake offers.
@@ -155,8 +158,9 @@ async fn transport(
 ) -> Result<(Transport, bool), ConnectError> {
     let origin = &pool.origin;
     let stream = tcp(&connector.lookups, origin, within, step).await?;
-    // The call fails only on a socket that has already ended; the first write detects that.
+    // The calls fail only on a socket that has already ended; the first write detects that.
     let _ = stream.set_nodelay(true);
+    let _ = probe_silent(&SockRef::from(&stream), connector.keep_alive);
     Ok(match origin.scheme {
         Scheme::Http => (Transport::Plain(stream), false),
         Scheme::H2c => (Transport::Plain(stream), true),
@@ -248,7 +252,8 @@ mod tests {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let tls = Arc::new(tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
-        let connector = Connector { tls, buffers: Rc::default(), lookups: NameLookups::of_system() };
+        let lookups = NameLookups::of_system();
+        let connector = Connector { tls, buffers: Rc::default(), lookups, keep_alive: None };
         let pool = Rc::<crate::upstream::pool::Pools>::default().of(
             &origin,
             None,

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -28,6 +29,22 @@ pub(crate) enum IdleSocket {
     Unusable,
     /// TLS records were received, which may belong to the TLS connection itself.
     Records,
+}
+
+/// The time between probes of a silent connection, and the number of probes after which it has failed.
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+const PROBES_MAX: u32 = 4;
+
+/// Lets TCP probe a connection that has been silent for `after`; with `None`, it is not probed. A middlebox that forgets silent
+/// connections then keeps it, and the end of a peer without a FIN is detected.
+pub(crate) fn probe_silent(socket: &SockRef<'_>, after: Option<Duration>) -> io::Result<()> {
+    match after {
+        Some(after) => {
+            let probes = TcpKeepalive::new().with_time(after).with_interval(PROBE_EVERY).with_retries(PROBES_MAX);
+            socket.set_tcp_keepalive(&probes)
+        }
+        None => socket.set_keepalive(false),
+    }
 }
 
 /// A transport that counts its bytes.

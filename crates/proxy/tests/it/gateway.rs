@@ -195,6 +195,7 @@ impl Gateway {
             address: listener.address,
             tls: serves.clone(),
             proxy_protocol: listener.proxy_protocol,
+            keep_alive: snapshot.process.connections.keep_alive,
             inherited: Vec::new(),
         };
         let listeners = proxy::bind(vec![options], 1).unwrap();

@@ -58,7 +58,8 @@ impl OpenListeners {
                 .map(|(position, listener)| {
                     let (address, proxy_protocol) = (listener.address, listener.proxy_protocol);
                     let inherited = sockets.take(&inherited::proxy_name(position), address);
-                    Ok(ListenerOptions { address, tls: load(&listener.tls, &proxy::ALPN)?, proxy_protocol, inherited })
+                    let (tls, keep_alive) = (load(&listener.tls, &proxy::ALPN)?, process.connections.keep_alive);
+                    Ok(ListenerOptions { address, tls, proxy_protocol, keep_alive, inherited })
                 })
                 .collect();
             let bound = proxy::bind(listeners?, options.workers);
