@@ -19,7 +19,7 @@ pub(crate) use self::inflations::InflationPermit;
 use self::inflations::Inflations;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
-use crate::metrics::failure_log::FailureLog;
+use crate::metrics::failure_log::{FailureLog, RefusalLog};
 
 /// The part of the permits for responses that are read on after their clients have disconnected: one in ten. Clients
 /// that disconnect early must not use all permits.
@@ -50,6 +50,10 @@ pub struct Capacity {
     per_address_max: u32,
     /// Connections beyond one of these bounds, for the log.
     pub(crate) refused_connections: FailureLog,
+    /// The usage events that the spool did not take at once.
+    pub(crate) unrecorded_events: FailureLog,
+    /// The lines of refused requests.
+    pub(crate) refusal_log: RefusalLog,
     /// All requests in flight in the lower half, and those of unidentified clients in the upper half.
     in_flight: AtomicU64,
     in_flight_max: u32,
@@ -160,6 +164,8 @@ impl Capacity {
             addresses: Mutex::default(),
             per_address_max: connections.per_address,
             refused_connections: FailureLog::default(),
+            unrecorded_events: FailureLog::default(),
+            refusal_log: RefusalLog::default(),
             in_flight: AtomicU64::new(0),
             in_flight_max,
             anonymous_max: connections.in_flight_anonymous,

@@ -43,6 +43,8 @@ struct RequestSummary {
     refusal: Option<&'static str>,
     /// The upstream's id of the last attempt.
     upstream_id: Option<Arc<str>>,
+    /// The number of refusals that the line of the request reports; `None` if it reports the request alone.
+    refusals: Option<u64>,
 }
 
 impl RequestAccount {
@@ -84,7 +86,7 @@ impl RequestAccount {
             self.count_for_target(now, outcome);
             self.settle_tokens(outcome);
         }
-        let summary = self.summary(outcome, duration_us);
+        let mut summary = self.summary(outcome, duration_us);
         let handles = &self.request.worker().handles;
         let (route, method) = (&self.policy().name, self.request.head.method_bytes());
         let ended = EndedRequest { route, method, status: self.ending.status, result: summary.result, duration_us };
@@ -113,7 +115,7 @@ impl RequestAccount {
             }
             BudgetHold::Nothing => self.record_unsent(now, &summary, PendingSettlement::default()),
         }
-        log::end(self, &summary);
+        log::end(self, &mut summary, now);
         trace::end(self, &summary, now);
     }
 
@@ -142,7 +144,7 @@ impl RequestAccount {
         let refusal = refusal.filter(|_| outcome != Outcome::CallerGone);
         let result = RequestResult::of(self.ending.status, outcome, refusal);
         let upstream_id = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
-        RequestSummary { outcome, duration_us, result, refusal, upstream_id }
+        RequestSummary { outcome, duration_us, result, refusal, upstream_id, refusals: None }
     }
 
     /// Returns the record of an attempt with its usage and cost.
@@ -362,7 +364,10 @@ impl RequestAccount {
         match appended {
             Ok(()) => owed.done(),
             Err(error) => {
-                tracing::error!(request_id = %self.request.id, %error, "a usage event cannot be recorded yet");
+                // A full disk fails for every request that was admitted before.
+                if let Some(failures) = worker.shared.capacity.unrecorded_events.of(Instant::now()) {
+                    tracing::error!(request_id = %self.request.id, %error, failures, "a usage event cannot be recorded yet");
+                }
                 worker.aggregation.keep(record, owed);
             }
         }

@@ -7,10 +7,12 @@ use access::{Last4, Refusal};
 use http1::KnownName;
 use meter::Outcome;
 use telemetry::logs::events;
+use tokio::time::Instant;
 
 use crate::account::RequestAccount;
 use crate::account::cache_result::CacheResult;
 use crate::account::request::RequestContext;
+use crate::metrics::failure_log::LineDecision;
 use crate::settle::RequestSummary;
 
 /// The maximum length in bytes of a method in a line: thousands of lines may wait to be written.
@@ -57,8 +59,10 @@ macro_rules! with_fields {
                 [outcome($account, $summary)]
             code "the code of Tollgate's error"
                 [$account.ending.refusal.as_ref().map(|(refusal, _)| refusal.code())]
-            cause "the reason for that error"
-                [$account.ending.refusal.as_ref().and_then(|(_, cause)| cause.as_deref())]
+            cause "the reason for that error, or for an incomplete response of an upstream"
+                [$account.ending.cause()]
+            refusals "the number of requests refused with this `code` since its last line, if there is [one line a second](#refusals)"
+                [$summary.refusals]
             user "the id of the user"
                 [$account.identity.caller_ids.map(|caller| tracing::field::display(caller.user))]
             key "the id of the key"
@@ -99,8 +103,15 @@ macro_rules! meanings {
 }
 
 /// Writes the line at `info`; at `warn` if the upstream failed or the gateway's failure is expected, and at `error` for
-/// any other failure of the gateway.
-pub(super) fn end(account: &RequestAccount, summary: &RequestSummary) {
+/// any other failure of the gateway. Refusals for a state of the gateway share lines.
+pub(super) fn end(account: &RequestAccount, summary: &mut RequestSummary, now: Instant) {
+    if let Some((refusal, _)) = &account.ending.refusal {
+        match account.request.worker().shared.capacity.refusal_log.count(*refusal, now) {
+            LineDecision::Single => {}
+            LineDecision::Repeated(refusals) => summary.refusals = Some(refusals),
+            LineDecision::Omitted => return,
+        }
+    }
     match (account.ending.refusal.as_ref().map(|(refusal, _)| refusal.side()), summary.outcome) {
         (Some(Side::Gateway), _) if !is_of_the_moment(account) => with_fields!(line, account, summary, error),
         (Some(Side::Upstream | Side::Gateway), _) | (_, Outcome::UpstreamCut | Outcome::TimedOut) => {
