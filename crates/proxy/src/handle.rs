@@ -17,7 +17,7 @@ use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
 use config::snapshot::{Auth, RoutePolicy, Snapshot};
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 use meter::Outcome;
 use meter::rate::RateLevel;
@@ -137,7 +137,7 @@ async fn serve(
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
     check_host(at, &head)?;
-    respond_to_preflight(account, &snapshot, &head, preflight)?;
+    respond_to_options(account, &snapshot, &head, preflight)?;
     let found = route::find(&snapshot.traffic, &head, at);
     if let Some(status) = own_status(&found)
         && let Some(page) = start_page(&head, &snapshot.process, status, || account.request.client_address())
@@ -163,6 +163,7 @@ async fn serve(
     // Refusals of rate limits are recorded too, so the account needs the format before they apply.
     if let Action::Inference(endpoint) = &action {
         account.inference = Some(endpoint.account());
+        account.request.deadlines.end_with_client();
     }
     // A health check has a response although too many requests are in flight.
     let is_health_check = matches!(action, Action::Status);
@@ -189,6 +190,7 @@ async fn serve(
             Box::pin(count_shared(account, waiting)).await?;
         }
     }
+    check_forwards(&head, &action)?;
     Ok(match action {
         // Boxed, because its future is large and other requests do not need it.
         Action::Forward(to) if to.is_cached() => Box::pin(cached::respond(to, account, body, client)).await?,
@@ -244,14 +246,38 @@ fn misdirected() -> Problem {
     Problem::new(Refusal::MisdirectedRequest, message)
 }
 
-/// Responds to a preflight request: one of a page of control to `endpoint`, or one to a route.
-fn respond_to_preflight(
+/// Responds to OPTIONS for the gateway itself (RFC 9110, 9.3.7).
+fn capabilities() -> Response<Bytes> {
+    const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    let mut response = Response::new(Bytes::new());
+    response.headers_mut().insert(header::ALLOW, ALLOW);
+    response
+}
+
+/// Responds to a request of which the gateway is the last recipient (RFC 9110, 7.6.2). A TRACE request is not repeated to its
+/// client, because it may have credentials.
+fn check_forwards(head: &Head, action: &Action<'_>) -> Phase<()> {
+    if head.max_forwards() != Some(0) || !matches!(action, Action::Forward(_)) {
+        return Ok(());
+    }
+    if head.method_bytes() == b"OPTIONS" {
+        return Err(EarlyResponse::Respond(Box::new(capabilities())));
+    }
+    let message = "this gateway does not respond to TRACE, and `Max-Forwards: 0` lets no other server do so";
+    Err(Problem::new(Refusal::MethodNotAllowed, message).allowing("").into())
+}
+
+/// Responds to OPTIONS for the gateway itself, and to a preflight request: one of a page of control to `endpoint`, or one to
+/// a route.
+fn respond_to_options(
     account: &mut RequestAccount,
     snapshot: &Snapshot,
     head: &Head,
     endpoint: Option<Endpoint>,
 ) -> Phase<()> {
-    let response = if let Some(endpoint) = endpoint {
+    let response = if head.is_about_server() {
+        capabilities()
+    } else if let Some(endpoint) = endpoint {
         account.matched(snapshot.traffic.built_in.of_endpoint(endpoint));
         cors::preflight_response()
     } else if let Some((policy, response)) = cors::preflight_of_route(&snapshot.traffic, head, &account.request.at) {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use config::snapshot::merged;
 use http1::{
     Announced, Expectation, FieldMemory, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser,
-    RequestTarget, Version, Violation,
+    RequestTarget, Version, Violation, escaped_target,
 };
 
 use super::moved_keys::MovedKeys;
@@ -73,6 +73,25 @@ impl Head {
     pub(crate) fn written(bytes: Vec<u8>) -> Option<Self> {
         let parsed = parse(&bytes)?;
         Some(Self::new(Bytes::from(bytes), parsed))
+    }
+
+    /// Whether the query has characters that must be percent-encoded.
+    pub(crate) fn has_raw_query(&self) -> bool {
+        self.request().has_raw_query()
+    }
+
+    /// Returns the head with the characters of its query percent-encoded, or a refused head if its target is too large then.
+    pub(crate) fn with_escaped_query(head: &Self) -> Rc<Self> {
+        let target = head.request().target_bytes();
+        let at = target.as_ptr().addr().checked_sub(head.bytes.as_ptr().addr());
+        let replaced = at.and_then(|at| {
+            let (before, after) = (head.bytes.get(..at)?, head.bytes.get(at + target.len()..)?);
+            Self::written([before, &escaped_target(target), after].concat())
+        });
+        Rc::new(match replaced {
+            Some(replaced) => Self { violation: head.violation, ..replaced },
+            None => Self::refused(None, Violation::TargetTooLarge),
+        })
     }
 
     /// Returns the head with each run of slashes in its path as one, or a refused head if that is invalid.
@@ -179,6 +198,28 @@ impl Head {
     /// Whether the client asks for a tunnel (CONNECT).
     pub(crate) fn is_connect(&self) -> bool {
         matches!(self.request().target(), RequestTarget::Authority(_))
+    }
+
+    /// Whether the request is about the gateway as a whole and not about a resource (RFC 9112, 3.2.4).
+    pub(crate) fn is_about_server(&self) -> bool {
+        match self.request().target() {
+            RequestTarget::Asterisk => true,
+            RequestTarget::Absolute { path_and_query, .. } => path_and_query.is_empty() && self.method() == "OPTIONS",
+            RequestTarget::Origin { .. } | RequestTarget::Authority(_) => false,
+        }
+    }
+
+    /// Returns how many gateways may forward an OPTIONS or TRACE request; `None` for others, and if the client sets no valid
+    /// bound (RFC 9110, 7.6.2). The least of several bounds applies.
+    pub(crate) fn max_forwards(&self) -> Option<u64> {
+        self.get(KnownName::MaxForwards)?;
+        if !matches!(self.method_bytes(), b"OPTIONS" | b"TRACE") {
+            return None;
+        }
+        let is_number = |value: &&[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let values = self.fields().all(KnownName::MaxForwards).filter(is_number);
+        // A number that is too large is no bound in practice.
+        values.map(|digits| ascii(digits).parse().unwrap_or(u64::MAX)).min()
     }
 
     /// The path without the query, as it was received. A target without a path has `*`, or nothing in a CONNECT request.
@@ -329,6 +370,57 @@ pub(crate) mod tests {
         let second = heads.join(bytes.clone(), parse(&bytes).unwrap());
         assert_eq!((Rc::as_ptr(&second), second.method(), second.fields().len()), (address, "-", 0));
         assert!(heads.0.borrow().is_empty() && second.violation().is_none());
+    }
+
+    #[test]
+    fn a_query_is_escaped_and_nothing_else_changes() {
+        for (line, query) in [
+            ("GET /a?q=\u{e9}&%C3%A9=/", Some("q=%C3%A9&%C3%A9=/")),
+            ("GET http://h/a?\u{1f600}", Some("%F0%9F%98%80")),
+        ] {
+            let raw = head(line, &[("host", "h"), ("x-name", "\u{e9}")]);
+            assert!(raw.has_raw_query(), "{line}");
+            let escaped = Head::with_escaped_query(&raw);
+            assert_eq!((escaped.path(), escaped.query(), escaped.violation()), ("/a", query, None), "{line}");
+            assert_eq!(escaped.fields().named(b"x-name").next(), Some("\u{e9}".as_bytes()));
+            assert!(!escaped.has_raw_query() && escaped.host() == b"h");
+        }
+        let long = head(&format!("GET /?{}", "\u{e9}".repeat(20_000)), &[]);
+        assert_eq!(Head::with_escaped_query(&long).violation(), Some(Violation::TargetTooLarge));
+        assert!(!head("GET /a?b", &[]).has_raw_query());
+    }
+
+    #[test]
+    fn only_options_and_trace_have_a_bound_of_forwards() {
+        let check = |line: &str, values: &[&str], expected: Option<u64>| {
+            let fields: Vec<_> = values.iter().map(|value| ("Max-Forwards", *value)).collect();
+            assert_eq!(head(line, &fields).max_forwards(), expected, "{line} {values:?}");
+        };
+        check("OPTIONS /", &["0"], Some(0));
+        check("TRACE /", &["007"], Some(7));
+        check("OPTIONS /", &["5", "3"], Some(3));
+        check("OPTIONS /", &["99999999999999999999999"], Some(u64::MAX));
+        for value in ["", "-1", "+1", "1.0", "x", "1, 2"] {
+            check("OPTIONS /", &[value], None);
+        }
+        check("OPTIONS /", &[], None);
+        check("GET /", &["0"], None);
+        check("options /", &["0"], None);
+    }
+
+    #[test]
+    fn requests_about_the_server_have_no_path() {
+        for (line, expected) in [
+            ("OPTIONS *", true),
+            ("OPTIONS http://h", true),
+            ("OPTIONS http://h/", false),
+            ("OPTIONS http://h?a", false),
+            ("GET http://h", false),
+            ("OPTIONS /", false),
+            ("CONNECT h:1", false),
+        ] {
+            assert_eq!(head(line, &[]).is_about_server(), expected, "{line}");
+        }
     }
 
     #[test]

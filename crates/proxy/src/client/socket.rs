@@ -40,6 +40,8 @@ pub(crate) struct ClientSocket {
     content: ContentReader,
     /// Whether the connection has become a tunnel, after which it serves no request.
     is_tunnel: bool,
+    /// Whether the client has closed its sending side.
+    is_half_closed: bool,
     /// The number of the current request. The body of an earlier request reads nothing.
     request: u64,
     interim: InterimResponse,
@@ -64,6 +66,7 @@ impl ClientSocket {
             received: ReceiveBuffer::default(),
             content: ContentReader::new(Framing::Empty),
             is_tunnel: false,
+            is_half_closed: false,
             request: 0,
             interim: InterimResponse::NotExpected,
             watcher: None,
@@ -209,21 +212,24 @@ impl ClientSocket {
         }
     }
 
-    /// Ready when the client has closed its side or the connection has failed. An early request is received once and
-    /// remains in the buffer.
-    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the client has disconnected: the connection has failed, or the client has closed its sending side and
+    /// `ends_with_client`. An early request is received once and remains in the buffer.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>, ends_with_client: bool) -> Poll<()> {
         if !self.content.is_over() {
             self.watcher = Some(cx.waker().clone());
             return Poll::Pending;
         }
         // Some clients send an empty line after the content, which is no request (RFC 9112, 2.2).
-        while b"\r\n".starts_with(&self.received.bytes) {
+        while !self.is_half_closed && b"\r\n".starts_with(&self.received.bytes) {
             match ready!(self.poll_receive(cx)) {
                 Ok(1..) => {}
-                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(0) => self.is_half_closed = true,
+                Err(_) => return Poll::Ready(()),
             }
         }
-        Poll::Pending
+        // The kernel reports a reset that a write has caused.
+        let is_gone = self.is_half_closed && (ends_with_client || !matches!(self.stream.tcp().take_error(), Ok(None)));
+        if is_gone { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Reads more bytes. Returns 0 at the end of the connection.

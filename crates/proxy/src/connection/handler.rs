@@ -74,6 +74,11 @@ impl Handling {
         Self { worker, deadlines, handler: Some(handler), interim: Vec::new() }
     }
 
+    /// Whether the request ends if its client closes its sending side.
+    pub(crate) fn ends_with_client(&self) -> bool {
+        self.deadlines.ends_with_client()
+    }
+
     /// Takes the interim responses that were relayed before or during the last poll.
     pub(crate) fn take_interim(&mut self) -> Vec<RelayedHead> {
         std::mem::take(&mut self.interim)

@@ -1,8 +1,9 @@
 //! A client's HTTP/1.1 connection: it reads a head, lets `handle` respond, writes the response, and repeats this.
 //!
 //! One task drives the whole connection. `client::ClientSocket` stores received bytes, `client::RequestBody` reads the
-//! content on demand, and `response_writer` writes. While a request is handled, the connection watches for a close by the client and for
-//! actions from `deadlines`. A client that closes its sending side counts as disconnected, even if it could still read.
+//! content on demand, and `response_writer` writes. While a request is handled, the connection watches for a close by the
+//! client and for actions from `deadlines`. A client that closes its sending side may still read the response, except that
+//! of an LLM call; a failed write or a reset shows that it has disconnected.
 
 mod response_writer;
 
@@ -276,7 +277,8 @@ impl Connection {
             {
                 return Poll::Ready(Err(ConnectionEnd));
             }
-            self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd))
+            let ends_with_client = handling.ends_with_client();
+            self.socket.borrow_mut().poll_gone(cx, ends_with_client).map(|()| Err(ConnectionEnd))
         };
         poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut respond)).await?
     }
@@ -310,7 +312,10 @@ impl Connection {
         let mut writer = ResponseWriter::new(queue, first, response, &context);
         let mut write = |cx: &mut Context<'_>| match writer.poll(cx, &self.socket) {
             Poll::Ready(written) => Poll::Ready(written),
-            Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(WriteEnd::ClientGone)),
+            Poll::Pending => {
+                let ends_with_client = writer.ends_with_client();
+                self.socket.borrow_mut().poll_gone(cx, ends_with_client).map(|()| Err(WriteEnd::ClientGone))
+            }
         };
         match poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut write)).await? {
             Ok(()) => {

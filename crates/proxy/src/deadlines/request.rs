@@ -35,6 +35,8 @@ pub(crate) struct RequestDeadlines {
     sent: RefCell<Option<Probe>>,
     /// Until when the request continues without its client, whatever the configuration says.
     continues_until: Cell<Option<Instant>>,
+    /// Whether a client that closes its sending side has disconnected.
+    ends_with_client: Cell<bool>,
     /// When the client disconnected from a request that continues.
     left: Cell<Option<Instant>>,
     /// Whether the time of the shutdown is over; all connections of a worker share it.
@@ -100,6 +102,17 @@ impl RequestDeadlines {
     pub(crate) fn outlive_until(&self, probe: Probe, total_at: Instant) {
         self.outlive_if_sent(probe);
         self.continues_until.set(Some(total_at));
+    }
+
+    /// Ends the request as soon as its client closes its sending side: a call whose response nobody reads costs money.
+    pub(crate) fn end_with_client(&self) {
+        self.ends_with_client.set(true);
+    }
+
+    /// Returns whether a client that closes its sending side has disconnected. The clients of other requests may still read
+    /// (RFC 9112, 9.6).
+    pub(crate) fn ends_with_client(&self) -> bool {
+        self.ends_with_client.get()
     }
 
     /// Returns until when the request continues without its client; `None` if the configuration decides.
@@ -181,6 +194,7 @@ impl RequestDeadlines {
     pub(super) fn reset(&self) {
         self.clear();
         self.idle_max.set(None);
+        self.ends_with_client.set(false);
         self.left.set(None);
     }
 

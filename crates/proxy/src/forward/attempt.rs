@@ -33,6 +33,8 @@ use crate::upstream::response_head::UpstreamHead;
 /// Maximum size of a body that is kept for a retry until the response. Larger bodies are kept only while they are sent,
 /// because they count against their client's memory.
 const SPARE_BYTES_MAX: u64 = 1024 * 1024;
+/// The status with which upstreams announce the end of an idle connection (RFC 9110, 15.5.9).
+const IDLE_TIMEOUT: u16 = 408;
 /// Minimum time without received bytes that indicates a vanished upstream. A client that disconnects earlier gives no
 /// information about the upstream.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
@@ -74,6 +76,16 @@ impl SendAttempt<'_> {
         account.begin_attempt(Attempt::new(call.probe(), progress.clone(), self.now));
         let error = match wait(account, progress, |cx| call.poll_head(cx, |head| account.relay_interim(head))).await? {
             Ok(head) => {
+                // The upstream has closed the idle connection, and its notice crossed the request (RFC 9110, 15.5.9).
+                if head.status() == IDLE_TIMEOUT
+                    && may_repeat
+                    && self.is_safe
+                    && self.retries.may_reuse()
+                    && !head.persists(ResponseTo::Other)
+                    && call.is_bodiless()
+                {
+                    return Ok(AttemptOutcome::Again(Upload::empty()));
+                }
                 let (head, body) = call.into_response(head);
                 let (head, body) = (account.request.worker().relayed_heads.take(head), Download::Http1(body));
                 let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());

@@ -51,6 +51,11 @@ impl Body {
         }
     }
 
+    /// Whether the response ends if its client closes its sending side.
+    pub(crate) fn ends_with_client(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.deadlines.ends_with_client())
+    }
+
     /// Keeps the request in progress until the body is dropped.
     pub(crate) fn keep_active(&mut self, active: ActiveRequest) {
         self.active = Some(active);

@@ -318,6 +318,7 @@ async fn a_drained_connection_with_a_stream_leaves_its_place_to_another() {
     }
     // An earlier disconnect would not drain the connection.
     sleep(Duration::from_millis(1_100)).await;
+    brief.set_zero_linger().unwrap();
     drop(brief);
     until("the brief request ends", || gateway.in_flight() == 1).await;
     got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
@@ -350,6 +351,7 @@ async fn a_drained_connection_without_streams_leaves_its_place_to_another() {
     until("the second request arrives", || raw.asked().len() == 2).await;
     // An earlier disconnect would not drain the connection.
     sleep(Duration::from_millis(1_100)).await;
+    client.set_zero_linger().unwrap();
     drop(client);
     until("the second request ends", || gateway.in_flight() == 0).await;
     got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);

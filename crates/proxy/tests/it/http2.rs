@@ -328,6 +328,7 @@ async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
         let head =
             format!("GET /api/x HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", gateway.caller().authorization());
         stream.write_all(head.as_bytes()).await.unwrap();
+        stream.set_zero_linger().unwrap();
         leaving.push(stream);
     }
     // Each request reserves its cost before it enters the queue.

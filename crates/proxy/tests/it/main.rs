@@ -22,6 +22,8 @@ mod closed_streams;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod failing_backends;

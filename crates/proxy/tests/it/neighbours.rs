@@ -57,16 +57,15 @@ async fn connection_that_said_nothing_until_its_caller_left_is_not_used_again() 
     let gateway = raw.http2();
     let caller = gateway.caller();
     call(&caller, Method::GET).await.is_answer("ok", true);
-    let leaves = async {
-        while connections(&raw).len() < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-    };
-    tokio::select! {
-        got = call(&caller, Method::GET) => panic!("{got:?}"),
-        () = leaves => {}
+    let mut leaving = caller.connect().await;
+    let head = format!("GET /api/x HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n\r\n", caller.authorization());
+    leaving.write_all(head.as_bytes()).await.unwrap();
+    while connections(&raw).len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    leaving.set_zero_linger().unwrap();
+    drop(leaving);
     let deadline = Instant::now() + Duration::from_secs(20);
     while gateway.in_flight() > 0 {
         assert!(Instant::now() < deadline, "the gateway has seen that the caller left");
@@ -112,6 +111,7 @@ async fn answers_to_callers_that_left_cut_nobody_else() {
             let mut stream = caller.connect().await;
             let head = format!("GET /api/x HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n\r\n", caller.authorization());
             stream.write_all(head.as_bytes()).await.unwrap();
+            stream.set_zero_linger().unwrap();
             leaving.push(stream);
         }
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -161,6 +161,7 @@ async fn request_that_was_handed_over_counts_though_its_caller_left_before_it_wa
     }
     // And handed over, which follows.
     tokio::time::sleep(Duration::from_millis(300)).await;
+    leaving.set_zero_linger().unwrap();
     drop(leaving);
     while gateway.ended().released + gateway.ended().settled == 0 {
         assert!(Instant::now() < deadline, "it is settled");

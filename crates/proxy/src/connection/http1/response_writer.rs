@@ -115,6 +115,11 @@ impl ResponseWriter {
         self.queue
     }
 
+    /// Whether the response ends if its client closes its sending side.
+    pub(super) fn ends_with_client(&self) -> bool {
+        self.body.ends_with_client()
+    }
+
     /// Writes as much as possible. Ready when the whole response is written, or
     /// the part before its failure.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, socket: &SharedSocket) -> Poll<Result<(), WriteEnd>> {

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::request::Parts;
-use http1::{HeadLimits, InvalidPart, RequestParser, Violation, write_field, write_request_line};
+use http1::{HeadLimits, InvalidPart, RequestParser, Violation, escaped_target, write_field, write_request_line};
 
 use crate::client::head::Head;
 
@@ -31,8 +31,12 @@ fn written(parts: &Parts, has_content: bool) -> Result<Vec<u8>, Violation> {
     let mut out = Vec::with_capacity(HEAD_BYTES_USUAL);
     let is_connect = parts.method == http::Method::CONNECT;
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    write_request_line(&mut out, parts.method.as_str().as_bytes(), &[target(parts, authority)?.as_bytes()])
-        .map_err(violation)?;
+    let target = target(parts, authority)?;
+    // A query that is not escaped is, as over HTTP/1.1. A path with other octets is refused.
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let escaped = if query.is_ascii() { None } else { Some(escaped_target(query.as_bytes())) };
+    let parts_of_target = [path.as_bytes(), escaped.as_deref().unwrap_or(query.as_bytes())];
+    write_request_line(&mut out, parts.method.as_str().as_bytes(), &parts_of_target).map_err(violation)?;
     if let Some(authority) = authority {
         write_field(&mut out, HOST.as_str().as_bytes(), authority.as_bytes()).map_err(violation)?;
     }
@@ -102,6 +106,12 @@ mod tests {
         assert_eq!(head.fields().all(KnownName::Cookie).collect::<Vec<_>>(), [b"a=b; c=d"]);
         assert_eq!(head.fields().named(b"x-a").collect::<Vec<_>>(), [b"1", b"2"]);
         assert_eq!((head.fields().len(), head.announced()), (4, Announced::Nothing));
+    }
+
+    #[test]
+    fn a_query_is_escaped() {
+        let head = head_of("GET", "https://api.example/p?q=\u{e9}", &[], false);
+        assert_eq!((head.violation(), head.query()), (None, Some("q=%C3%A9")));
     }
 
     #[test]

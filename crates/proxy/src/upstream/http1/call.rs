@@ -152,9 +152,14 @@ impl Http1Call {
             Sending::Written => (None, false),
             Sending::Refused(_) => (None, true),
         };
-        self.connection.content = ContentReader::after(head.over(&bytes).fields(), framing);
+        self.connection.content = ContentReader::after_response(head.over(&bytes).fields(), framing);
         let body = Http1Download::new(self.connection, upload, persists && !is_refused);
         (UpstreamHead::new(bytes, head), body)
+    }
+
+    /// Whether the request has no body.
+    pub(crate) const fn is_bodiless(&self) -> bool {
+        self.is_bodiless
     }
 
     /// Returns the whole body if nothing of the request was written. Otherwise returns it only if it is empty.

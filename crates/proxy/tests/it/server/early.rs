@@ -201,22 +201,37 @@ async fn patient() -> (Raw, Arc<Semaphore>, Arc<Semaphore>) {
 }
 
 #[tokio::test]
-async fn client_that_ends_its_side_during_a_request_counts_as_gone() {
-    let (raw, _answers, is_closed) = patient().await;
+async fn client_that_ends_its_side_during_a_request_gets_its_response() {
+    let (raw, answers, _is_closed) = patient().await;
     let gateway = before(&raw);
     let mut client = Client::sending(&gateway, "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
     while noted(&raw).is_empty() {
         sleep(Duration::from_millis(5)).await;
     }
     client.half_close().await;
-    timeout(PATIENCE, is_closed.acquire()).await.expect("the upstream's request is aborted").unwrap().forget();
+    client.hears_nothing_for(Duration::from_millis(200)).await;
+    answers.add_permits(1);
+    client.response("GET").await.is_answer("ok");
     assert_eq!(client.end().await.rest, "");
+}
+
+#[tokio::test]
+async fn client_that_resets_its_connection_during_a_request_counts_as_gone() {
+    let (raw, _answers, is_closed) = patient().await;
+    let gateway = before(&raw);
+    let client = Client::sending(&gateway, "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    while noted(&raw).is_empty() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    client.stream.set_zero_linger().unwrap();
+    drop(client);
+    timeout(PATIENCE, is_closed.acquire()).await.expect("the upstream's request is aborted").unwrap().forget();
 }
 
 /// An empty line after the content is no further request (RFC 9112, 2.2).
 #[tokio::test]
-async fn client_that_ends_its_side_after_an_empty_line_counts_as_gone() {
-    let (raw, _answers, is_closed) = patient().await;
+async fn client_that_ends_its_side_after_an_empty_line_gets_its_response() {
+    let (raw, answers, _is_closed) = patient().await;
     let gateway = before(&raw);
     let head = "POST /api/x HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n";
     let mut client = Client::sending(&gateway, format!("{head}hello\r\n")).await;
@@ -224,12 +239,13 @@ async fn client_that_ends_its_side_after_an_empty_line_counts_as_gone() {
         sleep(Duration::from_millis(5)).await;
     }
     client.half_close().await;
-    timeout(PATIENCE, is_closed.acquire()).await.expect("the upstream's request is aborted").unwrap().forget();
+    answers.add_permits(1);
+    client.response("POST").await.is_answer("ok");
 }
 
 /// The end of the content arrives after all of its bytes.
 #[tokio::test]
-async fn client_that_ends_its_side_after_a_streamed_upload_counts_as_gone() {
+async fn client_that_resets_its_connection_after_a_streamed_upload_counts_as_gone() {
     let is_closed = Arc::new(Semaphore::new(0));
     let closed = Arc::clone(&is_closed);
     let raw = Raw::start(move |mut conn: Conn| {
@@ -258,7 +274,8 @@ async fn client_that_ends_its_side_after_a_streamed_upload_counts_as_gone() {
             sleep(Duration::from_millis(5)).await;
         }
     }
-    client.half_close().await;
+    client.stream.set_zero_linger().unwrap();
+    drop(client);
     timeout(PATIENCE, is_closed.acquire()).await.expect("the upstream's request is aborted").unwrap().forget();
 }
 
