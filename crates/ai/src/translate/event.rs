@@ -129,5 +129,5 @@ pub(super) struct ProviderFailure {
     /// The tokens that an error about the length of the call names.
     pub(super) context: ContextTokens,
     /// The error of the provider.
-    pub(super) error: Option<ProviderError>,
+    pub(super) error: Option<Box<ProviderError>>,
 }

@@ -85,8 +85,9 @@ pub(crate) async fn respond(
             account.cache = Some(CacheResult::Miss);
             limit_free(account, client).await?;
             let message = "no response is stored, and the request permits no other (`only-if-cached`)";
-            let problem = Problem::new(Refusal::UpstreamTimeout, message);
-            Err(Problem { outcome: Outcome::Completed, ..problem })
+            let mut problem = Problem::new(Refusal::UpstreamTimeout, message);
+            problem.outcome = Outcome::Completed;
+            Err(problem)
         }
     }
 }

@@ -31,7 +31,8 @@ pub(super) fn of_event(json: &[u8]) -> ProviderFailure {
 
 fn of_provider(error: ProviderError, code: Option<String>, message: String) -> ProviderFailure {
     let ProviderError { status, kind, context, .. } = error;
-    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context, error: Some(error) }
+    let error = Some(Box::new(error));
+    ProviderFailure { status, kind, code, refusal: None, is_unfinished: false, message, context, error }
 }
 
 /// Returns the failure of a response that ends before it is complete.
@@ -60,7 +61,7 @@ pub(super) fn unfinished(reason: &str) -> ProviderFailure {
 /// Hides an error about the operator's account from the client, as [`HiddenError::of`] decides. Returns the status of the
 /// error if the gateway reports another in its place.
 pub(super) fn hide(failure: &mut ProviderFailure, account: ProviderAccount) -> Option<u16> {
-    let error = if failure.refusal.is_none() { failure.error? } else { return None };
+    let error = if failure.refusal.is_none() { failure.error.clone()? } else { return None };
     let hidden = HiddenError::of(&error, account, false)?;
     if matches!(hidden.refusal(), Refusal::UpstreamProtocol) {
         *failure = of_gateway(hidden.refusal(), hidden.message());
