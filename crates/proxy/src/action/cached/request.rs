@@ -10,7 +10,7 @@ use http1::{Announced, Fields, KnownName};
 use crate::account::RequestAccount;
 use crate::action::forward::ForwardedRoute;
 use crate::body::IncomingBody;
-use crate::client::head::{Head, is_one_of};
+use crate::client::head::{Head, is_one_of, is_same_name};
 use crate::transform::KEPT_OF_PROXIES;
 use crate::transform::header_rules::RouteHeaders;
 use crate::worker::response_cache::CacheControl;
@@ -195,10 +195,11 @@ fn key(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules) ->
     // No name is empty, so this ends the fields: a received one is not taken for one of the gateway.
     add(b"");
     for name in names {
-        let values = || request.head.fields().named(name.as_bytes());
+        // Upstreams behind CGI read names with underscores as the same.
+        let fields = || request.head.fields().iter().filter(|field| is_same_name(field.name, name.as_bytes()));
         // The number distinguishes values from those of the next name. Each request of the route has the same names.
-        add(values().count().to_string().as_bytes());
-        values().for_each(&mut add);
+        add(fields().count().to_string().as_bytes());
+        fields().for_each(|field| add(field.value));
     }
     add_written(to, account, rules, &mut add);
     // Those of a trusted proxy are forwarded, and name the client or another target to the upstream. Addresses are left out, as
