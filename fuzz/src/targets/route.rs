@@ -58,8 +58,14 @@ fn parse(line: &str) -> Option<Route> {
     };
     let origin = Origin::parse("http://x").unwrap();
     let timeout = Duration::from_secs(1);
-    let timeouts =
-        Timeouts { connect: timeout, first_byte: timeout, idle: timeout, total: Some(timeout), bounds_streams: false };
+    let timeouts = Timeouts {
+        connect: timeout,
+        first_byte: timeout,
+        idle: timeout,
+        client_idle: timeout,
+        total: Some(timeout),
+        bounds_streams: false,
+    };
     let policy = BuiltInPolicies::new(timeouts, timeouts).unmatched;
     let methods = words.filter(|method| !method.is_empty()).map(str::to_owned).collect();
     Some(Route {
