@@ -178,8 +178,7 @@ impl Gateway {
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         let data = tempfile::tempdir().unwrap();
         let (snapshot, clock) = (snapshot(data.path(), yaml), Clock::manual(NOON));
-        let options = spool::SpoolOptions::new(16 * 1024 * 1024, 1);
-        let Spool { mut writers, reader, .. } = Spool::open(&data.path().join("spool"), options, &[]).unwrap();
+        let Spool { mut writers, reader, .. } = open_spool(data.path());
         let (queue, lookups) = mpsc::channel(16);
         let revision = Arc::new(Revision::default());
         let directory = Directory::new(queue, revision.clone(), clock.clone(), Duration::from_secs(3600));
@@ -464,6 +463,10 @@ async fn verify(mut checks: mpsc::Receiver<PasswordCheck>, verified: Arc<AtomicU
         // The worker that sent the check may have ended.
         let _ = reply.send(hash.verifies(&presented));
     }
+}
+
+fn open_spool(data: &Path) -> Spool {
+    Spool::open(&data.join("spool"), spool::SpoolOptions::new(16 * 1024 * 1024, 1), &[]).unwrap()
 }
 
 async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, terms: Terms) {
