@@ -53,6 +53,14 @@ CONTRADICTIONS = [
     ("a volume with a name of the chart", "production", {"volumes": [{"name": "data"}]}, "/volumes/0/name"),
 ]
 
+# Words that YAML 1.1 reads as booleans.
+BOOLEAN_WORDS = """
+providers: [{name: mock, kind: mock}]
+models: [{name: m, sticky: off, retry: {on: [connect]}, targets: [{provider: mock, model: mock, prompt_cache: off}]}]
+upstreams: [{name: u, retry: {on: [502]}, backends: [{url: "http://127.0.0.1:9"}]}]
+routes: [{path: {prefix: /}, upstreams: u}]
+"""
+
 
 def fail(message):
     sys.exit(f"chart: {message}")
@@ -130,6 +138,25 @@ def run(binary, name, text):
         print(f"chart: {name}: {checked.stdout.strip().split('/')[-1]}")
         if name == "single-node":
             serve(name, [binary, *map(local, container["args"])], environment, container)
+
+
+def check_booleans(binary):
+    """Helm and PyYAML turn `on` and `off` into booleans, which `tollgate check` must read as these words."""
+    values = values_of("single-node")
+    values["config"] = {**values.get("config", {}), **yaml.safe_load(BOOLEAN_WORDS)}
+    with Chart.load(CHART) as chart:
+        rendered = chart.render(values, name="tollgate", namespace="tollgate")
+    text = yaml.safe_load(next(text for path, text in rendered.items() if path.endswith("configmap.yaml")))["data"]["tollgate.yaml"]
+    for changed in ["true", "sticky: false", "prompt_cache: false"]:
+        if changed not in text:
+            fail(f"Helm does not turn a word into `{changed}` any more: {text}")
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        checked = subprocess.run([binary, "check", file.name], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    if checked.returncode != 0:
+        fail(f"words that Helm turns into booleans: {checked.stdout}{checked.stderr}")
+    print("chart: `on` and `off` are valid as Helm writes them")
 
 
 def serve(name, command, environment, container):
@@ -233,6 +260,8 @@ def main(arguments):
             check_page(text)
         if binary:
             run(binary, name, text)
+    if binary:
+        check_booleans(binary)
     for what, name, changes, key in CONTRADICTIONS:
         message = refused(name, changes)
         if message is None or key not in message:

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use settings::error::{At, Code, Problem};
 use settings::section::ReferenceRule;
+use settings::substitute::split_reference;
 use settings::yaml::{Kind, YamlNode};
 
 use crate::file::FILE_BYTES_MAX;
@@ -49,7 +50,9 @@ impl ApiRule {
     }
 
     fn variables(&self, text: &str) -> Result<(), ReferenceRefusal> {
-        for after in text.split("${").skip(1) {
+        let mut rest = text;
+        while let Some((_, after)) = split_reference(rest) {
+            rest = after;
             let inner = after.split('}').next().unwrap_or_default();
             let name = inner.split(":-").next().unwrap_or_default();
             if !self.allowed.variables.iter().any(|allowed| allowed == name) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use crate::ascii_spelling::ascii_spelling;
+use crate::boolean_words;
 use crate::error::{Code, Problem};
 use crate::input::{Input, ValueSource};
 use crate::near::near;
@@ -45,9 +47,21 @@ pub trait Form: Sync {
         match self.parse(&text.value) {
             Ok(value) => Some(Input { value, source: ValueSource::At(text.at), foreign: text.foreign }),
             Err(refusal) => {
+                let refusal =
+                    if let FormRefusal::Bad(expected) = refusal { self.respelled(text, expected) } else { refusal };
                 refusal.report(reader, text, name);
                 None
             }
+        }
+    }
+
+    /// Returns the refusal of an invalid text, which is valid in ASCII if it is a host, a path or a URL.
+    fn respelled(&self, text: &Text, expected: String) -> FormRefusal {
+        match ascii_spelling(&text.value).filter(|spelling| self.parse(&spelling.text).is_ok()) {
+            Some(spelling) => {
+                FormRefusal::Meant { expected: format!("{expected}; {}", spelling.rule), meant: spelling.text }
+            }
+            None => FormRefusal::Bad(expected),
         }
     }
 }
@@ -65,6 +79,13 @@ pub enum FormRefusal {
         /// The texts that may be meant.
         known: &'static [&'static str],
     },
+    /// The text is invalid, but probably means `meant`.
+    Meant {
+        /// A description of valid texts.
+        expected: String,
+        /// The valid text.
+        meant: String,
+    },
     /// Only a later version supports the text; the function names the value by the full name of its key and the text.
     NotYet(fn(name: &str, text: &str) -> String),
 }
@@ -73,16 +94,21 @@ impl FormRefusal {
     fn report(self, reader: &SettingsReader<'_>, text: &Text, name: &str) {
         match self {
             Self::Bad(expected) => reader.bad(text.at, name, expected),
-            Self::Word(words) => near_or(reader, text, name, one_of(words.iter().copied()), &words),
-            Self::Near { expected, known } => near_or(reader, text, name, expected.to_owned(), known),
+            Self::Word(words) => {
+                near_or(reader, text, name, one_of(words.iter().copied()), near(&text.value, words));
+            }
+            Self::Near { expected, known } => {
+                near_or(reader, text, name, expected.to_owned(), near(&text.value, known.iter().copied()));
+            }
+            Self::Meant { expected, meant } => near_or(reader, text, name, expected, Some(&meant)),
             Self::NotYet(subject) => reader.not_yet(text.at, &subject(name, &text.value)),
         }
     }
 }
 
-/// Reports an invalid text and the known text that was probably meant.
-fn near_or(reader: &SettingsReader<'_>, text: &Text, name: &str, expected: String, known: &[&str]) {
-    let near = if text.foreign { None } else { near(&text.value, known.iter().copied()) };
+/// Reports an invalid text and the text that was probably meant, unless that repeats a secret.
+fn near_or(reader: &SettingsReader<'_>, text: &Text, name: &str, expected: String, near: Option<&str>) {
+    let near = near.filter(|_| !text.foreign);
     let message = format!("`{name}` has an invalid value");
     reader.report(Problem::new(Code::BadValue, text.at, message).expected(expected).near(near));
 }
@@ -167,12 +193,15 @@ impl<F: Form> Form for WordOr<F> {
     type Value = Option<F::Value>;
 
     fn parse(&self, text: &str) -> Result<Option<F::Value>, FormRefusal> {
-        if text == self.word {
+        if text == self.word || boolean_words::is_spelling(text, self.word) {
             return Ok(None);
         }
         self.form.parse(text).map(Some).map_err(|refusal| match refusal {
             FormRefusal::Bad(expected) => FormRefusal::Bad(format!("{expected}, or `{}`", self.word)),
-            other @ (FormRefusal::Word(_) | FormRefusal::Near { .. } | FormRefusal::NotYet(_)) => other,
+            other @ (FormRefusal::Word(_)
+            | FormRefusal::Near { .. }
+            | FormRefusal::Meant { .. }
+            | FormRefusal::NotYet(_)) => other,
         })
     }
 
@@ -185,7 +214,9 @@ impl<F: Form> Form for WordOr<F> {
     }
 
     fn schema(&self) -> Json {
-        json!({"anyOf": [{"const": self.word}, self.form.schema()]})
+        let words = boolean_words::values(self.word);
+        let word = if words.len() == 1 { json!({"const": self.word}) } else { json!({"enum": words}) };
+        json!({"anyOf": [word, self.form.schema()]})
     }
 }
 
@@ -349,8 +380,9 @@ impl<T: Copy + PartialEq + Sync> Form for Words<T> {
         if self.later.contains(&text) {
             return Err(FormRefusal::NotYet(|name, word| format!("`{name}: {word}`")));
         }
-        let found = self.words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        found.ok_or_else(|| FormRefusal::Word(self.list()))
+        let find = |text: &str| self.words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let meant = || find(boolean_words::written(text, self.words.iter().map(|(word, _)| *word))?);
+        find(text).or_else(meant).ok_or_else(|| FormRefusal::Word(self.list()))
     }
 
     fn shown(&self, value: &T) -> Value {
@@ -363,7 +395,7 @@ impl<T: Copy + PartialEq + Sync> Form for Words<T> {
     }
 
     fn schema(&self) -> Json {
-        let mut words: Vec<Json> = self.list().iter().map(|word| json!(word)).collect();
+        let mut words: Vec<Json> = self.list().into_iter().flat_map(boolean_words::values).collect();
         let numbers = self.list().into_iter().filter(|word| word.starts_with(|first: char| first.is_ascii_digit()));
         // The numbers 402 and 1.2 are valid JSON.
         let numbers: Vec<Json> = numbers.filter_map(|word| serde_json::from_str(word).ok()).collect();

@@ -2,10 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::boolean_words;
 use crate::spec::{KeySpec, Rule, SectionSpec};
 
 /// A text that refers to variables or to a file.
-const REFERENCE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}|^file:";
+const REFERENCE: &str = r"(^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}|^file:";
 
 /// Returns the JSON Schema of a file with the keys of `root`.
 #[must_use]
@@ -37,7 +38,12 @@ pub fn section(spec: &'static SectionSpec) -> Json {
             let schema = key.field.schema();
             let schema = if key.field.is_required() { schema } else { or_null(schema) };
             let schema = with(schema, "title", json!(key.name));
-            (key.name.to_owned(), with(schema, "description", json!(description(key))))
+            (key.name, with(schema, "description", json!(description(key))))
+        })
+        .flat_map(|(name, schema)| {
+            // Readers of YAML 1.1 turn the key `on` into `true`.
+            let spelling = boolean_words::boolean(name).map(|value| (value.to_string(), schema.clone()));
+            spelling.into_iter().chain([(name.to_owned(), schema)])
         })
         .collect();
     let required: Vec<&str> = keys.iter().filter(|key| key.field.is_required()).map(|key| key.name).collect();
@@ -47,7 +53,9 @@ pub fn section(spec: &'static SectionSpec) -> Json {
         "required": required,
         "additionalProperties": false,
     });
-    let rules: Vec<Json> = spec.rules().into_iter().map(rule).collect();
+    let twice = keys.iter().filter_map(|key| Some((key.name, boolean_words::boolean(key.name)?.to_string())));
+    let twice = twice.map(|(name, spelling)| json!({"not": {"required": [name, spelling]}}));
+    let rules: Vec<Json> = spec.rules().into_iter().map(rule).chain(twice).collect();
     if rules.is_empty() { section } else { with(section, "allOf", json!(rules)) }
 }
 

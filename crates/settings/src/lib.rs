@@ -9,6 +9,8 @@
 //! its problems), [`overlay`] (settings from the environment), [`setting`] (lists the effective settings), [`json`] (the
 //! JSON Schema), with [`spec`] and [`yaml`] below them.
 
+pub mod ascii_spelling;
+mod boolean_words;
 pub mod declaration;
 pub mod env_file;
 pub mod environment;
@@ -20,6 +22,7 @@ pub mod input;
 pub mod json;
 pub mod json_lines;
 pub mod near;
+mod near_key;
 pub mod overlay;
 pub mod place;
 pub mod plain;

@@ -8,7 +8,7 @@ mod references;
 pub use references::ReferenceRule;
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::ops::Bound;
@@ -19,6 +19,7 @@ use crate::error::{At, Code, PROBLEMS_MAX, Problem};
 use crate::excerpt::Lines;
 use crate::input::Input;
 use crate::near::near;
+use crate::near_key::near_key;
 use crate::place::Place;
 use crate::secret_text::names_secret;
 use crate::spec::SectionSpec;
@@ -40,6 +41,8 @@ pub struct SettingsReader<'a> {
     variables: RefCell<Vec<SettingVariable>>,
     /// Keys whose values are secrets, or may be and are not read.
     hidden: RefCell<BTreeSet<Place>>,
+    /// The keys of the whole file, when they are read.
+    root: Cell<Option<&'static SectionSpec>>,
     /// Keys of the whole file that do not exist.
     unknown_lists: RefCell<Vec<String>>,
     problems: RefCell<Vec<Problem>>,
@@ -109,6 +112,7 @@ impl<'a> SettingsReader<'a> {
             named: RefCell::default(),
             variables: RefCell::default(),
             hidden: RefCell::default(),
+            root: Cell::default(),
             unknown_lists: RefCell::default(),
             problems: RefCell::default(),
             elsewhere: RefCell::default(),
@@ -240,10 +244,13 @@ impl<'a> SettingsReader<'a> {
             }
         };
         let given = entries.iter().filter(|(_, value)| !matches!(value.kind, Kind::Null));
-        let given = Some(given.map(|(key, _)| key.name.clone()).collect());
+        let given = Some(given.map(|(key, _)| spec.meant(&key.name).to_owned()).collect());
         let names = spec.names();
-        let unknown = entries.iter().map(|(key, _)| key.name.clone());
+        let unknown = entries.iter().map(|(key, _)| spec.meant(&key.name).to_owned());
         let unknown = unknown.filter(|name| !names.contains(&name.as_str())).collect();
+        if path.is_empty() {
+            self.root.set(Some(spec));
+        }
         let location = Location { at: node.at, path, spec, given, unknown };
         let section = Section { reader: self, location, entries };
         for (key, value) in entries {
@@ -402,8 +409,12 @@ impl<'a> Section<'a> {
     }
 
     fn check_key(&self, key: &YamlKey, value: &YamlNode) {
-        let (name, Location { path, spec, .. }) = (key.name.as_str(), &self.location);
+        let Location { path, spec, .. } = &self.location;
+        let name = spec.meant(&key.name);
         if spec.key(name).is_some() {
+            if name != key.name {
+                self.check_spelling(name, key);
+            }
             return;
         }
         self.reader.hide_secrets(key, value);
@@ -419,13 +430,21 @@ impl<'a> Section<'a> {
         self.reader.report(
             Problem::new(Code::UnknownKey, key.at, format!("{unknown}{whole}"))
                 .expected(one_of(spec.keys().iter().map(|key| key.name)))
-                .near(near(name, spec.names())),
+                .near(near_key(name, spec, self.reader.root.get()).as_deref()),
         );
+    }
+
+    /// Reports a key that is also given in the spelling of YAML 1.1.
+    fn check_spelling(&self, name: &str, key: &YamlKey) {
+        if let Some((first, _)) = self.entries.iter().find(|(entry, _)| entry.name == name) {
+            let message = format!("the key `{name}` occurs twice: YAML 1.1 reads it as `{}`", key.name);
+            self.reader.report(Problem::new(Code::Duplicate, key.at, message).first(Some(first.at)));
+        }
     }
 
     /// Returns the value of `key`; an empty value or `null` counts as absent.
     pub fn get(&self, key: &str) -> Option<&'a YamlNode> {
-        let (_, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
+        let (_, node) = self.entries.iter().find(|(entry, _)| self.location.spec.meant(&entry.name) == key)?;
         (!matches!(node.kind, Kind::Null)).then_some(node)
     }
 

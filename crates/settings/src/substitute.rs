@@ -1,4 +1,4 @@
-//! Substitutes `${NAME}`, `${NAME:-default}` and `file:/path` inside values.
+//! Substitutes `${NAME}`, `${NAME:-default}` and `file:/path` inside values. `$${` is the text `${`.
 
 use std::fs::File;
 use std::io::Read;
@@ -48,7 +48,7 @@ impl SubstitutionError {
             )
             .expected(format!("{name} to be set, or a default: ${{{name}:-default}}")),
             Self::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
-                .expected(expected),
+                .expected(format!("{expected}; the text `${{` is written `$${{`")),
             Self::File { reason, .. } if matches!(at, At::Variable(_)) => {
                 Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
                     .expected("a readable text file of at most 64 KiB")
@@ -99,13 +99,13 @@ pub(crate) fn variables(
     let mut replaced = String::new();
     let mut foreign = false;
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
+    while let Some((before, after)) = split_reference(rest) {
         let (inner, behind) = after.split_once('}').ok_or(SubstitutionError::Form)?;
         let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
         if !is_variable_name(name) {
             return Err(SubstitutionError::Form);
         }
-        replaced.push_str(before);
+        replaced.push_str(&unescaped(before));
         match (env(name), default) {
             // As in a shell, the default also replaces an empty variable.
             (Some(value), Some(default)) if value.is_empty() => replaced.push_str(default),
@@ -116,8 +116,21 @@ pub(crate) fn variables(
         foreign = true;
         rest = behind;
     }
-    replaced.push_str(rest);
+    replaced.push_str(&unescaped(rest));
     Ok(SubstitutedValue { text: replaced, foreign })
+}
+
+/// Splits a text at its first `${`, except those that are escaped as `$${`.
+pub fn split_reference(text: &str) -> Option<(&str, &str)> {
+    let (at, _) =
+        text.match_indices("${").find(|(at, _)| !text.get(..*at).is_some_and(|before| before.ends_with('$')))?;
+    let (before, after) = text.split_at_checked(at)?;
+    Some((before, after.strip_prefix("${")?))
+}
+
+/// Returns a text without references as it is meant.
+fn unescaped(text: &str) -> String {
+    text.replace("$${", "${")
 }
 
 /// Whether a variable can have this name.
@@ -159,6 +172,13 @@ mod tests {
     fn variables_and_their_defaults_are_replaced_once() {
         for (from, to) in [
             ("plain $SET $ {SET}", "plain $SET $ {SET}"),
+            ("$${SET}", "${SET}"),
+            ("a$${b", "a${b"),
+            ("$$ $$SET $$", "$$ $$SET $$"),
+            ("$$${SET}", "$${SET}"),
+            ("${SET}$${SET}${SET}", "value${SET}value"),
+            ("$${${SET}}", "${value}"),
+            ("${D:-$}${SET}", "$value"),
             ("${SET}", "value"),
             ("a${SET}b${SET}c", "avaluebvaluec"),
             ("${SET:-default}", "value"),

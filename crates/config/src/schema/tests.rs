@@ -12,6 +12,7 @@ use crate::load::load_text;
 use crate::{Environment, Flags, LoadedConfig, Sources};
 
 mod beyond;
+mod boolean_words;
 pub(crate) mod env_example;
 mod tables;
 
@@ -140,6 +141,8 @@ fn rules_that_no_schema_can_express_are_still_broken_by_their_files() {
     }
 }
 
+/// A file to which models of the mock can be added.
+const BASE_FILE: &str = "providers: [{name: mock, kind: mock}]\n";
 const PRICE: &str = "providers: [{name: p, kind: openai}]\nprices: [{model: p/x, output: 1";
 const ROUTE: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{upstreams: u, path: /a";
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::SettingsReader;
 use crate::error::{At, Code, Problem};
-use crate::substitute::{VariableLookup, variables};
+use crate::substitute::{VariableLookup, split_reference, variables};
 
 /// A rule for the references of a text: which files and variables its values may name.
 pub trait ReferenceRule {
@@ -91,7 +91,7 @@ impl SettingsReader<'_> {
         if let Some(path) = path {
             self.uses_file(&self.folder.join(path));
         }
-        if file.is_some() || (text.contains("${") && env.is_some()) {
+        if file.is_some() || (split_reference(text).is_some() && env.is_some()) {
             self.references.borrow_mut().insert(at);
         }
     }

@@ -135,10 +135,10 @@ pub(super) fn formats_of_kind() -> Json {
 }
 /// The URL of a provider, which is parsed when its kind is known.
 pub(super) const URL: TextForm<String> = TextForm {
-    parse: |url| Ok(url.to_owned()),
+    parse: |url| accept(url, url.is_ascii(), "an `http`, `https` or `h2c` URL"),
     shown: |url| Value::text(url),
     cell: "`http`, `https` or `h2c` URL",
-    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
+    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[!-\"$->A-~]+$",
     scalar: Scalar::Text,
 };
 /// The condition of `base_url` on `kind`: OpenAI's clients have a path in their base URL, mostly `/v1`, the others have
@@ -325,7 +325,7 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     parse: |url| Origin::parse(url).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |origin| Value::text(origin),
     cell: "`http://HOST[:PORT][/PATH]`, `https://…`, `h2c://…`",
-    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
+    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[!-\"$->A-~]+$",
     scalar: Scalar::Text,
 };
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);

@@ -13,6 +13,7 @@ use settings::secret_text::is_secret_header;
 use settings::section::{Section, SettingsReader};
 use settings::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};
+use settings::substitute::split_reference;
 use settings::yaml::{Kind, YamlNode};
 
 /// Longest value, in bytes.
@@ -145,7 +146,7 @@ fn split(part: &str) -> Option<(Option<&str>, &str)> {
 fn marked(text: &str) -> String {
     let mut marked = String::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
+    while let Some((before, after)) = split_reference(rest) {
         let Some((inner, behind)) = after.split_once('}') else { break };
         marked.push_str(before);
         let name = inner.split(":-").next().unwrap_or(inner);
@@ -220,6 +221,7 @@ mod tests {
             ("a ${claim.sub} ${NAME:-x} ${request_id}", "a <claim.sub> ${NAME:-x} <request_id>"),
             ("${HOME}/${header.X-A:-b}", "${HOME}/<header.X-A:-b>"),
             ("${LATENCY} ${latency", "${LATENCY} ${latency"),
+            ("$${latency} ${latency}", "$${latency} <latency>"),
             ("${A:-1.5}", "${A:-1.5}"),
             ("${client_address}", "<client_address>"),
         ] {
