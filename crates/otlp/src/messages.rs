@@ -83,7 +83,7 @@ pub(crate) struct KeyValue {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct AnyValue {
-    #[prost(oneof = "AttributeValue", tags = "1, 3")]
+    #[prost(oneof = "AttributeValue", tags = "1, 2, 3, 4")]
     pub(crate) value: Option<AttributeValue>,
 }
 
@@ -91,8 +91,12 @@ pub(crate) struct AnyValue {
 pub(crate) enum AttributeValue {
     #[prost(string, tag = "1")]
     Text(String),
+    #[prost(bool, tag = "2")]
+    Flag(bool),
     #[prost(int64, tag = "3")]
     Number(i64),
+    #[prost(double, tag = "4")]
+    Fraction(f64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]

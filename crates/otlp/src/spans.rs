@@ -1,6 +1,8 @@
-//! The spans of requests, with the names and attributes of OpenTelemetry's semantic conventions (HTTP, GenAI; 1.37).
+//! The spans of requests, with the names and attributes of OpenTelemetry's semantic conventions (HTTP 1.43, GenAI of 2026).
 //!
 //! A request has one server span. Its children are a span for each phase and a client span for each attempt.
+
+use std::time::Duration;
 
 use prost::Message as _;
 use telemetry::traces::{TracedAttempt, TracedCall, TracedPhase, TracedRequest};
@@ -71,6 +73,7 @@ fn of_request(request: &TracedRequest) -> Span {
         whole("http.request.body.size", request.request_bytes),
         whole("http.response.body.size", request.response_bytes),
     ];
+    attributes.extend(request.template.as_deref().map(|template| text("http.route", template)));
     attributes.extend(unless_empty("server.address", &request.host));
     attributes.extend(unless_empty("user_agent.original", &request.user_agent));
     attributes.extend(request.code.map(|code| text("tollgate.code", code)));
@@ -80,12 +83,21 @@ fn of_request(request: &TracedRequest) -> Span {
     Span {
         span_id: request.span_id.to_vec(),
         parent_span_id: request.parent_id.map(Vec::from).unwrap_or_default(),
-        name: format!("{} {}", name_of_method(request.method), request.route),
+        name: server_span_name(request),
         kind: SpanKind::Server.into(),
         attributes,
         status: status(request.is_failed),
         flags: SAMPLED | KNOWS_REMOTE | remote,
         ..between(request, 0, request.duration_us)
+    }
+}
+
+/// Returns the name of the server span: the method, and the path of the route, whose number of values is bounded.
+fn server_span_name(request: &TracedRequest) -> String {
+    let method = name_of_method(request.method);
+    match &request.template {
+        Some(template) => format!("{method} {template}"),
+        None => method.to_owned(),
     }
 }
 
@@ -105,6 +117,7 @@ fn of_attempt(request: &TracedRequest, attempt: &TracedAttempt, earlier: usize) 
         text("http.request.method", method(request.method)),
         text("server.address", &*attempt.host),
         number("server.port", i64::from(attempt.port)),
+        text("url.full", &*attempt.url),
         text("tollgate.upstream", &*attempt.upstream),
     ];
     attributes.extend(attempt.status.map(|status| number("http.response.status_code", i64::from(status))));
@@ -137,9 +150,22 @@ fn add_call(attributes: &mut Vec<KeyValue>, call: &TracedCall) {
     attributes.push(text("gen_ai.request.model", &*call.model));
     attributes.push(text("tollgate.model", &*call.requested_model));
     attributes.extend(call.answered_model.as_deref().map(|model| text("gen_ai.response.model", model)));
-    attributes.extend(call.upstream_id.as_deref().map(|id| text("gen_ai.response.id", id)));
-    attributes.extend(call.input_tokens.map(|tokens| whole("gen_ai.usage.input_tokens", tokens)));
-    attributes.extend(call.output_tokens.map(|tokens| whole("gen_ai.usage.output_tokens", tokens)));
+    attributes.extend(call.response_id.as_deref().map(|id| text("gen_ai.response.id", id)));
+    if call.is_streamed {
+        attributes.push(attribute("gen_ai.request.stream", AttributeValue::Flag(true)));
+    }
+    let first_chunk = call.first_chunk_us.filter(|_| call.is_streamed).map(Duration::from_micros);
+    let first_chunk = first_chunk.map(|waited| AttributeValue::Fraction(waited.as_secs_f64()));
+    attributes.extend(first_chunk.map(|waited| attribute("gen_ai.response.time_to_first_chunk", waited)));
+    for (key, tokens) in [
+        ("gen_ai.usage.input_tokens", call.input_tokens),
+        ("gen_ai.usage.output_tokens", call.output_tokens),
+        ("gen_ai.usage.cache_read.input_tokens", call.cache_read_tokens.filter(|tokens| *tokens > 0)),
+        ("gen_ai.usage.cache_write.input_tokens", call.cache_write_tokens.filter(|tokens| *tokens > 0)),
+        ("gen_ai.usage.reasoning.output_tokens", call.reasoning_tokens.filter(|tokens| *tokens > 0)),
+    ] {
+        attributes.extend(tokens.map(|tokens| whole(key, tokens)));
+    }
     attributes.extend(call.cost_nano_usd.map(|cost| number("tollgate.cost_nano_usd", cost)));
 }
 

@@ -281,7 +281,7 @@ fn begin_span(
         request.trace().rewrite(&mut head.edits).map_err(unwritable)?;
     }
     if let Some(spans) = &request.spans {
-        spans.begin_attempt(request.trace().attempt_id(), to, request.time_of_span(spans));
+        spans.begin_attempt(request.trace().attempt_id(), to, head.target(), request.time_of_span(spans));
     }
     Ok(())
 }

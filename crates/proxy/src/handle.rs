@@ -16,7 +16,7 @@ use std::task::Poll;
 use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
-use config::snapshot::{Auth, RoutePolicy, Snapshot};
+use config::snapshot::{Auth, PathMatch, RoutePolicy, Snapshot};
 use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 use meter::Outcome;
@@ -144,8 +144,9 @@ async fn serve(
     {
         return Err(EarlyResponse::Respond(Box::new(page)));
     }
-    let RouteMatch { policy, auth, key_places, action } =
+    let RouteMatch { policy, path, auth, key_places, action } =
         found.or_else(|early| elsewhere(early, at, &snapshot, &head))?;
+    note_path(account, policy, path);
     account.matched(policy);
     addresses::check(account)?;
     // The backend decides about a call.
@@ -233,6 +234,13 @@ fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
         return Err(misdirected());
     }
     Ok(())
+}
+
+/// Records the path of the route for the span of the request, if it has one.
+fn note_path(account: &RequestAccount, policy: &RoutePolicy, path: Option<&PathMatch>) {
+    if let Some(spans) = &account.request.spans {
+        spans.match_path(path.map_or_else(|| policy.name.to_string(), ToString::to_string));
+    }
 }
 
 /// Refuses a request without a route, whose host may have routes of other listeners than that of the connection.

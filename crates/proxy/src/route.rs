@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::Refusal;
 use ai::endpoint::{Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
-use config::snapshot::{self, Auth, KeyPlaces, Route, RoutePolicy, Selection, Traffic};
+use config::snapshot::{self, Auth, KeyPlaces, PathMatch, Route, RoutePolicy, Selection, Traffic};
 use config::{RequestParts, Requested};
 use http::{HeaderValue, header};
 use http1::KnownName;
@@ -23,6 +23,8 @@ use crate::refusal::problem::{ErrorFormat, Problem};
 /// The route of a request: a configured one, or a built-in one.
 pub(crate) struct RouteMatch<'a> {
     pub(crate) policy: &'a Arc<RoutePolicy>,
+    /// The paths that the configured route matches; the name of the policy of a built-in one is its path.
+    pub(crate) path: Option<&'a PathMatch>,
     /// The authentication of the request: that of the policy, or none for a health check.
     pub(crate) auth: &'a Auth,
     /// The places in which the request may have a key; `None` if these are headers only.
@@ -41,11 +43,11 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext
         Selection::Endpoint(called) => {
             let policy = traffic.built_in.of_endpoint(called.endpoint);
             let action = of_endpoint(called.into_owned());
-            return Ok(RouteMatch { policy, auth: &policy.auth, key_places, action });
+            return Ok(RouteMatch { policy, path: None, auth: &policy.auth, key_places, action });
         }
         Selection::Health => {
             let policy = &traffic.built_in.health;
-            return Ok(RouteMatch { policy, auth: &policy.auth, key_places, action: Action::Status });
+            return Ok(RouteMatch { policy, path: None, auth: &policy.auth, key_places, action: Action::Status });
         }
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
         Selection::Route(route) => {
@@ -53,7 +55,13 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext
                 return Err(Problem::new(Refusal::BadRequest, refusal.message()).into());
             }
             let auth = traffic.auth_of(route, method, path, || requests_websocket(head));
-            return Ok(RouteMatch { policy: &route.policy, auth, key_places, action: configured(route) });
+            return Ok(RouteMatch {
+                policy: &route.policy,
+                path: Some(&route.matches.path),
+                auth,
+                key_places,
+                action: configured(route),
+            });
         }
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),

@@ -3,7 +3,7 @@
 //!
 //! Settling never waits, because most requests whose client disconnects end in `Drop`.
 
-mod log;
+pub(crate) mod log;
 mod open;
 mod refusals;
 mod tokens;
@@ -21,6 +21,7 @@ use meter::{
     Attempt, Charge, CommittedRequest, Counts, Outcome, RequestResult, Source, ToolUse, UnknownCost, Usage, UsageEvent,
 };
 use spool::Record;
+use telemetry::traces::TracedCall;
 use tokio::time::Instant;
 
 use crate::account::attempt;
@@ -199,7 +200,7 @@ impl RequestAccount {
             model: self.call().map(|call| call.model.clone()),
             answered_model: seen.model,
             status: attempt.status,
-            upstream_id: attempt.upstream_id.clone().or(seen.id),
+            upstream_id: attempt.upstream_id.clone().or_else(|| seen.id.clone()),
             usage: seen.usage,
             raw_usage: seen.raw_usage,
             cost,
@@ -210,7 +211,8 @@ impl RequestAccount {
             duration_us: micros(now - attempt.since),
         };
         if let (Some(spans), Some(call)) = (&self.request.spans, self.call()) {
-            spans.used(trace::call_of(call, &record));
+            let first_chunk_us = spans.first_chunk_us(attempt.since);
+            spans.used(TracedCall { response_id: seen.id, first_chunk_us, ..trace::call_of(call, &record) });
         }
         if let Some(inference) = &mut self.inference {
             inference.known_cost = known;

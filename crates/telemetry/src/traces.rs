@@ -40,6 +40,8 @@ pub struct TracedRequest {
     pub client: IpAddr,
     /// The name of the route.
     pub route: Arc<str>,
+    /// The path of the route with its parameters, such as `/users/{id}`; `None` if the request has no route.
+    pub template: Option<Arc<str>>,
     /// The status that the client received.
     pub status: u16,
     /// The outcome, as the log line of the request has it.
@@ -84,6 +86,8 @@ pub struct TracedAttempt {
     pub host: Box<str>,
     /// The port of the backend.
     pub port: u16,
+    /// The URL that was requested, without its query, cut to a bounded length.
+    pub url: Box<str>,
     /// The status of the response.
     pub status: Option<u16>,
     /// The error, if no complete response arrived.
@@ -105,12 +109,22 @@ pub struct TracedCall {
     pub requested_model: Arc<str>,
     /// The model that the provider reported.
     pub answered_model: Option<Arc<str>>,
-    /// The provider's id of the call.
-    pub upstream_id: Option<Arc<str>>,
+    /// The id of the completion, as the response has it.
+    pub response_id: Option<Arc<str>>,
+    /// Whether the response is a stream.
+    pub is_streamed: bool,
+    /// The time from the beginning of the attempt to the first part of a stream, in microseconds.
+    pub first_chunk_us: Option<u64>,
     /// Tokens that the model has read.
     pub input_tokens: Option<u64>,
     /// Tokens that the model has written.
     pub output_tokens: Option<u64>,
+    /// Tokens of the input that the provider has read from its cache.
+    pub cache_read_tokens: Option<u64>,
+    /// Tokens of the input that the provider has written to its cache.
+    pub cache_write_tokens: Option<u64>,
+    /// Tokens of the output that are reasoning.
+    pub reasoning_tokens: Option<u64>,
     /// The known cost in nano-USD.
     pub cost_nano_usd: Option<i64>,
 }
@@ -199,6 +213,7 @@ mod tests {
             user_agent: Box::default(),
             client: IpAddr::from([127, 0, 0, 1]),
             route: "a".into(),
+            template: None,
             status,
             outcome: "completed",
             code: None,

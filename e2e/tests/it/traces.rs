@@ -59,7 +59,7 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
         .header("cookie", "a-secret-cookie");
     gateway.call(call).await.expect(200);
     let spans = spans_of(&receiver, TRACE).await;
-    let server = named(&spans, "GET users");
+    let server = named(&spans, "GET /users");
     assert_eq!((server.kind, &*server.parent, &*server.state, server.is_error), (2, PARENT, "vendor=1", false));
     for (key, value) in [
         ("http.request.method", "GET"),
@@ -68,6 +68,7 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
         ("url.scheme", "http"),
         ("network.protocol.version", "1.1"),
         ("client.address", "127.0.0.1"),
+        ("http.route", "/users"),
         ("tollgate.route", "users"),
     ] {
         assert_eq!(server.attributes.get(key).map(String::as_str), Some(value), "{key}: {server:#?}");
@@ -77,6 +78,7 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
     assert!(spans.iter().skip(1).all(|span| span.parent == server.id && span.start >= server.start));
     assert!(spans.iter().all(|span| span.end >= span.start && span.end <= server.end), "{spans:#?}");
     assert_eq!((&*failed.attributes["error.type"], failed.is_error), ("503", true));
+    assert_eq!(answered.attributes["url.full"], format!("http://{}/users/7", backend.address()));
     assert_eq!(failed.attributes["server.port"], backend.address().port().to_string());
     assert_eq!((&*answered.attributes["http.response.status_code"], answered.is_error), ("200", false));
     assert_eq!(answered.attributes["http.request.resend_count"], "1");
@@ -163,6 +165,14 @@ async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
     ] {
         assert_eq!(served.attributes.get(key).map(String::as_str), Some(value), "{key}: {served:#?}");
     }
+    let id = answer.text().lines().find_map(|line| {
+        let chunk: serde_json::Value = serde_json::from_str(line.strip_prefix("data: ")?).ok()?;
+        chunk["id"].as_str().map(str::to_owned)
+    });
+    assert_eq!(served.attributes.get("gen_ai.response.id"), id.as_ref(), "{served:#?}");
+    let first: f64 = served.attributes["gen_ai.response.time_to_first_chunk"].parse().unwrap();
+    assert!(first > 0.0 && first < 60.0, "{first} s");
+    assert_eq!(named(&spans, "POST /v1/chat/completions").attributes["http.route"], "/v1/chat/completions");
     named(&spans, "authenticate");
     assert!(spans.iter().any(|span| span.name == "limit"), "{spans:#?}");
     let received: Vec<u8> = receiver.seen().into_iter().flat_map(|request| request.body).collect();
@@ -237,7 +247,7 @@ async fn without_a_sample_failed_slow_and_sampled_requests_are_exported() {
     for trace in [&failed, &slow, TRACE] {
         assert_eq!(spans_of(&receiver, trace).await.iter().filter(|span| span.kind == 3).count(), 1);
     }
-    assert!(named(&spans_of(&receiver, &failed).await, "GET users").is_error);
+    assert!(named(&spans_of(&receiver, &failed).await, "GET /users").is_error);
     gateway.stop().await;
     // The end of the process sends everything that waits.
     let traces: Vec<String> = all(&receiver).into_iter().map(|span| span.trace_id).collect();
@@ -406,7 +416,7 @@ async fn another_receiver_reads_the_spans_of_requests_with_two_attempts() {
     gateway.call(call).await.expect(200);
     // The request, its phases `authenticate` and `limit`, and two attempts.
     let spans = rotel.spans_of(TRACE, 5).await;
-    let server = named(&spans, "GET users");
+    let server = named(&spans, "GET /users");
     assert_eq!((server.kind, &*server.parent, server.is_error), (2, PARENT, false));
     assert_eq!(server.attributes["http.response.status_code"], "200");
     for phase in ["authenticate", "limit"] {

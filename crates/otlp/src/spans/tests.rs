@@ -15,6 +15,7 @@ fn attempt(id: u8, status: Option<u16>, error: Option<&'static str>) -> TracedAt
         upstream: "users".into(),
         host: "10.0.0.7".into(),
         port: 9_000,
+        url: "https://10.0.0.7:9000/v1/users/7".into(),
         status,
         error,
         call: None,
@@ -37,6 +38,7 @@ fn traced() -> TracedRequest {
         user_agent: Box::default(),
         client: IpAddr::from([192, 0, 2, 7]),
         route: "users".into(),
+        template: Some("/users/{id}".into()),
         status: 200,
         outcome: "completed",
         code: None,
@@ -63,7 +65,9 @@ fn received(request: TracedRequest) -> Vec<Span> {
 fn shown(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let value = |of: &KeyValue| match of.value.clone().unwrap().value.unwrap() {
         AttributeValue::Text(text) => text,
+        AttributeValue::Flag(flag) => flag.to_string(),
         AttributeValue::Number(number) => number.to_string(),
+        AttributeValue::Fraction(fraction) => fraction.to_string(),
     };
     let all: BTreeMap<_, _> = attributes.iter().map(|of| (of.key.clone(), value(of))).collect();
     assert_eq!(all.len(), attributes.len(), "an attribute has one value: {attributes:?}");
@@ -74,7 +78,7 @@ fn shown(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 fn a_request_with_two_attempts_has_a_span_for_each() {
     let spans = received(traced());
     let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-    assert_eq!(names, ["GET users", "authenticate", "GET", "GET"]);
+    assert_eq!(names, ["GET /users/{id}", "authenticate", "GET", "GET"]);
     let [server, phase, first, second] = &spans[..] else { panic!("{spans:?}") };
     assert!(spans.iter().all(|span| span.trace_id == [1; 16] && span.trace_state == "a=1"));
     assert_eq!((&*server.span_id, &*server.parent_span_id, server.flags), (&[2; 8][..], &[3; 8][..], 0x301));
@@ -99,6 +103,7 @@ fn a_request_with_two_attempts_has_a_span_for_each() {
         ("network.protocol.version", "2"),
         ("http.response.status_code", "200"),
         ("http.response.body.size", "512"),
+        ("http.route", "/users/{id}"),
         ("tollgate.route", "users"),
         ("tollgate.outcome", "completed"),
     ] {
@@ -109,6 +114,7 @@ fn a_request_with_two_attempts_has_a_span_for_each() {
     assert_eq!(first.status.as_ref().map(SpanStatus::code), Some(StatusWord::Error));
     let (first, second) = (shown(&first.attributes), shown(&second.attributes));
     assert_eq!((&*first["error.type"], &*first["server.port"]), ("upstream_connect", "9000"));
+    assert_eq!(first["url.full"], "https://10.0.0.7:9000/v1/users/7");
     assert!(!first.contains_key("http.request.resend_count"));
     assert_eq!((&*second["http.request.resend_count"], &*second["http.response.status_code"]), ("1", "200"));
 }
@@ -134,9 +140,14 @@ fn a_call_of_a_model_has_the_attributes_of_genai() {
         model: "gpt-5".into(),
         requested_model: "fast".into(),
         answered_model: Some("gpt-5-2025".into()),
-        upstream_id: Some("chatcmpl-1".into()),
+        response_id: Some("chatcmpl-1".into()),
+        is_streamed: true,
+        first_chunk_us: Some(250_000),
         input_tokens: Some(12),
         output_tokens: Some(34),
+        cache_read_tokens: Some(7),
+        cache_write_tokens: Some(0),
+        reasoning_tokens: Some(9),
         cost_nano_usd: Some(56),
     };
     let call = TracedAttempt { call: Some(Box::new(call)), ..attempt(4, Some(200), None) };
@@ -151,11 +162,22 @@ fn a_call_of_a_model_has_the_attributes_of_genai() {
         ("gen_ai.response.id", "chatcmpl-1"),
         ("gen_ai.usage.input_tokens", "12"),
         ("gen_ai.usage.output_tokens", "34"),
+        ("gen_ai.usage.cache_read.input_tokens", "7"),
+        ("gen_ai.usage.reasoning.output_tokens", "9"),
+        ("gen_ai.request.stream", "true"),
+        ("gen_ai.response.time_to_first_chunk", "0.25"),
         ("tollgate.cost_nano_usd", "56"),
         ("tollgate.model", "fast"),
     ] {
         assert_eq!(attributes.get(key).map(String::as_str), Some(value), "{key}");
     }
+    assert!(!attributes.contains_key("gen_ai.usage.cache_write.input_tokens"), "{attributes:?}");
+}
+
+#[test]
+fn the_span_of_a_request_without_a_route_is_named_after_its_method() {
+    let span = received(TracedRequest { template: None, route: "unmatched".into(), ..traced() }).remove(0);
+    assert_eq!((&*span.name, shown(&span.attributes).contains_key("http.route")), ("GET", false));
 }
 
 /// The page writes the first of them in full, as `tollgate.route`, and the last part of the others, as `.code`.
@@ -176,6 +198,6 @@ fn the_page_names_the_attributes_of_tollgate() {
 #[test]
 fn unknown_methods_are_written_as_the_convention_has_them() {
     let spans = received(TracedRequest { method: telemetry::metrics::OTHER, parent_id: None, ..traced() });
-    assert_eq!((&*spans[0].name, &*shown(&spans[0].attributes)["http.request.method"]), ("HTTP users", "_OTHER"));
+    assert_eq!((&*spans[0].name, &*shown(&spans[0].attributes)["http.request.method"]), ("HTTP /users/{id}", "_OTHER"));
     assert_eq!((spans[0].parent_span_id.len(), spans[0].flags), (0, 0x101));
 }

@@ -1,11 +1,14 @@
 //! The facts of a request that its spans have beside those of its account. They exist only if traces are exported.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
 
+use config::snapshot::{Origin, Scheme};
 use telemetry::traces::{TracedAttempt, TracedCall, TracedPhase};
 use tokio::time::Instant;
 
 use crate::account::attempt::micros;
+use crate::settle::log::PATH_LEN_MAX;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::destination::Destination;
 
@@ -14,11 +17,23 @@ const PHASES_MAX: usize = 16;
 /// Maximum number of attempts that a request records.
 const ATTEMPTS_MAX: usize = 32;
 
+/// Returns the URL of a target in parts, without its query and cut to a bounded length.
+fn url(origin: &Origin, target: [&[u8]; 3]) -> Box<str> {
+    let mut url = format!("{}://{}", if origin.scheme == Scheme::Https { "https" } else { "http" }, origin.authority);
+    let path = target.into_iter().flatten().take_while(|octet| **octet != b'?').take(PATH_LEN_MAX);
+    url.extend(path.map(|octet| char::from(*octet)));
+    url.into()
+}
+
 /// The phases and attempts of one request.
 pub(crate) struct SpanRecord {
     /// Whether the request was sampled at its beginning. Otherwise its end decides.
     pub(crate) is_sampled: bool,
     begun: Instant,
+    /// The path of the route with its parameters.
+    template: OnceCell<Arc<str>>,
+    /// When the first part of a stream of the current attempt was relayed.
+    first_chunk: Cell<Option<Instant>>,
     phases: RefCell<Vec<TracedPhase>>,
     attempts: RefCell<Vec<TracedAttempt>>,
 }
@@ -26,7 +41,37 @@ pub(crate) struct SpanRecord {
 impl SpanRecord {
     /// Returns the record of a request that has begun.
     pub(crate) fn new(is_sampled: bool, begun: Instant) -> Box<Self> {
-        Box::new(Self { is_sampled, begun, phases: RefCell::default(), attempts: RefCell::default() })
+        Box::new(Self {
+            is_sampled,
+            begun,
+            template: OnceCell::new(),
+            first_chunk: Cell::new(None),
+            phases: RefCell::default(),
+            attempts: RefCell::default(),
+        })
+    }
+
+    /// Records the path of the route of the request.
+    pub(crate) fn match_path(&self, template: impl Into<Arc<str>>) {
+        // A request has one route.
+        let _ = self.template.set(template.into());
+    }
+
+    /// Returns the path of the route; `None` for a request without one.
+    pub(crate) fn template(&self) -> Option<Arc<str>> {
+        self.template.get().cloned()
+    }
+
+    /// Records that a part of a stream is relayed.
+    pub(crate) fn relay_chunk(&self, now: impl FnOnce() -> Instant) {
+        if self.first_chunk.get().is_none() {
+            self.first_chunk.set(Some(now()));
+        }
+    }
+
+    /// Returns the time from `since` to the first part of a stream, in microseconds.
+    pub(crate) fn first_chunk_us(&self, since: Instant) -> Option<u64> {
+        self.first_chunk.get().map(|at| micros(at - since))
     }
 
     fn offset(&self, at: Instant) -> u64 {
@@ -42,8 +87,9 @@ impl SpanRecord {
     }
 
     /// Records the beginning of an attempt, whose span has this id. The attempt before it has ended.
-    pub(crate) fn begin_attempt(&self, span_id: [u8; 8], destination: &Destination, now: Instant) {
+    pub(crate) fn begin_attempt(&self, span_id: [u8; 8], destination: &Destination, target: [&[u8]; 3], now: Instant) {
         self.end_attempt(now);
+        self.first_chunk.set(None);
         let mut attempts = self.attempts.borrow_mut();
         if attempts.len() < ATTEMPTS_MAX {
             let origin = &destination.pool.origin;
@@ -54,6 +100,7 @@ impl SpanRecord {
                 upstream: destination.name.clone(),
                 host: origin.host.as_str().into(),
                 port: origin.port,
+                url: url(origin, target),
                 status: None,
                 error: None,
                 call: None,

@@ -240,6 +240,9 @@ impl Relay {
                         note_error(&mut self.account);
                     }
                 }
+                if let Some(spans) = self.account.request.spans.as_ref().filter(|_| tapped.streamed) {
+                    spans.relay_chunk(|| self.account.request.read_clock());
+                }
                 let bytes = tapped.tap.push(data);
                 if let Some(before) = &mut self.news
                     && std::mem::replace(before, tapped.tap.news()) != *before

@@ -1,5 +1,6 @@
 //! The decision whether the spans of a finished request are exported, and the facts from which they are made.
 
+use access::Tokens;
 use ai::{Format, ProviderKind};
 use config::snapshot::Traces;
 use http1::KnownName;
@@ -66,6 +67,7 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
         user_agent: head.get(KnownName::UserAgent).map(cut).unwrap_or_default(),
         client: request.client_address(),
         route: account.policy().name.clone(),
+        template: spans.template(),
         status: ending.status,
         outcome: outcome(account, summary),
         code: ending.refusal.as_ref().map(|(refusal, _)| refusal.code()),
@@ -101,17 +103,26 @@ fn joined<'a>(values: impl Iterator<Item = &'a str>) -> Box<str> {
     state.into()
 }
 
-/// Returns the facts of an attempt at a model.
+/// Returns the facts of an attempt at a model, without those of its response.
 pub(super) fn call_of(call: &InferenceCall, record: &meter::Attempt) -> TracedCall {
+    let tokens = |classes: &dyn Fn(meter::Usage) -> [Option<Tokens>; 2]| {
+        let known = classes(record.usage?).into_iter().flatten();
+        known.map(|tokens| tokens.0).reduce(u64::saturating_add)
+    };
     TracedCall {
         operation: operation(call.format),
         provider: provider(call.provider.kind),
         model: record.model.clone().unwrap_or_default(),
         requested_model: call.requested_model.clone(),
         answered_model: record.answered_model.clone(),
-        upstream_id: record.upstream_id.clone(),
+        response_id: None,
+        is_streamed: call.streamed,
+        first_chunk_us: None,
         input_tokens: record.usage.and_then(|usage| usage.all_input()).map(|tokens| tokens.0),
         output_tokens: record.usage.and_then(|usage| usage.all_output()).map(|tokens| tokens.0),
+        cache_read_tokens: tokens(&|usage| [usage.cached_input, None]),
+        cache_write_tokens: tokens(&|usage| [usage.cache_write_short, usage.cache_write_long]),
+        reasoning_tokens: tokens(&|usage| [usage.reasoning, None]),
         cost_nano_usd: record.cost.map(|cost| cost.0),
     }
 }
