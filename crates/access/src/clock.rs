@@ -1,11 +1,15 @@
 //! Time, passed as an argument. Only the binary reads the system's clocks, and only through [`Clock`].
 
 mod date;
+mod leap_guard;
 
 pub use date::CivilDate;
+pub use leap_guard::{ACCEPTED_AFTER, ClockLeaps, LEAP_MIN};
 
-use std::sync::Arc;
+use leap_guard::LeapGuard;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -88,9 +92,16 @@ impl Mono {
     }
 }
 
-/// The source of time: the system's clocks, or a clock that a test sets.
+/// The source of time: the system's clocks, or a clock that a test sets. A leap of the wall clock is not followed until it
+/// has lasted ([`ACCEPTED_AFTER`]), except by a clock of [`Clock::manual`].
 #[derive(Debug, Clone)]
-pub struct Clock(TimeSource);
+pub struct Clock {
+    source: TimeSource,
+    guard: Option<Arc<LeapGuard>>,
+}
+
+/// The clock of the process: all its readers see the same leaps.
+static SYSTEM: LazyLock<Clock> = LazyLock::new(Clock::of_process);
 
 #[derive(Debug, Clone)]
 enum TimeSource {
@@ -107,23 +118,34 @@ struct ManualTime {
 impl Clock {
     /// Returns the system's wall clock and monotonic clock.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn system() -> Self {
-        Self(TimeSource::System { origin: Instant::now() })
+        SYSTEM.clone()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
+    fn of_process() -> Self {
+        let source = TimeSource::System { origin: Instant::now() };
+        let guard = LeapGuard::new(source.wall(), source.mono());
+        Self { source, guard: Some(Arc::new(guard)) }
     }
 
     /// Returns a clock that shows `start` until [`Clock::advance`] changes it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
-        Self(TimeSource::Manual(Arc::new(ManualTime {
-            wall_micros: AtomicU64::new(start.0),
-            mono_nanos: AtomicU64::new(0),
-        })))
+        let time = ManualTime { wall_micros: AtomicU64::new(start.0), mono_nanos: AtomicU64::new(0) };
+        Self { source: TimeSource::Manual(Arc::new(time)), guard: None }
+    }
+
+    /// Returns the same clock with the rule for leaps that the system's clock has.
+    #[must_use]
+    pub fn guarded(self) -> Self {
+        let guard = LeapGuard::new(self.source.wall(), self.source.mono());
+        Self { guard: Some(Arc::new(guard)), ..self }
     }
 
     /// Advances the wall and monotonic time of a manual clock; a system clock does not change.
     pub fn advance(&self, by: Duration) {
-        if let TimeSource::Manual(hands) = &self.0 {
+        if let TimeSource::Manual(hands) = &self.source {
             hands.wall_micros.fetch_add(micros(by), Ordering::Relaxed);
             hands.mono_nanos.fetch_add(nanos(by), Ordering::Relaxed);
         }
@@ -131,28 +153,28 @@ impl Clock {
 
     /// Sets the wall time of a manual clock, forward or back; a system clock does not change.
     pub fn jump(&self, to: Timestamp) {
-        if let TimeSource::Manual(hands) = &self.0 {
+        if let TimeSource::Manual(hands) = &self.source {
             hands.wall_micros.store(to.0, Ordering::Relaxed);
         }
     }
 
-    /// Returns the wall time, which may jump.
+    /// Returns the wall time. It may jump by less than [`LEAP_MIN`], and further only if the jump has lasted.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn now(&self) -> Timestamp {
-        match &self.0 {
-            TimeSource::System { .. } => {
-                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Timestamp(micros(since))
-            }
-            TimeSource::Manual(hands) => Timestamp(hands.wall_micros.load(Ordering::Relaxed)),
-        }
+        let wall = self.source.wall();
+        self.guard.as_ref().map_or(wall, |guard| guard.checked(wall, self.source.mono()))
+    }
+
+    /// Returns the leaps of the wall clock so far.
+    #[must_use]
+    pub fn leaps(&self) -> ClockLeaps {
+        self.guard.as_ref().map(|guard| guard.leaps()).unwrap_or_default()
     }
 
     /// Returns the wall time `elapsed` after `start`, which the caller has read; a manual clock returns its own time.
     #[must_use]
     pub fn wall_after(&self, start: Timestamp, elapsed: Duration) -> Timestamp {
-        match &self.0 {
+        match &self.source {
             TimeSource::System { .. } => start.after(elapsed),
             TimeSource::Manual(_) => self.now(),
         }
@@ -161,18 +183,35 @@ impl Clock {
     /// Returns the monotonic time; only differences are meaningful.
     #[must_use]
     pub fn mono(&self) -> Mono {
-        match &self.0 {
-            TimeSource::System { origin } => Mono(nanos(origin.elapsed())),
-            TimeSource::Manual(hands) => Mono(hands.mono_nanos.load(Ordering::Relaxed)),
-        }
+        self.source.mono()
     }
 
     /// Returns the monotonic time at `at`, which the caller has read; a manual clock returns its own time.
     #[must_use]
     pub fn mono_at(&self, at: Instant) -> Mono {
-        match &self.0 {
+        match &self.source {
             TimeSource::System { origin } => Mono(nanos(at.saturating_duration_since(*origin))),
             TimeSource::Manual(_) => self.mono(),
+        }
+    }
+}
+
+impl TimeSource {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
+    fn wall(&self) -> Timestamp {
+        match self {
+            Self::System { .. } => {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                Timestamp(micros(since))
+            }
+            Self::Manual(hands) => Timestamp(hands.wall_micros.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn mono(&self) -> Mono {
+        match self {
+            Self::System { origin } => Mono(nanos(origin.elapsed())),
+            Self::Manual(hands) => Mono(hands.mono_nanos.load(Ordering::Relaxed)),
         }
     }
 }

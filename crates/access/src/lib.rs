@@ -56,7 +56,7 @@ pub use api_key::{ApiKey, KeyHash, contains_key, is_key};
 pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
 pub use client_program::ClientProgram;
-pub use clock::{CivilDate, Clock, Day, Mono, Timestamp};
+pub use clock::{CivilDate, Clock, ClockLeaps, Day, Mono, Timestamp};
 pub use directory::{Directory, Lookup, LookupResult, NotFound};
 pub use id::{
     AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, TokenId, UserId, UserNo,

@@ -42,6 +42,7 @@ const SLACK: Duration = Duration::from_hours(24);
 
 statements! {
     USAGE_FROM = "SELECT coalesce(max(usage_from), 0) FROM revision";
+    NEWEST_DAY = "SELECT max(day) FROM daily_plans";
 }
 
 /// A range of days, both included.
@@ -240,6 +241,17 @@ impl Ledger {
         accounts::compare(&mut snapshot, days, &mut found).await?;
         snapshot.rollback().await?;
         Ok(found)
+    }
+
+    /// Returns the last day with usage; `None` without usage. It is in the future if the clock of a node was wrong.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn newest_day(&self) -> Result<Option<Day>, DatabaseError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let (newest,): (Option<i64>,) = snapshot.query(NEWEST_DAY).one().await?;
+        snapshot.rollback().await?;
+        Ok(newest.and_then(|day| u32::try_from(day).ok()).map(Day))
     }
 
     /// Returns the first day whose events are complete: older ones may have been deleted by retention.

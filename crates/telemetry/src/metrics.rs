@@ -6,6 +6,7 @@
 
 mod backends;
 mod board;
+mod clock;
 mod configuration;
 mod exemplars;
 mod export;
@@ -34,6 +35,7 @@ use prometheus_client::registry::Registry;
 pub use board::{
     BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, ReachedLimit, TARGET_RESULTS, TargetStatus,
 };
+pub use clock::ClockMetrics;
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use exemplars::{Exemplars, ExportedRequest};
 pub use export::ExportMetrics;
@@ -84,6 +86,8 @@ pub struct Metrics {
     pub vault: VaultMetrics,
     /// Metrics of listeners with TLS.
     pub tls: TlsMetrics,
+    /// Metrics of the system's clock.
+    pub clock: ClockMetrics,
     /// Metrics of changes of the configuration.
     pub configuration: ConfigurationMetrics,
     /// Metrics of the keys that issuers of access tokens publish.
@@ -206,6 +210,7 @@ impl Metrics {
             log: LogMetrics::register(&mut registry),
             vault: VaultMetrics::register(&mut registry),
             tls: TlsMetrics::register(&mut registry),
+            clock: ClockMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
             traces: TraceMetrics::register(&mut registry),

@@ -4,6 +4,7 @@ mod backend_health;
 pub(crate) mod billing;
 mod cache;
 mod certificates;
+mod clock_leaps;
 mod configuration;
 mod configuration_key;
 mod durable_state;

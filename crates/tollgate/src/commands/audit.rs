@@ -32,8 +32,16 @@ struct AuditReport {
     unusable: Vec<OpenLease>,
     /// The corrected totals; `None` if none were to be corrected.
     repaired: Option<RepairedTotals>,
+    /// The last day with usage, if it is in the future.
+    future: Option<Day>,
     /// Differences of the books of billing.
     books: Vec<BillingDifferences>,
+}
+
+impl AuditReport {
+    fn agrees(&self) -> bool {
+        self.found.agrees() && self.books.is_empty() && self.future.is_none()
+    }
 }
 
 /// Runs the command against the store.
@@ -65,17 +73,19 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
 
 /// Returns the report, and whether all figures agree.
 async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
-    let days = days::days(args, (Period::of(Per::Month, today).first(), today))?;
-    if days.first > today {
-        bail!("{} is a future day: nothing can be compared", days.first);
-    }
     let failed = |error| failure::of_store(process, error);
     let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
+    // A clock that was wrong may have left usage on later days.
+    let future = ledger.newest_day().await.map_err(failed)?.filter(|newest| *newest > today);
+    let days = days::days(args, (Period::of(Per::Month, today).first(), future.unwrap_or(today)))?;
+    if days.first > future.unwrap_or(today) {
+        bail!("{} is a future day: nothing can be compared", days.first);
+    }
     let read = async |repaired| {
         let found = ledger.reconcile(days).await.map_err(failed)?;
         let unusable = cluster.unusable_leases().await.map_err(failed)?;
         let books = books::compare(store).await.map_err(failed)?;
-        anyhow::Ok(AuditReport { found, unusable, repaired, books })
+        anyhow::Ok(AuditReport { found, unusable, repaired, future, books })
     };
     let render = async |report: &AuditReport| {
         let ids = store.scope_ids(output::scopes(report)).await.map_err(failed)?;
@@ -97,5 +107,5 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
         let done = done.map_err(|error| failure::of_store(process, error))?;
         report = if done.is_any() { read(Some(done)).await? } else { AuditReport { repaired: Some(done), ..report } };
     }
-    Ok((render(&report).await?, report.found.agrees() && report.books.is_empty()))
+    Ok((render(&report).await?, report.agrees()))
 }

@@ -15,16 +15,17 @@ use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
 use telemetry::{LiveState, Metrics, metrics};
 
-use super::{certificates, configuration, configuration_key};
+use super::{certificates, clock_leaps, configuration, configuration_key};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 28] = [
+pub(crate) const ALL: [JobSpec; 29] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
     billing::books::RECEIPTS,
     CACHE_PURGES,
     certificates::SPEC,
+    clock_leaps::SPEC,
     configuration::SPEC,
     configuration_key::SPEC,
     export::SPEC,

@@ -44,6 +44,7 @@ use tokio::task::JoinSet;
 use super::backend_health;
 use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
+use super::clock_leaps::{self, ClockWatch};
 use super::jobs::{self as specs, MeterSweep, Readiness};
 use crate::cli::Role;
 use crate::secrets::AdmittedVault;
@@ -284,6 +285,8 @@ impl Services {
         let (live_state, live) = (base.live_state.clone(), base.live.clone());
         let readiness = Readiness { live_state, live, revision: base.revision.clone(), clock: base.clock.clone() };
         self.jobs.add(specs::READINESS, move || readiness.clone());
+        let clock = ClockWatch::new(base.clock.clone(), base.metrics.clone());
+        self.jobs.add(clock_leaps::SPEC, move || clock.clone());
         if let Some(meter) = base.meter.clone() {
             let sweep = MeterSweep { meter, clock: base.clock.clone() };
             self.jobs.add(specs::METER_SWEEP, move || sweep.clone());

@@ -14,7 +14,7 @@ use crate::commands::{moment, printable};
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(
     days: Days,
-    AuditReport { found, unusable, repaired, books }: &AuditReport,
+    AuditReport { found, unusable, repaired, future, books }: &AuditReport,
     ids: &ScopeIds,
 ) -> String {
     let mut lines = Vec::new();
@@ -47,6 +47,9 @@ pub(super) fn in_words(
             parts.join(", ")
         ));
     }
+    lines.extend(future.map(|day| {
+        format!("future: usage is recorded on days until {day}, after today: the clock of a node was wrong, or that of this machine is")
+    }));
     lines.extend(found.unpriced.iter().map(unpriced));
     if found.open.requests > 0 {
         let oldest =
@@ -154,7 +157,7 @@ pub(super) fn scopes(AuditReport { found, unusable, .. }: &AuditReport) -> Vec<B
 /// Returns the result for programs.
 pub(super) fn in_json(
     days: Days,
-    AuditReport { found, unusable, repaired, .. }: &AuditReport,
+    AuditReport { found, unusable, repaired, future, .. }: &AuditReport,
     ids: &ScopeIds,
 ) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
@@ -166,7 +169,8 @@ pub(super) fn in_json(
         })
     };
     json!({
-        "agrees": found.agrees(),
+        "agrees": found.agrees() && future.is_none(),
+        "future": future.map(|day| day.to_string()),
         "days": of_days(days),
         "compared": found.compared.map(of_days),
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
