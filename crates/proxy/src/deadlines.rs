@@ -63,7 +63,7 @@ pub(crate) struct ConnectionDeadlines {
     /// When that change was seen.
     since: Cell<Instant>,
     order: Cell<Option<DeadlineAction>>,
-    /// When the connection ends if it has no request until then.
+    /// When the connection ends if it has no request until then: its first, or its last one.
     first_request_by: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -174,6 +174,11 @@ impl ConnectionDeadlines {
         } else {
             self.give(DeadlineAction::Close);
         }
+    }
+
+    /// Ends the connection unless a last request arrives soon: the client does not know yet that the connection ends.
+    pub(crate) fn await_last_request(&self, now: Instant) {
+        self.first_request_by.set(Some(now + FIRST_REQUEST_MAX));
     }
 
     fn look(&self, now: Instant) {

@@ -126,9 +126,9 @@ enum ConnectionClose {
     Never,
     /// As [`Self::AfterResponse`], unless the client speaks HTTP/2.
     Announced,
-    /// After the response to the current request, or to the next one.
+    /// After the first response whose head says so: that to the current request, or to the next one.
     AfterResponse,
-    /// After the current request.
+    /// After the current request, or a short wait for the next one if its response has not said so.
     Now,
 }
 
@@ -319,8 +319,12 @@ impl Connection {
         };
         match poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut write)).await? {
             Ok(()) => {
-                // A response whose head is older than the announcement has promised it.
-                let persists = writer.persists && self.closes.get() <= ConnectionClose::Announced;
+                let persists = writer.persists;
+                // The head is older than the order to end: the client may send its next request at once.
+                if persists && self.closes.get() == ConnectionClose::Now {
+                    self.closes.set(ConnectionClose::AfterResponse);
+                    self.at.deadlines.await_last_request(Instant::now());
+                }
                 self.at.worker.buffers.give_back_queue(writer.into_queue());
                 Ok(persists && self.socket.borrow().content().is_over())
             }

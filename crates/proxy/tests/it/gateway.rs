@@ -364,6 +364,11 @@ impl Gateway {
         self.shared.shutdown.enter(ShutdownPhase::Announced);
     }
 
+    /// Another process has the listeners: each connection ends with its next response.
+    pub(crate) fn leave(&self) {
+        self.shared.shutdown.enter(ShutdownPhase::Leaving);
+    }
+
     /// Begins the shutdown: requests in flight continue.
     pub(crate) fn drain(&self) {
         self.shared.shutdown.enter(ShutdownPhase::Closing);

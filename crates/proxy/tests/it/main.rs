@@ -48,6 +48,7 @@ mod http1;
 mod http2;
 #[cfg(test)]
 mod interim;
+mod leaving;
 #[cfg(test)]
 mod listener_tls;
 #[cfg(test)]

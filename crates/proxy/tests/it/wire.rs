@@ -303,6 +303,11 @@ impl Client {
         }
     }
 
+    /// Reads up to the end of this text.
+    pub(crate) async fn until_text(&mut self, end: &str) -> String {
+        self.until(end.as_bytes()).await.map(text).expect("the text comes")
+    }
+
     /// Sends bytes and reads the response to a GET or POST.
     pub(crate) async fn call(&mut self, bytes: impl AsRef<[u8]>) -> Received {
         self.send(bytes).await;
