@@ -8,7 +8,7 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ');
 /// A text in ASCII, and the rule by which it was written.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AsciiSpelling {
-    /// The text.
+    /// The host, path or URL in ASCII.
     pub text: String,
     /// A description of the rule.
     pub rule: &'static str,

@@ -3,6 +3,7 @@
 //! The first problem does not stop the compiler: it continues with defaults and fails at the end, so that one start
 //! reports all problems.
 
+mod location;
 mod references;
 
 pub use references::ReferenceRule;
@@ -354,41 +355,6 @@ impl SettingsReader<'_> {
             Some(_) => one_of(known),
         };
         self.report(Problem::new(Code::UnknownName, name.at(), message).expected(expected).near(near));
-    }
-}
-
-impl Location {
-    /// Returns the location of an entry that no source sets.
-    pub fn unset(path: String, spec: &'static SectionSpec) -> Self {
-        Self { at: At::File(Place::START), path, spec, given: None, unknown: Vec::new() }
-    }
-
-    /// Returns the full name of `key`.
-    pub fn name(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
-    }
-
-    /// Whether the mapping exists.
-    pub fn is_given(&self) -> bool {
-        self.given.is_some()
-    }
-
-    /// Whether `key` has a value; it may be invalid.
-    pub fn has(&self, key: &str) -> bool {
-        self.given.iter().flatten().any(|given| given == key)
-    }
-
-    /// Reports that one of the `keys` is required, unless a reported unknown key was probably meant for it. Nothing is
-    /// required of an absent mapping.
-    pub fn missing(&self, reader: &SettingsReader<'_>, keys: &[&str]) {
-        let was_meant = self.unknown.iter().any(|unknown| near(unknown, keys.iter().copied()).is_some());
-        if !self.is_given() || was_meant {
-            return;
-        }
-        let keys = one_of(keys.iter().copied());
-        let subject = if self.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.path) };
-        let message = format!("{subject} needs {keys}");
-        reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("{keys} here")));
     }
 }
 

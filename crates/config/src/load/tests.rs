@@ -31,6 +31,7 @@ mod routes;
 mod several_matches;
 mod shared_caches;
 mod short_forms;
+mod suggestions;
 mod targets;
 mod trusted_headers;
 mod upstreams;

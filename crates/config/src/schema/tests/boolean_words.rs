@@ -39,7 +39,7 @@ fn collect(schema: &Json, name: &str, words: &mut BTreeSet<(String, &'static str
                     words.insert((name.to_owned(), word));
                 }
                 assert_ne!(members.get("const"), Some(&word.into()), "{name}: {word}");
-                // A form of words of its own matches this word, but no other.
+                // The pattern of such a word would match no other text.
                 if let Some(pattern) = members.get("pattern").and_then(Json::as_str) {
                     let pattern = regex::Regex::new(pattern).unwrap();
                     assert!(
