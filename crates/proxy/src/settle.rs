@@ -3,7 +3,7 @@
 //!
 //! Settling never waits, because most requests whose client disconnects end in `Drop`.
 
-pub(crate) mod log;
+mod log;
 mod open;
 mod refusals;
 mod tokens;

@@ -8,19 +8,20 @@ use telemetry::traces::{TracedAttempt, TracedCall, TracedPhase};
 use tokio::time::Instant;
 
 use crate::account::attempt::micros;
-use crate::settle::log::PATH_LEN_MAX;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::destination::Destination;
 
 /// Maximum number of phases that a request records: a call at several targets is limited once at each.
 const PHASES_MAX: usize = 16;
+/// Maximum length of the path of a URL, in bytes.
+const URL_PATH_LEN_MAX: usize = 512;
 /// Maximum number of attempts that a request records.
 const ATTEMPTS_MAX: usize = 32;
 
 /// Returns the URL of a target in parts, without its query and cut to a bounded length.
 fn url(origin: &Origin, target: [&[u8]; 3]) -> Box<str> {
     let mut url = format!("{}://{}", if origin.scheme == Scheme::Https { "https" } else { "http" }, origin.authority);
-    let path = target.into_iter().flatten().take_while(|octet| **octet != b'?').take(PATH_LEN_MAX);
+    let path = target.into_iter().flatten().take_while(|octet| **octet != b'?').take(URL_PATH_LEN_MAX);
     url.extend(path.map(|octet| char::from(*octet)));
     url.into()
 }

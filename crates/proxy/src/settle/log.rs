@@ -18,7 +18,7 @@ use crate::settle::RequestSummary;
 /// The maximum length in bytes of a method in a line: thousands of lines may wait to be written.
 const METHOD_LEN_MAX: usize = 32;
 /// The maximum length in bytes of a path in a line.
-pub(crate) const PATH_LEN_MAX: usize = 512;
+pub(super) const PATH_LEN_MAX: usize = 512;
 /// The status of requests whose credential is missing or not accepted (RFC 9110, 15.5.2).
 const UNAUTHORIZED: u16 = 401;
 /// The maximum length in bytes of a host and of a user agent in a line.
