@@ -90,8 +90,8 @@ pub use process::{
     Brand, ClientMode, ConfigKey, Connections, Control, Listener, MinVersion, Process, TlsSettings, WORKERS_MAX,
 };
 pub use process_keys::{
-    ApiReferences, ControlConnections, Drain, Durability, Lease, Log, LogFormat, MetricsAccess, PublicUrl, Retention,
-    SpoolSettings, StoreSettings, UpgradeSettings, Webhooks,
+    ApiReferences, ControlConnections, Drain, Durability, Lease, Log, LogFormat, MetricsAccess, PublicUrl,
+    ReadinessSettings, Retention, SpoolSettings, StoreOutage, StoreSettings, UpgradeSettings, Webhooks,
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitStage, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};

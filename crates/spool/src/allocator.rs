@@ -65,6 +65,7 @@ fn run(folder: &Folder, partitions: &[Arc<Partition>], stopping: &AtomicBool) {
                     folder.record_failure(error);
                 }
             }
+            partition.note_room(folder);
         }
         if all_preallocated {
             thread::park();

@@ -33,6 +33,8 @@ pub(crate) struct Partition {
     preallocated: Mutex<VecDeque<Segment>>,
     /// Locked while a segment is created, so that taking a preallocated segment does not wait for that.
     next_segment: Mutex<NextSegment>,
+    /// No segment could be created for further requests: the spool or the disk is full.
+    lacks_room: AtomicBool,
     /// The allocator thread was woken because too few segments are preallocated.
     pub(crate) allocation_requested: AtomicBool,
     /// The sync thread was woken because a record was written.
@@ -89,6 +91,7 @@ impl Partition {
             close_capacity: AtomicU32::new(close_capacity),
             preallocated: Mutex::new(preallocated),
             next_segment: Mutex::new(next_segment),
+            lacks_room: AtomicBool::new(false),
             allocation_requested: AtomicBool::new(false),
             sync_requested: AtomicBool::new(false),
             sync_waiters: SyncWaiters::default(),
@@ -152,6 +155,16 @@ impl Partition {
     /// Returns whether half a segment is preallocated beyond the closes of open requests.
     pub(crate) fn has_preallocated_room(&self, folder: &Folder) -> bool {
         self.surplus_closes() >= folder.closes_in_new_segment().div_ceil(2)
+    }
+
+    /// Notes whether requests find room, after the allocator has tried to create some.
+    pub(crate) fn note_room(&self, folder: &Folder) {
+        self.lacks_room.store(!self.has_preallocated_room(folder), Ordering::Relaxed);
+    }
+
+    /// Returns whether requests found no room in new segments when the allocator last tried to create some.
+    pub(crate) fn lacks_room(&self) -> bool {
+        self.lacks_room.load(Ordering::Relaxed)
     }
 
     /// Returns whether three quarters of a segment are preallocated beyond the closes of open requests. The allocator

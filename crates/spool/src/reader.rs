@@ -90,6 +90,12 @@ pub struct SpoolDepth {
 }
 
 impl BacklogCounter {
+    /// Returns whether a worker's part of the spool lacks room for further requests: the spool or the disk is full.
+    #[must_use]
+    pub fn lacks_room(&self) -> bool {
+        self.0.iter().any(|partition| partition.lacks_room())
+    }
+
     /// Returns the number of unreleased records and their bytes.
     #[must_use]
     pub fn unreleased(&self) -> (u64, u64) {

@@ -10,6 +10,8 @@ pub struct LiveState {
     draining: AtomicBool,
     snapshot: AtomicBool,
     directory: AtomicBool,
+    spool_full: AtomicBool,
+    cut_off: AtomicBool,
 }
 
 /// The reason why this process must not receive requests.
@@ -24,6 +26,12 @@ pub enum NotReady {
     /// Keys cannot be authenticated: the store is unavailable and the cache is too old.
     #[error("keys cannot be authenticated: the store is unavailable and the cache is too old")]
     Directory,
+    /// The spool or its disk is full, so that calls are refused.
+    #[error("the spool or its disk is full: requests whose usage is recorded are refused")]
+    SpoolFull,
+    /// This process does not reach the store.
+    #[error("this instance has not reached the store for a while: requests that need it are refused")]
+    CutOff,
 }
 
 impl LiveState {
@@ -48,6 +56,16 @@ impl LiveState {
         self.directory.store(answers, Ordering::Release);
     }
 
+    /// Records whether the spool has no room for further requests.
+    pub fn set_spool_full(&self, is_full: bool) {
+        self.spool_full.store(is_full, Ordering::Release);
+    }
+
+    /// Records whether other processes should get the requests of this one, which does not reach the store.
+    pub fn set_cut_off(&self, is_cut_off: bool) {
+        self.cut_off.store(is_cut_off, Ordering::Release);
+    }
+
     /// Returns whether this process may receive requests.
     ///
     /// # Errors
@@ -61,6 +79,12 @@ impl LiveState {
         }
         if !self.directory.load(Ordering::Acquire) {
             return Err(NotReady::Directory);
+        }
+        if self.spool_full.load(Ordering::Acquire) {
+            return Err(NotReady::SpoolFull);
+        }
+        if self.cut_off.load(Ordering::Acquire) {
+            return Err(NotReady::CutOff);
         }
         Ok(())
     }
@@ -78,6 +102,10 @@ mod tests {
         assert_eq!(live_state.ready(), Err(NotReady::Directory));
         live_state.set_directory(true);
         assert_eq!(live_state.ready(), Ok(()));
+        live_state.set_cut_off(true);
+        assert_eq!(live_state.ready(), Err(NotReady::CutOff));
+        live_state.set_spool_full(true);
+        assert_eq!(live_state.ready(), Err(NotReady::SpoolFull));
         live_state.set_directory(false);
         assert_eq!(live_state.ready(), Err(NotReady::Directory));
         live_state.drain();

@@ -19,6 +19,7 @@ mod listeners;
 mod members;
 mod own_addresses;
 mod parts;
+mod readiness;
 mod reload;
 mod shutdown;
 mod spooled;
@@ -243,7 +244,8 @@ async fn join(
     let configurator = reload::configurator(&base, durable.started.running, durable.mock, durable.demo_prices, options);
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
-    let StoreQueues { keys, subject_budgets } = services.start(&base).await?;
+    let backlog = durable.metered_spool.as_ref().map(|metered| metered.reader.backlog_counter());
+    let StoreQueues { keys, subject_budgets } = services.start(&base, backlog).await?;
     let (mut starting, mut lease_task) = (None, None);
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
         gauges::set_interrupted(&base, &metered.interrupted);

@@ -44,6 +44,7 @@ pub(super) fn process(
         in_flight_max: input.in_flight.value,
         connections: connections(&input.connections, input.in_flight.value),
         drain: input.drain.plain(),
+        readiness: input.readiness.plain(),
         config_key: input.config.etcd.as_ref().and_then(|key| sources.config_key(reader, key)),
         upgrade: input.upgrade.plain(),
         log: input.log.plain(),

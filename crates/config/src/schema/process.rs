@@ -32,7 +32,7 @@ use super::color::COLOR;
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use crate::snapshot::process_keys::{
     ApiReferencesInput, CONTROL_CONNECTIONS, ControlConnectionsInput, DrainInput, LeaseInput, LogInput, MetricsInput,
-    PublicUrlInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput, WebhooksInput,
+    PublicUrlInput, ReadinessInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput, WebhooksInput,
 };
 use crate::snapshot::{Dimension, LimitSubject, WORKERS_MAX, browser_origin};
 
@@ -59,6 +59,8 @@ section! {
         in_flight: Input<u32> = default(IN_FLIGHT, || 10_000);
         /// The phases of a shutdown.
         drain: DrainInput = nested::<DrainInput>();
+        /// The conditions under which `/readyz` fails.
+        readiness: ReadinessInput = nested::<ReadinessInput>();
         /// The place of the configuration, if the file only starts the process.
         config: ConfigSourceInput = nested::<ConfigSourceInput>();
         /// The [upgrade in place](upgrade.md#upgrade-in-place).

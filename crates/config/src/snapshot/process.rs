@@ -10,8 +10,8 @@ use access::Secret;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
 use super::process_keys::{
-    ApiReferences, ControlConnections, Drain, Lease, Log, MetricsAccess, PublicUrl, Retention, SpoolSettings,
-    StoreSettings, UpgradeSettings, Webhooks,
+    ApiReferences, ControlConnections, Drain, Lease, Log, MetricsAccess, PublicUrl, ReadinessSettings, Retention,
+    SpoolSettings, StoreSettings, UpgradeSettings, Webhooks,
 };
 use super::{Billing, EtcdSettings, ExportSettings, Mail, MidtransAccount, TraceLink, Traces, WindowLimit};
 
@@ -45,6 +45,8 @@ pub struct Process {
     pub connections: Connections,
     /// The phases of a shutdown.
     pub drain: Drain,
+    /// When the node is not ready.
+    pub readiness: ReadinessSettings,
     /// The key of etcd with the configuration; `None` if the file is in force.
     pub config_key: Option<ConfigKey>,
     /// The upgrade in place.

@@ -30,6 +30,29 @@ section! {
     }
 }
 
+/// The values of `readiness.store_outage`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreOutage {
+    /// The node stays ready, unless Redis shows that another node reaches the store.
+    Stay,
+    /// The node is not ready, also if no other node is.
+    Fail,
+}
+
+const STORE_OUTAGE: Words<StoreOutage> = Words::new(&[("stay", StoreOutage::Stay), ("fail", StoreOutage::Fail)]);
+/// A node polls the store every 250 ms.
+const OUTAGE_AFTER: DurationForm = DurationForm::new(Duration::from_secs(5), Duration::from_secs(600));
+
+section! {
+    /// The section `readiness` of the file.
+    ReadinessInput => #[derive(Copy)] pub ReadinessSettings {
+        /// Whether a node without the store [fails `/readyz`](deployment.md#readiness): `stay` only while Redis shows that another node reaches the store.
+        store_outage: Input<StoreOutage> = default(STORE_OUTAGE, || StoreOutage::Stay);
+        /// Time without the store after which that applies.
+        after: Input<Duration> = default(OUTAGE_AFTER, || Duration::from_secs(10));
+    }
+}
+
 /// A start may ingest the spool of a process that was killed.
 const UPGRADE_TIMEOUT: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(600));
 

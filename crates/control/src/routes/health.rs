@@ -48,7 +48,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Status>, P
     match app.live_state.ready() {
         Ok(()) => Ok(Json(Status { status: "ready" })),
         Err(reason @ NotReady::Draining) => Err(Problem::new(Refusal::Draining, reason.to_string())),
-        Err(reason @ (NotReady::Snapshot | NotReady::Directory)) => {
+        Err(reason @ (NotReady::Snapshot | NotReady::Directory | NotReady::SpoolFull | NotReady::CutOff)) => {
             Err(Problem::new(Refusal::Unavailable, reason.to_string()))
         }
     }

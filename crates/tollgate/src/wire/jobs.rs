@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Revision};
+use access::Clock;
 use cluster::leases::cleanup;
 use cluster::windows::responses;
 use cluster::{JobClaims, heartbeat, last_use, leases, revision, shared_credentials, windows};
-use config::Live;
 use jobs::{Job, JobError, JobOutcome, JobReport, JobReports, JobSpec, NextRun, Runner};
 use ledger::{ingest, retention};
 use meter::Meter;
 use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
-use telemetry::{LiveState, Metrics, metrics};
+use telemetry::{Metrics, metrics};
 
-use super::{certificates, clock_leaps, configuration, configuration_key};
+use super::{certificates, clock_leaps, configuration, configuration_key, readiness};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
 pub(crate) const ALL: [JobSpec; 29] = [
@@ -40,7 +39,7 @@ pub(crate) const ALL: [JobSpec; 29] = [
     METER_SWEEP,
     billing::collect::NOTIFICATIONS,
     billing::collect::RECONCILE,
-    READINESS,
+    readiness::SPEC,
     windows::SPEC,
     responses::SPEC,
     retention::SPEC,
@@ -55,8 +54,6 @@ pub(super) const CACHE_PURGES: JobSpec = JobSpec::every("cache_purges", Duration
 /// Deletes the counts of used quotas of earlier days.
 pub(super) const METER_SWEEP: JobSpec =
     JobSpec { first_after: SWEEP_EVERY, ..JobSpec::every("meter_sweep", SWEEP_EVERY) };
-/// Updates the state that `/readyz` reports.
-pub(super) const READINESS: JobSpec = JobSpec::every("readiness", Duration::from_millis(250));
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Used-up quotas are retained for this time, in case the clock jumps ahead and back.
@@ -65,23 +62,6 @@ const CLOCK_LEAPS: Duration = Duration::from_hours(48);
 /// Returns a runner for the jobs of a node.
 pub(super) fn runner(node: &Node) -> Runner {
     Runner::new(node.store().clock().clone(), Arc::new(JobClaims::new(node.clone())))
-}
-
-/// The job that reports to `/readyz` whether keys can be looked up, in the store or in the cache.
-#[derive(Debug, Clone)]
-pub(super) struct Readiness {
-    pub(super) live_state: Arc<LiveState>,
-    pub(super) live: Arc<Live>,
-    pub(super) revision: Arc<Revision>,
-    pub(super) clock: Clock,
-}
-
-impl Job for Readiness {
-    async fn run(&mut self) -> Result<NextRun, JobError> {
-        let stale_for = self.live.load().process.store.stale_for;
-        self.live_state.set_directory(self.revision.age(self.clock.mono()) < stale_for);
-        Ok(NextRun::Period)
-    }
 }
 
 /// The job that deletes counts of the meter which no request needs any more.

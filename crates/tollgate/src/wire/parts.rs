@@ -45,7 +45,8 @@ use super::backend_health;
 use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
 use super::clock_leaps::{self, ClockWatch};
-use super::jobs::{self as specs, MeterSweep, Readiness};
+use super::jobs::{self as specs, MeterSweep};
+use super::readiness::{self, Readiness};
 use crate::cli::Role;
 use crate::secrets::AdmittedVault;
 
@@ -238,7 +239,11 @@ impl Services {
     }
 
     /// Starts the tasks of the store, and returns the queues to them.
-    pub(crate) async fn start(&mut self, base: &ServerContext) -> anyhow::Result<StoreQueues> {
+    pub(crate) async fn start(
+        &mut self,
+        base: &ServerContext,
+        backlog: Option<BacklogCounter>,
+    ) -> anyhow::Result<StoreQueues> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.live_state.set_directory(true);
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
@@ -267,7 +272,7 @@ impl Services {
             self.spawn(cluster::subject_budgets::serve(base.store.clone(), counting, queue, self.stopped()));
             SubjectBudgets::new(sender)
         });
-        self.background(base);
+        self.background(base, backlog);
         self.retention(base).await;
         self.limits(base);
         let stale_for = base.live.load().process.store.stale_for;
@@ -277,14 +282,15 @@ impl Services {
     }
 
     /// Starts the jobs that keep the state of this node.
-    fn background(&mut self, base: &ServerContext) {
+    fn background(&mut self, base: &ServerContext, backlog: Option<BacklogCounter>) {
         let revision = RevisionPoll::new(base.store.clone(), base.revision.clone(), base.clock.clone());
         self.jobs.add(revision::SPEC, move || revision.clone());
         let last_use = LastUseWriter::new(base.store.clone());
         self.jobs.add(last_use::SPEC, move || last_use.clone());
         let (live_state, live) = (base.live_state.clone(), base.live.clone());
-        let readiness = Readiness { live_state, live, revision: base.revision.clone(), clock: base.clock.clone() };
-        self.jobs.add(specs::READINESS, move || readiness.clone());
+        let (revision, clock, windows) = (base.revision.clone(), base.clock.clone(), base.windows.clone());
+        let readiness = Readiness { live_state, live, revision, clock, windows, backlog, beaten_at: None };
+        self.jobs.add(readiness::SPEC, move || readiness.clone());
         let clock = ClockWatch::new(base.clock.clone(), base.metrics.clone());
         self.jobs.add(clock_leaps::SPEC, move || clock.clone());
         if let Some(meter) = base.meter.clone() {

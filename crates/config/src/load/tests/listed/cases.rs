@@ -44,6 +44,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("connections.keep_alive", "off", "off"),
     ("control.connections.per_address", "7", "7"),
     ("control.timeout", "7s", "7s"),
+    ("readiness.after", "7s", "7s"),
     ("addr", "127.0.0.1:9996", "127.0.0.1:9996"),
     ("max_connections", "7", "7"),
     ("timeout_seconds", "7", "7"),
