@@ -139,6 +139,21 @@ async fn so_many_differences_are_told_and_no_more() {
 }
 
 #[tokio::test]
+async fn the_newest_day_is_that_of_a_node_whose_clock_was_ahead() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let ledger = Ledger::new(store.clone());
+        assert_eq!(ledger.newest_day().await.unwrap(), None);
+        lived(&database, &store).await;
+        assert_eq!(ledger.newest_day().await.unwrap(), Some(Day(TODAY.0 - 1)));
+        let mut node = IngestNode::of(&store, &database.folder.path().join("ahead")).await;
+        let records = UsageFixture::on(Day(TODAY.0 + 5)).all(caller(1, 1));
+        node.write(&records).await;
+        assert_eq!(ledger.newest_day().await.unwrap(), Some(Day(TODAY.0 + 5)));
+    }
+}
+
+#[tokio::test]
 async fn a_server_at_work_is_no_difference() {
     for database in Database::both().await {
         let store = database.open().await;
