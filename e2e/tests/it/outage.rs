@@ -252,3 +252,37 @@ async fn keys_that_are_known_open_for_stale_for_and_no_longer() {
     })
     .await;
 }
+
+/// The time that a managed PostgreSQL needs to fail over.
+const FAILOVER: Duration = Duration::from_secs(50);
+
+#[tokio::test]
+async fn a_failover_of_50_seconds_refuses_no_key_with_a_quota_and_overspends_none() {
+    const QUOTA: u64 = 100_000;
+    let mut server = PostgresServer::start().await;
+    let mock = Mock::start().await;
+    let setup = Setup::provider("mock", mock.address())
+        .plans(&format!("{{name: some, credits_per_day: {QUOTA}}}"))
+        .section("lease", "{ttl: 60s, recall_wait: 1s}");
+    let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
+    let account = gateway.account("some").await;
+    let call = chat(&account.key);
+    for _ in 0..20 {
+        gateway.call(call.clone()).await.expect(200);
+    }
+    server.stop(Stop::Kill).await;
+    let begun = Instant::now();
+    let mut calls = 20_u64;
+    while begun.elapsed() < FAILOVER {
+        gateway.call(call.clone()).await.expect(200);
+        calls += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.resume().await;
+    eventually_within(ANSWERED, "all usage is stored", async || {
+        (gateway.usage(&account.key).await["requests"].as_u64() == Some(calls)).then_some(())
+    })
+    .await;
+    gateway.call(call).await.expect(200);
+    assert_eq!(mock.requests("tokens-1").await, calls + 1);
+}

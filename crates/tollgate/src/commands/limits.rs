@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use access::Clock;
 use config::Flags;
+use config::snapshot::Lease;
 use control::limit_states::{LimitSources, LimitStates, LimitStatesError};
 use ledger::Ledger;
 
@@ -40,13 +41,24 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
         if args.json {
             say(&format!("{}\n", serde_json::to_string_pretty(&states)?));
         } else {
-            text(&states).lines().for_each(|line| say(&format!("{}\n", printable(line))));
+            text(&states, snapshot.process.lease).lines().for_each(|line| say(&format!("{}\n", printable(line))));
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn text(states: &LimitStates) -> String {
+/// Returns what `lease.ttl` buys and costs on a store that nodes share.
+fn lease_lines(lease: Lease) -> String {
+    let spent_for = lease.ttl * 9 / 10;
+    format!(
+        "Outage of the store: a node spends its leases for up to {} s without it (nine tenths of lease.ttl).\n\
+         Silent node: other nodes cannot use its share for up to {} s (lease.ttl); that of a dead one until it starts again.\n",
+        spent_for.as_secs_f64(),
+        lease.ttl.as_secs_f64(),
+    )
+}
+
+fn text(states: &LimitStates, lease: Lease) -> String {
     let rows = states.rows();
     let [limits, overshoots, unusables, busies] = [0, 1, 2, 3].map(|column| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -61,5 +73,5 @@ fn text(states: &LimitStates) -> String {
         text.push_str(&format!("\n{line}"));
     }
     text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
-    text + LEGEND
+    text + LEGEND + &lease_lines(lease)
 }
