@@ -245,11 +245,10 @@ async fn join(
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let backlog = durable.metered_spool.as_ref().map(|metered| metered.reader.backlog_counter());
-    let StoreQueues { keys, subject_budgets } = services.start(&base, backlog).await?;
+    let StoreQueues { keys, subject_budgets } = services.start(&base, backlog.clone()).await?;
     let (mut starting, mut lease_task) = (None, None);
-    if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
+    if let (Some(metered), Some(listeners), Some(backlog)) = (durable.metered_spool, open_listeners.proxy, backlog) {
         gauges::set_interrupted(&base, &metered.interrupted);
-        let backlog = metered.reader.backlog_counter();
         services.ingest(&base, metered.reader, metered.stats);
         export::start(&base, &mut services, metered.export);
         services.issuer_keys(&base);
