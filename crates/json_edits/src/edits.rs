@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use crate::pointer::Pointer;
-use crate::scan::{JsonError, check};
+use crate::room::Room;
+use crate::scan::{JsonError, check_in};
 use crate::tree::{Member, Value};
 
 /// Edits of a JSON text. They apply in this order: first all of `remove`, then all of `rename`, then all of `set`.
@@ -43,16 +44,25 @@ impl Edits {
     /// # Errors
     /// The text is no JSON, or has no place for a value.
     pub fn apply(&self, text: &[u8]) -> Result<Vec<u8>, EditError> {
-        let mut root = Value::Text(check(text)?.trim_ascii());
+        self.apply_in(text, &mut Room::unbounded())
+    }
+
+    /// Returns the edited text, as [`apply`](Self::apply) does, within bounded memory.
+    ///
+    /// # Errors
+    /// The text is no JSON, has no place for a value, or needs more memory than `room` has.
+    pub fn apply_in(&self, text: &[u8], room: &mut Room<'_>) -> Result<Vec<u8>, EditError> {
+        let mut root = Value::Text(check_in(text, room)?.trim_ascii());
         for pointer in &self.remove {
-            take(&mut root, pointer.steps())?;
+            take(&mut root, pointer.steps(), room)?;
         }
         for (from, to) in &self.rename {
-            rename(&mut root, from, to)?;
+            rename(&mut root, from, to, room)?;
         }
         for (pointer, value) in &self.set {
-            put(&mut root, pointer, Value::Text(value))?;
+            put(&mut root, pointer, Value::Text(value), room)?;
         }
+        room.take(text.len())?;
         let mut edited = Vec::with_capacity(text.len());
         root.write(&mut edited);
         Ok(edited)
@@ -60,10 +70,10 @@ impl Edits {
 }
 
 /// Gives a value another place. A member that only gets another name keeps its place among the others.
-fn rename<'a>(root: &mut Value<'a>, from: &Pointer, to: &'a Pointer) -> Result<(), EditError> {
+fn rename<'a>(root: &mut Value<'a>, from: &Pointer, to: &'a Pointer, room: &mut Room<'_>) -> Result<(), EditError> {
     if let (Some((old, parents)), Some((new, others))) = (from.steps().split_last(), to.steps().split_last())
         && parents == others
-        && let Some(Value::Object(members)) = find(root, parents, old)?
+        && let Some(Value::Object(members)) = find(root, parents, old, room)?
     {
         if old != new && members.iter().any(|member| *member.name == **old) {
             members.retain(|member| *member.name != **new);
@@ -74,8 +84,8 @@ fn rename<'a>(root: &mut Value<'a>, from: &Pointer, to: &'a Pointer) -> Result<(
         }
         return Ok(());
     }
-    match take(root, from.steps())? {
-        Some(value) => put(root, to, value),
+    match take(root, from.steps(), room)? {
+        Some(value) => put(root, to, value, room),
         None => Ok(()),
     }
 }
@@ -85,10 +95,11 @@ fn find<'r, 'a>(
     root: &'r mut Value<'a>,
     steps: &[Box<str>],
     last: &str,
+    room: &mut Room<'_>,
 ) -> Result<Option<&'r mut Value<'a>>, JsonError> {
     let mut value = root;
     for step in steps {
-        open_for(value, step)?;
+        open_for(value, step, room)?;
         let next = match value {
             Value::Object(members) => {
                 members.iter_mut().find(|member| *member.name == **step).map(|member| &mut member.value)
@@ -99,20 +110,20 @@ fn find<'r, 'a>(
         let Some(next) = next else { return Ok(None) };
         value = next;
     }
-    open_for(value, last)?;
+    open_for(value, last, room)?;
     Ok(Some(value))
 }
 
 /// Opens a value in which `step` may be. A list without a place for it remains a text: its elements need much more memory.
-fn open_for(value: &mut Value<'_>, step: &str) -> Result<(), JsonError> {
+fn open_for(value: &mut Value<'_>, step: &str, room: &mut Room<'_>) -> Result<(), JsonError> {
     let is_list = matches!(value, Value::Text(text) if text.starts_with('['));
-    if is_list && step != "-" && position(step).is_none() { Ok(()) } else { value.open() }
+    if is_list && step != "-" && position(step).is_none() { Ok(()) } else { value.open(room) }
 }
 
 /// Removes the value at the end of these steps, and returns it.
-fn take<'a>(root: &mut Value<'a>, steps: &[Box<str>]) -> Result<Option<Value<'a>>, EditError> {
+fn take<'a>(root: &mut Value<'a>, steps: &[Box<str>], room: &mut Room<'_>) -> Result<Option<Value<'a>>, EditError> {
     let Some((last, parents)) = steps.split_last() else { return Ok(None) };
-    Ok(match find(root, parents, last)? {
+    Ok(match find(root, parents, last, room)? {
         Some(Value::Object(members)) => {
             let at = members.iter().position(|member| *member.name == **last);
             at.map(|at| members.remove(at).value)
@@ -126,13 +137,13 @@ fn take<'a>(root: &mut Value<'a>, steps: &[Box<str>]) -> Result<Option<Value<'a>
 }
 
 /// Puts a value in the place of a pointer.
-fn put<'a>(root: &mut Value<'a>, pointer: &'a Pointer, new: Value<'a>) -> Result<(), EditError> {
+fn put<'a>(root: &mut Value<'a>, pointer: &'a Pointer, new: Value<'a>, room: &mut Room<'_>) -> Result<(), EditError> {
     let no_place = || EditError::NoPlace { pointer: pointer.to_string() };
     let mut value = root;
     let mut steps = pointer.steps().iter().peekable();
     while let Some(step) = steps.next() {
         let is_last = steps.peek().is_none();
-        open_for(value, step)?;
+        open_for(value, step, room)?;
         value = match value {
             Value::Object(members) => {
                 let at = members.iter().position(|member| *member.name == **step);
@@ -218,7 +229,7 @@ mod tests {
     fn a_list_without_a_place_for_a_step_is_not_read() {
         for (step, is_read) in [("debug", false), ("01", false), ("0", true), ("-", true)] {
             let mut list = Value::Text("[1, 2]");
-            open_for(&mut list, step).unwrap();
+            open_for(&mut list, step, &mut Room::unbounded()).unwrap();
             assert_eq!(matches!(list, Value::List(_)), is_read, "{step}");
         }
     }
@@ -250,6 +261,30 @@ mod tests {
             assert_eq!(set(at, "1").apply(text.as_bytes()), Err(error), "{at} {text}");
         }
         assert!(matches!(set("/a", "1").apply(b"{"), Err(EditError::Json(JsonError::Syntax { at: 1 }))));
+    }
+
+    #[test]
+    fn what_an_edit_builds_is_counted_before_it_is_built() {
+        let members = |count: usize| (0..count).map(|n| format!("\"{n}\":1")).collect::<Vec<_>>().join(",");
+        let list = |count: usize| vec!["1"; count].join(",");
+        let remove = |at| edits(&[at], &[], &[]);
+        for (edit, text) in [
+            (remove("/0"), format!("{{{}}}", members(100_000))),
+            (remove("/0"), format!("[{}]", list(100_000))),
+            (remove("/x"), format!("[{{{}}}]", members(100_000))),
+        ] {
+            let mut used = 0;
+            let mut count = |bytes| {
+                used += bytes;
+                true
+            };
+            let edited = edit.apply_in(text.as_bytes(), &mut Room::new(&mut count)).unwrap();
+            assert!((edited.len()..20 * text.len()).contains(&used), "{used} for {} bytes", text.len());
+            let refused = edit.apply_in(text.as_bytes(), &mut Room::new(&mut |_| false));
+            assert_eq!(refused, Err(EditError::Json(JsonError::Memory)));
+        }
+        let small = remove("/a").apply_in(br#"{"a":[1,2,{"b":3}]}"#, &mut Room::new(&mut |_| false));
+        assert_eq!(small, Ok(b"{}".to_vec()));
     }
 
     fn any_json() -> impl Strategy<Value = serde_json::Value> {

@@ -17,13 +17,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: `pointer`, `scan` (the check of a text), `tree` (the values that edits change), `edits`.
+//! Reading order: `pointer`, `room` (bounded memory), `scan` (the check of a text), `tree` (the values that edits change), `edits`.
 
 mod edits;
 mod pointer;
+mod room;
 mod scan;
 mod tree;
 
 pub use edits::{EditError, Edits};
 pub use pointer::Pointer;
+pub use room::Room;
 pub use scan::{DEPTH_MAX, JsonError, check};

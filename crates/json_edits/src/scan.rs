@@ -5,6 +5,8 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
+use crate::room::Room;
+
 /// Maximum nesting of objects and lists.
 pub const DEPTH_MAX: usize = 128;
 /// Number of names up to which they are compared one by one.
@@ -31,6 +33,9 @@ pub enum JsonError {
         /// The position of the innermost object or list.
         at: usize,
     },
+    /// The text needs more memory than there is.
+    #[error("it has too many values to be changed")]
+    Memory,
     /// An object has a name twice: one parser would read the first value, another the last.
     #[error("an object repeats a name at byte {at}")]
     RepeatedName {
@@ -44,10 +49,15 @@ pub enum JsonError {
 /// # Errors
 /// The first [`JsonError`].
 pub fn check(text: &[u8]) -> Result<&str, JsonError> {
+    check_in(text, &mut Room::unbounded())
+}
+
+/// Checks a whole text within bounded memory, and returns it as UTF-8.
+pub(crate) fn check_in<'a>(text: &'a [u8], room: &mut Room<'_>) -> Result<&'a str, JsonError> {
     let text = std::str::from_utf8(text).map_err(|error| JsonError::Utf8 { at: error.valid_up_to() })?;
     let mut scanner = Scanner::new(text);
     scanner.space();
-    scanner.value(0)?;
+    scanner.value(0, room)?;
     scanner.space();
     if scanner.at == text.len() { Ok(text) } else { Err(JsonError::Syntax { at: scanner.at }) }
 }
@@ -96,11 +106,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a value, and returns its text. `depth` is the number of objects and lists around it.
-    pub(crate) fn value(&mut self, depth: usize) -> Result<&'a str, JsonError> {
+    pub(crate) fn value(&mut self, depth: usize, room: &mut Room<'_>) -> Result<&'a str, JsonError> {
         let begins = self.at;
         match self.peek() {
-            Some(b'{') => self.object(depth + 1)?,
-            Some(b'[') => self.list(depth + 1)?,
+            Some(b'{') => self.object(depth + 1, room)?,
+            Some(b'[') => self.list(depth + 1, room)?,
             Some(b'"') => _ = self.string()?,
             Some(b't') => self.word("true")?,
             Some(b'f') => self.word("false")?,
@@ -110,7 +120,7 @@ impl<'a> Scanner<'a> {
         Ok(self.text.get(begins..self.at).unwrap_or_default())
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), JsonError> {
+    fn object(&mut self, depth: usize, room: &mut Room<'_>) -> Result<(), JsonError> {
         self.check_depth(depth)?;
         self.expect(b'{')?;
         self.space();
@@ -118,17 +128,22 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         let outer = self.names.begin();
+        let mut held = 0;
         loop {
             let at = self.at;
             let name = unescaped(self.string()?);
+            let bytes = self.names.bytes_of_next();
+            room.take(bytes)?;
+            held += bytes;
             if !self.names.add(name) {
                 return Err(JsonError::RepeatedName { at });
             }
             self.colon()?;
-            self.value(depth)?;
+            self.value(depth, room)?;
             self.space();
             if self.take(b'}') {
                 self.names.end(outer);
+                room.give_back(held);
                 return Ok(());
             }
             self.expect(b',')?;
@@ -144,7 +159,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn list(&mut self, depth: usize) -> Result<(), JsonError> {
+    fn list(&mut self, depth: usize, room: &mut Room<'_>) -> Result<(), JsonError> {
         self.check_depth(depth)?;
         self.expect(b'[')?;
         self.space();
@@ -152,7 +167,7 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         loop {
-            self.value(depth)?;
+            self.value(depth, room)?;
             self.space();
             if self.take(b']') {
                 return Ok(());
@@ -296,6 +311,12 @@ impl<'a> Names<'a> {
         (self.outer, self.many) = (outer.outer, outer.many);
     }
 
+    /// Returns the bytes that the next name needs: a set doubles when it is full. Few names need none.
+    fn bytes_of_next(&self) -> usize {
+        let are_few = self.many.is_empty() && self.few.len() < self.outer + FEW_NAMES;
+        if are_few { 0 } else { 2 * size_of::<Cow<'_, str>>() }
+    }
+
     /// Adds a name. Returns false if the object has it already.
     fn add(&mut self, name: Cow<'a, str>) -> bool {
         let few = self.few.get(self.outer..).unwrap_or_default();
@@ -417,7 +438,7 @@ mod tests {
         fn checked_values_end_where_they_end_for_the_check(text in "[\\[\\]{}:,\"a\\\\u0-9.eE+ tfn-]{0,24}") {
             let own = |text: &str| {
                 let mut scanner = Scanner::new(text);
-                scanner.value(0).map(str::to_owned)
+                scanner.value(0, &mut Room::unbounded()).map(str::to_owned)
             };
             if let Ok(value) = own(&text) {
                 let whole = format!("{value},");

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::room::Room;
 use crate::scan::{JsonError, Scanner, unescaped};
 
 /// A value of a text that was checked.
@@ -31,13 +32,13 @@ impl<'a> Member<'a> {
 
 impl<'a> Value<'a> {
     /// Reads one level: an object or a list becomes its values.
-    pub(crate) fn open(&mut self) -> Result<(), JsonError> {
+    pub(crate) fn open(&mut self, room: &mut Room<'_>) -> Result<(), JsonError> {
         let Value::Text(text) = *self else { return Ok(()) };
         let mut scanner = Scanner::new(text);
         if scanner.take(b'{') {
-            *self = Value::Object(members(&mut scanner)?);
+            *self = Value::Object(members(&mut scanner, room)?);
         } else if scanner.take(b'[') {
-            *self = Value::List(elements(&mut scanner)?);
+            *self = Value::List(elements(&mut scanner, room)?);
         }
         Ok(())
     }
@@ -75,7 +76,7 @@ impl<'a> Value<'a> {
     }
 }
 
-fn members<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Member<'a>>, JsonError> {
+fn members<'a>(scanner: &mut Scanner<'a>, room: &mut Room<'_>) -> Result<Vec<Member<'a>>, JsonError> {
     let mut members = Vec::new();
     scanner.space();
     while !scanner.take(b'}') {
@@ -84,18 +85,20 @@ fn members<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Member<'a>>, JsonError> 
         let written = scanner.string()?;
         scanner.colon()?;
         let value = Value::Text(scanner.checked_value()?);
+        room.take(size_of::<Member<'_>>())?;
         members.push(Member { name: unescaped(written), written: Some(written), value });
         scanner.space();
     }
     Ok(members)
 }
 
-fn elements<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Value<'a>>, JsonError> {
+fn elements<'a>(scanner: &mut Scanner<'a>, room: &mut Room<'_>) -> Result<Vec<Value<'a>>, JsonError> {
     let mut elements = Vec::new();
     scanner.space();
     while !scanner.take(b']') {
         scanner.take(b',');
         scanner.space();
+        room.take(size_of::<Value<'_>>())?;
         elements.push(Value::Text(scanner.checked_value()?));
         scanner.space();
     }
