@@ -116,15 +116,26 @@ pub struct UntranslatableCall {
 
 /// Translates a request body from the client's format into the provider's. `body` was accepted by [`crate::request::read`].
 ///
+/// `room` is called with a number of bytes before the translation uses them, besides `body`: those of the call in its neutral
+/// form, and about those of the result. All of them except the result are free again when this function returns. The
+/// translation ends if `room` returns `false`. A call that needs less than 64 KiB does not call it.
+///
 /// # Errors
-/// Returns the field that has no meaning in the provider's format.
+/// Returns the field that has no meaning in the provider's format, or `body` if there is no room.
 pub fn request(
     from: Format,
     to: Format,
     body: &[u8],
     options: &TranslationOptions<'_>,
+    room: &mut dyn FnMut(usize) -> bool,
 ) -> Result<TranslatedRequest, UntranslatableCall> {
-    request::translate(from, to, body, options)
+    request::translate(from, to, body, options, room)
+}
+
+/// Whether [`without_state`] may change a body, for which it needs about as much memory as the body has.
+#[must_use]
+pub fn may_have_state(format: Format, body: &[u8]) -> bool {
+    request::may_have_state(format, body)
 }
 
 /// Returns the body of a call that is passed through, without the state that Tollgate gave to the client in responses of other

@@ -122,7 +122,7 @@ pub fn request(bytes: &[u8]) {
             assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok(), "no JSON without state");
         }
         for to in TRANSLATED.into_iter().filter(|to| *to != from) {
-            let Ok(out) = translate::request(from, to, bytes, &options) else { continue };
+            let Ok(out) = translate::request(from, to, bytes, &options, &mut |_| true) else { continue };
             let called = EndpointCall::of_format(to, false, options.model).unwrap();
             let read = ai::request::read(&called, Some("application/json"), &out.body);
             let fields = read.unwrap_or_else(|error| panic!("{from:?} to {to:?}: {error}"));
@@ -148,7 +148,7 @@ pub fn response(bytes: &[u8]) {
         let options = options("m", true);
         let google = GooglePath { is_streamed: is_stream, is_array, ..options.google };
         let options = TranslationOptions { google, ..options };
-        let call = translate::request(client, provider, call.as_bytes(), &options).unwrap();
+        let call = translate::request(client, provider, call.as_bytes(), &options, &mut |_| true).unwrap();
         let ids = ResponseIds { request_id: "0199", unix_seconds: 1_700_000_000 };
         ResponseTranslator::new(call.context, ids, framing, status)
     };

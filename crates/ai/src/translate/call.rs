@@ -4,8 +4,11 @@
 //! the order of keys.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::mem::size_of;
 
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::context::ToolOrigin;
 use crate::format::Format;
@@ -57,12 +60,51 @@ pub(super) enum CacheKey<'a> {
     Session(String),
 }
 
+/// A message. A call may have hundreds of thousands, so one with a text has no memory of its own besides this.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
     pub(super) role: Role,
-    pub(super) parts: Vec<Part<'a>>,
+    pub(super) parts: Parts<'a>,
     /// The path of the message in the client's body.
-    pub(super) path: String,
+    pub(super) path: MessagePath,
+}
+
+/// The parts of a message or of a result; most have one.
+pub(super) type Parts<'a> = SmallVec<[Part<'a>; 1]>;
+
+/// The path of a message in the client's body, such as `messages[2]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MessagePath(u32);
+
+impl MessagePath {
+    /// The fields with messages.
+    const FIELDS: [&'static str; 7] =
+        ["messages", "input", "contents", "system", "instructions", "systemInstruction", "system_instruction"];
+    /// The number of bits for the number of a message, from 1; 0 for a field that is one message.
+    const NUMBER_BITS: u32 = 28;
+    const NUMBER_MAX: u32 = (1 << Self::NUMBER_BITS) - 1;
+
+    /// Returns the path that begins with one of the fields.
+    pub(super) fn new(path: &str) -> Self {
+        let (field, number) = match path.split_once('[') {
+            Some((field, rest)) => (field, rest.split(']').next().and_then(|number| number.parse::<u32>().ok())),
+            None => (path, None),
+        };
+        let field = (0..).zip(Self::FIELDS).find(|(_, known)| *known == field).map_or(0, |(place, _)| place);
+        let number = number.map_or(0, |number| number.saturating_add(1).min(Self::NUMBER_MAX));
+        Self(field << Self::NUMBER_BITS | number)
+    }
+}
+
+impl fmt::Display for MessagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = usize::try_from(self.0 >> Self::NUMBER_BITS).unwrap_or_default();
+        f.write_str(Self::FIELDS.get(place).copied().unwrap_or_default())?;
+        match (self.0 & Self::NUMBER_MAX).checked_sub(1) {
+            Some(number) => write!(f, "[{number}]"),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +121,11 @@ pub(super) enum Part<'a> {
     Text(TextPart<'a>),
     /// The assistant's reason not to respond.
     Refusal(Cow<'a, str>),
-    Image(Image<'a>),
-    File(File<'a>),
-    ToolCall(ToolCall<'a>),
-    ToolResult(ToolResult<'a>),
-    State(State<'a>),
+    Image(Box<Image<'a>>),
+    File(Box<File<'a>>),
+    ToolCall(Box<ToolCall<'a>>),
+    ToolResult(Box<ToolResult<'a>>),
+    State(Box<State<'a>>),
 }
 
 #[derive(Debug)]
@@ -135,7 +177,7 @@ pub(super) struct ToolResult<'a> {
     /// The id of the call at the provider.
     pub(super) call_id: String,
     /// Texts, images and files.
-    pub(super) content: Vec<Part<'a>>,
+    pub(super) content: Parts<'a>,
     pub(super) is_error: bool,
     pub(super) cache: Option<CacheMark>,
     pub(super) path: String,
@@ -257,10 +299,66 @@ impl<'a> Part<'a> {
     pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Self::Text(TextPart { text: text.into(), cache: None })
     }
+
+    /// Returns the bytes that the part uses besides its place in a list, without those of the parts in a result.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(part) => owned_bytes(&part.text),
+            Self::Refusal(words) => owned_bytes(words),
+            Self::Image(image) => size_of::<Image<'_>>() + image.source.bytes() + image.path.len(),
+            Self::File(file) => size_of::<File<'_>>() + file.source.bytes() + file.path.len(),
+            Self::ToolCall(call) => {
+                size_of::<ToolCall<'_>>() + call.id.len() + call.name.len() + owned_bytes(&call.arguments)
+            }
+            Self::ToolResult(result) => size_of::<ToolResult<'_>>() + result.call_id.len() + result.path.len(),
+            Self::State(state) => {
+                let items: usize = state.items.iter().map(|item| item.get().len() + size_of::<Box<RawValue>>()).sum();
+                size_of::<State<'_>>() + items + state.text.as_ref().map_or(0, owned_bytes)
+            }
+        }
+    }
+}
+
+/// Returns the bytes of a text that is not a part of the client's body.
+#[expect(clippy::ptr_arg, reason = "a borrowed text has none")]
+fn owned_bytes(text: &Cow<'_, str>) -> usize {
+    match text {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(text) => text.capacity(),
+    }
+}
+
+impl Source<'_> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Url(url) => owned_bytes(url),
+            Self::Base64 { media_type, data } => owned_bytes(media_type) + owned_bytes(data),
+        }
+    }
 }
 
 impl Message<'_> {
     pub(super) fn has_calls(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::ToolCall(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_with_one_text_has_48_bytes() {
+        assert_eq!((size_of::<Part<'_>>(), size_of::<Message<'_>>()), (32, 48));
+        assert_eq!((Part::text("a").bytes(), Part::text("a".repeat(100)).bytes()), (0, 100));
+    }
+
+    #[test]
+    fn paths_of_messages_are_written_as_they_were_read() {
+        for path in ["messages[0]", "messages[268435453]", "input[3]", "input", "contents[12]", "system_instruction"] {
+            assert_eq!(MessagePath::new(path).to_string(), path);
+        }
+        assert_eq!(MessagePath::new("messages[4294967295]").to_string(), "messages[268435454]");
+        assert_eq!(MessagePath::new("messages[2].content[1]").to_string(), "messages[2]");
     }
 }

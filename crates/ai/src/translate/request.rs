@@ -15,8 +15,9 @@ mod schema;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use smallvec::smallvec;
 
-use super::call::{Call, File, Image, Message, OutputFormat, Part, Role, Source};
+use super::call::{Call, Message, MessagePath, OutputFormat, Part, Parts, Role, Source};
 use super::{DroppedFields, FittedCall, ResponseContext, TranslatedRequest, TranslationOptions, UntranslatableCall};
 use crate::format::Format;
 use crate::provider::ClaudeSurface;
@@ -29,6 +30,10 @@ const DATA_AS_TEXT_BYTES: usize = 6_000;
 const ONE_OBJECT: &str = "Respond with exactly one JSON object, without Markdown and without other text.";
 /// The request to continue a message of the assistant, for models that begin a new one.
 const CONTINUE: &str = "Continue exactly where you stopped.";
+
+pub(super) fn may_have_state(format: Format, body: &[u8]) -> bool {
+    foreign_state::may_have_state(format, body)
+}
 
 pub(super) fn without_state(format: Format, model: &str, body: &[u8]) -> Option<Bytes> {
     foreign_state::without_state(format, model, body)
@@ -53,12 +58,15 @@ pub(super) fn translate(
     to: Format,
     body: &[u8],
     options: &TranslationOptions<'_>,
+    room: &mut dyn FnMut(usize) -> bool,
 ) -> Result<TranslatedRequest, UntranslatableCall> {
-    let mut notes = Notes::new(from, to, options);
+    let mut notes = Notes::new(from, to, options, room);
     let mut call = decode::decode(from, body, &mut notes)?;
-    order::place_results(&mut call.messages)?;
+    order::place_results(&mut call.messages, &mut notes)?;
     move_media(&mut call.messages);
     request_json(&mut call, notes.to);
+    // The body in the provider's format has about the same texts.
+    notes.hold(body.len())?;
     let data_bytes = call.messages.iter().flat_map(|message| &message.parts).map(data_bytes).sum();
     continue_prefill(&mut call, &mut notes);
     let encoded = encode::encode(&mut call, &mut notes).map_err(|error| google_names::error(from, error))?;
@@ -89,13 +97,16 @@ pub(super) fn translate(
 /// Makes images and files of the system the user's: no other format has them.
 fn move_media(messages: &mut Vec<Message<'_>>) {
     let is_media = |part: &Part<'_>| matches!(part, Part::Image(_) | Part::File(_));
+    if !messages.iter().any(|message| message.role == Role::System && message.parts.iter().any(is_media)) {
+        return;
+    }
     let mut moved = Vec::with_capacity(messages.len());
     for mut message in std::mem::take(messages) {
-        let mut media = Vec::new();
+        let mut media = Parts::new();
         if message.role == Role::System && message.parts.iter().any(is_media) {
             (media, message.parts) = message.parts.into_iter().partition(is_media);
         }
-        let path = message.path.clone();
+        let path = message.path;
         moved.push(message);
         if !media.is_empty() {
             moved.push(Message { role: Role::User, parts: media, path });
@@ -107,7 +118,8 @@ fn move_media(messages: &mut Vec<Message<'_>>) {
 /// Names JSON in a call for one JSON object: OpenAI refuses such a call without the word.
 fn request_json(call: &mut Call<'_>, to: Format) {
     let is_needed = matches!(call.output, OutputFormat::JsonObject) && matches!(to, Format::Chat | Format::Responses);
-    let says = |part: &Part<'_>| matches!(part, Part::Text(text) if text.text.to_ascii_lowercase().contains("json"));
+    let is_word = |letters: &[u8]| letters.eq_ignore_ascii_case(b"json");
+    let says = |part: &Part<'_>| matches!(part, Part::Text(text) if text.text.as_bytes().windows(4).any(is_word));
     // The Responses API does not look for the word in its instructions, of which a first message of the system becomes a part.
     let mut messages =
         call.messages.iter().skip_while(|message| to == Format::Responses && message.role == Role::System);
@@ -117,8 +129,8 @@ fn request_json(call: &mut Call<'_>, to: Format) {
             Some(message) => message.parts.push(Part::text(ONE_OBJECT)),
             None => call.messages.push(Message {
                 role: Role::User,
-                parts: vec![Part::text(ONE_OBJECT)],
-                path: "messages".to_owned(),
+                parts: smallvec![Part::text(ONE_OBJECT)],
+                path: MessagePath::new("messages"),
             }),
         }
     }
@@ -126,11 +138,15 @@ fn request_json(call: &mut Call<'_>, to: Format) {
 
 /// The length of data that is no text, beyond that of the text with about as many tokens.
 fn data_bytes(part: &Part<'_>) -> usize {
-    match part {
-        Part::Image(Image { source: Source::Base64 { data, .. }, .. })
-        | Part::File(File { source: Source::Base64 { data, .. }, .. }) => data.len().saturating_sub(DATA_AS_TEXT_BYTES),
-        Part::ToolResult(result) => result.content.iter().map(data_bytes).sum(),
-        Part::Text(_) | Part::Refusal(_) | Part::Image(_) | Part::File(_) | Part::ToolCall(_) | Part::State(_) => 0,
+    let source = match part {
+        Part::Image(image) => &image.source,
+        Part::File(file) => &file.source,
+        Part::ToolResult(result) => return result.content.iter().map(data_bytes).sum(),
+        Part::Text(_) | Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => return 0,
+    };
+    match source {
+        Source::Base64 { data, .. } => data.len().saturating_sub(DATA_AS_TEXT_BYTES),
+        Source::Url(_) => 0,
     }
 }
 
@@ -142,8 +158,8 @@ fn continue_prefill(call: &mut Call<'_>, notes: &mut Notes<'_>) {
         if is_claude { models::claude(notes.options.known_model).prefill } else { call.from != Format::Messages };
     let Some(last) = call.messages.last_mut().filter(|last| last.role == Role::Assistant) else { return };
     if !continues {
-        let path = last.path.clone();
-        call.messages.push(Message { role: Role::User, parts: vec![Part::text(CONTINUE)], path });
+        let path = last.path;
+        call.messages.push(Message { role: Role::User, parts: smallvec![Part::text(CONTINUE)], path });
         notes.drop("prefill");
     } else if let (true, Some(Part::Text(text))) = (is_claude, last.parts.last_mut()) {
         // Anthropic refuses blanks at the end.

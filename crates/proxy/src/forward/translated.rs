@@ -130,7 +130,7 @@ mod tests {
             prompt_cache: false,
         };
         let call = br#"{"model":"m","input":"x","stream":true}"#;
-        let context = request(Format::Responses, Format::Chat, call, &options).unwrap().context;
+        let context = request(Format::Responses, Format::Chat, call, &options, &mut |_| true).unwrap().context;
         let ids = ResponseIds { request_id: "r", unix_seconds: 1 };
         let translator = ResponseTranslator::new(context, ids, ResponseFraming::Events, 200);
         let capacity = Capacity::new(CONNECTIONS, 10_000, 1);

@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::encode::in_tags;
-use super::json::{Node, Object, ObjectWriter, Outcome, list, quoted};
+use super::json::{ListWriter, Node, Object, ObjectWriter, Outcome, list, quoted};
 use crate::provider::ClaudeSurface;
 
 /// A body for its host, and the fields of the client that it lacks.
@@ -75,10 +75,11 @@ impl Fit<'_> {
     }
 
     fn tools(&mut self, tools: &Node<'_>, is_marked: bool) -> Outcome<String> {
-        let tools = tools.list()?;
-        let mut written = Vec::with_capacity(tools.len());
-        for (at, tool) in tools.iter().enumerate() {
-            let mark = if is_marked && at + 1 == tools.len() { self.mark.clone() } else { None };
+        let mut tools = tools.list()?.peekable();
+        let mut text = String::new();
+        let mut written = ListWriter::new(&mut text);
+        while let Some(tool) = tools.next() {
+            let mark = if is_marked && tools.peek().is_none() { self.mark.clone() } else { None };
             let mut out = ObjectWriter::new();
             let (mut is_changed, mut has_mark) = (false, false);
             for (key, raw) in tool.object()?.into_fields() {
@@ -97,9 +98,14 @@ impl Fit<'_> {
                 out.raw(MARK, &mark);
                 is_changed = true;
             }
-            written.push(if is_changed { out.finish() } else { tool.raw.get().to_owned() });
+            if is_changed {
+                written.push(&out.finish());
+            } else {
+                written.push(tool.raw.get());
+            }
         }
-        Ok(list(&written))
+        written.end();
+        Ok(text)
     }
 
     fn system(&mut self, system: &Node<'_>) -> Outcome<String> {
@@ -111,13 +117,15 @@ impl Fit<'_> {
             let block = ObjectWriter::of_type("text").with_raw("text", system.raw.get()).with_raw(MARK, &mark).end();
             return Ok(list(&[block]));
         }
-        let blocks = system.list()?;
-        let mut written = Vec::with_capacity(blocks.len());
-        for (at, block) in blocks.iter().enumerate() {
-            let mark = if at + 1 == blocks.len() { mark.as_deref() } else { None };
-            written.push(self.block(block, mark)?);
+        let mut blocks = system.list()?.peekable();
+        let mut text = String::new();
+        let mut written = ListWriter::new(&mut text);
+        while let Some(block) = blocks.next() {
+            let mark = if blocks.peek().is_none() { mark.as_deref() } else { None };
+            written.push(&self.block(&block, mark)?);
         }
-        Ok(list(&written))
+        written.end();
+        Ok(text)
     }
 
     fn messages(&self, messages: &Node<'_>) -> Outcome<String> {
@@ -126,7 +134,8 @@ impl Fit<'_> {
         if !is_rewritten && !self.has_scope {
             return Ok(messages.raw.get().to_owned());
         }
-        let mut written = Vec::new();
+        let mut text = String::new();
+        let mut written = ListWriter::new(&mut text);
         for message in messages.list()? {
             let object = message.object()?;
             let is_system = is_rewritten && object.text("role")?.as_deref() == Some("system");
@@ -137,15 +146,16 @@ impl Fit<'_> {
                     "content" if is_system => _ = out.raw("content", &self.as_user(&message.with(raw))?),
                     "content" if self.has_scope && !raw.get().starts_with('"') => {
                         let blocks: Outcome<Vec<String>> =
-                            message.with(raw).list()?.iter().map(|block| self.block(block, None)).collect();
+                            message.with(raw).list()?.map(|block| self.block(&block, None)).collect();
                         out.raw("content", &list(&blocks?));
                     }
                     key => _ = out.raw(key, raw.get()),
                 }
             }
-            written.push(out.finish());
+            written.push(&out.finish());
         }
-        Ok(list(&written))
+        written.end();
+        Ok(text)
     }
 
     /// Returns the content of a turn of the system as that of a user, whose texts have tags.

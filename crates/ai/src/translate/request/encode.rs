@@ -19,7 +19,7 @@ use crate::format::Format;
 /// Writes the provider's body.
 pub(super) fn encode(call: &mut Call<'_>, notes: &mut Notes<'_>) -> Outcome<String> {
     if notes.to == Format::Chat && !is_openai(notes.options) {
-        parts::merge_users(&mut call.messages);
+        parts::merge_users(&mut call.messages, notes)?;
     }
     match notes.to {
         Format::Chat => chat::encode(call, notes),

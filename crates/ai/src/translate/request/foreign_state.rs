@@ -19,10 +19,17 @@ pub(super) use gemini::NO_SIGNATURE;
 /// Begins the types of edits of the context that only concern earlier reasoning.
 pub(super) const THINKING_EDIT: &str = "clear_thinking_";
 
+/// Whether a body may have state: it has the text that begins it.
+pub(super) fn may_have_state(format: Format, body: &[u8]) -> bool {
+    let prefix = if format == Format::GenerateContent { SIGNATURE_PREFIX } else { CAPSULE_PREFIX };
+    memmem::find(body, prefix.as_bytes()).is_some()
+}
+
 /// Returns the body without the state; `None` if it has none. See [`crate::translate::without_state`].
 pub(super) fn without_state(format: Format, model: &str, body: &[u8]) -> Option<Bytes> {
-    let prefix = if format == Format::GenerateContent { SIGNATURE_PREFIX } else { CAPSULE_PREFIX };
-    memmem::find(body, prefix.as_bytes())?;
+    if !may_have_state(format, body) {
+        return None;
+    }
     let (name, change): (_, Change) = match format {
         Format::Messages => ("messages", message),
         Format::Responses => ("input", item),
@@ -60,27 +67,29 @@ fn lacks_thinking(body: &Object<'_>, messages: &str) -> Outcome<bool> {
     if thinking.as_deref() != Some("enabled") {
         return Ok(false);
     }
+    // Of the last message of the assistant, and of those behind it.
+    let mut begins_without = false;
     let mut continues = false;
-    for message in Node::root(raw).list()?.iter().rev() {
+    for message in Node::root(raw).list()? {
         let message = message.object()?;
         let kinds = kinds(&message)?;
         match message.text("role")?.as_deref() {
             Some("user") => continues |= kinds.iter().any(|kind| kind == "tool_result"),
             Some("assistant") => {
-                let begins = kinds.first().is_some_and(|kind| kind == "thinking" || kind == "redacted_thinking");
-                return Ok(continues && !begins);
+                begins_without = !kinds.first().is_some_and(|kind| kind == "thinking" || kind == "redacted_thinking");
+                continues = false;
             }
             _ => {}
         }
     }
-    Ok(false)
+    Ok(continues && begins_without)
 }
 
 /// The types of a message's blocks.
 fn kinds(message: &Object<'_>) -> Outcome<Vec<String>> {
     let Some(content) = message.get("content").filter(|content| !content.is_text()) else { return Ok(Vec::new()) };
     let kind = |block: &Node<'_>| Ok(block.object()?.text("type")?.unwrap_or_default().into_owned());
-    content.list()?.iter().map(kind).collect()
+    content.list()?.map(|block| kind(&block)).collect()
 }
 
 /// Returns the value of `context_management` without edits of thinking: Anthropic refuses them while it is disabled.

@@ -8,7 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::UntranslatableCall;
-pub(super) use super::super::object_writer::{ObjectWriter, list, quoted};
+pub(super) use super::super::object_writer::{ListWriter, ObjectWriter, TurnWriter, list, push_quoted, quoted};
 use crate::scan::text::BorrowedText;
 
 pub(super) type Outcome<T> = Result<T, UntranslatableCall>;
@@ -31,6 +31,8 @@ pub(super) struct Object<'a> {
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
+/// Most fields of an object that a decoder reads. Schemas and arguments are not read; a tool's result may be a map.
+const FIELDS_MAX: usize = 65_536;
 /// Deepest value that a decoder reads. Schemas and arguments are not read; `messages[0].content[0].content[0]` has six.
 const DEPTH_MAX: u8 = 24;
 
@@ -87,21 +89,20 @@ impl<'a> Node<'a> {
         serde_json::from_str(self.raw.get()).map_err(|_| self.refused("must be a whole number of 0 or more"))
     }
 
-    pub(super) fn list(&self) -> Outcome<Vec<Self>> {
+    /// The elements of the list, one after the other: a list may have millions of them.
+    pub(super) fn list(&self) -> Outcome<Elements<'a>> {
         let depth = self.deeper()?;
-        let read = serde_json::from_str::<Vec<&'a RawValue>>(self.raw.get());
-        let elements = read.map_err(|_| self.refused("must be a list"))?;
-        Ok(elements
-            .into_iter()
-            .enumerate()
-            .map(|(at, raw)| Self { path: format!("{}[{at}]", self.path), raw, depth })
-            .collect())
+        let rest = self.raw.get().strip_prefix('[').ok_or_else(|| self.refused("must be a list"))?;
+        Ok(Elements { path: self.path.clone(), depth, rest, at: 0, only: None })
     }
 
     pub(super) fn object(&self) -> Outcome<Object<'a>> {
         let depth = self.deeper()?;
         let mut deserializer = serde_json::Deserializer::from_str(self.raw.get());
-        let fields = deserializer.deserialize_map(Fields).map_err(|_| self.refused("must be an object"))?;
+        let fields = deserializer.deserialize_map(Fields).map_err(|_| {
+            let is_large = self.is_object();
+            self.refused(if is_large { "must have at most 65,536 fields" } else { "must be an object" })
+        })?;
         Ok(Object { path: self.path.clone(), depth, fields })
     }
 
@@ -173,8 +174,8 @@ impl<'a> Object<'a> {
     }
 
     /// The elements of a list; none if it is missing.
-    pub(super) fn list(&self, name: &str) -> Outcome<Vec<Node<'a>>> {
-        self.get(name).map_or_else(|| Ok(Vec::new()), |node| node.list())
+    pub(super) fn list(&self, name: &str) -> Outcome<Elements<'a>> {
+        self.get(name).map_or_else(|| Ok(Elements::none()), |node| node.list())
     }
 
     pub(super) fn object(&self, name: &str) -> Outcome<Option<Self>> {
@@ -182,7 +183,50 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn texts(&self, name: &str) -> Outcome<Vec<String>> {
-        self.list(name)?.iter().map(|node| node.text().map(Cow::into_owned)).collect()
+        self.list(name)?.map(|node| node.text().map(Cow::into_owned)).collect()
+    }
+}
+
+/// The elements of a list, which are read when they are needed.
+#[derive(Debug)]
+pub(super) struct Elements<'a> {
+    /// The path of the list.
+    path: String,
+    depth: u8,
+    /// The text of the list from the next element, or from the comma before it.
+    rest: &'a str,
+    at: usize,
+    /// The element of a list that is written as its only element.
+    only: Option<Node<'a>>,
+}
+
+impl<'a> Elements<'a> {
+    /// No elements.
+    pub(super) const fn none() -> Self {
+        Self { path: String::new(), depth: 0, rest: "]", at: 0, only: None }
+    }
+
+    /// The only element of a list, which is written without the list.
+    pub(super) const fn one(node: Node<'a>) -> Self {
+        Self { path: String::new(), depth: 0, rest: "]", at: 0, only: Some(node) }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        if let Some(only) = self.only.take() {
+            return Some(only);
+        }
+        // The body is valid JSON, so a comma or the end follows an element.
+        let rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', ',']);
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&'a RawValue>();
+        let raw = values.next()?.ok()?;
+        self.rest = rest.get(values.byte_offset()..)?;
+        let path = format!("{}[{}]", self.path, self.at);
+        self.at += 1;
+        Some(Node { path, raw, depth: self.depth })
     }
 }
 
@@ -199,8 +243,43 @@ impl<'de> Visitor<'de> for Fields {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Vec::new();
         while let Some(BorrowedText(key)) = map.next_key()? {
+            if fields.len() == FIELDS_MAX {
+                return Err(serde::de::Error::custom("too many fields"));
+            }
             fields.push((key, map.next_value()?));
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elements(json: &str) -> Vec<(String, String)> {
+        let node = Node { path: "l".to_owned(), raw: serde_json::from_str(json).unwrap(), depth: 0 };
+        node.list().unwrap().map(|element| (element.path, element.raw.get().to_owned())).collect()
+    }
+
+    #[test]
+    fn elements_are_read_one_after_the_other() {
+        let expected = ["{\"a\": [1, 2]}", "-1.50", "\"],\\\"\"", "null", "[]", "[[3]]", "true"];
+        let list = format!(" [ {} ] ", expected.join(" ,\n"));
+        let read = elements(list.trim());
+        assert_eq!(read.iter().map(|(_, raw)| raw.as_str()).collect::<Vec<_>>(), expected);
+        assert_eq!(read.last().unwrap().0, "l[6]");
+        assert_eq!(elements(&format!("[{}]", expected.join(","))).len(), 7);
+        assert_eq!((elements("[]"), elements("[ \n]")), (Vec::new(), Vec::new()));
+        let object = Node::root(serde_json::from_str("{}").unwrap()).list();
+        assert_eq!(object.unwrap_err().message, "`` must be a list");
+    }
+
+    #[test]
+    fn an_object_has_a_maximum_of_fields() {
+        let object = |fields: usize| format!("{{{}}}", vec!["\"a\":1"; fields].join(","));
+        assert_eq!(Object::body(object(FIELDS_MAX).as_bytes()).unwrap().len(), FIELDS_MAX);
+        let large = object(FIELDS_MAX + 1);
+        let refused = Node::root(serde_json::from_str(&large).unwrap()).object().unwrap_err();
+        assert!(refused.message.contains("at most 65,536 fields"), "{}", refused.message);
     }
 }

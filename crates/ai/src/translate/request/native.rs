@@ -314,7 +314,7 @@ impl Fit<'_> {
 /// Refuses more texts that end a response than a target takes.
 pub(super) fn check_stop(object: &Object<'_>, name: &str, most: Option<usize>) -> Outcome<()> {
     let Some((most, stop)) = most.zip(object.get(name).filter(|stop| !stop.is_text())) else { return Ok(()) };
-    check_stops(&object.at(name), stop.list().map(|list| list.len()).unwrap_or_default(), most)
+    check_stops(&object.at(name), stop.list().map(Iterator::count).unwrap_or_default(), most)
 }
 
 /// Refuses more texts that end a response than a target takes.
@@ -402,8 +402,7 @@ mod tests {
         let plain = json!({"input": "x", "temperature": 0.2, "reasoning": {"effort": "low"}});
         check(
             Format::Responses,
-            "gpt-4o",
-            OPENAI,
+            ("gpt-4o", OPENAI),
             &plain,
             &json!({"input": "x", "temperature": 0.2}),
             &["reasoning.effort"],

@@ -3,12 +3,23 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::super::call::{Message, Part, Role, ToolResult};
+use super::super::call::{Message, Part, Parts, Role, ToolResult};
 use super::json::{Outcome, refused};
+use super::notes::Notes;
+
+/// About the bytes that a result needs until it has its place, besides its own.
+const WAITING_BYTES: usize = 256;
 
 /// Places each result behind the message with its call. Ids may recur in a later message.
-pub(super) fn place_results<'a>(messages: &mut Vec<Message<'a>>) -> Outcome<()> {
-    let mut results: BTreeMap<String, VecDeque<(usize, ToolResult<'a>)>> = BTreeMap::new();
+pub(super) fn place_results<'a>(messages: &mut Vec<Message<'a>>, notes: &mut Notes<'_>) -> Outcome<()> {
+    let parts = messages.iter().flat_map(|message| &message.parts);
+    let placed = parts.filter(|part| matches!(part, Part::ToolCall(_) | Part::ToolResult(_))).count();
+    if placed == 0 {
+        messages.retain(|message| !message.parts.is_empty());
+        return Ok(());
+    }
+    notes.hold(placed.saturating_mul(WAITING_BYTES) + messages.len().saturating_mul(size_of::<Message<'_>>()))?;
+    let mut results: BTreeMap<String, VecDeque<(usize, Box<ToolResult<'a>>)>> = BTreeMap::new();
     for (at, message) in messages.iter_mut().enumerate() {
         for part in std::mem::take(&mut message.parts) {
             if let Part::ToolResult(result) = part {
@@ -23,18 +34,18 @@ pub(super) fn place_results<'a>(messages: &mut Vec<Message<'a>>) -> Outcome<()> 
         if message.parts.is_empty() {
             continue;
         }
-        let mut found = Vec::new();
+        let mut found = Parts::new();
         for part in &message.parts {
             let Part::ToolCall(call) = part else { continue };
             let queue = results.get_mut(&call.id).filter(|queue| queue.front().is_some_and(|(place, _)| *place > at));
             let Some((_, result)) = queue.and_then(VecDeque::pop_front) else {
                 let advice =
                     format!("has the call {} without a result: add its result, or leave the call out", call.id);
-                return Err(refused(&message.path, &advice));
+                return Err(refused(&message.path.to_string(), &advice));
             };
             found.push(Part::ToolResult(result));
         }
-        let path = message.path.clone();
+        let path = message.path;
         placed.push(message);
         if !found.is_empty() {
             placed.push(Message { role: Role::User, parts: found, path });

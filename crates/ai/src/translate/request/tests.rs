@@ -1,6 +1,7 @@
 mod gemini;
 mod google_clients;
 mod hosts;
+mod memory;
 mod property_tests;
 mod refusals;
 mod schemas;
@@ -42,6 +43,16 @@ fn options(model: &str) -> TranslationOptions<'_> {
         dropped: DroppedFields::Header,
         prompt_cache: true,
     }
+}
+
+/// Translates a call that may use any memory.
+fn translate(
+    from: Format,
+    to: Format,
+    body: &[u8],
+    options: &TranslationOptions<'_>,
+) -> Result<TranslatedRequest, UntranslatableCall> {
+    super::translate(from, to, body, options, &mut |_| true)
 }
 
 fn translated(from: Format, to: Format, body: &str, model: &str) -> TranslatedRequest {

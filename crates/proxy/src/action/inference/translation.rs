@@ -86,9 +86,8 @@ pub(super) async fn translate(
             dropped: rules.dropped,
             prompt_cache,
         };
-        // The neutral form between both bodies is not counted: it is about as large as the client's body, which is, and is
-        // dropped before this function returns. The client's body stays for another target, so both bodies count.
-        let (to, translated) = first_possible(from, &provider, &content, &options).map_err(untranslatable)?;
+        // The client's body stays for another target, so both bodies count.
+        let (to, translated) = first_possible(from, &provider, &content, &options, &held)?;
         let TranslatedRequest { body, dropped, context } = translated;
         let called = EndpointCall::of_format(to, is_streamed, &model).ok_or_else(unnameable)?;
         let parsed = counted(&called, body, held)?;
@@ -122,7 +121,13 @@ pub(super) async fn without_state(
     let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
     let known_model = known_model.to_owned();
     off_worker(move || {
+        if !ai::translate::may_have_state(format, &content) {
+            return Ok(None);
+        }
+        let mut built = held.another();
+        buffer::hold(&mut built, content.len())?;
         let changed = ai::translate::without_state(format, &known_model, &content);
+        drop(built);
         changed.map(|body| counted(&called, body, held)).transpose()
     })
     .await?
@@ -192,26 +197,36 @@ fn counted(called: &EndpointCall<'_>, body: Bytes, mut held: MemoryPermit) -> Re
 }
 
 /// Returns the call in the first format of the provider that can express it, otherwise the first error. For example, the
-/// Responses API has no `stop`, and the same provider may have Chat Completions too.
+/// Responses API has no `stop`, and the same provider may have Chat Completions too. What a translation builds besides `content`
+/// counts for the client until it ends.
 fn first_possible(
     from: Format,
     provider: &Provider,
     content: &[u8],
     options: &TranslationOptions<'_>,
-) -> Result<(Format, TranslatedRequest), UntranslatableCall> {
+    held: &MemoryPermit,
+) -> Result<(Format, TranslatedRequest), Problem> {
     let mut first = None;
     for to in provider.of_model(options.model).translations(from) {
-        match request(from, to, content, options) {
+        let mut built = held.another();
+        let mut full = None;
+        let mut room = |bytes| {
+            let counted = buffer::hold(&mut built, bytes);
+            full = counted.err();
+            full.is_none()
+        };
+        match request(from, to, content, options, &mut room) {
             Ok(translated) => return Ok((to, translated)),
-            Err(why) => {
-                first.get_or_insert(why);
-            }
+            Err(why) => match full {
+                Some(problem) => return Err(problem),
+                None => _ = first.get_or_insert(why),
+            },
         }
     }
-    Err(first.unwrap_or_else(|| UntranslatableCall {
+    Err(untranslatable(first.unwrap_or_else(|| UntranslatableCall {
         param: "model".to_owned(),
         message: "the provider of this model does not support the format of this path".to_owned(),
-    }))
+    })))
 }
 
 /// Returns the refusal of a model whose name the provider's path cannot contain.

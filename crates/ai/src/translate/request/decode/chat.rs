@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
+use smallvec::smallvec;
 
 use super::super::super::call::{
-    CacheKey, Call, Effort, Message, OutputFormat, OutputSchema, Part, Reasoning, Role, Sampling, State, TextPart,
-    ToolCall, ToolResult,
+    CacheKey, Call, Effort, Message, MessagePath, OutputFormat, OutputSchema, Part, Parts, Reasoning, Role, Sampling,
+    State, TextPart, ToolCall, ToolResult,
 };
 use super::super::super::call_ids::call_id;
 use super::super::super::context::ToolOrigin;
@@ -33,11 +34,12 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
         notes.drop("web_search_options");
     }
     let mut offered = tools::OfferedTools::default();
-    body.list("tools")?.iter().try_for_each(|tool| tools::add(tool, notes, &mut offered))?;
+    body.list("tools")?.try_for_each(|tool| tools::add(&tool, notes, &mut offered))?;
     let offered = offered.into_list();
     let tool_choice = body.get("tool_choice").map(|node| tools::choice(&node, &offered, notes)).transpose()?;
     let mut messages = Vec::new();
     for node in body.required("messages")?.list()? {
+        notes.hold(size_of::<Message<'_>>())?;
         messages.push(message(&node.object()?, notes)?);
     }
     let output_tokens_max = body.count("max_completion_tokens")?;
@@ -125,21 +127,21 @@ pub(super) fn effort(node: &Node<'_>) -> Outcome<Effort> {
 
 fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'a>> {
     let (role, parts) = match message.required_text("role")?.as_ref() {
-        "system" | "developer" => (Role::System, content(message)?),
-        "user" => (Role::User, content(message)?),
+        "system" | "developer" => (Role::System, content(message, notes)?),
+        "user" => (Role::User, content(message, notes)?),
         "assistant" => (Role::Assistant, assistant(message, notes)?),
-        "tool" => (Role::User, vec![result(message)?]),
+        "tool" => (Role::User, smallvec![result(message, notes)?]),
         _ => return Err(refused(&message.at("role"), "must be system, developer, user, assistant or tool")),
     };
-    Ok(Message { role, parts, path: message.path.clone() })
+    Ok(Message { role, parts, path: MessagePath::new(&message.path) })
 }
 
-fn content<'a>(message: &Object<'a>) -> Outcome<Vec<Part<'a>>> {
-    let Some(node) = message.get("content") else { return Ok(Vec::new()) };
+fn content<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>> {
+    let Some(node) = message.get("content") else { return Ok(Parts::new()) };
     if node.is_text() {
-        return Ok(vec![Part::text(node.text()?)]);
+        return Ok(smallvec![notes.only_part(Part::text(node.text()?))?]);
     }
-    node.list()?.iter().map(|part| content_part(&part.object()?)).collect()
+    node.list()?.map(|part| notes.part(content_part(&part.object()?)?)).collect()
 }
 
 fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
@@ -153,21 +155,21 @@ fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
     }
 }
 
-fn assistant<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Vec<Part<'a>>> {
-    let calls = message.list("tool_calls")?.iter().map(Node::object).collect::<Outcome<Vec<_>>>()?;
-    let mut parts = Vec::new();
-    for call in &calls {
-        if let Some(items) = signature(call)?.and_then(|text| notes.state(&text)) {
+fn assistant<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>> {
+    let mut parts = Parts::new();
+    for call in message.list("tool_calls")? {
+        if let Some(items) = signature(&call.object()?)?.and_then(|text| notes.state(&text)) {
             let text = if parts.is_empty() { message.text("reasoning_content")? } else { None };
-            parts.push(Part::State(State { items, text }));
+            parts.push(notes.part(Part::State(Box::new(State { items, text })))?);
         }
     }
-    parts.extend(content(message)?);
+    parts.extend(content(message, notes)?);
     if let Some(refusal) = message.text("refusal")? {
         parts.push(Part::Refusal(refusal));
     }
-    for call in &calls {
-        parts.push(Part::ToolCall(tool_call(call, notes)?));
+    for call in message.list("tool_calls")? {
+        let call = tool_call(&call.object()?, notes)?;
+        parts.push(notes.part(Part::ToolCall(Box::new(call)))?);
     }
     Ok(parts)
 }
@@ -196,8 +198,9 @@ fn tool_call<'a>(call: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<'
     Ok(ToolCall { id, name: notes.names.name(&origin), arguments })
 }
 
-fn result<'a>(message: &Object<'a>) -> Outcome<Part<'a>> {
+fn result<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Part<'a>> {
     let call_id = call_id(&message.required_text("tool_call_id")?).into_owned();
-    let content = content(message)?;
-    Ok(Part::ToolResult(ToolResult { call_id, content, is_error: false, cache: None, path: message.path.clone() }))
+    let content = content(message, notes)?;
+    let result = ToolResult { call_id, content, is_error: false, cache: None, path: message.path.clone() };
+    notes.part(Part::ToolResult(Box::new(result)))
 }

@@ -42,7 +42,7 @@ pub(super) fn image<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
         Some(inner) => (inner.required("url")?, inner.text("detail")?),
         None => (node, part.text("detail")?),
     };
-    Ok(Part::Image(Image { source: url(&node)?, detail, path: part.path.clone() }))
+    Ok(Part::Image(Box::new(Image { source: url(&node)?, detail, path: part.path.clone() })))
 }
 
 /// Reads a file of OpenAI's formats from the fields of `file`.
@@ -60,14 +60,14 @@ pub(super) fn file<'a>(file: &Object<'a>) -> Outcome<Part<'a>> {
         (None, Some(node)) => url(&node)?,
         (None, None) => return Err(refused(&file.at("file_data"), "is missing")),
     };
-    Ok(Part::File(File { source, name: file.text("filename")?, path: file.path.clone() }))
+    Ok(Part::File(Box::new(File { source, name: file.text("filename")?, path: file.path.clone() })))
 }
 
 /// Reads sound, which is a file in other formats.
 pub(super) fn sound<'a>(sound: &Object<'a>) -> Outcome<Part<'a>> {
     let media_type = format!("audio/{}", sound.required_text("format")?);
     let source = Source::Base64 { media_type: media_type.into(), data: sound.required_text("data")? };
-    Ok(Part::File(File { source, name: None, path: sound.path.clone() }))
+    Ok(Part::File(Box::new(File { source, name: None, path: sound.path.clone() })))
 }
 
 /// Refuses a file that a provider stores.

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use smallvec::smallvec;
 
 use super::super::super::call::{
-    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, OutputSchema, Part, Reasoning, Role,
-    Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
+    CacheKey, Call, Effort, File, Image, Message, MessagePath, OfferedTool, OutputFormat, OutputSchema, Part, Parts,
+    Reasoning, Role, Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 use super::super::super::call_ids::call_id;
 use super::super::foreign_state::THINKING_EDIT;
@@ -34,6 +35,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
     let (tool_choice, parallel_tools) = choice(body, &offered)?;
     let mut messages = system(body, notes)?;
     for node in body.required("messages")?.list()? {
+        notes.hold(size_of::<Message<'_>>())?;
         messages.push(message(&node.object()?, notes)?);
     }
     let config = body.object("output_config")?;
@@ -98,7 +100,7 @@ fn system<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Vec<Message<'
     let parts = texts_or_blocks(&node, notes)?;
     let is_kept = |part: &Part<'_>| !matches!(part, Part::Text(text) if text.text.starts_with(ATTRIBUTION));
     let parts = parts.into_iter().filter(is_kept).collect();
-    Ok(vec![Message { role: Role::System, parts, path: node.path }])
+    Ok(vec![Message { role: Role::System, parts, path: MessagePath::new(&node.path) }])
 }
 
 fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'a>> {
@@ -109,47 +111,54 @@ fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'
         _ => return Err(refused(&message.at("role"), "must be user, assistant or system")),
     };
     let parts = texts_or_blocks(&message.required("content")?, notes)?;
-    Ok(Message { role, parts, path: message.path.clone() })
+    Ok(Message { role, parts, path: MessagePath::new(&message.path) })
 }
 
-fn texts_or_blocks<'a>(node: &Node<'a>, notes: &mut Notes<'_>) -> Outcome<Vec<Part<'a>>> {
+fn texts_or_blocks<'a>(node: &Node<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>> {
     if node.is_text() {
-        return Ok(vec![Part::text(node.text()?)]);
+        return Ok(smallvec![notes.only_part(Part::text(node.text()?))?]);
     }
-    let mut parts = Vec::new();
+    let mut parts = Parts::new();
     for node in node.list()? {
         block(&node.object()?, notes, &mut parts)?;
     }
     Ok(parts)
 }
 
-fn block<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Vec<Part<'a>>) -> Outcome<()> {
+fn block<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Parts<'a>) -> Outcome<()> {
     let kind = block.required_text("type")?;
     match kind.as_ref() {
         "text" => {
-            parts
-                .push(Part::Text(TextPart { text: block.required_text("text")?, cache: media::cache_control(block)? }));
+            let text = TextPart { text: block.required_text("text")?, cache: media::cache_control(block)? };
+            parts.push(notes.part(Part::Text(text))?);
         }
         "image" => {
             let source = source(&block.required("source")?.object()?)?;
-            parts.push(Part::Image(Image { source, detail: None, path: block.path.clone() }));
+            let image = Image { source, detail: None, path: block.path.clone() };
+            parts.push(notes.part(Part::Image(Box::new(image)))?);
         }
         "document" => document(block, notes, parts)?,
         "search_result" => {
             let title =
                 [block.text("title")?, block.text("source")?].into_iter().flatten().collect::<Vec<_>>().join(", ");
-            parts.push(Part::text(title));
+            parts.push(notes.part(Part::text(title))?);
             parts.extend(texts_or_blocks(&block.required("content")?, notes)?);
         }
         // The result of a search for tools, all of which the model is offered.
-        "tool_reference" => parts.push(Part::text(block.required_text("tool_name")?)),
-        "tool_use" => parts.push(Part::ToolCall(tool_call(block, notes)?)),
-        "tool_result" => parts.push(Part::ToolResult(tool_result(block, notes)?)),
+        "tool_reference" => parts.push(notes.part(Part::text(block.required_text("tool_name")?))?),
+        "tool_use" => {
+            let call = tool_call(block, notes)?;
+            parts.push(notes.part(Part::ToolCall(Box::new(call)))?);
+        }
+        "tool_result" => {
+            let result = tool_result(block, notes)?;
+            parts.push(notes.part(Part::ToolResult(Box::new(result)))?);
+        }
         "thinking" | "redacted_thinking" => {
             let text = block.text(if kind == "thinking" { "signature" } else { "data" })?.unwrap_or_default();
             if let Some(items) = notes.state(&text) {
                 let shown = block.text("thinking")?.filter(|text| !text.is_empty());
-                parts.push(Part::State(State { items, text: shown }));
+                parts.push(notes.part(Part::State(Box::new(State { items, text: shown })))?);
             }
         }
         // Calls of the tools that Anthropic runs, and their results.
@@ -171,19 +180,23 @@ fn source<'a>(source: &Object<'a>) -> Outcome<Source<'a>> {
     }
 }
 
-fn document<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Vec<Part<'a>>) -> Outcome<()> {
+fn document<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Parts<'a>) -> Outcome<()> {
     let node = block.required("source")?.object()?;
     let name = block.text("title")?;
     match node.required_text("type")?.as_ref() {
         "text" => {
             parts.extend(name.map(Part::text));
-            parts.push(Part::Text(TextPart { text: node.required_text("data")?, cache: media::cache_control(block)? }));
+            let text = TextPart { text: node.required_text("data")?, cache: media::cache_control(block)? };
+            parts.push(notes.part(Part::Text(text))?);
         }
         "content" => {
             parts.extend(name.map(Part::text));
             parts.extend(texts_or_blocks(&node.required("content")?, notes)?);
         }
-        _ => parts.push(Part::File(File { source: source(&node)?, name, path: block.path.clone() })),
+        _ => {
+            let file = File { source: source(&node)?, name, path: block.path.clone() };
+            parts.push(notes.part(Part::File(Box::new(file)))?);
+        }
     }
     Ok(())
 }
@@ -199,7 +212,7 @@ fn tool_call<'a>(block: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<
 }
 
 fn tool_result<'a>(block: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolResult<'a>> {
-    let content = block.get("content").map_or_else(|| Ok(Vec::new()), |node| texts_or_blocks(&node, notes))?;
+    let content = block.get("content").map_or_else(|| Ok(Parts::new()), |node| texts_or_blocks(&node, notes))?;
     Ok(ToolResult {
         call_id: call_id(&block.required_text("tool_use_id")?).into_owned(),
         content,

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
+use smallvec::smallvec;
 
 use super::super::super::call::{
-    CacheKey, Call, Effort, Message, OutputFormat, Part, Reasoning, Role, Sampling, State, TextPart, ToolCall,
-    ToolResult,
+    CacheKey, Call, Effort, Message, MessagePath, OutputFormat, Part, Parts, Reasoning, Role, Sampling, State,
+    TextPart, ToolCall, ToolResult,
 };
 use super::super::super::call_ids::call_id;
 use super::super::super::context::ToolOrigin;
@@ -50,7 +51,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
     }
     dropped(body, notes)?;
     let mut offered = tools::OfferedTools::default();
-    body.list("tools")?.iter().try_for_each(|tool| tools::add(tool, notes, &mut offered))?;
+    body.list("tools")?.try_for_each(|tool| tools::add(&tool, notes, &mut offered))?;
     let mut input = Input { messages: instructions(body)?, tools: offered, reasoning: body.object("reasoning")? };
     input.read(&body.required("input")?, notes)?;
     let Input { messages, tools: offered, reasoning: effort } = input;
@@ -100,7 +101,7 @@ fn dropped(body: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
 
 fn instructions<'a>(body: &Object<'a>) -> Outcome<Vec<Message<'a>>> {
     let Some(text) = body.text("instructions")? else { return Ok(Vec::new()) };
-    Ok(vec![Message { role: Role::System, parts: vec![Part::text(text)], path: "instructions".to_owned() }])
+    Ok(vec![Message { role: Role::System, parts: smallvec![Part::text(text)], path: MessagePath::new("instructions") }])
 }
 
 fn output<'a>(text: Option<&Object<'a>>) -> Outcome<OutputFormat<'a>> {
@@ -133,22 +134,23 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn read(&mut self, node: &Node<'a>, notes: &mut Notes<'_>) -> Outcome<()> {
         if node.is_text() {
-            let parts = vec![Part::text(node.text()?)];
-            self.messages.push(Message { role: Role::User, parts, path: node.path.clone() });
+            let parts = smallvec![Part::text(node.text()?)];
+            self.messages.push(Message { role: Role::User, parts, path: MessagePath::new(&node.path) });
             return Ok(());
         }
-        node.list()?.iter().try_for_each(|item| self.item(&item.object()?, notes))
+        node.list()?.try_for_each(|item| self.item(&item.object()?, notes))
     }
 
     fn item(&mut self, item: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<()> {
         let kind = item.text("type")?;
         match kind.as_deref() {
-            None | Some("message") => self.message(item),
+            None | Some("message") => self.message(item, notes),
             Some("reasoning") => {
                 let state = item.text("encrypted_content")?.and_then(|text| notes.state(&text));
                 if let Some(items) = state {
                     let text = summary(item)?;
-                    self.push(Role::Assistant, item, Part::State(State { items, text }));
+                    let state = notes.part(Part::State(Box::new(State { items, text })))?;
+                    self.push(Role::Assistant, item, state);
                 }
                 Ok(())
             }
@@ -164,15 +166,16 @@ impl<'a> Input<'a> {
                 self.call(item, &origin, arguments.into(), notes)
             }
             Some("function_call_output" | "custom_tool_call_output") => {
-                let content = item.get("output").map_or_else(|| Ok(Vec::new()), |node| content(&node))?;
+                let content = item.get("output").map_or_else(|| Ok(Parts::new()), |node| content(&node, notes))?;
                 let call_id = call_id(&item.required_text("call_id")?).into_owned();
                 let path = item.path.clone();
                 let result = ToolResult { call_id, content, is_error: false, cache: None, path };
-                self.push(Role::User, item, Part::ToolResult(result));
+                let result = notes.part(Part::ToolResult(Box::new(result)))?;
+                self.push(Role::User, item, result);
                 Ok(())
             }
             Some("additional_tools") => {
-                item.list("tools")?.iter().try_for_each(|tool| tools::add(tool, notes, &mut self.tools))
+                item.list("tools")?.try_for_each(|tool| tools::add(&tool, notes, &mut self.tools))
             }
             Some("configuration_update") => {
                 let update = item.object("reasoning")?;
@@ -190,18 +193,19 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn message(&mut self, item: &Object<'a>) -> Outcome<()> {
+    fn message(&mut self, item: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<()> {
+        notes.hold(size_of::<Message<'_>>())?;
         let role = match item.required_text("role")?.as_ref() {
             "system" | "developer" => Role::System,
             "user" => Role::User,
             "assistant" => Role::Assistant,
             _ => return Err(refused(&item.at("role"), "must be system, developer, user or assistant")),
         };
-        let parts = content(&item.required("content")?)?;
+        let parts = content(&item.required("content")?, notes)?;
         if role == Role::Assistant {
             parts.into_iter().for_each(|part| self.push(role, item, part));
         } else {
-            self.messages.push(Message { role, parts, path: item.path.clone() });
+            self.messages.push(Message { role, parts, path: MessagePath::new(&item.path) });
         }
         Ok(())
     }
@@ -215,7 +219,8 @@ impl<'a> Input<'a> {
     ) -> Outcome<()> {
         let id = call_id(&item.required_text("call_id")?).into_owned();
         let call = ToolCall { id, name: notes.names.name(origin), arguments };
-        self.push(Role::Assistant, item, Part::ToolCall(call));
+        let call = notes.part(Part::ToolCall(Box::new(call)))?;
+        self.push(Role::Assistant, item, call);
         Ok(())
     }
 
@@ -223,7 +228,7 @@ impl<'a> Input<'a> {
     fn push(&mut self, role: Role, item: &Object<'a>, part: Part<'a>) {
         match self.messages.last_mut() {
             Some(last) if last.role == role => last.parts.push(part),
-            _ => self.messages.push(Message { role, parts: vec![part], path: item.path.clone() }),
+            _ => self.messages.push(Message { role, parts: smallvec![part], path: MessagePath::new(&item.path) }),
         }
     }
 }
@@ -242,11 +247,11 @@ fn summary<'a>(item: &Object<'a>) -> Outcome<Option<Cow<'a, str>>> {
     Ok(None)
 }
 
-fn content<'a>(node: &Node<'a>) -> Outcome<Vec<Part<'a>>> {
+fn content<'a>(node: &Node<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>> {
     if node.is_text() {
-        return Ok(vec![Part::text(node.text()?)]);
+        return Ok(smallvec![notes.only_part(Part::text(node.text()?))?]);
     }
-    node.list()?.iter().map(|part| content_part(&part.object()?)).collect()
+    node.list()?.map(|part| notes.part(content_part(&part.object()?)?)).collect()
 }
 
 fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {

@@ -31,7 +31,7 @@ pub(super) fn add<'a>(node: &Node<'a>, notes: &mut Notes<'_>, tools: &mut Offere
         return add_one(node, None, notes, tools);
     }
     let namespace = tool.required_text("name")?;
-    tool.list("tools")?.iter().try_for_each(|inner| add_one(inner, Some(&namespace), notes, tools))
+    tool.list("tools")?.try_for_each(|inner| add_one(&inner, Some(&namespace), notes, tools))
 }
 
 fn add_one<'a>(
@@ -151,11 +151,10 @@ pub(super) fn choice(node: &Node<'_>, tools: &[OfferedTool<'_>], notes: &mut Not
         Some(_) => return Err(refused(&among.at("mode"), "must be auto or required")),
     };
     let mut names = Vec::new();
-    let chosen = among.list("tools")?;
-    if chosen.len() > TOOLS_MAX {
-        return Err(refused(&among.at("tools"), "must have at most 1,024 elements"));
-    }
-    for node in chosen {
+    for (at, node) in among.list("tools")?.enumerate() {
+        if at == TOOLS_MAX {
+            return Err(refused(&among.at("tools"), "must have at most 1,024 elements"));
+        }
         match one(&node.object()?, tools)? {
             Some(name) => names.push(name),
             None => notes.drop(node.path),

@@ -11,15 +11,15 @@ use super::super::super::call::{
     ToolChoice, ToolResult,
 };
 use super::super::super::call_ids::call_id;
-use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
+use super::super::json::{ListWriter, ObjectWriter, Outcome, list, push_quoted, quoted, refused};
 use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::names;
 use super::super::native::{OPENAI_STOPS_MAX, check_stops};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::parts::{
-    BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, misplaced, needs_data, openai_fields,
-    output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
+    BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, joined_texts, misplaced, needs_data,
+    openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 use crate::format::Format;
 use crate::host;
@@ -47,7 +47,9 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     target.check(call, options.known_model)?;
     let mut out = ObjectWriter::new();
     out.text("model", options.model);
-    out.raw("messages", &list(&target.messages(&call.messages)?));
+    let mut messages = out.list("messages");
+    target.messages(&call.messages, &mut messages)?;
+    messages.end();
     tools(call, &target, &mut out);
     if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
         // OpenAI's models that reason refuse `max_tokens`; other servers may know no other limit.
@@ -229,43 +231,41 @@ impl Target {
         Ok(())
     }
 
-    fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Vec<String>> {
+    fn messages(&mut self, messages: &[Message<'_>], out: &mut ListWriter<'_>) -> Outcome<()> {
         let (system, rest) = split_system(messages);
-        let mut out = Vec::with_capacity(messages.len());
         let texts: Vec<&TextPart<'_>> = texts(system).collect();
         if !texts.is_empty() {
-            out.push(self.message(self.system_role(), &texts));
+            self.message(self.system_role(), &texts, out);
         }
         for message in rest {
             match message.role {
                 // At other hosts these are the user's: see `merge_users`.
                 Role::System => {
                     let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
-                    out.push(self.message(self.system_role(), &texts));
+                    self.message(self.system_role(), &texts, out);
                 }
-                Role::User => self.user(message, &mut out)?,
+                Role::User => self.user(message, out)?,
                 Role::Assistant => out.extend(self.assistant(message)?),
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     const fn system_role(&self) -> &'static str {
         if self.is_openai && self.is_reasoning { "developer" } else { "system" }
     }
 
-    /// A message of texts only.
-    fn message(&mut self, name: &str, texts: &[&TextPart<'_>]) -> String {
-        let content = self.texts(texts);
-        role(name).raw("content", &content).finish()
-    }
-
-    /// Texts as one string, which every server accepts, or as parts if one has a mark.
-    fn texts(&mut self, texts: &[&TextPart<'_>]) -> String {
+    /// Writes a message of texts only: as one string, which every server accepts, or as parts if one has a mark.
+    fn message(&mut self, name: &str, texts: &[&TextPart<'_>], out: &mut ListWriter<'_>) {
+        let out = begin_message(name, out);
         if self.marks.are_left() && texts.iter().any(|text| text.cache.is_some()) {
-            return list(&texts.iter().map(|text| self.text(text)).collect::<Vec<_>>());
+            let mut parts = ListWriter::new(out);
+            parts.extend(texts.iter().map(|text| self.text(text)));
+            parts.end();
+        } else {
+            push_quoted(out, &joined_texts(texts));
         }
-        quoted(&joined(texts.iter().copied()))
+        out.push('}');
     }
 
     fn text(&mut self, text: &TextPart<'_>) -> String {
@@ -275,11 +275,11 @@ impl Target {
         out.finish()
     }
 
-    fn user(&mut self, message: &Message<'_>, out: &mut Vec<String>) -> Outcome<()> {
+    fn user(&mut self, message: &Message<'_>, out: &mut ListWriter<'_>) -> Outcome<()> {
         let (mut content, mut results, mut of_results) = (Vec::new(), Vec::new(), Vec::new());
         for part in &message.parts {
             match part {
-                Part::ToolResult(result) => results.push((result, result_text(result, &mut of_results))),
+                Part::ToolResult(result) => results.push((&**result, result_text(result, &mut of_results))),
                 Part::Text(_) | Part::Image(_) | Part::File(_) => content.push(part),
                 Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
                     return Err(misplaced(part, "a message of the user"));
@@ -300,20 +300,22 @@ impl Target {
             return Ok(());
         }
         if follows_result {
-            out.push(role("assistant").text("content", UNDERSTOOD).finish());
+            out.push(&role("assistant").text("content", UNDERSTOOD).finish());
         }
         if is_text {
-            out.push(self.message("user", &texts));
+            self.message("user", &texts, out);
             return Ok(());
         }
-        let mut parts = Vec::with_capacity(of_results.len() + content.len() + 1);
+        let out = begin_message("user", out);
+        let mut parts = ListWriter::new(out);
         if !of_results.is_empty() {
-            parts.push(ObjectWriter::of_type("text").text("text", "The tools returned these files:").finish());
+            parts.push(&ObjectWriter::of_type("text").text("text", "The tools returned these files:").finish());
         }
         for part in of_results.into_iter().chain(content) {
             parts.extend(self.part(part)?);
         }
-        out.push(role("user").raw("content", &list(&parts)).finish());
+        parts.end();
+        out.push('}');
         Ok(())
     }
 
@@ -361,10 +363,10 @@ impl Target {
         if !calls.is_empty() && !reasoning.is_empty() && !self.is_openai {
             out.text("reasoning_content", &reasoning);
         }
-        if text.is_empty() {
-            out.raw("content", "null");
-        } else {
-            out.text("content", &text.join("\n"));
+        match text.as_slice() {
+            [] => _ = out.raw("content", "null"),
+            [text] => _ = out.text("content", text),
+            texts => _ = out.text("content", &texts.join("\n")),
         }
         if let Some(refusal) = refusal {
             out.text("refusal", refusal);
@@ -394,6 +396,15 @@ impl<'a> Extra<'a> {
     fn by_id(self) -> (String, &'a RawValue) {
         (call_id(&self.call_id).into_owned(), self.extra_content)
     }
+}
+
+/// Begins a message, and returns the text behind which its content is written.
+fn begin_message<'o>(role: &str, out: &'o mut ListWriter<'_>) -> &'o mut String {
+    let out = out.value();
+    out.push_str(r#"{"role":"#);
+    push_quoted(out, role);
+    out.push_str(r#","content":"#);
+    out
 }
 
 fn role(name: &str) -> ObjectWriter {

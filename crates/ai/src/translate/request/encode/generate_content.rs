@@ -9,7 +9,7 @@ use super::super::super::call::{
 };
 use super::super::super::call_ids::call_id;
 use super::super::foreign_state::NO_SIGNATURE;
-use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
+use super::super::json::{ObjectWriter, Outcome, TurnWriter, list, quoted, refused};
 use super::super::models::{self, GeminiRules};
 use super::super::native::{GOOGLE_STOPS_MAX, check_stops};
 use super::super::notes::Notes;
@@ -28,15 +28,16 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let rules = models::gemini(options.known_model);
     let mut out = ObjectWriter::new();
     let (system, rest) = split_system(&call.messages);
-    let mut turns = Turns { turns: Vec::new(), names: BTreeMap::new(), rules };
+    let mut turns = Turns { turns: TurnWriter::new(out.list("contents"), "parts"), names: BTreeMap::new(), rules };
     rest.iter().try_for_each(|message| turns.message(message))?;
-    let system: Vec<String> = texts(system).map(text_part).collect();
-    match (system.is_empty(), turns.turns.is_empty()) {
-        (true, _) => {}
-        (false, true) => turns.add("user", system),
-        (false, false) => _ = out.raw("systemInstruction", &ObjectWriter::new().raw("parts", &list(&system)).finish()),
+    let mut system: Vec<String> = texts(system).map(text_part).collect();
+    if turns.turns.role().is_none() {
+        system.drain(..).for_each(|part| turns.turns.add("user", &part));
     }
-    out.raw("contents", &turns.finish());
+    turns.turns.end();
+    if !system.is_empty() {
+        out.raw_first("systemInstruction", &ObjectWriter::new().raw("parts", &list(&system)).finish());
+    }
     tools(call, &mut out);
     if call.parallel_tools == Some(false) {
         notes.drop("parallel_tool_calls");
@@ -172,58 +173,47 @@ fn tools(call: &Call<'_>, out: &mut ObjectWriter) {
 }
 
 /// The contents, of which two of one role become one.
-struct Turns {
-    turns: Vec<(&'static str, Vec<String>)>,
+struct Turns<'o> {
+    turns: TurnWriter<'o>,
     /// The names of the calls by id, which their results repeat.
     names: BTreeMap<String, String>,
     rules: GeminiRules,
 }
 
-impl Turns {
-    fn add(&mut self, role: &'static str, parts: Vec<String>) {
-        if parts.is_empty() {
-            return;
-        }
-        match self.turns.last_mut() {
-            Some((last, all)) if *last == role => all.extend(parts),
-            _ => self.turns.push((role, parts)),
-        }
-    }
-
+impl Turns<'_> {
     fn message(&mut self, message: &Message<'_>) -> Outcome<()> {
         match message.role {
-            Role::System => self.add("user", vec![ObjectWriter::new().text("text", &tagged(message)).finish()]),
-            Role::User => {
-                let parts = self.user(&message.parts)?;
-                self.add("user", parts);
-            }
-            Role::Assistant => {
-                let parts = self.model(message)?;
-                if self.turns.is_empty() && !parts.is_empty() {
-                    self.add("user", vec![ObjectWriter::new().text("text", OPENING).finish()]);
-                }
-                self.add("model", parts);
-            }
+            Role::System => self.turns.add("user", &ObjectWriter::new().text("text", &tagged(message)).finish()),
+            Role::User => self.user(&message.parts)?,
+            Role::Assistant => self.model(message)?,
         }
         Ok(())
     }
 
-    fn user(&self, parts: &[Part<'_>]) -> Outcome<Vec<String>> {
-        let mut encoded = Vec::with_capacity(parts.len());
+    fn user(&mut self, parts: &[Part<'_>]) -> Outcome<()> {
         let mut of_results = Vec::new();
         for part in parts {
-            match part {
-                Part::Text(_) => encoded.extend(as_text(part).map(text_part)),
-                Part::Image(image) => encoded.push(data_part(&image.source, &image.path)?),
-                Part::File(file) => encoded.push(data_part(&file.source, &file.path)?),
-                Part::ToolResult(result) => encoded.push(self.result(result, &mut of_results)?),
+            let encoded = match part {
+                Part::Text(_) => as_text(part).map(text_part),
+                Part::Image(image) => Some(data_part(&image.source, &image.path)?),
+                Part::File(file) => Some(data_part(&file.source, &file.path)?),
+                Part::ToolResult(result) => Some(self.result(result, &mut of_results)?),
                 Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
                     return Err(misplaced(part, "a message of the user"));
                 }
-            }
+            };
+            encoded.iter().for_each(|part| self.turns.add("user", part));
         }
-        encoded.append(&mut of_results);
-        Ok(encoded)
+        of_results.iter().for_each(|part| self.turns.add("user", part));
+        Ok(())
+    }
+
+    /// Adds a part of the model. The first turn must be the user's.
+    fn add_of_model(&mut self, part: &str) {
+        if self.turns.role().is_none() {
+            self.turns.add("user", &ObjectWriter::new().text("text", OPENING).finish());
+        }
+        self.turns.add("model", part);
     }
 
     /// A result of a tool. Models before Gemini 3 get its images and files as `others`.
@@ -252,24 +242,25 @@ impl Turns {
         Ok(ObjectWriter::new().raw("functionResponse", &out.finish()).finish())
     }
 
-    fn model(&mut self, message: &Message<'_>) -> Outcome<Vec<String>> {
+    fn model(&mut self, message: &Message<'_>) -> Outcome<()> {
         let mut signatures = BTreeMap::new();
         for part in &message.parts {
             if let Part::State(state) = part {
                 signatures.extend(state.items.iter().filter_map(|item| Signature::read(item.get())));
             }
         }
-        let (mut encoded, mut is_signed) = (Vec::new(), false);
+        let mut is_signed = false;
         for part in &message.parts {
             match part {
-                Part::Text(_) => encoded.extend(as_text(part).map(text_part)),
-                Part::Refusal(words) => encoded.push(ObjectWriter::new().text("text", words).finish()),
+                Part::Text(_) => as_text(part).into_iter().for_each(|text| self.add_of_model(&text_part(text))),
+                Part::Refusal(words) => self.add_of_model(&ObjectWriter::new().text("text", words).finish()),
                 Part::ToolCall(call) => {
                     // Of parallel calls only the first one has a signature.
                     let lost = (self.rules.levels && !is_signed).then_some(NO_SIGNATURE);
                     let signature = signatures.get(&call.id).map(String::as_str).or(lost);
                     is_signed = true;
-                    encoded.push(self.call(call, signature));
+                    let call = self.call(call, signature);
+                    self.add_of_model(&call);
                 }
                 Part::State(_) => {}
                 Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
@@ -277,7 +268,7 @@ impl Turns {
                 }
             }
         }
-        Ok(encoded)
+        Ok(())
     }
 
     fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>) -> String {
@@ -293,13 +284,6 @@ impl Turns {
             part.text("thoughtSignature", signature);
         }
         part.finish()
-    }
-
-    fn finish(self) -> String {
-        let content = |(role, parts): (&str, Vec<String>)| {
-            ObjectWriter::new().text("role", role).raw("parts", &list(&parts)).finish()
-        };
-        list(&self.turns.into_iter().map(content).collect::<Vec<_>>())
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::super::JsonObject;
 use super::super::super::call::{
     CacheMark, Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
 };
-use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
+use super::super::json::{ObjectWriter, Outcome, TurnWriter, list, quoted, refused};
 use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
 use super::super::{ONE_OBJECT, schema};
@@ -39,15 +39,15 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     }
     let mut blocks = system_blocks(system, own_mark, &mut marks);
     blocks.extend(json_object(call, options.json_object)?);
-    let mut turns = Turns { turns: Vec::new(), system: Vec::new(), rules, marks };
-    if rest.is_empty() {
-        turns.add("user", std::mem::take(&mut blocks));
-    }
-    rest.iter().try_for_each(|message| turns.message(message))?;
-    if !blocks.is_empty() {
+    if !rest.is_empty() && !blocks.is_empty() {
         out.raw("system", &list(&blocks));
+        blocks.clear();
     }
-    out.raw("messages", &turns.finish());
+    let turns = TurnWriter::new(out.list("messages"), "content");
+    let mut turns = Turns { turns, system: Vec::new(), system_blocks: Vec::new(), rules, marks };
+    blocks.iter().for_each(|block| turns.add("user", block));
+    rest.iter().try_for_each(|message| turns.message(message))?;
+    turns.end();
     sampling(call, rules, &plan, notes, &mut out);
     // Anthropic refuses blank ones.
     let stop: Vec<String> = call.stop.iter().filter(|text| !text.trim().is_empty()).map(|text| quoted(text)).collect();
@@ -274,86 +274,87 @@ fn marked_block(text: &TextPart<'_>, mark: Option<CacheMark>, marks: &mut Marks)
 }
 
 /// The messages, of which two of one role become one.
-struct Turns {
-    turns: Vec<(&'static str, Vec<String>)>,
-    /// The texts of the last turn of the system.
+struct Turns<'o> {
+    turns: TurnWriter<'o>,
+    /// The texts of the last turn of the system, which is not written yet.
     system: Vec<String>,
+    /// The blocks of this turn.
+    system_blocks: Vec<String>,
     rules: ClaudeRules,
     marks: Marks,
 }
 
-impl Turns {
-    /// Adds blocks; none are no message.
-    fn add(&mut self, role: &'static str, blocks: Vec<String>) {
-        if blocks.is_empty() {
-            return;
+impl Turns<'_> {
+    /// Adds a block.
+    fn add(&mut self, role: &'static str, block: &str) {
+        let blocks = std::mem::take(&mut self.system_blocks);
+        if !blocks.is_empty() {
+            // A turn of the system must precede one of the assistant, or be the last (letta-ai/letta-code, issue 3989).
+            if role == "user" {
+                let text = in_tags(&std::mem::take(&mut self.system).join(BETWEEN));
+                self.turns.add("user", &ObjectWriter::of_type("text").text("text", &text).finish());
+            } else {
+                blocks.iter().for_each(|block| self.turns.add("system", block));
+            }
         }
-        // A turn of the system must precede one of the assistant, or be the last (letta-ai/letta-code, issue 3989).
-        if role == "user" && self.turns.pop_if(|(last, _)| *last == "system").is_some() {
-            let text = in_tags(&std::mem::take(&mut self.system).join(BETWEEN));
-            self.add("user", vec![ObjectWriter::of_type("text").text("text", &text).finish()]);
-        }
-        match self.turns.last_mut() {
-            Some((last, all)) if *last == role => all.extend(blocks),
-            _ => self.turns.push((role, blocks)),
-        }
+        self.turns.add(role, block);
+    }
+
+    /// Returns the role of the last turn.
+    fn last(&self) -> Option<&'static str> {
+        if self.system_blocks.is_empty() { self.turns.role() } else { Some("system") }
     }
 
     fn message(&mut self, message: &Message<'_>) -> Outcome<()> {
         match message.role {
             Role::System => {
-                let last = self.turns.last().map(|(role, _)| *role);
+                let last = self.last();
                 if self.rules.mid_system && matches!(last, Some("user" | "system")) {
                     let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
                     if last == Some("user") {
                         self.system.clear();
                     }
                     self.system.extend(texts.iter().map(|text| text.text.to_string()));
-                    let blocks = texts.into_iter().map(|text| text_block(text, &mut self.marks)).collect();
-                    self.add("system", blocks);
+                    self.system_blocks.extend(texts.into_iter().map(|text| text_block(text, &mut self.marks)));
                 } else {
-                    self.add("user", vec![ObjectWriter::of_type("text").text("text", &tagged(message)).finish()]);
+                    self.add("user", &ObjectWriter::of_type("text").text("text", &tagged(message)).finish());
                 }
             }
             Role::User => {
-                let blocks = self.blocks(&message.parts)?;
-                self.add("user", blocks);
-            }
-            Role::Assistant => {
-                let blocks = self.assistant(message)?;
-                if self.turns.is_empty() && !blocks.is_empty() {
-                    self.add("user", vec![ObjectWriter::of_type("text").text("text", OPENING).finish()]);
+                for part in &message.parts {
+                    if let Some(block) = self.block(part)? {
+                        self.add("user", &block);
+                    }
                 }
-                self.add("assistant", blocks);
             }
+            Role::Assistant => self.assistant(message)?,
         }
         Ok(())
     }
 
-    fn blocks(&mut self, parts: &[Part<'_>]) -> Outcome<Vec<String>> {
-        let mut blocks = Vec::with_capacity(parts.len());
-        for part in parts {
-            match part {
-                Part::Text(_) => blocks.extend(as_text(part).map(|text| text_block(text, &mut self.marks))),
-                Part::Image(image) => {
-                    blocks.push(ObjectWriter::of_type("image").raw("source", &source(&image.source)).finish());
-                }
-                Part::File(file) => blocks.push(document(file)?),
-                Part::ToolResult(result) => blocks.push(self.result(result)?),
-                Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
-                    return Err(misplaced(part, "a message of the user"));
-                }
+    /// The block of a part; `None` for a blank text.
+    fn block(&mut self, part: &Part<'_>) -> Outcome<Option<String>> {
+        Ok(match part {
+            Part::Text(_) => as_text(part).map(|text| text_block(text, &mut self.marks)),
+            Part::Image(image) => Some(ObjectWriter::of_type("image").raw("source", &source(&image.source)).finish()),
+            Part::File(file) => Some(document(file)?),
+            Part::ToolResult(result) => Some(self.result(result)?),
+            Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => {
+                return Err(misplaced(part, "a message of the user"));
             }
-        }
-        Ok(blocks)
+        })
     }
 
     fn result(&mut self, result: &ToolResult<'_>) -> Encoded {
-        let content = self.blocks(&result.content)?;
         let mut out = ObjectWriter::of_type("tool_result");
         out.text("tool_use_id", &result.call_id);
-        if !content.is_empty() {
-            out.raw("content", &list(&content));
+        let is_content = |part: &Part<'_>| !matches!(part, Part::Text(_)) || as_text(part).is_some();
+        if result.content.iter().any(is_content) {
+            let mut content = out.list("content");
+            for part in &result.content {
+                content.extend(self.block(part)?);
+            }
+            content.end();
         }
         if result.is_error {
             out.flag("is_error", true);
@@ -362,36 +363,51 @@ impl Turns {
         Ok(out.finish())
     }
 
-    /// The blocks of the assistant, its calls last: results must follow directly.
-    fn assistant(&mut self, message: &Message<'_>) -> Outcome<Vec<String>> {
-        let (mut blocks, mut calls) = (Vec::new(), Vec::new());
+    /// Adds the blocks of the assistant, its calls last: results must follow directly.
+    fn assistant(&mut self, message: &Message<'_>) -> Outcome<()> {
         for part in &message.parts {
             match part {
-                Part::Text(_) => blocks.extend(as_text(part).map(|text| text_block(text, &mut self.marks))),
-                Part::Refusal(words) => blocks.push(ObjectWriter::of_type("text").text("text", words).finish()),
-                Part::ToolCall(call) => {
-                    let input = crate::translate::arguments::object(&call.arguments);
-                    let mut out = ObjectWriter::of_type("tool_use");
-                    calls.push(out.text("id", &call.id).text("name", &call.name).raw("input", &input).finish());
+                Part::Text(_) => {
+                    if let Some(text) = as_text(part) {
+                        let block = text_block(text, &mut self.marks);
+                        self.add_of_assistant(&block);
+                    }
                 }
+                Part::Refusal(words) => {
+                    self.add_of_assistant(&ObjectWriter::of_type("text").text("text", words).finish());
+                }
+                Part::ToolCall(_) => {}
                 Part::State(state) => {
                     let is_own = |item: &&str| matches!(kind(item).as_deref(), Some("thinking" | "redacted_thinking"));
-                    blocks.extend(state.items.iter().map(|item| item.get()).filter(is_own).map(str::to_owned));
+                    let own = state.items.iter().map(|item| item.get()).filter(is_own);
+                    own.for_each(|item| self.add_of_assistant(item));
                 }
                 Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
                     return Err(misplaced(part, "a message of the assistant"));
                 }
             }
         }
-        blocks.append(&mut calls);
-        Ok(blocks)
+        for part in &message.parts {
+            let Part::ToolCall(call) = part else { continue };
+            let input = crate::translate::arguments::object(&call.arguments);
+            let mut out = ObjectWriter::of_type("tool_use");
+            self.add_of_assistant(&out.text("id", &call.id).text("name", &call.name).raw("input", &input).finish());
+        }
+        Ok(())
     }
 
-    fn finish(self) -> String {
-        let message = |(role, blocks): (&str, Vec<String>)| {
-            ObjectWriter::new().text("role", role).raw("content", &list(&blocks)).finish()
-        };
-        list(&self.turns.into_iter().map(message).collect::<Vec<_>>())
+    /// Adds a block of the assistant. The first message must be the user's.
+    fn add_of_assistant(&mut self, block: &str) {
+        if self.last().is_none() {
+            self.add("user", &ObjectWriter::of_type("text").text("text", OPENING).finish());
+        }
+        self.add("assistant", block);
+    }
+
+    fn end(mut self) {
+        let blocks = std::mem::take(&mut self.system_blocks);
+        blocks.iter().for_each(|block| self.turns.add("system", block));
+        self.turns.end();
     }
 }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
+use smallvec::smallvec;
 
 use super::super::super::call::{
-    CacheMark, Call, File, Image, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
+    CacheMark, Call, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
 };
 use super::super::json::{ObjectWriter, Outcome, refused};
 use super::super::notes::Notes;
@@ -49,27 +50,33 @@ pub(super) fn joined<'m, 'a: 'm>(texts: impl IntoIterator<Item = &'m TextPart<'a
     texts.into_iter().map(|text| text.text.as_ref()).collect::<Vec<_>>().join(BETWEEN)
 }
 
+/// Joins texts with a blank line between them, without a copy of one that is alone.
+pub(super) fn joined_texts<'m>(texts: &[&'m TextPart<'_>]) -> Cow<'m, str> {
+    if let [text] = texts { Cow::Borrowed(&text.text) } else { joined(texts.iter().copied()).into() }
+}
+
 /// The text of a tool's result, which names an error: OpenAI has no field for it.
 pub(super) fn error_text(is_error: bool, text: String) -> String {
     if is_error && !text.starts_with(ERROR) { format!("{ERROR} {text}").trim_end().to_owned() } else { text }
 }
 
 /// The messages for servers whose templates refuse two of the user in a row, or the system's between others.
-pub(super) fn merge_users(messages: &mut Vec<Message<'_>>) {
-    let mut merged: Vec<Message<'_>> = Vec::with_capacity(messages.len());
-    for mut message in std::mem::take(messages) {
-        if message.role == Role::System && merged.last().is_some_and(|last| last.role != Role::System) {
-            let text = tagged(&message);
-            message = Message { role: Role::User, parts: vec![Part::text(text)], path: message.path };
+pub(super) fn merge_users(messages: &mut Vec<Message<'_>>, notes: &mut Notes<'_>) -> Outcome<()> {
+    let moved: usize = messages.iter().skip(1).map(|message| message.parts.len()).sum();
+    notes.hold(moved.saturating_mul(size_of::<Part<'_>>()))?;
+    messages.dedup_by(|message, last| {
+        if message.role == Role::System && last.role != Role::System {
+            message.role = Role::User;
+            message.parts = smallvec![Part::text(tagged(message))];
         }
-        match merged.last_mut() {
-            Some(last) if last.role == Role::User && message.role == Role::User => {
-                last.parts.append(&mut message.parts);
-            }
-            _ => merged.push(message),
+        let is_merged = last.role == Role::User && message.role == Role::User;
+        if is_merged {
+            last.parts.append(&mut message.parts);
         }
-    }
-    *messages = merged;
+        is_merged
+    });
+    messages.shrink_to_fit();
+    Ok(())
 }
 
 /// A system's message between others, as text of the user.
@@ -93,8 +100,8 @@ pub(super) fn url<'m>(source: &'m Source<'_>) -> Cow<'m, str> {
 /// The error of a part that does not occur in this place.
 pub(super) fn misplaced(part: &Part<'_>, place: &str) -> super::super::super::UntranslatableCall {
     let (path, noun) = match part {
-        Part::Image(Image { path, .. }) => (path.as_str(), "an image"),
-        Part::File(File { path, .. }) => (path.as_str(), "a file"),
+        Part::Image(image) => (image.path.as_str(), "an image"),
+        Part::File(file) => (file.path.as_str(), "a file"),
         Part::ToolCall(_) => ("messages", "a call of a tool"),
         Part::ToolResult(result) => (result.path.as_str(), "the result of a tool"),
         Part::Text(_) | Part::Refusal(_) | Part::State(_) => ("messages", "a part"),

@@ -3,13 +3,13 @@
 use super::super::super::call::{
     Call, Effort, File, Image, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
 };
-use super::super::json::{ObjectWriter, Outcome, list, quoted, refused};
+use super::super::json::{ListWriter, ObjectWriter, Outcome, list, push_quoted, quoted, refused};
 use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
 use super::parts::{
-    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, kind, misplaced, openai_fields,
+    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, joined_texts, kind, misplaced, openai_fields,
     output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 
@@ -24,15 +24,22 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     }
     let mut out = ObjectWriter::new();
     out.text("model", options.model);
-    let mut input = Input {
-        items: Vec::new(),
-        marks: Marks::new(models::caches_at_marks(options.known_model)),
-        has_phases: is_openai(options) && models::has_phases(options.known_model),
-    };
-    if let Some(instructions) = input.messages(&call.messages)? {
-        out.text("instructions", &instructions);
+    let marks = Marks::new(models::caches_at_marks(options.known_model));
+    let (system, rest) = split_system(&call.messages);
+    let system: Vec<&TextPart<'_>> = texts(system).collect();
+    // An input without items is refused, and a mark needs an item.
+    let is_marked = marks.are_left() && system.iter().any(|text| text.cache.is_some());
+    let has_instructions = !rest.is_empty() && !is_marked;
+    if has_instructions && !system.is_empty() {
+        out.text("instructions", &joined_texts(&system));
     }
-    out.raw("input", &list(&input.items));
+    let has_phases = is_openai(options) && models::has_phases(options.known_model);
+    let mut input = Input { items: out.list("input"), marks, has_phases };
+    if !has_instructions {
+        input.message(if rest.is_empty() { "user" } else { "developer" }, &system);
+    }
+    input.messages(rest)?;
+    input.items.end();
     tools(call, &mut out);
     if let Some(max) = output_tokens_max(call.output_tokens_max, options.output_tokens_max) {
         // OpenAI refuses less. Claude Code checks a key with 1.
@@ -162,28 +169,17 @@ fn tool_choice(choice: &ToolChoice) -> String {
 }
 
 /// The items of the input.
-struct Input {
-    items: Vec<String>,
+struct Input<'o> {
+    items: ListWriter<'o>,
     marks: Marks,
     /// Whether messages of the assistant have a phase.
     has_phases: bool,
 }
 
-impl Input {
-    /// Adds the messages. Returns the text of the system's first ones, unless a mark makes them an item.
-    fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<Option<String>> {
-        let (system, rest) = split_system(messages);
-        let texts: Vec<&TextPart<'_>> = texts(system).collect();
-        if rest.is_empty() {
-            // An input without items is refused.
-            self.message("user", &texts);
-            return Ok(None);
-        }
-        let is_marked = self.marks.are_left() && texts.iter().any(|text| text.cache.is_some());
-        if is_marked {
-            self.message("developer", &texts);
-        }
-        for message in rest {
+impl Input<'_> {
+    /// Adds the messages.
+    fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<()> {
+        for message in messages {
             match message.role {
                 Role::System => {
                     let texts: Vec<&TextPart<'_>> = message.parts.iter().filter_map(as_text).collect();
@@ -193,51 +189,45 @@ impl Input {
                 Role::Assistant => self.assistant(message)?,
             }
         }
-        Ok((!is_marked && !texts.is_empty()).then(|| joined(texts)))
-    }
-
-    fn message(&mut self, role: &str, texts: &[&TextPart<'_>]) {
-        let parts: Vec<String> = texts.iter().map(|text| self.text(text)).collect();
-        self.add(role, &parts);
-    }
-
-    /// Adds a message, unless it is empty.
-    fn add(&mut self, role: &str, parts: &[String]) {
-        if !parts.is_empty() {
-            self.items.push(ObjectWriter::of_type("message").text("role", role).raw("content", &list(parts)).finish());
-        }
-    }
-
-    fn text(&mut self, text: &TextPart<'_>) -> String {
-        let mut out = ObjectWriter::of_type("input_text");
-        out.text("text", &text.text);
-        self.marks.breakpoint(&mut out, text.cache);
-        out.finish()
-    }
-
-    fn user(&mut self, message: &Message<'_>) -> Outcome<()> {
-        let mut parts = Vec::new();
-        for part in &message.parts {
-            if let Part::ToolResult(result) = part {
-                let item = self.result(result)?;
-                self.items.push(item);
-            } else {
-                parts.extend(self.part(part)?);
-            }
-        }
-        self.add("user", &parts);
         Ok(())
     }
 
-    fn part(&mut self, part: &Part<'_>) -> Outcome<Option<String>> {
-        Ok(match part {
-            Part::Text(_) => as_text(part).map(|text| self.text(text)),
-            Part::Image(image) => Some(image_part(image)),
-            Part::File(file) => Some(file_part(file)?),
-            Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::State(_) => {
-                return Err(misplaced(part, "a message of the user"));
+    /// Adds a message of texts, unless it is empty.
+    fn message(&mut self, role: &str, texts: &[&TextPart<'_>]) {
+        if texts.is_empty() {
+            return;
+        }
+        let out = begin_message(role, &mut self.items);
+        let mut parts = ListWriter::new(out);
+        parts.extend(texts.iter().map(|text| text_part(text, &mut self.marks)));
+        parts.end();
+        out.push('}');
+    }
+
+    fn user(&mut self, message: &Message<'_>) -> Outcome<()> {
+        let is_content = |part: &&Part<'_>| match part {
+            Part::Text(_) => as_text(part).is_some(),
+            Part::Image(_) | Part::File(_) | Part::Refusal(_) | Part::ToolCall(_) | Part::State(_) => true,
+            Part::ToolResult(_) => false,
+        };
+        for part in &message.parts {
+            if let Part::ToolResult(result) = part {
+                let item = self.result(result)?;
+                self.items.push(&item);
             }
-        })
+        }
+        let mut content = message.parts.iter().filter(is_content).peekable();
+        if content.peek().is_none() {
+            return Ok(());
+        }
+        let out = begin_message("user", &mut self.items);
+        let mut parts = ListWriter::new(out);
+        for part in content {
+            parts.extend(user_part(part, &mut self.marks)?);
+        }
+        parts.end();
+        out.push('}');
+        Ok(())
     }
 
     fn result(&mut self, result: &ToolResult<'_>) -> Encoded {
@@ -247,14 +237,15 @@ impl Input {
             let text = joined(result.content.iter().filter_map(as_text));
             out.text("output", &error_text(result.is_error, text));
         } else {
-            let mut parts = Vec::new();
+            let mut parts = out.list("output");
             if result.is_error {
-                parts.push(ObjectWriter::of_type("input_text").text("text", &error_text(true, String::new())).finish());
+                parts
+                    .push(&ObjectWriter::of_type("input_text").text("text", &error_text(true, String::new())).finish());
             }
             for part in &result.content {
-                parts.extend(self.part(part)?);
+                parts.extend(user_part(part, &mut self.marks)?);
             }
-            out.raw("output", &list(&parts));
+            parts.end();
         }
         Ok(out.finish())
     }
@@ -270,16 +261,18 @@ impl Input {
                         if self.has_phases {
                             item.text("phase", if message.has_calls() { "commentary" } else { "final_answer" });
                         }
-                        self.items.push(item.finish());
+                        self.items.push(&item.finish());
                     }
                 }
                 Part::Refusal(words) => {
-                    self.add("assistant", &[ObjectWriter::of_type("refusal").text("refusal", words).finish()]);
+                    let part = ObjectWriter::of_type("refusal").text("refusal", words).finish();
+                    let mut item = ObjectWriter::of_type("message");
+                    self.items.push(&item.text("role", "assistant").raw("content", &list(&[part])).finish());
                 }
-                Part::ToolCall(call) => self.items.push(call_item(call)),
+                Part::ToolCall(call) => self.items.push(&call_item(call)),
                 Part::State(state) => {
                     let is_own = |item: &&str| item.starts_with("{\"") && kind(item).as_deref() == Some("reasoning");
-                    self.items.extend(state.items.iter().map(|item| item.get()).filter(is_own).map(str::to_owned));
+                    self.items.extend(state.items.iter().map(|item| item.get()).filter(is_own));
                 }
                 Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
                     return Err(misplaced(part, "a message of the assistant"));
@@ -288,6 +281,34 @@ impl Input {
         }
         Ok(())
     }
+}
+
+/// Begins a message, and returns the text behind which its content is written.
+fn begin_message<'o>(role: &str, items: &'o mut ListWriter<'_>) -> &'o mut String {
+    let out = items.value();
+    out.push_str(r#"{"type":"message","role":"#);
+    push_quoted(out, role);
+    out.push_str(r#","content":"#);
+    out
+}
+
+fn text_part(text: &TextPart<'_>, marks: &mut Marks) -> String {
+    let mut out = ObjectWriter::of_type("input_text");
+    out.text("text", &text.text);
+    marks.breakpoint(&mut out, text.cache);
+    out.finish()
+}
+
+/// A part of the user; `None` for a blank text.
+fn user_part(part: &Part<'_>, marks: &mut Marks) -> Outcome<Option<String>> {
+    Ok(match part {
+        Part::Text(_) => as_text(part).map(|text| text_part(text, marks)),
+        Part::Image(image) => Some(image_part(image)),
+        Part::File(file) => Some(file_part(file)?),
+        Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::State(_) => {
+            return Err(misplaced(part, "a message of the user"));
+        }
+    })
 }
 
 fn call_item(call: &ToolCall<'_>) -> String {

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::super::super::capsule::CAPSULE_PREFIX;
 use super::super::super::signature::SIGNATURE_PREFIX;
-use super::super::json::{Node, Object, ObjectWriter, Outcome, list};
+use super::super::json::{ListWriter, Node, Object, ObjectWriter, Outcome};
 
 /// What becomes of an element of a list.
 pub(super) enum ElementEdit {
@@ -24,18 +24,20 @@ pub(super) fn elements(node: &Node<'_>, change: Change) -> Outcome<Option<String
         return Ok(None);
     }
     let mut is_changed = false;
-    let mut kept = Vec::new();
+    let mut kept = String::new();
+    let mut out = ListWriter::new(&mut kept);
     for element in node.list()? {
         match change(&element)? {
-            ElementEdit::Same => kept.push(element.raw.get().to_owned()),
+            ElementEdit::Same => out.push(element.raw.get()),
             ElementEdit::Changed(value) => {
                 is_changed = true;
-                kept.push(value);
+                out.push(&value);
             }
             ElementEdit::Removed => is_changed = true,
         }
     }
-    Ok(is_changed.then(|| list(&kept)))
+    out.end();
+    Ok(is_changed.then_some(kept))
 }
 
 pub(super) fn has_state(node: &Node<'_>) -> bool {

@@ -148,7 +148,7 @@ fn next_contents(content: &Value) -> Value {
         dropped: DroppedFields::Header,
         prompt_cache: true,
     };
-    let request = request(Format::Messages, GEMINI, call.to_string().as_bytes(), &options).unwrap();
+    let request = request(Format::Messages, GEMINI, call.to_string().as_bytes(), &options, &mut |_| true).unwrap();
     serde_json::from_slice::<Value>(&request.body).unwrap()["contents"].clone()
 }
 

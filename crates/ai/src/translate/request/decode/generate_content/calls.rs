@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::super::super::call::{Part, ToolResult};
+use super::super::super::super::call::{Part, Parts, ToolResult};
 use super::super::super::super::call_ids::call_id;
 use super::super::super::json::{Object, Outcome, refused};
 use super::{fields, parts};
@@ -49,7 +49,7 @@ pub(super) fn result<'a>(response: &Object<'a>, calls: &mut OpenCalls) -> Outcom
         let advice = format!("is the result of a call of `{name}` that is missing: add the call before it");
         return Err(refused(&response.path, &advice));
     };
-    let (mut content, mut is_error) = (Vec::new(), false);
+    let (mut content, mut is_error) = (Parts::new(), false);
     if let Some(output) = response.object("response")? {
         let (part, is_of_error) = words(&output, response)?;
         content.push(part);

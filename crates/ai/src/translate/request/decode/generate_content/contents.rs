@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::super::super::call::{Message, Part, Role, State, ToolCall};
+use super::super::super::super::call::{Message, MessagePath, Part, Parts, Role, State, ToolCall};
 use super::super::super::super::call_ids::call_id;
 use super::super::super::super::signature;
 use super::super::super::json::{Node, Object, Outcome, refused};
@@ -49,7 +49,8 @@ impl<'a> Contents<'a> {
                 self.messages.extend(last);
                 self.thought.clear();
                 self.after_call = 0;
-                Message { role, parts: Vec::new(), path: content.path.clone() }
+                notes.hold(size_of::<Message<'_>>())?;
+                Message { role, parts: Parts::new(), path: MessagePath::new(&content.path) }
             }
         };
         for node in fields::elements(content, "parts")? {
@@ -65,14 +66,20 @@ impl<'a> Contents<'a> {
             if message.role == Role::Assistant && fields::flag(&part, "thought")? {
                 self.thought.push_str(&text);
             } else {
+                let place = if message.parts.is_empty() { 0 } else { size_of::<Part<'_>>() };
+                let is_copied = message.role == Role::Assistant || matches!(text, Cow::Owned(_));
+                notes.hold(place + if is_copied { text.len() } else { 0 })?;
                 add_text(message, text);
             }
         } else if let Some(call) = fields::object(&part, "functionCall")? {
             self.call(message, &part, &call, notes)?;
         } else if let Some(response) = fields::object(&part, "functionResponse")? {
-            message.parts.push(Part::ToolResult(calls::result(&response, &mut self.calls)?));
+            let result = calls::result(&response, &mut self.calls)?;
+            message.parts.push(notes.part(Part::ToolResult(Box::new(result)))?);
         } else {
-            message.parts.extend(parts::data(node, &part, notes)?);
+            if let Some(data) = parts::data(node, &part, notes)? {
+                message.parts.push(notes.part(data)?);
+            }
         }
         Ok(())
     }
@@ -96,11 +103,11 @@ impl<'a> Contents<'a> {
         let thought = std::mem::take(&mut self.thought);
         if let Some(items) = state {
             let text = (!thought.is_empty()).then_some(Cow::Owned(thought));
-            message.parts.insert(self.after_call, Part::State(State { items, text }));
+            message.parts.insert(self.after_call, notes.part(Part::State(Box::new(State { items, text })))?);
         }
         let arguments = Cow::Borrowed(fields::get(call, "args").map_or("{}", |args| args.raw.get()));
         let name = notes.names.name(&function_origin(None, &name));
-        message.parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
+        message.parts.push(notes.part(Part::ToolCall(Box::new(ToolCall { id, name, arguments })))?);
         self.after_call = message.parts.len();
         Ok(())
     }

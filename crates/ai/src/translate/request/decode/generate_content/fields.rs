@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::super::json::{Node, Object, Outcome};
+use super::super::super::json::{Elements, Node, Object, Outcome};
 
 /// Returns the value of the field with this name in camel case.
 pub(super) fn get<'a>(object: &Object<'a>, name: &str) -> Option<Node<'a>> {
@@ -43,17 +43,17 @@ pub(super) fn object<'a>(object: &Object<'a>, name: &str) -> Outcome<Option<Obje
 }
 
 /// Returns the elements of a list, or its only one.
-pub(super) fn elements<'a>(object: &Object<'a>, name: &str) -> Outcome<Vec<Node<'a>>> {
+pub(super) fn elements<'a>(object: &Object<'a>, name: &str) -> Outcome<Elements<'a>> {
     match get(object, name) {
-        Some(node) if node.is_object() => Ok(vec![node]),
+        Some(node) if node.is_object() => Ok(Elements::one(node)),
         Some(node) => node.list(),
-        None => Ok(Vec::new()),
+        None => Ok(Elements::none()),
     }
 }
 
 pub(super) fn texts(object: &Object<'_>, name: &str) -> Outcome<Vec<String>> {
     let Some(node) = get(object, name) else { return Ok(Vec::new()) };
-    node.list()?.iter().map(|node| node.text().map(Cow::into_owned)).collect()
+    node.list()?.map(|node| node.text().map(Cow::into_owned)).collect()
 }
 
 /// The number without a fraction that is zero.
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(raw(number(&body, "topP")).as_deref(), Some("0.50"));
         assert_eq!(raw(integer(&body, "seed")).as_deref(), Some("-7"));
         assert_eq!(count(&body, "maxOutputTokens"), Ok(Some(8)));
-        assert_eq!(elements(&body, "tools").unwrap()[0].path, "tools");
+        assert_eq!(elements(&body, "tools").unwrap().next().unwrap().path, "tools");
         assert_eq!(count(&body, "seed").unwrap_err().param, "seed");
     }
 }

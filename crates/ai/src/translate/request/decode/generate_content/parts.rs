@@ -65,9 +65,9 @@ fn of<'a>(object: &Object<'a>, media_type: &str, source: impl FnOnce(Cow<'a, str
     }
     let source = source(media_type.to_owned().into());
     Ok(if media_type.starts_with("image/") {
-        Part::Image(Image { source, detail: None, path })
+        Part::Image(Box::new(Image { source, detail: None, path }))
     } else {
-        Part::File(File { source, name: fields::text(object, "displayName")?, path })
+        Part::File(Box::new(File { source, name: fields::text(object, "displayName")?, path }))
     })
 }
 

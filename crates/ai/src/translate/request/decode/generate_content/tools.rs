@@ -72,12 +72,11 @@ pub(super) fn choice(body: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<Op
 /// The provider's names of the functions that may be called.
 fn allowed(config: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<Vec<String>> {
     let Some(node) = fields::get(config, "allowedFunctionNames") else { return Ok(Vec::new()) };
-    let elements = node.list()?;
-    if elements.len() > tools.len() {
-        return Err(node.refused("must name each function of this call at most once"));
-    }
-    let mut names = Vec::with_capacity(elements.len());
-    for element in elements {
+    let mut names = Vec::new();
+    for element in node.list()? {
+        if names.len() == tools.len() {
+            return Err(node.refused("must name each function of this call at most once"));
+        }
         let origin = function_origin(None, &element.text()?);
         let tool = tools.iter().find(|tool| tool.origin == origin);
         let tool = tool.ok_or_else(|| element.refused("is not the name of a function of this call"))?;
