@@ -9,6 +9,7 @@ mod hash_key;
 pub(crate) mod inference;
 mod limit;
 pub(crate) mod models;
+mod off_worker;
 pub(crate) mod respond;
 mod rewrite;
 mod tunnel;

@@ -2,7 +2,7 @@
 //! flight and of buffered body bytes that each subject and each address has.
 
 mod address;
-mod inflations;
+mod body_work;
 mod share;
 
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ use access::address::network;
 
 pub(crate) use self::address::AddressBound;
 use self::address::{AddressBucket, AddressTable, lower, raise};
-pub(crate) use self::inflations::InflationPermit;
-use self::inflations::Inflations;
+pub(crate) use self::body_work::BodyWorkPermit;
+use self::body_work::BodyWorks;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
 use crate::metrics::failure_log::{FailureLog, RefusalLog};
@@ -67,7 +67,7 @@ pub struct Capacity {
     read_on: AtomicU32,
     tunnels: AtomicU32,
     shares: Shares,
-    inflations: Arc<Inflations>,
+    body_works: Arc<BodyWorks>,
 }
 
 /// The permit of a connection. Dropping it releases the connection's place.
@@ -178,7 +178,7 @@ impl Capacity {
             read_on: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
             shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
-            inflations: Inflations::new(),
+            body_works: BodyWorks::new(),
         })
     }
 
@@ -282,9 +282,9 @@ impl Capacity {
         MemoryPermit { capacity: self.clone(), subject: subject.clone(), bytes: 0, of_request: Arc::default() }
     }
 
-    /// Waits until a body of the subject may be inflated. The future may be cancelled at any point.
-    pub(crate) async fn inflate(&self, subject: &Subject) -> Option<InflationPermit> {
-        self.inflations.permit(subject).await
+    /// Waits until the subject may have a large body worked on. The future may be cancelled at any point.
+    pub(crate) async fn work_on_body(&self, subject: &Subject, address: IpAddr) -> Option<BodyWorkPermit> {
+        self.body_works.permit(subject, address).await
     }
 
     /// Returns the size of the largest body that one key may ever use.

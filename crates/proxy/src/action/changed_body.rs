@@ -7,9 +7,10 @@ use bytes::Bytes;
 use config::snapshot::BodyChanges;
 use http_body_util::BodyExt as _;
 use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
-use json_edits::EditError;
+use json_edits::{EditError, Room};
 use tokio::time::{Instant, timeout_at};
 
+use super::off_worker::{off_worker, permit};
 use crate::account::RequestAccount;
 use crate::body::buffer::{self, Buffer};
 use crate::body::inflate::{self, Coding, CompressedContent};
@@ -66,7 +67,7 @@ pub(super) async fn of_request(
     if content.is_empty() {
         return Ok(None);
     }
-    let edited = edited_text(changes, content, edited).await?;
+    let edited = edited_text(account, changes, content, edited).await?;
     let refuse = |error: &EditError| {
         Problem::new(Refusal::BadRequest, format!("the body cannot be changed as this route says: {error}"))
     };
@@ -149,7 +150,7 @@ pub(super) async fn of_response(
     let content = if received.is_empty() {
         received
     } else {
-        edited_text(changes, received, edited).await?.map_err(|error| refused(&error.to_string()))?
+        edited_text(account, changes, received, edited).await?.map_err(|error| refused(&error.to_string()))?
     };
     Ok(ChangedResponse { head, content })
 }
@@ -213,10 +214,7 @@ async fn decoded(
     bytes_max: u64,
     held: MemoryPermit,
 ) -> Result<Bytes, Problem> {
-    let permit = account.request.worker().shared.capacity.inflate(&account.identity.subject);
-    let permit = timeout_at(account.total_at(), permit).await.map_err(|_| {
-        Problem::new(Refusal::Overloaded, "too many compressed bodies are being inflated: send it without compression")
-    })?;
+    let permit = permit(account).await?;
     let CodedBody { coding, body } = coded;
     let work = inflate::while_wanted(move |demand| {
         let inflated = inflate::inflate(CompressedContent { coding, body, demand }, bytes_max, held);
@@ -229,17 +227,16 @@ async fn decoded(
 
 /// Returns the edited text, which `held` counts.
 async fn edited_text(
+    account: &RequestAccount,
     changes: &Arc<BodyChanges>,
     content: Bytes,
     mut held: MemoryPermit,
 ) -> Result<Result<Bytes, EditError>, Problem> {
-    let edited = if content.len() <= ON_WORKER_BYTES_MAX {
-        changes.edits.apply(&content)
-    } else {
-        let changes = changes.clone();
-        off_worker(move || changes.edits.apply(&content)).await?
-    };
-    let edited = match edited {
+    let (changes, built) = (changes.clone(), held.another());
+    let is_small = content.len() <= ON_WORKER_BYTES_MAX;
+    let work = move || edited_in(&changes, &content, built);
+    let edited = if is_small { work() } else { off_worker(account, work).await? };
+    let edited = match edited? {
         Ok(edited) => edited,
         Err(error) => return Ok(Err(error)),
     };
@@ -247,10 +244,19 @@ async fn edited_text(
     Ok(Ok(buffer::counted(edited, held)))
 }
 
-/// Runs `work` on another thread.
-async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Problem::new(Refusal::Internal, "the body could not be changed").because(&error))
+/// Returns the edited text. `built` counts what the edit builds, until it ends.
+fn edited_in(
+    changes: &BodyChanges,
+    content: &[u8],
+    mut built: MemoryPermit,
+) -> Result<Result<Vec<u8>, EditError>, Problem> {
+    let mut full = None;
+    let mut more = |bytes| {
+        full = buffer::hold(&mut built, bytes).err();
+        full.is_none()
+    };
+    let edited = changes.edits.apply_in(content, &mut Room::new(&mut more));
+    full.map_or(Ok(edited), Err)
 }
 
 fn refused(why: &str) -> Problem {

@@ -20,6 +20,7 @@ mod runtime;
 mod session;
 pub(crate) mod shared_account;
 mod signing;
+mod spent;
 mod target_call;
 mod token_bound;
 mod translation;
@@ -57,7 +58,7 @@ pub(crate) async fn infer(
     body: &mut IncomingBody,
     client: &Client,
 ) -> Result<Handled, Problem> {
-    let parsed = ParsedCall::read(account, body, &endpoint.called).await?;
+    let parsed = ParsedCall::read(account, body, endpoint, client).await?;
     session::note(account, &parsed);
     let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     plan.count(account, client).await?;

@@ -81,6 +81,20 @@ pub(crate) async fn reserve_more(
     admit(account, limits, Some(charge), RateSource::Counted).await
 }
 
+/// Refuses a request if the least that it can use does not fit. Nothing stays reserved: what the request may use is reserved when
+/// it is known.
+pub(crate) async fn check(
+    account: &RequestAccount,
+    limits: &Arc<Limits>,
+    least: Option<Charge>,
+) -> Result<(), Problem> {
+    // A limit that nodes share counts a request once, when it is reserved.
+    let is_alone = account.request.worker().shared.sharing.is_none();
+    let rate = if is_alone { RateSource::Here } else { RateSource::Counted };
+    drop(admit(account, limits, least, rate).await?);
+    Ok(())
+}
+
 async fn admit(
     account: &RequestAccount,
     limits: &Arc<Limits>,

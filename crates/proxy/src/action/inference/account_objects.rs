@@ -8,11 +8,11 @@ use config::snapshot::AccountObjects;
 use http1::{Fields, HeadEdits, InvalidPart};
 
 use super::model_plan::PlannedModel;
-use super::parsed_call::{ON_WORKER_BYTES_MAX, off_worker};
 use super::project_data;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::action::credential;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::client::head::text;
 use crate::refusal::problem::Problem;
 
@@ -55,7 +55,7 @@ pub(super) async fn of_user(
     }
     let is_own = client.principal.provider_keys.own(&provider.name).is_some();
     if provider.has_service_accounts() && !is_own {
-        project_data::check(content).await?;
+        project_data::check(account, content).await?;
     }
     if !credential::is_shared(provider, &client.principal) {
         return Ok(None);
@@ -69,7 +69,7 @@ pub(super) async fn of_user(
         owned(format, content, fields, &owner)
     } else {
         let (content, fields, owner) = (content.clone(), fields.clone(), owner.clone());
-        off_worker(move || owned(format, &content, &fields, &owner)).await?
+        off_worker(account, move || owned(format, &content, &fields, &owner)).await?
     };
     let fields = fields.map_err(|foreign| refused(&foreign))?;
     let makes_objects = may_make_objects(format, content);

@@ -4,7 +4,8 @@ use ai::RequestFields;
 use ai::request::HostedMessages;
 use bytes::Bytes;
 
-use super::parsed_call::{ON_WORKER_BYTES_MAX, off_worker};
+use crate::account::RequestAccount;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::client::head::Head;
 use crate::refusal::problem::Problem;
 use crate::transform::client_betas;
@@ -12,6 +13,7 @@ use crate::transform::client_betas;
 /// Returns the fields of a call whose body gets the form of its host. `client` is the head of a call that is not translated: its
 /// features are those of the API.
 pub(super) async fn in_form_of(
+    account: &RequestAccount,
     form: HostedMessages,
     fields: RequestFields,
     body: &Bytes,
@@ -22,5 +24,5 @@ pub(super) async fn in_form_of(
         return Ok(fields.hosted(body, &form, &betas));
     }
     let body = body.clone();
-    off_worker(move || fields.hosted(&body, &form, &betas)).await
+    off_worker(account, move || fields.hosted(&body, &form, &betas)).await
 }

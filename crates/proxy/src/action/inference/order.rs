@@ -52,7 +52,7 @@ impl TargetChoice<'_> {
                 order.sort_by_key(|target| states.get(*target).map_or(0, |known| known.state.compared_us(now)));
             }
             TargetStrategy::Cheapest => {
-                let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
+                let extent = extent(account, &of.endpoint.called, &parsed.fields, &parsed.content).await?;
                 let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
                 let cost = |target: &usize| {
                     let target = entry.targets.get(*target)?;

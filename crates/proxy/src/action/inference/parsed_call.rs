@@ -1,14 +1,14 @@
 //! What a client asked of an LLM endpoint: the body of its request, and the fields of it that Tollgate reads.
 
-use std::time::Duration;
-
 use access::Refusal;
 use ai::{EndpointCall, RequestFields};
 use bytes::Bytes;
 use http1::{Announced, KnownName};
-use tokio::time::{Instant, timeout_at};
 
+use super::{InferenceEndpoint, spent};
 use crate::account::RequestAccount;
+use crate::account::client::Client;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker, permit};
 use crate::body;
 use crate::body::inflate;
 use crate::body::inflate::{Coding, CompressedContent};
@@ -16,12 +16,6 @@ use crate::body::{BodyBounds, IncomingBody};
 use crate::capacity::MemoryPermit;
 use crate::client::head::{Head, text};
 use crate::refusal::problem::Problem;
-
-/// Bodies larger than this are parsed outside the worker's thread: at 500 MB/s they would block it for more than half a
-/// millisecond.
-pub(super) const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
-/// A compressed body waits at most this long for its inflation to begin.
-const INFLATION_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A call whose model is not resolved yet.
 pub(super) struct ParsedCall {
@@ -33,11 +27,12 @@ pub(super) struct ParsedCall {
 }
 
 impl ParsedCall {
-    /// Reads the whole body.
+    /// Reads the whole body. One with a content coding is inflated only if anything is left for the call.
     pub(super) async fn read(
         account: &RequestAccount,
         body: &mut IncomingBody,
-        called: &EndpointCall<'_>,
+        endpoint: &InferenceEndpoint,
+        client: &Client,
     ) -> Result<Self, Problem> {
         let capacity = &account.request.worker().shared.capacity;
         let held = capacity.hold(&account.identity.subject);
@@ -53,9 +48,11 @@ impl ParsedCall {
         };
         *body = IncomingBody::Whole;
         if let Some(coding) = coding {
+            account.request.read_clock();
+            spent::check_unread(account, endpoint, client).await?;
             content = plain(account, coding, content, InflatedBounds { bytes_max, held: inflated }).await?;
         }
-        let fields = ask(called, &head, &content).await?;
+        let fields = ask(account, &endpoint.called, &content).await?;
         Ok(Self { fields, content, held: further })
     }
 }
@@ -82,11 +79,7 @@ async fn plain(
     body: Bytes,
     bounds: InflatedBounds,
 ) -> Result<Bytes, Problem> {
-    let until = account.total_at().min(Instant::now() + INFLATION_WAIT_MAX);
-    let permit = timeout_at(until, account.request.worker().shared.capacity.inflate(&account.identity.subject)).await;
-    let permit = permit.map_err(|_| {
-        Problem::new(Refusal::Overloaded, "too many compressed bodies are being inflated: send it without compression")
-    })?;
+    let permit = permit(account).await?;
     let InflatedBounds { bytes_max, held } = bounds;
     let work = inflate::while_wanted(move |demand| {
         let inflated = inflate::inflate(CompressedContent { coding, body, demand }, bytes_max, held);
@@ -97,7 +90,8 @@ async fn plain(
     inflated
 }
 
-async fn ask(called: &EndpointCall<'_>, head: &Head, body: &Bytes) -> Result<RequestFields, Problem> {
+async fn ask(account: &RequestAccount, called: &EndpointCall<'_>, body: &Bytes) -> Result<RequestFields, Problem> {
+    let head = &account.request.head;
     let content_type = head.get(KnownName::ContentType).and_then(text);
     if head.fields().is_repeated(KnownName::ContentType) {
         return Err(Problem::new(Refusal::BadRequest, "the body has two content types: send one"));
@@ -107,13 +101,7 @@ async fn ask(called: &EndpointCall<'_>, head: &Head, body: &Bytes) -> Result<Req
     } else {
         let (called, copy) = (called.clone().into_owned(), body.clone());
         let content_type = content_type.map(str::to_owned);
-        off_worker(move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
+        off_worker(account, move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
     };
     fields.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()).of_param(error.field()))
-}
-
-/// Runs `work` on another thread.
-pub(super) async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Problem::new(Refusal::Internal, "the body could not be read").because(&error))
 }

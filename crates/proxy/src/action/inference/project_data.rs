@@ -4,16 +4,17 @@ use access::Refusal;
 use ai::bound::ProjectData;
 use bytes::Bytes;
 
-use super::parsed_call::{ON_WORKER_BYTES_MAX, off_worker};
+use crate::account::RequestAccount;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::refusal::problem::Problem;
 
 /// Refuses a body for the operator's account that refers to data of the project: any client could read them.
-pub(super) async fn check(body: &Bytes) -> Result<(), Problem> {
+pub(super) async fn check(account: &RequestAccount, body: &Bytes) -> Result<(), Problem> {
     let found = if body.len() <= ON_WORKER_BYTES_MAX {
         ProjectData::find(body)
     } else {
         let body = body.clone();
-        off_worker(move || ProjectData::find(&body)).await?
+        off_worker(account, move || ProjectData::find(&body)).await?
     };
     let Some(found) = found else { return Ok(()) };
     let message = format!(

@@ -39,7 +39,7 @@ async fn estimate(
     parsed: &ParsedCall,
     of: InferenceRequest<'_>,
 ) -> Result<Estimate, Problem> {
-    let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
+    let extent = extent(account, &of.endpoint.called, &parsed.fields, &parsed.content).await?;
     // The size of a large body is read on another thread.
     account.request.read_clock();
     let (provider, model) = (&of.plan.target.provider, &of.plan.target.model);

@@ -4,9 +4,9 @@ use ai::sigv4::{AwsCredential, SignedHeaders, SignedParts, body_hash};
 use bytes::Bytes;
 use config::snapshot::Origin;
 
-use super::parsed_call::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::account::RequestAccount;
 use crate::action::credential::ChosenCredential;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::refusal::problem::Problem;
 use crate::upstream::outgoing::OutgoingTarget;
 
@@ -32,7 +32,7 @@ impl SignedCall<'_> {
             body_hash(self.body)
         } else {
             let body = self.body.to_vec();
-            off_worker(move || body_hash(&body)).await?
+            off_worker(account, move || body_hash(&body)).await?
         };
         account.request.read_clock();
         Ok(Some(self.signed(aws, target, &hash, account)))

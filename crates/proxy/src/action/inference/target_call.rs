@@ -16,18 +16,19 @@ use meter::{AdmissionInfo, Charge};
 use super::access_token::SentToken;
 use super::account_objects::{OwnedCall, ReferringCall};
 use super::model_plan::{ModelPlan, PlannedModel};
-use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
+use super::parsed_call::ParsedCall;
 use super::signing::SignedCall;
 use super::translation::{
     CallTranslation, TranslatedCall, fit_to_model, fit_to_surface, name_dropped, translate, unnameable, without_state,
 };
-use super::{InferenceEndpoint, account_objects, hosted, other_models, recognition, runtime};
+use super::{InferenceEndpoint, account_objects, hosted, other_models, recognition, runtime, spent};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::action::bound::{CallLimits, CallSize};
 use crate::action::credential::ChosenCredential;
 use crate::action::limit::limit;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::action::{Handled, RelayedResponse, bound, changed_body, credential};
 use crate::body::upload::Upload;
 use crate::forward::{Outgoing, UpstreamResponse, forward, undirected, unwritable};
@@ -93,7 +94,8 @@ impl<'a> TargetCall<'a> {
         let mut charge = (!call.free).then(|| Charge::credits(plan.credits));
         let is_restricted = other_models::are_restricted(account, &call, client);
         let is_bounded = charge.is_some() && bound::is_required(&client.limits, call.own_credential);
-        let extent = if is_restricted || is_bounded { Some(extent(called, &fields, content).await?) } else { None };
+        let extent =
+            if is_restricted || is_bounded { Some(extent(account, called, &fields, content).await?) } else { None };
         if let Some(extent) = extent.as_ref().filter(|_| is_restricted) {
             other_models::check(account, &call, client, extent)?;
         }
@@ -106,7 +108,7 @@ impl<'a> TargetCall<'a> {
         }
         if let Some(form) = target.provider.paths.hosted(called.endpoint) {
             let client = Some(&*account.request.head).filter(|_| translation.is_none());
-            fields = Cow::Owned(hosted::in_form_of(form, fields.into_owned(), content, client).await?);
+            fields = Cow::Owned(hosted::in_form_of(account, form, fields.into_owned(), content, client).await?);
         }
         if let Some(owned) = owned.as_mut().filter(|owned| !owned.fields.is_empty()) {
             fields = Cow::Owned(fields.into_owned().with_owned(&mut owned.fields));
@@ -432,8 +434,12 @@ async fn prepare(
     account.calls(&called);
     let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model);
     runtime::check_model(&target.provider, known_model)?;
+    if provider_format != endpoint.format || parsed.content.len() > ON_WORKER_BYTES_MAX {
+        // Boxed, because its future is large and small calls that are not translated do not need it.
+        Box::pin(spent::check(account, parsed, of, &called)).await?;
+    }
     if provider_format == endpoint.format {
-        let mut changed = without_state(parsed, endpoint, known_model).await?;
+        let mut changed = without_state(account, parsed, endpoint, known_model).await?;
         let mut dropped = Vec::new();
         if let Some((fitted, names)) =
             fit_to_model(account, changed.as_ref().unwrap_or(parsed), endpoint, target).await?
@@ -504,12 +510,17 @@ fn target_of(
 }
 
 /// Reads the extent of the request's maximum usage from the body.
-pub(super) async fn extent(called: &EndpointCall<'_>, fields: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
+pub(super) async fn extent(
+    account: &RequestAccount,
+    called: &EndpointCall<'_>,
+    fields: &RequestFields,
+    body: &Bytes,
+) -> Result<Extent, Problem> {
     if body.len() <= ON_WORKER_BYTES_MAX {
         return Ok(Extent::read(called, fields, body));
     }
     let (called, fields, body) = (called.clone().into_owned(), fields.clone(), body.clone());
-    off_worker(move || Extent::read(&called, &fields, &body)).await
+    off_worker(account, move || Extent::read(&called, &fields, &body)).await
 }
 
 /// Returns the framing of a response's events.

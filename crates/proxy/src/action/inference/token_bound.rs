@@ -17,7 +17,7 @@ pub(super) async fn tokens_max(
     of: &InferenceRequest<'_>,
     target: &PlannedModel,
 ) -> Result<Tokens, Problem> {
-    let extent = extent(&of.endpoint.called, &parsed.fields, &parsed.content).await?;
+    let extent = extent(account, &of.endpoint.called, &parsed.fields, &parsed.content).await?;
     // The size of a large body is read on another thread.
     account.request.read_clock();
     let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);

@@ -13,10 +13,11 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 
 use super::InferenceEndpoint;
 use super::model_plan::PlannedModel;
-use super::parsed_call::{ON_WORKER_BYTES_MAX, ParsedCall, off_worker};
+use super::parsed_call::ParsedCall;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::action::credential;
+use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::body::buffer;
 use crate::capacity::MemoryPermit;
 use crate::forward::translated::TranslatedResponse;
@@ -97,7 +98,7 @@ pub(super) async fn translate(
             format: to,
         })
     };
-    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
 }
 
 /// Returns the call without state of other providers, which responses of translated calls have given to the client; `None`
@@ -106,6 +107,7 @@ pub(super) async fn translate(
 /// # Errors
 /// The call exceeds the memory of the client.
 pub(super) async fn without_state(
+    account: &RequestAccount,
     parsed: &ParsedCall,
     endpoint: &InferenceEndpoint,
     known_model: &str,
@@ -120,7 +122,7 @@ pub(super) async fn without_state(
     }
     let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
     let known_model = known_model.to_owned();
-    off_worker(move || {
+    off_worker(account, move || {
         if !ai::translate::may_have_state(format, &content) {
             return Ok(None);
         }
@@ -154,7 +156,7 @@ pub(super) async fn fit_to_surface(
         };
         Ok(Some((counted(&called, body, held)?, dropped)))
     };
-    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
 }
 
 /// Returns the call with the fields of its model, which the client has not named, and the fields that it lacks; `None` if the model
@@ -181,7 +183,7 @@ pub(super) async fn fit_to_model(
         let Some(FittedCall { body, dropped }) = fitted else { return Ok(None) };
         Ok(Some((counted(&called, body, held)?, dropped)))
     };
-    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(work).await? }
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
 }
 
 /// Returns a changed call, whose body `held` counts.
