@@ -230,15 +230,14 @@ impl Gateway {
             object_keys: Arc::new(access::ObjectKeys::of_bytes([7; 32])),
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };
-        let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
         Self {
+            workers: Some(proxy::start(&shared, listeners, vec![lane]).unwrap()),
             address,
             key,
             terms,
             revision,
             shared,
             tls: serves,
-            workers,
             reader,
             verified,
             redis,
