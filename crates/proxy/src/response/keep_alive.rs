@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
+use ai::Tap;
 use bytes::Bytes;
 
 use crate::forward::translated::TranslatedResponse;
-use crate::response::relay::TappedResponse;
 
 /// Time without a byte after which the client gets a sign of life. It arrives within 15 s: deadlines are late by at most a
 /// second, as is the time of the last byte.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(13);
 
-/// Returns an event without an effect in the client's format; `None` where none can follow.
-pub(super) fn event(tapped: Option<&TappedResponse>, translated: Option<&mut TranslatedResponse>) -> Option<Bytes> {
+/// Returns an event without an effect in the client's format; `None` if the response can have no further event.
+pub(super) fn event(tap: Option<&Tap>, translated: Option<&mut TranslatedResponse>) -> Option<Bytes> {
     let bytes = match translated {
         Some(translated) => translated.keep_alive(),
-        None => Bytes::from_static(tapped?.tap.keep_alive()?),
+        None => Bytes::from_static(tap?.keep_alive()?),
     };
     (!bytes.is_empty()).then_some(bytes)
 }

@@ -56,7 +56,7 @@ pub(crate) struct Relay {
 enum RelayInterruption {
     /// The upstream is silent: the client gets these bytes.
     Silence(Bytes),
-    /// The response ends.
+    /// The response ends with this outcome.
     End(Outcome),
 }
 
@@ -441,7 +441,7 @@ impl Relay {
         }
         self.alive_since = Some(now);
         deadlines.wait_until(end_at.min(now + keep_alive::SILENCE_MAX));
-        let bytes = keep_alive::event(self.tap.as_deref(), self.translated.as_deref_mut())?;
+        let bytes = keep_alive::event(self.tap.as_deref().map(|tapped| &tapped.tap), self.translated.as_deref_mut())?;
         self.account.relayed(bytes.len());
         Some(RelayInterruption::Silence(bytes))
     }

@@ -11,11 +11,12 @@ use tokio::time::sleep;
 
 use super::attempt::{AttemptEnd, AttemptError, FailedAttempt, attempt};
 use super::beginning::is_page;
-use super::model_plan::PlannedModel;
+use super::model_plan::{InferenceRequest, PlannedModel};
 use super::order::TargetChoice;
 use super::parsed_call::ParsedCall;
 use super::session::session;
-use super::target_call::{InferenceRequest, TargetCall, name_target};
+use super::target_call::TargetCall;
+use super::target_response::name_target;
 use super::token_bound::tokens_max;
 use super::tries::{NoTry, SkippedTry, TargetOrder, Tries};
 use crate::account::RequestAccount;

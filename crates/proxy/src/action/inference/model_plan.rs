@@ -8,6 +8,7 @@ use config::snapshot::{Model, Provider, Target};
 use config::{ResolveError, ResolvedModel};
 use meter::SkipReason;
 
+use super::InferenceEndpoint;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::authenticate::scope;
@@ -27,6 +28,14 @@ pub(super) struct ModelPlan {
     pub(super) target: PlannedModel,
     /// The entry of `models`, if the call may have more than one attempt.
     pub(super) entry: Option<Arc<Model>>,
+}
+
+/// What all attempts of a call have in common: the endpoint, the client, and the plan.
+#[derive(Clone, Copy)]
+pub(super) struct InferenceRequest<'a> {
+    pub(super) endpoint: &'a InferenceEndpoint,
+    pub(super) client: &'a Client,
+    pub(super) plan: &'a ModelPlan,
 }
 
 /// A provider, and its own name of the model.

@@ -5,8 +5,9 @@ use config::snapshot::{Model, Target, TargetStrategy};
 use meter::SkipReason;
 use tokio::time::Instant;
 
+use super::model_plan::InferenceRequest;
 use super::parsed_call::ParsedCall;
-use super::target_call::{InferenceRequest, extent};
+use super::target_call::extent;
 use super::tries::TargetOrder;
 use crate::account::RequestAccount;
 use crate::action::credential;

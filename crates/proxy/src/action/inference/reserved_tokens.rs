@@ -2,8 +2,9 @@
 
 use ai::bound::Estimate;
 
+use super::model_plan::InferenceRequest;
 use super::parsed_call::ParsedCall;
-use super::target_call::{InferenceRequest, extent};
+use super::target_call::extent;
 use crate::account::RequestAccount;
 use crate::limits::rate_limits::tokens;
 use crate::refusal::problem::Problem;

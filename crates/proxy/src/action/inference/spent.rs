@@ -2,12 +2,12 @@
 //! which needs the result of that work, would refuse too.
 
 use access::{Credits, NanoUsd, Tokens};
+use ai::RequestFields;
 use ai::bound::Extent;
 use meter::{Charge, Measure};
 
 use super::InferenceEndpoint;
-use super::parsed_call::ParsedCall;
-use super::target_call::InferenceRequest;
+use super::model_plan::InferenceRequest;
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -27,23 +27,23 @@ pub(super) async fn check_unread(
     budget::check(account, &client.limits, least).await
 }
 
-/// Refuses a call to a target. A further attempt of a call is not checked: it has reserved most of what it needs.
+/// Refuses a call to a target. A further attempt of a call is not checked: most of its usage is reserved already.
 pub(super) async fn check(
     account: &RequestAccount,
-    parsed: &ParsedCall,
+    fields: &RequestFields,
     of: InferenceRequest<'_>,
     call: &InferenceCall,
 ) -> Result<(), Problem> {
     if !matches!(account.permits.budgets, BudgetHold::Nothing) {
         return Ok(());
     }
-    let least = (!call.free).then(|| least(account, parsed, of, call));
+    let least = (!call.free).then(|| least(account, fields, of, call));
     budget::check(account, &of.client.limits, least).await
 }
 
 /// Returns the least that the call can use: that of an empty body without output. Of a measure that the call uses at all, it is
 /// one unit, as the whole is unknown.
-fn least(account: &RequestAccount, parsed: &ParsedCall, of: InferenceRequest<'_>, call: &InferenceCall) -> Charge {
+fn least(account: &RequestAccount, fields: &RequestFields, of: InferenceRequest<'_>, call: &InferenceCall) -> Charge {
     let credits = Charge::credits(of.plan.credits);
     let limits = &of.client.limits;
     let limits_money = limits.limits_money(call.own_credential);
@@ -53,8 +53,7 @@ fn least(account: &RequestAccount, parsed: &ParsedCall, of: InferenceRequest<'_>
     let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
     let (provider, model) = (&call.provider, &*call.model);
     let host = &provider.origin.host;
-    let extent =
-        Extent::read(&of.endpoint.called, &parsed.fields, b"{}").limited(0).at_host(host).of_model(host, model);
+    let extent = Extent::read(&of.endpoint.called, fields, b"{}").limited(0).at_host(host).of_model(host, model);
     let bound = extent.bound(traffic.price(provider, (model, None), at), traffic.limits(provider, model, at));
     let mut least = match bound.money {
         Some(money) if limits_money && money > NanoUsd::ZERO => Charge::money(NanoUsd(1)),

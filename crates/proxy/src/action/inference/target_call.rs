@@ -10,18 +10,18 @@ use ai::tap::{AccountGuard, ResponseFraming};
 use ai::translate::ProviderAccount;
 use ai::{ClaudeSurface, Dialect, EndpointCall, Format, PathCall, ProviderPaths, RequestFields, ResponseEdits, Tap};
 use bytes::Bytes;
-use http1::{InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge};
 
 use super::access_token::SentToken;
-use super::account_objects::{OwnedCall, ReferringCall};
-use super::model_plan::{ModelPlan, PlannedModel};
+use super::account_objects::ReferringCall;
+use super::model_plan::{InferenceRequest, PlannedModel};
 use super::parsed_call::ParsedCall;
 use super::signing::SignedCall;
+use super::target_response::{edit_head, framing, name_target, response_edits};
 use super::translation::{
-    CallTranslation, TranslatedCall, fit_to_model, fit_to_surface, name_dropped, translate, unnameable, without_state,
+    CallTranslation, TranslatedCall, fit_to_model, fit_to_surface, translate, unnameable, without_state,
 };
-use super::{InferenceEndpoint, account_objects, hosted, other_models, recognition, runtime, spent};
+use super::{account_objects, hosted, other_models, runtime, spent};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -39,16 +39,7 @@ use crate::transform;
 use crate::transform::{ProviderTarget, Receiver, RequestEdits, SentCredential};
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
-use crate::upstream::response_head::RelayedHead;
 use crate::upstream::targets::attempts::{TargetAttempt, WatchedBeginning};
-
-/// What all attempts of a call have in common: the endpoint, the client, and the plan.
-#[derive(Clone, Copy)]
-pub(super) struct InferenceRequest<'a> {
-    pub(super) endpoint: &'a InferenceEndpoint,
-    pub(super) client: &'a Client,
-    pub(super) plan: &'a ModelPlan,
-}
 
 /// A call as one target gets it.
 pub(super) struct TargetCall<'a> {
@@ -338,30 +329,6 @@ fn surface_of(call: &InferenceCall) -> ClaudeSurface {
     }
 }
 
-/// Reads how a response begins, where its head does not say it, and edits its head for the client.
-async fn edit_head(
-    call: &InferenceCall,
-    account: &mut RequestAccount,
-    answered: &mut UpstreamResponse,
-    dropped: &[String],
-) -> Result<(), Problem> {
-    if recognition::is_needed(answered, call.provider_format, call.streamed) {
-        // Boxed, because providers that name their streams do not need it.
-        Box::pin(recognition::recognize(account, answered)).await?;
-    }
-    transform::from_provider(&mut answered.head).map_err(unwritable)?;
-    if !dropped.is_empty() {
-        name_dropped(&mut answered.head.edits, dropped).map_err(unwritable)?;
-    }
-    if let Some(tokens) = account.inference.as_ref().and_then(|inference| inference.tokens.as_ref()) {
-        tokens.report(&mut answered.head.edits).map_err(unwritable)?;
-    }
-    if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
-        account.forget_billable();
-    }
-    Ok(())
-}
-
 /// Returns the account at the provider that a call with this credential uses.
 fn account_of(call: &InferenceCall, credential: Option<ChosenCredential<'_>>) -> ProviderAccount {
     match credential {
@@ -369,28 +336,6 @@ fn account_of(call: &InferenceCall, credential: Option<ChosenCredential<'_>>) ->
         Some(_) => ProviderAccount::Shared,
         None => ProviderAccount::Nobody,
     }
-}
-
-/// Returns the edits of a response in the client's format. `name` is the model's name for the client, if it is another one.
-fn response_edits(name: Option<&str>, owned: Option<OwnedCall>) -> ResponseEdits {
-    let edits = name.map_or_else(ResponseEdits::default, |name| ResponseEdits::default().with_model(name));
-    let Some(OwnedCall { owner, fields, makes_objects }) = owned else { return edits };
-    let edits = edits.with_restored(fields.restored);
-    if makes_objects { edits.with_owner(owner) } else { edits }
-}
-
-/// Names the provider and its own name of the model in the head of a response.
-pub(super) fn name_target(answered: &mut UpstreamResponse, provider: &str, model: &str) -> Result<(), InvalidPart> {
-    let parts = [provider.as_bytes(), b"/", without_account(model).as_bytes()];
-    answered.head.edits.set_parts(KnownName::XTollgateModel, &parts)
-}
-
-/// Returns the name of a model without the account of Amazon that its ARN has.
-fn without_account(model: &str) -> &str {
-    if !model.starts_with("arn:") {
-        return model;
-    }
-    model.rsplit_once('/').map_or(model, |(_, name)| name)
 }
 
 /// A call as a target gets it, before its limit and its model are written.
@@ -436,7 +381,7 @@ async fn prepare(
     runtime::check_model(&target.provider, known_model)?;
     if provider_format != endpoint.format || parsed.content.len() > ON_WORKER_BYTES_MAX {
         // Boxed, because its future is large and small calls that are not translated do not need it.
-        Box::pin(spent::check(account, parsed, of, &called)).await?;
+        Box::pin(spent::check(account, &parsed.fields, of, &called)).await?;
     }
     if provider_format == endpoint.format {
         let mut changed = without_state(account, parsed, endpoint, known_model).await?;
@@ -521,35 +466,4 @@ pub(super) async fn extent(
     }
     let (called, fields, body) = (called.clone().into_owned(), fields.clone(), body.clone());
     off_worker(account, move || Extent::read(&called, &fields, &body)).await
-}
-
-/// Returns the framing of a response's events.
-fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> ResponseFraming {
-    match ResponseFraming::of(format, is_streamed, relayed.head.text(KnownName::ContentType)) {
-        // An error response is one body, whatever its media type. Nothing is added to it.
-        ResponseFraming::Events | ResponseFraming::Array if !relayed.head.is_success() => ResponseFraming::Json,
-        framing @ (ResponseFraming::Json
-        | ResponseFraming::Events
-        | ResponseFraming::Array
-        | ResponseFraming::Opaque) => framing,
-    }
-}
-
-/// Returns whether a response is audio, and not an error page.
-fn is_audio(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.starts_with("audio/") || essence == "application/octet-stream"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_model_is_shown_without_the_account_of_its_arn() {
-        const PROFILE: &str = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc";
-        for (model, expected) in [(PROFILE, "abc"), ("anthropic/claude:0", "anthropic/claude:0"), ("m", "m")] {
-            assert_eq!(without_account(model), expected);
-        }
-    }
 }

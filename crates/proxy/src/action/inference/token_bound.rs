@@ -2,9 +2,9 @@
 
 use access::Tokens;
 
-use super::model_plan::PlannedModel;
+use super::model_plan::{InferenceRequest, PlannedModel};
 use super::parsed_call::ParsedCall;
-use super::target_call::{InferenceRequest, extent};
+use super::target_call::extent;
 use crate::account::RequestAccount;
 use crate::bytes::content::length;
 use crate::refusal::problem::Problem;
