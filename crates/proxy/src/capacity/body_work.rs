@@ -127,7 +127,7 @@ mod tests {
         Subject::Key(Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL })
     }
 
-    /// Returns an address of its own network.
+    /// Returns an address of another network for each `last`.
     fn address(last: u8) -> IpAddr {
         IpAddr::from([203, 0, 113, last])
     }

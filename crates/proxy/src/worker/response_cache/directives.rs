@@ -1,6 +1,6 @@
 //! The directives of `Cache-Control` (RFC 9111, 5.2), of requests and of responses.
 
-/// The maximum of a lifetime and of an age, which stands for longer ones (RFC 9111, 1.2.2).
+/// The maximum of a lifetime and of an age, to which longer ones are shortened (RFC 9111, 1.2.2).
 pub(super) const SECONDS_MAX: u64 = 1 << 31;
 
 /// The directives of one message. Of a directive that is repeated, the more cautious value applies.
