@@ -34,6 +34,22 @@ fn named<'a>(spans: &'a [ShownSpan], name: &str) -> &'a ShownSpan {
     span
 }
 
+/// Checks the attributes of the span of a `GET /users/7`.
+fn assert_server_attributes(server: &ShownSpan) {
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("http.response.status_code", "200"),
+        ("url.path", "/users/7"),
+        ("url.scheme", "http"),
+        ("network.protocol.version", "1.1"),
+        ("client.address", "127.0.0.1"),
+        ("http.route", "/users"),
+        ("tollgate.route", "users"),
+    ] {
+        assert_eq!(server.attributes.get(key).map(String::as_str), Some(value), "{key}: {server:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_receive() {
     let receiver = accepting().await;
@@ -61,18 +77,7 @@ async fn a_request_with_two_attempts_has_two_client_spans_whose_ids_backends_rec
     let spans = spans_of(&receiver, TRACE).await;
     let server = named(&spans, "GET /users");
     assert_eq!((server.kind, &*server.parent, &*server.state, server.is_error), (2, PARENT, "vendor=1", false));
-    for (key, value) in [
-        ("http.request.method", "GET"),
-        ("http.response.status_code", "200"),
-        ("url.path", "/users/7"),
-        ("url.scheme", "http"),
-        ("network.protocol.version", "1.1"),
-        ("client.address", "127.0.0.1"),
-        ("http.route", "/users"),
-        ("tollgate.route", "users"),
-    ] {
-        assert_eq!(server.attributes.get(key).map(String::as_str), Some(value), "{key}: {server:#?}");
-    }
+    assert_server_attributes(server);
     let attempts: Vec<_> = spans.iter().filter(|span| span.kind == 3).collect();
     let [failed, answered] = attempts[..] else { panic!("not two attempts: {spans:#?}") };
     assert!(spans.iter().skip(1).all(|span| span.parent == server.id && span.start >= server.start));
