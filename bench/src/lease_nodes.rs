@@ -289,14 +289,17 @@ impl LeaseSimulation {
             }
             Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Limit, budget, period, .. })) => {
                 let (counter, verdict) = (CounterId { budget, period }, Verdict::UsedUp);
-                self.decide(number, vec![WaitDecision { waiter: id, counter, verdict }]);
+                self.decide(number, vec![WaitDecision { waiter: id, counter, verdict, lost: Amount::ZERO }]);
             }
             Err(AdmissionRefusal::Budget(_) | AdmissionRefusal::Rate(..)) => {
                 for lacking in request.shortfalls() {
                     let shared = SharedCounter { id: lacking.id, counter: &lacking.counter };
                     let waiter = Waiter { id, amount: lacking.amount, since };
                     if let Some(verdict) = node.client.wait(shared, waiter, now) {
-                        return self.decide(number, vec![WaitDecision { waiter: id, counter: lacking.id, verdict }]);
+                        return self.decide(
+                            number,
+                            vec![WaitDecision { waiter: id, counter: lacking.id, verdict, lost: Amount::ZERO }],
+                        );
                     }
                 }
             }
