@@ -14,7 +14,7 @@ pub struct Plan {
     pub name: String,
     /// The quota of each user per UTC day, for all of their keys together.
     pub credits_per_day: Option<Credits>,
-    /// Maximum requests per minute for each key; the burst has the same size.
+    /// Maximum requests per minute of each user, for all of their keys together; the burst has the same size.
     pub requests_per_minute: Option<NonZeroU32>,
     /// Budgets of each user besides the quota, for all of their keys together; each measure and period at most once.
     pub budgets: Vec<Budget>,

@@ -99,7 +99,7 @@ enum LimitKind {
     RateLimit,
     /// The limit of requests without a valid key.
     WithoutKey,
-    /// `requests_per_minute` of plans, for keys or for clients without a user, and of keys.
+    /// `requests_per_minute` of plans, for users or for clients without a user, and of keys.
     RequestsPerMinute,
     /// `credits_per_day` of plans, for users or for clients without a user, and of keys.
     CreditsPerDay,

@@ -1,6 +1,6 @@
 //! Admission of a request under every limit that applies to its client: it takes from all limits or from none.
 //!
-//! The rate is checked first, then the budgets in the order of their ids, so that the limits that refuse most often
+//! The rates are checked first, then the budgets in the order of their ids, so that the limits that refuse most often
 //! come first. Because all requests use this order, one of two requests that compete for the last units of several
 //! budgets is admitted.
 
@@ -8,16 +8,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use access::{Amount, Day, KeyNo, Mono, SubjectId, Timestamp};
+use access::{Amount, Day, Mono, SubjectId, Timestamp};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;
-use crate::limits::{self, BucketKind, Budget, Limits, RateOwner, SubjectTerms, Terms};
-use crate::rate::{Rate, RateExceeded, RateLevel};
-use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
+use crate::limits::{self, Budget, Limits, OwnedRate, RATES_MAX, RateOwner, SubjectTerms, Terms};
+use crate::rate::{RateExceeded, RateLevel};
+use crate::reservation::{AdmissionInfo, CountedRate, CounterReservations, Reservation, ReservedCharge};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
 
@@ -45,27 +45,34 @@ pub struct AdmissionRequest<'a> {
     pub at: Timestamp,
     /// The monotonic time, for the rate limit and for leases.
     pub now: Mono,
-    /// The place where the rate limit counts the request.
+    /// The place where the rate limits count the request.
     pub rate: RateSource,
 }
 
-/// The place where the rate limit of a plan or a key counts a request.
+/// The place where the rate limits of a plan and a key count a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RateSource {
-    /// The bucket of this process, with the whole limit.
+    /// The buckets of this process, with the whole limits.
     #[default]
     Here,
     /// Nowhere: the request is counted already, and reserves more.
     Counted,
-    /// The bucket of this process, with the share of one of these nodes.
-    Share(NonZeroU32),
-    /// The request was granted to this node, one of `nodes`. The bucket of this process counts it without refusing it.
-    Granted {
-        /// The level after the request.
-        level: RateLevel,
+    /// The buckets of this process, with the share of one of these nodes.
+    Nodes {
         /// The number of nodes.
         nodes: NonZeroU32,
+        /// The rates that granted the request to this node: their buckets count it without refusing it.
+        granted: GrantedLevels,
     },
+}
+
+/// The levels of the rates that granted a request to this node, after the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GrantedLevels {
+    /// The level of the key's own rate.
+    pub key: Option<RateLevel>,
+    /// The level of the rate of the user's plan.
+    pub user: Option<RateLevel>,
 }
 
 /// A limit refused the request; nothing was taken.
@@ -179,21 +186,15 @@ impl Meter {
         &self.rules
     }
 
-    /// Takes one request from the rate limit and the charge from every budget, or nothing.
+    /// Takes one request from every rate limit and the charge from every budget, or nothing.
     ///
     /// # Errors
     /// [`AdmissionRefusal`] contains the limit, the amount that is left, and the reset time.
     pub fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Reservation, AdmissionRefusal> {
-        let limits = request.limits;
-        let CountedRate { rate, level } = take_rate(request)?;
-        match take(request) {
-            Ok(reserved_charge) => Ok(Reservation::new(reserved_charge, rate, AdmissionInfo { rate: level })),
-            Err(exceeded) => {
-                if let Some((rate, bucket)) = rate {
-                    limits.bucket(bucket).give_back(rate);
-                }
-                Err(AdmissionRefusal::Budget(exceeded))
-            }
+        let CountedRates { counted, level } = take_rates(request)?;
+        match take(request, counted) {
+            Ok(reserved_charge) => Ok(Reservation::new(reserved_charge, AdmissionInfo { rate: level })),
+            Err(exceeded) => Err(AdmissionRefusal::Budget(exceeded)),
         }
     }
 
@@ -203,12 +204,12 @@ impl Meter {
         self.counters.find(budget.scope)?.newest(budget.measure, budget.per)
     }
 
-    /// Returns the state of `requests_per_minute` of a key in this process, without counting a request. `limit` is that of
-    /// its plan or of the key; free requests have a multiple of it.
+    /// Returns the state of `requests_per_minute` of a key or a user in this process, without counting a request. `limit` is
+    /// that of the key, or of the user's plan; free requests have a multiple of it.
     #[must_use]
-    pub fn rate_level(&self, key: KeyNo, limit: NonZeroU32, is_free: bool, now: Mono) -> RateLevel {
+    pub fn rate_level(&self, owner: BudgetScope, limit: NonZeroU32, is_free: bool, now: Mono) -> RateLevel {
         let (rate, bucket) = limits::rate_of(limit, is_free);
-        let counters = self.counters.keys.find(key);
+        let counters = self.counters.find(owner);
         let word = counters.map_or(0, |counters| limits::bucket_of(&counters, bucket).word().load(Ordering::Relaxed));
         rate.level(word, now)
     }
@@ -242,37 +243,75 @@ impl Meter {
     }
 }
 
-/// The rate limit in which a request counts, if it has one.
-struct CountedRate {
-    /// The bucket that counts the request.
-    rate: Option<(Rate, BucketKind)>,
+/// The rate limits in which a request counts.
+#[derive(Default)]
+struct CountedRates {
+    /// The buckets that count the request, in the order of the rates of its limits.
+    counted: [Option<CountedRate>; RATES_MAX],
+    /// The level of the rate with the fewest requests left.
     level: Option<RateLevel>,
 }
 
-/// Counts the request in its rate limit.
-fn take_rate(request: &AdmissionRequest<'_>) -> Result<CountedRate, AdmissionRefusal> {
-    let limits = request.limits;
-    let uncounted = Ok(CountedRate { rate: None, level: None });
-    let Some((rate, bucket, of)) = limits.rate(request.charge.is_none()) else { return uncounted };
-    let rate = match request.rate {
-        RateSource::Here => rate,
-        RateSource::Counted => return uncounted,
-        RateSource::Share(nodes) | RateSource::Granted { nodes, .. } => rate.share(nodes),
-    };
-    match (limits.bucket(bucket).take(rate, request.now), request.rate) {
-        (Ok(_), RateSource::Granted { level, .. }) | (Ok(level), _) => {
-            Ok(CountedRate { rate: Some((rate, bucket)), level: Some(level) })
+/// Counts the request in its rate limits, or in none.
+fn take_rates(request: &AdmissionRequest<'_>) -> Result<CountedRates, AdmissionRefusal> {
+    let mut rates = CountedRates::default();
+    if request.rate == RateSource::Counted {
+        return Ok(rates);
+    }
+    for (owned, slot) in request.limits.rates.iter().zip(0..RATES_MAX) {
+        match take_rate(request, owned) {
+            Ok((counted, level)) => {
+                if let Some(place) = rates.counted.get_mut(slot) {
+                    *place = counted;
+                }
+                let least = rates.level.is_none_or(|least| level.remaining < least.remaining);
+                rates.level = if least { Some(level) } else { rates.level };
+            }
+            Err(exceeded) => {
+                give_back(request.limits, &rates.counted);
+                return Err(AdmissionRefusal::Rate(exceeded, owned.owner));
+            }
         }
-        (Err(_), RateSource::Granted { level, .. }) => Ok(CountedRate { rate: None, level: Some(level) }),
-        (Err(exceeded), _) => Err(AdmissionRefusal::Rate(exceeded, of)),
+    }
+    Ok(rates)
+}
+
+/// Counts the request in one rate limit. Returns no count if the bucket is empty and the request was granted elsewhere.
+fn take_rate(
+    request: &AdmissionRequest<'_>,
+    owned: &OwnedRate,
+) -> Result<(Option<CountedRate>, RateLevel), RateExceeded> {
+    let (whole, bucket) = owned.of_request(request.charge.is_none());
+    let (rate, granted) = match request.rate {
+        RateSource::Here | RateSource::Counted => (whole, None),
+        RateSource::Nodes { nodes, granted: GrantedLevels { key, user } } => {
+            (whole.share(nodes), if owned.owner == RateOwner::Key { key } else { user })
+        }
+    };
+    match (owned.take(rate, bucket, request.now), granted) {
+        (Ok(level), granted) => Ok((Some(CountedRate { rate, bucket }), granted.unwrap_or(level))),
+        (Err(_), Some(level)) => Ok((None, level)),
+        (Err(exceeded), None) => Err(exceeded),
     }
 }
 
-/// Takes the charge from all budgets, or from none.
-fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded> {
+/// Uncounts a request that was not sent.
+pub(crate) fn give_back(limits: &Limits, counted: &[Option<CountedRate>; RATES_MAX]) {
+    for (owned, counted) in limits.rates.iter().zip(counted) {
+        if let Some(CountedRate { rate, bucket }) = *counted {
+            owned.give_back(rate, bucket);
+        }
+    }
+}
+
+/// Takes the charge from all budgets, or from none; then the request is uncounted in its rates too.
+fn take(
+    request: &AdmissionRequest<'_>,
+    rates: [Option<CountedRate>; RATES_MAX],
+) -> Result<ReservedCharge, BudgetExceeded> {
     let charge = request.charge.unwrap_or_default();
-    let mut reserved_charge =
-        ReservedCharge { limits: request.limits.clone(), charge, counter_reservations: CounterReservations::new() };
+    let (limits, counter_reservations) = (request.limits.clone(), CounterReservations::new());
+    let mut reserved_charge = ReservedCharge { limits, charge, rates, counter_reservations };
     for (budget, counter) in request.limits.counters(not_before_owner(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
         let amount = if counts { charge.counted_by(budget.id) } else { Amount::ZERO };
@@ -303,6 +342,8 @@ fn not_before_owner(request: &AdmissionRequest<'_>) -> Timestamp {
 
 #[cfg(test)]
 mod own_credential_tests;
+#[cfg(test)]
+mod rate_tests;
 #[cfg(test)]
 mod subject_tests;
 #[cfg(test)]

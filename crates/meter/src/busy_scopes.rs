@@ -1,28 +1,29 @@
-//! The keys and the subjects that have used the largest part of the limit of their plan. Operators see them; no decision
+//! The keys, the users and the subjects that have used the largest part of their limit. Operators see them; no decision
 //! depends on them.
 //!
-//! Requests note nothing for this: a search reads the counters of all keys, or of all subjects, and belongs on a thread that
-//! may block. It copies a sixteenth of the entries at a time under a lock, for which only new keys and subjects wait.
+//! Requests note nothing for this: a search reads the counters of all keys, users or subjects, and belongs on a thread that
+//! may block. It copies a sixteenth of the entries at a time under a lock, for which only new ones wait.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 
-use access::{Amount, Day, KeyNo, Mono, SubjectId};
+use access::{Amount, BudgetScope, Day, Mono, SubjectId};
 
 use crate::admission::Meter;
-use crate::scope_counters::ScopeCounters;
+use crate::limits::RateOwner;
+use crate::scope_counters::{CounterRegistry, ScopeCounters};
 
 /// The time for which an empty bucket of `requests_per_minute` refills, in nanoseconds.
 const MINUTE_NANOS: u64 = 60_000_000_000;
 /// The part of a limit from which a key or a subject is busy, in thousandths.
 const BUSY_THOUSANDTHS: u64 = 250;
 
-/// A key that has used a part of its `requests_per_minute`, whatever that limit is.
+/// A key or a user that has used a part of `requests_per_minute`, whatever that limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BusyRate {
-    /// The number of the key.
-    pub key: KeyNo,
+    /// The key or the user.
+    pub owner: BudgetScope,
     /// The used part of the limit, in thousandths.
     pub fullness: u64,
 }
@@ -48,18 +49,23 @@ impl BusyQuota {
 }
 
 impl Meter {
-    /// Returns the keys that have used at least a quarter of their `requests_per_minute` in this process, at most `max`, the
-    /// busiest first, and the number of all such keys.
+    /// Returns the keys that have used at least a quarter of their own `requests_per_minute` in this process, or the users of
+    /// that of their plan: at most `max`, the busiest first, and the number of all of them.
     #[must_use]
-    pub fn busiest_rates(&self, max: usize, now: Mono) -> (Vec<BusyRate>, usize) {
+    pub fn busiest_rates(&self, owner: RateOwner, max: usize, now: Mono) -> (Vec<BusyRate>, usize) {
         let mut busiest = Busiest::new(max);
-        self.counters().keys.for_each(|key, counters| {
+        let mut offer = |scope: BudgetScope, counters: &ScopeCounters| {
             // The limit is also the burst, so the time until the bucket is full is the used part of a minute.
             let ahead = counters.rate.word().load(Ordering::Relaxed).saturating_sub(now.0);
-            busiest.offer(ahead.min(MINUTE_NANOS) / (MINUTE_NANOS / 1_000), key);
-        });
+            busiest.offer(ahead.min(MINUTE_NANOS) / (MINUTE_NANOS / 1_000), scope);
+        };
+        let CounterRegistry { keys, users, .. } = self.counters();
+        match owner {
+            RateOwner::Key => keys.for_each(|key, counters| offer(BudgetScope::Key(key), counters)),
+            RateOwner::User => users.for_each(|user, counters| offer(BudgetScope::User(user), counters)),
+        }
         let (found, all) = busiest.finish();
-        (found.into_iter().map(|(fullness, key)| BusyRate { key, fullness }).collect(), all)
+        (found.into_iter().map(|(fullness, owner)| BusyRate { owner, fullness }).collect(), all)
     }
 
     /// Returns the subjects that have used at least a quarter of their quota of `day`, at most `max`, the busiest first, and

@@ -33,7 +33,9 @@ mod usage_columns;
 pub mod window;
 
 pub use access::Caller;
-pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter, RateSource, SUBJECTS_MAX};
+pub use admission::{
+    AdmissionRefusal, AdmissionRequest, BudgetExceeded, GrantedLevels, Meter, RateSource, SUBJECTS_MAX,
+};
 pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};

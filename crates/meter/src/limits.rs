@@ -1,4 +1,4 @@
-//! The rate limit and the budgets of a key and its user, determined once per principal, and the budgets of a subject
+//! The rate limits and the budgets of a key and its user, determined once per principal, and the budgets of a subject
 //! without a user.
 
 use std::cmp::Ordering;
@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
+use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
 use crate::counter::BudgetCounter;
 use crate::limiter::RequestTerms;
-use crate::rate::{Bucket, Rate};
+use crate::rate::{Bucket, Rate, RateExceeded, RateLevel};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};
 use crate::stats::StatsSlice;
 
@@ -55,9 +55,8 @@ type LimitedBudget = (BudgetId, Option<Amount>);
 /// Call [`Meter::limits`](crate::Meter::limits) again after the terms have changed.
 #[derive(Debug)]
 pub struct Limits {
-    pub(crate) rate: Option<(NonZeroU32, RateOwner)>,
-    /// The counters of the key or the subject, which contain the buckets of the rate limit.
-    pub(crate) rate_counters: Arc<ScopeCounters>,
+    /// `requests_per_minute` of the key and of the user's plan: at most one of each owner, the key's first.
+    pub(crate) rates: Box<[OwnedRate]>,
     /// Ordered by id, without duplicates: at most one for each kind of scope, measure and period, which is 24.
     pub(crate) budgets: Box<[Budget]>,
     pub(crate) authority: Authority,
@@ -74,16 +73,28 @@ pub(crate) struct Budget {
     pub(crate) scope_counters: Arc<ScopeCounters>,
 }
 
+/// `requests_per_minute` of one owner.
+#[derive(Debug)]
+pub(crate) struct OwnedRate {
+    pub(crate) owner: RateOwner,
+    limit: NonZeroU32,
+    /// The counters of the key or the user, which contain the buckets of the limit.
+    scope_counters: Arc<ScopeCounters>,
+}
+
+/// Maximum number of rates that apply to one request: one of each owner.
+pub(crate) const RATES_MAX: usize = 2;
+
 /// The owner of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateOwner {
-    /// The plan of the user.
-    Plan,
+    /// The user, whose plan limits all of their keys together.
+    User,
     /// The key of the request.
     Key,
 }
 
-/// The buckets of a key.
+/// The buckets of a key or a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum BucketKind {
     Paid,
@@ -115,8 +126,13 @@ impl Limits {
             BudgetScope::Global => true,
             BudgetScope::Subject(_) => false,
         });
-        let (budgets, rate_counters) = (with_counters(budgets, registry), registry.keys.get(key));
-        Self { rate: slower(terms), rate_counters, budgets, authority, stats }
+        let rate = |owner, limit: Option<NonZeroU32>, scope| {
+            limit.map(|limit| OwnedRate { owner, limit, scope_counters: registry.get(scope) })
+        };
+        let of_key = rate(RateOwner::Key, terms.bounds.requests_per_minute, BudgetScope::Key(key));
+        let of_user = rate(RateOwner::User, terms.plan.requests_per_minute, BudgetScope::User(user));
+        let rates = of_key.into_iter().chain(of_user).collect();
+        Self { rates, budgets: with_counters(budgets, registry), authority, stats }
     }
 
     pub(crate) fn of_subject(
@@ -127,24 +143,12 @@ impl Limits {
     ) -> Self {
         let counted = without_limit(BudgetScope::Subject(terms.subject), registry, authority);
         let budgets = with_counters(terms.budgets().chain(counted).collect(), registry);
-        Self { rate: None, rate_counters: registry.subjects.get(terms.subject), budgets, authority, stats }
+        Self { rates: Box::default(), budgets, authority, stats }
     }
 
-    /// Returns the rate limit of a request, its bucket and its owner.
-    pub(crate) fn rate(&self, free: bool) -> Option<(Rate, BucketKind, RateOwner)> {
-        let (limit, of) = self.rate?;
-        let (rate, bucket) = rate_of(limit, free);
-        Some((rate, bucket, of))
-    }
-
-    /// Returns the rate limit of a request and its owner.
-    #[must_use]
-    pub fn rate_terms(&self, free: bool) -> Option<(RequestTerms, RateOwner)> {
-        self.rate(free).map(|(rate, _, of)| (RequestTerms::TokenBucket(rate), of))
-    }
-
-    pub(crate) fn bucket(&self, which: BucketKind) -> &Bucket {
-        bucket_of(&self.rate_counters, which)
+    /// Returns the rate limits of a request with their owners.
+    pub fn rate_terms(&self, free: bool) -> impl Iterator<Item = (RequestTerms, RateOwner)> {
+        self.rates.iter().map(move |owned| (RequestTerms::TokenBucket(rate_of(owned.limit, free).0), owned.owner))
     }
 
     /// Returns the current counters in the order of the budgets.
@@ -189,6 +193,23 @@ impl Limits {
     pub fn limits_money(&self, own_credential: bool) -> bool {
         let counts = |id: BudgetId| id.measure == Measure::Money && !(own_credential && id.scope.is_pooled());
         self.budgets.iter().any(|budget| budget.limit.is_some() && counts(budget.id))
+    }
+}
+
+impl OwnedRate {
+    /// Returns the rate of a request, and the bucket that counts it.
+    pub(crate) fn of_request(&self, free: bool) -> (Rate, BucketKind) {
+        rate_of(self.limit, free)
+    }
+
+    /// Counts a request in a bucket.
+    pub(crate) fn take(&self, rate: Rate, which: BucketKind, now: Mono) -> Result<RateLevel, RateExceeded> {
+        bucket_of(&self.scope_counters, which).take(rate, now)
+    }
+
+    /// Undoes one `take`.
+    pub(crate) fn give_back(&self, rate: Rate, which: BucketKind) {
+        bucket_of(&self.scope_counters, which).give_back(rate);
     }
 }
 
@@ -250,13 +271,4 @@ pub(crate) fn bucket_of(counters: &ScopeCounters, which: BucketKind) -> &Bucket 
 
 fn smaller(limit: Option<Amount>, than: Option<Amount>) -> Ordering {
     (limit.is_none(), limit).cmp(&(than.is_none(), than))
-}
-
-/// Returns the smaller rate limit of plan and key.
-fn slower(terms: &Terms<'_>) -> Option<(NonZeroU32, RateOwner)> {
-    match (terms.plan.requests_per_minute, terms.bounds.requests_per_minute) {
-        (Some(plan), Some(key)) if plan <= key => Some((plan, RateOwner::Plan)),
-        (_, Some(key)) => Some((key, RateOwner::Key)),
-        (plan, None) => plan.map(|plan| (plan, RateOwner::Plan)),
-    }
 }

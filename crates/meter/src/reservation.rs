@@ -9,9 +9,10 @@ use std::sync::Arc;
 use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
+use crate::admission::give_back;
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation};
-use crate::limits::{BucketKind, Limits};
+use crate::limits::{BucketKind, Limits, RATES_MAX};
 use crate::rate::{Rate, RateLevel};
 
 /// Number of budgets that need no allocation.
@@ -25,7 +26,6 @@ pub(crate) type CounterReservations = SmallVec<[CounterReservation; INLINE]>;
 pub struct Reservation {
     /// Boxed, because a reservation moves with its request. `None` on a route without authentication.
     reserved_charge: Option<Box<ReservedCharge>>,
-    rate: Option<(Rate, BucketKind)>,
     info: AdmissionInfo,
 }
 
@@ -43,14 +43,23 @@ pub struct CommittedRequest {
 pub(crate) struct ReservedCharge {
     pub(crate) limits: Arc<Limits>,
     pub(crate) charge: Charge,
+    /// The buckets that count the request, in the order of the rates of its limits.
+    pub(crate) rates: [Option<CountedRate>; RATES_MAX],
     /// One per budget of the limits, in the same order.
     pub(crate) counter_reservations: CounterReservations,
+}
+
+/// A bucket that counts a request, with the rate at which it was counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CountedRate {
+    pub(crate) rate: Rate,
+    pub(crate) bucket: BucketKind,
 }
 
 /// Limits that the response reports to the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AdmissionInfo {
-    /// The state of the rate limit, if there is one.
+    /// The state of the rate limit with the fewest requests left, if there is one.
     pub rate: Option<RateLevel>,
 }
 
@@ -66,8 +75,9 @@ pub struct ReservedPart {
 }
 
 impl ReservedCharge {
-    /// Releases all amounts; nothing of them was used.
+    /// Releases all amounts, of which nothing was used, and uncounts the request in its rates.
     pub(crate) fn release(&self) {
+        give_back(&self.limits, &self.rates);
         for reservation in &self.counter_reservations {
             reservation.release();
         }
@@ -97,14 +107,14 @@ impl ReservedCharge {
 }
 
 impl Reservation {
-    pub(crate) fn new(reserved_charge: ReservedCharge, rate: Option<(Rate, BucketKind)>, info: AdmissionInfo) -> Self {
+    pub(crate) fn new(reserved_charge: ReservedCharge, info: AdmissionInfo) -> Self {
         reserved_charge.limits.stats.reserve(&reserved_charge.charge);
-        Self { reserved_charge: Some(Box::new(reserved_charge)), rate, info }
+        Self { reserved_charge: Some(Box::new(reserved_charge)), info }
     }
 
     /// Returns an empty reservation for a route without authentication.
     pub const fn open() -> Self {
-        Self { reserved_charge: None, rate: None, info: AdmissionInfo { rate: None } }
+        Self { reserved_charge: None, info: AdmissionInfo { rate: None } }
     }
 
     /// Returns the reserved amounts.
@@ -173,9 +183,6 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(reserved_charge) = self.reserved_charge.take() {
             reserved_charge.release();
-            if let Some((rate, bucket)) = self.rate {
-                reserved_charge.limits.bucket(bucket).give_back(rate);
-            }
             reserved_charge.limits.stats.release(&reserved_charge.charge);
         }
     }

@@ -39,7 +39,7 @@ function LimitRow({ limit: { kind, name, limit, remaining, resets_at, reason, pl
   return (
     <tr>
       <td className="grow">
-        <span className="med">{t.explain.kinds[kind] ?? name}</span>
+        <span className="med">{t.explain.kinds[name] ?? t.explain.kinds[kind] ?? name}</span>
         <span className="sub wrap-text">{reason ?? when ?? ""}</span>
       </td>
       <td className="r num">{limit === null || limit === undefined ? NONE : format.count(limit)}</td>

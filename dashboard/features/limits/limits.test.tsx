@@ -47,6 +47,7 @@ describe("the words of a limit", () => {
     const ofUsers: RateLimit = { ...LIMIT, kind: "credits_per_day", dimensions: ["user"], policy: null, tiers: [], place: null };
     expect(countsText(ofUsers, en)).toBe("Credits per day of each user");
     expect(countsText({ ...ofUsers, dimensions: ["key"] }, en)).toBe("Credits per day of each key");
+    expect(countsText({ ...ofUsers, kind: "requests_per_minute" }, en)).toBe("Requests per minute of each user");
     expect(countsText({ ...ofUsers, kind: "requests_per_minute", dimensions: ["subject"] }, en)).toBe("Requests per minute of each client without a user");
     const quota: RateLimit = { ...LIMIT, kind: "credits_per_day", dimensions: ["subject"], policy: null, tiers: [{ name: "forty", policy: "\"credits_per_day\";q=40;w=86400" }], place: null };
     expect([countsText(quota, en), whereText(quota, en), maximumText(quota, en, format)]).toEqual(["Credits per day of each client without a user", "Plans and keys", "forty: 40 credits per day"]);

@@ -30,7 +30,7 @@ export const docs = {
   ] as readonly (readonly [string, string])[],
   limits: "Limits",
   limitsText:
-    "A plan sets a quota of credits per UTC day and a rate per key. Budgets limit money, credits or tokens per day or month. The amounts are reserved before a call and settled after it, so no limit can be exceeded by parallel calls.",
+    "A plan sets a quota of credits per UTC day and a rate of requests, for all keys of a user together. Budgets limit money, credits or tokens per day or month. The amounts are reserved before a call and settled after it, so no limit can be exceeded by parallel calls.",
   api: "Admin API",
   apiText: "Everything in the dashboard is also an API. Its reference lists every field, error and example.",
   apiLink: "Open the API reference",

@@ -47,7 +47,7 @@ export const explain = {
   reset: "Full again",
   now: "now",
   unknown: "Unknown",
-  kinds: { requests_per_minute: "Requests per minute", without_key: "Requests without a valid key" } as Record<string, string>,
+  kinds: { requests_per_minute: "Requests per minute of the user", "key requests_per_minute": "Requests per minute of the key", without_key: "Requests without a valid key" } as Record<string, string>,
   after: "after authentication",
   before: "before authentication",
   budgets: "Quotas and budgets",

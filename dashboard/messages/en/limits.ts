@@ -18,7 +18,7 @@ export const limits = {
   sharedInStore: "All nodes, in PostgreSQL",
   credits: (limit: string) => `${limit} credits per day`,
   ofPlans: "Plans and keys",
-  kinds: { requests_per_minute: "Requests per minute of each key", requests_per_minute_subject: "Requests per minute of each client without a user", credits_per_day: "Credits per day of each client without a user", credits_per_day_user: "Credits per day of each user", credits_per_day_key: "Credits per day of each key" } as Record<string, string>,
+  kinds: { requests_per_minute: "Requests per minute of each key", requests_per_minute_user: "Requests per minute of each user", requests_per_minute_subject: "Requests per minute of each client without a user", credits_per_day: "Credits per day of each client without a user", credits_per_day_user: "Credits per day of each user", credits_per_day_key: "Credits per day of each key" } as Record<string, string>,
   dimensions: { ip: "client address", user: "user", key: "key", client: "client", subject: "client", header: "header", claim: "claim", route: "route", model: "model", plan: "plan" } as Record<string, string>,
   requestsPer: (what: string) => `Requests of each ${what}`,
   allTogether: "All requests together",

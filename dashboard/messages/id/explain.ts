@@ -49,7 +49,7 @@ export const explain: Messages["explain"] = {
   reset: "Penuh lagi",
   now: "sekarang",
   unknown: "Tidak diketahui",
-  kinds: { requests_per_minute: "Permintaan per menit", without_key: "Permintaan tanpa kunci yang valid" },
+  kinds: { requests_per_minute: "Permintaan per menit pengguna", "key requests_per_minute": "Permintaan per menit kunci", without_key: "Permintaan tanpa kunci yang valid" },
   after: "setelah autentikasi",
   before: "sebelum autentikasi",
   budgets: "Kuota dan anggaran",

@@ -20,7 +20,7 @@ export const limits: Messages["limits"] = {
   sharedInStore: "Semua node, di PostgreSQL",
   credits: (limit) => `${limit} kredit per hari`,
   ofPlans: "Paket dan kunci",
-  kinds: { requests_per_minute: "Permintaan per menit setiap kunci", requests_per_minute_subject: "Permintaan per menit setiap klien tanpa pengguna", credits_per_day: "Kredit per hari setiap klien tanpa pengguna", credits_per_day_user: "Kredit per hari setiap pengguna", credits_per_day_key: "Kredit per hari setiap kunci" },
+  kinds: { requests_per_minute: "Permintaan per menit setiap kunci", requests_per_minute_user: "Permintaan per menit setiap pengguna", requests_per_minute_subject: "Permintaan per menit setiap klien tanpa pengguna", credits_per_day: "Kredit per hari setiap klien tanpa pengguna", credits_per_day_user: "Kredit per hari setiap pengguna", credits_per_day_key: "Kredit per hari setiap kunci" },
   dimensions: { ip: "alamat klien", user: "pengguna", key: "kunci", client: "klien", subject: "klien", header: "header", claim: "klaim", route: "rute", model: "model", plan: "paket" },
   requestsPer: (what) => `Permintaan setiap ${what}`,
   units: { tokens: "token", input_tokens: "token masukan", output_tokens: "token keluaran" },

@@ -66,7 +66,7 @@ async fn every_limit_is_listed_with_overshoot_and_unusable_amount() {
         ("rate_limit", "ip", 0),
         ("rate_limit", "key", 0),
         ("rate_limit", "header x-t", 0),
-        ("requests_per_minute", "key", 60),
+        ("requests_per_minute", "user", 60),
         ("credits_per_day", "user", 0),
     ] {
         let limit = find(&reported, kind, dimension);

@@ -164,8 +164,30 @@ async fn rate_limit_is_429_with_a_retry_time() {
     assert!((1..=20).contains(&seconds("retry-after")), "a request each 20 s: {}", seconds("retry-after"));
     assert_eq!((seconds("x-ratelimit-limit"), seconds("x-ratelimit-remaining")), (3, 0));
     assert!(seconds("x-ratelimit-reset") > 1_700_000_000, "Unix seconds");
-    // Another key of the same user has a separate rate limit.
     assert_eq!(gateway.mock().requests("mock").await, 3);
+}
+
+#[tokio::test]
+async fn the_rate_of_a_plan_covers_all_keys_of_a_user() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: six, requests_per_minute: 6}")).await;
+    let (owner, other) = (gateway.account("six").await.key, gateway.account("six").await.key);
+    let mut keys = vec![owner.clone()];
+    for nth in 0..4 {
+        let created = Call::json("/api/keys", &json!({"label": format!("ci {nth}")})).key(&owner);
+        keys.push(gateway.ask(created).await.expect(201).json()["key"].as_str().unwrap().to_owned());
+    }
+    let mut admitted = 0;
+    for key in keys.iter().cycle().take(30) {
+        let answer = gateway.call(whole(Format::Chat).key(key)).await;
+        admitted += u32::from(answer.status() == 200);
+        if answer.status() == 429 {
+            assert!(answer.text().contains("6 requests a minute with all of your keys"), "{}", answer.text());
+        }
+    }
+    // A request more may refill while the others are sent.
+    assert!((6..=7).contains(&admitted), "{admitted} of 6 requests with 5 keys");
+    let answer = gateway.call(whole(Format::Chat).key(&other)).await.expect(200);
+    assert_eq!(answer.header("x-ratelimit-remaining"), Some("5"), "another user has their own rate");
 }
 
 #[tokio::test]

@@ -286,7 +286,7 @@ section! {
         name: Option<Input<String>> = required(PLAN);
         /// Credits per user, or per [subject](authentication.md#plans), in a UTC day.
         credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX.0), "no limit");
-        /// Requests per key; also the maximum burst.
+        /// Requests of each user, or subject, over all of their keys; also the maximum burst.
         requests_per_minute: Option<Input<u32>> =
             optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
         /// Whether LLM calls may use shared credentials.

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::limits::UNAUTHENTICATED;
-use access::{Mono, address};
+use access::{BudgetScope, Mono, address};
 use config::snapshot::{LimitDimension, LimitTier, RateLimit, TierBy, WindowLimit};
 use config::{ExplainedAuthentication, Explanation, WrittenRequest};
 use meter::limiter::LimitTerms;
@@ -22,6 +22,18 @@ use crate::moment::rfc3339;
 
 /// The reason for an unknown state in a process without the proxy.
 const NO_PROXY: &str = "another process serves the proxy and counts the requests";
+/// The name of the rate of the user's plan, which counts all of their keys together.
+const RATE_OF_USER: &str = "requests_per_minute";
+/// The name of the rate that the key has of its own.
+const RATE_OF_KEY: &str = "key requests_per_minute";
+
+/// `requests_per_minute` of a user or a key.
+struct OwnedRate {
+    limit: NonZeroU32,
+    owner: BudgetScope,
+    name: &'static str,
+}
+
 /// The part of a shared limit that this node counts.
 struct NodePart {
     /// The requests that the node admits without Redis: its share of the limit.
@@ -36,7 +48,7 @@ struct NodePart {
 pub enum LimitStateKind {
     /// A limit of `rate_limits`.
     RateLimit,
-    /// The limit of a plan or a key.
+    /// `requests_per_minute` of the user's plan, or of the key.
     RequestsPerMinute,
     /// The limit of requests without a valid key.
     WithoutKey,
@@ -228,24 +240,30 @@ impl StateSources<'_> {
         Ok(key)
     }
 
-    fn requests_per_minute(&self, holder: &KeyHolder, is_free: bool) -> Option<LimitState> {
-        let limits: [Option<NonZeroU32>; 2] =
-            [holder.user.plan.requests_per_minute, holder.key.bounds.requests_per_minute];
-        let limit = limits.into_iter().flatten().min()?;
-        let (kind, name) = (LimitStateKind::RequestsPerMinute, "requests_per_minute".to_owned());
+    /// Returns the states of `requests_per_minute` of the user's plan, and of the key.
+    fn requests_per_minute(&self, holder: &KeyHolder, is_free: bool) -> impl Iterator<Item = LimitState> {
+        let of_user = (holder.user.plan.requests_per_minute, BudgetScope::User(holder.user.no), RATE_OF_USER);
+        let of_key = (holder.key.bounds.requests_per_minute, BudgetScope::Key(holder.key.no), RATE_OF_KEY);
+        [of_user, of_key].into_iter().filter_map(move |(limit, owner, name)| {
+            Some(self.owned_rate(OwnedRate { limit: limit?, owner, name }, is_free))
+        })
+    }
+
+    fn owned_rate(&self, OwnedRate { limit, owner, name }: OwnedRate, is_free: bool) -> LimitState {
+        let (kind, name) = (LimitStateKind::RequestsPerMinute, name.to_owned());
         let Some(counters) = self.sources.counters else {
-            return Some(LimitState::unknown(kind, name, Some(limit.get())).because(NO_PROXY));
+            return LimitState::unknown(kind, name, Some(limit.get())).because(NO_PROXY);
         };
-        let level = |limit| counters.meter.rate_level(holder.key.no, limit, is_free, self.now());
+        let level = |limit| counters.meter.rate_level(owner, limit, is_free, self.now());
         let whole = level(limit);
         let unknown = LimitState::unknown(kind, name, Some(whole.limit));
-        Some(match counters.nodes {
+        match counters.nodes {
             Some(nodes) => {
                 let of_node = level(NonZeroU32::new(limit.get() / nodes).unwrap_or(NonZeroU32::MIN));
                 unknown.of_node(NodePart { share: of_node.limit, remaining: of_node.remaining })
             }
             None => self.known(unknown, whole),
-        })
+        }
     }
 
     fn without_key(&self, WindowLimit { limit, window, .. }: WindowLimit) -> LimitState {

@@ -1,14 +1,14 @@
-//! The limits of plans and of keys: `requests_per_minute` of each key, and `credits_per_day` of each user and of each client
-//! without a user.
+//! The limits of plans and of keys: `requests_per_minute` and `credits_per_day` of each user and of each client without a user,
+//! and those that keys have of their own.
 
 use std::cmp::Reverse;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Amount, BudgetScope, Credits, Day, KeyId, Plan};
+use access::{Amount, BudgetScope, Credits, Day, Plan};
 use config::ExplainedTier;
 use ledger::{SubjectCredits, UserCredits};
-use meter::{BudgetId, BusyQuota, BusyRate};
+use meter::{BudgetId, BusyQuota, BusyRate, RateOwner};
 use store::{BoundCount, DatabaseError, ScopeIds, Store, UserRef};
 use tokio::task::spawn_blocking;
 
@@ -20,11 +20,11 @@ use crate::moment::rfc3339;
 
 /// Clients are listed from this part of a quota on: a quarter.
 const BUSY_PARTS: u64 = 4;
-/// The dimension of quotas of users.
+/// The dimension of limits of users.
 const USER: &str = "user";
-/// The dimension of quotas of clients without a user.
+/// The dimension of limits of clients without a user.
 const SUBJECT: &str = "subject";
-/// The dimension of `requests_per_minute`, and of quotas that keys have of their own.
+/// The dimension of limits that keys have of their own.
 const KEY: &str = "key";
 /// The beginning of the name of a tier for limits that keys have of their own. The name of a plan has no space.
 pub(super) const OWN: &str = "the largest of ";
@@ -33,8 +33,15 @@ pub(super) const OWN: &str = "the largest of ";
 /// users that have, as far as the store knows. Without the proxy, clients are those of the store too, and no key is known.
 pub(super) struct BusyClients {
     users: (Vec<UserCredits>, usize),
-    rates: (Vec<BusyRate>, usize),
+    rates: BusyRates,
     quotas: (Vec<BusyQuota>, usize),
+}
+
+/// The users and the keys that have used the largest part of `requests_per_minute`, with the numbers of all such users and keys.
+#[derive(Debug, Default)]
+struct BusyRates {
+    of_users: (Vec<BusyRate>, usize),
+    of_keys: (Vec<BusyRate>, usize),
 }
 
 /// The bound of the keys in the response, which those of `rate_limits` have used in part.
@@ -55,10 +62,14 @@ impl BusyClients {
         let (now, day) = (sources.clock.mono(), sources.clock.now().day());
         let users = sources.ledger.busiest_users(day, keys_max()).await?;
         let Some(LiveLimits { meter, .. }) = sources.live else {
-            return Ok(Self { users, rates: (Vec::new(), 0), quotas: stored_quotas(sources, day).await? });
+            return Ok(Self { users, rates: BusyRates::default(), quotas: stored_quotas(sources, day).await? });
         };
         let meter = Arc::clone(meter);
-        let search = move || (meter.busiest_rates(KEYS_MAX, now), meter.busiest_quotas(KEYS_MAX, day));
+        let search = move || {
+            let [of_users, of_keys] =
+                [RateOwner::User, RateOwner::Key].map(|owner| meter.busiest_rates(owner, KEYS_MAX, now));
+            (BusyRates { of_users, of_keys }, meter.busiest_quotas(KEYS_MAX, day))
+        };
         let (rates, quotas) = spawn_blocking(search).await?;
         Ok(Self { users, rates, quotas })
     }
@@ -66,7 +77,8 @@ impl BusyClients {
     /// Returns the used parts of the limits, in thousandths.
     pub(super) fn fullness(&self) -> impl Iterator<Item = u64> {
         let users = self.users.0.iter().map(UserCredits::fullness);
-        let rates = self.rates.0.iter().map(|rate| rate.fullness);
+        let BusyRates { of_users, of_keys } = &self.rates;
+        let rates = of_users.0.iter().chain(&of_keys.0).map(|rate| rate.fullness);
         users.chain(rates).chain(self.quotas.0.iter().map(BusyQuota::fullness))
     }
 
@@ -77,30 +89,23 @@ impl BusyClients {
         nodes: LimitNodes,
         KeyBound { least, left }: KeyBound,
     ) -> Result<Vec<LimitView>, DatabaseError> {
-        let Self { users: (mut users, all_users), rates: (mut rates, all_rates), quotas: (mut quotas, all_quotas) } =
-            self;
+        let Self { users: (mut users, all_users), mut rates, quotas: (mut quotas, all_quotas) } = self;
         users.retain(|user| user.fullness() >= least);
         users.truncate(left);
         let left = left - users.len();
-        rates.retain(|rate| rate.fullness >= least);
-        rates.truncate(left);
+        let left = left - rates.keep(least, left);
         quotas.retain(|quota| quota.fullness() >= least);
-        quotas.truncate(left - rates.len());
-        let of_keys = rates.iter().map(|rate| BudgetScope::Key(rate.key));
-        let ids =
-            sources.store.scope_ids(of_keys.chain(quotas.iter().map(|of| BudgetScope::Subject(of.subject)))).await?;
+        quotas.truncate(left);
+        let of_subjects = quotas.iter().map(|of| BudgetScope::Subject(of.subject));
+        let ids = sources.store.scope_ids(rates.owners().chain(of_subjects)).await?;
         let stored: Vec<Plan> = sources.store.stored_plans().await?.into_iter().map(|stored| stored.plan).collect();
         let own = sources.store.bound_keys().await?;
         let subject_plans = sources.snapshot.subject_plans();
         let mut views = Vec::new();
-        let rates_of_keys = rates_view(KEY, nodes, stored.iter(), own.requests_per_minute);
-        if !rates_of_keys.tiers.is_empty() || all_rates > 0 {
-            let mut keys = Vec::with_capacity(rates.len());
-            for rate in rates {
-                keys.extend(rate_view(sources, rate, &ids).await?);
-            }
-            views.push(LimitView { busy_keys: sources.live.map(|_| all_rates), keys, ..rates_of_keys });
-        }
+        let of_users = rates_view(USER, nodes, stored.iter(), BoundCount::default());
+        views.extend(rates_with_owners(sources, of_users, rates.of_users, &ids).await?);
+        let of_keys = rates_view(KEY, nodes, std::iter::empty(), own.requests_per_minute);
+        views.extend(rates_with_owners(sources, of_keys, rates.of_keys, &ids).await?);
         let rates_of_subjects = rates_view(SUBJECT, nodes, subject_plans.iter().copied(), BoundCount::default());
         views.extend(Some(rates_of_subjects).filter(|view| !view.tiers.is_empty()));
         let of_users: Vec<(&Plan, Option<Credits>)> = stored.iter().map(|plan| (plan, plan.credits_per_day)).collect();
@@ -119,6 +124,23 @@ impl BusyClients {
             views.push(LimitView { busy_keys: Some(all_quotas), keys, ..quotas_view(SUBJECT, nodes, &of_subjects) });
         }
         Ok(views)
+    }
+}
+
+impl BusyRates {
+    /// Keeps at most `left` users and keys with this minimum fullness, users first, and returns their number.
+    fn keep(&mut self, least: u64, left: usize) -> usize {
+        let mut kept = 0;
+        for (rates, _) in [&mut self.of_users, &mut self.of_keys] {
+            rates.retain(|rate| rate.fullness >= least);
+            rates.truncate(left - kept);
+            kept += rates.len();
+        }
+        kept
+    }
+
+    fn owners(&self) -> impl Iterator<Item = BudgetScope> {
+        self.of_users.0.iter().chain(&self.of_keys.0).map(|rate| rate.owner)
     }
 }
 
@@ -257,20 +279,35 @@ fn user_view(sources: LimitSources<'_>, user: &UserCredits) -> BusyKeyView {
     }
 }
 
-/// Returns the state of a key; `None` if the key no longer exists, or has no limit any more.
+/// Returns a limit of requests per minute with the users or keys that are near it; `None` if there is neither.
+async fn rates_with_owners(
+    sources: LimitSources<'_>,
+    view: LimitView,
+    (rates, all): (Vec<BusyRate>, usize),
+    ids: &ScopeIds,
+) -> Result<Option<LimitView>, DatabaseError> {
+    if view.tiers.is_empty() && all == 0 {
+        return Ok(None);
+    }
+    let mut keys = Vec::with_capacity(rates.len());
+    for rate in rates {
+        keys.extend(rate_view(sources, rate, ids).await?);
+    }
+    Ok(Some(LimitView { busy_keys: sources.live.map(|_| all), keys, ..view }))
+}
+
+/// Returns the state of a key or a user; `None` if it no longer exists, or has no limit any more.
 async fn rate_view(
     sources: LimitSources<'_>,
     rate: BusyRate,
     ids: &ScopeIds,
 ) -> Result<Option<BusyKeyView>, DatabaseError> {
     let LimitSources { store, clock, live, .. } = sources;
-    let (Some((id, _)), Some(LiveLimits { meter, nodes, .. })) = (ids.key(rate.key), live) else { return Ok(None) };
-    let Some(limit) = requests_per_minute(store, id).await? else { return Ok(None) };
+    let Some(LiveLimits { meter, nodes, .. }) = live else { return Ok(None) };
+    let Some((limit, value)) = limited_owner(store, rate.owner, ids).await? else { return Ok(None) };
     // With Redis, the bucket counts in the share of this node.
     let share = nodes.map_or(limit, |nodes| NonZeroU32::new(limit.get() / nodes).unwrap_or(NonZeroU32::MIN));
-    let level = meter.rate_level(rate.key, share, false, clock.mono());
-    let Some(key) = OwnedKey::find(store, id).await? else { return Ok(None) };
-    let value = key.value(KEY.to_owned());
+    let level = meter.rate_level(rate.owner, share, false, clock.mono());
     Ok(Some(BusyKeyView {
         values: vec![value],
         limit: level.limit.into(),
@@ -281,12 +318,24 @@ async fn rate_view(
     }))
 }
 
-/// Returns the smaller limit of a key and the plan of its user.
-async fn requests_per_minute(store: &Store, id: KeyId) -> Result<Option<NonZeroU32>, DatabaseError> {
-    let Some(key) = store.find_key(id).await? else { return Ok(None) };
-    let user = store.find_user(&UserRef::Id(key.user)).await?;
-    let of_plan = user.and_then(|user| user.plan.requests_per_minute);
-    Ok(of_plan.into_iter().chain(key.bounds.requests_per_minute).min())
+/// Returns the limit of requests per minute of a key or a user, and its value; `None` if there is no such limit.
+async fn limited_owner(
+    store: &Store,
+    owner: BudgetScope,
+    ids: &ScopeIds,
+) -> Result<Option<(NonZeroU32, KeyValue)>, DatabaseError> {
+    if let BudgetScope::Key(no) = owner {
+        let Some((id, _)) = ids.key(no) else { return Ok(None) };
+        let limit = store.find_key(id).await?.and_then(|key| key.bounds.requests_per_minute);
+        let key = OwnedKey::find(store, id).await?;
+        return Ok(limit.zip(key.map(|key| key.value(KEY.to_owned()))));
+    }
+    let BudgetScope::User(no) = owner else { return Ok(None) };
+    let Some(id) = ids.user(no) else { return Ok(None) };
+    let Some(user) = store.find_user(&UserRef::Id(id)).await? else { return Ok(None) };
+    let name = user.address_or_name().to_owned();
+    let value = KeyValue::plain(USER.to_owned(), Some(name), Some(id.to_string()));
+    Ok(user.plan.requests_per_minute.map(|limit| (limit, value)))
 }
 
 /// Returns the state of a client without a user. Of a leased quota, the store knows the use of all nodes.

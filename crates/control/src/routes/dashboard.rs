@@ -82,7 +82,7 @@ struct OverviewPlanView {
     name: String,
     /// The daily quota in credits; null means no quota.
     credits_per_day: Option<u64>,
-    /// The maximum number of requests per minute and key; null means no limit.
+    /// The maximum number of requests per minute and user; null means no limit.
     requests_per_minute: Option<u32>,
 }
 

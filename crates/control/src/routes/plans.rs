@@ -44,7 +44,7 @@ pub(super) struct PlanView {
     name: String,
     /// The daily quota in credits, over all keys of a user; null means no quota.
     credits_per_day: Option<u64>,
-    /// The maximum number of requests per minute and key; null means no limit.
+    /// The maximum number of requests per minute and user; null means no limit.
     requests_per_minute: Option<u32>,
     /// Further budgets of each user, over all of the user's keys.
     budgets: Vec<PlanBudget>,
@@ -153,7 +153,7 @@ struct NewPlanRequest {
     /// The daily quota in credits, over all keys of a user. Default or null: no quota.
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits_per_day: Option<u64>,
-    /// The maximum number of requests per minute and key. Default or null: no limit.
+    /// The maximum number of requests per minute and user. Default or null: no limit.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<NonZeroU32>,
     /// Further budgets of each user, over all of the user's keys; at most one per measure and period. Default: no
@@ -173,7 +173,7 @@ struct PlanChangeRequest {
     #[serde(default, deserialize_with = "input::nullable")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits_per_day: Option<Option<u64>>,
-    /// The maximum number of requests per minute and key; null means no limit.
+    /// The maximum number of requests per minute and user; null means no limit.
     #[serde(default, deserialize_with = "input::nullable")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<Option<NonZeroU32>>,

@@ -207,41 +207,6 @@ fn committed_request_returns_its_reserved_parts() {
 }
 
 #[test]
-fn free_requests_have_ten_times_the_rate_and_no_quota() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(0), Some(2)), KeyBounds::default());
-    let limits = meter.limits(&terms(&plan, &bounds));
-    let free = AdmissionRequest { charge: None, ..request(&limits, 0) };
-    for _ in 0..20 {
-        spend(&meter, &free).unwrap();
-    }
-    assert!(matches!(meter.admit(&free), Err(AdmissionRefusal::Rate(RateExceeded { limit: 20, .. }, RateOwner::Plan))));
-}
-
-#[test]
-fn smaller_rate_of_plan_and_key_applies() {
-    for (of_plan, of_key, limit, of) in [
-        (Some(5), Some(2), 2, RateOwner::Key),
-        (Some(2), Some(5), 2, RateOwner::Plan),
-        (Some(2), Some(2), 2, RateOwner::Plan),
-        (None, Some(2), 2, RateOwner::Key),
-        (Some(2), None, 2, RateOwner::Plan),
-    ] {
-        let (meter, plan, bounds) = (Meter::default(), plan(None, of_plan), bounds(None, of_key));
-        let limits = meter.limits(&terms(&plan, &bounds));
-        for _ in 0..limit {
-            spend(&meter, &request(&limits, 1)).unwrap();
-        }
-        let refused = meter.admit(&request(&limits, 1)).unwrap_err();
-        assert!(
-            matches!(refused, AdmissionRefusal::Rate(empty, whose) if empty.limit == limit && whose == of),
-            "{refused:?}"
-        );
-        let free = AdmissionRequest { charge: None, ..request(&limits, 0) };
-        assert_eq!(meter.admit(&free).unwrap().info().rate.unwrap().limit, limit * 10);
-    }
-}
-
-#[test]
 fn refusal_by_the_quota_of_a_key_takes_nothing_from_the_user() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), Some(5)), bounds(Some(3), None));
     let bounded = meter.limits(&terms(&plan, &bounds));
@@ -469,17 +434,6 @@ fn leased_budget_without_a_limit_is_not_counted_even_if_a_limit_follows() {
     after.settle_as_reserved();
     assert_eq!((counter.used(), counter.spent(), counter.limit()), (Amount(5), Amount(5), Amount(10)));
     assert_eq!(meter.used(credits_of(KEY), AT.day()), Amount(0));
-}
-
-#[test]
-fn a_request_that_is_counted_already_takes_nothing_from_the_rate() {
-    let (meter, plan, bounds) = (Meter::default(), plan(None, Some(1)), KeyBounds::default());
-    let limits = meter.limits(&terms(&plan, &bounds));
-    spend(&meter, &request(&limits, 1)).unwrap();
-    let further = meter.admit(&AdmissionRequest { rate: RateSource::Counted, ..request(&limits, 3) }).unwrap();
-    assert_eq!((further.info().rate, meter.used(credits_of(USER), AT.day())), (None, Amount(4)));
-    drop(further);
-    assert!(meter.admit(&request(&limits, 1)).is_err(), "nothing is given back to the rate");
 }
 
 #[test]

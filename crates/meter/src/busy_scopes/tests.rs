@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Caller, Credits, KeyBounds, Plan, PlanId, SubjectKind, SubjectName, Timestamp, UserNo};
+use access::{Caller, Credits, KeyBounds, KeyNo, Plan, PlanId, SubjectKind, SubjectName, Timestamp, UserNo};
 
 use super::*;
 use crate::admission::{AdmissionRequest, RateSource};
@@ -44,17 +44,22 @@ fn subjects_are_listed_by_the_used_part_of_their_quota() {
 }
 
 #[test]
-fn keys_are_listed_by_the_used_part_of_their_rate() {
+fn keys_and_users_are_listed_by_the_used_part_of_their_rate() {
     let meter = Meter::default();
     for (key, limit, requests) in [(1, 100, 24), (2, 1_000, 250), (3, 4, 4), (4, 10, 5)] {
-        let plan = Plan { requests_per_minute: NonZeroU32::new(limit), ..Plan::unlimited("test") };
-        let caller = Caller { user: UserNo(1), key: KeyNo(key), plan: PlanId::NIL };
-        let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &KeyBounds::default(), budgets: &[] });
+        // Each user has twice the rate of the key, so it is half as full.
+        let plan = Plan { requests_per_minute: NonZeroU32::new(2 * limit), ..Plan::unlimited("test") };
+        let bounds = KeyBounds { requests_per_minute: NonZeroU32::new(limit), ..KeyBounds::default() };
+        let caller = Caller { user: UserNo(key), key: KeyNo(key), plan: PlanId::NIL };
+        let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
         (0..requests).for_each(|_| spend(&limits, &meter, 1));
     }
-    let (listed, all) = meter.busiest_rates(2, NOW);
-    let rate = |key, fullness| BusyRate { key: KeyNo(key), fullness };
-    assert_eq!((listed.as_slice(), all), (&[rate(3, 1_000), rate(4, 500)][..], 3));
+    let (listed, all) = meter.busiest_rates(RateOwner::Key, 2, NOW);
+    let of_key = |key, fullness| BusyRate { owner: BudgetScope::Key(KeyNo(key)), fullness };
+    assert_eq!((listed.as_slice(), all), (&[of_key(3, 1_000), of_key(4, 500)][..], 3));
+    let of_user = |user, fullness| BusyRate { owner: BudgetScope::User(UserNo(user)), fullness };
+    let (listed, all) = meter.busiest_rates(RateOwner::User, 2, NOW);
+    assert_eq!((listed.as_slice(), all), (&[of_user(3, 500), of_user(4, 250)][..], 2));
     let later = Mono(NOW.0 + MINUTE_NANOS);
-    assert_eq!(meter.busiest_rates(2, later), (Vec::new(), 0), "the buckets are full again");
+    assert_eq!(meter.busiest_rates(RateOwner::Key, 2, later), (Vec::new(), 0), "the buckets are full again");
 }

@@ -1,10 +1,12 @@
-//! Grants of Redis: the time for which a request waits for them, and the rate limit of its plan or key, which nodes share.
+//! Grants of Redis: the time for which a request waits for them, and the rate limits of its plan and key, which nodes share.
 
 use std::time::Duration;
 
+use meter::limiter::RequestTerms;
 use meter::limiter::sharing::{PendingGrant, SharedLimit, SharedRequest, SharedTake};
 use meter::rate::{RateExceeded, RateLevel};
-use meter::{AdmissionRefusal, Limits, RateSource};
+use meter::{AdmissionRefusal, GrantedLevels, Limits, RateOwner, RateSource};
+use smallvec::SmallVec;
 use tokio::time::timeout;
 
 use crate::account::RequestAccount;
@@ -12,8 +14,6 @@ use crate::refusal::problem::Problem;
 
 /// Maximum time for which a request waits for Redis, over all of its limits: 20 ms, less the resolution of the timer.
 const WAIT_MAX: Duration = Duration::from_millis(18);
-/// The ids of the rates of plans and keys, for requests that use credits and for free ones.
-const RATE_IDS: [&str; 2] = ["rate", "free rate"];
 
 /// Returns the time for which the request may still wait for Redis.
 pub(crate) fn time_left(account: &RequestAccount) -> Duration {
@@ -42,45 +42,72 @@ pub(crate) async fn wait_for<T>(account: &mut RequestAccount, result: impl Futur
     result.ok().flatten()
 }
 
-/// Counts the request in the rate limit of its plan or key, if it has one and nodes share it. Returns what remains to be
-/// counted in this process.
+/// A rate limit of a plan or a key in which a request counts.
+struct SharedRate {
+    owner: RateOwner,
+    take: SharedTake,
+}
+
+/// Counts the request in the rate limits of its plan and key that nodes share. Returns what remains to be counted in this
+/// process.
 pub(crate) async fn count_rate(
     account: &mut RequestAccount,
     limits: &Limits,
     is_free: bool,
 ) -> Result<RateSource, Problem> {
     let at = account.request.at.clone();
-    let (Some(sharing), Some((terms, of)), Some(caller)) =
-        (&at.worker.shared.sharing, limits.rate_terms(is_free), account.identity.caller_ids)
-    else {
+    let (Some(sharing), Some(caller)) = (&at.worker.shared.sharing, account.identity.caller_ids) else {
         return Ok(RateSource::Here);
     };
-    let [paid, free] = RATE_IDS;
-    let id = if is_free { free } else { paid };
-    let key = caller.key.0.as_bytes();
-    // Small limits are exact, like those of the configuration.
-    let is_exact = terms.limit() <= config::snapshot::EXACT_MAX.get();
-    let limit = SharedLimit { counters: sharing.plans(is_free), id: id.as_bytes(), key, terms, is_exact };
-    let result =
-        match if is_late(account) { SharedTake::Unavailable } else { sharing.take(&limit, account.request.mono()) } {
+    let is_late = is_late(account);
+    // Both limits are asked before the request waits for one of them.
+    let begin = |(terms, owner): (RequestTerms, RateOwner)| {
+        let key = match owner {
+            RateOwner::Key => caller.key.0.as_bytes(),
+            RateOwner::User => caller.user.0.as_bytes(),
+        };
+        // Small limits are exact, like those of the configuration.
+        let is_exact = terms.limit() <= config::snapshot::EXACT_MAX.get();
+        let id = rate_id(owner, is_free).as_bytes();
+        let limit = SharedLimit { counters: sharing.plans(is_free), id, key, terms, is_exact };
+        let take = if is_late { SharedTake::Unavailable } else { sharing.take(&limit, account.request.mono()) };
+        SharedRate { owner, take }
+    };
+    let rates: SmallVec<[SharedRate; 2]> = limits.rate_terms(is_free).map(begin).collect();
+    if rates.is_empty() {
+        return Ok(RateSource::Here);
+    }
+    let (mut granted, mut refusal) = (GrantedLevels::default(), None);
+    for SharedRate { owner, take } in rates {
+        let result = match take {
             SharedTake::Counted(level, request) => Some(Ok((level, request))),
             SharedTake::Refused(exceeded) => Some(Err(exceeded)),
+            // The request of a limit that is not awaited is given back.
+            SharedTake::Waits(_) if refusal.is_some() => continue,
             SharedTake::Waits(grant) => wait(account, grant).await,
             SharedTake::Unavailable => None,
         };
-    let nodes = sharing.nodes();
-    match result {
-        Some(Ok((level, request))) => {
-            account.counted_limits().share(sharing, request);
-            Ok(RateSource::Granted { level, nodes })
+        match (result, owner) {
+            (Some(Ok((level, request))), owner) => {
+                account.counted_limits().share(sharing, request);
+                *(if owner == RateOwner::Key { &mut granted.key } else { &mut granted.user }) = Some(level);
+            }
+            (Some(Err(exceeded)), owner) => refusal = refusal.or(Some(AdmissionRefusal::Rate(exceeded, owner))),
+            (None, _) => sharing.fall_back(),
         }
-        Some(Err(exceeded)) => {
-            let refusal = AdmissionRefusal::Rate(exceeded, of);
-            Err(Problem::of_limit(&refusal, &account.request.worker().shared.clock))
-        }
-        None => {
-            sharing.fall_back();
-            Ok(RateSource::Share(nodes))
-        }
+    }
+    match refusal {
+        Some(refusal) => Err(Problem::of_limit(&refusal, &account.request.worker().shared.clock)),
+        None => Ok(RateSource::Nodes { nodes: sharing.nodes(), granted }),
+    }
+}
+
+/// Returns the id of a rate in Redis. Free requests have another rate than those that use credits.
+const fn rate_id(owner: RateOwner, is_free: bool) -> &'static str {
+    match (owner, is_free) {
+        (RateOwner::Key, false) => "rate",
+        (RateOwner::Key, true) => "free rate",
+        (RateOwner::User, false) => "user rate",
+        (RateOwner::User, true) => "free user rate",
     }
 }

@@ -114,7 +114,7 @@ impl Problem {
             AdmissionRefusal::Rate(empty, of) => {
                 let seconds = seconds_up(empty.retry_after).max(1);
                 let whose = match of {
-                    RateOwner::Plan => "",
+                    RateOwner::User => " with all of your keys",
                     RateOwner::Key => " with this key",
                 };
                 let (limit, wait) = (empty.limit, in_words(seconds));

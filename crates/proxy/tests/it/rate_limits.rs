@@ -441,7 +441,7 @@ async fn a_grant_for_free_requests_counts_no_other_request() {
         principal.plan = Arc::new(Plan { requests_per_minute: rate, ..Plan::unlimited("fast") });
     });
     for (path, id, want, expected) in
-        [("/free", b"free rate\0".as_slice(), 1_000, 200), ("/paid", b"rate\0".as_slice(), 100, 502)]
+        [("/free", b"free user rate\0".as_slice(), 1_000, 200), ("/paid", b"user rate\0".as_slice(), 100, 502)]
     {
         let ((status, text), ()) = tokio::join!(send_with_key(&gateway, path, "192.0.2.1"), async {
             let request = next(&mut messages).await;

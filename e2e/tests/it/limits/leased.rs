@@ -6,6 +6,7 @@ use std::time::Duration;
 use e2e::database::Database;
 use e2e::setup::Folder;
 use e2e::{Call, Canary, Gateway, Redis, Setup, eventually};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -137,14 +138,17 @@ async fn two_nodes_admit_each_limit_once_through_a_redis_cluster() {
 }
 
 #[tokio::test]
-async fn two_nodes_share_the_rates_of_plans() {
+async fn two_nodes_share_the_rates_of_plans_over_all_keys() {
     let redis = Redis::start().await;
     let setup = limited_routes(&redis).plans("{name: slow, requests_per_minute: 8}");
     let nodes = start(setup, &redis).await;
     is_shared(&nodes, FREE, async |nth| {
         let key = nodes[0].account("slow").await.key;
+        let created = nodes[0].ask(Call::json("/api/keys", &json!({"label": "ci"})).key(&key)).await.expect(201);
+        let other = created.json()["key"].as_str().unwrap().to_owned();
         let began = Instant::now();
-        let sum = admitted(&nodes, nth, &Call::get("/key").key(&key), FREE).await;
+        let mut sum = admitted(&nodes, nth, &Call::get("/key").key(&key), FREE).await;
+        sum += admitted(&nodes, nth, &Call::get("/key").key(&other), FREE).await;
         let refilled = began.elapsed().as_millis() * u128::from(FREE) / 60_000;
         (sum, FREE + 1 + u32::try_from(refilled).unwrap())
     })

@@ -44,7 +44,7 @@ struct DifferenceView {
 struct PlanLimits {
     /// The daily quota in credits, over all keys of a user; null means no quota.
     credits_per_day: Option<u64>,
-    /// The maximum number of requests per minute and key; null means no limit.
+    /// The maximum number of requests per minute and user; null means no limit.
     requests_per_minute: Option<u32>,
     /// Further budgets of each user, over all of the user's keys.
     budgets: Vec<PlanBudget>,

@@ -4,6 +4,7 @@ use access::{Credits, Plan, Role};
 use serde_json::{Value, json};
 
 use crate::api::explain::limited;
+use crate::api::keys::patch;
 use crate::api::usage;
 use crate::client::get;
 use crate::world::World;
@@ -67,7 +68,10 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
     let acme = snapshot.listed_client("partners/acme").unwrap();
     world.subject_has_spent(access::SubjectId::of(&acme.subject).unwrap(), acme.plan.unwrap(), 30);
     world.configure(|running| running.traffic = snapshot.traffic.clone());
-    let terms = meter::Terms { caller: ada.caller, plan: &plan, bounds: &access::KeyBounds::default(), budgets: &[] };
+    let bounds = access::KeyBounds { requests_per_minute: NonZeroU32::new(5), ..access::KeyBounds::default() };
+    let limits = json!({"limits": {"requests_per_minute": 5}});
+    assert_eq!(patch(&world, &session.bearer(), &ada.key.0.to_string(), &limits).await.status, 200);
+    let terms = meter::Terms { caller: ada.caller, plan: &plan, bounds: &bounds, budgets: &[] };
     let limits = world.meter.limits(&terms);
     for _ in 0..4 {
         let ask = meter::AdmissionRequest {
@@ -80,11 +84,18 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
         world.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
-    let (rates, quotas) = (of(&listed, "requests_per_minute", "key"), of(&listed, "credits_per_day", "subject"));
-    assert_eq!((&rates["dimensions"], &rates["busy_keys"]), (&json!(["key"]), &json!(1)), "{listed}");
+    let (rates, quotas) = (of(&listed, "requests_per_minute", "user"), of(&listed, "credits_per_day", "subject"));
+    assert_eq!((&rates["dimensions"], &rates["busy_keys"]), (&json!(["user"]), &json!(1)), "{listed}");
     assert_eq!(rates["tiers"], json!([{"name": "starter", "policy": "\"requests_per_minute\";q=10;w=60"}]));
+    let user = &rates["keys"][0];
+    assert_eq!((&user["limit"], &user["used"], &user["remaining"]), (&json!(10), &json!(4), &json!(6)), "{listed}");
+    assert_eq!((&user["values"][0]["id"], &user["refused"]), (&json!(ada.user), &Value::Null), "{listed}");
+    assert_eq!(user["values"][0]["value"], "ada@example.com", "{listed}");
+    let rates = of(&listed, "requests_per_minute", "key");
+    let tier = json!([{"name": "the largest of 1 key with its own", "policy": "\"requests_per_minute\";q=5;w=60"}]);
+    assert_eq!((&rates["tiers"], &rates["busy_keys"]), (&tier, &json!(1)), "{listed}");
     let key = &rates["keys"][0];
-    assert_eq!((&key["limit"], &key["used"], &key["remaining"]), (&json!(10), &json!(4), &json!(6)), "{listed}");
+    assert_eq!((&key["limit"], &key["used"], &key["remaining"]), (&json!(5), &json!(4), &json!(1)), "{listed}");
     assert_eq!((&key["values"][0]["id"], &key["refused"]), (&json!(ada.key.0), &Value::Null), "{listed}");
     assert_eq!(key["values"][0]["owner"]["name"], "ada@example.com", "{listed}");
     assert_eq!((&quotas["dimensions"], &quotas["busy_keys"]), (&json!(["subject"]), &json!(1)), "{listed}");
