@@ -26,6 +26,7 @@ pub mod labels;
 pub mod limits;
 pub mod money;
 pub mod object_owner;
+pub mod outbound;
 pub mod password;
 pub mod plan;
 pub mod plan_price;

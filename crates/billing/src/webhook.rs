@@ -10,7 +10,7 @@ mod signature;
 mod url;
 
 pub(crate) use body::{invoice_data, message, payment_data, subscription_data};
-pub use client::WebhookCaError;
+pub use client::{ReceiverTrust, WebhookCaError};
 pub use delivery::{DeliveryBounds, SPEC, WebhookDelivery};
 pub(crate) use signature::WebhookSecrets;
 pub use url::{WebhookUrl, WebhookUrlError};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::issuer::is_link_local;
+use access::outbound::{OutboundRefusal, OutboundRules};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
@@ -34,6 +35,14 @@ pub enum OutboundError {
         /// The name of the server in texts.
         server: &'static str,
     },
+    /// The rules for destinations that users set refuse an address of the host, or its port.
+    #[error("{server} may not receive requests: {refusal}")]
+    Refused {
+        /// The name of the server in texts.
+        server: &'static str,
+        /// What the rules refuse.
+        refusal: OutboundRefusal,
+    },
     /// No address of the host accepts a connection.
     #[error("{server} cannot be reached")]
     Connect {
@@ -58,22 +67,66 @@ impl OutboundError {
     pub const fn is_temporary(&self) -> bool {
         match self {
             Self::Resolve { .. } | Self::Connect { .. } | Self::Tls { .. } => true,
-            Self::LinkLocal { .. } => false,
+            Self::LinkLocal { .. } | Self::Refused { .. } => false,
         }
     }
 }
 
-/// Connects to a host; errors call it `server`. Each of its addresses gets at most the time `each`, so that a silent one does
-/// not use up all of the caller's. The addresses are checked after the look-up, so that no name leads to metadata.
+/// A server that a user of the API has set.
+#[derive(Debug, Clone, Copy)]
+pub struct UserDestination<'a> {
+    /// The host name or the address, without brackets.
+    pub host: &'a str,
+    /// The port of the server.
+    pub port: u16,
+    /// Whether the connection will use TLS.
+    pub has_tls: bool,
+    /// The rules for such servers.
+    pub rules: &'a OutboundRules,
+}
+
+/// Connects to a host that the operator has set; errors call it `server`. Each of its addresses gets at most the time `each`,
+/// so that a silent one does not use up all of the caller's. The addresses are checked after the look-up, so that no name leads
+/// to metadata.
 ///
 /// # Errors
-/// [`OutboundError`], except `Tls`.
+/// [`OutboundError`], except `Refused` and `Tls`.
 pub async fn connect(server: &'static str, host: &str, port: u16, each: Duration) -> Result<TcpStream, OutboundError> {
-    let found = lookup_host((host, port)).await.map_err(|source| OutboundError::Resolve { server, source })?;
-    let found: Vec<SocketAddr> = found.collect();
+    let found = addresses(server, host, port).await?;
     if found.iter().any(|address| is_link_local(address.ip())) {
         return Err(OutboundError::LinkLocal { server });
     }
+    first_of(server, found, each).await
+}
+
+/// Like [`connect`], for a host that a user has set. The checked addresses are those of the connection, so a name whose address
+/// changes leads nowhere else. A name with one refused address is refused as a whole.
+///
+/// # Errors
+/// [`OutboundError`], except `LinkLocal` and `Tls`.
+pub async fn connect_for_user(
+    server: &'static str,
+    to: UserDestination<'_>,
+    each: Duration,
+) -> Result<TcpStream, OutboundError> {
+    let UserDestination { host, port, has_tls, rules } = to;
+    let refused = |refusal| OutboundError::Refused { server, refusal };
+    let found = addresses(server, host, port).await?;
+    found.iter().try_for_each(|address| rules.check(address.ip(), has_tls)).map_err(refused)?;
+    let stream = first_of(server, found, each).await?;
+    let failed = |source| OutboundError::Connect { server, source };
+    let (local, peer) = (stream.local_addr().map_err(failed)?, stream.peer_addr().map_err(failed)?);
+    rules.check_ends(local, peer).map_err(refused)?;
+    Ok(stream)
+}
+
+async fn addresses(server: &'static str, host: &str, port: u16) -> Result<Vec<SocketAddr>, OutboundError> {
+    let found = lookup_host((host, port)).await.map_err(|source| OutboundError::Resolve { server, source })?;
+    Ok(found.collect())
+}
+
+/// Connects to the first address that accepts a connection.
+async fn first_of(server: &'static str, found: Vec<SocketAddr>, each: Duration) -> Result<TcpStream, OutboundError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in found.into_iter().take(ADDRESSES_MAX) {
         match timeout(each, TcpStream::connect(address)).await {
@@ -110,6 +163,35 @@ mod tests {
             let refused = connect("the receiver", host, 80, Duration::from_secs(1)).await.unwrap_err();
             let text = "the receiver has a link-local address, to which Tollgate does not connect";
             assert_eq!((refused.to_string().as_str(), refused.is_temporary()), (text, false), "{host}");
+        }
+    }
+    #[tokio::test]
+    async fn a_destination_of_a_user_is_checked_after_the_look_up_and_at_the_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = |allow: &[&str], own_ports: &[u16]| {
+            let networks = allow.iter().map(|network| network.parse().unwrap()).collect();
+            OutboundRules::new(networks, own_ports.to_vec())
+        };
+        let (closed, both) = (open(&[], &[]), open(&["127.0.0.0/8", "::1/128"], &[]));
+        let own = open(&["127.0.0.0/8", "::1/128"], &[port]);
+        // The resolver of the system reads `2130706433` as 127.0.0.1, as any name may resolve to it.
+        for host in ["127.0.0.1", "2130706433", "0x7f000001"] {
+            for (rules, expected) in [
+                (
+                    &closed,
+                    Err(
+                        "the receiver may not receive requests: an internal address, which only `outbound.allow` of the configuration file permits",
+                    ),
+                ),
+                (&both, Ok(())),
+                (&own, Err("the receiver may not receive requests: a port of the gateway itself")),
+            ] {
+                let to = UserDestination { host, port, has_tls: true, rules };
+                let connected = connect_for_user("the receiver", to, Duration::from_secs(1)).await;
+                let connected = connected.map(drop).map_err(|error| error.to_string());
+                assert_eq!(connected.as_ref().map_err(String::as_str).copied(), expected, "{host}");
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use e2e::python::python;
-use e2e::{Answer, Call, Gateway, commands, eventually, sdk, text};
+use e2e::{Answer, Call, Gateway, Setup, commands, eventually, sdk, text};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -92,7 +92,8 @@ struct Announcing {
 impl Announcing {
     async fn open(runtime: ReceiverRuntime) -> Self {
         let receiver = Receiver::start(runtime).await;
-        let shop = Shop::open().await;
+        let receivers = Setup::bare().flag("--demo").section("outbound", "{allow: [127.0.0.0/8]}");
+        let shop = Shop::open_with(receivers).await;
         let admin = admin(&shop.gateway).await;
         Self { shop, admin, receiver }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::outbound::OutboundRules;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::Full;
@@ -13,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tls::OutboundError;
-use tls::outbound::{connect, encrypt};
+use tls::outbound::{UserDestination, connect_for_user, encrypt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -31,8 +32,19 @@ const RECEIVER: &str = "the receiver";
 #[derive(Debug, Clone)]
 pub(super) struct WebhookClient {
     tls: Arc<ClientConfig>,
+    /// The rules for the addresses of receivers.
+    rules: Arc<OutboundRules>,
     /// The maximum duration of a request, from the name look-up to the head of the response.
     within: Duration,
+}
+
+/// The receivers that are trusted.
+#[derive(Debug, Default)]
+pub struct ReceiverTrust<'a> {
+    /// Certification authorities besides those of Mozilla: certificates in PEM, or nothing.
+    pub ca: &'a [u8],
+    /// The rules for the addresses of receivers.
+    pub rules: OutboundRules,
 }
 
 /// A message with its signature.
@@ -67,8 +79,9 @@ pub(super) enum WebhookSendError {
 }
 
 impl WebhookClient {
-    /// Returns a client that trusts Mozilla's certification authorities, and those in `ca` (PEM).
-    pub(super) fn new(ca: &[u8], within: Duration) -> Result<Self, WebhookCaError> {
+    /// Returns a client that trusts Mozilla's certification authorities, and those in `ca`.
+    pub(super) fn new(trust: ReceiverTrust<'_>, within: Duration) -> Result<Self, WebhookCaError> {
+        let ReceiverTrust { ca, rules } = trust;
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let mut count = 0;
         for certificate in CertificateDer::pem_slice_iter(ca) {
@@ -79,7 +92,7 @@ impl WebhookClient {
             return Err(WebhookCaError);
         }
         let tls = Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
-        Ok(Self { tls, within })
+        Ok(Self { tls, rules: Arc::new(rules), within })
     }
 
     /// Sends a message, and returns the status of the response.
@@ -98,7 +111,9 @@ impl WebhookClient {
             .header("webhook-signature", message.signature)
             .body(Full::new(Bytes::from(message.body)))
             .map_err(WebhookSendError::Request)?;
-        let stream = connect(RECEIVER, &to.host, to.port, self.within / CONNECT_PART).await?;
+        let WebhookUrl { host, port, has_tls, .. } = to;
+        let to_user = UserDestination { host, port: *port, has_tls: *has_tls, rules: &self.rules };
+        let stream = connect_for_user(RECEIVER, to_user, self.within / CONNECT_PART).await?;
         if !to.has_tls {
             return exchange(stream, request).await;
         }

@@ -13,7 +13,7 @@ use store::{Act, Actor, AuditAction, DatabaseError, Store};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::{SignedMessage, WebhookCaError, WebhookClient};
+use super::client::{ReceiverTrust, SignedMessage, WebhookCaError, WebhookClient};
 use super::signature::WebhookSecrets;
 use super::url::WebhookUrl;
 use crate::pauses::Pauses;
@@ -64,14 +64,18 @@ struct AttemptFailure {
 }
 
 impl WebhookDelivery {
-    /// Returns the job for a store, whose secrets are sealed with the vault. Receivers are verified by Mozilla's
-    /// certification authorities, and by those in `ca`: certificates in PEM, or nothing.
+    /// Returns the job for a store, whose secrets are sealed with the vault.
     ///
     /// # Errors
     /// [`WebhookCaError`] if `ca` has no certificate, or an invalid one.
-    pub fn new(store: Store, vault: Arc<Vault>, ca: &[u8], bounds: DeliveryBounds) -> Result<Self, WebhookCaError> {
+    pub fn new(
+        store: Store,
+        vault: Arc<Vault>,
+        trust: ReceiverTrust<'_>,
+        bounds: DeliveryBounds,
+    ) -> Result<Self, WebhookCaError> {
         let DeliveryBounds { timeout, retry_for } = bounds;
-        Ok(Self { store, vault, client: WebhookClient::new(ca, timeout)?, retry_for })
+        Ok(Self { store, vault, client: WebhookClient::new(trust, timeout)?, retry_for })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use access::issuer::{host_and_port, is_link_local};
+use access::outbound::{OutboundRefusal, OutboundRules};
 use http::Uri;
 use thiserror::Error;
 
@@ -37,6 +38,9 @@ pub enum WebhookUrlError {
     /// Its host is a link-local or metadata address.
     #[error("`url` has a link-local or metadata address, which receives no webhooks")]
     LinkLocal,
+    /// The rules for destinations that users set refuse it.
+    #[error("`url` has {0}")]
+    Refused(OutboundRefusal),
 }
 
 impl WebhookUrl {
@@ -66,6 +70,20 @@ impl WebhookUrl {
         Ok(Self { text: text.to_owned(), has_tls, host: host.to_owned(), port, authority: authority.to_owned(), path })
     }
 
+    /// Checks what the URL itself shows: an address, and the scheme. The addresses of names are checked at each connection.
+    ///
+    /// # Errors
+    /// [`WebhookUrlError::Refused`].
+    pub fn check(&self, rules: &OutboundRules) -> Result<(), WebhookUrlError> {
+        let checked = match self.host.parse::<IpAddr>() {
+            Ok(address) => rules.check(address, self.has_tls),
+            Err(_) if is_local_name(&self.host) && !rules.lists_any() => Err(OutboundRefusal::Internal),
+            Err(_) if !self.has_tls && !rules.lists_any() => Err(OutboundRefusal::Plain),
+            Err(_) => Ok(()),
+        };
+        checked.map_err(WebhookUrlError::Refused)
+    }
+
     /// Returns the URL as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -77,6 +95,12 @@ impl WebhookUrl {
     pub fn host(&self) -> &str {
         &self.host
     }
+}
+
+/// Whether the name is that of this machine (RFC 6761, 6.3).
+fn is_local_name(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -99,6 +123,36 @@ mod tests {
         for host in ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "0.0.0.0", "100.100.100.200"] {
             let refused = WebhookUrl::parse(&format!("http://{host}/latest/meta-data"));
             assert_eq!(refused, Err(WebhookUrlError::LinkLocal), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_url_needs_https_and_a_public_address_unless_networks_are_allowed() {
+        use OutboundRefusal::{Internal, Plain};
+        let check = |rules: &OutboundRules, url: &str| WebhookUrl::parse(url).unwrap().check(rules);
+        let rules = OutboundRules::default();
+        for (url, refusal) in [
+            ("https://127.0.0.1:8787/", Internal),
+            ("https://10.0.0.7/", Internal),
+            ("https://[fd00::7]/", Internal),
+            ("https://[::ffff:192.168.0.1]/", Internal),
+            ("https://localhost:5432/", Internal),
+            ("https://A.LocalHost./", Internal),
+            ("http://hooks.example.com/", Plain),
+            ("http://1.1.1.1/", Plain),
+        ] {
+            assert_eq!(check(&rules, url), Err(WebhookUrlError::Refused(refusal)), "{url}");
+        }
+        assert_eq!(check(&rules, "https://hooks.example.com/"), Ok(()));
+        assert_eq!(check(&rules, "https://1.1.1.1/"), Ok(()));
+        let rules = OutboundRules::new(vec!["10.0.0.0/8".parse().unwrap()], Vec::new());
+        for (url, allowed) in [
+            ("http://10.0.0.7/", true),
+            ("http://hooks.internal/", true),
+            ("https://192.168.0.1/", false),
+            ("http://1.1.1.1/", false),
+        ] {
+            assert_eq!(check(&rules, url).is_ok(), allowed, "{url}");
         }
     }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use access::outbound::OutboundRules;
 use access::{MasterKey, ProviderKeyId, Vault};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay, WebhookChange};
 use billing::rules::webhook_event::WebhookEvents;
-use billing::webhook::{DeliveryBounds, WebhookDelivery, WebhookUrl};
+use billing::webhook::{DeliveryBounds, ReceiverTrust, WebhookDelivery, WebhookUrl};
 use jobs::{Job, NextRun};
 use ledger::billing::payments;
 use ledger::billing::webhook_deliveries::{self as deliveries, StoredDelivery};
@@ -94,6 +95,12 @@ fn header<'a>(request: &'a str, name: &str) -> &'a str {
     request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap()
 }
 
+/// Trusts receivers on loopback, and these certification authorities.
+fn trust(ca: &str) -> ReceiverTrust<'_> {
+    let networks = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().unwrap());
+    ReceiverTrust { ca: ca.as_bytes(), rules: OutboundRules::new(networks.to_vec(), Vec::new()) }
+}
+
 /// A shop with a vault.
 struct Announcing {
     shop: Shop,
@@ -107,7 +114,7 @@ impl Announcing {
         let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
         let vault = Arc::new(Vault::new(&key, None));
         shop.store().admit_master_key(BY, &vault).await.unwrap();
-        let job = WebhookDelivery::new(shop.store().clone(), vault.clone(), b"", BOUNDS).unwrap();
+        let job = WebhookDelivery::new(shop.store().clone(), vault.clone(), trust(""), BOUNDS).unwrap();
         Self { shop, vault, job }
     }
 
@@ -455,4 +462,26 @@ async fn a_deleted_webhook_takes_its_deliveries_and_20_are_the_maximum() {
     let url = WebhookUrl::parse("https://a.example/").unwrap();
     let more = all.shop.books.create_webhook(BY, &all.vault, &url, &WebhookEvents::all()).await;
     assert!(matches!(more, Err(BillingError::Conflict(_))), "{more:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_at_an_internal_address_or_an_own_port_receives_nothing() {
+    let mut receiver = Receiver::start(204).await;
+    for rules in [
+        OutboundRules::default(),
+        OutboundRules::new(vec!["10.0.0.0/8".parse().unwrap()], Vec::new()),
+        OutboundRules::new(vec!["127.0.0.0/8".parse().unwrap()], vec![receiver.address.port()]),
+    ] {
+        let mut all = Announcing::open().await;
+        let (store, trust) = (all.shop.store().clone(), ReceiverTrust { rules, ..ReceiverTrust::default() });
+        all.job = WebhookDelivery::new(store, all.vault.clone(), trust, BOUNDS).unwrap();
+        let webhook = all.webhook(receiver.address, &["*"]).await;
+        let ada = all.shop.user("ada").await;
+        all.shop.books.subscribe(BY, ada, "pro").await.unwrap();
+        all.run().await;
+        let first = all.deliveries(webhook).await.remove(0);
+        assert_eq!((first.state.as_str(), first.attempts), ("waiting", 1), "{}", first.error);
+        assert!(first.error.starts_with("the receiver may not receive requests: "), "{}", first.error);
+        assert_eq!(receiver.taken(), Vec::<String>::new());
+    }
 }

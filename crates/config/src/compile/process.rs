@@ -56,6 +56,7 @@ pub(super) fn process(
         export: export::export(reader, &input.export),
         retention: input.retention.plain(),
         lease: input.lease.plain(),
+        outbound: input.outbound.allow.list.iter().flat_map(|entry| entry.value.iter().copied()).collect(),
         webhooks: input.webhooks.plain(),
         billing: billing::billing(reader, &input.billing, &input.brand.name.value),
         midtrans: billing::midtrans(&input.midtrans),

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{Secret, api_key};
+use ipnet::IpNet;
 use meter::window;
 use serde_json::{Value as Json, json};
 use settings::field::{
@@ -30,6 +31,7 @@ pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
+use super::traffic::NETWORK;
 use crate::snapshot::process_keys::{
     ApiReferencesInput, CONTROL_CONNECTIONS, ControlConnectionsInput, DrainInput, LeaseInput, LogInput, MetricsInput,
     PublicUrlInput, ReadinessInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput, WebhooksInput,
@@ -103,9 +105,18 @@ section! {
         midtrans: MidtransInput = nested::<MidtransInput>();
         /// The server that takes the [mails](billing.md#mails) of billing. Without it, no mails are sent.
         mail: Option<MailInput> = maybe_nested::<MailInput>();
+        /// Where requests may go whose destination users of the API set: [webhooks](billing.md#webhooks).
+        outbound: OutboundInput = nested::<OutboundInput>();
         /// The bounds of deliveries of [webhooks](billing.md#webhooks).
         webhooks: WebhooksInput = nested::<WebhooksInput>();
         restart: RestartKeys::All;
+    }
+}
+
+section! {
+    OutboundInput {
+        /// Networks besides the public Internet, also without `https`. Link-local addresses and the gateway's own ports remain refused.
+        allow: ValueList<Vec<IpNet>> = list(NETWORK, 256, "none");
     }
 }
 

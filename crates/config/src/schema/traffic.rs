@@ -50,8 +50,9 @@ pub(crate) use breaker::CircuitBreakerInput;
 pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
+pub(super) use forms::NETWORK;
 use forms::{
-    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, NETWORK, ON_HANGUP, PATH, PER, PLAN,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN,
     PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,
 };
 pub(crate) use forms::{DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};

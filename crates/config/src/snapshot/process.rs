@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
+use access::outbound::OutboundRules;
+use ipnet::IpNet;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
 use super::process_keys::{
@@ -69,6 +71,8 @@ pub struct Process {
     pub retention: Retention,
     /// The leases of quotas and budgets.
     pub lease: Lease,
+    /// The networks besides the public Internet to which users of the API may direct requests.
+    pub outbound: Vec<IpNet>,
     /// The bounds of deliveries of webhooks.
     pub webhooks: Webhooks,
     /// The settings of subscriptions and invoices.
@@ -91,6 +95,13 @@ impl Process {
         position(&|listener| of_scheme(listener) && listener.address.port() == port)
             .or_else(|| position(&of_scheme))
             .unwrap_or(0)
+    }
+
+    /// Returns the rules for requests whose destination users of the API set. The own ports are those of all listeners.
+    #[must_use]
+    pub fn outbound_rules(&self) -> OutboundRules {
+        let listeners = self.listen.iter().map(|listener| listener.address).chain([self.control.listen]);
+        OutboundRules::new(self.outbound.clone(), listeners.map(|address| address.port()).collect())
     }
 
     /// Returns the first listener that other machines reach.

@@ -14,7 +14,7 @@ use billing::mail::{self, ConnectionSecurity, MailDelivery, MailParty, MailSetti
 use billing::midtrans::{MidtransClient, MidtransSettings, ProviderEndpoint};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
 use billing::rules::tax::{Fraction, TaxRule};
-use billing::webhook::{self, DeliveryBounds, WebhookDelivery};
+use billing::webhook::{self, DeliveryBounds, ReceiverTrust, WebhookDelivery};
 use billing::{BillingSettings, Books, InvoiceReview, PriceBook, SignoffRoles};
 use config::snapshot::{self, BillingReview, MidtransAccount, Origin, Process, Scheme, Seller, TaxFraction, Webhooks};
 use config::{Live, Snapshot};
@@ -193,7 +193,8 @@ fn webhook_delivery(process: &Process, store: &Store, vault: &Arc<Vault>) -> any
             std::fs::read(file).with_context(|| format!("billing.webhooks_ca: cannot read {}", file.display()))?
         }
     };
-    WebhookDelivery::new(store.clone(), vault.clone(), &ca, bounds).context("billing.webhooks_ca")
+    let trust = ReceiverTrust { ca: &ca, rules: process.outbound_rules() };
+    WebhookDelivery::new(store.clone(), vault.clone(), trust, bounds).context("billing.webhooks_ca")
 }
 
 /// Returns the job that sends mails; `None` without a server.

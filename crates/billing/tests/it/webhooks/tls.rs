@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Announcing, BOUNDS, BY, is_whole};
+use super::{Announcing, BOUNDS, BY, is_whole, trust};
 
 /// A certification authority in PEM, and the TLS of a server whose certificate it has signed.
 struct Authority {
@@ -76,7 +76,7 @@ async fn delivered(url: &str, ca: &str) -> (String, String) {
     let mut all = Announcing::open().await;
     let (url, events) = (WebhookUrl::parse(url).unwrap(), WebhookEvents::all());
     let webhook = all.shop.books.create_webhook(BY, &all.vault, &url, &events).await.unwrap().0.id;
-    all.job = WebhookDelivery::new(all.shop.store().clone(), all.vault.clone(), ca.as_bytes(), BOUNDS).unwrap();
+    all.job = WebhookDelivery::new(all.shop.store().clone(), all.vault.clone(), trust(ca), BOUNDS).unwrap();
     let ada = all.shop.user("ada").await;
     all.shop.books.subscribe(BY, ada, "pro").await.unwrap();
     all.run().await;
@@ -114,9 +114,6 @@ async fn a_receiver_that_no_authority_vouches_for_receives_nothing() {
 async fn a_file_without_certificates_is_refused() {
     let all = Announcing::open().await;
     for ca in ["x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        assert!(
-            WebhookDelivery::new(all.shop.store().clone(), all.vault.clone(), ca.as_bytes(), BOUNDS).is_err(),
-            "{ca}"
-        );
+        assert!(WebhookDelivery::new(all.shop.store().clone(), all.vault.clone(), trust(ca), BOUNDS).is_err(), "{ca}");
     }
 }

@@ -362,7 +362,7 @@ pub(super) const SERVER_TOOL_ROUNDS_MAX: u64 = 1_000;
 
 /// Cloudflare's networks: one network per line, `#` begins a comment.
 const CLOUDFLARE: &str = include_str!("cloudflare.txt");
-pub(super) const NETWORK: TextForm<Vec<IpNet>> = TextForm {
+pub(in crate::schema) const NETWORK: TextForm<Vec<IpNet>> = TextForm {
     parse: |text| {
         let expected = "an address, a network (10.0.0.0/8) that is not all of them, or `cloudflare`";
         networks(text).ok_or_else(|| bad(expected))

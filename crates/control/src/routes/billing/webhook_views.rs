@@ -1,5 +1,6 @@
 //! Webhooks and their deliveries as the API shows them.
 
+use access::Role;
 use billing::rules::webhook_event::WebhookEvents;
 use ledger::billing::webhook_deliveries::StoredDelivery;
 use ledger::billing::webhook_endpoints::StoredWebhook;
@@ -9,6 +10,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::moment::rfc3339;
+
+/// The error of a delivery without a response, for others than admins.
+const FAILED: &str = "failed";
 
 /// A URL that receives events of billing.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,7 +71,7 @@ pub(in crate::routes) struct DeliveryView {
     attempts: i64,
     /// The status of the last response; null without one.
     status: Option<i64>,
-    /// Why the last attempt failed; null otherwise.
+    /// Why the last attempt failed; null otherwise. Only admins see why there was no response.
     error: Option<String>,
     /// The time of the next attempt; null if none follows.
     #[schema(format = DateTime)]
@@ -121,9 +125,13 @@ impl From<StoredWebhook> for WebhookView {
     }
 }
 
-impl From<StoredDelivery> for DeliveryView {
-    fn from(of: StoredDelivery) -> Self {
+impl DeliveryView {
+    /// Shows a delivery to a caller. Others than admins do not learn what happened before a response, so that no webhook shows
+    /// them which addresses and ports of a network are open.
+    pub(super) fn new(of: StoredDelivery, role: Role) -> Self {
         let is_waiting = of.state == "waiting";
+        let shows_cause = role == Role::Admin || of.status.is_some() || of.error.is_empty();
+        let error = if shows_cause { of.error } else { FAILED.to_owned() };
         Self {
             id: of.id,
             event: of.event,
@@ -131,7 +139,7 @@ impl From<StoredDelivery> for DeliveryView {
             state: of.state,
             attempts: of.attempts,
             status: of.status,
-            error: (!of.error.is_empty()).then_some(of.error),
+            error: (!error.is_empty()).then_some(error),
             next_at: is_waiting.then(|| rfc3339(of.next_at)),
             created_at: rfc3339(of.created_at),
             body: serde_json::from_str(&of.body).unwrap_or(Value::Null),
@@ -166,4 +174,49 @@ pub(super) fn example_delivery() -> Value {
         "body": {"type": "invoice.paid", "timestamp": "2026-11-21T10:00:00Z", "data": {
             "id": "0199aa00-0000-7000-8000-000000000002", "number": "INV-2026-000001", "state": "paid"}}
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use access::Timestamp;
+
+    use super::*;
+
+    fn shown(error: &str, status: Option<i64>, role: Role) -> Option<String> {
+        let (id, at) = (Uuid::nil(), Timestamp(0));
+        let of = StoredDelivery {
+            id,
+            endpoint: id,
+            event: "invoice.paid".to_owned(),
+            object: id,
+            body: "{}".to_owned(),
+            state: "waiting".to_owned(),
+            attempts: 1,
+            queued_at: at,
+            next_at: at,
+            status,
+            error: error.to_owned(),
+            created_at: at,
+            updated_at: at,
+        };
+        DeliveryView::new(of, role).error
+    }
+
+    #[test]
+    fn only_admins_see_why_there_was_no_response() {
+        for error in [
+            "the receiver cannot be reached",
+            "TLS to the receiver failed",
+            "the host of the receiver cannot be resolved",
+            "the receiver may not receive requests: a port of the gateway itself",
+            "its response is not HTTP/1.1",
+            "it did not respond in time",
+        ] {
+            assert_eq!(shown(error, None, Role::Member).as_deref(), Some("failed"));
+            assert_eq!(shown(error, None, Role::Admin).as_deref(), Some(error));
+        }
+        let of_status = shown("it responded with 500", Some(500), Role::Member);
+        assert_eq!(of_status.as_deref(), Some("it responded with 500"));
+        assert_eq!(shown("", Some(204), Role::Member), None);
+    }
 }

@@ -33,7 +33,7 @@ const STATES: [&str; 3] = ["waiting", "delivered", "failed"];
 #[schema(as = NewWebhook, example = json!({"url": "https://hooks.example.com/tollgate", "events": ["invoice.*"]}))]
 #[serde(deny_unknown_fields)]
 struct NewWebhookBody {
-    /// `https` or `http`, with at most 2,048 characters. Link-local and metadata addresses are refused.
+    /// `https`, with at most 2,048 characters. Internal addresses and `http` need `outbound.allow`; link-local addresses are refused.
     #[schema(max_length = 2048)]
     url: String,
     /// Names of events, `invoice.*`, `payment.*`, `subscription.*`, or `*`. Default: all.
@@ -106,7 +106,7 @@ pub(in crate::routes) async fn create(
 ) -> Result<(StatusCode, Json<WebhookView>), Problem> {
     let NewWebhookBody { url, events } = input::required(request, app.limits.body).await?;
     let books = books(&app)?;
-    let url = WebhookUrl::parse(&url).map_err(invalid_url)?;
+    let url = allowed_url(&app, &url)?;
     let events = events.as_deref().map_or_else(|| Ok(WebhookEvents::all()), WebhookEvents::parse);
     let events = events.map_err(invalid_events)?;
     let created = books.create_webhook(&caller.actor(), &app.vault, &url, &events).await;
@@ -128,7 +128,7 @@ pub(in crate::routes) async fn change(
     let WebhookChangeBody { url, events, enabled } = input::required(request, app.limits.body).await?;
     let (books, id) = (books(&app)?, id_of(&id)?);
     let change = WebhookChange {
-        url: url.as_deref().map(WebhookUrl::parse).transpose().map_err(invalid_url)?,
+        url: url.as_deref().map(|url| allowed_url(&app, url)).transpose()?,
         events: events.as_deref().map(WebhookEvents::parse).transpose().map_err(invalid_events)?,
         is_enabled: enabled,
     };
@@ -173,7 +173,7 @@ pub(in crate::routes) async fn rotate(
     }))))]
 pub(in crate::routes) async fn deliveries(
     State(app): State<Arc<App>>,
-    _finance: Finance,
+    Finance(caller): Finance,
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<DeliveriesView>, Problem> {
@@ -187,7 +187,7 @@ pub(in crate::routes) async fn deliveries(
     endpoints::present(store, id).await?.ok_or_else(missing)?;
     let mut found = deliveries::of_endpoint(store, id, state.as_deref(), before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |of| of.id);
-    Ok(Json(DeliveriesView { items: found.into_iter().map(DeliveryView::from).collect(), next }))
+    Ok(Json(DeliveriesView { items: found.into_iter().map(|of| DeliveryView::new(of, caller.role)).collect(), next }))
 }
 
 /// Makes a delivery due again, also one that was accepted. It keeps its `webhook-id`.
@@ -204,7 +204,8 @@ pub(in crate::routes) async fn replay_one(
     let Path((id, delivery)) = path.map_err(|_| missing())?;
     let (books, id) = (books(&app)?, id_of(&id)?);
     let delivery = delivery.parse().map_err(|_| Problem::new(Refusal::NotFound, "no delivery has this id"))?;
-    Ok(Json(books.replay_delivery(&caller.actor(), id, delivery).await.map_err(refused)?.into()))
+    let replayed = books.replay_delivery(&caller.actor(), id, delivery).await.map_err(refused)?;
+    Ok(Json(DeliveryView::new(replayed, caller.role)))
 }
 
 /// Makes the failed deliveries of a webhook due again whose changes happened since a time.
@@ -231,6 +232,13 @@ fn id_of(text: &str) -> Result<Uuid, Problem> {
 
 fn missing() -> Problem {
     Problem::new(Refusal::NotFound, "no webhook has this id")
+}
+
+/// Returns the URL of a webhook, if the rules for destinations that users set allow what it shows.
+fn allowed_url(app: &App, url: &str) -> Result<WebhookUrl, Problem> {
+    let url = WebhookUrl::parse(url).map_err(invalid_url)?;
+    url.check(&app.live.load().process.outbound_rules()).map_err(invalid_url)?;
+    Ok(url)
 }
 
 fn invalid_url(error: WebhookUrlError) -> Problem {

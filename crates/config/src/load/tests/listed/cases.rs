@@ -22,6 +22,7 @@ control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window
 listen: [{name: first, address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
 trusted_proxies: [10.1.0.0/16]
+outbound: {allow: [10.3.0.0/16]}
 tests: [{request: GET /e, expect: {status: 401}}]
 insights: {rules: [{name: a, class: batch, confidence: '1', when: {status: {max: 9}, requests_per_key: {max: 9}, requests_per_session: {max: 9}, interval_s: {max: 9}, input_tokens: {max: 9}}}], tests: [{expect: {class: chat}}]}
 ";
@@ -60,6 +61,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("trusted_proxies[0]", "10.0.0.0/8", "10.0.0.0/8"),
     ("trusted_proxies", "10.0.0.0/8", "10.0.0.0/8"),
     ("forwarded", "replace", "replace"),
+    ("outbound.allow[0]", "10.4.0.0/16", "10.4.0.0/16"),
     ("redis", "redis://:S3CRET@h", "***"),
     ("rate_limits[0].dimension", "ip", "ip"),
     ("rate_limits[0].without", "key", "key"),

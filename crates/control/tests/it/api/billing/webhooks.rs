@@ -9,7 +9,7 @@ use crate::client::{Answer, call, get};
 const WEBHOOKS: &str = "/api/webhooks";
 const JSON: &str = "Content-Type: application/json";
 const ABSENT: &str = "0199aa00-0000-7000-8000-00000000dead";
-const NOWHERE: &str = "http://127.0.0.1:9/hook?token=1";
+const NOWHERE: &str = "https://hooks.example.com:9/hook?token=1";
 
 async fn change(shop: &Shop, bearer: &str, path: &str, body: Value) -> Answer {
     call(shop.world.address, &format!("PATCH {path}"), &[bearer, JSON], &body.to_string()).await
@@ -65,7 +65,10 @@ async fn a_url_or_an_event_that_is_not_allowed_is_refused() {
     let fin = finance(&shop).await;
     let made = webhook(&shop, &fin, json!(["*"])).await;
     let path = format!("{WEBHOOKS}/{}", made["id"].as_str().unwrap());
-    for url in ["", "x", "ftp://a/", "https://u:p@a/", "http://169.254.169.254/latest", "http://[fd00:ec2::254]/"] {
+    let malformed = ["", "x", "ftp://a/", "https://u:p@a/", "http://169.254.169.254/latest", "http://[fd00:ec2::254]/"];
+    let internal =
+        ["https://127.0.0.1:9/", "https://10.0.0.7/", "https://[fd00::7]/", "https://localhost/", "http://a.example/"];
+    for url in malformed.into_iter().chain(internal) {
         send(&shop, &fin, WEBHOOKS, json!({"url": url})).await.refuses(422, "unprocessable");
         change(&shop, &fin, &path, json!({"url": url})).await.refuses(422, "unprocessable");
     }
