@@ -32,6 +32,44 @@ pub struct KeyBounds {
     pub models: Option<Vec<String>>,
     /// Networks from which the key may be used.
     pub addresses: Option<Vec<IpNet>>,
+    /// What the key may call of the admin API. `None` is the default: [`ControlScope::Own`] if the key has another
+    /// restriction, otherwise everything of its user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlScope>,
+}
+
+/// What a restricted key may call of the admin API. No restricted key changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlScope {
+    /// Nothing.
+    None,
+    /// The key itself: its usage, its limits and its models.
+    #[serde(rename = "self")]
+    Own,
+    /// Everything that its user may read.
+    Read,
+}
+
+impl ControlScope {
+    /// All scopes, in order.
+    pub const ALL: [Self; 3] = [Self::None, Self::Own, Self::Read];
+
+    /// The spelling in the store, the API and the commands.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Own => "self",
+            Self::Read => "read",
+        }
+    }
+
+    /// Parses the text that [`as_str`](Self::as_str) returns.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == word)
+    }
 }
 
 /// An invalid restriction. Each error names the field as the API and the commands spell it.
@@ -76,12 +114,19 @@ impl KeyBounds {
     /// Whether the key has no restrictions.
     #[must_use]
     pub const fn is_unbounded(&self) -> bool {
-        let Self { credits_per_day, requests_per_minute, routes, models, addresses } = self;
+        let Self { credits_per_day, requests_per_minute, routes, models, addresses, control } = self;
         credits_per_day.is_none()
             && requests_per_minute.is_none()
             && routes.is_none()
             && models.is_none()
             && addresses.is_none()
+            && control.is_none()
+    }
+
+    /// Returns what the key may call of the admin API; `None` means everything of its user.
+    #[must_use]
+    pub fn control_scope(&self) -> Option<ControlScope> {
+        self.control.or_else(|| (!self.is_unbounded()).then_some(ControlScope::Own))
     }
 
     /// Checks the restrictions.
@@ -173,6 +218,21 @@ mod tests {
         assert!(free.opens_from("::1".parse().unwrap()));
         let none = KeyBounds { models: Some(Vec::new()), ..KeyBounds::default() };
         assert!(!none.is_unbounded() && !none.opens_model("x"));
+    }
+
+    #[test]
+    fn a_restricted_key_sees_itself_unless_its_scope_says_otherwise() {
+        let free = KeyBounds::default();
+        let limited = KeyBounds { credits_per_day: Some(Credits(1)), ..free.clone() };
+        assert_eq!((free.control_scope(), limited.control_scope()), (None, Some(ControlScope::Own)));
+        for scope in ControlScope::ALL {
+            for bounds in [&free, &limited] {
+                let scoped = KeyBounds { control: Some(scope), ..bounds.clone() };
+                assert_eq!((scoped.control_scope(), scoped.is_unbounded()), (Some(scope), false));
+            }
+            assert_eq!(ControlScope::parse(scope.as_str()), Some(scope));
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+        }
     }
 
     #[test]

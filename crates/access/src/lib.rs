@@ -54,7 +54,7 @@ pub mod vault;
 
 pub use amount::{Amount, Credits, NanoUsd, Tokens};
 pub use api_key::{ApiKey, KeyHash, contains_key, is_key};
-pub use bounds::KeyBounds;
+pub use bounds::{ControlScope, KeyBounds};
 pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
 pub use client_program::ClientProgram;
 pub use clock::{CivilDate, Clock, ClockLeaps, Day, Mono, Timestamp};

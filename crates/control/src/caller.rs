@@ -5,7 +5,8 @@ use std::sync::Arc;
 use access::key_clients::KeyClient;
 use access::token::TokenError;
 use access::{
-    ApiKey, KeyHash, NotFound, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId, UserNo,
+    ApiKey, ControlScope, KeyHash, NotFound, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId,
+    UserNo,
 };
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -152,6 +153,40 @@ impl Caller {
         Err(Problem::new(Refusal::Forbidden, message))
     }
 
+    /// Returns what the key of the caller may call; `None` means everything of its user. Keys with the scope `admin` have
+    /// rules of their own.
+    fn control_scope(&self) -> Option<ControlScope> {
+        self.key().filter(|key| !key.is_admin).and_then(|key| key.bounds.control_scope())
+    }
+
+    /// Returns the key of a caller that sees only this key.
+    pub(crate) fn only_key(&self) -> Option<&Arc<Principal>> {
+        self.key().filter(|_| self.control_scope() == Some(ControlScope::Own))
+    }
+
+    /// Refuses keys that do not see the data of their user.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_read(&self) -> Result<(), Problem> {
+        match self.control_scope() {
+            None | Some(ControlScope::Read) => Ok(()),
+            Some(ControlScope::Own) => Err(Problem::new(
+                Refusal::Forbidden,
+                "this key sees only itself: its usage, limits and models; `scopes.control: read` lets it read the account",
+            )),
+            Some(ControlScope::None) => Err(no_control()),
+        }
+    }
+
+    /// Refuses keys that may not use the admin API.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_any(&self) -> Result<(), Problem> {
+        if self.control_scope() == Some(ControlScope::None) { Err(no_control()) } else { Ok(()) }
+    }
+
     /// Refuses the secret that a rotation replaced, which could otherwise replace the new one.
     fn require_current_secret(&self) -> Result<(), Problem> {
         if self.key().is_none_or(|key| key.rotated.is_none()) {
@@ -272,12 +307,36 @@ impl FromRequestParts<Arc<App>> for Payer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let judged = match parts.extensions.get::<Authentication>() {
-            Some(Authentication(judged)) => Result::clone(judged),
-            None => Caller::of(parts, app).await,
-        };
-        judged.map(Self)
+        let caller = judged(parts, app).await?;
+        caller.require_read().map(|()| Self(caller))
     }
+}
+
+/// A caller with the right to read what the request's own key may see. The endpoint limits its response to that key
+/// ([`Caller::only_key`]).
+#[derive(Debug)]
+pub(crate) struct KeyReader(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for KeyReader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = judged(parts, app).await?;
+        caller.require_any()?;
+        if caller.is_unpaid { Err(NotFound::Unpaid.into()) } else { Ok(Self(caller)) }
+    }
+}
+
+/// Returns the caller, whom the rate limits have authenticated already.
+async fn judged(parts: &Parts, app: &App) -> Result<Caller, Problem> {
+    match parts.extensions.get::<Authentication>() {
+        Some(Authentication(judged)) => Result::clone(judged),
+        None => Caller::of(parts, app).await,
+    }
+}
+
+fn no_control() -> Problem {
+    Problem::new(Refusal::Forbidden, "this key may not use the admin API: its scope `control` is `none`")
 }
 
 /// A [`Payer`] with the right to pay: the conditions are those of [`Owner`].

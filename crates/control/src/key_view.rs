@@ -1,6 +1,6 @@
 //! A key as responses show it: everything except its secret.
 
-use access::{KeyBounds, KeyId, UserId};
+use access::{ControlScope, KeyBounds, KeyId, UserId};
 use serde::Serialize;
 use store::{Key, PreviousSecret};
 use utoipa::ToSchema;
@@ -78,6 +78,9 @@ struct KeyScopesView {
     routes: Option<Vec<String>>,
     /// Models as requests name them; a `*` at the end matches the rest of a name.
     models: Option<Vec<String>>,
+    /// What the key may call of the admin API: `none`, `self` or `read`; missing means the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control: Option<&'static str>,
 }
 
 /// The own limits of a key; null means no limit. The user's plan applies as well.
@@ -125,7 +128,11 @@ impl Bound {
         };
         let networks = bounds.addresses.as_ref();
         Self {
-            scopes: KeyScopesView { routes: bounds.routes.clone(), models: bounds.models.clone() },
+            scopes: KeyScopesView {
+                routes: bounds.routes.clone(),
+                models: bounds.models.clone(),
+                control: bounds.control.map(ControlScope::as_str),
+            },
             limits,
             addresses: networks.map(|networks| networks.iter().map(ToString::to_string).collect()),
         }

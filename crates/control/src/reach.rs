@@ -79,6 +79,9 @@ pub(crate) async fn find_user(app: &App, user: UserId) -> Result<User, Problem> 
 pub(crate) async fn key_to_read(app: &App, caller: &Caller, id: &str) -> Result<Key, Problem> {
     let missing = || Problem::new(Refusal::NotFound, NO_KEY);
     let id = KeyId(id.parse::<Uuid>().map_err(|_| missing())?);
+    if caller.only_key().is_some_and(|own| own.key != id) {
+        return Err(missing());
+    }
     let key = match caller.role {
         Role::Admin => KeyRef::from(id),
         Role::Member => KeyRef::of(caller.user, id),

@@ -31,13 +31,20 @@ pub(crate) struct Selection<'a> {
 }
 
 impl Scope {
-    /// Returns the requested usage.
+    /// Returns the requested usage: for a key that sees only itself, that of this key.
     ///
     /// # Errors
     /// `not_found` for a user, a plan or a key that does not exist, and, for clients without the role admin, for each scope
     /// but `me`, so that no response reveals what exists. `bad_request` for another word, or together with a user.
     pub(crate) async fn of(state: &State, caller: &Caller, selection: Selection<'_>) -> Result<Self, Problem> {
         let Selection { scope, user_id, key_id } = selection;
+        let key_id = match caller.only_key() {
+            Some(own) if key_id.is_some_and(|id| id != own.key.0) => {
+                return Err(Problem::new(Refusal::NotFound, NO_KEY));
+            }
+            Some(own) => Some(own.key.0),
+            None => key_id,
+        };
         let Some(word) = scope.filter(|word| *word != "me") else {
             let user = UsageScope::of(state, caller, user_id).await?;
             let key = match key_id {

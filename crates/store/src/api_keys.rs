@@ -7,7 +7,7 @@ pub(crate) mod repeated;
 pub(crate) mod row;
 
 use access::key_clients::KeyClient;
-use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, LabelSet, Timestamp, UserId};
+use access::{ApiKey, ControlScope, KeyBounds, KeyHash, KeyId, KeyNo, LabelSet, Timestamp, UserId};
 use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -32,8 +32,8 @@ pub const KEYS_PAGE_MAX: u32 = 201;
 
 statements! {
     ADD = concat!("INSERT INTO api_keys (id, no, user_id, label, hash, prefix, last4, expires_at, credits_per_day,
-        requests_per_minute, routes, models, addresses, admin, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) RETURNING ", key_columns!());
+        requests_per_minute, routes, models, addresses, control, admin, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16) RETURNING ", key_columns!());
     KEYS_OF_OWNER = "SELECT (SELECT count(*) FROM api_keys k WHERE k.user_id = u.id AND k.revoked_at IS NULL)
         FROM users u WHERE u.id = $1";
     FIND = concat!("SELECT ", key_columns!(), " FROM api_keys WHERE id = $1 AND user_id = coalesce($2, user_id)");
@@ -303,6 +303,7 @@ impl Store {
             .bind(list(bounds.routes.as_deref()))
             .bind(list(bounds.models.as_deref()))
             .bind(list(bounds.addresses.as_deref()))
+            .bind(bounds.control.map(ControlScope::as_str))
             .bind(is_admin)
             .bind(self.now());
         let row: KeyRow = add.one().await.map_err(KeyError::of_insert)?;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{Credits, KeyBounds};
+use access::{ControlScope, Credits, KeyBounds};
 use serde::de::DeserializeOwned;
 
 use crate::error::DatabaseError;
@@ -16,6 +16,7 @@ pub(crate) struct BoundsRow {
     routes: Option<String>,
     models: Option<String>,
     addresses: Option<String>,
+    control: Option<String>,
 }
 
 impl TryFrom<BoundsRow> for KeyBounds {
@@ -31,6 +32,10 @@ impl TryFrom<BoundsRow> for KeyBounds {
             routes: read("routes", row.routes)?,
             models: read("models", row.models)?,
             addresses: read("addresses", row.addresses)?,
+            control: row
+                .control
+                .map(|word| ControlScope::parse(&word).ok_or_else(|| unreadable("control")))
+                .transpose()?,
         })
     }
 }

@@ -23,7 +23,7 @@ use crate::users::{self, Email};
 /// replaced.
 const READ: &str = "k.id AS key_id, k.no AS key_no, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at,
     k.credits_per_day AS key_credits_per_day, k.requests_per_minute AS key_requests_per_minute, k.routes, k.models,
-    k.addresses, k.admin, k.labels AS key_labels, u.labels AS user_labels, u.role, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.hold, u.plan_id, p.name, p.credits_per_day,
+    k.addresses, k.control, k.admin, k.labels AS key_labels, u.labels AS user_labels, u.role, u.id AS user_id, u.no AS user_no, u.email, u.name AS user_name, u.status, u.hold, u.plan_id, p.name, p.credits_per_day,
     p.requests_per_minute, p.budgets, p.shared_keys
     FROM api_keys k JOIN users u ON u.id = k.user_id JOIN plans p ON p.id = u.plan_id";
 /// Finds keys by their current and by their previous secret. A list of hashes follows each. For 32 of them, in 300,000

@@ -153,7 +153,7 @@ impl LiveStream {
     async fn is_permitted(&self) -> bool {
         let app = &self.app;
         let caller = match Caller::of(&self.watched.head, app).await {
-            Ok(caller) if caller.is_unpaid => return false,
+            Ok(caller) if caller.is_unpaid || caller.require_read().is_err() => return false,
             Ok(caller) => caller,
             Err(problem) => return problem.is_ours(),
         };

@@ -15,12 +15,12 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Key, KeyError, KeyPageQuery, KeySecret, NewKey, Rotation};
+use store::{Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, Rotation};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::users;
-use crate::caller::{Admin, Caller, KeyOwner};
+use crate::caller::{Admin, Caller, KeyOwner, KeyReader};
 use crate::input::{self, Segment};
 use crate::key_view::KeyView;
 use crate::listing;
@@ -85,7 +85,8 @@ impl KeyWithSecret {
     }
 }
 
-/// Lists the keys of the authenticated user, or for admins with `?user_id=` of any user.
+/// Lists the keys of the authenticated user, or for admins with `?user_id=` of any user. A restricted key without
+/// `scopes.control: read` sees only itself.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", params(KeyListQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))), responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "laptop",
@@ -94,9 +95,18 @@ impl KeyWithSecret {
             "limits": {"credits_per_day": null, "requests_per_minute": 60}, "addresses": ["203.0.113.0/24"]}],
         "next": null
     }))))]
-pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Json<Keys>, Problem> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    KeyReader(caller): KeyReader,
+    request: Request,
+) -> Result<Json<Keys>, Problem> {
     let query: KeyListQuery = input::query(request.uri())?;
     let user = reach::user_to_read(&caller, query.user_id)?;
+    if let Some(own) = caller.only_key() {
+        let is_first = listing::after(query.cursor.as_deref())?.is_none();
+        let found = if is_first { app.store.find_key(KeyRef::of(user, own.key)).await? } else { None };
+        return Ok(Json(Keys { items: found.into_iter().map(KeyView::from).collect(), next: None }));
+    }
     if user != caller.user {
         reach::find_user(&app, user).await?;
     }

@@ -11,7 +11,7 @@ use meter::{Rates, UnitRates};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::credentials::{CredentialState, VaultCredentials};
 use crate::figures::CURRENCY;
 use crate::moment::date;
@@ -216,7 +216,7 @@ impl ModelView {
         }],
         "next": null
     }))))]
-pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Models>, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>, KeyReader(caller): KeyReader) -> Result<Json<Models>, Problem> {
     let credentials = VaultCredentials::of(&app.store, caller.user).await?;
     let snapshot = app.live.load_full();
     let key: Option<&Principal> = caller.key().map(|key| &**key);

@@ -111,6 +111,33 @@ async fn a_suspended_user_is_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn a_restricted_key_is_refused_everywhere_but_for_itself() {
+    let (world, ada) = world().await;
+    let key = world.key(&ada, "page").await;
+    let change = store::KeyChange { models: Some(Some(vec!["fast".to_owned()])), ..store::KeyChange::default() };
+    let id = store::KeyRef::of(ada.user, key.key);
+    world.store.change_key(&store::Actor::COMMAND, id, change).await.unwrap();
+    world.refresh().await;
+    // These operations show only the key itself, or require no key, or read it from the body.
+    let but = [
+        "POST /api/auth/link",
+        "POST /api/auth/link/check",
+        "POST /api/auth/login",
+        "POST /api/auth/refresh",
+        "POST /api/auth/validate",
+        "GET /api/keys",
+        "GET /api/keys/{id}",
+        "GET /api/models",
+        "GET /api/usage/history",
+        "GET /api/usage/requests",
+        "GET /api/usage/requests/{id}",
+        "GET /api/usage/series",
+        "GET /api/usage/today",
+    ];
+    check(403, &but, async |line, body| call(world.address, line, &[JSON, &key.bearer()], body).await).await;
+}
+
+#[tokio::test]
 async fn a_key_of_a_user_with_unpaid_invoices_pays_and_is_refused_everywhere_else() {
     let (world, ada) = world().await;
     world.hold(&ada, "starter").await;

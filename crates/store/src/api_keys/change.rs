@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::{Credits, LabelSet, Timestamp};
+use access::{ControlScope, Credits, LabelSet, Timestamp};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ use crate::{session_end, users};
 
 statements! {
     CHANGE = "UPDATE api_keys SET label = $2, expires_at = $3, credits_per_day = $4, requests_per_minute = $5, routes = $6,
-        models = $7, addresses = $8, labels = $9, updated_at = $10 WHERE id = $1";
+        models = $7, addresses = $8, labels = $9, updated_at = $10, control = $11 WHERE id = $1";
     ROTATE = concat!("UPDATE api_keys SET previous_hash = hash, previous_last4 = last4, previous_until = $5,
         previous_used_at = NULL, hash = $2, prefix = $3, last4 = $4, updated_at = $6 WHERE id = $1 RETURNING ", key_columns!());
     REVOKE = "UPDATE api_keys SET revoked_at = $2, updated_at = $2 WHERE id = $1";
@@ -42,6 +42,8 @@ pub struct KeyChange {
     pub models: Option<Option<Vec<String>>>,
     /// New value of [`access::KeyBounds::addresses`].
     pub addresses: Option<Option<Vec<IpNet>>>,
+    /// New value of [`access::KeyBounds::control`].
+    pub control: Option<Option<ControlScope>>,
     /// Labels of the key's requests; the given ones replace all.
     pub labels: Option<LabelSet>,
 }
@@ -59,7 +61,17 @@ impl KeyChange {
     /// Applies the change to `key`, and returns the difference for the audit log.
     fn apply(self, key: &mut Key) -> Value {
         let before = key.clone();
-        let Self { label, expires_at, credits_per_day, requests_per_minute, routes, models, addresses, labels } = self;
+        let Self {
+            label,
+            expires_at,
+            credits_per_day,
+            requests_per_minute,
+            routes,
+            models,
+            addresses,
+            control,
+            labels,
+        } = self;
         set(&mut key.label, label);
         set(&mut key.expires_at, expires_at);
         set(&mut key.bounds.credits_per_day, credits_per_day);
@@ -67,6 +79,7 @@ impl KeyChange {
         set(&mut key.bounds.routes, routes);
         set(&mut key.bounds.models, models);
         set(&mut key.bounds.addresses, addresses);
+        set(&mut key.bounds.control, control);
         set(&mut key.labels, labels);
         let mut said = Map::new();
         // The label itself is not logged: users choose it freely.
@@ -124,7 +137,8 @@ impl Store {
             .bind(list(bounds.models.as_deref()))
             .bind(list(bounds.addresses.as_deref()))
             .bind(labels_column(&after.labels))
-            .bind(self.now());
+            .bind(self.now())
+            .bind(bounds.control.map(ControlScope::as_str));
         write.run().await?;
         let act = Act::of(AuditAction::KeyChange, after.id.0, Some(after.user)).with(said);
         self.note(&mut transaction, by, act).await?;

@@ -16,7 +16,7 @@ macro_rules! key_columns {
     () => {
         "id, no, user_id, label, prefix, last4, previous_last4, previous_until, previous_used_at,
         credits_per_day AS key_credits_per_day, requests_per_minute AS key_requests_per_minute, routes, models, addresses,
-        admin, labels, used_at, used_from, used_client, expires_at, revoked_at, created_at"
+        control, admin, labels, used_at, used_from, used_client, expires_at, revoked_at, created_at"
     };
 }
 pub(crate) use key_columns;

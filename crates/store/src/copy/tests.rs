@@ -200,6 +200,7 @@ pub(crate) fn key(user: UserId) -> NewKey {
         credits_per_day: Some(Credits(5)),
         models: Some(vec!["größe/*".into()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
+        control: Some(access::ControlScope::Own),
         ..KeyBounds::default()
     };
     NewKey { expires_at: Some(NOW), bounds, ..NewKey::of(user, "läptop", &key) }

@@ -16,7 +16,7 @@ statements! {
     FIND = concat!("SELECT s.id AS session_id, s.user_id, s.key_id, s.address, s.agent, s.seen_at, s.expires_at, s.ended_at,
         s.created_at AS begun_at, k.no AS key_no, k.expires_at AS key_expires_at, k.revoked_at AS key_revoked_at,
         k.credits_per_day AS key_credits_per_day, k.requests_per_minute AS key_requests_per_minute, k.routes, k.models,
-        k.addresses, ", user_columns!(), " JOIN sessions s ON s.user_id = u.id LEFT JOIN api_keys k ON k.id = s.key_id
+        k.addresses, k.control, ", user_columns!(), " JOIN sessions s ON s.user_id = u.id LEFT JOIN api_keys k ON k.id = s.key_id
         WHERE s.id = $1");
 }
 

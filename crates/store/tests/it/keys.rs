@@ -2,7 +2,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{ApiKey, Credits, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus};
+use access::{
+    ApiKey, ControlScope, Credits, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus,
+};
 use serde_json::{Value, json};
 use store::{
     Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyError, KeyPageQuery, KeyRef,
@@ -128,6 +130,7 @@ fn bounds() -> KeyBounds {
         routes: Some(vec!["users".to_owned(), "größe \"x\"".to_owned()]),
         models: Some(vec!["openai/*".to_owned()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()]),
+        control: Some(ControlScope::Read),
     }
 }
 
@@ -166,7 +169,7 @@ pub(crate) async fn a_key_is_changed_in_part(world: &World) {
     let (secret, made) = key(&store, user.id).await;
     let change = async |change| store.change_key(&store::Actor::COMMAND, made.id, change).await;
     let end = Timestamp(NOW.0 + 3_600_000_000);
-    let KeyBounds { credits_per_day, requests_per_minute, routes, models, addresses } = bounds();
+    let KeyBounds { credits_per_day, requests_per_minute, routes, models, addresses, control } = bounds();
     let all = KeyChange {
         label: Some("desk".to_owned()),
         expires_at: Some(Some(end)),
@@ -175,6 +178,7 @@ pub(crate) async fn a_key_is_changed_in_part(world: &World) {
         routes: Some(routes),
         models: Some(models),
         addresses: Some(addresses),
+        control: Some(control),
         labels: Some(access::LabelSet::of_text("team=core")),
     };
     let before = store.revision().await.unwrap();

@@ -78,6 +78,7 @@ pub(crate) async fn a_session_is_found_with_its_user_and_its_key(world: &World) 
         credits_per_day: Some(Credits(5)),
         models: Some(vec!["openai/*".to_owned()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
+        control: Some(access::ControlScope::Own),
         ..KeyBounds::default()
     };
     let secret = ApiKey::generate("tollgate").unwrap();

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use access::ControlScope;
 use clap::{Args, Subcommand};
 
 use super::Place;
@@ -90,6 +91,9 @@ pub(crate) struct CreateKey {
     /// Address or network from which the key may be used; can be repeated [default: all]
     #[arg(long = "address", value_name = "NETWORK")]
     pub(crate) addresses: Vec<String>,
+    /// What the key may call of the admin API: none, self or read [default: self if the key is restricted]
+    #[arg(long, value_name = "SCOPE", value_parser = control_scope)]
+    pub(crate) control: Option<ControlScope>,
     /// Quota of the key; the quota of its user applies as well [default: none]
     #[arg(long, value_name = "N")]
     pub(crate) credits_per_day: Option<u64>,
@@ -102,6 +106,10 @@ pub(crate) struct CreateKey {
 
 /// Maximum time for which the previous secret remains valid after a rotation.
 const GRACE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+fn control_scope(text: &str) -> Result<ControlScope, String> {
+    ControlScope::parse(text).ok_or_else(|| "expected none, self or read".to_owned())
+}
 
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text).ok_or_else(|| "expected a duration of at most 366d, such as 90s, 15m, 12h or 90d".to_owned())

@@ -90,6 +90,7 @@ fn bounds(create: &CreateKey) -> Result<KeyBounds, UnfitBound> {
         routes: some(&create.routes),
         models: some(&create.models),
         addresses: Some(networks?).filter(|networks| !networks.is_empty()),
+        control: create.control,
     };
     bounds.check().map(|()| bounds)
 }
@@ -122,7 +123,7 @@ fn line(key: &Key, user: Option<&str>, now: Timestamp) -> String {
 fn details(key: &Key) -> Vec<String> {
     let mut details = Vec::new();
     let mut say = |detail: Option<String>| details.extend(detail);
-    let KeyBounds { credits_per_day, requests_per_minute, routes, models, addresses } = &key.bounds;
+    let KeyBounds { credits_per_day, requests_per_minute, routes, models, addresses, control } = &key.bounds;
     say(key.used_at.map(|at| format!("used {}", moment(at))));
     say(key.expires_at.map(|at| format!("expires {}", moment(at))));
     if key.is_admin {
@@ -132,6 +133,7 @@ fn details(key: &Key) -> Vec<String> {
         say(models.as_deref().map(|names| format!("models {}", named(names))));
     }
     say(addresses.as_deref().map(|networks| format!("from {}", named(networks))));
+    say(control.map(|scope| format!("control {}", scope.as_str())));
     say(credits_per_day.map(|credits| format!("{} credits a day", credits.0)));
     say(requests_per_minute.map(|requests| format!("{requests} requests a minute")));
     say(key.previous.as_ref().map(|previous| {

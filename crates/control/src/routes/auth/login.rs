@@ -144,6 +144,8 @@ async fn by_password(
 
 async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, SessionCredential), Problem> {
     let (caller, secret) = Caller::find(app, key.expose(), address).await?;
+    // A session shows the account.
+    caller.require_read()?;
     let Via::Key(principal) = caller.via else { return Err(Problem::internal()) };
     if principal.rotated.is_some() {
         // A session refers to its key and not to a secret, so it would outlive the replaced secret.

@@ -41,8 +41,9 @@ pub(crate) struct KeyValidation {
 struct User {
     #[schema(value_type = Uuid)]
     id: UserId,
+    /// The name; empty for a key that sees only itself.
     name: String,
-    /// The e-mail address; null for a service user.
+    /// The e-mail address; null for a service user, and for a key that sees only itself.
     email: Option<String>,
     plan: String,
     status: &'static str,
@@ -93,6 +94,7 @@ pub(crate) async fn validate(
 
     // The directory goes first: it caches recent look-ups, so that invented keys do not reach the store.
     let (caller, hash) = Caller::find(&app, key, address).await?;
+    caller.require_any()?;
     if let (Some(Extension(counting)), Some(key)) = (counting, caller.key()) {
         counting.take(&app, key.key, address).await?;
     }
@@ -105,10 +107,11 @@ pub(crate) async fn validate(
     let spent = SpentCredits::of(&app, identity.user.no, day).await?;
     let quota = spent.of_user(&identity.user.plan);
     let own = identity.key.bounds.credits_per_day.map(|limit| spent.of_key(identity.key.no, limit));
+    let shows_address = caller.only_key().is_none();
     let user = User {
         id: identity.user.id,
-        name: identity.user.name,
-        email: identity.user.email.as_ref().map(|email| email.as_str().to_owned()),
+        name: if shows_address { identity.user.name } else { String::new() },
+        email: identity.user.email.as_ref().map(|email| email.as_str().to_owned()).filter(|_| shows_address),
         plan: identity.user.plan.name.clone(),
         status: identity.user.status.as_str(),
     };

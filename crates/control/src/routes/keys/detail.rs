@@ -9,7 +9,7 @@ use serde::Serialize;
 use store::User;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::input::Segment;
 use crate::key_view::KeyView;
 use crate::moment::rfc3339;
@@ -42,8 +42,9 @@ pub(in crate::routes) struct KeyDetail {
 pub(super) struct KeyUser {
     #[schema(value_type = Uuid)]
     id: UserId,
+    /// The name; empty for a key that sees only itself.
     name: String,
-    /// The e-mail address; null for a service user.
+    /// The e-mail address; null for a service user, and for a key that sees only itself.
     email: Option<String>,
     /// The name of the user's plan.
     plan: String,
@@ -78,10 +79,12 @@ struct OldSecret {
     ends_at: String,
 }
 
-impl From<&User> for KeyUser {
-    fn from(user: &User) -> Self {
-        let email = user.email.as_ref().map(|email| email.as_str().to_owned());
-        Self { id: user.id, name: user.name.clone(), email, plan: user.plan.name.clone() }
+impl KeyUser {
+    /// Shows the user, without the address if a key sees only itself. The name may be the address too.
+    pub(super) fn new(user: &User, shows_address: bool) -> Self {
+        let email = user.email.as_ref().map(|email| email.as_str().to_owned()).filter(|_| shows_address);
+        let name = if shows_address { user.name.clone() } else { String::new() };
+        Self { id: user.id, name, email, plan: user.plan.name.clone() }
     }
 }
 
@@ -104,7 +107,7 @@ impl From<&User> for KeyUser {
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    KeyReader(caller): KeyReader,
     Segment(id): Segment,
 ) -> Result<Json<KeyDetail>, Problem> {
     let key = reach::key_to_read(&app, &caller, &id).await?;
@@ -122,5 +125,6 @@ pub(in crate::routes) async fn show(
         last_used_at: previous.used_at.map(rfc3339),
         ends_at: rfc3339(previous.until),
     });
-    Ok(Json(KeyDetail { user: KeyUser::from(&user), uses, old_secret, view: KeyView::from(key) }))
+    let user = KeyUser::new(&user, caller.only_key().is_none());
+    Ok(Json(KeyDetail { user, uses, old_secret, view: KeyView::from(key) }))
 }

@@ -86,7 +86,7 @@ pub(in crate::routes) async fn find(
     let mut items = Vec::with_capacity(keys.len());
     for key in keys {
         let user = reach::find_user(&app, key.user).await?;
-        items.push(FoundKey { user: KeyUser::from(&user), view: KeyView::from(key) });
+        items.push(FoundKey { user: KeyUser::new(&user, true), view: KeyView::from(key) });
     }
     Ok(Json(FoundKeys { items }))
 }

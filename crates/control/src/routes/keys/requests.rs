@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use access::bounds::network;
-use access::{Credits, KeyBounds, Plan, Refusal, Timestamp};
+use access::{ControlScope, Credits, KeyBounds, Plan, Refusal, Timestamp};
 use ipnet::IpNet;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -93,6 +93,12 @@ pub(super) struct NewKeyScopes {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     models: Option<Option<Vec<String>>>,
+    /// What the key may call of the admin API: `none`, `self` (its own usage, limits and models) or `read` (everything that
+    /// its user may read). Default and null: `self` if the key has another restriction, otherwise everything. A key with
+    /// this scope changes nothing.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    control: Option<Option<ControlScope>>,
 }
 
 /// The own limits of a key; null means no limit.
@@ -175,7 +181,7 @@ impl NewKeyRequest {
         let Self { user_id, label, expires_at, scopes, limits, addresses } = self;
         let label = label_of(label)?;
         let expires_at = expires_at.map(|text| end(&text, now)).transpose()?;
-        let (NewKeyScopes { routes, models }, is_admin) = match scopes {
+        let (NewKeyScopes { routes, models, control }, is_admin) = match scopes {
             None => (NewKeyScopes::default(), false),
             Some(NewKeyScope::Uses(scopes)) => (scopes, false),
             Some(NewKeyScope::Named(names)) => {
@@ -186,7 +192,8 @@ impl NewKeyRequest {
                 }
                 check_admin(expires_at, limits.is_some(), user_id.is_some(), now)?;
                 // Such a key sends no requests to upstreams and providers.
-                (NewKeyScopes { routes: Some(Some(Vec::new())), models: Some(Some(Vec::new())) }, true)
+                let nothing = Some(Some(Vec::new()));
+                (NewKeyScopes { routes: nothing.clone(), models: nothing, control: None }, true)
             }
         };
         let limits = limits.unwrap_or_default();
@@ -196,6 +203,7 @@ impl NewKeyRequest {
             routes: routes.flatten(),
             models: models.flatten(),
             addresses: addresses.as_deref().map(networks).transpose()?,
+            control: control.flatten(),
         };
         Ok(CheckedNewKey { user_id, label, expires_at, bounds, is_admin })
     }
@@ -227,9 +235,10 @@ impl KeyChangeRequest {
             requests_per_minute,
             routes,
             models,
+            control,
         } = change;
         let has_limits = credits_per_day.is_some() || requests_per_minute.is_some();
-        if has_limits || routes.is_some() || models.is_some() {
+        if has_limits || routes.is_some() || models.is_some() || control.is_some() {
             return Err(unfit("a key with the scope `admin` takes no `scopes` and no `limits`"));
         }
         match expires_at {
@@ -244,7 +253,7 @@ impl KeyChangeRequest {
     /// `unprocessable`, which names the field.
     pub(super) fn read(self, now: Timestamp) -> Result<KeyChange, Problem> {
         let Self { label, expires_at, scopes, limits, addresses, labels } = self;
-        let scopes = or_none(scopes, || NewKeyScopes { routes: Some(None), models: Some(None) });
+        let scopes = or_none(scopes, || NewKeyScopes { routes: Some(None), models: Some(None), control: Some(None) });
         let limits = or_none(limits, || NewKeyLimits { credits_per_day: Some(None), requests_per_minute: Some(None) });
         Ok(KeyChange {
             label: label.map(label_of).transpose()?,
@@ -254,6 +263,7 @@ impl KeyChangeRequest {
             routes: scopes.routes,
             models: scopes.models,
             addresses: each(addresses, |addresses| networks(&addresses))?,
+            control: scopes.control,
             labels: labels.as_ref().map(labels_view::read).transpose()?,
         })
     }

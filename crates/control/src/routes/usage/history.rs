@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::figures::UsageFigures;
 use crate::input;
 use crate::moment::date;
@@ -68,7 +68,7 @@ pub(in crate::routes) struct UsageOfDay {
     }]}))))]
 pub(in crate::routes) async fn history(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    KeyReader(caller): KeyReader,
     request: Request,
 ) -> Result<Json<History>, Problem> {
     let UsageHistoryQuery { days, key_id, scope, user_id } = input::query(request.uri())?;

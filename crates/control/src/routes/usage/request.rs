@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::figures::{CURRENCY, Cost, TokenClasses, ToolCalls, ms};
 use crate::input::{self, Segment};
 use crate::labels_view::{self, LabelsView};
@@ -253,7 +253,7 @@ fn word(program: ClientProgram) -> String {
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    KeyReader(caller): KeyReader,
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<RequestDetail>, Problem> {
@@ -267,6 +267,10 @@ pub(in crate::routes) async fn show(
             found = app.ledger.find_any_request(id).await?;
         }
     }
+    let is_visible = |found: &RequestDetails| {
+        caller.only_key().is_none_or(|own| found.line.key.as_ref().is_some_and(|key| key.id == own.key))
+    };
+    let found = found.filter(is_visible);
     let found = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
     let RequestDetails { line, attempts, skipped, trace, labels, program, tools } = found;
     let snapshot = app.live.load_full();

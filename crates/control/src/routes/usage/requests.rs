@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::csv;
 use crate::figures::{Cost, KeyOwnerView, Tokens, ms};
 use crate::input;
@@ -310,7 +310,7 @@ impl RequestItem {
     })), (String = "text/csv", example = "id,started_at,user,key_id,…\r\n")))))]
 pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    KeyReader(caller): KeyReader,
     request: Request,
 ) -> Result<Response, Problem> {
     let query: RequestListQuery = input::query(request.uri())?;

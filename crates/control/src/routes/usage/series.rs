@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::figures::{UsageFigures, ms};
 use crate::input;
 use crate::labels_view;
@@ -325,7 +325,7 @@ impl SeriesPoint {
     ))))]
 pub(in crate::routes) async fn series(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    KeyReader(caller): KeyReader,
     request: Request,
 ) -> Result<Response, Problem> {
     let query: UsageSeriesQuery = input::query(request.uri())?;

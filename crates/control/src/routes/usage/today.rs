@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::budgets::{self, BudgetQuery};
-use crate::caller::Caller;
+use crate::caller::KeyReader;
 use crate::figures::{KeyOwnerView, UsageFigures};
 use crate::input;
 use crate::moment::{date, rfc3339};
@@ -90,7 +90,7 @@ impl From<KeyUsage> for UsageOfKey {
     }))))]
 pub(in crate::routes) async fn today(
     Extracted(app): Extracted<Arc<App>>,
-    caller: Caller,
+    KeyReader(caller): KeyReader,
     request: Request,
 ) -> Result<Json<Today>, Problem> {
     let UsageTodayQuery { key_id, scope, user_id } = input::query(request.uri())?;

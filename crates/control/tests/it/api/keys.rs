@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use access::{KeyBounds, KeyId, NanoUsd, Timestamp};
+use access::{ControlScope, KeyBounds, KeyId, NanoUsd, Timestamp};
 use serde_json::{Value, json};
 use store::{AuditFilter, By, KeyChange, NewKey};
 
+use crate::api::usage;
 use crate::client::{Answer, call, get, post};
 use crate::world::{Holder, NOON, World, event, tidy};
 
@@ -72,8 +73,9 @@ fn bound() -> Value {
 
 async fn bounded(world: &World, owner: &Holder, bounds: KeyBounds) -> Holder {
     let key = world.key(owner, "bounded").await;
-    let KeyBounds { models, addresses, .. } = bounds;
-    let change = KeyChange { models: models.map(Some), addresses: addresses.map(Some), ..KeyChange::default() };
+    let KeyBounds { models, addresses, control, .. } = bounds;
+    let (models, addresses, control) = (models.map(Some), addresses.map(Some), control.map(Some));
+    let change = KeyChange { models, addresses, control, ..KeyChange::default() };
     world.store.change_key(&store::Actor::COMMAND, key.key, change).await.unwrap();
     world.refresh().await;
     key
@@ -235,21 +237,100 @@ async fn keys_of_other_users_are_not_found_like_missing_keys() {
 }
 
 #[tokio::test]
-async fn a_restricted_key_lists_keys_and_changes_none() {
+async fn a_restricted_key_sees_itself_or_reads_and_changes_nothing() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let bounds = KeyBounds { models: Some(vec!["fast".to_owned()]), ..KeyBounds::default() };
-    let key = bounded(&world, &ada, bounds).await;
+    let models = Some(vec!["fast".to_owned()]);
+    for (control, seen) in [(None, 1), (Some(ControlScope::Own), 1), (Some(ControlScope::Read), 4)] {
+        let key = bounded(&world, &ada, KeyBounds { models: models.clone(), control, ..KeyBounds::default() }).await;
+        let (id, other) = (key.key.to_string(), ada.key.to_string());
+        assert_eq!(show(&world, &key.bearer(), &id).await.status, 200);
+        assert_eq!(page(&world, &key.bearer(), "").await.0.len(), seen, "{control:?}");
+        let of_other = show(&world, &key.bearer(), &other).await;
+        assert_eq!(of_other.status, if seen == 1 { 404 } else { 200 }, "{control:?}");
+        for answer in [
+            create(&world, &key.bearer(), &json!({"label": "free"})).await,
+            patch(&world, &key.bearer(), &id, &json!({"scopes": null})).await,
+            delete(&world, &key.bearer(), &other).await,
+            rotate(&world, &key.bearer(), &other, "").await,
+        ] {
+            answer.refuses(403, "forbidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restricted_key_learns_nothing_of_its_account() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let models = Some(vec!["fast".to_owned()]);
+    let key = bounded(&world, &ada, KeyBounds { models: models.clone(), ..KeyBounds::default() }).await;
+    let event = usage::of(&ada, usage::at(1));
+    world.record(vec![event, usage::of(&key, usage::at(2))]).await;
     let id = key.key.to_string();
-    assert_eq!(show(&world, &key.bearer(), &id).await.status, 200);
-    assert_eq!(page(&world, &key.bearer(), "").await.0.len(), 2);
-    for answer in [
-        create(&world, &key.bearer(), &json!({"label": "free"})).await,
-        patch(&world, &key.bearer(), &id, &json!({"scopes": null})).await,
-        delete(&world, &key.bearer(), &ada.key.to_string()).await,
-        rotate(&world, &key.bearer(), &ada.key.to_string(), "").await,
+    let own = [
+        "/api/keys".to_owned(),
+        format!("/api/keys/{id}"),
+        "/api/usage/today".to_owned(),
+        "/api/usage/history?days=1".to_owned(),
+        "/api/usage/series?by=key".to_owned(),
+        "/api/usage/requests".to_owned(),
+        "/api/models".to_owned(),
+    ];
+    for path in &own {
+        let answer = get(world.address, path, &[&key.bearer()]).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        for secret in ["ada@example.com", &ada.key.to_string()] {
+            assert!(!answer.body.contains(secret), "{path} shows {secret}: {}", answer.body);
+        }
+    }
+    let today = get(world.address, "/api/usage/today", &[&key.bearer()]).await.json();
+    let of_user = get(world.address, "/api/usage/today", &[&ada.bearer()]).await.json();
+    assert_eq!([&today["requests"], &of_user["requests"]], [1, 2], "{today}");
+    for query in [format!("key_id={}", ada.key), format!("scope=key:{}", ada.key), "scope=all".to_owned()] {
+        for path in ["today", "history", "series", "requests"] {
+            let path = format!("/api/usage/{path}?{query}");
+            get(world.address, &path, &[&key.bearer()]).await.refuses(404, "not_found");
+        }
+    }
+    let listed = get(world.address, "/api/usage/requests", &[&ada.bearer()]).await.json();
+    for item in listed["items"].as_array().unwrap() {
+        let path = format!("/api/usage/requests/{}", item["id"].as_str().unwrap());
+        let status = if item["key"]["id"] == json!(key.key) { 200 } else { 404 };
+        assert_eq!(get(world.address, &path, &[&key.bearer()]).await.status, status, "{item}");
+    }
+    let valid = post(world.address, "/api/auth/validate", &[&key.bearer()], "").await;
+    assert!(valid.status == 200 && !valid.body.contains("ada@example.com"), "{valid:?}");
+    let sign_in = json!({"key": key.secret}).to_string();
+    post(world.address, "/api/auth/login", &[], &sign_in).await.refuses(403, "forbidden");
+    // A key without the right to use the admin API is valid for the proxy only.
+    let none = KeyBounds { control: Some(ControlScope::None), ..KeyBounds::default() };
+    let none = bounded(&world, &ada, none).await;
+    for path in &own {
+        get(world.address, path, &[&none.bearer()]).await.refuses(403, "forbidden");
+    }
+    post(world.address, "/api/auth/validate", &[&none.bearer()], "").await.refuses(403, "forbidden");
+}
+
+#[tokio::test]
+async fn the_control_scope_of_a_key_is_set_and_removed() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let body = json!({"label": "page", "scopes": {"models": ["fast"], "control": "read"}});
+    let made = create(&world, &ada.bearer(), &body).await;
+    assert_eq!((made.status, &made.json()["scopes"]["control"]), (201, &json!("read")), "{made:?}");
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    for (change, expected) in [
+        (json!({"scopes": {"control": "self"}}), json!("self")),
+        (json!({"scopes": {"models": null}}), json!("self")),
+        (json!({"scopes": {"control": "none"}}), json!("none")),
+        (json!({"scopes": null}), Value::Null),
     ] {
-        answer.refuses(403, "forbidden");
+        let changed = patch(&world, &ada.bearer(), &id, &change).await;
+        assert_eq!((changed.status, &changed.json()["scopes"]["control"]), (200, &expected), "{change}");
+    }
+    for control in ["", "all", "admin", "SELF"] {
+        patch(&world, &ada.bearer(), &id, &json!({"scopes": {"control": control}})).await.refuses(400, "bad_request");
     }
 }
 
