@@ -1,5 +1,6 @@
 //! Keys of clients: `PREFIX_` and 32 lowercase hex digits of 128 random bits. Only the SHA-256 hash is stored.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -7,6 +8,8 @@ use thiserror::Error;
 
 use crate::secret::Secret;
 
+/// The text in place of a secret.
+const MASK: &str = "***";
 /// Number of random bytes in a key.
 const SECRET_BYTES: usize = 16;
 /// Number of hex digits in a key.
@@ -138,6 +141,45 @@ pub fn contains_key(text: &[u8], prefix: &str) -> bool {
     })
 }
 
+/// Whether a key with this prefix is part of the text, or of the text with its escapes (`%5F`) decoded.
+#[must_use]
+pub fn contains_encoded_key(text: &[u8], prefix: &str) -> bool {
+    contains_key(text, prefix) || (text.contains(&b'%') && contains_key(&decoded(text), prefix))
+}
+
+/// Decodes escapes (RFC 3986, 2.1). Invalid ones remain.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((first, after)) = rest.split_first() {
+        let escape = after.first_chunk::<2>().filter(|_| *first == b'%');
+        let value = escape.and_then(|[high, low]| Some((digit(*high)? << 4) | digit(*low)?));
+        decoded.push(value.unwrap_or(*first));
+        rest = if value.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    decoded
+}
+
+/// Returns the text with the secret of each key with this prefix replaced, for logs and traces. An empty prefix is any.
+#[must_use]
+pub fn masked<'a>(text: &'a str, prefix: &str) -> Cow<'a, str> {
+    if !contains_key(text.as_bytes(), prefix) {
+        return Cow::Borrowed(text);
+    }
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('_') {
+        shown.push_str(before);
+        shown.push('_');
+        let is_key = before.ends_with(prefix) && after.as_bytes().first_chunk().is_some_and(is_secret);
+        if is_key {
+            shown.push_str(MASK);
+        }
+        rest = if is_key { after.get(SECRET_HEX..).unwrap_or_default() } else { after };
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
 fn is_secret(text: &[u8; SECRET_HEX]) -> bool {
     // Every word is looked at: a loop that stops at the first other one is slower.
     let (words, _) = text.as_chunks();
@@ -229,6 +271,31 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(contains_key(text.as_bytes(), "tollgate"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_key_is_found_and_each_key_of_a_text_is_masked() {
+        let hex = "0123456789abcdef0123456789abcdef";
+        for (text, expected) in [
+            (format!("/a/tollgate_{hex}/b"), true),
+            (format!("/a/tollgate%5F{hex}"), true),
+            (format!("/a/tollgate%5f{hex}"), true),
+            (format!("/%74ollgate_{}%66", &hex[..31]), true),
+            (format!("/a/tollgate%255F{hex}"), false),
+            (format!("/%/%5/tollgate-{hex}"), false),
+        ] {
+            assert_eq!(contains_encoded_key(text.as_bytes(), "tollgate"), expected, "{text}");
+        }
+        for (text, prefix, expected) in [
+            (format!("a tollgate_{hex} b"), "tollgate", "a tollgate_*** b".to_owned()),
+            (format!("tollgate_{hex}tollgate_{hex}"), "tollgate", "tollgate_***tollgate_***".to_owned()),
+            (format!("é_tollgate_{hex}_{hex}"), "tollgate", format!("é_tollgate_***_{hex}")),
+            (format!("order_{hex}"), "tollgate", format!("order_{hex}")),
+            (format!("order_{hex}/1"), "", "order_***/1".to_owned()),
+            ("plain_text".to_owned(), "tollgate", "plain_text".to_owned()),
+        ] {
+            assert_eq!(masked(&text, prefix), expected, "{text}");
         }
     }
 

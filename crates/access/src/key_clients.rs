@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::api_key;
 use crate::id::KeyNo;
 
 /// Maximum number of keys in memory; clients of further keys are not recorded until others are written.
@@ -26,7 +27,10 @@ impl KeyClient {
     #[must_use]
     pub fn of(address: IpAddr, user_agent: Option<&[u8]>) -> Self {
         let product = user_agent.and_then(|agent| agent.trim_ascii().split(u8::is_ascii_whitespace).next());
-        let product = product.filter(|product| !product.is_empty() && product.iter().all(u8::is_ascii_graphic));
+        // A secret in this field would be stored.
+        let is_shown =
+            |product: &&[u8]| product.iter().all(u8::is_ascii_graphic) && !api_key::contains_key(product, "");
+        let product = product.filter(|product| !product.is_empty()).filter(is_shown);
         let client =
             product.map(|product| product.iter().take(CLIENT_CHARS_MAX).map(|byte| char::from(*byte)).collect());
         Self { address: address.to_canonical(), client }
@@ -81,6 +85,7 @@ mod tests {
         check(Some(&[b'x'; 200]), Some(&"x".repeat(CLIENT_CHARS_MAX)));
         check(Some(b""), None);
         check(Some("\u{e9}/1".as_bytes()), None);
+        check(Some(b"curl/tollgate_0123456789abcdef0123456789abcdef"), None);
         check(None, None);
     }
 

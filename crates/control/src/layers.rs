@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Clock, Ids, Refusal, RequestId};
+use access::{Clock, Ids, Refusal, RequestId, api_key};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -127,7 +127,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
     // The label is the path's pattern, because paths that clients invent must not create new series.
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or(metrics::OTHER, MatchedPath::as_str);
-    let correlation = correlation(request.headers()).map(ToOwned::to_owned);
+    let correlation = correlation(request.headers()).map(|id| api_key::masked(id, "").into_owned());
     let correlation_id = correlation.as_deref();
     tracing::debug!(request_id = %id, correlation_id, method, path, "request begins");
 

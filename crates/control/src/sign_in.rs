@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::api_key;
 use access::token::{Claims, Signer};
 use access::{Ids, Refusal, Secret, SessionId, Ticket, Timestamp, TokenId, UserId, ticket};
 use axum::Json;
@@ -257,8 +258,8 @@ pub(crate) fn signer(app: &App) -> Result<&Signer, Problem> {
     app.signer.as_ref().ok_or_else(Problem::internal)
 }
 
-/// Returns the client's `User-Agent`; the store shortens and cleans it.
+/// Returns the client's `User-Agent` without keys; the store shortens and cleans it.
 pub(crate) fn agent(headers: &HeaderMap) -> Option<String> {
     let agent = headers.get(header::USER_AGENT)?;
-    Some(String::from_utf8_lossy(agent.as_bytes()).into_owned())
+    Some(api_key::masked(&String::from_utf8_lossy(agent.as_bytes()), "").into_owned())
 }

@@ -6,6 +6,7 @@ pub(crate) mod cors;
 pub(crate) mod exchange;
 mod start_page;
 
+use std::borrow::Cow;
 use std::future::{Future as _, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use access::api_key::{contains_encoded_key, masked};
 use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;
@@ -70,7 +72,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let context = RequestContext::new(at, active.deadlines.clone(), head, exchange.interim.clone());
         let mut account = RequestAccount::open(context, permit);
         let (id, head) = (account.request.id, &account.request.head);
-        tracing::debug!(event = events::REQUEST_BEGINS, request_id = %id, method = head.method(), path = head.path(), "request begins");
+        tracing::debug!(event = events::REQUEST_BEGINS, request_id = %id, method = head.method(), path = %shown_path(head, &account.request.snapshot.process.brand.key_prefix), "request begins");
         let page = PageRequest::of(head, &account.request.snapshot, &account.request.at);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
@@ -137,6 +139,7 @@ async fn serve(
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
     check_host(at, &head)?;
+    check_path(&head, &snapshot.process.brand.key_prefix)?;
     respond_to_options(account, &snapshot, &head, preflight)?;
     let found = route::find(&snapshot.traffic, &head, at);
     if let Some(status) = own_status(&found)
@@ -241,6 +244,19 @@ fn note_path(account: &RequestAccount, policy: &RoutePolicy, path: Option<&PathM
     if let Some(spans) = &account.request.spans {
         spans.match_path(path.map_or_else(|| policy.name.to_string(), ToString::to_string));
     }
+}
+
+/// Returns the path without keys, for the log.
+fn shown_path<'a>(head: &'a Head, prefix: &str) -> Cow<'a, str> {
+    masked(head.path(), prefix)
+}
+
+/// Refuses a key in the path, which an upstream and the logs on the way to it would learn.
+fn check_path(head: &Head, prefix: &str) -> Result<(), Problem> {
+    if !contains_encoded_key(head.path().as_bytes(), prefix) {
+        return Ok(());
+    }
+    Err(Problem::new(Refusal::BadRequest, "the path contains a key of this gateway: send it as a header"))
 }
 
 /// Refuses a request without a route, whose host may have routes of other listeners than that of the connection.

@@ -321,3 +321,36 @@ async fn commands_on_the_store_ignore_unset_variables_of_the_rest_of_the_file() 
     let reported = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && reported.contains("UNSET_IN_THIS_SHELL"), "{output:?}");
 }
+
+#[tokio::test]
+async fn a_key_that_is_sent_elsewhere_is_refused_or_masked() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let encoded = key.replace('_', "%5F");
+    for path in
+        [format!("/{key}"), format!("/v1/models/{key}"), format!("/v1/models/{encoded}"), format!("/a?b={encoded}")]
+    {
+        let answer = gateway.call(Call::get(&path).key(&key)).await;
+        assert!(matches!(answer.status(), 400 | 404) && !answer.text().contains(&key), "{path}: {}", answer.text());
+    }
+    let refused = gateway.call(Call::get(&format!("/v1/models/{encoded}")).key(&key)).await.expect(400);
+    assert!(refused.text().contains("the path contains a key"), "{}", refused.text());
+    for model in [key.clone(), format!("mock/{key}")] {
+        let call = Call::json(CHAT, &Format::Chat.body(&model, false)).key(&key);
+        let refused = gateway.call(call).await.expect(400);
+        assert!(refused.text().contains("contains a key") && !refused.text().contains(&key), "{}", refused.text());
+    }
+    let call = Call::get("/v1/models").key(&key).header("x-request-id", &key);
+    gateway.call(call.header("user-agent", &format!("tool/{key}"))).await.expect(200);
+    let secret = key.rsplit('_').next().unwrap();
+    let rows = eventually("the refused models are rows", async || {
+        let rows = gateway.ask(Call::get("/api/usage/requests").key(&key)).await.expect(200).text();
+        rows.contains("_***").then_some(rows)
+    })
+    .await;
+    let keys = gateway.ask(Call::get("/api/keys").key(&key)).await.expect(200).text();
+    let metrics = gateway.ask(Call::get("/metrics")).await.text();
+    for text in [rows, keys, metrics, gateway.stderr()] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}

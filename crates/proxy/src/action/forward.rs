@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::api_key::contains_encoded_key;
 use access::{Refusal, contains_key};
 use config::snapshot::{
     Action, BodyChanges, Events, ForwardedFields, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream,
@@ -311,7 +312,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
 /// on its way.
 fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
     let (head, prefix) = (&request.head, &request.snapshot.process.brand.key_prefix);
-    let place = if head.query().is_some_and(|query| contains_key(query.as_bytes(), prefix)) {
+    let place = if head.query().is_some_and(|query| contains_encoded_key(query.as_bytes(), prefix)) {
         "the query"
     } else if head.fields().all(KnownName::Cookie).any(|cookie| contains_key(cookie, prefix)) {
         "a cookie"

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use access::api_key::masked;
 use access::refusal::Side;
 use access::{Last4, Refusal};
 use http1::KnownName;
@@ -36,19 +37,19 @@ macro_rules! with_fields {
             trace_id "the id of the [trace](traces.md), if traces are exported or the client has begun one"
                 [$account.request.logged_trace_id()]
             correlation_id "the client's own `X-Request-Id`, if it has 1 to 128 visible ASCII characters (`!` to `~`)"
-                [$account.request.head.correlation()]
+                [$account.request.head.correlation().map(|id| shown(&$account.request, id.as_bytes(), FIELD_LEN_MAX))]
             client "the client's address"
                 [%ShownClient(&$account.request)]
             protocol "the version of HTTP: `1.0`, `1.1` or `2`"
                 [$account.request.protocol()]
             method "the method, at most 32 bytes"
                 [cut_text($account.request.head.method(), METHOD_LEN_MAX)]
-            host "the requested host, at most 256 bytes"
-                [%Cut($account.request.head.host())]
+            host "the requested host, at most 256 bytes, without keys, as are the next fields of the client"
+                [%Shown::of(&$account.request, $account.request.head.host(), FIELD_LEN_MAX)]
             path "the path without the query, at most 512 bytes"
-                [cut_text($account.request.head.path(), PATH_LEN_MAX)]
+                [%Shown::of(&$account.request, $account.request.head.path().as_bytes(), PATH_LEN_MAX)]
             user_agent "`User-Agent`, at most 256 bytes"
-                [$account.request.head.get(KnownName::UserAgent).map(|agent| tracing::field::display(Cut(agent)))]
+                [$account.request.head.get(KnownName::UserAgent).map(|agent| shown(&$account.request, agent, FIELD_LEN_MAX))]
             route "the name of the route"
                 [%$account.policy().name]
             labels "the [labels](metrics.md#labels-of-routes) of the route: `team=accounts,tier=gold`"
@@ -160,17 +161,31 @@ pub(super) fn cut_text(text: &str, len_max: usize) -> &str {
     text.get(..text.floor_char_boundary(len_max)).unwrap_or_default()
 }
 
-/// Shows the first [`FIELD_LEN_MAX`] bytes of a value that may be as long as a head.
-struct Cut<'a>(&'a [u8]);
+/// Shows the first bytes of a value of a client, which may be as long as a head, with the keys of this gateway masked.
+pub(super) struct Shown<'a> {
+    value: &'a [u8],
+    prefix: &'a str,
+    len_max: usize,
+}
 
-impl Display for Cut<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.get(..FIELD_LEN_MAX).unwrap_or(self.0);
-        match std::str::from_utf8(shown) {
-            Ok(text) => f.write_str(text),
-            Err(_) => f.write_str(&String::from_utf8_lossy(shown)),
-        }
+impl<'a> Shown<'a> {
+    /// Shows at most `len_max` bytes.
+    pub(super) fn of(request: &'a RequestContext, value: &'a [u8], len_max: usize) -> Self {
+        Self { value, prefix: &request.snapshot.process.brand.key_prefix, len_max }
     }
+}
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(self.value);
+        // A cut key would be shown in part.
+        f.write_str(cut_text(&masked(&text, self.prefix), self.len_max))
+    }
+}
+
+/// Returns a value of a client for the line.
+fn shown<'a>(request: &'a RequestContext, value: &'a [u8], len_max: usize) -> tracing::field::DisplayValue<Shown<'a>> {
+    tracing::field::display(Shown::of(request, value, len_max))
 }
 
 /// Returns whether the gateway's failure is expected: it reached a bound, or it shuts down.
@@ -218,8 +233,13 @@ mod tests {
 
     #[test]
     fn values_of_clients_are_cut() {
-        assert_eq!(Cut(&[b'a'; 999]).to_string().len(), FIELD_LEN_MAX);
-        assert_eq!(Cut(b"curl/8 \xff").to_string(), "curl/8 \u{fffd}");
+        let shown = |value: &[u8]| Shown { value, prefix: "tollgate", len_max: FIELD_LEN_MAX }.to_string();
+        assert_eq!(shown(&[b'a'; 999]).len(), FIELD_LEN_MAX);
+        assert_eq!(shown(b"curl/8 \xff"), "curl/8 \u{fffd}");
+        let key = "tollgate_0123456789abcdef0123456789abcdef";
+        assert_eq!(shown(format!("curl/{key} (x)").as_bytes()), "curl/tollgate_*** (x)");
+        let cut = shown(format!("{}{key}", "a".repeat(FIELD_LEN_MAX - 20)).as_bytes());
+        assert!(cut.ends_with("tollgate_***"), "{cut}");
         assert_eq!(cut_text(&"é".repeat(300), PATH_LEN_MAX).len(), PATH_LEN_MAX);
         assert_eq!(cut_text("VERSION-CONTROL", 7), "VERSION");
     }

@@ -13,7 +13,7 @@ use crate::account::spans::SpanRecord;
 use crate::account::trace_context::TraceState;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::settle::RequestSummary;
-use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, cut_text, outcome};
+use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, Shown, outcome};
 
 /// Longest `tracestate` of an exported span, in bytes: as much as each participant should propagate (W3C Trace Context, 3.3.1.5).
 const STATE_LEN_MAX: usize = 512;
@@ -48,9 +48,7 @@ fn is_failed(account: &RequestAccount, summary: &RequestSummary) -> bool {
 fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord, is_failed: bool) -> TracedRequest {
     let (request, ending) = (&account.request, &account.ending);
     let (head, trace) = (&request.head, request.trace());
-    let cut =
-        |bytes: &[u8]| -> Box<str> { String::from_utf8_lossy(bytes.get(..FIELD_LEN_MAX).unwrap_or(bytes)).into() };
-    let path = head.path();
+    let shown = |bytes: &[u8], len_max: usize| -> Box<str> { Shown::of(request, bytes, len_max).to_string().into() };
     let (phases, attempts) = spans.take();
     TracedRequest {
         trace_id: trace.trace_id,
@@ -62,9 +60,9 @@ fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord
         method: method(head.method_bytes()),
         scheme: request.origin(request.is_peer_trusted()).scheme,
         protocol: request.protocol(),
-        host: cut(head.host()),
-        path: cut_text(path, PATH_LEN_MAX).into(),
-        user_agent: head.get(KnownName::UserAgent).map(cut).unwrap_or_default(),
+        host: shown(head.host(), FIELD_LEN_MAX),
+        path: shown(head.path().as_bytes(), PATH_LEN_MAX),
+        user_agent: head.get(KnownName::UserAgent).map(|agent| shown(agent, FIELD_LEN_MAX)).unwrap_or_default(),
         client: request.client_address(),
         route: account.policy().name.clone(),
         template: spans.template(),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::Credits;
+use access::api_key::{contains_key, masked};
+use access::{Credits, Refusal};
 use ai::Endpoint;
 use config::snapshot::{Model, Provider, Target};
 use config::{ResolveError, ResolvedModel};
@@ -71,6 +72,15 @@ impl ModelPlan {
         model: &str,
         client: &Client,
     ) -> Result<Self, Problem> {
+        let prefix = &account.request.snapshot.process.brand.key_prefix;
+        if contains_key(model.as_bytes(), prefix) {
+            let shown = masked(model, prefix).into();
+            if let Some(inference) = &mut account.inference {
+                inference.refused_model = Some(shown);
+            }
+            let message = "the name of the model contains a key of this gateway: send the key as a header";
+            return Err(Problem::new(Refusal::BadRequest, message));
+        }
         let resolved = scope::check_model(&client.principal.bounds, model).and_then(|()| {
             let (traffic, plan) = (&account.request.snapshot.traffic, client.principal.plan.name.as_str());
             let resolved = traffic.resolve_model_in_plan(Some(plan), endpoint, model);
