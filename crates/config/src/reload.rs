@@ -58,7 +58,7 @@ pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
 }
 
 /// Returns the names of providers and upstreams whose requests may reach other servers in `new` than in the running
-/// configuration, or that are new.
+/// configuration, or that are new or missing in `new`: what was removed returns only as new.
 #[must_use]
 pub fn redirected(running: &RunningConfig<'_>, new: &LoadedConfig) -> BTreeSet<String> {
     let (before, after) = (by_name(running.settings), by_name(new.settings()));
@@ -74,7 +74,15 @@ pub fn redirected(running: &RunningConfig<'_>, new: &LoadedConfig) -> BTreeSet<S
     let known = &running.snapshot.traffic;
     let providers = new.snapshot.traffic.known_providers();
     let providers = providers.filter(|new| known.provider(&new.name).is_none_or(|old| !has_same_server(old, new)));
-    upstreams.chain(providers.map(|provider| &*provider.name)).map(str::to_owned).collect()
+    let kept: BTreeSet<&str> = new.snapshot.traffic.known_providers().map(|provider| &*provider.name).collect();
+    // Providers that no file lists return without an address of the file.
+    let is_listed = |name: &&str| before.contains_key(&format!("providers[{name}].kind"));
+    let removed = known.known_providers().map(|provider| &*provider.name).filter(|name| !kept.contains(name));
+    let removed = removed.filter(is_listed);
+    let kept: BTreeSet<&str> = new.snapshot.traffic.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    let removed_upstreams = known.upstreams.iter().map(|upstream| &*upstream.name).filter(|name| !kept.contains(name));
+    let removed = removed.chain(removed_upstreams);
+    upstreams.chain(providers.map(|provider| &*provider.name)).chain(removed).map(str::to_owned).collect()
 }
 
 fn has_same_server(old: &Provider, new: &Provider) -> bool {

@@ -137,9 +137,7 @@ async fn serve(
     preflight: Option<Endpoint>,
 ) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
-    admit::check_head(&head, &snapshot.traffic.sizes)?;
-    check_host(at, &head)?;
-    check_path(&head, &snapshot.process.brand.key_prefix)?;
+    check_head(at, &head, &snapshot)?;
     respond_to_options(account, &snapshot, &head, preflight)?;
     let found = route::find(&snapshot.traffic, &head, at);
     if let Some(status) = own_status(&found)
@@ -237,6 +235,13 @@ fn check_host(at: &ConnectionContext, head: &Head) -> Result<(), Problem> {
         return Err(misdirected());
     }
     Ok(())
+}
+
+/// Refuses what the head alone shows: violations, another host than that of the connection, and a key in the path.
+fn check_head(at: &ConnectionContext, head: &Head, snapshot: &Snapshot) -> Result<(), Problem> {
+    admit::check_head(head, &snapshot.traffic.sizes)?;
+    check_host(at, head)?;
+    check_path(head, &snapshot.process.brand.key_prefix)
 }
 
 /// Records the path of the route for the span of the request, if it has one.

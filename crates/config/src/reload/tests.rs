@@ -313,7 +313,7 @@ fn providers_and_upstreams_whose_requests_reach_other_servers_are_found() {
     check(text, &text.replace("path: /a", "path: /c"), &[]);
     check(text, &text.replace("{name: u, ", "{name: u, slow_start: 3s, "), &[]);
     check(text, &text.replace("127.0.0.1:2", "127.0.0.1:3"), &["v"]);
-    check(text, &text.replace("name: v", "name: w").replace("upstreams: v", "upstreams: w"), &["w"]);
+    check(text, &text.replace("name: v", "name: w").replace("upstreams: v", "upstreams: w"), &["v", "w"]);
     let discovering = text.replace("{name: u, ", "{name: u, discover: {dns: \"a.example:80\"}, ");
     check(text, &discovering, &["u"]);
     check(&discovering, &discovering.replace("a.example", "b.example"), &["u"]);
@@ -323,5 +323,9 @@ fn providers_and_upstreams_whose_requests_reach_other_servers_are_found() {
     check(text, &format!("{text}{own}"), &["openai"]);
     check(&format!("{text}{own}"), &format!("{text}{}", own.replace("credential: k", "credential: vault")), &[]);
     check(&format!("{text}{own}"), &format!("{text}{}", own.replace("a.example", "b.example")), &["openai"]);
-    check(&format!("{text}{own}"), &format!("{text}{}", own.replace("name: openai", "name: other")), &["other"]);
+    check(
+        &format!("{text}{own}"),
+        &format!("{text}{}", own.replace("name: openai", "name: other")),
+        &["openai", "other"],
+    );
 }

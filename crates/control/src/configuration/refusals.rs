@@ -19,7 +19,7 @@ impl Configurator {
     }
 
     /// Refuses a configuration of an admin key that would send requests of a provider or an upstream with stored credentials to
-    /// another server. An admin key may not use the credentials of admins.
+    /// another server, or remove it: the key could not undo that. An admin key may not use the credentials of admins.
     pub(super) async fn refuse_redirected(&self, by: &Actor, compiled: &CompiledText) -> Result<(), ApplyError> {
         if !matches!(by.by, By::Key { .. }) {
             return Ok(());

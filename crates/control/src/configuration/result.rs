@@ -49,7 +49,7 @@ pub enum ApplyError {
         plan: String,
     },
     /// The configuration of an admin key sends stored credentials to another server.
-    #[error("an admin key may not change the server that receives the stored credentials of {name}")]
+    #[error("an admin key may not change the server that receives the stored credentials of {name}, or remove it")]
     Redirected {
         /// The name of the provider or upstream.
         name: String,

@@ -251,8 +251,9 @@ impl From<ApplyError> for Problem {
                 Self::new(Refusal::Unprocessable, message)
             }
             ApplyError::Redirected { name } => {
-                let message =
-                    format!("{name} has stored credentials: sign in with your password to change its servers");
+                let message = format!(
+                    "{name} has stored credentials: sign in with your password to change its servers or to remove it"
+                );
                 Self::new(Refusal::Forbidden, message)
             }
             ApplyError::Followed { key } => {

@@ -165,7 +165,11 @@ async fn it_sends_stored_credentials_to_no_other_server() {
     }
     let upstream_only = config(2).replace("http://127.0.0.1:2\"", "http://127.0.0.1:3\"");
     let provider_only = config(2).replace(":2/v1", ":3/v1");
-    for yaml in [config(3), upstream_only, provider_only] {
+    // What the key cannot add again it does not remove.
+    let without_provider = config(2).split("providers:").next().unwrap().to_owned() + "providers: []\n";
+    let without_upstream = config(2).replace("upstreams: [{name: orders", "upstreams: [{name: others");
+    let without_upstream = without_upstream.replace("upstreams: orders", "upstreams: others");
+    for yaml in [config(3), upstream_only, provider_only, without_provider, without_upstream] {
         for path in ["/api/config", "/api/config/validate"] {
             let refused = post_config(path, &key, &yaml).await.refuses(403, "forbidden");
             assert!(refused.contains("has stored credentials"), "{refused}");
