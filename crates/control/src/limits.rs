@@ -2,12 +2,12 @@
 //!
 //! [`limit`] authenticates each request once and passes the result to the handler. Every request counts in the limits
 //! of all clients at its address. A request with a valid key also counts for the key, a request of a session for the
-//! sessions at the address, and any other request for the unauthenticated clients at the address. After an internal
+//! session, and any other request for the unauthenticated clients at the address. After an internal
 //! error of authentication, the request counts for none of these.
 
 use std::sync::{Arc, OnceLock};
 
-use access::{KeyId, Refusal, address};
+use access::{KeyId, Refusal, SessionId, address};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -68,7 +68,7 @@ pub(crate) struct BodyKeyVerdict(Arc<OnceLock<WindowVerdict>>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LimitParty {
     Key(KeyId),
-    Session,
+    Session(SessionId),
     Unauthenticated,
     /// Unknown because of an internal error: the credential may be valid.
     Unknown,
@@ -78,7 +78,7 @@ impl LimitParty {
     fn of(judged: &Result<Caller, Problem>) -> Self {
         match judged {
             Ok(Caller { via: Via::Key(principal), .. }) => Self::Key(principal.key),
-            Ok(Caller { via: Via::Session { .. }, .. }) => Self::Session,
+            Ok(Caller { via: Via::Session { id, .. }, .. }) => Self::Session(*id),
             Err(problem) if problem.is_ours() => Self::Unknown,
             Err(_) => Self::Unauthenticated,
         }
@@ -184,7 +184,7 @@ fn crowd(app: &App, address: Address) -> WindowVerdict {
     app.windows.peek(&window_checks(&counted_requests))
 }
 
-/// A limit, its name in metrics, and the text that identifies its counter: the id of an API key, or a network.
+/// A limit, its name in metrics, and the text that identifies its counter: the id of an API key or a session, or a network.
 type CountedLimit = (&'static str, WindowLimit, String);
 
 fn counted_limits(app: &App, party: LimitParty, address: Address) -> Vec<CountedLimit> {
@@ -193,6 +193,8 @@ fn counted_limits(app: &App, party: LimitParty, address: Address) -> Vec<Counted
         let counted = match (limit.dimension, party) {
             (Dimension::Key, LimitParty::Key(key)) => key.to_string(),
             (Dimension::Key, _) => return None,
+            // Signed-in callers behind one address have a share each.
+            (Dimension::Address, LimitParty::Session(id)) if limit.whose == LimitSubject::WithSession => id.to_string(),
             (Dimension::Address, _) => address::network(address.0).to_string(),
         };
         Some((name(party, *limit)?, *limit, counted))
@@ -213,7 +215,7 @@ fn name(party: LimitParty, limit: WindowLimit) -> Option<&'static str> {
         (Dimension::Key, _, LimitParty::Key(_)) => Some("key"),
         (Dimension::Address, LimitSubject::Everybodys, _) => Some("address"),
         (Dimension::Address, LimitSubject::WithoutKey, LimitParty::Unauthenticated) => Some("address_without_key"),
-        (Dimension::Address, LimitSubject::WithSession, LimitParty::Session) => Some("address_with_session"),
+        (Dimension::Address, LimitSubject::WithSession, LimitParty::Session(_)) => Some("address_with_session"),
         _ => None,
     }
 }

@@ -190,7 +190,7 @@ section! {
         window: Option<Input<Duration>> = required(WINDOW);
         /// With `ip`: requests without a key or session.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
-        /// With `ip`: requests with a session.
+        /// With `ip`: requests of each session.
         with: Option<Input<LimitSubject>> = optional(Words::new(&[("session", LimitSubject::WithSession)]), "");
         rules: Rule::NotAll(&["without", "with"]), Rule::Values(condition_of_address);
     }

@@ -132,7 +132,7 @@ async fn a_valid_key_in_the_body_counts_for_itself() {
 }
 
 #[tokio::test]
-async fn a_session_counts_for_its_address() {
+async fn sessions_behind_one_address_have_a_share_each() {
     let world = world().await;
     let person = world.person("ada").await;
     let session = world.sign_in(&person).await;
@@ -140,8 +140,16 @@ async fn a_session_counts_for_its_address() {
     assert_eq!((answer.status, reported(&world, &answer).0, reported(&world, &answer).1), (200, 100, 99));
     let answer = get(world.address, "/api/me", &[&session.cookie()]).await;
     assert_eq!((answer.status, reported(&world, &answer).1), (200, 98));
+    let other = world.sign_in(&world.person("bob").await).await;
+    for left in (0..100).rev() {
+        let answer = get(world.address, "/api/me", &[&other.bearer()]).await;
+        assert_eq!((answer.status, reported(&world, &answer).1), (200, left));
+    }
+    get(world.address, "/api/me", &[&other.bearer()]).await.refuses(429, "rate_limited");
+    let answer = get(world.address, "/api/me", &[&session.bearer()]).await;
+    assert_eq!((answer.status, reported(&world, &answer).1), (200, 97));
     // The sign-in itself carried no credential.
-    assert_eq!(reported(&world, &get(world.address, "/api/me", &[]).await).1, 18);
+    assert_eq!(reported(&world, &get(world.address, "/api/me", &[]).await).1, 17);
 }
 
 #[tokio::test]
