@@ -46,8 +46,8 @@ run: ## install missing tools, build, and serve the demo on loopback; V=1 shows 
 install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN (OPTIMIZED=1: that of make release)
 	@scripts/setup.sh build
 	@$(MAKE) --no-print-directory dashboard
-	$(if $(OPTIMIZED),scripts/release.sh,cargo build --locked --profile local --package tollgate)
-	install -D -m 755 $(TARGET)/$(if $(OPTIMIZED),optimized,local)/tollgate "$(BIN)/tollgate"
+	$(if $(OPTIMIZED),scripts/release.sh,scripts/anywhere.sh cargo build --locked --profile local --package tollgate)
+	install -D -s -m 755 $(TARGET)/$(if $(OPTIMIZED),optimized,local)/tollgate "$(BIN)/tollgate"
 	@echo "$(BIN)/tollgate is installed"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
 
@@ -130,7 +130,7 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
-	@scripts/step "optimized binary" cargo build $(LOCKED) --profile local -p tollgate
+	@scripts/step "optimized binary" scripts/anywhere.sh cargo build $(LOCKED) --profile local -p tollgate
 	@scripts/step "10,000 traced requests a second, with failing receivers" env TOLLGATE_SOAK_RATE=10000 TOLLGATE_TEST_LONG=1 \
 		TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak::paced:: -- --nocapture

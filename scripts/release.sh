@@ -11,9 +11,9 @@ export PATH=$target/tools/bin:$PATH:$HOME/.cargo/bin
 # The rows of `make bench` whose code differs. Code that runs in none of them is optimized for size.
 readonly ROWS=plain,keyed,sdk,sdk-keyed,llm,targets,stream,16k,64k,jwt,grpc,websocket,hit,compress,http2,tls,handshakes,cold,resilient,transform,traces
 
-# compile FOLDER FLAG: compiles a release with this flag of rustc.
+# compile FOLDER FLAG: compiles a release with this flag of rustc, which names no folder of this machine.
 compile() {
-    env RUSTFLAGS="${RUSTFLAGS:-} $2" cargo build --locked --release --package tollgate --target-dir "$work/$1"
+    env RUSTFLAGS="${RUSTFLAGS:-} $2" scripts/anywhere.sh cargo build --locked --release --package tollgate --target-dir "$work/$1"
 }
 
 # Runs the load on the instrumented binary, which writes what it counted when it ends.
