@@ -2,7 +2,7 @@
 //!
 //! The model gets the name that the client asked for, ids of objects are bound to their user, and values that the request
 //! carried with a prefix become those of the client again. Any split of the bytes gives the same output. At most one
-//! string of [`json_editor::HELD_BYTES_MAX`] is held.
+//! string of `HELD_BYTES_MAX` bytes is held.
 
 mod json_editor;
 mod output;
