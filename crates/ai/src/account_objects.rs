@@ -15,6 +15,7 @@ use std::ops::Range;
 use access::ObjectOwner;
 
 use crate::format::Format;
+pub use crate::request::OwnedFields;
 use crate::request::RequestFields;
 use crate::response_edits::RestoredValue;
 
@@ -30,15 +31,6 @@ pub struct ForeignObject {
     pub id: String,
     /// The wording of the object in an error, with a capital letter.
     pub noun: &'static str,
-}
-
-/// The edits that make a request one of its user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnedFields {
-    /// The ranges of the body, and the JSON that replaces each.
-    pub(crate) edits: Vec<(Range<usize>, String)>,
-    /// The values that the response may repeat.
-    pub restored: Vec<RestoredValue>,
 }
 
 impl ForeignObject {

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::format::{Dialect, Format};
 use crate::partial::Partial;
-use crate::tap::guard::before_last;
 
 /// The contents of an error response.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +117,7 @@ pub(crate) fn replaced(
     problem: &FormatProblem<'_>,
     partial: &Partial<'_>,
 ) -> Vec<u8> {
-    let before = before_last(*partial);
+    let before = partial.before_last();
     let (name, json) = match format {
         Format::Responses if is_response => (Some("response.failed"), json(&failed(problem, &before))),
         Format::Responses => (Some("error"), json(&responses_error(problem, before.sequence))),

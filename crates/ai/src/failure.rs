@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::account_error::AccountWords;
+use crate::account_words::AccountWords;
 pub use context::ContextTokens;
 
 /// Types and codes of errors of an account without money, or with a spend or usage limit that was reached.
@@ -77,7 +77,7 @@ struct ErrorBody {
     code: Option<Value>,
     #[serde(default)]
     message: Option<Value>,
-    /// Cloudflare's list.
+    /// The list of errors in Cloudflare's form.
     #[serde(default)]
     errors: Option<Value>,
     /// The message of servers that are written with FastAPI.

@@ -3,13 +3,14 @@
 //! The crate performs no I/O, reads no clock and keeps at most a bounded part of a body. Input and output are bytes.
 //!
 //! Reading order: [`format`](mod@format) and [`endpoint`] (the protocol of each path), [`provider`] (the kinds of providers), [`host`] (hosts that differ from OpenAI), [`preset`] (their URLs), [`sigv4`] (signatures for Amazon), [`bedrock`] (its streams and errors), [`request`] (the client's
-//! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`account_objects`] (what it names in the operator's account), [`tap`] (usage and outcome of a
+//! request and Tollgate's edits), [`bound`] (the highest possible cost of a request), [`account_objects`] (references of a request to objects in the operator's account), [`tap`] (usage and outcome of a
 //! response while it is forwarded; built on `scan`, `sse` and `usage`), [`response_edits`] (values of it that the client gets in another form), [`error`] and [`models`] (responses that
 //! Tollgate creates), [`translate`] (a call and its response in another provider's format), [`opening`], [`failure`] and [`account_error`] (whether another provider may replace a response), [`price`] (the prices of tokens and other units), [`export`] (usage that a provider reports
 //! afterwards).
 
 pub mod account_error;
 pub mod account_objects;
+mod account_words;
 pub mod bedrock;
 pub mod bound;
 pub mod endpoint;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod export;
 pub mod failure;
 pub mod format;
+mod framing;
 pub mod host;
 pub mod models;
 pub mod opening;
@@ -40,8 +42,9 @@ pub use endpoint::{Endpoint, EndpointCall};
 pub use error::{FormatProblem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format};
+pub use framing::ResponseFraming;
 pub use price::{Price, Prices};
 pub use provider::{ClaudeSurface, PathCall, ProviderDescriptor, ProviderKind, ProviderPaths};
 pub use request::{CallError, RequestFields, RewrittenBody};
 pub use response_edits::{ResponseEdits, RestoredValue};
-pub use tap::{ResponseFacts, ResponseFraming, Tap};
+pub use tap::{ResponseFacts, Tap};

@@ -26,6 +26,11 @@ impl<'a> Partial<'a> {
         Self { sequence: self.sequence.saturating_add(events), ..self }
     }
 
+    /// Returns the stream before the event that was read last, which another one replaces.
+    pub(crate) const fn before_last(self) -> Self {
+        Self { sequence: self.sequence.saturating_sub(1), ..self }
+    }
+
     /// Returns the same stream with this id if the provider has given none.
     pub(crate) const fn named(self, id: &'a str) -> Self {
         match self.id {

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub use hosted::HostedMessages;
 pub use read::read;
-pub use rewrite::{LoweredLimit, RewrittenBody};
+pub use rewrite::{LoweredLimit, OwnedFields, RewrittenBody};
 
 /// Longest name of a model, in bytes, after JSON escapes are resolved.
 pub const MODEL_BYTES_MAX: usize = 256;

@@ -12,10 +12,10 @@ use access::ObjectOwner;
 use bytes::Bytes;
 
 use crate::format::Format;
+use crate::framing::ResponseFraming;
 use crate::sse::{Framer, Piece};
-use crate::tap::ResponseFraming;
 use json_editor::JsonEditor;
-use output::Output;
+use output::EditedOutput;
 use places::Place;
 
 /// The values that a response gets in place of those of the provider.
@@ -23,7 +23,7 @@ use places::Place;
 pub struct ResponseEdits {
     /// The model's name for the client, as a JSON string.
     model: Option<Box<str>>,
-    /// The user to whom ids are bound.
+    /// The user that owns the ids.
     owner: Option<ObjectOwner>,
     restored: Vec<RestoredValue>,
 }
@@ -77,7 +77,7 @@ pub(crate) struct ResponseEditor {
     json: JsonEditor,
     /// The framing of a stream of events; `None` for a body or an array.
     framer: Option<Framer>,
-    output: Output,
+    output: EditedOutput,
 }
 
 impl ResponseEditor {
@@ -86,7 +86,7 @@ impl ResponseEditor {
         let place = Place::start(format, framing)?;
         let framer = (framing == ResponseFraming::Events).then(Framer::new);
         let json = JsonEditor::new(place, framing != ResponseFraming::Array);
-        (!edits.is_empty()).then(|| Self { format, edits, json, framer, output: Output::default() })
+        (!edits.is_empty()).then(|| Self { format, edits, json, framer, output: EditedOutput::default() })
     }
 
     /// Edits the next bytes: returns those to forward now.

@@ -4,8 +4,7 @@
 //! whole, so that an aborted stream contains no half event. Other bodies are forwarded without delay.
 
 mod array;
-mod framing;
-pub(crate) mod guard;
+mod guard;
 mod hold;
 mod reading;
 
@@ -17,13 +16,13 @@ use meter::{UnknownCost, Usage};
 use crate::account_error::HiddenError;
 use crate::error::{self, FormatProblem};
 use crate::format::Format;
+pub use crate::framing::{ResponseFraming, begins_events};
 use crate::opening::{Opening, OpeningState};
 use crate::price::PriceTerms;
 use crate::response_edits::{ResponseEditor, ResponseEdits};
 use crate::sse::{Framer, Piece};
 use crate::stop;
 use array::Array;
-pub use framing::{ResponseFraming, begins_events};
 pub use guard::AccountGuard;
 use hold::Hold;
 use reading::Reading;

@@ -19,13 +19,14 @@ mod signature;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use crate::account_error::ProviderAccount;
 use crate::format::Format;
 use crate::provider::{ClaudeSurface, ProviderKind};
 
 pub use context::ResponseContext;
 pub use google_path::GooglePath;
 pub use request::NativeTarget;
-pub use response::{ProviderAccount, ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
+pub use response::{ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
 
 /// The formats between which calls are translated.
 pub const TRANSLATED: [Format; 4] = [Format::Chat, Format::Responses, Format::Messages, Format::GenerateContent];

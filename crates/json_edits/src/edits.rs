@@ -2,9 +2,10 @@
 
 use thiserror::Error;
 
+use crate::json_error::JsonError;
 use crate::pointer::Pointer;
 use crate::room::Room;
-use crate::scan::{JsonError, check_in};
+use crate::scan::check_in;
 use crate::tree::{Member, Value};
 
 /// Edits of a JSON text. They apply in this order: first all of `remove`, then all of `rename`, then all of `set`.

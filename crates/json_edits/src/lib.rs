@@ -17,15 +17,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: `pointer`, `room` (bounded memory), `scan` (the check of a text), `tree` (the values that edits change), `edits`.
+//! Reading order: `json_error`, `pointer`, `room` (bounded memory), `scan` (the check of a text), `tree` (the values that edits change), `edits`.
 
 mod edits;
+mod json_error;
 mod pointer;
 mod room;
 mod scan;
 mod tree;
 
 pub use edits::{EditError, Edits};
+pub use json_error::{DEPTH_MAX, JsonError};
 pub use pointer::Pointer;
 pub use room::Room;
-pub use scan::{DEPTH_MAX, JsonError, check};
+pub use scan::check;

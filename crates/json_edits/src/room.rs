@@ -1,13 +1,13 @@
 //! The memory that an edit may use.
 
-use crate::scan::JsonError;
+use crate::json_error::JsonError;
 
 /// Memory is requested in pieces of this size. An edit that needs no more than one requests none.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The memory that an edit may use besides its text.
 pub struct Room<'m> {
-    /// Requests more bytes; `false` if there are none. `None` without a bound.
+    /// Requests more bytes; `false` refuses them. `None` means that the memory has no bound.
     more: Option<&'m mut dyn FnMut(usize) -> bool>,
     used: usize,
     granted: usize,
@@ -39,7 +39,7 @@ impl<'m> Room<'m> {
         Ok(())
     }
 
-    /// Notes that bytes are free again. What was requested for them remains for others.
+    /// Notes that bytes are free again. The memory that was requested for them remains for later values.
     pub(crate) const fn give_back(&mut self, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
     }

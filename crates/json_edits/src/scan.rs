@@ -3,46 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use thiserror::Error;
-
+use crate::json_error::{DEPTH_MAX, JsonError};
 use crate::room::Room;
 
-/// Maximum nesting of objects and lists.
-pub const DEPTH_MAX: usize = 128;
 /// Number of names up to which they are compared one by one.
 const FEW_NAMES: usize = 16;
-
-/// The reason why a text is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum JsonError {
-    /// The text is not UTF-8.
-    #[error("it is not UTF-8 at byte {at}")]
-    Utf8 {
-        /// The position of the first invalid byte.
-        at: usize,
-    },
-    /// The text breaks the grammar.
-    #[error("it is not JSON at byte {at}")]
-    Syntax {
-        /// The position of the first byte that does not fit.
-        at: usize,
-    },
-    /// Objects and lists are nested too deep.
-    #[error("it is nested deeper than {DEPTH_MAX} at byte {at}")]
-    Depth {
-        /// The position of the innermost object or list.
-        at: usize,
-    },
-    /// The text needs more memory than there is.
-    #[error("it has too many values to be changed")]
-    Memory,
-    /// An object has a name twice: one parser would read the first value, another the last.
-    #[error("an object repeats a name at byte {at}")]
-    RepeatedName {
-        /// The position of the second one.
-        at: usize,
-    },
-}
 
 /// Checks a whole text, and returns it as UTF-8.
 ///

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::json_error::JsonError;
 use crate::room::Room;
-use crate::scan::{JsonError, Scanner, unescaped};
+use crate::scan::{Scanner, unescaped};
 
 /// A value of a text that was checked.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ pub(super) const USER_ID_BYTES_MAX: usize = 256;
 /// Longest value of OpenAI's `metadata`, in characters (2026-11-20).
 pub(super) const METADATA_BYTES_MAX: usize = 512;
 
-/// What a reference names.
+/// A reference to an object, by the field that names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reference {
+pub(super) struct ObjectReference {
     pub(super) noun: &'static str,
     /// The field of the request.
     pub(super) param: &'static str,
@@ -17,16 +17,16 @@ pub(super) struct Reference {
     pub(super) may_be_owned: bool,
 }
 
-const fn owned(noun: &'static str, param: &'static str) -> Option<Reference> {
-    Some(Reference { noun, param, may_be_owned: true })
+const fn owned(noun: &'static str, param: &'static str) -> Option<ObjectReference> {
+    Some(ObjectReference { noun, param, may_be_owned: true })
 }
 
-const fn foreign(noun: &'static str, param: &'static str) -> Option<Reference> {
-    Some(Reference { noun, param, may_be_owned: false })
+const fn foreign(noun: &'static str, param: &'static str) -> Option<ObjectReference> {
+    Some(ObjectReference { noun, param, may_be_owned: false })
 }
 
 /// Returns what a string behind this key names, in any format.
-pub(super) fn of_string(key: &str) -> Option<Reference> {
+pub(super) fn of_string(key: &str) -> Option<ObjectReference> {
     match key {
         "previous_response_id" => owned("Previous response", "previous_response_id"),
         "file_id" | "file_ids" => owned("File", "file_id"),
@@ -43,7 +43,7 @@ pub(super) fn of_string(key: &str) -> Option<Reference> {
 }
 
 /// Returns what the id of an object, or a string in its place, names behind this key.
-pub(super) fn of_named(key: &str) -> Option<Reference> {
+pub(super) fn of_named(key: &str) -> Option<ObjectReference> {
     match key {
         "conversation" => owned("Conversation", "conversation"),
         "container" => owned("Container", "container"),
@@ -55,7 +55,7 @@ pub(super) fn of_named(key: &str) -> Option<Reference> {
 }
 
 /// Returns what an object or a list names whose mere presence is a reference.
-pub(super) fn of_source(key: &str) -> Option<Reference> {
+pub(super) fn of_source(key: &str) -> Option<ObjectReference> {
     match key {
         "retrieval" | "vertexAiSearch" | "vertex_ai_search" | "vertexRagStore" | "vertex_rag_store" | "externalApi"
         | "external_api" => foreign("Source of a retrieval", "tools"),
@@ -65,13 +65,13 @@ pub(super) fn of_source(key: &str) -> Option<Reference> {
 }
 
 /// Returns what a skill is. Skills of the provider itself are not of an account.
-pub(super) fn of_skill(id: &str) -> Option<Reference> {
+pub(super) fn of_skill(id: &str) -> Option<ObjectReference> {
     let is_of_provider = matches!(id, "docx" | "pdf" | "pptx" | "xlsx") || id.starts_with("openai-");
     if is_of_provider { None } else { foreign("Skill", "skill_id") }
 }
 
 /// Returns what an address behind this key names, if it is of an account.
-pub(super) fn of_address(key: &str, value: &str) -> Option<Reference> {
+pub(super) fn of_address(key: &str, value: &str) -> Option<ObjectReference> {
     const KEYS: [&str; 4] = ["url", "uri", "arn", "identifier"];
     let ends = |end: &str| {
         let at = key.len().checked_sub(end.len());

@@ -6,7 +6,7 @@ use std::ops::Range;
 use access::{IdOwner, ObjectOwner};
 
 use super::input_item::InputItem;
-use super::names::{self, Reference};
+use super::names::{self, ObjectReference};
 use super::{ForeignObject, OwnedFields};
 use crate::bound::walk::{Token, Walk};
 use crate::format::Format;
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns what a string names.
-    fn reference(&self, key: &str, value: &str) -> Option<Reference> {
+    fn reference(&self, key: &str, value: &str) -> Option<ObjectReference> {
         let level = self.levels.last()?;
         let is_of_level = || match level.key.as_ref() {
             // An assistant's message names its audio, and a request its form.
@@ -150,8 +150,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a reference, whose id becomes that of the provider.
-    fn check(&mut self, reference: Reference, at: Range<usize>, id: &str) -> Result<(), ForeignObject> {
-        let Reference { noun, param, may_be_owned } = reference;
+    fn check(&mut self, reference: ObjectReference, at: Range<usize>, id: &str) -> Result<(), ForeignObject> {
+        let ObjectReference { noun, param, may_be_owned } = reference;
         match self.owner.owner_of(id) {
             IdOwner::User(bare) if may_be_owned => {
                 self.owned.unbind(at, bare);

@@ -17,7 +17,7 @@ const READ_BYTES_MAX: usize = 2048;
 const NUMBERS_MAX: usize = 16;
 /// Least number that may be a length of a context.
 const TOKENS_MIN: u64 = 16;
-/// The part of a message before a number, and after it, that says what it counts.
+/// Bytes of a message before a number, and after it, whose words say which kind of number it is.
 const BEFORE_BYTES: usize = 40;
 const AFTER_BYTES: usize = 24;
 
@@ -66,7 +66,7 @@ impl ContextTokens {
     }
 }
 
-/// Returns the numbers of a message, and what they count.
+/// Returns the numbers of a message with their kinds.
 fn numbers(message: &str) -> Vec<(u64, Counted)> {
     let bytes = message.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);

@@ -3,7 +3,7 @@
 use percent_encoding::utf8_percent_encode;
 
 use super::path_call::{IN_SEGMENT, PathCall, is_nameable};
-use super::{ProviderKind, bedrock, vertex};
+use super::{ClaudeSurface, ProviderKind, bedrock, vertex};
 use crate::endpoint::Endpoint;
 use crate::format::{Dialect, Format};
 use crate::request::HostedMessages;
@@ -90,6 +90,19 @@ impl ProviderPaths {
             Self::BedrockRuntime => bedrock::RUNTIME_LIST.to_owned(),
             // It lists no models of a project; this path only names the project.
             Self::Vertex(folder) => folder.to_string(),
+        }
+    }
+}
+
+impl ClaudeSurface {
+    /// Returns the API that a provider with these paths has.
+    #[must_use]
+    pub const fn of_provider(kind: ProviderKind, paths: &ProviderPaths) -> Self {
+        match (kind, paths) {
+            (_, ProviderPaths::BedrockRuntime) => Self::BedrockRuntime,
+            (_, ProviderPaths::Vertex(_)) => Self::Vertex,
+            (ProviderKind::Bedrock, _) => Self::BedrockMantle,
+            (_, ProviderPaths::OfKind | ProviderPaths::AzureDated(_)) => Self::Anthropic,
         }
     }
 }

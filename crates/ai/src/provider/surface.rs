@@ -3,8 +3,6 @@
 //! Source: LiteLLM's `anthropic_beta_headers_config.json` (1.110, MIT licence, © 2023 Berri AI), read 2026-11-30, and reports of
 //! `Extra inputs are not permitted` at these hosts. Features and fields that no row names reach Anthropic alone.
 
-use super::{ProviderKind, ProviderPaths};
-
 /// An API with the format of Messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaudeSurface {
@@ -14,7 +12,7 @@ pub enum ClaudeSurface {
     Vertex,
     /// Bedrock's `runtime` endpoint, whose bodies list the features.
     BedrockRuntime,
-    /// Bedrock's `mantle` endpoint.
+    /// The `mantle` endpoint of Bedrock.
     BedrockMantle,
 }
 
@@ -102,17 +100,6 @@ const TOOLS: &[(&str, Needs)] = &[
 ];
 
 impl ClaudeSurface {
-    /// Returns the API that a provider with these paths has.
-    #[must_use]
-    pub const fn of_provider(kind: ProviderKind, paths: &ProviderPaths) -> Self {
-        match (kind, paths) {
-            (_, ProviderPaths::BedrockRuntime) => Self::BedrockRuntime,
-            (_, ProviderPaths::Vertex(_)) => Self::Vertex,
-            (ProviderKind::Bedrock, _) => Self::BedrockMantle,
-            (_, ProviderPaths::OfKind | ProviderPaths::AzureDated(_)) => Self::Anthropic,
-        }
-    }
-
     /// Whether the API takes everything that a client of Anthropic's may send.
     #[must_use]
     pub const fn takes_all(self) -> bool {

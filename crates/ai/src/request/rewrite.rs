@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{RequestFields, Shape};
-use crate::account_objects::OwnedFields;
+use crate::response_edits::RestoredValue;
 
 /// A limit to be written into a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub struct LoweredLimit {
     /// Maximum tokens of each response.
     pub max_tokens: u64,
     pub(crate) edits: Vec<(Range<usize>, String)>,
+}
+
+/// The edits that make a request one of its user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnedFields {
+    /// The ranges of the body, and the JSON that replaces each.
+    pub(crate) edits: Vec<(Range<usize>, String)>,
+    /// The values that the response may repeat.
+    pub restored: Vec<RestoredValue>,
 }
 
 /// A body with its edits applied.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::ResponseEdits;
-use super::output::Output;
+use super::output::EditedOutput;
 use super::places::{Action, Place, Step};
 use crate::scan::nesting::Nesting;
 use crate::scan::text::{inside, unquoted};
@@ -53,7 +53,7 @@ struct Level {
 
 #[derive(Debug, Clone, Copy)]
 enum EditState {
-    /// Between two tokens.
+    /// Between two tokens of the text.
     Between,
     /// In a key, or in a string that passes.
     Key {
@@ -87,15 +87,15 @@ impl JsonEditor {
         }
     }
 
-    /// Begins another text.
-    pub(super) fn reset(&mut self, output: &mut Output) {
+    /// Begins another JSON text.
+    pub(super) fn reset(&mut self, output: &mut EditedOutput) {
         self.release(output);
         self.state = EditState::Between;
         self.levels.clear();
     }
 
     /// Lets a held string pass as it is.
-    pub(super) fn release(&mut self, output: &mut Output) {
+    pub(super) fn release(&mut self, output: &mut EditedOutput) {
         if let EditState::Held { escaped, .. } = self.state {
             output.release(&std::mem::take(&mut self.held));
             self.state = EditState::Text { escaped };
@@ -103,12 +103,12 @@ impl JsonEditor {
     }
 
     /// Ends a push: returns the bytes to forward.
-    pub(super) fn take(&mut self, bytes: Bytes, output: &mut Output) -> Bytes {
+    pub(super) fn take(&mut self, bytes: Bytes, output: &mut EditedOutput) -> Bytes {
         output.take(bytes, &mut self.held)
     }
 
     /// Reads a range of `bytes`, which continues the text.
-    pub(super) fn push(&mut self, bytes: &[u8], range: Range<usize>, edits: &ResponseEdits, output: &mut Output) {
+    pub(super) fn push(&mut self, bytes: &[u8], range: Range<usize>, edits: &ResponseEdits, output: &mut EditedOutput) {
         let (mut at, end) = (range.start, range.end);
         while let Some(rest) = bytes.get(at..end).filter(|rest| !rest.is_empty()) {
             at += match self.state {
@@ -205,7 +205,13 @@ impl JsonEditor {
     }
 
     /// Reads a held string up to its end; returns the number of bytes that were read.
-    fn in_held(&mut self, bytes: &[u8], range: Range<usize>, edits: &ResponseEdits, output: &mut Output) -> usize {
+    fn in_held(
+        &mut self,
+        bytes: &[u8],
+        range: Range<usize>,
+        edits: &ResponseEdits,
+        output: &mut EditedOutput,
+    ) -> usize {
         let EditState::Held { escaped, action } = self.state else { return range.len() };
         let rest = bytes.get(range.clone()).unwrap_or_default();
         let is_begun = !self.held.is_empty();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 /// The edited bytes so far.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct EditedOutput {
     /// Bytes that had to be copied. They precede the rest of this push.
     copied: Vec<u8>,
     /// The first byte of this push that is not in `copied`.
@@ -13,7 +13,7 @@ pub(super) struct Output {
     held_from: Option<usize>,
 }
 
-impl Output {
+impl EditedOutput {
     /// Replaces a range of this push.
     pub(super) fn replace(&mut self, bytes: &[u8], range: std::ops::Range<usize>, with: &[u8]) {
         self.copied.extend_from_slice(bytes.get(self.from..range.start).unwrap_or_default());

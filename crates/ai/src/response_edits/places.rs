@@ -2,7 +2,7 @@
 
 use super::ResponseEdits;
 use crate::format::Format;
-use crate::tap::ResponseFraming;
+use crate::framing::ResponseFraming;
 
 /// What happens to a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) enum Place {
     Values,
     /// A body or a chunk of Chat Completions.
     Chat,
-    /// A choice.
+    /// A choice of a chat response.
     Choice,
     /// A message of a choice, or its delta.
     ChatMessage,

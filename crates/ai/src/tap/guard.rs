@@ -4,13 +4,11 @@ use access::RequestId;
 use bytes::Bytes;
 
 use super::reading::Reading;
-use crate::account_error::HiddenError;
+use crate::account_error::{HiddenError, ProviderAccount};
 use crate::error::{self, FormatProblem, Reporter};
 use crate::failure::ProviderError;
 use crate::format::Format;
-use crate::partial::Partial;
 use crate::sse::{Framer, Piece};
-use crate::translate::ProviderAccount;
 
 /// Largest error that is read, in bytes. A larger one is hidden.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -42,7 +40,7 @@ enum BodyState {
     Error(Vec<u8>),
     /// It was an error, which another one has replaced.
     Replaced,
-    /// It is none.
+    /// It is a response, which passes as it is.
     Passing,
 }
 
@@ -203,9 +201,4 @@ pub(super) fn may_be_error(name: Option<&[u8]>, held: &[u8]) -> bool {
         || has(b"\"error\":{")
         || has(b"\"type\":\"error\"")
         || has(b"\"type\":\"response.failed\"")
-}
-
-/// Returns the state of the stream before the event that was read last, which another one replaces.
-pub(crate) const fn before_last(partial: Partial<'_>) -> Partial<'_> {
-    Partial { sequence: partial.sequence.saturating_sub(1), ..partial }
 }

@@ -14,8 +14,9 @@ use memchr::memchr;
 use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
 
-use super::{ResponseFacts, ResponseFraming};
+use super::ResponseFacts;
 use crate::format::Format;
+use crate::framing::ResponseFraming;
 use crate::partial::Partial;
 use crate::price::{PriceTerms, Tier};
 use crate::scan::Scanner;
@@ -23,17 +24,13 @@ use crate::scan::text::{BorrowedText, unquoted};
 use crate::short::Short;
 use crate::usage::plain::{self, PlainNames, PlainUsage};
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
-use errors::EventError;
+use errors::{EventError, is_error};
 use paths::{BLOCK, CHOICE_USAGE, DELTA_USAGE, DURATION, ERROR, FINISH, ID, ITEMS, MODEL, TIER, TYPE, USAGE};
 
 /// Longest model name or id that is kept, in bytes; longer ones are cut.
 const NAME_BYTES_MAX: usize = 200;
 /// The data of the event that ends a chat stream.
 const DONE: &[u8] = b"[DONE]";
-/// The name, or type, of the event in which a provider reports an error.
-const ERROR_EVENT: &[u8] = b"error";
-/// The name, or type, of the event with which a response of the Responses API fails.
-const FAILED_EVENT: &[u8] = b"response.failed";
 
 static QUOTED_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 static QUOTED_USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
@@ -197,21 +194,6 @@ impl Reading {
         self.event_error = EventError::of_name(name);
         self.has_failed |= self.event_error == EventError::Error;
         self.news = self.news.wrapping_add(u32::from(self.texts.add(self.format, name)));
-    }
-
-    /// Refuses the end of the stream, unless the provider has reported an error.
-    pub(super) const fn refuse_end(&mut self) {
-        self.refuses_end = true;
-    }
-
-    /// Whether the stream has no content.
-    pub(super) const fn refuses_end(&self) -> bool {
-        self.refuses_end && !self.has_failed
-    }
-
-    /// Whether the last event is an end that is refused, once.
-    pub(super) const fn take_refused_end(&mut self) -> bool {
-        std::mem::replace(&mut self.has_refused_end, false)
     }
 
     pub(super) const fn news(&self) -> u32 {
@@ -483,11 +465,6 @@ fn is_terminal(format: Format, kind: &[u8]) -> bool {
         | Format::GenerateContent
         | Format::EmbedContent => false,
     }
-}
-
-/// Whether this is the value of an error: an object, or a text. Without an error it is null or empty.
-fn is_error(json: &[u8]) -> bool {
-    matches!(json.first(), Some(b'{' | b'"')) && !json.starts_with(b"\"\"")
 }
 
 /// Whether `key` precedes a value that begins with `first`.

@@ -60,7 +60,7 @@ pub(super) enum CacheKey<'a> {
     Session(String),
 }
 
-/// A message. A call may have hundreds of thousands, so one with a text has no memory of its own besides this.
+/// A message. A call may have hundreds of thousands, so a message with a text allocates no further memory.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
     pub(super) role: Role,

@@ -134,7 +134,7 @@ impl<'o> ListWriter<'o> {
         self.out
     }
 
-    /// Ends the list.
+    /// Writes the end of the list.
     pub(super) fn end(self) {
         self.out.push(']');
     }
@@ -181,7 +181,7 @@ impl<'o> TurnWriter<'o> {
         }
     }
 
-    /// Ends the list.
+    /// Writes the end of the last turn and of the list.
     pub(super) fn end(mut self) {
         self.end_turn();
         self.turns.end();

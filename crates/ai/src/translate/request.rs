@@ -12,6 +12,7 @@ mod native;
 mod notes;
 mod order;
 mod schema;
+mod stops;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;

@@ -10,10 +10,12 @@ use serde::de::IgnoredAny;
 
 use super::context::ResponseContext;
 use super::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
+use crate::account_error::ProviderAccount;
 use crate::failure::ProviderErrorKind;
 use crate::format::Format;
+use crate::framing::ResponseFraming;
 use crate::sse::{Framer, Piece};
-use crate::tap::{BLANK_LINE, ResponseFraming};
+use crate::tap::BLANK_LINE;
 use decode::Decoder;
 use encode::{Encoder, RetryDelay};
 
@@ -60,17 +62,6 @@ pub struct ResponseTranslator {
     is_array: bool,
     account: ProviderAccount,
     failure: Option<ResponseFailure>,
-}
-
-/// Whose account at the provider a call uses. Errors about the operator's account are not shown to the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProviderAccount {
-    /// The account of the user.
-    Own,
-    /// The operator's, which several users share.
-    Shared,
-    /// None: the operator has not configured a credential.
-    Nobody,
 }
 
 /// The failure of a response, for a head that was not sent yet.

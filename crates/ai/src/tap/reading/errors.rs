@@ -1,10 +1,16 @@
 //! Errors that a provider reports in an event of a stream.
 
+use super::Reading;
 use super::paths::{CHUNK_CREATED, ERROR, RESPONSE_CREATED, TYPE};
-use super::{ERROR_EVENT, FAILED_EVENT, Reading, ResponseFraming, is_error};
 use crate::account_error::HiddenError;
 use crate::format::Format;
+use crate::framing::ResponseFraming;
 use crate::scan::text::unquoted;
+
+/// The name, or type, of the event in which a provider reports an error.
+const ERROR_EVENT: &[u8] = b"error";
+/// The name, or type, of the event with which a response of the Responses API fails.
+const FAILED_EVENT: &[u8] = b"response.failed";
 
 /// The error of the event that was read last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,23 +36,38 @@ impl EventError {
 
 impl Reading {
     /// Whether the event that was read last is an error; only the first call after an event tells.
-    pub(in super::super) fn take_error(&mut self) -> bool {
+    pub(crate) fn take_error(&mut self) -> bool {
         let error = std::mem::take(&mut self.event_error);
         self.is_failed_response = error == EventError::FailedResponse;
         error != EventError::None
     }
 
     /// Whether the error that was taken last is a failed response.
-    pub(in super::super) const fn is_failed_response(&self) -> bool {
+    pub(crate) const fn is_failed_response(&self) -> bool {
         self.is_failed_response
     }
 
     /// Notes the error that the client gets in place of one of the provider.
-    pub(in super::super) const fn note_hidden(&mut self, hidden: HiddenError) {
+    pub(crate) const fn note_hidden(&mut self, hidden: HiddenError) {
         self.facts.hidden = Some(hidden);
     }
 
-    pub(in super::super) const fn format(&self) -> Format {
+    /// Refuses the end of the stream, unless the provider has reported an error.
+    pub(crate) const fn refuse_end(&mut self) {
+        self.refuses_end = true;
+    }
+
+    /// Whether the stream has no content.
+    pub(crate) const fn refuses_end(&self) -> bool {
+        self.refuses_end && !self.has_failed
+    }
+
+    /// Whether the last event is an end that is refused, once.
+    pub(crate) const fn take_refused_end(&mut self) -> bool {
+        std::mem::replace(&mut self.has_refused_end, false)
+    }
+
+    pub(crate) const fn format(&self) -> Format {
         self.format
     }
 
@@ -72,4 +93,9 @@ impl Reading {
             self.event_error = EventError::Error;
         }
     }
+}
+
+/// Whether this is the value of an error: an object, or a text. Without an error it is null or empty.
+pub(super) fn is_error(json: &[u8]) -> bool {
+    matches!(json.first(), Some(b'{' | b'"')) && !json.starts_with(b"\"\"")
 }

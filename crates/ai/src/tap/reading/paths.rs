@@ -1,7 +1,7 @@
 //! The JSON paths of each format at which facts of a response are found.
 
-use super::ResponseFraming;
 use crate::format::Format;
+use crate::framing::ResponseFraming;
 use crate::scan::{ANY, Path};
 
 /// Numbers of the paths below.

@@ -201,7 +201,7 @@ pub(super) struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// No elements.
+    /// Returns the elements of an empty list.
     pub(super) const fn none() -> Self {
         Self { path: String::new(), depth: 0, rest: "]", at: 0, only: None }
     }

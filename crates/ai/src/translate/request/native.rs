@@ -7,12 +7,10 @@ use super::decode::effort_of_budget;
 use super::encode::{differs, thinking_budget, thinking_level};
 use super::json::{Node, Object, ObjectWriter, Outcome, quoted, refused};
 use super::models::{self, Thinking};
+use super::stops::{GOOGLE_STOPS_MAX, OPENAI_STOPS_MAX, check_stop};
 use crate::format::Format;
 use crate::provider::ProviderKind;
 
-/// Most texts that end a response, at OpenAI and at Google.
-pub(super) const OPENAI_STOPS_MAX: usize = 4;
-pub(super) const GOOGLE_STOPS_MAX: usize = 5;
 /// The least budget of a Claude, in tokens.
 const BUDGET_MIN: u64 = 1_024;
 
@@ -311,23 +309,6 @@ impl Fit<'_> {
     }
 }
 
-/// Refuses more texts that end a response than a target takes.
-pub(super) fn check_stop(object: &Object<'_>, name: &str, most: Option<usize>) -> Outcome<()> {
-    let Some((most, stop)) = most.zip(object.get(name).filter(|stop| !stop.is_text())) else { return Ok(()) };
-    check_stops(&object.at(name), stop.list().map(Iterator::count).unwrap_or_default(), most)
-}
-
-/// Refuses more texts that end a response than a target takes.
-pub(super) fn check_stops(path: &str, count: usize, most: usize) -> Outcome<()> {
-    if count <= most {
-        return Ok(());
-    }
-    Err(refused(
-        path,
-        &format!("has {count} texts, but the provider of this model takes at most {most}: leave some out"),
-    ))
-}
-
 /// The effort of a Claude.
 const fn claude_effort(wanted: Option<Effort>, has_xhigh: bool) -> &'static str {
     match wanted {
@@ -350,8 +331,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(format: Format, (model, host): (&str, &str), body: &Value, expected: &Value, dropped: &[&str]) {
-        let fitted = adapted(format, target(model, host), body.to_string().as_bytes()).unwrap();
+    fn check(format: Format, target: NativeTarget<'_>, body: &Value, expected: &Value, dropped: &[&str]) {
+        let fitted = adapted(format, target, body.to_string().as_bytes()).unwrap();
         let (sent, names) = fitted.map_or_else(
             || (body.clone(), Vec::new()),
             |fitted| (serde_json::from_str(&fitted.body).unwrap(), fitted.dropped),
@@ -361,7 +342,7 @@ mod tests {
             names
         };
         let expected_names = sorted(dropped.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!((&sent, sorted(names)), (expected, expected_names), "{model} {body}");
+        assert_eq!((&sent, sorted(names)), (expected, expected_names), "{target:?} {body}");
     }
 
     const OPENAI: &str = "api.openai.com";
@@ -370,16 +351,16 @@ mod tests {
     fn a_chat_call_has_the_fields_of_its_model() {
         let body = json!({"max_tokens": 9, "temperature": 0.2, "top_p": 1, "presence_penalty": 1, "reasoning_effort": "max", "x": 1.50});
         let expected = json!({"max_completion_tokens": 9, "reasoning_effort": "high", "x": 1.50});
-        check(Format::Chat, ("gpt-5-mini", OPENAI), &body, &expected, &["temperature", "presence_penalty"]);
+        check(Format::Chat, target("gpt-5-mini", OPENAI), &body, &expected, &["temperature", "presence_penalty"]);
         let new = json!({"max_completion_tokens": 9, "temperature": 0.2, "reasoning_effort": "low"});
         let old = json!({"max_tokens": 9, "temperature": 0.2});
-        check(Format::Chat, ("qwen3", "vllm.internal"), &new, &old, &["reasoning_effort"]);
+        check(Format::Chat, target("qwen3", "vllm.internal"), &new, &old, &["reasoning_effort"]);
         let same = json!({"max_completion_tokens": 9, "temperature": 0.2});
-        check(Format::Chat, ("gpt-4o", OPENAI), &new, &same, &["reasoning_effort"]);
-        check(Format::Chat, ("gpt-4o", OPENAI), &same, &same, &[]);
+        check(Format::Chat, target("gpt-4o", OPENAI), &new, &same, &["reasoning_effort"]);
+        check(Format::Chat, target("gpt-4o", OPENAI), &same, &same, &[]);
         let both = json!({"max_tokens": 8, "max_completion_tokens": 9});
-        check(Format::Chat, ("gpt-5", OPENAI), &both, &json!({"max_completion_tokens": 9}), &[]);
-        check(Format::Chat, ("qwen3", "vllm.internal"), &both, &json!({"max_tokens": 8}), &[]);
+        check(Format::Chat, target("gpt-5", OPENAI), &both, &json!({"max_completion_tokens": 9}), &[]);
+        check(Format::Chat, target("qwen3", "vllm.internal"), &both, &json!({"max_tokens": 8}), &[]);
     }
 
     #[test]
@@ -398,11 +379,11 @@ mod tests {
     fn a_call_of_responses_has_the_fields_of_its_model() {
         let body = json!({"input": "x", "temperature": 0.2, "reasoning": {"effort": "xhigh", "summary": "auto"}});
         let expected = json!({"input": "x", "reasoning": {"effort": "high", "summary": "auto"}});
-        check(Format::Responses, ("gpt-5", OPENAI), &body, &expected, &["temperature"]);
+        check(Format::Responses, target("gpt-5", OPENAI), &body, &expected, &["temperature"]);
         let plain = json!({"input": "x", "temperature": 0.2, "reasoning": {"effort": "low"}});
         check(
             Format::Responses,
-            ("gpt-4o", OPENAI),
+            target("gpt-4o", OPENAI),
             &plain,
             &json!({"input": "x", "temperature": 0.2}),
             &["reasoning.effort"],
@@ -414,17 +395,23 @@ mod tests {
         let enabled = json!({"max_tokens": 9000, "temperature": 0.5, "top_k": 5, "thinking": {"type": "enabled", "budget_tokens": 2048}});
         let adaptive =
             json!({"max_tokens": 9000, "thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}});
-        check(Format::Messages, ("claude-opus-4-8", "h"), &enabled, &adaptive, &["temperature", "top_k"]);
-        check(Format::Messages, ("claude-sonnet-4-6", "h"), &enabled, &enabled, &[]);
+        check(Format::Messages, target("claude-opus-4-8", "h"), &enabled, &adaptive, &["temperature", "top_k"]);
+        check(Format::Messages, target("claude-sonnet-4-6", "h"), &enabled, &enabled, &[]);
         let budget = json!({"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2048}});
-        check(Format::Messages, ("claude-haiku-4-5", "h"), &adaptive, &budget, &["output_config.effort"]);
+        check(Format::Messages, target("claude-haiku-4-5", "h"), &adaptive, &budget, &["output_config.effort"]);
         let none = json!({"max_tokens": 9000});
-        check(Format::Messages, ("claude-3-5-haiku", "h"), &adaptive, &none, &["thinking", "output_config.effort"]);
+        check(
+            Format::Messages,
+            target("claude-3-5-haiku", "h"),
+            &adaptive,
+            &none,
+            &["thinking", "output_config.effort"],
+        );
         let disabled = json!({"thinking": {"type": "disabled"}});
-        check(Format::Messages, ("claude-fable-5", "h"), &disabled, &json!({}), &["thinking"]);
+        check(Format::Messages, target("claude-fable-5", "h"), &disabled, &json!({}), &["thinking"]);
         let xhigh = json!({"output_config": {"effort": "xhigh", "format": {}}});
         let high = json!({"output_config": {"effort": "high", "format": {}}});
-        check(Format::Messages, ("claude-sonnet-4-6", "h"), &xhigh, &high, &[]);
+        check(Format::Messages, target("claude-sonnet-4-6", "h"), &xhigh, &high, &[]);
     }
 
     #[test]
@@ -434,20 +421,26 @@ mod tests {
             config(json!({"temperature": 0.1, "thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": true}}));
         let budget =
             config(json!({"temperature": 0.1, "thinkingConfig": {"thinkingBudget": 4096, "includeThoughts": true}}));
-        check(Format::GenerateContent, ("gemini-2.5-flash", "h"), &level, &budget, &[]);
-        check(Format::GenerateContent, ("gemini-3-flash", "h"), &budget, &level, &[]);
+        check(Format::GenerateContent, target("gemini-2.5-flash", "h"), &level, &budget, &[]);
+        check(Format::GenerateContent, target("gemini-3-flash", "h"), &budget, &level, &[]);
         let names =
             ["generationConfig.thinkingConfig.thinkingLevel", "generationConfig.thinkingConfig.includeThoughts"];
-        check(Format::GenerateContent, ("gemini-2.0-flash", "h"), &level, &config(json!({"temperature": 0.1})), &names);
+        check(
+            Format::GenerateContent,
+            target("gemini-2.0-flash", "h"),
+            &level,
+            &config(json!({"temperature": 0.1})),
+            &names,
+        );
         let sampled = config(json!({"temperature": 0.1, "thinkingConfig": {"thinkingLevel": "minimal"}}));
         let expected = config(json!({"thinkingConfig": {"thinkingLevel": "LOW"}}));
         check(
             Format::GenerateContent,
-            ("gemini-3.7-flash", "h"),
+            target("gemini-3.7-flash", "h"),
             &sampled,
             &expected,
             &["generationConfig.temperature"],
         );
-        check(Format::GenerateContent, ("gemini-3-flash", "h"), &sampled, &sampled, &[]);
+        check(Format::GenerateContent, target("gemini-3-flash", "h"), &sampled, &sampled, &[]);
     }
 }

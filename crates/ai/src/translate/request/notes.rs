@@ -18,7 +18,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// The memory that a translation uses for the call in its neutral form.
 pub(super) struct Memory<'a> {
-    /// Requests more bytes; `false` if there are none.
+    /// Requests more bytes; `false` refuses them.
     room: &'a mut dyn FnMut(usize) -> bool,
     used: usize,
     granted: usize,

@@ -3,10 +3,9 @@
 use access::Refusal;
 use serde_json::Value;
 
-use crate::account_error::HiddenError;
+use crate::account_error::{HiddenError, ProviderAccount};
 use crate::failure::{ContextTokens, ProviderError, ProviderErrorKind};
 use crate::translate::event::ProviderFailure;
-use crate::translate::response::ProviderAccount;
 
 /// Longest message that is given to the client, in bytes.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;

@@ -14,9 +14,9 @@ use super::super::super::call_ids::call_id;
 use super::super::json::{ListWriter, ObjectWriter, Outcome, list, push_quoted, quoted, refused};
 use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::names;
-use super::super::native::{OPENAI_STOPS_MAX, check_stops};
 use super::super::notes::Notes;
 use super::super::schema;
+use super::super::stops::{OPENAI_STOPS_MAX, check_stops};
 use super::parts::{
     BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, joined_texts, misplaced, needs_data,
     openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,

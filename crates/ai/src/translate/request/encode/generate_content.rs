@@ -11,9 +11,9 @@ use super::super::super::call_ids::call_id;
 use super::super::foreign_state::NO_SIGNATURE;
 use super::super::json::{ObjectWriter, Outcome, TurnWriter, list, quoted, refused};
 use super::super::models::{self, GeminiRules};
-use super::super::native::{GOOGLE_STOPS_MAX, check_stops};
 use super::super::notes::Notes;
 use super::super::schema;
+use super::super::stops::{GOOGLE_STOPS_MAX, check_stops};
 use super::parts::{
     Encoded, OPENING, as_text, differs, joined, misplaced, openai_fields, output_path, output_tokens_max, split_system,
     stop_path, tagged, texts, verbosity_path,

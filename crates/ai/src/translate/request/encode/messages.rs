@@ -33,7 +33,7 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let mut marks = Marks::new(true);
     let (system, rest) = split_system(&call.messages);
     let own_mark = own_mark(call, system, notes);
-    tools(call, notes, (&mut marks, own_mark), &mut out);
+    tools(call, notes, &mut marks, own_mark, &mut out);
     if let Some(choice) = tool_choice(call, rules, plan.thinks)? {
         out.raw("tool_choice", &choice);
     }
@@ -180,7 +180,7 @@ fn sampling(call: &Call<'_>, rules: ClaudeRules, plan: &Plan, notes: &mut Notes<
 }
 
 /// Writes the tools. A history with calls needs tools, although the client offers none any more.
-fn tools(call: &Call<'_>, notes: &mut Notes<'_>, (marks, own_mark): (&mut Marks, OwnMark), out: &mut ObjectWriter) {
+fn tools(call: &Call<'_>, notes: &mut Notes<'_>, marks: &mut Marks, own_mark: OwnMark, out: &mut ObjectWriter) {
     let is_known = models::claude(notes.options.known_model).is_adaptive();
     let mut strict_left = STRICT_MAX;
     let mut encoded = Vec::new();
@@ -285,7 +285,7 @@ struct Turns<'o> {
 }
 
 impl Turns<'_> {
-    /// Adds a block.
+    /// Adds a block to the turn of its role.
     fn add(&mut self, role: &'static str, block: &str) {
         let blocks = std::mem::take(&mut self.system_blocks);
         if !blocks.is_empty() {

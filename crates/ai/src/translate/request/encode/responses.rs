@@ -177,7 +177,7 @@ struct Input<'o> {
 }
 
 impl Input<'_> {
-    /// Adds the messages.
+    /// Adds the messages of the call.
     fn messages(&mut self, messages: &[Message<'_>]) -> Outcome<()> {
         for message in messages {
             match message.role {

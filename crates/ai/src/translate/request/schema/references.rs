@@ -1,5 +1,5 @@
 //! References within a schema, for Gemini: it refuses other keywords beside them, and references to anything but the root's
-//! `$defs`. References are replaced by what they refer to; recursive ones become references to `$defs`.
+//! `$defs`. References are replaced by the schemas that they name; recursive ones become references to `$defs`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
