@@ -335,7 +335,8 @@ impl Events {
                 let is_usage_chunk = reading.event(event.name, event.data);
                 let drop = (is_usage_chunk && self.drop_usage_chunk) || reading.take_refused_end();
                 let at = bytes.len() - rest.len();
-                match guard.and_then(|guard| guard.event(reading, || Some(event.data))) {
+                self.discard_long_error(guard, Some(event.name), &bytes, at);
+                match self.other_event(reading, guard, &bytes, at) {
                     Some(other) => self.hold.replace(&bytes, at, &other),
                     None => self.hold.end(&bytes, at, drop),
                 }
@@ -348,6 +349,7 @@ impl Events {
                 Piece::None => {}
                 Piece::Data(data) => reading.push_event(self.framer.name(), data),
                 Piece::End => {
+                    self.discard_long_error(guard, None, &bytes, at);
                     let drop = self.end(reading);
                     match self.other_event(reading, guard, &bytes, at) {
                         Some(other) => self.hold.replace(&bytes, at, &other),
@@ -360,16 +362,23 @@ impl Events {
                 self.hold.pass(at);
             }
         }
-        if guard.is_some() && self.hold.overflows(&bytes) && !self.hold.is_discarding() {
-            let begun = self.hold.open(&bytes, bytes.len()).unwrap_or_default();
-            if guard::may_be_error(self.framer.name(), &begun) {
-                self.hold.discard();
-            }
-        }
+        self.discard_long_error(guard, None, &bytes, bytes.len());
         self.hold.take(bytes)
     }
 
+    /// Discards the open event, which ends before `at` or later, if it may be an error that is too long to be read. `name` is
+    /// that of an event that the framer has read as a whole.
+    fn discard_long_error(&mut self, guard: Option<&AccountGuard>, name: Option<&[u8]>, bytes: &[u8], at: usize) {
+        if guard.is_some() && self.hold.overflows(at) && !self.hold.is_discarding() {
+            let begun = self.hold.open(bytes, at).unwrap_or_default();
+            if guard::may_be_error(name.or_else(|| self.framer.name()), &begun) {
+                self.hold.discard();
+            }
+        }
+    }
+
     fn finish(mut self, reading: &mut Reading, guard: Option<&AccountGuard>) -> Bytes {
+        self.discard_long_error(guard, None, &[], 0);
         // Clients read a last event whose blank line is missing, so it counts.
         let drop = self.end(reading);
         match self.other_event(reading, guard, &[], 0) {

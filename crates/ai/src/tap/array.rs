@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::guard::AccountGuard;
+use super::guard::{AccountGuard, may_be_error};
 use super::hold::Hold;
 use super::reading::Reading;
 use crate::error::{self, FormatProblem};
@@ -69,15 +69,43 @@ impl Array {
                 | ArrayState::Object
                 | ArrayState::Broken => {
                     let at = bytes.len() - rest.len();
-                    let element = guard.and_then(|guard| guard.element(reading, || self.hold.open(&bytes, at)));
-                    match element {
+                    self.discard_long_error(guard, &bytes, at);
+                    match self.other_element(reading, guard, &bytes, at) {
                         Some(other) => self.hold.replace(&bytes, at, &other),
                         None => self.hold.pass(at),
                     }
                 }
             }
         }
+        if matches!(self.state, ArrayState::Inside { .. }) {
+            self.discard_long_error(guard, &bytes, bytes.len());
+        }
         self.hold.take(bytes)
+    }
+
+    /// Discards the open element, which ends before `at` or later, if it may be an error that is too long to be read.
+    fn discard_long_error(&mut self, guard: Option<&AccountGuard>, bytes: &[u8], at: usize) {
+        if guard.is_some() && self.hold.overflows(at) && !self.hold.is_discarding() {
+            let begun = self.hold.open(bytes, at).unwrap_or_default();
+            if may_be_error(None, &begun) {
+                self.hold.discard();
+            }
+        }
+    }
+
+    /// Returns the element in place of the one that has ended before `at`, if it is an error about the operator's account.
+    fn other_element(
+        &self,
+        reading: &mut Reading,
+        guard: Option<&AccountGuard>,
+        bytes: &[u8],
+        at: usize,
+    ) -> Option<Vec<u8>> {
+        let guard = guard?;
+        if self.hold.is_discarding() {
+            return Some(guard.long_element(reading));
+        }
+        guard.element(reading, || self.hold.open(bytes, at))
     }
 
     pub(super) fn finish(self, reading: &mut Reading) -> Bytes {

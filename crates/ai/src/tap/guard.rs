@@ -69,6 +69,13 @@ impl AccountGuard {
         self.event_of(reading, HiddenError::Other)
     }
 
+    /// Returns the element of Gemini's array in place of an error that was too long to be read.
+    pub(super) fn long_element(&self, reading: &mut Reading) -> Vec<u8> {
+        reading.take_error();
+        reading.note_hidden(HiddenError::Other);
+        self.body_of(HiddenError::Other, reading.format())
+    }
+
     fn event_of(&self, reading: &Reading, hidden: HiddenError) -> Vec<u8> {
         let is_response = reading.is_failed_response();
         let write =

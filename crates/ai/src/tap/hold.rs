@@ -51,9 +51,9 @@ impl Hold {
         (self.passed == 0 && !self.discards).then(|| [&self.buffered, begun].concat())
     }
 
-    /// Whether the open event becomes too long to be held with the end of this push, and nothing of it was forwarded.
-    pub(super) fn overflows(&self, bytes: &[u8]) -> bool {
-        self.passed == 0 && self.buffered.len() + (bytes.len() - self.start) > EVENT_BYTES_MAX
+    /// Whether the open event is too long to be held up to `at`, and nothing of it was forwarded.
+    pub(super) const fn overflows(&self, at: usize) -> bool {
+        self.passed == 0 && self.buffered.len() + at.saturating_sub(self.start) > EVENT_BYTES_MAX
     }
 
     /// Neither forwards nor holds the open event.

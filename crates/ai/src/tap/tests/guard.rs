@@ -1,5 +1,7 @@
 //! Errors about the operator's account within successful responses.
 
+use std::sync::LazyLock;
+
 use access::{Clock, Ids, RequestId, Timestamp};
 use bytes::Bytes;
 
@@ -9,9 +11,11 @@ use crate::account_error::ProviderAccount;
 const EVENTS: ResponseFraming = ResponseFraming::Events;
 const SECRET: &str = "Rate limit reached in organization org-AbC123xyz on tokens per min (TPM): Limit 30000";
 
+/// The id of the call, which is in the bodies of some formats' errors.
+static REQUEST_ID: LazyLock<RequestId> = LazyLock::new(|| RequestId(Ids::new(Clock::manual(Timestamp(1))).next_uuid()));
+
 fn guard() -> AccountGuard {
-    let id = RequestId(Ids::new(Clock::manual(Timestamp(1))).next_uuid());
-    AccountGuard::new(ProviderAccount::Shared, false, id, "tollgate")
+    AccountGuard::new(ProviderAccount::Shared, false, *REQUEST_ID, "tollgate")
 }
 
 fn passed(format: Format, framing: ResponseFraming, pieces: &[&[u8]]) -> (String, ResponseFacts) {
@@ -128,13 +132,16 @@ fn errors_about_the_call_pass_as_they_are() {
 #[test]
 fn an_error_that_is_too_long_to_be_read_is_hidden() {
     let long = "x".repeat(70_000);
-    for (format, stream) in [
-        (Format::Chat, format!("data: {{\"error\":{{\"message\":\"{long}{SECRET}\"}}}}\n\ndata: [DONE]\n\n")),
-        (Format::Messages, format!("event: error\ndata: {{\"error\":{{\"message\":\"{long}{SECRET}\"}}}}\n\n")),
+    let array = ResponseFraming::Array;
+    for (format, framing, stream) in [
+        (Format::Chat, EVENTS, format!("data: {{\"error\":{{\"message\":\"{long}{SECRET}\"}}}}\n\ndata: [DONE]\n\n")),
+        (Format::Messages, EVENTS, format!("event: error\ndata: {{\"error\":{{\"message\":\"{long}{SECRET}\"}}}}\n\n")),
+        (Format::Messages, EVENTS, format!("event: error\ndata: {{\"message\":\"{long}{SECRET}\"}}\n\n")),
+        (Format::GenerateContent, array, format!("[{{\"error\":{{\"message\":\"{long}{SECRET}\"}}}}\n]")),
     ] {
-        for size in [1_000, 60_000, 65_536, 70_000] {
+        for size in [1_000, 60_000, 65_536, 70_000, stream.len()] {
             let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
-            let (out, facts) = passed(format, EVENTS, &pieces);
+            let (out, facts) = passed(format, framing, &pieces);
             assert!(
                 out.len() < 1_000 && out.contains("gateway's account") && facts.hidden.is_some(),
                 "{size}: {}",
@@ -146,7 +153,9 @@ fn an_error_that_is_too_long_to_be_read_is_hidden() {
 
 #[test]
 fn an_error_in_a_whole_body_is_replaced_in_its_length() {
-    let body = |message: &str| format!("{{\n  \"error\": {{\"message\":\"{message}\",\"code\":429}}}}");
+    let with_code =
+        |message: &str, code: u16| format!("{{\n  \"error\": {{\"message\":\"{message}\",\"code\":{code}}}}}");
+    let body = |message: &str| with_code(message, 429);
     let long = format!("{}{SECRET}", "x".repeat(70_000));
     for message in [SECRET, &long, "your quota", &format!("{SECRET}{}", "x".repeat(400))] {
         let body = body(message);
@@ -157,7 +166,9 @@ fn an_error_in_a_whole_body_is_replaced_in_its_length() {
             assert!(!out.contains("org-") && serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{out}");
         }
     }
-    for body in ["", "{", "{\"error\":null,\"choices\":[]}", "{\"type\":\"message\"}", "[]", &body("bad value")] {
+    for body in
+        ["", "{", "{\"error\":null,\"choices\":[]}", "{\"type\":\"message\"}", "[]", &with_code("bad value", 400)]
+    {
         for size in 1..=body.len().max(1) {
             let pieces: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
             assert_eq!(passed(Format::Chat, ResponseFraming::Json, &pieces).0, body, "{size}");
