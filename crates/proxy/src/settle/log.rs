@@ -45,9 +45,9 @@ macro_rules! with_fields {
             method "the method, at most 32 bytes"
                 [cut_text($account.request.head.method(), METHOD_LEN_MAX)]
             host "the requested host, at most 256 bytes, without keys, as are the next fields of the client"
-                [%Shown::of(&$account.request, $account.request.head.host(), FIELD_LEN_MAX)]
+                [%MaskedText::of(&$account.request, $account.request.head.host(), FIELD_LEN_MAX)]
             path "the path without the query, at most 512 bytes"
-                [%Shown::of(&$account.request, $account.request.head.path().as_bytes(), PATH_LEN_MAX)]
+                [%MaskedText::of(&$account.request, $account.request.head.path().as_bytes(), PATH_LEN_MAX)]
             user_agent "`User-Agent`, at most 256 bytes"
                 [$account.request.head.get(KnownName::UserAgent).map(|agent| shown(&$account.request, agent, FIELD_LEN_MAX))]
             route "the name of the route"
@@ -162,20 +162,20 @@ pub(super) fn cut_text(text: &str, len_max: usize) -> &str {
 }
 
 /// Shows the first bytes of a value of a client, which may be as long as a head, with the keys of this gateway masked.
-pub(super) struct Shown<'a> {
+pub(super) struct MaskedText<'a> {
     value: &'a [u8],
     prefix: &'a str,
     len_max: usize,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> MaskedText<'a> {
     /// Shows at most `len_max` bytes.
     pub(super) fn of(request: &'a RequestContext, value: &'a [u8], len_max: usize) -> Self {
         Self { value, prefix: &request.snapshot.process.brand.key_prefix, len_max }
     }
 }
 
-impl Display for Shown<'_> {
+impl Display for MaskedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = String::from_utf8_lossy(self.value);
         // A cut key would be shown in part.
@@ -184,8 +184,12 @@ impl Display for Shown<'_> {
 }
 
 /// Returns a value of a client for the line.
-fn shown<'a>(request: &'a RequestContext, value: &'a [u8], len_max: usize) -> tracing::field::DisplayValue<Shown<'a>> {
-    tracing::field::display(Shown::of(request, value, len_max))
+fn shown<'a>(
+    request: &'a RequestContext,
+    value: &'a [u8],
+    len_max: usize,
+) -> tracing::field::DisplayValue<MaskedText<'a>> {
+    tracing::field::display(MaskedText::of(request, value, len_max))
 }
 
 /// Returns whether the gateway's failure is expected: it reached a bound, or it shuts down.
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn values_of_clients_are_cut() {
-        let shown = |value: &[u8]| Shown { value, prefix: "tollgate", len_max: FIELD_LEN_MAX }.to_string();
+        let shown = |value: &[u8]| MaskedText { value, prefix: "tollgate", len_max: FIELD_LEN_MAX }.to_string();
         assert_eq!(shown(&[b'a'; 999]).len(), FIELD_LEN_MAX);
         assert_eq!(shown(b"curl/8 \xff"), "curl/8 \u{fffd}");
         let key = "tollgate_0123456789abcdef0123456789abcdef";

@@ -13,7 +13,7 @@ use crate::account::spans::SpanRecord;
 use crate::account::trace_context::TraceState;
 use crate::account::{InferenceCall, RequestAccount};
 use crate::settle::RequestSummary;
-use crate::settle::log::{FIELD_LEN_MAX, PATH_LEN_MAX, Shown, outcome};
+use crate::settle::log::{FIELD_LEN_MAX, MaskedText, PATH_LEN_MAX, outcome};
 
 /// Longest `tracestate` of an exported span, in bytes: as much as each participant should propagate (W3C Trace Context, 3.3.1.5).
 const STATE_LEN_MAX: usize = 512;
@@ -48,7 +48,8 @@ fn is_failed(account: &RequestAccount, summary: &RequestSummary) -> bool {
 fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord, is_failed: bool) -> TracedRequest {
     let (request, ending) = (&account.request, &account.ending);
     let (head, trace) = (&request.head, request.trace());
-    let shown = |bytes: &[u8], len_max: usize| -> Box<str> { Shown::of(request, bytes, len_max).to_string().into() };
+    let shown =
+        |bytes: &[u8], len_max: usize| -> Box<str> { MaskedText::of(request, bytes, len_max).to_string().into() };
     let (phases, attempts) = spans.take();
     TracedRequest {
         trace_id: trace.trace_id,
