@@ -307,6 +307,17 @@ impl Gateway {
         self.shared.capacity.in_flight()
     }
 
+    /// Lets the health checks of all configured backends fail. No checker runs in this gateway.
+    pub(crate) fn fail_health_checks(&self) {
+        let snapshot = self.shared.live.load_full();
+        for upstream in &snapshot.traffic.upstreams {
+            let origins = upstream.configured.iter().map(|backend| &backend.origin);
+            for state in self.shared.backends.of(&upstream.name, origins) {
+                state.checked(Some("refused"), false);
+            }
+        }
+    }
+
     /// Begins a scrape that ends with the returned sender. Returns after it has begun.
     pub(crate) fn begin_scrape(&self) -> (std::sync::mpsc::SyncSender<()>, std::thread::JoinHandle<String>) {
         let (begun, begins) = std::sync::mpsc::sync_channel(1);

@@ -212,8 +212,10 @@ async fn fields_of_llm_bodies() {
         }
     })
     .await;
+    // A single provider would serve all other names.
     let gateway = Gateway::plain(&format!(
-        "providers: [{{name: far, kind: openai, base_url: \"http://{}/v1\", credential: sk-far}}]\n\
+        "providers: [{{name: far, kind: openai, base_url: \"http://{0}/v1\", credential: sk-far}}, \
+         {{name: near, kind: openai, base_url: \"http://{0}/v1\", credential: sk-near}}]\n\
          models: [{{name: listed, targets: [{{provider: far, model: m}}]}}]\n",
         raw.address
     ));
