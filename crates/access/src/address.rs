@@ -12,7 +12,7 @@ const NETWORK_BITS: u32 = 64;
 /// The address from which a request originates, and its place among those that proxies report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportedClient {
-    /// The client's address.
+    /// The address from which the client sent the request.
     pub address: IpAddr,
     /// The number of reported addresses from the last one to the client's; 0 if the address is that of the peer.
     pub hops: usize,

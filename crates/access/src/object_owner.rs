@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_rotation_of_the_master_key_keeps_ids() {
         let [user, _] = users();
-        let keys = |current, previous: Option<[u8; 32]>| {
+        let keys = |current: [u8; 32], previous: Option<[u8; 32]>| {
             let previous = previous.map(|bytes| ObjectKey::derive(&bytes));
             ObjectOwner::new(Arc::new(ObjectKeys { current: ObjectKey::derive(&current), previous }), user)
         };

@@ -2,7 +2,7 @@
 
 use crate::known_name::{KnownName, KnownNames, NameMatch};
 use crate::octets::is_blank;
-use crate::section::SectionKind;
+use crate::section_kind::SectionKind;
 use crate::violation::Violation;
 
 /// Room for the fields of a usual head.

@@ -50,6 +50,7 @@ mod octets;
 mod request;
 mod response;
 mod section;
+mod section_kind;
 mod target;
 mod trailer_name;
 mod violation;

@@ -6,7 +6,8 @@ use crate::framing::{Announced, Framing, Version};
 use crate::known_name::KnownName;
 use crate::limits::{BLANK_LINES_MAX, HeadLimits, TARGET_BYTES_MAX};
 use crate::octets::{is_token_octet, token_len};
-use crate::section::{SectionKind, SectionScan};
+use crate::section::SectionScan;
+use crate::section_kind::SectionKind;
 use crate::target::{self, RequestTarget, TargetSpans, is_authority};
 use crate::violation::Violation;
 

@@ -4,7 +4,8 @@ use crate::connection::ConnectionOptions;
 use crate::fields::{FieldMemory, FieldTable, Fields, Span};
 use crate::framing::{Announced, Framing, ResponseTo, Version};
 use crate::limits::HeadLimits;
-use crate::section::{SectionKind, SectionScan};
+use crate::section::SectionScan;
+use crate::section_kind::SectionKind;
 use crate::violation::Violation;
 
 /// Each status line begins with it.

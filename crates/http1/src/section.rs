@@ -4,21 +4,11 @@ use crate::fields::{FieldLine, FieldTable};
 use crate::known_name::{KnownName, NameMatch};
 use crate::limits::NAME_BYTES_MAX;
 use crate::octets::{before_colon, control, is_blank, is_token, token_len};
+use crate::section_kind::SectionKind;
 use crate::violation::Violation;
 
 /// The length of names that are looked for as a whole first.
 const SHORT_NAME: usize = 64;
-
-/// The message whose lines are scanned. Servers that send odd names are read as RFC 9112 has it; clients are refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SectionKind {
-    /// The head or the trailers of a request.
-    Request,
-    /// The head of a response: whitespace between a name and its colon is removed (RFC 9112, 5.1).
-    ResponseHead,
-    /// The trailers of a response. Framing fields among them are dropped, in each spelling.
-    ResponseTrailers,
-}
 
 /// The scan of a field section, with its final empty line. Positions are those of the bytes that are given.
 #[derive(Debug, Default, Clone, Copy)]

@@ -1,8 +1,8 @@
-//! Rate limits over a sliding window: what was counted leaves the window when its length has passed. No span of that length
+//! Rate limits over a sliding window: a counted request leaves the window when its length has passed. No span of that length
 //! therefore has more requests than the limit, and no client waits longer than the window.
 //!
-//! A [`WindowLog`] has the times of one key. Limits up to [`EXACT_MAX`] are exact to the millisecond. Of larger limits, what
-//! is counted within a hundredth of the window leaves it together with the last of it, so that a log is short.
+//! A [`WindowLog`] has the times of one key. Limits up to [`EXACT_MAX`] are exact to the millisecond. Of larger limits,
+//! requests within a hundredth of the window leave it together with the last of them, so that a log is short.
 //! `window_log.lua` of `cluster::windows` computes the same in Redis.
 
 pub mod counts;

@@ -9,8 +9,16 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
 use crate::certificate::provider;
-use crate::settings::ClientMode;
 use crate::validity::Validity;
+
+/// Whether clients need a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientMode {
+    /// A client without a certificate is refused.
+    Required,
+    /// A client may have no certificate.
+    Optional,
+}
 
 /// Verifies certificates of clients.
 #[derive(Debug)]

@@ -25,12 +25,13 @@ pub mod upstream;
 mod validity;
 
 pub use certificate::{Certificate, CertificateFiles};
+pub use client_verifier::ClientMode;
 pub use error::{CertificateError, FileRole};
 pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
 pub use listener::{ListenerConfig, ListenerTls};
 pub use outbound::OutboundError;
 pub use reloaded::CertificateState;
 pub use server_names::ServerNames;
-pub use settings::{ClientCertificates, ClientMode, MinVersion, TlsSettings};
+pub use settings::{ClientCertificates, MinVersion, TlsSettings};
 pub use stream::ServerStream;
 pub use upstream::{UpstreamTls, UpstreamTlsSettings, is_server_name, public_upstream_config};

@@ -21,7 +21,8 @@ pub(crate) struct UpstreamVerifier {
 }
 
 impl UpstreamVerifier {
-    /// Returns the verifier for these authorities; `None` if one of them is no valid certificate, or there is none.
+    /// Returns the verifier for these authorities; `None` if one of them is not a valid certificate, or the list
+    /// is empty.
     pub(crate) fn new(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let mut roots = RootCertStore::empty();
         let mut pinned = Vec::new();

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::server::danger::ClientCertVerifier;
 
 use crate::certificate::{CertificateFiles, chain};
-use crate::client_verifier::{ClientVerifier, UnusableFile};
+use crate::client_verifier::{ClientMode, ClientVerifier, UnusableFile};
 use crate::error::{CertificateError, FileRole};
 use crate::file;
 
@@ -41,15 +41,6 @@ pub struct ClientCertificates {
     pub crl: Option<PathBuf>,
     /// Whether clients need a certificate.
     pub mode: ClientMode,
-}
-
-/// Whether clients need a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientMode {
-    /// A client without a certificate is refused.
-    Required,
-    /// A client may have no certificate.
-    Optional,
 }
 
 static FROM_TLS12: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];

@@ -58,7 +58,7 @@ pub(super) fn object(bytes: &[u8]) -> Result<Vec<(Box<str>, Json)>, JsonError> {
     }
 }
 
-/// Reads one value.
+/// Reads one value of the JSON text of a token.
 #[derive(Clone, Copy)]
 struct JsonReader<'a> {
     /// Set when an object or a list has too many parts.

@@ -29,7 +29,7 @@ pub struct PathForm {
 }
 
 impl PathSteps {
-    /// All steps.
+    /// Backends may take all of the steps.
     pub const ALL: Self = Self {
         merge_slashes: true,
         slashes: true,

@@ -1,9 +1,9 @@
 //! Targets that are made from parts of a received one: rewrites of requests, and redirects.
 
 use super::conditions::decoded;
+use super::normal_form::normalized;
 use super::origin::{Origin, Scheme};
 use super::pattern::Pattern;
-use super::router::normalized;
 use super::template::Template;
 
 /// The changes of the target of requests: `routes[].transformations.request.rewrite`.

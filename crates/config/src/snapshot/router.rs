@@ -7,19 +7,18 @@
 //!
 //! Paths are compared byte for byte in their one spelling ([`normalized`]); hosts without case and port.
 
-mod normal_form;
 mod paths;
 mod readings;
 mod table;
 
 use std::sync::Arc;
 
-pub use self::normal_form::{normalized, normalized_target, unreserved};
 use self::paths::first;
 use self::readings::OtherReadings;
 use self::table::{RouteTable, compared, domains};
 use super::ambiguous::PathRefusal;
 use super::conditions::{DisputedPart, Fit, RequestParts, Specificity};
+use super::normal_form::normalized;
 use super::path_forms::PathSteps;
 use super::route::{HostMatch, PathMatch, Route};
 use super::template::Template;
@@ -60,7 +59,7 @@ pub enum Match<'a> {
     },
     /// The values of a part of the request disagree about a route that would come first.
     Disputed {
-        /// The part.
+        /// The part of the request whose values disagree.
         part: DisputedPart<'a>,
         /// The route that would come first.
         route: &'a Arc<Route>,

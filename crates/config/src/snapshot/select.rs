@@ -36,7 +36,7 @@ pub enum Selection<'t, 'p> {
     },
     /// The values of a part of the request disagree about the route.
     Disputed {
-        /// The part.
+        /// The part of the request whose values disagree.
         part: DisputedPart<'t>,
     },
     /// No route has this path.

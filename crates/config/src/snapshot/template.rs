@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::router::normalized;
+use super::normal_form::normalized;
 
 /// Maximum number of parameters of a template.
 const PARAMETERS_MAX: usize = 16;

@@ -200,7 +200,7 @@ pub enum AccountObjects {
     /// Those that calls of the same user have made.
     #[default]
     Own,
-    /// All of them.
+    /// All objects of the account.
     Any,
 }
 

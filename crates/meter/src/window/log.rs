@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Window, WindowSpan, WindowView};
 
-/// The maximum number of entries of a log. If a log is full, what is counted joins its last entry.
+/// The maximum number of entries of a log. If a log is full, further requests join its last entry.
 const ENTRIES_MAX: usize = 128;
 /// A log grows by this number of entries.
 const GROWTH: usize = 8;
@@ -36,7 +36,7 @@ impl WindowLog {
     #[must_use]
     pub fn view(&self, window: Window, now_ms: u64) -> WindowView {
         let (span, limit) = (window.span(), u64::from(window.limit()));
-        let used = self.used(span, now_ms);
+        let used = self.count(span, now_ms);
         WindowView {
             limit: window.limit(),
             remaining: u32::try_from(limit.saturating_sub(used)).unwrap_or(u32::MAX),
@@ -45,16 +45,16 @@ impl WindowLog {
         }
     }
 
-    /// Returns what counts now.
+    /// Returns the number of requests or tokens that count now.
     #[must_use]
-    pub fn used(&self, span: WindowSpan, now_ms: u64) -> u64 {
+    pub fn count(&self, span: WindowSpan, now_ms: u64) -> u64 {
         self.counted(span, now_ms).map(|(_, count)| count).sum()
     }
 
     /// Returns the time until at most `room` counts; at most the length of the window.
     #[must_use]
     pub fn wait_ms(&self, span: WindowSpan, room: u64, now_ms: u64) -> u64 {
-        let mut used = self.used(span, now_ms);
+        let mut used = self.count(span, now_ms);
         let mut wait_ms = 0;
         for (left_ms, count) in self.counted(span, now_ms) {
             if used <= room {
@@ -72,7 +72,7 @@ impl WindowLog {
         self.counted(span, now_ms).next().map_or(0, |(left_ms, _)| left_ms)
     }
 
-    /// Counts requests or tokens, and forgets what has left the window. Returns the time at which they count.
+    /// Counts requests or tokens, and forgets those that have left the window. Returns the time at which they count.
     pub fn add(&mut self, span: WindowSpan, count: u64, now_ms: u64) -> u64 {
         let left = self.entries.len() - self.counted(span, now_ms).count();
         self.entries.drain(..left);

@@ -87,7 +87,7 @@ fn logs_of_one_set_have_a_bounded_number_of_entries_and_lose_no_request() {
         }
         keep_bounded(logs.iter_mut());
     }
-    assert!(logs.iter().map(|log| log.used(window.span(), 1_000_099)).eq([100; 8]));
+    assert!(logs.iter().map(|log| log.count(window.span(), 1_000_099)).eq([100; 8]));
     assert!(logs.iter().all(|log| log.view(window, 1_060_098).remaining < 100));
     assert!(logs.iter().map(WindowLog::len).sum::<usize>() <= 256);
     assert!(logs.iter().all(|log| log.view(window, 1_060_099).remaining == 100));

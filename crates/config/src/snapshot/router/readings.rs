@@ -54,7 +54,7 @@ impl OtherReadings {
         for form in self.steps.forms(path) {
             let (text, mut passed) = (self.steps.text(&form), Passed::default());
             let found = self.table.find(requested.host, &text, |routes| {
-                // A plain path that other routes have in another spelling is the one of its own route.
+                // A plain path selects its own route, even if other routes have it in another spelling.
                 let own = routes.iter().find(|other| !may_change && Arc::ptr_eq(other, route));
                 own.or_else(|| self.strictest(routes, requested, route, &mut passed))
             });

@@ -33,7 +33,7 @@ impl TokenCount {
     #[must_use]
     pub fn left(&self, terms: TokenLimitTerms, now: Mono) -> Tokens {
         match (self.window(terms), terms.algorithm) {
-            (Some((log, span)), _) => Tokens(u64::from(terms.limit()).saturating_sub(log.used(span, millis(now)))),
+            (Some((log, span)), _) => Tokens(u64::from(terms.limit()).saturating_sub(log.count(span, millis(now)))),
             (None, TokenAlgorithm::SlidingWindow { .. }) => Tokens(terms.limit().into()),
             (None, TokenAlgorithm::TokenBucket { window_nanos, .. }) => {
                 let free = u128::from(burst_nanos(terms).saturating_sub(self.ahead_nanos(now)));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::path_forms::escaped;
+use super::path_forms::escaped;
 
 /// Returns the one spelling of a path, in which paths are compared: that of [`unreserved`], with capital digits in the escapes
 /// that remain (RFC 3986, 6.2.2.1). Backends read all spellings as one path, so all need the same route.
