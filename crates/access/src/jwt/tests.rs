@@ -92,7 +92,7 @@ fn every_algorithm_verifies_with_its_key_and_with_no_other() {
         (public(&rsa), EncodingKey::from_rsa_pem(private_pem(&rsa).as_bytes()).unwrap(), "RS PS"),
         (public(&p256), EncodingKey::from_ec_pem(private_pem(&p256).as_bytes()).unwrap(), "ES256"),
         (public(&p384), EncodingKey::from_ec_pem(private_pem(&p384).as_bytes()).unwrap(), "ES384"),
-        (public(&ed), EncodingKey::from_ed_pem(private_pem(&ed).as_bytes()).unwrap(), "EdDSA"),
+        (public(&ed), EncodingKey::from_ed_pem(private_pem(&ed).as_bytes()).unwrap(), "EdDSA Ed25519"),
     ];
     for (name, algorithm) in Algorithm::NAMES {
         let fits = |of: &str| of.split(' ').any(|start| name.starts_with(start));
