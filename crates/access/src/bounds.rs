@@ -42,7 +42,7 @@ pub struct KeyBounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ControlScope {
-    /// Nothing.
+    /// The key calls nothing of it.
     None,
     /// The key itself: its usage, its limits and its models.
     #[serde(rename = "self")]

@@ -58,7 +58,7 @@ pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
 }
 
 /// Returns the names of providers and upstreams whose requests may reach other servers in `new` than in the running
-/// configuration, or that are new or missing in `new`: what was removed returns only as new.
+/// configuration, or that are new or missing in `new`: a removed server returns only as a new one.
 #[must_use]
 pub fn redirected(running: &RunningConfig<'_>, new: &LoadedConfig) -> BTreeSet<String> {
     let (before, after) = (by_name(running.settings), by_name(new.settings()));

@@ -11,6 +11,7 @@ mod color;
 pub(crate) mod json;
 pub(crate) mod listen;
 mod name;
+mod network;
 pub(crate) mod price;
 pub(crate) mod process;
 pub(crate) mod traffic;

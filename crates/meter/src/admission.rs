@@ -17,7 +17,7 @@ pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;
 use crate::limits::{self, Budget, Limits, OwnedRate, RATES_MAX, RateOwner, SubjectTerms, Terms};
 use crate::rate::{RateExceeded, RateLevel};
-use crate::reservation::{AdmissionInfo, CountedRate, CounterReservations, Reservation, ReservedCharge};
+use crate::reservation::{AdmissionInfo, CountedRate, CounterReservations, Reservation, ReservedCharge, give_back};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
 
@@ -292,15 +292,6 @@ fn take_rate(
         (Ok(level), granted) => Ok((Some(CountedRate { rate, bucket }), granted.unwrap_or(level))),
         (Err(_), Some(level)) => Ok((None, level)),
         (Err(exceeded), None) => Err(exceeded),
-    }
-}
-
-/// Uncounts a request that was not sent.
-pub(crate) fn give_back(limits: &Limits, counted: &[Option<CountedRate>; RATES_MAX]) {
-    for (owned, counted) in limits.rates.iter().zip(counted) {
-        if let Some(CountedRate { rate, bucket }) = *counted {
-            owned.give_back(rate, bucket);
-        }
     }
 }
 

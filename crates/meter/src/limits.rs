@@ -207,7 +207,7 @@ impl OwnedRate {
         bucket_of(&self.scope_counters, which).take(rate, now)
     }
 
-    /// Undoes one `take`.
+    /// Undoes one `take` of a request.
     pub(crate) fn give_back(&self, rate: Rate, which: BucketKind) {
         bucket_of(&self.scope_counters, which).give_back(rate);
     }

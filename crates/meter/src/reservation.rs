@@ -9,7 +9,6 @@ use std::sync::Arc;
 use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::admission::give_back;
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation};
 use crate::limits::{BucketKind, Limits, RATES_MAX};
@@ -72,6 +71,15 @@ pub struct ReservedPart {
     pub period: Period,
     /// The amount that is reserved.
     pub amount: Amount,
+}
+
+/// Uncounts a request that was not sent.
+pub(crate) fn give_back(limits: &Limits, counted: &[Option<CountedRate>; RATES_MAX]) {
+    for (owned, counted) in limits.rates.iter().zip(counted) {
+        if let Some(CountedRate { rate, bucket }) = *counted {
+            owned.give_back(rate, bucket);
+        }
+    }
 }
 
 impl ReservedCharge {

@@ -31,7 +31,7 @@ pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
-use super::traffic::NETWORK;
+use super::network::NETWORK;
 use crate::snapshot::process_keys::{
     ApiReferencesInput, CONTROL_CONNECTIONS, ControlConnectionsInput, DrainInput, LeaseInput, LogInput, MetricsInput,
     PublicUrlInput, ReadinessInput, RetentionInput, SpoolInput, StoreInput, UpgradeInput, WebhooksInput,

@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::name::NAME;
+use super::network::NETWORK;
 use super::price::PriceInput;
 use crate::snapshot::retry::PoolInput;
 use crate::snapshot::translation::TranslateInput;
@@ -50,7 +51,6 @@ pub(crate) use breaker::CircuitBreakerInput;
 pub(crate) use cache::{CacheInput, CachePlace};
 pub(crate) use cors::{CorsInput, WITH_WILDCARD as CORS_WITH_WILDCARD};
 pub(crate) use discover::{ConsulInput, DiscoverInput, DnsInput, EtcdInput, REFRESH_DEFAULT};
-pub(super) use forms::NETWORK;
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, FORWARDED, HEADERS, MODEL, MONEY, ON_HANGUP, PATH, PER, PLAN, PREFIX,
     PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, SIGNUP, SIGNUP_PLAN, UNBOUNDED,

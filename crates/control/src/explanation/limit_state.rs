@@ -24,7 +24,7 @@ use crate::moment::rfc3339;
 const NO_PROXY: &str = "another process serves the proxy and counts the requests";
 /// The name of the rate of the user's plan, which counts all of their keys together.
 const RATE_OF_USER: &str = "requests_per_minute";
-/// The name of the rate that the key has of its own.
+/// The name of the key's rate, which applies besides that of the user's plan.
 const RATE_OF_KEY: &str = "key requests_per_minute";
 
 /// `requests_per_minute` of a user or a key.

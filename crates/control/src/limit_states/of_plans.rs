@@ -283,9 +283,10 @@ fn user_view(sources: LimitSources<'_>, user: &UserCredits) -> BusyKeyView {
 async fn rates_with_owners(
     sources: LimitSources<'_>,
     view: LimitView,
-    (rates, all): (Vec<BusyRate>, usize),
+    found: (Vec<BusyRate>, usize),
     ids: &ScopeIds,
 ) -> Result<Option<LimitView>, DatabaseError> {
+    let (rates, all) = found;
     if view.tiers.is_empty() && all == 0 {
         return Ok(None);
     }

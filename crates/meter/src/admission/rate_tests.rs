@@ -13,9 +13,9 @@ const NOW: Mono = Mono(1);
 const USER: BudgetScope = BudgetScope::User(CALLER.user);
 const KEY: BudgetScope = BudgetScope::Key(CALLER.key);
 
-fn plan(credits_per_day: Option<u64>, requests_per_minute: Option<u32>) -> Plan {
+fn plan(quota: Option<u64>, requests_per_minute: Option<u32>) -> Plan {
     let requests_per_minute = requests_per_minute.and_then(NonZeroU32::new);
-    Plan { credits_per_day: credits_per_day.map(Credits), requests_per_minute, ..Plan::unlimited("test") }
+    Plan { credits_per_day: quota.map(Credits), requests_per_minute, ..Plan::unlimited("test") }
 }
 
 fn own(requests_per_minute: Option<u32>) -> KeyBounds {
@@ -26,8 +26,8 @@ fn terms<'a>(plan: &'a Plan, bounds: &'a KeyBounds) -> Terms<'a> {
     Terms { caller: CALLER, plan, bounds, budgets: &[] }
 }
 
-fn request(limits: &Arc<Limits>, credits: u64) -> AdmissionRequest<'_> {
-    let charge = Some(Charge::credits(Credits(credits)));
+fn request(limits: &Arc<Limits>, price: u64) -> AdmissionRequest<'_> {
+    let charge = Some(Charge::credits(Credits(price)));
     AdmissionRequest { limits, charge, at: AT, now: NOW, rate: RateSource::Here }
 }
 

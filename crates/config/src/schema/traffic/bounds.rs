@@ -1,6 +1,6 @@
 //! The keys of `routes[].addresses` and `routes[].sizes`.
 
-use super::forms::NETWORK;
+use crate::schema::network::NETWORK;
 use ipnet::IpNet;
 use settings::field::{ValueList, list, optional};
 use settings::form::SizeForm;

@@ -10,10 +10,9 @@ use crate::snapshot::{
     AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, OnHangup, Origin, QuotaStatus,
     SignupMode, Unbounded,
 };
-use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, bounds, usd};
+use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, usd};
 use ai::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
-use ipnet::IpNet;
 use serde_json::{Value as Json, json};
 use settings::form::{Except, Form, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
 use settings::json;
@@ -360,31 +359,6 @@ pub(super) const QUOTA_STATUS: Words<QuotaStatus> = Words::new(&[
 /// Maximum number of rounds, more than any provider runs for one request.
 pub(super) const SERVER_TOOL_ROUNDS_MAX: u64 = 1_000;
 
-/// Cloudflare's networks: one network per line, `#` begins a comment.
-const CLOUDFLARE: &str = include_str!("cloudflare.txt");
-pub(in crate::schema) const NETWORK: TextForm<Vec<IpNet>> = TextForm {
-    parse: |text| {
-        let expected = "an address, a network (10.0.0.0/8) that is not all of them, or `cloudflare`";
-        networks(text).ok_or_else(|| bad(expected))
-    },
-    shown: |networks| Value::text(networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-    cell: "address, network (`10.0.0.0/8`), `cloudflare`",
-    pattern: r"^(cloudflare|[0-9.]+(/([1-9]|[12][0-9]|3[0-2]))?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/([1-9][0-9]?|1[01][0-9]|12[0-8]))?)$",
-    scalar: Scalar::Text,
-};
-
-fn networks(text: &str) -> Option<Vec<IpNet>> {
-    if text == "cloudflare" {
-        return Some(cloudflare());
-    }
-    // If every peer were trusted, each client could claim any address.
-    bounds::network(text).ok().filter(|network| network.prefix_len() > 0).map(|network| vec![network])
-}
-
-fn cloudflare() -> Vec<IpNet> {
-    CLOUDFLARE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.parse().ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -411,13 +385,5 @@ mod tests {
         {
             assert!(parse_credential(&text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn cloudflares_networks_are_all_read() {
-        let networks = cloudflare();
-        assert_eq!(networks.len(), CLOUDFLARE.lines().filter(|line| !line.starts_with('#')).count());
-        assert_eq!(networks.len(), 22);
-        assert!(networks.iter().all(|network| *network == network.trunc() && network.prefix_len() >= 12));
     }
 }

@@ -234,7 +234,7 @@ fn missing() -> Problem {
     Problem::new(Refusal::NotFound, "no webhook has this id")
 }
 
-/// Returns the URL of a webhook, if the rules for destinations that users set allow what it shows.
+/// Returns the URL of a webhook, if the rules for destinations that users set allow its scheme and its address.
 fn allowed_url(app: &App, url: &str) -> Result<WebhookUrl, Problem> {
     let url = WebhookUrl::parse(url).map_err(invalid_url)?;
     url.check(&app.live.load().process.outbound_rules()).map_err(invalid_url)?;
