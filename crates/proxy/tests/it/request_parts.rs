@@ -229,7 +229,7 @@ async fn fields_of_llm_bodies() {
         (r#""model":"listed","max_tokens":1,"max_tokens":9"#, 200),
         (r#""model":"""#, 400),
         (r#""model":"Listed""#, 404),
-        (&long, 404),
+        (&long, 400),
         (r#""Model":"listed""#, 400),
     ] {
         let body = format!("{{{fields},\"messages\":[]}}");
