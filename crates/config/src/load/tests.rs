@@ -178,7 +178,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     let ai = snapshot.traffic.ai.unwrap();
     assert_eq!(
         (ai.prefix.as_str(), ai.timeouts.connect, ai.timeouts.idle),
-        ("/llm", Duration::from_millis(250), Duration::from_secs(5))
+        ("/llm", Duration::from_millis(250), Duration::from_secs(600))
     );
     assert_eq!(
         (ai.timeouts.first_byte, ai.timeouts.total),

@@ -37,7 +37,7 @@ fn a_target_is_left_out_for_at_most_30_seconds_unless_a_key_says_otherwise() {
         [("", [30, 30]), (", cooldown: {time: 2m}", [120, 120]), (", cooldown: {time: 2m, max: 10m}", [120, 600])]
     {
         let source = format!(
-            "models: [{{name: a, targets: [{{provider: mock, model: a}}, {{provider: mock, model: b}}]{keys}}}]"
+            "providers: [{{name: p, kind: openai, credential: x}}]\nmodels: [{{name: a, targets: [{{provider: p, model: a}}, {{provider: p, model: b}}]{keys}}}]"
         );
         let rules = snapshot(&source).traffic.models.iter().find_map(|model| model.fallback.as_ref()).unwrap().cooldown;
         assert_eq!([rules.time.as_secs(), rules.max.as_secs()], expected, "{keys}");
