@@ -1,6 +1,6 @@
 //! The life of simulated requests.
 
-use access::{Credits, NanoUsd};
+use access::{Amount, Credits, NanoUsd};
 use meter::admission::{AdmissionRefusal, LeaseShortfall};
 use meter::budget::Charge;
 use meter::counter::RefusalCause;
