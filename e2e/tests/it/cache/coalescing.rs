@@ -235,6 +235,8 @@ async fn no_client_can_cancel_a_fill() {
         begun(&mut first).await;
         let mut second = send(&gateway, Call::get("/o/a")).await;
         let (_, _, framing) = begun(&mut second).await;
+        // The end of its sending alone would not mean that it has gone.
+        first.stream().set_zero_linger().unwrap();
         drop(first);
         gateway.logs("caller_gone").await;
         go.send_replace(true);
@@ -398,6 +400,7 @@ async fn a_fill_survives_the_client_that_began_it() {
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
     wire.write(&Call::get("/o").bytes(gateway.proxy)).await.unwrap();
     eventually("the upstream has the request", async || (upstream.seen().len() == 1).then_some(())).await;
+    wire.stream().set_zero_linger().unwrap();
     drop(wire);
     let waiting = gateway.call(Call::get("/o"));
     go.send_replace(true);

@@ -35,9 +35,13 @@ All scenarios of the listed kinds passed; a number is that of a note.
 ";
 /// Facts that the scenarios do not show; they were measured or read once, by hand.
 const TAIL: &str = "
+## Silent providers
+
+A model that thinks may send no byte for minutes. After at most 15 s the client of a stream gets a sign of life, also before the first event: a comment, `event: ping` within a response of Messages, a blank line in Google's format, whose SDKs refuse comments. A provider may be silent for `ai.timeouts.idle`, by default `first_byte`'s 10 minutes; one that sends comments for ever ends at `ai.timeouts.total`.
+
 ## Truncated streams
 
-If the upstream closes the connection before the last event, Tollgate adds the format's error event with the code `upstream_reset`, and logs
+A chat stream that ends without any content gets an error event with the code `upstream_protocol` in place of its end. If the upstream closes the connection before the last event, Tollgate adds the format's error event with the code `upstream_reset`, and logs
 `upstream_cut`.
 
 ## Exhausted quotas
