@@ -181,11 +181,13 @@ async fn content_that_has_lost_its_clients_is_read_only_in_place_of_other_such_r
     for target in ["/o/a", "/o/b"] {
         let mut wire = send(&gateway, Call::get(target)).await;
         begun(&mut wire).await;
+        wire.stream().set_zero_linger().unwrap();
     }
     eventually("one of the two fills has ended", async || {
         for target in ["/o/a", "/o/b"] {
             let mut wire = send(&gateway, Call::get(target)).await;
             let (head, _, _) = begun(&mut wire).await;
+            wire.stream().set_zero_linger().unwrap();
             if !head.header("cache-status").unwrap().contains("collapsed") {
                 return Some(());
             }
