@@ -58,6 +58,6 @@ async fn make_install_puts_the_command_where_the_examples_look() {
     let output = make.output().await.unwrap();
     let plan = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(plan.contains("cargo build --locked --profile local --package tollgate\n"), "{plan}");
-    assert!(plan.contains("install -D -m 755 target/local/tollgate \"/home/ada/.local/bin/tollgate\"\n"), "{plan}");
+    assert!(plan.contains("scripts/anywhere.sh cargo build --locked --profile local --package tollgate\n"), "{plan}");
+    assert!(plan.contains("install -D -s -m 755 target/local/tollgate \"/home/ada/.local/bin/tollgate\"\n"), "{plan}");
 }
