@@ -145,11 +145,12 @@ async fn the_newest_day_is_that_of_a_node_whose_clock_was_ahead() {
         let ledger = Ledger::new(store.clone());
         assert_eq!(ledger.newest_day().await.unwrap(), None);
         lived(&database, &store).await;
+        // The fixture of each day has a request that was admitted on the next one.
         assert_eq!(ledger.newest_day().await.unwrap(), Some(TODAY));
         let mut node = IngestNode::of(&store, &database.folder.path().join("ahead")).await;
         let records = UsageFixture::on(Day(TODAY.0 + 5)).all(caller(1, 1));
         node.write(&records).await;
-        assert_eq!(ledger.newest_day().await.unwrap(), Some(Day(TODAY.0 + 5)));
+        assert_eq!(ledger.newest_day().await.unwrap(), Some(Day(TODAY.0 + 6)));
     }
 }
 
