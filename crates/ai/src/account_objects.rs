@@ -5,6 +5,7 @@
 //! that no served call can make, such as vector stores and cached contents, are refused. Values that providers keep for
 //! the whole account, such as cache keys, get the user's prefix.
 
+mod form;
 mod input_item;
 mod names;
 mod needles;
@@ -12,12 +13,13 @@ mod reader;
 
 use std::ops::Range;
 
-use access::ObjectOwner;
+use access::{IdOwner, ObjectOwner};
 
 use crate::format::Format;
 pub use crate::request::OwnedFields;
 use crate::request::RequestFields;
 use crate::response_edits::RestoredValue;
+use names::ObjectReference;
 
 /// Longest id that an error shows, in bytes.
 const SHOWN_BYTES_MAX: usize = 100;
@@ -50,8 +52,8 @@ impl ForeignObject {
     }
 }
 
-/// Reads a JSON body of `format`, which was parsed before and whose fields are `fields`: returns the edits that make it
-/// one of its user.
+/// Reads a body of `format`, JSON or a form, which was parsed before and whose fields are `fields`: returns the edits that
+/// make it one of its user.
 ///
 /// # Errors
 /// The body refers to an object that is not bound to the user.
@@ -61,9 +63,8 @@ pub fn owned(
     fields: &RequestFields,
     owner: &ObjectOwner,
 ) -> Result<OwnedFields, ForeignObject> {
-    // A form has no references.
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Ok(OwnedFields::default());
+        return form::read(format, body, &fields.form, owner);
     }
     if needles::may_refer(format, body) {
         return reader::read(format, body, owner);
@@ -93,6 +94,19 @@ pub fn may_make_objects(format: Format, body: &[u8]) -> bool {
     }
 }
 
+impl ObjectReference {
+    /// Returns the provider's own form of an id; `None` if the id remains.
+    fn resolved<'a>(self, id: &'a str, owner: &ObjectOwner) -> Result<Option<&'a str>, ForeignObject> {
+        let Self { noun, param, may_be_owned } = self;
+        match owner.owner_of(id) {
+            IdOwner::User(bare) if may_be_owned => Ok(Some(bare)),
+            // The request for approval is in the same input, or in a previous response, which is checked.
+            IdOwner::Unknown if param == "approval_request_id" => Ok(None),
+            IdOwner::User(_) | IdOwner::Other | IdOwner::Unknown => Err(ForeignObject::new(param, noun, id)),
+        }
+    }
+}
+
 impl OwnedFields {
     /// Whether the call is sent as it is.
     #[must_use]
@@ -118,6 +132,13 @@ impl OwnedFields {
         let original = body.get(at.clone()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
         self.restored.push(RestoredValue { sent: sent.clone(), original: original.to_owned() });
         self.edits.push((at, sent));
+    }
+
+    /// Replaces the text at this range of a form. A response may repeat it, as JSON.
+    fn write_text(&mut self, at: Range<usize>, original: &str, value: &str) {
+        let [sent, original] = [value, original].map(|text| serde_json::to_string(text).unwrap_or_default());
+        self.restored.push(RestoredValue { sent, original });
+        self.edits.push((at, value.to_owned()));
     }
 
     /// Replaces an id that is bound to the user by that of the provider.

@@ -51,6 +51,17 @@ pub struct RequestFields {
     hosted_edits: Vec<(Range<usize>, String)>,
     /// What makes the call one of its user.
     owned_edits: Vec<(Range<usize>, String)>,
+    /// The parts of a form, except those of the model and the stream.
+    pub(crate) form: Vec<FormPart>,
+}
+
+/// A part of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FormPart {
+    /// The position of the field's name.
+    pub(crate) name: Range<usize>,
+    /// The position of the content.
+    pub(crate) content: Range<usize>,
 }
 
 /// A position at which the body names the model, or at which a name can be inserted.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use access::{IdOwner, ObjectOwner};
+use access::ObjectOwner;
 
 use super::input_item::InputItem;
 use super::names::{self, ObjectReference};
@@ -29,33 +29,48 @@ struct Level<'a> {
 
 /// Returns the edits of a body.
 pub(super) fn read(format: Format, body: &[u8], owner: &ObjectOwner) -> Result<OwnedFields, ForeignObject> {
-    let mut reader = Reader { format, body, owner, levels: Vec::new(), owned: OwnedFields::default() };
-    let mut walk = Walk::new(body);
-    let mut key = Cow::Borrowed("");
-    while let Some(token) = walk.next() {
-        match token {
-            Token::Key(text) => key = text.resolved(),
-            Token::Open { list, .. } => {
-                let is_element = reader.levels.last().is_some_and(|level| level.is_list);
-                let key = reader.key(std::mem::take(&mut key));
-                if !is_element && names::is_of_tool(&key, list) {
-                    walk.pass_over(list);
-                } else {
-                    reader.open(key, list)?;
-                }
-            }
-            Token::Close => reader.close()?,
-            Token::String(text, at) => {
-                let key = reader.key(std::mem::take(&mut key));
-                reader.string(&key, at, &text.resolved())?;
-            }
-            Token::Word(..) => key = Cow::Borrowed(""),
-        }
-    }
-    Ok(reader.owned)
+    Reader { format, body, owner, levels: Vec::new(), owned: OwnedFields::default() }.walk(Cow::Borrowed(""))
+}
+
+/// Returns the edits of a value that a body without JSON has behind this key.
+pub(super) fn read_value(
+    format: Format,
+    key: &str,
+    value: &[u8],
+    owner: &ObjectOwner,
+) -> Result<OwnedFields, ForeignObject> {
+    let body = Level { key: Cow::Borrowed(""), is_list: false, item: None };
+    let reader = Reader { format, body: value, owner, levels: vec![body], owned: OwnedFields::default() };
+    reader.walk(Cow::Borrowed(key))
 }
 
 impl<'a> Reader<'a> {
+    /// Reads the body. The first value is behind `key`.
+    fn walk(mut self, mut key: Cow<'a, str>) -> Result<OwnedFields, ForeignObject> {
+        let mut walk = Walk::new(self.body);
+        while let Some(token) = walk.next() {
+            match token {
+                Token::Key(text) => key = text.resolved(),
+                Token::Open { list, .. } => {
+                    let is_element = self.levels.last().is_some_and(|level| level.is_list);
+                    let key = self.key(std::mem::take(&mut key));
+                    if !is_element && names::is_of_tool(&key, list) {
+                        walk.pass_over(list);
+                    } else {
+                        self.open(key, list)?;
+                    }
+                }
+                Token::Close => self.close()?,
+                Token::String(text, at) => {
+                    let key = self.key(std::mem::take(&mut key));
+                    self.string(&key, at, &text.resolved())?;
+                }
+                Token::Word(..) => key = Cow::Borrowed(""),
+            }
+        }
+        Ok(self.owned)
+    }
+
     /// Returns the key of a value: that of its list, if it is an element.
     fn key(&self, key: Cow<'a, str>) -> Cow<'a, str> {
         match self.levels.last() {
@@ -151,15 +166,9 @@ impl<'a> Reader<'a> {
 
     /// Checks a reference, whose id becomes that of the provider.
     fn check(&mut self, reference: ObjectReference, at: Range<usize>, id: &str) -> Result<(), ForeignObject> {
-        let ObjectReference { noun, param, may_be_owned } = reference;
-        match self.owner.owner_of(id) {
-            IdOwner::User(bare) if may_be_owned => {
-                self.owned.unbind(at, bare);
-                Ok(())
-            }
-            // The request for approval is in the same input, or in a previous response, which is checked.
-            IdOwner::Unknown if param == "approval_request_id" => Ok(()),
-            IdOwner::User(_) | IdOwner::Other | IdOwner::Unknown => Err(ForeignObject::new(param, noun, id)),
+        if let Some(bare) = reference.resolved(id, self.owner)? {
+            self.owned.unbind(at, bare);
         }
+        Ok(())
     }
 }

@@ -188,11 +188,102 @@ fn keys_of_the_account_get_the_prefix_of_their_user() {
     assert_eq!((restored.len(), restored[0].original.as_str()), (1, "\"s\""));
 }
 
+/// Returns a form with these fields behind its model, and a file.
+fn form(fields: &[(&str, &str)]) -> String {
+    let parts = [&[("model", "m")], fields].concat();
+    let parts = parts
+        .iter()
+        .map(|(name, content)| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n"));
+    let file =
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{\"file_id\":\u{1}\r\n--b--\r\n";
+    parts.collect::<String>() + file
+}
+
+fn sent_form(fields: &[(&str, &str)], owner: &ObjectOwner) -> Result<String, &'static str> {
+    let body = form(fields);
+    let called = EndpointCall::at("/v1/images/edits").unwrap();
+    let read = crate::request::read(&called, Some("multipart/form-data; boundary=b"), body.as_bytes()).unwrap();
+    let owned = owned(Format::Images, body.as_bytes(), &read, owner);
+    let mut owned = owned.map_err(|foreign| foreign.param)?;
+    let rewritten = read.with_owned(&mut owned).rewrite(&body.into(), "m", false).body();
+    Ok(String::from_utf8(rewritten.to_vec()).unwrap())
+}
+
 #[test]
-fn a_form_has_no_references_and_bodies_say_whether_they_may_make_objects() {
-    let [owner, _] = owners();
-    let form = b"--b\r\nContent-Disposition: form-data; name=\"file_id\"\r\n\r\nx\r\n--b--\r\n";
-    assert_eq!(owned(Format::Images, form, &RequestFields::default(), &owner), Ok(OwnedFields::default()));
+fn fields_of_forms_get_the_prefix_of_their_user() {
+    let [owner, other] = owners();
+    let long = "x".repeat(64);
+    let value = |text: &str, most| owner.value(text, most);
+    let fields = [
+        ("prompt", "{\"user\":\"u\"}"),
+        ("user", "u\u{e9}"),
+        ("safety_identifier", &long),
+        ("prompt_cache_key", "k"),
+        ("metadata[a]", "v"),
+        ("metadata", r#"{"b":"w","c":""}"#),
+        ("size", "1x1"),
+        ("user[]", "text"),
+        ("empty", ""),
+    ];
+    let json = format!(r#"{{"b":"{}","c":""}}"#, value("w", 512));
+    let expected = [
+        fields[0],
+        ("user", &value("u\u{e9}", 64)),
+        ("safety_identifier", &value(&long, 64)),
+        ("prompt_cache_key", &value("k", 64)),
+        ("metadata[a]", &value("v", 512)),
+        ("metadata", &json),
+        fields[6],
+        ("user[]", &value("text", 64)),
+        fields[8],
+    ];
+    assert_eq!(sent_form(&fields, &owner), Ok(form(&expected)));
+    assert_ne!(sent_form(&fields, &other), Ok(form(&expected)));
+    assert_eq!(sent_form(&[("user", "")], &owner), Ok(form(&[("user", "")])));
+}
+
+#[test]
+fn forms_name_only_objects_of_their_user() {
+    let [owner, other] = owners();
+    for (name, content) in [
+        ("file_id", "<file-1>"),
+        ("file_id[]", "<file-1>"),
+        ("images[0][file_id]", "<file-1>"),
+        ("container[id]", "<cntr_1>"),
+        ("file_ids", r#"["<file-1>"]"#),
+        ("extra_body", r#"{"image":{"file_id":"<file-1>"}}"#),
+    ] {
+        let (start, rest) = content.split_once('<').unwrap();
+        let (id, end) = rest.split_once('>').unwrap();
+        let with = |id: &str| format!("{start}{id}{end}");
+        let bound = owner.bind(id);
+        assert_eq!(sent_form(&[(name, &with(&bound))], &owner), Ok(form(&[(name, &with(id))])), "{name}");
+        let suffix = &bound[id.len()..];
+        for foreign in
+            [id, &other.bind(id), &bound[..bound.len() - 1], &format!("{bound}{suffix}"), &format!(" {bound}")]
+        {
+            assert!(sent_form(&[(name, &with(foreign))], &owner).is_err(), "{name} {foreign}");
+        }
+    }
+    for (name, content) in [
+        ("vector_store_id", "vs_1"),
+        ("skill_id", "skill_1"),
+        ("voice[id]", "voice_1"),
+        ("image_url", "gs://b/x"),
+        ("fileUri", "files/1"),
+        ("data_sources[0][type]", "azure_search"),
+        ("cached_content", "c"),
+    ] {
+        assert!(sent_form(&[(name, content)], &owner).is_err(), "{name}");
+    }
+    for (name, content) in [("image_url", "https://h/x"), ("chunking_strategy", r#"{"type":"server_vad"}"#), ("x", "[")]
+    {
+        assert_eq!(sent_form(&[(name, content)], &owner), Ok(form(&[(name, content)])), "{name}");
+    }
+}
+
+#[test]
+fn bodies_say_whether_they_may_make_objects() {
     for (format, body, expected) in [
         (Format::Responses, r#"{"input":"a"}"#, true),
         (Format::Responses, r#"{"store" : false}"#, false),

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use super::{CallError, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape};
+use super::{CallError, FormPart, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape};
 use crate::endpoint::EndpointCall;
 use lines::broken;
 
@@ -58,7 +58,7 @@ pub(super) fn read(
     }
     let stream = form.stream.as_ref().and_then(text).is_some_and(|stream| stream.eq_ignore_ascii_case("true"));
     let models = vec![Place { at, shape, agrees: written == Some(model) }];
-    Ok(RequestFields { model: model.to_owned(), stream, models, ..RequestFields::default() })
+    Ok(RequestFields { model: model.to_owned(), stream, models, form: form.others, ..RequestFields::default() })
 }
 
 /// Returns the boundary of the content-type; `None` if it has no boundary, two, or one with invalid characters.
@@ -92,6 +92,8 @@ struct Form {
     first: usize,
     model: Option<Range<usize>>,
     stream: Option<Range<usize>>,
+    /// All other parts.
+    others: Vec<FormPart>,
 }
 
 impl Form {
@@ -124,17 +126,20 @@ impl Form {
                 return Err(broken(content, "a part has no content, not even an empty one"));
             }
             let end = finder.find(rest).ok_or_else(|| broken(body.len(), "it does not end"))?;
-            form.note(name, content..content + end)?;
+            form.note(body, name, content..content + end)?;
             at = content + end + line.len();
         }
         Err(broken(at, "it has more than 1024 parts"))
     }
 
-    fn note(&mut self, name: &[u8], at: Range<usize>) -> Result<(), CallError> {
-        let (field, place) = match name {
-            b"model" => (MODEL, &mut self.model),
-            b"stream" => (STREAM, &mut self.stream),
-            _ => return Ok(()),
+    fn note(&mut self, body: &[u8], name: Range<usize>, at: Range<usize>) -> Result<(), CallError> {
+        let (field, place) = match body.get(name.clone()) {
+            Some(b"model") => (MODEL, &mut self.model),
+            Some(b"stream") => (STREAM, &mut self.stream),
+            _ => {
+                self.others.push(FormPart { name, content: at });
+                return Ok(());
+            }
         };
         if place.is_some() {
             return Err(CallError::Duplicate { field, offset: at.start });

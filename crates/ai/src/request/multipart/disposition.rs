@@ -1,10 +1,12 @@
 //! Reads the head of a part, which names its field.
 
+use std::ops::Range;
+
 use super::lines::{broken, line};
 use crate::request::CallError;
 
-/// Reads the head at `at`: returns the field's name and the offset of the content.
-pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], usize), CallError> {
+/// Reads the head at `at`: returns the position of the field's name and the offset of the content.
+pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(Range<usize>, usize), CallError> {
     let mut name = None;
     let mut from = at;
     loop {
@@ -19,7 +21,9 @@ pub(super) fn read(body: &[u8], at: usize, bytes_max: usize) -> Result<(&[u8], u
         let (header, value) = header(line).ok_or_else(|| broken(from, "a line of a part's head is not a header"))?;
         if header.eq_ignore_ascii_case(b"content-disposition") {
             let field = field(value).ok_or_else(|| broken(from, "a `content-disposition` does not name one field"))?;
-            if name.replace(field).is_some() {
+            // The name is a part of the line, which is a part of the body.
+            let start = from + (field.as_ptr().addr() - line.as_ptr().addr());
+            if name.replace(start..start + field.len()).is_some() {
                 return Err(broken(from, "a part has two `content-disposition` headers"));
             }
         }
@@ -67,7 +71,8 @@ fn field(value: &[u8]) -> Option<&[u8]> {
         if is_name && name.get(4) == Some(&b'*') {
             return None;
         }
-        if is_name && name.len() == 4 && found.replace(value).is_some() {
+        // Some readers drop a backslash, and then find another name.
+        if is_name && name.len() == 4 && (value.contains(&b'\\') || found.replace(value).is_some()) {
             return None;
         }
         rest = after.trim_ascii_start();

@@ -148,6 +148,7 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
             "a part has an unsupported `content-transfer-encoding`",
         ),
         (of(&model.replace("form-data", "attachment")), no_field),
+        (of(&model.replace("model", "mod\\el")), no_field),
         (of("Content-Disposition: form-data"), no_field),
         (of("Content-Disposition: form-data; name=\"a\"; name=\"model\""), no_field),
         (of("Content-Disposition: form-data; name*=utf-8''model"), no_field),
