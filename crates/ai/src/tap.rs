@@ -195,7 +195,7 @@ impl Tap {
     pub fn finish(mut self) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
             Frames::Events(events) => events.finish(&mut self.reading, self.guard.as_deref()),
-            Frames::Array(array) => array.finish(&mut self.reading),
+            Frames::Array(array) => array.finish(&mut self.reading, self.guard.as_deref()),
             Frames::Json => {
                 self.reading.end(None);
                 self.guard.as_mut().map_or_else(Bytes::new, |guard| guard.end_body(&mut self.reading))
@@ -218,7 +218,7 @@ impl Tap {
     pub fn close(mut self, problem: &FormatProblem<'_>) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
             Frames::Events(events) => events.close(&mut self.reading, self.guard.as_deref(), problem),
-            Frames::Array(array) => array.close(&mut self.reading, problem),
+            Frames::Array(array) => array.close(&mut self.reading, self.guard.as_deref(), problem),
             Frames::Json | Frames::Opaque => return self.finish(),
         };
         (edited(self.editor, rest), self.reading.facts())

@@ -31,8 +31,10 @@ enum ArrayState {
     Over,
     /// After the closing bracket of an array without a finish reason. The bracket is held, so that an error can precede it.
     Unfinished { comma: bool },
-    /// The body is a single object instead of an array, as errors are.
-    Object,
+    /// Inside a single object instead of an array, as errors are.
+    Object { at: Nesting },
+    /// After a single object.
+    BehindObject,
     /// The body is another JSON value or invalid.
     Broken,
 }
@@ -43,10 +45,8 @@ impl Array {
         while let Some((&byte, behind)) = rest.split_first() {
             rest = match self.state {
                 ArrayState::Inside { at } => self.inside(reading, at, rest),
-                ArrayState::Object => {
-                    reading.push(rest);
-                    &[]
-                }
+                ArrayState::Object { at } => self.object(reading, at, rest),
+                ArrayState::BehindObject => self.behind_object(reading, rest),
                 ArrayState::Broken => &[],
                 ArrayState::Before
                 | ArrayState::Open { .. }
@@ -62,11 +62,13 @@ impl Array {
             };
             match self.state {
                 ArrayState::Inside { .. } | ArrayState::Unfinished { .. } => {}
+                ArrayState::Object { .. } if guard.is_some() => {}
                 ArrayState::Behind
                 | ArrayState::Before
                 | ArrayState::Open { .. }
                 | ArrayState::Over
-                | ArrayState::Object
+                | ArrayState::Object { .. }
+                | ArrayState::BehindObject
                 | ArrayState::Broken => {
                     let at = bytes.len() - rest.len();
                     self.discard_long_error(guard, &bytes, at);
@@ -77,7 +79,7 @@ impl Array {
                 }
             }
         }
-        if matches!(self.state, ArrayState::Inside { .. }) {
+        if matches!(self.state, ArrayState::Inside { .. } | ArrayState::Object { .. }) {
             self.discard_long_error(guard, &bytes, bytes.len());
         }
         self.hold.take(bytes)
@@ -105,12 +107,27 @@ impl Array {
         if self.hold.is_discarding() {
             return Some(guard.long_element(reading));
         }
+        if self.state == ArrayState::BehindObject {
+            return guard.object(reading, &self.hold.open(bytes, at)?);
+        }
         guard.element(reading, || self.hold.open(bytes, at))
     }
 
-    pub(super) fn finish(self, reading: &mut Reading) -> Bytes {
+    pub(super) fn finish(self, reading: &mut Reading, guard: Option<&AccountGuard>) -> Bytes {
         reading.end(None);
-        self.hold.finish(false)
+        self.rest(reading, guard)
+    }
+
+    /// Returns the held bytes. A part of an object may be a part of an error.
+    fn rest(self, reading: &mut Reading, guard: Option<&AccountGuard>) -> Bytes {
+        let Some(guard) = guard.filter(|_| matches!(self.state, ArrayState::Object { .. })) else {
+            return self.hold.finish(false);
+        };
+        if self.hold.is_discarding() {
+            return guard.long_element(reading).into();
+        }
+        let other = self.hold.open(&[], 0).and_then(|begun| guard.object(reading, &begun));
+        other.map_or_else(|| self.hold.finish(false), Bytes::from)
     }
 
     /// Completes the forwarded part of the array, with the error as its last element.
@@ -120,10 +137,15 @@ impl Array {
     }
 
     /// The upstream has ended the array: returns the held bytes, or the error if the array lacks its end.
-    pub(super) fn close(self, reading: &mut Reading, problem: &FormatProblem<'_>) -> Bytes {
+    pub(super) fn close(
+        self,
+        reading: &mut Reading,
+        guard: Option<&AccountGuard>,
+        problem: &FormatProblem<'_>,
+    ) -> Bytes {
         reading.end(None);
         if reading.is_end_known() {
-            self.hold.finish(false)
+            self.rest(reading, guard)
         } else {
             self.last(&error::body(Some(Dialect::Google), problem))
         }
@@ -137,7 +159,7 @@ impl Array {
     /// Returns white space, unless a part of a value was forwarded.
     pub(super) const fn keep_alive(&self) -> Option<&'static [u8]> {
         match self.state {
-            ArrayState::Object | ArrayState::Broken => None,
+            ArrayState::Object { .. } | ArrayState::BehindObject | ArrayState::Broken => None,
             ArrayState::Inside { .. } | ArrayState::Unfinished { .. } if self.hold.is_passing() => None,
             ArrayState::Before
             | ArrayState::Open { .. }
@@ -155,9 +177,13 @@ impl Array {
             ArrayState::Open { .. } | ArrayState::Unfinished { comma: false } => b"",
             ArrayState::Behind | ArrayState::Unfinished { comma: true } => b",",
             ArrayState::Inside { .. } if !self.hold.is_passing() => b"",
-            ArrayState::Inside { .. } | ArrayState::Over | ArrayState::Object | ArrayState::Broken => {
-                return Bytes::new();
-            }
+            // Nothing of the object was forwarded.
+            ArrayState::Object { .. } if self.hold.is_holding() => return element.to_vec().into(),
+            ArrayState::Inside { .. }
+            | ArrayState::Over
+            | ArrayState::Object { .. }
+            | ArrayState::BehindObject
+            | ArrayState::Broken => return Bytes::new(),
         };
         [before, element, b"]"].concat().into()
     }
@@ -169,7 +195,7 @@ impl Array {
             (ArrayState::Before, b'[') => (ArrayState::Open { comma: false }, false),
             (ArrayState::Before, b'{') => {
                 reading.expect_body();
-                (ArrayState::Object, true)
+                (ArrayState::Object { at: Nesting::default() }, true)
             }
             (ArrayState::Open { .. }, b'{') => (ArrayState::Inside { at: Nesting::default() }, true),
             (ArrayState::Behind, b',') => (ArrayState::Open { comma: true }, false),
@@ -183,6 +209,30 @@ impl Array {
         };
         self.state = state;
         begins
+    }
+
+    /// Reads a part of a single object.
+    fn object<'a>(&mut self, reading: &mut Reading, mut at: Nesting, bytes: &'a [u8]) -> &'a [u8] {
+        let Some((consumed, rest)) = at.end_in(bytes) else {
+            reading.push(bytes);
+            self.state = ArrayState::Object { at };
+            return &[];
+        };
+        reading.push(consumed);
+        self.state = ArrayState::BehindObject;
+        rest
+    }
+
+    /// Reads the bytes behind a single object, up to another object.
+    fn behind_object<'a>(&mut self, reading: &mut Reading, bytes: &'a [u8]) -> &'a [u8] {
+        let at = memchr::memchr(b'{', bytes).unwrap_or(bytes.len());
+        if at == 0 {
+            self.state = ArrayState::Object { at: Nesting::default() };
+            return bytes;
+        }
+        let (between, rest) = bytes.split_at(at);
+        reading.push(between);
+        rest
     }
 
     fn inside<'a>(&mut self, reading: &mut Reading, mut at: Nesting, bytes: &'a [u8]) -> &'a [u8] {

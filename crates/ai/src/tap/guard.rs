@@ -93,6 +93,17 @@ impl AccountGuard {
         Some(self.body_of(hidden, reading.format()))
     }
 
+    /// Returns the object in place of a single one, of which Gemini's array is replaced, if it is an error about the operator's
+    /// account. It may lack its end.
+    pub(super) fn object(&self, reading: &mut Reading, json: &[u8]) -> Option<Vec<u8>> {
+        if is_error_body(json) == Some(false) && !may_be_error(None, json) {
+            return None;
+        }
+        let hidden = self.decide(json)?;
+        reading.note_hidden(hidden);
+        Some(self.body_of(hidden, reading.format()))
+    }
+
     fn hidden<D: AsRef<[u8]>>(&self, reading: &mut Reading, data: impl FnOnce() -> Option<D>) -> Option<HiddenError> {
         if !reading.take_error() {
             return None;

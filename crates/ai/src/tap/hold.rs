@@ -112,6 +112,11 @@ impl Hold {
         self.passed > 0
     }
 
+    /// Whether the open event has begun, and nothing of it was forwarded.
+    pub(super) const fn is_holding(&self) -> bool {
+        self.discards || (self.passed == 0 && !self.buffered.is_empty())
+    }
+
     /// Ends the stream inside the open event: returns the held bytes.
     pub(super) fn finish(self, drop: bool) -> Bytes {
         if drop { Bytes::new() } else { self.buffered.into() }

@@ -175,3 +175,56 @@ fn an_error_in_a_whole_body_is_replaced_in_its_length() {
         }
     }
 }
+
+#[test]
+fn a_single_error_in_place_of_an_array_names_no_account() {
+    let array = ResponseFraming::Array;
+    let error =
+        format!("{{\n  \"error\": {{\"code\": 429, \"message\": \"{SECRET}\", \"status\": \"RESOURCE_EXHAUSTED\"}}}}");
+    let text = format!("{{\"error\":\"{SECRET}\"}}");
+    let late = format!("{{\"responseId\":\"a\",\"error\":{{\"code\":429,\"message\":\"{SECRET}\"}}}}");
+    for (stream, kept) in [
+        (error.clone(), ""),
+        (format!("\n{error}\r\n"), "\r\n"),
+        (text, ""),
+        (late, ""),
+        (format!("{{\"candidates\":[]}}\n{error}"), "{\"candidates\":[]}\n"),
+        // Its end is missing.
+        (error[..error.len() - 2].to_owned(), ""),
+    ] {
+        check(Format::GenerateContent, array, &stream, &[kept], "RESOURCE_EXHAUSTED");
+    }
+    let long = format!("{{\"error\":{{\"message\":\"{}{SECRET}\"}}}}", "x".repeat(70_000));
+    for size in [1_000, 65_536, 70_000, long.len()] {
+        let pieces: Vec<&[u8]> = long.as_bytes().chunks(size).collect();
+        let (out, facts) = passed(Format::GenerateContent, array, &pieces);
+        assert!(out.len() < 1_000 && out.contains("gateway's account") && facts.hidden.is_some(), "{size}");
+    }
+    for stream in [
+        "{\"error\":{\"code\":400,\"message\":\"bad value\"}}",
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\\\"error\\\":{} your organization\"}]}}]}\n",
+        "{\"candidates\":[]} {}",
+    ] {
+        for size in 1..=stream.len() {
+            let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+            assert_eq!(passed(Format::GenerateContent, array, &pieces).0, stream, "{size}");
+        }
+    }
+}
+
+#[test]
+fn a_single_error_that_is_cut_is_replaced_by_that_of_the_gateway() {
+    let problem = FormatProblem::new(
+        access::Refusal::UpstreamReset,
+        "the provider broke off",
+        error::Reporter { domain: "tollgate", request_id: "0199-aa" },
+    );
+    let begun = format!("{{\"error\":{{\"message\":\"{SECRET}");
+    for is_cut in [true, false] {
+        let mut tap = Tap::new(Format::GenerateContent, ResponseFraming::Array, false).with_guard(guard());
+        let passed = tap.push(Bytes::from(begun.clone()));
+        let (last, _) = if is_cut { tap.cut(&problem) } else { tap.close(&problem) };
+        let json: serde_json::Value = serde_json::from_slice(&last).unwrap();
+        assert_eq!((passed.len(), &json["error"]["message"]), (0, &"the provider broke off".into()), "{is_cut}");
+    }
+}
