@@ -21,6 +21,7 @@ use async_graphql::{Request, Response, Variables};
 use axum::Router;
 use http::request::Parts;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::openapi::DocumentText;
 use crate::problem::Problem;
@@ -36,6 +37,10 @@ const FIELDS_MAX: usize = 1_000;
 const CALLS_MAX: usize = 10;
 /// The maximum number of values in the result of a query. All fields of a year's series in eleven groups are about 105,000.
 const VALUES_MAX: usize = 200_000;
+/// The maximum number of values in the variables of a query. A query has at most as many fields, with a few arguments each.
+const VARIABLES_MAX: usize = 5_000;
+/// The maximum number of queries that run at once; others wait. The values of a result need up to 50 MB.
+const AT_ONCE: usize = 4;
 
 /// The schema and the handlers that its fields call.
 pub(crate) struct GraphQl {
@@ -44,6 +49,7 @@ pub(crate) struct GraphQl {
     handlers: Router,
     /// Built for the first query, because it takes some milliseconds.
     schemas: OnceLock<Schemas>,
+    turns: Semaphore,
 }
 
 /// The schema with different bounds.
@@ -78,7 +84,7 @@ impl QueryCalls {
 impl GraphQl {
     /// `document` is the complete OpenAPI document; `handlers` serves its operations.
     pub(crate) fn new(document: Arc<DocumentText>, handlers: Router) -> Self {
-        Self { document, handlers, schemas: OnceLock::new() }
+        Self { document, handlers, schemas: OnceLock::new(), turns: Semaphore::new(AT_ONCE) }
     }
 
     fn schemas(&self) -> Result<&Schemas, Problem> {
@@ -108,6 +114,11 @@ impl GraphQl {
         nesting::check(&query).map_err(|error| refused(&error.to_string()))?;
         let document = parse_query(&query).map_err(|error| refused(&unreadable(&error)))?;
         size::check(&document).map_err(|error| refused(&error.to_string()))?;
+        if size::count(&variables, VARIABLES_MAX) > VARIABLES_MAX {
+            return Err(refused(&format!("its variables have more than {VARIABLES_MAX} values")));
+        }
+        // The semaphore is never closed.
+        let _turn = self.turns.acquire().await.ok();
         let schemas = self.schemas()?;
         let schema = if is_introspection(&document) { &schemas.introspection } else { &schemas.data };
         let (called, values) = (AtomicUsize::new(0), AtomicUsize::new(0));

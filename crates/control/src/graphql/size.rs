@@ -67,6 +67,24 @@ pub(super) fn values(json: &Value, field: SelectionField<'_>) -> usize {
     count
 }
 
+/// Returns the number of values in a JSON value, itself included. Counting ends after `max`.
+pub(super) fn count(json: &Value, max: usize) -> usize {
+    let mut left = vec![json];
+    let mut count = 0;
+    while let Some(value) = left.pop() {
+        count += 1;
+        if count > max {
+            break;
+        }
+        match value {
+            Value::Array(items) => left.extend(items.iter().take(max)),
+            Value::Object(members) => left.extend(members.values().take(max)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    count
+}
+
 fn add_values(json: &Value, field: SelectionField<'_>, count: &mut usize) {
     if *count > VALUES_MAX {
         return;

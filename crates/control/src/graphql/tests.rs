@@ -77,3 +77,25 @@ async fn values_of_fragments_operations_maps_and_texts_are_counted() {
     let served = run("{a: list {items {id}} b: list {labels text}}").await.unwrap();
     assert!(served.errors.is_empty(), "{:?}", served.errors);
 }
+
+#[tokio::test]
+async fn variables_with_many_values_are_refused() {
+    let (parts, ()) = http::Request::new(()).into_parts();
+    for (values, is_refused) in [(VARIABLES_MAX - 10, false), (VARIABLES_MAX, true), (400_000, true)] {
+        let variables = json!({"a": vec![1; values]});
+        let result = graphql().run(parts.clone(), "{list {next}}".to_owned(), None, variables).await;
+        let refused = result.err().map(|problem| format!("{problem:?}")).unwrap_or_default();
+        assert_eq!(refused.contains("its variables have more than 5000 values"), is_refused, "{values}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn queries_wait_while_too_many_run() {
+    let graphql = graphql();
+    let turns = graphql.turns.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let mut query = Box::pin(graphql.run(parts, "{list {next}}".to_owned(), None, json!({})));
+    assert!(futures_util::poll!(query.as_mut()).is_pending());
+    drop(turns);
+    assert!(query.await.is_ok());
+}
