@@ -15,6 +15,7 @@ mod limits;
 mod live;
 mod me;
 mod models;
+mod outgoing;
 mod plans;
 mod provider_keys;
 mod providers;
