@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw, got};
+use crate::tokens::{SECRET, of_ada};
 
 const OPEN: &str = "auth: {type: none}";
 
@@ -238,4 +239,123 @@ async fn fields_of_llm_bodies() {
         got(answer).await;
         assert_eq!(status, expected, "{}", fields.get(..60).unwrap_or(fields));
     }
+}
+
+/// Sends a request with a token that has these claims besides those of its user.
+async fn with_claims(gateway: &Gateway, path: &str, claims: &str) -> u16 {
+    ask(gateway, path, &format!("authorization: Bearer {}\r\n", of_ada(claims))).await.0
+}
+
+#[tokio::test]
+async fn claims_that_a_rate_limit_counts_by() {
+    let gateway = Gateway::plain(&format!(
+        "rate_limits: [{{dimension: {{claim: t}}, limit: 1, tiers: {{by: {{claim: tier}}, pro: 2}}, window: 60s}}]\n\
+         auth: [{{name: a, type: jwt, algorithms: [HS256], secret: {SECRET}, audience: api}}]\n\
+         routes: [{{path: /a, auth: {{type: jwt}}, respond: {{body: fine}}}}]\n"
+    ));
+    let long = format!(r#","t":"{}""#, "a".repeat(1_025));
+    let huge = format!(r#","t":"{}""#, "a".repeat(17_000));
+    for (claims, expected) in [
+        // Counts of one: a value, one that differs in case, and an integer, which is the same as its text.
+        (r#","t":"a""#, [200, 429].as_slice()),
+        (r#","\u0074":"\u0061""#, &[429]),
+        (r#","t":"A""#, &[200, 429]),
+        (r#","t":7"#, &[200, 429]),
+        (r#","t":"7""#, &[429]),
+        // An empty, a long and a compound value count with that of a token without the claim.
+        ("", &[200, 429]),
+        (r#","t":"""#, &[429]),
+        (r#","t":" a""#, &[429]),
+        (&long, &[429]),
+        (r#","t":["a"]"#, &[429]),
+        // Two values, and too many bytes, are no token.
+        (r#","t":"b","t":"c""#, &[401, 401]),
+        (r#","t":"b","\u0074":"b""#, &[401, 401]),
+        (&huge, &[401]),
+        // The tier.
+        (r#","t":"d","tier":"pro""#, &[200, 200, 429]),
+        (r#","t":"e","tier":"PRO""#, &[200, 429]),
+        (r#","t":"f","tier":"""#, &[200, 429]),
+        (r#","t":"g","tier":["pro"]"#, &[200, 429]),
+        (r#","t":"h","tier":"pro","tier":"pro""#, &[401]),
+    ] {
+        for status in expected {
+            let shown: String = claims.chars().take(60).collect();
+            assert_eq!(with_claims(&gateway, "/a", claims).await, *status, "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_that_a_route_requires() {
+    let gateway = Gateway::plain(&format!(
+        "auth: [{{name: a, type: jwt, algorithms: [HS256], secret: {SECRET}, audience: api}}]\n\
+         routes: [{{path: /a, auth: {{type: jwt, require: {{role: admin}}}}, respond: {{body: fine}}}}]\n"
+    ));
+    let long = format!(r#","role":"admin{}""#, "a".repeat(2_000));
+    for (claims, expected) in [
+        (r#","role":"admin""#, 200),
+        (r#","rol\u0065":"\u0061dmin""#, 200),
+        (r#","role":["user","admin"]"#, 200),
+        (r#","role":"admin","role":"user""#, 401),
+        (r#","role":"user","rol\u0065":"admin""#, 401),
+        (r#","role":"""#, 403),
+        (r#","role":"Admin""#, 403),
+        (r#","role":" admin""#, 403),
+        (r#","Role":"admin""#, 403),
+        (r#","role":"admin user""#, 403),
+        (r#","role":{"admin":true}"#, 403),
+        (&long, 403),
+        ("", 403),
+    ] {
+        let shown: String = claims.chars().take(60).collect();
+        assert_eq!(with_claims(&gateway, "/a", claims).await, expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn origins_that_may_read_responses() {
+    let gateway = Gateway::plain(&format!(
+        "routes: [{{path: /a, {OPEN}, cors: {{allowed_origins: ['https://a.example', 'https://*.b.example']}}, respond: {{body: fine}}}}]\n"
+    ));
+    let allowed = async |method: &str, fields: &str| {
+        let mut stream = gateway.caller().connect().await;
+        let announced = "access-control-request-method: GET\r\n";
+        let head = format!("{method} /a HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{announced}{fields}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let allowed = answer.lines().find_map(|line| line.strip_prefix("access-control-allow-origin: "));
+        (answer.split(' ').nth(1).unwrap().to_owned(), allowed.map(str::to_owned))
+    };
+    let label = "a".repeat(600);
+    for (fields, expected) in [
+        ("origin: https://a.example\r\n", Some("https://a.example")),
+        ("Origin:  https://a.example \r\n", Some("https://a.example")),
+        ("origin: https://x.b.example\r\n", Some("https://x.b.example")),
+        // Repeated, also with the same value.
+        ("origin: https://a.example\r\norigin: https://a.example\r\n", None),
+        ("origin: https://a.example\r\norigin: https://other.example\r\n", None),
+        ("origin: https://a.example, https://other.example\r\n", None),
+        // Empty, absent and long.
+        ("origin:\r\n", None),
+        ("", None),
+        (&format!("origin: https://{label}.b.example\r\n"), None),
+        // Spelled differently.
+        ("origin: HTTPS://a.example\r\n", None),
+        ("origin: https://A.example\r\n", None),
+        ("origin: https://a.example:443\r\n", None),
+        ("origin: https://a.example/\r\n", None),
+        ("origin: https://a.example.\r\n", None),
+        ("origin: https://a%2Eexample\r\n", None),
+        ("origin: https://other.example/.b.example\r\n", None),
+        ("origin: null\r\n", None),
+    ] {
+        let (status, read) = allowed("GET", fields).await;
+        assert_eq!((status.as_str(), read.as_deref()), ("200", expected), "{fields}");
+        let (_, preflight) = allowed("OPTIONS", fields).await;
+        assert_eq!(preflight.as_deref(), expected, "preflight {fields}");
+    }
+    let endless = format!("origin: https://{}.b.example\r\n", "a".repeat(70_000));
+    assert_eq!(ask(&gateway, "/a", &endless).await.0, 431);
 }
