@@ -1,6 +1,9 @@
 //! The forms in which backends may read a path: they decode reserved escapes, perhaps twice, ignore case, cut what follows `;`
 //! and blanks at the ends of segments, merge slashes, and resolve the dot segments that appear.
 
+/// What the capital letter `i` with a dot has in lower case, behind its `i`.
+const DOT_ABOVE: char = '\u{307}';
+
 /// The steps that backends may take with a path. Those that `paths` keeps are off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathSteps {
@@ -97,7 +100,7 @@ impl PathSteps {
     fn compared(&self, octets: &[u8]) -> String {
         let folded = match std::str::from_utf8(octets) {
             _ if !self.letter_case => octets.to_vec(),
-            Ok(text) => text.to_lowercase().into_bytes(),
+            Ok(text) => without_case(text).into_bytes(),
             Err(_) => octets.to_ascii_lowercase(),
         };
         let mut text = String::with_capacity(folded.len());
@@ -138,6 +141,13 @@ impl PathSteps {
             _ => self.escapes || octet.is_ascii_alphanumeric(),
         }
     }
+}
+
+/// Returns a text in one case. Some backends fold letters by their capitals, so the letters without a dot are an `i`, and the
+/// long one an `s`.
+fn without_case(text: &str) -> String {
+    let folded = text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    folded.filter(|letter| *letter != DOT_ABOVE).collect()
 }
 
 /// Adds what a step makes of each form.
@@ -222,6 +232,9 @@ mod tests {
             ("/a/b", &["/a/b"][..]),
             ("/ADMIN", &["/admin"]),
             ("/caf%C3%89", &["/caf%c3%a9"]),
+            ("/adm%C4%B1n", &["/admin"]),
+            ("/ADM%C4%B0N", &["/admin"]),
+            ("/%C5%BFecret/%E2%84%AA", &["/secret/k"]),
             ("/%C9", &["/%c9"]),
             ("/users/%40me", &["/users/@me"]),
             ("/a%2Fb%5cc\\d", &["/a/b/c/d"]),
