@@ -24,7 +24,7 @@ use crate::format::Format;
 use crate::provider::{ClaudeSurface, ProviderKind};
 
 pub use context::ResponseContext;
-pub use google_path::GooglePath;
+pub use google_path::{GooglePath, requests_events};
 pub use request::NativeTarget;
 pub use response::{ResponseFailure, ResponseIds, ResponseTranslator, client_status, is_response};
 

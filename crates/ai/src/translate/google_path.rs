@@ -20,14 +20,20 @@ impl<'a> GooglePath<'a> {
     #[must_use]
     pub fn of(called: &'a EndpointCall<'_>, query: Option<&str>) -> Self {
         let is_streamed = called.endpoint == Endpoint::StreamGenerateContent;
-        let is_sse = |pair: &str| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let is = |text: &str, word: &str| percent_decode_str(text).eq(word.bytes());
-            (is(name, "alt") || is(name, "$alt")) && is(value, "sse")
-        };
-        let is_array = is_streamed && !query.is_some_and(|query| query.split('&').any(is_sse));
+        let is_array = is_streamed && !requests_events(query);
         Self { model: called.model.as_deref().unwrap_or_default(), is_streamed, is_array }
     }
+}
+
+/// Whether the query of a call to Gemini requests a stream of server-sent events.
+#[must_use]
+pub fn requests_events(query: Option<&str>) -> bool {
+    let is = |text: &str, word: &str| percent_decode_str(text).eq(word.bytes());
+    let is_sse = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (is(name, "alt") || is(name, "$alt")) && is(value, "sse")
+    };
+    query.is_some_and(|query| query.split('&').any(is_sse))
 }
 
 #[cfg(test)]

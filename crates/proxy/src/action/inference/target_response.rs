@@ -1,6 +1,7 @@
 //! What a client gets of the response of a target: how its events are framed, and what the gateway changes in its head.
 
 use ai::tap::ResponseFraming;
+use ai::translate::requests_events;
 use ai::{Format, ResponseEdits};
 use http1::{InvalidPart, KnownName};
 
@@ -20,7 +21,7 @@ pub(super) async fn edit_head(
     answered: &mut UpstreamResponse,
     dropped: &[String],
 ) -> Result<(), Problem> {
-    if recognition::is_needed(answered, call.provider_format, call.streamed) {
+    if recognition::is_needed(answered, call.provider_format, call.streamed) && !expects_array(call, account) {
         // Boxed, because providers that name their streams do not need it.
         Box::pin(recognition::recognize(account, answered)).await?;
     }
@@ -35,6 +36,13 @@ pub(super) async fn edit_head(
         account.forget_billable();
     }
     Ok(())
+}
+
+/// Whether the provider sends its stream as one JSON array, whose media type is right.
+fn expects_array(call: &InferenceCall, account: &RequestAccount) -> bool {
+    call.provider_format == Format::GenerateContent
+        && call.format == Format::GenerateContent
+        && !requests_events(account.request.head.query())
 }
 
 /// Returns the edits of a response in the client's format. `name` is the model's name for the client, if it is another one.
