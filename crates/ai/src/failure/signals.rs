@@ -79,12 +79,12 @@ const SIGNALS: &[Signal] = &[
     Signal { hosts: "Groq", meanings: &[&["reduce the length of the messages", "reduce the length of the prompt", "reduce your prompt"]] },
     Signal { hosts: "DashScope", meanings: &[&["range of input length should be"]] },
     Signal { hosts: "GitHub", meanings: &[&["body too large", "request too large"], &["max size"], &["tokens"]] },
-    Signal { hosts: "Cohere", meanings: &[&["too many tokens"]] },
+    Signal { hosts: "Cohere", meanings: &[&["too many tokens"], &["size limit"]] },
 ];
 
 /// Words of errors about tokens in a time, or about money.
-const OTHERS: [&str; 9] =
-    ["per day", "per hour", "per min", "per second", "quota", "rate limit", "rate_limit", "tokens per", "tpm"];
+const OTHERS: [&str; 10] =
+    ["per day", "per hour", "per min", "per second", "please wait", "quota", "rate limit", "rate_limit", "tokens per", "tpm"];
 
 /// Whether an error in these words, in lower case, is about the length of the call.
 pub(super) fn is_context(kind: &str, code: &str, message: &str) -> bool {
@@ -156,6 +156,9 @@ mod tests {
     fn other_errors_about_lengths_and_tokens_are_not_about_the_context() {
         for message in [
             "",
+            "Too many tokens",
+            "Too many tokens, please wait before trying again.",
+            "Too many input tokens, please wait before trying again.",
             "Rate limit reached for gpt-5 on tokens per min (TPM): Limit 30000, Used 20000, Requested 12000.",
             "You exceeded your current quota: input tokens per minute",
             "max_tokens is too large: 32000. This model supports at most 16384 completion tokens.",
