@@ -54,13 +54,13 @@ const BAD_TARGETS: &[&str] = &[
     "a",
     "",
     "*x",
-    "http://b/",
+    "http:///b",
     "http://u@a/",
     "/\u{e9}",
     "/\u{0}",
 ];
 const BAD_METHODS: &[&str] = &["GET@", " GET", "G\u{e9}T", "(", "", "GET ", "GET\t"];
-const BAD_VERSIONS: &[&str] = &["", " HTTP/1.2", " HTTP/2", " http/1.1", " HTTP/1.1 ", " HTTP/1.1x", "\tHTTP/1.1"];
+const BAD_VERSIONS: &[&str] = &["", " HTTP/2.1", " HTTP/2", " http/1.1", " HTTP/1.1 ", " HTTP/1.1x", "\tHTTP/1.1"];
 /// Names and values with the whitespace around them.
 const FIELDS: &[(&str, &str)] = &[
     ("X", " y"),
