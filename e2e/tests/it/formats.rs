@@ -77,7 +77,7 @@ async fn events_arrive_as_they_are_sent() {
         async move {
             turn.read_body().await;
             turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
-            turn.chunk(b"data: {\"choices\":[]}\n\n").await;
+            turn.chunk(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n").await;
             wait.wait_for(|read| *read).await.ok()?;
             turn.chunk(b"data: [DONE]\n\n").await;
             turn.chunk(b"").await;

@@ -101,7 +101,7 @@ async fn a_key_passes_100_times_over_two_nodes_and_an_address_without_one_20() {
     })
     .await;
     let dump = redis.dump().await;
-    assert!(dump.contains("tollgate:{tollgate}:window:"), "{dump}");
+    assert!(dump.contains("tollgate:{tollgate}:log:"), "{dump}");
 }
 
 #[tokio::test]

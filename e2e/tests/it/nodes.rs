@@ -248,7 +248,7 @@ async fn an_id_of_the_operators_account_is_its_users_on_every_node() {
     let upstream = Mock::start().await;
     let provider = setup::provider("shared", "openai", upstream.address());
     let providers = format!("[{provider}, {{name: mock, kind: mock}}]");
-    let pair = pair(Setup::mocked().section("providers", &providers)).await;
+    let pair = pair(Setup::new().section("providers", &providers)).await;
     let made = pair.one.call(Call::json(RESPONSES, &Format::Responses.body("shared/tokens-1", false)).key(&pair.key));
     let id = text(&made.await.expect(200).json()["id"]);
     assert!(id.contains("-tgo-"), "{id}");

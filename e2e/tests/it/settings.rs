@@ -59,6 +59,8 @@ async fn the_file_sets_the_numbers_of_workers_and_of_requests_in_flight() {
     let over = gateway.call(Call::get("/o")).await;
     assert_eq!((over.status(), over.json()["error"]["code"].as_str()), (503, Some("overloaded")));
     gateway.call(Call::get("/healthz")).await.expect(200);
+    // A reset: the end of one direction alone would leave the response to the client.
+    first.stream().set_zero_linger().unwrap();
     drop(first);
     gateway.at_rest().await;
     // Flags win over the file.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::sse::Event;
-use e2e::{Answer, Call, Gateway, Mock, Piece, Setup, Turn, Upstream, eventually, timed};
+use e2e::{Answer, Call, Gateway, Mock, Piece, Setup, Turn, Upstream, eventually, setup, timed};
 use tokio::time::sleep;
 
 use crate::bodies::{CHAT, Format};
@@ -185,7 +185,9 @@ async fn clients_get_signs_of_life_while_a_provider_is_silent() {
         Some(turn)
     })
     .await;
-    let setup = Setup::provider("openai", upstream.address())
+    let provider = setup::provider("up", "openai", upstream.address()).replace("[responses, chat]", "[chat]");
+    let setup = Setup::new()
+        .section("providers", &format!("[{provider}]"))
         .section("timeouts", "{idle: 5s}")
         .section("ai", "{timeouts: {first_byte: 1m}}");
     let gateway = Gateway::start(setup).await;

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use e2e::{Answer, Call, Gateway, Mock, Setup, is_uuid_v7};
+use e2e::{Answer, Call, Gateway, Mock, Setup, is_uuid_v7, setup};
 use serde_json::json;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -272,7 +272,9 @@ pub(super) struct EndpointServer {
 impl EndpointServer {
     pub(super) async fn new() -> Self {
         let mock = Mock::start().await;
-        let gateway = Gateway::start(Setup::provider("mock", mock.address())).await;
+        // Ids pass unchanged; `crate::nodes` and the proxy's tests check those that are bound to their user.
+        let provider = setup::provider("up", "mock", mock.address()).replace('}', ", account_objects: any}");
+        let gateway = Gateway::start(Setup::new().section("providers", &format!("[{provider}]"))).await;
         Self { mock, gateway }
     }
 

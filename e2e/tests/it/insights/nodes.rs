@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::audit::must;
 use crate::bodies::{CHAT, Format};
 use crate::people::PASSWORD;
-use crate::storms::noon::{DAY_MICROS, Noon};
+use crate::storms::noon::Noon;
 
 /// Members that differ between two responses about the same usage.
 const TIMES: [&str; 6] = ["as_of", "complete_until", "ingested_until", "lag_ms", "oldest_unsent_at", "seen_at"];
@@ -23,7 +23,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start() -> Self {
-        let noon = Noon::begin_on_postgres().await;
+        let noon = Noon::begin_before_midnight().await;
         let folder = noon.folder();
         let (second, third) = (folder.beside(), folder.beside());
         let first = Gateway::start_in(folder, setup(&noon)).await;
@@ -84,11 +84,6 @@ impl Fleet {
         .await
     }
 
-    fn begin_next_day(&mut self) {
-        let ahead = self.noon.ahead() + DAY_MICROS;
-        self.noon.set_ahead(ahead);
-    }
-
     fn review(&self) -> String {
         format!("/review/status?id={}", self.day)
     }
@@ -145,7 +140,7 @@ async fn three_nodes_show_the_same_day_and_it_is_signed_off_once() {
     // The stream counts on the day on which it began, and is stored when it ends.
     let late = fleet.call("long", true).open(fleet.nodes[2].proxy).await;
     assert_eq!(late.status(), 200);
-    fleet.begin_next_day();
+    fleet.noon.pass_midnight();
     let (lead, finance) = (fleet.sign_in("lead").await, fleet.sign_in("fin").await);
     fleet.everywhere(&fleet.review(), &lead, |of| of["state"] == "ready").await;
     let (one, other) = tokio::join!(fleet.sign(0, &lead, "team_lead"), fleet.sign(1, &lead, "team_lead"));
@@ -176,7 +171,7 @@ async fn a_killed_node_is_named_and_its_day_is_complete_when_it_returns() {
     let killed = fleet.nodes.remove(2);
     let dead = [id(&killed)];
     let folder = killed.crash().folder;
-    fleet.begin_next_day();
+    fleet.noon.pass_midnight();
     let (root, lead) = (fleet.sign_in("root").await, fleet.sign_in("lead").await);
     let is_named = |of: &Value| in_state(of, "dead") == dead && in_state(of, "live").len() == 2;
     fleet.everywhere("/ingest/status", &root, is_named).await;

@@ -17,6 +17,9 @@ pub(crate) struct Noon {
     server: Option<PostgresServer>,
 }
 
+/// The time from the start of the clocks to midnight. With 10 s more it is shorter than a leap of the clock.
+const BEFORE_MIDNIGHT_MICROS: i64 = 100_000_000;
+
 /// Returns the time of the machine in microseconds.
 pub(crate) fn micros() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the servers' clock is the system's, shifted")]
@@ -26,18 +29,24 @@ pub(crate) fn micros() -> i64 {
 
 impl Noon {
     pub(crate) async fn begin() -> Self {
-        Self::with_server(on_postgres()).await
+        Self::at(DAY_MICROS / 2, on_postgres()).await
     }
 
-    /// Like [`Noon::begin`], with a PostgreSQL server even if the suite runs on SQLite: several nodes share it.
-    pub(crate) async fn begin_on_postgres() -> Self {
-        Self::with_server(true).await
+    /// Starts the clocks [`BEFORE_MIDNIGHT_MICROS`] before midnight, with a PostgreSQL server even if the suite runs on SQLite:
+    /// several nodes share it.
+    pub(crate) async fn begin_before_midnight() -> Self {
+        Self::at(DAY_MICROS - BEFORE_MIDNIGHT_MICROS, true).await
     }
 
-    async fn with_server(has_server: bool) -> Self {
+    /// Moves the clocks over midnight by less than a leap, which servers would not follow.
+    pub(crate) fn pass_midnight(&mut self) {
+        self.set_ahead(self.ahead + BEFORE_MIDNIGHT_MICROS + 10_000_000);
+    }
+
+    async fn at(time_of_day: i64, has_server: bool) -> Self {
         let shim = Shim::new();
         let now = micros();
-        let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
+        let ahead = now / DAY_MICROS * DAY_MICROS + time_of_day - now;
         shim.set_ahead(ahead);
         // Leases compare the clocks of servers and of PostgreSQL.
         let server = if has_server { Some(PostgresServer::start_with(&shim.clock()).await) } else { None };

@@ -42,9 +42,10 @@ pub(super) const ROWS: &[Row] = &[
     read(
         "absolute_form_of_another_host_in_http_1_0",
         "9112, 3.2.2",
-        b"GET http://y/o/a HTTP/1.0\r\nhost: x\r\n\r\n",
+        b"GET http://y/o/a HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\n\r\n",
         &["GET /o/a"],
-    ),
+    )
+    .with(&["x-forwarded-host: y"]),
     refused("userinfo_in_the_target", "9110, 4.2.4", b"GET http://u:p@x/o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("userinfo_that_looks_like_the_host", "9110, 4.2.4", b"GET http://x@y/o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("userinfo_in_target_and_host", "9110, 4.2.4", b"GET http://u@x/o/a HTTP/1.1\r\nhost: u@x\r\n\r\n"),

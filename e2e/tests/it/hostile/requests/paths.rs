@@ -28,11 +28,18 @@ pub(super) const ROWS: &[Row] = &[
         b"GET /o/.../..a/b.. HTTP/1.1\r\nhost: x\r\n\r\n",
         &["GET /o/.../..a/b.."],
     ),
+    // A backend that decodes twice would read `/k`, which asks for a key.
+    answered(
+        "dots_encoded_twice_before_a_stricter_route",
+        "3986, 2.4",
+        b"GET /o/%252e%252e/k HTTP/1.1\r\nhost: x\r\n\r\n",
+        "bad_request",
+    ),
     read(
         "dots_encoded_twice_stay_so",
         "3986, 2.4",
-        b"GET /o/%252e%252e/k HTTP/1.1\r\nhost: x\r\n\r\n",
-        &["GET /o/%252e%252e/k"],
+        b"GET /o/%252e%252e/o/a HTTP/1.1\r\nhost: x\r\n\r\n",
+        &["GET /o/%252e%252e/o/a"],
     ),
     read("empty_segments_stay", "3986, 3.3", b"GET /o//a///b HTTP/1.1\r\nhost: x\r\n\r\n", &["GET /o//a///b"]),
     answered(
