@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 
 import { Meter, NEARLY } from "@/components/ui/meter";
 import { nanoOf } from "@/features/budgets/budget-figures";
+import { useReserved } from "@/features/overview/use-reserved";
 import type { Schemas } from "@/lib/api";
 import type { Money } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -16,6 +17,7 @@ const PASSED_MIN = 0.1;
 
 /** A budget of money with its amounts as numbers. */
 export interface MoneyBudget {
+  dimension: Schemas["BudgetDimension"];
   used: number;
   limit: number;
   currency: string;
@@ -27,7 +29,7 @@ export function moneyBudget(budgets: readonly Schemas["Budget"][], per: "day" | 
   const all = budgets.flatMap((budget): MoneyBudget[] => {
     const { used, money } = budget;
     if (budget.per !== per || !money || !isCost(used)) return [];
-    return [{ used: used.amount_nano, limit: nanoOf(money), currency: used.currency, resetsAt: budget.resets_at }];
+    return [{ dimension: budget.dimension, used: used.amount_nano, limit: nanoOf(money), currency: used.currency, resetsAt: budget.resets_at }];
   });
   return all.sort((a, b) => shareOf(b) - shareOf(a))[0];
 }
@@ -53,6 +55,7 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
   const t = useMessages();
   const format = useFormat();
   const now = useNow();
+  const reserved = useReserved(overview);
   if (!overview) return <LimitsSkeleton />;
   const { quota, plan, today, month, budgets } = overview;
   const [daily, monthly] = [moneyBudget(budgets, "day"), moneyBudget(budgets, "month")];
@@ -68,8 +71,8 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
         text={creditText}
         limit={quota.limit === null || quota.limit === undefined ? undefined : { used: quota.used, limit: quota.limit, resetsAt: quota.resets_at, passed: passedOf(quota.resets_at, "day", now) }}
       />}
-      <Spend title={t.overview.spendToday} figures={today} budget={daily} passed={daily && passedOf(daily.resetsAt, "day", now)} />
-      <Spend title={t.overview.spendMonth(format.month(month.since))} figures={month} budget={monthly} passed={monthly && passedOf(monthly.resetsAt, "month", now)} />
+      <Spend title={t.overview.spendToday} figures={today} reserved={reserved.today} budget={daily} passed={daily && passedOf(daily.resetsAt, "day", now)} />
+      <Spend title={t.overview.spendMonth(format.month(month.since))} figures={month} reserved={reserved.month} budget={monthly} passed={monthly && passedOf(monthly.resetsAt, "month", now)} />
     </section>
   );
 }
@@ -77,24 +80,28 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
 interface SpendProps {
   title: string;
   figures: Schemas["UsageFigures"];
+  /** The amount that budgets count beside the spend, for calls of unknown cost; undefined if it is not known yet. */
+  reserved: number | undefined;
   budget: MoneyBudget | undefined;
   passed: number | undefined;
 }
 
-function Spend({ title, figures, budget, passed }: SpendProps) {
+/** The spend is the known cost. Reservations are beside it, and the use of a budget, which has more, below. */
+function Spend({ title, figures, reserved = 0, budget, passed }: SpendProps) {
   const t = useMessages();
   const format = useFormat();
   const money = (nano: number): string => {
-    const amount: Money = { amount_nano: Math.round(nano), currency: budget?.currency ?? figures.cost.currency };
+    const amount: Money = { amount_nano: Math.round(nano), currency: figures.cost.currency };
     return format.total(amount);
   };
-  const calls = figures.unpriced_requests > 0
-    ? t.overview.unpriced(format.count(figures.unpriced_requests))
-    : t.overview.calls(format.count(figures.requests));
+  const unknown = format.count(figures.unpriced_requests);
+  const calls = figures.unpriced_requests > 0 ? t.overview.unpriced(unknown) : t.overview.calls(format.count(figures.requests));
   return (
     <Limit
       title={title}
-      value={budget ? money(budget.used) : format.total(figures.cost)}
+      value={format.total(figures.cost)}
+      beside={reserved > 0 ? t.overview.reserved(money(reserved), unknown) : undefined}
+      whose={budget && money(budget.used) !== format.total(figures.cost) ? t.overview.budgetOf[budget.dimension] : undefined}
       none={t.overview.noBudget}
       calls={calls}
       text={money}
@@ -107,6 +114,10 @@ interface LimitProps {
   title: string;
   note?: ReactNode;
   value: string;
+  /** What is not part of the value, but counted with it. */
+  beside?: string | undefined;
+  /** The name of the limit, if its use is another amount than the value. */
+  whose?: string | undefined;
   /** The words in place of a limit that does not exist. */
   none: string;
   /** The line below in that case. */
@@ -115,7 +126,7 @@ interface LimitProps {
   limit: { used: number; limit: number; resetsAt: string; passed: number } | undefined;
 }
 
-function Limit({ title, note, value, none, calls, text, limit }: LimitProps) {
+function Limit({ title, note, value, beside, whose, none, calls, text, limit }: LimitProps) {
   const t = useMessages();
   const format = useFormat();
   const now = useNow();
@@ -130,7 +141,8 @@ function Limit({ title, note, value, none, calls, text, limit }: LimitProps) {
       </div>
       <div className="row wrap items-baseline gap-x-2 gap-y-0.5">
         <span className="big">{value}</span>
-        <span className="of num">{limit ? t.overview.of(text(limit.limit)) : none}</span>
+        {beside && <span className="of num">{beside}</span>}
+        {whose === undefined && <span className="of num">{limit ? t.overview.of(text(limit.limit)) : none}</span>}
       </div>
       {limit ? (
         <>
@@ -138,6 +150,7 @@ function Limit({ title, note, value, none, calls, text, limit }: LimitProps) {
             <Meter label={`${title}: ${format.percent(share)}`} share={share} passed={limit.passed} />
           </span>
           <div className="note num">
+            {whose !== undefined && <span>{t.overview.usedOf(whose, text(limit.used), text(limit.limit))}</span>}
             {over > 0 ? (
               <span className="bad">{t.overview.overBy(text(over), format.left(limit.resetsAt, now))}</span>
             ) : (

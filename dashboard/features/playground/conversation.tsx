@@ -95,8 +95,7 @@ function Problem({ run: { problem, requestId } }: { run: Run }) {
   const isOwn = problem.code === "network" || problem.code === "cut";
   return (
     <Note tone="bad" title={title}>
-      <p>{text}</p>
-      {problem.message !== "" && <p className="mt-2">{t.playground.told} {problem.message}</p>}
+      <p dir="auto">{text}</p>
       {!isOwn && problem.code !== "" && <p className="t3 sm mt-2">{t.playground.refused(problem.code)}</p>}
       {requestId && <p className="t3 sm">{t.playground.requestId} <code className="mono">{requestId}</code></p>}
     </Note>

@@ -75,14 +75,18 @@ describe("errors", () => {
     expect(errorOf("<html>")).toBeUndefined();
   });
 
-  it("have plain words for every code of the gateway, and others for a provider's", () => {
-    const title = (code: string, status: number) => wordsOf({ code, status, message: "", retryAfter: undefined }, en).title;
-    const provider = title("invalid_prompt", 400);
-    for (const code of ["unauthorized", "invalid_api_key", "rate_limit_exceeded", "key_malformed", "key_unknown", "key_revoked", "key_expired", "user_suspended", "forbidden", "rate_limited", "quota_exceeded", "insufficient_quota", "budget_exceeded", "model_not_found", "format_mismatch", "price_unknown", "cost_unbounded", "bad_request", "payload_too_large", "upstream_timeout", "overloaded", "internal"]) {
-      expect(title(code, 400), code).not.toBe(provider);
+  it("keep the reason of the response, whatever its code is", () => {
+    const words = (code: string, message: string) => wordsOf({ code, status: 429, message, retryAfter: undefined }, en);
+    const reason = "Budget of key laptop: $2.00 of $2.00 are used; it is full again at 2026-12-01T00:00:00Z.";
+    for (const code of ["insufficient_quota", "budget_exceeded", "invalid_prompt", "of_a_newer_version"]) {
+      expect(words(code, reason)).toEqual({ title: "The call failed with status 429", text: reason });
     }
-    expect(title("", 500)).toBe(title("upstream_reset", 502));
-    expect(wordsOf({ code: "rate_limited", status: 429, message: "", retryAfter: 2.2 }, en).text).toContain("Try again in 3 s.");
+    expect(words("", "").text).toBe("The response has no reason.");
+    expect(wordsOf({ code: "rate_limited", status: 429, message: "10 of 10 requests per minute are used.", retryAfter: 2.2 }, en).text).toBe("10 of 10 requests per minute are used. Try again in 3 s.");
+  });
+
+  it("have words of the page where no response arrived", () => {
+    expect(wordsOf({ code: "cut", status: 200, message: "", retryAfter: undefined }, en).title).toBe("The response ended early");
   });
 });
 
@@ -153,7 +157,8 @@ describe("PlaygroundPage", () => {
     show(<PlaygroundPage />);
     await fill();
     await userEvent.keyboard("{Control>}{Enter}{/Control}");
-    expect(await screen.findByText("The key has expired")).toBeVisible();
+    expect(await screen.findByText("this key expired")).toBeVisible();
+    expect(screen.getByText("Code key_expired")).toBeVisible();
     expect(screen.getByLabelText("Message")).toHaveValue("Hello");
     expect(screen.getByLabelText("Key")).toHaveValue(KEY);
   });

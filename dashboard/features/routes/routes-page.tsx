@@ -55,7 +55,7 @@ function RouteTable() {
                 <th className="x3">{t.routes.upstream}</th>
                 <th className="r">{t.routes.rate}</th>
                 <th className="r x3" title={t.routes.requestsHelp}>{t.routes.requests}</th>
-                <th className="r x4">{t.routes.failed}</th>
+                <th className="r x4" title={t.routes.failedHelp}>{t.routes.failed}</th>
                 <th className="r x4" title={t.routes.refusedHelp}>{t.routes.refused}</th>
                 <th className="r x2" title={t.routes.latencyHelp}>{t.routes.p50}</th>
                 <th className="r x2" title={t.routes.latencyHelp}>{t.routes.p95}</th>

@@ -10,6 +10,7 @@ export const routes: Messages["routes"] = {
   requests: "Permintaan",
   requestsHelp: "Semua permintaan: yang berhasil, ditolak, dan gagal",
   failed: "Gagal",
+  failedHelp: "Permintaan yang dijawab upstream dengan kesalahan (5xx), diputus atau tidak dijawab, atau yang tidak dapat dilayani Tollgate",
   refused: "Ditolak",
   refusedHelp: "Untuk endpoint LLM ini batas bawah: server mencatat paling banyak 20 penolakan per detik dan worker",
   p50: "p50",
