@@ -31,8 +31,8 @@ export function useKeys(): UseQueryResult<ApiKey[], ApiError> {
 }
 
 /** One key with its user and its use; 404 if it does not exist or the reader may not see it. */
-export function useKey(id: string): UseQueryResult<Schemas["ApiKeyDetail"], ApiError> {
-  return useQuery({ queryKey: ["keys", "one", id], queryFn: ({ signal }) => api("get", "/api/keys/{id}", { path: { id }, signal }) });
+export function useKey(id: string, isEnabled = true): UseQueryResult<Schemas["ApiKeyDetail"], ApiError> {
+  return useQuery({ queryKey: ["keys", "one", id], enabled: isEnabled, queryFn: ({ signal }) => api("get", "/api/keys/{id}", { path: { id }, signal }) });
 }
 
 /**

@@ -16,8 +16,9 @@ const REQUEST: Schemas["RequestDetail"] = {
   attempt_count: 0, attempts: [], skipped: [], trace_id: null, trace_url: null, labels: {}, program: "unknown", tool_use: "none", bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
 } as unknown as Schemas["RequestDetail"];
 
-function open(change: Partial<Schemas["RequestDetail"]> = {}) {
+function open(change: Partial<Schemas["RequestDetail"]> = {}, more: Parameters<typeof serve>[0] = {}) {
   serve({
+    ...more,
     "GET /api/site": { body: SITE },
     "GET /api/me": { body: { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [] } },
     [`GET /api/usage/requests/${ID}`]: { body: { ...REQUEST, ...change } },
@@ -33,6 +34,23 @@ describe("RequestDrawer", () => {
     open({ format: "messages" });
     expect(await screen.findByText("quota_exceeded")).toBeVisible();
     expect(screen.queryByText(/insufficient_quota/)).toBeNull();
+  });
+
+  it("links the user and the key of a refused request, and shows the state of its budgets", async () => {
+    const key = { id: "k1", user_id: "u2", label: "laptop", prefix: "acme", last4: "9f3c", created_at: "2026-11-01T00:00:00Z", labels: {}, user: { id: "u2", name: "Budi", email: null }, use: { days: [] } };
+    const used = { amount_nano: 2_000_000_000, currency: "USD" };
+    const budgets = [{ dimension: "key", id: "k1", per: "day", money: "2 USD", used, remaining: { ...used, amount_nano: 0 }, resets_at: "2026-11-22T00:00:00Z", source: "api" }];
+    open({ key: { id: "k1", label: "laptop", prefix: "acme", last4: "9f3c" }, refusal: { code: "budget_exceeded", message: "a budget is used up", page: "x" } }, {
+      "GET /api/keys/k1": { body: key },
+      "GET /api/usage/today": { body: { budgets } },
+    });
+    expect(await screen.findByRole("link", { name: "Budi" })).toHaveAttribute("href", "/dashboard/users?id=u2");
+    expect(screen.getByRole("link", { name: "laptop" })).toHaveAttribute("href", "/dashboard/keys?id=k1");
+    expect(await screen.findByText("$2.00 of $2.00")).toHaveClass("bad");
+    expect(screen.getByText(/\$0\.00 left/)).toBeVisible();
+    expect(screen.getByText(/full again on 22 Nov 2026, 07:00:00/)).toBeVisible();
+    expect(screen.getByRole("link", { name: "Change" })).toHaveAttribute("href", "/dashboard/budgets");
+    expect(screen.getByRole("link", { name: "About budget_exceeded" })).toHaveAttribute("href", "/docs/errors/budget_exceeded");
   });
 
   it("shows the labels, the program and the use of tools", async () => {

@@ -1,6 +1,5 @@
 "use client";
 
-import { Link2 } from "lucide-react";
 import NextLink from "next/link";
 
 import { buttonClass } from "@/components/ui/button";
@@ -9,6 +8,7 @@ import { Drawer } from "@/components/ui/drawer";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { explainLink } from "@/features/explain/address";
+import { RefusalNote } from "@/features/usage/refusal-note";
 import { RequestCosts } from "@/features/usage/request-costs";
 import { statusText } from "@/features/usage/request-cells";
 import { RequestFacts } from "@/features/usage/request-facts";
@@ -18,15 +18,6 @@ import type { Schemas } from "@/lib/api";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
-
-/** The codes that OpenAI clients receive in place of those of the gateway: see docs/errors. */
-const OPENAI_CODES: Record<string, string> = { quota_exceeded: "insufficient_quota", budget_exceeded: "insufficient_quota", rate_limited: "rate_limit_exceeded" };
-
-const OTHER_FORMATS = ["messages", "generate_content", "embed_content"];
-
-function isOfOpenAi({ format }: Schemas["RequestDetail"]): boolean {
-  return typeof format === "string" && !OTHER_FORMATS.includes(format);
-}
 
 /** One request in full. */
 export function RequestDrawer({ id, onClose }: { id: string; onClose(): void }) {
@@ -75,7 +66,6 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
   const isAdmin = useMe().data?.acts_as === "admin";
   const link = explainLink(request);
   const { refusal } = request;
-  const clientCode = refusal && isOfOpenAi(request) ? OPENAI_CODES[refusal.code] : undefined;
   const figures = [
     [t.usage.cost, request.cost ? format.exact(request.cost) : NONE],
     [t.requests.tokens, request.tokens ? format.count(request.tokens.total) : NONE],
@@ -85,19 +75,7 @@ function Content({ request }: { request: Schemas["RequestDetail"] }) {
   return (
     <>
       {refusal ? (
-        <section>
-          <Note tone="warn" title={t.usage.refusedTitle}>
-            <p>{refusal.message}</p>
-            {clientCode && <p className="mt-1">{t.usage.seenAs(clientCode)}</p>}
-            <p className="row mt-2">
-              <code className="mono">{refusal.code}</code>
-              <a className="link sm" href="/docs#errors">
-                <Link2 className="i s inline" aria-hidden /> {t.usage.aboutCode(refusal.code)}
-              </a>
-            </p>
-          </Note>
-          <p className="hint">{t.usage.nothingCharged}</p>
-        </section>
+        <RefusalNote request={request} refusal={refusal} />
       ) : (
         <section className="sum">
           {figures.map(([label, value]) => (

@@ -1,21 +1,28 @@
 "use client";
 
+import Link from "next/link";
 import type { ReactNode } from "react";
 
 import { Facts } from "@/components/ui/facts";
+import { useKey } from "@/features/keys/use-keys";
 import { Sender } from "@/features/usage/request-cells";
 import type { Schemas } from "@/lib/api";
 import { labelsText } from "@/lib/labels";
 import { useFormat, useMessages } from "@/lib/language";
+import { useMe } from "@/lib/queries";
 
 /** The other facts of a request; those that it lacks are left out. */
 export function RequestFacts({ request }: { request: Schemas["RequestDetail"] }) {
   const t = useMessages();
   const format = useFormat();
+  const isAdmin = useMe().data?.acts_as === "admin";
+  // The details name no user, but a key has one.
+  const owner = useKey(request.key?.id ?? "", isAdmin && request.key !== null).data?.user ?? request.user;
   const last = request.attempts.at(-1);
   const facts: [string, ReactNode][] = [
     [t.usage.at, <span key="v" className="num">{format.moment(request.started_at)}</span>],
-    [t.requests.key, <Sender key="v" request={request} t={t} />],
+    [t.keys.user, owner && <PageLink key="v" href={isAdmin && `/dashboard/users?id=${owner.id}`} name={owner.name} />],
+    [t.requests.key, request.key ? <PageLink key="v" href={`/dashboard/keys?id=${request.key.id}`} name={request.key.label} end={request.key.last4} /> : <Sender key="v" request={request} t={t} />],
     [t.usage.route, request.route && <span key="v" className="mono">{request.route}</span>],
     [t.usage.format, request.format],
     [t.usage.asked, request.model && <span key="v" className="mono">{request.model}</span>],
@@ -33,6 +40,17 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
       <h3>{t.usage.request}</h3>
       <Facts facts={facts} />
     </section>
+  );
+}
+
+/** A name that leads to its page, if the reader may open it. */
+function PageLink({ href, name, end }: { href: string | false; name: string; end?: string }) {
+  const text = <bdi>{name}</bdi>;
+  return (
+    <span className="break-words">
+      {href === false ? text : <Link className="link" href={href}>{text}</Link>}
+      {end !== undefined && <span className="mono t3"> …{end}</span>}
+    </span>
   );
 }
 
