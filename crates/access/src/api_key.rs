@@ -160,12 +160,20 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Returns the text with the secret of each key with this prefix replaced, for logs and traces. An empty prefix is any.
+/// Returns the text with the secret of each key with this prefix replaced, for logs and traces. An empty prefix is any. If a
+/// key is written with escapes (`%5F`), all escapes of the text are decoded.
 #[must_use]
 pub fn masked<'a>(text: &'a str, prefix: &str) -> Cow<'a, str> {
-    if !contains_key(text.as_bytes(), prefix) {
-        return Cow::Borrowed(text);
+    if text.contains('%') {
+        let decoded = decoded(text.as_bytes());
+        if contains_key(&decoded, prefix) {
+            return Cow::Owned(without_secrets(&String::from_utf8_lossy(&decoded), prefix));
+        }
     }
+    if contains_key(text.as_bytes(), prefix) { Cow::Owned(without_secrets(text, prefix)) } else { Cow::Borrowed(text) }
+}
+
+fn without_secrets(text: &str, prefix: &str) -> String {
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once('_') {
         shown.push_str(before);
@@ -177,7 +185,7 @@ pub fn masked<'a>(text: &'a str, prefix: &str) -> Cow<'a, str> {
         rest = if is_key { after.get(SECRET_HEX..).unwrap_or_default() } else { after };
     }
     shown.push_str(rest);
-    Cow::Owned(shown)
+    shown
 }
 
 fn is_secret(text: &[u8; SECRET_HEX]) -> bool {
@@ -294,6 +302,13 @@ mod tests {
             (format!("order_{hex}"), "tollgate", format!("order_{hex}")),
             (format!("order_{hex}/1"), "", "order_***/1".to_owned()),
             ("plain_text".to_owned(), "tollgate", "plain_text".to_owned()),
+            (
+                format!("/%C3%A9/tollgate%5F{hex}/tollgate_{hex}"),
+                "tollgate",
+                "/\u{e9}/tollgate_***/tollgate_***".to_owned(),
+            ),
+            (format!("/%5f/tollgate_{hex}"), "tollgate", "/_/tollgate_***".to_owned()),
+            ("/%5F%".to_owned(), "tollgate", "/%5F%".to_owned()),
         ] {
             assert_eq!(masked(&text, prefix), expected, "{text}");
         }
