@@ -18,7 +18,7 @@ const FILES: &[(&str, &str, &str)] = &[
         "upstreams: [{name: u, retry: {WORD: [502]}, backends: [{url: http://h}]}]\n\
          models: [{name: m, retry: {WORD: [connect]}, targets: [{provider: mock, model: mock}]}]\n",
     ),
-    ("panic", "off", "upstreams: [{name: u, health: {panic: WORD}, backends: [{url: http://h}]}]\n"),
+    ("panic", "off", "upstreams: [{name: u, health_check: {path: /h, panic: WORD}, backends: [{url: http://h}]}]\n"),
     ("keep_alive", "off", "connections: {keep_alive: WORD}\n"),
     ("sticky", "off", "models: [{name: m, sticky: WORD, targets: [{provider: mock, model: mock}]}]\n"),
     ("prompt_cache", "off", "models: [{name: m, targets: [{provider: mock, model: mock, prompt_cache: WORD}]}]\n"),
