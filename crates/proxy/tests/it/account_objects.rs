@@ -197,3 +197,51 @@ async fn an_error_event_shows_the_account_to_its_owner_only() {
     gateway.change(|principal| principal.provider_keys.own = Arc::new([key]));
     assert!(post(&gateway, CHAT, &body).await.body.contains("org-AbC123xyz"));
 }
+
+#[tokio::test]
+async fn a_form_has_the_prefix_of_its_user_and_names_no_object_of_the_account() {
+    let raw = provider().await;
+    let gateway = before(&raw, "");
+    let form = |name: &str, content: &str| {
+        let part = |name: &str, content: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+        };
+        format!("{}{}--b--\r\n", part("model", "far/m"), part(name, content))
+    };
+    let send = async |body: String| {
+        let request = http::Request::post("/v1/images/edits").header("content-type", "multipart/form-data; boundary=b");
+        gateway.caller().send_request(request, body).await.status().as_u16()
+    };
+    for user in [user(), user()] {
+        gateway.change(|principal| principal.user = user);
+        assert_eq!(send(form("user", "ada")).await, 200);
+    }
+    let received = || raw.asked().into_iter().map(|(_, text)| text).filter(|text| text.starts_with("--b"));
+    let users: Vec<String> = received().filter_map(|body| Some(body.rsplit_once("\r\n\r\n")?.1.to_owned())).collect();
+    assert!(users.len() == 2 && users[0] != users[1], "{users:?}");
+    assert!(users.iter().all(|sent| sent.starts_with("tg") && sent.ends_with("-ada\r\n--b--\r\n")), "{users:?}");
+    assert_eq!(send(form("file_id", "file-1")).await, 404);
+    assert_eq!(received().count(), 2, "nothing is sent");
+}
+
+#[tokio::test]
+async fn a_single_error_in_place_of_an_array_of_gemini_names_no_account() {
+    const ERROR: &str =
+        r#"{"error":{"code":429,"message":"Quota exceeded for project_number:123456","status":"RESOURCE_EXHAUSTED"}}"#;
+    let raw = Raw::start(|mut conn: Conn| async move {
+        while conn.body().await.is_some() {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json";
+            conn.say(format!("{head}\r\ncontent-length: {}\r\n\r\n{ERROR}", ERROR.len())).await;
+        }
+    })
+    .await;
+    let yaml =
+        format!("providers: [{{name: google, kind: gemini, base_url: \"http://{}\", credential: c}}]\n", raw.address);
+    let gateway = Gateway::plain(&yaml);
+    for method in ["streamGenerateContent", "generateContent"] {
+        let path = format!("/v1beta/models/google/m:{method}");
+        let answer = post(&gateway, &path, r#"{"contents":[{"parts":[{"text":"a"}]}]}"#).await;
+        assert!(answer.body.contains("\"error\"") && !answer.body.contains("123456"), "{method}: {}", answer.body);
+        assert!(answer.body.trim_end().ends_with("}}"), "{method}: {}", answer.body);
+    }
+}
