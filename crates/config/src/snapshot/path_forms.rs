@@ -171,7 +171,8 @@ fn before_any<'a>(octets: &'a [u8], ends: &[u8]) -> &'a [u8] {
 
 /// Returns a segment without blanks at both ends, and without full stops at its end. Dot segments are kept.
 fn without_blanks(segment: &[u8]) -> &[u8] {
-    let is_blank = |char: char| char.is_whitespace() || char.is_control();
+    // JavaScript also trims the mark of the byte order.
+    let is_blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
     if let Ok(text) = std::str::from_utf8(segment) {
         let text = text.trim_matches(is_blank);
         let short = text.trim_end_matches(|char| char == '.' || is_blank(char));
@@ -247,6 +248,7 @@ mod tests {
             ("/a%20", &["/a%20", "/a"]),
             ("/%09a.%C2%A0/b", &["/%09a.%c2%a0/b", "/a/b"]),
             ("/a%A0", &["/a%a0", "/a"]),
+            ("/a%EF%BB%BF", &["/a%ef%bb%bf", "/a"]),
             ("/x/..;/a", &["/x/..;/a", "/x/../a", "/x/..", "/a", "/"]),
             ("/x/%252e%252e/a", &["/x/../a", "/a"]),
             ("/..%20", &["/..%20", "/..", "/"]),
