@@ -2,18 +2,19 @@
 //! with JSON is a field of `Query`. The field calls the operation's handler with the credential of the query, so scopes, limits
 //! and errors are those of REST, and the JSON is passed on.
 //!
-//! Reading order: this module (a query and its bounds), `nesting` and `size` (bounds that the library does not have), `call`
-//! (one operation), [`schema`] (types from the document).
+//! Reading order: this module (a query and its bounds), `nesting` and `size` (bounds that the library does not have), `turns`
+//! (queries at once), `call` (one operation), [`schema`] (types from the document).
 
 mod call;
 mod nesting;
 mod schema;
 mod size;
+mod turns;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use access::Refusal;
+use access::{Refusal, UserId};
 use async_graphql::dynamic::Schema;
 use async_graphql::parser::types::{ExecutableDocument, Selection};
 use async_graphql::parser::{self, parse_query};
@@ -21,11 +22,11 @@ use async_graphql::{Request, Response, Variables};
 use axum::Router;
 use http::request::Parts;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use crate::openapi::DocumentText;
 use crate::problem::Problem;
 use schema::{DepthBound, Operations};
+use turns::{QueryTurn, QueryTurns};
 
 /// The maximum depth of a query; `{me {id}}` has the depth 2.
 const DEPTH_MAX: usize = 8;
@@ -39,8 +40,6 @@ const CALLS_MAX: usize = 10;
 const VALUES_MAX: usize = 200_000;
 /// The maximum number of values in the variables of a query. A query has at most as many fields, with a few arguments each.
 const VARIABLES_MAX: usize = 5_000;
-/// The maximum number of queries that run at once; others wait. The values of a result need up to 50 MB.
-const AT_ONCE: usize = 4;
 
 /// The schema and the handlers that its fields call.
 pub(crate) struct GraphQl {
@@ -49,7 +48,7 @@ pub(crate) struct GraphQl {
     handlers: Router,
     /// Built for the first query, because it takes some milliseconds.
     schemas: OnceLock<Schemas>,
-    turns: Semaphore,
+    turns: Arc<QueryTurns>,
 }
 
 /// The schema with different bounds.
@@ -84,7 +83,7 @@ impl QueryCalls {
 impl GraphQl {
     /// `document` is the complete OpenAPI document; `handlers` serves its operations.
     pub(crate) fn new(document: Arc<DocumentText>, handlers: Router) -> Self {
-        Self { document, handlers, schemas: OnceLock::new(), turns: Semaphore::new(AT_ONCE) }
+        Self { document, handlers, schemas: OnceLock::new(), turns: QueryTurns::new() }
     }
 
     fn schemas(&self) -> Result<&Schemas, Problem> {
@@ -100,7 +99,12 @@ impl GraphQl {
         Ok(self.schemas.get_or_init(|| schemas))
     }
 
-    /// Runs a query. `parts` is the head of its request, whose credential each call has.
+    /// Waits until a query of the user may run.
+    pub(crate) async fn turn(&self, user: UserId) -> Option<QueryTurn> {
+        self.turns.turn(user).await
+    }
+
+    /// Runs a query in its [turn](Self::turn). `parts` is the head of its request, whose credential each call has.
     ///
     /// # Errors
     /// `bad_request` for a query that cannot be read, that the schema does not have, or that is too large.
@@ -117,8 +121,6 @@ impl GraphQl {
         if size::count(&variables, VARIABLES_MAX) > VARIABLES_MAX {
             return Err(refused(&format!("its variables have more than {VARIABLES_MAX} values")));
         }
-        // The semaphore is never closed.
-        let _turn = self.turns.acquire().await.ok();
         let schemas = self.schemas()?;
         let schema = if is_introspection(&document) { &schemas.introspection } else { &schemas.data };
         let (called, values) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -88,14 +88,3 @@ async fn variables_with_many_values_are_refused() {
         assert_eq!(refused.contains("its variables have more than 5000 values"), is_refused, "{values}: {refused}");
     }
 }
-
-#[tokio::test]
-async fn queries_wait_while_too_many_run() {
-    let graphql = graphql();
-    let turns = graphql.turns.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
-    let (parts, ()) = http::Request::new(()).into_parts();
-    let mut query = Box::pin(graphql.run(parts, "{list {next}}".to_owned(), None, json!({})));
-    assert!(futures_util::poll!(query.as_mut()).is_pending());
-    drop(turns);
-    assert!(query.await.is_ok());
-}

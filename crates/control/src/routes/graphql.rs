@@ -75,7 +75,7 @@ struct GraphQlFieldError {
 pub(super) async fn query(
     State(app): State<Arc<App>>,
     Extension(graphql): Extension<Arc<GraphQl>>,
-    _: Caller,
+    caller: Caller,
     request: Request,
 ) -> Result<Json<async_graphql::Response>, Problem> {
     let (parts, body) = request.into_parts();
@@ -86,5 +86,6 @@ pub(super) async fn query(
         let message = format!("`query` has {} bytes, and may have {QUERY_BYTES_MAX}", query.len());
         return Err(Problem::new(Refusal::Unprocessable, message));
     }
+    let _turn = graphql.turn(caller.user).await;
     graphql.run(head, query, operation_name, variables.unwrap_or_default().into()).await.map(Json)
 }
