@@ -82,3 +82,38 @@ test("a series that cannot be read says so, and the requests are shown all the s
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.getByRole("table", { name: "by model" })).toBeVisible();
 });
+
+test("requests are found by their time: a bar, a preset and bounds; a view keeps them", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/usage?range=14d"));
+  const chart = page.getByRole("figure", { name: /^Spend per day by model/ });
+  // The bar of today is the last one.
+  await chart.locator(".recharts-bar-rectangle path").last().click();
+  await expect(page).toHaveURL(/since=\d{4}-\d\d-\d\dT00%3A00%3A00\.000Z&until=/);
+  const requests = page.getByRole("table", { name: "Requests" });
+  await expect(requests.getByRole("row").nth(1)).toBeVisible();
+  await page.getByRole("combobox", { name: "Time" }).selectOption("Yesterday");
+  await expect(page).toHaveURL(/when=yesterday/);
+  await expect(page.getByText("No request matches the filters")).toBeVisible();
+  await page.getByRole("combobox", { name: "Time" }).selectOption("Last hour");
+  await page.getByRole("textbox", { name: "Name, error code, or /path" }).fill("mock/500");
+  await expect(requests.getByRole("row", { name: /mock\/echo/ })).toHaveCount(0);
+  await expect(requests.getByRole("row", { name: /mock\/500/ }).first()).toBeVisible();
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Save view" }).click();
+  await page.getByRole("textbox", { name: "Name", exact: true }).fill("Failures of the last hour");
+  await page.getByRole("dialog").getByRole("button", { name: "Save view" }).click();
+  await page.goto(at("/dashboard/usage"));
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("menuitem", { name: "Failures of the last hour" }).click();
+  await expect(page).toHaveURL(/q=mock%2F500.*when=1h/);
+});
+
+test("a bar of the overview leads to its requests", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/overview?range=14d"));
+  const chart = page.getByRole("figure", { name: /^Requests per day/ });
+  await chart.locator(".recharts-bar-rectangle path").last().click();
+  await expect(page).toHaveURL(/dashboard\/usage\?since=.*&until=.*&scope=all/);
+  await expect(page.getByRole("table", { name: "Requests" }).getByRole("row").nth(1)).toBeVisible();
+});

@@ -1,5 +1,6 @@
 "use client";
 
+import { clsx } from "clsx";
 import type { ReactElement } from "react";
 import { Bar, CartesianGrid, ComposedChart, Line, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 
@@ -17,6 +18,8 @@ interface SeriesChartProps {
   /** The text that replaces the chart for screen readers. */
   summary: string;
   format(value: number): string;
+  /** Chooses a step by its place; the table of the same steps is its equal for the keyboard. */
+  onPick?: ((place: number) => void) | undefined;
   /** The label of a tick of the axis, of which two are `step` apart. */
   formatTick(value: number, step: number): string;
 }
@@ -27,14 +30,18 @@ const WIDE_BARS_MAX = 60;
 const TOP = { top: 4, right: 12, bottom: 0, left: 0 };
 
 /** Series over time. The focus moves from step to step with the arrow keys. */
-export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary, format, formatTick }: SeriesChartProps) {
+export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary, format, formatTick, onPick }: SeriesChartProps) {
   const ticks = ticksOf(mostOf(rows, kind), hasDecimals);
+  // A bar reports its own place. Lines have only that of the pointer, which a tap may not have set yet.
+  const pickLine = ({ activeTooltipIndex: place }: { activeTooltipIndex?: number | string | null | undefined }) => {
+    if (kind === "lines" && place !== undefined && place !== null) onPick?.(Number(place));
+  };
   // Steps without a label need no room on the axis.
   const hasGaps = rows.some(({ label }) => label === "");
   return (
-    <figure className="overflow-hidden px-2 pt-4 pb-2" aria-label={summary}>
+    <figure className={clsx("overflow-hidden px-2 pt-4 pb-2", onPick && "[&_.recharts-wrapper]:cursor-pointer!")} aria-label={summary}>
       <ResponsiveContainer width="100%" height={height}>
-        <ComposedChart data={rows} margin={TOP} barCategoryGap={rows.length > WIDE_BARS_MAX ? 0.5 : "26%"}>
+        <ComposedChart onClick={pickLine} data={rows} margin={TOP} barCategoryGap={rows.length > WIDE_BARS_MAX ? 0.5 : "26%"}>
           <CartesianGrid vertical={false} stroke="var(--grid)" />
           <XAxis dataKey="label" tick={AXIS} tickLine={false} axisLine={{ stroke: "var(--line-3)" }} interval={hasGaps ? "preserveStart" : "equidistantPreserveStart"} minTickGap={hasGaps ? 4 : 28} />
           <YAxis tick={AXIS} tickLine={false} axisLine={false} tickFormatter={(value: number) => (value === 0 ? "0" : formatTick(value, ticks.step))} width="auto" ticks={ticks.values} domain={[0, ticks.values.at(-1) ?? 1]} interval={0} />
@@ -43,7 +50,7 @@ export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary,
             isAnimationActive={false}
             content={({ active, payload }) => <Tip row={active ? (payload[0]?.payload as ChartRow | undefined) : undefined} columns={columns} kind={kind} format={format} />}
           />
-          {columns.map((column, nth) => (kind === "bars" ? bar(column, nth, rows, columns.length) : line(column, nth, rows)))}
+          {columns.map((column, nth) => (kind === "bars" ? bar(column, nth, { rows, columns: columns.length, onPick }) : line(column, nth, rows)))}
         </ComposedChart>
       </ResponsiveContainer>
     </figure>
@@ -59,12 +66,16 @@ function mostOf(rows: ChartRow[], kind: "bars" | "lines"): number {
   return Math.max(0, ...rows.map(of));
 }
 
-function bar({ name, colour, isHollow = false }: ChartColumn, nth: number, rows: ChartRow[], columns: number): ReactElement {
+interface Bars extends Pick<SeriesChartProps, "rows" | "onPick"> {
+  columns: number;
+}
+
+function bar({ name, colour, isHollow = false }: ChartColumn, nth: number, { rows, columns, onPick }: Bars): ReactElement {
   const hasGaps = columns > 1 && rows.length <= WIDE_BARS_MAX;
   const look = isHollow ? { fill: "var(--surface)", stroke: colour } : { fill: colour, ...(hasGaps && { stroke: "var(--surface)" }) };
   return (
     // An empty part would be drawn as its outline.
-    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth] || null} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)} {...look} />
+    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth] || null} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)} {...look} {...(onPick && { onClick: (_: unknown, place: number) => onPick(place) })} />
   );
 }
 

@@ -1,12 +1,14 @@
 "use client";
 
 import { clsx } from "clsx";
+import { useRouter } from "next/navigation";
 
 import { Note } from "@/components/ui/note";
 import { Empty, Failure } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { useScope } from "@/features/scope/use-scope";
-import { MEASURES, type Measure, type Row, emptyTitle, overallColumns, spanOf } from "@/features/usage/series";
+import { Comparison } from "@/features/usage/comparison";
+import { MEASURES, type Measure, type Row, emptyTitle, overallColumns, spanOf, stepBounds } from "@/features/usage/series";
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { useSeries, useUsualRange } from "@/features/usage/use-series";
 import { NONE } from "@/lib/format";
@@ -88,7 +90,9 @@ function OverTime({ measure }: { measure: Measure }) {
   const usual = useUsualRange();
   const range = RANGES.find((name) => name === get("range")) ?? usual;
   const span = spanOf(range, "", usual);
-  const series = useSeries(span, undefined, useScope().scope);
+  const { scope } = useScope();
+  const router = useRouter();
+  const series = useSeries(span, undefined, scope);
   const current = series.data?.step === span.step ? series.data : undefined;
   const columns = overallColumns(measure, span.step, t);
   const points = current && (current.series[0]?.points ?? []);
@@ -111,6 +115,8 @@ function OverTime({ measure }: { measure: Measure }) {
         rows={rows}
         currency={points?.[0]?.cost.currency ?? "USD"}
         empty={<Empty title={emptyTitle(measure, points?.some(({ requests }) => requests > 0) ?? false, t)} />}
+        beside={points && <Comparison span={span} scope={scope} measure={measure} points={points} />}
+        onPick={(at) => router.push(`/dashboard/usage?${new URLSearchParams({ ...stepBounds(at, span.step), scope: scope || "me" }).toString()}`)}
         trailing={choice}
       />
     </>

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { Requests } from "@/features/usage/requests";
 import { en } from "@/messages/en";
-import { visit } from "@/tests/navigation";
+import { address, visit } from "@/tests/navigation";
 import { show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
@@ -33,6 +33,43 @@ describe("the list of requests", () => {
     fireEvent.click(await screen.findByRole("button", { name: en.usage.more }));
     expect(await screen.findByRole("alert")).toHaveTextContent("503");
     expect(screen.getByRole("table", { name: "Requests" })).toBeVisible();
+  });
+});
+
+describe("the filters of the list", () => {
+  const empty = { "GET /api/usage/requests": { body: { items: [], next: null } } };
+  const asked = (seen: { line: string }[]) => seen.map(({ line }) => line).filter((line) => line.includes("/api/usage/requests")).map((line) => Object.fromEntries(new URL(line.slice(4), "http://x").searchParams));
+
+  it("send the time and the text of the address, and a path as one", async () => {
+    visit("/dashboard/usage?since=2026-11-20T00:00:00Z&until=2026-11-21T00:00:00Z&q=laptop&status=refused");
+    const seen = serve(empty);
+    const { unmount } = show(<Requests openId="" onOpen={() => undefined} />);
+    expect(await screen.findByText("No request matches the filters")).toBeVisible();
+    expect(asked(seen)[0]).toEqual({ limit: "50", status: "refused", text: "laptop", since: "2026-11-20T00:00:00.000Z", until: "2026-11-21T00:00:00.000Z" });
+    expect(screen.getByLabelText("From")).toHaveValue("2026-11-20T07:00");
+    unmount();
+    visit("/dashboard/usage?q=/v1/users");
+    const other = serve(empty);
+    show(<Requests openId="" onOpen={() => undefined} />);
+    expect(await screen.findByText("No request matches the filters")).toBeVisible();
+    expect(asked(other)[0]).toEqual({ limit: "50", path: "/v1/users" });
+  });
+
+  it("begin yesterday at the reader's midnight", async () => {
+    visit("/dashboard/usage?when=yesterday");
+    const seen = serve(empty);
+    show(<Requests openId="" onOpen={() => undefined} />);
+    expect(await screen.findByText("No request matches the filters")).toBeVisible();
+    const { since = "", until = "" } = asked(seen)[0] ?? {};
+    expect([since.slice(11), until.slice(11)]).toEqual(["17:00:00.000Z", "17:00:00.000Z"]);
+    expect(Date.parse(until) - Date.parse(since)).toBe(86_400_000);
+  });
+
+  it("are in the address: a preset, bounds, and nothing", async () => {
+    serve(empty);
+    show(<Requests openId="" onOpen={() => undefined} />);
+    fireEvent.change(await screen.findByLabelText("Time", { selector: "select" }), { target: { value: "24h" } });
+    expect(address.visited.at(-1)).toBe("/dashboard/usage?when=24h");
   });
 });
 

@@ -1,43 +1,35 @@
 "use client";
 
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
-import { Pause, Play, X } from "lucide-react";
+import { Pause, Play } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { CsvButton } from "@/components/ui/csv-button";
 import { DataTable } from "@/components/ui/data-table";
 import { MoreButton } from "@/components/ui/more-button";
-import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
-import { useScope } from "@/features/scope/use-scope";
 import { Reason, type RequestLine, Sender, StatusMark, costOf, subjectOf, timeOf } from "@/features/usage/request-cells";
+import { NO_FILTERS, RequestFilters, useFilters } from "@/features/usage/request-filters";
 import { requestsAsCsv, useRequests } from "@/features/usage/use-requests";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
-import { useOverview } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
 import { useIsWaiting } from "@/lib/waiting";
 import type { Messages } from "@/messages/en";
 
-/** The results of requests, by which the list is filtered; the API accepts them as statuses. */
-const STATUSES = ["", "succeeded", "refused", "failed"] as const;
-/** The kinds of requests. */
-const KINDS = ["", "llm", "route"] as const;
 const column = createColumnHelper<RequestLine>();
 
 /** The live list of requests with its filters. */
 export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string): void }) {
   const t = useMessages();
   const format = useFormat();
-  const { get, set } = useUrlState();
+  const { set } = useUrlState();
   const [isPaused, setIsPaused] = useState(false);
-  const { scope } = useScope();
-  const filters = { status: STATUSES.find((name) => name === get("status")) ?? "", key: get("key"), model: get("model"), kind: KINDS.find((name) => name === get("kind")) ?? "", route: get("route"), scope };
+  const { filters, isFiltered } = useFilters();
   const requests = useRequests(filters, isPaused);
   const columns = useMemo(() => columnsOf(t, format), [t, format]);
   const rows = useMemo(() => requests.data?.pages.flatMap((page) => page.items) ?? [], [requests.data]);
-  const isFiltered = [filters.status, filters.key, filters.model, filters.kind, filters.route].some((filter) => filter !== "");
   const isWaiting = useIsWaiting();
   const isPolled = !isPaused && (requests.data?.pages.length ?? 0) <= 1;
   const isLive = isPolled && requests.isSuccess && !isWaiting;
@@ -51,14 +43,6 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
           {state}
         </span>
         <div className="row wrap push">
-          {filters.route !== "" && (
-            <Button size="small" onClick={() => set({ route: "" })} title={t.requests.clear}>
-              {t.usage.filterRoute(filters.route)} <X className="i s" aria-hidden />
-            </Button>
-          )}
-          <Segments label={t.usage.filterKind} value={filters.kind} onChange={(kind) => set(kind === "route" ? { kind, model: "" } : { kind })} options={KINDS.map((name) => ({ name, label: t.usage.kinds[name] }))} />
-          <Segments label={t.usage.filterStatus} value={filters.status} onChange={(status) => set({ status })} options={STATUSES.map((name) => ({ name, label: t.usage.statuses[name] }))} />
-          <Choices filters={filters} onChange={set} />
           <Button size="small" onClick={() => setIsPaused(!isPaused)} aria-pressed={isPaused}>
             {isPaused ? <Play className="i s" aria-hidden /> : <Pause className="i s" aria-hidden />}
             {isPaused ? t.usage.resume : t.usage.pause}
@@ -66,6 +50,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
           <CsvButton name="requests.csv" read={() => requestsAsCsv(filters)} size="small" />
         </div>
       </div>
+      <RequestFilters filters={filters} />
       {requests.isError && !requests.data && <Failure error={requests.error} onRetry={() => void requests.refetch()} />}
       {requests.isPending && <SkeletonRows rows={10} height={34} />}
       {requests.isPending && requests.emptyPages > 0 && <p className="pf" role="status">{t.frame.searching(format.count(requests.emptyPages))}</p>}
@@ -73,7 +58,7 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
         requests.hasNextPage ? (
           <Empty title={t.frame.noneSoFar} action={<MoreButton list={requests}>{t.frame.searchOn}</MoreButton>} />
         ) : isFiltered ? (
-          <Empty title={t.requests.noneFiltered} action={<Button onClick={() => set({ status: "", key: "", model: "", kind: "", route: "" })}>{t.requests.clear}</Button>} />
+          <Empty title={t.requests.noneFiltered} action={<Button onClick={() => set(NO_FILTERS)}>{t.requests.clear}</Button>} />
         ) : (
           <Empty title={t.requests.none}>{t.requests.noneText}</Empty>
         )
@@ -91,43 +76,6 @@ export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string
         </>
       )}
     </section>
-  );
-}
-
-/** The choice of a key and of a model, from those that the user used this month. */
-function Choices({ filters, onChange }: { filters: { key: string; model: string; kind: string; scope: string }; onChange(changes: Record<string, string>): void }) {
-  const t = useMessages();
-  const overview = useOverview(filters.scope).data;
-  const keys = (overview?.keys ?? []).map((key): [string, string] => [key.id, `${key.label} …${key.last4}`]);
-  const models = (overview?.models ?? []).flatMap(({ model }): [string, string][] => (model ? [[model, model]] : []));
-  return (
-    <>
-      <Select label={t.usage.filterKey} all={t.usage.allKeys} value={filters.key} options={keys} onChange={(key) => onChange({ key })} />
-      {filters.kind !== "route" && <Select label={t.usage.filterModel} all={t.usage.allModels} value={filters.model} options={models} onChange={(model) => onChange({ model })} />}
-    </>
-  );
-}
-
-interface SelectProps {
-  label: string;
-  all: string;
-  value: string;
-  options: [string, string][];
-  onChange(value: string): void;
-}
-
-function Select({ label, all, value, options, onChange }: SelectProps) {
-  const isKnown = value === "" || options.some(([name]) => name === value);
-  return (
-    <select className="in h-8 w-40" aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
-      <option value="">{all}</option>
-      {!isKnown && <option value={value}>{value}</option>}
-      {options.map(([name, text]) => (
-        <option key={name} value={name}>
-          {text}
-        </option>
-      ))}
-    </select>
   );
 }
 

@@ -31,6 +31,10 @@ interface SeriesFigureProps {
   currency: string;
   /** Takes the place of the chart if there is nothing to draw. */
   empty: ReactNode;
+  /** A text beside the heading. */
+  beside?: ReactNode;
+  /** Chooses the time of a step. */
+  onPick?: (at: string) => void;
   /** Controls beside the heading. */
   trailing?: ReactNode;
   /** Whether a list below the chart names the columns. */
@@ -52,7 +56,7 @@ export function tickOf(value: number, { step, measure, currency }: { step: numbe
 }
 
 /** One measure over time as a chart, or as a table. */
-export function SeriesFigure({ heading, measure, step, columns, rows, currency, empty, trailing, hasList = false }: SeriesFigureProps) {
+export function SeriesFigure({ heading, measure, step, columns, rows, currency, empty, beside, onPick, trailing, hasList = false }: SeriesFigureProps) {
   const t = useMessages();
   const format = useFormat();
   const [asTable, setAsTable] = useState(false);
@@ -61,11 +65,13 @@ export function SeriesFigure({ heading, measure, step, columns, rows, currency, 
   const labelled = rows?.map((row): ChartRow => ({ ...labelsOf(row.at, step, rows.length, format), values: row.values }));
   const total = (rows ?? []).reduce((sum, { values }) => sum + values.reduce<number>((all, value) => all + (value ?? 0), 0), 0);
   const summary = measure === "latency" ? heading : `${heading}: ${text(total)}`;
+  const pick = onPick && ((place: number) => rows?.[place] && onPick(rows[place].at));
   const hasLegend = columns.length > 1 && !hasList && !isEmpty;
   return (
     <>
       <div className="row wrap gap-x-4 gap-y-1.5 px-4 pt-3">
         <h2 className="md">{heading}</h2>
+        {beside}
         {hasLegend && columns.map((column) => (
           <span key={column.name} className="key">
             <Swatch column={column} />
@@ -81,9 +87,9 @@ export function SeriesFigure({ heading, measure, step, columns, rows, currency, 
       </div>
       {isEmpty && empty}
       {!isEmpty && !labelled && <ChartSkeleton />}
-      {!isEmpty && labelled && asTable && <StepTable heading={heading} columns={columns} rows={labelled} format={text} />}
+      {!isEmpty && labelled && asTable && <StepTable heading={heading} columns={columns} rows={labelled} format={text} onPick={pick} />}
       {!isEmpty && labelled && !asTable && (
-        <SeriesChart kind={measure === "latency" ? "lines" : "bars"} columns={columns} rows={labelled} height={HEIGHT} hasDecimals={measure === "spend" || measure === "latency"} summary={summary} format={text} formatTick={(value, size) => tickOf(value, { step: size, measure, currency }, format)} />
+        <SeriesChart kind={measure === "latency" ? "lines" : "bars"} columns={columns} rows={labelled} height={HEIGHT} hasDecimals={measure === "spend" || measure === "latency"} summary={summary} format={text} onPick={pick} formatTick={(value, size) => tickOf(value, { step: size, measure, currency }, format)} />
       )}
     </>
   );
@@ -104,12 +110,13 @@ interface StepTableProps {
   columns: Column[];
   rows: ChartRow[];
   format(value: number): string;
+  onPick?: ((place: number) => void) | undefined;
 }
 
 const column = createColumnHelper<ChartRow>();
 
 /** The steps as a table, the newest first. */
-function StepTable({ heading, columns, rows, format }: StepTableProps) {
+function StepTable({ heading, columns, rows, format, onPick }: StepTableProps) {
   const t = useMessages();
   const cells = columns.map(({ name }, nth) => column.display({
     id: String(nth),
@@ -121,7 +128,7 @@ function StepTable({ heading, columns, rows, format }: StepTableProps) {
     },
   }));
   const date = column.display({ id: "date", header: t.overview.date, cell: ({ row: { original } }) => original.title });
-  return <DataTable label={heading} rows={[...rows].reverse()} columns={[date, ...cells]} rowHeight={34} isShort rowId={({ title }) => title} />;
+  return <DataTable label={heading} rows={[...rows].reverse()} columns={[date, ...cells]} rowHeight={34} isShort rowId={({ title }) => title} onOpen={onPick && ((row) => onPick(rows.indexOf(row)))} />;
 }
 
 const BARS = ["h-1/3", "h-1/2", "h-2/3", "h-1/2", "h-3/4", "h-1/2", "h-2/5", "h-1/2", "h-2/3", "h-1/3", "h-3/4", "h-2/3", "h-1/2", "h-1/4"];

@@ -8,8 +8,10 @@ import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { isWide, useScope } from "@/features/scope/use-scope";
+import { Comparison } from "@/features/usage/comparison";
 import { GroupTable } from "@/features/usage/group-table";
-import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, emptyTitle, groupName, ranked, spanOf } from "@/features/usage/series";
+import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, emptyTitle, groupName, ranked, spanOf, stepBounds } from "@/features/usage/series";
+import { SavedViews } from "@/features/usage/saved-views";
 import { SeriesFigure } from "@/features/usage/series-figure";
 import { seriesAsCsv, useSeries, useUsualRange } from "@/features/usage/use-series";
 import { isLabelName } from "@/lib/labels";
@@ -73,6 +75,10 @@ export function SeriesPanel() {
   const currency = current?.series[0]?.points[0]?.cost.currency ?? "USD";
   const groups = useMemo(() => ranked(current?.series ?? []), [current]);
   const shown = current && columnsOf(groups, measure, (group) => groupName(group, by, t, format.count), (count) => t.usage.others(format.count(count)));
+  const pick = (at: string) => {
+    set({ when: "", ...stepBounds(at, span.step) });
+    document.getElementById("requests")?.scrollIntoView({ block: "start" });
+  };
   const heading = t.usage.over(names[measure], t.usage.per[span.step], t.usage.groups[by]);
   return (
     <>
@@ -92,7 +98,7 @@ export function SeriesPanel() {
                 <Note title={t.usage.truncated(format.moment(current.since))} />
               </div>
             )}
-            <SeriesFigure heading={heading} measure={measure} step={span.step} columns={shown?.columns ?? []} rows={shown?.rows} currency={currency} empty={<NothingDrawn choice={choice} hasRequests={groups.length > 0} />} hasList />
+            <SeriesFigure heading={heading} measure={measure} step={span.step} columns={shown?.columns ?? []} rows={shown?.rows} currency={currency} empty={<NothingDrawn choice={choice} hasRequests={groups.length > 0} />} beside={current && <Comparison span={span} scope={scope} measure={measure} points={current.series.flatMap(({ points }) => points)} />} onPick={pick} hasList />
             {!current && <SkeletonRows rows={5} />}
             {groups.length > 0 && <GroupTable groups={groups} by={by} measure={measure} currency={currency} onChoose={(filter) => set(filter)} />}
           </>
@@ -146,7 +152,8 @@ function Controls({ choice: { span, usual, by, asked, scope, set } }: { choice: 
       {steps.length > 1 && by !== "label" && (
         <Segments label={t.usage.step} value={step} onChange={(name) => set({ step: name === steps[0] ? "" : name })} options={steps.map((name) => ({ name, label: t.usage.steps[name] }))} />
       )}
-      <div className="push">
+      <div className="row push">
+        <SavedViews />
         <CsvButton name={`usage-by-${by}-${range}-per-${step}.csv`} read={() => seriesAsCsv(span, asked, scope)} />
       </div>
     </div>

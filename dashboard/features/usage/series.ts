@@ -50,6 +50,18 @@ export function sinceOf({ range, step }: Span, now: Date): Date {
   return new Date((Math.floor(now.getTime() / length) - (steps - 1)) * length);
 }
 
+/** The period of the same length before, without its last step: of the range, the last step is not over. */
+export function previousOf(span: Span, now: Date): { since: string; until: string } {
+  const since = sinceOf(span, now).getTime();
+  return { since: new Date(since - RANGE_MS[span.range]).toISOString(), until: new Date(since - STEP_MS[span.step]).toISOString() };
+}
+
+/** The bounds of the step that begins at this time. */
+export function stepBounds(at: string, step: Step): { since: string; until: string } {
+  const start = Date.parse(at);
+  return { since: new Date(start).toISOString(), until: new Date(start + STEP_MS[step]).toISOString() };
+}
+
 /** A measure of a step; money in whole units, because a chart needs no billionths. `null` is unknown. */
 export function valueOf(point: Point, measure: Measure): number | null {
   switch (measure) {
@@ -151,6 +163,11 @@ export function totalsOf(points: readonly Point[]): Totals {
     errors: sum(points.map((point) => point.errors)),
     meanMs: weight === 0 ? null : duration / weight,
   };
+}
+
+/** A measure of a whole period, in the units of a step; of durations the mean. `null` is unknown. */
+export function totalOf({ spendNano, requests, tokens, errors, meanMs }: Totals, measure: Measure): number | null {
+  return { spend: spendNano / NANO, requests, tokens, errors, latency: meanMs }[measure];
 }
 
 /** The share of failed requests among those that succeeded or failed; refused requests are in neither. */

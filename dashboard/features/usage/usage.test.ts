@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type Group, type Point, colourOf, columnsOf, failureRate, groupName, overallColumns, ranked, sinceOf, spanOf, totalsOf, usualRange, valueOf } from "@/features/usage/series";
+import { type Group, type Point, colourOf, columnsOf, failureRate, groupName, overallColumns, previousOf, ranked, sinceOf, spanOf, stepBounds, totalsOf, usualRange, valueOf } from "@/features/usage/series";
 import { amountOf, tickOf } from "@/features/usage/series-figure";
 import { barsOf } from "@/features/usage/timeline";
 import { formatter } from "@/lib/format";
@@ -32,6 +32,12 @@ describe("the range of a series", () => {
     const now = new Date("2026-11-21T12:00:00Z");
     const usual = (createdAt?: string) => usualRange(createdAt, now);
     expect([usual("2026-11-20T12:00:01Z"), usual("2026-11-16T00:00:00Z"), usual("2026-11-01T00:00:00Z"), usual()]).toEqual(["24h", "7d", "14d", "14d"]);
+  });
+
+  it("has a period before it, without the step that the running one replaces", () => {
+    const now = new Date("2026-11-21T12:34:56Z");
+    expect(previousOf(spanOf("7d", "day", "14d"), now)).toEqual({ since: "2026-11-08T00:00:00.000Z", until: "2026-11-14T00:00:00.000Z" });
+    expect(stepBounds("2026-11-21T12:00:00Z", "hour")).toEqual({ since: "2026-11-21T12:00:00.000Z", until: "2026-11-21T13:00:00.000Z" });
   });
 
   it("ends with the current step", () => {

@@ -2,8 +2,10 @@
 
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 
+import type { paths } from "@/generated/openapi";
 import { type ApiError, type Schemas, api, apiText } from "@/lib/api";
 import { type List, useList } from "@/lib/list";
+import { type Period, boundsOf } from "@/lib/period";
 
 export interface Filters {
   status: string;
@@ -12,6 +14,9 @@ export interface Filters {
   /** `llm`, `route`, or empty for both. */
   kind: string;
   route: string;
+  /** A part of a name, of the end of a key or of an error code; or a path, which begins with a slash. */
+  text: string;
+  period: Period;
   /** Empty for the reader's own requests. */
   scope: string;
 }
@@ -19,9 +24,12 @@ export interface Filters {
 const PAGE = 50;
 const LIVE_MS = 5_000;
 
+type Parameters = NonNullable<paths["/api/usage/requests"]["get"]["parameters"]["query"]>;
+
 /** The filters as parameters of the API. */
-function parameters({ status, key, model, kind, route, scope }: Filters): { status?: string; key_id?: string; model?: string; kind?: string; route?: string; scope?: string } {
-  return { ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(kind && { kind }), ...(route && { route }), ...(scope && { scope }) };
+function parameters({ status, key, model, kind, route, text, period, scope }: Filters): Parameters {
+  const search = text.startsWith("/") ? { path: text } : { text };
+  return { ...(status && { status }), ...(key && { key_id: key }), ...(model && { model }), ...(kind && { kind }), ...(route && { route }), ...(text && search), ...boundsOf(period, new Date()), ...(scope && { scope }) };
 }
 
 /** The requests of the list as a table, which the server writes: the newest 10,000. */

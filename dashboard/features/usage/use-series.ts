@@ -2,7 +2,7 @@
 
 import { type UseQueryResult, keepPreviousData, useQuery } from "@tanstack/react-query";
 
-import { type Series, type Span, type Step, sinceOf, usualRange } from "@/features/usage/series";
+import { type Series, type Span, type Step, previousOf, sinceOf, usualRange } from "@/features/usage/series";
 import { type ApiError, api, apiText } from "@/lib/api";
 import { useNow } from "@/lib/now";
 import { useMe } from "@/lib/queries";
@@ -17,6 +17,19 @@ export function useSeries({ range, step }: Span, by?: string, scope = ""): UseQu
     queryFn: ({ signal }) => api("get", "/api/usage/series", { query: { step, since: since({ range, step }), ...(by && { by }), ...(scope && { scope }) }, signal }),
     refetchInterval: REFRESH_MS[step],
     placeholderData: keepPreviousData,
+  });
+}
+
+/** The pause between two reads of a period that is over: it moves by a step. */
+const BEFORE_MS = 300_000;
+
+/** All usage of the period before, without the step that the running one replaces. */
+export function usePrevious({ range, step }: Span, scope = ""): UseQueryResult<Series, ApiError> {
+  return useQuery({
+    queryKey: ["series", "previous", range, step, scope],
+    queryFn: ({ signal }) => api("get", "/api/usage/series", { query: { step, ...previousOf({ range, step }, new Date()), ...(scope && { scope }) }, signal }),
+    refetchInterval: BEFORE_MS,
+    staleTime: BEFORE_MS,
   });
 }
 

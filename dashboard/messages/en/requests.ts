@@ -15,6 +15,13 @@ export const requests = {
   noneText: "The first request that a client sends appears here within seconds.",
   noneFiltered: "No request matches the filters",
   clear: "Clear filters",
+  search: "Name, error code, or /path",
+  period: "Time",
+  anyTime: "Any time",
+  presets: { "1h": "Last hour", "24h": "Last 24 hours", today: "Today", yesterday: "Yesterday", "7d": "Last 7 days" },
+  custom: "From, until",
+  since: "From",
+  until: "Until",
   ordinary: "API request",
   anonymous: "Unauthenticated",
 };

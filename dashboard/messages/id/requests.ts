@@ -17,6 +17,13 @@ export const requests: Messages["requests"] = {
   noneText: "Permintaan pertama dari klien muncul di sini dalam beberapa detik.",
   noneFiltered: "Tidak ada permintaan yang cocok dengan filter",
   clear: "Hapus filter",
+  search: "Nama, kode kesalahan, atau /path",
+  period: "Waktu",
+  anyTime: "Kapan saja",
+  presets: { "1h": "1 jam terakhir", "24h": "24 jam terakhir", today: "Hari ini", yesterday: "Kemarin", "7d": "7 hari terakhir" },
+  custom: "Dari, sampai",
+  since: "Dari",
+  until: "Sampai",
   ordinary: "Permintaan API",
   anonymous: "Tanpa kredensial",
 };
