@@ -9,6 +9,7 @@ import { Mark } from "@/components/ui/mark";
 import type { PAGES, PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/plain-head";
 import { useAdminPages, usePages } from "@/features/frame/use-pages";
+import { roleName } from "@/features/frame/role-name";
 import { Jump } from "@/features/palette/jump";
 import { useSignOut } from "@/features/session/use-sign-out";
 import { useMessages } from "@/lib/language";
@@ -24,7 +25,7 @@ export function Navigation({ page }: { page: PageName }) {
   const me = useMe();
   const [pages, adminPages] = [usePages(), useAdminPages()];
   const role = me.data && t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"];
-  const plan = me.data && role && t.frame.plan(me.data.user.plan, [role, ...me.data.roles].join(", "));
+  const plan = me.data && role && t.frame.plan(me.data.user.plan, [role, ...me.data.roles.map((name) => roleName(name, t))].join(", "));
   const entry = ({ href, icon: Icon, name }: (typeof PAGES)[number]) => (
     <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
       <Icon className="i" aria-hidden />

@@ -5,9 +5,14 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { FailedNote } from "@/components/ui/failed-note";
 import { Field } from "@/components/ui/field";
+import { Note } from "@/components/ui/note";
 import { SelectField } from "@/components/ui/select-field";
 import { Failure, SkeletonRows } from "@/components/ui/states";
+import { roleName } from "@/features/frame/role-name";
 import { Shell } from "@/features/frame/shell";
+import { OpenDays } from "@/features/review/open-days";
+import { openRoles } from "@/features/review/review-words";
+import { ReviewedFigures } from "@/features/review/reviewed-figures";
 import { type ReviewStatus, useReview, useSignoff } from "@/features/review/use-review";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -36,6 +41,7 @@ export function ReviewPage() {
         {review.data && <Decisions review={review.data} />}
       </section>
       {review.data && held && <SignoffForm key={review.data.id} review={review.data} held={held} />}
+      {review.data && held && held.length > 0 && <OpenDays held={held} onOpen={(open) => set({ day: open })} />}
     </Shell>
   );
 }
@@ -49,10 +55,11 @@ function Decisions({ review }: { review: ReviewStatus }) {
       <p className="pad"><strong>{t.review.states[review.state]}</strong></p>
       {difference && <p className="pad">{t.review.changed(format.count(difference.requests), format.exact(difference.cost))}</p>}
       {difference && (difference.refused !== 0 || difference.own_cost.amount_nano !== 0) && <p className="pad">{t.review.changedApart(format.count(difference.refused), format.exact(difference.own_cost))}</p>}
+      <ReviewedFigures key={review.figures_version} id={review.id} />
       <dl className="dl pad">
         {review.required.map((role) => (
           <div key={role.role} className="contents">
-            <dt><bdi>{role.role}</bdi></dt>
+            <dt><bdi>{roleName(role.role, t)}</bdi></dt>
             <dd>{t.review.roleStates[role.state]} <span className="t3 num">{role.at ? format.moment(role.at) : ""}</span></dd>
           </div>
         ))}
@@ -72,7 +79,7 @@ function Decisions({ review }: { review: ReviewStatus }) {
               {review.history.map((entry) => (
                 <tr key={`${entry.at} ${entry.role}`}>
                   <td className="num">{format.moment(entry.at)}</td>
-                  <td><bdi>{entry.role}</bdi></td>
+                  <td><bdi>{roleName(entry.role, t)}</bdi></td>
                   <td>{entry.approve ? t.review.roleStates.approved : t.review.roleStates.rejected}</td>
                   <td className="grow"><bdi>{entry.comment ?? NONE}</bdi></td>
                 </tr>
@@ -88,17 +95,21 @@ function Decisions({ review }: { review: ReviewStatus }) {
 function SignoffForm({ review, held }: { review: ReviewStatus; held: readonly string[] }) {
   const t = useMessages();
   const signoff = useSignoff();
-  const roles = review.required.map(({ role }) => role).filter((role) => held.includes(role));
-  const [role, setRole] = useState(roles[0] ?? "");
+  const roles = openRoles(review, held);
+  const [wanted, setRole] = useState("");
+  const role = roles.includes(wanted) ? wanted : (roles[0] ?? "");
   const [comment, setComment] = useState("");
   const { id, figures_version } = review;
   const decide = (approve: boolean) => signoff.mutate({ role, approve, id, figures_version, ...(comment && { comment }) });
-  if (roles.length === 0) return null;
+  if (roles.length === 0) {
+    const isRequired = review.required.some((required) => held.includes(required.role));
+    return isRequired ? <Note title={review.state === "collecting" || !review.complete ? t.review.notOver : t.review.decidedAll} /> : null;
+  }
   return (
     <section className="panel" aria-labelledby="signoff">
       <div className="ph"><h2 id="signoff">{t.review.signoff}</h2></div>
       <form className="pad stack" onSubmit={(event) => event.preventDefault()}>
-        <SelectField label={t.review.role} value={role} onChange={(event) => setRole(event.target.value)} options={roles.map((of) => [of, of] as const)} />
+        <SelectField label={t.review.role} value={role} onChange={(event) => setRole(event.target.value)} options={roles.map((name) => [name, roleName(name, t)] as const)} />
         <Field label={t.review.comment} hint={t.review.commentHint} value={comment} maxLength={1_000} onChange={(event) => setComment(event.target.value)} />
         <FailedNote title={t.review.failed} error={signoff.error} />
         <div className="row">

@@ -19,7 +19,7 @@ export const frame = {
   searchOn: "Search older entries",
   zone: (zone: string) => `Times in ${zone}`,
   plan: (plan: string, role: string) => `Plan ${plan} · ${role}`,
-  roles: { admin: "admin", member: "member" },
+  roles: { admin: "admin", member: "member", finance: "finance", team_lead: "team lead" },
   signOut: "Sign out",
   billing: "Billing",
   billingAdmin: "Billing of all users",

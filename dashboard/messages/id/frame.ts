@@ -21,7 +21,7 @@ export const frame: Messages["frame"] = {
   searchOn: "Cari entri yang lebih lama",
   zone: (zone) => `Waktu dalam ${zone}`,
   plan: (plan, role) => `Paket ${plan} · ${role}`,
-  roles: { admin: "admin", member: "anggota" },
+  roles: { admin: "admin", member: "anggota", finance: "keuangan", team_lead: "ketua tim" },
   signOut: "Keluar",
   billing: "Tagihan",
   billingAdmin: "Tagihan semua pengguna",
