@@ -92,7 +92,7 @@ struct Form {
     first: usize,
     model: Option<Range<usize>>,
     stream: Option<Range<usize>>,
-    /// All other parts.
+    /// The parts of all other fields.
     others: Vec<FormPart>,
 }
 
