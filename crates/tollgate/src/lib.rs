@@ -1,7 +1,7 @@
 //! `tollgate`: the commands, and the only place that connects all crates.
 //!
 //! Read in this order: `cli` (commands and flags), `commands`, then `wire` (how a server is built), with `secrets`,
-//! `lock`, `slot`, `inherited`, `upgrade`, `systemd`, `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
+//! `freed_memory`, `lock`, `slot`, `inherited`, `upgrade`, `systemd`, `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
 
 mod cli;
 mod commands;
@@ -9,6 +9,7 @@ mod core_dumps;
 mod demo;
 mod examples;
 mod failure;
+mod freed_memory;
 mod greeting;
 mod inherited;
 mod link;
@@ -31,8 +32,12 @@ use clap::Parser;
 pub fn main() -> ExitCode {
     prepare();
     let Some(command) = cli::Cli::parse().command else {
+        freed_memory::bound();
         return end(commands::start::run());
     };
+    if matches!(command, cli::Command::Serve(_)) {
+        freed_memory::bound();
+    }
     let done = match command {
         cli::Command::Serve(args) => commands::serve::run(&args),
         cli::Command::Check(args) => commands::check::run(&args),
@@ -69,6 +74,7 @@ pub fn main() -> ExitCode {
 pub fn serve() -> ExitCode {
     prepare();
     let cli::ServeOnly { serve } = cli::ServeOnly::parse();
+    freed_memory::bound();
     end(commands::serve::run(&serve))
 }
 
