@@ -54,10 +54,10 @@ test("a response is stopped, and refusals are explained", async ({ page, expecte
 
   await page.getByLabel("Model").fill("mock/500");
   await page.getByRole("button", { name: "Send message" }).click();
-  await expect(page.getByText("The provider did not respond properly")).toBeVisible();
+  await expect(page.getByText("The call failed with status 500")).toBeVisible();
   await page.getByLabel("Key", { exact: true }).fill(`tollgate_${"0".repeat(32)}`);
   await page.getByRole("button", { name: "Send message" }).click();
-  await expect(page.getByText("The key is not accepted")).toBeVisible();
+  await expect(page.getByText("The call failed with status 401")).toBeVisible();
   await expect(page.getByLabel("Message")).toHaveValue("Hello");
 });
 
