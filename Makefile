@@ -134,8 +134,8 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "10,000 traced requests a second, with failing receivers" env TOLLGATE_SOAK_RATE=10000 TOLLGATE_TEST_LONG=1 \
 		TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak::paced:: -- --nocapture
-	@scripts/step "large stores and many live clients" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
-		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live:: hostile::spike::
+	@scripts/step "large stores, many live clients and large bodies" env TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume:: insights::live:: hostile::spike:: hostile::built::
 	@scripts/step "upgrade of a large store on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_BINARY=$(abspath $(TARGET))/local/tollgate \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --test-threads=1 volume::upgrade::

@@ -12,7 +12,7 @@
 //! - [`client`]: the client side; [`upstream`]: a scripted server; both use [`wire`], HTTP/1.1 with every byte visible
 //! - [`document`]: checks of control's responses against the OpenAPI document
 //! - [`recorder`]: a backend that records all requests and parses them strictly with [`reading`]
-//! - [`vitals`]: memory, CPU time and descriptors of a process
+//! - [`vitals`]: memory, CPU time and descriptors of a process; [`memory_bound`]: a maximum of its memory
 //! - [`mock`] and [`sse`]; [`clients`]: the official client libraries, run by [`sdk`] (Node) and [`python`] with [`tools`]
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a harness fails by panicking; JSON is read by indexing")]
 
@@ -28,6 +28,7 @@ pub mod etcd;
 pub mod faults;
 pub mod gateway;
 pub mod kept;
+pub mod memory_bound;
 pub mod mock;
 pub mod postgres;
 pub mod python;
@@ -52,6 +53,7 @@ pub use consul::Consul;
 pub use document::Document;
 pub use etcd::Etcd;
 pub use gateway::{Account, Gateway};
+pub use memory_bound::MemoryBound;
 pub use mock::Mock;
 pub use recorder::Recorder;
 pub use redis::Redis;

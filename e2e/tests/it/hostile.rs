@@ -4,6 +4,7 @@ mod addresses;
 mod answers;
 mod backend;
 mod backpressure;
+mod built;
 mod crowd;
 mod descriptors;
 mod inflation;
