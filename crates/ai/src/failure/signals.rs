@@ -83,8 +83,18 @@ const SIGNALS: &[Signal] = &[
 ];
 
 /// Words of errors about tokens in a time, or about money.
-const OTHERS: [&str; 10] =
-    ["per day", "per hour", "per min", "per second", "please wait", "quota", "rate limit", "rate_limit", "tokens per", "tpm"];
+const OTHERS: [&str; 10] = [
+    "per day",
+    "per hour",
+    "per min",
+    "per second",
+    "please wait",
+    "quota",
+    "rate limit",
+    "rate_limit",
+    "tokens per",
+    "tpm",
+];
 
 /// Whether an error in these words, in lower case, is about the length of the call.
 pub(super) fn is_context(kind: &str, code: &str, message: &str) -> bool {
