@@ -76,4 +76,26 @@ mod tests {
         let failed: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert!(failed.is_empty(), "\n{}\n", failed.join("\n"));
     }
+    #[test]
+    fn decisions_name_what_they_replace() {
+        let tree = tree::Tree::read(&crate::root().unwrap()).unwrap();
+        let decisions: Vec<&str> = tree.below("docs/decisions/").map(|file| file.text.as_str()).collect();
+        let missing: Vec<&str> = [
+            "reqwest",
+            "fred",
+            "Nightly Rust",
+            "governor",
+            "NextAuth",
+            "`gen_random_uuid()`",
+            "`TIMESTAMP DEFAULT NOW()`",
+            "Redis cache",
+            "PostgreSQL 15",
+            "Redis 7",
+            "`query!`",
+        ]
+        .into_iter()
+        .filter(|name| !decisions.iter().any(|text| text.contains(name)))
+        .collect();
+        assert_eq!(missing, [""; 0]);
+    }
 }
