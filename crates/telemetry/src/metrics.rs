@@ -8,6 +8,7 @@ mod backends;
 mod board;
 mod clock;
 mod configuration;
+mod disk;
 mod exemplars;
 mod export;
 mod family;
@@ -15,6 +16,7 @@ mod histogram;
 mod issuers;
 mod jobs;
 mod limits;
+mod memory_limit;
 mod meter;
 mod process;
 mod proxy;
@@ -37,6 +39,7 @@ pub use board::{
 };
 pub use clock::ClockMetrics;
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
+pub use disk::{DiskMetrics, FolderLabels};
 pub use exemplars::{Exemplars, ExportedRequest};
 pub use export::ExportMetrics;
 pub use family::{Family, LabelValue, MetricLabels, NAME_BYTES_MAX, OTHER, method};
@@ -88,6 +91,8 @@ pub struct Metrics {
     pub tls: TlsMetrics,
     /// Metrics of the system's clock.
     pub clock: ClockMetrics,
+    /// Metrics of the disks on which the process writes.
+    pub disk: DiskMetrics,
     /// Metrics of changes of the configuration.
     pub configuration: ConfigurationMetrics,
     /// Metrics of the keys that issuers of access tokens publish.
@@ -211,6 +216,7 @@ impl Metrics {
             vault: VaultMetrics::register(&mut registry),
             tls: TlsMetrics::register(&mut registry),
             clock: ClockMetrics::register(&mut registry),
+            disk: DiskMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
             issuers: IssuerMetrics::register(&mut registry),
             traces: TraceMetrics::register(&mut registry),

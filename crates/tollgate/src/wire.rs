@@ -7,6 +7,7 @@ mod certificates;
 mod clock_leaps;
 mod configuration;
 mod configuration_key;
+mod disks;
 mod durable_state;
 mod export;
 mod gauges;

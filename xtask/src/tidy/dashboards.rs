@@ -4,6 +4,7 @@
 mod boards;
 mod panel;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::metrics::{self, ListedMetric, PAGE};
+use super::metrics::{self, ListedMetric, PAGE, RULES};
 use super::tree::Tree;
 use panel::Board;
 
@@ -33,6 +34,23 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             Ok(text) if tree.file(&path).is_some_and(|file| file.text == text) => {}
             Ok(_) => findings
                 .push(page.whole().fails(format!("and {path} differ"), "run `cargo run -p xtask -- dashboards`")),
+        }
+    }
+    findings.extend(without_panel(tree));
+    findings
+}
+
+/// Metrics of alerts that no panel shows.
+fn without_panel(tree: &Tree) -> Vec<Finding> {
+    let rows = boards::ALL.iter().flat_map(|board| board.rows);
+    let shown: BTreeSet<&str> =
+        rows.flat_map(|(_, row)| *row).flat_map(|panel| panel.queries).map(|query| query.metric).collect();
+    let Some(rules) = tree.file(RULES) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (number, line) in rules.lines() {
+        for name in metrics::names(line).filter(|name| !shown.contains(name)) {
+            let what = format!("alerts on {name}, which no panel of a dashboard shows");
+            findings.push(rules.line(number).fails(what, "add a panel to boards.rs"));
         }
     }
     findings
@@ -116,6 +134,17 @@ mod tests {
         let altered = page.replace("tollgate_spool_bytes", "tollgate_spool_octets");
         let messages = messages(&check(&Tree::of(&[(PAGE, &altered)])));
         assert!(messages.iter().any(|message| message.contains("tollgate_spool_bytes is not listed")), "{messages:?}");
+    }
+
+    #[test]
+    fn an_alert_on_a_metric_without_a_panel_fails() {
+        let rules =
+            "expr: tollgate_spool_bytes > 1\nexpr: tollgate_cache_bytes > 1\nrunbook: docs/runbook.md#tollgatefull";
+        let messages = messages(&without_panel(&Tree::of(&[(RULES, rules)])));
+        assert!(
+            messages.len() == 1 && messages[0].contains("rules.yml:2: alerts on tollgate_cache_bytes"),
+            "{messages:?}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::finding::Finding;
 use super::tree::{File, Tree};
 
 pub(crate) const PAGE: &str = "docs/metrics.md";
-const RULES: &str = "infrastructure/docker/prometheus/rules.yml";
+pub(crate) const RULES: &str = "infrastructure/docker/prometheus/rules.yml";
 const RULE_TESTS: &str = "infrastructure/alerts/tests.yml";
 const RUNBOOK: &str = "docs/runbook.md";
 /// The beginnings of the names of all metrics.
@@ -97,7 +97,7 @@ fn unlisted(file: &File, metrics: &[ListedMetric<'_>]) -> Vec<Finding> {
 }
 
 /// The names of metrics in a line. A name that ends in `_` is the beginning of several, as in a regular expression.
-fn names(line: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn names(line: &str) -> impl Iterator<Item = &str> {
     let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     // `api_` alone begins words that are not metrics.
     words.filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix) && word.len() > prefix.len()))

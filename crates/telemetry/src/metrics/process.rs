@@ -1,9 +1,11 @@
-//! Metrics of the process, read from `/proc`. They are missing on systems other than Linux.
+//! Metrics of the process, read from `/proc` and `/sys`. They are missing on systems other than Linux.
 
 use std::fs;
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use super::memory_limit::memory_limit;
 
 /// `USER_HZ`, which is 100 on every architecture of Linux (`man 5 proc`).
 const TICKS_PER_SECOND: i64 = 100;
@@ -15,26 +17,37 @@ const START_AFTER_NAME: usize = 19;
 #[derive(Debug)]
 pub(super) struct ProcessMetrics {
     resident_bytes: Gauge,
+    memory_limit_bytes: Gauge,
 }
 
 impl ProcessMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let resident_bytes = Gauge::default();
+        let process = Self { resident_bytes: Gauge::default(), memory_limit_bytes: Gauge::default() };
         if let Some(seconds) = start_seconds() {
             let start: Gauge = Gauge::default();
             start.set(seconds);
             registry.register("process_start_time_seconds", "Unix time at which the process started", start);
         }
         if resident().is_some() {
-            registry.register("process_resident_memory_bytes", "Resident memory", resident_bytes.clone());
+            registry.register("process_resident_memory_bytes", "Resident memory", process.resident_bytes.clone());
         }
-        Self { resident_bytes }
+        if memory_limit().is_some() {
+            registry.register(
+                "tollgate_memory_limit_bytes",
+                "Memory that the process may use: that of its container, or of the machine",
+                process.memory_limit_bytes.clone(),
+            );
+        }
+        process
     }
 
-    /// Updates the values. Reading `/proc` does not block, so an async thread may call this.
+    /// Updates the values. Reading `/proc` and `/sys` does not block, so an async thread may call this.
     pub(super) fn read(&self) {
         if let Some(bytes) = resident() {
             self.resident_bytes.set(bytes);
+        }
+        if let Some(bytes) = memory_limit() {
+            self.memory_limit_bytes.set(bytes);
         }
     }
 }

@@ -140,5 +140,6 @@ fn process_memory_and_start_time_are_shown() {
         line.trim().parse().unwrap()
     };
     assert!(figure("process_resident_memory_bytes ") > 1_000_000);
+    assert!(figure("tollgate_memory_limit_bytes ") > figure("process_resident_memory_bytes "));
     assert!(figure("process_start_time_seconds ") > 1_700_000_000);
 }

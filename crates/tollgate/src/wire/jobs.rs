@@ -14,10 +14,10 @@ use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
 use telemetry::{Metrics, metrics};
 
-use super::{certificates, clock_leaps, configuration, configuration_key, readiness};
+use super::{certificates, clock_leaps, configuration, configuration_key, disks, readiness};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 29] = [
+pub(crate) const ALL: [JobSpec; 30] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -27,6 +27,7 @@ pub(crate) const ALL: [JobSpec; 29] = [
     clock_leaps::SPEC,
     configuration::SPEC,
     configuration_key::SPEC,
+    disks::SPEC,
     export::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,

@@ -45,6 +45,7 @@ use super::backend_health;
 use super::billing::MidtransStub;
 use super::certificates::{self, CertificateReload};
 use super::clock_leaps::{self, ClockWatch};
+use super::disks::{self, DiskWatch};
 use super::jobs::{self as specs, MeterSweep};
 use super::readiness::{self, Readiness};
 use crate::cli::Role;
@@ -293,6 +294,8 @@ impl Services {
         self.jobs.add(readiness::SPEC, move || readiness.clone());
         let clock = ClockWatch::new(base.clock.clone(), base.metrics.clone());
         self.jobs.add(clock_leaps::SPEC, move || clock.clone());
+        let disks = DiskWatch::new(base.live.load().process.data.clone(), base.metrics.clone());
+        self.jobs.add(disks::SPEC, move || disks.clone());
         if let Some(meter) = base.meter.clone() {
             let sweep = MeterSweep { meter, clock: base.clock.clone() };
             self.jobs.add(specs::METER_SWEEP, move || sweep.clone());

@@ -260,6 +260,7 @@ const NODE: Board = Board {
                     "bytes",
                     &[
                         query("process_resident_memory_bytes", Computation::Max, &[]),
+                        query("tollgate_memory_limit_bytes", Computation::Max, &[]),
                         query("tollgate_buffered_bytes", Computation::Max, &[]),
                     ],
                 ),
@@ -272,6 +273,18 @@ const NODE: Board = Board {
                     ],
                 ),
                 panel("Time since the start", "s", &[query("process_start_time_seconds", Computation::Since, &[])]),
+            ],
+        ),
+        (
+            "Disks",
+            &[
+                panel("Free space", "bytes", &[query("tollgate_disk_free_bytes", Computation::Max, &["folder"])]),
+                panel("Whole space", "bytes", &[query("tollgate_disk_size_bytes", Computation::Max, &["folder"])]),
+                panel(
+                    "Rows that the export has skipped",
+                    "short",
+                    &[query("tollgate_export_skipped_rows_total", Computation::Increase, &[])],
+                ),
             ],
         ),
         (
@@ -358,6 +371,51 @@ const NODE: Board = Board {
                     "s",
                     &[query("tollgate_config_last_success_timestamp_seconds", Computation::Since, &[])],
                 ),
+            ],
+        ),
+        (
+            "Refused changes and the clock",
+            &[
+                panel(
+                    "Refused configurations and upgrades",
+                    "short",
+                    &[
+                        only("tollgate_config_reloads_total", Computation::Increase, &[], &["result=\"refused\""]),
+                        query("tollgate_upgrades_refused_total", Computation::Increase, &[]),
+                    ],
+                ),
+                panel(
+                    "Value of the key of etcd is refused",
+                    "short",
+                    &[query("tollgate_config_source_refused", Computation::Max, &[])],
+                ),
+                panel(
+                    "Leaps of the clock",
+                    "s",
+                    &[
+                        query("tollgate_clock_ahead_seconds", Computation::Max, &[]),
+                        query("tollgate_clock_leaps_total", Computation::Rate, &[]),
+                    ],
+                ),
+            ],
+        ),
+        (
+            "Failures of secrets and the export",
+            &[
+                panel(
+                    "Keys of issuers: fetches",
+                    "cps",
+                    &[query("tollgate_issuer_fetches_total", Computation::Rate, &["issuer", "outcome"])],
+                ),
+                panel(
+                    "Unusable certificates and credentials",
+                    "short",
+                    &[
+                        query("tollgate_tls_reload_failures_total", Computation::Increase, &["file"]),
+                        query("tollgate_vault_undecryptable_total", Computation::Increase, &[]),
+                    ],
+                ),
+                panel("Lag of the export", "s", &[query("tollgate_export_lag_seconds", Computation::Max, &[])]),
             ],
         ),
         (
