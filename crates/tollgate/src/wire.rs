@@ -14,7 +14,7 @@ mod gauges;
 mod heartbeat;
 pub(crate) mod jobs;
 mod lease_task;
-mod left_slot;
+pub(crate) mod left_slot;
 mod limits;
 mod listeners;
 mod members;

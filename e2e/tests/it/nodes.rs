@@ -237,6 +237,41 @@ async fn a_node_without_its_data_folder_is_forgotten() {
     assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'node.forget'").await, 1);
 }
 
+#[tokio::test]
+async fn the_usage_of_a_killed_node_is_drained_from_its_folder_without_a_start() {
+    let gateway = Gateway::start(Setup::mocked()).await;
+    let key = gateway.key().await;
+    let call = |model: &str, streamed| Call::json(CHAT, &Format::Chat.body(model, streamed)).key(&key);
+    gateway.call(call("mock/tokens-1", false)).await.expect(200);
+    let open = tokio::spawn(call("mock/long", true).send(gateway.proxy));
+    eventually("the stream runs", async || (gateway.gauge("tollgate_requests_in_flight").await == 1).then_some(()))
+        .await;
+    let drain = ["nodes", "drain", "--data", "data"];
+    let printed = |output: std::process::Output| {
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    // The folder of a node that runs is left alone.
+    let (is_done, refusal) = printed(commands::run(gateway.folder(), &drain).await);
+    assert!(!is_done && refusal.contains("data_in_use"), "{refusal}");
+    let folder = gateway.crash().folder;
+    open.abort();
+    let interrupted = "SELECT count(*) FROM usage_events WHERE outcome = 'interrupted'";
+    assert_eq!(crate::store::number(&folder, interrupted).await, 0);
+    // A second run finds nothing to do.
+    for _ in 0..2 {
+        let (is_done, output) = printed(commands::run(&folder, &drain).await);
+        assert!(is_done && output.contains("the store has all usage of"), "{output}");
+        assert_eq!(crate::store::number(&folder, interrupted).await, 1);
+        assert_eq!(crate::store::number(&folder, "SELECT count(*) FROM usage_events WHERE attempts > 0").await, 2);
+    }
+    let (_, listed) = printed(commands::run(&folder, &["nodes", "list", "--data", "data"]).await);
+    assert!(!listed.is_empty() && listed.lines().all(|line| line.contains("  left  ")), "{listed}");
+    crate::audit::must(&folder, &["audit"]).await;
+    let (is_done, missing) = printed(commands::run(&folder, &["nodes", "drain", "--data", "missing"]).await);
+    assert!(!is_done && missing.contains("missing"), "{missing}");
+    assert!(!folder.path().join("missing").exists());
+}
+
 /// Returns a setup with the mock and a provider that works only with credentials of clients.
 fn own_credentials(upstream: &Mock) -> Setup {
     let own = format!("{{name: own, kind: openai, base_url: \"http://{}/v1\", credential: vault}}", upstream.address());

@@ -11,9 +11,12 @@ pub(super) const NODES_EXAMPLES: &str = "Examples:
   # Forget a server whose data folder is lost
   tollgate nodes forget \\
       0199aa00-0000-7000-8000-000000000000
+  # Store the usage of a stopped server, before its data folder is deleted
+  tollgate nodes drain --config tollgate.yaml \\
+      --data /var/lib/tollgate
 
 Invoices and reviews of days wait for the usage of every server, also of one that died. If its data folder exists, start \
-Tollgate on it. Forget it only if the folder is lost. Other servers may be \
+Tollgate on it, or drain it. Forget it only if the folder is lost. Other servers may be \
 running.";
 
 #[derive(Debug, Args)]
@@ -34,6 +37,11 @@ pub(crate) enum NodesCommand {
         /// Id of the server, as the failed job `billing_close` reports it
         #[arg(value_name = "ID")]
         node: Uuid,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Store the usage that a stopped server left in its data folder, and return its leases
+    Drain {
         #[command(flatten)]
         place: Place,
     },

@@ -1,4 +1,4 @@
-//! `tollgate nodes list` and `forget`.
+//! `tollgate nodes list`, `forget` and `drain`.
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -10,14 +10,17 @@ use uuid::Uuid;
 
 use crate::cli::{NodesCommand, NodesCommands, Place};
 use crate::commands::{block_on, load_for_store, moment, open, printable};
-use crate::failure;
+use crate::failure::{self, StartFault};
+use crate::lock::Lock;
 use crate::slot::Slot;
 use crate::terminal::say;
+use crate::wire::left_slot::LeftSlot;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &NodesCommands) -> anyhow::Result<ExitCode> {
     let (node, place) = match &args.command {
         NodesCommand::List { place } => return list(place),
+        NodesCommand::Drain { place } => return drain(place),
         NodesCommand::Forget { node, place } => (node, place),
     };
     let process = load_for_store(place)?;
@@ -48,6 +51,27 @@ fn list(place: &Place) -> anyhow::Result<ExitCode> {
             say(&row(["ID", "STATE", "LAST SEEN", "STORED UNTIL", "VERSION"]));
         }
         nodes.iter().for_each(|node| say(&listed(node, now)));
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Stores the usage in the data folder of a stopped server, in both slots, and returns its leases.
+fn drain(place: &Place) -> anyhow::Result<ExitCode> {
+    let process = load_for_store(place)?;
+    let unreadable = |source| StartFault::DataUnreadable { folder: process.data.clone(), source };
+    std::fs::metadata(&process.data).map_err(unreadable)?;
+    let _lock = Lock::take(&process.data)?;
+    block_on(async {
+        let store = open(&process).await?;
+        let mut settled = Ok(());
+        for slot in [Slot::Main, Slot::Next] {
+            if settled.is_ok() {
+                settled = Box::pin(LeftSlot::of_stopped(&store, &process, slot).settle()).await;
+            }
+        }
+        store.close().await;
+        settled?;
+        say(&format!("the store has all usage of {}\n", process.data.display()));
         Ok(ExitCode::SUCCESS)
     })
 }

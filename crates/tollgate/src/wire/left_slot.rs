@@ -26,7 +26,7 @@ const REPEAT_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// What the settling of a slot depends on.
 #[derive(Debug, Clone)]
-pub(super) struct LeftSlot {
+pub(crate) struct LeftSlot {
     store: Store,
     process: Process,
     slot: Slot,
@@ -49,6 +49,11 @@ impl LeftSlot {
     /// Returns the slot of this process, in which an earlier process may have left a spool.
     pub(super) fn own(store: &Store, process: &Process, options: &ServeOptions) -> Self {
         Self { slot: options.slot, ..Self::new(store, process, options) }
+    }
+
+    /// Returns a slot of a stopped server, whose data folder the caller has locked.
+    pub(crate) fn of_stopped(store: &Store, process: &Process, slot: Slot) -> Self {
+        Self { store: store.clone(), process: process.clone(), slot, workers: 1, skip_corrupt: false }
     }
 
     /// Settles the slot before this process admits requests, unless another process uses it. On SQLite, waits until that one
@@ -75,7 +80,7 @@ impl LeftSlot {
     ///
     /// # Errors
     /// The records cannot be read or stored; they remain in the slot.
-    pub(super) async fn settle(&self) -> anyhow::Result<()> {
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let Self { store, process, slot, workers, skip_corrupt } = self;
         let data = slot.folder(&process.data);
         let folder = data.join(SPOOL_FOLDER);
