@@ -12,6 +12,7 @@ import base64
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ CHART = ROOT / "infrastructure/helm/tollgate"
 VALUES = ROOT / "infrastructure/helm/values"
 MANIFESTS = ROOT / "infrastructure/kubernetes"
 PAGE = ROOT / "docs/kubernetes.md"
+RULES = ROOT / "infrastructure/docker/prometheus/rules.yml"
+SCRAPES = ROOT / "infrastructure/docker/prometheus/prometheus.yml"
 # The values with which the page installs Tollgate.
 INSTALLED = "production"
 # The oldest and the newest version of Kubernetes whose schemas are checked.
@@ -50,6 +53,11 @@ CONTRADICTIONS = [
     ("more nodes at least than at most", "digitalocean-singapore", {"autoscaling.minReplicas": 7}, "autoscaling.minReplicas"),
     ("a budget that keeps machines from being drained", "production", {"podDisruptionBudget.maxUnavailable": 0}, "/podDisruptionBudget/maxUnavailable"),
     ("a policy that would allow all ports", "production", {"networkPolicy.egressPorts": []}, "/networkPolicy/egressPorts"),
+    ("more nodes than the database has connections for", "digitalocean-singapore", {"store.connections": 47}, "store.connections"),
+    ("more nodes by hand than the database has connections for", "production", {"store.connections": 47}, "store.connections"),
+    ("draining the volume of a node that runs", "production", {"drainVolumes": [2]}, "drainVolumes"),
+    ("draining the volume of a node that autoscaling keeps", "digitalocean-singapore", {"drainVolumes": [2]}, "drainVolumes"),
+    ("a ServiceMonitor without the token", "single-node", {"monitoring.serviceMonitor.enabled": True}, "/metrics/tokenSecret/name"),
     ("a volume with a name of the chart", "production", {"volumes": [{"name": "data"}]}, "/volumes/0/name"),
 ]
 
@@ -74,11 +82,12 @@ def names():
     return sorted(path.stem for path in VALUES.glob("*.yaml"))
 
 
-def render(name):
-    """The manifests for a values file, in one document per object."""
+def render(name, changes=None):
+    """The manifests for a values file, with changed values, in one document per object."""
+    values = changed(name, changes or {})
     with Chart.load(CHART) as chart:
-        chart.validate_schema(values_of(name))
-        rendered = chart.render(values_of(name), name="tollgate", namespace="tollgate")
+        chart.validate_schema(values)
+        rendered = chart.render(values, name="tollgate", namespace="tollgate")
     documents = []
     for path, text in sorted(rendered.items()):
         if path.endswith(".yaml"):
@@ -217,8 +226,8 @@ def check_page(text):
     print(f"chart: {PAGE.name} creates {len(secrets)} Secrets")
 
 
-def refused(name, changes):
-    """The message with which the schema, or a template that compares two values, refuses changed values."""
+def changed(name, changes):
+    """The values of a file, with the changes by their paths."""
     values = copy.deepcopy(values_of(name))
     for path, value in changes.items():
         *folders, last = path.split(".")
@@ -226,6 +235,76 @@ def refused(name, changes):
         for folder in folders:
             place = place.setdefault(folder, {})
         place[last] = value
+    return values
+
+
+def check_monitoring():
+    """The objects for the operator of Prometheus: one target for each node, with the job of the alerts; all alerts."""
+    enabled = {"monitoring.serviceMonitor.enabled": True, "monitoring.prometheusRule.enabled": True, "monitoring.labels": {"release": "p"}}
+    text = render(INSTALLED, {**enabled, "monitoring.serviceMonitor.tlsConfig": {"serverName": "tollgate.example.com"}})
+    objects = {}
+    for document in yaml.safe_load_all(text):
+        objects.setdefault(document["kind"], []).append(document)
+    monitor, rule = objects["ServiceMonitor"][0], objects["PrometheusRule"][0]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    targets = [service for service in objects["Service"] if wanted <= service["metadata"]["labels"].items()]
+    if [service["metadata"]["name"] for service in targets] != ["tollgate-nodes"]:
+        fail(f"the ServiceMonitor selects {targets}: each node must be one target")
+    endpoint = monitor["spec"]["endpoints"][0]
+    if endpoint["port"] not in [port["name"] for port in targets[0]["spec"]["ports"]]:
+        fail(f"the ServiceMonitor reads the port {endpoint['port']}, which the Service lacks")
+    scrape = yaml.safe_load(SCRAPES.read_text())["scrape_configs"][0]
+    job = next(one["replacement"] for one in endpoint["relabelings"] if one["targetLabel"] == "job")
+    if (job, endpoint["honorLabels"], endpoint["path"]) != (scrape["job_name"], scrape["honor_labels"], scrape["metrics_path"]):
+        fail(f"the ServiceMonitor and {SCRAPES.relative_to(ROOT)} differ: {endpoint}")
+    if endpoint["scheme"] != "https" or endpoint["tlsConfig"] != {"serverName": "tollgate.example.com"}:
+        fail(f"the ServiceMonitor of nodes with TLS has {endpoint}")
+    if endpoint["authorization"]["credentials"] != {"name": "tollgate-metrics", "key": "token"}:
+        fail(f"the ServiceMonitor has not the token: {endpoint}")
+    if rule["spec"] != yaml.safe_load(RULES.read_text()):
+        fail(f"the PrometheusRule has not the rules of {RULES.relative_to(ROOT)}")
+    for one in [monitor, rule]:
+        if one["metadata"]["labels"].get("release") != "p":
+            fail(f"the {one['kind']} lacks monitoring.labels")
+    alerts = sum("alert" in one for group in rule["spec"]["groups"] for one in group["rules"])
+    print(f"chart: the ServiceMonitor has one target for each node, the PrometheusRule {alerts} alerts")
+
+
+def check_drain():
+    """The jobs for volumes of removed nodes: valid, each with its volume, the configuration and the secrets of a node."""
+    objects = list(yaml.safe_load_all(render("digitalocean-singapore", {"drainVolumes": [3, 4]})))
+    node = next(one for one in objects if one["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+    jobs = [one for one in objects if one["kind"] == "Job"]
+    for number, job in zip([3, 4], jobs, strict=True):
+        for version in VERSIONS:
+            kubernetes_validate.validate(job, version, strict=True)
+        pod = job["spec"]["template"]["spec"]
+        *volumes, data = pod["volumes"]
+        if volumes != node["volumes"] or data["persistentVolumeClaim"]["claimName"] != f"data-tollgate-{number}":
+            fail(f"the job of volume {number} has the volumes {pod['volumes']}")
+        for key in ["image", "env", "envFrom", "volumeMounts", "securityContext"]:
+            if pod["containers"][0][key] != node["containers"][0][key]:
+                fail(f"the job of volume {number} has another {key} than a node")
+        service = next(one for one in objects if one["kind"] == "Service")
+        if service["spec"]["selector"].items() <= job["spec"]["template"]["metadata"]["labels"].items():
+            fail("a job would receive requests of clients")
+    print(f"chart: {len(jobs)} jobs drain volumes of removed nodes")
+
+
+def check_machines():
+    """The cluster of the values for DigitalOcean has a machine for each node: two nodes never share one."""
+    name = "digitalocean-singapore"
+    pool = re.search(r"min-nodes=(\d+);max-nodes=(\d+)", (VALUES / f"{name}.yaml").read_text())
+    autoscaling = values_of(name)["autoscaling"]
+    machines = pool and tuple(map(int, pool.groups()))
+    if machines != (autoscaling["minReplicas"], autoscaling["maxReplicas"]):
+        fail(f"{name}: the command creates {machines} machines for {autoscaling}")
+    print(f"chart: {name}: {machines[0]} to {machines[1]} machines for as many nodes")
+
+
+def refused(name, changes):
+    """The message with which the schema, or a template that compares two values, refuses changed values."""
+    values = changed(name, changes)
     try:
         with Chart.load(CHART) as chart:
             chart.validate_schema(values)
@@ -262,6 +341,9 @@ def main(arguments):
             run(binary, name, text)
     if binary:
         check_booleans(binary)
+    check_monitoring()
+    check_drain()
+    check_machines()
     for what, name, changes, key in CONTRADICTIONS:
         message = refused(name, changes)
         if message is None or key not in message:
