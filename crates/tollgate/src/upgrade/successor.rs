@@ -36,6 +36,8 @@ pub(crate) struct Handover {
     pub(crate) within: Duration,
     /// The store that the successor gets before it serves; `None` if several processes count against budgets.
     pub(crate) store: Option<StoreHandover>,
+    /// Whether this process has replaced another one.
+    pub(crate) is_successor: bool,
 }
 
 /// A process that is not ready yet. It is killed when this value is dropped.

@@ -12,7 +12,7 @@ use super::shutdown::{RunningProxy, RunningServer, ServingEnd};
 use crate::failure::StartFault;
 use crate::inherited::HeldSockets;
 use crate::signals::{ServerSignal, Signals};
-use crate::systemd;
+use crate::systemd::{self, Watchdog};
 use crate::upgrade::UpgradeFault;
 use crate::upgrade::request::{self, ServingProcess, UpgradeRequest, UpgradeResult};
 use crate::upgrade::store::StoreHandover;
@@ -34,6 +34,7 @@ pub(super) fn handover(
         slot: options.slot,
         within: process.upgrade.timeout,
         store: None,
+        is_successor: options.predecessor.is_some(),
     })
 }
 
@@ -82,6 +83,8 @@ impl RunningServer {
     /// Serves until a signal ends this process or another process has replaced it.
     pub(super) async fn serve(&mut self, signals: &mut Signals) -> ServingEnd {
         let mut attempt: Option<(Attempt, Option<UpgradeRequest>)> = None;
+        let mut watchdog =
+            Watchdog::from_environment(self.handover.as_ref().is_some_and(|handover| handover.is_successor));
         loop {
             let running = async {
                 match &mut attempt {
@@ -99,6 +102,7 @@ impl RunningServer {
                     }
                     continue;
                 }
+                () = watchdog.sign() => continue,
             };
             match signal {
                 ServerSignal::Shutdown(signal) => return ServingEnd::Signal(signal),

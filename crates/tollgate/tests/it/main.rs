@@ -11,3 +11,4 @@ mod full_pipe;
 mod server;
 mod signals;
 mod start;
+mod watchdog;

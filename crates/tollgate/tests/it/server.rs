@@ -16,12 +16,17 @@ pub(crate) struct Server(Child);
 impl Server {
     /// Starts `tollgate serve`, which accepts requests for `delay` after a signal.
     pub(crate) fn serve(folder: &Path, delay: &str, output: [Stdio; 2]) -> Self {
+        Self::serve_with(folder, delay, output, &[])
+    }
+
+    /// Like [`Server::serve`], with these environment variables.
+    pub(crate) fn serve_with(folder: &Path, delay: &str, output: [Stdio; 2], env: &[(&str, &str)]) -> Self {
         let [stdout, stderr] = output;
         let config = folder.join("tollgate.yaml");
         std::fs::write(&config, format!("drain: {{delay: {delay}, timeout: 1s}}\n")).unwrap();
         let mut command = tollgate();
         command.args(["serve", "--log", "json", "--listen", "127.0.0.1:0", "--addr", "127.0.0.1:0", "--config"]);
-        command.arg(config).arg("--data").arg(data(folder));
+        command.arg(config).arg("--data").arg(data(folder)).envs(env.iter().copied());
         Self(command.stdout(stdout).stderr(stderr).spawn().unwrap())
     }
 
