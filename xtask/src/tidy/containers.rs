@@ -13,6 +13,8 @@ use dockerfile::{BuildStage, Instruction, stages};
 const DOCKERFILE: &str = "Dockerfile";
 const FOLDER: &str = "infrastructure/docker/";
 const COMPOSE: &str = "infrastructure/docker/docker-compose.yml";
+/// The beginning of the paths of the compose file, and of those that change it.
+const COMPOSES: &str = "infrastructure/docker/docker-compose";
 const PROMETHEUS: &str = "infrastructure/docker/prometheus/prometheus.yml";
 /// The folder of Prometheus' settings and rules.
 const RULES: &str = "infrastructure/docker/prometheus/";
@@ -31,7 +33,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     }
     for file in tree.below(FOLDER).filter(|file| file.is(&["yml", "yaml"])) {
         match serde_saphyr::from_str::<Value>(&file.text) {
-            Ok(yaml) if file.path == COMPOSE => findings.extend(check_compose(tree, file, &yaml, &stages)),
+            Ok(yaml) if file.path.starts_with(COMPOSES) => findings.extend(check_compose(tree, file, &yaml, &stages)),
             Ok(yaml) if file.path == PROMETHEUS => findings.extend(check_rules(tree, file, &yaml)),
             Ok(_) => {}
             Err(error) => findings.push(file.whole().fails(format!("is not valid YAML: {error}"), "fix it")),
@@ -139,6 +141,9 @@ fn check_compose(tree: &Tree, file: &File, yaml: &Value, stages: &[BuildStage<'_
         }
         for port in strings(service.get("ports")).filter(|port| !port.starts_with("127.0.0.1:")) {
             findings.push(place.fails(format!("{name} publishes {port} on every address"), "publish it on 127.0.0.1"));
+        }
+        if strings(service.get("command")).next() == Some("sleep") {
+            findings.push(place.fails(format!("{name} sleeps and logs nothing"), "print a line first"));
         }
         if image.starts_with("tollgate:") {
             findings.extend(unexposed(place, name, service, stages));

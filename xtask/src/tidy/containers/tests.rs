@@ -68,6 +68,7 @@ fn each_mistake_in_a_compose_file_is_reported() {
         (service("    command: ${GONE:-x}\n"), "uses ${GONE}"),
         (service("    volumes: [\"./gone:/x\"]\n"), "mounts ./gone"),
         (service("    volumes: [\"w:/x\"]\n"), "the volume w"),
+        (service("    command: [sleep, infinity]\n"), "a sleeps and logs nothing"),
         (service("    ports: [\"80:80\"]\n"), "publishes 80:80 on every address"),
         (
             service("    build: {context: ../.., dockerfile: Dockerfile, target: gone}\n"),
@@ -119,10 +120,32 @@ fn the_development_backend_starts_after_its_databases_and_keeps_running() {
     }
     let backend = &compose["services"]["backend-dev"];
     // The image's default command is a shell, which ends immediately without a terminal.
-    assert_eq!(backend["command"], serde_json::json!(["sleep", "infinity"]));
+    let command = backend["command"].as_array().unwrap();
+    assert!(command[2].as_str().unwrap().ends_with("&& exec sleep infinity"), "{command:?}");
+    // `docker compose logs backend-dev` shows a line.
+    let output = std::process::Command::new("bash")
+        .args(["-c", &command[2].as_str().unwrap().replace("exec sleep infinity", "true")])
+        .output();
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(output.contains("docker compose exec backend-dev"), "{output}");
     for name in ["postgres", "redis"] {
         assert_eq!(backend["depends_on"][name]["condition"], "service_healthy", "{name}");
     }
+}
+
+#[test]
+fn the_compose_files_have_the_oldest_and_a_newer_postgresql_on_volumes_of_their_own() {
+    let newer = include_str!("../../../../infrastructure/docker/docker-compose.yml");
+    let oldest = include_str!("../../../../infrastructure/docker/docker-compose.postgres-15.yml");
+    let services = [newer, oldest].map(|text| {
+        let compose: Value = serde_saphyr::from_str(text).unwrap();
+        compose["services"]["postgres"].clone()
+    });
+    let images = services.each_ref().map(|service| service["image"].as_str().unwrap());
+    assert!(images[0].starts_with("postgres:17.") && images[1].starts_with("postgres:15."), "{images:?}");
+    let volumes = services.each_ref().map(|service| service["volumes"][0].as_str().unwrap().split_once(':').unwrap());
+    assert_ne!(volumes[0].0, volumes[1].0);
+    assert_eq!(volumes[0].1, volumes[1].1, "compose replaces a volume by its path");
 }
 
 #[test]
