@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install release dashboard dashboard-tests dashboard-beside pages screenshots demo test test-pages test-suite test-documents docs-run unit soak clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
+.PHONY: help run install release dashboard dashboard-tests dashboard-beside pages screenshots demo test test-pages test-suite test-documents docs-run unit soak soak-load clients consul check quick bench fuzz coverage audit packages python hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -116,7 +116,7 @@ unit: ## run the tests that need neither a database server nor the built binary 
 MINUTES ?= 10
 
 soak: export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
-soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, large stores, and MINUTES of random load
+soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, large stores, and make soak-load
 	@scripts/setup.sh test
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
@@ -143,9 +143,17 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \
 		$(MAKE) --no-print-directory pages ARGS=screenshots
+	@$(MAKE) --no-print-directory soak-load
+
+soak-load: export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
+soak-load: ## only the MINUTES of random load of make soak (1440: a day); writes its table to target/soak.md as it goes
+	@scripts/setup.sh test
+	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
+	@rm -f $(TARGET)/soak.md
 	@scripts/step "$(MINUTES) minutes of random load" env TOLLGATE_SOAK_SECONDS=$$(($(MINUTES) * 60)) \
-		TOLLGATE_SOAK_CONNECTIONS=1000 TOLLGATE_TEST_LONG=1 \
-		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture --test-threads=1 --skip storms::soak::paced::
+		TOLLGATE_SOAK_CONNECTIONS=1000 TOLLGATE_TEST_LONG=1 TOLLGATE_SOAK_TABLE=$(abspath $(TARGET))/soak.md \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak::random_load -- --nocapture --test-threads=1
+	@cat $(TARGET)/soak.md
 
 clients: ## run the official clients, and generate docs/clients.md from their results
 	@scripts/setup.sh test

@@ -2,7 +2,8 @@
 //! Afterwards no connection, request, byte, reservation, descriptor or thread is left, and each request is counted once. During a
 //! load of minutes, memory, descriptors and latency do not grow.
 //!
-//! `TOLLGATE_SOAK_SECONDS`, `TOLLGATE_SOAK_CONNECTIONS` and `TOLLGATE_SOAK_SEED` change the load. A seed repeats the
+//! `TOLLGATE_SOAK_SECONDS`, `TOLLGATE_SOAK_CONNECTIONS` and `TOLLGATE_SOAK_SEED` change the load, and `TOLLGATE_SOAK_TABLE` is a
+//! file for the table of its figures. A seed repeats the
 //! choices, but not their interleaving.
 
 mod backend;
@@ -13,6 +14,7 @@ mod paced;
 mod receivers;
 mod request;
 mod slopes;
+mod table;
 mod trace_receiver;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -34,6 +36,7 @@ use backend::Backend;
 use client::Client;
 use model::Model;
 use request::Target;
+use table::Table;
 
 /// What two cores bear with a debug build; `make soak` sets its MINUTES and 1,000 connections.
 const SECONDS: u64 = 10;
@@ -99,7 +102,9 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     let first = soak.rest().await;
     let (vitals, proxy, during) =
         (soak.gateway.vitals(), soak.gateway.proxy, Duration::from_secs(seconds - seconds / 4));
-    let ((), samples) = tokio::join!(soak.load(during), slopes::sampled(vitals, &probe, proxy, during));
+    let title = format!("{seconds} seconds, {connections} connections, seed {seed}");
+    let table = Table::begin(&title, during, Arc::clone(&soak.model));
+    let ((), samples) = tokio::join!(soak.load(during), slopes::sampled(vitals, &probe, proxy, during, table));
     let peak = soak.gateway.vitals().peak_bytes();
     let second = soak.rest().await;
     tell(&format!("the server used {:?} of CPU time", soak.gateway.vitals().cpu()));

@@ -113,11 +113,16 @@ impl Model {
         CountedBounds { seen, unsure: unsure as u64 }
     }
 
+    /// Returns the number of requests.
+    pub(crate) fn begun(&self) -> u64 {
+        self.requests.lock().unwrap().len() as u64
+    }
+
     /// Returns the number of requests and all counts, for the report.
     pub(crate) fn report(&self) -> String {
         let counts: Vec<String> =
             self.counts.lock().unwrap().iter().map(|(what, count)| format!("{what} {count}")).collect();
-        format!("{} requests: {}", self.requests.lock().unwrap().len(), counts.join(", "))
+        format!("{} requests: {}", self.begun(), counts.join(", "))
     }
 }
 

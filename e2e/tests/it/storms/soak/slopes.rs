@@ -6,6 +6,7 @@ use std::time::Duration;
 use e2e::{Call, Vitals};
 use tokio::time::{Instant, sleep_until};
 
+use super::table::Table;
 use crate::storms::rounds::tell;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -42,21 +43,31 @@ struct Growth {
     noise: f64,
 }
 
-/// Measures a server, and the latency of a request to it on a new connection, while a load runs.
-pub(super) async fn sampled(vitals: Vitals, probe: &Call, to: SocketAddr, duration: Duration) -> Samples {
+/// Measures a server, and the latency of a request to it on a new connection, while a load runs. The table has a row for
+/// each part of it.
+pub(super) async fn sampled(
+    vitals: Vitals,
+    probe: &Call,
+    to: SocketAddr,
+    duration: Duration,
+    mut table: Table,
+) -> Samples {
     let (mut samples, began) = (Samples::default(), Instant::now());
     let mut due = began;
     while began.elapsed() < duration {
-        samples.memory_kib.push((vitals.memory_bytes() >> 10) as f64);
-        samples.descriptors.push(vitals.descriptor_targets().len() as f64);
+        let memory_kib = (vitals.memory_bytes() >> 10) as f64;
+        let descriptors = vitals.descriptor_targets().len() as f64;
         let sent = Instant::now();
+        let mut latency_ms = None;
         match probe.attempt(to).await {
             Ok(exchange) => match exchange.rest().await.status() {
-                200 => samples.latency_ms.push(sent.elapsed().as_secs_f64() * 1_000.0),
+                200 => latency_ms = Some(sent.elapsed().as_secs_f64() * 1_000.0),
                 _ => samples.refused += 1,
             },
             Err(_) => samples.unanswered += 1,
         }
+        samples.add([memory_kib, descriptors], latency_ms);
+        table.note(began.elapsed(), &samples);
         due += PERIOD;
         sleep_until(due).await;
     }
@@ -64,6 +75,28 @@ pub(super) async fn sampled(vitals: Vitals, probe: &Call, to: SocketAddr, durati
 }
 
 impl Samples {
+    /// Adds the memory in KiB, the descriptors, and the latency of a response with status 200.
+    pub(super) fn add(&mut self, [memory_kib, descriptors]: [f64; 2], latency_ms: Option<f64>) {
+        self.memory_kib.push(memory_kib);
+        self.descriptors.push(descriptors);
+        self.latency_ms.extend(latency_ms);
+    }
+
+    /// Returns the numbers of samples of each kind.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        [self.memory_kib.len(), self.descriptors.len(), self.latency_ms.len()]
+    }
+
+    /// Returns memory, descriptors and latencies after these numbers of them.
+    pub(super) fn since(&self, [memory, descriptors, latency]: [usize; 3]) -> [&[f64]; 3] {
+        [&self.memory_kib[memory..], &self.descriptors[descriptors..], &self.latency_ms[latency..]]
+    }
+
+    /// Returns the number of requests without a response with status 200.
+    pub(super) fn without_200(&self) -> usize {
+        self.unanswered + self.refused
+    }
+
     /// Prints how much each figure grows. In a load that is long enough, growth beyond noise and too few responses fail.
     pub(super) fn assert_flat(&self) {
         let (count, unanswered, refused) = (self.memory_kib.len(), self.unanswered, self.refused);
@@ -71,7 +104,7 @@ impl Samples {
             "{count} samples, {unanswered} requests without a response, {refused} with another status than 200"
         ));
         assert!(
-            count < SAMPLES_MIN || (unanswered + refused) * REFUSED_ONE_IN <= count,
+            count < SAMPLES_MIN || self.without_200() * REFUSED_ONE_IN <= count,
             "of {count} samples, {unanswered} have no response, and {refused} another status than 200"
         );
         let mut grown = Vec::new();
@@ -114,7 +147,7 @@ fn growth(values: &[f64], percent: usize) -> Option<Growth> {
     Some(Growth { first: *blocks.first()?, by: slope * (count - 1.0), noise: ERRORS * error * (count - 1.0) })
 }
 
-fn percentile(values: &[f64], percent: usize) -> f64 {
+pub(super) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted[(sorted.len() * percent).div_ceil(100) - 1]
