@@ -7,6 +7,7 @@ mod dice;
 mod fallback;
 mod fleet;
 mod full;
+mod leap;
 mod midnight;
 pub(crate) mod noon;
 mod nth;

@@ -32,6 +32,11 @@ impl Noon {
         Self::at(DAY_MICROS / 2, on_postgres()).await
     }
 
+    /// Starts the clock of servers on SQLite, also if the suite runs on PostgreSQL.
+    pub(crate) async fn begin_on_sqlite() -> Self {
+        Self::at(DAY_MICROS / 2, false).await
+    }
+
     /// Starts the clocks [`BEFORE_MIDNIGHT_MICROS`] before midnight, with a PostgreSQL server even if the suite runs on SQLite:
     /// several nodes share it.
     pub(crate) async fn begin_before_midnight() -> Self {
