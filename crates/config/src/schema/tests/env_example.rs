@@ -12,7 +12,17 @@ const BEGIN: &str = "\
 # The variable of log.level is TOLLGATE_LOG__LEVEL. Lists and mappings are YAML: TOLLGATE_PLANS=[{name: a}, {name: b}].
 ";
 /// The settings in the file.
-const SHOWN: [&str; 4] = ["TOLLGATE_LISTEN", "TOLLGATE_CONTROL__LISTEN", "TOLLGATE_DATA", "TOLLGATE_LOG__FORMAT"];
+const SHOWN: [&str; 9] = [
+    "TOLLGATE_LISTEN",
+    "TOLLGATE_CONTROL__LISTEN",
+    "TOLLGATE_DATA",
+    "TOLLGATE_LOG__FORMAT",
+    "TOLLGATE_PRODUCTION",
+    "TOLLGATE_PUBLIC_URL__PROXY",
+    "TOLLGATE_PUBLIC_URL__CONTROL",
+    "TOLLGATE_TRUSTED_PROXIES",
+    "TOLLGATE_METRICS__TOKEN",
+];
 /// The longest line of a comment.
 const WIDTH: usize = 120;
 /// Endings of the names of secrets, which have no value in the file.
