@@ -12,6 +12,7 @@
 // The example of a full request is one `json!`, whose recursion depth grows with its fields.
 #![recursion_limit = "256"]
 
+mod accept;
 mod address;
 mod attachment;
 mod attempts;

@@ -22,6 +22,7 @@ mod process;
 mod proxy;
 mod sources;
 mod targets;
+mod text_format;
 mod tls;
 mod total;
 mod traces;
@@ -59,6 +60,8 @@ pub use traces::{TraceDropLabels, TraceMetrics};
 
 /// The media type of the text that [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The media type of the text of [`Metrics::encode_text`].
+pub const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Maximum number of series of one admin API family: paths × methods × statuses.
 const API_SERIES_MAX: usize = 1_000;
@@ -247,6 +250,12 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+
+    /// Returns all metrics in the older text format of Prometheus.
+    #[must_use]
+    pub fn encode_text(&self) -> String {
+        text_format::from_open_metrics(&self.encode())
     }
 
     /// Returns all metrics like [`Metrics::encode`], with an exported trace for each bucket of request durations that has

@@ -8,13 +8,17 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::uri::Authority;
 use http::{HeaderMap, header};
-use telemetry::metrics::CONTENT_TYPE;
+use telemetry::metrics::{CONTENT_TYPE, TEXT_CONTENT_TYPE};
 
+use crate::accept::weight;
 use crate::address::Address;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Returns all metrics of this process.
+const OPEN_METRICS: &str = "application/openmetrics-text";
+const PLAIN: &str = "text/plain";
+
+/// Returns all metrics of this process, in the OpenMetrics text format, or in that of Prometheus (`Accept: text/plain`).
 ///
 /// Metrics reveal routes, models and money. With `metrics.token` set, every request needs the token as a bearer token.
 /// Without a token, metrics are shown on loopback only: to a client on loopback, at a listener on loopback, under a
@@ -43,15 +47,18 @@ pub(super) async fn show(
     if !is_open {
         return Err(Problem::new(Refusal::Unauthorized, message));
     }
-    let text = if accepts_exemplars(&headers) { app.metrics.encode_with_exemplars() } else { app.metrics.encode() };
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
-}
-
-/// Whether the reader names OpenMetrics in `Accept`, as Prometheus does. Other readers may know the older text format only,
-/// which has no exemplars.
-fn accepts_exemplars(headers: &HeaderMap) -> bool {
-    const OPEN_METRICS: &str = "application/openmetrics-text";
-    headers.get_all(header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|types| types.contains(OPEN_METRICS)))
+    // Prometheus names both formats.
+    let open_metrics = weight(&headers, OPEN_METRICS).unwrap_or_default();
+    let plain = weight(&headers, PLAIN).unwrap_or_default();
+    let (media_type, text) = if open_metrics > 0.0 && open_metrics >= plain {
+        (CONTENT_TYPE, app.metrics.encode_with_exemplars())
+    } else if plain > 0.0 {
+        (TEXT_CONTENT_TYPE, app.metrics.encode_text())
+    } else {
+        // Readers that name neither may not know exemplars.
+        (CONTENT_TYPE, app.metrics.encode())
+    };
+    Ok(([(header::CONTENT_TYPE, media_type), (header::VARY, "Accept")], text))
 }
 
 /// Whether the request comes from this machine. A proxy on the same host, trusted or not, forwards the address of its

@@ -25,6 +25,26 @@ async fn metrics_count_calls_by_pattern_and_status() {
 }
 
 #[tokio::test]
+async fn accept_chooses_between_the_formats() {
+    let world = World::start().await;
+    let (open, plain) =
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", "text/plain; version=0.0.4; charset=utf-8");
+    for (accept, media_type) in [
+        ("*/*", open),
+        ("text/plain", plain),
+        ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", plain),
+        ("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5", open),
+        ("application/openmetrics-text;q=0,text/plain", plain),
+    ] {
+        let answer = get(world.address, "/metrics", &[&format!("Accept: {accept}")]).await;
+        assert_eq!(answer.headers["content-type"], media_type, "{accept}");
+        assert_eq!(answer.body.ends_with("# EOF\n"), media_type == open, "{accept}");
+        let counter = answer.body.lines().any(|line| line == "# TYPE api_requests_total counter");
+        assert_eq!(counter, media_type == plain, "{accept}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_are_closed_where_others_can_connect() {
     let world = World::start_on("0.0.0.0:0").await;
     let answer = get(world.address, "/metrics", &["Authorization: Bearer "]).await;
