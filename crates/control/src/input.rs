@@ -18,6 +18,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 use store::{Email, TEXT_CHARS_MAX, is_fit_text};
 
 use crate::problem::Problem;
@@ -26,6 +27,8 @@ use fields::Fields;
 
 /// The maximum size of a body; the largest body that an endpoint needs has a few kilobytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Maximum size of an empty object with the spaces around it.
+const EMPTY_BYTES_MAX: usize = 64;
 
 /// Reads a JSON object within `limit`; returns `None` for an empty body.
 ///
@@ -60,8 +63,8 @@ pub(crate) async fn required<T: DeserializeOwned>(request: Request<Body>, limit:
     body.ok_or_else(|| Problem::new(Refusal::BadRequest, "this request needs a body: a JSON object"))
 }
 
-/// Refuses a body (`{}` included) for operations that take none, because a client that sends one expects an effect. A
-/// body of zero bytes counts as missing.
+/// Refuses a body (`{}` included) for operations other than POST that take none, because a client that sends one expects an
+/// effect. A body of zero bytes counts as missing.
 ///
 /// # Errors
 /// `bad_request`, and `request_timeout` if no byte and no end of the body arrives within `limit`.
@@ -75,6 +78,28 @@ pub(crate) async fn none(request: Request<Body>, limit: Duration) -> Result<Requ
         }
     }
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// Accepts an empty JSON object in place of no body: many clients send one with each POST request. Other bodies are refused.
+///
+/// # Errors
+/// `bad_request`, and `request_timeout` if the body does not arrive within `limit`.
+pub(crate) async fn none_or_empty(request: Request<Body>, limit: Duration) -> Result<Request<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    let refused = || Problem::new(Refusal::BadRequest, "this request takes no body");
+    if body.size_hint().lower() > EMPTY_BYTES_MAX as u64 {
+        return Err(refused());
+    }
+    let read = tokio::time::timeout(limit, Limited::new(body, EMPTY_BYTES_MAX).collect());
+    let bytes = match read.await {
+        Ok(Ok(read)) => read.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(refused()),
+        Ok(Err(_)) => return Err(ended_early()),
+        Err(_) => return Err(late()),
+    };
+    let is_empty =
+        bytes.is_empty() || serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok_and(|map| map.is_empty());
+    if is_empty { Ok(Request::from_parts(parts, Body::empty())) } else { Err(refused()) }
 }
 
 /// Reads up to the first byte or the end, and returns whether there is a byte.

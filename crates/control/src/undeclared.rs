@@ -62,7 +62,11 @@ impl Undeclared {
         if !takes.query {
             let Nothing {} = input::query(request.uri())?;
         }
-        if takes.body { Ok(request) } else { input::none(request, self.within).await }
+        match request.method() {
+            _ if takes.body => Ok(request),
+            &Method::POST => input::none_or_empty(request, self.within).await,
+            _ => input::none(request, self.within).await,
+        }
     }
 
     fn takes(&self, request: &Request) -> Option<DeclaredInputs> {

@@ -298,11 +298,11 @@ impl Error for FieldError {
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("expected {expected}"))
+        Self(format!("expected {}", in_json(&expected.to_string())))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("expected {expected}"))
+        Self(format!("expected {}", in_json(&expected.to_string())))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
@@ -333,6 +333,29 @@ impl Display for FieldError {
 }
 
 impl std::error::Error for FieldError {}
+
+/// Returns an expected type in the terms of JSON instead of Rust.
+fn in_json(expected: &str) -> String {
+    let text = match expected {
+        "u8" => "an integer from 0 to 255",
+        "u16" => "an integer from 0 to 65535",
+        "u32" => "an integer from 0 to 4294967295",
+        "u64" | "u128" | "usize" => "an integer that is not negative",
+        "i8" => "an integer from -128 to 127",
+        "i16" => "an integer from -32768 to 32767",
+        "i32" => "an integer from -2147483648 to 2147483647",
+        "i64" | "i128" | "isize" => "an integer",
+        "f32" | "f64" => "a number",
+        "unit" => "null",
+        "a borrowed string" | "string or map" | "a character" => "a string",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other if other.starts_with("tuple ") || other.starts_with("a tuple ") => "an array",
+        other => return other.to_owned(),
+    };
+    text.to_owned()
+}
 
 /// Formats a name of the client for a message: on one line, shortened, and without keys.
 fn quoted(name: &str) -> String {
@@ -388,7 +411,11 @@ mod tests {
         assert_eq!(read("all", "true"), Ok(SampleQuery { all: Some(true), ..none() }));
         assert_eq!(read("name", "20"), Ok(SampleQuery { name: Some("20".to_owned()), ..none() }));
         for value in ["", "x", "-1", "4294967296", "1.5", "0x1", "[1]", "\"1\"", "true", "null", "1 2"] {
-            assert_eq!(read("limit", value), Err("`limit`: expected u32".to_owned()), "{value}");
+            assert_eq!(
+                read("limit", value),
+                Err("`limit`: expected an integer from 0 to 4294967295".to_owned()),
+                "{value}"
+            );
         }
         let body: Fields = serde_json::from_str("{\"limit\":\"20\"}").unwrap();
         assert!(body.read::<SampleQuery>().is_err());
@@ -418,8 +445,8 @@ mod tests {
         );
         for (body, what) in [
             (r#"{"names":["a",7]}"#, "`names`: item 2: expected a string"),
-            (r#"{"names":{}}"#, "`names`: expected a sequence"),
-            (r#"{"names":"a"}"#, "`names`: expected a sequence"),
+            (r#"{"names":{}}"#, "`names`: expected an array"),
+            (r#"{"names":"a"}"#, "`names`: expected an array"),
             (r#"{"inner":{"names":[[]]}}"#, "`inner`: `names`: item 1: expected a string"),
             (r#"{"inner":{"name":[]}}"#, "`inner`: unknown field `name`, expected `names`"),
             (r#"{"inner":{"names":[],"names":[]}}"#, "`inner`: duplicate field `names`"),

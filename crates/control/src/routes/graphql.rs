@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use access::Refusal;
 use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
+use http::{HeaderValue, header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::accept::accepts;
 use crate::caller::Caller;
 use crate::graphql::GraphQl;
 use crate::input;
 use crate::problem::Problem;
 use crate::state::App;
 
+/// The media type of results (GraphQL over HTTP, 6.1). Clients that do not name it get `application/json`.
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 /// The maximum length of a query.
 const QUERY_BYTES_MAX: usize = 65_536;
 
@@ -77,8 +82,9 @@ pub(super) async fn query(
     Extension(graphql): Extension<Arc<GraphQl>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<async_graphql::Response>, Problem> {
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    let is_graphql = accepts(&parts.headers, GRAPHQL_RESPONSE);
     let head = parts.clone();
     let GraphQlRequest { query, operation_name, variables, _extensions: _ } =
         input::required(Request::from_parts(parts, body), app.limits.body).await?;
@@ -87,5 +93,12 @@ pub(super) async fn query(
         return Err(Problem::new(Refusal::Unprocessable, message));
     }
     let _turn = graphql.turn(caller.user).await;
-    graphql.run(head, query, operation_name, variables.unwrap_or_default().into()).await.map(Json)
+    let result = graphql.run(head, query, operation_name, variables.unwrap_or_default().into()).await?;
+    let mut response = Json(result).into_response();
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    if is_graphql {
+        let media_type = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    }
+    Ok(response)
 }

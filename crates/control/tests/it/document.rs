@@ -91,6 +91,12 @@ fn answers(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
     Some((template, &item[method.to_lowercase()]["responses"]))
 }
 
+/// Whether the operation at this path declares no body.
+pub(crate) fn takes_no_body(method: &str, path: &str) -> bool {
+    let mut fitting = DOCUMENT["paths"].as_object().unwrap().iter().filter(|(template, _)| fits(template, path));
+    fitting.any(|(_, item)| item.get(method).is_some_and(|operation| operation.get("requestBody").is_none()))
+}
+
 fn fits(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
     let mut both = template.iter().zip(&path);

@@ -43,6 +43,22 @@ async fn a_parameter_that_an_operation_does_not_take_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn an_empty_object_is_no_body_of_operations_of_post_that_take_none() {
+    let world = World::start().await;
+    let holder = world.holder("ada", "starter").await;
+    let json = "Content-Type: application/json";
+    let refusal = "this request takes no body";
+    for line in calls().iter().filter(|line| line.starts_with("POST")) {
+        let (_, path) = line.split_once(' ').unwrap();
+        let bodiless = document::takes_no_body("post", path);
+        for (body, is_empty) in [("{}", true), (" { }\n", true), ("{\"a\":1}", false), ("[]", false), ("x", false)] {
+            let answer = call(world.address, line, &[&holder.bearer(), json], body).await;
+            assert_eq!(answer.body.contains(refusal), bodiless && !is_empty, "{line} {body}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_an_operation_does_not_take_is_refused() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
@@ -89,7 +105,7 @@ async fn the_endpoints_of_insights_take_no_undeclared_input() {
         let message = answer.refuses(400, "bad_request");
         assert!(message.contains("unknown field `tokn`"), "{path}: {message}");
     }
-    let exported = call(world.address, "POST /export/today", &[&bearer, json], "{}").await;
+    let exported = call(world.address, "POST /export/today", &[&bearer, json], "{\"a\":1}").await;
     assert_eq!(exported.refuses(400, "bad_request"), "this request takes no body");
 }
 

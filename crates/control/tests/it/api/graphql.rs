@@ -228,3 +228,21 @@ async fn tools_can_read_the_schema() {
     let deep = "{me {user {email}} __schema {types {fields {type {ofType {ofType {ofType {ofType {name}}}}}}}}}";
     ask_with(&world, &[&ada.bearer()], &json!({"query": deep})).await.refuses(400, "bad_request");
 }
+
+#[tokio::test]
+async fn a_result_has_the_media_type_that_the_client_accepts() {
+    let world = World::start().await;
+    let holder = world.holder("ada", "starter").await;
+    let query = json!({"query": "{ me { user { email } } }"});
+    for (accept, media_type) in [
+        (
+            "application/graphql-response+json, application/json;q=0.9",
+            "application/graphql-response+json; charset=utf-8",
+        ),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+    ] {
+        let answer = ask_with(&world, &[&holder.bearer(), &format!("Accept: {accept}")], &query).await;
+        assert_eq!(answer.headers["content-type"], media_type, "{accept}");
+    }
+}
