@@ -5,7 +5,9 @@
 //! error responses.
 
 mod answers;
+mod closed_words;
 pub(crate) mod described;
+pub(crate) mod served;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -18,7 +20,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Components, OpenApi, PathItem};
+use utoipa::openapi::{Components, OpenApi, PathItem, Server};
 use utoipa::{OpenApi as _, ToSchema};
 
 use crate::{limits, scripts};
@@ -131,15 +133,18 @@ pub(crate) fn document(operations: &[DescribedOperation], version: &str) -> Open
     // A test finds names that two schemas share.
     let _ = described::describe(&mut document, operations);
     version.clone_into(&mut document.info.version);
+    document.servers = Some(vec![Server::new("/")]);
     let components = document.components.get_or_insert_with(Components::new);
     security(components);
     let mut used_statuses = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations_of(item) {
+            closed_words::close_parameters(operation);
             used_statuses.extend(complete_operation(method, path, operation));
         }
     }
     answers::components(components, &used_statuses);
+    closed_words::close_schemas(components);
     document
 }
 

@@ -33,14 +33,15 @@ use std::sync::Arc;
 
 use access::Refusal;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
-use http::header;
+use http::HeaderMap;
 
 use crate::graphql::GraphQl;
 use crate::layers::{self, Observer};
 use crate::openapi::described::{DescribedRouter, routes};
+use crate::openapi::served::ServedDocument;
 use crate::openapi::{self, DocumentText};
 use crate::pages;
 use crate::problem::Problem;
@@ -75,7 +76,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/dashboard", get(site::overview))
                 .route("/dashboard/", get(site::overview))
                 .route(static_file::DASHBOARD, get(site::dashboard))
-                .layer(Extension(text.clone()))
+                .layer(Extension(Arc::new(ServedDocument::new(text.clone()))))
                 .layer(Extension(Arc::new(GraphQl::new(text, handlers))))
                 .fallback(site::unknown)
         }
@@ -205,10 +206,17 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
 }
 
 /// The OpenAPI document of this API.
-#[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
-    body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate admin API", "version": "0.1.0"}}))))]
-async fn document(State(app): State<Arc<App>>, Extension(text): Extension<Arc<DocumentText>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().process.brand))
+#[utoipa::path(get, path = "/openapi.json", tag = "health", responses(
+    (status = 200, content_type = "application/json", body = Value,
+        example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate admin API", "version": "0.1.0"}})),
+    (status = 304, description = "The client has this document: `If-None-Match` lists its `ETag`."),
+))]
+async fn document(
+    State(app): State<Arc<App>>,
+    Extension(document): Extension<Arc<ServedDocument>>,
+    headers: HeaderMap,
+) -> Response {
+    document.respond(&app.live.load().process.brand, &headers)
 }
 
 async fn not_found() -> Problem {

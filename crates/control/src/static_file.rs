@@ -15,14 +15,14 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 
 /// A form of a file, in the order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(crate) enum Coding {
     Br,
     Gzip,
     Plain,
 }
 
 impl Coding {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Br => "br",
             Self::Gzip => "gzip",
@@ -91,7 +91,7 @@ fn form(file: &'static File, request: &HeaderMap) -> (Coding, &'static [u8]) {
 }
 
 /// Whether `Accept-Encoding` names the coding or `*`, with a weight other than 0.
-fn accepts(request: &HeaderMap, coding: Coding) -> bool {
+pub(crate) fn accepts(request: &HeaderMap, coding: Coding) -> bool {
     let lines = request.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|line| line.to_str().ok());
     let mut any = false;
     for item in lines.flat_map(|line| line.split(',')) {
@@ -106,7 +106,7 @@ fn accepts(request: &HeaderMap, coding: Coding) -> bool {
 }
 
 /// Whether `If-None-Match` lists the tag (RFC 9110, 13.1.2: weak comparison).
-fn is_known(request: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn is_known(request: &HeaderMap, tag: &str) -> bool {
     let lines = request.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)

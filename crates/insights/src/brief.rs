@@ -201,7 +201,7 @@ pub struct DayLatency {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recommendation {
-    /// The kind: `failed_requests` or `missing_prices`; example files may have others.
+    /// The kind, such as `failed_requests` or `missing_prices`; example files may have others.
     pub kind: String,
     /// The recommendation in one sentence.
     pub text: String,

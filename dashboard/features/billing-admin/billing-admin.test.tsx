@@ -14,7 +14,7 @@ const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan:
 const USER = { id: "u2", name: "Ada", email: "ada@example.com" };
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
-const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: null, total: rupiah(150_000), remaining: rupiah(150_000), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [], credit_notes: [] };
+const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period" as const, state: "open" as const, period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: null, total: rupiah(150_000), remaining: rupiah(150_000), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [], credit_notes: [] };
 const ODD = { user: USER, invoice_id: "i1", payment: { id: "p1", state: "reversed", method: "va", order_id: "TG-1", amount: rupiah(150_000), refunded: { amount: 0, currency: "IDR" }, expires_at: "2026-11-21T12:00:00Z", va: { bank: "permata", number: "8778" } } };
 
 function open(answers: Parameters<typeof serve>[0] = {}) {

@@ -12,7 +12,7 @@ export type BilledPayment = Schemas["BilledPayment"];
 const PAGE = 50;
 
 /** The invoices of all users, newest first, page by page. An empty state means all. */
-export function useAllInvoices(state: string): List<Schemas["BilledInvoices"]> {
+export function useAllInvoices(state: Schemas["Invoice"]["state"] | ""): List<Schemas["BilledInvoices"]> {
   return useList({
     queryKey: ["billing-admin", "invoices", state],
     read: (cursor, signal) => api("get", "/api/billing/invoices", { query: { limit: PAGE, ...cursor, ...(state && { state }) }, signal }),

@@ -28,7 +28,7 @@ export function useSubscription(): UseQueryResult<Subscription | null, ApiError>
 }
 
 /** The invoices of the reader, newest first, page by page. An empty state means all. */
-export function useInvoices(state: string): List<Schemas["Invoices"]> {
+export function useInvoices(state: Schemas["Invoice"]["state"] | ""): List<Schemas["Invoices"]> {
   return useList({
     queryKey: ["billing", "invoices", state],
     read: (cursor, signal) => api("get", "/api/invoices", { query: { limit: PAGE, ...cursor, ...(state && { state }) }, signal }),

@@ -95,8 +95,10 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
         if (!items.some(({ id }) => id === fields.key)) return setForeignKey(fields.key);
       }
       const ids: Record<string, string> = { user: found?.id ?? "", key: fields.key, plan: fields.plan, global: "-" };
-      const path = { dimension: fields.dimension, id: ids[fields.dimension] ?? "", measure: fields.measure, per: fields.per };
-      await set.mutateAsync({ path, body: bodyOf(measureNamed(fields.measure), fields.amount) });
+      const chosen = DIMENSIONS.find((name) => name === fields.dimension) ?? "user";
+      const measure = measureNamed(fields.measure);
+      const path = { dimension: chosen, id: ids[chosen] ?? "", measure, per: fields.per === "day" ? "day" as const : "month" as const };
+      await set.mutateAsync({ path, body: bodyOf(measure, fields.amount) });
       onClose();
     };
     // The mutation and the lookup keep their own errors.

@@ -33,10 +33,10 @@ export function useBudgets(): UseQueryResult<BudgetList, ApiError> {
 }
 
 export interface BudgetPath {
-  dimension: string;
+  dimension: Schemas["BudgetDimension"];
   id: string;
-  measure: string;
-  per: string;
+  measure: "money" | "credits" | "tokens";
+  per: Schemas["BudgetPeriod"];
 }
 
 interface Changes {

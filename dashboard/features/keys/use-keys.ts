@@ -84,7 +84,7 @@ export function useKeyChanges(): Changes {
     budget: useMutation({
       mutationFn: async ({ id, changes }) => {
         for (const { measure, per, body } of changes) {
-          const path = { dimension: "key", id, measure, per };
+          const path = { dimension: "key" as const, id, measure, per };
           if (body) await api("put", "/api/budgets/{dimension}/{id}/{measure}/{per}", { path, body });
           else await api("delete", "/api/budgets/{dimension}/{id}/{measure}/{per}", { path }).catch(ignoreMissing);
         }

@@ -6,7 +6,7 @@ import { FailedNote } from "@/components/ui/failed-note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import type { Payment } from "@/features/billing/use-billing";
 import { bankName } from "@/features/invoices/payment-words";
-import { type ChosenMethod, type Paying, type PaymentMethod, useMethods } from "@/features/pay/use-payment";
+import { type ChosenMethod, type Paying, useMethods } from "@/features/pay/use-payment";
 import { useFormat, useMessages } from "@/lib/language";
 
 const ICONS: Record<string, typeof QrCode> = { qris: QrCode, va: Landmark, card: CreditCard, wallet: Wallet };
@@ -26,12 +26,12 @@ export function MethodChoice({ amount, pay, wallet = 0, onBegun }: MethodChoiceP
   const format = useFormat();
   const methods = useMethods(amount);
   const choose = (chosen: ChosenMethod) => pay.mutate(chosen, { onSuccess: onBegun });
-  const fromWallet = wallet >= amount ? [{ method: "wallet", bank: null }] : [];
+  const fromWallet: ChosenMethod[] = wallet >= amount ? [{ method: "wallet", bank: null }] : [];
   // The page knows the wallet itself: no top-up is paid from it.
   const channels = (methods.data ?? []).filter(({ method }) => method !== "wallet");
   const fitting = methods.data ? [...fromWallet, ...channels.filter(({ allowed }) => allowed)] : [];
   const others = channels.flatMap((of) => (of.allowed || !of.max ? [] : [{ ...of, max: of.max }]));
-  const name = ({ method, bank }: Pick<PaymentMethod, "method" | "bank">) => (bank ? bankName(bank, t) : (t.pay.methods[method] ?? method));
+  const name = ({ method, bank }: ChosenMethod) => (bank ? bankName(bank, t) : (t.pay.methods[method] ?? method));
   return (
     <>
       <div className="ph"><h2 id="methods">{t.pay.choose}</h2></div>

@@ -15,7 +15,7 @@ const ME = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "sta
 const rupiah = (amount: number) => ({ amount, currency: "IDR" });
 const SOON = new Date(Date.now() + 600_000).toISOString();
 const PAST = new Date(Date.now() - 600_000).toISOString();
-const QRIS = { id: "p1", state: "pending", method: "qris", order_id: "TG-1", amount: rupiah(166_500), refunded: { amount: 0, currency: "IDR" }, expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
+const QRIS = { id: "p1", state: "pending" as const, method: "qris" as const, order_id: "TG-1", amount: rupiah(166_500), refunded: { amount: 0, currency: "IDR" }, expires_at: SOON, qr_text: "00020101021226620014COM.GO-JEK.WWW" };
 const LINE = { no: 1, kind: "plan", text: "pro", quantity: 1, unit: "period", unit_price: null, amount: rupiah(150_000), first_day: "2026-11-20", last_day: "2026-12-19" };
 const INVOICE = { id: "i1", number: "INV-2026-000001", kind: "period", state: "open", period: { first_day: "2026-11-20", last_day: "2026-12-19" }, currency: "IDR", subtotal: rupiah(150_000), tax: { name: "PPN", base: rupiah(137_500), rate: "12%", amount: rupiah(16_500) }, total: rupiah(166_500), remaining: rupiah(166_500), due_at: "2026-11-27T12:00:00Z", issued_at: "2026-11-20T12:00:00Z", tax_invoice_number: null, lines: [LINE], payments: [] as unknown[] };
 const METHODS = [
@@ -156,7 +156,7 @@ describe("a payment", () => {
 
   it("is the wanted one, else the newest that can be paid", () => {
     const now = new Date("2026-11-20T12:00:00Z");
-    const failed = { ...payment, id: "p2", state: "failed" };
+    const failed = { ...payment, id: "p2", state: "failed" as const };
     expect(shownPayment([payment, failed], "", now, 0)?.id).toBe("p1");
     expect(shownPayment([payment, failed], "p2", now, 0)?.id).toBe("p2");
     expect(shownPayment([failed], "", now, 0)).toBeUndefined();
@@ -165,7 +165,7 @@ describe("a payment", () => {
   it("has a word for each state and reason", () => {
     expect(paymentState({ state: "failed", reason: "expired" }, en)).toEqual(["bad", "Expired"]);
     expect(paymentState({ state: "failed" }, en)).toEqual(["bad", "Refused"]);
-    expect(paymentState({ state: "new" }, en)).toEqual(["", "new"]);
+    expect(paymentState({ state: "new" as "created" }, en)).toEqual(["", "new"]);
   });
 
   it("has a tax whose rate is a percentage", () => {

@@ -11,7 +11,7 @@ export type PaymentMethod = Schemas["PaymentMethod"];
 
 /** The method of a payment that begins; `bank` only of an account number. */
 export interface ChosenMethod {
-  method: string;
+  method: PaymentMethod["method"];
   bank?: string | null | undefined;
 }
 
@@ -61,6 +61,7 @@ export function usePay(invoice: string): Paying {
 /** Begins a payment into the wallet. A pending payment of the same method and amount is returned instead. */
 export function useTopUp(amount: number): Paying {
   return useMutation({
-    mutationFn: async ({ method, bank }) => (await api("post", "/api/wallet/topups", { body: { amount, method, ...(bank && { bank }) } })).payment,
+    // The wallet is not offered as a method.
+    mutationFn: async ({ method, bank }) => (await api("post", "/api/wallet/topups", { body: { amount, method: method as Schemas["NewTopUp"]["method"], ...(bank && { bank }) } })).payment,
   });
 }

@@ -54,7 +54,7 @@ describe("stateOf", () => {
 describe("a provider that refuses its credential", () => {
   const listed = (label: string) => ({ id: label, label, last4: "6789" });
   const vault = { own: [listed("new"), listed("old")], shared: [listed("night"), listed("day")] };
-  const configured = (source: string, label: string | null = null) => ({ source, label, last4: null });
+  const configured = (source: "configuration" | "vault" | "none", label: string | null = null) => ({ source, label, last4: null });
 
   it.each([
     ["new", { ...vault, state: "own", configured: configured("vault", "day") }],

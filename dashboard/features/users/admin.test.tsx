@@ -97,11 +97,11 @@ describe("the search of users", () => {
 });
 
 describe("an audit entry", () => {
-  const actor = { kind: "user", user_id: "u1", user_name: "Ada", session_id: null, key_id: null, address: "127.0.0.1" };
+  const actor = { kind: "user" as const, user_id: "u1", user_name: "Ada", session_id: null, key_id: null, address: "127.0.0.1" };
   const line: AuditLine = { id: "1", at: "2026-11-20T08:03:52Z", actor, action: "key.create", target_id: "k", user_id: "u1", user_name: "Ada", detail: {} };
 
   it("names its actor and its action", () => {
-    const kinds = ["user", "key", "command", "system"].map((kind) => actorName({ ...line, actor: { ...actor, kind } }, en));
+    const kinds = (["user", "key", "command", "system"] as const).map((kind) => actorName({ ...line, actor: { ...actor, kind } }, en));
     expect(kinds).toEqual(["Ada", "Ada, by key", "Command line", "Server"]);
     expect([actionName("key.create", en), actionName("new.action", en)]).toEqual(["Key created", "new.action"]);
   });

@@ -18,9 +18,9 @@ const STATES = ["", "waiting", "delivered", "failed"] as const;
 /** The deliveries of a webhook by state, and their replay. */
 export function Deliveries({ webhook }: { webhook: Webhook }) {
   const t = useMessages();
-  const [state, setState] = useState<string>("");
+  const [state, setState] = useState("");
   const [isAsking, setIsAsking] = useState(false);
-  const list = useDeliveries(webhook.id, state);
+  const list = useDeliveries(webhook.id, STATES.find((name) => name === state) ?? "");
   const { one } = useReplays(webhook.id);
   const deliveries = useMemo(() => (list.data?.pages ?? []).flatMap((page) => page.items), [list.data]);
   return (

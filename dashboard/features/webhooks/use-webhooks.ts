@@ -18,7 +18,7 @@ export function useWebhooks(): UseQueryResult<Webhook[], ApiError> {
 }
 
 /** The deliveries of a webhook, newest first, page by page. An empty state means all. */
-export function useDeliveries(id: string, state: string): List<Schemas["WebhookDeliveries"]> {
+export function useDeliveries(id: string, state: Schemas["WebhookDelivery"]["state"] | ""): List<Schemas["WebhookDeliveries"]> {
   return useList({
     queryKey: ["webhooks", id, "deliveries", state],
     read: (cursor, signal) => api("get", "/api/webhooks/{id}/deliveries", { path: { id }, query: { limit: PAGE, ...cursor, ...(state && { state }) }, signal }),

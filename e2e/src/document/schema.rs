@@ -121,6 +121,10 @@ impl SchemaValidator<'_> {
             "maxLength" => fails(most(length()), "is longer than"),
             "minItems" => fails(least(value.as_array().map(|items| items.len() as u64)), "has fewer items than"),
             "maxItems" => fails(most(value.as_array().map(|items| items.len() as u64)), "has more items than"),
+            "minProperties" => {
+                fails(least(value.as_object().map(|fields| fields.len() as u64)), "has fewer fields than")
+            }
+            "maxProperties" => fails(most(value.as_object().map(|fields| fields.len() as u64)), "has more fields than"),
             "required" => self.required(what, value),
             "properties" => self.properties(what, value),
             "additionalProperties" => self.additional(what, says, value),

@@ -53,3 +53,18 @@ async fn an_unknown_document_is_an_unknown_path() {
         get(world.address, path, &["Accept: */*"]).await.refuses(404, "not_found");
     }
 }
+
+#[tokio::test]
+async fn the_openapi_document_is_compressed_and_revalidated() {
+    let world = World::start().await;
+    let plain = get(world.address, "/openapi.json", &[]).await;
+    assert_eq!(plain.json()["servers"], serde_json::json!([{"url": "/"}]));
+    let tag = plain.headers["etag"].clone();
+    let known = get(world.address, "/openapi.json", &[&format!("If-None-Match: {tag}")]).await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    let compressed = get(world.address, "/openapi.json", &["Accept-Encoding: gzip"]).await;
+    assert_eq!(compressed.headers["content-encoding"], "gzip");
+    let length: usize = compressed.headers["content-length"].parse().unwrap();
+    assert!(length * 4 < plain.body.len(), "{length}");
+    assert_ne!(compressed.headers["etag"], tag, "each form has its own tag");
+}

@@ -127,8 +127,8 @@ pub(in crate::routes) struct RequestItem {
     /// limit is exhausted) or `failed` (the upstream responded with an error, cut its response or could not be reached, or
     /// the gateway failed).
     result: &'static str,
-    /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`; with
-    /// `count`, `counted`.
+    /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained`, `interrupted`, or `counted`
+    /// (of lines with `count`).
     outcome: String,
     /// The refusal or error, if the gateway created the response; null otherwise.
     refusal: Option<RequestRefusalView>,
