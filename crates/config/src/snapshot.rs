@@ -100,7 +100,7 @@ pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};
 pub use retry::{PoolRules, RetryCause, RetryRules};
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart, UpstreamHost};
-pub use route::{Action, HostMatch, ListenerMatch, PathMatch, Route, RouteMatches, Upgrade};
+pub use route::{Action, HostMatch, HostName, ListenerMatch, PathMatch, Route, RouteMatches, Upgrade};
 pub use router::{Match, Requested, Router};
 pub use select::Selection;
 pub use signup::{Signup, SignupMode};

@@ -10,7 +10,7 @@ use settings::section::SettingsReader;
 use crate::note::Note;
 use crate::schema::traffic::{Ambiguity, TrafficInput};
 use crate::snapshot::{
-    HostMatch, Match, PathMatch, PathRefusal, PathSteps, RefusedPaths, Requested, Route, Router, Segment, WrittenParts,
+    Match, PathMatch, PathRefusal, PathSteps, RefusedPaths, Requested, Route, Router, Segment, WrittenParts,
 };
 
 /// Returns the forms of paths that no route accepts.
@@ -75,11 +75,7 @@ fn note(reader: &SettingsReader<'_>, router: &Router, notes: &mut Vec<Note>) {
 
 /// Returns the route that a spelling of the path of `strict` selects, if it refuses it because of that route.
 fn refused_by<'a>(router: &'a Router, strict: &Arc<Route>, path: &str) -> Option<&'a Arc<Route>> {
-    let host = match &strict.matches.host {
-        None => String::new(),
-        Some(HostMatch::Exact(host)) => host.clone(),
-        Some(HostMatch::Below(domain)) => format!("a.{domain}"),
-    };
+    let host = strict.matches.host.as_ref().map(|host| host.to_string().replace("*.", "a.")).unwrap_or_default();
     let method = strict.matches.methods.first().map_or("GET", String::as_str);
     let listener = strict.matches.listeners.first().map_or(0, |listener| listener.position);
     let parts = &WrittenParts::default();

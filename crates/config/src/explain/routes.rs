@@ -7,7 +7,7 @@ use access::Refusal;
 use super::{ExplainedRefusal, ExplainedRoute, OtherRoute, WrittenRequest};
 use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{
-    ConditionOn, DisputedPart, HostMatch, PathMatch, PathRefusal, Route, Selection, Snapshot, normalized,
+    ConditionOn, DisputedPart, HostName, PathMatch, PathRefusal, Route, Selection, Snapshot, normalized,
 };
 
 /// Maximum number of other routes that are listed.
@@ -40,9 +40,12 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
 
 /// Returns the parts of a request that match the route, in the order of precedence.
 pub(super) fn reasons(route: &Route) -> Vec<String> {
-    let host = route.matches.host.as_ref().map(|host| match host {
-        HostMatch::Exact(host) => format!("the host is {host}"),
-        HostMatch::Below(domain) => format!("the host is below {domain}"),
+    let host = route.matches.host.as_ref().map(|host| {
+        let port = host.port.map(|port| format!(", and the port {port}")).unwrap_or_default();
+        match &host.name {
+            HostName::Exact(host) => format!("the host is {host}{port}"),
+            HostName::Below(domain) => format!("the host is below {domain}{port}"),
+        }
     });
     let path = match &route.matches.path {
         PathMatch::Exact(path) => format!("the path is {path}"),
@@ -89,8 +92,8 @@ pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request
     let used = last;
     let routes = snapshot.traffic.router.routes().iter();
     let has_none = matches!(selection, Selection::None);
-    let is_near =
-        |route: &Route| route.is_at(request.host.as_bytes(), &path) || has_none && route.matches.path.is_match(&path);
+    let is_at = |route: &Route| route.is_at(request.scheme, request.host.as_bytes(), &path);
+    let is_near = |route: &Route| is_at(route) || has_none && route.matches.path.is_match(&path);
     // An entry with several hosts and paths is listed once.
     let others = routes
         .filter(|route| used != Some(route.entry) && is_near(route))
@@ -114,7 +117,7 @@ fn methods(route: &Route) -> String {
 /// Returns the reason why a route of the same path is not used.
 fn unused(snapshot: &Snapshot, route: &Route, request: &WrittenRequest) -> String {
     if let Some(host) = &route.matches.host
-        && !route.is_at(request.host.as_bytes(), &normalized(&request.path))
+        && !route.is_at(request.scheme, request.host.as_bytes(), &normalized(&request.path))
     {
         return format!("the host is not {host}");
     }

@@ -73,7 +73,16 @@ pub struct ListenerMatch {
 
 /// The setting `routes[].host` of the file, in lowercase.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum HostMatch {
+pub struct HostMatch {
+    /// The host or the hosts.
+    pub name: HostName,
+    /// The port of requests to the host; `None` means any.
+    pub port: Option<u16>,
+}
+
+/// The host of a [`HostMatch`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostName {
     /// Requests to this host only.
     Exact(String),
     /// All hosts below this domain: `*.example.com` is `example.com`.
@@ -81,6 +90,13 @@ pub enum HostMatch {
 }
 
 impl fmt::Display for HostMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(host) => f.write_str(host),

@@ -1,11 +1,11 @@
 //! Selects the route of a request. docs/routing.md has the order of precedence.
 //!
-//! An exact host comes before wildcards, a longer wildcard before shorter ones, and routes of all hosts last. For one host,
-//! paths are compared segment by segment (`paths`). Routes of the same path are ordered by `Route::specificity`, and
+//! An exact host comes before wildcards, a longer wildcard before shorter ones, and routes of all hosts last; of one host, one
+//! with a port is first. For one host and port, paths are compared segment by segment (`paths`). Routes of the same path are ordered by `Route::specificity`, and
 //! then as in the file. If a route does not accept the method or the request does not meet its conditions, the next
 //! matching route that does is used.
 //!
-//! Paths are compared byte for byte in their one spelling ([`normalized`]); hosts without case and port.
+//! Paths are compared byte for byte in their one spelling ([`normalized`]); hosts without case, their ports as numbers.
 
 mod paths;
 mod readings;
@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use self::paths::first;
 use self::readings::OtherReadings;
-use self::table::{RouteTable, compared, domains};
+use self::table::{RouteTable, compared, domains, requested_port};
 use super::ambiguous::PathRefusal;
 use super::conditions::{DisputedPart, Fit, RequestParts, Specificity};
 use super::normal_form::normalized;
 use super::path_forms::PathSteps;
-use super::route::{HostMatch, PathMatch, Route};
+use super::route::{HostName, PathMatch, Route};
 use super::template::Template;
 
 /// The compiled routes of a configuration.
@@ -123,7 +123,7 @@ impl Router {
     pub fn find(&self, requested: Requested<'_>) -> Match<'_> {
         let path = normalized(requested.path);
         let mut passed = Passed::default();
-        let found = self.table.find(requested.host, &path, |routes| first(routes, requested, &mut passed));
+        let found = self.table.find(requested, &path, |routes| first(routes, requested, &mut passed));
         passed.into_match(found)
     }
 
@@ -172,17 +172,20 @@ impl Route {
         listed.flatten().chain(usual.iter().copied())
     }
 
-    /// Whether the route matches this host and this path, which is normalized.
-    pub(crate) fn is_at(&self, host: &[u8], path: &str) -> bool {
-        self.is_of_host(host) && self.matches.path.is_match(path)
+    /// Whether the route matches this host, with its port or the one of the scheme, and this path, which is normalized.
+    pub(crate) fn is_at(&self, scheme: &str, host: &[u8], path: &str) -> bool {
+        let port = self.matches.host.as_ref().and_then(|host| host.port);
+        let is_of_port = port.is_none() || port == requested_port(host, scheme);
+        is_of_port && self.is_of_host(host) && self.matches.path.is_match(path)
     }
 
+    /// Whether the route matches this host, whatever its port is.
     fn is_of_host(&self, host: &[u8]) -> bool {
         let host = || std::str::from_utf8(host).ok().and_then(compared);
-        match &self.matches.host {
+        match self.matches.host.as_ref().map(|host| &host.name) {
             None => true,
-            Some(HostMatch::Exact(own)) => host().is_some_and(|host| *host == **own),
-            Some(HostMatch::Below(own)) => host().is_some_and(|host| domains(&host).any(|domain| domain == own)),
+            Some(HostName::Exact(own)) => host().is_some_and(|host| *host == **own),
+            Some(HostName::Below(own)) => host().is_some_and(|host| domains(&host).any(|domain| domain == own)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::errors::{check, check_codes};
 use super::*;
-use crate::snapshot::HostMatch;
+use crate::snapshot::{HostMatch, HostName};
 use crate::{Requested, WrittenParts};
 
 #[test]
@@ -22,7 +22,8 @@ routes:
     let shown: Vec<_> = backends.iter().map(|backend| (backend.origin.to_string(), backend.weight)).collect();
     assert_eq!(shown, [("http://127.0.0.1:9001".to_owned(), 2), ("https://users.internal".to_owned(), 1)]);
     let routes = snapshot.traffic.router.routes();
-    assert_eq!(routes[0].matches.host, Some(HostMatch::Exact("api.example.com".to_owned())));
+    let name = HostName::Exact("api.example.com".to_owned());
+    assert_eq!(routes[0].matches.host, Some(HostMatch { name, port: None }));
     assert_eq!((&*routes[0].policy.name, &*routes[1].policy.name), ("api.example.com/a", "*.example.com/"));
 }
 
@@ -64,7 +65,7 @@ error[duplicate]: a second route takes this path and method
   |                       ^^ expected another `host`, path, `headers` or `query`, or `methods` that the first does not take
   = the first is at t.yaml:3:23",
     );
-    for host in ["a:80", "'*'", "a..b", "'a.*'", "'[::1]'", "http://a", "a/b"] {
+    for host in ["a:0", "a:70000", "'a:'", "a:x", "'*'", "a..b", "'a.*'", "'[::1]'", "http://a", "a/b"] {
         check_codes(&format!("{upstream}  - {{host: {host}, path: /x, upstreams: u}}\n"), &[("bad_value", 3, 12)]);
     }
 }

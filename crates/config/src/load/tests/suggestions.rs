@@ -37,7 +37,7 @@ fn a_text_that_is_not_ascii_says_how_it_is_written() {
             Some("https://xn--bcher-kva.example/v1"),
             "in Punycode in the host",
         ),
-        ("routes: [{host: 'a b ü', path: /, respond: {}}]", None, "a host without a port"),
+        ("routes: [{host: 'a b ü', path: /, respond: {}}]", None, "a host, perhaps with a port"),
     ] {
         let error = read_text(source).unwrap_err();
         let [problem] = &error.problems[..] else { panic!("{source}: {error}") };

@@ -7,8 +7,8 @@ use super::super::name::{NAME_EXPECTED, is_name};
 use crate::resolve::MOCK;
 use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
-    AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, OnHangup, Origin, QuotaStatus,
-    SignupMode, Unbounded,
+    AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, HostName, OnHangup, Origin,
+    QuotaStatus, SignupMode, Unbounded,
 };
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, usd};
 use ai::host::WITHOUT_PATH;
@@ -257,22 +257,27 @@ fn is_path(path: &str) -> bool {
 /// Longest host of a route (RFC 1035, 2.3.4).
 const HOST_LEN_MAX: usize = 253;
 pub(super) const HOST: TextForm<HostMatch> = TextForm {
-    parse: |host| {
+    parse: |text| {
+        let expected = "a host, perhaps with a port: api.example.com, *.example.com or api.example.com:8443";
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => {
+                (host, Some(port.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad(expected))?))
+            }
+            None => (text, None),
+        };
         let (domain, is_wildcard) = host.strip_prefix("*.").map_or((host, false), |domain| (domain, true));
         let is_label = |label: &str| {
             let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
             is_plain && !label.is_empty()
         };
-        accept(
-            &domain.to_ascii_lowercase(),
-            host.len() <= HOST_LEN_MAX && domain.split('.').all(is_label),
-            "a host without a port: api.example.com, or *.example.com",
-        )
-        .map(if is_wildcard { HostMatch::Below } else { HostMatch::Exact })
+        let is_host = host.len() <= HOST_LEN_MAX && domain.split('.').all(is_label);
+        let name = accept(&domain.to_ascii_lowercase(), is_host, expected)?;
+        let name = if is_wildcard { HostName::Below(name) } else { HostName::Exact(name) };
+        Ok(HostMatch { name, port })
     },
     shown: |host| Value::text(host),
-    cell: "host, or `*.` and a domain",
-    pattern: r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+    cell: "host, or `*.` and a domain, perhaps with a port",
+    pattern: r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[0-9]{1,5})?$",
     scalar: Scalar::Text,
 };
 

@@ -31,7 +31,7 @@ section! {
     RouteInput {
         /// The name in logs and metrics.
         name: Option<Input<String>> = optional(NAME, "host and path");
-        /// `api.example.com`, or `*.example.com` for all hosts below, without a port.
+        /// `api.example.com`, or `*.example.com` for all hosts below; with a port, `api.example.com:8443`, for requests to it only.
         host: ValueList<HostMatch> = list(HOST, MATCHES_MAX, "all").or_single().not_empty("at least one host, or no `host` for all");
         /// `/users`, `/users/{id}`, `/files/{*rest}`; see [paths](routing.md#paths).
         path: Vec<Either<PathMatch, PathInput>> = PATHS;

@@ -53,7 +53,7 @@ impl OtherReadings {
         }
         for form in self.steps.forms(path) {
             let (text, mut passed) = (self.steps.text(&form), Passed::default());
-            let found = self.table.find(requested.host, &text, |routes| {
+            let found = self.table.find(requested, &text, |routes| {
                 // A plain path selects its own route, even if other routes have it in another spelling.
                 let own = routes.iter().find(|other| !may_change && Arc::ptr_eq(other, route));
                 own.or_else(|| self.strictest(routes, requested, route, &mut passed))

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::snapshot::{
-    Action, Backend, BuiltInPolicies, HostMatch, Origin, RouteMatches, RoutePolicy, Timeouts, Upstream, WrittenParts,
+    Action, Backend, BuiltInPolicies, HostMatch, HostName, Origin, RouteMatches, RoutePolicy, Timeouts, Upstream,
+    WrittenParts,
 };
 
 const NO_PARTS: &dyn RequestParts =
@@ -53,11 +54,12 @@ fn requested<'a>(method: &'a str, path: &'a str) -> Requested<'a> {
 }
 
 fn at(host: &str, route: &Route) -> Arc<Route> {
-    let host = match host.strip_prefix("*.") {
-        Some(domain) => HostMatch::Below(domain.to_owned()),
-        None => HostMatch::Exact(host.to_owned()),
+    let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port.parse().unwrap())));
+    let name = match host.strip_prefix("*.") {
+        Some(domain) => HostName::Below(domain.to_owned()),
+        None => HostName::Exact(host.to_owned()),
     };
-    let matches = RouteMatches { host: Some(host), ..route.matches.clone() };
+    let matches = RouteMatches { host: Some(HostMatch { name, port }), ..route.matches.clone() };
     Arc::new(Route { matches, ..route.clone() })
 }
 
@@ -228,6 +230,37 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
         let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts: NO_PARTS };
         let Match::Route(found) = router.find(requested) else { panic!("{host}") };
         assert_eq!(&*found.policy.name, expected, "{method} {host} {path}");
+    }
+}
+
+#[test]
+fn a_host_with_a_port_takes_requests_to_that_port_only() {
+    let router = Router::new(vec![
+        at("a.example", &route("any-port", prefix("/x"), &[])),
+        at("a.example:8443", &route("port", prefix(""), &[])),
+        at("a.example:80", &route("http", prefix(""), &[])),
+        at("*.example:8443", &route("below-port", prefix(""), &[])),
+        at("*.example", &route("below", prefix(""), &[])),
+        at("b.example:8443", &route("only", prefix("/only"), &[])),
+        route("any", prefix(""), &[]),
+    ]);
+    for (host, path, expected) in [
+        ("a.example:8443", "/x", "port"),
+        ("A.example.:8443", "/", "port"),
+        ("a.example:08443", "/", "port"),
+        ("a.example:8444", "/x", "any-port"),
+        ("a.example:8444", "/", "below"),
+        ("a.example", "/x", "http"),
+        ("a.example:", "/x", "http"),
+        ("a.example:99999", "/x", "any-port"),
+        ("c.example:8443", "/x", "below-port"),
+        ("b.example:8443", "/only", "only"),
+        ("b.example:8443", "/", "below-port"),
+        ("b.example", "/only", "below"),
+        ("other:8443", "/", "any"),
+    ] {
+        let requested = Requested { host: host.as_bytes(), ..requested("GET", path) };
+        assert_eq!(found(&router, requested), expected, "{host} {path}");
     }
 }
 

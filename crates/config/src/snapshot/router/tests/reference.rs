@@ -10,7 +10,7 @@ use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{Condition, Conditions, Pattern, Segment, Template, ValueMatch};
 
 /// The order of precedence as docs/routing.md has it; the greatest is first.
-type Rank = (Option<usize>, PathRank, Specificity, Reverse<usize>);
+type Rank = (Option<(usize, bool)>, PathRank, Specificity, Reverse<usize>);
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum PathRank {
@@ -30,13 +30,19 @@ enum SegmentRank {
     End,
 }
 
-/// Returns the rank of a host: a longer domain first, an exact host before all.
-fn host_rank(route: &Route, host: &str) -> Option<Option<usize>> {
-    match &route.matches.host {
-        None => Some(None),
-        Some(HostMatch::Exact(exact)) => (exact == host).then_some(Some(usize::MAX)),
-        Some(HostMatch::Below(domain)) => host.ends_with(&format!(".{domain}")).then_some(Some(domain.len())),
+/// Returns the rank of a host: a longer domain first, an exact host before all; of one host, the one with a port.
+fn host_rank(route: &Route, requested: &str) -> Option<Option<(usize, bool)>> {
+    let Some(HostMatch { name, port }) = &route.matches.host else { return Some(None) };
+    // The requests have the scheme `http`.
+    let (host, requested_port) = requested.split_once(':').unwrap_or((requested, "80"));
+    if port.is_some_and(|port| port.to_string() != requested_port) {
+        return None;
     }
+    let length = match name {
+        HostName::Exact(exact) => (exact == host).then_some(usize::MAX)?,
+        HostName::Below(domain) => host.ends_with(&format!(".{domain}")).then_some(domain.len())?,
+    };
+    Some(Some((length, port.is_some())))
 }
 
 fn path_rank(routes: &[Arc<Route>], route: &Route, path: &str) -> Option<PathRank> {
@@ -185,7 +191,7 @@ fn path_match() -> impl Strategy<Value = PathMatch> {
 }
 
 fn any_route() -> impl Strategy<Value = Route> {
-    let host = prop::sample::select(&["", "", "h.d.e", "*.d.e", "*.e"][..]);
+    let host = prop::sample::select(&["", "", "h.d.e", "*.d.e", "*.e", "h.d.e:80", "*.e:81"][..]);
     const METHODS: &[&[&str]] = &[&[], &["GET"], &["GET", "POST"], &["HEAD"]];
     let methods = prop::sample::select(METHODS);
     (host, path_match(), methods, conditions(), conditions()).prop_map(|(host, path, methods, headers, query)| {
@@ -212,7 +218,7 @@ fn any_request() -> impl Strategy<Value = AnyRequest> {
     };
     let path = prop::collection::vec(prop::sample::select(&["a", "b", "c", ""][..]), 1..5);
     let method = prop::sample::select(&["GET", "HEAD", "POST", "PUT"][..]);
-    let host = prop::sample::select(&["h.d.e", "i.d.e", "e", ""][..]);
+    let host = prop::sample::select(&["h.d.e", "h.d.e:81", "i.d.e:81", "i.d.e", "e", ""][..]);
     (method, host, path, pairs(), pairs()).prop_map(|(method, host, path, query, fields)| {
         let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         AnyRequest { method, host, path: format!("/{}", path.join("/")), query: query.join("&"), fields }
