@@ -1,6 +1,7 @@
 //! Parses an [`Origin`] from a URL.
 
 use std::fmt;
+use std::path::Path;
 
 use access::issuer::host_and_port;
 use http::Uri;
@@ -10,6 +11,12 @@ use crate::snapshot::{Origin, Scheme};
 
 /// Longest URL, in bytes.
 const URL_LEN_MAX: usize = 2_048;
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) has one more for the final zero.
+const SOCKET_PATH_LEN_MAX: usize = 107;
+/// The start of the address of a Unix socket.
+const UNIX: &str = "unix:";
+/// The name of a server behind a Unix socket.
+const SOCKET_AUTHORITY: &str = "localhost";
 
 /// The reason why a text is not an origin. The text is not repeated, as it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -23,6 +30,22 @@ pub enum OriginError {
     /// The URL has a query or a fragment.
     #[error("a URL without a query and without a fragment")]
     Query,
+    /// The address of a Unix socket has no usable path.
+    #[error("`unix:` and an absolute path of at most 107 bytes: unix:/run/app.sock")]
+    Socket,
+}
+
+/// Returns the path of a Unix socket that is written as `unix:/PATH`; `None` for another address.
+///
+/// # Errors
+/// The path is relative, too long for the operating system, or has control characters.
+pub(crate) fn unix_path(text: &str) -> Option<Result<&str, OriginError>> {
+    let path = text.strip_prefix(UNIX)?;
+    let is_valid = path.starts_with('/')
+        && !path.ends_with('/')
+        && path.len() <= SOCKET_PATH_LEN_MAX
+        && !path.contains(char::is_control);
+    Some(if is_valid { Ok(path) } else { Err(OriginError::Socket) })
 }
 
 impl Origin {
@@ -54,9 +77,31 @@ impl Origin {
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme, host, port, authority, path, allow_link_local: false })
     }
+
+    /// Parses the URL of a backend: one that [`Origin::parse`] accepts, or `unix:/PATH` for HTTP/1.1 over a Unix socket.
+    ///
+    /// # Errors
+    /// Returns an [`OriginError`] that describes a valid URL.
+    pub fn parse_backend(url: &str) -> Result<Self, OriginError> {
+        let Some(path) = unix_path(url) else { return Self::parse(url) };
+        Ok(Self {
+            scheme: Scheme::Http,
+            host: path?.to_owned(),
+            port: 0,
+            authority: SOCKET_AUTHORITY.to_owned(),
+            path: String::new(),
+            allow_link_local: false,
+        })
+    }
 }
 
 impl Origin {
+    /// Returns the path of the origin's Unix socket; `None` for one of TCP.
+    #[must_use]
+    pub fn socket_path(&self) -> Option<&Path> {
+        self.host.starts_with('/').then(|| Path::new(&self.host))
+    }
+
     /// Returns the host for TLS: that of the authority, which differs from the host if that is an address of its name.
     #[must_use]
     pub fn server_name(&self) -> &str {
@@ -82,6 +127,9 @@ impl Origin {
     /// Returns the authority unless the URL has it: the host is an address of its name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
+        if self.socket_path().is_some() {
+            return None;
+        }
         let is_in_url = self.authority == authority_of(self.scheme, &self.host, self.port);
         (!is_in_url).then_some(self.authority.as_str())
     }
@@ -108,9 +156,12 @@ fn host_of(authority: &str) -> &str {
     authority.split(':').next().unwrap_or(authority)
 }
 
-/// Writes the URL of the server, which [`Origin::parse`] accepts.
+/// Writes the URL of the server, which [`Origin::parse_backend`] accepts.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.socket_path().is_some() {
+            return write!(f, "{UNIX}{}", self.host);
+        }
         let scheme = match self.scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",
@@ -147,6 +198,26 @@ mod tests {
             assert_eq!(Origin::parse(&origin.to_string()).as_ref(), Ok(&origin), "{origin}");
             assert_eq!(Origin::parse(url), Ok(origin), "{url}");
         }
+    }
+
+    #[test]
+    fn backends_may_have_unix_sockets() {
+        let origin = Origin::parse_backend("unix:/run/app.sock").unwrap();
+        assert_eq!(origin.socket_path(), Some(Path::new("/run/app.sock")));
+        assert_eq!((origin.scheme, origin.authority.as_str(), origin.path.as_str()), (Scheme::Http, "localhost", ""));
+        assert_eq!(
+            (origin.to_string(), origin.id()),
+            ("unix:/run/app.sock".to_owned(), "unix:/run/app.sock".to_owned())
+        );
+        assert_eq!(Origin::parse("unix:/run/app.sock"), Err(OriginError::Form), "other servers have none");
+        let longest = format!("unix:/{}", "a".repeat(106));
+        assert_eq!(Origin::parse_backend(&longest).unwrap().to_string(), longest);
+        for text in
+            ["unix:", "unix:run/app.sock", "unix:/", "unix:/run/", "unix:/a\nb", "unix:/a\0", &format!("{longest}a")]
+        {
+            assert_eq!(Origin::parse_backend(text), Err(OriginError::Socket), "{text}");
+        }
+        assert_eq!(Origin::parse_backend("http://x").unwrap().socket_path(), None);
     }
 
     #[test]

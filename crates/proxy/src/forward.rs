@@ -465,6 +465,7 @@ async fn connected(
             | ConnectError::NoAddress
             | ConnectError::LinkLocal
             | ConnectError::Tcp(_)
+            | ConnectError::Unix(_)
             | ConnectError::Name
             | ConnectError::Http2(_) => "the upstream cannot be reached; it received nothing",
             ConnectError::Late(_) => "the upstream did not accept the connection in time; it received nothing",

@@ -1,5 +1,5 @@
 //! TLS on the listeners of the proxy and of control, and to upstreams: certificates from files, their choice by server
-//! name, and their reload. Connections to other servers are in [`outbound`].
+//! name, and their reload. Connections to other servers are in [`outbound`], sockets of the Unix domain in [`unix_socket`].
 //!
 //! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
 //! listener), `reloaded` (what a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`];
@@ -21,6 +21,7 @@ mod reloaded;
 mod server_names;
 pub mod settings;
 pub mod stream;
+pub mod unix_socket;
 pub mod upstream;
 mod validity;
 

@@ -81,8 +81,9 @@ impl SourceSettings {
 
     fn part(&self, backend: &Backend) -> MemberPart {
         let host = &backend.origin.host;
+        let is_address = host.parse::<IpAddr>().is_ok() || backend.origin.socket_path().is_some();
         // The system maps this name to this machine, and servers often listen on one of its two addresses only.
-        let is_fixed = host.parse::<IpAddr>().is_ok() || host == "localhost";
+        let is_fixed = is_address || host == "localhost";
         if is_fixed || !self.follows_names {
             return MemberPart::Fixed(backend.clone());
         }

@@ -210,6 +210,12 @@ fn backends(reader: &SettingsReader<'_>, entries: &Entries<BackendInput>, allow_
         }
         taken.insert(&url.value, url.at());
         let place = (url.at().unwrap_or(location.at), location.name("url"));
+        if url.value.socket_path().is_some() && !reader.may_allow(place.0, &place.1) {
+            let problem =
+                Problem::new(Code::BadValue, url.at(), format!("the API cannot set `{}` to a Unix socket", place.1));
+            reader.report(problem.expected("the entry as it is in force, or a change of the configuration file"));
+            continue;
+        }
         let origin = link_local::checked(reader, &url.value, allow_link_local, (place.0, &place.1));
         backends.extend(origin.map(|origin| Backend { origin, weight: weight.value }));
     }

@@ -395,7 +395,7 @@ section! {
 
 section! {
     BackendInput {
-        /// `http`: HTTP/1.1; `https`: HTTP/2 or HTTP/1.1 (ALPN); `h2c`: HTTP/2 without TLS.
+        /// `http`: HTTP/1.1; `https`: HTTP/2 or HTTP/1.1 (ALPN); `h2c`: HTTP/2 without TLS; [`unix`](upstreams.md#unix-sockets): HTTP/1.1 over a Unix socket, only in the file.
         url: Option<Input<Origin>> = required(BACKEND);
         /// The share of the requests.
         weight: Input<u32> = default(Whole::<u32>::new(0, 1_000), || 1);

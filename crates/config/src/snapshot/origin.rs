@@ -26,11 +26,11 @@ pub enum Scheme {
 pub struct Origin {
     /// The protocol of the origin.
     pub scheme: Scheme,
-    /// A host name, or an address without brackets.
+    /// A host name, an address without brackets, or the path of a Unix socket, which alone begins with a slash.
     pub host: String,
-    /// The port, even if the URL omits it.
+    /// The port, even if the URL omits it; 0 for a Unix socket.
     pub port: u16,
-    /// The value of the `Host` header: it has a port only if it is not the scheme's default.
+    /// The value of the `Host` header: it has a port only if it is not the scheme's default. `localhost` for a Unix socket.
     pub authority: String,
     /// The path without a final slash; it may be empty.
     pub path: String,

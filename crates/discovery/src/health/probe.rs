@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -91,6 +92,9 @@ pub(super) async fn check(
 
 async fn connect(endpoint: &CheckedEndpoint) -> Result<TcpStream, CheckFailure> {
     let CheckedEndpoint { host, port, allow_link_local, .. } = endpoint;
+    if host.starts_with('/') {
+        return tls::unix_socket::connect(Path::new(host)).await.map_err(CheckFailure::Connect);
+    }
     let addresses = address::of_host(host, *port, *allow_link_local).await.map_err(|error| match error {
         HostError::Resolve(_) => CheckFailure::Resolve,
         HostError::LinkLocal => CheckFailure::LinkLocal,

@@ -23,7 +23,7 @@ pub enum CheckedScheme {
 pub struct CheckedEndpoint {
     /// The protocol of the backend.
     pub scheme: CheckedScheme,
-    /// A host name, or an address without brackets.
+    /// A host name, an address without brackets, or the path of a Unix socket, which alone begins with a slash.
     pub host: String,
     /// The port of checks.
     pub port: u16,

@@ -43,6 +43,8 @@ pub(crate) enum ConnectError {
     LinkLocal,
     #[error("the TCP connection to the upstream failed")]
     Tcp(#[source] io::Error),
+    #[error("the connection to the upstream's Unix socket failed")]
+    Unix(#[source] io::Error),
     #[error("the upstream's name is not valid in a certificate")]
     Name,
     #[error("the upstream's TLS handshake failed{}", remedy(.0))]
@@ -157,10 +159,19 @@ async fn transport(
     step: &Cell<ConnectStep>,
 ) -> Result<(Transport, bool), ConnectError> {
     let origin = &pool.origin;
-    let stream = tcp(&connector.lookups, origin, within, step).await?;
-    // The calls fail only on a socket that has already ended; the first write detects that.
-    let _ = stream.set_nodelay(true);
-    let _ = probe_silent(&SockRef::from(&stream), connector.keep_alive);
+    let stream = match origin.socket_path() {
+        Some(path) => {
+            step.set(ConnectStep::Tcp);
+            tls::unix_socket::connect(path).await.map_err(ConnectError::Unix)?
+        }
+        None => {
+            let stream = tcp(&connector.lookups, origin, within, step).await?;
+            // The calls fail only on a socket that has already ended; the first write detects that.
+            let _ = stream.set_nodelay(true);
+            let _ = probe_silent(&SockRef::from(&stream), connector.keep_alive);
+            stream
+        }
+    };
     Ok(match origin.scheme {
         Scheme::Http => (Transport::Plain(stream), false),
         Scheme::H2c => (Transport::Plain(stream), true),

@@ -326,10 +326,10 @@ pub(super) const HEADER: TextForm<String> = TextForm {
 };
 pub(super) const EVENTS: Words<Events> = Words::new(&[("folded", Events::Folded), ("rows", Events::Rows)]);
 pub(super) const BACKEND: TextForm<Origin> = TextForm {
-    parse: |url| Origin::parse(url).map_err(|error| FormRefusal::Bad(error.to_string())),
+    parse: |url| Origin::parse_backend(url).map_err(|error| FormRefusal::Bad(error.to_string())),
     shown: |origin| Value::text(origin),
-    cell: "`http://HOST[:PORT][/PATH]`, `https://…`, `h2c://…`",
-    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[!-\"$->A-~]+$",
+    cell: "`http://HOST[:PORT][/PATH]`, `https://…`, `h2c://…`, `unix:/PATH`",
+    pattern: "^(([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[!-\"$->A-~]+|unix:/.{0,105}[^/])$",
     scalar: Scalar::Text,
 };
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
