@@ -1,8 +1,8 @@
 //! The names of tools and the dropped fields of one translation.
 
-use super::super::TranslationOptions;
 use super::super::call::Part;
 use super::super::capsule::{CAPSULE_PREFIX, Capsule};
+use super::super::{DroppedFields, TranslationOptions};
 use super::google_names;
 use super::json::{Outcome, refused};
 use super::names::Names;
@@ -85,6 +85,13 @@ impl<'a> Notes<'a> {
         let path = google_names::name(self.from, path.into());
         if self.dropped.len() < DROPPED_MAX && !self.dropped.contains(&path) {
             self.dropped.push(path);
+        }
+    }
+
+    /// Notes that the field at `path` is left out, though a call without it means the same: it is no reason to refuse the call.
+    pub(super) fn mention(&mut self, path: impl Into<String>) {
+        if self.options.dropped == DroppedFields::Header {
+            self.drop(path);
         }
     }
 

@@ -1,3 +1,4 @@
+mod caching;
 mod gemini;
 mod google_clients;
 mod hosts;

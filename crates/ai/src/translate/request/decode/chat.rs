@@ -126,7 +126,7 @@ pub(super) fn effort(node: &Node<'_>) -> Outcome<Effort> {
 }
 
 fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'a>> {
-    let (role, parts) = match message.required_text("role")?.as_ref() {
+    let (role, mut parts) = match message.required_text("role")?.as_ref() {
         "system" | "developer" => (Role::System, content(message, notes)?),
         "user" => (Role::User, content(message, notes)?),
         "assistant" => (Role::Assistant, assistant(message, notes)?),
@@ -134,6 +134,12 @@ fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'
         _ => return Err(refused(&message.at("role"), "must be system, developer, user, assistant or tool")),
     };
     Ok(Message { role, parts, path: MessagePath::new(&message.path) })
+    if message.get("name").is_some() {
+        notes.mention(message.at("name"));
+    }
+    if let (Some(mark), Some(Part::Text(last))) = (media::mark(message)?, parts.last_mut()) {
+        last.cache = Some(mark);
+    }
 }
 
 fn content<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>> {
@@ -146,7 +152,7 @@ fn content<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>
 
 fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
     match part.required_text("type")?.as_ref() {
-        "text" => Ok(Part::Text(TextPart { text: part.required_text("text")?, cache: media::breakpoint(part)? })),
+        "text" => Ok(Part::Text(TextPart { text: part.required_text("text")?, cache: media::mark(part)? })),
         "refusal" => Ok(Part::Refusal(part.required_text("refusal")?)),
         "image_url" => media::image(part),
         "file" => media::file(&part.required("file")?.object()?),
@@ -200,7 +206,11 @@ fn tool_call<'a>(call: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<ToolCall<'
 
 fn result<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Part<'a>> {
     let call_id = call_id(&message.required_text("tool_call_id")?).into_owned();
-    let content = content(message, notes)?;
-    let result = ToolResult { call_id, content, is_error: false, cache: None, path: message.path.clone() };
+    let mut content = content(message, notes)?;
+    // The mark of a part is one of the whole result.
+    let take_mark = |part: &mut Part<'_>| if let Part::Text(text) = part { text.cache.take() } else { None };
+    let mark_of_parts = content.iter_mut().filter_map(take_mark).last();
+    let cache = media::mark(message)?.or(mark_of_parts);
+    let result = ToolResult { call_id, content, is_error: false, cache, path: message.path.clone() };
     notes.part(Part::ToolResult(Box::new(result)))
 }

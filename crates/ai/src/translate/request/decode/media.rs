@@ -87,6 +87,11 @@ pub(super) fn cache_control(part: &Object<'_>) -> Outcome<Option<CacheMark>> {
     Ok(Some(if mark.text("ttl")?.as_deref() == Some("1h") { CacheMark::Long } else { CacheMark::Short }))
 }
 
+/// Reads a mark of a client of Chat Completions: OpenAI's own, or that of Messages, which many clients write there.
+pub(super) fn mark(part: &Object<'_>) -> Outcome<Option<CacheMark>> {
+    Ok(breakpoint(part)?.or(cache_control(part)?))
+}
+
 /// Refuses the fields that no other format has.
 pub(super) fn no_fields(body: &Object<'_>, names: &[&str]) -> Outcome<()> {
     match names.iter().find_map(|name| body.get(name)).filter(|node| !node.is_empty() && node.raw.get() != "false") {

@@ -183,6 +183,15 @@ fn source<'a>(source: &Object<'a>) -> Outcome<Source<'a>> {
 fn document<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Parts<'a>) -> Outcome<()> {
     let node = block.required("source")?.object()?;
     let name = block.text("title")?;
+    if block
+        .object("citations")?
+        .is_some_and(|citations| citations.flag("enabled").is_ok_and(|flag| flag == Some(true)))
+    {
+        notes.mention(block.at("citations"));
+    }
+    if block.get("context").is_some_and(|context| context.raw.get() != "\"\"") {
+        notes.mention(block.at("context"));
+    }
     match node.required_text("type")?.as_ref() {
         "text" => {
             parts.extend(name.map(Part::text));

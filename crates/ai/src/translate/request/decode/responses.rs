@@ -96,6 +96,9 @@ fn dropped(body: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
     if body.get("context_management").is_some_and(|node| !node.is_empty()) {
         notes.drop("context_management");
     }
+    if body.get("max_tool_calls").is_some() {
+        notes.mention("max_tool_calls");
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::super::super::call::{OfferedTool, ToolChoice};
 use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, quoted, refused};
 use super::super::notes::Notes;
+use super::media;
 
 /// The schema of a custom tool as a function.
 const CUSTOM_SCHEMA: &str =
@@ -42,6 +43,7 @@ fn add_one<'a>(
 ) -> Outcome<()> {
     let tool = node.object()?;
     let kind = tool.required_text("type")?;
+    let mark = media::cache_control(&tool)?;
     let tool = match kind.as_ref() {
         "function" => function(&inner(tool, "function")?, namespace, notes)?,
         "custom" => custom(&inner(tool, "custom")?, namespace, notes)?,
@@ -50,7 +52,7 @@ fn add_one<'a>(
             return Ok(());
         }
     };
-    tools.insert(tool, &node.path)
+    tools.insert(OfferedTool { cache: mark.or(tool.cache), ..tool }, &node.path)
 }
 
 impl<'a> OfferedTools<'a> {
@@ -88,7 +90,7 @@ fn function<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_
         description: tool.text("description")?,
         schema: tool.get("parameters").map(|node| Cow::Borrowed(node.raw.get())),
         strict: tool.flag("strict")?,
-        cache: None,
+        cache: media::cache_control(tool)?,
     })
 }
 

@@ -18,8 +18,8 @@ use super::super::notes::Notes;
 use super::super::schema;
 use super::super::stops::{OPENAI_STOPS_MAX, check_stops};
 use super::parts::{
-    BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, joined_texts, misplaced, needs_data,
-    openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
+    BETWEEN, Encoded, Marks, as_text, chosen_tools, differs, error_text, joined, joined_texts, mention_marks,
+    misplaced, needs_data, openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 use crate::format::Format;
 use crate::host;
@@ -45,6 +45,9 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
         marks: Marks::new(models::caches_at_marks(options.known_model)),
     };
     target.check(call, options.known_model)?;
+    if !target.marks.are_left() {
+        mention_marks(call, notes);
+    }
     let mut out = ObjectWriter::new();
     out.text("model", options.model);
     let mut messages = out.list("messages");

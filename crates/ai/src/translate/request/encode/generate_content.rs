@@ -15,8 +15,8 @@ use super::super::notes::Notes;
 use super::super::schema;
 use super::super::stops::{GOOGLE_STOPS_MAX, check_stops};
 use super::parts::{
-    Encoded, OPENING, as_text, differs, joined, misplaced, openai_fields, output_path, output_tokens_max, split_system,
-    stop_path, tagged, texts, verbosity_path,
+    Encoded, OPENING, as_text, differs, joined, mention_marks, misplaced, openai_fields, output_path,
+    output_tokens_max, split_system, stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking;
 
@@ -26,6 +26,7 @@ const FILES: &str = "https://generativelanguage.googleapis.com/";
 pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     let options = notes.options;
     let rules = models::gemini(options.known_model);
+    mention_marks(call, notes);
     let mut out = ObjectWriter::new();
     let (system, rest) = split_system(&call.messages);
     let mut turns = Turns { turns: TurnWriter::new(out.list("contents"), "parts"), names: BTreeMap::new(), rules };

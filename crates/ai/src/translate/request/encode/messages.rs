@@ -13,8 +13,8 @@ use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
 use super::super::{ONE_OBJECT, schema};
 use super::parts::{
-    BETWEEN, Encoded, Marks, OPENING, as_text, chosen_tools, differs, drop_of_chat, in_tags, kind, misplaced,
-    openai_fields, split_system, stop_path, tagged, texts, verbosity_path,
+    BETWEEN, Encoded, Marks, OPENING, as_text, chosen_tools, differs, drop_of_chat, has_marks, in_tags, kind,
+    misplaced, openai_fields, split_system, stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking::{self, Plan};
 
@@ -80,23 +80,26 @@ enum OwnMark {
     LastTool,
 }
 
-/// Returns where the gateway marks the prompt: a call with tools is one of an agent, which sends the same beginning again.
+/// The least length of a system prompt that is marked without tools, in bytes: about 1,024 tokens, the fewest that a Claude caches.
+const SYSTEM_BYTES_MIN: usize = 4 * 1024;
+
+/// Returns where the gateway marks the prompt: a call with tools is one of an agent, which sends the same beginning again, as
+/// do calls with a long system prompt.
 fn own_mark(call: &Call<'_>, system: &[Message<'_>], notes: &Notes<'_>) -> OwnMark {
-    let has_marks = call.messages.iter().flat_map(|message| &message.parts).any(is_marked);
-    if !notes.options.prompt_cache || call.tools.is_empty() || has_marks {
+    if !notes.options.prompt_cache || has_marks(call) {
         return OwnMark::Nowhere;
+    }
+    let system_bytes: usize = texts(system).map(|text| text.text.len()).sum();
+    if call.tools.is_empty() {
+        return if system_bytes >= SYSTEM_BYTES_MIN { OwnMark::LastSystemBlock } else { OwnMark::Nowhere };
     }
     if notes.options.surface.takes_all() {
         OwnMark::WholeCall
-    } else if texts(system).next().is_some() {
+    } else if system_bytes > 0 {
         OwnMark::LastSystemBlock
     } else {
         OwnMark::LastTool
     }
-}
-
-fn is_marked(part: &Part<'_>) -> bool {
-    matches!(part, Part::Text(TextPart { cache: Some(_), .. }))
 }
 
 fn system_blocks(system: &[Message<'_>], own_mark: OwnMark, marks: &mut Marks) -> Vec<String> {

@@ -152,8 +152,28 @@ pub(super) fn openai_fields(call: &Call<'_>, is_openai: bool, notes: &mut Notes<
             out.raw(name, raw.get());
         } else if *name == "service_tier" && !matches!(raw.get(), "\"auto\"" | "\"default\"") {
             notes.drop(*name);
+        } else if *name == "user" {
+            notes.mention(*name);
         }
     }
+}
+
+/// Mentions the marks of a call for a model that does not cache at marks.
+pub(super) fn mention_marks(call: &Call<'_>, notes: &mut Notes<'_>) {
+    if has_marks(call) {
+        notes.mention("cache_control");
+    }
+}
+
+/// Whether the client marks what the provider caches.
+pub(super) fn has_marks(call: &Call<'_>) -> bool {
+    let is_marked = |part: &Part<'_>| match part {
+        Part::Text(text) => text.cache.is_some(),
+        Part::ToolResult(result) => result.cache.is_some(),
+        Part::Refusal(_) | Part::Image(_) | Part::File(_) | Part::ToolCall(_) | Part::State(_) => false,
+    };
+    call.messages.iter().flat_map(|message| &message.parts).any(is_marked)
+        || call.tools.iter().any(|tool| tool.cache.is_some())
 }
 
 /// The client's field for the texts that end the response.

@@ -9,8 +9,8 @@ use super::super::notes::Notes;
 use super::super::schema;
 use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
 use super::parts::{
-    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, joined_texts, kind, misplaced, openai_fields,
-    output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
+    Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, joined_texts, kind, mention_marks, misplaced,
+    openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 
 /// The least limit of output that the API accepts, in tokens.
@@ -21,6 +21,9 @@ pub(super) fn encode(call: &Call<'_>, notes: &mut Notes<'_>) -> Encoded {
     if !call.stop.is_empty() {
         let advice = "is not available for this model, which is served by the Responses API: leave it out";
         return Err(refused(stop_path(call), advice));
+    }
+    if !models::caches_at_marks(options.known_model) {
+        mention_marks(call, notes);
     }
     let mut out = ObjectWriter::new();
     out.text("model", options.model);

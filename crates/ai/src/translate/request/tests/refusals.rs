@@ -153,7 +153,7 @@ fn fields_that_are_left_out_are_named() {
             messages,
             r#""user":"u","metadata":{"a":"b"},"store":true,"logprobs":false,"n":1,"temperature":1,"presence_penalty":0.0,"service_tier":"auto""#,
             "claude-opus-5",
-            "",
+            "user",
         ),
         (chat, messages, r#""service_tier":"priority","verbosity":"low""#, "claude-opus-5", "verbosity,service_tier"),
         (chat, responses, r#""temperature":0.5"#, "gpt-5.2", "temperature"),
