@@ -21,6 +21,8 @@ pub(super) enum NeutralEvent {
     Delta(String),
     /// The open block is complete. A block of reasoning may have state: one item of a capsule.
     Close(Option<Box<RawValue>>),
+    /// An image between two blocks.
+    Image(GeneratedImage),
     /// The response is complete.
     End(Finish),
     /// The response has failed.
@@ -43,6 +45,23 @@ pub(super) enum Block {
         /// The provider's name of the tool.
         name: String,
     },
+}
+
+/// An image of the output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GeneratedImage {
+    /// The media type, such as `image/png`.
+    pub(super) media_type: String,
+    /// The content in Base64.
+    pub(super) data: String,
+}
+
+impl GeneratedImage {
+    /// Returns the image as a `data:` URL.
+    pub(super) fn url(&self) -> String {
+        let Self { media_type, data } = self;
+        format!("data:{media_type};base64,{data}")
+    }
 }
 
 /// The end of a complete response.

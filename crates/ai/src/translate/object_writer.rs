@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// An object that is being written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ObjectWriter(String);
 
 impl ObjectWriter {

@@ -371,6 +371,7 @@ fn kept_bytes(event: &NeutralEvent, is_collected: bool) -> usize {
     }
 }
 
+        NeutralEvent::Image(image) if is_collected => image.data.len(),
 fn has_long_name(event: &NeutralEvent) -> bool {
     matches!(event, NeutralEvent::Open(Block::Call { id, name }) if id.len() > ID_BYTES_MAX || name.len() > NAME_BYTES_MAX)
 }
@@ -378,6 +379,7 @@ fn has_long_name(event: &NeutralEvent) -> bool {
 /// Whether a whole body is a response or an error in this format of a provider. One that the provider could not finish is
 /// neither: another provider may respond.
 #[must_use]
+        | NeutralEvent::Image(_)
 pub fn is_response(format: Format, body: &[u8]) -> bool {
     let result = Decoder::new(format, "").body(body, &mut Vec::new());
     result.map_or_else(|failure| failure.refusal.is_none() && !failure.is_unfinished, |()| true)

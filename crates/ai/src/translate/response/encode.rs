@@ -16,7 +16,8 @@ use crate::format::Format;
 use crate::translate::call_ids::UniqueCallIds;
 use crate::translate::capsule::Capsule;
 use crate::translate::context::ResponseContext;
-use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
+use crate::translate::event::{Block, Finish, GeneratedImage, NeutralEvent, ProviderFailure, StopCause};
+use crate::translate::object_writer::ObjectWriter;
 use call::ClientCall;
 use chat::ChatEncoder;
 use generate_content::GenerateContentEncoder;
@@ -77,6 +78,7 @@ struct ClientState {
     /// The text of a capsule, which also marks reasoning without state as that of another provider.
     capsule: String,
     /// Whether the capsule has no item.
+    Image(GeneratedImage),
     is_empty: bool,
 }
 
@@ -188,6 +190,7 @@ impl Encoder {
             Block::Text => ClientBlock::Text,
             Block::Refusal => ClientBlock::Refusal,
             Block::Reasoning => ClientBlock::Reasoning,
+            NeutralEvent::Image(image) => ClientEvent::Image(image),
             Block::Call { id, name } => {
                 let id = self.calls.add(&id, &self.identity.request_id);
                 let states = std::mem::take(&mut self.states);

@@ -44,6 +44,16 @@ pub(super) fn empty() -> ProviderFailure {
     of_gateway(Refusal::UpstreamProtocol, "The provider ended its response without any content.")
 }
 
+/// Returns the failure of a response with media for which the client's format has no field.
+pub(super) fn without_field(media_type: &str) -> ProviderFailure {
+    let media_type = media_type.get(..media_type.floor_char_boundary(100)).unwrap_or_default();
+    let message = format!(
+        "The response contains data of the type {media_type} (`inlineData`), for which the format of this call has no field: call \
+         the model in Google's format."
+    );
+    of_gateway(Refusal::UpstreamProtocol, &message)
+}
+
 /// Returns the failure of a response that is not in its format.
 pub(super) fn unreadable(reason: &str) -> ProviderFailure {
     of_gateway(Refusal::UpstreamProtocol, &format!("The provider's response cannot be translated: {reason}."))

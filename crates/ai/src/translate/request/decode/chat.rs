@@ -14,6 +14,7 @@ use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::notes::Notes;
 use super::{media, tools};
+use crate::format::Format;
 
 const REFUSED: &[&str] =
     &["logprobs", "logit_bias", "prediction", "audio", "functions", "function_call", "background", "conversation"];
@@ -45,7 +46,7 @@ pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Ca
     let output_tokens_max = body.count("max_completion_tokens")?;
     let stream_options = body.object("stream_options")?;
     Ok(Call {
-        from: crate::format::Format::Chat,
+        from: Format::Chat,
         model: body.required_text("model")?.into_owned(),
         stream: body.flag("stream")?.unwrap_or(false),
         include_usage: stream_options
@@ -133,13 +134,13 @@ fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'
         "tool" => (Role::User, smallvec![result(message, notes)?]),
         _ => return Err(refused(&message.at("role"), "must be system, developer, user, assistant or tool")),
     };
-    Ok(Message { role, parts, path: MessagePath::new(&message.path) })
     if message.get("name").is_some() {
         notes.mention(message.at("name"));
     }
     if let (Some(mark), Some(Part::Text(last))) = (media::mark(message)?, parts.last_mut()) {
         last.cache = Some(mark);
     }
+    Ok(Message { role, parts, path: MessagePath::new(&message.path) })
 }
 
 fn content<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'a>> {
@@ -170,6 +171,14 @@ fn assistant<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'
         }
     }
     parts.extend(content(message, notes)?);
+    // The field of OpenRouter for images that the model has made. Other models do not take images of the assistant.
+    for image in message.list("images")? {
+        if notes.to == Format::GenerateContent {
+            parts.push(notes.part(media::image(&image.object()?)?)?);
+        } else {
+            notes.mention(message.at("images"));
+        }
+    }
     if let Some(refusal) = message.text("refusal")? {
         parts.push(Part::Refusal(refusal));
     }

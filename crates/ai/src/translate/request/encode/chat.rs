@@ -343,6 +343,7 @@ impl Target {
     fn assistant(&self, message: &Message<'_>) -> Outcome<Option<String>> {
         let (mut text, mut refusal, mut calls) = (Vec::new(), None, Vec::new());
         let (mut state, mut reasoning) = (BTreeMap::new(), String::new());
+        let mut details: Vec<&RawValue> = Vec::new();
         for part in &message.parts {
             match part {
                 Part::Text(_) => text.extend(as_text(part).map(|text| text.text.as_ref())),
@@ -351,6 +352,7 @@ impl Target {
                 Part::ToolCall(call) => calls.push(call),
                 Part::State(part) => {
                     state.extend(part.items.iter().filter_map(|item| Extra::read(item.get())).map(Extra::by_id));
+                    details.extend(part.items.iter().filter_map(|item| Details::read(item.get())).flatten());
                     reasoning.push_str(part.text.as_deref().unwrap_or_default());
                 }
                 Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
@@ -363,7 +365,9 @@ impl Target {
         }
         let mut out = role("assistant");
         // DeepSeek requires the reasoning of a loop of tools, and refuses or ignores any other.
-        if !calls.is_empty() && !reasoning.is_empty() && !self.is_openai {
+        if !details.is_empty() {
+            out.raw("reasoning_details", &list(&details.into_iter().map(RawValue::get).collect::<Vec<_>>()));
+        } else if !calls.is_empty() && !reasoning.is_empty() && !self.is_openai {
             out.text("reasoning_content", &reasoning);
         }
         match text.as_slice() {
@@ -379,6 +383,19 @@ impl Target {
             out.raw("tool_calls", &list(&calls.collect::<Vec<_>>()));
         }
         Ok(Some(out.finish()))
+    }
+}
+
+/// The state of reasoning of OpenRouter and MiniMax.
+#[derive(Deserialize)]
+struct Details<'a> {
+    #[serde(borrow)]
+    reasoning_details: Vec<&'a RawValue>,
+}
+
+impl<'a> Details<'a> {
+    fn read(item: &'a str) -> Option<Vec<&'a RawValue>> {
+        serde_json::from_str(item).ok().map(|Self { reasoning_details }| reasoning_details)
     }
 }
 

@@ -264,7 +264,8 @@ impl Turns<'_> {
                     self.add_of_model(&call);
                 }
                 Part::State(_) => {}
-                Part::Image(_) | Part::File(_) | Part::ToolResult(_) => {
+                Part::Image(image) => self.add_of_model(&data_part(&image.source, &image.path)?),
+                Part::File(_) | Part::ToolResult(_) => {
                     return Err(misplaced(part, "a message of the assistant"));
                 }
             }

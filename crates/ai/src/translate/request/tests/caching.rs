@@ -58,3 +58,16 @@ fn fields_that_do_not_arrive_are_named() {
     let refusing = TranslationOptions { dropped: DroppedFields::Refuse, ..options("qwen3") };
     assert!(translate(Format::Responses, Format::Chat, call.to_string().as_bytes(), &refusing).is_ok());
 }
+
+#[test]
+fn images_of_the_model_return_to_gemini_and_are_named_elsewhere() {
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}});
+    let call = json!({"model": "m", "messages": [
+        {"role": "user", "content": "draw"}, {"role": "assistant", "content": "", "images": [image]}, {"role": "user", "content": "again"},
+    ]});
+    let (body, dropped) = sent(Format::GenerateContent, "gemini-2.5-flash-image", &call);
+    let data = json!({"inlineData": {"mimeType": "image/png", "data": "AA=="}});
+    assert_eq!((&body["contents"][1]["parts"], dropped), (&json!([data]), Vec::new()), "{body}");
+    let (body, dropped) = sent(Format::Messages, "claude-opus-4-8", &call);
+    assert!(!body.to_string().contains("AA==") && dropped == ["messages[1].images"], "{dropped:?}");
+}

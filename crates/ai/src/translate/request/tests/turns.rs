@@ -93,3 +93,25 @@ fn mistral_gets_no_message_of_the_user_directly_after_a_result() {
         ("user assistant tool user".into(), &"toolu_01AbcDefGhi".into())
     );
 }
+
+#[test]
+fn reasoning_details_come_back_unchanged() {
+    let detail = r#"{"type":"reasoning.encrypted", "data":"ENC==","id":"r1","index":0}"#;
+    let items =
+        vec![serde_json::value::RawValue::from_string(format!(r#"{{"reasoning_details":[{detail}]}}"#)).unwrap()];
+    let TranslationOptions { kind, owner, .. } = options("gemini-like");
+    let capsule =
+        Capsule { kind, format: Format::Chat, model: "gemini-like".to_owned(), owner: owner.to_owned(), items };
+    let call = format!(
+        r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"x"}},
+        {{"role":"assistant","content":[{{"type":"thinking","thinking":"hm","signature":"{}"}},{{"type":"tool_use","id":"c1","name":"get","input":{{}}}}]}},
+        {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"c1","content":"r"}}]}}],"tools":[{{"name":"get","input_schema":{{"type":"object"}}}}]}}"#,
+        capsule.encode().unwrap()
+    );
+    let sent =
+        String::from_utf8(translated(Format::Messages, Format::Chat, &call, "gemini-like").body.to_vec()).unwrap();
+    assert!(
+        sent.contains(&format!(r#""reasoning_details":[{detail}]"#)) && !sent.contains("reasoning_content"),
+        "{sent}"
+    );
+}

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod chunk;
+mod details;
 
 use serde_json::value::RawValue;
 
@@ -17,6 +18,7 @@ use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, Refu
 use crate::translate::response::failure;
 use arguments::ArgumentsEnd;
 use chunk::{CallDelta, Choice, Chunk, Delta, Prose, text_of};
+use details::ReasoningDetails;
 
 /// Maximum of calls in one response.
 const CALLS_MAX: usize = 1024;
@@ -46,6 +48,8 @@ pub(super) struct ChatDecoder {
     /// The last block of text and its key, unless it is complete.
     prose: Option<(Prose, u64)>,
     calls: Vec<Call>,
+    /// The state of the reasoning that no block has yet.
+    details: ReasoningDetails,
     has_refusal: bool,
     finish: Option<String>,
     /// The text that ended the response, as vLLM reports it.
@@ -101,7 +105,7 @@ impl ChatDecoder {
 
     /// Returns how many bytes are held until the open block is complete.
     pub(super) const fn held_bytes(&self) -> usize {
-        self.order.held_bytes()
+        self.order.held_bytes().saturating_add(self.details.bytes())
     }
 
     fn start(&mut self, out: &mut Vec<NeutralEvent>) {
@@ -131,6 +135,7 @@ impl ChatDecoder {
 
     fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
         let reasoning = delta.reasoning_content.or(delta.reasoning).map(|json| text_of(json, Prose::Reasoning));
+        delta.reasoning_details.into_iter().flatten().for_each(|detail| self.details.add(detail));
         let content = delta.content.map(|json| text_of(json, Prose::Text));
         let texts = reasoning.into_iter().chain(content).flatten();
         for (prose, text) in texts.chain(delta.refusal.map(|refusal| (Prose::Refusal, refusal))) {
@@ -232,6 +237,7 @@ impl ChatDecoder {
             return Err(failure::unreadable("it has more than 1024 tool calls"));
         }
         self.close_complete_calls(out);
+        self.state_of_details(out)?;
         if let Some(state) = state.and_then(|content| state_of(&call.id, content)) {
             if !matches!(self.prose, Some((Prose::Reasoning, _))) {
                 self.close_prose(None, out);
@@ -253,9 +259,25 @@ impl ChatDecoder {
     }
 
     fn close_prose(&mut self, state: Option<Box<RawValue>>, out: &mut Vec<NeutralEvent>) {
-        if let Some((_, key)) = self.prose.take() {
+        if let Some((prose, key)) = self.prose.take() {
+            let is_stateless = prose == Prose::Reasoning && state.is_none();
+            let state = if is_stateless { self.details.take() } else { state };
             self.order.close(key, state, out);
         }
+    }
+
+    /// Closes the block of reasoning to which the state belongs that no block has yet; without such a block, one without text.
+    fn state_of_details(&mut self, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
+        if self.details.is_empty() {
+            return Ok(());
+        }
+        if !matches!(self.prose, Some((Prose::Reasoning, _))) {
+            self.close_prose(None, out);
+            let key = self.open(Block::Reasoning, out)?;
+            self.prose = Some((Prose::Reasoning, key));
+        }
+        self.close_prose(None, out);
+        Ok(())
     }
 
     /// Ends the calls whose arguments are complete: fragments of other calls may still follow.
@@ -278,6 +300,9 @@ impl ChatDecoder {
             return Err(failure::empty());
         }
         self.start(out);
+        self.close_complete_calls(out);
+        self.close_prose(None, out);
+        self.state_of_details(out)?;
         self.order.close_all(out);
         for at in 0..self.calls.len() {
             self.open_call(at, out)?;

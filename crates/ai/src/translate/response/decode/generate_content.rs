@@ -11,9 +11,11 @@ use serde_json::value::RawValue;
 use super::usage;
 use crate::opening::is_error;
 use crate::translate::call_ids::UniqueCallIds;
-use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
+use crate::translate::event::{
+    Block, Finish, GeneratedImage, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage,
+};
 use crate::translate::response::failure;
-use chunk::{Candidate, FunctionCall, GeneratedChunk, GeneratedPart};
+use chunk::{Candidate, FunctionCall, GeneratedChunk, GeneratedPart, InlineData};
 
 /// Maximum of calls in one response.
 const CALLS_MAX: usize = 1024;
@@ -109,9 +111,21 @@ impl GenerateContentDecoder {
         Ok(())
     }
 
-    /// Reads a part. Results of tools that the provider runs, and media, were not requested.
+    /// Reads a part. Results of tools that the provider runs were not requested. Other media than images have no field in other
+    /// formats.
     fn part(&mut self, part: GeneratedPart<'_>, out: &mut Vec<NeutralEvent>) -> Result<(), ProviderFailure> {
-        let GeneratedPart { text, thought, thought_signature, function_call } = part;
+        let GeneratedPart { text, thought, thought_signature, function_call, inline_data } = part;
+        match inline_data {
+            // A draft of the image that follows.
+            Some(_) if thought == Some(true) => {}
+            Some(InlineData { mime_type, data }) if mime_type.starts_with("image/") => {
+                self.close(None, out);
+                let (media_type, data) = (mime_type.into_owned(), data.into_owned());
+                out.push(NeutralEvent::Image(GeneratedImage { media_type, data }));
+            }
+            Some(InlineData { mime_type, .. }) => return Err(failure::without_field(&mime_type)),
+            None => {}
+        }
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             self.open(if thought == Some(true) { Block::Reasoning } else { Block::Text }, out);
             out.push(NeutralEvent::Delta(text));

@@ -135,6 +135,7 @@ mod tests {
             NeutralEvent::Start
             | NeutralEvent::Alive
             | NeutralEvent::Open(_)
+            | NeutralEvent::Image(_)
             | NeutralEvent::End(_)
             | NeutralEvent::Failure(_) => {
                 format!("{event:?}")

@@ -4,7 +4,7 @@ use super::call::{ClientCall, custom_input};
 use super::event_stream::{put, put_comment};
 use super::identity::Identity;
 use super::{ClientBlock, ClientEvent, problem, usage};
-use crate::translate::event::{Finish, ProviderFailure, StopCause};
+use crate::translate::event::{Finish, GeneratedImage, ProviderFailure, StopCause};
 use crate::translate::object_writer::{ObjectWriter, list};
 
 /// Writes a chat completion, as a stream or as a whole body.
@@ -17,6 +17,7 @@ pub(super) struct ChatEncoder {
     include_usage: bool,
     open: Option<OpenBlock>,
     calls: usize,
+    images: usize,
     message: Message,
 }
 
@@ -41,6 +42,7 @@ struct Message {
     refusal: String,
     reasoning: String,
     calls: Vec<String>,
+    images: Vec<String>,
     has_refusal: bool,
 }
 
@@ -55,6 +57,7 @@ impl ChatEncoder {
             include_usage,
             open: None,
             calls: 0,
+            images: 0,
             message: Message::default(),
         }
     }
@@ -78,6 +81,7 @@ impl ChatEncoder {
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(_) => self.close(out),
+            ClientEvent::Image(image) => self.image(&image, out),
             ClientEvent::End(finish) => self.end(&finish, out),
             ClientEvent::Failure(failure) => self.fail(&failure, out),
         }
@@ -138,6 +142,18 @@ impl ChatEncoder {
         self.calls += 1;
     }
 
+    /// Writes an image in the field of OpenRouter, which OpenAI's API lacks.
+    fn image(&mut self, image: &GeneratedImage, out: &mut Vec<u8>) {
+        let url = ObjectWriter::new().with("url", &image.url()).end();
+        let image = ObjectWriter::of_type("image_url").with("index", &self.images).with_raw("image_url", &url).end();
+        self.images += 1;
+        if self.streamed {
+            self.delta(&ObjectWriter::new().with_raw("images", &list(&[image])).end(), out);
+        } else {
+            self.message.images.push(image);
+        }
+    }
+
     fn end(&mut self, finish: &Finish, out: &mut Vec<u8>) {
         let reason = match &finish.stop {
             StopCause::End | StopCause::StopText(_) => "stop",
@@ -165,7 +181,7 @@ impl ChatEncoder {
     }
 
     fn body(&self, reason: &str, finish: &Finish) -> String {
-        let Message { content, refusal, reasoning, calls, .. } = &self.message;
+        let Message { content, refusal, reasoning, calls, images, .. } = &self.message;
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let has_other = !calls.is_empty() || !refusal.is_empty();
         let content = if has_other { some(content) } else { Some(content.clone()) };
@@ -176,6 +192,9 @@ impl ChatEncoder {
         }
         if !calls.is_empty() {
             message = message.with_raw("tool_calls", &list(calls));
+        }
+        if !images.is_empty() {
+            message = message.with_raw("images", &list(images));
         }
         let choice = choice("message", &message.end(), Some(reason));
         let body = self.object("chat.completion").with_raw("choices", &list(&[choice]));

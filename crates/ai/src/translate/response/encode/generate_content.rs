@@ -69,6 +69,10 @@ impl GenerateContentEncoder {
             ClientEvent::Open(block) => self.open = Some(OpenBlock { block, text: String::new() }),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(_) => self.close(out),
+            ClientEvent::Image(image) => {
+                let data = ObjectWriter::new().with("mimeType", &image.media_type).with("data", &image.data).end();
+                self.put_part(ObjectWriter::new().with_raw("inlineData", &data).end(), out);
+            }
             ClientEvent::End(finish) => self.end(&finish, out),
             ClientEvent::Failure(failure) => self.fail(&failure, out),
         }
@@ -91,6 +95,10 @@ impl GenerateContentEncoder {
             ClientBlock::Text | ClientBlock::Refusal | ClientBlock::Reasoning if text.is_empty() => return,
             ClientBlock::Text | ClientBlock::Refusal | ClientBlock::Reasoning => text_part(&block, &text),
         };
+        self.put_part(part, out);
+    }
+
+    fn put_part(&mut self, part: String, out: &mut Vec<u8>) {
         if self.streamed {
             self.chunk(&list(&[part]), out);
         } else {

@@ -7,7 +7,7 @@ use super::event_stream::{put, put_comment};
 use super::identity::Identity;
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
 use crate::translate::arguments;
-use crate::translate::event::{Finish, ProviderFailure, RefusalDetails, StopCause};
+use crate::translate::event::{Finish, GeneratedImage, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::object_writer::{ObjectWriter, list};
 
 /// Longest refusal that is repeated as its explanation, in bytes.
@@ -89,6 +89,7 @@ impl MessagesEncoder {
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(state) => self.close(state, out),
+            ClientEvent::Image(image) => self.image(&image, out),
             ClientEvent::End(finish) => self.end(&finish, out),
             ClientEvent::Failure(failure) => self.fail(&failure, out),
         }
@@ -191,6 +192,19 @@ impl MessagesEncoder {
             }
         };
         if self.streamed {
+        self.block_end(block, out);
+    }
+
+    /// Writes an image as a block that is whole at its start.
+    fn image(&mut self, image: &GeneratedImage, out: &mut Vec<u8>) {
+        let source = ObjectWriter::of_type("base64").with("media_type", &image.media_type).with("data", &image.data);
+        let block = ObjectWriter::of_type("image").with_raw("source", &source.end()).end();
+        self.block_start(&block, out);
+        self.block_end(block, out);
+    }
+
+    /// Ends a block, whose whole form a body has.
+    fn block_end(&mut self, block: String, out: &mut Vec<u8>) {
             let index = self.index;
             self.event("content_block_stop", |event| event.with("index", &index), out);
         } else {

@@ -9,7 +9,7 @@ mod object;
 use super::event_stream::{put, put_comment};
 use super::identity::Identity;
 use super::{ClientBlock, ClientEvent, ClientState, problem, usage};
-use crate::translate::event::{Finish, ProviderFailure, StopCause};
+use crate::translate::event::{Finish, GeneratedImage, ProviderFailure, StopCause};
 use crate::translate::object_writer::{ObjectWriter, list};
 use item::{ItemKind, OutputItem};
 pub(super) use object::ResponseObject;
@@ -55,6 +55,7 @@ impl ResponsesEncoder {
             ClientEvent::End(finish) => self.end(&finish, out),
             ClientEvent::Failure(failure) => self.fail(&failure, out),
         }
+            ClientEvent::Image(image) => self.image(&image, out),
     }
 
     fn start(&mut self, out: &mut Vec<u8>) {
@@ -141,6 +142,10 @@ impl ResponsesEncoder {
         let index = self.output.len();
         self.event(
             "response.output_item.done",
+        self.item_done(json, out);
+    }
+
+    fn item_done(&mut self, json: String, out: &mut Vec<u8>) {
             |event| event.with("output_index", &index).with_raw("item", &json),
             out,
         );
@@ -150,6 +155,19 @@ impl ResponsesEncoder {
     fn text_done(&mut self, item: &OutputItem, text: &str, out: &mut Vec<u8>) {
         let field = item.kind.text_field();
         let is_text = matches!(item.kind, ItemKind::Text);
+    /// Writes an image as the item of OpenAI's tool for images, in which its SDKs find it.
+    fn image(&mut self, image: &GeneratedImage, out: &mut Vec<u8>) {
+        let index = self.output.len();
+        let item = ObjectWriter::new().with("id", &self.identity.part("ig_", index));
+        let item = item.with("type", "image_generation_call");
+        let format = image.media_type.strip_prefix("image/").unwrap_or(&image.media_type);
+        let done = item.clone().with("status", "completed").with("output_format", format).with("result", &image.data);
+        let begun = item.with("status", "in_progress").with_raw("result", "null").end();
+        let fields = |event: ObjectWriter| event.with("output_index", &index).with_raw("item", &begun);
+        self.event("response.output_item.added", fields, out);
+        self.item_done(done.end(), out);
+    }
+
         let fields = |event: ObjectWriter| {
             let event = event.with(field, text);
             if is_text { event.with_raw("logprobs", "[]") } else { event }

@@ -133,3 +133,36 @@ fn a_body_that_is_cut_or_no_json_is_an_error() {
         }
     }
 }
+
+const IMAGE: &str = r#"{"candidates":[{"content":{"role":"model","parts":[{"inlineData":{"mimeType":"image/jpeg","data":"DRAFT"},"thought":true},{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1290,"totalTokenCount":1300}}"#;
+
+/// Clients find images where OpenRouter has them, in a block, and in the item of OpenAI's tool.
+#[test]
+fn an_image_of_gemini_reaches_the_client() {
+    let places = [
+        (
+            Format::Chat,
+            "/choices/0/message/images/0",
+            json!({"type": "image_url", "index": 0, "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}),
+        ),
+        (
+            Format::Messages,
+            "/content/0",
+            json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}),
+        ),
+        (
+            Format::Responses,
+            "/output/0",
+            json!({"id": "ig_0199aa0000", "type": "image_generation_call", "status": "completed", "output_format": "png", "result": "iVBORw0KGgo="}),
+        ),
+    ];
+    for (client, path, expected) in places {
+        let whole = body(client, Format::GenerateContent, ResponseFraming::Json, 200, IMAGE);
+        assert_eq!(whole.pointer(path), Some(&expected), "{client:?} {whole}");
+        let stream = streamed(client, Format::GenerateContent, &format!("data: {IMAGE}\n\n"));
+        assert!(check_stream(client, &stream), "{stream}");
+        let is_there = stream.matches("iVBORw0KGgo=").count();
+        assert_eq!(is_there, if client == Format::Responses { 2 } else { 1 }, "{stream}");
+        assert!(!stream.contains("DRAFT"), "{stream}");
+    }
+}

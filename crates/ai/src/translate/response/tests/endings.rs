@@ -256,3 +256,38 @@ fn a_call_whose_arguments_lack_their_end_is_cut_by_the_limit() {
         assert!(out.contains(&format!("\"stop_reason\":\"{stop}\"")), "{arguments} {out}");
     }
 }
+
+/// Returns the state that a client of Messages gets in the signature of its thinking.
+fn details_of(stream: &str) -> Vec<String> {
+    let events = events(&streamed(Format::Messages, Format::Chat, stream));
+    let signature = |event: &Value| {
+        let of_text = event["delta"]["signature"].as_str();
+        of_text.or(event["content_block"]["data"].as_str()).map(str::to_owned)
+    };
+    let capsules = events.iter().filter_map(|(_, data)| signature(data));
+    let read = |capsule: String| crate::translate::capsule::Capsule::decode(&capsule).unwrap().items;
+    capsules.flat_map(read).map(|item| item.get().to_owned()).collect()
+}
+
+#[test]
+fn the_reasoning_details_of_a_provider_are_in_the_state_of_the_client() {
+    let detail = r#"{"type":"reasoning.encrypted","data":"ENC==","id":"r1","format":"google-gemini-v1","index":0}"#;
+    let call = r#"{"tool_calls":[{"index":0,"id":"c1","function":{"name":"get","arguments":"{}"}}]}"#;
+    let end = |reason: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"{reason}"}}]}}"#);
+    let chunk = |delta: &str| format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#);
+    let state = format!(r#"{{"reasoning_details":[{detail}]}}"#);
+    let thought = format!(r#"{{"reasoning":"hm","reasoning_details":[{detail}]}}"#);
+    let silent = format!(r#"{{"reasoning_details":[{detail}]}}"#);
+    for deltas in [
+        vec![thought.as_str(), call],
+        vec![silent.as_str(), call],
+        vec![r#"{"reasoning":"hm"}"#, silent.as_str(), call],
+    ] {
+        let mut pieces: Vec<String> = deltas.iter().map(|delta| chunk(delta)).collect();
+        pieces.extend([end("tool_calls"), "[DONE]".to_owned()]);
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        assert_eq!(details_of(&chunks(&pieces)), [state.as_str()], "{deltas:?}");
+    }
+    let (text, late) = (chunk(r#"{"content":"hi"}"#), chunk(&silent));
+    assert_eq!(details_of(&chunks(&[&text, &late, &end("stop"), "[DONE]"])), [state.as_str()], "it follows the text");
+}

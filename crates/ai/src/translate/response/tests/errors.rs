@@ -349,3 +349,39 @@ fn the_gateway_can_end_a_response_in_the_clients_format() {
         }
     }
 }
+
+#[test]
+fn other_media_than_images_are_an_error_that_names_them_and_no_empty_response() {
+    let sound = r#"{"candidates":[{"finishReason":"STOP","content":{"role":"model","parts":[{"inlineData":{"mimeType":"audio/L16","data":"AAAA"}}]}}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1290}}"#;
+    for client in [Format::Chat, Format::Responses, Format::Messages] {
+        let translated = body(client, Format::GenerateContent, ResponseFraming::Json, 200, sound).to_string();
+        assert!(
+            translated.contains("audio/L16") && translated.contains("upstream_protocol"),
+            "{client:?} {translated}"
+        );
+    }
+}
+
+#[test]
+fn an_error_about_the_length_of_a_passed_call_has_the_words_of_its_format() {
+    let said = |format, status, message: &str| {
+        let body = format!(r#"{{"error":{{"message":"{message}","code":400}}}}"#);
+        let own = crate::translate::context_error(format, status, body.as_bytes(), "r")?;
+        Some(serde_json::from_slice::<Value>(&own).unwrap()["error"].clone())
+    };
+    let vllm = "The prompt (length 40000) is longer than the maximum model length of 32768.";
+    assert_eq!(said(Format::Chat, 400, vllm).unwrap()["code"], "context_length_exceeded");
+    assert_eq!(
+        said(Format::Messages, 413, vllm).unwrap()["message"],
+        "prompt is too long: 40000 tokens > 32768 maximum"
+    );
+    for (format, status, message) in [
+        (Format::Messages, 400, "prompt is too long: 9 tokens > 8 maximum"),
+        (Format::Chat, 400, "temperature must be at most 2"),
+        (Format::GenerateContent, 400, vllm),
+    ] {
+        assert_eq!(said(format, status, message), None, "{message}");
+    }
+    let own = br#"{"error":{"message":"maximum context length is 8","code":"context_length_exceeded"}}"#;
+    assert_eq!(crate::translate::context_error(Format::Responses, 400, own, "r"), None);
+}

@@ -66,6 +66,9 @@ pub(super) struct Delta<'a> {
     /// OpenRouter's name, and vLLM's, for `reasoning_content`.
     #[serde(default, borrow)]
     pub(super) reasoning: Option<&'a RawValue>,
+    /// The state of reasoning at OpenRouter and MiniMax.
+    #[serde(default, borrow)]
+    pub(super) reasoning_details: Option<Vec<&'a RawValue>>,
     #[serde(default, borrow)]
     pub(super) tool_calls: Option<Vec<CallDelta<'a>>>,
 }

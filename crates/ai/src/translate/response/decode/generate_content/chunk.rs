@@ -1,5 +1,7 @@
 //! The JSON of a chunk or a whole response.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -49,6 +51,18 @@ pub(super) struct GeneratedPart<'a> {
     pub(super) thought_signature: Option<String>,
     #[serde(borrow)]
     pub(super) function_call: Option<FunctionCall<'a>>,
+    #[serde(borrow)]
+    pub(super) inline_data: Option<InlineData<'a>>,
+}
+
+/// An image or sound.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct InlineData<'a> {
+    #[serde(borrow)]
+    pub(super) mime_type: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) data: Cow<'a, str>,
 }
 
 #[derive(Default, Deserialize)]
