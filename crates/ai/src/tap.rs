@@ -246,6 +246,12 @@ impl Tap {
         (!self.reading.is_ending()).then(|| self.reading.used())
     }
 
+    /// Whether the model has finished, and the provider has not reported its usage, which follows at once.
+    #[must_use]
+    pub fn awaits_usage(&self) -> bool {
+        matches!(self.frames, Frames::Events(_)) && self.reading.awaits_usage()
+    }
+
     /// Ends a response that has used its whole reservation: returns its format's regular end of a response that is too
     /// long, and the facts that were read. Held bytes are dropped.
     #[must_use]

@@ -305,7 +305,7 @@ impl RequestAccount {
         let traffic = &self.request.snapshot.traffic;
         if self.is_filling {
             self.request.deadlines.outlive_until(attempt.probe.clone(), self.total_at);
-        } else if traffic.on_hangup != OnHangup::Cancel && self.call().is_some_and(|call| !call.free) {
+        } else if matches!(traffic.on_hangup, OnHangup::Drain { .. }) && self.call().is_some_and(|call| !call.free) {
             self.request.deadlines.outlive_if_sent(attempt.probe.clone());
         }
         self.attempt = Some(attempt);

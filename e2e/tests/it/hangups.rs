@@ -74,12 +74,8 @@ fn chat() -> Stream {
         kind: "openai",
         body: requested,
         head: EVENTS,
-        text: vec![
-            printed("a"),
-            printed("b"),
-            data(&chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]))),
-        ],
-        usage: vec![data(&spent)],
+        text: vec![printed("a"), printed("b")],
+        usage: vec![data(&chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]))), data(&spent)],
         end: vec!["data: [DONE]\n\n".to_owned()],
         told_first: None,
     }
@@ -358,4 +354,40 @@ async fn disconnect_before_the_call_is_sent_uses_nothing() {
         gateway.metrics().await.contains("tollgate_meter_released_total 1").then_some(())
     })
     .await;
+}
+
+/// The usage of a chat stream follows the end of the model. A provider that does not report it is left after 2 s.
+#[tokio::test]
+async fn usage_that_is_due_after_the_end_of_the_model_is_waited_for() {
+    for (on_hangup, is_reported, output) in [("cancel", true, Some(7)), ("cancel", false, None), ("abort", false, None)]
+    {
+        let (tell, reported) = watch::channel(0);
+        let mut stream = chat();
+        let finish = stream.usage.remove(0);
+        stream.text.push(finish);
+        let upstream = upstream(stream.clone(), reported).await;
+        let setup = Setup::provider(stream.kind, upstream.address()).section("on_hangup", on_hangup);
+        let gateway = Gateway::start(setup).await;
+        let key = gateway.key().await;
+        let moment = format!("{:?}", Moment::WithinTheText);
+        let mut answer = call(&stream, &key, true).header("x-stainless-moment", &moment).open(gateway.proxy).await;
+        let mut text = String::new();
+        while !text.contains("\"stop\"") {
+            let Piece::Data(bytes) = answer.next().await else { panic!("the stream ended after {text}") };
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        drop(answer);
+        let gone = async || (gateway.gauge("tollgate_connections").await == 0).then_some(());
+        eventually("the client has disconnected", gone).await;
+        if is_reported {
+            tell.send_replace(usize::MAX);
+        } else {
+            let aborted = async || (upstream.closed() > 0).then_some(());
+            let within = Duration::from_secs(if on_hangup == "abort" { 1 } else { 4 });
+            Canary::new().within(within, "the upstream request is aborted", aborted).await;
+        }
+        let event = newest(&gateway, 1).await;
+        assert_eq!((event.status, event.outcome.as_str()), (200, "caller_gone"), "{on_hangup}");
+        assert_eq!(event.row["output"].as_i64(), output, "{on_hangup} {is_reported} {}", event.row);
+    }
 }

@@ -205,6 +205,12 @@ impl Reading {
         self.facts.ended || self.has_failed
     }
 
+    /// Whether the usage is due: it follows the finish reason of Chat, and the last block of Messages.
+    pub(super) fn awaits_usage(&self) -> bool {
+        (matches!(self.format, Format::Chat | Format::Completions) && self.facts.ended && self.facts.usage.is_none())
+            || (self.format == Format::Messages && !self.is_end_known() && self.texts.blocks_are_over())
+    }
+
     /// Whether the stream of Messages has begun, and its end is not known.
     pub(super) const fn is_within_message(&self) -> bool {
         self.facts.id.is_some() && !self.is_end_known()

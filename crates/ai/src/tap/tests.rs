@@ -1,6 +1,7 @@
 mod array;
 mod calls;
 mod cut;
+mod due;
 mod empty;
 mod guard;
 mod hostile;

@@ -163,6 +163,8 @@ pub enum OnHangup {
     /// The request to the upstream is aborted. The default.
     Cancel,
     /// The response is read further, for the usage that is reported at its end.
+    /// The request to the upstream is aborted at once.
+    Abort,
     Drain {
         /// Maximum number of bytes that are read. Default 64 KiB.
         bytes_max: u64,

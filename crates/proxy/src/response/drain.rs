@@ -5,6 +5,7 @@
 //! a tenth of these permits. Reading ends at its bounds, or when the time of the shutdown is over.
 
 use std::future::{Future, poll_fn};
+use std::time::Duration;
 
 use config::snapshot::OnHangup;
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +15,10 @@ use crate::deadlines::shutdown::{ShutdownPhase, reached};
 use crate::deadlines::task::spawn;
 use crate::response::relay::Relay;
 use crate::worker::Worker;
+
+/// Maximum time, and maximum size, for the report of usage that is due when the client disconnects.
+const USAGE_WAIT_MAX: Duration = Duration::from_secs(2);
+const USAGE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The bounds of reading a response whose client has disconnected.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +30,7 @@ pub(crate) struct DetachedBounds {
 /// Returns the bounds of a request whose client disconnected at `left`; `None` if the request is aborted.
 pub(crate) fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBounds> {
     match on_hangup {
-        OnHangup::Cancel => None,
+        OnHangup::Cancel | OnHangup::Abort => None,
         OnHangup::Drain { bytes_max, within } => Some(DetachedBounds { bytes_max, until: left + within }),
     }
 }
@@ -37,7 +42,10 @@ pub(crate) fn read_on(mut relay: Box<Relay>) {
     if !relay.has_usage_to_come() || account.request.deadlines.is_ending() {
         return;
     }
-    let Some(bounds) = bounds(on_hangup, account.request.deadlines.leave()) else { return };
+    let left = account.request.deadlines.leave();
+    let is_due = on_hangup == OnHangup::Cancel && relay.awaits_usage();
+    let of_due = is_due.then(|| DetachedBounds { bytes_max: USAGE_BYTES_MAX, until: left + USAGE_WAIT_MAX });
+    let Some(bounds) = bounds(on_hangup, left).or(of_due) else { return };
     let Ok(place) = worker.shared.capacity.read_on() else { return };
     relay.stop_translating();
     spawn(async move {

@@ -122,6 +122,11 @@ impl Relay {
         self.content.connection.is_some() && self.tap.is_some()
     }
 
+    /// Returns whether the model has finished, and the report of its usage is due.
+    pub(crate) fn awaits_usage(&self) -> bool {
+        self.tap.as_ref().is_some_and(|tapped| tapped.tap.awaits_usage())
+    }
+
     pub(crate) const fn is_over(&self) -> bool {
         self.content.connection.is_none() && self.last.is_none()
     }

@@ -28,6 +28,7 @@ pub(crate) const DRAIN_BYTES: u64 = 64 * KIB;
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(10);
 pub(super) const ON_HANGUP: Words<OnHangup> = Words::new(&[
     ("cancel", OnHangup::Cancel),
+    ("abort", OnHangup::Abort),
     ("drain", OnHangup::Drain { bytes_max: DRAIN_BYTES, within: DRAIN_TIME }),
 ]);
 
