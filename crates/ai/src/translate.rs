@@ -166,3 +166,17 @@ pub fn fit_to_model(
 ) -> Result<Option<FittedCall>, UntranslatableCall> {
     request::fit_to_model(format, target, body)
 }
+
+/// Returns the efforts of reasoning that the model with this name accepts, in OpenAI's words; none for a model of which no source
+/// says that it has any.
+#[must_use]
+pub fn efforts(model: &str) -> Vec<&'static str> {
+    request::efforts(model)
+}
+
+/// Returns the body of an error about the length of a call in the words of `format`, by which its clients recognize it; `None` for
+/// any other error, one that has these words, and formats without such words. Its status is 400.
+#[must_use]
+pub fn context_error(format: Format, status: u16, body: &[u8], request_id: &str) -> Option<Bytes> {
+    response::context_error(format, status, body, request_id)
+}

@@ -33,6 +33,8 @@ const BLOCK_BYTES: usize = 256;
 const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Longest part of an unknown stop reason that is kept, in bytes.
 const STOP_BYTES_MAX: usize = 64;
+/// The status of errors about the length of a call, in all formats.
+const TOO_LONG_STATUS: u16 = 400;
 /// The status of errors begins here.
 const ERROR_STATUS_MIN: u16 = 400;
 
@@ -396,6 +398,15 @@ const fn failure_status(client: Format, failure: &ProviderFailure) -> u16 {
         // Clients of Messages repeat calls after 429, which never succeed here. Anthropic has 400, OpenAI 429.
         (ProviderErrorKind::Quota, Format::Messages) => 400,
         (ProviderErrorKind::Quota, _) => 429,
+/// Implements the function [`crate::translate::context_error`].
+pub(super) fn context_error(format: Format, status: u16, body: &[u8], request_id: &str) -> Option<Bytes> {
+    let failure = failure::of_body(status, body);
+    if failure.kind != ProviderErrorKind::Context {
+        return None;
+    }
+    encode::context_error(format, &failure, request_id).map(Bytes::from)
+}
+
         _ if failure.status < ERROR_STATUS_MIN => 502,
         _ => client_status(client, failure.status),
     }
@@ -407,6 +418,7 @@ pub const fn client_status(client: Format, status: u16) -> u16 {
     match (client, status) {
         // Anthropic's word for an overloaded provider, and OpenAI's.
         (Format::Messages, 503) => 529,
+        (ProviderErrorKind::Context, _) => TOO_LONG_STATUS,
         (Format::Chat | Format::Responses | Format::GenerateContent, 529) => 503,
         _ => status,
     }

@@ -77,9 +77,9 @@ pub(crate) async fn infer(
     drop(parsed);
     let admission = call.reserve(account).await?;
     let mut answered = call.forward(account).await?;
-    if shared_account::may_concern(&call, &answered) {
+    if shared_account::is_decisive(&call, &answered) {
         // Boxed, because only errors need it.
-        Box::pin(shared_account::read_and_hide(&call, account, &mut answered)).await?;
+        Box::pin(shared_account::read_and_reword(&call, account, &mut answered)).await?;
     }
     call.relayed(account, answered, admission)
 }

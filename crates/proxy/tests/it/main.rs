@@ -59,6 +59,7 @@ mod neighbours;
 mod origin;
 #[cfg(test)]
 mod plan_models;
+mod passed_errors;
 #[cfg(test)]
 mod provider_kinds;
 #[cfg(test)]

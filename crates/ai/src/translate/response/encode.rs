@@ -29,6 +29,25 @@ use responses::{ResponseObject, ResponsesEncoder};
 /// Maximum of items of state before a call.
 const STATES_MAX: usize = 16;
 
+/// Returns the body of an error about the length of a call, unless it has the words of `format`.
+pub(super) fn context_error(format: Format, failure: &ProviderFailure, request_id: &str) -> Option<String> {
+    match format {
+        Format::Messages if problem::has_words_of_anthropic(failure) => None,
+        Format::Messages => Some(problem::of_anthropic(failure, request_id)),
+        Format::Chat | Format::Completions | Format::Responses if problem::has_code_of_openai(failure) => None,
+        Format::Chat | Format::Completions | Format::Responses => {
+            Some(ObjectWriter::new().with_raw("error", &problem::of_openai(failure)).end())
+        }
+        Format::GenerateContent
+        | Format::Embeddings
+        | Format::EmbedContent
+        | Format::Images
+        | Format::Speech
+        | Format::Transcription
+        | Format::Moderations => None,
+    }
+}
+
 /// An encoder of the client's format. It gets events in the order of [`NeutralEvent`], and nothing after the last one.
 #[derive(Debug)]
 pub(super) struct Encoder {

@@ -11,7 +11,7 @@ use http1::KnownName;
 
 use super::beginning::{Beginning, begin};
 use super::early::read_error;
-use super::shared_account::hide;
+use super::shared_account::{ReadError, reword};
 use super::target_call::TargetCall;
 use crate::account::RequestAccount;
 use crate::forward::{UpstreamResponse, retry_after};
@@ -72,7 +72,8 @@ pub(super) async fn attempt(
     if status >= 400 {
         let body = read_error(&mut answered, now).await;
         let error = ProviderError::of_response(status, &body);
-        return AttemptEnd::Failed(Box::new(hidden(call, error, account, answered, None)));
+        let read = ReadError { error, body: &body };
+        return AttemptEnd::Failed(Box::new(reworded(call, &read, account, answered, None)));
     }
     if !may_continue {
         return AttemptEnd::Relayed(Box::new(answered));
@@ -86,7 +87,8 @@ pub(super) async fn attempt(
                 attempt.had_no_effect = true;
             }
             let seen = facts(call, &answered);
-            AttemptEnd::Failed(Box::new(hidden(call, error, account, answered, seen)))
+            let read = ReadError { error, body: &[] };
+            AttemptEnd::Failed(Box::new(reworded(call, &read, account, answered, seen)))
         }
         Beginning::Broken => AttemptEnd::Failed(Box::new(FailedAttempt {
             failure: TargetFailure::of_response(FallbackCause::Reset),
@@ -140,16 +142,16 @@ fn of_problem(problem: Problem) -> AttemptEnd {
     AttemptEnd::Failed(Box::new(FailedAttempt { failure, error, seen: None }))
 }
 
-/// Returns the failure that a response reports, without details of the operator's account.
-fn hidden(
+/// Returns the failure that a response reports, in the words for the client.
+fn reworded(
     call: &TargetCall<'_>,
-    error: ProviderError,
+    read: &ReadError<'_>,
     account: &RequestAccount,
     mut answered: UpstreamResponse,
     seen: Option<ResponseFacts>,
 ) -> FailedAttempt {
-    let refused = hide(call, account, &mut answered, &error).err();
-    let mut failed = failed(error, account, answered, seen);
+    let refused = reword(call, account, &mut answered, read).err();
+    let mut failed = failed(read.error, account, answered, seen);
     if let Some(problem) = refused {
         failed.error = AttemptError::Problem(Box::new(problem));
     }

@@ -1,10 +1,11 @@
-//! Errors of a provider about the operator's account, which a call with the operator's credential does not show to the
-//! client, who would take them for errors of the client's account at the gateway.
+//! Errors of a provider that the client gets in other words. Errors about the operator's account would be taken for errors of
+//! the client's account at the gateway; clients shorten a conversation only after the words of their format.
 
 use access::Refusal;
 use ai::FormatProblem;
 use ai::account_error::HiddenError;
-use ai::failure::ProviderError;
+use ai::failure::{ProviderError, ProviderErrorKind};
+use ai::translate::context_error;
 use bytes::Bytes;
 use http1::KnownName;
 
@@ -15,17 +16,24 @@ use crate::action::changed_body;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 
+/// The status of an error about the length of a call, in all formats.
+const BAD_REQUEST: u16 = 400;
 /// The status of a refused credential. A provider without a configured one refuses the operator too.
 const UNAUTHORIZED: u16 = 401;
 
-/// Whether a response may be about the operator's account, as its body then shows.
-pub(super) fn may_concern(call: &TargetCall<'_>, answered: &UpstreamResponse) -> bool {
+/// The statuses of errors about the length of a call.
+const TOO_LONG: [u16; 3] = [400, 413, 422];
+
+/// Whether the body of a response decides what the client gets: it may be about the operator's account, or about the length of
+/// a call that is not translated.
+pub(super) fn is_decisive(call: &TargetCall<'_>, answered: &UpstreamResponse) -> bool {
     let status = answered.head.head.status();
-    status >= 400 && (call.is_shared() || (status == UNAUTHORIZED && !call.is_own()))
+    let is_of_account = status >= 400 && call.is_shared() || status == UNAUTHORIZED && !call.is_own();
+    is_of_account || (TOO_LONG.contains(&status) && answered.translated.is_none())
 }
 
-/// Reads the body of an error, and hides the operator's account as [`hide`] does.
-pub(super) async fn read_and_hide(
+/// Reads the body of an error, and words it for the client as [`reword`] does.
+pub(super) async fn read_and_reword(
     call: &TargetCall<'_>,
     account: &mut RequestAccount,
     answered: &mut UpstreamResponse,
@@ -33,7 +41,36 @@ pub(super) async fn read_and_hide(
     let now = account.request.read_clock();
     let body = read_error(answered, now).await;
     let error = ProviderError::of_response(answered.head.head.status(), &body);
-    hide(call, account, answered, &error)
+    reword(call, account, answered, &ReadError { error, body: &body })
+}
+
+/// The error of a provider, and the body from which it was read; empty for an event of a stream.
+pub(super) struct ReadError<'a> {
+    pub(super) error: ProviderError,
+    pub(super) body: &'a [u8],
+}
+
+/// Hides the operator's account as [`hide`] does. An error about the length of a call gets the words of the client's format.
+pub(super) fn reword(
+    call: &TargetCall<'_>,
+    account: &RequestAccount,
+    answered: &mut UpstreamResponse,
+    read: &ReadError<'_>,
+) -> Result<(), Problem> {
+    if HiddenError::of(&read.error, call.account(), call.is_of_project()).is_some() {
+        return hide(call, account, answered, &read.error);
+    }
+    let head = &answered.head.head;
+    if read.error.kind != ProviderErrorKind::Context || answered.translated.is_some() || head.is_success() {
+        return Ok(());
+    }
+    let request_id = account.request.id.to_string();
+    let own_words = context_error(call.provider_format(), head.status(), read.body, &request_id);
+    let Some(body) = own_words else { return Ok(()) };
+    if let Some(head) = head.with_status(BAD_REQUEST) {
+        answered.head.head = head;
+    }
+    put_body(answered, body)
 }
 
 /// Replaces the body of an error about the operator's account, as [`HiddenError::of`] decides. Errors that follow a successful
@@ -42,7 +79,7 @@ pub(super) async fn read_and_hide(
 /// # Errors
 /// The client can do nothing about the error: for example, the provider refuses the operator's credential, whose ends the
 /// response may contain, or its account has no money left.
-pub(super) fn hide(
+fn hide(
     call: &TargetCall<'_>,
     account: &RequestAccount,
     answered: &mut UpstreamResponse,
@@ -76,10 +113,15 @@ fn replace(
     let reporter = ai::Reporter { domain: account.request.snapshot.process.brand.slug(), request_id: &request_id };
     let problem = FormatProblem::new(hidden.refusal(), hidden.message(), reporter);
     let body = ai::error::body(Some(call.provider_format().dialect()), &problem);
+    put_body(answered, Bytes::from(body))
+}
+
+/// Replaces the body of a response by JSON.
+fn put_body(answered: &mut UpstreamResponse, body: Bytes) -> Result<(), Problem> {
     changed_body::edit_head(&mut answered.head)?;
     let edits = &mut answered.head.edits;
     edits.remove(KnownName::ContentEncoding);
     edits.set(KnownName::ContentType, b"application/json").map_err(unwritable)?;
-    answered.content.body.replace(Bytes::from(body));
+    answered.content.body.replace(body);
     Ok(())
 }

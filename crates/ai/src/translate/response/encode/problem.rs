@@ -12,11 +12,24 @@ const TOO_LONG: &str = "prompt is too long";
 /// The words with which Claude Code recognizes that it must ask for less output.
 const TOO_LONG_WITH_OUTPUT: &str = "exceed context limit";
 
+/// The code with which clients of OpenAI's formats recognize that.
+const TOO_LONG_CODE: &str = "context_length_exceeded";
+
+/// Whether an error about the length of a call has the words of Anthropic.
+pub(super) fn has_words_of_anthropic(failure: &ProviderFailure) -> bool {
+    failure.status == 400 && (failure.message.contains(TOO_LONG) || failure.message.contains(TOO_LONG_WITH_OUTPUT))
+}
+
+/// Whether an error about the length of a call has the code of OpenAI.
+pub(super) fn has_code_of_openai(failure: &ProviderFailure) -> bool {
+    failure.status == 400 && failure.code.as_deref() == Some(TOO_LONG_CODE)
+}
+
 /// Returns the error object of OpenAI's formats.
 pub(super) fn of_openai(failure: &ProviderFailure) -> String {
     let own = failure.code.as_deref();
     let (kind, code) = match (failure.kind, failure.status) {
-        (ProviderErrorKind::Context, _) => ("invalid_request_error", Some("context_length_exceeded")),
+        (ProviderErrorKind::Context, _) => ("invalid_request_error", Some(TOO_LONG_CODE)),
         (ProviderErrorKind::Quota, _) => ("insufficient_quota", Some("insufficient_quota")),
         (ProviderErrorKind::Credential, _) => ("invalid_request_error", own.or(Some("invalid_api_key"))),
         (ProviderErrorKind::NotFound, _) => ("invalid_request_error", own.or(Some("model_not_found"))),
@@ -31,7 +44,7 @@ pub(super) fn of_openai(failure: &ProviderFailure) -> String {
 /// Returns the code within a failed response of the Responses API. Codex repeats the call only after some of them.
 pub(super) fn code_of_response(failure: &ProviderFailure) -> &'static str {
     match (failure.kind, failure.status) {
-        (ProviderErrorKind::Context, _) => "context_length_exceeded",
+        (ProviderErrorKind::Context, _) => TOO_LONG_CODE,
         (ProviderErrorKind::Quota, _) => "insufficient_quota",
         (_, 429) => "rate_limit_exceeded",
         (_, 503 | 529) => "server_is_overloaded",
