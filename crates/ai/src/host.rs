@@ -24,6 +24,12 @@ pub fn takes_models(host: &str) -> bool {
     host.strip_suffix(OPENROUTER).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
+/// Whether responses of `host` report their cost.
+#[must_use]
+pub fn reports_cost(host: &str) -> bool {
+    takes_models(host)
+}
+
 /// Whether chat completions of `host` obey no other limit of output tokens than `max_tokens`.
 pub(crate) fn obeys_max_tokens_alone(host: &str) -> bool {
     MAX_TOKENS_ALONE.contains(&host)

@@ -6,6 +6,7 @@ mod list;
 mod names;
 mod period;
 mod rated;
+mod reported;
 pub mod server_tools;
 mod table;
 mod terms;
@@ -23,6 +24,7 @@ pub use list::{Expiry, Prices};
 pub use names::{fine_tuned, undated};
 pub use period::PricePeriod;
 pub use rated::KnownCost;
+pub use reported::{REPORTED, reported_cost};
 pub use table::AS_OF;
 pub use terms::{Others, PriceTerms, Region, Tier};
 
@@ -117,6 +119,12 @@ impl Price {
         }
         lines.extend(price.units.request_line());
         total(&lines)
+    }
+
+    /// Whether the price is one of the configuration.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.as_of.is_empty()
     }
 
     fn is_free(&self) -> bool {

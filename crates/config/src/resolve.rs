@@ -17,7 +17,9 @@ use self::price_names::PriceNames;
 pub(crate) use self::price_names::table_of;
 use crate::note::Note;
 use crate::snapshot::translation::default_formats;
-use crate::snapshot::{AccountObjects, Credential, MockModel, MockTarget, Model, Origin, Provider, Target, Traffic};
+use crate::snapshot::{
+    AccountObjects, Credential, MockModel, MockTarget, Model, Origin, PriceSource, Provider, Target, Traffic,
+};
 
 /// The name of the built-in mock, as a provider and as a model.
 pub const MOCK: &str = "mock";
@@ -394,6 +396,7 @@ impl Traffic {
         let formats = self.mock.formats.take().unwrap_or_else(|| default_formats(kind, None).into());
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
+            price_source: PriceSource::Table,
             name: MOCK.into(),
             kind,
             formats,

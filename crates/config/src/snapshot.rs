@@ -110,7 +110,7 @@ pub use timeouts::Timeouts;
 pub use traces::{TraceLink, TraceSample, Traces};
 pub use traffic::{
     AccountObjects, Ai, Credential, ForwardedFields, Issuer, Mock, MockModel, MockTarget, Model, OnHangup, PriceFile,
-    Provider, Sizes, Target, Traffic,
+    PriceSource, Provider, Sizes, Target, Traffic,
 };
 pub use translation::TranslationRules;
 pub use upstream::{BreakerRules, EjectionRules, ErrorRate, HashedValue, HealthCheck, HealthProbe, Strategy, Upstream};

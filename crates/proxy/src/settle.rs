@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use access::{Credits, Day, NanoUsd, Tokens};
 use ai::ResponseFacts;
-use ai::price::PriceTerms;
-use config::snapshot::Events;
+use ai::price::{Price, PriceTerms, REPORTED, reported_cost};
+use config::snapshot::{Events, PriceSource};
 use meter::result::CALLER_GONE;
 use meter::{
     Attempt, Charge, CommittedRequest, Counts, Outcome, RequestResult, Source, ToolUse, UnknownCost, Usage, UsageEvent,
@@ -160,15 +160,10 @@ impl RequestAccount {
         if seen.usage.is_none() && seen.ended && attempt.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
         }
-        let listed = self.call().and_then(|call| {
-            self.request.snapshot.traffic.price(
-                &call.provider,
-                (&call.model, seen.model.as_deref()),
-                self.request.started_at,
-            )
-        });
+        let (listed, reported) = self.price_or_cost(&seen);
         let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
         let cost = match (&seen.usage, attempt.status) {
+            (Some(_), _) if reported.is_some() => reported,
             (Some(_), _) if seen.unknown.is_some() => None,
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
             // An error of a provider costs what the provider reports (CX-6): nothing. An attempt that the provider
@@ -195,6 +190,10 @@ impl RequestAccount {
             let model = (call.provider.name.clone(), call.model.clone());
             self.request.worker().handles.used(model, seen.usage.as_ref(), cost);
         }
+        let price_version = match reported {
+            Some(_) => Some(Arc::from(REPORTED)),
+            None => seen.usage.and(cost).and(price).map(|price| price.version.clone()),
+        };
         let record = Attempt {
             provider: self.destination.as_ref().map_or(&self.policy().name, |upstream| &upstream.name).clone(),
             model: self.call().map(|call| call.model.clone()),
@@ -205,7 +204,7 @@ impl RequestAccount {
             raw_usage: seen.raw_usage,
             cost,
             unknown: unknown.filter(|_| self.call().is_some()),
-            price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
+            price_version,
             own_credential: self.call().is_some_and(|call| call.own_credential),
             first_byte_us: attempt.first_byte_us,
             duration_us: micros(now - attempt.since),
@@ -221,6 +220,23 @@ impl RequestAccount {
             }
         }
         record
+    }
+
+    /// Returns the price of the call, or the cost that its provider reports with the usage in place of one.
+    fn price_or_cost(&self, seen: &ResponseFacts) -> (Option<&Price>, Option<NanoUsd>) {
+        let Some(call) = self.call() else { return (None, None) };
+        let names = (&*call.model, seen.model.as_deref());
+        let listed = self.request.snapshot.traffic.price(&call.provider, names, self.request.started_at);
+        if call.provider.price_source == PriceSource::Table
+            || seen.usage.is_none()
+            || listed.is_some_and(Price::is_configured)
+        {
+            return (listed, None);
+        }
+        match seen.raw_usage.as_deref().and_then(reported_cost) {
+            Some(cost) => (None, Some(cost)),
+            None => (listed, None),
+        }
     }
 
     /// Bills a complete response without reported usage by the amount that the request itself determines, if it is

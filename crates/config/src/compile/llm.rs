@@ -18,7 +18,9 @@ use crate::schema::traffic::{
     AiInput, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput, parse_credential,
 };
 use crate::snapshot::translation::default_formats;
-use crate::snapshot::{AccountObjects, Ai, Credential, Mock, OnHangup, Origin, Provider, Scheme, Timeouts};
+use crate::snapshot::{
+    AccountObjects, Ai, Credential, Mock, OnHangup, Origin, PriceSource, Provider, Scheme, Timeouts,
+};
 
 /// The result of compiling `providers`.
 #[derive(Default)]
@@ -162,8 +164,17 @@ fn from_environment(
 fn at_own_host(kind: ProviderKind, origin: Origin, credential: Credential) -> Provider {
     let formats = default_formats(kind, None).into();
     let paths = ProviderPaths::OfKind;
-    let account_objects = AccountObjects::Own;
-    Provider { name: kind.as_str().into(), kind, formats, origin, paths, credential, tls: None, account_objects }
+    Provider {
+        name: kind.as_str().into(),
+        kind,
+        formats,
+        origin,
+        paths,
+        credential,
+        tls: None,
+        account_objects: AccountObjects::Own,
+        price_source: PriceSource::Table,
+    }
 }
 
 fn from_file(
@@ -215,9 +226,20 @@ fn from_file(
         let (credential, paths) = (provider::credential(reader, entry, kind), provider::paths(entry));
         let tls = || entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
         let tls = credential.as_ref().and_then(|_| tls());
+        let price_source = entry.price.as_ref().map_or(PriceSource::of_host(&origin.host), |source| source.value);
         let of = |credential| {
             let name = name.value.as_str().into();
-            Arc::new(Provider { name, kind, formats, origin, paths, credential, tls, account_objects })
+            Arc::new(Provider {
+                name,
+                kind,
+                formats,
+                origin,
+                paths,
+                credential,
+                tls,
+                account_objects,
+                price_source,
+            })
         };
         match credential {
             Some(credential) => providers.on.push(of(credential)),

@@ -50,6 +50,7 @@ pub(super) fn unlisted(
         aws: None,
         tls: None,
         account_objects: Input::default(AccountObjects::Own),
+        price: None,
         allow_link_local: Input::default(false),
     }
 }

@@ -160,11 +160,11 @@ pub struct Sizes {
 /// The setting `on_hangup` of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnHangup {
-    /// The request to the upstream is aborted. The default.
+    /// The request to the upstream is aborted, but a report of usage that is due is waited for. The default.
     Cancel,
-    /// The response is read further, for the usage that is reported at its end.
     /// The request to the upstream is aborted at once.
     Abort,
+    /// The response is read further, for the usage that is reported at its end.
     Drain {
         /// Maximum number of bytes that are read. Default 64 KiB.
         bytes_max: u64,
@@ -193,6 +193,35 @@ pub struct Provider {
     pub tls: Option<Arc<UpstreamTls>>,
     /// The objects of the operator's account that calls may name.
     pub account_objects: AccountObjects,
+    /// The source of costs without a configured price.
+    pub price_source: PriceSource,
+}
+
+/// The values of `providers[].price`: the source of the cost of a call without a configured price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PriceSource {
+    /// The built-in table, or that of `prices_file`.
+    #[default]
+    Table,
+    /// The response of the provider.
+    Reported,
+}
+
+impl PriceSource {
+    /// Returns the word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Reported => "reported",
+        }
+    }
+
+    /// Returns the source for a provider at this host that has none configured.
+    #[must_use]
+    pub fn of_host(host: &str) -> Self {
+        if ai::host::reports_cost(host) { Self::Reported } else { Self::Table }
+    }
 }
 
 /// The values of `providers[].account_objects`: which objects of the operator's account a call may name, such as stored

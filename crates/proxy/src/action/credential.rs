@@ -101,7 +101,7 @@ fn missing(provider: &Provider, why: &str) -> Problem {
 mod tests {
     use access::{Clock, Ids, KeyId, KeyNo, Plan, ProviderKeyId, ProviderKeys, Timestamp, UserId, UserNo};
     use ai::ProviderKind;
-    use config::snapshot::{AccountObjects, Origin, Scheme};
+    use config::snapshot::{AccountObjects, Origin, PriceSource, Scheme};
 
     use super::*;
 
@@ -132,6 +132,7 @@ mod tests {
             credential,
             tls: None,
             account_objects: AccountObjects::Own,
+            price_source: PriceSource::Table,
         }
     }
 

@@ -73,6 +73,7 @@ mod redis_keys;
 #[cfg(test)]
 mod repeats;
 #[cfg(test)]
+mod reported_costs;
 mod request_parts;
 #[cfg(test)]
 mod retries;

@@ -4,7 +4,7 @@ use ai::{Endpoint, Format, ProviderPaths};
 
 use super::errors::check_codes;
 use super::*;
-use crate::snapshot::Provider;
+use crate::snapshot::{PriceSource, Provider};
 
 /// Returns the only provider of a file, which is on.
 fn provider(entry: &str) -> Provider {
@@ -32,6 +32,20 @@ fn a_preset_is_a_provider_of_openais_kind_at_its_host() {
     assert_eq!(provider("preset: vllm, credential: k").credential, Credential::Fixed(Secret::new("k".to_owned())));
     let off = snapshot("providers: [{name: p, preset: groq}]").traffic;
     assert!(off.providers.is_empty(), "a host needs a credential");
+}
+
+#[test]
+fn openrouter_and_providers_that_are_configured_so_report_their_costs() {
+    const SAME: &str = "kind: openai, base_url: 'http://h/v1', credential: k";
+    for (entry, expected) in [
+        ("preset: openrouter, credential: k", PriceSource::Reported),
+        ("kind: openai, base_url: 'https://eu.openrouter.ai/api/v1', credential: k", PriceSource::Reported),
+        ("preset: openrouter, price: table, credential: k", PriceSource::Table),
+        (SAME, PriceSource::Table),
+        (&format!("{SAME}, price: reported"), PriceSource::Reported),
+    ] {
+        assert_eq!(provider(entry).price_source, expected, "{entry}");
+    }
 }
 
 #[test]

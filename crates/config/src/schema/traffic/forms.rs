@@ -8,7 +8,7 @@ use crate::resolve::MOCK;
 use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
     AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, HostName, OnHangup, Origin,
-    QuotaStatus, SignupMode, Unbounded,
+    PriceSource, QuotaStatus, SignupMode, Unbounded,
 };
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, usd};
 use ai::host::WITHOUT_PATH;
@@ -355,6 +355,10 @@ pub(super) const UNBOUNDED: Words<Unbounded> =
 pub(super) const ACCOUNT_OBJECTS: Words<AccountObjects> = Words::new(&[
     (AccountObjects::Own.as_str(), AccountObjects::Own),
     (AccountObjects::Any.as_str(), AccountObjects::Any),
+]);
+pub(super) const PRICE_SOURCE: Words<PriceSource> = Words::new(&[
+    (PriceSource::Table.as_str(), PriceSource::Table),
+    (PriceSource::Reported.as_str(), PriceSource::Reported),
 ]);
 pub(super) const QUOTA_STATUS: Words<QuotaStatus> = Words::new(&[
     (QuotaStatus::TooManyRequests.as_str(), QuotaStatus::TooManyRequests),

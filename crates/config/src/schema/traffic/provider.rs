@@ -12,10 +12,12 @@ use settings::section;
 use settings::setting::Value;
 use settings::spec::Rule;
 
-use super::forms::{ACCOUNT_OBJECTS, CREDENTIAL, FORMAT, KIND, URL, base_url_of_kind, formats_of_kind, name_of_mock};
+use super::forms::{
+    ACCOUNT_OBJECTS, CREDENTIAL, FORMAT, KIND, PRICE_SOURCE, URL, base_url_of_kind, formats_of_kind, name_of_mock,
+};
 use super::{NAME, UpstreamTlsInput};
 use crate::snapshot::translation::TEXT_FORMATS;
-use crate::snapshot::{AccountObjects, Credential};
+use crate::snapshot::{AccountObjects, Credential, PriceSource};
 
 section! {
     ProviderInput {
@@ -51,6 +53,8 @@ section! {
         /// Whether `base_url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
         rules: Rule::ExactlyOne(&["kind", "preset"]), Rule::NotAll(&["credential", "aws"]), Rule::Values(keys_of_kinds),
+        /// Costs without a configured price: of the [table](prices.md), or as the provider [reports](prices.md#reported-costs) them.
+        price: Option<Input<PriceSource>> = optional(PRICE_SOURCE, "`reported` at OpenRouter, otherwise `table`");
             Rule::Values(base_url_of_kind), Rule::Values(formats_of_kind), Rule::Values(name_of_mock);
     }
 }

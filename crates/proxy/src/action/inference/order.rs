@@ -127,7 +127,7 @@ mod tests {
     use std::time::Duration;
 
     use access::Credits;
-    use config::snapshot::{AccountObjects, CooldownRules, Credential, Origin, Provider};
+    use config::snapshot::{AccountObjects, CooldownRules, Credential, Origin, PriceSource, Provider};
 
     use super::*;
     use crate::upstream::targets::Targets;
@@ -139,6 +139,7 @@ mod tests {
         let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
+            price_source: PriceSource::Table,
             name,
             kind,
             formats: Box::default(),

@@ -232,7 +232,7 @@ impl<'a> Tries<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use config::snapshot::{AccountObjects, CooldownRules, Model, TargetLimits};
+    use config::snapshot::{AccountObjects, CooldownRules, Model, PriceSource, TargetLimits};
     use config::snapshot::{Credential, FallbackCause, Origin, Provider, Target, TargetStrategy};
 
     use super::*;
@@ -263,6 +263,7 @@ mod tests {
         let (kind, formats, credential) = (ai::ProviderKind::Mock, Box::default(), Credential::None);
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
+            price_source: PriceSource::Table,
             name: "p".into(),
             kind,
             formats,

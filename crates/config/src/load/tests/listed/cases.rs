@@ -88,6 +88,7 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("providers[0].credential", "S3CRET", "***"),
     ("providers[2].api_version", "v1", "v1"),
     ("providers[2].account_objects", "any", "any"),
+    ("providers[2].price", "reported", "reported"),
     ("providers[3].region", "eu-west-1", "eu-west-1"),
     ("providers[3].endpoint", "mantle", "mantle"),
     ("providers[3].aws.access_key_id", "S3CRET", "***"),
