@@ -35,17 +35,28 @@ pub enum ClientProgram {
     Anthropic,
     /// An SDK of Google: `google-genai-sdk/3.1.0`.
     GoogleGenAi,
+    /// The agent Qwen Code: `QwenCode/0.15.10 (linux; x64)`.
+    QwenCode,
+    /// The agent Continue: `Continue/1.5.47`.
+    Continue,
+    /// The agent pi: `pi/0.30.2`. It also calls with the names of its SDKs.
+    Pi,
 }
 
 /// The beginnings of product names, in lowercase. The first row that matches a product decides: agents and frameworks also
 /// name the SDK that they use.
-const PRODUCTS: [(&str, ClientProgram); 20] = [
+const PRODUCTS: [(&str, ClientProgram); 25] = [
     ("codex", ClientProgram::Codex),
     ("claude-cli/", ClientProgram::ClaudeCode),
     ("claude-code/", ClientProgram::ClaudeCode),
     ("geminicli", ClientProgram::GeminiCli),
     ("opencode/", ClientProgram::Opencode),
     ("aider/", ClientProgram::Aider),
+    ("qwencode/", ClientProgram::QwenCode),
+    ("qwen-code/", ClientProgram::QwenCode),
+    ("continue/", ClientProgram::Continue),
+    ("pi/", ClientProgram::Pi),
+    ("pi-coding-agent/", ClientProgram::Pi),
     ("langchain-google", ClientProgram::LangChainGoogle),
     ("litellm/", ClientProgram::LiteLlm),
     ("ai-sdk/", ClientProgram::AiSdk),
@@ -63,11 +74,11 @@ const PRODUCTS: [(&str, ClientProgram); 20] = [
 ];
 
 /// The letters with which [`PRODUCTS`] begin.
-const FIRST_LETTERS: [u8; 5] = *b"cgoal";
+const FIRST_LETTERS: [u8; 7] = *b"cgoalqp";
 
 impl ClientProgram {
     /// Every program, in order of declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Unknown,
         Self::Codex,
         Self::ClaudeCode,
@@ -81,6 +92,9 @@ impl ClientProgram {
         Self::OpenAi,
         Self::Anthropic,
         Self::GoogleGenAi,
+        Self::QwenCode,
+        Self::Continue,
+        Self::Pi,
     ];
 
     /// Returns the program that a `User-Agent` names (RFC 9110, 10.1.5); of the field, the first 8 products within
@@ -122,6 +136,9 @@ impl ClientProgram {
             Self::OpenAi => 10,
             Self::Anthropic => 11,
             Self::GoogleGenAi => 12,
+            Self::QwenCode => 13,
+            Self::Continue => 14,
+            Self::Pi => 15,
         }
     }
 
@@ -148,6 +165,9 @@ impl ClientProgram {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::GoogleGenAi => "google-genai",
+            Self::QwenCode => "qwen-code",
+            Self::Continue => "continue",
+            Self::Pi => "pi",
         }
     }
 }
@@ -165,6 +185,10 @@ mod tests {
             ("GeminiCLI/0.24.0/gemini-2.5-pro (linux; x64) google-genai-sdk/1.30.0 gl-node/v22", "gemini-cli"),
             ("opencode/1.0.0 ai-sdk/provider-utils/3.0.1 runtime/bun/1.3.0", "opencode"),
             ("aider/0.86.1", "aider"),
+            ("QwenCode/0.15.10 (linux; x64)", "qwen-code"),
+            ("Continue/1.5.47", "continue"),
+            ("pi/0.30.2 (linux)", "pi"),
+            ("pip/25.0", "unknown"),
             ("ai/6.0.326 ai-sdk/openai/3.0.1 ai-sdk/provider-utils/4.0.0 runtime/node.js/22", "ai-sdk"),
             ("my-app/1.0 ai-sdk/google/3.0.1", "ai-sdk"),
             ("google-genai-sdk/1.75.0 gl-python/3.12 langchain-google-genai/4.4.1", "langchain-google"),

@@ -294,9 +294,9 @@ impl<'a> GoogleBody<'a> {
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         let info = ErrorInfo { kind, reason: refusal.code(), domain: problem.domain, metadata };
         let mut details = vec![ErrorDetail::Info(info)];
-        if refusal == Refusal::QuotaExceeded {
-            let violation =
-                Violation { subject: problem.domain, description: problem.message, quota_id: "CreditsPerDay" };
+        if matches!(refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded) {
+            let quota_id = if refusal == Refusal::QuotaExceeded { "CreditsPerDay" } else { "BudgetPerDay" };
+            let violation = Violation { subject: problem.domain, description: problem.message, quota_id };
             let kind = "type.googleapis.com/google.rpc.QuotaFailure";
             details.push(ErrorDetail::Quota(QuotaFailure { kind, violations: [violation] }));
         }

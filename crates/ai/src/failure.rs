@@ -59,6 +59,8 @@ pub struct ProviderError {
     pub names_model: bool,
     /// Whether the call alone exceeds a rate limit, so that it never succeeds there as it is.
     pub is_too_large: bool,
+    /// Whether each call with the same credential fails until the account is changed. A 403 may concern one call.
+    pub is_lasting: bool,
     /// Whether the text of the error is about an account.
     pub account_words: AccountWords,
     /// The time after which the provider may be tried again, if the body contains it (Google's `RetryInfo`).
@@ -186,6 +188,13 @@ impl ProviderError {
         };
         // OpenAI, also at Azure: "Request too large for gpt-… on tokens per min (TPM): Limit 30000, Requested 45000".
         let is_too_large = status == 429 && has("request too large");
+        // OpenRouter refuses calls that may cost more than the rest of the credits; others of the account succeed.
+        let is_of_call = has("can only afford") || has("fewer max_tokens");
+        let is_lasting = match kind {
+            ProviderErrorKind::Credential => status != 403,
+            ProviderErrorKind::Quota => !is_of_call,
+            ProviderErrorKind::Status | ProviderErrorKind::NotFound | ProviderErrorKind::Context => false,
+        };
         let context = match kind {
             ProviderErrorKind::Context if words.tokens.limit.is_some() => words.tokens,
             ProviderErrorKind::Context => ContextTokens::read(&words.message),
@@ -195,7 +204,7 @@ impl ProviderError {
             | ProviderErrorKind::NotFound => ContextTokens::default(),
         };
         let (account_words, retry_after) = (AccountWords::None, words.retry_after);
-        Self { status, kind, names_model, is_too_large, account_words, retry_after, context }
+        Self { status, kind, names_model, is_too_large, is_lasting, account_words, retry_after, context }
     }
 }
 

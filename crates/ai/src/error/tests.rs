@@ -53,6 +53,22 @@ fn bodies_have_the_shape_of_their_dialect() {
     insta::assert_snapshot!("bodies", shapes.join("\n"));
 }
 
+/// gemini-cli ends at a 429 whose quota is one of a day.
+#[test]
+fn google_clients_are_told_which_quota_is_used_up() {
+    let quota = |refusal| {
+        let body: serde_json::Value = serde_json::from_slice(&body(Some(Dialect::Google), &problem(refusal))).unwrap();
+        body["error"]["details"][1]["violations"][0]["quotaId"].as_str().map(str::to_owned)
+    };
+    for (refusal, expected) in [
+        (Refusal::QuotaExceeded, Some("CreditsPerDay")),
+        (Refusal::BudgetExceeded, Some("BudgetPerDay")),
+        (Refusal::RateLimited, None),
+    ] {
+        assert_eq!(quota(refusal).as_deref(), expected);
+    }
+}
+
 #[test]
 fn a_cut_stream_ends_with_the_event_of_its_format() {
     let problem = problem(Refusal::Draining);

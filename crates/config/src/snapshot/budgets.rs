@@ -131,20 +131,23 @@ impl QuotaStatus {
             Self::PaymentRequired => 402,
             Self::Forbidden => 403,
             Self::Auto => match client {
-                // They repeat a request after 429. OpenAI's SDK for Python and LiteLLM do not, but programs on them do.
+                // They repeat a request after 429. OpenAI's SDKs and LiteLLM do not, but programs on them do.
                 ClientProgram::AiSdk
                 | ClientProgram::Aider
+                | ClientProgram::Continue
                 | ClientProgram::GeminiCli
                 | ClientProgram::LangChainGoogle
                 | ClientProgram::LiteLlm
+                | ClientProgram::OpenAi
                 | ClientProgram::OpenAiPython
-                | ClientProgram::Opencode => 402,
+                | ClientProgram::Opencode
+                | ClientProgram::Pi
+                | ClientProgram::QwenCode => 402,
                 // Codex repeats a request after 402 and 403.
                 ClientProgram::Codex
                 | ClientProgram::Anthropic
                 | ClientProgram::ClaudeCode
                 | ClientProgram::GoogleGenAi
-                | ClientProgram::OpenAi
                 | ClientProgram::Unknown => 429,
             },
         }

@@ -19,6 +19,17 @@ pub(crate) enum ChosenCredential<'a> {
     ServiceAccount(AccountKey<'a>),
 }
 
+impl<'a> ChosenCredential<'a> {
+    /// Returns what differs between two credentials of a provider.
+    pub(crate) fn identity(&self) -> &'a str {
+        match self {
+            Self::Secret(secret) | Self::ServiceAccount(AccountKey::Stored { json: secret, .. }) => secret.expose(),
+            Self::Aws(keys) => keys.access_key_id.expose(),
+            Self::ServiceAccount(AccountKey::Configured(account)) => account.json().expose(),
+        }
+    }
+}
+
 /// The key of a service account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AccountKey<'a> {

@@ -75,6 +75,7 @@ pub(crate) async fn infer(
     let mut call = TargetCall::new(account, &parsed, of, &plan.target).await?;
     // The rest of the call has the bytes, and drops those that are sent.
     drop(parsed);
+    shared_account::check_credential(&call, account)?;
     let admission = call.reserve(account).await?;
     let mut answered = call.forward(account).await?;
     if shared_account::is_decisive(&call, &answered) {

@@ -31,12 +31,28 @@ pub(crate) struct Rendering<'a> {
     pub(crate) domain: &'a str,
 }
 
+/// The status of a refused key for Codex, which repeats a call five times after 401 and 403 (0.169 and 0.171), and ends after 400.
+const CODEX_STATUS: u16 = 400;
+
+impl Rendering<'_> {
+    fn is_for_codex(&self) -> bool {
+        self.dialect == Some(Dialect::OpenAi) && ClientProgram::of(self.user_agent) == ClientProgram::Codex
+    }
+}
+
+/// Whether a refusal is of a key that stays invalid. A token that has expired can be renewed after 401.
+fn is_of_bad_key(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::Unauthorized | Refusal::KeyMalformed | Refusal::KeyUnknown | Refusal::KeyRevoked)
+}
+
 impl Problem {
     /// Returns the response in the format of `rendering.dialect`, or in the gateway's own format.
     pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Bytes> {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
         let status = if is_quota {
             rendering.quota_status.for_client(ClientProgram::of(rendering.user_agent))
+        } else if is_of_bad_key(self.refusal) && rendering.is_for_codex() {
+            CODEX_STATUS
         } else {
             self.refusal.status()
         };
@@ -61,7 +77,7 @@ impl Problem {
                 headers.insert(name, value);
             }
         }
-        if self.refusal.status() == 401 && !headers.contains_key(header::WWW_AUTHENTICATE) {
+        if status == 401 && !headers.contains_key(header::WWW_AUTHENTICATE) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.format == Some(ErrorFormat::Bedrock) {
@@ -88,6 +104,27 @@ pub(crate) fn json(bytes: Vec<u8>) -> Response<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_key_is_400_for_codex_which_repeats_other_calls() {
+        const CODEX: &[u8] = b"codex_cli_rs/0.171.0 (Debian 13.0.0; x86_64)";
+        let status = |refusal, dialect, user_agent| {
+            let rendering =
+                Rendering { dialect, quota_status: QuotaStatus::TooManyRequests, user_agent, domain: "tollgate" };
+            let response = Problem::new(refusal, "no").into_response(rendering, RequestId::NIL);
+            let has_challenge = response.headers().contains_key(header::WWW_AUTHENTICATE);
+            (response.status().as_u16(), has_challenge, String::from_utf8(response.into_body().to_vec()).unwrap())
+        };
+        for refusal in [Refusal::Unauthorized, Refusal::KeyMalformed, Refusal::KeyUnknown, Refusal::KeyRevoked] {
+            let (of_codex, has_challenge, body) = status(refusal, Some(Dialect::OpenAi), Some(CODEX));
+            assert!(of_codex == 400 && !has_challenge && body.contains("\"code\":\"invalid_api_key\""), "{body}");
+            for (dialect, agent) in [(Some(Dialect::OpenAi), None), (None, Some(CODEX))] {
+                assert_eq!(status(refusal, dialect, agent).0, 401, "{refusal:?}");
+            }
+        }
+        assert_eq!(status(Refusal::TokenExpired, Some(Dialect::OpenAi), Some(CODEX)).0, 401, "it is renewed");
+        assert_eq!(status(Refusal::Forbidden, Some(Dialect::OpenAi), Some(CODEX)).0, 403);
+    }
 
     #[test]
     fn the_refusal_without_room_has_the_length_it_says() {

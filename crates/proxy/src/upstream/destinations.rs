@@ -25,6 +25,7 @@ use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::{OriginProtocol, Pool, PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
 use crate::upstream::targets::EntryTarget;
+use crate::upstream::targets::refused_credentials::RefusedCredentials;
 use crate::upstream::targets::sessions::Sessions;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
@@ -168,6 +169,11 @@ impl Destinations {
 
     /// Returns the targets of sessions.
     pub(crate) fn sessions(&self) -> &Sessions {
+    /// Returns the credentials of the operator that providers have refused.
+    pub(crate) fn refused_credentials(&self) -> &RefusedCredentials {
+        &self.backends.targets.refused_credentials
+    }
+
         &self.backends.targets.sessions
     }
 

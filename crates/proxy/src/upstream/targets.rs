@@ -4,6 +4,7 @@
 pub(crate) mod attempts;
 pub(crate) mod cooldown;
 pub(crate) mod limits;
+pub(crate) mod refused_credentials;
 pub(crate) mod sessions;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::upstream::targets::cooldown::{Cooldown, CooldownCause};
 use crate::upstream::targets::limits::{LimitedUse, TargetPermit};
+use crate::upstream::targets::refused_credentials::RefusedCredentials;
 use crate::upstream::targets::sessions::Sessions;
 
 /// The weight of a new duration in the mean: 1/8, as in TCP's mean round trip (RFC 6298).
@@ -223,6 +225,7 @@ impl Drop for TargetTrial {
 pub(crate) struct Targets {
     states: Mutex<HashMap<TargetKey, Arc<TargetState>>>,
     pub(crate) sessions: Sessions,
+    pub(crate) refused_credentials: RefusedCredentials,
 }
 
 /// The names of a provider and of a model, as the configuration has them.

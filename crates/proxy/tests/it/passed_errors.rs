@@ -63,3 +63,53 @@ async fn any_other_error_passes_as_it_is() {
         }
     }
 }
+
+/// Returns the statuses of calls of two models, their `x-should-retry`, and the number of calls that the provider received.
+async fn refused(status: u16, error: &'static str, calls: &[&str]) -> (Vec<(u16, bool)>, usize) {
+    let raw = Raw::start(move |mut conn: Conn| async move {
+        while conn.body().await.is_some() {
+            let length = error.len();
+            conn.note("called");
+            conn.say(format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{error}"
+            ))
+            .await;
+        }
+    })
+    .await;
+    let gateway = Gateway::plain(&format!(
+        "providers: [{{name: far, kind: openai, base_url: \"http://{}/v1\", credential: sk-far}}]\n",
+        raw.address
+    ));
+    let mut statuses = Vec::new();
+    for model in calls {
+        let call = format!(r#"{{"model":"far/{model}","max_tokens":9,"messages":[{{"role":"user","content":"a"}}]}}"#);
+        let answer = gateway.post("/v1/chat/completions", call).await;
+        let ends = answer.headers().get("x-should-retry").is_some_and(|value| value == "false");
+        statuses.push((answer.status().as_u16(), ends));
+        got(answer).await;
+    }
+    let called = raw.asked().iter().filter(|(_, what)| what == "called").count();
+    (statuses, called)
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_not_sent_again_and_its_client_does_not_repeat_the_call() {
+    const INVALID: &str = r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#;
+    const UNPAID: &str = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    for (status, error) in [(401, INVALID), (429, UNPAID), (402, UNPAID)] {
+        let (statuses, called) = refused(status, error, &["m", "m", "n", "m"]).await;
+        assert_eq!((statuses, called), (vec![(502, true); 4], 2), "{status}: each model once");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_call_does_not_keep_others_from_the_provider() {
+    const FORBIDDEN: &str = r#"{"error":{"message":"Country, region, or territory not supported"}}"#;
+    const TOO_DEAR: &str = r#"{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford 12","code":402}}"#;
+    for (status, error) in [(403, FORBIDDEN), (402, TOO_DEAR)] {
+        assert_eq!(refused(status, error, &["m", "m"]).await, (vec![(502, true); 2], 2), "{status}");
+    }
+    let busy = r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#;
+    assert_eq!(refused(429, busy, &["m", "m"]).await, (vec![(429, false); 2], 2));
+}

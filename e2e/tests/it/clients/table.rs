@@ -50,7 +50,7 @@ A chat stream that ends without any content gets an error event with the code `u
 
 - OpenAI: `insufficient_quota`
 - Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
-- Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure` for an exhausted quota
+- Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure`
 
 Such a response has no `Retry-After`. A client sends this number of requests for one call:
 
@@ -64,13 +64,19 @@ Such a response has no `Retry-After`. A client sends this number of requests for
 | opencode | `opencode/` | 8 and more | 2 |
 | LangChain Google 4.4.1 | `langchain-google…` | 6, in 35 s | 1 |
 | gemini-cli | `GeminiCLI` | 5 and more, without a `QuotaFailure` | 1 |
+| Qwen Code, Continue, pi | `QwenCode/`, `Continue/`, `pi/` or `OpenAI/JS` | several | 1 |
 
 Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the status by `User-Agent`:
 
-- 402: `OpenAI/Python`, `AsyncOpenAI/Python`, `litellm/`, and those of the last six rows
-- 429: all others, such as `OpenAI/JS`, `Anthropic/…`, `google-genai-sdk/`, `claude-cli/` and `codex…`
+- 402: `OpenAI/Python`, `AsyncOpenAI/Python`, `OpenAI/JS`, `litellm/`, and those of the last seven rows
+- 429: all others, such as `Anthropic/…`, `google-genai-sdk/`, `claude-cli/` and `codex…`
 
-(Measured on 2026-11-20 and 2026-11-21, except LlamaIndex, aider, opencode and gemini-cli, which are from external audits.)
+(Measured on 2026-11-20 and 2026-11-21, except LlamaIndex, aider, opencode, gemini-cli and the last row, which are from external audits.)
+
+## Lasting refusals
+
+- A provider that refuses the operator's credential, or whose account has no money left, is 502 `upstream_protocol` with `x-should-retry: false`. The credential is not sent to this model again for a minute, unless the model has several targets, whose [cooldown](fallback.md) applies. A user's own credential is always sent.
+- Codex repeats a call after 401. A missing, malformed, unknown or revoked key is therefore 400 `invalid_api_key` for `codex…`.
 
 ## Paths that are not served
 

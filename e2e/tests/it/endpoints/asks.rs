@@ -308,11 +308,13 @@ impl Dialect {
                     "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "tollgate",
                     "metadata": {"request_id": id}
                 });
+                let quota_ids = [("quota_exceeded", "CreditsPerDay"), ("budget_exceeded", "BudgetPerDay")];
+                let quota_id = quota_ids.iter().find(|(of, _)| *of == code).map(|(_, id)| *id);
                 let quota = json!({
                     "@type": "type.googleapis.com/google.rpc.QuotaFailure",
-                    "violations": [{"subject": "tollgate", "description": error["message"], "quotaId": "CreditsPerDay"}]
+                    "violations": [{"subject": "tollgate", "description": error["message"], "quotaId": quota_id}]
                 });
-                let details = if code == "quota_exceeded" { json!([info, quota]) } else { json!([info]) };
+                let details = if quota_id.is_some() { json!([info, quota]) } else { json!([info]) };
                 assert_eq!(error["details"], details, "{body}");
             }
         }

@@ -85,7 +85,10 @@ async fn an_automatic_quota_status_depends_on_the_program_of_the_client() {
     for (agent, status) in [
         ("codex_exec/0.169.0 (Debian 13.0.0; x86_64) xterm-256color", 429),
         ("claude-cli/2.1.197 (external, cli)", 429),
-        ("OpenAI/JS 7.55.0", 429),
+        ("OpenAI/JS 7.55.0", 402),
+        ("QwenCode/0.15.10 (linux; x64)", 402),
+        ("Continue/1.5.47", 402),
+        ("pi/0.30.2", 402),
         ("OpenAI/Python 3.51.0", 402),
         ("ai/6.0.326 ai-sdk/openai/3.0.1 runtime/node.js/22", 402),
         ("opencode/1.0.0 ai-sdk/provider-utils/3.0.1", 402),

@@ -7,6 +7,7 @@ use ai::account_error::HiddenError;
 use ai::failure::{ProviderError, ProviderErrorKind};
 use ai::translate::context_error;
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use http1::KnownName;
 
 use super::early::read_error;
@@ -16,6 +17,8 @@ use crate::action::changed_body;
 use crate::forward::{UpstreamResponse, unwritable};
 use crate::refusal::problem::Problem;
 
+/// The header by which the SDKs of OpenAI and Anthropic do not repeat a call.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The status of an error about the length of a call, in all formats.
 const BAD_REQUEST: u16 = 400;
 /// The status of a refused credential. A provider without a configured one refuses the operator too.
@@ -87,12 +90,34 @@ fn hide(
 ) -> Result<(), Problem> {
     let Some(hidden) = HiddenError::of(error, call.account(), call.is_of_project()) else { return Ok(()) };
     if hidden.refusal() == Refusal::UpstreamProtocol {
-        let mut problem = Problem::new(hidden.refusal(), hidden.message());
+        if error.is_lasting {
+            call.refuse_credential(account);
+        }
+        let mut problem = lasting(hidden);
         problem.source =
             Some(format!("the provider responded with {} to a credential that is not the user's", error.status));
         return Err(problem);
     }
     if answered.head.head.is_success() { Ok(()) } else { replace(call, account, answered, hidden) }
+}
+
+/// Returns the refusal of a call with a credential that the provider has lastingly refused within the last minute.
+///
+/// # Errors
+/// The credential is not tried again yet.
+pub(super) fn check_credential(call: &TargetCall<'_>, account: &RequestAccount) -> Result<(), Problem> {
+    if !call.is_credential_refused(account) {
+        return Ok(());
+    }
+    let mut problem = lasting(HiddenError::Credential);
+    problem.source =
+        Some("the provider refused the credential less than a minute ago, and gets no call yet".to_owned());
+    Err(problem)
+}
+
+/// Returns the refusal of a call that fails until the operator acts: no client repeats it.
+fn lasting(hidden: HiddenError) -> Problem {
+    Problem::new(hidden.refusal(), hidden.message()).header(X_SHOULD_RETRY, HeaderValue::from_static("false"))
 }
 
 /// Notes in the log that the client got another error than that of the provider, which names the operator's account.

@@ -40,6 +40,7 @@ use crate::transform::{ProviderTarget, Receiver, RequestEdits, SentCredential};
 use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::upstream::targets::attempts::{TargetAttempt, WatchedBeginning};
+use crate::upstream::targets::refused_credentials::CredentialUse;
 
 /// A call as one target gets it.
 pub(super) struct TargetCall<'a> {
@@ -221,6 +222,28 @@ impl<'a> TargetCall<'a> {
     /// Whether the credential is the operator's.
     pub(super) fn is_shared(&self) -> bool {
         self.credential.is_some() && !self.call.own_credential
+    }
+
+    /// Notes that the provider lastingly refuses the operator's credential.
+    pub(super) fn refuse_credential(&self, account: &RequestAccount) {
+        let request = &account.request;
+        if let Some(of) = self.credential_use() {
+            request.snapshot.destinations.refused_credentials().refused(of, request.read_at());
+        }
+    }
+
+    /// Whether the provider has lastingly refused the operator's credential within the last minute.
+    pub(super) fn is_credential_refused(&self, account: &RequestAccount) -> bool {
+        let request = &account.request;
+        let refused = request.snapshot.destinations.refused_credentials();
+        refused.has_any() && self.credential_use().is_some_and(|of| refused.is_refused(of, request.read_at()))
+    }
+
+    /// Returns the use of the operator's credential; `None` without one.
+    fn credential_use(&self) -> Option<CredentialUse<'_>> {
+        let credential = self.credential.as_ref()?.identity();
+        let (provider, model) = (self.provider(), self.model());
+        self.is_shared().then_some(CredentialUse { provider, model, credential })
     }
 
     /// Returns the account at the provider that the call uses.
