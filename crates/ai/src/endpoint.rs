@@ -366,6 +366,8 @@ impl<'a> EndpointCall<'a> {
             None => verb_of(rest).filter(|(model, _)| model.contains('/') && unserved::is_model(model))?,
         };
         let dialect = endpoint.format().map(Format::dialect).or(dialect);
+        // Clients that list models send the whole name back, behind `models/` again.
+        let model = model.strip_prefix("models/").unwrap_or(model);
         Some(Self { endpoint, model: Some(decoded(model)?), dialect, version })
     }
 }

@@ -132,6 +132,18 @@ impl Traffic {
         catalog
     }
 
+    /// Returns the models for `GET /v1/models`: the entries of `models` that a plan includes and its aliases; without any, the
+    /// other models that a price list names. A pattern is no name that clients can request.
+    #[must_use]
+    pub fn listed_in_plan(&self, plan: &str, at: Timestamp, opens: impl Fn(&str) -> bool) -> Vec<CatalogModel<'_>> {
+        let mut catalog = self.catalog_in_plan(plan, at, opens, |_| true);
+        catalog.retain(|model| !model.name.contains(ANY));
+        if catalog.iter().any(|model| model.is_entry) {
+            catalog.retain(|model| model.is_entry);
+        }
+        catalog
+    }
+
     /// Returns the provider of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
     #[must_use]
     pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
@@ -144,7 +156,8 @@ impl Traffic {
     }
 
     /// Returns the description of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
-    fn described_name<'a>(&'a self, name: &'a str, at: Timestamp) -> Option<CatalogModel<'a>> {
+    #[must_use]
+    pub fn described_name<'a>(&'a self, name: &'a str, at: Timestamp) -> Option<CatalogModel<'a>> {
         if let Some(entry) = self.entry(name) {
             let target = entry.first_target()?;
             return Some(self.described(&target.provider, &target.model, at));
@@ -262,6 +275,23 @@ mod tests {
         let catalog = traffic.catalog(NOW, |_| true, |_| true);
         let provider = |name: &str| catalog.iter().find(|model| model.name == name).map(|model| &*model.provider.name);
         assert_eq!([provider("x/-mini"), provider("x/-nano")], [Some("own"), Some("openai")]);
+    }
+
+    #[test]
+    fn a_list_has_the_entries_otherwise_the_priced_models_and_no_pattern() {
+        const PROVIDERS: &str = "providers: [{name: openai, kind: openai, credential: k}, {name: own, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: k}]\n";
+        let listed = |models: &str, opens: fn(&str) -> bool| -> Vec<String> {
+            let traffic = traffic(&format!("{PROVIDERS}{models}"));
+            traffic.listed_in_plan("free", NOW, opens).into_iter().map(|model| model.name).collect()
+        };
+        let without_entries = listed("", |_| true);
+        assert!(without_entries.contains(&"openai/gpt-5".to_owned()) && without_entries.len() > 10);
+        assert_eq!(listed("", |name| name == "openai/gpt-5"), ["openai/gpt-5"]);
+        assert_eq!(listed("models: [{name: fast, targets: [{provider: own, model: m}]}]\n", |_| true), ["fast"]);
+        let expanded = listed("models: [{name: 'o/*', targets: [{provider: openai, model: '*'}]}]\n", |_| true);
+        assert!(expanded.contains(&"o/gpt-5".to_owned()) && expanded.iter().all(|name| name.starts_with("o/")));
+        let unknown = listed("models: [{name: 'o/*', targets: [{provider: own, model: '*'}]}]\n", |_| true);
+        assert!(unknown.contains(&"openai/gpt-5".to_owned()) && !unknown.iter().any(|name| name.contains('*')));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod refusal;
 use std::sync::OnceLock;
 
 use ai::endpoint::EndpointMatch;
-use ai::models::{asking, list, one};
+use ai::models::{ModelCard, asking, list, one};
 use ai::{Dialect, Endpoint, EndpointCall};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -200,9 +200,9 @@ fn models(called: &EndpointCall<'_>, parts: &Parts) -> Response<Payload> {
     let body = match (called.endpoint, &called.model) {
         (Endpoint::Models, _) => {
             let plain = BEHAVIOURS.iter().map(|(name, _)| *name).filter(|name| !name.contains('N'));
-            list(dialect, &plain.chain(MODELS).collect::<Vec<_>>(), OWNER)
+            list(dialect, &plain.chain(MODELS).map(ModelCard::named).collect::<Vec<_>>(), OWNER)
         }
-        (Endpoint::Model, Some(model)) => one(dialect, model, OWNER),
+        (Endpoint::Model, Some(model)) => one(dialect, &ModelCard::named(model), OWNER),
         _ => return MockError::UnknownPath(String::from("/")).response(dialect, ""),
     };
     typed(StatusCode::OK, wire::JSON, Payload::whole(Bytes::from(body)))

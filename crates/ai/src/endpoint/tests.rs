@@ -16,6 +16,7 @@ fn every_path_leads_to_its_endpoint() {
     check("HEAD", "", Endpoint::Root, None);
     check("GET", "/v1beta/models", Endpoint::Models, None);
     check("GET", "/v1beta/models/mock/slow", Endpoint::Model, Some("mock/slow"));
+    check("GET", "/v1beta/models/models/slow", Endpoint::Model, Some("slow"));
     check("POST", "/v1/models/a%2Fb%3Ac:generateContent", Endpoint::GenerateContent, Some("a/b:c"));
     check("GET", "/v1/models/ft:gpt-5:me", Endpoint::Model, Some("ft:gpt-5:me"));
 }
@@ -39,6 +40,7 @@ fn names_with_a_slash_need_no_escape() {
     check("POST", "/v1beta/mock/tool:generateContent", Endpoint::GenerateContent, Some("mock/tool"));
     check("POST", "/v1/mock/tool:streamGenerateContent", Endpoint::StreamGenerateContent, Some("mock/tool"));
     check("POST", "/v1beta/models/mock/tool:generateContent", Endpoint::GenerateContent, Some("mock/tool"));
+    check("POST", "/v1beta/models/models/tool:generateContent", Endpoint::GenerateContent, Some("tool"));
     check("POST", "/v1beta/a/b/c:embedContent", Endpoint::EmbedContent, Some("a/b/c"));
     let long = format!("/openai/deployments/{}chat/completions", "a/".repeat(9));
     for path in [

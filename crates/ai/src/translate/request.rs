@@ -102,6 +102,11 @@ fn move_media(messages: &mut Vec<Message<'_>>) {
         return;
     }
     let mut moved = Vec::with_capacity(messages.len());
+/// Implements the function [`crate::translate::efforts`].
+pub(super) fn efforts(model: &str) -> Vec<&'static str> {
+    models::chosen_efforts(model)
+}
+
     for mut message in std::mem::take(messages) {
         let mut media = Parts::new();
         if message.role == Role::System && message.parts.iter().any(is_media) {

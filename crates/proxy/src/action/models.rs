@@ -1,6 +1,8 @@
 //! The action of the endpoints that list models.
 
 use ai::EndpointCall;
+use ai::models::ModelCard;
+use config::CatalogModel;
 use config::snapshot::Traffic;
 
 use super::Handled;
@@ -12,7 +14,7 @@ use crate::client::dialect::dialect_of;
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
 
-/// Lists the models that the key and its plan include, or returns the model in the path. Other models are reported as missing,
+/// Lists the models that the key and its plan include, or describes the model in the path. Other models are reported as missing,
 /// with the plan if that leaves the model out.
 pub(crate) async fn models(
     called: &EndpointCall<'_>,
@@ -21,25 +23,38 @@ pub(crate) async fn models(
 ) -> Result<Handled, Problem> {
     let admission = limit_free(account, Some(client)).await?;
     let (snapshot, bounds) = (&account.request.snapshot, &client.principal.bounds);
+    let (traffic, at) = (&snapshot.traffic, account.request.started_at);
     let dialect = dialect_of(called, &account.request.head);
     let plan = client.principal.plan.name.as_str();
-    let mut names = snapshot.traffic.model_names_in_plan(plan);
-    names.retain(|name| bounds.opens_model(name));
     let owner = snapshot.process.brand.slug();
     let body = match called.model.as_deref() {
         None => {
-            let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-            ai::models::list(dialect, &names, owner)
+            let models = traffic.listed_in_plan(plan, at, |name| bounds.opens_model(name));
+            let cards: Vec<ModelCard<'_>> = models.iter().map(|model| card(traffic, model)).collect();
+            ai::models::list(dialect, &cards, owner)
         }
-        Some(name) if snapshot.traffic.serves_in_plan(plan, name) && bounds.opens_model(name) => {
-            ai::models::one(dialect, name, owner)
+        Some(name) if traffic.serves_in_plan(plan, name) && bounds.opens_model(name) => {
+            let meant = traffic.meant_in_plan(Some(plan), name);
+            let described = traffic.described_name(meant, at);
+            let card = described.as_ref().map_or(ModelCard::named(name), |model| card(traffic, model));
+            ai::models::one(dialect, &ModelCard { name, ..card }, owner)
         }
-        Some(name) if bounds.opens_model(name) && is_served(&snapshot.traffic, plan, name) => {
+        Some(name) if bounds.opens_model(name) && is_served(traffic, plan, name) => {
             return Err(not_in_plan(plan, name));
         }
         Some(name) => return Err(no_model(name)),
     };
     Ok(Handled::Own(Box::new(render::json(body)), admission.rate))
+}
+
+/// Returns the description of a model for clients.
+fn card<'a>(traffic: &'a Traffic, model: &'a CatalogModel<'a>) -> ModelCard<'a> {
+    ModelCard {
+        name: &model.name,
+        known_model: Some(traffic.known_name(model.provider, model.model)),
+        limits: model.limits,
+        price: model.price,
+    }
 }
 
 /// Whether a model is served to users with some plan, under the name that this plan gives it.

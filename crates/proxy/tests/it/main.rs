@@ -52,14 +52,15 @@ mod leaving;
 #[cfg(test)]
 mod listener_tls;
 #[cfg(test)]
+mod model_lists;
 mod model_names;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod origin;
 #[cfg(test)]
-mod plan_models;
 mod passed_errors;
+mod plan_models;
 #[cfg(test)]
 mod provider_kinds;
 #[cfg(test)]
@@ -72,8 +73,8 @@ mod raw;
 mod redis_keys;
 #[cfg(test)]
 mod repeats;
-#[cfg(test)]
 mod reported_costs;
+#[cfg(test)]
 mod request_parts;
 #[cfg(test)]
 mod retries;

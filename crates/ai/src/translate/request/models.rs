@@ -269,6 +269,33 @@ pub(super) fn gemini(model: &str) -> GeminiRules {
     GEMINI.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(WITHOUT_THINKING, |(_, rules)| *rules)
 }
 
+/// Returns the efforts that clients may choose for a model, from the least.
+pub(super) fn chosen_efforts(model: &str) -> Vec<&'static str> {
+    const ALL: [Effort; 7] =
+        [Effort::None, Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
+    let accepts = |effort: &Effort| match (efforts(model), model.contains("claude-")) {
+        (Some(of_openai), _) => of_openai.nearest(*effort) == *effort,
+        (None, true) => {
+            let rules = claude(model);
+            match effort {
+                Effort::None | Effort::Minimal => false,
+                Effort::Low | Effort::Medium | Effort::High => rules.thinking != Thinking::Never,
+                Effort::Xhigh => rules.xhigh,
+                Effort::Max => rules.is_adaptive(),
+            }
+        }
+        (None, false) => {
+            let rules = gemini(model);
+            match effort {
+                Effort::Minimal => rules.minimal && rules.levels,
+                Effort::Low | Effort::Medium | Effort::High => rules.levels || rules.budget,
+                Effort::None | Effort::Xhigh | Effort::Max => false,
+            }
+        }
+    };
+    ALL.into_iter().filter(accepts).map(Effort::as_str).collect()
+}
+
 /// Whether a provider is OpenAI itself, or Azure, whose models have the whole API. A deployment may have a private host.
 pub(super) fn is_openai(options: &TranslationOptions<'_>) -> bool {
     is_host_of_openai(options.kind, options.host)
