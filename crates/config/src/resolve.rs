@@ -18,7 +18,7 @@ pub(crate) use self::price_names::table_of;
 use crate::note::Note;
 use crate::snapshot::translation::default_formats;
 use crate::snapshot::{
-    AccountObjects, Credential, MockModel, MockTarget, Model, Origin, PriceSource, Provider, Target, Traffic,
+    AccountObjects, Credential, MockModel, MockTarget, Model, Origin, PoolRules, PriceSource, Provider, Target, Traffic,
 };
 
 /// The name of the built-in mock, as a provider and as a model.
@@ -397,6 +397,7 @@ impl Traffic {
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
+            pool: PoolRules::OF_PROVIDER,
             name: MOCK.into(),
             kind,
             formats,

@@ -97,7 +97,7 @@ pub use process_keys::{
 };
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitStage, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::{Redirect, RedirectParts, RedirectTarget, RequestedOrigin};
-pub use retry::{PoolRules, RetryCause, RetryRules};
+pub use retry::{PoolRules, ProviderPoolRules, RetryCause, RetryRules};
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart, UpstreamHost};
 pub use route::{Action, HostMatch, HostName, ListenerMatch, PathMatch, Route, RouteMatches, Upgrade};

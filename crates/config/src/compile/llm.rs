@@ -19,7 +19,7 @@ use crate::schema::traffic::{
 };
 use crate::snapshot::translation::default_formats;
 use crate::snapshot::{
-    AccountObjects, Ai, Credential, Mock, OnHangup, Origin, PriceSource, Provider, Scheme, Timeouts,
+    AccountObjects, Ai, Credential, Mock, OnHangup, Origin, PoolRules, PriceSource, Provider, Scheme, Timeouts,
 };
 
 /// The result of compiling `providers`.
@@ -174,6 +174,7 @@ fn at_own_host(kind: ProviderKind, origin: Origin, credential: Credential) -> Pr
         tls: None,
         account_objects: AccountObjects::Own,
         price_source: PriceSource::Table,
+        pool: PoolRules::OF_PROVIDER,
     }
 }
 
@@ -227,6 +228,7 @@ fn from_file(
         let tls = || entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
         let tls = credential.as_ref().and_then(|_| tls());
         let price_source = entry.price.as_ref().map_or(PriceSource::of_host(&origin.host), |source| source.value);
+        let pool = entry.pool.plain().map_or(PoolRules::OF_PROVIDER, PoolRules::from);
         let of = |credential| {
             let name = name.value.as_str().into();
             Arc::new(Provider {
@@ -239,6 +241,7 @@ fn from_file(
                 tls,
                 account_objects,
                 price_source,
+                pool,
             })
         };
         match credential {

@@ -51,6 +51,7 @@ pub(super) fn unlisted(
         tls: None,
         account_objects: Input::default(AccountObjects::Own),
         price: None,
+        pool: None,
         allow_link_local: Input::default(false),
     }
 }

@@ -74,8 +74,33 @@ section! {
     }
 }
 
+section! {
+    /// The rules of the section `providers[].pool`.
+    ProviderPoolInput => #[derive(Copy, PartialEq, Eq)] pub ProviderPoolRules {
+        /// Maximum of idle connections to the provider, per worker.
+        idle: Input<u32> = default(Whole::<u32>::new(0, 65_535), || PoolRules::OF_PROVIDER.idle);
+        /// Time after which an idle connection is closed: less than the server's own, which is often 5 seconds.
+        idle_timeout: Input<Duration> =
+            default(DurationForm::new(Duration::from_secs(1), Duration::from_secs(3_600)), || PoolRules::OF_PROVIDER.idle_timeout);
+        /// Maximum of connections to the provider. Over HTTP/2, each worker has a share, at least one, and as many that accept no further streams.
+        max_connections: Option<Input<u32>> = optional(Whole::<u32>::new(1, 1_000_000), "no limit");
+        /// Maximum of requests that wait for a connection, for up to `timeouts.connect`.
+        pending: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || PoolRules::OF_PROVIDER.pending);
+    }
+}
+
 impl PoolRules {
-    /// The rules of an upstream without the section, and of providers.
+    /// The rules of an upstream without the section.
     pub const DEFAULT: Self =
         Self { idle: 256, idle_timeout: Duration::from_secs(50), max_connections: None, pending: 1_024 };
+    /// The rules of a provider without the section. Many servers close idle connections after 5 seconds; a call that crosses the
+    /// end of its connection fails, as it cannot be sent twice.
+    pub const OF_PROVIDER: Self = Self { idle_timeout: Duration::from_secs(4), ..Self::DEFAULT };
+}
+
+impl From<ProviderPoolRules> for PoolRules {
+    fn from(rules: ProviderPoolRules) -> Self {
+        let ProviderPoolRules { idle, idle_timeout, max_connections, pending } = rules;
+        Self { idle, idle_timeout, max_connections, pending }
+    }
 }

@@ -19,6 +19,7 @@ use super::ambiguous::{RefusedPaths, merged};
 use super::fallback::{FallbackRules, TargetLimits};
 use super::origin::Origin;
 use super::policy::BuiltInPolicies;
+use super::retry::PoolRules;
 use super::router::Router;
 use super::timeouts::Timeouts;
 use super::translation::TranslationRules;
@@ -195,6 +196,8 @@ pub struct Provider {
     pub account_objects: AccountObjects,
     /// The source of costs without a configured price.
     pub price_source: PriceSource,
+    /// The connections to it.
+    pub pool: PoolRules,
 }
 
 /// The values of `providers[].price`: the source of the cost of a call without a configured price.

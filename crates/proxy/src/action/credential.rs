@@ -112,7 +112,7 @@ fn missing(provider: &Provider, why: &str) -> Problem {
 mod tests {
     use access::{Clock, Ids, KeyId, KeyNo, Plan, ProviderKeyId, ProviderKeys, Timestamp, UserId, UserNo};
     use ai::ProviderKind;
-    use config::snapshot::{AccountObjects, Origin, PriceSource, Scheme};
+    use config::snapshot::{AccountObjects, Origin, PoolRules, PriceSource, Scheme};
 
     use super::*;
 
@@ -144,6 +144,7 @@ mod tests {
             tls: None,
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
+            pool: PoolRules::OF_PROVIDER,
         }
     }
 

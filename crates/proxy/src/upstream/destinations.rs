@@ -141,10 +141,12 @@ impl Destinations {
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
-        let pool = self.pools.of(&provider.origin, provider.tls.as_ref(), &PoolBounds::UNLIMITED);
         let rules = BackendRules { breaker: self.provider_breaker, ..BackendRules::default() };
         let backends = self.backends_of(&provider.name, &[&provider.origin], rules);
         let backend = backends.into_iter().next().ok_or(NoBackend { retry_after: None })?;
+        let limit = backend.state.connection_limit(&provider.pool, self.backends.connection_wanted());
+        let bounds = PoolBounds { rules: provider.pool, limit, workers: self.workers };
+        let pool = self.pools.of(&provider.origin, provider.tls.as_ref(), &bounds);
         let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend });
         let selection = Selection::One(destination);
         let chosen = selection.choose(None, now);
@@ -167,13 +169,13 @@ impl Destinations {
         targets.entry(Arc::as_ptr(model).addr()).or_insert_with(states).clone()
     }
 
-    /// Returns the targets of sessions.
-    pub(crate) fn sessions(&self) -> &Sessions {
     /// Returns the credentials of the operator that providers have refused.
     pub(crate) fn refused_credentials(&self) -> &RefusedCredentials {
         &self.backends.targets.refused_credentials
     }
 
+    /// Returns the targets of sessions.
+    pub(crate) fn sessions(&self) -> &Sessions {
         &self.backends.targets.sessions
     }
 

@@ -4,7 +4,7 @@ use ai::{Endpoint, Format, ProviderPaths};
 
 use super::errors::check_codes;
 use super::*;
-use crate::snapshot::{PriceSource, Provider};
+use crate::snapshot::{PoolRules, PriceSource, Provider};
 
 /// Returns the only provider of a file, which is on.
 fn provider(entry: &str) -> Provider {
@@ -46,6 +46,16 @@ fn openrouter_and_providers_that_are_configured_so_report_their_costs() {
     ] {
         assert_eq!(provider(entry).price_source, expected, "{entry}");
     }
+}
+
+#[test]
+fn connections_to_a_provider_are_kept_for_less_than_its_servers_keep_them() {
+    const OPENAI: &str = "kind: openai, credential: k";
+    let pool = |entry: &str| provider(&format!("{OPENAI}{entry}")).pool;
+    assert_eq!(pool("").idle_timeout, Duration::from_secs(4));
+    let given = pool(", pool: {max_connections: 9}");
+    assert_eq!((given.idle_timeout, given.max_connections), (Duration::from_secs(4), Some(9)));
+    assert_eq!(pool(", pool: {idle: 3, idle_timeout: 50s}"), PoolRules { idle: 3, ..PoolRules::DEFAULT });
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::forms::{
     ACCOUNT_OBJECTS, CREDENTIAL, FORMAT, KIND, PRICE_SOURCE, URL, base_url_of_kind, formats_of_kind, name_of_mock,
 };
 use super::{NAME, UpstreamTlsInput};
+use crate::snapshot::retry::ProviderPoolInput;
 use crate::snapshot::translation::TEXT_FORMATS;
 use crate::snapshot::{AccountObjects, Credential, PriceSource};
 
@@ -48,13 +49,15 @@ section! {
         aws: Option<AwsInput> = maybe_nested::<AwsInput>();
         /// TLS to `https` URLs.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
+        /// The connections that are kept between calls.
+        pool: Option<ProviderPoolInput> = maybe_nested::<ProviderPoolInput>();
         /// Objects of the operator's account that calls may name: of the [same user](providers.md#account-objects), or any.
         account_objects: Input<AccountObjects> = default(ACCOUNT_OBJECTS, || AccountObjects::Own);
+        /// Costs without a configured price: of the [table](prices.md), or as the provider [reports](prices.md#reported-costs) them.
+        price: Option<Input<PriceSource>> = optional(PRICE_SOURCE, "`reported` at OpenRouter, otherwise `table`");
         /// Whether `base_url` may have a link-local or metadata address. Only in the file.
         allow_link_local: Input<bool> = default(Boolean, || false);
         rules: Rule::ExactlyOne(&["kind", "preset"]), Rule::NotAll(&["credential", "aws"]), Rule::Values(keys_of_kinds),
-        /// Costs without a configured price: of the [table](prices.md), or as the provider [reports](prices.md#reported-costs) them.
-        price: Option<Input<PriceSource>> = optional(PRICE_SOURCE, "`reported` at OpenRouter, otherwise `table`");
             Rule::Values(base_url_of_kind), Rule::Values(formats_of_kind), Rule::Values(name_of_mock);
     }
 }

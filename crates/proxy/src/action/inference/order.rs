@@ -127,7 +127,7 @@ mod tests {
     use std::time::Duration;
 
     use access::Credits;
-    use config::snapshot::{AccountObjects, CooldownRules, Credential, Origin, PriceSource, Provider};
+    use config::snapshot::{AccountObjects, CooldownRules, Credential, Origin, PoolRules, PriceSource, Provider};
 
     use super::*;
     use crate::upstream::targets::Targets;
@@ -140,6 +140,7 @@ mod tests {
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
+            pool: PoolRules::OF_PROVIDER,
             name,
             kind,
             formats: Box::default(),

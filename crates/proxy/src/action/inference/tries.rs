@@ -232,7 +232,7 @@ impl<'a> Tries<'a> {
 mod tests {
     use std::sync::Arc;
 
-    use config::snapshot::{AccountObjects, CooldownRules, Model, PriceSource, TargetLimits};
+    use config::snapshot::{AccountObjects, CooldownRules, Model, PoolRules, PriceSource, TargetLimits};
     use config::snapshot::{Credential, FallbackCause, Origin, Provider, Target, TargetStrategy};
 
     use super::*;
@@ -264,6 +264,7 @@ mod tests {
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
+            pool: PoolRules::OF_PROVIDER,
             name: "p".into(),
             kind,
             formats,

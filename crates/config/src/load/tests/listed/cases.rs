@@ -3,7 +3,7 @@
 /// Every list has an entry; nothing else is set, except `redis`, which keys in Redis need.
 pub(super) const BASE: &str = "
 redis: redis://h
-providers: [{name: openai, kind: openai, credential: sk-1, tls: {cert: a, key: b}}, {name: mock, kind: mock}, {name: azure, kind: azure_openai, base_url: 'https://a.openai.azure.com', credential: sk-2}, {name: aws, kind: bedrock, region: us-east-1, base_url: 'http://127.0.0.1:9', aws: {access_key_id: a, secret_access_key: b}}, {name: local, preset: ollama, base_url: 'http://127.0.0.1:9/v1'}, {name: gcp, kind: vertex, project: p, base_url: 'http://127.0.0.1:9', credential: vault}]
+providers: [{name: openai, kind: openai, credential: sk-1, pool: {idle: 9}, tls: {cert: a, key: b}}, {name: mock, kind: mock}, {name: azure, kind: azure_openai, base_url: 'https://a.openai.azure.com', credential: sk-2}, {name: aws, kind: bedrock, region: us-east-1, base_url: 'http://127.0.0.1:9', aws: {access_key_id: a, secret_access_key: b}}, {name: local, preset: ollama, base_url: 'http://127.0.0.1:9/v1'}, {name: gcp, kind: vertex, project: p, base_url: 'http://127.0.0.1:9', credential: vault}]
 models: [{name: fast, targets: [{provider: openai, model: gpt-5, limits: {requests: 5}}]}]
 prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, output_tokens_max: 1, long: {above_tokens: 1, input: '1', output: '2'}, tiers: [{tier: batch, input: '1', output: '2', long: {above_tokens: 1, input: '1', output: '2'}}]}]
 prices_file: tests/fixtures/prices/newer.yaml
