@@ -77,6 +77,13 @@ pub(super) fn translate(
         return Err(UntranslatableCall { param: param.clone(), message });
     }
     let (names, dropped) = notes.finish();
+    // A response has the values in force: for a field that the model lacks, its default.
+    let is_lost = |name: &str| {
+        let is_of = |dropped: &String| dropped == name || (name == "reasoning" && dropped == "reasoning.effort");
+        dropped.iter().any(is_of)
+    };
+    let echo = call.echo.into_iter().filter(|(name, _)| !is_lost(name));
+    let echo = echo.map(|(name, raw)| (name, RawValue::to_owned(raw))).collect();
     let context = ResponseContext {
         client: from,
         provider: to,
@@ -89,10 +96,15 @@ pub(super) fn translate(
         tools: names.renamed(),
         stop_sequences: call.stop,
         input_bytes: body.len().saturating_sub(data_bytes),
-        echo: call.echo.into_iter().map(|(name, raw)| (name, RawValue::to_owned(raw))).collect(),
+        echo,
         model: call.model,
     };
     Ok(TranslatedRequest { body: Bytes::from(encoded), dropped, context })
+}
+
+/// Implements the function [`crate::translate::efforts`].
+pub(super) fn efforts(model: &str) -> Vec<&'static str> {
+    models::chosen_efforts(model)
 }
 
 /// Makes images and files of the system the user's: no other format has them.
@@ -102,11 +114,6 @@ fn move_media(messages: &mut Vec<Message<'_>>) {
         return;
     }
     let mut moved = Vec::with_capacity(messages.len());
-/// Implements the function [`crate::translate::efforts`].
-pub(super) fn efforts(model: &str) -> Vec<&'static str> {
-    models::chosen_efforts(model)
-}
-
     for mut message in std::mem::take(messages) {
         let mut media = Parts::new();
         if message.role == Role::System && message.parts.iter().any(is_media) {

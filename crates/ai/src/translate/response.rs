@@ -143,6 +143,17 @@ impl ResponseTranslator {
         self
     }
 
+    /// Whether the response has the time of its end, which [`Self::set_time`] sets.
+    #[must_use]
+    pub const fn has_end_time(&self) -> bool {
+        self.encoder.has_end_time()
+    }
+
+    /// Sets the time, in seconds since 1970, before a piece or the end.
+    pub fn set_time(&mut self, unix_seconds: u64) {
+        self.encoder.set_time(unix_seconds);
+    }
+
     /// Returns the media type of the response for the client. A stream that fails before its first byte becomes a body.
     #[must_use]
     pub const fn content_type(&self) -> &'static str {
@@ -360,6 +371,7 @@ impl ResponseTranslator {
 fn kept_bytes(event: &NeutralEvent, is_collected: bool) -> usize {
     match event {
         NeutralEvent::Delta(text) if is_collected => text.len(),
+        NeutralEvent::Image(image) if is_collected => image.data.len(),
         NeutralEvent::Open(Block::Call { id, name }) => id.len().saturating_add(name.len()).saturating_add(BLOCK_BYTES),
         NeutralEvent::Open(_) if is_collected => BLOCK_BYTES,
         NeutralEvent::Close(Some(state)) => state.get().len(),
@@ -367,13 +379,13 @@ fn kept_bytes(event: &NeutralEvent, is_collected: bool) -> usize {
         | NeutralEvent::Alive
         | NeutralEvent::Open(_)
         | NeutralEvent::Delta(_)
+        | NeutralEvent::Image(_)
         | NeutralEvent::Close(None)
         | NeutralEvent::End(_)
         | NeutralEvent::Failure(_) => 0,
     }
 }
 
-        NeutralEvent::Image(image) if is_collected => image.data.len(),
 fn has_long_name(event: &NeutralEvent) -> bool {
     matches!(event, NeutralEvent::Open(Block::Call { id, name }) if id.len() > ID_BYTES_MAX || name.len() > NAME_BYTES_MAX)
 }
@@ -381,10 +393,18 @@ fn has_long_name(event: &NeutralEvent) -> bool {
 /// Whether a whole body is a response or an error in this format of a provider. One that the provider could not finish is
 /// neither: another provider may respond.
 #[must_use]
-        | NeutralEvent::Image(_)
 pub fn is_response(format: Format, body: &[u8]) -> bool {
     let result = Decoder::new(format, "").body(body, &mut Vec::new());
     result.map_or_else(|failure| failure.refusal.is_none() && !failure.is_unfinished, |()| true)
+}
+
+/// Implements the function [`crate::translate::context_error`].
+pub(super) fn context_error(format: Format, status: u16, body: &[u8], request_id: &str) -> Option<Bytes> {
+    let failure = failure::of_body(status, body);
+    if failure.kind != ProviderErrorKind::Context {
+        return None;
+    }
+    encode::context_error(format, &failure, request_id).map(Bytes::from)
 }
 
 /// Whether JSON lacks its end.
@@ -398,15 +418,7 @@ const fn failure_status(client: Format, failure: &ProviderFailure) -> u16 {
         // Clients of Messages repeat calls after 429, which never succeed here. Anthropic has 400, OpenAI 429.
         (ProviderErrorKind::Quota, Format::Messages) => 400,
         (ProviderErrorKind::Quota, _) => 429,
-/// Implements the function [`crate::translate::context_error`].
-pub(super) fn context_error(format: Format, status: u16, body: &[u8], request_id: &str) -> Option<Bytes> {
-    let failure = failure::of_body(status, body);
-    if failure.kind != ProviderErrorKind::Context {
-        return None;
-    }
-    encode::context_error(format, &failure, request_id).map(Bytes::from)
-}
-
+        (ProviderErrorKind::Context, _) => TOO_LONG_STATUS,
         _ if failure.status < ERROR_STATUS_MIN => 502,
         _ => client_status(client, failure.status),
     }
@@ -418,7 +430,6 @@ pub const fn client_status(client: Format, status: u16) -> u16 {
     match (client, status) {
         // Anthropic's word for an overloaded provider, and OpenAI's.
         (Format::Messages, 503) => 529,
-        (ProviderErrorKind::Context, _) => TOO_LONG_STATUS,
         (Format::Chat | Format::Responses | Format::GenerateContent, 529) => 503,
         _ => status,
     }

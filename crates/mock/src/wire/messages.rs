@@ -10,7 +10,7 @@ use crate::response::{MockResponse, ResponseContent, TokenCounts};
 pub(super) fn whole(response: &MockResponse) -> Json {
     let text = response.content.text().whole();
     let block = match &response.content {
-        ResponseContent::Text(_) => object! { "type": "text", "text": text },
+        ResponseContent::Text(_) => object! { "type": "text", "text": text, "citations": NULL },
         ResponseContent::ToolCall { tool, .. } => {
             let input: Option<Json> = serde_json::from_str(&text).ok();
             object! { "type": "tool_use", "id": id("toolu_", response), "name": tool, "input": input }
@@ -25,7 +25,7 @@ pub(super) fn opening(response: &MockResponse) -> Vec<Bytes> {
     let usage = response.tokens.as_ref().map(|tokens| usage(tokens, 1, 0));
     let start = object! { "type": "message_start", "message": message(response, &[], None, usage.as_ref()) };
     let block = match &response.content {
-        ResponseContent::Text(_) => object! { "type": "text", "text": "" },
+        ResponseContent::Text(_) => object! { "type": "text", "text": "", "citations": NULL },
         ResponseContent::ToolCall { tool, .. } => {
             object! { "type": "tool_use", "id": id("toolu_", response), "name": tool, "input": object! {} }
         }
@@ -49,12 +49,14 @@ pub(super) fn piece(response: &MockResponse) -> String {
 
 /// The block's end, `message_delta` with the cumulative usage, and `message_stop`.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
-    let stop = object! { "stop_reason": stop_reason(response), "stop_sequence": NULL };
+    let stop = object! {
+        "container": NULL, "stop_reason": stop_reason(response), "stop_sequence": NULL, "stop_details": NULL
+    };
     let usage = response.tokens.as_ref().map(|tokens| {
         object! {
             "input_tokens": tokens.input, "cache_creation_input_tokens": tokens.cache_write,
             "cache_read_input_tokens": tokens.cached, "output_tokens": tokens.output_total(),
-            "output_tokens_details": thinking(tokens.reasoning)
+            "output_tokens_details": thinking(tokens.reasoning), "server_tool_use": NULL
         }
     });
     let events = [
@@ -72,8 +74,8 @@ pub(super) fn count(response: &MockResponse) -> Json {
 
 fn message(response: &MockResponse, blocks: &[Json], stop_reason: Option<&str>, usage: Option<&Json>) -> Json {
     object! {
-        "id": id("msg_", response), "type": "message", "role": "assistant", "model": response.model, "content": blocks,
-        "stop_reason": stop_reason, "stop_sequence": NULL; "usage": usage.as_ref()
+        "id": id("msg_", response), "type": "message", "role": "assistant", "model": response.model, "container": NULL, "content": blocks,
+        "stop_reason": stop_reason, "stop_sequence": NULL, "stop_details": NULL; "usage": usage.as_ref()
     }
 }
 
@@ -88,7 +90,9 @@ fn usage(tokens: &TokenCounts, output_tokens: u64, thinking_tokens: u64) -> Json
         },
         "output_tokens": output_tokens,
         "output_tokens_details": thinking(thinking_tokens),
-        "service_tier": "standard"
+        "server_tool_use": NULL,
+        "service_tier": "standard",
+        "inference_geo": NULL
     }
 }
 

@@ -128,7 +128,9 @@ fn response_object(response: &MockResponse, status: &str, output: &[Json]) -> Js
 }
 
 fn of(response: &MockResponse, status: &str, output: &[Json], error: Option<&Json>) -> Json {
-    let usage = usage(response).filter(|_| status == "completed");
+    let is_completed = status == "completed";
+    let usage = usage(response).filter(|_| is_completed);
+    let completed_at = is_completed.then_some(CREATED);
     object! {
         "id": id("resp_", response), "object": "response", "created_at": CREATED, "status": status, "background": false,
         "error": error, "incomplete_details": NULL, "instructions": NULL, "max_output_tokens": NULL, "model": response.model,
@@ -136,7 +138,8 @@ fn of(response: &MockResponse, status: &str, output: &[Json], error: Option<&Jso
         "reasoning": object! { "effort": "low", "summary": NULL }, "service_tier": "default", "store": false,
         "temperature": 1.0, "text": object! { "format": object! { "type": "text" } }, "tool_choice": "auto",
         "tools": [NULL; 0], "top_p": 1.0, "truncation": "disabled", "usage": usage, "user": NULL,
-        "metadata": object! {}, "access_programs": NULL
+        "metadata": object! {}, "access_programs": NULL, "completed_at": completed_at, "presence_penalty": 0, "frequency_penalty": 0,
+        "top_logprobs": 0, "max_tool_calls": NULL, "safety_identifier": NULL, "prompt_cache_key": NULL
     }
 }
 

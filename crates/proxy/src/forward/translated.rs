@@ -43,6 +43,16 @@ impl TranslatedResponse {
         self.translator.is_complete()
     }
 
+    /// Whether the response has the time of its end, which [`Self::set_time`] sets.
+    pub(crate) const fn has_end_time(&self) -> bool {
+        self.translator.has_end_time()
+    }
+
+    /// Sets the time, in seconds since 1970, before a piece or the end.
+    pub(crate) fn set_time(&mut self, unix_seconds: u64) {
+        self.translator.set_time(unix_seconds);
+    }
+
     /// Translates a further piece of the response.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Bytes {
         self.translator.push(piece)

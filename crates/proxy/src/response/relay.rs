@@ -263,6 +263,7 @@ impl Relay {
                 data
             }
         };
+        self.set_end_time();
         let (bytes, has_room) = match &mut self.translated {
             Some(translated) => (translated.push(&bytes), translated.count().is_ok()),
             None => (bytes, true),
@@ -282,6 +283,15 @@ impl Relay {
         }
         self.has_waited = true;
         bytes
+    }
+
+    /// Sets the time for a translation that writes it at its end.
+    fn set_end_time(&mut self) {
+        let Some(translated) = &mut self.translated else { return };
+        if translated.has_end_time() {
+            self.account.request.read_clock();
+            translated.set_time(self.account.request.wall_at().unix_seconds());
+        }
     }
 
     /// Ends a translated response at its format's last event: the provider may keep the connection open, or reset it.
@@ -339,6 +349,7 @@ impl Relay {
             }
             seen
         });
+        self.set_end_time();
         if let Some(translated) = self.translate_end(|translated| translated.end(&last)) {
             last = translated;
         }

@@ -78,6 +78,7 @@ enum ClientEvent {
     Open(ClientBlock),
     Delta(String),
     Close(Option<ClientState>),
+    Image(GeneratedImage),
     End(Finish),
     Failure(ProviderFailure),
 }
@@ -97,7 +98,6 @@ struct ClientState {
     /// The text of a capsule, which also marks reasoning without state as that of another provider.
     capsule: String,
     /// Whether the capsule has no item.
-    Image(GeneratedImage),
     is_empty: bool,
 }
 
@@ -149,6 +149,18 @@ impl Encoder {
         }
     }
 
+    /// Whether the response has the time of its end.
+    pub(super) const fn has_end_time(&self) -> bool {
+        matches!(self.writer, Writer::Responses(_))
+    }
+
+    /// Sets the time, in seconds since 1970.
+    pub(super) fn set_time(&mut self, unix_seconds: u64) {
+        if let Writer::Responses(encoder) = &mut self.writer {
+            encoder.now = unix_seconds;
+        }
+    }
+
     /// Sets the time after which the provider may be called again, for the formats that report it in a body.
     pub(super) const fn set_retry_delay(&mut self, delay: RetryDelay) {
         if let Writer::GenerateContent(encoder) = &mut self.writer {
@@ -178,6 +190,7 @@ impl Encoder {
             }
             NeutralEvent::Delta(text) => ClientEvent::Delta(text),
             NeutralEvent::Close(state) => ClientEvent::Close(self.close(state)),
+            NeutralEvent::Image(image) => ClientEvent::Image(image),
             NeutralEvent::End(finish) => ClientEvent::End(Finish { stop: self.stop(finish.stop), ..finish }),
             NeutralEvent::Failure(failure) => ClientEvent::Failure(failure),
         };
@@ -209,7 +222,6 @@ impl Encoder {
             Block::Text => ClientBlock::Text,
             Block::Refusal => ClientBlock::Refusal,
             Block::Reasoning => ClientBlock::Reasoning,
-            NeutralEvent::Image(image) => ClientEvent::Image(image),
             Block::Call { id, name } => {
                 let id = self.calls.add(&id, &self.identity.request_id);
                 let states = std::mem::take(&mut self.states);

@@ -14,6 +14,7 @@ mod hostile;
 mod order;
 mod property_tests;
 mod rules;
+mod schemas;
 
 /// The same response of a provider in each format: reasoning, text, and calls, of which some interleave if the format has that.
 const STREAMS: [(Format, &str); 4] = [

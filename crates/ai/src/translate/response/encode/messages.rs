@@ -99,12 +99,13 @@ impl MessagesEncoder {
         self.has_started = true;
         let usage = usage::of_messages(&usage::estimate(self.input_bytes, 0));
         let message = self.message("[]").with_raw("stop_reason", "null").with_raw("stop_sequence", "null");
+        let message = message.with_raw("stop_details", "null");
         self.event("message_start", |event| event.with_raw("message", &message.with_raw("usage", &usage).end()), out);
     }
 
     fn message(&self, content: &str) -> ObjectWriter {
         let message = ObjectWriter::new().with("id", &self.id).with("type", "message").with("role", "assistant");
-        message.with("model", &self.model).with_raw("content", content)
+        message.with("model", &self.model).with_raw("container", "null").with_raw("content", content)
     }
 
     fn open(&mut self, block: ClientBlock, out: &mut Vec<u8>) {
@@ -130,7 +131,7 @@ impl MessagesEncoder {
         let delta = match &mut open.kind {
             BlockKind::Text | BlockKind::Refusal => {
                 if !open.is_written {
-                    self.block_start(&ObjectWriter::of_type("text").with("text", "").end(), out);
+                    self.block_start(&text_block(""), out);
                 }
                 ObjectWriter::of_type("text_delta").with("text", text)
             }
@@ -173,7 +174,7 @@ impl MessagesEncoder {
                 self.block_start(&block, out);
                 block
             }
-            BlockKind::Text | BlockKind::Refusal => ObjectWriter::of_type("text").with("text", &text).end(),
+            BlockKind::Text | BlockKind::Refusal => text_block(&text),
             BlockKind::Reasoning => {
                 let signature = state.map(|state| state.capsule).unwrap_or_default();
                 self.block_delta(&ObjectWriter::of_type("signature_delta").with("signature", &signature).end(), out);
@@ -191,7 +192,6 @@ impl MessagesEncoder {
                 block.with_raw("input", &input).end()
             }
         };
-        if self.streamed {
         self.block_end(block, out);
     }
 
@@ -205,6 +205,7 @@ impl MessagesEncoder {
 
     /// Ends a block, whose whole form a body has.
     fn block_end(&mut self, block: String, out: &mut Vec<u8>) {
+        if self.streamed {
             let index = self.index;
             self.event("content_block_stop", |event| event.with("index", &index), out);
         } else {
@@ -235,11 +236,11 @@ impl MessagesEncoder {
                 | StopCause::Window
                 | StopCause::Calls
                 | StopCause::Pause
-                | StopCause::Unknown(_) => object,
+                | StopCause::Unknown(_) => object.with_raw("stop_details", "null"),
             }
         };
         if self.streamed {
-            let delta = stopped(ObjectWriter::new()).end();
+            let delta = stopped(ObjectWriter::new().with_raw("container", "null")).end();
             self.event("message_delta", |event| event.with_raw("delta", &delta).with_raw("usage", &usage), out);
             self.event("message_stop", |event| event, out);
         } else {
@@ -278,4 +279,9 @@ impl MessagesEncoder {
             put(out, Some(name), &fields(ObjectWriter::of_type(name)).end());
         }
     }
+}
+
+/// Returns a block of text without citations.
+fn text_block(text: &str) -> String {
+    ObjectWriter::of_type("text").with("text", text).with_raw("citations", "null").end()
 }

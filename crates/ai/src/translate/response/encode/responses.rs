@@ -27,12 +27,15 @@ pub(super) struct ResponsesEncoder {
     /// The items that are done, in JSON.
     output: Vec<String>,
     has_refusal: bool,
+    /// The time, in seconds since 1970.
+    pub(super) now: u64,
 }
 
 impl ResponsesEncoder {
     /// Creates an encoder of this response.
     pub(super) fn new(identity: Identity, response: ResponseObject, streamed: bool) -> Self {
         Self {
+            now: identity.created,
             identity,
             response,
             streamed,
@@ -52,10 +55,10 @@ impl ResponsesEncoder {
             ClientEvent::Open(block) => self.open(block, out),
             ClientEvent::Delta(text) => self.add(&text, out),
             ClientEvent::Close(state) => self.close(state, out),
+            ClientEvent::Image(image) => self.image(&image, out),
             ClientEvent::End(finish) => self.end(&finish, out),
             ClientEvent::Failure(failure) => self.fail(&failure, out),
         }
-            ClientEvent::Image(image) => self.image(&image, out),
     }
 
     fn start(&mut self, out: &mut Vec<u8>) {
@@ -139,22 +142,19 @@ impl ResponsesEncoder {
             }
         }
         let json = item.done(state.map(|state| state.capsule).as_deref());
-        let index = self.output.len();
-        self.event(
-            "response.output_item.done",
         self.item_done(json, out);
     }
 
     fn item_done(&mut self, json: String, out: &mut Vec<u8>) {
+        let index = self.output.len();
+        self.event(
+            "response.output_item.done",
             |event| event.with("output_index", &index).with_raw("item", &json),
             out,
         );
         self.output.push(json);
     }
 
-    fn text_done(&mut self, item: &OutputItem, text: &str, out: &mut Vec<u8>) {
-        let field = item.kind.text_field();
-        let is_text = matches!(item.kind, ItemKind::Text);
     /// Writes an image as the item of OpenAI's tool for images, in which its SDKs find it.
     fn image(&mut self, image: &GeneratedImage, out: &mut Vec<u8>) {
         let index = self.output.len();
@@ -168,9 +168,12 @@ impl ResponsesEncoder {
         self.item_done(done.end(), out);
     }
 
-        let fields = |event: ObjectWriter| {
-            let event = event.with(field, text);
-            if is_text { event.with_raw("logprobs", "[]") } else { event }
+    fn text_done(&mut self, item: &OutputItem, text: &str, out: &mut Vec<u8>) {
+        let field = item.kind.text_field();
+        let fields = |event: ObjectWriter| match &item.kind {
+            ItemKind::Text => event.with(field, text).with_raw("logprobs", "[]"),
+            ItemKind::Call(call) if !call.is_custom => event.with("name", &call.name).with(field, text),
+            ItemKind::Call(_) | ItemKind::Refusal | ItemKind::Reasoning => event.with(field, text),
         };
         self.part_event(item, &item.kind.text_event("done"), fields, out);
         if let Some(part) = item.part(text) {
@@ -197,7 +200,9 @@ impl ResponsesEncoder {
         let details = details.as_deref().map(|details| ("incomplete_details", details));
         let status = if reason.is_some() { "incomplete" } else { "completed" };
         let usage = finish.usage.as_ref().map(usage::of_responses);
-        let response = self.response.clone().with_usage(usage).write(status, &list(&self.output), details);
+        let response = self.response.clone().with_usage(usage);
+        let response = if reason.is_some() { response } else { response.completed(self.now) };
+        let response = response.write(status, &list(&self.output), details);
         if self.streamed {
             self.event(&format!("response.{status}"), |event| event.with_raw("response", &response), out);
         } else {

@@ -28,20 +28,24 @@ pub(super) fn of_responses(usage: &TokenUsage) -> String {
         .end()
 }
 
-/// Returns the usage object of a message, and of the end of its stream.
+/// Returns the usage object of a message, and of the end of its stream. Its schema requires each member (read 2026-11-30).
 pub(super) fn of_messages(usage: &TokenUsage) -> String {
-    let object = ObjectWriter::new()
+    let writes = ObjectWriter::new()
+        .with("ephemeral_5m_input_tokens", &usage.cache_writes)
+        .with("ephemeral_1h_input_tokens", &0)
+        .end();
+    let details = usage.reasoning.map(|reasoning| ObjectWriter::new().with("thinking_tokens", &reasoning).end());
+    ObjectWriter::new()
         .with("input_tokens", &usage.uncached)
         .with("cache_creation_input_tokens", &usage.cache_writes)
         .with("cache_read_input_tokens", &usage.cache_reads)
-        .with("output_tokens", &usage.output);
-    match usage.reasoning {
-        Some(reasoning) => {
-            let details = ObjectWriter::new().with("thinking_tokens", &reasoning).end();
-            object.with_raw("output_tokens_details", &details).end()
-        }
-        None => object.end(),
-    }
+        .with_raw("cache_creation", &writes)
+        .with("output_tokens", &usage.output)
+        .with_raw("output_tokens_details", details.as_deref().unwrap_or("null"))
+        .with_raw("server_tool_use", "null")
+        .with("service_tier", "standard")
+        .with_raw("inference_geo", "null")
+        .end()
 }
 
 /// Returns the usage metadata of Gemini, whose candidates do not include reasoning.

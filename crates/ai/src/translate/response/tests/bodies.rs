@@ -24,7 +24,7 @@ const GENERATE_CONTENT: &str = r#"{"candidates":[{"content":{"role":"model","par
     {"functionCall":{"id":"call_a","name":"files__read","args":{"b":1,"a":123456789012345678901}},"thoughtSignature":"CiQB"},
     {"functionCall":{"id":"call_a","name":"g","args":{"x":[1.50]}}},{"inlineData":{"mimeType":"image/png","data":"AA=="}}]},
     "finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"totalTokenCount":15}}"#;
-const BODIES: [(Format, &str); 4] = [
+pub(super) const BODIES: [(Format, &str); 4] = [
     (Format::Chat, CHAT),
     (Format::Responses, RESPONSES),
     (Format::Messages, MESSAGES),

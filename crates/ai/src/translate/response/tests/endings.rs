@@ -125,7 +125,7 @@ fn a_refusal_is_explained_in_each_format() {
         r#"{"choices":[{"delta":{"refusal":"help."},"finish_reason":"stop"}]}"#,
     ]);
     let message = body(Format::Messages, Format::Chat, ResponseFraming::Events, 200, &stream);
-    assert_eq!(message["content"], json!([{"type": "text", "text": "I cannot help."}]));
+    assert_eq!(message["content"], json!([{"type": "text", "text": "I cannot help.", "citations": null}]));
     let details = json!({"type": "refusal", "category": null, "explanation": "I cannot help."});
     assert_eq!((&message["stop_reason"], &message["stop_details"]), (&json!("refusal"), &details));
 }
