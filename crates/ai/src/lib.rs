@@ -13,6 +13,7 @@ pub mod account_objects;
 mod account_words;
 pub mod bedrock;
 pub mod bound;
+pub mod count;
 pub mod endpoint;
 pub mod error;
 pub mod export;

@@ -170,25 +170,19 @@ impl Traffic {
     fn first_target<'a>(&self, entry: &'a Model, endpoint: Endpoint, asked: &str) -> Result<&'a Target, ResolveError> {
         let first = entry.targets.iter().find(|target| entry.format_of(target, endpoint, asked).is_some());
         first.ok_or_else(|| {
-            let mismatch = |target: &Target| {
-                let serves = |endpoint| entry.format_of(target, endpoint, asked).is_some();
-                self.mismatch(&target.provider, endpoint, serves)
-            };
-            entry.targets.first().map_or(ResolveError::NotFound, mismatch)
+            entry.targets.first().map_or(ResolveError::NotFound, |target| self.mismatch(&target.provider))
         })
     }
 
     fn check_format(&self, provider: &Provider, model: &str, endpoint: Endpoint) -> Result<(), ResolveError> {
-        let serves = |endpoint| provider.of_model(model).format_of(endpoint).is_some();
-        if serves(endpoint) { Ok(()) } else { Err(self.mismatch(provider, endpoint, serves)) }
+        let is_served = provider.of_model(model).format_of(endpoint).is_some();
+        if is_served { Ok(()) } else { Err(self.mismatch(provider)) }
     }
 
-    /// Returns the error that names the endpoint for text: a client that counts tokens calls Messages, if these are served.
-    fn mismatch(&self, provider: &Provider, called: Endpoint, serves: impl Fn(Endpoint) -> bool) -> ResolveError {
-        let is_count = called == Endpoint::CountTokens && serves(Endpoint::Messages);
-        let right = if is_count { Endpoint::Messages } else { provider.kind.descriptor().main_endpoint };
+    /// Returns the error that names the endpoint for text.
+    fn mismatch(&self, provider: &Provider) -> ResolveError {
         let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        ResolveError::Mismatch { path: format!("{prefix}{}", right.path()) }
+        ResolveError::Mismatch { path: format!("{prefix}{}", provider.kind.descriptor().main_endpoint.path()) }
     }
 
     /// Whether a name of `models`, or `PROVIDER/MODEL`, is served in any format.

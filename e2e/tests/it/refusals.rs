@@ -3,7 +3,7 @@
 use e2e::{Answer, Call, Exchange, Gateway, Setup, Upstream, Wire, commands, is_uuid_v7, setup};
 use serde_json::{Value, json};
 
-use crate::bodies::{CHAT, COUNT_TOKENS, Format, MESSAGES};
+use crate::bodies::{CHAT, Format, MESSAGES};
 
 /// The expected properties of a refusal.
 struct ExpectedRefusal<'a> {
@@ -263,7 +263,6 @@ async fn model_of_another_format_names_the_right_path() {
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
     for (format, path, model, says) in [
-        (Format::Messages, COUNT_TOKENS, "oa/gpt", "/v1/messages"),
         (Format::Chat, "/v1/embeddings", "an/claude", "/v1/messages"),
         (Format::Chat, "/v1/completions", "an/claude", "/v1/messages"),
     ] {

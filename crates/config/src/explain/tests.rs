@@ -462,9 +462,8 @@ fn an_explanation_names_the_targets_of_a_model_and_why_one_is_skipped() {
     let pattern = explain("POST /v1/chat/completions", Some("own/7"));
     assert_eq!(targets(&pattern), (None, vec!["openai/ft-7".to_owned()]));
     for (line, model, code) in [
-        ("POST /v1/messages/count_tokens", "google/pro", "format_mismatch"),
         ("POST /v1/embeddings", "claude/haiku", "format_mismatch"),
-        ("POST /v1/messages/count_tokens", "own/7", "format_mismatch"),
+        ("POST /v1/embeddings", "google/pro", "format_mismatch"),
         ("POST /v1/messages", "", "model_not_found"),
     ] {
         let refusal = explain(line, Some(model)).refusal.map(|refusal| refusal.code);

@@ -79,11 +79,17 @@ impl<'a> ProviderModel<'a> {
     pub fn format_of(self, endpoint: Endpoint) -> Option<Format> {
         let format = endpoint.format()?;
         if endpoint.free() {
-            // A count of tokens has no translation, and all servers of the kind may have it.
-            let has = |format: &Format| self.provider.kind.speaks(*format) && self.may_have(*format);
-            return Some(format).filter(has).filter(|_| self.provider.paths.have(endpoint));
+            // A count of tokens has no translation: without the provider's own, it is an estimate.
+            return (self.counts(endpoint) || self.serves(format)).then_some(format);
         }
         if self.speaks(format) { Some(format) } else { self.translated_to(format) }
+    }
+
+    /// Whether the provider has an endpoint that counts tokens in the client's format. All servers of the kind may have it.
+    #[must_use]
+    pub fn counts(self, endpoint: Endpoint) -> bool {
+        let has = |format| self.provider.kind.speaks(format) && self.may_have(format);
+        endpoint.format().is_some_and(has) && self.provider.paths.have(endpoint)
     }
 
     /// Returns the names of the formats in which clients may call the model, by a translation or without.

@@ -213,10 +213,11 @@ fn another_format_names_the_right_path() {
     let snapshot = loaded(FILE, false).snapshot;
     let counted = |asked: &str| snapshot.traffic.resolve_model(Endpoint::CountTokens, asked).map(|found| found.model);
     assert_eq!(counted("smart").as_deref(), Ok("claude-opus-4-8"));
-    for asked in ["fast", "openai/gpt-5"] {
-        let mismatch = ResolveError::Mismatch { path: "/llm/v1/messages".to_owned() };
-        assert_eq!(counted(asked), Err(mismatch), "a count of tokens is not translated, and calls for text are");
+    for (asked, model) in [("fast", "gpt-5-mini"), ("openai/gpt-5", "gpt-5")] {
+        assert_eq!(counted(asked).as_deref(), Ok(model), "its tokens are estimated");
     }
+    let counts = |name: &str| snapshot.traffic.provider(name).unwrap().of_model("m").counts(Endpoint::CountTokens);
+    assert_eq!(["openai", "claude"].map(counts), [false, true]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod account_objects;
 mod attempt;
 mod beginning;
 mod early;
+mod estimate;
 mod fallback;
 mod hosted;
 pub(crate) mod model_plan;
@@ -63,6 +64,10 @@ pub(crate) async fn infer(
     session::note(account, &parsed);
     let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     plan.count(account, client).await?;
+    if estimate::is_needed(endpoint, &plan.target) {
+        // Boxed, because only such counts need it.
+        return Box::pin(estimate::respond(account, &parsed, endpoint, &plan.target, client)).await;
+    }
     let of = InferenceRequest { endpoint, client, plan: &plan };
     if account.request.snapshot.traffic.rate_limits.has_tokens() {
         // Boxed, because its future is large and other calls do not need it.

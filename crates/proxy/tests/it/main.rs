@@ -53,6 +53,7 @@ mod leaving;
 mod listener_tls;
 #[cfg(test)]
 mod model_lists;
+#[cfg(test)]
 mod model_names;
 #[cfg(test)]
 mod neighbours;
@@ -60,6 +61,7 @@ mod neighbours;
 mod origin;
 #[cfg(test)]
 mod passed_errors;
+#[cfg(test)]
 mod plan_models;
 #[cfg(test)]
 mod provider_kinds;
@@ -73,6 +75,7 @@ mod raw;
 mod redis_keys;
 #[cfg(test)]
 mod repeats;
+#[cfg(test)]
 mod reported_costs;
 #[cfg(test)]
 mod request_parts;
@@ -94,6 +97,8 @@ mod streams;
 mod subject_quotas;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod token_counts;
 #[cfg(test)]
 mod token_limits;
 #[cfg(test)]

@@ -133,7 +133,8 @@ fn the_runtime_endpoint_of_bedrock_has_its_host_its_signatures_and_claude_only()
     assert_eq!((&signing.paths, &*signing.formats), (&ProviderPaths::BedrockRuntime, &[Format::Messages][..]));
     let endpoint = |path| signing.format_of(ai::EndpointCall::at(path).unwrap().endpoint);
     let served = ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens"].map(endpoint);
-    assert_eq!(served, [Some(Format::Messages), Some(Format::Messages), None]);
+    assert_eq!(served, [Some(Format::Messages); 3]);
+    assert!(!signing.of_model("m").counts(Endpoint::CountTokens), "its counts are estimates");
     let china = provider("kind: bedrock, region: cn-north-1, endpoint: runtime, credential: k");
     assert_eq!(china.origin.to_string(), "https://bedrock-runtime.cn-north-1.amazonaws.com.cn");
     check_codes(&format!("providers: [{{name: p, {RUNTIME}, formats: [messages, chat]}}]"), &[("bad_value", 1, 96)]);
@@ -178,7 +179,8 @@ fn vertex_has_the_host_of_its_location_and_a_format_for_each_model() {
             assert_eq!(format(model, endpoint), Some(own), "{model} {endpoint:?}");
         }
         assert_eq!(format(model, Endpoint::Embeddings), None);
-        assert_eq!(format(model, Endpoint::CountTokens).is_some(), own == Format::Messages, "{model}");
+        let counts = vertex.of_model(model).counts(Endpoint::CountTokens);
+        assert_eq!((format(model, Endpoint::CountTokens), counts), (Some(Format::Messages), own == Format::Messages));
     }
     let limited = provider("kind: vertex, project: p, formats: [messages], credential: vault");
     assert_eq!(limited.of_model("gemini-x").format_of(Endpoint::Messages), None, "no format of the model is listed");
