@@ -404,6 +404,7 @@ pub(super) fn context_error(format: Format, status: u16, body: &[u8], request_id
     if failure.kind != ProviderErrorKind::Context {
         return None;
     }
+    let failure = ProviderFailure { status: TOO_LONG_STATUS, ..failure };
     encode::context_error(format, &failure, request_id).map(Bytes::from)
 }
 

@@ -22,7 +22,7 @@ pub(super) fn has_words_of_anthropic(failure: &ProviderFailure) -> bool {
 
 /// Whether an error about the length of a call has the code of OpenAI.
 pub(super) fn has_code_of_openai(failure: &ProviderFailure) -> bool {
-    failure.status == 400 && failure.code.as_deref() == Some(TOO_LONG_CODE)
+    failure.code.as_deref() == Some(TOO_LONG_CODE)
 }
 
 /// Returns the error object of OpenAI's formats.
