@@ -303,7 +303,7 @@ fn no_error_repeats_a_variables_value() {
 #[test]
 fn every_variable_with_a_name_of_its_own_is_in_the_example() {
     let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.env.example")).unwrap();
-    for (name, ..) in NAMES.named {
+    for (name, ..) in super::NAMES.named {
         assert!(example.lines().any(|line| line.starts_with(&format!("#{name}="))), "{name}");
     }
     for name in ["JWT_SECRET", "MASTER_ENCRYPTION_KEY", "NEXT_PUBLIC_API_URL", "TOLLGATE_PUBLIC_URL__PROXY"] {
