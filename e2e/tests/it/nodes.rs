@@ -6,6 +6,7 @@ use e2e::database::Database;
 use e2e::setup::Folder;
 use e2e::{Call, Canary, Gateway, Mock, Setup, TcpRelay, commands, eventually, setup, text};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::bodies::{CHAT, Format, RESPONSES};
 
@@ -243,7 +244,10 @@ async fn the_usage_of_a_killed_node_is_drained_from_its_folder_without_a_start()
     let key = gateway.key().await;
     let call = |model: &str, streamed| Call::json(CHAT, &Format::Chat.body(model, streamed)).key(&key);
     gateway.call(call("mock/tokens-1", false)).await.expect(200);
-    let open = tokio::spawn(call("mock/long", true).send(gateway.proxy));
+    let mut open = JoinSet::new();
+    let stream = call("mock/long", true);
+    let proxy = gateway.proxy;
+    open.spawn(async move { stream.send(proxy).await });
     eventually("the stream runs", async || (gateway.gauge("tollgate_requests_in_flight").await == 1).then_some(()))
         .await;
     let drain = ["nodes", "drain", "--data", "data"];
@@ -254,7 +258,7 @@ async fn the_usage_of_a_killed_node_is_drained_from_its_folder_without_a_start()
     let (is_done, refusal) = printed(commands::run(gateway.folder(), &drain).await);
     assert!(!is_done && refusal.contains("data_in_use"), "{refusal}");
     let folder = gateway.crash().folder;
-    open.abort();
+    open.abort_all();
     let interrupted = "SELECT count(*) FROM usage_events WHERE outcome = 'interrupted'";
     assert_eq!(crate::store::number(&folder, interrupted).await, 0);
     // A second run finds nothing to do.
@@ -262,7 +266,8 @@ async fn the_usage_of_a_killed_node_is_drained_from_its_folder_without_a_start()
         let (is_done, output) = printed(commands::run(&folder, &drain).await);
         assert!(is_done && output.contains("the store has all usage of"), "{output}");
         assert_eq!(crate::store::number(&folder, interrupted).await, 1);
-        assert_eq!(crate::store::number(&folder, "SELECT count(*) FROM usage_events WHERE attempts > 0").await, 2);
+        let all = "SELECT count(*) FROM usage_events WHERE attempts > 0 OR outcome = 'interrupted'";
+        assert_eq!(crate::store::number(&folder, all).await, 2);
     }
     let (_, listed) = printed(commands::run(&folder, &["nodes", "list", "--data", "data"]).await);
     assert!(!listed.is_empty() && listed.lines().all(|line| line.contains("  left  ")), "{listed}");
