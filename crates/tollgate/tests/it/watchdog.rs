@@ -34,7 +34,7 @@ impl WatchedServer {
     async fn message(&self, within: Duration) -> Option<String> {
         let mut bytes = [0; 512];
         let received = tokio::time::timeout(within, self.manager.recv(&mut bytes)).await.ok()?.unwrap();
-        Some(String::from_utf8(bytes[..received].to_vec()).unwrap())
+        Some(String::from_utf8(bytes.get(..received)?.to_vec()).unwrap())
     }
 }
 
