@@ -293,15 +293,14 @@ async fn a_key_that_may_not_use_the_model_is_refused_also_if_the_model_does_not_
         check(chat, model, (Value::Null, Value::Null)).await;
     }
     // No provider serves this endpoint.
-    let counting = "/v1/messages/count_tokens";
-    for (path, model) in [(chat, "slow"), (counting, "nowhere")] {
-        check(path, Some(model), (json!("forbidden"), json!(403))).await;
+    let embedding = "/v1beta/models/nowhere:embedContent";
+    check(chat, Some("slow"), (json!("forbidden"), json!(403))).await;
+    for of_path in ["/v1beta/models/slow:generateContent", embedding] {
+        check(of_path, None, (json!("forbidden"), json!(403))).await;
     }
-    let of_path = "/v1beta/models/slow:generateContent";
-    check(of_path, None, (json!("forbidden"), json!(403))).await;
     let all = store::KeyChange { models: Some(None), ..store::KeyChange::default() };
     world.store.change_key(&store::Actor::SYSTEM, ada.key, all).await.unwrap();
-    check(counting, Some("nowhere"), (json!("model_not_found"), json!(404))).await;
+    check(embedding, None, (json!("model_not_found"), json!(404))).await;
 }
 
 #[tokio::test]
