@@ -45,7 +45,13 @@ impl ModelListServer {
 fn item(dialect: Dialect, name: &str) -> Value {
     match dialect {
         Dialect::OpenAi | Dialect::Azure => {
-            json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"})
+            let mut item = json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
+            // The models of the entries are known as those of their family.
+            if name != "up/any" {
+                let inputs = ["text", "image", "file"];
+                item["architecture"] = json!({"input_modalities": inputs, "output_modalities": ["text"]});
+            }
+            item
         }
         Dialect::Anthropic => {
             json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"})

@@ -40,13 +40,13 @@ async fn check_both_ways(ask: &Ask, line: &EndpointServer, key: &str) {
     assert_eq!(sha256(&answer.body), sha256(&expected), "{}: {} {}", ask.name, answer.text(), own.text());
 }
 
-/// The provider's response with the model's name as the client wrote it.
-fn as_requested(body: &[u8], model: &str) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(body) else { return body.to_vec() };
-    let renamed = ["model", "modelVersion"].iter().fold(text.to_owned(), |text, key| {
+/// The provider's response with the model's name as the client wrote it. Each octet is a character meanwhile.
+pub(super) fn as_requested(body: &[u8], model: &str) -> Vec<u8> {
+    let text: String = body.iter().map(|octet| char::from(*octet)).collect();
+    let renamed = ["model", "modelVersion"].iter().fold(text, |text, key| {
         text.replace(&format!("\"{key}\":\"{model}\""), &format!("\"{key}\":\"up/{model}\""))
     });
-    renamed.into_bytes()
+    renamed.chars().map(|letter| u8::try_from(letter).unwrap()).collect()
 }
 
 fn check_parts(ask: &Ask, seen: &Value) {
