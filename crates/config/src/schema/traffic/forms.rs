@@ -278,7 +278,10 @@ pub(super) const HOST: TextForm<HostMatch> = TextForm {
     },
     shown: |host| Value::text(host),
     cell: "host, or `*.` and a domain, perhaps with a port",
-    pattern: r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[0-9]{1,5})?$",
+    pattern: concat!(
+        r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*",
+        r"(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+    ),
     scalar: Scalar::Text,
 };
 
