@@ -43,9 +43,9 @@ async fn check_both_ways(ask: &Ask, line: &EndpointServer, key: &str) {
 /// The provider's response with the model's name as the client wrote it. Each octet is a character meanwhile.
 pub(super) fn as_requested(body: &[u8], model: &str) -> Vec<u8> {
     let text: String = body.iter().map(|octet| char::from(*octet)).collect();
-    let renamed = ["model", "modelVersion"].iter().fold(text, |text, key| {
-        text.replace(&format!("\"{key}\":\"{model}\""), &format!("\"{key}\":\"up/{model}\""))
-    });
+    let renamed = ["model", "modelVersion"]
+        .iter()
+        .fold(text, |text, key| text.replace(&format!("\"{key}\":\"{model}\""), &format!("\"{key}\":\"up/{model}\"")));
     renamed.chars().map(|letter| u8::try_from(letter).unwrap()).collect()
 }
 
