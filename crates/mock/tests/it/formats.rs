@@ -131,7 +131,7 @@ async fn messages_stream_counts_cumulatively() {
 async fn messages_whole_has_content_and_usage() {
     let mock = start(quick()).await;
     let response = whole(&mock, MESSAGES, "echo").await;
-    assert_eq!(response["content"], json!([{ "type": "text", "text": ECHOED }]));
+    assert_eq!(response["content"], json!([{ "type": "text", "text": ECHOED, "citations": null }]));
     assert_eq!(response["stop_reason"], "end_turn");
     let total = u64::try_from(ask("echo", "").len() / 4).unwrap();
     let input: u64 = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]
