@@ -11,7 +11,7 @@ pub(super) const NODES_EXAMPLES: &str = "Examples:
   # Forget a server whose data folder is lost
   tollgate nodes forget \\
       0199aa00-0000-7000-8000-000000000000
-  # Store the usage of a stopped server, before its data folder is deleted
+  # Store the usage of a stopped server before it is deleted
   tollgate nodes drain --config tollgate.yaml \\
       --data /var/lib/tollgate
 
