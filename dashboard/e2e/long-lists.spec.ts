@@ -23,6 +23,8 @@ const CONFIGURATION = `
 signup: invite
 control:
   rate_limits: []
+plans:
+  - {name: starter, credits_per_day: 1000, requests_per_minute: 600}
 providers:
   - {name: mock, kind: mock}
 ${numbered((nth) => `  - {name: provider-${nth}, kind: openai, base_url: "http://127.0.0.1:9/v1", credential: vault}`).join("\n")}
@@ -49,7 +51,6 @@ test.beforeAll(async () => {
   token = await signInFrom(FIRST_ADDRESS, { email: EMAIL, password: PASSWORD });
   const post = (path: string, body: unknown) => () => json(`${server.url}${path}`, token, body);
   const [first, second] = [await json(`${server.url}/api/keys`, token, { label: "key-first" }), await json(`${server.url}/api/keys`, token, { label: "key-second" })];
-  // The plan permits 60 requests per minute of each key.
   const call = (key: unknown, model: string) => async () => {
     const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] });
     const headers = { "Content-Type": "application/json", Authorization: `Bearer ${String(key)}` };
