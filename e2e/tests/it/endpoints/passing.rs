@@ -40,13 +40,23 @@ async fn check_both_ways(ask: &Ask, line: &EndpointServer, key: &str) {
     assert_eq!(sha256(&answer.body), sha256(&expected), "{}: {} {}", ask.name, answer.text(), own.text());
 }
 
-/// The provider's response with the model's name as the client wrote it. Each octet is a character meanwhile.
+/// The provider's response with the model's name as the client wrote it, also where octets before it are damaged. Each octet is a
+/// character meanwhile.
 pub(super) fn as_requested(body: &[u8], model: &str) -> Vec<u8> {
-    let text: String = body.iter().map(|octet| char::from(*octet)).collect();
-    let renamed = ["model", "modelVersion"]
-        .iter()
-        .fold(text, |text, key| text.replace(&format!("\"{key}\":\"{model}\""), &format!("\"{key}\":\"up/{model}\"")));
-    renamed.chars().map(|letter| u8::try_from(letter).unwrap()).collect()
+    let mut text: String = body.iter().map(|octet| char::from(*octet)).collect();
+    for key in ["\"model\":\"", "\"modelVersion\":\""] {
+        let mut parts = text.split(key);
+        let mut renamed = parts.next().unwrap().to_owned();
+        for part in parts {
+            renamed += key;
+            match part.split_once('"') {
+                Some((value, after)) if value.ends_with(model) => renamed += &format!("up/{model}\"{after}"),
+                _ => renamed += part,
+            }
+        }
+        text = renamed;
+    }
+    text.chars().map(|letter| u8::try_from(letter).unwrap()).collect()
 }
 
 fn check_parts(ask: &Ask, seen: &Value) {
