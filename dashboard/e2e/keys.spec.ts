@@ -33,8 +33,8 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   await secret.getByRole("button", { name: "Done" }).click();
   await expect(secret).toBeHidden();
   expect(await page.content()).not.toContain(key);
-  const me = await fetch(at("/api/me"), { headers: { Authorization: `Bearer ${key}` } });
-  expect(me.status).toBe(200);
+  const used = await fetch(at("/api/usage/today"), { headers: { Authorization: `Bearer ${key}` } });
+  expect(used.status).toBe(200);
 
   const row = page.getByRole("row", { name: /reporting/ });
   await expect(row).toContainText("0 / 250");
