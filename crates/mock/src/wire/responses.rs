@@ -129,7 +129,7 @@ fn response_object(response: &MockResponse, status: &str, output: &[Json]) -> Js
 
 fn of(response: &MockResponse, status: &str, output: &[Json], error: Option<&Json>) -> Json {
     let is_completed = status == "completed";
-    let usage = usage(response).filter(|_| is_completed);
+    let usage = if is_completed { usage(response) } else { None };
     let completed_at = is_completed.then_some(CREATED);
     object! {
         "id": id("resp_", response), "object": "response", "created_at": CREATED, "status": status, "background": false,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Where control groups are mounted, and the file with their limit of memory, in version 2.
 const UNIFIED: (&str, &str) = ("/sys/fs/cgroup", "memory.max");
-/// The same in version 1.
+/// The mount point and the file in version 1.
 const LEGACY: (&str, &str) = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes");
 
 /// Returns the limit in bytes; `None` on systems other than Linux. Reading `/proc` and `/sys` does not block.
