@@ -85,12 +85,12 @@ impl FallbackCall<'_> {
                 AttemptEnd::Served(mut answered) => {
                     tried.succeeded(account.request.read_clock());
                     self.stay(account, session, target);
-                    name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
+                    name(account, &mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     return call.relayed(account, *answered, state.admission.unwrap_or_default());
                 }
                 AttemptEnd::Relayed(mut answered) => {
                     self.stay(account, session, target);
-                    name(&mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
+                    name(account, &mut answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     let last = watched(account, tried, &call, &answered);
                     return call.relayed_from(account, last, *answered, state.admission.unwrap_or_default());
                 }
@@ -99,7 +99,7 @@ impl FallbackCall<'_> {
                     self.skip_unsent(account, target, &failed);
                     tried.failed(failed.failure, account.request.read_clock());
                     if let AttemptError::Response(answered) = &mut failed.error {
-                        name(answered, &planned, state.tries.attempts).map_err(unwritable)?;
+                        name(account, answered, &planned, state.tries.attempts).map_err(unwritable)?;
                     }
                     match failed.error {
                         error if rules.includes(failed.failure.cause, failed.failure.status) => {
@@ -325,8 +325,13 @@ fn watched(
 }
 
 /// Names the model and the number of attempts in the head of a response.
-fn name(answered: &mut UpstreamResponse, planned: &PlannedModel, attempts: u32) -> Result<(), http1::InvalidPart> {
-    name_target(answered, &planned.provider.name, &planned.model)?;
+fn name(
+    account: &RequestAccount,
+    answered: &mut UpstreamResponse,
+    planned: &PlannedModel,
+    attempts: u32,
+) -> Result<(), http1::InvalidPart> {
+    name_target(account, answered, &planned.provider.name, &planned.model)?;
     answered.head.edits.set(KnownName::XTollgateAttempts, itoa::Buffer::new().format(attempts).as_bytes())
 }
 

@@ -309,9 +309,8 @@ impl<'a> TargetCall<'a> {
         mut answered: UpstreamResponse,
         admission: AdmissionInfo,
     ) -> Result<Handled, Problem> {
-        // A header with the name of the product would tell clients of another brand whose gateway it is.
-        if self.is_renamed && account.request.snapshot.process.brand.slug() == "tollgate" {
-            name_target(&mut answered, self.provider(), self.model()).map_err(unwritable)?;
+        if self.is_renamed {
+            name_target(account, &mut answered, self.provider(), self.model()).map_err(unwritable)?;
         }
         let (guarded, names_project) = (self.account(), self.is_of_project());
         let (request_id, domain) = (account.request.id, account.request.snapshot.process.brand.slug());

@@ -14,6 +14,9 @@ use crate::refusal::problem::Problem;
 use crate::transform;
 use crate::upstream::response_head::RelayedHead;
 
+/// The name for machines of the brand whose headers responses have.
+const PRODUCT: &str = "tollgate";
+
 /// Reads how a response begins, where its head does not say it, and edits its head for the client.
 pub(super) async fn edit_head(
     call: &InferenceCall,
@@ -53,8 +56,17 @@ pub(super) fn response_edits(name: Option<&str>, owned: Option<OwnedCall>) -> Re
     if makes_objects { edits.with_owner(owner) } else { edits }
 }
 
-/// Names the provider and its own name of the model in the head of a response.
-pub(super) fn name_target(answered: &mut UpstreamResponse, provider: &str, model: &str) -> Result<(), InvalidPart> {
+/// Names the provider and its own name of the model in the head of a response. Under another brand it does not: the header would
+/// tell clients whose gateway it is.
+pub(super) fn name_target(
+    account: &RequestAccount,
+    answered: &mut UpstreamResponse,
+    provider: &str,
+    model: &str,
+) -> Result<(), InvalidPart> {
+    if account.request.snapshot.process.brand.slug() != PRODUCT {
+        return Ok(());
+    }
     let parts = [provider.as_bytes(), b"/", without_account(model).as_bytes()];
     answered.head.edits.set_parts(KnownName::XTollgateModel, &parts)
 }
