@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use access::Secret;
-use access::password::{self, Password};
+use access::credentials::password::{self, Password};
 use anyhow::{Context, ensure};
 use store::{Email, NewUser, Store};
 use tokio::sync::watch;

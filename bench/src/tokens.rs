@@ -115,7 +115,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
     use access::SubjectText;
-    use access::jwt::{self, Algorithm, JwtKey, KeySet, TokenTerms};
+    use access::credentials::jwt::{self, Algorithm, JwtKey, KeySet, TokenTerms};
 
     #[test]
     fn tokens_differ_and_tollgate_verifies_them_with_the_public_key() {

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::amount::Amount;
-use crate::bounds::KeyBounds;
-use crate::budget::BudgetId;
-use crate::clock::Timestamp;
+use crate::amounts::amount::Amount;
+use crate::credentials::provider_key::ProviderKeys;
 use crate::id::{KeyId, KeyNo, PlanId, UserId, UserNo};
-use crate::labels::LabelSet;
-use crate::plan::Plan;
-use crate::provider_key::ProviderKeys;
-use crate::subject::{Caller, Subject};
+use crate::limits::bounds::KeyBounds;
+use crate::limits::budget::BudgetId;
+use crate::limits::plan::Plan;
+use crate::people::labels::LabelSet;
+use crate::people::subject::{Caller, Subject};
+use crate::time::clock::Timestamp;
 
 /// The last four digits of a key. Lists and log lines show them with its id.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 pub mod limits;
 mod modalities;
 
-use access::usd;
+use access::amounts::usd;
 use serde::Serialize;
 
 use crate::format::Dialect;

@@ -17,7 +17,7 @@ use access::{NanoUsd, Tokens};
 use meter::rating::{Line, total};
 use meter::{LongRates, RateCard, Rates, ToolCalls, UnitRates, Usage};
 
-pub use access::usd::UsdError;
+pub use access::amounts::usd::UsdError;
 pub use decimal::{parse_each, parse_per_million, parse_per_second};
 pub use figures::PriceFigures;
 pub use list::{Expiry, Prices};

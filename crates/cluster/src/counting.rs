@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use access::subject_budgets::BeginError;
+use access::exchange::subject_budgets::BeginError;
 use access::{Amount, BudgetId, BudgetScope, Day, Per, Principal, SubjectId};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::subject_budgets::{BeginError, BeginRequest};
+use access::exchange::subject_budgets::{BeginError, BeginRequest};
 use jobs::Outage;
 use store::Store;
 use store::sql::SUBJECT_READERS;

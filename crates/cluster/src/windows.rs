@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::limits::{RateLimitRequest, RateLimitResult};
+use access::exchange::limits::{RateLimitRequest, RateLimitResult};
 use access::{Clock, Secret, Timestamp};
 use jobs::{Job, JobError, JobSpec, NextRun};
 use meter::limiter::sharing::SharingState;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use access::issuer::host_and_port;
+use access::credentials::issuer::host_and_port;
 use http::Uri;
 use thiserror::Error;
 

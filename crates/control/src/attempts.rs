@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::address::network;
+use access::network::address::network;
 use access::{Refusal, Secret, TokenId};
 use cluster::windows::{WindowCheck, WindowVerdict, Windows};
 use sha2::{Digest, Sha256};

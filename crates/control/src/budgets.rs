@@ -5,7 +5,8 @@ mod used;
 
 use std::fmt;
 
-use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
+use access::amounts::usd;
+use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role};
 use config::Snapshot;
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::Meter;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use access::key_clients::KeyClient;
-use access::token::TokenError;
+use access::credentials::token::TokenError;
+use access::exchange::key_clients::KeyClient;
 use access::{
     ApiKey, ControlScope, KeyHash, NotFound, Plan, PlanId, Principal, ProviderKeys, Refusal, Role, SessionId, UserId,
     UserNo,

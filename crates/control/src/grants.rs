@@ -1,6 +1,6 @@
 //! Checks of the roles of users beside admin and member, of the admin API and of commands.
 
-use access::labels::{is_label_name, is_label_value};
+use access::people::labels::{is_label_name, is_label_value};
 use insights::InsightSettings;
 use ledger::Ledger;
 use store::{DatabaseError, GRANTS_MAX, RoleGrant, is_fit_text};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::token::{Claims, Signer};
+use access::credentials::token::{Claims, Signer};
 use access::{Ids, Secret, SessionId, TokenId, UserId};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::labels::is_label_text;
+use access::people::labels::is_label_text;
 use access::{LabelId, LabelSet, Refusal};
 
 use crate::problem::Problem;

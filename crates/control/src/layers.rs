@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Clock, Ids, Refusal, RequestId, api_key};
+use access::credentials::api_key;
+use access::{Clock, Ids, Refusal, RequestId};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};

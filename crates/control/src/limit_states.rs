@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::limits::UNAUTHENTICATED;
+use access::exchange::limits::UNAUTHENTICATED;
 use access::{BudgetScope, Clock, KeyNo, UserNo};
 use config::snapshot::{LimitDimension, RateLimit, WindowLimit};
 use config::{ExplainedTier, Snapshot};

@@ -7,7 +7,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use access::{KeyId, Refusal, SessionId, address};
+use access::network::address;
+use access::{KeyId, Refusal, SessionId};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use access::{Ticket, TicketHash, Timestamp, ticket};
+use access::credentials::ticket;
+use access::{Ticket, TicketHash, Timestamp};
 use serde::Serialize;
 use store::Link;
 use utoipa::ToSchema;

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::{IssuerUrl, UrlScheme, is_link_local};
-use access::service_account::{FORM, grant_body};
+use access::credentials::issuer::{IssuerUrl, UrlScheme, is_link_local};
+use access::credentials::service_account::{FORM, grant_body};
 use access::{Refusal, Secret, ServiceAccount, Timestamp, UserId};
 use bytes::Bytes;
 use config::snapshot::{Origin, Provider, Scheme};

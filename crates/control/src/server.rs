@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use access::address;
+use access::network::address;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;

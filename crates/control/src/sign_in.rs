@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use access::api_key;
-use access::token::{Claims, Signer};
-use access::{Ids, Refusal, Secret, SessionId, Ticket, Timestamp, TokenId, UserId, ticket};
+use access::credentials::api_key;
+use access::credentials::ticket;
+use access::credentials::token::{Claims, Signer};
+use access::{Ids, Refusal, Secret, SessionId, Ticket, Timestamp, TokenId, UserId};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::token::Signer;
+use access::credentials::token::Signer;
 use access::{Clock, Directory, Mono, Vault};
 use billing::Books;
 use cluster::windows::Windows;

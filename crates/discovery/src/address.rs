@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use access::issuer::{IssuerUrl, UrlScheme, is_link_local};
+use access::credentials::issuer::{IssuerUrl, UrlScheme, is_link_local};
 use tokio::net::lookup_host;
 
 use crate::error::FetchError;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use access::jwt::KeySetError;
+use access::credentials::jwt::KeySetError;
 use thiserror::Error;
 
 /// The reason why the keys of an issuer were not fetched.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Clock;
-use access::issuer::{IssuerPlace, IssuerRegistry, IssuerSource};
-use access::jwt::KeySet;
+use access::credentials::issuer::{IssuerPlace, IssuerRegistry, IssuerSource};
+use access::credentials::jwt::KeySet;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;

@@ -1,7 +1,7 @@
 //! The metadata of an issuer (OpenID Connect Discovery 1.0, 3).
 
-use access::issuer::{IssuerUrl, UrlScheme};
-use access::jwt::key_set::without_mark;
+use access::credentials::issuer::{IssuerUrl, UrlScheme};
+use access::credentials::jwt::key_set::without_mark;
 use serde::Deserialize;
 
 use crate::error::FetchError;

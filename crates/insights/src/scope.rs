@@ -1,7 +1,7 @@
 //! The users whose usage a brief contains, and the ids of briefs.
 
 use access::Day;
-use access::labels::{is_label_name, is_label_value};
+use access::people::labels::{is_label_name, is_label_value};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;

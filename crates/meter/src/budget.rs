@@ -1,6 +1,6 @@
 //! The periods of budgets and the amounts that requests charge to them. A daily quota of credits is a budget.
 
-pub use access::budget::{BudgetId, BudgetScope, Measure, Per};
+pub use access::limits::budget::{BudgetId, BudgetScope, Measure, Per};
 use access::{Amount, Credits, Day, NanoUsd, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ pub(crate) mod token;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::key_clients::KeyClient;
+use access::exchange::key_clients::KeyClient;
 use access::{Principal, Refusal, Subject};
 use config::snapshot::{Auth, JwtRule, choose};
 use http::{HeaderValue, StatusCode, header};

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Subject;
-use access::address::network;
+use access::network::address::network;
 
 pub(crate) use self::address::AddressBound;
 use self::address::{AddressBucket, AddressTable, lower, raise};

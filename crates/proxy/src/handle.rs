@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use access::api_key::{contains_encoded_key, masked};
+use access::credentials::api_key::{contains_encoded_key, masked};
 use access::{Refusal, Timestamp};
 use ai::Endpoint;
 use bytes::Bytes;

@@ -22,10 +22,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::basic::{DigestKey, PasswordChecks};
-use access::issuer::{IssuerKeys, IssuerRegistry};
-use access::redis_key::RedisKeys;
-use access::subject_budgets::SubjectBudgets;
+use access::credentials::basic::{DigestKey, PasswordChecks};
+use access::credentials::issuer::{IssuerKeys, IssuerRegistry};
+use access::exchange::redis_key::RedisKeys;
+use access::exchange::subject_budgets::SubjectBudgets;
 use access::{Clock, Directory, Ids, ObjectKeys, UpstreamCredentials};
 use config::{Live, Snapshot};
 use meter::Meter;

@@ -110,7 +110,7 @@ fn is_secret(word: &str) -> bool {
         let is_key = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         word.len() >= PROVIDER_KEY_LEN_MIN && PROVIDER_KEYS.iter().any(|start| word.starts_with(start)) && is_key(word)
     };
-    let is_token = || word.starts_with("eyJ") && access::jwt::has_form(word.as_bytes());
+    let is_token = || word.starts_with("eyJ") && access::credentials::jwt::has_form(word.as_bytes());
     let has_password = || {
         let authority = word.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
         let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);

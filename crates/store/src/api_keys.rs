@@ -6,7 +6,7 @@ pub mod change;
 pub(crate) mod repeated;
 pub(crate) mod row;
 
-use access::key_clients::KeyClient;
+use access::exchange::key_clients::KeyClient;
 use access::{ApiKey, ControlScope, KeyBounds, KeyHash, KeyId, KeyNo, LabelSet, Timestamp, UserId};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -64,7 +64,7 @@ pub enum KeyError {
     Invalid(#[from] InvalidText),
     /// A bound of the key is invalid.
     #[error(transparent)]
-    UnfitBound(#[from] access::bounds::UnfitBound),
+    UnfitBound(#[from] access::limits::bounds::UnfitBound),
     /// The user does not exist.
     #[error(transparent)]
     NoUser(#[from] NoUser),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::is_link_local;
-use access::outbound::{OutboundRefusal, OutboundRules};
+use access::credentials::issuer::is_link_local;
+use access::network::outbound::{OutboundRefusal, OutboundRules};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use thiserror::Error;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use access::ticket::{Ticket, TicketError, TicketKind};
+use access::credentials::ticket::{Ticket, TicketError, TicketKind};
 use access::{Clock, Secret, TicketHash, Timestamp};
 use config::LoadedConfig;
 use config::snapshot::Process;

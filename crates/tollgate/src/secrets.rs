@@ -8,7 +8,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{MasterKey, Secret, Vault, VaultError, vault};
+use access::credentials::vault;
+use access::{MasterKey, Secret, Vault, VaultError};
 use config::Environment;
 use config::snapshot::Process;
 use store::{Actor, AdmittedMasterKey, DatabaseError, MasterKeyError, Store};

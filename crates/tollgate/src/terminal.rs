@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
 use std::sync::OnceLock;
 
 use access::Secret;
-use access::password::Password;
+use access::credentials::password::Password;
 use anyhow::{Context, bail};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::IssuerRegistry;
+use access::credentials::issuer::IssuerRegistry;
 use access::{Clock, Revision};
 use config::snapshot::Process;
 use config::{Live, Snapshot};

@@ -1,7 +1,7 @@
 //! API keys in the form in which clients send them.
 
 use access::ApiKey;
-use access::api_key::ApiKeyError;
+use access::credentials::api_key::ApiKeyError;
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[

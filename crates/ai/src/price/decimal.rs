@@ -1,6 +1,6 @@
 //! Parses prices as people write them: decimal USD.
 
-use access::usd::{UsdError, parse};
+use access::amounts::usd::{UsdError, parse};
 
 /// Maximum decimal places of USD per million tokens, kept as pico-USD per token.
 const PER_MILLION_PLACES: usize = 6;

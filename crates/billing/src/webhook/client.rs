@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::outbound::OutboundRules;
+use access::network::outbound::OutboundRules;
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::Full;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use access::vault::{self, VaultError};
+use access::credentials::vault::{self, VaultError};
 use access::{Secret, Timestamp};
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};

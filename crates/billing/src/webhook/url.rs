@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use access::issuer::{host_and_port, is_link_local};
-use access::outbound::{OutboundRefusal, OutboundRules};
+use access::credentials::issuer::{host_and_port, is_link_local};
+use access::network::outbound::{OutboundRefusal, OutboundRules};
 use http::Uri;
 use thiserror::Error;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use access::outbound::OutboundRules;
+use access::network::outbound::OutboundRules;
 use access::{MasterKey, ProviderKeyId, Vault};
 use billing::BillingError;
 use billing::books::{CancelAt, CreditedLine, NewCreditNote, NewRefund, RefundWay, WebhookChange};

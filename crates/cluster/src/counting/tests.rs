@@ -1,4 +1,4 @@
-use access::subject_budgets::SubjectBudgets;
+use access::exchange::subject_budgets::SubjectBudgets;
 use access::{Amount, KeyId, Plan, Subject, SubjectText, UserId};
 use meter::{Measure, Per, UsageEvent};
 use spool::Record;

@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use access::redis_key::{RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeyResult, RedisValueError, VALUE_LEN_MAX};
+use access::exchange::redis_key::{
+    RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeyResult, RedisValueError, VALUE_LEN_MAX,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 

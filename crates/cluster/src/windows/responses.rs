@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
-use access::shared_responses::{
+use access::exchange::shared_responses::{
     GENERATION_BYTES, KEPT_MAX, ResponseGeneration, SharedResponseCall, SharedResponseLookup, SharedResponseName,
     SharedResponseResult, SharedResponses, VALUE_BYTES_MAX,
 };

@@ -10,7 +10,7 @@ mod tokens;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::limits::{RateLimitCheck, SharedLimits};
+use access::exchange::limits::{RateLimitCheck, SharedLimits};
 use access::{Clock, Secret};
 use cluster::windows::{self, RedisFault, Sharing, WindowCheck, Windows};
 use tokio::sync::mpsc;

@@ -10,9 +10,9 @@ mod subject_issuer;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, UrlScheme};
-use access::jwt::{Algorithm, JwtKey, KeySet, TokenTerms};
-use access::key_list::{KeyList, ListedKey};
+use access::credentials::issuer::{IssuerPlace, IssuerSource, IssuerTls, IssuerUrl, IssuerUrlError, UrlScheme};
+use access::credentials::jwt::{Algorithm, JwtKey, KeySet, TokenTerms};
+use access::credentials::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
 use tls::{UpstreamTls, UpstreamTlsSettings};
 

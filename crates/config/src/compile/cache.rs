@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::schema::process::ProcessInput;
 use crate::schema::traffic::{CacheInput, CachePlace, RouteInput, TrafficInput};
 use crate::snapshot::CacheRules;
-use access::shared_responses::ResponseScope;
+use access::exchange::shared_responses::ResponseScope;
 use settings::error::{Code, Problem};
 use settings::field::Either;
 use settings::section::SettingsReader;

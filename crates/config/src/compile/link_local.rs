@@ -2,7 +2,7 @@
 //! after they are resolved.
 
 use crate::snapshot::Origin;
-use access::issuer::is_link_local;
+use access::credentials::issuer::is_link_local;
 use settings::error::{At, Code, Problem};
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
@@ -28,7 +28,7 @@ pub(super) fn checked(
     let is_local = origin.host.parse().is_ok_and(is_link_local);
     if is_local && !allow_link_local {
         let (at, key) = place;
-        reader.bad(at, key, access::issuer::IssuerUrlError::LinkLocal);
+        reader.bad(at, key, access::credentials::issuer::IssuerUrlError::LinkLocal);
         return None;
     }
     Some(Origin { allow_link_local, ..origin.clone() })

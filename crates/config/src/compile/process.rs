@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::api_key;
+use access::credentials::api_key;
 use settings::error::{At, Code, Problem};
 use settings::field::Either;
 use settings::input::Input;

@@ -1,6 +1,6 @@
 //! The form of networks of clients and of destinations.
 
-use access::bounds;
+use access::limits::bounds;
 use ipnet::IpNet;
 use settings::form::{Scalar, TextForm, bad};
 use settings::setting::Value;

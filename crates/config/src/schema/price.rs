@@ -1,7 +1,7 @@
 //! The keys of prices, in the configuration and in price files.
 
 use access::Day;
-use access::usd::{self, UsdError};
+use access::amounts::usd::{self, UsdError};
 use ai::price::{Region, Tier, parse_each, parse_per_million, parse_per_second};
 use settings::field::{Entries, default, maybe_nested, optional, required, sections};
 use settings::form::{Boolean, FormRefusal, Scalar, TextForm, Whole, Words, accept, bad};

@@ -10,7 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{Secret, api_key};
+use access::Secret;
+use access::credentials::api_key;
 use ipnet::IpNet;
 use meter::window;
 use serde_json::{Value as Json, json};

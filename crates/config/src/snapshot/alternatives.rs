@@ -4,7 +4,7 @@
 //! entry lists it, and that of a key in Redis any other. If several entries verify tokens, the token's `iss` selects one.
 //! The proxy and explanations use the same choice.
 
-use access::{jwt, key_list};
+use access::credentials::{jwt, key_list};
 
 use super::auth::Auth;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use access::SubjectText;
-use access::basic::BasicUsers;
-use access::issuer::IssuerSource;
-use access::jwt::{KeySet, Requirement, TokenTerms};
-use access::key_list::KeyList;
+use access::credentials::basic::BasicUsers;
+use access::credentials::issuer::IssuerSource;
+use access::credentials::jwt::{KeySet, Requirement, TokenTerms};
+use access::credentials::key_list::KeyList;
 use settings::place::Place;
 
 use super::forward_auth::ServiceEntry;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::shared_responses::ResponseScope;
+use access::exchange::shared_responses::ResponseScope;
 
 /// The rules of the cache of a route.
 #[derive(Debug, PartialEq, Eq)]

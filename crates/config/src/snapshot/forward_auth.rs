@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::SubjectText;
-use access::issuer::host_and_port;
+use access::credentials::issuer::host_and_port;
 use settings::place::Place;
 use tls::UpstreamTls;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Secret;
-use access::outbound::OutboundRules;
+use access::network::outbound::OutboundRules;
 use ipnet::IpNet;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 

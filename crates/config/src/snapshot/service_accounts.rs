@@ -1,6 +1,6 @@
 //! Providers whose credentials are service accounts.
 
-use access::service_account::GOOGLE_TOKEN_URI;
+use access::credentials::service_account::GOOGLE_TOKEN_URI;
 use ai::ProviderKind;
 
 use super::{Credential, Provider};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::IssuerSource;
-use access::shared_responses::ResponseScope;
+use access::credentials::issuer::IssuerSource;
+use access::exchange::shared_responses::ResponseScope;
 use access::{Credits, Plan, PlanPrice, PublicKey, Secret, ServiceAccount};
 use ai::price::Prices;
 use ai::sigv4::AwsCredential;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use access::{Budget, BudgetScope, Day, Measure, Plan, SubjectId, usd};
+use access::amounts::usd;
+use access::{Budget, BudgetScope, Day, Measure, Plan, SubjectId};
 use config::Snapshot;
 use meter::budget::Period;
 use serde::Serialize;

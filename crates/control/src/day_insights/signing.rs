@@ -1,6 +1,7 @@
 //! The key that signs exports. All nodes of a store share it.
 
-use access::{ProviderKeyId, Refusal, VaultError, vault};
+use access::credentials::vault;
+use access::{ProviderKeyId, Refusal, VaultError};
 use evidence::SigningKey;
 use store::{Actor, StoreSigningKeyError, StoredSigningKey};
 use uuid::Uuid;

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::limits::UNAUTHENTICATED;
-use access::{BudgetScope, Mono, address};
+use access::exchange::limits::UNAUTHENTICATED;
+use access::network::address;
+use access::{BudgetScope, Mono};
 use config::snapshot::{LimitDimension, LimitTier, RateLimit, TierBy, WindowLimit};
 use config::{ExplainedAuthentication, Explanation, WrittenRequest};
 use meter::limiter::LimitTerms;

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use access::{Amount, Credits, KeyId, Measure, Per, Refusal, Tokens, UserId, usd};
+use access::amounts::usd;
+use access::{Amount, Credits, KeyId, Measure, Per, Refusal, Tokens, UserId};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Role, Tokens, usd};
+use access::amounts::usd;
+use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Role, Tokens};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::Snapshot;

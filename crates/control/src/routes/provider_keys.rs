@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::service_account::GOOGLE_TOKEN_URI;
+use access::credentials::service_account::GOOGLE_TOKEN_URI;
 use access::{ProviderKeyId, Refusal, Role, Secret, ServiceAccount};
 use axum::Json;
 use axum::extract::{Request, State};

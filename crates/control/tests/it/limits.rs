@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::address;
+use access::network::address;
 use config::snapshot::{Dimension, WindowLimit};
 
 use crate::client::{Answer, call, get, post};

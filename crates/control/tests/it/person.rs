@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use access::password::{self, Password};
+use access::credentials::password::{self, Password};
 use access::{ApiKey, Role, Secret, Timestamp, UserId};
 use serde_json::{Value, json};
 use store::{Email, NewKey, NewUser};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::token::Signer;
+use access::credentials::token::Signer;
 use access::{
     ApiKey, Clock, Credits, Day, Directory, Ids, KeyBounds, KeyId, MasterKey, Mono, NanoUsd, Plan, PlanId, RequestId,
     Revision, Secret, SubjectId, Timestamp, Tokens, UserId, UserNo, UserStatus, Vault,

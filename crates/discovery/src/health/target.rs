@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use access::issuer::host_and_port;
+use access::credentials::issuer::host_and_port;
 use thiserror::Error;
 use tls::UpstreamTls;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use access::issuer::host_and_port;
+use access::credentials::issuer::host_and_port;
 use base64ct::{Base64, Encoding as _};
 use http::Uri;
 use rustls::ClientConfig;

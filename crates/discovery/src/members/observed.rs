@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use access::issuer::is_link_local;
+use access::credentials::issuer::is_link_local;
 use access::{Clock, Timestamp};
 
 use super::source::{FOUND_MAX, FoundMember};

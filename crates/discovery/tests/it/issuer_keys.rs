@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use access::issuer::{IssuerKeys, IssuerPlace, IssuerRegistry, IssuerSource, IssuerUrl};
+use access::credentials::issuer::{IssuerKeys, IssuerPlace, IssuerRegistry, IssuerSource, IssuerUrl};
 use access::{Clock, Timestamp};
 use discovery::{FetchedSource, Fetcher, IssuerKeyRefresh, Observation};
 use jobs::{Job as _, NextRun};

@@ -4,7 +4,8 @@
 
 use std::net::IpAddr;
 
-use access::{Subject, address};
+use access::Subject;
+use access::network::address;
 use smallvec::SmallVec;
 
 /// Number of bytes of a key that need no allocation.

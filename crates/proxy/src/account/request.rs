@@ -5,7 +5,8 @@ use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use access::{Mono, RequestId, Timestamp, address};
+use access::network::address;
+use access::{Mono, RequestId, Timestamp};
 use config::Snapshot;
 use config::snapshot::{ForwardedFields, Traffic};
 use http1::{KnownName, Version};

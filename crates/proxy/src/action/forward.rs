@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::api_key::contains_encoded_key;
+use access::credentials::api_key::contains_encoded_key;
 use access::{Refusal, contains_key};
 use config::snapshot::{
     Action, BodyChanges, Events, ForwardedFields, HeaderRules, RetryRules, Route, RoutePolicy, Split, Upstream,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::basic::{BasicCandidate, PASSWORD_LEN_MAX};
+use access::credentials::basic::{BasicCandidate, PASSWORD_LEN_MAX};
 use access::{Refusal, Secret, Subject};
 use base64ct::{Base64, Encoding};
 use config::snapshot::BasicEntry;

@@ -6,7 +6,7 @@ mod service_call;
 use std::rc::Rc;
 use std::time::Duration;
 
-use access::basic::CredentialDigest;
+use access::credentials::basic::CredentialDigest;
 use access::{Refusal, Subject, SubjectText};
 use bytes::Bytes;
 use config::snapshot::ServiceEntry;

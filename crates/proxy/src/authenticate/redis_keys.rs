@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::key_list::ListedKeyHash;
-use access::redis_key::{RedisKey, RedisKeyFault, RedisKeyResult};
+use access::credentials::key_list::ListedKeyHash;
+use access::exchange::redis_key::{RedisKey, RedisKeyFault, RedisKeyResult};
 use access::{Refusal, Subject};
 use config::snapshot::RedisKeyEntry;
 use http::{HeaderValue, header};

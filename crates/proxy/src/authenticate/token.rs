@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::IssuerKeys;
-use access::jwt::{self, JwtError, Requirement, Verified};
+use access::credentials::issuer::IssuerKeys;
+use access::credentials::jwt::{self, JwtError, Requirement, Verified};
 use access::{Plan, Refusal, Timestamp};
 use config::snapshot::credentials::bearer;
 use config::snapshot::{JwtEntry, JwtKeys, JwtRule, TokenPlan};

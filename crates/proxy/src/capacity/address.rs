@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use access::address;
+use access::network::address;
 
 /// The number of buckets: with 16 full ones, one address in 512 shares one of them. The table has 128 KiB.
 const BUCKETS: usize = 8_192;

@@ -15,7 +15,8 @@ use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use access::{KeyNo, Subject, UserNo, address};
+use access::network::address;
+use access::{KeyNo, Subject, UserNo};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// Number of maps. Workers rarely wait for each other's lock with this number.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::subject_budgets::BeginError;
+use access::exchange::subject_budgets::BeginError;
 use access::{Plan, Refusal, SubjectId};
 use http::{HeaderValue, header};
 use meter::{Limits, Meter, SubjectTerms};

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use access::api_key::masked;
+use access::credentials::api_key::masked;
 use access::refusal::Side;
 use access::{Last4, Refusal};
 use http1::KnownName;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::is_link_local;
+use access::credentials::issuer::is_link_local;
 use config::snapshot::{Origin, Scheme};
 use rustls::pki_types::ServerName;
 use socket2::SockRef;

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use access::jwt::TokenDigest;
-use access::service_account::GrantedToken;
+use access::credentials::jwt::TokenDigest;
+use access::credentials::service_account::GrantedToken;
 use access::{Secret, ServiceAccountError};
 use rustc_hash::FxHashMap;
 use thiserror::Error;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::time::Duration;
 
-use access::basic::CredentialDigest;
+use access::credentials::basic::CredentialDigest;
 use access::{Clock, Mono};
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
@@ -151,7 +151,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use access::Timestamp;
-    use access::basic::DigestKey;
+    use access::credentials::basic::DigestKey;
     use tokio::sync::oneshot;
 
     use super::*;

@@ -1,6 +1,6 @@
 //! The keys in Redis that a worker caches. They survive a change of the configuration.
 
-use access::redis_key::RedisKeyResult;
+use access::exchange::redis_key::RedisKeyResult;
 
 use crate::worker::credential_cache::CredentialCache;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Timestamp;
-use access::jwt::{ClaimError, JwtError, TokenDigest, Verified};
+use access::credentials::jwt::{ClaimError, JwtError, TokenDigest, Verified};
 use config::snapshot::JwtEntry;
 use http1::{Field, Fields, HeadEdits, InvalidPart};
 use rustc_hash::FxHashMap;

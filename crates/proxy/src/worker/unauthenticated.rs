@@ -7,13 +7,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::limits::{RateLimitCheck, SharedLimits};
-use access::{Clock, address};
+use access::Clock;
+use access::exchange::limits::{RateLimitCheck, SharedLimits};
+use access::network::address;
 use config::snapshot::WindowLimit;
 use meter::window::counts::{WindowCheck, WindowCounts};
 
 /// The limit's name in metrics and in Redis.
-pub(crate) const NAME: &str = access::limits::UNAUTHENTICATED;
+pub(crate) const NAME: &str = access::exchange::limits::UNAUTHENTICATED;
 
 /// The counters of requests without a valid key, per network of the client's address.
 #[derive(Debug)]

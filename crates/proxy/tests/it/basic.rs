@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
+use access::exchange::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
 use base64ct::{Base64, Encoding};
 use spool::Record;
 use tokio::sync::mpsc;

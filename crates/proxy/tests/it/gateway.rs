@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use access::basic::{PasswordCheck, PasswordChecks};
-use access::issuer::IssuerKeys;
-use access::limits::SharedLimits;
-use access::redis_key::{RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeys};
-use access::subject_budgets::{BeginRequest, SubjectBudgets};
+use access::credentials::basic::{PasswordCheck, PasswordChecks};
+use access::credentials::issuer::IssuerKeys;
+use access::exchange::limits::SharedLimits;
+use access::exchange::redis_key::{RedisKey, RedisKeyFault, RedisKeyLookup, RedisKeys};
+use access::exchange::subject_budgets::{BeginRequest, SubjectBudgets};
 use access::{
     ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
     Timestamp,

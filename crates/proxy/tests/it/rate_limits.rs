@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::limits::{RateLimitRequest, SharedLimits};
+use access::exchange::limits::{RateLimitRequest, SharedLimits};
 use access::{Credits, Mono, Plan};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;

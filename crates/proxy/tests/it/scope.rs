@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use access::{Credits, KeyBounds, bounds};
+use access::limits::bounds;
+use access::{Credits, KeyBounds};
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::Full;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::jwt::KeySet;
+use access::credentials::jwt::KeySet;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use spool::Record;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
+use access::exchange::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;

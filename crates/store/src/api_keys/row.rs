@@ -1,6 +1,6 @@
 //! Conversion of a key to and from its columns.
 
-use access::key_clients::KeyClient;
+use access::exchange::key_clients::KeyClient;
 use access::{KeyId, KeyNo, UserId};
 use serde::Serialize;
 use uuid::Uuid;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use access::key_clients::{KeyClient, KeyClients};
+use access::exchange::key_clients::{KeyClient, KeyClients};
 use access::{KeyHash, KeyNo, Mono, Timestamp};
 
 use super::Store;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::ticket::{Ticket, TicketKind};
+use access::credentials::ticket::{Ticket, TicketKind};
 use access::{Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::sessions::OPEN_MAX;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::ticket::{Ticket, TicketKind};
+use access::credentials::ticket::{Ticket, TicketKind};
 use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserStatus};
 use serde_json::Value;
 use store::links::OPEN_MAX;

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use access::ticket::{Ticket, TicketKind};
+use access::credentials::ticket::{Ticket, TicketKind};
 use access::{ApiKey, Credits, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
 use store::sessions::OPEN_MAX;
 use store::{

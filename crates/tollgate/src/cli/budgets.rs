@@ -1,6 +1,7 @@
 //! Arguments of `tollgate budgets`.
 
-use access::{Amount, Credits, Measure, NanoUsd, Per, Tokens, usd};
+use access::amounts::usd;
+use access::{Amount, Credits, Measure, NanoUsd, Per, Tokens};
 use clap::{Args, Subcommand};
 
 use super::Place;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use access::bounds::{UnfitBound, network};
+use access::limits::bounds::{UnfitBound, network};
 use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp, UserId};
 use anyhow::Context;
 use config::snapshot::Process;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use access::{Day, usd};
+use access::Day;
+use access::amounts::usd;
 use ai::price::{Long, Price, Prices};
 use config::Flags;
 use config::read_price_file;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use access::password::{self, Password};
+use access::credentials::password::{self, Password};
 use access::{Plan, Role, Secret, UserId, UserStatus};
 use anyhow::Context;
 use config::{Flags, LoadedConfig, Snapshot};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::shared_responses::SharedResponses;
+use access::exchange::shared_responses::SharedResponses;
 use cluster::windows::responses::{self, ResponseStore, ResponseStoreKeeper};
 use control::CachePurges;
 use jobs::{Job, JobError, NextRun};

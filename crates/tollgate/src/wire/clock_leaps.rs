@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::clock::ACCEPTED_AFTER;
+use access::time::clock::ACCEPTED_AFTER;
 use access::{Clock, ClockLeaps};
 use jobs::{Job, JobError, JobSpec, NextRun};
 use telemetry::{Metrics, metrics};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Amount;
-use access::shared_responses::SharedResponses;
+use access::exchange::shared_responses::SharedResponses;
 use config::Snapshot;
 use meter::Charge;
 use meter::stats::ReservationTotals;

@@ -1,6 +1,6 @@
 //! Rate limits, which servers share through Redis if it is configured.
 
-use access::limits::SharedLimits;
+use access::exchange::limits::SharedLimits;
 use cluster::windows::grants;
 use cluster::windows::{self, RedisKeeper, Sharing, Windows};
 use config::snapshot::Process;

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::billing::Books;
-use access::basic::PasswordChecks;
-use access::issuer::IssuerRegistry;
-use access::redis_key::RedisKeys;
-use access::subject_budgets::SubjectBudgets;
-use access::token::Signer;
+use access::credentials::basic::PasswordChecks;
+use access::credentials::issuer::IssuerRegistry;
+use access::credentials::token::Signer;
+use access::exchange::redis_key::RedisKeys;
+use access::exchange::subject_budgets::SubjectBudgets;
 use access::{Clock, Directory, Revision, Secret, Timestamp, UpstreamCredentials};
 use anyhow::Context;
 use cluster::last_use::{self, LastUseWriter};

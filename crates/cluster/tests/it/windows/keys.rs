@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use access::key_list::ListedKeyHash;
-use access::redis_key::{RedisKeyFault, RedisKeys, RedisValueError, VALUE_LEN_MAX};
+use access::credentials::key_list::ListedKeyHash;
+use access::exchange::redis_key::{RedisKeyFault, RedisKeys, RedisValueError, VALUE_LEN_MAX};
 use cluster::windows::{ANSWER, keys};
 use redis::AsyncCommands;
 use tokio::sync::mpsc;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::shared_responses::{
+use access::exchange::shared_responses::{
     GENERATION_BYTES, ResponseGeneration, ResponseScope, SharedResponseLookup, SharedResponseName,
     SharedResponseResult, SharedResponses, VALUE_BYTES_MAX,
 };

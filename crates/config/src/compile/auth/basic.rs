@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::SubjectText;
-use access::basic::{BasicUser, BasicUsers};
+use access::credentials::basic::{BasicUser, BasicUsers};
 use settings::section::SettingsReader;
 
 use crate::compile::UsedNames;

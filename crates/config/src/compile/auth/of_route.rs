@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::jwt::Requirement;
+use access::credentials::jwt::Requirement;
 use settings::error::{Code, Problem};
 use settings::field::Either;
 use settings::input::Input;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::jwt::Algorithm;
+use access::credentials::jwt::Algorithm;
 
 use super::errors::{check, check_codes};
 use super::*;

@@ -1,6 +1,6 @@
 //! Caches, and those that nodes share through Redis.
 
-use access::shared_responses::ResponseScope;
+use access::exchange::shared_responses::ResponseScope;
 
 use super::errors::check_codes;
 use super::{read_text, snapshot};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::snapshot::{BillingReview, Origin, PaymentMethod, Scheme, TaxFraction};
-use access::{Day, Plan, Secret, SeriesForm, TimeZone, text, usd};
+use access::amounts::usd;
+use access::{Day, Plan, Secret, SeriesForm, TimeZone, text};
 use settings::field::{
     Entries, ValueList, default, list, maybe_nested, nested, optional, or_empty, required, sections,
 };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::snapshot::{Origin, Scheme, TraceLink, TraceSample};
-use access::{Secret, usd};
+use access::Secret;
+use access::amounts::usd;
 use http::{HeaderName, HeaderValue};
 use settings::field::{Map, default, optional, or_empty};
 use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, WordOr, accept, bad};

@@ -9,10 +9,10 @@ use super::forms::ANY_NAME;
 use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
 use crate::snapshot::ServiceUrl;
 use access::Secret;
-use access::basic::{BasicHash, USERS_MAX};
-use access::issuer::IssuerUrl;
-use access::jwt::{Algorithm, JwtKey};
-use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
+use access::credentials::basic::{BasicHash, USERS_MAX};
+use access::credentials::issuer::IssuerUrl;
+use access::credentials::jwt::{Algorithm, JwtKey};
+use access::credentials::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
 use settings::field::{
     Either, Entries, Map, ValueList, default, list, maybe_nested, nested, optional, required, sections,

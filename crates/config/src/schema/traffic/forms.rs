@@ -10,7 +10,8 @@ use crate::snapshot::{
     AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, HostName, OnHangup, Origin,
     PriceSource, QuotaStatus, SignupMode, Unbounded,
 };
-use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount, usd};
+use access::amounts::usd;
+use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount};
 use ai::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};

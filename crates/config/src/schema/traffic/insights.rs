@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::forms::MONEY;
-use access::{NanoUsd, text, usd};
+use access::amounts::usd;
+use access::{NanoUsd, text};
 use insights::settings::{ROLE_CHARS_MAX, ROLES_MAX, RULES_MAX, TODAY_MAX, VALUES_MAX};
 use insights::{Class, Ratio};
 use serde_json::{Value as Json, json};

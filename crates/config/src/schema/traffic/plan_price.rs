@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::forms::ANY_NAME;
-use access::money::{Money, UnitPrice};
-use access::plan_price::{
+use access::amounts::money::{Money, UnitPrice};
+use access::amounts::plan_price::{
     CHARGE_MODELS_MAX, CHARGE_NAME_CHARS_MAX, CHARGES_MAX, MARKUP_PPM_MAX, TIERS_MAX, TRIAL_DAYS_MAX,
 };
-use access::{BillingInterval, ChargeMetric, NanoUsd, text, usd};
+use access::amounts::usd;
+use access::{BillingInterval, ChargeMetric, NanoUsd, text};
 use settings::field::{Entries, ValueList, list, optional, required, sections};
 use settings::form::{DurationForm, FormRefusal, Scalar, TextForm, Whole, Words, accept};
 use settings::input::Input;

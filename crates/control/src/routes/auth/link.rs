@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Refusal, Role, Secret, Ticket, TicketHash, UserId, password, ticket};
+use access::credentials::{password, ticket};
+use access::{Refusal, Role, Secret, Ticket, TicketHash, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{NotFound, Refusal, Secret, UserStatus, password};
+use access::credentials::password;
+use access::{NotFound, Refusal, Secret, UserStatus};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};

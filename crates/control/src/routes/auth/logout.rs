@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Refusal, SessionId, Ticket, UserId, ticket};
+use access::credentials::ticket;
+use access::{Refusal, SessionId, Ticket, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::password::{self, Password, PasswordError};
+use access::credentials::password::{self, Password, PasswordError};
 use access::{Refusal, Secret};
 use axum::Json;
 use axum::extract::{Request, State};

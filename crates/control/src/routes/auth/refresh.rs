@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Refusal, Secret, Ticket, ticket};
+use access::credentials::ticket;
+use access::{Refusal, Secret, Ticket};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;

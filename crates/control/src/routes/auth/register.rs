@@ -9,8 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::password::Password;
-use access::{Ids, Refusal, Secret, SessionId, Ticket, TicketHash, UserId, ticket};
+use access::credentials::password::Password;
+use access::credentials::ticket;
+use access::{Ids, Refusal, Secret, SessionId, Ticket, TicketHash, UserId};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use config::snapshot::SignupMode;

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use access::{Refusal, Secret, vault};
+use access::credentials::vault;
+use access::{Refusal, Secret};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};

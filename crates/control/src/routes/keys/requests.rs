@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::bounds::network;
+use access::limits::bounds::network;
 use access::{ControlScope, Credits, KeyBounds, Plan, Refusal, Timestamp};
 use ipnet::IpNet;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};

@@ -5,7 +5,7 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::labels::{LABEL_NAME_BYTES_MAX, is_label_text};
+use access::people::labels::{LABEL_NAME_BYTES_MAX, is_label_text};
 use access::{KeyId, Refusal, Timestamp, UserId};
 use axum::Json;
 use axum::extract::{Request, State};

@@ -227,7 +227,7 @@ async fn an_export_needs_the_master_key() {
     ada_and_bob(&world).await;
     let root = admin(&world).await;
     assert!(world.store.signing_key().await.unwrap().is_none());
-    let other = access::vault::random_text().unwrap();
+    let other = access::credentials::vault::random_text().unwrap();
     let other = access::Vault::new(&access::MasterKey::parse(other.expose()).unwrap(), None);
     let refused = world.store.add_signing_key(&store::Actor::SYSTEM, signing_key(&world, &other), None).await;
     assert!(refused.is_err(), "{refused:?}");
@@ -247,7 +247,7 @@ async fn an_export_needs_the_master_key() {
 }
 
 fn signing_key(world: &World, vault: &access::Vault) -> store::StoredSigningKey {
-    let (id, seed) = (world.store.new_id(), access::vault::random_text().unwrap());
+    let (id, seed) = (world.store.new_id(), access::credentials::vault::random_text().unwrap());
     let public_key = evidence::SigningKey::of_seed(&seed).unwrap().public_key();
     let sealed = vault.seal(access::ProviderKeyId(id), None, &seed).unwrap();
     store::StoredSigningKey { id, public_key, sealed }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::shared_responses::SharedResponseResult;
+use access::exchange::shared_responses::SharedResponseResult;
 use tokio::time::timeout;
 
 use super::request::CachedRequest;

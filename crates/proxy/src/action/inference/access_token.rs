@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::issuer::{IssuerUrl, UrlScheme};
-use access::jwt::TokenDigest;
-use access::service_account::{FORM, GrantedToken, error_code, grant_body};
+use access::credentials::issuer::{IssuerUrl, UrlScheme};
+use access::credentials::jwt::TokenDigest;
+use access::credentials::service_account::{FORM, GrantedToken, error_code, grant_body};
 use access::{Refusal, Secret, ServiceAccount, Timestamp};
 use bytes::Bytes;
 use config::snapshot::{Origin, Provider, Scheme};

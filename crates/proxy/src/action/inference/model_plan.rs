@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::api_key::{contains_key, masked};
+use access::credentials::api_key::{contains_key, masked};
 use access::{Credits, Refusal};
 use ai::Endpoint;
 use config::snapshot::{Model, Provider, Target};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use access::Timestamp;
-use access::shared_responses::SharedResponses;
+use access::exchange::shared_responses::SharedResponses;
 use config::snapshot::CacheRules;
 use rustc_hash::FxHashMap;
 use telemetry::CachePurge;

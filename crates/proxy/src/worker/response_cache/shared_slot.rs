@@ -1,6 +1,6 @@
 //! The responses of a route in Redis, which other nodes use too.
 
-use access::shared_responses::{
+use access::exchange::shared_responses::{
     ResponseGeneration, ResponseScope, SharedResponseName, SharedResponseResult, SharedResponses, VALUE_BYTES_MAX,
 };
 use bytes::Bytes;

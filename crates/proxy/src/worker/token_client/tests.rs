@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::jwt::{self, Algorithm, JwtKey, KeySet, TokenTerms};
+use access::credentials::jwt::{self, Algorithm, JwtKey, KeySet, TokenTerms};
 use access::{Secret, SubjectText};
 use config::snapshot::{ClaimHeader, JwtKeys};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::labels::is_label_text;
+use access::people::labels::is_label_text;
 use access::{ClientProgram, LabelSet};
 use meter::{CacheUse, RequestOrigin, SKIPPED_TARGETS_MAX, SessionHash, SkipReason, SkippedTarget, ToolUse, TraceId};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! The result of an audit as text and as JSON.
 
-use access::usd;
+use access::amounts::usd;
 use cluster::OpenLease;
 use ledger::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, RepairedTotals, UnleasedUsage, UnpricedRequests};
 use meter::{BudgetScope, Measure};

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use access::{Day, NanoUsd, usd};
+use access::amounts::usd;
+use access::{Day, NanoUsd};
 use ai::export::{ExportFigures, ExportLineKey};
 use ai::{Export, ProviderKind};
 use anyhow::{Context, bail};

@@ -1,6 +1,6 @@
 //! Time series as CSV.
 
-use access::usd::decimal;
+use access::amounts::usd::decimal;
 use axum::response::Response;
 
 use super::{GroupSeriesView, SeriesPoint, UsageSeriesView};

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use access::{Ticket, Timestamp, ticket};
+use access::credentials::ticket;
+use access::{Ticket, Timestamp};
 use config::snapshot::SignupMode;
 use serde_json::{Value, json};
 use store::{Email, NewLink, Purpose};

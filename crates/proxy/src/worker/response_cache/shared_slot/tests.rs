@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use access::Timestamp;
-use access::shared_responses::{GENERATION_BYTES, SharedResponseCall, SharedResponseLookup};
+use access::exchange::shared_responses::{GENERATION_BYTES, SharedResponseCall, SharedResponseLookup};
 use telemetry::{CachePurge, PurgeTarget};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

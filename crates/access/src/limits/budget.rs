@@ -1,0 +1,202 @@
+//! Budgets: the maximum of a measure for a scope in a period. A daily quota of credits is a budget.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::amounts::amount::{Amount, Credits};
+use crate::amounts::usd;
+use crate::id::{KeyNo, PlanId, UserNo};
+use crate::people::subject_id::SubjectId;
+
+/// The scope of a budget. Budgets are checked in the order of the variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum BudgetScope {
+    /// One key, by its number.
+    Key(KeyNo),
+    /// One user with all of their keys.
+    User(UserNo),
+    /// One subject without a user, such as that of an access token.
+    Subject(SubjectId),
+    /// All users of a plan together.
+    Plan(PlanId),
+    /// All users of Tollgate together.
+    Global,
+}
+
+/// The unit of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Credits, as routes and models define them per request.
+    Credits,
+    /// Tokens of all classes, added up.
+    Tokens,
+    /// Billionths of a US dollar.
+    Money,
+}
+
+/// The period of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Per {
+    /// One day in UTC.
+    Day,
+    /// One calendar month in UTC.
+    Month,
+}
+
+/// Identifies a budget by scope, measure and period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BudgetId {
+    /// The scope of the budget.
+    pub scope: BudgetScope,
+    /// The unit of the budget.
+    pub measure: Measure,
+    /// The period of the budget.
+    pub per: Per,
+}
+
+impl BudgetScope {
+    /// Returns whether several users share the budget, so that it limits the operator's money and not that of a user's own
+    /// credential.
+    #[must_use]
+    pub const fn is_pooled(self) -> bool {
+        match self {
+            Self::Key(_) | Self::User(_) | Self::Subject(_) => false,
+            Self::Plan(_) | Self::Global => true,
+        }
+    }
+}
+
+impl BudgetId {
+    /// Returns the id of a daily quota of credits.
+    #[must_use]
+    pub const fn credits_a_day(scope: BudgetScope) -> Self {
+        Self { scope, measure: Measure::Credits, per: Per::Day }
+    }
+}
+
+impl Measure {
+    /// All measures, in order.
+    pub const ALL: [Self; 3] = [Self::Credits, Self::Tokens, Self::Money];
+
+    /// Parses the text that [`as_str`](Self::as_str) returns.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// The spelling in the configuration, the store and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credits => "credits",
+            Self::Tokens => "tokens",
+            Self::Money => "money",
+        }
+    }
+
+    /// Formats an amount for people: `5 USD`, `100 credits`.
+    #[must_use]
+    pub fn written(self, amount: Amount) -> String {
+        match self {
+            Self::Credits | Self::Tokens => format!("{} {}", amount.0, self.as_str()),
+            Self::Money => usd::written_money(amount.money()),
+        }
+    }
+}
+
+impl Per {
+    /// All periods, in order.
+    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
+
+    /// Parses the text that [`as_str`](Self::as_str) returns.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// The spelling in the configuration, the store and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// The maximum of a measure in a period, without a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Budget {
+    /// The unit of the budget.
+    pub measure: Measure,
+    /// The period of the budget.
+    pub per: Per,
+    /// The maximum amount; 0 admits only requests without a cost.
+    pub amount: Amount,
+}
+
+impl Budget {
+    /// The largest amount that the store's integers can represent.
+    pub const AMOUNT_MAX: Amount = Amount(i64::MAX.unsigned_abs());
+
+    /// Returns a daily quota of credits.
+    #[must_use]
+    pub const fn quota(credits: Credits) -> Self {
+        Self { measure: Measure::Credits, per: Per::Day, amount: Amount::of_credits(credits) }
+    }
+
+    /// Returns the id and the amount of this budget for `scope`.
+    #[must_use]
+    pub const fn of(self, scope: BudgetScope) -> (BudgetId, Amount) {
+        (BudgetId { scope, measure: self.measure, per: self.per }, self.amount)
+    }
+
+    /// Whether these budgets are valid for one scope: sorted, each measure and period at most once, no amount above the
+    /// maximum.
+    #[must_use]
+    pub fn are_fit(budgets: &[Self]) -> bool {
+        budgets.is_sorted_by(|a, b| (a.measure, a.per) < (b.measure, b.per))
+            && budgets.iter().all(|budget| budget.amount <= Self::AMOUNT_MAX)
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} a {}", self.measure.written(self.amount), self.per.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_of_one_scope_are_in_order_and_each_once() {
+        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
+        let credits = budget(Measure::Credits, Per::Month, 5);
+        let money = budget(Measure::Money, Per::Day, 12_500_000_000);
+        assert!(Budget::are_fit(&[]) && Budget::are_fit(&[credits, money]));
+        assert!(!Budget::are_fit(&[money, credits]));
+        assert!(!Budget::are_fit(&[money, Budget { amount: Amount(money.amount.0 + 1), ..money }]));
+        assert!(!Budget::are_fit(&[Budget { amount: Amount(Budget::AMOUNT_MAX.0 + 1), ..money }]));
+        assert_eq!((credits.to_string(), money.to_string()), ("5 credits a month".into(), "12.5 USD a day".into()));
+    }
+
+    #[test]
+    fn budgets_are_ordered_by_scope_measure_and_period() {
+        let id = |scope, measure, per| BudgetId { scope, measure, per };
+        let (key, user) = (BudgetScope::Key(KeyNo(9)), BudgetScope::User(UserNo(1)));
+        let ordered = [
+            id(key, Measure::Credits, Per::Day),
+            id(key, Measure::Credits, Per::Month),
+            id(key, Measure::Money, Per::Day),
+            id(user, Measure::Tokens, Per::Month),
+            id(BudgetScope::Plan(PlanId::NIL), Measure::Credits, Per::Day),
+            id(BudgetScope::Global, Measure::Credits, Per::Day),
+        ];
+        assert!(ordered.is_sorted());
+    }
+}

@@ -1,0 +1,107 @@
+//! Plans: the limits that apply to each user of a plan.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use crate::amounts::amount::Credits;
+use crate::limits::budget::{Budget, Measure, Per};
+
+/// The limits of a plan. `None` means unlimited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The unique name, in lowercase: `starter`.
+    pub name: String,
+    /// The quota of each user per UTC day, for all of their keys together.
+    pub credits_per_day: Option<Credits>,
+    /// Maximum requests per minute of each user, for all of their keys together; the burst has the same size.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Budgets of each user besides the quota, for all of their keys together; each measure and period at most once.
+    pub budgets: Vec<Budget>,
+    /// Whether LLM requests may use shared provider credentials.
+    pub shared_keys: bool,
+}
+
+/// Maximum length of a plan's name.
+const NAME_LEN_MAX: usize = 64;
+
+impl Plan {
+    /// Maximum credits per day.
+    pub const CREDITS_MAX: Credits = Budget::AMOUNT_MAX.credits();
+    /// Maximum requests per minute: the maximum of the API's `int32`.
+    pub const REQUESTS_MAX: NonZeroU32 = match NonZeroU32::new(i32::MAX.unsigned_abs()) {
+        Some(most) => most,
+        None => NonZeroU32::MIN,
+    };
+
+    /// Whether `name` is a valid name for a plan: 1 to 64 of a-z, 0-9, `-`, `_` and `.`.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        (1..=NAME_LEN_MAX).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
+    }
+
+    /// Returns the quota as a budget, and the budgets.
+    pub fn quotas(&self) -> impl Iterator<Item = Budget> {
+        self.credits_per_day.map(Budget::quota).into_iter().chain(self.budgets.iter().copied())
+    }
+
+    /// Returns the quota and the budgets that limit clients without a user: those of credits.
+    pub fn subject_quotas(&self) -> impl Iterator<Item = Budget> {
+        self.quotas().filter(|budget| budget.measure == Measure::Credits)
+    }
+
+    /// Returns the credits per day that limit a client without a user: the smaller one of the quota and a budget of the day.
+    #[must_use]
+    pub fn subject_credits_per_day(&self) -> Option<Credits> {
+        self.subject_quotas().filter(|budget| budget.per == Per::Day).map(|budget| Credits(budget.amount.0)).min()
+    }
+
+    /// Whether the plan limits credits: it has a quota, or a budget of credits.
+    #[must_use]
+    pub fn limits_credits(&self) -> bool {
+        self.credits_per_day.is_some() || self.budgets.iter().any(|budget| budget.measure == Measure::Credits)
+    }
+
+    /// Whether the plan has a budget of credits per month.
+    #[must_use]
+    pub fn limits_credits_a_month(&self) -> bool {
+        self.budgets.iter().any(|budget| budget.measure == Measure::Credits && budget.per == Per::Month)
+    }
+
+    /// Returns a plan without limits.
+    #[must_use]
+    pub fn unlimited(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            credits_per_day: None,
+            requests_per_minute: None,
+            budgets: Vec::new(),
+            shared_keys: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Amount;
+
+    #[test]
+    fn the_smaller_of_quota_and_budget_limits_the_day_of_a_client_without_a_user() {
+        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
+        let plan = |quota: Option<u64>, budgets| Plan {
+            credits_per_day: quota.map(Credits),
+            budgets,
+            ..Plan::unlimited("partner")
+        };
+        let of_day = budget(Measure::Credits, Per::Day, 50);
+        let others = vec![budget(Measure::Tokens, Per::Day, 1), budget(Measure::Credits, Per::Month, 2)];
+        assert_eq!(plan(Some(100), vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
+        assert_eq!(plan(Some(20), vec![of_day]).subject_credits_per_day(), Some(Credits(20)));
+        assert_eq!(plan(None, vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
+        assert_eq!(plan(None, others).subject_credits_per_day(), None);
+    }
+}
