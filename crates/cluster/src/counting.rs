@@ -8,7 +8,7 @@ use access::exchange::subject_budgets::BeginError;
 use access::{Amount, BudgetId, BudgetScope, Day, Per, Principal, SubjectId};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
-use store::backlog::Backlog;
+use store::nodes::backlog::Backlog;
 use store::{BacklogError, Node, Store};
 
 /// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.

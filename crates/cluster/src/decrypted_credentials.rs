@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{ProviderKey, ProviderKeyId, ProviderKeys, Revision, SealedCredential, UserId, Vault};
+use store::sealed::vault::fingerprint;
 use store::sql::{ASKED_MAX, StoreKind, Texts, padded, statements};
-use store::vault::fingerprint;
 use store::{DatabaseError, Store};
 use tokio::task::JoinSet;
 use uuid::Uuid;

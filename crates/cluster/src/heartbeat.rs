@@ -2,7 +2,7 @@
 
 use jobs::{Job, JobError, JobSpec, NextRun};
 use store::Node;
-use store::node::BEAT;
+use store::nodes::node::BEAT;
 
 /// Each node reports every second, also on SQLite: billing periods and reviews of days wait until its usage is stored.
 pub const SPEC: JobSpec = JobSpec::every("heartbeat", BEAT);

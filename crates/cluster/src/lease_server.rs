@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use access::Timestamp;
 use meter::lease::{CounterId, LeaseServer, NodeId, Recall, Tick, TickReply};
-use store::backlog::Backlog;
-use store::budget_period::{BudgetPeriodRow, book_id};
+use store::columns::budget_period::{BudgetPeriodRow, book_id};
+use store::nodes::backlog::Backlog;
 use store::sql::{Transaction, micros, signed, statements, timestamp, unsigned};
 use store::{BacklogError, DatabaseError, Node, Store};
 use thiserror::Error;

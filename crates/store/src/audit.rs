@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::DatabaseError;
-use crate::handle::Store;
+use crate::opening::handle::Store;
 use crate::sql::{Transaction, statements};
 
 pub(crate) use difference::Difference;

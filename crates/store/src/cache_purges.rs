@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
-use crate::handle::Store;
+use crate::opening::handle::Store;
 use crate::sql::{signed, statements, unsigned};
 
 /// Maximum number of purges that remain. A node that has missed more than these empties its cache.

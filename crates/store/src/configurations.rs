@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::audit::{Act, Actor, AuditAction};
 use crate::error::DatabaseError;
-use crate::handle::Store;
+use crate::opening::handle::Store;
 use crate::sql::{Transaction, statements, timestamp, unsigned};
 
 /// Number of configurations that the history has. The newest of the API over each file, and entries that end them, are kept in

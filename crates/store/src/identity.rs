@@ -10,14 +10,14 @@ use access::{
 };
 use uuid::Uuid;
 
-use crate::bounds_row::BoundsRow;
-use crate::budgets::{ApplicableBudget, EVERYBODY};
+use crate::accounts::users::{self, Email};
+use crate::columns::bounds_row::BoundsRow;
+use crate::columns::labels::stored_labels;
 use crate::error::DatabaseError;
-use crate::handle::Store;
-use crate::labels::stored_labels;
+use crate::limits::budgets::{ApplicableBudget, EVERYBODY};
+use crate::opening::handle::Store;
 use crate::plans::PlanRow;
 use crate::sql::{ASKED_MAX, StoreKind, Texts, padded, timestamp};
-use crate::users::{self, Email};
 
 /// Columns of a key and its owner. The query puts the presented secret's hash before them, and its expiry if it was
 /// replaced.

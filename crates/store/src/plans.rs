@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::audit::{Act, Actor, AuditAction, Difference};
 use crate::error::DatabaseError;
-use crate::handle::Store;
+use crate::opening::handle::Store;
 use crate::sql::{Transaction, signed, statements, timestamp, unsigned};
 
 /// Maximum number of plans in a store. The list of plans is not paged.

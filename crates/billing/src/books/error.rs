@@ -1,7 +1,7 @@
 //! Why a change of the books is refused.
 
 use access::Currency;
-use store::vault::{RetiredMasterKey, SealingError};
+use store::sealed::vault::{RetiredMasterKey, SealingError};
 use store::{DatabaseError, UserError};
 use thiserror::Error;
 use uuid::Uuid;

@@ -7,7 +7,7 @@ use ledger::billing::BooksTransaction;
 use ledger::billing::webhook_deliveries::{self as deliveries, StoredDelivery};
 use ledger::billing::webhook_endpoints::{self as endpoints, StoredWebhook, WEBHOOKS_MAX};
 use serde_json::{Value, json};
-use store::vault::{SealingError, refuse_retired};
+use store::sealed::vault::{SealingError, refuse_retired};
 use store::{Act, Actor, AuditAction};
 use uuid::Uuid;
 

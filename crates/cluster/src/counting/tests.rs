@@ -2,7 +2,7 @@ use access::exchange::subject_budgets::SubjectBudgets;
 use access::{Amount, KeyId, Plan, Subject, SubjectText, UserId};
 use meter::{Measure, Per, UsageEvent};
 use spool::Record;
-use store::backlog::GatheredCharges;
+use store::nodes::backlog::GatheredCharges;
 use uuid::Uuid;
 
 use super::*;

@@ -8,8 +8,8 @@ use meter::lease::{CounterId, LeaseId, LeaseServer, NodeId, Tick};
 use serde_json::json;
 use store::DatabaseError;
 use store::audit::{Act, Actor, AuditAction};
-use store::backlog::Backlog;
-use store::budget_period::{BudgetPeriodRow, book_id};
+use store::columns::budget_period::{BudgetPeriodRow, book_id};
+use store::nodes::backlog::Backlog;
 use store::sql::{amount, micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 

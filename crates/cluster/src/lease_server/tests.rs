@@ -6,7 +6,7 @@ use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};
-use store::backlog::GatheredCharges;
+use store::nodes::backlog::GatheredCharges;
 
 use super::unreported::UnreportedLease;
 use super::*;

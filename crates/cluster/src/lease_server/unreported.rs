@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use access::Amount;
 use meter::lease::{CounterId, LeaseClose, Tick, TickReply};
-use store::budget_period::BudgetPeriodRow;
-use store::charges::by_node;
+use store::columns::budget_period::BudgetPeriodRow;
+use store::limits::charges::by_node;
 use store::sql::{amount, signed, statements, unsigned};
 use store::{BacklogError, Node};
 

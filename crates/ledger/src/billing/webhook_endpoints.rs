@@ -1,8 +1,9 @@
 //! The URLs of other systems that receive the events of billing.
 
 use access::{SealedCredential, Timestamp};
+use store::sealed::vault;
 use store::sql::{Transaction, micros, statements, timestamp};
-use store::{DatabaseError, Store, vault};
+use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 /// Maximum number of endpoints of a store.

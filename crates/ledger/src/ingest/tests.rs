@@ -21,7 +21,7 @@ use meter::{
 use spool::{Record, Spool, SpoolOpener};
 use sqlx::AssertSqlSafe;
 use store::Options;
-use store::backlog::GatheredCharges;
+use store::nodes::backlog::GatheredCharges;
 use store::sql::StoreKind;
 
 use super::*;

@@ -8,7 +8,7 @@ use meter::{Attempt, Charge, Counts, RequestOrigin, UnknownCost, Usage, UsageEve
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
-use store::backlog::BacklogBatch;
+use store::nodes::backlog::BacklogBatch;
 
 use store::sql::{BulkTransaction, StoreKind, Values, micros, signed};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};

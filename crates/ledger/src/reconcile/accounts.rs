@@ -7,8 +7,8 @@ use access::Amount;
 use meter::Measure;
 use meter::lease::{CounterId, NodeId};
 use store::DatabaseError;
-use store::budget_period::BudgetPeriodRow;
-use store::charges::by_node::{self, ChargedAmounts};
+use store::columns::budget_period::BudgetPeriodRow;
+use store::limits::charges::by_node::{self, ChargedAmounts};
 use store::sql::{Transaction, micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use access::{Day, KeyId, KeyNo, Timestamp, UserId};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
+use store::accounts::users::{User, UserRow, user_columns};
 use store::sql::{statements, timestamp, unsigned};
-use store::users::{User, UserRow, user_columns};
 use uuid::Uuid;
 
 use super::requests::RequestLine;

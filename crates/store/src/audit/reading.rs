@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Actor, AuditAction, By};
 use crate::error::DatabaseError;
-use crate::handle::Store;
+use crate::opening::handle::Store;
 use crate::sql::{micros, statements, timestamp};
 
 /// Maximum number of lines that one page scans. If few lines match the action, a page may be shorter than requested

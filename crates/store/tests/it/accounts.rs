@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::credentials::ticket::{Ticket, TicketKind};
 use access::{Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
-use store::sessions::OPEN_MAX;
+use store::accounts::sessions::OPEN_MAX;
 use store::{
     Actor, AuditFilter, By, NewLink, NewUser, Purpose, RedeemedPassword, RefreshResult, Store, UserChange, UserRef,
 };

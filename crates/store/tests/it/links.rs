@@ -3,7 +3,7 @@ use std::time::Duration;
 use access::credentials::ticket::{Ticket, TicketKind};
 use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserStatus};
 use serde_json::Value;
-use store::links::OPEN_MAX;
+use store::accounts::links::OPEN_MAX;
 use store::{
     Actor, AuditAction, AuditFilter, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError,
     RedeemedPassword, SessionCredential, Store, User, UserChange, UserError, UserRef,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use access::credentials::ticket::{Ticket, TicketKind};
 use access::{ApiKey, Credits, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
-use store::sessions::OPEN_MAX;
+use store::accounts::sessions::OPEN_MAX;
 use store::{
     Actor, AuditFilter, By, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange, PasswordChangeError,
     RefreshResult, Session, SessionCredential, SessionError, Store, UserChange, UserRef,

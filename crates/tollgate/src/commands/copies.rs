@@ -7,8 +7,8 @@ use access::{Clock, Secret};
 use chrono::DateTime;
 use config::Flags;
 use config::snapshot::Process;
-use store::backup::{self, BroughtBack, Draft, Successor};
-use store::copy::{CopiedTable, Progress, copy};
+use store::copies::backup::{self, BroughtBack, Draft, Successor};
+use store::copies::copy::{CopiedTable, Progress, copy};
 use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
 
 use crate::cli::{Backup, Move, Restore};

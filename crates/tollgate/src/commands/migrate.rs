@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::Clock;
 use config::snapshot::Process;
 use store::Options;
-use store::migration::{self, Status, Step, Undo};
+use store::opening::migration::{self, Status, Step, Undo};
 
 use crate::cli::{Migrate, MigrateCommand};
 use crate::commands::{block_on, confirmation, has_store, load_for_store};

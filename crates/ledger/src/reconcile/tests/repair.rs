@@ -110,7 +110,7 @@ async fn totals_for_series_are_added_up_from_stored_requests() {
         let written = rows(&store).await;
         store.close().await;
         for version in (16..=37).rev() {
-            assert!(store::migration::down(&database.options(true), version).await.unwrap());
+            assert!(store::opening::migration::down(&database.options(true), version).await.unwrap());
         }
         let store = database.open().await;
         assert_eq!((rows(&store).await, differences(&store).await), (written, vec![]));
@@ -130,7 +130,7 @@ async fn own_costs_of_labels_are_added_up_from_stored_requests() {
         assert!(written > 0);
         store.close().await;
         for version in [37, 36] {
-            assert!(store::migration::down(&database.options(true), version).await.unwrap());
+            assert!(store::opening::migration::down(&database.options(true), version).await.unwrap());
         }
         let store = database.open().await;
         assert_eq!((number(&store, own).await, differences(&store).await), (written, vec![]));

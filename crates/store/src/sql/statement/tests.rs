@@ -1,14 +1,17 @@
+use crate::accounts::{grants, links, password_links, session_end, sessions, users};
+use crate::copies::{backup, copy};
 use crate::fixture::{
     Statements, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all,
     text,
 };
-use crate::handle::{self, key_numbers, last_use};
+use crate::keys::api_keys;
+use crate::limits::{budgets, charges, scope_ids};
+use crate::nodes::{forgotten_nodes, node};
+use crate::opening::handle::{self, key_numbers, last_use};
+use crate::opening::migration;
+use crate::sealed::{provider_keys, signing_keys, vault};
 use crate::sql::{StoreKind, dialect};
-use crate::{
-    Store, api_keys, audit, backup, budgets, cache_purges, charges, configurations, copy, forgotten_nodes, grants,
-    identity, links, migration, node, password_links, plans, provider_keys, revision, scope_ids, session_end, sessions,
-    signing_keys, users, vault,
-};
+use crate::{Store, audit, cache_purges, configurations, identity, plans, revision};
 
 /// The statements that the crate declares, except migrations, settings, and those on a backup's own table.
 const LISTS: &[&Statements] = &[

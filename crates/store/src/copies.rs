@@ -1,0 +1,4 @@
+//! Backups, and copies between databases.
+
+pub mod backup;
+pub mod copy;

@@ -1,0 +1,5 @@
+//! Budgets, and what counts against them.
+
+pub mod budgets;
+pub mod charges;
+pub mod scope_ids;
