@@ -8,6 +8,7 @@ pub(crate) mod progress;
 pub(crate) mod review;
 pub(crate) mod roles;
 pub(crate) mod settings;
+pub(crate) mod shared_days;
 mod signed;
 pub(crate) mod signing;
 mod spend_budget;

@@ -23,8 +23,8 @@ use axum::Router;
 use http::request::Parts;
 use serde_json::Value;
 
+use crate::message::problem::Problem;
 use crate::openapi::DocumentText;
-use crate::problem::Problem;
 use schema::{DepthBound, Operations};
 use turns::{QueryTurn, QueryTurns};
 

@@ -21,8 +21,8 @@ use serde_json::error::Category;
 use serde_json::{Map, Value};
 use store::{Email, TEXT_CHARS_MAX, is_fit_text};
 
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 use fields::Fields;
 
 /// The maximum size of a body; the largest body that an endpoint needs has a few kilobytes.

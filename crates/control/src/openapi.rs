@@ -23,7 +23,8 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi, PathItem, Server};
 use utoipa::{OpenApi as _, ToSchema};
 
-use crate::{limits, scripts};
+use crate::pages::scripts;
+use crate::sign_in::limits;
 use answers::ErrorBodyFormat;
 use described::DescribedOperation;
 

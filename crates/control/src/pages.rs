@@ -1,6 +1,9 @@
 //! Tollgate's HTML pages. Each has its own style and script, and loads nothing else.
 
+pub(crate) mod install;
 mod manual;
+pub(crate) mod scripts;
+pub(crate) mod static_file;
 
 use std::sync::LazyLock;
 
@@ -11,7 +14,6 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use self::manual::{ManualGroup, ManualPage};
-use crate::install;
 
 /// A page without scripts whose heading is the name of the brand.
 macro_rules! plain {

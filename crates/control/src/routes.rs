@@ -38,16 +38,16 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use http::HeaderMap;
 
+use crate::front::layers::{self, Observer};
+use crate::front::undeclared::Undeclared;
 use crate::graphql::GraphQl;
-use crate::layers::{self, Observer};
+use crate::message::problem::Problem;
 use crate::openapi::described::{DescribedRouter, routes};
 use crate::openapi::served::ServedDocument;
 use crate::openapi::{self, DocumentText};
 use crate::pages;
-use crate::problem::Problem;
-use crate::state::{App, Serves};
-use crate::static_file;
-use crate::undeclared::Undeclared;
+use crate::pages::static_file;
+use crate::process::state::{App, Serves};
 
 /// Returns the router with every endpoint and every layer.
 pub(crate) fn router(app: Arc<App>) -> Router {

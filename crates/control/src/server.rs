@@ -29,12 +29,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_http::add_extension::AddExtension;
 
-use crate::address::Peer;
-use crate::checked_stream::{CheckedStream, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadReport};
-use crate::connections::{ConnectionPermit, ConnectionPermits, NoConnectionPermit, Serving};
+use crate::connection::checked_stream::{CheckedStream, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadReport};
+use crate::connection::connections::{ConnectionPermit, ConnectionPermits, NoConnectionPermit, Serving};
+use crate::connection::upgrades::{UpgradeSlot, UpgradedTask};
+use crate::process::state::{App, ServerLimits, State};
 use crate::routes;
-use crate::state::{App, ServerLimits, State};
-use crate::upgrades::{UpgradeSlot, UpgradedTask};
+use crate::sign_in::address::Peer;
 
 /// The bounds of hyper, which refuses without a body, are above those of [`CheckedStream`].
 const HYPER_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;

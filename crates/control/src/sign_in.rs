@@ -1,5 +1,14 @@
 //! The tokens of a sign-in: a new session, an access token that names it, and a refresh token that renews it.
 
+pub(crate) mod address;
+pub(crate) mod attempts;
+pub(crate) mod caller;
+pub(crate) mod cookies;
+pub(crate) mod csrf;
+pub(crate) mod known_browser;
+pub(crate) mod limits;
+pub(crate) mod links;
+
 use std::time::Duration;
 
 use access::credentials::api_key;
@@ -14,13 +23,13 @@ use store::{Actor, By, NewSession, Session, SessionCredential, SessionError, Use
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::address::Address;
-use crate::cookies::Cookies;
-use crate::known_browser::KnownBrowser;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
-use crate::words::{RoleWord, StatusWord, UserKindWord};
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::message::words::{RoleWord, StatusWord, UserKindWord};
+use crate::process::state::App;
+use crate::sign_in::address::Address;
+use crate::sign_in::cookies::Cookies;
+use crate::sign_in::known_browser::KnownBrowser;
 
 /// The lifetime of an access token.
 const ACCESS_FOR: Duration = Duration::from_secs(24 * 3_600);

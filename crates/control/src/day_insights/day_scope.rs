@@ -7,9 +7,9 @@ use ledger::{DayUsageOf, UsageOf};
 use store::UserRef;
 
 use super::roles::HeldRoles;
-use crate::caller::Caller;
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::problem::Problem;
+use crate::process::state::State;
+use crate::sign_in::caller::Caller;
 
 /// The users whose usage the caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use ledger::{DayEvent, DayUsageOf, RequestPlace};
 use meter::RequestResult;
 use serde::Serialize;
 
-use crate::csv;
-use crate::state::App;
+use crate::message::csv;
+use crate::process::state::App;
 
 /// The head of `events.csv`.
 const EVENTS_HEAD: &str = "id,started_at,user_id,trace_id,route,format,model,provider,streamed,status,outcome,refusal,tokens,cost_nano,duration_us,labels,own_cost_nano,result\r\n";

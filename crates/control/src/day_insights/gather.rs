@@ -20,11 +20,11 @@ use super::conversion::{self, RuleBounds};
 use super::day_scope::VisibleScope;
 use super::progress::IngestProgress;
 use super::{signed, spend_budget};
-use crate::day_cache::{DayEndpoint, DayResponse, DayText, ResponseKey};
-use crate::known_settings::IdentifiedSettings;
-use crate::problem::Problem;
-use crate::shared_days;
-use crate::state::App;
+use crate::day_insights::shared_days;
+use crate::message::problem::Problem;
+use crate::process::day_cache::{DayEndpoint, DayResponse, DayText, ResponseKey};
+use crate::process::known_settings::IdentifiedSettings;
+use crate::process::state::App;
 
 /// The codes of requests that a limit on usage refused.
 const REFUSED_BY_BUDGET: [access::Refusal; 2] = [access::Refusal::BudgetExceeded, access::Refusal::QuotaExceeded];

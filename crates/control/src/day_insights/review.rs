@@ -15,9 +15,9 @@ use super::gather::DayReader;
 use super::progress::IngestProgress;
 use super::settings;
 use super::signed::{DecidedFigures, past, stored_scope};
-use crate::caller::Caller;
-use crate::problem::Problem;
-use crate::state::{App, State};
+use crate::message::problem::Problem;
+use crate::process::state::{App, State};
+use crate::sign_in::caller::Caller;
 
 /// A day of a scope with its decisions.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use access::{Refusal, Role};
 use store::RoleGrant;
 
-use crate::caller::Caller;
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::problem::Problem;
+use crate::process::state::State;
+use crate::sign_in::caller::Caller;
 
 /// The role that reads and changes all figures of money.
 pub(crate) const FINANCE: &str = "finance";

@@ -3,9 +3,9 @@
 use access::Refusal;
 use insights::InsightSettings;
 
-use crate::known_settings;
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::problem::Problem;
+use crate::process::known_settings;
+use crate::process::state::State;
 
 /// Returns the settings in force: the last stored ones, otherwise those of the configuration.
 ///

@@ -8,8 +8,8 @@ use insights::{DayScope, InsightSettings};
 use ledger::StoredDecision;
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::problem::Problem;
+use crate::process::state::State;
 
 /// The figures and classes that a decision stores.
 #[derive(Debug, Default, Serialize, Deserialize)]

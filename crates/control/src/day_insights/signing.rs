@@ -6,8 +6,8 @@ use evidence::SigningKey;
 use store::{Actor, StoreSigningKeyError, StoredSigningKey};
 use uuid::Uuid;
 
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::problem::Problem;
+use crate::process::state::State;
 
 /// Returns the key that signs exports. The first export creates it, and so does the first one after the master key that sealed
 /// it was lost.

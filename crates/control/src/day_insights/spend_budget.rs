@@ -9,9 +9,9 @@ use meter::budget::Period;
 use store::{EVERYBODY, UserRef};
 use uuid::Uuid;
 
-use crate::budgets::used;
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::problem::Problem;
+use crate::nouns::budgets::used;
+use crate::process::state::State;
 
 /// Returns the budget in money of the scope: of all users together, or of one user. Of several ones, it is that of the longest
 /// period, and the one with the smallest remaining amount. It is `None` for labels, which have no budgets, and for days of

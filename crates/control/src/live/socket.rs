@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::stream::{LiveEnd, LiveStream};
-use crate::problem::Problem;
+use crate::message::problem::Problem;
 
 const PROTOCOL: &str = "websocket";
 /// The only version (RFC 6455, 4.1).

@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::topic::{LiveData, LiveMessage, LiveTopic};
-use crate::caller::Caller;
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::progress::IngestProgress;
 use crate::day_insights::roles::HeldRoles;
-use crate::live_readers::{EVERY, LiveText, ScopeReader, StreamPermit};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::live_readers::{EVERY, LiveText, ScopeReader, StreamPermit};
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// The duration of a stream, below that of a connection, so that it ends between two messages. Clients connect again.
 const STREAM_MAX: Duration = Duration::from_secs(540);

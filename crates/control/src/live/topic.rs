@@ -7,11 +7,11 @@ use telemetry::{BackendCondition, BackendStatus};
 use utoipa::ToSchema;
 
 use crate::day_insights::progress::IngestProgress;
-use crate::figures::{Cost, Tokens, UsageFigures};
-use crate::live_readers::{LiveDay, LiveText, SharedDay};
-use crate::moment::{date, rfc3339};
-use crate::problem::Problem;
-use crate::state::State;
+use crate::message::figures::{Cost, Tokens, UsageFigures};
+use crate::message::moment::{date, rfc3339};
+use crate::message::problem::Problem;
+use crate::process::live_readers::{LiveDay, LiveText, SharedDay};
+use crate::process::state::State;
 
 /// What a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]

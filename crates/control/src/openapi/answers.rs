@@ -12,7 +12,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::{Components, KnownFormat, ObjectBuilder, Ref, RefOr, Response, SchemaFormat, Type};
 
-use crate::{install, scripts};
+use crate::pages::{install, scripts};
 
 const JSON: &str = "application/json";
 

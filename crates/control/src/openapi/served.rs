@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use super::{DocumentText, branded};
-use crate::static_file::{Coding, accepts, is_known};
+use crate::pages::static_file::{Coding, accepts, is_known};
 
 /// The document under the brand that was requested last.
 pub(crate) struct ServedDocument {

@@ -241,7 +241,7 @@ fn every_error_has_its_codes_and_every_answer_its_headers() {
 }
 
 fn wrong_codes(document: &Value, call: &str, status: &str, answer: &Value) -> Vec<String> {
-    if let Some(script) = answer["content"].get(crate::scripts::MEDIA_TYPE) {
+    if let Some(script) = answer["content"].get(crate::pages::scripts::MEDIA_TYPE) {
         return wrong_scripts(call, status, script);
     }
     let codes = answer["content"]["application/json"]["examples"].as_object().cloned().unwrap_or_default();

@@ -12,13 +12,14 @@ use store::{Actor, AuditAction, AuditFilter, AuditLine, AuditPlace, By};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::Admin;
-use crate::csv::{self, Table};
-use crate::listing::Place;
-use crate::moment::{self, rfc3339};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::{input, listing};
+use crate::input;
+use crate::message::csv::{self, Table};
+use crate::message::listing;
+use crate::message::listing::Place;
+use crate::message::moment::{self, rfc3339};
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

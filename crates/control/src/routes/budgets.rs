@@ -15,14 +15,14 @@ use store::{BudgetError, BudgetHolder, EVERYBODY, StoredPlan};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::budgets::{BudgetView, GLOBAL};
-use crate::caller::{Admin, Caller};
 use crate::input;
-use crate::listing::{self, PageQuery};
-use crate::problem::{NO_KEY, Problem};
-use crate::reach;
-use crate::state::App;
-use crate::usage_scope;
+use crate::message::listing::{self, PageQuery};
+use crate::message::problem::{NO_KEY, Problem};
+use crate::nouns::budgets::{BudgetView, GLOBAL};
+use crate::nouns::reach;
+use crate::nouns::usage_scope;
+use crate::process::state::App;
+use crate::sign_in::caller::{Admin, Caller};
 
 /// A page of all budgets.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use telemetry::PurgeTarget;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::Admin;
 use crate::input;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 /// The maximum length of a URL, a prefix and a tag in bytes.
 const TEXT_LEN_MAX: usize = 8 * 1024;

@@ -17,12 +17,12 @@ use store::StoredConfiguration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::caller::Admin;
 use crate::configuration::{ApplyError, ConfigurationKey, ConfigurationResult, KeyStatus, RunningText};
 use crate::input::{self, Segment};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 /// The configuration in force. Its digest is also the `ETag`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -14,18 +14,18 @@ use telemetry::Metrics;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::budgets::{self, BudgetQuery};
-use crate::caller::Caller;
-use crate::figures::{KeyOwnerView, UsageFigures, ms};
 use crate::input;
-use crate::latency;
-use crate::moment::{date, first_of_month, rfc3339};
-use crate::problem::Problem;
-use crate::quota::{self, Quota};
+use crate::message::figures::{KeyOwnerView, UsageFigures, ms};
+use crate::message::moment::{date, first_of_month, rfc3339};
+use crate::message::problem::Problem;
+use crate::nouns::budgets::{self, BudgetQuery};
+use crate::nouns::latency;
+use crate::nouns::quota::{self, Quota};
+use crate::nouns::usage_scope::{self, Scope, Selection, UsageScope};
+use crate::process::state::App;
 use crate::routes::usage::requests::RequestItem;
 use crate::sign_in::Account;
-use crate::state::App;
-use crate::usage_scope::{self, Scope, Selection, UsageScope};
+use crate::sign_in::caller::Caller;
 use of_scope::{TopRoutes, TopUsers};
 
 /// The number of newest requests that the overview shows.

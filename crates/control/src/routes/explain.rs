@@ -11,13 +11,13 @@ use config::WrittenRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::caller::Admin;
-use crate::explanation::{
+use crate::input;
+use crate::message::problem::{NO_KEY, Problem};
+use crate::nouns::explanation::{
     ExplanationError, ExplanationQuery, ExplanationSources, HolderName, LiveCounters, StatefulExplanation,
 };
-use crate::input;
-use crate::problem::{NO_KEY, Problem};
-use crate::state::App;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 /// The message about a value of `as` that names no client.
 const NO_HOLDER: &str = "expected `as` with the id of a key, or ENTRY/NAME of a client that the configuration lists";

@@ -13,13 +13,13 @@ use telemetry::Metrics;
 use telemetry::metrics::{LabelValue, RouteLabels};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::Admin;
-use crate::figures::{ResultCounts, UsageFigures, ms};
 use crate::input;
-use crate::latency;
-use crate::moment::date;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::figures::{ResultCounts, UsageFigures, ms};
+use crate::message::moment::date;
+use crate::message::problem::Problem;
+use crate::nouns::latency;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 /// The maximum number of days.
 const DAYS_MAX: u32 = 366;

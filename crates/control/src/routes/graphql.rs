@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::accept::accepts;
-use crate::caller::Caller;
 use crate::graphql::GraphQl;
 use crate::input;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// The media type of results (GraphQL over HTTP, 6.1). Clients that do not name it get `application/json`.
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";

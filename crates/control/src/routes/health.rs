@@ -9,8 +9,8 @@ use serde::Serialize;
 use telemetry::NotReady;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {

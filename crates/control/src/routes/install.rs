@@ -10,10 +10,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::input;
-use crate::install::{Agent, script};
-use crate::problem::Problem;
-use crate::scripts;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::pages::install::{Agent, script};
+use crate::pages::scripts;
+use crate::process::state::App;
 
 /// The selection of the script.
 #[derive(Debug, Deserialize, IntoParams)]

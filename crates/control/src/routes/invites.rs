@@ -12,13 +12,13 @@ use store::{Link, NewLink, Purpose};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::caller::Admin;
 use crate::input::{self, Segment};
-use crate::links::{INVITE_FOR, NewTicket};
-use crate::listing::{self, PageQuery};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::listing::{self, PageQuery};
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
+use crate::sign_in::links::{INVITE_FOR, NewTicket};
 
 /// A page of valid invitations, newest first.
 #[derive(Debug, Serialize, ToSchema)]

@@ -20,15 +20,15 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::users;
-use crate::caller::{Admin, Caller, KeyOwner, KeyReader};
 use crate::input::{self, Segment};
-use crate::key_view::KeyView;
-use crate::listing;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::reach;
-use crate::state::App;
-use crate::usage_scope::no_such_user;
+use crate::message::listing;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::nouns::key_view::KeyView;
+use crate::nouns::reach;
+use crate::nouns::usage_scope::no_such_user;
+use crate::process::state::App;
+use crate::sign_in::caller::{Admin, Caller, KeyOwner, KeyReader};
 use repeats::{IdempotencyField, IdempotencyKey};
 use requests::{CheckedNewKey, KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
 

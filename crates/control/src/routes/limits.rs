@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use crate::caller::Admin;
-use crate::limit_states::{LimitSources, LimitStates, LimitStatesError, LiveLimits};
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::nouns::limit_states::{LimitSources, LimitStates, LimitStatesError, LiveLimits};
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 impl From<LimitStatesError> for Problem {
     fn from(error: LimitStatesError) -> Self {

@@ -10,14 +10,15 @@ use hyper::upgrade::OnUpgrade;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::caller::Caller;
+use crate::connection::upgrades::UpgradeSlot;
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::roles::HeldRoles;
+use crate::input;
 use crate::live::{self, Handshake, LiveMessage, LiveStream, LiveTopic, WatchedUsage};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::upgrades::UpgradeSlot;
-use crate::{csrf, input};
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
+use crate::sign_in::csrf;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -9,12 +9,12 @@ use serde::Serialize;
 use store::UserRef;
 use utoipa::ToSchema;
 
-use crate::caller::{Caller, Via};
 use crate::day_insights::roles::HeldRoles;
-use crate::finance::Finance;
-use crate::problem::Problem;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 use crate::sign_in::Account;
-use crate::state::App;
+use crate::sign_in::caller::{Caller, Via};
 
 /// The authenticated user, and the way of authentication.
 #[derive(Debug, Serialize, ToSchema)]

@@ -11,9 +11,9 @@ use http::{HeaderMap, header};
 use telemetry::metrics::{CONTENT_TYPE, TEXT_CONTENT_TYPE};
 
 use crate::accept::weight;
-use crate::address::Address;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::address::Address;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const PLAIN: &str = "text/plain";

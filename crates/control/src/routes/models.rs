@@ -11,12 +11,12 @@ use meter::{Rates, UnitRates};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::KeyReader;
-use crate::credentials::{CredentialState, VaultCredentials};
-use crate::figures::CURRENCY;
-use crate::moment::date;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::figures::CURRENCY;
+use crate::message::moment::date;
+use crate::message::problem::Problem;
+use crate::nouns::credentials::{CredentialState, VaultCredentials};
+use crate::process::state::App;
+use crate::sign_in::caller::KeyReader;
 
 /// The models that the caller may request.
 #[derive(Debug, Serialize, ToSchema)]

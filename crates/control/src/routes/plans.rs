@@ -19,12 +19,12 @@ use utoipa::ToSchema;
 
 use self::price::PlanChargeView;
 use super::billing::views::MoneyView;
-use crate::caller::{Admin, Caller};
 use crate::input::{self, Segment};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
-use crate::words::PerWord;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::message::words::PerWord;
+use crate::process::state::App;
+use crate::sign_in::caller::{Admin, Caller};
 
 /// All plans, by name.
 #[derive(Debug, Serialize, ToSchema)]

@@ -15,13 +15,13 @@ use store::{NewProviderKey, ProviderKeyChange, StoredProviderKey};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::{Caller, KeyOwner};
 use crate::input::{self, Segment};
-use crate::moment::rfc3339;
-use crate::outbound::TestedCredential;
-use crate::problem::{NO_PROVIDER_KEY, Problem};
-use crate::reach;
-use crate::state::App;
+use crate::message::moment::rfc3339;
+use crate::message::problem::{NO_PROVIDER_KEY, Problem};
+use crate::nouns::reach;
+use crate::process::outbound::TestedCredential;
+use crate::process::state::App;
+use crate::sign_in::caller::{Caller, KeyOwner};
 
 /// The permitted size of a credential in bytes.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;

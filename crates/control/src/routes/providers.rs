@@ -13,12 +13,12 @@ use store::StoredProviderKey;
 use telemetry::{TARGET_RESULTS, TargetStatus};
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
-use crate::credentials::{CredentialState, VaultCredentials};
-use crate::figures::ms;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::figures::ms;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::nouns::credentials::{CredentialState, VaultCredentials};
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// The period before now whose requests show the health of a provider.
 const HEALTH_PERIOD: Duration = Duration::from_hours(1);

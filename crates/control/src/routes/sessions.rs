@@ -10,13 +10,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::caller::{Caller, Owner, Via};
 use crate::input::{self, Segment};
-use crate::listing::{self, PageQuery};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::reach;
-use crate::state::App;
+use crate::message::listing::{self, PageQuery};
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::nouns::reach;
+use crate::process::state::App;
+use crate::sign_in::caller::{Caller, Owner, Via};
 
 /// A page of valid sessions, newest first.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,11 +12,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
-use crate::state::App;
-use crate::static_file::FileRequest;
-use crate::words::SignupWord;
-use crate::{install, pages, static_file};
+use crate::message::problem::Problem;
+use crate::message::words::SignupWord;
+use crate::pages;
+use crate::pages::static_file::FileRequest;
+use crate::pages::{install, static_file};
+use crate::process::state::App;
 
 /// The first page of the dashboard.
 const OVERVIEW: &str = "/dashboard/overview";

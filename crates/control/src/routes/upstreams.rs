@@ -10,12 +10,12 @@ use serde::Serialize;
 use telemetry::BackendStatus;
 use utoipa::ToSchema;
 
-use crate::backend_state::BackendStateWord;
-use crate::caller::Admin;
-use crate::figures::ms;
-use crate::problem::Problem;
-use crate::source_state::SourceView;
-use crate::state::App;
+use crate::message::figures::ms;
+use crate::message::problem::Problem;
+use crate::nouns::backend_state::BackendStateWord;
+use crate::nouns::source_state::SourceView;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 /// The upstreams with their backends.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,20 +12,21 @@ use store::{Email, LinkError, NewLink, NewUser, Purpose, RoleGrant, User, UserCh
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::{Admin, AdminPerson};
 use crate::day_insights::settings::in_force;
-use crate::figures::UsageFigures;
-use crate::grants;
+use crate::input;
 use crate::input::{Segment, address_of, name_of};
-use crate::labels_view::{self, LabelsView};
-use crate::links::{NewTicket, PASSWORD_FOR, PasswordLink};
-use crate::moment::{first_of_month, rfc3339};
-use crate::problem::Problem;
-use crate::reach;
+use crate::message::figures::UsageFigures;
+use crate::message::listing;
+use crate::message::moment::{first_of_month, rfc3339};
+use crate::message::problem::Problem;
+use crate::message::words::{RoleWord, StatusWord, UserKindWord};
+use crate::nouns::labels_view::{self, LabelsView};
+use crate::nouns::reach;
+use crate::permissions::grants;
+use crate::process::state::App;
 use crate::sign_in::Account;
-use crate::state::App;
-use crate::words::{RoleWord, StatusWord, UserKindWord};
-use crate::{input, listing};
+use crate::sign_in::caller::{Admin, AdminPerson};
+use crate::sign_in::links::{NewTicket, PASSWORD_FOR, PasswordLink};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

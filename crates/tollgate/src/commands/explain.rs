@@ -8,7 +8,7 @@ use access::Clock;
 use anyhow::{Context as _, anyhow};
 use config::snapshot::Origin;
 use config::{Snapshot, WrittenRequest};
-use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, StatefulExplanation};
+use control::nouns::explanation::{ExplanationQuery, ExplanationSources, HolderName, StatefulExplanation};
 use serde::Serialize;
 use telemetry::BackendBoard;
 

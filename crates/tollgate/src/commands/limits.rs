@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use access::Clock;
 use config::Flags;
 use config::snapshot::Lease;
-use control::limit_states::{LimitSources, LimitStates, LimitStatesError};
+use control::nouns::limit_states::{LimitSources, LimitStates, LimitStatesError};
 use ledger::Ledger;
 
 use crate::cli::Limits;

@@ -99,9 +99,10 @@ async fn grants(
     configured: &insights::InsightSettings,
     args: &UserGrants,
 ) -> anyhow::Result<(User, Vec<RoleGrant>)> {
-    let of_reviews = control::grants::of_reviews(&Ledger::new(store.clone()), configured).await?;
-    let grants = control::grants::checked(args.roles.iter().map(|text| grant(text)).collect(), &of_reviews)
-        .with_context(|| format!("nothing was changed; the roles are {}", printable(&roles(&of_reviews))))?;
+    let of_reviews = control::permissions::grants::of_reviews(&Ledger::new(store.clone()), configured).await?;
+    let grants =
+        control::permissions::grants::checked(args.roles.iter().map(|text| grant(text)).collect(), &of_reviews)
+            .with_context(|| format!("nothing was changed; the roles are {}", printable(&roles(&of_reviews))))?;
     let change = UserChange { grants: Some(grants.clone()), ..UserChange::default() };
     let changed = store.change_user(&Actor::COMMAND, &UserRef::parse(&args.which.user)?, change).await?;
     Ok((changed, grants))

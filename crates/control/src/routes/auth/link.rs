@@ -14,15 +14,17 @@ use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
 use super::register::{Invitation, Newcomer, SignUpInput, SignUpOutcome, answer_at};
-use crate::address::Address;
-use crate::attempts::{self, AccountHash};
-use crate::known_browser::KnownBrowser;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::pages::static_file;
+use crate::pages::static_file::FileRequest;
+use crate::process::state::App;
 use crate::sign_in::Account;
-use crate::state::App;
-use crate::static_file::FileRequest;
-use crate::{csrf, input, pages, static_file};
+use crate::sign_in::address::Address;
+use crate::sign_in::attempts::{self, AccountHash};
+use crate::sign_in::csrf;
+use crate::sign_in::known_browser::KnownBrowser;
+use crate::{input, pages};
 
 /// The token of a one-time link.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -11,14 +11,15 @@ use serde::Deserialize;
 use store::{Email, SessionCredential, User, UserRef};
 use utoipa::ToSchema;
 
-use crate::address::Address;
-use crate::attempts::{self, AccountHash, PasswordAttempt};
-use crate::caller::{Caller, Via};
-use crate::known_browser::KnownBrowser;
-use crate::problem::Problem;
+use crate::input;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::address::Address;
+use crate::sign_in::attempts::{self, AccountHash, PasswordAttempt};
+use crate::sign_in::caller::{Caller, Via};
+use crate::sign_in::csrf;
+use crate::sign_in::known_browser::KnownBrowser;
 use crate::sign_in::{self, Account, SignInResponse, TokenTransport, WRONG};
-use crate::state::App;
-use crate::{csrf, input};
 
 /// The maximum length of a presented password that is verified: that of 128 characters.
 const PASSWORD_BYTES_MAX: usize = 512;

@@ -12,13 +12,14 @@ use store::{Actor, By};
 use utoipa::ToSchema;
 
 use super::refresh::RefreshRequest;
-use crate::address::Address;
-use crate::caller::{self, presented};
-use crate::cookies::{CookieTokens, Cookies};
-use crate::problem::Problem;
+use crate::input;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 use crate::sign_in;
-use crate::state::App;
-use crate::{csrf, input};
+use crate::sign_in::address::Address;
+use crate::sign_in::caller::{self, presented};
+use crate::sign_in::cookies::{CookieTokens, Cookies};
+use crate::sign_in::csrf;
 
 /// The result of the request.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,13 +12,13 @@ use store::{PasswordChange, UserRef};
 use utoipa::ToSchema;
 
 use super::logout::SessionStatus;
-use crate::attempts::{self, AccountHash, PasswordAttempt};
-use crate::caller::{Person, Via};
 use crate::input;
-use crate::known_browser::KnownBrowser;
-use crate::passwords::HashPermit;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::passwords::HashPermit;
+use crate::process::state::App;
+use crate::sign_in::attempts::{self, AccountHash, PasswordAttempt};
+use crate::sign_in::caller::{Person, Via};
+use crate::sign_in::known_browser::KnownBrowser;
 
 /// The current and the new password.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -10,13 +10,14 @@ use serde::Deserialize;
 use store::{Actor, By, NewRefresh, RefreshResult, Session};
 use utoipa::ToSchema;
 
-use crate::address::Address;
-use crate::caller::{self, ended};
-use crate::cookies::Cookies;
-use crate::problem::Problem;
+use crate::input;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::address::Address;
+use crate::sign_in::caller::{self, ended};
+use crate::sign_in::cookies::Cookies;
+use crate::sign_in::csrf;
 use crate::sign_in::{self, SessionTokens, TokenPair, TokenTransport};
-use crate::state::App;
-use crate::{csrf, input};
 
 /// A refresh token, if no cookie contains one.
 #[derive(Debug, Deserialize, ToSchema)]

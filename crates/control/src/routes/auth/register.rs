@@ -24,14 +24,15 @@ use tokio::time::sleep;
 use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
-use crate::address::Address;
-use crate::attempts::{self, AccountHash};
-use crate::moment::rfc3339;
-use crate::passwords::HashPermit;
-use crate::problem::Problem;
+use crate::input;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::passwords::HashPermit;
+use crate::process::state::App;
+use crate::sign_in::address::Address;
+use crate::sign_in::attempts::{self, AccountHash};
+use crate::sign_in::csrf;
 use crate::sign_in::{self, Account, SignInResponse, TokenPair, TokenTransport};
-use crate::state::App;
-use crate::{csrf, input};
 
 /// The minimum duration of a sign-up. It is several times the duration on a machine that is not overloaded, so that
 /// the store's part, which differs, is not visible.

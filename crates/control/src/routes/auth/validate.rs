@@ -9,15 +9,15 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::address::Address;
-use crate::caller::{self, Caller};
 use crate::input;
-use crate::key_view::Bound;
-use crate::limits::{self, BodyKeyVerdict, VALIDATE};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::quota::{Quota, SpentCredits};
-use crate::state::App;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::nouns::key_view::Bound;
+use crate::nouns::quota::{Quota, SpentCredits};
+use crate::process::state::App;
+use crate::sign_in::address::Address;
+use crate::sign_in::caller::{self, Caller};
+use crate::sign_in::limits::{self, BodyKeyVerdict, VALIDATE};
 
 /// A key, if no header field contains one.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::enabled::{books, refused};
 use super::subscription::SubscriptionView;
 use super::views::{LineView, MoneyView, TaxView};
-use crate::caller::{Caller, Owner};
 use crate::input;
-use crate::moment::date;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::moment::date;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::{Caller, Owner};
 
 /// The plan of a change.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::enabled::{books, refused};
-use crate::finance::Finance;
 use crate::input;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The periods that are closed.
 #[derive(Debug, Deserialize, ToSchema)]

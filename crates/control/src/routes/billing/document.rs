@@ -14,13 +14,13 @@ use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use super::enabled::books;
-use crate::attachment;
-use crate::bounded_work;
-use crate::finance::InvoiceReader;
 use crate::input::{self, Segment};
+use crate::message::attachment;
+use crate::message::problem::Problem;
 use crate::pages;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::permissions::finance::InvoiceReader;
+use crate::process::bounded_work;
+use crate::process::state::App;
 
 /// The PDF files that are written at once. Others wait.
 static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));

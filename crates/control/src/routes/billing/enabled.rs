@@ -6,8 +6,8 @@ use access::Refusal;
 use billing::midtrans::MidtransError;
 use billing::{BillingError, Books};
 
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 
 /// Returns the books.
 ///

@@ -19,10 +19,10 @@ use uuid::Uuid;
 use super::enabled::books;
 use super::focus::{self, FocusMonth};
 use super::{posting_rows, tax_rows};
-use crate::finance::Finance;
 use crate::input;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// Number of invoices or postings that are read at a time.
 const PAGE: u32 = 100;

@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::enabled::{books, refused};
 use super::invoices::whole;
 use super::views::{InvoiceView, RefundView};
-use crate::finance::Finance;
 use crate::input::{self, Segment};
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The maximum number of lines of a credit note.
 const LINES_MAX: usize = 1_000;

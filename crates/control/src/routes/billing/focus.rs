@@ -4,8 +4,8 @@ use access::{Currency, Day};
 use ledger::billing::{StoredInvoice, StoredInvoiceLine};
 use uuid::Uuid;
 
-use crate::csv;
-use crate::moment::date;
+use crate::message::csv;
+use crate::message::moment::date;
 
 /// The names of the columns, in their order.
 pub(super) const HEAD: &str = "BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,ChargeCategory,ChargeClass,ChargeDescription,ChargeFrequency,ChargePeriodEnd,ChargePeriodStart,ConsumedQuantity,ConsumedUnit,ContractedCost,ContractedUnitPrice,EffectiveCost,InvoiceId,InvoiceIssuerName,ListCost,ListUnitPrice,PricingCategory,PricingQuantity,PricingUnit,ProviderName,PublisherName,ServiceCategory,ServiceName,ServiceSubcategory,SkuId,SkuPriceId\r\n";

@@ -14,11 +14,11 @@ use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use super::views::{InvoiceView, PaymentView};
-use crate::caller::{Caller, Payer, PayingOwner};
 use crate::input::{self, Segment};
-use crate::listing;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::listing;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::{Caller, Payer, PayingOwner};
 
 pub(super) const STATES: [&str; 5] = ["review", "open", "paid", "void", "uncollectible"];
 

@@ -16,11 +16,11 @@ use uuid::Uuid;
 use super::enabled::{books, refused};
 use super::invoices::{STATES, whole};
 use super::views::{InvoiceView, PaymentView};
-use crate::finance::Finance;
 use crate::input::{self, Segment};
-use crate::listing;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::listing;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The query of the invoices of all users.
 #[derive(Debug, Deserialize, IntoParams)]

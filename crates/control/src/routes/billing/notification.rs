@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::enabled::books;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 
 /// The maximum size of a body.
 const BODY_BYTES_MAX: usize = 64 * 1024;

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::enabled::books;
 use super::views::{MoneyView, PaymentView};
-use crate::caller::Payer;
 use crate::input::{self, Segment};
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Payer;
 
 /// The status of a payment is requested from the provider at most this often.
 const ASK_EVERY: Duration = Duration::from_secs(5);

@@ -13,10 +13,11 @@ use uuid::Uuid;
 use super::enabled::books;
 use super::lists::BilledUserView;
 use super::views::PeriodView;
-use crate::finance::Finance;
-use crate::problem::Problem;
-use crate::state::App;
-use crate::{input, listing};
+use crate::input;
+use crate::message::listing;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The query of the periods of all subscriptions.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -4,8 +4,8 @@ use access::Currency;
 use ledger::billing::exports::PostedEntry;
 
 use super::focus::{decimal, smallest};
-use crate::csv;
-use crate::moment::rfc3339;
+use crate::message::csv;
+use crate::message::moment::rfc3339;
 
 /// The names of the columns.
 pub(super) const HEAD: &str = "at,transaction_id,no,reason,account,user_id,currency,amount,invoice,payment_id\r\n";

@@ -13,11 +13,12 @@ use uuid::Uuid;
 use super::enabled::books;
 use super::lists::BilledUserView;
 use super::views::MoneyView;
-use crate::finance::Finance;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
-use crate::{input, listing};
+use crate::input;
+use crate::message::listing;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The query of the postings of all users.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -19,12 +19,12 @@ use futures_util::stream;
 use http::{HeaderValue, header};
 
 use super::enabled::{books, refused};
-use crate::attachment;
 use crate::day_insights::signing;
-use crate::finance::InvoiceReader;
 use crate::input::Segment;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::attachment;
+use crate::message::problem::Problem;
+use crate::permissions::finance::InvoiceReader;
+use crate::process::state::App;
 
 /// Returns the receipt of an invoice that was opened, as a zip: the invoice, the plan versions, tax, rates and usage, the
 /// requests of each day, and a manifest with digests and a signature.

@@ -14,11 +14,11 @@ use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use super::views::{MoneyView, PeriodView};
-use crate::finance::Finance;
 use crate::input;
-use crate::listing;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::listing;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The keys of a plan in the configuration that a draft may have.
 const KEYS: [&str; 3] = ["price", "interval", "charges"];

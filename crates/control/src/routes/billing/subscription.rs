@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use super::views::{MoneyView, PeriodView};
-use crate::caller::{Owner, Payer};
-use crate::finance::Finance;
 use crate::input;
-use crate::moment::date;
-use crate::problem::Problem;
-use crate::reach;
-use crate::state::App;
+use crate::message::moment::date;
+use crate::message::problem::Problem;
+use crate::nouns::reach;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
+use crate::sign_in::caller::{Owner, Payer};
 
 /// The plan to subscribe to.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -6,8 +6,8 @@ use billing::language::Language;
 use ledger::billing::{InvoiceParty, StoredInvoice};
 
 use super::focus::{decimal, smallest};
-use crate::csv;
-use crate::moment::date;
+use crate::message::csv;
+use crate::message::moment::date;
 
 /// The names of the columns.
 pub(super) const HEAD: &str = "invoice,kind,issued_on,corrects,customer_id,customer_name,customer_address,customer_tax_number,currency,subtotal,tax_name,tax_base,tax_rate,tax,total,tax_invoice_number\r\n";

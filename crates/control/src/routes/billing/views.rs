@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::moment::{date, rfc3339};
+use crate::message::moment::{date, rfc3339};
 
 /// An amount with its currency.
 #[derive(Debug, Serialize, ToSchema)]

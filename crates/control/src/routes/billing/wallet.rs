@@ -15,12 +15,12 @@ use uuid::Uuid;
 use super::enabled::{books, refused};
 use super::invoices::BegunPayment;
 use super::views::{MoneyView, PaymentView};
-use crate::caller::{Payer, PayingOwner};
 use crate::input;
-use crate::listing;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::listing;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::{Payer, PayingOwner};
 
 /// The query of the entries.
 #[derive(Debug, Deserialize, IntoParams)]

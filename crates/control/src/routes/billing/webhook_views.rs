@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::moment::rfc3339;
+use crate::message::moment::rfc3339;
 
 /// The error of a delivery without a response, for others than admins.
 const FAILED: &str = "failed";

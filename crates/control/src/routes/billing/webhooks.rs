@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 use super::enabled::{books, refused};
 use super::webhook_views::{DeliveriesView, DeliveryView, ReplayView, WebhookView, WebhooksView};
-use crate::finance::Finance;
 use crate::input::{self, Segment};
-use crate::listing;
-use crate::moment;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::listing;
+use crate::message::moment;
+use crate::message::problem::Problem;
+use crate::permissions::finance::Finance;
+use crate::process::state::App;
 
 /// The states of a delivery.
 const STATES: [&str; 3] = ["waiting", "delivered", "failed"];

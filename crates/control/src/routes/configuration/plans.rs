@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use store::{PlanDifference, PlanDifferences};
 use utoipa::ToSchema;
 
-use crate::caller::Admin;
 use crate::configuration::RunningText;
 use crate::input;
-use crate::problem::Problem;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 use crate::routes::plans::PlanBudget;
-use crate::state::App;
+use crate::sign_in::caller::Admin;
 
 /// The plans of the configuration that differ from the store, by name.
 #[derive(Debug, Serialize, ToSchema)]

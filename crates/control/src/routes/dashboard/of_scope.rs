@@ -9,15 +9,15 @@ use super::{
     Latency, Month, OverviewErrorRate, OverviewKeyView, OverviewModelView, OverviewPlanView, OverviewResponse, RECENT,
     Today,
 };
-use crate::budgets::{self, BudgetKey, BudgetQuery, BudgetView};
-use crate::figures::{ResultCounts, UsageFigures, ms};
-use crate::moment::{date, first_of_month, rfc3339};
-use crate::problem::Problem;
-use crate::quota::SpentCredits;
+use crate::message::figures::{ResultCounts, UsageFigures, ms};
+use crate::message::moment::{date, first_of_month, rfc3339};
+use crate::message::problem::Problem;
+use crate::nouns::budgets::{self, BudgetKey, BudgetQuery, BudgetView};
+use crate::nouns::quota::SpentCredits;
+use crate::nouns::usage_scope::{self, Scope};
+use crate::process::state::State;
 use crate::routes::usage::requests::RequestItem;
 use crate::sign_in::Account;
-use crate::state::State;
-use crate::usage_scope::{self, Scope};
 
 /// This month's users in three orders, at most ten each.
 #[derive(Debug, Serialize, ToSchema)]

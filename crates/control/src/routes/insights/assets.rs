@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
 use crate::day_insights::day_scope::brief_of;
 use crate::day_insights::gather::DayReader;
 use crate::input;
-use crate::pictures::PictureDrawer;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::pictures::PictureDrawer;
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// The media types of charts.
 const SVG: &str = "image/svg+xml";

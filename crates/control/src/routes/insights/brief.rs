@@ -6,13 +6,13 @@ use axum::extract::State;
 use insights::Brief;
 
 use super::documented::file;
-use crate::caller::Caller;
-use crate::day_cache::{DayEndpoint, DayText};
 use crate::day_insights::day_scope::brief_of;
 use crate::day_insights::gather::DayReader;
 use crate::input::Segment;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::day_cache::{DayEndpoint, DayText};
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// Returns the brief of a day: its spend, the changes, anomalies, errors and possible savings.
 #[utoipa::path(get, path = "/brief/{id}", tag = "insights", security(("key" = []), ("cookie" = [])),

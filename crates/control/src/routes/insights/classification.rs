@@ -8,13 +8,13 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::documented::file;
-use crate::caller::Caller;
-use crate::day_cache::{DayEndpoint, DayText};
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::gather::DayReader;
 use crate::input;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::day_cache::{DayEndpoint, DayText};
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

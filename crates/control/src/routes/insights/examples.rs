@@ -16,13 +16,13 @@ use super::assets::{AssetList, AssetRequest};
 use super::export::zip;
 use super::review::SignoffRequest;
 use super::settings::{version_of, with_tag};
-use crate::attachment;
 use crate::day_insights::export::{DayExport, ExportSource};
 use crate::day_insights::settings::changed;
 use crate::input::{self, Segment};
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::attachment;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 
 /// The maximum number of decisions that one server keeps.
 const DECISIONS_MAX: usize = 1_000;

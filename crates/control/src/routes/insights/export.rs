@@ -6,15 +6,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
-use crate::attachment;
-use crate::caller::Caller;
 use crate::day_insights::day_scope::brief_of;
 use crate::day_insights::export::{DayExport, ExportSource};
 use crate::day_insights::gather::DayReader;
 use crate::day_insights::signing;
 use crate::input::Segment;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::attachment;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// Exports a day as a zip: the brief, charts, events, counts, and a manifest with digests and a signature.
 ///

@@ -10,11 +10,11 @@ use insights::day::{date, rfc3339};
 use ledger::UsageOf;
 
 use super::documented::runtime;
-use crate::caller::Caller;
 use crate::day_insights::progress::IngestProgress;
 use crate::day_insights::roles::HeldRoles;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// Returns the progress of today's usage into the store; for admins also of each node. The requests are those that the
 /// caller may see: members their own, admins and `finance` all.

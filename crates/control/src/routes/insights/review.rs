@@ -12,14 +12,14 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::documented::runtime;
-use crate::caller::{Caller, Person};
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::review::DayReview;
 use crate::day_insights::roles::HeldRoles;
 use crate::input;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::{Caller, Person};
 
 /// The maximum length of a role, in characters.
 const ROLE_CHARS_MAX: usize = 50;

@@ -6,12 +6,12 @@ use axum::extract::State;
 use insights::Roi;
 
 use super::documented::runtime;
-use crate::caller::Caller;
-use crate::day_cache::{DayEndpoint, DayText};
 use crate::day_insights::day_scope::VisibleScope;
 use crate::day_insights::gather::DayReader;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::day_cache::{DayEndpoint, DayText};
+use crate::process::state::App;
+use crate::sign_in::caller::Caller;
 
 /// Returns the cost and the savings of today, with formulas and assumptions; for admins of all users.
 #[utoipa::path(get, path = "/roi/today", tag = "insights", security(("key" = []), ("cookie" = [])),

@@ -11,12 +11,12 @@ use insights::InsightSettings;
 use ledger::{SettingsChange, SettingsError};
 
 use super::documented::runtime;
-use crate::caller::{Caller, Person};
 use crate::day_insights::roles::HeldRoles;
 use crate::day_insights::settings::{changed, in_force};
 use crate::input;
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
+use crate::sign_in::caller::{Caller, Person};
 
 /// Returns the settings of insights that are in force, for admins and the role `finance`.
 #[utoipa::path(get, path = "/config", tag = "insights", security(("token" = []), ("cookie" = [])),

@@ -9,14 +9,14 @@ use serde::Serialize;
 use store::User;
 use utoipa::ToSchema;
 
-use crate::caller::KeyReader;
 use crate::input::Segment;
-use crate::key_view::KeyView;
-use crate::moment::rfc3339;
-use crate::problem::Problem;
-use crate::reach;
+use crate::message::moment::rfc3339;
+use crate::message::problem::Problem;
+use crate::nouns::key_view::KeyView;
+use crate::nouns::reach;
+use crate::process::state::App;
 use crate::routes::usage::history::{UsageOfDay, days_of};
-use crate::state::App;
+use crate::sign_in::caller::KeyReader;
 
 /// The number of days of the use, including today.
 const DAYS: u32 = 30;

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::detail::KeyUser;
-use crate::caller::Admin;
 use crate::input;
-use crate::key_view::KeyView;
-use crate::problem::Problem;
-use crate::reach;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::nouns::key_view::KeyView;
+use crate::nouns::reach;
+use crate::process::state::App;
+use crate::sign_in::caller::Admin;
 
 const LAST4_CHARS: usize = 4;
 

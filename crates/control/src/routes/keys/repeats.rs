@@ -6,7 +6,7 @@ use serde_json::Value;
 use store::RepeatableRequest;
 use utoipa::IntoParams;
 
-use crate::problem::Problem;
+use crate::message::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Maximum length of a value.

@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::input::{check_name, nullable};
-use crate::labels_view::{self, LabelsView};
-use crate::moment;
-use crate::problem::Problem;
+use crate::message::moment;
+use crate::message::problem::Problem;
+use crate::nouns::labels_view::{self, LabelsView};
 
 /// The maximum lifetime of a key with the scope `admin`.
 const ADMIN_KEY_MAX: Duration = Duration::from_secs(366 * 86_400);

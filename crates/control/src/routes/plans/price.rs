@@ -5,8 +5,8 @@ use ledger::billing::{StoredPlanVersion, plan_versions};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
-use crate::state::App;
+use crate::message::problem::Problem;
+use crate::process::state::App;
 
 /// Returns the prices of the plans that are for sale; none without billing.
 ///

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::KeyReader;
-use crate::figures::UsageFigures;
 use crate::input;
-use crate::moment::date;
-use crate::problem::Problem;
-use crate::state::App;
-use crate::usage_scope::{Scope, Selection};
+use crate::message::figures::UsageFigures;
+use crate::message::moment::date;
+use crate::message::problem::Problem;
+use crate::nouns::usage_scope::{Scope, Selection};
+use crate::process::state::App;
+use crate::sign_in::caller::KeyReader;
 
 /// The default number of days.
 const DAYS: u32 = 30;

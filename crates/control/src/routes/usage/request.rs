@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::KeyReader;
-use crate::figures::{CURRENCY, Cost, TokenClasses, ToolCalls, ms};
 use crate::input::{self, Segment};
-use crate::labels_view::{self, LabelsView};
-use crate::problem::Problem;
+use crate::message::figures::{CURRENCY, Cost, TokenClasses, ToolCalls, ms};
+use crate::message::problem::Problem;
+use crate::nouns::labels_view::{self, LabelsView};
+use crate::nouns::usage_scope::UsageScope;
+use crate::process::state::App;
 use crate::routes::usage::requests::RequestItem;
-use crate::state::App;
-use crate::usage_scope::UsageScope;
+use crate::sign_in::caller::KeyReader;
 
 const PICO_PER_NANO: i64 = 1_000;
 

@@ -16,16 +16,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::KeyReader;
-use crate::csv;
-use crate::figures::{Cost, KeyOwnerView, Tokens, ms};
 use crate::input;
-use crate::labels_view;
-use crate::listing::{self, Place};
-use crate::moment::{self, rfc3339};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::usage_scope::{Scope, Selection};
+use crate::message::csv;
+use crate::message::figures::{Cost, KeyOwnerView, Tokens, ms};
+use crate::message::listing::{self, Place};
+use crate::message::moment::{self, rfc3339};
+use crate::message::problem::Problem;
+use crate::nouns::labels_view;
+use crate::nouns::usage_scope::{Scope, Selection};
+use crate::process::state::App;
+use crate::sign_in::caller::KeyReader;
 
 /// The maximum number of characters of `text`.
 const TEXT_MAX: usize = 100;

@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::caller::KeyReader;
-use crate::figures::{UsageFigures, ms};
 use crate::input;
-use crate::labels_view;
-use crate::moment::{self, rfc3339};
-use crate::problem::Problem;
-use crate::state::App;
-use crate::usage_scope::{Scope, Selection};
+use crate::message::figures::{UsageFigures, ms};
+use crate::message::moment::{self, rfc3339};
+use crate::message::problem::Problem;
+use crate::nouns::labels_view;
+use crate::nouns::usage_scope::{Scope, Selection};
+use crate::process::state::App;
+use crate::sign_in::caller::KeyReader;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -11,15 +11,15 @@ use store::Key;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::budgets::{self, BudgetQuery};
-use crate::caller::KeyReader;
-use crate::figures::{KeyOwnerView, UsageFigures};
 use crate::input;
-use crate::moment::{date, rfc3339};
-use crate::problem::Problem;
-use crate::quota::{self, SpentCredits};
-use crate::state::{App, State};
-use crate::usage_scope::{Scope, Selection};
+use crate::message::figures::{KeyOwnerView, UsageFigures};
+use crate::message::moment::{date, rfc3339};
+use crate::message::problem::Problem;
+use crate::nouns::budgets::{self, BudgetQuery};
+use crate::nouns::quota::{self, SpentCredits};
+use crate::nouns::usage_scope::{Scope, Selection};
+use crate::process::state::{App, State};
+use crate::sign_in::caller::KeyReader;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

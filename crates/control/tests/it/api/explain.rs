@@ -1,5 +1,7 @@
 use access::Role;
-use control::explanation::{ExplanationQuery, ExplanationSources, HolderName, LiveCounters, StatefulExplanation};
+use control::nouns::explanation::{
+    ExplanationQuery, ExplanationSources, HolderName, LiveCounters, StatefulExplanation,
+};
 use serde_json::{Value, json};
 
 use crate::client::{get, post};

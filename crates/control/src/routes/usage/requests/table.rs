@@ -4,8 +4,8 @@ use access::amounts::usd::decimal;
 use axum::response::Response;
 
 use super::RequestItem;
-use crate::csv::{Table, figure, quoted, quoted_or_empty};
-use crate::figures::CURRENCY;
+use crate::message::csv::{Table, figure, quoted, quoted_or_empty};
+use crate::message::figures::CURRENCY;
 
 const HEAD: &str = "id,started_at,user_id,user,key_id,key,route,format,model,provider,status,result,outcome,code,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced,first_byte_ms,total_ms,request_bytes,response_bytes,count";
 /// The number of columns of tokens.

@@ -4,8 +4,8 @@ use access::amounts::usd::decimal;
 use axum::response::Response;
 
 use super::{GroupSeriesView, SeriesPoint, UsageSeriesView};
-use crate::csv::{Table, figure, quoted_or_empty};
-use crate::figures::CURRENCY;
+use crate::message::csv::{Table, figure, quoted_or_empty};
+use crate::message::figures::CURRENCY;
 
 const HEAD: &str = "at,name,key_id,other_groups,requests,succeeded,refused,errors,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced_requests,mean_ms,p50_ms,p95_ms,p99_ms";
 
