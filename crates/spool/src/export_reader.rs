@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::error::SpoolError;
 use crate::folder::Folder;
 use crate::partition::Partition;
-use crate::position::Position;
-use crate::record::{FrameContent, Record, SharedTexts};
+use crate::records::position::Position;
+use crate::records::record::{FrameContent, Record, SharedTexts};
+use crate::records::segment::{self, CHUNK_BYTES, HEADER_BYTES, Segment};
+use crate::records::walk::{rows_of, walk};
 use crate::retained::{ExportTotals, RetainedSegments};
-use crate::segment::{self, CHUNK_BYTES, HEADER_BYTES, Segment};
-use crate::walk::{rows_of, walk};
 
 /// Bytes after which a batch ends; the record that reaches this size is its last.
 const BATCH_BYTES_MAX: u64 = 1024 * 1024;

@@ -136,7 +136,7 @@ pub(crate) fn close_batch_of(partition: u32, n: u32) -> Record {
 /// A close record of exactly `bytes` bytes, its header included.
 pub(crate) fn close_of_bytes(partition: u32, n: u32, bytes: u32) -> Record {
     let mut event = event(RequestId(id(partition, n)));
-    let mut encoder = crate::record::Encoder::new();
+    let mut encoder = crate::records::record::Encoder::new();
     let whole = encoder.encode(&Record::Close(event.clone())).unwrap() as usize;
     for name in (0..=(bytes as usize + event.route.len()).saturating_sub(whole)).rev() {
         event.route = "r".repeat(name).into();

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::mutex::lock;
+use crate::records::segment::{self, Segment, SegmentSpec};
 use crate::retained::RetainedSegments;
-use crate::segment::{self, Segment, SegmentSpec};
 
 /// The file that contains the id of the node that owns the folder.
 const OWNER: &str = "owner";

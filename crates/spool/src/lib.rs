@@ -10,10 +10,10 @@
 //! This crate contains no SQL and no async runtime, reads no clock, and does not lock the folder: the binary ensures
 //! that one process opens it.
 //!
-//! Reading order: [`record`] (bytes of one event; its payloads are the spool's own structs), `segment` (one file), `partition` (shared state), [`writer`],
-//! [`reader`], [`export_reader`] and [`retained`] (a second reader), [`opener`] and `recovery` (startup), `allocator` and [`sync`] (background threads).
+//! Reading order: [`records`] (bytes of one event; its payloads are the spool's own structs; segments, each one file),
+//! `partition` (shared state), [`threads`] (the writer, and the threads that prepare files and sync them), [`reader`],
+//! [`export_reader`] and [`retained`] (a second reader), [`opener`] and `recovery` (startup).
 
-mod allocator;
 mod disk;
 pub mod error;
 pub mod export_reader;
@@ -23,19 +23,14 @@ pub mod open_request;
 pub mod opener;
 pub mod options;
 mod partition;
-pub mod position;
 pub mod reader;
-pub mod record;
 pub mod record_version;
+pub mod records;
 mod recovery;
 pub mod retained;
-mod segment;
-mod segment_bytes;
 pub mod stored_request;
-pub mod sync;
 mod sync_waiters;
-mod walk;
-pub mod writer;
+pub mod threads;
 
 pub use error::{SpoolError, UnknownFormat};
 pub use export_reader::{ExportBatch, ExportCounter, ExportReader};
@@ -43,15 +38,15 @@ pub use folder::{CLOSE_BYTES_MAX, SpoolDurability};
 pub use open_request::{InterruptedRequest, OpenRequest};
 pub use opener::{Spool, SpoolOpener};
 pub use options::{SEGMENT_BYTES, SpoolOptions};
-pub use position::Position;
 pub use reader::{BacklogCounter, Batch, Reader, SpoolDepth};
-pub use record::Record;
 pub use record_version::RecordVersion;
+pub use records::position::Position;
+pub use records::record::Record;
 pub use recovery::{LostSegments, SkippedDamage, TruncatedTail};
 pub use retained::{ExportOptions, ExportTotals, discard_export};
 pub use stored_request::StoredRequestError;
-pub use sync::DurableFuture;
-pub use writer::Writer;
+pub use threads::sync::DurableFuture;
+pub use threads::writer::Writer;
 
 #[cfg(test)]
 mod fault_tests;

@@ -9,25 +9,25 @@ use std::sync::Arc;
 use meter::UsageEvent;
 use uuid::Uuid;
 
-use crate::allocator::SegmentAllocator;
 use crate::error::SpoolError;
 use crate::export_reader::ExportReader;
 use crate::folder::{Folder, SpoolDurability};
 use crate::open_request::{InterruptedRequest, OpenRequest};
 use crate::options::SpoolOptions;
 use crate::partition::Partition;
-use crate::position::Position;
 use crate::reader::open_requests::OpenRequests;
 use crate::reader::{PartitionReader, Reader};
-use crate::record::Record;
+use crate::records::position::Position;
+use crate::records::record::Record;
+use crate::records::segment;
 use crate::recovery::{
     self, LostSegments, PartitionFiles, RecoveredPartition, RecoveryOptions, RequestMatcher, SkippedDamage,
     TruncatedTail,
 };
 use crate::retained::{ExportOptions, RetainedSegments};
-use crate::segment;
-use crate::sync::Syncer;
-use crate::writer::{BackgroundThreads, CurrentSegment, Writer};
+use crate::threads::allocator::SegmentAllocator;
+use crate::threads::sync::Syncer;
+use crate::threads::writer::{BackgroundThreads, CurrentSegment, Writer};
 
 /// The arguments of [`SpoolOpener::open`].
 pub struct SpoolOpener<'a> {

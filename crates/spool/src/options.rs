@@ -1,7 +1,7 @@
 //! The sizes of a spool and their validation.
 
 use crate::error::SpoolError;
-use crate::segment;
+use crate::records::segment;
 
 /// The default size of a segment.
 pub const SEGMENT_BYTES: u32 = 16 * 1024 * 1024;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::error::SpoolError;
 use crate::folder::{Folder, SpoolDurability};
 use crate::mutex::lock;
-use crate::position::Position;
-use crate::segment::{Segment, SegmentSpec};
+use crate::records::position::Position;
+use crate::records::segment::{Segment, SegmentSpec};
 use crate::sync_waiters::SyncWaiters;
 
 /// One partition: the end of its records, and its preallocated segments.

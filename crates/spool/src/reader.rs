@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use access::Timestamp;
 
-use crate::allocator::SegmentAllocator;
 use crate::error::SpoolError;
 use crate::folder::Folder;
 use crate::open_request::OpenRequest;
 use crate::partition::{Partition, RecordTotals};
-use crate::position::Position;
-use crate::record::{Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record, SharedTexts};
-use crate::segment::{self, CHUNK_BYTES, Segment};
-use crate::sync::Syncer;
-use crate::writer::BackgroundThreads;
+use crate::records::position::Position;
+use crate::records::record::{Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record, SharedTexts};
+use crate::records::segment::{self, CHUNK_BYTES, Segment};
+use crate::threads::allocator::SegmentAllocator;
+use crate::threads::sync::Syncer;
+use crate::threads::writer::BackgroundThreads;
 use open_requests::{OpenChange, OpenRequests};
 use scan::{ScanStep, decode_error, scan};
 

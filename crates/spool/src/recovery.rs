@@ -16,10 +16,10 @@ use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Folder, SpoolDurability};
 use crate::partition::{NextSegment, Partition, PartitionStart, RecordTotals};
-use crate::position::Position;
-use crate::record::{self, Record, RecordLocation, SyncMark};
-use crate::segment::{self, Segment};
-use crate::writer::CurrentSegment;
+use crate::records::position::Position;
+use crate::records::record::{self, Record, RecordLocation, SyncMark};
+use crate::records::segment::{self, Segment};
+use crate::threads::writer::CurrentSegment;
 pub(crate) use matcher::{RequestMatcher, interrupted_requests};
 use replay::{Replay, replay};
 

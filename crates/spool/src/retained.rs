@@ -13,9 +13,9 @@ use std::sync::Mutex;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::mutex::lock;
-use crate::position::Position;
-use crate::segment::{self, CHUNK_BYTES, HEADER_BYTES, Segment};
-use crate::walk::{rows_of, walk};
+use crate::records::position::Position;
+use crate::records::segment::{self, CHUNK_BYTES, HEADER_BYTES, Segment};
+use crate::records::walk::{rows_of, walk};
 
 /// The file with the positions: a line with partition, segment and offset for each partition.
 const POSITIONS: &str = "positions";

@@ -2,7 +2,7 @@
 
 use crate::error::{SpoolError, UnknownFormat};
 use crate::open_request::OpenRequest;
-use crate::record::{self, DecodeError};
+use crate::records::record::{self, DecodeError};
 
 /// The reason why a stored request cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +65,7 @@ mod tests {
     /// The payload of the golden record of version 1.0, which had no field.
     #[test]
     fn request_that_an_older_minor_version_stored_is_read() {
-        let golden = include_str!("record/golden/open.hex");
+        let golden = include_str!("records/record/golden/open.hex");
         let digits: Vec<u32> = golden.chars().filter_map(|digit| digit.to_digit(16)).collect();
         let record: Vec<u8> =
             digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap()).collect();

@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use crate::error::SpoolError;
 use crate::mutex::lock;
-use crate::position::Position;
+use crate::records::position::Position;
 
 /// The tasks that wait for a partition's sync, one entry per polled [`DurableFuture`](crate::DurableFuture).
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use crate::open_request::OpenRequest;
-use crate::position::Position;
-use crate::record::Record;
+use crate::records::position::Position;
+use crate::records::record::Record;
 
 /// Maximum number of closes whose opens are not read yet, because they are in a partition that is read later. A spool
 /// of Tollgate has fewer.

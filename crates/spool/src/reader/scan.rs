@@ -3,9 +3,9 @@
 use super::PartitionReader;
 use crate::error::SpoolError;
 use crate::folder::Folder;
-use crate::position::Position;
-use crate::record::{self, DecodeError, Frame, Kind};
-use crate::segment::Segment;
+use crate::records::position::Position;
+use crate::records::record::{self, DecodeError, Frame, Kind};
+use crate::records::segment::Segment;
 
 /// The decision of the visitor after a record.
 pub(super) enum ScanStep {

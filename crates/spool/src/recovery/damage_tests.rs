@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::fixture::{SMALL, close_of, drain, files, id, open, open_of, record, records, written};
-use crate::segment::{self, HEADER_BYTES};
+use crate::records::segment::{self, HEADER_BYTES};
 use crate::{Position, Record, SkippedDamage, Spool, SpoolError, SpoolOpener};
 
 fn skipping(dir: &Path, ingested: &[Position]) -> Spool {
@@ -97,7 +97,11 @@ fn intact_record_with_undecodable_payload_is_skipped() {
     let file = segment::path(dir.path(), 0, 1);
     let mut bytes = fs::read(&file).unwrap();
     bytes[from as usize + 28..to as usize].fill(0xff);
-    crate::record::stamp(&mut bytes[from as usize..to as usize], crate::record::ChecksumSeed::new(0, 1), from);
+    crate::records::record::stamp(
+        &mut bytes[from as usize..to as usize],
+        crate::records::record::ChecksumSeed::new(0, 1),
+        from,
+    );
     fs::write(&file, bytes).unwrap();
     let refused = Spool::open(dir.path(), SMALL, &[]).unwrap_err();
     assert!(matches!(refused, SpoolError::Corrupt { offset, .. } if offset == from), "{refused}");

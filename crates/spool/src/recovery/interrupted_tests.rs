@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use uuid::Uuid;
 
 use crate::fixture::{SMALL, close_of, drain, event, files, id, open, open_of, opened, record, rest};
-use crate::{InterruptedRequest, Record, Spool, SpoolOpener, SpoolOptions, segment};
+use crate::records::segment;
+use crate::{InterruptedRequest, Record, Spool, SpoolOpener, SpoolOptions};
 
 fn ids(interrupted: &[InterruptedRequest]) -> Vec<Uuid> {
     interrupted.iter().map(|one| one.request.id.0).collect()

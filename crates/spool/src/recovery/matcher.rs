@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::open_request::{InterruptedRequest, OpenRequest};
-use crate::position::Position;
+use crate::records::position::Position;
 
 /// The opens of a partition without a close, and its closes without an open. The combined result of all partitions does
 /// not depend on the order in which they are read.

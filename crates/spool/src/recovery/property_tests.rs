@@ -112,7 +112,7 @@ proptest! {
         written(dir.path(), SMALL, count - 1);
         let before = end_of_partition(dir.path());
         one_more(dir.path(), count - 1);
-        let from = before.map_or(crate::segment::HEADER_BYTES, |position| position.offset) as usize;
+        let from = before.map_or(crate::records::segment::HEADER_BYTES, |position| position.offset) as usize;
         inflict(&files(dir.path())[0], from + at.index(40), &Damage::Flip(bit));
         let read = rest(dir.path(), SMALL, &[]);
         prop_assert_eq!(read, records(count - 1));

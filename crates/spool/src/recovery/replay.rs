@@ -7,10 +7,10 @@ use super::{RecoveryOptions, SkippedDamage, TruncatedTail};
 use crate::error::SpoolError;
 use crate::folder::Folder;
 use crate::partition::RecordTotals;
-use crate::position::Position;
-use crate::record::{DecodeError, Frame, FrameContent, Kind, Record};
-use crate::segment::{self, HEADER_BYTES, Segment};
-use crate::segment_bytes::{Remainder, SegmentBytes};
+use crate::records::position::Position;
+use crate::records::record::{DecodeError, Frame, FrameContent, Kind, Record};
+use crate::records::segment::{self, HEADER_BYTES, Segment};
+use crate::records::segment_bytes::{Remainder, SegmentBytes};
 
 /// The result of a replay, from the reader's position to the partition's end.
 #[derive(Debug, Default)]

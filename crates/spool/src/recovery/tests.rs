@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::fixture::{self, SMALL, drain, files, open, record, records, rest, written};
-use crate::segment::{CHUNK_BYTES, HEADER_BYTES};
+use crate::records::segment::{CHUNK_BYTES, HEADER_BYTES};
 use crate::{Spool, SpoolOptions};
 
 fn opener(dir: &std::path::Path, ingested: &[Position]) -> SpoolError {

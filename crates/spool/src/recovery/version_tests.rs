@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::fixture::{SMALL, files, open, records, rest, written};
-use crate::record::{self, ChecksumSeed};
-use crate::segment::HEADER_BYTES;
+use crate::records::record::{self, ChecksumSeed};
+use crate::records::segment::HEADER_BYTES;
 use crate::{Position, RecordVersion, Spool, SpoolError, SpoolOpener, UnknownFormat};
 
 fn refused(dir: &Path, ingested: &[Position]) -> SpoolError {

@@ -49,8 +49,8 @@ struct LastRecord {
     id: String,
 }
 
-/// Returns the last record of each lane that ends with one. The format is that of `spool::segment` and
-/// `spool::record`.
+/// Returns the last record of each lane that ends with one. The format is that of `spool::records::segment` and
+/// `spool::records::record`.
 fn last_records(spool: &Path) -> Vec<LastRecord> {
     let mut lanes: BTreeMap<u32, LastRecord> = BTreeMap::new();
     let mut paths: Vec<PathBuf> = fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -7,15 +7,15 @@ use meter::UsageEvent;
 use rustc_hash::FxHashSet;
 use uuid::Uuid;
 
-use crate::allocator::SegmentAllocator;
 use crate::disk;
 use crate::error::SpoolError;
 use crate::folder::{Folder, SpoolDurability};
 use crate::partition::{Partition, RecordTotals};
-use crate::position::Position;
-use crate::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, RecordLocation, SyncMark};
-use crate::segment::{FRAME_BYTES, HEADER_BYTES, Segment};
-use crate::sync::{DurableFuture, Syncer};
+use crate::records::position::Position;
+use crate::records::record::{self, Encoder, PAYLOAD_BYTES_MAX, Record, RecordLocation, SyncMark};
+use crate::records::segment::{FRAME_BYTES, HEADER_BYTES, Segment};
+use crate::threads::allocator::SegmentAllocator;
+use crate::threads::sync::{DurableFuture, Syncer};
 
 /// Appends records to one partition; each worker owns one writer. An append takes about one microsecond: one encoding
 /// and one `pwrite`.

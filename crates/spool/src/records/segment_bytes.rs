@@ -1,9 +1,9 @@
 //! The records in the bytes of one segment, and the data after a gap.
 
-use crate::record::{self, ChecksumSeed, Frame};
-use crate::segment::{HEADER_BYTES, ZEROS, is_zero};
+use crate::records::record::{self, ChecksumSeed, Frame};
+use crate::records::segment::{HEADER_BYTES, ZEROS, is_zero};
 
-/// The bytes of a segment, or those before its zeros, as [`Segment::read_data`](crate::segment::Segment::read_data) reads them.
+/// The bytes of a segment, or those before its zeros, as [`Segment::read_data`](crate::records::segment::Segment::read_data) reads them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SegmentBytes<'a> {
     bytes: &'a [u8],

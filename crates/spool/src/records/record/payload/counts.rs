@@ -24,7 +24,10 @@ pub(super) struct CountsPayload<'a> {
     credits: Credits,
 }
 
-pub(in crate::record) fn write_counts(writer: &mut PayloadWriter<'_>, counts: &[Counts]) -> Result<(), NoRoom> {
+pub(in crate::records::record) fn write_counts(
+    writer: &mut PayloadWriter<'_>,
+    counts: &[Counts],
+) -> Result<(), NoRoom> {
     writer.list(counts, |writer, counts| {
         let Counts { subject, route, status_class, minute, day, requests, credits, labels } = counts;
         writer.value(&CountsPayload {
@@ -41,7 +44,7 @@ pub(in crate::record) fn write_counts(writer: &mut PayloadWriter<'_>, counts: &[
     })
 }
 
-pub(in crate::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Vec<Counts>, InvalidPayload> {
+pub(in crate::records::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Vec<Counts>, InvalidPayload> {
     let counts = reader.list(|mut reader| {
         let base: CountsPayload<'_> = reader.value()?;
         let (mut named, mut labels, mut fields) = (None, LabelSet::NONE, reader.fields());

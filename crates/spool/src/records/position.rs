@@ -1,7 +1,7 @@
 //! Positions in a partition. The store keeps one position per partition, and commits it together with the rows of the
 //! records before it.
 
-use crate::segment;
+use crate::records::segment;
 
 /// A position between two records of a partition. Within a partition, positions are ordered like the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

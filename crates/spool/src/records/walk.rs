@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::error::SpoolError;
-use crate::record::{self, Frame, FrameContent, Kind, Record};
-use crate::segment::Segment;
-use crate::segment_bytes::SegmentBytes;
+use crate::records::record::{self, Frame, FrameContent, Kind, Record};
+use crate::records::segment::Segment;
+use crate::records::segment_bytes::SegmentBytes;
 
 /// The end of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

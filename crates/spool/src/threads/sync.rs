@@ -19,9 +19,9 @@ use crate::error::SpoolError;
 use crate::folder::{Folder, SpoolDurability};
 use crate::mutex::lock;
 use crate::partition::Partition;
-use crate::position::Position;
-use crate::record::{self, Kind};
-use crate::segment::Segment;
+use crate::records::position::Position;
+use crate::records::record::{self, Kind};
+use crate::records::segment::Segment;
 use crate::sync_waiters::SyncWaiter;
 
 /// Time until the next try after a failed sync.

@@ -40,7 +40,10 @@ pub(super) struct EventPayload<'a> {
     duration_us: u64,
 }
 
-pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &UsageEvent) -> Result<(), NoRoom> {
+pub(in crate::records::record) fn write_event(
+    writer: &mut PayloadWriter<'_>,
+    event: &UsageEvent,
+) -> Result<(), NoRoom> {
     let UsageEvent {
         id,
         subject,
@@ -83,7 +86,7 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
     writer.field(POOLED, pooled_field(charge))
 }
 
-pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
+pub(in crate::records::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
     let mut event = UsageEvent {
         id: RequestId(reader.uuid()?),
         subject: subject::subject(reader.optional(CallerPayload::read)?, None)?,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk;
 use crate::error::{SpoolError, UnknownFormat};
-use crate::record::{self, ChecksumSeed, RECORD_BYTES_MAX};
+use crate::records::record::{self, ChecksumSeed, RECORD_BYTES_MAX};
 
 pub(crate) const HEADER_BYTES: u32 = 32;
 /// Size of a segment's header and end record.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::record::SharedTexts;
+use crate::records::record::SharedTexts;
 
 /// Maximum number of entries for which memory is reserved before they are read.
 const CAPACITY_MAX: usize = 16;
@@ -16,26 +16,26 @@ const NUMBER_BYTES_MAX: usize = 10;
 
 /// The payload does not fit into its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::record) struct NoRoom;
+pub(in crate::records::record) struct NoRoom;
 
 /// The payload violates the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::record) struct InvalidPayload;
+pub(in crate::records::record) struct InvalidPayload;
 
 /// Writes a payload into a buffer.
 #[derive(Debug)]
-pub(in crate::record) struct PayloadWriter<'a> {
+pub(in crate::records::record) struct PayloadWriter<'a> {
     buffer: &'a mut [u8],
     used: usize,
 }
 
 impl<'a> PayloadWriter<'a> {
-    pub(in crate::record) const fn new(buffer: &'a mut [u8]) -> Self {
+    pub(in crate::records::record) const fn new(buffer: &'a mut [u8]) -> Self {
         Self { buffer, used: 0 }
     }
 
     /// Returns the size of the written part.
-    pub(in crate::record) const fn len(&self) -> usize {
+    pub(in crate::records::record) const fn len(&self) -> usize {
         self.used
     }
 
@@ -88,18 +88,18 @@ impl<'a> PayloadWriter<'a> {
 /// Reads a payload, or one entry of a list. The functions for one type of value read what serde and postcard write: code
 /// that serde derives takes twice as many instructions, and ingest reads each event.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::record) struct PayloadReader<'a> {
+pub(in crate::records::record) struct PayloadReader<'a> {
     rest: &'a [u8],
     texts: Option<&'a SharedTexts>,
 }
 
 impl<'a> PayloadReader<'a> {
-    pub(in crate::record) const fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::records::record) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, texts: None }
     }
 
     /// Returns a reader whose texts share the memory of `texts`.
-    pub(in crate::record) const fn sharing(self, texts: Option<&'a SharedTexts>) -> Self {
+    pub(in crate::records::record) const fn sharing(self, texts: Option<&'a SharedTexts>) -> Self {
         Self { texts, ..self }
     }
 

@@ -32,7 +32,10 @@ pub(super) struct OpenPayload<'a> {
     price_version: Option<&'a str>,
 }
 
-pub(in crate::record) fn write_open(writer: &mut PayloadWriter<'_>, opened: &OpenRequest) -> Result<(), NoRoom> {
+pub(in crate::records::record) fn write_open(
+    writer: &mut PayloadWriter<'_>,
+    opened: &OpenRequest,
+) -> Result<(), NoRoom> {
     let OpenRequest { id, subject, started_at, day, reserved, route, format, model, price_version, origin } = opened;
     writer.value(&OpenPayload {
         id: id.0,
@@ -50,7 +53,7 @@ pub(in crate::record) fn write_open(writer: &mut PayloadWriter<'_>, opened: &Ope
     writer.field(POOLED, pooled_field(reserved))
 }
 
-pub(in crate::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
+pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
     let id = RequestId(reader.uuid()?);
     let caller = reader.optional(CallerPayload::read)?;
     let mut opened = OpenRequest {
