@@ -58,8 +58,8 @@ pub use price_file::read_price_file;
 use settings::error::{At, Code, Problem};
 use settings::input::Input;
 use settings::section::SettingsReader;
-use settings::section_input::SectionInput;
-use settings::setting::{Listing, Setting};
+use settings::section::section_input::SectionInput;
+use settings::section::setting::{Listing, Setting};
 use settings::yaml::YamlNode;
 pub(crate) use upstream_tls::RunningTls;
 

@@ -32,13 +32,13 @@ mod schema;
 mod short_forms;
 pub mod snapshot;
 
+pub use settings::documents::json_lines::json_lines;
 pub use settings::environment::Environment;
 pub use settings::error::{Code, ConfigError, Problem};
-pub use settings::json_lines::json_lines;
 pub use settings::place::Place;
-pub use settings::setting::Setting;
-pub use settings::unit::duration;
-pub use settings::variable::{EnvLine, Variable};
+pub use settings::section::setting::Setting;
+pub use settings::spelling::unit::duration;
+pub use settings::variables::variable::{EnvLine, Variable};
 
 pub use catalog::CatalogModel;
 pub use compile::read_price_file;

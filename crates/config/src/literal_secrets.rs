@@ -7,8 +7,8 @@ use settings::error::{At, Code, Problem};
 use settings::place::Place;
 use settings::secret_text::secret_comment;
 use settings::section::SettingsReader;
-use settings::section_input::SectionInput;
-use settings::setting::{Listing, Setting, Value};
+use settings::section::section_input::SectionInput;
+use settings::section::setting::{Listing, Setting, Value};
 use settings::yaml::{Kind, YamlNode};
 
 use crate::schema::RootInput;

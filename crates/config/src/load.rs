@@ -6,7 +6,7 @@ use std::sync::Arc;
 use settings::environment::Environment;
 use settings::error::{Code, Concern, ConfigError, Problem};
 use settings::section::SettingsReader;
-use settings::setting::Setting;
+use settings::section::setting::Setting;
 use settings::yaml::{self, Kind, YamlNode};
 
 use crate::api_references::ApiRule;

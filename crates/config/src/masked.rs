@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use settings::environment::Environment;
 use settings::section::SettingsReader;
-use settings::setting::Setting;
+use settings::section::setting::Setting;
 use settings::yaml::{self, Kind, YamlNode};
 
 use crate::literal_secrets;

@@ -5,7 +5,7 @@ mod opentelemetry;
 use settings::environment::Environment;
 use settings::overlay::SettingNames;
 use settings::section::SettingsReader;
-use settings::section_input::SectionInput;
+use settings::section::section_input::SectionInput;
 use settings::yaml::{Kind, YamlNode};
 
 use crate::note::Note;

@@ -7,7 +7,7 @@ use crate::running::{ConfigText, RunningConfig};
 use crate::snapshot::Provider;
 use serde::Serialize;
 use settings::error::ConfigError;
-use settings::setting::{Setting, Value};
+use settings::section::setting::{Setting, Value};
 
 /// Maximum number of changes that [`changes`] returns.
 pub const CHANGES_MAX: usize = 100;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use settings::error::{At, Code, Problem};
 use settings::place::Place;
 use settings::section::SettingsReader;
-use settings::section_input::SectionInput;
-use settings::setting::{Setting, Value};
+use settings::section::section_input::SectionInput;
+use settings::section::setting::{Setting, Value};
 use settings::yaml::YamlNode;
 use tls::UpstreamTls;
 

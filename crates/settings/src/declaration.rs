@@ -72,13 +72,13 @@ macro_rules! section {
         }
 
         const _: () = assert!(
-            <$name as $crate::section_input::SectionInput>::SPEC.is_unique(),
+            <$name as $crate::section::section_input::SectionInput>::SPEC.is_unique(),
             concat!("a key of ", stringify!($name), " is declared twice"),
         );
 
-        impl $crate::section_input::SectionInput for $name {
+        impl $crate::section::section_input::SectionInput for $name {
             const SPEC: &'static $crate::spec::SectionSpec = &$crate::spec::SectionSpec {
-                flat: &[$(<$flat_type as $crate::section_input::SectionInput>::SPEC,)*],
+                flat: &[$(<$flat_type as $crate::section::section_input::SectionInput>::SPEC,)*],
                 own: &[$($crate::spec::KeySpec {
                     name: $crate::declaration::key_name(stringify!($key)),
                     doc: concat!($($doc),+),
@@ -93,21 +93,21 @@ macro_rules! section {
             fn read(section: &$crate::section::Section<'_>) -> Self {
                 use $crate::field::KeyField;
                 Self {
-                    $($flat: <$flat_type as $crate::section_input::SectionInput>::read(section),)*
+                    $($flat: <$flat_type as $crate::section::section_input::SectionInput>::read(section),)*
                     $($key: const { &$field }.read(section, $crate::declaration::key_name(stringify!($key))),)*
                     location: section.location().clone(),
                 }
             }
 
             #[allow(unused_imports, unused_variables, reason = "a section may have keys of other sections only")]
-            fn show(&self, listing: &mut $crate::setting::Listing<'_>) {
+            fn show(&self, listing: &mut $crate::section::setting::Listing<'_>) {
                 use $crate::field::KeyField;
                 let location = &self.location;
                 $({
                     let key = location.name($crate::declaration::key_name(stringify!($key)));
                     const { &$field }.show(&self.$key, &key, listing);
                 })*
-                $($crate::section_input::SectionInput::show(&self.$flat, listing);)*
+                $($crate::section::section_input::SectionInput::show(&self.$flat, listing);)*
             }
         }
     };

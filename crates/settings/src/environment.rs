@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use access::Secret;
 
-use crate::env_file;
 use crate::error::{Code, ConfigError, Problem};
-use crate::variable::{EnvLine, Variable};
+use crate::variables::env_file;
+use crate::variables::variable::{EnvLine, Variable};
 
 /// The file that is read if none is named.
 const ENV_FILE: &str = ".env";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::excerpt::Line;
 use crate::place::Place;
-use crate::variable::Variable;
+use crate::variables::variable::Variable;
 
 /// Maximum number of problems that one error lists; further problems are counted.
 pub const PROBLEMS_MAX: usize = 100;

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::ascii_spelling::ascii_spelling;
-use crate::boolean_words;
 use crate::input::{Input, ValueSource};
-use crate::range;
+use crate::section::setting::Value;
 use crate::section::{SettingsReader, Text};
-use crate::setting::Value;
-use crate::unit;
+use crate::spelling::ascii_spelling::ascii_spelling;
+use crate::spelling::boolean_words;
+use crate::spelling::range;
+use crate::spelling::unit;
 use crate::yaml::YamlNode;
 
 /// The form of a single value.

@@ -1,7 +1,7 @@
 //! ValueList of the configuration with their sources.
 
 use crate::error::At;
-use crate::variable::Variable;
+use crate::variables::variable::Variable;
 
 /// A value of the configuration, with its source.
 #[derive(Debug, Clone)]

@@ -5,34 +5,26 @@
 //! `file:/…` names.
 //!
 //! Reading order: [`declaration`] (the macro [`section!`], which declares keys), [`field`] (keys: defaults, lists, nested
-//! sections), [`form`] (single values), [`plain`] (structs of plain values), [`mod@section`] (reads a mapping and reports
-//! its problems), [`overlay`] (settings from the environment), [`setting`] (lists the effective settings), [`json`] (the
-//! JSON Schema), with [`spec`] and [`yaml`] below them.
+//! sections), [`form`] (single values), [`plain`] (structs of plain values), [`mod@section`] (reads a mapping, reports its
+//! problems, and lists the effective settings), [`overlay`] (settings from the environment), [`documents`] (the JSON Schema),
+//! with [`spec`] and [`yaml`] below them.
 
-pub mod ascii_spelling;
-mod boolean_words;
 pub mod declaration;
-pub mod env_file;
+pub mod documents;
 pub mod environment;
 pub mod error;
 mod excerpt;
 pub mod field;
 pub mod form;
 pub mod input;
-pub mod json;
-pub mod json_lines;
-pub mod near;
-mod near_key;
 pub mod overlay;
 pub mod place;
 pub mod plain;
-mod range;
 pub mod secret_text;
 pub mod section;
-pub mod section_input;
-pub mod setting;
 pub mod spec;
+pub mod spelling;
 pub mod substitute;
-pub mod unit;
-pub mod variable;
+pub mod suggestion;
+pub mod variables;
 pub mod yaml;

@@ -4,10 +4,10 @@
 
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};
-use crate::near::near;
 use crate::section::SettingsReader;
 use crate::spec::{SectionSpec, ValueShape};
 use crate::substitute::substitute;
+use crate::suggestion::near::near;
 use crate::yaml::{self, Kind, YamlNode};
 
 /// Maximum depth of a key, as in YAML.

@@ -63,7 +63,7 @@ mod tests {
     use crate::field::{default, list, nested, optional};
     use crate::form::{Boolean, DurationForm, Whole};
     use crate::section::SettingsReader;
-    use crate::section_input::SectionInput;
+    use crate::section::section_input::SectionInput;
     use crate::yaml;
 
     crate::section! {

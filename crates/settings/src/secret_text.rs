@@ -1,7 +1,7 @@
 //! Finds secrets in the text of a line: the values of secret keys, and comments that contain a secret. A configuration that
 //! is posted is stored with its comments.
 
-use crate::near::near;
+use crate::suggestion::near::near;
 
 /// Keys and headers whose values are not shown; a test of the configuration fails if it has others.
 const SECRET_KEYS: [&str; 14] = [

@@ -5,6 +5,8 @@
 
 mod location;
 mod references;
+pub mod section_input;
+pub mod setting;
 
 pub use references::ReferenceRule;
 
@@ -19,13 +21,13 @@ use crate::environment::Environment;
 use crate::error::{At, Code, PROBLEMS_MAX, Problem};
 use crate::excerpt::Lines;
 use crate::input::Input;
-use crate::near::near;
-use crate::near_key::near_key;
 use crate::place::Place;
 use crate::secret_text::names_secret;
 use crate::spec::SectionSpec;
 use crate::substitute::{resolve_file, substitute};
-use crate::variable::Variable;
+use crate::suggestion::near::near;
+use crate::suggestion::near_key::near_key;
+use crate::variables::variable::Variable;
 use crate::yaml::{Kind, YamlKey, YamlNode};
 
 /// The number of the last problems among which a repeated one is found.

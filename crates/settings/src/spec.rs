@@ -217,7 +217,7 @@ mod tests {
     use crate::field::optional;
     use crate::form::FILE;
     use crate::input::Input;
-    use crate::section_input::SectionInput;
+    use crate::section::section_input::SectionInput;
 
     crate::section! {
         /// A section with one key.

@@ -1,6 +1,6 @@
 //! The file `.env`.
 
-use settings::env_file::{Entry, parse};
+use settings::variables::env_file::{Entry, parse};
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[

@@ -9,8 +9,8 @@ use access::exchange::shared_responses::ResponseScope;
 use settings::error::{Code, Problem};
 use settings::field::Either;
 use settings::section::SettingsReader;
-use settings::section_input::SectionInput;
-use settings::setting::Listing;
+use settings::section::section_input::SectionInput;
+use settings::section::setting::Listing;
 
 /// The parts of the file on which caches in Redis depend.
 pub(super) struct SharedCaches {

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use settings::error::{Code, Problem};
 use settings::field::{Either, Entries, ValueList};
 use settings::input::Input;
+use settings::section::section_input::SectionInput;
 use settings::section::{Location, SettingsReader};
-use settings::section_input::SectionInput;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();

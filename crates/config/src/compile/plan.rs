@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use access::{Credits, Plan, PlanPrice};
 use settings::field::{Entries, ValueList};
 use settings::input::Input;
+use settings::section::section_input::SectionInput;
 use settings::section::{Location, SettingsReader};
-use settings::section_input::SectionInput;
 
 use super::charged_models::ChargedModels;
 use super::{UsedNames, budget, plan_price};

@@ -8,8 +8,8 @@ use ai::price::{AS_OF, Others, Price, PriceFigures, Prices};
 use settings::environment::Environment;
 use settings::error::{At, Code, ConfigError, Problem};
 use settings::input::Input;
+use settings::section::section_input::SectionInput;
 use settings::section::{Location, SettingsReader};
-use settings::section_input::SectionInput;
 use settings::yaml;
 
 use super::price;

@@ -8,8 +8,8 @@ use ai::{Format, ProviderKind, ProviderPaths};
 use settings::error::{Code, Problem};
 use settings::field::ValueList;
 use settings::input::Input;
+use settings::section::section_input::SectionInput;
 use settings::section::{Location, SettingsReader};
-use settings::section_input::SectionInput;
 
 use crate::schema::traffic::{AwsInput, AzureVersion, BedrockEndpoint, KEYS_OF_KINDS, ProviderInput};
 use crate::snapshot::translation::default_formats;

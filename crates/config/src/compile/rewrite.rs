@@ -3,8 +3,8 @@
 use settings::error::{Code, Problem};
 use settings::field::Either;
 use settings::input::Input;
+use settings::section::setting::MASK;
 use settings::section::{SettingsReader, one_of};
-use settings::setting::MASK;
 
 use super::change_inputs::ChangeInputs;
 use super::matches::{check_sendable, exactly_one};

@@ -1,7 +1,7 @@
 mod references;
 
 use settings::environment::Environment;
-use settings::section_input::SectionInput;
+use settings::section::section_input::SectionInput;
 
 use super::*;
 use crate::flags::Flags;

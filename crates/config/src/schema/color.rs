@@ -1,7 +1,7 @@
 //! The brand's colour. Pages draw the brand's mark in it, and derive the colours of links and buttons from it.
 
 use settings::form::{FormRefusal, Scalar, TextForm};
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 /// The luminance of the page of the light theme, `#f5f7f8` (WCAG 2.2, relative luminance).
 const LIGHT_PAGE: f64 = 0.9271;

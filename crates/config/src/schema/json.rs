@@ -1,15 +1,15 @@
 //! The JSON Schema of the configuration, with which editors check and complete a file.
 
 use serde_json::Value as Json;
-use settings::json_lines::json_lines;
-use settings::section_input::SectionInput;
+use settings::documents::json_lines::json_lines;
+use settings::section::section_input::SectionInput;
 
 use super::RootInput;
 
 /// Returns the JSON Schema of a configuration file.
 #[must_use]
 pub fn document() -> Json {
-    settings::json::document(RootInput::SPEC, "Configuration of Tollgate")
+    settings::documents::json::document(RootInput::SPEC, "Configuration of Tollgate")
 }
 
 /// The text of the schema, with a line for each key of a section.

@@ -1,7 +1,7 @@
 //! The names of entries.
 
 use settings::form::{Scalar, TextForm, accept};
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 /// Longest name of a provider, an upstream, a plan, a route or a listener.
 const NAME_LEN_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use access::limits::bounds;
 use ipnet::IpNet;
 use settings::form::{Scalar, TextForm, bad};
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 /// Cloudflare's networks: one network per line, `#` begins a comment.
 const CLOUDFLARE: &str = include_str!("traffic/cloudflare.txt");

@@ -7,7 +7,7 @@ use settings::field::{Entries, default, maybe_nested, optional, required, sectio
 use settings::form::{Boolean, FormRefusal, Scalar, TextForm, Whole, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

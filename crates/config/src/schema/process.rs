@@ -15,15 +15,16 @@ use access::credentials::api_key;
 use ipnet::IpNet;
 use meter::window;
 use serde_json::{Value as Json, json};
+use settings::documents::json;
 use settings::field::{
     Either, Entries, ValueList, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
     single_or,
 };
 use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, WordOr, Words, accept, bad};
 use settings::input::Input;
-use settings::setting::Value;
+use settings::section;
+use settings::section::setting::Value;
 use settings::spec::{RestartKeys, Rule};
-use settings::{json, section};
 
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
 use self::config_source::ConfigSourceInput;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use settings::setting::MASK;
+use settings::section::setting::MASK;
 
 use super::pattern::Pattern;
 use super::trusted_headers::FieldSource;

@@ -9,7 +9,7 @@ use settings::field::{Map, ValueList, default, list, optional, or_empty};
 use settings::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::substitute::is_variable_name;
 
 use super::origin::{Origin, Scheme};

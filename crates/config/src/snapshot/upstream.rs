@@ -9,7 +9,7 @@ use settings::form::{DurationForm, FormRefusal, Scalar, TextForm, Whole};
 use settings::input::Input;
 use settings::place::Place;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use tls::UpstreamTls;
 
 use super::discovery::Discovery;

@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use serde_json::{Value as Json, json};
 
 use super::{Either, KeyField};
+use crate::documents::json;
 use crate::form::Form;
-use crate::json;
 use crate::section::Section;
-use crate::section_input::SectionInput;
-use crate::setting::Listing;
+use crate::section::section_input::SectionInput;
+use crate::section::setting::Listing;
 use crate::spec::{Describe, ValueShape};
 use crate::yaml::{Kind, YamlNode};
 

@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 
 use super::KeyField;
+use crate::documents::json;
 use crate::form::Form;
-use crate::json;
 use crate::section::Section;
-use crate::setting::Listing;
+use crate::section::setting::Listing;
 use crate::spec::{Describe, ValueShape};
 
 /// A section, or a single value of one of its keys, which is replaced by the section before it is read.

@@ -1,8 +1,8 @@
 //! The reasons why a form does not accept a text, and their reports.
 
 use crate::error::{Code, Problem};
-use crate::near::near;
 use crate::section::{SettingsReader, Text, one_of};
+use crate::suggestion::near::near;
 
 /// The reason why a form does not accept a text.
 pub enum FormRefusal {

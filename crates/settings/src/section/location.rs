@@ -2,9 +2,9 @@
 
 use super::{Location, SettingsReader, one_of};
 use crate::error::{At, Code, Problem};
-use crate::near::near;
 use crate::place::Place;
 use crate::spec::SectionSpec;
+use crate::suggestion::near::near;
 
 impl Location {
     /// Returns the location of an entry that no source sets.

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::{Value as Json, json};
-use settings::section_input::SectionInput;
-use settings::setting::{Setting, Value};
+use settings::section::section_input::SectionInput;
+use settings::section::setting::{Setting, Value};
 use settings::spec::{SectionSpec, ValueShape};
 
 use crate::flags::Flags;

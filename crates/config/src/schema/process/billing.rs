@@ -12,7 +12,7 @@ use settings::field::{
 use settings::form::{Boolean, DurationForm, FILE, FormRefusal, Scalar, TextForm, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -4,7 +4,7 @@ use settings::field::optional;
 use settings::form::{Scalar, TextForm, accept};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 section! {
     ConfigSourceInput {

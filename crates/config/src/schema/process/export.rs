@@ -10,7 +10,7 @@ use settings::field::{default, maybe_nested, optional};
 use settings::form::{FormRefusal, Scalar, SizeForm, TextForm, Whole, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

@@ -7,7 +7,7 @@ use settings::field::{default, optional, required};
 use settings::form::{DurationForm, FILE, Scalar, TextForm, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 use crate::snapshot::{MailSender, SmtpServer};
 

@@ -10,7 +10,7 @@ use settings::field::{Map, default, optional, or_empty};
 use settings::form::{Boolean, DurationForm, FormRefusal, Scalar, TextForm, Whole, WordOr, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 section! {
     TracesInput {

@@ -1,7 +1,7 @@
 //! `.env.example`: the settings that most installations change, and the variables that are not keys. Tests also read every
 //! key as a variable with its default.
 
-use settings::section_input::SectionInput;
+use settings::section::section_input::SectionInput;
 use settings::spec::{KeySpec, SectionSpec, ValueShape};
 
 use super::super::RootInput;

@@ -1,6 +1,6 @@
 //! The lists of keys in `docs/configuration.md`: each is between a comment that names its section and a final comment.
 
-use settings::section_input::SectionInput;
+use settings::section::section_input::SectionInput;
 use settings::spec::{KeySpec, SectionSpec, ValueShape};
 
 use super::super::RootInput;

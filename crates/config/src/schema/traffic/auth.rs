@@ -14,15 +14,16 @@ use access::credentials::issuer::IssuerUrl;
 use access::credentials::jwt::{Algorithm, JwtKey};
 use access::credentials::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
+use settings::documents::json;
 use settings::field::{
     Either, Entries, Map, ValueList, default, list, maybe_nested, nested, optional, required, sections,
     single_or_absent,
 };
 use settings::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
 use settings::input::Input;
-use settings::setting::Value;
+use settings::section;
+use settings::section::setting::Value;
 use settings::spec::Rule;
-use settings::{json, section};
 
 /// The values of `auth[].type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

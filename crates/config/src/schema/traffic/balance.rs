@@ -3,12 +3,12 @@
 use super::auth::CLAIM;
 use super::forms::HEADER;
 use serde_json::{Value as Json, json};
+use settings::documents::json::given;
 use settings::field::optional;
 use settings::form::{Scalar, TextForm, Words, accept};
 use settings::input::Input;
-use settings::json::given;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 /// The words of `strategy`.

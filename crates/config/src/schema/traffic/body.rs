@@ -7,7 +7,7 @@ use settings::field::{Map, ValueList, list};
 use settings::form::{Scalar, TextForm, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 /// Maximum number of entries of each list.

@@ -9,8 +9,8 @@ use settings::field::{KeyField, Map};
 use settings::form::{Form, FormRefusal};
 use settings::input::Input;
 use settings::secret_text::is_secret_header;
+use settings::section::setting::{Listing, Value};
 use settings::section::{Section, SettingsReader};
-use settings::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};
 use settings::yaml::{Kind, YamlNode};
 

@@ -10,7 +10,7 @@ use settings::field::{ValueList, default, list, optional};
 use settings::form::{Boolean, DurationForm, Scalar, TextForm, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

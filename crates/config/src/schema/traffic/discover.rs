@@ -11,7 +11,7 @@ use settings::field::{ValueList, default, list, maybe_nested, optional, required
 use settings::form::{DurationForm, Scalar, TextForm, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 /// Maximum number of entries of `dns.servers`.

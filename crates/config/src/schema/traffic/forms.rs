@@ -15,9 +15,9 @@ use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount};
 use ai::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
+use settings::documents::json;
 use settings::form::{Except, Form, FormRefusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
-use settings::json;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

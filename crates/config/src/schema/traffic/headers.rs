@@ -10,7 +10,7 @@ use settings::field::{Map, ValueList, default, list, maybe_nested};
 use settings::form::{Form, FormRefusal, Scalar, SizeForm, TextForm, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

@@ -7,12 +7,12 @@ use super::check_headers::CheckHeaders;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
+use settings::documents::json::given;
 use settings::field::{ValueList, default, list, optional};
 use settings::form::{DurationForm, Form, FormRefusal, Scalar, TextForm, Whole, WordOr, accept};
 use settings::input::Input;
-use settings::json::given;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 const PANIC: WordOr<TextForm<u32>> = WordOr::new("off", SHARE);

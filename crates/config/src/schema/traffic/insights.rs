@@ -12,7 +12,7 @@ use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, o
 use settings::form::{Boolean, DurationForm, Scalar, TextForm, Whole, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 /// Maximum number of entries of `insights.tests`, because each load runs them.

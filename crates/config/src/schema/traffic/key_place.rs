@@ -4,7 +4,7 @@ use settings::field::{OneOrMore, optional_one_or_more, required};
 use settings::form::{Scalar, TextForm, Words, accept};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 /// The words of `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

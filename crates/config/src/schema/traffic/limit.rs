@@ -9,12 +9,12 @@ use crate::snapshot::LimitSubject;
 use meter::limiter::tokens::{TOKEN_LIMIT_MAX, TokenUnit};
 use meter::window;
 use serde_json::{Value as Json, json};
+use settings::documents::json::given;
 use settings::field::{Either, MapEntry, MapKeys, OneOrMore, default, map_of, one_or_more, optional, required};
 use settings::form::{Form, FormRefusal, Whole, Words};
 use settings::input::Input;
-use settings::json::given;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 /// The words of `dimension`.

@@ -8,7 +8,7 @@ use settings::field::{MapKeys, MapOf, OneOrMore, map_of, one_or_more, optional};
 use settings::form::{Boolean, FormRefusal, Scalar, TextForm, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

@@ -6,7 +6,7 @@ use settings::field::{Entries, ValueList, default, list, maybe_nested, nested, o
 use settings::form::{Boolean, DurationForm, Scalar, TextForm, Whole, WordOr, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 use super::{ANY_NAME, MODEL, is_model};
 use crate::snapshot::fallback::CooldownInput;

@@ -2,7 +2,7 @@
 
 use settings::field::Map;
 use settings::form::{Scalar, TextForm, accept};
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 use super::forms::is_model;
 

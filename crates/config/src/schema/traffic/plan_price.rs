@@ -13,7 +13,7 @@ use settings::field::{Entries, ValueList, list, optional, required, sections};
 use settings::form::{DurationForm, FormRefusal, Scalar, TextForm, Whole, Words, accept};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 /// One day, in which trials are counted.

@@ -4,12 +4,12 @@ use access::Secret;
 use ai::preset::Preset;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
+use settings::documents::json;
 use settings::field::{ValueList, default, list, maybe_nested, optional, or_empty};
 use settings::form::{Boolean, Scalar, TextForm, Words, accept};
 use settings::input::Input;
-use settings::json;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 use super::forms::{

@@ -10,7 +10,7 @@ use settings::field::{Map, nested, optional, required};
 use settings::form::{Scalar, TextForm, Whole, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

@@ -6,7 +6,7 @@ use settings::field::{ValueList, default, list, optional};
 use settings::form::{Boolean, DurationForm, Scalar, SizeForm, TextForm, Whole, WordOr, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 
 use super::breaker::SHARE;
 use super::{KIB, MIB};

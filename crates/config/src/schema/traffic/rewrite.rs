@@ -4,7 +4,7 @@ use settings::field::{Either, Map, ValueList, list, maybe_nested, nested, option
 use settings::form::{Scalar, TextForm, accept};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 use super::forms::PATH;

@@ -24,7 +24,7 @@ use settings::field::{
 use settings::form::{Form as _, Scalar, TextForm, Whole, Words, accept, bad};
 use settings::input::Input;
 use settings::section;
-use settings::setting::Value;
+use settings::section::setting::Value;
 use settings::spec::Rule;
 
 section! {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use settings::field::KeyField;
 use settings::secret_text::{is_secret_header, names_secret};
 use settings::section::Section;
-use settings::setting::{Listing, Value};
+use settings::section::setting::{Listing, Value};
 use settings::spec::{Describe, ValueShape};
 
 /// A mapping in which some names are those of secrets. Regular expressions are conditions, not secrets.

@@ -1,7 +1,7 @@
 //! The checked values of a declared section.
 
 use crate::section::Section;
-use crate::setting::Listing;
+use crate::section::setting::Listing;
 use crate::spec::SectionSpec;
 
 /// The values of one section, with their sources. [`section!`](crate::section!) implements it.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::boolean_words;
 use crate::spec::{KeySpec, Rule, SectionSpec};
+use crate::spelling::boolean_words;
 
 /// A text that refers to variables or to a file.
 const REFERENCE: &str = r"(^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}|^file:";

@@ -12,8 +12,8 @@ use crate::error::At;
 use crate::input::ValueSource;
 use crate::place::Place;
 use crate::section::SettingsReader;
-use crate::unit;
-use crate::variable::Variable;
+use crate::spelling::unit;
+use crate::variables::variable::Variable;
 
 /// One effective setting with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! Finds the key that was probably meant by an unknown one: in the same section, below it, or anywhere in the file.
 
-use crate::near::near;
 use crate::spec::{SectionSpec, ValueShape};
+use crate::suggestion::near::near;
 
 /// The number of sections below one in which keys are searched.
 const DEPTH_MAX: usize = 5;

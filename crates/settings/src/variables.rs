@@ -1,0 +1,4 @@
+//! Variables of the environment, and files of variables.
+
+pub mod env_file;
+pub mod variable;
