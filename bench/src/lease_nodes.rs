@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use access::{Amount, Credits, Day, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
 use anyhow::ensure;
-use meter::counter::RefusalCause;
+use meter::budgets::counter::RefusalCause;
 use meter::lease::{
     CounterId, LeaseClient, LeaseServer, LeaseTiming, NodeId, SharedCounter, Tick, TickReply, Verdict, WaitDecision,
     Waiter,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use access::exchange::subject_budgets::BeginError;
 use access::{Amount, BudgetId, BudgetScope, Day, Per, Principal, SubjectId};
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use meter::{Caller, Charge, Meter};
 use store::nodes::backlog::Backlog;
 use store::{BacklogError, Node, Store};

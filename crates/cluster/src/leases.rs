@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use access::{Amount, Mono};
 use jobs::{Job, JobError, JobSpec, NextRun, Outage, RetryPauses, causes};
-use meter::budget::Measure;
+use meter::budgets::budget::Measure;
 use meter::lease::queue::ServerTime;
 use meter::lease::{
     LeaseClient, LeaseTiming, QueueMessage, SharedCounter, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use access::{Amount, Clock, Credits, KeyBounds, KeyNo, Mono, NanoUsd, Plan, PlanId, Timestamp, Tokens, UserNo};
 use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter, RateSource};
-use meter::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
+use meter::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
 use meter::limits::{Limits, Terms};
 
 const ROUNDS: u64 = 5_000_000;

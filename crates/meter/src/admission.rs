@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use access::{Amount, Day, Mono, SubjectId, Timestamp};
 
-use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
-use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+use crate::budgets::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{Credits, Day, LabelSet, NanoUsd, RequestId, Subject, Timestamp};
 
-use crate::budget::Charge;
+use crate::budgets::budget::Charge;
 use crate::origin::RequestOrigin;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use access::{Amount, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{BudgetId, Period};
+use crate::budgets::budget::{BudgetId, Period};
 
 pub use client::{LeaseClient, LeaseTiming, SharedCounter, Verdict, WaitDecision, Waiter};
 pub use queue::{LeaseQueue, LeaseShortfall, LeaseWait, QueueMessage, WaitRequest};

@@ -2,17 +2,15 @@
 //!
 //! This crate does no I/O, reads no clock, and does not allocate when it admits a request of a known principal.
 //!
-//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records), [`result`] (succeeded, refused or failed). Then [`rate`] and
-//! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal or a subject), [`admission`],
-//! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
-//! share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits the
-//! admin API and unauthenticated clients. [`busy_scopes`] finds the keys and subjects that are near a limit of their plan.
+//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records), [`result`] (succeeded, refused
+//! or failed). Then [`rate`] and [`budgets`] (atomic counters, periods and charges), [`limits`] (limits of a principal or a
+//! subject), [`admission`], which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets
+//! that nodes share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits
+//! the admin API and unauthenticated clients. [`busy_scopes`] finds the keys and subjects that are near a limit of their plan.
 
 pub mod admission;
-mod atomic_amount;
-pub mod budget;
+pub mod budgets;
 pub mod busy_scopes;
-pub mod counter;
 pub mod event;
 pub mod lease;
 pub mod limiter;
@@ -29,14 +27,13 @@ pub mod skipped;
 pub mod stats;
 mod unknown;
 pub mod usage;
-mod usage_columns;
 pub mod window;
 
 pub use access::Caller;
 pub use admission::{
     AdmissionRefusal, AdmissionRequest, BudgetExceeded, GrantedLevels, Meter, RateSource, SUBJECTS_MAX,
 };
-pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+pub use budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, SubjectTerms, Terms};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
-use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
-use crate::counter::BudgetCounter;
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
+use crate::budgets::counter::BudgetCounter;
 use crate::limiter::RequestTerms;
 use crate::rate::{Bucket, Rate, RateExceeded, RateLevel};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use access::{Amount, Credits, Mono};
 use smallvec::SmallVec;
 
-use crate::budget::Measure;
-use crate::counter::BudgetCounter;
+use crate::budgets::budget::Measure;
+use crate::budgets::counter::BudgetCounter;
 use crate::reservation::Reservation;
 
 /// Number of credit budgets that need no allocation.

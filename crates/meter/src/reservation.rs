@@ -9,8 +9,8 @@ use std::sync::Arc;
 use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
-use crate::counter::{BudgetCounter, CounterReservation};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+use crate::budgets::counter::{BudgetCounter, CounterReservation};
 use crate::limits::{BucketKind, Limits, RATES_MAX};
 use crate::rate::{Rate, RateLevel};
 

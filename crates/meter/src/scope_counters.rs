@@ -7,8 +7,8 @@ use access::{Amount, Day, KeyNo, PlanId, SubjectId, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
-use crate::budget::{BudgetId, BudgetScope, Measure, Per, Period};
-use crate::counter::BudgetCounter;
+use crate::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use crate::budgets::counter::BudgetCounter;
 use crate::rate::Bucket;
 
 type Slot = ArcSwapOption<BudgetCounter>;

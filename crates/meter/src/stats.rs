@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use access::Amount;
 
-use crate::budget::{Charge, Measure};
+use crate::budgets::budget::{Charge, Measure};
 
 /// Usually one worker per core uses one slice; with more threads, some share a slice.
 const SLICES: usize = 16;

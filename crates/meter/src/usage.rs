@@ -1,5 +1,7 @@
 //! The usage of one attempt: tokens in disjoint classes, or a quantity of another unit.
 
+pub(crate) mod usage_columns;
+
 use access::Tokens;
 
 /// The source of usage figures, the most reliable first.

@@ -2,7 +2,7 @@ mod audit;
 
 use access::{Amount, Credits, Day, KeyNo, PlanId, SubjectId, UserNo};
 use ledger::IngestStats;
-use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};

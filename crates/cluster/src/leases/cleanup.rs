@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::Amount;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use meter::Charge;
-use meter::budget::Measure;
+use meter::budgets::budget::Measure;
 use store::DatabaseError;
 use store::sql::{amount, micros, statements};
 

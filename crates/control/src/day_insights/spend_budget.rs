@@ -5,7 +5,7 @@ use config::snapshot::BudgetDimension;
 use insights::DayScope;
 use insights::brief::BudgetUse;
 use insights::money::NanoMoney;
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use store::{EVERYBODY, UserRef};
 use uuid::Uuid;
 

@@ -10,7 +10,7 @@ use access::{Budget, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role};
 use config::Snapshot;
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::Meter;
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use serde::Serialize;
 use store::{DatabaseError, EVERYBODY, Key, Store, StoredBudget};
 use utoipa::ToSchema;

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use access::{Day, Timestamp, UserNo};
-use meter::{Usage, usage_columns};
+use meter::Usage;
+use meter::usage_columns;
 use store::sql::{micros, statements, timestamp, unsigned};
 use store::{DatabaseError, Store};
 use uuid::Uuid;

@@ -1,6 +1,7 @@
 //! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
-use meter::{Outcome, Source, usage_columns};
+use meter::usage_columns;
+use meter::{Outcome, Source};
 #[cfg(test)]
 use store::sql::StoreKind;
 use store::sql::{Insert, SqlType, UsualValue};

@@ -12,7 +12,7 @@ use access::{
     Tokens, UserNo,
 };
 use cluster::Cluster;
-use meter::budget::{BudgetId, BudgetScope, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source, ToolCalls,

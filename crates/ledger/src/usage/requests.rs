@@ -9,7 +9,8 @@ mod rows;
 use std::cmp::Reverse;
 
 use access::{ClientProgram, Credits, KeyId, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
-use meter::{Outcome, RequestResult, ToolUse, TraceId, Usage, usage_columns};
+use meter::usage_columns;
+use meter::{Outcome, RequestResult, ToolUse, TraceId, Usage};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp};

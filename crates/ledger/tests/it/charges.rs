@@ -1,5 +1,5 @@
 use access::{BudgetScope, Credits, Day, NanoUsd, Per, PlanId, Timestamp, Tokens};
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use meter::{Caller, Charge, UsageEvent};
 use spool::Record;
 

@@ -1,6 +1,6 @@
 use access::{Credits, NanoUsd, Plan, PlanId, Tokens};
 use ledger::{DayUsage, Ledger, UsageTotals};
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use meter::{Attempt, Caller, Charge, Per, Source, UsageEvent};
 use spool::Record;
 use store::{Actor, Charges};

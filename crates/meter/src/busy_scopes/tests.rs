@@ -5,7 +5,7 @@ use access::{Caller, Credits, KeyBounds, KeyNo, Plan, PlanId, SubjectKind, Subje
 
 use super::*;
 use crate::admission::{AdmissionRequest, RateSource};
-use crate::budget::Charge;
+use crate::budgets::budget::Charge;
 use crate::limits::{Limits, SubjectTerms, Terms};
 
 const AT: Timestamp = Timestamp(1_795_176_000_000_000);

@@ -13,7 +13,7 @@ use access::{Amount, Mono, Timestamp};
 
 use super::rules::{LeaseRules, StandardRules, micros, nanos};
 use super::{CounterId, LeaseClose, NodeId, Tick, TickReply, TickResponse};
-use crate::counter::BudgetCounter;
+use crate::budgets::counter::BudgetCounter;
 use lease::{ClientLease, RequestTimes, WaitingRequest, refuse, request};
 
 /// Maximum number of requests that wait for one lease; further requests are refused at once.

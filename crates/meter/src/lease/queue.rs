@@ -7,7 +7,7 @@ use access::{Amount, Clock, Mono, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{CounterId, WaitDecision};
-use crate::counter::BudgetCounter;
+use crate::budgets::counter::BudgetCounter;
 
 /// A budget of which this node has leased less than a request needs.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::budget::{BudgetId, BudgetScope, Per, Period};
+    use crate::budgets::budget::{BudgetId, BudgetScope, Per, Period};
     use crate::lease::{CounterId, Verdict};
 
     #[tokio::test]

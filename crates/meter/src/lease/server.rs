@@ -9,7 +9,7 @@ use access::{Amount, Timestamp};
 
 use super::rules::{Contention, LeaseRules, OtherLease, StandardRules, micros};
 use super::{CounterId, Grant, LeaseClose, LeaseId, LeaseRequest, NodeId, Recall, Tick, TickReply, TickResponse};
-use crate::budget::BudgetId;
+use crate::budgets::budget::BudgetId;
 
 /// The time for which leases get only the amounts that waiting requests need, after one got too little.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::{Amount, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
 use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter, RateSource};
-use meter::budget::{BudgetId, Charge};
+use meter::budgets::budget::{BudgetId, Charge};
 use meter::lease::{CounterId, LeaseClient, LeaseTiming, NodeId};
 use meter::limits::{Limits, Terms};
 use meter::reservation::{CommittedRequest, Reservation, ReservedPart};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use access::{Amount, Day, Timestamp, UserNo};
-use meter::budget::{BudgetId, BudgetScope, Measure, Per};
+use meter::budgets::budget::{BudgetId, BudgetScope, Measure, Per};
 use meter::lease::{CounterId, LeaseServer, LeaseTiming, NodeId, Tick, TickReply};
 
 use crate::broken_rules::{BrokenRule, RulesExcept};

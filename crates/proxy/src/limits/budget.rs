@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::{Amount, Principal, Refusal};
 use http::{HeaderValue, header};
 use meter::admission::{BudgetExceeded, LeaseShortfall};
-use meter::counter::RefusalCause;
+use meter::budgets::counter::RefusalCause;
 use meter::lease::{LeaseQueue, Verdict, WaitDecision};
 use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, RateSource, Reservation};
 

@@ -1,7 +1,7 @@
 //! The words with which a budget refuses a request.
 
 use access::Amount;
-use meter::counter::RefusalCause;
+use meter::budgets::counter::RefusalCause;
 use meter::{BudgetExceeded, BudgetId, BudgetScope, Measure, Per, Period};
 
 /// A part of a budget that a node holds and that does not respond.

@@ -2,7 +2,7 @@
 
 use access::Timestamp;
 use http::{HeaderName, HeaderValue};
-use meter::counter::RefusalCause;
+use meter::budgets::counter::RefusalCause;
 use meter::rate::RateLevel;
 use meter::{BudgetExceeded, Measure};
 

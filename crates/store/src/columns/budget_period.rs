@@ -1,7 +1,7 @@
 //! A budget and its period as columns, and the id of its budget account.
 
 use access::{Day, KeyNo, PlanId, SubjectId, UserNo};
-use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};

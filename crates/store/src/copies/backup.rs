@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use access::{Clock, Credits, Timestamp};
 use meter::Per;
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use thiserror::Error;
 
 pub use draft::Draft;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use access::{Amount, BudgetScope, Day, KeyNo, PlanId, UserNo};
 use meter::Charge;
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use uuid::Uuid;
 
 use crate::error::DatabaseError;

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use access::{BudgetScope, Day, Subject, SubjectId};
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use meter::{Caller, Charge, Per};
 use rustc_hash::FxHashMap;
 use spool::{Position, Record};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::{Amount, Budget, BudgetScope, Clock, Day, Plan};
 use anyhow::Context;
 use config::Flags;
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use serde_json::{Value, json};
 use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 

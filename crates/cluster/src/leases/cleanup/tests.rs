@@ -1,5 +1,5 @@
 use access::{Amount, Credits, NanoUsd, Tokens, UserNo};
-use meter::budget::{BudgetId, BudgetScope, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, NodeId, Tick};
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use access::amounts::usd;
 use access::{Budget, BudgetScope, Day, Measure, Plan, SubjectId};
 use config::Snapshot;
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use serde::Serialize;
 use store::DatabaseError;
 use utoipa::ToSchema;

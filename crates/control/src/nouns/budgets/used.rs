@@ -1,7 +1,7 @@
 //! The used amount of a budget.
 
 use access::{Amount, BudgetId, Day};
-use meter::budget::Period;
+use meter::budgets::budget::Period;
 use store::DatabaseError;
 
 use super::BudgetSources;

@@ -9,7 +9,7 @@ use access::{Amount, Mono};
 use super::super::rules::LeaseRules;
 use super::super::{CounterId, Grant, LeaseRequest};
 use super::{Verdict, WaitDecision, Waiter};
-use crate::counter::BudgetCounter;
+use crate::budgets::counter::BudgetCounter;
 
 /// More is requested when the free amount is less than the use of this many ticks.
 const REQUEST_BELOW_TICKS: u64 = 4;

@@ -1,7 +1,7 @@
 use access::{Amount, Day, KeyNo};
 
 use super::*;
-use crate::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use crate::lease::{Grant, Recall};
 
 const NODE: NodeId = NodeId(1);
@@ -103,7 +103,7 @@ fn recall_is_answered_with_the_whole_surplus() {
     assert_eq!((request.ceiling, request.used, request.answered_recall), (Amount(4), Amount(4), 7));
     assert_eq!(
         counter.take(Amount(1), Some(Amount(100)), Mono(3 * MS)).unwrap_err().by,
-        crate::counter::RefusalCause::Lease
+        crate::budgets::counter::RefusalCause::Lease
     );
 }
 

@@ -2,7 +2,7 @@ use access::{Amount, Day, KeyNo};
 
 use super::super::rules::share;
 use super::*;
-use crate::budget::{BudgetScope, Measure, Per, Period};
+use crate::budgets::budget::{BudgetScope, Measure, Per, Period};
 
 const TTL: Duration = Duration::from_secs(2);
 const DAY: Day = Day(20_000);

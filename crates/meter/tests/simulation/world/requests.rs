@@ -2,8 +2,8 @@
 
 use access::{Amount, Credits, NanoUsd};
 use meter::admission::{AdmissionRefusal, LeaseShortfall};
-use meter::budget::Charge;
-use meter::counter::RefusalCause;
+use meter::budgets::budget::Charge;
+use meter::budgets::counter::RefusalCause;
 use meter::lease::{SharedCounter, Verdict, WaitDecision, Waiter};
 use meter::reservation::Reservation;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use access::{Amount, Credits, KeyNo, NanoUsd, PlanId, SubjectId, Tokens, UserNo};
-use meter::budget::{BudgetScope, Charge, Period};
+use meter::budgets::budget::{BudgetScope, Charge, Period};
 use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;

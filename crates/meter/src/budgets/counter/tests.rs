@@ -4,7 +4,7 @@ use access::{Amount, Day};
 use proptest::prelude::*;
 
 use super::*;
-use crate::budget::Per;
+use crate::budgets::budget::Per;
 
 const NOW: Mono = Mono(1);
 

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use access::{Amount, Mono};
 
-use crate::atomic_amount::AtomicAmount;
-use crate::budget::Period;
+use crate::budgets::atomic_amount::AtomicAmount;
+use crate::budgets::budget::Period;
 
 /// The budget counter of one period.
 #[derive(Debug)]

@@ -1,0 +1,5 @@
+//! Counters of budgets.', ['atomic_amount', 'budget', 'counter
+
+pub(crate) mod atomic_amount;
+pub mod budget;
+pub mod counter;
