@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::damage::BodyDamage;
 use crate::error::MockError;
-use crate::http_violation::HttpViolation;
+use crate::faults::damage::BodyDamage;
+use crate::faults::http_violation::HttpViolation;
 use crate::timing::MockTiming;
 
 const TOKENS_MAX: u32 = 100_000;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use ai::{Dialect, Format};
 use hyper::body::Bytes;
 
-use crate::damage::{BodyDamage, values};
 use crate::error::MockError;
+use crate::faults::damage::{BodyDamage, values};
 use crate::wire::{EventSequence, StreamStage};
 
 /// The text of a long event repeats blocks of this size.

@@ -6,8 +6,7 @@
 //!
 //! Reading order: [`MockTiming`] and [`serve`]; [`BEHAVIOURS`], the model names; `handle` and `handle::call`, the path
 //! of a request; `call_body`, `credential` and `error`, its parsing and refusal; `response` and `wire`, the content and
-//! its format (`schema` makes documents and a tool call's arguments); `payload`, the pace; `damage`, `damaged_stream` and
-//! `http_violation`, the misbehaviour; `request_log`, `GET /mock/seen`; `grpc` and `websocket`, which
+//! its format (`schema` makes documents and a tool call's arguments); `payload`, the pace; `faults` and `damaged_stream`, the misbehaviour; `request_log`, `GET /mock/seen`; `grpc` and `websocket`, which
 //! return messages.
 
 #![expect(
@@ -17,16 +16,14 @@
 
 mod behaviour;
 mod call_body;
+mod content;
 mod credential;
-mod damage;
 mod damaged_stream;
 mod error;
-mod flaky;
+mod faults;
 mod grpc;
 mod handle;
-mod http_violation;
 mod json;
-mod media;
 mod midtrans;
 mod payload;
 mod provider_headers;
@@ -34,7 +31,6 @@ mod request_log;
 mod response;
 mod schema;
 mod server;
-mod text;
 mod timing;
 mod websocket;
 mod wire;

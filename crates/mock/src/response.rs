@@ -6,7 +6,7 @@ use ai::{Endpoint, Format};
 
 use crate::behaviour::Behaviour;
 use crate::call_body::{CallBody, Modality, ToolCall};
-use crate::text::ResponseText;
+use crate::content::text::ResponseText;
 use crate::timing::MockTiming;
 
 /// The creation time of every response: 2026-01-01T00:00:00Z, in Unix seconds.

@@ -12,9 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::faults::http_violation::RawResponse;
 use crate::grpc;
 use crate::handle::{MockProvider, Reaction};
-use crate::http_violation::RawResponse;
 use crate::timing::MockTiming;
 use crate::websocket::WebSocketEcho;
 

@@ -23,10 +23,10 @@ use hyper::body::Bytes;
 pub(crate) use event::bytes;
 pub(crate) use instant::instant;
 
+use crate::content::text::TextCursor;
 use crate::error::MockError;
 use crate::json::Json;
 use crate::response::MockResponse;
-use crate::text::TextCursor;
 use event::{data, named};
 
 /// The placeholder in an event for a piece of the response; see [`Template`].

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::HOLE;
 use super::event::{data, id};
 use crate::call_body::Modality;
+use crate::content::media::{SoundFormat, base64};
 use crate::json::{Json, NULL, object};
-use crate::media::{SoundFormat, base64};
 use crate::response::{CREATED, MockResponse, ResponseContent, TokenCounts};
 
 pub(super) fn whole(response: &MockResponse) -> Json {

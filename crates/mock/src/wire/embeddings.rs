@@ -2,8 +2,8 @@
 
 use ai::Endpoint;
 
+use crate::content::media::{packed, vector};
 use crate::json::{Json, object};
-use crate::media::{packed, vector};
 use crate::response::MockResponse;
 
 /// Vectors as numbers, or as base64 if the request wants it.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{HOLE, StreamFraming};
 use crate::call_body::Modality;
+use crate::content::media::{PIXEL, SoundFormat, base64};
 use crate::json::{Json, object};
-use crate::media::{PIXEL, SoundFormat, base64};
 use crate::response::{MockResponse, ResponseContent, TokenCounts};
 
 /// A signature that newer models expect back with the tool's result.

@@ -5,8 +5,8 @@ use ai::Endpoint;
 use hyper::body::Bytes;
 
 use super::event::named;
+use crate::content::media::PIXEL;
 use crate::json::{Json, object};
-use crate::media::PIXEL;
 use crate::response::{CREATED, MockResponse};
 
 const SIZE: &str = "1024x1024";

@@ -4,8 +4,8 @@ use hyper::body::Bytes;
 
 use super::WholeBody;
 use super::event::data;
+use crate::content::media::{SoundFormat, base64};
 use crate::json::{Json, object};
-use crate::media::{SoundFormat, base64};
 use crate::response::MockResponse;
 
 pub(super) fn whole(response: &MockResponse) -> WholeBody {

@@ -1,0 +1,4 @@
+//! Contents of responses: texts, images and audio.
+
+pub(crate) mod media;
+pub(crate) mod text;
