@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::format::{Dialect, Format};
-use crate::partial::Partial;
+use crate::streams::partial::Partial;
 
 /// The contents of an error response.
 #[derive(Debug, Clone, Copy)]

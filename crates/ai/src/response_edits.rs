@@ -12,8 +12,8 @@ use access::ObjectOwner;
 use bytes::Bytes;
 
 use crate::format::Format;
-use crate::framing::ResponseFraming;
-use crate::sse::{Framer, Piece};
+use crate::streams::framing::ResponseFraming;
+use crate::streams::sse::{Framer, Piece};
 use json_editor::JsonEditor;
 use output::EditedOutput;
 use places::Place;

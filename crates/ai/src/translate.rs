@@ -19,7 +19,7 @@ mod signature;
 use bytes::Bytes;
 use thiserror::Error;
 
-pub use crate::account_error::ProviderAccount;
+pub use crate::failures::account_error::ProviderAccount;
 use crate::format::Format;
 use crate::provider::{ClaudeSurface, ProviderKind};
 

@@ -10,7 +10,7 @@ mod provider;
 use std::sync::Arc;
 
 use access::{Secret, is_key};
-use ai::sigv4::SignedHeaders;
+use ai::hosts::sigv4::SignedHeaders;
 use ai::{ClaudeSurface, Dialect, Endpoint, PathCall, ProviderKind, ProviderPaths};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};

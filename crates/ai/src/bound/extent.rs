@@ -7,7 +7,7 @@ use meter::Billed;
 use super::Reference;
 use super::names::Name;
 use crate::format::Format;
-use crate::host::{obeys_max_tokens_alone, searches_by_name, takes_models};
+use crate::hosts::host::{obeys_max_tokens_alone, searches_by_name, takes_models};
 use crate::price::PriceTerms;
 
 /// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window

@@ -2,7 +2,7 @@
 
 use super::ResponseEdits;
 use crate::format::Format;
-use crate::framing::ResponseFraming;
+use crate::streams::framing::ResponseFraming;
 
 /// What happens to a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

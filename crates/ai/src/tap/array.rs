@@ -8,7 +8,7 @@ use super::reading::Reading;
 use crate::error::{self, FormatProblem};
 use crate::format::Dialect;
 use crate::scan::nesting::Nesting;
-use crate::stop;
+use crate::streams::stop;
 
 #[derive(Debug, Default)]
 pub(super) struct Array {

@@ -4,11 +4,11 @@ use access::RequestId;
 use bytes::Bytes;
 
 use super::reading::Reading;
-use crate::account_error::{HiddenError, ProviderAccount};
 use crate::error::{self, FormatProblem, Reporter};
-use crate::failure::ProviderError;
+use crate::failures::account_error::{HiddenError, ProviderAccount};
+use crate::failures::failure::ProviderError;
 use crate::format::Format;
-use crate::sse::{Framer, Piece};
+use crate::streams::sse::{Framer, Piece};
 
 /// Largest error that is read, in bytes. A larger one is hidden.
 const ERROR_BYTES_MAX: usize = 64 * 1024;

@@ -16,12 +16,12 @@ use meter::{Source, UnknownCost, Usage};
 
 use super::ResponseFacts;
 use crate::format::Format;
-use crate::framing::ResponseFraming;
-use crate::partial::Partial;
 use crate::price::{PriceTerms, Tier};
 use crate::scan::Scanner;
 use crate::scan::text::{BorrowedText, unquoted};
 use crate::short::Short;
+use crate::streams::framing::ResponseFraming;
+use crate::streams::partial::Partial;
 use crate::usage::plain::{self, PlainNames, PlainUsage};
 use crate::usage::{all_figures_are_counts, chat, fees, google, media, messages, responses};
 use errors::{EventError, is_error};

@@ -6,7 +6,7 @@
 use access::Refusal;
 use serde_json::value::RawValue;
 
-use crate::failure::{ContextTokens, ProviderError, ProviderErrorKind};
+use crate::failures::failure::{ContextTokens, ProviderError, ProviderErrorKind};
 
 /// One step of a response.
 #[derive(Debug, Clone)]

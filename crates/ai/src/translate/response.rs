@@ -10,11 +10,11 @@ use serde::de::IgnoredAny;
 
 use super::context::ResponseContext;
 use super::event::{Block, Finish, NeutralEvent, ProviderFailure, StopCause};
-use crate::account_error::ProviderAccount;
-use crate::failure::ProviderErrorKind;
+use crate::failures::account_error::ProviderAccount;
+use crate::failures::failure::ProviderErrorKind;
 use crate::format::Format;
-use crate::framing::ResponseFraming;
-use crate::sse::{Framer, Piece};
+use crate::streams::framing::ResponseFraming;
+use crate::streams::sse::{Framer, Piece};
 use crate::tap::BLANK_LINE;
 use decode::Decoder;
 use encode::{Encoder, RetryDelay};

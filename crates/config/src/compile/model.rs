@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{Credits, Tokens};
 use ai::ProviderPaths;
-use ai::bedrock::has_messages;
+use ai::hosts::bedrock::has_messages;
 use settings::field::Entries;
 use settings::input::Input;
 use settings::plain::PlainInput;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ai::host::WITHOUT_PATH;
-use ai::sigv4::AwsCredential;
+use ai::hosts::host::WITHOUT_PATH;
+use ai::hosts::sigv4::AwsCredential;
 use ai::{Format, ProviderKind, ProviderPaths};
 use settings::error::{Code, Problem};
 use settings::field::ValueList;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use access::credentials::issuer::IssuerSource;
 use access::exchange::shared_responses::ResponseScope;
 use access::{Credits, Plan, PlanPrice, PublicKey, Secret, ServiceAccount};
+use ai::hosts::sigv4::AwsCredential;
 use ai::price::Prices;
-use ai::sigv4::AwsCredential;
 use insights::InsightSettings;
 use ipnet::IpNet;
 use tls::UpstreamTls;
@@ -223,7 +223,7 @@ impl PriceSource {
     /// Returns the source for a provider at this host that has none configured.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
-        if ai::host::reports_cost(host) { Self::Reported } else { Self::Table }
+        if ai::hosts::host::reports_cost(host) { Self::Reported } else { Self::Table }
     }
 }
 

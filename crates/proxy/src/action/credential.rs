@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::{Principal, ProviderKey, Refusal, Secret, ServiceAccount};
-use ai::sigv4::AwsCredential;
+use ai::hosts::sigv4::AwsCredential;
 use config::snapshot::{Credential, Provider};
 
 use crate::refusal::problem::Problem;

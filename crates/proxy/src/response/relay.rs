@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use access::Refusal;
 use ai::Tap;
-use ai::opening::OpeningState;
+use ai::streams::opening::OpeningState;
 use ai::translate::ResponseFailure;
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};

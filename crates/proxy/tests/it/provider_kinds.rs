@@ -1,7 +1,7 @@
 //! The paths and credentials of calls to Azure and Bedrock, as these servers receive them.
 
 use access::{Day, Secret, Timestamp};
-use ai::sigv4::{AwsCredential, SignedParts, body_hash};
+use ai::hosts::sigv4::{AwsCredential, SignedParts, body_hash};
 use tokio::io::AsyncReadExt;
 
 use crate::gateway::Gateway;

@@ -2,10 +2,10 @@
 
 use super::Reading;
 use super::paths::{CHUNK_CREATED, ERROR, RESPONSE_CREATED, TYPE};
-use crate::account_error::HiddenError;
+use crate::failures::account_error::HiddenError;
 use crate::format::Format;
-use crate::framing::ResponseFraming;
 use crate::scan::text::unquoted;
+use crate::streams::framing::ResponseFraming;
 
 /// The name, or type, of the event in which a provider reports an error.
 const ERROR_EVENT: &[u8] = b"error";

@@ -1,8 +1,8 @@
 //! The JSON paths of each format at which facts of a response are found.
 
 use crate::format::Format;
-use crate::framing::ResponseFraming;
 use crate::scan::{ANY, Path};
+use crate::streams::framing::ResponseFraming;
 
 /// Numbers of the paths below.
 pub(super) const USAGE: u8 = 0;

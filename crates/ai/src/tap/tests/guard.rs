@@ -6,7 +6,7 @@ use access::{Clock, Ids, RequestId, Timestamp};
 use bytes::Bytes;
 
 use super::super::*;
-use crate::account_error::ProviderAccount;
+use crate::failures::account_error::ProviderAccount;
 
 const EVENTS: ResponseFraming = ResponseFraming::Events;
 const SECRET: &str = "Rate limit reached in organization org-AbC123xyz on tokens per min (TPM): Limit 30000";

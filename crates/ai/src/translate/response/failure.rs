@@ -3,8 +3,8 @@
 use access::Refusal;
 use serde_json::Value;
 
-use crate::account_error::{HiddenError, ProviderAccount};
-use crate::failure::{ContextTokens, ProviderError, ProviderErrorKind};
+use crate::failures::account_error::{HiddenError, ProviderAccount};
+use crate::failures::failure::{ContextTokens, ProviderError, ProviderErrorKind};
 use crate::translate::event::ProviderFailure;
 
 /// Longest message that is given to the client, in bytes.

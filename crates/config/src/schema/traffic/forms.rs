@@ -12,7 +12,7 @@ use crate::snapshot::{
 };
 use access::amounts::usd;
 use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount};
-use ai::host::WITHOUT_PATH;
+use ai::hosts::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
 use settings::documents::json;

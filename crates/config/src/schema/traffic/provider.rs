@@ -1,7 +1,7 @@
 //! The keys of `providers`.
 
 use access::Secret;
-use ai::preset::Preset;
+use ai::hosts::preset::Preset;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
 use settings::documents::json;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{Refusal, Timestamp};
 use ai::ResponseFacts;
-use ai::failure::{ProviderError, seconds};
+use ai::failures::failure::{ProviderError, seconds};
 use chrono::DateTime;
 use config::snapshot::FallbackCause;
 use http1::KnownName;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ai::ResponseFraming;
-use ai::failure::ProviderError;
-use ai::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
+use ai::failures::failure::ProviderError;
+use ai::streams::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
 use ai::translate::is_response;
 use http1::KnownName;
 use tokio::time::{Instant, timeout_at};

@@ -2,7 +2,7 @@
 
 use access::Refusal;
 use ai::bound::Extent;
-use ai::host::takes_models;
+use ai::hosts::host::takes_models;
 
 use crate::account::client::Client;
 use crate::account::{InferenceCall, RequestAccount};

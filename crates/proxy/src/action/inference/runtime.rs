@@ -2,7 +2,7 @@
 
 use access::Refusal;
 use ai::ProviderPaths;
-use ai::bedrock::{MEDIA_TYPE, RuntimeError, has_messages};
+use ai::hosts::bedrock::{MEDIA_TYPE, RuntimeError, has_messages};
 use bytes::Bytes;
 use config::snapshot::Provider;
 use http1::KnownName;

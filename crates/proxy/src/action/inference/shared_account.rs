@@ -3,8 +3,8 @@
 
 use access::Refusal;
 use ai::FormatProblem;
-use ai::account_error::HiddenError;
-use ai::failure::{ProviderError, ProviderErrorKind};
+use ai::failures::account_error::HiddenError;
+use ai::failures::failure::{ProviderError, ProviderErrorKind};
 use ai::translate::context_error;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};

@@ -1,6 +1,6 @@
 //! The credential of a call as it is sent: a secret, or a signature of the call.
 
-use ai::sigv4::{AwsCredential, SignedHeaders, SignedParts, body_hash};
+use ai::hosts::sigv4::{AwsCredential, SignedHeaders, SignedParts, body_hash};
 use bytes::Bytes;
 use config::snapshot::Origin;
 

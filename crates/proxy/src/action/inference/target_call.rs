@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use access::{Credits, ObjectOwner, Refusal};
 use ai::bound::{Extent, LoweredLimit};
-use ai::host::reports_usage_unasked;
+use ai::hosts::host::reports_usage_unasked;
 use ai::tap::{AccountGuard, ResponseFraming};
 use ai::translate::ProviderAccount;
 use ai::{ClaudeSurface, Dialect, EndpointCall, Format, PathCall, ProviderPaths, RequestFields, ResponseEdits, Tap};

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ai::bedrock::EventsOfFrames;
+use ai::hosts::bedrock::EventsOfFrames;
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
 
@@ -48,7 +48,7 @@ impl FramedDownload {
 mod tests {
     use std::future::poll_fn;
 
-    use ai::bedrock::FrameError;
+    use ai::hosts::bedrock::FrameError;
 
     use super::*;
 

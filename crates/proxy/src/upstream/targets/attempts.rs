@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::RequestId;
-use ai::failure::{ProviderError, ProviderErrorKind};
-use ai::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
+use ai::failures::failure::{ProviderError, ProviderErrorKind};
+use ai::streams::opening::{OPENING_BYTES_MAX, Opening, OpeningState};
 use ai::{Format, ResponseFraming};
 use config::snapshot::{CooldownRules, FallbackCause, Model};
 use meter::Outcome;

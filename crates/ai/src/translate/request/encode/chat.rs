@@ -22,7 +22,7 @@ use super::parts::{
     misplaced, needs_data, openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
 };
 use crate::format::Format;
-use crate::host;
+use crate::hosts::host;
 
 /// The name of a schema for the response where the client has none.
 pub(super) const SCHEMA_NAME: &str = "response";

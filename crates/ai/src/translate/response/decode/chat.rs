@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::part::DONE;
 use super::usage;
-use crate::opening::{is_error, is_error_object};
+use crate::streams::opening::{is_error, is_error_object};
 use crate::translate::call_ids::call_id;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage};
 use crate::translate::response::failure;

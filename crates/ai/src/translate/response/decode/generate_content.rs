@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::usage;
-use crate::opening::is_error;
+use crate::streams::opening::is_error;
 use crate::translate::call_ids::UniqueCallIds;
 use crate::translate::event::{
     Block, Finish, GeneratedImage, NeutralEvent, ProviderFailure, RefusalDetails, StopCause, TokenUsage,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::part::raw;
 use super::usage::MessageUsage;
-use crate::opening::is_error;
+use crate::streams::opening::is_error;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
 use fields::{ContentFields, MessageBody, MessageEvent, StopFields};

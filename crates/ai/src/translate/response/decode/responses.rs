@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::order::BlockOrder;
 use super::part::raw;
 use super::usage;
-use crate::opening::is_error;
+use crate::streams::opening::is_error;
 use crate::translate::event::{Block, Finish, NeutralEvent, ProviderFailure, RefusalDetails, StopCause};
 use crate::translate::response::failure;
 use fields::{Response, ResponseEvent, ResponseItem};

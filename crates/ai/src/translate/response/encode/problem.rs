@@ -3,7 +3,7 @@
 use access::refusal::Side;
 
 use crate::error::anthropic_type;
-use crate::failure::ProviderErrorKind;
+use crate::failures::failure::ProviderErrorKind;
 use crate::translate::event::ProviderFailure;
 use crate::translate::object_writer::ObjectWriter;
 

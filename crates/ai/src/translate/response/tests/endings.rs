@@ -182,7 +182,7 @@ fn a_last_event_without_its_blank_line_counts() {
 /// The events with which a stream is ended that has used up its budget.
 #[test]
 fn a_stream_that_tollgate_stops_ends_as_a_response_that_is_too_long() {
-    let partial = crate::partial::Partial {
+    let partial = crate::streams::partial::Partial {
         id: Some("x"),
         model: Some("m"),
         created: 1,
@@ -193,7 +193,7 @@ fn a_stream_that_tollgate_stops_ends_as_a_response_that_is_too_long() {
     for (provider, stream) in STREAMS {
         let (before, after) = stream.split_once("\u{1f600}").unwrap();
         let begun = format!("{before}\u{1f600}{}\n\n", after.split_once("\n\n").unwrap().0);
-        let last = String::from_utf8(crate::stop::events(provider, false, &partial)).unwrap();
+        let last = String::from_utf8(crate::streams::stop::events(provider, false, &partial)).unwrap();
         let length = ["length", "incomplete max_output_tokens", "max_tokens null"];
         let expected: Vec<_> = FORMATS.iter().zip(length).filter(|(format, _)| **format != provider).collect();
         let stops = stops(provider, &(begun + &last));

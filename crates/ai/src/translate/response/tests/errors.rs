@@ -2,7 +2,7 @@ use access::{Refusal, Tokens};
 
 use super::*;
 use crate::error::{FormatProblem, Reporter};
-use crate::partial::Partial;
+use crate::streams::partial::Partial;
 
 /// Errors of providers in their formats: status and body.
 const BODIES: &[(Format, u16, &str)] = &[

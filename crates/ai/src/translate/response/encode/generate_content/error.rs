@@ -1,7 +1,7 @@
 //! A provider's errors in Google's words: `google.rpc.Status`.
 
 use crate::error::google_status;
-use crate::failure::ProviderErrorKind;
+use crate::failures::failure::ProviderErrorKind;
 use crate::translate::event::ProviderFailure;
 use crate::translate::object_writer::{ObjectWriter, list};
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::format::Format;
-use crate::framing::ResponseFraming;
-use crate::sse::{Framer, Piece};
+use crate::streams::framing::ResponseFraming;
+use crate::streams::sse::{Framer, Piece};
 
 /// Maximum size of an event or a body that is read. A longer one is content.
 pub const OPENING_BYTES_MAX: usize = 256 * 1024;

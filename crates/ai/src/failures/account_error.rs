@@ -5,8 +5,8 @@
 
 use access::Refusal;
 
-use crate::account_words::AccountWords;
-use crate::failure::{ProviderError, ProviderErrorKind};
+use crate::failures::account_words::AccountWords;
+use crate::failures::failure::{ProviderError, ProviderErrorKind};
 
 /// Whose account at the provider a call uses. Errors about the operator's account are not shown to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

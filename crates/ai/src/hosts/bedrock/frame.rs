@@ -129,7 +129,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Returns a frame with these headers, which are texts.
-    pub(in crate::bedrock) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    pub(in crate::hosts::bedrock) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         let mut written = Vec::new();
         for (name, value) in headers {
             written.push(u8::try_from(name.len()).unwrap());

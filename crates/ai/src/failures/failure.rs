@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::account_words::AccountWords;
+use crate::failures::account_words::AccountWords;
 pub use context::ContextTokens;
 
 /// Types and codes of errors of an account without money, or with a spend or usage limit that was reached.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::format::Format;
-use crate::partial::Partial;
+use crate::streams::partial::Partial;
 
 /// Returns the last events, after blank lines if an event is `open`. Empty for formats whose streams have no such end.
 pub(crate) fn events(format: Format, open: bool, partial: &Partial<'_>) -> Vec<u8> {

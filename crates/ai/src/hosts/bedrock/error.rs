@@ -121,7 +121,7 @@ const fn kind_of(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{ProviderError, ProviderErrorKind};
+    use crate::failures::failure::{ProviderError, ProviderErrorKind};
 
     #[test]
     fn errors_have_the_class_that_other_providers_report_for_them() {

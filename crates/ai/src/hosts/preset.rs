@@ -1,6 +1,6 @@
 //! Well-known hosts and servers with OpenAI's API: a flat table of the values of a provider of this kind.
 //!
-//! The differences of a host and its prices follow from the host of its URL: [`crate::host`], [`crate::price`].
+//! The differences of a host and its prices follow from the host of its URL: [`crate::hosts::host`], [`crate::price`].
 
 use crate::format::Format;
 
