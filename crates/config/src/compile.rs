@@ -47,11 +47,11 @@ mod weighted;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::flags::Flags;
 use crate::note::Note;
 use crate::schema::RootInput;
 use crate::schema::traffic::{SizesInput, TrafficInput};
 use crate::snapshot::{BuiltInPolicies, Model, PriceFile, PricedModels, Sizes, Snapshot, Traffic};
+use crate::sources::flags::Flags;
 use ai::price::Prices;
 use discover::SourceSettings;
 pub use price_file::read_price_file;

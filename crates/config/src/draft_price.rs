@@ -1,8 +1,8 @@
 //! Reads the price of one plan outside of a configuration file.
 
-use crate::flags::Flags;
 use crate::load::{Sources, load_in_place_of};
 use crate::running::ConfigText;
+use crate::sources::flags::Flags;
 use access::PlanPrice;
 use serde_json::{Value, json};
 use settings::environment::Environment;

@@ -5,32 +5,27 @@
 //! files that values name.
 //!
 //! Reading order: [`snapshot`] (the result), [`load`](mod@load) (the input), `schema` (the keys, each declared once),
-//! `overlay` (settings from the environment), `compile` (from the values of the keys to the result). Then [`Router`] and
+//! `sources` (files, options and the environment), `compile` (from the values of the keys to the result). Then [`Router`] and
 //! [`resolve`], which requests use, [`live`], [`reload`](mod@reload), [`catalog`], which lists the models, and
 //! [`mod@explain`], which tells what happens to a request.
 
-mod api_references;
 pub mod catalog;
 mod compile;
 mod draft_price;
 pub mod explain;
-mod file;
 mod first_call;
-mod flags;
-mod literal_secrets;
 pub mod live;
 pub mod load;
-mod masked;
 mod note;
 mod origin;
-mod overlay;
 pub mod reload;
 pub mod resolve;
 mod route_notes;
 mod running;
 mod schema;
-mod short_forms;
+mod secrets;
 pub mod snapshot;
+mod sources;
 
 pub use settings::documents::json_lines::json_lines;
 pub use settings::environment::Environment;
@@ -47,16 +42,16 @@ pub use explain::{
     ExplainedAuthentication, ExplainedPlan, ExplainedRateLimit, ExplainedRefusal, ExplainedTarget, ExplainedTier,
     Explanation, ListedClient, ListedRoute, ListedUpstream, WrittenRequest, is_endpoint,
 };
-pub use file::has_key;
 pub use first_call::{FirstCall, FirstRouteCall};
-pub use flags::Flags;
 pub use live::Live;
 pub use load::{LoadedConfig, Sources, load, load_for_store, read_file};
-pub use masked::masked;
 pub use note::Note;
 pub use origin::OriginError;
 pub use reload::{CHANGES_MAX, Change, changes, redirected, reload};
 pub use resolve::{ResolveError, ResolvedModel};
 pub use running::{ConfigText, RunningConfig};
 pub use schema::json::{document as json_schema, text as json_schema_text};
+pub use secrets::masked::masked;
 pub use snapshot::{Match, RequestParts, Requested, Router, Snapshot, WrittenParts};
+pub use sources::file::has_key;
+pub use sources::flags::Flags;

@@ -48,8 +48,8 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::Flags;
     use crate::load::{Sources, load};
+    use crate::sources::flags::Flags;
 
     #[test]
     fn who_holds_the_old_snapshot_keeps_it() {

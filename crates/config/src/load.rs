@@ -9,16 +9,16 @@ use settings::section::SettingsReader;
 use settings::section::setting::Setting;
 use settings::yaml::{self, Kind, YamlNode};
 
-use crate::api_references::ApiRule;
 use crate::compile::{CompiledConfig, RunningTls, compile};
-use crate::file::read_bytes;
-use crate::flags::Flags;
-use crate::literal_secrets::{self, LiteralSecrets};
 use crate::note::Note;
 use crate::route_notes::of_routes;
 use crate::running::{ConfigText, RunningConfig};
+use crate::secrets::api_references::ApiRule;
+use crate::secrets::literal_secrets::{self, LiteralSecrets};
 use crate::snapshot::{Process, Snapshot};
-use crate::{overlay, short_forms};
+use crate::sources::file::read_bytes;
+use crate::sources::flags::Flags;
+use crate::sources::{overlay, short_forms};
 
 /// The sources of the configuration.
 #[derive(Clone)]

@@ -14,12 +14,12 @@ use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
 
 use super::UsedNames;
 use super::upstream_tls::is_running;
-use crate::flags::Flags;
 use crate::note::Note;
 use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
 use crate::schema::process::ProcessInput;
 use crate::schema::traffic::TrafficInput;
 use crate::snapshot::{Listener, MinVersion, Origin, TlsSettings};
+use crate::sources::flags::Flags;
 
 /// The listeners of the proxy, and the TLS of control.
 pub(super) struct CompiledListeners {

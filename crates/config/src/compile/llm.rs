@@ -11,7 +11,6 @@ use settings::section::SettingsReader;
 
 use super::provider::{self, origin_of};
 use super::{UsedNames, formats, link_local, upstream_tls};
-use crate::flags::Flags;
 use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::schema::traffic::{
@@ -21,6 +20,7 @@ use crate::snapshot::translation::default_formats;
 use crate::snapshot::{
     AccountObjects, Ai, Credential, Mock, OnHangup, Origin, PoolRules, PriceSource, Provider, Scheme, Timeouts,
 };
+use crate::sources::flags::Flags;
 
 /// The result of compiling `providers`.
 #[derive(Default)]

@@ -13,11 +13,11 @@ use settings::section::{Location, SettingsReader};
 use settings::yaml;
 
 use super::price;
-use crate::file::read_bytes;
 use crate::note::Note;
 use crate::schema::price::{PriceFileInput, PriceRowInput};
 use crate::schema::traffic::{TrafficInput, is_model};
 use crate::snapshot::PriceFile;
+use crate::sources::file::read_bytes;
 
 /// Suffix of the signature's file name.
 const SIGNATURE: &str = ".sig";

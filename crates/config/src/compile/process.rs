@@ -12,9 +12,9 @@ use settings::section::SettingsReader;
 use super::discover::SourceSettings;
 use super::listen::CompiledListeners;
 use super::{billing, export, limit, traces};
-use crate::flags::Flags;
 use crate::schema::process::{BrandInput, ConnectionsInput, ControlInput, ProcessInput};
 use crate::snapshot::{Brand, Connections, Control, Process, TlsSettings};
+use crate::sources::flags::Flags;
 
 /// The part of `in_flight` that requests of one address may be whose clients are not identified: one in 16.
 const PARTS_OF_ADDRESS: u32 = 16;

@@ -4,9 +4,9 @@ use settings::environment::Environment;
 use settings::section::section_input::SectionInput;
 
 use super::*;
-use crate::flags::Flags;
 use crate::load::load_text;
 use crate::schema::RootInput;
+use crate::sources::flags::Flags;
 
 const RUNNING: &str = "listen: 127.0.0.1:8080\ncontrol: {cors: {allowed_origins: [\"https://a.example\"]}}\n\
     upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\

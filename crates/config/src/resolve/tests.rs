@@ -6,8 +6,8 @@ use meter::{Rates, UnitRates};
 
 use super::*;
 use crate::Environment;
-use crate::flags::Flags;
 use crate::load::{LoadedConfig, Sources, load_text};
+use crate::sources::flags::Flags;
 
 /// Noon of 2026-11-21 in UTC.
 const NOW: Timestamp = Timestamp(1_795_262_400_000_000);

@@ -6,10 +6,10 @@ use settings::section::section_input::SectionInput;
 use settings::section::setting::{Setting, Value};
 use settings::spec::{SectionSpec, ValueShape};
 
-use crate::flags::Flags;
 use crate::json_schema;
 use crate::load::{Sources, load_text};
 use crate::schema::RootInput;
+use crate::sources::flags::Flags;
 use crate::{ConfigError, Environment};
 
 mod cases;

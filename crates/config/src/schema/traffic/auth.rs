@@ -8,11 +8,10 @@ use super::UpstreamTlsInput;
 use super::forms::ANY_NAME;
 use super::key_place::{KEY_PLACES, KeyPlaceInput, KeyPlaceWord};
 use crate::snapshot::ServiceUrl;
-use access::Secret;
 use access::credentials::basic::{BasicHash, USERS_MAX};
-use access::credentials::issuer::IssuerUrl;
 use access::credentials::jwt::{Algorithm, JwtKey};
 use access::credentials::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
+use access::{Secret, credentials::issuer::IssuerUrl};
 use serde_json::{Value as Json, json};
 use settings::documents::json;
 use settings::field::{

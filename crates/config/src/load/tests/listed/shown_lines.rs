@@ -5,7 +5,7 @@ use settings::section::SettingsReader;
 use settings::yaml;
 
 use super::*;
-use crate::literal_secrets;
+use crate::secrets::literal_secrets;
 
 /// Secrets whose key does not name them: only a text that is YAML hides them.
 const UNNAMED: [&str; 2] = ["traces.headers.proxy", "auth[5].users[0].hash"];

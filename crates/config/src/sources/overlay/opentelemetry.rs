@@ -86,9 +86,9 @@ fn pairs(list: &str) -> Option<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::Flags;
     use crate::load::{Sources, load_text};
     use crate::snapshot::Traces;
+    use crate::sources::flags::Flags;
 
     /// The traces of a file with these variables, or the error.
     fn traces(source: &str, variables: &[(&str, &str)]) -> Result<Option<Traces>, String> {

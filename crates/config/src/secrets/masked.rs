@@ -8,7 +8,7 @@ use settings::section::SettingsReader;
 use settings::section::setting::Setting;
 use settings::yaml::{self, Kind, YamlNode};
 
-use crate::literal_secrets;
+use crate::secrets::literal_secrets;
 
 const MASK: &str = "***";
 
@@ -65,8 +65,8 @@ fn write(out: &mut String, node: &YamlNode, path: &str, indent: usize, secrets: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::Flags;
     use crate::load::{Sources, load_text};
+    use crate::sources::flags::Flags;
 
     #[test]
     fn a_text_with_secrets_is_written_without_them_and_means_the_same() {

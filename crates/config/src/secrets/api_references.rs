@@ -15,8 +15,8 @@ use settings::section::ReferenceRule;
 use settings::substitute::split_reference;
 use settings::yaml::{Kind, YamlNode};
 
-use crate::file::FILE_BYTES_MAX;
 use crate::snapshot::ApiReferences;
+use crate::sources::file::FILE_BYTES_MAX;
 
 const ROUTES: &str = "routes";
 const UPSTREAMS: &str = "upstreams";

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use crate::flags::Flags;
 use crate::load::{LoadedConfig, Sources, load_text};
 use crate::note::Note;
+use crate::sources::flags::Flags;
 use crate::{ConfigError, Environment};
 
 fn load(source: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
