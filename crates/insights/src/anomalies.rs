@@ -4,9 +4,9 @@ use access::Day;
 use uuid::Uuid;
 
 use crate::brief::Anomaly;
-use crate::day::{self, weekdays};
-use crate::money;
-use crate::ratio::Ratio;
+use crate::figures::day::{self, weekdays};
+use crate::figures::money;
+use crate::figures::ratio::Ratio;
 use crate::settings::AnomalySettings;
 
 /// The number of earlier days that are read: eight of each weekday.

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::classification::Class;
-use crate::money::NanoMoney;
-use crate::ratio::Ratio;
+use crate::figures::money::NanoMoney;
+use crate::figures::ratio::Ratio;
 use crate::scope::DayScope;
 
 /// One day of a scope, explained.

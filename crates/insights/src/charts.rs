@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::brief::Brief;
-use crate::money::shown;
+use crate::figures::money::shown;
 
 /// The width of a chart in pixels.
 const WIDTH: i128 = 640;

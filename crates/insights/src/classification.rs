@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::money::NanoMoney;
-use crate::ratio::Ratio;
+use crate::figures::money::NanoMoney;
+use crate::figures::ratio::Ratio;
 use crate::scope::DayScope;
 
 /// What a request was made for, as rules over its metadata decide.

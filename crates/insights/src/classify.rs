@@ -6,8 +6,8 @@ use access::NanoUsd;
 use uuid::Uuid;
 
 use crate::classification::{Class, ClassShare};
-use crate::money::NanoMoney;
-use crate::ratio::Ratio;
+use crate::figures::money::NanoMoney;
+use crate::figures::ratio::Ratio;
 use crate::rules::{Metadata, RuleSet};
 use crate::settings::ClassRule;
 

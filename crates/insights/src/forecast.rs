@@ -5,9 +5,9 @@ use access::Day;
 use crate::anomalies::DayFigures;
 use crate::brief::Forecast;
 use crate::classify::clamped;
-use crate::day::{self, month};
-use crate::interval::factor;
-use crate::money::NanoMoney;
+use crate::figures::day::{self, month};
+use crate::figures::interval::factor;
+use crate::figures::money::NanoMoney;
 use crate::settings::ForecastSettings;
 
 /// The number of earlier days that a forecast is computed from.
@@ -66,7 +66,7 @@ fn mean(values: &[i128]) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ratio::Ratio;
+    use crate::figures::ratio::Ratio;
 
     const SETTINGS: ForecastSettings = ForecastSettings { interval: Ratio(8_000) };
 

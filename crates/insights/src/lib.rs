@@ -3,10 +3,9 @@
 //! This crate does no I/O and reads no clock: figures, files and times are arguments. It contains no SQL; `ledger` reads
 //! the figures. The types that `control` returns are defined here, and so are the example files in the same types.
 //!
-//! Reading order: [`scope`] and [`day`] (ids of briefs), [`money`] and [`ratio`], the responses [`ingest_status`],
-//! [`classification`], [`brief`], [`roi`], [`review`], [`signed_classes`] and [`settings`], their computation in [`rules`], [`classify`],
-//! [`movers`], [`anomalies`], [`interval`], [`forecast`], [`latency`] and [`briefing`], the documents [`charts`] and
-//! [`page`], then [`examples`].
+//! Reading order: [`scope`] (ids of briefs) and [`figures`]; the responses [`ingest_status`], [`classification`], [`brief`], [`roi`],
+//! [`review`], [`signed_classes`] and [`settings`]; their computation in [`rules`], [`classify`], [`movers`], [`anomalies`],
+//! [`forecast`], [`latency`] and [`briefing`]; the documents [`charts`] and [`page`]; then [`examples`].
 
 pub mod anomalies;
 pub mod brief;
@@ -14,16 +13,13 @@ pub mod briefing;
 pub mod charts;
 pub mod classification;
 pub mod classify;
-pub mod day;
 pub mod examples;
+pub mod figures;
 pub mod forecast;
 pub mod ingest_status;
-pub mod interval;
 pub mod latency;
-pub mod money;
 pub mod movers;
 pub mod page;
-pub mod ratio;
 pub mod review;
 pub mod roi;
 pub mod rules;
@@ -34,9 +30,9 @@ pub mod signed_classes;
 pub use brief::Brief;
 pub use classification::{Class, ClassShare, Classification};
 pub use examples::{Examples, ExamplesError};
+pub use figures::money::NanoMoney;
+pub use figures::ratio::Ratio;
 pub use ingest_status::{IngestStatus, NodeIngest};
-pub use money::NanoMoney;
-pub use ratio::Ratio;
 pub use review::ReviewStatus;
 pub use roi::Roi;
 pub use scope::DayScope;

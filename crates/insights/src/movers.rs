@@ -6,7 +6,7 @@
 
 use crate::brief::Mover;
 use crate::classify::clamped;
-use crate::money::NanoMoney;
+use crate::figures::money::NanoMoney;
 
 /// The maximum number of models that are listed; the others are one group.
 const LISTED_MAX: usize = 10;

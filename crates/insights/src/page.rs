@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::brief::Brief;
 use crate::charts::{Chart, escaped};
-use crate::money::shown;
+use crate::figures::money::shown;
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;color:#1b1f24}\
     table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ccc;padding:.25rem .75rem;text-align:left}";

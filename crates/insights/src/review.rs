@@ -6,7 +6,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::money::NanoMoney;
+use crate::figures::money::NanoMoney;
 use crate::scope::DayScope;
 use crate::signed_classes::SignedClasses;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::money::NanoMoney;
+use crate::figures::money::NanoMoney;
 use crate::scope::DayScope;
 
 /// The cost of a day and its savings, with their formulas.

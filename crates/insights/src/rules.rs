@@ -1,7 +1,7 @@
 //! The rules that decide the class of a request from its metadata. The first rule that matches decides.
 
 use crate::classification::Class;
-use crate::ratio::Ratio;
+use crate::figures::ratio::Ratio;
 use crate::settings::{ClassRule, NumberRange, RULES_MAX, RuleConditions};
 
 /// The word of ordinary APIs in the condition `format`.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::classification::Class;
-use crate::interval::is_interval;
-use crate::money::{CURRENCY, NanoMoney};
-use crate::ratio::Ratio;
+use crate::figures::interval::is_interval;
+use crate::figures::money::{CURRENCY, NanoMoney};
+use crate::figures::ratio::Ratio;
 
 /// The maximum number of configured rules.
 pub const RULES_MAX: usize = 100;

@@ -11,7 +11,7 @@ use evidence::{EvidenceWriter, Manifest, SigningKey};
 use futures_util::stream;
 use insights::Brief;
 use insights::charts::{ChartKind, ChartTheme, draw};
-use insights::day::rfc3339;
+use insights::figures::day::rfc3339;
 use insights::page::html;
 use ledger::{DayEvent, DayUsageOf, RequestPlace};
 use meter::RequestResult;

@@ -170,7 +170,7 @@ impl<'a> DayReader<'a> {
         });
         let bounds = self.bounds();
         let (events, minutes) = self.requests(bounds.as_groups()).await?;
-        let before = match insights::day::earlier(day, 7) {
+        let before = match insights::figures::day::earlier(day, 7) {
             Some(before) => ledger.models_of_day(of, before).await?,
             None => Vec::new(),
         };

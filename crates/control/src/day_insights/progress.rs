@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{Day, Timestamp};
 use insights::NodeIngest;
-use insights::day::rfc3339;
+use insights::figures::day::rfc3339;
 use store::NodeProgress;
 
 /// A node whose last report is older is dead; it reports every second.

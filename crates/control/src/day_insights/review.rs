@@ -1,7 +1,7 @@
 //! The review of a day of all users or of a label: its figures, decisions and state.
 
 use access::{Day, Refusal};
-use insights::day::{date, earlier, rfc3339};
+use insights::figures::day::{date, earlier, rfc3339};
 use insights::review::{
     self, Decision, FiguresApart, PastDecision, ReviewStatus, ReviewedDay, ReviewedFigures, SignoffRefusal,
 };

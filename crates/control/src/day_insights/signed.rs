@@ -1,7 +1,7 @@
 //! The stored decisions about a day, and the classes that were approved with it.
 
 use insights::briefing::FiguresHead;
-use insights::day::rfc3339;
+use insights::figures::day::rfc3339;
 use insights::review::{Decision, PastDecision, ReviewedDay, ReviewedFigures, approved_classes};
 use insights::signed_classes::SignedClasses;
 use insights::{DayScope, InsightSettings};

@@ -4,7 +4,7 @@ use access::{Budget, BudgetScope, Day, Measure, Per, UserId};
 use config::snapshot::BudgetDimension;
 use insights::DayScope;
 use insights::brief::BudgetUse;
-use insights::money::NanoMoney;
+use insights::figures::money::NanoMoney;
 use meter::budgets::budget::Period;
 use store::{EVERYBODY, UserRef};
 use uuid::Uuid;

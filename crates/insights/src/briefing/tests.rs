@@ -2,7 +2,7 @@ mod days;
 
 use super::*;
 use crate::classification::Class;
-use crate::day;
+use crate::figures::day;
 use crate::rules::Metadata;
 use crate::settings::{ClassRule, RuleConditions};
 

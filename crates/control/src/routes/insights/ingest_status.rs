@@ -6,7 +6,7 @@ use access::Role;
 use axum::Json;
 use axum::extract::State;
 use insights::IngestStatus;
-use insights::day::{date, rfc3339};
+use insights::figures::day::{date, rfc3339};
 use ledger::UsageOf;
 
 use super::documented::runtime;

@@ -23,7 +23,7 @@ fn at(days_back: u64, seconds: u64) -> Timestamp {
 
 /// The text of the day that is `back` days before today.
 fn date(back: u32) -> String {
-    insights::day::date(access::Day(NOON.day().0 - back))
+    insights::figures::day::date(access::Day(NOON.day().0 - back))
 }
 
 /// Two users with usage today, yesterday and a week ago; one request failed, and one was refused.

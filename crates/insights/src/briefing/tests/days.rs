@@ -58,7 +58,7 @@ fn an_agent_that_runs_away_is_an_anomaly_and_a_class() {
     let found: Vec<_> = told.anomalies.iter().map(|of| (of.measure.as_str(), of.value, of.median, of.mad)).collect();
     assert_eq!(found[0], ("requests", 1_000, 100, 0));
     assert_eq!(found.iter().map(|of| of.0).collect::<Vec<_>>(), ["requests", "tokens", "cost_nano"]);
-    assert_eq!(told.anomalies[0].score, crate::ratio::Ratio(6_070_500));
+    assert_eq!(told.anomalies[0].score, crate::figures::ratio::Ratio(6_070_500));
     assert_eq!(told.anomalies[0].request_ids[0], ids[0]);
 }
 

@@ -1,6 +1,6 @@
 //! Intervals of a normal distribution.
 
-use crate::ratio::Ratio;
+use crate::figures::ratio::Ratio;
 
 /// Parts of outcomes inside of an interval, and the factor of its standard deviation, both in ten-thousandths.
 const FACTORS: [(i64, i128); 5] = [(5_000, 6_745), (8_000, 12_816), (9_000, 16_449), (9_500, 19_600), (9_900, 25_758)];

@@ -1,0 +1,6 @@
+//! Figures of a day: intervals, latencies, money and ratios.
+
+pub mod day;
+pub mod interval;
+pub mod money;
+pub mod ratio;
