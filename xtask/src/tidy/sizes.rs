@@ -1,4 +1,4 @@
-//! File sizes: 300 lines are the aim, and more than 500 a failure. At the top of `proxy` are at most 20 modules.
+//! File sizes: 300 lines are the aim, and more than 500 a failure. A crate has at most 20 modules at its top.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,27 @@ use super::tree::{File, Tree};
 
 const LINES_MAX: usize = 500;
 const ARCHITECTURE_LINES_MAX: usize = 200;
-/// The crate whose modules read from the top as the walk of a request.
-const WALK: &str = "crates/proxy/src/";
-const WALK_MODULES_MAX: usize = 20;
+/// Modules that a reader sees first. More belong into the folders of their layers.
+const TOP_MODULES_MAX: usize = 20;
 const REASON: &str = "Long because: ";
 
-/// Checks source files, the size of `ARCHITECTURE.md`, and the number of folders of the data plane.
+/// Checks source files, the size of `ARCHITECTURE.md`, and the number of modules at the top of each crate.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let sources = tree.files.iter().filter(|file| file.is(&["rs", "ts", "tsx"]));
     let documents = tree.file("ARCHITECTURE.md").and_then(architecture);
-    sources.filter_map(source).chain(documents).chain(walk(tree)).collect()
+    let libraries =
+        tree.files.iter().filter(|file| file.path.starts_with("crates/") && file.path.ends_with("/src/lib.rs"));
+    sources.filter_map(source).chain(documents).chain(libraries.filter_map(|library| top(tree, library))).collect()
 }
 
-/// Checks the number of modules at the top of the data plane. A file and the folder of its children are one module.
-fn walk(tree: &Tree) -> Option<Finding> {
-    let below = tree.files.iter().filter_map(|file| Some((file, file.path.strip_prefix(WALK)?)));
+/// Checks the number of modules at the top of a crate. A file and the folder of its children are one module.
+fn top(tree: &Tree, library: &File) -> Option<Finding> {
+    let folder = library.path.strip_suffix("lib.rs")?;
+    let below = tree.files.iter().filter_map(|file| file.path.strip_prefix(folder));
     let modules: BTreeSet<&str> =
-        below.clone().filter_map(|(_, path)| path.split(['/', '.']).next()).filter(|module| *module != "lib").collect();
-    let (library, _) = below.into_iter().find(|(_, path)| *path == "lib.rs")?;
-    (modules.len() > WALK_MODULES_MAX).then(|| {
-        let what = format!("has {} modules, at most {WALK_MODULES_MAX} are allowed", modules.len());
+        below.filter_map(|path| path.split(['/', '.']).next()).filter(|module| *module != "lib").collect();
+    (modules.len() > TOP_MODULES_MAX).then(|| {
+        let what = format!("has {} modules, at most {TOP_MODULES_MAX} are allowed", modules.len());
         library.whole().fails(what, "move the new module into the folder of its layer")
     })
 }
@@ -71,10 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn the_data_plane_has_at_most_20_folders() {
+    fn a_crate_has_at_most_20_modules_at_its_top() {
         let files = |count: usize| -> Vec<(String, &str)> {
-            let modules = (0..count).flat_map(|nth| [format!("{WALK}m{nth}.rs"), format!("{WALK}m{nth}/part.rs")]);
-            modules.chain([format!("{WALK}lib.rs")]).map(|path| (path, "")).collect()
+            let modules =
+                (0..count).flat_map(|nth| [format!("crates/a/src/m{nth}.rs"), format!("crates/a/src/m{nth}/part.rs")]);
+            modules.chain(["crates/a/src/lib.rs".to_owned()]).map(|path| (path, "")).collect()
         };
         let check = |files: &[(String, &str)]| {
             let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
