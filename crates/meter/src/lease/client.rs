@@ -4,6 +4,7 @@
 //! An incarnation is one start of a node. A tick is one message of a node to the lease server.
 
 mod lease;
+mod recent_use;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ const CONTENDED_TICKS: u32 = 10;
 pub struct LeaseTiming {
     /// The time between two ticks while no request waits.
     pub tick: Duration,
-    /// The maximum time that a request waits.
+    /// The maximum time that a request waits after the first reply about its lease.
     pub recall_wait: Duration,
 }
 
@@ -187,11 +188,13 @@ impl<R: LeaseRules> LeaseClient<R> {
     /// at once if the request cannot wait. Ignore the verdict on a request that was admitted in the meantime.
     pub fn wait(&mut self, shared: SharedCounter<'_>, waiter: Waiter, now: Mono) -> Option<Verdict> {
         let SharedCounter { id, counter } = shared;
-        if self.fenced || now.since(waiter.since) >= self.timing.recall_wait {
+        if self.fenced {
             return Some(Verdict::Withheld);
         }
         let lease = self.leases.entry(id).or_insert_with(|| ClientLease::new(counter.clone(), now));
-        if lease.ended || lease.waiting.len() >= WAITING_REQUESTS_MAX {
+        let overdue_until = lease.overdue_until(now, self.timing.recall_wait);
+        let is_overdue = overdue_until.is_some_and(|until| waiter.since <= until);
+        if is_overdue || lease.ended || lease.waiting.len() >= WAITING_REQUESTS_MAX {
             return Some(Verdict::Withheld);
         }
         if lease.waiting.iter().any(|waiting| waiting.waiter.id == waiter.id) {
@@ -281,8 +284,9 @@ impl<R: LeaseRules> LeaseClient<R> {
         self.contended.retain(|counter| {
             let Some(lease) = self.leases.get_mut(counter) else { return false };
             decisions.extend(lease.wake(*counter, now));
+            let overdue_until = lease.overdue_until(now, self.timing.recall_wait);
             lease.waiting.retain(|waiting| {
-                let overdue = now.since(waiting.waiter.since) >= self.timing.recall_wait;
+                let overdue = overdue_until.is_some_and(|until| waiting.waiter.since <= until);
                 if overdue {
                     decisions.push(WaitDecision {
                         waiter: waiting.waiter.id,
@@ -326,6 +330,7 @@ impl<R: LeaseRules> LeaseClient<R> {
                 && self.rules.accepts_grant(grant.seq, lease.seq)
             {
                 (lease.answered, lease.unanswered, lease.term, lease.left) = (true, 0, grant.term, grant.left);
+                lease.first_reply_at.get_or_insert(now);
                 if !lease.ended {
                     let deadline = self.rules.deadline(lease.sent_at, now, response.ttl);
                     lease.counter.allow(grant.granted, deadline);

@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use access::{Amount, Mono};
 
-use super::super::rules::LeaseRules;
+use super::super::rules::{LeaseRules, nanos};
 use super::super::{CounterId, Grant, LeaseRequest};
+use super::recent_use::RecentUse;
 use super::{Verdict, WaitDecision, Waiter};
 use crate::budgets::counter::BudgetCounter;
 
 /// More is requested when the free amount is less than the use of this many ticks.
 const REQUEST_BELOW_TICKS: u64 = 4;
-/// The request is for the use of this many ticks, so that a busy lease needs a request only from time to time.
+/// The request is for the use of at least this many ticks, so that a busy lease needs a request only from time to time.
 const REQUEST_TICKS: u64 = 32;
 /// A request is repeated after one tick, then after two, and so on, with at most this many doublings.
 const RETRY_DOUBLINGS_MAX: u32 = 3;
-/// A lease is renewed after one third of its lifetime.
+/// A lease is renewed after one third of its lifetime, and one that was used since its last request after at most this many
+/// ticks: when the store fails, it has almost all of its lifetime, and contains the use of it.
 const RENEW_AFTER: u32 = 3;
+const RENEW_USED_TICKS: u32 = 10;
+/// Requests wait at least for this time for the first reply about a lease: the server has to read what the period has used,
+/// and a node that has just started has to connect.
+const FIRST_REPLY_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct ClientLease {
@@ -36,10 +42,11 @@ pub(super) struct ClientLease {
     pub(super) answered_recall: u64,
     /// The time until which requests probably wait in another node.
     pub(super) contended_until: Mono,
-    /// The used amount at the last tick; `used_per_tick` is the recent use per tick.
-    pub(super) used: Amount,
-    pub(super) used_per_tick: Amount,
-    pub(super) busy_at: Mono,
+    recent: RecentUse,
+    /// The time of the last tick before which it was used, or requests waited for it.
+    busy_at: Mono,
+    /// The time of the first reply.
+    pub(super) first_reply_at: Option<Mono>,
     /// Nothing more is taken of it: its period is over, or the node ends.
     pub(super) ended: bool,
     pub(super) waiting: VecDeque<WaitingRequest>,
@@ -57,7 +64,7 @@ pub(super) struct WaitingRequest {
 impl ClientLease {
     pub(super) fn new(counter: Arc<BudgetCounter>, now: Mono) -> Self {
         Self {
-            used: counter.used(),
+            recent: RecentUse::new(counter.used(), now),
             counter,
             seq: 0,
             sent_at: Mono(0),
@@ -68,21 +75,25 @@ impl ClientLease {
             recall: 0,
             answered_recall: 0,
             contended_until: Mono(0),
-            used_per_tick: Amount::ZERO,
             busy_at: now,
+            first_reply_at: None,
             ended: false,
             waiting: VecDeque::new(),
         }
     }
 
     pub(super) fn measure_use(&mut self, now: Mono) {
-        let used = self.counter.used();
-        let taken = used.saturating_sub(self.used);
-        self.used = used;
-        self.used_per_tick = taken.max(self.used_per_tick.part(2));
-        if !taken.is_zero() || !self.waiting.is_empty() {
+        if self.recent.measure(self.counter.used(), now) || !self.waiting.is_empty() {
             self.busy_at = now;
         }
+    }
+
+    /// Returns the time until which requests arrived that have waited too long: for the first reply, or after it for other
+    /// nodes. `None` if no request has.
+    pub(super) fn overdue_until(&self, now: Mono, recall_wait: Duration) -> Option<Mono> {
+        let wait = if self.first_reply_at.is_some() { recall_wait } else { recall_wait.max(FIRST_REPLY_WAIT) };
+        let until = Mono(now.0.checked_sub(nanos(wait))?);
+        self.first_reply_at.is_none_or(|replied_at| replied_at <= until).then_some(until)
     }
 
     /// Ends the lease and decides about all waiting requests.
@@ -116,8 +127,15 @@ impl ClientLease {
     }
 
     /// Returns the use of `ticks` ticks, plus the amount of all waiting requests.
-    pub(super) fn needed_in(&self, ticks: u64) -> Amount {
-        self.queued().saturating_add(self.used_per_tick.saturating_mul(ticks))
+    fn needed_in(&self, ticks: u64) -> Amount {
+        self.queued().saturating_add(self.recent.in_ticks(ticks))
+    }
+
+    /// Returns the amount that the lease should contain: the use of its lifetime, so that an outage of the store refuses no
+    /// request until the deadline.
+    fn wanted(&self, times: RequestTimes) -> Amount {
+        let lifetime = self.recent.during(times.ttl, times.now);
+        self.needed_in(REQUEST_TICKS).max(self.needed_in(REQUEST_BELOW_TICKS).saturating_add(lifetime))
     }
 
     /// Returns the amount of the first waiting requests that together fit into the amount that was left.
@@ -169,7 +187,12 @@ pub(super) fn request<R: LeaseRules>(
     let returns_surplus = to.max(lease.counter.used()) < allowance;
     let needs_more = !lease.ended && lease.counter.free() < lease.needed_in(REQUEST_BELOW_TICKS);
     // A lease that is spent completely is not renewed; a reserved amount may be released.
-    let renew = !lease.ended && allowance > lease.counter.spent() && now.since(lease.sent_at) >= ttl / RENEW_AFTER;
+    let renew_after = if lease.busy_at > lease.sent_at {
+        (ttl / RENEW_AFTER).min(tick.saturating_mul(RENEW_USED_TICKS))
+    } else {
+        ttl / RENEW_AFTER
+    };
+    let renew = !lease.ended && allowance > lease.counter.spent() && now.since(lease.sent_at) >= renew_after;
     if !(needs_more || renew || returns_surplus || lease.recall > lease.answered_recall || !lease.answered) {
         return None;
     }
@@ -191,7 +214,7 @@ pub(super) fn request<R: LeaseRules>(
         ceiling,
         used,
         spent: lease.counter.spent().min(used),
-        want: if lease.ended || idle { Amount::ZERO } else { lease.needed_in(REQUEST_TICKS).saturating_sub(free) },
+        want: if lease.ended || idle { Amount::ZERO } else { lease.wanted(times).saturating_sub(free) },
         need: if lease.ended { Amount::ZERO } else { first.saturating_sub(free) },
         need_fitting: if lease.ended { Amount::ZERO } else { need_fitting.saturating_sub(free) },
         queued: if lease.ended { Amount::ZERO } else { queued.saturating_sub(free) },

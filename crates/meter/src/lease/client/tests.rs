@@ -149,10 +149,11 @@ fn a_refused_request_is_told_what_a_lost_node_holds_if_it_would_be_enough() {
 fn request_that_waits_too_long_is_withheld() {
     let (mut client, counter) = holding();
     client.wait(shared(&counter), waiter(2, 20), Mono(MS));
-    assert_eq!(client.review(Mono(249 * MS)), []);
-    assert_eq!(client.review(Mono(250 * MS)), [verdict(2, Verdict::Withheld)]);
-    assert_eq!(client.wait(shared(&counter), waiter(2, 20), Mono(250 * MS)), Some(Verdict::Withheld));
-    client.wait(shared(&counter), Waiter { since: Mono(250 * MS), ..waiter(4, 20) }, Mono(250 * MS));
+    // The first reply was received at 1 ms.
+    assert_eq!(client.review(Mono(250 * MS)), []);
+    assert_eq!(client.review(Mono(251 * MS)), [verdict(2, Verdict::Withheld)]);
+    assert_eq!(client.wait(shared(&counter), waiter(2, 20), Mono(251 * MS)), Some(Verdict::Withheld));
+    client.wait(shared(&counter), Waiter { since: Mono(251 * MS), ..waiter(4, 20) }, Mono(251 * MS));
     client.forget(4);
     assert_eq!(client.review(Mono(900 * MS)), []);
 }
@@ -223,6 +224,48 @@ fn idle_lease_is_returned_and_a_spent_one_is_not_renewed() {
     assert_eq!((idle.ceiling, idle.want), (Amount(4), Amount(0)));
     client.receive(&answer(&[grant(4, 4, 92)], &[], &[]), Mono(2_601 * MS));
     assert_eq!(client.tick(Mono(9_000 * MS)).requests, []);
+}
+
+#[test]
+fn a_request_waits_a_second_for_the_first_reply_and_then_for_other_nodes() {
+    let (mut client, counter) = (client(), counter());
+    client.wait(shared(&counter), waiter(1, 4), Mono(0));
+    assert_eq!(client.review(Mono(999 * MS)), []);
+    assert_eq!(client.review(Mono(1_000 * MS)), [verdict(1, Verdict::Withheld)]);
+    client.wait(shared(&counter), Waiter { since: Mono(1_000 * MS), ..waiter(2, 4) }, Mono(1_000 * MS));
+    let seq = client.tick(Mono(1_000 * MS)).requests[0].seq;
+    client.receive(&answer(&[grant(seq, 0, 0)], &[], &[]), Mono(1_900 * MS));
+    assert_eq!(client.review(Mono(2_149 * MS)), [], "the recall began with the reply");
+    assert_eq!(client.review(Mono(2_150 * MS)), [verdict(2, Verdict::Withheld)]);
+}
+
+/// An outage may begin at any time: the lease then contains the use of nine tenths of its lifetime, most of which is left.
+#[test]
+fn busy_lease_of_a_minute_holds_the_use_of_a_minute() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    const PER_TICK: u64 = 3;
+    let (mut client, counter) = (client(), counter());
+    client.wait(shared(&counter), waiter(1, PER_TICK), Mono(0));
+    let (mut requests, mut left) = (0, 1_000_000);
+    for tick in 0..600 {
+        let now = Mono(tick * 100 * MS);
+        if let [request] = client.tick(now).requests[..] {
+            requests += 1;
+            left -= request.want.0;
+            let granted = grant(request.seq, request.ceiling.0 + request.want.0, left);
+            let TickReply::Accepted(response) = answer(&[granted], &[], &[]) else { panic!() };
+            client.receive(&TickReply::Accepted(TickResponse { ttl: MINUTE, ..response }), now);
+        }
+        counter.take(Amount(PER_TICK), Some(Amount(1_000_000)), now).unwrap();
+        counter.settle(Amount(PER_TICK), Amount(PER_TICK));
+        if tick > 50 {
+            let lifetime = counter.deadline().since(now);
+            assert!(lifetime >= Duration::from_secs(53), "{lifetime:?} in tick {tick}");
+            assert!(counter.free().0 >= PER_TICK * 530, "{:?} in tick {tick}", counter.free());
+            assert!(counter.free().0 <= PER_TICK * 700, "{:?} in tick {tick}", counter.free());
+        }
+    }
+    assert!((60..=70).contains(&requests), "{requests} requests in a minute");
 }
 
 /// 500 leases in steady use must not cause 5,000 requests per second.
