@@ -1,13 +1,15 @@
 //! Health checks: requests avoid a backend that hangs or fails its checks, until it has recovered.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use e2e::{Call, Gateway, Setup, Turn, Upstream, eventually};
 
 const UP: u8 = 0;
 const FAILS: u8 = 1;
 const HANGS: u8 = 2;
+/// Every second check fails.
+const FLAPS: u8 = 3;
 
 /// A backend whose checks have the result that a test sets; it always answers requests of clients.
 struct Checked {
@@ -18,11 +20,15 @@ struct Checked {
 impl Checked {
     async fn start() -> Self {
         let state = Arc::new(AtomicU8::new(UP));
-        let shown = state.clone();
+        let (shown, checks) = (state.clone(), Arc::new(AtomicUsize::new(0)));
         let upstream = Upstream::start(move |mut turn: Turn| {
-            let state = shown.load(Ordering::SeqCst);
+            let is_check = turn.head.first.starts_with("GET /health ");
+            let nth = checks.fetch_add(usize::from(is_check), Ordering::SeqCst);
+            let state = match shown.load(Ordering::SeqCst) {
+                FLAPS if nth % 2 == 1 => FAILS,
+                state => state,
+            };
             async move {
-                let is_check = turn.head.first.starts_with("GET /health ");
                 match state {
                     HANGS if is_check => std::future::pending().await,
                     FAILS if is_check => turn.answer("500 X", b"").await,
@@ -98,6 +104,22 @@ async fn a_backend_that_fails_its_checks_gets_no_requests_until_it_has_recovered
 }
 
 #[tokio::test]
+async fn a_backend_whose_checks_flap_keeps_its_state_and_fills_no_log() {
+    let (flapping, steady) = (Checked::start().await, Checked::start().await);
+    let gateway = start(&[&flapping, &steady]).await;
+    waits(&gateway, &flapping, 0).await;
+    flapping.state.store(FLAPS, Ordering::SeqCst);
+    let begun = flapping.checks();
+    eventually("the checks flap", async || (flapping.checks() >= begun + 12).then_some(())).await;
+    let before = (flapping.served(), steady.served());
+    send(&gateway, 10).await;
+    assert_eq!((flapping.served() - before.0, steady.served() - before.1), (5, 5));
+    let log = gateway.stderr();
+    let lines = log.lines().filter(|line| line.contains("a backend is")).count();
+    assert_eq!(lines, 0, "{log}");
+}
+
+#[tokio::test]
 async fn a_backend_is_in_use_before_the_end_of_its_first_check() {
     let (hanging, steady) = (Checked::start().await, Checked::start().await);
     hanging.state.store(HANGS, Ordering::SeqCst);
@@ -120,6 +142,29 @@ async fn if_no_backend_is_healthy_all_get_requests() {
     let before = [one.served(), other.served()];
     send(&gateway, 10).await;
     assert!(one.served() > before[0] && other.served() > before[1]);
+}
+
+#[tokio::test]
+async fn with_panic_off_requests_are_refused_while_every_check_fails() {
+    let (one, other) = (Checked::start().await, Checked::start().await);
+    for backends in [&[&one, &other][..], &[&one]] {
+        let gateway = start_with(backends, "path: /health, timeout: 1s, panic: off").await;
+        send(&gateway, 2).await;
+        for backend in backends {
+            backend.state.store(FAILS, Ordering::SeqCst);
+            waits(&gateway, backend, 1).await;
+        }
+        let before = (one.served(), other.served());
+        for _ in 0..4 {
+            let refused = gateway.call(Call::get("/x")).await.expect(503);
+            assert_eq!(refused.json()["error"]["code"], "no_healthy_upstream");
+        }
+        assert_eq!((one.served(), other.served()), before, "no backend received a request");
+        one.state.store(UP, Ordering::SeqCst);
+        waits(&gateway, &one, 0).await;
+        send(&gateway, 2).await;
+        other.state.store(UP, Ordering::SeqCst);
+    }
 }
 
 #[tokio::test]
