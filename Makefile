@@ -47,6 +47,7 @@ install: ## build a release and install the `tollgate` command in ~/.local/bin, 
 	@scripts/setup.sh build
 	@$(MAKE) --no-print-directory dashboard
 	$(if $(OPTIMIZED),scripts/release.sh,scripts/anywhere.sh cargo build --locked --profile local --package tollgate)
+	@scripts/folders.sh $(TARGET)/$(if $(OPTIMIZED),optimized,local)/tollgate
 	install -D -s -m 755 $(TARGET)/$(if $(OPTIMIZED),optimized,local)/tollgate "$(BIN)/tollgate"
 	@echo "$(BIN)/tollgate is installed"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
@@ -206,6 +207,7 @@ packages: ## build archive and deb, check them, the unit, chart, manifests, aler
 	@scripts/step "linters" scripts/lint.sh
 	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "release build" scripts/anywhere.sh cargo build --locked --release --package tollgate --package api
+	@scripts/step "folders in the binaries" scripts/folders.sh $(TARGET)/release/tollgate $(TARGET)/release/api
 	@scripts/step "unit" scripts/unit.sh
 	@scripts/step "archive and Debian package" scripts/package.sh $(TARGET)/release/tollgate
 	@scripts/step "demo of the archive" scripts/archive-test.sh

@@ -44,6 +44,7 @@ instrumented) compile instrumented "-Cprofile-generate=$work/raw" ;;
 train) train ;;
 optimized)
     compile optimized "-Cprofile-use=$work/tollgate.profdata"
+    scripts/folders.sh "$work/optimized/release/tollgate"
     install -D -m 755 "$work/optimized/release/tollgate" "$target/optimized/tollgate"
     ;;
 *)
