@@ -4,6 +4,8 @@
 //! come first. Because all requests use this order, one of two requests that compete for the last units of several
 //! budgets is admitted.
 
+pub mod refused_limit;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -30,6 +30,7 @@ pub mod usage;
 pub mod window;
 
 pub use access::Caller;
+pub use admission::refused_limit::{LimitOwner, LimitUnit, RefusedLimit};
 pub use admission::{
     AdmissionRefusal, AdmissionRequest, BudgetExceeded, GrantedLevels, Meter, RateSource, SUBJECTS_MAX,
 };

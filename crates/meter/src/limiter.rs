@@ -103,6 +103,17 @@ impl LimitTerms {
         }
     }
 
+    /// Returns the time for which the limit is given; `None` for requests in flight.
+    #[must_use]
+    pub const fn window(self) -> Option<Duration> {
+        match self {
+            Self::Requests(RequestTerms::TokenBucket(rate)) => Some(rate.window()),
+            Self::Requests(RequestTerms::SlidingWindow(window)) => Some(Duration::from_millis(window.length_ms())),
+            Self::Concurrent(_) => None,
+            Self::Tokens(terms) => Some(terms.window()),
+        }
+    }
+
     /// Returns the maximum number of requests or tokens that may arrive at once.
     #[must_use]
     pub const fn at_once(self) -> u32 {

@@ -1,10 +1,11 @@
 //! The metadata of a request for explanations of usage: labels, program, tools, session, the part of the cache, the trace, and
-//! the targets that were skipped.
+//! the targets that were skipped, and the limit that refused the request.
 
 use std::fmt;
 
 use access::{ClientProgram, LabelSet};
 
+use crate::admission::refused_limit::RefusedLimit;
 use crate::skipped::SkippedTarget;
 
 /// The metadata of a request that no limit and no price depends on.
@@ -25,6 +26,8 @@ pub struct RequestOrigin {
     /// The targets of the model that an LLM call skipped, in the order in which it skipped them: at most
     /// [`SKIPPED_TARGETS_MAX`](crate::skipped::SKIPPED_TARGETS_MAX).
     pub skipped: Vec<SkippedTarget>,
+    /// The limit that refused the request; `None` if no limit has.
+    pub refused_limit: Option<Box<RefusedLimit>>,
 }
 
 /// The id of a trace (W3C Trace Context).

@@ -98,6 +98,12 @@ impl Rate {
         self.burst.get() as u64 + self.limit.get() as u64
     }
 
+    /// Returns the time in which the number of requests refills, to the nanosecond of an interval.
+    #[must_use]
+    pub const fn window(self) -> Duration {
+        Duration::from_nanos(self.interval_nanos.saturating_mul(self.limit.get() as u64))
+    }
+
     /// Returns the time in which an empty bucket becomes full.
     #[must_use]
     pub const fn refill(self) -> Duration {

@@ -406,6 +406,7 @@ impl RequestAccount {
             limits.refused(problem.refusal);
         }
         self.ending.refusal = Some((problem.refusal, problem.source.take()));
+        self.ending.refused_limit = problem.limit.take();
         if problem.refusal.side() == Side::Upstream
             && let Some(destination) = &self.destination
         {

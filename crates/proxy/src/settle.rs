@@ -349,7 +349,8 @@ impl RequestAccount {
     fn event(&mut self, summary: &RequestSummary, day: Day, charge: Charge) -> UsageEvent {
         let handles = &self.request.worker().handles;
         let inference = self.inference.as_ref();
-        let origin = self.origin();
+        let mut origin = self.origin();
+        origin.refused_limit = self.ending.refused_limit.take().filter(|_| summary.refusal.is_some());
         let format = self.call().map(|call| call.format).or_else(|| inference?.format);
         UsageEvent {
             id: self.request.id,

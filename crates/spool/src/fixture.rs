@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::{
-    ClientProgram, Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName,
-    Timestamp, Tokens, UserNo,
+    Amount, ClientProgram, Credits, Day, KeyNo, LabelSet, NanoUsd, PlanId, RequestId, Subject, SubjectKind,
+    SubjectName, Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, Billed, CacheUse, Caller, Charge, Counts, Outcome, RequestOrigin, SKIPPED_TARGETS_MAX, SessionHash,
-    SkipReason, SkippedTarget, Source, ToolCalls, ToolUse, TraceId, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, CacheUse, Caller, Charge, Counts, LimitOwner, LimitUnit, Outcome, RefusedLimit, RequestOrigin,
+    SKIPPED_TARGETS_MAX, SessionHash, SkipReason, SkippedTarget, Source, ToolCalls, ToolUse, TraceId, Unit,
+    UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -81,7 +82,39 @@ pub(crate) fn origin() -> RequestOrigin {
             skipped_target("openai", SkipReason::Cooldown, 0),
             skipped_target("backup", SkipReason::Connect, 1),
         ],
+        refused_limit: Some(Box::new(refused_limit())),
     }
+}
+
+fn refused_limit() -> RefusedLimit {
+    RefusedLimit {
+        owner: LimitOwner::Rule,
+        unit: LimitUnit::Requests,
+        rule: Some("ip".into()),
+        window_seconds: Some(60),
+        limit: Amount(100),
+        used: Some(Amount(99)),
+        requested: Amount(2),
+        full_at: Some(Timestamp(3)),
+    }
+}
+
+fn any_refused_limit() -> impl Strategy<Value = Option<Box<RefusedLimit>>> {
+    let enums = (prop::sample::select(LimitOwner::ALL), prop::sample::select(LimitUnit::ALL));
+    let amounts = any::<(u64, Option<u64>, u64, Option<u32>, Option<u64>)>();
+    option::of((enums, option::of("[a-z+]{1,20}"), amounts).prop_map(|((owner, unit), rule, amounts)| {
+        let (limit, used, requested, window_seconds, full_at) = amounts;
+        Box::new(RefusedLimit {
+            owner,
+            unit,
+            rule: rule.map(Into::into),
+            window_seconds,
+            limit: Amount(limit),
+            used: used.map(Amount),
+            requested: Amount(requested),
+            full_at: full_at.map(Timestamp),
+        })
+    }))
 }
 
 fn skipped_target(provider: &str, reason: SkipReason, attempts_before: u8) -> SkippedTarget {
@@ -100,9 +133,11 @@ pub(crate) fn any_origin() -> impl Strategy<Value = RequestOrigin> {
     let (tools, cache) = (prop::sample::select(&ToolUse::ALL[..]), prop::sample::select(&CacheUse::ALL[..]));
     let (session, trace) = (option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>()));
     let words = ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, cache);
-    (words, session, trace, any_skipped()).prop_map(|((labels, client, tools, cache), session, trace, skipped)| {
+    let explained = (any_skipped(), any_refused_limit());
+    (words, session, trace, explained).prop_map(|((labels, client, tools, cache), session, trace, explained)| {
         let (labels, session, trace) = (LabelSet::of_text(&labels), session.map(SessionHash), trace.map(TraceId));
-        RequestOrigin { labels, client, tools, session, cache, trace, skipped }
+        let (skipped, refused_limit) = explained;
+        RequestOrigin { labels, client, tools, session, cache, trace, skipped, refused_limit }
     })
 }
 

@@ -6,6 +6,7 @@ import Link from "next/link";
 import { Note } from "@/components/ui/note";
 import { figuresOf, measureOf } from "@/features/budgets/budget-figures";
 import { useKey, useKeyBudgets } from "@/features/keys/use-keys";
+import { RefusedLimit } from "@/features/usage/refused-limit";
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
@@ -41,6 +42,7 @@ export function RefusalNote({ request, refusal }: { request: Schemas["RequestDet
         <p className="hint">{t.usage.nothingCharged}</p>
         {isAdmin && refusal.code === "rate_limited" && <Link className="link sm" href="/dashboard/limits">{t.usage.showLimits}</Link>}
       </section>
+      {refusal.limit && <RefusedLimit request={request} limit={refusal.limit} />}
       {request.key && BUDGET_CODES.includes(refusal.code) && <BudgetsOfKey id={request.key.id} />}
     </>
   );

@@ -9,10 +9,12 @@ import { serve } from "@/tests/server";
 
 beforeEach(() => visit("/dashboard/usage"));
 
+type Limit = Schemas["RefusedLimit"];
+
 const ID = "0199aa00-0000-7000-8000-000000000009";
 const REQUEST: Schemas["RequestDetail"] = {
   id: ID, started_at: "2026-11-21T12:00:00Z", status: 429, outcome: "completed", route: "/v1/chat/completions", format: "chat", model: "fast", provider: null, key: null, subject: null,
-  refusal: { code: "quota_exceeded", message: "the credits of the day are used up", page: "x" }, streamed: false, credits: 0, tokens: null, cost: null, unpriced: false, unknown_reason: null,
+  refusal: { code: "quota_exceeded", message: "the credits of the day are used up", page: "x", limit: null }, streamed: false, credits: 0, tokens: null, cost: null, unpriced: false, unknown_reason: null,
   attempt_count: 0, attempts: [], skipped: [], trace_id: null, trace_url: null, labels: {}, program: "unknown", tool_use: "none", bytes: { request: 10, response: 20 }, phases: { total_ms: 1, first_byte_ms: null, upstream_ms: null }, charged: { credits: 0, tokens: 0, cost: null },
 } as unknown as Schemas["RequestDetail"];
 
@@ -40,7 +42,7 @@ describe("RequestDrawer", () => {
     const key = { id: "k1", user_id: "u2", label: "laptop", prefix: "acme", last4: "9f3c", created_at: "2026-11-01T00:00:00Z", labels: {}, user: { id: "u2", name: "Budi", email: null }, use: { days: [] } };
     const used = { amount_nano: 2_000_000_000, currency: "USD" };
     const budgets = [{ dimension: "key", id: "k1", per: "day", money: "2 USD", used, remaining: { ...used, amount_nano: 0 }, resets_at: "2026-11-22T00:00:00Z", source: "api" }];
-    open({ key: { id: "k1", label: "laptop", prefix: "acme", last4: "9f3c" }, refusal: { code: "budget_exceeded", message: "a budget is used up", page: "x" } }, {
+    open({ key: { id: "k1", label: "laptop", prefix: "acme", last4: "9f3c" }, user: { id: "u2", name: "Budi" }, refusal: { code: "budget_exceeded", message: "a budget is used up", page: "x", limit: null } }, {
       "GET /api/keys/k1": { body: key },
       "GET /api/usage/today": { body: { budgets } },
     });
@@ -51,6 +53,26 @@ describe("RequestDrawer", () => {
     expect(screen.getByText(/full again on 22 Nov 2026, 07:00:00/)).toBeVisible();
     expect(screen.getByRole("link", { name: "Change" })).toHaveAttribute("href", "/dashboard/budgets");
     expect(screen.getByRole("link", { name: "About budget_exceeded" })).toHaveAttribute("href", "/docs/errors/budget_exceeded");
+  });
+
+  it("says which limit refused a request, with its amounts at that time, and who can raise it", async () => {
+    const limit: Limit = { owner: "user", rule: null, unit: "credits", window_s: 86_400, maximum: 1_000, used: 998, requested: 3, left: 2, full_at: "2026-11-22T00:00:00Z", raised_by: "admin" };
+    const refusal = { code: "quota_exceeded" as const, message: "x", page: "x", limit };
+    const { unmount } = open({ refusal, user: { id: "u2", name: "Budi" } });
+    const then = await screen.findByRole("region", { name: "The limit that refused it, at that time" });
+    expect(then).toHaveTextContent("Credits per day (of the user with all keys): 998 of 1,000, 3 needed, 2 left, full again on 22 Nov 2026, 07:00:00");
+    expect(await screen.findByRole("link", { name: "Change" })).toHaveAttribute("href", "/dashboard/users?id=u2");
+    expect(then).toHaveTextContent("An admin can raise it. Change");
+    unmount();
+    const money = (amount_nano: number) => ({ amount_nano, currency: "USD" });
+    const shared: Limit = { ...limit, owner: "plan", unit: "money", window_s: 2_592_000, maximum: null, used: null, left: null, requested: money(2_000_000) };
+    const { unmount: close } = open({ refusal: { ...refusal, limit: shared } });
+    expect(await screen.findByText(/used up, with amounts that only admins see/)).toBeVisible();
+    expect(screen.getByRole("region", { name: /that refused it/ })).toHaveTextContent("Spend per month (of all users of the plan together)");
+    close();
+    open({ refusal: { ...refusal, limit: { ...limit, owner: "rule", rule: "ip", unit: "requests", window_s: 10, full_at: null } } });
+    expect(await screen.findByText(/ip: Requests in 10/)).toBeVisible();
+    expect(await screen.findByRole("link", { name: "Change" })).toHaveAttribute("href", "/dashboard/limits");
   });
 
   it("shows the labels, the program and the use of tools", async () => {

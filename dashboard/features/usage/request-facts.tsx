@@ -4,7 +4,6 @@ import Link from "next/link";
 import type { ReactNode } from "react";
 
 import { Facts } from "@/components/ui/facts";
-import { useKey } from "@/features/keys/use-keys";
 import { Sender } from "@/features/usage/request-cells";
 import type { Schemas } from "@/lib/api";
 import { labelsText } from "@/lib/labels";
@@ -16,8 +15,7 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
   const t = useMessages();
   const format = useFormat();
   const isAdmin = useMe().data?.acts_as === "admin";
-  // The details name no user, but a key has one.
-  const owner = useKey(request.key?.id ?? "", isAdmin && request.key !== null).data?.user ?? request.user;
+  const owner = request.user;
   const last = request.attempts.at(-1);
   const facts: [string, ReactNode][] = [
     [t.usage.at, <span key="v" className="num">{format.moment(request.started_at)}</span>],

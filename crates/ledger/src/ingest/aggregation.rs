@@ -37,6 +37,8 @@ pub(crate) struct CountedEvent<'a> {
     pub(crate) own_cost: Option<NanoUsd>,
     /// Skipped targets as the store keeps them.
     pub(crate) skipped: Option<String>,
+    /// The limit that refused the request as the store keeps it.
+    pub(crate) refused_limit: Option<String>,
     /// Amounts of the request in totals, if it counts.
     totals: UsageTotals,
 }
@@ -210,6 +212,7 @@ impl<'a> CountedEvent<'a> {
             cost,
             own_cost: own_cost(&event.attempts),
             skipped: skipped_targets::stored(&event.origin.skipped),
+            refused_limit: event.origin.refused_limit.as_deref().map(crate::stored_text::refused_limits::stored),
             totals: totals(event, usage, cost),
         }
     }
@@ -256,11 +259,8 @@ pub(crate) fn days(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(Call
         if let Some(caller) = counts.subject.caller() {
             let day = CallerDay { day: counts.day.0.into(), user: caller.user.0, key: caller.key.0 };
             let of = days.entry(day).or_default();
-            of.totals.add(&UsageTotals {
-                requests: counts.sent_requests(),
-                credits: counts.credits.0,
-                ..UsageTotals::default()
-            });
+            let requests = counts.sent_requests();
+            of.totals.add(&UsageTotals { requests, credits: counts.credits.0, ..UsageTotals::default() });
             of.charge = of.charge.and(&Charge::credits(counts.credits));
         }
     }

@@ -20,13 +20,14 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "first_byte_us", "upstream_us",
         ]
         ["cost_nano", "cost_unknown", "label_set_no", "client", "tools", "session_id", "cache", "trace_id", "skipped",
-            "own_cost_nano", "own_charged_nano",]
+            "own_cost_nano", "own_charged_nano", "refused_limit",]
     ),
     &[
         ("id", SqlType::Uuid),
         ("session_id", SqlType::Uuid),
         ("trace_id", SqlType::Uuid),
         ("skipped", SqlType::Text),
+        ("refused_limit", SqlType::Text),
         ("plan_id", SqlType::Uuid),
         ("format", SqlType::Text),
         ("streamed", SqlType::Boolean),
@@ -39,7 +40,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ],
     "ON CONFLICT (id) DO NOTHING",
 )
-.with_added(2)
+.with_added(3)
 .with_usual(&[
     ("subject_no", UsualValue::Null),
     ("status", UsualValue::Bigint(200)),
@@ -64,6 +65,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     ("skipped", UsualValue::Null),
     ("own_cost_nano", UsualValue::Null),
     ("own_charged_nano", UsualValue::Null),
+    ("refused_limit", UsualValue::Null),
 ]);
 
 /// One row per attempt, for requests with several attempts.

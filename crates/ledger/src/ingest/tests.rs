@@ -27,6 +27,7 @@ use store::sql::StoreKind;
 use super::*;
 use crate::fixture;
 use crate::fixture::{Place, catalogue, tell};
+use crate::stored_text::refused_limits;
 
 const PLACE: Position = Position { partition: 0, segment: 1, offset: 9 };
 
@@ -81,7 +82,12 @@ fn event() -> UsageEvent {
         charge: Charge { credits: Credits(35), tokens: Tokens(36), ..Charge::money(NanoUsd(37)) },
         outcome: Outcome::CallerGone,
         attempts: vec![attempt()],
-        origin: RequestOrigin { trace: Some(TraceId([8; 16])), skipped: vec![skipped()], ..RequestOrigin::default() },
+        origin: RequestOrigin {
+            trace: Some(TraceId([8; 16])),
+            skipped: vec![skipped()],
+            refused_limit: refused_limits::of_stored(Some("[2,3,null,86400,35,36,1,99]")).map(Box::new),
+            ..RequestOrigin::default()
+        },
         ..fixture::event(id(), Some(caller), Timestamp(33))
     }
 }
@@ -183,7 +189,8 @@ async fn each_figure_stands_in_its_column() {
          audio_input_tokens=- image_input_tokens=2 audio_output_tokens=5 image_output_tokens=- billed_unit=image
          billed_quantity=3 reasoning_tokens=- searches=51 maps_prompts=52 maps_queries=53 containers=54 file_searches=55
          cost_nano=46 cost_unknown=- price_no=v1 first_byte_us=47 upstream_us=48 label_set_no=0 client=0 tools=0 session_id=- cache=0 trace_id=08080808080808080808080808080808
-         skipped=[[\"openai\",\"gpt\",\"cooldown\",0]] own_cost_nano=- own_charged_nano=-",
+         skipped=[[\"openai\",\"gpt\",\"cooldown\",0]] own_cost_nano=- own_charged_nano=-
+         refused_limit=[2,3,null,86400,35,36,1,99]",
     );
         let days = table(&store, "daily_usage").await;
         expect(

@@ -443,8 +443,8 @@ fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     row.put(counted.labels).put(i64::from(client.number())).put(i64::from(tools.number()));
     row.put(session.map(|session| Uuid::from_bytes(session.0))).put(i64::from(cache.number()));
     row.put(trace.map(|trace| Uuid::from_bytes(trace.0))).put(counted.skipped.as_deref());
-    let own_charged = Some(event.charge.own_money()).filter(|own| *own != NanoUsd::ZERO);
-    row.put(counted.own_cost.map(|cost| cost.0)).put(own_charged.map(|own| own.0));
+    let own_charged = Some(event.charge.own_money().0).filter(|own| *own != NanoUsd::ZERO.0);
+    row.put(counted.own_cost.map(|cost| cost.0)).put(own_charged).put(counted.refused_limit.as_deref());
 }
 
 /// Adds the columns from `credits` to `charged_nano`.

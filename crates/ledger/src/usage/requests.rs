@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 
 use access::{ClientProgram, Credits, KeyId, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
 use meter::usage_columns;
-use meter::{Outcome, RequestResult, ToolUse, TraceId, Usage};
+use meter::{Outcome, RefusedLimit, RequestResult, ToolUse, TraceId, Usage};
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp};
@@ -45,7 +45,7 @@ macro_rules! line {
     () => {
         concat!(
             "SELECT e.id, e.user_no, u.id AS user_id, u.name AS user_name, subject.kind AS subject_kind, subject.issuer, subject.name AS subject_name, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
-            model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.credits,
+            model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.refused_limit, e.credits,
             e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, ",
             usage_columns!(selected "e."),
             ",
@@ -197,6 +197,8 @@ pub struct RequestLine {
     pub outcome: String,
     /// Code of the refusal, if Tollgate refused the request.
     pub refusal: Option<String>,
+    /// The limit that refused the request; `None` if no limit has, or an older release recorded it.
+    pub refused_limit: Option<RefusedLimit>,
     /// Credits that the request cost.
     pub credits: Credits,
     /// Size of the request's body in bytes.

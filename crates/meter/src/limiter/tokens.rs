@@ -151,6 +151,15 @@ impl TokenLimitTerms {
         }
     }
 
+    /// Returns the time for which the limit is given: the length of its window, or the time in which it refills.
+    #[must_use]
+    pub const fn window(self) -> Duration {
+        match self.algorithm {
+            TokenAlgorithm::SlidingWindow { length_ms } => Duration::from_millis(length_ms),
+            TokenAlgorithm::TokenBucket { window_nanos, .. } => Duration::from_nanos(window_nanos),
+        }
+    }
+
     /// Returns the time in which an empty bucket becomes full; `None` for a window.
     #[must_use]
     pub fn refill(self) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! How a request ends: what the client gets, and how much of it.
 
 use access::Refusal;
+use meter::RefusedLimit;
 
 /// The bytes and the result of a request so far.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub(crate) struct Ending {
     pub(crate) status: u16,
     /// The refusal, with its cause for the log.
     pub(crate) refusal: Option<(Refusal, Option<String>)>,
+    /// The limit that refused the request.
+    pub(crate) refused_limit: Option<Box<RefusedLimit>>,
     /// Why the upstream's response is incomplete, for the log.
     pub(crate) cut_by: Option<Box<str>>,
     /// Whether the request is settled, so that nothing changes any more.

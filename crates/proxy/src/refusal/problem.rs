@@ -8,7 +8,7 @@ use ai::Dialect;
 use http::header::InvalidHeaderValue;
 use http::{HeaderName, HeaderValue, header};
 use meter::rate::RateLevel;
-use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner};
+use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner, RefusedLimit};
 
 use crate::refusal::budget_words::{LostLease, lost, too_little};
 use crate::refusal::cause::cause_text;
@@ -24,6 +24,8 @@ pub(crate) struct Problem {
     pub(crate) message: Cow<'static, str>,
     /// The cause for the log. Clients never see it.
     pub(crate) source: Option<String>,
+    /// The limit that refuses the request, for its usage event.
+    pub(crate) limit: Option<Box<RefusedLimit>>,
     /// The outcome that the request ends with.
     pub(crate) outcome: Outcome,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -48,6 +50,7 @@ impl Problem {
             refusal,
             message: message.into(),
             source: None,
+            limit: None,
             outcome: outcome(refusal),
             headers: Vec::new(),
             param: None,
@@ -75,6 +78,12 @@ impl Problem {
 
     pub(crate) fn because(mut self, source: &dyn std::error::Error) -> Self {
         self.source = Some(cause_text(source));
+        self
+    }
+
+    /// Notes the limit that refuses the request.
+    pub(crate) fn by_limit(mut self, limit: RefusedLimit) -> Self {
+        self.limit = Some(Box::new(limit));
         self
     }
 
@@ -120,8 +129,9 @@ impl Problem {
                 let (limit, wait) = (empty.limit, in_words(seconds));
                 let message = format!("more than {limit} requests a minute{whose}: try again in {wait}");
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
-                let mut problem =
-                    Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                let mut problem = Self::new(Refusal::RateLimited, message)
+                    .by_limit(RefusedLimit::of_rate(empty, *of, clock.now()))
+                    .header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 // Numbers and a constant are a valid value.
                 let _: Result<(), InvalidHeaderValue> =
                     ReportedLimit::of_plan(level).fields(clock.now(), |name, value| {
@@ -137,7 +147,8 @@ impl Problem {
                 let seconds = seconds_up(Duration::from_micros(until));
                 let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == Per::Day;
                 let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
-                let mut problem = Self::new(refusal, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                let problem = Self::new(refusal, message).by_limit(RefusedLimit::from(exceeded));
+                let mut problem = problem.header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 problem.headers.extend(budget_headers(exceeded));
                 problem
             }

@@ -74,6 +74,8 @@ mod raw;
 #[cfg(test)]
 mod redis_keys;
 #[cfg(test)]
+mod refused_limits;
+#[cfg(test)]
 mod repeats;
 #[cfg(test)]
 mod reported_costs;

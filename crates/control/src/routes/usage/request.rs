@@ -273,12 +273,13 @@ pub(in crate::routes) async fn show(
     let found = found.filter(is_visible);
     let found = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
     let RequestDetails { line, attempts, skipped, trace, labels, program, tools } = found;
+    let is_admin = caller.role == Role::Admin && caller.only_key().is_none();
     let snapshot = app.live.load_full();
     let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot.traffic));
     let trace_id = trace.map(|trace| trace.to_string());
     let link = snapshot.process.trace_link.as_ref();
     Ok(Json(RequestDetail {
-        request: RequestItem::from(line),
+        request: if is_admin { RequestItem::with_user(line) } else { RequestItem::from(line) },
         attempts: attempts.collect(),
         skipped: skipped.into_iter().map(Skip::from).collect(),
         trace_url: trace_id.as_deref().zip(link).map(|(id, link)| link.url(id)),

@@ -1,10 +1,11 @@
 //! `GET /api/usage/requests`: one item per request, newest first.
 
+mod refused_limit;
 mod table;
 
 use std::sync::Arc;
 
-use access::{Credits, KeyId, Refusal, RequestId};
+use access::{Credits, KeyId, Refusal, RequestId, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use self::refused_limit::{LimitReader, RefusedLimitView};
 use crate::input;
 use crate::message::csv;
 use crate::message::figures::{Cost, KeyOwnerView, Tokens, ms};
@@ -104,7 +106,7 @@ pub(in crate::routes) struct RequestItem {
     kind: &'static str,
     /// The key; null if the request was made without one, or if the store no longer contains it.
     key: Option<RequestKeyView>,
-    /// The user of the request; only in lists of several users.
+    /// The user of the request; only in lists of several users, and for admins in the details of a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<KeyOwnerView>,
     /// The identity of a request that was made without a key. Only admins see such requests.
@@ -195,6 +197,9 @@ struct RequestRefusalView {
     message: Option<&'static str>,
     /// The documentation page of the code.
     page: String,
+    /// The limit, quota or budget that refused the request, as it was at that time; null if no limit has, and for requests
+    /// that an older version recorded.
+    limit: Option<RefusedLimitView>,
 }
 
 /// The durations of a request's phases, in milliseconds.
@@ -225,19 +230,26 @@ impl From<RequestKey> for RequestKeyView {
     }
 }
 
-impl From<String> for RequestRefusalView {
-    fn from(code: String) -> Self {
+impl RequestRefusalView {
+    fn of(code: String, limit: Option<RefusedLimitView>) -> Self {
         let known = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
-        Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors/{code}.md"), code }
+        Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors/{code}.md"), code, limit }
     }
 }
 
 impl From<RequestLine> for RequestItem {
     fn from(line: RequestLine) -> Self {
+        Self::of(line, LimitReader::Client)
+    }
+}
+
+impl RequestItem {
+    fn of(line: RequestLine, reader: LimitReader) -> Self {
         let result = line.result();
         let is_lost = line.format.is_some() && line.outcome == Outcome::Interrupted.as_str();
         let interrupted = is_lost.then(|| line.outcome.clone());
         let is_single = line.counted.is_none();
+        let limit = line.refused_limit.as_ref().map(|limit| RefusedLimitView::of(limit, reader));
         Self {
             id: line.id,
             started_at: rfc3339(line.started_at),
@@ -258,7 +270,7 @@ impl From<RequestLine> for RequestItem {
             status: line.status,
             result: result.as_str(),
             outcome: if is_single { line.outcome } else { "counted".to_owned() },
-            refusal: line.refusal.map(RequestRefusalView::from),
+            refusal: line.refusal.map(|code| RequestRefusalView::of(code, limit)),
             credits: line.credits,
             attempt_count: line.attempts,
             tokens: line.usage.as_ref().filter(|usage| usage.has_tokens()).map(Tokens::from),
@@ -274,13 +286,16 @@ impl From<RequestLine> for RequestItem {
             bytes: is_single.then_some(Bytes { request: line.request_bytes, response: line.response_bytes }),
         }
     }
-}
 
-impl RequestItem {
-    /// Returns the request with its user, for lists of several users.
+    /// Returns the request as admins see it: with its user, and the amounts of limits that users share.
     pub(in crate::routes) fn with_user(mut line: RequestLine) -> Self {
         let user = line.user.take().map(KeyOwnerView::from);
-        Self { user, ..Self::from(line) }
+        Self { user, ..Self::for_admin(line) }
+    }
+
+    /// Returns the request with the amounts of limits that users share, without its user.
+    fn for_admin(line: RequestLine) -> Self {
+        Self::of(line, LimitReader::Admin)
     }
 }
 
@@ -340,7 +355,12 @@ pub(in crate::routes) async fn list(
     let label = query.label.as_deref().map(labels_view::filter).transpose()?;
     let filter = RequestFilter { key, model, label, status, result, since, until, kind, routes, text };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
-    let item = if scope.user.is_none() { RequestItem::with_user } else { RequestItem::from };
+    let is_admin = caller.role == Role::Admin && caller.only_key().is_none();
+    let item = match scope.user {
+        None => RequestItem::with_user,
+        Some(_) if is_admin => RequestItem::for_admin,
+        Some(_) => RequestItem::from,
+    };
     let cursor = |RequestPlace { at, id }: RequestPlace| Place { at, id }.cursor();
     if is_table {
         let (items, next) = rows(&app, scope.of, &filter, after, limit).await?;

@@ -160,6 +160,7 @@ impl From<CountedRow> for RequestLine {
             status: u16::from(status_class % 10) * 100,
             outcome: Outcome::Completed.as_str().to_owned(),
             refusal: None,
+            refused_limit: None,
             credits: Credits(unsigned(row.credits)),
             request_bytes: 0,
             response_bytes: 0,

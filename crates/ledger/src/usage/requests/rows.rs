@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{RequestAttempt, RequestDetails, RequestKey, RequestLine, RequestSubject};
 use crate::recorded_labels::RecordedLabels;
 use crate::skipped_targets;
+use crate::stored_text::refused_limits;
 use crate::usage::scope::KeyOwner;
 use crate::usage_columns::UsageRow;
 
@@ -41,6 +42,7 @@ pub(super) struct LineRow {
     status: i64,
     outcome: String,
     refusal: Option<String>,
+    refused_limit: Option<String>,
     credits: i64,
     request_bytes: i64,
     response_bytes: i64,
@@ -126,6 +128,7 @@ impl From<LineRow> for RequestLine {
             status: status(row.status),
             outcome: row.outcome,
             refusal: row.refusal,
+            refused_limit: refused_limits::of_stored(row.refused_limit.as_deref()),
             credits: Credits(unsigned(row.credits)),
             request_bytes: unsigned(row.request_bytes),
             response_bytes: unsigned(row.response_bytes),

@@ -2,6 +2,7 @@
 
 use access::Refusal;
 use http::{HeaderValue, header};
+use meter::RefusedLimit;
 use meter::limiter::LimitTerms;
 use meter::rate::{RateExceeded, RateLevel};
 
@@ -26,10 +27,13 @@ pub(super) fn count_in(account: &mut RequestAccount, pending: &PendingLimit, ter
 pub(super) fn refuse(account: &mut RequestAccount, pending: &PendingLimit, exceeded: RateExceeded) -> Problem {
     let now = account.request.mono();
     account.counted_limits().refuse(exceeded, pending, now);
-    if let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.position) {
-        account.request.worker().shared.metrics.limits.refuse(&rule.name);
-    }
-    problem(exceeded, pending.terms)
+    let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.position) else {
+        return problem(exceeded, pending.terms);
+    };
+    let shared = &account.request.worker().shared;
+    shared.metrics.limits.refuse(&rule.name);
+    let limit = RefusedLimit::of_rule(rule.name.clone(), pending.terms, &exceeded, shared.clock.now());
+    problem(exceeded, pending.terms).by_limit(limit)
 }
 
 fn problem(exceeded: RateExceeded, terms: LimitTerms) -> Problem {

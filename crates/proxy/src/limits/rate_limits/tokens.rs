@@ -1,8 +1,12 @@
 //! The limits of tokens of an LLM call: it reserves the tokens that it probably uses in all of them or in none. Its end settles
 //! them.
 
+use std::time::Duration;
+
+use access::Amount;
 use ai::bound::Estimate;
 use config::snapshot::LimitStage;
+use meter::RefusedLimit;
 use meter::limiter::LimitTerms;
 use meter::limiter::sharing::{LimitSharing, PendingTokens, SharedTokenLimit};
 use meter::rate::RateExceeded;
@@ -42,7 +46,13 @@ pub(crate) async fn reserve(
     }
     if let Some(small) = pending.iter().find(|pending| pending.is_too_small()) {
         uncount(account, small);
-        return Err(small.lasting_refusal());
+        let exceeded = RateExceeded { limit: small.terms.at_once(), retry_after: Duration::MAX, reset: Duration::MAX };
+        let limit = refused_limit(account, small, &exceeded).map(|limit| RefusedLimit { full_at: None, ..limit });
+        let problem = small.lasting_refusal();
+        return Err(match limit {
+            Some(limit) => problem.by_limit(limit),
+            None => problem,
+        });
     }
     let (at, counters) = (account.request.at.clone(), account.request.snapshot.limit_counters.clone());
     let Some(inference) = &mut account.inference else { return Ok(()) };
@@ -62,7 +72,7 @@ fn count_here(account: &mut RequestAccount, pending: &PendingTokenLimit) -> Resu
         Ok(()) => Ok(()),
         Err(exceeded) => {
             let remaining = tokens.remaining(pending, now);
-            Err(refuse(account, pending, exceeded, remaining))
+            Err(refuse(account, pending, exceeded, Some(remaining)))
         }
     }
 }
@@ -85,11 +95,11 @@ async fn count_shared(
         match result {
             Some(Ok((level, shared))) => tokens.admitted(&pending, share, (level, (sharing.clone(), shared)), now),
             // The rest is that of all nodes, which the refusal does not have.
-            Some(Err(exceeded)) => return Err(refuse(account, &pending, exceeded, 0)),
+            Some(Err(exceeded)) => return Err(refuse(account, &pending, exceeded, None)),
             None => {
                 sharing.fall_back();
                 let counted = tokens.take_share(&pending, share, now);
-                counted.map_err(|exceeded| refuse(account, &pending, exceeded, 0))?;
+                counted.map_err(|exceeded| refuse(account, &pending, exceeded, None))?;
             }
         }
     }
@@ -112,15 +122,31 @@ fn tokens(account: &mut RequestAccount) -> Option<&mut CallTokens> {
     account.inference.as_mut()?.tokens.as_deref_mut()
 }
 
-/// Uncounts the call in all limits of requests, and returns its refusal by this one.
+/// Uncounts the call in all limits of requests, and returns its refusal by this one. `remaining` is the rest of the limit, if that is
+/// known.
 fn refuse(
     account: &mut RequestAccount,
     pending: &PendingTokenLimit,
     exceeded: RateExceeded,
-    remaining: u32,
+    remaining: Option<u32>,
 ) -> Problem {
     uncount(account, pending);
-    pending.refusal(exceeded, remaining)
+    let problem = pending.refusal(exceeded, remaining.unwrap_or(0));
+    let Some(limit) = refused_limit(account, pending, &exceeded) else { return problem };
+    let used = remaining.map(|left| limit.limit.saturating_sub(Amount(left.into())));
+    problem.by_limit(RefusedLimit { used, ..limit })
+}
+
+/// Returns the limit that refuses a call, as if nothing were known of its use.
+fn refused_limit(
+    account: &RequestAccount,
+    pending: &PendingTokenLimit,
+    exceeded: &RateExceeded,
+) -> Option<RefusedLimit> {
+    let rule = account.request.snapshot.traffic.rate_limits.all().get(pending.limit.position)?;
+    let now = account.request.worker().shared.clock.now();
+    let limit = RefusedLimit::of_rule(rule.name.clone(), pending.limit.terms, exceeded, now);
+    Some(RefusedLimit { used: None, requested: Amount::of_tokens(pending.tokens), ..limit })
 }
 
 fn uncount(account: &mut RequestAccount, pending: &PendingTokenLimit) {

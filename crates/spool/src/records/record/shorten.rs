@@ -8,7 +8,7 @@ use meter::{Attempt, RequestOrigin, UsageEvent};
 const NAME_BYTES: [usize; 4] = [256, 64, 16, 0];
 
 /// Returns shorter and shorter forms of the event. The first form leaves out the raw usage of providers; the next forms also
-/// leave out skipped targets, and the last ones attempts without usage and cost.
+/// leave out skipped targets and the limit that refused the request, and the last ones attempts without usage and cost.
 pub(crate) fn shortened(event: &UsageEvent) -> impl Iterator<Item = UsageEvent> {
     let unquoted = std::iter::once_with(|| with_names(event, usize::MAX));
     let named = NAME_BYTES.into_iter().map(|bytes_max| with_names(event, bytes_max));
@@ -31,14 +31,16 @@ fn with_names(event: &UsageEvent, bytes_max: usize) -> UsageEvent {
         raw_usage: None,
         ..attempt.clone()
     };
-    let skipped = if bytes_max == usize::MAX { event.origin.skipped.clone() } else { Vec::new() };
+    let is_whole = bytes_max == usize::MAX;
+    let skipped = if is_whole { event.origin.skipped.clone() } else { Vec::new() };
+    let refused_limit = event.origin.refused_limit.clone().filter(|_| is_whole);
     UsageEvent {
         route: clip(&event.route, bytes_max),
         format: some(&event.format),
         model: some(&event.model),
         attempts: event.attempts.iter().map(attempt).collect(),
         refusal: some(&event.refusal),
-        origin: RequestOrigin { skipped, ..event.origin.clone() },
+        origin: RequestOrigin { skipped, refused_limit, ..event.origin.clone() },
         ..event.clone()
     }
 }

@@ -197,10 +197,10 @@ fn unknown_versions_and_kinds_are_distinguished_from_damage() {
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[28..].fill(0xff))), DecodeError::Damaged);
     // In a record of a later minor version, an unreadable payload with a valid checksum is a code of that version.
     let later = why(restamped(event.clone(), |bytes| {
-        bytes[8] = 0x15;
+        bytes[8] = 0x16;
         bytes[28..].fill(0xff);
     }));
-    let (found, known) = (RecordVersion::from_byte(0x15), RecordVersion::CURRENT);
+    let (found, known) = (RecordVersion::from_byte(0x16), RecordVersion::CURRENT);
     assert_eq!(later, DecodeError::Newer(UnknownFormat::Record { found, known }));
     let last = event.len() - 1;
     assert_eq!(why(restamped(event, |bytes| bytes[last] ^= 0x80)), DecodeError::Damaged);

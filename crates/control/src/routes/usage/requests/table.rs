@@ -4,6 +4,7 @@ use access::amounts::usd::decimal;
 use axum::response::Response;
 
 use super::RequestItem;
+use super::refused_limit::{self, RefusedLimitView};
 use crate::message::csv::{Table, figure, quoted, quoted_or_empty};
 use crate::message::figures::CURRENCY;
 
@@ -13,7 +14,7 @@ const CLASSES: usize = 6;
 
 /// Returns one row per request, newest first.
 pub(super) fn response(items: impl Iterator<Item = RequestItem>, next: Option<String>) -> Response {
-    let mut table = Table::new(HEAD);
+    let mut table = Table::new(&format!("{HEAD},{}", refused_limit::HEAD));
     for item in items {
         table.push(&row(&item));
     }
@@ -52,5 +53,6 @@ fn row(item: &RequestItem) -> Vec<String> {
     let bytes = item.bytes.as_ref();
     cells.extend([figure(bytes.map(|bytes| bytes.request)), figure(bytes.map(|bytes| bytes.response))]);
     cells.push(item.count.unwrap_or(1).to_string());
+    cells.extend(RefusedLimitView::cells(item.refusal.as_ref().and_then(|refusal| refusal.limit.as_ref())));
     cells
 }

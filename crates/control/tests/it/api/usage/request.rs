@@ -1,8 +1,8 @@
-use access::{Credits, NanoUsd, Role, Subject, SubjectKind, SubjectName, Tokens};
+use access::{Amount, Credits, NanoUsd, Role, Subject, SubjectKind, SubjectName, Tokens};
 use config::snapshot::TraceLink;
 use meter::{
-    Attempt, Billed, Charge, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source, ToolCalls, TraceId, Unit,
-    UnknownCost, Usage, UsageEvent,
+    Attempt, Billed, Charge, LimitOwner, LimitUnit, Outcome, RefusedLimit, RequestOrigin, SkipReason, SkippedTarget,
+    Source, ToolCalls, TraceId, Unit, UnknownCost, Usage, UsageEvent,
 };
 use serde_json::{Value, json};
 
@@ -239,8 +239,57 @@ async fn a_refused_request_has_its_refusal_code() {
     world.record(vec![known.clone(), newer.clone()]).await;
     insta::assert_snapshot!(tidy(&ask(&world, &ada, &format!("{PATH}/{}", known.id)).await));
     let reported = show(&world, &ada, &newer).await;
-    let expected = json!({"code": "of_tomorrow", "message": null, "page": "docs/errors/of_tomorrow.md"});
+    let expected = json!({"code": "of_tomorrow", "message": null, "page": "docs/errors/of_tomorrow.md", "limit": null});
     assert_eq!((&reported["refusal"], &reported["status"]), (&expected, &json!(418)));
+}
+
+#[tokio::test]
+async fn a_refused_request_has_the_limit_that_refused_it_and_admins_see_shared_amounts() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let by = |owner, unit, at_second| {
+        let limit = RefusedLimit {
+            owner,
+            unit,
+            rule: (owner == LimitOwner::Rule).then(|| "ip".into()),
+            window_seconds: Some(86_400),
+            limit: Amount(2_000),
+            used: Some(Amount(1_999)),
+            requested: Amount(3),
+            full_at: Some(at(60)),
+        };
+        let origin = RequestOrigin { refused_limit: Some(Box::new(limit)), ..RequestOrigin::default() };
+        UsageEvent { origin, ..refused(&ada, at(at_second), "budget_exceeded", 429) }
+    };
+    let own = by(LimitOwner::Key, LimitUnit::Money, 1);
+    let shared = by(LimitOwner::Plan, LimitUnit::Tokens, 2);
+    let rule = by(LimitOwner::Rule, LimitUnit::Requests, 3);
+    world.record(vec![own.clone(), shared.clone(), rule.clone()]).await;
+    let money = |amount: u64| json!({"amount_nano": amount, "currency": "USD"});
+    let full_at = show(&world, &ada, &own).await["refusal"]["limit"]["full_at"].clone();
+    assert!(full_at.is_string(), "{full_at}");
+    let expected = json!({
+        "owner": "key", "rule": null, "unit": "money", "window_s": 86_400, "maximum": money(2_000), "used": money(1_999),
+        "requested": money(3), "left": money(1), "full_at": full_at, "raised_by": "owner",
+    });
+    assert_eq!(show(&world, &ada, &own).await["refusal"]["limit"], expected);
+    let limit = show(&world, &ada, &rule).await["refusal"]["limit"].clone();
+    assert_eq!((&limit["rule"], &limit["used"], &limit["raised_by"]), (&json!("ip"), &json!(1_999), &json!("admin")));
+    let hidden = show(&world, &ada, &shared).await["refusal"]["limit"].clone();
+    assert_eq!((&hidden["maximum"], &hidden["used"], &hidden["left"]), (&json!(null), &json!(null), &json!(null)));
+    assert_eq!((&hidden["owner"], &hidden["requested"]), (&json!("plan"), &json!(3)));
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let path = format!("{PATH}/{}?user_id={}", shared.id, ada.user);
+    let seen = get(world.address, &path, &[&session.cookies()]).await.json();
+    assert_eq!((&seen["refusal"]["limit"]["maximum"], &seen["refusal"]["limit"]["left"]), (&json!(2_000), &json!(1)));
+    assert_eq!(seen["user"]["id"], json!(ada.user.to_string()));
+    let table = ask(&world, &ada, &format!("{PATH}?format=csv")).await.body;
+    let rows: Vec<&str> = table.trim_end().split("\r\n").collect();
+    assert!(rows[1].contains(",rule,ip,requests,86400,2000,1999,3,1,"), "{}", rows[1]);
+    assert!(rows[2].contains(",plan,,tokens,86400,,,3,,"), "{}", rows[2]);
+    assert!(rows[3].contains(",key,,money,86400,0.000002,0.000001999,0.000000003,0.000000001,"), "{}", rows[3]);
+    assert!(rows[3].ends_with(",owner"), "{}", rows[3]);
 }
 
 #[tokio::test]

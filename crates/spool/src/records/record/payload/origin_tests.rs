@@ -1,6 +1,10 @@
 //! The fields of the origins of requests.
 
-use meter::{CacheUse, Counts, RequestOrigin, SkipReason, SkippedTarget, ToolUse, UsageEvent};
+use access::Amount;
+use meter::{
+    CacheUse, Counts, LimitOwner, LimitUnit, RefusedLimit, RequestOrigin, SkipReason, SkippedTarget, ToolUse,
+    UsageEvent,
+};
 
 use super::tests::{counts, event, event_of, field, written};
 use super::*;
@@ -12,7 +16,9 @@ fn fields_of_origins_are_frozen() {
     let origin = fixture::origin();
     let content = |first: u32| {
         let skipped = b"\x02\x06openai\x05gpt-5\x03\x00\x06backup\x05gpt-5\x06\x01";
-        let values: [&[u8]; 7] = [b"\x17team=payments,tier=gold", &[1], &[2], &[7; 16], &[2], &[8; 16], skipped];
+        let refused = b"\x06\x01\x01\x02ip\x01\x3c\x64\x01\x63\x02\x01\x03";
+        let values: [&[u8]; 8] =
+            [b"\x17team=payments,tier=gold", &[1], &[2], &[7; 16], &[2], &[8; 16], skipped, refused];
         (first..).zip(values).flat_map(|(tag, value)| field(tag, value)).collect::<Vec<u8>>()
     };
     let event = UsageEvent { refusal: None, origin: origin.clone(), ..event() };
@@ -44,6 +50,19 @@ fn origins_of_later_releases_are_read() {
     for tag in [6, 8] {
         assert_eq!(read(tag, &[7; 15]), Err(InvalidPayload));
     }
+    let later = read(10, &[200, 200, 0, 0, 5, 0, 1, 0]).map(|origin| origin.refused_limit.map(|refused| *refused));
+    let other = RefusedLimit {
+        owner: LimitOwner::Other,
+        unit: LimitUnit::Other,
+        rule: None,
+        window_seconds: None,
+        limit: Amount(5),
+        used: None,
+        requested: Amount(1),
+        full_at: None,
+    };
+    assert_eq!(later, Ok(Some(other)));
+    assert_eq!(read(10, &[6, 1, 0]), Err(InvalidPayload));
     let skipped = |content: &[u8]| read(9, content).map(|origin| origin.skipped);
     let other =
         SkippedTarget { provider: "p".into(), model: "m".into(), reason: SkipReason::Other, attempts_before: 2 };
@@ -70,7 +89,8 @@ fn skipped_targets_are_bounded_when_they_are_written_and_when_they_are_read() {
 
 #[test]
 fn requests_without_a_trace_and_skipped_targets_take_no_more_bytes_than_in_version_1_2() {
-    let frozen = [RequestOrigin::default(), RequestOrigin { trace: None, skipped: Vec::new(), ..fixture::origin() }];
+    let bare = RequestOrigin { trace: None, skipped: Vec::new(), refused_limit: None, ..fixture::origin() };
+    let frozen = [RequestOrigin::default(), bare];
     let bytes = frozen.map(|origin| {
         let event = UsageEvent { origin, ..event() };
         written(|writer| write_event(writer, &event)).len()
