@@ -36,6 +36,23 @@ export function subjectOf(request: RequestLine, t: Messages, format: Format): st
   return typeof request.count === "number" ? `${name} ${t.usage.times(format.count(request.count))}` : name;
 }
 
+/** What was requested, and the model that responded if its provider names another one. */
+export function Subject({ request, t, format }: { request: RequestLine; t: Messages; format: Format }) {
+  const { answered_model: answered, model } = request;
+  const isOther = typeof answered === "string" && answered !== model && !model?.endsWith(`/${answered}`);
+  return (
+    <>
+      {subjectOf(request, t, format)}
+      {isOther && <span className="mono t3" title={t.usage.answered}>{` → ${answered}`}</span>}
+    </>
+  );
+}
+
+/** The program that sent a request, if its user agent names one that is known. */
+export function programOf({ program }: RequestLine): string {
+  return program && program !== "unknown" ? program : NONE;
+}
+
 /** The provider that responded, or the reason why none did. */
 export function Reason({ request }: { request: RequestLine }) {
   if (request.refusal) return <span className="mono">{request.refusal.code}</span>;

@@ -73,6 +73,18 @@ describe("the filters of the list", () => {
   });
 });
 
+describe("a row of the list", () => {
+  it("shows the program, and the model that responded if it is another one", async () => {
+    const [renamed, same] = [{ ...LINE, model: "fast", answered_model: "gpt-5-mini", program: "codex" }, { ...LINE, id: "r2", model: "up/m", answered_model: "m", program: "unknown" }];
+    serve({ "GET /api/usage/requests": { body: { items: [renamed, same], next: null } } });
+    show(<Requests openId="" onOpen={() => undefined} />);
+    expect(await screen.findByText("→ gpt-5-mini")).toBeVisible();
+    expect(screen.getByText("codex")).toBeVisible();
+    expect(screen.queryByText("→ m")).toBeNull();
+    expect(screen.queryByText("unknown")).toBeNull();
+  });
+});
+
 describe("Requests", () => {
   beforeEach(() => void vi.useFakeTimers());
 

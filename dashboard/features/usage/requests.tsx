@@ -9,7 +9,7 @@ import { CsvButton } from "@/components/ui/csv-button";
 import { DataTable } from "@/components/ui/data-table";
 import { MoreButton } from "@/components/ui/more-button";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
-import { Reason, type RequestLine, Sender, StatusMark, costOf, subjectOf, timeOf } from "@/features/usage/request-cells";
+import { Reason, type RequestLine, Sender, StatusMark, Subject, costOf, programOf, timeOf } from "@/features/usage/request-cells";
 import { NO_FILTERS, RequestFilters, useFilters } from "@/features/usage/request-filters";
 import { requestsAsCsv, useRequests } from "@/features/usage/use-requests";
 import { type Format, NONE } from "@/lib/format";
@@ -92,10 +92,11 @@ function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
       id: "model",
       header: t.requests.model,
       meta: { className: "med grow" },
-      cell: ({ row: { original } }) => subjectOf(original, t, format),
+      cell: ({ row: { original } }) => <Subject request={original} t={t} format={format} />,
     }),
     column.display({ id: "reason", header: t.requests.reason, meta: { className: "x2 t2" }, cell: ({ row: { original } }) => <Reason request={original} /> }),
     column.display({ id: "key", header: t.requests.key, meta: { className: "x2 cut" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
+    column.display({ id: "program", header: t.usage.program, meta: { className: "x3 t2" }, cell: ({ row: { original } }) => programOf(original) }),
     column.display({
       id: "tokens",
       header: t.requests.tokens,

@@ -45,7 +45,7 @@ macro_rules! line {
     () => {
         concat!(
             "SELECT e.id, e.user_no, u.id AS user_id, u.name AS user_name, subject.kind AS subject_kind, subject.issuer, subject.name AS subject_name, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
-            model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.refused_limit, e.credits,
+            model.name AS model, provider.name AS provider, answered.name AS answered_model, e.client, e.streamed, e.status, e.outcome, e.refusal, e.refused_limit, e.credits,
             e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, ",
             usage_columns!(selected "e."),
             ",
@@ -61,7 +61,7 @@ macro_rules! named {
     () => {
         " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN users u ON u.no = e.user_no LEFT JOIN names route ON route.no = e.route_no
             LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
-            LEFT JOIN subjects subject ON subject.no = e.subject_no "
+            LEFT JOIN names answered ON answered.no = e.answered_model_no LEFT JOIN subjects subject ON subject.no = e.subject_no "
     };
 }
 /// Columns of an attempt, from `a`.
@@ -88,7 +88,7 @@ statements! {
     ROUTE = "SELECT no FROM names WHERE kind = 'route' AND name = $1";
     ONLY_ATTEMPT = attempt!("usage_events", "a.id = $1 AND a.attempts = 1");
     ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
-    DETAIL = "SELECT e.trace_id, e.skipped, e.client, e.tools, e.label_set_no, s.labels FROM usage_events e
+    DETAIL = "SELECT e.trace_id, e.skipped, e.tools, e.label_set_no, s.labels FROM usage_events e
         LEFT JOIN label_sets s ON s.no = e.label_set_no WHERE e.id = $1";
 }
 
@@ -189,6 +189,10 @@ pub struct RequestLine {
     pub model: Option<String>,
     /// Provider of the last attempt.
     pub provider: Option<String>,
+    /// Model that responded to the last attempt, if its provider reports it.
+    pub answered_model: Option<String>,
+    /// Program that sent the request; `None` if the request is counted, or an older release recorded it.
+    pub program: Option<ClientProgram>,
     /// Whether the response was a stream of events.
     pub streamed: bool,
     /// Status that the client received.
@@ -268,8 +272,6 @@ pub struct RequestDetails {
     pub trace: Option<TraceId>,
     /// Labels that the request was made under.
     pub labels: RecordedLabels,
-    /// Program that sent the request; `None` if the request is counted, or an older release recorded it.
-    pub program: Option<ClientProgram>,
     /// Use of the client's tools; `None` if the request is counted, or an older release recorded it.
     pub tools: Option<ToolUse>,
 }

@@ -96,7 +96,7 @@ pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     assert_eq!(page.lines.len(), 2);
     for line in page.lines {
         let found = ledger.find_request(bob.user, line.id).await.unwrap().unwrap();
-        assert_eq!((found.labels.as_str(), found.program), ("team=core", None));
+        assert_eq!((found.labels.as_str(), found.line.program), ("team=core", None));
     }
 
     let series = ledger.usage_series(UsageOf::All, &by_team()).await.unwrap();

@@ -217,9 +217,10 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     assert_eq!((only.first_byte_us, only.duration_us), (Some(500), 900));
 
     let found = Ledger::new(store.clone()).find_request(user.no, twice.id).await.unwrap().unwrap();
-    let RequestDetails { line, attempts, skipped, trace, labels, program, tools } = found;
+    let RequestDetails { line, attempts, skipped, trace, labels, tools } = found;
     assert_eq!(labels, RecordedLabels::Set(LabelSet::of_text("team=payments,tier=gold")));
-    assert_eq!((program, tools), (Some(ClientProgram::Codex), Some(ToolUse::Called)));
+    assert_eq!((line.program, tools), (Some(ClientProgram::Codex), Some(ToolUse::Called)));
+    assert_eq!(line.answered_model.as_deref(), Some("mock-1-2026"));
     let skip = |provider: &str, reason: &str, attempts_before| RequestSkip {
         provider: provider.into(),
         model: "gpt".into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{ClientProgram, NanoUsd, Refusal, RequestId, Role};
+use access::{NanoUsd, Refusal, RequestId, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::snapshot::Traffic;
@@ -49,8 +49,6 @@ pub(in crate::routes) struct RequestDetail {
     /// The labels that the request was made under; null if they belong to none of the 1,000 sets of labels whose usage is
     /// stored apart.
     labels: Option<LabelsView>,
-    /// The program that sent the request, by its `User-Agent`, such as `codex`, or `unknown`; null with `count`.
-    program: Option<String>,
     /// The use of the client's tools: `none`, `offered` or `called`; null with `count`.
     tool_use: Option<&'static str>,
 }
@@ -214,11 +212,6 @@ impl Price {
     }
 }
 
-/// Returns the name of a program as rules of classes have it.
-fn word(program: ClientProgram) -> String {
-    program.as_str().replace('-', "_")
-}
-
 /// Returns one request of a user.
 #[utoipa::path(get, path = "/api/usage/requests/{id}", tag = "usage", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The request's id"), RequestDetailQuery),
@@ -226,7 +219,8 @@ fn word(program: ClientProgram) -> String {
     responses((status = 200, body = RequestDetail, example = json!({
         "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z", "count": null, "kind": "llm",
         "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
-        "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": false,
+        "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "answered_model": "gpt-5-mini-2025-08-07", "program": "openai_python",
+        "streamed": false,
         "status": 200, "result": "succeeded", "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
         "tokens": {"input": 7, "cached_input": 0, "cache_write": 0, "output": 3, "reasoning": 0, "total": 10},
         "cost": {"amount_nano": 7750, "currency": "USD"}, "unpriced": false, "unknown_reason": null,
@@ -249,7 +243,7 @@ fn word(program: ClientProgram) -> String {
         "skipped": [{"provider": "backup", "model": "gpt-5-mini", "reason": "cooldown", "attempts_before": 0}],
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "trace_url": "https://jaeger.example.com/trace/0af7651916cd43dd8448eb211c80319c",
-        "labels": {"team": "payments"}, "program": "openai_python", "tool_use": "none"
+        "labels": {"team": "payments"}, "tool_use": "none"
     }))))]
 pub(in crate::routes) async fn show(
     State(app): State<Arc<App>>,
@@ -272,7 +266,7 @@ pub(in crate::routes) async fn show(
     };
     let found = found.filter(is_visible);
     let found = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
-    let RequestDetails { line, attempts, skipped, trace, labels, program, tools } = found;
+    let RequestDetails { line, attempts, skipped, trace, labels, tools } = found;
     let is_admin = caller.role == Role::Admin && caller.only_key().is_none();
     let snapshot = app.live.load_full();
     let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot.traffic));
@@ -288,7 +282,6 @@ pub(in crate::routes) async fn show(
             RecordedLabels::Set(labels) => Some(labels_view::view(&labels)),
             RecordedLabels::Other => None,
         },
-        program: program.map(word),
         tool_use: tools.map(ToolUse::as_str),
     }))
 }

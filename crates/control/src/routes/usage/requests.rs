@@ -5,7 +5,7 @@ mod table;
 
 use std::sync::Arc;
 
-use access::{Credits, KeyId, Refusal, RequestId, Role};
+use access::{ClientProgram, Credits, KeyId, Refusal, RequestId, Role};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -120,6 +120,10 @@ pub(in crate::routes) struct RequestItem {
     model: Option<String>,
     /// The provider that responded; null if the request never reached a provider.
     provider: Option<String>,
+    /// The model that responded, as its provider names it; null if it is unknown.
+    answered_model: Option<String>,
+    /// The program that sent the request, by its `User-Agent`, such as `codex`, or `unknown`; null with `count`.
+    program: Option<String>,
     /// Whether the response was an event stream.
     streamed: bool,
     /// The status that the client received. With `count`, the first status of the class, such as 200; 0 if the client
@@ -266,6 +270,8 @@ impl RequestItem {
             format: line.format,
             model: line.model,
             provider: line.provider,
+            answered_model: line.answered_model,
+            program: line.program.map(word),
             streamed: line.streamed,
             status: line.status,
             result: result.as_str(),
@@ -313,7 +319,7 @@ impl RequestItem {
         "items": [{
             "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z", "count": null, "kind": "llm",
             "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
-            "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": true,
+            "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "answered_model": "gpt-5-mini-2025-08-07", "program": "codex", "streamed": true,
             "status": 200, "result": "succeeded", "outcome": "completed", "refusal": null, "credits": 1, "attempt_count": 1,
             "tokens": {"input": 900, "cached_input": 100, "cache_write": 0, "output": 400, "reasoning": 50, "total": 1450},
             "cost": {"amount_nano": 1234000, "currency": "USD"}, "unpriced": false, "unknown_reason": null,
@@ -439,6 +445,11 @@ fn statuses(text: &str) -> Result<(u16, u16), Problem> {
             "`status` must be a status such as 429, a class such as 4xx, or `succeeded`, `refused` or `failed`",
         )),
     }
+}
+
+/// Returns the name of a program as rules of classes have it.
+fn word(program: ClientProgram) -> String {
+    program.as_str().replace('-', "_")
 }
 
 #[cfg(test)]

@@ -128,7 +128,6 @@ impl Ledger {
             skipped: Vec::new(),
             trace: None,
             labels: RecordedLabels::of_stored(set, labels),
-            program: None,
             tools: None,
         }))
     }
@@ -156,6 +155,8 @@ impl From<CountedRow> for RequestLine {
             format: None,
             model: None,
             provider: None,
+            answered_model: None,
+            program: None,
             streamed: false,
             status: u16::from(status_class % 10) * 100,
             outcome: Outcome::Completed.as_str().to_owned(),

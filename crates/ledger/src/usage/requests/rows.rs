@@ -38,6 +38,8 @@ pub(super) struct LineRow {
     format: Option<String>,
     model: Option<String>,
     provider: Option<String>,
+    answered_model: Option<String>,
+    client: Option<i64>,
     streamed: bool,
     status: i64,
     outcome: String,
@@ -76,7 +78,6 @@ pub(super) struct AttemptRow {
 pub(super) struct DetailRow {
     trace_id: Option<Uuid>,
     skipped: Option<String>,
-    client: Option<i64>,
     tools: Option<i64>,
     label_set_no: Option<i64>,
     labels: Option<String>,
@@ -85,18 +86,20 @@ pub(super) struct DetailRow {
 impl DetailRow {
     /// Returns the details of a request.
     pub(super) fn details(self, line: RequestLine, attempts: Vec<RequestAttempt>) -> RequestDetails {
-        // A number of a later release is that of no program of this one.
-        let small = |stored: i64| u8::try_from(stored).unwrap_or(u8::MAX);
         RequestDetails {
             line,
             attempts,
             skipped: skipped_targets::of_stored(self.skipped.as_deref()),
             trace: self.trace_id.map(|id| TraceId(id.into_bytes())),
             labels: RecordedLabels::of_stored(self.label_set_no, self.labels),
-            program: self.client.map(|client| ClientProgram::of_number(small(client))),
             tools: self.tools.map(|tools| ToolUse::of_number(small(tools))),
         }
     }
+}
+
+/// Returns the number of a word; one of a later release is that of none of this one.
+fn small(stored: i64) -> u8 {
+    u8::try_from(stored).unwrap_or(u8::MAX)
 }
 
 fn status(stored: i64) -> u16 {
@@ -124,6 +127,8 @@ impl From<LineRow> for RequestLine {
             format: row.format,
             model: row.model,
             provider: row.provider,
+            answered_model: row.answered_model,
+            program: row.client.map(|client| ClientProgram::of_number(small(client))),
             streamed: row.streamed,
             status: status(row.status),
             outcome: row.outcome,

@@ -8,7 +8,7 @@ use super::refused_limit::{self, RefusedLimitView};
 use crate::message::csv::{Table, figure, quoted, quoted_or_empty};
 use crate::message::figures::CURRENCY;
 
-const HEAD: &str = "id,started_at,user_id,user,key_id,key,route,format,model,provider,status,result,outcome,code,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced,first_byte_ms,total_ms,request_bytes,response_bytes,count";
+const HEAD: &str = "id,started_at,user_id,user,key_id,key,route,format,model,provider,status,result,outcome,code,credits,input,cached_input,cache_write,output,reasoning,total,cost,currency,unpriced,first_byte_ms,total_ms,request_bytes,response_bytes,count,program,answered_model";
 /// The number of columns of tokens.
 const CLASSES: usize = 6;
 
@@ -53,6 +53,7 @@ fn row(item: &RequestItem) -> Vec<String> {
     let bytes = item.bytes.as_ref();
     cells.extend([figure(bytes.map(|bytes| bytes.request)), figure(bytes.map(|bytes| bytes.response))]);
     cells.push(item.count.unwrap_or(1).to_string());
+    cells.extend([quoted_or_empty(item.program.as_deref()), quoted_or_empty(item.answered_model.as_deref())]);
     cells.extend(RefusedLimitView::cells(item.refusal.as_ref().and_then(|refusal| refusal.limit.as_ref())));
     cells
 }
