@@ -8,6 +8,7 @@ pub(crate) mod csrf;
 pub(crate) mod known_browser;
 pub(crate) mod limits;
 pub(crate) mod links;
+pub(crate) mod refused_sign_ins;
 
 use std::time::Duration;
 

@@ -103,6 +103,8 @@ actions! {
     UserPassword = "user.password";
     /// A user signed in.
     SessionCreate = "session.create";
+    /// A sign-in was refused. Floods leave only a part of their lines.
+    SessionRefuse = "session.refuse";
     /// A session was ended: signed out, by its user or an admin.
     SessionEnd = "session.end";
     /// A refresh token was used twice, which ended its session.

@@ -37,6 +37,7 @@ export function AuditDrawer({ line, onClose }: { line: AuditLine; onClose(): voi
         <dl className="dl">
           <dt>{t.audit.who}</dt>
           <dd>{actor.user_id ? <Link className="link" href={`/dashboard/users?id=${actor.user_id}`}><bdi>{actorName(line, t)}</bdi></Link> : actorName(line, t)}</dd>
+          {actor.user_id && <><dt /><dd><Link className="link" href={`/dashboard/audit?actor=${actor.user_id}`}>{t.audit.showByActor}</Link></dd></>}
           <dt>{t.audit.address}</dt>
           <dd className="num">{actor.address ?? NONE}</dd>
           {actor.session_id && <><dt>{t.audit.session}</dt><dd className="mono">{actor.session_id}</dd></>}

@@ -31,12 +31,12 @@ function AuditLog() {
   const t = useMessages();
   const format = useFormat();
   const { get, set } = useUrlState();
-  const filters: AuditFilters = { action: get("action"), user: get("user"), days: RANGES.find((days) => days === get("days")) ?? "" };
+  const filters: AuditFilters = { action: get("action"), user: get("user"), actor: get("actor"), days: RANGES.find((days) => days === get("days")) ?? "" };
   const log = useAudit(filters);
   const lines = useMemo(() => (log.data?.pages ?? []).flatMap((page) => page.items), [log.data]);
   const open = lines.find(({ id }) => id === get("id"));
   const isFiltered = Object.values(filters).some((filter) => filter !== "");
-  const clear = () => set({ action: "", user: "", days: "" });
+  const clear = () => set({ action: "", user: "", actor: "", days: "" });
   return (
     <>
       <section className="panel" aria-label={t.frame.audit}>
@@ -49,7 +49,8 @@ function AuditLog() {
           <div className="push">
             <CsvButton name="audit.csv" read={() => auditAsCsv(filters)} size="small" />
           </div>
-          {filters.user && <UserChip id={filters.user} onClear={() => set({ user: "" })} />}
+          {filters.user && <UserChip id={filters.user} text={t.audit.of} onClear={() => set({ user: "" })} />}
+          {filters.actor && <UserChip id={filters.actor} text={t.audit.byActor} onClear={() => set({ actor: "" })} />}
         </div>
         {log.isError && !log.data && <Failure error={log.error} onRetry={() => void log.refetch()} />}
         {log.isPending && <SkeletonRows rows={12} height={34} />}
@@ -75,13 +76,13 @@ function AuditLog() {
   );
 }
 
-/** The user whose changes are shown; a click shows those of all users. */
-function UserChip({ id, onClear }: { id: string; onClear(): void }) {
+/** The user or the actor whose changes are shown; a click shows those of all. */
+function UserChip({ id, text, onClear }: { id: string; text(name: string): string; onClear(): void }) {
   const t = useMessages();
   const name = useUser(id).data?.name ?? id.slice(0, 8);
   return (
     <button type="button" className="chip on" onClick={onClear} aria-label={t.audit.clearUser(name)}>
-      <bdi>{t.audit.of(name)}</bdi>
+      <bdi>{text(name)}</bdi>
       <X className="i s" aria-hidden />
     </button>
   );

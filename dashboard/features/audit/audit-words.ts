@@ -8,7 +8,8 @@ export function actionName(action: string, t: Messages): string {
 }
 
 /** Who made a change. */
-export function actorName({ actor }: AuditLine, t: Messages): string {
+export function actorName({ actor, action }: Pick<AuditLine, "actor" | "action">, t: Messages): string {
+  if (action === "session.refuse") return t.audit.stranger;
   const name = actor.user_name ?? actor.user_id;
   if (actor.kind === "command") return t.audit.command;
   if (actor.kind === "system") return t.audit.system;

@@ -27,6 +27,8 @@ use crate::sign_in::caller::Admin;
 struct AuditQuery {
     /// Returns only changes that concern this user.
     user_id: Option<Uuid>,
+    /// Returns only changes that this user made, signed in or with a key.
+    actor_user_id: Option<Uuid>,
     /// Returns only changes with this action, such as `key.create`.
     action: Option<String>,
     /// Returns only changes at or after this time (RFC 3339).
@@ -67,7 +69,7 @@ struct AuditEntry {
     actor: AuditActor,
     /// The action, such as `key.create`.
     action: String,
-    /// The id of the changed object.
+    /// The id of the changed object; of a refused sign-in, the user, or zeros if none has the address or the key.
     target_id: Uuid,
     /// The owner of the changed object; null if no user owns it.
     #[schema(value_type = Option<Uuid>)]
@@ -130,7 +132,8 @@ impl From<AuditLine> for AuditEntry {
 
 /// Lists the audit log.
 ///
-/// It contains every change of users, keys, plans, budgets, sessions, links and provider keys, with its actor.
+/// It contains every change of users, keys, plans, budgets, sessions, links and provider keys, with its actor, and refused
+/// sign-ins (`session.refuse`): in 15 minutes at most 10 per account, and 200 together.
 ///
 /// With `format=csv`, the response is a table with one row per change; `detail` is JSON. If more rows follow, its `Link` header
 /// with `rel="next"` has their address.
@@ -151,6 +154,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let filter = AuditFilter {
         user: query.user_id.map(UserId),
+        actor: query.actor_user_id.map(UserId),
         action: query.action.as_deref().map(action).transpose()?,
         since: moment::parse_query("since", query.since.as_deref())?,
         until: moment::parse_query("until", query.until.as_deref())?,

@@ -11,10 +11,10 @@ use crate::error::DatabaseError;
 use crate::opening::handle::Store;
 use crate::sql::{micros, statements, timestamp};
 
-/// Maximum number of lines that one page scans. If few lines match the action, a page may be shorter than requested
+/// Maximum number of lines that one page scans. If few lines match several conditions, a page may be shorter than requested
 /// although further pages exist.
 const LOOKED_AT_MAX: usize = 5_000;
-/// Number of lines per query if the action has to be filtered afterwards.
+/// Number of lines per query if they have to be filtered afterwards.
 const BATCH: usize = 500;
 /// Maximum number of lines in a page.
 pub const AUDIT_PAGE_MAX: usize = 1_000;
@@ -40,6 +40,7 @@ statements! {
     ALL = page!("");
     OF_USER = page!("a.user_id = $5 AND");
     OF_ACTION = page!("a.action = $5 AND");
+    OF_ACTOR = page!("a.actor_user_id = $5 AND");
 }
 
 /// Filter for the lines of the audit log.
@@ -47,6 +48,8 @@ statements! {
 pub struct AuditFilter {
     /// Only lines about objects of this user.
     pub user: Option<UserId>,
+    /// Only changes that this user made, signed in or with a key.
+    pub actor: Option<UserId>,
     /// Only lines with this action.
     pub action: Option<AuditAction>,
     /// Only lines written at or after this time.
@@ -110,6 +113,15 @@ struct AuditRow {
     owner_name: Option<String>,
 }
 
+impl AuditFilter {
+    /// Whether a line of the time has the user, the actor and the action.
+    fn selects(&self, row: &AuditRow) -> bool {
+        self.user.is_none_or(|user| row.user_id == Some(user.0))
+            && self.actor.is_none_or(|actor| row.actor_user_id == Some(actor.0))
+            && self.action.is_none_or(|action| row.action == action.as_str())
+    }
+}
+
 impl AuditRow {
     fn place(&self) -> AuditPlace {
         AuditPlace { at: timestamp(self.created_at), id: self.id }
@@ -162,10 +174,11 @@ impl Store {
         limit: usize,
     ) -> Result<AuditPage, DatabaseError> {
         let limit = limit.clamp(1, AUDIT_PAGE_MAX);
-        // One index serves a user, another an action. If the filter has both, the action is searched among the user's
-        // lines.
-        let sought = filter.action.filter(|_| filter.user.is_some()).map(AuditAction::as_str);
-        let batch = if sought.is_some() { BATCH } else { limit + 1 };
+        // One index serves a user, another an actor, another an action. If the filter has several, the others are searched
+        // among the lines of the first.
+        let conditions = usize::from(filter.user.is_some()) + usize::from(filter.actor.is_some());
+        let is_search = conditions + usize::from(filter.action.is_some()) > 1;
+        let batch = if is_search { BATCH } else { limit + 1 };
         let mut place = begin(filter, after);
         let (mut page, mut looked_at) = (AuditPage::default(), 0);
         loop {
@@ -178,7 +191,7 @@ impl Store {
                 }
                 place = row.place();
                 looked_at += 1;
-                if sought.is_none_or(|action| action == row.action) {
+                if filter.selects(&row) {
                     page.lines.push(row.try_into()?);
                 }
             }
@@ -199,14 +212,15 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<AuditRow>, DatabaseError> {
         let since = filter.since.map_or(0, micros);
-        let text = match (filter.user, filter.action) {
-            (Some(_), _) => OF_USER,
-            (None, Some(_)) => OF_ACTION,
-            (None, None) => ALL,
+        let text = match (filter.user, filter.actor, filter.action) {
+            (Some(_), ..) => OF_USER,
+            (None, Some(_), _) => OF_ACTOR,
+            (None, None, Some(_)) => OF_ACTION,
+            (None, None, None) => ALL,
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = self.query(text).bind(since).bind(micros(after.at)).bind(after.id).bind(limit);
-        let query = match (filter.user, filter.action) {
+        let query = match (filter.user.or(filter.actor), filter.action) {
             (Some(user), _) => query.bind(user.0),
             (None, Some(action)) => query.bind(action.as_str()),
             (None, None) => query,

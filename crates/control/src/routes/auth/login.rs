@@ -19,6 +19,7 @@ use crate::sign_in::attempts::{self, AccountHash, PasswordAttempt};
 use crate::sign_in::caller::{Caller, Via};
 use crate::sign_in::csrf;
 use crate::sign_in::known_browser::KnownBrowser;
+use crate::sign_in::refused_sign_ins::{self, RefusedSignIn, SignInReason};
 use crate::sign_in::{self, Account, SignInResponse, TokenTransport, WRONG};
 
 /// The maximum length of a presented password that is verified: that of 128 characters.
@@ -75,7 +76,14 @@ pub(crate) async fn login(
         }
         LoginMethod::Key(key) => {
             attempts::take(&app.windows, address, None).await?;
-            by_key(&app, &key, address).await?
+            match by_key(&app, &key, address).await {
+                Err(problem) if !problem.is_ours() => {
+                    let refused = RefusedSignIn { address, user: None, reason: SignInReason::Key };
+                    refused_sign_ins::note(&app, refused).await?;
+                    return Err(problem);
+                }
+                found => found?,
+            }
         }
     };
     let pair = sign_in::begin(&app, user.id, credential, address, agent).await?;
@@ -137,10 +145,16 @@ async fn by_password(
     });
     match (right.await?, user, phc) {
         (true, Some(user), Some(_)) if user.status == UserStatus::Suspended => {
+            let refused = RefusedSignIn { address, user: Some(user.id), reason: SignInReason::Suspended };
+            refused_sign_ins::note(app, refused).await?;
             Err(store::InvalidSession::Suspended.into())
         }
         (true, Some(user), Some(phc)) => Ok((user, SessionCredential::Password(phc))),
-        _ => Err(Problem::new(Refusal::Unauthorized, WRONG)),
+        (_, user, _) => {
+            let user = user.map(|user| user.id);
+            refused_sign_ins::note(app, RefusedSignIn { address, user, reason: SignInReason::Password }).await?;
+            Err(Problem::new(Refusal::Unauthorized, WRONG))
+        }
     }
 }
 

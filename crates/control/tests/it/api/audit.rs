@@ -109,9 +109,61 @@ async fn lines_are_filtered_by_user_action_and_time_and_paged() {
         query = format!("limit=3&cursor={next}");
     }
     assert_eq!(&Value::from(paged), &all["items"]);
-    for query in ["user_id=x", "action=user.eat", "since=today", "until=2026-11-20", "limit=0", "cursor=x", "actor=x"] {
+    for query in ["user_id=x", "action=user.eat", "since=today", "until=2026-11-20", "limit=0", "cursor=x", "actor=x", "actor_user_id=x"] {
         ask(&world, &root, query).await.refuses(400, "bad_request");
     }
+}
+
+#[tokio::test]
+async fn lines_are_filtered_by_their_actor_alone_and_with_other_conditions() {
+    let (world, root) = administered().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let session = world.sign_in(&ada).await;
+    world.sign_in(&bob).await;
+    let headers = [session.bearer(), "Content-Type: application/json".to_owned()];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    assert_eq!(call(world.address, "POST /api/keys", &headers, "{\"label\":\"laptop\"}").await.status, 201);
+    let by = |more: &str| format!("actor_user_id={}{more}", ada.user);
+    assert_eq!(actions(&ask(&world, &root, &by("")).await.json()), ["key.create", "session.create"]);
+    assert_eq!(actions(&ask(&world, &root, &by("&action=key.create")).await.json()), ["key.create"]);
+    let of_bob = by(&format!("&user_id={}", bob.user));
+    assert_eq!(actions(&ask(&world, &root, &of_bob).await.json()), Vec::<&str>::new());
+    let first = ask(&world, &root, &by("&limit=1")).await.json();
+    let next = format!("&limit=1&cursor={}", first["next"].as_str().unwrap());
+    let second = ask(&world, &root, &by(&next)).await.json();
+    assert_eq!((actions(&second), &second["next"]), (vec!["session.create"], &json!(null)));
+}
+
+#[tokio::test]
+async fn refused_sign_ins_are_recorded_with_address_and_reason_and_are_bounded() {
+    let (world, root) = administered().await;
+    let ada = world.person("ada").await;
+    let login = async |email: &str| {
+        let body = json!({"email": email, "password": "not the password"}).to_string();
+        post(world.address, "/api/auth/login", &[], &body).await.status
+    };
+    for _ in 0..3 {
+        assert_eq!(login(&ada.email).await, 401);
+    }
+    assert_eq!(login("nobody@example.com").await, 401);
+    let key = format!("{{\"key\":\"tollgate_{}\"}}", "0".repeat(32));
+    assert!(post(world.address, "/api/auth/login", &[], &key).await.status >= 400);
+    let refused = ask(&world, &root, "action=session.refuse").await.json();
+    let items = refused["items"].as_array().unwrap();
+    let of = |item: &Value| (item["user_id"].clone(), item["detail"]["reason"].clone());
+    assert_eq!(of(&items[0]), (json!(null), json!("key")));
+    assert_eq!(of(&items[1]), (json!(null), json!("password")));
+    assert_eq!(of(&items[2]), (json!(ada.user), json!("password")));
+    assert_eq!(items.len(), 5);
+    assert_eq!((&items[0]["actor"]["kind"], &items[0]["actor"]["address"]), (&json!("system"), &json!("127.0.0.1")));
+    assert!(!refused.to_string().contains("nobody@example.com"));
+    let mut attempts = 0;
+    while login(&ada.email).await == 401 {
+        attempts += 1;
+        assert!(attempts < 100, "attempts are limited");
+    }
+    let of_ada = ask(&world, &root, &format!("action=session.refuse&user_id={}", ada.user)).await.json();
+    assert!(of_ada["items"].as_array().unwrap().len() <= 10, "{of_ada}");
 }
 
 #[tokio::test]

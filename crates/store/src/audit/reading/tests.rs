@@ -103,7 +103,7 @@ async fn pages_are_newest_first_and_neither_lose_nor_repeat_a_line_of_one_moment
 }
 
 #[tokio::test]
-async fn lines_are_found_by_user_action_and_time() {
+async fn lines_are_found_by_user_actor_action_and_time() {
     for place in Place::both().await {
         let (store, clock) = opened(&place).await;
         let (ada, bob) = (user(&store, "ada").await, user(&store, "bob").await);
@@ -112,19 +112,22 @@ async fn lines_are_found_by_user_action_and_time() {
             clock.advance(Duration::from_secs(1));
             let action = if n % 3 == 0 { AuditAction::KeyCreate } else { AuditAction::KeyRevoke };
             let (owner, target) = (if n % 2 == 0 { ada } else { bob }, store.new_id());
-            note(&store, &Actor::SYSTEM, Act::of(action, target, Some(owner))).await;
-            written.insert(0, (owner, action, clock.now(), target));
+            let by_bob = Actor { by: By::User { user: bob, session: None }, address: None };
+            let (by, actor) = if n % 4 < 2 { (by_bob, Some(bob)) } else { (Actor::SYSTEM, None) };
+            note(&store, &by, Act::of(action, target, Some(owner))).await;
+            written.insert(0, (owner, actor, action, clock.now(), target));
         }
         let since = Timestamp(FIRST.0 + 4_000_000);
         let until = Timestamp(FIRST.0 + 9_000_000);
-        for user in [None, Some(ada)] {
+        for (user, by) in [(None, None), (Some(ada), None), (None, Some(bob)), (Some(ada), Some(bob))] {
             for action in [Some(AuditAction::KeyCreate), Some(AuditAction::SessionTheft)] {
                 for (since, until) in
                     [(None, None), (Some(since), None), (None, Some(until)), (Some(since), Some(until))]
                 {
-                    let filter = AuditFilter { user, action, since, until };
-                    let expected = written.iter().filter(|(owner, done, at, _)| {
+                    let filter = AuditFilter { user, actor: by, action, since, until };
+                    let expected = written.iter().filter(|(owner, actor, done, at, _)| {
                         user.is_none_or(|user| user == *owner)
+                            && by.is_none_or(|by| *actor == Some(by))
                             && action.is_none_or(|action| action == *done)
                             && since.is_none_or(|since| *at >= since)
                             && until.is_none_or(|until| *at < until)

@@ -99,6 +99,10 @@ fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
         (text(users::STATEMENTS, "PAGE_OF_STATUS"), "users_status (status=? AND no>?)"),
         (text(audit::READING, "ALL"), "audit_log_time (created_at>? AND (created_at,id)<(?,?))"),
         (text(audit::READING, "OF_USER"), "audit_log_user (user_id=? AND created_at>? AND (created_at,id)<(?,?))"),
+        (
+            text(audit::READING, "OF_ACTOR"),
+            "audit_log_actor (actor_user_id=? AND created_at>? AND (created_at,id)<(?,?))",
+        ),
         (text(audit::READING, "OF_ACTION"), "audit_log_action (action=? AND created_at>? AND (created_at,id)<(?,?))"),
         (text(users::STATEMENTS, "PAGE"), "(no>?)"),
         (text(users::password::STATEMENTS, "CREDENTIALS"), "(email=?)"),
