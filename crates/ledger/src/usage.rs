@@ -149,7 +149,7 @@ impl Ledger {
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
     let [label, overview] = [label_filter::STATEMENTS, overview::STATEMENTS];
-    [&days::statements()[..], label, overview, providers::STATEMENTS, &requests::statements()[..]].concat()
+    [&days::statements()[..], label, overview, providers::STATEMENTS, &requests::texts::statements()[..]].concat()
 }
 
 /// Returns the SQL texts that the submodules build.
@@ -160,7 +160,7 @@ pub(crate) fn built(kind: store::sql::StoreKind) -> Vec<String> {
         series::texts(),
         history::texts(),
         overview::texts(),
-        requests::texts(),
+        requests::texts::texts(),
         route_totals::texts(),
         scope_overview::texts(kind),
     ]

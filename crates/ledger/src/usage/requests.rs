@@ -5,6 +5,8 @@ mod counted;
 mod filter;
 mod range;
 mod rows;
+#[cfg(test)]
+pub(super) mod texts;
 
 use std::cmp::Reverse;
 
@@ -29,7 +31,8 @@ use crate::usage::scope::{KeyOwner, UsageOf};
 use crate::usage_columns::selected;
 
 /// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
-/// requested, or empty, although another page follows.
+/// requested, or empty, although another page follows. Of filters by a refusal, a failure or a model (of several users), only
+/// rows with that condition are scanned.
 pub const REQUESTS_LOOKED_AT_MAX: u32 = 20_000;
 /// Maximum number of lines in a page.
 pub const REQUESTS_PAGE_MAX: u32 = 1_000;
@@ -100,6 +103,7 @@ fn page(of: UsageOf, filter: &RequestFilter, only: &str) -> String {
     let mut filters = format!(
         "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL){only}"
     );
+    filters.push_str(filter.indexed());
     if let Some(result) = filter.result {
         filters.push_str(&format!(" AND {} = {}", results::of_event(), result.number()));
     }
@@ -125,14 +129,24 @@ fn page(of: UsageOf, filter: &RequestFilter, only: &str) -> String {
     )
 }
 
-/// Builds the query for the place of the `$6`th event in the same range.
-fn stop(of: UsageOf) -> &'static str {
+/// Builds the query for the place of the `$6`th event in the same range. `indexed` are conditions that an index serves, so that
+/// other events do not count.
+fn stop(of: UsageOf, indexed: &str) -> String {
     if of.is_wide() {
-        return "SELECT started_at, id FROM usage_events WHERE id >= $2 AND id < $4 AND started_at >= $1 AND started_at < $3
-        ORDER BY id DESC LIMIT 1 OFFSET $5";
+        return format!(
+            "SELECT started_at, id FROM usage_events WHERE id >= $2 AND id < $4 AND started_at >= $1 AND started_at < $3{indexed}
+        ORDER BY id DESC LIMIT 1 OFFSET $5"
+        );
     }
-    "SELECT started_at, id FROM usage_events WHERE user_no = $6 AND started_at >= $1 AND (started_at > $1 OR id >= $2)
-        AND (started_at, id) < ($3, $4) ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5"
+    format!(
+        "SELECT started_at, id FROM usage_events WHERE user_no = $6 AND started_at >= $1 AND (started_at > $1 OR id >= $2)
+        AND (started_at, id) < ($3, $4){indexed} ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5"
+    )
+}
+
+/// Returns the condition for a model's number, if an index serves it: the list of one user has none by model.
+fn of_model(of: UsageOf, model: Option<i64>) -> String {
+    model.filter(|_| of.is_wide()).map(|no| format!(" AND model_no = {no}")).unwrap_or_default()
 }
 
 /// One page of requests, newest first.
@@ -325,7 +339,10 @@ impl Ledger {
         }
         let mut range = Range::of(of, filter, after);
         let is_scan = filter.chooses() || matches!(of, UsageOf::Plan(_));
-        let stop = if is_scan { self.stop(of, filter, &range).await? } else { None };
+        let of_model = of_model(of, model);
+        only.push_str(&of_model);
+        let indexed = format!("{}{of_model}", filter.indexed());
+        let stop = if is_scan { self.stop(of, filter, &indexed, &range).await? } else { None };
         range.from = stop.map_or(range.from, |stop| range.begin_at(of, stop));
         let (low, high) = filter.status.unwrap_or((0, u16::MAX));
         let page = range.bind(of, self.store.query(AssertSqlSafe(page(of, filter, &only))).once());
@@ -431,11 +448,15 @@ impl Ledger {
         &self,
         of: UsageOf,
         filter: &RequestFilter,
+        indexed: &str,
         range: &Range,
     ) -> Result<Option<RequestPlace>, DatabaseError> {
-        let events = self.stop_of(of, stop(of), range).await?;
-        let counts =
-            if filter.has_counts() { self.stop_of(of, counted::stop(of), &range.of_counts()).await? } else { None };
+        let events = self.stop_of(of, stop(of, indexed), range).await?;
+        let counts = if filter.has_counts() {
+            self.stop_of(of, counted::stop(of).to_owned(), &range.of_counts()).await?
+        } else {
+            None
+        };
         let newest = if of.is_wide() { |place: &RequestPlace| (Timestamp(0), place.id) } else { in_order };
         Ok(events.into_iter().chain(counts).max_by_key(newest))
     }
@@ -443,10 +464,10 @@ impl Ledger {
     async fn stop_of(
         &self,
         of: UsageOf,
-        text: &'static str,
+        text: String,
         range: &Range,
     ) -> Result<Option<RequestPlace>, DatabaseError> {
-        let stop = self.store.query(text).bind(micros(range.from.at)).bind(range.from.id);
+        let stop = self.store.query(AssertSqlSafe(text)).once().bind(micros(range.from.at)).bind(range.from.id);
         let stop = stop.bind(micros(range.until.at)).bind(range.until.id);
         let stop = stop.bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
         let row: Option<(i64, Uuid)> = match of {
@@ -468,29 +489,4 @@ struct CountedRows<'a> {
 
 fn in_order(place: &RequestPlace) -> (Timestamp, Uuid) {
     (place.at, place.id)
-}
-
-/// Returns the SQL texts that this module builds.
-#[cfg(test)]
-pub(super) fn texts() -> Vec<String> {
-    let all = RequestFilter {
-        status: Some((400, 499)),
-        result: Some(RequestResult::Failed),
-        kind: Some(RequestKind::Route),
-        text: Some(String::new()),
-        ..RequestFilter::default()
-    };
-    let llm = RequestFilter { kind: Some(RequestKind::Llm), ..RequestFilter::default() };
-    let filters =
-        [(RequestFilter::default(), ""), (llm, ""), (all, " AND route_no IN (0, 1) AND label_set_no IN (-2, 1)")];
-    let pages =
-        |of| filters.iter().flat_map(move |(filter, only)| [page(of, filter, only), counted::page(of, filter, only)]);
-    let of = |of| pages(of).chain([stop(of), counted::stop(of)].map(str::to_owned)).collect::<Vec<_>>();
-    UsageOf::KINDS.into_iter().flat_map(of).collect()
-}
-
-/// Returns the statements of this module.
-#[cfg(test)]
-pub(super) fn statements() -> Vec<(&'static str, &'static str)> {
-    [STATEMENTS, counted::STATEMENTS].concat()
 }

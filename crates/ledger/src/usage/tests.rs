@@ -51,6 +51,12 @@ fn of_one_user(sql: &str) -> (&'static [&'static str], &'static [&'static str]) 
     if has("minute * 60000000") && !has("usage_events") {
         return (&["INDEX usage_counts_user (user_no=? AND minute>? AND minute<?)"], &["using usage_counts_user"]);
     }
+    if has("outcome <> 'completed'") {
+        return (
+            &["INDEX usage_events_unsuccessful_user (user_no=? AND started_at>? AND (started_at,id)<(?,?))"],
+            &["using usage_events_unsuccessful_user"],
+        );
+    }
     if has("(started_at, id) <") {
         return (
             &["INDEX usage_events_user (user_no=? AND started_at>? AND (started_at,id)<(?,?))"],
@@ -124,6 +130,10 @@ fn of_all_users(sql: &str) -> (&'static [&'static str], &'static [&'static str])
         (&["INDEX sqlite_autoindex_usage_counts_1 (id>? AND id<?)"], &["usage_counts_pkey"])
     } else if has("usage_counts") {
         (&["usage_counts_minute (minute>? AND minute<?)"], &["usage_counts_minute"])
+    } else if has("outcome <> 'completed'") {
+        (&["INDEX usage_events_unsuccessful (id>? AND id<?)"], &["usage_events_unsuccessful"])
+    } else if has(" AND model_no = 1") {
+        (&["INDEX usage_events_model (model_no=? AND id>? AND id<?)"], &["usage_events_model"])
     } else {
         (&["INDEX sqlite_autoindex_usage_events_1 (id>? AND id<?)"], &["usage_events_pkey"])
     }

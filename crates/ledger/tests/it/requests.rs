@@ -151,20 +151,30 @@ pub(crate) async fn names_with_letters_outside_ascii_are_found(world: &World) {
 pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
-    let odd = |nth: u64| UsageEvent { status: 404, ..begun(world, caller, nth) };
+    let odd = |nth: u64| UsageEvent { status: 204, ..begun(world, caller, nth) };
     let many = u64::from(REQUESTS_LOOKED_AT_MAX);
     // The second oldest, and the second newest.
     let events = (0..many + 100).map(|nth| match nth {
         1 => odd(nth),
+        3 => UsageEvent { status: 404, ..begun(world, caller, nth) },
         nth if nth == many + 98 => odd(nth),
         nth => UsageEvent { attempts: Vec::new(), ..begun(world, caller, nth) },
     });
     world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
-    let filter = RequestFilter { status: Some((404, 404)), ..RequestFilter::default() };
+    let filter = RequestFilter { status: Some((204, 204)), ..RequestFilter::default() };
     let page = Ledger::new(store.clone()).requests_page(caller.user, &filter, None, 50).await.unwrap();
     assert_eq!((page.lines.len(), page.next.map(|next| next.at)), (1, Some(at(100))));
     let rest = Ledger::new(store.clone()).requests_page(caller.user, &filter, page.next, 50).await.unwrap();
     assert_eq!((rest.lines.len(), rest.next, rest.lines[0].started_at), (1, None, at(1)));
+    // An index finds requests that were refused or have failed, so that no other event is scanned.
+    let failed = RequestFilter { result: Some(RequestResult::Failed), ..RequestFilter::default() };
+    let not_found = RequestFilter { status: Some((404, 404)), ..RequestFilter::default() };
+    for (of, filter) in
+        [caller.user.into(), UsageOf::All].into_iter().flat_map(|of| [(of, &failed), (of, &not_found)])
+    {
+        let page = Ledger::new(store.clone()).requests_page(of, filter, None, 50).await.unwrap();
+        assert_eq!((page.lines.len(), page.next, page.lines[0].started_at), (1, None, at(3)));
+    }
     // A full page continues where it ended.
     let page = Ledger::new(store.clone())
         .requests_page(caller.user, &RequestFilter { status: Some((200, 200)), ..filter }, None, 5)

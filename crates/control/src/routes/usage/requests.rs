@@ -85,7 +85,8 @@ struct RequestListQuery {
 pub(in crate::routes) struct RequestListPage {
     items: Vec<RequestItem>,
     /// The cursor of the next page; null at the end. A page can contain fewer items than requested, or no items, and
-    /// still be followed by another page, because each page reads at most 20,000 requests.
+    /// still be followed by another page, because each page reads at most 20,000 requests: of those that were refused or have
+    /// failed, if the filter selects only such requests, or of the model, in lists of several users.
     next: Option<String>,
 }
 

@@ -17,6 +17,9 @@ pub(super) const TEXT_OF_EVENTS: &str =
     OR provider_no IN (SELECT no FROM names WHERE kind = 'provider' AND lower(name) LIKE lower($TEXT) ESCAPE '!')
     OR refusal LIKE lower($TEXT) ESCAPE '!'";
 
+/// The condition of the indexes for requests that were refused or have failed. It has the words of the index.
+const UNSUCCESSFUL: &str = " AND (status >= 400 OR refusal IS NOT NULL OR outcome <> 'completed')";
+
 /// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKind {
@@ -56,6 +59,12 @@ impl RequestFilter {
     pub(super) const fn chooses(&self) -> bool {
         let chooses = self.key.is_some() || self.model.is_some() || self.status.is_some() || self.result.is_some();
         chooses || self.label.is_some() || self.kind.is_some() || self.routes.is_some() || self.text.is_some()
+    }
+
+    /// The condition that an index serves, if each event that the filter selects has it.
+    pub(super) fn indexed(&self) -> &'static str {
+        let is_result = matches!(self.result, Some(RequestResult::Refused | RequestResult::Failed));
+        if is_result || self.status.is_some_and(|(low, _)| low >= 400) { UNSUCCESSFUL } else { "" }
     }
 
     /// Whether lines of counts may match the filter.

@@ -281,7 +281,7 @@ async fn a_refused_request_has_the_limit_that_refused_it_and_admins_see_shared_a
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     let path = format!("{PATH}/{}?user_id={}", shared.id, ada.user);
-    let seen = get(world.address, &path, &[&session.cookies]).await.json();
+    let seen = get(world.address, &path, &[&session.bearer()]).await.json();
     assert_eq!((&seen["refusal"]["limit"]["maximum"], &seen["refusal"]["limit"]["left"]), (&json!(2_000), &json!(1)));
     assert_eq!(seen["user"]["id"], json!(ada.user.to_string()));
     let table = ask(&world, &ada, &format!("{PATH}?format=csv")).await.body;
