@@ -2,6 +2,7 @@
 
 mod addresses;
 pub(crate) mod anonymous;
+mod control_paths;
 pub(crate) mod cors;
 pub(crate) mod exchange;
 mod start_page;
@@ -267,7 +268,11 @@ fn check_path(head: &Head, prefix: &str) -> Result<(), Problem> {
 /// Refuses a request without a route, whose host may have routes of other listeners than that of the connection.
 fn elsewhere<T>(early: EarlyResponse, at: &ConnectionContext, snapshot: &Snapshot, head: &Head) -> Phase<T> {
     let is_elsewhere = at.server_name.is_some() && snapshot.traffic.router.is_host_elsewhere(head.host(), at.listener);
-    Err(if is_elsewhere { misdirected().into() } else { early })
+    let client_address = || request::client_address(&at.peer, snapshot, head);
+    if is_elsewhere {
+        return Err(misdirected().into());
+    }
+    Err(control_paths::name_control(early, head.path(), &snapshot.process, client_address))
 }
 
 fn misdirected() -> Problem {

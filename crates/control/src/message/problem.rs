@@ -67,6 +67,14 @@ impl Problem {
         Self::new(Refusal::NotFound, "nothing is found at this path")
     }
 
+    /// The path of the request belongs to the proxy, which has this URL.
+    pub(crate) fn path_of_proxy(url: &str) -> Self {
+        Self::new(
+            Refusal::NotFound,
+            format!("nothing is found at this path: requests to routes and models go to {url}"),
+        )
+    }
+
     /// The request exceeded its maximum duration.
     pub(crate) fn late() -> Self {
         Self::new(Refusal::Unavailable, "the response took too long; try again")

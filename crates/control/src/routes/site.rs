@@ -197,7 +197,10 @@ pub(super) async fn dashboard(
 pub(super) async fn unknown(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let is_read = method == Method::GET || method == Method::HEAD;
     if !is_read || uri.path().starts_with("/api/") || !accepts_pages(&headers) {
-        return Problem::unknown_path().into_response();
+        let snapshot = app.live.load_full();
+        let is_of_proxy = !snapshot.routes_at(uri.path()).is_empty();
+        let of_proxy = || Problem::path_of_proxy(&install::proxy(&snapshot.process));
+        return if is_of_proxy { of_proxy() } else { Problem::unknown_path() }.into_response();
     }
     let mut response = match app.dashboard.find("404.html") {
         Some(page) => static_file::respond(page, StatusCode::NOT_FOUND, &request(&app, &headers)),

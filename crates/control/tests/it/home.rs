@@ -22,3 +22,13 @@ async fn the_root_is_a_page_under_a_strict_policy() {
     assert!(head.status == 200 && head.body.is_empty(), "{head:?}");
     call(world.address, "POST /", &[], "{}").await.refuses(405, "method_not_allowed");
 }
+
+#[tokio::test]
+async fn a_path_of_the_proxy_is_refused_with_its_address() {
+    let world = World::start().await;
+    world.configure(|snapshot| snapshot.process.public_url.proxy = Some("https://llm.example.com".to_owned()));
+    let message = get(world.address, "/v1/models", &[]).await.refuses(404, "not_found");
+    assert_eq!(message, "nothing is found at this path: requests to routes and models go to https://llm.example.com");
+    let message = get(world.address, "/nowhere", &[]).await.refuses(404, "not_found");
+    assert_eq!(message, "nothing is found at this path");
+}

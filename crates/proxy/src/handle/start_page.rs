@@ -26,11 +26,7 @@ pub(crate) fn start_page(
     if head.path() != "/" || head.method() != "GET" || !accepts_html(head) {
         return None;
     }
-    let listen = process.control.listen;
-    if process.public_url.control.is_none() && (listen.port() == 0 || !client_address().to_canonical().is_loopback()) {
-        return None;
-    }
-    let url = process.control_url(listen);
+    let url = control_url(process, client_address)?;
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>API</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
@@ -47,6 +43,15 @@ pub(crate) fn start_page(
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     Some(response)
+}
+
+/// Returns the address of control if the client may know it: the configured one is for everybody, that of the listener only for
+/// clients on this machine.
+pub(super) fn control_url(process: &Process, client_address: impl FnOnce() -> IpAddr) -> Option<String> {
+    let listen = process.control.listen;
+    let is_known =
+        process.public_url.control.is_some() || listen.port() != 0 && client_address().to_canonical().is_loopback();
+    is_known.then(|| process.control_url(listen))
 }
 
 /// Whether the client names HTML, as browsers do when a person opens an address.

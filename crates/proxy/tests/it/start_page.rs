@@ -40,6 +40,25 @@ async fn a_browser_is_told_where_the_dashboard_is() {
 }
 
 #[tokio::test]
+async fn a_path_of_control_is_refused_with_the_address_of_control() {
+    let listen = "control: {listen: '127.0.0.1:8787'}\n";
+    for ai in ["", "ai: {enabled: false}\n"] {
+        let gateway = Gateway::plain(&format!("{listen}{ai}{ROUTE}"));
+        for target in ["/api/keys", "/dashboard", "/metrics"] {
+            let response = get(&gateway.caller(), Method::GET, target, BROWSER).await;
+            assert_eq!(response.status().as_u16(), 404, "{target}");
+            let body = text(response).await;
+            let sentence = "no route has this path: the admin API and the dashboard are at http://127.0.0.1:8787";
+            assert!(body.contains(sentence) && body.contains("route_not_found"), "{target}: {body}");
+        }
+        let other = text(get(&gateway.caller(), Method::GET, "/apis", BROWSER).await).await;
+        assert!(!other.contains("8787"), "{other}");
+    }
+    let routed = Gateway::plain(&format!("{listen}routes: [{{path: /metrics, respond: {{body: mine}}}}]\n"));
+    assert_eq!(text(get(&routed.caller(), Method::GET, "/metrics", BROWSER).await).await, "mine");
+}
+
+#[tokio::test]
 async fn programs_and_other_paths_get_what_they_got() {
     let with_llm = Gateway::plain(&format!("control: {{listen: '127.0.0.1:8787'}}\n{ROUTE}"));
     let without = Gateway::plain(&format!("ai: {{enabled: false}}\ncontrol: {{listen: '127.0.0.1:8787'}}\n{ROUTE}"));
