@@ -71,6 +71,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/link", get(auth::link::page))
                 .route("/", get(site::home))
                 .route("/docs", get(site::docs))
+                .route("/docs/", get(site::docs_below))
                 .route("/docs/api", get(site::api_reference))
                 .route(pages::MANUAL_PATH, get(site::document))
                 .route("/dashboard", get(site::overview))

@@ -3,12 +3,13 @@
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { BookOpen, CircleUser, Ellipsis, LogOut } from "lucide-react";
 import Link from "next/link";
+import { Fragment } from "react";
 
 import { Button } from "@/components/ui/button";
 import { Mark } from "@/components/ui/mark";
 import type { PAGES, PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/plain-head";
-import { useAdminPages, usePages } from "@/features/frame/use-pages";
+import { useAdminGroups, useAdminPages, usePages } from "@/features/frame/use-pages";
 import { roleName } from "@/features/frame/role-name";
 import { Jump } from "@/features/palette/jump";
 import { useSignOut } from "@/features/session/use-sign-out";
@@ -23,7 +24,7 @@ const BOTTOM_MAX = 4;
 export function Navigation({ page }: { page: PageName }) {
   const t = useMessages();
   const me = useMe();
-  const [pages, adminPages] = [usePages(), useAdminPages()];
+  const [pages, groups] = [usePages(), useAdminGroups()];
   const role = me.data && t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"];
   const plan = me.data && role && t.frame.plan(me.data.user.plan, [role, ...me.data.roles.map((name) => roleName(name, t))].join(", "));
   const entry = ({ href, icon: Icon, name }: (typeof PAGES)[number]) => (
@@ -42,8 +43,12 @@ export function Navigation({ page }: { page: PageName }) {
       </Link>
       <Jump />
       {pages.map(entry)}
-      {adminPages.length > 0 && <h2>{t.frame.administration}</h2>}
-      {adminPages.map(entry)}
+      {groups.map(({ group, pages: ofGroup }) => (
+        <Fragment key={group}>
+          <h2>{t.frame.groups[group]}</h2>
+          {ofGroup.map(entry)}
+        </Fragment>
+      ))}
       <div className="foot">
         <a className="n" href="/docs" title={t.frame.documentation}>
           <BookOpen className="i" aria-hidden />

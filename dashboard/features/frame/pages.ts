@@ -15,7 +15,12 @@ interface PageEntry {
   isFinance?: true;
   /** Whether users with any role have it too, beside admins. */
   isOfRoles?: true;
+  /** The group of an admin page. */
+  group?: PageGroup;
 }
+
+/** The groups of admin pages. */
+export type PageGroup = "people" | "finance" | "gateway";
 
 /** The pages of the navigation, in their order. {@link usePages} omits those that the server does not need. */
 export const PAGES: PageEntry[] = [
@@ -32,16 +37,16 @@ export const PAGES: PageEntry[] = [
 
 /** The pages below them, for admins who signed in with a password, and some of them for users with a role. */
 export const ADMIN_PAGES: PageEntry[] = [
-  { href: "/dashboard/users", icon: Users, name: "users" },
-  { href: "/dashboard/plans", icon: Layers, name: "plans" },
-  { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
-  { href: "/dashboard/review", icon: BadgeCheck, name: "review", isOfRoles: true },
-  { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true, isFinance: true },
-  { href: "/dashboard/webhooks", icon: Webhook, name: "webhooks", isBilling: true, isFinance: true },
-  { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
-  { href: "/dashboard/configuration", icon: FileCog, name: "configuration" },
-  { href: "/dashboard/upstreams", icon: Server, name: "upstreams" },
-  { href: "/dashboard/routes", icon: Waypoints, name: "routes" },
-  { href: "/dashboard/limits", icon: Timer, name: "limits" },
-  { href: "/dashboard/explain", icon: Route, name: "explain" },
+  { href: "/dashboard/users", icon: Users, name: "users", group: "people" },
+  { href: "/dashboard/plans", icon: Layers, name: "plans", group: "people" },
+  { href: "/dashboard/budgets", icon: Wallet, name: "budgets", group: "people" },
+  { href: "/dashboard/review", icon: BadgeCheck, name: "review", isOfRoles: true, group: "finance" },
+  { href: "/dashboard/billing-admin", icon: Banknote, name: "billingAdmin", isBilling: true, isFinance: true, group: "finance" },
+  { href: "/dashboard/webhooks", icon: Webhook, name: "webhooks", isBilling: true, isFinance: true, group: "finance" },
+  { href: "/dashboard/upstreams", icon: Server, name: "upstreams", group: "gateway" },
+  { href: "/dashboard/routes", icon: Waypoints, name: "routes", group: "gateway" },
+  { href: "/dashboard/limits", icon: Timer, name: "limits", group: "gateway" },
+  { href: "/dashboard/explain", icon: Route, name: "explain", group: "gateway" },
+  { href: "/dashboard/configuration", icon: FileCog, name: "configuration", group: "gateway" },
+  { href: "/dashboard/audit", icon: ClipboardList, name: "audit", group: "gateway" },
 ];

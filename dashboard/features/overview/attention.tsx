@@ -1,25 +1,18 @@
 "use client";
 
-import { CircleAlert, Clock, type LucideIcon, Wallet } from "lucide-react";
+import { CircleAlert, Clock, Wallet } from "lucide-react";
 import Link from "next/link";
 
 import { buttonClass } from "@/components/ui/button";
 import { NEARLY } from "@/components/ui/meter";
+import { adminMatters, useAdminFacts } from "@/features/overview/admin-matters";
 import { moneyBudget } from "@/features/overview/limits";
+import type { Matter } from "@/features/overview/matter";
 import type { Format } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
 import type { Overview } from "@/lib/queries";
 import type { Messages } from "@/messages/en";
-
-interface Matter {
-  id: string;
-  tone: "bad" | "warn";
-  icon: LucideIcon;
-  title: string;
-  text: string;
-  link?: { href: string; label: string };
-}
 
 const SOON_MS = 3 * 86_400_000;
 /** A share of errors that is not noise, and the requests from which it can be judged. */
@@ -65,12 +58,15 @@ export function matters(overview: Overview, { t, format, now }: Words): Matter[]
   return found.sort((a, b) => Number(b.tone === "bad") - Number(a.tone === "bad"));
 }
 
-/** The list of matters; nothing if there are none. */
-export function Attention({ overview }: { overview: Overview | undefined }) {
+/** The list of matters; nothing if there are none. Administrators see those of the gateway too, unless they look at another scope. */
+export function Attention({ overview, isOfGateway }: { overview: Overview | undefined; isOfGateway: boolean }) {
   const t = useMessages();
   const format = useFormat();
   const now = useNow();
-  const found = overview ? matters(overview, { t, format, now }) : [];
+  const facts = useAdminFacts(isOfGateway);
+  const words = { t, format, now };
+  const own = overview ? matters(overview, words) : [];
+  const found = [...adminMatters(facts, words), ...own].sort((a, b) => Number(b.tone === "bad") - Number(a.tone === "bad"));
   if (found.length === 0) return null;
   return (
     <section className="panel" aria-labelledby="attention">

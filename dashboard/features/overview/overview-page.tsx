@@ -49,7 +49,7 @@ export function OverviewPage() {
             </Note>
           )}
           <Limits overview={data} />
-          <Attention overview={data} />
+          <Attention overview={data} isOfGateway={scope === "" || scope === "all"} />
           <Figures overview={data} />
           <div className="grid2">
             <TopModels overview={data} />

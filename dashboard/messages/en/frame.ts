@@ -27,7 +27,7 @@ export const frame = {
   invoices: "Invoices",
   pay: "Pay invoice",
   account: "Account",
-  administration: "Administration",
+  groups: { people: "Accounts", finance: "Finance", gateway: "Gateway" },
   users: "Users",
   plans: "Plans",
   budgets: "Budgets",

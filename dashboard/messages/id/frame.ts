@@ -29,7 +29,7 @@ export const frame: Messages["frame"] = {
   invoices: "Faktur",
   pay: "Bayar faktur",
   account: "Akun",
-  administration: "Administrasi",
+  groups: { people: "Akun", finance: "Keuangan", gateway: "Gateway" },
   users: "Pengguna",
   plans: "Paket",
   budgets: "Anggaran",

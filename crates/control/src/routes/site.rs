@@ -149,6 +149,11 @@ pub(super) async fn docs(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     }
 }
 
+/// Redirects to the documentation.
+pub(super) async fn docs_below() -> Redirect {
+    Redirect::permanent("/docs")
+}
+
 /// A document of the documentation.
 pub(super) async fn document(State(app): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let slug = uri.path().strip_prefix("/docs/").unwrap_or_default();

@@ -29,6 +29,8 @@ async fn a_document_is_a_page_under_a_strict_policy() {
 #[tokio::test]
 async fn the_documentation_links_to_every_document_and_to_the_api_reference() {
     let world = World::start().await;
+    let below = get(world.address, "/docs/", &[]).await;
+    assert_eq!((below.status, below.headers["location"].as_str()), (308, "/docs"));
     let index = get(world.address, "/docs", &[]).await;
     let links: Vec<&str> = index.body.split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert!(links.len() > 50 && links.contains(&"/docs/api") && links.contains(&"/docs/guides/routing"), "{links:?}");
