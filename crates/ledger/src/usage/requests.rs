@@ -461,12 +461,7 @@ impl Ledger {
         Ok(events.into_iter().chain(counts).max_by_key(newest))
     }
 
-    async fn stop_of(
-        &self,
-        of: UsageOf,
-        text: String,
-        range: &Range,
-    ) -> Result<Option<RequestPlace>, DatabaseError> {
+    async fn stop_of(&self, of: UsageOf, text: String, range: &Range) -> Result<Option<RequestPlace>, DatabaseError> {
         let stop = self.store.query(AssertSqlSafe(text)).once().bind(micros(range.from.at)).bind(range.from.id);
         let stop = stop.bind(micros(range.until.at)).bind(range.until.id);
         let stop = stop.bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);

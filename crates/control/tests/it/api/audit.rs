@@ -109,7 +109,16 @@ async fn lines_are_filtered_by_user_action_and_time_and_paged() {
         query = format!("limit=3&cursor={next}");
     }
     assert_eq!(&Value::from(paged), &all["items"]);
-    for query in ["user_id=x", "action=user.eat", "since=today", "until=2026-11-20", "limit=0", "cursor=x", "actor=x", "actor_user_id=x"] {
+    for query in [
+        "user_id=x",
+        "action=user.eat",
+        "since=today",
+        "until=2026-11-20",
+        "limit=0",
+        "cursor=x",
+        "actor=x",
+        "actor_user_id=x",
+    ] {
         ask(&world, &root, query).await.refuses(400, "bad_request");
     }
 }
