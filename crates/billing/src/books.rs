@@ -49,7 +49,6 @@ pub use receipt_source::{ReceiptSource, WrittenDay};
 pub use receipts::{RECEIPTS, ReceiptListing};
 pub use refunding::{NewRefund, RefundWay};
 pub use shadow::{ShadowBill, ShadowBills, ShadowDraft};
-pub use stored_state::state_of;
 pub(crate) use stored_state::{terms, usage_day};
 pub use subscribing::{Subscribed, SubscriptionSummary};
 pub use webhooks::WebhookChange;

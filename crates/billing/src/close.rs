@@ -24,9 +24,9 @@ use self::period_bill::{ChargedUsage, PeriodBill};
 pub use self::signoff::UnsignedDay;
 use self::signoff::WaitLog;
 use self::told::ToldFailures;
-use crate::books::{BillingError, Books, InvoiceSubject, state_of, terms, usage_day};
+use crate::books::{BillingError, Books, InvoiceSubject, terms, usage_day};
 use crate::rules::exchange::ExchangeRates;
-use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
+use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 use crate::rules::terms::{AdvancePrice, InvoiceTerms, RatedPart};
@@ -238,7 +238,7 @@ impl Books {
         let mut on = self.store().change().await?;
         let subscription = subscriptions::find(&mut on, id).await?;
         let Some(subscription) = subscription.filter(|of| of.last_day == last_day) else { return Ok(0) };
-        let state = state_of(&subscription)?;
+        let state = subscription.state;
         let is_trial = state == SubscriptionState::Trialing;
         let event = match (subscription.cancel_at_end, is_trial) {
             (true, _) => SubscriptionEvent::LastPeriodEnded,
@@ -432,9 +432,9 @@ async fn billed_rates(
 fn billed_line(of: &StoredInvoiceLine) -> Option<InvoiceLine> {
     let day = |stored: i64| u32::try_from(stored).ok().map(Day);
     Some(InvoiceLine {
-        kind: if of.kind == "late" { LineKind::Late } else { LineKind::Usage },
+        kind: of.kind,
         text: of.text.clone(),
-        quantity: u64::try_from(of.quantity).unwrap_or(0),
+        quantity: of.quantity,
         unit: of.unit.clone(),
         unit_price: None,
         amount: of.amount,

@@ -12,7 +12,8 @@ use ledger::billing::{
 use store::Actor;
 use uuid::Uuid;
 
-use crate::books::{BillingError, Books, PaymentOutcome, state_of};
+use crate::books::{BillingError, Books, PaymentOutcome};
+use crate::rules::invoice_state::InvoiceState;
 use crate::rules::mail_kind::MailKind;
 use crate::rules::payment::PaymentState;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
@@ -179,7 +180,7 @@ impl Books {
                 tracing::error!(payment = %payment.id, order = payment.order, "a payment differs from the report of its provider");
             }
         }
-        if payment.state == "created" && payment.expires_at <= self.store().clock().now() {
+        if payment.state == PaymentState::Created && payment.expires_at <= self.store().clock().now() {
             self.expire(payment.id).await?;
         }
         Ok(())
@@ -198,8 +199,8 @@ impl Books {
     async fn expire(&self, id: Uuid) -> Result<(), BillingError> {
         let mut on = self.store().addition().await?;
         let payment = payments::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
-        if payment.state == "created" {
-            let failed = StoredPayment { state: "failed".to_owned(), ..payment };
+        if payment.state == PaymentState::Created {
+            let failed = StoredPayment { state: PaymentState::Failed, ..payment };
             payments::set_state(self.store(), &mut on, &failed).await?;
             self.announce_payment(&mut on, id, PaymentState::Failed).await?;
         }
@@ -244,7 +245,7 @@ impl Books {
         // The revision rises only if the plan changes: other nodes repeat all look-ups after it.
         let mut on = self.store().addition().await?;
         let Some(of) = subscriptions::find(&mut on, id).await? else { return Ok(()) };
-        self.grant(&mut on, &Actor::SYSTEM, &of, state_of(&of)?).await?;
+        self.grant(&mut on, &Actor::SYSTEM, &of, of.state).await?;
         Ok(on.commit().await?)
     }
 
@@ -269,7 +270,7 @@ impl Books {
     async fn void_lapsed(&self, id: Uuid) -> Result<(), BillingError> {
         let mut on = self.store().change().await?;
         let invoice = self.invoice(&mut on, id).await?;
-        if invoice.state != "open" || invoice.remaining != invoice.total {
+        if invoice.state != InvoiceState::Open || invoice.remaining != invoice.total {
             return Ok(());
         }
         match self.void(&mut on, id).await {
@@ -306,7 +307,7 @@ impl Books {
     ) -> Result<Option<SubscriptionEvent>, BillingError> {
         let settings = self.settings();
         let has_passed = |time: Duration| of.past_due_since.is_some_and(|since| since.after(time) <= now);
-        Ok(match state_of(of)? {
+        Ok(match of.state {
             SubscriptionState::Pending => is_overdue.then_some(SubscriptionEvent::FirstInvoiceLapsed),
             SubscriptionState::Active => is_overdue.then_some(SubscriptionEvent::DuePassed),
             SubscriptionState::PastDue => has_passed(settings.grace).then_some(SubscriptionEvent::GracePassed),

@@ -9,6 +9,8 @@ use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoice
 
 use self::texts::{DocumentTexts, PartyTexts, RowTexts, SumTexts};
 use crate::language::Language;
+use crate::rules::invoice_kind::InvoiceKind;
+use crate::rules::invoice_state::InvoiceState;
 use crate::rules::rounding::half_up;
 
 pub use pdf::PdfError;
@@ -71,7 +73,7 @@ impl InvoiceDocument<'_> {
     }
 
     fn title(&self) -> &'static str {
-        if self.invoice.kind == "credit_note" {
+        if self.invoice.kind == InvoiceKind::CreditNote {
             self.language.pick("Credit note", "Nota kredit")
         } else {
             self.language.pick("Invoice", "Faktur")
@@ -85,7 +87,9 @@ impl InvoiceDocument<'_> {
         if let Some(at) = of.issued_at {
             rows.push(row("Issued", "Terbit", language.moment(at, self.zone)));
         }
-        if let Some(at) = of.due_at.filter(|_| of.kind != "credit_note") {
+        if let Some(at) = of.due_at
+            && of.kind != InvoiceKind::CreditNote
+        {
             rows.push(row("Due", "Jatuh tempo", language.moment(at, self.zone)));
         }
         let [first_day, last_day] = of.invoiced_days();
@@ -112,7 +116,7 @@ impl InvoiceDocument<'_> {
             sums.push(sum(format!("{} {}", of.tax_name, percent(&of.tax_rate, language)), of.tax));
         }
         sums.push(SumTexts { is_total: true, ..sum("Total".to_owned(), of.total) });
-        if of.kind != "credit_note" {
+        if of.kind != InvoiceKind::CreditNote {
             sums.push(sum(language.pick("Unpaid", "Belum dibayar").to_owned(), of.remaining));
         }
         sums
@@ -142,12 +146,13 @@ impl InvoiceDocument<'_> {
     }
 
     fn state(&self) -> &'static str {
-        match self.invoice.state.as_str() {
-            "review" => self.language.pick("In review", "Ditinjau"),
-            "open" => self.language.pick("Not paid", "Belum dibayar"),
-            "void" => self.language.pick("Void", "Batal"),
-            "uncollectible" => self.language.pick("Written off", "Dihapusbukukan"),
-            _ => self.language.pick("Paid", "Lunas"),
+        match self.invoice.state {
+            InvoiceState::Review => self.language.pick("In review", "Ditinjau"),
+            InvoiceState::Open => self.language.pick("Not paid", "Belum dibayar"),
+            InvoiceState::Void => self.language.pick("Void", "Batal"),
+            InvoiceState::Uncollectible => self.language.pick("Written off", "Dihapusbukukan"),
+            InvoiceState::Paid => self.language.pick("Paid", "Lunas"),
+            InvoiceState::Draft => self.language.pick("Draft", "Konsep"),
         }
     }
 
@@ -185,13 +190,14 @@ pub(crate) fn stored_day(days: i64) -> Day {
 fn quantity(line: &StoredInvoiceLine, language: Language) -> String {
     const PICO_PER_NANO: i64 = 1_000;
     if line.unit == ChargeMetric::Cost.unit() {
-        let nano = line.quantity.saturating_abs();
+        // A cost above 9.2 billion USD is not invoiced by one line.
+        let nano = i64::try_from(line.quantity).unwrap_or(i64::MAX);
         return match nano.checked_mul(PICO_PER_NANO) {
             Some(pico) => language.unit_price(pico, Currency::Usd),
             None => language.money(nano, Currency::Usd),
         };
     }
-    format!("{} {}", language.number(line.quantity.unsigned_abs()), unit(&line.unit, language))
+    format!("{} {}", language.number(line.quantity), unit(&line.unit, language))
 }
 
 /// Returns the name of a unit.

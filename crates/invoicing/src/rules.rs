@@ -7,6 +7,7 @@
 pub mod credit_note;
 pub mod exchange;
 pub mod invoice;
+pub mod invoice_kind;
 pub mod invoice_state;
 pub(crate) mod iso_day;
 pub mod mail_kind;
@@ -15,6 +16,7 @@ pub mod period;
 pub mod plan_change;
 pub mod posting;
 pub mod proration;
+pub mod refund_state;
 pub mod rounding;
 pub mod subscription;
 pub mod tax;

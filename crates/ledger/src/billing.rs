@@ -11,6 +11,7 @@ mod invoiced_days;
 pub mod invoices;
 pub mod listed_postings;
 pub mod mails;
+mod parsing;
 pub mod parties;
 pub mod payments;
 pub mod plan_lines;

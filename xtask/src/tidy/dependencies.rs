@@ -23,7 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("settings", &["access"]),
     ("config", &["settings", "http1", "insights", "json_edits", "ai", "tls", "meter", "access"]),
     ("store", &["spool", "meter", "access"]),
-    ("ledger", &["store", "spool", "meter", "jobs", "access"]),
+    ("ledger", &["invoicing", "store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
     ("invoicing", &["evidence", "meter", "access"]),
     ("billing", &["insights", "invoicing", "ledger", "store", "jobs", "tls", "meter", "access"]),

@@ -8,7 +8,7 @@ use store::Actor;
 use uuid::Uuid;
 
 use super::crediting::UnusedDays;
-use super::stored_state::{state_of, terms};
+use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::rules::period::BillingPeriod;
 use crate::rules::proration::share_of_price;
@@ -51,7 +51,7 @@ impl Books {
         let mut on = self.store.change().await?;
         let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
         let event = if is_set { SubscriptionEvent::CancelledAtEnd } else { SubscriptionEvent::Resumed };
-        if state_of(&subscription)?.after(event).is_none() {
+        if subscription.state.after(event).is_none() {
             return Err(BillingError::Conflict(
                 "a subscription that waits for its first payment can only be cancelled now",
             ));
@@ -61,7 +61,7 @@ impl Books {
         }
         subscriptions::set_cancel(&self.store, &mut on, subscription.id, is_set).await?;
         let changed = self.existing(&mut on, subscription.id).await?;
-        self.grant(&mut on, by, &changed, state_of(&changed)?).await?;
+        self.grant(&mut on, by, &changed, changed.state).await?;
         self.note_change(&mut on, by, &subscription, json!({"cancel_at_end": is_set})).await?;
         on.commit().await?;
         Ok(subscription.id)
@@ -70,7 +70,7 @@ impl Books {
     async fn cancel_now(&self, by: &Actor, user: UserId) -> Result<Uuid, BillingError> {
         let mut on = self.store.change().await?;
         let mut subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
-        let (state, today) = (state_of(&subscription)?, self.today());
+        let (state, today) = (subscription.state, self.today());
         self.refuse_end(&mut on, &subscription, state).await?;
         let is_charged = !self.enter_next_period(&mut on, &mut subscription, state).await?;
         if state == SubscriptionState::Pending {

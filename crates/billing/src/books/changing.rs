@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use super::crediting::UnusedDays;
 use super::invoicing::{InvoiceSubject, stored_line};
-use super::stored_state::{state_of, terms};
+use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::rules::invoice::InvoiceDraft;
+use crate::rules::invoice_kind::InvoiceKind;
+use crate::rules::invoice_state::InvoiceState;
 use crate::rules::period::BillingPeriod;
 use crate::rules::plan_change::{ChangeDirection, ChangeQuote, PlanChangeError, direction, upgrade};
 use crate::rules::subscription::SubscriptionEvent;
@@ -182,7 +184,7 @@ impl Books {
         let subject = InvoiceSubject {
             user: of.user,
             subscription: Some(of.id),
-            kind: "change",
+            kind: InvoiceKind::Change,
             target_version: Some(version.id),
             days: quote.period,
             usage_days: None,
@@ -256,7 +258,7 @@ impl Books {
         let is_upgrade = direction(&terms(old), &terms(new))? == ChangeDirection::Upgrade;
         let event =
             if is_upgrade { SubscriptionEvent::UpgradeRequested } else { SubscriptionEvent::DowngradeRequested };
-        if state_of(of)?.after(event).is_none() {
+        if of.state.after(event).is_none() {
             return Err(BillingError::Conflict("the plan can be changed while the subscription is active"));
         }
         if !is_upgrade {
@@ -278,7 +280,9 @@ impl Books {
 
     /// Whether the invoice of today's period waits for its payment, or for finance.
     async fn owes_period(&self, on: &mut BooksTransaction, of: &StoredSubscription) -> Result<bool, DatabaseError> {
-        let is_owed = |of: &StoredInvoice| of.kind == "period" && matches!(of.state.as_str(), "review" | "open");
+        let is_owed = |of: &StoredInvoice| {
+            of.kind == InvoiceKind::Period && matches!(of.state, InvoiceState::Review | InvoiceState::Open)
+        };
         Ok(invoices::of_day(on, of.id, self.today()).await?.iter().any(is_owed))
     }
 
@@ -295,7 +299,7 @@ impl Books {
     ) -> Result<Vec<StoredInvoice>, DatabaseError> {
         let mut open = Vec::new();
         for invoice in invoices::open_of(on, of.id).await? {
-            if invoice.kind == "change" && !postings::was_paid_once(on, invoice.id).await? {
+            if invoice.kind == InvoiceKind::Change && !postings::was_paid_once(on, invoice.id).await? {
                 open.push(invoice);
             }
         }

@@ -9,10 +9,11 @@ use store::Actor;
 use uuid::Uuid;
 
 use super::invoicing::{CorrectedInvoice, InvoiceSubject};
-use super::stored_state::{invoice_state, state_of, terms};
+use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::rules::credit_note::{CreditedInvoice, credit_note};
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine, LineKind};
+use crate::rules::invoice_kind::InvoiceKind;
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
 use crate::rules::period::BillingPeriod;
@@ -52,9 +53,9 @@ impl Books {
         invoice: &StoredInvoice,
         new: NewCredit<'_>,
     ) -> Result<Uuid, BillingError> {
-        let state = invoice_state(invoice)?;
+        let state = invoice.state;
         let is_fit = state == InvoiceState::Open || state.after(InvoiceEvent::Credited).is_some();
-        if !is_fit || invoice.kind == "credit_note" {
+        if !is_fit || invoice.kind == InvoiceKind::CreditNote {
             return Err(BillingError::Conflict("only an open or paid invoice has credit notes"));
         }
         let owed = if state == InvoiceState::Open { invoice.remaining } else { 0 };
@@ -87,7 +88,7 @@ impl Books {
         let subject = InvoiceSubject {
             user: invoice.user,
             subscription: invoice.subscription,
-            kind: "credit_note",
+            kind: InvoiceKind::CreditNote,
             target_version: None,
             days: BillingPeriod { first_day: invoice.first_day, last_day: invoice.last_day },
             usage_days: None,
@@ -128,9 +129,11 @@ impl Books {
         let UnusedDays { day, amount, text } = unused;
         let mut left = amount;
         for invoice in invoices::of_day(on, of.id, day).await? {
-            let state = invoice_state(&invoice)?;
+            let state = invoice.state;
             // A change that is void, or was never paid, took nothing over.
-            if invoice.kind == "change" && (state == InvoiceState::Void || !was_paid(on, &invoice, state).await?) {
+            if invoice.kind == InvoiceKind::Change
+                && (state == InvoiceState::Void || !was_paid(on, &invoice, state).await?)
+            {
                 continue;
             }
             if !matches!(state, InvoiceState::Open | InvoiceState::Paid) {
@@ -139,7 +142,7 @@ impl Books {
             let (part, owed) = self.credit_days(on, of, &invoice, UnusedDays { day, amount: left, text }).await?;
             left -= part;
             // Earlier invoices are about a period that was left for this one, or about days whose price is still owed.
-            if invoice.kind == "period" || owed > 0 {
+            if invoice.kind == InvoiceKind::Period || owed > 0 {
                 break;
             }
         }
@@ -149,9 +152,9 @@ impl Books {
     /// Credits the days after the end of a subscription that was cancelled while its invoice waited to be opened.
     pub(super) async fn credit_after_end(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
-        let Some(subscription) = invoice.subscription.filter(|_| invoice.kind == "period") else { return Ok(()) };
+        let (InvoiceKind::Period, Some(subscription)) = (invoice.kind, invoice.subscription) else { return Ok(()) };
         let of = self.existing(on, subscription).await?;
-        if state_of(&of)? != SubscriptionState::Cancelled || of.last_day >= invoice.last_day {
+        if of.state != SubscriptionState::Cancelled || of.last_day >= invoice.last_day {
             return Ok(());
         }
         let version = self.version(on, of.plan_version).await?;
@@ -172,7 +175,7 @@ impl Books {
         unused: UnusedDays<'_>,
     ) -> Result<(i64, i64), BillingError> {
         let UnusedDays { day, amount, text } = unused;
-        let state = invoice_state(invoice)?;
+        let state = invoice.state;
         let mut part = amount.min(unused_part(on, invoice, day).await?);
         let mut owed = 0;
         if state == InvoiceState::Open {

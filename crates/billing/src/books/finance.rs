@@ -8,7 +8,6 @@ use store::{Act, Actor, AuditAction};
 use uuid::Uuid;
 
 use super::crediting::NewCredit;
-use super::stored_state::{invoice_state, state_of};
 use super::{BillingError, Books};
 use crate::document::stored_day;
 use crate::rules::credit_note::CreditNoteError;
@@ -61,7 +60,7 @@ impl Books {
         }
         let mut on = self.store.change().await?;
         let invoice = self.invoice(&mut on, id).await?;
-        if invoice_state(&invoice)? != InvoiceState::Review {
+        if invoice.state != InvoiceState::Review {
             return Err(BillingError::Conflict("only an invoice in review can be approved"));
         }
         self.open(&mut on, by, id, self.settings.due).await?;
@@ -81,7 +80,7 @@ impl Books {
         self.note_invoice(&mut on, by, &invoice, json!({"void": true})).await?;
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(&mut on, subscription).await?;
-            match state_of(&subscription)? {
+            match subscription.state {
                 SubscriptionState::Pending => {
                     self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
                 }
@@ -103,11 +102,11 @@ impl Books {
     pub async fn write_off_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
         let mut on = self.store.change().await?;
         let invoice = self.invoice(&mut on, id).await?;
-        let state = invoice_state(&invoice)?.after(InvoiceEvent::WrittenOff);
+        let state = invoice.state.after(InvoiceEvent::WrittenOff);
         let state = state.ok_or(BillingError::Conflict("only an open invoice can be written off"))?;
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(&mut on, subscription).await?;
-            if state_of(&subscription)? == SubscriptionState::Pending {
+            if subscription.state == SubscriptionState::Pending {
                 self.void_unused(&mut on, std::slice::from_ref(&invoice)).await?;
                 self.note_invoice(&mut on, by, &invoice, json!({"void": true})).await?;
                 self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;

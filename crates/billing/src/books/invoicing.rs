@@ -15,16 +15,17 @@ use sha2::{Digest as _, Sha256};
 use store::Actor;
 use uuid::Uuid;
 
-use super::stored_state::{invoice_state, state_of, terms};
+use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::midtrans::hex;
 use crate::rules::RULES_VERSION;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
+use crate::rules::invoice_kind::InvoiceKind;
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
 use crate::rules::period::BillingPeriod;
 use crate::rules::posting::MoneyEvent;
-use crate::rules::subscription::SubscriptionEvent;
+use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 use crate::rules::terms::{InvoiceBasis, InvoiceTerms};
 use crate::rules::webhook_event::WebhookEvent;
 
@@ -35,8 +36,9 @@ pub struct InvoiceSubject {
     pub user: UserId,
     /// The subscription, if it has one.
     pub subscription: Option<Uuid>,
-    /// The name of the kind.
-    pub kind: &'static str,
+    /// The kind of the invoice.
+    pub kind: InvoiceKind,
+
     /// The plan version to which the payment moves the subscription.
     pub target_version: Option<Uuid>,
     /// The first and the last day.
@@ -88,7 +90,7 @@ impl Books {
         InvoiceSubject {
             user: of.user,
             subscription: Some(of.id),
-            kind: "period",
+            kind: InvoiceKind::Period,
             target_version: None,
             days,
             usage_days: None,
@@ -174,8 +176,7 @@ impl Books {
     ) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
         let event = if invoice.total == 0 { InvoiceEvent::ApprovedAsZero } else { InvoiceEvent::Approved };
-        let state =
-            invoice_state(&invoice)?.after(event).ok_or(BillingError::Conflict("the invoice is not a draft"))?;
+        let state = invoice.state.after(event).ok_or(BillingError::Conflict("the invoice is not a draft"))?;
         let now = self.store.clock().now();
         let series = self.settings.number.series(now.day().civil().year);
         let number = invoices::next_number(&self.store, on, &series).await?;
@@ -191,7 +192,8 @@ impl Books {
         }
         let wallet = postings::wallet(on, invoice.user, invoice.currency).await?;
         // A change that is not paid in time is void. It is paid from the wallet as a whole, or not at all.
-        let paid = if invoice.kind == "change" && wallet < invoice.total { 0 } else { wallet.min(invoice.total) };
+        let paid =
+            if invoice.kind == InvoiceKind::Change && wallet < invoice.total { 0 } else { wallet.min(invoice.total) };
         if state == InvoiceState::Paid {
             self.invoice_paid(on, by, &invoice).await?;
         } else if paid > 0 {
@@ -235,7 +237,7 @@ impl Books {
     ) -> Result<InvoiceState, BillingError> {
         let remaining = invoice.remaining - amount;
         let event = if remaining == 0 { InvoiceEvent::PaidInFull } else { InvoiceEvent::PaidInPart };
-        let state = invoice_state(invoice)?.after(event).ok_or(BillingError::Conflict("the invoice is not open"))?;
+        let state = invoice.state.after(event).ok_or(BillingError::Conflict("the invoice is not open"))?;
         invoices::set(&self.store, on, invoice.id, state.as_str(), remaining).await?;
         Ok(state)
     }
@@ -243,7 +245,7 @@ impl Books {
     /// Voids an open invoice of which nothing was paid, which keeps its number, or one in review.
     pub(crate) async fn void(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
-        let state = invoice_state(&invoice)?.after(InvoiceEvent::Voided);
+        let state = invoice.state.after(InvoiceEvent::Voided);
         let state = state.filter(|_| invoice.remaining == invoice.total);
         let state = state.ok_or(BillingError::Conflict(
             "only an invoice in review, or an open one without payments, can be voided",
@@ -262,7 +264,7 @@ impl Books {
         open: &[StoredInvoice],
     ) -> Result<(), BillingError> {
         for invoice in open {
-            let state = invoice_state(invoice)?.after(InvoiceEvent::Voided);
+            let state = invoice.state.after(InvoiceEvent::Voided);
             let state = state.ok_or(BillingError::Conflict("only an open invoice can be voided"))?;
             self.set_void(on, invoice, state).await?;
         }
@@ -301,7 +303,7 @@ impl Books {
         let Some(id) = invoice.subscription else { return Ok(()) };
         let subscription = self.existing(on, id).await?;
         // The user may have another subscription by now.
-        if subscription.state == "cancelled" {
+        if subscription.state == SubscriptionState::Cancelled {
             return Ok(());
         }
         if self.transition(on, by, &subscription, SubscriptionEvent::FirstInvoicePaid).await?.is_some() {
@@ -326,10 +328,11 @@ impl Books {
         // A period that is invoiced continues until its end, unless its invoice was given up. The invoice of a year that a
         // month replaced began earlier.
         let is_current = |of: &StoredInvoice| {
-            matches!(of.state.as_str(), "review" | "open" | "paid") && of.first_day >= subscription.first_day
+            matches!(of.state, InvoiceState::Review | InvoiceState::Open | InvoiceState::Paid)
+                && of.first_day >= subscription.first_day
         };
-        let is_over =
-            subscription.state == "closed" && !invoices::of_day(on, id, self.today()).await?.iter().any(is_current);
+        let is_over = subscription.state == SubscriptionState::Closed
+            && !invoices::of_day(on, id, self.today()).await?.iter().any(is_current);
         if !has_debts && is_over && subscription.cancel_at_end {
             self.transition(on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
             let last_day = subscription.last_day.min(self.today());
@@ -338,7 +341,7 @@ impl Books {
         if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
             return if is_over { self.begin_again(on, by, id).await } else { Ok(()) };
         }
-        let state = state_of(&subscription)?;
+        let state = subscription.state;
         self.grant(on, by, &subscription, state).await
     }
 
@@ -382,7 +385,7 @@ impl Books {
             };
             subscriptions::set_period(&self.store, on, id, days, anchor_day).await?;
             let subscription = self.existing(on, id).await?;
-            self.grant(on, by, &subscription, state_of(&subscription)?).await?;
+            self.grant(on, by, &subscription, subscription.state).await?;
             // The one of the payment names the period that is over.
             self.announce(on, WebhookEvent::SubscriptionChanged, id).await?;
             let Some(line) = terms(&version).plan_line(period) else { return Ok(()) };
@@ -434,9 +437,9 @@ impl Books {
 pub(super) fn stored_line(no: i64, line: &InvoiceLine) -> StoredInvoiceLine {
     StoredInvoiceLine {
         no,
-        kind: line.kind.as_str().to_owned(),
+        kind: line.kind,
         text: line.text.clone(),
-        quantity: i64::try_from(line.quantity).unwrap_or(i64::MAX),
+        quantity: line.quantity,
         unit: line.unit.clone(),
         unit_price_pico: line.unit_price.map(|price| price.pico),
         amount: line.amount,

@@ -6,8 +6,8 @@ use ledger::billing::{BooksTransaction, StoredInvoice, StoredPayment, invoices, 
 use store::Actor;
 use uuid::Uuid;
 
-use super::stored_state::{invoice_state, state_of};
 use super::{BillingError, Books};
+use crate::rules::invoice_kind::InvoiceKind;
 use crate::rules::invoice_state::{InvoiceEvent, InvoiceState};
 use crate::rules::mail_kind::MailKind;
 use crate::rules::posting::{Account, MoneyEvent};
@@ -40,7 +40,7 @@ impl Books {
     /// other open invoices. A top-up stays in the wallet.
     pub(super) async fn receive(&self, on: &mut BooksTransaction, payment: &StoredPayment) -> Result<(), BillingError> {
         let invoice = self.invoice_of(on, payment).await?;
-        let state = invoice.as_ref().map(invoice_state).transpose()?;
+        let state = invoice.as_ref().map(|invoice| invoice.state);
         let owed = invoice.as_ref().zip(state).map(|(invoice, state)| (state, invoice.remaining));
         let event = MoneyEvent::received(owed, payment.amount);
         self.post_for(on, subject(payment, "payment.received"), event).await?;
@@ -76,8 +76,8 @@ impl Books {
         let invoice = self.invoice(on, id).await?;
         let amount = postings::wallet(on, invoice.user, invoice.currency).await?.min(invoice.remaining);
         // A change is paid as a whole, or not at all.
-        let is_fit = invoice.kind != "change" || amount == invoice.remaining;
-        if invoice.state == InvoiceState::Open.as_str() && is_fit && amount > 0 {
+        let is_fit = invoice.kind != InvoiceKind::Change || amount == invoice.remaining;
+        if invoice.state == InvoiceState::Open && is_fit && amount > 0 {
             self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
             self.reduce(on, &Actor::SYSTEM, invoice.id, amount).await?;
         }
@@ -98,9 +98,7 @@ impl Books {
         let booked = booked(on, payment).await?;
         let invoice = self.invoice_of(on, payment).await?;
         let reopened = match invoice {
-            Some(invoice) => {
-                invoice_state(&invoice)?.after(InvoiceEvent::PaymentReversed).map(|state| (invoice, state))
-            }
+            Some(invoice) => invoice.state.after(InvoiceEvent::PaymentReversed).map(|state| (invoice, state)),
             None => None,
         };
         let from_invoice = match reopened {
@@ -137,7 +135,7 @@ impl Books {
             let invoice = self.invoice(on, paid.transaction_id).await?;
             let part = missing.min(paid.amount).min(invoice.total - invoice.remaining);
             // An invoice that was given up had no payment, so it stays as it is.
-            let state = invoice_state(&invoice)?.after(InvoiceEvent::PaymentReversed);
+            let state = invoice.state.after(InvoiceEvent::PaymentReversed);
             let Some(state) = state.filter(|state| *state == InvoiceState::Open && part > 0) else { continue };
             let of = PostingSubject { invoice: Some(invoice.id), ..subject(payment, WALLET_REVERSED) };
             self.post_for(on, of, MoneyEvent::Reversed { owed: part, written_off: 0, from_wallet: 0 }).await?;
@@ -168,12 +166,12 @@ impl Books {
         if let Some(subscription) = invoice.subscription {
             let subscription = self.existing(on, subscription).await?;
             // The end of the subscription may have put the same money into the wallet.
-            if state_of(&subscription)? == SubscriptionState::Cancelled {
+            if subscription.state == SubscriptionState::Cancelled {
                 return self.settle_from_wallet(on, invoice.id).await;
             }
             let event = SubscriptionEvent::PaymentReversed;
             // One mail, also if money that paid several invoices is taken back.
-            let was_limited = subscription.state == SubscriptionState::Limited.as_str();
+            let was_limited = subscription.state == SubscriptionState::Limited;
             if self.transition(on, &Actor::SYSTEM, &subscription, event).await?.is_some() && !was_limited {
                 // The mail reads the invoice of a payment, which may be another one, or none.
                 let object = if payment.invoice == Some(invoice.id) { payment.id } else { invoice.id };

@@ -13,6 +13,8 @@ use super::payment_money::left_at_provider;
 use super::{BillingError, Books};
 use crate::channel::{ChannelKind, PaymentChannel};
 use crate::midtrans::{ChargeOrder, MidtransClient, MidtransError, StatusReport};
+use crate::rules::invoice_kind::InvoiceKind;
+use crate::rules::invoice_state::InvoiceState;
 use crate::rules::payment::{PaymentMoney, PaymentState, ProviderStatus, SeenStatus};
 use crate::rules::subscription::SubscriptionState;
 
@@ -74,7 +76,7 @@ impl Books {
         if invoice.user != user || invoice.number.is_none() {
             return Err(BillingError::NoInvoice);
         }
-        if !matches!(invoice.state.as_str(), "open" | "uncollectible") {
+        if !matches!(invoice.state, InvoiceState::Open | InvoiceState::Uncollectible) {
             return Err(BillingError::Conflict("only an open invoice can be paid"));
         }
         if invoice.currency != Currency::Idr {
@@ -87,7 +89,7 @@ impl Books {
         let now = self.store.clock().now();
         let mut payments = rows::of_invoice_on(&mut on, invoice.id).await?;
         payments.retain(|of| of.method == channel.as_str() && of.amount == invoice.remaining && of.expires_at > now);
-        let pending = payments.into_iter().rev().find(|of| matches!(of.state.as_str(), "created" | "pending" | "held"));
+        let pending = payments.into_iter().rev().find(|of| of.state.is_pending());
         let begun = match pending {
             Some(payment) => {
                 on.rollback().await?;
@@ -152,12 +154,12 @@ impl Books {
     async fn void_at(&self, on: &mut BooksTransaction, id: Uuid) -> Result<Option<Timestamp>, BillingError> {
         let invoice = self.invoice(on, id).await?;
         let is_pending = match invoice.subscription {
-            Some(of) => self.existing(on, of).await?.state == SubscriptionState::Pending.as_str(),
+            Some(of) => self.existing(on, of).await?.state == SubscriptionState::Pending,
             None => false,
         };
-        let is_whole = invoice.kind == "change" && invoice.remaining == invoice.total;
+        let is_whole = invoice.kind == InvoiceKind::Change && invoice.remaining == invoice.total;
         let is_unpaid_change = is_whole && !postings::was_paid_once(on, id).await?;
-        Ok(invoice.due_at.filter(|_| invoice.state == "open" && (is_pending || is_unpaid_change)))
+        Ok(if invoice.state == InvoiceState::Open && (is_pending || is_unpaid_change) { invoice.due_at } else { None })
     }
 
     /// Charges a payment, unless the customer can be shown how to pay it. A pending payment without instructions is charged
@@ -226,7 +228,7 @@ impl Books {
                 let instructions = result.instructions.to_string();
                 let is_card = channel.kind() == ChannelKind::Card;
                 let outcome = ChargeOutcome {
-                    state: if is_card { "created" } else { "pending" },
+                    state: if is_card { PaymentState::Created } else { PaymentState::Pending },
                     transaction: result.transaction.as_deref(),
                     instructions: &instructions,
                     error: "",
@@ -237,10 +239,15 @@ impl Books {
                 let shown = error.to_string();
                 let message = if let MidtransError::Refused { message, .. } = error { message } else { &shown };
                 // The transaction is not stored, so that money which arrives all the same counts as another attempt.
-                let outcome = ChargeOutcome { state: "failed", transaction: None, instructions: "{}", error: message };
+                let outcome = ChargeOutcome {
+                    state: PaymentState::Failed,
+                    transaction: None,
+                    instructions: "{}",
+                    error: message,
+                };
                 rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
                 // A notification may have been faster.
-                if rows::find(&mut on, payment.id).await?.is_some_and(|stored| stored.state == "failed") {
+                if rows::find(&mut on, payment.id).await?.is_some_and(|stored| stored.state == PaymentState::Failed) {
                     self.announce_payment(&mut on, payment.id, PaymentState::Failed).await?;
                 }
             }
@@ -259,7 +266,7 @@ impl Books {
     pub async fn refresh(&self, payment: &StoredPayment) -> Result<PaymentOutcome, BillingError> {
         let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
         // A card that was refused can be tried again on the same page, which is another transaction of the order.
-        let may_be_other = payment.method == PaymentChannel::Card.as_str() && payment.state == "failed";
+        let may_be_other = payment.method == PaymentChannel::Card.as_str() && payment.state == PaymentState::Failed;
         let report = match payment.transaction.as_ref().filter(|_| !may_be_other) {
             Some(transaction) => provider.status(transaction).await?,
             None => provider.status(&payment.order).await?,
@@ -300,8 +307,7 @@ impl Books {
         if !self.is_about(&payment, report) {
             return Ok(PaymentOutcome::Mismatch);
         }
-        let state = PaymentState::of_name(&payment.state);
-        let state = state.ok_or(BillingError::Inconsistent("the state of a payment is unknown"))?;
+        let state = payment.state;
         let channel = PaymentChannel::of_name(&payment.method);
         let seen = ProviderStatus {
             transaction_status: &report.status,
@@ -330,7 +336,7 @@ impl Books {
             (PaymentMoney::None | PaymentMoney::Received | PaymentMoney::Reversed, _) => payment.refunded,
         };
         let stored = StoredPayment {
-            state: after.as_str().to_owned(),
+            state: after,
             transaction: Some(report.transaction.clone()),
             refunded: refunded.clamp(payment.refunded, payment.amount),
             error: if after == PaymentState::Failed { report.status.clone() } else { String::new() },
@@ -385,7 +391,7 @@ impl Books {
         report: &StatusReport,
     ) -> Result<StoredPayment, BillingError> {
         let paid = StoredPayment {
-            state: PaymentState::Paid.as_str().to_owned(),
+            state: PaymentState::Paid,
             transaction: Some(report.transaction.clone()),
             error: String::new(),
             ..payment

@@ -16,7 +16,7 @@ use super::receipt_source::ReceiptSource;
 use super::{BillingError, Books};
 use crate::receipt::row::rfc3339;
 use crate::receipt::{ListedDay, PlanVersionDocument, ReceiptDocuments, ReceiptInvoice};
-use crate::rules::invoice::{InvoiceLine, LineKind};
+use crate::rules::invoice::InvoiceLine;
 use crate::rules::period::BillingPeriod;
 use crate::rules::tax::TaxAmount;
 use crate::rules::terms::{InvoiceTerms, ListedPrice};
@@ -216,9 +216,9 @@ fn document(of: StoredInvoice, lines: Vec<StoredInvoiceLine>) -> Result<ReceiptI
         let unreadable = || BillingError::Inconsistent("a line of an invoice is unreadable");
         let day = |stored: i64| u32::try_from(stored).map(Day).map_err(|_| unreadable());
         Ok(InvoiceLine {
-            kind: LineKind::of_name(&line.kind).ok_or_else(unreadable)?,
+            kind: line.kind,
             text: line.text,
-            quantity: u64::try_from(line.quantity).map_err(|_| unreadable())?,
+            quantity: line.quantity,
             unit: line.unit,
             unit_price: line.unit_price_pico.map(|pico| UnitPrice { pico, currency: of.currency }),
             amount: line.amount,
@@ -229,7 +229,7 @@ fn document(of: StoredInvoice, lines: Vec<StoredInvoiceLine>) -> Result<ReceiptI
     Ok(ReceiptInvoice {
         id: of.id,
         number: of.number.unwrap_or_default(),
-        kind: of.kind,
+        kind: of.kind.as_str().to_owned(),
         user_id: of.user.0,
         subscription_id: of.subscription,
         corrects_id: of.of_invoice,

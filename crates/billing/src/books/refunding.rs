@@ -14,6 +14,7 @@ use crate::midtrans::MidtransError;
 use crate::rules::mail_kind::MailKind;
 use crate::rules::payment::{PaymentState, check_refund};
 use crate::rules::posting::MoneyEvent;
+use crate::rules::refund_state::RefundState;
 
 /// The way on which money is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,17 +89,17 @@ impl Books {
             reason: new.reason.to_owned(),
             way: new.way.as_str().to_owned(),
             reference: new.reference.to_owned(),
-            state: if new.way == RefundWay::Hand { "done" } else { "requested" }.to_owned(),
+            state: if new.way == RefundWay::Hand { RefundState::Done } else { RefundState::Requested },
             error: String::new(),
             created_at: self.store.clock().now(),
         };
         refunds::add(&self.store, &mut on, &refund).await?;
         let refunded = payment.refunded + new.amount;
         let state = match new.way {
-            RefundWay::Hand if refunded == payment.amount => PaymentState::Refunded.as_str().to_owned(),
-            RefundWay::Hand => PaymentState::PartlyRefunded.as_str().to_owned(),
+            RefundWay::Hand if refunded == payment.amount => PaymentState::Refunded,
+            RefundWay::Hand => PaymentState::PartlyRefunded,
             // The provider reports the state.
-            RefundWay::Midtrans => payment.state.clone(),
+            RefundWay::Midtrans => payment.state,
         };
         rows::set_state(&self.store, &mut on, &StoredPayment { refunded, state, ..payment.clone() }).await?;
         let event = MoneyEvent::Refunded { from_wallet: new.amount, unexplained: 0 };
@@ -147,26 +148,25 @@ impl Books {
         }
         let mut on = self.store.change().await?;
         let stored = refunds::find(&mut on, refund.id).await?;
-        if stored.is_none_or(|stored| stored.state != "requested") {
+        if stored.is_none_or(|stored| stored.state != RefundState::Requested) {
             return Ok(());
         }
         match error {
             None => {
-                refunds::set(&self.store, &mut on, refund.id, "done", "").await?;
+                refunds::set(&self.store, &mut on, refund.id, RefundState::Done, "").await?;
                 self.become_refunded(&mut on, refund.payment).await?;
                 self.announce_payment(&mut on, refund.payment, PaymentState::Refunded).await?;
                 self.mail(&mut on, MailKind::Refund, refund.id, refund.user).await?;
             }
             Some(message) => {
-                refunds::set(&self.store, &mut on, refund.id, "failed", &message).await?;
+                refunds::set(&self.store, &mut on, refund.id, RefundState::Failed, &message).await?;
                 let payment = rows::find(&mut on, refund.payment).await?.ok_or(BillingError::NoPayment)?;
                 let payment = StoredPayment { refunded: payment.refunded - refund.amount, ..payment };
                 rows::set_state(&self.store, &mut on, &payment).await?;
                 let event = MoneyEvent::RefundRefused { amount: refund.amount };
                 self.post_for(&mut on, posted(refund, "payment.refund_refused"), event).await?;
                 // The bank took the payment back without the part that was being returned.
-                let state = PaymentState::of_name(&payment.state);
-                if matches!(state, Some(PaymentState::Reversed | PaymentState::ChargedBack)) {
+                if matches!(payment.state, PaymentState::Reversed | PaymentState::ChargedBack) {
                     self.reverse(&mut on, &payment, refund.amount).await?;
                 }
             }
@@ -182,12 +182,12 @@ impl Books {
     /// Sets the state of a paid payment of which the provider has returned an amount, if it did not show the state.
     async fn become_refunded(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let payment = rows::find(on, id).await?.ok_or(BillingError::NoPayment)?;
-        if payment.state != PaymentState::Paid.as_str() {
+        if payment.state != PaymentState::Paid {
             return Ok(());
         }
         let is_whole = payment.refunded == payment.amount;
         let state = if is_whole { PaymentState::Refunded } else { PaymentState::PartlyRefunded };
-        Ok(rows::set_state(&self.store, on, &StoredPayment { state: state.as_str().to_owned(), ..payment }).await?)
+        Ok(rows::set_state(&self.store, on, &StoredPayment { state, ..payment }).await?)
     }
 
     /// Requests the state of a payment after a refund. Without a response, a notification or the job shows it.
@@ -206,7 +206,7 @@ impl Books {
     ) -> Result<StoredPayment, BillingError> {
         let mut most = None;
         for payment in rows::of_invoice_on(on, *invoice).await?.into_iter().rev() {
-            let is_paid = matches!(payment.state.as_str(), "paid" | "partly_refunded");
+            let is_paid = matches!(payment.state, PaymentState::Paid | PaymentState::PartlyRefunded);
             let channel = PaymentChannel::of_name(&payment.method);
             let is_fit = new.way == RefundWay::Hand || channel.is_some_and(PaymentChannel::is_refundable);
             if !is_paid || !is_fit || channel.is_none() {

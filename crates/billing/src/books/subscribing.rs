@@ -10,7 +10,7 @@ use serde_json::json;
 use store::{Act, Actor, AuditAction};
 use uuid::Uuid;
 
-use super::stored_state::{state_of, terms};
+use super::stored_state::terms;
 use super::{BillingError, Books};
 use crate::rules::invoice::InvoiceDraft;
 use crate::rules::period::BillingPeriod;
@@ -32,8 +32,6 @@ pub struct Subscribed {
 pub struct SubscriptionSummary {
     /// The subscription as it is stored.
     pub subscription: StoredSubscription,
-    /// The state of the subscription.
-    pub state: SubscriptionState,
     /// The version of the plan.
     pub version: StoredPlanVersion,
     /// The name of the next plan, if it differs.
@@ -69,7 +67,6 @@ impl Books {
         subscription: StoredSubscription,
     ) -> Result<SubscriptionSummary, BillingError> {
         let user = subscription.user;
-        let state = state_of(&subscription)?;
         let version = self.version(&mut on, subscription.plan_version).await?;
         let next_plan = match subscription.next_plan_version {
             Some(next) => Some(self.version(&mut on, next).await?.name),
@@ -78,7 +75,7 @@ impl Books {
         let currency = version.price.currency();
         let wallet = Money { amount: postings::wallet(&mut on, user, currency).await?, currency };
         on.rollback().await?;
-        Ok(SubscriptionSummary { subscription, state, version, next_plan, wallet })
+        Ok(SubscriptionSummary { subscription, version, next_plan, wallet })
     }
 
     /// Subscribes a user to a plan. A trial is granted once per user. Otherwise the first period begins today, and its
@@ -114,7 +111,7 @@ impl Books {
             id,
             user,
             plan_version: version.id,
-            state: state.as_str(),
+            state,
             anchor_day,
             first_day: period.first_day,
             last_day: period.last_day,
@@ -146,7 +143,7 @@ impl Books {
         };
         // The wallet may have paid the invoice.
         let subscription = self.existing(&mut on, id).await?;
-        let state = state_of(&subscription)?;
+        let state = subscription.state;
         self.grant(&mut on, by, &subscription, state).await?;
         on.commit().await?;
         Ok(Subscribed { subscription, invoice })

@@ -7,7 +7,6 @@ use store::Actor;
 use uuid::Uuid;
 
 use super::payments::{BegunPayment, PaymentPurpose};
-use super::stored_state::invoice_state;
 use super::{BillingError, Books};
 use crate::channel::{PaymentChannel, WALLET};
 use crate::rules::invoice_state::InvoiceState;
@@ -64,7 +63,7 @@ impl Books {
         if invoice.user != user || invoice.number.is_none() {
             return Err(BillingError::NoInvoice);
         }
-        if invoice_state(&invoice)? != InvoiceState::Open {
+        if invoice.state != InvoiceState::Open {
             return Err(BillingError::Conflict("only an open invoice can be paid"));
         }
         if invoice.currency != Currency::Idr {
@@ -79,7 +78,7 @@ impl Books {
         let new = NewPayment { id, user, invoice: Some(invoice.id), order: &order, method: WALLET, amount, expires_at };
         rows::add(&self.store, &mut on, new).await?;
         let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
-        let paid = StoredPayment { state: "paid".to_owned(), ..payment };
+        let paid = StoredPayment { state: PaymentState::Paid, ..payment };
         rows::set_state(&self.store, &mut on, &paid).await?;
         self.announce_payment(&mut on, id, PaymentState::Paid).await?;
         self.post(&mut on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;

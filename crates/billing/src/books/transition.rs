@@ -5,7 +5,6 @@ use ledger::billing::{StoredSubscription, subscriptions};
 use serde_json::json;
 use store::{Act, Actor, AuditAction, UserAccess};
 
-use super::stored_state::state_of;
 use super::{BillingError, Books};
 use crate::rules::subscription::{SubscriptionAccess, SubscriptionEvent, SubscriptionState};
 use crate::rules::webhook_event::WebhookEvent;
@@ -20,7 +19,7 @@ impl Books {
         of: &StoredSubscription,
         event: SubscriptionEvent,
     ) -> Result<Option<SubscriptionState>, BillingError> {
-        let before = state_of(of)?;
+        let before = of.state;
         let Some(after) = before.after(event) else { return Ok(None) };
         if after != before {
             subscriptions::set_state(&self.store, on, of, after.as_str()).await?;

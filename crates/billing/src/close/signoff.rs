@@ -107,7 +107,7 @@ impl Books {
     /// Database errors of any kind, and settings of insights that this version cannot read.
     pub async fn unsigned_days(&self, of: &[StoredInvoice]) -> Result<HashMap<Uuid, Vec<UnsignedDay>>, BillingError> {
         let is_signoff = self.settings().review == InvoiceReview::Signoff;
-        let waits = |of: &&StoredInvoice| is_signoff && of.state == InvoiceState::Review.as_str();
+        let waits = |of: &&StoredInvoice| is_signoff && of.state == InvoiceState::Review;
         let waiting: Vec<(Uuid, [Day; 2])> =
             of.iter().filter(waits).filter_map(|of| Some((of.id, of.usage_days?))).collect();
         let Some(days) = spanned(waiting.iter().map(|(_, days)| *days)) else { return Ok(HashMap::new()) };
@@ -182,7 +182,7 @@ impl Books {
     async fn open_if_waiting(&self, id: Uuid, mode: CloseMode) -> Result<bool, BillingError> {
         let mut on = self.store().change().await?;
         let invoice = self.invoice(&mut on, id).await?;
-        if invoice.state != InvoiceState::Review.as_str() {
+        if invoice.state != InvoiceState::Review {
             return Ok(false);
         }
         self.open(&mut on, &Actor::SYSTEM, id, self.settings().due).await?;

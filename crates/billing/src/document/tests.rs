@@ -2,6 +2,7 @@ use access::{TimeZone, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::*;
+use crate::rules::invoice::LineKind;
 
 fn invoice() -> StoredInvoice {
     let day = |text: &str| Day::parse(text).unwrap();
@@ -9,12 +10,12 @@ fn invoice() -> StoredInvoice {
         id: Uuid::nil(),
         user: UserId(Uuid::nil()),
         subscription: None,
-        kind: "period".to_owned(),
+        kind: InvoiceKind::Period,
         of_invoice: None,
         target_version: None,
         first_day: day("2026-11-20"),
         last_day: day("2026-12-19"),
-        state: "open".to_owned(),
+        state: InvoiceState::Open,
         number: Some("INV-2026-000001".to_owned()),
         currency: Currency::Idr,
         subtotal: 150_000,
@@ -37,7 +38,7 @@ fn invoice() -> StoredInvoice {
 fn line(text: &str) -> StoredInvoiceLine {
     StoredInvoiceLine {
         no: 1,
-        kind: "usage".to_owned(),
+        kind: LineKind::Usage,
         text: text.to_owned(),
         quantity: 300_000,
         unit: "credits".to_owned(),

@@ -7,7 +7,9 @@ use ledger::billing::{
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+use crate::rules::invoice_state::InvoiceState;
 use crate::rules::mail_kind::{MailKind, MailObject};
+use crate::rules::subscription::SubscriptionState;
 
 /// The objects that a mail is about.
 #[derive(Debug, Default)]
@@ -96,19 +98,19 @@ async fn why_dropped(
     kind: MailKind,
     invoice: &StoredInvoice,
 ) -> Result<Option<&'static str>, DatabaseError> {
-    if kind == MailKind::InvoiceOpened && invoice.state == "void" {
+    if kind == MailKind::InvoiceOpened && invoice.state == InvoiceState::Void {
         return Ok(Some("the invoice is void"));
     }
     if !kind.is_request() {
         return Ok(None);
     }
-    if invoice.state != "open" {
+    if invoice.state != InvoiceState::Open {
         return Ok(Some("the invoice is not open any more"));
     }
     let Some(id) = invoice.subscription else { return Ok(None) };
     let mut on = store.snapshot().await?;
     let subscription = subscriptions::find(&mut on, id).await?;
     on.rollback().await?;
-    let is_cancelled = subscription.is_some_and(|of| of.state == "cancelled");
+    let is_cancelled = subscription.is_some_and(|of| of.state == SubscriptionState::Cancelled);
     Ok(is_cancelled.then_some("the subscription is cancelled"))
 }

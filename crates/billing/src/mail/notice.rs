@@ -4,6 +4,7 @@ use access::TimeZone;
 
 use super::facts::MailFacts;
 use crate::language::Language;
+use crate::rules::invoice_kind::InvoiceKind;
 use crate::rules::invoice_state::InvoiceState;
 use crate::rules::mail_kind::MailKind;
 use crate::rules::payment::PaymentState;
@@ -124,7 +125,7 @@ impl NoticeWriter<'_> {
         let paid = self.paid();
         let subject = self.pick(format!("Payment of {paid} received"), format!("Pembayaran {paid} diterima"));
         let invoice = self.facts.invoice.as_ref();
-        let is_void = invoice.is_some_and(|invoice| invoice.state == InvoiceState::Void.as_str());
+        let is_void = invoice.is_some_and(|invoice| invoice.state == InvoiceState::Void);
         let body = match invoice.map(|invoice| invoice.remaining) {
             Some(_) if is_void => self.pick(
                 format!("We received {paid} for invoice {number}, which is void. The amount is in your wallet and pays the next invoices."),
@@ -155,8 +156,8 @@ impl NoticeWriter<'_> {
             self.pick(format!(" for invoice {number}"), format!(" untuk faktur {number}"))
         };
         // A stored payment has one amount for partial chargebacks and refunds, so the mail has none.
-        let whole = [PaymentState::Reversed, PaymentState::ChargedBack].map(PaymentState::as_str);
-        let is_whole = self.facts.payment.as_ref().is_some_and(|payment| whole.contains(&payment.state.as_str()));
+        let whole = [PaymentState::Reversed, PaymentState::ChargedBack];
+        let is_whole = self.facts.payment.as_ref().is_some_and(|payment| whole.contains(&payment.state));
         let taken = if is_whole {
             self.pick(format!("A payment of {paid}"), format!("Pembayaran {paid}"))
         } else {
@@ -205,7 +206,7 @@ impl NoticeWriter<'_> {
             figures.push((self.language.pick("Number", "Nomor"), self.facts.number().to_owned()));
             figures.push((self.language.pick("Period", "Periode"), days));
             figures.push((self.language.pick("Total", "Total"), self.money(invoice.total)));
-            if invoice.kind != "credit_note" {
+            if invoice.kind != InvoiceKind::CreditNote {
                 figures.push((self.language.pick("Unpaid", "Belum dibayar"), self.money(invoice.remaining)));
             }
         }
@@ -276,12 +277,12 @@ mod tests {
             id: Uuid::nil(),
             user: UserId(Uuid::nil()),
             subscription: None,
-            kind: "change".to_owned(),
+            kind: InvoiceKind::Change,
             of_invoice: None,
             target_version: None,
             first_day: Day(0),
             last_day: Day(0),
-            state: InvoiceState::Void.as_str().to_owned(),
+            state: InvoiceState::Void,
             number: Some("INV-1".to_owned()),
             currency: Currency::Idr,
             subtotal: 150_000,
@@ -309,7 +310,7 @@ mod tests {
             order: "TG-1".to_owned(),
             method: "qris".to_owned(),
             amount: 150_000,
-            state: state.as_str().to_owned(),
+            state,
             transaction: None,
             instructions: String::new(),
             expires_at: Timestamp(0),

@@ -39,7 +39,7 @@ async fn a_day_without_a_rate_delays_its_period_and_no_other() {
     let exchange = ExchangeRates::new(vec![ExchangeRate { from, micro_idr: 16_000_000_000 }]);
     shop.books = Books::new(shop.store().clone(), BillingSettings { exchange, ..settings() }, None);
     BillingClose::new(shop.books.clone()).run().await.unwrap();
-    let billed = shop.invoices_of(ada).await.into_iter().find(|invoice| invoice.state == "open").unwrap();
+    let billed = shop.invoices_of(ada).await.into_iter().find(|invoice| invoice.state.as_str() == "open").unwrap();
     assert_eq!((billed.first_day, billed.total), (day("2026-12-01"), 166_000));
     shop.agrees().await;
 }

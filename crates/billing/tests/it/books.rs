@@ -144,7 +144,7 @@ async fn missing_payments_limit_and_close_a_subscription_until_they_arrive() {
     }
     let owed = shop.invoices_of(ada).await;
     assert!(shop.is_held(ada).await, "keys of a closed subscription are refused");
-    for invoice in owed.iter().filter(|invoice| invoice.state == "open") {
+    for invoice in owed.iter().filter(|invoice| invoice.state.as_str() == "open") {
         shop.pay(invoice.id).await;
     }
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));

@@ -59,7 +59,7 @@ async fn an_upgrade_that_is_not_paid_within_a_day_is_void() {
     let late = shop.begin(&shop.invoice(invoice).await, "bca", 1_350_000).await;
     shop.move_to("2026-12-03");
     shop.books.dun().await.unwrap();
-    assert_eq!(shop.invoice(invoice).await.state, "void");
+    assert_eq!(shop.invoice(invoice).await.state.as_str(), "void");
     assert_eq!((shop.state_of(ada).await.as_str(), shop.plan_of(ada).await.as_str()), ("active", "pro"));
     shop.report(late, "settlement").await;
     assert_eq!((shop.wallet_of(ada).await, shop.plan_of(ada).await.as_str()), (1_350_000, "pro"));
@@ -77,7 +77,7 @@ async fn another_choice_replaces_an_upgrade_that_is_not_paid() {
     let second = shop.books.change(BY, ada, "annual").await.unwrap().unwrap();
     assert_eq!((shop.invoice(first).await.state.as_str(), shop.invoice(second).await.state.as_str()), ("void", "open"));
     assert_eq!(shop.books.change(BY, ada, "free").await.unwrap(), None);
-    assert_eq!(shop.invoice(second).await.state, "void");
+    assert_eq!(shop.invoice(second).await.state.as_str(), "void");
     shop.agrees().await;
 }
 
@@ -115,7 +115,10 @@ async fn a_downgrade_is_taken_back_also_when_the_present_version_is_not_for_sale
         assert_eq!(shop.books.change(BY, ada, "pro").await.unwrap(), None, "is retired: {is_retired}");
         let after = subscription(&shop, ada).await;
         assert_eq!((after.plan_version, after.next_plan_version), (present, None), "is retired: {is_retired}");
-        assert!(shop.invoices_of(ada).await.iter().all(|invoice| invoice.state == "paid"), "is retired: {is_retired}");
+        assert!(
+            shop.invoices_of(ada).await.iter().all(|invoice| invoice.state.as_str() == "paid"),
+            "is retired: {is_retired}"
+        );
         shop.agrees().await;
     }
 }
@@ -149,7 +152,8 @@ async fn the_surplus_of_a_year_is_kept_when_a_month_replaces_it() {
     let invoice = shop.books.change(BY, bob, "business").await.unwrap().unwrap();
     // 364 of 365 days remain: 11,967,123, of which the first month uses 1,500,000.
     assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.wallet_of(bob).await), ("paid", 10_467_123));
-    let notes = shop.invoices_of(bob).await.into_iter().filter(|of| of.kind == "credit_note").collect::<Vec<_>>();
+    let notes =
+        shop.invoices_of(bob).await.into_iter().filter(|of| of.kind.as_str() == "credit_note").collect::<Vec<_>>();
     assert_eq!((notes.len(), notes[0].total, notes[0].number.as_deref()), (1, 10_467_123, Some("CN-2026-000001")));
     shop.agrees().await;
 }
@@ -165,8 +169,8 @@ async fn a_month_replaces_a_year_after_the_year_is_paid() {
         shop.move_to("2027-01-02");
         assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
         let year = shop.invoices_of(ada).await.pop().unwrap();
-        assert!(is_conflict(&shop.books.change(BY, ada, "business").await), "{}", year.state);
-        assert!(is_conflict(&shop.books.preview(ada, "business").await), "{}", year.state);
+        assert!(is_conflict(&shop.books.change(BY, ada, "business").await), "{:?}", year.state);
+        assert!(is_conflict(&shop.books.preview(ada, "business").await), "{:?}", year.state);
         if has_review {
             shop.books.approve_invoice(BY, year.id).await.unwrap();
             assert!(is_conflict(&shop.books.change(BY, ada, "business").await));
@@ -212,7 +216,7 @@ async fn days_that_were_paid_and_not_used_are_credited() {
     assert_eq!(notes.iter().map(|note| note.total).collect::<Vec<_>>(), [870_968]);
     // A subscription that begins on the same day charges usage from the next day on.
     let second = shop.subscribe(ada, "pro").await.unwrap();
-    assert_eq!(shop.invoice(second).await.state, "paid", "the wallet pays it");
+    assert_eq!(shop.invoice(second).await.state.as_str(), "paid", "the wallet pays it");
     let mut on = shop.store().snapshot().await.unwrap();
     let id = subscription(&shop, ada).await.id;
     let days = subscriptions::days(&mut on, id, day("2026-12-01")).await.unwrap();
@@ -270,7 +274,7 @@ async fn a_credit_note_has_the_days_of_the_lines_that_it_takes_back() {
     assert_eq!(shop.books.close_periods(None).await.unwrap().made, 1);
     let invoice = shop.invoices_of(ada).await.pop().unwrap().id;
     let lines = invoices::lines(shop.store(), invoice).await.unwrap();
-    let usage = lines.iter().find(|line| line.kind == "usage").unwrap();
+    let usage = lines.iter().find(|line| line.kind.as_str() == "usage").unwrap();
     let credited = [CreditedLine { no: usage.no, amount: Some(1_000) }];
     let note = shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&credited, "goodwill")).await.unwrap();
     let noted = invoices::lines(shop.store(), note).await.unwrap().pop().unwrap();
@@ -310,7 +314,7 @@ async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_o
     shop.books.dun().await.unwrap();
     let mut states = Vec::new();
     for change in &changes {
-        states.push(shop.invoice(*change).await.state);
+        states.push(shop.invoice(*change).await.state.as_str());
     }
     assert_eq!(states, ["open", "void"]);
     shop.agrees().await;
@@ -330,7 +334,7 @@ async fn an_unreadable_upgrade_does_not_stop_the_end_of_others() {
     assert!(invoices::present(shop.store(), changes[0]).await.is_err());
     shop.move_to("2026-12-03");
     shop.books.dun().await.unwrap();
-    assert_eq!(shop.invoice(changes[1]).await.state, "void");
+    assert_eq!(shop.invoice(changes[1]).await.state.as_str(), "void");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn lines_of(shop: &Shop, user: UserId) -> Vec<(String, Vec<(String, i64)>)
     let mut found = Vec::new();
     for invoice in shop.invoices_of(user).await {
         let lines = invoices::lines(shop.store(), invoice.id).await.unwrap();
-        let lines = lines.into_iter().map(|line| (line.kind, line.amount)).collect();
+        let lines = lines.into_iter().map(|line| (line.kind.as_str().to_owned(), line.amount)).collect();
         found.push((invoice.first_day.to_string(), lines));
     }
     found.sort();

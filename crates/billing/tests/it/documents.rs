@@ -6,6 +6,9 @@ use std::process::Command;
 use access::{Currency, Day, Timestamp, UserId};
 use billing::document::InvoiceDocument;
 use billing::language::Language;
+use billing::rules::invoice::LineKind;
+use billing::rules::invoice_kind::InvoiceKind;
+use billing::rules::invoice_state::InvoiceState;
 use ledger::billing::{InvoiceParties, InvoiceParty, StoredInvoice, StoredInvoiceLine};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -39,12 +42,12 @@ fn invoice(currency: Currency) -> StoredInvoice {
         id: Uuid::nil(),
         user: UserId(Uuid::nil()),
         subscription: None,
-        kind: "period".to_owned(),
+        kind: InvoiceKind::Period,
         of_invoice: None,
         target_version: None,
         first_day: day("2026-11-20"),
         last_day: day("2026-12-19"),
-        state: "open".to_owned(),
+        state: InvoiceState::Open,
         number: Some("INV-2026-000042".to_owned()),
         currency,
         subtotal: 1_234_567,
@@ -68,7 +71,7 @@ fn line(no: i64, text: &str) -> StoredInvoiceLine {
     let stored = |day: Day| i64::from(day.0);
     StoredInvoiceLine {
         no,
-        kind: "usage".to_owned(),
+        kind: LineKind::Usage,
         text: text.to_owned(),
         quantity: 1_300_001,
         unit: "credits".to_owned(),
@@ -224,7 +227,8 @@ fn a_long_invoice_has_the_heads_of_the_table_on_each_page() {
 
 #[test]
 fn long_words_and_the_largest_amounts_stay_within_the_page() {
-    let largest = StoredInvoiceLine { quantity: i64::MAX, amount: i64::MIN, ..line(1, &"Q".repeat(300)) };
+    let largest =
+        StoredInvoiceLine { quantity: i64::MAX.unsigned_abs(), amount: i64::MIN, ..line(1, &"Q".repeat(300)) };
     let text = text(&pdf(&[largest], customer(&"Ω".repeat(200)), Currency::Idr, Language::Indonesian));
     assert_eq!(text.matches('Q').count(), 300, "{text}");
     assert_eq!(text.matches('Ω').count(), 200, "{text}");

@@ -218,7 +218,7 @@ async fn unused_days_of_an_upgrade_are_credited_as_far_as_its_payment_was_not_ta
         shop.books.cancel(BY, ada, CancelAt::Now).await.unwrap();
         let owed = shop.invoice(upgrade).await;
         assert_eq!((owed.remaining, shop.wallet_of(ada).await), (remaining, wallet), "{taken_back}");
-        assert_eq!(owed.state, if remaining == 0 { "paid" } else { "open" }, "{taken_back}");
+        assert_eq!(owed.state.as_str(), if remaining == 0 { "paid" } else { "open" }, "{taken_back}");
         shop.agrees().await;
     }
 }

@@ -169,11 +169,11 @@ async fn money_of_the_wallet_that_is_taken_back_is_mailed_with_the_invoice_that_
         shop.move_to("2027-01-02");
         shop.books.close_periods(None).await.unwrap();
         let second = shop.invoices_of(ada).await.pop().unwrap();
-        assert_eq!(second.state, "paid", "top-up: {is_top_up}");
+        assert_eq!(second.state.as_str(), "paid", "top-up: {is_top_up}");
         shop.report(payment, "deny").await;
-        assert_eq!(shop.invoice(second.id).await.state, "open", "top-up: {is_top_up}");
+        assert_eq!(shop.invoice(second.id).await.state.as_str(), "open", "top-up: {is_top_up}");
         let mut mails = mails::of_user(shop.store(), ada, 100).await.unwrap();
-        mails.retain(|mail| mail.kind == "access_limited");
+        mails.retain(|mail| mail.kind.as_str() == "access_limited");
         let objects: Vec<Uuid> = mails.iter().map(|mail| mail.object).collect();
         assert_eq!(objects, [second.id], "top-up: {is_top_up}");
         shop.agrees().await;

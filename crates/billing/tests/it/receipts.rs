@@ -6,6 +6,7 @@ use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, Money, Plan
 use billing::books::{CreditedLine, NewCreditNote, ReceiptListing};
 use billing::receipt::{ListedDay, ReceiptCheck, ReceiptDifference, ReceiptDocuments};
 use billing::rules::exchange::{ExchangeRate, ExchangeRates};
+use billing::rules::invoice::LineKind;
 use billing::rules::tax::{Fraction, TaxRule};
 use billing::rules::terms::InvoiceBasis;
 use billing::{BillingError, BillingSettings, Books, InvoiceReview, PriceBook};
@@ -219,7 +220,7 @@ async fn late_usage_has_the_exchange_rates_of_the_invoice_that_charged_its_days(
         (invoice.id, cost)
     };
     // 1 USD at 16,500 rupiah, with a markup of 20%.
-    assert_eq!(cost_of(&shop).await.1, Some(("usage".to_owned(), 19_800)));
+    assert_eq!(cost_of(&shop).await.1, Some((LineKind::Usage, 19_800)));
     // The operator doubles the rate of the days that were charged.
     let exchange = ExchangeRates::new(vec![ExchangeRate { from: day("2026-11-01"), micro_idr: 33_000_000_000 }]);
     shop.books = Books::new(shop.store().clone(), BillingSettings { tax: Some(ppn()), exchange, ..settings() }, None);
@@ -228,7 +229,7 @@ async fn late_usage_has_the_exchange_rates_of_the_invoice_that_charged_its_days(
     shop.move_to("2027-02-02");
     shop.books.close_periods(None).await.unwrap();
     let (invoice, late) = cost_of(&shop).await;
-    assert_eq!(late, Some(("late".to_owned(), 9_900)));
+    assert_eq!(late, Some((LineKind::Late, 9_900)));
     assert_eq!(check(&files(&shop.books, invoice).await), Ok(2));
 }
 
@@ -404,7 +405,7 @@ async fn the_requests_of_an_invoice_in_review_are_listed_while_they_are_stored()
     shop.move_to("2027-01-02");
     shop.books.close_periods(None).await.unwrap();
     let invoice = shop.invoices_of(ada).await.pop().unwrap();
-    assert_eq!(invoice.state, "review");
+    assert_eq!(invoice.state.as_str(), "review");
     ReceiptListing::new(shop.books.clone()).run().await.unwrap();
     assert!(matches!(shop.books.receipt_head(invoice.id).await, Err(BillingError::Conflict(_))));
     let listed = receipts::days(shop.store(), invoice.id).await.unwrap();

@@ -155,7 +155,7 @@ impl Shop {
     /// The state of the user's subscription; `cancelled` without one.
     pub(crate) async fn state_of(&self, user: UserId) -> String {
         let found = subscriptions::present(self.store(), user).await.unwrap();
-        found.map_or_else(|| "cancelled".to_owned(), |subscription| subscription.state)
+        found.map_or_else(|| "cancelled".to_owned(), |subscription| subscription.state.as_str().to_owned())
     }
 
     pub(crate) async fn wallet_of(&self, user: UserId) -> i64 {

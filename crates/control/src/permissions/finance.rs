@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use access::{Refusal, UserId};
 use axum::extract::FromRequestParts;
+use billing::rules::invoice_state::InvoiceState;
 use http::request::Parts;
 use ledger::billing::{StoredInvoice, invoices};
 use store::Store;
@@ -28,7 +29,7 @@ impl InvoiceReader {
     pub(crate) async fn invoice(&self, store: &Store, id: &str) -> Result<StoredInvoice, Problem> {
         let missing = || Problem::new(Refusal::NotFound, "you have no invoice with this id");
         let found = invoices::present(store, id.parse().map_err(|_| missing())?).await?;
-        found.filter(|invoice| self.reads(invoice.user) && invoice.state != "draft").ok_or_else(missing)
+        found.filter(|invoice| self.reads(invoice.user) && invoice.state != InvoiceState::Draft).ok_or_else(missing)
     }
 
     fn reads(&self, user: UserId) -> bool {

@@ -6,6 +6,7 @@ use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 use super::charged_requests::{SLACK, is_unpriced};
+use super::parsing::{known, read};
 use super::subscriptions::day;
 
 statements! {
@@ -44,15 +45,15 @@ pub struct ChargedDay {
     /// The model; `None` for the totals of all requests.
     pub model: Option<String>,
     /// Number of requests on the day.
-    pub requests: i64,
+    pub requests: u64,
     /// Credits of the requests.
-    pub credits: i64,
+    pub credits: u64,
     /// Tokens of all classes.
-    pub tokens: i64,
+    pub tokens: u64,
     /// The known cost in nano-USD, without that of the user's own credentials.
-    pub cost_nano: i64,
+    pub cost_nano: u64,
     /// Number of requests without a known cost, except for attempts with the user's own credentials.
-    pub unpriced_requests: i64,
+    pub unpriced_requests: u64,
 }
 
 /// A user with a subscription or with usage.
@@ -77,17 +78,20 @@ struct ChargedRow {
     unpriced_requests: i64,
 }
 
-impl From<ChargedRow> for ChargedDay {
-    fn from(row: ChargedRow) -> Self {
-        Self {
+impl TryFrom<ChargedRow> for ChargedDay {
+    type Error = DatabaseError;
+
+    fn try_from(row: ChargedRow) -> Result<Self, DatabaseError> {
+        let count = |stored: i64, column| known(u64::try_from(stored).ok(), "daily_usage", column);
+        Ok(Self {
             day: day(row.day),
             model: row.model,
-            requests: row.requests,
-            credits: row.credits,
-            tokens: row.tokens,
-            cost_nano: row.cost_nano,
-            unpriced_requests: row.unpriced_requests,
-        }
+            requests: count(row.requests, "requests")?,
+            credits: count(row.credits, "credits")?,
+            tokens: count(row.tokens, "tokens")?,
+            cost_nano: count(row.cost_nano, "cost_nano")?,
+            unpriced_requests: count(row.unpriced_requests, "unpriced_requests")?,
+        })
     }
 }
 
@@ -104,7 +108,7 @@ pub async fn of_days(
     let mut days = Vec::new();
     for sql in [TOTALS, MODELS] {
         let query = on.query(sql).bind(user.0).bind(i64::from(first.0)).bind(i64::from(last.0));
-        days.extend(query.all::<ChargedRow>().await?.into_iter().map(ChargedDay::from));
+        days.extend(read::<_, ChargedDay>(query.all::<ChargedRow>().await?)?);
     }
     leave_out_own(on, user, &mut days).await?;
     Ok(days)
@@ -122,8 +126,8 @@ async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [ChargedDa
         let is_of = |(on_day, model, _): &&(i64, Option<String>, i64)| {
             day(*on_day) == of.day && (of.model.is_none() || *model == of.model)
         };
-        let own: i64 = rows.iter().filter(is_of).map(|(.., requests)| requests).sum();
-        of.unpriced_requests = of.unpriced_requests.saturating_sub(own).max(0);
+        let own: u64 = rows.iter().filter(is_of).map(|(.., requests)| requests.unsigned_abs()).sum();
+        of.unpriced_requests = of.unpriced_requests.saturating_sub(own);
     }
     Ok(())
 }

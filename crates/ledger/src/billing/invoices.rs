@@ -1,12 +1,18 @@
 //! Invoices with their lines and their numbers.
 
+mod rows;
+
 use access::{Currency, Day, Timestamp, UserId};
-use store::sql::{Transaction, micros, statements, timestamp};
+use invoicing::rules::invoice::LineKind;
+use invoicing::rules::invoice_kind::InvoiceKind;
+use invoicing::rules::invoice_state::InvoiceState;
+use store::sql::{Transaction, micros, statements};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+use self::rows::{InvoiceLineRow, InvoiceRow};
+use super::parsing::{known, read};
 use super::postings::is_paid_once;
-use super::subscriptions::day;
 
 macro_rules! invoice_columns {
     () => {
@@ -64,8 +70,8 @@ pub struct StoredInvoice {
     pub user: UserId,
     /// The subscription; `None` for an invoice without one.
     pub subscription: Option<Uuid>,
-    /// The name of the kind.
-    pub kind: String,
+    /// The kind of the invoice.
+    pub kind: InvoiceKind,
     /// The invoice that a credit note corrects.
     pub of_invoice: Option<Uuid>,
     /// The plan version to which the payment moves the subscription.
@@ -74,8 +80,8 @@ pub struct StoredInvoice {
     pub first_day: Day,
     /// The last day, in UTC.
     pub last_day: Day,
-    /// The name of the state.
-    pub state: String,
+    /// The state of the invoice.
+    pub state: InvoiceState,
     /// The number; `None` for a draft.
     pub number: Option<String>,
     /// The currency of all amounts.
@@ -119,8 +125,8 @@ pub struct NewInvoice {
     pub user: UserId,
     /// The subscription to which it belongs.
     pub subscription: Option<Uuid>,
-    /// The name of the kind.
-    pub kind: &'static str,
+    /// The kind of the invoice.
+    pub kind: InvoiceKind,
     /// The invoice that a credit note corrects.
     pub of_invoice: Option<Uuid>,
     /// The plan version to which the payment moves the subscription.
@@ -156,16 +162,16 @@ pub struct NewInvoice {
 }
 
 /// A line of an invoice as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx_macros::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredInvoiceLine {
     /// The number of the line, from 1.
     pub no: i64,
-    /// The name of the kind.
-    pub kind: String,
+    /// The kind of the line.
+    pub kind: LineKind,
     /// The text for the customer.
     pub text: String,
     /// Units that are charged.
-    pub quantity: i64,
+    pub quantity: u64,
     /// The name of a unit.
     pub unit: String,
     /// The price of a unit in pico units of the currency.
@@ -180,75 +186,6 @@ pub struct StoredInvoiceLine {
     pub last_day: i64,
 }
 
-#[derive(Debug, sqlx_macros::FromRow)]
-struct InvoiceRow {
-    id: Uuid,
-    user_id: Uuid,
-    subscription_id: Option<Uuid>,
-    kind: String,
-    of_invoice_id: Option<Uuid>,
-    target_version_id: Option<Uuid>,
-    first_day: i64,
-    last_day: i64,
-    state: String,
-    number_text: Option<String>,
-    currency: String,
-    subtotal: i64,
-    tax_name: String,
-    tax_rate: String,
-    tax_base: i64,
-    tax: i64,
-    total: i64,
-    remaining: i64,
-    issued_at: Option<i64>,
-    due_at: Option<i64>,
-    digest: String,
-    tax_invoice_number: String,
-    reason: String,
-    usage_first_day: Option<i64>,
-    usage_last_day: Option<i64>,
-    created_at: i64,
-}
-
-impl TryFrom<InvoiceRow> for StoredInvoice {
-    type Error = DatabaseError;
-
-    fn try_from(row: InvoiceRow) -> Result<Self, DatabaseError> {
-        let unreadable = DatabaseError::Unreadable { table: "invoices", column: "currency" };
-        Ok(Self {
-            id: row.id,
-            user: UserId(row.user_id),
-            subscription: row.subscription_id,
-            kind: row.kind,
-            of_invoice: row.of_invoice_id,
-            target_version: row.target_version_id,
-            first_day: day(row.first_day),
-            last_day: day(row.last_day),
-            state: row.state,
-            number: row.number_text,
-            currency: Currency::of_code(&row.currency).ok_or(unreadable)?,
-            subtotal: row.subtotal,
-            tax_name: row.tax_name,
-            tax_rate: row.tax_rate,
-            tax_base: row.tax_base,
-            tax: row.tax,
-            total: row.total,
-            remaining: row.remaining,
-            issued_at: row.issued_at.map(timestamp),
-            due_at: row.due_at.map(timestamp),
-            digest: row.digest,
-            tax_invoice_number: row.tax_invoice_number,
-            reason: row.reason,
-            usage_days: row.usage_first_day.zip(row.usage_last_day).map(|(first, last)| [day(first), day(last)]),
-            created_at: timestamp(row.created_at),
-        })
-    }
-}
-
-fn read(rows: Vec<InvoiceRow>) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    rows.into_iter().map(StoredInvoice::try_from).collect()
-}
-
 /// Adds an invoice as a draft, with its lines.
 ///
 /// # Errors
@@ -259,7 +196,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
         .bind(new.id)
         .bind(new.user.0)
         .bind(new.subscription)
-        .bind(new.kind)
+        .bind(new.kind.as_str())
         .bind(new.of_invoice)
         .bind(new.target_version)
         .bind(i64::from(new.first_day.0))
@@ -286,7 +223,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
             .bind(line.no)
             .bind(line.kind.as_str())
             .bind(line.text.as_str())
-            .bind(line.quantity)
+            .bind(known(i64::try_from(line.quantity).ok(), "invoice_lines", "quantity")?)
             .bind(line.unit.as_str())
             .bind(line.unit_price_pico)
             .bind(line.amount)
@@ -304,7 +241,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
 /// # Errors
 /// Database errors of any kind.
 pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredInvoice>, DatabaseError> {
-    on.query(FIND).bind(id).find::<InvoiceRow>().await?.map(StoredInvoice::try_from).transpose()
+    on.query(FIND).bind(id).find::<InvoiceRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns an invoice by its id, outside of a transaction.
@@ -312,7 +249,7 @@ pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredInvoice
 /// # Errors
 /// Database errors of any kind.
 pub async fn present(store: &Store, id: Uuid) -> Result<Option<StoredInvoice>, DatabaseError> {
-    store.query(FIND).bind(id).find::<InvoiceRow>().await?.map(StoredInvoice::try_from).transpose()
+    store.query(FIND).bind(id).find::<InvoiceRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns invoices of a user from the newest to the oldest, before `before`; drafts only if `state` says so.
@@ -330,7 +267,7 @@ pub async fn of_user(
         None => store.query(OF_USER).bind(user.0).bind(before),
         Some(state) => store.query(OF_USER_IN_STATE).bind(user.0).bind(before).bind(state),
     };
-    read(query.bind(i64::from(limit)).all().await?)
+    read(query.bind(i64::from(limit)).all::<InvoiceRow>().await?)
 }
 
 /// Returns invoices of all users from the newest to the oldest, before `before`, without drafts.
@@ -347,7 +284,7 @@ pub async fn of_all(
         None => store.query(ALL).bind(before),
         Some(state) => store.query(ALL_IN_STATE).bind(before).bind(state),
     };
-    read(query.bind(i64::from(limit)).all().await?)
+    read(query.bind(i64::from(limit)).all::<InvoiceRow>().await?)
 }
 
 /// Returns the open invoices of a subscription.
@@ -355,7 +292,7 @@ pub async fn of_all(
 /// # Errors
 /// Database errors of any kind.
 pub async fn open_of(on: &mut Transaction, subscription: Uuid) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(OPEN_OF).bind(subscription).all().await?)
+    read(on.query(OPEN_OF).bind(subscription).all::<InvoiceRow>().await?)
 }
 
 /// Returns the open invoices of a user in one currency, from the oldest.
@@ -367,7 +304,7 @@ pub async fn open_of_user(
     user: UserId,
     currency: Currency,
 ) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all().await?)
+    read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all::<InvoiceRow>().await?)
 }
 
 /// Returns the ids of open invoices of changes that were never paid and whose time to pay has passed, in their order after
@@ -390,7 +327,7 @@ pub async fn lapsed_changes(
 /// # Errors
 /// Database errors of any kind.
 pub async fn of_day(on: &mut Transaction, subscription: Uuid, of: Day) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(OF_DAY).bind(subscription).bind(i64::from(of.0)).all().await?)
+    read(on.query(OF_DAY).bind(subscription).bind(i64::from(of.0)).all::<InvoiceRow>().await?)
 }
 
 /// Returns the credit notes of an invoice, from the oldest.
@@ -398,7 +335,7 @@ pub async fn of_day(on: &mut Transaction, subscription: Uuid, of: Day) -> Result
 /// # Errors
 /// Database errors of any kind.
 pub async fn credit_notes(store: &Store, invoice: Uuid) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(store.query(CREDIT_NOTES).bind(invoice).all().await?)
+    read(store.query(CREDIT_NOTES).bind(invoice).all::<InvoiceRow>().await?)
 }
 
 /// Returns the parts of an invoice's subtotal and tax that credit notes have taken back.
@@ -414,7 +351,7 @@ pub async fn credited(on: &mut Transaction, invoice: Uuid) -> Result<(i64, i64),
 /// # Errors
 /// Database errors of any kind.
 pub async fn lines(store: &Store, invoice: Uuid) -> Result<Vec<StoredInvoiceLine>, DatabaseError> {
-    store.query(LINES).bind(invoice).all().await
+    read(store.query(LINES).bind(invoice).all::<InvoiceLineRow>().await?)
 }
 
 /// Returns the lines about usage that invoices of a subscription have billed, of days from `from` on.
@@ -426,7 +363,7 @@ pub async fn billed(
     subscription: Uuid,
     from: Day,
 ) -> Result<Vec<StoredInvoiceLine>, DatabaseError> {
-    on.query(BILLED).bind(subscription).bind(i64::from(from.0)).all().await
+    read(on.query(BILLED).bind(subscription).bind(i64::from(from.0)).all::<InvoiceLineRow>().await?)
 }
 
 /// Returns the next number of a series. The transaction's end decides whether it is given.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use access::{Timestamp, UserId};
+use invoicing::rules::payment::PaymentState;
 use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
+
+use super::parsing::{known, read};
 
 /// The provider repeats a notification after at least 33 s. An earlier repeat is not its own.
 const REPEATED_AFTER: Duration = Duration::from_secs(10);
@@ -73,8 +76,8 @@ pub struct StoredPayment {
     pub method: String,
     /// The amount in whole rupiah.
     pub amount: i64,
-    /// The name of the state.
-    pub state: String,
+    /// The state of the payment.
+    pub state: PaymentState,
     /// The provider's id of the transaction.
     pub transaction: Option<String>,
     /// How to pay, as JSON.
@@ -177,16 +180,18 @@ struct PaymentRow {
     created_at: i64,
 }
 
-impl From<PaymentRow> for StoredPayment {
-    fn from(row: PaymentRow) -> Self {
-        Self {
+impl TryFrom<PaymentRow> for StoredPayment {
+    type Error = DatabaseError;
+
+    fn try_from(row: PaymentRow) -> Result<Self, DatabaseError> {
+        Ok(Self {
             id: row.id,
             user: UserId(row.user_id),
             invoice: row.invoice_id,
             order: row.order_id,
             method: row.method,
             amount: row.amount,
-            state: row.state,
+            state: known(PaymentState::of_name(&row.state), "payments", "state")?,
             transaction: row.transaction_id,
             instructions: row.instructions,
             expires_at: timestamp(row.expires_at),
@@ -194,7 +199,7 @@ impl From<PaymentRow> for StoredPayment {
             checked_at: row.checked_at.map(timestamp),
             error: row.error,
             created_at: timestamp(row.created_at),
-        }
+        })
     }
 }
 
@@ -222,7 +227,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: NewPayment<'_>) -> Re
 /// # Errors
 /// Database errors of any kind.
 pub async fn present(store: &Store, id: Uuid) -> Result<Option<StoredPayment>, DatabaseError> {
-    Ok(store.query(FIND).bind(id).find::<PaymentRow>().await?.map(Into::into))
+    store.query(FIND).bind(id).find::<PaymentRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns a payment by its id.
@@ -230,7 +235,7 @@ pub async fn present(store: &Store, id: Uuid) -> Result<Option<StoredPayment>, D
 /// # Errors
 /// Database errors of any kind.
 pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredPayment>, DatabaseError> {
-    Ok(on.query(FIND).bind(id).find::<PaymentRow>().await?.map(Into::into))
+    on.query(FIND).bind(id).find::<PaymentRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the payment of an order, or of a transaction if the provider uses another order id.
@@ -240,9 +245,9 @@ pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredPayment
 pub async fn of_order(store: &Store, order: &str, transaction: &str) -> Result<Option<StoredPayment>, DatabaseError> {
     let of_order = store.query(OF_ORDER).bind(order).find::<PaymentRow>().await?;
     if of_order.is_some() || transaction.is_empty() {
-        return Ok(of_order.map(Into::into));
+        return of_order.map(TryInto::try_into).transpose();
     }
-    Ok(store.query(OF_TRANSACTION).bind(transaction).find::<PaymentRow>().await?.map(Into::into))
+    store.query(OF_TRANSACTION).bind(transaction).find::<PaymentRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the payments of an invoice, from the oldest.
@@ -251,7 +256,7 @@ pub async fn of_order(store: &Store, order: &str, transaction: &str) -> Result<O
 /// Database errors of any kind.
 pub async fn of_invoice(store: &Store, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
     let rows = store.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    read(rows)
 }
 
 /// Returns the payments of an invoice within a transaction, from the oldest.
@@ -260,7 +265,7 @@ pub async fn of_invoice(store: &Store, invoice: Uuid) -> Result<Vec<StoredPaymen
 /// Database errors of any kind.
 pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
     let rows = on.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    read(rows)
 }
 
 /// Returns pending top-ups of a user's wallet, from the newest.
@@ -269,7 +274,7 @@ pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<St
 /// Database errors of any kind.
 pub async fn topups(on: &mut Transaction, user: UserId, now: Timestamp) -> Result<Vec<StoredPayment>, DatabaseError> {
     let rows = on.query(TOPUPS).bind(user.0).bind(micros(now)).all::<PaymentRow>().await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    read(rows)
 }
 
 /// Returns the payments of a list before `before`, from the newest.
@@ -288,7 +293,7 @@ pub async fn listed(
         (None, None) => store.query(ODD),
     };
     let rows = query.bind(before).bind(i64::from(limit)).all::<PaymentRow>().await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    read(rows)
 }
 
 /// Returns payments whose state may change at the provider, from those that were not looked up for the longest time.
@@ -302,7 +307,7 @@ pub async fn waiting(store: &Store, times: LookUpTimes, limit: u32) -> Result<Ve
         .bind(micros(times.paid_after))
         .bind(micros(times.failed_after))
         .bind(i64::from(limit));
-    Ok(query.all::<PaymentRow>().await?.into_iter().map(Into::into).collect())
+    read(query.all::<PaymentRow>().await?)
 }
 
 /// Records that the status is being requested, unless it was requested since `before`. Returns whether this caller may
@@ -320,8 +325,8 @@ pub async fn claim(store: &Store, id: Uuid, before: Timestamp) -> Result<bool, D
 /// The provider's response to a charge.
 #[derive(Debug, Clone, Copy)]
 pub struct ChargeOutcome<'a> {
-    /// The name of the state.
-    pub state: &'a str,
+    /// The state of the payment.
+    pub state: PaymentState,
     /// The provider's id of the transaction.
     pub transaction: Option<&'a str>,
     /// How to pay, as JSON.
@@ -343,7 +348,7 @@ pub async fn set_charge(
     let set = on
         .query(SET_CHARGE)
         .bind(id)
-        .bind(outcome.state)
+        .bind(outcome.state.as_str())
         .bind(outcome.transaction)
         .bind(outcome.instructions)
         .bind(outcome.error)

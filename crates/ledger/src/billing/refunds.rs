@@ -1,9 +1,12 @@
 //! Refunds of payments.
 
 use access::{Timestamp, UserId};
+use invoicing::rules::refund_state::RefundState;
 use store::sql::{Transaction, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
+
+use super::parsing::{known, read};
 
 macro_rules! refund_columns {
     () => {
@@ -43,8 +46,8 @@ pub struct StoredRefund {
     pub way: String,
     /// The reference of the transfer; empty for a refund by the provider.
     pub reference: String,
-    /// The name of the state: `requested`, `done` or `failed`.
-    pub state: String,
+    /// The state of the refund.
+    pub state: RefundState,
     /// The provider's message, if it refused the refund.
     pub error: String,
     /// The time of the request.
@@ -67,9 +70,11 @@ struct RefundRow {
     created_at: i64,
 }
 
-impl From<RefundRow> for StoredRefund {
-    fn from(row: RefundRow) -> Self {
-        Self {
+impl TryFrom<RefundRow> for StoredRefund {
+    type Error = DatabaseError;
+
+    fn try_from(row: RefundRow) -> Result<Self, DatabaseError> {
+        Ok(Self {
             id: row.id,
             user: UserId(row.user_id),
             invoice: row.invoice_id,
@@ -79,10 +84,10 @@ impl From<RefundRow> for StoredRefund {
             reason: row.reason,
             way: row.way,
             reference: row.reference,
-            state: row.state,
+            state: known(RefundState::of_name(&row.state), "refunds", "state")?,
             error: row.error,
             created_at: timestamp(row.created_at),
-        }
+        })
     }
 }
 
@@ -113,7 +118,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &StoredRefund) -> Res
 /// # Errors
 /// Database errors of any kind.
 pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredRefund>, DatabaseError> {
-    Ok(on.query(FIND).bind(id).find::<RefundRow>().await?.map(Into::into))
+    on.query(FIND).bind(id).find::<RefundRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns refunds whose result is not known, from the oldest.
@@ -122,7 +127,7 @@ pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredRefund>
 /// Database errors of any kind.
 pub async fn requested(store: &Store, limit: u32) -> Result<Vec<StoredRefund>, DatabaseError> {
     let rows = store.query(REQUESTED).bind(i64::from(limit)).all::<RefundRow>().await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    read(rows)
 }
 
 /// Returns the part of a payment that finance returned by transfers.
@@ -137,7 +142,13 @@ pub async fn by_hand(on: &mut Transaction, payment: Uuid) -> Result<i64, Databas
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set(store: &Store, on: &mut Transaction, id: Uuid, state: &str, error: &str) -> Result<(), DatabaseError> {
-    on.query(SET).bind(id).bind(state).bind(error).bind(store.now()).run().await?;
+pub async fn set(
+    store: &Store,
+    on: &mut Transaction,
+    id: Uuid,
+    state: RefundState,
+    error: &str,
+) -> Result<(), DatabaseError> {
+    on.query(SET).bind(id).bind(state.as_str()).bind(error).bind(store.now()).run().await?;
     Ok(())
 }

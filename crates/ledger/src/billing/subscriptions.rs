@@ -1,9 +1,12 @@
 //! Subscriptions of users, and the days that each had a plan version.
 
 use access::{Day, Timestamp, UserId, UserNo};
+use invoicing::rules::subscription::SubscriptionState;
 use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
+
+use super::parsing::{known, read};
 
 macro_rules! subscription_columns {
     () => {
@@ -62,8 +65,8 @@ pub struct StoredSubscription {
     pub user_no: UserNo,
     /// The version of the plan.
     pub plan_version: Uuid,
-    /// The name of the state.
-    pub state: String,
+    /// The state of the subscription.
+    pub state: SubscriptionState,
     /// The day of the month on which periods begin.
     pub anchor_day: u8,
     /// The first day of the current period.
@@ -88,15 +91,15 @@ pub struct StoredSubscription {
 
 /// A subscription that is to be stored.
 #[derive(Debug, Clone, Copy)]
-pub struct NewSubscription<'a> {
+pub struct NewSubscription {
     /// Id of the subscription.
     pub id: Uuid,
     /// The user who subscribes.
     pub user: UserId,
     /// The version of the plan.
     pub plan_version: Uuid,
-    /// The name of the state.
-    pub state: &'a str,
+    /// The state of the subscription.
+    pub state: SubscriptionState,
     /// The day of the month on which periods begin.
     pub anchor_day: u8,
     /// The first day of the period.
@@ -144,14 +147,16 @@ pub(super) fn day(stored: i64) -> Day {
     Day(u32::try_from(stored).unwrap_or(0))
 }
 
-impl From<SubscriptionRow> for StoredSubscription {
-    fn from(row: SubscriptionRow) -> Self {
-        Self {
+impl TryFrom<SubscriptionRow> for StoredSubscription {
+    type Error = DatabaseError;
+
+    fn try_from(row: SubscriptionRow) -> Result<Self, DatabaseError> {
+        Ok(Self {
             id: row.id,
             user: UserId(row.user_id),
             user_no: UserNo(row.no),
             plan_version: row.plan_version_id,
-            state: row.state,
+            state: known(SubscriptionState::of_name(&row.state), "subscriptions", "state")?,
             anchor_day: u8::try_from(row.anchor_day).unwrap_or(1),
             first_day: day(row.first_day),
             last_day: day(row.last_day),
@@ -162,7 +167,7 @@ impl From<SubscriptionRow> for StoredSubscription {
             usage_due: row.usage_due,
             ended_at: row.ended_at.map(timestamp),
             created_at: timestamp(row.created_at),
-        }
+        })
     }
 }
 
@@ -170,13 +175,13 @@ impl From<SubscriptionRow> for StoredSubscription {
 ///
 /// # Errors
 /// Database errors of any kind, also if the user has another one that is not cancelled.
-pub async fn add(store: &Store, on: &mut Transaction, new: NewSubscription<'_>) -> Result<(), DatabaseError> {
+pub async fn add(store: &Store, on: &mut Transaction, new: NewSubscription) -> Result<(), DatabaseError> {
     let add = on
         .query(ADD)
         .bind(new.id)
         .bind(new.user.0)
         .bind(new.plan_version)
-        .bind(new.state)
+        .bind(new.state.as_str())
         .bind(i64::from(new.anchor_day))
         .bind(i64::from(new.first_day.0))
         .bind(i64::from(new.last_day.0))
@@ -191,7 +196,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: NewSubscription<'_>) 
 /// # Errors
 /// Database errors of any kind.
 pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredSubscription>, DatabaseError> {
-    Ok(on.query(FIND).bind(id).find::<SubscriptionRow>().await?.map(Into::into))
+    on.query(FIND).bind(id).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the subscription of a user that is not cancelled.
@@ -199,7 +204,7 @@ pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredSubscri
 /// # Errors
 /// Database errors of any kind.
 pub async fn of_user(on: &mut Transaction, user: UserId) -> Result<Option<StoredSubscription>, DatabaseError> {
-    Ok(on.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(Into::into))
+    on.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the subscription of a user that is not cancelled, outside of a transaction.
@@ -207,7 +212,7 @@ pub async fn of_user(on: &mut Transaction, user: UserId) -> Result<Option<Stored
 /// # Errors
 /// Database errors of any kind.
 pub async fn present(store: &Store, user: UserId) -> Result<Option<StoredSubscription>, DatabaseError> {
-    Ok(store.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(Into::into))
+    store.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Whether the user has had a trial.
@@ -374,7 +379,7 @@ pub async fn ending(
     limit: u32,
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
     let query = store.query(ENDING).bind(i64::from(last_day.0)).bind(after).bind(store.now()).bind(i64::from(limit));
-    Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
+    read(query.all::<SubscriptionRow>().await?)
 }
 
 /// Returns subscriptions that end with a period whose last day is before `today`, in the order of ids after `after`.
@@ -388,7 +393,7 @@ pub async fn ended(
     limit: u32,
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
     let query = store.query(ENDED).bind(i64::from(today.0)).bind(after).bind(i64::from(limit));
-    Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
+    read(query.all::<SubscriptionRow>().await?)
 }
 
 /// Returns subscriptions whose state depends on payments that are missing, in the order of ids after `after`.
@@ -402,5 +407,5 @@ pub async fn owing(
     limit: u32,
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
     let query = store.query(OWING).bind(micros(now)).bind(after).bind(i64::from(limit));
-    Ok(query.all::<SubscriptionRow>().await?.into_iter().map(Into::into).collect())
+    read(query.all::<SubscriptionRow>().await?)
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use access::{Currency, Day, Timestamp, UserId, UserNo};
+use invoicing::rules::invoice_kind::InvoiceKind;
 use store::Store;
 use uuid::Uuid;
 
@@ -34,10 +35,10 @@ async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> Charged
         for request in page.iter().filter(|request| model.is_none() || request.model.as_deref() == model) {
             let tokens = request.usage.map(|usage| usage.classes()).into_iter().flatten().flatten();
             sum.requests += 1;
-            sum.credits += i64::try_from(request.credits).unwrap();
-            sum.tokens += i64::try_from(tokens.map(|tokens| tokens.0).sum::<u64>()).unwrap();
-            sum.cost_nano += i64::try_from(request.cost_nano.unwrap_or(0)).unwrap();
-            sum.unpriced_requests += i64::from(request.unpriced);
+            sum.credits += request.credits;
+            sum.tokens += tokens.map(|tokens| tokens.0).sum::<u64>();
+            sum.cost_nano += request.cost_nano.unwrap_or(0);
+            sum.unpriced_requests += u64::from(request.unpriced);
         }
         match page.last().filter(|_| page.len() >= CHARGED_PAGE) {
             Some(last) => after = Some((last.started_at, last.id)),
@@ -45,8 +46,8 @@ async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> Charged
         }
     }
     for counts in of.folded(store).await.unwrap().into_iter().filter(|_| model.is_none()) {
-        sum.requests += i64::try_from(counts.requests).unwrap();
-        sum.credits += i64::try_from(counts.credits).unwrap();
+        sum.requests += counts.requests;
+        sum.credits += counts.credits;
     }
     sum
 }
@@ -126,7 +127,7 @@ async fn draft(store: &Store) -> Uuid {
         id: store.new_id(),
         user: UserId(user),
         subscription: None,
-        kind: "manual",
+        kind: InvoiceKind::Manual,
         of_invoice: None,
         target_version: None,
         first_day: TODAY,

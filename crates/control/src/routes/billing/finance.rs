@@ -7,6 +7,7 @@ use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
 use billing::books::{CreditedLine, NewCreditNote, NewRefund, RefundWay};
+use billing::rules::invoice_state::InvoiceState;
 use http::StatusCode;
 use ledger::billing::invoices;
 use serde::Deserialize;
@@ -209,7 +210,7 @@ async fn any(app: &Arc<App>, id: &str) -> Result<Uuid, Problem> {
     let missing = || Problem::new(Refusal::NotFound, "no invoice has this id");
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let found = invoices::present(books(app)?.store(), id).await?;
-    found.filter(|invoice| invoice.state != "draft").map(|invoice| invoice.id).ok_or_else(missing)
+    found.filter(|invoice| invoice.state != InvoiceState::Draft).map(|invoice| invoice.id).ok_or_else(missing)
 }
 
 /// Checks a text for people: one line, which is not empty.

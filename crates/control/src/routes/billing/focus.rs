@@ -1,6 +1,8 @@
 //! Lines of invoices as rows of FOCUS 1.2, the FinOps Open Cost and Usage Specification.
 
 use access::{Currency, Day};
+use billing::rules::invoice::LineKind;
+use billing::rules::invoice_kind::InvoiceKind;
 use ledger::billing::{StoredInvoice, StoredInvoiceLine};
 use uuid::Uuid;
 
@@ -35,10 +37,10 @@ struct ChargeForm {
 
 /// Returns the rows of an invoice. A credit note has negative amounts.
 pub(super) fn rows(month: &FocusMonth, invoice: &StoredInvoice, account: &str, lines: &[StoredInvoiceLine]) -> String {
-    let is_note = invoice.kind == "credit_note";
+    let is_note = invoice.kind == InvoiceKind::CreditNote;
     let mut text = String::new();
-    for line in lines.iter().filter(|line| line.kind != "unpriced") {
-        let form = if is_note { credit() } else { form_of(&line.kind) };
+    for line in lines.iter().filter(|line| line.kind != LineKind::Unpriced) {
+        let form = if is_note { credit() } else { form_of(line.kind) };
         text.push_str(&row(month, invoice, account, &form, line));
     }
     if invoice.tax != 0 {
@@ -46,7 +48,7 @@ pub(super) fn rows(month: &FocusMonth, invoice: &StoredInvoice, account: &str, l
         let [first_day, last_day] = invoice.invoiced_days().map(|day| i64::from(day.0));
         let line = StoredInvoiceLine {
             no: 0,
-            kind: String::new(),
+            kind: LineKind::Unpriced,
             text: invoice.tax_name.clone(),
             quantity: 1,
             unit: String::new(),
@@ -65,12 +67,16 @@ fn credit() -> ChargeForm {
     ChargeForm { category: "Credit", frequency: "One-Time", is_usage: false, is_priced: false }
 }
 
-/// Returns the form of a line by the name of its kind.
-fn form_of(kind: &str) -> ChargeForm {
+/// Returns the form of a line by its kind.
+fn form_of(kind: LineKind) -> ChargeForm {
     match kind {
-        "usage" | "late" => ChargeForm { category: "Usage", frequency: "Usage-Based", is_usage: true, is_priced: true },
-        "credit" => credit(),
-        _ => ChargeForm { category: "Purchase", frequency: "Recurring", is_usage: false, is_priced: true },
+        LineKind::Usage | LineKind::Late => {
+            ChargeForm { category: "Usage", frequency: "Usage-Based", is_usage: true, is_priced: true }
+        }
+        LineKind::Credit => credit(),
+        LineKind::Plan | LineKind::Proration | LineKind::Unpriced => {
+            ChargeForm { category: "Purchase", frequency: "Recurring", is_usage: false, is_priced: true }
+        }
     }
 }
 
@@ -83,7 +89,7 @@ fn row(
 ) -> String {
     let day = |stored: i64| Day(u32::try_from(stored).unwrap_or(0));
     let midnight = |day: Day| format!("{}T00:00:00Z", date(day));
-    let sign = if invoice.kind == "credit_note" { -1 } else { 1 };
+    let sign = if invoice.kind == InvoiceKind::CreditNote { -1 } else { 1 };
     let amount = i128::from(line.amount) * sign;
     let cost = decimal(amount * smallest(invoice.currency));
     let priced = |text: String| if form.is_priced { text } else { String::new() };
@@ -137,7 +143,7 @@ pub(super) const fn smallest(currency: Currency) -> i128 {
 }
 
 /// Returns the average price of a unit: tiers and packages have no other price per unit.
-fn unit_price(amount: i128, quantity: i64, currency: Currency) -> String {
+fn unit_price(amount: i128, quantity: u64, currency: Currency) -> String {
     decimal((amount * smallest(currency)).checked_div(i128::from(quantity)).unwrap_or(0))
 }
 
@@ -153,21 +159,22 @@ pub(super) fn decimal(pico: i128) -> String {
 #[cfg(test)]
 mod tests {
     use access::{Timestamp, UserId};
+    use billing::rules::invoice_state::InvoiceState;
 
     use super::*;
 
     /// Returns an invoice of 166,500 rupiah with a tax of 16,500.
-    fn invoice(kind: &str) -> StoredInvoice {
+    fn invoice(kind: InvoiceKind) -> StoredInvoice {
         StoredInvoice {
             id: Uuid::nil(),
             user: UserId(Uuid::nil()),
             subscription: None,
-            kind: kind.to_owned(),
+            kind,
             of_invoice: None,
             target_version: None,
             first_day: Day(20_790),
             last_day: Day(20_819),
-            state: "open".to_owned(),
+            state: InvoiceState::Open,
             number: Some("INV-2026-000001".to_owned()),
             currency: Currency::Idr,
             subtotal: 150_000,
@@ -187,10 +194,10 @@ mod tests {
         }
     }
 
-    fn line(kind: &str, quantity: i64, amount: i64) -> StoredInvoiceLine {
+    fn line(kind: LineKind, quantity: u64, amount: i64) -> StoredInvoiceLine {
         StoredInvoiceLine {
             no: 1,
-            kind: kind.to_owned(),
+            kind,
             text: "Requests, \"all\"".to_owned(),
             quantity,
             unit: "requests".to_owned(),
@@ -203,7 +210,7 @@ mod tests {
     }
 
     /// Returns the values of columns of each row.
-    fn values(kind: &str, lines: &[StoredInvoiceLine], columns: [&str; 5]) -> Vec<[String; 5]> {
+    fn values(kind: InvoiceKind, lines: &[StoredInvoiceLine], columns: [&str; 5]) -> Vec<[String; 5]> {
         let (seller, brand) = ("PT Contoh".to_owned(), "Contoh AI".to_owned());
         let month = FocusMonth { seller, brand, first_day: Day(20_790), next: Day(20_820) };
         let text = rows(&month, &invoice(kind), "Ada", lines).replace("\"Requests, \"\"all\"\"\"", "quoted");
@@ -216,7 +223,12 @@ mod tests {
 
     #[test]
     fn lines_are_purchases_usage_credits_and_tax() {
-        let lines = [line("plan", 1, 150_000), line("usage", 3, 500), line("credit", 1, -50), line("unpriced", 7, 0)];
+        let lines = [
+            line(LineKind::Plan, 1, 150_000),
+            line(LineKind::Usage, 3, 500),
+            line(LineKind::Credit, 1, -50),
+            line(LineKind::Unpriced, 7, 0),
+        ];
         let columns = ["ChargeCategory", "BilledCost", "ConsumedQuantity", "ListUnitPrice", "ChargeDescription"];
         let expected = [
             ["Purchase", "150000.0", "", "150000.0", "quoted"],
@@ -224,20 +236,20 @@ mod tests {
             ["Credit", "-50.0", "", "", "quoted"],
             ["Tax", "16500.0", "", "", "PPN"],
         ];
-        assert_eq!(values("period", &lines, columns), expected);
+        assert_eq!(values(InvoiceKind::Period, &lines, columns), expected);
         let columns = ["ChargeCategory", "BilledCost", "ChargePeriodStart", "ChargePeriodEnd", "InvoiceId"];
         let expected = [
             ["Credit", "-150000.0", "2026-12-03T00:00:00Z", "2027-01-02T00:00:00Z", "INV-2026-000001"],
             ["Tax", "-16500.0", "2026-12-03T00:00:00Z", "2027-01-02T00:00:00Z", "INV-2026-000001"],
         ];
-        assert_eq!(values("credit_note", &lines[..1], columns), expected);
+        assert_eq!(values(InvoiceKind::CreditNote, &lines[..1], columns), expected);
     }
 
     #[test]
     fn the_seller_issues_the_invoice_and_the_brand_provides_the_service() {
         let columns = ["InvoiceIssuerName", "ProviderName", "PublisherName", "ServiceName", "InvoiceId"];
         let expected = [["PT Contoh", "Contoh AI", "Contoh AI", "Contoh AI", "INV-2026-000001"]; 2];
-        assert_eq!(values("period", &[line("plan", 1, 150_000)], columns), expected);
+        assert_eq!(values(InvoiceKind::Period, &[line(LineKind::Plan, 1, 150_000)], columns), expected);
     }
 
     #[test]

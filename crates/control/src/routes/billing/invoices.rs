@@ -6,6 +6,7 @@ use access::Refusal;
 use axum::Json;
 use axum::extract::{Request, State};
 use billing::channel::{PaymentChannel, WALLET};
+use billing::rules::invoice_state::InvoiceState;
 use http::StatusCode;
 use ledger::billing::{StoredInvoice, invoices, payments};
 use serde::{Deserialize, Serialize};
@@ -168,5 +169,5 @@ async fn own(app: &Arc<App>, caller: &Caller, id: &str) -> Result<StoredInvoice,
     let missing = || Problem::new(Refusal::NotFound, "you have no invoice with this id");
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let found = invoices::present(books(app)?.store(), id).await?;
-    found.filter(|invoice| invoice.user == caller.user && invoice.state != "draft").ok_or_else(missing)
+    found.filter(|invoice| invoice.user == caller.user && invoice.state != InvoiceState::Draft).ok_or_else(missing)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use access::{Refusal, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
+use billing::rules::invoice_state::InvoiceState;
 use billing::rules::payment::PaymentState;
 use ledger::billing::{BilledUser, PaymentFilter, StoredInvoice, invoices as rows, parties, payments as payment_rows};
 use serde::{Deserialize, Serialize};
@@ -150,7 +151,7 @@ pub(in crate::routes) async fn invoice(
     let missing = || Problem::new(Refusal::NotFound, "no invoice has this id");
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let found = rows::present(books(&app)?.store(), id).await?;
-    let invoice = found.filter(|invoice| invoice.state != "draft").ok_or_else(missing)?;
+    let invoice = found.filter(|invoice| invoice.state != InvoiceState::Draft).ok_or_else(missing)?;
     let unsigned = books(&app)?.unsigned_days(std::slice::from_ref(&invoice)).await.map_err(refused)?;
     let Json(view) = whole(&app, invoice.id).await?;
     Ok(Json(view.with_unsigned(unsigned.into_values().next())))

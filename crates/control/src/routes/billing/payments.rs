@@ -136,7 +136,7 @@ pub(in crate::routes) async fn show(
     let found = payments::present(books.store(), id).await?;
     let payment = found.filter(|payment| payment.user == caller.user).ok_or_else(missing)?;
     let before = app.clock.now().before(ASK_EVERY);
-    let is_pending = matches!(payment.state.as_str(), "created" | "pending" | "held");
+    let is_pending = payment.state.is_pending();
     let is_due = is_pending && books.provider().is_some() && payment.created_at <= before;
     // Recorded before the request: requests at once, and those of a provider that does not respond, count.
     if !is_due || !payments::claim(books.store(), id, before).await? {

@@ -71,13 +71,13 @@ pub(in crate::routes) struct SubscriptionView {
 
 impl SubscriptionView {
     pub(super) fn new(of: SubscriptionSummary, invoice: Option<Option<Uuid>>) -> Self {
-        let SubscriptionSummary { subscription, state, version, next_plan, wallet } = of;
+        let SubscriptionSummary { subscription, version, next_plan, wallet } = of;
         let ends = subscription.cancel_at_end || subscription.ended_at.is_some();
         let next = (!ends).then(|| date(subscription.last_day.next()));
         Self {
             id: subscription.id,
-            state: subscription.state,
-            access: state.access().as_str(),
+            state: subscription.state.as_str().to_owned(),
+            access: subscription.state.access().as_str(),
             plan: version.name,
             version: version.version,
             price: version.price.price.into(),

@@ -3,6 +3,7 @@
 use access::Currency;
 use billing::document::percent;
 use billing::language::Language;
+use billing::rules::invoice_kind::InvoiceKind;
 use ledger::billing::{InvoiceParty, StoredInvoice};
 
 use super::focus::{decimal, smallest};
@@ -15,11 +16,11 @@ pub(super) const HEAD: &str = "invoice,kind,issued_on,corrects,customer_id,custo
 /// Returns the row of an invoice, whose customer is named as on the document. `corrects` is the number of the invoice that a
 /// credit note corrects; the amounts of a credit note are negative.
 pub(super) fn row(invoice: &StoredInvoice, customer: &InvoiceParty, corrects: Option<&str>) -> String {
-    let sign = if invoice.kind == "credit_note" { -1 } else { 1 };
+    let sign = if invoice.kind == InvoiceKind::CreditNote { -1 } else { 1 };
     let amount = |amount: i64| decimal(i128::from(amount) * sign * smallest(invoice.currency));
     let cells = [
         csv::quoted_or_empty(invoice.number.as_deref()),
-        invoice.kind.clone(),
+        invoice.kind.as_str().to_owned(),
         csv::figure(invoice.issued_at.map(|at| date(at.day()))),
         csv::quoted_or_empty(corrects),
         invoice.user.0.to_string(),

@@ -6,6 +6,7 @@ use billing::channel::{PaymentChannel, WALLET};
 use billing::close::UnsignedDay;
 use billing::document::{percent, unit_price};
 use billing::language::Language;
+use billing::rules::payment::PaymentState;
 use insights::review::ReviewState;
 use ledger::billing::{StoredInvoice, StoredInvoiceLine, StoredPayment, StoredRefund};
 use serde::Serialize;
@@ -180,7 +181,7 @@ pub(super) struct LineView {
     /// The text of the line.
     text: String,
     /// Units that are charged.
-    quantity: i64,
+    quantity: u64,
     /// The name of a unit.
     unit: String,
     /// The price of a unit as a decimal number; null if the units have no single price, as in packages.
@@ -256,8 +257,8 @@ impl InvoiceView {
         Self {
             id: of.id,
             number: of.number,
-            kind: of.kind,
-            state: of.state,
+            kind: of.kind.as_str().to_owned(),
+            state: of.state.as_str().to_owned(),
             period: PeriodView::new(first_day, last_day),
             currency: of.currency.code(),
             subtotal: MoneyView::new(of.subtotal, of.currency),
@@ -313,7 +314,7 @@ impl RefundView {
             reason: of.reason,
             by: of.way,
             reference: some(of.reference),
-            state: of.state,
+            state: of.state.as_str().to_owned(),
             error: some(of.error),
             created_at: rfc3339(of.created_at),
         }
@@ -340,7 +341,7 @@ impl LineView {
         let unit_price = unit_price(&of, currency).map(UnitPrice::decimal);
         Self {
             no: of.no,
-            kind: of.kind,
+            kind: of.kind.as_str().to_owned(),
             text: of.text,
             quantity: of.quantity,
             unit: of.unit,
@@ -364,13 +365,13 @@ impl PaymentView {
         });
         Self {
             id: of.id,
-            state: of.state.clone(),
+            state: of.state.as_str().to_owned(),
             method,
             order_id: of.order.clone(),
             amount: MoneyView::new(of.amount, Currency::Idr),
             refunded: MoneyView::new(of.refunded, Currency::Idr),
             expires_at: rfc3339(of.expires_at),
-            reason: (of.state == "failed").then(|| failure(&of.error)),
+            reason: (of.state == PaymentState::Failed).then(|| failure(&of.error)),
             qr_text: text("/qr_text"),
             va,
             redirect_url: text("/redirect_url"),
