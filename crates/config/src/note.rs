@@ -1,9 +1,9 @@
 //! Facts of a configuration that are not errors.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use access::Day;
+use tls::ListenAddress;
 
 const STORE_REPLACED: &str = "the store is the PostgreSQL that it names, and not the one of the file";
 const LISTENERS_REPLACED: &str =
@@ -20,7 +20,7 @@ pub enum Note {
     /// Other machines can reach a listener without TLS.
     PublicPlaintext {
         /// The address of the listener.
-        listener: SocketAddr,
+        listener: ListenAddress,
     },
     /// A variable enabled a provider.
     ProviderFromEnvironment {

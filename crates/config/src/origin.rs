@@ -6,13 +6,12 @@ use std::path::Path;
 use access::credentials::issuer::host_and_port;
 use http::Uri;
 use thiserror::Error;
+use tls::listening::is_socket_path;
 
 use crate::snapshot::{Origin, Scheme};
 
 /// Longest URL, in bytes.
 const URL_LEN_MAX: usize = 2_048;
-/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) has one more for the final zero.
-const SOCKET_PATH_LEN_MAX: usize = 107;
 /// The start of the address of a Unix socket.
 const UNIX: &str = "unix:";
 /// The name of a server behind a Unix socket.
@@ -33,19 +32,6 @@ pub enum OriginError {
     /// The address of a Unix socket has no usable path.
     #[error("`unix:` and an absolute path of at most 107 bytes: unix:/run/app.sock")]
     Socket,
-}
-
-/// Returns the path of a Unix socket that is written as `unix:/PATH`; `None` for another address.
-///
-/// # Errors
-/// The path is relative, too long for the operating system, or has control characters.
-pub(crate) fn unix_path(text: &str) -> Option<Result<&str, OriginError>> {
-    let path = text.strip_prefix(UNIX)?;
-    let is_valid = path.starts_with('/')
-        && !path.ends_with('/')
-        && path.len() <= SOCKET_PATH_LEN_MAX
-        && !path.contains(char::is_control);
-    Some(if is_valid { Ok(path) } else { Err(OriginError::Socket) })
 }
 
 impl Origin {
@@ -83,10 +69,13 @@ impl Origin {
     /// # Errors
     /// Returns an [`OriginError`] that describes a valid URL.
     pub fn parse_backend(url: &str) -> Result<Self, OriginError> {
-        let Some(path) = unix_path(url) else { return Self::parse(url) };
+        let Some(path) = url.strip_prefix(UNIX) else { return Self::parse(url) };
+        if !is_socket_path(path) {
+            return Err(OriginError::Socket);
+        }
         Ok(Self {
             scheme: Scheme::Http,
-            host: path?.to_owned(),
+            host: path.to_owned(),
             port: 0,
             authority: SOCKET_AUTHORITY.to_owned(),
             path: String::new(),

@@ -121,7 +121,7 @@ fn llm(snapshot: &Snapshot) -> Option<String> {
     let replacements = [
         ("{{base}}", format!("{proxy}{prefix}")),
         ("{{variable}}", variable),
-        ("{{control}}", snapshot.process.control_url(snapshot.process.control.listen)),
+        ("{{control}}", snapshot.process.control_url(&snapshot.process.control.listen)),
         ("{{call}}", command),
     ];
     Some(replacements.iter().fold(HOME_LLM.to_owned(), |page, (mark, text)| page.replace(mark, &escaped(text))))

@@ -21,9 +21,9 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tls::{HandshakeError, PLAIN_HTTP_RESPONSE, ServerStream};
+use tls::{AsyncListener, HandshakeError, PLAIN_HTTP_RESPONSE, ServerStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -51,8 +51,8 @@ const REFUSE_MAX: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Returns an error if the listener has no address; nothing is served then.
-pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let loopback = listener.local_addr()?.ip().to_canonical().is_loopback();
+pub async fn serve(listener: AsyncListener, state: State, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let loopback = listener.address()?.is_local();
     let limits = state.limits;
     let app = Arc::new(App::new(state, loopback));
     let router = routes::router(app.clone());
@@ -89,7 +89,7 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
 }
 
 /// Accepts a connection. May be cancelled at any point.
-async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
+async fn accept(listener: &AsyncListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return (stream, Peer(peer.ip().to_canonical())),

@@ -1,5 +1,6 @@
 //! TLS on the listeners of the proxy and of control, and to upstreams: certificates from files, their choice by server
-//! name, and their reload. Connections to other servers are in [`outbound`], sockets of the Unix domain in [`unix_socket`].
+//! name, and their reload. Connections to other servers are in [`outbound`], sockets that listen in [`listening`],
+//! and those of the Unix domain in [`unix_socket`].
 //!
 //! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
 //! listener), `reloaded` (what a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`];
@@ -15,6 +16,7 @@ mod file;
 pub mod handshake;
 mod in_use;
 pub mod listener;
+pub mod listening;
 pub mod outbound;
 mod pinned;
 mod reloaded;
@@ -30,6 +32,7 @@ pub use client_verifier::ClientMode;
 pub use error::{CertificateError, FileRole};
 pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
 pub use listener::{ListenerConfig, ListenerTls};
+pub use listening::{AsyncListener, BoundListener, ListenAddress};
 pub use outbound::OutboundError;
 pub use reloaded::CertificateState;
 pub use server_names::ServerNames;

@@ -14,6 +14,7 @@ use config::snapshot::Process;
 use ledger::IngestError;
 use spool::SpoolError;
 use thiserror::Error;
+use tls::ListenAddress;
 
 use crate::store_options::STORE_FILE;
 
@@ -36,9 +37,9 @@ pub(crate) enum StartFault {
         "port_in_use: {address} is already in use: stop the process that listens there, or choose another address \
          with {flag}"
     )]
-    PortInUse { address: SocketAddr, flag: &'static str },
+    PortInUse { address: ListenAddress, flag: &'static str },
     #[error("cannot_listen: cannot listen on {address}: choose another address with {flag}")]
-    CannotListen { address: SocketAddr, flag: &'static str, source: io::Error },
+    CannotListen { address: ListenAddress, flag: &'static str, source: io::Error },
     #[error(
         "data_in_use: the data folder {} is in use by {holder}: stop that process, or name another folder with --data",
         folder.display()
@@ -70,7 +71,7 @@ pub(crate) enum StartFault {
     )]
     UpgradeUnanswered { pid: u32 },
     #[error(
-        "inherited_sockets: the sockets of LISTEN_FDS cannot be used: {source}; pass listening sockets of TCP only"
+        "inherited_sockets: the sockets of LISTEN_FDS cannot be used: {source}; pass listening sockets of TCP or Unix sockets only"
     )]
     InheritedSockets { source: io::Error },
     #[error(
@@ -200,7 +201,7 @@ pub(crate) enum StartFault {
 
 impl StartFault {
     /// The error for `address`, which `flag` sets, if listening on it fails.
-    pub(crate) fn listen(address: SocketAddr, flag: &'static str, source: io::Error) -> Self {
+    pub(crate) fn listen(address: ListenAddress, flag: &'static str, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
             Self::PortInUse { address, flag }
         } else {

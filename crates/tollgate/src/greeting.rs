@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use config::snapshot::{Credential, Listener, Provider};
 use config::{FirstCall, FirstRouteCall, Snapshot};
+use tls::ListenAddress;
 
 use crate::cli::Place;
 use crate::demo::{self, Demo, DemoKey};
@@ -17,7 +18,7 @@ pub(crate) struct Greeting<'a> {
     /// The flags that name the configuration and the data folder of this server.
     pub(crate) place: &'a Place,
     pub(crate) proxy: &'a [Listener],
-    pub(crate) control: SocketAddr,
+    pub(crate) control: &'a ListenAddress,
     pub(crate) mock: Option<SocketAddr>,
     /// The stub of the payment provider.
     pub(crate) payments: Option<SocketAddr>,
@@ -26,6 +27,14 @@ pub(crate) struct Greeting<'a> {
     pub(crate) setup: Option<&'a AdminSetup>,
     /// Whether the admin API is served, in addition to health checks.
     pub(crate) serves_api: bool,
+}
+
+/// Returns the URL of a listener. A Unix socket has none.
+fn url(scheme: &str, address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    }
 }
 
 impl Greeting<'_> {
@@ -41,9 +50,9 @@ impl Greeting<'_> {
         let name = &self.snapshot.process.brand.name;
         writeln!(out, "{name} {}", env!("CARGO_PKG_VERSION"))?;
         for listener in self.proxy {
-            writeln!(out, "  proxy    {}://{}", listener.scheme(), listener.address)?;
+            writeln!(out, "  proxy    {}", url(listener.scheme(), &listener.address))?;
         }
-        writeln!(out, "  control  {}://{}", self.snapshot.process.control.scheme(), self.control)?;
+        writeln!(out, "  control  {}", url(self.snapshot.process.control.scheme(), self.control))?;
         if self.serves_api {
             writeln!(out, "  pages    {}/dashboard/", self.snapshot.process.control_url(self.control))?;
         }
@@ -190,10 +199,10 @@ mod tests {
         let key = format!("tollgate_{}", "0".repeat(32));
         let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "business".to_owned(), key }];
         let demo = &Demo { keys, elsewhere: Some("demo-business@tollgate.invalid".to_owned()) };
-        let (proxy, control) = (
-            &[Listener { name: None, address, tls: None, proxy_protocol: false }][..],
-            SocketAddr::from(([127, 0, 0, 1], 8787)),
-        );
+        let proxy =
+            [Listener { name: None, address: address.into(), socket_mode: 0, tls: None, proxy_protocol: false }];
+        let proxy = &proxy[..];
+        let control = &ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8787)));
         Greeting { snapshot, place, proxy, control, mock, payments: None, demo, setup, serves_api }.text()
     }
 

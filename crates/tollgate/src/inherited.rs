@@ -6,13 +6,13 @@
 //! for the store, and until the predecessor no longer serves.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use listenfd::ListenFd;
+use tls::{BoundListener, ListenAddress};
 use tokio::time::timeout;
 
 use crate::lock::Lock;
@@ -61,8 +61,8 @@ pub(crate) struct HeldSockets {
 #[derive(Debug)]
 struct NamedListener {
     name: String,
-    address: SocketAddr,
-    socket: TcpListener,
+    address: ListenAddress,
+    socket: BoundListener,
 }
 
 /// The process that this one replaces.
@@ -77,7 +77,7 @@ impl InheritedSockets {
     /// Takes the sockets that the environment names. It must be called before the process has other threads, and once.
     ///
     /// # Errors
-    /// A descriptor is neither a listening socket of TCP nor the connection to a predecessor.
+    /// A descriptor is neither a listening socket of TCP or of the Unix domain nor the connection to a predecessor.
     pub(crate) fn of_environment() -> io::Result<Self> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
@@ -88,8 +88,8 @@ impl InheritedSockets {
             if let Some(slot) = name.strip_prefix(REPORT).and_then(Slot::of_word) {
                 let socket = found.take_unix_datagram(number)?;
                 this.predecessor = socket.map(|socket| Arc::new(Predecessor { slot, socket }));
-            } else if let Some(socket) = found.take_tcp_listener(number)? {
-                let address = socket.local_addr()?;
+            } else if let Some(socket) = listener(&mut found, number)? {
+                let address = socket.address()?;
                 this.listeners.push(NamedListener { name: name.to_owned(), address, socket });
             }
         }
@@ -97,10 +97,13 @@ impl InheritedSockets {
     }
 
     /// Takes the sockets of a listener with this address: those of the same address, and for port 0 those of the same name.
-    pub(crate) fn take(&mut self, name: &str, address: SocketAddr) -> Vec<TcpListener> {
+    pub(crate) fn take(&mut self, name: &str, address: &ListenAddress) -> Vec<BoundListener> {
         let is_one = |listener: &NamedListener| {
-            let is_chosen = address.port() == 0 && listener.address.ip() == address.ip() && listener.name == name;
-            listener.address == address || is_chosen
+            let is_chosen = match (address.tcp(), listener.address.tcp()) {
+                (Some(address), Some(own)) => address.port() == 0 && own.ip() == address.ip() && listener.name == name,
+                (Some(_) | None, _) => false,
+            };
+            listener.address == *address || is_chosen
         };
         let (taken, kept) = std::mem::take(&mut self.listeners).into_iter().partition(is_one);
         self.listeners = kept;
@@ -109,8 +112,8 @@ impl InheritedSockets {
     }
 
     /// Returns the addresses of sockets that no listener of the configuration has taken, each once.
-    pub(crate) fn unused(&self) -> Vec<SocketAddr> {
-        let mut unused: Vec<SocketAddr> = self.listeners.iter().map(|listener| listener.address).collect();
+    pub(crate) fn unused(&self) -> Vec<ListenAddress> {
+        let mut unused: Vec<ListenAddress> = self.listeners.iter().map(|listener| listener.address.clone()).collect();
         unused.sort_unstable();
         unused.dedup();
         unused
@@ -119,6 +122,18 @@ impl InheritedSockets {
     /// Closes the sockets that no listener has taken.
     pub(crate) fn close_unused(&mut self) {
         self.listeners.clear();
+    }
+}
+
+/// Takes a listening socket of TCP or of the Unix domain.
+fn listener(found: &mut ListenFd, number: usize) -> io::Result<Option<BoundListener>> {
+    match found.take_tcp_listener(number) {
+        Ok(socket) => Ok(socket.map(BoundListener::Tcp)),
+        // A descriptor of another kind remains.
+        Err(error) => match found.take_unix_listener(number) {
+            Ok(socket) => Ok(socket.map(BoundListener::Unix)),
+            Err(_) => Err(error),
+        },
     }
 }
 
@@ -178,29 +193,31 @@ impl Predecessor {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
-    fn inherited(names: &[&str]) -> (InheritedSockets, Vec<SocketAddr>) {
+    fn inherited(names: &[&str]) -> (InheritedSockets, Vec<ListenAddress>) {
         let listeners: Vec<NamedListener> = names
             .iter()
             .map(|name| {
-                let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-                NamedListener { name: (*name).to_owned(), address: socket.local_addr().unwrap(), socket }
+                let socket = BoundListener::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+                NamedListener { name: (*name).to_owned(), address: socket.address().unwrap(), socket }
             })
             .collect();
-        let addresses = listeners.iter().map(|listener| listener.address).collect();
+        let addresses = listeners.iter().map(|listener| listener.address.clone()).collect();
         (InheritedSockets { listeners, predecessor: None }, addresses)
     }
 
     #[test]
     fn sockets_belong_to_listeners_of_their_address_or_of_their_name() {
         let (mut sockets, addresses) = inherited(&["proxy-0", "control", "web.socket"]);
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        assert_eq!(sockets.take("proxy-1", any).len(), 0);
-        assert_eq!(sockets.take(&proxy_name(0), any)[0].local_addr().unwrap(), addresses[0]);
-        assert_eq!(sockets.take(&proxy_name(7), addresses[2]).len(), 1, "systemd's names are free");
-        assert_eq!(sockets.unused(), [addresses[1]]);
-        assert_eq!(sockets.take(CONTROL, "[::1]:0".parse().unwrap()).len(), 0);
+        let any: ListenAddress = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(sockets.take("proxy-1", &any).len(), 0);
+        assert_eq!(sockets.take(&proxy_name(0), &any)[0].address().unwrap(), addresses[0]);
+        assert_eq!(sockets.take(&proxy_name(7), &addresses[2]).len(), 1, "systemd's names are free");
+        assert_eq!(sockets.unused(), [addresses[1].clone()]);
+        assert_eq!(sockets.take(CONTROL, &"[::1]:0".parse().unwrap()).len(), 0);
         sockets.close_unused();
         assert!(sockets.unused().is_empty());
     }

@@ -1,6 +1,5 @@
 //! One-time links to control pages.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use access::{Clock, Secret, TicketHash, Timestamp};
 use config::LoadedConfig;
 use config::snapshot::Process;
 use store::{Actor, LinkError, NewLink, Purpose, Store};
+use tls::ListenAddress;
 
 use crate::cli::Place;
 use crate::lock::Lock;
@@ -50,28 +50,28 @@ impl LinkDraft {
 
     /// Returns the URL of the link on the admin API that listens on `control`. The token follows a `#`: browsers do
     /// not send this part, so that no log contains it.
-    pub(crate) fn url(&self, process: &Process, control: SocketAddr) -> Secret {
+    pub(crate) fn url(&self, process: &Process, control: &ListenAddress) -> Secret {
         Secret::new(format!("{}/link#{}", process.control_url(control), self.ticket.expose()))
     }
 }
 
 /// Returns the address of the admin API for a link: the one of the running server, if no source sets `control.listen`.
-pub(crate) fn control_of(loaded: &LoadedConfig) -> SocketAddr {
+pub(crate) fn control_of(loaded: &LoadedConfig) -> ListenAddress {
     let process = &loaded.snapshot.process;
     let is_set = loaded.settings().iter().any(|of| of.key == LISTEN && of.from.kind() != "default");
     let running = if is_set { None } else { running_control(&process.data) };
-    running.unwrap_or(process.control.listen)
+    running.unwrap_or_else(|| process.control.listen.clone())
 }
 
 /// Returns the address of the admin API of the server that runs on a data folder, which its lock names.
-fn running_control(data: &Path) -> Option<SocketAddr> {
+fn running_control(data: &Path) -> Option<ListenAddress> {
     let serving = ServingProcess::read(data)?;
     let holder = Lock::holder(data, serving.slot)?;
     holder.rsplit_once("control ")?.1.trim_end_matches(')').parse().ok()
 }
 
 /// Returns the command that prints a link for the server on `control`, with the flags that name its store.
-pub(crate) fn setup_command(place: &Place, control: Option<SocketAddr>) -> String {
+pub(crate) fn setup_command(place: &Place, control: Option<&ListenAddress>) -> String {
     let address = control.map(|address| format!(" --addr {}", quoted(&address.to_string())));
     format!("{}{}", command_at(place, "tollgate setup-link"), address.unwrap_or_default())
 }
@@ -132,7 +132,7 @@ fn quoted(word: &str) -> String {
 pub(crate) async fn to_become_the_first_admin(
     store: &Store,
     process: &Process,
-    control: SocketAddr,
+    control: &ListenAddress,
 ) -> Result<Option<Secret>, FirstAdmin> {
     if store.has_admin().await.map_err(LinkError::from)? {
         return Ok(None);
@@ -158,6 +158,8 @@ pub(crate) enum FirstAdmin {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
@@ -185,7 +187,8 @@ mod tests {
         assert_eq!(setup_command(&place(None, None), None), "tollgate setup-link");
         let command = command_at(&place(None, Some("/srv/gate")), "tollgate keys create --user ada@example.com");
         assert_eq!(command, "tollgate keys create --user ada@example.com --data /srv/gate");
-        let control = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let control = ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let control = Some(&control);
         assert_eq!(
             setup_command(&place(Some("/etc/gate.yaml"), Some("it's here")), control),
             r"tollgate setup-link --config /etc/gate.yaml --data 'it'\''s here' --addr 127.0.0.1:9"

@@ -28,7 +28,6 @@ mod traces;
 mod upgrade;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,6 +62,7 @@ use listeners::OpenListeners;
 use parts::{ControlListener, ServerContext, Services, SharedCounters, StoreQueues};
 use shutdown::{RunningProxy, RunningServer};
 use spool::BacklogCounter;
+use tls::ListenAddress;
 
 /// Time before the end of a price at which `serve` and `check` warn.
 pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
@@ -149,16 +149,16 @@ async fn start(
     let addresses = open_listeners.addresses.clone();
     // With port 0, the system selects the port.
     for (listener, address) in snapshot.process.listen.iter_mut().zip(&addresses.proxy) {
-        listener.address = *address;
+        listener.address = address.clone();
     }
-    snapshot.process.control.listen = addresses.control;
+    snapshot.process.control.listen = addresses.control.clone();
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.process.data, error))?;
-    let setup = setup(&snapshot.process, &options, &durable, addresses.control).await?;
+    let setup = setup(&snapshot.process, &options, &durable, &addresses.control).await?;
     let greeting = Greeting {
         snapshot: &snapshot,
         place: &options.place,
         proxy: snapshot.process.listen.get(..addresses.proxy.len()).unwrap_or_default(),
-        control: addresses.control,
+        control: &addresses.control,
         mock,
         payments: stub.as_ref().map(|stub| stub.address),
         demo: &durable.demo,
@@ -173,7 +173,7 @@ async fn start(
     durable.mock = mock.map(parts::origin);
     if let Some(stub) = stub {
         durable.demo_prices = demo::prices();
-        services.midtrans_stub(stub, addresses.control);
+        services.midtrans_stub(stub, addresses.control.tcp());
     }
     let mut running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
     running.upgrades(handover, &options);
@@ -194,7 +194,7 @@ async fn setup(
     process: &Process,
     options: &ServeOptions,
     durable: &DurableState,
-    control: SocketAddr,
+    control: &ListenAddress,
 ) -> anyhow::Result<Option<AdminSetup>> {
     if options.role == Role::Proxy {
         return Ok(None);

@@ -93,6 +93,7 @@ mod token_limits;
 mod traces;
 mod transformations;
 mod translation;
+mod unix_sockets;
 mod upgrades;
 mod upstream;
 mod upstream_hosts;

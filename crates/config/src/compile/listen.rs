@@ -1,7 +1,7 @@
 //! Compiles listeners: their addresses, their TLS, and whether other machines may reach them without it.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use access::{Clock, Timestamp};
@@ -10,12 +10,12 @@ use settings::error::{At, Code, Problem};
 use settings::field::{Either, ValueList};
 use settings::input::{Input, ValueSource};
 use settings::section::{Location, SettingsReader};
-use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
+use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole, ListenAddress};
 
 use super::UsedNames;
 use super::upstream_tls::is_running;
 use crate::note::Note;
-use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
+use crate::schema::listen::{CertificateInput, ClientCertificatesInput, SOCKET_MODE_DEFAULT, TlsInput};
 use crate::schema::process::ProcessInput;
 use crate::schema::traffic::TrafficInput;
 use crate::snapshot::{Listener, MinVersion, Origin, TlsSettings};
@@ -30,7 +30,8 @@ pub(super) struct CompiledListeners {
 /// An address as it is configured.
 struct Address<'a> {
     name: Option<&'a Input<String>>,
-    input: &'a Input<SocketAddr>,
+    input: &'a Input<ListenAddress>,
+    socket_mode: u32,
     tls: Option<&'a TlsInput>,
     proxy_protocol: bool,
 }
@@ -45,8 +46,8 @@ pub(super) fn listeners(
     let files = FileChecks { reader, now: Clock::system().now(), is_start: !is_running(reader) };
     let control = &process.control.listen;
     let addresses = addresses(process);
-    match flags.listen {
-        Some(listen) if listen == control.value && listen.port() != 0 => {
+    match &flags.listen {
+        Some(listen) if *listen == control.value && !is_any_port(listen) => {
             let message = format!("the proxy and control both listen on {listen}");
             reader.report(Problem::new(Code::Duplicate, None, message));
         }
@@ -64,7 +65,8 @@ pub(super) fn listeners(
     }
     let listener = |address: &Address<'_>| Listener {
         name: address.name.map(|name| name.value.as_str().into()),
-        address: address.input.value,
+        address: address.input.value.clone(),
+        socket_mode: address.socket_mode,
         tls: address.tls.and_then(|tls| files.tls(tls)),
         proxy_protocol: address.proxy_protocol,
     };
@@ -92,12 +94,13 @@ pub(super) fn names(process: &ProcessInput) -> Vec<Option<&str>> {
     }
 }
 
-fn address(entry: &Either<SocketAddr, crate::schema::listen::ListenerInput>) -> Option<Address<'_>> {
+fn address(entry: &Either<ListenAddress, crate::schema::listen::ListenerInput>) -> Option<Address<'_>> {
     match entry {
         Either::Single(input) => Some(Address::plain(input)),
         Either::Nested(listener) => Some(Address {
             name: listener.name.as_ref(),
             input: listener.address.as_ref()?,
+            socket_mode: listener.socket_mode.value,
             tls: listener.tls.as_ref(),
             proxy_protocol: listener.proxy_protocol.value,
         }),
@@ -105,8 +108,8 @@ fn address(entry: &Either<SocketAddr, crate::schema::listen::ListenerInput>) -> 
 }
 
 impl<'a> Address<'a> {
-    const fn plain(input: &'a Input<SocketAddr>) -> Self {
-        Self { name: None, input, tls: None, proxy_protocol: false }
+    const fn plain(input: &'a Input<ListenAddress>) -> Self {
+        Self { name: None, input, socket_mode: SOCKET_MODE_DEFAULT, tls: None, proxy_protocol: false }
     }
 }
 
@@ -119,7 +122,7 @@ pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, t
     for entry in &traffic.providers.list {
         let Some(url) = &entry.base_url else { continue };
         let Ok(origin) = Origin::parse(&url.value) else { continue };
-        if own().any(|own| is_served_at(&origin, own.value)) {
+        if own().any(|own| is_served_at(&origin, &own.value)) {
             let at = url.at().unwrap_or(entry.location.at);
             let expected = "another server: calls to a listener of the gateway itself never end";
             reader.bad(at, &entry.location.name("base_url"), expected);
@@ -127,7 +130,7 @@ pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, t
     }
     for backend in traffic.upstreams.list.iter().flat_map(|upstream| &upstream.backends.list) {
         let Some(url) = &backend.url else { continue };
-        if own().any(|own| is_served_at(&url.value, own.value)) {
+        if own().any(|own| is_served_at(&url.value, &own.value)) {
             let at = url.at().unwrap_or(backend.location.at);
             let expected = "another server: requests to a listener of the gateway itself never end";
             reader.bad(at, &backend.location.name("url"), expected);
@@ -136,7 +139,12 @@ pub(super) fn check_peers(reader: &SettingsReader<'_>, process: &ProcessInput, t
 }
 
 /// Whether a listener at this address serves the origin, as far as the host is an address or `localhost`.
-fn is_served_at(origin: &Origin, address: SocketAddr) -> bool {
+fn is_served_at(origin: &Origin, address: &ListenAddress) -> bool {
+    let address = match (address, origin.socket_path()) {
+        (ListenAddress::Unix(own), Some(path)) => return **own == *path,
+        (ListenAddress::Tcp(address), None) => address,
+        (ListenAddress::Unix(_), None) | (ListenAddress::Tcp(_), Some(_)) => return false,
+    };
     let own = address.ip().to_canonical();
     let is_local = own.is_loopback() || own.is_unspecified();
     let is_own_host = match origin.host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
@@ -164,18 +172,23 @@ fn check_trusted_proxies(reader: &SettingsReader<'_>, process: &ProcessInput, tr
     }
 }
 
-fn report_duplicates(reader: &SettingsReader<'_>, addresses: &[Address<'_>], control: &Input<SocketAddr>) {
+fn report_duplicates(reader: &SettingsReader<'_>, addresses: &[Address<'_>], control: &Input<ListenAddress>) {
     let mut taken = HashSet::new();
     // The default address is not compared: a control process alone does not listen on it.
     let configured = addresses.iter().map(|address| address.input).filter(|input| input.source != ValueSource::Default);
     for Input { value: address, .. } in configured {
-        if address.port() != 0 && (*address == control.value || !taken.insert(*address)) {
+        if !is_any_port(address) && (*address == control.value || !taken.insert(address)) {
             let at = addresses.iter().rfind(|other| other.input.value == *address).and_then(|other| other.input.at());
             let message = format!("two listeners have the address {address}");
             let problem = Problem::new(Code::Duplicate, at.or(control.at()), message);
             reader.report(problem.expected("another address or port"));
         }
     }
+}
+
+/// Whether the operating system selects the port.
+fn is_any_port(address: &ListenAddress) -> bool {
+    address.tcp().is_some_and(|address| address.port() == 0)
 }
 
 /// Finds listeners without TLS that other machines can reach.
@@ -186,12 +199,12 @@ struct Exposure<'a> {
 }
 
 impl Exposure<'_> {
-    fn check(&mut self, input: &Input<SocketAddr>, is_tls: bool) {
-        if is_tls || input.value.ip().to_canonical().is_loopback() || self.process.plaintext.value {
+    fn check(&mut self, input: &Input<ListenAddress>, is_tls: bool) {
+        if is_tls || input.value.is_local() || self.process.plaintext.value {
             return;
         }
         if !self.process.production.value {
-            self.notes.push(Note::PublicPlaintext { listener: input.value });
+            self.notes.push(Note::PublicPlaintext { listener: input.value.clone() });
             return;
         }
         let message = format!("`production: true` refuses the listener {}, which has no TLS", input.value);

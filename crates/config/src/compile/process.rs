@@ -104,12 +104,12 @@ fn set_same<T: PartialEq>(
 pub(super) fn set_flags(reader: &SettingsReader<'_>, process: &mut ProcessInput, flags: &Flags) {
     set_control_keys(reader, process);
     process.data.set_flag(flags.data.clone(), "--data");
-    process.control.listen.set_flag(flags.addr, "--addr");
+    process.control.listen.set_flag(flags.addr.clone(), "--addr");
     if let Some(folder) = flags.examples_dir.clone() {
         process.examples_dir = Some(Input::flag(folder, "--examples"));
     }
     process.workers.set_flag(flags.workers.map(Some), "--workers");
-    if let Some(listen) = flags.listen {
+    if let Some(listen) = flags.listen.clone() {
         process.listen = Some(Either::Single(Input::flag(listen, "--listen")));
     }
     if let Some(format) = flags.log {
@@ -149,7 +149,8 @@ fn control(reader: &SettingsReader<'_>, control: &mut ControlInput, tls: Option<
     let origins = &mut control.cors.allowed_origins;
     origins.dedup();
     Control {
-        listen: control.listen.value,
+        listen: control.listen.value.clone(),
+        socket_mode: control.socket_mode.value,
         tls,
         connections: control.connections.plain(),
         call_timeout: control.timeout.value,

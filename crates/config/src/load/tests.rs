@@ -268,7 +268,7 @@ fn flags_win_over_the_file() {
     assert_eq!((snapshot.process.data, snapshot.process.log.format), (PathBuf::from("/d"), Some(LogFormat::Json)));
     assert_eq!(snapshot.process.workers, Some(4));
     assert_eq!(
-        (snapshot.process.listen[0].address, snapshot.process.control.listen),
+        (snapshot.process.listen[0].address.clone(), snapshot.process.control.listen.clone()),
         ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap())
     );
 }
@@ -448,7 +448,7 @@ plans: [{name: free}]
     let snapshot = loaded.snapshot;
     assert_eq!(snapshot.process.public_url.proxy.as_deref(), Some("https://llm.example.com/v"));
     assert_eq!(snapshot.process.public_url.control.as_deref(), Some("http://[::1]:8787"));
-    assert_eq!(snapshot.process.control_url("0.0.0.0:1".parse().unwrap()), "http://[::1]:8787");
+    assert_eq!(snapshot.process.control_url(&"0.0.0.0:1".parse().unwrap()), "http://[::1]:8787");
     assert_eq!((snapshot.traffic.signup.mode, snapshot.traffic.signup.plan.as_str()), (SignupMode::Invite, "free"));
     assert_eq!(snapshot.process.metrics.token.as_ref().map(Secret::expose), Some("9000"));
     assert_eq!(loaded.notes, []);
@@ -457,7 +457,7 @@ plans: [{name: free}]
     for (listen, url) in
         [("0.0.0.0:1", "http://localhost:1"), ("[::]:2", "http://localhost:2"), ("[::1]:3", "http://[::1]:3")]
     {
-        assert_eq!(empty.process.control_url(listen.parse().unwrap()), url);
+        assert_eq!(empty.process.control_url(&listen.parse().unwrap()), url);
     }
     assert_eq!((empty.traffic.signup.mode, empty.traffic.signup.plan.as_str()), (SignupMode::Closed, "starter"));
 }

@@ -1,14 +1,14 @@
 //! The keys of listeners: their addresses and their TLS.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use settings::field::{Entries, default, maybe_nested, optional, required, sections};
-use settings::form::{Boolean, FILE, Scalar, TextForm, Words, bad};
+use settings::form::{Boolean, FILE, FormRefusal, Scalar, TextForm, Words, bad};
 use settings::input::Input;
 use settings::section;
 use settings::section::setting::Value;
 use settings::spec::Rule;
+use tls::listening::{ListenAddress, ListenAddressError};
 
 use super::name::NAME;
 use crate::snapshot::{ClientMode, MinVersion};
@@ -17,8 +17,10 @@ section! {
     ListenerInput {
         /// The name for [`routes[].listen`](routing.md#listeners).
         name: Option<Input<String>> = optional(NAME, "");
-        /// The address and the port.
-        address: Option<Input<SocketAddr>> = required(ADDRESS);
+        /// The address and the port, or a [Unix socket](deployment.md#unix-sockets).
+        address: Option<Input<ListenAddress>> = required(ADDRESS);
+        /// The permissions of the file of a Unix socket, in octal digits, in quotes.
+        socket_mode: Input<u32> = default(SOCKET_MODE, || SOCKET_MODE_DEFAULT);
         /// The [certificates](deployment.md#tls) of an HTTPS listener.
         tls: Option<TlsInput> = maybe_nested::<TlsInput>();
         /// Whether connections begin with a PROXY header (version 1 or 2), from `trusted_proxies` only.
@@ -63,11 +65,27 @@ section! {
     }
 }
 
-pub(super) const ADDRESS: TextForm<SocketAddr> = TextForm {
-    parse: |text| text.parse().map_err(|_| bad("an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"")),
+pub(super) const ADDRESS: TextForm<ListenAddress> = TextForm {
+    parse: |text| text.parse().map_err(|error: ListenAddressError| FormRefusal::Bad(error.to_string())),
     shown: |address| Value::text(address),
-    cell: "IP address and port: `\"[::1]:8080\"`",
-    pattern: r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
+    cell: "IP address and port: `\"[::1]:8080\"`, or `unix:/PATH`",
+    pattern: r"^(([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|unix:/.{0,105}[^/])$",
+    scalar: Scalar::Text,
+};
+
+/// The owner and the group of the process connect.
+pub(crate) const SOCKET_MODE_DEFAULT: u32 = 0o660;
+/// Permissions as in chmod(1). The zero is required: other readers of YAML make a decimal number of an unquoted value.
+pub(super) const SOCKET_MODE: TextForm<u32> = TextForm {
+    parse: |text| {
+        let has_form =
+            text.len() == 4 && text.starts_with('0') && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+        let mode = if has_form { u32::from_str_radix(text, 8).ok() } else { None };
+        mode.ok_or_else(|| bad("a zero and three octal digits, in quotes: \"0660\""))
+    },
+    shown: |mode| Value::Text(format!("{mode:04o}")),
+    cell: "`0` and three octal digits",
+    pattern: "^0[0-7]{3}$",
     scalar: Scalar::Text,
 };
 

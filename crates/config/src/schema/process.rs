@@ -25,6 +25,7 @@ use settings::input::Input;
 use settings::section;
 use settings::section::setting::Value;
 use settings::spec::{RestartKeys, Rule};
+use tls::ListenAddress;
 
 pub(crate) use self::billing::{BillingInput, ExchangeInput, MidtransInput, SellerInput, TaxInput};
 use self::config_source::ConfigSourceInput;
@@ -32,7 +33,7 @@ pub(crate) use self::export::ExportInput;
 pub(crate) use self::mail::MailInput;
 pub(crate) use self::traces::TracesInput;
 use super::color::COLOR;
-use super::listen::{ADDRESS, CertificateInput, ListenerInput};
+use super::listen::{ADDRESS, CertificateInput, ListenerInput, SOCKET_MODE, SOCKET_MODE_DEFAULT};
 use super::network::NETWORK;
 use crate::snapshot::process_keys::{
     ApiReferencesInput, CONTROL_CONNECTIONS, ControlConnectionsInput, DrainInput, LeaseInput, LogInput, MetricsInput,
@@ -46,10 +47,10 @@ section! {
         /// The product's name, and its form in keys.
         brand: BrandInput = nested::<BrandInput>();
         /// The addresses of the proxy.
-        listen: Option<Either<SocketAddr, Vec<Either<SocketAddr, ListenerInput>>>> = single_or(
+        listen: Option<Either<ListenAddress, Vec<Either<ListenAddress, ListenerInput>>>> = single_or(
             ADDRESS,
             entries::<_, ListenerInput>(ADDRESS, "at least one HOST:PORT or {address: HOST:PORT}"),
-            Some(|| PROXY),
+            Some(|| PROXY.into()),
         );
         /// Whether listeners beyond loopback need `tls` or `plaintext`. Demo keys are refused.
         production: Input<bool> = default(Boolean, || false);
@@ -76,7 +77,7 @@ section! {
         /// The listener and the limits of the admin API.
         control: ControlInput = nested::<ControlInput>();
         /// A short form of `control.listen`.
-        addr: Option<Input<SocketAddr>> = or_empty(ADDRESS, "`control.listen` applies");
+        addr: Option<Input<ListenAddress>> = or_empty(ADDRESS, "`control.listen` applies");
         /// A short form of `control.connections.max`.
         max_connections: Option<Input<u32>> = or_empty(CONTROL_CONNECTIONS, "`control.connections.max` applies");
         /// A short form of `control.timeout`, in seconds.
@@ -155,7 +156,9 @@ section! {
 section! {
     ControlInput {
         /// The address of the [admin API](api.md).
-        listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
+        listen: Input<ListenAddress> = default(ADDRESS, || CONTROL.into());
+        /// The permissions of the file of a Unix socket, in octal digits, in quotes.
+        socket_mode: Input<u32> = default(SOCKET_MODE, || SOCKET_MODE_DEFAULT);
         /// The admin API is served over HTTPS.
         tls: Option<CertificateInput> = maybe_nested::<CertificateInput>();
         /// Bounds of its connections.

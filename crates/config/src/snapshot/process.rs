@@ -9,6 +9,7 @@ use std::time::Duration;
 use access::Secret;
 use access::network::outbound::OutboundRules;
 use ipnet::IpNet;
+use tls::ListenAddress;
 pub use tls::{ClientMode, MinVersion, TlsSettings};
 
 use super::process_keys::{
@@ -92,34 +93,41 @@ impl Process {
         let port: u16 = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
         let of_scheme = |listener: &Listener| listener.scheme() == scheme;
         let position = |is_it: &dyn Fn(&Listener) -> bool| self.listen.iter().position(is_it);
-        position(&|listener| of_scheme(listener) && listener.address.port() == port)
-            .or_else(|| position(&of_scheme))
-            .unwrap_or(0)
+        position(&|listener| {
+            of_scheme(listener) && listener.address.tcp().is_some_and(|address| address.port() == port)
+        })
+        .or_else(|| position(&of_scheme))
+        .unwrap_or(0)
     }
 
     /// Returns the rules for requests whose destination users of the API set. The own ports are those of all listeners.
     #[must_use]
     pub fn outbound_rules(&self) -> OutboundRules {
-        let listeners = self.listen.iter().map(|listener| listener.address).chain([self.control.listen]);
-        OutboundRules::new(self.outbound.clone(), listeners.map(|address| address.port()).collect())
+        OutboundRules::new(self.outbound.clone(), self.tcp_listeners().map(|address| address.port()).collect())
     }
 
     /// Returns the first listener that other machines reach.
     #[must_use]
     pub fn public_listener(&self) -> Option<SocketAddr> {
-        let mut listeners = self.listen.iter().map(|listener| listener.address).chain([self.control.listen]);
-        listeners.find(|address| !address.ip().to_canonical().is_loopback())
+        self.tcp_listeners().find(|address| !address.ip().to_canonical().is_loopback())
+    }
+
+    /// Returns the addresses of all listeners of TCP.
+    pub fn tcp_listeners(&self) -> impl Iterator<Item = SocketAddr> {
+        let proxy = self.listen.iter().map(|listener| &listener.address);
+        proxy.chain([&self.control.listen]).filter_map(ListenAddress::tcp)
     }
 
     /// Returns the URL of control for people, without a final slash: the configured one, or that of its listener on
-    /// `listen`. A listener on all addresses is reached at `localhost`.
+    /// `listen`. A listener on all addresses is reached at `localhost`, and a Unix socket has this name.
     #[must_use]
-    pub fn control_url(&self, listen: SocketAddr) -> String {
+    pub fn control_url(&self, listen: &ListenAddress) -> String {
         let scheme = self.control.scheme();
-        match &self.public_url.control {
-            Some(url) => url.clone(),
-            None if listen.ip().is_unspecified() => format!("{scheme}://localhost:{}", listen.port()),
-            None => format!("{scheme}://{listen}"),
+        match (&self.public_url.control, listen.tcp()) {
+            (Some(url), _) => url.clone(),
+            (None, Some(listen)) if listen.ip().is_unspecified() => format!("{scheme}://localhost:{}", listen.port()),
+            (None, Some(listen)) => format!("{scheme}://{listen}"),
+            (None, None) => format!("{scheme}://localhost"),
         }
     }
 
@@ -131,7 +139,8 @@ impl Process {
         if let Some(url) = &self.public_url.control {
             return vec![url.clone()];
         }
-        let (scheme, listen) = (self.control.scheme(), self.control.listen);
+        let scheme = self.control.scheme();
+        let Some(listen) = self.control.listen.tcp() else { return vec![format!("{scheme}://localhost")] };
         let port = match (scheme, listen.port()) {
             ("http", 80) | ("https", 443) => String::new(),
             (_, port) => format!(":{port}"),
@@ -154,8 +163,10 @@ impl Process {
 pub struct Listener {
     /// The name by which routes refer to it; `None` without one.
     pub name: Option<Arc<str>>,
-    /// The address and port.
-    pub address: SocketAddr,
+    /// The address of the listener.
+    pub address: ListenAddress,
+    /// The permissions of the file of a Unix socket.
+    pub socket_mode: u32,
     /// The TLS of the listener; `None` if it serves HTTP.
     pub tls: Option<TlsSettings>,
     /// Whether connections begin with a header of the PROXY protocol.
@@ -209,7 +220,9 @@ impl Brand {
 #[derive(Debug, Clone)]
 pub struct Control {
     /// The address of the control listener.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// The permissions of the file of its Unix socket.
+    pub socket_mode: u32,
     /// The TLS of the control listener; `None` if it serves HTTP.
     pub tls: Option<TlsSettings>,
     /// Bounds of connections to control.
@@ -284,10 +297,11 @@ mod tests {
             ("[::]:8787", &["http://localhost:8787", "http://127.0.0.1:8787", "http://[::1]:8787"]),
             ("10.0.0.7:443", &["http://10.0.0.7:443"]),
             ("[2001:db8::7]:8787", &["http://[2001:db8::7]:8787"]),
+            ("unix:/run/control.sock", &["http://localhost"]),
         ] {
             process.control.listen = listen.parse().unwrap();
             assert_eq!(process.control_origins(), expected, "{listen}");
-            assert_eq!(process.control_url(process.control.listen).trim_end_matches(":80"), expected[0], "{listen}");
+            assert_eq!(process.control_url(&process.control.listen).trim_end_matches(":80"), expected[0], "{listen}");
         }
         process.public_url.control = Some("https://c.example.com".to_owned());
         assert_eq!(process.control_origins(), ["https://c.example.com"]);

@@ -1,7 +1,8 @@
 //! The flags of the command line that override settings.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use tls::ListenAddress;
 
 use crate::snapshot::LogFormat;
 
@@ -11,9 +12,9 @@ pub struct Flags {
     /// `--data`: the data folder.
     pub data: Option<PathBuf>,
     /// `--listen`: the proxy's only address.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// `--addr`: the control listener's address.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<ListenAddress>,
     /// `--examples`: the folder of example files.
     pub examples_dir: Option<PathBuf>,
     /// `--mock`: the mock instead of every provider.

@@ -71,9 +71,12 @@ pub(crate) fn proxy(process: &Process) -> String {
     if let Some(url) = &process.public_url.proxy {
         return url.clone();
     }
-    match process.listen.first() {
-        Some(listener) => at(listener.scheme(), listener.address),
-        None => at("http", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+    let mut of_tcp = process.listen.iter().filter_map(|listener| Some((listener.scheme(), listener.address.tcp()?)));
+    match (of_tcp.next(), process.listen.first()) {
+        (Some((scheme, address)), _) => at(scheme, address),
+        // The name of a Unix socket.
+        (None, Some(listener)) => format!("{}://localhost", listener.scheme()),
+        (None, None) => at("http", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Jso
         version: app.version,
         signup,
         needs_setup,
-        control_url: process.control_url(process.control.listen),
+        control_url: process.control_url(&process.control.listen),
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),
         billing: app.billing.is_some(),

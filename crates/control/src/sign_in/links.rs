@@ -58,7 +58,7 @@ impl NewTicket {
     pub(crate) fn url(&self, app: &App) -> String {
         let config = app.live.load();
         // Never of the client's `Host`.
-        let base = config.process.control_url(config.process.control.listen);
+        let base = config.process.control_url(&config.process.control.listen);
         format!("{base}/link#{}", self.ticket.expose())
     }
 }

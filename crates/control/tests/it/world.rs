@@ -213,7 +213,7 @@ impl World {
         ));
         tasks.spawn(async move {
             // Dropping the sender stops the server as well.
-            control::serve(listener, state, async move { drop(stopped.await) }).await.unwrap();
+            control::serve(tls::AsyncListener::Tcp(listener), state, async move { drop(stopped.await) }).await.unwrap();
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         Self { address, clock, store, meter, live_state, live, vault, revision, stop: Some(stop), tasks, data }

@@ -4,12 +4,14 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
-use tls::ListenerTls;
+use tls::listening::bind_unix;
+use tls::{BoundListener, ListenAddress, ListenerTls};
 
 use crate::upstream::socket::probe_silent;
 
@@ -19,8 +21,10 @@ pub(crate) const BACKLOG: i32 = 4096;
 /// A listener to bind.
 #[derive(Debug)]
 pub struct ListenerOptions {
-    /// The address and port.
-    pub address: SocketAddr,
+    /// The address of the listener.
+    pub address: ListenAddress,
+    /// The permissions of the file of a Unix socket.
+    pub socket_mode: u32,
     /// The TLS of its connections; `None` if they have none.
     pub tls: Option<Arc<ListenerTls>>,
     /// Whether connections begin with a header of the PROXY protocol, and only trusted proxies may connect.
@@ -28,7 +32,7 @@ pub struct ListenerOptions {
     /// Time after which TCP probes a silent connection; `None` if it does not.
     pub keep_alive: Option<Duration>,
     /// The listening sockets of this address that another process has opened. Without any, the address is bound.
-    pub inherited: Vec<TcpListener>,
+    pub inherited: Vec<BoundListener>,
 }
 
 /// A listening socket of one worker.
@@ -36,7 +40,7 @@ pub struct ListenerOptions {
 pub(crate) struct BoundSocket {
     /// The position of its listener in the configuration.
     pub(crate) position: usize,
-    pub(crate) socket: TcpListener,
+    pub(crate) socket: BoundListener,
     pub(crate) tls: Option<Arc<ListenerTls>>,
     pub(crate) proxy_protocol: bool,
 }
@@ -45,7 +49,7 @@ pub(crate) struct BoundSocket {
 #[derive(Debug)]
 pub struct Listeners {
     pub(crate) by_worker: Vec<Vec<BoundSocket>>,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ListenAddress>,
 }
 
 /// An address on which the process cannot listen.
@@ -53,7 +57,7 @@ pub struct Listeners {
 #[error("cannot listen on {address}: {source}{}", hint(source))]
 pub struct BindError {
     /// The address from the configuration.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// The error of the operating system.
     pub source: io::Error,
 }
@@ -61,7 +65,7 @@ pub struct BindError {
 impl Listeners {
     /// Returns the addresses, with the ports that the operating system chose for port 0.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
@@ -79,11 +83,13 @@ impl Listeners {
 impl From<SocketAddr> for ListenerOptions {
     /// Returns the options of a listener without TLS and without the PROXY protocol.
     fn from(address: SocketAddr) -> Self {
-        Self { address, tls: None, proxy_protocol: false, keep_alive: None, inherited: Vec::new() }
+        let address = address.into();
+        Self { address, socket_mode: 0, tls: None, proxy_protocol: false, keep_alive: None, inherited: Vec::new() }
     }
 }
 
-/// Binds every address once for each of `workers` threads, unless its sockets are inherited.
+/// Binds every address once for each of `workers` threads, unless its sockets are inherited. A Unix socket is bound once and
+/// shared by them.
 ///
 /// # Errors
 /// [`BindError`] if an address is in use or does not belong to this machine. The function first binds without
@@ -93,13 +99,17 @@ pub fn bind(listeners: Vec<ListenerOptions>, workers: usize) -> Result<Listeners
     let mut by_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     for (position, listener) in listeners.into_iter().enumerate() {
-        let ListenerOptions { address, tls, proxy_protocol, keep_alive, inherited } = listener;
-        let refused = |source| BindError { address, source };
-        let sockets = if inherited.is_empty() { bound(address, workers) } else { adopted(inherited, workers) };
+        let ListenerOptions { address, socket_mode, tls, proxy_protocol, keep_alive, inherited } = listener;
+        let refused = |source| BindError { address: address.clone(), source };
+        let sockets = match &address {
+            _ if !inherited.is_empty() => adopted(inherited, workers),
+            ListenAddress::Tcp(address) => bound(*address, workers),
+            ListenAddress::Unix(path) => bound_unix(path, socket_mode, workers),
+        };
         let sockets = sockets.map_err(refused)?;
         // Accepted connections have the options of their listening socket.
-        sockets.iter().try_for_each(|socket| probe_silent(&SockRef::from(socket), keep_alive)).map_err(refused)?;
-        let actual = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(refused)?;
+        sockets.iter().try_for_each(|socket| probe(socket, keep_alive)).map_err(refused)?;
+        let actual = sockets.first().map_or(Ok(address.clone()), BoundListener::address).map_err(refused)?;
         addresses.push(actual);
         let mut left = sockets.into_iter();
         while left.len() > 0 {
@@ -112,7 +122,7 @@ pub fn bind(listeners: Vec<ListenerOptions>, workers: usize) -> Result<Listeners
 }
 
 /// Binds an address once for each worker.
-fn bound(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
+fn bound(address: SocketAddr, workers: usize) -> io::Result<Vec<BoundListener>> {
     let probe = socket(address, false)?;
     drop(probe);
     let mut actual = address;
@@ -120,20 +130,33 @@ fn bound(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
     for _ in 0..workers {
         let listener = socket(actual, true)?;
         actual = listener.local_addr()?;
-        sockets.push(listener);
+        sockets.push(BoundListener::Tcp(listener));
     }
     Ok(sockets)
 }
 
+/// Binds a Unix socket.
+fn bound_unix(path: &Path, mode: u32, workers: usize) -> io::Result<Vec<BoundListener>> {
+    adopted(vec![bind_unix(path, mode, BACKLOG)?], workers)
+}
+
+/// Lets TCP probe the silent connections of a socket.
+fn probe(socket: &BoundListener, keep_alive: Option<Duration>) -> io::Result<()> {
+    match socket {
+        BoundListener::Tcp(listener) => probe_silent(&SockRef::from(listener), keep_alive),
+        BoundListener::Unix(_) => Ok(()),
+    }
+}
+
 /// Prepares inherited sockets. All of them are used, because clients may wait in each; if there are fewer than workers, several
 /// workers accept from one.
-fn adopted(mut sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<TcpListener>> {
-    let shared: Vec<TcpListener> = sockets
+fn adopted(mut sockets: Vec<BoundListener>, workers: usize) -> io::Result<Vec<BoundListener>> {
+    let shared: Vec<BoundListener> = sockets
         .iter()
         .cycle()
         .take(workers.max(sockets.len()))
         .skip(sockets.len())
-        .map(TcpListener::try_clone)
+        .map(BoundListener::try_clone)
         .collect::<io::Result<_>>()?;
     sockets.extend(shared);
     for socket in &sockets {
@@ -175,7 +198,7 @@ mod tests {
         let listener = |address: SocketAddr| vec![ListenerOptions::from(address)];
         let first = bind(listener("127.0.0.1:0".parse().unwrap()), 2).unwrap();
         assert_eq!(first.by_worker.len(), 2);
-        let taken = bind(listener(first.addresses()[0]), 2).unwrap_err();
+        let taken = bind(listener(first.addresses()[0].tcp().unwrap()), 2).unwrap_err();
         assert_eq!(taken.address, first.addresses()[0]);
         assert!(taken.to_string().contains("another process listens there"), "{taken}");
     }
@@ -185,8 +208,8 @@ mod tests {
         for keep_alive in [None, Some(Duration::from_secs(7))] {
             let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
             let bound = bind(vec![ListenerOptions { keep_alive, ..any.into() }], 1).unwrap();
-            let _client = std::net::TcpStream::connect(bound.addresses()[0]).unwrap();
-            let listening = &bound.by_worker[0][0].socket;
+            let _client = std::net::TcpStream::connect(bound.addresses()[0].tcp().unwrap()).unwrap();
+            let BoundListener::Tcp(listening) = &bound.by_worker[0][0].socket else { panic!("the socket is of TCP") };
             listening.set_nonblocking(false).unwrap();
             let (accepted, _) = listening.accept().unwrap();
             let options = SockRef::from(&accepted);
@@ -205,8 +228,9 @@ mod tests {
         {
             let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
             let opened = bind(vec![ListenerOptions::from(any)], sockets).unwrap();
-            let address = opened.addresses()[0];
-            let inherited: Vec<TcpListener> = opened.handles().unwrap().into_iter().map(|(_, fd)| fd.into()).collect();
+            let address = opened.addresses()[0].clone();
+            let handles = opened.handles().unwrap().into_iter();
+            let inherited: Vec<_> = handles.map(|(_, fd)| BoundListener::Tcp(fd.into())).collect();
             assert_eq!(inherited.len(), sockets);
             drop(opened);
             let adopted = bind(vec![ListenerOptions { inherited, ..any.into() }], workers).unwrap();

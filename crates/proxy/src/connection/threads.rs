@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
-use tls::ListenerTls;
-use tokio::net::{TcpListener, TcpStream};
+use tls::{AsyncListener, ListenerTls};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
 
@@ -144,7 +144,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
     drop(spawn(keep_up(worker.clone(), async |worker| follow_pauses(&worker).await)));
     let mut accepting = Vec::new();
     for BoundSocket { position, socket, tls, proxy_protocol } in sockets.all {
-        match TcpListener::from_std(socket) {
+        match AsyncListener::from_bound(socket) {
             Ok(listener) => {
                 let proxied = proxy_protocol.then(Rc::default);
                 let opener = Opener { worker: worker.clone(), position, tls, proxied };
@@ -227,7 +227,7 @@ async fn last_words(worker: &Worker) {
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
-async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<FailureLog>) {
+async fn accept(opener: Opener, listener: AsyncListener, accept_failures: Arc<FailureLog>) {
     let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Leaving));
     let pause = opener.worker.shared.shutdown.pause();
     let mut closed = std::pin::pin!(pause.until(is_closed));
@@ -258,15 +258,10 @@ async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<Fail
     }
     // Closing the listener would reset connections that the kernel has already completed. At most as many as its
     // backlog holds are accepted, because clients that keep connecting must not delay the shutdown.
-    if let Ok(listener) = listener.into_std() {
+    if let Ok(listener) = listener.into_bound() {
         for _ in 0..BACKLOG {
             match listener.accept() {
-                Ok((stream, peer)) => {
-                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-                    if let Ok(stream) = stream {
-                        opener.open(stream, peer);
-                    }
-                }
+                Ok((stream, peer)) => opener.open(stream, peer),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(_) => break,
             }
@@ -289,7 +284,7 @@ struct Opener {
 
 impl Opener {
     fn open(&self, stream: TcpStream, peer: SocketAddr) {
-        // Both calls fail only on a connection that has already ended; serving it detects that.
+        // Both calls fail only on a connection that has already ended, which serving it detects, and on Unix sockets.
         let _ = stream.set_nodelay(true);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         let tls = self.tls.as_ref().map(|tls| tls.named_config());

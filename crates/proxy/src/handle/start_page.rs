@@ -48,9 +48,9 @@ pub(crate) fn start_page(
 /// Returns the address of control if the client may know it: the configured one is for everybody, that of the listener only for
 /// clients on this machine.
 pub(super) fn control_url(process: &Process, client_address: impl FnOnce() -> IpAddr) -> Option<String> {
-    let listen = process.control.listen;
-    let is_known =
-        process.public_url.control.is_some() || listen.port() != 0 && client_address().to_canonical().is_loopback();
+    let listen = &process.control.listen;
+    let has_port = listen.tcp().is_some_and(|address| address.port() != 0);
+    let is_known = process.public_url.control.is_some() || has_port && client_address().to_canonical().is_loopback();
     is_known.then(|| process.control_url(listen))
 }
 

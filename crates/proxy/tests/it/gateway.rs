@@ -191,14 +191,15 @@ impl Gateway {
         let load = |settings: &TlsSettings| ListenerTls::load(settings.clone(), &proxy::ALPN, Clock::system().now());
         let serves = listener.tls.as_ref().map(|settings| Arc::new(load(settings).unwrap()));
         let options = ListenerOptions {
-            address: listener.address,
+            address: listener.address.clone(),
+            socket_mode: listener.socket_mode,
             tls: serves.clone(),
             proxy_protocol: listener.proxy_protocol,
             keep_alive: snapshot.process.connections.keep_alive,
             inherited: Vec::new(),
         };
         let listeners = proxy::bind(vec![options], 1).unwrap();
-        let (address, metrics) = (listeners.addresses()[0], telemetry::Metrics::new());
+        let (address, metrics) = (listeners.addresses()[0].tcp().unwrap(), telemetry::Metrics::new());
         let (verified, redis) = (Arc::<AtomicUsize>::default(), InRedis::default());
         let (keys, key_lookups) = mpsc::channel(4);
         tasks.spawn(look_up(key_lookups, redis.clone()));
@@ -453,7 +454,7 @@ fn snapshot(data: &Path, yaml: &str) -> Snapshot {
     let file = data.join("tollgate.yaml");
     std::fs::write(&file, yaml).unwrap();
     let listen = (!yaml.contains("listen:")).then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let flags = Flags { listen, ..Flags::default() };
+    let flags = Flags { listen: listen.map(Into::into), ..Flags::default() };
     let environment = &config::Environment::default();
     config::load(Sources { file: Some(&file), environment, flags }).unwrap().snapshot
 }

@@ -370,3 +370,24 @@ async fn a_reload_keeps_the_counts_of_backends() {
     assert_eq!(metric(&gateway, PICKS, slow.address), 3, "one before the reloads, two of four after them");
     settled(&gateway, &[slow.address, other.address]).await;
 }
+
+#[tokio::test]
+async fn a_backend_at_a_unix_socket_gets_requests_over_one_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.sock");
+    let gateway = Gateway::plain(&yaml(&format!("{{url: \"unix:{}\"}}", path.display())));
+    let caller = gateway.caller();
+    call(&caller, Method::GET).await.is_refusal(502, "upstream_connect");
+    for _ in 0..2 {
+        let backend = Raw::at_socket(&path, |mut conn: Conn| async move { while answer(&mut conn).await {} });
+        for method in [Method::GET, Method::POST, Method::GET] {
+            call(&caller, method).await.is_answer("backend", true);
+        }
+        let received = ["get", "post", "get"].map(|method| (1, format!("{method} /api/x http/1.1")));
+        assert_eq!(backend.asked(), received, "one connection carries all requests");
+        // The next backend replaces it, as after a restart of the application.
+        drop(backend);
+        std::fs::remove_file(&path).unwrap();
+    }
+    call(&caller, Method::GET).await.is_refusal(502, "upstream_connect");
+}

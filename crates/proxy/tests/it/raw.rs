@@ -1,6 +1,7 @@
 //! An upstream that does with bytes whatever a test says.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use socket2::SockRef;
+use tls::AsyncListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -48,6 +50,22 @@ impl Raw {
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
+        Self::accept_from(AsyncListener::Tcp(listener), address, serve)
+    }
+
+    /// As [`Self::start`], at a Unix socket, whose address is not that of a port.
+    pub(crate) fn at_socket<F>(path: &Path, serve: impl Fn(Conn) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = AsyncListener::Unix(UnixListener::bind(path).unwrap());
+        Self::accept_from(listener, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), serve)
+    }
+
+    fn accept_from<F>(listener: AsyncListener, address: SocketAddr, serve: impl Fn(Conn) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let heads = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         let noting = Arc::clone(&heads);
@@ -56,7 +74,8 @@ impl Raw {
             let mut number = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 number += 1;
-                stream.set_nodelay(true).unwrap();
+                // It fails on Unix sockets.
+                let _ = stream.set_nodelay(true);
                 connections.spawn(serve(Conn { stream, number, heads: Arc::clone(&noting) }));
             }
         });

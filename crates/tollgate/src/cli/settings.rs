@@ -1,11 +1,10 @@
 //! Arguments of `tollgate config` and `tollgate plans`.
 
-use std::net::SocketAddr;
-
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use config::Flags;
 use config::snapshot::{LogFormat, WORKERS_MAX};
+use tls::ListenAddress;
 
 use super::{LogLines, Place};
 
@@ -48,10 +47,10 @@ match the configuration. Neither removes plans. Running servers apply the change
 pub(crate) struct Overrides {
     /// Address of the proxy [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<ListenAddress>,
     /// Address of the admin API [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub(crate) addr: Option<SocketAddr>,
+    pub(crate) addr: Option<ListenAddress>,
     /// Send every LLM request to the mock provider, even if provider keys are set
     #[arg(long)]
     pub(crate) mock: bool,
@@ -63,14 +62,14 @@ pub(crate) struct Overrides {
     pub(crate) workers: Option<u32>,
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:8080")
+fn address(text: &str) -> Result<ListenAddress, &'static str> {
+    text.parse().map_err(|_| "expected ADDRESS:PORT or unix:/PATH, such as 127.0.0.1:8080")
 }
 
 impl Overrides {
     /// Converts the flags for the configuration.
     pub(crate) fn flags(&self) -> Flags {
-        let Self { listen, addr, mock, log, workers } = *self;
+        let Self { listen, addr, mock, log, workers } = self.clone();
         Flags { listen, addr, mock, log: log.map(LogFormat::from), workers, ..Flags::default() }
     }
 }

@@ -1,8 +1,7 @@
 //! Arguments of `tollgate users` and `tollgate setup-link`.
 
-use std::net::SocketAddr;
-
 use clap::{Args, Subcommand, ValueEnum};
+use tls::ListenAddress;
 
 use super::Place;
 
@@ -79,7 +78,7 @@ sign-ins, and open sessions continue if the password stays the same.";
 pub(crate) struct SetupLink {
     /// Address of the admin API [default: public_url.control, else control.listen, else that of the running server]
     #[arg(long, value_name = "ADDR")]
-    pub(crate) addr: Option<SocketAddr>,
+    pub(crate) addr: Option<ListenAddress>,
     /// Address or id of the admin, if several exist
     #[arg(long)]
     pub(crate) user: Option<String>,

@@ -16,7 +16,7 @@ use crate::terminal::say;
 pub(crate) fn run(args: &Mock) -> anyhow::Result<ExitCode> {
     block_on(async {
         let bound = TcpListener::bind(args.listen).await;
-        let listener = bound.map_err(|error| StartFault::listen(args.listen, "--listen", error))?;
+        let listener = bound.map_err(|error| StartFault::listen(args.listen.into(), "--listen", error))?;
         let address = listener.local_addr()?;
         let mut signals = Signals::listen()?;
         if args.midtrans {

@@ -1,13 +1,13 @@
 //! `tollgate setup-link`: prints the link that creates the first admin, or with which an admin chooses a password, for
 //! servers whose output is collected in logs.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use access::{Role, UserStatus};
 use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, NewLink, Purpose, Store, User};
+use tls::ListenAddress;
 
 use crate::cli::SetupLink;
 use crate::commands::{block_on, load, open, printable, user};
@@ -17,18 +17,18 @@ use crate::terminal::say;
 
 /// Creates and prints a link; earlier links of this kind become invalid.
 pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?;
+    let loaded = load(&args.place, &Flags { addr: args.addr.clone(), ..Flags::default() })?;
     let control = link::control_of(&loaded);
     let process = loaded.snapshot.process;
     block_on(async {
         let store = open(&process).await?;
-        let printed = print(&store, &process, control, args.user.as_deref()).await;
+        let printed = print(&store, &process, &control, args.user.as_deref()).await;
         store.close().await;
         printed.map(|()| ExitCode::SUCCESS)
     })
 }
 
-async fn print(store: &Store, process: &Process, control: SocketAddr, admin: Option<&str>) -> anyhow::Result<()> {
+async fn print(store: &Store, process: &Process, control: &ListenAddress, admin: Option<&str>) -> anyhow::Result<()> {
     let created = match admin {
         None => link::to_become_the_first_admin(store, process, control).await,
         Some(_) => Ok(None),

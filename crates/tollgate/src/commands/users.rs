@@ -180,7 +180,7 @@ async fn create(loaded: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()
             PasswordSource::Link => {
                 let draft = LinkDraft::new()?;
                 let created = store.create_user_with_link(&Actor::COMMAND, new, draft.hash(), draft.expires_at).await;
-                let url = || draft.url(&snapshot.process, link::control_of(loaded));
+                let url = || draft.url(&snapshot.process, &link::control_of(loaded));
                 created.map(|(created, _)| (created, Some(url())))
             }
             PasswordSource::Ask | PasswordSource::Stdin => {
@@ -256,7 +256,7 @@ async fn password(loaded: &LoadedConfig, args: &UserPassword) -> anyhow::Result<
             let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
-            return Ok((found, granted, Some(draft.url(process, link::control_of(loaded)))));
+            return Ok((found, granted, Some(draft.url(process, &link::control_of(loaded)))));
         };
         store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
         anyhow::Ok((found, granted, None))

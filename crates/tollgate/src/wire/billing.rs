@@ -63,12 +63,12 @@ impl MidtransStub {
         Ok(Self { listener, address })
     }
 
-    /// Serves the stub until `shutdown` is ready. It notifies the admin API at `control`.
-    pub(super) async fn serve(self, control: SocketAddr, shutdown: impl Future) {
+    /// Serves the stub until `shutdown` is ready. It notifies the admin API at `control`, unless that is a Unix socket.
+    pub(super) async fn serve(self, control: Option<SocketAddr>, shutdown: impl Future) {
         let options = MidtransOptions {
             server_key: STUB_KEY.to_owned(),
             merchant_id: STUB_MERCHANT.to_owned(),
-            notification_url: Some(format!("http://{control}/midtrans/notification")),
+            notification_url: control.map(|control| format!("http://{control}/midtrans/notification")),
             clock: Clock::system(),
         };
         mock::serve_midtrans(self.listener, options, shutdown).await;

@@ -1,14 +1,15 @@
 //! The listeners, which are all open before any of them is announced.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use access::Clock;
 use config::snapshot::Process;
 use proxy::{ListenerOptions, Listeners};
-use tls::{ListenerTls, TlsSettings};
+use tls::listening::bind_unix;
+use tls::{AsyncListener, BoundListener, ListenAddress, ListenerTls, TlsSettings};
 use tokio::net::TcpListener;
 
 use super::ServeOptions;
@@ -17,13 +18,15 @@ use crate::inherited::{self, InheritedSockets};
 
 /// The protocols that the control listener offers.
 const CONTROL_ALPN: &[&[u8]] = &[b"http/1.1"];
+/// Maximum number of connections of a Unix socket that wait to be accepted, as Tokio sets it for TCP.
+const CONTROL_BACKLOG: i32 = 1_024;
 
 /// All listeners, before requests are accepted.
 #[derive(Debug)]
 pub(crate) struct OpenListeners {
     /// The listeners of the proxy; `None` in a process without a proxy.
     pub(crate) proxy: Option<Listeners>,
-    pub(crate) control: TcpListener,
+    pub(crate) control: AsyncListener,
     pub(crate) control_tls: Option<Arc<ListenerTls>>,
     /// The TLS of all listeners.
     pub(crate) tls: Vec<Arc<ListenerTls>>,
@@ -33,8 +36,8 @@ pub(crate) struct OpenListeners {
 /// The addresses of the listeners.
 #[derive(Debug, Clone)]
 pub(crate) struct ListenAddresses {
-    pub(crate) proxy: Vec<SocketAddr>,
-    pub(crate) control: SocketAddr,
+    pub(crate) proxy: Vec<ListenAddress>,
+    pub(crate) control: ListenAddress,
 }
 
 impl OpenListeners {
@@ -56,10 +59,15 @@ impl OpenListeners {
             let listeners = process.listen.iter().enumerate();
             let listeners: anyhow::Result<Vec<_>> = listeners
                 .map(|(position, listener)| {
-                    let (address, proxy_protocol) = (listener.address, listener.proxy_protocol);
-                    let inherited = sockets.take(&inherited::proxy_name(position), address);
-                    let (tls, keep_alive) = (load(&listener.tls, &proxy::ALPN)?, process.connections.keep_alive);
-                    Ok(ListenerOptions { address, tls, proxy_protocol, keep_alive, inherited })
+                    let inherited = sockets.take(&inherited::proxy_name(position), &listener.address);
+                    Ok(ListenerOptions {
+                        address: listener.address.clone(),
+                        socket_mode: listener.socket_mode,
+                        tls: load(&listener.tls, &proxy::ALPN)?,
+                        proxy_protocol: listener.proxy_protocol,
+                        keep_alive: process.connections.keep_alive,
+                        inherited,
+                    })
                 })
                 .collect();
             let bound = proxy::bind(listeners?, options.workers);
@@ -68,15 +76,13 @@ impl OpenListeners {
             None
         };
         let control_tls = load(&process.control.tls, CONTROL_ALPN)?;
-        let address = process.control.listen;
-        let control = match sockets.take(inherited::CONTROL, address).into_iter().next() {
-            Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
-            None => TcpListener::bind(address).await,
-        };
-        let control = control.map_err(|error| StartFault::listen(address, "--addr", error))?;
+        let address = &process.control.listen;
+        let inherited = sockets.take(inherited::CONTROL, address).into_iter().next();
+        let control = control(address, process.control.socket_mode, inherited).await;
+        let control = control.map_err(|error| StartFault::listen(address.clone(), "--addr", error))?;
         let addresses = ListenAddresses {
             proxy: proxy.as_ref().map(|proxy| proxy.addresses().to_vec()).unwrap_or_default(),
-            control: control.local_addr()?,
+            control: control.address()?,
         };
         Ok(Self { proxy, control, control_tls, tls, addresses })
     }
@@ -91,10 +97,19 @@ impl OpenListeners {
     }
 }
 
+/// Opens the listener of control, unless a socket is inherited.
+async fn control(address: &ListenAddress, mode: u32, inherited: Option<BoundListener>) -> io::Result<AsyncListener> {
+    match (inherited, address) {
+        (Some(socket), _) => socket.set_nonblocking(true).and_then(|()| AsyncListener::from_bound(socket)),
+        (None, ListenAddress::Tcp(address)) => TcpListener::bind(address).await.map(AsyncListener::Tcp),
+        (None, ListenAddress::Unix(path)) => AsyncListener::from_bound(bind_unix(path, mode, CONTROL_BACKLOG)?),
+    }
+}
+
 impl ListenAddresses {
     /// Returns the addresses of the proxy in one line.
     pub(crate) fn proxies(&self) -> String {
-        self.proxy.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
+        self.proxy.iter().map(ListenAddress::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 

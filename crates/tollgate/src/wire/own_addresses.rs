@@ -12,8 +12,7 @@ pub(super) struct OwnAddresses(Vec<SocketAddr>);
 impl OwnAddresses {
     /// Returns the addresses of a process, whose ports the system has selected already.
     pub(super) fn of(process: &Process) -> Self {
-        let proxy = process.listen.iter().map(|listener| listener.address);
-        Self(proxy.chain([process.control.listen]).collect())
+        Self(process.tcp_listeners().collect())
     }
 
     /// Returns whether a listener is at a host and a port. Names other than `localhost` are not looked up.

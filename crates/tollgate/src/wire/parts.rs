@@ -36,7 +36,7 @@ use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
 use telemetry::{BackendBoard, LiveState, Metrics, metrics};
-use tls::ListenerTls;
+use tls::{AsyncListener, ListenerTls};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,7 +62,7 @@ const INGEST_STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// The listener of the admin API.
 pub(crate) struct ControlListener {
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: AsyncListener,
     pub(crate) tls: Option<Arc<ListenerTls>>,
     /// The example files that the insights endpoints respond with.
     pub(crate) examples: Option<insights::Examples>,
@@ -234,7 +234,7 @@ impl Services {
     }
 
     /// Starts the stub of Midtrans, which notifies the admin API.
-    pub(super) fn midtrans_stub(&mut self, stub: MidtransStub, control: SocketAddr) {
+    pub(super) fn midtrans_stub(&mut self, stub: MidtransStub, control: Option<SocketAddr>) {
         let stopped = self.stopped();
         self.tasks.spawn(stub.serve(control, stopped));
     }

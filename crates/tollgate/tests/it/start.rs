@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::server::{HANGS, Server, data, run, run_with};
+use crate::server::{HANGS, Server, data, run, run_with, tollgate};
 
 const LOOPBACK: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--addr", "127.0.0.1:0"];
 
@@ -62,6 +64,49 @@ async fn a_port_in_use_has_a_code() {
     refused(&control, &data(folder.path()), "port_in_use", &[&address, "--addr"]).await;
     let elsewhere = ["serve", "--listen", "192.0.2.1:0", "--addr", "127.0.0.1:0"];
     refused(&elsewhere, &data(folder.path()), "cannot_listen", &["192.0.2.1:0", "--listen", "os error"]).await;
+}
+
+#[tokio::test]
+async fn a_unix_socket_of_a_running_process_has_the_same_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("a.sock");
+    let _listening = UnixListener::bind(&socket).unwrap();
+    let address = format!("unix:{}", socket.display());
+    let proxy = ["serve", "--listen", &address, "--addr", "127.0.0.1:0"];
+    refused(&proxy, &data(folder.path()), "port_in_use", &[&address, "--listen"]).await;
+    let control = ["serve", "--addr", &address, "--listen", "127.0.0.1:0"];
+    refused(&control, &data(folder.path()), "port_in_use", &[&address, "--addr"]).await;
+    let file = format!("unix:{}", folder.path().join("file").display());
+    fs::write(folder.path().join("file"), "kept").unwrap();
+    refused(&["serve", "--addr", &file, "--listen", "127.0.0.1:0"], &data(folder.path()), "cannot_listen", &[&file])
+        .await;
+    assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn the_admin_api_listens_at_a_unix_socket_that_a_process_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    let config = folder.path().join("tollgate.yaml");
+    fs::write(&config, format!("control: {{listen: 'unix:{}'}}\n", socket.display())).unwrap();
+    let mut command = tollgate();
+    command.args(["serve", "--log", "json", "--listen", "127.0.0.1:0", "--config"]).arg(&config);
+    let _server = command.arg("--data").arg(data(folder.path())).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    listens(folder.path()).await;
+    let response = tokio::time::timeout(HANGS, async {
+        let mut stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        response
+    });
+    let response = response.await.expect("no response");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
+    // The address of the running server is known from its lock.
+    let (exit, link, stderr) = run(&["setup-link"], &data(folder.path())).await;
+    assert!(exit == Some(0) && link.contains("http://localhost/link#"), "{link}{stderr}");
 }
 
 #[tokio::test]

@@ -26,6 +26,32 @@ fn a_list_may_have_addresses_and_mappings() {
 }
 
 #[test]
+fn unix_sockets_have_a_path_and_permissions() {
+    assert_eq!(addresses("listen: unix:/run/t.sock"), ["unix:/run/t.sock"]);
+    assert_eq!(
+        addresses("listen: ['unix:/run/t.sock', {address: '127.0.0.1:2'}]"),
+        ["unix:/run/t.sock", "127.0.0.1:2"]
+    );
+    let both =
+        snapshot("listen: [{address: 'unix:/run/t.sock', socket_mode: '0666'}]\ncontrol: {listen: 'unix:/run/c.sock'}");
+    assert_eq!((both.process.listen[0].socket_mode, both.process.control.socket_mode), (0o666, 0o660));
+    assert_eq!(both.process.public_listener(), None);
+    for source in [
+        "listen: 'unix:t.sock'",
+        "listen: 'unix:/'",
+        "listen: [{address: 'unix:/run/t.sock', socket_mode: '0888'}]",
+        "listen: [{address: 'unix:/run/t.sock', socket_mode: 432}]",
+        "listen: ['unix:/run/t.sock', 'unix:/run/t.sock']",
+        "listen: 'unix:/run/t.sock'\ncontrol: {listen: 'unix:/run/t.sock'}",
+        "listen: 'unix:/run/t.sock'\nupstreams: [{name: u, backends: [{url: 'unix:/run/t.sock'}]}]",
+    ] {
+        assert!(read_text(source).is_err(), "{source}");
+    }
+    let production = "production: true\nlisten: 'unix:/run/t.sock'\ncontrol: {listen: 'unix:/run/c.sock'}";
+    assert!(read_text(production).is_ok(), "only this machine reaches the sockets");
+}
+
+#[test]
 fn tls_has_one_certificate_or_several() {
     let one = "listen: [{address: '127.0.0.1:1', tls: {cert: a.pem, key: a.key, min_version: 1.3}}]";
     let [Listener { tls: Some(tls), .. }] = &snapshot(one).process.listen[..] else { panic!("one listener") };

@@ -57,7 +57,7 @@ fn a_variable_that_replaces_the_listeners_of_the_file_is_noted() {
         assert_eq!(loaded.notes.contains(&note), is_noted, "{source}");
         let expected = ["127.0.0.1:2".parse().unwrap()];
         assert_eq!(
-            loaded.snapshot.process.listen.iter().map(|of| of.address).collect::<Vec<_>>(),
+            loaded.snapshot.process.listen.iter().map(|of| of.address.clone()).collect::<Vec<_>>(),
             expected,
             "{source}"
         );
@@ -143,7 +143,7 @@ fn errors_name_the_variable() {
         "
 error[bad_value]: `control.listen` has an invalid value
  --> the environment variable TOLLGATE_CONTROL__LISTEN
-  = expected an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"",
+  = expected an IP address and a port, or `unix:` and a path: 127.0.0.1:8080, \"[::1]:8080\", unix:/run/tollgate.sock",
     );
     check(
         "drain: {delay: x}",

@@ -116,6 +116,10 @@ fn it_is_for_the_public_address_else_for_where_the_proxy_listens() {
         Some(script.lines().find_map(|line| line.strip_prefix("base=")).unwrap().to_owned())
     };
     assert_eq!(base(&|_| {}).unwrap(), "'http://127.0.0.1:8080'");
+    assert_eq!(
+        base(&|s| s.process.listen[0].address = "unix:/run/t.sock".parse().unwrap()).unwrap(),
+        "'http://localhost'"
+    );
     assert_eq!(base(&|s| s.process.listen[0].address = "0.0.0.0:9".parse().unwrap()).unwrap(), "'http://127.0.0.1:9'");
     assert_eq!(
         base(&|s| s.process.listen[0].address = "[2001:db8::1]:9".parse().unwrap()).unwrap(),

@@ -19,7 +19,7 @@ upstreams: [{name: users, discover: {dns: 'a:1'}, retry: {attempts: 3}, pool: {i
 auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}, {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}, {name: gate, type: forward, url: 'https://h/verify', subject: X-Subject, tls: {cert: a, key: b}}, {name: shared, type: key, redis: {prefix: 'a:'}}]
 routes: [{path: /a, upstreams: users, timeouts: {idle: 9s}, fallback: {body: a}, cors: {allowed_origins: ['https://a.example']}, addresses: {allow: [10.2.0.0/16], deny: [10.2.0.1]}, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}, {path: /k, auth: {any: [{type: jwt, use: hmac, require: {a: b}}, {type: key, from: [{query: a}]}]}, respond: {}}, {path: /l, auth: {type: key, from: [{query: a}]}, respond: {}}, {path: {prefix: /m}, upstreams: [{name: users}]}, {path: {prefix: /n}, upstreams: [{name: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}]}, {path: {prefix: /o}, redirect: {scheme: http}}, {path: {prefix: /q}, redirect: {path: {regex: a, to: b}}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
-listen: [{name: first, address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
+listen: [{name: first, address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', socket_mode: '0600', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
 trusted_proxies: [10.1.0.0/16]
 outbound: {allow: [10.3.0.0/16]}
@@ -41,6 +41,9 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("traces.sample", "2.5%", "2.5%"),
     ("traces.link", "https://a.example/{trace_id}", "https://a.example/{trace_id}"),
     ("control.listen", "127.0.0.1:9997", "127.0.0.1:9997"),
+    ("control.listen", "unix:/run/c.sock", "unix:/run/c.sock"),
+    ("control.socket_mode", "0600", "0600"),
+    ("listen[1].socket_mode", "0666", "0666"),
     ("control.connections.max", "7", "7"),
     ("connections.keep_alive", "off", "off"),
     ("control.connections.per_address", "7", "7"),
