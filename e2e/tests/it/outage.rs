@@ -13,7 +13,7 @@ use e2e::setup::{Folder, OPEN};
 use e2e::{Account, Call, Canary, Gateway, Mock, Setup, eventually, eventually_within, timed};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::bodies::{CHAT, Format};
 use crate::store;
@@ -268,17 +268,22 @@ impl Failover {
     }
 }
 
-/// Sends requests with a key to the servers in turn, until it is stopped; returns the key, and the code of each refusal.
+/// Interval between two requests with a key in a failover: a lease contains the use at the rate before it.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Sends requests with a key to the servers in turn at a constant rate, until it is stopped; returns the key, and the code of each refusal.
 async fn busy(nodes: [SocketAddr; 2], key: String, stop: Arc<AtomicBool>) -> (String, Vec<String>) {
     let (call, mut outcomes) = (chat(&key), Vec::new());
+    let mut due = tokio::time::interval(EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for node in nodes.into_iter().cycle() {
+        due.tick().await;
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let answer = call.send(node).await;
         let is_served = answer.status() == 200;
         outcomes.push(if is_served { "served".to_owned() } else { answer.json()["error"]["code"].to_string() });
-        tokio::time::sleep(PAUSE).await;
     }
     (key, outcomes)
 }
