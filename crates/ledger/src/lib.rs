@@ -45,8 +45,8 @@ pub use busy_users::UserCredits;
 pub use handle::Ledger;
 pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{
-    DIFFERENCES_MAX, Days, Difference, DifferencePlace, InterruptedRequests, OpenRequests, Reconciliation,
-    RecordedUsage, RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
+    AuditProgress, DIFFERENCES_MAX, Days, Difference, DifferencePlace, InterruptedRequests, OpenRequests,
+    Reconciliation, RecordedUsage, RepairError, RepairedTotals, Sample, UnleasedUsage, UnpricedRequests,
 };
 pub use recorded_labels::RecordedLabels;
 pub use retention::RetentionStats;

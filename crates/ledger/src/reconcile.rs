@@ -1,11 +1,12 @@
 //! Audit of usage: events and counts must equal the totals of days and hours, the charged amounts of budgets, and the
 //! spent amounts of leases.
 //!
-//! The audit reads one snapshot, and ingest writes rows and totals in one transaction, so a running node causes no
+//! Each query reads one snapshot, and ingest writes rows and totals in one transaction, so a running node causes no
 //! difference. The database adds up; this process only handles sums and a bounded number of differences. (The log of
 //! changes by users is [`audit`](store::audit).)
 //!
-//! Read in this order: `totals` (the compared columns), `comparison` (the comparison), `subjects` (charges of clients without a user), `accounts` (leases), `unresolved` (facts
+//! Read in this order: `totals` (the compared columns), `sample` (the compared rows), `suspects` (the search for rows that may
+//! differ), `comparison` (the comparison), `subjects` (charges of clients without a user), `accounts` (leases), `unresolved` (facts
 //! to report that are no differences), `repair` (correction of totals from events), `recorded` (figures for comparison
 //! with a provider's).
 
@@ -15,7 +16,9 @@ mod comparison;
 mod recorded;
 mod repair;
 mod row;
+mod sample;
 mod subjects;
+mod suspects;
 mod totals;
 mod unresolved;
 
@@ -29,9 +32,11 @@ use uuid::Uuid;
 
 use crate::handle::Ledger;
 use comparable::comparable_from;
+use suspects::Suspects;
 
 pub use recorded::RecordedUsage;
 pub use repair::{RepairError, RepairedTotals};
+pub use sample::Sample;
 pub use unresolved::{InterruptedRequests, OpenRequests, UnpricedRequests};
 
 /// Maximum number of reported differences; beyond it, only `more` is set.
@@ -52,6 +57,15 @@ pub struct Days {
     pub first: Day,
     /// Last day of the range.
     pub last: Day,
+}
+
+/// Progress of an audit: the number of queries that have ended, of all queries that read events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditProgress {
+    /// Number of queries that have ended.
+    pub done: usize,
+    /// Number of all queries.
+    pub all: usize,
 }
 
 /// Result of an audit.
@@ -217,14 +231,46 @@ impl Days {
 }
 
 impl Ledger {
-    /// Audits the stored usage of `days`, in one snapshot, while nodes run.
+    /// Audits the stored usage of `days` while nodes run.
     ///
     /// # Errors
     /// Database errors of any kind.
     pub async fn reconcile(&self, days: Days) -> Result<Reconciliation, DatabaseError> {
+        self.reconcile_sample(days, Sample::ALL, |_| ()).await
+    }
+
+    /// Like [`Self::reconcile`], for the totals in a sample and for all leases.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn reconcile_sample(
+        &self,
+        days: Days,
+        sample: Sample,
+        progress: impl Fn(AuditProgress) + Sync,
+    ) -> Result<Reconciliation, DatabaseError> {
+        let searched = async {
+            match days.since(self.usage_kept_from().await?) {
+                Some(days) => suspects::find(&self.store, days, sample, &progress).await,
+                None => Ok(Suspects::default()),
+            }
+        };
+        let (suspects, mut found) = tokio::try_join!(searched, self.compare_others(days, sample))?;
+        let others = std::mem::take(&mut found.differences);
         let mut snapshot = self.store.snapshot().await?;
-        let from = comparable_from(&mut snapshot).await?;
-        let compared = days.since(from);
+        // Retention may have deleted events since the search.
+        if let Some(days) = days.since(comparable_from(&mut snapshot).await?) {
+            comparison::compare(&mut snapshot, &suspects, days.first, &mut found).await?;
+        }
+        snapshot.rollback().await?;
+        found.tell(others);
+        Ok(found)
+    }
+
+    /// Compares everything but the totals of users, in one snapshot.
+    async fn compare_others(&self, days: Days, sample: Sample) -> Result<Reconciliation, DatabaseError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let compared = days.since(comparable_from(&mut snapshot).await?);
         let mut found = Reconciliation {
             compared,
             differences: Vec::new(),
@@ -234,8 +280,8 @@ impl Ledger {
             open: unresolved::open(&mut snapshot).await?,
             unleased: Vec::new(),
         };
-        if let Some(days) = compared {
-            comparison::compare(&mut snapshot, days, &mut found).await?;
+        for days in compared.map(|days| sample.ranges(days)).unwrap_or_default() {
+            comparison::compare_plans(&mut snapshot, days, &mut found).await?;
             subjects::compare(&mut snapshot, days, &mut found).await?;
         }
         accounts::compare(&mut snapshot, days, &mut found).await?;

@@ -8,8 +8,9 @@ use store::sql::{Transaction, statements, unsigned};
 use uuid::Uuid;
 
 use super::row::{NumberRow, NumberRowWithId};
+use super::suspects::Suspects;
 use super::totals::{self, PLAN_MEASURES, TotalsKind, TotalsTable};
-use super::{DIFFERENCES_MAX, Days, Difference, DifferencePlace, Reconciliation};
+use super::{Days, Difference, DifferencePlace, Reconciliation};
 use sqlx::AssertSqlSafe;
 
 statements! {
@@ -60,12 +61,16 @@ pub(super) fn add(to: &mut Vec<i128>, more: &[i128]) {
     to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
 }
 
-/// Compares the totals of keys, models and plans.
-pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
-    for totals in totals::ALL {
-        let suspects = suspects(on, totals, days, DIFFERENCES_MAX + 1).await?;
-        found.more |= suspects.len() > DIFFERENCES_MAX;
-        for (day, user) in suspects {
+/// Compares the totals of the users that may differ from `first` on.
+pub(super) async fn compare(
+    on: &mut Transaction,
+    suspects: &Suspects,
+    first: Day,
+    found: &mut Reconciliation,
+) -> Result<(), DatabaseError> {
+    found.more |= suspects.more;
+    for (nth, totals) in totals::ALL.into_iter().enumerate() {
+        for (day, user) in suspects.of_table(nth, first) {
             let parts = of_user(on, totals, day, user).await?;
             for (part, sides) in &parts {
                 let differing = sides.differing(totals);
@@ -76,6 +81,15 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
             }
         }
     }
+    Ok(())
+}
+
+/// Compares the totals of plans.
+pub(super) async fn compare_plans(
+    on: &mut Transaction,
+    days: Days,
+    found: &mut Reconciliation,
+) -> Result<(), DatabaseError> {
     for (day, of) in plans(on, days, days.ids()).await? {
         if differing_plans(&of).is_empty() {
             continue;

@@ -1,5 +1,7 @@
 //! The totals that an audit compares with events and counts: their columns, and the statements built from them.
 
+pub(super) mod grouped;
+
 use meter::RequestResult;
 use meter::usage::TokenTotal;
 
@@ -431,5 +433,5 @@ pub(super) fn plans() -> String {
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
     let of = |totals: &TotalsTable| [totals.suspects(), totals.of_user(), totals.rows(), totals.add(), totals.insert()];
-    ALL.into_iter().flat_map(of).chain([plans()]).collect()
+    ALL.into_iter().flat_map(of).chain([plans(), grouped::suspects()]).collect()
 }

@@ -11,6 +11,8 @@ pub(super) const AUDIT_EXAMPLES: &str = "Examples:
   # Audit this month
   tollgate audit
   tollgate audit --since 2026-11-01 --json
+  # Compare a random part of the totals
+  tollgate audit --since 2026-01-01 --sample 1%
   # Rewrite daily totals from the recorded events
   tollgate audit --repair
   # Compare with a provider's own report
@@ -32,6 +34,9 @@ pub(crate) struct Audit {
     /// Last day, in UTC [default: today, or the last complete day of the report]
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub(crate) until: Option<Day>,
+    /// Compare the totals of a random share of users and days
+    #[arg(long, value_name = "PERCENT", value_parser = share, conflicts_with_all = ["repair", "provider_report"])]
+    pub(crate) sample: Option<u32>,
     /// Rewrite daily totals from the events, and audit again
     #[arg(long)]
     pub(crate) repair: bool,
@@ -48,6 +53,34 @@ pub(crate) struct Audit {
     pub(crate) place: Place,
 }
 
+/// Returns a share in ten-thousandths.
+fn share(text: &str) -> Result<u32, &'static str> {
+    const EXPECTED: &str = "expected a share from 0.01% to 100%, such as 1%";
+    let number = text.strip_suffix('%').ok_or(EXPECTED)?;
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number(whole) || !is_number(rest) || rest.len() > 2 {
+        return Err(EXPECTED);
+    }
+    let parsed = format!("{whole}{rest:0<2}").parse().ok();
+    parsed.filter(|share| (1..=10_000).contains(share)).ok_or(EXPECTED)
+}
+
 fn day(text: &str) -> Result<Day, String> {
     Day::parse(text).ok_or_else(|| "expected a day, such as 2026-11-20".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        for (text, expected) in [("1%", 100), ("0.01%", 1), ("2.5%", 250), ("100%", 10_000), ("100.00%", 10_000)] {
+            assert_eq!(share(text), Ok(expected), "{text}");
+        }
+        for text in ["", "1", "%", "0%", "0.001%", "100.01%", "-1%", "1.%", ".5%", "1e1%", "99999999999%"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
 }

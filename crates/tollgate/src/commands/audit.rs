@@ -5,6 +5,7 @@ mod days;
 mod output;
 mod report;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use access::{Clock, Day};
@@ -13,7 +14,7 @@ use cluster::{Cluster, OpenLease};
 use config::Flags;
 use config::snapshot::Process;
 use ledger::billing::postings::BillingDifferences;
-use ledger::{Ledger, Reconciliation, RepairedTotals};
+use ledger::{AuditProgress, Ledger, Reconciliation, RepairedTotals, Sample};
 use meter::{Per, Period};
 use store::{Actor, Store};
 
@@ -28,6 +29,8 @@ const DIFFERS: u8 = 3;
 /// What an audit found.
 struct AuditReport {
     found: Reconciliation,
+    /// The compared part of the totals; `None` for all.
+    sample: Option<Sample>,
     /// Leases of nodes that do not respond, as of now.
     unusable: Vec<OpenLease>,
     /// The corrected totals; `None` if none were to be corrected.
@@ -81,11 +84,13 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
     if days.first > future.unwrap_or(today) {
         bail!("{} is a future day: nothing can be compared", days.first);
     }
+    let sample = args.sample.map(|share| Sample::new(share, random(store)));
     let read = async |repaired| {
-        let found = ledger.reconcile(days).await.map_err(failed)?;
+        let compared = sample.unwrap_or(Sample::ALL);
+        let found = ledger.reconcile_sample(days, compared, print_progress).await.map_err(failed)?;
         let unusable = cluster.unusable_leases().await.map_err(failed)?;
         let books = books::compare(store).await.map_err(failed)?;
-        anyhow::Ok(AuditReport { found, unusable, repaired, future, books })
+        anyhow::Ok(AuditReport { found, sample, unusable, repaired, future, books })
     };
     let render = async |report: &AuditReport| {
         let ids = store.scope_ids(output::scopes(report)).await.map_err(failed)?;
@@ -108,4 +113,17 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
         report = if done.is_any() { read(Some(done)).await? } else { AuditReport { repaired: Some(done), ..report } };
     }
     Ok((render(&report).await?, report.agrees()))
+}
+
+/// Returns a random number: the last bits of a new id.
+fn random(store: &Store) -> u32 {
+    u32::try_from(store.new_id().as_u128() & u128::from(u32::MAX)).unwrap_or(0)
+}
+
+/// Prints a line on a terminal.
+fn print_progress(progress: AuditProgress) {
+    let AuditProgress { done, all } = progress;
+    if std::io::stderr().is_terminal() {
+        telemetry::logs::write_stderr(format!("audit: {done} of {all} parts are compared\n"));
+    }
 }

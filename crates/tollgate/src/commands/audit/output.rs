@@ -14,7 +14,7 @@ use crate::commands::{moment, printable};
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(
     days: Days,
-    AuditReport { found, unusable, repaired, future, books }: &AuditReport,
+    AuditReport { found, sample, unusable, repaired, future, books }: &AuditReport,
     ids: &ScopeIds,
 ) -> String {
     let mut lines = Vec::new();
@@ -28,6 +28,9 @@ pub(super) fn in_words(
     if found.more {
         lines.push(format!("further differences are omitted; at most {DIFFERENCES_MAX} are listed"));
     }
+    lines.extend(
+        sample.map(|sample| format!("sampled: a given wrong total was found with a chance of {}%", sample.chance())),
+    );
     let Days { first, last } = days;
     match found.compared {
         Some(compared) if compared.first > first => lines.push(format!(
@@ -67,6 +70,7 @@ pub(super) fn in_words(
             format!("{first} to {last}: the comparison is incomplete, as too many figures seem to differ")
         }
         0 if found.compared.is_none() => "only leases could be compared, and all agree".to_owned(),
+        0 if sample.is_some() => format!("{first} to {last}: all sampled figures agree"),
         0 => format!("{first} to {last}: all figures agree"),
         one => format!("{first} to {last}: {one} figures differ"),
     });
@@ -157,7 +161,7 @@ pub(super) fn scopes(AuditReport { found, unusable, .. }: &AuditReport) -> Vec<B
 /// Returns the result for programs.
 pub(super) fn in_json(
     days: Days,
-    AuditReport { found, unusable, repaired, future, .. }: &AuditReport,
+    AuditReport { found, sample, unusable, repaired, future, .. }: &AuditReport,
     ids: &ScopeIds,
 ) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
@@ -173,6 +177,7 @@ pub(super) fn in_json(
         "future": future.map(|day| day.to_string()),
         "days": of_days(days),
         "compared": found.compared.map(of_days),
+        "sampled_percent": sample.map(ledger::Sample::chance),
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
         "repaired": repaired.map(|repaired| {
