@@ -32,8 +32,9 @@ const VERSION_MIN: i64 = 150_000;
 /// Query for the server properties that Tollgate requires.
 const CHECK: &str = "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding'),
     current_setting('transaction_read_only') = 'on'";
-/// Query for whether a connection can write: a standby is always read-only.
-const IS_WRITABLE: &str = "SELECT current_setting('transaction_read_only') = 'off'";
+/// Query for whether a connection can write, and is in no transaction: a standby is always read-only, and in a transaction, its
+/// start is earlier than that of the statement.
+const IS_USABLE: &str = "SELECT current_setting('transaction_read_only') = 'off' AND now() = statement_timestamp()";
 /// Query for whether the table of nodes exists, in a database of which migrations may be undone.
 pub(crate) const EXISTS: &str = "SELECT to_regclass('nodes') IS NOT NULL";
 /// Query for the nodes that have not left, and their beats.
@@ -125,12 +126,13 @@ async fn connections(options: PgConnectOptions, max: u32, acquire: Duration) -> 
     pool.connect_with(options).await
 }
 
-/// Whether a connection responds and can write. After a fail-over, the earlier primary may respond as a standby: its
+/// Whether a connection responds, can write, and is in no transaction, as after a call that was cancelled while it began one:
+/// its next user would read an old state, and write nothing. After a fail-over, the earlier primary may respond as a standby: its
 /// connections leave the pool, and the next ones reach the new primary. If no server accepts writes, each connection
 /// serves once, so that reads continue.
 async fn is_usable(connection: &mut PgConnection) -> bool {
-    match tokio::time::timeout(PING, sqlx::raw_sql(IS_WRITABLE).fetch_one(connection)).await {
-        Ok(Ok(row)) => <(bool,)>::from_row(&row).is_ok_and(|(is_writable,)| is_writable),
+    match tokio::time::timeout(PING, sqlx::raw_sql(IS_USABLE).fetch_one(connection)).await {
+        Ok(Ok(row)) => <(bool,)>::from_row(&row).is_ok_and(|(is_usable,)| is_usable),
         Ok(Err(_)) | Err(_) => false,
     }
 }

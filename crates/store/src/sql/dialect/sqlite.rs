@@ -38,10 +38,7 @@ pub(crate) async fn writer(file: &Path) -> Result<SqlitePool, sqlx::Error> {
         .pragma("wal_autocheckpoint", LOG_PAGES_MAX)
         // Keeps the undo data of statements with many rows in memory: in a file it is a fifth of ingest's cost (perf).
         .pragma("temp_store", "MEMORY");
-    // If SQLite itself has rolled back (disk full, I/O error, out of memory), sqlx's ROLLBACK fails, and sqlx considers
-    // the connection to be in a transaction permanently. No other transaction could begin on it.
-    let usable = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
-    usable.connect_with(options).await
+    pool(1).connect_with(options).await
 }
 
 /// Returns the path of a database's write-ahead log.
@@ -132,4 +129,31 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
         // A file does not become unreachable as a server does.
         .test_before_acquire(false)
+        // If SQLite itself has rolled back (disk full, I/O error, out of memory), sqlx's ROLLBACK fails, and sqlx considers
+        // the connection to be in a transaction permanently. No other transaction could begin on it, and one that reads would
+        // see an old state.
+        .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_whose_rollback_failed_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let writer = writer(&file).await.unwrap();
+        let reader = pool(1).connect_with(connect(&file).read_only(true)).await.unwrap();
+        for pool in [writer, reader] {
+            let mut transaction = pool.begin().await.unwrap();
+            // As SQLite itself does on a full disk: sqlx's own ROLLBACK fails afterwards.
+            sqlx::raw_sql("ROLLBACK").execute(&mut *transaction).await.unwrap();
+            drop(transaction);
+            let mut next = pool.begin().await.unwrap();
+            let (depth,): (i64,) = sqlx::query_as("SELECT 1").fetch_one(&mut *next).await.unwrap();
+            assert_eq!(depth, 1);
+            next.rollback().await.unwrap();
+        }
+    }
 }

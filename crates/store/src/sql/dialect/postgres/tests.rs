@@ -26,6 +26,21 @@ async fn a_connection_is_waited_for_two_seconds() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_inside_a_transaction_is_not_used_again() {
+    let place = Place::postgres().await;
+    let options = options(place.url.as_ref().unwrap().expose()).unwrap();
+    let pool = connections(options, 1, Duration::from_secs(5)).await.unwrap();
+    for left in ["", "BEGIN", "BEGIN; SELECT 1", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] {
+        let mut connection = pool.acquire().await.unwrap();
+        let before = process(&mut connection).await.unwrap();
+        sqlx::raw_sql(left).execute(&mut *connection).await.unwrap();
+        drop(connection);
+        let after = process(&mut pool.acquire().await.unwrap()).await.unwrap();
+        assert_eq!(before == after, left.is_empty(), "{left}");
+    }
+}
+
+#[tokio::test]
 async fn statements_and_standing_transactions_have_an_end() {
     let place = Place::postgres().await;
     let store = place.open().await;
