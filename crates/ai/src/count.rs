@@ -1,4 +1,6 @@
-//! Estimates of the tokens of a call, for models whose provider has no counter.
+//! Counts of the tokens of a call: by the provider's counter, otherwise estimates.
+
+mod call;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,6 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 
+pub use self::call::{counted_call, counted_tokens, counting_body};
 use crate::format::Format;
 
 /// Tenths of a byte of text that are one token: of Claude's models, which have more tokens for the same text, and of others.
@@ -35,9 +38,9 @@ pub fn counted_body(format: Format, tokens: u64) -> Option<Vec<u8>> {
     let body = match format {
         Format::Messages => json!({"input_tokens": tokens}),
         Format::GenerateContent => json!({"totalTokens": tokens}),
+        Format::Responses => json!({"input_tokens": tokens, "object": "response.input_tokens"}),
         Format::Chat
         | Format::Completions
-        | Format::Responses
         | Format::Embeddings
         | Format::EmbedContent
         | Format::Images
@@ -162,6 +165,8 @@ mod tests {
         let shown = |format| counted_body(format, 7).map(|body| String::from_utf8(body).unwrap());
         assert_eq!(shown(Format::Messages).as_deref(), Some(r#"{"input_tokens":7}"#));
         assert_eq!(shown(Format::GenerateContent).as_deref(), Some(r#"{"totalTokens":7}"#));
+        let responses = r#"{"input_tokens":7,"object":"response.input_tokens"}"#;
+        assert_eq!(shown(Format::Responses).as_deref(), Some(responses));
         assert_eq!(shown(Format::Chat), None);
     }
 }

@@ -19,6 +19,10 @@ pub enum Endpoint {
     Completions,
     /// `POST /v1/responses`: OpenAI's Responses.
     Responses,
+    /// `POST /v1/responses/input_tokens`: the token counting of OpenAI's Responses.
+    InputTokens,
+    /// `POST /v1/responses/compact`: shortens the input of later Responses.
+    Compact,
     /// `POST /v1/messages`: Anthropic's Messages.
     Messages,
     /// `POST /v1/messages/count_tokens`: Anthropic's token counting.
@@ -92,10 +96,12 @@ const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 
 impl Endpoint {
     /// Every endpoint, in order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Responses,
+        Self::InputTokens,
+        Self::Compact,
         Self::Messages,
         Self::CountTokens,
         Self::Embeddings,
@@ -137,6 +143,8 @@ impl Endpoint {
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
             Self::Responses => "/v1/responses",
+            Self::InputTokens => "/v1/responses/input_tokens",
+            Self::Compact => "/v1/responses/compact",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
             Self::Embeddings => "/v1/embeddings",
@@ -163,7 +171,7 @@ impl Endpoint {
         match self {
             Self::ChatCompletions => Some(Format::Chat),
             Self::Completions => Some(Format::Completions),
-            Self::Responses => Some(Format::Responses),
+            Self::Responses | Self::InputTokens | Self::Compact => Some(Format::Responses),
             Self::Messages | Self::CountTokens => Some(Format::Messages),
             Self::Embeddings => Some(Format::Embeddings),
             Self::ImagesGenerations | Self::ImagesEdits => Some(Format::Images),
@@ -196,10 +204,34 @@ impl Endpoint {
         }
     }
 
+    /// Returns the endpoint that counts the tokens of calls in `format`.
+    #[must_use]
+    pub const fn counter_of(format: Format) -> Option<Self> {
+        match format {
+            Format::Responses => Some(Self::InputTokens),
+            Format::Messages => Some(Self::CountTokens),
+            Format::GenerateContent => Some(Self::GeminiCountTokens),
+            Format::Chat
+            | Format::Completions
+            | Format::Embeddings
+            | Format::EmbedContent
+            | Format::Images
+            | Format::Speech
+            | Format::Transcription
+            | Format::Moderations => None,
+        }
+    }
+
+    /// Whether the endpoint counts the tokens of a call.
+    #[must_use]
+    pub const fn counts_tokens(self) -> bool {
+        matches!(self, Self::InputTokens | Self::CountTokens | Self::GeminiCountTokens)
+    }
+
     /// Whether a request costs no quota.
     #[must_use]
     pub const fn free(self) -> bool {
-        matches!(self, Self::CountTokens | Self::GeminiCountTokens | Self::Models | Self::Model | Self::Root)
+        self.counts_tokens() || matches!(self, Self::Models | Self::Model | Self::Root)
     }
 
     const fn allow(self) -> &'static str {
@@ -209,6 +241,8 @@ impl Endpoint {
             Self::ChatCompletions
             | Self::Completions
             | Self::Responses
+            | Self::InputTokens
+            | Self::Compact
             | Self::Messages
             | Self::CountTokens
             | Self::Embeddings
@@ -295,7 +329,17 @@ impl<'a> EndpointCall<'a> {
     /// path: `None` if it cannot, or if the format is not for text.
     #[must_use]
     pub fn of_format(format: Format, is_streamed: bool, model: &str) -> Option<EndpointCall<'static>> {
-        let endpoint = Endpoint::of_format(format, is_streamed)?;
+        Self::in_format(format, Endpoint::of_format(format, is_streamed)?, model)
+    }
+
+    /// Returns the call that counts the tokens of a call in `format`. `None` if the format has no such endpoint, or the path cannot
+    /// contain the provider's own name of the model.
+    #[must_use]
+    pub fn counter(format: Format, model: &str) -> Option<EndpointCall<'static>> {
+        Self::in_format(format, Endpoint::counter_of(format)?, model)
+    }
+
+    fn in_format(format: Format, endpoint: Endpoint, model: &str) -> Option<EndpointCall<'static>> {
         let dialect = Some(format.dialect());
         if format != Format::GenerateContent {
             return Some(EndpointCall { endpoint, model: None, dialect, version: "" });

@@ -181,6 +181,14 @@ impl ProviderKind {
         dialects.contains(&format.dialect()) && (is_text || !is_for_text) && !self.lacks(format)
     }
 
+    /// Whether the provider's API may have `endpoint`, if it has the format. Some endpoints of Responses are OpenAI's alone; other
+    /// servers with this format have the main one.
+    #[must_use]
+    pub const fn has(self, endpoint: Endpoint) -> bool {
+        !matches!(endpoint, Endpoint::InputTokens | Endpoint::Compact)
+            || matches!(self, Self::OpenAi | Self::AzureOpenAi | Self::Mock)
+    }
+
     /// Whether the API lacks a format for text of a dialect that it has.
     fn lacks(self, format: Format) -> bool {
         self == Self::Vertex && format == Format::Responses

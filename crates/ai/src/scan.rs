@@ -5,6 +5,7 @@
 //! malformed JSON may pass or stop it, but it never returns bytes that are not part of the input.
 
 pub(crate) mod nesting;
+pub(crate) mod raw_fields;
 pub(crate) mod text;
 
 use std::ops::Range;

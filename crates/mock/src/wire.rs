@@ -59,6 +59,8 @@ pub(crate) enum StreamStage {
 pub(crate) fn whole(response: &MockResponse) -> WholeBody {
     let json = match (response.endpoint, response.format()) {
         (Endpoint::CountTokens, _) => messages::count(response),
+        (Endpoint::InputTokens, _) => responses::count(response),
+        (Endpoint::Compact, _) => responses::compacted(response),
         (Endpoint::GeminiCountTokens, _) => gemini::count(response),
         (_, Format::Chat) => chat::whole(response),
         (_, Format::Responses) => responses::whole(response),

@@ -87,7 +87,7 @@ impl UpstreamResponse {
     }
 
     /// Ends a response that the client does not get. Its connection is used again if the whole response has arrived already.
-    fn discard(self, now: Instant) {
+    pub(crate) fn discard(self, now: Instant) {
         let UpstreamContent { mut body, connection } = *self.content;
         let mut waiting = Context::from_waker(Waker::noop());
         let mut left = DISCARDED_BYTES_MAX;

@@ -27,6 +27,7 @@ fn azure_clients_name_the_model_in_the_path_or_in_the_body() {
     check("POST", "/openai/deployments/d/images/generations", Endpoint::ImagesGenerations, Some("d"));
     check("POST", "/openai/responses", Endpoint::Responses, None);
     check("POST", "/openai/v1/responses", Endpoint::Responses, None);
+    check("POST", "/openai/responses/compact", Endpoint::Compact, None);
     check("GET", "/openai/models", Endpoint::Models, None);
     check("GET", "/openai/models/a%2Fb", Endpoint::Model, Some("a/b"));
     assert_eq!(Endpoint::find("POST", "/openai/v1/messages"), EndpointMatch::None);
@@ -129,6 +130,19 @@ fn a_call_in_another_format_has_the_path_of_its_provider() {
         assert_eq!(gemini(true, model), None, "{model}");
     }
     assert_eq!(path(Format::Embeddings, false, "m"), None);
+}
+
+#[test]
+fn a_count_has_the_path_of_its_format() {
+    for format in Format::ALL {
+        let called = EndpointCall::counter(format, "m");
+        assert_eq!(called.as_ref().map(|called| called.endpoint), Endpoint::counter_of(format), "{}", format.name());
+        assert!(called.is_none_or(|called| called.endpoint.counts_tokens() && called.endpoint.free()));
+    }
+    assert!(!Endpoint::Compact.free());
+    let gemini = EndpointCall::counter(Format::GenerateContent, "m").unwrap();
+    assert_eq!(gemini.target("m", None), "/v1beta/models/m:countTokens");
+    assert_eq!(EndpointCall::counter(Format::GenerateContent, "../m"), None);
 }
 
 #[test]

@@ -24,9 +24,7 @@ pub struct UnservedPath {
 }
 
 /// First segments of OpenAI's paths below `/v1/` and `/openai/`, with the API of each. Longer segments come first.
-const OPENAI: [(&str, &str); 23] = [
-    ("responses/input_tokens", "token counts of the Responses API are"),
-    ("responses/compact", "compaction of the Responses API is"),
+const OPENAI: [(&str, &str); 21] = [
     ("responses", "stored responses are"),
     ("chat/completions", "stored chat completions are"),
     ("conversations", "the Conversations API is"),
@@ -222,8 +220,6 @@ mod tests {
             ("/v1/vector_stores", Shape::Of(OpenAi), "Vector"),
             ("/v1/videos/v", Shape::Of(OpenAi), "Videos"),
             ("/v1/responses/resp_1", Shape::Of(OpenAi), "stored responses"),
-            ("/v1/responses/input_tokens", Shape::Of(OpenAi), "token counts of the Responses API"),
-            ("/v1/responses/compact", Shape::Of(OpenAi), "compaction of the Responses API"),
             ("/v1/images/variations", Shape::Of(OpenAi), "Images"),
             ("/openai/files", Shape::Of(OpenAi), "not served"),
             ("/openai/v1/vector_stores", Shape::Of(OpenAi), "Vector"),

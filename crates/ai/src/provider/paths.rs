@@ -111,7 +111,7 @@ impl ClaudeSurface {
 /// (RFC 3986, 5.2.4) has none.
 fn dated(endpoint: Endpoint, model: &str, version: &str) -> Option<String> {
     let rest = endpoint.path().strip_prefix(V1)?;
-    if endpoint == Endpoint::Responses {
+    if endpoint.format() == Some(Format::Responses) {
         return Some(format!("/openai{rest}?api-version={version}"));
     }
     let deployment = Some(model).filter(|model| is_nameable(model))?;
@@ -148,6 +148,7 @@ mod tests {
         check("/v1/chat/completions?api-version=2024-06-01", "/openai/v1/chat/completions");
         check("/openai/deployments/other/chat/completions", "/openai/v1/chat/completions");
         check("/v1/responses", "/openai/v1/responses");
+        check("/v1/responses/compact", "/openai/v1/responses/compact");
         check("/v1/embeddings", "/openai/v1/embeddings");
         assert_eq!(ProviderPaths::OfKind.models_target(ProviderKind::AzureOpenAi), "/openai/v1/models");
     }
@@ -164,6 +165,8 @@ mod tests {
         check("/openai/deployments/other/embeddings", &deployed("embeddings"));
         check("/v1/audio/transcriptions", &deployed("audio/transcriptions"));
         check("/v1/responses", "/openai/responses?api-version=2024-10-21");
+        check("/v1/responses/compact", "/openai/responses/compact?api-version=2024-10-21");
+        check("/openai/responses/input_tokens", "/openai/responses/input_tokens?api-version=2024-10-21");
         assert_eq!(paths.models_target(ProviderKind::AzureOpenAi), "/openai/models?api-version=2024-10-21");
         let called = EndpointCall::at("/v1/chat/completions").unwrap();
         for model in ["", ".", ".."] {

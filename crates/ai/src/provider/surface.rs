@@ -184,7 +184,8 @@ mod tests {
             ),
         ] {
             assert_eq!(surface.betas(CLAUDE_CODE), expected, "{surface:?}");
-            let long = (0..500).map(|number| format!("unknown-{number}")).collect::<Vec<_>>().join(",");
+            let long = (0..800).map(|number| format!("unknown-{number}")).collect::<Vec<_>>().join(",");
+            assert!(long.len() > 8 * 1024);
             assert!(surface.betas(&long).is_empty() && surface.betas("").is_empty());
         }
         assert_eq!(ClaudeSurface::Anthropic.betas(CLAUDE_CODE).len(), 9);

@@ -69,6 +69,8 @@ pub(super) fn target(folder: &str, call: PathCall<'_>) -> Option<String> {
         Endpoint::ChatCompletions => Some(format!("{folder}/endpoints/openapi/chat/completions")),
         Endpoint::Completions
         | Endpoint::Responses
+        | Endpoint::InputTokens
+        | Endpoint::Compact
         | Endpoint::Embeddings
         | Endpoint::ImagesGenerations
         | Endpoint::ImagesEdits

@@ -212,3 +212,14 @@ fn nothing_is_copied_where_nothing_is_edited() {
     assert!(!Tap::new(Format::Chat, EVENTS, false).with_edits(ResponseEdits::default()).has_edits());
     assert!(!Tap::new(Format::Speech, ResponseFraming::Opaque, false).with_edits(named()).has_edits());
 }
+
+#[test]
+fn each_model_of_a_stream_with_several_gets_the_name_of_the_client() {
+    let chunk = |model: &str, text: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"model\":\"{model}\",\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
+    let stream = |first: &str, second: &str| chunk(first, "a") + &chunk(second, "b") + "data: [DONE]\n\n";
+    check(Format::Chat, ResponseFraming::Events, &named(), &stream("m-1", "n-2"), &stream("fast", "fast"));
+}

@@ -294,6 +294,34 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_that_pings_for_ever_never_begins_with_content_and_nothing_of_it_is_kept() {
+        for (format, ping) in [
+            (Format::Messages, "event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+            (Format::Responses, "event: keepalive\ndata: {\"type\":\"keepalive\"}\n\n"),
+            (Format::Chat, ": OPENROUTER PROCESSING\n\n"),
+            (Format::GenerateContent, "\r\n"),
+        ] {
+            let mut opening = Opening::new(format, ResponseFraming::Events);
+            for piece in [ping, &ping.repeat(1_000)].into_iter().cycle().take(100) {
+                assert_eq!(opening.push(piece.as_bytes()), OpeningState::Opening, "{format:?}");
+            }
+            assert!(opening.error().is_empty(), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_event_of_ten_megabytes_is_content_of_which_a_part_is_kept() {
+        let piece = "x".repeat(64 * 1024);
+        for format in [Format::Messages, Format::Responses, Format::Chat, Format::GenerateContent] {
+            let mut opening = Opening::new(format, ResponseFraming::Events);
+            opening.push(b"data: {\"type\":\"message_start\",\"text\":\"");
+            let states: Vec<OpeningState> = (0..160).map(|_| opening.push(piece.as_bytes())).collect();
+            assert_eq!(states.last(), Some(&OpeningState::Content), "{format:?}");
+            assert!(opening.error().len() <= OPENING_BYTES_MAX, "{format:?}");
+        }
+    }
+
+    #[test]
     fn opening_events_precede_content_in_each_format() {
         use OpeningState::{Content, Failed, Opening};
         let events = ResponseFraming::Events;

@@ -79,17 +79,32 @@ impl<'a> ProviderModel<'a> {
     pub fn format_of(self, endpoint: Endpoint) -> Option<Format> {
         let format = endpoint.format()?;
         if endpoint.free() {
-            // A count of tokens has no translation: without the provider's own, it is an estimate.
+            // Without a counter of the provider, a count is an estimate.
             return (self.counts(endpoint) || self.serves(format)).then_some(format);
+        }
+        if endpoint == Endpoint::Compact {
+            // Its response is state of the provider, which no other one can read.
+            return (self.speaks(format) && self.provider.kind.has(endpoint)).then_some(format);
         }
         if self.speaks(format) { Some(format) } else { self.translated_to(format) }
     }
 
-    /// Whether the provider has an endpoint that counts tokens in the client's format. All servers of the kind may have it.
+    /// Whether the provider has an endpoint that counts tokens in the endpoint's format. All servers of the kind may have it; that of
+    /// Responses exists only where the format does.
     #[must_use]
     pub fn counts(self, endpoint: Endpoint) -> bool {
-        let has = |format| self.provider.kind.speaks(format) && self.may_have(format);
-        endpoint.format().is_some_and(has) && self.provider.paths.have(endpoint)
+        let kind = self.provider.kind;
+        let has = |format| kind.speaks(format) && self.may_have(format);
+        let has_format = || endpoint != Endpoint::InputTokens || self.speaks(Format::Responses);
+        endpoint.format().is_some_and(has) && kind.has(endpoint) && has_format() && self.provider.paths.have(endpoint)
+    }
+
+    /// Returns the formats into which a count in `format` can be translated because the provider counts in them.
+    pub fn counters(self, format: Format) -> impl Iterator<Item = Format> + use<'a> {
+        let counts = move |of_provider: &Format| {
+            Endpoint::counter_of(*of_provider).is_some_and(|endpoint| self.counts(endpoint))
+        };
+        self.translations(format).filter(counts)
     }
 
     /// Returns the names of the formats in which clients may call the model, by a translation or without.

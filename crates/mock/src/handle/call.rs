@@ -266,6 +266,8 @@ fn framing(endpoint: Endpoint, request: &CallBody<'_>, query: Option<&str>) -> O
         Endpoint::AudioTranscriptions => request.streamed() && !wire::transcription::is_by_the_second(&request.model),
         Endpoint::AudioSpeech => request.wants_speech_events(),
         Endpoint::CountTokens
+        | Endpoint::InputTokens
+        | Endpoint::Compact
         | Endpoint::Embeddings
         | Endpoint::AudioTranslations
         | Endpoint::Moderations

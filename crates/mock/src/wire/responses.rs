@@ -12,6 +12,20 @@ pub(super) fn whole(response: &MockResponse) -> Json {
     response_object(response, "completed", &[item(response, "completed", &response.content.text().whole())])
 }
 
+/// The body of `POST /v1/responses/input_tokens`.
+pub(super) fn count(response: &MockResponse) -> Json {
+    object! { "object": "response.input_tokens", "input_tokens": response.tokens.unwrap_or_default().input_total() }
+}
+
+/// The body of `POST /v1/responses/compact`.
+pub(super) fn compacted(response: &MockResponse) -> Json {
+    let item = object! { "id": id("cmp_", response), "type": "compaction", "encrypted_content": "mock-compaction" };
+    object! {
+        "id": id("resp_", response), "object": "response.compaction", "created_at": CREATED, "output": [item],
+        "usage": usage(response)
+    }
+}
+
 /// The response object of a stream that fails.
 pub(crate) fn failed(response: &MockResponse, error: &Json) -> Json {
     of(response, "failed", &[], Some(error))

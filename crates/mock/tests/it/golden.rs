@@ -36,4 +36,6 @@ async fn bytes_match_the_snapshots() {
     check(&mock, "images_stream", "/v1/images/generations", streamed).await;
     check(&mock, "moderations", "/v1/moderations", "").await;
     check(&mock, "count_tokens", "/v1/messages/count_tokens", "").await;
+    check(&mock, "input_tokens", "/v1/responses/input_tokens", "").await;
+    check(&mock, "compact", "/v1/responses/compact", "").await;
 }

@@ -6,14 +6,15 @@ mod access_token;
 mod account_objects;
 mod attempt;
 mod beginning;
+mod counts;
 mod early;
-mod estimate;
 mod fallback;
 mod hosted;
 pub(crate) mod model_plan;
 mod order;
 mod other_models;
 mod parsed_call;
+mod prepared_call;
 mod project_data;
 mod recognition;
 mod reserved_tokens;
@@ -64,11 +65,11 @@ pub(crate) async fn infer(
     session::note(account, &parsed);
     let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     plan.count(account, client).await?;
-    if estimate::is_needed(endpoint, &plan.target) {
-        // Boxed, because only such counts need it.
-        return Box::pin(estimate::respond(account, &parsed, endpoint, &plan.target, client)).await;
-    }
     let of = InferenceRequest { endpoint, client, plan: &plan };
+    if endpoint.called.endpoint.counts_tokens() {
+        // Boxed, because only counts need it.
+        return Box::pin(counts::respond(account, &parsed, of)).await;
+    }
     if account.request.snapshot.traffic.rate_limits.has_tokens() {
         // Boxed, because its future is large and other calls do not need it.
         Box::pin(reserved_tokens::reserve(account, &parsed, of)).await?;

@@ -1,5 +1,7 @@
 //! Calls of the client's tools in responses.
 
+use access::Tokens;
+
 use super::*;
 
 fn calls(format: Format, framing: ResponseFraming, body: &str) -> bool {
@@ -49,4 +51,12 @@ fn a_response_shows_whether_the_model_called_a_tool() {
     ] {
         assert_eq!(calls(format, framing, &body), expected, "{body}");
     }
+}
+
+#[test]
+fn a_compaction_has_usage() {
+    let body = r#"{"id":"cmp_1","object":"response.compaction","created_at":1,"output":[{"type":"compaction","id":"c","encrypted_content":"ENC"}],"usage":{"input_tokens":1000,"output_tokens":100,"total_tokens":1100}}"#;
+    let facts = tapped(Tap::new(Format::Responses, ResponseFraming::Json, false), [body.as_bytes()]).1;
+    let usage = facts.usage.unwrap();
+    assert_eq!((usage.input, usage.output), (Some(Tokens(1_000)), Some(Tokens(100))));
 }

@@ -10,12 +10,15 @@ use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker, permit};
 use crate::body;
-use crate::body::inflate;
 use crate::body::inflate::{Coding, CompressedContent};
 use crate::body::{BodyBounds, IncomingBody};
+use crate::body::{buffer, inflate};
 use crate::capacity::MemoryPermit;
 use crate::client::head::{Head, text};
 use crate::refusal::problem::Problem;
+
+/// The media type of all calls that the gateway has changed.
+pub(super) const JSON: &str = "application/json";
 
 /// A call whose model is not resolved yet.
 pub(super) struct ParsedCall {
@@ -55,6 +58,18 @@ impl ParsedCall {
         let fields = ask(account, &endpoint.called, &content).await?;
         Ok(Self { fields, content, held: further })
     }
+}
+
+/// Returns a changed call, whose body `held` counts.
+pub(super) fn counted(called: &EndpointCall<'_>, body: Bytes, mut held: MemoryPermit) -> Result<ParsedCall, Problem> {
+    buffer::hold(&mut held, body.len())?;
+    let another = held.another();
+    let content = buffer::counted(body, held);
+    let fields = ai::request::read(called, Some(JSON), &content).map_err(|error| {
+        let message = format!("the call is invalid in the format of this model's provider: {error}");
+        Problem::new(Refusal::BadRequest, message).of_param(error.field())
+    })?;
+    Ok(ParsedCall { fields, content, held: another })
 }
 
 /// Returns the length of the body that the head announces.

@@ -8,7 +8,7 @@ use config::snapshot::Provider;
 use http1::KnownName;
 
 use super::early::read_error;
-use super::translation::JSON;
+use super::parsed_call::JSON;
 use crate::account::RequestAccount;
 use crate::forward::UpstreamResponse;
 use crate::refusal::problem::Problem;

@@ -16,12 +16,11 @@ use super::access_token::SentToken;
 use super::account_objects::ReferringCall;
 use super::model_plan::{InferenceRequest, PlannedModel};
 use super::parsed_call::ParsedCall;
+use super::prepared_call::{PreparedCall, prepare};
 use super::signing::SignedCall;
 use super::target_response::{edit_head, framing, name_target, response_edits};
-use super::translation::{
-    CallTranslation, TranslatedCall, fit_to_model, fit_to_surface, translate, unnameable, without_state,
-};
-use super::{account_objects, hosted, other_models, runtime, spent};
+use super::translation::{CallTranslation, unnameable};
+use super::{account_objects, hosted, other_models, runtime};
 use crate::account::client::Client;
 use crate::account::permits::BudgetHold;
 use crate::account::{InferenceCall, RequestAccount};
@@ -55,6 +54,8 @@ pub(super) struct TargetCall<'a> {
     body: Vec<Bytes>,
     /// Whether the usage chunk of the response must be removed, because the gateway requested it.
     usage_injected: bool,
+    /// The endpoint of a call in another format than the client's.
+    other: Option<EndpointCall<'static>>,
     /// The translation for a provider without the client's format, until the head of the response has arrived.
     translation: Option<Box<CallTranslation>>,
     /// The fields of a call in its provider's format that the provider does not get.
@@ -75,9 +76,21 @@ impl<'a> TargetCall<'a> {
         of: InferenceRequest<'a>,
         target: &'a PlannedModel,
     ) -> Result<Self, Problem> {
+        let prepared = prepare(account, parsed, of, target).await?;
+        Self::of_prepared(account, parsed, of, target, prepared).await
+    }
+
+    /// Returns a call that is prepared for one target.
+    pub(super) async fn of_prepared(
+        account: &mut RequestAccount,
+        parsed: &ParsedCall,
+        of: InferenceRequest<'a>,
+        target: &'a PlannedModel,
+        prepared: PreparedCall,
+    ) -> Result<Self, Problem> {
         let InferenceRequest { endpoint, client, plan } = of;
-        let PreparedCall { call, changed, translation, dropped } = prepare(account, parsed, of, target).await?;
-        let called = translation.as_ref().map_or(&endpoint.called, |translation| &translation.called);
+        let PreparedCall { call, changed, other, translation, dropped } = prepared;
+        let called = other.as_ref().unwrap_or(&endpoint.called);
         let ParsedCall { fields, content, .. } = changed.as_ref().unwrap_or(parsed);
         let format = call.provider_format;
         let referring = ReferringCall { format, target, requested: &parsed.fields.model, fields, content };
@@ -99,7 +112,7 @@ impl<'a> TargetCall<'a> {
             }
         }
         if let Some(form) = target.provider.paths.hosted(called.endpoint) {
-            let client = Some(&*account.request.head).filter(|_| translation.is_none());
+            let client = Some(&*account.request.head).filter(|_| other.is_none());
             fields = Cow::Owned(hosted::in_form_of(account, form, fields.into_owned(), content, client).await?);
         }
         if let Some(owned) = owned.as_mut().filter(|owned| !owned.fields.is_empty()) {
@@ -119,7 +132,20 @@ impl<'a> TargetCall<'a> {
             None => response_edits(is_renamed.then_some(parsed.fields.model.as_str()), owned),
         };
         let (body, translation) = (rewritten.segments, translation.map(Box::new));
-        Ok(Self { of, call, credential, charge, body, usage_injected, translation, dropped, edits, owner, is_renamed })
+        Ok(Self {
+            of,
+            call,
+            credential,
+            charge,
+            body,
+            usage_injected,
+            other,
+            translation,
+            dropped,
+            edits,
+            owner,
+            is_renamed,
+        })
     }
 
     /// Reserves the maximum that the first attempt may use, and records it as open.
@@ -158,14 +184,13 @@ impl<'a> TargetCall<'a> {
 
     /// Sends the call to its provider, and waits for the head of the response.
     pub(super) async fn forward(&mut self, account: &mut RequestAccount) -> Result<UpstreamResponse, Problem> {
-        let Self { of, call, credential, body, translation, dropped, owner, .. } = self;
+        let Self { of, call, credential, body, other, translation, dropped, owner, .. } = self;
         let translation = translation.take();
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
-        let (kind, dialect, is_translated) =
-            (call.provider.kind, call.provider_format.dialect(), translation.is_some());
-        let target = target_of(account, of, call, translation.as_deref()).ok_or_else(unnameable)?;
+        let (kind, dialect, is_translated) = (call.provider.kind, call.provider_format.dialect(), other.is_some());
+        let target = target_of(account, of, call, other.as_ref()).ok_or_else(unnameable)?;
         let signed = SignedCall { origin: &call.provider.origin, target: &target, body };
         let signed = signed.sign(account, *credential).await?;
         let token = match credential {
@@ -361,74 +386,6 @@ fn account_of(call: &InferenceCall, credential: Option<ChosenCredential<'_>>) ->
     }
 }
 
-/// A call as a target gets it, before its limit and its model are written.
-struct PreparedCall {
-    call: Rc<InferenceCall>,
-    /// The body and its fields, if they are not those of the client.
-    changed: Option<ParsedCall>,
-    /// The translation, if the provider does not have the client's format.
-    translation: Option<CallTranslation>,
-    /// The fields of a call in its provider's format that the provider does not get.
-    dropped: Vec<String>,
-}
-
-/// Prepares the call of a target, which the account notes.
-async fn prepare(
-    account: &mut RequestAccount,
-    parsed: &ParsedCall,
-    of: InferenceRequest<'_>,
-    target: &PlannedModel,
-) -> Result<PreparedCall, Problem> {
-    let InferenceRequest { endpoint, plan, client } = of;
-    let of_model = target.provider.of_model(&target.model);
-    let provider_format = of_model.format_of(endpoint.called.endpoint).unwrap_or(endpoint.format);
-    let own_credential = client.principal.provider_keys.own(&target.provider.name).is_some();
-    let call = |provider_format| {
-        Rc::new(InferenceCall {
-            format: endpoint.format,
-            provider_format,
-            requested_model: plan.requested.clone(),
-            counted_model: plan.counted.clone(),
-            provider: target.provider.clone(),
-            model: target.model.clone(),
-            streamed: parsed.fields.stream,
-            billable: parsed.fields.billable,
-            free: endpoint.called.endpoint.free(),
-            own_credential,
-        })
-    };
-    // A call that is refused here has its model too.
-    let called = call(provider_format);
-    account.calls(&called);
-    let known_model = account.request.snapshot.traffic.known_name(&target.provider, &target.model);
-    runtime::check_model(&target.provider, known_model)?;
-    if provider_format != endpoint.format || parsed.content.len() > ON_WORKER_BYTES_MAX {
-        // Boxed, because its future is large and small calls that are not translated do not need it.
-        Box::pin(spent::check(account, &parsed.fields, of, &called)).await?;
-    }
-    if provider_format == endpoint.format {
-        let mut changed = without_state(account, parsed, endpoint, known_model).await?;
-        let mut dropped = Vec::new();
-        if let Some((fitted, names)) =
-            fit_to_model(account, changed.as_ref().unwrap_or(parsed), endpoint, target).await?
-        {
-            changed = Some(fitted);
-            dropped = names;
-        }
-        let surface = ClaudeSurface::of_provider(target.provider.kind, &target.provider.paths);
-        let fitted = fit_to_surface(account, changed.as_ref().unwrap_or(parsed), endpoint, surface).await?;
-        if let Some((fitted, names)) = fitted {
-            changed = Some(fitted);
-            dropped.extend(names);
-        }
-        return Ok(PreparedCall { call: called, changed, translation: None, dropped });
-    }
-    let TranslatedCall { parsed, translation, format } = translate(account, parsed, endpoint, target, client).await?;
-    let call = call(format);
-    account.calls(&call);
-    Ok(PreparedCall { call, changed: Some(parsed), translation: Some(translation), dropped: Vec::new() })
-}
-
 /// Returns the maximum usage of a call, and the limit of output that makes it fit the remaining budgets.
 fn most(
     account: &RequestAccount,
@@ -464,15 +421,15 @@ fn target_of(
     account: &RequestAccount,
     of: &InferenceRequest<'_>,
     call: &InferenceCall,
-    translation: Option<&CallTranslation>,
+    other: Option<&EndpointCall<'static>>,
 ) -> Option<OutgoingTarget> {
     let request = &account.request;
     let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let paths = (call.provider.kind, &call.provider.paths);
     let (model, query, is_streamed) = (&*call.model, request.head.query(), call.streamed);
     let path_call = |called| PathCall { called, model, query, is_streamed };
-    match translation {
-        Some(translation) => transform::to_other_endpoint(path_call(&translation.called), paths),
+    match other {
+        Some(called) => transform::to_other_endpoint(path_call(called), paths),
         None => transform::to_endpoint(path_call(&of.endpoint.called), prefix, paths),
     }
 }

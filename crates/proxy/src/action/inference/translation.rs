@@ -2,18 +2,18 @@
 //! the response in the client's.
 
 use access::Refusal;
+use ai::count::{counted_call, counting_body};
 use ai::translate::{
-    FittedCall, GooglePath, NativeTarget, ProviderAccount, ResponseContext, ResponseIds, ResponseTranslator,
-    TRANSLATED, TranslatedRequest, TranslationOptions, UntranslatableCall, client_status, request,
+    DroppedFields, FittedCall, GooglePath, JsonObject, NativeTarget, ProviderAccount, ResponseContext, ResponseIds,
+    ResponseTranslator, TRANSLATED, TranslatedRequest, TranslationOptions, UntranslatableCall, client_status, request,
 };
 use ai::{ClaudeSurface, EndpointCall, Format, ResponseFraming};
 use bytes::Bytes;
-use config::snapshot::Provider;
 use http1::{HeadEdits, InvalidPart, KnownName};
 
 use super::InferenceEndpoint;
 use super::model_plan::PlannedModel;
-use super::parsed_call::ParsedCall;
+use super::parsed_call::{ParsedCall, counted};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::action::credential;
@@ -30,21 +30,28 @@ use crate::upstream::response_head::RelayedHead;
 const DROPPED: &[u8] = b"x-tollgate-dropped";
 /// Maximum length of a name in that field. A longer one contains a name of the client's.
 const DROPPED_NAME_LEN_MAX: usize = 128;
-/// The media type of all translated calls.
-pub(super) const JSON: &str = "application/json";
 
 /// A call in the format of its provider.
 pub(super) struct TranslatedCall {
     pub(super) parsed: ParsedCall,
+    /// The endpoint of the provider's format.
+    pub(super) called: EndpointCall<'static>,
     pub(super) translation: CallTranslation,
     /// The format of the provider.
     pub(super) format: Format,
 }
 
-/// The endpoint of a translated call, and what the translation of its response needs.
-pub(super) struct CallTranslation {
-    /// The endpoint of the provider's format.
+/// The count of a call in a format of its provider.
+pub(super) struct TranslatedCount {
+    pub(super) parsed: ParsedCall,
+    /// The counter of the provider's format.
     pub(super) called: EndpointCall<'static>,
+    /// The format of the provider.
+    pub(super) format: Format,
+}
+
+/// What the translation of a response needs.
+pub(super) struct CallTranslation {
     /// The format of the client.
     client: Format,
     context: ResponseContext,
@@ -64,41 +71,141 @@ pub(super) async fn translate(
     target: &PlannedModel,
     client: &Client,
 ) -> Result<TranslatedCall, Problem> {
-    let PlannedModel { provider, model, prompt_cache, .. } = target.clone();
-    let owner = credential::owner(&provider, &client.principal);
-    let traffic = &account.request.snapshot.traffic;
-    let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
-    let limits = traffic.limits(&provider, &model, account.request.started_at);
-    let known_model = traffic.known_name(&provider, &model).to_owned();
-    let (from, content, held) = (endpoint.format, parsed.content.clone(), parsed.held.another());
-    let is_streamed = parsed.fields.stream;
-    let (clients, query) = (endpoint.called.clone(), account.request.head.query().map(str::to_owned));
+    let translator = RequestTranslator::new(account, parsed, endpoint, target, client);
     let work = move || {
-        let options = TranslationOptions {
-            google: GooglePath::of(&clients, query.as_deref()),
-            model: &model,
-            known_model: &known_model,
-            kind: provider.kind,
-            host: &provider.origin.host,
-            surface: ClaudeSurface::of_provider(provider.kind, &provider.paths),
-            owner: &owner,
+        let to: Vec<Format> =
+            translator.target.provider.of_model(&translator.target.model).translations(translator.from).collect();
+        let (format, translated) = translator.first_possible(&to, &translator.content)?;
+        let TranslatedRequest { body, dropped, context } = translated;
+        let called =
+            EndpointCall::of_format(format, translator.is_streamed, &translator.target.model).ok_or_else(unnameable)?;
+        let client = translator.from;
+        let parsed = counted(&called, body, translator.held)?;
+        Ok(TranslatedCall { parsed, called, translation: CallTranslation { client, context, dropped }, format })
+    };
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
+}
+
+/// Translates a count into the first format that can express the call and in which its provider counts; `None` if there is no such
+/// format.
+///
+/// # Errors
+/// The count exceeds the memory of the client.
+pub(super) async fn translate_count(
+    account: &RequestAccount,
+    parsed: &ParsedCall,
+    endpoint: &InferenceEndpoint,
+    target: &PlannedModel,
+    client: &Client,
+) -> Result<Option<TranslatedCount>, Problem> {
+    let to: Vec<Format> = target.provider.of_model(&target.model).counters(endpoint.format).collect();
+    if to.is_empty() {
+        return Ok(None);
+    }
+    let translator = RequestTranslator::new(account, parsed, endpoint, target, client);
+    let called = endpoint.called.endpoint;
+    let work = move || {
+        let content = counted_call(called, &translator.content);
+        let (format, translated) = match translator.first_possible(&to, content) {
+            Err(problem) if problem.refusal == Refusal::FormatMismatch => return Ok(None),
+            translated => translated?,
+        };
+        let (kind, model) = (translator.target.provider.kind, &*translator.target.model);
+        let counting = counting_body(kind, format, model, &translated.body);
+        let (Some(body), Some(called)) = (counting, EndpointCall::counter(format, model)) else { return Ok(None) };
+        match counted(&called, Bytes::from(body), translator.held) {
+            Ok(parsed) => Ok(Some(TranslatedCount { parsed, called, format })),
+            Err(problem) if problem.refusal == Refusal::BadRequest => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    };
+    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
+}
+
+/// The translation of a request, which may run on another thread than its worker's.
+struct RequestTranslator {
+    from: Format,
+    is_streamed: bool,
+    content: Bytes,
+    held: MemoryPermit,
+    target: PlannedModel,
+    clients: EndpointCall<'static>,
+    query: Option<String>,
+    known_model: String,
+    owner: String,
+    output_tokens_max: Option<u64>,
+    json_object: JsonObject,
+    dropped: DroppedFields,
+}
+
+impl RequestTranslator {
+    fn new(
+        account: &RequestAccount,
+        parsed: &ParsedCall,
+        endpoint: &InferenceEndpoint,
+        target: &PlannedModel,
+        client: &Client,
+    ) -> Self {
+        let PlannedModel { provider, model, .. } = target;
+        let traffic = &account.request.snapshot.traffic;
+        let limits = traffic.limits(provider, model, account.request.started_at);
+        let rules = traffic.ai.as_ref().map(|ai| ai.translate).unwrap_or_default();
+        Self {
+            from: endpoint.format,
+            is_streamed: parsed.fields.stream,
+            content: parsed.content.clone(),
+            held: parsed.held.another(),
+            target: target.clone(),
+            clients: endpoint.called.clone(),
+            query: account.request.head.query().map(str::to_owned),
+            known_model: traffic.known_name(provider, model).to_owned(),
+            owner: credential::owner(provider, &client.principal),
             output_tokens_max: limits.map(|limits| limits.output_tokens_max),
             json_object: rules.json_object,
             dropped: rules.dropped,
-            prompt_cache,
+        }
+    }
+
+    /// Returns the call in the first of these formats that can express it, otherwise the first error. For example, the Responses API
+    /// has no `stop`, and the same provider may have Chat Completions too. What a translation builds besides `content` counts for
+    /// the client until it ends.
+    fn first_possible(&self, formats: &[Format], content: &[u8]) -> Result<(Format, TranslatedRequest), Problem> {
+        let PlannedModel { provider, model, prompt_cache, .. } = &self.target;
+        let options = TranslationOptions {
+            google: GooglePath::of(&self.clients, self.query.as_deref()),
+            model,
+            known_model: &self.known_model,
+            kind: provider.kind,
+            host: &provider.origin.host,
+            surface: ClaudeSurface::of_provider(provider.kind, &provider.paths),
+            owner: &self.owner,
+            output_tokens_max: self.output_tokens_max,
+            json_object: self.json_object,
+            dropped: self.dropped,
+            prompt_cache: *prompt_cache,
         };
-        // The client's body stays for another target, so both bodies count.
-        let (to, translated) = first_possible(from, &provider, &content, &options, &held)?;
-        let TranslatedRequest { body, dropped, context } = translated;
-        let called = EndpointCall::of_format(to, is_streamed, &model).ok_or_else(unnameable)?;
-        let parsed = counted(&called, body, held)?;
-        Ok(TranslatedCall {
-            parsed,
-            translation: CallTranslation { called, client: from, context, dropped },
-            format: to,
-        })
-    };
-    if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
+        let mut first = None;
+        for to in formats {
+            let mut built = self.held.another();
+            let mut full = None;
+            let mut room = |bytes| {
+                let counted = buffer::hold(&mut built, bytes);
+                full = counted.err();
+                full.is_none()
+            };
+            match request(self.from, *to, content, &options, &mut room) {
+                Ok(translated) => return Ok((*to, translated)),
+                Err(why) => match full {
+                    Some(problem) => return Err(problem),
+                    None => _ = first.get_or_insert(why),
+                },
+            }
+        }
+        Err(untranslatable(first.unwrap_or_else(|| UntranslatableCall {
+            param: "model".to_owned(),
+            message: "the provider of this model does not support the format of this path".to_owned(),
+        })))
+    }
 }
 
 /// Returns the call without state of other providers, which responses of translated calls have given to the client; `None`
@@ -184,51 +291,6 @@ pub(super) async fn fit_to_model(
         Ok(Some((counted(&called, body, held)?, dropped)))
     };
     if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
-}
-
-/// Returns a changed call, whose body `held` counts.
-fn counted(called: &EndpointCall<'_>, body: Bytes, mut held: MemoryPermit) -> Result<ParsedCall, Problem> {
-    buffer::hold(&mut held, body.len())?;
-    let another = held.another();
-    let content = buffer::counted(body, held);
-    let fields = ai::request::read(called, Some(JSON), &content).map_err(|error| {
-        let message = format!("the call is invalid in the format of this model's provider: {error}");
-        Problem::new(Refusal::BadRequest, message).of_param(error.field())
-    })?;
-    Ok(ParsedCall { fields, content, held: another })
-}
-
-/// Returns the call in the first format of the provider that can express it, otherwise the first error. For example, the
-/// Responses API has no `stop`, and the same provider may have Chat Completions too. What a translation builds besides `content`
-/// counts for the client until it ends.
-fn first_possible(
-    from: Format,
-    provider: &Provider,
-    content: &[u8],
-    options: &TranslationOptions<'_>,
-    held: &MemoryPermit,
-) -> Result<(Format, TranslatedRequest), Problem> {
-    let mut first = None;
-    for to in provider.of_model(options.model).translations(from) {
-        let mut built = held.another();
-        let mut full = None;
-        let mut room = |bytes| {
-            let counted = buffer::hold(&mut built, bytes);
-            full = counted.err();
-            full.is_none()
-        };
-        match request(from, to, content, options, &mut room) {
-            Ok(translated) => return Ok((to, translated)),
-            Err(why) => match full {
-                Some(problem) => return Err(problem),
-                None => _ = first.get_or_insert(why),
-            },
-        }
-    }
-    Err(untranslatable(first.unwrap_or_else(|| UntranslatableCall {
-        param: "model".to_owned(),
-        message: "the provider of this model does not support the format of this path".to_owned(),
-    })))
 }
 
 /// Returns the refusal of a model whose name the provider's path cannot contain.
