@@ -45,7 +45,7 @@ SHARED = anthropic.Anthropic(**options_of(At("", suite.KEY), {}))
 OVERLOADED = getattr(anthropic, "OverloadedError", anthropic.InternalServerError)
 CAUGHT = {
     "unknown key": (anthropic.AuthenticationError, "authentication_error"),
-    "spent quota": (anthropic.RateLimitError, "rate_limit_error"),
+    "spent quota": (anthropic.RateLimitError, "billing_error"),
     "rate limit": (anthropic.RateLimitError, "rate_limit_error"),
     "unknown model": (anthropic.NotFoundError, "not_found_error"),
     "upstream 500": (anthropic.InternalServerError, "api_error"),

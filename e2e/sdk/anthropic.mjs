@@ -26,7 +26,7 @@ function make({ origin, id, key }, options = {}) {
 
 const CAUGHT = {
   "unknown key": [library.AuthenticationError, "authentication_error"],
-  "spent quota": [library.RateLimitError, "rate_limit_error"],
+  "spent quota": [library.RateLimitError, "billing_error"],
   "rate limit": [library.RateLimitError, "rate_limit_error"],
   "unknown model": [library.NotFoundError, "not_found_error"],
   "upstream 500": [library.InternalServerError, "api_error"],

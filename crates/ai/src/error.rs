@@ -61,6 +61,15 @@ pub fn body(dialect: Option<Dialect>, problem: &FormatProblem<'_>) -> Vec<u8> {
     }
 }
 
+/// Returns the body for Codex (0.171) of a quota that is used up, which resets at this Unix time: Codex ends after one request.
+/// With `plan_type` it would advertise plans of OpenAI.
+#[must_use]
+pub fn codex_usage_limit(message: &str, resets_at: Option<u64>) -> Vec<u8> {
+    json(
+        &json!({"error": {"type": "usage_limit_reached", "code": "insufficient_quota", "message": message, "resets_at": resets_at}}),
+    )
+}
+
 /// Returns headers to send with [`body`], so that clients do not retry at once.
 #[must_use]
 pub const fn headers(dialect: Option<Dialect>, refusal: Refusal) -> &'static [(&'static str, &'static str)] {
@@ -282,7 +291,9 @@ impl<'a> AnthropicBody<'a> {
         let is_of_thread = refusal == Refusal::FormatMismatch && problem.param == Some("thread");
         let details = is_of_thread
             .then_some(UnsupportedThread { error_code: "thread_unsupported_request", unsupported: ["thread"] });
-        let kind = anthropic_type(problem.status, refusal.side());
+        // Claude Code shows the message of this type alone (2.1.332).
+        let is_quota = matches!(refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded) && problem.status == 429;
+        let kind = if is_quota { "billing_error" } else { anthropic_type(problem.status, refusal.side()) };
         let error = AnthropicError { kind, message: problem.message, code: refusal.code(), details };
         Self { kind: "error", error, request_id: problem.request_id }
     }

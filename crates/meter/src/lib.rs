@@ -37,7 +37,7 @@ pub use admission::{
 pub use budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
-pub use limits::{Limits, RateOwner, SubjectTerms, Terms};
+pub use limits::{BudgetLevel, Limits, RateOwner, SubjectTerms, Terms};
 pub use origin::{CacheUse, RequestOrigin, SessionHash, ToolUse, TraceId};
 pub use prelogged::PreloggedCredits;
 pub use rate_card::{LongRates, RateCard};

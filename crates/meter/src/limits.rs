@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
-use crate::budgets::counter::BudgetCounter;
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+use crate::budgets::counter::{BudgetCounter, CounterRest};
 use crate::limiter::RequestTerms;
 use crate::rate::{Bucket, Rate, RateExceeded, RateLevel};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};
@@ -71,6 +71,21 @@ pub(crate) struct Budget {
     /// `None` counts usage without limiting it.
     pub(crate) limit: Option<Amount>,
     pub(crate) scope_counters: Arc<ScopeCounters>,
+}
+
+/// The state of a budget that limits a client, as this process knows it. Leases of other nodes count as used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetLevel {
+    /// The id of the budget.
+    pub budget: BudgetId,
+    /// The current period of the budget.
+    pub period: Period,
+    /// The limit of the budget.
+    pub limit: Amount,
+    /// The amount that requests may still reserve.
+    pub left: Amount,
+    /// The amount that no settled request has used: `left` and the reserved amounts.
+    pub unspent: Amount,
 }
 
 /// `requests_per_minute` of one owner.
@@ -173,6 +188,23 @@ impl Limits {
                 Measure::Money => Charge { money: of_budget.money(), ..left },
                 measure @ (Measure::Credits | Measure::Tokens) => left.with(measure, of_budget),
             }
+        })
+    }
+
+    /// Returns the state of each budget that limits the client, without those that several users share: their amounts would
+    /// reveal the usage of others. Budgets that this node has no lease of are omitted.
+    /// No counter begins: only admissions know the time that selects the period.
+    pub fn levels(&self, at: Timestamp) -> impl Iterator<Item = BudgetLevel> {
+        let own = self.budgets.iter().filter(|budget| !budget.id.scope.is_pooled());
+        own.filter_map(move |budget| {
+            let (id, limit) = (budget.id, budget.limit?);
+            let newest = budget.scope_counters.newest(id.measure, id.per);
+            let (period, rest) = match newest.filter(|counter| counter.period().end() > at) {
+                Some(counter) => (counter.period(), counter.rest(limit)?),
+                None if self.authority == Authority::Leased => return None,
+                None => (Period::of(id.per, at.day()), CounterRest { left: limit, unspent: limit }),
+            };
+            Some(BudgetLevel { budget: id, period, limit, left: rest.left, unspent: rest.unspent })
         })
     }
 

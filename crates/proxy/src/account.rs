@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Credits, Day, NanoUsd, Principal, Refusal};
+use access::{Credits, Day, NanoUsd, Principal, Refusal, Timestamp};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
@@ -37,7 +37,8 @@ use crate::account::request::RequestContext;
 use crate::body::admit;
 use crate::capacity::RequestPermit;
 use crate::refusal::call_tokens::CallTokens;
-use crate::refusal::counted_limits::{CountedLimits, ReportedLimit};
+use crate::refusal::counted_limits::CountedLimits;
+use crate::refusal::limit_items::{LimitItem, LimitItems, LimitSource, LimitUnit};
 use crate::refusal::problem::Problem;
 use crate::upstream::attempt_result::AttemptResult;
 use crate::upstream::destination::DestinationInUse;
@@ -360,12 +361,21 @@ impl RequestAccount {
         self.policy().response.as_ref().map_or(received, |rules| rules.status(received))
     }
 
-    /// Returns the limit that the response reports; `rate` is that of the plan or the key.
-    pub(crate) fn reported_limit(&self, rate: Option<RateLevel>) -> Option<ReportedLimit> {
-        match &self.permits.rate_limits {
-            None => rate.map(ReportedLimit::of_plan),
-            Some(limits) => limits.reported(rate),
-        }
+    /// Returns the limits that the response reports; `rate` is that of the plan or the key, and `refused_by` has refused the
+    /// request.
+    pub(crate) fn reported_limits(
+        &self,
+        rate: Option<RateLevel>,
+        refused_by: Option<Box<LimitItem>>,
+        now: Timestamp,
+    ) -> LimitItems {
+        let counted = self.permits.rate_limits.iter().flat_map(|limits| limits.reported().cloned());
+        let inference = self.inference.as_ref();
+        let tokens = inference.and_then(|inference| inference.tokens.as_ref()?.reported()).cloned();
+        let rate = rate.map(|level| LimitItem::of_rate(LimitSource::PerMinute, LimitUnit::Count, level));
+        let budgets = self.identity.limits.iter().flat_map(|limits| limits.levels(now));
+        let budgets = budgets.map(|level| LimitItem::of_budget(&level, now));
+        LimitItems::new(refused_by.map(|item| *item), counted.chain(tokens).chain(rate).chain(budgets))
     }
 
     /// Returns the limits in which the request counts.

@@ -52,6 +52,7 @@ async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Phase<Option
                 enter(account)?;
                 scope::check_address(&account.request, &principal)?;
                 let limits = budget::limits(&account.request, &principal);
+                account.identity.limits = Some(limits.clone());
                 return Ok(Some(Client { principal, limits }));
             }
             Err(problem) => problem,

@@ -46,12 +46,13 @@ use crate::handle::exchange::{Exchange, ReceivedRequest};
 use crate::handle::start_page::start_page;
 use crate::limits::rate_limits;
 use crate::limits::rate_limits::leased::count_shared;
-use crate::refusal::counted_limits::ReportedLimit;
 use crate::refusal::grpc;
+use crate::refusal::limit_items::{LimitItem, LimitItems};
 use crate::refusal::phase::{EarlyResponse, Phase};
 use crate::refusal::problem::Problem;
 use crate::refusal::render;
 use crate::refusal::render::Rendering;
+use crate::refusal::vendor_fields::Vendor;
 use crate::response::ClientResponse;
 use crate::response::compression::Compression;
 use crate::response::head::{ClientHead, GatewayFields};
@@ -202,10 +203,7 @@ async fn serve(
         }
         Action::Forward(to) => forward::forward_to(to, account, body, client, None).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
-        Action::Redirect(to) => {
-            let response = respond::redirect(to, &account.request)?;
-            respond::respond(response, account, client).await?
-        }
+        Action::Redirect(to) => respond::redirect_to(to, account, client).await?,
         Action::Status => Handled::Own(Box::new(render::json(br#"{"status":"ok"}"#.to_vec())), None),
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
@@ -341,19 +339,21 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
-    let (refusal, message) = (problem.refusal, problem.message.clone());
-    let response = problem.into_response(Rendering { dialect, quota_status, user_agent, domain }, account.request.id);
+    let (refusal, message, refused_by) = (problem.refusal, problem.message.clone(), problem.item.clone());
+    let now = account.request.wall_at();
+    let rendering = Rendering { dialect, quota_status, user_agent, domain, now };
+    let response = problem.into_response(rendering, account.request.id);
     if account.request.is_grpc() {
         let status = response.status();
         let response = grpc::response(refusal, &message, &response);
-        return OwnResponse { status, outcome, ..OwnResponse::of(response, None) };
+        return OwnResponse { status, refused_by, outcome, ..OwnResponse::of(response, None) };
     }
     let fallback = account.policy().fallback.as_deref().filter(|_| is_replaceable(response.status()));
     let response = match fallback {
         Some(fallback) => respond::in_place_of(&response, fallback),
         None => response,
     };
-    OwnResponse { outcome, ..OwnResponse::of(response, None) }
+    OwnResponse { refused_by, outcome, ..OwnResponse::of(response, None) }
 }
 
 /// Whether `routes[].fallback` replaces a response of the gateway with this status.
@@ -373,8 +373,9 @@ fn relay(
     account.answers(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
-    let limit = account.reported_limit(admission.rate);
-    let fields = gateway_fields(&account, page, limit, account.request.wall_at());
+    let now = account.request.wall_at();
+    let limits = account.reported_limits(admission.rate, None, now);
+    let fields = gateway_fields(&account, page, limits, now);
     let head = ClientHead::relayed(head, status, &fields);
     let compression = Compression::of(&account);
     let mut relay = Relay::new(content, account, tap, translated);
@@ -407,24 +408,26 @@ async fn relay_at_end(
         }
     }
     let status = account.client_status(failure.map_or(received, |failure| failure.status));
-    let limit = account.reported_limit(admission.rate);
-    let head = ClientHead::relayed(head, status, &gateway_fields(account, page, limit, account.request.wall_at()));
+    let now = account.request.wall_at();
+    let limits = account.reported_limits(admission.rate, None, now);
+    let head = ClientHead::relayed(head, status, &gateway_fields(account, page, limits, now));
     Box::new(ClientResponse { head, body: Body::relay(relay), closes }).compressed(compression)
 }
 
-/// A response of the gateway, with the state of the client's rate limit.
+/// A response of the gateway, with the state of the client's rate limit, or the limit that has refused the request.
 struct OwnResponse {
     response: Response<Bytes>,
     /// The status in the log and in counts. That of a refused gRPC call is the one to which its gRPC status corresponds.
     status: StatusCode,
     rate: Option<RateLevel>,
+    refused_by: Option<Box<LimitItem>>,
     outcome: Outcome,
 }
 
 impl OwnResponse {
     /// Returns a complete response of the gateway.
     fn of(response: Response<Bytes>, rate: Option<RateLevel>) -> Self {
-        Self { status: response.status(), response, rate, outcome: Outcome::Completed }
+        Self { status: response.status(), response, rate, refused_by: None, outcome: Outcome::Completed }
     }
 }
 
@@ -436,7 +439,7 @@ async fn finish(
     own: OwnResponse,
     page: Option<&PageRequest>,
 ) -> Box<ClientResponse> {
-    let OwnResponse { response, status, rate, outcome } = own;
+    let OwnResponse { response, status, rate, refused_by, outcome } = own;
     // The client may read the response late, but nothing else waits for it.
     account.permits.request = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
@@ -447,8 +450,8 @@ async fn finish(
     }
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
-    let limit = account.reported_limit(rate);
-    let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limit, now));
+    let limits = account.reported_limits(rate, refused_by, now);
+    let (head, content) = ClientHead::own(response, &gateway_fields(account, page, limits, now));
     Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
 }
 
@@ -466,8 +469,9 @@ fn finish_changed(
     account.answers(status.as_u16());
     account.relayed(content.len());
     account.finish(Outcome::Completed, None);
-    let limit = account.reported_limit(rate);
-    let fields = gateway_fields(account, page, limit, account.request.wall_at());
+    let now = account.request.wall_at();
+    let limits = account.reported_limits(rate, None, now);
+    let fields = gateway_fields(account, page, limits, now);
     let head = ClientHead::relayed(head, status, &fields);
     Box::new(ClientResponse { head, body: Body::whole(content), closes }).compressed(Compression::of(account))
 }
@@ -476,7 +480,7 @@ fn finish_changed(
 fn gateway_fields<'a>(
     account: &'a RequestAccount,
     page: Option<&'a PageRequest>,
-    limit: Option<ReportedLimit>,
+    limits: LimitItems,
     now: Timestamp,
 ) -> GatewayFields<'a> {
     let RequestAccount { request, identity, .. } = account;
@@ -485,5 +489,6 @@ fn gateway_fields<'a>(
     let rules = policy.response.as_ref().and_then(|response| response.headers.as_ref());
     let headers = rules.map(|rules| RouteHeaders { rules, request, identity, credentials: None, trust: None });
     let control_cookies = ControlCookies::of(request.snapshot.process.brand.slug());
-    GatewayFields { id: request.id_text, limit, sharing, control_cookies, headers, now }
+    let vendor = Vendor::of_format(account.inference.as_ref().and_then(|inference| inference.format));
+    GatewayFields { id: request.id_text, limits, vendor, sharing, control_cookies, headers, now }
 }

@@ -318,11 +318,20 @@ pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<(), InvalidPart
 /// Whether a field describes the provider's account behind a shared key. Those of [`OF_THE_ACCOUNT`] do too.
 fn is_of_the_account(name: &[u8]) -> bool {
     let begins_with = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let ends_with = |suffix: &[u8]| {
+        name.len()
+            .checked_sub(suffix.len())
+            .and_then(|start| name.get(start..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
     name.eq_ignore_ascii_case(b"anthropic-organization-id")
         || begins_with(b"x-ratelimit")
         || begins_with(b"ratelimit")
         || begins_with(b"anthropic-ratelimit-")
         || begins_with(b"x-amzn-")
+        // Codex sends the state of a turn back.
+        || (begins_with(b"x-codex-") && !name.eq_ignore_ascii_case(b"x-codex-turn-state"))
+        || ends_with(b"-primary-used-percent")
 }
 
 /// The target of an LLM call behind the provider's base URL: the endpoint's path, with the provider's own name of the

@@ -412,7 +412,7 @@ async fn canary_gets_one_request_in_ten_and_those_of_testers() {
 }
 
 #[tokio::test]
-async fn rate_limits_report_the_limit_with_the_fewest_requests_left() {
+async fn rate_limits_report_the_limit_with_the_smallest_share_left_first() {
     let example = Example::read("rate-limits");
     let gateway = example.start(&[]).await;
     let key = first_key(&gateway);

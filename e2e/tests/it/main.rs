@@ -69,6 +69,7 @@ mod plan_models;
 mod prices;
 mod protocols;
 mod quota;
+mod quota_fields;
 mod read_only;
 mod reconcile;
 mod redis_keys;

@@ -129,7 +129,7 @@ async fn used_up_quota_is_429_that_clients_do_not_retry() {
     let refused = ExpectedRefusal {
         status: 429,
         openai: "insufficient_quota",
-        anthropic: "rate_limit_error",
+        anthropic: "billing_error",
         says: &["2"],
         again: false,
     };

@@ -29,6 +29,8 @@ pub struct BudgetCounter {
     deadline: AtomicU64,
     /// The limit of the last request; the lease server receives it.
     limit: AtomicU64,
+    /// The amount that the lease server had not granted to any node when it granted the allowance.
+    ungranted: AtomicAmount,
 }
 
 /// The amount that a request has reserved of one counter. It is released to or spent from the same counter, even if the
@@ -62,6 +64,15 @@ impl CounterReservation {
     pub(crate) fn settle(&self, actual: Amount) -> bool {
         self.counts && self.counter.settle(self.amount, actual)
     }
+}
+
+/// The remaining amount of a budget in one period, as this process knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CounterRest {
+    /// The amount that requests may still reserve.
+    pub(crate) left: Amount,
+    /// The amount that no settled request has used.
+    pub(crate) unspent: Amount,
 }
 
 /// The cause of a refusal.
@@ -99,6 +110,7 @@ impl BudgetCounter {
             allowance: AtomicAmount::new(allowance),
             deadline: AtomicU64::new(deadline.0),
             limit: AtomicU64::new(0),
+            ungranted: AtomicAmount::new(Amount::ZERO),
         }
     }
 
@@ -142,6 +154,18 @@ impl BudgetCounter {
     #[must_use]
     pub fn free(&self) -> Amount {
         self.allowance().saturating_sub(self.used())
+    }
+
+    /// Returns the remaining part of `limit`, without the leases of other nodes; `None` before the first lease.
+    pub(crate) fn rest(&self, limit: Amount) -> Option<CounterRest> {
+        // The used amount is read first: amounts that are settled meanwhile only increase the rest.
+        let (used, spent, allowance) = (self.used_by_requests(), self.spent(), self.allowance());
+        if allowance == Amount::MAX {
+            return Some(CounterRest { left: limit.saturating_sub(used), unspent: limit.saturating_sub(spent) });
+        }
+        let held = self.ungranted.load().saturating_add(allowance);
+        let rest = |taken| held.saturating_sub(taken).min(limit);
+        (self.deadline() != Mono(0)).then(|| CounterRest { left: rest(used), unspent: rest(spent) })
     }
 
     /// Returns the limit of the last request; 0 before the first.
@@ -238,6 +262,11 @@ impl BudgetCounter {
                 return ceiling;
             }
         }
+    }
+
+    /// Notes the amount that no node has, by the reply with the grant.
+    pub(crate) fn note_ungranted(&self, ungranted: Amount) {
+        self.ungranted.store(ungranted);
     }
 
     /// Allows `granted` until `deadline`.

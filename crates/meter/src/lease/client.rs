@@ -333,6 +333,7 @@ impl<R: LeaseRules> LeaseClient<R> {
                 lease.first_reply_at.get_or_insert(now);
                 if !lease.ended {
                     let deadline = self.rules.deadline(lease.sent_at, now, response.ttl);
+                    lease.counter.note_ungranted(grant.left);
                     lease.counter.allow(grant.granted, deadline);
                     decisions.extend(lease.wake(grant.counter, now));
                     decisions.extend(refuse(lease, grant, &self.rules));

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use access::{KeyId, LabelSet, Last4, Principal, Subject, UserId};
+use meter::Limits;
 
 use crate::worker::admitted_client::ServiceClient;
 use crate::worker::token_client::TokenClient;
@@ -23,6 +24,8 @@ pub(crate) struct Identity {
     pub(crate) plan: Option<Arc<str>>,
     /// The labels of the key and the user.
     pub(crate) labels: LabelSet,
+    /// The limits and budgets of the client, whose state responses report.
+    pub(crate) limits: Option<Arc<Limits>>,
 }
 
 /// The public ids of the user and the key, which commands and the admin API use. Operators cannot use row numbers.
@@ -42,6 +45,7 @@ impl Default for Identity {
             service: None,
             plan: None,
             labels: LabelSet::NONE,
+            limits: None,
         }
     }
 }

@@ -19,6 +19,9 @@ pub(super) async fn limit(
         None if charge.is_some_and(|charge| charge != Charge::default()) => subject_quota::limits(account).await?,
         None | Some(_) => None,
     };
+    if of_subject.is_some() {
+        account.identity.limits.clone_from(&of_subject);
+    }
     let reservation = match client.map(|client| &client.limits).or(of_subject.as_ref()) {
         Some(limits) => budget::reserve(account, limits, charge).await?,
         None => Reservation::open(),

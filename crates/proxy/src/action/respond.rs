@@ -23,6 +23,16 @@ pub(crate) async fn respond(
     Ok(Handled::Own(Box::new(response), admission.rate))
 }
 
+/// Sends the client to another address.
+pub(crate) async fn redirect_to(
+    to: &Redirect,
+    account: &mut RequestAccount,
+    client: Option<&Client>,
+) -> Result<Handled, Problem> {
+    let response = redirect(to, &account.request)?;
+    respond(response, account, client).await
+}
+
 /// Returns the response of a route with `respond`.
 pub(crate) fn fixed(configured: &FixedResponse) -> Response<Bytes> {
     let mut response = Response::new(configured.body.clone());
@@ -41,7 +51,7 @@ pub(crate) fn in_place_of(refusal: &Response<Bytes>, fallback: &FixedResponse) -
 }
 
 /// Returns the response of a route with `redirect`.
-pub(crate) fn redirect(configured: &Redirect, request: &RequestContext) -> Result<Response<Bytes>, Problem> {
+fn redirect(configured: &Redirect, request: &RequestContext) -> Result<Response<Bytes>, Problem> {
     let head = &request.head;
     let scheme = request.origin(request.is_peer_trusted()).scheme;
     let from = RequestedOrigin { scheme, host: text(head.host()).unwrap_or_default() };

@@ -1,22 +1,20 @@
 //! The tokens that an LLM call has reserved in the limits of tokens that apply to it, until they are settled.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Mono, Refusal, Tokens};
 use ai::bound::Estimate;
 use http::{HeaderName, HeaderValue, header};
-use http1::{HeadEdits, InvalidPart};
 use meter::limiter::CountedTokens;
 use meter::limiter::sharing::{LimitSharing, SharedTokens};
 use meter::limiter::tokens::{TokenLimitTerms, TokenUnit};
 use meter::rate::{RateExceeded, RateLevel};
 
 use crate::refusal::counted_limits::{PendingLimit, SnapshotCounters};
+use crate::refusal::limit_items::{LimitItem, LimitSource, LimitUnit};
 use crate::refusal::problem::Problem;
 use crate::refusal::seconds::{in_words, seconds_up};
 
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The tokens of one call. Dropping them leaves the reservation counted.
@@ -25,7 +23,7 @@ pub(crate) struct CallTokens {
     counters: SnapshotCounters,
     counted: Vec<CountedTokenLimit>,
     /// The limit of which the smallest part is left.
-    reported: Option<ReportedTokens>,
+    reported: Option<LimitItem>,
 }
 
 /// A limit in which the tokens of a call count.
@@ -36,14 +34,6 @@ struct CountedTokenLimit {
     /// The count of this process; `None` if Redis has admitted more than this node's share.
     here: Option<CountedTokens>,
     shared: Option<(LimitSharing, SharedTokens)>,
-}
-
-/// A limit of tokens that a response reports.
-struct ReportedTokens {
-    level: RateLevel,
-    unit: TokenUnit,
-    /// The value of `RateLimit-Policy`.
-    policy: Arc<str>,
 }
 
 /// A limit of tokens in which a call does not count yet.
@@ -134,37 +124,25 @@ impl CallTokens {
     }
 
     fn note(&mut self, pending: &PendingTokenLimit, level: RateLevel) {
-        let part = |level: &RateLevel| u64::from(level.remaining) * 1_000 / u64::from(level.limit.max(1));
-        if self.reported.as_ref().is_none_or(|reported| part(&level) < part(&reported.level)) {
-            let (unit, policy) = (pending.terms.unit(), pending.limit.policy.clone());
-            self.reported = Some(ReportedTokens { level, unit, policy });
+        let part = |item: &LimitItem| item.remaining.unwrap_or_default() * 1_000 / item.quota.max(1);
+        let item = pending.item(level);
+        if self.reported.as_ref().is_none_or(|reported| part(&item) < part(reported)) {
+            self.reported = Some(item);
         }
     }
 
-    /// Adds the fields of the reported limit to the head of a response.
-    pub(crate) fn report(&self, edits: &mut HeadEdits) -> Result<(), InvalidPart> {
-        let mut fields = self.reported.iter().flat_map(ReportedTokens::fields);
-        fields.try_for_each(|(name, value)| edits.set_named(name.as_str().as_bytes(), value.as_bytes()))
-    }
-}
-
-impl ReportedTokens {
-    /// Returns `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), and the fields that OpenAI's
-    /// clients know.
-    fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let Self { level, unit, policy } = self;
-        let [_, of_remaining, of_reset] = names(*unit);
-        let name = policy.split(';').next().unwrap_or_default();
-        let (remaining, reset) = (level.remaining, seconds_up(level.reset));
-        let mut fields = limit_fields(policy, level.limit, *unit);
-        fields.push((of_remaining, HeaderValue::from(remaining)));
-        let texts = [(RATELIMIT, format!("{name};r={remaining};t={reset}")), (of_reset, format!("{reset}s"))];
-        fields.extend(texts.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::try_from(text).ok()?))));
-        fields
+    /// Returns the limit that a response reports.
+    pub(crate) const fn reported(&self) -> Option<&LimitItem> {
+        self.reported.as_ref()
     }
 }
 
 impl PendingTokenLimit {
+    /// Returns the item of the limit with this state.
+    fn item(&self, level: RateLevel) -> LimitItem {
+        LimitItem::of_rate(LimitSource::Rule(self.limit.policy.clone()), LimitUnit::Tokens(self.terms.unit()), level)
+    }
+
     /// Whether the limit never admits the call.
     pub(crate) fn is_too_small(&self) -> bool {
         self.tokens > Tokens(self.terms.at_once().into())
@@ -172,7 +150,7 @@ impl PendingTokenLimit {
 
     /// Returns the refusal of a call for which too few tokens are left.
     pub(crate) fn refusal(&self, exceeded: RateExceeded, remaining: u32) -> Problem {
-        let Self { limit, terms, tokens } = self;
+        let Self { terms, tokens, .. } = self;
         let RateExceeded { limit: most, retry_after, reset } = exceeded;
         let (unit, seconds) = (words(terms.unit()), seconds_up(retry_after).max(1));
         let message = format!(
@@ -181,15 +159,13 @@ impl PendingTokenLimit {
             in_words(seconds)
         );
         let level = RateLevel { limit: most, remaining, reset };
-        let reported = ReportedTokens { level, unit: terms.unit(), policy: limit.policy.clone() };
-        let problem =
-            Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
-        reported.fields().into_iter().fold(problem, |problem, (name, value)| problem.header(name, value))
+        let problem = Problem::new(Refusal::RateLimited, message);
+        problem.header(header::RETRY_AFTER, HeaderValue::from(seconds)).limited_by(self.item(level))
     }
 
     /// Returns the refusal of a call that the limit never admits. No time is given after which it would be admitted.
     pub(crate) fn lasting_refusal(&self) -> Problem {
-        let Self { limit, terms, tokens } = self;
+        let Self { terms, tokens, .. } = self;
         let advice = match terms.unit() {
             TokenUnit::All => "request less output or shorten its input",
             TokenUnit::Input => "shorten its input",
@@ -202,37 +178,9 @@ impl PendingTokenLimit {
             terms.at_once()
         );
         let problem = Problem::new(Refusal::RateLimited, message);
-        let problem = problem.header(X_SHOULD_RETRY, HeaderValue::from_static("false"));
-        let fields = limit_fields(&limit.policy, terms.limit(), terms.unit());
-        fields.into_iter().fold(problem, |problem, (name, value)| problem.header(name, value))
-    }
-}
-
-/// Returns the fields of a limit without its state.
-fn limit_fields(policy: &str, limit: u32, unit: TokenUnit) -> Vec<(HeaderName, HeaderValue)> {
-    let [of_limit, ..] = names(unit);
-    let policy = HeaderValue::from_str(policy).ok().map(|policy| (RATELIMIT_POLICY, policy));
-    policy.into_iter().chain([(of_limit, HeaderValue::from(limit))]).collect()
-}
-
-/// Returns the names of the fields with limit, rest and reset. OpenAI has those of all tokens.
-const fn names(unit: TokenUnit) -> [HeaderName; 3] {
-    match unit {
-        TokenUnit::All => [
-            HeaderName::from_static("x-ratelimit-limit-tokens"),
-            HeaderName::from_static("x-ratelimit-remaining-tokens"),
-            HeaderName::from_static("x-ratelimit-reset-tokens"),
-        ],
-        TokenUnit::Input => [
-            HeaderName::from_static("x-ratelimit-limit-input-tokens"),
-            HeaderName::from_static("x-ratelimit-remaining-input-tokens"),
-            HeaderName::from_static("x-ratelimit-reset-input-tokens"),
-        ],
-        TokenUnit::Output => [
-            HeaderName::from_static("x-ratelimit-limit-output-tokens"),
-            HeaderName::from_static("x-ratelimit-remaining-output-tokens"),
-            HeaderName::from_static("x-ratelimit-reset-output-tokens"),
-        ],
+        let level = RateLevel { limit: terms.limit(), remaining: 0, reset: Duration::ZERO };
+        let item = LimitItem { remaining: None, reset_s: None, ..self.item(level) };
+        problem.header(X_SHOULD_RETRY, HeaderValue::from_static("false")).limited_by(item)
     }
 }
 

@@ -1,19 +1,17 @@
-//! The limits in which one request counts, and the limit that its response reports.
+//! The limits in which one request counts, and those that its response reports.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Mono, Refusal, Timestamp};
-use http1::KnownName;
+use access::{Mono, Refusal};
 use meter::limiter::key::LimitKey;
 use meter::limiter::sharing::{LimitSharing, SharedRequest};
-use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
+use meter::limiter::{CountedRequest, LimitCounters, LimitTerms, RequestTerms};
 use meter::rate::{RateExceeded, RateLevel};
 use smallvec::SmallVec;
 
-use crate::refusal::limit_fields::reset_at;
-use crate::refusal::seconds::seconds_up;
+use crate::refusal::limit_items::{LimitItem, LimitSource, LimitUnit};
 
 /// Number of limits of one request that need no allocation.
 const INLINE: usize = 4;
@@ -24,8 +22,8 @@ pub(crate) type SnapshotCounters = Rc<[Arc<LimitCounters>]>;
 pub(crate) struct CountedLimits {
     counters: SnapshotCounters,
     counted: SmallVec<[CountedLimit; INLINE]>,
-    /// The limit with the fewest requests left, or the one that refused the request.
-    reported: Option<ReportedLimit>,
+    /// The states of the limits that have counted the request.
+    reported: SmallVec<[LimitItem; INLINE]>,
     is_refused: bool,
     /// The limits of all nodes in which the request counts.
     shared: Option<SharedRequests>,
@@ -57,18 +55,10 @@ pub(crate) struct PendingLimit {
     pub(crate) is_exact: bool,
 }
 
-/// The limit that a response reports.
-#[derive(Debug, Clone)]
-pub(crate) struct ReportedLimit {
-    pub(crate) level: RateLevel,
-    /// The value of `RateLimit-Policy`; `None` for the limit of a plan or a key.
-    pub(crate) policy: Option<Arc<str>>,
-}
-
 impl CountedLimits {
     /// Returns the limits of a request that counts in none yet.
     pub(crate) fn new(counters: SnapshotCounters) -> Self {
-        let (counted, reported) = (SmallVec::new(), None);
+        let (counted, reported) = (SmallVec::new(), SmallVec::new());
         Self { counters, counted, reported, is_refused: false, shared: None, waited: Duration::ZERO }
     }
 
@@ -94,45 +84,38 @@ impl CountedLimits {
         self.shared.get_or_insert_with(new).requests.push(request);
     }
 
-    /// Reports this limit if it has fewer requests left than the others.
+    /// Reports the state of a limit that has counted the request.
     pub(crate) fn report(&mut self, level: RateLevel, pending: &PendingLimit) {
-        if self.reported.as_ref().is_none_or(|reported| level.remaining < reported.level.remaining) {
-            self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
-        }
+        self.reported.push(pending.item(level));
     }
 
-    /// Uncounts the request in all limits, and reports the one that refuses it.
-    pub(crate) fn refuse(&mut self, exceeded: RateExceeded, pending: &PendingLimit, now: Mono) {
-        self.refuse_tokens(pending, now);
-        let level = RateLevel { limit: exceeded.limit, remaining: 0, reset: exceeded.reset };
-        self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
+    /// Reports the state of another limit.
+    pub(crate) fn note(&mut self, item: LimitItem) {
+        self.reported.push(item);
     }
 
-    /// Uncounts the request in all limits. The refusal itself reports the limit of tokens that refuses it.
-    pub(crate) fn refuse_tokens(&mut self, pending: &PendingLimit, now: Mono) {
+    /// Uncounts the request in all limits; this one refuses it.
+    pub(crate) fn refuse(&mut self, pending: &PendingLimit, now: Mono) {
         self.give_back();
         if let Some(counters) = self.counters.get(pending.position) {
             counters.note_refusal(&pending.key, pending.terms, now);
         }
-        self.reported = None;
+        self.reported.clear();
         self.is_refused = true;
     }
 
-    /// Uncounts the request if another limit, quota or budget has refused it. The response reports that one.
+    /// Uncounts the request if another limit, quota or budget has refused it.
     pub(crate) fn refused(&mut self, refusal: Refusal) {
         use Refusal::{BudgetExceeded, QuotaExceeded, QuotaWithheld, RateLimited};
         if !self.is_refused && matches!(refusal, RateLimited | QuotaExceeded | BudgetExceeded | QuotaWithheld) {
             self.give_back();
-            self.reported = None;
+            self.reported.clear();
         }
     }
 
-    /// Returns the limit that the response reports: of these and the rate of the plan or the key, the one with the fewest
-    /// requests left.
-    pub(crate) fn reported(&self, rate: Option<RateLevel>) -> Option<ReportedLimit> {
-        let least =
-            |rate: &RateLevel| self.reported.as_ref().is_none_or(|reported| rate.remaining < reported.level.remaining);
-        rate.filter(least).map(ReportedLimit::of_plan).or_else(|| self.reported.clone())
+    /// Returns the states of the limits that have counted the request.
+    pub(crate) fn reported(&self) -> impl Iterator<Item = &LimitItem> {
+        self.reported.iter()
     }
 
     fn give_back(&mut self) {
@@ -158,40 +141,17 @@ impl Drop for CountedLimits {
     }
 }
 
-impl ReportedLimit {
-    /// Returns the rate of a plan or a key.
-    pub(crate) const fn of_plan(level: RateLevel) -> Self {
-        Self { level, policy: None }
-    }
-
-    /// Passes the parts of the values of all fields of the limit to `write`: of `X-RateLimit-*` (GW-3.3), then of
-    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10). Each number is formatted once.
-    pub(crate) fn fields<E>(
-        &self,
-        now: Timestamp,
-        mut write: impl FnMut(KnownName, &[&[u8]]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let [mut limit, mut remaining, mut at, mut reset] = [(); 4].map(|()| itoa::Buffer::new());
-        let limit = limit.format(self.level.limit).as_bytes();
-        let remaining = remaining.format(self.level.remaining).as_bytes();
-        let reset = reset.format(seconds_up(self.level.reset)).as_bytes();
-        write(KnownName::XRatelimitLimit, &[limit])?;
-        write(KnownName::XRatelimitRemaining, &[remaining])?;
-        write(KnownName::XRatelimitReset, &[at.format(reset_at(self.level, now)).as_bytes()])?;
-        match &self.policy {
-            Some(policy) => {
-                write(KnownName::RateLimitPolicy, &[policy.as_bytes()])?;
-                let name = policy.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-                write(KnownName::RateLimit, &[name, b";r=", remaining, b";t=", reset])
+impl PendingLimit {
+    /// Returns the item of the limit with this state.
+    pub(crate) fn item(&self, level: RateLevel) -> LimitItem {
+        let item = LimitItem::of_rate(LimitSource::Rule(self.policy.clone()), LimitUnit::Count, level);
+        match self.terms {
+            LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => {
+                LimitItem { capacity: rate.burst().into(), ..item }
             }
-            None => {
-                write(KnownName::RateLimitPolicy, &[PER_MINUTE_LIMIT, limit, b";w=60"])?;
-                write(KnownName::RateLimit, &[PER_MINUTE_REMAINING, remaining, b";t=", reset])
-            }
+            LimitTerms::Requests(RequestTerms::SlidingWindow(_))
+            | LimitTerms::Concurrent(_)
+            | LimitTerms::Tokens(_) => item,
         }
     }
 }
-
-/// The name of the limits of plans and keys, and that of the number that follows.
-const PER_MINUTE_LIMIT: &[u8] = b"\"requests_per_minute\";q=";
-const PER_MINUTE_REMAINING: &[u8] = b"\"requests_per_minute\";r=";

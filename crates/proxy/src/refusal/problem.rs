@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use access::{Clock, Refusal};
 use ai::Dialect;
-use http::header::InvalidHeaderValue;
 use http::{HeaderName, HeaderValue, header};
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner, RefusedLimit};
@@ -13,8 +12,7 @@ use meter::{AdmissionRefusal, Measure, Outcome, Per, RateOwner, RefusedLimit};
 use crate::refusal::budget_words::{LostLease, lost, too_little};
 use crate::refusal::cause::cause_text;
 use crate::refusal::challenge;
-use crate::refusal::counted_limits::ReportedLimit;
-use crate::refusal::limit_fields::budget_headers;
+use crate::refusal::limit_items::{LimitItem, LimitSource, LimitUnit};
 use crate::refusal::seconds::{in_words, seconds_up};
 
 /// The reason why a request is not served, and the content of the response.
@@ -33,6 +31,8 @@ pub(crate) struct Problem {
     pub(super) param: Option<Cow<'static, str>>,
     /// The shape of the body if it differs from that of the requested endpoint.
     pub(super) format: Option<ErrorFormat>,
+    /// The state of the limit that refuses the request, which the response reports.
+    pub(crate) item: Option<Box<LimitItem>>,
 }
 
 /// The shape of a refusal's body.
@@ -55,6 +55,7 @@ impl Problem {
             headers: Vec::new(),
             param: None,
             format: None,
+            item: None,
         }
     }
 
@@ -89,6 +90,12 @@ impl Problem {
 
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// Names the limit that refuses the request, which the response reports.
+    pub(crate) fn limited_by(mut self, item: LimitItem) -> Self {
+        self.item = Some(Box::new(item));
         self
     }
 
@@ -129,17 +136,10 @@ impl Problem {
                 let (limit, wait) = (empty.limit, in_words(seconds));
                 let message = format!("more than {limit} requests a minute{whose}: try again in {wait}");
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
-                let mut problem = Self::new(Refusal::RateLimited, message)
+                Self::new(Refusal::RateLimited, message)
                     .by_limit(RefusedLimit::of_rate(empty, *of, clock.now()))
-                    .header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                // Numbers and a constant are a valid value.
-                let _: Result<(), InvalidHeaderValue> =
-                    ReportedLimit::of_plan(level).fields(clock.now(), |name, value| {
-                        let value = HeaderValue::from_bytes(&value.concat())?;
-                        problem.headers.push((HeaderName::from_static(name.as_str()), value));
-                        Ok(())
-                    });
-                problem
+                    .header(header::RETRY_AFTER, HeaderValue::from(seconds))
+                    .limited_by(LimitItem::of_rate(LimitSource::PerMinute, LimitUnit::Count, level))
             }
             AdmissionRefusal::Budget(exceeded) => {
                 let message = too_little(exceeded);
@@ -148,9 +148,8 @@ impl Problem {
                 let is_quota = exceeded.budget.measure == Measure::Credits && exceeded.budget.per == Per::Day;
                 let refusal = if is_quota { Refusal::QuotaExceeded } else { Refusal::BudgetExceeded };
                 let problem = Self::new(refusal, message).by_limit(RefusedLimit::from(exceeded));
-                let mut problem = problem.header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                problem.headers.extend(budget_headers(exceeded));
-                problem
+                let problem = problem.header(header::RETRY_AFTER, HeaderValue::from(seconds));
+                problem.limited_by(LimitItem::of_exceeded(exceeded, clock.now()))
             }
         }
     }

@@ -8,15 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
 
 use crate::account::request_id::RequestIdText;
-use crate::refusal::counted_limits::ReportedLimit;
+use crate::refusal::limit_items::LimitItems;
+use crate::refusal::vendor_fields::Vendor;
 use crate::response::sharing::Sharing;
 use crate::transform::control_cookies::ControlCookies;
 use crate::transform::header_rules::RouteHeaders;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::worker::date::DateCache;
-
-/// Room for the fields of a limit.
-const LIMIT_BYTES_USUAL: usize = 256;
 
 /// The head of a response to a client.
 #[derive(Debug)]
@@ -40,8 +38,10 @@ enum HeadSource {
 pub(crate) struct GatewayFields<'a> {
     /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) id: RequestIdText,
-    /// The state of the client's rate limit, if it has one.
-    pub(crate) limit: Option<ReportedLimit>,
+    /// The limits, quotas and budgets of the client.
+    pub(crate) limits: LimitItems,
+    /// The vendor whose fields of quotas the client reads too.
+    pub(crate) vendor: Option<Vendor>,
     /// The pages with which the response is shared; `None` if that is the upstream's decision.
     pub(crate) sharing: Option<Sharing<'a>>,
     /// The cookies that upstreams may not set.
@@ -65,9 +65,9 @@ impl HeadSource {
         if let Some(sharing) = &gateway.sharing {
             sharing.apply(edits, received)?;
         }
-        if let Some(limit) = &gateway.limit {
-            edits.reserve(LIMIT_BYTES_USUAL);
-            limit.fields(gateway.now, |name, value| edits.set_parts(name, value))?;
+        gateway.limits.write(gateway.now, edits)?;
+        if let Some(vendor) = gateway.vendor {
+            vendor.write(&gateway.limits, gateway.now, edits)?;
         }
         for name in [KnownName::XRequestId, KnownName::RequestId] {
             edits.remove(name);

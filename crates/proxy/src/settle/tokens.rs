@@ -21,6 +21,7 @@ impl RequestAccount {
     pub(super) fn settle_tokens(&mut self, outcome: Outcome) {
         let Some(inference) = &mut self.inference else { return };
         let Some(tokens) = inference.tokens.take() else { return };
+        let reported = tokens.reported().cloned();
         let Estimate { input, output } = tokens.estimate();
         let is_stream_left =
             outcome == Outcome::CallerGone && inference.call.as_ref().is_some_and(|call| call.streamed);
@@ -33,6 +34,9 @@ impl RequestAccount {
         };
         let now = self.request.worker().shared.clock.mono();
         tokens.settle(used(&self.attempts, &end), now);
+        if let Some(item) = reported {
+            self.counted_limits().note(item);
+        }
     }
 }
 

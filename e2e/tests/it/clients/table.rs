@@ -48,11 +48,11 @@ A chat stream that ends without any content gets an error event with the code `u
 
 [`quota_status`](configuration.md#the-whole-file) selects the status for an exhausted quota or budget. On LLM paths, the error's type is:
 
-- OpenAI: `insufficient_quota`
-- Anthropic: `rate_limit_error` (429), `billing_error` (402) or `permission_error` (403)
+- OpenAI: `insufficient_quota`; for Codex, `usage_limit_reached` with the message in `x-codex-promo-message`, which it shows
+- Anthropic: `billing_error` (429, 402) or `permission_error` (403)
 - Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure`
 
-Such a response has no `Retry-After`. A client sends this number of requests for one call:
+Such a response has no `Retry-After`, except for Claude Code, which does not repeat the call. A client sends this number of requests for one call:
 
 | client | `User-Agent` | 429 | 402, 403 |
 |---|---|---|---|

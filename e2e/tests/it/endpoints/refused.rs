@@ -108,7 +108,7 @@ async fn an_automatic_quota_status_depends_on_the_program_of_the_client() {
 async fn used_up_quota_is_429_everywhere_except_for_free_requests() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: nothing, credits_per_day: 0}")).await;
     let key = gateway.account("nothing").await.key;
-    let words = ["insufficient_quota", "rate_limit_error", "RESOURCE_EXHAUSTED"];
+    let words = ["insufficient_quota", "billing_error", "RESOURCE_EXHAUSTED"];
     for ask in &ALL {
         let answer = gateway.call(ask.with_key("mock", &key)).await;
         if ask.free {

@@ -32,9 +32,6 @@ pub(super) async fn edit_head(
     if !dropped.is_empty() {
         name_dropped(&mut answered.head.edits, dropped).map_err(unwritable)?;
     }
-    if let Some(tokens) = account.inference.as_ref().and_then(|inference| inference.tokens.as_ref()) {
-        tokens.report(&mut answered.head.edits).map_err(unwritable)?;
-    }
     if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {
         account.forget_billable();
     }

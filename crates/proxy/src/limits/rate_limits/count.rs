@@ -26,14 +26,15 @@ pub(super) fn count_in(account: &mut RequestAccount, pending: &PendingLimit, ter
 /// Uncounts the request in all limits, and returns its refusal by this one.
 pub(super) fn refuse(account: &mut RequestAccount, pending: &PendingLimit, exceeded: RateExceeded) -> Problem {
     let now = account.request.mono();
-    account.counted_limits().refuse(exceeded, pending, now);
+    account.counted_limits().refuse(pending, now);
+    let level = RateLevel { limit: exceeded.limit, remaining: 0, reset: exceeded.reset };
+    let problem = problem(exceeded, pending.terms).limited_by(pending.item(level));
     let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.position) else {
-        return problem(exceeded, pending.terms);
+        return problem;
     };
     let shared = &account.request.worker().shared;
     shared.metrics.limits.refuse(&rule.name);
-    let limit = RefusedLimit::of_rule(rule.name.clone(), pending.terms, &exceeded, shared.clock.now());
-    problem(exceeded, pending.terms).by_limit(limit)
+    problem.by_limit(RefusedLimit::of_rule(rule.name.clone(), pending.terms, &exceeded, shared.clock.now()))
 }
 
 fn problem(exceeded: RateExceeded, terms: LimitTerms) -> Problem {

@@ -151,7 +151,7 @@ fn refused_limit(
 
 fn uncount(account: &mut RequestAccount, pending: &PendingTokenLimit) {
     let now = account.request.mono();
-    account.counted_limits().refuse_tokens(&pending.limit, now);
+    account.counted_limits().refuse(&pending.limit, now);
     if let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.limit.position) {
         account.request.worker().shared.metrics.limits.refuse(&rule.name);
     }

@@ -5,6 +5,7 @@ use http1::{HeadLimits, ResponseParser};
 use meter::rate::RateLevel;
 
 use super::*;
+use crate::refusal::limit_items::{LimitItem, LimitSource, LimitUnit};
 use crate::refusal::render;
 use crate::response::sharing;
 use crate::transform;
@@ -18,8 +19,9 @@ fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
     let level = RateLevel { limit: 60, remaining: 59, reset: Duration::from_secs(7) };
     let origin = origin.then_some(&b"https://control.example"[..]);
     let sharing = origin.map(|_| Sharing { origin, credentials: false, exposed: None, varies: true });
-    let (limit, control_cookies) = (limit.then(|| ReportedLimit::of_plan(level)), ControlCookies::of("tollgate"));
-    GatewayFields { id, limit, sharing, control_cookies, headers: None, now: NOW }
+    let item = limit.then(|| LimitItem::of_rate(LimitSource::PerMinute, LimitUnit::Count, level));
+    let (limits, control_cookies) = (LimitItems::new(None, item.into_iter()), ControlCookies::of("tollgate"));
+    GatewayFields { id, limits, vendor: None, sharing, control_cookies, headers: None, now: NOW }
 }
 
 /// A head of an upstream that has each field of the gateway itself.

@@ -1,0 +1,84 @@
+//! The quotas in the fields of responses, and in the refusals that agents show.
+
+use e2e::{Answer, Call, Gateway, Setup};
+use serde_json::json;
+
+use crate::bodies::{CHAT, Format};
+
+const PLANS: &str =
+    "{name: four, credits_per_day: 4, requests_per_minute: 600, budgets: [{money: \"20 USD\", per: month}]}";
+const CODEX: &str = "codex_cli_rs/0.171.0 (Debian 13.0.0; x86_64)";
+const CLAUDE: &str = "claude-cli/2.1.332 (external, cli)";
+
+fn call(format: Format, key: &str, stream: bool) -> Call {
+    Call::json(format.path(), &format.body("mock/tokens-1", stream)).key(key)
+}
+
+fn field(answer: &Answer, name: &str) -> String {
+    answer.header(name).unwrap_or_default().to_owned()
+}
+
+/// Whether a response has fields of the vendor with this prefix.
+fn has_vendor(answer: &Answer, prefix: &str) -> bool {
+    let status = field(answer, &format!("{prefix}status"));
+    !status.is_empty() || !field(answer, &format!("{prefix}primary-used-percent")).is_empty()
+}
+
+#[tokio::test]
+async fn every_response_names_each_window_with_the_least_left_first() {
+    let gateway = Gateway::start(Setup::mocked().plans(PLANS)).await;
+    let key = gateway.account("four").await.key;
+    for (stream, left) in [(false, 3), (true, 2)] {
+        let answer = gateway.call(call(Format::Chat, &key, stream)).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let policies: Vec<String> = field(&answer, "ratelimit-policy").split(", ").map(str::to_owned).collect();
+        assert_eq!(policies[0], "\"day\";q=4;w=86400", "{policies:?}");
+        assert!(policies.contains(&"\"requests_per_minute\";q=600;w=60".to_owned()), "{policies:?}");
+        assert!(policies.iter().any(|policy| policy.starts_with("\"month:money\";q=20000000;qu=\"microusd\";w=")));
+        let states = field(&answer, "ratelimit");
+        assert!(states.starts_with(&format!("\"day\";r={left};t=")), "{states}");
+        assert_eq!(states.split(", ").count(), 3, "{states}");
+        assert_eq!(
+            (field(&answer, "x-ratelimit-limit"), field(&answer, "x-ratelimit-remaining")),
+            ("4".into(), left.to_string())
+        );
+        assert!(!has_vendor(&answer, "x-codex-") && !has_vendor(&answer, "anthropic-ratelimit-unified-"));
+    }
+    // A refusal that has nothing to do with limits has the fields too.
+    let answer = gateway.call(Call::post(CHAT, "{").key(&key)).await;
+    assert_eq!(answer.status(), 400, "{}", answer.text());
+    assert!(field(&answer, "ratelimit").starts_with("\"day\";r=2;"), "{}", field(&answer, "ratelimit"));
+}
+
+#[tokio::test]
+async fn agents_get_the_fields_of_their_vendor() {
+    let gateway = Gateway::start(Setup::mocked().plans(PLANS)).await;
+    let key = gateway.account("four").await.key;
+    for _ in 0..3 {
+        gateway.call(call(Format::Chat, &key, false)).await.expect(200);
+    }
+    let answer = gateway.call(call(Format::Responses, &key, true).header("user-agent", CODEX)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let primary = ["used-percent", "window-minutes"].map(|name| field(&answer, &format!("x-codex-primary-{name}")));
+    // The call itself is not settled yet.
+    assert_eq!(primary, ["75.0", "1440"]);
+    assert!(field(&answer, "x-codex-primary-reset-at").parse::<u64>().unwrap() > 1_700_000_000);
+    assert_eq!(field(&answer, "x-codex-secondary-window-minutes"), "43200");
+    assert!(!has_vendor(&answer, "anthropic-ratelimit-unified-"));
+
+    let refused = gateway.call(call(Format::Responses, &key, true).header("user-agent", CODEX)).await;
+    assert_eq!(refused.status(), 429);
+    let error = refused.json()["error"].clone();
+    assert_eq!((&error["type"], error.get("plan_type")), (&json!("usage_limit_reached"), None));
+    assert_eq!(error["resets_at"].to_string(), field(&refused, "x-codex-primary-reset-at"));
+    let advice = field(&refused, "x-codex-promo-message");
+    assert!(advice.starts_with("The day's quota of 4 credits is used up (4 credits used)"), "{advice}");
+
+    let refused = gateway.call(call(Format::Messages, &key, false).header("user-agent", CLAUDE)).await;
+    assert_eq!((refused.status(), &refused.json()["error"]["type"]), (429, &json!("billing_error")));
+    let of = |name: &str| field(&refused, &format!("anthropic-ratelimit-unified-{name}"));
+    assert_eq!([of("status"), of("overage-utilization"), of("overage-period")], ["rejected", "1", "daily"]);
+    assert_eq!([of("representative-claim"), of("overage-status")], ["", ""], "the message of the gateway is shown");
+    assert!(!field(&refused, "retry-after").is_empty());
+    assert_eq!(field(&refused, "x-should-retry"), "false");
+}
