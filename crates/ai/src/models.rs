@@ -1,7 +1,8 @@
-//! Lists of models, in the format of the requesting client; and the maximum tokens of models.
+//! Lists of models, in the format of the requesting client; the maximum tokens of models; and the quotas of a key in the forms that clients read.
 
 pub mod limits;
 mod modalities;
+pub mod quota;
 
 use access::amounts::usd;
 use serde::Serialize;

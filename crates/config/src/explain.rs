@@ -252,7 +252,7 @@ impl Snapshot {
             }
             Selection::Health => &Auth::None,
             Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => &Auth::None,
-            Selection::Endpoint(_) => &Auth::Key,
+            Selection::Endpoint(_) | Selection::Quotas(_) => &Auth::Key,
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => return,
         };
         let authentication = self.authentication(auth, request);
@@ -329,7 +329,7 @@ impl Snapshot {
         }
         match self.traffic.select(request.arriving(self).requested(&self.process)) {
             Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => Vec::new(),
-            selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {
+            selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Quotas(_) | Selection::Health) => {
                 self.limits_of(&selection, request.plan.as_deref()).collect()
             }
         }
@@ -346,6 +346,7 @@ impl Snapshot {
             Selection::Route(route) => route.policy.rate_limits.clone(),
             Selection::Endpoint(_)
             | Selection::Health
+            | Selection::Quotas(_)
             | Selection::WrongMethod { .. }
             | Selection::Disputed { .. }
             | Selection::None => 0..0,

@@ -10,11 +10,13 @@ pub(crate) mod inference;
 mod limit;
 pub(crate) mod models;
 mod off_worker;
+pub(crate) mod quotas;
 pub(crate) mod respond;
 mod rewrite;
 mod tunnel;
 
 use ai::EndpointCall;
+use ai::models::quota::QuotaForm;
 use bytes::Bytes;
 use config::snapshot;
 use http::Response;
@@ -37,6 +39,8 @@ pub(crate) enum Action<'a> {
     Inference(inference::InferenceEndpoint),
     /// The gateway reports that it runs.
     Status,
+    /// The quotas and budgets of the client are reported.
+    Quotas(QuotaForm),
     /// The models that the client may use are listed.
     Models(EndpointCall<'static>),
 }

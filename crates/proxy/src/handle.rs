@@ -32,7 +32,9 @@ use crate::account::client::Client;
 use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
-use crate::action::{Action, ChangedResponse, Handled, RelayedResponse, cached, forward, inference, models, respond};
+use crate::action::{
+    Action, ChangedResponse, Handled, RelayedResponse, cached, forward, inference, models, quotas, respond,
+};
 use crate::authenticate::scope;
 use crate::authenticate::{authenticate_in_span, required};
 use crate::body::IncomingBody;
@@ -205,6 +207,7 @@ async fn serve(
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
         Action::Redirect(to) => respond::redirect_to(to, account, client).await?,
         Action::Status => Handled::Own(Box::new(render::json(br#"{"status":"ok"}"#.to_vec())), None),
+        Action::Quotas(form) => quotas::quotas(form, account, required(client)?).await?,
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,

@@ -49,6 +49,10 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext
             let policy = &traffic.built_in.health;
             return Ok(RouteMatch { policy, path: None, auth: &policy.auth, key_places, action: Action::Status });
         }
+        Selection::Quotas(form) => {
+            let policy = &traffic.built_in.quotas;
+            return Ok(RouteMatch { policy, path: None, auth: &policy.auth, key_places, action: Action::Quotas(form) });
+        }
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
         Selection::Route(route) => {
             if let Some(refusal) = traffic.path_refusal(requested, route) {
@@ -82,6 +86,7 @@ pub(crate) fn configured_at<'a>(
         Selection::Route(route) => Some(route),
         Selection::Endpoint(_)
         | Selection::Health
+        | Selection::Quotas(_)
         | Selection::WrongMethod { .. }
         | Selection::Disputed { .. }
         | Selection::None => None,
@@ -96,6 +101,7 @@ pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head, at: &Con
         Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
         Selection::Route(_)
         | Selection::Health
+        | Selection::Quotas(_)
         | Selection::WrongMethod { endpoint: None, .. }
         | Selection::Disputed { .. }
         | Selection::None => return None,

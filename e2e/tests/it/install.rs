@@ -231,12 +231,46 @@ async fn claude_is_installed_with_jq_or_python_and_removed() {
         assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], format!("http://{}", world.gateway.proxy));
         assert_eq!((&settings["env"]["FOO"], &settings["model"]), (&"bar".into(), &"opus".into()));
         assert_eq!(settings["apiKeyHelper"], "cat ~/.config/tollgate/key");
+        assert_eq!(settings["statusLine"]["command"], "sh ~/.config/tollgate/tollgate-status");
         let once = world.files();
         run(&[]).await;
         assert_eq!(world.files(), once, "{shell}: twice is once");
         run(&["--undo"]).await;
         assert_eq!(world.files(), before, "{shell}");
     }
+}
+
+#[tokio::test]
+async fn the_status_line_shows_what_is_left_and_asks_at_most_every_30_seconds() {
+    let mut world = World::with(Setup::mocked().plans("{name: four, credits_per_day: 4}")).await;
+    world.key = world.gateway.account("four").await.key;
+    world.install("dash", "claude").await;
+    let line = async || {
+        let mut command = world.command("dash");
+        command.arg(world.home.path().join(".config/tollgate/tollgate-status"));
+        reported(&command.output().await.unwrap(), true)
+    };
+    let first = line().await;
+    assert!(first.starts_with("day 0% (4 credits left, "), "{first}");
+    let model = Call::get("/v1/models").key(&world.key);
+    world.gateway.call(model).await.expect(200);
+    assert_eq!(line().await, first, "it is kept for 30 seconds");
+    world.put(".config/tollgate/status-at", "0\n");
+    assert!(line().await.starts_with("day "));
+    world.undo("dash", "claude").await;
+    assert_eq!(world.files(), []);
+}
+
+#[tokio::test]
+async fn other_status_lines_stay() {
+    let world = World::start().await;
+    let own = r#"{"statusLine": {"type": "command", "command": "mine"}}"#;
+    world.put(".claude/settings.json", own);
+    world.install("dash", "claude").await;
+    let settings: serde_json::Value = serde_json::from_str(&world.read(".claude/settings.json")).unwrap();
+    assert_eq!(settings["statusLine"]["command"], "mine");
+    world.undo("dash", "claude").await;
+    assert_eq!(world.read(".claude/settings.json"), own);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! The quotas in the fields of responses, and in the refusals that agents show.
+//! The quotas in the fields of responses, at the paths where clients read them, and in the refusals that agents show.
 
 use e2e::{Answer, Call, Gateway, Setup};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 
@@ -81,4 +81,36 @@ async fn agents_get_the_fields_of_their_vendor() {
     assert_eq!([of("representative-claim"), of("overage-status")], ["", ""], "the message of the gateway is shown");
     assert!(!field(&refused, "retry-after").is_empty());
     assert_eq!(field(&refused, "x-should-retry"), "false");
+}
+
+#[tokio::test]
+async fn a_key_reads_its_quotas_also_after_they_are_used_up() {
+    let gateway = Gateway::start(Setup::mocked().plans(PLANS)).await;
+    let key = gateway.account("four").await.key;
+    for format in [Format::Chat, Format::Responses, Format::Messages, Format::Chat] {
+        gateway.call(call(format, &key, false)).await.expect(200);
+    }
+    assert_eq!(gateway.call(call(Format::Chat, &key, false)).await.status(), 429);
+    let read = async |path: &str| -> Value {
+        let answer = gateway.call(Call::get(path).key(&key)).await;
+        assert_eq!((answer.status(), answer.header("cache-control")), (200, Some("no-store")), "{}", answer.text());
+        answer.json()
+    };
+    let usage = read("/v1/usage").await;
+    assert_eq!(usage["plan"], "four");
+    let day = &usage["windows"][0];
+    let figures = ["limit", "used", "reserved", "left"].map(|name| day[name].clone());
+    assert_eq!((&day["name"], figures), (&json!("day"), [4, 4, 0, 0].map(|figure| json!(figure))));
+    assert_eq!(usage["windows"][1]["limit"], "20 USD");
+    assert_eq!(usage["windows"][2]["measure"], "requests");
+    assert_eq!(read("/api/v1/key").await["data"]["limit"], 20);
+    assert_eq!(read("/key/info").await["info"]["max_budget"], 20);
+    let claude = read("/api/oauth/usage").await;
+    assert_eq!(claude["limits"][0]["percent"], 100);
+    let text = gateway.call(Call::get("/v1/usage").key(&key).header("accept", "text/plain")).await;
+    assert!(text.text().starts_with("day 100% (0 credits left, "), "{}", text.text());
+    for path in ["/v1/usage", "/api/v1/key", "/key/info", "/api/oauth/usage"] {
+        assert_eq!(gateway.call(Call::get(path)).await.status(), 401, "{path}");
+        assert_eq!(gateway.call(Call::json(path, &json!({})).key(&key)).await.status(), 405, "{path}");
+    }
 }

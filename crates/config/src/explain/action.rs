@@ -33,6 +33,7 @@ pub(super) fn action(
 ) -> Result<(ExplainedAction, Option<u16>), ExplainedRefusal> {
     match selection {
         Selection::Route(route) => of_route(snapshot, route, request),
+        Selection::Quotas(_) => Ok((plain("quotas"), Some(200))),
         Selection::Health => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) if called.endpoint == Endpoint::Root => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) => Ok(match called.endpoint.format() {

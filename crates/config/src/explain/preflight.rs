@@ -20,6 +20,7 @@ pub(super) fn announced(snapshot: &Snapshot, request: &WrittenRequest) -> Option
         Selection::Route(route) => route.policy.cors.is_some(),
         Selection::Endpoint(_)
         | Selection::Health
+        | Selection::Quotas(_)
         | Selection::WrongMethod { .. }
         | Selection::Disputed { .. }
         | Selection::None => false,

@@ -28,6 +28,12 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
             place: None,
             because: vec!["the path and the method are those of an LLM endpoint".to_owned()],
         }),
+        Selection::Quotas(form) => Some(ExplainedRoute {
+            name: form.path().to_owned(),
+            is_endpoint: true,
+            place: None,
+            because: vec!["the path is that of the quotas of a key".to_owned()],
+        }),
         Selection::Health => Some(ExplainedRoute {
             name: "healthz".to_owned(),
             is_endpoint: false,
@@ -85,6 +91,7 @@ pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request
         Selection::Route(used) => Some(used.entry),
         Selection::Endpoint(_)
         | Selection::Health
+        | Selection::Quotas(_)
         | Selection::WrongMethod { .. }
         | Selection::Disputed { .. }
         | Selection::None => None,
@@ -154,7 +161,7 @@ pub(super) fn refused(
         Selection::WrongMethod { allow, .. } => (Refusal::MethodNotAllowed, format!("this path is served for {allow}")),
         Selection::Disputed { part } => (Refusal::BadRequest, disputed(*part)),
         Selection::None => (Refusal::RouteNotFound, "no route has this path".to_owned()),
-        Selection::Endpoint(_) | Selection::Health => return None,
+        Selection::Endpoint(_) | Selection::Quotas(_) | Selection::Health => return None,
     };
     Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message })
 }

@@ -41,6 +41,7 @@ pub(super) fn requested_model<'a>(selection: &'a Selection<'_, '_>, request: &'a
         Selection::Endpoint(_)
         | Selection::Route(_)
         | Selection::Health
+        | Selection::Quotas(_)
         | Selection::WrongMethod { .. }
         | Selection::Disputed { .. }
         | Selection::None => None,

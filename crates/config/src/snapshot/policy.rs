@@ -125,6 +125,8 @@ pub struct BuiltInPolicies {
     pub unmatched: Arc<RoutePolicy>,
     /// The policy of the gateway's own health check.
     pub health: Arc<RoutePolicy>,
+    /// The policy of reading quotas.
+    pub quotas: Arc<RoutePolicy>,
     /// The policies of LLM endpoints, in the order of [`Endpoint::ALL`].
     endpoints: [Arc<RoutePolicy>; Endpoint::ALL.len()],
 }
@@ -182,6 +184,7 @@ impl BuiltInPolicies {
         };
         Self {
             unmatched: Arc::new(RoutePolicy::open("unmatched", timeouts)),
+            quotas: Arc::new(RoutePolicy { auth: Auth::Key, ..RoutePolicy::open("/v1/usage", timeouts) }),
             health: Arc::new(RoutePolicy::open("healthz", timeouts)),
             endpoints: Endpoint::ALL.map(|endpoint| Arc::new(of(endpoint))),
         }

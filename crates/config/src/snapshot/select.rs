@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ai::endpoint::EndpointMatch;
+use ai::models::quota::QuotaForm;
 use ai::{Dialect, Endpoint, EndpointCall};
 
 use super::ambiguous::PathRefusal;
@@ -27,6 +28,8 @@ pub enum Selection<'t, 'p> {
     Endpoint(EndpointCall<'p>),
     /// The gateway's own health check.
     Health,
+    /// The quotas and budgets of the client, in a form.
+    Quotas(QuotaForm),
     /// The path is served, but not for this method.
     WrongMethod {
         /// The value of the `Allow` header.
@@ -54,7 +57,13 @@ impl Traffic {
             let is_check = matches!(method, "GET" | "HEAD");
             return if is_check { Selection::Health } else { Selection::WrongMethod { allow, endpoint: None } };
         }
-        let endpoint = match self.ai.as_ref().and_then(|ai| ai.below(path)) {
+        let below = self.ai.as_ref().and_then(|ai| ai.below(path));
+        if let Some(form) = below.and_then(QuotaForm::at).filter(|_| !matched.precedes(path)) {
+            let allow = Cow::Borrowed("GET, HEAD");
+            let is_read = matches!(method, "GET" | "HEAD");
+            return if is_read { Selection::Quotas(form) } else { Selection::WrongMethod { allow, endpoint: None } };
+        }
+        let endpoint = match below {
             Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
             _ => EndpointMatch::None,
         };
@@ -99,7 +108,11 @@ impl Traffic {
         match selection {
             Selection::Route(route) => route.policy.key_places.as_deref(),
             Selection::Endpoint(called) => (called.dialect == Some(Dialect::Google)).then(|| &*OF_GOOGLE),
-            Selection::Health | Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => None,
+            Selection::Health
+            | Selection::Quotas(_)
+            | Selection::WrongMethod { .. }
+            | Selection::Disputed { .. }
+            | Selection::None => None,
         }
     }
 }

@@ -165,7 +165,7 @@ impl LimitItem {
 }
 
 /// Returns the name of the window of a quota or a budget.
-fn budget_name(budget: BudgetId) -> &'static str {
+pub(crate) fn budget_name(budget: BudgetId) -> &'static str {
     use Measure::{Credits, Money, Tokens};
     let is_of_key = matches!(budget.scope, BudgetScope::Key(_));
     match (is_of_key, budget.per, budget.measure) {
