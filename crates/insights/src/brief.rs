@@ -89,7 +89,7 @@ pub struct Spend {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetUse {
-    /// The period of the budget: `day` or `month`.
+    /// The period of the budget: `day`, `week` or `month`.
     pub per: String,
     /// The limit of the period.
     pub limit: NanoMoney,

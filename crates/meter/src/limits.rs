@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use access::limits::plan::LongPeriods;
 use access::{Amount, Caller, Credits, KeyBounds, Mono, NanoUsd, Plan, SubjectId, Timestamp, Tokens};
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Period};
 use crate::budgets::counter::{BudgetCounter, CounterRest};
 use crate::limiter::RequestTerms;
 use crate::rate::{Bucket, Rate, RateExceeded, RateLevel};
@@ -42,9 +43,9 @@ pub struct SubjectTerms<'a> {
     pub subject: SubjectId,
     /// The plan of the subject. Its rate limit is one of the configuration, not of the meter.
     pub plan: &'a Plan,
-    /// Whether the credits of the month are counted even without a limit, because the subject may get another plan, which
-    /// limits them.
-    pub counts_month: bool,
+    /// The periods whose credits are counted even without a limit, because the subject may get another plan, which limits
+    /// them.
+    pub counts: LongPeriods,
 }
 
 /// A budget with its limit; `None` counts usage without limiting it.
@@ -57,7 +58,7 @@ type LimitedBudget = (BudgetId, Option<Amount>);
 pub struct Limits {
     /// `requests_per_minute` of the key and of the user's plan: at most one of each owner, the key's first.
     pub(crate) rates: Box<[OwnedRate]>,
-    /// Ordered by id, without duplicates: at most one for each kind of scope, measure and period, which is 24.
+    /// Ordered by id, without duplicates: at most one for each kind of scope, measure and period, which is 36.
     pub(crate) budgets: Box<[Budget]>,
     pub(crate) authority: Authority,
     /// The statistics in which reservations are counted.
@@ -254,8 +255,7 @@ impl<'a> SubjectTerms<'a> {
             let (id, limit) = budget.of(scope);
             (id, Some(limit))
         };
-        let credits_a_month = (BudgetId { scope, measure: Measure::Credits, per: Per::Month }, None);
-        let counted = self.counts_month.then_some(credits_a_month);
+        let counted = self.counts.periods().map(move |per| (BudgetId { scope, measure: Measure::Credits, per }, None));
         std::iter::once(quota).chain(counted).chain(self.plan.budgets.iter().map(of_plan))
     }
 

@@ -25,9 +25,10 @@ pub(crate) struct ScopeCounters {
 
 #[derive(Debug, Default)]
 struct OtherCounters {
+    credits_of_week: Slot,
     credits_of_month: Slot,
-    tokens: [Slot; 2],
-    money: [Slot; 2],
+    tokens: [Slot; 3],
+    money: [Slot; 3],
 }
 
 /// Whether budget counters need a lease.
@@ -95,8 +96,8 @@ impl ScopeCounters {
     fn has_counts_from(&self, today: Day) -> bool {
         let current = |slot: &Slot| slot.load().as_ref().is_some_and(|counter| counter.period().next().first() > today);
         let others = |others: &OtherCounters| {
-            let OtherCounters { credits_of_month, tokens, money } = others;
-            std::iter::once(credits_of_month).chain(tokens).chain(money).any(current)
+            let OtherCounters { credits_of_week, credits_of_month, tokens, money } = others;
+            [credits_of_week, credits_of_month].into_iter().chain(tokens).chain(money).any(current)
         };
         current(&self.credits_of_day) || self.others.get().is_some_and(|of| others(of))
     }
@@ -105,6 +106,7 @@ impl ScopeCounters {
         let others = || self.others.get_or_init(Box::default);
         match (measure, per) {
             (Measure::Credits, Per::Day) => &self.credits_of_day,
+            (Measure::Credits, Per::Week) => &others().credits_of_week,
             (Measure::Credits, Per::Month) => &others().credits_of_month,
             (Measure::Tokens, _) => pick(&others().tokens, per),
             (Measure::Money, _) => pick(&others().money, per),
@@ -112,9 +114,10 @@ impl ScopeCounters {
     }
 }
 
-const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
+const fn pick([day, week, month]: &[Slot; 3], per: Per) -> &Slot {
     match per {
         Per::Day => day,
+        Per::Week => week,
         Per::Month => month,
     }
 }

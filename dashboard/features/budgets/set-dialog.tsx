@@ -54,6 +54,7 @@ interface SetDialogProps {
 }
 
 const DIMENSIONS = ["user", "key", "plan", "global"] as const;
+const PERIODS = ["day", "week", "month"] as const;
 
 type Fields = Record<"dimension" | "email" | "key" | "plan" | "measure" | "per" | "amount", string>;
 
@@ -97,7 +98,7 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
       const ids: Record<string, string> = { user: found?.id ?? "", key: fields.key, plan: fields.plan, global: "-" };
       const chosen = DIMENSIONS.find((name) => name === fields.dimension) ?? "user";
       const measure = measureNamed(fields.measure);
-      const path = { dimension: chosen, id: ids[chosen] ?? "", measure, per: fields.per === "day" ? "day" as const : "month" as const };
+      const path = { dimension: chosen, id: ids[chosen] ?? "", measure, per: PERIODS.find((per) => per === fields.per) ?? "month" };
       await set.mutateAsync({ path, body: bodyOf(measure, fields.amount) });
       onClose();
     };
@@ -149,7 +150,7 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
       )}
       <div className="grid gap-4 sm:grid-cols-3">
         <SelectField label={t.budgets.measure} options={MEASURES.map((name) => [name, t.budgets.measures[name]])} {...form.field("measure")} />
-        <SelectField label={t.budgets.period} options={[["day", t.budgets.periods.day], ["month", t.budgets.periods.month]]} {...form.field("per")} />
+        <SelectField label={t.budgets.period} options={PERIODS.map((per) => [per, t.budgets.periods[per]])} {...form.field("per")} />
         <Field
           label={t.budgets.amount}
           inputMode={measure === "money" ? "decimal" : "numeric"}

@@ -74,7 +74,8 @@ export function fieldsOf(key: ApiKey, budgets: readonly Schemas["Budget"][]): Ke
 
 /** The amounts of a key's own budgets; those of the configuration, the plan and the user cannot be changed here. */
 function budgetFields(id: string, budgets: readonly Schemas["Budget"][]): Partial<KeyFields> {
-  const own = budgets.filter((budget) => budget.dimension === "key" && budget.id === id && budget.source === "api");
+  // Budgets of weeks have no field.
+  const own = budgets.filter((budget) => budget.dimension === "key" && budget.id === id && budget.source === "api" && budget.per !== "week");
   const amounts = own.flatMap((budget): [string, string][] => {
     if (budget.money) return [[`money_${budget.per}`, budget.money.split(" ")[0] ?? ""]];
     return budget.tokens === null || budget.tokens === undefined ? [] : [[`tokens_${budget.per}`, String(budget.tokens)]];

@@ -44,9 +44,9 @@ function isCost(amount: Schemas["BudgetAmount"] | null | undefined): amount is S
 }
 
 /** The part of a period that has passed; a month begins at midnight UTC of its first day. */
-export function passedOf(resetsAt: string, per: "day" | "month", now: Date): number {
+export function passedOf(resetsAt: string, per: Schemas["BudgetPeriod"], now: Date): number {
   const end = new Date(resetsAt);
-  const start = per === "day" ? end.getTime() - DAY_MS : Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1);
+  const start = per !== "month" ? end.getTime() - (per === "day" ? 1 : 7) * DAY_MS : Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1);
   return Math.min(1, Math.max(0, (now.getTime() - start) / (end.getTime() - start)));
 }
 

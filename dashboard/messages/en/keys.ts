@@ -74,9 +74,9 @@ export const keys = {
   budgets: "Budgets",
   budgetFields: { money_day: "Money per day", money_month: "Money per month", tokens_day: "Tokens per day", tokens_month: "Tokens per month" },
   budgetUse: {
-    money: { day: "Money today", month: "Money this month" },
-    tokens: { day: "Tokens today", month: "Tokens this month" },
-    credits: { day: "Credits today", month: "Credits this month" },
+    money: { day: "Money today", week: "Money this week", month: "Money this month" },
+    tokens: { day: "Tokens today", week: "Tokens this week", month: "Tokens this month" },
+    credits: { day: "Credits today", week: "Credits this week", month: "Credits this month" },
   },
   budgetUsed: (name: string, used: string) => `${name}: ${used} used`,
   noBudgets: "The key was created, but not all of its budgets. Edit the key to set them.",

@@ -76,9 +76,9 @@ export const keys: Messages["keys"] = {
   budgets: "Anggaran",
   budgetFields: { money_day: "Uang per hari", money_month: "Uang per bulan", tokens_day: "Token per hari", tokens_month: "Token per bulan" },
   budgetUse: {
-    money: { day: "Uang hari ini", month: "Uang bulan ini" },
-    tokens: { day: "Token hari ini", month: "Token bulan ini" },
-    credits: { day: "Kredit hari ini", month: "Kredit bulan ini" },
+    money: { day: "Uang hari ini", week: "Uang minggu ini", month: "Uang bulan ini" },
+    tokens: { day: "Token hari ini", week: "Token minggu ini", month: "Token bulan ini" },
+    credits: { day: "Kredit hari ini", week: "Kredit minggu ini", month: "Kredit bulan ini" },
   },
   budgetUsed: (name, used) => `${name}: terpakai ${used}`,
   noBudgets: "Kunci sudah dibuat, tetapi tidak semua anggarannya. Ubah kunci untuk mengaturnya.",

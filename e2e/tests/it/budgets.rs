@@ -110,7 +110,7 @@ async fn an_invalid_budget_is_refused_with_a_remedy() {
         let text = refused(&gateway, &[&["set"], words, &day].concat()).await;
         assert!(text.contains(reported), "{words:?}: {text}");
     }
-    let text = refused(&gateway, &["set", "--global", "--credits", "1", "--per", "week"]).await;
-    assert!(text.contains("expected `day` or `month`"), "{text}");
+    let text = refused(&gateway, &["set", "--global", "--credits", "1", "--per", "year"]).await;
+    assert!(text.contains("expected `day`, `week` or `month`"), "{text}");
     assert_eq!(listed(&gateway).await, Vec::<Value>::new());
 }

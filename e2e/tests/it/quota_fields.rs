@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
 
-const PLANS: &str =
-    "{name: four, credits_per_day: 4, requests_per_minute: 600, budgets: [{money: \"20 USD\", per: month}]}";
+const PLANS: &str = "{name: four, credits_per_day: 4, requests_per_minute: 600, \
+    budgets: [{tokens: 1000000, per: week}, {money: \"20 USD\", per: month}]}";
 const CODEX: &str = "codex_cli_rs/0.171.0 (Debian 13.0.0; x86_64)";
 const CLAUDE: &str = "claude-cli/2.1.332 (external, cli)";
 
@@ -37,7 +37,7 @@ async fn every_response_names_each_window_with_the_least_left_first() {
         assert!(policies.iter().any(|policy| policy.starts_with("\"month:money\";q=20000000;qu=\"microusd\";w=")));
         let states = field(&answer, "ratelimit");
         assert!(states.starts_with(&format!("\"day\";r={left};t=")), "{states}");
-        assert_eq!(states.split(", ").count(), 3, "{states}");
+        assert!(states.contains("\"week:tokens\";r=") && states.split(", ").count() == 4, "{states}");
         assert_eq!(
             (field(&answer, "x-ratelimit-limit"), field(&answer, "x-ratelimit-remaining")),
             ("4".into(), left.to_string())
@@ -101,8 +101,12 @@ async fn a_key_reads_its_quotas_also_after_they_are_used_up() {
     let day = &usage["windows"][0];
     let figures = ["limit", "used", "reserved", "left"].map(|name| day[name].clone());
     assert_eq!((&day["name"], figures), (&json!("day"), [4, 4, 0, 0].map(|figure| json!(figure))));
-    assert_eq!(usage["windows"][1]["limit"], "20 USD");
-    assert_eq!(usage["windows"][2]["measure"], "requests");
+    assert_eq!(
+        (&usage["windows"][1]["name"], &usage["windows"][1]["limit"]),
+        (&json!("week:tokens"), &json!(1_000_000))
+    );
+    assert_eq!(usage["windows"][2]["limit"], "20 USD");
+    assert_eq!(usage["windows"][3]["measure"], "requests");
     assert_eq!(read("/api/v1/key").await["data"]["limit"], 20);
     assert_eq!(read("/key/info").await["info"]["max_budget"], 20);
     let claude = read("/api/oauth/usage").await;
@@ -113,4 +117,21 @@ async fn a_key_reads_its_quotas_also_after_they_are_used_up() {
         assert_eq!(gateway.call(Call::get(path)).await.status(), 401, "{path}");
         assert_eq!(gateway.call(Call::json(path, &json!({})).key(&key)).await.status(), 405, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_budget_of_a_week_is_counted_across_a_crash_and_refuses() {
+    let setup = Setup::mocked().plans("{name: weekly, budgets: [{credits: 3, per: week}]}");
+    let gateway = Gateway::start(setup.clone()).await;
+    let key = gateway.account("weekly").await.key;
+    for _ in 0..2 {
+        gateway.call(call(Format::Chat, &key, false)).await.expect(200);
+    }
+    let gateway = Gateway::start_in(gateway.crash().folder, setup).await;
+    let answer = gateway.call(call(Format::Chat, &key, false)).await;
+    assert_eq!((answer.status(), field(&answer, "x-ratelimit-remaining")), (200, "0".to_owned()), "{}", answer.text());
+    let refused = gateway.call(call(Format::Chat, &key, false)).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.text().contains("the week's quota of 3 credits is used up"), "{}", refused.text());
+    assert!(field(&refused, "ratelimit-policy").starts_with("\"week\";q=3;w=604800"), "{refused:?}");
 }

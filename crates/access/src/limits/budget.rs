@@ -42,6 +42,8 @@ pub enum Measure {
 pub enum Per {
     /// One day in UTC.
     Day,
+    /// Seven days in UTC, from Monday on.
+    Week,
     /// One calendar month in UTC.
     Month,
 }
@@ -109,7 +111,7 @@ impl Measure {
 
 impl Per {
     /// All periods, in order.
-    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
     /// Parses the text that [`as_str`](Self::as_str) returns.
     #[must_use]
@@ -122,6 +124,7 @@ impl Per {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Day => "day",
+            Self::Week => "week",
             Self::Month => "month",
         }
     }

@@ -22,6 +22,30 @@ pub struct Plan {
     pub shared_keys: bool,
 }
 
+/// The periods beyond a day in which some plan limits credits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LongPeriods {
+    /// Whether it is a week.
+    pub week: bool,
+    /// Whether it is a month.
+    pub month: bool,
+}
+
+impl LongPeriods {
+    /// Returns the periods of these plans.
+    #[must_use]
+    pub fn of_plans(plans: &[Plan]) -> Self {
+        let limits = |per| plans.iter().any(|plan| plan.limits_credits_per(per));
+        Self { week: limits(Per::Week), month: limits(Per::Month) }
+    }
+
+    /// Returns each of the periods.
+    pub fn periods(self) -> impl Iterator<Item = Per> {
+        let Self { week, month } = self;
+        week.then_some(Per::Week).into_iter().chain(month.then_some(Per::Month))
+    }
+}
+
 /// Maximum length of a plan's name.
 const NAME_LEN_MAX: usize = 64;
 
@@ -65,10 +89,9 @@ impl Plan {
         self.credits_per_day.is_some() || self.budgets.iter().any(|budget| budget.measure == Measure::Credits)
     }
 
-    /// Whether the plan has a budget of credits per month.
-    #[must_use]
-    pub fn limits_credits_a_month(&self) -> bool {
-        self.budgets.iter().any(|budget| budget.measure == Measure::Credits && budget.per == Per::Month)
+    /// Whether the plan has a budget of credits in this period.
+    fn limits_credits_per(&self, per: Per) -> bool {
+        self.budgets.iter().any(|budget| budget.measure == Measure::Credits && budget.per == per)
     }
 
     /// Returns a plan without limits.

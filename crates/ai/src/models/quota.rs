@@ -198,12 +198,13 @@ impl KeyQuotas<'_> {
         let of = |per| self.windows.iter().find(|window| window.is_money(per)).map(|window| dollars(window.used()));
         let reset = money.and_then(|window| window.budget).map(|budget| match budget.per {
             Per::Day => "daily",
+            Per::Week => "weekly",
             Per::Month => "monthly",
         });
         json!({"data": {
             "label": self.key_id, "limit": money.map(|window| dollars(window.limit)),
             "limit_remaining": money.map(|window| dollars(window.left)), "limit_reset": reset,
-            "usage": money.map(|window| dollars(window.used())), "usage_daily": of(Per::Day), "usage_weekly": null,
+            "usage": money.map(|window| dollars(window.used())), "usage_daily": of(Per::Day), "usage_weekly": of(Per::Week),
             "usage_monthly": of(Per::Month), "byok_usage": null, "byok_usage_daily": null, "byok_usage_weekly": null,
             "byok_usage_monthly": null, "include_byok_in_limit": true, "is_free_tier": false, "is_management_key": false,
             "is_provisioning_key": false, "creator_user_id": self.user_id, "expires_at": self.expires_at.map(rfc3339),
@@ -214,6 +215,7 @@ impl KeyQuotas<'_> {
         let money = self.money();
         let duration = money.and_then(|window| window.budget).map(|budget| match budget.per {
             Per::Day => "1d",
+            Per::Week => "7d",
             Per::Month => "1mo",
         });
         let rate = self.windows.iter().find(|window| window.budget.is_none()).map(|window| window.limit.0);
@@ -234,6 +236,7 @@ impl KeyQuotas<'_> {
         };
         let group = match budget.per {
             Per::Day => "daily",
+            Per::Week => "weekly",
             Per::Month => "monthly",
         };
         let percent = window.used_permille() / 10;

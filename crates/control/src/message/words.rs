@@ -39,12 +39,13 @@ pub(crate) enum SignupWord {
     Open,
 }
 
-/// The period of a budget: a UTC day or a UTC month.
+/// The period of a budget: a day, a week from Monday on, or a month, in UTC.
 #[derive(ToSchema)]
 #[schema(as = BudgetPeriod, rename_all = "snake_case")]
 #[expect(dead_code, reason = "the words of `access::Per` in the document")]
 pub(crate) enum PerWord {
     Day,
+    Week,
     Month,
 }
 

@@ -198,7 +198,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
         ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
         ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
-        ("per" = String, Path, description = "`day` or `month`")),
+        ("per" = String, Path, description = "`day`, `week` or `month`")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = BudgetView, example = json!({
         "dimension": "global", "id": "-", "name": null, "per": "day", "credits": 50000, "used": 1200, "remaining": 48800,
@@ -232,7 +232,7 @@ pub(super) async fn set(
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
         ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
         ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
-        ("per" = String, Path, description = "`day` or `month`")),
+        ("per" = String, Path, description = "`day`, `week` or `month`")),
     extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 204, description = "The budget was removed")))]
 pub(super) async fn remove(

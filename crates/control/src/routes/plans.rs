@@ -229,7 +229,7 @@ impl PlanBudget {
             (None, None, Some(tokens)) => (Measure::Tokens, Amount::of_tokens(Tokens(tokens))),
             _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
-        let per = Per::parse(&self.per).ok_or_else(|| refused("`per` must be `day` or `month`".to_owned()))?;
+        let per = Per::parse(&self.per).ok_or_else(|| refused("`per` must be `day`, `week` or `month`".to_owned()))?;
         Ok(Budget { measure, per, amount })
     }
 }

@@ -93,7 +93,7 @@ impl World {
 
     /// Makes the live meter count credits for a client without a user.
     pub(crate) fn subject_has_spent(&self, subject: SubjectId, plan: &Plan, credits: u64) {
-        let terms = SubjectTerms { subject, plan, counts_month: false };
+        let terms = SubjectTerms { subject, plan, counts: access::limits::plan::LongPeriods::default() };
         let limits = self.meter.limits_of_subject(&terms).unwrap();
         let charge = Some(Charge::credits(Credits(credits)));
         let at = self.clock.now();

@@ -22,7 +22,13 @@ fn plan(credits_per_day: Option<Credits>, per_month: &[(Measure, u64)]) -> Plan 
 }
 
 fn of_subject(meter: &Meter, plan: &Plan) -> Arc<Limits> {
-    meter.limits_of_subject(&SubjectTerms { subject: SUBJECT, plan, counts_month: false }).unwrap()
+    meter
+        .limits_of_subject(&SubjectTerms {
+            subject: SUBJECT,
+            plan,
+            counts: access::limits::plan::LongPeriods::default(),
+        })
+        .unwrap()
 }
 
 fn request(limits: &Arc<Limits>, charge: Charge) -> AdmissionRequest<'_> {
@@ -60,7 +66,11 @@ fn usage_under_another_plan_counts_in_the_budget_of_the_month() {
     let (meter, of_day, of_month) =
         (Meter::default(), plan(Some(Credits(10)), &[]), plan(None, &[(Measure::Credits, 5)]));
     let one = Charge::credits(Credits(1));
-    let [first, second] = [&of_day, &of_month].map(|plan| SubjectTerms { subject: SUBJECT, plan, counts_month: true });
+    let [first, second] = [&of_day, &of_month].map(|plan| SubjectTerms {
+        subject: SUBJECT,
+        plan,
+        counts: access::limits::plan::LongPeriods { month: true, ..Default::default() },
+    });
     assert!(!meter.has_begun(&first, AT.day()));
     let limits = meter.limits_of_subject(&first).unwrap();
     for _ in 0..4 {

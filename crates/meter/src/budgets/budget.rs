@@ -4,7 +4,7 @@ pub use access::limits::budget::{BudgetId, BudgetScope, Measure, Per};
 use access::{Amount, Credits, Day, NanoUsd, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
-/// A UTC day or month.
+/// A UTC day, week or month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Period {
     first: Day,
@@ -119,6 +119,7 @@ impl Period {
     pub fn of(per: Per, day: Day) -> Self {
         let first = match per {
             Per::Day => day,
+            Per::Week => Day(day.0.saturating_sub(day_of_week(day))),
             Per::Month => Day(day.0.saturating_sub(day_of_month(day) - 1)),
         };
         Self { first, per }
@@ -130,7 +131,7 @@ impl Period {
         self.first
     }
 
-    /// Returns whether the period is a day or a month.
+    /// Returns whether the period is a day, a week or a month.
     #[must_use]
     pub const fn per(self) -> Per {
         self.per
@@ -147,11 +148,18 @@ impl Period {
     pub fn next(self) -> Self {
         let first = match self.per {
             Per::Day => self.first.next(),
+            // The week of 1970-01-01 began before the first day.
+            Per::Week => Day(self.first.0.saturating_add(7 - day_of_week(self.first))),
             // 31 days after the first of a month is one of the first four days of the next month.
             Per::Month => Period::of(Per::Month, Day(self.first.0.saturating_add(31))).first,
         };
         Self { first, per: self.per }
     }
+}
+
+/// Returns 0 for a Monday to 6 for a Sunday. 1970-01-01 was a Thursday.
+const fn day_of_week(day: Day) -> u32 {
+    (day.0 % 7 + 3) % 7
 }
 
 /// Returns 1 to 31. The algorithm uses the proleptic Gregorian calendar with years that begin in March, so that a leap
@@ -197,6 +205,23 @@ mod tests {
                 month = of;
             }
         }
+    }
+
+    #[test]
+    fn every_day_of_400_years_is_in_exactly_one_week_that_begins_on_a_monday() {
+        let mut week = Period::of(Per::Week, Day(0));
+        assert_eq!((week.first(), week.next().first()), (Day(0), Day(4)), "1970-01-05 was a Monday");
+        for day in 0..146_097 {
+            let of = Period::of(Per::Week, Day(day));
+            if of != week {
+                assert_eq!((of, of.first()), (week.next(), Day(day)));
+                week = of;
+            }
+            assert!(day - week.first().0 < 7);
+        }
+        // 2026-11-30 is a Monday.
+        assert_eq!(Period::of(Per::Week, Day(20_787)).first(), Day(20_787));
+        assert_eq!(Period::of(Per::Week, Day(20_786)).end(), Day(20_787).start());
     }
 
     #[test]

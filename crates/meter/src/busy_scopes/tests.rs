@@ -24,7 +24,8 @@ fn subject(name: &str) -> SubjectId {
 /// Spends credits of a subject with a quota of 100, or without a quota.
 fn spend_of(meter: &Meter, name: &str, credits: u64, has_quota: bool) {
     let plan = Plan { credits_per_day: has_quota.then_some(Credits(100)), ..Plan::unlimited("test") };
-    let terms = SubjectTerms { subject: subject(name), plan: &plan, counts_month: false };
+    let terms =
+        SubjectTerms { subject: subject(name), plan: &plan, counts: access::limits::plan::LongPeriods::default() };
     spend(&meter.limits_of_subject(&terms).unwrap(), meter, credits);
 }
 

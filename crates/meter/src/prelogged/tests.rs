@@ -123,7 +123,13 @@ fn prelogged_credits_are_needed_by_a_request_under_a_plan_with_a_smaller_limit()
     let (meter, subject) = (Meter::default(), SubjectId(uuid::Uuid::from_u128(7)));
     let [large, small] = [100_000, 20].map(|credits| {
         let plan = Plan { credits_per_day: Some(Credits(credits)), ..Plan::unlimited("test") };
-        meter.limits_of_subject(&SubjectTerms { subject, plan: &plan, counts_month: false }).unwrap()
+        meter
+            .limits_of_subject(&SubjectTerms {
+                subject,
+                plan: &plan,
+                counts: access::limits::plan::LongPeriods::default(),
+            })
+            .unwrap()
     });
     let prelogged = admitted(&meter, &large, 1).prelog(63, 256, NOW);
     assert!(prelogged.credits() == Credits(63) && !prelogged.is_needed_by_others());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::exchange::subject_budgets::BeginError;
+use access::limits::plan::LongPeriods;
 use access::{Plan, Refusal, SubjectId};
 use http::{HeaderValue, header};
 use meter::{Limits, Meter, SubjectTerms};
@@ -26,19 +27,19 @@ pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits
         return Ok(None);
     }
     // The plan of a subject may change with its entry or with a claim.
-    let counts_month = plans.iter().any(Plan::limits_credits_a_month);
-    match account.request.worker().subject_limits.get(&account.identity.subject, plan, counts_month) {
+    let counts = LongPeriods::of_plans(plans);
+    match account.request.worker().subject_limits.get(&account.identity.subject, plan, counts) {
         Some(limits) => Ok(Some(limits)),
         // Boxed, because its future is large and other requests do not need it.
-        None => Box::pin(begin(account, plan, counts_month)).await,
+        None => Box::pin(begin(account, plan, counts)).await,
     }
 }
 
 /// Begins the counters of a subject that the worker has not seen with this plan.
-async fn begin(account: &RequestAccount, plan: &Plan, counts_month: bool) -> Result<Option<Arc<Limits>>, Problem> {
+async fn begin(account: &RequestAccount, plan: &Plan, counts: LongPeriods) -> Result<Option<Arc<Limits>>, Problem> {
     // The address of an anonymous client is not recorded, so nothing would be left of its usage.
     let Some(subject) = SubjectId::of(&account.identity.subject) else { return Ok(None) };
-    let (worker, terms) = (account.request.worker(), SubjectTerms { subject, plan, counts_month });
+    let (worker, terms) = (account.request.worker(), SubjectTerms { subject, plan, counts });
     let meter: &Meter = &worker.shared.meter;
     let mut begun = Ok(());
     if let Some(budgets) = &worker.shared.subject_budgets

@@ -27,6 +27,7 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
     let BudgetId { scope, measure, per } = budget;
     let period = match per {
         Per::Day => "day",
+        Per::Week => "week",
         Per::Month => "month",
     };
     let (limit, of) = (measure.written(limit), measure_word(measure));
@@ -46,6 +47,7 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
 const fn full_again(per: Per) -> &'static str {
     match per {
         Per::Day => "at midnight UTC",
+        Per::Week => "at midnight UTC before Monday",
         Per::Month => "on the first of the next month, UTC",
     }
 }

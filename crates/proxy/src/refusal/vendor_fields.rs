@@ -56,10 +56,11 @@ fn write_codex(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Res
     Ok(())
 }
 
-/// Returns the length that Codex calls "daily" or "monthly". It knows a month of 30 days only, with a tolerance of 5 percent.
+/// Returns the length that Codex calls "daily", "weekly" or "monthly". It knows a month of 30 days only, with a tolerance of 5 percent.
 const fn codex_minutes(budget: BudgetId) -> &'static [u8] {
     match budget.per {
         Per::Day => b"1440",
+        Per::Week => b"10080",
         Per::Month => b"43200",
     }
 }
@@ -96,6 +97,7 @@ fn write_claude(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Re
 pub(crate) const fn claude_period(budget: BudgetId) -> &'static [u8] {
     match budget.per {
         Per::Day => b"daily",
+        Per::Week => b"weekly",
         Per::Month => b"monthly",
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use access::limits::plan::LongPeriods;
 use access::{Plan, Subject};
 use meter::{Limits, SubjectTerms};
 use rustc_hash::FxHashMap;
@@ -14,19 +15,19 @@ const KNOWN_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub(crate) struct SubjectLimitsCache(RefCell<FxHashMap<Subject, SubjectLimits>>);
 
-/// The plan of a subject, whether its credits of the month are counted, and the limits that both define.
+/// The plan of a subject, the periods in which its credits are counted, and the limits that both define.
 #[derive(Debug)]
 struct SubjectLimits {
     plan: Plan,
-    counts_month: bool,
+    counts: LongPeriods,
     limits: Arc<Limits>,
 }
 
 impl SubjectLimitsCache {
     /// Returns the limits of a subject that has the same terms as when they were cached.
-    pub(crate) fn get(&self, subject: &Subject, plan: &Plan, counts_month: bool) -> Option<Arc<Limits>> {
+    pub(crate) fn get(&self, subject: &Subject, plan: &Plan, counts: LongPeriods) -> Option<Arc<Limits>> {
         let known = self.0.borrow();
-        let known = known.get(subject).filter(|known| known.counts_month == counts_month && known.plan == *plan);
+        let known = known.get(subject).filter(|known| known.counts == counts && known.plan == *plan);
         known.map(|known| known.limits.clone())
     }
 
@@ -34,14 +35,14 @@ impl SubjectLimitsCache {
     pub(crate) fn insert(
         &self,
         subject: &Subject,
-        &SubjectTerms { plan, counts_month, .. }: &SubjectTerms<'_>,
+        &SubjectTerms { plan, counts, .. }: &SubjectTerms<'_>,
         limits: Arc<Limits>,
     ) {
         let mut known = self.0.borrow_mut();
         if known.len() >= KNOWN_MAX && !known.contains_key(subject) {
             known.clear();
         }
-        known.insert(subject.clone(), SubjectLimits { plan: plan.clone(), counts_month, limits });
+        known.insert(subject.clone(), SubjectLimits { plan: plan.clone(), counts, limits });
     }
 
     /// Removes the limits of all subjects.
@@ -62,7 +63,7 @@ mod tests {
     }
 
     fn terms<'a>(subject: &Subject, plan: &'a Plan) -> SubjectTerms<'a> {
-        SubjectTerms { subject: SubjectId::of(subject).unwrap(), plan, counts_month: false }
+        SubjectTerms { subject: SubjectId::of(subject).unwrap(), plan, counts: LongPeriods::default() }
     }
 
     #[test]
@@ -72,13 +73,16 @@ mod tests {
         let large = Plan { credits_per_day: Some(Credits(6)), ..small.clone() };
         let of_ada = meter.limits_of_subject(&terms(&ada, &small)).unwrap();
         known.insert(&ada, &terms(&ada, &small), of_ada.clone());
-        assert!(Arc::ptr_eq(&of_ada, &known.get(&ada, &small, false).unwrap()));
-        assert!(known.get(&ada, &large, false).is_none() && known.get(&ada, &small, true).is_none());
-        assert!(known.get(&subject("bob"), &small, false).is_none());
+        assert!(Arc::ptr_eq(&of_ada, &known.get(&ada, &small, LongPeriods::default()).unwrap()));
+        assert!(
+            known.get(&ada, &large, LongPeriods::default()).is_none()
+                && known.get(&ada, &small, LongPeriods { month: true, week: false }).is_none()
+        );
+        assert!(known.get(&subject("bob"), &small, LongPeriods::default()).is_none());
         known.insert(&ada, &terms(&ada, &large), meter.limits_of_subject(&terms(&ada, &large)).unwrap());
-        assert_eq!(known.get(&ada, &large, false).unwrap().left(Timestamp(1)).credits, Credits(6));
+        assert_eq!(known.get(&ada, &large, LongPeriods::default()).unwrap().left(Timestamp(1)).credits, Credits(6));
         known.clear();
-        assert!(known.get(&ada, &large, false).is_none());
+        assert!(known.get(&ada, &large, LongPeriods::default()).is_none());
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl BudgetPeriodRow {
         };
         let measures = [Measure::Credits, Measure::Tokens, Measure::Money];
         let measure = measures.into_iter().find(|of| measure_word(*of) == self.measure);
-        let per = [Per::Day, Per::Month].into_iter().find(|of| per_word(*of) == self.per);
+        let per = Per::ALL.into_iter().find(|of| per_word(*of) == self.per);
         let budget = BudgetId {
             scope,
             measure: measure.ok_or_else(|| unreadable("measure"))?,
@@ -90,6 +90,7 @@ const fn measure_word(measure: Measure) -> &'static str {
 const fn per_word(per: Per) -> &'static str {
     match per {
         Per::Day => "day",
+        Per::Week => "week",
         Per::Month => "month",
     }
 }

@@ -208,7 +208,7 @@ fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge
         return;
     }
     let mut add = |scope| {
-        for per in [Per::Day, Per::Month] {
+        for per in Per::ALL {
             let of = charges.entry((scope, Period::of(per, day))).or_default();
             *of = of.and(more);
         }

@@ -48,7 +48,7 @@ pub(crate) struct SetBudget {
     pub(crate) scope: ScopeFlags,
     #[command(flatten)]
     pub(crate) amount: AmountFlags,
-    /// Period in UTC: `day` or `month`
+    /// Period in UTC: `day`, `week` or `month`
     #[arg(long, value_name = "PERIOD", value_parser = per)]
     pub(crate) per: Per,
     #[command(flatten)]
@@ -114,5 +114,5 @@ fn measure(text: &str) -> Result<Measure, String> {
 }
 
 fn per(text: &str) -> Result<Per, String> {
-    Per::parse(text).ok_or_else(|| "expected `day` or `month`".to_owned())
+    Per::parse(text).ok_or_else(|| "expected `day`, `week` or `month`".to_owned())
 }

@@ -107,6 +107,7 @@ pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &ScopeIds) -
     };
     let per = match budget.per {
         Per::Day => "day",
+        Per::Week => "week",
         Per::Month => "month",
     };
     let first = moment(period.first().start());

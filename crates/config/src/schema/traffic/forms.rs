@@ -347,7 +347,8 @@ pub(super) const MONEY: TextForm<NanoUsd> = TextForm {
     pattern: MONEY_PATTERN,
     scalar: Scalar::Text,
 };
-pub(super) const PER: Words<Per> = Words::new(&[(Per::Day.as_str(), Per::Day), (Per::Month.as_str(), Per::Month)]);
+pub(super) const PER: Words<Per> =
+    Words::new(&[(Per::Day.as_str(), Per::Day), (Per::Week.as_str(), Per::Week), (Per::Month.as_str(), Per::Month)]);
 pub(super) const BUDGET_DIMENSION: Words<BudgetDimension> = Words::new(&[
     (BudgetDimension::Key.as_str(), BudgetDimension::Key),
     (BudgetDimension::User.as_str(), BudgetDimension::User),

@@ -154,7 +154,11 @@ fn longest() -> Subject {
 /// Returns the limits of a subject with a quota.
 fn limits_of(meter: &Meter, subject: &Subject, credits_per_day: u64) -> Arc<Limits> {
     let plan = Plan { credits_per_day: Some(Credits(credits_per_day)), ..Plan::unlimited("large") };
-    let terms = SubjectTerms { subject: SubjectId::of(subject).unwrap(), plan: &plan, counts_month: false };
+    let terms = SubjectTerms {
+        subject: SubjectId::of(subject).unwrap(),
+        plan: &plan,
+        counts: access::limits::plan::LongPeriods::default(),
+    };
     meter.limits_of_subject(&terms).unwrap()
 }
 

@@ -1,0 +1,36 @@
+-- Budgets of weeks. Older binaries cannot read them, so they are set after all nodes are updated.
+CREATE TABLE budgets_new (
+    id         BLOB NOT NULL PRIMARY KEY,
+    scope    TEXT NOT NULL CHECK (scope IN ('key', 'user', 'plan', 'global')),
+    scope_id BLOB NOT NULL,
+    measure    TEXT NOT NULL CHECK (measure IN ('credits', 'tokens', 'money')),
+    per        TEXT NOT NULL CHECK (per IN ('day', 'week', 'month')),
+    amount     BIGINT NOT NULL CHECK (amount >= 0),
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (scope_id, scope, measure, per)
+);
+INSERT INTO budgets_new SELECT * FROM budgets;
+DROP TABLE budgets;
+ALTER TABLE budgets_new RENAME TO budgets;
+CREATE TABLE lease_books_new (
+    id            BLOB   NOT NULL PRIMARY KEY,
+    scope       TEXT   NOT NULL CHECK (scope IN ('key', 'user', 'subject', 'plan', 'everybody')),
+    scope_no    BIGINT NOT NULL,
+    scope_id      BLOB,
+    measure       TEXT   NOT NULL CHECK (measure IN ('credits', 'tokens', 'money')),
+    per           TEXT   NOT NULL CHECK (per IN ('day', 'week', 'month')),
+    first_day     BIGINT NOT NULL,
+    ends_at       BIGINT NOT NULL,
+    carried       BIGINT,
+    most          BIGINT NOT NULL,
+    recall        BIGINT NOT NULL,
+    pressed_id    BLOB,
+    pressed_until BIGINT,
+    created_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL
+);
+INSERT INTO lease_books_new SELECT * FROM lease_books;
+DROP TABLE lease_books;
+ALTER TABLE lease_books_new RENAME TO lease_books;
+CREATE INDEX lease_books_end ON lease_books (ends_at);
