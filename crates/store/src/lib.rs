@@ -55,6 +55,7 @@ pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use keys::api_keys::bound::{BoundCount, BoundKeys};
 pub use keys::api_keys::change::{KeyChange, Rotation};
+pub use keys::api_keys::everybody::{KeyFilter, KeyPage, OwnedKey, OwnedKeyState};
 pub use keys::api_keys::repeated::{REPEATABLE_MAX, RepeatableRequest};
 pub use keys::api_keys::{
     KEYS_MAX, KEYS_PAGE_MAX, Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, NoKey, PreviousSecret,

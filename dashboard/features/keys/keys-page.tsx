@@ -9,6 +9,7 @@ import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
+import { AllKeys } from "@/features/keys/all-keys";
 import type { KeyTask } from "@/features/keys/key-actions";
 import { hasEnded } from "@/features/keys/key-state";
 import { KeyTable } from "@/features/keys/key-table";
@@ -48,12 +49,12 @@ interface Secret {
 function useListState() {
   const { get, set } = useUrlState();
   const filter = FILTERS.find((name) => name === get("show")) ?? "in-use";
-  return { filter, text: get("q"), isCreating: get("create") !== "", id: get("id"), user: get("user"), isFinding: get("find") !== "", set };
+  return { filter, text: get("q"), isCreating: get("create") !== "", id: get("id"), user: get("user"), isFinding: get("find") !== "", isOfAll: get("all") !== "", set };
 }
 
 export function KeysPage() {
   const t = useMessages();
-  const { isCreating, isFinding, id, user, set } = useListState();
+  const { isCreating, isFinding, isOfAll, id, user, set } = useListState();
   const isAdmin = useMe().data?.acts_as === "admin";
   const [task, setTask] = useState<KeyTask>();
   useLater(dialogs);
@@ -73,7 +74,17 @@ export function KeysPage() {
   const closeTask = () => setTask(undefined);
   return (
     <Shell page="keys" actions={<>{isAdmin && findLeaked}{create}</>}>
-      <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />
+      {isAdmin && (
+        <div className="row mb-4">
+          <Segments
+            label={t.keys.whose}
+            value={isOfAll ? "all" : "mine"}
+            onChange={(name) => set({ all: name === "all" ? "1" : "", q: "", show: "", state: "", unused: "" })}
+            options={[{ name: "mine", label: t.keys.mine }, { name: "all", label: t.keys.everybodys }]}
+          />
+        </div>
+      )}
+      {isAdmin && isOfAll ? <AllKeys /> : <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />}
       {isCreating && !secret && (
         <CreateDialog
           userId={user || undefined}

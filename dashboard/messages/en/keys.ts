@@ -1,5 +1,13 @@
 export const keys = {
   filter: "Filter by label or last four digits",
+  whose: "Whose keys",
+  mine: "My keys",
+  everybodys: "Keys of all users",
+  filterAll: "Filter by label, last four digits or owner",
+  unused: "Last use",
+  usedAnyTime: "Used at any time",
+  unusedDays: (days: string) => `Not used for ${days} days`,
+  older: "Show older keys",
   statuses: "Status",
   inUse: "In use",
   ended: "Ended",

@@ -2,6 +2,14 @@ import type { Messages } from "@/messages/en";
 
 export const keys: Messages["keys"] = {
   filter: "Saring label atau 4 digit akhir",
+  whose: "Kunci milik siapa",
+  mine: "Kunci saya",
+  everybodys: "Kunci semua pengguna",
+  filterAll: "Saring menurut label, empat digit terakhir, atau pemilik",
+  unused: "Pemakaian terakhir",
+  usedAnyTime: "Dipakai kapan saja",
+  unusedDays: (days) => `Tidak dipakai selama ${days} hari`,
+  older: "Tampilkan kunci yang lebih lama",
   statuses: "Status",
   inUse: "Dipakai",
   ended: "Berakhir",

@@ -9,20 +9,22 @@ mod requests;
 
 use std::sync::Arc;
 
-use access::{ApiKey, KeyId, Refusal, Timestamp, UserId};
+use access::{ApiKey, KeyId, Refusal, Role, Timestamp, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, Rotation};
+use store::{
+    Key, KeyError, KeyFilter, KeyPage, KeyPageQuery, KeyRef, KeySecret, NewKey, OwnedKey, OwnedKeyState, Rotation,
+};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::users;
 use crate::input::{self, Segment};
 use crate::message::listing;
-use crate::message::moment::rfc3339;
+use crate::message::moment::{self, rfc3339};
 use crate::message::problem::Problem;
 use crate::nouns::key_view::KeyView;
 use crate::nouns::reach;
@@ -31,6 +33,9 @@ use crate::process::state::App;
 use crate::sign_in::caller::{Admin, Caller, KeyOwner, KeyReader};
 use repeats::{IdempotencyField, IdempotencyKey};
 use requests::{CheckedNewKey, KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
+
+/// The maximum number of characters of `text`.
+const TEXT_MAX: usize = 100;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -45,6 +50,18 @@ struct KeyListQuery {
     cursor: Option<String>,
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
+    /// The keys of `me` (the default), or of `all` users with their owners. Only for admins, except `me`.
+    scope: Option<String>,
+    /// Returns only keys in this state: `active`, `expired` or `revoked`. With `scope=all` only.
+    state: Option<String>,
+    /// Returns only keys that were not used since this time (RFC 3339); keys without a use count from their creation. With
+    /// `scope=all` only.
+    #[param(format = DateTime)]
+    unused_since: Option<String>,
+    /// Returns only keys whose label, last four characters, or owner's name or e-mail address contain this text, in any case
+    /// of ASCII letters. With `scope=all` only.
+    #[param(max_length = 100)]
+    text: Option<String>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -64,9 +81,45 @@ struct UserKeyListQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeys)]
 pub(super) struct Keys {
-    items: Vec<KeyView>,
-    /// The cursor of the next page; null on the last page.
+    items: Vec<ListedKey>,
+    /// The cursor of the next page; null on the last page. With `scope=all`, a page can contain fewer items than requested, or no
+    /// items, and still be followed by another page.
     next: Option<String>,
+}
+
+/// A key in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedApiKey)]
+pub(super) struct ListedKey {
+    #[serde(flatten)]
+    view: KeyView,
+    /// The owner; only with `scope=all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<ListedOwner>,
+}
+
+/// The owner of a key in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedApiKeyOwner)]
+pub(super) struct ListedOwner {
+    #[schema(value_type = Uuid)]
+    id: UserId,
+    name: String,
+    /// The e-mail address; null for a service user.
+    email: Option<String>,
+}
+
+impl From<Key> for ListedKey {
+    fn from(key: Key) -> Self {
+        Self { view: key.into(), user: None }
+    }
+}
+
+impl From<OwnedKey> for ListedKey {
+    fn from(OwnedKey { key, owner_name, owner_email }: OwnedKey) -> Self {
+        let owner = ListedOwner { id: key.user, name: owner_name, email: owner_email };
+        Self { view: key.into(), user: Some(owner) }
+    }
 }
 
 /// A key with its secret, which no other response contains.
@@ -85,7 +138,7 @@ impl KeyWithSecret {
     }
 }
 
-/// Lists the keys of the authenticated user, or for admins with `?user_id=` of any user. A restricted key without
+/// Lists the keys of the authenticated user; for admins also those of any user (`user_id`) or of all users (`scope=all`). A restricted key without
 /// `scopes.control: read` sees only itself.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", params(KeyListQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))), responses((status = 200, body = Keys, example = json!({
@@ -101,17 +154,63 @@ pub(super) async fn list(
     request: Request,
 ) -> Result<Json<Keys>, Problem> {
     let query: KeyListQuery = input::query(request.uri())?;
+    if let Some(filter) = query.filter_of_all(&caller)? {
+        let limit = listing::limit(query.limit)?;
+        let before = listing::after(query.cursor.as_deref())?.map(KeyId);
+        let KeyPage { keys, next } = app.store.keys_of_everybody(&filter, before, limit).await?;
+        let next = next.map(|next| listing::cursor(next.0));
+        return Ok(Json(Keys { items: keys.into_iter().map(ListedKey::from).collect(), next }));
+    }
     let user = reach::user_to_read(&caller, query.user_id)?;
     if let Some(own) = caller.only_key() {
         let is_first = listing::after(query.cursor.as_deref())?.is_none();
         let found = if is_first { app.store.find_key(KeyRef::of(user, own.key)).await? } else { None };
-        return Ok(Json(Keys { items: found.into_iter().map(KeyView::from).collect(), next: None }));
+        return Ok(Json(Keys { items: found.into_iter().map(ListedKey::from).collect(), next: None }));
     }
     if user != caller.user {
         reach::find_user(&app, user).await?;
     }
-    let KeyListQuery { revoked, limit, cursor, user_id: _ } = query;
+    let KeyListQuery { revoked, limit, cursor, .. } = query;
     page(&app, user, UserKeyListQuery { revoked, limit, cursor }).await
+}
+
+impl KeyListQuery {
+    /// Returns the filter for the keys of all users, if they are requested.
+    ///
+    /// # Errors
+    /// `not_found` if the caller is no admin; `bad_request` for another scope, an invalid filter, and a filter without
+    /// `scope=all`.
+    fn filter_of_all(&self, caller: &Caller) -> Result<Option<KeyFilter>, Problem> {
+        let Self { revoked, user_id, scope, state, unused_since, text, .. } = self;
+        let refused = |message| Err(Problem::new(Refusal::BadRequest, message));
+        match scope.as_deref() {
+            None | Some("me") if state.is_some() || unused_since.is_some() || text.is_some() => {
+                return refused("`state`, `unused_since` and `text` need `scope=all`");
+            }
+            None | Some("me") => return Ok(None),
+            Some("all") if caller.role != Role::Admin || caller.only_key().is_some() => {
+                return Err(Problem::new(Refusal::NotFound, "no keys with this `scope` are visible to you"));
+            }
+            Some("all") if revoked.is_some() || user_id.is_some() => {
+                return refused("send `scope=all` without `user_id` and `revoked`; `state` selects keys");
+            }
+            Some("all") => {}
+            Some(_) => return refused("`scope` must be `me` or `all`"),
+        }
+        let state = match state.as_deref() {
+            None => None,
+            Some("active") => Some(OwnedKeyState::Active),
+            Some("expired") => Some(OwnedKeyState::Expired),
+            Some("revoked") => Some(OwnedKeyState::Revoked),
+            Some(_) => return refused("`state` must be `active`, `expired` or `revoked`"),
+        };
+        let text = text.clone().filter(|text| !text.is_empty());
+        if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_MAX || text.contains(char::is_control)) {
+            return refused("`text` must have at most 100 characters, without control characters");
+        }
+        let unused_since = moment::parse_query("unused_since", unused_since.as_deref())?;
+        Ok(Some(KeyFilter { state, unused_since, text }))
+    }
 }
 
 /// Lists the keys of a user, for admins.
@@ -141,7 +240,7 @@ async fn page(app: &App, user: UserId, query: UserKeyListQuery) -> Result<Json<K
     let page_query = KeyPageQuery { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
     let mut found = app.store.keys_page(page_query).await?;
     let next = listing::cut(&mut found, limit, |key| key.id.0);
-    Ok(Json(Keys { items: found.into_iter().map(KeyView::from).collect(), next }))
+    Ok(Json(Keys { items: found.into_iter().map(ListedKey::from).collect(), next }))
 }
 
 /// Creates a key, which is valid at once.

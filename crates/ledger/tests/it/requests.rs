@@ -169,7 +169,8 @@ pub(crate) async fn a_page_looks_at_so_many_rows_and_no_more(world: &World) {
     // An index finds requests that were refused or have failed, so that no other event is scanned.
     let failed = RequestFilter { result: Some(RequestResult::Failed), ..RequestFilter::default() };
     let not_found = RequestFilter { status: Some((404, 404)), ..RequestFilter::default() };
-    for (of, filter) in [caller.user.into(), UsageOf::All].into_iter().flat_map(|of| [(of, &failed), (of, &not_found)])
+    for (of, filter) in
+        [UsageOf::User(caller.user), UsageOf::All].into_iter().flat_map(|of| [(of, &failed), (of, &not_found)])
     {
         let page = Ledger::new(store.clone()).requests_page(of, filter, None, 50).await.unwrap();
         assert_eq!((page.lines.len(), page.next, page.lines[0].started_at), (1, None, at(3)));

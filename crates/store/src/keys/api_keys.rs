@@ -1,8 +1,9 @@
-//! Keys of users. Only their hashes are stored. [`change`] changes, rotates and revokes keys; `repeated` recognises repeated
-//! requests; `row` maps a key to its columns.
+//! Keys of users. Only their hashes are stored. [`change`] changes, rotates and revokes keys; [`everybody`] lists
+//! those of all users; `repeated` recognises repeated requests; `row` maps a key to its columns.
 
 pub(crate) mod bound;
 pub mod change;
+pub mod everybody;
 pub(crate) mod repeated;
 pub(crate) mod row;
 

@@ -10,6 +10,7 @@ use crate::world::{Holder, NOON, World, event, tidy};
 
 mod admin_scope;
 mod bad_input;
+mod of_all;
 mod of_others;
 mod repeats;
 mod rotate;

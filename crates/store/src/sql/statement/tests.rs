@@ -18,6 +18,7 @@ const LISTS: &[&Statements] = &[
     api_keys::STATEMENTS,
     api_keys::bound::STATEMENTS,
     api_keys::change::STATEMENTS,
+    api_keys::everybody::STATEMENTS,
     api_keys::repeated::STATEMENTS,
     key_numbers::STATEMENTS,
     audit::STATEMENTS,
