@@ -167,11 +167,11 @@ async fn fields_that_no_other_format_has_are_named_or_refused_by_google_s_names(
     let refused = ask(&gateway, &key, "chat/mock", VERBS[0], &call).await.expect(400).json();
     assert_eq!(refused["error"]["details"][0]["reason"], "format_mismatch", "{refused}");
     assert!(refused["error"]["message"].as_str().unwrap().contains("`cachedContent`"), "{refused}");
-    // A count of tokens has no translation: it is an estimate.
+    // This provider's counter reports no count: the response is an estimate.
     let only = Upstream::json(&json!({})).await;
     let gateway = Gateway::start(e2e::Setup::provider("openai", only.address())).await;
     let key = gateway.key().await;
     let counted = ask(&gateway, &key, "up/m", "countTokens", &body()).await.expect(200);
     assert_eq!(counted.header("x-tollgate-estimated"), Some("true"));
-    assert!(counted.json()["totalTokens"].as_u64().unwrap() > 0 && only.seen().is_empty());
+    assert!(counted.json()["totalTokens"].as_u64().unwrap() > 0);
 }
