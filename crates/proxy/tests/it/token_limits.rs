@@ -99,7 +99,7 @@ async fn a_call_reserves_its_estimate_and_counts_what_it_has_used() {
     for (name, value) in [
         ("x-ratelimit-limit-tokens", "1000".to_owned()),
         ("x-ratelimit-remaining-tokens", (1_000 - reserved).to_string()),
-        ("ratelimit-policy", "\"key+model:tokens\";q=1000;qu=\"tokens\";w=60".to_owned()),
+        ("ratelimit-policy", "\"key+model:tokens\";q=1000;qu=\"tokens\";w=60, \"day\";q=100000;w=86400".to_owned()),
     ] {
         assert_eq!(field(&answer, name), Some(value), "{name}");
     }

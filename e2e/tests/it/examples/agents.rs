@@ -57,10 +57,10 @@ async fn claude_code_prints_the_answer_of_a_provider_without_its_format() {
     check("translation", "/v1/messages").await;
 }
 
-/// Codex replaces Tollgate's message by its own text.
+/// Codex shows Tollgate's message between its own words.
 #[tokio::test]
 async fn codex_cli_sends_one_request_when_the_quota_is_used_up() {
-    check_spent("codex-cli", "/v1/responses", "quota exceeded").await;
+    check_spent("codex-cli", "/v1/responses", "the day's quota of 1 credits is used up").await;
 }
 
 #[tokio::test]
