@@ -327,7 +327,7 @@ fn values_of_the_wrong_kind_are_refused() {
         "budgets: {limits: [{dimension: key, credits: -1, per: day}]}",
         "budgets: {limits: [{dimension: key, tokens: 9223372036854775808, per: day}]}",
         "budgets: {limits: [{dimension: key, tokens: 1.5, per: day}]}",
-        "budgets: {limits: [{dimension: key, tokens: 1, per: week}]}",
+        "budgets: {limits: [{dimension: key, tokens: 1, per: year}]}",
         "budgets: {limits: [{dimension: key, tokens: 1, credits: 1, per: day}]}",
         "budgets: {unbounded: allow}",
         "budgets: {clamp: yes}",

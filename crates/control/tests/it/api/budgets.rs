@@ -263,7 +263,7 @@ async fn a_budget_that_cannot_be_is_refused() {
         "user/-/credits/day".to_owned(),
         format!("global/{closed_port}/credits/day"),
         format!("team/{closed_port}/credits/day"),
-        "global/-/credits/week".to_owned(),
+        "global/-/credits/year".to_owned(),
         "global/-/requests/day".to_owned(),
         "global/%ff/credits/day".to_owned(),
     ] {

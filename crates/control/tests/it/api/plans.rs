@@ -131,7 +131,7 @@ async fn a_plan_that_cannot_be_is_refused() {
             422,
             "unprocessable",
         ),
-        (json!({"name": "t", "budgets": [{"tokens": 1, "per": "week"}]}), 422, "unprocessable"),
+        (json!({"name": "t", "budgets": [{"tokens": 1, "per": "year"}]}), 422, "unprocessable"),
         (json!({"name": "t", "budgets": [{"tokens": -1, "per": "day"}]}), 400, "bad_request"),
         (json!({"name": "t", "budgets": [{"tokens": 1}]}), 400, "bad_request"),
         (json!({"name": "t", "budgets": [{"money": 1, "per": "day"}]}), 400, "bad_request"),
