@@ -23,6 +23,11 @@ routes: [{path: /a, auth: none, upstreams: u, transformations: {request: {body: 
         "listen: 127.0.0.1:8081\nupstreams: [{name: u, backends: [{url: http://localhost:8081}]}]",
         "the listeners decide which backends are none",
     ),
+    (
+        "url: 'unix:/run/t.sock'",
+        "listen: 'unix:/run/t.sock'\nupstreams: [{name: u, backends: [{url: 'unix:/run/t.sock'}]}]",
+        "the listeners decide which backends are none",
+    ),
     ("${SECRET}", "listen: ${SECRET}", "the schema does not see the content of a variable"),
     (
         "tokens: 9223372036854775808",

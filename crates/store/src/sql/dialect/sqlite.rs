@@ -143,6 +143,8 @@ mod tests {
     async fn a_connection_whose_rollback_failed_is_not_used_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.db");
+        // Opening a store creates the file.
+        std::fs::File::create(&file).unwrap();
         let writer = writer(&file).await.unwrap();
         let reader = pool(1).connect_with(connect(&file).read_only(true)).await.unwrap();
         for pool in [writer, reader] {
