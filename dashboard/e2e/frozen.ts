@@ -1,5 +1,5 @@
 /** Makes what differs from run to run the same in every screenshot: times, durations, ids and ports. The rest is real. */
-import type { Page } from "@playwright/test";
+import type { Page, Route } from "@playwright/test";
 
 import { at } from "./pages";
 
@@ -64,12 +64,13 @@ function frozen(name: string, value: unknown, ids: Map<string, string>): unknown
 export async function freeze(page: Page): Promise<void> {
   const ids = new Map<string, string>();
   await page.clock.setFixedTime(NOW);
-  await page.route(at("/api/**"), async (route) => {
+  const answer = async (route: Route): Promise<void> => {
     const response = await route.fetch({ url: realSince(route.request().url()) });
     if (!response.headers()["content-type"]?.startsWith("application/json")) return route.fulfill({ response });
     const headers = { ...response.headers(), date: new Date(NOW).toUTCString() };
     await route.fulfill({ response, headers, json: frozen("", await response.json(), ids) });
-  });
+  };
+  for (const paths of ["/api/**", "/review/**"]) await page.route(at(paths), answer);
   // A stream has no whole response that could be replaced.
   await page.route(at("/api/live*"), (route) => route.continue());
 }
