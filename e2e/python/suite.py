@@ -200,7 +200,7 @@ class Suite:
             self.add(call, "error", fault.name, run, key=fault.key, note=client.notes.get("error"))
         if spec.fixed:
             return
-        for model, status in [("busy", 429), ("away", 503)]:
+        for model, status in [] if spec.free else [("busy", 429), ("away", 503)]:
             again = lambda at, model=model: calling(at, model, **client.again)
             self.add(call, "retry", f"after {status}", again, requests=2, note=client.notes.get("retry"))
 

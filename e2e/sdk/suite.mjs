@@ -110,7 +110,7 @@ export class Suite {
       };
       this.add(call, "error", fault.name, run, { key: fault.key, note: client.notes?.error });
     }
-    if (!spec.fixed) this.#patience(call, any, client);
+    if (!spec.fixed) this.#patience(call, any, client, spec.free);
   }
 
   /** Adds the scenario in which a key with one request per minute sends two. */
@@ -153,10 +153,10 @@ export class Suite {
     });
   }
 
-  #patience(call, any, { make, options, leave, isTimedOut, isAborted, notes }) {
+  #patience(call, any, { make, options, leave, isTimedOut, isAborted, notes }, free) {
     for (const [model, status] of [["busy", 429], ["away", 503]]) {
       const run = async (at) => void (await any(make(at, options.again), model));
-      if (options.again) this.add(call, "retry", `after ${status}`, run, { requests: 2, note: notes?.retry });
+      if (options.again && !free) this.add(call, "retry", `after ${status}`, run, { requests: 2, note: notes?.retry });
     }
     this.add(call, "timeout", "of the client", async (at) => {
       for (const timeout of IMPATIENT_MS) {
