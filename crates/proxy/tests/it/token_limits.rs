@@ -111,7 +111,7 @@ async fn a_call_reserves_its_estimate_and_counts_what_it_has_used() {
     assert_eq!(left(&gateway, "n").await, 1_000, "another model counts apart");
 
     let answer = call(&gateway, "m", 950).await;
-    assert_eq!((answer.status().as_u16(), field(&answer, "x-ratelimit-limit")), (429, credits));
+    assert_eq!((answer.status().as_u16(), field(&answer, "x-ratelimit-limit")), (429, None));
     assert_eq!(field(&answer, "x-ratelimit-remaining-tokens").as_deref(), Some("940"));
     let wait: u64 = field(&answer, "retry-after").unwrap().parse().unwrap();
     let refused = got(answer).await;
