@@ -35,7 +35,8 @@ fn main() {
 }
 
 fn repeat(work: &str, times: u32) {
-    let (path, body) = ("/v1/chat/completions", Bytes::from(chat(1 << 10)));
+    let path = "/v1/chat/completions";
+    let body = Bytes::from(chat(1 << 10));
     let EndpointMatch::Endpoint(called) = Endpoint::find("POST", path) else { return };
     let read = || request::read(&called, Some("application/json"), black_box(&body));
     let Ok(asked) = read() else { return };
@@ -68,8 +69,8 @@ fn measure(name: &str, path: &str, body: &str, bytes: usize) {
     let Ok(asked) = read() else { return };
     let extent = Extent::read(&called, &asked, body.as_bytes());
     let prices = Prices::builtin();
-    let (price, limits) =
-        (prices.find("openai", ["gpt-6.1-sol"], access::Day(20_778)), TokenLimits::find("openai", ["gpt-6.1-sol"]));
+    let price = prices.find("openai", ["gpt-6.1-sol"], access::Day(20_778));
+    let limits = TokenLimits::find("openai", ["gpt-6.1-sol"]);
     let reading = fastest(&|| {
         let _ = black_box(read());
     });

@@ -64,7 +64,8 @@ fn main() {
 /// Measures a stream of `events`, each pushed in two parts split at `at`; returns nanoseconds.
 fn measure(format: Format, event: &str, at: usize, events: u32) -> u128 {
     let event = Bytes::copy_from_slice(event.as_bytes());
-    let (head, tail) = (event.slice(..at), event.slice(at..));
+    let head = event.slice(..at);
+    let tail = event.slice(at..);
     let mut tap = Tap::new(format, ResponseFraming::Events, format == Format::Chat);
     let begun = Instant::now();
     for _ in 0..events {

@@ -134,9 +134,11 @@ impl Extent {
             };
         }
         let by_unit = price.and_then(|price| self.by_unit(price));
-        if let Some(money) = by_unit.filter(|_| price.is_some_and(|price| price.rates.input.is_none())) {
+        if price.is_some_and(|price| price.rates.input.is_none())
+            && let Some(money) = by_unit
+        {
             // The length of a recording is presumed, in contrast to values in a body.
-            let unbounded = self.reference().filter(|_| self.format == Format::Transcription);
+            let unbounded = if self.format == Format::Transcription { self.reference() } else { None };
             return Bound {
                 tokens: Some(Tokens::ZERO),
                 money: Some(money),

@@ -371,8 +371,8 @@ impl<'a> EndpointCall<'a> {
     /// Whether a query parameter is forwarded. Names and values are compared decoded, as the provider reads them.
     fn passes(&self, pair: &str) -> bool {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) =
-            (percent_decode_str(name).decode_utf8_lossy(), percent_decode_str(value).decode_utf8_lossy());
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let value = percent_decode_str(value).decode_utf8_lossy();
         match (self.dialect, &*name) {
             (Some(Dialect::Anthropic), "beta") => true,
             // On Azure's paths the parameter belongs to Azure's API, and not to the provider's.

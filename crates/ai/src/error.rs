@@ -301,7 +301,8 @@ impl<'a> AnthropicBody<'a> {
 
 impl<'a> GoogleBody<'a> {
     fn of(problem: &FormatProblem<'a>) -> Self {
-        let (refusal, metadata) = (problem.refusal, Metadata { request_id: problem.request_id });
+        let refusal = problem.refusal;
+        let metadata = Metadata { request_id: problem.request_id };
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";
         let info = ErrorInfo { kind, reason: refusal.code(), domain: problem.domain, metadata };
         let mut details = vec![ErrorDetail::Info(info)];
@@ -311,7 +312,8 @@ impl<'a> GoogleBody<'a> {
             let kind = "type.googleapis.com/google.rpc.QuotaFailure";
             details.push(ErrorDetail::Quota(QuotaFailure { kind, violations: [violation] }));
         }
-        let (code, status) = (problem.status, google_status(problem.status));
+        let code = problem.status;
+        let status = google_status(problem.status);
         Self { error: GoogleError { code, message: problem.message, status, details } }
     }
 }

@@ -277,7 +277,8 @@ mod tests {
     fn one_model_is_an_item_of_the_list() {
         for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
             let card = ModelCard::named("m");
-            let (item, list) = (one(dialect, &card, "o"), list(dialect, &[card], "o"));
+            let item = one(dialect, &card, "o");
+            let list = list(dialect, &[card], "o");
             assert!(String::from_utf8(list).unwrap().contains(std::str::from_utf8(&item).unwrap()));
         }
     }

@@ -110,7 +110,7 @@ impl Price {
         let at = terms.and_then(|terms| self.at(terms));
         let price = at.as_deref().unwrap_or(self);
         let rates = known_or_free(price.rates_for(usage), &price.rates);
-        let billed = usage.billed.filter(|_| !usage.has_tokens());
+        let billed = if usage.has_tokens() { None } else { usage.billed };
         let mut lines = rates.lines(usage).unwrap_or_default();
         lines.extend(billed.and_then(|billed| price.units.line(billed)));
         for (place, count) in usage.tools.counts().into_iter().enumerate() {

@@ -326,7 +326,8 @@ const fn keep_alive(format: Format, is_within_message: bool) -> &'static [u8] {
 /// Returns the edited last bytes of a response, behind those that the editor holds.
 fn edited(editor: Option<Box<ResponseEditor>>, last: Bytes) -> Bytes {
     let Some(mut editor) = editor else { return last };
-    let (edited, held) = (editor.push(last), editor.finish());
+    let edited = editor.push(last);
+    let held = editor.finish();
     if held.is_empty() { edited } else { [edited, held].concat().into() }
 }
 

@@ -79,7 +79,8 @@ fn ids_of_the_user_are_those_of_the_provider_and_all_others_are_refused() {
         let with = |id: &str| format!("{start}{id}{end}");
         let bound = owner.bind(id);
         assert_eq!(sent(format, &with(&bound), &owner), Ok(with(id)), "{body}");
-        let (cut, suffix) = (&bound[..bound.len() - 1], &bound[id.len()..]);
+        let cut = &bound[..bound.len() - 1];
+        let suffix = &bound[id.len()..];
         for foreign in [id, &other.bind(id), cut, &format!("{bound}{suffix}"), &format!("x{bound}")] {
             assert_eq!(sent(format, &with(foreign), &owner), Err(param), "{foreign} {body}");
         }

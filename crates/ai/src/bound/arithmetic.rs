@@ -101,7 +101,7 @@ impl Extent {
         if !self.has_output() {
             return Some(Output { each: 0, answers: 0, beside: 0 });
         }
-        let requested = self.limit.requested.filter(|_| !self.limit.odd);
+        let requested = if self.limit.odd { None } else { self.limit.requested };
         let each = match requested {
             Some(requested) if self.makes_images(price) => limits?.output_tokens_max.max(requested),
             Some(requested) => requested,
@@ -158,7 +158,8 @@ impl Extent {
     /// Returns the fees of the provider's tools: one call per round, or one per prompt; for a live search one per
     /// source.
     fn fees_pico(&self, price: &Price) -> Option<i128> {
-        let (units, served) = (&price.units, &self.served);
+        let units = &price.units;
+        let served = &self.served;
         let rounds = self.rounds().saturating_sub(1);
         let searches = rounds.saturating_add(served.sources);
         let by = |calls: u64, per_prompt: Option<u64>, per_call: Option<u64>| match per_prompt {

@@ -76,7 +76,8 @@ impl Extent {
     /// A field that is null stays so if another one is set, because OpenAI refuses two limits. If none is set, only the
     /// field that may be added is written, because OpenAI's reasoning models refuse `max_tokens`.
     fn lowered(&self, max_tokens: u64) -> Option<LoweredLimit> {
-        let (fields, added) = (&self.limit.fields, self.limit.added);
+        let fields = &self.limit.fields;
+        let added = self.limit.added;
         let is_any_set = fields.iter().any(|field| field.is_set);
         let written = fields.iter().filter(|field| if is_any_set { field.is_set } else { field.name == added });
         let places = written.flat_map(|field| &field.places);

@@ -71,7 +71,8 @@ proptest! {
             let body = body(&fields, &format!(r#""{}":{max},"n":{n}"#, limit_key(path)));
             extent(path, &body).bound(Some(price), limits(provider, name))
         };
-        let (least, wide) = (bound(low, n), bound(low + more, n + another));
+        let least = bound(low, n);
+        let wide = bound(low + more, n + another);
         for (less, most) in [(least, bound(low + more, n)), (least, bound(low, n + another)), (least, wide)] {
             // One more digit of the number adds a byte of text, and never removes one.
             prop_assert!(less.tokens <= most.tokens, "{less:?} {most:?}");
@@ -94,7 +95,8 @@ proptest! {
             let body = body(&fields, &format!(r#""user":"{}""#, "word ".repeat(words)));
             extent(path, &body).bound(price, limits(provider, name))
         };
-        let (short, long) = (bound(0), bound(words));
+        let short = bound(0);
+        let long = bound(words);
         prop_assert!(short.tokens <= long.tokens && short.money <= long.money);
     }
 

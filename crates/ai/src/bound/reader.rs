@@ -170,7 +170,10 @@ impl Reader {
         if !enters {
             return false;
         }
-        let (Some(place), Some(is_list)) = (self.path.get_mut(self.depth), self.lists.get_mut(self.depth)) else {
+        let Some(place) = self.path.get_mut(self.depth) else {
+            return false;
+        };
+        let Some(is_list) = self.lists.get_mut(self.depth) else {
             return false;
         };
         (*place, *is_list) = (name, list);
@@ -308,9 +311,14 @@ impl Reader {
 
     /// Reads a limit of output tokens. Of two equal fields a provider may use either, so a null is then no limit.
     pub(super) fn limit(&mut self, value: Value<'_>, spot: &Spot<'_>) {
-        let (limit, name, is_null) = (&mut self.extent.limit, spot.name, value.is_null());
+        let limit = &mut self.extent.limit;
+        let name = spot.name;
+        let is_null = value.is_null();
         if !limit.fields.iter().any(|field| field.name == name) {
-            let (is_null, is_set, requested, odd) = (false, false, None, false);
+            let is_null = false;
+            let is_set = false;
+            let requested = None;
+            let odd = false;
             limit.fields.push(LimitField { name, places: Vec::new(), is_null, is_set, requested, odd });
         }
         if let Some(field) = limit.fields.iter_mut().find(|field| field.name == name) {

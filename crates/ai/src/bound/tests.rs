@@ -316,7 +316,8 @@ fn the_cost_of_usage_that_is_sold_by_unit_is_known_in_advance() {
 fn form(path: &str, model: &str, bytes: usize) -> Extent {
     let field = format!("--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n");
     let head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n";
-    let (before, after) = (format!("{field}{head}"), "\r\n--x--\r\n");
+    let before = format!("{field}{head}");
+    let after = "\r\n--x--\r\n";
     let body = format!("{before}{}{after}", "a".repeat(bytes - before.len() - after.len()));
     let (_, called) = called(path);
     let fields_of = crate::request::read(&called, Some("multipart/form-data; boundary=x"), body.as_bytes()).unwrap();

@@ -23,7 +23,8 @@ fn every_refusal_has_its_words_in_every_dialect() {
         let body = |dialect| -> serde_json::Value { serde_json::from_slice(&body(dialect, &problem)).unwrap() };
         let [openai, anthropic, google] =
             [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google].map(|dialect| body(Some(dialect)));
-        let (status, code) = (refusal.status(), refusal.code());
+        let status = refusal.status();
+        let code = refusal.code();
         assert_eq!(
             body(None),
             serde_json::json!({"error": {"code": code, "message": problem.message, "status": status}})

@@ -139,7 +139,7 @@ fn begins(bucket: &Bucket<'_>, at: &str) -> Result<(Day, ProviderKind), ExportEr
         (None, Some(text)) => {
             // Buckets begin at full minutes in UTC.
             let (day, time) = text.split_once('T').unwrap_or((text, ""));
-            let day = Day::parse(day).filter(|_| time.ends_with('Z') || time.ends_with("+00:00"));
+            let day = if time.ends_with('Z') || time.ends_with("+00:00") { Day::parse(day) } else { None };
             let day = day.ok_or_else(|| field("starting_at", "not a UTC time such as 2026-11-20T00:00:00Z"))?;
             Ok((day, ProviderKind::Anthropic))
         }
@@ -173,7 +173,8 @@ fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<ExportFigure
     let uncached = item.uncached_input_tokens.ok_or_else(|| missing("uncached_input_tokens"))?;
     let read = item.cache_read_input_tokens.ok_or_else(|| missing("cache_read_input_tokens"))?;
     let created = item.cache_creation.as_ref().ok_or_else(|| missing("cache_creation"))?;
-    let (short, long) = (created.ephemeral_5m_input_tokens, created.ephemeral_1h_input_tokens);
+    let short = created.ephemeral_5m_input_tokens;
+    let long = created.ephemeral_1h_input_tokens;
     Ok(ExportFigures {
         input: Some([read, short, long].into_iter().fold(uncached, u64::saturating_add)),
         cached_input: Some(read),

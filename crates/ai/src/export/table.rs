@@ -79,7 +79,8 @@ fn figures(
     if fields.len() != columns.len() {
         return Err(wrong("the whole line", "another number of fields than in the header"));
     }
-    let (mut of, mut figures) = (ExportLineKey { day: Day(0), provider: None, model: None }, ExportFigures::default());
+    let mut of = ExportLineKey { day: Day(0), provider: None, model: None };
+    let mut figures = ExportFigures::default();
     for ((column, name), field) in columns.iter().zip(fields) {
         let field = field.trim();
         let count = || match field {

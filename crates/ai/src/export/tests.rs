@@ -79,7 +79,8 @@ fn costs_are_of_all_models_together_if_some_have_no_model() {
         "model": null}"#;
     let whole = r#"{"amount": "150", "currency": "USD", "description": null, "cost_type": null, "model": null}"#;
     let page = |first: &[&str], second: &[&str]| {
-        let (first, second) = (first.join(", "), second.join(", "));
+        let first = first.join(", ");
+        let second = second.join(", ");
         format!(
             r#"{{"data": [{{"starting_at": "2025-08-01T00:00:00Z", "results": [{first}]}},
             {{"starting_at": "2025-08-02T00:00:00Z", "results": [{second}]}}], "has_more": false}}"#
@@ -87,7 +88,8 @@ fn costs_are_of_all_models_together_if_some_have_no_model() {
     };
     let lines = |text: &str| Export::read(text).map(|export| export.lines);
     let of_cost = |cents: i64| ExportFigures { cost: Some(cents * 10_000_000), ..ExportFigures::default() };
-    let (first, second) = ("2025-08-01", "2025-08-02");
+    let first = "2025-08-01";
+    let second = "2025-08-02";
     let one_day = BTreeMap::from([(of(first, None), of_cost(150))]);
     assert_eq!(lines(&page(&[tokens, search], &[])), Ok(one_day));
     let apart = BTreeMap::from([(of(first, None), of_cost(100)), (of(second, None), of_cost(50))]);

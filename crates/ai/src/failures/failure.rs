@@ -203,7 +203,8 @@ impl ProviderError {
             | ProviderErrorKind::Credential
             | ProviderErrorKind::NotFound => ContextTokens::default(),
         };
-        let (account_words, retry_after) = (AccountWords::None, words.retry_after);
+        let account_words = AccountWords::None;
+        let retry_after = words.retry_after;
         Self { status, kind, names_model, is_too_large, is_lasting, account_words, retry_after, context }
     }
 }
@@ -224,7 +225,8 @@ impl ErrorWords {
             None => text(message.as_ref().or(detail.as_ref())),
         };
         let count = |key: &str| of(key).and_then(Value::as_u64);
-        let (input, limit) = (count("n_prompt_tokens"), count("n_ctx"));
+        let input = count("n_prompt_tokens");
+        let limit = count("n_ctx");
         let status = of("code").or(code.as_ref()).and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
         let details = || of("details").and_then(Value::as_array).into_iter().flatten();
         let delays = details().filter_map(|detail| detail.get("retryDelay").and_then(Value::as_str));
@@ -246,7 +248,8 @@ impl ErrorWords {
 #[must_use]
 pub fn seconds(text: &str) -> Option<Duration> {
     const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
-    let (mut rest, mut total) = (text.trim(), 0.0);
+    let mut rest = text.trim();
+    let mut total = 0.0;
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').filter(|end| *end > 0)?;
         let (number, unit) = rest.split_at_checked(digits)?;

@@ -128,7 +128,9 @@ fn hmac(key: &[u8], message: &[u8]) -> Output<Sha256> {
 fn basic_time(at: Timestamp) -> String {
     let day = at.day().to_string().replace('-', "");
     let second = at.unix_seconds() % 86_400;
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let hour = second / 3_600;
+    let minute = second / 60 % 60;
+    let second = second % 60;
     format!("{day}T{hour:02}{minute:02}{second:02}Z")
 }
 
@@ -198,7 +200,8 @@ mod tests {
         let signed = credential(None).authorization(request);
         let signature = "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a";
         assert_eq!(signed.expose(), expected("content-type;host;x-amz-date", signature));
-        let (headers, body_hash) = (&headers[1..], &super::body_hash(&[""]));
+        let headers = &headers[1..];
+        let body_hash = &super::body_hash(&[""]);
         let signed = credential(None).authorization(CanonicalRequest { method: "GET", headers, body_hash, ..request });
         let signature = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
         assert_eq!(signed.expose(), expected("host;x-amz-date", signature));

@@ -281,8 +281,10 @@ fn dollars(amount: Amount) -> Value {
 
 /// Returns a time in UTC with milliseconds (RFC 3339).
 fn rfc3339(at: Timestamp) -> String {
-    let (seconds, day) = (at.unix_seconds() % 86_400, at.day());
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    let seconds = at.unix_seconds() % 86_400;
+    let day = at.day();
+    let hours = seconds / 3_600;
+    let minutes = seconds / 60 % 60;
     format!("{day}T{hours:02}:{minutes:02}:{:02}.{:03}Z", seconds % 60, at.unix_millis() % 1_000)
 }
 

@@ -84,7 +84,7 @@ impl PriceFigures {
     /// request is long.
     #[must_use]
     pub fn with_long_of(self, table: &Prices, provider: &str, model: &str) -> (Self, Option<u64>) {
-        let above_tokens = table.long_above(provider, model).filter(|_| self.long.is_none());
+        let above_tokens = if self.long.is_none() { table.long_above(provider, model) } else { None };
         let Some(above_tokens) = above_tokens else { return (self, None) };
         let long = Some(Long { above_tokens, rates: Rates::default() });
         let tiers = self.others.tiers.into_iter().map(|(tier, rates, of_tier)| (tier, rates, of_tier.or(long)));

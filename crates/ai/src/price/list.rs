@@ -80,7 +80,9 @@ impl Prices {
             let of_host = all.entry(host.into()).or_default();
             for (model, rows) in &models {
                 let regional: Option<Vec<Price>> = rows.iter().map(|row| row.at_region(host)).collect();
-                if let Some(regional) = regional.filter(|_| !of_host.contains_key(model)) {
+                if !of_host.contains_key(model)
+                    && let Some(regional) = regional
+                {
                     of_host.insert(model.clone(), regional);
                 }
             }

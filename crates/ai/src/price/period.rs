@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn a_missing_end_is_no_end() {
-        let (first, last) = (Day(0), Day(u32::MAX));
+        let first = Day(0);
+        let last = Day(u32::MAX);
         assert!(PricePeriod::ALWAYS.contains(first) && PricePeriod::ALWAYS.contains(last));
         let until = period("", "2026-12-31");
         assert!(until.contains(first) && !until.contains(last));
@@ -91,7 +92,8 @@ mod tests {
             (("2027-01-05", "2027-01-09"), ("2027-01-01", "2027-01-04"), false),
             (("2027-01-04", "2027-01-09"), ("2027-01-01", "2027-01-04"), true),
         ] {
-            let (a, b) = (period(a.0, a.1), period(b.0, b.1));
+            let a = period(a.0, a.1);
+            let b = period(b.0, b.1);
             assert_eq!((a.overlaps(b), b.overlaps(a)), (expected, expected), "{a:?} {b:?}");
         }
         assert!(period("2027-01-01", "2027-01-01").is_ordered() && !period("2027-01-02", "2027-01-01").is_ordered());

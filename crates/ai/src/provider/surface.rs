@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn each_host_gets_the_features_that_it_takes_once() {
-        let (thinking, context) = ("interleaved-thinking-2025-05-14", CONTEXT_MANAGEMENT);
+        let thinking = "interleaved-thinking-2025-05-14";
+        let context = CONTEXT_MANAGEMENT;
         for (surface, expected) in [
             (ClaudeSurface::Vertex, vec![thinking, context, TOOL_SEARCH]),
             (ClaudeSurface::BedrockRuntime, vec![thinking, context, "effort-2025-11-24", TOOL_SEARCH]),

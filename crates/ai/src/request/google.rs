@@ -14,7 +14,8 @@ const TOOLS: &str = "tools";
 const INNER: [&str; 2] = ["generateContentRequest", "generate_content_request"];
 
 pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<RequestFields, CallError> {
-    let (mut models, mut offers_tools) = (Vec::new(), false);
+    let mut models = Vec::new();
+    let mut offers_tools = false;
     let mut note = |at: Option<Range<usize>>| -> Result<(), CallError> {
         if let Some(at) = at.filter(|at| text.get(at.clone()) != Some("null")) {
             let named = json::name(text, MODEL, &at)?;

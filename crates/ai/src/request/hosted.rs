@@ -112,7 +112,8 @@ impl<'de> Visitor<'de> for ReadMembers<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let (mut list, mut has_betas) = (Vec::new(), false);
+        let mut list = Vec::new();
+        let mut has_betas = false;
         let offset = |raw: &RawValue| raw.get().as_ptr().addr() - self.text.as_ptr().addr();
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             let BorrowedText(name) = serde_json::from_str(key.get()).map_err(serde::de::Error::custom)?;

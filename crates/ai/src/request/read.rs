@@ -41,7 +41,9 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
         return multipart::read(called, content_type.filter(|_| is_form), body);
     }
     let text = json::text(body)?;
-    if let (Some(Dialect::Google), Some(model)) = (called.dialect, &called.model) {
+    if let Some(Dialect::Google) = called.dialect
+        && let Some(model) = &called.model
+    {
         return google::read(called.endpoint, model, text);
     }
     let (request_fields, places) = match called.endpoint.format() {
@@ -49,7 +51,7 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
             let ([model, stream, options], hints) = fields_and_hints(text, 0, [MODEL, STREAM, STREAM_OPTIONS], HINTS)?;
             let (include_usage, usage_edit) = usage(text, options)?;
             let stream = flag(text, STREAM, stream.as_ref())?;
-            let usage_edit = usage_edit.filter(|_| stream);
+            let usage_edit = if stream { usage_edit } else { None };
             (RequestFields { stream, include_usage, usage_edit, ..hinted(text, hints) }, model)
         }
         Some(Format::Speech) => {

@@ -69,7 +69,7 @@ impl RequestFields {
         let same = self.model == upstream_model;
         let models = self.models.iter().filter(|place| !(same && place.agrees));
         let models = models.map(|place| (&place.at, place.shape.text(upstream_model)));
-        let usage = self.usage_edit.as_ref().filter(|_| include_usage);
+        let usage = if include_usage { self.usage_edit.as_ref() } else { None };
         let usage_injected = usage.is_some();
         let mut edits: Vec<(&Range<usize>, Cow<'_, str>)> =
             models.chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();

@@ -109,7 +109,8 @@ impl JsonEditor {
 
     /// Reads a range of `bytes`, which continues the text.
     pub(super) fn push(&mut self, bytes: &[u8], range: Range<usize>, edits: &ResponseEdits, output: &mut EditedOutput) {
-        let (mut at, end) = (range.start, range.end);
+        let mut at = range.start;
+        let end = range.end;
         while let Some(rest) = bytes.get(at..end).filter(|rest| !rest.is_empty()) {
             at += match self.state {
                 EditState::Between => self.token(rest),

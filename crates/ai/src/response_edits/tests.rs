@@ -43,7 +43,8 @@ fn check(format: Format, framing: ResponseFraming, edits: &ResponseEdits, input:
 
 /// Checks that exactly the marked values get another name: `<m>` is the provider's, `fast` is the client's.
 fn check_model(format: Format, framing: ResponseFraming, marked: &str) {
-    let (input, expected) = (marked.replace("<m>", "m-2026-01-01"), marked.replace("<m>", "fast"));
+    let input = marked.replace("<m>", "m-2026-01-01");
+    let expected = marked.replace("<m>", "fast");
     check(format, framing, &named(), &input, &expected);
 }
 

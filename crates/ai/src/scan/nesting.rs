@@ -55,7 +55,8 @@ mod tests {
         const VALUE: &[u8] = br#"{"a}":["\"]",{"b\\":"}"},[]],"c":1}"#;
         let input = [VALUE, b",{"].concat();
         for split in 0..=VALUE.len() {
-            let (mut at, (first, second)) = (Nesting::default(), input.split_at(split));
+            let mut at = Nesting::default();
+            let (first, second) = input.split_at(split);
             let end = match at.end_in(first) {
                 Some((value, _)) => value.len(),
                 None => split + at.end_in(second).unwrap().0.len(),

@@ -285,7 +285,8 @@ mod tests {
 
     /// Checks the state after each of these pieces, whole and byte by byte.
     fn check(format: Format, framing: ResponseFraming, pieces: &[(&str, OpeningState)]) {
-        let (mut whole, mut torn) = (Opening::new(format, framing), Opening::new(format, framing));
+        let mut whole = Opening::new(format, framing);
+        let mut torn = Opening::new(format, framing);
         for (piece, expected) in pieces {
             assert_eq!(whole.push(piece.as_bytes()), *expected, "{format:?} {piece}");
             let last = piece.bytes().map(|byte| torn.push(&[byte])).last();

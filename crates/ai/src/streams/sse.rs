@@ -249,7 +249,8 @@ mod tests {
     /// Returns events as `name|data`, framed from pieces of `size` bytes.
     fn framed(stream: &[u8], size: usize) -> Vec<String> {
         let mut framer = Framer::new();
-        let (mut events, mut data) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
+        let mut data = Vec::new();
         for mut bytes in stream.chunks(size) {
             while !bytes.is_empty() {
                 let (piece, rest) = framer.next(bytes);

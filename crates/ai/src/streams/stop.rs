@@ -8,7 +8,8 @@ use crate::streams::partial::Partial;
 /// Returns the last events, after blank lines if an event is `open`. Empty for formats whose streams have no such end.
 pub(crate) fn events(format: Format, open: bool, partial: &Partial<'_>) -> Vec<u8> {
     let Partial { id, model, created, tokens: (_, output), block, sequence } = *partial;
-    let (id, model) = (id.unwrap_or_default(), model.unwrap_or_default());
+    let id = id.unwrap_or_default();
+    let model = model.unwrap_or_default();
     let chunk = |object: &str, choice: Value| json!({"id": id, "object": object, "created": created, "model": model, "choices": [choice]});
     let mut out = if open { b"\n\n".to_vec() } else { Vec::new() };
     match format {

@@ -199,7 +199,8 @@ fn is_error_body(body: &[u8]) -> Option<bool> {
 
 /// Returns the data of an event in its framing.
 pub(super) fn data_of(mut event: &[u8]) -> Vec<u8> {
-    let (mut framer, mut data) = (Framer::new(), Vec::new());
+    let mut framer = Framer::new();
+    let mut data = Vec::new();
     while !event.is_empty() {
         let (piece, rest) = framer.next(event);
         if let Piece::Data(part) = piece {

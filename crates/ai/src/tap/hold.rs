@@ -99,7 +99,8 @@ impl Hold {
         if !self.discards {
             self.buffered.extend_from_slice(bytes.get(self.start..).unwrap_or_default());
         }
-        let (from, start) = (std::mem::take(&mut self.from), std::mem::take(&mut self.start));
+        let from = std::mem::take(&mut self.from);
+        let start = std::mem::take(&mut self.start);
         if self.out.is_empty() {
             return bytes.slice(from..start);
         }

@@ -60,7 +60,8 @@ impl Capsule {
     pub(crate) fn encode(&self) -> Option<String> {
         let Self { kind, format, model, owner, items } = self;
         let items = items.iter().map(AsRef::as_ref).collect();
-        let (model, owner) = (model.as_str().into(), owner.as_str().into());
+        let model = model.as_str().into();
+        let owner = owner.as_str().into();
         let content = Content { kind: kind.as_str(), format: format.name(), model, owner, items };
         let json = serde_json::to_string(&content).ok()?;
         // Base64 writes four letters for three bytes.

@@ -71,7 +71,9 @@ pub(super) fn translate(
     let data_bytes = call.messages.iter().flat_map(|message| &message.parts).map(data_bytes).sum();
     continue_prefill(&mut call, &mut notes);
     let encoded = encode::encode(&mut call, &mut notes).map_err(|error| google_names::error(from, error))?;
-    if let (DroppedFields::Refuse, Some(param)) = (options.dropped, notes.dropped().first()) {
+    if let DroppedFields::Refuse = options.dropped
+        && let Some(param) = notes.dropped().first()
+    {
         let message =
             format!("`{param}` is not available for this model, whose provider has another format: leave it out");
         return Err(UntranslatableCall { param: param.clone(), message });
@@ -174,7 +176,7 @@ fn continue_prefill(call: &mut Call<'_>, notes: &mut Notes<'_>) {
         let path = last.path;
         call.messages.push(Message { role: Role::User, parts: smallvec![Part::text(CONTINUE)], path });
         notes.drop("prefill");
-    } else if let (true, Some(Part::Text(text))) = (is_claude, last.parts.last_mut()) {
+    } else if is_claude && let Some(Part::Text(text)) = last.parts.last_mut() {
         // Anthropic refuses blanks at the end.
         text.text = text.text.trim_end().to_owned().into();
     }

@@ -113,7 +113,8 @@ impl ResponseTranslator {
         };
         let streamed = context.streamed && !matches!(input, Input::Error(..));
         let ResponseIds { request_id, unix_seconds } = ids;
-        let (client, is_array) = (context.client, context.is_array);
+        let client = context.client;
+        let is_array = context.is_array;
         Self {
             input,
             decoder: Decoder::new(context.provider, request_id),
@@ -299,7 +300,8 @@ impl ResponseTranslator {
                         continue;
                     }
                     Piece::End => {
-                        let (has_data, has_comment) = (framer.has_data(), framer.has_comment());
+                        let has_data = framer.has_data();
+                        let has_comment = framer.has_comment();
                         framer.clear();
                         let event = std::mem::take(data);
                         if has_data {

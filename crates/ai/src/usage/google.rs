@@ -77,7 +77,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
     let special = has(&object.cache_tokens_details, "AUDIO")
         || has(&object.candidates_tokens_details, "VIDEO")
         || (embeds && has(&object.prompt_tokens_details, "VIDEO"));
-    let tier = tier([object.traffic_type, object.service_tier]).filter(|_| !special);
+    let tier = if special { None } else { tier([object.traffic_type, object.service_tier]) };
     Some(GoogleUsage { usage, terms: tier.map(|tier| PriceTerms { tier, us: false }) })
 }
 

@@ -26,7 +26,8 @@ impl MediaUsage {
     }
 
     fn inclusive(&self) -> InclusiveFigures {
-        let (input, output) = (self.input_tokens.0, self.output_tokens.0);
+        let input = self.input_tokens.0;
+        let output = self.output_tokens.0;
         InclusiveFigures { input, output, total: self.total_tokens.0, ..InclusiveFigures::default() }
             .detailed(&self.input_tokens_details.0, &self.output_tokens_details.0)
     }

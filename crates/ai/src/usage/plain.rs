@@ -143,7 +143,8 @@ pub(crate) struct PlainUsage {
 
 /// Reads a usage object; `None` if it is not plain.
 pub(crate) fn read(json: &[u8], names: PlainNames) -> Option<PlainUsage> {
-    let (mut text, mut counts) = (PlainText { rest: json }, Counts::default());
+    let mut text = PlainText { rest: json };
+    let mut counts = Counts::default();
     text.object(PlainObject::Usage, names, &mut counts)?;
     text.skip_whitespace();
     let media = |audio, images| Media { audio: counts.get(audio), images: counts.get(images) };

@@ -199,13 +199,17 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         let price = prices.find(&bill.provider, names, DAY);
         let at = price.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
         assert_eq!(price.is_some(), bill.version != "none", "{name}");
-        if let Some(at) = at.as_ref().filter(|_| bill.cost.is_some()) {
+        if bill.cost.is_some()
+            && let Some(at) = at.as_ref()
+        {
             assert_eq!(*at.version, *bill.version, "{name}: the price's version");
         }
-        let known = seen.usage.filter(|_| seen.unknown.is_none());
+        let known = if seen.unknown.is_none() { seen.usage } else { None };
         let cost = known.zip(at.as_ref()).and_then(|(usage, at)| at.cost(&usage));
         assert_eq!(cost.map(|cost| cost.0), bill.cost, "{name}: the cost");
-        if let (Some(price), Some(usage)) = (price, &seen.usage) {
+        if let Some(price) = price
+            && let Some(usage) = &seen.usage
+        {
             let least = price.cost_at_least(seen.terms, usage);
             assert!(cost.is_none_or(|cost| cost == least), "{name}: what is known of a known cost is all of it");
         }
@@ -251,7 +255,8 @@ fn the_raw_usage_prices_the_answer_again() {
 
 #[test]
 fn no_answer_used_or_cost_more_than_its_request_was_bounded_by() {
-    let (mut compared, mut unknown) = (0, String::new());
+    let mut compared = 0;
+    let mut unknown = String::new();
     for bill in bills() {
         let prices = prices(&bill);
         let Some((_, extent)) = requested(&bill) else { continue };

@@ -56,7 +56,10 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
 
 /// Reads a string, a number or another word.
 pub(super) fn value(reader: &mut Reader, spot: &Spot<'_>, value: Value<'_>) {
-    if let ([Name::Models], Name::Element, Value::Text(name)) = (spot.path, spot.name, value) {
+    if let [Name::Models] = spot.path
+        && let Name::Element = spot.name
+        && let Value::Text(name) = value
+    {
         reader.extent.add_model(&name.resolved());
     }
     match reader.extent.format {

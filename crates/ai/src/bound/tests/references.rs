@@ -184,7 +184,8 @@ fn files_are_bounded_by_the_window_and_not_by_their_bytes() {
 
 #[test]
 fn text_beside_a_file_is_bounded_by_its_bytes_beyond_the_window() {
-    let (data, text) = ("A".repeat(300_000), "x".repeat(150_000));
+    let data = "A".repeat(300_000);
+    let text = "x".repeat(150_000);
     let bound = |text: &str| {
         let file = format!(r#"{{"type":"file","file":{{"file_data":"{data}"}}}}"#);
         let inside = format!(r#"{{"type":"text","text":"{text}"}},{file}"#);
@@ -231,7 +232,8 @@ fn of_forms_and_places_elsewhere_the_window_counts() {
 fn requested_audio_needs_its_rate_as_heard_audio_does() {
     let flat = |audio_output| Rates { audio_output, ..Rates::flat(1_000) };
     let priced = |audio_output| Price::configured(flat(audio_output), UnitRates::default());
-    let (with, without) = (priced(Some(9_000)), priced(None));
+    let with = priced(Some(9_000));
+    let without = priced(None);
     let limits = Some(TokenLimits { input_tokens_max: 1_000, output_tokens_max: 100 });
     for (path, text, makes_audio) in [
         (CHAT, body(r#""messages":[],"max_tokens":9,"modalities":["text","audio"],"audio":{"voice":"alloy"}"#), true),

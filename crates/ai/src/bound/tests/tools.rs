@@ -154,7 +154,8 @@ fn a_plugin_with_a_fee_that_no_price_states_has_no_bound_in_money() {
 #[test]
 fn a_call_that_offers_a_search_reserves_two_answers_and_a_window() {
     let prices = Prices::builtin();
-    let (price, limits) = (prices.find("openai", ["gpt-5.5"], DAY).unwrap(), limits("openai", "gpt-5.5").unwrap());
+    let price = prices.find("openai", ["gpt-5.5"], DAY).unwrap();
+    let limits = limits("openai", "gpt-5.5").unwrap();
     let text = r#"{"model":"gpt-5.5","input":"Hi.","tools":[{"type":"web_search"}]}"#;
     let bound = extent(RESPONSES, text).bound(Some(price), Some(limits));
     let input = text.len() as u64 + 512 + 4_096 + limits.input_tokens_max;
@@ -199,7 +200,8 @@ fn a_live_search_reserves_the_fee_of_each_source() {
 #[test]
 fn a_model_that_always_searches_reserves_the_cost_of_a_search() {
     let prices = Prices::builtin();
-    let (price, limits) = (prices.find("openai", ["gpt-5-search-api"], DAY), limits("openai", "gpt-5-search-api"));
+    let price = prices.find("openai", ["gpt-5-search-api"], DAY);
+    let limits = limits("openai", "gpt-5-search-api");
     let text = body(r#""max_tokens":7"#);
     let plain = extent(CHAT, &text).bound(price, limits);
     let bound = extent(CHAT, &text).searching().bound(price, limits);

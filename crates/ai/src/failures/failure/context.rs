@@ -69,7 +69,8 @@ impl ContextTokens {
 /// Returns the numbers of a message with their kinds.
 fn numbers(message: &str) -> Vec<(u64, Counted)> {
     let bytes = message.as_bytes();
-    let (mut found, mut at) = (Vec::new(), 0);
+    let mut found = Vec::new();
+    let mut at = 0;
     while let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
         let start = at + start;
         let len =

@@ -55,7 +55,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame<'_>>, FrameError> {
         return Err(FrameError::Checksum);
     }
     let size = |bytes: u32| usize::try_from(bytes).map_err(|_| FrameError::Length);
-    let (len, headers_len) = (size(len)?, size(headers_len)?);
+    let len = size(len)?;
+    let headers_len = size(headers_len)?;
     if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&len) || headers_len > len - FRAME_BYTES_MIN {
         return Err(FrameError::Length);
     }

@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn events_before_a_damaged_or_cut_frame_are_kept() {
-        let (first, second) = (chunk(r#"{"type":"message_start"}"#), chunk(r#"{"type":"message_stop"}"#));
+        let first = chunk(r#"{"type":"message_start"}"#);
+        let second = chunk(r#"{"type":"message_stop"}"#);
         let mut damaged = [first.clone(), second.clone()].concat();
         *damaged.last_mut().unwrap() ^= 1;
         check(&damaged, START, Err(FrameError::Checksum));

@@ -180,7 +180,8 @@ mod tests {
         for (tier, before, after) in
             [(Tier::Batch, 375_000, 750_000), (Tier::Flex, 375_000, 750_000), (Tier::Priority, 1_350_000, 2_700_000)]
         {
-            let (now, then) = (at(tier, "2026-12-31"), at(tier, "2027-01-01"));
+            let now = at(tier, "2026-12-31");
+            let then = at(tier, "2027-01-01");
             assert_eq!((now.rates.input, then.rates.input), (Some(before), Some(after)));
             assert!(now.version.contains("@..2026-12-31+") && then.version.contains("@2027-01-01..+"));
             for (price, version) in [(&now, &now.version), (&then, &then.version)] {

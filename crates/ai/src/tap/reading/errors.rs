@@ -79,7 +79,7 @@ impl Reading {
         let has_created = self.has_choices() || self.format == Format::Responses;
         let is_responses = self.format == Format::Responses;
         let created = if is_responses { RESPONSE_CREATED } else { CHUNK_CREATED };
-        if let Some(json) = self.scanner.picked(created).filter(|_| has_created) {
+        if has_created && let Some(json) = self.scanner.picked(created) {
             self.created = serde_json::from_slice(json).unwrap_or(self.created);
         }
         let kind = if self.has_choices() { None } else { self.scanner.picked(TYPE).and_then(unquoted) };

@@ -210,12 +210,17 @@ impl ListedToolCalls {
 
     /// Whether all items of the output are of tools that have a rate or are free.
     fn read_output(&mut self, scanner: &Scanner) -> bool {
-        let (Some(kinds), Some(actions), Some(ids)) =
-            (scanner.all(KIND), scanner.all(ACTION), scanner.all(CONTAINER_ID))
-        else {
+        let Some(kinds) = scanner.all(KIND) else {
             return false;
         };
-        let (mut searches, mut is_known) = (0_u64, true);
+        let Some(actions) = scanner.all(ACTION) else {
+            return false;
+        };
+        let Some(ids) = scanner.all(CONTAINER_ID) else {
+            return false;
+        };
+        let mut searches = 0_u64;
+        let mut is_known = true;
         for kind in kinds.filter_map(unquoted) {
             match kind {
                 b"web_search_call" => searches += 1,

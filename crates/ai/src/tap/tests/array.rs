@@ -36,7 +36,8 @@ fn without_buffered_bytes_an_array_is_forwarded_without_a_copy() {
 fn an_array_has_ended_at_its_bracket_after_a_finish_reason_and_the_last_usage_counts() {
     let finished = "\"candidates\":[{\"finishReason\":\"STOP\"}]";
     let element = |tokens: u32| format!("{{{finished},\"usageMetadata\":{{\"promptTokenCount\":{tokens}}}}}");
-    let (two, one) = (format!("[{},{}", element(9), element(3)), format!("[{}", element(9)));
+    let two = format!("[{},{}", element(9), element(3));
+    let one = format!("[{}", element(9));
     let two_of = |first: &str, last: &str| format!("[{first},{last}]");
     for (stream, ended, input) in [
         (two.clone() + "]", true, Some(3)),

@@ -68,7 +68,8 @@ fn invalid_figures_are_unknown_in_every_format() {
 
 #[test]
 fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
-    let (open, close) = ("[{\"usage\":".repeat(50_000), "}]".repeat(50_000));
+    let open = "[{\"usage\":".repeat(50_000);
+    let close = "}]".repeat(50_000);
     for format in Format::ALL {
         let Some(name) = input(format) else { continue };
         let usage = body(format, &format!("{{\"{name}\":5}}"));

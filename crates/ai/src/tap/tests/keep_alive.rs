@@ -5,7 +5,8 @@ use super::*;
 /// Forwards a stream byte by byte, with a sign of life wherever one may follow. Returns the bytes, and the number of signs.
 fn with_signs(format: Format, framing: ResponseFraming, stream: &[u8]) -> (Vec<u8>, usize) {
     let mut tap = Tap::new(format, framing, false);
-    let (mut out, mut signs) = (Vec::new(), 0);
+    let mut out = Vec::new();
+    let mut signs = 0;
     for byte in stream {
         let passed = tap.push(Bytes::copy_from_slice(&[*byte]));
         out.extend_from_slice(&passed);
@@ -31,7 +32,8 @@ fn signs_of_life_are_between_events_and_change_none() {
         );
         match framing {
             ResponseFraming::Events => {
-                let (plain, signed) = (events(stream), events(&out));
+                let plain = events(stream);
+                let signed = events(&out);
                 assert_eq!(signed, plain, "{name}");
                 assert!(signs >= plain.len(), "{name}");
             }

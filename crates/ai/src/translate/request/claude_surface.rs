@@ -81,7 +81,8 @@ impl Fit<'_> {
         while let Some(tool) = tools.next() {
             let mark = if is_marked && tools.peek().is_none() { self.mark.clone() } else { None };
             let mut out = ObjectWriter::new();
-            let (mut is_changed, mut has_mark) = (false, false);
+            let mut is_changed = false;
+            let mut has_mark = false;
             for (key, raw) in tool.object()?.into_fields() {
                 has_mark |= key == MARK;
                 if !self.surface.takes_tool_field(&key, &self.sent) {
@@ -94,7 +95,7 @@ impl Fit<'_> {
                     out.raw(&key, raw.get());
                 }
             }
-            if let Some(mark) = mark.filter(|_| !has_mark) {
+            if !has_mark && let Some(mark) = mark {
                 out.raw(MARK, &mark);
                 is_changed = true;
             }
@@ -195,7 +196,7 @@ impl Fit<'_> {
                 key => _ = out.raw(key, raw.get()),
             }
         }
-        if let Some(mark) = mark.filter(|_| !has_mark) {
+        if !has_mark && let Some(mark) = mark {
             out.raw(MARK, mark);
         }
         Ok(out.finish())

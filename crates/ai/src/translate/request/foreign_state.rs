@@ -198,8 +198,8 @@ mod tests {
                 r#"{{"contents":[{{"role":"user","parts":[{{"text":"dGcxL"}}]}},{{"role":"model","parts":[{{"text":"","thoughtSignature":"CiQB"}},{{"functionCall":{{"name":"f"}}{signature}}}]}}]}}"#
             )
         };
-        let (state, placeholder) =
-            (r#","thoughtSignature":"dGcxLkE=""#, format!(r#","thoughtSignature":"{NO_SIGNATURE}""#));
+        let state = r#","thoughtSignature":"dGcxLkE=""#;
+        let placeholder = format!(r#","thoughtSignature":"{NO_SIGNATURE}""#);
         check(Format::GenerateContent, &body(state), Some(&body(&placeholder)));
         check(Format::GenerateContent, &body(r#","thoughtSignature":"CiQB""#), None);
         let earlier = without_state(Format::GenerateContent, "gemini-2.5-pro", body(state).as_bytes());
@@ -213,7 +213,8 @@ mod tests {
                 r#"{{"thinking":{{"type":"{kind}"}},"messages":[{{"role":"user","content":"a"}},{{"role":"assistant","content":[{first}{{"type":"tool_use","id":"t"}}]}},{{"role":"user","content":[{{"type":"{last}"}}]}},{{"role":"system","content":"b"}}],"context_management":{{"edits":[{edits}{{"type":"clear_tool_uses_20250919"}}]}}}}"#
             )
         };
-        let (state, edit) = (r#"{"type":"thinking","signature":"tg1.A"},"#, r#"{"type":"clear_thinking_20251015"},"#);
+        let state = r#"{"type":"thinking","signature":"tg1.A"},"#;
+        let edit = r#"{"type":"clear_thinking_20251015"},"#;
         let sent = body("", "disabled", "tool_result", "");
         check(Format::Messages, &body(state, "enabled", "tool_result", edit), Some(&sent));
         // Other calls keep their thinking.

@@ -121,7 +121,8 @@ mod tests {
         assert_eq!(first, "a__b");
         assert!(first != second && second != custom && first != custom);
         let long = "x".repeat(64);
-        let (left, right) = (namespaced("a", &format!("b__{long}")), namespaced("a__b", &long));
+        let left = namespaced("a", &format!("b__{long}"));
+        let right = namespaced("a__b", &long);
         assert_ne!(names.name(&left), names.name(&right));
         let renamed = names.renamed();
         assert_eq!(renamed.get(&second), Some(&namespaced("a", "b")));

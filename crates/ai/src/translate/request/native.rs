@@ -70,7 +70,8 @@ impl Fit<'_> {
     fn chat(&mut self, object: Object<'_>) -> Outcome<String> {
         let is_reasoning = models::is_openai_reasoning(self.target.known_model);
         let knows_both = self.is_openai() && !is_reasoning;
-        let (old, new) = (object.get("max_tokens").is_some(), object.get("max_completion_tokens").is_some());
+        let old = object.get("max_tokens").is_some();
+        let new = object.get("max_completion_tokens").is_some();
         check_stop(&object, "stop", if self.is_openai() { Some(OPENAI_STOPS_MAX) } else { None })?;
         let has_stop = object.get("stop").is_some_and(|stop| !stop.is_empty());
         if is_reasoning && self.is_openai() && has_stop {

@@ -67,7 +67,10 @@ fn value(from: Format, to: Format, body: &str, model: &str) -> serde_json::Value
 
 /// The body with a line for each field and element of its upper levels, in the order of the body.
 fn lines(body: &[u8]) -> String {
-    let (mut out, mut depth, mut is_text, mut is_escaped) = (String::new(), 0_usize, false, false);
+    let mut out = String::new();
+    let mut depth = 0_usize;
+    let mut is_text = false;
+    let mut is_escaped = false;
     for c in std::str::from_utf8(body).unwrap().chars() {
         if is_text {
             is_text = is_escaped || c != '"';

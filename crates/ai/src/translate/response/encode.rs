@@ -237,7 +237,7 @@ impl Encoder {
     /// Returns the state of the block that ends. State that is too long is left out.
     fn close(&mut self, state: Option<Box<RawValue>>) -> Option<ClientState> {
         if matches!(self.context.client, Format::Chat | Format::GenerateContent) {
-            let state = state.filter(|_| self.states.len() < STATES_MAX);
+            let state = if self.states.len() < STATES_MAX { state } else { None };
             self.states.extend(state);
             return None;
         }
@@ -252,7 +252,8 @@ impl Encoder {
 
     fn capsule(&self, items: Vec<Box<RawValue>>) -> Option<String> {
         let ResponseContext { kind, provider, provider_model, owner, .. } = &self.context;
-        let (model, owner) = (provider_model.clone(), owner.clone());
+        let model = provider_model.clone();
+        let owner = owner.clone();
         Capsule { kind: *kind, format: *provider, model, owner, items }.encode()
     }
 }

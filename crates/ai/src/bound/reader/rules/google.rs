@@ -19,7 +19,8 @@ pub(super) fn opens(reader: &mut Reader, spot: &Spot<'_>, body: &[u8]) -> bool {
         (_, InlineData) => reader.begin_blob(),
         ([Tools], Element | FunctionDeclarations) | ([Tools, Element], FunctionDeclarations) => {}
         ([Tools] | [Tools, Element], _) => {
-            let (searches, maps) = (name == GoogleSearch, name == GoogleMaps);
+            let searches = name == GoogleSearch;
+            let maps = name == GoogleMaps;
             reader.serves(Tool { searches, maps, ..Tool::default() });
         }
         _ => {}

@@ -112,7 +112,9 @@ fn unknown_url(reader: &mut Reader, value: Value<'_>) {
 /// Reads a field of a recording inside the body.
 fn audio(reader: &mut Reader, name: Name, value: Value<'_>) {
     reader.refer(Reference::Audio);
-    if let (Data, Value::Text(data)) = (name, value) {
+    if let Data = name
+        && let Value::Text(data) = value
+    {
         reader.add_recording(Reference::Audio, data.bytes());
     }
 }
@@ -121,7 +123,8 @@ fn audio(reader: &mut Reader, name: Name, value: Value<'_>) {
 /// conversation.
 fn plugin(reader: &mut Reader, value: Value<'_>) {
     if let Some(tool) = reader.tool() {
-        let (is_free, is_search) = (value.says(&FREE_PLUGINS), value.says(&[SEARCH_PLUGIN]));
+        let is_free = value.says(&FREE_PLUGINS);
+        let is_search = value.says(&[SEARCH_PLUGIN]);
         tool.served |= !is_free;
         tool.searches |= is_search;
         tool.unpriced |= !is_free && !is_search;
@@ -187,7 +190,9 @@ fn tool(reader: &mut Reader, value: Value<'_>) {
 fn memory(reader: &mut Reader, value: Value<'_>) {
     let sizes = [("1g", 1), ("4g", 4), ("16g", 16), ("64g", 64)];
     let size = sizes.iter().find(|(size, _)| value.says(&[size])).map_or(64, |(_, gigabytes)| *gigabytes);
-    if let Some(tool) = reader.tool_around().filter(|_| !value.is_null()) {
+    if !value.is_null()
+        && let Some(tool) = reader.tool_around()
+    {
         tool.gigabytes = tool.gigabytes.max(Some(size));
     }
 }

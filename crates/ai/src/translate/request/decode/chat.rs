@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use smallvec::smallvec;
 
-use super::super::super::call::{
-    CacheKey, Call, Effort, Message, MessagePath, OutputFormat, OutputSchema, Part, Parts, Reasoning, Role, Sampling,
-    State, TextPart, ToolCall, ToolResult,
-};
-use super::super::super::call_ids::call_id;
-use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::notes::Notes;
 use super::{media, tools};
 use crate::format::Format;
+use crate::translate::call::{
+    CacheKey, Call, Effort, Message, MessagePath, OutputFormat, OutputSchema, Part, Parts, Reasoning, Role, Sampling,
+    State, TextPart, ToolCall, ToolResult,
+};
+use crate::translate::call_ids::call_id;
+use crate::translate::context::ToolOrigin;
 
 const REFUSED: &[&str] =
     &["logprobs", "logit_bias", "prediction", "audio", "functions", "function_call", "background", "conversation"];
@@ -137,7 +137,9 @@ fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'
     if message.get("name").is_some() {
         notes.mention(message.at("name"));
     }
-    if let (Some(mark), Some(Part::Text(last))) = (media::mark(message)?, parts.last_mut()) {
+    if let Some(mark) = media::mark(message)?
+        && let Some(Part::Text(last)) = parts.last_mut()
+    {
         last.cache = Some(mark);
     }
     Ok(Message { role, parts, path: MessagePath::new(&message.path) })

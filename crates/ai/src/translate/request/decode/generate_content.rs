@@ -10,12 +10,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::super::call::{Call, Effort, OutputFormat, OutputSchema, Reasoning, Sampling};
 use super::super::json::{Object, Outcome, refused};
 use super::super::notes::Notes;
 use super::super::schema;
 use super::thinking_budget;
 use crate::format::Format;
+use crate::translate::call::{Call, Effort, OutputFormat, OutputSchema, Reasoning, Sampling};
 
 const UNAVAILABLE: &str = "is not available for this model, whose provider has another format: leave it out";
 /// Fields of `generationConfig` without which the response would be another one.

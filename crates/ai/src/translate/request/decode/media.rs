@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::super::super::call::{CacheMark, File, Image, Part, Source};
 use super::super::json::{Node, Object, Outcome, refused};
+use crate::translate::call::{CacheMark, File, Image, Part, Source};
 
 const OTHER_PROVIDER: &str = "belongs to one provider, and this model is served by another: send the data itself";
 
@@ -20,7 +20,8 @@ pub(super) fn url<'a>(node: &Node<'a>) -> Outcome<Source<'a>> {
     };
     let (media_type, data) =
         rest.split_once(";base64,").ok_or_else(|| node.refused("must have `;base64,` and its data"))?;
-    let (at, media_bytes) = (url.len() - data.len(), media_type.len());
+    let at = url.len() - data.len();
+    let media_bytes = media_type.len();
     // Parameters, such as a character set, are no part of the type.
     let plain = |text: &str| text.split(';').next().unwrap_or_default().to_owned();
     let media_type = plain(url.get(5..5 + media_bytes).unwrap_or_default()).to_ascii_lowercase();

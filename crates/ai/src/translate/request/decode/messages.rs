@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use serde_json::Value;
 use smallvec::smallvec;
 
-use super::super::super::call::{
-    CacheKey, Call, Effort, File, Image, Message, MessagePath, OfferedTool, OutputFormat, OutputSchema, Part, Parts,
-    Reasoning, Role, Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
-};
-use super::super::super::call_ids::call_id;
 use super::super::foreign_state::THINKING_EDIT;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::notes::Notes;
 use super::{media, thinking_budget, tools};
 use crate::format::Format;
+use crate::translate::call::{
+    CacheKey, Call, Effort, File, Image, Message, MessagePath, OfferedTool, OutputFormat, OutputSchema, Part, Parts,
+    Reasoning, Role, Sampling, Source, State, TextPart, ToolCall, ToolChoice, ToolResult,
+};
+use crate::translate::call_ids::call_id;
 
 const REFUSED: &[&str] = &["container", "mcp_servers", "thread"];
 /// Claude Code's first line of the system prompt. It differs from call to call, so that no other provider could cache the

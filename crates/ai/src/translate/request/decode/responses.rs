@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use smallvec::smallvec;
 
-use super::super::super::call::{
-    CacheKey, Call, Effort, Message, MessagePath, OutputFormat, Part, Parts, Reasoning, Role, Sampling, State,
-    TextPart, ToolCall, ToolResult,
-};
-use super::super::super::call_ids::call_id;
-use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, refused};
 use super::super::notes::Notes;
 use super::{chat, media, tools};
 use crate::format::Format;
+use crate::translate::call::{
+    CacheKey, Call, Effort, Message, MessagePath, OutputFormat, Part, Parts, Reasoning, Role, Sampling, State,
+    TextPart, ToolCall, ToolResult,
+};
+use crate::translate::call_ids::call_id;
+use crate::translate::context::ToolOrigin;
 
 const REFUSED: &[&str] = &["background", "conversation", "previous_response_id", "prompt", "logprobs"];
 /// The fields that a response repeats.
@@ -163,7 +163,8 @@ impl<'a> Input<'a> {
                 self.call(item, &origin, arguments, notes)
             }
             Some("custom_tool_call") => {
-                let (namespace, name) = (item.text("namespace")?, item.required_text("name")?.into_owned());
+                let namespace = item.text("namespace")?;
+                let name = item.required_text("name")?.into_owned();
                 let origin = ToolOrigin::Custom { namespace: namespace.map(Cow::into_owned), name };
                 let arguments = tools::custom_arguments(&item.text("input")?.unwrap_or_default());
                 self.call(item, &origin, arguments.into(), notes)

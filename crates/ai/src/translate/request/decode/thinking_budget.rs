@@ -1,6 +1,6 @@
 //! The effort of reasoning that a budget of tokens means.
 
-use super::super::super::call::Effort;
+use crate::translate::call::Effort;
 
 /// The effort whose budget is at most `tokens`; see the encoder of Messages.
 pub(in crate::translate::request) const fn effort(tokens: u64) -> Effort {

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::super::super::call::{OfferedTool, ToolChoice};
-use super::super::super::context::ToolOrigin;
 use super::super::json::{Node, Object, Outcome, quoted, refused};
 use super::super::notes::Notes;
 use super::media;
+use crate::translate::call::{OfferedTool, ToolChoice};
+use crate::translate::context::ToolOrigin;
 
 /// The schema of a custom tool as a function.
 const CUSTOM_SCHEMA: &str =
@@ -102,7 +102,8 @@ fn custom<'a>(tool: &Object<'a>, namespace: Option<&str>, notes: &mut Notes<'_>)
         && format.text("type")?.as_deref() == Some("grammar")
     {
         let grammar = inner(format, "grammar")?;
-        let (syntax, definition) = (grammar.text("syntax")?.unwrap_or_default(), grammar.required_text("definition")?);
+        let syntax = grammar.text("syntax")?.unwrap_or_default();
+        let definition = grammar.required_text("definition")?;
         let line = format!("`input` must match this {syntax} grammar:\n{definition}");
         description = if description.is_empty() { line } else { format!("{description}\n\n{line}") };
     }
@@ -173,7 +174,8 @@ fn one(choice: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<Option<String>
     }
     let inner = choice.object(&kind)?;
     let fields = inner.as_ref().unwrap_or(choice);
-    let (name, namespace) = (fields.required_text("name")?, fields.text("namespace")?);
+    let name = fields.required_text("name")?;
+    let namespace = fields.text("namespace")?;
     let is_it = |tool: &&OfferedTool<'_>| {
         let (tool_namespace, tool_name) = match &tool.origin {
             ToolOrigin::Function { name } => (None, name),

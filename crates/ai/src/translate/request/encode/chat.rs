@@ -6,11 +6,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::super::call::{
-    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolCall,
-    ToolChoice, ToolResult,
-};
-use super::super::super::call_ids::call_id;
 use super::super::json::{ListWriter, ObjectWriter, Outcome, list, push_quoted, quoted, refused};
 use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::names;
@@ -23,6 +18,11 @@ use super::parts::{
 };
 use crate::format::Format;
 use crate::hosts::host;
+use crate::translate::call::{
+    CacheKey, Call, Effort, File, Image, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolCall,
+    ToolChoice, ToolResult,
+};
+use crate::translate::call_ids::call_id;
 
 /// The name of a schema for the response where the client has none.
 pub(super) const SCHEMA_NAME: &str = "response";
@@ -279,7 +279,9 @@ impl Target {
     }
 
     fn user(&mut self, message: &Message<'_>, out: &mut ListWriter<'_>) -> Outcome<()> {
-        let (mut content, mut results, mut of_results) = (Vec::new(), Vec::new(), Vec::new());
+        let mut content = Vec::new();
+        let mut results = Vec::new();
+        let mut of_results = Vec::new();
         for part in &message.parts {
             match part {
                 Part::ToolResult(result) => results.push((&**result, result_text(result, &mut of_results))),
@@ -292,7 +294,11 @@ impl Target {
         let is_text = of_results.is_empty() && content.iter().all(|part| matches!(part, Part::Text(_)));
         let texts: Vec<&TextPart<'_>> = content.iter().filter_map(|part| as_text(part)).collect();
         let follows_result = self.is_mistral && !results.is_empty();
-        if let (true, true, false, Some((_, last))) = (follows_result, is_text, texts.is_empty(), results.last_mut()) {
+        if follows_result
+            && is_text
+            && !texts.is_empty()
+            && let Some((_, last)) = results.last_mut()
+        {
             *last = format!("{last}{BETWEEN}{}", joined(texts.iter().copied()));
             content.clear();
         }
@@ -341,8 +347,11 @@ impl Target {
 
     /// A message of the assistant; `None` if nothing of it can be sent.
     fn assistant(&self, message: &Message<'_>) -> Outcome<Option<String>> {
-        let (mut text, mut refusal, mut calls) = (Vec::new(), None, Vec::new());
-        let (mut state, mut reasoning) = (BTreeMap::new(), String::new());
+        let mut text = Vec::new();
+        let mut refusal = None;
+        let mut calls = Vec::new();
+        let mut state = BTreeMap::new();
+        let mut reasoning = String::new();
         let mut details: Vec<&RawValue> = Vec::new();
         for part in &message.parts {
             match part {

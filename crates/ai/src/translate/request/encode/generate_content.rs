@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::super::call::{
-    Call, Effort, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
-};
-use super::super::super::call_ids::call_id;
 use super::super::foreign_state::NO_SIGNATURE;
 use super::super::json::{ObjectWriter, Outcome, TurnWriter, list, quoted, refused};
 use super::super::models::{self, GeminiRules};
@@ -19,6 +15,10 @@ use super::parts::{
     output_tokens_max, split_system, stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking;
+use crate::translate::call::{
+    Call, Effort, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
+};
+use crate::translate::call_ids::call_id;
 
 /// The URLs that Google itself reads: those of its Files API.
 const FILES: &str = "https://generativelanguage.googleapis.com/";

@@ -4,10 +4,6 @@ use std::collections::BTreeSet;
 
 use base64ct::{Base64, Encoding as _};
 
-use super::super::super::JsonObject;
-use super::super::super::call::{
-    CacheMark, Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
-};
 use super::super::json::{ObjectWriter, Outcome, TurnWriter, list, quoted, refused};
 use super::super::models::{self, ClaudeRules};
 use super::super::notes::Notes;
@@ -17,6 +13,10 @@ use super::parts::{
     misplaced, openai_fields, split_system, stop_path, tagged, texts, verbosity_path,
 };
 use super::thinking::{self, Plan};
+use crate::translate::JsonObject;
+use crate::translate::call::{
+    CacheMark, Call, File, Message, OfferedTool, OutputFormat, Part, Role, Source, TextPart, ToolChoice, ToolResult,
+};
 
 /// The least `top_p` while the model thinks.
 const THINKING_TOP_P: f64 = 0.95;

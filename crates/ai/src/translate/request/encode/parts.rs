@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use smallvec::smallvec;
 
-use super::super::super::call::{
-    CacheMark, Call, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
-};
 use super::super::json::{ObjectWriter, Outcome, refused};
 use super::super::notes::Notes;
 use crate::format::Format;
+use crate::translate::call::{
+    CacheMark, Call, Message, OfferedTool, Part, Role, Sampling, Source, TextPart, ToolChoice,
+};
 
 /// Most cache marks of one call, at OpenAI and Anthropic.
 const MARKS_MAX: u32 = 4;
@@ -98,7 +98,7 @@ pub(super) fn url<'m>(source: &'m Source<'_>) -> Cow<'m, str> {
 }
 
 /// The error of a part that does not occur in this place.
-pub(super) fn misplaced(part: &Part<'_>, place: &str) -> super::super::super::UntranslatableCall {
+pub(super) fn misplaced(part: &Part<'_>, place: &str) -> crate::translate::UntranslatableCall {
     let (path, noun) = match part {
         Part::Image(image) => (image.path.as_str(), "an image"),
         Part::File(file) => (file.path.as_str(), "a file"),
@@ -240,7 +240,7 @@ impl Marks {
 }
 
 /// Refuses an image or file that only a URL names, where the provider needs the data.
-pub(super) fn needs_data(path: &str) -> super::super::super::UntranslatableCall {
+pub(super) fn needs_data(path: &str) -> crate::translate::UntranslatableCall {
     refused(path, "must contain the data: this model's provider fetches no URL")
 }
 

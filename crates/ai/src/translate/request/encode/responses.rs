@@ -1,8 +1,5 @@
 //! The Responses API of OpenAI.
 
-use super::super::super::call::{
-    Call, Effort, File, Image, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
-};
 use super::super::json::{ListWriter, ObjectWriter, Outcome, list, push_quoted, quoted, refused};
 use super::super::models::{self, is_openai, is_openai_reasoning};
 use super::super::notes::Notes;
@@ -11,6 +8,9 @@ use super::chat::{SCHEMA_NAME, cache_key, effort, strict, strict_tool};
 use super::parts::{
     Encoded, Marks, as_text, differs, drop_of_chat, error_text, joined, joined_texts, kind, mention_marks, misplaced,
     openai_fields, output_tokens_max, split_system, stop_path, texts, url, verbosity_path,
+};
+use crate::translate::call::{
+    Call, Effort, File, Image, Message, OutputFormat, Part, Role, Source, TextPart, ToolCall, ToolChoice, ToolResult,
 };
 
 /// The least limit of output that the API accepts, in tokens.
@@ -106,7 +106,7 @@ fn text(call: &Call<'_>, notes: &mut Notes<'_>) -> Option<String> {
         text.raw("format", format);
     }
     let is_known = is_openai_reasoning(notes.options.known_model);
-    let verbosity = call.verbosity.as_ref().filter(|_| is_known);
+    let verbosity = if is_known { call.verbosity.as_ref() } else { None };
     if let Some(verbosity) = verbosity {
         text.text("verbosity", verbosity);
     } else if call.verbosity.is_some() {

@@ -1,9 +1,9 @@
 //! The thinking of a Claude model: its mode, its budget, and the fields that exclude it.
 
-use super::super::super::call::{Call, Effort, Message, Part, Role, ToolChoice};
 use super::super::json::ObjectWriter;
 use super::super::models::{ClaudeRules, Thinking};
 use super::super::notes::Notes;
+use crate::translate::call::{Call, Effort, Message, Part, Role, ToolChoice};
 
 /// The least budget of `thinking: enabled`, in tokens.
 const BUDGET_MIN: u64 = 1_024;

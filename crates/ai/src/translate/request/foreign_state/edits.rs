@@ -2,9 +2,9 @@
 
 use memchr::memmem;
 
-use super::super::super::capsule::CAPSULE_PREFIX;
-use super::super::super::signature::SIGNATURE_PREFIX;
 use super::super::json::{ListWriter, Node, Object, ObjectWriter, Outcome};
+use crate::translate::capsule::CAPSULE_PREFIX;
+use crate::translate::signature::SIGNATURE_PREFIX;
 
 /// What becomes of an element of a list.
 pub(super) enum ElementEdit {

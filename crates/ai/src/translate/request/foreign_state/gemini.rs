@@ -1,8 +1,8 @@
 //! State that Tollgate wrote into the signatures of Gemini's calls.
 
-use super::super::super::signature::SIGNATURE_PREFIX;
 use super::super::json::{Node, ObjectWriter, Outcome};
 use super::edits::{ElementEdit, elements, with};
+use crate::translate::signature::SIGNATURE_PREFIX;
 
 /// Replaces a signature that the client has lost (Google's documentation of thought signatures).
 pub(in crate::translate::request) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
@@ -18,7 +18,8 @@ pub(super) fn content<const IS_REQUIRED: bool>(node: &Node<'_>) -> Outcome<Eleme
 fn part<const IS_REQUIRED: bool>(node: &Node<'_>) -> Outcome<ElementEdit> {
     let part = node.object()?;
     let is_call = part.get("functionCall").or_else(|| part.get("function_call")).is_some();
-    let (mut out, mut is_changed) = (ObjectWriter::new(), false);
+    let mut out = ObjectWriter::new();
+    let mut is_changed = false;
     for (key, raw) in part.into_fields() {
         let is_state = SIGNATURES.contains(&key.as_ref()) && raw.get().get(1..).is_some_and(is_capsule);
         is_changed |= is_state;

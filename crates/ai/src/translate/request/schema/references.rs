@@ -59,7 +59,8 @@ pub(in crate::translate::request) fn inlined(schema: &str) -> Cow<'_, str> {
     let mut done: Vec<String> = Vec::new();
     // A definition may refer to others.
     while let Some((pointer, name)) = inlining.defined.iter().find(|(pointer, _)| !done.contains(pointer)) {
-        let (pointer, name) = (pointer.clone(), name.clone());
+        let pointer = pointer.clone();
+        let name = name.clone();
         let target = inlining.resolve(&pointer).unwrap_or(root);
         inlining.open = vec![pointer.clone()];
         let body = inlining.schema(target, DEPTH_MAX);

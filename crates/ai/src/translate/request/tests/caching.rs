@@ -11,7 +11,8 @@ fn sent(to: Format, model: &str, call: &serde_json::Value) -> (serde_json::Value
 
 #[test]
 fn marks_of_chat_clients_arrive_on_their_blocks() {
-    let (short, long) = (json!({"type": "ephemeral"}), json!({"type": "ephemeral", "ttl": "1h"}));
+    let short = json!({"type": "ephemeral"});
+    let long = json!({"type": "ephemeral", "ttl": "1h"});
     let part = |text: &str, mark: &serde_json::Value| json!({"type": "text", "text": text, "cache_control": mark});
     let tool = json!({"type": "function", "cache_control": short, "function": {"name": "t", "parameters": {"type": "object", "properties": {}}}});
     let call = json!({"model": "m", "tools": [tool], "messages": [

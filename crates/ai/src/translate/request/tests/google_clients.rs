@@ -1,7 +1,7 @@
 //! Calls of Google's clients, whose path has the model and the stream.
 
-use super::super::super::signature;
 use super::*;
+use crate::translate::signature;
 
 const GOOGLE: &str = include_str!("google.json");
 

@@ -37,7 +37,8 @@ fn openais_models_get_no_chat_that_they_refuse() {
 fn openais_models_that_reason_get_no_tools_in_chat_since_gpt_5_4() {
     let body =
         |effort: &str| format!(r#"{{"model":"m","input":"a",{effort}"tools":[{{"type":"function","name":"f"}}]}}"#);
-    let (high, none) = (r#""reasoning":{"effort":"high"},"#, r#""reasoning":{"effort":"none"},"#);
+    let high = r#""reasoning":{"effort":"high"},"#;
+    let none = r#""reasoning":{"effort":"none"},"#;
     for (model, effort, is_refused) in [
         ("gpt-5.2", high, false),
         ("gpt-5.4", "", false),

@@ -140,7 +140,9 @@ fn a_forced_call_is_refused_by_models_that_always_think() {
 
 #[test]
 fn fields_that_are_left_out_are_named() {
-    let (chat, responses, messages) = (Format::Chat, Format::Responses, Format::Messages);
+    let chat = Format::Chat;
+    let responses = Format::Responses;
+    let messages = Format::Messages;
     for (from, to, field, model, dropped) in [
         (chat, messages, r#""stop":["\n","END"]"#, "claude-opus-5", "stop"),
         (chat, messages, r#""stop":"END""#, "claude-opus-5", ""),

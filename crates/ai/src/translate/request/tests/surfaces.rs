@@ -19,7 +19,8 @@ fn a_prompt_with_tools_is_marked_where_the_host_takes_a_mark() {
     let call =
         |messages: serde_json::Value| json!({"model": "m", "messages": messages, "tools": [tool("a"), tool("b")]});
     let mark = json!({"type": "ephemeral"});
-    let (system, user) = (json!({"role": "system", "content": "s"}), json!({"role": "user", "content": "x"}));
+    let system = json!({"role": "system", "content": "s"});
+    let user = json!({"role": "user", "content": "x"});
     let with_system = call(json!([system, user]));
     assert_eq!(sent(ClaudeSurface::Anthropic, &with_system)["cache_control"], mark);
     for host in HOSTS {

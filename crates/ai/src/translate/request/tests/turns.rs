@@ -21,7 +21,8 @@ fn a_turn_of_the_system_precedes_the_assistant_or_is_the_last() {
     let call = r#"{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}"#.to_owned();
     let result = r#"{"type":"function_call_output","call_id":"c","output":"1"}"#.to_owned();
     let check = |items: &[String], expected: &str| assert_eq!(turns(&items.join(",")), expected);
-    let (user, developer) = (|text: &str| said("user", text), |text: &str| said("developer", text));
+    let user = |text: &str| said("user", text);
+    let developer = |text: &str| said("developer", text);
     check(&[user("a"), developer("d")], "user: a, system: d");
     check(&[user("a"), developer("d"), said("assistant", "b"), user("c")], "user: a, system: d, assistant: b, user: c");
     check(&[user("a"), developer("d"), user("b")], "user: a|<system> d </system>|b");
@@ -72,10 +73,8 @@ fn mistral_gets_no_message_of_the_user_directly_after_a_result() {
     let roles = |messages: &[serde_json::Value]| {
         messages.iter().map(|message| message["role"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
     };
-    let (text, image) = (
-        r#",{"type":"text","text":"<system-reminder>"}"#,
-        r#",{"type":"image","source":{"type":"url","url":"https://a"}}"#,
-    );
+    let text = r#",{"type":"text","text":"<system-reminder>"}"#;
+    let image = r#",{"type":"image","source":{"type":"url","url":"https://a"}}"#;
     let with_text = messages(text, "toolu_01AbcDefGhi", "mistral-large-latest");
     assert_eq!(
         (roles(&with_text), &with_text[2]["content"]),

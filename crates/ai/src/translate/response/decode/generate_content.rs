@@ -120,7 +120,8 @@ impl GenerateContentDecoder {
             Some(_) if thought == Some(true) => {}
             Some(InlineData { mime_type, data }) if mime_type.starts_with("image/") => {
                 self.close(None, out);
-                let (media_type, data) = (mime_type.into_owned(), data.into_owned());
+                let media_type = mime_type.into_owned();
+                let data = data.into_owned();
                 out.push(NeutralEvent::Image(GeneratedImage { media_type, data }));
             }
             Some(InlineData { mime_type, .. }) => return Err(failure::without_field(&mime_type)),

@@ -112,7 +112,10 @@ impl MessagesDecoder {
         if message.kind == "error" || message.error.is_some_and(is_error) {
             return Err(failure::of_event(body));
         }
-        let (Some(content), Some(_)) = (message.content, &message.stop_reason) else {
+        let Some(content) = message.content else {
+            return Err(failure::unreadable("the body is no message"));
+        };
+        let Some(_) = &message.stop_reason else {
             return Err(failure::unreadable("the body is no message"));
         };
         self.start(out);
@@ -168,7 +171,8 @@ impl MessagesDecoder {
             }
             "redacted_thinking" => (Block::Reasoning, OpenKind::Redacted(json.to_owned())),
             "tool_use" => {
-                let (id, name) = (fields.id.unwrap_or_default(), fields.name.unwrap_or_default());
+                let id = fields.id.unwrap_or_default();
+                let name = fields.name.unwrap_or_default();
                 if name.is_empty() {
                     return Err(failure::unreadable("a tool call has no name"));
                 }

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn parts_of_other_blocks_wait_for_the_end_of_the_open_one() {
-        let (mut order, mut out) = (BlockOrder::default(), Vec::new());
+        let mut order = BlockOrder::default();
+        let mut out = Vec::new();
         for key in 0..3 {
             order.open(key, call(&key.to_string()), &mut out).unwrap();
         }
@@ -167,7 +168,8 @@ mod tests {
 
     #[test]
     fn held_text_and_held_blocks_are_limited() {
-        let (mut order, mut out) = (BlockOrder::default(), Vec::new());
+        let mut order = BlockOrder::default();
+        let mut out = Vec::new();
         order.open(0, call("0"), &mut out).unwrap();
         order.open(1, call("1"), &mut out).unwrap();
         order.add(0, "x".repeat(2 * HELD_BYTES_MAX), &mut out).unwrap();

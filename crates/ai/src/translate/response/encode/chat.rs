@@ -160,7 +160,9 @@ impl ChatEncoder {
             StopCause::Length | StopCause::Window | StopCause::Pause | StopCause::Unknown(_) => "length",
             StopCause::Calls => "tool_calls",
             StopCause::Refused(details) => {
-                if let Some(explanation) = details.explanation.as_deref().filter(|_| !self.message.has_refusal) {
+                if !self.message.has_refusal
+                    && let Some(explanation) = details.explanation.as_deref()
+                {
                     self.open = Some(OpenBlock::Refusal);
                     self.add(explanation, out);
                 }
@@ -173,7 +175,9 @@ impl ChatEncoder {
         }
         let choice = choice("delta", "{}", Some(reason));
         put(out, None, &self.object("chat.completion.chunk").with_raw("choices", &list(&[choice])).end());
-        if let Some(usage) = finish.usage.filter(|_| self.include_usage) {
+        if self.include_usage
+            && let Some(usage) = finish.usage
+        {
             let chunk = self.object("chat.completion.chunk").with_raw("choices", "[]");
             put(out, None, &chunk.with_raw("usage", &usage::of_chat(&usage)).end());
         }

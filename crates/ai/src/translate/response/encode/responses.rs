@@ -85,7 +85,8 @@ impl ResponsesEncoder {
     }
 
     fn begin(&mut self, item: &OutputItem, out: &mut Vec<u8>) {
-        let (index, json) = (self.output.len(), item.begun());
+        let index = self.output.len();
+        let json = item.begun();
         self.event(
             "response.output_item.added",
             |event| event.with("output_index", &index).with_raw("item", &json),
@@ -129,7 +130,8 @@ impl ResponsesEncoder {
                 if state.as_ref().is_none_or(|state| state.is_empty) {
                     return;
                 }
-                let (index, json) = (self.output.len(), item.begun());
+                let index = self.output.len();
+                let json = item.begun();
                 let fields = |event: ObjectWriter| event.with("output_index", &index).with_raw("item", &json);
                 self.event("response.output_item.added", fields, out);
             }
@@ -188,7 +190,9 @@ impl ResponsesEncoder {
                 Some("max_output_tokens")
             }
             StopCause::Refused(details) => {
-                if let Some(explanation) = details.explanation.as_deref().filter(|_| !self.has_refusal) {
+                if !self.has_refusal
+                    && let Some(explanation) = details.explanation.as_deref()
+                {
                     self.open(ClientBlock::Refusal, out);
                     self.add(explanation, out);
                     self.close(None, out);

@@ -288,6 +288,7 @@ fn the_reasoning_details_of_a_provider_are_in_the_state_of_the_client() {
         let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
         assert_eq!(details_of(&chunks(&pieces)), [state.as_str()], "{deltas:?}");
     }
-    let (text, late) = (chunk(r#"{"content":"hi"}"#), chunk(&silent));
+    let text = chunk(r#"{"content":"hi"}"#);
+    let late = chunk(&silent);
     assert_eq!(details_of(&chunks(&[&text, &late, &end("stop"), "[DONE]"])), [state.as_str()], "it follows the text");
 }

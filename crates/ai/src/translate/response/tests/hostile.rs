@@ -79,7 +79,8 @@ fn a_call_without_arguments_holds_up_no_other_part() {
 #[test]
 fn names_and_ids_of_calls_and_states_are_limited() {
     for (id, name, is_ok) in [(1_024, 256, true), (1_025, 1, false), (1, 257, false)] {
-        let (id, name) = ("i".repeat(id), "n".repeat(name));
+        let id = "i".repeat(id);
+        let name = "n".repeat(name);
         let call = format!(r#"{{"index":0,"id":"{id}","function":{{"name":"{name}","arguments":"{{}}"}}}}"#);
         let stream = chunks(&[&call_chunk(&call), FINISH, "[DONE]"]);
         assert_eq!(check_stream(Format::Messages, &streamed(Format::Messages, Format::Chat, &stream)), is_ok);

@@ -169,7 +169,9 @@ fn check_part(name: &str, event: &Value, text: &mut String) {
 
 /// As `accumulate_event` of Anthropic's SDK for Python (2.10), and stricter.
 fn check_messages(events: &[(String, Value)]) -> bool {
-    let (mut open, mut index, mut stopped): (Option<(Value, Vec<String>)>, u64, bool) = (None, 0, false);
+    let mut open: Option<(Value, Vec<String>)> = None;
+    let mut index: u64 = 0;
+    let mut stopped: bool = false;
     for (at, (name, event)) in events.iter().enumerate() {
         let is_last = at == events.len() - 1;
         assert_eq!(event["type"].as_str(), Some(name.as_str()));

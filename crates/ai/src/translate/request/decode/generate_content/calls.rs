@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::super::super::call::{Part, Parts, ToolResult};
-use super::super::super::super::call_ids::call_id;
-use super::super::super::json::{Object, Outcome, refused};
 use super::{fields, parts};
+use crate::translate::call::{Part, Parts, ToolResult};
+use crate::translate::call_ids::call_id;
+use crate::translate::request::json::{Object, Outcome, refused};
 
 /// The calls without a result so far.
 #[derive(Debug, Default)]
@@ -49,7 +49,8 @@ pub(super) fn result<'a>(response: &Object<'a>, calls: &mut OpenCalls) -> Outcom
         let advice = format!("is the result of a call of `{name}` that is missing: add the call before it");
         return Err(refused(&response.path, &advice));
     };
-    let (mut content, mut is_error) = (Parts::new(), false);
+    let mut content = Parts::new();
+    let mut is_error = false;
     if let Some(output) = response.object("response")? {
         let (part, is_of_error) = words(&output, response)?;
         content.push(part);
@@ -64,7 +65,8 @@ pub(super) fn result<'a>(response: &Object<'a>, calls: &mut OpenCalls) -> Outcom
 /// The text of a result: the value of `output` or `error` if it is alone, otherwise the whole object (Google's
 /// documentation of `FunctionResponse`).
 fn words<'a>(output: &Object<'a>, response: &Object<'a>) -> Outcome<(Part<'a>, bool)> {
-    let (is_alone, is_error) = (output.len() == 1, output.get("error").is_some());
+    let is_alone = output.len() == 1;
+    let is_error = output.get("error").is_some();
     if is_alone && let Some(node) = output.get("output").or_else(|| output.get("error")) {
         let text = if node.is_text() { node.text()? } else { node.raw.get().into() };
         return Ok((Part::text(text), is_error));

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::super::super::super::call::{Message, MessagePath, Part, Parts, Role, State, ToolCall};
-use super::super::super::super::call_ids::call_id;
-use super::super::super::super::signature;
-use super::super::super::json::{Node, Object, Outcome, refused};
-use super::super::super::notes::Notes;
 use super::super::tools::function_origin;
 use super::calls::{self, OpenCalls};
 use super::{fields, parts};
+use crate::translate::call::{Message, MessagePath, Part, Parts, Role, State, ToolCall};
+use crate::translate::call_ids::call_id;
+use crate::translate::request::json::{Node, Object, Outcome, refused};
+use crate::translate::request::notes::Notes;
+use crate::translate::signature;
 
 /// Reads the messages of a call, with the system's instruction.
 pub(super) fn read<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Vec<Message<'a>>> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::super::json::{Elements, Node, Object, Outcome};
+use crate::translate::request::json::{Elements, Node, Object, Outcome};
 
 /// Returns the value of the field with this name in camel case.
 pub(super) fn get<'a>(object: &Object<'a>, name: &str) -> Option<Node<'a>> {

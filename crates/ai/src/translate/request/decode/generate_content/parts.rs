@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use base64ct::{Base64, Encoding as _};
 
-use super::super::super::super::call::{File, Image, Part, Source};
-use super::super::super::json::{Node, Object, Outcome, refused};
-use super::super::super::notes::Notes;
 use super::fields;
+use crate::translate::call::{File, Image, Part, Source};
+use crate::translate::request::json::{Node, Object, Outcome, refused};
+use crate::translate::request::notes::Notes;
 
 /// Parts about tools that Google runs.
 const HOSTED: [&str; 4] = ["executableCode", "codeExecutionResult", "toolCall", "toolResponse"];

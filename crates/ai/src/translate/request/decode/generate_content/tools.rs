@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::super::super::super::call::{OfferedTool, ToolChoice};
-use super::super::super::json::{Object, Outcome, refused};
-use super::super::super::notes::Notes;
-use super::super::super::schema;
 use super::super::tools::{OfferedTools, function_origin};
 use super::fields;
+use crate::translate::call::{OfferedTool, ToolChoice};
+use crate::translate::request::json::{Object, Outcome, refused};
+use crate::translate::request::notes::Notes;
+use crate::translate::request::schema;
 
 /// The field of a tool whose functions the client runs. Google runs the tools of all other fields.
 const FUNCTIONS: [&str; 2] = ["functionDeclarations", "function_declarations"];

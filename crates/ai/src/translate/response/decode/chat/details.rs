@@ -58,7 +58,8 @@ fn joined(last: &str, next: &str) -> Option<String> {
     if !may_continue(last) || !may_continue(next) {
         return None;
     }
-    let (mut last, next) = (object(last)?, object(next)?);
+    let mut last = object(last)?;
+    let next = object(next)?;
     let is_same = |key: &str| last.get(key) == next.get(key);
     if !(is_same("type") && is_same("index") && next.contains_key("index")) {
         return None;
