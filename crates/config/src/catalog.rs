@@ -74,7 +74,8 @@ impl Traffic {
         let is_full_name = |name: &str| opens(name) && self.entry(name).is_none();
         let mut catalog: Vec<CatalogModel<'_>> = Vec::new();
         for listed in permitted() {
-            let (provider, of) = (listed.provider, listed.model);
+            let provider = listed.provider;
+            let of = listed.model;
             let others = names.get(&(&*provider.name, of)).into_iter().flatten().map(|name| (*name).to_owned());
             let full = Some(format!("{}/{of}", provider.name)).filter(|name| is_full_name(name));
             let described = self.described(provider, of, at);
@@ -212,7 +213,8 @@ mod tests {
         );
         assert!(fast.price.is_some() && fast.limits.is_some());
         let provider = |name: &str| traffic.provider_of(name).map(|provider| provider.name.to_string());
-        let (own, openai) = (Some("own".to_owned()), Some("openai".to_owned()));
+        let own = Some("own".to_owned());
+        let openai = Some("openai".to_owned());
         assert_eq!(
             [provider("home"), provider("own/x"), provider("quick"), provider("x/y")],
             [own.clone(), own, openai, None]
@@ -252,8 +254,8 @@ mod tests {
             assert!(["chat", "responses", "messages"].into_iter().all(speaks), "they are translated");
             (smart.provider.name.to_string(), smart.model.to_owned(), speaks("embeddings"))
         };
-        let (openai, claude) =
-            (("openai".to_owned(), "gpt-5".to_owned()), ("claude".to_owned(), "claude-opus-4-8".to_owned()));
+        let openai = ("openai".to_owned(), "gpt-5".to_owned());
+        let claude = ("claude".to_owned(), "claude-opus-4-8".to_owned());
         let with = |(provider, model): &(String, String), embeddings| (provider.clone(), model.clone(), embeddings);
         assert_eq!(described(&["openai", "claude"]), with(&openai, true));
         assert_eq!(described(&["claude"]), with(&claude, false));

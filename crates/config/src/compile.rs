@@ -81,7 +81,8 @@ pub(crate) fn compile<'a>(
     mut notes: Vec<Note>,
 ) -> Option<CompiledConfig> {
     let mut root = RootInput::read(&reader.section(root, String::new(), RootInput::SPEC)?);
-    let (process, traffic) = (&mut root.process, &mut root.traffic);
+    let process = &mut root.process;
+    let traffic = &mut root.traffic;
     process::set_flags(reader, process, flags);
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
     let mut providers = llm::providers(reader, traffic, flags, &mut notes);
@@ -99,7 +100,9 @@ pub(crate) fn compile<'a>(
     let mut rate_limits = rate_limit::RateLimitList::before_routes(reader, traffic, token_plans);
     let timeouts = retry::timeouts(&traffic.timeouts);
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
-    let (rate, notes_of, shared) = (&mut rate_limits, &mut notes, cache::SharedCaches::of(reader, process, traffic));
+    let rate = &mut rate_limits;
+    let notes_of = &mut notes;
+    let shared = cache::SharedCaches::of(reader, process, traffic);
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: rate, notes: notes_of };
     let routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts, shared);
     let listeners = listen::listeners(reader, process, flags, &mut notes);

@@ -22,7 +22,8 @@ pub fn plan_price(keys: &Value) -> Result<PlanPrice, ConfigError> {
         keys.insert("name".to_owned(), json!(NAME));
     }
     let text = json!({"plans": [plan]}).to_string();
-    let (environment, text) = (Environment::default(), ConfigText { name: "", text: &text, posted: Some(&[]) });
+    let environment = Environment::default();
+    let text = ConfigText { name: "", text: &text, posted: Some(&[]) };
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let loaded = load_in_place_of(None, text, sources)?;
     let price = loaded.snapshot.traffic.plan_prices.iter().find(|(name, _)| name == NAME);

@@ -32,7 +32,8 @@ impl Traffic {
         };
         let example = &kind.descriptor().example;
         let named = |text: &str| text.replace("{model}", &name);
-        let (path, body) = (named(example.endpoint.path()) + example.query, named(example.body));
+        let path = named(example.endpoint.path()) + example.query;
+        let body = named(example.body);
         Some(FirstCall { path: format!("{prefix}{path}"), body })
     }
 }

@@ -58,7 +58,8 @@ mod tests {
         let mut second = first.clone();
         second.process.brand.name = "Second".to_owned();
         let live = Live::new(Arc::new(first));
-        let (held, kept) = (live.load(), live.load_full());
+        let held = live.load();
+        let kept = live.load_full();
         live.store(Arc::new(second));
         assert_eq!((held.process.brand.name.as_str(), kept.process.brand.name.as_str()), ("Tollgate", "Tollgate"));
         assert_eq!(live.load().process.brand.name, "Second");

@@ -134,7 +134,8 @@ pub(crate) fn load_in_place_of(
     let reader = SettingsReader::new(name.to_owned(), source, environment).beside(file).of_api(posted.is_some());
     let mut reader = reader.carrying(RunningTls(running.map(RunningConfig::upstream_tls)));
     let mut root = yaml::parse(source);
-    let (mut notes, mut secrets) = (Vec::new(), LiteralSecrets::new());
+    let mut notes = Vec::new();
+    let mut secrets = LiteralSecrets::new();
     if let Ok(root) = &mut root {
         secrets = literal_secrets::of_text(source, root);
         reader.hide(root, secrets.keys().map(String::as_str));

@@ -249,7 +249,8 @@ impl fmt::Display for Note {
                  {above_tokens} tokens of input have an unknown cost"
             ),
             Self::PricesBegin { provider, from, models } => {
-                let (models, before) = (models.join(", "), "before that day the cost is unknown");
+                let models = models.join(", ");
+                let before = "before that day the cost is unknown";
                 write!(
                     f,
                     "prices of provider {provider} begin on {from}, {before}: {models}; set the prices of today beside them"

@@ -42,7 +42,8 @@ pub fn reload(
 /// of references are masked.
 #[must_use]
 pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
-    let (before, mut after) = (by_name(before), by_name(after));
+    let before = by_name(before);
+    let mut after = by_name(after);
     let mut all: Vec<Change> = Vec::new();
     for (key, old) in before {
         let new = after.remove(&key);
@@ -61,7 +62,8 @@ pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
 /// configuration, or that are new or missing in `new`: a removed server returns only as a new one.
 #[must_use]
 pub fn redirected(running: &RunningConfig<'_>, new: &LoadedConfig) -> BTreeSet<String> {
-    let (before, after) = (by_name(running.settings), by_name(new.settings()));
+    let before = by_name(running.settings);
+    let after = by_name(new.settings());
     let is_same = |key: &String| before.get(key).map(|old| &old.value) == after.get(key).map(|new| &new.value);
     let keys = before.keys().chain(after.keys());
     let changed: BTreeSet<&str> = keys.filter(|key| !is_same(key)).map(String::as_str).collect();
@@ -99,7 +101,8 @@ fn shown(setting: &Setting) -> Value {
 fn by_name(settings: &[Setting]) -> BTreeMap<String, &Setting> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     for Setting { key, value, .. } in settings {
-        if let (Some(entry), Value::Text(name)) = (key.strip_suffix("].name"), value)
+        if let Some(entry) = key.strip_suffix("].name")
+            && let Value::Text(name) = value
             && entry.matches('[').count() == 1
         {
             names.insert(entry, name);

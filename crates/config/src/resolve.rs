@@ -101,15 +101,18 @@ impl Traffic {
     pub fn resolve_model(&self, endpoint: Endpoint, asked: &str) -> Result<ResolvedModel, ResolveError> {
         if let Some(entry) = self.entry(asked) {
             let target = self.first_target(entry, endpoint, asked)?;
-            let (provider, prompt_cache) = (Arc::clone(&target.provider), target.prompt_cache);
+            let provider = Arc::clone(&target.provider);
+            let prompt_cache = target.prompt_cache;
             let adapts = target.adapts;
             let several = entry.fallback.is_some().then(|| Arc::clone(entry));
             if entry.prefix().is_none() {
-                let (asked, model) = (Arc::clone(&entry.name), Arc::clone(&target.model));
+                let asked = Arc::clone(&entry.name);
+                let model = Arc::clone(&target.model);
                 let credits = entry.credits;
                 return Ok(ResolvedModel { provider, asked, model, prompt_cache, adapts, credits, entry: several });
             }
-            let (model, credits) = (entry.model_of(target, asked), self.credits_of_entry(entry, asked));
+            let model = entry.model_of(target, asked);
+            let credits = self.credits_of_entry(entry, asked);
             let asked = asked.into();
             return Ok(ResolvedModel { provider, asked, model, prompt_cache, adapts, credits, entry: several });
         }
@@ -131,8 +134,10 @@ impl Traffic {
             });
         }
         let only = self.only_provider(endpoint, asked).filter(|_| !asked.is_empty()).ok_or(ResolveError::NotFound)?;
-        let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
-        let (provider, asked) = (Arc::clone(only), Arc::clone(&model));
+        let model: Arc<str> = asked.into();
+        let credits = self.credits(only, asked);
+        let provider = Arc::clone(only);
+        let asked = Arc::clone(&model);
         Ok(ResolvedModel { provider, asked, model, prompt_cache: true, adapts: false, credits, entry: None })
     }
 
@@ -300,7 +305,8 @@ impl Traffic {
     /// Returns notes on prices that have ended or end within `within` of `at`, for each provider that is on.
     #[must_use]
     pub fn prices_ending(&self, at: Timestamp, within: Duration) -> Vec<Note> {
-        let (today, horizon) = (at.day(), at.after(within).day());
+        let today = at.day();
+        let horizon = at.after(within).day();
         let mut notes: Vec<Note> = Vec::new();
         for (provider, Expiry { until, model }) in self.price_expiries() {
             if until > horizon {
@@ -386,7 +392,8 @@ impl Traffic {
     /// keeps its name.
     #[must_use]
     pub fn with_mock(mut self, origin: Origin) -> Self {
-        let (kind, credential) = (ProviderKind::Mock, Credential::None);
+        let kind = ProviderKind::Mock;
+        let credential = Credential::None;
         let formats = self.mock.formats.take().unwrap_or_else(|| default_formats(kind, None).into());
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,

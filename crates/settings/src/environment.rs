@@ -73,7 +73,8 @@ impl Environment {
         };
         let entries = env_file::parse(&text).map_err(|broken| {
             let problem = Problem::new(Code::EnvFile, None, broken.message).expected(broken.expected);
-            let (place, first) = (Some(broken.place), broken.first);
+            let place = Some(broken.place);
+            let first = broken.first;
             ConfigError::of(vec![Problem { file: name.to_string(), place, first, ..problem }])
         })?;
         for entry in entries {

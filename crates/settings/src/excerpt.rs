@@ -183,7 +183,8 @@ fn is_reference(rest: &str) -> bool {
 /// Masks these byte ranges of a line and adjusts `start..end`, which counts characters.
 fn mask(line: &str, ranges: &[(usize, usize)], start: usize, end: usize) -> (Vec<char>, usize, usize) {
     let mut text = Vec::new();
-    let (mut new_start, mut new_end) = (None, None);
+    let mut new_start = None;
+    let mut new_end = None;
     let mut masked_to = 0;
     for (index, (offset, c)) in line.char_indices().enumerate() {
         if index >= start {

@@ -136,7 +136,8 @@ impl<F: Form> KeyField for Optional<F> {
             }
             return None;
         };
-        let (reader, name) = (section.reader(), section.name(key));
+        let reader = section.reader();
+        let name = section.name(key);
         if !self.may_be_empty {
             return self.form.read_node(reader, node, &name);
         }

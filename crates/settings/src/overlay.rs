@@ -157,7 +157,8 @@ impl SettingNames {
                 continue;
             };
             let path = keys.iter().map(|key| (*key).to_owned()).collect();
-            let (shape, single_too) = (ValueShape::Single, true);
+            let shape = ValueShape::Single;
+            let single_too = true;
             overlay.settings.push(VariableSetting { path, shape, single_too, variable, value: Some(value), unit });
         }
         overlay

@@ -183,7 +183,8 @@ impl<'a> SettingsReader<'a> {
     /// Returns all problems in the order of the file, each listed one with its line. Of `root`, no value is shown that
     /// is hidden.
     pub fn problems(self, root: Option<&YamlNode>) -> Vec<Problem> {
-        let (mut lines, hidden) = (self.lines, self.hidden.into_inner());
+        let mut lines = self.lines;
+        let hidden = self.hidden.into_inner();
         let mut places = BTreeSet::new();
         if let Some(root) = root {
             root.places(&|key| key.at.place().is_some_and(|at| hidden.contains(&at)), &mut places);

@@ -100,7 +100,9 @@ impl SectionSpec {
 
     /// Whether `whole` has each name of this section once.
     const fn names_once(&self, whole: &Self) -> bool {
-        let (mut own, mut later, mut flat) = (self.own, self.later, self.flat);
+        let mut own = self.own;
+        let mut later = self.later;
+        let mut flat = self.flat;
         while let [key, rest @ ..] = own {
             if whole.count(key.name) != 1 {
                 return false;
@@ -124,7 +126,9 @@ impl SectionSpec {
 
     /// Returns the number of declarations of `name`.
     const fn count(&self, name: &str) -> usize {
-        let (mut own, mut later, mut flat) = (self.own, self.later, self.flat);
+        let mut own = self.own;
+        let mut later = self.later;
+        let mut flat = self.flat;
         let mut count = 0;
         while let [key, rest @ ..] = own {
             if is_same(key.name, name) {
@@ -159,8 +163,11 @@ impl SectionSpec {
 
 /// Compares two texts: constant functions cannot use `==` for them.
 const fn is_same(a: &str, b: &str) -> bool {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    while let ([first, a_rest @ ..], [second, b_rest @ ..]) = (a, b) {
+    let mut a = a.as_bytes();
+    let mut b = b.as_bytes();
+    while let [first, a_rest @ ..] = a
+        && let [second, b_rest @ ..] = b
+    {
         if *first != *second {
             return false;
         }

@@ -112,7 +112,8 @@ pub(super) fn entries(
     AuthParts { plans, has_redis }: AuthParts<'_>,
 ) -> AuthEntries {
     let mut taken = UsedNames::default();
-    let (mut list, mut issuers) = (Vec::new(), Vec::new());
+    let mut list = Vec::new();
+    let mut issuers = Vec::new();
     for entry in &mut entries.list {
         entry.algorithms.dedup();
         let plan = plan(reader, entry, plans);
@@ -156,14 +157,17 @@ pub(super) fn entries(
 /// Returns the entry with the type `jwt`; `None` if it is invalid.
 fn jwt(reader: &SettingsReader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Issuer>) -> Option<JwtEntry> {
     let keys = keys(reader, entry);
-    if let (Some(EntryKeys::Configured(_)), Some(tls)) = (&keys, &entry.tls) {
+    if let Some(EntryKeys::Configured(_)) = &keys
+        && let Some(tls) = &entry.tls
+    {
         upstream_tls::report_unused(reader, tls, "the key is part of the configuration");
     }
     if !entry.location.has("algorithms") {
         entry.location.missing(reader, &["algorithms"]);
     }
     let headers = claims_to_headers(reader, entry);
-    let (keys, name) = (keys?, entry.name.as_ref()?);
+    let keys = keys?;
+    let name = entry.name.as_ref()?;
     for algorithm in entry.algorithms.list.iter().filter(|algorithm| !keys.support(algorithm.value)) {
         let message = format!("the key of `{}` does not support this algorithm", entry.location.path);
         let kinds = "`HS…` with `secret`, `RS…` and `PS…` with an RSA key, `ES256` with P-256, `ES384` with P-384, `EdDSA` with Ed25519";
@@ -177,7 +181,8 @@ fn jwt(reader: &SettingsReader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<Is
         leeway: entry.leeway.value,
         subject_issuer: SubjectText::parse(issuer.unwrap_or(&name.value))?,
     };
-    let (keys, place) = (keys.with_position(issuers), entry.location.at.place());
+    let keys = keys.with_position(issuers);
+    let place = entry.location.at.place();
     Some(JwtEntry { name: name.value.as_str().into(), terms, keys, claims_to_headers: headers, plan: None, place })
 }
 
@@ -212,7 +217,8 @@ fn listed_keys(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Option<Ke
             (false, true) => key.value.as_ref(),
         };
         let name = key.name.as_ref().filter(|name| taken.take(reader, name, "key of this entry"));
-        let (Some(hash), Some(name)) = (hash, name) else { continue };
+        let Some(hash) = hash else { continue };
+        let Some(name) = name else { continue };
         if keys.iter().any(|known| known.hash == hash.value) {
             let message = format!("`{}` is the key of an earlier entry", key.location.path);
             reader.report(Problem::new(Code::Duplicate, key.location.at, message).expected("another key"));
@@ -338,7 +344,9 @@ fn source(reader: &SettingsReader<'_>, entry: &AuthEntryInput, place: IssuerPlac
     let tls = entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
     let allow_link_local = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
     let source = IssuerSource { place, allow_link_local, tls: tls.as_deref().map(issuer_tls) };
-    if let Some(tls) = entry.tls.as_ref().filter(|_| source.url().scheme() != UrlScheme::Https) {
+    if source.url().scheme() != UrlScheme::Https
+        && let Some(tls) = entry.tls.as_ref()
+    {
         upstream_tls::report_unused(reader, tls, &format!("`{key}` is not an `https` URL"));
     }
     if source.url().is_link_local() && !source.allow_link_local {

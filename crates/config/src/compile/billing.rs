@@ -10,7 +10,9 @@ use settings::section::SettingsReader;
 
 pub(super) fn billing(reader: &SettingsReader<'_>, input: &BillingInput, brand: &str) -> Billing {
     // Without billing, no process reads the file.
-    if let Some(file) = input.webhooks_ca.as_ref().filter(|_| input.enabled.value) {
+    if input.enabled.value
+        && let Some(file) = input.webhooks_ca.as_ref()
+    {
         check_authorities(reader, "billing.webhooks_ca", file);
     }
     Billing {
@@ -46,7 +48,7 @@ pub(super) fn midtrans(input: &MidtransInput) -> MidtransAccount {
 
 /// Returns the settings of mails, which are sent if billing is enabled. The section requires its server and its sender.
 pub(super) fn mail(reader: &SettingsReader<'_>, input: &MailInput, is_sent: bool) -> Option<Mail> {
-    if let Some(file) = input.ca.as_ref().filter(|_| is_sent) {
+    if is_sent && let Some(file) = input.ca.as_ref() {
         check_authorities(reader, "mail.ca", file);
     }
     Some(Mail {
@@ -71,7 +73,9 @@ fn seller(input: &SellerInput, brand: &str) -> Seller {
 }
 
 fn tax(input: &TaxInput) -> Option<BillingTax> {
-    let (name, rate, from) = (input.name.as_ref()?, input.rate.as_ref()?, input.from.as_ref()?);
+    let name = input.name.as_ref()?;
+    let rate = input.rate.as_ref()?;
+    let from = input.from.as_ref()?;
     Some(BillingTax { name: name.value.clone(), rate: rate.value, base: input.base.value, from: from.value })
 }
 
@@ -79,7 +83,8 @@ fn tax(input: &TaxInput) -> Option<BillingTax> {
 fn exchange(reader: &SettingsReader<'_>, entries: &[ExchangeInput]) -> Vec<(Day, u64)> {
     let mut rates: Vec<(Day, u64)> = Vec::new();
     for entry in entries {
-        let (Some(from), Some(rate)) = (&entry.from, &entry.usd_idr) else { continue };
+        let Some(from) = &entry.from else { continue };
+        let Some(rate) = &entry.usd_idr else { continue };
         if rates.iter().any(|(day, _)| *day == from.value) {
             let message = format!("`{}` is the second rate of {}", entry.location.path, from.value);
             reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected("one rate per day"));

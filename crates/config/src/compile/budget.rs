@@ -14,7 +14,8 @@ pub(super) fn budgets(reader: &SettingsReader<'_>, input: &BudgetsInput) -> Budg
     let mut limits = Vec::new();
     for BudgetInput { location, dimension, budget } in &input.limits.list {
         let budget = self::budget(reader, budget);
-        if let (Some(dimension), Some(budget)) = (dimension, budget)
+        if let Some(dimension) = dimension
+            && let Some(budget) = budget
             && taken.take(reader, location, Some(dimension.value), budget)
         {
             limits.push(BudgetLimit { dimension: dimension.value, budget });

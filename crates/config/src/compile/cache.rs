@@ -52,7 +52,8 @@ impl SharedCaches {
 /// they were changed.
 pub(super) fn check_changes(reader: &SettingsReader<'_>, route: &RouteInput) {
     const KEYS: [&str; 4] = ["status", "remove_headers", "add_headers", "append_headers"];
-    let (Some(_), Some(Either::Nested(entries))) = (&route.cache, &route.upstreams) else { return };
+    let Some(_) = &route.cache else { return };
+    let Some(Either::Nested(entries)) = &route.upstreams else { return };
     for entry in &entries.list {
         let Some(response) = entry.transformations.as_ref().and_then(|both| both.response.as_ref()) else { continue };
         let location = &response.location;

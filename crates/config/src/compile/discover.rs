@@ -110,7 +110,8 @@ impl SourceSettings {
     fn source<'a>(&self, reader: &SettingsReader<'_>, input: &'a DiscoverInput) -> Option<(&'a str, MemberSource)> {
         match input {
             DiscoverInput { dns: Some(name), .. } => {
-                let (name, settings) = (&name.value, self.dns.clone());
+                let name = &name.value;
+                let settings = self.dns.clone();
                 let is_srv = name.starts_with('_');
                 Some((name, if is_srv { MemberSource::Srv { settings } } else { MemberSource::Dns { settings } }))
             }

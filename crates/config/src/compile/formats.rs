@@ -25,9 +25,11 @@ pub(super) fn formats(
     if !entry.location.has("formats") {
         entry.formats.list = provider::formats(entry, kind, origin).into_iter().map(Input::default).collect();
     }
-    let (paths, kind_text) = (provider::paths(entry), format!("kind: {}", kind.as_str()));
+    let paths = provider::paths(entry);
+    let kind_text = format!("kind: {}", kind.as_str());
     let is_served = |format: Format| kind.speaks(format) && !paths.lacks(format);
-    let (location, formats) = (&entry.location, &mut entry.formats);
+    let location = &entry.location;
+    let formats = &mut entry.formats;
     for (nth, format) in formats.list.iter().enumerate() {
         if !is_served(format.value) {
             let served = text_formats(kind).filter(|(_, format)| is_served(*format));

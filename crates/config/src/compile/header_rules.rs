@@ -71,7 +71,8 @@ fn rules(
     if removed.is_empty() && added.is_empty() && appended.is_empty() {
         return None;
     }
-    let (mut fixed, mut fixed_appended) = (HeadEdits::for_forwarding(), HeadEdits::for_forwarding());
+    let mut fixed = HeadEdits::for_forwarding();
+    let mut fixed_appended = HeadEdits::for_forwarding();
     let mut is_writable = true;
     for name in removed {
         is_writable &= fixed.remove_named(name.value.as_bytes()).is_ok();
@@ -84,7 +85,8 @@ fn rules(
             match template.parts.as_ref() {
                 [] | [HeaderPart::Literal(_)] => {
                     let text = value.value.to_string();
-                    let (name, text) = (name.as_bytes(), text.as_bytes());
+                    let name = name.as_bytes();
+                    let text = text.as_bytes();
                     let written =
                         if nth == 0 { fixed.set_named(name, text) } else { fixed_appended.append_named(name, text) };
                     is_writable &= written.is_ok();

@@ -60,7 +60,8 @@ fn rule<'a>(
     let when = conditions(reader, &input.when);
     let name = input.name.as_ref()?;
     let is_new = names.take(reader, name, "rule");
-    let (class, confidence) = (input.class.as_ref()?.value, input.confidence.as_ref()?.value);
+    let class = input.class.as_ref()?.value;
+    let confidence = input.confidence.as_ref()?.value;
     is_new.then(|| (name, ClassRule { name: name.value.clone(), class, when, confidence }))
 }
 
@@ -91,7 +92,8 @@ fn number_range(reader: &SettingsReader<'_>, input: &NumberRangeInput) -> Option
     if !location.has("min") && !location.has("max") {
         location.missing(reader, &["min", "max"]);
     }
-    if let (Some(min), Some(max)) = (min, max)
+    if let Some(min) = min
+        && let Some(max) = max
         && min.value > max.value
     {
         let message = format!("`{}` has an invalid value", location.name("max"));
@@ -135,7 +137,7 @@ fn failed<T>(reader: &SettingsReader<'_>, at: &Input<T>, expected: &str, found: 
 fn metadata(event: &ClassEventInput) -> Metadata<'_> {
     let number = |input: Option<&Input<u64>>| input.map(|input| input.value);
     let has_session = event.requests_per_session.is_some() || event.interval_s.is_some();
-    let requests_per_key = number(event.requests_per_key.as_ref()).filter(|_| !has_session);
+    let requests_per_key = if has_session { None } else { number(event.requests_per_key.as_ref()) };
     Metadata {
         client: text_of(event.client.as_ref()),
         route: text_of(event.route.as_ref()),

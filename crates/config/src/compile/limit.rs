@@ -97,7 +97,9 @@ fn has_room(
 fn control_limit(reader: &SettingsReader<'_>, entry: &ControlLimitInput) -> Option<WindowLimit> {
     let ControlLimitInput { location, dimension, limit, window, without, with } = entry;
     let dimension = dimension.as_ref()?.value;
-    if let (Some(with), Some(_)) = (with, without) {
+    if let Some(with) = with
+        && let Some(_) = without
+    {
         bad(reader, location, "with", with, "`with` or `without`, not both");
         return None;
     }
@@ -157,7 +159,8 @@ fn unauthenticated_limit(reader: &SettingsReader<'_>, entry: &LimitInput) -> Opt
         }
     }
     let limit = NonZeroU32::new(rule.terms.limit.as_ref()?.value)?;
-    let (whose, window) = (without.as_ref()?.value, rule.terms.window.as_ref()?.value);
+    let whose = without.as_ref()?.value;
+    let window = rule.terms.window.as_ref()?.value;
     Some(WindowLimit { dimension: Dimension::Address, whose, limit, window })
 }
 

@@ -232,7 +232,8 @@ struct Pair<'a> {
 impl FileChecks<'_> {
     fn tls(&self, input: &TlsInput) -> Option<TlsSettings> {
         let location = &input.location;
-        let (has_pair, has_list) = (location.has("cert") || location.has("key"), location.has("certificates"));
+        let has_pair = location.has("cert") || location.has("key");
+        let has_list = location.has("certificates");
         if has_pair && has_list {
             let message = format!("`{}` has both `certificates` and `cert` or `key`", location.path);
             self.reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
@@ -260,7 +261,8 @@ impl FileChecks<'_> {
     }
 
     fn certificate(&self, pair: &Pair<'_>) -> Option<CertificateFiles> {
-        let (cert, key) = (pair.cert?, pair.key?);
+        let cert = pair.cert?;
+        let key = pair.key?;
         let files = CertificateFiles { certificate: cert.value.clone(), key: key.value.clone() };
         if self.is_start
             && let Err(error) = files.load(self.now)

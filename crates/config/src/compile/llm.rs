@@ -125,7 +125,10 @@ fn from_environment(
     notes: &mut Vec<Note>,
 ) {
     for kind in ProviderKind::all() {
-        let (Some(own), Some(url)) = (&kind.descriptor().own, kind.own_url()) else {
+        let Some(own) = &kind.descriptor().own else {
+            continue;
+        };
+        let Some(url) = kind.own_url() else {
             continue;
         };
         let variable = own.variable;
@@ -188,7 +191,8 @@ fn from_file(
     entries.list.retain_mut(|entry| {
         let name = entry.name.clone().filter(|name| taken.take(reader, name, "provider"));
         providers.names.extend(name.as_ref().map(|name| name.value.clone()));
-        let (Some(name), Some(kind)) = (name, provider::kind(reader, entry)) else { return false };
+        let kind = provider::kind(reader, entry);
+        let Some((name, kind)) = name.zip(kind) else { return false };
         let location = &entry.location;
         if kind == ProviderKind::Mock && entry.base_url.is_none() {
             if name.value == MOCK {
@@ -219,12 +223,15 @@ fn from_file(
         let Some(origin) = link_local::checked(reader, &origin, allow, (at, &location.name("base_url"))) else {
             return false;
         };
-        if let Some(tls) = entry.tls.as_ref().filter(|_| origin.scheme != Scheme::Https) {
+        if origin.scheme != Scheme::Https
+            && let Some(tls) = entry.tls.as_ref()
+        {
             upstream_tls::report_unused(reader, tls, "`base_url` is not an `https` URL");
         }
         let formats = formats::formats(reader, entry, kind, Some(&origin));
         let account_objects = entry.account_objects.value;
-        let (credential, paths) = (provider::credential(reader, entry, kind), provider::paths(entry));
+        let credential = provider::credential(reader, entry, kind);
+        let paths = provider::paths(entry);
         let tls = || entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls));
         let tls = credential.as_ref().and_then(|_| tls());
         let price_source = entry.price.as_ref().map_or(PriceSource::of_host(&origin.host), |source| source.value);

@@ -58,8 +58,9 @@ impl RouteSelectors {
     /// Returns the matches of one path of the route: one for each host.
     pub(super) fn at<'a>(&'a self, path: &'a (Option<At>, PathMatch)) -> impl Iterator<Item = PlacedMatches> + 'a {
         self.hosts.iter().map(move |host| {
-            let (listeners, methods, conditions) =
-                (self.listeners.clone(), self.methods.clone(), self.conditions.clone());
+            let listeners = self.listeners.clone();
+            let methods = self.methods.clone();
+            let conditions = self.conditions.clone();
             PlacedMatches {
                 at: path.0,
                 matches: RouteMatches { host: host.clone(), path: path.1.clone(), listeners, methods, conditions },
@@ -326,7 +327,8 @@ impl PlacedMatches {
     /// Whether each request that meets the conditions of `other` meets those of this route too.
     fn takes_all_of(&self, other: &Self) -> bool {
         let is_met = self.matches.conditions.is_none() || self.matches.conditions == other.matches.conditions;
-        let (own, other) = (&self.matches, &other.matches);
+        let own = &self.matches;
+        let other = &other.matches;
         is_met && covers(&own.methods, &other.methods) && covers(&own.listeners, &other.listeners)
     }
 }

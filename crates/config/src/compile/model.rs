@@ -43,11 +43,16 @@ pub(super) fn models(
         }
         let credits = Credits(entry.credits.value.into());
         let name: Arc<str> = name.value.as_str().into();
-        let (mut targets, mut off) = (Vec::new(), Vec::new());
+        let mut targets = Vec::new();
+        let mut off = Vec::new();
         for target in &entry.targets.list {
-            let (Some(provider), Some(model)) = (&target.provider, &target.model) else { continue };
-            let (weight, model): (u32, Arc<str>) = (target.weight.value, model.value.as_str().into());
-            let (limits, prompt_cache, adapts) = (limits(target), target.prompt_cache.value, entry.adapt.value);
+            let Some(provider) = &target.provider else { continue };
+            let Some(model) = &target.model else { continue };
+            let weight: u32 = target.weight.value;
+            let model: Arc<str> = model.value.as_str().into();
+            let limits = limits(target);
+            let prompt_cache = target.prompt_cache.value;
+            let adapts = entry.adapt.value;
             let with = |provider, model, limits| MockTarget { provider, model, weight, limits, prompt_cache, adapts };
             if let Some(on) = providers.on.iter().find(|on| *on.name == *provider.value) {
                 targets.push(with(Some(Arc::clone(on)), model, limits));
@@ -73,7 +78,8 @@ pub(super) fn models(
         }));
         let on = |target: &MockTarget| {
             let MockTarget { provider, model, weight, limits, prompt_cache, adapts } = target;
-            let (provider, model) = (provider.clone()?, Arc::clone(model));
+            let provider = provider.clone()?;
+            let model = Arc::clone(model);
             Some(Target {
                 provider,
                 model,
@@ -118,7 +124,8 @@ fn has_one_attempt(entry: &ModelInput, rules: Option<&FallbackRules>) -> bool {
 
 /// Returns the rules of the targets of an entry; `None` if it has one target without limits and a call has one attempt.
 fn rules(reader: &SettingsReader<'_>, entry: &ModelInput) -> Option<Box<FallbackRules>> {
-    let (retry, cooldown) = (&entry.retry, &entry.cooldown);
+    let retry = &entry.retry;
+    let cooldown = &entry.cooldown;
     let has_several = entry.targets.list.len() > 1;
     let is_retried = has_several || retry.location.has("attempts");
     let mut times = cooldown.plain();
@@ -153,7 +160,7 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
     let mut known = Vec::new();
     let mut are_valid = !entry.targets.list.is_empty();
     for target in &entry.targets.list {
-        let (Some(provider), Some(model)) = (&target.provider, &target.model) else {
+        let Some((provider, model)) = target.provider.as_ref().zip(target.model.as_ref()) else {
             are_valid = false;
             continue;
         };
@@ -171,7 +178,9 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
         known.push(named);
     }
     let last = entry.targets.list.last();
-    if let Some(last) = last.filter(|_| entry.targets.list.iter().all(|target| target.weight.value == 0)) {
+    if entry.targets.list.iter().all(|target| target.weight.value == 0)
+        && let Some(last) = last
+    {
         let at = last.weight.at().unwrap_or(last.location.at);
         reader.bad(at, &last.location.name("weight"), "a weight above 0 for at least one target");
         are_valid = false;
@@ -181,7 +190,8 @@ fn has_valid_targets(reader: &SettingsReader<'_>, entry: &ModelInput, providers:
 
 /// Reports a model that its endpoint of Bedrock does not serve.
 fn has_format(reader: &SettingsReader<'_>, target: &TargetInput, providers: &Providers) -> bool {
-    let (Some(provider), Some(model)) = (&target.provider, &target.model) else { return true };
+    let Some(provider) = &target.provider else { return true };
+    let Some(model) = &target.model else { return true };
     let all = providers.on.iter().chain(&providers.offered).chain(&providers.off);
     let is_runtime = all.into_iter().any(|of| *of.name == *provider.value && of.paths == ProviderPaths::BedrockRuntime);
     let known = target.price_as.as_ref().unwrap_or(model);
@@ -195,7 +205,8 @@ fn has_format(reader: &SettingsReader<'_>, target: &TargetInput, providers: &Pro
 
 /// Reports a `*` that is not the last character, and one of a target that the name of the entry lacks.
 fn has_valid_stars(reader: &SettingsReader<'_>, entry: &ModelInput, target: &TargetInput) -> bool {
-    let (Some(name), Some(model)) = (&entry.name, &target.model) else { return true };
+    let Some(name) = &entry.name else { return true };
+    let Some(model) = &target.model else { return true };
     let is_inside = |text: &str| text.strip_suffix(ANY).unwrap_or(text).contains(ANY);
     if is_inside(&name.value) {
         reader.bad(name.at().unwrap_or(entry.location.at), &entry.location.name("name"), "`*` only at the end");

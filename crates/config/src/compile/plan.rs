@@ -31,7 +31,8 @@ pub(super) fn plans(
             .collect();
     }
     let mut taken = UsedNames::default();
-    let (mut plans, mut prices) = (Vec::new(), Vec::new());
+    let mut plans = Vec::new();
+    let mut prices = Vec::new();
     for plan in &entries.list {
         let budgets = budget::of_plan(reader, &plan.budgets);
         let price = plan_price::plan_price(reader, &plan.price);

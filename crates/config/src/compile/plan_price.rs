@@ -44,7 +44,8 @@ pub(super) fn plan_price(reader: &SettingsReader<'_>, input: &PlanPriceInput) ->
 
 fn charge(reader: &SettingsReader<'_>, input: &ChargeInput) -> Option<PlanCharge> {
     let location = &input.location;
-    let (name, metric) = (input.name.as_ref()?.value.clone(), input.metric.as_ref()?.value);
+    let name = input.name.as_ref()?.value.clone();
+    let metric = input.metric.as_ref()?.value;
     let invalid = |expected: &str| {
         let message = format!("`{}` is invalid", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected(expected));
@@ -80,7 +81,8 @@ fn charge(reader: &SettingsReader<'_>, input: &ChargeInput) -> Option<PlanCharge
 /// Returns the model of a charge per unit; `None` if a key of the model is missing, or belongs to another model.
 fn model_of_units(input: &ChargeInput) -> Option<ChargeModel> {
     let word = input.model.as_ref().map_or(ChargeModelWord::PerUnit, |model| model.value);
-    let (unit, size) = (input.unit.as_ref().map(|unit| unit.value), input.size.as_ref().map(|size| size.value));
+    let unit = input.unit.as_ref().map(|unit| unit.value);
+    let size = input.size.as_ref().map(|size| size.value);
     let tiers: Vec<ChargeTier> = input
         .tiers
         .list

@@ -198,7 +198,8 @@ fn tiers(reader: &SettingsReader<'_>, entries: &mut Entries<TierInput>) -> Vec<(
     let mut taken = UsedNames::default();
     let mut tiers = Vec::new();
     for TierInput { rates: of_tier, tier, long: of_long, .. } in &mut entries.list {
-        let (rates, long) = (rates(reader, of_tier), long(reader, of_long.as_mut()));
+        let rates = rates(reader, of_tier);
+        let long = long(reader, of_long.as_mut());
         if let Some(tier) = tier
             && taken.take(reader, &tier.derived(tier.value.as_str().to_owned()), "tier")
         {
@@ -210,7 +211,9 @@ fn tiers(reader: &SettingsReader<'_>, entries: &mut Entries<TierInput>) -> Vec<(
 
 fn period(reader: &SettingsReader<'_>, input: &FiguresInput) -> PricePeriod {
     let period = PricePeriod { from: value(&input.from), until: value(&input.until) };
-    if let (false, Some(until)) = (period.is_ordered(), &input.until) {
+    if !period.is_ordered()
+        && let Some(until) = &input.until
+    {
         let at = until.at().unwrap_or(input.location.at);
         reader.bad(at, &input.location.name("until"), "a day that is not before `from`");
     }

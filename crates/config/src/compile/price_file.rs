@@ -195,7 +195,7 @@ fn rows(reader: &SettingsReader<'_>, file: PriceFileInput) -> PriceFileRows {
             let figures = figures.with_server_tools(provider, name).with_long_of(&builtin, provider, name);
             let (figures, above_tokens) = figures;
             // A row of an older file is not used if the built-in table has the model.
-            let above_tokens = above_tokens.filter(|_| is_newer || !builtin.names(provider, name));
+            let above_tokens = if is_newer || !builtin.names(provider, name) { above_tokens } else { None };
             long_unknown.extend(above_tokens.map(|above_tokens| (model.at(), model.value.clone(), above_tokens)));
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));
         }

@@ -26,8 +26,10 @@ struct PricedTarget {
 impl PricedTargets {
     pub(super) fn of(entries: &Entries<ModelInput>) -> Self {
         let target = |target: &TargetInput| {
-            let (provider, model) = (target.provider.as_ref()?.value.clone(), target.model.as_ref()?.value.clone());
-            let (location, price_as) = (target.location.clone(), target.price_as.clone()?);
+            let provider = target.provider.as_ref()?.value.clone();
+            let model = target.model.as_ref()?.value.clone();
+            let location = target.location.clone();
+            let price_as = target.price_as.clone()?;
             Some(PricedTarget { location, provider, model, price_as })
         };
         Self(entries.list.iter().flat_map(|entry| &entry.targets.list).filter_map(target).collect())

@@ -88,10 +88,12 @@ impl RateLimitList {
     pub(super) fn of_route(&mut self, reader: &SettingsReader<'_>, route: &RouteInput, scope: &str) -> Range<usize> {
         let first = self.rules.len();
         if let Some(limit) = &route.rate_limit
-            && let (Some(requests), Some(window)) = (&limit.requests, &limit.window)
+            && let Some(requests) = &limit.requests
+            && let Some(window) = &limit.window
             && let Some(requests) = NonZeroU32::new(requests.value)
         {
-            let (unit, algorithm) = (LimitUnit::Requests, LimitAlgorithm::SlidingWindow);
+            let unit = LimitUnit::Requests;
+            let algorithm = LimitAlgorithm::SlidingWindow;
             let counting = Counting { unit, algorithm, window: window.value, burst: None, is_exact: false };
             let dimensions: Box<[LimitDimension]> = Box::new([LimitDimension::Client]);
             let usual = counting.tier(&counting.name(&dimensions), requests);
@@ -100,7 +102,8 @@ impl RateLimitList {
         }
         for entry in &route.rate_limits.list {
             if let LimitUnit::Tokens(_) = entry.terms.unit.value {
-                let (key, at) = (entry.location.name("unit"), entry.terms.unit.at().unwrap_or(entry.location.at));
+                let key = entry.location.name("unit");
+                let at = entry.terms.unit.at().unwrap_or(entry.location.at);
                 let expected = "`requests` or `concurrent`: requests of a route have no tokens. Limits of tokens belong into the \
                                 top-level `rate_limits` or `plans[].rate_limits`, which apply to LLM endpoints";
                 reader.bad(at, &key, expected);
@@ -128,7 +131,10 @@ impl RateLimitList {
             entry.location.missing(reader, &["limit"]);
         }
         let (tier_by, tiers) = tiers(reader, entry);
-        let (Some(CountedTerms { dimensions, counting, limit }), true) = (terms, has_limit) else { return };
+        let Some(CountedTerms { dimensions, counting, limit }) = terms else { return };
+        if !has_limit {
+            return;
+        }
         let name = counting.name(&dimensions);
         let tier = |limit| counting.tier(&name, limit);
         let usual = limit.map(tier);
@@ -167,7 +173,8 @@ struct CountedTerms {
 }
 
 fn counted_terms(reader: &SettingsReader<'_>, terms: &LimitTermsInput) -> Option<CountedTerms> {
-    let (dimensions, counting) = (dimensions(reader, terms), counting(reader, terms));
+    let dimensions = dimensions(reader, terms);
+    let counting = counting(reader, terms);
     let limit = terms.limit.as_ref().and_then(|limit| NonZeroU32::new(limit.value));
     Some(CountedTerms { dimensions: dimensions?, counting: counting?, limit })
 }
@@ -188,8 +195,11 @@ fn of_token_plans(plans: &[Plan]) -> Option<RateLimit> {
         Some((plan.name.as_str().into(), LimitTier { terms, is_exact: false, policy }))
     };
     let tiers: Box<[_]> = plans.iter().filter_map(tier).collect();
-    let (tier_by, dimensions) = (TierBy::TokenPlan, Box::new([LimitDimension::User]));
-    let (id, name, stage) = ("plan of a token".into(), TOKEN_PLAN.into(), LimitStage::Client);
+    let tier_by = TierBy::TokenPlan;
+    let dimensions = Box::new([LimitDimension::User]);
+    let id = "plan of a token".into();
+    let name = TOKEN_PLAN.into();
+    let stage = LimitStage::Client;
     (!tiers.is_empty()).then_some(RateLimit { id, name, stage, dimensions, usual: None, tier_by, tiers, place: None })
 }
 
@@ -312,7 +322,8 @@ fn named(reader: &SettingsReader<'_>, by: &DimensionInput) -> Option<LimitDimens
 /// Returns what the entry counts, and reports keys that do not fit to its unit or its algorithm.
 fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Counting> {
     let LimitTermsInput { location, unit, limit, algorithm, window, burst, consistency, .. } = entry;
-    let (unit, algorithm) = (unit.value, algorithm.value);
+    let unit = unit.value;
+    let algorithm = algorithm.value;
     if let Some(consistency) = consistency
         && unit != LimitUnit::Requests
     {
@@ -362,7 +373,7 @@ fn counting(reader: &SettingsReader<'_>, entry: &LimitTermsInput) -> Option<Coun
 /// Reports a number that is too large for requests.
 fn is_of_requests(reader: &SettingsReader<'_>, location: &Location, key: &str, number: Option<&Input<u32>>) -> bool {
     let is_valid = number.is_none_or(|number| number.value <= LIMIT_MAX);
-    if let Some(number) = number.filter(|_| !is_valid) {
+    if !is_valid && let Some(number) = number {
         let expected = format!("a whole number from 1 to {LIMIT_MAX}, or a `unit` of tokens");
         reader.bad(number.at().unwrap_or(location.at), &location.name(key), &expected);
     }
@@ -371,7 +382,8 @@ fn is_of_requests(reader: &SettingsReader<'_>, location: &Location, key: &str, n
 
 /// Returns what decides the tier of a client, and the limits of the tiers.
 fn tiers(reader: &SettingsReader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(Box<str>, NonZeroU32)>) {
-    let (mut by, mut tiers) = (None, Vec::new());
+    let mut by = None;
+    let mut tiers = Vec::new();
     for MapEntry { name: key, at, value } in &entry.tiers {
         match (key == BY, value) {
             (true, Either::Single(Input { value: TierValue::Plan, .. })) => by = Some(TierBy::Plan),

@@ -13,7 +13,8 @@ const PARTS: [&str; 4] = ["scheme", "host", "port", "path"];
 
 /// Returns the redirect of a route with this path; `None` if it is invalid.
 pub(super) fn redirect(reader: &SettingsReader<'_>, input: &RedirectInput, from: &PathMatch) -> Option<Redirect> {
-    let (location, status) = (&input.location, input.status.value);
+    let location = &input.location;
+    let status = input.status.value;
     let part = PARTS.into_iter().find(|key| location.has(key));
     let target = match (&input.to, part) {
         (Some(to), None) => {

@@ -112,7 +112,8 @@ fn by_rule(reader: &SettingsReader<'_>, rule: &PathRewriteInput, from: &PathMatc
         let to = prefix.value.trim_end_matches('/').into();
         return Some(PathRewrite::Prefix { from_len: replaced.len(), to });
     }
-    let (pattern, to) = (&rule.regex.as_ref()?.value, rule.to.as_ref()?);
+    let pattern = &rule.regex.as_ref()?.value;
+    let to = rule.to.as_ref()?;
     Some(PathRewrite::Regex { pattern: pattern.clone(), to: replacement(reader, to, pattern)? })
 }
 

@@ -53,7 +53,8 @@ pub(super) fn routes(
     caches: SharedCaches,
 ) -> Vec<Arc<Route>> {
     let mut names = UsedNames::default();
-    let (known, labels) = (KnownMatches::default(), LabelNames::default());
+    let known = KnownMatches::default();
+    let labels = LabelNames::default();
     let claim_headers = parts.auth.claim_headers();
     let mut compiled =
         CompiledRoutes { reader, listeners, claim_headers, parts, caches, known, labels, routes: Vec::new() };

@@ -56,11 +56,13 @@ pub(super) fn upstreams(
         let backends = self::backends(reader, backends, allow_link_local);
         let discovery = sources.discovery(reader, &backends, entry.discover.as_ref(), allow_link_local);
         let tls = upstream_tls(reader, entry, &backends);
-        let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
+        let name_text = name.value.as_str().into();
+        let place = entry.location.at.place();
         let breaker = entry.circuit_breaker.as_ref().map(self::breaker).or(breaker);
         let hash = entry.hash.as_ref().and_then(|hash| hashed_value(reader, hash));
         let strategy = strategy(reader, &entry.strategy, hash.as_ref());
-        let (slow_start, ejection) = (entry.slow_start.value, entry.ejection.plain());
+        let slow_start = entry.slow_start.value;
+        let ejection = entry.ejection.plain();
         let health_check = entry.health_check.as_ref().and_then(|check| health_check(reader, check)).map(Arc::new);
         let upstream = Upstream {
             name: name_text,
@@ -154,7 +156,8 @@ fn health_check(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option
 
 /// Returns the program of a check. A text of the API cannot set it, because an admin is not the operator of the machine.
 fn script_of(reader: &SettingsReader<'_>, input: &HealthCheckInput) -> Option<Vec<String>> {
-    let (key, first) = (input.location.name("script"), input.script.list.first()?);
+    let key = input.location.name("script");
+    let first = input.script.list.first()?;
     if !first.at().is_none_or(|at| reader.may_allow(at, &key)) {
         let problem = Problem::new(Code::BadValue, first.at(), format!("the API cannot set `{key}`"));
         reader.report(problem.expected("the entry as it is in force, or a change of the configuration file"));
@@ -186,7 +189,8 @@ pub(super) fn with_strategy(
 
 /// Returns the rules of a circuit breaker.
 pub(super) fn breaker(input: &CircuitBreakerInput) -> BreakerRules {
-    let (min_requests, window) = (input.min_requests.value, input.window.value);
+    let min_requests = input.min_requests.value;
+    let window = input.window.value;
     let rate = |percent: &Input<u32>| ErrorRate { percent: percent.value, min_requests, window };
     BreakerRules {
         failure_threshold: input.failure_threshold.value,

@@ -171,8 +171,8 @@ impl fmt::Display for ExplainedRateLimit {
 fn in_words(policy: &str) -> String {
     // The parameters follow the name, which may contain the separator.
     let value = |name: &str| policy.rsplit(';').find_map(|part| part.strip_prefix(name));
-    let (limit, unit) =
-        (value("q=").unwrap_or_default(), value("qu=").map_or("requests", |unit| unit.trim_matches('"')));
+    let limit = value("q=").unwrap_or_default();
+    let unit = value("qu=").map_or("requests", |unit| unit.trim_matches('"'));
     match (unit, value("w=")) {
         ("concurrent-requests", _) | (_, None) => format!("{limit} requests in flight"),
         (unit, Some(seconds)) => format!("{limit} {} in {seconds} s", unit.replace('_', " ")),

@@ -46,13 +46,17 @@ impl Snapshot {
             Auth::Listed(of) if of.name.as_str() == entry => {
                 let sub = of.keys.names().find(|known| known.as_str() == name)?;
                 let subject = Subject::Token { issuer: of.name.clone(), sub: sub.clone() };
-                let (entry, plan, place) = (of.name.as_str(), self.plan_named(of.plan.as_deref()), self.at(of.place));
+                let entry = of.name.as_str();
+                let plan = self.plan_named(of.plan.as_deref());
+                let place = self.at(of.place);
                 Some(ListedClient { entry, name: sub.as_str(), subject, plan, place })
             }
             Auth::Basic(of) if of.name.as_str() == entry => {
                 let user = of.users.names().find(|known| known.as_str() == name)?;
                 let subject = Subject::Basic { issuer: of.name.clone(), name: user.clone() };
-                let (entry, plan, place) = (of.name.as_str(), self.plan_named(of.plan.as_deref()), self.at(of.place));
+                let entry = of.name.as_str();
+                let plan = self.plan_named(of.plan.as_deref());
+                let place = self.at(of.place);
                 Some(ListedClient { entry, name: user.as_str(), subject, plan, place })
             }
             Auth::Key

@@ -183,7 +183,8 @@ fn refused_path(refusal: &PathRefusal<'_>) -> String {
 /// Returns the refusal of a client whose address the route does not accept.
 pub(super) fn refused_address(selection: &Selection<'_, '_>, request: &WrittenRequest) -> Option<ExplainedRefusal> {
     let Selection::Route(route) = selection else { return None };
-    let (rules, from) = (route.policy.addresses.as_ref()?, request.address?);
+    let rules = route.policy.addresses.as_ref()?;
+    let from = request.address?;
     (!rules.accepts(from)).then(|| ExplainedRefusal {
         status: Refusal::Forbidden.status(),
         code: Refusal::Forbidden.code(),

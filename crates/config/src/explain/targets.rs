@@ -63,7 +63,8 @@ pub(super) fn targets(
         ExplainedRefusal { status: refusal.status(), code: refusal.code(), message: why.message(asked) }
     })?;
     let Some(entry) = resolved.entry else {
-        let (provider, model) = (resolved.provider.name.to_string(), resolved.model.to_string());
+        let provider = resolved.provider.name.to_string();
+        let model = resolved.model.to_string();
         let translated = translated(resolved.provider.of_model(&model).format_of(called.endpoint), called);
         let configured_model = model.clone();
         let only = ExplainedTarget { provider, configured_model, model, weight: 1, skipped: None, translated };

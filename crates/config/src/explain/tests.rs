@@ -175,7 +175,8 @@ routes:
         let request = WrittenRequest::parse(line, &fields(pairs)).unwrap();
         (snapshot.explain(&request), snapshot.rate_limits_of(&request).len())
     };
-    let (origin, method) = (("Origin", "https://a.example"), "Access-Control-Request-Method");
+    let origin = ("Origin", "https://a.example");
+    let method = "Access-Control-Request-Method";
     let (explained, limits) = explain("OPTIONS /a", &[origin, (method, "GET")]);
     assert_eq!((explained.status, explained.refusal, limits), (Some(204), None, 0));
     let route = explained.route.unwrap();

@@ -386,7 +386,8 @@ fn the_environment_chooses_the_store_before_the_file() {
     let loaded = |variable: Option<&'static str>, source: &str| {
         read_with(source, &Environment::of(variable.map(|value| ("DATABASE_URL", value))))
     };
-    let (env, file) = ("postgres://u:S3CRET@env/d", "postgresql://u:S3CRET@file/d");
+    let env = "postgres://u:S3CRET@env/d";
+    let file = "postgresql://u:S3CRET@file/d";
     let in_file = format!("store: {{url: '{file}'}}");
     for (variable, source, expected, noted) in [
         (None, "", None, false),

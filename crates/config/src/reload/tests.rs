@@ -71,7 +71,8 @@ fn routes_change_and_the_buffer_of_bodies_does_not() {
 
 #[test]
 fn a_new_first_route_does_not_rename_those_behind_it() {
-    let (old, new) = (loaded(RUNNING), RUNNING.replace("routes: [", "routes: [{name: c, path: /c, upstreams: u}, "));
+    let old = loaded(RUNNING);
+    let new = RUNNING.replace("routes: [", "routes: [{name: c, path: /c, upstreams: u}, ");
     let (changed, _) = changes(old.settings(), replace(&old, &new, false).unwrap().settings());
     assert!(
         changed.iter().all(|change| change.key.starts_with("routes[c].") && change.before.is_none()),
@@ -270,7 +271,8 @@ fn the_cluster_with_the_configuration_does_not_change() {
         let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
         load_text("old.yaml", text, sources).unwrap()
     };
-    let (followed, members) = (load(&with_key), load(text));
+    let followed = load(&with_key);
+    let members = load(text);
     assert!(replace(&followed, &with_key, false).is_ok());
     for (from, to) in other {
         let error = replace(&followed, &with_key.replace(from, to), false).unwrap_err();
@@ -299,7 +301,8 @@ fn providers_and_upstreams_whose_requests_reach_other_servers_are_found() {
         routes: [{name: a, path: /a, upstreams: u}, {name: b, path: /b, upstreams: v}]\n";
     let own = "providers: [{name: openai, kind: openai, base_url: \"https://a.example/v1\", credential: k}]\n";
     let check = |old: &str, new: &str, expected: &[&str]| {
-        let (old, new) = (loaded(old), loaded(new));
+        let old = loaded(old);
+        let new = loaded(new);
         let running = RunningConfig {
             settings: old.settings(),
             snapshot: &old.snapshot,

@@ -145,7 +145,8 @@ impl Traffic {
         let mut known = BTreeMap::new();
         let Some(start) = entry.prefix() else { return known };
         for target in entry.usable_first(usable) {
-            let (Some(prefix), provider) = (target.prefix(), &target.provider) else { continue };
+            let Some(prefix) = target.prefix() else { continue };
+            let provider = &target.provider;
             for model in self.priced_models(provider) {
                 let Some(rest) = model.strip_prefix(prefix).filter(|rest| !rest.is_empty()) else { continue };
                 let name = format!("{start}{rest}");

@@ -57,7 +57,8 @@ impl Traffic {
 /// Returns the part of the built-in table that applies to a provider: by kind at the kind's own host, otherwise by
 /// host.
 pub(crate) fn table_of(provider: &Provider) -> &str {
-    let (kind, host) = (provider.kind, provider.origin.host.as_str());
+    let kind = provider.kind;
+    let host = provider.origin.host.as_str();
     let is_own = kind == ProviderKind::Mock || kind.descriptor().own.as_ref().is_some_and(|own| own.host == host);
     if is_own { kind.as_str() } else { host }
 }

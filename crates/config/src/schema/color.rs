@@ -39,7 +39,9 @@ fn luminance(text: &str) -> Option<f64> {
         let channel = f64::from(u8::from_str_radix(digits.get(range)?, 16).ok()?) / 255.0;
         Some(if channel <= 0.04045 { channel / 12.92 } else { ((channel + 0.055) / 1.055).powf(2.4) })
     };
-    let (red, green, blue) = (linear(0..2)?, linear(2..4)?, linear(4..6)?);
+    let red = linear(0..2)?;
+    let green = linear(2..4)?;
+    let blue = linear(4..6)?;
     is_hexadecimal.then_some(0.2126 * red + 0.7152 * green + 0.0722 * blue)
 }
 

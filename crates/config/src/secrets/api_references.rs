@@ -148,7 +148,8 @@ fn list_of(key: &str) -> &str {
 
 /// Returns the keys and the entries of lists that both trees have, and whose values both send to the same hosts.
 fn unchanged(posted: &YamlNode, accepted: &YamlNode) -> Vec<String> {
-    let (Kind::Map(entries), Kind::Map(known)) = (&posted.kind, &accepted.kind) else { return Vec::new() };
+    let Kind::Map(entries) = &posted.kind else { return Vec::new() };
+    let Kind::Map(known) = &accepted.kind else { return Vec::new() };
     let mut unchanged = Vec::new();
     for (key, value) in entries {
         let Some((_, known)) = known.iter().find(|(other, _)| other.name == key.name) else { continue };
@@ -160,7 +161,9 @@ fn unchanged(posted: &YamlNode, accepted: &YamlNode) -> Vec<String> {
         // Each route may have other upstreams.
         if key.name != ROUTES && is_same(value, known) && reaches_same(value) {
             unchanged.push(key.name.clone());
-        } else if let (Kind::List(items), Kind::List(known)) = (&value.kind, &known.kind) {
+        } else if let Kind::List(items) = &value.kind
+            && let Kind::List(known) = &known.kind
+        {
             let is_known = |item: &YamlNode| known.iter().any(|known| is_same(item, known));
             let same = items.iter().enumerate().filter(|(_, item)| is_known(item) && reaches_same(item));
             unchanged.extend(same.map(|(index, _)| format!("{}[{index}]", key.name)));

@@ -34,7 +34,8 @@ mod tests {
             let rules = AddressRules { allow: networks(allow), deny: networks(deny) };
             assert_eq!(rules.accepts(address.parse().unwrap()), expected, "{allow:?} {deny:?} {address}");
         };
-        let (allow, deny) = (["203.0.113.0/24"], ["203.0.113.66/32"]);
+        let allow = ["203.0.113.0/24"];
+        let deny = ["203.0.113.66/32"];
         for (address, expected) in [
             ("203.0.113.1", true),
             ("203.0.113.66", false),

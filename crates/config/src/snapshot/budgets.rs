@@ -19,7 +19,8 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
-        let (limits, unbounded) = (Vec::new(), Unbounded::Refuse);
+        let limits = Vec::new();
+        let unbounded = Unbounded::Refuse;
         Self { limits, unbounded, clamp: false, server_tool_rounds: ai::bound::TOOL_ROUNDS }
     }
 }

@@ -215,7 +215,8 @@ impl Conditions {
         let regex = |condition: &&Condition| matches!(condition.value, ValueMatch::Regex(_));
         let Self { headers, query } = self;
         let counts = |of: &[Condition]| [of.len(), of.iter().filter(exact).count(), of.iter().filter(regex).count()];
-        let ([a, b, c], [d, e, f]) = (counts(headers), counts(query));
+        let [a, b, c] = counts(headers);
+        let [d, e, f] = counts(query);
         [a, b, c, d, e, f]
     }
 }
@@ -249,7 +250,8 @@ impl Condition {
 
     /// Whether the values that `each` passes meet the condition.
     fn holds(&self, each: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
-        let (mut is_present, mut all_match) = (false, true);
+        let mut is_present = false;
+        let mut all_match = true;
         each(&mut |value| {
             is_present = true;
             all_match &= self.is_match(value);
@@ -259,7 +261,8 @@ impl Condition {
 
     /// Whether some of the values that `each` passes meet the condition and others do not.
     fn is_disputed(&self, each: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
-        let (mut any_match, mut all_match) = (false, true);
+        let mut any_match = false;
+        let mut all_match = true;
         each(&mut |value| {
             let is_match = self.is_match(value);
             any_match |= is_match;
@@ -375,7 +378,8 @@ mod tests {
 
     #[test]
     fn values_that_disagree_about_a_condition_leave_its_route_open() {
-        let (tenant, twice) = (exact("x-a", "1"), [("X-A", "1"), ("x_a", "2")]);
+        let tenant = exact("x-a", "1");
+        let twice = [("X-A", "1"), ("x_a", "2")];
         let accept = of("accept", ValueMatch::Regex(Pattern::parse("json").unwrap()));
         for (headers, fields, expected) in [
             (vec![tenant.clone()], &twice[..], Fit::Disputed(DisputedPart::Header("x-a"))),

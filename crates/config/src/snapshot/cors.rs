@@ -149,7 +149,10 @@ mod tests {
         let check = |allowed: &str, origin: &str, expected: bool| {
             let origins = AllowedOrigin::parse(allowed).map(|allowed| vec![allowed].into());
             assert!(origins.is_some(), "{allowed}");
-            let (methods, headers, exposed, max_age) = (None, None, None, None);
+            let methods = None;
+            let headers = None;
+            let exposed = None;
+            let max_age = None;
             let cors = Cors { origins, credentials: false, methods, headers, exposed, max_age };
             assert_eq!(cors.allows(origin.as_bytes()), expected, "{allowed} {origin}");
         };

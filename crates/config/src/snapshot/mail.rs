@@ -122,7 +122,8 @@ impl MailSender {
             Some(text) => text.split_once('<')?,
             None => ("", text),
         };
-        let (name, address) = (name.trim().trim_matches('"'), address.trim());
+        let name = name.trim().trim_matches('"');
+        let address = address.trim();
         let is_name = name.chars().count() <= NAME_CHARS_MAX && text::is_plain(name) && !name.contains(['<', '>', '"']);
         (is_name && is_address(address)).then(|| Self { name: name.to_owned(), address: address.to_owned() })
     }

@@ -25,7 +25,8 @@ fn spelled(path: &str, kept: fn(&str) -> String) -> Cow<'_, str> {
     written.push_str(before);
     let mut rest = path.get(before.len()..).unwrap_or_default();
     while let Some(next) = rest.chars().next() {
-        let (escape, octet) = (rest.get(..3).unwrap_or_default(), escaped(rest.as_bytes()));
+        let escape = rest.get(..3).unwrap_or_default();
+        let octet = escaped(rest.as_bytes());
         let len = match octet.map(char::from) {
             Some(decoded) if decoded.is_ascii_alphanumeric() || matches!(decoded, '-' | '.' | '_' | '~') => {
                 written.push(decoded);
@@ -76,7 +77,8 @@ mod tests {
         assert_eq!(unreserved("/%61%c3%A9%2f"), "/a%c3%A9%2f");
         assert_eq!(normalized_target("/%c3%61?b=%c3"), "/%C3a?b=%c3");
         for octet in 0..=u8::MAX {
-            let (lower, upper) = (format!("/a%{octet:02x}b"), format!("/a%{octet:02X}b"));
+            let lower = format!("/a%{octet:02x}b");
+            let upper = format!("/a%{octet:02X}b");
             assert_eq!(normalized(&lower), normalized(&upper), "{lower}");
             assert_eq!(normalized(&normalized(&lower)), normalized(&lower), "{lower}");
         }

@@ -145,7 +145,9 @@ impl Process {
             ("http", 80) | ("https", 443) => String::new(),
             (_, port) => format!(":{port}"),
         };
-        let (localhost, v4, v6) = ("localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned());
+        let localhost = "localhost".to_owned();
+        let v4 = "127.0.0.1".to_owned();
+        let v6 = "[::1]".to_owned();
         let hosts = match listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => vec![localhost, v4],
             IpAddr::V6(ip) if ip.is_unspecified() => vec![localhost, v4, v6],

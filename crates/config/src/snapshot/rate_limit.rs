@@ -160,7 +160,8 @@ impl RateLimits {
     #[must_use]
     pub(crate) fn new(rules: Vec<RateLimit>, of_all_routes: usize, of_plans: BTreeMap<Box<str>, Range<usize>>) -> Self {
         let has = |stage| rules.iter().any(|rule| rule.stage == stage);
-        let (has_models, has_tokens) = (has(LimitStage::Model), has(LimitStage::Tokens));
+        let has_models = has(LimitStage::Model);
+        let has_tokens = has(LimitStage::Tokens);
         Self { rules, of_all_routes, of_plans, has_models, has_tokens }
     }
 

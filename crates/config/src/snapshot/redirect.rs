@@ -60,7 +60,7 @@ impl Redirect {
         };
         let composed = composed.as_ref().and_then(|composed| composed_address(composed, received.path));
         let address = composed.as_ref().unwrap_or(to);
-        let query = received.query.filter(|_| !address.as_bytes().contains(&b'?'));
+        let query = if !address.as_bytes().contains(&b'?') { received.query } else { None };
         let with_query = query.and_then(|query| with_query(address.as_bytes(), query));
         Some(with_query.unwrap_or_else(|| address.clone()))
     }

@@ -206,7 +206,8 @@ impl Route {
     /// Returns the rank of the route among those of the same host and path.
     fn specificity(&self) -> Specificity {
         let [a, b, c, d, e, f] = self.matches.conditions.as_ref().map_or([0; 6], |conditions| conditions.specificity());
-        let (listeners, methods) = (&self.matches.listeners, &self.matches.methods);
+        let listeners = &self.matches.listeners;
+        let methods = &self.matches.methods;
         [usize::from(!listeners.is_empty()), usize::from(!methods.is_empty()), a, b, c, d, e, f]
     }
 }

@@ -58,7 +58,9 @@ impl Traffic {
             return if is_check { Selection::Health } else { Selection::WrongMethod { allow, endpoint: None } };
         }
         let below = self.ai.as_ref().and_then(|ai| ai.below(path));
-        if let Some(form) = below.and_then(QuotaForm::at).filter(|_| !matched.precedes(path)) {
+        if !matched.precedes(path)
+            && let Some(form) = below.and_then(QuotaForm::at)
+        {
             let allow = Cow::Borrowed("GET, HEAD");
             let is_read = matches!(method, "GET" | "HEAD");
             return if is_read { Selection::Quotas(form) } else { Selection::WrongMethod { allow, endpoint: None } };

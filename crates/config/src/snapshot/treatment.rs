@@ -87,7 +87,8 @@ impl Upstream {
             return true;
         }
         let found_by_both = || self.sources().any(|one| other.sources().any(|other| is_same_source(one, other)));
-        let (own, others) = (self.origins(), other.origins());
+        let own = self.origins();
+        let others = other.origins();
         own.iter().any(|one| others.iter().any(|other| is_same_server(one, other))) || found_by_both()
     }
 

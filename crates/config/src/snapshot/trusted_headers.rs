@@ -176,7 +176,8 @@ const fn plain(octet: u8) -> u8 {
 }
 
 const fn starts<const N: usize>(patterns: &[NamePattern; N]) -> u64 {
-    let (mut all, mut at) = (0, 0);
+    let mut all = 0;
+    let mut at = 0;
     while at < N {
         #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
         let Some(first) = patterns[at].text().as_bytes().first_chunk() else { break };

@@ -79,7 +79,9 @@ pub fn given(key: &str) -> Json {
 
 /// Returns the meaning of a key, its values and its default.
 fn description(key: &KeySpec) -> String {
-    let (meaning, values, default) = (key.doc.trim(), key.field.cell(), key.field.default_cell());
+    let meaning = key.doc.trim();
+    let values = key.field.cell();
+    let default = key.field.default_cell();
     let default = match default.as_str() {
         "" => String::new(),
         text if text.starts_with("required") => format!("; {text}"),

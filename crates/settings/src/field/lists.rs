@@ -117,12 +117,14 @@ impl<S: SectionInput> KeyField for Sections<S> {
 
     fn read(&self, section: &Section<'_>, key: &str) -> Entries<S> {
         let given = section.get(key);
-        if let (Some(YamlNode { at, kind: Kind::List(items) }), Some(expected)) = (given, self.empty_expected)
+        if let Some(YamlNode { at, kind: Kind::List(items) }) = given
+            && let Some(expected) = self.empty_expected
             && items.is_empty()
         {
             section.reader().bad(*at, &section.name(key), expected);
         }
-        if let (Some(YamlNode { kind: Kind::List(items), .. }), Some(max)) = (given, self.entries_max)
+        if let Some(YamlNode { kind: Kind::List(items), .. }) = given
+            && let Some(max) = self.entries_max
             && let Some(first) = items.get(max)
         {
             section.reader().bad(first.at, &section.name(key), format!("at most {max} entries"));
@@ -294,7 +296,8 @@ impl<F: Form> KeyField for List<F> {
     type Input = ValueList<F::Value>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> ValueList<F::Value> {
-        let (reader, name) = (section.reader(), section.name(key));
+        let reader = section.reader();
+        let name = section.name(key);
         if section.get(key).is_none() {
             return ValueList { list: (self.default)().into_iter().map(Input::default).collect() };
         }
@@ -368,7 +371,8 @@ impl<F: Form> KeyField for Map<F> {
     type Input = Vec<(String, Input<F::Value>)>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
-        let (reader, name) = (section.reader(), section.name(key));
+        let reader = section.reader();
+        let name = section.name(key);
         let mut values = Vec::new();
         for (entry, node) in section.entries(key) {
             if !(self.is_key)(&entry.name) {

@@ -76,7 +76,8 @@ impl<F: Form, S: SectionInput> KeyField for MapOf<F, S> {
     type Input = Vec<MapEntry<F::Value, S>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
-        let (reader, name) = (section.reader(), section.name(key));
+        let reader = section.reader();
+        let name = section.name(key);
         let entries = section.entries(key);
         if let Some((entry, _)) = entries.get(self.entries_max) {
             reader.bad(entry.at, &name, format!("at most {} entries", self.entries_max));

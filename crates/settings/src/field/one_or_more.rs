@@ -87,7 +87,8 @@ impl<F: Form, S: SectionInput> KeyField for OneOrMore<F, S> {
     type Input = Vec<Either<F::Value, S>>;
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
-        let (reader, name) = (section.reader(), section.name(key));
+        let reader = section.reader();
+        let name = section.name(key);
         match section.get(key) {
             None if self.absent.is_some() => Vec::new(),
             None => {

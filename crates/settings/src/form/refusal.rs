@@ -46,7 +46,7 @@ impl FormRefusal {
 
 /// Reports an invalid text and the text that was probably meant, unless that repeats a secret.
 fn near_or(reader: &SettingsReader<'_>, text: &Text, name: &str, expected: String, near: Option<&str>) {
-    let near = near.filter(|_| !text.foreign);
+    let near = if text.foreign { None } else { near };
     let message = format!("`{name}` has an invalid value");
     reader.report(Problem::new(Code::BadValue, text.at, message).expected(expected).near(near));
 }

@@ -10,7 +10,8 @@ pub(crate) fn whole(min: u64, max: u64) -> String {
 /// Returns a pattern of the amounts from `min` to `max`, each a whole number and one of the units.
 pub(crate) fn amounts(min: u64, max: u64, units: &[(&str, u64)]) -> String {
     let of_unit = units.iter().filter_map(|(name, unit)| {
-        let (least, most) = (min.div_ceil(*unit), max / unit);
+        let least = min.div_ceil(*unit);
+        let most = max / unit;
         (least <= most).then(|| format!("{}{name}", number(least, most)))
     });
     format!("^({})$", of_unit.collect::<Vec<_>>().join("|"))
@@ -25,7 +26,8 @@ fn number(min: u64, max: u64) -> String {
     // The lengths of which every number is valid.
     let mut whole: Option<(u32, u32)> = None;
     for len in digits(least)..=digits(max) {
-        let (shortest, longest) = (10_u64.pow(len - 1), 10_u64.checked_pow(len).map_or(u64::MAX, |power| power - 1));
+        let shortest = 10_u64.pow(len - 1);
+        let longest = 10_u64.checked_pow(len).map_or(u64::MAX, |power| power - 1);
         let most = longest.min(max);
         if least == shortest && max > longest {
             whole = Some((whole.map_or(len, |(first, _)| first), len));
@@ -44,10 +46,11 @@ fn digits(number: u64) -> u32 {
 
 /// Adds patterns of the texts from `min` to `max`, which have the same number of digits, behind `prefix`.
 fn of_one_length(min: &str, max: &str, prefix: &str, parts: &mut Vec<String>) {
-    let (Some(low), Some(high)) = (min.chars().next(), max.chars().next()) else {
+    let Some((low, high)) = min.chars().next().zip(max.chars().next()) else {
         return parts.push(prefix.to_owned());
     };
-    let (low_rest, high_rest) = (min.get(1..).unwrap_or_default(), max.get(1..).unwrap_or_default());
+    let low_rest = min.get(1..).unwrap_or_default();
+    let high_rest = max.get(1..).unwrap_or_default();
     let is_from_least = low_rest.bytes().all(|digit| digit == b'0');
     let is_to_most = high_rest.bytes().all(|digit| digit == b'9');
     let rest = low_rest.len();
@@ -62,7 +65,9 @@ fn of_one_length(min: &str, max: &str, prefix: &str, parts: &mut Vec<String>) {
     if !is_to_most {
         whole.pop();
     }
-    if let (Some(first), Some(last)) = (whole.first(), whole.last()) {
+    if let Some(first) = whole.first()
+        && let Some(last) = whole.last()
+    {
         let class = if first == last { first.to_string() } else { format!("[{first}-{last}]") };
         let any = match rest {
             0 => String::new(),

@@ -30,7 +30,8 @@ fn distance(from: &[char], to: &str) -> usize {
         let mut row = vec![y + 1];
         for (x, b) in to.iter().enumerate() {
             let mut best = (at(&above, x) + usize::from(a != b)).min(at(&above, x + 1) + 1).min(at(&row, x) + 1);
-            if let (Some(y1), Some(x1)) = (y.checked_sub(1), x.checked_sub(1))
+            if let Some(y1) = y.checked_sub(1)
+                && let Some(x1) = x.checked_sub(1)
                 && from.get(y1) == Some(b)
                 && to.get(x1) == Some(a)
             {

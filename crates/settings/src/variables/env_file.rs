@@ -57,7 +57,8 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, EnvSyntaxError> {
         };
         let value = reading.value()?;
         if let Some(first) = taken.insert(name.clone(), at) {
-            let (message, expected) = ("a name occurs twice", "one line for each name");
+            let message = "a name occurs twice";
+            let expected = "one line for each name";
             return Err(EnvSyntaxError { place: at, first: Some(first), message, expected });
         }
         entries.push(Entry { name, value, line: at.line });

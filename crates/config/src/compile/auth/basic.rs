@@ -19,7 +19,8 @@ pub(super) fn basic(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Opti
     let mut users = Vec::new();
     for user in &entry.users.list {
         let name = user.name.as_ref().filter(|name| taken.take(reader, name, "user of this entry"));
-        let (Some(name), Some(hash)) = (name, &user.hash) else { continue };
+        let Some(name) = name else { continue };
+        let Some(hash) = &user.hash else { continue };
         users.push(BasicUser { name: SubjectText::parse(&name.value)?, hash: Arc::new(hash.value.clone()) });
     }
     Some(BasicEntry {

@@ -21,7 +21,9 @@ pub(super) fn forward(reader: &SettingsReader<'_>, entry: &AuthEntryInput) -> Op
     let allow = link_local::is_allowed(reader, &entry.location, &entry.allow_link_local);
     let at = input.at().unwrap_or(entry.location.at);
     url.origin = link_local::checked(reader, &url.origin, allow, (at, &entry.location.name("url")))?;
-    if let Some(tls) = entry.tls.as_ref().filter(|_| url.origin.scheme != Scheme::Https) {
+    if url.origin.scheme != Scheme::Https
+        && let Some(tls) = entry.tls.as_ref()
+    {
         upstream_tls::report_unused(reader, tls, "`url` is not an `https` URL");
     }
     if let Some(header) =

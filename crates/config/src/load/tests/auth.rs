@@ -47,7 +47,8 @@ routes:
 "
     ));
     let routes = snapshot.traffic.router.routes();
-    let (first, second) = (rule(&routes[0].policy.auth), rule(&routes[1].policy.auth));
+    let first = rule(&routes[0].policy.auth);
+    let second = rule(&routes[1].policy.auth);
     assert!(Arc::ptr_eq(&first.entry, &second.entry));
     let entry = &first.entry;
     assert_eq!((&*entry.name, &*entry.terms.algorithms), ("hmac", &[Algorithm::Hs256] as &[_]));

@@ -71,7 +71,8 @@ fn values_that_cannot_be_are_refused_at_their_place() {
 fn a_range_that_ends_before_its_begin_is_refused() {
     // No schema compares two values.
     let source = "insights: {rules: [{name: a, class: chat, confidence: 1, when: {status: {min: 5, max: 4}}}]}";
-    let (none, flags) = (Environment::default(), Flags::default());
+    let none = Environment::default();
+    let flags = Flags::default();
     let error = load_text("t.yaml", source, Sources { file: None, environment: &none, flags }).map(|_| ()).unwrap_err();
     let codes: Vec<_> = error.problems.iter().map(|problem| problem.code).collect();
     assert_eq!(codes, [Code::BadValue], "{error}");

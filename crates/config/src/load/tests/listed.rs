@@ -51,7 +51,8 @@ fn cases() -> Vec<Case> {
 /// Adds the path and the schema of each key that has a value.
 fn add_keys(spec: &'static SectionSpec, section: &str, keys: &mut Vec<(String, Json)>) {
     for key in spec.keys() {
-        let (path, schema) = (format!("{section}{}", key.name), key.field.schema());
+        let path = format!("{section}{}", key.name);
+        let schema = key.field.schema();
         match key.field.shape() {
             ValueShape::List => keys.push((format!("{path}[0]"), schema["items"].clone())),
             ValueShape::Map => keys.push((format!("{path}.proxy"), schema["additionalProperties"].clone())),

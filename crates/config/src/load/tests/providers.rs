@@ -16,7 +16,8 @@ fn provider(entry: &str) -> Provider {
 #[test]
 fn a_preset_is_a_provider_of_openais_kind_at_its_host() {
     let is_same = |preset: &str, kind: &str| {
-        let (preset, kind) = (provider(preset), provider(kind));
+        let preset = provider(preset);
+        let kind = provider(kind);
         assert_eq!((preset.kind, &preset.origin, &preset.formats), (kind.kind, &kind.origin, &kind.formats));
         assert_eq!(preset.credential, kind.credential);
         preset

@@ -42,7 +42,8 @@ rate_limits:
     let traffic = snapshot(source).traffic;
     let [ip, user] = traffic.rate_limits.all() else { panic!("{:?}", traffic.rate_limits) };
     assert_eq!((&*ip.name, ip.needs_client(), &*user.name, user.needs_client()), ("ip", false, "user", true));
-    let (ip, user) = (ip.tier(None).unwrap(), user.tier(Some("any")).unwrap());
+    let ip = ip.tier(None).unwrap();
+    let user = user.tier(Some("any")).unwrap();
     assert_eq!((ip.terms, user.terms), (sliding(100, 60), sliding(1_000, 3_600)));
     assert_eq!((&*ip.policy, &*user.policy), ("\"ip\";q=100;w=60", "\"user\";q=1000;w=3600"));
     assert!(traffic.unauthenticated.is_some(), "the default for requests without a key remains");

@@ -86,7 +86,8 @@ error[bad_value]: the upstream `u` speaks `h2c`, over which no WebSocket is open
 3 |   - {upgrades: [websocket], path: /x, upstreams: u}
   |                 ^^^^^^^^^ expected no `upgrades`, or only `http` and `https`",
     );
-    let (h2c, found) = (upstream("backends: [{url: h2c://h}]"), upstream("discover: {dns: 'h:1', scheme: h2c}"));
+    let h2c = upstream("backends: [{url: h2c://h}]");
+    let found = upstream("discover: {dns: 'h:1', scheme: h2c}");
     for (upstreams, names) in [(&found, "u"), (&h2c, "[{name: a, weight: 1}, {name: u, weight: 1}]")] {
         let source = |keys: &str, names: &str| format!("{upstreams}routes: [{{{keys}path: /x, upstreams: {names}}}]\n");
         check_codes(&source("upgrades: [websocket], ", names), &[("bad_value", 2, 22)]);

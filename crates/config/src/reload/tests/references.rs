@@ -134,7 +134,8 @@ fn lines_of_a_price_file_are_not_shown_to_the_api() {
             started_with: old.settings(),
         };
         std::fs::write(&path, broken).unwrap();
-        let (accepted, posted) = ([old.text.clone()], format!("{text}via: true\n"));
+        let accepted = [old.text.clone()];
+        let posted = format!("{text}via: true\n");
         let posted = ConfigText { name: "new.yaml", text: &posted, posted: Some(&accepted) };
         let error = reload(&running, posted, sources()).unwrap_err().to_string();
         assert!(!error.contains("S3CRET") && error.contains("`prices_file` names a file with"), "{error}");
@@ -174,7 +175,8 @@ fn the_api_reads_no_variable_that_the_operator_did_not_list() {
 fn an_entry_in_force_keeps_its_references_and_a_changed_one_does_not() {
     let provider =
         |url: &str| format!("{{name: o, kind: openai, base_url: \"{url}\", credential: \"${{OPENAI_API_KEY}}\"}}");
-    let (own, other) = (provider("https://api.openai.com/v1"), provider("https://thief.example/v1"));
+    let own = provider("https://api.openai.com/v1");
+    let other = provider("https://thief.example/v1");
     let mock = "{name: a, kind: anthropic, credential: vault}";
     let file = format!("providers: [{own}, {mock}]\nmetrics: {{token: \"${{API_PORT}}\"}}\n");
     for (text, is_allowed) in [
@@ -202,7 +204,9 @@ fn route_with_secret(upstreams: &str) -> String {
 /// The sender of a text could otherwise let the route send its secrets to any host.
 #[test]
 fn a_route_keeps_its_references_while_its_upstreams_stay() {
-    let (a, b, thief) = (upstream("a", "a.internal"), upstream("b", "b.internal"), upstream("a", "thief.example"));
+    let a = upstream("a", "a.internal");
+    let b = upstream("b", "b.internal");
+    let thief = upstream("a", "thief.example");
     let respond = "{path: /own, respond: {body: \"${OPENAI_API_KEY}\"}}";
     for (upstreams, kept, lost) in [
         ("a", "via: true", "dns: {servers: [192.0.2.1]}"),
@@ -239,9 +243,11 @@ fn a_route_keeps_its_references_while_its_upstreams_stay() {
 /// Otherwise a text with the upstreams of the thief could be followed by one with the route of the file.
 #[test]
 fn a_route_and_its_upstreams_are_those_of_one_text() {
-    let (a, thief) = (upstream("a", "a.internal"), upstream("a", "thief.example"));
+    let a = upstream("a", "a.internal");
+    let thief = upstream("a", "thief.example");
     let routes = format!("routes: [{}]\n", route_with_secret("a"));
-    let (file, running) = (format!("upstreams: [{a}]\n{routes}"), format!("upstreams: [{thief}]\n"));
+    let file = format!("upstreams: [{a}]\n{routes}");
+    let running = format!("upstreams: [{thief}]\n");
     assert!(is_forbidden(&post_over(&running, &file, &format!("{running}{routes}"), &VARIABLES)));
     assert!(post_over(&running, &file, &file, &VARIABLES).is_ok());
 }

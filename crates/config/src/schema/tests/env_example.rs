@@ -156,8 +156,10 @@ fn plain(meaning: &str) -> String {
     let mut plain = String::new();
     let mut rest = meaning;
     while let Some((before, after)) = rest.split_once("](") {
-        let (title, after) = (before.rfind('['), after.split_once(')'));
-        let (Some(title), Some((_, after))) = (title, after) else { break };
+        let title = before.rfind('[');
+        let after = after.split_once(')');
+        let Some(title) = title else { break };
+        let Some((_, after)) = after else { break };
         plain.push_str(&before[..title]);
         plain.push_str(&before[title + 1..]);
         rest = after;

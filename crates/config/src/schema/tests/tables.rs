@@ -83,7 +83,8 @@ fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str])
     let is_below = !path.is_empty();
     let mut all = Vec::new();
     for key in spec.keys() {
-        let (path, name) = (joined(path, key.name), format!("{prefix}{}", key.name));
+        let path = joined(path, key.name);
+        let name = format!("{prefix}{}", key.name);
         let (nested, suffix) = match key.field.shape() {
             ValueShape::Section(nested) => (Some(nested), ""),
             ValueShape::Sections(nested) => (Some(nested), "[]"),
@@ -98,7 +99,9 @@ fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str])
             let mark = if RootInput::SPEC.needs_restart(&path.replace("[]", "")) { "†" } else { "" };
             all.push(row(key, format!("`{name}`{mark}"), heading.copied()));
         }
-        if let (Some(nested), None) = (nested, heading) {
+        if let Some(nested) = nested
+            && let None = heading
+        {
             all.extend(rows(nested, &own, &format!("{name}{suffix}."), headings));
         }
     }

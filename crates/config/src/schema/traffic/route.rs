@@ -219,7 +219,7 @@ pub(super) const FIELD_VALUE: TextForm<HeaderValue> = TextForm {
 
 /// Whether a response from the configuration may have the field: the gateway writes those of framing itself.
 fn is_own_field(name: &str) -> bool {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().filter(|_| name.len() <= 64);
+    let parsed = if name.len() <= 64 { HeaderName::from_bytes(name.as_bytes()).ok() } else { None };
     parsed.is_some_and(|name| ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(&name))
 }
 

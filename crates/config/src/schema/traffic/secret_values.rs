@@ -71,7 +71,8 @@ impl<F: KeyField> KeyField for SecretValues<F> {
         self.field.show(input, key, listing);
         for setting in listing.settings.iter_mut().skip(before) {
             let name = setting.key.strip_prefix(key).and_then(|name| name.strip_prefix('.'));
-            if let (Some(name), Value::Text(text)) = (name.filter(|name| !name.ends_with(".regex")), &setting.value)
+            if let Some(name) = name.filter(|name| !name.ends_with(".regex"))
+                && let Value::Text(text) = &setting.value
                 && (self.may_be_secret)(name, text)
             {
                 setting.value = Value::secret(&Secret::new(text.clone()));

@@ -186,7 +186,7 @@ impl Paths {
     fn walk<'a, P: Pick<'a>>(&'a self, node: &'a Node, rest: &str, pick: &mut P) -> Option<&'a Arc<Route>> {
         let (segment, after) = split(rest);
         let literal = node.below.get(segment).copied();
-        let parameter = node.parameter.filter(|_| !segment.is_empty());
+        let parameter = if segment.is_empty() { None } else { node.parameter };
         for next in [literal, parameter].into_iter().flatten().filter_map(|next| self.nodes.get(next)) {
             let found = match after {
                 Some(after) => self.walk(next, after, pick),
@@ -232,7 +232,8 @@ pub(super) fn first<'a>(
     requested: Requested<'_>,
     passed: &mut Passed<'a>,
 ) -> Option<&'a Arc<Route>> {
-    let (mut implied, mut implied_dispute) = (None, None);
+    let mut implied = None;
+    let mut implied_dispute = None;
     for route in routes {
         let accepts = route.accepts(requested.method);
         match route.fit(requested) {

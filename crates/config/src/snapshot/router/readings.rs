@@ -52,7 +52,8 @@ impl OtherReadings {
             return may_change.then_some(PathRefusal::Form(TOO_LONG));
         }
         for form in self.steps.forms(path) {
-            let (text, mut passed) = (self.steps.text(&form), Passed::default());
+            let text = self.steps.text(&form);
+            let mut passed = Passed::default();
             let found = self.table.find(requested, &text, |routes| {
                 // A plain path selects its own route, even if other routes have it in another spelling.
                 let own = routes.iter().find(|other| !may_change && Arc::ptr_eq(other, route));

@@ -174,7 +174,8 @@ fn trace_is_refused_unless_a_route_lists_it() {
         route("other", exact("/b"), &["GET"]),
     ]);
     let all = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
-    let (other, usual) = (format!("allow {all}"), format!("allow {all}"));
+    let other = format!("allow {all}");
+    let usual = format!("allow {all}");
     check(
         &router,
         &[

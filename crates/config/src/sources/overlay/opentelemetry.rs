@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn the_more_specific_setting_applies() {
-        let (all, of_traces) =
-            (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318/"), (ENDPOINTS[0], "http://b/v1/traces"));
+        let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318/");
+        let of_traces = (ENDPOINTS[0], "http://b/v1/traces");
         let file = "traces: {otlp: 'https://c/x'}";
         assert_eq!(receiver("", &[]), None);
         assert_eq!(receiver("", &[all]).as_deref(), Some("http://a:4318/v1/traces"));
@@ -124,8 +124,10 @@ mod tests {
     #[test]
     fn the_name_of_the_service_applies_with_any_receiver() {
         let service = |source: &str, variables: &[(&str, &str)]| traces(source, variables).unwrap().unwrap().service;
-        let (file, named) = ("traces: {otlp: 'https://c/x'}", "traces: {otlp: 'https://c/x', service: own}");
-        let (endpoint, name) = (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), (SERVICE, "edge gateway"));
+        let file = "traces: {otlp: 'https://c/x'}";
+        let named = "traces: {otlp: 'https://c/x', service: own}";
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a");
+        let name = (SERVICE, "edge gateway");
         assert_eq!(service(file, &[]), None);
         assert_eq!(service(file, &[(SERVICE, "")]), None);
         assert_eq!(service(file, &[name]).as_deref(), Some("edge gateway"));
@@ -146,7 +148,8 @@ mod tests {
             let notes = load_text("t.yaml", source, sources).unwrap().notes;
             notes.into_iter().find(|note| matches!(note, Note::OtherProtocol { .. })).map(|note| note.to_string())
         };
-        let (endpoint, all) = (("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317"), (PROTOCOLS[1], "grpc"));
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4317");
+        let all = (PROTOCOLS[1], "grpc");
         let note = noted("", &[endpoint, all]).unwrap();
         assert!(note.starts_with(PROTOCOLS[1]) && note.contains("4318"), "{note}");
         assert!(noted("", &[endpoint, (PROTOCOLS[0], "http/json"), all]).unwrap().starts_with(PROTOCOLS[0]));

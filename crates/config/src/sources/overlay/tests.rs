@@ -200,7 +200,8 @@ error[wrong_type]: `plans` is a mapping
 
 #[test]
 fn what_is_set_twice_must_be_the_same() {
-    let (one, other) = ("postgres://u:S3CRET@one/d", "postgres://u:S3CRET@other/d");
+    let one = "postgres://u:S3CRET@one/d";
+    let other = "postgres://u:S3CRET@other/d";
     let url = |loaded: &LoadedConfig| loaded.snapshot.process.store.url.as_ref().map(|url| url.expose().to_owned());
     assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one)])).as_deref(), Some(one));
     assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one), ("DATABASE_URL", one)])).as_deref(), Some(one));

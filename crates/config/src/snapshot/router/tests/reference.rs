@@ -98,7 +98,9 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
     let mut ranked: Vec<(Rank, &Arc<Route>, Fit<'_>)> = ranked.collect();
     ranked.sort_by(|(a, ..), (b, ..)| b.cmp(a));
     let mut implied: Option<(&Rank, &Arc<Route>)> = None;
-    let (mut found, mut disputed, mut best) = (None, None, None::<&Rank>);
+    let mut found = None;
+    let mut disputed = None;
+    let mut best = None::<&Rank>;
     for (rank, route, fit) in &ranked {
         let route: &Arc<Route> = route;
         // Among routes of the same host and path, those that list HEAD come first.
@@ -129,7 +131,9 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
         }
     }
     // A route that lists HEAD is used, whatever the fields mean for those that list GET.
-    if let (Some(field), None) = (disputed, found) {
+    if let Some(field) = disputed
+        && let None = found
+    {
         return format!("disputed {field}");
     }
     let ranked: Vec<_> = ranked.iter().filter(|(.., fit)| *fit == Fit::Met).map(|(_, route, _)| *route).collect();
@@ -213,7 +217,8 @@ struct AnyRequest {
 
 fn any_request() -> impl Strategy<Value = AnyRequest> {
     let pairs = || {
-        let (names, values) = (prop::sample::select(&["x", "y"][..]), prop::sample::select(&["1", "2", "3"][..]));
+        let names = prop::sample::select(&["x", "y"][..]);
+        let values = prop::sample::select(&["1", "2", "3"][..]);
         prop::collection::vec((names, values), 0..3)
     };
     let path = prop::collection::vec(prop::sample::select(&["a", "b", "c", ""][..]), 1..5);
