@@ -106,10 +106,11 @@ impl Configurator {
     /// # Errors
     /// The defaults are invalid.
     pub fn of_defaults(live: Arc<Live>, store: Store, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
-        let (variables, flags, clock) = (Environment::default(), Flags::default(), store.clock().clone());
-        let loaded = config::load(Sources { file: None, environment: &variables, flags: flags.clone() })?;
+        let variables = Environment::default();
+        let clock = store.clock().clone();
+        let loaded = config::load(Sources { file: None, environment: &variables, flags: Flags::default() })?;
         let running = RunningText::of(&loaded, String::new(), FileText::of(""), clock.now());
-        let sources = ConfigSources { file: None, env_file: None, variables, flags };
+        let sources = ConfigSources { file: None, env_file: None, variables, flags: Flags::default() };
         let parts = ConfiguratorParts {
             live,
             store,
@@ -141,7 +142,8 @@ impl Configurator {
     /// name, also values of a refused configuration.
     #[must_use]
     pub fn watched(&self) -> Vec<PathBuf> {
-        let (running, mut files) = (self.running(), self.parts.sources.files());
+        let running = self.running();
+        let mut files = self.parts.sources.files();
         files.extend(running.files.iter().cloned());
         files.extend(self.awaited.get().into_iter().filter(|file| !running.files.contains(file)));
         files
@@ -163,15 +165,17 @@ impl Configurator {
     }
 
     async fn reload_locked(&self) -> Result<ConfigurationResult, ApplyError> {
-        let (running, sources) = (self.running(), self.parts.sources.clone());
+        let running = self.running();
+        let sources = self.parts.sources.clone();
         let read = move || sources.read().map(|text| (FileText::of(&text), text));
         let (mut file, text) = tokio::task::spawn_blocking(read).await??;
         if !file.has_key && running.file.has_key {
             return Err(ApplyError::FileEmptied);
         }
         file.started_with = running.file.started_with.clone();
-        let (name, source) = (self.parts.sources.name(), ConfigurationSource::File);
-        let candidate = CandidateText { name, text, file: file.clone(), source, accepted: None };
+        let name = self.parts.sources.name();
+        let candidate =
+            CandidateText { name, text, file: file.clone(), source: ConfigurationSource::File, accepted: None };
         if self.key().is_some() {
             // The next start has it, and the cluster of the key is that of the file.
             self.compile_only(candidate.clone()).await?;
@@ -226,10 +230,11 @@ impl Configurator {
         stored: StoredConfiguration,
         file: FileText,
     ) -> Result<ConfigurationResult, ApplyError> {
-        let (name, text) = (running::stored_name(&stored), stored.text.clone().ok_or(ApplyError::NotStored)?);
+        let name = running::stored_name(&stored);
+        let text = stored.text.clone().ok_or(ApplyError::NotStored)?;
         // Its references were accepted when it was applied.
-        let (source, accepted) = (stored.source, Some(vec![text.as_str().into()]));
-        let mut compiled = self.compile(CandidateText { name, text, file, source, accepted }).await?;
+        let accepted = Some(vec![text.as_str().into()]);
+        let mut compiled = self.compile(CandidateText { name, text, file, source: stored.source, accepted }).await?;
         compiled.running.become_stored(stored);
         Ok(self.publish(compiled).await)
     }
@@ -293,7 +298,8 @@ impl Configurator {
         if over.is_some_and(|over| over != self.running().digest) {
             return Err(ApplyError::Changed);
         }
-        let (text, source) = (candidate.text.clone(), candidate.source);
+        let text = candidate.text.clone();
+        let source = candidate.source;
         let mut compiled = match self.compile(candidate).await {
             Err(ApplyError::Invalid(error)) => {
                 self.parts.store.note_validation(by, self.parts.node, &digest(&text), false).await?;
@@ -323,8 +329,14 @@ impl Configurator {
     fn posted(&self, text: &str) -> CandidateText {
         let running = self.running();
         let accepted = Some(vec![running.text.clone(), running.file.text.clone()]);
-        let (name, source) = (POSTED.to_owned(), ConfigurationSource::Api);
-        CandidateText { name, text: text.to_owned(), file: running.file.clone(), source, accepted }
+        let file = running.file.clone();
+        CandidateText {
+            name: POSTED.to_owned(),
+            text: text.to_owned(),
+            file,
+            source: ConfigurationSource::Api,
+            accepted,
+        }
     }
 
     /// Refuses a change by the API of a configuration that is in a key of etcd, which would replace it again.
@@ -415,16 +427,18 @@ impl Configurator {
 
     /// Compiles a text, without a comparison with the store.
     async fn compile_only(&self, candidate: CandidateText) -> Result<CompiledText, ApplyError> {
-        let (running, snapshot) = (self.running(), self.parts.live.load_full());
-        let (sources, now) = (self.parts.sources.clone(), self.parts.clock.now());
+        let running = self.running();
+        let snapshot = self.parts.live.load_full();
+        let sources = self.parts.sources.clone();
+        let now = self.parts.clock.now();
         let has_mock = self.parts.mock.is_some() || self.parts.is_without_proxy;
         let compile = move || -> Result<CompiledText, ConfigError> {
             let CandidateText { name, text, file, accepted, .. } = candidate;
-            let (environment, posted, started_with) =
-                (sources.environment()?, accepted.as_deref(), &*file.started_with);
+            let environment = sources.environment()?;
+            let started_with = &*file.started_with;
             let loaded = config::reload(
                 &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock, started_with },
-                ConfigText { name: &name, text: &text, posted },
+                ConfigText { name: &name, text: &text, posted: accepted.as_deref() },
                 Sources { file: sources.file.as_deref(), environment: &environment, flags: sources.flags.clone() },
             )?;
             let (changes, more) = config::changes(&running.settings, loaded.settings());
@@ -441,7 +455,9 @@ impl Configurator {
         let LoadedConfig { snapshot, notes, .. } = *loaded;
         let old = self.parts.live.load_full();
         let Snapshot { file, mut traffic, .. } = snapshot;
-        if let (true, Some(origin)) = (traffic.mock.on, &self.parts.mock) {
+        if traffic.mock.on
+            && let Some(origin) = &self.parts.mock
+        {
             traffic = traffic.with_mock(origin.clone());
         }
         self.price_plans(&mut traffic);
@@ -481,8 +497,8 @@ impl Configurator {
         match result {
             Ok(ConfigurationResult { changes, more, notes, running }) => {
                 let keys: Vec<&str> = changes.iter().take(LOGGED_KEYS_MAX).map(|change| change.key.as_str()).collect();
-                let (changed, digest) = (changes.len() + more, &running.digest);
-                tracing::info!(trigger, changed, ?keys, from = running.name, %digest, "the configuration was applied");
+                let changed = changes.len() + more;
+                tracing::info!(trigger, changed, ?keys, from = running.name, digest = %running.digest, "the configuration was applied");
                 notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
             Err(error) => {

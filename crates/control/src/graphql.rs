@@ -123,7 +123,8 @@ impl GraphQl {
         }
         let schemas = self.schemas()?;
         let schema = if is_introspection(&document) { &schemas.introspection } else { &schemas.data };
-        let (called, values) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let called = AtomicUsize::new(0);
+        let values = AtomicUsize::new(0);
         let calls = Arc::new(QueryCalls { handlers: self.handlers.clone(), parts, called, values });
         let mut request = Request::new(query).variables(Variables::from_json(variables)).data(Arc::clone(&calls));
         request.operation_name = operation;

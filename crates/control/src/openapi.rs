@@ -159,7 +159,8 @@ pub(crate) fn text(document: &OpenApi) -> Bytes {
 /// Returns the document's text under another brand. The repository's text contains Tollgate in its title, its examples
 /// and its cookies.
 pub(crate) fn branded(text: &Bytes, brand: &Brand) -> Bytes {
-    let (name, slug) = (brand.name.as_str(), brand.slug());
+    let name = brand.name.as_str();
+    let slug = brand.slug();
     let Ok(document) = std::str::from_utf8(text) else { return text.clone() };
     if (name, slug) == (NAME, SLUG) {
         return text.clone();

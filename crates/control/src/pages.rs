@@ -112,7 +112,8 @@ pub(crate) fn home(snapshot: &Snapshot) -> Response {
 /// Returns the part about LLM requests, or `None` without LLM endpoints.
 fn llm(snapshot: &Snapshot) -> Option<String> {
     let call = snapshot.traffic.first_call()?;
-    let (proxy, variable) = (install::proxy(&snapshot.process), snapshot.process.brand.key_variable());
+    let proxy = install::proxy(&snapshot.process);
+    let variable = snapshot.process.brand.key_variable();
     let prefix = snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let command = format!(
         "curl -N '{proxy}{}' \\\n  -H \"Authorization: Bearer ${variable}\" -H 'Content-Type: application/json' \\\n  -d '{}'",

@@ -52,7 +52,8 @@ use crate::process::state::{App, Serves};
 /// Returns the router with every endpoint and every layer.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().process.brand.name);
-    let (call, guarding) = (app.limits.call, app.clone());
+    let call = app.limits.call;
+    let guarding = app.clone();
     let router = match app.serves {
         Serves::Probes => probes(DescribedRouter::new()).into_parts().0.fallback(not_found),
         Serves::Api => {

@@ -235,7 +235,8 @@ where
             request.extensions_mut().insert(violation);
         }
         request.extensions_mut().insert(self.upgrades.clone());
-        let (serving, responding) = (self.seat.serving(), self.inner.call(request));
+        let serving = self.seat.serving();
+        let responding = self.inner.call(request);
         let upgrades = self.upgrades.clone();
         Box::pin(async move {
             let response = responding.await?;

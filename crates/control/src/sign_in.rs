@@ -146,7 +146,8 @@ impl TokenPair {
     /// Creates the tokens of a session that was begun or renewed now.
     fn of(app: &App, signer: &Signer, user: UserId, session: SessionId, refresh: Ticket) -> Self {
         let now = app.clock.now();
-        let (id, until) = (TokenId(Ids::new(app.clock.clone()).next_uuid()), now.after(ACCESS_FOR));
+        let id = TokenId(Ids::new(app.clock.clone()).next_uuid());
+        let until = now.after(ACCESS_FOR);
         let access = signer.sign(&Claims { id, user, session, issued_at: now, expires_at: until });
         Self { access, until, refresh, known: None }
     }
@@ -219,7 +220,9 @@ pub(crate) async fn begin(
     address: Address,
     agent: Option<String>,
 ) -> Result<TokenPair, Problem> {
-    let (signer, now, refresh) = (signer(app)?, app.clock.now(), new_refresh()?);
+    let signer = signer(app)?;
+    let now = app.clock.now();
+    let refresh = new_refresh()?;
     let (by, replaced, phc) = match &credential {
         SessionCredential::Password(phc) => {
             (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG), Some(phc.clone()))

@@ -12,7 +12,8 @@ use super::result::ApplyError;
 impl Configurator {
     /// Refuses a registration whose plan neither the configuration nor the store has, as a start does.
     pub(super) async fn refuse_lost_signup_plan(&self, new: &Snapshot) -> Result<(), ApplyError> {
-        let (Signup { mode, plan }, running) = (&new.traffic.signup, self.parts.live.load_full());
+        let Signup { mode, plan } = &new.traffic.signup;
+        let running = self.parts.live.load_full();
         let is_known = *mode == SignupMode::Closed
             || (running.traffic.signup.mode != SignupMode::Closed && running.traffic.signup.plan == *plan)
             || new.traffic.plans.iter().any(|configured| configured.name == *plan);

@@ -24,7 +24,8 @@ impl Configurator {
         if !matches!(by.by, By::Key { .. }) {
             return Ok(());
         }
-        let (running, snapshot) = (self.running(), self.parts.live.load_full());
+        let running = self.running();
+        let snapshot = self.parts.live.load_full();
         let has_mock = snapshot.traffic.mock.on;
         let of = RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock, started_with: &[] };
         let names = redirected(&of, &compiled.loaded);

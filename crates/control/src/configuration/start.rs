@@ -41,7 +41,8 @@ pub async fn configuration_at_start(
     loaded: LoadedConfig,
     sources: &ConfigSources,
 ) -> Result<StartedConfig, StoredConfigError> {
-    let (mut file, now) = (FileText::of(&loaded.text), store.clock().now());
+    let mut file = FileText::of(&loaded.text);
+    let now = store.clock().now();
     let of_etcd = loaded.settings().iter().filter(|setting| setting.key.starts_with("etcd."));
     file.started_with = of_etcd.cloned().collect();
     let mut refused = None;
@@ -79,10 +80,12 @@ fn over(
         has_mock: true,
         started_with: file.settings(),
     };
-    let (name, text) = (running::stored_name(stored), stored.text.as_deref().unwrap_or_default());
+    let name = running::stored_name(stored);
+    let text = stored.text.as_deref().unwrap_or_default();
     // Its references were accepted when it was applied.
     let accepted: [Arc<str>; 1] = [text.into()];
     let text = ConfigText { name: &name, text, posted: Some(&accepted) };
-    let (path, flags) = (sources.file.as_deref(), sources.flags.clone());
+    let path = sources.file.as_deref();
+    let flags = sources.flags.clone();
     config::reload(&running, text, Sources { file: path, environment: &file.environment, flags })
 }

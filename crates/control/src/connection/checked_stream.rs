@@ -85,7 +85,8 @@ impl<Io> CheckedStream<Io> {
     /// Returns a stream that reports the violation of a refused head to `report`.
     pub(crate) fn new(io: Io, report: HeadReport) -> Self {
         let parser = RequestParser::new(HeadLimits::new(HEAD_BYTES_MAX, HEAD_BYTES_MAX, HEAD_FIELDS_MAX));
-        let (content, refusal) = (None, None);
+        let content = None;
+        let refusal = None;
         Self {
             io,
             parser,

@@ -93,7 +93,9 @@ impl ConnectionPermits {
             let closed = table.close_longest_idle(of_address).or_else(|| table.close_longest_idle(|_| true));
             closed.ok_or(NoConnectionPermit::Listener)?;
         }
-        let (id, idle_since, close) = (table.number(), Some(table.number()), Arc::new(Notify::new()));
+        let id = table.number();
+        let idle_since = Some(table.number());
+        let close = Arc::new(Notify::new());
         table.entries.insert(id, ConnectionEntry { address, shares, idle_since, close: close.clone() });
         Ok(ConnectionPermit { id, close, serving: Arc::default(), shared: self.shared.clone() })
     }
@@ -189,7 +191,8 @@ mod tests {
     async fn the_longest_idle_connection_of_a_full_address_makes_room() {
         let seats = ConnectionPermits::new(10, 2);
         let other = seats.take(BOB, true).unwrap();
-        let (first, second) = (seats.take(ADA, true).unwrap(), seats.take(ADA, true).unwrap());
+        let first = seats.take(ADA, true).unwrap();
+        let second = seats.take(ADA, true).unwrap();
         // The first connection was idle for longer until it served a request.
         drop(first.serving());
         let third = seats.take(ADA, true).unwrap();
@@ -219,7 +222,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_listener_closes_an_idle_connection_of_the_same_address_first() {
         let seats = ConnectionPermits::new(2, 2);
-        let (other, own) = (seats.take(BOB, true).unwrap(), seats.take(ADA, true).unwrap());
+        let other = seats.take(BOB, true).unwrap();
+        let own = seats.take(ADA, true).unwrap();
         let next = seats.take(ADA, true).unwrap();
         assert_eq!([is_closed(&other).await, is_closed(&own).await], [false, true]);
         drop((own, other, next));

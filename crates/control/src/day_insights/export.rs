@@ -213,7 +213,8 @@ impl DayExport {
     }
 
     fn write_end(&mut self) -> io::Result<()> {
-        let (sums, spend) = (&self.sums, &self.brief.spend);
+        let sums = &self.sums;
+        let spend = &self.brief.spend;
         let equal = sums.events.saturating_add(sums.counted_requests) == spend.requests.saturating_add(spend.refused)
             && sums.refused == spend.refused
             && sums.tokens == spend.tokens

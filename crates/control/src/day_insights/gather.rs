@@ -128,10 +128,12 @@ impl<'a> DayReader<'a> {
     /// Adds the id of a further request to each class of one group that has fewer than three ids. `groups` begin with those
     /// of `events`. At most one query per class reads events. After an error, classes keep the ids that they have.
     async fn complete_ids(&self, groups: &mut [RequestGroup<'_>], events: &[EventGroup], bounds: GroupBounds<'_>) {
-        let (of, day) = (self.visible.of, self.head.day);
+        let of = self.visible.of;
+        let day = self.head.day;
         let lacking = lacking_ids(&RuleSet::with(&self.settings().rules), groups);
         for at in lacking {
-            let (Some(group), Some(event)) = (groups.get_mut(at), events.get(at)) else { continue };
+            let Some(group) = groups.get_mut(at) else { continue };
+            let Some(event) = events.get(at) else { continue };
             match self.app.ledger.request_between(of, day, bounds, event).await {
                 Ok(between) => group.ids.extend(between.map(|between| between.0)),
                 Err(error) => {
@@ -160,7 +162,9 @@ impl<'a> DayReader<'a> {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn compute_brief(&self) -> Result<Brief, Problem> {
-        let (ledger, of, day) = (&self.app.ledger, self.visible.of, self.head.day);
+        let ledger = &self.app.ledger;
+        let of = self.visible.of;
+        let day = self.head.day;
         let totals = self.totals(DAYS_READ).await?;
         let days: Vec<DayFigures> = totals.iter().map(conversion::figures).collect();
         let today = totals.last().filter(|of| of.day == day);
@@ -250,7 +254,8 @@ impl<'a> DayReader<'a> {
         let tokens = Some(Tokens(cached.cached_input));
         let as_input = Usage { input: tokens, ..Usage::empty(Source::Reported) };
         let as_cached = Usage { cached_input: tokens, ..Usage::empty(Source::Reported) };
-        let (input, cached) = (price.rates.cost(&as_input)?, price.rates.cost(&as_cached)?);
+        let input = price.rates.cost(&as_input)?;
+        let cached = price.rates.cost(&as_cached)?;
         Some(i128::from(input.0) - i128::from(cached.0))
     }
 
@@ -302,7 +307,9 @@ impl<'a> DayReader<'a> {
     }
 
     async fn requests(&self, bounds: GroupBounds<'_>) -> Result<(Vec<EventGroup>, Vec<MinuteGroup>), Problem> {
-        let (ledger, of, day) = (&self.app.ledger, self.visible.of, self.head.day);
+        let ledger = &self.app.ledger;
+        let of = self.visible.of;
+        let day = self.head.day;
         Ok((ledger.event_groups(of, day, bounds).await?, ledger.minute_groups(of, day).await?))
     }
 }

@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn a_day_is_complete_when_each_node_has_stored_its_usage() {
         let end = DAY.next().start();
-        let (before, now) = (end.before(Duration::from_secs(5)), end.after(Duration::from_secs(60)));
+        let before = end.before(Duration::from_secs(5));
+        let now = end.after(Duration::from_secs(60));
         for (nodes, complete) in [
             (vec![], true),
             (vec![node(Some(end), None, 0)], true),

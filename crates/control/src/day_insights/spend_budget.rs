@@ -20,7 +20,8 @@ use crate::process::state::State;
 /// # Errors
 /// `unavailable`.
 pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<Option<BudgetUse>, Problem> {
-    let (snapshot, today) = (state.live.load_full(), state.clock.now().day());
+    let snapshot = state.live.load_full();
+    let today = state.clock.now().day();
     let (scope, budgets) = match scope {
         DayScope::All {} => (BudgetScope::Global, of_all(state).await?),
         DayScope::User { user_id } => {

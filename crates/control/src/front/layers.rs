@@ -154,7 +154,8 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
         Some(cause) => (Some(cause.refusal.code()), cause.source.as_deref().map(chain)),
         None => (None, None),
     };
-    let (status, source) = (status.as_u16(), source.as_deref());
+    let status = status.as_u16();
+    let source = source.as_deref();
     if status >= 500 {
         tracing::warn!(request_id = %id, correlation_id, method, path, status, code, source, took_us, "request failed");
     } else if PROBES.contains(&path) || path == static_file::DASHBOARD {

@@ -50,7 +50,8 @@ impl Undeclared {
         let mut by_path: HashMap<String, Vec<InputsOfOperation>> = HashMap::new();
         for DescribedOperation { path, methods, operation, .. } in operations.iter().filter(|one| is_strict(&one.path))
         {
-            let (methods, inputs) = (methods().iter().map(method).collect(), OnceLock::new());
+            let methods = methods().iter().map(method).collect();
+            let inputs = OnceLock::new();
             by_path.entry(path.clone()).or_default().push(InputsOfOperation { methods, operation: *operation, inputs });
         }
         Self { by_path, within }

@@ -69,14 +69,16 @@ impl CalledOperation {
         *request.extensions_mut() = calls.parts.extensions.clone();
         request.extensions_mut().remove::<MatchedPath>();
         let response = TowerToHyperService::new(calls.handlers.clone()).call(request).await?;
-        let (status, body) = (response.status(), to_bytes(response.into_body(), RESPONSE_BYTES_MAX).await?);
+        let status = response.status();
+        let body = to_bytes(response.into_body(), RESPONSE_BYTES_MAX).await?;
         let body: Value = serde_json::from_slice(&body)?;
         if status.is_success() {
             let is_admitted = calls.admit(size::values(&body, field.field()));
             return if is_admitted { Ok(body) } else { Err(QuerySizeError::Values.into()) };
         }
         let member = |name: &str| body.pointer(&format!("/error/{name}")).and_then(Value::as_str).unwrap_or_default();
-        let (code, status) = (member("code").to_owned(), status.as_u16());
+        let code = member("code").to_owned();
+        let status = status.as_u16();
         Err(Error::new(member("message")).extend_with(|_, extensions| {
             extensions.set("code", code);
             extensions.set("status", status);

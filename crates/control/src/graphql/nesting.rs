@@ -17,7 +17,8 @@ pub(super) struct NestedBrackets;
 /// # Errors
 /// The brackets are nested too deep.
 pub(super) fn check(query: &str) -> Result<(), NestedBrackets> {
-    let (mut rest, mut depth) = (query.as_bytes(), 0_usize);
+    let mut rest = query.as_bytes();
+    let mut depth = 0_usize;
     while let Some((first, after)) = rest.split_first() {
         rest = match first {
             b'"' => after_string(rest),

@@ -66,7 +66,8 @@ impl<'a> Operations<'a> {
 
     /// Builds the schema of all operations.
     pub(super) fn schema(&self, bound: DepthBound) -> Result<Schema, SchemaError> {
-        let (mut query, mut needed) = (Object::new(QUERY), BTreeSet::new());
+        let mut query = Object::new(QUERY);
+        let mut needed = BTreeSet::new();
         for (name, (operation, called)) in &self.fields {
             let response = operation.pointer("/responses/200/content").and_then(|content| content.get(JSON));
             let Some(schema) = response.and_then(|response| response.get("schema")) else { continue };
@@ -96,7 +97,8 @@ impl<'a> Operations<'a> {
 
     /// Returns the type of a schema of the document with the types of its fields.
     fn object(&self, name: &str) -> (Object, BTreeSet<String>) {
-        let (mut object, mut needed) = (Object::new(name), BTreeSet::new());
+        let mut object = Object::new(name);
+        let mut needed = BTreeSet::new();
         let schema = self.component(name);
         if let Some(text) = schema.and_then(description) {
             object = object.description(text);
@@ -220,7 +222,8 @@ impl FieldType {
 
 /// A field of an object, whose parent is JSON.
 fn member_field(name: &str, of: &FieldType) -> Field {
-    let (key, of_value) = (name.to_owned(), of.clone());
+    let key = name.to_owned();
+    let of_value = of.clone();
     Field::new(name, of.reference(), move |context| {
         let parent = context.parent_value.downcast_ref::<Value>();
         FieldFuture::Value(parent.and_then(|parent| of_value.value(parent.get(&key)?)))

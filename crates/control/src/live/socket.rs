@@ -81,7 +81,7 @@ impl Handshake {
             return Err(HandshakeError::Version);
         }
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes()));
-        let key = key.filter(|_| has_token(headers, &header::CONNECTION, "upgrade"));
+        let key = if has_token(headers, &header::CONNECTION, "upgrade") { key } else { None };
         let accept = key.and_then(|key| HeaderValue::try_from(derive_accept_key(key.as_bytes())).ok());
         Ok(Some(Self { accept: accept.ok_or(HandshakeError::Malformed)? }))
     }
@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn a_handshake_has_a_key_a_version_and_both_options() {
         let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let (version, connection) = (("sec-websocket-version", "13"), ("connection", "keep-alive, Upgrade"));
+        let version = ("sec-websocket-version", "13");
+        let connection = ("connection", "keep-alive, Upgrade");
         let whole = headers(&[("upgrade", "WebSocket"), connection, key, version]);
         let response = Handshake::of(&whole).unwrap().unwrap().response();
         // The example of RFC 6455, 1.3.

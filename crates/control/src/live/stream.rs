@@ -75,7 +75,9 @@ impl LiveStream {
     pub(crate) fn begin(app: Arc<App>, watched: WatchedUsage) -> Result<Self, Problem> {
         let permit = app.live_readers.permit(watched.caller.user)?;
         let reader = app.live_readers.of_scope(&watched.visible.scope, watched.visible.of);
-        let (sent, began, now) = (vec![None; watched.topics.len()], app.clock.mono(), Instant::now());
+        let sent = vec![None; watched.topics.len()];
+        let began = app.clock.mono();
+        let now = Instant::now();
         Ok(Self {
             usage_changes: reader.changes(),
             progress_changes: app.live_readers.progress_changes(),
@@ -191,7 +193,8 @@ impl LiveStream {
         };
         let text = |topic| match topic {
             LiveTopic::Health => progress.as_ref().and_then(|progress| {
-                let (at, data) = (rfc3339(app.clock.now()), LiveData::health(app, progress));
+                let at = rfc3339(app.clock.now());
+                let data = LiveData::health(app, progress);
                 LiveMessage { topic, at, data }.text()
             }),
             LiveTopic::Usage | LiveTopic::Spend | LiveTopic::Refusals => {

@@ -146,7 +146,8 @@ pub(crate) struct LiveHealth {
 impl LiveMessage {
     /// Writes a message; the types contain no maps and no floats, so that they always have JSON.
     pub(super) fn text(self) -> Option<LiveText> {
-        let (data, message) = (serde_json::to_string(&self.data).ok()?, serde_json::to_string(&self).ok()?);
+        let data = serde_json::to_string(&self.data).ok()?;
+        let message = serde_json::to_string(&self).ok()?;
         Some(LiveText { data: data.into(), message: message.into() })
     }
 

@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn a_cursor_is_returned_only_if_a_further_page_exists() {
         let ids = |n: u128| (0..n).map(Uuid::from_u128).collect::<Vec<_>>();
-        let (mut two, mut three) = (ids(2), ids(3));
+        let mut two = ids(2);
+        let mut three = ids(3);
         assert_eq!(cut(&mut two, 2, |id| *id), None);
         assert_eq!(cut(&mut three, 2, |id| *id), Some(cursor(Uuid::from_u128(1))));
         assert_eq!((two.len(), three.len()), (2, 2));

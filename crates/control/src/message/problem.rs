@@ -138,7 +138,9 @@ impl IntoResponse for Problem {
         let code = self.refusal.code();
         let status = StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut body = json!({"error": {"code": code, "message": self.message, "status": status.as_u16()}});
-        if let (Some(problems), Some(error)) = (self.problems, body.get_mut("error").and_then(Value::as_object_mut)) {
+        if let Some(problems) = self.problems
+            && let Some(error) = body.get_mut("error").and_then(Value::as_object_mut)
+        {
             error.insert("problems".to_owned(), problems);
         }
         let mut response = (status, axum::Json(body)).into_response();

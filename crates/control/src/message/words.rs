@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn words_of_the_api_match_the_internal_enums() {
-        let (roles, statuses) = (words(&RoleWord::schema()), words(&StatusWord::schema()));
+        let roles = words(&RoleWord::schema());
+        let statuses = words(&StatusWord::schema());
         assert_eq!(
             (roles.as_slice(), statuses.as_slice()),
             (&["admin", "member"].map(String::from)[..], &["active", "suspended"].map(String::from)[..])

@@ -144,7 +144,8 @@ impl<'a> ExplanationSources<'a> {
         }
         for upstream in self.snapshot.traffic.upstreams.iter().filter(|upstream| names.contains(&&*upstream.name)) {
             for backend in upstream.backends().iter().filter(|backend| backend.weight == 0) {
-                let (upstream, url) = (upstream.name.to_string(), backend.origin.to_string());
+                let upstream = upstream.name.to_string();
+                let url = backend.origin.to_string();
                 let name = backend.origin.name().map(str::to_owned);
                 let of = (upstream.clone(), url.clone(), name.clone());
                 let state = BackendStateWord::Drained;
@@ -193,7 +194,9 @@ impl StatefulExplanation {
         let client = holder.as_ref().filter(|holder| deciding.is_some_and(|deciding| accepts(deciding, holder)));
         // The proxy checks the key before it looks for the model.
         let is_decided = explanation.refusal.is_some() && explanation.model.is_none();
-        if let (Some(Holder::Key(holder)), false) = (client, is_decided) {
+        if let Some(Holder::Key(holder)) = client
+            && !is_decided
+        {
             let refusal = holder.refusal(&explanation, address, sources.clock.now());
             explanation.refusal = refusal.or(explanation.refusal);
             explanation.status =

@@ -294,7 +294,8 @@ struct BusyKeys {
 
 /// Returns the keys of `rate_limits` that have used the largest parts, beside those of plans with this `fullness`.
 fn busiest(sources: LimitSources<'_>, of_plans: impl Iterator<Item = u64>) -> BusyKeys {
-    let (now, rules) = (sources.clock.mono(), sources.snapshot.traffic.rate_limits.all());
+    let now = sources.clock.mono();
+    let rules = sources.snapshot.traffic.rate_limits.all();
     let of_rule = |rule: &RateLimit| {
         let counters = sources.live.and_then(|live| live.meter.rules().find(&rule.id));
         counters.map_or_else(|| (Vec::new(), 0), |counters| counters.busiest(KEYS_MAX, now))
@@ -394,16 +395,19 @@ impl Names {
         });
         let scopes: Vec<BudgetScope> = scopes.collect();
         let ids = store.scope_ids(scopes.iter().copied()).await?;
-        let (mut users, mut keys) = (BTreeMap::new(), BTreeMap::new());
+        let mut users = BTreeMap::new();
+        let mut keys = BTreeMap::new();
         for scope in scopes {
             if let BudgetScope::Key(no) = scope
-                && let (Some((id, _)), false) = (ids.key(no), keys.contains_key(&no))
+                && !keys.contains_key(&no)
+                && let Some((id, _)) = ids.key(no)
                 && let Some(key) = OwnedKey::find(store, id).await?
             {
                 keys.insert(no, key);
             }
             if let BudgetScope::User(no) = scope
-                && let (Some(id), false) = (ids.user(no), users.contains_key(&no))
+                && !users.contains_key(&no)
+                && let Some(id) = ids.user(no)
                 && let Some(user) = store.find_user(&UserRef::Id(id)).await?
             {
                 users.insert(no, user.address_or_name().to_owned());

@@ -159,7 +159,8 @@ mod tests {
     /// Checks that the recorded credits reach the settled ones at reading number `at`: the number of readings, and the
     /// sum of the pauses in ms.
     async fn check(at: u32, readings: u32, ms: u128) {
-        let (read, paused) = (Cell::new(0), Cell::new(0));
+        let read = Cell::new(0);
+        let paused = Cell::new(0);
         let next = || {
             read.set(read.get() + 1);
             let total = UsageTotals { credits: if read.get() >= at { 7 } else { 6 }, ..UsageTotals::default() };

@@ -83,7 +83,9 @@ pub(super) fn components(components: &mut Components, codes: &BTreeSet<&'static 
         components.headers.insert(header.name.to_owned(), RefOr::T(described));
     }
     for refusal in Refusal::ALL.iter().filter(|refusal| codes.contains(refusal.code())) {
-        let (code, message, status) = (refusal.code(), refusal.meaning(), refusal.status());
+        let code = refusal.code();
+        let message = refusal.meaning();
+        let status = refusal.status();
         let value = json!({"error": {"code": code, "message": message, "status": status}});
         let example = ExampleBuilder::new().summary(message).value(Some(value)).build();
         components.examples.insert(code.to_owned(), RefOr::T(example));

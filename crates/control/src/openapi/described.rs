@@ -143,7 +143,8 @@ pub(crate) fn is_strict(path: &str) -> bool {
 /// Adds the operations and their schemas to a document. Returns the names that different schemas share, of which the document
 /// has the last.
 pub(crate) fn describe(document: &mut OpenApi, operations: &[DescribedOperation]) -> BTreeSet<String> {
-    let (mut schemas, mut clashes) = (Vec::new(), BTreeSet::new());
+    let mut schemas = Vec::new();
+    let mut clashes = BTreeSet::new();
     for DescribedOperation { path, methods, operation, schemas: add_schemas } in operations {
         document.paths.add_path_operation(path, methods(), operation());
         add_schemas(&mut schemas);

@@ -97,7 +97,8 @@ fn a_name_has_one_schema() {
 fn every_operation_has_a_summary() {
     let document = document();
     let tags: HashSet<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
-    let (mut ids, mut wrong) = (HashSet::new(), Vec::new());
+    let mut ids = HashSet::new();
+    let mut wrong = Vec::new();
     for DocumentOperation { call, operation } in operations_of(&document) {
         if !ids.insert(operation["operationId"].clone()) {
             wrong.push(format!("{call}: a unique operationId"));

@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn each_holder_has_its_own_permits_and_idle_holders_are_forgotten() {
         let seats = HolderPermits::new(2);
-        let (first, second) = (seats.take("a").unwrap(), seats.take("a").unwrap());
+        let first = seats.take("a").unwrap();
+        let second = seats.take("a").unwrap();
         assert!(seats.take("a").is_none());
         let other = seats.take("b").unwrap();
         drop(first);

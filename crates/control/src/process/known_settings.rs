@@ -23,7 +23,8 @@ pub(crate) struct IdentifiedSettings {
 impl IdentifiedSettings {
     /// Returns the settings with the rules of an approved day. `is_of_scope`: whether its classes apply too.
     pub(crate) fn with_signed(&self, signed: &SignedClasses, is_of_scope: bool) -> Self {
-        let (version, rules) = (signed.rules_version, signed.rules.clone());
+        let version = signed.rules_version;
+        let rules = signed.rules.clone();
         let settings = InsightSettings { version, rules, ..(*self.settings).clone() };
         let text = serde_json::to_vec(&(signed, is_of_scope)).unwrap_or_default();
         let digest = digest(&settings) ^ digest_of(&text);
@@ -58,7 +59,8 @@ impl KnownSettings {
             Some(_) => Arc::new(in_force(ledger, configured).await?),
         };
         // Other settings may be in force since the number was read; the version of stored settings is their number.
-        let (digest, number) = (digest(&settings), number.map(|_| settings.version));
+        let digest = digest(&settings);
+        let number = number.map(|_| settings.version);
         let read = Arc::new(IdentifiedSettings { settings, digest, number });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
         Ok(read)

@@ -238,7 +238,8 @@ mod tests {
     fn streams_of_one_scope_share_a_reader_which_ends_with_the_last() {
         let readers = readers(16);
         let all = || readers.of_scope(&DayScope::All {}, UsageOf::All.into());
-        let (first, second) = (all(), all());
+        let first = all();
+        let second = all();
         assert!(Arc::ptr_eq(&first, &second));
         drop((first, second));
         let user = DayScope::User { user_id: uuid::Uuid::nil() };

@@ -145,7 +145,8 @@ impl<'a> Question<'a> {
         if provider.has_service_accounts() {
             return Self::for_token(tested);
         }
-        let (origin, tls) = (Cow::Borrowed(&provider.origin), provider.tls.as_deref());
+        let origin = Cow::Borrowed(&provider.origin);
+        let tls = provider.tls.as_deref();
         Some(Self { origin, tls, request: models_request(provider, secret)? })
     }
 

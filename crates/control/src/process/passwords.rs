@@ -50,7 +50,8 @@ impl Passwords {
 
     fn at_once(at_once: usize, metrics: Arc<Metrics>) -> Self {
         let seats = at_once.saturating_add(QUEUE_MAX);
-        let (seats, of_strangers) = (Arc::new(Semaphore::new(seats)), Arc::new(Semaphore::new(seats / 2)));
+        let of_strangers = Arc::new(Semaphore::new(seats / 2));
+        let seats = Arc::new(Semaphore::new(seats));
         let (jobs, queue) = sync_channel(at_once);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..at_once {
@@ -191,11 +192,15 @@ mod tests {
     async fn so_many_run_so_many_wait_and_the_next_is_refused() {
         let metrics = Metrics::new();
         let passwords = Arc::new(Passwords::at_once(2, metrics.clone()));
-        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
         let open = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
         for _ in 0..2 + QUEUE_MAX {
-            let (passwords, running, most, open) = (passwords.clone(), running.clone(), most.clone(), open.clone());
+            let passwords = passwords.clone();
+            let running = running.clone();
+            let most = most.clone();
+            let open = open.clone();
             callers.spawn(async move {
                 let work = passwords.seat().unwrap().work(move || {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);

@@ -58,7 +58,8 @@ fn draw(svg: &str) -> Result<Vec<u8>, PictureError> {
     let options = Options { fontdb: fonts(), font_family: FAMILY.to_owned(), ..Options::default() };
     let tree = Tree::from_str(svg, &options)?;
     let size = tree.size().to_int_size();
-    let (width, height) = (size.width() * u32::from(SCALE), size.height() * u32::from(SCALE));
+    let width = size.width() * u32::from(SCALE);
+    let height = size.height() * u32::from(SCALE);
     if width > SIDE_MAX || height > SIDE_MAX {
         return Err(PictureError::Size);
     }

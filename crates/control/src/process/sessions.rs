@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn the_cache_is_bounded_and_evicts_stale_sessions_first() {
         let clock = Clock::manual(Timestamp(1_795_176_000_000_000));
-        let (sessions, mut ids) = (SessionCache::new(clock.clone()), Ids::new(clock.clone()));
+        let sessions = SessionCache::new(clock.clone());
+        let mut ids = Ids::new(clock.clone());
         let mut add = || {
             let id = SessionId(ids.next_uuid());
             sessions.keep(id, CachedSession { state: None, asked_at: clock.mono() });

@@ -150,7 +150,8 @@ impl App {
     /// Creates the state of a listener that begins to serve.
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
-        let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
+        let sessions = SessionCache::new(state.clock.clone());
+        let setup = SetupState::new(state.clock.clone());
         let (outbound, notifications, pictures) = Default::default();
         let insight_settings = KnownSettings::default();
         let days = DayCache::new(state.clock.clone());

@@ -172,7 +172,8 @@ fn refused(error: BudgetError) -> Problem {
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Budgets>, Problem> {
     let PageQuery { limit, cursor } = input::query(request.uri())?;
-    let (limit, after) = (listing::limit(limit)?, listing::after(cursor.as_deref())?.unwrap_or(EVERYBODY));
+    let limit = listing::limit(limit)?;
+    let after = listing::after(cursor.as_deref())?.unwrap_or(EVERYBODY);
     let day = app.clock.now().day();
     let snapshot = app.live.load_full();
     // Budgets of the configuration have no ids. They are numbered from 1, before every id of the store.

@@ -334,7 +334,8 @@ pub(super) async fn apply(
 ) -> Result<impl IntoResponse, Problem> {
     let over = expected(request.headers());
     let new: ConfigurationRequest = input::required(request, app.limits.body).await?;
-    let (actor, over) = (caller.actor(), over?);
+    let actor = caller.actor();
+    let over = over?;
     let result = app.configurator.apply(&actor, &new.yaml, over.as_deref()).await?;
     Ok((tag(&result.running.digest), Json(ChangesView::from(result))))
 }
@@ -366,7 +367,8 @@ pub(super) async fn validate(
         "next": null
     }))))]
 pub(super) async fn history(State(app): State<Arc<App>>, _: Admin) -> Result<Json<HistoryView>, Problem> {
-    let (running, stored) = (app.configurator.running(), app.store.configurations().await?);
+    let running = app.configurator.running();
+    let stored = app.store.configurations().await?;
     Ok(Json(HistoryView { items: stored.into_iter().map(|one| HistoryEntry::of(one, &running)).collect(), next: None }))
 }
 
@@ -407,7 +409,8 @@ pub(super) async fn rollback(
 ) -> Result<impl IntoResponse, Problem> {
     let over = expected(request.headers());
     let to: RollbackRequest = input::required(request, app.limits.body).await?;
-    let (actor, over) = (caller.actor(), over?);
+    let actor = caller.actor();
+    let over = over?;
     let result = app.configurator.roll_back(&actor, to.id, over.as_deref()).await?;
     Ok((tag(&result.running.digest), Json(ChangesView::from(result))))
 }

@@ -117,7 +117,9 @@ pub(super) async fn explain(
         unauthenticated: app.windows.tally(),
         nodes: app.windows.sharing_state().map(|state| state.nodes()),
     });
-    let (store, clock, board) = (&app.store, &app.clock, &app.board);
+    let store = &app.store;
+    let clock = &app.clock;
+    let board = &app.board;
     let sources = ExplanationSources { store, snapshot: &snapshot, clock, counters, board };
     let query = ExplanationQuery { request, holder, address };
     Ok(Json(StatefulExplanation::of(sources, query).await?))

@@ -40,6 +40,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<L
         metrics: &app.metrics,
         nodes: app.windows.sharing_state().map(|state| state.nodes()),
     });
-    let (store, ledger, clock) = (&app.store, &app.ledger, &app.clock);
+    let store = &app.store;
+    let ledger = &app.ledger;
+    let clock = &app.clock;
     Ok(Json(LimitStates::of(LimitSources { store, ledger, snapshot: &snapshot, clock, live }).await?))
 }

@@ -63,7 +63,9 @@ pub(super) async fn watch(
     head.extensions.remove::<UpgradeSlot>();
     head.extensions.remove::<OnUpgrade>();
     let stream = LiveStream::begin(app, WatchedUsage { caller, visible, topics, head })?;
-    if let (Some(handshake), Some(upgrade)) = (handshake, upgrade) {
+    if let Some(handshake) = handshake
+        && let Some(upgrade) = upgrade
+    {
         upgrades.set(Box::pin(live::send(upgrade, stream)));
         return Ok(handshake.response());
     }

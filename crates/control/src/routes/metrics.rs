@@ -72,7 +72,10 @@ fn is_local(address: Address, headers: &HeaderMap) -> bool {
 /// request and could read the response, but `Host` then contains the attacker's name.
 fn has_loopback_host(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (all.next(), all.next()) else { return false };
+    let Some(host) = all.next() else { return false };
+    if all.next().is_some() {
+        return false;
+    }
     let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
     let literal = host.host().trim_start_matches('[').trim_end_matches(']');
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
@@ -82,7 +85,10 @@ fn has_loopback_host(headers: &HeaderMap) -> bool {
 /// Whether the request carries the token, compared in constant time.
 fn has_metrics_token(headers: &HeaderMap, expected: &Secret) -> bool {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(authorization), None) = (all.next(), all.next()) else { return false };
+    let Some(authorization) = all.next() else { return false };
+    if all.next().is_some() {
+        return false;
+    }
     let bearer = authorization.to_str().ok().and_then(|text| text.split_once(' '));
     bearer.is_some_and(|(scheme, token)| {
         scheme.eq_ignore_ascii_case("bearer") && Secret::new(token.trim().to_owned()) == *expected

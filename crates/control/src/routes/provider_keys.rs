@@ -345,7 +345,8 @@ fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, P
 /// The error for a name that neither a provider nor one of `upstreams` has.
 fn no_provider(snapshot: &Snapshot, upstreams: &[&str]) -> Problem {
     let providers: Vec<&str> = snapshot.traffic.known_providers().map(|provider| &*provider.name).collect();
-    let (providers, upstreams) = (providers.join(", "), upstreams.join(", "));
+    let providers = providers.join(", ");
+    let upstreams = upstreams.join(", ");
     let message = match (providers.is_empty(), upstreams.is_empty()) {
         (true, true) => "no provider is configured".to_owned(),
         (false, true) => format!("`provider` must be one of the providers: {providers}"),

@@ -343,8 +343,11 @@ mod tests {
         let mut attempts = [0; TARGET_RESULTS.len()];
         (attempts[0], attempts[3], attempts[4]) = (40, 1, 3);
         let cooled_down = Some(Duration::from_secs(30));
-        let (provider, model) = ("p".into(), "m".into());
-        let (reached_limit, limit_skips, content_us) = (None, 0, Some(412_500));
+        let provider = "p".into();
+        let model = "m".into();
+        let reached_limit = None;
+        let limit_skips = 0;
+        let content_us = Some(412_500);
         let status = TargetStatus { provider, model, attempts, cooled_down, reached_limit, limit_skips, content_us };
         let expected = serde_json::json!({
             "model": "m", "succeeded": 40, "first_content_ms": 412.5, "cooled_down_until": "1970-01-01T00:00:31Z",

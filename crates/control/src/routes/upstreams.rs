@@ -109,7 +109,8 @@ type States = HashMap<(Arc<str>, Arc<str>, Option<Arc<str>>), BackendStatus>;
         "next": null
     }))))]
 pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Result<Json<UpstreamListView>, Problem> {
-    let (live, now) = (app.live.load_full(), app.clock.now());
+    let live = app.live.load_full();
+    let now = app.clock.now();
     let read = app.board.backends();
     let is_live = read.is_some();
     let by_key = |status: BackendStatus| ((status.upstream.clone(), status.url.clone(), status.name.clone()), status);
@@ -137,7 +138,8 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
 
 impl BackendView {
     fn new(upstream: &Arc<str>, origin: &Origin, weight: Option<u32>, states: &States) -> Self {
-        let (url, name) = (origin.to_string(), origin.name());
+        let url = origin.to_string();
+        let name = origin.name();
         let status = states.get(&(upstream.clone(), Arc::from(url.as_str()), name.map(Arc::from)));
         let count = |of: fn(&BackendStatus) -> u64| status.map(of);
         let percentile = |percent| status.and_then(|status| status.durations.percentile_us(percent)).map(ms);

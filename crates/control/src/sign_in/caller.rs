@@ -95,7 +95,9 @@ impl Caller {
 
     fn of_key(principal: Arc<Principal>, address: Address) -> Result<Self, Problem> {
         check_key_address(&principal, address)?;
-        let (user, user_no, plan) = (principal.user, principal.user_no, principal.plan.clone());
+        let user = principal.user;
+        let user_no = principal.user_no;
+        let plan = principal.plan.clone();
         let role = if principal.is_admin { Role::Admin } else { Role::Member };
         Ok(Self { user, user_no, role, plan, via: Via::Key(principal), address, is_unpaid: false })
     }
@@ -217,7 +219,8 @@ impl Caller {
         if let Some(key) = &key {
             check_key_address(key, address)?;
         }
-        let (user, user_no) = (state.user.id, state.user.no);
+        let user = state.user.id;
+        let user_no = state.user.no;
         let role = if key.is_some() { Role::Member } else { state.user.role };
         let via = Via::Session { id: state.session.id, key };
         Ok(Self { user, user_no, role, plan, via, address, is_unpaid: false })

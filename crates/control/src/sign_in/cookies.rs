@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn scripts_of_a_page_and_other_sites_do_not_get_them() {
         fn check(kind: Kind, expected: [&str; 2]) {
-            let (session, refresh) = (Secret::new("a.b.c".to_owned()), Secret::new("tgr_d".to_owned()));
+            let session = Secret::new("a.b.c".to_owned());
+            let refresh = Secret::new("tgr_d".to_owned());
             let mut headers = HeaderMap::new();
             Cookies::named(kind, "tollgate").set(
                 &mut headers,

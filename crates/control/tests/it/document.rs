@@ -98,7 +98,8 @@ pub(crate) fn takes_no_body(method: &str, path: &str) -> bool {
 }
 
 fn fits(template: &str, path: &str) -> bool {
-    let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    let template: Vec<&str> = template.split('/').collect();
+    let path: Vec<&str> = path.split('/').collect();
     let mut both = template.iter().zip(&path);
     template.len() == path.len() && both.all(|(word, part)| word.starts_with('{') || word == part)
 }

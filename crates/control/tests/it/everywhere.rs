@@ -53,7 +53,8 @@ async fn two_credentials_are_refused_everywhere() {
     let world = World::start().await;
     let root = world.person_with("root", access::Role::Admin).await;
     let key = world.key_of(root.user, "laptop", None).await;
-    let (one, other) = (world.sign_in(&root).await.bearer(), format!("X-API-Key: {key}"));
+    let one = world.sign_in(&root).await.bearer();
+    let other = format!("X-API-Key: {key}");
     // These operations require no credential of a user and ignore it.
     let but = [
         "POST /api/auth/link",

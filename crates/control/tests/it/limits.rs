@@ -248,8 +248,8 @@ async fn while_the_store_is_unavailable_no_client_counts_as_unauthenticated() {
 #[tokio::test]
 async fn an_address_over_its_limit_causes_no_lookup() {
     let world = world().await;
-    let (of_keys, every_minute) =
-        (defaults().process.control.rate_limits[0], defaults().process.control.rate_limits[1]);
+    let of_keys = defaults().process.control.rate_limits[0];
+    let every_minute = defaults().process.control.rate_limits[1];
     world.configure(|snapshot| {
         let everybodys = WindowLimit { whose: config::snapshot::LimitSubject::Everybodys, ..every_minute };
         snapshot.process.control.rate_limits =

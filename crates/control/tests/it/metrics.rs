@@ -27,8 +27,8 @@ async fn metrics_count_calls_by_pattern_and_status() {
 #[tokio::test]
 async fn accept_chooses_between_the_formats() {
     let world = World::start().await;
-    let (open, plain) =
-        ("application/openmetrics-text; version=1.0.0; charset=utf-8", "text/plain; version=0.0.4; charset=utf-8");
+    let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
     for (accept, media_type) in [
         ("*/*", open),
         ("text/plain", plain),

@@ -33,13 +33,16 @@ fn price(rupiah: i64) -> PlanPrice {
 
 impl Selling {
     async fn begin(plans: &str, sold: &[(String, PlanPrice)], plan_prices: Option<Vec<(String, PlanPrice)>>) -> Self {
-        let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+        let world = World::start().await;
+        let folder = tempfile::tempdir().unwrap();
         std::fs::write(file(&folder), format!("plans: {plans}\n")).unwrap();
-        let (variables, flags) = (Environment::default(), Flags::default());
+        let variables = Environment::default();
+        let flags = Flags::default();
         let sources = ConfigSources { file: Some(file(&folder)), env_file: None, variables, flags };
         let of_file =
             Sources { file: sources.file.as_deref(), environment: &sources.variables, flags: sources.flags.clone() };
-        let (loaded, node) = (config::load(of_file).unwrap(), Uuid::nil());
+        let loaded = config::load(of_file).unwrap();
+        let node = Uuid::nil();
         let started = configuration_at_start(&world.store, node, loaded, &sources).await.unwrap();
         let StartedConfig { loaded, running } = started;
         world.store.ensure_plans(&loaded.snapshot.traffic.plans).await.unwrap();
@@ -90,7 +93,8 @@ async fn a_reload_changes_the_prices_that_are_for_sale() {
 #[tokio::test]
 async fn a_reload_keeps_the_prices_of_a_demo_and_those_that_another_process_sells() {
     let first = [("starter".to_owned(), price(0)), ("pro".to_owned(), price(150_000))];
-    let (plans, changed) = ("[{name: starter}, {name: pro}]", "[{name: starter}, {name: pro}, {name: team}]");
+    let plans = "[{name: starter}, {name: pro}]";
+    let changed = "[{name: starter}, {name: pro}, {name: team}]";
     for plan_prices in [Some(first.to_vec()), None] {
         let selling = Selling::begin(plans, &first, plan_prices).await;
         selling.reload(changed).await;

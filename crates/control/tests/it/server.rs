@@ -91,7 +91,8 @@ async fn call_again(stream: &mut TcpStream) -> bool {
 
 /// Reads one response with its body; returns `None` if the connection was closed instead.
 async fn answers(stream: &mut TcpStream) -> Option<String> {
-    let (mut text, mut piece) = (String::new(), [0; 1_024]);
+    let mut text = String::new();
+    let mut piece = [0; 1_024];
     loop {
         let read = timeout(LONG, stream.read(&mut piece)).await.expect("it ends in time");
         let read = read.ok().filter(|read| *read > 0)?;
@@ -128,7 +129,8 @@ async fn the_longest_idle_connection_of_an_address_makes_room_for_its_next() {
     let limits = ServerLimits { connections_per_address_max: 3, head: LONG, body: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
     let mut other = idle(THERE, world.address).await;
-    let (mut first, mut second) = (idle(HERE, world.address).await, idle(HERE, world.address).await);
+    let mut first = idle(HERE, world.address).await;
+    let mut second = idle(HERE, world.address).await;
     let serving = busy(HERE, world.address).await;
     // The first connection was idle for longer until now.
     assert!(call_again(&mut first).await);
@@ -157,7 +159,8 @@ async fn silent_connections_do_not_lock_an_address_out() {
 async fn an_address_has_a_maximum_of_busy_connections_and_a_trusted_proxy_has_none() {
     let limits = ServerLimits { connections_per_address_max: 2, body: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
-    let (first, second) = (busy(HERE, world.address).await, busy(HERE, world.address).await);
+    let first = busy(HERE, world.address).await;
+    let second = busy(HERE, world.address).await;
     let mut third = connect(HERE, world.address).await;
     assert!(!call_again(&mut third).await, "it is closed at once");
     assert!(call_again(&mut connect(THERE, world.address).await).await);
@@ -174,7 +177,8 @@ async fn a_full_listener_closes_idle_connections_first() {
     let limits = ServerLimits { connections_max: 3, head: LONG, body: LONG, ..ServerLimits::default() };
     let world = world(limits).await;
     let serving = busy(HERE, world.address).await;
-    let (mut oldest, mut own) = (idle(THERE, world.address).await, idle(HERE, world.address).await);
+    let mut oldest = idle(THERE, world.address).await;
+    let mut own = idle(HERE, world.address).await;
     let mut next = idle(HERE, world.address).await;
     assert!(is_closed(&mut own).await, "one of the same address");
     let mut stranger = idle("127.0.0.3", world.address).await;

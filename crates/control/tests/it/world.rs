@@ -79,7 +79,8 @@ pub(crate) fn defaults() -> config::Snapshot {
 impl World {
     /// Makes the live meter count credits for a key and its user.
     pub(crate) fn has_spent(&self, caller: Caller, day: Day, credits: u64) {
-        let (plan, bounds) = (Plan::unlimited("any"), KeyBounds::default());
+        let plan = Plan::unlimited("any");
+        let bounds = KeyBounds::default();
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
         let ask = AdmissionRequest {
             limits: &limits,
@@ -198,7 +199,8 @@ impl World {
             tls: None,
         };
         let state = change(state);
-        let (live, vault) = (state.live.clone(), state.vault.clone());
+        let live = state.live.clone();
+        let vault = state.vault.clone();
         let listener = TcpListener::bind(listen).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel::<()>();

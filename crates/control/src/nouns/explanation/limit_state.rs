@@ -160,7 +160,8 @@ impl StateSources<'_> {
     /// Returns the name under which limits by model count the explained call.
     fn limited_model(&self, explanation: &Explanation) -> Option<Arc<str>> {
         let target = explanation.action.as_ref()?.targets.first()?;
-        let (traffic, plan) = (&self.sources.snapshot.traffic, self.client.and_then(Holder::plan));
+        let traffic = &self.sources.snapshot.traffic;
+        let plan = self.client.and_then(Holder::plan);
         let requested = traffic.meant_in_plan(plan, explanation.model.as_deref()?);
         Some(traffic.limited_name(requested, &target.provider, &target.model))
     }
@@ -170,7 +171,8 @@ impl StateSources<'_> {
             (TierBy::Plan, Some(client)) | (TierBy::TokenPlan, Some(client @ Holder::Listed(_))) => client.plan(),
             _ => None,
         };
-        let (kind, name) = (LimitStateKind::RateLimit, rule.name.to_string());
+        let kind = LimitStateKind::RateLimit;
+        let name = rule.name.to_string();
         let Some(LimitTier { terms, .. }) = rule.tier(tier) else {
             return LimitState::unknown(kind, name, None)
                 .because("the tier of the client is not limited, or not known");
@@ -186,7 +188,7 @@ impl StateSources<'_> {
             push(&mut key, tier.as_bytes());
         }
         // Requests in flight are counted by each process.
-        let nodes = counters.nodes.filter(|_| !matches!(terms, LimitTerms::Concurrent(_)));
+        let nodes = if !matches!(terms, LimitTerms::Concurrent(_)) { counters.nodes } else { None };
         let counted = nodes.map_or(*terms, |nodes| terms.share(nodes));
         let level = counters.meter.rules().find(&rule.id).map(|rules| rules.level(&key, counted, self.now()));
         match (nodes, level) {
@@ -251,7 +253,8 @@ impl StateSources<'_> {
     }
 
     fn owned_rate(&self, OwnedRate { limit, owner, name }: OwnedRate, is_free: bool) -> LimitState {
-        let (kind, name) = (LimitStateKind::RequestsPerMinute, name.to_owned());
+        let kind = LimitStateKind::RequestsPerMinute;
+        let name = name.to_owned();
         let Some(counters) = self.sources.counters else {
             return LimitState::unknown(kind, name, Some(limit.get())).because(NO_PROXY);
         };

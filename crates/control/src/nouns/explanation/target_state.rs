@@ -22,7 +22,8 @@ pub(super) async fn mark(
         }
         Some(Holder::Listed(_)) | None => None,
     };
-    let (states, backends) = (sources.board.targets(), sources.board.backends().unwrap_or_default());
+    let states = sources.board.targets();
+    let backends = sources.board.backends().unwrap_or_default();
     for target in action.targets.iter_mut().filter(|target| target.skipped.is_none()) {
         let Some(provider) = sources.snapshot.traffic.provider(&target.provider) else { continue };
         let is_missing =

@@ -27,7 +27,8 @@ pub(super) async fn budgets(
     let reason = named_by.as_ref().map(is_other);
     let plan = name.as_deref().and_then(|name| sources.snapshot.plan(name));
     let Some(plan) = plan else { return Ok((Vec::new(), reason)) };
-    let (subject, day) = (Err(dependence(deciding)), sources.clock.now().day());
+    let subject = Err(dependence(deciding));
+    let day = sources.clock.now().day();
     Ok((SubjectQuotas { plan, subject }.explained(sources.budgets(), day).await?, reason))
 }
 

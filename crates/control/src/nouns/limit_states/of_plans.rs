@@ -59,7 +59,8 @@ impl BusyClients {
     /// # Errors
     /// Database errors, or a panic of the search.
     pub(super) async fn search(sources: LimitSources<'_>) -> Result<Self, LimitStatesError> {
-        let (now, day) = (sources.clock.mono(), sources.clock.now().day());
+        let now = sources.clock.mono();
+        let day = sources.clock.now().day();
         let users = sources.ledger.busiest_users(day, keys_max()).await?;
         let Some(LiveLimits { meter, .. }) = sources.live else {
             return Ok(Self { users, rates: BusyRates::default(), quotas: stored_quotas(sources, day).await? });
@@ -184,7 +185,8 @@ fn keys_max() -> u32 {
 /// Returns the clients without a user that have used the largest part of their quota, as far as the store knows, and their
 /// number. Clients whose plan does not follow from the configuration are left out.
 async fn stored_quotas(sources: LimitSources<'_>, day: Day) -> Result<(Vec<BusyQuota>, usize), DatabaseError> {
-    let (mut quotas, mut all) = (Vec::new(), 0);
+    let mut quotas = Vec::new();
+    let mut all = 0;
     for (issuer, plan) in sources.snapshot.plans_of_issuers() {
         let Some(limit) = plan.subject_credits_per_day().filter(|quota| !quota.is_zero()) else { continue };
         let least = Credits(limit.0.div_ceil(BUSY_PARTS));

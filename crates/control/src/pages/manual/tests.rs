@@ -83,7 +83,8 @@ fn the_dashboard_lists_the_same_pages() {
 fn every_link_leads_to_a_page_and_to_a_heading_of_it() {
     let anchors: BTreeMap<String, BTreeSet<&str>> =
         PAGES.iter().map(|page| (page.address(), values(page.html(), "id").into_iter().collect())).collect();
-    let (mut dead, mut followed) = (Vec::new(), 0);
+    let mut dead = Vec::new();
+    let mut followed = 0;
     for page in &PAGES {
         for link in values(page.html(), "href") {
             if link.starts_with("https://") || link == "/openapi.json" || link == "/docs" {

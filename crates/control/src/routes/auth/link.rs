@@ -135,7 +135,8 @@ pub(crate) async fn redeem(
     csrf::check_sign_in(&app, request.headers())?;
     let body: LinkUseRequest = input::required(request, app.limits.body).await?;
     let (hash, link) = find(&app, &body.token).await?;
-    let (kind, brand) = (kind(&link.purpose), app.live.load().process.brand.name.clone());
+    let kind = kind(&link.purpose);
+    let brand = app.live.load().process.brand.name.clone();
     let by = Actor { by: By::System, address: Some(address.0) };
     let user = match link.purpose {
         Purpose::Invite { email, plan } => sign_up(&app, body, Invitation::new(hash, email, plan), address).await?,

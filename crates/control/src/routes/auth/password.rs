@@ -58,7 +58,8 @@ pub(crate) async fn change(
     // The holder of a session could guess the password here, so the attempt counts.
     let account = AccountHash::of(email.as_str(), Some(&before));
     let seat = attempts::seat(&app, PasswordAttempt { address: caller.address, account: &account, browser }).await?;
-    let (current, stored) = (body.current, before.clone());
+    let current = body.current;
+    let stored = before.clone();
     if !seat.work(move || password::verify(&current, &stored)).await? {
         return Err(not_current());
     }

@@ -244,7 +244,10 @@ impl Newcomer {
                 }
                 let id = UserId(Ids::new(app.clock.clone()).next_uuid());
                 let created_at = rfc3339(app.clock.now());
-                let (role, status, kind, email) = ("member", "active", "person", Some(email.as_str().to_owned()));
+                let role = "member";
+                let status = "active";
+                let kind = "person";
+                let email = Some(email.as_str().to_owned());
                 Ok(SignUpOutcome::Taken(Account { id, name, kind, email, plan, role, status, created_at }))
             }
             Err(RedeemError::NoLink) => Err(not_invited()),

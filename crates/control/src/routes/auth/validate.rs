@@ -95,7 +95,9 @@ pub(crate) async fn validate(
     // The directory goes first: it caches recent look-ups, so that invented keys do not reach the store.
     let (caller, hash) = Caller::find(&app, key, address).await?;
     caller.require_any()?;
-    if let (Some(Extension(counting)), Some(key)) = (counting, caller.key()) {
+    if let Some(Extension(counting)) = counting
+        && let Some(key) = caller.key()
+    {
         counting.take(&app, key.key, address).await?;
     }
     // That of a key in a header is written.

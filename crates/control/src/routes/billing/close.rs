@@ -60,7 +60,8 @@ pub(in crate::routes) async fn close(
 ) -> Result<Json<CloseView>, Problem> {
     let CloseBody { last_day, dry_run } = input::required(request, app.limits.body).await?;
     let last_day = last_day.as_deref().map(day).transpose()?;
-    let (books, dry_run) = (books(&app)?, dry_run.unwrap_or_default());
+    let books = books(&app)?;
+    let dry_run = dry_run.unwrap_or_default();
     let closing =
         if dry_run { books.preview_close(last_day).await } else { books.close_all(&caller.actor(), last_day).await };
     let CloseCounts { made: new, closed, waiting, failed, signed, unsigned, .. } = closing.map_err(refused)?;

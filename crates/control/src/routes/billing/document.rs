@@ -48,7 +48,8 @@ impl DocumentSource {
     /// Reads an invoice that was opened.
     async fn read(app: &Arc<App>, reader: &InvoiceReader, id: &str, query: DocumentQuery) -> Result<Self, Problem> {
         let books = books(app)?;
-        let (store, zone) = (books.store(), books.settings().zone);
+        let store = books.store();
+        let zone = books.settings().zone;
         let invoice = reader.invoice(store, id).await?;
         let code = match query.language {
             Some(code) => code,
@@ -59,8 +60,8 @@ impl DocumentSource {
         if invoice.number.is_none() {
             return Err(Problem::new(Refusal::Conflict, "the invoice has a document when it is opened"));
         }
-        let (lines, parties) =
-            (invoices::lines(store, invoice.id).await?, parties::of_invoice(store, invoice.id).await?);
+        let lines = invoices::lines(store, invoice.id).await?;
+        let parties = parties::of_invoice(store, invoice.id).await?;
         let corrected = match invoice.of_invoice {
             Some(id) => invoices::present(store, id).await?.and_then(|invoice| invoice.number),
             None => None,

@@ -97,7 +97,8 @@ fn row(
     let quantity = format!("{}.0", line.quantity);
     let price = priced(unit_price(amount, line.quantity, invoice.currency));
     let sku = priced(line.plan_version_id.map(|id: Uuid| id.to_string()).unwrap_or_default());
-    let (seller, brand) = (csv::quoted(&month.seller), csv::quoted(&month.brand));
+    let seller = csv::quoted(&month.seller);
+    let brand = csv::quoted(&month.brand);
     let cells = [
         cost.clone(),
         invoice.user.0.to_string(),
@@ -150,7 +151,8 @@ fn unit_price(amount: i128, quantity: u64, currency: Currency) -> String {
 /// Writes pico units as a decimal number with at least one place: readers of the table infer its type.
 pub(super) fn decimal(pico: i128) -> String {
     let sign = if pico < 0 { "-" } else { "" };
-    let (whole, part) = (pico.unsigned_abs() / PICO.unsigned_abs(), pico.unsigned_abs() % PICO.unsigned_abs());
+    let whole = pico.unsigned_abs() / PICO.unsigned_abs();
+    let part = pico.unsigned_abs() % PICO.unsigned_abs();
     let part = format!("{part:012}");
     let part = part.trim_end_matches('0');
     format!("{sign}{whole}.{}", if part.is_empty() { "0" } else { part })
@@ -211,7 +213,8 @@ mod tests {
 
     /// Returns the values of columns of each row.
     fn values(kind: InvoiceKind, lines: &[StoredInvoiceLine], columns: [&str; 5]) -> Vec<[String; 5]> {
-        let (seller, brand) = ("PT Contoh".to_owned(), "Contoh AI".to_owned());
+        let seller = "PT Contoh".to_owned();
+        let brand = "Contoh AI".to_owned();
         let month = FocusMonth { seller, brand, first_day: Day(20_790), next: Day(20_820) };
         let text = rows(&month, &invoice(kind), "Ada", lines).replace("\"Requests, \"\"all\"\"\"", "quoted");
         let value = |row: &str, column: &str| {

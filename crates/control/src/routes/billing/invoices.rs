@@ -120,7 +120,8 @@ pub(super) async fn whole(app: &Arc<App>, id: Uuid) -> Result<Json<InvoiceView>,
     let store = books(app)?.store();
     let found = invoices::present(store, id).await?;
     let invoice = found.ok_or_else(|| Problem::new(Refusal::NotFound, "no invoice has this id"))?;
-    let (lines, paid) = (invoices::lines(store, id).await?, payments::of_invoice(store, id).await?);
+    let lines = invoices::lines(store, id).await?;
+    let paid = payments::of_invoice(store, id).await?;
     let notes = invoices::credit_notes(store, id).await?;
     Ok(Json(InvoiceView::whole(invoice, lines, &paid).with_notes(notes)))
 }

@@ -132,7 +132,8 @@ pub(in crate::routes) async fn show(
     Segment(id): Segment,
 ) -> Result<Json<PaymentView>, Problem> {
     let missing = || Problem::new(Refusal::NotFound, "you have no payment with this id");
-    let (books, id) = (books(&app)?, id.parse::<Uuid>().map_err(|_| missing())?);
+    let books = books(&app)?;
+    let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let found = payments::present(books.store(), id).await?;
     let payment = found.filter(|payment| payment.user == caller.user).ok_or_else(missing)?;
     let before = app.clock.now().before(ASK_EVERY);

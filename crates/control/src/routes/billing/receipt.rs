@@ -78,7 +78,8 @@ enum ReceiptStep {
 
 impl ReceiptBody {
     fn new(books: Books, head: ReceiptDocuments, key: SigningKey, installation: String) -> Self {
-        let (writer, invoice) = (EvidenceWriter::new(), head.invoice.clone());
+        let writer = EvidenceWriter::new();
+        let invoice = head.invoice.clone();
         let next = ReceiptStep::Head(Box::new(head));
         Self { books, invoice, key, installation, writer, next, without_requests: Vec::new() }
     }

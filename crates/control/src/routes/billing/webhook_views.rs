@@ -183,7 +183,8 @@ mod tests {
     use super::*;
 
     fn shown(error: &str, status: Option<i64>, role: Role) -> Option<String> {
-        let (id, at) = (Uuid::nil(), Timestamp(0));
+        let id = Uuid::nil();
+        let at = Timestamp(0);
         let of = StoredDelivery {
             id,
             endpoint: id,

@@ -126,7 +126,8 @@ pub(in crate::routes) async fn change(
     request: Request,
 ) -> Result<Json<WebhookView>, Problem> {
     let WebhookChangeBody { url, events, enabled } = input::required(request, app.limits.body).await?;
-    let (books, id) = (books(&app)?, id_of(&id)?);
+    let books = books(&app)?;
+    let id = id_of(&id)?;
     let change = WebhookChange {
         url: url.as_deref().map(|url| allowed_url(&app, url)).transpose()?,
         events: events.as_deref().map(WebhookEvents::parse).transpose().map_err(invalid_events)?,
@@ -144,7 +145,8 @@ pub(in crate::routes) async fn delete(
     Finance(caller): Finance,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
-    let (books, id) = (books(&app)?, id_of(&id)?);
+    let books = books(&app)?;
+    let id = id_of(&id)?;
     books.delete_webhook(&caller.actor(), id).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -158,7 +160,8 @@ pub(in crate::routes) async fn rotate(
     Finance(caller): Finance,
     Segment(id): Segment,
 ) -> Result<Json<WebhookView>, Problem> {
-    let (books, id) = (books(&app)?, id_of(&id)?);
+    let books = books(&app)?;
+    let id = id_of(&id)?;
     let rotated = books.rotate_webhook(&caller.actor(), &app.vault, id).await;
     let (webhook, secret) = rotated.map_err(refused)?;
     Ok(Json(WebhookView::with_secret(webhook, &secret)))
@@ -183,7 +186,8 @@ pub(in crate::routes) async fn deliveries(
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
         return Err(Problem::new(Refusal::BadRequest, format!("`state` is one of {}", STATES.join(", "))));
     }
-    let (store, id) = (books(&app)?.store(), id_of(&id)?);
+    let store = books(&app)?.store();
+    let id = id_of(&id)?;
     endpoints::present(store, id).await?.ok_or_else(missing)?;
     let mut found = deliveries::of_endpoint(store, id, state.as_deref(), before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |of| of.id);
@@ -202,7 +206,8 @@ pub(in crate::routes) async fn replay_one(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Json<DeliveryView>, Problem> {
     let Path((id, delivery)) = path.map_err(|_| missing())?;
-    let (books, id) = (books(&app)?, id_of(&id)?);
+    let books = books(&app)?;
+    let id = id_of(&id)?;
     let delivery = delivery.parse().map_err(|_| Problem::new(Refusal::NotFound, "no delivery has this id"))?;
     let replayed = books.replay_delivery(&caller.actor(), id, delivery).await.map_err(refused)?;
     Ok(Json(DeliveryView::new(replayed, caller.role)))
@@ -220,7 +225,8 @@ pub(in crate::routes) async fn replay(
     request: Request,
 ) -> Result<Json<ReplayView>, Problem> {
     let ReplayBody { since } = input::required(request, app.limits.body).await?;
-    let (books, id) = (books(&app)?, id_of(&id)?);
+    let books = books(&app)?;
+    let id = id_of(&id)?;
     let invalid = || Problem::new(Refusal::Unprocessable, "`since` must be a time such as 2026-11-20T08:03:52Z");
     let since = moment::parse(&since).ok_or_else(invalid)?;
     Ok(Json(ReplayView { replayed: books.replay_failed(&caller.actor(), id, since).await.map_err(refused)? }))

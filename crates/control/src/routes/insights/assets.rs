@@ -94,7 +94,8 @@ impl AssetRequest {
             let chart = draw(*kind, brief, self.theme.unwrap_or(ChartTheme::Light));
             if is_png {
                 let png = pictures.png(chart.svg).await.map_err(Problem::fault)?;
-                let (name, data) = (format!("{}.png", kind.as_str()), Base64::encode_string(&png));
+                let name = format!("{}.png", kind.as_str());
+                let data = Base64::encode_string(&png);
                 assets.push(Asset { name, media_type: PNG, sha256: sha256(&png), data, table: chart.table });
             } else {
                 let sha256 = sha256(chart.svg.as_bytes());

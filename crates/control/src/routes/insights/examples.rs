@@ -112,7 +112,8 @@ async fn export(
     Extension(examples): Extension<ExampleResponses>,
     Segment(id): Segment,
 ) -> Result<Response, Problem> {
-    let (brief, key) = (examples.brief(&id)?, examples.signing_key()?);
+    let brief = examples.brief(&id)?;
+    let key = examples.signing_key()?;
     let name = attachment::named(&brief.id, "zip")?;
     Ok(zip(name, DayExport::new(app, ExportSource::Example, brief, key)))
 }

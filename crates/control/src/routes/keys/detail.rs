@@ -82,7 +82,7 @@ struct OldSecret {
 impl KeyUser {
     /// Shows the user, without the address if a key sees only itself. The name may be the address too.
     pub(super) fn new(user: &User, shows_address: bool) -> Self {
-        let email = user.email.as_ref().map(|email| email.as_str().to_owned()).filter(|_| shows_address);
+        let email = if shows_address { user.email.as_ref().map(|email| email.as_str().to_owned()) } else { None };
         let name = if shows_address { user.name.clone() } else { String::new() };
         Self { id: user.id, name, email, plan: user.plan.name.clone() }
     }

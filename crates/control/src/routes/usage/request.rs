@@ -182,7 +182,9 @@ impl Price {
     /// Returns `None` if the price no longer applies, or if its lines do not add up to the cost (for impossible
     /// amounts).
     fn of(attempt: &RequestAttempt, traffic: &Traffic) -> Option<Self> {
-        let (cost, usage, version) = (attempt.cost?, attempt.usage.as_ref()?, attempt.price_version.as_deref()?);
+        let cost = attempt.cost?;
+        let usage = attempt.usage.as_ref()?;
+        let version = attempt.price_version.as_deref()?;
         let names = (attempt.model.as_deref().unwrap_or_default(), attempt.answered_model.as_deref());
         let price = traffic.price_of_version(attempt.provider.as_deref()?, names, version)?;
         let (lines, rounding_pico) = Self::adding_up(&price.lines(usage)?, cost)?;
@@ -299,7 +301,8 @@ mod tests {
             let rates = Rates { input: Some(333), output: Some(77_777), ..Rates::default() };
             let usage =
                 Usage { input: Some(Tokens(input)), output: Some(Tokens(input / 3)), ..Usage::empty(Source::Reported) };
-            let (cost, lines) = (rates.cost(&usage).unwrap(), rates.lines(&usage).unwrap());
+            let cost = rates.cost(&usage).unwrap();
+            let lines = rates.lines(&usage).unwrap();
             let (shown, rounding_pico) = Price::adding_up(&lines, cost).unwrap();
             let sum: i64 = shown.iter().map(|line| line.amount_pico).sum();
             assert_eq!(sum + rounding_pico, cost.0 * 1_000);

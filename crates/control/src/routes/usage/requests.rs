@@ -340,9 +340,10 @@ pub(in crate::routes) async fn list(
     let limit = if is_table { csv::limit(query.limit)? } else { listing::limit(query.limit)? };
     let after = query.cursor.as_deref().map(Place::read).transpose()?;
     let (status, result) = query.status.as_deref().map(status_filter).transpose()?.unwrap_or_default();
-    let (since, until) =
-        (moment::parse_query("since", query.since.as_deref())?, moment::parse_query("until", query.until.as_deref())?);
-    if let (Some(since), Some(until)) = (since, until)
+    let since = moment::parse_query("since", query.since.as_deref())?;
+    let until = moment::parse_query("until", query.until.as_deref())?;
+    if let Some(since) = since
+        && let Some(until) = until
         && since > until
     {
         return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
@@ -358,7 +359,8 @@ pub(in crate::routes) async fn list(
         let message = format!("`text` must have at most {TEXT_MAX} characters, without control characters");
         return Err(Problem::new(Refusal::BadRequest, message));
     }
-    let (key, model) = (scope.key_no(), query.model);
+    let key = scope.key_no();
+    let model = query.model;
     let label = query.label.as_deref().map(labels_view::filter).transpose()?;
     let filter = RequestFilter { key, model, label, status, result, since, until, kind, routes, text };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });

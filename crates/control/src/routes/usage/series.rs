@@ -255,7 +255,8 @@ impl From<RequestKey> for SeriesKeyView {
 
 impl UsageSeriesView {
     fn new(found: ledger::UsageSeries, by: Option<String>, step: StepParameter) -> Self {
-        let (since, until) = (found.since, found.until);
+        let since = found.since;
+        let until = found.until;
         let count = (until.0 - since.0) / step.step().micros();
         let series = found.series.into_iter().map(|group| {
             let mut user_id = None;

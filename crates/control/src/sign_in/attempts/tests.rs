@@ -76,7 +76,8 @@ async fn a_known_browser_counts_only_its_own_attempts_and_a_new_password_lifts_t
 #[tokio::test]
 async fn guesses_leave_sign_ups_as_they_were_whether_or_not_the_account_exists() {
     let (windows, _) = windows();
-    let (phc, new) = (Secret::new("phc".to_owned()), AccountHash::of("ada@example.com", None));
+    let phc = Secret::new("phc".to_owned());
+    let new = AccountHash::of("ada@example.com", None);
     for (from, phc) in [(1, None), (2, Some(&phc))] {
         let account = AccountHash::of("ada@example.com", phc);
         let attempt = PasswordAttempt { address: address(from), account: &account, browser: None };

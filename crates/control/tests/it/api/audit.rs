@@ -80,7 +80,8 @@ async fn the_log_is_a_table_with_the_address_of_the_next_rows() {
 #[tokio::test]
 async fn lines_are_filtered_by_user_action_and_time_and_paged() {
     let (world, root) = administered().await;
-    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let ada = world.person("ada").await;
+    let bob = world.person("bob").await;
     for _ in 0..3 {
         world.clock.advance(Duration::from_secs(60));
         world.sign_in(&ada).await;
@@ -101,7 +102,8 @@ async fn lines_are_filtered_by_user_action_and_time_and_paged() {
     assert_eq!(actions(&ask(&world, &root, &both).await.json()), ["session.create", "session.create"]);
 
     let all = ask(&world, &root, "limit=200").await.json();
-    let (mut paged, mut query) = (Vec::new(), "limit=3".to_owned());
+    let mut paged = Vec::new();
+    let mut query = "limit=3".to_owned();
     loop {
         let page = ask(&world, &root, &query).await.json();
         paged.extend(page["items"].as_array().unwrap().clone());
@@ -126,7 +128,8 @@ async fn lines_are_filtered_by_user_action_and_time_and_paged() {
 #[tokio::test]
 async fn lines_are_filtered_by_their_actor_alone_and_with_other_conditions() {
     let (world, root) = administered().await;
-    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let ada = world.person("ada").await;
+    let bob = world.person("bob").await;
     let session = world.sign_in(&ada).await;
     world.sign_in(&bob).await;
     let headers = [session.bearer(), "Content-Type: application/json".to_owned()];

@@ -253,7 +253,8 @@ async fn invoices_of_others_and_payments_that_do_not_fit_are_refused() {
     let shop = Shop::open().await;
     let invoice = shop.invoice().await;
     let bob = shop.world.holder("bob", "starter").await;
-    let (address, pay) = (shop.world.address, format!("{invoice}/pay"));
+    let address = shop.world.address;
+    let pay = format!("{invoice}/pay");
     let qris = json!({"method": "qris"}).to_string();
     get(address, &invoice, &[&bob.bearer()]).await.refuses(404, "not_found");
     post(address, &pay, &[&bob.bearer()], &qris).await.refuses(404, "not_found");
@@ -271,7 +272,8 @@ async fn invoices_of_others_and_payments_that_do_not_fit_are_refused() {
         methods["items"].as_array().unwrap().iter().map(|of| of["allowed"].as_bool().unwrap()).collect();
     assert_eq!(allowed, [false, true, true, true, true, true, true, true, false]);
     assert_eq!(methods["items"][0]["reason"], "the amount is too large");
-    let (bni, wallet) = (&methods["items"][2], &methods["items"][8]);
+    let bni = &methods["items"][2];
+    let wallet = &methods["items"][8];
     assert_eq!((&bni["bank"], &bni["max"]), (&json!("bni"), &Value::Null));
     assert_eq!((&wallet["method"], &wallet["max"]["amount"]), (&json!("wallet"), &json!(0)));
     let key = shop.world.key(&shop.ada, "restricted").await;

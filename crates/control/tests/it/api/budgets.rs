@@ -125,7 +125,8 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
             json!(["key", ada.key, 2, 3, "api"]),
         ]
     );
-    let (mut paged, mut next) = (Vec::new(), String::from("?limit=1"));
+    let mut paged = Vec::new();
+    let mut next = String::from("?limit=1");
     for _ in 0..4 {
         let page = list(&world, &root, &next).await;
         paged.extend(page["items"].as_array().unwrap().clone());
@@ -138,7 +139,8 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
 async fn budgets_of_the_caller_are_listed_with_their_usage() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
-    let (bob, second) = (world.holder("bob", "starter").await, world.key(&ada, "second").await);
+    let bob = world.holder("bob", "starter").await;
+    let second = world.key(&ada, "second").await;
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
         let budget = Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(1_000) };
@@ -162,7 +164,8 @@ async fn budgets_of_the_caller_are_listed_with_their_usage() {
             // An amount that the user may not see is null, but its field is present.
             let measure =
                 ["money", "credits", "tokens"].into_iter().find(|measure| budget.get(*measure).is_some()).unwrap();
-            let (dimension, per) = (budget["dimension"].as_str().unwrap(), budget["per"].as_str().unwrap());
+            let dimension = budget["dimension"].as_str().unwrap();
+            let per = budget["per"].as_str().unwrap();
             format!("{dimension} {measure} {per} {} {}", budget[measure], budget["source"].as_str().unwrap())
         };
         body["budgets"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()

@@ -9,8 +9,10 @@ use crate::world::World;
 
 #[tokio::test]
 async fn a_purge_names_a_url_a_prefix_or_a_tag() {
-    let (board, purges) = (BackendBoard::default(), Arc::new(Mutex::new(Vec::<CachePurge>::new())));
-    let (noted, known) = (purges.clone(), purges.clone());
+    let board = BackendBoard::default();
+    let purges = Arc::new(Mutex::new(Vec::<CachePurge>::new()));
+    let noted = purges.clone();
+    let known = purges.clone();
     let purge = move |purge: &CachePurge| {
         noted.lock().unwrap().push(purge.clone());
         3
@@ -50,7 +52,8 @@ async fn a_purge_names_a_url_a_prefix_or_a_tag() {
 #[tokio::test]
 async fn only_admins_purge_and_another_process_follows() {
     let world = World::start().await;
-    let (ada, root) = (world.person_with("ada", Role::Member).await, world.person_with("root", Role::Admin).await);
+    let ada = world.person_with("ada", Role::Member).await;
+    let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&ada).await;
     call(world.address, "DELETE /api/cache?tag=a", &[&session.bearer()], "").await.refuses(403, "forbidden");
     // A process without a proxy records the purge for those with one.

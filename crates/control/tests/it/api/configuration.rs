@@ -83,7 +83,8 @@ async fn a_configuration_that_this_node_has_not_read_yet_is_not_replaced() {
         let live = Arc::new(Live::new(world.live.load_full()));
         Configurator::of_defaults(live, world.store.clone(), Metrics::new()).unwrap()
     };
-    let (first, second) = (configurator(), configurator());
+    let first = configurator();
+    let second = configurator();
     let of_file = second.running().digest.clone();
     first.apply(&Actor::COMMAND, ROUTED, Some(&of_file)).await.unwrap();
     let late = second.apply(&Actor::COMMAND, "", Some(&of_file)).await;
@@ -260,7 +261,8 @@ async fn plans_of_the_configuration_apply_on_request_with_a_line_each() {
     let lines = audit["items"].as_array().unwrap();
     assert_eq!((lines.len(), &lines[0]["actor"]["kind"]), (1, &json!("user")), "{audit}");
     // Without a body, all plans that differ.
-    let (bearer, json_body) = (root.bearer(), "Content-Type: application/json");
+    let bearer = root.bearer();
+    let json_body = "Content-Type: application/json";
     let change = call(world.address, "PATCH /api/plans/team", &[&bearer, json_body], "{\"credits_per_day\":8}").await;
     assert_eq!(change.status, 200);
     assert_eq!(call(world.address, &format!("POST {PLANS}"), &[&root.bearer()], "").await.status, 200);

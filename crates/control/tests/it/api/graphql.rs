@@ -61,7 +61,8 @@ async fn one_query_returns_what_several_operations_do() {
 #[tokio::test]
 async fn a_call_has_the_scope_and_the_error_of_its_operation() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let query = "query One($id: String!) { theirs: keysById(id: $id) { id } mine: me { user { email } } users { items { id } } }";
     let body =
         json!({"query": query, "operationName": "One", "variables": {"id": bob.key.to_string()}, "extensions": {}});
@@ -142,8 +143,8 @@ async fn fragments_in_fragments_and_large_schemas_are_refused_before_their_valid
         fragment B on __Type {ofType {ofType {ofType {ofType {kind}}}}}";
     let types: Vec<String> = (0..150).map(|nth| format!("a{nth}: types {{name}}")).collect();
     let types = types.join(" ");
-    let (schema, beside) =
-        (format!("{{__schema {{{types}}}}}"), format!("{{me {{user {{email}}}} __schema {{{types}}}}}"));
+    let schema = format!("{{__schema {{{types}}}}}");
+    let beside = format!("{{me {{user {{email}}}} __schema {{{types}}}}}");
     for (query, reason) in [
         (bomb.as_str(), "its fragments repeat too many fields"),
         (cyclic, "a fragment contains itself"),

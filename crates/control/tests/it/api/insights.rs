@@ -247,7 +247,8 @@ async fn an_export_needs_the_master_key() {
 }
 
 fn signing_key(world: &World, vault: &access::Vault) -> store::StoredSigningKey {
-    let (id, seed) = (world.store.new_id(), access::credentials::vault::random_text().unwrap());
+    let id = world.store.new_id();
+    let seed = access::credentials::vault::random_text().unwrap();
     let public_key = evidence::SigningKey::of_seed(&seed).unwrap().public_key();
     let sealed = vault.seal(access::ProviderKeyId(id), None, &seed).unwrap();
     store::StoredSigningKey { id, public_key, sealed }

@@ -74,7 +74,8 @@ async fn invitations_are_listed_in_pages() {
         world.clock.advance(std::time::Duration::from_millis(2));
         invite(&world, &root, &json!({"email": format!("{n}@example.com")})).await;
     }
-    let (mut paged, mut path) = (Vec::new(), format!("{PATH}?limit=2"));
+    let mut paged = Vec::new();
+    let mut path = format!("{PATH}?limit=2");
     loop {
         let page = get(world.address, &path, &[&root.bearer()]).await.json();
         paged.extend(page["items"].as_array().unwrap().iter().map(|item| item["email"].as_str().unwrap().to_owned()));

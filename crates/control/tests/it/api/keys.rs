@@ -75,7 +75,9 @@ fn bound() -> Value {
 async fn bounded(world: &World, owner: &Holder, bounds: KeyBounds) -> Holder {
     let key = world.key(owner, "bounded").await;
     let KeyBounds { models, addresses, control, .. } = bounds;
-    let (models, addresses, control) = (models.map(Some), addresses.map(Some), control.map(Some));
+    let models = models.map(Some);
+    let addresses = addresses.map(Some);
+    let control = control.map(Some);
     let change = KeyChange { models, addresses, control, ..KeyChange::default() };
     world.store.change_key(&store::Actor::COMMAND, key.key, change).await.unwrap();
     world.refresh().await;
@@ -136,9 +138,11 @@ async fn keys_are_listed_newest_first_in_pages_without_revoked_ones() {
         created.insert(0, format!("k{n}"));
     }
     let all = |revoked: &'static str| {
-        let (world, ada) = (&world, &ada);
+        let world = &world;
+        let ada = &ada;
         async move {
-            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            let mut seen = Vec::new();
+            let mut cursor = String::new();
             loop {
                 let (labels, next) = page(world, &ada.bearer(), &format!("?limit=2&revoked={revoked}{cursor}")).await;
                 assert!((1..=2).contains(&labels.len()));
@@ -213,7 +217,8 @@ async fn a_revoked_key_opens_nothing_and_stays_revoked() {
 #[tokio::test]
 async fn keys_of_other_users_are_not_found_like_missing_keys() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let before = show(&world, &bob.bearer(), &bob.key.to_string()).await.json();
     let absent = "01994d5c-0000-7000-8000-000000000000";
     let ids = [bob.key.to_string(), absent.to_owned()];
@@ -244,7 +249,8 @@ async fn a_restricted_key_sees_itself_or_reads_and_changes_nothing() {
     let models = Some(vec!["fast".to_owned()]);
     for (control, seen) in [(None, 1), (Some(ControlScope::Own), 1), (Some(ControlScope::Read), 4)] {
         let key = bounded(&world, &ada, KeyBounds { models: models.clone(), control, ..KeyBounds::default() }).await;
-        let (id, other) = (key.key.to_string(), ada.key.to_string());
+        let id = key.key.to_string();
+        let other = ada.key.to_string();
         assert_eq!(show(&world, &key.bearer(), &id).await.status, 200);
         assert_eq!(page(&world, &key.bearer(), "").await.0.len(), seen, "{control:?}");
         let of_other = show(&world, &key.bearer(), &other).await;
@@ -342,7 +348,8 @@ async fn a_key_is_used_from_its_networks_here_too() {
     let network = |text: &str| Some(vec![text.parse().unwrap()]);
     let here = KeyBounds { addresses: network("127.0.0.0/8"), ..KeyBounds::default() };
     let elsewhere = KeyBounds { addresses: network("203.0.113.0/24"), ..KeyBounds::default() };
-    let (here, elsewhere) = (bounded(&world, &ada, here).await, bounded(&world, &ada, elsewhere).await);
+    let here = bounded(&world, &ada, here).await;
+    let elsewhere = bounded(&world, &ada, elsewhere).await;
     assert_eq!(get(world.address, PATH, &[&here.bearer()]).await.status, 200);
     let reported = get(world.address, PATH, &[&elsewhere.bearer()]).await.refuses(403, "forbidden");
     assert!(!reported.contains("203.0.113"), "{reported}");
@@ -356,8 +363,10 @@ async fn a_key_with_an_expiry_creates_no_key_that_expires_later() {
     let ada = world.holder("ada", "starter").await;
     let end = Timestamp(NOON.0 + 3_600_000_000);
     let brief = world.expiring_key(&ada, "brief", end).await;
-    let (own, endless) = (brief.key.to_string(), ada.key.to_string());
-    let (in_time, too_late) = ("2026-11-20T13:00:00Z", "2026-11-20T13:00:00.000001Z");
+    let own = brief.key.to_string();
+    let endless = ada.key.to_string();
+    let in_time = "2026-11-20T13:00:00Z";
+    let too_late = "2026-11-20T13:00:00.000001Z";
     for answer in [
         create(&world, &brief.bearer(), &json!({"label": "x"})).await,
         create(&world, &brief.bearer(), &json!({"label": "x", "expires_at": too_late})).await,

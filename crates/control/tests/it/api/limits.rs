@@ -84,7 +84,8 @@ routes: [{path: /listed, auth: {type: key, use: partners}, respond: {}}]
         world.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
     let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
-    let (rates, quotas) = (of(&listed, "requests_per_minute", "user"), of(&listed, "credits_per_day", "subject"));
+    let rates = of(&listed, "requests_per_minute", "user");
+    let quotas = of(&listed, "credits_per_day", "subject");
     assert_eq!((&rates["dimensions"], &rates["busy_keys"]), (&json!(["user"]), &json!(1)), "{listed}");
     assert_eq!(rates["tiers"], json!([{"name": "starter", "policy": "\"requests_per_minute\";q=10;w=60"}]));
     let user = &rates["keys"][0];
@@ -118,7 +119,8 @@ async fn users_near_the_quota_of_their_plan_are_listed() {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let plan = Plan { credits_per_day: Some(Credits(20)), ..Plan::unlimited("starter") };
     world.store.apply_plans(&store::Actor::SYSTEM, std::slice::from_ref(&plan)).await.unwrap();
     world.configure(|running| running.traffic = limited("rate_limits: []\n").traffic);

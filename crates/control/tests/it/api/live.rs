@@ -141,7 +141,8 @@ async fn changes_within_a_second_are_one_message() {
 #[tokio::test]
 async fn each_user_watches_only_what_the_user_may_see() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     world.record(vec![event(ada.caller, NOON, None), event(bob.caller, Timestamp(NOON.0 + 1), None)]).await;
     let root = world.person_with("root", Role::Admin).await;
     let root = world.sign_in(&root).await;
@@ -187,8 +188,10 @@ async fn streams_end_at_sign_out_after_nine_minutes_and_in_a_drain() {
 #[tokio::test]
 async fn the_stream_of_health_ends_with_the_role_that_it_needs() {
     let world = World::start().await;
-    let (root, fin) = (world.person_with("root", Role::Admin).await, world.person("fin").await);
-    let (root, session) = (world.sign_in(&root).await.bearer(), world.sign_in(&fin).await.bearer());
+    let root = world.person_with("root", Role::Admin).await;
+    let fin = world.person("fin").await;
+    let root = world.sign_in(&root).await.bearer();
+    let session = world.sign_in(&fin).await.bearer();
     let grant = async |grants: Value| {
         let line = format!("PATCH /api/users/{}", fin.user);
         let body = json!({"grants": grants}).to_string();
@@ -312,7 +315,8 @@ async fn websockets_end_at_sign_out_after_nine_minutes_and_in_a_drain() {
 #[tokio::test]
 async fn a_websocket_of_a_foreign_page_or_without_a_right_is_refused() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let root = world.person_with("root", Role::Admin).await;
     let root = world.sign_in(&root).await;
     let cookie = root.cookie();

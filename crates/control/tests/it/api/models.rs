@@ -53,7 +53,8 @@ async fn a_model_has_the_credential_of_the_first_target_that_can_serve_the_calle
     let smart =
         "  - {name: smart, targets: [{provider: openai, model: gpt-5}, {provider: claude, model: claude-opus-4-8}]}\n";
     let world = world(&format!("{FILE}{smart}")).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, poor(&world).await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = poor(&world).await;
     for (holder, provider, model, credential) in
         [(&ada, "claude", "claude-opus-4-8", "shared"), (&bob, "openai", "gpt-5", "missing")]
     {
@@ -116,7 +117,8 @@ async fn models_need_a_credential_and_the_store() {
 async fn a_plan_shows_its_models_and_aliases() {
     let plans = "plans: [{name: starter, models: ['openai/gpt-5*'], aliases: {gpt-4o: fast}}]\n";
     let world = world(&format!("{FILE}{plans}")).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, poor(&world).await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = poor(&world).await;
     let found = models(&world, &ada.bearer()).await;
     let alias = named(&found, "gpt-4o");
     let shown = (&alias["provider"], &alias["provider_model"], &alias["listed"], &alias["credits"]);

@@ -28,7 +28,8 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (answer, reported) = (answer.to_owned(), seen.clone());
+        let answer = answer.to_owned();
+        let reported = seen.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -186,7 +187,8 @@ async fn invalid_values_are_named_and_not_repeated() {
 #[tokio::test]
 async fn a_label_is_unique_per_owner() {
     let world = usual().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     create(&world, &ada.bearer(), &new("work")).await;
     create(&world, &ada.bearer(), &new("work")).await.refuses(409, "conflict");
     assert_eq!(create(&world, &bob.bearer(), &new("work")).await.status, 201);
@@ -197,8 +199,10 @@ async fn an_owner_has_at_most_a_hundred() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
     for nth in 0..100 {
-        let (owner, label) = (Some(ada.user), nth.to_string());
-        let (provider, secret) = ("openai".to_owned(), Secret::new(SECRET.to_owned()));
+        let owner = Some(ada.user);
+        let label = nth.to_string();
+        let provider = "openai".to_owned();
+        let secret = Secret::new(SECRET.to_owned());
         let new = store::NewProviderKey { owner, provider, label, secret };
         world.store.create_provider_key(&store::Actor::COMMAND, &world.vault, new).await.unwrap();
     }
@@ -210,7 +214,8 @@ async fn an_owner_has_at_most_a_hundred() {
 #[tokio::test]
 async fn anothers_is_absent_byte_for_byte() {
     let world = usual().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let root = world.person_with("root", Role::Admin).await;
     let root = world.sign_in(&root).await.bearer();
     let foreign = id(&create(&world, &ada.bearer(), &new("work")).await);
@@ -242,7 +247,8 @@ async fn shared_credentials_need_an_admin_session_with_a_password() {
     let world = usual().await;
     let root = world.person_with("root", Role::Admin).await;
     let key = format!("Authorization: Bearer {}", world.key_of(root.user, "laptop", None).await);
-    let (ada, root) = (world.holder("ada", "starter").await, world.sign_in(&root).await.bearer());
+    let ada = world.holder("ada", "starter").await;
+    let root = world.sign_in(&root).await.bearer();
     let mut shared = new("all");
     shared["shared"] = json!(true);
     for bearer in [&ada.bearer(), &key] {
@@ -265,7 +271,8 @@ async fn shared_credentials_need_an_admin_session_with_a_password() {
 async fn credentials_of_upstreams_are_shared() {
     let world = world("]\nupstreams: [{name: orders, backends: [{url: 'http://127.0.0.1:9'}]}").await;
     let root = world.person_with("root", Role::Admin).await;
-    let (ada, root) = (world.holder("ada", "starter").await.bearer(), world.sign_in(&root).await.bearer());
+    let ada = world.holder("ada", "starter").await.bearer();
+    let root = world.sign_in(&root).await.bearer();
     let mut body = json!({"provider": "orders", "label": "team", "secret": SECRET});
     for bearer in [&ada, &root] {
         let message = create(&world, bearer, &body).await.refuses(422, "unprocessable");

@@ -112,7 +112,8 @@ async fn a_shared_credential_is_refused_where_keys_of_a_demo_could_spend_it() {
 #[tokio::test]
 async fn health_is_that_of_the_newest_requests() {
     let world = world(FILE).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let gone = UsageEvent { outcome: Outcome::CallerGone, ..request(&ada, 1, "openai", None) };
     let cut = UsageEvent { outcome: Outcome::UpstreamCut, ..request(&bob, 2, "claude", Some(200)) };
     let plain = UsageEvent { format: None, ..request(&ada, 1, "own", Some(500)) };

@@ -16,10 +16,12 @@ use crate::world::World;
 
 /// Returns a configurator whose file is at `path`.
 async fn configurator_of(world: &World, path: &Path) -> Configurator {
-    let (variables, flags) = (Environment::default(), Flags::default());
+    let variables = Environment::default();
+    let flags = Flags::default();
     let loaded = config::load(Sources { file: Some(path), environment: &variables, flags: flags.clone() }).unwrap();
     let sources = ConfigSources { file: Some(path.to_owned()), env_file: None, variables, flags };
-    let (store, node) = (world.store.clone(), Uuid::from_u128(1));
+    let store = world.store.clone();
+    let node = Uuid::from_u128(1);
     let started = configuration_at_start(&store, node, loaded, &sources).await.unwrap();
     let key = started.loaded.snapshot.process.config_key.as_ref().map(|of| ConfigurationKey::new(of.key.clone()));
     let parts = ConfiguratorParts {
@@ -46,7 +48,8 @@ pub(crate) async fn execute(world: &World, statement: &'static str) {
 
 #[tokio::test]
 async fn what_the_store_did_not_take_of_a_file_is_stored_later() {
-    let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tollgate.yaml");
     let write = |text: &str| std::fs::write(&path, text).unwrap();
     write("log: {level: info}");
@@ -84,7 +87,8 @@ async fn a_file_that_is_stored_late_ends_no_configuration_that_was_applied_over_
         // The entry is over the first file, which another one has replaced since.
         ("store_again", &[SECOND, FIRST], false),
     ] {
-        let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+        let world = World::start().await;
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tollgate.yaml");
         std::fs::write(&path, FIRST).unwrap();
         let configurator = configurator_of(&world, &path).await;
@@ -104,8 +108,10 @@ async fn a_file_that_is_stored_late_ends_no_configuration_that_was_applied_over_
         execute(&world, "ALTER TABLE away RENAME TO revision").await;
         let running = configurator.running();
         let expected = if is_applied {
-            let (source, node) = (ConfigurationSource::Api, Uuid::from_u128(2));
-            let (file_digest, text) = (&*running.file.digest, Some(ROUTED));
+            let source = ConfigurationSource::Api;
+            let node = Uuid::from_u128(2);
+            let file_digest = &*running.file.digest;
+            let text = Some(ROUTED);
             let new = NewConfiguration { source, node, file_digest, digest: "d", text, is_change: true };
             Some(world.store.add_configuration(&Actor::COMMAND, new).await.unwrap().number)
         } else {
@@ -129,7 +135,8 @@ async fn a_file_that_is_stored_late_ends_no_configuration_that_was_applied_over_
 
 #[tokio::test]
 async fn a_file_below_a_key_of_etcd_is_checked_and_keeps_its_cluster() {
-    let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tollgate.yaml");
     let write = |text: &str| std::fs::write(&path, text).unwrap();
     let file = "etcd: {urls: ['https://a.internal:2379']}\nconfig: {etcd: /tollgate/config}\n";
@@ -159,7 +166,8 @@ async fn a_file_below_a_key_of_etcd_is_checked_and_keeps_its_cluster() {
 
 #[tokio::test]
 async fn a_file_that_was_emptied_changes_nothing() {
-    let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tollgate.yaml");
     let write = |text: &str| std::fs::write(&path, text).unwrap();
     write("# nothing yet\n");
@@ -183,13 +191,15 @@ async fn a_file_that_was_emptied_changes_nothing() {
 
 #[tokio::test]
 async fn a_start_leaves_out_an_invalid_value_of_etcd_and_refuses_an_invalid_configuration_of_the_api() {
-    let (folder, node) = (tempfile::tempdir().unwrap(), Uuid::from_u128(1));
+    let folder = tempfile::tempdir().unwrap();
+    let node = Uuid::from_u128(1);
     let path = folder.path().join("tollgate.yaml");
     let add = async |world: &World, by: &Actor, file: &str| {
         std::fs::write(&path, file).unwrap();
         // An earlier version accepted it.
         let text = Some("routes: [{path: /a/../b, respond: {}}]\n");
-        let (source, file_digest) = (ConfigurationSource::Api, &*FileText::of(file).digest);
+        let source = ConfigurationSource::Api;
+        let file_digest = &*FileText::of(file).digest;
         let new = NewConfiguration { source, node, file_digest, digest: "d", text, is_change: true };
         world.store.add_configuration(by, new).await.unwrap()
     };
@@ -206,7 +216,8 @@ async fn a_start_leaves_out_an_invalid_value_of_etcd_and_refuses_an_invalid_conf
 
     let world = World::start().await;
     add(&world, &Actor::COMMAND, "log: {level: info}\n").await;
-    let (variables, flags) = (Environment::default(), Flags::default());
+    let variables = Environment::default();
+    let flags = Flags::default();
     let loaded = config::load(Sources { file: Some(&path), environment: &variables, flags: flags.clone() }).unwrap();
     let sources = ConfigSources { file: Some(path.clone()), env_file: None, variables, flags };
     let refused = configuration_at_start(&world.store, node, loaded, &sources).await;

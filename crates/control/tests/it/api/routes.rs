@@ -159,7 +159,8 @@ async fn requests_of_ordinary_routes_are_listed_with_their_counts() {
     // Pages contain each item once, of one user and of all.
     for scope in ["all".to_owned(), format!("user:{}", ada.user)] {
         let all = list(&format!("scope={scope}&limit=200")).await.0;
-        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
         loop {
             let page = ask(&world, &root, &format!("/api/usage/requests?scope={scope}&limit=2{cursor}")).await;
             seen.extend(page["items"].as_array().unwrap().clone());

@@ -58,7 +58,8 @@ async fn sessions_are_listed_in_pages() {
     let bearer = sessions[0].bearer();
     let all = ids(&get(world.address, PATH, &[&bearer]).await.json());
     assert_eq!(all.len(), 5);
-    let (mut paged, mut path) = (Vec::new(), format!("{PATH}?limit=2"));
+    let mut paged = Vec::new();
+    let mut path = format!("{PATH}?limit=2");
     loop {
         let page = get(world.address, &path, &[&bearer]).await.json();
         paged.extend(ids(&page));
@@ -75,7 +76,8 @@ async fn sessions_are_listed_in_pages() {
 async fn a_session_that_is_ended_opens_nothing_and_is_not_listed() {
     let world = World::start().await;
     let ada = world.person("ada").await;
-    let (own, other) = (world.sign_in(&ada).await, world.sign_in(&ada).await);
+    let own = world.sign_in(&ada).await;
+    let other = world.sign_in(&ada).await;
     let id = world.me(&other.bearer()).await.json()["session_id"].as_str().unwrap().to_owned();
     let answer = end(&world, &own, &id).await;
     assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{answer:?}");
@@ -101,8 +103,10 @@ async fn a_session_ended_by_another_node_is_refused_within_a_second() {
 #[tokio::test]
 async fn a_session_of_another_user_is_as_absent_as_one_that_is_not() {
     let world = World::start().await;
-    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
-    let (own, foreign) = (world.sign_in(&ada).await, world.sign_in(&bob).await);
+    let ada = world.person("ada").await;
+    let bob = world.person("bob").await;
+    let own = world.sign_in(&ada).await;
+    let foreign = world.sign_in(&bob).await;
     let id = world.me(&foreign.bearer()).await.json()["session_id"].as_str().unwrap().to_owned();
     let absent = "0199aa00-0000-7000-8000-000000000000";
     let mut bodies = Vec::new();

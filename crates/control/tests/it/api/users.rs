@@ -49,7 +49,8 @@ async fn an_admin_creates_a_user_and_the_user_sets_the_password() {
     let (world, root) = administered().await;
     let created = create(&world, &root, &json!({"email": "Bob@Example.com", "name": " Bob ", "plan": "starter"})).await;
     assert_eq!(created.status, 201, "{created:?}");
-    let (user, link) = (&created.json()["user"], &created.json()["password_link"]);
+    let user = &created.json()["user"];
+    let link = &created.json()["password_link"];
     let expected = json!({"id": user["id"], "name": "Bob", "kind": "person", "email": "bob@example.com", "plan": "starter", "role": "member",
         "status": "active", "created_at": "2026-11-20T12:00:00Z"});
     assert_eq!((user, &link["expires_at"]), (&expected, &json!("2026-11-21T12:00:00Z")));
@@ -106,7 +107,8 @@ async fn users_are_listed_by_page_status_and_address() {
     assert_eq!(names(&list(&world, &root, "status=active&limit=3").await.json()), ["root", "a", "c"]);
     assert_eq!(names(&list(&world, &root, "email=b@example.com&status=active").await.json()), [""; 0]);
     assert_eq!(names(&list(&world, &root, "email=none@example.com").await.json()), [""; 0]);
-    let (mut paged, mut query) = (Vec::new(), "limit=2".to_owned());
+    let mut paged = Vec::new();
+    let mut query = "limit=2".to_owned();
     loop {
         let page = list(&world, &root, &query).await.json();
         paged.extend(names(&page).into_iter().map(str::to_owned));
@@ -175,7 +177,8 @@ async fn a_password_link_replaces_the_one_before() {
     let ada = world.person("ada").await;
     let path = format!("POST {PATH}/{}/password-link", ada.user);
     let make = async || call(world.address, &path, &[&root.bearer()], "").await;
-    let (first, second) = (make().await, make().await);
+    let first = make().await;
+    let second = make().await;
     assert_eq!((first.status, second.status), (201, 201), "{first:?} {second:?}");
     let session = world.sign_in(&ada).await;
     let use_it = |link: &Value| json!({"token": token(link), "password": "another long password"}).to_string();
@@ -202,7 +205,8 @@ async fn an_admin_signs_a_user_out_everywhere() {
 #[tokio::test]
 async fn only_an_admin_session_with_a_password_manages_users() {
     let (world, _root) = administered().await;
-    let (ada, bob) = (world.person("ada").await, world.holder("bob", "starter").await);
+    let ada = world.person("ada").await;
+    let bob = world.holder("bob", "starter").await;
     let admin = world.person_with("second", Role::Admin).await;
     let key = world.key_of(admin.user, "an admin's", None).await;
     let by_key = post(world.address, "/api/auth/login", &[], &json!({"key": key}).to_string()).await.json();

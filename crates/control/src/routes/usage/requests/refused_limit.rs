@@ -55,7 +55,8 @@ pub(in crate::routes) struct RefusedLimitView {
 
 impl RefusedLimitView {
     pub(super) fn of(refused: &RefusedLimit, reader: LimitReader) -> Self {
-        let (unit, left) = (refused.unit, refused.left());
+        let unit = refused.unit;
+        let left = refused.left();
         let is_hidden = reader == LimitReader::Client && refused.owner.is_shared();
         let amount = |amount: access::Amount| match unit {
             LimitUnit::Money => Amount::Money(Cost::of(amount.money())),

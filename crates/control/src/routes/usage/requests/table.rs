@@ -22,7 +22,8 @@ pub(super) fn response(items: impl Iterator<Item = RequestItem>, next: Option<St
 }
 
 fn row(item: &RequestItem) -> Vec<String> {
-    let (key, user) = (item.key.as_ref(), item.user.as_ref());
+    let key = item.key.as_ref();
+    let user = item.user.as_ref();
     let mut cells = vec![
         item.id.0.to_string(),
         item.started_at.clone(),

@@ -25,7 +25,8 @@ pub(super) fn table(series: &UsageSeriesView, with_empty: bool) -> Table {
 }
 
 fn row(group: &GroupSeriesView, point: &SeriesPoint) -> Vec<String> {
-    let (used, latency) = (&point.used, &point.latency);
+    let used = &point.used;
+    let latency = &point.latency;
     let mut cells = vec![
         point.at.clone(),
         quoted_or_empty(group.name.as_deref()),

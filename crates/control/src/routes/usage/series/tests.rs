@@ -30,7 +30,8 @@ fn a_range_is_bounded_by_its_step() {
         assert_eq!(check(step, None, None), Ok((default * 3_600, 0)), "{step:?}");
         assert_eq!(check(step, Some(&hours(longest)), None), Ok((longest * 3_600, 0)), "{step:?}");
         // A range between steps touches one more.
-        let (since, until) = (at(longest * 3_600 + 30), at(30));
+        let since = at(longest * 3_600 + 30);
+        let until = at(30);
         assert!(check(step, Some(&since), Some(&until)).is_ok(), "{step:?}");
         assert_eq!(check(step, Some(&hours(longest + 48)), None), Err("refused".to_owned()), "{step:?}");
     }

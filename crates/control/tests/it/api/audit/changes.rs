@@ -168,7 +168,8 @@ async fn insights(log: &mut Log, admin: &str, root: &str) {
 async fn accounts(log: &mut Log, admin: &str) {
     let bob = json!({"email": "bob@example.com", "name": "Bob", "plan": "starter"});
     let created = log.call(edit("POST /api/users", "", admin, &bob), &["user.create", "link.create"]).await.json();
-    let (bob, link) = (created["user"]["id"].as_str().unwrap(), token(&created["password_link"]["url"]));
+    let bob = created["user"]["id"].as_str().unwrap();
+    let link = token(&created["password_link"]["url"]);
     let use_it = json!({"token": link, "password": PASSWORD});
     log.call(edit("POST /api/auth/link", "", "", &use_it), &["user.password"]).await;
     let path = format!("/api/users/{bob}");
@@ -218,7 +219,8 @@ async fn plans_and_invites(log: &mut Log, admin: &str) {
     log.call(edit("PATCH /api/plans/{name}", "/api/plans/team", admin, &change), &[]).await;
     let template = "/api/budgets/{dimension}/{id}/{measure}/{per}";
     let [put, delete] = ["PUT", "DELETE"].map(|method| format!("{method} {template}"));
-    let (path, amount) = ("/api/budgets/plan/team/tokens/month", json!({"tokens": 7}));
+    let path = "/api/budgets/plan/team/tokens/month";
+    let amount = json!({"tokens": 7});
     log.call(edit(put.as_str(), path, admin, &amount), &["budget.change"]).await;
     log.call(edit(put.as_str(), path, admin, &amount), &[]).await;
     log.call(edit(delete.as_str(), path, admin, &Value::Null), &["budget.change"]).await;

@@ -10,7 +10,8 @@ async fn check(world: &World, session: &BrowserSession, headers: &[&str], by_coo
     let headers =
         |with: &[&'static str]| -> Vec<String> { headers.iter().chain(with).map(|line| (*line).to_owned()).collect() };
     let path = "/api/sessions/0199aa00-0000-7000-8000-000000000000";
-    let (lines, json_lines) = (headers(&[]), headers(&["Content-Type: application/json"]));
+    let lines = headers(&[]);
+    let json_lines = headers(&["Content-Type: application/json"]);
     let mut with: Vec<&str> = lines.iter().map(String::as_str).collect();
     with.push(&cookie);
     let deleted = call(world.address, &format!("DELETE {path}"), &with, "").await;
@@ -96,7 +97,8 @@ async fn every_change_with_a_cookie_is_checked() {
 #[tokio::test]
 async fn an_authorization_header_precedes_a_cookie_and_needs_no_origin() {
     let world = World::start().await;
-    let (ada, bob) = (world.person("ada").await, world.holder("bob", "starter").await);
+    let ada = world.person("ada").await;
+    let bob = world.holder("bob", "starter").await;
     let session = world.sign_in(&ada).await;
     let evil = "Sec-Fetch-Site: cross-site";
     let who = async |headers: &[&str]| {
@@ -115,6 +117,7 @@ async fn an_authorization_header_precedes_a_cookie_and_needs_no_origin() {
         let answer = get(world.address, "/api/me", &[wrong, &session.cookie()]).await;
         assert_eq!(answer.status, 401, "{wrong}: {answer:?}");
     }
-    let (bearer, header) = (bob.bearer(), format!("X-API-Key: {}", session.access));
+    let bearer = bob.bearer();
+    let header = format!("X-API-Key: {}", session.access);
     get(world.address, "/api/me", &[&bearer, &header]).await.refuses(400, "ambiguous_credentials");
 }

@@ -166,14 +166,15 @@ async fn a_link_that_opens_nothing_has_one_answer() {
     let ada = world.person("ada").await;
     let old = world.link(Purpose::Password { user: ada.user }).await;
     world.clock.advance(Duration::from_secs(86_400));
-    let (replaced, used) = (world.link(Purpose::Password { user: ada.user }).await, world.invite(None, None).await);
+    let replaced = world.link(Purpose::Password { user: ada.user }).await;
+    let used = world.invite(None, None).await;
     world.link(Purpose::Password { user: ada.user }).await;
     redeem(&world, &json!({"token": used, "password": PASSWORD, "name": "Bob", "email": "bob@example.com"})).await;
     let session = world.sign_in(&ada).await;
     let mut bodies = Vec::new();
     for token in ["", "x", &format!("tgl_{}", "A".repeat(43)), &old, &replaced, &used, &session.refresh] {
-        let (shown, answer) =
-            (check(&world, token).await, redeem(&world, &json!({"token": token, "password": NEW})).await);
+        let shown = check(&world, token).await;
+        let answer = redeem(&world, &json!({"token": token, "password": NEW})).await;
         shown.refuses(404, "not_found");
         answer.refuses(404, "not_found");
         bodies.extend([shown.body, answer.body]);
@@ -185,7 +186,8 @@ async fn a_link_that_opens_nothing_has_one_answer() {
 async fn a_link_accepts_only_the_fields_that_it_needs() {
     let world = world().await;
     let ada = world.person("ada").await;
-    let (invite, reset) = (world.invite(None, None).await, world.link(Purpose::Password { user: ada.user }).await);
+    let invite = world.invite(None, None).await;
+    let reset = world.link(Purpose::Password { user: ada.user }).await;
     let check = async |body: Value, status: u16, code: &str, printed: &str| {
         let message = redeem(&world, &body).await.refuses(status, code);
         assert!(message.contains(printed), "{body}: {message}");

@@ -141,7 +141,8 @@ async fn response_times_do_not_reveal_accounts() {
     let ada = world.person("ada").await;
     let before = world.count("api_passwords_hashed_total").await;
     // The minimum of many measurements, taken alternately, because other load only makes them slower.
-    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    let mut known = Duration::MAX;
+    let mut unknown = Duration::MAX;
     for round in 0..60 {
         if round % 8 == 0 {
             world.forget_attempts();
@@ -162,14 +163,16 @@ async fn response_times_do_not_reveal_accounts() {
 #[tokio::test]
 async fn a_sign_in_is_always_a_session_of_its_own() {
     let world = World::start().await;
-    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let ada = world.person("ada").await;
+    let eve = world.person("eve").await;
     let planted = world.sign_in(&eve).await;
     // Session fixation: the browser holds a session that an attacker knows.
     let headers = [&planted.cookie(), "Sec-Fetch-Site: same-origin"];
     let answer = post(world.address, PATH, &headers, &ada.credentials()).await;
     let own = BrowserSession::read(&answer);
     let id = async |header: &str| world.me(header).await.json()["session_id"].clone();
-    let (planted_id, own_id) = (id(&planted.bearer()).await, id(&own.cookie()).await);
+    let planted_id = id(&planted.bearer()).await;
+    let own_id = id(&own.cookie()).await;
     assert_ne!(planted_id, own_id);
     assert_ne!(planted.cookies, own.cookies);
     assert_eq!(world.me(&planted.bearer()).await.json()["user"]["email"], "eve@example.com");
@@ -271,7 +274,8 @@ async fn wrong_passwords_from_everywhere_slow_an_account_down_and_lock_nobody_ou
     let world = behind_a_proxy().await;
     let ada = world.person("ada").await;
     let ask = async |n: u8, body: &str| {
-        let (from, began) = (format!("X-Forwarded-For: 203.0.113.{n}"), Instant::now());
+        let from = format!("X-Forwarded-For: 203.0.113.{n}");
+        let began = Instant::now();
         (post(world.address, PATH, &[&from], body).await, began.elapsed())
     };
     for n in 0..10 {
@@ -292,12 +296,14 @@ async fn wrong_passwords_from_everywhere_slow_an_account_down_and_lock_nobody_ou
 #[tokio::test]
 async fn a_browser_that_has_signed_in_before_is_not_locked_by_others() {
     let world = World::start().await;
-    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let ada = world.person("ada").await;
+    let eve = world.person("eve").await;
     let known = async |person: &Person| {
         let cookies = cookies_of(&post(world.address, PATH, &[], &person.credentials()).await);
         format!("Cookie: {}", cookies.split("; ").find(|cookie| cookie.starts_with("tollgate_known=")).unwrap())
     };
-    let (of_ada, of_eve) = (known(&ada).await, known(&eve).await);
+    let of_ada = known(&ada).await;
+    let of_eve = known(&eve).await;
     let ask = async |cookie: &str, body: &str| post(world.address, PATH, &[cookie, ORIGIN], body).await;
     while post(world.address, PATH, &[], &body(&ada.email, "wrong")).await.status == 401 {}
     post(world.address, PATH, &[], &ada.credentials()).await.refuses(429, "rate_limited");

@@ -17,7 +17,8 @@ fn body(current: &str, new: &str) -> String {
 async fn a_changed_password_ends_all_other_sessions_and_opens_new_ones() {
     let world = World::start().await;
     let ada = world.person("ada").await;
-    let (own, other) = (world.sign_in(&ada).await, world.sign_in(&ada).await);
+    let own = world.sign_in(&ada).await;
+    let other = world.sign_in(&ada).await;
     assert_eq!(world.me(&other.bearer()).await.status, 200);
     let answer = post(world.address, PATH, &[&own.cookie(), ORIGIN], &body(PASSWORD, NEW)).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "{\"status\":\"password_changed\"}"), "{answer:?}");

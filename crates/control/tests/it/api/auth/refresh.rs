@@ -73,7 +73,8 @@ async fn an_empty_object_is_as_no_body_beside_a_cookie() {
 async fn a_stolen_token_ends_the_session_for_the_thief_and_the_owner() {
     let world = World::start().await;
     let ada = world.person("ada").await;
-    let (stolen, other) = (world.sign_in(&ada).await, world.sign_in(&ada).await);
+    let stolen = world.sign_in(&ada).await;
+    let other = world.sign_in(&ada).await;
     let thief = renew(&world, &stolen).await;
     assert_eq!(world.me(&thief.bearer()).await.status, 200);
     let message = post(world.address, PATH, &[], &stolen.renewal()).await.refuses(401, "token_expired");
@@ -116,7 +117,8 @@ async fn an_invalid_refresh_token_renews_nothing() {
 async fn two_different_refresh_tokens_are_ambiguous_and_both_hold() {
     let world = World::start().await;
     let ada = world.person("ada").await;
-    let (one, two) = (world.sign_in(&ada).await, world.sign_in(&ada).await);
+    let one = world.sign_in(&ada).await;
+    let two = world.sign_in(&ada).await;
     post(world.address, PATH, &[&one.cookie(), ORIGIN], &two.renewal()).await.refuses(400, "ambiguous_credentials");
     let twice = format!("{}; tollgate_refresh={}", one.cookie(), two.refresh);
     send(&world, PATH, &[&twice, ORIGIN]).await.refuses(400, "ambiguous_credentials");

@@ -93,7 +93,8 @@ async fn an_invitation_works_once_and_brings_its_plan() {
 async fn all_invalid_invitations_have_the_same_response() {
     let world = world(SignupMode::Invite).await;
     let ada = world.person("ada").await;
-    let (bound, old) = (world.invite(Some("eve@example.com"), None).await, world.invite(None, None).await);
+    let bound = world.invite(Some("eve@example.com"), None).await;
+    let old = world.invite(None, None).await;
     let other_kind = world.link(Purpose::Password { user: ada.user }).await;
     world.clock.advance(Duration::from_secs(86_400));
     let bound_now = world.invite(Some("eve@example.com"), None).await;
@@ -158,7 +159,8 @@ async fn response_times_do_not_reveal_taken_addresses() {
     let world = world(SignupMode::Open).await;
     world.person("ada").await;
     // The minimum of many measurements, taken alternately, because other load only makes them slower.
-    let (mut taken, mut free) = (Duration::MAX, Duration::MAX);
+    let mut taken = Duration::MAX;
+    let mut free = Duration::MAX;
     for round in 0..60 {
         if round % 5 == 0 {
             world.forget_attempts();

@@ -16,7 +16,8 @@ async fn a_key_is_valid_in_each_supported_header() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
     world.has_spent(holder.caller, NOON.day(), 12);
-    let (bearer, header) = (holder.bearer(), format!("x-api-key: {}", holder.secret));
+    let bearer = holder.bearer();
+    let header = format!("x-api-key: {}", holder.secret);
     let answers = [
         post(world.address, PATH, &[], &body(&holder.secret)).await,
         call(world.address, "POST /api/auth/validate", &[&bearer], "").await,
@@ -87,7 +88,8 @@ async fn each_invalid_key_has_its_own_code() {
 #[tokio::test]
 async fn two_different_keys_are_ambiguous() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let header = format!("X-API-Key: {}", bob.secret);
     for answer in [
         post(world.address, PATH, &[&ada.bearer()], &body(&bob.secret)).await,

@@ -71,7 +71,8 @@ async fn values_that_finance_sends_are_refused_and_nothing_is_written() {
     let mut wrong = Vec::new();
     let credit = |no: i64, amount: Value| json!({"lines": [{"no": no, "amount": amount}], "reason": "outage"});
     let refund = |amount: Value| json!({"amount": amount, "reason": "outage", "by": "midtrans"});
-    let (notes, refunds) = (format!("{invoice}/credit-notes"), format!("{invoice}/refunds"));
+    let notes = format!("{invoice}/credit-notes");
+    let refunds = format!("{invoice}/refunds");
     for (path, body, allowed) in [
         (&*notes, credit(1, json!(0)), [422, 422]),
         (&*notes, credit(1, json!(-1)), [422, 422]),

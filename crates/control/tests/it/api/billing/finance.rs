@@ -94,7 +94,8 @@ async fn a_credit_note_fills_the_wallet_and_a_refund_empties_it() {
     let shop = Shop::open().await;
     let invoice = paid(&shop, json!({"method": "qris"})).await;
     let fin = finance(&shop).await;
-    let (notes, refunds) = (format!("{invoice}/credit-notes"), format!("{invoice}/refunds"));
+    let notes = format!("{invoice}/credit-notes");
+    let refunds = format!("{invoice}/refunds");
     let refund = |amount: i64| json!({"amount": amount, "reason": "outage", "by": "midtrans"});
     send(&shop, &fin, &refunds, refund(50_000)).await.refuses(409, "conflict");
     for bad in [json!([]), json!([{"no": 1, "amount": 0}]), json!([{"no": 1, "amount": 150_001}])] {
@@ -221,7 +222,8 @@ async fn a_subscription_is_changed_cancelled_and_resumed() {
     {
         shop.post(&format!("{SUBSCRIPTION}/{name}"), &body).await.refuses(404, "not_found");
     }
-    let (preview, change) = (format!("{SUBSCRIPTION}/preview"), format!("{SUBSCRIPTION}/change"));
+    let preview = format!("{SUBSCRIPTION}/preview");
+    let change = format!("{SUBSCRIPTION}/change");
     let endless = json!({"plan": "endless"});
     assert_eq!(shop.post(&preview, &endless).await.json()["total"]["amount"], 150_000);
     shop.post(&preview, &json!({"plan": "nothing"})).await.refuses(422, "unprocessable");
@@ -345,7 +347,8 @@ async fn finance_approves_the_invoice_of_a_period() {
 /// Sells `endless` with a charge, and stores requests of ada that it charges.
 async fn charge_requests(shop: &Shop) {
     let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
-    let (name, models) = ("Requests".to_owned(), Vec::new());
+    let name = "Requests".to_owned();
+    let models = Vec::new();
     let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
     let charged = PlanPrice { charges: vec![charge], ..super::price(150_000) };
     let prices = [("starter".to_owned(), super::price(0)), ("endless".to_owned(), charged)];

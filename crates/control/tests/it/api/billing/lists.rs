@@ -110,7 +110,8 @@ async fn other_users_see_no_list() {
 
 /// Reads a list page by page.
 async fn pages(shop: &Shop, fin: &str, list: &str, limit: usize) -> Vec<Value> {
-    let (mut items, mut cursor) = (Vec::new(), String::new());
+    let mut items = Vec::new();
+    let mut cursor = String::new();
     loop {
         let separator = if list.contains('?') { '&' } else { '?' };
         let path = format!("{list}{separator}limit={limit}{cursor}");

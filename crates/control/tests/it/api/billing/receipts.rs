@@ -112,7 +112,8 @@ async fn the_postings_of_a_month_are_exported_and_each_transaction_sums_to_zero(
     assert!(table.headers["content-disposition"].contains("postings-2026-11.csv"), "{table:?}");
     let rows = rows_of(&table);
     assert_eq!(rows[0], "at,transaction_id,no,reason,account,user_id,currency,amount,invoice,payment_id");
-    let (mut sums, mut accounts) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
+    let mut sums = std::collections::BTreeMap::new();
+    let mut accounts = std::collections::BTreeMap::new();
     for row in &rows[1..] {
         let cells: Vec<&str> = row.split(',').collect();
         let amount: i64 = cells[7].strip_suffix(".0").unwrap().parse().unwrap();

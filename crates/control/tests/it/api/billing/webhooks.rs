@@ -89,9 +89,12 @@ async fn others_than_finance_set_no_webhooks_and_absent_ones_are_not_found() {
     let fin = finance(&shop).await;
     let person = shop.world.person("eve").await;
     let eve = shop.world.sign_in(&person).await.bearer();
-    let (of, key) = (format!("{WEBHOOKS}/{ABSENT}"), shop.ada.bearer());
-    let (rotate, replay) = (format!("{of}/rotate"), format!("{of}/replay"));
-    let (one, deliveries) = (format!("{of}/deliveries/{ABSENT}/replay"), format!("{of}/deliveries"));
+    let of = format!("{WEBHOOKS}/{ABSENT}");
+    let key = shop.ada.bearer();
+    let rotate = format!("{of}/rotate");
+    let replay = format!("{of}/replay");
+    let one = format!("{of}/deliveries/{ABSENT}/replay");
+    let deliveries = format!("{of}/deliveries");
     let since = json!({"since": "2026-11-20T00:00:00Z"});
     for (caller, status, code) in [(&eve, 403, "forbidden"), (&key, 403, "forbidden"), (&fin, 404, "not_found")] {
         change(&shop, caller, &of, json!({"enabled": true})).await.refuses(status, code);

@@ -90,7 +90,8 @@ async fn latency_and_recent_requests_are_those_of_the_newest() {
 #[tokio::test]
 async fn the_overview_is_visible_to_its_user_and_admins() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "endless").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "endless").await;
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
     let foreign = ask(&world, &ada, &format!("{PATH}?user_id={}", bob.user)).await;
     foreign.refuses(404, "not_found");

@@ -120,11 +120,13 @@ prices:
 #[tokio::test]
 async fn a_prompt_cache_saves_the_difference_of_the_dated_rates() {
     let world = models::world(DATED_PRICES).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let traffic = world.live.load_full().traffic.clone();
     let provider = traffic.provider("openai").unwrap();
     let version = |on: Timestamp| traffic.price(provider, ("gpt-5-mini", None), on).unwrap().version.clone();
-    let (old, new) = (version(at(1, 1)), version(at(0, 1)));
+    let old = version(at(1, 1));
+    let new = version(at(0, 1));
     assert_ne!(old, new);
     let call =
         |holder: &Holder, begun: Timestamp, price: Option<&Arc<str>>, [input, cached, output, nano]: [i64; 4]| {
@@ -188,7 +190,8 @@ upstreams: [{name: u, backends: [{url: http://h}]}]
 #[tokio::test]
 async fn a_response_cache_saves_an_amount_that_is_not_known() {
     let world = models::world(CACHED_ROUTE).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let root = admin(&world).await;
     let cache = async |credential: &str| {
         world.clock.advance(std::time::Duration::from_secs(6));
@@ -318,7 +321,8 @@ async fn exported(world: &World, id: &str, credential: &str) -> FileSums {
         csv.lines().skip(1).map(cell).collect()
     };
     let events = file("events.csv");
-    let (tokens, costs) = (column(&events, 12), column(&events, 13));
+    let tokens = column(&events, 12);
+    let costs = column(&events, 13);
     // Labels may contain commas.
     let last = |line: &str, nth: usize| line.rsplit(',').nth(nth).unwrap().to_owned();
     let own = events.lines().skip(1).map(|line| last(line, 1)).filter(|cell| !cell.is_empty());
@@ -382,8 +386,12 @@ async fn brief_totals_events_and_audit_agree() {
                 "seed {seed}"
             );
             let files = exported(&world, &date(back), &root).await;
-            let (tokens, is_equal) = (spend["tokens"].as_u64().unwrap(), true);
-            let (events, counted, cost_nano, own_cost_nano) = (of_day.len(), 0, expected, own);
+            let tokens = spend["tokens"].as_u64().unwrap();
+            let is_equal = true;
+            let events = of_day.len();
+            let counted = 0;
+            let cost_nano = expected;
+            let own_cost_nano = own;
             let sums = FileSums { events, counted, tokens, cost_nano, own_cost_nano, refused, is_equal };
             assert_eq!(files, sums, "seed {seed}");
             // An export has these events.

@@ -23,7 +23,8 @@ async fn admins_label_users_and_keys_and_members_do_not() {
         let body = json!({"labels": labels}).to_string();
         call(world.address, &format!("PATCH {path}"), &[JSON, bearer], &body).await
     };
-    let (user, key) = (format!("/api/users/{}", ada.user), format!("/api/keys/{}", ada.key));
+    let user = format!("/api/users/{}", ada.user);
+    let key = format!("/api/keys/{}", ada.key);
     let labels = json!({"team": "payments", "cost_centre": "r-1"});
     assert_eq!(patch(&user, &root, &labels).await.json()["labels"], labels);
     assert_eq!(get(world.address, &user, &[&root]).await.json()["labels"], labels);
@@ -143,7 +144,8 @@ async fn an_event_keeps_the_labels_under_which_it_was_made() {
 #[tokio::test]
 async fn usage_is_selected_by_a_label() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let events = vec![
         labelled(event(ada.caller, at(0, 1), Some(NanoUsd(1_500))), "team=payments,tier=gold"),
         labelled(event(bob.caller, at(0, 2), Some(NanoUsd(40))), "team=payments"),
@@ -158,7 +160,8 @@ async fn usage_is_selected_by_a_label() {
         let points = series["series"].as_array().unwrap().iter().flat_map(|of| of["points"].as_array().unwrap());
         points.map(|point| point["cost"]["amount_nano"].as_i64().unwrap()).sum::<i64>()
     };
-    let (ada, bob) = (ada.bearer(), bob.bearer());
+    let ada = ada.bearer();
+    let bob = bob.bearer();
     assert_eq!(of_label("label=team%3Dpayments&scope=all", &root).await, 1_540);
     assert_eq!(of_label("label=team=payments&scope=all&by=user", &root).await, 1_540);
     assert_eq!(of_label("label=team=payments&scope=all&by=label:tier", &root).await, 1_540);

@@ -51,7 +51,8 @@ async fn complete_world() -> (World, Holder) {
 #[tokio::test]
 async fn roles_approve_a_day_and_late_usage_reopens_it() {
     let (world, ada) = complete_world().await;
-    let (lead, finance) = (person(&world, "lead", &["team_lead"]).await, person(&world, "fin", &["finance"]).await);
+    let lead = person(&world, "lead", &["team_lead"]).await;
+    let finance = person(&world, "fin", &["finance"]).await;
     let status = async |bearer: &str| get(world.address, "/review/status", &[bearer]).await.json();
     assert_eq!((&status(&lead).await["state"], &status(&lead).await["id"]), (&json!("ready"), &json!(date(1))));
 

@@ -39,7 +39,8 @@ impl GoldenDay {
     /// A day of chats at the same cost as on other days.
     fn new(name: &'static str, events: Vec<UsageEvent>, cost: [i64; 3], headline: &'static str) -> Self {
         let batches = vec![events];
-        let (requests, classes) = (0, &[][..]);
+        let requests = 0;
+        let classes = &[][..];
         Self {
             name,
             batches,
@@ -63,7 +64,8 @@ fn chat(of: &Holder, back: u64, seconds: u64, tenths: i64) -> UsageEvent {
 }
 
 fn agent(of: &Holder, seconds: u64) -> UsageEvent {
-    let (client, tools) = (ClientProgram::ClaudeCode, ToolUse::Called);
+    let client = ClientProgram::ClaudeCode;
+    let tools = ToolUse::Called;
     let origin = RequestOrigin { client, tools, session: Some(SessionHash([7; 16])), ..RequestOrigin::default() };
     UsageEvent { origin, ..chat(of, 0, seconds, 20) }
 }
@@ -248,11 +250,13 @@ fn names_three_requests(classification: &Value, today: &[&UsageEvent], name: &st
 /// Compares the responses of a server that has the usage of one golden day.
 async fn check(at_nth: usize) {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "endless").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "endless").await;
     let golden = busy(&ada).into_iter().chain(unusual(&ada)).chain([batch(&ada, &bob)]).nth(at_nth).unwrap();
     let GoldenDay { name, batches, back, requests, cost, headline, .. } = golden;
     let today: Vec<&UsageEvent> = batches.iter().flatten().filter(|event| event.day == NOON.day()).collect();
-    let (used_today, spent) = (today.len(), if back == 0 { cost[0] } else { 0 });
+    let used_today = today.len();
+    let spent = if back == 0 { cost[0] } else { 0 };
     for batch in &batches {
         world.record(batch.clone()).await;
     }
@@ -284,7 +288,8 @@ async fn check(at_nth: usize) {
     assert!(brief["anomalies_reason"].as_str().unwrap().ends_with("at least 14 are needed"), "{name}");
     assert_eq!(by_name(&brief["classes"], "class"), owned(golden.classes), "{name}");
 
-    let (classes, roi) = (see("/classify/today").await, see("/roi/today").await);
+    let classes = see("/classify/today").await;
+    let roi = see("/roi/today").await;
     if back == 0 {
         names_three_requests(&classes, &today, name);
         assert_eq!(by_name(&classes["classes"], "class"), owned(golden.classes), "{name}");

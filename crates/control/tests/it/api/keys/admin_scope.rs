@@ -48,7 +48,8 @@ async fn it_makes_users_plans_and_keys_and_reads_usage() {
     let uses = log["items"].as_array().unwrap();
     let mut paths: Vec<_> = uses.iter().map(|line| line["detail"]["path"].as_str().unwrap()).collect();
     paths.sort_unstable();
-    let (one, rotation) = ("/api/keys/{id}", "/api/keys/{id}/rotate");
+    let one = "/api/keys/{id}";
+    let rotation = "/api/keys/{id}/rotate";
     let expected = ["/api/keys", one, one, rotation, "/api/me", "/api/plans", "/api/usage/history", "/api/users"];
     assert_eq!(paths, expected);
     assert!(uses.iter().all(|line| line["actor"]["key_id"] == created.json()["id"]), "{log}");
@@ -101,7 +102,8 @@ async fn it_reaches_no_admins_sessions_passwords_and_keys_of_its_kind() {
         rotate(&world, &key, id, "").await.refuses(403, "forbidden");
         delete(&world, &key, id).await.refuses(403, "forbidden");
     }
-    let (other, member) = (other.user, member.user);
+    let other = other.user;
+    let member = member.user;
     refused(&format!("PATCH /api/users/{other}"), "{\"status\":\"suspended\"}").await;
     refused(&format!("PATCH /api/users/{member}"), "{\"role\":\"admin\"}").await;
     for grants in [json!([{"role": "finance"}]), json!([{"role": "team_lead", "label": "team=payments"}]), json!([])] {

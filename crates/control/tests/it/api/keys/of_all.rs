@@ -23,7 +23,8 @@ fn labels(answer: &Answer) -> Vec<String> {
 #[tokio::test]
 async fn an_admin_lists_the_keys_of_all_users_with_their_owners() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let root = world.person_with("root", Role::Admin).await;
     let root = world.sign_in(&root).await.bearer();
     assert_eq!(create(&world, &ada.bearer(), &json!({"label": "100% CI"})).await.status, 201);
@@ -60,7 +61,8 @@ async fn pages_of_all_keys_have_each_key_once() {
         assert_eq!(create(&world, &ada.bearer(), &json!({"label": format!("key {nth}")})).await.status, 201);
     }
     let root = world.sign_in(&world.person_with("root", Role::Admin).await).await.bearer();
-    let (mut found, mut query) = (Vec::new(), "&text=key&limit=4".to_owned());
+    let mut found = Vec::new();
+    let mut query = "&text=key&limit=4".to_owned();
     loop {
         let page = list(&world, &root, &query).await;
         found.extend(labels(&page));

@@ -30,7 +30,8 @@ async fn an_admin_manages_the_keys_of_any_user_and_the_audit_log_names_both() {
     let user = ada.user.to_string();
     let created = create(&world, &admin, &json!({"label": "given", "user_id": user})).await;
     assert_eq!((created.status, text(&created, "user_id")), (201, user.clone()), "{created:?}");
-    let (id, secret) = (text(&created, "id"), text(&created, "key"));
+    let id = text(&created, "id");
+    let secret = text(&created, "key");
     assert_eq!(validate(&world, &secret).await.json()["user"]["id"], json!(user));
     let listed = get(world.address, &format!("{PATH}?user_id={user}"), &[&admin]).await.json();
     let mut labels: Vec<_> =
@@ -62,7 +63,8 @@ async fn a_repeat_of_an_admin_gives_the_key_of_the_user_another_secret() {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
     let admin = world.sign_in(&root).await.bearer();
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let send = async |user: &str| {
         let body = json!({"label": "given", "user_id": user}).to_string();
         post(world.address, PATH, &[&admin, "Idempotency-Key: once"], &body).await
@@ -78,9 +80,11 @@ async fn a_repeat_of_an_admin_gives_the_key_of_the_user_another_secret() {
 #[tokio::test]
 async fn a_member_sees_keys_of_others_as_missing() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let carol = world.person("carol").await;
-    let (user, id) = (ada.user.to_string(), ada.key.to_string());
+    let user = ada.user.to_string();
+    let id = ada.key.to_string();
     for header in [bob.bearer(), world.sign_in(&carol).await.bearer()] {
         create(&world, &header, &json!({"label": "x", "user_id": user})).await.refuses(404, "not_found");
         get(world.address, &format!("{PATH}?user_id={user}"), &[&header]).await.refuses(404, "not_found");

@@ -23,7 +23,8 @@ async fn count(world: &World, header: &str) -> usize {
 #[tokio::test]
 async fn a_repeated_creation_gives_the_same_key_another_secret() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let create = async |header: &str, name: &str, body: &str| repeat(&world, header, PATH, name, body).await;
     let first = create(&ada.bearer(), "one", &label("ci")).await;
     assert_eq!(first.status, 201, "{first:?}");
@@ -88,7 +89,8 @@ async fn a_repeated_rotation_replaces_the_lost_secret_and_keeps_the_one_before_i
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let created = super::create(&world, &ada.bearer(), &json!({"label": "ci"})).await;
-    let (id, old) = (text(&created, "id"), text(&created, "key"));
+    let id = text(&created, "id");
+    let old = text(&created, "key");
     let turn =
         async |name: &str, body: &str| repeat(&world, &ada.bearer(), &format!("{PATH}/{id}/rotate"), name, body).await;
     let lost = turn("one", "{\"grace\":\"1h\"}").await;
@@ -111,7 +113,8 @@ async fn a_repeated_rotation_replaces_the_lost_secret_and_keeps_the_one_before_i
 async fn repeats_at_once_create_one_key() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let (header, body) = (ada.bearer(), label("ci"));
+    let header = ada.bearer();
+    let body = label("ci");
     let one = || repeat(&world, &header, PATH, "one", &body);
     let answers: [Answer; 4] = tokio::join!(one(), one(), one(), one()).into();
     assert!(answers.iter().all(|answer| text(answer, "id") == text(&answers[0], "id")), "{answers:?}");

@@ -13,7 +13,8 @@ async fn the_old_secret_ends_at_once_without_a_grace_period() {
     let ada = world.holder("ada", "starter").await;
     let bounds = json!({"label": "ci", "limits": {"credits_per_day": 7}, "addresses": ["127.0.0.1"]});
     let created = create(&world, &ada.bearer(), &bounds).await;
-    let (id, old) = (text(&created, "id"), text(&created, "key"));
+    let id = text(&created, "id");
+    let old = text(&created, "key");
     for body in ["", "{}", "{\"grace\":null}", "{\"grace\":\"0s\"}"] {
         let before = super::view(&show(&world, &ada.bearer(), &id).await);
         let rotated = rotate(&world, &ada.bearer(), &id, body).await;
@@ -35,7 +36,8 @@ async fn two_secrets_at_most_open_one_key_until_the_grace_is_over() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let created = create(&world, &ada.bearer(), &json!({"label": "ci"})).await;
-    let (id, first) = (text(&created, "id"), text(&created, "key"));
+    let id = text(&created, "id");
+    let first = text(&created, "key");
     let second = text(&rotate(&world, &ada.bearer(), &id, "{\"grace\":\"1h\"}").await, "key");
     for (secret, rotated) in [(&first, true), (&second, false)] {
         let valid = validate(&world, secret).await.json();
@@ -94,7 +96,8 @@ async fn sessions_that_began_with_the_key_end_except_for_the_current_one() {
         assert_eq!(answer.status, 200, "{answer:?}");
         format!("Authorization: Bearer {}", text(&answer, "access_token"))
     };
-    let (stolen, asking) = (begin(&ada.secret).await, begin(&ada.secret).await);
+    let stolen = begin(&ada.secret).await;
+    let asking = begin(&ada.secret).await;
     let rotated = rotate(&world, &asking, &ada.key.to_string(), "").await;
     let new = text(&rotated, "key");
     world.refresh().await;

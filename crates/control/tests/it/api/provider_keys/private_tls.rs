@@ -16,7 +16,8 @@ use super::*;
 
 /// Writes the certificate of an authority (ca.pem), and one for `llm.internal` that it has signed (me.pem, me.key).
 fn write(folder: &Path) {
-    let (key, own) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let key = KeyPair::generate().unwrap();
+    let own = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     fs::write(folder.join("ca.pem"), pem("CERTIFICATE", params.self_signed(&key).unwrap().der())).unwrap();
@@ -57,7 +58,8 @@ async fn start(folder: &Path, tasks: &mut JoinSet<()>) -> u16 {
 
 #[tokio::test]
 async fn a_credential_is_tested_with_the_private_roots_and_the_client_certificate_of_its_provider() {
-    let (folder, mut tasks) = (tempfile::tempdir().unwrap(), JoinSet::new());
+    let folder = tempfile::tempdir().unwrap();
+    let mut tasks = JoinSet::new();
     write(folder.path());
     let port = start(folder.path(), &mut tasks).await;
     let path = folder.path().display();

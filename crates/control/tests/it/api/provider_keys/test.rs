@@ -85,12 +85,14 @@ async fn a_user_tests_at_most_two_providers_at_once_and_other_users_are_served()
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = silent.local_addr().unwrap();
     let world = world(&format!("{{name: openai, kind: openai, base_url: 'http://{url}/v1', credential: vault}}")).await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let mut asking = JoinSet::new();
     let mut waiting = Vec::new();
     let ask = async |asking: &mut JoinSet<Answer>, holder: &Holder, label: &str| {
         let created = id(&create(&world, &holder.bearer(), &new(label)).await);
-        let (address, bearer) = (world.address, holder.bearer());
+        let address = world.address;
+        let bearer = holder.bearer();
         asking.spawn(async move { call(address, &format!("POST {PATH}/{created}/test"), &[&bearer], "").await });
     };
     for (holder, label) in [(&ada, "one"), (&ada, "two"), (&bob, "his")] {
@@ -106,8 +108,10 @@ async fn a_user_tests_at_most_two_providers_at_once_and_other_users_are_served()
 async fn an_undecryptable_credential_is_not_sent() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
-    let (owner, provider) = (Some(ada.user), "openai".to_owned());
-    let (label, secret) = ("lost".to_owned(), Secret::new(SECRET.to_owned()));
+    let owner = Some(ada.user);
+    let provider = "openai".to_owned();
+    let label = "lost".to_owned();
+    let secret = Secret::new(SECRET.to_owned());
     let other = access::Vault::new(&access::MasterKey::parse(&format!("{}A", "B".repeat(42))).unwrap(), None);
     world.store.reset_vault(&store::Actor::COMMAND, &other).await.unwrap();
     let new = store::NewProviderKey { owner, provider, label, secret };

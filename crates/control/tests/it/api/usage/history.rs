@@ -80,11 +80,13 @@ async fn a_query_that_cannot_be_is_refused() {
 #[tokio::test]
 async fn anothers_key_and_user_are_not_there() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
     let absent = "01994d5c-0000-7000-8000-000000000000";
     for (name, foreign) in [("key_id", bob.key.to_string()), ("user_id", bob.user.to_string())] {
         let [foreign, absent] = [foreign.as_str(), absent].map(|id| format!("{PATH}?{name}={id}"));
-        let (foreign, absent) = (ask(&world, &ada, &foreign).await, ask(&world, &ada, &absent).await);
+        let foreign = ask(&world, &ada, &foreign).await;
+        let absent = ask(&world, &ada, &absent).await;
         foreign.refuses(404, "not_found");
         assert_alike(&foreign, &absent);
     }

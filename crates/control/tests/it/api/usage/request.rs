@@ -235,7 +235,8 @@ async fn skipped_targets_are_listed_and_a_trace_has_its_page_if_one_is_configure
 async fn a_refused_request_has_its_refusal_code() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let (known, newer) = (refused(&ada, at(1), "quota_exceeded", 429), refused(&ada, at(2), "of_tomorrow", 418));
+    let known = refused(&ada, at(1), "quota_exceeded", 429);
+    let newer = refused(&ada, at(2), "of_tomorrow", 418);
     world.record(vec![known.clone(), newer.clone()]).await;
     insta::assert_snapshot!(tidy(&ask(&world, &ada, &format!("{PATH}/{}", known.id)).await));
     let reported = show(&world, &ada, &newer).await;
@@ -295,8 +296,10 @@ async fn a_refused_request_has_the_limit_that_refused_it_and_admins_see_shared_a
 #[tokio::test]
 async fn a_request_of_another_user_is_not_found_like_a_missing_one() {
     let world = World::start().await;
-    let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
-    let (mine, his) = (of(&ada, at(1)), event_of_nobody(&bob));
+    let ada = world.holder("ada", "starter").await;
+    let bob = world.holder("bob", "starter").await;
+    let mine = of(&ada, at(1));
+    let his = event_of_nobody(&bob);
     world.record(vec![mine.clone(), his.clone()]).await;
     let absent = ask(&world, &bob, &format!("{PATH}/01994d5c-0000-7000-8000-000000000000")).await;
     absent.refuses(404, "not_found");
