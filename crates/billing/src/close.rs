@@ -165,7 +165,9 @@ impl Books {
         let mut all = CloseCounts::default();
         loop {
             let counts = self.close_periods(last_day).await?;
-            let (made, closed, signed) = (counts.made, counts.closed, counts.signed);
+            let made = counts.made;
+            let closed = counts.closed;
+            let signed = counts.signed;
             all = CloseCounts {
                 made: all.made + made,
                 closed: all.closed + closed,
@@ -190,7 +192,8 @@ impl Books {
         let yesterday = Day(now.day().0.saturating_sub(1));
         let last_day = last_day.map_or(yesterday, |day| day.min(yesterday));
         let stored_until = charged_usage::stored_until(self.store()).await?.unwrap_or(now);
-        let (mut counts, mut after) = (CloseCounts::default(), Uuid::nil());
+        let mut counts = CloseCounts::default();
+        let mut after = Uuid::nil();
         loop {
             let page = subscriptions::ending(self.store(), last_day, after, PAGE).await?;
             let Some(last) = page.last() else { break };
@@ -217,7 +220,8 @@ impl Books {
                             tracing::error!(subscription = %subscription.id, %error, cause, "a billing period was not closed");
                         }
                         if counts.failures.len() < FAILURES_MAX {
-                            let (subscription, cause) = (subscription.id, error.to_string());
+                            let subscription = subscription.id;
+                            let cause = error.to_string();
                             counts.failures.push(UnclosedPeriod { subscription, cause });
                         }
                     }
@@ -255,7 +259,9 @@ impl Books {
         let next = subscription.next_plan_version.unwrap_or(subscription.plan_version);
         let next = (event != SubscriptionEvent::LastPeriodEnded).then_some(next);
         let ended = BillingPeriod { first_day: subscription.first_day, last_day };
-        let (mut plan, mut advance, mut charged) = (None, None, ChargedUsage::default());
+        let mut plan = None;
+        let mut advance = None;
+        let mut charged = ChargedUsage::default();
         let current = self.version_of(&mut on, subscription.plan_version).await?;
         if let Some(next) = next {
             let version = self.version_of(&mut on, next).await?;

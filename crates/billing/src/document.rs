@@ -81,7 +81,8 @@ impl InvoiceDocument<'_> {
     }
 
     fn head(&self) -> Vec<(String, String)> {
-        let (of, language) = (self.invoice, self.language);
+        let of = self.invoice;
+        let language = self.language;
         let row = |english, indonesian, value: String| (language.pick(english, indonesian).to_owned(), value);
         let mut rows = vec![row("Status", "Status", self.state().to_owned())];
         if let Some(at) = of.issued_at {
@@ -107,7 +108,8 @@ impl InvoiceDocument<'_> {
     }
 
     fn sums(&self) -> Vec<SumTexts> {
-        let (of, language) = (self.invoice, self.language);
+        let of = self.invoice;
+        let language = self.language;
         let sum = |name: String, amount: i64| SumTexts { name, value: self.money(amount), is_total: false };
         let mut sums = vec![sum(language.pick("Subtotal", "Subtotal").to_owned(), of.subtotal)];
         if !of.tax_name.is_empty() {

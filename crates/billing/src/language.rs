@@ -139,9 +139,11 @@ impl Language {
     /// Writes a time of a zone to the minute: `27 November 2026, 19:00 WIB`.
     #[must_use]
     pub fn moment(self, at: Timestamp, zone: TimeZone) -> String {
-        let (at, zone) = (zone.local(at), zone.short);
+        let at = zone.local(at);
+        let zone = zone.short;
         let minutes = at.0 / MICROS_PER_MINUTE % MINUTES_PER_DAY;
-        let (hour, minute) = (minutes / 60, minutes % 60);
+        let hour = minutes / 60;
+        let minute = minutes % 60;
         match self {
             Self::English => format!("{}, {hour:02}:{minute:02} {zone}", self.day(at.day())),
             Self::Indonesian => format!("{}, {hour:02}.{minute:02} {zone}", self.day(at.day())),

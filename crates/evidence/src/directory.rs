@@ -25,7 +25,8 @@ pub(crate) fn read(from: &mut (impl Read + Seek), length: u64) -> io::Result<Opt
     let mut end = [0; END_BYTES];
     from.seek(SeekFrom::Start(end_at))?;
     from.read_exact(&mut end)?;
-    let (size, offset) = (u64::from(field32(&end, 12)), u64::from(field32(&end, 16)));
+    let size = u64::from(field32(&end, 12));
+    let offset = u64::from(field32(&end, 16));
     let size_max = u64::try_from(FILES_MAX * (CENTRAL_BYTES + NAME_BYTES_MAX)).unwrap_or(u64::MAX);
     if field32(&end, 0) != END || offset + size != end_at || size > size_max {
         return Ok(None);

@@ -66,7 +66,10 @@ pub fn verify(from: &mut (impl Read + Seek), expected: Option<[u8; 32]>) -> Resu
         from.seek(SeekFrom::Start(at))?;
         from.read_exact(&mut comment)?;
     }
-    let (Some(signed), Some(signature)) = (signed, comment.strip_prefix(COMMENT)) else {
+    let Some(signed) = signed else {
+        return Err(if has_begin { VerifyError::Changed } else { VerifyError::NotAnExport });
+    };
+    let Some(signature) = comment.strip_prefix(COMMENT) else {
         return Err(if has_begin { VerifyError::Changed } else { VerifyError::NotAnExport });
     };
     let signature = hex::decode::<SIGNATURE_BYTES>(signature).ok_or(VerifyError::Changed)?;

@@ -67,7 +67,8 @@ pub fn anomalies(
     let all = [Measure::Requests, Measure::Tokens, Measure::Cost];
     let found = all.into_iter().filter_map(|measure| {
         let values: Vec<i64> = compared.iter().map(|of| measure.of(of)).collect();
-        let (value, median) = (measure.of(&today), median(&values));
+        let value = measure.of(&today);
+        let median = median(&values);
         let deviations: Vec<i64> = values.iter().map(|value| value.saturating_sub(median).saturating_abs()).collect();
         let mad = self::median(&deviations);
         let score = score(value, median, mad);
@@ -109,7 +110,8 @@ impl Measure {
             Self::Requests => format!("{value} requests are far {side} the {median} of other {weekdays}"),
             Self::Tokens => format!("{value} tokens are far {side} the {median} of other {weekdays}"),
             Self::Cost => {
-                let (value, median) = (money::shown(value.into()), money::shown(median.into()));
+                let value = money::shown(value.into());
+                let median = money::shown(median.into());
                 format!("a cost of {value} is far {side} the {median} of other {weekdays}")
             }
         }
@@ -147,7 +149,9 @@ mod tests {
     }
 
     fn figures(back: u32, requests: u64) -> DayFigures {
-        let (day, tokens, cost_nano) = (Day(TODAY.0 - back), requests * 100, 1_000_000_000);
+        let day = Day(TODAY.0 - back);
+        let tokens = requests * 100;
+        let cost_nano = 1_000_000_000;
         DayFigures { day, requests, tokens, cost_nano, ..DayFigures::default() }
     }
 

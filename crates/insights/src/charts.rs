@@ -156,7 +156,8 @@ pub fn draw(kind: ChartKind, brief: &Brief, theme: ChartTheme) -> Chart {
     );
     let largest = bars.iter().map(|bar| bar.value.abs()).max().unwrap_or(0).max(1);
     for (row, of) in (0_i128..).zip(&bars) {
-        let (y, length) = (52 + row * ROW, (of.value.abs() * LONGEST / largest).max(1));
+        let y = 52 + row * ROW;
+        let length = (of.value.abs() * LONGEST / largest).max(1);
         let fill = if of.value < 0 { negative } else { bar };
         let _ = write!(
             svg,

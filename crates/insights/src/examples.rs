@@ -113,7 +113,8 @@ impl Examples {
 
 fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ExamplesError> {
     serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
+        let line = error.line();
+        let column = error.column();
         let reason = error.to_string();
         let place = format!(" at line {line} column {column}");
         let reason = reason.strip_suffix(&place).unwrap_or(&reason).to_owned();

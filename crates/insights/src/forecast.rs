@@ -23,7 +23,8 @@ pub fn forecast(today: Day, days: &[DayFigures], settings: &ForecastSettings) ->
     let read: Vec<&DayFigures> = days.iter().filter(|of| of.day >= begin && of.day < today).collect();
     let count = u32::try_from(read.len()).unwrap_or(u32::MAX);
     let factor = factor(settings.interval);
-    let (Some(factor), true) = (factor, count >= DAYS_MIN) else {
+    let factor = if count >= DAYS_MIN { factor } else { None };
+    let Some(factor) = factor else {
         let reason = format!("{count} of the last {DAYS} days have usage; at least {DAYS_MIN} are needed");
         return Forecast { until, cost: None, low: None, high: None, days: count, reason: Some(reason) };
     };

@@ -39,7 +39,8 @@ struct Parts {
 #[must_use]
 pub fn movers(models: &[ModelChange], cost_before: i64, cost: i64) -> Vec<Mover> {
     let sum = |of: fn(&ModelChange) -> u64| models.iter().map(|model| i128::from(of(model))).sum::<i128>();
-    let (all_before, all_now) = (sum(|model| model.tokens_before), sum(|model| model.tokens));
+    let all_before = sum(|model| model.tokens_before);
+    let all_now = sum(|model| model.tokens);
     let mut changes: Vec<(&ModelChange, Parts)> =
         models.iter().map(|model| (model, parts(model, all_before, all_now))).collect();
     changes.sort_by_key(|(model, _)| {
@@ -54,7 +55,8 @@ pub fn movers(models: &[ModelChange], cost_before: i64, cost: i64) -> Vec<Mover>
         .map(|(_, (model, parts))| mover("model", &model.name, [model.cost_before.into(), model.cost.into()], *parts))
         .collect();
     let mut rest = Parts::default();
-    let (mut rest_before, mut rest_now) = (i128::from(cost_before), i128::from(cost));
+    let mut rest_before = i128::from(cost_before);
+    let mut rest_now = i128::from(cost);
     for (at, change) in changes.iter().enumerate() {
         let (model, of) = change;
         if is_listed(&(at, change)) {
@@ -71,7 +73,8 @@ pub fn movers(models: &[ModelChange], cost_before: i64, cost: i64) -> Vec<Mover>
 }
 
 fn parts(model: &ModelChange, all_before: i128, all_now: i128) -> Parts {
-    let (before, now) = (i128::from(model.cost_before), i128::from(model.cost));
+    let before = i128::from(model.cost_before);
+    let now = i128::from(model.cost);
     let difference = now - before;
     if all_before == 0 {
         return Parts { volume: difference, ..Parts::default() };

@@ -159,7 +159,8 @@ fn check(from: &mut (impl Read + Seek), of: &VerifiedExport) -> Result<CheckedRe
 
 /// Reads a document of the receipt.
 fn document(from: &mut (impl Read + Seek), name: &str) -> Result<Vec<u8>, ReceiptError> {
-    let (mut all, mut is_too_large) = (Vec::new(), false);
+    let mut all = Vec::new();
+    let mut is_too_large = false;
     read_file(from, name, |bytes| {
         is_too_large |= all.len() + bytes.len() > DOCUMENT_BYTES_MAX;
         if !is_too_large {
@@ -172,7 +173,8 @@ fn document(from: &mut (impl Read + Seek), name: &str) -> Result<Vec<u8>, Receip
 /// Prints the manifest and the figures, one on each line.
 impl fmt::Display for VerifiedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (manifest, fingerprint) = (&self.export.manifest, &self.export.fingerprint);
+        let manifest = &self.export.manifest;
+        let fingerprint = &self.export.fingerprint;
         let state = if manifest.complete { "complete" } else { "not complete" };
         writeln!(f, "  id           {}", manifest.id)?;
         writeln!(f, "  figures      version {}, {state}", manifest.figures_version)?;
@@ -182,8 +184,10 @@ impl fmt::Display for VerifiedFile {
         writeln!(f, "  fingerprint  {fingerprint}")?;
         writeln!(f, "  key          {}", manifest.public_key)?;
         let Some(CheckedReceipt { documents, days, requests }) = &self.receipt else { return Ok(()) };
-        let (invoice, missing) = (&documents.invoice, manifest.days_without_requests.len());
-        let (currency, lines) = (invoice.currency.code(), invoice.lines.len());
+        let invoice = &documents.invoice;
+        let missing = manifest.days_without_requests.len();
+        let currency = invoice.currency.code();
+        let lines = invoice.lines.len();
         writeln!(f, "  requests     {requests} of {days} days add up; {missing} days have no requests")?;
         writeln!(f, "  lines        {lines} add up to {} {currency}", invoice.subtotal)?;
         writeln!(f, "  tax          {} {currency}", invoice.tax.amount)?;

@@ -297,7 +297,8 @@ async fn write(
 
 /// Stores a batch: on SQLite on a thread that may block, which also frees the records.
 async fn store_rows(node: &Node, mut rows: Rows, known: &mut KnownRows) -> Result<Duration, WriteError> {
-    let (node, kind) = (node.clone(), node.store().kind());
+    let kind = node.store().kind();
+    let node = node.clone();
     let mut owned = std::mem::take(known);
     let storing = async move {
         let leaving = node.backlog().leaving(rows.places.iter().zip(&rows.records)).await;

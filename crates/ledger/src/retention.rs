@@ -137,7 +137,9 @@ async fn expire(
     before: Timestamp,
     stats: &RetentionStats,
 ) -> Result<u64, DatabaseError> {
-    let (mut deleted, mut batch_sizer, end) = (0, BatchSizer::new(store.kind(), ROWS_MAX), first_id(before));
+    let mut deleted = 0;
+    let mut batch_sizer = BatchSizer::new(store.kind(), ROWS_MAX);
+    let end = first_id(before);
     for table in tables {
         // Each transaction starts where the last one ended, to skip the deleted rows, which PostgreSQL keeps for a
         // while.
@@ -181,7 +183,8 @@ impl Rounds {
         let now = match self.clock_guard.judge(store.clock().now(), began) {
             ClockReading::Trusted(now) | ClockReading::Distrusted(now) => now,
             ClockReading::Jumped(now) => {
-                let (clock, expected) = (store.clock().now().unix_seconds(), now.unix_seconds());
+                let clock = store.clock().now().unix_seconds();
+                let expected = now.unix_seconds();
                 tracing::warn!(
                     clock,
                     expected,

@@ -240,7 +240,8 @@ impl Ledger {
         if expected != number {
             return Err(SettingsError::Changed);
         }
-        let (id, number) = (store.new_id(), number.saturating_add(1));
+        let id = store.new_id();
+        let number = number.saturating_add(1);
         let user = match by.by {
             store::By::User { user, .. } | store::By::Key { user, .. } => Some(user.0),
             store::By::Command | store::By::System => None,

@@ -47,8 +47,8 @@ async fn inserts_write_every_column_of_their_tables() {
                 }
             };
             let stored: Vec<(String,)> = store.query(query).bind(table).all().await.unwrap();
-            let (stored, columns): (Vec<&str>, Vec<&str>) =
-                (stored.iter().map(|(name,)| name.as_str()).collect(), columns.collect());
+            let stored: Vec<&str> = stored.iter().map(|(name,)| name.as_str()).collect();
+            let columns: Vec<&str> = columns.collect();
             if table == "usage_events" && store.kind() == StoreKind::Sqlite {
                 assert_eq!(stored, columns, "SQLite copies the values of an INSERT in another order");
             }

@@ -53,7 +53,8 @@ macro_rules! read {
     ($row:ty) => {
         impl FromRow<'_, $row> for UsageRow {
             fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
-                let (mut classes, mut tools) = ([None; TOKEN_CLASS_COUNT], [None; TOOL_CALL_COUNT]);
+                let mut classes = [None; TOKEN_CLASS_COUNT];
+                let mut tools = [None; TOOL_CALL_COUNT];
                 for (tokens, class) in classes.iter_mut().zip(TOKEN_CLASSES) {
                     *tokens = row.try_get(class.column)?;
                 }

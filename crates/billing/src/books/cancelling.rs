@@ -70,7 +70,8 @@ impl Books {
     async fn cancel_now(&self, by: &Actor, user: UserId) -> Result<Uuid, BillingError> {
         let mut on = self.store.change().await?;
         let mut subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
-        let (state, today) = (subscription.state, self.today());
+        let state = subscription.state;
+        let today = self.today();
         self.refuse_end(&mut on, &subscription, state).await?;
         let is_charged = !self.enter_next_period(&mut on, &mut subscription, state).await?;
         if state == SubscriptionState::Pending {
@@ -86,7 +87,7 @@ impl Books {
         subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
         self.transition(&mut on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
-        if let Some(rest) = period.from_day(today.next()).filter(|_| is_charged) {
+        if is_charged && let Some(rest) = period.from_day(today.next()) {
             let version = self.version(&mut on, subscription.plan_version).await?;
             let unused = share_of_price(version.price.price.amount, rest.days(), period.days())?;
             let text = terms(&version).name;

@@ -178,7 +178,8 @@ impl Books {
         upgrade: Upgrade<'_>,
     ) -> Result<Uuid, BillingError> {
         let Upgrade { subscription: of, version, quote } = upgrade;
-        let (today, now) = (self.today(), self.store.clock().now());
+        let today = self.today();
+        let now = self.store.clock().now();
         let left = Duration::from_micros(of.last_day.next().start().0.saturating_sub(now.0));
         let draft = InvoiceDraft::of(quote.lines, self.settings.tax.as_ref(), today)?;
         let subject = InvoiceSubject {
@@ -219,7 +220,8 @@ impl Books {
         if of.plan_version == target || !period.contains(invoice.first_day) {
             return Ok(());
         }
-        let (old, new) = (self.version(on, of.plan_version).await?, self.version(on, target).await?);
+        let old = self.version(on, of.plan_version).await?;
+        let new = self.version(on, target).await?;
         let is_same_period = invoice.first_day == of.first_day && invoice.last_day == of.last_day;
         // The usage of a day is charged once, also if another subscription ended on it.
         let charged = subscriptions::last_charged(on, of.user).await?.map_or(of.first_day, Day::next);

@@ -98,7 +98,8 @@ impl Books {
             basis: InvoiceBasis::CreditNote { subtotal: of.subtotal, tax: of.tax, remaining },
         };
         let id = self.add_draft(on, &subject, &draft).await?;
-        let (form, now) = (self.settings.number.of_credit_notes(), self.store.clock().now());
+        let form = self.settings.number.of_credit_notes();
+        let now = self.store.clock().now();
         let series = form.series(now.day().civil().year);
         let number = invoices::next_number(&self.store, on, &series).await?;
         let text = form.number(&series, number);
@@ -152,7 +153,8 @@ impl Books {
     /// Credits the days after the end of a subscription that was cancelled while its invoice waited to be opened.
     pub(super) async fn credit_after_end(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
-        let (InvoiceKind::Period, Some(subscription)) = (invoice.kind, invoice.subscription) else { return Ok(()) };
+        let InvoiceKind::Period = invoice.kind else { return Ok(()) };
+        let Some(subscription) = invoice.subscription else { return Ok(()) };
         let of = self.existing(on, subscription).await?;
         if of.state != SubscriptionState::Cancelled || of.last_day >= invoice.last_day {
             return Ok(());
@@ -217,7 +219,8 @@ async fn was_paid(
 
 /// Returns the price of an invoice's days from `day` on, as far as no credit note has taken it back.
 async fn unused_part(on: &mut BooksTransaction, invoice: &StoredInvoice, day: Day) -> Result<i64, BillingError> {
-    let (mut unused, mut left) = (0_i64, 0_i64);
+    let mut unused = 0_i64;
+    let mut left = 0_i64;
     for line in plan_lines::of_invoice(on, invoice.id).await? {
         if line.is_note {
             left -= line.amount;
@@ -236,7 +239,8 @@ async fn unused_part(on: &mut BooksTransaction, invoice: &StoredInvoice, day: Da
 /// Returns the part of an open invoice's subtotal that is paid, and that no credit note has taken back.
 async fn paid_part(on: &mut BooksTransaction, invoice: &StoredInvoice) -> Result<i64, BillingError> {
     let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
-    let (subtotal, tax) = (invoice.subtotal - credited, invoice.tax - credited_tax);
+    let subtotal = invoice.subtotal - credited;
+    let tax = invoice.tax - credited_tax;
     let paid = subtotal + tax - invoice.remaining;
     if paid <= 0 {
         return Ok(0);

@@ -137,7 +137,8 @@ impl Books {
                 "other credit notes were made than the request expects: read the invoice again",
             ));
         }
-        let (mut lines, mut seen) = (Vec::new(), HashSet::new());
+        let mut lines = Vec::new();
+        let mut seen = HashSet::new();
         for credit in credited {
             let line = stored.iter().find(|line| line.no == credit.no && line.amount > 0 && seen.insert(line.no));
             let line = line.ok_or(BillingError::Conflict("a credit note names lines with an amount, each once"))?;

@@ -246,7 +246,7 @@ impl Books {
     pub(crate) async fn void(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let invoice = self.invoice(on, id).await?;
         let state = invoice.state.after(InvoiceEvent::Voided);
-        let state = state.filter(|_| invoice.remaining == invoice.total);
+        let state = if invoice.remaining == invoice.total { state } else { None };
         let state = state.ok_or(BillingError::Conflict(
             "only an invoice in review, or an open one without payments, can be voided",
         ))?;
@@ -279,7 +279,8 @@ impl Books {
         state: InvoiceState,
     ) -> Result<(), BillingError> {
         let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
-        let (subtotal, tax) = (invoice.subtotal - credited, invoice.tax - credited_tax);
+        let subtotal = invoice.subtotal - credited;
+        let tax = invoice.tax - credited_tax;
         let to_wallet = subtotal + tax - invoice.remaining;
         // A credit note filled the wallet, and the payment that it gave back was taken back later.
         if to_wallet < 0 && postings::wallet(on, invoice.user, invoice.currency).await? < -to_wallet {

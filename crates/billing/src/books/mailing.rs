@@ -24,7 +24,8 @@ impl Books {
         user: UserId,
     ) -> Result<(), BillingError> {
         if self.settings.has_mail {
-            let (is_for_finance, may_repeat) = (kind.is_for_finance(), kind.may_repeat());
+            let is_for_finance = kind.is_for_finance();
+            let may_repeat = kind.may_repeat();
             let new = NewMail { kind: kind.as_str(), object, user, is_for_finance, may_repeat };
             mails::add(&self.store, on, new).await?;
         }

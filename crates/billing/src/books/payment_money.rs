@@ -48,7 +48,10 @@ impl Books {
             self.mail(on, MailKind::PaymentUnexpected, payment.id, payment.user).await?;
         }
         self.mail(on, MailKind::PaymentReceived, payment.id, payment.user).await?;
-        let (Some(invoice), MoneyEvent::Received { to_invoice, to_written_off, to_wallet }) = (&invoice, event) else {
+        let Some(invoice) = &invoice else {
+            return Ok(());
+        };
+        let MoneyEvent::Received { to_invoice, to_written_off, to_wallet } = event else {
             return Ok(());
         };
         let paid = to_invoice + to_written_off;
@@ -113,7 +116,9 @@ impl Books {
         let event = MoneyEvent::Reversed { owed, written_off, from_wallet };
         self.post_for(on, subject(payment, "payment.reversed"), event).await?;
         self.mail(on, MailKind::PaymentReversed, payment.id, payment.user).await?;
-        if let Some((invoice, state)) = reopened.filter(|_| from_invoice > 0) {
+        if from_invoice > 0
+            && let Some((invoice, state)) = reopened
+        {
             self.reopen(on, payment, &invoice, ReopenedPart { state, amount: from_invoice }).await?;
         }
         self.reverse_wallet(on, payment, to_take - from_wallet).await

@@ -196,7 +196,9 @@ impl Books {
         items: Vec<(String, i64)>,
         return_url: Option<&str>,
     ) -> Result<StoredPayment, BillingError> {
-        let (books, payment, return_url) = (self.clone(), payment.clone(), return_url.map(str::to_owned));
+        let books = self.clone();
+        let payment = payment.clone();
+        let return_url = return_url.map(str::to_owned);
         let charge = async move { books.send_charge(&payment, &items, return_url.as_deref()).await };
         #[expect(clippy::disallowed_methods, reason = "the time limits of its three requests end the task")]
         let task = tokio::spawn(charge);
@@ -211,7 +213,8 @@ impl Books {
         return_url: Option<&str>,
     ) -> Result<StoredPayment, BillingError> {
         let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
-        let (channel, now) = (channel_of(payment)?, self.store.clock().now());
+        let channel = channel_of(payment)?;
+        let now = self.store.clock().now();
         let order = ChargeOrder {
             order_id: &payment.order,
             amount: payment.amount,

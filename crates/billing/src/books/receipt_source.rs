@@ -106,7 +106,8 @@ impl ReceiptSource {
     /// the receipt.
     pub fn end_day(&mut self, of: WrittenDay) -> bool {
         let WrittenDay { day, is_missing, digest, sums, .. } = of;
-        let (rows, sha256) = (sums.rows, hex(&digest.finalize()));
+        let rows = sums.rows;
+        let sha256 = hex(&digest.finalize());
         if self.is_listed {
             return !is_missing && self.documents.days.contains(&ListedDay { day, rows, sha256 });
         }
@@ -128,7 +129,7 @@ impl ReceiptSource {
             }
         };
         let page = of.requests(&self.store, after).await?;
-        let last = page.last().filter(|_| page.len() >= CHARGED_PAGE);
+        let last = if page.len() >= CHARGED_PAGE { page.last() } else { None };
         let next = last.map_or(DayCursor::Counts, |last| DayCursor::After(last.started_at, last.id));
         let prices = self.documents.terms.prices.as_deref();
         Ok((page.iter().map(|of| receipt_rows::of_request(of, prices)).collect(), Some(next)))

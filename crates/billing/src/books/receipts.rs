@@ -51,7 +51,8 @@ impl ReceiptListing {
 
 impl Job for ReceiptListing {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let (mut after, mut unlisted) = (Uuid::nil(), 0);
+        let mut after = Uuid::nil();
+        let mut unlisted = 0;
         loop {
             let page = receipts::unlisted(self.0.store(), after, PAGE).await?;
             let Some(last) = page.last() else { break };
@@ -194,7 +195,8 @@ impl Books {
         for id in terms.versions() {
             let version = plan_versions::find(&mut on, id).await?;
             let version = version.ok_or(BillingError::Inconsistent("the version of a plan is missing"))?;
-            let (plan, price) = (version.name, version.price);
+            let plan = version.name;
+            let price = version.price;
             plans.push(PlanVersionDocument { id, plan, version: version.version, price });
         }
         on.rollback().await?;

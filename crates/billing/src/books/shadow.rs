@@ -106,7 +106,8 @@ fn complete_months(today: Day, count: u32) -> Vec<BillingPeriod> {
         CivilDate { year: months / 12, month: months % 12 + 1, day: 1 }.to_day()
     };
     let month = |back: u64| {
-        let (first_day, next) = (first_of(back)?, first_of(back - 1)?);
+        let first_day = first_of(back)?;
+        let next = first_of(back - 1)?;
         Some(BillingPeriod { first_day, last_day: Day(next.0.saturating_sub(1)) })
     };
     (1..=u64::from(count)).rev().filter_map(month).collect()

@@ -72,7 +72,8 @@ impl Books {
         if postings::wallet(&mut on, user, invoice.currency).await? < invoice.remaining {
             return Err(BillingError::Conflict("the wallet has less than the invoice: top it up"));
         }
-        let (id, amount) = (self.store.new_id(), invoice.remaining);
+        let id = self.store.new_id();
+        let amount = invoice.remaining;
         let order = format!("TW-{}", id.simple());
         let expires_at = self.store.clock().now();
         let new = NewPayment { id, user, invoice: Some(invoice.id), order: &order, method: WALLET, amount, expires_at };

@@ -49,7 +49,8 @@ struct DayReviews {
 impl DayReviews {
     /// Reads the reviews of the days from the first to the last one.
     async fn read(books: &Books, days: [Day; 2]) -> Result<Self, BillingError> {
-        let (store, ledger) = (books.store(), Ledger::new(books.store().clone()));
+        let store = books.store();
+        let ledger = Ledger::new(books.store().clone());
         let roles = match ledger.insight_settings().await? {
             None => books.signoff_roles(),
             Some((_, text)) => {
@@ -140,7 +141,8 @@ impl Books {
         told: &mut ToldFailures,
         counts: &mut CloseCounts,
     ) -> Result<(), BillingError> {
-        let (mut signed, mut before) = (Vec::new(), Uuid::max());
+        let mut signed = Vec::new();
+        let mut before = Uuid::max();
         loop {
             let page = invoices::of_all(self.store(), Some(InvoiceState::Review.as_str()), before, PAGE).await?;
             let Some(last) = page.last() else { break };
@@ -169,7 +171,8 @@ impl Books {
                         tracing::error!(invoice = %id, %error, cause, "a signed-off invoice was not opened");
                     }
                     if counts.failures.len() < FAILURES_MAX {
-                        let (subscription, cause) = (subscription.unwrap_or_default(), error.to_string());
+                        let subscription = subscription.unwrap_or_default();
+                        let cause = error.to_string();
                         counts.failures.push(UnclosedPeriod { subscription, cause });
                     }
                 }
@@ -226,7 +229,8 @@ mod tests {
 
     #[test]
     fn a_long_wait_is_reported_once_a_day() {
-        let (mut log, made) = (WaitLog::default(), Day(20_000).start());
+        let mut log = WaitLog::default();
+        let made = Day(20_000).start();
         let counts = CloseCounts { unsigned: 1, review_since: Some(made), ..CloseCounts::default() };
         assert!(!log.is_due(made, made.after(WAIT_MAX - Duration::from_secs(1))));
         let late = made.after(WAIT_MAX);

@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn a_cause_of_a_subscription_is_told_once() {
-        let (mut told, [one, other]) = (ToldFailures::default(), [1, 2].map(Uuid::from_u128));
+        let mut told = ToldFailures::default();
+        let [one, other] = [1, 2].map(Uuid::from_u128);
         let causes = [(one, "a"), (other, "a"), (one, "a"), (one, "b"), (one, "b"), (other, "a")];
         assert_eq!(causes.map(|(of, cause)| told.note(of, cause)), [true, true, false, true, false, false]);
     }

@@ -53,7 +53,8 @@ fn metadata(of: &DocumentTexts, made_at: Option<Timestamp>) -> Metadata {
 }
 
 fn date_time(at: Timestamp) -> Option<DateTime> {
-    let (date, seconds) = (at.day().civil(), at.0 / MICROS_PER_SECOND);
+    let date = at.day().civil();
+    let seconds = at.0 / MICROS_PER_SECOND;
     let part = |value: u64| u8::try_from(value % 60).ok();
     Some(
         DateTime::new(u16::try_from(date.year).ok()?)

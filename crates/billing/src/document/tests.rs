@@ -54,7 +54,8 @@ fn page(language: Language, line: StoredInvoiceLine) -> String {
     let party =
         |name: &str| InvoiceParty { name: name.to_owned(), address: "A\nB".to_owned(), ..InvoiceParty::default() };
     let parties = InvoiceParties { seller: party("PT Contoh"), customer: party("<Ada> & 阿达") };
-    let (invoice, lines) = (invoice(), [line]);
+    let invoice = invoice();
+    let lines = [line];
     InvoiceDocument {
         invoice: &invoice,
         lines: &lines,
@@ -134,7 +135,8 @@ fn the_quantity_of_a_cost_is_written_in_dollars() {
         unit_price_pico: None,
         ..line("LLM usage")
     };
-    let (english, indonesian) = (page(Language::English, cost.clone()), page(Language::Indonesian, cost));
+    let english = page(Language::English, cost.clone());
+    let indonesian = page(Language::Indonesian, cost);
     assert!(english.contains(">$1,005.1234567<") && !english.contains("nano"), "{english}");
     assert!(indonesian.contains(">$1.005,1234567<") && !indonesian.contains("nano"), "{indonesian}");
 }

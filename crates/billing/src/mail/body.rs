@@ -59,7 +59,8 @@ const LINE_CHARS: usize = 76;
 
 /// Breaks a paragraph at spaces.
 fn wrapped(paragraph: &str) -> String {
-    let (mut text, mut length) = (String::with_capacity(paragraph.len() + 8), 0);
+    let mut text = String::with_capacity(paragraph.len() + 8);
+    let mut length = 0;
     for word in paragraph.split_whitespace() {
         let letters = word.chars().count();
         if length > 0 {

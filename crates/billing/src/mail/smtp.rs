@@ -146,10 +146,12 @@ impl SmtpClient {
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpFailure> {
         let Self { settings, tls, hello } = self;
         let server = (settings.host.as_str(), settings.port);
-        let at_once = tls.clone().filter(|_| settings.security == ConnectionSecurity::Tls);
+        let at_once = if settings.security == ConnectionSecurity::Tls { tls.clone() } else { None };
         let connecting = AsyncSmtpConnection::connect_tokio1(server, Some(settings.timeout), hello, at_once, None);
         let mut connection = within(settings.timeout, connecting).await?.map_err(SmtpFailure::no_server)?;
-        if let Some(tls) = tls.clone().filter(|_| settings.security == ConnectionSecurity::StartTls) {
+        if settings.security == ConnectionSecurity::StartTls
+            && let Some(tls) = tls.clone()
+        {
             within(settings.timeout, connection.starttls(tls, hello)).await?.map_err(SmtpFailure::no_server)?;
         }
         if let Some((user, password)) = &settings.credentials {

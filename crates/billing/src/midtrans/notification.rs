@@ -50,8 +50,11 @@ impl ReceivedNotification {
             let is_fit = |value: &&str| !value.is_empty() && value.len() <= ID_BYTES_MAX && value.is_ascii();
             found.filter(is_fit).ok_or(NotificationError::Malformed(name))
         };
-        let (order, code, amount) = (text("order_id")?, text("status_code")?, text("gross_amount")?);
-        let (transaction, status) = (text("transaction_id")?, text("transaction_status")?);
+        let order = text("order_id")?;
+        let code = text("status_code")?;
+        let amount = text("gross_amount")?;
+        let transaction = text("transaction_id")?;
+        let status = text("transaction_status")?;
         // The status of a transaction with another id could never be requested.
         for (name, id) in [("order_id", order), ("transaction_id", transaction)] {
             if !is_id(id) {

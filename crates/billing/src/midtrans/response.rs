@@ -72,7 +72,9 @@ impl ChargeResult {
             let bank = account.and_then(|account| text(account, "bank")).unwrap_or("permata");
             fields.insert("va".to_owned(), json!({"bank": bank, "number": number}));
         }
-        if let (Some(key), Some(code)) = (text(body, "bill_key"), text(body, "biller_code")) {
+        if let Some(key) = text(body, "bill_key")
+            && let Some(code) = text(body, "biller_code")
+        {
             fields.insert("va".to_owned(), json!({"bank": "mandiri", "number": key, "biller_code": code}));
         }
         Ok(Self { transaction: Some(transaction.to_owned()), instructions: Value::Object(fields) })

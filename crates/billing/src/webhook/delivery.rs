@@ -87,7 +87,8 @@ impl Job for WebhookDelivery {
             let job = self.clone();
             tasks.spawn(async move { job.deliver_to(&endpoint).await });
         }
-        let (mut is_full, mut failure) = (false, None);
+        let mut is_full = false;
+        let mut failure = None;
         while let Some(ended) = tasks.join_next().await {
             match ended {
                 Ok(Ok(is_more)) => is_full |= is_more,
@@ -168,7 +169,8 @@ impl WebhookDelivery {
     async fn not_accepted(&self, delivery: &StoredDelivery, failure: &AttemptFailure) -> Result<(), DatabaseError> {
         let AttemptFailure { status, error } = failure;
         let of = FailedAttempt { status: *status, error };
-        let (now, last_at) = (self.store.clock().now(), delivery.queued_at.after(self.retry_for));
+        let now = self.store.clock().now();
+        let last_at = delivery.queued_at.after(self.retry_for);
         // An endpoint that is disabled holds the lock of changes, under which events are added.
         let mut on = self.store.addition().await?;
         let is_gone = *status == Some(GONE);

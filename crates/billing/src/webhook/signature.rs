@@ -76,7 +76,8 @@ mod tests {
         let first = WebhookSecrets::generate(None).unwrap();
         assert!(first.secret.expose().starts_with(PREFIX) && first.secret.expose().len() == PREFIX.len() + 44);
         assert_eq!(first.text, first.secret);
-        let (at, later) = (Timestamp(10), Timestamp(11));
+        let at = Timestamp(10);
+        let later = Timestamp(11);
         let read = WebhookSecrets::read(&first.text, Some(later), at);
         let second = WebhookSecrets::generate(Some(&read)).unwrap();
         assert_eq!(second.text.expose(), format!("{} {}", second.secret.expose(), first.secret.expose()));
@@ -89,7 +90,8 @@ mod tests {
     fn the_previous_secret_signs_until_its_time() {
         let text = Secret::new(TEXT.to_owned());
         let signed = |until| WebhookSecrets::read(&text, until, Timestamp(10)).sign(Uuid::nil(), 7, "{}");
-        let (one, both) = (signed(Some(Timestamp(10))), signed(Some(Timestamp(11))));
+        let one = signed(Some(Timestamp(10)));
+        let both = signed(Some(Timestamp(11)));
         assert_eq!(one, signed(None));
         let both: Vec<&str> = both.split(' ').collect();
         assert_eq!((both.len(), both[0]), (2, one.as_str()));

@@ -16,10 +16,12 @@ const BY: &Actor = &Actor::COMMAND;
 #[tokio::test]
 async fn a_day_without_a_rate_delays_its_period_and_no_other() {
     let mut shop = Shop::open("2026-11-01").await;
-    let (name, model) = ("Cost".to_owned(), ChargeModel::Cost { markup_ppm: 0 });
+    let name = "Cost".to_owned();
+    let model = ChargeModel::Cost { markup_ppm: 0 };
     let cost = PlanCharge { name, metric: ChargeMetric::Cost, models: Vec::new(), included: 0, model };
     shop.sell_at(PlanPrice { charges: vec![cost], ..price(150_000, 0) }).await;
-    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let ada = shop.subscriber("ada", "pro").await;
+    let bob = shop.subscriber("bob", "pro").await;
     // One dollar.
     Traffic::of(&shop, ada).await.send(&shop, day("2026-11-02"), &[fast(1_000)]).await;
     shop.move_to("2026-12-01");

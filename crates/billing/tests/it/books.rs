@@ -58,7 +58,8 @@ async fn closing_twice_makes_no_second_invoice() {
 #[tokio::test]
 async fn two_invoices_opened_at_once_have_two_numbers_without_a_gap() {
     let shop = Shop::open("2026-11-20").await;
-    let (ada, bob) = (shop.user("ada").await, shop.user("bob").await);
+    let ada = shop.user("ada").await;
+    let bob = shop.user("bob").await;
     let (one, other) = tokio::join!(shop.subscribe(ada, "pro"), shop.subscribe(bob, "pro"));
     // A subscription that is refused uses no number.
     let refused = shop.books.subscribe(&Actor::COMMAND, ada, "pro").await;
@@ -111,7 +112,8 @@ async fn a_payment_after_expiry_is_kept_for_the_customer() {
 #[tokio::test]
 async fn a_price_change_leaves_subscribers_on_their_version() {
     let shop = Shop::open("2026-11-01").await;
-    let (ada, bob) = (shop.user("ada").await, shop.user("bob").await);
+    let ada = shop.user("ada").await;
+    let bob = shop.user("bob").await;
     let first = shop.subscribe(ada, "pro").await.unwrap();
     shop.pay(first).await;
     assert_eq!((shop.sell(200_000).await, shop.sell(200_000).await), (1, 0));

@@ -186,7 +186,8 @@ async fn a_month_replaces_a_year_after_the_year_is_paid() {
 #[tokio::test]
 async fn a_subscription_ends_with_its_period_unless_it_is_resumed() {
     let shop = Shop::open("2026-12-01").await;
-    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let ada = shop.subscriber("ada", "pro").await;
+    let bob = shop.subscriber("bob", "pro").await;
     for user in [ada, bob] {
         shop.books.cancel(BY, user, CancelAt::End).await.unwrap();
         shop.books.cancel(BY, user, CancelAt::End).await.unwrap();
@@ -305,7 +306,9 @@ async fn lapsed_upgrades_are_read_in_pages_so_that_one_that_stays_due_hides_no_o
     let line = [CreditedLine { no: 2, amount: Some(50_000) }];
     shop.books.credit_invoice(BY, changes[0], NewCreditNote::of(&line, "outage")).await.unwrap();
     shop.move_to("2026-12-03");
-    let (now, mut after, mut read) = (shop.store().clock().now(), Uuid::nil(), Vec::new());
+    let now = shop.store().clock().now();
+    let mut after = Uuid::nil();
+    let mut read = Vec::new();
     while let [invoice] = invoices::lapsed_changes(shop.store(), now, after, 1).await.unwrap().as_slice() {
         after = *invoice;
         read.push(*invoice);
@@ -440,7 +443,8 @@ async fn the_period_of_an_upgrade_that_is_paid_on_a_later_day_is_listed() {
     let invoice = shop.books.change(BY, ada, "business").await.unwrap().unwrap();
     shop.clock.advance(Duration::from_hours(13));
     shop.pay(invoice).await;
-    let (all, current) = (PeriodFilter::default(), Some(PeriodState::Current));
+    let all = PeriodFilter::default();
+    let current = Some(PeriodState::Current);
     for (filter, count) in [
         (all, 2),
         (PeriodFilter { user: Some(ada), state: None }, 2),

@@ -12,7 +12,8 @@ use crate::traffic::{Traffic, execute};
 /// A plan whose requests cost 1 rupiah each.
 pub(crate) fn charged() -> PlanPrice {
     let unit = UnitPrice::parse("1 IDR").unwrap();
-    let (name, models) = ("Requests".to_owned(), Vec::new());
+    let name = "Requests".to_owned();
+    let models = Vec::new();
     let model = ChargeModel::PerUnit { unit };
     let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
     PlanPrice { charges: vec![charge], ..price(150_000, 0) }
@@ -55,7 +56,8 @@ fn lines(first_day: &str, of: &[(&str, i64)]) -> (String, Vec<(String, i64)>) {
 async fn a_clock_that_jumps_a_month_and_back_makes_no_second_invoice_and_loses_no_number() {
     let shop = Shop::open("2026-11-20").await;
     shop.sell_at(charged()).await;
-    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let ada = shop.subscriber("ada", "pro").await;
+    let bob = shop.subscriber("bob", "pro").await;
     let mut traffic = Traffic::of(&shop, ada).await;
     let mut use_on = async |on: &str, requests: u64| traffic.count(&shop, day(on), requests).await;
     use_on("2026-11-21", 10).await;

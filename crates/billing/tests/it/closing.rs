@@ -81,7 +81,8 @@ async fn a_close_that_is_killed_half_way_is_completed_by_three_nodes() {
         numbers_have_no_gap(of, users).await;
         of.agrees().await;
     }
-    let (expected, found) = (made(&whole, &users_of_whole).await, made(&shop, &users).await);
+    let expected = made(&whole, &users_of_whole).await;
+    let found = made(&shop, &users).await;
     assert_eq!(expected[0].0.total, 50_000);
     assert!(expected == found, "an interrupted close makes the same invoices");
 }

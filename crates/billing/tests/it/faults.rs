@@ -155,7 +155,8 @@ async fn a_change_whose_nth_write_fails_changes_nothing_and_is_repeated() {
     let credit =
         async || shop.books.credit_invoice(BY, first.id, NewCreditNote::of(&line, "outage")).await.map(|_| true);
     writes.push(faults.each(&shop, ada, credit).await);
-    let (way, reference) = (RefundWay::Hand, "TRX-1");
+    let way = RefundWay::Hand;
+    let reference = "TRX-1";
     let new = NewRefund { invoice: first.id, amount: 50_000, reason: "outage", way, reference, expected: None };
     let refund = async || shop.books.refund(BY, new).await.map(|_| true);
     writes.push(faults.each(&shop, ada, refund).await);

@@ -187,7 +187,8 @@ async fn payments_of_an_unreadable_invoice_do_not_delay_others() {
     let provider = Provider::of(&shop).await;
     let [bad] = begun(&shop, ["bca"]).await;
     shop.clock.advance(Duration::from_secs(1));
-    let (notified, silent) = (begun_by(&shop, "eve").await, begun_by(&shop, "bob").await);
+    let notified = begun_by(&shop, "eve").await;
+    let silent = begun_by(&shop, "bob").await;
     for of in [&bad, &notified, &silent] {
         provider.respond(&of.order, 200, status(&of.order, "settlement", "200"));
     }
@@ -214,7 +215,9 @@ async fn a_refund_that_cannot_be_recorded_does_not_delay_look_ups() {
     let line = [CreditedLine { no: 1, amount: None }];
     shop.books.credit_invoice(BY, invoice, NewCreditNote::of(&line, "outage")).await.unwrap();
     provider.respond("/refund", 500, json!({"status_code": "500"}));
-    let (reason, reference, way) = ("outage", "", RefundWay::Midtrans);
+    let reason = "outage";
+    let reference = "";
+    let way = RefundWay::Midtrans;
     let new = NewRefund { invoice, amount: 150_000, reason, way, reference, expected: None };
     assert_eq!(provider.books.refund(BY, new).await.unwrap().state.as_str(), "requested");
     let other = begun_by(&shop, "eve").await;

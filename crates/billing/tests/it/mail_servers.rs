@@ -66,7 +66,9 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let behaviour = Arc::new(Mutex::new(behaviour));
         let arrived = Arc::new(Mutex::new(Arrived::default()));
-        let (mut task, modes, seen) = (JoinSet::new(), behaviour.clone(), arrived.clone());
+        let mut task = JoinSet::new();
+        let modes = behaviour.clone();
+        let seen = arrived.clone();
         task.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
@@ -111,7 +113,8 @@ impl Connection {
             return hang().await;
         }
         self.respond(&mut stream, "220 localhost").await?;
-        let (mut line, mut recipient) = (String::new(), String::new());
+        let mut line = String::new();
+        let mut recipient = String::new();
         loop {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {

@@ -287,7 +287,8 @@ async fn a_payment_raises_the_revision_only_if_a_plan_changes() {
 #[tokio::test]
 async fn no_period_begins_for_a_suspended_user() {
     let shop = Shop::open("2026-11-01").await;
-    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let ada = shop.subscriber("ada", "pro").await;
+    let bob = shop.subscriber("bob", "pro").await;
     let suspended = UserChange { status: Some(UserStatus::Suspended), ..UserChange::default() };
     shop.store().change_user(BY, &UserRef::Id(ada), suspended).await.unwrap();
     shop.move_to("2026-12-02");

@@ -12,7 +12,8 @@ async fn of_two_changes_at_once_each_keeps_the_values_of_the_other() {
     let ada = shop.user("ada").await;
     let change = async |change: BillingProfileChange| shop.books.change_profile(&Actor::COMMAND, ada, change).await;
     for nth in 0..10 {
-        let (name, number) = (format!("PT Contoh {nth}"), format!("01.000.{nth}"));
+        let name = format!("PT Contoh {nth}");
+        let number = format!("01.000.{nth}");
         let (one, other) = tokio::join!(
             change(BillingProfileChange { name: Some(name.clone()), ..BillingProfileChange::default() }),
             change(BillingProfileChange { tax_number: Some(number.clone()), ..BillingProfileChange::default() }),

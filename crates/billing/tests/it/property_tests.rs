@@ -115,7 +115,7 @@ impl Walk {
             base: Fraction { numerator: 11, denominator: 12 },
             from: day("2026-01-01"),
         };
-        let tax = Some(tax).filter(|_| !seed.is_multiple_of(3));
+        let tax = (!seed.is_multiple_of(3)).then_some(tax);
         let review = if seed.is_multiple_of(2) { InvoiceReview::Finance } else { InvoiceReview::None };
         let settings = BillingSettings { review, tax, ..settings() };
         shop.books = Books::new(shop.store().clone(), settings, None);
@@ -178,7 +178,8 @@ impl Walk {
 
     /// Begins a payment of an invoice, or applies what finance does with it.
     async fn correct(&mut self, step: Step, of: &StoredInvoice) -> Result<(), BillingError> {
-        let (books, id) = (self.shop.books.clone(), of.id);
+        let books = self.shop.books.clone();
+        let id = of.id;
         match step {
             Step::Begin if of.number.is_some() && of.remaining > 0 => {
                 let method = self.numbers.one(&["qris", "bca", "permata", "card"]).unwrap();
@@ -223,7 +224,8 @@ impl Walk {
             return self.shop.try_report(payment, status).await.map(|_| ());
         }
         let amount = payments::present(self.shop.store(), payment).await.unwrap().unwrap().amount;
-        let (status, refunded) = (self.numbers.one(&RETURNS).unwrap(), self.numbers.amount(amount));
+        let status = self.numbers.one(&RETURNS).unwrap();
+        let refunded = self.numbers.amount(amount);
         self.shop.try_returned(payment, status, refunded).await.map(|_| ())
     }
 

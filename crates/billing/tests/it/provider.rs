@@ -47,7 +47,8 @@ impl Provider {
             card_expiry: Duration::from_hours(1),
         });
         let books = Books::new(shop.store().clone(), shop.books.settings().clone(), Some(Arc::new(client)));
-        let (script, requests) = (Script::default(), Arc::new(Mutex::default()));
+        let script = Script::default();
+        let requests = Arc::new(Mutex::default());
         let mut server = JoinSet::new();
         server.spawn(serve(listener, Arc::clone(&script), Arc::clone(&requests)));
         Self { books, script, requests, _server: server }
@@ -84,7 +85,8 @@ async fn serve(listener: TcpListener, script: Script, requests: Arc<Mutex<Vec<St
 
 /// Reads one request and writes its response. The client closes the connection.
 async fn respond(mut stream: TcpStream, response: impl Fn(&str) -> (u16, Value)) {
-    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
     loop {
         let count = stream.read(&mut buffer).await.unwrap();
         read.extend_from_slice(&buffer[..count]);

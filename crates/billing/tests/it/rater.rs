@@ -65,7 +65,8 @@ fn charge(random: &mut Random, nth: usize) -> PlanCharge {
         (_, 0) => ChargeModel::PerUnit { unit: unit(random) },
         (_, 1) => ChargeModel::Package { size: 1 + random.below(2_000), unit: unit(random) },
         _ => {
-            let (first, second) = (1 + random.below(50_000), 1 + random.below(50_000));
+            let first = 1 + random.below(50_000);
+            let second = 1 + random.below(50_000);
             let ends = [Some(first), Some(first + second), None];
             ChargeModel::Tiered { tiers: ends.map(|up_to| ChargeTier { up_to, unit: unit(random) }).to_vec() }
         }
@@ -162,7 +163,8 @@ fn rated(case: &Case) -> Vec<Value> {
     let rates = ExchangeRates::new(case.rates.clone());
     for _ in 0..PERIODS {
         while let Some((day, new)) = upgrades.next_if(|(day, _)| period.contains(*day)) {
-            let (old, next) = (terms(&case.versions, version), terms(&case.versions, *new));
+            let old = terms(&case.versions, version);
+            let next = terms(&case.versions, *new);
             let quote = upgrade(&old, &next, period, *day).unwrap();
             invoices.push(issued(case, *day, quote.lines));
             if let Some(days) = (BillingPeriod { first_day: begun, last_day: period.last_day }).before_day(*day) {
@@ -251,7 +253,8 @@ fn an_independent_rater_agrees_to_the_rupiah_on_1000_subscriptions() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let theirs: Vec<Vec<Value>> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(theirs.len(), cases.len());
-    let (mut lines, mut upgrades) = (0, 0);
+    let mut lines = 0;
+    let mut upgrades = 0;
     for (nth, (case, theirs)) in cases.iter().zip(&theirs).enumerate() {
         assert_eq!(&rated(case), theirs, "subscription {nth}: {}", written(case));
         lines += theirs.iter().map(|invoice| invoice["lines"].as_array().unwrap().len()).sum::<usize>();

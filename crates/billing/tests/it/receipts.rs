@@ -23,7 +23,8 @@ const PLAIN: Used<'_> = Used { model: None, tokens: 0, cost_nano: None, attempts
 const UNPRICED: Used<'_> = Used { model: Some("slow"), tokens: 7, ..PLAIN };
 
 fn ppn() -> TaxRule {
-    let (rate, base) = (Fraction { numerator: 12, denominator: 100 }, Fraction { numerator: 11, denominator: 12 });
+    let rate = Fraction { numerator: 12, denominator: 100 };
+    let base = Fraction { numerator: 11, denominator: 12 };
     TaxRule { name: "PPN".to_owned(), rate, base, from: day("2025-01-01") }
 }
 
@@ -72,7 +73,8 @@ pub(crate) async fn files(books: &Books, invoice: Uuid) -> BTreeMap<String, Vec<
     let documents = first.into_iter().chain([source.documents().terms_file().unwrap()]);
     let mut files: BTreeMap<String, Vec<u8>> = documents.map(|(name, bytes)| (name.to_owned(), bytes)).collect();
     for day in source.days() {
-        let (mut bytes, mut written) = (Vec::new(), source.begin_day(day));
+        let mut bytes = Vec::new();
+        let mut written = source.begin_day(day);
         while let Some(mut lines) = source.next_lines(&mut written).await.unwrap() {
             bytes.append(&mut lines);
         }
@@ -310,7 +312,8 @@ async fn digests_and_sums_remain_when_the_requests_are_deleted() {
     let from = day("2026-12-10").start().0.to_string();
     execute(&shop, &include_str!("deletion_begun.sql").replace("{from}", &from));
     let after = files(&shop.books, invoice.id).await;
-    let (missing, kept) = ("requests/2026-12-02.jsonl", "requests/2026-12-20.jsonl");
+    let missing = "requests/2026-12-02.jsonl";
+    let kept = "requests/2026-12-20.jsonl";
     assert!(!after.contains_key(missing) && after[kept] == before[kept]);
     assert_eq!((after["days.json"].clone(), check(&after)), (before["days.json"].clone(), Ok(1)));
     // A row that another program deleted.

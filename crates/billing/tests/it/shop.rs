@@ -35,7 +35,8 @@ pub(crate) fn price(rupiah: i64, trial_days: u32) -> PlanPrice {
 /// A price with 100 rupiah for each request.
 pub(crate) fn charged(mut of: PlanPrice) -> PlanPrice {
     let model = ChargeModel::PerUnit { unit: UnitPrice::parse("100 IDR").unwrap() };
-    let (name, models) = ("Requests".to_owned(), Vec::new());
+    let name = "Requests".to_owned();
+    let models = Vec::new();
     let charge = PlanCharge { name, metric: ChargeMetric::Requests, models, included: 0, model };
     of.charges = vec![charge];
     of
@@ -111,7 +112,9 @@ impl Shop {
     }
 
     pub(crate) async fn refund_by_hand(&self, invoice: Uuid, amount: i64) {
-        let (reason, reference, way) = ("outage", "BCA 1", RefundWay::Hand);
+        let reason = "outage";
+        let reference = "BCA 1";
+        let way = RefundWay::Hand;
         let new = NewRefund { invoice, amount, reason, way, reference, expected: None };
         self.books.refund(&Actor::COMMAND, new).await.unwrap();
     }

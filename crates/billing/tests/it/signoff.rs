@@ -35,7 +35,8 @@ impl SigningShop {
         for day in days {
             let figures_version = ledger.figures_version(day).await.unwrap();
             for (role, user) in ROLES.into_iter().zip(self.people).take(roles) {
-                let (scope, figures) = ("all", "{}");
+                let scope = "all";
+                let figures = "{}";
                 let new =
                     NewDecision { day, scope, role, user, approve: true, comment: None, figures_version, figures };
                 ledger.decide(&Actor::COMMAND, new).await.unwrap();
@@ -123,7 +124,8 @@ async fn usage_after_the_sign_off_reopens_its_day_and_is_billed_when_that_is_sig
     traffic.count(&of.shop, day("2026-11-03"), 1).await;
     of.shop.move_to("2026-12-01");
     of.close().await;
-    let (november, late) = (|| days("2026-11-01", "2026-11-30"), day("2026-11-10"));
+    let november = || days("2026-11-01", "2026-11-30");
+    let late = day("2026-11-10");
     of.approve(november().filter(|day| *day != day_before(late)), 2).await;
     // It arrives before the invoice is opened: the day must be signed off again.
     traffic.count(&of.shop, late, 3).await;

@@ -21,7 +21,8 @@ async fn subscription(shop: &Shop, user: UserId) -> StoredSubscription {
 async fn the_period_after_a_suspension_begins_on_the_day_on_which_it_ended() {
     let shop = Shop::open("2026-11-01").await;
     shop.sell_at(charged(price(150_000, 0))).await;
-    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let ada = shop.subscriber("ada", "pro").await;
+    let bob = shop.subscriber("bob", "pro").await;
     let mut traffic = Traffic::of(&shop, ada).await;
     traffic.count(&shop, day("2026-11-03"), 5).await;
     shop.move_to("2026-11-15");
@@ -54,7 +55,8 @@ async fn the_period_after_a_suspension_begins_on_the_day_on_which_it_ended() {
 #[tokio::test]
 async fn a_suspension_within_a_period_or_after_its_end_changes_no_period() {
     let shop = Shop::open("2026-11-01").await;
-    let (ada, bob) = (shop.subscriber("ada", "pro").await, shop.subscriber("bob", "pro").await);
+    let ada = shop.subscriber("ada", "pro").await;
+    let bob = shop.subscriber("bob", "pro").await;
     shop.move_to("2026-11-10");
     set(&shop, ada, UserStatus::Suspended).await;
     shop.move_to("2026-11-20");

@@ -50,13 +50,16 @@ impl Receiver {
     /// Starts a server that responds after this time.
     async fn slow(status: u16, after: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, status) = (listener.local_addr().unwrap(), Arc::new(AtomicU16::new(status)));
+        let address = listener.local_addr().unwrap();
+        let status = Arc::new(AtomicU16::new(status));
         let (sender, requests) = mpsc::unbounded_channel();
-        let (mut task, answer) = (JoinSet::new(), status.clone());
+        let mut task = JoinSet::new();
+        let answer = status.clone();
         task.spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+                let mut bytes = Vec::new();
+                let mut part = [0; 4096];
                 while !is_whole(&bytes) {
                     let count = stream.read(&mut part).await.unwrap();
                     assert!(count > 0, "the request ended early");
@@ -160,7 +163,8 @@ impl Announcing {
 async fn each_change_is_announced_once_to_the_webhooks_that_receive_it() {
     let all = Announcing::open().await;
     let nowhere = "127.0.0.1:9".parse().unwrap();
-    let (every, invoices) = (all.webhook(nowhere, &["*"]).await, all.webhook(nowhere, &["invoice.*"]).await);
+    let every = all.webhook(nowhere, &["*"]).await;
+    let invoices = all.webhook(nowhere, &["invoice.*"]).await;
     let disabled = all.webhook(nowhere, &["*"]).await;
     let off = WebhookChange { is_enabled: Some(false), ..WebhookChange::default() };
     all.shop.books.change_webhook(BY, disabled, off).await.unwrap();
@@ -391,7 +395,8 @@ async fn a_slow_receiver_does_not_hold_up_the_others() {
 #[tokio::test]
 async fn a_receiver_that_is_gone_or_redirects_gets_no_more() {
     let mut all = Announcing::open().await;
-    let (mut gone, mut elsewhere) = (Receiver::start(410).await, Receiver::start(307).await);
+    let mut gone = Receiver::start(410).await;
+    let mut elsewhere = Receiver::start(307).await;
     let webhook = all.webhook(gone.address, &["*"]).await;
     let redirecting = all.webhook(elsewhere.address, &["invoice.opened"]).await;
     let ada = all.shop.user("ada").await;
@@ -422,7 +427,8 @@ async fn secrets_are_sealed_rotated_and_sealed_again_with_the_next_master_key() 
 
     let next = MasterKey::parse("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
-    let (both, alone) = (Vault::new(&next, Some(&key)), Vault::new(&next, None));
+    let both = Vault::new(&next, Some(&key));
+    let alone = Vault::new(&next, None);
     all.shop.clock.advance(HOUR);
     let store = all.shop.store().clone();
     store.admit_master_key(BY, &both).await.unwrap();
@@ -473,7 +479,8 @@ async fn a_receiver_at_an_internal_address_or_an_own_port_receives_nothing() {
         OutboundRules::new(vec!["127.0.0.0/8".parse().unwrap()], vec![receiver.address.port()]),
     ] {
         let mut all = Announcing::open().await;
-        let (store, trust) = (all.shop.store().clone(), ReceiverTrust { rules, ..ReceiverTrust::default() });
+        let store = all.shop.store().clone();
+        let trust = ReceiverTrust { rules, ..ReceiverTrust::default() };
         all.job = WebhookDelivery::new(store, all.vault.clone(), trust, BOUNDS).unwrap();
         let webhook = all.webhook(receiver.address, &["*"]).await;
         let ada = all.shop.user("ada").await;

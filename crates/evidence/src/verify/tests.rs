@@ -95,7 +95,8 @@ fn a_file_is_read_in_parts_and_its_end_checks_the_digest() {
     for file in &listed {
         let read = |zip: &[u8]| -> Result<Vec<u8>, VerifyError> {
             let mut opened = crate::ExportedFile::open(Cursor::new(zip), file)?;
-            let (mut all, mut part) = (Vec::new(), [0; 7]);
+            let mut all = Vec::new();
+            let mut part = [0; 7];
             loop {
                 match opened.read(&mut part)? {
                     0 => return Ok(all),

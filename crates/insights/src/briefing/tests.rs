@@ -78,7 +78,8 @@ fn a_first_and_an_empty_day_are_complete_responses() {
 #[test]
 fn an_approved_day_keeps_its_classes_when_the_rules_change() {
     let day = figures(0, 100, 700);
-    let (groups, settings) = ([chats(100, 700)], InsightSettings::default());
+    let groups = [chats(100, 700)];
+    let settings = InsightSettings::default();
     let classified = ClassifiedDay { figures: &day, unpriced: 0, groups: &groups };
     let before = classification(&head(DayScope::All {}), &settings, classified);
     let signed = SignedClasses { built_in_rules_version: 1, ..SignedClasses::of(&before, &settings) };
@@ -188,7 +189,8 @@ fn savings_are_those_that_can_be_computed() {
 fn the_gateway_costs_its_share_of_the_month() {
     let day = figures(0, 1_000, 12_500);
     let told = |scope, gateway_cost| {
-        let (prompt_caches, response_caches) = (CacheSavings::default(), ResponseCacheUse::default());
+        let prompt_caches = CacheSavings::default();
+        let response_caches = ResponseCacheUse::default();
         let gateway_cost = NanoUsd(gateway_cost);
         let of = RoiFigures { figures: &day, refused_by_budget: 0, prompt_caches, response_caches, gateway_cost };
         roi(&head(scope), of)

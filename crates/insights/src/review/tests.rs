@@ -19,7 +19,8 @@ fn past(role: &str, user: u128, approve: bool, figures_version: u64) -> PastDeci
 #[test]
 fn every_state_follows_from_the_decisions() {
     use ReviewState::{Approved, Collecting, PartlyApproved, Ready, Rejected, Reopened};
-    let (lead, finance) = (past("team_lead", 1, true, 2), past("finance", 2, true, 2));
+    let lead = past("team_lead", 1, true, 2);
+    let finance = past("finance", 2, true, 2);
     let reject = past("finance", 2, false, 2);
     let old = |role, user| past(role, user, true, 1);
     for (complete, decisions, expected) in [
@@ -99,7 +100,8 @@ fn the_last_approval_of_an_approved_day_has_its_classes() {
         let of = SignedClasses { rules_version, built_in_rules_version: 1, rules: Vec::new(), classes };
         PastDecision { classes: Some(of), ..past(role, user, true, 2) }
     };
-    let (lead, finance) = (signed("team_lead", 1, 4), signed("finance", 2, 5));
+    let lead = signed("team_lead", 1, 4);
+    let finance = signed("finance", 2, 5);
     let reject = past("finance", 2, false, 2);
     for (decisions, version, expected) in [
         (vec![lead.clone()], 2, None),

@@ -128,7 +128,9 @@ impl<'a> ReceiptCheck<'a> {
 
 impl DayCheck<'_> {
     fn add(&mut self, row: &ReceiptRow) {
-        if let (None, Some(prices)) = (&self.wrong, &self.documents.terms.prices) {
+        if let None = &self.wrong
+            && let Some(prices) = &self.documents.terms.prices
+        {
             let place = format!("{}, line {}", ListedDay::file_name(self.listed.day), self.sums.rows + 1);
             self.wrong = row.price_difference(prices, &place);
         }

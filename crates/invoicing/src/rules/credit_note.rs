@@ -63,7 +63,8 @@ pub fn credit_note(of: &CreditedInvoice<'_>, remaining: i64, amount: i64) -> Res
     if !(1..=remaining).contains(&amount) {
         return Err(CreditNoteError::Amount { remaining });
     }
-    let (before, after) = (of.tax_on(remaining)?, of.tax_on(remaining - amount)?);
+    let before = of.tax_on(remaining)?;
+    let after = of.tax_on(remaining - amount)?;
     let tax = TaxAmount { base: before.base - after.base, amount: before.amount - after.amount };
     Ok(CreditNote { subtotal: amount, tax })
 }
@@ -80,7 +81,9 @@ mod tests {
 
     #[test]
     fn credit_notes_of_all_lines_add_up_to_the_invoice() {
-        let (mut remaining, mut taxes, rule) = (27_916, Vec::new(), ppn());
+        let mut remaining = 27_916;
+        let mut taxes = Vec::new();
+        let rule = ppn();
         for amount in [6_833, 6_833, 5_750, 8_500] {
             let note = credit_note(&taxed(27_916, &rule), remaining, amount).unwrap();
             remaining -= note.subtotal;
@@ -108,7 +111,8 @@ mod tests {
             [None, Some(TaxRule { rate: crate::rules::tax::Fraction { numerator: 1, denominator: 10 }, ..ppn() })]
         {
             let invoice = CreditedInvoice { subtotal: 27_916, tax, rule: rule.as_ref() };
-            let (mut remaining, mut credited) = (27_916, TaxAmount::default());
+            let mut remaining = 27_916;
+            let mut credited = TaxAmount::default();
             for amount in [6_833, 6_833, 5_750, 8_500] {
                 let note = credit_note(&invoice, remaining, amount).unwrap();
                 remaining -= amount;
@@ -123,7 +127,9 @@ mod tests {
         #[test]
         fn any_sequence_of_notes_carries_the_whole_tax(parts in prop::collection::vec(1_i64..1_000_000, 1..20)) {
             let subtotal: i64 = parts.iter().sum();
-            let (mut remaining, mut tax, rule) = (subtotal, 0, ppn());
+            let mut remaining = subtotal;
+            let mut tax = 0;
+            let rule = ppn();
             for part in parts {
                 let note = credit_note(&taxed(subtotal, &rule), remaining, part).unwrap();
                 prop_assert!(note.tax.amount >= 0);

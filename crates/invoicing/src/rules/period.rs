@@ -22,7 +22,8 @@ impl BillingPeriod {
     pub fn starting(first_day: Day, anchor_day: u8, interval: BillingInterval) -> Self {
         let CivilDate { year, month, .. } = first_day.civil();
         let months = year * 12 + (month - 1) + u64::from(interval.months());
-        let (year, month) = (months / 12, months % 12 + 1);
+        let year = months / 12;
+        let month = months % 12 + 1;
         let day = u64::from(anchor_day.max(1)).min(CivilDate::days_of_month(year, month));
         let next = CivilDate { year, month, day }.to_day().unwrap_or(Day(u32::MAX));
         Self { first_day, last_day: Day(next.0.saturating_sub(1).max(first_day.0)) }

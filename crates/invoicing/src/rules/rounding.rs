@@ -17,7 +17,8 @@ pub fn half_up(numerator: i128, denominator: i128) -> Result<i64, AmountOverflow
     let size = numerator.unsigned_abs();
     let by = denominator.unsigned_abs();
     // 2·remainder ≥ denominator, without the overflow of a doubled numerator.
-    let (quotient, remainder) = (size / by, size % by);
+    let quotient = size / by;
+    let remainder = size % by;
     let rounded = quotient + u128::from(remainder >= by - remainder);
     let rounded = i64::try_from(rounded).map_err(|_| AmountOverflow)?;
     Ok(if numerator < 0 { -rounded } else { rounded })

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn no_tax_applies_without_a_rule_or_before_its_first_day() {
-        let (before, first) = (Day::parse("2024-12-31").unwrap(), Day::parse("2025-01-01").unwrap());
+        let before = Day::parse("2024-12-31").unwrap();
+        let first = Day::parse("2025-01-01").unwrap();
         assert_eq!(TaxRule::of_invoice(None, 150_000, first), Ok(TaxAmount::default()));
         assert_eq!(TaxRule::of_invoice(Some(&ppn()), 150_000, before), Ok(TaxAmount::default()));
         assert_eq!(TaxRule::of_invoice(Some(&ppn()), 150_000, first).unwrap().amount, 16_500);

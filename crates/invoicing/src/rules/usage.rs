@@ -168,7 +168,8 @@ fn priced_units(units: u64, unit: UnitPrice) -> Result<i128, AmountOverflow> {
 
 /// Adds the price of the units of each tier. The end of a tier belongs to it.
 fn tiered(units: u64, tiers: &[ChargeTier]) -> Result<i128, AmountOverflow> {
-    let (mut sum, mut below) = (0_i128, 0_u64);
+    let mut sum = 0_i128;
+    let mut below = 0_u64;
     for tier in tiers {
         let end = tier.up_to.unwrap_or(u64::MAX).min(units);
         let inside = end.saturating_sub(below);

@@ -146,7 +146,7 @@ impl PeriodRow {
             true if last_day < today => PeriodState::Waiting,
             true => PeriodState::Current,
         };
-        let invoice = self.invoice_id.zip(self.invoice_state).filter(|_| left_before.is_none());
+        let invoice = if left_before.is_none() { self.invoice_id.zip(self.invoice_state) } else { None };
         BilledPeriod {
             id: self.id,
             subscription: self.subscription_id,
@@ -172,7 +172,8 @@ pub async fn page(
     before: Uuid,
     limit: u32,
 ) -> Result<Vec<BilledPeriod>, DatabaseError> {
-    let (now, most) = (i64::from(today.0), i64::from(limit));
+    let now = i64::from(today.0);
+    let most = i64::from(limit);
     let query = match (of.user, of.state) {
         (Some(user), state) => {
             let state = state.map_or("", PeriodState::as_str);

@@ -196,7 +196,8 @@ impl ChargedPrice {
         models: (Option<&String>, Option<&String>),
         version: Option<&String>,
     ) -> Option<Self> {
-        let (sent_model, answered_model) = (models.0?.clone(), models.1.cloned());
+        let sent_model = models.0?.clone();
+        let answered_model = models.1.cloned();
         Some(Self { provider: provider?.clone(), sent_model, answered_model, version: version?.clone() })
     }
 }
@@ -215,7 +216,8 @@ impl From<AttemptRow> for ChargedAttempt {
 impl From<RequestRow> for ChargedRequest {
     fn from(row: RequestRow) -> Self {
         let models = (row.sent_model.as_ref(), row.answered_model.as_ref());
-        let (usage, cost_nano) = (row.usage.usage(), row.cost_nano.map(unsigned));
+        let usage = row.usage.usage();
+        let cost_nano = row.cost_nano.map(unsigned);
         let price = ChargedPrice::of(row.provider.as_ref(), models, row.price.as_ref());
         let attempts = if row.attempts == 1 { vec![ChargedAttempt { price, usage, cost_nano }] } else { Vec::new() };
         Self {

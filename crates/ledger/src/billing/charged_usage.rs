@@ -119,7 +119,8 @@ pub async fn of_days(
 async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [ChargedDay]) -> Result<(), DatabaseError> {
     let unpriced = days.iter().filter(|of| of.unpriced_requests > 0).map(|of| of.day);
     let Some((first, last)) = unpriced.clone().min().zip(unpriced.max()) else { return Ok(()) };
-    let (from, until) = (first.start().before(SLACK), last.next().start().after(SLACK));
+    let from = first.start().before(SLACK);
+    let until = last.next().start().after(SLACK);
     let query = on.query(OWN_UNPRICED).bind(user.0).bind(micros(from)).bind(micros(until));
     let rows: Vec<(i64, Option<String>, i64)> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
     for of in days {

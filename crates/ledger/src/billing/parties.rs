@@ -123,7 +123,8 @@ pub async fn of_invoices(
     page: &[StoredInvoice],
     state: Option<&str>,
 ) -> Result<Vec<BilledUser>, DatabaseError> {
-    let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
+    let Some(first) = page.first() else { return Ok(Vec::new()) };
+    let Some(last) = page.last() else { return Ok(Vec::new()) };
     let query = match state {
         None => store.query(OWING).bind(first.id).bind(last.id),
         Some(state) => store.query(OWING_IN_STATE).bind(first.id).bind(last.id).bind(state),
@@ -140,7 +141,8 @@ pub async fn of_payments(
     page: &[StoredPayment],
     of: PaymentFilter<'_>,
 ) -> Result<Vec<BilledUser>, DatabaseError> {
-    let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
+    let Some(first) = page.first() else { return Ok(Vec::new()) };
+    let Some(last) = page.last() else { return Ok(Vec::new()) };
     let query = match (of.user, of.state) {
         (Some(user), _) => store.query(ONE).bind(user.0),
         (None, Some(state)) => store.query(PAYING_IN_STATE).bind(first.id).bind(last.id).bind(state),

@@ -162,7 +162,8 @@ async fn move_wallet(
     of: PostingSubject<'_>,
     debit: i64,
 ) -> Result<(), DatabaseError> {
-    let (user, code) = (of.user.0, of.currency.code());
+    let user = of.user.0;
+    let code = of.currency.code();
     if debit < 0 {
         let add = on.query(ADD_TO_WALLET).bind(store.new_id()).bind(user).bind(code).bind(-debit).bind(store.now());
         add.run().await?;

@@ -197,7 +197,8 @@ pub(crate) struct MinuteCounts {
 impl<'a> CountedEvent<'a> {
     /// Adds up the attempts of an event, and finds the numbers of its names.
     pub(crate) fn new(event: &'a UsageEvent, names: &mut BatchNames<'_, 'a>) -> Self {
-        let (usage, cost) = (usage(&event.attempts), cost(&event.attempts));
+        let usage = usage(&event.attempts);
+        let cost = cost(&event.attempts);
         // Names of all attempts are looked up, so that unknown ones are found.
         let attempts = event.attempts.iter().map(|attempt| AttemptNumbers::new(attempt, names));
         let last_attempt = attempts.last().unwrap_or_default();
@@ -373,8 +374,8 @@ pub(crate) fn labels(
     let mut labels: FxHashMap<LabelDay, SeriesTotals> = FxHashMap::default();
     for counted in events {
         let (user, _) = user_and_key(&counted.event.subject);
-        let (day, model) = (counted.event.day.0.into(), counted.model_or_none());
-        let of = LabelDay { day, labels: counted.labels, user, model };
+        let day = counted.event.day.0.into();
+        let of = LabelDay { day, labels: counted.labels, user, model: counted.model_or_none() };
         labels.entry(of).or_default().add(&SeriesTotals::of(counted));
     }
     for counts in counts {
@@ -388,13 +389,15 @@ pub(crate) fn labels(
 impl SeriesTotals {
     fn of_counts(counts: &Counts) -> Self {
         let results = ResultCounts::of(RequestResult::of_class(counts.status_class), counts.requests);
-        let (requests, credits) = (counts.sent_requests(), counts.credits.0);
-        Self { totals: UsageTotals { requests, credits, ..UsageTotals::default() }, results, ..Self::default() }
+        let requests = counts.sent_requests();
+        let totals = UsageTotals { requests, credits: counts.credits.0, ..UsageTotals::default() };
+        Self { totals, results, ..Self::default() }
     }
 
     fn of(counted: &CountedEvent<'_>) -> Self {
         let event = counted.event;
-        let (counts, is_timed) = (event.counts(), !event.attempts.is_empty());
+        let counts = event.counts();
+        let is_timed = !event.attempts.is_empty();
         Self {
             totals: if counts { counted.totals } else { UsageTotals::default() },
             results: ResultCounts::of(event.result(), 1),

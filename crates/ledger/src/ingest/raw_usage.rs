@@ -30,7 +30,8 @@ pub(crate) struct RawUsageRow {
 
 /// Returns the raw usage of events, which are in the order of their ids. All attempts of an event are in one row.
 pub(crate) fn rows(events: &[CountedEvent<'_>]) -> Vec<RawUsageRow> {
-    let (mut rows, mut list): (Vec<RawUsageRow>, _) = (Vec::new(), EntryList::default());
+    let mut rows: Vec<RawUsageRow> = Vec::new();
+    let mut list = EntryList::default();
     let mut added = String::with_capacity(ROW_BYTES_MAX);
     for counted in events {
         let event = counted.event;
@@ -142,7 +143,10 @@ struct Shape<'a> {
 
 impl<'a> Shape<'a> {
     fn of(usage: &'a str) -> Self {
-        let (mut texts, mut text, mut at, mut in_string) = (Vec::new(), usage, 0, false);
+        let mut texts = Vec::new();
+        let mut text = usage;
+        let mut at = 0;
+        let mut in_string = false;
         while let Some((byte, rest)) = text.get(at..).and_then(|rest| Some((rest.bytes().next()?, rest))) {
             at += match byte {
                 b'0'..=b'9' | b'-' if !in_string => {
@@ -283,7 +287,8 @@ mod tests {
 
     /// Replaces the integers of a text outside its strings.
     fn with_integers(text: &str, integers: &[Value]) -> String {
-        let (mut written, mut integers) = (String::new(), integers.iter());
+        let mut written = String::new();
+        let mut integers = integers.iter();
         for (nth, part) in text.split('"').enumerate() {
             written.push_str(if nth == 0 { "" } else { "\"" });
             if nth % 2 == 1 {

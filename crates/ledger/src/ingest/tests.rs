@@ -402,9 +402,11 @@ fn spool(folder: &std::path::Path) -> Spool {
 
 /// Starts the node again on the spool that earlier runs left, which is its backlog.
 async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
-    let (node, folder, gathered) =
-        (place.join(store).await, place.folder.path().join("spool"), GatheredCharges::default());
-    let (ingested, visit) = (positions(&node).await.unwrap(), |record: &Record| gathered.note(record));
+    let node = place.join(store).await;
+    let folder = place.folder.path().join("spool");
+    let gathered = GatheredCharges::default();
+    let ingested = positions(&node).await.unwrap();
+    let visit = |record: &Record| gathered.note(record);
     let spool = SpoolOpener { visit: Some(&visit), ..SpoolOpener::new(&folder, SMALL, &ingested) }.open().unwrap();
     node.backlog().begin(gathered, spool.reader.end_positions()).await;
     (node, spool)
@@ -461,7 +463,8 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
         let (next, mut spool) = next_life(&place, &store).await;
         assert_eq!(spent(&next).await, [(1, 11)]);
         cluster.lend(&next, &tick(&next), TTL).await.unwrap();
-        let (one, stats) = (ReadBatch::next(&mut spool.reader, 1).unwrap(), IngestStats::default());
+        let one = ReadBatch::next(&mut spool.reader, 1).unwrap();
+        let stats = IngestStats::default();
         write(&next, one, &mut KnownRows::default(), &stats).await.unwrap();
         assert_eq!(spent(&next).await, [(1, 11)]);
         spool.writers[1].append(&credits(2)).unwrap();
@@ -479,7 +482,9 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let (mut spool, mut known, stats) = (spool(place.folder.path()), KnownRows::default(), IngestStats::default());
+        let mut spool = spool(place.folder.path());
+        let mut known = KnownRows::default();
+        let stats = IngestStats::default();
         let counted = async || -> Vec<String> {
             table(&store, "usage_counts").await.iter().map(|row| row["requests"].clone()).collect()
         };

@@ -141,7 +141,8 @@ impl Rows {
         known: &mut KnownRows,
         leaving: Option<&BacklogBatch<'_>>,
     ) -> Result<WriteOutcome, WriteError> {
-        let (store, KnownRows { names, carried }) = (node.store(), known);
+        let store = node.store();
+        let KnownRows { names, carried } = known;
         let mut transaction = store.begin_bulk().await?;
         let began = store.clock().mono();
         node.hold(&mut transaction).await?;
@@ -312,7 +313,8 @@ impl CountedRecords<'_> {
 
     /// Writes the usage of each key per day, and the charges for budgets.
     async fn write_charges(&self, node: &Node, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
-        let (store, now) = (node.store(), node.store().now());
+        let store = node.store();
+        let now = store.now();
         let days = aggregation::days(&self.events, &self.counts);
         let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
@@ -402,8 +404,8 @@ impl CountedRecords<'_> {
     ) -> Result<(), DatabaseError> {
         let now = store.now();
         let route_no = |route: &str| names.get(NameKind::Route, route);
-        let (subject_no, labels_no) =
-            (|subject: &Subject| names.subject(subject), |labels: &LabelSet| names.labels(labels));
+        let subject_no = |subject: &Subject| names.subject(subject);
+        let labels_no = |labels: &LabelSet| names.labels(labels);
         let minutes = aggregation::minutes(&self.counts, route_no, subject_no, labels_no);
         let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values<'_>| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.subject).put(at.route);

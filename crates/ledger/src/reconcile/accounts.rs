@@ -59,7 +59,8 @@ struct AuditedLeaseRow {
 pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
     let mut after = Uuid::nil();
     loop {
-        let (from, until) = (micros(days.first.start()), i64::from(days.last.0));
+        let from = micros(days.first.start());
+        let until = i64::from(days.last.0);
         let query = on.query(BOOKS).bind(from).bind(until);
         let books: Vec<AuditedAccountRow> =
             query.bind(after).bind(i64::try_from(PAGE).unwrap_or(i64::MAX)).all().await?;
@@ -152,7 +153,8 @@ impl AuditedAccount<'_> {
         next: Option<&AuditedLeaseRow>,
         charged: &ChargedAmounts,
     ) -> Option<Difference> {
-        let (cell, measure) = (self.cell, self.cell.budget.measure.as_str());
+        let cell = self.cell;
+        let measure = self.cell.budget.measure.as_str();
         let place = DifferencePlace::Lease { cell, node: lease.node_id, incarnation: unsigned(lease.incarnation) };
         let tell = |expected, found| Difference { place: place.clone(), measure, expected, found };
         let [granted, used, spent] = [lease.granted, lease.used, lease.spent].map(i128::from);
@@ -185,11 +187,10 @@ fn unleased(cell: CounterId, leases: &[AuditedLeaseRow], charged: &ChargedAmount
     let mut amount = 0;
     if leases.iter().all(|lease| lease.closed && lease.told) {
         for of_node in leases.chunk_by(|a, b| a.node_id == b.node_id) {
-            let (Some(first), spent) =
-                (of_node.first(), of_node.iter().map(|lease| i128::from(lease.spent)).sum::<i128>())
-            else {
+            let Some(first) = of_node.first() else {
                 continue;
             };
+            let spent = of_node.iter().map(|lease| i128::from(lease.spent)).sum::<i128>();
             amount += (charged_through(charged, cell, first) - i128::from(first.base) - spent).max(0);
         }
     }

@@ -115,7 +115,8 @@ pub(super) async fn suspects(
     days: Days,
     most: usize,
 ) -> Result<Vec<(Day, UserNo)>, DatabaseError> {
-    let ([first, last], [from, end]) = (days.numbers(), days.ids());
+    let [first, last] = days.numbers();
+    let [from, end] = days.ids();
     let query = on.query(AssertSqlSafe(totals.suspects())).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<(i64, i64)> = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).all().await?;
     Ok(rows.into_iter().map(|(of, user)| (day(of), UserNo(user))).collect())
@@ -130,7 +131,8 @@ pub(super) async fn of_user(
 ) -> Result<BTreeMap<Vec<i64>, ComparedSums>, DatabaseError> {
     let query = on.query(AssertSqlSafe(totals.of_user())).bind(i64::from(day.0)).bind(user.0);
     let rows: Vec<NumberRow> = query.all().await?;
-    let (mut parts, by): (BTreeMap<Vec<i64>, ComparedSums>, usize) = (BTreeMap::new(), totals.by.len());
+    let mut parts: BTreeMap<Vec<i64>, ComparedSums> = BTreeMap::new();
+    let by: usize = totals.by.len();
     for row in rows {
         let sides = parts.entry((0..by).map(|nth| row.at(nth)).collect()).or_default();
         let side = if row.at(by) == 0 { &mut sides.told } else { &mut sides.kept };
@@ -263,7 +265,8 @@ pub(super) fn differing_plans(of: &DayPlanSums) -> Vec<PlanSumDifference> {
             if is_summed {
                 sum = [sum[0] + events + counts, sum[1] + told];
             }
-            let (kept, told) = (events.min(most), told.min(most));
+            let kept = events.min(most);
+            let told = told.min(most);
             if told < kept || told > kept && !is_summed {
                 differing.push(PlanSumDifference { plan: Some(*plan), column, kept, told });
             }

@@ -87,7 +87,8 @@ impl Ledger {
         let mut snapshot = self.store.snapshot().await?;
         let [from, end] = days.ids();
         let query = snapshot.query(AssertSqlSafe(text())).bind(from).bind(end);
-        let (first, last) = (micros(days.first.start()), micros(days.last.next().start()));
+        let first = micros(days.first.start());
+        let last = micros(days.last.next().start());
         let rows: Vec<RecordedUsageRow> = query.bind(first).bind(last).all().await?;
         snapshot.rollback().await?;
         Ok(rows.into_iter().map(RecordedUsage::from).collect())

@@ -134,8 +134,8 @@ impl Ledger {
             let mut last: Option<MissingAmounts> = None;
             loop {
                 let mut snapshot = self.store.snapshot().await?;
-                let (repairs, lacking) =
-                    (repairs(&mut snapshot).await?, MissingAmounts::read(&mut snapshot, day).await?);
+                let repairs = repairs(&mut snapshot).await?;
+                let lacking = MissingAmounts::read(&mut snapshot, day).await?;
                 let kept_from = comparable_from(&mut snapshot).await?;
                 snapshot.rollback().await?;
                 // Retention records the deletion before it deletes, so the events may be incomplete now.
@@ -302,7 +302,10 @@ impl MissingAmounts {
         totals: &'static TotalsTable,
         day: Day,
     ) -> Result<Vec<MissingAmountsRow>, DatabaseError> {
-        let (only, mut rows, mut asked, mut known) = (Days { first: day, last: day }, Vec::new(), USERS_MAX, 0);
+        let only = Days { first: day, last: day };
+        let mut rows = Vec::new();
+        let mut asked = USERS_MAX;
+        let mut known = 0;
         loop {
             let suspects = comparison::suspects(on, totals, only, asked).await?;
             for (_, user) in suspects.iter().skip(known) {

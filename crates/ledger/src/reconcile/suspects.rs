@@ -61,7 +61,8 @@ pub(super) async fn find(
     progress: &(impl Fn(AuditProgress) + Sync),
 ) -> Result<Suspects, DatabaseError> {
     let ranges = ranges(days, sample);
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
     let worker = async || {
         let mut found = Suspects::default();
         while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -79,7 +80,8 @@ pub(super) async fn find(
 
 async fn read(store: &Store, range: Range) -> Result<Vec<(i64, i64, i64)>, DatabaseError> {
     let Range { days, share: [offset, first_part, end_part] } = range;
-    let ([first, last], [from, end]) = (days.numbers(), days.ids());
+    let [first, last] = days.numbers();
+    let [from, end] = days.ids();
     let mut snapshot = store.snapshot().await?;
     let query = snapshot.query(AssertSqlSafe(grouped::suspects())).bind(first).bind(last).bind(from).bind(end);
     let query = query.bind(i64::try_from(DIFFERENCES_MAX + 1).unwrap_or(i64::MAX));

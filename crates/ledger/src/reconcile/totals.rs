@@ -323,7 +323,8 @@ impl TotalsTable {
     /// Builds the query for the rows of a user's day with one value of each grouping column: columns and id. `$1`: the
     /// day, `$2`: the user, then the grouping columns.
     pub(super) fn rows(&self) -> String {
-        let (names, table) = (self.names(), self.table);
+        let names = self.names();
+        let table = self.table;
         let by: String = (3..).zip(self.by).map(|(nth, by)| format!(" AND {} = ${nth}", by.name)).collect();
         format!("SELECT {names}, id FROM {table} WHERE day = $1 AND user_no = $2{by} ORDER BY requests DESC, id")
     }
@@ -338,7 +339,9 @@ impl TotalsTable {
     /// Builds the insert of a row, which adds to an existing row. `$1`: its id, `$2`: the time, `$3` and `$4`: day and
     /// user; then the grouping columns, the node if the table has nodes, and the columns.
     pub(super) fn insert(&self) -> String {
-        let (table, by, unique) = (self.table, self.by_names(), self.unique);
+        let table = self.table;
+        let by = self.by_names();
+        let unique = self.unique;
         let node = if self.has_nodes() { ", node_id" } else { "" };
         let first = 5 + self.by.len() + usize::from(self.has_nodes());
         let values: Vec<String> = (1..first + self.columns.len()).map(|nth| format!("${nth}")).collect();

@@ -57,7 +57,8 @@ const REASONS_MAX: usize = 32;
 
 /// Returns the requests of unknown cost on some days, by reason, as far as their events exist.
 pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<UnpricedRequests>, DatabaseError> {
-    let ([first, last], [from, end]) = (days.numbers(), days.ids());
+    let [first, last] = days.numbers();
+    let [from, end] = days.ids();
     let query = on.query(UNPRICED).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<UnpricedRow> = query.all().await?;
     let money = |dollars: i64, rest: i64| {
@@ -85,7 +86,8 @@ struct UnpricedRow {
 
 /// Returns the interrupted requests of some days, as far as their events exist.
 pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<InterruptedRequests, DatabaseError> {
-    let ([first, last], [from, end]) = (days.numbers(), days.ids());
+    let [first, last] = days.numbers();
+    let [from, end] = days.ids();
     let query = on.query(AssertSqlSafe(interrupted_text())).bind(first).bind(last).bind(from).bind(end);
     let row: NumberRow = query.one().await?;
     let sums = row.sums(1);

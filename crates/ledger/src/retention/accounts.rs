@@ -28,7 +28,8 @@ statements! {
 
 /// Deletes tokens and links created before a time, and sessions expired by then. Returns the number of rows.
 pub(super) async fn expire(store: &Store, before: Timestamp) -> Result<u64, DatabaseError> {
-    let (mut deleted, mut batch_sizer) = (0, BatchSizer::new(store.kind(), ROWS_MAX));
+    let mut deleted = 0;
+    let mut batch_sizer = BatchSizer::new(store.kind(), ROWS_MAX);
     for (table, by_id) in [(TOKENS, true), (LINKS, true), (SESSIONS, false)] {
         let mut from = Uuid::nil();
         loop {

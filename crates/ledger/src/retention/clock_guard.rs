@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_leaps_is_believed_a_day_later() {
-        let (year, ten) = (365 * DAY, 3_650 * DAY);
+        let year = 365 * DAY;
+        let ten = 3_650 * DAY;
         let clock = [(0, year), (HOUR, ten), (2 * HOUR, ten + HOUR), (HOUR + DAY, ten + DAY), (2 * DAY, ten + 2 * DAY)];
         let judged = [
             ClockReading::Trusted(second(year)),
@@ -102,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_start_with_a_clock_far_ahead_of_the_store_is_a_leap() {
-        let (year, ten) = (365 * DAY, 3_650 * DAY);
+        let year = 365 * DAY;
+        let ten = 3_650 * DAY;
         check(
             Some(year),
             &[(0, ten), (DAY, ten + DAY)],
@@ -112,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_leaps_and_comes_back_is_believed_and_doubted_anew() {
-        let (year, ten) = (365 * DAY, 3_650 * DAY);
+        let year = 365 * DAY;
+        let ten = 3_650 * DAY;
         let clock = [(0, year), (HOUR, ten), (2 * HOUR, year + 2 * HOUR), (DAY + HOUR, ten)];
         let judged = [
             ClockReading::Trusted(second(year)),

@@ -46,6 +46,6 @@ pub(super) async fn delete(
     let ids: Vec<(Uuid,)> = query.bind(limit).all().await?;
     transaction.commit().await?;
     batch_sizer.note(ids.len(), store.clock().mono().since(began));
-    let last = ids.iter().map(|(id,)| *id).max().filter(|_| ids.len() == wanted);
+    let last = if ids.len() == wanted { ids.iter().map(|(id,)| *id).max() } else { None };
     Ok(Some(DeletionResult { rows: u64::try_from(ids.len()).unwrap_or(u64::MAX), last }))
 }

@@ -21,7 +21,8 @@ const KEEP: Duration = DAY.saturating_mul(90);
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
 
 async fn open(place: &Place, clock: &Clock) -> Store {
-    let (url, data) = (place.url.as_ref(), place.folder.path());
+    let url = place.url.as_ref();
+    let data = place.folder.path();
     Store::open(Options { url, data, migrate: true, clock: clock.clone() }).await.unwrap()
 }
 
@@ -45,7 +46,8 @@ fn attempt() -> Attempt {
 
 /// Creates records at the clock's time: events of two attempts each, and one minute's counts.
 fn records(clock: &Clock, events: usize) -> Vec<Record> {
-    let (mut ids, now) = (Ids::new(clock.clone()), clock.now());
+    let mut ids = Ids::new(clock.clone());
+    let now = clock.now();
     let counts = Counts {
         subject: access::Subject::Key(CALLER),
         route: "users".into(),
@@ -108,7 +110,8 @@ async fn rows_that_are_too_old_go_and_totals_stay() {
     for place in Place::both().await {
         let clock = Clock::manual(NOW);
         let store = open(&place, &clock).await;
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         ingest(&place, &store, &records(&clock, 3)).await;
         clock.advance(80 * DAY);
         ingest(&place, &store, &records(&clock, 1)).await;
@@ -129,14 +132,16 @@ async fn series_of_days_by_result_begin_after_deleted_usage() {
     for place in Place::both().await {
         let clock = Clock::manual(NOW);
         let store = open(&place, &clock).await;
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         ingest(&place, &store, &records(&clock, 3)).await;
         clock.advance(DAY);
         ingest(&place, &store, &records(&clock, 1)).await;
         clock.advance(89 * DAY + DAY / 2);
         assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 3 + 6 + 1 + 2);
         let series = async |by| {
-            let (since, until) = (NOW, NOW.after(DAY));
+            let since = NOW;
+            let until = NOW.after(DAY);
             let filter = SeriesFilter {
                 by: Some(by),
                 step: SeriesStep::Day,
@@ -172,7 +177,8 @@ async fn charges_of_subjects_are_kept_for_64_days_at_least() {
             Record::Event(UsageEvent { subject: subject.clone(), ..event })
         };
         let records: Vec<Record> = records(&clock, 2).into_iter().map(of_subject).collect();
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         ingest(&place, &store, &records).await;
         let keep = Keep { events: Some(DAY), raw_usage: None };
         for (days, credits) in [(2, 2), (62, 2), (1, 0)] {
@@ -212,7 +218,8 @@ async fn a_clock_that_leapt_deletes_nothing_for_a_day() {
         let store = open(&place, &leapt).await;
         // The start stores the rest of the spool before.
         ingest(&place, &store, &records(&clock, 0)).await;
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         for _ in 0..24 {
             assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
             leapt.advance(Duration::from_secs(3_600));
@@ -311,7 +318,8 @@ async fn what_accounts_left_behind_goes_thirty_days_later_and_what_is_in_use_sta
         let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
         let new = NewUser { password: Some(Secret::new("x".to_owned())), ..new };
         let ada = store.create_user(&Actor::SYSTEM, new).await.unwrap();
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         let left = sign_in(&store, &clock, ada.id, 1).await;
         let used = sign_in(&store, &clock, ada.id, 2).await;
         let purpose = Purpose::Invite { email: None, plan: None };
@@ -347,7 +355,8 @@ async fn many_sessions_go_in_many_transactions() {
         let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
         let new = NewUser { password: Some(Secret::new("x".to_owned())), ..new };
         let ada = store.create_user(&Actor::SYSTEM, new).await.unwrap();
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         for n in 0_u32..600 {
             let mut hash = [0; 32];
             hash[..4].copy_from_slice(&n.to_be_bytes());
@@ -373,7 +382,8 @@ async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
     for place in Place::both().await {
         let clock = Clock::manual(NOW);
         let store = open(&place, &clock).await;
-        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        let stats = RetentionStats::default();
         let records = records(&clock, 1).into_iter().map(|record| match record {
             Record::Event(mut event) => {
                 event.attempts.iter_mut().for_each(|attempt| attempt.raw_usage = Some("{}".into()));

@@ -23,7 +23,9 @@ const COLUMNS: &str = "day, requests, credits, input_tokens, cached_input_tokens
 /// Builds the query for the totals of days `$2` to `$3`, of the key `$4` or of all keys. It reads one row per day, key and
 /// node, and for all users one per day and route: requests without a user are only in the totals of routes.
 fn days(of: UsageOf) -> String {
-    let (condition, sums, charged) = (of.condition(), sums!(), charged!());
+    let condition = of.condition();
+    let sums = sums!();
+    let charged = charged!();
     let range = "day >= $2 AND day <= $3";
     let keys = format!(
         "SELECT {COLUMNS}, charged_nano FROM daily_usage WHERE {condition} AND {range} AND (key_no = $4 OR $4 IS NULL)"
@@ -51,7 +53,8 @@ impl Ledger {
         days: u32,
         last: Day,
     ) -> Result<Vec<(Day, UsageTotals)>, DatabaseError> {
-        let (of, first) = (of.into(), (last.0 + 1).saturating_sub(days));
+        let of = of.into();
+        let first = (last.0 + 1).saturating_sub(days);
         let query = of.bind(self.store.query(AssertSqlSafe(self::days(of))));
         let query = query.bind(i64::from(first)).bind(i64::from(last.0)).bind(key.map(|key| key.0));
         let rows: Vec<HistoryRow> = query.all().await?;

@@ -46,7 +46,9 @@ statements! {
 /// Builds the query for the totals of LLM requests per model of days `$2` to `$3`, the `$4` most used ones. It reads one row
 /// per user, day and model. With a key (`$5`), only totals per hour have it, so their rows are read instead.
 fn models(of: UsageOf, has_key: bool) -> String {
-    let (of, sums, results) = (of.condition(), sums!(), results!());
+    let of = of.condition();
+    let sums = sums!();
+    let results = results!();
     let from = if has_key {
         format!(
             "hourly_usage WHERE {of} AND hour >= ($2 - 1) * 24 AND hour < ($3 + 2) * 24 AND key_no = $5 AND model_no >= 0 AND"
@@ -64,7 +66,8 @@ fn models(of: UsageOf, has_key: bool) -> String {
 /// Builds the query for the results of all requests of the day `$2`. It reads one row per user and route; with a key
 /// (`$3`), one row per hour, model, route and result.
 fn results_of_day(of: UsageOf, has_key: bool) -> String {
-    let (of, results) = (of.condition(), results!());
+    let of = of.condition();
+    let results = results!();
     let from = if has_key {
         format!("hourly_usage WHERE {of} AND hour >= ($2 - 1) * 24 AND hour < ($2 + 2) * 24 AND key_no = $3 AND")
     } else {
@@ -245,7 +248,8 @@ impl From<OverviewModelRow> for OverviewModel {
 /// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
 /// an older copy), is only in the sums.
 fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> {
-    let (mut today, mut month) = (UsageTotals::default(), UsageTotals::default());
+    let mut today = UsageTotals::default();
+    let mut month = UsageTotals::default();
     let mut user = None;
     let mut keys: Vec<OverviewKey> = Vec::new();
     let mut at: HashMap<KeyId, usize> = HashMap::new();
@@ -274,6 +278,8 @@ fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> 
     let Some(user) = user else { return Ok(None) };
     keys.sort_by_key(|key| Reverse((key.month.credits, key.month.requests, key.no.0)));
     keys.truncate(usize::try_from(KEYS_MAX).unwrap_or(usize::MAX));
-    let (user, models, newest) = (user.try_into()?, Vec::new(), Vec::new());
+    let user = user.try_into()?;
+    let models = Vec::new();
+    let newest = Vec::new();
     Ok(Some(Overview { user, today, month, keys, models, results_today: ResultTotals::default(), newest }))
 }

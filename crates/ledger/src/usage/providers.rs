@@ -97,7 +97,8 @@ impl ProviderRow {
         let says_nothing = status.is_none()
             && matches!(outcome, Outcome::CallerGone | Outcome::Drained | Outcome::Interrupted | Outcome::BudgetCut);
         let at = timestamp(self.started_at);
-        let (provider, model) = (self.provider, self.model);
+        let provider = self.provider;
+        let model = self.model;
         (!says_nothing).then_some(ProviderResponse { provider, model, at, status, is_complete })
     }
 }

@@ -99,7 +99,8 @@ statements! {
 /// of several users are read in the order of their ids (UUIDv7), which is that of their begin to the millisecond. `$11` is the
 /// text if the filter has one; `only` is the condition for routes and labels.
 fn page(of: UsageOf, filter: &RequestFilter, only: &str) -> String {
-    let (line, named) = (line!(), named!());
+    let line = line!();
+    let named = named!();
     let mut filters = format!(
         "AND status >= $6 AND status <= $7 AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL){only}"
     );

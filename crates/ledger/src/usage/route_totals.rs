@@ -27,7 +27,9 @@ struct RouteRow {
 
 /// Builds the query for the totals of days `$2` to `$3`. It reads one row per day, user and route.
 fn totals(of: UsageOf) -> String {
-    let (of, sums, results) = (of.condition(), sums!(), results!());
+    let of = of.condition();
+    let sums = sums!();
+    let results = results!();
     format!(
         "SELECT n.name, r.* FROM (SELECT route_no, {results}, {sums}, CAST(sum(timed_requests) AS BIGINT) AS timed,
             CAST(sum(duration_us) AS BIGINT) AS duration_us

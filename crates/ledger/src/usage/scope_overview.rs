@@ -169,7 +169,9 @@ struct NumberedSums {
 /// Builds the query for the users (`user_no`) or routes (`route_no`) of days `$2` to `$3` that are first in one of three
 /// orders: at most three times [`LISTED_MAX`].
 fn ranked(of: UsageOf, by: RankedBy) -> String {
-    let (of, sums, results) = (of.condition(), sums!(), results!());
+    let of = of.condition();
+    let sums = sums!();
+    let results = results!();
     let (column, named, from) = match by {
         RankedBy::User => {
             ("user_no", "n.id, n.name, p.name AS plan", "users n ON n.no = u.no JOIN plans p ON p.id = n.plan_id")
@@ -196,7 +198,8 @@ const COST: &str =
 
 /// Builds the query for the keys of days `$2` to `$3` with the highest cost, or for the key `$4`; at most `$5`.
 fn keys(of: UsageOf) -> String {
-    let (of, sums) = (of.condition(), sums!());
+    let of = of.condition();
+    let sums = sums!();
     format!(
         "WITH used AS MATERIALIZED (SELECT key_no, {sums} FROM daily_usage WHERE {of} AND day >= $2 AND day <= $3
             AND (key_no = $4 OR $4 IS NULL) GROUP BY key_no)
@@ -209,7 +212,8 @@ fn keys(of: UsageOf) -> String {
 /// Builds the query for the usage of some keys on the day `$2`.
 fn keys_on(of: UsageOf, keys: &[i64]) -> String {
     let numbers = keys.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    let (of, sums) = (of.condition(), sums!());
+    let of = of.condition();
+    let sums = sums!();
     format!(
         "SELECT key_no AS no, {sums} FROM daily_usage WHERE {of} AND day = $2 AND key_no IN ({numbers}) GROUP BY key_no"
     )
@@ -281,7 +285,8 @@ impl Ledger {
         let total = self.usage_of_days(of, key, 1, day).await?;
         let total = total.last().map_or(UsageTotals::NOTHING, |(_, used)| *used);
         let keys = self.key_rows(of, key, [day, day]).await?.into_iter().map(|row| {
-            let (no, used) = (KeyNo(row.no), UsageTotals::from(&row.sums));
+            let no = KeyNo(row.no);
+            let used = UsageTotals::from(&row.sums);
             let key = row.key();
             (
                 KeyUsage { key: key.id, no, label: key.label, prefix: key.prefix, last4: key.last4, total: used },

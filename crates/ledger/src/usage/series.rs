@@ -268,9 +268,11 @@ impl Ledger {
         filter: &SeriesFilter,
     ) -> Result<UsageSeries, DatabaseError> {
         let of = of.into();
-        let (since, until) = (filter.step.start(filter.since), filter.step.start_from(filter.until));
+        let since = filter.step.start(filter.since);
+        let until = filter.step.start_from(filter.until);
         let source = filter.source();
-        let (unused, until) = (SeriesFigures::unused(source), until.max(since));
+        let unused = SeriesFigures::unused(source);
+        let until = until.max(since);
         let mut series = UsageSeries { since, until, truncated: false, unused, series: Vec::new() };
         let model = match &filter.model {
             None => None,
@@ -331,7 +333,9 @@ impl Ledger {
             Some(label) => self.label_condition(label).await?,
             None => String::new(),
         };
-        if let Some(no) = model.filter(|_| source == SeriesSource::DailyLabels) {
+        if source == SeriesSource::DailyLabels
+            && let Some(no) = model
+        {
             only.push_str(&format!(" AND model_no = {no}"));
         }
         Ok(only)

@@ -7,11 +7,13 @@ use crate::world::{NOW, World, key, user};
 
 pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     let keys = [key(&store, ada.id).await.1, key(&store, ada.id).await.1, key(&store, bob.id).await.1];
     let [(laptop, on_ada), (script, _), (of_bob, on_bob)] =
         [(&keys[0], ada.no), (&keys[1], ada.no), (&keys[2], bob.no)];
-    let (one, two) = (PlanId::NIL, store.stored_plans().await.unwrap()[0].id);
+    let one = PlanId::NIL;
+    let two = store.stored_plans().await.unwrap()[0].id;
     let month = Period::of(Per::Month, NOW.day());
     let charge = |n: u64| Charge {
         credits: Credits(n),

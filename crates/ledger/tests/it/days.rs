@@ -15,7 +15,8 @@ const NOW_DAY: u32 = 20_833;
 async fn recorded(world: &World) -> (Store, Ledger, UsageOf) {
     assert_eq!(NOW.day(), Day(NOW_DAY));
     let store = world.store().await;
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let ada = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
     let dear = Attempt { cost: Some(NanoUsd(i64::MAX / 2)), ..attempt() };
     let refused = UsageEvent {
         status: 429,
@@ -94,8 +95,10 @@ pub(crate) async fn cached_tokens_have_the_price_of_their_own_attempt(world: &Wo
 
 pub(crate) async fn requests_from_response_caches_are_counted(world: &World) {
     let store = world.store().await;
-    let (own, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
-    let (ledger, ada) = (Ledger::new(store.clone()), UsageOf::from(own.user));
+    let own = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
+    let ledger = Ledger::new(store.clone());
+    let ada = UsageOf::from(own.user);
     let of = |caller, cache| UsageEvent {
         origin: RequestOrigin { cache, ..RequestOrigin::default() },
         ..world.event(Some(caller))
@@ -125,7 +128,8 @@ fn decision<'a>(user: UserId, role: &'a str, figures_version: u64) -> NewDecisio
 
 pub(crate) async fn one_person_decides_once_about_a_version(world: &World) {
     let (store, ledger, _) = recorded(world).await;
-    let (lead, finance) = (user(&store, "lead@example.com").await.id, user(&store, "fin@example.com").await.id);
+    let lead = user(&store, "lead@example.com").await.id;
+    let finance = user(&store, "fin@example.com").await.id;
     let decide = async |of: NewDecision<'_>| ledger.decide(&Actor::COMMAND, of).await;
     assert!(matches!(decide(decision(lead, "team_lead", 0)).await, Err(DecisionError::FiguresChanged)));
     decide(decision(lead, "team_lead", 1)).await.unwrap();
@@ -142,7 +146,8 @@ pub(crate) async fn one_person_decides_once_about_a_version(world: &World) {
 pub(crate) async fn concurrent_decisions_have_one_outcome_each(world: &World) {
     let (store, ledger, _) = recorded(world).await;
     let [lead, finance, other] = ["lead", "fin", "other"].map(|name| format!("{name}@example.com"));
-    let (lead, finance) = (user(&store, &lead).await.id, user(&store, &finance).await.id);
+    let lead = user(&store, &lead).await.id;
+    let finance = user(&store, &finance).await.id;
     let other = user(&store, &other).await.id;
     let decide = async |of: NewDecision<'_>| ledger.decide(&Actor::COMMAND, of).await;
     let count = async || ledger.decisions(Day(NOW_DAY - 1), "all").await.unwrap().len();
@@ -209,7 +214,8 @@ pub(crate) async fn a_later_id_that_began_earlier_is_on_one_page(world: &World) 
     let ada = caller(&store, "ada@example.com").await;
     let first = world.event(Some(ada));
     let second = UsageEvent { started_at: Timestamp(NOW.0 - 1_000_000), ..world.event(Some(ada)) };
-    let (first_id, second_id) = (first.id, second.id);
+    let first_id = first.id;
+    let second_id = second.id;
     world.ingest(&store, &[first, second].map(Record::Event)).await;
     let ledger = Ledger::new(store);
     for (of, order) in [(ada.user.into(), [second_id, first_id]), (UsageOf::All, [first_id, second_id])] {

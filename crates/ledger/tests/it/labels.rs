@@ -26,7 +26,8 @@ async fn of_day(ledger: &Ledger, of: impl Into<DayUsageOf>) -> (i64, u64) {
 }
 
 fn by_team() -> SeriesFilter {
-    let (since, until) = (TODAY.start(), TODAY.next().start());
+    let since = TODAY.start();
+    let until = TODAY.next().start();
     let by = Some(SeriesGroup::Label);
     let label = Some("team".to_owned());
     SeriesFilter { by, step: SeriesStep::Day, since, until, key: None, model: None, label, with_label: None }
@@ -47,7 +48,8 @@ async fn audited(store: &Store) {
 pub(crate) async fn labels_of_a_day_add_up_to_the_day(world: &World) {
     let store = world.store().await;
     let ledger = Ledger::new(store.clone());
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let ada = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
     let dear = Attempt { cost: Some(NanoUsd(7_000_000_000)), ..attempt() };
     let refused = UsageEvent {
         status: 429,
@@ -226,7 +228,8 @@ pub(crate) async fn requests_are_grouped_by_program_tools_and_session(world: &Wo
 pub(crate) async fn requests_are_grouped_by_the_requests_of_their_key(world: &World) {
     let store = world.store().await;
     let ledger = Ledger::new(store.clone());
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let ada = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
     let origin = RequestOrigin { session: Some(SessionHash([1; 16])), ..RequestOrigin::default() };
     let in_session = UsageEvent { origin, ..world.event(Some(ada)) };
     let refused = UsageEvent {

@@ -79,7 +79,8 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
     }
     let [first, second, unused, gone] = keys.as_slice() else { panic!() };
     let of = |key| Caller { user: user.no, key, plan: PlanId::NIL };
-    let (one, two) = (of(first.no), of(second.no));
+    let one = of(first.no);
+    let two = of(second.no);
     let other = caller(&store, "bob@example.com").await;
     let fast = |event: UsageEvent| UsageEvent { model: Some("fast".into()), ..event };
     let refused = |model: Option<&str>, status| UsageEvent {

@@ -35,7 +35,8 @@ fn refused(world: &World, caller: Caller, seconds: u64) -> UsageEvent {
 
 /// Returns the lines of all pages, in order; no page may exceed `limit`, and only the last may have no next page.
 async fn all(store: &Store, caller: Caller, filter: &RequestFilter, limit: u32) -> Vec<RequestLine> {
-    let (mut lines, mut after) = (Vec::new(), None);
+    let mut lines = Vec::new();
+    let mut after = None;
     loop {
         let page = Ledger::new(store.clone()).requests_page(caller.user, filter, after, limit).await.unwrap();
         assert!(page.lines.len() <= limit as usize);
@@ -53,7 +54,8 @@ fn ids(lines: &[RequestLine]) -> Vec<RequestId> {
 
 pub(crate) async fn requests_come_newest_first_and_each_once(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let ada = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
     // Several requests have the same time: their ids distinguish them.
     let mut events: Vec<UsageEvent> = (0..25).map(|nth| begun(world, ada, nth / 10)).collect();
     let others = (0..25).map(|nth| begun(world, bob, nth));
@@ -75,10 +77,8 @@ pub(crate) async fn requests_are_chosen_by_key_model_status_and_time(world: &Wor
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let [(_, first), (_, second)] = [key(&store, user.id).await, key(&store, user.id).await];
-    let (one, two) = (
-        Caller { user: user.no, key: first.no, plan: PlanId::NIL },
-        Caller { user: user.no, key: second.no, plan: PlanId::NIL },
-    );
+    let one = Caller { user: user.no, key: first.no, plan: PlanId::NIL };
+    let two = Caller { user: user.no, key: second.no, plan: PlanId::NIL };
     let failed = UsageEvent { status: 503, model: Some("fast".into()), ..begun(world, two, 3) };
     let events = [begun(world, one, 1), begun(world, two, 2), failed, refused(world, one, 4)];
     let id = events.clone().map(|event| event.id);
@@ -116,7 +116,9 @@ pub(crate) async fn counts_that_are_stored_later_are_listed_by_their_minute(worl
     world.ingest(&store, &[Record::Counts { id, counts }]).await;
     let listed = async |of: UsageOf, key, until: u64| {
         let until = Some(Timestamp(NOW.0 - until * 60_000_000));
-        let (filter, mut after, mut count) = (RequestFilter { key, until, ..RequestFilter::default() }, None, 0);
+        let filter = RequestFilter { key, until, ..RequestFilter::default() };
+        let mut after = None;
+        let mut count = 0;
         loop {
             let page = Ledger::new(store.clone()).requests_page(of, &filter, after, 1).await.unwrap();
             count += page.lines.len();
@@ -206,7 +208,8 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
         ..RequestOrigin::default()
     };
     let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], charge, origin, ..begun(world, caller, 1) };
-    let (once, never) = (begun(world, caller, 2), refused(world, caller, 3));
+    let once = begun(world, caller, 2);
+    let never = refused(world, caller, 3);
     world.ingest(&store, &[twice.clone(), once.clone(), never.clone()].map(Record::Event)).await;
 
     let found = Ledger::new(store.clone()).find_request(user.no, once.id).await.unwrap().unwrap();
@@ -280,8 +283,10 @@ pub(crate) async fn figures_come_back_as_they_were(world: &World) {
 
 pub(crate) async fn anothers_request_is_not_there(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
-    let (event, open) = (begun(world, ada, 0), world.event(None));
+    let ada = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
+    let event = begun(world, ada, 0);
+    let open = world.event(None);
     world.ingest(&store, &[event.clone(), open.clone()].map(Record::Event)).await;
     assert!(Ledger::new(store.clone()).find_request(ada.user, event.id).await.unwrap().is_some());
     for (user, id) in [(bob.user, event.id), (bob.user, open.id), (ada.user, world.id())] {

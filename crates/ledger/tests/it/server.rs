@@ -228,7 +228,8 @@ async fn places_are_kept_by_node() {
     assert_eq!(ledger::ingest::positions(&theirs).await.unwrap(), []);
     other.ingest(&store, &[other.counts(Some(caller), 1)]).await;
     assert_eq!(requests(&store, caller, NOW.day()).await, 4);
-    let (ours, theirs) = (world.node(&store).await, other.node(&store).await);
+    let ours = world.node(&store).await;
+    let theirs = other.node(&store).await;
     assert_ne!(ours.id(), theirs.id());
     assert_eq!((ours.incarnation(), theirs.incarnation()), (2, 3));
 }

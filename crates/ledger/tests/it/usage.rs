@@ -132,7 +132,8 @@ pub(crate) async fn usage_of_one_key_leaves_out_the_others(world: &World) {
 
 pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let ada = caller(&store, "ada@example.com").await;
+    let bob = caller(&store, "bob@example.com").await;
     let yesterday = UsageEvent { day: access::Day(NOW.day().0 - 1), ..world.event(Some(bob)) };
     let dear = UsageEvent { charge: Charge::credits(Credits(41)), ..world.event(Some(ada)) };
     let records = [

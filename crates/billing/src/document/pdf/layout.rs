@@ -184,7 +184,8 @@ impl Pages {
         if self.reserve(height + 2.0 * PADDING) {
             self.table_head(of, columns);
         }
-        let (edges, top) = (Self::edges(columns), self.y + PADDING);
+        let edges = Self::edges(columns);
+        let top = self.y + PADDING;
         for (at, cell) in edges.into_iter().zip(cells) {
             self.y = top;
             self.columns(vec![(at, Ink::Text, cell)], TEXT);

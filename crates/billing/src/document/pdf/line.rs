@@ -67,7 +67,8 @@ fn glyphs(face: &'static FontFace, text: String, is_rtl: bool) -> GlyphRun {
     buffer.guess_segment_properties();
     buffer.set_direction(if is_rtl { Direction::RightToLeft } else { Direction::LeftToRight });
     let shaped = face.shaper().shape(buffer, ShapeOptions::new());
-    let (infos, positions) = (shaped.glyph_infos(), shaped.glyph_positions());
+    let infos = shaped.glyph_infos();
+    let positions = shaped.glyph_positions();
     let mut starts: Vec<usize> = infos.iter().map(|info| place(info.cluster)).collect();
     starts.sort_unstable();
     let em = face.embedded().units_per_em();

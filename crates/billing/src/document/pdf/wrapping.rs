@@ -31,7 +31,8 @@ impl TextStyle {
     fn wrap(self, fonts: &'static Fonts, paragraph: &str, width: f32, lines: &mut Vec<String>) {
         let measured = |text: &str| shaped(fonts, text, self.weight).width * self.size;
         let space = measured(" ");
-        let (mut line, mut used) = (String::new(), 0.0);
+        let mut line = String::new();
+        let mut used = 0.0;
         for word in paragraph.split_whitespace() {
             let wide = measured(word);
             if !line.is_empty() && used + space + wide <= width {

@@ -33,7 +33,8 @@ impl Authority {
         let der = params.self_signed(&key).unwrap();
         let pem = Base64::encode_string(der.der());
         let pem = format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n");
-        let (issuer, own) = (Issuer::new(params, key), KeyPair::generate().unwrap());
+        let issuer = Issuer::new(params, key);
+        let own = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
         let certificate = CertificateDer::from(certificate.der().to_vec());
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.serialize_der()));
@@ -47,14 +48,16 @@ impl Authority {
 /// Accepts deliveries over TLS; returns the address and the requests.
 async fn receiver(of: &Authority, tasks: &mut JoinSet<()>) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, acceptor) = (listener.local_addr().unwrap(), TlsAcceptor::from(of.server.clone()));
+    let address = listener.local_addr().unwrap();
+    let acceptor = TlsAcceptor::from(of.server.clone());
     let (sender, requests) = mpsc::unbounded_channel();
     tasks.spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             // A client that does not trust the certificate ends the handshake.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+            let mut bytes = Vec::new();
+            let mut part = [0; 4096];
             while !is_whole(&bytes) {
                 let count = stream.read(&mut part).await.unwrap_or(0);
                 if count == 0 {
@@ -74,7 +77,8 @@ async fn receiver(of: &Authority, tasks: &mut JoinSet<()>) -> (SocketAddr, mpsc:
 /// Adds a webhook at a receiver, and sends one delivery with a job that trusts `ca`. Returns its state and its error.
 async fn delivered(url: &str, ca: &str) -> (String, String) {
     let mut all = Announcing::open().await;
-    let (url, events) = (WebhookUrl::parse(url).unwrap(), WebhookEvents::all());
+    let url = WebhookUrl::parse(url).unwrap();
+    let events = WebhookEvents::all();
     let webhook = all.shop.books.create_webhook(BY, &all.vault, &url, &events).await.unwrap().0.id;
     all.job = WebhookDelivery::new(all.shop.store().clone(), all.vault.clone(), trust(ca), BOUNDS).unwrap();
     let ada = all.shop.user("ada").await;
@@ -86,7 +90,8 @@ async fn delivered(url: &str, ca: &str) -> (String, String) {
 
 #[tokio::test]
 async fn a_receiver_of_a_private_authority_receives_deliveries_over_tls() {
-    let (authority, mut tasks) = (Authority::of("localhost"), JoinSet::new());
+    let authority = Authority::of("localhost");
+    let mut tasks = JoinSet::new();
     let (address, mut requests) = receiver(&authority, &mut tasks).await;
     let url = format!("https://localhost:{}/hook", address.port());
     assert_eq!(delivered(&url, &authority.pem).await, ("delivered".to_owned(), String::new()));
@@ -96,7 +101,8 @@ async fn a_receiver_of_a_private_authority_receives_deliveries_over_tls() {
 
 #[tokio::test]
 async fn a_receiver_that_no_authority_vouches_for_receives_nothing() {
-    let (authority, mut tasks) = (Authority::of("localhost"), JoinSet::new());
+    let authority = Authority::of("localhost");
+    let mut tasks = JoinSet::new();
     let (address, mut requests) = receiver(&authority, &mut tasks).await;
     let url = format!("https://localhost:{}/hook", address.port());
     let refused = ("waiting".to_owned(), "TLS to the receiver failed".to_owned());

@@ -131,7 +131,8 @@ fn a_later_exchange_rate_without_later_usage_is_not_late_usage() {
 #[test]
 fn a_deleted_charge_keeps_the_usage_of_the_open_period_and_is_not_billed_in_the_next_one() {
     let requests = charge("Requests", ChargeMetric::Requests, 0, ChargeModel::PerUnit { unit: unit("2 IDR") });
-    let (before, after) = (plan(vec![requests]), plan(Vec::new()));
+    let before = plan(vec![requests]);
+    let after = plan(Vec::new());
     let usage = [usage_of("2026-11-03", 10, 0, 0)];
     // The version of the open period determines its charges; the version of the next one has none.
     assert_eq!(lines(&before, &usage).first().map(|line| line.amount), Some(20));

@@ -134,7 +134,9 @@ proptest! {
     /// However statuses arrive, money is received at most once, and taken back at most once after that.
     #[test]
     fn any_order_of_statuses_moves_money_once(order in prop::collection::vec(0_usize..SEEN.len(), 0..60)) {
-        let (mut state, mut received, mut reversed) = (State::Created, 0, 0);
+        let mut state = State::Created;
+        let mut received = 0;
+        let mut reversed = 0;
         for seen in order.into_iter().map(|at| SEEN[at]) {
             let Some((next, money)) = state.after(seen) else { continue };
             state = next;

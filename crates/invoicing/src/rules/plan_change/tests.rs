@@ -33,7 +33,8 @@ fn amounts(quote: &ChangeQuote) -> Vec<(LineKind, i64)> {
 
 #[test]
 fn the_credit_of_a_change_uses_the_old_price() {
-    let (old, new) = (monthly("150000 IDR"), monthly("1500000 IDR"));
+    let old = monthly("150000 IDR");
+    let new = monthly("1500000 IDR");
     let quote = upgrade(&terms("pro", &old), &terms("business", &new), december(), day("2026-12-11")).unwrap();
     assert_eq!(amounts(&quote), [(LineKind::Credit, -101_613), (LineKind::Proration, 1_016_129)]);
     assert_eq!((quote.surplus, quote.period, quote.anchor_day), (0, december(), None));
@@ -43,8 +44,10 @@ fn the_credit_of_a_change_uses_the_old_price() {
 
 #[test]
 fn month_to_year_and_back_is_up_or_down_by_the_rule_that_is_documented() {
-    let (month, year) = (monthly("150000 IDR"), price("1500000 IDR", BillingInterval::Year));
-    let (month, year) = (terms("pro", &month), terms("pro-year", &year));
+    let month = monthly("150000 IDR");
+    let year = price("1500000 IDR", BillingInterval::Year);
+    let month = terms("pro", &month);
+    let year = terms("pro-year", &year);
     // 12 × 150,000 is more than 1,500,000: the year with its discount is a downgrade at the end of the period.
     assert_eq!(direction(&month, &year), Ok(ChangeDirection::Downgrade));
     assert_eq!(direction(&year, &month), Ok(ChangeDirection::Upgrade));
@@ -53,7 +56,8 @@ fn month_to_year_and_back_is_up_or_down_by_the_rule_that_is_documented() {
 
 #[test]
 fn another_interval_begins_a_new_period_with_its_whole_price() {
-    let (old, new) = (monthly("150000 IDR"), price("18000000 IDR", BillingInterval::Year));
+    let old = monthly("150000 IDR");
+    let new = price("18000000 IDR", BillingInterval::Year);
     let quote = upgrade(&terms("pro", &old), &terms("team", &new), december(), day("2026-12-11")).unwrap();
     assert_eq!(amounts(&quote), [(LineKind::Credit, -101_613), (LineKind::Plan, 18_000_000)]);
     assert_eq!(quote.anchor_day, Some(11));
@@ -62,7 +66,8 @@ fn another_interval_begins_a_new_period_with_its_whole_price() {
 
 #[test]
 fn a_credit_beyond_the_charge_is_a_surplus_instead_of_a_negative_invoice() {
-    let (old, new) = (price("1200000 IDR", BillingInterval::Year), monthly("150000 IDR"));
+    let old = price("1200000 IDR", BillingInterval::Year);
+    let new = monthly("150000 IDR");
     let year = BillingPeriod::starting(day("2026-12-01"), 1, BillingInterval::Year);
     let quote = upgrade(&terms("year", &old), &terms("pro", &new), year, day("2026-12-01")).unwrap();
     assert_eq!(amounts(&quote), [(LineKind::Credit, -150_000), (LineKind::Plan, 150_000)]);
@@ -71,8 +76,10 @@ fn a_credit_beyond_the_charge_is_a_surplus_instead_of_a_negative_invoice() {
 
 #[test]
 fn another_currency_than_the_subscribers_is_refused() {
-    let (old, new) = (monthly("150000 IDR"), monthly("15 USD"));
-    let (old, new) = (terms("pro", &old), terms("dollar", &new));
+    let old = monthly("150000 IDR");
+    let new = monthly("15 USD");
+    let old = terms("pro", &old);
+    let new = terms("dollar", &new);
     assert_eq!(direction(&old, &new), Err(PlanChangeError::Currency));
     let quote = upgrade(&old, &new, december(), day("2026-12-11"));
     assert_eq!(quote, Err(PlanChangeError::Currency));

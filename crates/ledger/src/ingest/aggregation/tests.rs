@@ -41,7 +41,8 @@ impl Numbers {
 
     fn event(&mut self) -> UsageEvent {
         let at = Timestamp(1_800_000_000_000_000 + self.below(4 * 3_600_000_000));
-        let (user, key) = (self.below(3), self.below(2));
+        let user = self.below(3);
+        let key = self.below(2);
         let number = |number: u64| i64::try_from(number).unwrap();
         let caller = Caller {
             user: UserNo(number(user)),
@@ -110,7 +111,7 @@ fn totals_of_a_batch_equal_those_of_its_events_one_by_one() {
         let mut names = BatchNames::new(&names);
         let counted = events.iter().map(|event| {
             let counted = CountedEvent::new(event, &mut names);
-            let model = Some(i64::from(event.status % 4)).filter(|_| event.streamed || event.duration_us % 2 == 0);
+            let model = (event.streamed || event.duration_us % 2 == 0).then_some(i64::from(event.status % 4));
             let labels = i64::try_from(event.duration_us % 4).unwrap() - 1;
             CountedEvent { route: i64::from(event.status), model, labels, ..counted }
         });

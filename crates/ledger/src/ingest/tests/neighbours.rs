@@ -6,7 +6,8 @@ use crate::ingest_fixture::run_ingest;
 #[tokio::test]
 async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
     let place = Place::sqlite();
-    let (folder, store) = (&place.folder, place.open().await);
+    let folder = &place.folder;
+    let store = place.open().await;
     let node = place.join(&store).await;
     let mut spool = spool(folder.path());
     let stats = IngestStats::default();
@@ -15,7 +16,8 @@ async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
         spool.writers[0].append(&Record::Event(event())).unwrap();
     }
     // A log that cannot be opened represents a disk that cannot sync; the database itself has it open.
-    let (log, away) = (folder.path().join("tollgate.db-wal"), folder.path().join("away"));
+    let log = folder.path().join("tollgate.db-wal");
+    let away = folder.path().join("away");
     std::fs::rename(&log, &away).unwrap();
     std::os::unix::fs::symlink(&log, &log).unwrap();
     let failed = drain(&node, &mut spool.reader, &stats).await;
@@ -35,10 +37,12 @@ async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
 #[tokio::test]
 async fn ingest_goes_on_when_a_full_disk_has_room_again() {
     let place = Place::sqlite();
-    let (folder, store) = (&place.folder, place.open().await);
+    let folder = &place.folder;
+    let store = place.open().await;
     let node = place.join(&store).await;
     let mut spool = spool(folder.path());
-    let (mut known, stats) = (KnownRows::default(), IngestStats::default());
+    let mut known = KnownRows::default();
+    let stats = IngestStats::default();
     let mut transaction = store.begin_bulk().await.unwrap();
     let (pages,): (i64,) = transaction.query("PRAGMA page_count").one().await.unwrap();
     let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));

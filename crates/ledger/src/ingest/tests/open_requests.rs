@@ -43,7 +43,8 @@ async fn an_open_request_is_kept_when_its_segment_goes_and_forgotten_with_its_en
         assert_eq!(stored_requests(&node).await.unwrap(), std::slice::from_ref(&kept));
         drop(spool);
         // The state that the next start finds.
-        let (ingested, carried) = (positions(&node).await.unwrap(), stored_requests(&node).await.unwrap());
+        let ingested = positions(&node).await.unwrap();
+        let carried = stored_requests(&node).await.unwrap();
         let opening =
             spool::SpoolOpener { stored_requests: &carried, ..spool::SpoolOpener::new(&folder, options, &ingested) };
         let mut spool = opening.open().unwrap();
@@ -67,7 +68,8 @@ async fn a_batch_that_is_read_again_in_parts_leaves_no_open_request() {
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let (batch, mut known) = (opened(), KnownRows::default());
+        let batch = opened();
+        let mut known = KnownRows::default();
         let end = || Record::CloseBatch { id: batch.id.0, counts: Vec::new() };
         let mut whole = Rows { read: vec![PLACE], ..rows_of([end()]) };
         whole.write(&node, &mut known, None).await.unwrap();

@@ -23,7 +23,8 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let (ada, day) = (ada(), Day(20_833));
+        let ada = ada();
+        let day = Day(20_833);
         let bob =
             Subject::Basic { issuer: SubjectText::parse("ops").unwrap(), name: SubjectText::parse("bob").unwrap() };
         let refused = UsageEvent { attempts: Vec::new(), outcome: Outcome::Completed, ..of(&ada, day) };

@@ -12,7 +12,8 @@ fn new_id(store: &Store) -> &'static str {
 async fn every_budget_account_of_several_pages_is_compared() {
     for database in Database::both().await {
         let store = database.open().await;
-        let (id, end) = (new_id(&store), u64::from(TODAY.next().0) * 86_400_000_000);
+        let id = new_id(&store);
+        let end = u64::from(TODAY.next().0) * 86_400_000_000;
         let accounts = format!(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 300)
             INSERT INTO lease_books (id, scope, scope_no, measure, per, first_day, ends_at, most, recall, created_at, updated_at)

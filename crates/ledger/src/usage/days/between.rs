@@ -20,13 +20,15 @@ const EVENTS_READ_MAX: u32 = 10_000;
 
 /// Builds the query for one event of a group between its events `$7` and `$8`.
 fn between(of: DayUsageOf, bounds: GroupBounds<'_>, reached: ReachedBounds) -> String {
-    let (condition, joins) = (of.condition(), bounds.joins(of));
+    let condition = of.condition();
+    let joins = bounds.joins(of);
     // Events with a label have no index, so the events of all labels are read.
     let of_users = match of {
         DayUsageOf::Users(_) => format!("{condition} AND {OF_DAY} AND "),
         DayUsageOf::Label(_) => String::new(),
     };
-    let (mut divided, mut equal) = (String::new(), String::new());
+    let mut divided = String::new();
+    let mut equal = String::new();
     for key in KEYS.split(", ") {
         equal.push_str(&format!(" AND e.{key} IS NOT DISTINCT FROM f.{key}"));
     }

@@ -73,7 +73,8 @@ impl EventGroup {
 
     /// Adds the requests of another group with the same metadata.
     pub(super) fn add(&mut self, more: &Self) {
-        let ([first, last], [more_first, more_last]) = (self.ids, more.ids);
+        let [first, last] = self.ids;
+        let [more_first, more_last] = more.ids;
         let ends = [first.min(more_first), last.max(more_last)];
         let known = [self.between, more.between, Some(last), Some(more_first), Some(first), Some(more_last)];
         self.between = known.into_iter().flatten().find(|id| !ends.contains(id));

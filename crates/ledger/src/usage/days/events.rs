@@ -85,7 +85,9 @@ struct EventRow {
 /// Builds the query for the events of a day after the place (`$8`, `$7`). Each scope is read in the order of its index: in
 /// another, each page would read and sort all events of the day. The `+` keeps SQLite from the index of users.
 fn page(of: DayUsageOf) -> String {
-    let (condition, tokens, result) = (of.condition(), sum_of("", |_| true), results::of_event());
+    let condition = of.condition();
+    let tokens = sum_of("", |_| true);
+    let result = results::of_event();
     let (condition, after, order, joined) = if of.is_wide() {
         (format!("+{condition}"), "id > $7", "id", "e.id")
     } else {

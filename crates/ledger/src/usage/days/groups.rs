@@ -138,7 +138,9 @@ fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool
         StoreKind::Postgres => ("CAST(min(CAST(id AS TEXT)) AS UUID)", "CAST(max(CAST(id AS TEXT)) AS UUID)"),
     };
     // Each column by which events are grouped is stored and compared for each event.
-    let (mut keys, mut divided, mut constants) = (KEYS.to_owned(), String::new(), String::new());
+    let mut keys = KEYS.to_owned();
+    let mut divided = String::new();
+    let mut constants = String::new();
     for (name, expression) in bounds.columns() {
         match expression {
             Some(expression) => {

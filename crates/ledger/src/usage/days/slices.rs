@@ -40,7 +40,8 @@ impl DaySlice {
 
     /// Binds the parameters of [`OF_DAY`](super::range::OF_DAY).
     pub(super) fn bind(self, query: Query<'_>) -> Query<'_> {
-        let ([first, end], [from, until]) = (self.ids, self.times);
+        let [first, end] = self.ids;
+        let [from, until] = self.times;
         query.bind(first).bind(end).bind(from).bind(until).bind(i64::from(self.day.0))
     }
 }

@@ -51,7 +51,8 @@ async fn durations_of_slices_add_up() {
     let mut node = IngestNode::of(&store, place.folder.path()).await;
     let mut fixture = UsageFixture::on(TODAY);
     node.write(&[fixture.all(caller(1, 1)), fixture.all(caller(2, 3))].concat()).await;
-    let (ledger, all) = (Ledger::new(store), DayUsageOf::from(crate::UsageOf::All));
+    let ledger = Ledger::new(store);
+    let all = DayUsageOf::from(crate::UsageOf::All);
     let whole = ledger.durations_of_day(all, TODAY).await.unwrap();
     // Every event of the fixture takes a millisecond.
     assert_eq!(whole.iter().map(|of| of.duration_ms).collect::<Vec<_>>(), [1]);

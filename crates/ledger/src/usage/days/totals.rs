@@ -59,7 +59,11 @@ struct ModelRow {
 /// Builds the query for the totals of days `$2` to `$3`. It reads one row per user and route, and one per user and model: only
 /// totals of models tell whose credential paid.
 fn days(of: DayUsageOf) -> String {
-    let (condition, sums, results, own, table) = (of.condition(), sums!(), results!(), own_cost!(), of.totals());
+    let condition = of.condition();
+    let sums = sums!();
+    let results = results!();
+    let own = own_cost!();
+    let table = of.totals();
     let [of_models, _] = of.models();
     format!(
         "SELECT t.*, o.own_dollars, o.own_rest FROM (SELECT day, {results}, {sums} FROM {table}
@@ -72,7 +76,10 @@ fn days(of: DayUsageOf) -> String {
 
 /// Builds the query for the models of the day `$2`. It reads one row per user and model.
 fn models(of: DayUsageOf) -> String {
-    let (condition, sums, own, [table, of_models]) = (of.condition(), sums!(), own_cost!(), of.models());
+    let condition = of.condition();
+    let sums = sums!();
+    let own = own_cost!();
+    let [table, of_models] = of.models();
     format!(
         "SELECT n.name, m.* FROM (SELECT model_no, {sums}, {own} FROM {table} WHERE {condition} AND day = $2{of_models}
         GROUP BY model_no ORDER BY sum(cost_nano / 1000) DESC, model_no LIMIT {MODELS_MAX}) m

@@ -84,7 +84,9 @@ pub(super) fn page(of: UsageOf, filter: &RequestFilter, only: &str) -> String {
     if filter.text.is_some() {
         filters.push_str(&format!(" AND ({})", TEXT.replace("$TEXT", "$8")));
     }
-    let (columns, named, condition) = (columns!(), named!(), of.condition());
+    let columns = columns!();
+    let named = named!();
+    let condition = of.condition();
     if of.is_wide() {
         return format!(
             "{columns}(SELECT * FROM usage_counts WHERE {condition} AND id >= $3 AND id < $5

@@ -56,7 +56,8 @@ const TOKENS: [(&str, TokenTotal); 6] = [
 /// after [`GROUPS_MAX`] has all remaining groups. No join is between two results with a row per request. `only` are further
 /// conditions for rows of labels, events and counts.
 pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>, of: UsageOf, only: &str) -> String {
-    let (sums, results) = (sums!(), results!());
+    let sums = sums!();
+    let results = results!();
     let read = Reading { by, of, only }.source(source);
     let (plans, read) = match by {
         // Totals have no plan, so the present plan of the user counts.
@@ -179,7 +180,9 @@ impl Reading<'_> {
 
     /// Daily totals of label sets; only those of models are of LLM requests.
     fn daily_labels(self, summed: &str) -> String {
-        let (of, only, group) = (self.of.condition(), self.only, self.group("model_no", "0"));
+        let of = self.of.condition();
+        let only = self.only;
+        let group = self.group("model_no", "0");
         let valued = match self.by {
             Some(SeriesGroup::Label) => {
                 " LEFT JOIN (SELECT label_set_no AS set_no, min(label_set_no) OVER (PARTITION BY value) AS value_no
@@ -197,7 +200,8 @@ impl Reading<'_> {
 
     /// Daily totals of keys. Those of requests without a key are only in the totals of routes.
     fn daily_keys(self, summed: &str) -> String {
-        let (of, group) = (self.of.condition(), self.group("0", "0"));
+        let of = self.of.condition();
+        let group = self.group("0", "0");
         let columns = format!(
             "day - $2 AS point, requests, 0 AS succeeded, 0 AS refused, 0 AS errors,
             CAST(NULL AS BIGINT) AS duration_us, credits, {summed}, cost_nano, unpriced_requests"
@@ -217,7 +221,8 @@ impl Reading<'_> {
 
     fn hours(self, point: &str, range: &str) -> String {
         let summed = TOKENS.map(|(column, _)| column).join(", ");
-        let (of, group) = (self.of.condition(), self.group("model_no", "result"));
+        let of = self.of.condition();
+        let group = self.group("model_no", "result");
         // The number of requests that are no LLM requests is negative.
         let only = if self.by == Some(SeriesGroup::Model) { " AND model_no >= 0" } else { "" };
         format!(
@@ -240,7 +245,8 @@ impl Reading<'_> {
     /// Builds the query for durations of events. Of one user it reads no more than the index `usage_events_user` has, except
     /// for the result.
     fn durations(self) -> String {
-        let (group, of) = (self.group("coalesce(model_no, 0)", results::of_event()), self.of_events([8, 9]));
+        let group = self.group("coalesce(model_no, 0)", results::of_event());
+        let of = self.of_events([8, 9]);
         let read = format!(
             "SELECT {group}, started_at / 3600000000 - $2 AS point, duration_us FROM usage_events
             WHERE {of} AND started_at >= $6 AND started_at < $7 AND attempts > 0"
@@ -260,7 +266,8 @@ impl Reading<'_> {
         let counts = counts!();
         let group = self.group("coalesce(model_no, 0)", results::of_event());
         let [succeeded, refused, errors] = RequestResult::ALL.map(results::is);
-        let (of, only) = (self.of_events([7, 8]), self.only);
+        let of = self.of_events([7, 8]);
+        let only = self.only;
         format!(
             "SELECT {group}, (started_at - $2) / $6 AS point, CASE WHEN {counts} THEN 1 ELSE 0 END AS requests,
             {succeeded} AS succeeded, {refused} AS refused, {errors} AS errors,
@@ -275,9 +282,11 @@ impl Reading<'_> {
 
     fn minutes(self) -> String {
         // Counts are of requests without a model.
-        let (group, of, only) = (self.group("0", results::OF_COUNTS), self.of.condition(), self.only);
-        let ([succeeded, refused, errors], sent) =
-            (RequestResult::ALL.map(results::of_counts), results::SENT_OF_COUNTS);
+        let group = self.group("0", results::OF_COUNTS);
+        let of = self.of.condition();
+        let only = self.only;
+        let [succeeded, refused, errors] = RequestResult::ALL.map(results::of_counts);
+        let sent = results::SENT_OF_COUNTS;
         format!(
             "SELECT {group}, (minute * 60000000 - $2) / $6, {sent}, {succeeded}, {refused}, {errors},
             CAST(NULL AS BIGINT), credits, 0, 0, 0, 0, 0, 0, 0, 0 FROM usage_counts WHERE {of}
