@@ -104,7 +104,8 @@ impl Ids {
         let mut random: [u8; ID_RANDOM_BYTES] =
             self.pool.get(self.used..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
         self.used += ID_RANDOM_BYTES;
-        let (millis, [high, low, ..]) = (at.unix_millis(), random);
+        let millis = at.unix_millis();
+        let [high, low, ..] = random;
         self.counter = if millis == self.millis {
             self.counter.wrapping_add(1)
         } else {

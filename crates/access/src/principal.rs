@@ -84,7 +84,8 @@ impl Principal {
     /// Creates a principal whose key has no restrictions and does not expire.
     #[must_use]
     pub fn unbounded(user: (UserId, UserNo), key: (KeyId, KeyNo), plan: Arc<Plan>) -> Self {
-        let ((user, user_no), (key, key_no)) = (user, key);
+        let (user, user_no) = user;
+        let (key, key_no) = key;
         Self {
             user,
             user_no,

@@ -103,7 +103,8 @@ fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Ve
 
 /// Returns whether a subject has usage of `day`.
 async fn is_used(store: &Store, backlog: &Backlog, subject: SubjectId, day: Day) -> Result<bool, BacklogError> {
-    let (scope, period) = (BudgetScope::Subject(subject), Period::of(Per::Day, day));
+    let scope = BudgetScope::Subject(subject);
+    let period = Period::of(Per::Day, day);
     let waiting = backlog.waiting().await?;
     let charge = store.charge_of(scope, period).await?.and(&waiting.charge_of(scope, period));
     Ok(charge != Charge::default())

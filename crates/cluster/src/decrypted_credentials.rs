@@ -74,7 +74,9 @@ impl DecryptedCredentials {
     /// Decrypts with `vault`; the shared credentials are read again after `revision` has changed.
     #[must_use]
     pub fn new(vault: Arc<Vault>, revision: Arc<Revision>) -> Self {
-        let (shelves, copies, told) = (tokio::sync::Mutex::default(), Mutex::default(), Mutex::default());
+        let shelves = tokio::sync::Mutex::default();
+        let copies = Mutex::default();
+        let told = Mutex::default();
         Self { vault, revision, shelves, copies, told, failures: AtomicU64::new(0) }
     }
 
@@ -138,7 +140,8 @@ impl DecryptedCredentials {
                 return Ok(shelf.clone());
             }
             if shelves.being_read.is_empty() {
-                let (this, store) = (self.clone(), store.clone());
+                let this = self.clone();
+                let store = store.clone();
                 shelves.being_read.spawn(async move { Ok((revision, this.read(&store).await?)) });
             }
             if let Some(Ok(read)) = shelves.being_read.join_next().await {
@@ -155,7 +158,8 @@ impl DecryptedCredentials {
     }
 
     fn open(&self, row: SealedCredentialRow) -> Result<ProviderKey, DatabaseError> {
-        let (id, owner) = (ProviderKeyId(row.id), row.user_id.map(UserId));
+        let id = ProviderKeyId(row.id);
+        let owner = row.user_id.map(UserId);
         let master = fingerprint("provider_keys", "master", &row.master)?;
         let opened = self.vault.open(id, owner, &SealedCredential { master, bytes: row.sealed });
         if let Err(why) = &opened {

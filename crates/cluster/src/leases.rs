@@ -194,7 +194,9 @@ impl LeaseLoop {
         let LeaseLoopOptions { node, timing, .. } = &leasing;
         let holder = LeaseClient::new(node.lessee(), node.incarnation(), *timing);
         let (replies, messages) = Default::default();
-        let (sending, looking, looked) = (None, None, None);
+        let sending = None;
+        let looking = None;
+        let looked = None;
         Self { leasing, holder, replies, sent_at: Mono(0), helped: false, looked, sending, looking, messages }
     }
 
@@ -269,7 +271,8 @@ impl LeaseLoop {
     fn tick(&mut self) -> Sending {
         let now = self.now();
         (self.sent_at, self.helped) = (now, false);
-        let (node, ttl) = (self.leasing.node.clone(), self.leasing.ttl);
+        let node = self.leasing.node.clone();
+        let ttl = self.leasing.ttl;
         let ticks = parts(self.holder.tick(now));
         let cluster = Cluster::new(node.store().clone());
         Box::pin(async move {
@@ -292,7 +295,8 @@ impl LeaseLoop {
     }
 
     fn heard(&mut self, sent: Result<Vec<TickReply>, LeaseError>) -> Result<(), LeaseError> {
-        let (stats, now) = (self.leasing.stats.clone(), self.now());
+        let stats = self.leasing.stats.clone();
+        let now = self.now();
         let answers = sent.inspect_err(|_| _ = stats.failures.fetch_add(1, Ordering::Relaxed))?;
         for answer in &answers {
             match answer {
@@ -416,14 +420,17 @@ async fn in_time<T, E: From<DatabaseError>>(asked: impl Future<Output = Result<T
 /// Splits a tick into parts of one transaction each.
 fn parts(tick: Tick) -> Vec<Tick> {
     let Tick { node, incarnation, requests, closes } = tick;
-    let (mut requests, mut closes) = (requests.chunks(ASKS_MAX), closes.chunks(ASKS_MAX));
+    let mut requests = requests.chunks(ASKS_MAX);
+    let mut closes = closes.chunks(ASKS_MAX);
     let mut parts = Vec::new();
     loop {
-        let (some, done) = (requests.next(), closes.next());
+        let some = requests.next();
+        let done = closes.next();
         if some.is_none() && done.is_none() && !parts.is_empty() {
             return parts;
         }
-        let (requests, closes) = (some.unwrap_or_default().to_vec(), done.unwrap_or_default().to_vec());
+        let requests = some.unwrap_or_default().to_vec();
+        let closes = done.unwrap_or_default().to_vec();
         parts.push(Tick { node, incarnation, requests, closes });
     }
 }

@@ -86,7 +86,8 @@ fn share(clock: &Clock) {
 }
 
 fn one_budget(meter: &Meter, user: i64, budget: BudgetId) -> Arc<Limits> {
-    let (plan, bounds) = (Plan::unlimited("bench"), KeyBounds::default());
+    let plan = Plan::unlimited("bench");
+    let bounds = KeyBounds::default();
     let caller = Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL };
     meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[(budget, Amount::MAX)] })
 }
@@ -98,7 +99,8 @@ fn all_cores(clock: &Clock, limits: impl Fn(&Meter, i64) -> Arc<Limits> + Sync) 
     let begun = clock.mono();
     std::thread::scope(|scope| {
         for number in (1..).take(threads) {
-            let (meter, limits) = (&meter, &limits);
+            let meter = &meter;
+            let limits = &limits;
             scope.spawn(move || {
                 let limits = limits(meter, number);
                 (0..ROUNDS).filter(|round| admit_and_settle(meter, &limits, Mono(round * 1_000))).count()

@@ -110,8 +110,8 @@ impl AdmissionRequest<'_> {
     pub fn shortfalls(&self) -> Vec<LeaseShortfall> {
         let charge = self.charge.unwrap_or_default();
         let shortfall = |(budget, counter): (&Budget, Arc<BudgetCounter>)| {
-            let (amount, id) =
-                (charge.counted_by(budget.id), CounterId { budget: budget.id, period: counter.period() });
+            let amount = charge.counted_by(budget.id);
+            let id = CounterId { budget: budget.id, period: counter.period() };
             let is_short = budget.limit.is_some()
                 && !amount.is_zero()
                 && (counter.free() < amount || self.now >= counter.deadline());
@@ -303,7 +303,8 @@ fn take(
     rates: [Option<CountedRate>; RATES_MAX],
 ) -> Result<ReservedCharge, BudgetExceeded> {
     let charge = request.charge.unwrap_or_default();
-    let (limits, counter_reservations) = (request.limits.clone(), CounterReservations::new());
+    let limits = request.limits.clone();
+    let counter_reservations = CounterReservations::new();
     let mut reserved_charge = ReservedCharge { limits, charge, rates, counter_reservations };
     for (budget, counter) in request.limits.counters(not_before_owner(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;

@@ -198,7 +198,8 @@ impl Limits {
     pub fn levels(&self, at: Timestamp) -> impl Iterator<Item = BudgetLevel> {
         let own = self.budgets.iter().filter(|budget| !budget.id.scope.is_pooled());
         own.filter_map(move |budget| {
-            let (id, limit) = (budget.id, budget.limit?);
+            let id = budget.id;
+            let limit = budget.limit?;
             let newest = budget.scope_counters.newest(id.measure, id.per);
             let (period, rest) = match newest.filter(|counter| counter.period().end() > at) {
                 Some(counter) => (counter.period(), counter.rest(limit)?),

@@ -272,7 +272,8 @@ fn times(quantity: u64, rate: u64) -> i128 {
 }
 
 fn half_to_even(pico: i128) -> i64 {
-    let (whole, rest) = (pico.div_euclid(PICO_PER_NANO), pico.rem_euclid(PICO_PER_NANO));
+    let whole = pico.div_euclid(PICO_PER_NANO);
+    let rest = pico.rem_euclid(PICO_PER_NANO);
     let up = rest * 2 > PICO_PER_NANO || (rest * 2 == PICO_PER_NANO && whole % 2 != 0);
     i64::try_from(whole + i128::from(up)).unwrap_or(i64::MAX)
 }

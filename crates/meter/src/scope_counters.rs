@@ -65,7 +65,8 @@ impl ScopeCounters {
     /// Like [`Self::counter`]; a new counter begins with `spent`.
     pub(crate) fn begin(&self, kind: BudgetKind, day: Day, new: NewCounter) -> Arc<BudgetCounter> {
         let BudgetKind { measure, per } = kind;
-        let (slot, period) = (self.slot(measure, per), Period::of(per, day));
+        let slot = self.slot(measure, per);
+        let period = Period::of(per, day);
         let current = |counter: &Option<Arc<BudgetCounter>>| {
             counter.as_ref().filter(|counter| counter.period() >= period).cloned()
         };

@@ -197,7 +197,8 @@ mod tests {
                 });
             }
         });
-        let (threads, totals) = (3 * SLICES as u64, stats.totals());
+        let threads = 3 * SLICES as u64;
+        let totals = stats.totals();
         assert_eq!(
             (totals.reserved_count, totals.released_count, totals.settled_count),
             (3 * threads, threads, threads)

@@ -185,7 +185,8 @@ impl ToolCalls {
     /// Returns the sum of these calls and `other`.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let (ours, theirs) = (self.counts(), other.counts());
+        let ours = self.counts();
+        let theirs = other.counts();
         let mut both = ours.into_iter().zip(theirs).map(|calls| match calls {
             (Some(ours), Some(theirs)) => Some(ours.saturating_add(theirs)),
             (ours, theirs) => ours.or(theirs),

@@ -44,8 +44,10 @@ fn append() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut spool = Spool::open(dir.path(), SpoolOptions::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one partition has one writer")?;
-    let (record, clock) = (Record::Event(event(1)), Clock::system());
-    let (mut slowest_nanos, began) = (0, clock.mono());
+    let record = Record::Event(event(1));
+    let clock = Clock::system();
+    let mut slowest_nanos = 0;
+    let began = clock.mono();
     for _ in 0..APPENDS {
         let before = clock.mono();
         if writer.has_room() {
@@ -62,7 +64,8 @@ fn append() -> Result<()> {
         depth.records
     );
 
-    let (mut read, began) = (0, clock.mono());
+    let mut read = 0;
+    let began = clock.mono();
     loop {
         let batch = spool.reader.next_batch(1_000)?;
         if batch.records.is_empty() {
@@ -81,12 +84,15 @@ fn open_and_close() -> Result<()> {
     let mut spool = Spool::open(dir.path(), SpoolOptions::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one partition has one writer")?;
     let clock = Clock::system();
-    let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
-    let (began, cpu) = (clock.mono(), cpu_nanos()?);
+    let mut open = Record::Open(opened(0));
+    let mut close = Record::Close(event(0));
+    let began = clock.mono();
+    let cpu = cpu_nanos()?;
     for n in 0..APPENDS {
         both(writer, n, &mut open, &mut close)?;
     }
-    let (cpu, wall) = (cpu_nanos()? - cpu, clock.mono().since(began).as_nanos());
+    let cpu = cpu_nanos()? - cpu;
+    let wall = clock.mono().since(began).as_nanos();
     println!(
         "open and close, {IN_FLIGHT} open: {} ns of CPU a request, {} ns in all",
         cpu / u64::from(APPENDS),
@@ -101,7 +107,9 @@ fn both(writer: &mut Writer, n: u32, open: &mut Record, close: &mut Record) -> R
         opened.id = id(n);
     }
     writer.append(open)?;
-    if let (Some(first), Record::Close(event)) = (n.checked_sub(IN_FLIGHT), &mut *close) {
+    if let Some(first) = n.checked_sub(IN_FLIGHT)
+        && let Record::Close(event) = &mut *close
+    {
         event.id = id(first);
         writer.append(close)?;
     }
@@ -112,7 +120,8 @@ fn replay(events: u32) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let options = SpoolOptions::new(32 << 30, 2);
     let mut spool = Spool::open(dir.path(), options, &[])?;
-    let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
+    let mut open = Record::Open(opened(0));
+    let mut close = Record::Close(event(0));
     for n in 0..events / 2 {
         for writer in &mut spool.writers {
             both(writer, n, &mut open, &mut close)?;
@@ -120,7 +129,8 @@ fn replay(events: u32) -> Result<()> {
     }
     let bytes = spool.reader.depth()?.bytes;
     drop(spool);
-    let (records, credits) = (AtomicU64::new(0), AtomicU64::new(0));
+    let records = AtomicU64::new(0);
+    let credits = AtomicU64::new(0);
     let visit = |record: &Record| {
         records.fetch_add(1, Ordering::Relaxed);
         if let Record::Close(event) = record {
@@ -128,7 +138,8 @@ fn replay(events: u32) -> Result<()> {
         }
     };
     let clock = Clock::system();
-    let (began, cpu) = (clock.mono(), cpu_ticks()?);
+    let began = clock.mono();
+    let cpu = cpu_ticks()?;
     let spool = SpoolOpener { visit: Some(&visit), ..SpoolOpener::new(dir.path(), options, &[]) }.open()?;
     println!(
         "replay: {events} events ({} records, {} MB, 2 partitions) in {} ms, {} ms of CPU; {} credits, {} interrupted",
@@ -165,8 +176,10 @@ fn measure_stalls(dir: &Path, seconds: u32, beside: &str) -> Result<()> {
     let mut spool = Spool::open(&dir, SpoolOptions::new(1 << 30, 1), &[])?;
     let writer = spool.writers.first_mut().ok_or("one partition has one writer")?;
     let clock = Clock::system();
-    let (mut open, mut close) = (Record::Open(opened(0)), Record::Close(event(0)));
-    let (mut took, began) = (Vec::new(), clock.mono());
+    let mut open = Record::Open(opened(0));
+    let mut close = Record::Close(event(0));
+    let mut took = Vec::new();
+    let began = clock.mono();
     for n in 0..seconds * PACE {
         while clock.mono().since(began) < Duration::from_secs(1) * n / PACE {
             std::thread::park_timeout(Duration::from_micros(100));

@@ -108,7 +108,8 @@ impl ExportReader {
     pub fn next_batch(&mut self, rows_max: u64) -> Result<ExportBatch, SpoolError> {
         let mut batch = ExportBatch::default();
         let count = self.partitions.len();
-        let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
+        let mut bytes_left = BATCH_BYTES_MAX;
+        let mut failed = None;
         for nth in 0..count {
             let index = (self.turn + nth) % count;
             let began = self.position(index);
@@ -148,10 +149,13 @@ impl ExportReader {
                 break;
             }
             let Some(segment) = &partition.open else { break };
-            let (number, at) = (segment.number, partition.at.offset.max(HEADER_BYTES));
+            let number = segment.number;
+            let at = partition.at.offset.max(HEADER_BYTES);
             let end = readable.filter(|readable| readable.segment == number);
             let until = end.map_or(segment.bytes, |end| end.offset);
-            let (mut records, mut rows, mut damaged) = (Vec::new(), 0, 0);
+            let mut records = Vec::new();
+            let mut rows = 0;
+            let mut damaged = 0;
             let walked = walk(segment, at..until, buffer, |frame| {
                 if batch.rows + rows >= rows_max || *bytes_left == 0 {
                     return false;

@@ -86,8 +86,10 @@ fn every_call(durability: SpoolDurability) {
     for n in 0.. {
         let dir = tempfile::tempdir().unwrap();
         let disk = SimulatedDisk::install();
-        let (written, read) = (Vec::new(), Vec::new());
-        let (positions, stored_requests) = (Vec::new(), Vec::new());
+        let written = Vec::new();
+        let read = Vec::new();
+        let positions = Vec::new();
+        let stored_requests = Vec::new();
         let mut scenario = Scenario { dir: dir.path(), durability, written, read, positions, stored_requests };
         disk.fail(n);
         (0..3).for_each(|run| scenario.run(run));

@@ -35,7 +35,8 @@ pub(crate) fn record(partition: u32, n: u32) -> Record {
 }
 
 fn counts(caller: Option<Caller>, minute: u32) -> Counts {
-    let (route, day) = (Arc::from("users"), Day(20_000));
+    let route = Arc::from("users");
+    let day = Day(20_000);
     Counts {
         subject: caller.into(),
         route,
@@ -130,12 +131,16 @@ fn any_skipped() -> impl Strategy<Value = Vec<SkippedTarget>> {
 /// Any origin that records may contain.
 pub(crate) fn any_origin() -> impl Strategy<Value = RequestOrigin> {
     let client = prop::sample::select(&ClientProgram::ALL[..]);
-    let (tools, cache) = (prop::sample::select(&ToolUse::ALL[..]), prop::sample::select(&CacheUse::ALL[..]));
-    let (session, trace) = (option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>()));
+    let tools = prop::sample::select(&ToolUse::ALL[..]);
+    let cache = prop::sample::select(&CacheUse::ALL[..]);
+    let session = option::of(any::<[u8; 16]>());
+    let trace = option::of(any::<[u8; 16]>());
     let words = ("([a-z]=[A-Za-z0-9._/:-]{1,9})?", client, tools, cache);
     let explained = (any_skipped(), any_refused_limit());
     (words, session, trace, explained).prop_map(|((labels, client, tools, cache), session, trace, explained)| {
-        let (labels, session, trace) = (LabelSet::of_text(&labels), session.map(SessionHash), trace.map(TraceId));
+        let labels = LabelSet::of_text(&labels);
+        let session = session.map(SessionHash);
+        let trace = trace.map(TraceId);
         let (skipped, refused_limit) = explained;
         RequestOrigin { labels, client, tools, session, cache, trace, skipped, refused_limit }
     })

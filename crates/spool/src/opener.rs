@@ -177,14 +177,19 @@ impl Spool {
         let open_in: HashSet<u32> = interrupted.iter().filter_map(|one| one.partition).collect();
         let open_at_start: Vec<&RequestMatcher> = all.iter().map(|partition| &partition.open_at_start).collect();
         let open_requests = OpenRequests::new(RequestMatcher::still_open(&open_at_start).cloned(), stored_requests);
-        let (mut truncated_tails, mut lost_segments, mut skipped_damage) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut own, mut leftover, mut partition_readers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut truncated_tails = Vec::new();
+        let mut lost_segments = Vec::new();
+        let mut skipped_damage = Vec::new();
+        let mut own = Vec::new();
+        let mut leftover = Vec::new();
+        let mut partition_readers = Vec::new();
         // New segments are created only after all existing ones are counted.
         for one in all {
             truncated_tails.extend(one.truncated_tails);
             lost_segments.extend(one.lost_segments);
             skipped_damage.extend(one.skipped_damage);
-            let (partition, mut current) = (one.partition, one.current);
+            let partition = one.partition;
+            let mut current = one.current;
             if partition.number < partitions {
                 if current.is_none() {
                     current = first_segment(folder, &partition)?;

@@ -30,7 +30,8 @@ impl SpoolOptions {
 
     pub(crate) fn check(self) -> Result<(), SpoolError> {
         let Self { size_bytes_max, segment_bytes, partitions } = self;
-        let (min, max) = (segment::BYTES_MIN, segment::BYTES_MAX);
+        let min = segment::BYTES_MIN;
+        let max = segment::BYTES_MAX;
         if !(min..=max).contains(&segment_bytes) {
             return Err(SpoolError::SegmentSize { segment_bytes, min, max });
         }

@@ -194,7 +194,8 @@ impl Reader {
         let mut batch = Batch::default();
         let unreleased: u64 = self.partitions.iter().map(|partition| partition.shared.unreleased().records).sum();
         batch.records.reserve(records_max.min(usize::try_from(unreleased).unwrap_or(usize::MAX)));
-        let (mut bytes_left, mut failed) = (BATCH_BYTES_MAX, None);
+        let mut bytes_left = BATCH_BYTES_MAX;
+        let mut failed = None;
         let (before, from) = self.partitions.split_at_mut(self.turn);
         for partition in from.iter_mut().chain(before) {
             if batch.records.len() >= records_max || bytes_left == 0 {

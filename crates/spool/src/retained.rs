@@ -252,7 +252,8 @@ impl RetainedSegments {
 
     /// Replaces the file of the positions. Without it, rows are exported again.
     fn write_positions(&self, text: &str) -> Result<(), SpoolError> {
-        let (new, path) = (self.dir.join(POSITIONS_NEW), self.dir.join(POSITIONS));
+        let new = self.dir.join(POSITIONS_NEW);
+        let path = self.dir.join(POSITIONS);
         let file = disk::create(&new).map_err(SpoolError::io("create", &new))?;
         disk::write_at(&file, text.as_bytes(), 0).map_err(SpoolError::io("write", &new))?;
         disk::sync(&file).map_err(SpoolError::io("sync", &new))?;

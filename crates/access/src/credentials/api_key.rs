@@ -150,9 +150,10 @@ pub fn contains_encoded_key(text: &[u8], prefix: &str) -> bool {
 /// Decodes escapes (RFC 3986, 2.1). Invalid ones remain.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        let escape = after.first_chunk::<2>().filter(|_| *first == b'%');
+        let escape = if *first == b'%' { after.first_chunk::<2>() } else { None };
         let value = escape.and_then(|[high, low]| Some((digit(*high)? << 4) | digit(*low)?));
         decoded.push(value.unwrap_or(*first));
         rest = if value.is_some() { after.get(2..).unwrap_or_default() } else { after };
@@ -174,7 +175,8 @@ pub fn masked<'a>(text: &'a str, prefix: &str) -> Cow<'a, str> {
 }
 
 fn without_secrets(text: &str, prefix: &str) -> String {
-    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once('_') {
         shown.push_str(before);
         shown.push('_');
@@ -201,8 +203,10 @@ const fn are_digits(octets: [u8; 8]) -> bool {
     let word = u64::from_le_bytes(octets);
     let low = word & !HIGHEST;
     // No sum carries into the next octet.
-    let (is_digit, is_after_9) = (low + (0x80 - b'0' as u64) * ONES, low + (0x80 - b':' as u64) * ONES);
-    let (is_letter, is_after_f) = (low + (0x80 - b'a' as u64) * ONES, low + (0x80 - b'g' as u64) * ONES);
+    let is_digit = low + (0x80 - b'0' as u64) * ONES;
+    let is_after_9 = low + (0x80 - b':' as u64) * ONES;
+    let is_letter = low + (0x80 - b'a' as u64) * ONES;
+    let is_after_f = low + (0x80 - b'g' as u64) * ONES;
     (is_digit & !is_after_9 | is_letter & !is_after_f) & !word & HIGHEST == HIGHEST
 }
 

@@ -99,10 +99,15 @@ impl BasicHash {
 fn argon2id(text: &str) -> Result<Kind, BasicHashError> {
     let hash = PasswordHash::new(text).map_err(|_| BasicHashError::Form)?;
     let params = Params::try_from(&hash).map_err(|_| BasicHashError::Form)?;
-    let (Some(salt), Some(output), true) = (hash.salt, hash.hash, hash.version == Some(u32::from(Version::V0x13)))
-    else {
+    let Some(salt) = hash.salt else {
         return Err(BasicHashError::Form);
     };
+    let Some(output) = hash.hash else {
+        return Err(BasicHashError::Form);
+    };
+    if hash.version != Some(u32::from(Version::V0x13)) {
+        return Err(BasicHashError::Form);
+    }
     let is_bounded = params.m_cost() <= MEMORY_KIB_MAX
         && params.m_cost().saturating_mul(params.t_cost()) <= ARGON2_COST_MAX
         && params.p_cost() <= LANES_MAX;
@@ -114,10 +119,8 @@ fn argon2id(text: &str) -> Result<Kind, BasicHashError> {
 
 /// Parses `$2b$10$` with 22 characters of the salt and 31 of the hash. `$2a$` and `$2y$` are the same algorithm.
 fn bcrypt_hash(text: &str) -> Result<Kind, BasicHashError> {
-    let mut parts = text.split('$');
-    let (Some(""), Some("2a" | "2b" | "2y"), Some(cost), Some(rest), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let parts: Vec<&str> = text.splitn(5, '$').collect();
+    let ["", "2a" | "2b" | "2y", cost, rest] = parts[..] else {
         return Err(BasicHashError::Form);
     };
     let is_base64 = rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
@@ -280,7 +283,8 @@ mod tests {
 
     /// Returns the Argon2id hash of a password with the lowest cost.
     fn hashed(password: &str) -> String {
-        let (salt, mut output) = (b"a salt of tests!", [0; 16]);
+        let salt = b"a salt of tests!";
+        let mut output = [0; 16];
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, Some(16)).unwrap());
         argon2.hash_password_into(password.as_bytes(), salt, &mut output).unwrap();
         let encoded = |bytes: &[u8]| {
@@ -363,7 +367,8 @@ mod tests {
 
     #[test]
     fn a_digest_depends_on_the_key_and_on_the_borders_of_parts() {
-        let (one, two) = (DigestKey::random().unwrap(), DigestKey::random().unwrap());
+        let one = DigestKey::random().unwrap();
+        let two = DigestKey::random().unwrap();
         assert!(one.digest([b"ab" as &[u8], b"c"]) == one.digest([b"ab" as &[u8], b"c"]));
         assert!(one.digest([b"ab" as &[u8], b"c"]) != one.digest([b"a" as &[u8], b"bc"]));
         assert!(one.digest([b"abc" as &[u8]]) != two.digest([b"abc" as &[u8]]));

@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn keys_of_a_source_survive_a_change_of_the_configuration() {
         let registry = IssuerRegistry::default();
-        let (kept, removed) = (source("https://a.example/keys"), source("https://b.example/keys"));
+        let kept = source("https://a.example/keys");
+        let removed = source("https://b.example/keys");
         let keys = registry.of(&kept);
         assert!(keys.load().is_none() && registry.of(&removed).store(KeySet::parse(KEYS.as_bytes()).unwrap()));
         assert!(keys.store(KeySet::parse(KEYS.as_bytes()).unwrap()));

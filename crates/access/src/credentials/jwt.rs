@@ -188,7 +188,8 @@ struct Header {
 
 /// Reads a header, whose algorithm `terms` must have.
 fn read_header(part: &str, terms: &TokenTerms) -> Result<Header, JwtError> {
-    let (mut algorithm, mut key_id) = (None, None);
+    let mut algorithm = None;
+    let mut key_id = None;
     for (name, value) in object(part)? {
         match (&*name, value) {
             ("alg", Json::Text(name)) => algorithm = Some(name),

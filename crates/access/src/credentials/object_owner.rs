@@ -168,7 +168,8 @@ mod tests {
     #[test]
     fn an_id_is_of_the_user_to_whom_it_is_bound() {
         let [user, other] = users();
-        let (here, elsewhere) = (owner([1; 32], user), owner([1; 32], user));
+        let here = owner([1; 32], user);
+        let elsewhere = owner([1; 32], user);
         let bound = here.bind("resp_abc");
         assert!(bound.starts_with("resp_abc-tgo-") && bound.len() == "resp_abc".len() + 27, "{bound}");
         assert_eq!(elsewhere.owner_of(&bound), IdOwner::User("resp_abc"), "another node has the same master key");
@@ -213,11 +214,13 @@ mod tests {
     #[test]
     fn values_of_two_users_never_collide_and_fit() {
         let [user, other] = users();
-        let (one, two) = (owner([1; 32], user), owner([1; 32], other));
+        let one = owner([1; 32], user);
+        let two = owner([1; 32], other);
         assert_ne!(one.value("cache", 64), two.value("cache", 64));
         assert!(one.value("cache", 64).ends_with("-cache"));
         let long = "x".repeat(64);
-        let (fitted, again) = (one.value(&long, 64), one.value(&long, 64));
+        let fitted = one.value(&long, 64);
+        let again = one.value(&long, 64);
         assert_eq!((fitted.len(), &fitted), (58, &again));
         assert_ne!(fitted, one.value(&"y".repeat(64), 64));
         assert_ne!(fitted, two.value(&long, 64));

@@ -86,7 +86,8 @@ pub fn hash(password: &Password) -> Result<Secret, PasswordError> {
 /// that [`hash`] creates. Blocks.
 #[must_use]
 pub fn verify(presented: &Secret, phc: &Secret) -> bool {
-    let (Ok(argon2), Ok(stored)) = (argon2(), PasswordHash::new(phc.expose())) else { return false };
+    let Ok(argon2) = argon2() else { return false };
+    let Ok(stored) = PasswordHash::new(phc.expose()) else { return false };
     argon2.verify_password(presented.expose().as_bytes(), &stored).is_ok()
 }
 
@@ -179,7 +180,8 @@ mod tests {
             began.elapsed()
         };
         // The minimum of many interleaved runs: other load on the machine only increases the times.
-        let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+        let mut known = Duration::MAX;
+        let mut unknown = Duration::MAX;
         let is_like =
             |known: Duration, unknown: Duration| (0.8..1.25).contains(&(known.as_secs_f64() / unknown.as_secs_f64()));
         for round in 0..500 {

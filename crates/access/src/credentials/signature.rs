@@ -36,7 +36,8 @@ impl PublicKey {
         }
         // An error means that the provider is installed already; the build has only one.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-        let (written, key) = (Base64UrlUnpadded::encode_string(signature), DecodingKey::from_ed_der(&self.0));
+        let written = Base64UrlUnpadded::encode_string(signature);
+        let key = DecodingKey::from_ed_der(&self.0);
         jsonwebtoken::crypto::verify(&written, message, &key, Algorithm::EdDSA).unwrap_or(false)
     }
 }

@@ -100,7 +100,8 @@ impl Signer {
         validation.set_required_spec_claims(&["iss", "aud"]);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[AUDIENCE]);
-        let (signs, reads) = (EncodingKey::from_secret(bytes), DecodingKey::from_secret(bytes));
+        let signs = EncodingKey::from_secret(bytes);
+        let reads = DecodingKey::from_secret(bytes);
         Ok(Self { issuer: issuer.to_owned(), audience: AUDIENCE, signs, reads, validation })
     }
 
@@ -150,7 +151,8 @@ impl Signer {
         if header.crit.is_some() || from_seconds(nbf) > now.after(CLOCK_SKEW_MAX) {
             return Err(TokenError::Malformed);
         }
-        let (issued_at, expires_at) = (from_seconds(iat), from_seconds(exp));
+        let issued_at = from_seconds(iat);
+        let expires_at = from_seconds(exp);
         if expires_at <= now {
             return Err(TokenError::Expired);
         }

@@ -184,7 +184,8 @@ impl Vault {
         let bolt = self.bolt(sealed.master).ok_or(VaultError::OtherKey { master: sealed.master })?;
         let (nonce, rest) = sealed.bytes.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::Altered)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(VaultError::Altered)?;
-        let (nonce, tag) = (Nonce::<U12>::from(*nonce), Tag::<U16>::from(*tag));
+        let nonce = Nonce::<U12>::from(*nonce);
+        let tag = Tag::<U16>::from(*tag);
         let mut text = Zeroizing::new(ciphertext.to_vec());
         let buffer = InOutBuf::from(text.as_mut_slice());
         let opened = bolt.cipher.decrypt_inout_detached(&nonce, &bound_to(row, owner), buffer, &tag);

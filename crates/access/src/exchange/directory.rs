@@ -153,7 +153,9 @@ impl Directory {
     #[must_use]
     pub fn new(queue: mpsc::Sender<Lookup>, revision: Arc<Revision>, clock: Clock, stale_for: Duration) -> Self {
         let shared = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
-        let (clients, hashes, state) = (Arc::default(), KnownHashes::new(KNOWN_MAX), State::empty());
+        let clients = Arc::default();
+        let hashes = KnownHashes::new(KNOWN_MAX);
+        let state = State::empty();
         Self { queue, revision, clock, stale_for, shared, clients, hashes, state }
     }
 
@@ -208,7 +210,9 @@ impl Directory {
         }
         let hash = KeyHash::of(key)?;
         let found = self.find_at(hash, now).await;
-        if let Some(tag) = tag.filter(|_| found.is_ok()) {
+        if found.is_ok()
+            && let Some(tag) = tag
+        {
             self.hashes.insert(tag, hash);
         }
         Ok(found)

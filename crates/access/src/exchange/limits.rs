@@ -71,7 +71,8 @@ mod tests {
     use super::*;
 
     fn checks(key: &str) -> Vec<RateLimitCheck> {
-        let (limit, window) = (NonZeroU32::MIN, Duration::from_secs(60));
+        let limit = NonZeroU32::MIN;
+        let window = Duration::from_secs(60);
         vec![RateLimitCheck { name: "a", key: key.to_owned(), limit, window }]
     }
 

@@ -185,7 +185,8 @@ mod tests {
         let at = |seconds: u64| Mono(seconds * 1_000_000_000);
         let reports =
             [0, 1, 59, 60, 119, 120].map(|seconds| (keys.may_report(at(seconds)), other.may_report(at(seconds))));
-        let (yes, no) = ((true, false), (false, false));
+        let yes = (true, false);
+        let no = (false, false);
         assert_eq!(reports, [yes, no, no, yes, no, yes]);
     }
 }

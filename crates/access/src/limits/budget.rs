@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn budgets_are_ordered_by_scope_measure_and_period() {
         let id = |scope, measure, per| BudgetId { scope, measure, per };
-        let (key, user) = (BudgetScope::Key(KeyNo(9)), BudgetScope::User(UserNo(1)));
+        let key = BudgetScope::Key(KeyNo(9));
+        let user = BudgetScope::User(UserNo(1));
         let ordered = [
             id(key, Measure::Credits, Per::Day),
             id(key, Measure::Credits, Per::Month),

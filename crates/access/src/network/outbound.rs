@@ -67,7 +67,8 @@ impl OutboundRules {
     /// # Errors
     /// [`OutboundRefusal::OwnPort`].
     pub fn check_ends(&self, local: SocketAddr, peer: SocketAddr) -> Result<(), OutboundRefusal> {
-        let (from, to) = (local.ip().to_canonical(), peer.ip().to_canonical());
+        let from = local.ip().to_canonical();
+        let to = peer.ip().to_canonical();
         let is_own = (from == to || to.is_loopback()) && self.own_ports.contains(&peer.port());
         if is_own { Err(OutboundRefusal::OwnPort) } else { Ok(()) }
     }
@@ -96,7 +97,8 @@ const fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let v4 = |high: u16, low: u16| {
-        let ([one, two], [three, four]) = (high.to_be_bytes(), low.to_be_bytes());
+        let [one, two] = high.to_be_bytes();
+        let [three, four] = low.to_be_bytes();
         is_public_v4(Ipv4Addr::new(one, two, three, four))
     };
     match [a, b, c, d, e, f] {

@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn labels_override_those_of_their_base() {
-        let (key, user) = (set(&[("team", "payments")]), set(&[("team", "core"), ("cost", "r1")]));
+        let key = set(&[("team", "payments")]);
+        let user = set(&[("team", "core"), ("cost", "r1")]);
         assert_eq!(key.over(&user).as_str(), "cost=r1,team=payments");
         assert_eq!(LabelSet::NONE.over(&user), user);
         assert_eq!(user.over(&LabelSet::NONE), user);
@@ -227,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_copy_shares_its_text_and_an_equal_set_does_not() {
-        let (labels, equal) = (set(&[("team", "payments")]), set(&[("team", "payments")]));
+        let labels = set(&[("team", "payments")]);
+        let equal = set(&[("team", "payments")]);
         assert!(labels.shares_text(&labels.over(&LabelSet::NONE)) && LabelSet::NONE.shares_text(&set(&[])));
         for (one, other) in [(&labels, &equal), (&labels, &LabelSet::NONE), (&LabelSet::NONE, &labels)] {
             assert!(!one.shares_text(other), "{one:?} {other:?}");

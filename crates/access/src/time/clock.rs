@@ -224,7 +224,9 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "a time of the system's clock")]
     fn times_are_derived_from_those_that_were_read() {
         let clock = Clock::system();
-        let (before, at, after) = (clock.mono(), Instant::now(), clock.mono());
+        let before = clock.mono();
+        let at = Instant::now();
+        let after = clock.mono();
         assert!((before..=after).contains(&clock.mono_at(at)));
         assert_eq!(clock.mono_at(at + Duration::from_secs(1)).since(clock.mono_at(at)), Duration::from_secs(1));
         assert_eq!(clock.wall_after(Timestamp(7), Duration::from_micros(2)), Timestamp(9));
@@ -244,7 +246,8 @@ mod tests {
 
     #[test]
     fn time_ends_at_its_ends() {
-        let (at, second) = (Timestamp(5_000_000), Duration::from_secs(1));
+        let at = Timestamp(5_000_000);
+        let second = Duration::from_secs(1);
         assert_eq!((at.after(second), at.before(second)), (Timestamp(6_000_000), Timestamp(4_000_000)));
         assert_eq!((at.after(Duration::MAX), at.before(Duration::MAX)), (Timestamp(u64::MAX), Timestamp(0)));
     }

@@ -11,7 +11,8 @@ use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, peo
 
 fn principal(of: Caller, budgets: &[(BudgetId, Amount)]) -> Principal {
     let plan = Arc::new(Plan::unlimited("starter"));
-    let (user, key) = ((UserId(Uuid::nil()), of.user), (KeyId(Uuid::nil()), of.key));
+    let user = (UserId(Uuid::nil()), of.user);
+    let key = (KeyId(Uuid::nil()), of.key);
     Principal { plan_id: of.plan, budgets: budgets.into(), ..Principal::unbounded(user, key, plan) }
 }
 
@@ -35,7 +36,9 @@ async fn lived(store: &Store, place: &Place, of: Caller) -> Node {
 #[tokio::test]
 async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
     for place in Place::both().await {
-        let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
+        let store = place.open().await;
+        let of = caller(1, 1);
+        let meter = Arc::new(Meter::default());
         let node = lived(&store, &place, of).await;
         let everybodys = budget(BudgetScope::Global, Measure::Money, Per::Month);
         let counting = Counting::new(Some((meter.clone(), node)), move |_| vec![(everybodys, Amount(1))]);
@@ -55,11 +58,14 @@ async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
 #[tokio::test]
 async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its_own() {
     let place = Place::sqlite();
-    let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
+    let store = place.open().await;
+    let of = caller(1, 1);
+    let meter = Arc::new(Meter::default());
     let node = lived(&store, &place, of).await;
     let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
     let of_key = |measure| budget(BudgetScope::Key(of.key), measure, Per::Day);
-    let (tokens, credits) = (of_key(Measure::Tokens), of_key(Measure::Credits));
+    let tokens = of_key(Measure::Tokens);
+    let credits = of_key(Measure::Credits);
     meter.begin(tokens, access::Day(TODAY.0 - 1), Amount(4));
     meter.begin(credits, TODAY, Amount(4));
     counting.hold(&store, principal(of, &[(tokens, Amount(9)), (credits, Amount(9))])).await.unwrap();
@@ -69,7 +75,9 @@ async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its
 #[tokio::test]
 async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let place = Place::sqlite();
-    let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
+    let store = place.open().await;
+    let of = caller(1, 1);
+    let meter = Arc::new(Meter::default());
     people(&store).await;
     let tomorrow = TODAY.next();
     let event = UsageEvent { day: tomorrow, ..UsageFixture::on(TODAY).event(Some(of), vec![attempt(1)]) };
@@ -107,7 +115,8 @@ async fn used(store: &Store, place: &Place, days: [Day; 3]) -> Node {
 #[tokio::test]
 async fn a_subject_begins_with_what_is_in_the_store_and_what_waits_for_it_and_is_read_once() {
     for place in Place::both().await {
-        let (store, meter) = (place.open().await, Arc::new(Meter::default()));
+        let store = place.open().await;
+        let meter = Arc::new(Meter::default());
         let yesterday = Day(TODAY.0 - 1);
         let counting =
             Counting::new(Some((meter.clone(), used(&store, &place, [yesterday, TODAY, TODAY]).await)), |_| Vec::new());
@@ -128,7 +137,8 @@ async fn a_subject_begins_with_what_is_in_the_store_and_what_waits_for_it_and_is
 #[tokio::test]
 async fn a_subject_with_usage_of_tomorrow_counts_for_tomorrow_as_a_user_does() {
     let place = Place::sqlite();
-    let (store, meter) = (place.open().await, Arc::new(Meter::default()));
+    let store = place.open().await;
+    let meter = Arc::new(Meter::default());
     let tomorrow = TODAY.next();
     let node = used(&store, &place, [TODAY, TODAY, tomorrow]).await;
     let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
@@ -140,7 +150,8 @@ async fn a_subject_with_usage_of_tomorrow_counts_for_tomorrow_as_a_user_does() {
 #[tokio::test]
 async fn a_task_begins_the_subjects_of_its_queue() {
     let place = Place::sqlite();
-    let (store, meter) = (place.open().await, Arc::new(Meter::default()));
+    let store = place.open().await;
+    let meter = Arc::new(Meter::default());
     let counting =
         Arc::new(Counting::new(Some((meter.clone(), used(&store, &place, [TODAY; 3]).await)), |_| Vec::new()));
     let (sender, queue) = tokio::sync::mpsc::channel(4);

@@ -47,13 +47,16 @@ mod tests {
     use super::*;
 
     fn keys(secret: &str) -> Vec<ProviderKey> {
-        let (id, secret) = (ProviderKeyId(Uuid::nil()), Some(Secret::new(secret.to_owned())));
+        let id = ProviderKeyId(Uuid::nil());
+        let secret = Some(Secret::new(secret.to_owned()));
         vec![ProviderKey { id, provider: "openai".into(), label: "own".into(), secret }]
     }
 
     #[test]
     fn equal_credentials_of_a_user_are_one_copy_and_changed_ones_another() {
-        let (mut copies, ada, bob) = (KnownCopies::default(), UserId(Uuid::nil()), UserId(Uuid::max()));
+        let mut copies = KnownCopies::default();
+        let ada = UserId(Uuid::nil());
+        let bob = UserId(Uuid::max());
         let first = copies.share(ada, keys("sk-1"));
         assert!(Arc::ptr_eq(&first, &copies.share(ada, keys("sk-1"))));
         assert!(!Arc::ptr_eq(&first, &copies.share(bob, keys("sk-1"))));

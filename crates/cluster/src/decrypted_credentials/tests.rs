@@ -15,7 +15,8 @@ fn decrypted_credentials() -> Arc<DecryptedCredentials> {
 #[tokio::test]
 async fn look_ups_are_answered_while_every_other_reader_is_busy() {
     for place in Place::both().await {
-        let (store, decrypted_credentials) = (place.open().await, decrypted_credentials());
+        let store = place.open().await;
+        let decrypted_credentials = decrypted_credentials();
         let mut busy = Vec::new();
         while let Ok(Ok(reading)) = timeout(Duration::from_millis(300), store.snapshot()).await {
             busy.push(reading);
@@ -33,7 +34,8 @@ async fn look_ups_are_answered_while_every_other_reader_is_busy() {
 #[tokio::test]
 async fn on_postgres_what_takes_longer_than_anybody_waits_is_known_in_the_end() {
     let place = Place::postgres().await;
-    let (store, decrypted_credentials) = (place.open().await, decrypted_credentials());
+    let store = place.open().await;
+    let decrypted_credentials = decrypted_credentials();
     let mut other = PgConnection::connect(place.url.as_ref().unwrap().expose()).await.unwrap();
     let mut tell = async |sql: &str| {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut other).await.unwrap();

@@ -151,7 +151,8 @@ impl<'a> LockedAccounts<'a> {
             transaction.rollback().await?;
             transaction = store.begin().await?;
             let there: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
-            let (now, empty) = (store.now(), BudgetAccount::default());
+            let now = store.now();
+            let empty = BudgetAccount::default();
             let missing = kept.ids.iter().filter(|(id, _)| !there.contains(*id));
             let missing: Vec<WrittenAccount<'_>> = missing
                 .map(|(id, cell)| WrittenAccount {
@@ -251,9 +252,11 @@ impl<'a> LockedAccounts<'a> {
         }
         let beginning: Vec<CounterId> = beginning(tick, &self.books).collect();
         let bases = by_node::with_backlog(transaction, &beginning, self.node, self.backlog).await?;
-        let (mut books, mut loans) = (Vec::new(), Vec::new());
+        let mut books = Vec::new();
+        let mut loans = Vec::new();
         for (id, cell) in &self.ids {
-            let (Some(before), Some(after)) = (self.books.get(cell), server.account(*cell)) else { continue };
+            let Some(before) = self.books.get(cell) else { continue };
+            let Some(after) = server.account(*cell) else { continue };
             let written = (before.recall, before.contended) == (after.recall, after.contended);
             if !written || self.fresh.contains(cell) || raised.contains(cell) {
                 let most = self.mosts.get(cell).copied().unwrap_or_default();
@@ -266,7 +269,8 @@ impl<'a> LockedAccounts<'a> {
                 let is_recalled = || !loan.reported && before.recalled(*of) != after.recalled(*of);
                 if before.leases.get(of) != Some(loan) || is_recalled() {
                     let (node, incarnation) = *of;
-                    let (recalled, base) = (after.recalled(*of), bases.through(*cell, node));
+                    let recalled = after.recalled(*of);
+                    let base = bases.through(*cell, node);
                     loans.push(WrittenLease { account: *id, node, incarnation, lease: loan, recalled, base });
                 }
             }

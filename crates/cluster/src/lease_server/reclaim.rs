@@ -62,7 +62,8 @@ struct OpenLeaseRow {
 
 impl OpenLeaseRow {
     fn lease(&self, at: Timestamp) -> Result<OpenLease, DatabaseError> {
-        let (granted, spent) = (amount(self.granted), amount(self.spent));
+        let granted = amount(self.granted);
+        let spent = amount(self.spent);
         let heard_at = timestamp(self.heard_at);
         Ok(OpenLease {
             cell: self.cell.cell()?,
@@ -130,7 +131,8 @@ impl Cluster {
     async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<Amount>, LeaseError> {
         let ids = BTreeMap::from([(book_id(lease.cell), lease.cell)]);
         // No lease begins in this transaction.
-        let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());
+        let node = NodeId(lease.node.as_u128());
+        let backlog = Backlog::default();
         let (mut transaction, mut kept) = LockedAccounts::open(&self.store, ids, node, &backlog).await?;
         let at = now(&self.store, &mut transaction).await?;
         let mut server = LeaseServer::new(SILENT);

@@ -50,10 +50,13 @@ impl Chance {
         let ceiling = self.below(40);
         let used = self.below(ceiling + 1);
         let need = self.below(3) * self.below(30);
-        let (spent, queued) = (self.below(used + 1), if need == 0 { 0 } else { need + self.below(20) });
+        let spent = self.below(used + 1);
+        let queued = if need == 0 { 0 } else { need + self.below(20) };
         let run = self.below(queued + 1);
-        let (seq, term, answered_recall, want) =
-            (self.below(60), self.below(2), self.below(4), queued + self.below(20));
+        let seq = self.below(60);
+        let term = self.below(2);
+        let answered_recall = self.below(4);
+        let want = queued + self.below(20);
         LeaseRequest {
             counter: cell,
             term,
@@ -116,14 +119,17 @@ async fn the_same_ticks_get_the_same_answers_as_in_memory() {
 }
 
 async fn check_ticks(store: &Store, cells: &[CounterId], seed: u64) {
-    let (mut chance, mut memory) = (Chance(seed), LeaseServer::new(TTL));
+    let mut chance = Chance(seed);
+    let mut memory = LeaseServer::new(TTL);
     let mut millis = 0;
     let start = cells[0].period.first().start().0;
     for table in ["leases", "lease_books", "lease_holders"] {
         tell(store, &format!("DELETE FROM {table}")).await;
     }
     let mut incarnations = [0; NODES.len()];
-    let (mut fenced, mut granted, mut recalled) = (0, 0, 0);
+    let mut fenced = 0;
+    let mut granted = 0;
+    let mut recalled = 0;
     for step in 0..250 {
         millis += chance.below(1_200);
         let now = Timestamp(start + millis * 1_000);
@@ -134,7 +140,8 @@ async fn check_ticks(store: &Store, cells: &[CounterId], seed: u64) {
             lend(store, &empty(NODES[nth], incarnations[nth]), TTL, Some(now)).await.unwrap();
         }
         let late = u64::from(incarnations[nth] > 1 && chance.below(20) == 0);
-        let (mut requests, mut closes) = (Vec::new(), Vec::new());
+        let mut requests = Vec::new();
+        let mut closes = Vec::new();
         for cell in cells {
             match chance.below(8) {
                 0..4 => requests.push(chance.ask(*cell)),
@@ -149,13 +156,15 @@ async fn check_ticks(store: &Store, cells: &[CounterId], seed: u64) {
         for ask in &tick.requests {
             memory.set_limit(ask.counter.budget, Some(ask.limit));
         }
-        let (expected, told) = (memory.take(&tick, now), lend(store, &tick, TTL, Some(now)).await.unwrap());
+        let expected = memory.take(&tick, now);
+        let told = lend(store, &tick, TTL, Some(now)).await.unwrap();
         if expected == TickReply::Fenced {
             assert_eq!(told, expected, "seed {seed}, step {step}");
             fenced += 1;
             continue;
         }
-        let (expected, told) = (heard(expected), heard(told));
+        let expected = heard(expected);
+        let told = heard(told);
         assert_eq!(told, expected, "seed {seed}, step {step}: {tick:?}");
         granted += expected.grants.iter().map(|grant| grant.granted.0).sum::<u64>();
         recalled += expected.recalls.len();
@@ -286,7 +295,9 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         lend(&store, &tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
 
         // The node crashed with seven credits in its spool.
-        let (next, mut spool, gathered) = (place.join(&store).await, spool(&place), GatheredCharges::default());
+        let next = place.join(&store).await;
+        let mut spool = spool(&place);
+        let gathered = GatheredCharges::default();
         spool.writers[0].append(&counts(7)).unwrap();
         gathered.note(&counts(7));
         next.backlog().begin(gathered, spool.reader.end_positions()).await;
@@ -314,7 +325,8 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
 
 fn counts(credits: u64) -> Record {
     let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId(Uuid::from_u128(9)) };
-    let (subject, route) = (access::Subject::Key(caller), "users".into());
+    let subject = access::Subject::Key(caller);
+    let route = "users".into();
     let counts = Counts {
         subject,
         route,

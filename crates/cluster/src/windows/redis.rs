@@ -136,7 +136,8 @@ impl Server {
         connection: &mut Connection,
         request: &GrantRequest,
     ) -> Result<GrantedRequests, RedisFault> {
-        let (want, parts) = (request.want.get(), REST_PARTS.saturating_mul(request.nodes.get()));
+        let want = request.want.get();
+        let parts = REST_PARTS.saturating_mul(request.nodes.get());
         let name = self.shared_name(&request.key);
         match request.key.terms {
             RequestTerms::SlidingWindow(window) => {
@@ -275,7 +276,8 @@ fn read(asks: &[WindowCheck<'_>], answer: &[u64]) -> Option<WindowLevel> {
     let ([admitted], levels) = answer.split_first_chunk()?;
     let (levels, []) = levels.as_chunks() else { return None };
     let view = |(ask, [left, reset_ms, wait_ms]): (&WindowCheck<'_>, &[u64; 3])| -> Option<WindowView> {
-        let (limit, remaining) = (ask.rule().limit(), u32::try_from(*left).ok()?);
+        let limit = ask.rule().limit();
+        let remaining = u32::try_from(*left).ok()?;
         Some(WindowView { limit, remaining, reset_ms: *reset_ms, retry_after_ms: *wait_ms })
     };
     let views: Vec<WindowView> = asks.iter().zip(levels).map(view).collect::<Option<_>>()?;

@@ -61,7 +61,8 @@ impl ResponseStore {
 
     /// Returns the names of the generation and the value, which have one slot of a cluster.
     fn names(&self, name: &SharedResponseName) -> [String; 2] {
-        let (mut url, mut entry) = (String::with_capacity(64), String::with_capacity(64));
+        let mut url = String::with_capacity(64);
+        let mut entry = String::with_capacity(64);
         for (text, digest) in [(&mut url, &name.url), (&mut entry, &name.entry)] {
             for octet in digest {
                 // Writing to a string does not fail.

@@ -54,7 +54,8 @@ impl TokenScripts {
                 let [now_us, counted, full_nanos]: [u64; 3] = call.invoke_async(&mut connection).await?;
                 let now = Mono(now_us.saturating_mul(NANOS_PER_MICRO));
                 let count = TokenCount::Bucket(Mono(now.0.saturating_add(full_nanos)));
-                let (level, retry_after) = (count.level(terms, now), count.retry_after(terms, request.tokens, now));
+                let level = count.level(terms, now);
+                let retry_after = count.retry_after(terms, request.tokens, now);
                 Ok(TokenDecision { is_counted: counted == 1, level, retry_after, counted_ms: 0 })
             }
         }

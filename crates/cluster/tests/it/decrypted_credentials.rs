@@ -54,8 +54,10 @@ fn secrets(keys: &[access::ProviderKey]) -> Vec<Option<&str>> {
 
 pub(crate) async fn a_principal_has_its_own_newest_credential_and_the_shared_ones_newest_first(world: &World) {
     let (store, vault) = opened(world).await;
-    let (ada, bob) = (user(&store, "ada@example.com").await.id, user(&store, "bob@example.com").await.id);
-    let ((adas, _), (bobs, _)) = (key(&store, ada).await, key(&store, bob).await);
+    let ada = user(&store, "ada@example.com").await.id;
+    let bob = user(&store, "bob@example.com").await.id;
+    let (adas, _) = key(&store, ada).await;
+    let (bobs, _) = key(&store, bob).await;
     beside(world, vault.clone(), async |server| {
         let none = server.ask(adas.hash()).await;
         assert_eq!((none.provider_keys.own.len(), none.provider_keys.shared.len()), (0, 0));
@@ -84,13 +86,15 @@ pub(crate) async fn a_principal_has_its_own_newest_credential_and_the_shared_one
 pub(crate) async fn all_principals_of_a_user_share_the_newest_credential_of_each_provider(world: &World) {
     let (store, vault) = opened(world).await;
     let ada = user(&store, "ada@example.com").await.id;
-    let ((first, _), (second, _)) = (key(&store, ada).await, key(&store, ada).await);
+    let (first, _) = key(&store, ada).await;
+    let (second, _) = key(&store, ada).await;
     for nth in 0..20 {
         create(&store, &vault, new(Some(ada), &format!("own {nth}"), &format!("sk-adas-{nth}"))).await;
         world.clock.advance(Duration::from_millis(1));
     }
     beside(world, vault.clone(), async |server| {
-        let (first, second) = (server.ask(first.hash()).await, server.ask(second.hash()).await);
+        let first = server.ask(first.hash()).await;
+        let second = server.ask(second.hash()).await;
         assert_eq!(secrets(&first.provider_keys.own), [Some("sk-adas-19")]);
         assert!(Arc::ptr_eq(&first.provider_keys.own, &second.provider_keys.own));
     })

@@ -129,7 +129,8 @@ async fn a_revoked_key_is_refused_although_the_rest_of_its_batch_is_unavailable(
     let world = World::postgres().await;
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
-    let ((revoked, key_of_revoked), (valid, _)) = (key(&store, user.id).await, key(&store, user.id).await);
+    let (revoked, key_of_revoked) = key(&store, user.id).await;
+    let (valid, _) = key(&store, user.id).await;
     store.revoke_key(&store::Actor::COMMAND, key_of_revoked.id).await.unwrap();
     let mut other = PgConnection::connect(world.url()).await.unwrap();
     sqlx::raw_sql("ALTER TABLE provider_keys RENAME TO elsewhere").execute(&mut other).await.unwrap();

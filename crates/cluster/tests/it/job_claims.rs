@@ -49,7 +49,8 @@ async fn change(store: &Store, statement: &'static str) {
 pub(crate) async fn of_two_nodes_one_gets_a_claim_until_it_ends_or_expires(world: &World) {
     let [one, other] = nodes(world).await;
     let store = one.store().clone();
-    let (first, second) = (JobClaims::new(one.clone()), JobClaims::new(other.clone()));
+    let first = JobClaims::new(one.clone());
+    let second = JobClaims::new(other.clone());
     let (won, lost) = tokio::join!(first.claim(&SPEC), second.claim(&SPEC));
     assert_ne!(won.unwrap(), lost.unwrap());
     let owner = record(&store).await.running.unwrap().0;
@@ -74,7 +75,9 @@ pub(crate) async fn of_two_nodes_one_gets_a_claim_until_it_ends_or_expires(world
 pub(crate) async fn a_run_is_recorded_and_the_next_one_waits(world: &World) {
     let [one, other] = nodes(world).await;
     let store = one.store().clone();
-    let (node, one, other) = (one.id(), JobClaims::new(one), JobClaims::new(other));
+    let node = one.id();
+    let one = JobClaims::new(one);
+    let other = JobClaims::new(other);
     assert!(one.claim(&SPEC).await.unwrap());
     let long = format!("no\0 database: {}", "é".repeat(1_000));
     assert!(one.finish(&SPEC, &end(JobOutcome::Failed, Some(&long))).await.unwrap());

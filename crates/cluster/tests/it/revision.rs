@@ -8,7 +8,8 @@ use jobs::Job;
 use crate::world::{World, key, user};
 
 pub(crate) async fn a_change_elsewhere_is_seen_within_a_second(world: &World) {
-    let (store, command) = (world.store().await, world.store().await);
+    let store = world.store().await;
+    let command = world.store().await;
     let revision = Arc::new(Revision::default());
     let mut job = RevisionPoll::new(store.clone(), revision.clone(), world.clock.clone());
     let poll = async {

@@ -142,8 +142,8 @@ async fn the_tightest_limit_answers(world: &World) {
         assert!(windows.take(&[ask("long", "x", 5)]).await.allowed);
     }
     // Both refuse: the limit with the latest end determines the delay.
-    let (verdict, long) =
-        (windows.take(&[short, ask("long", "x", 5)]).await, windows.take(&[ask("long", "x", 5)]).await);
+    let verdict = windows.take(&[short, ask("long", "x", 5)]).await;
+    let long = windows.take(&[ask("long", "x", 5)]).await;
     assert_eq!((verdict.allowed, verdict.name), (false, "long"));
     assert!(verdict.retry_after.abs_diff(long.retry_after) < Duration::from_secs(30));
 }

@@ -14,7 +14,8 @@ const fn of(scope: BudgetScope, measure: Measure) -> BudgetId {
 }
 
 fn limits(meter: &Meter, budgets: &[(BudgetId, Amount)]) -> Arc<Limits> {
-    let (plan, bounds) = (Plan::unlimited("test"), KeyBounds::default());
+    let plan = Plan::unlimited("test");
+    let bounds = KeyBounds::default();
     meter.limits(&Terms { caller: CALLER, plan: &plan, bounds: &bounds, budgets })
 }
 
@@ -65,8 +66,10 @@ fn an_exhausted_pooled_budget_of_money_refuses_no_own_call_and_one_of_tokens_doe
 /// A further attempt reserves, in each kind of budget, the amounts that exceed the reserved and unused ones.
 #[test]
 fn after_an_own_attempt_a_shared_one_reserves_the_money_of_pooled_budgets_only() {
-    let (own, shared) = (Charge::money(NanoUsd(300)).unpooled(), Charge::money(NanoUsd(200)));
-    let (reserved, used) = (own, Charge::money(NanoUsd(40)).unpooled());
+    let own = Charge::money(NanoUsd(300)).unpooled();
+    let shared = Charge::money(NanoUsd(200));
+    let reserved = own;
+    let used = Charge::money(NanoUsd(40)).unpooled();
     let more = used.and(&shared).less(&reserved);
     assert_eq!((more.money, more.pooled_money), (NanoUsd(0), NanoUsd(200)));
     let meter = Meter::default();

@@ -38,7 +38,9 @@ fn spend(meter: &Meter, request: &AdmissionRequest<'_>) -> Result<(), AdmissionR
 
 #[test]
 fn free_requests_have_ten_times_the_rate_and_no_quota() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(0), Some(2)), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(0), Some(2));
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     let free = AdmissionRequest { charge: None, ..request(&limits, 0) };
     for _ in 0..20 {
@@ -56,7 +58,9 @@ fn rates_of_plan_and_key_both_apply() {
         (None, Some(2), 2, RateOwner::Key),
         (Some(2), None, 2, RateOwner::User),
     ] {
-        let (meter, plan, bounds) = (Meter::default(), plan(None, of_plan), own(of_key));
+        let meter = Meter::default();
+        let plan = plan(None, of_plan);
+        let bounds = own(of_key);
         let limits = meter.limits(&terms(&plan, &bounds));
         for _ in 0..limit {
             spend(&meter, &request(&limits, 1)).unwrap();
@@ -73,7 +77,8 @@ fn rates_of_plan_and_key_both_apply() {
 
 #[test]
 fn rate_of_a_plan_covers_all_keys_of_a_user() {
-    let (meter, plan) = (Meter::default(), plan(None, Some(60)));
+    let meter = Meter::default();
+    let plan = plan(None, Some(60));
     let admitted = |user: i64, limit: Option<u32>| {
         let limits = |key| {
             let caller = Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL };
@@ -89,7 +94,8 @@ fn rate_of_a_plan_covers_all_keys_of_a_user() {
         let caller = Caller { user: UserNo(4), key: KeyNo(key), plan: PlanId::NIL };
         meter.limits(&Terms { caller, plan: &plan, bounds: &own(limit), budgets: &[] })
     };
-    let (narrow, wide) = (limits(401, Some(2)), limits(402, None));
+    let narrow = limits(401, Some(2));
+    let wide = limits(402, None);
     let narrow_admitted = (0..9).filter(|_| spend(&meter, &request(&narrow, 1)).is_ok()).count();
     let level = meter.admit(&request(&wide, 1)).unwrap().info().rate.unwrap();
     assert_eq!((narrow_admitted, level.limit, level.remaining), (2, 60, 57));
@@ -97,7 +103,9 @@ fn rate_of_a_plan_covers_all_keys_of_a_user() {
 
 #[test]
 fn a_request_that_the_rate_of_the_user_refuses_is_given_back_to_the_key() {
-    let (meter, plan, bounds) = (Meter::default(), plan(None, Some(1)), own(Some(5)));
+    let meter = Meter::default();
+    let plan = plan(None, Some(1));
+    let bounds = own(Some(5));
     let limits = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&limits, 1)).unwrap();
     for _ in 0..9 {
@@ -108,7 +116,9 @@ fn a_request_that_the_rate_of_the_user_refuses_is_given_back_to_the_key() {
 
 #[test]
 fn granted_rates_are_counted_by_their_owners() {
-    let (meter, plan, bounds) = (Meter::default(), plan(None, Some(4)), own(Some(8)));
+    let meter = Meter::default();
+    let plan = plan(None, Some(4));
+    let bounds = own(Some(8));
     let limits = meter.limits(&terms(&plan, &bounds));
     let nodes = NonZeroU32::new(4).unwrap();
     let level = RateLevel { limit: 4, remaining: 3, reset: Duration::ZERO };
@@ -125,7 +135,9 @@ fn granted_rates_are_counted_by_their_owners() {
 
 #[test]
 fn a_request_that_is_counted_already_takes_nothing_from_the_rate() {
-    let (meter, plan, bounds) = (Meter::default(), plan(None, Some(1)), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(None, Some(1));
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&limits, 1)).unwrap();
     let further = meter.admit(&AdmissionRequest { rate: RateSource::Counted, ..request(&limits, 3) }).unwrap();

@@ -154,7 +154,7 @@ impl RefusedLimit {
         };
         let used_up = Self::used_up(unit, exceeded, now);
         // Requests in flight end when they end.
-        let full_at = used_up.full_at.filter(|_| unit != LimitUnit::InFlight);
+        let full_at = if unit == LimitUnit::InFlight { None } else { used_up.full_at };
         // Windows may be shorter than a second.
         let window_seconds = terms.window().map(|window| u32::try_from(window.as_millis().div_ceil(1_000)));
         Self { rule: Some(rule), window_seconds: window_seconds.and_then(Result::ok), full_at, ..used_up }

@@ -37,7 +37,8 @@ fn request(limits: &Arc<Limits>, charge: Charge) -> AdmissionRequest<'_> {
 
 #[test]
 fn a_subject_has_the_quota_and_budgets_of_its_plan_and_no_rate_in_the_meter() {
-    let (meter, plan) = (Meter::default(), plan(Some(Credits(3)), &[(Measure::Credits, 5)]));
+    let meter = Meter::default();
+    let plan = plan(Some(Credits(3)), &[(Measure::Credits, 5)]);
     let limits = of_subject(&meter, &plan);
     let one = Charge::credits(Credits(1));
     for _ in 0..3 {
@@ -63,8 +64,9 @@ fn a_subject_has_the_quota_and_budgets_of_its_plan_and_no_rate_in_the_meter() {
 
 #[test]
 fn usage_under_another_plan_counts_in_the_budget_of_the_month() {
-    let (meter, of_day, of_month) =
-        (Meter::default(), plan(Some(Credits(10)), &[]), plan(None, &[(Measure::Credits, 5)]));
+    let meter = Meter::default();
+    let of_day = plan(Some(Credits(10)), &[]);
+    let of_month = plan(None, &[(Measure::Credits, 5)]);
     let one = Charge::credits(Credits(1));
     let [first, second] = [&of_day, &of_month].map(|plan| SubjectTerms {
         subject: SUBJECT,
@@ -86,7 +88,8 @@ fn usage_under_another_plan_counts_in_the_budget_of_the_month() {
 #[test]
 fn usage_while_no_plan_limits_the_month_counts_if_a_plan_does_so_again() {
     let meter = Meter::default();
-    let (of_day, of_month) = (plan(Some(Credits(10)), &[]), plan(None, &[(Measure::Credits, 5)]));
+    let of_day = plan(Some(Credits(10)), &[]);
+    let of_month = plan(None, &[(Measure::Credits, 5)]);
     for plan in [&of_month, &of_day] {
         let two = Charge::credits(Credits(2));
         meter.admit(&request(&of_subject(&meter, plan), two)).unwrap().commit(AT).settle_as_reserved();
@@ -98,7 +101,8 @@ fn usage_while_no_plan_limits_the_month_counts_if_a_plan_does_so_again() {
 
 #[test]
 fn counters_of_a_subject_are_kept_until_their_period_ends() {
-    let (meter, plan) = (Meter::default(), plan(None, &[]));
+    let meter = Meter::default();
+    let plan = plan(None, &[]);
     meter.begin(QUOTA, AT.day(), Amount(5));
     meter.sweep(AT.day());
     assert_eq!((meter.used(QUOTA, AT.day()), meter.has_room_for(SUBJECT)), (Amount(5), true));
@@ -111,8 +115,10 @@ proptest! {
     /// Whatever a subject and a user with the same plan do, the same requests are admitted, and the same amounts are used.
     #[test]
     fn a_subject_counts_as_a_user_does(steps in prop::collection::vec((0_u8..4, 0_u64..4, 0_i64..40, 0_u32..3), 1..60)) {
-        let (meter, plan) = (Meter::default(), plan(Some(Credits(9)), &[(Measure::Credits, 14), (Measure::Money, 200)]));
-        let (user, bounds) = (BudgetScope::User(UserNo(1)), KeyBounds::default());
+        let meter = Meter::default();
+        let plan = plan(Some(Credits(9)), &[(Measure::Credits, 14), (Measure::Money, 200)]);
+        let user = BudgetScope::User(UserNo(1));
+        let bounds = KeyBounds::default();
         let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
         let budgets: Vec<_> = plan.budgets.iter().map(|budget| budget.of(user)).collect();
         let without_rate = Plan { requests_per_minute: None, ..plan.clone() };

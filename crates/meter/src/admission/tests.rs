@@ -57,7 +57,9 @@ fn exceeded(refused: AdmissionRefusal) -> BudgetExceeded {
 
 #[test]
 fn quota_of_a_user_covers_all_keys() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(2), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(2), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     let other = Caller { key: KeyNo(8), ..CALLER };
     let of_other = meter.limits(&Terms { caller: other, ..terms(&plan, &bounds) });
@@ -79,7 +81,9 @@ fn quota_of_a_user_covers_all_keys() {
 
 #[test]
 fn refusal_by_the_quota_takes_nothing_from_the_rate() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(1), Some(2)), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(1), Some(2));
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&limits, 1)).unwrap();
     for _ in 0..10 {
@@ -91,7 +95,9 @@ fn refusal_by_the_quota_takes_nothing_from_the_rate() {
 
 #[test]
 fn dropped_reservation_is_released() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(1), Some(1)), bounds(Some(1), None));
+    let meter = Meter::default();
+    let plan = plan(Some(1), Some(1));
+    let bounds = bounds(Some(1), None);
     let limits = meter.limits(&terms(&plan, &bounds));
     for _ in 0..10 {
         drop(meter.admit(&request(&limits, 1)).unwrap());
@@ -103,7 +109,9 @@ fn dropped_reservation_is_released() {
 
 #[test]
 fn unsettled_request_counts_its_reservation_and_is_reported() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(9), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(9), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     drop(meter.admit(&request(&limits, 4)).unwrap().commit(AT));
     let counter = meter.counter(credits_of(USER)).unwrap();
@@ -117,7 +125,9 @@ fn unsettled_request_counts_its_reservation_and_is_reported() {
 
 #[test]
 fn settling_releases_the_difference_and_counts_an_overrun() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(100), None);
+    let bounds = KeyBounds::default();
     let money = BudgetId { scope: USER, measure: Measure::Money, per: Per::Month };
     let budgets = [(money, Amount(1_000))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
@@ -150,13 +160,17 @@ fn settling_releases_the_difference_and_counts_an_overrun() {
 
 #[test]
 fn totals_count_requests_in_flight_and_ended_ones_once() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(100), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     let charge = Charge { credits: Credits(1), tokens: Tokens(500), ..Charge::money(NanoUsd(800)) };
     let request = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
-    let (one, other, third) =
-        (meter.admit(&request).unwrap(), meter.admit(&request).unwrap(), meter.admit(&request).unwrap());
-    let (other, third) = (other.commit(AT), third.commit(AT));
+    let one = meter.admit(&request).unwrap();
+    let other = meter.admit(&request).unwrap();
+    let third = meter.admit(&request).unwrap();
+    let other = other.commit(AT);
+    let third = third.commit(AT);
     let totals = meter.stats().totals();
     assert_eq!(
         (totals.reserved_count, totals.in_flight),
@@ -186,7 +200,9 @@ fn totals_count_requests_in_flight_and_ended_ones_once() {
 
 #[test]
 fn committed_request_returns_its_reserved_parts() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(9), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(9), None);
+    let bounds = KeyBounds::default();
     let tokens = BudgetId { scope: BudgetScope::Global, measure: Measure::Tokens, per: Per::Month };
     let budgets = [(tokens, Amount(10))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
@@ -209,7 +225,9 @@ fn committed_request_returns_its_reserved_parts() {
 
 #[test]
 fn refusal_by_the_quota_of_a_key_takes_nothing_from_the_user() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(10), Some(5)), bounds(Some(3), None));
+    let meter = Meter::default();
+    let plan = plan(Some(10), Some(5));
+    let bounds = bounds(Some(3), None);
     let bounded = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&bounded, 2)).unwrap();
     for _ in 0..10 {
@@ -228,10 +246,13 @@ fn refusal_by_the_quota_of_a_key_takes_nothing_from_the_user() {
 
 #[test]
 fn reservation_stays_with_its_counter_over_midnight_and_reload() {
-    let (meter, large, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
+    let meter = Meter::default();
+    let large = plan(Some(10), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&large, &bounds));
     let held = meter.admit(&request(&limits, 4)).unwrap();
-    let (small, tomorrow) = (plan(Some(3), None), AT.day().next().start());
+    let small = plan(Some(3), None);
+    let tomorrow = AT.day().next().start();
     let limits = meter.limits(&terms(&small, &bounds));
     let after = AdmissionRequest { at: tomorrow, ..request(&limits, 3) };
     spend(&meter, &after).unwrap();
@@ -248,7 +269,8 @@ fn reservation_stays_with_its_counter_over_midnight_and_reload() {
 
 #[test]
 fn limit_below_the_used_amount_refuses_until_the_period_ends() {
-    let (meter, bounds) = (Meter::default(), KeyBounds::default());
+    let meter = Meter::default();
+    let bounds = KeyBounds::default();
     let large = plan(Some(10), None);
     spend(&meter, &request(&meter.limits(&terms(&large, &bounds)), 8)).unwrap();
     let small = plan(Some(5), None);
@@ -260,11 +282,13 @@ fn limit_below_the_used_amount_refuses_until_the_period_ends() {
 
 #[test]
 fn user_keeps_the_used_amount_when_the_plan_changes() {
-    let (meter, bounds) = (Meter::default(), KeyBounds::default());
+    let meter = Meter::default();
+    let bounds = KeyBounds::default();
     let [starter, team] = [plan(Some(5), None), plan(Some(20), None)];
     let [of_starter, of_team] = [PlanId(uuid::Uuid::from_u128(1)), PlanId(uuid::Uuid::from_u128(2))]
         .map(|id| credits_of(BudgetScope::Plan(id)));
-    let (first, second) = ([(of_starter, Amount(100))], [(of_team, Amount(7))]);
+    let first = [(of_starter, Amount(100))];
+    let second = [(of_team, Amount(7))];
     spend(&meter, &request(&meter.limits(&Terms { budgets: &first, ..terms(&starter, &bounds) }), 5)).unwrap();
     let limits = meter.limits(&Terms { budgets: &second, ..terms(&team, &bounds) });
     spend(&meter, &request(&limits, 7)).unwrap();
@@ -277,7 +301,9 @@ fn user_keeps_the_used_amount_when_the_plan_changes() {
 
 #[test]
 fn budget_that_returns_in_its_period_contains_the_usage_of_its_absence() {
-    let (meter, plan, bounds) = (Meter::default(), plan(None, None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(None, None);
+    let bounds = KeyBounds::default();
     let id = BudgetId { scope: USER, measure: Measure::Tokens, per: Per::Month };
     let budgets = [(id, Amount(1_000))];
     let limits = |budgets: &[(BudgetId, Amount)]| meter.limits(&Terms { budgets, ..terms(&plan, &bounds) });
@@ -293,7 +319,9 @@ fn budget_that_returns_in_its_period_contains_the_usage_of_its_absence() {
 
 #[test]
 fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(10), None);
+    let bounds = KeyBounds::default();
     let others = credits_of(BudgetScope::User(UserNo(99)));
     let subject = credits_of(BudgetScope::Subject(SubjectId(uuid::Uuid::from_u128(99))));
     let budgets = [(others, 0), (subject, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)]
@@ -306,9 +334,11 @@ fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
 
 #[test]
 fn budget_below_the_cost_of_a_request_refuses_it() {
-    let (meter, bounds) = (Meter::default(), KeyBounds::default());
+    let meter = Meter::default();
+    let bounds = KeyBounds::default();
     for (limit, credits, passes) in [(0, 0, true), (0, 1, false), (3, 4, false), (3, 3, true)] {
-        let (meter, plan) = (&meter, plan(Some(limit), None));
+        let meter = &meter;
+        let plan = plan(Some(limit), None);
         let limits = meter.limits(&terms(&plan, &bounds));
         assert_eq!(meter.admit(&request(&limits, credits)).is_ok(), passes, "{credits} of {limit}");
     }
@@ -316,10 +346,13 @@ fn budget_below_the_cost_of_a_request_refuses_it() {
 
 #[test]
 fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
-    let (meter, plan, bounds) = (Meter::default(), plan(None, None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(None, None);
+    let bounds = KeyBounds::default();
     let held = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&held, 1)).unwrap();
-    let (idle, monthly) = (credits_of(BudgetScope::User(UserNo(2))), BudgetScope::User(UserNo(3)));
+    let idle = credits_of(BudgetScope::User(UserNo(2)));
+    let monthly = BudgetScope::User(UserNo(3));
     let monthly = BudgetId { scope: monthly, measure: Measure::Money, per: Per::Month };
     meter.begin(idle, AT.day(), Amount(5));
     meter.begin(monthly, AT.day(), Amount(6));
@@ -337,7 +370,9 @@ fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
 
 #[test]
 fn limited_budget_without_a_lease_refuses_and_names_the_cause() {
-    let (meter, plan, bounds) = (Meter::leased(), plan(Some(10), None), KeyBounds::default());
+    let meter = Meter::leased();
+    let plan = plan(Some(10), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     let refused = exceeded(meter.admit(&request(&limits, 1)).unwrap_err());
     assert_eq!((refused.budget, refused.by, refused.left()), (credits_of(USER), RefusalCause::Lease, Amount(10)));
@@ -353,7 +388,8 @@ fn limited_budget_without_a_lease_refuses_and_names_the_cause() {
 
 #[test]
 fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
-    let (meter, plan) = (Meter::default(), plan(Some(1_000), None));
+    let meter = Meter::default();
+    let plan = plan(Some(1_000), None);
     let [of_key, global] = [300, 700];
     let bounds = bounds(Some(of_key), None);
     let budgets = [(credits_of(BudgetScope::Global), Amount(global))];
@@ -391,12 +427,15 @@ proptest! {
     /// In every order of operations, no budget is exceeded, and at the end the used amount is the settled amount.
     #[test]
     fn all_or_nothing(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_i64..40, 0_i64..40), 1..80)) {
-        let (meter, plan, bounds) = (Meter::default(), plan(Some(20), None), bounds(Some(15), None));
+        let meter = Meter::default();
+        let plan = plan(Some(20), None);
+        let bounds = bounds(Some(15), None);
         let id = |measure, per| BudgetId { scope: USER, measure, per };
         let budgets = [(id(Measure::Money, Per::Day), Amount(120)), (id(Measure::Money, Per::Month), Amount(200))];
         let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
         let ids = [credits_of(KEY), credits_of(USER), budgets[0].0, budgets[1].0];
-        let (mut held, mut spent) = (Vec::new(), Charge::default());
+        let mut held = Vec::new();
+        let mut spent = Charge::default();
         for (step, credits, money, actual) in steps {
             let charge = Charge { credits: Credits(credits), ..Charge::money(NanoUsd(money)) };
             match step {
@@ -421,7 +460,8 @@ proptest! {
 
 #[test]
 fn leased_budget_without_a_limit_is_not_counted_even_if_a_limit_follows() {
-    let (meter, bounds) = (Meter::leased(), KeyBounds::default());
+    let meter = Meter::leased();
+    let bounds = KeyBounds::default();
     let unlimited = plan(None, None);
     let limits = meter.limits(&terms(&unlimited, &bounds));
     let before = meter.admit(&request(&limits, 4)).unwrap();
@@ -439,7 +479,9 @@ fn leased_budget_without_a_limit_is_not_counted_even_if_a_limit_follows() {
 
 #[test]
 fn a_forgotten_reservation_stays_counted() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(2), None), KeyBounds::default());
+    let meter = Meter::default();
+    let plan = plan(Some(2), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     meter.admit(&request(&limits, 2)).unwrap().forget();
     assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(2));
@@ -448,7 +490,9 @@ fn a_forgotten_reservation_stays_counted() {
 
 #[test]
 fn levels_show_what_is_left_and_what_is_unspent_of_own_budgets() {
-    let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), bounds(Some(6), None));
+    let meter = Meter::default();
+    let plan = plan(Some(10), None);
+    let bounds = bounds(Some(6), None);
     let global = (credits_of(BudgetScope::Global), Amount(3));
     let limits = meter.limits(&Terms { budgets: &[global], ..terms(&plan, &bounds) });
     let levels = |at: Timestamp| {
@@ -469,7 +513,9 @@ fn levels_show_what_is_left_and_what_is_unspent_of_own_budgets() {
 
 #[test]
 fn levels_of_leased_budgets_count_what_other_nodes_hold_as_used() {
-    let (meter, plan, bounds) = (Meter::leased(), plan(Some(100), None), KeyBounds::default());
+    let meter = Meter::leased();
+    let plan = plan(Some(100), None);
+    let bounds = KeyBounds::default();
     let limits = meter.limits(&terms(&plan, &bounds));
     assert_eq!(limits.levels(AT).count(), 0, "nothing is known before the first lease");
     let _ = meter.admit(&request(&limits, 1));

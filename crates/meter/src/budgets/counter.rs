@@ -159,7 +159,9 @@ impl BudgetCounter {
     /// Returns the remaining part of `limit`, without the leases of other nodes; `None` before the first lease.
     pub(crate) fn rest(&self, limit: Amount) -> Option<CounterRest> {
         // The used amount is read first: amounts that are settled meanwhile only increase the rest.
-        let (used, spent, allowance) = (self.used_by_requests(), self.spent(), self.allowance());
+        let used = self.used_by_requests();
+        let spent = self.spent();
+        let allowance = self.allowance();
         if allowance == Amount::MAX {
             return Some(CounterRest { left: limit.saturating_sub(used), unspent: limit.saturating_sub(spent) });
         }

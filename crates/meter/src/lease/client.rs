@@ -225,7 +225,8 @@ impl<R: LeaseRules> LeaseClient<R> {
         // The next period may contain the amount.
         let verdict = if at.is_some() { Verdict::Retry } else { Verdict::Withheld };
         let mut decisions = Vec::new();
-        if let (Some(at), Some(ends_at)) = (at, self.ends_at)
+        if let Some(at) = at
+            && let Some(ends_at) = self.ends_at
             && at < ends_at
         {
             return decisions;
@@ -244,7 +245,8 @@ impl<R: LeaseRules> LeaseClient<R> {
 
     /// Returns all messages that are due at `now`.
     pub fn tick(&mut self, now: Mono) -> Tick {
-        let (mut requests, mut closes) = (Vec::new(), Vec::new());
+        let mut requests = Vec::new();
+        let mut closes = Vec::new();
         for ((counter, incarnation), spent) in &self.past_leases {
             closes.push(LeaseClose { counter: *counter, incarnation: *incarnation, spent: *spent });
         }

@@ -165,7 +165,8 @@ impl<R: LeaseRules> LeaseServer<R> {
             return TickReply::Fenced;
         }
         *seen = NodeState { incarnation: tick.incarnation.max(seen.incarnation), at };
-        let (mut grants, mut closed) = (Vec::new(), Vec::new());
+        let mut grants = Vec::new();
+        let mut closed = Vec::new();
         for close in &tick.closes {
             self.close(tick.node, close);
             closed.push((close.counter, close.incarnation));
@@ -230,7 +231,8 @@ impl<R: LeaseRules> LeaseServer<R> {
     }
 
     fn request(&mut self, tick: &Tick, request: &LeaseRequest, at: Timestamp) -> Option<Grant> {
-        let (node, incarnation) = (tick.node, tick.incarnation);
+        let node = tick.node;
+        let incarnation = tick.incarnation;
         let limit = self.limits.get(&request.counter.budget).copied().unwrap_or_default();
         let lives = micros(self.ttl).saturating_mul(2);
         let live = self.nodes.values().filter(|seen| at.0.saturating_sub(seen.at.0) <= lives).count();
@@ -243,7 +245,10 @@ impl<R: LeaseRules> LeaseServer<R> {
         }
         (lease.closed, lease.reported) = (false, false);
         if !self.rules.is_newer(request.seq, lease.seq) {
-            let (repeated, granted, round, term) = (request.seq == lease.seq, lease.granted, lease.round, lease.term);
+            let repeated = request.seq == lease.seq;
+            let granted = lease.granted;
+            let round = lease.round;
+            let term = lease.term;
             let left = account.left(limit, &self.rules);
             let lost = account.lost((node, incarnation), ServerClock { ttl: self.ttl, at });
             let counter = request.counter;
@@ -277,14 +282,17 @@ impl<R: LeaseRules> LeaseServer<R> {
         let lease = account.leases.entry((node, incarnation)).or_default();
         (lease.round, lease.recalls) = (round, lease.recalls.max(round));
         lease.granted = lease.granted.saturating_add(more);
-        let (granted, term, left) = (lease.granted, lease.term, left.saturating_sub(more));
+        let granted = lease.granted;
+        let term = lease.term;
+        let left = left.saturating_sub(more);
         Some(Grant { counter: request.counter, term, seq: request.seq, granted, left, round, drained, lost })
     }
 
     /// Returns the recalls of a node's leases.
     fn recalls(&self, of: (NodeId, u64)) -> Vec<Recall> {
         let recalled = self.accounts.iter().filter_map(|(counter, account)| {
-            let (lease, no) = (account.leases.get(&of)?, account.recalled(of));
+            let lease = account.leases.get(&of)?;
+            let no = account.recalled(of);
             (!lease.closed && lease.answered_recall < no).then_some(Recall { counter: *counter, no })
         });
         recalled.collect()

@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn a_client_without_a_key_counts_as_its_user() {
         let certificate = Subject::Certificate { subject: SubjectText::parse("CN=ada").unwrap() };
-        let (mut user, mut client) = (LimitKey::new(), LimitKey::new());
+        let mut user = LimitKey::new();
+        let mut client = LimitKey::new();
         push_user(&mut user, &certificate).unwrap();
         push_client(&mut client, &certificate, IpAddr::from([127, 0, 0, 1])).unwrap();
         assert_eq!(user, client);

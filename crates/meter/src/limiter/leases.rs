@@ -180,7 +180,8 @@ impl KeyLeases {
             return LeaseTake::Counted(LeasedRequest { level, counted_ms: lot.counted_ms, refill });
         }
         if let Some(refusal) = lease.refused(now) {
-            let (retry_after, reset) = (refusal.retry_at.since(now), refusal.reset_at.since(now));
+            let retry_after = refusal.retry_at.since(now);
+            let reset = refusal.reset_at.since(now);
             return LeaseTake::Refused(RateExceeded { limit: terms.limit(), retry_after, reset });
         }
         // Only one request asks for a batch; others of the same moment ask for themselves.

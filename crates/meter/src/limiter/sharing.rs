@@ -337,7 +337,8 @@ impl GrantRequest {
                     let remaining = grant.left.saturating_add(ahead);
                     GrantReply::Counted(RateLevel { limit, remaining, reset: grant.reset }, grant.counted_ms)
                 } else {
-                    let (retry_after, reset) = (grant.retry_after, grant.reset);
+                    let retry_after = grant.retry_after;
+                    let reset = grant.reset;
                     GrantReply::Refused(RateExceeded { limit, retry_after, reset })
                 })
                 .is_ok()
@@ -364,7 +365,9 @@ impl GrantRequest {
     }
 
     fn end_ask(&self) {
-        if let Some((counters, tag)) = self.leases.as_ref().filter(|_| self.want > NonZeroU32::MIN) {
+        if self.want > NonZeroU32::MIN
+            && let Some((counters, tag)) = self.leases.as_ref()
+        {
             counters.leases.end_ask(*tag);
         }
     }

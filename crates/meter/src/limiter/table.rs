@@ -103,7 +103,8 @@ impl BucketSet {
             return way;
         }
         let [first, others @ ..] = &self.ways;
-        let (mut least, mut least_full) = (first, first.fullness(now));
+        let mut least = first;
+        let mut least_full = first.fullness(now);
         for way in others {
             let fullness = way.fullness(now);
             if fullness < least_full {
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_key_for_which_two_requests_need_a_place_gets_one() {
-        let (set, now) = (BucketSet::default(), Mono(1));
+        let set = BucketSet::default();
+        let now = Mono(1);
         let rate = Rate::per_minute(NonZeroU32::MIN);
         let way = set.place(7, now);
         assert!(way.bucket.take(rate, now).is_ok());

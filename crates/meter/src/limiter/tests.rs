@@ -46,7 +46,8 @@ fn each_key_has_its_own_limit() {
 
 #[test]
 fn a_burst_above_the_limit_passes_once_and_refills_with_the_limit() {
-    let (counters, terms) = (LimitCounters::default(), bucket(10, 1_000, 50));
+    let counters = LimitCounters::default();
+    let terms = bucket(10, 1_000, 50);
     assert_eq!(admitted(&counters, b"a", terms, Mono(1)), 50);
     assert_eq!(admitted(&counters, b"a", terms, Mono(1 + 1_000 * MILLI)), 10);
     assert_eq!(admitted(&counters, b"a", terms, Mono(1 + 1_000_000 * MILLI)), 50);
@@ -67,7 +68,8 @@ fn a_request_that_is_given_back_was_never_counted() {
 
 #[test]
 fn a_request_that_is_given_back_later_leaves_the_window() {
-    let (counters, terms) = (LimitCounters::default(), sliding(2, 1_000));
+    let counters = LimitCounters::default();
+    let terms = sliding(2, 1_000);
     let early = counters.take(b"a", terms, Mono(999 * MILLI)).unwrap();
     counters.take(b"a", terms, Mono(1_000 * MILLI)).unwrap();
     assert!(counters.take(b"a", terms, Mono(1_000 * MILLI)).is_err());
@@ -77,7 +79,9 @@ fn a_request_that_is_given_back_later_leaves_the_window() {
 
 #[test]
 fn a_request_that_is_given_back_after_it_has_left_the_window_changes_nothing() {
-    let (counters, terms, late) = (LimitCounters::default(), sliding(2, 1_000), Mono(1_999 * MILLI));
+    let counters = LimitCounters::default();
+    let terms = sliding(2, 1_000);
+    let late = Mono(1_999 * MILLI);
     let early = counters.take(b"a", terms, Mono(999 * MILLI)).unwrap();
     assert_eq!(admitted(&counters, b"a", terms, late), 2);
     counters.give_back(early, terms);
@@ -86,7 +90,8 @@ fn a_request_that_is_given_back_after_it_has_left_the_window_changes_nothing() {
 
 #[test]
 fn a_request_in_flight_that_is_given_back_twice_admits_no_further_one() {
-    let (counters, terms) = (LimitCounters::default(), LimitTerms::Concurrent(some(1)));
+    let counters = LimitCounters::default();
+    let terms = LimitTerms::Concurrent(some(1));
     let counted = counters.take(b"a", terms, Mono(0)).unwrap();
     counters.give_back(counted, terms);
     counters.give_back(counted, terms);
@@ -105,7 +110,8 @@ fn a_full_queue_to_redis_is_unavailable_and_the_next_request_asks_for_a_batch_ag
     let (queue, mut messages) = tokio::sync::mpsc::channel(1);
     let state = Arc::new(SharingState::default());
     state.set_up(true);
-    let (sharing, counters) = (LimitSharing::new(queue, state), Arc::new(LimitCounters::default()));
+    let sharing = LimitSharing::new(queue, state);
+    let counters = Arc::new(LimitCounters::default());
     let terms = RequestTerms::SlidingWindow(Window::new(some(1_000), Duration::from_secs(60)));
     let take = |key: &[u8]| {
         sharing.take(&SharedLimit { counters: &counters, id: b"limit", key, terms, is_exact: false }, Mono(1))
@@ -120,7 +126,8 @@ fn a_full_queue_to_redis_is_unavailable_and_the_next_request_asks_for_a_batch_ag
 
 #[test]
 fn keys_without_requests_in_flight_use_no_memory() {
-    let (counters, terms) = (LimitCounters::default(), LimitTerms::Concurrent(some(1)));
+    let counters = LimitCounters::default();
+    let terms = LimitTerms::Concurrent(some(1));
     let counted: Vec<CountedRequest> =
         (0..1_000_u32).map(|key| counters.take(&key.to_be_bytes(), terms, Mono(0)).unwrap()).collect();
     assert_eq!(counters.in_flight.keys(), 1_000);
@@ -145,7 +152,8 @@ fn threads_share_a_limit_exactly() {
     for (terms, expected) in
         [(sliding(1_000, 60_000), 1_000), (bucket(10, 60_000, 1_000), 1_000), (LimitTerms::Concurrent(some(77)), 77)]
     {
-        let (counters, passed) = (LimitCounters::default(), AtomicU32::new(0));
+        let counters = LimitCounters::default();
+        let passed = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -164,7 +172,8 @@ fn threads_share_a_limit_exactly() {
 #[test]
 fn a_client_that_sends_at_the_rate_of_its_limit_is_never_refused() {
     for (limit, millis) in [(1, 2_000), (2, 2_000), (10, 1_000), (100, 60_000)] {
-        let (counters, terms) = (LimitCounters::default(), sliding(limit, millis));
+        let counters = LimitCounters::default();
+        let terms = sliding(limit, millis);
         let interval = millis / u64::from(limit) * MILLI;
         for nth in 0..20 {
             let now = Mono(777 * MILLI + nth * interval);
@@ -197,7 +206,8 @@ proptest! {
     /// The limiter admits what the model admits while time goes forward.
     #[test]
     fn token_buckets_agree_with_the_model(limit in 1_u32..20, burst in 1_u32..30, steps in steps()) {
-        let (counters, terms) = (LimitCounters::default(), bucket(limit, 1_000, burst));
+        let counters = LimitCounters::default();
+        let terms = bucket(limit, 1_000, burst);
         let interval = (1_000 * MILLI).div_ceil(u64::from(limit));
         let full = interval * u64::from(burst);
         let mut models: HashMap<u8, TokenModel> = HashMap::new();
@@ -225,10 +235,14 @@ proptest! {
     /// Whatever the times are, also going backwards, no more passes than a burst and the refill of the whole time.
     #[test]
     fn times_that_go_backwards_admit_no_more(limit in 1_u32..20, burst in 1_u32..30, steps in steps()) {
-        let (counters, terms) = (LimitCounters::default(), bucket(limit, 1_000, burst));
+        let counters = LimitCounters::default();
+        let terms = bucket(limit, 1_000, burst);
         let interval = (1_000 * MILLI).div_ceil(u64::from(limit));
         let start = 1_000_000 * MILLI;
-        let (mut now, mut earliest, mut latest, mut passed) = (start, start, start, 0);
+        let mut now = start;
+        let mut earliest = start;
+        let mut latest = start;
+        let mut passed = 0;
         for Step { forward, millis, .. } in steps {
             now = if forward { now + millis * MILLI } else { now - 2 * millis * MILLI };
             (earliest, latest) = (earliest.min(now), latest.max(now));
@@ -240,7 +254,8 @@ proptest! {
     /// Keys share a table, but no window.
     #[test]
     fn sliding_windows_agree_with_the_model(limit in 1_u32..20, window in 1_u64..2_000, steps in steps()) {
-        let (counters, terms) = (LimitCounters::default(), sliding(limit, window));
+        let counters = LimitCounters::default();
+        let terms = sliding(limit, window);
         let rule = Window::new(some(limit), Duration::from_millis(window));
         let mut models: HashMap<u8, WindowLog> = HashMap::new();
         let mut now_ms = 1_u64 << 35;
@@ -267,8 +282,10 @@ proptest! {
 
     #[test]
     fn no_window_admits_more_than_the_limit(limit in 1_u32..20, steps in steps()) {
-        let (counters, terms) = (LimitCounters::default(), sliding(limit, 1_000));
-        let (mut now_ms, mut passed) = (5_000_u64, Vec::new());
+        let counters = LimitCounters::default();
+        let terms = sliding(limit, 1_000);
+        let mut now_ms = 5_000_u64;
+        let mut passed = Vec::new();
         for Step { millis, .. } in steps {
             now_ms += millis;
             if counters.take(b"a", terms, Mono(now_ms * MILLI)).is_ok() {
@@ -285,7 +302,8 @@ proptest! {
 #[test]
 fn the_state_of_a_key_is_that_after_its_last_request() {
     for terms in [sliding(8, 60_000), bucket(8, 60_000, 8), LimitTerms::Concurrent(some(8))] {
-        let (counters, now) = (LimitCounters::default(), Mono(5 * MILLI));
+        let counters = LimitCounters::default();
+        let now = Mono(5 * MILLI);
         let unused = counters.level(b"a", terms, now);
         assert_eq!((unused.limit, unused.remaining, unused.reset), (8, 8, Duration::ZERO), "{terms:?}");
         let mut last = unused;
@@ -308,7 +326,9 @@ fn busiest(counters: &LimitCounters, max: usize, now: Mono) -> (Vec<(String, u32
 
 #[test]
 fn keys_are_noted_from_a_quarter_of_their_limit_until_it_is_available_again() {
-    let (counters, terms, now) = (LimitCounters::default(), sliding(8, 1_000), Mono(MILLI));
+    let counters = LimitCounters::default();
+    let terms = sliding(8, 1_000);
+    let now = Mono(MILLI);
     let used = |key: &[u8], requests: u32| {
         for _ in 0..requests {
             let _ = counters.take(key, terms, now);
@@ -335,7 +355,8 @@ fn keys_are_noted_from_a_quarter_of_their_limit_until_it_is_available_again() {
 
 #[test]
 fn noted_keys_are_bounded_and_unused_ones_leave_their_place() {
-    let (counters, terms) = (LimitCounters::default(), sliding(1, 1_000));
+    let counters = LimitCounters::default();
+    let terms = sliding(1, 1_000);
     for key in 0..2_000_u32 {
         counters.take(&key.to_be_bytes(), terms, Mono(MILLI)).unwrap();
     }

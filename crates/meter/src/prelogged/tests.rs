@@ -108,7 +108,8 @@ fn prelogged_credits_are_needed_by_others_when_less_is_free() {
     let meter = Meter::default();
     let limits = limits(&meter, 5_130);
     let one = admitted(&meter, &limits, 10);
-    let (prelogged, none) = (one.prelog(63, 256, NOW), one.prelog(0, 256, NOW));
+    let prelogged = one.prelog(63, 256, NOW);
+    let none = one.prelog(0, 256, NOW);
     assert_eq!((prelogged.credits(), none.credits()), (Credits(20), Credits(0)));
     let most = admitted(&meter, &limits, 5_080);
     assert!(!prelogged.is_needed_by_others(), "as much is free");
@@ -120,7 +121,8 @@ fn prelogged_credits_are_needed_by_others_when_less_is_free() {
 
 #[test]
 fn prelogged_credits_are_needed_by_a_request_under_a_plan_with_a_smaller_limit() {
-    let (meter, subject) = (Meter::default(), SubjectId(uuid::Uuid::from_u128(7)));
+    let meter = Meter::default();
+    let subject = SubjectId(uuid::Uuid::from_u128(7));
     let [large, small] = [100_000, 20].map(|credits| {
         let plan = Plan { credits_per_day: Some(Credits(credits)), ..Plan::unlimited("test") };
         meter

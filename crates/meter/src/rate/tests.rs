@@ -10,7 +10,8 @@ fn at(seconds: u64) -> Mono {
 
 #[test]
 fn burst_of_the_limit_passes_then_one_per_interval() {
-    let (bucket, rate) = (Bucket::default(), rate(60));
+    let bucket = Bucket::default();
+    let rate = rate(60);
     for left in (0..60).rev() {
         assert_eq!(bucket.take(rate, at(100)).unwrap().remaining, left);
     }
@@ -22,7 +23,8 @@ fn burst_of_the_limit_passes_then_one_per_interval() {
 
 #[test]
 fn refusal_takes_nothing_and_a_returned_request_passes_again() {
-    let (bucket, rate) = (Bucket::default(), rate(1));
+    let bucket = Bucket::default();
+    let rate = rate(1);
     assert!(bucket.take(rate, at(1)).is_ok());
     for _ in 0..100 {
         assert_eq!(bucket.take(rate, at(1)).unwrap_err().retry_after, Duration::from_secs(60));
@@ -40,8 +42,10 @@ mod property_tests {
         /// No window admits more than the burst plus the refill.
         #[test]
         fn never_more_than_burst_plus_refill(limit in 1_u32..500, steps in prop::collection::vec(0_u64..5_000, 1..400)) {
-            let (bucket, rate) = (Bucket::default(), rate(limit));
-            let (mut now_ms, mut passed) = (0_u64, 0_u64);
+            let bucket = Bucket::default();
+            let rate = rate(limit);
+            let mut now_ms = 0_u64;
+            let mut passed = 0_u64;
             for step in steps {
                 now_ms += step;
                 passed += u64::from(bucket.take(rate, Mono(now_ms * 1_000_000)).is_ok());
@@ -55,7 +59,8 @@ mod property_tests {
 fn no_window_admits_more_than_a_full_bucket_and_its_refill() {
     for (limit, millis) in [(1, 1_000), (7, 1_000), (60, 6_000)] {
         let rate = Rate::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(millis));
-        let (bucket, window) = (Bucket::default(), millis * 1_000_000);
+        let bucket = Bucket::default();
+        let window = millis * 1_000_000;
         // A client tries every millisecond after a long pause.
         let mut passed = Vec::new();
         for now in (0..2 * millis).map(|at| 10 * window + at * 1_000_000) {

@@ -102,7 +102,8 @@ impl WindowLevel {
             named.max_by_key(|(_, view)| view.retry_after_ms)
         };
         let Some(((check, name), view)) = tightest else {
-            let (reset, retry_after) = (Duration::ZERO, Duration::ZERO);
+            let reset = Duration::ZERO;
+            let retry_after = Duration::ZERO;
             return Self { allowed, name: "", check: 0, limit: u32::MAX, remaining: u32::MAX, reset, retry_after };
         };
         Self {

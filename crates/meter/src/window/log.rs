@@ -35,7 +35,8 @@ impl WindowLog {
     /// Returns the state of the key.
     #[must_use]
     pub fn view(&self, window: Window, now_ms: u64) -> WindowView {
-        let (span, limit) = (window.span(), u64::from(window.limit()));
+        let span = window.span();
+        let limit = u64::from(window.limit());
         let used = self.count(span, now_ms);
         WindowView {
             limit: window.limit(),

@@ -15,7 +15,8 @@ fn burst(log: &mut WindowLog, window: Window, now_ms: u64, calls: u32) -> u32 {
 
 #[test]
 fn limit_passes_and_then_nothing_until_its_requests_have_left_the_window() {
-    let (mut log, window) = (WindowLog::default(), window(100, 60_000));
+    let mut log = WindowLog::default();
+    let window = window(100, 60_000);
     assert_eq!(burst(&mut log, window, 600_000, 60), 60);
     assert_eq!(burst(&mut log, window, 630_000, 150), 40);
     let view = log.view(window, 631_000);
@@ -30,7 +31,8 @@ fn limit_passes_and_then_nothing_until_its_requests_have_left_the_window() {
 fn evenly_spread_requests_of_a_small_limit_all_pass() {
     for (limit, length_ms) in [(1, 2_000), (2, 2_000), (3, 1_000), (7, 60_000), (100, 60_000)] {
         for start_ms in [1_000_000, 1_000_001, 1_001_000, 1_001_999] {
-            let (mut log, window) = (WindowLog::default(), window(limit, length_ms));
+            let mut log = WindowLog::default();
+            let window = window(limit, length_ms);
             let interval_ms = length_ms.div_ceil(u64::from(limit));
             let passed: u32 = (0..200).map(|nth| burst(&mut log, window, start_ms + nth * interval_ms, 1)).sum();
             assert_eq!(passed, 200, "{limit} in {length_ms} ms");
@@ -41,7 +43,8 @@ fn evenly_spread_requests_of_a_small_limit_all_pass() {
 #[test]
 fn a_request_that_is_removed_was_never_counted() {
     for limit in [2, 1_000] {
-        let (mut log, window) = (WindowLog::default(), window(limit, 60_000));
+        let mut log = WindowLog::default();
+        let window = window(limit, 60_000);
         let first_ms = log.add(window.span(), 1, 1_000);
         let second_ms = log.add(window.span(), 1, 1_100);
         log.remove(window.span(), 1, first_ms);
@@ -71,7 +74,8 @@ fn clock_jump_delays_requests_for_at_most_two_windows() {
 
 #[test]
 fn an_unused_key_counts_nothing_after_any_time() {
-    let (mut log, window) = (WindowLog::default(), window(1, 1_000));
+    let mut log = WindowLog::default();
+    let window = window(1, 1_000);
     for now_ms in [5, (1 << 32) + 5, (1 << 33) + 5, (1 << 40) + 5] {
         assert_eq!(burst(&mut log, window, now_ms, 9), 1, "{now_ms}");
     }
@@ -113,7 +117,8 @@ mod property_tests {
     proptest! {
         #[test]
         fn no_span_of_a_window_has_more_than_the_limit(window in windows(), calls in calls()) {
-            let (mut log, mut now_ms) = (WindowLog::default(), 1_000_000_007);
+            let mut log = WindowLog::default();
+            let mut now_ms = 1_000_000_007;
             let mut passed: Vec<(u64, u64)> = Vec::new();
             for (gap, many) in calls {
                 now_ms += gap * window.length_ms() / 1_000;
@@ -133,7 +138,8 @@ mod property_tests {
 
         #[test]
         fn a_client_that_obeys_retry_after_passes(window in windows(), calls in calls()) {
-            let (mut log, mut now_ms) = (WindowLog::default(), 1_000_000_007);
+            let mut log = WindowLog::default();
+            let mut now_ms = 1_000_000_007;
             for (gap, many) in calls {
                 now_ms += gap * window.length_ms() / 1_000;
                 let many = (u64::from(window.limit()) * many).div_ceil(1_000);
@@ -153,7 +159,8 @@ mod property_tests {
 
         #[test]
         fn a_log_is_short(window in windows(), calls in prop::collection::vec(0_u64..20, 1..400)) {
-            let (mut log, mut now_ms) = (WindowLog::default(), 1_000_000_007);
+            let mut log = WindowLog::default();
+            let mut now_ms = 1_000_000_007;
             for gap in calls {
                 now_ms += gap * window.length_ms() / 1_000;
                 burst(&mut log, window, now_ms, 1);

@@ -72,7 +72,8 @@ impl World {
                 let node = self.nodes.iter().position(|node| node.id == lent.node).unwrap();
                 self.used_of(node, &lent).min(if lent.closed { lent.spent.0 } else { lent.granted.0 })
             });
-            let (known, limit): (u64, _) = (known.sum(), self.limit(counter.budget));
+            let known: u64 = known.sum();
+            let limit = self.limit(counter.budget);
             let truth = self.oracle.counter(counter, limit);
             truth.beyond += truth.limit_max.saturating_sub(known);
         }
@@ -96,7 +97,8 @@ impl World {
     fn change_limit(&mut self, node: usize) {
         self.hit(Hit::LimitChanged, node);
         let which = usize::try_from(self.chance.below(2)).unwrap();
-        let (budget, before) = (BUDGETS[which], self.setup.limits[which]);
+        let budget = BUDGETS[which];
+        let before = self.setup.limits[which];
         let limit = before / 2 + self.chance.below(before + 1);
         self.limits[which] = limit;
         self.server.set_limit(budget, Some(Amount(limit)));

@@ -59,7 +59,8 @@ fn on_every_core(below: u64, job: impl Fn(u64) -> bool + Sync) {
 
 #[test]
 fn nothing_is_overspent_lost_or_leaked_and_every_refusal_is_true() {
-    let (all, faults) = (Mutex::new(Coverage::default()), Mutex::new(Vec::new()));
+    let all = Mutex::new(Coverage::default());
+    let faults = Mutex::new(Vec::new());
     let is_long = std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|long| long == "1");
     on_every_core(if is_long { 10 * SEEDS } else { SEEDS }, |seed| {
         let (coverage, lived) = live(seed, RulesExcept(None));
@@ -69,7 +70,8 @@ fn nothing_is_overspent_lost_or_leaked_and_every_refusal_is_true() {
         }
         faults.lock().unwrap().len() < 10
     });
-    let (all, faults) = (all.into_inner().unwrap(), faults.into_inner().unwrap());
+    let all = all.into_inner().unwrap();
+    let faults = faults.into_inner().unwrap();
     println!("{all}");
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(all.gaps(), [], "every fault happens in every state");

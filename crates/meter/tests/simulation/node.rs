@@ -87,11 +87,9 @@ impl Node {
     pub(crate) fn states(&self, now_us: u64) -> [bool; STATES.len()] {
         let Some(process) = &self.process else { return [false; STATES.len()] };
         let any = |stage: fn(&Stage) -> bool| process.requests.values().any(|request| stage(&request.stage));
-        let (reserved, sent, waiting) = (
-            any(|stage| matches!(stage, Stage::Reserved(_))),
-            any(|stage| matches!(stage, Stage::Sent(_))),
-            any(|stage| matches!(stage, Stage::Waiting)),
-        );
+        let reserved = any(|stage| matches!(stage, Stage::Reserved(_)));
+        let sent = any(|stage| matches!(stage, Stage::Sent(_)));
+        let waiting = any(|stage| matches!(stage, Stage::Waiting));
         let [asked, recalled] = [process.client.is_unanswered(), process.client.is_recalled()];
         let now = self.mono(now_us);
         let counters: Vec<_> = process.limits_of().iter().filter_map(|id| process.meter.counter(*id)).collect();
@@ -105,7 +103,8 @@ impl Process {
     pub(crate) fn new(id: NodeId, incarnation: u64, timing: LeaseTiming, rules: RulesExcept) -> Self {
         let meter = Meter::leased();
         let budgets: Vec<_> = crate::world::BUDGETS.iter().map(|id| (*id, UNREACHED)).collect();
-        let (plan, bounds) = (Plan::unlimited("sim"), KeyBounds::default());
+        let plan = Plan::unlimited("sim");
+        let bounds = KeyBounds::default();
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
         let client = LeaseClient::with_rules(id, incarnation, timing, rules);

@@ -73,7 +73,8 @@ impl Oracle {
         let LimitedCounter { counter, limit } = limited;
         let truth = self.counter(counter, limit);
         truth.used[node] += amount;
-        let (used, may) = (truth.used.iter().sum::<u64>(), truth.limit_max + truth.beyond);
+        let used = truth.used.iter().sum::<u64>();
+        let may = truth.limit_max + truth.beyond;
         let peak = truth.used[node];
         for watch in self.watches.values_mut().filter(|watch| watch.counter == counter) {
             watch.peaks[node] = watch.peaks[node].max(peak);

@@ -39,7 +39,8 @@ impl Setup {
     /// Returns a run without faults, in which only limits refuse requests.
     pub(crate) fn calm(seed: u64, nodes: usize, limits: [u64; 2]) -> Self {
         let still = Self { lost: 0, late: 0, duplicated: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
-        let (tick_us, before_midnight_us) = (100_000, 80_000_000_000);
+        let tick_us = 100_000;
+        let before_midnight_us = 80_000_000_000;
         Self {
             nodes,
             limits,
@@ -65,9 +66,16 @@ impl Setup {
         let tick_us = if chance.per_mille(250) { 1_000_000 } else { 100_000 };
         let calm = chance.per_mille(120);
         let mut rate = |of: u64| if calm || chance.per_mille(500) { 0 } else { of };
-        let (lost, late, duplicated) = (rate(80), rate(80), rate(80));
-        let (crash, freeze, pause, restore) = (rate(40), rate(40), rate(25), rate(8));
-        let (jump, limit, reclaim) = (rate(15), rate(15), rate(60));
+        let lost = rate(80);
+        let late = rate(80);
+        let duplicated = rate(80);
+        let crash = rate(40);
+        let freeze = rate(40);
+        let pause = rate(25);
+        let restore = rate(8);
+        let jump = rate(15);
+        let limit = rate(15);
+        let reclaim = rate(60);
         // Operators who reclaim quickly, with nodes that freeze repeatedly.
         let hasty = !calm && chance.per_mille(150);
         let (freeze, reclaim) = if hasty { (150, 400) } else { (freeze, reclaim) };

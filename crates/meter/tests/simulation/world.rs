@@ -218,7 +218,8 @@ impl World {
             self.after(wait, wait + 1_000, Event::Restart(node));
             return;
         }
-        let (rules, wall) = (self.rules, self.server_wall());
+        let rules = self.rules;
+        let wall = self.server_wall();
         let timing = LeaseTiming { tick: ticks(self.setup.tick_us, 1), recall_wait: self.setup.recall_wait };
         let at = &mut self.nodes[node];
         at.folder.recover(rules);

@@ -175,7 +175,8 @@ mod tests {
             let records: Vec<Record> = steps.iter().map(record).collect();
             let places = places(&records);
             let first = first.min(records.len());
-            let (mut in_batches, mut in_turn) = (OpenRequests::default(), OpenRequests::default());
+            let mut in_batches = OpenRequests::default();
+            let mut in_turn = OpenRequests::default();
             for part in [0..first, first..records.len()] {
                 apply(&mut in_batches, &records[part.clone()], &places[part]);
             }

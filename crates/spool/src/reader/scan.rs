@@ -32,7 +32,8 @@ pub(super) fn scan(
         let began = partition.at;
         let skip = partition.skipped_ranges.iter().find(|(from, _)| *from > began && from.segment == began.segment);
         let before = skip.map_or(u32::MAX, |(from, _)| from.offset);
-        let (mut at, file) = (began, partition.segment(folder, began)?);
+        let mut at = began;
+        let file = partition.segment(folder, began)?;
         let until = if at.segment == readable.segment { readable.offset } else { file.bytes };
         let room = buffer.len().min(until.min(before).saturating_sub(at.offset) as usize);
         let chunk = buffer.get_mut(..room).unwrap_or_default();

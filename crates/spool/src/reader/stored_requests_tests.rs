@@ -121,7 +121,8 @@ fn the_last_open_of_a_request_counts() {
     drop(spool);
     assert_eq!(interrupted(&[], &[]), [larger(0)]);
     let mut spool = open(dir.path(), two);
-    let (mut told, mut positions) = (Vec::new(), Vec::new());
+    let mut told = Vec::new();
+    let mut positions = Vec::new();
     loop {
         let batch = spool.reader.next_batch(7).unwrap();
         if batch.records.is_empty() {
@@ -148,7 +149,8 @@ fn startup_finds_exactly_the_unclosed_requests() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % bound
         };
-        let (mut store, mut open) = (Store::default(), BTreeSet::new());
+        let mut store = Store::default();
+        let mut open = BTreeSet::new();
         let mut n = 0;
         for _ in 0..4 {
             let stored_requests: Vec<_> = store.open.iter().map(|id| opened(*id)).collect();

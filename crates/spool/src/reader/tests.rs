@@ -28,7 +28,8 @@ fn fully_released_segment_is_removed() {
     written(dir.path(), SMALL, 60);
     let mut reader = open(dir.path(), SMALL).reader;
     assert!(reader.depth().unwrap().allocated_bytes >= 4 * u64::from(SMALL.segment_bytes));
-    let (mut last, mut removed) = (0, 0);
+    let mut last = 0;
+    let mut removed = 0;
     loop {
         let batch = reader.next_batch(1).unwrap();
         let Some(position) = batch.positions().next() else { break };
@@ -149,13 +150,15 @@ fn concurrent_reader_sees_each_record_once_and_in_order() {
     let options = SpoolOptions { size_bytes_max: 12 * 8192, segment_bytes: 8192, partitions: 3 };
     let spool = open(dir.path(), options);
     let mut reader = spool.reader;
-    let (mut read, mut full) = (Vec::new(), 0_u32);
+    let mut read = Vec::new();
+    let mut full = 0_u32;
     thread::scope(|scope| {
         let writing: Vec<_> = (0..)
             .zip(spool.writers)
             .map(|(partition, mut writer)| {
                 scope.spawn(move || {
-                    let (mut n, mut full) = (0, 0);
+                    let mut n = 0;
+                    let mut full = 0;
                     while n < RECORDS {
                         match writer.append(&record(partition, n)) {
                             Ok(()) => n += 1,

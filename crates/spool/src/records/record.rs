@@ -323,7 +323,8 @@ impl Frame<'_> {
     /// Returns the kind, if this release can read it.
     pub(crate) fn kind(&self) -> Result<Kind, DecodeError> {
         if !self.version.is_readable() {
-            let (found, known) = (self.version, RecordVersion::CURRENT);
+            let found = self.version;
+            let known = RecordVersion::CURRENT;
             return Err(DecodeError::Newer(UnknownFormat::Record { found, known }));
         }
         match Kind::of(self.kind) {
@@ -342,7 +343,8 @@ impl Frame<'_> {
     pub(crate) fn decode_with(&self, texts: Option<&SharedTexts>) -> Result<FrameContent, DecodeError> {
         match self.decode_known(texts) {
             Err(DecodeError::Damaged) if self.version.is_later_minor() => {
-                let (found, known) = (self.version, RecordVersion::CURRENT);
+                let found = self.version;
+                let known = RecordVersion::CURRENT;
                 Err(DecodeError::Newer(UnknownFormat::Record { found, known }))
             }
             decoded => decoded,

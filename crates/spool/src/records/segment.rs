@@ -120,7 +120,8 @@ impl Segment {
     /// Returns the size of the file, at most that of the segment.
     pub(crate) fn read_data(&self, bytes: &mut Vec<u8>) -> Result<u32, SpoolError> {
         bytes.clear();
-        let (mut chunk, mut at) = (vec![0; CHUNK_BYTES.min(self.bytes as usize)], 0);
+        let mut chunk = vec![0; CHUNK_BYTES.min(self.bytes as usize)];
+        let mut at = 0;
         while at < self.bytes {
             let room = chunk.len().min((self.bytes - at) as usize);
             let free = chunk.get_mut(..room).unwrap_or_default();
@@ -227,7 +228,8 @@ pub(crate) fn next_number(dir: &Path, partition: u32, from: u32) -> Result<Optio
 fn parse(path: &Path) -> Option<(u32, u32)> {
     let extension = path.extension()?.to_str()?;
     let (partition, number) = path.file_stem()?.to_str()?.split_once('-')?;
-    let (partition, number) = (partition.parse().ok()?, number.parse().ok()?);
+    let partition = partition.parse().ok()?;
+    let number = number.parse().ok()?;
     let name = format!("{partition:04}-{number:010}.{extension}");
     let ours = matches!(extension, EXTENSION | EXTENSION_NEW) && path.file_name()?.to_str()? == name;
     ours.then_some((partition, number))

@@ -122,7 +122,8 @@ proptest! {
     fn reading_resumes_at_any_committed_position(count in 1u32..80, batches in prop::collection::vec(1usize..20, 1..12)) {
         let dir = tempfile::tempdir().unwrap();
         written(dir.path(), SMALL, count);
-        let (mut positions, mut read): (Vec<Position>, _) = (Vec::new(), Vec::new());
+        let mut positions: Vec<Position> = Vec::new();
+        let mut read = Vec::new();
         for records_max in batches {
             let mut spool = Spool::open(dir.path(), SMALL, &positions).unwrap();
             let batch = spool.reader.next_batch(records_max).unwrap();
@@ -137,7 +138,8 @@ proptest! {
     fn random_operations_ingest_each_record_once_and_in_order(operations in prop::collection::vec(operation(), 1..250)) {
         let dir = tempfile::tempdir().unwrap();
         let options = |partitions| SpoolOptions { size_bytes_max: 10 * 4096, segment_bytes: 4096, partitions };
-        let (mut spool, mut store) = (Spool::open(dir.path(), options(2), &[]).unwrap(), Store::default());
+        let mut spool = Spool::open(dir.path(), options(2), &[]).unwrap();
+        let mut store = Store::default();
         let mut written: BTreeMap<u32, Vec<Record>> = BTreeMap::new();
         for (n, operation) in (0..).zip(operations) {
             match operation {

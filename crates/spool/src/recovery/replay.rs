@@ -252,7 +252,8 @@ impl Replayer<'_> {
     /// Keeps the empty segments after the tail, up to the first one in which a power cut has left data. If all are known to be
     /// empty, they are not read again.
     fn keep_preallocated(&mut self, later: &[u32], are_empty: bool) -> Result<(), SpoolError> {
-        let (mut clean, mut bytes) = (true, Vec::new());
+        let mut clean = true;
+        let mut bytes = Vec::new();
         for &number in later {
             let segment = Segment::open(&self.folder.dir, self.from.partition, number)?;
             let dirty_until = if are_empty {
@@ -265,7 +266,8 @@ impl Replayer<'_> {
             if clean && self.replay.last.saturating_add(1 + self.preallocated_count()) == number {
                 self.replay.preallocated.push_back(segment);
             } else if dirty_until > HEADER_BYTES {
-                let (file, offset) = (segment.path, HEADER_BYTES);
+                let file = segment.path;
+                let offset = HEADER_BYTES;
                 self.replay.truncated_tails.push(TruncatedTail { file, offset, bytes: dirty_until - HEADER_BYTES });
             }
         }

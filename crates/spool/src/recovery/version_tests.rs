@@ -21,7 +21,8 @@ fn end_of(dir: &Path, count: usize) -> Position {
 /// Changes the version of the record between two offsets of a segment of partition 0.
 fn set_version(file: &Path, segment: u32, record: Range<u32>, version: u8) {
     let mut bytes = fs::read(file).unwrap();
-    let (from, until) = (record.start as usize, record.end as usize);
+    let from = record.start as usize;
+    let until = record.end as usize;
     bytes[from + 8] = version;
     record::stamp(&mut bytes[from..until], ChecksumSeed::new(0, segment), record.start);
     fs::write(file, &bytes).unwrap();

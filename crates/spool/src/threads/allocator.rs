@@ -26,7 +26,8 @@ pub(crate) struct SegmentAllocator {
 impl SegmentAllocator {
     pub(crate) fn start(folder: Arc<Folder>, partitions: Vec<Arc<Partition>>) -> Result<Self, SpoolError> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let (stop, at) = (Arc::clone(&stopping), folder.dir.clone());
+        let stop = Arc::clone(&stopping);
+        let at = folder.dir.clone();
         let thread = thread::Builder::new()
             .name("spool-allocator".to_owned())
             .spawn(disk::inherit_disk(move || run(&folder, &partitions, &stop)))

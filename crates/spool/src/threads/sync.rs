@@ -66,7 +66,8 @@ impl Syncer {
         let rounds =
             Arc::new(SyncRounds { folder, partitions: Mutex::new(partitions.iter().map(partition_sync).collect()) });
         let stopping = Arc::new(AtomicBool::new(false));
-        let (work, stop) = (Arc::clone(&rounds), Arc::clone(&stopping));
+        let work = Arc::clone(&rounds);
+        let stop = Arc::clone(&stopping);
         let thread = thread::Builder::new()
             .name("spool-sync".to_owned())
             .spawn(disk::inherit_disk(move || run(&work, &stop)))
@@ -165,7 +166,8 @@ fn rewrite(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
     let mut bytes = vec![0; until.saturating_sub(from) as usize];
     let count = segment.read(&mut bytes, from)?;
     bytes.truncate(count);
-    let (mut at, mut rest) = (from, bytes.as_slice());
+    let mut at = from;
+    let mut rest = bytes.as_slice();
     while at < until {
         let frame = record::frame(rest, segment.seed, at).ok_or_else(|| segment.corrupt(at))?;
         rest = rest.get(frame.len() as usize..).unwrap_or_default();

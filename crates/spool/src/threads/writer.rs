@@ -58,7 +58,9 @@ impl Writer {
         current: Option<CurrentSegment>,
     ) -> Self {
         let BackgroundThreads { allocator, sync } = threads;
-        let (totals, encoder, open) = (partition.totals(), Encoder::new(), FxHashSet::default());
+        let totals = partition.totals();
+        let encoder = Encoder::new();
+        let open = FxHashSet::default();
         Self { folder, partition, allocator, sync, current, encoder, totals, open }
     }
 
@@ -94,7 +96,8 @@ impl Writer {
     /// for records without an open. The check is cheap enough for each admission.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let (opens, close_capacity) = (self.opens(), self.partition.close_capacity());
+        let opens = self.opens();
+        let close_capacity = self.partition.close_capacity();
         let reserved_here = opens.saturating_sub(close_capacity).saturating_mul(self.folder.close_bytes());
         let free_here = self.current.as_ref().map_or(0, |current| current.room().saturating_sub(reserved_here));
         self.partition.has_preallocated_room(&self.folder) || free_here >= self.folder.segment_bytes / 2

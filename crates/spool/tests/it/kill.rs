@@ -78,7 +78,8 @@ fn told(dir: &Path, round: u32, partition: u32) -> File {
 fn appends_until_it_is_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let (dir, round) = folder.split_once(':').unwrap();
-    let (dir, round) = (Path::new(dir).to_owned(), round.parse::<u32>().unwrap());
+    let dir = Path::new(dir).to_owned();
+    let round = round.parse::<u32>().unwrap();
     // Both durabilities have the same result after a kill.
     let durability = if round % 2 == 0 { SpoolDurability::Process } else { SpoolDurability::Power };
     let mut spool = SpoolOpener { durability, ..SpoolOpener::new(&dir.join("spool"), OPTIONS, &[]) }.open().unwrap();

@@ -156,7 +156,8 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = address.segments();
     let is_embedded = matches!([a, b, c, d, e, f], [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]);
     let is_own = a == 0 && f == 0 && high == 0;
-    let ([one, two], [three, four]) = (high.to_be_bytes(), low.to_be_bytes());
+    let [one, two] = high.to_be_bytes();
+    let [three, four] = low.to_be_bytes();
     (is_embedded && !is_own).then(|| Ipv4Addr::new(one, two, three, four))
 }
 

@@ -82,8 +82,10 @@ fn is_for_signatures(usage: Option<&Json>, operations: Option<&Json>) -> bool {
 
 /// Creates an RSA key whose modulus and exponent are odd and have permitted lengths.
 fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<JwtKey> {
-    let (modulus, exponent) = (without_zeros(modulus), without_zeros(exponent));
-    let (first, last) = (modulus.first()?, modulus.last()?);
+    let modulus = without_zeros(modulus);
+    let exponent = without_zeros(exponent);
+    let first = modulus.first()?;
+    let last = modulus.last()?;
     let bits = modulus.len() * 8 - usize::try_from(first.leading_zeros()).ok()?;
     let is_odd = last % 2 == 1 && exponent.last()? % 2 == 1;
     // An exponent of 1 makes each message its own signature.

@@ -105,7 +105,7 @@ impl KeySet {
     /// Returns the keys that may have signed a token. `id` selects the keys with this `kid`. Only if no key has it, keys
     /// without a `kid` are considered. Without `id`, each key is considered.
     pub(super) fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<&JwtKey>, NoCandidate> {
-        let id = id.filter(|_| self.has_ids);
+        let id = if self.has_ids { id } else { None };
         let with = |id: Option<&str>| self.keys.iter().filter(|key| key.id.as_deref() == id).collect::<Vec<_>>();
         let considered = match id {
             None => self.keys.iter().collect(),

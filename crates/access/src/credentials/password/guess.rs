@@ -74,7 +74,8 @@ fn parts(chars: &[char], own: &[&str]) -> usize {
 fn fewest_parts(chars: &[char], part_chars_max: usize, mut is_part: impl FnMut(Range<usize>) -> bool) -> usize {
     // The minimum for each prefix; the empty prefix has no parts.
     let mut fewest = vec![0_usize];
-    let (mut same_from, mut previous) = (0, None);
+    let mut same_from = 0;
+    let mut previous = None;
     for (at, c) in chars.iter().enumerate() {
         if previous.replace(c) != Some(c) {
             same_from = at;
@@ -108,7 +109,8 @@ fn is_run(text: &[char]) -> bool {
     if !(RUN_CHARS_MIN..=ROW_CHARS_MAX).contains(&text.len()) {
         return false;
     }
-    let (there, back): (String, String) = (text.iter().collect(), text.iter().rev().collect());
+    let there: String = text.iter().collect();
+    let back: String = text.iter().rev().collect();
     ROWS.iter().any(|row| row.contains(&there) || row.contains(&back))
 }
 

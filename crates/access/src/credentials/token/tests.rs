@@ -60,7 +60,8 @@ fn the_signers_of_sessions_and_of_browsers_do_not_read_each_others_tokens() {
 
 #[test]
 fn a_token_ends_at_its_second_without_leeway() {
-    let (signer, claims) = (signer(SECRET), claims());
+    let signer = signer(SECRET);
+    let claims = claims();
     let token = signer.sign(&claims);
     let at = |micros: u64| signer.read(token.expose(), Timestamp(micros));
     assert_eq!(at(claims.expires_at.0 - 1), Ok(claims));

@@ -112,7 +112,8 @@ fn nonces_are_distinct() {
 
 #[test]
 fn a_generated_key_reads_back_and_is_another_each_time() {
-    let (one, other) = (random_text().unwrap(), random_text().unwrap());
+    let one = random_text().unwrap();
+    let other = random_text().unwrap();
     assert_eq!(one.expose().len(), 44);
     assert_ne!(one, other);
     assert!(MasterKey::parse(one.expose()).is_ok());

@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn tags_of_other_keys_and_of_other_secrets_differ() {
-        let (one, another) = (KnownHashes::new(4), KnownHashes::new(4));
+        let one = KnownHashes::new(4);
+        let another = KnownHashes::new(4);
         assert!(one.tag(b"a") == one.tag(b"a") && one.tag(b"a").is_some());
         assert!(one.tag(b"a") != one.tag(b"b") && one.tag(b"a") != another.tag(b"a"));
     }

@@ -74,7 +74,8 @@ async fn a_key_is_hashed_once_and_a_revocation_still_applies() {
     let tag = directory.hashes.tag(KEY).unwrap();
     for (revision, answer) in [(1, Ok(principal(None))), (2, Err(NotFound::Revoked))] {
         desk.revision.confirm(revision, desk.clock.mono());
-        let (of_key, now) = (directory.clone(), desk.clock.mono());
+        let of_key = directory.clone();
+        let now = desk.clock.mono();
         let finding = tokio::spawn(async move { of_key.find_key(KEY, now).await });
         let lookup = desk.lookups.recv().await.unwrap();
         assert_eq!(lookup.hash, KeyHash::of(KEY).unwrap());
@@ -118,7 +119,8 @@ async fn many_requests_with_one_key_cause_one_lookup() {
 #[tokio::test]
 async fn a_cancelled_lookup_does_not_block_waiting_requests() {
     let mut desk = desk(4);
-    let (first, second) = (desk.directory.clone(), desk.directory.clone());
+    let first = desk.directory.clone();
+    let second = desk.directory.clone();
     let first = tokio::spawn(async move { first.find(HASH).await });
     let abandoned = desk.lookups.recv().await.unwrap();
     let second = tokio::spawn(async move { second.find(HASH).await });
@@ -202,7 +204,8 @@ async fn a_cached_key_expires_on_time() {
 #[tokio::test]
 async fn while_the_store_is_unavailable_a_key_cached_by_one_worker_passes_on_all() {
     let mut desk = desk(4);
-    let (first, second) = (desk.directory.clone(), Arc::new(desk.directory.another()));
+    let first = desk.directory.clone();
+    let second = Arc::new(desk.directory.another());
     desk.find_answered(Ok(principal(None))).await.0.unwrap();
     desk.directory = second.clone();
     let away = Err(NotFound::Unavailable);
@@ -245,7 +248,8 @@ async fn a_key_of_an_older_revision_is_not_served_for_long_while_only_lookups_fa
 #[tokio::test]
 async fn a_request_after_a_change_does_not_use_an_earlier_lookup() {
     let mut desk = desk(4);
-    let (before, after) = (desk.directory.clone(), desk.directory.clone());
+    let before = desk.directory.clone();
+    let after = desk.directory.clone();
     let before = tokio::spawn(async move { before.find(HASH).await });
     let early = desk.lookups.recv().await.unwrap();
     desk.revision.confirm(2, desk.clock.mono());
@@ -277,7 +281,8 @@ async fn a_replaced_secret_is_looked_up_periodically_while_the_store_responds() 
 
 #[tokio::test]
 async fn a_secret_ends_with_its_grace_or_with_its_key() {
-    let (soon, late) = (Some(Timestamp(2_000_000)), Some(Timestamp(3_000_000)));
+    let soon = Some(Timestamp(2_000_000));
+    let late = Some(Timestamp(3_000_000));
     for (rotated, expected) in [(soon, NotFound::Rotated), (late, NotFound::Expired), (None, NotFound::Expired)] {
         let mut desk = desk(4);
         let found = Ok(Arc::new(Principal { rotated, expires_at: soon, ..(*principal(None)).clone() }));

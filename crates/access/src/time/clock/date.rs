@@ -48,7 +48,9 @@ impl Day {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
-        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let year = parts.next()?;
+        let month = parts.next()?;
+        let day = parts.next()?;
         let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
         if parts.next().is_some() || !digits(year, 4) || !digits(month, 2) || !digits(day, 2) {
             return None;
@@ -70,7 +72,8 @@ impl Day {
     #[must_use]
     pub fn civil(self) -> CivilDate {
         let days = u64::from(self.0) + DAYS_BEFORE_1970;
-        let (era, of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+        let era = days / DAYS_OF_400_YEARS;
+        let of_era = days % DAYS_OF_400_YEARS;
         let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year + year / 4 - year / 100);
         let month = (5 * of_year + 2) / 153;

@@ -54,7 +54,8 @@ struct Leap {
 impl LeapGuard {
     /// Returns the state of a clock that is good at its first reading.
     pub(super) fn new(wall: Timestamp, mono: Mono) -> Self {
-        let (offset, read_at) = (offset(wall, mono), micros(mono));
+        let offset = offset(wall, mono);
+        let read_at = micros(mono);
         let leaps = ClockLeaps::default();
         Self(Mutex::new(GuardedOffset { trusted: offset, current: offset, read_at, leap: None, leaps }))
     }

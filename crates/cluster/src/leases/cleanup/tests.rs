@@ -40,7 +40,8 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             let per = Per::Day;
             CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, now.day()) }
         };
-        let (user, other) = (BudgetScope::User(UserNo(1)), BudgetScope::User(UserNo(2)));
+        let user = BudgetScope::User(UserNo(1));
+        let other = BudgetScope::User(UserNo(2));
         let requests = vec![
             ask(cell(user, Measure::Credits), 30),
             ask(cell(user, Measure::Money), 500),

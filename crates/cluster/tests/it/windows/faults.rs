@@ -148,7 +148,8 @@ async fn a_forgotten_script_is_loaded_again_and_a_spoilt_count_is_counted_here()
 #[tokio::test]
 async fn redis_holds_no_key_and_no_address_and_products_are_apart() {
     let redis = Redis::start().await;
-    let (windows, other) = (shared(&redis, "codexible").await, shared(&redis, "tollgate").await);
+    let windows = shared(&redis, "codexible").await;
+    let other = shared(&redis, "tollgate").await;
     for windows in [&windows, &other] {
         assert!(windows.take(&[ask("a", "203.0.113.9", 1), ask("b", "tollgate_0123456789abcdef", 1)]).await.allowed);
     }

@@ -30,14 +30,17 @@ fn number(value: u32) -> NonZeroU32 {
 async fn the_script_of_windows_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let (script, mut numbers) = (clocked(&without_expiry(&with_log(WINDOW))), Numbers(5));
+    let script = clocked(&without_expiry(&with_log(WINDOW)));
+    let mut numbers = Numbers(5);
     for (limit, length_ms) in [(1, 1_000), (150, 60_000), (7, 977), (1_000_000, 86_400_000)] {
         connection.del::<_, ()>("count").await.unwrap();
         let window = Window::new(number(limit), Duration::from_millis(length_ms));
-        let (mut log, mut now_ms) = (WindowLog::default(), 1_800_000_000_000_u64);
+        let mut log = WindowLog::default();
+        let mut now_ms = 1_800_000_000_000_u64;
         for step in 0..300 {
             now_ms += numbers.below(length_ms / 3);
-            let (want, parts) = (1 + numbers.below(u64::from(limit)), 1 + numbers.below(12));
+            let want = 1 + numbers.below(u64::from(limit));
+            let parts = 1 + numbers.below(12);
             let left = u64::from(log.view(window, now_ms).remaining);
             let granted = if left == 0 { 0 } else { want.min((left / parts).max(1)) };
             log.add(window.span(), granted, now_ms);
@@ -55,14 +58,17 @@ async fn the_script_of_windows_counts_as_the_meter_does() {
 async fn the_script_of_buckets_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let (script, mut numbers) = (clocked(&without_expiry(BUCKET)), Numbers(6));
+    let script = clocked(&without_expiry(BUCKET));
+    let mut numbers = Numbers(6);
     for (limit, burst, seconds) in [(1, 1, 60), (1_000, 1_000, 60), (300, 20, 7), (1_000_000, 5, 86_400)] {
         connection.del::<_, ()>("bucket").await.unwrap();
         let rate = Rate::new(number(limit), Duration::from_secs(seconds)).with_burst(number(burst));
-        let (bucket, mut now_us) = (Bucket::default(), 1_800_000_000_000_000_u64);
+        let bucket = Bucket::default();
+        let mut now_us = 1_800_000_000_000_000_u64;
         for step in 0..300 {
             now_us += numbers.below(3 * rate.interval_nanos() / 1_000);
-            let (want, parts) = (1 + numbers.below(u64::from(burst)), 1 + numbers.below(8));
+            let want = 1 + numbers.below(u64::from(burst));
+            let parts = 1 + numbers.below(8);
             let now = Mono(now_us * 1_000);
             let taken = |want: u64| (0..want).map_while(|_| bucket.take(rate, now).ok()).count();
             // The rest of the bucket, which is given back.
@@ -90,7 +96,8 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) async fn start(redis: &Redis, name: &str, answer: Duration) -> Self {
-        let (url, clock) = (redis.url(), Clock::system());
+        let url = redis.url();
+        let clock = Clock::system();
         let sharing = Sharing { url: &url, brand: "tollgate", answer, node: Some(name) };
         let windows = Windows::shared(sharing, clock.clone()).await.unwrap();
         let (sender, queue) = mpsc::channel(64);
@@ -148,7 +155,8 @@ async fn two_nodes_admit_an_exact_limit_once_and_at_least_95_percent_of_a_leased
             let mut clients = JoinSet::new();
             // Each node receives as many requests as the limit, from several clients at once.
             for client in 0..20 {
-                let (node, key) = (nodes[client % 2].clone(), key.clone());
+                let node = nodes[client % 2].clone();
+                let key = key.clone();
                 clients.spawn(async move {
                     let mut admitted = 0;
                     for _ in 0..limit / 10 {

@@ -68,7 +68,9 @@ async fn written(shared: &SharedResponses, count: u64) {
 async fn a_value_is_found_until_its_url_is_invalidated() {
     let redis = Redis::start().await;
     serving(&opened(&redis).await, async |shared| {
-        let (one, other, elsewhere) = (name("/a", "ada"), name("/a", "bob"), name("/b", "ada"));
+        let one = name("/a", "ada");
+        let other = name("/a", "bob");
+        let elsewhere = name("/b", "ada");
         assert_eq!(value(&shared, one).await, None);
         store(&shared, one, b"one").await;
         written(&shared, 1).await;

@@ -53,13 +53,15 @@ impl Numbers {
 async fn redis_counts_as_the_meter_does() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let (script, mut numbers) = (clocked(&without_expiry(&with_log(TAKE))), Numbers(4));
+    let script = clocked(&without_expiry(&with_log(TAKE)));
+    let mut numbers = Numbers(4);
     for (limit, length_ms) in
         [(1, 1), (1, 1_000), (3, 10), (100, 60_000), (101, 60_000), (7, 977), (300, 977), (1_000_000, 86_400_000)]
     {
         connection.del::<_, ()>("count").await.unwrap();
         let window = Window::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(length_ms));
-        let (mut log, mut now_ms) = (WindowLog::default(), 1_800_000_000_000_u64);
+        let mut log = WindowLog::default();
+        let mut now_ms = 1_800_000_000_000_u64;
         for step in 0..400 {
             // Mostly small steps forward; sometimes large ones, and steps back.
             now_ms = match numbers.below(20) {
@@ -84,7 +86,8 @@ async fn redis_counts_as_the_meter_does() {
 async fn a_client_that_obeys_retry_after_passes_in_redis() {
     let redis = Redis::start().await;
     let mut connection = redis.connection().await;
-    let (script, mut numbers) = (clocked(&without_expiry(&with_log(TAKE))), Numbers(9));
+    let script = clocked(&without_expiry(&with_log(TAKE)));
+    let mut numbers = Numbers(9);
     for (limit, length_ms) in [(1, 2_000), (2, 2_000), (12, 60_000), (100, 1_000), (250, 86_400_000)] {
         connection.del::<_, ()>("count").await.unwrap();
         let window = Window::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(length_ms));

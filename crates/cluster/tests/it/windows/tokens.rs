@@ -98,7 +98,8 @@ async fn the_scripts_of_tokens_count_as_the_meter_does() {
         TokenLimitTerms::token_bucket(TokenUnit::All, number(200_000), minute, number(50_000)),
     ] {
         connection.del::<_, ()>("count").await.unwrap();
-        let (mut count, mut now_ms) = (TokenCount::unused(terms), 1_800_000_000_000_u64);
+        let mut count = TokenCount::unused(terms);
+        let mut now_ms = 1_800_000_000_000_u64;
         let mut open: Vec<TokenUse> = Vec::new();
         for step in 0..300 {
             now_ms += numbers.below(20_000);

@@ -113,7 +113,8 @@ fn concurrent_takers_never_exceed_the_restricted_allowance() {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for taker in 0..3_u64 {
-            let (counter, over) = (&counter, &over);
+            let counter = &counter;
+            let over = &over;
             scope.spawn(move || {
                 let mut turn = taker;
                 while !over.load(Ordering::SeqCst) {
@@ -148,9 +149,12 @@ proptest! {
     #[test]
     fn a_cell_is_a_sum(steps in prop::collection::vec((0_u8..4, 0_u64..20, 0_u64..30), 1..60)) {
         let counter = BudgetCounter::standalone(period(), Amount::ZERO);
-        let (mut held, mut spent, limit) = (Vec::new(), Amount::ZERO, Amount(100));
+        let mut held = Vec::new();
+        let mut spent = Amount::ZERO;
+        let limit = Amount(100);
         for (step, amount, actual) in steps {
-            let (amount, actual) = (Amount(amount), Amount(actual));
+            let amount = Amount(amount);
+            let actual = Amount(actual);
             match step {
                 0 | 1 => if counter.take(amount, Some(limit), NOW).is_ok() { held.push(amount); },
                 2 => if let Some(amount) = held.pop() { counter.release(amount); },

@@ -114,7 +114,8 @@ impl ClientLease {
             && first.waiter.amount <= free
         {
             free = free.saturating_sub(first.waiter.amount);
-            let (waiter, lost) = (first.waiter.id, Amount::ZERO);
+            let waiter = first.waiter.id;
+            let lost = Amount::ZERO;
             woken.push(WaitDecision { waiter, counter, verdict: Verdict::Retry, lost });
             self.waiting.pop_front();
         }
@@ -206,7 +207,8 @@ pub(super) fn request<R: LeaseRules>(
         waiting.request_seq = lease.seq;
     }
     let first = lease.waiting.front().map_or(Amount::ZERO, |waiting| waiting.waiter.amount);
-    let (need_fitting, queued) = (lease.need_fitting(free), lease.queued());
+    let need_fitting = lease.need_fitting(free);
+    let queued = lease.queued();
     Some(LeaseRequest {
         counter: id,
         term: lease.term,

@@ -30,7 +30,9 @@ fn waiter(number: u64, amount: u64) -> Waiter {
 }
 
 fn grant(seq: u64, granted: u64, left: u64) -> Grant {
-    let (granted, left, lost) = (Amount(granted), Amount(left), Amount::ZERO);
+    let granted = Amount(granted);
+    let left = Amount(left);
+    let lost = Amount::ZERO;
     Grant { counter: id(), term: 0, seq, granted, left, round: 0, drained: 0, lost }
 }
 
@@ -51,7 +53,8 @@ fn verdict(waiter: u64, verdict: Verdict) -> WaitDecision {
 
 /// Returns a client that was granted 10, of which 4 are used.
 fn holding() -> (LeaseClient, Arc<BudgetCounter>) {
-    let (mut client, counter) = (client(), counter());
+    let mut client = client();
+    let counter = counter();
     assert_eq!(client.wait(shared(&counter), waiter(1, 4), Mono(0)), None);
     assert!(client.is_urgent());
     let request = client.tick(Mono(0)).requests[0];
@@ -67,7 +70,8 @@ fn holding() -> (LeaseClient, Arc<BudgetCounter>) {
 
 #[test]
 fn only_the_reply_to_the_latest_request_is_accepted() {
-    let (mut client, counter) = (client(), counter());
+    let mut client = client();
+    let counter = counter();
     client.wait(shared(&counter), waiter(1, 4), Mono(0));
     client.tick(Mono(0));
     assert_eq!(client.tick(Mono(99 * MS)).requests, [], "it waits for the reply");
@@ -84,7 +88,8 @@ fn only_the_reply_to_the_latest_request_is_accepted() {
 
 #[test]
 fn deadline_is_counted_from_sending_the_request() {
-    let (mut client, counter) = (client(), counter());
+    let mut client = client();
+    let counter = counter();
     client.wait(shared(&counter), waiter(1, 4), Mono(0));
     client.tick(Mono(50 * MS));
     client.receive(&answer(&[grant(1, 10, 90)], &[], &[]), Mono(90 * MS));
@@ -202,7 +207,8 @@ fn fenced_client_admits_nothing() {
 
 #[test]
 fn a_reply_to_another_incarnation_grants_nothing() {
-    let (mut client, counter) = (client(), counter());
+    let mut client = client();
+    let counter = counter();
     client.wait(shared(&counter), waiter(1, 4), Mono(0));
     let seq = client.tick(Mono(0)).requests[0].seq;
     let TickReply::Accepted(response) = answer(&[grant(seq, 10, 90)], &[], &[]) else { panic!() };
@@ -228,7 +234,8 @@ fn idle_lease_is_returned_and_a_spent_one_is_not_renewed() {
 
 #[test]
 fn a_request_waits_a_second_for_the_first_reply_and_then_for_other_nodes() {
-    let (mut client, counter) = (client(), counter());
+    let mut client = client();
+    let counter = counter();
     client.wait(shared(&counter), waiter(1, 4), Mono(0));
     assert_eq!(client.review(Mono(999 * MS)), []);
     assert_eq!(client.review(Mono(1_000 * MS)), [verdict(1, Verdict::Withheld)]);
@@ -244,9 +251,11 @@ fn a_request_waits_a_second_for_the_first_reply_and_then_for_other_nodes() {
 fn busy_lease_of_a_minute_holds_the_use_of_a_minute() {
     const MINUTE: Duration = Duration::from_secs(60);
     const PER_TICK: u64 = 3;
-    let (mut client, counter) = (client(), counter());
+    let mut client = client();
+    let counter = counter();
     client.wait(shared(&counter), waiter(1, PER_TICK), Mono(0));
-    let (mut requests, mut left) = (0, 1_000_000);
+    let mut requests = 0;
+    let mut left = 1_000_000;
     for tick in 0..600 {
         let now = Mono(tick * 100 * MS);
         if let [request] = client.tick(now).requests[..] {
@@ -274,7 +283,8 @@ fn lease_in_steady_use_is_requested_occasionally() {
     const TICKS: u64 = 200;
     let (mut client, counter) = holding();
     counter.allow(Amount(100), Mono(1_000 * MS));
-    let (mut requests, mut left) = (0, 1_000_000);
+    let mut requests = 0;
+    let mut left = 1_000_000;
     for tick in 1..=TICKS {
         let now = Mono(tick * 100 * MS);
         counter

@@ -35,7 +35,9 @@ fn server(limit: u64) -> LeaseServer {
 }
 
 fn wants(seq: u64, ceiling: u64, want: u64) -> LeaseRequest {
-    let (counter, ceiling, want) = (counter(), Amount(ceiling), Amount(want));
+    let counter = counter();
+    let ceiling = Amount(ceiling);
+    let want = Amount(want);
     LeaseRequest {
         counter,
         term: 0,
@@ -90,7 +92,8 @@ fn grant_is_a_share_of_what_is_left_or_what_a_request_needs() {
 fn unused_amount_of_a_lease_is_never_more_than_a_share() {
     for limit in [1, 99, 100, 1_000_000] {
         let mut one = server(limit);
-        let (mut used, mut granted_so_far) = (0, 0);
+        let mut used = 0;
+        let mut granted_so_far = 0;
         // Half of the first grant is used; then the client requests repeatedly and uses nothing.
         for seq in 1..=20 {
             let request =
@@ -213,7 +216,8 @@ fn lowered_limit_lends_nothing_more_and_a_missing_limit_nothing() {
 #[test]
 fn a_grant_tells_what_nodes_that_do_not_respond_hold() {
     let mut server = server(100);
-    let (alive, dead) = (run(NodeId(1), 1), run(NodeId(2), 1));
+    let alive = run(NodeId(1), 1);
+    let dead = run(NodeId(2), 1);
     granted(&mut server, dead, needs(1, 0, 40), 0);
     let told = |server: &mut LeaseServer, request: LeaseRequest, millis: u64| {
         let response = response(server, alive, &[request], millis);

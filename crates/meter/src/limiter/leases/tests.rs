@@ -208,7 +208,8 @@ proptest! {
         order in prop::collection::vec((0_usize..3, prop::bool::weighted(0.3)), 1..40),
     ) {
         let mut nodes = Nodes::new(if is_bucket { bucket(limit) } else { window(limit) }, 3);
-        let (mut admitted, now) = (0_u32, Mono(BEGIN));
+        let mut admitted = 0_u32;
+        let now = Mono(BEGIN);
         // Each node in turn receives some requests; at last, one node receives as many as the limit.
         for (node, arrives) in order {
             for _ in 0..limit / 50 {
@@ -228,7 +229,9 @@ proptest! {
 
 #[test]
 fn a_grant_is_spent_until_it_leaves_the_window_and_refilled_at_its_half() {
-    let (leases, terms, batch) = (KeyLeases::default(), window(10_000), number(10));
+    let leases = KeyLeases::default();
+    let terms = window(10_000);
+    let batch = number(10);
     let now = Mono(BEGIN);
     assert_eq!(leases.take(TAG, terms, batch, now), LeaseTake::Short(batch));
     // A second request of the same moment asks for itself only.
@@ -255,7 +258,9 @@ fn a_grant_is_spent_until_it_leaves_the_window_and_refilled_at_its_half() {
 
 #[test]
 fn a_refusal_is_applied_for_a_time_and_then_asked_again() {
-    let (leases, terms, batch) = (KeyLeases::default(), window(10_000), number(10));
+    let leases = KeyLeases::default();
+    let terms = window(10_000);
+    let batch = number(10);
     let retry_after = Duration::from_secs(30);
     leases.add(TAG, &GrantedRequests { requests: 0, retry_after, reset: retry_after, ..grant(0, 5) }, Mono(BEGIN));
     let LeaseTake::Refused(exceeded) = leases.take(TAG, terms, batch, Mono(BEGIN + 400_000_000)) else { panic!() };
@@ -265,7 +270,9 @@ fn a_refusal_is_applied_for_a_time_and_then_asked_again() {
 
 #[test]
 fn keys_without_a_place_get_no_grants_ahead_and_places_without_a_use_are_freed() {
-    let (leases, terms, batch) = (KeyLeases::default(), window(10_000), number(10));
+    let leases = KeyLeases::default();
+    let terms = window(10_000);
+    let batch = number(10);
     // All of these tags are in one part.
     let tag = |nth: usize| u64::try_from(nth + 1).unwrap();
     for nth in 0..KEYS_MAX {

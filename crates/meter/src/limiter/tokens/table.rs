@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_new_key_takes_the_place_of_the_one_with_most_left() {
-        let (table, now) = (TokenTable::default(), Mono(1));
+        let table = TokenTable::default();
+        let now = Mono(1);
         for tag in 1..=WAYS as u64 {
             table.take(tag, terms(), Tokens(100 * tag), now).unwrap();
         }
@@ -146,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_call_whose_key_has_lost_its_place_counts_only_what_exceeds_its_reservation() {
-        let (table, now) = (TokenTable::default(), Mono(1));
+        let table = TokenTable::default();
+        let now = Mono(1);
         let counted = table.take(1, terms(), Tokens(100), now).unwrap();
         table.set(1).clear();
         table.settle(counted, terms(), Tokens(40), now);

@@ -117,7 +117,8 @@ fn concurrent_checks_in_any_order_admit_exactly_the_limit() {
     let passed = std::sync::atomic::AtomicU32::new(0);
     std::thread::scope(|scope| {
         for thread in 0..4 {
-            let (counts, passed) = (&counts, &passed);
+            let counts = &counts;
+            let passed = &passed;
             scope.spawn(move || {
                 for call in 0..500 {
                     let own = format!("{thread}-{call}");
@@ -145,7 +146,9 @@ mod property_tests {
         /// With few keys, the result equals that of separate counts.
         #[test]
         fn counts_of_many_keys_are_exact(calls in prop::collection::vec((0_u8..4, 0_u64..40), 1..80)) {
-            let (counts, mut expected, mut now) = (WindowCounts::default(), vec![WindowLog::default(); 4], 0);
+            let counts = WindowCounts::default();
+            let mut expected = vec![WindowLog::default(); 4];
+            let mut now = 0;
             for (caller, gap) in calls {
                 now += gap;
                 let check = check("a", ["w", "x", "y", "z"][usize::from(caller)], 3);

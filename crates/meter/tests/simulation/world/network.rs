@@ -21,7 +21,8 @@ impl World {
     }
 
     pub(crate) fn tick(&mut self, node: usize, incarnation: u64, regular: bool) -> Checked {
-        let (now, wall) = (self.nodes[node].mono(self.now_us), self.nodes[node].wall(self.now_us, self.wall()));
+        let now = self.nodes[node].mono(self.now_us);
+        let wall = self.nodes[node].wall(self.now_us, self.wall());
         let closing = self.closing;
         let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.incarnation == incarnation)
         else {
@@ -79,7 +80,8 @@ impl World {
             tick.requests.iter().map(|request| (request.counter, self.lent(request.counter))).collect();
         let answer = self.server.take(&tick, self.server_wall());
         for (counter, before) in before {
-            let (after, limit) = (self.lent(counter), self.limit(counter.budget));
+            let after = self.lent(counter);
+            let limit = self.limit(counter.budget);
             let beyond = self.oracle.counter(counter, limit).beyond;
             if after > limit.max(before) && beyond == 0 && !self.restored {
                 return Err(Fault(format!("lent {after} of {limit} in {counter:?}, {before} before")));

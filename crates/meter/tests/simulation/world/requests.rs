@@ -18,7 +18,8 @@ impl World {
             return Ok(());
         }
         self.after(1, self.setup.arrival_us * 2, Event::Arrive(node));
-        let (now, came_us) = (self.nodes[node].mono(self.now_us), self.now_us);
+        let now = self.nodes[node].mono(self.now_us);
+        let came_us = self.now_us;
         let credits = if self.setup.orderly { 1 } else { self.chance.within(1, 3) };
         let money = NanoUsd(self.chance.within(1, 10).cast_signed());
         let cost = Charge { credits: Credits(credits), ..Charge::money(money) };
@@ -37,7 +38,8 @@ impl World {
         // A request that waits for two counters may get two decisions.
         let waits = |request: &&Request| matches!(request.stage, Stage::Waiting);
         let Some(request) = process.requests.get(&id).filter(waits) else { return Ok(()) };
-        let (bound, since) = (request.bound, request.since);
+        let bound = request.bound;
+        let since = request.since;
         match process.meter.admit(&process.request(bound, at, now)) {
             Ok(reservation) => self.admitted(node, id, reservation),
             Err(AdmissionRefusal::Budget(exceeded)) if exceeded.by == RefusalCause::Lease => {

@@ -80,7 +80,8 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&texts.get("gpt-5"), &texts.get("gpt-5")));
         // Both have the same place.
-        let (one, other) = (texts.get("chat-12345678"), texts.get("chit-12345678"));
+        let one = texts.get("chat-12345678");
+        let other = texts.get("chit-12345678");
         assert!(!Arc::ptr_eq(&one, &texts.get("chat-12345678")) && *other == *"chit-12345678");
         assert!(!Arc::ptr_eq(&texts.get(&long), &texts.get(&long)));
     }

@@ -33,7 +33,7 @@ fn with_names(event: &UsageEvent, bytes_max: usize) -> UsageEvent {
     };
     let is_whole = bytes_max == usize::MAX;
     let skipped = if is_whole { event.origin.skipped.clone() } else { Vec::new() };
-    let refused_limit = event.origin.refused_limit.clone().filter(|_| is_whole);
+    let refused_limit = if is_whole { event.origin.refused_limit.clone() } else { None };
     UsageEvent {
         route: clip(&event.route, bytes_max),
         format: some(&event.format),

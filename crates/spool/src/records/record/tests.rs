@@ -97,7 +97,9 @@ fn bases_of_records_are_frozen() {
             None => end(GOLDEN_LOCATION).to_vec(),
         };
         let now: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
-        if let (Some(unequal), Some(frozen)) = (written.get_mut(4..9), frozen.get(4..9)) {
+        if let Some(unequal) = written.get_mut(4..9)
+            && let Some(frozen) = frozen.get(4..9)
+        {
             unequal.copy_from_slice(frozen);
         }
         if written != frozen {
@@ -184,7 +186,8 @@ fn unknown_versions_and_kinds_are_distinguished_from_damage() {
     let event = encoded(&fixture::record(0, 1));
     let why = |bytes: Vec<u8>| frame(&bytes, SEED, 96).unwrap().decode().unwrap_err();
     for version in [0x01, 0x0f, 0x20, 0x21, 0xff] {
-        let (found, known) = (RecordVersion::from_byte(version), RecordVersion::CURRENT);
+        let found = RecordVersion::from_byte(version);
+        let known = RecordVersion::CURRENT;
         let refused = why(restamped(event.clone(), |bytes| bytes[8] = version));
         assert_eq!(refused, DecodeError::Newer(UnknownFormat::Record { found, known }));
     }
@@ -200,7 +203,8 @@ fn unknown_versions_and_kinds_are_distinguished_from_damage() {
         bytes[8] = 0x16;
         bytes[28..].fill(0xff);
     }));
-    let (found, known) = (RecordVersion::from_byte(0x16), RecordVersion::CURRENT);
+    let found = RecordVersion::from_byte(0x16);
+    let known = RecordVersion::CURRENT;
     assert_eq!(later, DecodeError::Newer(UnknownFormat::Record { found, known }));
     let last = event.len() - 1;
     assert_eq!(why(restamped(event, |bytes| bytes[last] ^= 0x80)), DecodeError::Damaged);

@@ -21,7 +21,8 @@ impl Wake for Unpark {
 
 fn wait(durable: DurableFuture) -> Result<(), SpoolError> {
     let waker = Arc::new(Unpark(thread::current())).into();
-    let (mut durable, mut context) = (pin!(durable), Context::from_waker(&waker));
+    let mut durable = pin!(durable);
+    let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(done) = durable.as_mut().poll(&mut context) {
             return done;
@@ -94,7 +95,8 @@ fn failed_sync_is_reported_and_its_records_are_rewritten() {
         wait(spool.writers[0].durable()).unwrap();
         disk.make_volatile();
         disk.fail(n);
-        let (mut safe, mut refused) = (vec![record(0, 0)], 0);
+        let mut safe = vec![record(0, 0)];
+        let mut refused = 0;
         for n in 1..20 {
             if spool.writers[0].append(&record(0, n)).is_err() {
                 continue;
@@ -161,7 +163,9 @@ fn power_cut_loses_no_synced_record() {
         disk.make_volatile();
         let mut random = Random(seed);
         let options = SpoolOptions { partitions: 2, size_bytes_max: 40 * 4096, segment_bytes: 4096 };
-        let (mut safe, mut all, mut store) = (Vec::new(), BTreeSet::new(), Store::default());
+        let mut safe = Vec::new();
+        let mut all = BTreeSet::new();
+        let mut store = Store::default();
         let mut n = 0;
         for _ in 0..4 {
             let mut spool = match opened(dir.path(), options, &store.positions) {

@@ -77,7 +77,8 @@ fn every_open_request_can_be_closed_on_a_full_disk() {
                 continue;
             }
         };
-        let (mut open, mut written) = (Vec::new(), 0);
+        let mut open = Vec::new();
+        let mut written = 0;
         for step in 0..120 {
             let next = if step % 3 == 2 { record(0, 1_000 + step) } else { open_of(0, step) };
             match spool.writers[0].append(&next) {

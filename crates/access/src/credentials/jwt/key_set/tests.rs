@@ -112,7 +112,8 @@ fn documents_that_are_no_key_sets_are_refused() {
 #[test]
 fn a_token_chooses_among_the_keys_of_the_set_only() {
     use NoCandidate::{Algorithm as Other, TooMany, UnknownId};
-    let (one, two) = (&format!(r#"{ED25519},"kid":"1""#)[..], &format!(r#"{P256},"kid":"2""#)[..]);
+    let one = &format!(r#"{ED25519},"kid":"1""#)[..];
+    let two = &format!(r#"{P256},"kid":"2""#)[..];
     let eddsa = Algorithm::EdDsa;
     for (keys, id, expected) in [
         (&[one, two][..], Some("1"), Ok(1)),
@@ -146,7 +147,8 @@ fn a_token_is_verified_with_the_key_that_it_names() {
         .zip(["a", "b"])
         .map(|(pair, id)| {
             let (x, y) = pair.der_bytes()[1..].split_at(32);
-            let (x, y) = (Base64::encode_string(x), Base64::encode_string(y));
+            let x = Base64::encode_string(x);
+            let y = Base64::encode_string(y);
             format!(r#""kty":"EC","crv":"P-256","x":"{x}","y":"{y}","kid":"{id}""#)
         })
         .collect();

@@ -209,7 +209,8 @@ fn claims_of_other_types_are_refused() {
 #[test]
 fn a_public_key_is_never_a_secret() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let (pem, der) = (public_pem(&pair), pair.subject_public_key_info());
+    let pem = public_pem(&pair);
+    let der = pair.subject_public_key_info();
     let key = JwtKey::public(&pem).unwrap();
     for secret in [pem.as_bytes(), pem.trim().as_bytes(), der.as_slice()] {
         let token = sign(HS256, CLAIMS, secret);

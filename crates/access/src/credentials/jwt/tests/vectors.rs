@@ -44,7 +44,8 @@ fn a2_rs256() {
 
 #[test]
 fn a3_es256() {
-    let (x, y) = ("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0");
+    let x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+    let y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
     let key = JwtKey::of_p256(DecodingKey::from_ec_components(x, y).unwrap());
     let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
     check("eyJhbGciOiJFUzI1NiJ9", signature, &key, Algorithm::Es256);

@@ -112,7 +112,8 @@ fn a_clock_that_goes_back_gives_no_more_than_one_further_limit() {
 
 #[test]
 fn the_shares_of_nodes_together_are_the_limit() {
-    let (window, bucket) = (window(1_000).share(some(4)), bucket(1_000, 200).share(some(4)));
+    let window = window(1_000).share(some(4));
+    let bucket = bucket(1_000, 200).share(some(4));
     assert_eq!((window.limit(), window.at_once(), bucket.at_once()), (250, 250, 50));
     assert_eq!(bucket.refill(), Some(Duration::from_secs(12)), "each has a quarter of the rate");
     assert_eq!(super::super::TokenLimitTerms::share(window, some(1_000)).at_once(), 1);
@@ -128,7 +129,8 @@ proptest! {
     ) {
         let terms = if is_bucket { bucket(limit, limit) } else { window(limit) };
         let of_limit = |part: u64| Tokens((u64::from(limit) * part).div_ceil(1_000));
-        let (mut count, mut now) = (TokenCount::unused(terms), at(1_000));
+        let mut count = TokenCount::unused(terms);
+        let mut now = at(1_000);
         for (pause_ms, reserved, actual) in parts {
             now = Mono(now.0 + pause_ms * NANOS_PER_MILLI);
             let reserved = of_limit(reserved);

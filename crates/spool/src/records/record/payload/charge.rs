@@ -17,7 +17,8 @@ pub(super) struct ChargePayload {
 impl ChargePayload {
     /// Reads the amounts of a charge.
     pub(super) fn read(reader: &mut PayloadReader<'_>) -> Result<Self, InvalidPayload> {
-        let (credits, tokens) = (Credits(reader.number()?), Tokens(reader.number()?));
+        let credits = Credits(reader.number()?);
+        let tokens = Tokens(reader.number()?);
         Ok(Self { credits, tokens, nano_usd: Amount(reader.number()?) })
     }
 }

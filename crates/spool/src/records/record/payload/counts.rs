@@ -47,7 +47,9 @@ pub(in crate::records::record) fn write_counts(
 pub(in crate::records::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Vec<Counts>, InvalidPayload> {
     let counts = reader.list(|mut reader| {
         let base: CountsPayload<'_> = reader.value()?;
-        let (mut named, mut labels, mut fields) = (None, LabelSet::NONE, reader.fields());
+        let mut named = None;
+        let mut labels = LabelSet::NONE;
+        let mut fields = reader.fields();
         while let Some(field) = fields.next()? {
             match field.tag {
                 SUBJECT => named = Some(SubjectPayload::read(field)?),

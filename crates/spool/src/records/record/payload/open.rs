@@ -68,7 +68,8 @@ pub(in crate::records::record) fn read_open(mut reader: PayloadReader<'_>) -> Re
         price_version: reader.optional(PayloadReader::name)?,
         origin: RequestOrigin::default(),
     };
-    let (mut named, mut fields) = (None, reader.fields());
+    let mut named = None;
+    let mut fields = reader.fields();
     while let Some(field) = fields.next()? {
         match field.tag {
             SUBJECT => named = Some(SubjectPayload::read(field)?),
