@@ -21,7 +21,9 @@ pub(crate) struct Entry<'a> {
 /// Separators are tabs.
 pub(crate) fn entry(line: &str) -> Option<Entry<'_>> {
     let mut fields = line.split('\t');
-    let (path, media_type, hash) = (fields.next()?, fields.next()?, fields.next()?);
+    let path = fields.next()?;
+    let media_type = fields.next()?;
+    let hash = fields.next()?;
     let is_compressed = match fields.next()? {
         "compressed" => true,
         "plain" => false,
@@ -45,7 +47,9 @@ pub(crate) fn source(folder: &Path, manifest: &str) -> Result<String, String> {
         let included = |ending: &str| format!("include_bytes!({:?})", folder.join(format!("{path}{ending}")));
         let coded =
             |ending: &str| if is_compressed { format!("Some({})", included(ending)) } else { "None".to_owned() };
-        let (plain, br, gzip) = (included(""), coded(".br"), coded(".gz"));
+        let plain = included("");
+        let br = coded(".br");
+        let gzip = coded(".gz");
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             source,

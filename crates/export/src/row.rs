@@ -127,7 +127,8 @@ fn json(row: &EventRow<'_>) -> String {
 fn of_event<'a>(event: &'a UsageEvent, id: &'a str, node: Uuid, ids: &CallerIds) -> EventRow<'a> {
     let usage = event.attempts.iter().filter_map(|attempt| attempt.usage).reduce(|all, next| all.and(&next));
     let cost = event.attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add);
-    let (first, last) = (event.attempts.first(), event.attempts.last());
+    let first = event.attempts.first();
+    let last = event.attempts.last();
     let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
     let request = RequestFields {
         status: event.status,
@@ -251,6 +252,8 @@ fn minute(counts: &Counts) -> Timestamp {
 /// Returns a time as `2026-11-26T23:00:00.000000Z`.
 fn rfc3339(at: Timestamp) -> String {
     let seconds = at.0 / MICROS;
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let hour = seconds / 3_600 % 24;
+    let minute = seconds / 60 % 60;
+    let second = seconds % 60;
     format!("{}T{hour:02}:{minute:02}:{second:02}.{:06}Z", at.day(), at.0 % MICROS)
 }

@@ -269,7 +269,8 @@ impl JobTask {
         };
         let pause = self.pause(outcome, result.as_ref().ok());
         let (started_at, started) = started;
-        let (ended_at, duration) = (self.clock.now(), self.clock.mono().since(started));
+        let ended_at = self.clock.now();
+        let duration = self.clock.mono().since(started);
         let error = result.as_ref().err().map(|error| with_causes(&**error));
         let run = FinishedRun { started_at, ended_at, duration, outcome, error };
         self.report.finished(&run);

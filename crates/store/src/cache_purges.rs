@@ -46,7 +46,8 @@ impl Store {
         // The lock of the revision's row makes numbers visible in their order.
         let mut transaction = self.addition().await?;
         let (last,): (i64,) = transaction.query(LAST).one().await?;
-        let (id, number) = (self.new_id(), last.saturating_add(1));
+        let id = self.new_id();
+        let number = last.saturating_add(1);
         let add = transaction.query(ADD).bind(id).bind(number).bind(kind.to_owned()).bind(text.to_owned());
         add.bind(soft).bind(self.now()).run().await?;
         transaction.query(DELETE).bind(number.saturating_sub(signed(CACHE_PURGES_MAX))).run().await?;

@@ -294,6 +294,7 @@ fn text(kind: StoreKind, hashes: usize) -> String {
         kind.placeholders_from(first + 1, hashes, &mut text);
         text
     };
-    let (by_secret, by_previous) = (half(BY_SECRET, 1), half(BY_PREVIOUS, hashes + 2));
+    let by_secret = half(BY_SECRET, 1);
+    let by_previous = half(BY_PREVIOUS, hashes + 2);
     format!("{by_secret} UNION ALL {by_previous}")
 }

@@ -131,8 +131,11 @@ impl Greeting<'_> {
     /// Writes an LLM request if LLM endpoints are served, and otherwise a request to the admin API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
         let scheme = self.snapshot.process.control.scheme();
-        let (usage, key) = (format!("{scheme}://{}/api/usage/today", self.control), &first.key);
-        if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.traffic.first_call()) {
+        let usage = format!("{scheme}://{}/api/usage/today", self.control);
+        let key = &first.key;
+        if let Some(proxy) = self.proxy.first()
+            && let Some(call) = self.snapshot.traffic.first_call()
+        {
             let FirstCall { path, body } = call;
             writeln!(out, "\nExample request (streaming):\n")?;
             writeln!(out, "  curl -N '{}://{}{path}' \\", proxy.scheme(), proxy.address)?;
@@ -142,7 +145,9 @@ impl Greeting<'_> {
             if self.serves_api {
                 writeln!(out, "\nUsage of the key (with the same Authorization header):\n  {usage}")?;
             }
-        } else if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.traffic.first_route_call()) {
+        } else if let Some(proxy) = self.proxy.first()
+            && let Some(call) = self.snapshot.traffic.first_route_call()
+        {
             let FirstRouteCall { path, needs_key } = call;
             writeln!(out, "\nExample request of the first route:\n")?;
             let end = if needs_key { " \\" } else { "" };

@@ -114,7 +114,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_equal_signal_directly_after_the_first_is_no_second_one() {
-        let (terminate, interrupt) = (ShutdownSignal::Terminate, ShutdownSignal::Interrupt);
+        let terminate = ShutdownSignal::Terminate;
+        let interrupt = ShutdownSignal::Interrupt;
         for (signal, millis, expected) in
             [(terminate, 0, false), (terminate, 499, false), (terminate, 501, true), (interrupt, 0, true)]
         {

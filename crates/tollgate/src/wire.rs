@@ -220,7 +220,8 @@ async fn join(
     mut services: Services,
     options: &ServeOptions,
 ) -> anyhow::Result<RunningServer> {
-    let (drain_times, metrics) = (snapshot.process.drain, Metrics::new());
+    let drain_times = snapshot.process.drain;
+    let metrics = Metrics::new();
     let windows = limits::open(&snapshot.process, &durable, options.role).await?;
     let base = ServerContext {
         role: options.role,
@@ -247,14 +248,19 @@ async fn join(
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let backlog = durable.metered_spool.as_ref().map(|metered| metered.reader.backlog_counter());
     let StoreQueues { keys, subject_budgets } = services.start(&base, backlog.clone()).await?;
-    let (mut starting, mut lease_task) = (None, None);
-    if let (Some(metered), Some(listeners), Some(backlog)) = (durable.metered_spool, open_listeners.proxy, backlog) {
+    let mut starting = None;
+    let mut lease_task = None;
+    if let Some(metered) = durable.metered_spool
+        && let Some(listeners) = open_listeners.proxy
+        && let Some(backlog) = backlog
+    {
         gauges::set_interrupted(&base, &metered.interrupted);
         services.ingest(&base, metered.reader, metered.stats);
         export::start(&base, &mut services, metered.export);
         services.issuer_keys(&base);
         traces::start(&base, &mut services);
-        let (unauthenticated, sharing) = (services.unauthenticated(&base), services.sharing(&base));
+        let unauthenticated = services.unauthenticated(&base);
+        let sharing = services.sharing(&base);
         if base.store.is_shared() {
             lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));
         }
@@ -265,7 +271,8 @@ async fn join(
         gauges::watch_gauges(&base, &shared);
         members::start(&base, &mut services.jobs).await;
         services.backend_health(&base, &shared);
-        let (backends, targets) = (shared.clone(), shared.clone());
+        let backends = shared.clone();
+        let targets = shared.clone();
         base.board.set(move || backends.backend_statuses());
         base.board.set_targets(move || targets.target_statuses());
         services.cache(&base, &shared).await?;
@@ -306,7 +313,9 @@ impl StartingProxy {
         options: &ServeOptions,
     ) -> anyhow::Result<Option<RunningProxy>> {
         let Some(Self { shared, backlog, listeners, lanes }) = starting else { return Ok(None) };
-        if let Some(predecessor) = options.predecessor.as_ref().filter(|_| !base.store.is_shared()) {
+        if !base.store.is_shared()
+            && let Some(predecessor) = options.predecessor.as_ref()
+        {
             predecessor.take_over(&base.live.load().process.data).await?;
         }
         let workers = proxy::start(&shared, listeners, lanes)?;

@@ -118,7 +118,8 @@ impl NatsStream {
     /// Adds the message of a row.
     fn add(&self, text: &mut String, row: &EncodedRow, reply: &str) {
         let head = format!("NATS/1.0\r\nNats-Msg-Id: {}\r\n\r\n", row.id);
-        let (head_bytes, bytes) = (head.len(), head.len() + row.json.len());
+        let head_bytes = head.len();
+        let bytes = head.len() + row.json.len();
         let subject = format!("{}.{}", self.subject, row.kind);
         text.push_str(&format!("HPUB {subject} {reply} {head_bytes} {bytes}\r\n{head}{}\r\n", row.json));
     }
@@ -191,7 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> NatsConnection<S> {
                 return Err(refused(&error.description));
             }
             let nth: Option<usize> = subject.strip_prefix(prefix).and_then(|nth| nth.parse().ok());
-            if let Some(one) = nth.and_then(|nth| is_confirmed.get_mut(nth)).filter(|_| of.stream.is_some()) {
+            if of.stream.is_some()
+                && let Some(one) = nth.and_then(|nth| is_confirmed.get_mut(nth))
+            {
                 *one = true;
             }
         }
@@ -207,7 +210,8 @@ fn line(line: &str) -> Result<ServerLine, EventExportError> {
             Ok(ServerLine::Message { subject: subject.to_owned(), head_bytes: 0, bytes: number(bytes)? })
         }
         ["HMSG", subject, _, head_bytes, bytes] => {
-            let (head_bytes, bytes) = (number(head_bytes)?, number(bytes)?);
+            let head_bytes = number(head_bytes)?;
+            let bytes = number(bytes)?;
             Ok(ServerLine::Message { subject: subject.to_owned(), head_bytes, bytes })
         }
         ["PING"] => Ok(ServerLine::Ping),

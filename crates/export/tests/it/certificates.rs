@@ -22,7 +22,8 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let root = CertificateDer::from(params.self_signed(&key).unwrap().der().to_vec());
-        let (issuer, own) = (Issuer::new(params, key), KeyPair::generate().unwrap());
+        let issuer = Issuer::new(params, key);
+        let own = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
         Self { root, certificate: CertificateDer::from(certificate.der().to_vec()), key: own.serialize_der() }
     }
@@ -37,11 +38,13 @@ impl Authority {
 
     /// Writes the certificate and its key; returns the settings of a NATS server that offers TLS with them.
     pub(crate) fn nats_settings(&self, folder: &Path) -> String {
-        let (certificate, key) = (folder.join("me.pem"), folder.join("me.key"));
+        let certificate = folder.join("me.pem");
+        let key = folder.join("me.key");
         std::fs::write(&certificate, pem("CERTIFICATE", &self.certificate)).unwrap();
         std::fs::write(&key, pem("PRIVATE KEY", &self.key)).unwrap();
         // The client of the test has no TLS.
-        let (certificate, key) = (certificate.display(), key.display());
+        let certificate = certificate.display();
+        let key = key.display();
         format!("tls {{cert_file: \"{certificate}\", key_file: \"{key}\"}}\nallow_non_tls: true")
     }
 }

@@ -222,7 +222,8 @@ async fn a_server_that_accepts_nothing_for_a_day_gets_the_newest_rows_and_the_ot
     // A batch whose segments are gone is given up.
     let _ = job.drain().await;
     job.drain().await.unwrap();
-    let (all, inserts) = (ids(0..2_400), server.inserts());
+    let all = ids(0..2_400);
+    let inserts = server.inserts();
     let received: BTreeSet<String> = inserts[DOWN.len()..].iter().flat_map(|insert| ids_of(&insert.body)).collect();
     let newest = &all[all.len() - 100..];
     assert!(newest.iter().all(|id| received.contains(id)) && received.len() < all.len(), "{} rows", received.len());

@@ -47,7 +47,8 @@ async fn rows_have_the_documented_fields() {
             "input_tokens": 7, "output_tokens": 3, "trace_id": null,
         })
     );
-    let (sent, refused) = (&rows[8], &rows[9]);
+    let sent = &rows[8];
+    let refused = &rows[9];
     assert_eq!(
         *sent,
         json!({
@@ -156,7 +157,8 @@ async fn a_folder_that_takes_nothing_is_bounded_and_later_gets_the_newest_rows()
     // A batch whose segments are gone is given up.
     let _ = job.drain().await;
     job.drain().await.unwrap();
-    let (all, kept) = (ids(0..2_000), ids_of(&lines(&dir)));
+    let all = ids(0..2_000);
+    let kept = ids_of(&lines(&dir));
     assert!(kept.len() > 100 && kept.len() < all.len());
     assert_eq!(kept, all[all.len() - kept.len()..], "the newest rows remain");
     assert_eq!(stats.failures.load(Ordering::Relaxed), 20);

@@ -49,7 +49,8 @@ impl Nats {
     }
 
     pub(crate) async fn start_with(settings: &str) -> Self {
-        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let port = free_port();
+        let folder = tempfile::tempdir().unwrap();
         let child = launch(&folder, port, settings).await;
         Self { folder, port, settings: settings.to_owned(), child }
     }
@@ -178,7 +179,9 @@ impl Client {
 /// Decodes a text in Base64.
 fn decoded(text: &str) -> Vec<u8> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    let mut bytes = Vec::new();
+    let mut bits = 0_u32;
+    let mut count = 0;
     for letter in text.bytes().filter(|letter| *letter != b'=') {
         let value = LETTERS.iter().position(|known| *known == letter).unwrap();
         bits = bits << 6 | u32::try_from(value).unwrap();
@@ -241,7 +244,8 @@ async fn a_server_that_is_away_for_a_day_gets_the_newest_rows_and_the_others_are
     // A batch whose segments are gone is given up.
     let _ = job.drain().await;
     job.drain().await.unwrap();
-    let (all, rows) = (ids(0..2_400), nats.rows().await);
+    let all = ids(0..2_400);
+    let rows = nats.rows().await;
     let received: BTreeSet<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
     let newest = &all[all.len() - 100..];
     assert!(newest.iter().all(|id| received.contains(id)) && received.len() < all.len(), "{} rows", received.len());

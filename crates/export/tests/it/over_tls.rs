@@ -26,8 +26,10 @@ impl TlsServer {
     async fn start(authority: &Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (acceptor, inserts) = (TlsAcceptor::from(authority.server()), Arc::new(Mutex::new(Vec::new())));
-        let (received, mut tasks) = (inserts.clone(), JoinSet::new());
+        let acceptor = TlsAcceptor::from(authority.server());
+        let inserts = Arc::new(Mutex::new(Vec::new()));
+        let received = inserts.clone();
+        let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -43,7 +45,8 @@ impl TlsServer {
     }
 
     fn target(&self, host: &str, trusted: &[&Authority]) -> EventTarget {
-        let (host, tls) = (host.to_owned(), trusting(trusted));
+        let host = host.to_owned();
+        let tls = trusting(trusted);
         EventTarget::ClickHouse(ClickHouseTable { is_https: true, host, tls, ..table(self.port) })
     }
 }
@@ -57,7 +60,8 @@ async fn refused(spooled: &mut Spooled, target: EventTarget) {
 
 #[tokio::test]
 async fn clickhouse_receives_rows_over_tls_if_its_certificate_is_valid() {
-    let (known, unknown) = (Authority::new(), Authority::new());
+    let known = Authority::new();
+    let unknown = Authority::new();
     let server = TlsServer::start(&known).await;
     let mut spooled = Spooled::new();
     drop(spooled.start(server.target("localhost", &[])));
@@ -75,12 +79,14 @@ async fn clickhouse_receives_rows_over_tls_if_its_certificate_is_valid() {
 
 #[tokio::test]
 async fn nats_receives_rows_over_tls_if_its_certificate_is_valid() {
-    let (known, unknown) = (Authority::new(), Authority::new());
+    let known = Authority::new();
+    let unknown = Authority::new();
     let folder = tempfile::tempdir().unwrap();
     let nats = Nats::start_with(&known.nats_settings(folder.path())).await;
     nats.create_stream().await;
     let target = |host: &str, trusted: &[&Authority]| {
-        let (host, tls) = (host.to_owned(), trusting(trusted));
+        let host = host.to_owned();
+        let tls = trusting(trusted);
         EventTarget::Nats(NatsStream { is_tls: true, host, tls, ..stream(nats.port, Some("writer"), Some("S3CRET")) })
     };
     let mut spooled = Spooled::new();

@@ -51,7 +51,8 @@ impl Spooled {
     /// Opens the spool again, as a start does, and returns the job.
     pub(crate) fn start(&mut self, target: EventTarget) -> EventExport {
         self.spool = None;
-        let (spool, waiting) = (self.folder.path().join("spool"), self.folder.path().join("export"));
+        let spool = self.folder.path().join("spool");
+        let waiting = self.folder.path().join("export");
         let export = ExportOptions { dir: &waiting, size_bytes_max: self.size_bytes_max };
         let opener = SpoolOpener { export: Some(export), ..SpoolOpener::new(&spool, OPTIONS, &self.ingested) };
         let mut opened = opener.open().unwrap();

@@ -96,8 +96,10 @@ impl World {
     {
         let ownership = Arc::new(NodeClaims { node, claims: claims.clone() });
         let mut runner = Runner::new(Clock::manual(Timestamp(1)), ownership);
-        let (runs, stopped) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let (counted, ended) = (runs.clone(), stopped.clone());
+        let runs = Arc::new(AtomicU64::new(0));
+        let stopped = Arc::new(AtomicU64::new(0));
+        let counted = runs.clone();
+        let ended = stopped.clone();
         runner.add(spec, move || TestJob { runs: counted.clone(), step: step.clone(), stopped: ended.clone() });
         Self { runner, runs, stopped }
     }
@@ -180,8 +182,10 @@ impl Job for Worker {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_without_work_is_claimed_every_half_minute_only() {
-    let (has_work, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let (worked, counted) = (has_work.clone(), runs.clone());
+    let has_work = Arc::new(AtomicBool::new(false));
+    let runs = Arc::new(AtomicU64::new(0));
+    let worked = has_work.clone();
+    let counted = runs.clone();
     let mut runner = Runner::new(Clock::manual(Timestamp(1)), Arc::new(NodeClaims { node: 1, claims: Arc::default() }));
     let spec = JobSpec { owner: Owner::OneNode, ..JobSpec::every("test", SECOND) };
     runner.add(spec, move || Worker { has_work: worked.clone(), runs: counted.clone() });
@@ -224,7 +228,8 @@ async fn a_panic_is_counted_and_the_job_is_built_anew() {
     let builds = built.clone();
     runner.add(JobSpec::every("test", 60 * SECOND), move || {
         let nth = builds.fetch_add(1, Ordering::Relaxed);
-        let (runs, stopped) = (Arc::default(), Arc::default());
+        let runs = Arc::default();
+        let stopped = Arc::default();
         let step = move |_| async move {
             assert_ne!(nth, 0, "the first one is damaged");
             Ok(NextRun::Period)
@@ -366,7 +371,8 @@ async fn a_stop_drops_or_awaits_the_run_in_progress_and_does_the_last_work() {
             Ok(NextRun::Period)
         });
         pass(1).await;
-        let (reports, stopped) = (world.runner.reports().clone(), world.stopped);
+        let reports = world.runner.reports().clone();
+        let stopped = world.stopped;
         world.runner.stop(20 * SECOND).await;
         let report = reports.all().pop().unwrap();
         assert_eq!(report.runs(JobOutcome::Succeeded), finished, "{cancellation:?}");

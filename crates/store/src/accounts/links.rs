@@ -262,8 +262,11 @@ impl Store {
     }
 
     async fn add_link(&self, transaction: &mut Transaction, by: &Actor, new: NewLink) -> Result<Link, LinkError> {
-        let (id, now) = (self.new_id(), self.now());
-        let (mut user, mut email, mut plan) = (None, None, None);
+        let id = self.new_id();
+        let now = self.now();
+        let mut user = None;
+        let mut email = None;
+        let mut plan = None;
         let mut taken_back = 0;
         match &new.purpose {
             Purpose::Invite { email: of, plan: named } => {
@@ -308,7 +311,9 @@ impl Store {
         add.run().await?;
         let act = Act::of(AuditAction::LinkCreate, id, user).with(json!({"kind": new.purpose.kind()}));
         self.note(transaction, by, act.counting("links_taken_back", taken_back)).await?;
-        let (purpose, expires_at, created_at) = (new.purpose, new.expires_at, timestamp(now));
+        let purpose = new.purpose;
+        let expires_at = new.expires_at;
+        let created_at = timestamp(now);
         Ok(Link { id: LinkId(id), purpose, made_by, expires_at, created_at })
     }
 

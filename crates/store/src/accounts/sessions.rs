@@ -182,7 +182,8 @@ impl Store {
         if held == 0 {
             return Err(CredentialGone.into());
         }
-        let (id, now) = (self.new_id(), self.now());
+        let id = self.new_id();
+        let now = self.now();
         let address = new.address.map(|address| address.to_canonical());
         let agent = new.agent.as_deref().map(plain);
         let add = transaction

@@ -99,14 +99,16 @@ impl NewUser {
     /// Describes a member without a password, who signs in by key.
     #[must_use]
     pub fn member(email: Email, name: impl Into<String>, plan: impl Into<String>) -> Self {
-        let (name, plan) = (name.into(), plan.into());
+        let name = name.into();
+        let plan = plan.into();
         Self { email: Some(email), name, plan, role: Role::Member, password: None, demo: false }
     }
 
     /// Describes a service user: a member with keys, without an e-mail address and a password.
     #[must_use]
     pub fn service(name: impl Into<String>, plan: impl Into<String>) -> Self {
-        let (name, plan) = (name.into(), plan.into());
+        let name = name.into();
+        let plan = plan.into();
         Self { email: None, name, plan, role: Role::Member, password: None, demo: false }
     }
 }
@@ -312,7 +314,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<User>, DatabaseError> {
         // The numbers of users begin at 1.
-        let (after, limit) = (after.map_or(0, |no| no.0), i64::from(limit));
+        let after = after.map_or(0, |no| no.0);
+        let limit = i64::from(limit);
         let query = match status {
             Some(status) => self.query(PAGE_OF_STATUS).bind(after).bind(limit).bind(status.as_str()),
             None => self.query(PAGE).bind(after).bind(limit),

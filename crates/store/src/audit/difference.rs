@@ -16,7 +16,8 @@ pub(crate) struct Difference {
 impl Difference {
     /// Adds the field if its values differ.
     pub(crate) fn field<T: Serialize>(&mut self, name: &str, before: &T, after: &T) {
-        let (before, after) = (json!(before), json!(after));
+        let before = json!(before);
+        let after = json!(after);
         if before != after {
             self.before.insert(name.to_owned(), before);
             self.after.insert(name.to_owned(), after);

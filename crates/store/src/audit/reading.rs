@@ -180,7 +180,8 @@ impl Store {
         let is_search = conditions + usize::from(filter.action.is_some()) > 1;
         let batch = if is_search { BATCH } else { limit + 1 };
         let mut place = begin(filter, after);
-        let (mut page, mut looked_at) = (AuditPage::default(), 0);
+        let mut page = AuditPage::default();
+        let mut looked_at = 0;
         loop {
             let rows = self.audit_rows(filter, place, batch).await?;
             let is_last = rows.len() < batch;

@@ -193,7 +193,8 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let active: Vec<(uuid::Uuid, Vec<u8>, String, String, String)> = backup.query(ACTIVE).all().await?;
     let revoked: Vec<(uuid::Uuid,)> = current.query(REVOKED).all().await?;
     let current_secrets: Vec<(uuid::Uuid, Vec<u8>)> = current.query(SECRETS).all().await?;
-    let (mut keys, mut secrets) = (Vec::new(), Vec::new());
+    let mut keys = Vec::new();
+    let mut secrets = Vec::new();
     for (id, hash, prefix, last4, label) in active {
         let nth = current_secrets.binary_search_by_key(&id, |(id, _)| *id).ok();
         let now = nth.and_then(|nth| current_secrets.get(nth));
@@ -217,7 +218,8 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
         let users = store.charges(today).await?.users;
         Ok(users.into_iter().fold(Credits::ZERO, |sum, (_, charge)| sum.saturating_add(charge.credits)))
     };
-    let (now, then) = (credits(current).await?, credits(backup).await?);
+    let now = credits(current).await?;
+    let then = credits(backup).await?;
     Ok(BroughtBack { keys, secrets, passwords, users, credits: now.saturating_sub(then) })
 }
 

@@ -189,7 +189,8 @@ pub(crate) async fn copy_with(
             counting.add(&columns, &rows);
             progress(Progress { table, rows: counting.rows, of });
         }
-        let (written, read) = (counting.tally(), tally(&mut target, table, &columns).await?);
+        let written = counting.tally();
+        let read = tally(&mut target, table, &columns).await?;
         // `written` was tallied from the rows as they were copied; only the count is a separate query of the source.
         if written != read || read.rows != of {
             return Err(CopyError::Differs { table });

@@ -130,7 +130,8 @@ impl NewKey {
     /// Creates the description of a key without bounds that never expires.
     #[must_use]
     pub fn of(user: UserId, label: impl Into<String>, secret: &ApiKey) -> Self {
-        let (label, secret) = (label.into(), KeySecret::of(secret));
+        let label = label.into();
+        let secret = KeySecret::of(secret);
         Self { user, label, secret, expires_at: None, bounds: KeyBounds::default(), is_admin: false }
     }
 }

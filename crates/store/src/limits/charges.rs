@@ -123,7 +123,8 @@ impl Store {
         let [first, end] = days(period);
         let keys: Vec<ChargesKeyRow> = self.query(CHARGES_BY_KEY).bind(first).bind(end).all().await?;
         let plans: Vec<ChargesPlanRow> = self.query(CHARGES_BY_PLAN).bind(first).bind(end).all().await?;
-        let (mut charges, mut users) = (Charges::default(), BTreeMap::<UserNo, Charge>::new());
+        let mut charges = Charges::default();
+        let mut users = BTreeMap::<UserNo, Charge>::new();
         for ChargesKeyRow { user_no, key_no, sums } in keys {
             let charge = Charge::from(sums);
             let user = users.entry(UserNo(user_no)).or_default();

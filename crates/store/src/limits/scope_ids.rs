@@ -76,7 +76,9 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn scope_ids(&self, scopes: impl IntoIterator<Item = BudgetScope>) -> Result<ScopeIds, DatabaseError> {
-        let (mut keys, mut users, mut subjects) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut keys = BTreeSet::new();
+        let mut users = BTreeSet::new();
+        let mut subjects = BTreeSet::new();
         let mut has_plans = false;
         for scope in scopes {
             match scope {

@@ -265,7 +265,8 @@ mod tests {
         backlog.begin(gathered, vec![at(20)]).await;
         let [day, month] = [Per::Day, Per::Month].map(|per| Period::of(per, DAY));
         let credits = async |scope, period| backlog.waiting().await.unwrap().charge_of(scope, period).credits;
-        let (one, two) = (BudgetScope::User(access::UserNo(1)), BudgetScope::Key(access::KeyNo(20)));
+        let one = BudgetScope::User(access::UserNo(1));
+        let two = BudgetScope::Key(access::KeyNo(20));
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
             (Credits(3), Credits(4), Credits(7))
@@ -297,8 +298,9 @@ mod tests {
             name: access::SubjectText::parse("ada").unwrap(),
         };
         let counts = counts.into_iter().map(|counts| Counts { subject: subject.clone(), ..counts }).collect();
-        let (gathered, backlog, record) =
-            (GatheredCharges::default(), Backlog::default(), Record::Counts { id, counts });
+        let gathered = GatheredCharges::default();
+        let backlog = Backlog::default();
+        let record = Record::Counts { id, counts };
         gathered.note(&record);
         backlog.begin(gathered, vec![at(10)]).await;
         let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
@@ -313,8 +315,9 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_all_of_it_is_known_to_be_stored() {
-        let (gathered, backlog, records) =
-            (GatheredCharges::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
+        let gathered = GatheredCharges::default();
+        let backlog = Backlog::default();
+        let records = [counted(1, 3), counted(2, 4)];
         let in_lane = |lane, offset| Position { partition: lane, ..at(offset) };
         records.iter().for_each(|record| gathered.note(record));
         backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;

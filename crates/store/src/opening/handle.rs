@@ -256,8 +256,10 @@ async fn open_file(data: &Path, migrate: bool) -> Result<Db, OpenError> {
 async fn open_sqlite(file: &Path, migrate: bool) -> Result<Db, OpenError> {
     let writer = sqlite::writer(file).await?;
     MigrationConnection::Sqlite(writer.acquire().await?).bring_up_to_date(migrate).await?;
-    let (readers, lookups) = (sqlite::readers(file).await?, sqlite::lookups(file).await?);
-    let (checkpointer, log) = (sqlite::checkpointer(file), sqlite::log(file));
+    let readers = sqlite::readers(file).await?;
+    let lookups = sqlite::lookups(file).await?;
+    let checkpointer = sqlite::checkpointer(file);
+    let log = sqlite::log(file);
     Ok(Db::Sqlite { writer, file: FileWriter::new(file)?, readers, lookups, checkpointer, log })
 }
 

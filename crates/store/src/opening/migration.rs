@@ -78,7 +78,8 @@ impl Status {
 
     /// Returns an error if this binary cannot work on the database.
     fn check(&self) -> Result<(), NewerDatabase> {
-        let (found, known) = (self.found(), self.known());
+        let found = self.found();
+        let known = self.known();
         if found > known && self.floor > known { Err(NewerDatabase { found, known }) } else { Ok(()) }
     }
 
@@ -167,11 +168,13 @@ macro_rules! on {
     ($connection:expr, |$inside:ident, $migrator:ident| $does:expr) => {
         match $connection {
             MigrationConnection::Sqlite(connection) => {
-                let ($inside, $migrator) = (&mut **connection, &SQLITE);
+                let $inside = &mut **connection;
+                let $migrator = &SQLITE;
                 $does
             }
             MigrationConnection::Postgres(connection) => {
-                let ($inside, $migrator) = (connection, &POSTGRES);
+                let $inside = connection;
+                let $migrator = &POSTGRES;
                 $does
             }
         }
@@ -214,7 +217,8 @@ impl MigrationConnection {
 
     async fn undoable(&mut self, options: &Options<'_>) -> Result<Option<Undoable>, UndoError> {
         let status = self.status().await?;
-        let (found, known) = (status.found(), status.known());
+        let found = status.found();
+        let known = status.known();
         if found > known {
             return Err(OpenError::Newer(NewerDatabase { found, known }).into());
         }

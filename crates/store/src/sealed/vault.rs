@@ -295,7 +295,8 @@ impl Store {
         known: &[KnownMasterKey],
     ) -> Result<(Uuid, Timestamp), DatabaseError> {
         let latest = known.iter().map(|key| micros(key.since)).max().unwrap_or(0);
-        let (id, since) = (self.new_id(), self.now().max(latest.saturating_add(1)));
+        let id = self.new_id();
+        let since = self.now().max(latest.saturating_add(1));
         transaction.query(ADD).bind(id).bind(key.0.as_slice()).bind(since).run().await?;
         Ok((id, timestamp(since)))
     }
@@ -314,7 +315,8 @@ impl Store {
         let next = rows.get(BATCH - 1).map(|last| ProviderKeyId(last.id));
         let mut resealed = ResealResult { next, ..ResealResult::default() };
         for row in rows {
-            let (id, owner) = (ProviderKeyId(row.id), row.user_id.map(UserId));
+            let id = ProviderKeyId(row.id);
+            let owner = row.user_id.map(UserId);
             let master = fingerprint("provider_keys", "master", &row.master)?;
             let before = SealedCredential { master, bytes: row.sealed };
             let Ok(secret) = vault.open(id, owner, &before) else {

@@ -224,7 +224,8 @@ impl Insert {
 
     /// Returns the assignment of [`Conflict::Add`] to a column; `None` if its value stays.
     fn set(&self, column: &str, key: &[&str]) -> Option<String> {
-        let (table, max) = (self.table, i64::MAX);
+        let table = self.table;
+        let max = i64::MAX;
         match column {
             "updated_at" => Some(format!("{column} = excluded.{column}")),
             _ if column == "id" || column == "created_at" || key.contains(&column) => None,

@@ -36,7 +36,9 @@ pub(crate) async fn every_change_of_an_account_is_told_once(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let other = user(&store, "other@example.com").await;
-    let (actor, of, mut seen) = (by(ada.id), Some(ada.id), 0);
+    let actor = by(ada.id);
+    let of = Some(ada.id);
+    let mut seen = 0;
     assert_eq!(new(world, &store, &mut seen).await.len(), 2);
     let whose = UserRef::Id(ada.id);
 

@@ -72,7 +72,8 @@ pub(crate) async fn scopes_are_found_by_their_public_ids(world: &World) {
 
 pub(crate) async fn budgets_are_read_by_page_and_by_whom_they_hold(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     let (_, laptop) = key(&store, ada.id).await;
     let starter = store.stored_plans().await.unwrap()[0].id;
     for holder in [

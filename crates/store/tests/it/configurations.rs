@@ -20,7 +20,8 @@ pub(crate) async fn the_newest_configurations_are_kept_in_order(world: &World) {
     for _ in 0..CONFIGURATIONS_MAX + 5 {
         last = Some(store.add_configuration(&by, new(ConfigurationSource::Api, Some("a: 1"))).await.unwrap());
     }
-    let (last, all) = (last.unwrap(), store.configurations().await.unwrap());
+    let last = last.unwrap();
+    let all = store.configurations().await.unwrap();
     assert_eq!(all[0], last);
     let numbers: Vec<u64> = all.iter().map(|one| one.number).collect();
     assert_eq!(numbers, (6..=25).rev().collect::<Vec<u64>>());
@@ -45,11 +46,13 @@ pub(crate) async fn only_a_configuration_of_the_api_raises_the_revision(world: &
 }
 
 pub(crate) async fn a_configuration_of_the_api_is_in_force_until_the_nodes_file_changes(world: &World) {
-    let (store, other) = (world.store().await, Uuid::from_u128(2));
+    let store = world.store().await;
+    let other = Uuid::from_u128(2);
     let file = |node, digest| NewConfiguration { node, file_digest: digest, ..new(ConfigurationSource::File, None) };
     let over =
         async |digest: &str, node| store.configuration_over(digest, node).await.unwrap().map(|found| found.number);
-    let (one, by) = (NODE, Actor::SYSTEM);
+    let one = NODE;
+    let by = Actor::SYSTEM;
     store.add_configuration(&by, file(one, "f")).await.unwrap();
     assert_eq!(over("f", one).await, None);
     let knows = async |digest, node| store.knows_configuration_file(digest, node).await.unwrap();
@@ -75,7 +78,9 @@ pub(crate) async fn a_configuration_of_the_api_is_in_force_until_the_nodes_file_
 }
 
 pub(crate) async fn configurations_over_another_file_displace_none(world: &World) {
-    let (store, by, other) = (world.store().await, Actor::SYSTEM, Uuid::from_u128(2));
+    let store = world.store().await;
+    let by = Actor::SYSTEM;
+    let other = Uuid::from_u128(2);
     let of_file = |node, file_digest| NewConfiguration { node, file_digest, ..new(ConfigurationSource::File, None) };
     let of_api = |file_digest| NewConfiguration { file_digest, ..new(ConfigurationSource::Api, Some("a")) };
     let over = async |node| store.configuration_over("f", node).await.unwrap().map(|found| found.number);
@@ -88,7 +93,8 @@ pub(crate) async fn configurations_over_another_file_displace_none(world: &World
 }
 
 pub(crate) async fn a_configuration_replaces_only_one_that_its_node_knows(world: &World) {
-    let (store, by) = (world.store().await, Actor::SYSTEM);
+    let store = world.store().await;
+    let by = Actor::SYSTEM;
     user(&store, "ada@example.com").await;
     let add = async |file_digest: &'static str, known: Option<u64>| {
         let new = NewConfiguration { file_digest, ..new(ConfigurationSource::Api, Some("a")) };
@@ -105,7 +111,8 @@ pub(crate) async fn a_configuration_replaces_only_one_that_its_node_knows(world:
 }
 
 pub(crate) async fn a_file_ends_no_configuration_that_is_in_force_over_it(world: &World) {
-    let (store, by) = (world.store().await, Actor::SYSTEM);
+    let store = world.store().await;
+    let by = Actor::SYSTEM;
     let stored = store.add_configuration(&by, new(ConfigurationSource::Api, Some("a"))).await.unwrap();
     let add = async |file_digest: &'static str, ended_before| {
         let file = NewConfiguration { file_digest, ..new(ConfigurationSource::File, None) };

@@ -7,13 +7,15 @@ use store::{NewProviderKey, Store, StoredProviderKey};
 use crate::world::{World, vault};
 
 pub(crate) fn new(owner: Option<UserId>, label: &str, secret: &str) -> NewProviderKey {
-    let (label, secret) = (label.to_owned(), Secret::new(secret.to_owned()));
+    let label = label.to_owned();
+    let secret = Secret::new(secret.to_owned());
     NewProviderKey { owner, provider: "openai".to_owned(), label, secret }
 }
 
 /// Opens a store that has admitted the vault.
 pub(crate) async fn opened(world: &World) -> (Store, Vault) {
-    let (store, vault) = (world.store().await, vault(1));
+    let store = world.store().await;
+    let vault = vault(1);
     store.admit_master_key(&Actor::SYSTEM, &vault).await.unwrap();
     (store, vault)
 }

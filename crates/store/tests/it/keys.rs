@@ -99,7 +99,8 @@ pub(crate) async fn a_revocation_keeps_its_first_time(world: &World) {
 
 pub(crate) async fn keys_are_listed_by_user(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     let (_, first) = key(&store, ada.id).await;
     let (_, second) = key(&store, bob.id).await;
     let (_, third) = key(&store, ada.id).await;
@@ -249,7 +250,8 @@ pub(crate) async fn both_secrets_open_a_key_in_its_grace(world: &World) {
     let store = world.store().await;
     let user = user(&store, "ada@example.com").await;
     let (first, made) = key(&store, user.id).await;
-    let (hour, by) = (Duration::from_secs(3_600), store::Actor::COMMAND);
+    let hour = Duration::from_secs(3_600);
+    let by = store::Actor::COMMAND;
     let found = async |key: &ApiKey| {
         store.find_principal(key.hash()).await.unwrap().map(|found| (found.key, found.rotated, found.expires_at))
     };
@@ -285,14 +287,16 @@ pub(crate) async fn both_secrets_open_a_key_in_its_grace(world: &World) {
 pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
-    let ((first, made), (other, others)) = (key(&store, ada.id).await, key(&store, ada.id).await);
+    let (first, made) = key(&store, ada.id).await;
+    let (other, others) = key(&store, ada.id).await;
     let begin = async |secret: &ApiKey, key: &Key| {
         let (new, _) = new_session(world, ada.id, with(secret, key));
         store.begin_session(&by(ada.id), new).await.map(|session| session.id)
     };
     let opens = async |id| store.session_state(id).await.unwrap().unwrap().open_at(world.clock.now()).is_ok();
     let (elsewhere, _) = sign_in(world, &store, ada.id).await;
-    let (stolen, asking) = (begin(&first, &made).await.unwrap(), begin(&first, &made).await.unwrap());
+    let stolen = begin(&first, &made).await.unwrap();
+    let asking = begin(&first, &made).await.unwrap();
     let with_other = begin(&other, &others).await.unwrap();
     let actor = Actor { by: By::User { user: ada.id, session: Some(asking) }, address: None };
     let (second, rotation) = anew(Duration::ZERO);
@@ -323,7 +327,8 @@ pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(wo
 pub(crate) async fn a_revocation_ends_the_sessions_that_were_begun_with_the_key(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
-    let ((secret, made), (elsewhere, _)) = (key(&store, ada.id).await, sign_in(world, &store, ada.id).await);
+    let (secret, made) = key(&store, ada.id).await;
+    let (elsewhere, _) = sign_in(world, &store, ada.id).await;
     let (new, token) = new_session(world, ada.id, with(&secret, &made));
     let begun = store.begin_session(&by(ada.id), new).await.unwrap();
     store.revoke_key(&Actor::COMMAND, made.id).await.unwrap();
@@ -337,9 +342,11 @@ pub(crate) async fn a_revocation_ends_the_sessions_that_were_begun_with_the_key(
 
 pub(crate) async fn keys_of_others_are_as_good_as_none(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     let (_, made) = key(&store, ada.id).await;
-    let (revision, by) = (store.revision().await.unwrap(), store::Actor::COMMAND);
+    let revision = store.revision().await.unwrap();
+    let by = store::Actor::COMMAND;
     let foreign = KeyRef::of(bob.id, made.id);
     let label = KeyChange { label: Some("mine".to_owned()), ..KeyChange::default() };
     let refused = [
@@ -367,7 +374,8 @@ pub(crate) async fn a_key_is_revoked_once(world: &World) {
 
 pub(crate) async fn a_user_has_so_many_keys_at_most(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     let mut last = None;
     for _ in 0..KEYS_MAX {
         last = Some(key(&store, ada.id).await.1.id);
@@ -382,7 +390,8 @@ pub(crate) async fn a_user_has_so_many_keys_at_most(world: &World) {
 
 pub(crate) async fn keys_come_in_pages_the_newest_first(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     let mut made = Vec::new();
     for _ in 0..5 {
         world.clock.advance(Duration::from_millis(1));
@@ -391,7 +400,8 @@ pub(crate) async fn keys_come_in_pages_the_newest_first(world: &World) {
     }
     store.revoke_key(&store::Actor::COMMAND, made[1]).await.unwrap();
     let pages = async |revoked| {
-        let (mut seen, mut before) = (Vec::new(), None);
+        let mut seen = Vec::new();
+        let mut before = None;
         loop {
             let asked = KeyPageQuery { user: ada.id, revoked, before, limit: 2 };
             let page: Vec<KeyId> = store.keys_page(asked).await.unwrap().into_iter().map(|key| key.id).collect();
@@ -416,7 +426,8 @@ pub(crate) async fn a_key_that_is_made_leaves_the_revision(world: &World) {
 }
 
 pub(crate) async fn keys_made_at_once_have_numbers_of_their_own(world: &World) {
-    let (store, other) = (world.store().await, world.store().await);
+    let store = world.store().await;
+    let other = world.store().await;
     let user = user(&store, "ada@example.com").await.id;
     let mut making = tokio::task::JoinSet::new();
     for nth in 0..40 {
@@ -427,6 +438,7 @@ pub(crate) async fn keys_made_at_once_have_numbers_of_their_own(world: &World) {
     numbers.sort_unstable();
     assert!(numbers.is_sorted_by(|a, b| a < b) && numbers[0] == 1 && numbers[39] < 200, "{numbers:?}");
     // Another process reserves no more numbers than it needs.
-    let (first, second) = (key(&world.store().await, user).await.1.no.0, key(&world.store().await, user).await.1.no.0);
+    let first = key(&world.store().await, user).await.1.no.0;
+    let second = key(&world.store().await, user).await.1.no.0;
     assert!(first > numbers[39] && second == first + 1, "{first} {second}");
 }

@@ -96,7 +96,8 @@ pub(crate) async fn who_signs_up_is_signed_in_or_not_there_at_all(world: &World)
     let session = |id| new_session(world, id, SessionCredential::Password(phc("chosen"))).0;
     // A failure between the two: the refresh token already exists.
     let failing = |id| NewSession { refresh: taken, ..session(id) };
-    let (asked, invite) = (who("ada@example.com"), Some(invitation));
+    let asked = who("ada@example.com");
+    let invite = Some(invitation);
     let failed = store.register_signed_in(&Actor::SYSTEM, asked.clone(), invite, failing).await;
     assert!(failed.is_err(), "{failed:?}");
     assert_eq!(store.find_user(&UserRef::Email(email("ada@example.com"))).await.unwrap(), None);
@@ -160,7 +161,8 @@ pub(crate) async fn the_same_password_ends_no_session_unless_it_has_changed(worl
     let email = ada.email.as_ref().unwrap();
     let before = password(&store, email).await.map(Secret::new).unwrap();
     let (_, hash) = make(world, &store, Purpose::Password { user: ada.id }).await;
-    let (again, other) = (phc("again"), phc("other"));
+    let again = phc("again");
+    let other = phc("other");
     let same = RedeemedPassword { phc: &again, same_as: Some(&before) };
     store.redeem_password(&Actor::SYSTEM, hash, same).await.unwrap();
     assert_eq!(password(&store, email).await.as_deref(), Some("again"));
@@ -178,11 +180,13 @@ pub(crate) async fn the_same_password_ends_no_session_unless_it_has_changed(worl
 }
 
 pub(crate) async fn of_two_who_redeem_at_once_one_does(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let two = world.store().await;
     let ada = user(&one, "ada@example.com").await;
     for _ in 0..5 {
         let (_, hash) = make(world, &one, Purpose::Password { user: ada.id }).await;
-        let (a, b) = (phc("a"), phc("b"));
+        let a = phc("a");
+        let b = phc("b");
         let both = tokio::join!(
             one.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&a)),
             two.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&b)),
@@ -194,7 +198,8 @@ pub(crate) async fn of_two_who_redeem_at_once_one_does(world: &World) {
 }
 
 pub(crate) async fn of_links_made_at_once_one_stays_open(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let two = world.store().await;
     let ada = user(&one, "ada@example.com").await;
     for _ in 0..10 {
         for purpose in [Purpose::Password { user: ada.id }, Purpose::FirstAdmin] {
@@ -223,11 +228,13 @@ pub(crate) async fn a_user_who_becomes_an_admin_loses_the_password_links(world: 
 }
 
 pub(crate) async fn a_link_and_a_new_password_do_not_wait_for_each_other(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let two = world.store().await;
     let ada = user(&one, "ada@example.com").await;
     for _ in 0..20 {
         let (_, hash) = make(world, &one, Purpose::Password { user: ada.id }).await;
-        let (a, b) = (phc("a"), phc("b"));
+        let a = phc("a");
+        let b = phc("b");
         let redeemed = one.redeem_password(&Actor::SYSTEM, hash, RedeemedPassword::new(&a));
         let (redeemed, set) = tokio::join!(redeemed, two.set_password(&Actor::COMMAND, ada.id, &b, None));
         set.unwrap();
@@ -305,7 +312,8 @@ pub(crate) async fn open_invitations_are_bounded(world: &World) {
 }
 
 pub(crate) async fn of_two_invitations_for_the_last_place_one_is_made(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let two = world.store().await;
     for _ in 1..OPEN_MAX {
         make(world, &one, invite(None, None)).await;
     }

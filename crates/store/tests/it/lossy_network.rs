@@ -99,7 +99,8 @@ async fn serve(listener: TcpListener, server: u16, switches: Switches) {
         let to = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
         let switches = switches.clone();
         connections.spawn(async move {
-            let ((from_read, from_write), (to_read, to_write)) = (from.into_split(), to.into_split());
+            let (from_read, from_write) = from.into_split();
+            let (to_read, to_write) = to.into_split();
             tokio::select! {
                 () = there(from_read, to_write, &switches) => {}
                 () = back(to_read, from_write, &switches) => {}

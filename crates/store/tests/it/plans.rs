@@ -117,8 +117,10 @@ pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
 }
 
 pub(crate) async fn two_servers_that_start_at_once_add_the_same_plans_once(world: &World) {
-    let (one, other) = (world.store().await, world.store().await);
-    let (plans, reversed) = ([plan("a", 1), plan("b", 2)], [plan("b", 2), plan("a", 1)]);
+    let one = world.store().await;
+    let other = world.store().await;
+    let plans = [plan("a", 1), plan("b", 2)];
+    let reversed = [plan("b", 2), plan("a", 1)];
     let applied = one.apply_plans(&Actor::COMMAND, &plans);
     let (first, second, third) = tokio::join!(one.ensure_plans(&plans), other.ensure_plans(&reversed), applied);
     assert_eq!((first.unwrap(), second.unwrap()), (vec![], vec![]));

@@ -29,7 +29,8 @@ pub(crate) async fn a_credential_is_stored_sealed_and_opens_for_its_row_alone(wo
 
 pub(crate) async fn a_label_is_its_owners_once(world: &World) {
     let (store, vault) = opened(world).await;
-    let (ada, bob) = (user(&store, "ada@example.com").await.id, user(&store, "bob@example.com").await.id);
+    let ada = user(&store, "ada@example.com").await.id;
+    let bob = user(&store, "bob@example.com").await.id;
     let work = create(&store, &vault, new(Some(ada), "work", "sk-live-1234")).await;
     let home = create(&store, &vault, new(Some(ada), "home", "sk-live-1234")).await;
     create(&store, &vault, new(Some(bob), "work", "sk-live-1234")).await;

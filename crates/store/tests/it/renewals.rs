@@ -43,8 +43,10 @@ async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
 async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
     let direct = postgres::database("").await;
     let (network, through) = LossyNetwork::to(&direct).await;
-    let (world, elsewhere) = (World::at(through), World::at(direct));
-    let (store, other) = (world.store().await, elsewhere.store().await);
+    let world = World::at(through);
+    let elsewhere = World::at(direct);
+    let store = world.store().await;
+    let other = elsewhere.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (_, first) = sign_in(&world, &store, ada.id).await;
     network.lose(Loss::Answer);
@@ -100,7 +102,8 @@ async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
     for world in [World::sqlite(), World::postgres().await] {
         let store = world.store().await;
         let ada = user(&store, "ada@example.com").await;
-        let (mut polls, mut dropped) = (0, 0);
+        let mut polls = 0;
+        let mut dropped = 0;
         for _ in 0..ATTEMPTS_MAX {
             polls += 1 + polls / 4;
             let (_, first) = sign_in(&world, &store, ada.id).await;

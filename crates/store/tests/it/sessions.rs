@@ -166,7 +166,8 @@ pub(crate) async fn a_used_refresh_token_ends_its_session_alone(world: &World) {
 
 pub(crate) async fn of_two_who_renew_at_once_one_wins_and_the_session_ends(world: &World) {
     // Two processes on one store, and one process that receives both requests.
-    let (one, other) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let other = world.store().await;
     let ada = user(&one, "ada@example.com").await;
     for two in [&other, &one].into_iter().cycle().take(60) {
         let (session, first) = sign_in(world, &one, ada.id).await;
@@ -301,7 +302,9 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     assert!(matches!(missing, Err(PasswordChangeError::NoUser(_))), "{missing:?}");
     let (session, _) = new_session(world, ada.id, SessionCredential::Password(phc("new")));
     let other = store.begin_session(&by(ada.id), session).await.unwrap();
-    let (old, new, newer) = (phc("old"), phc("new"), phc("newer"));
+    let old = phc("old");
+    let new = phc("new");
+    let newer = phc("newer");
     let late = PasswordChange { from: &old, to: &newer, keep: None };
     let refused = store.change_password(&by(ada.id), ada.id, late).await;
     assert!(matches!(refused, Err(PasswordChangeError::CredentialGone(_))), "{refused:?}");
@@ -313,10 +316,12 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
 }
 
 pub(crate) async fn nobody_signs_in_past_a_new_password(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let two = world.store().await;
     let ada = user(&one, "ada@example.com").await;
     for n in 0..10 {
-        let (old, new) = (phc(&format!("old {n}")), phc(&format!("new {n}")));
+        let old = phc(&format!("old {n}"));
+        let new = phc(&format!("new {n}"));
         one.set_password(&Actor::COMMAND, ada.id, &old, None).await.unwrap();
         let (session, _) = new_session(world, ada.id, SessionCredential::Password(old));
         let actor = by(ada.id);

@@ -39,7 +39,8 @@ pub(crate) async fn a_user_needs_a_plan_that_exists(world: &World) {
 }
 
 pub(crate) async fn users_are_numbered_in_the_order_they_came(world: &World) {
-    let (store, other) = (world.store().await, world.store().await);
+    let store = world.store().await;
+    let other = world.store().await;
     for no in 1..=6 {
         let store = if no % 2 == 0 { &store } else { &other };
         assert_eq!(user(store, &format!("{no}@example.com")).await.no, UserNo(no));
@@ -212,7 +213,8 @@ pub(crate) async fn the_last_admin_stays(world: &World) {
 }
 
 pub(crate) async fn two_admins_do_not_go_at_once(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
+    let one = world.store().await;
+    let two = world.store().await;
     let first = admin(&one, "first@example.com", Some("x")).await;
     let second = admin(&one, "second@example.com", Some("x")).await;
     let both = tokio::join!(change(&one, &first, demoted()), change(&two, &second, suspended()));
@@ -240,7 +242,8 @@ pub(crate) async fn users_are_listed_in_pages(world: &World) {
 
 pub(crate) async fn the_end_of_a_suspension_is_found(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (user(&store, "ada@example.com").await, user(&store, "bob@example.com").await);
+    let ada = user(&store, "ada@example.com").await;
+    let bob = user(&store, "bob@example.com").await;
     store.ensure_plans(&[plan("status", 10_000)]).await.unwrap();
     let end = async |of: &User, since| {
         let mut on = store.snapshot().await.unwrap();

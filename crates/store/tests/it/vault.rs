@@ -44,8 +44,10 @@ pub(crate) async fn the_first_master_key_is_taken_and_another_must_follow_the_ne
 }
 
 pub(crate) async fn of_two_first_servers_one_is_refused(world: &World) {
-    let (one, two) = (world.store().await, world.store().await);
-    let (vaults, other) = (vault(1), vault(2));
+    let one = world.store().await;
+    let two = world.store().await;
+    let vaults = vault(1);
+    let other = vault(2);
     let (first, second) = tokio::join!(admit(&one, &vaults), admit(&two, &other));
     assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1, "{first:?} {second:?}");
     assert_eq!(one.master_keys().await.unwrap().len(), 1);
@@ -100,7 +102,8 @@ pub(crate) async fn a_rotation_goes_on_where_it_was_stopped_and_loses_nothing(wo
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
     // Another process starts from the beginning; no credential is sealed twice.
     let other = world.store().await;
-    let (mut done, mut next) = (0, None);
+    let mut done = 0;
+    let mut next = None;
     loop {
         let batch = other.reseal(&vault, next).await.unwrap();
         done += batch.done;

@@ -44,7 +44,8 @@ impl World {
     }
 
     pub(crate) async fn try_store(&self) -> Result<Store, OpenError> {
-        let (url, data) = (self.url.as_ref(), self.folder.path());
+        let url = self.url.as_ref();
+        let data = self.folder.path();
         if url.is_none() {
             migrated::copy_into(data).await;
         }

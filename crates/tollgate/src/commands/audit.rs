@@ -77,7 +77,8 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
 /// Returns the report, and whether all figures agree.
 async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
     let failed = |error| failure::of_store(process, error);
-    let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
+    let ledger = Ledger::new(store.clone());
+    let cluster = Cluster::new(store.clone());
     // A clock that was wrong may have left usage on later days.
     let future = ledger.newest_day().await.map_err(failed)?.filter(|newest| *newest > today);
     let days = days::days(args, (Period::of(Per::Month, today).first(), future.unwrap_or(today)))?;

@@ -63,8 +63,10 @@ async fn close(store: &Store, books: &Books, last_day: Option<access::Day>) -> a
 
 /// Lists periods page by page.
 async fn list(store: &Store, state: Option<PeriodState>) -> anyhow::Result<ExitCode> {
-    let (of, today) = (PeriodFilter { user: None, state }, store.clock().now().day());
-    let (mut before, mut count) = (Uuid::max(), 0);
+    let of = PeriodFilter { user: None, state };
+    let today = store.clock().now().day();
+    let mut before = Uuid::max();
+    let mut count = 0;
     loop {
         let page = billed_periods::page(store, of, today, before, PAGE).await?;
         let Some(last) = page.last() else { break };
@@ -84,7 +86,9 @@ fn line(of: &BilledPeriod) -> String {
         || "no invoice".to_owned(),
         |invoice| format!("{} ({})", invoice.number.as_deref().unwrap_or("no number"), invoice.state),
     );
-    let (state, plan, name) = (of.state.as_str(), printable(plan), printable(&user.name));
+    let state = of.state.as_str();
+    let plan = printable(plan);
+    let name = printable(&user.name);
     format!("{first_day} to {last_day}  {state:<7}  {plan} version {version}  {invoice}  user {} {name}\n", user.id)
 }
 
@@ -93,7 +97,10 @@ async fn shadow(books: &Books, plan: &str, prices: &[(String, PlanPrice)], month
     let found = prices.iter().find(|(name, _)| name == plan);
     let (_, price) =
         found.with_context(|| format!("the configuration has no plan {} with a price", printable(plan)))?;
-    let (mut after, mut count, mut now, mut then) = (Uuid::nil(), 0, 0_i64, 0_i64);
+    let mut after = Uuid::nil();
+    let mut count = 0;
+    let mut now = 0_i64;
+    let mut then = 0_i64;
     loop {
         let bills = books.shadow(&ShadowDraft { price, months, after, limit: PAGE }).await?;
         let Some(last) = bills.users.last() else { break };

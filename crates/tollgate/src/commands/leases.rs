@@ -57,7 +57,8 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseErro
 fn line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, unusable } = lease;
     let unusable = if *unusable { "  unusable" } else { "" };
-    let (what, heard) = (of_what(*cell, ids), moment(*heard_at));
+    let what = of_what(*cell, ids);
+    let heard = moment(*heard_at);
     let [granted, used, spent] = [granted, used, spent].map(|amount| amount.0);
     format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{unusable}\n")
 }

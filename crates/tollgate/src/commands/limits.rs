@@ -30,7 +30,8 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     }
     block_on(async {
         let store = open(&snapshot.process).await?;
-        let (ledger, clock) = (Ledger::new(store.clone()), Clock::system());
+        let ledger = Ledger::new(store.clone());
+        let clock = Clock::system();
         let sources = LimitSources { store: &store, ledger: &ledger, snapshot: &snapshot, clock: &clock, live: None };
         let states = LimitStates::of(sources).await;
         store.close().await;

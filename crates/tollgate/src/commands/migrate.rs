@@ -76,7 +76,8 @@ fn table(status: &Status) -> String {
         format!("{:03}  {:<7}  {name}\n", step.version, if step.applied { "applied" } else { "missing" })
     };
     let lines: String = status.steps.iter().map(line).collect();
-    let (found, known) = (status.found(), status.known());
+    let found = status.found();
+    let known = status.known();
     let works = match (found > known, status.floor > known) {
         (true, true) => "the database requires a newer version of tollgate".to_owned(),
         (true, false) => "the database is newer, but compatible with this version".to_owned(),

@@ -44,7 +44,8 @@ fn list(place: &Place) -> anyhow::Result<ExitCode> {
     let process = load_for_store(place)?;
     block_on(async {
         let store = open(&process).await?;
-        let (nodes, now) = (store.node_progress().await, store.clock().now());
+        let nodes = store.node_progress().await;
+        let now = store.clock().now();
         store.close().await;
         let nodes = nodes.map_err(|error| failure::of_store(&process, error))?;
         if io::stdout().is_terminal() {
@@ -120,7 +121,9 @@ fn stored_until(node: &NodeProgress) -> String {
 }
 
 fn forgotten(node: &NodeProgress) -> String {
-    let (id, seen, records) = (node.id, moment(node.seen_at), node.depth.records);
+    let id = node.id;
+    let seen = moment(node.seen_at);
+    let records = node.depth.records;
     format!(
         "node {id} is forgotten: invoices and reviews of days no longer wait for it\n\
          Usage that only its data folder has is not recorded. When it was last seen ({seen}), its spool had {records} \
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn silent_nodes_are_listed_with_their_times() {
-        let (nodes, seen) = ([node(None)], Day(20_412).start());
+        let nodes = [node(None)];
+        let seen = Day(20_412).start();
         assert_eq!(blocking(&nodes, seen.after(Duration::from_secs(299))), ": no silent node blocks");
         assert_eq!(
             blocking(&nodes, seen.after(Duration::from_secs(301))),
@@ -163,7 +167,8 @@ mod tests {
 
     #[test]
     fn nodes_are_listed_with_their_state() {
-        let (awaited, seen) = (node(None), Day(20_412).start());
+        let awaited = node(None);
+        let seen = Day(20_412).start();
         let state = |node: &NodeProgress, after| listed(node, seen.after(Duration::from_secs(after)));
         assert_eq!(
             state(&awaited, 301),

@@ -69,7 +69,8 @@ fn table(rows: &[(String, &Price)], all: bool) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let line = |(name, price): &(String, &Price)| {
         let as_of = if price.as_of.is_empty() { "configuration" } else { &*price.as_of };
-        let (days, figures) = (days(price), summary(figures(price), all));
+        let days = days(price);
+        let figures = summary(figures(price), all);
         printable(&format!("{name:width$}  {days:24}  {figures}  ({as_of})")) + "\n"
     };
     rows.iter().map(line).collect()
@@ -176,9 +177,12 @@ fn diff(before: &Prices, after: &Prices) -> String {
     let rows = |prices: &Prices| -> BTreeMap<(String, Option<Day>, String), Figures> {
         prices.all().map(|(name, price)| ((name, price.period.from, days(price)), figures(price))).collect()
     };
-    let (before, after) = (rows(before), rows(after));
+    let before = rows(before);
+    let after = rows(after);
     let mut lines = String::new();
-    let (mut added, mut removed, mut changed) = (0_u32, 0_u32, 0_u32);
+    let mut added = 0_u32;
+    let mut removed = 0_u32;
+    let mut changed = 0_u32;
     let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for key in keys {
         let (name, _, days) = key;

@@ -37,7 +37,10 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let inherited = InheritedSockets::of_environment().map_err(|source| StartFault::InheritedSockets { source })?;
     let mut held = HeldSockets { inherited, is_ready: false };
     let ended = serve(args, &mut held);
-    if let (Err(error), Some(predecessor), false) = (&ended, &held.inherited.predecessor, held.is_ready) {
+    if let Err(error) = &ended
+        && let Some(predecessor) = &held.inherited.predecessor
+        && !held.is_ready
+    {
         predecessor.report_fault(&format!("{error:#}"));
     }
     ended

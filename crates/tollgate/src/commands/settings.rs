@@ -125,6 +125,7 @@ fn table(settings: &[Setting]) -> String {
             .max()
             .unwrap_or_default()
     };
-    let (keys, values) = (width(|[key, ..]| key), width(|[_, value, _]| value));
+    let keys = width(|[key, ..]| key);
+    let values = width(|[_, value, _]| value);
     rows.iter().map(|[key, value, from]| format!("{key:keys$}  {value:values$}  {from}\n")).collect()
 }

@@ -253,7 +253,8 @@ async fn password(loaded: &LoadedConfig, args: &UserPassword) -> anyhow::Result<
             PasswordSource::Ask => return Err(StartFault::PasswordMissing.into()),
         };
         let Some(chosen) = chosen else {
-            let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
+            let draft = LinkDraft::new()?;
+            let purpose = Purpose::Password { user: found.id };
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
             return Ok((found, granted, Some(draft.url(process, &link::control_of(loaded)))));
@@ -295,7 +296,9 @@ impl PasswordFlags {
 }
 
 fn show(user: &User, granted: &[RoleGrant]) {
-    let (id, plan, email) = (user.id.to_string(), printable(&user.plan.name), printable(user.address_or_name()));
+    let id = user.id.to_string();
+    let plan = printable(&user.plan.name);
+    let email = printable(user.address_or_name());
     let granted = granted.iter().map(written).collect::<Vec<_>>().join(",");
     say(&row([&id, user.status.as_str(), user.role.as_str(), &plan, &email, &granted]));
 }

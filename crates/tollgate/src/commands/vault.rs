@@ -100,7 +100,8 @@ async fn rotate(store: &Store, process: &Process, found: &InstallationSecrets) -
             break;
         }
         undecryptable.clear();
-        let (mut next, mut of_round) = (None, 0);
+        let mut next = None;
+        let mut of_round = 0;
         loop {
             let batch = store.reseal(&vault, next).await?;
             done += batch.done;

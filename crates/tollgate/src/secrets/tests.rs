@@ -94,7 +94,8 @@ fn variables_precede_files_and_an_empty_variable_is_unset() {
         let vault = found.vault().unwrap();
         (vault.current(), vault.previous(), found.signing().unwrap().expose().to_owned())
     };
-    let (key, other_key) = (fingerprint(KEY), fingerprint(other));
+    let key = fingerprint(KEY);
+    let other_key = fingerprint(other);
     assert_eq!(read(&[]), (key, Some(other_key), SIGNED.to_owned()));
     assert_eq!(read(&[("MASTER_ENCRYPTION_KEY", ""), ("JWT_SECRET", "")]), read(&[]));
     let from_variables = "another signing secret of thirty-two bytes";
@@ -232,7 +233,9 @@ async fn another_master_key_than_the_stores_is_refused() {
 }
 
 async fn seal(store: &Store, vault: &Vault) {
-    let (provider, label, secret) = ("openai".to_owned(), "all".to_owned(), Secret::new("sk-live".to_owned()));
+    let provider = "openai".to_owned();
+    let label = "all".to_owned();
+    let secret = Secret::new("sk-live".to_owned());
     let new = store::NewProviderKey { owner: None, provider, label, secret };
     store.create_provider_key(&Actor::COMMAND, vault, new).await.unwrap();
 }
@@ -256,7 +259,8 @@ async fn a_master_key_that_seals_nothing_makes_way_for_another() {
 
 #[tokio::test]
 async fn of_two_first_starts_on_one_store_the_key_of_one_is_admitted() {
-    let (one, two) = (Data::new(), Data::new());
+    let one = Data::new();
+    let two = Data::new();
     let store = one.store().await;
     let snapshot = snapshot();
     let open = async |data: &Data| data.read(&[]).unwrap().open_vault(&store, &snapshot.process).await;

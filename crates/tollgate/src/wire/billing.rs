@@ -122,7 +122,8 @@ async fn open_books(snapshot: &Snapshot, store: &Store) -> anyhow::Result<Option
 /// Returns the prices of the configuration that is in force.
 fn price_book(live: Arc<Live>) -> PriceBook {
     PriceBook::new(move |of| {
-        let (snapshot, models) = (live.load_full(), (of.sent_model.as_str(), of.answered_model.as_deref()));
+        let snapshot = live.load_full();
+        let models = (of.sent_model.as_str(), of.answered_model.as_deref());
         let price = snapshot.traffic.price_of_version(&of.provider, models, &of.version)?;
         Some(price.card())
     })

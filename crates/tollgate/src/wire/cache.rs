@@ -52,7 +52,8 @@ impl Services {
 
     /// Lets the proxy apply the purges of stored responses, those of other nodes too if they share the store.
     pub(super) async fn cache(&mut self, base: &ServerContext, shared: &Arc<Shared>) -> anyhow::Result<()> {
-        let (purged, last) = (shared.clone(), shared.clone());
+        let purged = shared.clone();
+        let last = shared.clone();
         base.board.set_purge(
             move |purge| purged.responses.purge(purge, purged.clock.now()),
             move || last.responses.last_purge_number(),

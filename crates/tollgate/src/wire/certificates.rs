@@ -60,7 +60,9 @@ fn set(metrics: &Metrics, states: &[CertificateState]) {
 
 impl Job for CertificateReload {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let (listeners, upstreams, now) = (self.listeners.clone(), self.upstreams(), self.clock.now());
+        let listeners = self.listeners.clone();
+        let upstreams = self.upstreams();
+        let now = self.clock.now();
         // A file system may be slow.
         let reload = move || {
             let listeners = listeners.iter().flat_map(|listener| listener.reload(now));

@@ -65,7 +65,8 @@ mod tests {
     #[test]
     fn a_leap_is_counted_and_shown_while_it_lasts() {
         let noon = Day(20_000).start();
-        let (hands, metrics) = (Clock::manual(noon), Metrics::new());
+        let hands = Clock::manual(noon);
+        let metrics = Metrics::new();
         let mut watch = ClockWatch::new(hands.clone().guarded(), metrics.clone());
         let shown = |line: &str| metrics.encode().lines().any(|shown| shown == line);
         watch.report();

@@ -26,7 +26,8 @@ pub(super) const SPEC: JobSpec = JobSpec::every("configuration", Duration::from_
 
 /// Returns the configuration with which the process starts.
 pub(super) async fn in_force(node: &Node, file: LoadedConfig, options: &ServeOptions) -> anyhow::Result<StartedConfig> {
-    let (process, store) = (file.snapshot.process.clone(), node.store());
+    let process = file.snapshot.process.clone();
+    let store = node.store();
     let of = node_of_configuration(&process.data, node);
     let started = configuration_at_start(store, of, file, &options.sources).await;
     let started = started.map_err(|error| match error {
@@ -114,8 +115,8 @@ impl WatchedFile {
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let time = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
         let content = std::fs::metadata(&target).ok().map(|found| {
-            let (modified, changed) =
-                (time(found.mtime(), found.mtime_nsec()), time(found.ctime(), found.ctime_nsec()));
+            let modified = time(found.mtime(), found.mtime_nsec());
+            let changed = time(found.ctime(), found.ctime_nsec());
             [found.dev().into(), found.ino().into(), found.size().into(), modified, changed]
         });
         Self { target, content }

@@ -68,13 +68,16 @@ impl KeyFollowing {
     ) -> Self {
         let labels = SourceLabels { source: format!("etcd {name}").as_str().into() };
         let follower = Arc::new(Mutex::new(follower));
-        let (judged, awaited, shown) = (None, Vec::new(), KeyState::default());
+        let judged = None;
+        let awaited = Vec::new();
+        let shown = KeyState::default();
         Self { configurator, metrics, labels, follower, judged, awaited, shown }
     }
 
     /// Applies the value, unless it was refused beside the same configuration and the same files.
     async fn apply(&mut self, key: &ConfigurationKey, reading: KeyReading) -> Result<(), JobError> {
-        let (in_force, is_of_key) = (self.in_force(), self.is_of_key());
+        let in_force = self.in_force();
+        let is_of_key = self.is_of_key();
         let named: Vec<_> = self.awaited.iter().map(|(file, _)| file.clone()).collect();
         let found = if named.is_empty() { Vec::new() } else { WatchedFile::all(named).await? };
         let has_changed_file = found.iter().ne(self.awaited.iter().map(|(_, known)| known));
@@ -112,7 +115,8 @@ impl KeyFollowing {
     fn report(&mut self, key: &ConfigurationKey, state: &KeyState) {
         match (&state.error, &self.shown.error) {
             (Some(error), None) => {
-                let (key, cause) = (&*key.name, &**error);
+                let key = &*key.name;
+                let cause = &**error;
                 tracing::warn!(key, cause, "etcd cannot be read; the last configuration stays in force");
             }
             (None, Some(_)) => tracing::info!(key = &*key.name, "etcd responds again"),
@@ -126,7 +130,8 @@ impl KeyFollowing {
             sources.last_success.get_or_create(&self.labels).set(at);
         }
         let revision = state.content.is_some().then_some(state.revision);
-        let (responded_at, unreachable) = (state.responded_at, state.error.clone());
+        let responded_at = state.responded_at;
+        let unreachable = state.error.clone();
         key.set_status(KeyStatus { revision, responded_at, unreachable, ..key.status() });
         self.shown = state.clone();
     }
@@ -139,7 +144,9 @@ impl Job for KeyFollowing {
         let state = self.follower.lock().unwrap_or_else(PoisonError::into_inner).state();
         self.report(key, &state);
         // While etcd cannot be read, a changed file may be in force.
-        if let (Some(content), None) = (state.content, state.error) {
+        if let Some(content) = state.content
+            && let None = state.error
+        {
             self.apply(key, KeyReading { text: text(content), revision: state.revision }).await?;
         }
         Ok(NextRun::Period)
@@ -177,7 +184,8 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_appears_while_its_value_is_refused_gives_it_a_second_try_and_no_third() {
         let folder = tempfile::tempdir().unwrap();
-        let (early, absent) = (folder.path().join("early"), folder.path().join("absent"));
+        let early = folder.path().join("early");
+        let absent = folder.path().join("absent");
         std::fs::write(&early, "x").unwrap();
         let named = vec![early, absent];
         let found = || async { WatchedFile::all(named.clone()).await.unwrap() };
@@ -197,7 +205,8 @@ mod tests {
         let reading = |text: &str, revision| KeyReading { text: Ok(text.into()), revision };
         let in_force = |digest: &str, file: &str| [digest.to_owned(), file.to_owned()];
         let mut judged = JudgedReading { reading: reading("a", 1), in_force: in_force("a", "f"), differs_since: None };
-        let (begin, minute) = (Instant::now(), OTHERS_STAY);
+        let begin = Instant::now();
+        let minute = OTHERS_STAY;
         for (value, now_in_force, is_of_key, after, stays) in [
             (reading("a", 1), in_force("a", "f"), true, Duration::ZERO, true),
             (reading("a", 1), in_force("b", "f"), true, minute, true),

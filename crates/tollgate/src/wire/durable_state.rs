@@ -110,7 +110,8 @@ impl DurableState {
         } else {
             None
         };
-        let (mock, demo_prices) = (None, Vec::new());
+        let mock = None;
+        let demo_prices = Vec::new();
         Ok(Self { clock, node, heartbeat, keys, signing, metered_spool, demo, differences, started, mock, demo_prices })
     }
 }
@@ -118,8 +119,10 @@ impl DurableState {
 impl MeteredSpool {
     async fn open(process: &Process, node: &Node, clock: &Clock, serve_options: &ServeOptions) -> anyhow::Result<Self> {
         let slot = serve_options.slot.folder(&process.data);
-        let (folder, export) = (slot.join(SPOOL_FOLDER), ExportPlace::new(process, &slot));
-        let (workers, skip_corrupt) = (serve_options.workers, serve_options.skip_corrupt);
+        let folder = slot.join(SPOOL_FOLDER);
+        let export = ExportPlace::new(process, &slot);
+        let workers = serve_options.workers;
+        let skip_corrupt = serve_options.skip_corrupt;
         let at = SpoolPlace { node, process, folder, workers, skip_corrupt, export };
         let (mut spool, gathered) = at.open().await?;
         let stats = Arc::new(IngestStats::default());

@@ -56,7 +56,8 @@ impl ExportPlace {
 /// Starts the job, if a target is configured.
 pub(super) fn start(base: &ServerContext, services: &mut Services, reader: Option<ExportReader>) {
     let snapshot = base.live.load();
-    let (Some(reader), Some(export)) = (reader, &snapshot.process.export) else { return };
+    let Some(reader) = reader else { return };
+    let Some(export) = &snapshot.process.export else { return };
     let counter = reader.counter();
     let job = EventExport::new(reader, parts(export, &base.node, &base.clock));
     watch(base, counter, &job);
@@ -65,7 +66,8 @@ pub(super) fn start(base: &ServerContext, services: &mut Services, reader: Optio
 
 /// Exports the rows of a process that has ended, as far as the target accepts them in time.
 pub(super) async fn drain_left(process: &Process, node: &Node, reader: Option<ExportReader>) {
-    let (Some(reader), Some(export)) = (reader, &process.export) else { return };
+    let Some(reader) = reader else { return };
+    let Some(export) = &process.export else { return };
     let mut job = EventExport::new(reader, parts(export, node, node.store().clock()));
     match timeout(LEFT_MAX, job.drain()).await {
         Ok(Ok(())) => {}
@@ -75,9 +77,11 @@ pub(super) async fn drain_left(process: &Process, node: &Node, reader: Option<Ex
 }
 
 fn watch(base: &ServerContext, counter: ExportCounter, job: &EventExport) {
-    let (stats, clock) = (job.stats(), base.clock.clone());
+    let stats = job.stats();
+    let clock = base.clock.clone();
     base.metrics.on_scrape(Box::new(move |all| {
-        let (all, totals) = (&all.export, counter.totals());
+        let all = &all.export;
+        let totals = counter.totals();
         metrics::set_total(&all.rows, stats.rows.load(Ordering::Relaxed));
         metrics::set_total(&all.failures, stats.failures.load(Ordering::Relaxed));
         metrics::set_total(&all.skipped, totals.skipped_rows);

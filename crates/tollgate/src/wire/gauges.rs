@@ -17,9 +17,11 @@ use super::parts::ServerContext;
 
 /// Copies values of other parts into gauges at each scrape.
 pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
-    let (shared, labeled) = (shared.clone(), Mutex::new(None::<Arc<Snapshot>>));
+    let shared = shared.clone();
+    let labeled = Mutex::new(None::<Arc<Snapshot>>);
     base.metrics.on_scrape(Box::new(move |all| {
-        let (meter, capacity) = (&shared.meter, &shared.capacity);
+        let meter = &shared.meter;
+        let capacity = &shared.capacity;
         all.proxy.connections.set(i64::from(capacity.connections()));
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
@@ -31,7 +33,8 @@ pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
         all.proxy.cache_responses.set(i64::try_from(responses).unwrap_or(i64::MAX));
         all.proxy.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         show(&all.meter, &meter.stats().totals());
-        let (snapshot, mut labeled) = (shared.live.load_full(), labeled.lock().unwrap_or_else(PoisonError::into_inner));
+        let snapshot = shared.live.load_full();
+        let mut labeled = labeled.lock().unwrap_or_else(PoisonError::into_inner);
         if !labeled.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {
             show_labels(&all.proxy.route_labels, &snapshot);
             *labeled = Some(snapshot);

@@ -32,12 +32,14 @@ impl LeaseTask {
     /// node's backlog.
     pub(crate) fn start(base: &ServerContext, mut jobs: Runner) -> Self {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
-        let (leases, stats) = (LeaseQueue::new(queue), Arc::new(LeaseStats::default()));
+        let leases = LeaseQueue::new(queue);
+        let stats = Arc::new(LeaseStats::default());
         watch_leases(&base.metrics, stats.clone());
         let live = base.live.load();
         let lease = &live.process.lease;
         let timing = LeaseTiming { recall_wait: lease.recall_wait, ..LeaseTiming::default() };
-        let (time, ttl) = (leases.time().clone(), lease.ttl);
+        let time = leases.time().clone();
+        let ttl = lease.ttl;
         let mut leasing = Some(LeaseLoopOptions { node: base.node.clone(), messages, time, timing, ttl, stats });
         jobs.add(cluster::leases::SPEC, move || Leases::new(leasing.take()));
         Self { jobs, leases }

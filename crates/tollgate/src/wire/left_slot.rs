@@ -89,7 +89,9 @@ impl LeftSlot {
         }
         let joined = store.join(&data, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(process, error))?;
-        let (workers, skip_corrupt, stats) = (*workers, *skip_corrupt, IngestStats::default());
+        let workers = *workers;
+        let skip_corrupt = *skip_corrupt;
+        let stats = IngestStats::default();
         let export = ExportPlace::new(process, &data);
         let at = SpoolPlace { node: &node, process, folder, workers, skip_corrupt, export };
         let (mut spool, gathered) = at.open().await?;
@@ -159,7 +161,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slot_that_cannot_be_settled_is_settled_later() {
-        let (begun, mut tries) = (tokio::time::Instant::now(), Vec::new());
+        let begun = tokio::time::Instant::now();
+        let mut tries = Vec::new();
         until_settled("next", || {
             tries.push(begun.elapsed().as_secs());
             std::future::ready(match tries.len() {

@@ -19,7 +19,8 @@ const QUESTIONS_MAX: usize = 1024;
 
 /// Opens the rate limits of this process. An unavailable Redis does not delay the start.
 pub(super) async fn open(process: &Process, durable: &DurableState, role: Role) -> Result<Windows, StartFault> {
-    let (clock, node) = (durable.clock.clone(), durable.node.id().to_string());
+    let clock = durable.clock.clone();
+    let node = durable.node.id().to_string();
     let Some(url) = &process.redis else {
         return Ok(Windows::here(clock));
     };

@@ -43,10 +43,12 @@ type Built = (Arc<Snapshot>, Arc<[FollowedSource]>);
 /// Returns what connects the job to the configuration in force, and whether all sources have responded or failed.
 fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFollowing, watch::Receiver<bool>) {
     let snapshot = live.load_full();
-    let (file, own): (PathBuf, _) = (snapshot.process.data.join(FILE), OwnAddresses::of(&snapshot.process));
+    let file: PathBuf = snapshot.process.data.join(FILE);
+    let own = OwnAddresses::of(&snapshot.process);
     let tls = proxy::tls_config();
     let (settled, has_settled) = watch::channel(false);
-    let (of, published) = (live.clone(), live.clone());
+    let of = live.clone();
+    let published = live.clone();
     let last: Mutex<Option<Arc<Snapshot>>> = Mutex::default();
     let publish = Arc::new(move |lists: &[FollowedList], has_changed: bool| {
         let snapshot = published.load_full();
@@ -107,7 +109,9 @@ fn followed(part: &MemberPart) -> Option<FollowedSource> {
         MemberSource::Consul { settings, service } => {
             let ConsulSettings { url, token, datacenter, tls } = &**settings;
             let servers = SourceServers { urls: vec![server(url)], tls: tls.clone() };
-            let (service, datacenter, token) = (service.clone(), datacenter.clone(), token.clone());
+            let service = service.clone();
+            let datacenter = datacenter.clone();
+            let token = token.clone();
             FollowedPlace::Consul(FollowedService { service, datacenter, servers, token })
         }
     };
@@ -134,8 +138,9 @@ fn server(url: &Origin) -> SourceUrl {
 /// remain if a source of it has no list yet.
 fn publish(snapshot: &Snapshot, lists: &[FollowedList], own: &OwnAddresses) {
     for discovery in discoveries(snapshot) {
-        let (mut backends, mut sources, mut is_complete): (Vec<Backend>, Vec<SourceStatus>, bool) =
-            (Vec::new(), Vec::new(), true);
+        let mut backends: Vec<Backend> = Vec::new();
+        let mut sources: Vec<SourceStatus> = Vec::new();
+        let mut is_complete: bool = true;
         for part in &discovery.parts {
             let MemberPart::Found { template, weight, .. } = part else {
                 let MemberPart::Fixed(backend) = part else { continue };

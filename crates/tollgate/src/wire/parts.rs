@@ -138,7 +138,8 @@ pub(crate) fn shared(
     checks: CredentialChecks,
     responses: ResponseMemories,
 ) -> Arc<Shared> {
-    let (snapshot, SharedCounters { unauthenticated, sharing, leases, subject_budgets }) = (base.live.load(), counters);
+    let snapshot = base.live.load();
+    let SharedCounters { unauthenticated, sharing, leases, subject_budgets } = counters;
     Arc::new(Shared {
         live: base.live.clone(),
         meter,
@@ -178,7 +179,8 @@ pub(crate) fn watch_log(base: &ServerContext, dropped: DroppedLines) {
 
 /// Copies the age of the master key and the number of failed decryptions at each scrape.
 fn watch_vault(base: &ServerContext, decrypted_credentials: Arc<DecryptedCredentials>) {
-    let (clock, since) = (base.clock.clone(), base.keys.admitted.map(|admitted| admitted.since));
+    let clock = base.clock.clone();
+    let since = base.keys.admitted.map(|admitted| admitted.since);
     base.metrics.on_scrape(Box::new(move |all| {
         if let Some(since) = since {
             let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
@@ -220,7 +222,8 @@ pub(crate) struct Services {
 impl Services {
     /// Returns services without tasks; `jobs` is an empty runner.
     pub(crate) fn new(jobs: Runner) -> Self {
-        let (stop, stop_control) = (watch::Sender::default(), watch::Sender::default());
+        let stop = watch::Sender::default();
+        let stop_control = watch::Sender::default();
         Self { tasks: JoinSet::new(), stop, stop_control, jobs, ingest: None }
     }
 
@@ -288,8 +291,11 @@ impl Services {
         self.jobs.add(revision::SPEC, move || revision.clone());
         let last_use = LastUseWriter::new(base.store.clone());
         self.jobs.add(last_use::SPEC, move || last_use.clone());
-        let (live_state, live) = (base.live_state.clone(), base.live.clone());
-        let (revision, clock, windows) = (base.revision.clone(), base.clock.clone(), base.windows.clone());
+        let live_state = base.live_state.clone();
+        let live = base.live.clone();
+        let revision = base.revision.clone();
+        let clock = base.clock.clone();
+        let windows = base.windows.clone();
         let readiness = Readiness { live_state, live, revision, clock, windows, backlog, beaten_at: None };
         self.jobs.add(readiness::SPEC, move || readiness.clone());
         let clock = ClockWatch::new(base.clock.clone(), base.metrics.clone());
@@ -309,8 +315,10 @@ impl Services {
     /// Starts the ingest of the spool into the store.
     pub(crate) fn ingest(&mut self, base: &ServerContext, reader: Reader, stats: Arc<IngestStats>) {
         watch_ingest(base, reader.backlog_counter(), stats.clone());
-        let (node, slot) = (base.node.clone(), ReaderSlot::new(reader));
-        let (mut ingesting, kept) = (self.jobs.beside(), slot.clone());
+        let node = base.node.clone();
+        let slot = ReaderSlot::new(reader);
+        let mut ingesting = self.jobs.beside();
+        let kept = slot.clone();
         ingesting.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), slot.clone(), stats.clone()));
         self.ingest = Some((ingesting, kept));
     }
@@ -349,7 +357,8 @@ impl Services {
 
     /// Starts the deletion of expired usage.
     async fn retention(&mut self, base: &ServerContext) {
-        let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
+        let stats = Arc::new(RetentionStats::default());
+        let live = base.live.clone();
         let counted = stats.clone();
         base.metrics.on_scrape(Box::new(move |all| {
             metrics::set_total(&all.store.expired_rows, counted.rows.load(Ordering::Relaxed));
@@ -365,7 +374,8 @@ impl Services {
     /// Starts the reload of certificates, of which a new configuration may have more.
     pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
         let live = base.live.clone();
-        let (metrics, clock) = (base.metrics.clone(), base.clock.clone());
+        let metrics = base.metrics.clone();
+        let clock = base.clock.clone();
         let reload = CertificateReload { listeners: listeners.into(), live, metrics, clock };
         reload.show();
         self.jobs.add(certificates::SPEC, move || reload.clone());

@@ -38,7 +38,8 @@ pub(super) struct Readiness {
 
 impl Readiness {
     async fn is_cut_off(&mut self) -> bool {
-        let (now, rule) = (self.clock.mono(), self.live.load().process.readiness);
+        let now = self.clock.mono();
+        let rule = self.live.load().process.readiness;
         let without_store = self.revision.age(now);
         if without_store < BEAT_EVERY {
             if self.beaten_at.is_none_or(|at| now.since(at) >= BEAT_EVERY) {

@@ -49,7 +49,9 @@ impl Services {
     /// Records the configuration of the start, and starts the job that applies others.
     pub(super) async fn configuration(&mut self, base: &ServerContext, configurator: &Arc<Configurator>) {
         configurator.record_start().await;
-        let (live, metrics, revision) = (base.live.clone(), base.metrics.clone(), base.revision.clone());
+        let live = base.live.clone();
+        let metrics = base.metrics.clone();
+        let revision = base.revision.clone();
         let watch = ConfigurationWatch::new(configurator.clone(), live, metrics, revision);
         self.jobs.add(SPEC, move || watch.clone());
         self.configuration_key(base, configurator).await;

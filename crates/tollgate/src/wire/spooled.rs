@@ -38,7 +38,10 @@ impl SpoolPlace<'_> {
         let failed = |error| failure::of_store(process, error);
         let ingested = ledger::ingest::positions(node).await.map_err(failed)?;
         let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(process, error))?;
-        let (place, node, skip_corrupt, export) = (folder.clone(), node.id(), *skip_corrupt, export.clone());
+        let place = folder.clone();
+        let node = node.id();
+        let skip_corrupt = *skip_corrupt;
+        let export = export.clone();
         let durability = match process.spool.durability {
             Durability::Process => spool::SpoolDurability::Process,
             Durability::Power => spool::SpoolDurability::Power,

@@ -71,7 +71,7 @@ impl RunningServer {
                 tokio::select! { () = left.settle_after_its_process() => {}, () = stopped => {} }
             });
         }
-        let proxying = self.proxying.as_ref().filter(|_| !self.base.store.is_shared());
+        let proxying = if self.base.store.is_shared() { None } else { self.proxying.as_ref() };
         handover.store = proxying.map(|RunningProxy { shared, backlog, .. }| StoreHandover {
             shared: shared.clone(),
             workers: options.workers,

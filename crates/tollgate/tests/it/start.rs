@@ -186,7 +186,8 @@ fn files(spool: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 async fn a_spool_of_a_newer_version_is_refused_and_nothing_of_it_is_overwritten() {
     let folder = used().await;
     let data = data(folder.path());
-    let (segment, spool) = (segment(&data), data.join("spool"));
+    let segment = segment(&data);
+    let spool = data.join("spool");
     let as_it_was = fs::read(&segment).unwrap();
     let mut newer = as_it_was.clone();
     newer[8] = 2;
@@ -215,12 +216,14 @@ async fn a_spool_of_a_newer_version_is_refused_and_nothing_of_it_is_overwritten(
 async fn an_unwritable_spool_folder_is_named_with_a_remedy() {
     let folder = used().await;
     let data = data(folder.path());
-    let (spool, away) = (data.join("spool"), folder.path().join("away"));
+    let spool = data.join("spool");
+    let away = folder.path().join("away");
     fs::rename(&spool, &away).unwrap();
     // Files cannot be created in sysfs, not even by root.
     std::os::unix::fs::symlink("/sys", &spool).unwrap();
     let printed = reported(&data).await;
-    let (data_shown, spool_shown) = (data.display(), spool.display());
+    let data_shown = data.display();
+    let spool_shown = spool.display();
     let expected = format!(
         "error: data_unwritable: the data folder {data_shown} cannot be written: grant this user write permission, \
          free disk space, or name another folder with --data: cannot write into {spool_shown}: "

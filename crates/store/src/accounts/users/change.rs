@@ -79,7 +79,8 @@ impl Store {
         let found = find(&mut transaction, user).await?;
         let plan =
             plans::find_id::<UserError>(&mut transaction, change.plan.as_deref().unwrap_or(&found.plan.name)).await?;
-        let (status, role) = (change.status.unwrap_or(found.status), change.role.unwrap_or(found.role));
+        let status = change.status.unwrap_or(found.status);
+        let role = change.role.unwrap_or(found.role);
         let is_admin = |status, role| status == UserStatus::Active && role == Role::Admin;
         if is_admin(found.status, found.role) && !is_admin(status, role) {
             let (other,): (bool,) = transaction.query(OTHER_ADMIN).bind(found.id.0).one().await?;

@@ -132,7 +132,8 @@ impl Store {
         put: PasswordUpdate<'_>,
         before: &Secret,
     ) -> Result<(), E> {
-        let (user, now) = (put.user, self.now());
+        let user = put.user;
+        let now = self.now();
         let set = transaction.query(CHANGE).bind(user.0).bind(put.phc.expose().to_owned()).bind(now);
         if set.bind(before.expose().to_owned()).run().await? == 0 {
             return self.put_password(transaction, by, put).await;

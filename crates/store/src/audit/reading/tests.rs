@@ -32,7 +32,9 @@ async fn note(store: &Store, by: &Actor, act: Act) {
 
 /// Reads all pages of `limit` lines. Returns the number of lines of each page, and the targets of all lines.
 async fn pages(store: &Store, filter: &AuditFilter, limit: usize) -> (Vec<usize>, Vec<Uuid>) {
-    let (mut counts, mut targets, mut after) = (Vec::new(), Vec::new(), None);
+    let mut counts = Vec::new();
+    let mut targets = Vec::new();
+    let mut after = None;
     loop {
         let page = store.audit_page(filter, after, limit).await.unwrap();
         counts.push(page.lines.len());
@@ -48,8 +50,10 @@ async fn pages(store: &Store, filter: &AuditFilter, limit: usize) -> (Vec<usize>
 async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
     for place in Place::both().await {
         let (store, clock) = opened(&place).await;
-        let (ada, bob) = (user(&store, "ada").await, user(&store, "bob").await);
-        let (key, target) = (KeyId(store.new_id()), store.new_id());
+        let ada = user(&store, "ada").await;
+        let bob = user(&store, "bob").await;
+        let key = KeyId(store.new_id());
+        let target = store.new_id();
         clock.advance(Duration::from_micros(1));
         let by = Actor { by: By::Key { user: ada, key }, address: Some("::ffff:192.0.2.7".parse().unwrap()) };
         note(&store, &by, Act::of(AuditAction::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
@@ -106,12 +110,14 @@ async fn pages_are_newest_first_and_neither_lose_nor_repeat_a_line_of_one_moment
 async fn lines_are_found_by_user_actor_action_and_time() {
     for place in Place::both().await {
         let (store, clock) = opened(&place).await;
-        let (ada, bob) = (user(&store, "ada").await, user(&store, "bob").await);
+        let ada = user(&store, "ada").await;
+        let bob = user(&store, "bob").await;
         let mut written = Vec::new();
         for n in 0..12_usize {
             clock.advance(Duration::from_secs(1));
             let action = if n % 3 == 0 { AuditAction::KeyCreate } else { AuditAction::KeyRevoke };
-            let (owner, target) = (if n % 2 == 0 { ada } else { bob }, store.new_id());
+            let owner = if n % 2 == 0 { ada } else { bob };
+            let target = store.new_id();
             let by_bob = Actor { by: By::User { user: bob, session: None }, address: None };
             let (by, actor) = if n % 4 < 2 { (by_bob, Some(bob)) } else { (Actor::SYSTEM, None) };
             note(&store, &by, Act::of(action, target, Some(owner))).await;

@@ -85,7 +85,8 @@ async fn end_log(file: &Path) -> Result<(), DatabaseError> {
 /// would read with another database.
 fn set_aside(file: &Path, aside: &Path, ends: &[&str]) -> io::Result<()> {
     for end in ends {
-        let (from, to) = (with_end(file, end), with_end(aside, end));
+        let from = with_end(file, end);
+        let to = with_end(aside, end);
         // Some filesystems do not support hard links.
         match fs::hard_link(&from, &to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

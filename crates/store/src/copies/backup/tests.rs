@@ -29,7 +29,8 @@ async fn a_backup_of_either_database_is_one_file_that_can_be_copied_back() {
 #[tokio::test]
 async fn a_file_that_is_there_is_not_written_over() {
     let place = Place::sqlite();
-    let (store, file) = (place.open().await, place.folder.path().join("file"));
+    let store = place.open().await;
+    let file = place.folder.path().join("file");
     std::fs::write(&file, "mine").unwrap();
     let refused = write(&store, &file, "1.2.3", |_| ()).await.unwrap_err();
     assert!(matches!(refused, BackupError::Folder(_)), "{refused:?}");
@@ -164,7 +165,8 @@ async fn no_session_and_no_link_of_a_backup_opens_anything() {
         let user = store.users().await.unwrap().remove(0);
         let phc = Secret::new("$one".to_owned());
         store.set_password(&by, user.id, &phc, None).await.unwrap();
-        let (hash, expires_at) = (TicketHash([1; 32]), Timestamp(store.clock().now().0 + 1_000_000));
+        let hash = TicketHash([1; 32]);
+        let expires_at = Timestamp(store.clock().now().0 + 1_000_000);
         let credential = SessionCredential::Password(phc);
         let new = NewSession { user: user.id, credential, address: None, agent: None, refresh: hash, expires_at };
         let session = store.begin_session(&by, new).await.unwrap();
@@ -201,7 +203,8 @@ async fn a_backup_that_fails_leaves_nothing() {
 #[test]
 fn a_draft_takes_over_nothing_of_who_had_its_name_or_was_copied() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, mine) = (folder.path().join("draft"), folder.path().join("mine"));
+    let file = folder.path().join("draft");
+    let mine = folder.path().join("mine");
     for name in ["draft", "draft-wal", "draft-shm", "mine"] {
         std::fs::write(folder.path().join(name), name).unwrap();
     }
@@ -223,7 +226,8 @@ async fn numbers_of_users_and_keys_that_a_backup_does_not_know_are_not_given_aga
         write(&store, &file, "1.2.3", |_| ()).await.unwrap();
         let known = store.users().await.unwrap().remove(0);
         let (backup, _) = open(&file, store.clock().clone()).await.unwrap();
-        let (mut users, mut keys) = (vec![known.no], vec![store.keys(None).await.unwrap().remove(0).no]);
+        let mut users = vec![known.no];
+        let mut keys = vec![store.keys(None).await.unwrap().remove(0).no];
         let mut given = async |store: &Store| {
             let email = Email::parse("grace@example.com").unwrap();
             let new = NewUser::member(email, "Grace", "pro");

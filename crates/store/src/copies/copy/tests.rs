@@ -40,11 +40,14 @@ pub(crate) async fn filled(place: &Place) -> Store {
 /// Writes rows of usage and leases, as `ledger` and `cluster` do.
 async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     let mut on = store.begin().await.unwrap();
-    let (id, text) =
-        (|id: Uuid| CopiedValue::Bytes(id.into_bytes().to_vec()), |text: &str| CopiedValue::Text(text.to_owned()));
+    let id = |id: Uuid| CopiedValue::Bytes(id.into_bytes().to_vec());
+    let text = |text: &str| CopiedValue::Text(text.to_owned());
     let number = CopiedValue::Number;
-    let (node, user, key) = (("node_id", id(node.id())), ("user_no", number(user.0)), ("key_no", number(key.0)));
-    let (day, plan) = (("day", number(i64::from(NOW.day().0))), ("plan_id", id(Uuid::nil())));
+    let node = ("node_id", id(node.id()));
+    let user = ("user_no", number(user.0));
+    let key = ("key_no", number(key.0));
+    let day = ("day", number(i64::from(NOW.day().0)));
+    let plan = ("plan_id", id(Uuid::nil()));
     insert(store, &mut on, "names", &[("no", number(1)), ("kind", text("model"))]).await;
     insert(store, &mut on, "subjects", &[("no", number(1)), ("kind", text("token"))]).await;
     for nth in 0..3_000 {
@@ -91,7 +94,8 @@ async fn books(store: &Store, on: &mut Transaction) {
     let (user,): (Uuid,) = on.query("SELECT id FROM users").one().await.unwrap();
     let (plan,): (Uuid,) = on.query("SELECT id FROM plans").one().await.unwrap();
     let [version, subscription, invoice, payment] = [(); 4].map(|()| id(store.new_id()));
-    let (user, currency) = (("user_id", id(user)), ("currency", text("IDR")));
+    let user = ("user_id", id(user));
+    let currency = ("currency", text("IDR"));
     let of_version = ("plan_version_id", version.clone());
     let plan_version = [("id", version.clone()), ("plan_id", id(plan)), currency.clone(), ("term", text("month"))];
     insert(store, on, "plan_versions", &plan_version).await;
@@ -173,7 +177,8 @@ async fn accounts(store: &Store, user: UserId) {
     let by = Actor { by: By::User { user, session: None }, address: "2001:db8::1".parse().ok() };
     let secret = ApiKey::generate("tollgate").unwrap();
     let key = store.create_key(&by, NewKey::of(user, "script", &secret)).await.unwrap();
-    let (hash, expires_at) = (TicketHash([7; 32]), Timestamp(NOW.0 + 1_000_000));
+    let hash = TicketHash([7; 32]);
+    let expires_at = Timestamp(NOW.0 + 1_000_000);
     let session = NewSession {
         user,
         credential: SessionCredential::Key { key: key.id, secret: secret.hash() },
@@ -188,7 +193,9 @@ async fn accounts(store: &Store, user: UserId) {
     store.make_link(&by, NewLink { purpose, hash, expires_at }).await.unwrap();
     let vault = Vault::new(&MasterKey::parse(&format!("{}A", "B".repeat(42))).unwrap(), None);
     store.admit_master_key(&by, &vault).await.unwrap();
-    let (provider, label, secret) = ("openai".to_owned(), "work".to_owned(), Secret::new("sk-live-1234".to_owned()));
+    let provider = "openai".to_owned();
+    let label = "work".to_owned();
+    let secret = Secret::new("sk-live-1234".to_owned());
     let new = NewProviderKey { owner: Some(user), provider, label, secret };
     store.create_provider_key(&by, &vault, new).await.unwrap();
 }
@@ -222,9 +229,12 @@ async fn every_table_is_copied() {
 
 #[tokio::test]
 async fn sqlite_and_postgres_hold_the_same_in_every_column() {
-    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
-    let (sqlite, postgres) = (sqlite.open().await, postgres.open().await);
-    let (mut sqlite, mut postgres) = (sqlite.begin().await.unwrap(), postgres.begin().await.unwrap());
+    let sqlite = Place::sqlite();
+    let postgres = Place::postgres().await;
+    let sqlite = sqlite.open().await;
+    let postgres = postgres.open().await;
+    let mut sqlite = sqlite.begin().await.unwrap();
+    let mut postgres = postgres.begin().await.unwrap();
     for table in TABLES {
         let of = async |on: &mut Transaction| -> Vec<CopiedColumn> {
             columns(on, table).await.unwrap().into_iter().map(CopiedColumn::from).collect()
@@ -235,9 +245,12 @@ async fn sqlite_and_postgres_hold_the_same_in_every_column() {
 
 #[tokio::test]
 async fn a_copy_to_postgres_says_the_same_and_so_does_one_back() {
-    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
-    let (first, back) = (filled(&sqlite).await, Place::sqlite());
-    let (second, third) = (postgres.open().await, back.open().await);
+    let sqlite = Place::sqlite();
+    let postgres = Place::postgres().await;
+    let first = filled(&sqlite).await;
+    let back = Place::sqlite();
+    let second = postgres.open().await;
+    let third = back.open().await;
     let mut told = Vec::new();
     let there = copy(&first, &second, |progress| told.push(progress)).await.unwrap();
     let again = copy(&second, &third, |_| ()).await.unwrap();
@@ -255,8 +268,10 @@ async fn a_copy_to_postgres_says_the_same_and_so_does_one_back() {
 #[tokio::test]
 async fn what_is_not_empty_takes_no_copy() {
     for place in Place::both().await {
-        let (one, other) = (Place::sqlite(), place);
-        let (source, target) = (filled(&one).await, filled(&other).await);
+        let one = Place::sqlite();
+        let other = place;
+        let source = filled(&one).await;
+        let target = filled(&other).await;
         let refused = copy(&source, &target, |_| ()).await.unwrap_err();
         assert!(matches!(refused, CopyError::NotEmpty { .. }), "{refused:?}");
     }
@@ -264,8 +279,10 @@ async fn what_is_not_empty_takes_no_copy() {
 
 #[tokio::test]
 async fn a_copy_to_postgres_that_fails_leaves_nothing() {
-    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
-    let (source, target) = (filled(&sqlite).await, postgres.open().await);
+    let sqlite = Place::sqlite();
+    let postgres = Place::postgres().await;
+    let source = filled(&sqlite).await;
+    let target = postgres.open().await;
     tell(&target, "ALTER TABLE ingested ADD CONSTRAINT refused CHECK (lane < 0)").await;
     copy(&source, &target, |_| ()).await.unwrap_err();
     let mut on = target.begin().await.unwrap();
@@ -276,8 +293,10 @@ async fn a_copy_to_postgres_that_fails_leaves_nothing() {
 
 #[tokio::test]
 async fn rows_that_were_not_read_are_missed() {
-    let (one, other) = (Place::sqlite(), Place::sqlite());
-    let (source, target) = (filled(&one).await, other.open().await);
+    let one = Place::sqlite();
+    let other = Place::sqlite();
+    let source = filled(&one).await;
+    let target = other.open().await;
     // An id before the first possible one.
     tell(&source, "UPDATE names SET id = x'00' WHERE no = 1").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
@@ -286,8 +305,10 @@ async fn rows_that_were_not_read_are_missed() {
 
 #[tokio::test]
 async fn a_page_that_cannot_be_gone_on_from_is_an_error() {
-    let (one, other) = (Place::sqlite(), Place::sqlite());
-    let (source, target) = (filled(&one).await, other.open().await);
+    let one = Place::sqlite();
+    let other = Place::sqlite();
+    let source = filled(&one).await;
+    let target = other.open().await;
     tell(&source, "UPDATE usage_events SET id = x'ff' WHERE id = (SELECT max(id) FROM usage_events)").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
     assert!(
@@ -299,7 +320,8 @@ async fn a_page_that_cannot_be_gone_on_from_is_an_error() {
 #[tokio::test]
 async fn a_store_with_more_than_this_binary_knows_is_not_copied() {
     for place in Place::both().await {
-        let (source, other) = (filled(&place).await, Place::sqlite());
+        let source = filled(&place).await;
+        let other = Place::sqlite();
         tell(&source, "UPDATE _sqlx_migrations SET version = 9000 WHERE version = 1").await;
         let target = other.open().await;
         for (from, to) in [(&source, &target), (&target, &source)] {

@@ -93,7 +93,10 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
         asked.entry(cell.period).or_default().insert(cell.budget.scope);
     }
     for (period, scopes) in asked {
-        let (mut keys, mut users, mut subjects, mut plans) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let mut keys = Vec::new();
+        let mut users = Vec::new();
+        let mut subjects = Vec::new();
+        let mut plans = false;
         for scope in scopes {
             match scope {
                 BudgetScope::Key(KeyNo(no)) => keys.push(no),
@@ -121,7 +124,8 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
             let (first, end) = days(period);
             let rows: Vec<ChargedRow<Uuid>> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
             for (plan, node, credits, tokens, money) in rows {
-                let (node, charge) = (NodeId(node.as_u128()), charge(credits, tokens, money));
+                let node = NodeId(node.as_u128());
+                let charge = charge(credits, tokens, money);
                 charged.add((BudgetScope::Plan(PlanId(plan)), period), node, charge);
                 charged.add((BudgetScope::Global, period), node, charge);
             }

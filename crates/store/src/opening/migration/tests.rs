@@ -87,7 +87,8 @@ fn files(database: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_migration_is_there_for_both_databases_and_goes_both_ways() {
-    let (sqlite, postgres) = (files("sqlite"), files("postgres"));
+    let sqlite = files("sqlite");
+    let postgres = files("postgres");
     assert_eq!(sqlite, postgres);
     let of = |end: &str| -> Vec<&str> { sqlite.iter().filter_map(|file| file.strip_suffix(end)).collect() };
     assert_eq!(of(".up.sql"), of(".down.sql"));
@@ -102,8 +103,10 @@ fn every_migration_is_there_for_both_databases_and_goes_both_ways() {
 
 #[tokio::test]
 async fn sqlite_and_postgres_have_the_same_tables_and_columns() {
-    let (sqlite, postgres) = (Place::sqlite(), Place::postgres().await);
-    let (sqlite, postgres) = (columns(&sqlite.open().await).await, columns(&postgres.open().await).await);
+    let sqlite = Place::sqlite();
+    let postgres = Place::postgres().await;
+    let sqlite = columns(&sqlite.open().await).await;
+    let postgres = columns(&postgres.open().await).await;
     // A `BLOB` of SQLite is one of two types on PostgreSQL.
     let named = |kind: &str, column: &str| match kind {
         "BYTEA" => ("BLOB".to_owned(), column != "id" && !column.ends_with("_id")),

@@ -143,7 +143,8 @@ impl<'t> BulkQuery<'t> {
             BulkSide::Sqlite(file) => {
                 let mut statement = file.prepare(self.sql.as_str())?;
                 bind(&mut statement, &self.values)?;
-                let (mut rows, mut read) = (statement.raw_query(), Vec::new());
+                let mut rows = statement.raw_query();
+                let mut read = Vec::new();
                 while let Some(row) = rows.next().map_err(fault)? {
                     read.push(R::of_file(row).map_err(fault)?);
                 }

@@ -78,7 +78,8 @@ macro_rules! send {
         if let Some(error) = $self.failed {
             return Err(sqlx::Error::Encode(error).into());
         }
-        let (sql, persistent) = ($self.sql, $self.persistent);
+        let sql = $self.sql;
+        let persistent = $self.persistent;
         let sent = match ($self.on, $self.arguments) {
             (On::Sqlite(pool), Arguments::Sqlite(with)) => {
                 $make(sql, with).persistent(persistent).$does(pool).await.map($read)

@@ -58,7 +58,8 @@ async fn batches_of_every_size_store_each_value_once_in_its_column() {
             let first = i64::try_from(expected.len()).unwrap();
             let word = |no: i64| (no % 3 == 0 || no % 7 == 0).then(|| format!("word {no}"));
             let row = |no: i64| {
-                let (state, size) = (if no % 11 == 0 { "failed" } else { "done" }, if no % 13 == 0 { no } else { -1 });
+                let state = if no % 11 == 0 { "failed" } else { "done" };
+                let size = if no % 13 == 0 { no } else { -1 };
                 (no, word(no), no % 2 == 0, state, size)
             };
             let rows: Vec<StoredRow> = (first..first + count).map(row).collect();

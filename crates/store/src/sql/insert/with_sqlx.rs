@@ -27,7 +27,9 @@ impl Insert {
         rows: &'r [R],
         mut bind: impl FnMut(&'r R, &mut Values<'r>),
     ) -> Result<u64, DatabaseError> {
-        let (kind, mut rest, mut written) = (transaction.kind(), rows, 0);
+        let kind = transaction.kind();
+        let mut rest = rows;
+        let mut written = 0;
         let mut ready = self.statement(kind, now, &mut rest, &mut bind)?;
         while let Some((text, arguments)) = ready {
             // A statement is sent before the next one is built: the database works while the values are collected.

@@ -9,7 +9,8 @@ use crate::cli::Audit;
 
 /// Returns the requested days; `usual` are the defaults.
 pub(super) fn days(args: &Audit, usual: (Day, Day)) -> anyhow::Result<Days> {
-    let (first, last) = (args.since, args.until);
+    let first = args.since;
+    let last = args.until;
     let last = last.unwrap_or_else(|| usual.1.max(first.unwrap_or_default()));
     // If the last day is in a past month, the default is the first day of that month.
     let first = first.unwrap_or_else(|| if last < usual.0 { Period::of(Per::Month, last).first() } else { usual.0 });

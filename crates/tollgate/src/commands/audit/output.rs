@@ -81,7 +81,8 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         DifferencePlace::Key { day, user, key } => {
-            let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
+            let user = name(user.0.0, user.1);
+            let key = name(key.0.0, key.1);
             format!("{day} key {key} of user {user}")
         }
         DifferencePlace::Model { day, user, model } => {
@@ -89,7 +90,8 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
             format!("{day} user {}, {model}", name(user.0.0, user.1))
         }
         DifferencePlace::Hour { at, user, key, model, route } => {
-            let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
+            let user = name(user.0.0, user.1);
+            let key = name(key.0.0, key.1);
             let model = model.as_deref().map_or_else(|| "no model".to_owned(), printable);
             format!("hour of {} key {key} of user {user}, {model}, {}", moment(*at), route_name(route.as_deref()))
         }
@@ -112,7 +114,8 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
             format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
         }
     };
-    let ((expected_by, should), (found_in, is)) = (expected, found);
+    let (expected_by, should) = expected;
+    let (found_in, is) = found;
     format!("differs: {place}: {measure}: {found_in} {is}, {expected_by} {should} ({:+})", is - should)
 }
 
@@ -136,7 +139,9 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
 
 fn unusable_line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let unspent = lease.granted.saturating_sub(lease.spent).0;
-    let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
+    let node = lease.node;
+    let what = of_what(lease.cell, ids);
+    let heard = moment(lease.heard_at);
     format!("unusable: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
 

@@ -47,9 +47,8 @@ pub(super) async fn compare(
     today: Day,
 ) -> anyhow::Result<(String, bool)> {
     let providers = providers(&snapshot.traffic, args.provider.as_deref(), &report)?;
-    let (Some(first), Some(last)) = (report.days.first(), report.days.last()) else {
-        bail!("the report contains no day")
-    };
+    let Some(first) = report.days.first() else { bail!("the report contains no day") };
+    let Some(last) = report.days.last() else { bail!("the report contains no day") };
     // The current day is incomplete, both in the store and in the report.
     let over = Day(today.0.saturating_sub(1));
     let days = days(args, (*first, (*last).min(over).max(*first)))?;
@@ -120,8 +119,8 @@ impl ReportComparison {
         // A measure is compared at the level at which it is reported: per model, or for all models together.
         let reported: BTreeMap<&ExportLineKey, &ExportFigures> =
             report.lines.iter().filter(|(of, _)| in_days(of.day)).collect();
-        let (by_provider, by_model) =
-            (report.lines.keys().any(|of| of.provider.is_some()), report.lines.keys().any(|of| of.model.is_some()));
+        let by_provider = report.lines.keys().any(|of| of.provider.is_some());
+        let by_model = report.lines.keys().any(|of| of.model.is_some());
         let columns = report.lines.values().fold(ExportFigures::default(), |all, figures| all.and(figures));
         let mut recorded_lines: BTreeMap<ExportLineKey, ExportFigures> = BTreeMap::new();
         for line in &recorded {
@@ -169,7 +168,9 @@ impl ReportComparison {
         if self.unreported > 0 {
             lines.push(format!("unreported: {} requests were answered without reported usage", self.unreported));
         }
-        let (first, last, count) = (days.first, days.last, self.lines);
+        let first = days.first;
+        let last = days.last;
+        let count = self.lines;
         lines.push(match self.differences.len() {
             0 if self.days == 0 => format!("{first} to {last}: no figures could be compared"),
             0 => format!("{first} to {last}: the report agrees ({count} pairs of day and model)"),
@@ -207,7 +208,9 @@ impl FigureDifference {
             "cost" => usd::written_money(NanoUsd(amount)),
             _ => amount.to_string(),
         };
-        let (recorded, reported, apart) = (written(*recorded), written(*reported), written(recorded - reported));
+        let apart = written(recorded - reported);
+        let recorded = written(*recorded);
+        let reported = written(*reported);
         format!(
             "differs: {} {provider}{model}: {measure}: recorded {recorded}, reported {reported} (difference {apart})",
             of.day

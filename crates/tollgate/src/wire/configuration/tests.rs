@@ -4,11 +4,13 @@ use super::*;
 
 #[test]
 fn a_price_that_is_removed_has_no_metric() {
-    let (folder, metrics) = (tempfile::tempdir().unwrap(), Metrics::new());
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new();
     let file = folder.path().join("tollgate.yaml");
     let is_shown = |prices: &str| {
         std::fs::write(&file, format!("providers: [{{name: main, kind: openai, credential: k}}]\n{prices}")).unwrap();
-        let (environment, flags) = (config::Environment::default(), config::Flags::default());
+        let environment = config::Environment::default();
+        let flags = config::Flags::default();
         let sources = config::Sources { file: Some(&file), environment: &environment, flags };
         set_price_expiries(&config::load(sources).unwrap().snapshot, &metrics);
         metrics.encode().contains("{provider=\"main\",model=\"own\"}")
@@ -22,10 +24,12 @@ async fn a_file_that_the_store_cannot_check_is_applied_once_the_store_responds()
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tollgate.yaml");
     std::fs::write(&file, "log: {level: info}\n").unwrap();
-    let (variables, flags) = (config::Environment::default(), config::Flags::default());
+    let variables = config::Environment::default();
+    let flags = config::Flags::default();
     let sources = config::Sources { file: Some(&file), environment: &variables, flags: flags.clone() };
     let loaded = config::load(sources).unwrap();
-    let (data, clock) = (folder.path(), access::Clock::system());
+    let data = folder.path();
+    let clock = access::Clock::system();
     let store = Store::open(store::Options { url: None, data, migrate: true, clock: clock.clone() }).await.unwrap();
     store.ensure_plans(&[access::Plan::unlimited("own")]).await.unwrap();
     let sources = ConfigSources { file: Some(file.clone()), env_file: None, variables, flags };

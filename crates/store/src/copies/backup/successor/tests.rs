@@ -22,7 +22,8 @@ fn aside(place: &Place) -> PathBuf {
 
 #[tokio::test]
 async fn what_only_the_old_stores_log_holds_is_set_aside_with_it() {
-    let (place, other) = (Place::sqlite(), Place::sqlite());
+    let place = Place::sqlite();
+    let other = Place::sqlite();
     let store = filled(&other).await;
     // The files that a killed process leaves.
     for (name, bytes) in files(&other) {
@@ -84,7 +85,8 @@ async fn it_may_be_the_first_of_its_folder() {
 
 #[tokio::test]
 async fn the_log_of_a_store_that_was_moved_away_is_not_read_with_the_first_store() {
-    let (place, other) = (Place::sqlite(), Place::sqlite());
+    let place = Place::sqlite();
+    let other = Place::sqlite();
     let _old = filled(&other).await;
     let log = files(&other).remove("tollgate.db-wal").unwrap();
     assert!(log.len() > 1_000_000);
