@@ -335,7 +335,8 @@ impl RequestAccount {
     }
 
     fn await_content(&self, now: Instant) {
-        let (timeouts, total_at) = (self.timeouts(), self.total_at());
+        let timeouts = self.timeouts();
+        let total_at = self.total_at();
         self.request.deadlines.must_be_read(timeouts.client_idle, total_at);
         self.request.deadlines.wait_until((now + timeouts.idle).min(total_at));
     }
@@ -396,7 +397,9 @@ impl RequestAccount {
             spans.repeated(result, self.request.read_at());
         }
         self.request.worker().handles.retried(upstream, result.cause_word());
-        if let (Some(attempt), AttemptResult::Status(status)) = (&mut self.attempt, result) {
+        if let Some(attempt) = &mut self.attempt
+            && let AttemptResult::Status(status) = result
+        {
             attempt.status = Some(status);
         }
     }
@@ -412,7 +415,7 @@ impl RequestAccount {
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
         // A request that a provider has received counts, though a further attempt does not fit the budget.
         let was_sent = matches!(self.permits.budgets, BudgetHold::CommittedRequest(_));
-        if let Some(limits) = self.permits.rate_limits.as_mut().filter(|_| !was_sent) {
+        if !was_sent && let Some(limits) = self.permits.rate_limits.as_mut() {
             limits.refused(problem.refusal);
         }
         self.ending.refusal = Some((problem.refusal, problem.source.take()));
@@ -432,7 +435,10 @@ impl RequestAccount {
 
     /// Returns whether the usage that `tap` has read so far exceeds the reservation.
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
-        let (BudgetHold::CommittedRequest(committed), Some(call)) = (&self.permits.budgets, self.call()) else {
+        let BudgetHold::CommittedRequest(committed) = &self.permits.budgets else {
+            return false;
+        };
+        let Some(call) = self.call() else {
             return false;
         };
         let Some((usage, terms)) = tap.used() else { return false };

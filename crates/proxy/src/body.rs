@@ -78,7 +78,8 @@ impl IncomingBody {
         let Self::Unread { incoming, may_discard: true } = self else {
             return matches!(self, Self::Whole | Self::Empty(_));
         };
-        let (deadline, mut bytes) = (Instant::now() + DISCARD_FOR, 0);
+        let deadline = Instant::now() + DISCARD_FOR;
+        let mut bytes = 0;
         while let Ok(Some(Ok(frame))) = timeout_at(deadline, incoming.frame()).await {
             bytes += frame.data_ref().map_or(0, length);
             if incoming.is_end_stream() {

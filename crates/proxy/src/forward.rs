@@ -182,7 +182,9 @@ pub(crate) async fn forward(
 ) -> Result<UpstreamResponse, Problem> {
     let Outgoing { head, group, key, progress, repeatable, retry } = outgoing;
     let group = group.as_deref().map(|group| GroupChoice { group, key: *key });
-    let (mut to, repeatable, is_safe) = (destination.shared(), *repeatable, head.head.is_safe());
+    let mut to = destination.shared();
+    let repeatable = *repeatable;
+    let is_safe = head.head.is_safe();
     account.destination = Some(destination);
     let mut retries = Retries::default();
     to = suitable_member(account, head, to, group, &mut retries)?;
@@ -213,7 +215,8 @@ pub(crate) async fn forward(
             }
         };
         progress.begin(now);
-        let (pool, retries_so_far) = (&to.pool, &retries);
+        let pool = &to.pool;
+        let retries_so_far = &retries;
         let sending = SendAttempt { account, head, pool, progress, is_safe, retries: retries_so_far, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await,

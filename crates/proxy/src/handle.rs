@@ -75,12 +75,14 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
         let mut body = IncomingBody::new(&head, body);
         let context = RequestContext::new(at, active.deadlines.clone(), head, exchange.interim.clone());
         let mut account = RequestAccount::open(context, permit);
-        let (id, head) = (account.request.id, &account.request.head);
+        let id = account.request.id;
+        let head = &account.request.head;
         tracing::debug!(event = events::REQUEST_BEGINS, request_id = %id, method = head.method(), path = %shown_path(head, &account.request.snapshot.process.brand.key_prefix), "request begins");
         let page = PageRequest::of(head, &account.request.snapshot, &account.request.at);
         let served = {
             let span = tracing::debug_span!("request", request_id = %id);
-            let (at, deadlines) = (account.request.at.clone(), &active.deadlines);
+            let at = account.request.at.clone();
+            let deadlines = &active.deadlines;
             let preflight = page.as_ref().and_then(PageRequest::preflight);
             let mut serving = pin!(serve(&mut account, &mut body, &at, preflight));
             poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, deadlines, || serving.as_mut().poll(cx)))).await
@@ -140,7 +142,8 @@ async fn serve(
     at: &ConnectionContext,
     preflight: Option<Endpoint>,
 ) -> Phase<Handled> {
-    let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
+    let snapshot = account.request.snapshot.clone();
+    let head = account.request.head.clone();
     check_head(at, &head, &snapshot)?;
     respond_to_options(account, &snapshot, &head, preflight)?;
     let found = route::find(&snapshot.traffic, &head, at);
@@ -186,7 +189,9 @@ async fn serve(
     if account.permits.subject.is_none() && !is_health_check {
         anonymous::enter(account)?;
     }
-    if let Some(client) = client.as_ref().filter(|_| policy.is_restrictable) {
+    if policy.is_restrictable
+        && let Some(client) = client.as_ref()
+    {
         scope::check_route(&client.principal.bounds, &policy.name)?;
     }
     let client = client.as_ref();
@@ -340,18 +345,23 @@ fn refuse(account: &mut RequestAccount, mut problem: Problem) -> OwnResponse {
     let outcome = problem.outcome;
     let snapshot = &account.request.snapshot;
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
-    let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
-    let user_agent = account.request.head.fields().all(KnownName::UserAgent).next();
-    let (refusal, message, refused_by) = (problem.refusal, problem.message.clone(), problem.item.clone());
-    let now = account.request.wall_at();
-    let rendering = Rendering { dialect, quota_status, user_agent, domain, now };
+    let refusal = problem.refusal;
+    let message = problem.message.clone();
+    let refused_by = problem.item.clone();
+    let rendering = Rendering {
+        dialect,
+        quota_status: snapshot.traffic.quota_status,
+        user_agent: account.request.head.fields().all(KnownName::UserAgent).next(),
+        domain: snapshot.process.brand.slug(),
+        now: account.request.wall_at(),
+    };
     let response = problem.into_response(rendering, account.request.id);
     if account.request.is_grpc() {
         let status = response.status();
         let response = grpc::response(refusal, &message, &response);
         return OwnResponse { status, refused_by, outcome, ..OwnResponse::of(response, None) };
     }
-    let fallback = account.policy().fallback.as_deref().filter(|_| is_replaceable(response.status()));
+    let fallback = if is_replaceable(response.status()) { account.policy().fallback.as_deref() } else { None };
     let response = match fallback {
         Some(fallback) => respond::in_place_of(&response, fallback),
         None => response,
@@ -402,7 +412,8 @@ async fn relay_at_end(
     let compression = Compression::of(&account);
     let mut relay = Relay::new(content, account, tap, translated);
     relay.until_end().await;
-    let (account, failure) = (relay.account(), relay.failure());
+    let account = relay.account();
+    let failure = relay.failure();
     if let Some(failure) = failure {
         // These fail only for names and values that are invalid.
         let _ = head.edits.set(KnownName::ContentType, b"application/json");

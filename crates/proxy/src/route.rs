@@ -166,7 +166,8 @@ fn of_endpoint(called: EndpointCall<'static>) -> Action<'static> {
 
 /// The refusal of a path of neither a route nor an endpoint. If it is a path of an LLM API, the error has that API's format.
 fn not_found(traffic: &Traffic, head: &Head) -> Problem {
-    let (ai, path) = (traffic.ai.as_ref(), head.path());
+    let ai = traffic.ai.as_ref();
+    let path = head.path();
     let prefix = ai.map_or("", |ai| ai.prefix.as_str());
     let found = match ai.and_then(|ai| ai.below(path)) {
         Some(rest) => unserved(prefix, rest),

@@ -68,7 +68,9 @@ impl RequestAccount {
         if self.ending.status == 0 {
             self.ending.status = CALLER_GONE;
         }
-        if let (Some(hidden), Some(call)) = (seen.as_ref().and_then(|seen| seen.hidden), self.call()) {
+        if let Some(hidden) = seen.as_ref().and_then(|seen| seen.hidden)
+            && let Some(call) = self.call()
+        {
             shared_account::note(self, call, hidden);
         }
         let had_no_effect = self.attempt.as_ref().is_some_and(|attempt| attempt.had_no_effect);
@@ -89,7 +91,8 @@ impl RequestAccount {
         }
         let mut summary = self.summary(outcome, duration_us);
         let handles = &self.request.worker().handles;
-        let (route, method) = (&self.policy().name, self.request.head.method_bytes());
+        let route = &self.policy().name;
+        let method = self.request.head.method_bytes();
         let ended = EndedRequest { route, method, status: self.ending.status, result: summary.result, duration_us };
         handles.ended(&self.request.snapshot.requests, &ended);
         if let Some(result) = self.cache {
@@ -142,7 +145,7 @@ impl RequestAccount {
     /// Returns the facts of the request, whose attempts have ended.
     fn summary(&self, outcome: Outcome, duration_us: u64) -> RequestSummary {
         let refusal = self.ending.refusal.as_ref().map(|(refusal, _)| refusal.code());
-        let refusal = refusal.filter(|_| outcome != Outcome::CallerGone);
+        let refusal = if outcome == Outcome::CallerGone { None } else { refusal };
         let result = RequestResult::of(self.ending.status, outcome, refusal);
         let upstream_id = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         RequestSummary { outcome, duration_us, result, refusal, upstream_id, refusals: None }
@@ -172,7 +175,7 @@ impl RequestAccount {
             (None, _) if attempt.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
         };
-        let known = seen.usage.as_ref().zip(listed).filter(|_| cost.is_none());
+        let known = if cost.is_none() { seen.usage.as_ref().zip(listed) } else { None };
         let known = known.map_or(NanoUsd(0), |(usage, listed)| listed.cost_at_least(seen.terms, usage));
         let unknown = match (cost, &seen.usage) {
             (Some(_), _) => None,
@@ -209,13 +212,15 @@ impl RequestAccount {
             first_byte_us: attempt.first_byte_us,
             duration_us: micros(now - attempt.since),
         };
-        if let (Some(spans), Some(call)) = (&self.request.spans, self.call()) {
+        if let Some(spans) = &self.request.spans
+            && let Some(call) = self.call()
+        {
             let first_chunk_us = spans.first_chunk_us(attempt.since);
             spans.used(TracedCall { response_id: seen.id, first_chunk_us, ..trace::call_of(call, &record) });
         }
         if let Some(inference) = &mut self.inference {
             inference.known_cost = known;
-            if let Some(origin) = inference.origin.as_mut().filter(|_| has_called_tools) {
+            if has_called_tools && let Some(origin) = inference.origin.as_mut() {
                 origin.tools = ToolUse::Called;
             }
         }
@@ -416,7 +421,8 @@ impl RequestAccount {
         let count = self.attempts.len();
         if let Some(inference) = &mut self.inference {
             let earlier = inference.earlier.get_or_insert_default();
-            let (used, estimated) = (earlier.used.and(&used), earlier.estimated.and(&estimated));
+            let used = earlier.used.and(&used);
+            let estimated = earlier.estimated.and(&estimated);
             **earlier = EarlierAttempts { count, used, estimated, reserved: Charge::default() };
             inference.known_cost = NanoUsd::ZERO;
             inference.is_billable = true;

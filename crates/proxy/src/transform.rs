@@ -163,7 +163,8 @@ pub(crate) fn name_websocket(edits: &mut HeadEdits) -> Result<(), InvalidPart> {
 /// Removes the credentials of the route, which a request may have although nothing has verified them, and keys of this
 /// gateway, which are never forwarded, even if the route requires none.
 fn withhold_credentials(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) {
-    let (fields, withheld) = (head.fields(), client.withheld);
+    let fields = head.fields();
+    let withheld = client.withheld;
     if withholds_authorization(fields, withheld, client.token.is_some()) {
         edits.remove(KnownName::Authorization);
     }
@@ -230,7 +231,8 @@ fn keep_received(edits: &mut HeadEdits, head: &Head) -> Result<(), InvalidPart> 
 
 /// Writes the client's address, the host and the scheme that it requested as one element of `Forwarded`.
 fn forwarded(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
-    let (address, scheme) = (client.origin.address.as_bytes(), client.origin.scheme.as_bytes());
+    let address = client.origin.address.as_bytes();
+    let scheme = client.origin.scheme.as_bytes();
     // RFC 7239, 6: an IPv6 address is quoted and has brackets.
     let [open, close]: [&[u8]; 2] = if address.contains(&b':') { [b"\"[", b"]\""] } else { [b"", b""] };
     match head.host() {

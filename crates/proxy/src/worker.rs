@@ -198,7 +198,8 @@ impl Worker {
     /// Returns the worker with this number, which has served nothing yet.
     pub(crate) fn new(shared: Arc<Shared>, resources: WorkerResources, number: usize) -> Self {
         let (pools, buffers): (Rc<Pools>, Rc<Buffers>) = Default::default();
-        let (ids, clock) = (RefCell::new(Ids::new(shared.clock.clone())), shared.clock.clone());
+        let ids = RefCell::new(Ids::new(shared.clock.clone()));
+        let clock = shared.clock.clone();
         let wall_clock = WallClock::new(clock.clone());
         let recorder = Recorder { spool: RefCell::new(resources.spool), ids, clock };
         Self {

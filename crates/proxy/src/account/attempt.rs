@@ -25,7 +25,9 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Returns an attempt that begins at `since`.
     pub(crate) const fn new(probe: Probe, progress: Progress, since: Instant) -> Self {
-        let (status, upstream_id, first_byte_us) = (None, None, None);
+        let status = None;
+        let upstream_id = None;
+        let first_byte_us = None;
         Self { probe, progress, since, status, upstream_id, first_byte_us, had_no_effect: false }
     }
 

@@ -91,7 +91,8 @@ impl ClientOrigin {
 
     /// Returns the same of a client whose request passed proxies, which upstreams learn as `chain`.
     pub(crate) fn proxied(address: IpAddr, scheme: &'static str, chain: &[u8]) -> Self {
-        let (address, mut edits) = (address.to_string().into_boxed_str(), HeadEdits::for_forwarding());
+        let address = address.to_string().into_boxed_str();
+        let mut edits = HeadEdits::for_forwarding();
         let written = edits
             .append(KnownName::XForwardedFor, chain)
             .and_then(|()| edits.append(KnownName::XForwardedProto, scheme.as_bytes()));

@@ -59,7 +59,8 @@ impl BudgetHold {
 impl Permits {
     /// Takes the reservations of further attempts: those that were committed, and those that were not sent.
     pub(crate) fn take_further(&mut self) -> (Vec<CommittedRequest>, Vec<Reservation>) {
-        let (mut committed, mut unsent) = (Vec::new(), Vec::new());
+        let mut committed = Vec::new();
+        let mut unsent = Vec::new();
         for hold in std::mem::take(&mut self.further) {
             match hold {
                 BudgetHold::CommittedRequest(request) => committed.push(request),

@@ -74,7 +74,9 @@ impl RequestContext {
         let head = if head.has_raw_query() { Head::with_escaped_query(&head) } else { head };
         let head = if snapshot.traffic.merge_slashes { Head::with_merged_slashes(head) } else { head };
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
-        let (id_text, read_at, mono) = (RequestIdText::new(id), Cell::new(begun), Cell::new(None));
+        let id_text = RequestIdText::new(id);
+        let read_at = Cell::new(begun);
+        let mono = Cell::new(None);
         let (trace, spans) = match &snapshot.process.traces {
             None => (OnceCell::new(), None),
             Some(traces) => {
@@ -89,7 +91,8 @@ impl RequestContext {
 
     /// Returns the same request without its client, which the gateway sends itself.
     pub(crate) fn detached(&self) -> Self {
-        let (worker, begun) = (self.worker(), Instant::now());
+        let worker = self.worker();
+        let begun = Instant::now();
         let started_at = worker.wall_clock.at(begun);
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         Self {
@@ -137,7 +140,9 @@ impl RequestContext {
 
     /// Records the span of a phase that has begun at `since`.
     pub(crate) fn phase_ends(&self, name: &'static str, since: Option<Instant>) {
-        if let (Some(spans), Some(since)) = (&self.spans, since) {
+        if let Some(spans) = &self.spans
+            && let Some(since) = since
+        {
             spans.add_phase(name, since, self.time_of_span(spans));
         }
     }
@@ -166,7 +171,8 @@ impl RequestContext {
         if !is_peer_trusted {
             return Cow::Borrowed(&self.at.peer.origin);
         }
-        let (peer, traffic) = (self.at.peer.address, &self.snapshot.traffic);
+        let peer = self.at.peer.address;
+        let traffic = &self.snapshot.traffic;
         let addresses = || self.head.fields().all(KnownName::XForwardedFor);
         let client = address::reported(peer, &traffic.trusted_proxies, addresses());
         let scheme = self.reported_scheme(address::elements(addresses()).count(), client.hops);

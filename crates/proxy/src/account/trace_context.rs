@@ -71,7 +71,8 @@ impl TraceContext {
             *digit += flags;
         }
         let state = if received.is_some() { valid_state(head) } else { TraceState::Absent };
-        let (parent_id, attempts) = (received.map(|received| received.parent_id), Cell::new(0));
+        let parent_id = received.map(|received| received.parent_id);
+        let attempts = Cell::new(0);
         Self { trace_id, span_id, parent_id, is_sampled, state, text, attempts }
     }
 
@@ -151,10 +152,15 @@ struct ReceivedParent {
 /// Returns a valid `traceparent`. Later versions may have further parts (W3C Trace Context, 3.2.4).
 fn parse(value: &str) -> Option<ReceivedParent> {
     let mut parts = value.split('-');
-    let (version, trace_id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let version = parts.next()?;
+    let trace_id = parts.next()?;
+    let parent = parts.next()?;
+    let flags = parts.next()?;
     let [version] = hex(version)?;
     let is_whole = version != 0 || parts.next().is_none();
-    let (trace_id, parent_id, [flags]) = (hex(trace_id)?, hex(parent)?, hex(flags)?);
+    let trace_id = hex(trace_id)?;
+    let parent_id = hex(parent)?;
+    let [flags] = hex(flags)?;
     let is_valid = is_whole && version != 0xff && trace_id != [0; 16] && parent_id != [0; 8];
     is_valid.then_some(ReceivedParent { trace_id, parent_id, flags })
 }
@@ -183,7 +189,8 @@ fn valid_state(head: &Head) -> TraceState {
     let values = || head.fields().all(KnownName::Tracestate);
     let members = || values().flat_map(|value| value.split(|&octet| octet == b',')).map(<[u8]>::trim_ascii);
     let members = || members().filter(|member| !member.is_empty());
-    let (mut count, mut invalid_keys) = (0, 0);
+    let mut count = 0;
+    let mut invalid_keys = 0;
     for member in members() {
         count += 1;
         let Some(equals) = member.iter().position(|&octet| octet == b'=') else { return TraceState::Absent };

@@ -9,7 +9,8 @@ use crate::client::trusted::{Trust, TrustRule};
 impl RequestAccount {
     /// Returns the rule for the received headers that the upstream of the route may trust.
     pub(crate) fn trust_rule(&self) -> TrustRule<'_> {
-        let (request, policy) = (&self.request, self.policy());
+        let request = &self.request;
+        let policy = self.policy();
         let allowed = &policy.allow_headers;
         TrustRule {
             trust: if request.is_peer_trusted() { Trust::Peer(allowed) } else { Trust::Route(allowed) },

@@ -140,7 +140,8 @@ mod tests {
         let priced = |nano: u64| {
             Price::configured(Rates { image_output: None, ..Rates::flat(nano * 1_000) }, UnitRates::default())
         };
-        let (cheap, dear) = (priced(1), priced(10));
+        let cheap = priced(1);
+        let dear = priced(10);
         let of_model = Some(models::TokenLimits { input_tokens_max: 100_000, output_tokens_max: 10_000 });
         let extent = Extent::read(&called, &fields, BODY);
         let budgets = Budgets { clamp: true, ..Budgets::default() };
@@ -148,7 +149,8 @@ mod tests {
         let id = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Money, per: Per::Month };
         let bound = |left: u64, prices: &[Option<&Price>]| -> Result<_, Refusal> {
             let budget = [(id, Amount(left))];
-            let (plan, bounds) = (Plan::unlimited("test"), KeyBounds::default());
+            let plan = Plan::unlimited("test");
+            let bounds = KeyBounds::default();
             let limits = Meter::default().limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budget });
             let at = Timestamp(1_700_000_000_000_000);
             let of =

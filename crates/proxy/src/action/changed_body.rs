@@ -56,8 +56,10 @@ pub(super) async fn of_request(
     let of_route = account.policy().body_bytes_max(general).min(capacity.body_bytes_max());
     let bytes_max = changes.bytes_max.min(of_route);
     let held = capacity.hold(&account.identity.subject);
-    let (inflated, edited) = (held.another(), held.another());
-    let (idle, total_at) = (account.timeouts().idle, account.total_at());
+    let inflated = held.another();
+    let edited = held.another();
+    let idle = account.timeouts().idle;
+    let total_at = account.total_at();
     let bounds = BodyBounds { bytes_max, announced: announced(&head), idle, total_at };
     let mut content = body::read(incoming, held, &bounds).await?;
     *body = IncomingBody::Whole;
@@ -141,9 +143,12 @@ pub(super) async fn of_response(
         }
         Err(why) => return Err(refused(why)),
     };
-    let (inflated, edited) = (held.another(), held.another());
+    let inflated = held.another();
+    let edited = held.another();
     let mut received = read(account, *content, changes.bytes_max, held).await?;
-    if let Some(coding) = coding.filter(|_| !received.is_empty()) {
+    if !received.is_empty()
+        && let Some(coding) = coding
+    {
         let decoded = decoded(account, CodedBody { coding, body: received }, changes.bytes_max, inflated).await;
         received = decoded.map_err(|problem| refused(&problem.message))?;
     }
@@ -232,7 +237,8 @@ async fn edited_text(
     content: Bytes,
     mut held: MemoryPermit,
 ) -> Result<Result<Bytes, EditError>, Problem> {
-    let (changes, built) = (changes.clone(), held.another());
+    let changes = changes.clone();
+    let built = held.another();
     let is_small = content.len() <= ON_WORKER_BYTES_MAX;
     let work = move || edited_in(&changes, &content, built);
     let edited = if is_small { work() } else { off_worker(account, work).await? };

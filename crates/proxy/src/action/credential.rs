@@ -52,7 +52,7 @@ pub(crate) fn choose<'a>(
     }
     let shares = principal.plan.shared_keys;
     if provider.credential == Credential::None {
-        let shared = keys.shared(&provider.name, None).filter(|_| shares);
+        let shared = if shares { keys.shared(&provider.name, None) } else { None };
         return shared.map_or(Ok(None), |shared| opened(provider, shared, false));
     }
     if !shares {
@@ -130,9 +130,12 @@ mod tests {
     }
 
     fn provider(credential: Credential) -> Provider {
-        let (host, authority, path) = ("up.example".to_owned(), "up.example".to_owned(), String::new());
+        let host = "up.example".to_owned();
+        let authority = "up.example".to_owned();
+        let path = String::new();
         let origin = Origin { scheme: Scheme::Https, host, port: 443, authority, path, allow_link_local: false };
-        let (kind, formats) = (ProviderKind::OpenAi, Box::default());
+        let kind = ProviderKind::OpenAi;
+        let formats = Box::default();
         let paths = ai::ProviderPaths::OfKind;
         Provider {
             name: "openai".into(),

@@ -268,9 +268,11 @@ struct EditedRequest<'a> {
 /// Returns the edits of the request to a destination.
 fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdits>) -> Result<HeadEdits, Problem> {
     let EditedRequest { destination, upstream, upgrades } = to;
-    let (request, policy) = (&account.request, account.policy());
+    let request = &account.request;
+    let policy = account.policy();
     let since = policy.request_headers.as_ref().and_then(|_| request.phase_begins());
-    let (is_trusted, withheld) = (request.is_peer_trusted(), policy.auth.withheld());
+    let is_trusted = request.is_peer_trusted();
+    let withheld = policy.auth.withheld();
     let credentials = match &policy.request_headers {
         Some(rules) => HeaderCredentials::of(rules, &request.worker().shared.upstream_credentials, &upstream.name)?,
         None => None,
@@ -311,7 +313,8 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
 /// Refuses a key in the query or in a cookie, on routes without authentication too: it would reach the upstream, and the logs
 /// on its way.
 fn check_key_places(request: &RequestContext) -> Result<(), Problem> {
-    let (head, prefix) = (&request.head, &request.snapshot.process.brand.key_prefix);
+    let head = &request.head;
+    let prefix = &request.snapshot.process.brand.key_prefix;
     let place = if head.query().is_some_and(|query| contains_encoded_key(query.as_bytes(), prefix)) {
         "the query"
     } else if head.fields().all(KnownName::Cookie).any(|cookie| contains_key(cookie, prefix)) {

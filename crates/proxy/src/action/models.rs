@@ -22,8 +22,10 @@ pub(crate) async fn models(
     client: &Client,
 ) -> Result<Handled, Problem> {
     let admission = limit_free(account, Some(client)).await?;
-    let (snapshot, bounds) = (&account.request.snapshot, &client.principal.bounds);
-    let (traffic, at) = (&snapshot.traffic, account.request.started_at);
+    let snapshot = &account.request.snapshot;
+    let bounds = &client.principal.bounds;
+    let traffic = &snapshot.traffic;
+    let at = account.request.started_at;
     let dialect = dialect_of(called, &account.request.head);
     let plan = client.principal.plan.name.as_str();
     let owner = snapshot.process.brand.slug();

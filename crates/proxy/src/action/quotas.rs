@@ -19,8 +19,10 @@ use crate::refusal::render;
 /// Reports the quotas and budgets of the client, also of one that has used them up. Those that several users share are omitted.
 pub(crate) async fn quotas(form: QuotaForm, account: &mut RequestAccount, client: &Client) -> Result<Handled, Problem> {
     let admission = limit_free(account, Some(client)).await?;
-    let (request, principal) = (&account.request, &client.principal);
-    let (key_id, user_id) = (principal.key.to_string(), principal.user.to_string());
+    let request = &account.request;
+    let principal = &client.principal;
+    let key_id = principal.key.to_string();
+    let user_id = principal.user.to_string();
     let quotas = KeyQuotas {
         plan: &principal.plan.name,
         key_id: &key_id,
@@ -39,7 +41,8 @@ pub(crate) async fn quotas(form: QuotaForm, account: &mut RequestAccount, client
 fn windows(request: &RequestContext, principal: &Principal, limits: &Limits) -> Vec<QuotaWindow> {
     let now = request.wall_at();
     let of_budget = |BudgetLevel { budget, period, limit, left, unspent }| {
-        let (name, budget) = (budget_name(budget), Some(budget));
+        let name = budget_name(budget);
+        let budget = Some(budget);
         QuotaWindow { name, budget, limit, left, unspent, resets_at: period.end() }
     };
     let mut windows: Vec<QuotaWindow> = limits.levels(now).map(of_budget).collect();

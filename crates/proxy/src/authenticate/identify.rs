@@ -121,7 +121,8 @@ fn refuse(not_found: NotFound) -> Problem {
 /// Returns how long the address of a request must wait before a credential of it is checked; `None` if it need not. Nothing
 /// is counted.
 pub(crate) fn wait_before_check(request: &RequestContext) -> Option<Duration> {
-    let (shared, limit) = (&request.worker().shared, request.snapshot.traffic.unauthenticated?);
+    let shared = &request.worker().shared;
+    let limit = request.snapshot.traffic.unauthenticated?;
     shared.unauthenticated.wait_here(request.client_address(), limit, &shared.clock)
 }
 
@@ -144,7 +145,7 @@ pub(crate) fn too_many_calls(request: &RequestContext, wait: Duration) -> Proble
 pub(crate) async fn refuse_unauthenticated(account: &mut RequestAccount, problem: Problem) -> Problem {
     account.identity.subject = anonymous(&account.request);
     let request = &account.request;
-    let limit = request.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
+    let limit = if is_of_the_credential(problem.refusal) { request.snapshot.traffic.unauthenticated } else { None };
     let Some(limit) = limit else { return problem };
     let shared = &request.worker().shared;
     let time_left = grants::time_left(account);

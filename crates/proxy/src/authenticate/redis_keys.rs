@@ -45,8 +45,12 @@ pub(crate) async fn identify(request: &RequestContext, entry: &RedisKeyEntry) ->
 
 /// Returns the cached key, otherwise the result of a look-up. If that fails, the last one is used for a bounded time.
 async fn find(request: &RequestContext, entry: &RedisKeyEntry, hash: ListedKeyHash) -> RedisKeyResult {
-    let (worker, clock) = (request.worker(), &request.worker().shared.clock);
-    let (Some(key), Some(keys)) = (&worker.digest_key, &worker.shared.redis_keys) else {
+    let worker = request.worker();
+    let clock = &request.worker().shared.clock;
+    let Some(key) = &worker.digest_key else {
+        return Err(RedisKeyFault::Unavailable);
+    };
+    let Some(keys) = &worker.shared.redis_keys else {
         return Err(RedisKeyFault::Unavailable);
     };
     let cache = &worker.redis_keys;
@@ -131,7 +135,8 @@ fn unavailable() -> Problem {
 fn report(request: &RequestContext, entry: &RedisKeyEntry, hash: ListedKeyHash, cause: &str) {
     let shared = &request.worker().shared;
     if shared.redis_keys.as_ref().is_some_and(|keys| keys.may_report(shared.clock.mono())) {
-        let (hex, entry) = (hash.to_hex(), entry.name.as_str());
+        let hex = hash.to_hex();
+        let entry = entry.name.as_str();
         let hash = hex.get(..HASH_DIGITS).unwrap_or_default();
         tracing::warn!(entry, hash, cause, "a key in Redis is refused");
     }

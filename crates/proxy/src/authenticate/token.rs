@@ -68,7 +68,9 @@ pub(crate) async fn identify(request: &RequestContext, rule: &JwtRule) -> Result
 /// Verified tokens are cached, and refused ones for a short time. No other token of an address over its limit is verified.
 /// `is_last` means that the keys were fetched since the request has arrived.
 fn find<'a>(request: &'a RequestContext, rule: &JwtRule, is_last: bool) -> Result<Rc<TokenClient>, TokenRefusal<'a>> {
-    let (token, entry, cache) = (token(&request.head)?, &rule.entry, &request.snapshot.tokens);
+    let token = token(&request.head)?;
+    let entry = &rule.entry;
+    let cache = &request.snapshot.tokens;
     let issuer = issuer(request, entry)?;
     let key = TokenKey::new(entry, issuer.map_or(0, IssuerKeys::generation), token);
     if let Some(client) = cache.get(&key, request.started_at) {

@@ -144,7 +144,8 @@ mod tests {
             buffer.push(piece).unwrap();
         }
         let body = buffer.finish();
-        let (whole, slice) = (body.clone(), body.slice(2..5));
+        let whole = body.clone();
+        let slice = body.slice(2..5);
         drop((body, whole));
         assert_eq!((&*slice, capacity.buffered_bytes()), (b"cde".as_slice(), 7));
         drop(slice);

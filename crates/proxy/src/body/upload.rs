@@ -146,7 +146,8 @@ impl Upload {
     pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Progress) {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = StreamProgress::new(now);
-        let (again, shared) = (VecDeque::new(), progress.clone());
+        let again = VecDeque::new();
+        let shared = progress.clone();
         let stream = Box::new(UploadStream {
             again,
             incoming,

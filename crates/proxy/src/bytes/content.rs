@@ -44,7 +44,8 @@ impl ContentReader {
             Framing::Length(bytes) => Some(bytes),
             Framing::Chunked | Framing::UntilClose | Framing::Tunnel => None,
         };
-        let (connection_options, trailers) = (None, None);
+        let connection_options = None;
+        let trailers = None;
         Self { scanner: BodyScanner::new(framing), ahead: 0, left, connection_options, trailers }
     }
 
@@ -125,7 +126,9 @@ fn trailers(fields: Fields<'_>, hidden: &[Box<[u8]>]) -> Option<Trailers> {
     let mut trailers = Box::new(HeaderMap::with_capacity(fields.len()));
     for field in fields.iter().filter(|field| !hidden.iter().any(|name| name.eq_ignore_ascii_case(field.name))) {
         // The parser accepts no name and no value that a map cannot have.
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(field.name), HeaderValue::from_bytes(field.value)) {
+        if let Ok(name) = HeaderName::from_bytes(field.name)
+            && let Ok(value) = HeaderValue::from_bytes(field.value)
+        {
             trailers.append(name, value);
         }
     }

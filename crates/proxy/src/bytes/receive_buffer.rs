@@ -76,10 +76,12 @@ mod tests {
 
     #[test]
     fn the_memory_of_a_large_head_is_bounded_and_freed() {
-        let (buffers, mut received) = (Buffers::default(), ReceiveBuffer::default());
+        let buffers = Buffers::default();
+        let mut received = ReceiveBuffer::default();
         for head_bytes in [READ_BYTES_MAX, 50_000, 20_000] {
             let head = vec![b'a'; head_bytes];
-            let (mut socket, mut cx) = (head.as_slice(), Context::from_waker(Waker::noop()));
+            let mut socket = head.as_slice();
+            let mut cx = Context::from_waker(Waker::noop());
             while received.bytes.len() < head_bytes {
                 assert!(matches!(received.poll_read(&mut cx, &mut socket, &buffers), Poll::Ready(Ok(1..))));
             }

@@ -149,7 +149,8 @@ impl SharedContent {
             let mut state = self.lock();
             let written = state.dropped + state.pieces.len();
             let active = || state.readers.values().filter(|reader| !reader.is_cut).map(|reader| reader.next);
-            let (Some(least), Some(most)) = (active().min(), active().max()) else { return };
+            let Some(least) = active().min() else { return };
+            let Some(most) = active().max() else { return };
             if most < written || least == most {
                 return;
             }
@@ -197,7 +198,8 @@ impl SharedContentReader {
             return Poll::Ready(None);
         }
         let mut state = self.content.lock();
-        let (dropped, end) = (state.dropped, state.end);
+        let dropped = state.dropped;
+        let end = state.end;
         let Some(position) = state.readers.get(&self.number) else { return Poll::Ready(None) };
         if position.is_cut {
             return Poll::Ready(Some(Err(SharedContentAborted)));
@@ -314,8 +316,10 @@ mod tests {
 
     #[test]
     fn content_is_unread_after_its_last_reader() {
-        let (content, cx) = (SharedContent::new(None), &mut Context::from_waker(Waker::noop()));
-        let (first, second) = (content.reader().unwrap(), content.reader().unwrap());
+        let content = SharedContent::new(None);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let first = content.reader().unwrap();
+        let second = content.reader().unwrap();
         drop(first);
         assert_eq!(content.poll_unread(cx), Poll::Pending);
         assert!(content.lock().writer.is_some());
@@ -326,8 +330,10 @@ mod tests {
 
     #[test]
     fn released_content_waits_for_its_readers_and_slow_ones_are_cut() {
-        let (content, cx) = (SharedContent::new(None), &mut Context::from_waker(Waker::noop()));
-        let (mut fast, mut slow) = (content.reader().unwrap(), content.reader().unwrap());
+        let content = SharedContent::new(None);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut fast = content.reader().unwrap();
+        let mut slow = content.reader().unwrap();
         content.push(Bytes::from_static(b"aaaa"));
         content.release();
         assert!(content.reader().is_none());

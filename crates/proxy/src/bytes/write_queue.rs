@@ -250,7 +250,8 @@ mod tests {
         for (step, is_vectored) in [1, 2, 3, 7, 100, 100_000].into_iter().flat_map(|step| [(step, true), (step, false)])
         {
             let mut socket = SlowSocket { taken: Vec::new(), step, is_vectored };
-            let (mut queue, mut expected) = (WriteQueue::default(), Vec::new());
+            let mut queue = WriteQueue::default();
+            let mut expected = Vec::new();
             let mut cx = Context::from_waker(std::task::Waker::noop());
             for round in 0_u8..40 {
                 let written: Result<(), ()> = queue.write(|out| {

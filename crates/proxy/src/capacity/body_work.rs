@@ -178,7 +178,8 @@ mod tests {
     #[test]
     fn a_waiting_body_begins_when_its_user_is_done() {
         let works = BodyWorks::at_once(2);
-        let (one, mut context) = (subject(1, 1), Context::from_waker(Waker::noop()));
+        let one = subject(1, 1);
+        let mut context = Context::from_waker(Waker::noop());
         let first = now(works.permit(&one, address(1))).unwrap();
         let mut next = Box::pin(works.permit(&one, address(1)));
         assert!(next.as_mut().poll(&mut context).is_pending());

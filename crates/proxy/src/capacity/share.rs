@@ -133,7 +133,8 @@ impl ByteLevels {
 
     /// Returns the number of bytes that the key may use while all other holders stay unchanged.
     fn key_max(self, bytes_max: u64) -> u64 {
-        let (sum, bound) = (self.sum(), u128::from(bytes_max));
+        let sum = self.sum();
+        let bound = u128::from(bytes_max);
         let parts = u128::from(PARTS_OF_ONE_KEY);
         let max = match bound.checked_sub(sum) {
             Some(free) => u128::from(self.key) + free / parts,
@@ -190,7 +191,8 @@ impl Shares {
         let Holders { member, group } = subject.into();
         let mut shard = self.shard(&group);
         let Shard { members, groups } = &mut *shard;
-        let (key, user) = (members.entry(member), groups.entry(group));
+        let key = members.entry(member);
+        let user = groups.entry(group);
         if calls(&key) >= self.key_calls_max {
             return Err(CallBound::Key(self.key_calls_max));
         }
@@ -271,7 +273,8 @@ mod tests {
 
     /// Returns the maximum number of further bytes that `caller` can use, found by bisection.
     fn room(shares: &Shares, caller: &Subject) -> u64 {
-        let (mut fits, mut too_much) = (0, MAX + 1);
+        let mut fits = 0;
+        let mut too_much = MAX + 1;
         while fits + 1 < too_much {
             let middle = u64::midpoint(fits, too_much);
             match shares.grow(caller, middle) {
@@ -397,8 +400,10 @@ mod tests {
             let mut held: FxHashMap<(i64, i64), u64> = FxHashMap::default();
             let other = caller(99, 99);
             for (user, key, more) in acts {
-                let (user, no) = (user % users, 10 * user + key);
-                let (caller, holds) = (caller(user, no), held.entry((user, no)).or_default());
+                let no = 10 * user + key;
+                let user = user % users;
+                let caller = caller(user, no);
+                let holds = held.entry((user, no)).or_default();
                 match more {
                     Some(more) if shares.grow(&caller, more).is_ok() => *holds += more,
                     Some(_) => {}

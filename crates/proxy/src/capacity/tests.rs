@@ -136,7 +136,8 @@ fn buffered_bytes_are_bounded_and_given_back() {
         key: access::KeyNo(1),
         plan: access::PlanId::NIL,
     });
-    let (mut one, mut two) = (capacity.hold(&caller), capacity.hold(&caller));
+    let mut one = capacity.hold(&caller);
+    let mut two = capacity.hold(&caller);
     assert!(one.grow(6).is_ok());
     assert_eq!(two.grow(5), Err(MemoryExceeded::Now { others_of_key: 6, may_hold: 10 }));
     assert!(two.another().grow(4).is_ok());

@@ -114,7 +114,9 @@ impl AcceptedStream {
 
     /// Returns the stream of requests. The code that calls this function limits the time.
     pub(crate) async fn open(mut self, peer: ConnectingPeer<'_>) -> Result<OpenedStream, RefusedStream> {
-        let (mut address, mut is_unknown, mut is_tls) = (peer.address, false, false);
+        let mut address = peer.address;
+        let mut is_unknown = false;
+        let mut is_tls = false;
         if let Some(failures) = self.proxied.take() {
             if !peer.is_trusted {
                 if let Some(failures) = failures.untrusted.of(Instant::now()) {

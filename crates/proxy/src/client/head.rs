@@ -39,7 +39,8 @@ pub(crate) struct UnusedHeads(RefCell<Vec<Rc<Head>>>);
 impl UnusedHeads {
     /// Joins a parsed head with the bytes from which it was parsed, in the memory of an earlier one if there is any.
     pub(crate) fn join(&self, bytes: Bytes, parsed: RequestHead) -> Rc<Head> {
-        let (head, unused) = (Head::new(bytes, parsed), self.0.borrow_mut().pop());
+        let head = Head::new(bytes, parsed);
+        let unused = self.0.borrow_mut().pop();
         let Some(mut unused) = unused else { return Rc::new(head) };
         match Rc::get_mut(&mut unused) {
             Some(place) => {
@@ -85,7 +86,8 @@ impl Head {
         let target = head.request().target_bytes();
         let at = target.as_ptr().addr().checked_sub(head.bytes.as_ptr().addr());
         let replaced = at.and_then(|at| {
-            let (before, after) = (head.bytes.get(..at)?, head.bytes.get(at + target.len()..)?);
+            let before = head.bytes.get(..at)?;
+            let after = head.bytes.get(at + target.len()..)?;
             Self::written([before, &escaped_target(target), after].concat())
         });
         Rc::new(match replaced {
@@ -99,7 +101,8 @@ impl Head {
         let Some(path) = merged(head.path()) else { return head };
         let replaced = head.request().path().and_then(|received| {
             let at = received.as_ptr().addr().checked_sub(head.bytes.as_ptr().addr())?;
-            let (before, after) = (head.bytes.get(..at)?, head.bytes.get(at + received.len()..)?);
+            let before = head.bytes.get(..at)?;
+            let after = head.bytes.get(at + received.len()..)?;
             Self::written([before, path.as_bytes(), after].concat())
         });
         match replaced {

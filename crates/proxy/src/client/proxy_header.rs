@@ -79,7 +79,8 @@ pub(crate) enum ProxiedSource {
 
 /// Reads the header, and nothing after it. The code that calls this function limits the time.
 pub(crate) async fn read(stream: &mut TcpStream) -> Result<ProxiedSource, ProxyHeaderError> {
-    let (mut received, mut piece) = (Vec::new(), [0; READ_BYTES_MAX]);
+    let mut received = Vec::new();
+    let mut piece = [0; READ_BYTES_MAX];
     loop {
         let count = stream.peek(&mut piece).await.map_err(ProxyHeaderError::Io)?;
         if count == 0 {

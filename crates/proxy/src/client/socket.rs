@@ -86,7 +86,8 @@ impl ClientSocket {
             parser.reuse(self.buffers.take_fields());
         }
         let Some(parsed) = parser.parse(&self.received.bytes)? else { return Ok(None) };
-        let (bytes, framing) = (self.received.bytes.split_to(parsed.len()).freeze(), parsed.framing());
+        let bytes = self.received.bytes.split_to(parsed.len()).freeze();
+        let framing = parsed.framing();
         let head = heads.join(bytes, parsed);
         self.content = ContentReader::after(head.fields(), framing);
         self.request += 1;

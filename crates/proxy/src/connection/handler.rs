@@ -68,7 +68,8 @@ impl Handler {
 impl Handling {
     /// Begins to handle a request, when it is polled.
     pub(crate) fn new(received: ReceivedRequest) -> Self {
-        let (worker, deadlines) = (received.at.worker.clone(), received.active.deadlines.clone());
+        let worker = received.at.worker.clone();
+        let deadlines = received.active.deadlines.clone();
         let handler = Handler::take();
         handler.exchange.give(received);
         Self { worker, deadlines, handler: Some(handler), interim: Vec::new() }
@@ -104,7 +105,8 @@ impl Future for Handling {
 
 impl Drop for Handling {
     fn drop(&mut self) {
-        let (Some(mut handler), deadlines) = (self.handler.take(), &self.deadlines) else { return };
+        let Some(mut handler) = self.handler.take() else { return };
+        let deadlines = &self.deadlines;
         if !deadlines.outlives() || deadlines.is_ending() {
             return;
         }
@@ -113,7 +115,8 @@ impl Drop for Handling {
         let configured = || bounds(live.traffic.on_hangup, left).map(|bounds| bounds.until);
         let Some(until) = deadlines.continues_until().or_else(configured) else { return };
         let timeouts = live.traffic.timeouts;
-        let (worker, deadlines) = (self.worker.clone(), deadlines.clone());
+        let worker = self.worker.clone();
+        let deadlines = deadlines.clone();
         let Ok(place) = worker.shared.capacity.read_on() else { return };
         // The resulting response is dropped, so `read_on` reads its body.
         spawn(async move {

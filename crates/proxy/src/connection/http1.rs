@@ -57,11 +57,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     drop(snapshot);
     let closes = Cell::new(ConnectionClose::Never);
-    let (listener, names) = (accepted.listener, accepted.tls.as_ref().and_then(|tls| tls.names.clone()));
+    let listener = accepted.listener;
+    let names = accepted.tls.as_ref().and_then(|tls| tls.names.clone());
     let (OpenedStream { stream, address, is_unknown, is_tls }, is_refused) = if accepted.is_open() {
         (OpenedStream::plain(accepted.stream, address), false)
     } else {
-        let (permit, handles) = (&mut permit, &worker.handles);
+        let permit = &mut permit;
+        let handles = &worker.handles;
         let peer = ConnectingPeer { address, is_trusted, permit, handles };
         let is_tls = accepted.tls.is_some();
         // Boxed, because it is large and other connections do not need it.
@@ -241,7 +243,8 @@ impl Connection {
                 let responds_to = ResponseTo::method(head.method_bytes());
                 // After a CONNECT request, the client may send tunnel bytes; `admit` refuses CONNECT (RFC 9110, 9.3.6).
                 let is_refused = responds_to == ResponseTo::Connect;
-                let (version, persists) = (head.version(), head.persists() && !is_refused);
+                let version = head.version();
+                let persists = head.persists() && !is_refused;
                 let traits = RequestTraits { version, responds_to, persists, is_refused };
                 (head, traits)
             }
@@ -258,7 +261,8 @@ impl Connection {
     /// Lets `handle` respond, and sends interim responses. Returns also the unwritten rest of these. The request ends early
     /// if its client disconnects, unless it may outlive the client.
     async fn respond(&self, head: Rc<Head>) -> Result<(Box<ClientResponse>, UnwrittenInterim), ConnectionEnd> {
-        let (at, active) = (self.at.clone(), self.at.deadlines.begin());
+        let at = self.at.clone();
+        let active = self.at.deadlines.begin();
         let body = RequestBody::of_socket(self.socket.clone());
         let mut handling = pin!(Handling::new(ReceivedRequest { at, active, head, body }));
         let mut interim: UnwrittenInterim = None;

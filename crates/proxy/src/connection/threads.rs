@@ -80,7 +80,8 @@ pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResour
     let mut threads = Vec::new();
     for (number, (sockets, lane)) in sockets.into_iter().zip(lanes).enumerate() {
         let sockets = Sockets { all: sockets, accept_failures: accept_failures.clone() };
-        let (shared, lane) = (shared.clone(), Lane { number, resources: lane });
+        let shared = shared.clone();
+        let lane = Lane { number, resources: lane };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || run(shared, sockets, lane))

@@ -26,13 +26,15 @@ pub(crate) struct Probe {
 
 impl Gauge {
     pub(crate) fn new() -> Rc<Self> {
-        let (written, read) = (Cell::new(0), Cell::new(0));
+        let written = Cell::new(0);
+        let read = Cell::new(0);
         Rc::new(Self { written, read, wrote_last: Cell::new(false), ended: Cell::new(false) })
     }
 
     /// Returns a probe, from now on, for a request that uses the connection alone.
     pub(crate) fn probe(self: &Rc<Self>) -> Probe {
-        let (written_before, read_before) = (self.written.get(), self.read.get());
+        let written_before = self.written.get();
+        let read_before = self.read.get();
         Probe { gauge: self.clone(), written_before, read_before, refused: None }
     }
 

@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn the_next_check_knows_when_the_response_has_moved() {
-        let (deadlines, begin) = (RequestDeadlines::new(Rc::default()), Instant::now());
+        let deadlines = RequestDeadlines::new(Rc::default());
+        let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(deadlines.moved_at(at(0)), None);
         deadlines.moves();

@@ -68,7 +68,8 @@ pub(super) struct SendAttempt<'a> {
 
 impl SendAttempt<'_> {
     pub(super) async fn on_http1(self, link: Box<Http1Connection>, upload: Upload) -> Result<AttemptOutcome, Problem> {
-        let (account, progress) = (self.account, self.progress);
+        let account = self.account;
+        let progress = self.progress;
         let may_repeat = link.reused && self.retries.may_retry();
         let mut call = Http1Call::start(link, self.head, upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
@@ -87,7 +88,8 @@ impl SendAttempt<'_> {
                     return Ok(AttemptOutcome::Again(Upload::empty()));
                 }
                 let (head, body) = call.into_response(head);
-                let (head, body) = (account.request.worker().relayed_heads.take(head), Download::Http1(body));
+                let head = account.request.worker().relayed_heads.take(head);
+                let body = Download::Http1(body);
                 let connection = BorrowedConnection::new(self.pool.clone(), progress.clone());
                 return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
@@ -110,7 +112,8 @@ impl SendAttempt<'_> {
     }
 
     pub(super) async fn on_http2(self, slot: StreamSlot, upload: Upload) -> Result<AttemptOutcome, Problem> {
-        let (account, progress) = (self.account, self.progress);
+        let account = self.account;
+        let progress = self.progress;
         let head = call::head(self.head, &upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
@@ -200,7 +203,8 @@ async fn wait<T>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Result<T, PassedDeadline> {
     let timeouts = account.timeouts();
-    let (deadlines, total_at) = (&account.request.deadlines, account.total_at());
+    let deadlines = &account.request.deadlines;
+    let total_at = account.total_at();
     let deadline = || {
         let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
         (progress.moved_at() + patience).min(total_at)

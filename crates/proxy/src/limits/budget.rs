@@ -196,13 +196,15 @@ fn refused(lack: &LeaseShortfall, lost: Amount) -> AdmissionFailure {
     if lost.is_zero() {
         return AdmissionFailure::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)));
     }
-    let (budget, period) = (lack.id.budget, lack.id.period);
+    let budget = lack.id.budget;
+    let period = lack.id.period;
     AdmissionFailure::Lost(LostLease { budget, period, limit: lack.counter.limit(), held: lost })
 }
 
 /// Returns the refusal of a budget that is exhausted on all nodes; `used` is the minimum that must be used.
 fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
-    let (limit, requested) = (lack.counter.limit(), lack.amount);
+    let limit = lack.counter.limit();
+    let requested = lack.amount;
     let used = limit.saturating_sub(requested).saturating_add(Amount(u64::from(limit >= requested)));
     BudgetExceeded { budget: lack.id.budget, period: lack.id.period, limit, used, requested, by: RefusalCause::Limit }
 }

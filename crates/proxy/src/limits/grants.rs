@@ -56,7 +56,10 @@ pub(crate) async fn count_rate(
     is_free: bool,
 ) -> Result<RateSource, Problem> {
     let at = account.request.at.clone();
-    let (Some(sharing), Some(caller)) = (&at.worker.shared.sharing, account.identity.caller_ids) else {
+    let Some(sharing) = &at.worker.shared.sharing else {
+        return Ok(RateSource::Here);
+    };
+    let Some(caller) = account.identity.caller_ids else {
         return Ok(RateSource::Here);
     };
     let is_late = is_late(account);
@@ -77,7 +80,8 @@ pub(crate) async fn count_rate(
     if rates.is_empty() {
         return Ok(RateSource::Here);
     }
-    let (mut granted, mut refusal) = (GrantedLevels::default(), None);
+    let mut granted = GrantedLevels::default();
+    let mut refusal = None;
     for SharedRate { owner, take } in rates {
         let result = match take {
             SharedTake::Counted(level, request) => Some(Ok((level, request))),

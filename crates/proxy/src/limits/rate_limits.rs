@@ -93,8 +93,9 @@ fn each(
     stage: LimitStage,
     mut count: impl FnMut(&mut RequestAccount, PendingLimit) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
-    let (snapshot, token, own) =
-        (account.request.snapshot.clone(), account.identity.token.clone(), account.identity.plan.clone());
+    let snapshot = account.request.snapshot.clone();
+    let token = account.identity.token.clone();
+    let own = account.identity.plan.clone();
     let limits = &snapshot.traffic.rate_limits;
     let PhaseValues { of_route, plan, .. } = *phase;
     for position in limits.positions(plan, of_route) {

@@ -39,7 +39,8 @@ pub(crate) async fn limits(account: &RequestAccount) -> Result<Option<Arc<Limits
 async fn begin(account: &RequestAccount, plan: &Plan, counts: LongPeriods) -> Result<Option<Arc<Limits>>, Problem> {
     // The address of an anonymous client is not recorded, so nothing would be left of its usage.
     let Some(subject) = SubjectId::of(&account.identity.subject) else { return Ok(None) };
-    let (worker, terms) = (account.request.worker(), SubjectTerms { subject, plan, counts });
+    let worker = account.request.worker();
+    let terms = SubjectTerms { subject, plan, counts };
     let meter: &Meter = &worker.shared.meter;
     let mut begun = Ok(());
     if let Some(budgets) = &worker.shared.subject_budgets

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn failures_are_logged_once_per_period() {
-        let (failures, start) = (FailureLog::default(), Instant::now());
+        let failures = FailureLog::default();
+        let start = Instant::now();
         assert_eq!(failures.of(start), Some(1));
         for _ in 0..600 {
             assert_eq!(failures.of(start + LOG_EVERY / 2), None);
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn refusals_for_a_state_are_logged_once_a_second_with_their_number() {
-        let (log, start) = (RefusalLog::default(), Instant::now());
+        let log = RefusalLog::default();
+        let start = Instant::now();
         for refusal in OF_STATES {
             assert_eq!(log.count(refusal, start), LineDecision::Repeated(1), "{refusal:?}");
         }

@@ -30,7 +30,8 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
         Per::Week => "week",
         Per::Month => "month",
     };
-    let (limit, of) = (measure.written(limit), measure_word(measure));
+    let limit = measure.written(limit);
+    let of = measure_word(measure);
     let noun = match measure {
         Measure::Credits => "quota",
         Measure::Tokens | Measure::Money => "budget",
@@ -55,7 +56,8 @@ const fn full_again(per: Per) -> &'static str {
 /// Returns the message for a request that needs what a lost node holds.
 pub(super) fn lost(lease: &LostLease) -> String {
     let LostLease { budget, limit, held, .. } = *lease;
-    let (name, again) = (name_of(budget, limit), full_again(budget.per));
+    let name = name_of(budget, limit);
+    let again = full_again(budget.per);
     let part = if is_shared(budget) { "a part".to_owned() } else { budget.measure.written(held) };
     format!(
         "a server that does not respond holds {part} of {name}, and the others have too little left: try again once that \
@@ -66,7 +68,8 @@ pub(super) fn lost(lease: &LostLease) -> String {
 /// Returns the message for a budget that has less left than the request needs.
 pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
     let BudgetExceeded { budget: BudgetId { measure, per, .. }, limit, used, requested, by, .. } = *exceeded;
-    let (quota, again) = (name_of(exceeded.budget, limit), full_again(per));
+    let quota = name_of(exceeded.budget, limit);
+    let again = full_again(per);
     let requested_written = measure.written(requested);
     let is_shared = is_shared(exceeded.budget);
     if limit.is_zero() {

@@ -114,7 +114,9 @@ impl CallTokens {
     pub(crate) fn settle(self, used: Estimate, now: Mono) {
         for CountedTokenLimit { position, terms, here, shared } in self.counted {
             let used = terms.unit().of(used.input, used.output);
-            if let (Some(here), Some(counters)) = (here, self.counters.get(position)) {
+            if let Some(here) = here
+                && let Some(counters) = self.counters.get(position)
+            {
                 counters.settle_tokens(here, terms, used, now);
             }
             if let Some((sharing, shared)) = shared {
@@ -152,7 +154,8 @@ impl PendingTokenLimit {
     pub(crate) fn refusal(&self, exceeded: RateExceeded, remaining: u32) -> Problem {
         let Self { terms, tokens, .. } = self;
         let RateExceeded { limit: most, retry_after, reset } = exceeded;
-        let (unit, seconds) = (words(terms.unit()), seconds_up(retry_after).max(1));
+        let unit = words(terms.unit());
+        let seconds = seconds_up(retry_after).max(1);
         let message = format!(
             "the rate limit of {most} {unit} is reached, and this call needs about {}: try again in {}",
             tokens.0,

@@ -58,7 +58,8 @@ pub(crate) struct PendingLimit {
 impl CountedLimits {
     /// Returns the limits of a request that counts in none yet.
     pub(crate) fn new(counters: SnapshotCounters) -> Self {
-        let (counted, reported) = (SmallVec::new(), SmallVec::new());
+        let counted = SmallVec::new();
+        let reported = SmallVec::new();
         Self { counters, counted, reported, is_refused: false, shared: None, waited: Duration::ZERO }
     }
 

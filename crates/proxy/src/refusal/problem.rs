@@ -133,7 +133,8 @@ impl Problem {
                     RateOwner::User => " with all of your keys",
                     RateOwner::Key => " with this key",
                 };
-                let (limit, wait) = (empty.limit, in_words(seconds));
+                let limit = empty.limit;
+                let wait = in_words(seconds);
                 let message = format!("more than {limit} requests a minute{whose}: try again in {wait}");
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
                 Self::new(Refusal::RateLimited, message)

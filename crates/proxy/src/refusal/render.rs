@@ -131,7 +131,8 @@ mod tests {
     use super::*;
 
     fn rendering(dialect: Option<Dialect>, user_agent: Option<&[u8]>) -> Rendering<'_> {
-        let (quota_status, now) = (QuotaStatus::TooManyRequests, access::Day(20_000).start());
+        let quota_status = QuotaStatus::TooManyRequests;
+        let now = access::Day(20_000).start();
         Rendering { dialect, quota_status, user_agent, domain: "tollgate", now }
     }
 

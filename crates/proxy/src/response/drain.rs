@@ -38,7 +38,8 @@ pub(crate) fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBound
 /// Reads the rest of the response that `relay` would have sent to a client.
 pub(crate) fn read_on(mut relay: Box<Relay>) {
     let account = relay.account();
-    let (worker, on_hangup) = (account.request.at.worker.clone(), account.request.snapshot.traffic.on_hangup);
+    let worker = account.request.at.worker.clone();
+    let on_hangup = account.request.snapshot.traffic.on_hangup;
     if !relay.has_usage_to_come() || account.request.deadlines.is_ending() {
         return;
     }

@@ -197,7 +197,8 @@ impl ClientHead {
 
     /// Returns the fields as HTTP/2 has them, without the length of the content.
     pub(crate) fn http2_fields(&self, dates: &DateCache) -> HeaderMap {
-        let (mut fields, edits) = (HeaderMap::new(), self.source.edits());
+        let mut fields = HeaderMap::new();
+        let edits = self.source.edits();
         if let Some(received) = self.source.received() {
             add_fields(&mut fields, edits.kept(received.fields()));
         }
@@ -256,7 +257,9 @@ fn add_field(to: &mut HeaderMap, name: &[u8], value: &[u8]) {
         return;
     }
     // The parser accepts no name and no value that a map cannot have.
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+    if let Ok(name) = HeaderName::from_bytes(name)
+        && let Ok(value) = HeaderValue::from_bytes(value)
+    {
         to.append(name, value);
     }
 }

@@ -83,7 +83,8 @@ impl Relay {
         translated: Option<Box<TranslatedResponse>>,
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
-        let (news, used_up) = (is_held.then_some(0), false);
+        let news = is_held.then_some(0);
+        let used_up = false;
         let alive_since = tap.as_ref().is_some_and(|tapped| tapped.streamed).then(|| account.request.read_at());
         let mut relay = Self {
             content,
@@ -245,7 +246,9 @@ impl Relay {
                         note_error(&mut self.account);
                     }
                 }
-                if let Some(spans) = self.account.request.spans.as_ref().filter(|_| tapped.streamed) {
+                if tapped.streamed
+                    && let Some(spans) = self.account.request.spans.as_ref()
+                {
                     spans.relay_chunk(|| self.account.request.read_clock());
                 }
                 let bytes = tapped.tap.push(data);
@@ -335,7 +338,9 @@ impl Relay {
 
     /// Ends a complete response.
     fn end(&mut self) {
-        let (mut outcome, mut last, mut begun) = (Outcome::Completed, Bytes::new(), None);
+        let mut outcome = Outcome::Completed;
+        let mut last = Bytes::new();
+        let mut begun = None;
         let seen = self.tap.take().map(|tapped| {
             let TappedResponse { tap, streamed, beginning } = *tapped;
             begun = beginning;
@@ -379,7 +384,8 @@ impl Relay {
         if tapped.is_none() && self.translated.is_none() {
             return self.break_off_unread(outcome);
         }
-        let (mut last, mut seen) = (Bytes::new(), None);
+        let mut last = Bytes::new();
+        let mut seen = None;
         if let Some(tapped) = tapped {
             if let Some(beginning) = &tapped.beginning {
                 beginning.abort(outcome);
@@ -437,7 +443,8 @@ impl Relay {
         if !deadlines.take_late() {
             return None;
         }
-        let (now, total_at) = (Instant::now(), self.account.total_at());
+        let now = Instant::now();
+        let total_at = self.account.total_at();
         let idle = self.account.timeouts().idle;
         // The request may still be sent: then only both directions together are idle.
         let sent_at = self.content.connection.as_ref().map(|connection| connection.moved_at());

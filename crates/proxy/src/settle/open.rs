@@ -37,7 +37,9 @@ impl RequestAccount {
         }
         let durable = {
             let worker = self.request.worker();
-            let (day, route, started_at) = (self.day(), &self.policy().name, self.request.started_at);
+            let day = self.day();
+            let route = &self.policy().name;
+            let started_at = self.request.started_at;
             let now = self.request.mono();
             let labels = self.labels();
             let ask = PrelogRequest { subject, day, route, labels: &labels, started_at, credits, reservation, now };

@@ -22,7 +22,8 @@ impl RequestAccount {
             None => self.is_recorded_hit(),
         };
         if self.permits.has_open_record || is_recorded {
-            let (day, charge) = (self.request.started_at.day(), Charge::default());
+            let day = self.request.started_at.day();
+            let charge = Charge::default();
             let mut event = self.event(summary, day, charge);
             event.model = self.known_model();
             self.append(event, owed);
@@ -41,7 +42,8 @@ impl RequestAccount {
 
     /// Adds the request to the counts of its route, without a charge.
     fn count_unsent(&self, summary: &RequestSummary) {
-        let (worker, policy) = (self.request.worker(), self.policy());
+        let worker = self.request.worker();
+        let policy = self.policy();
         // The reserve of the spool is for requests that were admitted.
         if !policy.is_configured() || !worker.recorder.spool.borrow().has_room() {
             return;

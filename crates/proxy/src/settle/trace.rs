@@ -46,8 +46,10 @@ fn is_failed(account: &RequestAccount, summary: &RequestSummary) -> bool {
 }
 
 fn traced(account: &RequestAccount, summary: &RequestSummary, spans: &SpanRecord, is_failed: bool) -> TracedRequest {
-    let (request, ending) = (&account.request, &account.ending);
-    let (head, trace) = (&request.head, request.trace());
+    let request = &account.request;
+    let ending = &account.ending;
+    let head = &request.head;
+    let trace = request.trace();
     let shown =
         |bytes: &[u8], len_max: usize| -> Box<str> { MaskedText::of(request, bytes, len_max).to_string().into() };
     let (phases, attempts) = spans.take();
@@ -155,8 +157,8 @@ mod tests {
     #[test]
     fn a_long_state_is_cut_between_members() {
         let member = |letter: &str| format!("{letter}={}", letter.repeat(253));
-        let (long, both) =
-            (format!("{} , {},c=1", member("a"), member("b")), format!("{},{}", member("a"), member("b")));
+        let long = format!("{} , {},c=1", member("a"), member("b"));
+        let both = format!("{},{}", member("a"), member("b"));
         assert_eq!(&*joined([long.as_str(), "d=2"].into_iter()), both);
         assert_eq!(both.len(), 511);
         assert_eq!(&*joined(["a=1,", "", "b=2"].into_iter()), "a=1,b=2");

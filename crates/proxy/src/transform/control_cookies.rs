@@ -72,7 +72,8 @@ mod tests {
     /// Checks the cookies that an upstream receives.
     fn check(cookies: &[&str], expected: &[&str]) {
         let fields: Vec<_> = cookies.iter().map(|cookie| ("cookie", *cookie)).collect();
-        let (head, mut edits) = (get(&fields), HeadEdits::for_forwarding());
+        let head = get(&fields);
+        let mut edits = HeadEdits::for_forwarding();
         OWN.withhold(&mut edits, head.fields()).unwrap();
         let sent =
             edits.kept(head.fields()).chain(edits.added()).filter(|field| field.known == Some(KnownName::Cookie));

@@ -60,7 +60,8 @@ impl Written {
 }
 
 fn origin() -> Origin {
-    let (host, authority) = ("up.example".to_owned(), "up.example".to_owned());
+    let host = "up.example".to_owned();
+    let authority = "up.example".to_owned();
     Origin {
         scheme: config::snapshot::Scheme::Http,
         host,
@@ -85,7 +86,8 @@ fn from_client(fields: &[(&str, &str)], client: ForwardedClient<'_>) -> Written 
 }
 
 fn upstream_edits_of(head: &Head, client: ForwardedClient<'_>) -> HeadEdits {
-    let (destination, receiver) = (&upstream_edits(), Receiver::Upstream(client));
+    let destination = &upstream_edits();
+    let receiver = Receiver::Upstream(client);
     RequestEdits { trace: &TraceContext::of(head, id(), None), destination, receiver }.of(head, Vec::new()).unwrap()
 }
 
@@ -97,7 +99,9 @@ fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a>
     let options = ForwardingOptions::default();
     let trust = TrustRule { trust, claim_headers: &[], withholds_claims: false, certificate: None };
     let withheld = WithheldHeaders::default();
-    let (upgrades, token, service) = (false, None, None);
+    let upgrades = false;
+    let token = None;
+    let service = None;
     ForwardedClient {
         origin,
         host: b"up.example",
@@ -123,7 +127,8 @@ fn with_credential(
     dialect: Dialect,
     credential: Option<&Secret>,
 ) -> Written {
-    let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
+    let head = get(fields);
+    let edits = provider_edits(&origin()).unwrap();
     let credential = credential.map(SentCredential::Secret);
     let receiver = Receiver::Provider(ProviderTarget {
         kind,
@@ -372,8 +377,10 @@ fn credentials_of_the_route_are_not_forwarded() {
 
 #[test]
 fn a_credential_that_could_end_its_line_is_an_error() {
-    let (edits, secret) = (provider_edits(&origin()).unwrap(), Secret::new("sk\r\nx: y".to_owned()));
-    let (kind, dialect) = (ProviderKind::OpenAi, Dialect::OpenAi);
+    let edits = provider_edits(&origin()).unwrap();
+    let secret = Secret::new("sk\r\nx: y".to_owned());
+    let kind = ProviderKind::OpenAi;
+    let dialect = Dialect::OpenAi;
     let credential = Some(SentCredential::Secret(&secret));
     let receiver = Receiver::Provider(ProviderTarget {
         kind,
@@ -439,8 +446,10 @@ fn a_valid_trace_goes_on_and_an_invalid_one_begins_anew() {
 fn hosts_of_claude_get_the_features_that_they_take() {
     const SENT: &str = "claude-code-20250219,interleaved-thinking-2025-05-14,later-2030-01-01";
     let sent = |surface, fields: &[(&str, &str)]| {
-        let (head, edits) = (get(fields), provider_edits(&origin()).unwrap());
-        let (kind, dialect) = (ProviderKind::Vertex, Dialect::Anthropic);
+        let head = get(fields);
+        let edits = provider_edits(&origin()).unwrap();
+        let kind = ProviderKind::Vertex;
+        let dialect = Dialect::Anthropic;
         let receiver =
             Receiver::Provider(ProviderTarget { kind, dialect, is_translated: false, surface, credential: None });
         let trace = &TraceContext::of(&head, id(), None);

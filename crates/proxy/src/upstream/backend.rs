@@ -167,7 +167,9 @@ impl BackendState {
             self.causes.note(LeftOut::Unhealthy, failure);
         }
         let was = self.health.swap(health, Ordering::Relaxed);
-        let (upstream, backend, now) = (&*self.upstream, &*self.url, Instant::now());
+        let upstream = &*self.upstream;
+        let backend = &*self.url;
+        let now = Instant::now();
         if was != UNHEALTHY && !is_healthy {
             let healthy_ms = in_ms(self.health_lasted(now));
             tracing::warn!(
@@ -215,7 +217,9 @@ impl BackendState {
     /// one for which a choice passes over it.
     pub(super) fn status(&self) -> BackendStatus {
         let now = Instant::now();
-        let (breaker, is_unhealthy, is_ejected) = (self.breaker.phase(), self.is_unhealthy(), self.is_ejected(now));
+        let breaker = self.breaker.phase();
+        let is_unhealthy = self.is_unhealthy();
+        let is_ejected = self.is_ejected(now);
         let (condition, left_out, until) = match breaker {
             _ if is_unhealthy => (BackendCondition::Unhealthy, Some(LeftOut::Unhealthy), None),
             _ if is_ejected => (BackendCondition::Ejected, Some(LeftOut::Ejected), self.ejection.until()),
@@ -259,7 +263,9 @@ impl BackendState {
             EjectionPhase::Out => true,
             EjectionPhase::Back { since, ejected_for } => {
                 self.start(since);
-                let (upstream, backend, ejected_ms) = (&*self.upstream, &*self.url, in_ms(ejected_for));
+                let upstream = &*self.upstream;
+                let backend = &*self.url;
+                let ejected_ms = in_ms(ejected_for);
                 tracing::info!(
                     event = events::BACKEND_RETURNED,
                     upstream,
@@ -282,14 +288,16 @@ impl BackendState {
         }
         self.causes.note(LeftOut::Ejected, cause);
         let ejected_ms = in_ms(self.ejection.eject(rules, now));
-        let (upstream, backend) = (&*self.upstream, &*self.url);
+        let upstream = &*self.upstream;
+        let backend = &*self.url;
         tracing::warn!(event = events::BACKEND_EJECTED, upstream, backend, cause, ejected_ms, "a backend is ejected");
     }
 
     /// Logs that no connection could be opened, at most once per period.
     fn log_unreachable(&self, cause: Option<&str>) {
         if let Some(failures) = self.unreachable.of(Instant::now()) {
-            let (upstream, backend) = (&*self.upstream, &*self.url);
+            let upstream = &*self.upstream;
+            let backend = &*self.url;
             tracing::warn!(
                 event = events::BACKEND_UNREACHABLE,
                 upstream,
@@ -303,7 +311,8 @@ impl BackendState {
 
     /// Logs that the circuit breaker has opened or closed.
     fn log_breaker(&self, change: BreakerChange, cause: Option<&str>) {
-        let (upstream, backend) = (&*self.upstream, &*self.url);
+        let upstream = &*self.upstream;
+        let backend = &*self.url;
         match change {
             BreakerChange::Opened(open_for) => {
                 self.causes.note(LeftOut::Open, cause);
@@ -411,7 +420,8 @@ impl BackendUse {
                 self.state.latency.note_failure(Instant::now());
             }
         }
-        let (has_failed, word) = (cause.is_some(), cause.and_then(|cause| FAILURE_CAUSES.get(cause)).copied());
+        let has_failed = cause.is_some();
+        let word = cause.and_then(|cause| FAILURE_CAUSES.get(cause)).copied();
         if result != AttemptResult::Aborted {
             if let Some(rules) = &self.rules.breaker
                 && let Some(change) = self.state.breaker.note(rules, has_failed, permit, Instant::now)

@@ -138,7 +138,8 @@ pub(crate) async fn connect(
     within: Duration,
     permit: Option<OpeningPermit>,
 ) -> Result<NewConnection, ConnectError> {
-    let (step, until) = (Cell::new(ConnectStep::Resolve), Instant::now() + within);
+    let step = Cell::new(ConnectStep::Resolve);
+    let until = Instant::now() + within;
     let opened = timeout_at(until, transport(connector, pool, offered, within, &step)).await;
     let (transport, speaks_http2) = opened.map_err(|_| ConnectError::Late(step.get()))??;
     let gauge = Gauge::new();

@@ -234,7 +234,8 @@ impl Destinations {
         let has_others = peers.len() > 1;
         let retries = self.backends.retries_of(upstream);
         let with_counts = |(index, state): (usize, &Arc<BackendState>)| {
-            let (state, counts) = (state.clone(), state.counts(self.worker));
+            let counts = state.counts(self.worker);
+            let state = state.clone();
             BackendUse { state, counts, index, has_others, rules, peers: peers.clone(), retries: retries.clone() }
         };
         peers.iter().enumerate().map(with_counts).collect()

@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn each_ejection_in_a_row_is_longer() {
-        let (ejection, begin) = (Ejection::default(), Instant::now());
+        let ejection = Ejection::default();
+        let begin = Instant::now();
         let at = |s| begin + Duration::from_secs(s);
         assert_eq!(ejection.phase(at(0)), EjectionPhase::In);
         assert_eq!(ejection.eject(RULES, at(0)), Duration::from_secs(30));
@@ -140,7 +141,8 @@ mod tests {
         assert_eq!(ejection.eject(RULES, at(40)), Duration::from_secs(60));
         // It was in use for longer than it was out.
         assert_eq!(ejection.eject(RULES, at(161)), Duration::from_secs(30));
-        let (mut now, mut last) = (162, Duration::ZERO);
+        let mut now = 162;
+        let mut last = Duration::ZERO;
         for _ in 0..20 {
             last = ejection.eject(RULES, at(now));
             now += last.as_secs() + 1;
@@ -214,8 +216,10 @@ mod tests {
 
         #[test]
         fn an_ejection_agrees_with_its_model(steps in steps()) {
-            let (ejection, begin) = (Ejection::default(), Instant::now());
-            let (mut model, mut now) = (Model::default(), 0);
+            let ejection = Ejection::default();
+            let begin = Instant::now();
+            let mut model = Model::default();
+            let mut now = 0;
             let look = |now: u64| match ejection.phase(begin + Duration::from_secs(now)) {
                 EjectionPhase::In => SeenPhase::In,
                 EjectionPhase::Out => SeenPhase::Out,

@@ -72,7 +72,8 @@ impl Group {
     ) -> Result<DestinationInUse, NoBackend> {
         let is_retry = !tried.0.is_empty();
         let mut passed = tried.0.clone();
-        let (mut starting, mut refused) = (Vec::new(), NoBackend { retry_after: None });
+        let mut starting = Vec::new();
+        let mut refused = NoBackend { retry_after: None };
         let mut is_in_panic = None;
         while let Some(index) =
             self.chooser.next(Choice { passed: &passed, is_retry, key }, |index| self.load(index, now))

@@ -47,7 +47,8 @@ impl NameLookups {
     }
 
     fn new(resolve: impl Fn(HostPort) -> Resolving + 'static) -> Rc<Self> {
-        let (resolve, running) = (Box::new(resolve), RefCell::default());
+        let resolve = Box::new(resolve);
+        let running = RefCell::default();
         Rc::new(Self { resolve, running, threads: Semaphore::new(RUNNING_MAX) })
     }
 
@@ -112,8 +113,10 @@ mod tests {
 
     impl HeldLookups {
         fn new() -> Self {
-            let (begun, gate) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Semaphore::new(0)));
-            let (noted, held) = (begun.clone(), gate.clone());
+            let begun = Rc::new(RefCell::new(Vec::new()));
+            let gate = Rc::new(Semaphore::new(0));
+            let noted = begun.clone();
+            let held = gate.clone();
             let lookups = NameLookups::new(move |HostPort { host, port }| {
                 let held = held.clone();
                 noted.borrow_mut().push(host.clone());

@@ -59,7 +59,8 @@ impl ShortCall {
     /// that calls this function limits the whole time.
     pub(crate) async fn send(self, connector: &Connector, pool: &Pool) -> Result<ShortResponse, ShortCallError> {
         let Self { head, body, connect_within } = self;
-        let (edits, target) = (HeadEdits::for_forwarding(), OutgoingTarget::Received { prefix_len: 0 });
+        let edits = HeadEdits::for_forwarding();
+        let target = OutgoingTarget::Received { prefix_len: 0 };
         let outgoing =
             OutgoingHead { head: Rc::new(head), edits, target, origin: pool.target.clone(), upgrades: false };
         if let Some(idle) = pool.take(Instant::now(), true).await {

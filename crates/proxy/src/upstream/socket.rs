@@ -184,7 +184,8 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let (client, server) = (TlsConnector::from(Arc::new(client)), TlsAcceptor::from(Arc::new(server)));
+        let client = TlsConnector::from(Arc::new(client));
+        let server = TlsAcceptor::from(Arc::new(server));
         tokio::try_join!(client.connect(name, stream), server.accept(accepted)).unwrap()
     }
 

@@ -46,7 +46,8 @@ impl Chooser {
     pub(crate) fn new(strategy: &Strategy, backends: &[&Backend], begin: usize) -> Self {
         let weights: Box<[u32]> = backends.iter().map(|backend| backend.weight).collect();
         let urls = backends.iter().map(|backend| hash::hash(backend.origin.id().as_bytes())).collect();
-        let (rotation, retries) = (Rotation::new(&weights, begin), Rotation::new(&weights, begin));
+        let rotation = Rotation::new(&weights, begin);
+        let retries = Rotation::new(&weights, begin);
         let random = Cell::new(RandomState::new().hash_one(begin) | 1);
         Self { strategy: strategy.clone(), weights, urls, rotation, retries, random }
     }

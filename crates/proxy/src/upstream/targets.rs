@@ -252,7 +252,8 @@ impl Targets {
 
     /// Returns the targets that `models` have, as the metrics and the admin API show them.
     pub(crate) fn statuses(&self, models: &[Arc<Model>]) -> Vec<TargetStatus> {
-        let (now, configured) = (Instant::now(), names(models));
+        let now = Instant::now();
+        let configured = names(models);
         let states = self.states();
         let shown = states.iter().filter(|((provider, model), _)| configured.contains(&(&**provider, &**model)));
         let targets = models.iter().flat_map(|model| &model.targets);
@@ -309,7 +310,8 @@ mod tests {
 
     #[test]
     fn the_state_of_the_operators_account_concerns_no_call_with_an_own_credential() {
-        let (state, begun) = (TargetState::new(), Instant::now());
+        let state = TargetState::new();
+        let begun = Instant::now();
         let exhausted = FailedCall { rules: &RULES, cause: CooldownCause::Exhausted, begun, is_own: false };
         assert_eq!(state.failed(&exhausted, begun), Some(Duration::from_secs(600)));
         assert_eq!(left_out(&state, begun), [Some(600), None]);
@@ -323,7 +325,8 @@ mod tests {
     #[test]
     fn failures_of_a_target_leave_it_out_for_all_credentials() {
         for is_own in [false, true] {
-            let (state, begun) = (TargetState::new(), Instant::now());
+            let state = TargetState::new();
+            let begun = Instant::now();
             let failed = FailedCall { rules: &RULES, cause: CooldownCause::Failure, begun, is_own };
             assert_eq!((state.failed(&failed, begun), state.failed(&failed, begun)), (None, Some(RULES.time)));
             assert_eq!(left_out(&state, begun), [Some(30), Some(30)]);

@@ -213,7 +213,8 @@ impl Account {
         let Exchange { begun, valid, .. } = exchange;
         match granted {
             Ok(GrantedToken { text, valid }) => {
-                let (text, valid) = (Arc::new(text), valid.min(VALID_MAX));
+                let text = Arc::new(text);
+                let valid = valid.min(VALID_MAX);
                 let token = AccessToken {
                     text: text.clone(),
                     granted_at: begun,

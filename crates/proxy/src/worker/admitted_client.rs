@@ -30,7 +30,8 @@ impl ServiceClient {
                 fields.append_named(name.as_bytes(), value)?;
             }
         }
-        let (names, plan) = (entry.headers_to_upstream.clone(), entry.plan.clone());
+        let names = entry.headers_to_upstream.clone();
+        let plan = entry.plan.clone();
         Ok(Self { subject, plan, names, fields })
     }
 

@@ -169,7 +169,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_is_used_for_its_time_and_another_is_not_cached() {
-        let (cache, clock, digests) = (CredentialCache::new(8), Clock::manual(Timestamp(0)), digests(2));
+        let cache = CredentialCache::new(8);
+        let clock = Clock::manual(Timestamp(0));
+        let digests = digests(2);
         assert_eq!(cache.find(digests[0], &clock, async || checked(1, KEEP)).await, 1);
         assert_eq!(cache.find(digests[0], &clock, async || checked(2, KEEP)).await, 1);
         assert_eq!(cache.find(digests[1], &clock, async || checked(3, Duration::ZERO)).await, 3);
@@ -180,7 +182,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_result_remains_known_after_its_time() {
-        let (cache, clock, digests) = (CredentialCache::new(8), Clock::manual(Timestamp(0)), digests(2));
+        let cache = CredentialCache::new(8);
+        let clock = Clock::manual(Timestamp(0));
+        let digests = digests(2);
         cache.find(digests[0], &clock, async || checked(1, KEEP)).await;
         clock.advance(KEEP);
         cache.find(digests[0], &clock, async || checked(2, Duration::ZERO)).await;
@@ -191,7 +195,9 @@ mod tests {
 
     #[tokio::test]
     async fn cached_results_are_bounded_and_those_in_use_remain() {
-        let (cache, clock, digests) = (CredentialCache::new(10), Clock::manual(Timestamp(0)), digests(200));
+        let cache = CredentialCache::new(10);
+        let clock = Clock::manual(Timestamp(0));
+        let digests = digests(200);
         for (number, digest) in digests.iter().enumerate() {
             let number = u32::try_from(number).unwrap();
             assert_eq!(cache.find(*digest, &clock, async || checked(number, KEEP)).await, number);
@@ -203,8 +209,11 @@ mod tests {
 
     #[tokio::test]
     async fn one_check_serves_all_requests_and_a_cancelled_one_is_repeated() {
-        let (cache, clock, digest) = (CredentialCache::new(8), Clock::manual(Timestamp(0)), digests(1)[0]);
-        let (checks, mut context) = (Cell::new(0), Context::from_waker(Waker::noop()));
+        let cache = CredentialCache::new(8);
+        let clock = Clock::manual(Timestamp(0));
+        let digest = digests(1)[0];
+        let checks = Cell::new(0);
+        let mut context = Context::from_waker(Waker::noop());
         let (reply, answer) = oneshot::channel::<()>();
         let answer = RefCell::new(Some(answer));
         let check = || {
@@ -229,7 +238,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_that_is_not_shared_is_that_of_one_request_only() {
-        let (cache, clock, digest) = (CredentialCache::new(8), Clock::manual(Timestamp(0)), digests(1)[0]);
+        let cache = CredentialCache::new(8);
+        let clock = Clock::manual(Timestamp(0));
+        let digest = digests(1)[0];
         let (reply, answer) = oneshot::channel::<()>();
         let first = cache.find(digest, &clock, {
             let answer = Cell::new(Some(answer));

@@ -58,8 +58,10 @@ mod tests {
 
     #[test]
     fn limits_are_found_once_for_a_principal_and_anew_when_it_has_changed() {
-        let (known, meter) = (LimitsCache::default(), Meter::default());
-        let (first, changed) = (principal(1, 5), principal(1, 6));
+        let known = LimitsCache::default();
+        let meter = Meter::default();
+        let first = principal(1, 5);
+        let changed = principal(1, 6);
         let limits = known.limits(&meter, &first);
         assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
         let at = Timestamp(1);
@@ -71,7 +73,8 @@ mod tests {
 
     #[test]
     fn limits_that_are_kept_are_bounded() {
-        let (known, meter) = (LimitsCache::default(), Meter::default());
+        let known = LimitsCache::default();
+        let meter = Meter::default();
         for key in 0..=i64::try_from(KNOWN_MAX).unwrap() {
             known.limits(&meter, &principal(key, 1));
         }

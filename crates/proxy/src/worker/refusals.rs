@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_flood_leaves_few_rows_and_no_key_crowds_out_the_others() {
-        let (refusals, start) = (Refusals::default(), Instant::now());
+        let refusals = Refusals::default();
+        let start = Instant::now();
         let taken = |key, at: Duration, of: u32| (0..of).filter(|_| refusals.takes(&subject(key), start + at)).count();
         assert_eq!(taken(1, Duration::ZERO, 100), 20);
         assert_eq!(taken(2, Duration::from_millis(999), 100), 0, "the second is full for all");
@@ -78,7 +79,8 @@ mod tests {
 
     #[test]
     fn keys_that_are_remembered_have_an_end() {
-        let (refusals, start) = (Refusals::default(), Instant::now());
+        let refusals = Refusals::default();
+        let start = Instant::now();
         for tenth in 0..3_000 {
             let at = start + Duration::from_millis(100) * tenth;
             let taken = (0..1_000).filter(|n| refusals.takes(&subject(i64::from(tenth) * 1_000 + n), at)).count();

@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn limits_are_cached_for_a_subject_until_its_terms_change() {
-        let (known, meter, ada) = (SubjectLimitsCache::default(), Meter::default(), subject("ada"));
+        let known = SubjectLimitsCache::default();
+        let meter = Meter::default();
+        let ada = subject("ada");
         let small = Plan { credits_per_day: Some(Credits(5)), ..Plan::unlimited("small") };
         let large = Plan { credits_per_day: Some(Credits(6)), ..small.clone() };
         let of_ada = meter.limits_of_subject(&terms(&ada, &small)).unwrap();
@@ -87,7 +89,9 @@ mod tests {
 
     #[test]
     fn limits_that_are_cached_are_bounded() {
-        let (known, meter, plan) = (SubjectLimitsCache::default(), Meter::default(), Plan::unlimited("test"));
+        let known = SubjectLimitsCache::default();
+        let meter = Meter::default();
+        let plan = Plan::unlimited("test");
         let of_one = terms(&subject("ada"), &plan);
         let limits = meter.limits_of_subject(&of_one).unwrap();
         for number in 0..=KNOWN_MAX {

@@ -41,8 +41,11 @@ impl UnauthenticatedClients {
         time_left: Duration,
     ) -> Option<Duration> {
         let key = address::network(address).to_string();
-        let (limit, window) = (limit.limit, limit.window);
-        if let Some(limits) = self.shared.as_ref().filter(|_| !time_left.is_zero()) {
+        let window = limit.window;
+        let limit = limit.limit;
+        if !time_left.is_zero()
+            && let Some(limits) = self.shared.as_ref()
+        {
             let taken = limits.take(vec![RateLimitCheck { name: NAME, key: key.clone(), limit, window }]);
             // If the shared limits fail or respond too late, this process counts alone.
             if let Ok(Some(answer)) = tokio::time::timeout(time_left, taken).await {

@@ -78,13 +78,15 @@ fn value<'a>(json: &'a str, key: &str) -> &'a str {
 #[tokio::test]
 async fn a_user_continues_own_responses_on_every_node_and_no_other_user_does() {
     let raw = provider().await;
-    let (here, elsewhere) = (before(&raw, ""), before(&raw, ""));
+    let here = before(&raw, "");
+    let elsewhere = before(&raw, "");
     let [ada, eve] = [user(), user()];
     for gateway in [&here, &elsewhere] {
         gateway.change(|principal| principal.user = ada);
     }
     let made = post(&here, RESPONSES, r#"{"model":"fast","input":"a"}"#).await.body;
-    let (response, item) = (value(&made, "id").to_owned(), made.split("\"id\":\"").nth(2).unwrap());
+    let response = value(&made, "id").to_owned();
+    let item = made.split("\"id\":\"").nth(2).unwrap();
     let item = item.split('"').next().unwrap().to_owned();
     assert!(response.starts_with("resp_1-tgo-") && item.starts_with("msg_1-tgo-"), "{made}");
     let next = format!(

@@ -68,7 +68,8 @@ async fn users_of_one_name_in_two_entries_are_two_subjects() {
     let raw = upstream().await;
     let limits = "rate_limits: [{dimension: user, limit: 1, window: 60s}]";
     let gateway = Gateway::plain(&yaml(&raw, "").replace("rate_limits: []", limits));
-    let (of_ops, of_other) = (of("bob", "swordfish"), of("bob", "open sesame"));
+    let of_ops = of("bob", "swordfish");
+    let of_other = of("bob", "open sesame");
     for (path, fields, expected) in
         [("/ops", &of_ops, 200), ("/other", &of_other, 200), ("/ops", &of_ops, 429), ("/other", &of_other, 429)]
     {
@@ -132,7 +133,8 @@ async fn a_verified_password_ends_with_its_entry_its_time_and_its_configuration(
 async fn the_plan_of_an_entry_limits_each_user() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw, ", plan: small"));
-    let (ada, bob) = (of("ada", "open sesame"), of("bob", "swordfish"));
+    let ada = of("ada", "open sesame");
+    let bob = of("bob", "swordfish");
     for (fields, expected) in [(&ada, 200), (&ada, 200), (&ada, 429), (&bob, 200), (&bob, 200), (&bob, 429)] {
         assert_eq!(call(&gateway, "/ops", fields).await.0, expected);
     }
@@ -159,7 +161,8 @@ async fn a_right_password_is_not_called_wrong_over_the_limit() {
     let mut shared = tokio::task::JoinSet::new();
     shared.spawn(async move {
         while let Some(question) = questions.recv().await {
-            let (reset, retry_after) = (Duration::from_secs(60), Duration::ZERO);
+            let reset = Duration::from_secs(60);
+            let retry_after = Duration::ZERO;
             let result = RateLimitResult { allowed: true, check: 0, remaining: 1, reset, retry_after };
             let _ = question.reply.send(result);
         }

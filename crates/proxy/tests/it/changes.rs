@@ -28,10 +28,13 @@ struct Provider {
 
 impl Provider {
     async fn start() -> Self {
-        let (go_on, holds) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(false)));
-        let (gate, holding) = (Arc::clone(&go_on), Arc::clone(&holds));
+        let go_on = Arc::new(Semaphore::new(0));
+        let holds = Arc::new(AtomicBool::new(false));
+        let gate = Arc::clone(&go_on);
+        let holding = Arc::clone(&holds);
         let raw = Raw::start(move |mut conn: Conn| {
-            let (gate, holding) = (Arc::clone(&gate), Arc::clone(&holding));
+            let gate = Arc::clone(&gate);
+            let holding = Arc::clone(&holding);
             async move {
                 while conn.head().await.is_some() {
                     let head =
@@ -173,7 +176,8 @@ async fn a_clock_that_jumps_a_day_ahead_and_back_gives_no_day_twice() {
     let provider = Provider::start().await;
     let mut gateway = provider.gateway();
     gateway.change(|of| of.plan = plan(3));
-    let (today, tomorrow) = (NOON, NOON.after(A_DAY));
+    let today = NOON;
+    let tomorrow = NOON.after(A_DAY);
     for _ in 0..2 {
         passes(&gateway, &provider).await;
     }
@@ -252,7 +256,8 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let provider = Provider::start().await;
     let mut gateway = provider.gateway();
     let mut ids = Ids::new(gateway.clock().clone());
-    let (starter, team) = (PlanId(ids.next_uuid()), PlanId(ids.next_uuid()));
+    let starter = PlanId(ids.next_uuid());
+    let team = PlanId(ids.next_uuid());
     let of_plan = |id| BudgetId::credits_a_day(BudgetScope::Plan(id));
     gateway.change(|of| {
         (of.plan, of.plan_id, of.budgets) = (plan(5), starter, Arc::new([(of_plan(starter), Amount(100))]));

@@ -31,7 +31,8 @@ struct Listener {
 
 impl Listener {
     async fn start(mode: &str, more: &str) -> Self {
-        let (servers, clients) = (Certificates::new(), Authority::new());
+        let servers = Certificates::new();
+        let clients = Authority::new();
         std::fs::write(servers.path("clients.pem"), clients.pem()).unwrap();
         let server = servers.write("a", &["a.test"], 2100);
         let ca = servers.path("clients.pem");
@@ -119,7 +120,9 @@ async fn a_client_with_a_certificate_resumes_no_session() {
 
 #[tokio::test]
 async fn a_service_that_decides_gets_the_verified_subject_and_no_other() {
-    let (servers, clients, upstream) = (Certificates::new(), Authority::new(), tokens::upstream().await);
+    let servers = Certificates::new();
+    let clients = Authority::new();
+    let upstream = tokens::upstream().await;
     std::fs::write(servers.path("clients.pem"), clients.pem()).unwrap();
     let service = Raw::start(|mut conn| async move {
         while conn.whole_head().await.is_some() {
@@ -155,7 +158,8 @@ routes: [{{path: {{prefix: /}}, auth: {{type: forward}}, upstreams: up}}]
 #[tokio::test]
 async fn the_verified_subject_chooses_the_route_and_no_header_of_a_client_does() {
     let more = "rate_limits: [{dimension: {header: X-SSL-Client-S-DN}, limit: 3, window: 60s}]\n";
-    let (servers, clients) = (Certificates::new(), Authority::new());
+    let servers = Certificates::new();
+    let clients = Authority::new();
     std::fs::write(servers.path("clients.pem"), clients.pem()).unwrap();
     let gateway = Gateway::plain(&format!(
         "listen: [{{address: \"127.0.0.1:0\", tls: {{{}, client: {{ca: {}, mode: optional}}}}}}]
@@ -204,7 +208,8 @@ async fn certificate_without_a_subject_is_accepted_and_sends_none() {
 async fn wrong_certificates_are_refused_in_both_modes_and_missing_ones_if_required() {
     for mode in ["required", "optional"] {
         let listener = Listener::start(mode, "").await;
-        let (stranger, namesake) = (Authority::named("a stranger"), Authority::new());
+        let stranger = Authority::named("a stranger");
+        let namesake = Authority::new();
         let mut expired = ada();
         expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
         let mut early = ada();

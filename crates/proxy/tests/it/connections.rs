@@ -35,11 +35,16 @@ struct HeldBackend {
 
 impl HeldBackend {
     async fn start() -> Self {
-        let (go, open, most) =
-            (Arc::new(Semaphore::new(0)), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let (waits, opened, noted) = (go.clone(), open.clone(), most.clone());
+        let go = Arc::new(Semaphore::new(0));
+        let open = Arc::<AtomicUsize>::default();
+        let most = Arc::<AtomicUsize>::default();
+        let waits = go.clone();
+        let opened = open.clone();
+        let noted = most.clone();
         let raw = Raw::start(move |mut conn: Conn| {
-            let (go, open, most) = (waits.clone(), opened.clone(), noted.clone());
+            let go = waits.clone();
+            let open = opened.clone();
+            let most = noted.clone();
             async move {
                 most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 while conn.head().await.is_some() {
@@ -70,7 +75,8 @@ impl HeldBackend {
     async fn begin(&self, gateway: &Gateway, tasks: &mut JoinSet<Response<Incoming>>, path: &'static str) {
         let caller = gateway.caller();
         tasks.spawn(async move { caller.send(Method::GET, path, "").await });
-        let (begin, expected) = (Instant::now(), u32::try_from(tasks.len()).unwrap());
+        let begin = Instant::now();
+        let expected = u32::try_from(tasks.len()).unwrap();
         while gateway.in_flight() != expected {
             assert!(begin.elapsed() < PATIENCE, "{} requests are in flight", gateway.in_flight());
             sleep(Duration::from_millis(1)).await;
@@ -209,7 +215,8 @@ async fn a_backend_without_a_free_stream_has_not_failed_though_the_total_time_is
     ));
     let caller = gateway.caller();
     got(caller.send(Method::GET, "/held", "").await).await.is_answer("done", true);
-    let (held, mut tasks) = (gateway.caller(), JoinSet::new());
+    let held = gateway.caller();
+    let mut tasks = JoinSet::new();
     tasks.spawn(async move { held.send(Method::GET, "/held", "").await });
     until("the second request arrives", || raw.asked().len() == 2).await;
     let late = timeout(PATIENCE, caller.send(Method::GET, "/late", "")).await.expect("a response in time");
@@ -262,7 +269,8 @@ async fn idle_connections_are_bounded_in_number_and_time() {
 #[tokio::test]
 async fn streams_of_the_allowed_connections_serve_all_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, accepted) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
+    let address = listener.local_addr().unwrap();
+    let accepted = Arc::<AtomicUsize>::default();
     let counted = accepted.clone();
     let mut server = JoinSet::new();
     server.spawn(async move {
@@ -311,7 +319,8 @@ async fn a_drained_connection_with_a_stream_leaves_its_place_to_another() {
     let caller = gateway.caller();
     got(caller.send(Method::GET, "/", "").await).await.is_answer("done", true);
     let head = format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\r\n", caller.authorization());
-    let (mut long, mut brief) = (caller.connect().await, caller.connect().await);
+    let mut long = caller.connect().await;
+    let mut brief = caller.connect().await;
     for (client, asked) in [(&mut long, 2), (&mut brief, 3)] {
         client.write_all(head.as_bytes()).await.unwrap();
         until("the request arrives", || raw.asked().len() == asked).await;

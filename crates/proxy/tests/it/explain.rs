@@ -227,7 +227,8 @@ routes:
             ("x-api-key", "unknown"),
             ("x-api-key", ""),
         ] {
-            let (line, fields) = (format!("GET http://h{path}"), [(name.to_owned(), value.to_owned())]);
+            let line = format!("GET http://h{path}");
+            let fields = [(name.to_owned(), value.to_owned())];
             let explained = snapshot.explain(&WrittenRequest::parse(&line, &fields).unwrap());
             let received = send(&caller, &line, &fields).await;
             let context = format!("{path} {name}: {value}\n{explained}\n{received:?}");
@@ -253,7 +254,8 @@ async fn an_explanation_is_what_the_gateway_does() {
     let gateway = Gateway::plain("routes: []");
     let caller = gateway.caller();
     let mut choices = Choices(20_261_123);
-    let (mut configs, mut kinds) = (0, std::collections::BTreeMap::<String, usize>::new());
+    let mut configs = 0;
+    let mut kinds = std::collections::BTreeMap::<String, usize>::new();
     while configs < CONFIGS {
         let yaml = configuration(&mut choices, &upstreams);
         // Routes that no request can tell apart are refused.

@@ -29,9 +29,11 @@ impl Switched {
     pub(crate) async fn start(status: u16) -> Self {
         let status = Arc::new(AtomicU16::new(status));
         let gate = Arc::new(Semaphore::new(0));
-        let (shown, held) = (status.clone(), gate.clone());
+        let shown = status.clone();
+        let held = gate.clone();
         let raw = Raw::start(move |mut conn: Conn| {
-            let (status, gate) = (shown.clone(), held.clone());
+            let status = shown.clone();
+            let gate = held.clone();
             async move {
                 while conn.head().await.is_some() {
                     if conn.last_target() == "/held" {
@@ -160,7 +162,8 @@ async fn a_failed_trial_opens_the_breaker_again() {
 
 #[tokio::test]
 async fn the_other_backends_get_the_requests_of_an_open_breaker() {
-    let (bad, good) = (Switched::start(503).await, Switched::start(200).await);
+    let bad = Switched::start(503).await;
+    let good = Switched::start(200).await;
     let gateway = before(&[&bad, &good], ", circuit_breaker: {failure_threshold: 2, timeout: 1h}", "");
     let caller = gateway.caller();
     let mut failed = 0;
@@ -182,7 +185,8 @@ pub(crate) async fn received(gateway: &Gateway, requests: usize, backends: &[&Sw
 
 #[tokio::test]
 async fn a_backend_that_fails_is_ejected_and_comes_back_slowly() {
-    let (bad, good) = (Switched::start(503).await, Switched::start(200).await);
+    let bad = Switched::start(503).await;
+    let good = Switched::start(200).await;
     let more = ", ejection: {failures: 3, time: 400ms, max: 50%}, slow_start: 2s";
     let gateway = before(&[&bad, &good], more, "");
     let caller = gateway.caller();
@@ -268,7 +272,8 @@ async fn a_route_has_its_own_strategy_and_an_address_its_own_backend() {
 
 #[tokio::test]
 async fn a_backend_with_weight_0_gets_no_request() {
-    let (drained, other) = (Switched::start(200).await, Switched::start(200).await);
+    let drained = Switched::start(200).await;
+    let other = Switched::start(200).await;
     let gateway = Gateway::plain(&format!(
         "ai: {{enabled: false}}\nroutes: [{{path: {{prefix: /}}, upstreams: u}}]\n\
          upstreams: [{{name: u, backends: [{{url: \"http://{}\", weight: 0}}, {{url: \"http://{}\"}}]}}]\n",
@@ -293,7 +298,8 @@ async fn slow(wait: Duration) -> Raw {
 #[tokio::test]
 async fn loads_and_latencies_lead_to_the_faster_backend() {
     for strategy in ["least_connections", "ewma"] {
-        let (slow, fast) = (slow(Duration::from_millis(300)).await, slow(Duration::ZERO).await);
+        let fast = slow(Duration::ZERO).await;
+        let slow = slow(Duration::from_millis(300)).await;
         let gateway = Gateway::plain(&format!(
             "ai: {{enabled: false}}\nroutes: [{{path: {{prefix: /}}, upstreams: u}}]\n\
              upstreams: [{{name: u, strategy: {strategy}, backends: [{{url: \"http://{}\"}}, {{url: \"http://{}\"}}]}}]\n",
@@ -309,7 +315,8 @@ async fn loads_and_latencies_lead_to_the_faster_backend() {
             });
         }
         tasks.join_all().await;
-        let (slow, fast) = (slow.asked().len(), fast.asked().len());
+        let slow = slow.asked().len();
+        let fast = fast.asked().len();
         assert!(slow + fast == 100 && slow <= 20, "{strategy}: {slow} and {fast}");
     }
 }
@@ -329,7 +336,8 @@ async fn a_scrape_stops_no_request() {
 
 #[tokio::test]
 async fn a_removed_backend_vanishes_from_the_metrics_without_another_request() {
-    let (first, second) = (Switched::start(200).await, Switched::start(200).await);
+    let first = Switched::start(200).await;
+    let second = Switched::start(200).await;
     let gateway = before(&[&first, &second], "", ", auth: {type: none}");
     for _ in 0..2 {
         assert_eq!(get(&gateway.caller()).await.status(), StatusCode::OK);
@@ -405,7 +413,8 @@ async fn clocks_that_jump_change_no_breaker() {
 async fn a_reload_during_a_trial_keeps_the_breaker_and_returns_its_permit() {
     // With the timeout of `BREAKER`, a slow test would see the next trial.
     let longer = BREAKER.replace("300ms", "1h");
-    let (longer, without) = (longer.as_str(), "");
+    let longer = longer.as_str();
+    let without = "";
     for (between, succeeds) in [(longer, true), (longer, false), (without, true), (without, false)] {
         let backend = Switched::start(503).await;
         let gateway = before(&[&backend], BREAKER, "");

@@ -77,7 +77,8 @@ async fn failures_over_http2_open_a_breaker() {
 #[tokio::test]
 async fn failures_over_http2_eject_a_backend() {
     for behavior in FAILURES {
-        let (bad, good) = (backend(behavior).await, good().await);
+        let bad = backend(behavior).await;
+        let good = good().await;
         let gateway = before(&[&bad, &good], behavior, ", ejection: {failures: 2, time: 1h, max: 50%}");
         let caller = gateway.caller();
         for _ in 0..12 {
@@ -91,7 +92,8 @@ async fn failures_over_http2_eject_a_backend() {
 async fn failures_over_http2_are_retried_at_another_backend() {
     for behavior in FAILURES {
         for (method, is_retried) in [(Method::GET, true), (Method::POST, false)] {
-            let (bad, good) = (backend(behavior).await, good().await);
+            let bad = backend(behavior).await;
+            let good = good().await;
             let rules = ", retry: {on: [connect, reset, timeout, 5xx], backoff: 0s}";
             let gateway = before(&[&bad, &good], behavior, rules);
             let caller = gateway.caller();

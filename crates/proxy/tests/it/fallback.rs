@@ -170,7 +170,9 @@ async fn ask(gateway: &Gateway, is_stream: bool, session: &str) -> Got {
     let sent = caller.send_request(request, Full::from(body));
     let response = timeout(PATIENCE, sent).await.expect("a response in time");
     let text = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-    let (status, model, attempts) = (response.status().as_u16(), text("x-tollgate-model"), text("x-tollgate-attempts"));
+    let status = response.status().as_u16();
+    let model = text("x-tollgate-model");
+    let attempts = text("x-tollgate-attempts");
     let body = timeout(PATIENCE, response.into_body().collect()).await.expect("a body in time");
     let body = body.map(|body| String::from_utf8(body.to_bytes().to_vec()).unwrap()).unwrap_or_default();
     Got { status, model, attempts, body }
@@ -191,7 +193,8 @@ fn event(records: &[Record]) -> &UsageEvent {
 
 /// Asks once through a gateway whose first provider has this script. Returns the response and the usage event.
 async fn with_first(script: Script, is_stream: bool) -> (Got, UsageEvent) {
-    let (first, second) = (provider(script).await, provider(Script::Serves).await);
+    let first = provider(script).await;
+    let second = provider(Script::Serves).await;
     let mut gateway = before(&[&first, &second], "");
     let got = ask(&gateway, is_stream, "").await;
     let event = event(&gateway.stop().await).clone();
@@ -285,7 +288,8 @@ async fn what_is_an_answer_or_has_begun_stays_with_its_target() {
 #[tokio::test]
 async fn a_call_that_is_too_long_leads_to_the_next_target_if_the_rules_say_so() {
     const LONG: &str = "{\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"too long\"}}";
-    let (first, second) = (provider(Script::Says(400, JSON, LONG)).await, provider(Script::Serves).await);
+    let first = provider(Script::Says(400, JSON, LONG)).await;
+    let second = provider(Script::Serves).await;
     let gateway = before(&[&first, &second], ", retry: {on: [context]}");
     assert_eq!(ask(&gateway, true, "").await.status, 200);
     let broken = provider(Script::Says(500, JSON, "{}")).await;
@@ -447,7 +451,8 @@ fn with_money(gateway: &Gateway, nano_usd: i64) {
 #[tokio::test]
 async fn each_attempt_reserves_what_it_may_use_and_the_budget_holds() {
     for (script, is_unknown) in [(Script::Says(500, JSON, "{}"), false), (Script::Cuts(ROLE), true)] {
-        let (first, second) = (provider(script).await, provider(Script::Serves).await);
+        let first = provider(script).await;
+        let second = provider(Script::Serves).await;
         let mut gateway = before(&[&first, &second], "");
         with_money(&gateway, 10_000_000);
         assert_eq!(ask(&gateway, true, "").await.status, 200, "{script:?}");
@@ -469,7 +474,8 @@ async fn each_attempt_reserves_what_it_may_use_and_the_budget_holds() {
 
 #[tokio::test]
 async fn an_attempt_that_does_not_fit_the_budget_is_refused() {
-    let (first, second) = (provider(Script::Cuts(ROLE)).await, provider(Script::Serves).await);
+    let first = provider(Script::Cuts(ROLE)).await;
+    let second = provider(Script::Serves).await;
     let mut gateway = before(&[&first, &second], "");
     // Enough for the first target, whose cost is unknown then.
     with_money(&gateway, 1_500_000);

@@ -177,7 +177,8 @@ impl Gateway {
         let SharedCounters { limits, sharing, subject_budgets } = counters;
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         let data = tempfile::tempdir().unwrap();
-        let (snapshot, clock) = (snapshot(data.path(), yaml), Clock::manual(NOON));
+        let snapshot = snapshot(data.path(), yaml);
+        let clock = Clock::manual(NOON);
         let Spool { mut writers, reader, .. } = open_spool(data.path());
         let (queue, lookups) = mpsc::channel(16);
         let revision = Arc::new(Revision::default());
@@ -199,8 +200,10 @@ impl Gateway {
             inherited: Vec::new(),
         };
         let listeners = proxy::bind(vec![options], 1).unwrap();
-        let (address, metrics) = (listeners.addresses()[0].tcp().unwrap(), telemetry::Metrics::new());
-        let (verified, redis) = (Arc::<AtomicUsize>::default(), InRedis::default());
+        let address = listeners.addresses()[0].tcp().unwrap();
+        let metrics = telemetry::Metrics::new();
+        let verified = Arc::<AtomicUsize>::default();
+        let redis = InRedis::default();
         let (keys, key_lookups) = mpsc::channel(4);
         tasks.spawn(look_up(key_lookups, redis.clone()));
         let (passwords, checks) = mpsc::channel(4);
@@ -354,7 +357,8 @@ impl Gateway {
 
     /// Credits that the caller has used today: user and key, which must agree.
     pub(crate) fn used(&self) -> u64 {
-        let (meter, day) = (&self.shared.meter, self.shared.clock.now().day());
+        let meter = &self.shared.meter;
+        let day = self.shared.clock.now().day();
         let used = meter.used(BudgetId::credits_a_day(BudgetScope::User(USER)), day);
         assert_eq!(used, meter.used(BudgetId::credits_a_day(BudgetScope::Key(KEY)), day));
         used.credits().0
@@ -445,7 +449,8 @@ impl Drop for Gateway {
 fn principal(clock: &Clock, bounds: KeyBounds) -> Arc<Principal> {
     let mut ids = Ids::new(clock.clone());
     let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("starter") };
-    let (user, key) = (UserId(ids.next_uuid()), KeyId(ids.next_uuid()));
+    let user = UserId(ids.next_uuid());
+    let key = KeyId(ids.next_uuid());
     let principal = Principal::unbounded((user, USER), (key, KEY), Arc::new(plan));
     Arc::new(Principal { bounds: Arc::new(bounds), ..principal })
 }

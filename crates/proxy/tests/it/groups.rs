@@ -104,7 +104,8 @@ async fn settled(gateway: &Gateway, addresses: &[SocketAddr]) {
 #[tokio::test]
 async fn backends_take_turns_by_weight_and_receive_their_own_host() {
     for (weights, expected) in [([1, 1], [15, 15]), ([1, 2], [10, 20]), ([1_000, 500], [20, 10])] {
-        let (a, b) = (backend().await, backend().await);
+        let a = backend().await;
+        let b = backend().await;
         let gateway = before(&[(a.address, weights[0]), (b.address, weights[1])]);
         let caller = gateway.caller();
         let mut hosts = Vec::new();
@@ -124,7 +125,8 @@ async fn backends_take_turns_by_weight_and_receive_their_own_host() {
 
 #[tokio::test]
 async fn a_request_goes_to_another_backend_if_the_first_refuses_the_connection() {
-    let (gone, alive) = (refusing().await, backend().await);
+    let gone = refusing().await;
+    let alive = backend().await;
     let gateway = before(&[(gone, 1), (alive.address, 1)]);
     let caller = gateway.caller();
     for _ in 0..10 {
@@ -161,7 +163,8 @@ async fn a_request_fails_after_every_backend_has_refused_once() {
 
 #[tokio::test]
 async fn a_backend_that_refuses_connections_meets_its_share_of_requests() {
-    let (gone, alive) = (refusing().await, backend().await);
+    let gone = refusing().await;
+    let alive = backend().await;
     let gateway = before(&[(gone, 1), (alive.address, 1)]);
     let caller = gateway.caller();
     for _ in 0..40 {
@@ -186,7 +189,8 @@ async fn swallowing() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
 
 #[tokio::test]
 async fn a_backend_that_swallows_connections_meets_its_share_of_requests() {
-    let ((silent, _waiting), alive) = (swallowing().await, backend().await);
+    let (silent, _waiting) = swallowing().await;
+    let alive = backend().await;
     let gateway =
         Gateway::plain(&yaml(&listed(&[(silent, 1), (alive.address, 1)])).replace("connect: 1s", "connect: 100ms"));
     let caller = gateway.caller();
@@ -284,13 +288,15 @@ async fn forgetful() -> Raw {
 #[tokio::test]
 async fn a_second_attempt_goes_to_another_backend_only_if_the_request_may_be_repeated() {
     for (method, repeats) in [(Method::GET, true), (Method::POST, false)] {
-        let (a, b) = (forgetful().await, forgetful().await);
+        let a = forgetful().await;
+        let b = forgetful().await;
         let gateway = before(&[(a.address, 1), (b.address, 1)]);
         let caller = gateway.caller();
         for _ in 0..2 {
             assert_eq!(get(&caller).await.0, StatusCode::OK);
         }
-        let (first, other) = (a.address, b.address);
+        let first = a.address;
+        let other = b.address;
         let third = call(&caller, method.clone()).await;
         if repeats {
             third.is_answer(&other.to_string(), true);
@@ -307,7 +313,8 @@ async fn a_second_attempt_goes_to_another_backend_only_if_the_request_may_be_rep
 #[tokio::test]
 async fn a_backend_that_dies_under_load_costs_at_most_the_requests_that_it_had_received() {
     const CLIENTS: usize = 8;
-    let (dying, alive) = (backend().await, backend().await);
+    let dying = backend().await;
+    let alive = backend().await;
     let addresses = [dying.address, alive.address];
     let gateway = before(&addresses.map(|address| (address, 1)));
     let mut clients = JoinSet::new();
@@ -349,7 +356,8 @@ async fn a_reload_keeps_the_counts_of_backends() {
         }
     })
     .await;
-    let (other, added) = (backend().await, backend().await);
+    let other = backend().await;
+    let added = backend().await;
     let gateway = before(&[(slow.address, 1)]);
     let caller = gateway.caller();
     let mut pending = JoinSet::from_iter([async move { get(&caller).await.0 }]);

@@ -87,7 +87,8 @@ async fn stream_that_is_reset_before_the_head_is_upstream_reset() {
 async fn stream_that_is_reset_in_the_answer_cuts_it() {
     // NO_ERROR as well: the answer has no end.
     for reason in [NO_ERROR, INTERNAL_ERROR] {
-        let (begins, ends) = (|stream| head(stream, 0, OK), |stream: u32| reset(stream, reason));
+        let begins = |stream| head(stream, 0, OK);
+        let ends = |stream: u32| reset(stream, reason);
         said(false, &[&begins, &ends]).await.is_answer("", false);
         said(false, &[&begins, &|stream| frame(DATA, 0, stream, "hel"), &ends]).await.is_answer("hel", false);
     }
@@ -150,9 +151,11 @@ async fn head_over_64_kib_is_upstream_protocol() {
 
 /// Returns the response to a client whose upstream writes `piece` without an end.
 async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>) -> ClientResponse {
-    let (begin, piece) = (begin(1), piece(1));
+    let begin = begin(1);
+    let piece = piece(1);
     let raw = Raw::start(move |mut conn: Conn| {
-        let (begin, many) = (begin.clone(), piece.repeat(100));
+        let begin = begin.clone();
+        let many = piece.repeat(100);
         async move {
             conn.greet(&[]).await;
             conn.asked().await;
@@ -268,7 +271,8 @@ async fn questions_whose_answers_nobody_reads_are_not_piled_up() {
         let taken = Arc::new(AtomicUsize::new(0));
         let noting = Arc::clone(&taken);
         let raw = Raw::start(move |mut conn: Conn| {
-            let (many, noting) = (question.repeat(1000), Arc::clone(&noting));
+            let many = question.repeat(1000);
+            let noting = Arc::clone(&noting);
             async move {
                 conn.greet(&[]).await;
                 conn.asked().await;

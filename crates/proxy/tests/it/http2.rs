@@ -112,7 +112,8 @@ async fn framing(headers: HeaderMap, method: Method) -> (Option<String>, Option<
     let mut gateway = start(&server);
     let answer = patiently("an answer", gateway.caller().send(method, "/api/x", "")).await;
     let text = |name| answer.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
-    let (length, coding) = (text(header::CONTENT_LENGTH), text(header::TRANSFER_ENCODING));
+    let length = text(header::CONTENT_LENGTH);
+    let coding = text(header::TRANSFER_ENCODING);
     let whole = patiently("the answer's body", answer.into_body().collect()).await.unwrap();
     assert_eq!(whole.trailers(), None, "the caller does not accept them");
     gateway.stop().await;
@@ -123,7 +124,8 @@ async fn framing(headers: HeaderMap, method: Method) -> (Option<String>, Option<
 #[tokio::test]
 async fn answer_over_http2_has_one_framing_for_its_caller() {
     let five = || HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from_static("5"))]);
-    let (five_text, chunked) = (Some("5".to_owned()), Some("chunked".to_owned()));
+    let five_text = Some("5".to_owned());
+    let chunked = Some("chunked".to_owned());
     assert_eq!(framing(five(), Method::GET).await, (five_text.clone(), None, Bytes::from("hello")));
     assert_eq!(framing(HeaderMap::new(), Method::GET).await, (None, chunked, Bytes::from("hello")));
     assert_eq!(framing(five(), Method::HEAD).await, (five_text, None, Bytes::new()));
@@ -320,7 +322,8 @@ async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
             calls.spawn(async move { caller.send(Method::GET, "/api/x", "").await.status() });
         }
     };
-    let (mut calls, mut leaving) = (JoinSet::new(), Vec::new());
+    let mut calls = JoinSet::new();
+    let mut leaving = Vec::new();
     ask(&mut calls, TAKEN);
     until("all streams are taken", || server.seen.streams.load(Ordering::Relaxed) == TAKEN).await;
     for _ in 0..LEAVING {
@@ -350,6 +353,7 @@ async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
         assert_eq!(status.unwrap(), StatusCode::OK);
     }
     gateway.stop().await;
-    let (released, settled) = (u64::try_from(LEAVING).unwrap(), u64::try_from(TAKEN + 1).unwrap());
+    let released = u64::try_from(LEAVING).unwrap();
+    let settled = u64::try_from(TAKEN + 1).unwrap();
     assert_eq!(gateway.ended(), ReservationCounts { released, settled, interrupted: 0 });
 }

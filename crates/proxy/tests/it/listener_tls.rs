@@ -420,7 +420,8 @@ async fn burst_of_handshakes_is_bounded_and_served_afterwards() {
     let (gateway, _upstream) = start(&tls, "connections: {max: 20}\n").await;
     let mut clients = JoinSet::new();
     for _ in 0..200 {
-        let (caller, connector) = (gateway.caller(), certificates.client());
+        let caller = gateway.caller();
+        let connector = certificates.client();
         clients.spawn(async move {
             let name = ServerName::try_from("a.test").unwrap();
             let mut stream = connector.connect(name, caller.connect().await).await.ok()?;

@@ -83,7 +83,8 @@ async fn answers_to_callers_that_left_cut_nobody_else() {
         conn.greet(&[]).await;
         let first = conn.asked().await.unwrap();
         conn.say([head(first, 0, OK), frame(DATA, 0, first, "be")].concat()).await;
-        let (mut late, mut reset) = (Vec::new(), 0);
+        let mut late = Vec::new();
+        let mut reset = 0;
         while reset < LEAVING {
             let Some(next) = conn.next().await else { return };
             match next.kind {

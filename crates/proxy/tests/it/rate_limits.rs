@@ -324,7 +324,8 @@ async fn next(messages: &mut mpsc::Receiver<SharingMessage>) -> GrantRequest {
 
 /// A result of Redis; no requests are a refusal.
 fn grant(requests: u32, left: u32) -> GrantedRequests {
-    let (valid, counted_ms) = (Duration::from_secs(30), 5);
+    let valid = Duration::from_secs(30);
+    let counted_ms = 5;
     let retry_after = Duration::from_secs(if requests == 0 { 7 } else { 0 });
     GrantedRequests { requests, counted_ms, valid, left, reset: valid, retry_after }
 }
@@ -349,7 +350,8 @@ async fn small_limits_ask_redis_for_each_request_and_large_ones_for_a_batch() {
     assert!(text.contains("\r\nratelimit: \"global\";r=0;t=30, \"ip\";r=3;t=30, \"route\";r=494;t=30\r\n"), "{text}");
     // The next request has a grant of the large limit. One of the small limits refuses it.
     let ((status, text), ()) = tokio::join!(send(&gateway, "/open", "192.0.2.1", ""), async {
-        let (ip, global) = (next(&mut messages).await, next(&mut messages).await);
+        let ip = next(&mut messages).await;
+        let global = next(&mut messages).await;
         assert!(ip.granted(&grant(1, 2), now()).is_none());
         assert!(global.granted(&grant(0, 0), now()).is_none());
     });

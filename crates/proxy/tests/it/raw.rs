@@ -145,7 +145,8 @@ impl Conn {
     /// Waits until the gateway has read all written bytes, so that later bytes arrive separately. If the gateway no longer
     /// reads, the wait ends after 2 s.
     pub(crate) async fn is_read(&self) {
-        let (Ok(ours), Ok(theirs)) = (self.stream.local_addr(), self.stream.peer_addr()) else { return };
+        let Ok(ours) = self.stream.local_addr() else { return };
+        let Ok(theirs) = self.stream.peer_addr() else { return };
         for _ in 0..200 {
             if unread(theirs, ours).is_none_or(|bytes| bytes == 0) {
                 break;
@@ -177,7 +178,8 @@ pub(crate) async fn call(caller: &Caller, method: Method) -> ClientResponse {
 pub(crate) async fn got(answer: Response<Incoming>) -> ClientResponse {
     let status = answer.status();
     let mut incoming = answer.into_body();
-    let (mut body, mut whole) = (Vec::new(), true);
+    let mut body = Vec::new();
+    let mut whole = true;
     while let Some(frame) = timeout(PATIENCE, incoming.frame()).await.expect("the answer goes on") {
         match frame {
             Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap()),
@@ -199,7 +201,8 @@ pub(crate) fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
         SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
         SocketAddr::V6(v6) => panic!("no IPv4: {v6}"),
     };
-    let (at, from) = (spelled(at), spelled(from));
+    let at = spelled(at);
+    let from = spelled(from);
     let told = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let mut lines = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let line = lines.find(|words| words.get(1) == Some(&at.as_str()) && words.get(2) == Some(&from.as_str()))?;

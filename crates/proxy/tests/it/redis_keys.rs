@@ -140,7 +140,8 @@ async fn a_key_that_finds_the_queue_full_is_busy() {
     // One look-up is in progress and four wait, so one of six requests has no place in the queue.
     let mut requests = JoinSet::new();
     for nth in 0..6 {
-        let (caller, key) = (gateway.caller(), key(&format!("{KEY}{nth}")));
+        let caller = gateway.caller();
+        let key = key(&format!("{KEY}{nth}"));
         requests.spawn(async move { call_as(&caller, "/all", &key).await });
     }
     let (status, answer) = requests.join_next().await.unwrap().unwrap();

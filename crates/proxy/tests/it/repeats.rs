@@ -351,7 +351,8 @@ async fn aborting(taken: usize, does: fn(u32) -> Vec<u8>, expected: String) -> R
             conn.greet(&[(4, window)]).await;
             conn.say(frame(WINDOW_UPDATE, 0, 0, (16_u32 << 20).to_be_bytes())).await;
             let Some(stream) = conn.asked().await else { return };
-            let (mut body, mut ended) = (Vec::new(), false);
+            let mut body = Vec::new();
+            let mut ended = false;
             while !ended && (conn.number > 1 || body.len() < taken) {
                 let Some(next) = conn.next().await else { return };
                 if next.kind == DATA {

@@ -126,7 +126,8 @@ async fn headers_that_a_rate_limit_counts_by() {
 
 #[tokio::test]
 async fn values_that_choose_a_backend() {
-    let (one, two) = (numbered("one").await, numbered("two").await);
+    let one = numbered("one").await;
+    let two = numbered("two").await;
     for (hash, of_value) in [
         (
             "{header: X-Id}",

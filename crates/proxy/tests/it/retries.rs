@@ -100,7 +100,8 @@ async fn a_failed_request_goes_to_another_backend_and_a_post_only_if_the_rules_s
             (Method::POST, false, ""),
             (Method::POST, true, ", unsafe: true"),
         ] {
-            let (bad, good) = (backend(behavior).await, backend(Behavior::Says(201, "")).await);
+            let bad = backend(behavior).await;
+            let good = backend(Behavior::Says(201, "")).await;
             let rules = format!(", retry: {{on: [connect, reset, timeout, 5xx], backoff: 0s{rules}}}");
             let is_hurried = matches!(behavior, Behavior::Hangs);
             let route = if is_hurried { ", timeouts: {first_byte: 500ms}" } else { "" };
@@ -127,7 +128,8 @@ async fn requests_are_not_retried_after_other_failures() {
         (Behavior::Says(404, ""), "[5xx, 429]"),
         (Behavior::Resets, "[connect, timeout, 5xx]"),
     ] {
-        let (bad, good) = (backend(behavior).await, backend(Behavior::Says(200, "")).await);
+        let bad = backend(behavior).await;
+        let good = backend(Behavior::Says(200, "")).await;
         let gateway = before(&[bad.address, good.address], &format!(", retry: {{on: {on}}}"), "");
         let caller = gateway.caller();
         for _ in 0..2 {
@@ -172,7 +174,8 @@ async fn a_backend_that_refuses_connections_is_tried_again_after_a_pause() {
 /// A backend that reads whole bodies, over HTTP/1.1 and HTTP/2, and responds with a status. It notes the sizes of bodies.
 async fn reader(status: u16, sizes: &Sizes, is_http2: bool) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, sizes) = (listener.local_addr().unwrap(), sizes.clone());
+    let address = listener.local_addr().unwrap();
+    let sizes = sizes.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
@@ -238,7 +241,8 @@ async fn a_body_is_kept_up_to_its_maximum() {
                 let response = timeout(PATIENCE, sent).await.expect("a response in time");
                 created += usize::from(response.status() == StatusCode::CREATED);
             }
-            let (case, requests) = (format!("{scheme} {size} {is_chunked}"), if is_kept { 3 } else { 2 });
+            let case = format!("{scheme} {size} {is_chunked}");
+            let requests = if is_kept { 3 } else { 2 };
             assert_eq!(created, requests - 1, "{case}");
             assert_eq!(*sizes.lock().unwrap(), vec![size; requests], "{case}");
         }
@@ -254,10 +258,12 @@ async fn the_time_in_retry_after_is_waited_or_ends_the_retries() {
         ("retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n", "60s", false),
         ("retry-after: soon\r\n", "0s", true),
     ] {
-        let (bad, good) = (backend(Behavior::Says(429, fields)).await, backend(Behavior::Says(200, "")).await);
+        let bad = backend(Behavior::Says(429, fields)).await;
+        let good = backend(Behavior::Says(200, "")).await;
         let rules = format!(", retry: {{on: [429], max_backoff: {max_backoff}}}");
         let gateway = before(&[bad.address, good.address], &rules, "");
-        let (caller, begin) = (gateway.caller(), Instant::now());
+        let caller = gateway.caller();
+        let begin = Instant::now();
         let mut refused = 0;
         for _ in 0..2 {
             refused += usize::from(send(&caller, Method::GET, "").await.status() == StatusCode::TOO_MANY_REQUESTS);
@@ -308,7 +314,8 @@ async fn a_fallback_replaces_errors_of_the_gateway_alone() {
     let route = ", fallback: {status: 200, body: later, headers: {X-From: fallback}}";
     let hurried = format!(", timeouts: {{first_byte: 200ms}}{route}");
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let (resetting, hanging) = (backend(Behavior::Resets).await, backend(Behavior::Hangs).await);
+    let resetting = backend(Behavior::Resets).await;
+    let hanging = backend(Behavior::Hangs).await;
     for (what, backends) in [
         ("connect", vec![closed]),
         ("none", vec![closed, "127.0.0.1:1".parse().unwrap()]),

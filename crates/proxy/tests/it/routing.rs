@@ -82,7 +82,8 @@ async fn each_kind_of_match_selects_its_route() {
 
 #[tokio::test]
 async fn weights_divide_the_requests_among_upstreams() {
-    let (stable, canary) = (backend().await, backend().await);
+    let stable = backend().await;
+    let canary = backend().await;
     let gateway = Gateway::plain(&format!(
         "ai: {{enabled: false}}\n\
          upstreams:\n\
@@ -183,7 +184,8 @@ routes:
             raw.address
         )
     };
-    let (usual, merging) = (Gateway::plain(&yaml("")), Gateway::plain(&yaml("paths: {merge_slashes: true}")));
+    let usual = Gateway::plain(&yaml(""));
+    let merging = Gateway::plain(&yaml("paths: {merge_slashes: true}"));
     let keeping = yaml("paths: {merge_slashes: false, encoded_slashes: keep, semicolons: keep}");
     let keeping = Gateway::plain(&keeping);
     for (target, expected) in [

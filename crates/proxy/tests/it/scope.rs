@@ -118,7 +118,8 @@ async fn models_are_listed_as_far_as_the_key_may_ask_for_them() {
         "{list:?}"
     );
     assert_eq!(get(&bound, "/v1/models/fast").await.status, 200);
-    let (barred, absent) = (get(&bound, "/v1/models/slow").await, get(&bound, "/v1/models/gone").await);
+    let barred = get(&bound, "/v1/models/slow").await;
+    let absent = get(&bound, "/v1/models/gone").await;
     barred.is_refusal(404, "model_not_found");
     assert_eq!(barred.body.replace("slow", "gone"), absent.body, "it is as good as none");
     let none = gateway(&raw, KeyBounds { models: names(&[]), ..KeyBounds::default() });

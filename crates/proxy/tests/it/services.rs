@@ -54,7 +54,8 @@ async fn a_service_admits_a_request_and_names_its_subject() {
         let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (wire::answer(&fields.join("|")), false)
     });
-    let (raw, service) = (reporting.await, service("").await);
+    let raw = reporting.await;
+    let service = service("").await;
     let mut gateway = Gateway::plain(&yaml(&raw, &service.address.to_string(), ""));
     let spoofed = "x-user: root\r\nX_User: root\r\nx-groups: root\r\nauthorization: Bearer t\r\nx-other: 1\r\n";
     for _ in 0..2 {
@@ -96,7 +97,8 @@ async fn a_service_admits_a_request_and_names_its_subject() {
 
 #[tokio::test]
 async fn a_service_gets_the_method_and_no_body() {
-    let (raw, service) = (upstream().await, service("").await);
+    let raw = upstream().await;
+    let service = service("").await;
     let gateway = Gateway::plain(&yaml(&raw, &service.address.to_string(), ""));
     let fields = "cookie: session=ada\r\ncontent-type: text/plain\r\ncontent-length: 0\r\nif-none-match: x\r\nrange: bytes=0-1\r\n\
         x-forwarded-for: 203.0.113.9\r\nX_Forwarded_Uri: /x\r\n";
@@ -114,7 +116,8 @@ const FORGED: &str = "remote-user: root\r\nRemote_User: root\r\nx-original-url: 
 
 #[tokio::test]
 async fn a_service_gets_no_header_by_which_a_client_could_name_itself() {
-    let (raw, service) = (upstream().await, service("").await);
+    let raw = upstream().await;
+    let service = service("").await;
     let text = yaml(&raw, &service.address.to_string(), "");
     let gateway = Gateway::plain(&text.replace("events: rows", "allow_headers: [Remote-User, X-User]"));
     let fields = format!("{FORGED}cookie: session=ada\r\nx-other: 1\r\n");
@@ -131,7 +134,8 @@ async fn a_service_gets_no_header_by_which_a_client_could_name_itself() {
 
 #[tokio::test]
 async fn any_other_response_goes_to_the_client() {
-    let (raw, service) = (upstream().await, service("").await);
+    let raw = upstream().await;
+    let service = service("").await;
     let gateway = Gateway::plain(&yaml(&raw, &service.address.to_string(), ""));
     for path in ["/app", "/any"] {
         let (status, answer) = call(&gateway, path, "").await;
@@ -149,7 +153,8 @@ async fn any_other_response_goes_to_the_client() {
 
 #[tokio::test]
 async fn a_service_that_does_not_decide_is_no_admission() {
-    let (raw, service) = (upstream().await, service("").await);
+    let raw = upstream().await;
+    let service = service("").await;
     let gateway = Gateway::plain(&yaml(&raw, &service.address.to_string(), ", timeout: 200ms"));
     for session in ["big", "slow", "nameless"] {
         let (status, answer) = call(&gateway, "/app", &format!("cookie: session={session}\r\n")).await;
@@ -194,7 +199,8 @@ async fn a_decision_is_cached_only_with_max_age_and_by_the_named_headers() {
 
 #[tokio::test]
 async fn a_service_over_tls_is_verified_with_its_private_roots() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     let raw = upstream().await;
     let service = Upstream::start(authority.server("localhost")).await;
     std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
@@ -228,7 +234,8 @@ trusted_proxies: [127.0.0.1]
         let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (wire::answer(&fields.join("|")), false)
     });
-    let (raw, service) = (reporting.await, service("").await);
+    let raw = reporting.await;
+    let service = service("").await;
     let entries = format!(
         "auth:
   - {{name: listed, type: key, keys: [{{name: acme, value: a-key-of-a-partner}}]}}
@@ -237,7 +244,8 @@ trusted_proxies: [127.0.0.1]
     );
     let text = yaml(&raw, &service.address.to_string(), "").replace("auth:\n", &entries);
     let gateway = Gateway::plain(&format!("{text}{ROUTES}"));
-    let (key, ada) = (gateway.caller().authorization(), basic::of("ada", "open sesame"));
+    let key = gateway.caller().authorization();
+    let ada = basic::of("ada", "open sesame");
     let key = format!("authorization: {key}\r\n");
     let forged = "x-user: root\r\nX_Groups: root\r\nx-other: 1\r\n";
     for (path, credential) in [
@@ -256,7 +264,8 @@ trusted_proxies: [127.0.0.1]
 
 #[tokio::test]
 async fn a_refusal_of_a_service_has_the_challenges_of_the_other_alternatives() {
-    let (raw, service) = (upstream().await, service("").await);
+    let raw = upstream().await;
+    let service = service("").await;
     let gateway = Gateway::plain(&yaml(&raw, &service.address.to_string(), ""));
     let (status, answer) = call(&gateway, "/any", "cookie: session=refused\r\n").await;
     assert!(status == 401 && answer.to_ascii_lowercase().contains("\r\nwww-authenticate: bearer\r\n"), "{answer}");
@@ -276,7 +285,8 @@ async fn cookies_of_control_reach_no_upstream_and_no_service_and_none_sets_them(
             }
         })
     };
-    let (raw, service) = (answering("200 OK").await, answering("401 Unauthorized").await);
+    let raw = answering("200 OK").await;
+    let service = answering("401 Unauthorized").await;
     let open = "  - {path: {prefix: /open}, auth: {type: none}, upstreams: backend}\n";
     let gateway = Gateway::plain(&format!("{}{open}", yaml(&raw, &service.address.to_string(), "")));
     let own = "tollgate_session=a.b.c; __Host-tollgate_refresh=tgr_d; tollgate_known=e";

@@ -71,7 +71,9 @@ async fn each_subject_has_the_quota_of_its_plan_over_all_routes() {
     }
     assert_eq!((used(&gateway, "acme"), used(&gateway, "bolt")), (Amount(5), Amount(2)));
     // The records contain the used credits, also of requests that share a record.
-    let (mut events, mut counts, mut opened) = (Vec::new(), Vec::new(), 0);
+    let mut events = Vec::new();
+    let mut counts = Vec::new();
+    let mut opened = 0;
     for record in gateway.stop().await {
         match record {
             Record::Close(event) | Record::Event(event) => events.push((event.subject, event.charge.credits)),
@@ -81,7 +83,8 @@ async fn each_subject_has_the_quota_of_its_plan_over_all_routes() {
             Record::Open(open) => opened += open.reserved.credits.0,
         }
     }
-    let (acme, bolt) = (subject("shared", "acme"), subject("shared", "bolt"));
+    let acme = subject("shared", "acme");
+    let bolt = subject("shared", "bolt");
     let charged = |subject: &Subject| {
         let all = events.iter().chain(&counts).filter(|(of, _)| of == subject);
         all.map(|(_, credits)| credits.0).sum::<u64>()

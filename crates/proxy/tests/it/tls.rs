@@ -186,7 +186,8 @@ async fn upstream_that_ends_no_handshake_is_upstream_connect() {
 #[tokio::test]
 async fn origin_may_change_its_protocol() {
     let authority = Authority::new();
-    let (first, then) = (authority.server_of("localhost", "h2"), authority.server_of("localhost", "http/1.1"));
+    let first = authority.server_of("localhost", "h2");
+    let then = authority.server_of("localhost", "http/1.1");
     for (first, then, chosen) in [(first.clone(), then.clone(), ["h2", "http/1.1"]), (then, first, ["http/1.1", "h2"])]
     {
         let upstream = Upstream::start_changing(first, then).await;

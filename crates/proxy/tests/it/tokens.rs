@@ -121,8 +121,8 @@ async fn invalid_tokens_are_refused_with_the_challenge_of_rfc_6750() {
     let raw = upstream().await;
     let gateway = Gateway::plain(&yaml(&raw, ""));
     let exp = NOON.unix_seconds() + 60;
-    let (none, invalid) =
-        ("\r\nwww-authenticate: Bearer\r\n", "\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\n");
+    let none = "\r\nwww-authenticate: Bearer\r\n";
+    let invalid = "\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\n";
     let key = gateway.caller().authorization();
     let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
     for (fields, code, challenge) in [
@@ -371,7 +371,8 @@ routes:
             raw.address
         )
     };
-    let (usual, other) = (Gateway::plain(&yaml("")), Gateway::plain(&yaml("health_paths: [/checks/db]\n")));
+    let usual = Gateway::plain(&yaml(""));
+    let other = Gateway::plain(&yaml("health_paths: [/checks/db]\n"));
     let none = Gateway::plain(&yaml("health_paths: []\n"));
     for (path, expected) in [
         ("/health", (200, 401, 401)),

@@ -261,7 +261,8 @@ async fn a_member_with_h2c_gets_no_websocket_and_has_not_failed() {
 async fn a_websocket_gets_a_member_without_h2c_if_there_is_one() {
     let lingering = || Raw::start(|mut conn: Conn| async move { conn.linger().await });
     let h2c = [lingering().await, lingering().await];
-    let (first, second) = (shouting(ACCEPTED).await, shouting(ACCEPTED).await);
+    let first = shouting(ACCEPTED).await;
+    let second = shouting(ACCEPTED).await;
     let yaml = |members: &str, route: &str| {
         format!(
             "ai: {{enabled: false}}\n\

@@ -195,7 +195,8 @@ impl Upstream {
         let notes = Arc::new(Mutex::new(Notes::default()));
         let go_on = Arc::new(Semaphore::new(0));
         let mut tasks = JoinSet::new();
-        let (noting, waiting) = (Arc::clone(&notes), Arc::clone(&go_on));
+        let noting = Arc::clone(&notes);
+        let waiting = Arc::clone(&go_on);
         let hang_up = Arc::new(Notify::new());
         let told = Arc::clone(&hang_up);
         tasks.spawn(async move {
@@ -241,7 +242,8 @@ async fn http(
     notes: &Arc<Mutex<Notes>>,
     go_on: &Arc<Semaphore>,
 ) {
-    let (notes, go_on) = (Arc::clone(notes), Arc::clone(go_on));
+    let notes = Arc::clone(notes);
+    let go_on = Arc::clone(go_on);
     let service = service_fn(move |request| respond(request, Arc::clone(&notes), Arc::clone(&go_on)));
     // An error is the peer's: it is gone, or spoke no HTTP.
     if protocol == HTTP2 {

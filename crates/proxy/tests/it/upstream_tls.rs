@@ -61,7 +61,8 @@ async fn post(gateway: &Gateway) -> (StatusCode, String) {
 
 #[tokio::test]
 async fn private_roots_and_another_name_are_verified() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &authority);
     for (name, tls) in [
         ("localhost", "ca: FOLDER/ca.pem"),
@@ -81,7 +82,9 @@ async fn private_roots_and_another_name_are_verified() {
 
 #[tokio::test]
 async fn client_certificate_is_presented_and_a_missing_or_foreign_one_is_an_error_with_a_code() {
-    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &clients);
     let upstream = Upstream::start(demanding(&authority, "localhost", &clients)).await;
     let own = "ca: FOLDER/ca.pem, cert: FOLDER/me.pem, key: FOLDER/me.key";
@@ -100,7 +103,8 @@ async fn client_certificate_is_presented_and_a_missing_or_foreign_one_is_an_erro
 
 #[tokio::test]
 async fn wrong_roots_names_and_dates_are_upstream_connect() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &authority);
     fs::write(folder.path().join("other.pem"), Authority::new().pem()).unwrap();
     for (server, tls) in [
@@ -123,10 +127,13 @@ async fn wrong_roots_names_and_dates_are_upstream_connect() {
 
 #[tokio::test]
 async fn upstreams_with_different_certificates_share_no_connection() {
-    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &clients);
     let upstream = Upstream::start(demanding(&authority, "localhost", &clients)).await;
-    let (folder, port) = (folder.path().display(), upstream.address.port());
+    let folder = folder.path().display();
+    let port = upstream.address.port();
     let gateway = Gateway::plain(&format!(
         "ai: {{enabled: false}}\n\
          upstreams:\n\
@@ -143,7 +150,9 @@ async fn upstreams_with_different_certificates_share_no_connection() {
 
 #[tokio::test]
 async fn changed_files_are_used_for_new_connections_and_broken_ones_are_not() {
-    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &clients);
     let path = |file: &str| folder.path().join(file);
     let settings = UpstreamTlsSettings {
@@ -179,7 +188,9 @@ async fn complete(upstream: &Upstream, tls: &str, folder: &TempDir) -> (StatusCo
 
 #[tokio::test]
 async fn llm_call_uses_the_private_roots_and_the_client_certificate_of_its_provider() {
-    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &clients);
     for (server, tls) in [
         (authority.server("localhost"), "ca: FOLDER/ca.pem"),
@@ -195,7 +206,9 @@ async fn llm_call_uses_the_private_roots_and_the_client_certificate_of_its_provi
 
 #[tokio::test]
 async fn llm_call_is_refused_without_the_roots_or_the_client_certificate_of_its_provider() {
-    let (authority, clients, folder) = (Authority::new(), Authority::new(), tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
     write(&folder, &authority, &clients);
     for (server, tls, code) in [
         (authority.server("localhost"), "server_name: localhost", "upstream_connect"),

@@ -202,7 +202,8 @@ async fn check(raw: &Raw, gateway: &Gateway, sent: Sent<'_>, target: &str) -> St
 async fn an_account_without_a_token_is_an_unreachable_provider_and_nothing_of_it_is_shown() {
     const REFUSED: &str = r#"{"error":"invalid_grant","error_description":"no gateway@p.iam.gserviceaccount.com"}"#;
     for token in [Token::Says(400, REFUSED), Token::Says(503, "busy"), Token::Says(200, "{}"), Token::Closes] {
-        let (raw, other) = (vertex(token).await, vertex(Token::Closes).await);
+        let raw = vertex(token).await;
+        let other = vertex(Token::Closes).await;
         let (gateway, _folder) = before(&raw, &other);
         let (status, said) = call(&gateway, CHAT, "smart").await;
         assert_eq!(status, 200, "{token:?}: {said}");
@@ -216,7 +217,8 @@ async fn an_account_without_a_token_is_an_unreachable_provider_and_nothing_of_it
 
 #[tokio::test]
 async fn the_own_account_of_a_user_asks_no_other_endpoint_than_googles_and_the_operators() {
-    let (raw, other) = (vertex(Token::Says(200, GRANTED)).await, vertex(Token::Says(200, GRANTED)).await);
+    let raw = vertex(Token::Says(200, GRANTED)).await;
+    let other = vertex(Token::Says(200, GRANTED)).await;
     let (gateway, _folder) = before(&raw, &other);
     own(&gateway, account(&other));
     let (status, said) = call(&gateway, CHAT, "gcp/gemini-2.5-flash").await;
@@ -272,7 +274,8 @@ async fn only_the_own_account_of_a_user_reads_data_of_the_project() {
 async fn an_unknown_model_does_not_show_the_project_of_the_operators_account() {
     let raw = vertex(Token::Says(200, GRANTED)).await;
     let (gateway, _folder) = before(&raw, &raw);
-    let (path, body) = ("/v1beta/models/gcp/gemini-none:generateContent", r#"{"contents":[]}"#.to_owned());
+    let path = "/v1beta/models/gcp/gemini-none:generateContent";
+    let body = r#"{"contents":[]}"#.to_owned();
     let (status, said) = post(&gateway, path, body.clone()).await;
     assert!(
         status == 404 && said.contains("does not have this model") && !said.contains("p-secret"),

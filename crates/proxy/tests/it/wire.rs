@@ -252,9 +252,11 @@ impl Client {
         let bytes = text(self.until(b"\r\n\r\n").await?);
         let (line, fields) = head(bytes.strip_suffix("\r\n\r\n").unwrap());
         let mut words = line.splitn(3, ' ');
-        let (version, status) = (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap());
+        let version = words.next().unwrap().to_owned();
+        let status = words.next().unwrap().parse().unwrap();
         let reason = words.next().expect("a space follows the status").to_owned();
-        let (length, codings) = (values(&fields, "content-length"), values(&fields, "transfer-encoding"));
+        let length = values(&fields, "content-length");
+        let codings = values(&fields, "transfer-encoding");
         assert!(length.len() + codings.len() < 2, "the response is framed twice: {bytes:?}");
         let mut trailers = Vec::new();
         let (body, framing) = if method == "HEAD" || matches!(status, 100..200 | 204 | 304) {
@@ -379,7 +381,8 @@ impl Conn {
         }
         let bytes = text(bytes);
         let (line, fields) = head(bytes.strip_suffix("\r\n\r\n").unwrap());
-        let (mut body, mut trailers) = (Vec::new(), Vec::new());
+        let mut body = Vec::new();
+        let mut trailers = Vec::new();
         if let Some(length) = values(&fields, "content-length").first() {
             body.resize(length.parse().unwrap(), 0);
             self.stream.read_exact(&mut body).await.ok()?;

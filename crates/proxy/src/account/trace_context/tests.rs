@@ -80,10 +80,15 @@ fn a_trace_continues_only_from_one_valid_traceparent() {
 fn a_tracestate_is_forwarded_without_members_of_invalid_keys() {
     let parent = format!("00-{TRACE}-{PARENT}-01");
     let members = |count: usize| (0..count).map(|number| format!("bar{number:02}=x")).collect::<Vec<_>>().join(",");
-    let (most, more, many) = (members(32), members(33), members(40));
+    let most = members(32);
+    let more = members(33);
+    let many = members(40);
     let key = |len: usize| format!("{}=1", "z".repeat(len));
     let value = |len: usize| format!("a={}", "v".repeat(len));
-    let (key_most, key_more, value_most, value_more) = (key(256), key(257), value(256), value(257));
+    let key_most = key(256);
+    let key_more = key(257);
+    let value_most = value(256);
+    let value_more = value(257);
     let cases: &[(&[&str], bool)] = &[
         (&[], true),
         (&[""], true),

@@ -40,7 +40,9 @@ pub(super) enum Received {
 
 /// Reads the content that has arrived already, without waiting. At its end, the connection is given back.
 pub(super) fn read_available(content: &mut UpstreamContent, bytes_max: u64, now: Instant) -> Received {
-    let (mut waiting, mut pieces, mut bytes) = (Context::from_waker(Waker::noop()), Vec::new(), 0);
+    let mut waiting = Context::from_waker(Waker::noop());
+    let mut pieces = Vec::new();
+    let mut bytes = 0;
     loop {
         match Pin::new(&mut content.body).poll_frame(&mut waiting) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -88,7 +90,8 @@ impl ArrivingContent {
     ) {
         let worker = account.request.at.worker.clone();
         let held = worker.shared.capacity.hold(&account.identity.subject);
-        let (idle, until) = (account.timeouts().idle, account.total_at());
+        let idle = account.timeouts().idle;
+        let until = account.total_at();
         let aborted = AbortedAtDrop(self.arriving.content.clone());
         spawn(async move {
             let _aborted = aborted;
@@ -106,7 +109,8 @@ impl ArrivingContent {
         let Self { mut content, arriving, fill, mut place, request, bytes_max } = self;
         let shared = &arriving.content;
         let mut fill = Some(fill);
-        let (mut bytes, mut more) = (0, shared.whole().len());
+        let mut bytes = 0;
+        let mut more = shared.whole().len();
         loop {
             bytes = more.saturating_add(bytes);
             let fits = || u64::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max);

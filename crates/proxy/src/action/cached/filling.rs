@@ -67,7 +67,8 @@ impl Filling {
             && stale.freshness().allows_stale_on_error(account.request.wall_at())
             && has_failed(&forwarded)
         {
-            let (rate, stale) = (rate_of(&forwarded), stale.clone());
+            let rate = rate_of(&forwarded);
+            let stale = stale.clone();
             let response = response_of(account, &stale, CacheResult::Stale)?;
             self.fill.complete_stale(stale);
             return Ok(Handled::Changed(response, rate));
@@ -138,7 +139,8 @@ impl Filling {
         }
         self.fill.arrives(arriving.clone());
         let Storable { freshness, tags } = storable;
-        let (request, head) = (account.request.head.clone(), *head);
+        let request = account.request.head.clone();
+        let head = *head;
         let complete = move |content: Bytes| {
             let head = stored_head(&head, u64::try_from(content.len()).ok(), received_at)?;
             Some(StoredResponse::new(head, content, freshness, &request, tags))
@@ -161,7 +163,7 @@ impl Filling {
         let received_at = account.request.wall_at();
         let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
         let stored = self.judged(account, &head.head, requested_at);
-        let stored = stored.filter(|_| length <= self.request.entry_bytes_max());
+        let stored = if length <= self.request.entry_bytes_max() { stored } else { None };
         if let Some(storable) = stored
             && let Some(head) = stored_head(&head, Some(length), received_at)
         {
@@ -232,7 +234,8 @@ impl Filling {
         requested_at: Timestamp,
     ) -> ExchangeFacts<'a> {
         let request = account.request.head.fields();
-        let (auth, has_token) = (&account.policy().auth, account.identity.token.is_some());
+        let auth = &account.policy().auth;
+        let has_token = account.identity.token.is_some();
         // Without authentication, the key of the cache has no identity, whatever the upstream gets.
         let is_withheld = !matches!(auth, Auth::None) && withholds_authorization(request, auth.withheld(), has_token);
         // The upstream may respond to a cookie, or to a key that is not of this gateway. Only it knows whether the response is for

@@ -20,11 +20,14 @@ use crate::response::drain::within;
 pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, mut filling: Filling) {
     let worker = account.request.at.worker.clone();
     let capacity = &worker.shared.capacity;
-    let (Ok(permit), Ok(place)) = (capacity.enter(), capacity.read_on()) else { return };
+    let Ok(permit) = capacity.enter() else { return };
+    let Ok(place) = capacity.read_on() else { return };
     filling.place = Some(place);
-    let (mut account, route) = (account.detached(permit), route.clone());
+    let mut account = account.detached(permit);
+    let route = route.clone();
     spawn(async move {
-        let (until, timeouts) = (account.total_at(), *account.timeouts());
+        let until = account.total_at();
+        let timeouts = *account.timeouts();
         let deadlines = account.request.deadlines.clone();
         // Boxed, because it is large and passed on twice.
         let refreshing = Box::pin(async {

@@ -144,7 +144,8 @@ pub(super) fn varies_by_own_field(account: &RequestAccount, rules: &CacheRules, 
 
 /// Returns the URL that was requested, with the one spelling of its path.
 pub(super) fn url(account: &RequestAccount) -> Vec<u8> {
-    let (mut url, head) = (requested_origin(account), &account.request.head);
+    let mut url = requested_origin(account);
+    let head = &account.request.head;
     url.extend_from_slice(normalized(head.path()).as_bytes());
     if let Some(query) = head.query() {
         url.push(b'?');
@@ -226,7 +227,9 @@ fn key(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules) ->
 fn add_written(to: &ForwardedRoute<'_>, account: &RequestAccount, rules: &CacheRules, add: &mut impl FnMut(&[u8])) {
     let trust = account.trust_rule();
     for headers in to.request_headers() {
-        let (request, identity, trust) = (&account.request, &account.identity, Some(&trust));
+        let request = &account.request;
+        let identity = &account.identity;
+        let trust = Some(&trust);
         let written = RouteHeaders { rules: headers, request, identity, credentials: None, trust };
         for part in written.parts_of_client(&rules.vary) {
             add(if part.is_some() { b"1" } else { b"0" });

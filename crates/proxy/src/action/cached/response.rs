@@ -57,7 +57,8 @@ fn head_of(
     range: Option<&str>,
 ) -> Result<Box<RelayedHead>, Problem> {
     let result = account.cache.unwrap_or(CacheResult::Bypass);
-    let (now, freshness) = (account.request.wall_at(), stored.freshness());
+    let now = account.request.wall_at();
+    let freshness = stored.freshness();
     let head = stored.head.with_status(status).ok_or_else(|| unwritable(InvalidPart::Status))?;
     let mut head = account.request.worker().relayed_heads.take(head);
     head.may_have_trailers = false;

@@ -25,7 +25,8 @@ pub(super) async fn found(
     let memories = &account.request.worker().shared.responses;
     let Some(scope) = &request.rules.shared_scope else { return Err(fill) };
     // Before the first purge, which each store has, no response can be compared with purges.
-    let (Some(shared), Some(purge)) = (memories.shared(), memories.last_purge()) else { return Err(fill) };
+    let Some(shared) = memories.shared() else { return Err(fill) };
+    let Some(purge) = memories.last_purge() else { return Err(fill) };
     let key = SharedKey { scope, key: &request.key, purge };
     let looked_up = timeout(WAITS_MAX, SharedSlot::find(shared, key, &account.request.head)).await;
     account.request.read_clock();

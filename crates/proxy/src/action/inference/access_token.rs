@@ -87,7 +87,8 @@ async fn exchanged(
     let result = exchange(request, provider, key).await;
     if let Err(error) = &result {
         let source = std::error::Error::source(error).map(ToString::to_string);
-        let (request_id, provider) = (request.id, &*provider.name);
+        let request_id = request.id;
+        let provider = &*provider.name;
         if matches!(key, AccountKey::Stored { is_own: true, .. }) {
             tracing::info!(%request_id, provider, %error, source, "a user's service account gets no access token");
         } else {
@@ -160,12 +161,15 @@ fn origin(url: &IssuerUrl) -> Origin {
         UrlScheme::Http => Scheme::Http,
         UrlScheme::Https => Scheme::Https,
     };
-    let (host, authority, path) = (url.host().to_owned(), url.authority(), String::new());
+    let host = url.host().to_owned();
+    let authority = url.authority();
+    let path = String::new();
     Origin { scheme, host, port: url.port(), authority, path, allow_link_local: false }
 }
 
 fn head(url: &IssuerUrl) -> Option<Head> {
-    let (target, host) = (url.target(), url.authority());
+    let target = url.target();
+    let host = url.authority();
     let head = format!(
         "POST {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {FORM}\r\naccept: application/json\r\nuser-agent: tollgate\r\n\r\n"
     );

@@ -68,7 +68,9 @@ pub(super) async fn of_user(
     let fields = if content.len() <= ON_WORKER_BYTES_MAX {
         owned(format, content, fields, &owner)
     } else {
-        let (content, fields, owner) = (content.clone(), fields.clone(), owner.clone());
+        let content = content.clone();
+        let fields = fields.clone();
+        let owner = owner.clone();
         off_worker(account, move || owned(format, &content, &fields, &owner)).await?
     };
     let fields = fields.map_err(|foreign| refused(&foreign))?;

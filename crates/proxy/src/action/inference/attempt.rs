@@ -120,7 +120,8 @@ fn facts(call: &TargetCall<'_>, answered: &UpstreamResponse) -> Option<ResponseF
 fn of_problem(problem: Problem) -> AttemptEnd {
     if problem.refusal == Refusal::Forbidden {
         // The user's own service account gets no access token: as if the provider had refused a credential.
-        let (cause, cooldown) = (FallbackCause::Credential, Some(CooldownCause::Refused(None)));
+        let cause = FallbackCause::Credential;
+        let cooldown = Some(CooldownCause::Refused(None));
         let failure = TargetFailure { cause, status: None, cooldown, is_of_call: false };
         let error = AttemptError::Problem(Box::new(problem));
         return AttemptEnd::Failed(Box::new(FailedAttempt { failure, error, seen: None }));

@@ -49,7 +49,8 @@ pub(super) async fn begin(
         return Beginning::Broken;
     }
     let framing = call.framing(answered);
-    let (format, is_translated) = (call.provider_format(), answered.translated.is_some());
+    let format = call.provider_format();
+    let is_translated = answered.translated.is_some();
     let mut opening = Opening::new(format, framing);
     if framing == ResponseFraming::Opaque {
         return Beginning::Content;

@@ -145,7 +145,8 @@ async fn estimate(account: &RequestAccount, parsed: &ParsedCall, target: &Planne
     if parsed.content.len() <= ON_WORKER_BYTES_MAX {
         return Ok(estimated_tokens(known_model, &parsed.content));
     }
-    let (known_model, content) = (known_model.to_owned(), parsed.content.clone());
+    let known_model = known_model.to_owned();
+    let content = parsed.content.clone();
     off_worker(account, move || estimated_tokens(&known_model, &content)).await
 }
 

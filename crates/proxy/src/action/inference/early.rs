@@ -19,7 +19,8 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads the body of an error response. The pieces are then the beginning of its body again.
 pub(super) async fn read_error(answered: &mut UpstreamResponse, now: Instant) -> Vec<u8> {
-    let (mut early, mut read) = (VecDeque::new(), Vec::new());
+    let mut early = VecDeque::new();
+    let mut read = Vec::new();
     let body = &mut answered.content.body;
     let reading = async {
         while let Some(Ok(piece)) = next_piece(body).await {

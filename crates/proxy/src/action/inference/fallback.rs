@@ -60,7 +60,10 @@ impl FallbackCall<'_> {
                 Ok(next) => next,
                 Err(why) => return self.failed(account, state, why),
             };
-            let (Some(target), Some(known)) = (entry.targets.get(next.target), states.get(next.target)) else {
+            let Some(target) = entry.targets.get(next.target) else {
+                return self.failed(account, state, NoTry::Spent);
+            };
+            let Some(known) = states.get(next.target) else {
                 return self.failed(account, state, NoTry::Spent);
             };
             waited(account, next.after).await;
@@ -237,7 +240,9 @@ impl FallbackCall<'_> {
 
     /// Keeps the target for the next calls of a session.
     fn stay(&self, account: &RequestAccount, session: Option<u64>, target: &Target) {
-        if let (Some(session), Some(time)) = (session, self.rules.sticky) {
+        if let Some(session) = session
+            && let Some(time) = self.rules.sticky
+        {
             let now = account.request.read_at();
             account.request.snapshot.destinations.sessions().stay(session, id(target), now, time);
         }

@@ -82,7 +82,8 @@ impl ModelPlan {
             return Err(Problem::new(Refusal::BadRequest, message));
         }
         let resolved = scope::check_model(&client.principal.bounds, model).and_then(|()| {
-            let (traffic, plan) = (&account.request.snapshot.traffic, client.principal.plan.name.as_str());
+            let traffic = &account.request.snapshot.traffic;
+            let plan = client.principal.plan.name.as_str();
             let resolved = traffic.resolve_model_in_plan(Some(plan), endpoint, model);
             resolved.map_err(|why| unresolved(&why, model))
         });

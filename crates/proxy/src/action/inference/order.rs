@@ -54,10 +54,12 @@ impl TargetChoice<'_> {
             }
             TargetStrategy::Cheapest => {
                 let extent = extent(account, &of.endpoint.called, &parsed.fields, &parsed.content).await?;
-                let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
+                let traffic = &account.request.snapshot.traffic;
+                let at = account.request.started_at;
                 let cost = |target: &usize| {
                     let target = entry.targets.get(*target)?;
-                    let (provider, model) = (&target.provider, entry.model_of(target, &of.plan.requested));
+                    let provider = &target.provider;
+                    let model = entry.model_of(target, &of.plan.requested);
                     let price = traffic.price(provider, (&model, None), at);
                     let host = &provider.origin.host;
                     let extent = extent.clone().at_host(host).of_model(host, &model);
@@ -76,7 +78,8 @@ impl TargetChoice<'_> {
     /// Returns the numbers of the targets that serve the call's endpoint and for which the client has a credential. The others
     /// are skipped.
     fn usable(&self, account: &mut RequestAccount, of: &InferenceRequest<'_>) -> Result<TargetOrder, Problem> {
-        let (mut first, mut order) = (None, TargetOrder::new());
+        let mut first = None;
+        let mut order = TargetOrder::new();
         for (number, target) in self.entry.targets.iter().enumerate() {
             if self.entry.format_of(target, of.endpoint.called.endpoint, &of.plan.requested).is_none() {
                 of.plan.skip(account, target, SkipReason::Format);
@@ -136,7 +139,9 @@ mod tests {
     #[test]
     fn the_chance_selects_a_target_by_weight_among_those_that_are_not_left_out() {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
-        let (name, kind, credential) = ("p".into(), ai::ProviderKind::Mock, Credential::None);
+        let name = "p".into();
+        let kind = ai::ProviderKind::Mock;
+        let credential = Credential::None;
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
@@ -160,7 +165,8 @@ mod tests {
         };
         let targets = weights.into_iter().map(target).collect();
         let entry = Model { name: "m".into(), credits: Credits(1), targets, fallback: None };
-        let (states, now) = (Targets::default().of(&entry), Instant::now());
+        let states = Targets::default().of(&entry);
+        let now = Instant::now();
         let choice = TargetChoice { entry: &entry, states: &states, strategy: TargetStrategy::Weighted, kept: None };
         let chosen = |chance: f64| choice.by_weight(&[0, 1, 2], now, chance, |_| false);
         let of_hundred: Vec<_> = (0..100).map(|hundredth| chosen((f64::from(hundredth) + 0.5) / 100.0)).collect();

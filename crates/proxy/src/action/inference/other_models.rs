@@ -24,7 +24,8 @@ pub(super) fn check(
     client: &Client,
     extent: &Extent,
 ) -> Result<(), Problem> {
-    let (principal, traffic) = (&client.principal, &account.request.snapshot.traffic);
+    let principal = &client.principal;
+    let traffic = &account.request.snapshot.traffic;
     if extent.lists_too_many_models() {
         return Err(
             Problem::new(Refusal::BadRequest, "`models` lists too many models: send fewer").of_param(Some("models"))

@@ -42,9 +42,11 @@ impl ParsedCall {
         let head = account.request.head.clone();
         let coding = inflate::coding(&head)?;
         let bytes_max = account.request.snapshot.traffic.sizes.body_bytes_max.min(capacity.body_bytes_max());
-        let (idle, total_at) = (account.timeouts().client_idle, account.total_at());
+        let idle = account.timeouts().client_idle;
+        let total_at = account.total_at();
         let bounds = BodyBounds { bytes_max, announced: announced(&head), idle, total_at };
-        let (inflated, further) = (held.another(), held.another());
+        let inflated = held.another();
+        let further = held.another();
         let mut content = match body.take() {
             Some(incoming) => body::read(incoming, held, &bounds).await?,
             None => Bytes::new(),
@@ -114,7 +116,8 @@ async fn ask(account: &RequestAccount, called: &EndpointCall<'_>, body: &Bytes) 
     let fields = if body.len() <= ON_WORKER_BYTES_MAX {
         ai::request::read(called, content_type, body)
     } else {
-        let (called, copy) = (called.clone().into_owned(), body.clone());
+        let called = called.clone().into_owned();
+        let copy = body.clone();
         let content_type = content_type.map(str::to_owned);
         off_worker(account, move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
     };

@@ -83,7 +83,8 @@ pub(super) async fn prepare_count(
         return Ok(None);
     };
     let call = noted(account, parsed, of, target, counting.format);
-    let (changed, other) = (Some(counting.parsed), Some(counting.called));
+    let changed = Some(counting.parsed);
+    let other = Some(counting.called);
     Ok(Some(PreparedCall { call, changed, other, translation: None, dropped: Vec::new() }))
 }
 

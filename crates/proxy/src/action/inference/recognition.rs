@@ -43,7 +43,8 @@ fn is_events(media_type: &str) -> bool {
 /// No byte arrives within the time for which a provider may be silent.
 pub(super) async fn recognize(account: &mut RequestAccount, answered: &mut UpstreamResponse) -> Result<(), Problem> {
     let deadline = (account.request.read_clock() + account.timeouts().idle).min(account.total_at());
-    let (mut early, mut seen) = (VecDeque::new(), Vec::new());
+    let mut early = VecDeque::new();
+    let mut seen = Vec::new();
     let body = &mut answered.content.body;
     let reading = async {
         while let Some(Ok(piece)) = next_piece(body).await {

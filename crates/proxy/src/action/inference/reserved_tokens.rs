@@ -18,7 +18,8 @@ pub(super) async fn reserve(
     if of.endpoint.called.endpoint.free() {
         return Ok(());
     }
-    let (requested, target) = (&of.plan.requested, &of.plan.target);
+    let requested = &of.plan.requested;
+    let target = &of.plan.target;
     let model = account.request.snapshot.traffic.limited_name(requested, &target.provider.name, &target.model);
     // The body may have taken long.
     account.request.read_clock();
@@ -43,7 +44,8 @@ async fn estimate(
     let extent = extent(account, &of.endpoint.called, &parsed.fields, &parsed.content).await?;
     // The size of a large body is read on another thread.
     account.request.read_clock();
-    let (provider, model) = (&of.plan.target.provider, &of.plan.target.model);
+    let provider = &of.plan.target.provider;
+    let model = &of.plan.target.model;
     let limits = account.request.snapshot.traffic.limits(provider, model, account.request.started_at);
     Ok(extent.at_host(&provider.origin.host).estimate(limits))
 }

@@ -122,7 +122,9 @@ fn lasting(hidden: HiddenError) -> Problem {
 
 /// Notes in the log that the client got another error than that of the provider, which names the operator's account.
 pub(crate) fn note(account: &RequestAccount, call: &InferenceCall, hidden: HiddenError) {
-    let (provider, model, cause) = (&*call.provider.name, &*call.model, hidden.cause());
+    let provider = &*call.provider.name;
+    let model = &*call.model;
+    let cause = hidden.cause();
     tracing::info!(request_id = %account.request.id, provider, model, cause, "the operator's account at a provider refuses a call");
 }
 

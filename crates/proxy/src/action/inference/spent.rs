@@ -50,8 +50,10 @@ fn least(account: &RequestAccount, fields: &RequestFields, of: InferenceRequest<
     if !limits_money && !limits.limits(Measure::Tokens) {
         return credits;
     }
-    let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
-    let (provider, model) = (&call.provider, &*call.model);
+    let traffic = &account.request.snapshot.traffic;
+    let at = account.request.started_at;
+    let provider = &call.provider;
+    let model = &*call.model;
     let host = &provider.origin.host;
     let extent = Extent::read(&of.endpoint.called, fields, b"{}").limited(0).at_host(host).of_model(host, model);
     let bound = extent.bound(traffic.price(provider, (model, None), at), traffic.limits(provider, model, at));

@@ -101,10 +101,12 @@ impl<'a> TargetCall<'a> {
         let is_bounded = charge.is_some() && bound::is_required(&client.limits, call.own_credential);
         let extent =
             if is_restricted || is_bounded { Some(extent(account, called, &fields, content).await?) } else { None };
-        if let Some(extent) = extent.as_ref().filter(|_| is_restricted) {
+        if is_restricted && let Some(extent) = extent.as_ref() {
             other_models::check(account, &call, client, extent)?;
         }
-        if let (Some(charge), Some(extent)) = (&mut charge, extent.filter(|_| is_bounded)) {
+        if let Some(charge) = &mut charge
+            && let Some(extent) = extent.filter(|_| is_bounded)
+        {
             let (most, lowered) = most(account, &call, client, extent)?;
             *charge = Charge { credits: charge.credits, ..most };
             if let Some(lowered) = lowered {
@@ -112,7 +114,7 @@ impl<'a> TargetCall<'a> {
             }
         }
         if let Some(form) = target.provider.paths.hosted(called.endpoint) {
-            let client = Some(&*account.request.head).filter(|_| other.is_none());
+            let client = other.is_none().then_some(&*account.request.head);
             fields = Cow::Owned(hosted::in_form_of(account, form, fields.into_owned(), content, client).await?);
         }
         if let Some(owned) = owned.as_mut().filter(|owned| !owned.fields.is_empty()) {
@@ -131,7 +133,8 @@ impl<'a> TargetCall<'a> {
             Some(_) => ResponseEdits::default(),
             None => response_edits(is_renamed.then_some(parsed.fields.model.as_str()), owned),
         };
-        let (body, translation) = (rewritten.segments, translation.map(Box::new));
+        let body = rewritten.segments;
+        let translation = translation.map(Box::new);
         Ok(Self {
             of,
             call,
@@ -160,7 +163,8 @@ impl<'a> TargetCall<'a> {
     /// Reserves the amounts that this further attempt may use beyond those that are reserved and unused. Returns whether it may be sent: the
     /// request counts on its day, on which nothing can be reserved any more after midnight.
     pub(super) async fn reserve_more(&self, account: &mut RequestAccount) -> Result<bool, Problem> {
-        let (Some(charge), Some(inference)) = (self.charge, &mut account.inference) else { return Ok(true) };
+        let Some(charge) = self.charge else { return Ok(true) };
+        let Some(inference) = &mut account.inference else { return Ok(true) };
         let charge = Charge { credits: Credits::ZERO, ..charge };
         let earlier = inference.earlier.get_or_insert_default();
         earlier.reserved = charge;
@@ -189,7 +193,9 @@ impl<'a> TargetCall<'a> {
         let request = &account.request;
         let chosen = request.snapshot.destinations.of_provider(&call.provider, request.read_at());
         let ChosenDestination { destination, group } = chosen.map_err(undirected)?;
-        let (kind, dialect, is_translated) = (call.provider.kind, call.provider_format.dialect(), other.is_some());
+        let kind = call.provider.kind;
+        let dialect = call.provider_format.dialect();
+        let is_translated = other.is_some();
         let target = target_of(account, of, call, other.as_ref()).ok_or_else(unnameable)?;
         let signed = SignedCall { origin: &call.provider.origin, target: &target, body };
         let signed = signed.sign(account, *credential).await?;
@@ -208,14 +214,16 @@ impl<'a> TargetCall<'a> {
         let is_runtime = call.provider.paths == ProviderPaths::BedrockRuntime;
         let surface = surface_of(call);
         let provider = ProviderTarget { kind, dialect, is_translated, surface, credential: sent };
-        let (trace, receiver) = (request.trace(), Receiver::Provider(provider));
+        let trace = request.trace();
+        let receiver = Receiver::Provider(provider);
         let edits = RequestEdits { trace, destination: &destination.edits, receiver };
         let mut edits = edits.of(&request.head, request.worker().buffers.take_lines()).map_err(unwritable)?;
         if let Some(owner) = owner {
             account_objects::edit_head(owner, request.head.fields(), &mut edits).map_err(unwritable)?;
         }
         let (upload, progress) = Upload::segments(std::mem::take(body), request.read_at());
-        let (head, origin) = (request.head.clone(), destination.pool.target.clone());
+        let head = request.head.clone();
+        let origin = destination.pool.target.clone();
         let head = OutgoingHead { head, edits, target, origin, upgrades: false };
         let mut outgoing = Outgoing { head, group, key: None, progress, repeatable: false, retry: None };
         let mut answered = forward(account, &mut outgoing, destination, upload).await?;
@@ -267,7 +275,8 @@ impl<'a> TargetCall<'a> {
     /// Returns the use of the operator's credential; `None` without one.
     fn credential_use(&self) -> Option<CredentialUse<'_>> {
         let credential = self.credential.as_ref()?.identity();
-        let (provider, model) = (self.provider(), self.model());
+        let provider = self.provider();
+        let model = self.model();
         self.is_shared().then_some(CredentialUse { provider, model, credential })
     }
 
@@ -337,8 +346,10 @@ impl<'a> TargetCall<'a> {
         if self.is_renamed {
             name_target(account, &mut answered, self.provider(), self.model()).map_err(unwritable)?;
         }
-        let (guarded, names_project) = (self.account(), self.is_of_project());
-        let (request_id, domain) = (account.request.id, account.request.snapshot.process.brand.slug());
+        let guarded = self.account();
+        let names_project = self.is_of_project();
+        let request_id = account.request.id;
+        let domain = account.request.snapshot.process.brand.slug();
         let framing = self.framing(&answered);
         let streamed = matches!(framing, ResponseFraming::Events | ResponseFraming::Array);
         let tap = (!self.call.free).then(|| {
@@ -393,7 +404,8 @@ fn most(
     client: &Client,
     extent: Extent,
 ) -> Result<(Charge, Option<LoweredLimit>), Problem> {
-    let (request, traffic) = (&account.request, &account.request.snapshot.traffic);
+    let request = &account.request;
+    let traffic = &account.request.snapshot.traffic;
     // As the admission: the server of leases decides the period.
     let shared = &request.worker().shared;
     let at = shared.leases.as_ref().map_or_else(|| request.wall_at(), |leases| leases.at(&shared.clock));
@@ -401,7 +413,8 @@ fn most(
     let held = account.permits.reserved().less(&used.unwrap_or_default());
     let own_credential = call.own_credential;
     let holding = CallLimits { limits: &client.limits, budgets: &traffic.budgets, held, at, own_credential };
-    let (provider, model) = (&call.provider, &*call.model);
+    let provider = &call.provider;
+    let model = &*call.model;
     let host = &provider.origin.host;
     let extent = extent.at_host(host).with_tool_rounds(holding.budgets.server_tool_rounds);
     let at_model = |model| {
@@ -426,7 +439,9 @@ fn target_of(
     let request = &account.request;
     let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let paths = (call.provider.kind, &call.provider.paths);
-    let (model, query, is_streamed) = (&*call.model, request.head.query(), call.streamed);
+    let model = &*call.model;
+    let query = request.head.query();
+    let is_streamed = call.streamed;
     let path_call = |called| PathCall { called, model, query, is_streamed };
     match other {
         Some(called) => transform::to_other_endpoint(path_call(called), paths),
@@ -444,6 +459,8 @@ pub(super) async fn extent(
     if body.len() <= ON_WORKER_BYTES_MAX {
         return Ok(Extent::read(called, fields, body));
     }
-    let (called, fields, body) = (called.clone().into_owned(), fields.clone(), body.clone());
+    let called = called.clone().into_owned();
+    let fields = fields.clone();
+    let body = body.clone();
     off_worker(account, move || Extent::read(&called, &fields, &body)).await
 }

@@ -20,8 +20,10 @@ pub(super) async fn tokens_max(
     let extent = extent(account, &of.endpoint.called, &parsed.fields, &parsed.content).await?;
     // The size of a large body is read on another thread.
     account.request.read_clock();
-    let (traffic, at) = (&account.request.snapshot.traffic, account.request.started_at);
-    let (provider, model) = (&target.provider, &*target.model);
+    let traffic = &account.request.snapshot.traffic;
+    let at = account.request.started_at;
+    let provider = &target.provider;
+    let model = &*target.model;
     let host = &provider.origin.host;
     let extent = extent.at_host(host).with_tool_rounds(traffic.budgets.server_tool_rounds);
     let tokens = |model: &str| {

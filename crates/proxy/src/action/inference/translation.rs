@@ -110,9 +110,11 @@ pub(super) async fn translate_count(
             Err(problem) if problem.refusal == Refusal::FormatMismatch => return Ok(None),
             translated => translated?,
         };
-        let (kind, model) = (translator.target.provider.kind, &*translator.target.model);
+        let kind = translator.target.provider.kind;
+        let model = &*translator.target.model;
         let counting = counting_body(kind, format, model, &translated.body);
-        let (Some(body), Some(called)) = (counting, EndpointCall::counter(format, model)) else { return Ok(None) };
+        let Some(body) = counting else { return Ok(None) };
+        let Some(called) = EndpointCall::counter(format, model) else { return Ok(None) };
         match counted(&called, Bytes::from(body), translator.held) {
             Ok(parsed) => Ok(Some(TranslatedCount { parsed, called, format })),
             Err(problem) if problem.refusal == Refusal::BadRequest => Ok(None),
@@ -227,7 +229,9 @@ pub(super) async fn without_state(
         let changed = ai::translate::without_state(format, known_model, &parsed.content);
         return changed.map(|body| counted(&endpoint.called, body, parsed.held.another())).transpose();
     }
-    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    let content = parsed.content.clone();
+    let held = parsed.held.another();
+    let called = endpoint.called.clone();
     let known_model = known_model.to_owned();
     off_worker(account, move || {
         if !ai::translate::may_have_state(format, &content) {
@@ -255,7 +259,9 @@ pub(super) async fn fit_to_surface(
     if endpoint.format != Format::Messages || surface.takes_all() {
         return Ok(None);
     }
-    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
+    let content = parsed.content.clone();
+    let held = parsed.held.another();
+    let called = endpoint.called.clone();
     let betas = client_betas(&account.request.head);
     let work = move || {
         let Some(FittedCall { body, dropped }) = ai::translate::fit_to_surface(surface, &betas, &content) else {
@@ -282,8 +288,11 @@ pub(super) async fn fit_to_model(
     }
     let traffic = &account.request.snapshot.traffic;
     let known_model = traffic.known_name(&target.provider, &target.model).to_owned();
-    let (content, held, called) = (parsed.content.clone(), parsed.held.another(), endpoint.called.clone());
-    let (format, provider) = (endpoint.format, target.provider.clone());
+    let content = parsed.content.clone();
+    let held = parsed.held.another();
+    let called = endpoint.called.clone();
+    let format = endpoint.format;
+    let provider = target.provider.clone();
     let work = move || {
         let target = NativeTarget { known_model: &known_model, kind: provider.kind, host: &provider.origin.host };
         let fitted = ai::translate::fit_to_model(format, target, &content).map_err(untranslatable)?;

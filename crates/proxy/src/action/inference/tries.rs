@@ -85,7 +85,8 @@ impl<'a> Tries<'a> {
     ) -> Self {
         let until = (now + rules.within).min(total_at);
         let order = order.into_iter().map(|target| TriedTarget { target, turns: 0, is_own: false }).collect();
-        let (left_out, begun) = (Vec::new(), None);
+        let left_out = Vec::new();
+        let begun = None;
         Self { rules, states, order, position: 0, rounds: 0, attempts: 0, left_out, begun, until }
     }
 
@@ -260,7 +261,9 @@ mod tests {
     /// Returns targets, of which the first one has limits.
     fn limited(count: usize, limits: Option<TargetLimits>) -> Vec<EntryTarget> {
         let origin = Origin::parse("http://127.0.0.1:1").unwrap();
-        let (kind, formats, credential) = (ai::ProviderKind::Mock, Box::default(), Credential::None);
+        let kind = ai::ProviderKind::Mock;
+        let formats = Box::default();
+        let credential = Credential::None;
         let provider = Arc::new(Provider {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
@@ -274,7 +277,7 @@ mod tests {
             tls: None,
         });
         let target = |n: usize| {
-            let limits = limits.filter(|_| n == 0);
+            let limits = if n == 0 { limits } else { None };
             Target {
                 provider: provider.clone(),
                 model: n.to_string().into(),
@@ -291,7 +294,9 @@ mod tests {
 
     #[test]
     fn each_target_is_tried_once_at_once_and_then_again_after_pauses() {
-        let (rules, states, now) = (rules(4), states(3), Instant::now());
+        let rules = rules(4);
+        let states = states(3);
+        let now = Instant::now();
         let mut tries =
             Tries::new(&rules, &states, SmallVec::from_slice(&[1, 0, 2]), now, now + Duration::from_secs(600));
         let mut attempt = || {
@@ -312,7 +317,9 @@ mod tests {
 
     #[test]
     fn targets_that_are_left_out_are_skipped_and_waited_for_only_if_that_is_short() {
-        let (rules, states, now) = (rules(3), states(2), Instant::now());
+        let rules = rules(3);
+        let states = states(2);
+        let now = Instant::now();
         let new = || Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, now + Duration::from_secs(600));
         let refuses = |target: usize, seconds| {
             let cause = CooldownCause::Refused(Some(Duration::from_secs(seconds)));
@@ -330,7 +337,8 @@ mod tests {
         let soonest = TargetUnavailable { reason: SkipReason::Cooldown, until: now + Duration::from_secs(2) };
         assert_eq!(all_out.next(now), Err(NoTry::LeftOut(soonest)));
         assert_eq!(all_out.attempts, 0);
-        let (mut other, then) = (new(), now + Duration::from_secs(2));
+        let mut other = new();
+        let then = now + Duration::from_secs(2);
         assert!(tries.begin(0, then) && !other.begin(0, then), "one call tries it, and decides about the others");
         assert_eq!((tries.take_left_out(), other.take_left_out()), (Vec::new(), vec![skipped]));
     }
@@ -338,7 +346,9 @@ mod tests {
     #[test]
     fn a_target_at_its_limit_is_skipped_and_the_only_one_is_not_called() {
         let limits = TargetLimits { concurrent: Some(1), ..TargetLimits::default() };
-        let (rules, states, now) = (rules(3), limited(2, Some(limits)), Instant::now());
+        let rules = rules(3);
+        let states = limited(2, Some(limits));
+        let now = Instant::now();
         let new = |order: &[usize]| Tries::new(&rules, &states, order.into(), now, now + Duration::from_secs(600));
         let mut first = new(&[0, 1]);
         assert!(first.next(now).is_ok() && first.begin(0, now));
@@ -359,7 +369,9 @@ mod tests {
     #[test]
     fn the_state_of_the_operators_account_refuses_no_call_with_an_own_credential() {
         let limits = TargetLimits { concurrent: Some(1), ..TargetLimits::default() };
-        let (rules, states, now) = (rules(1), limited(1, Some(limits)), Instant::now());
+        let rules = rules(1);
+        let states = limited(1, Some(limits));
+        let now = Instant::now();
         let new = || Tries::new(&rules, &states, SmallVec::from_slice(&[0]), now, now + Duration::from_secs(600));
         assert!(new().begin(0, now));
         let mut busy = new();
@@ -375,7 +387,9 @@ mod tests {
 
     #[test]
     fn no_attempt_begins_after_the_time_of_the_rules_or_of_the_request() {
-        let (rules, states, now) = (rules(3), states(2), Instant::now());
+        let rules = rules(3);
+        let states = states(2);
+        let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);
         for (total, at, expected) in [(600, 59, true), (600, 60, false), (5, 4, true), (5, 5, false)] {
             let mut tries = Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, after(total));
@@ -386,7 +400,9 @@ mod tests {
 
     #[test]
     fn an_excluded_target_is_not_tried_again() {
-        let (rules, states, now) = (rules(3), states(3), Instant::now());
+        let rules = rules(3);
+        let states = states(3);
+        let now = Instant::now();
         let mut tries =
             Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1, 2]), now, now + Duration::from_secs(600));
         let mut order = Vec::new();

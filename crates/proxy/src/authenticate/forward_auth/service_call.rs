@@ -30,7 +30,8 @@ fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceE
     let mut write =
         |name: &str, value: &[u8]| write_field(&mut bytes, name.as_bytes(), value).map_err(ServiceError::Request);
     write("host", entry.url.origin.authority.as_bytes())?;
-    let (mut edits, is_trusted) = (HeadEdits::for_forwarding(), request.is_peer_trusted());
+    let mut edits = HeadEdits::for_forwarding();
+    let is_trusted = request.is_peer_trusted();
     edits.remove_fields(received.fields(), |field| !is_passed(field.name));
     // `allow_headers` of a route is for its upstream: the service decides by nothing that the client claims.
     let trust = TrustRule {

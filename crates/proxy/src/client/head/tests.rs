@@ -14,7 +14,8 @@ pub(crate) fn get(fields: &[(&str, &str)]) -> Head {
 
 #[test]
 fn the_memory_of_a_head_serves_another_one_unless_it_is_in_use() {
-    let (heads, first) = (UnusedHeads::default(), Rc::new(get(&[("a", "1")]).with_keys(MovedKeys::default())));
+    let heads = UnusedHeads::default();
+    let first = Rc::new(get(&[("a", "1")]).with_keys(MovedKeys::default()));
     let user = first.clone();
     assert!(heads.give_back(first).is_none() && heads.0.borrow().is_empty());
     let address = Rc::as_ptr(&user);

@@ -90,7 +90,7 @@ impl ResponseWriter {
         let persists = context.persists && framing != ContentFraming::UntilClose && !*closes;
         let has_trailers = framing == ContentFraming::Chunked && body.may_have_trailers() && head.keep_trailers();
         // The edits of a tunnel's head have the option `upgrade`.
-        let option = persistence_option(context.version, persists).filter(|_| !is_tunnel);
+        let option = if is_tunnel { None } else { persistence_option(context.version, persists) };
         let announced = framing.announced(head.announced(length));
         let written: Result<(), Infallible> = queue.write(|out| {
             out.extend_from_slice(first);

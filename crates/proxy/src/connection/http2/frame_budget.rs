@@ -216,7 +216,8 @@ mod tests {
     fn window_updates_and_heads_are_bounded_unless_bytes_are_written_and_streams_are_accepted() {
         let mut budget = FrameBudget::new(Instant::now());
         budget.count(&after_preface(&[])).unwrap();
-        let (update, head) = (frame(WINDOW_UPDATE, 0, 4), frame(HEADERS, END_HEADERS, 1));
+        let update = frame(WINDOW_UPDATE, 0, 4);
+        let head = frame(HEADERS, END_HEADERS, 1);
         for _ in 0..100_000 {
             budget.has_written(10);
             assert_eq!(budget.count(&[&update[..], &update].concat()), Ok(()));

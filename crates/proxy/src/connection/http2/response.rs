@@ -78,7 +78,8 @@ impl ResponseSender {
             sent.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
         }
         let to = respond.send_response(sent, has_ended).map_err(|_| SendEnd::ClientGone)?;
-        let (waiting, left) = (Bytes::new(), length);
+        let waiting = Bytes::new();
+        let left = length;
         Ok(Self { to, body, waiting, left, has_trailers, has_ended, deadlines: context.deadlines })
     }
 

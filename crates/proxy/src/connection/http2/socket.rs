@@ -43,7 +43,8 @@ pub(super) struct Http2Socket<S> {
 
 impl<S> Http2Socket<S> {
     pub(super) fn new(stream: Rc<RefCell<S>>, received: BytesMut, deadlines: Rc<ConnectionDeadlines>) -> Self {
-        let (frames, state) = (FrameBudget::new(Instant::now()), Rc::default());
+        let frames = FrameBudget::new(Instant::now());
+        let state = Rc::default();
         Self { stream, received, frames, state, deadlines }
     }
 

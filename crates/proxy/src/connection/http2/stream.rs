@@ -76,7 +76,8 @@ struct Client {
 
 /// Serves one request. It ends early if the client resets the stream, unless the request may outlive its client.
 async fn serve(received: ReceivedRequest, mut client: Client) {
-    let (at, deadlines) = (received.at.clone(), received.active.deadlines.clone());
+    let at = received.at.clone();
+    let deadlines = received.active.deadlines.clone();
     let handled = {
         let mut handling = pin!(Handling::new(received));
         poll_fn(|cx| {

@@ -13,7 +13,8 @@ use crate::refusal::seconds::{in_words, seconds_up};
 
 /// Counts the request in a limit of this process, with these terms: those of the limit, or this node's share of them.
 pub(super) fn count_in(account: &mut RequestAccount, pending: &PendingLimit, terms: LimitTerms) -> Result<(), Problem> {
-    let (now, limit) = (account.request.mono(), pending.terms.limit());
+    let now = account.request.mono();
+    let limit = pending.terms.limit();
     match account.counted_limits().take(pending, terms, now) {
         Ok(level) => {
             account.counted_limits().report(RateLevel { limit, ..level }, pending);

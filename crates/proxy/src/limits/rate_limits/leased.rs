@@ -36,12 +36,16 @@ pub(super) fn begin(
         return count_in(account, &limit, limit.terms);
     }
     let at = account.request.at.clone();
-    let (Some(sharing), LimitTerms::Requests(terms)) = (&at.worker.shared.sharing, limit.terms) else {
+    let Some(sharing) = &at.worker.shared.sharing else {
+        return count_in(account, &limit, limit.terms);
+    };
+    let LimitTerms::Requests(terms) = limit.terms else {
         return count_in(account, &limit, limit.terms);
     };
     let snapshot = account.request.snapshot.clone();
     let rule = snapshot.traffic.rate_limits.all().get(limit.position);
-    let (Some(rule), Some(counters)) = (rule, snapshot.limit_counters.get(limit.position)) else { return Ok(()) };
+    let Some(rule) = rule else { return Ok(()) };
+    let Some(counters) = snapshot.limit_counters.get(limit.position) else { return Ok(()) };
     let shared = SharedLimit { counters, id: rule.id.as_bytes(), key: &limit.key, terms, is_exact: limit.is_exact };
     let is_late = grants::is_late(account);
     match if is_late { SharedTake::Unavailable } else { sharing.take(&shared, account.request.mono()) } {
@@ -78,7 +82,8 @@ pub(crate) async fn count_shared(account: &mut RequestAccount, waiting: WaitingL
 /// refuse no request that Redis has admitted.
 fn admit(account: &mut RequestAccount, sharing: &LimitSharing, limit: &PendingLimit, granted: GrantedTake) {
     let GrantedTake { level, request } = granted;
-    let (now, share) = (account.request.mono(), limit.terms.share(sharing.nodes()));
+    let now = account.request.mono();
+    let share = limit.terms.share(sharing.nodes());
     let counted = account.counted_limits();
     let _ = counted.take(limit, share, now);
     counted.share(sharing, request);

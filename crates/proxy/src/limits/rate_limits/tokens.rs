@@ -54,7 +54,8 @@ pub(crate) async fn reserve(
             None => problem,
         });
     }
-    let (at, counters) = (account.request.at.clone(), account.request.snapshot.limit_counters.clone());
+    let at = account.request.at.clone();
+    let counters = account.request.snapshot.limit_counters.clone();
     let Some(inference) = &mut account.inference else { return Ok(()) };
     // The end of the request settles them, also if it is dropped while it waits.
     inference.tokens = Some(Box::new(CallTokens::new(estimate, counters)));
@@ -90,7 +91,8 @@ async fn count_shared(
             Some(asked) => grants::wait_for(account, asked.result()).await,
             None => None,
         };
-        let (share, now) = (pending.terms.share(sharing.nodes()), account.request.mono());
+        let share = pending.terms.share(sharing.nodes());
+        let now = account.request.mono();
         let Some(tokens) = tokens(account) else { continue };
         match result {
             Some(Ok((level, shared))) => tokens.admitted(&pending, share, (level, (sharing.clone(), shared)), now),

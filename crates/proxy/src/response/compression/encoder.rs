@@ -122,7 +122,8 @@ mod tests {
         for coding in [ContentCoding::Zstd, ContentCoding::Brotli, ContentCoding::Gzip] {
             let held = capacity.hold(&Subject::ANONYMOUS);
             let mut encoder = Encoder::new(coding, held).unwrap();
-            let (mut sent, mut plain) = (Vec::new(), Vec::new());
+            let mut sent = Vec::new();
+            let mut plain = Vec::new();
             for number in 0..5 {
                 let piece = format!("piece {number} ").repeat(1 + number * 1000);
                 sent.extend_from_slice(&encoder.encode(piece.as_bytes(), PiecePlace::Inner).unwrap());

@@ -20,7 +20,8 @@ fn gateway(limit: bool, origin: bool) -> GatewayFields<'static> {
     let origin = origin.then_some(&b"https://control.example"[..]);
     let sharing = origin.map(|_| Sharing { origin, credentials: false, exposed: None, varies: true });
     let item = limit.then(|| LimitItem::of_rate(LimitSource::PerMinute, LimitUnit::Count, level));
-    let (limits, control_cookies) = (LimitItems::new(None, item.into_iter()), ControlCookies::of("tollgate"));
+    let limits = LimitItems::new(None, item.into_iter());
+    let control_cookies = ControlCookies::of("tollgate");
     GatewayFields { id, limits, vendor: None, sharing, control_cookies, headers: None, now: NOW }
 }
 
@@ -57,7 +58,8 @@ fn head(kind: Kind, gateway: &GatewayFields<'_>) -> ClientHead {
 
 /// Returns the values of a field, as HTTP/1.1 and as HTTP/2 have it.
 fn values(head: &ClientHead, name: &str) -> [Vec<String>; 2] {
-    let (mut out, dates) = (Vec::new(), DateCache::default());
+    let mut out = Vec::new();
+    let dates = DateCache::default();
     head.write(&mut out, &dates);
     let text = String::from_utf8(out).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(": "));

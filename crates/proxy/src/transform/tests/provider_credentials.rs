@@ -3,7 +3,9 @@ use super::*;
 #[test]
 fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
     let secret = Secret::new("sk-real".to_owned());
-    let (openai, anthropic, google) = (Dialect::OpenAi, Dialect::Anthropic, Dialect::Google);
+    let openai = Dialect::OpenAi;
+    let anthropic = Dialect::Anthropic;
+    let google = Dialect::Google;
     for (kind, dialect, header, value) in [
         (ProviderKind::OpenAi, openai, "authorization", "Bearer sk-real"),
         (ProviderKind::Anthropic, anthropic, "x-api-key", "sk-real"),
@@ -39,9 +41,11 @@ fn a_signed_call_has_the_signature_and_no_other_credential() {
         date: "20261129T230000Z".to_owned(),
         session_token: Some(Secret::new("sk-real-token".to_owned())),
     };
-    let (head, destination) =
-        (get(&[("authorization", "Bearer caller"), ("x-amz-date", "caller")]), provider_edits(&origin()).unwrap());
-    let (kind, dialect, credential) = (ProviderKind::Bedrock, Dialect::Anthropic, SentCredential::Signed(&signed));
+    let head = get(&[("authorization", "Bearer caller"), ("x-amz-date", "caller")]);
+    let destination = provider_edits(&origin()).unwrap();
+    let kind = ProviderKind::Bedrock;
+    let dialect = Dialect::Anthropic;
+    let credential = SentCredential::Signed(&signed);
     let receiver = Receiver::Provider(ProviderTarget {
         kind,
         dialect,

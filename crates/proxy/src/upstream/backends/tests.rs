@@ -59,7 +59,8 @@ fn a_state_survives_while_it_is_configured_or_in_use() {
 fn counts_are_the_sum_of_all_workers() {
     let backends = Backends::new(Metrics::new());
     let state = backends.of(&"u".into(), [&origin(1)]).remove(0);
-    let (first, second) = (state.counts(0), state.counts(1));
+    let first = state.counts(0);
+    let second = state.counts(1);
     first.begin();
     second.begin();
     for (of, result, cause) in [
@@ -115,7 +116,8 @@ fn configured_backends_with_a_share_are_shown_before_their_first_request_and_aft
 fn members_with_one_address_are_shown_with_their_names() {
     let backends = Backends::new(Metrics::new());
     let at_address = |name: &str| Origin::parse(&format!("http://{name}")).unwrap().at("10.0.0.7".to_owned(), 80);
-    let (one, two) = (at_address("one.internal"), at_address("two.internal"));
+    let one = at_address("one.internal");
+    let two = at_address("two.internal");
     let live = weighted([&one, &two].map(|origin| Backend { origin: origin.clone(), weight: 1 }).to_vec());
     drop(backends.of(&"u".into(), [&two]));
     let statuses = backends.statuses(&live);
@@ -126,7 +128,8 @@ fn members_with_one_address_are_shown_with_their_names() {
 
 #[test]
 fn a_scrape_does_not_change_the_share_of_a_backend_that_appears_later() {
-    let (slow, all) = (Duration::from_secs(10), [origin(1), origin(2)]);
+    let slow = Duration::from_secs(10);
+    let all = [origin(1), origin(2)];
     let shares = |states: &[Arc<BackendState>]| {
         states.iter().map(|state| state.started_share(slow, Instant::now()) == 1.0).collect::<Vec<_>>()
     };
@@ -163,7 +166,8 @@ fn a_removed_backend_is_shown_while_it_has_requests_in_flight() {
 #[test]
 fn a_backend_that_is_new_beside_others_starts_with_a_part_of_its_share() {
     let backends = Backends::new(Metrics::new());
-    let (slow, all) = (Duration::from_secs(10), [origin(1), origin(2)]);
+    let slow = Duration::from_secs(10);
+    let all = [origin(1), origin(2)];
     let at_start = backends.of(&"u".into(), &all);
     assert!(at_start.iter().all(|state| state.started_share(slow, Instant::now()) == 1.0));
     let with_new = backends.of(&"u".into(), &[origin(1), origin(3)]);
@@ -186,7 +190,8 @@ fn workers_together_never_eject_the_last_two_backends() {
         let barrier = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
             for worker in 0..4 {
-                let (states, barrier) = (&states, &barrier);
+                let states = &states;
+                let barrier = &barrier;
                 scope.spawn(move || {
                     let state = &states[worker % 2];
                     let peers = Rc::from(states.clone());

@@ -68,7 +68,8 @@ fn a_half_open_breaker_closes_after_successes_and_opens_at_one_failure() {
     driven.now_ms = 499;
     assert_eq!(driven.admit().err(), Some(Duration::from_millis(1)));
     driven.now_ms = 500;
-    let (first, second) = (driven.admit().unwrap(), driven.admit().unwrap());
+    let first = driven.admit().unwrap();
+    let second = driven.admit().unwrap();
     assert_eq!(driven.admit().err(), Some(HALF_OPEN_WAIT), "two at once");
     assert_eq!(driven.end(&first, true), Some(BreakerChange::Opened(RULES.timeout)));
     // The other result is one of the earlier trial.
@@ -182,7 +183,7 @@ impl Model {
                 self.failures == self.rules.failure_threshold || self.exceeds_rate(has_failed, now)
             }
         };
-        if let Some((out, _, _)) = self.trial.as_mut().filter(|_| is_of_trial) {
+        if is_of_trial && let Some((out, _, _)) = self.trial.as_mut() {
             *out -= 1;
         }
         if opens {
@@ -236,7 +237,8 @@ proptest! {
             match step {
                 Step::Wait(ms) => driven.now_ms += ms,
                 Step::Admit => {
-                    let (admitted, expected) = (driven.admit(), model.admit(driven.now_ms));
+                    let admitted = driven.admit();
+                    let expected = model.admit(driven.now_ms);
                     let permit = admitted.as_ref().ok().map(|admitted| admitted.0.as_ref().map(|permit| permit.trial));
                     prop_assert_eq!(permit, expected);
                     requests.extend(admitted.ok().zip(expected));
@@ -261,7 +263,9 @@ proptest! {
 fn workers_together_hold_no_more_permits_than_a_half_open_breaker_has() {
     let driven = Driven::new(BreakerRules { success_threshold: 1_000_000, ..RULES });
     driven.fail(3);
-    let (held, most, admitted) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let held = AtomicU32::new(0);
+    let most = AtomicU32::new(0);
+    let admitted = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

@@ -49,10 +49,12 @@ impl Http1Call {
         upload: Upload,
     ) -> Result<Self, InvalidPart> {
         let responds_to = ResponseTo::method(outgoing.head.method_bytes());
-        let (is_bodiless, upgrades) = (upload.is_empty(), outgoing.upgrades);
+        let is_bodiless = upload.is_empty();
+        let upgrades = outgoing.upgrades;
         let sending = Sending::Writing(RequestWriter::new(&connection, outgoing, upload)?);
         let probe = connection.probe();
-        let (interim_responses, interim_bytes) = (0, 0);
+        let interim_responses = 0;
+        let interim_bytes = 0;
         Ok(Self { connection, sending, responds_to, upgrades, is_bodiless, interim_responses, interim_bytes, probe })
     }
 
@@ -146,7 +148,8 @@ impl Http1Call {
             // A tunnel keeps its head, and with it the whole buffer, except if it is copied.
             bytes = Bytes::copy_from_slice(&bytes);
         }
-        let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
+        let framing = head.framing(self.responds_to);
+        let persists = head.persists(self.responds_to);
         let (upload, is_refused) = match self.sending {
             Sending::Writing(writer) => (Some(writer.continue_in_task()), false),
             Sending::Written => (None, false),

@@ -42,7 +42,8 @@ impl RequestWriter {
         outgoing: &OutgoingHead,
         upload: Upload,
     ) -> Result<Self, InvalidPart> {
-        let (announced, mut queue) = (outgoing.announced(&upload), connection.buffers.take_queue());
+        let announced = outgoing.announced(&upload);
+        let mut queue = connection.buffers.take_queue();
         queue.write(|out| {
             write_request_line(out, outgoing.head.method_bytes(), &outgoing.target())?;
             write_fields(out, outgoing.head.fields(), &outgoing.edits, announced);
@@ -56,7 +57,8 @@ impl RequestWriter {
 
     /// Creates a writer for what follows the head of a request whose connection has become a tunnel.
     pub(super) fn tunnel(connection: &Http1Connection, upload: Upload) -> Self {
-        let (socket, queue) = (connection.socket.clone(), connection.buffers.take_queue());
+        let socket = connection.socket.clone();
+        let queue = connection.buffers.take_queue();
         Self { socket, upload, is_chunked: false, queue, has_ended: false, is_flushed: true, is_tunnel: true }
     }
 

@@ -125,7 +125,8 @@ impl Http2Session {
             passed_over: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
         });
-        let (kept, of) = (Rc::downgrade(&session), Rc::downgrade(pool));
+        let kept = Rc::downgrade(&session);
+        let of = Rc::downgrade(pool);
         drop(spawn(drive(connection, SilenceDetector::new(pings, gauge), kept, of)));
         session
     }
@@ -241,7 +242,7 @@ async fn drive(
             // without a bound.
             () = sleep_until(settle_by), if !is_judged => {
                 is_judged = true;
-                if let (Some(session), Some(pool)) = (session.upgrade(), pool.upgrade()) && !session.settled.get() {
+                if let Some(session) = session.upgrade() && let Some(pool) = pool.upgrade() && !session.settled.get() {
                     session.drain();
                     pool.release(&session);
                 }
@@ -357,7 +358,8 @@ mod tests {
     /// Sends responses to all streams but the last as small frames, until their windows are full. Then responds to the
     /// last stream.
     async fn fill_windows(mut stream: TcpStream, frame_bytes: u32) {
-        let (mut requests, mut head) = (0, [0; 9]);
+        let mut requests = 0;
+        let mut head = [0; 9];
         stream.read_exact(&mut [0; 24]).await.unwrap();
         stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
         while requests < STREAMS_MAX {

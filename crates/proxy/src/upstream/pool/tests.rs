@@ -60,7 +60,8 @@ fn an_idle_connection_of_one_worker_is_closed_for_a_request_of_another() {
         let workers = TwoWorkers::new(1, &wanted).await;
         let link = workers.open(0).await.unwrap();
         workers.backend[0].give_back(link, Instant::now());
-        let (pools, waked) = (workers.pools[0].clone(), wanted.clone());
+        let pools = workers.pools[0].clone();
+        let waked = wanted.clone();
         drop(spawn(async move { sweep_forever(&pools, &waked).await }));
         let begin = Instant::now();
         assert!(workers.open(1).await.is_some());
@@ -79,7 +80,8 @@ fn an_idle_connection_of_one_worker_is_closed_for_each_request_of_another() {
             links.push(workers.open(0).await.unwrap());
         }
         links.into_iter().for_each(|link| workers.backend[0].give_back(link, Instant::now()));
-        let (pools, waked) = (workers.pools[0].clone(), wanted.clone());
+        let pools = workers.pools[0].clone();
+        let waked = wanted.clone();
         drop(spawn(async move { sweep_forever(&pools, &waked).await }));
         let begin = Instant::now();
         let opened = tokio::join!(workers.open(1), workers.open(1), workers.open(1), workers.open(1));
@@ -96,7 +98,8 @@ fn waiting_requests_of_two_workers_share_the_connections() {
         let link = workers.open(0).await.unwrap();
         for _ in 0..20 {
             for worker in [0, 1] {
-                let (workers, served) = (workers.clone(), served.clone());
+                let workers = workers.clone();
+                let served = served.clone();
                 drop(spawn(async move {
                     let link = workers.open(worker).await.unwrap();
                     served.borrow_mut().push(worker);

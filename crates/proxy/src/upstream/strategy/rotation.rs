@@ -60,7 +60,8 @@ impl Rotation {
 
 impl Smooth {
     fn next(&mut self) -> usize {
-        let (mut best, mut most) = (0, i64::MIN);
+        let mut best = 0;
+        let mut most = i64::MIN;
         for (index, (credit, weight)) in self.credits.iter_mut().zip(&self.weights).enumerate() {
             *credit += weight;
             if *credit > most {
@@ -93,8 +94,10 @@ mod tests {
     /// Returns how many of 12 requests begin at each entry, and how many of them then retry at each, if the entries in
     /// `dead` fail.
     fn retried(weights: &[u32], dead: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let (rotation, retries) = (Rotation::new(weights, 0), Rotation::new(weights, 0));
-        let (mut begun, mut moved) = (vec![0; weights.len()], vec![0; weights.len()]);
+        let rotation = Rotation::new(weights, 0);
+        let retries = Rotation::new(weights, 0);
+        let mut begun = vec![0; weights.len()];
+        let mut moved = vec![0; weights.len()];
         for _ in 0..12 {
             let mut tried = vec![rotation.next(weights.len())];
             begun[tried[0]] += 1;

@@ -82,7 +82,8 @@ fn the_least_loaded_backend_is_chosen_by_weight() {
 #[test]
 fn of_many_backends_the_better_of_two_is_chosen() {
     let loads = in_flight(&[1; 40]);
-    let (least, most) = (loads.iter().min().unwrap(), loads.iter().max().unwrap());
+    let least = loads.iter().min().unwrap();
+    let most = loads.iter().max().unwrap();
     // Two choices differ by about log log n, one choice by the square root of the mean (Mitzenmacher, 2001).
     assert!(most - least <= 8, "{loads:?}");
 }

@@ -98,7 +98,10 @@ impl TargetAttempt {
         if !is_of_user {
             self.state.count(Some(cause));
         }
-        let (provider, model, word, request_id) = (&target.provider.name, &target.model, cause.word(), self.request_id);
+        let provider = &target.provider.name;
+        let model = &target.model;
+        let word = cause.word();
+        let request_id = self.request_id;
         tracing::info!(%request_id, %provider, %model, cause = word, status, "an attempt at a target of a model has failed");
         // A name that the client has chosen says nothing about the other models of the entry.
         let is_of_name = target.model.ends_with('*') && matches!(status, Some(403 | 404));

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn failures_in_a_row_leave_a_target_out_until_one_call_has_succeeded() {
-        let (cooldown, begin) = (Cooldown::default(), Instant::now());
+        let cooldown = Cooldown::default();
+        let begin = Instant::now();
         let at = |s| begin + Duration::from_secs(s);
         let fails =
             |s| cooldown.failed(&RULES, CooldownCause::Failure, at(s), at(s)).map(|duration| duration.as_secs());
@@ -171,9 +172,11 @@ mod tests {
     #[test]
     fn a_target_that_fails_for_an_hour_is_tried_30_seconds_after_it_recovers_by_default() {
         let rules = CooldownRules { failures: 3, time: Duration::from_secs(30), max: Duration::from_secs(30) };
-        let (cooldown, begin) = (Cooldown::default(), Instant::now());
+        let cooldown = Cooldown::default();
+        let begin = Instant::now();
         let causes = [CooldownCause::Failure, CooldownCause::Refused(None), CooldownCause::Exhausted];
-        let (mut now, mut trials) = (begin, 0);
+        let mut now = begin;
+        let mut trials = 0;
         let refused = CooldownCause::Refused(Some(Duration::from_secs(3_600)));
         assert_eq!(cooldown.failed(&rules, refused, now, now), Some(Duration::from_secs(30)));
         while now < begin + Duration::from_secs(3_600) {
@@ -188,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_trial_that_is_not_sent_is_returned_unless_a_failure_has_ended_it() {
-        let (cooldown, begin) = (Cooldown::default(), Instant::now());
+        let cooldown = Cooldown::default();
+        let begin = Instant::now();
         let at = |s| begin + Duration::from_secs(s);
         cooldown.failed(&RULES, CooldownCause::Refused(None), begin, begin);
         let end = cooldown.admit(at(30)).unwrap().unwrap();
@@ -219,7 +223,8 @@ mod tests {
 
     #[test]
     fn calls_that_began_before_a_target_was_left_out_do_not_change_its_time_except_to_extend_it() {
-        let (cooldown, begun) = (Cooldown::default(), Instant::now());
+        let cooldown = Cooldown::default();
+        let begun = Instant::now();
         let at = |s| begun + Duration::from_secs(s);
         let refuses = |cause| cooldown.failed(&RULES, cause, begun, at(1)).map(|duration| duration.as_secs());
         assert_eq!(refuses(CooldownCause::Refused(None)), Some(30));

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn calls_of_a_minute_are_counted_from_the_first_one() {
-        let (used, begin) = (Arc::new(LimitedUse::default()), Instant::now());
+        let used = Arc::new(LimitedUse::default());
+        let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let limits = TargetLimits { requests: Some(2), ..NONE };
         for seconds in [0, 20] {
@@ -163,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_call_that_is_not_sent_is_not_counted() {
-        let (used, now) = (Arc::new(LimitedUse::default()), Instant::now());
+        let used = Arc::new(LimitedUse::default());
+        let now = Instant::now();
         let limits = TargetLimits { requests: Some(1), ..NONE };
         let unsent = used.admit(&limits, now).unwrap();
         assert_eq!(reached(&used, &limits, now), Some((TargetLimit::Requests, 60)));
@@ -179,7 +181,8 @@ mod tests {
 
     #[test]
     fn tokens_count_in_the_minute_in_which_their_response_ends() {
-        let (used, begin) = (Arc::new(LimitedUse::default()), Instant::now());
+        let used = Arc::new(LimitedUse::default());
+        let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let limits = TargetLimits { tokens: Some(Tokens(100)), ..NONE };
         let permits = [used.admit(&limits, at(0)).unwrap().sent(), used.admit(&limits, at(0)).unwrap().sent()];
@@ -194,7 +197,8 @@ mod tests {
 
     #[test]
     fn calls_in_flight_are_counted_until_their_permits_are_dropped() {
-        let (used, now) = (Arc::new(LimitedUse::default()), Instant::now());
+        let used = Arc::new(LimitedUse::default());
+        let now = Instant::now();
         let limits = TargetLimits { concurrent: Some(2), ..NONE };
         let first = used.admit(&limits, now).unwrap().sent();
         let second = used.admit(&limits, now).unwrap();

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_refused_credential_is_not_tried_for_a_minute() {
-        let (refused, now) = (RefusedCredentials::default(), Instant::now());
+        let refused = RefusedCredentials::default();
+        let now = Instant::now();
         let of = CredentialUse { provider: "p", model: "m", credential: "k" };
         assert!(!refused.has_any());
         refused.refused(of, now);
@@ -84,7 +85,8 @@ mod tests {
 
     #[test]
     fn the_number_of_refusals_is_bounded() {
-        let (refused, now) = (RefusedCredentials::default(), Instant::now());
+        let refused = RefusedCredentials::default();
+        let now = Instant::now();
         let models: Vec<String> = (0..=REFUSALS_MAX).map(|number| number.to_string()).collect();
         let of = |model| CredentialUse { provider: "p", model, credential: "k" };
         models.iter().for_each(|model| refused.refused(of(model), now));

@@ -51,7 +51,9 @@ mod tests {
 
     #[test]
     fn a_session_stays_on_its_target_for_its_time() {
-        let (sessions, now, hour) = (Sessions::default(), Instant::now(), Duration::from_secs(3_600));
+        let sessions = Sessions::default();
+        let now = Instant::now();
+        let hour = Duration::from_secs(3_600);
         assert_eq!(sessions.target(1, now), None);
         sessions.stay(1, 2, now, hour);
         sessions.stay(2, 0, now, hour);
@@ -63,7 +65,9 @@ mod tests {
 
     #[test]
     fn the_number_of_sessions_is_bounded() {
-        let (sessions, now, hour) = (Sessions::default(), Instant::now(), Duration::from_secs(3_600));
+        let sessions = Sessions::default();
+        let now = Instant::now();
+        let hour = Duration::from_secs(3_600);
         let count = u64::try_from(3 * SESSIONS_MAX).unwrap();
         for session in 0..count {
             sessions.stay(session, 1, now, hour);

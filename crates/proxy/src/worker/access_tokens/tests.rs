@@ -30,7 +30,8 @@ fn sent(account: &Account, now: Instant) -> Option<String> {
 
 #[test]
 fn a_token_is_renewed_early_and_sent_until_its_end_if_that_fails() {
-    let (account, begun) = (Account::default(), Instant::now());
+    let account = Account::default();
+    let begun = Instant::now();
     let at = |seconds| begun + Duration::from_secs(seconds);
     assert!(exchange(&account, begun, granted("first", 3_600)).is_ok());
     assert_eq!(sent(&account, at(3_299)).as_deref(), Some("first"));
@@ -47,7 +48,8 @@ fn a_token_is_renewed_early_and_sent_until_its_end_if_that_fails() {
 
 #[test]
 fn a_failure_is_that_of_all_requests_for_two_seconds() {
-    let (account, begun) = (Account::default(), Instant::now());
+    let account = Account::default();
+    let begun = Instant::now();
     let refused = || Err(TokenError::Refused { status: 400, code: "invalid_grant".into() });
     assert!(exchange(&account, begun, refused()).unwrap_err().is_of_account());
     let Step::Fail(error) = account.step(begun + Duration::from_millis(1_999)) else { panic!("it is forgotten") };
@@ -57,7 +59,8 @@ fn a_failure_is_that_of_all_requests_for_two_seconds() {
 
 #[test]
 fn a_refused_token_is_replaced_unless_it_is_new() {
-    let (tokens, begun) = (AccessTokens::default(), Instant::now());
+    let tokens = AccessTokens::default();
+    let begun = Instant::now();
     let digest = TokenDigest::of(b"a");
     let token = exchange(&tokens.account(digest), begun, granted("t", 3_600)).unwrap();
     tokens.refused(digest, &token, begun + Duration::from_secs(59));
@@ -70,8 +73,10 @@ fn a_refused_token_is_replaced_unless_it_is_new() {
 
 #[tokio::test]
 async fn one_exchange_serves_all_requests_and_a_cancelled_one_is_repeated() {
-    let (tokens, digest) = (AccessTokens::default(), TokenDigest::of(b"a"));
-    let (exchanges, mut context) = (Cell::new(0), Context::from_waker(Waker::noop()));
+    let tokens = AccessTokens::default();
+    let digest = TokenDigest::of(b"a");
+    let exchanges = Cell::new(0);
+    let mut context = Context::from_waker(Waker::noop());
     let (reply, response) = oneshot::channel::<()>();
     let response = Cell::new(Some(response));
     let exchange = || {

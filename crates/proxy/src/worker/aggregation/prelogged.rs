@@ -305,7 +305,8 @@ impl PreloggedBatches {
 /// Closes the requests of a batch that were sent, with their counts. Returns whether none of the batch is in flight.
 fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut UnwrittenRecords) -> Result<bool, SpoolError> {
     loop {
-        let (mut counts, mut spare) = (batch.counts.borrow_mut(), batch.spare.borrow_mut());
+        let mut counts = batch.counts.borrow_mut();
+        let mut spare = batch.spare.borrow_mut();
         let mut now = counts_of_close(&counts, &batch.opened.borrow().subject);
         let later_counts = counts.iter().skip(now).map(|one| one.credits);
         let mut later = later_counts.fold(batch.under_way.get(), Credits::saturating_add);

@@ -61,7 +61,8 @@ impl PendingSettlement {
             (left, rest) = (left.less(&part), rest.less(&part));
             more.push((held, part));
         }
-        let (settles, spare) = (Some((committed, rest, estimated)), PreloggedCredits::default());
+        let settles = Some((committed, rest, estimated));
+        let spare = PreloggedCredits::default();
         Self(Some(Box::new(OwedSettlement { settles, more, spare, unsent })))
     }
 

@@ -63,7 +63,8 @@ pub(crate) fn is_unmodified(stored: &StoredResponse, request: &Head) -> bool {
 
 /// Returns the tags of a list. A tag may contain a comma.
 fn tags_of(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut rest, mut is_quoted) = (list, false);
+    let mut rest = list;
+    let mut is_quoted = false;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;

@@ -64,7 +64,8 @@ impl CacheControl {
 
 /// Returns the first item of a list, and the rest after its comma. Commas within quotes belong to an item.
 fn split_item(list: &[u8]) -> (&[u8], &[u8]) {
-    let (mut is_quoted, mut is_escaped) = (false, false);
+    let mut is_quoted = false;
+    let mut is_escaped = false;
     for (at, octet) in list.iter().enumerate() {
         match octet {
             _ if is_escaped => is_escaped = false,

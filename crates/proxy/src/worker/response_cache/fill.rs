@@ -37,7 +37,8 @@ impl FillRole {
         match memory.fill(key, request, now) {
             FillTurn::Waits(state) => Self::Waits(state),
             FillTurn::Begun(begun) => {
-                let (memory, key) = (memory.clone(), key.clone());
+                let memory = memory.clone();
+                let key = key.clone();
                 Self::Fills(RunningFill { memory, key, begun, shared: None, has_ended: false })
             }
         }
@@ -62,7 +63,9 @@ impl RunningFill {
 
     /// Stores the complete response, unless a purge came meanwhile, and gives it to the requests that wait.
     pub(crate) fn store(self, response: StoredResponse) -> Arc<StoredResponse> {
-        if let Some(slot) = self.shared.as_ref().filter(|_| !self.is_void()) {
+        if !self.is_void()
+            && let Some(slot) = self.shared.as_ref()
+        {
             slot.store(&response);
         }
         self.adopt(response)

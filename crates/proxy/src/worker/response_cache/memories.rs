@@ -140,8 +140,11 @@ mod tests {
 
     #[test]
     fn all_routes_together_have_the_largest_bound_of_them() {
-        let (memories, large, small) = (ResponseMemories::default(), rules(200_000), rules(100_000));
-        let (first, second) = (memories.of(&large), memories.of(&small));
+        let memories = ResponseMemories::default();
+        let large = rules(200_000);
+        let small = rules(100_000);
+        let first = memories.of(&large);
+        let second = memories.of(&small);
         fill_up(&first, "first");
         assert!((190_000..=200_000).contains(&first.bytes()), "{}", first.bytes());
         fill_up(&second, "second");

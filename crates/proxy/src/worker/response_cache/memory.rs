@@ -176,7 +176,8 @@ impl RouteMemory {
     /// Calls `change` with all keys that a purge may concern.
     fn purge(&self, purged: Purged<'_>, mut change: impl FnMut(&mut MemoryState, &CacheKey) -> usize) -> u64 {
         let start = purged.start();
-        let (mut from, mut changed) = (Some(CacheKey::from(start.as_slice())), 0);
+        let mut from = Some(CacheKey::from(start.as_slice()));
+        let mut changed = 0;
         let fills = |state: &MemoryState| {
             let known = state.fills.range(CacheKey::from(start.as_slice())..);
             let known = known.take_while(|(key, _)| key.starts_with(&start)).flat_map(|(_, fills)| fills);

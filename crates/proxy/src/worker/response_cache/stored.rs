@@ -80,7 +80,8 @@ impl StoredResponse {
         varies: Box<[VaryingField]>,
         tags: Box<[Tag]>,
     ) -> Self {
-        let (stale_at, was_used) = (AtomicU64::new(0), AtomicBool::new(false));
+        let stale_at = AtomicU64::new(0);
+        let was_used = AtomicBool::new(false);
         Self { head, content, freshness, varies, tags, stale_at, was_used }
     }
 
@@ -220,7 +221,9 @@ fn written<'a>(
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_micros(received_at.0);
         http1::write_field(&mut lines, b"date", httpdate::fmt_http_date(at).as_bytes()).ok()?;
     }
-    if let Some(length) = length.filter(|_| status != 204) {
+    if status != 204
+        && let Some(length) = length
+    {
         http1::write_field(&mut lines, b"content-length", length.to_string().as_bytes()).ok()?;
     }
     lines.extend_from_slice(b"\r\n");

@@ -57,8 +57,10 @@ fn claims_replace_the_headers_of_clients_in_every_spelling() {
 
 #[test]
 fn tokens_end_in_the_cache_at_their_time_and_belong_to_one_entry() {
-    let (first, second) = (entry(&[]), entry(&[]));
-    let (cache, client) = (TokenCache::default(), client(&first));
+    let first = entry(&[]);
+    let second = entry(&[]);
+    let cache = TokenCache::default();
+    let client = client(&first);
     let key = TokenKey::new(&first, 0, TOKEN.as_bytes());
     cache.insert(key, client.clone(), TOKEN.len());
     assert!(cache.get(&key, NOON).is_some_and(|found| Rc::ptr_eq(&found, &client)));
@@ -89,7 +91,8 @@ fn cached_tokens_are_bounded_and_those_in_use_remain() {
 
 #[test]
 fn refused_tokens_are_remembered_for_ten_seconds_within_a_bound() {
-    let (entry, cache) = (entry(&[]), TokenCache::default());
+    let entry = entry(&[]);
+    let cache = TokenCache::default();
     let key = |generation, token: &[u8]| TokenKey::new(&entry, generation, token);
     let later = |seconds| NOON.after(Duration::from_secs(seconds));
     cache.refuse(key(0, b"a"), JwtError::Signature, NOON);

@@ -119,7 +119,8 @@ impl FrameClient {
 
     /// Status and body of the response on a stream.
     pub(super) async fn answer(&mut self, stream: u32) -> (String, String) {
-        let (mut status, mut body) = (String::new(), Vec::new());
+        let mut status = String::new();
+        let mut body = Vec::new();
         loop {
             let frame = self.next().await.expect("the connection continues");
             assert_ne!(frame.kind, GOAWAY, "{:?}", frame.payload);
@@ -141,7 +142,8 @@ impl FrameClient {
     /// Reads until the stream or the connection has ended. Returns also whether a head with status 200 arrived, and the
     /// content.
     pub(super) async fn until_end(&mut self, stream: u32) -> (bool, String, End) {
-        let (mut has_head, mut content) = (false, Vec::new());
+        let mut has_head = false;
+        let mut content = Vec::new();
         while let Some(frame) = self.next().await {
             if frame.stream != stream {
                 continue;

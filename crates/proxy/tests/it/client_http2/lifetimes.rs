@@ -220,7 +220,8 @@ async fn an_announced_shutdown_ends_connections_of_http1_alone_with_their_respon
     const GET: &str = "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n";
     let raw = echo().await;
     let gateway = before(&raw);
-    let (mut early, mut early_streams) = (Client::connect(&gateway).await, StreamClient::connect(&gateway).await);
+    let mut early = Client::connect(&gateway).await;
+    let mut early_streams = StreamClient::connect(&gateway).await;
     assert!(!early.call(GET).await.closes());
     assert_eq!(early_streams.get("/api/x").await.status, 200);
     gateway.announce_shutdown();

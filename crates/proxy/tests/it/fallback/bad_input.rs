@@ -11,7 +11,8 @@ use super::*;
 async fn with_head(bytes: usize) -> Raw {
     Raw::start(move |mut conn: Conn| async move {
         while conn.body().await.is_some() {
-            let (long, length) = ("a".repeat(bytes), SERVED_BODY.len());
+            let long = "a".repeat(bytes);
+            let length = SERVED_BODY.len();
             let head = format!("HTTP/1.1 200 OK\r\n{JSON}x-long: {long}\r\ncontent-length: {length}\r\n\r\n");
             conn.say(head + SERVED_BODY).await;
         }
@@ -58,7 +59,8 @@ async fn a_head_of_64_kib_leads_to_the_next_target_and_a_shorter_one_is_relayed(
 
 #[tokio::test]
 async fn opening_events_without_end_lead_to_the_next_target() {
-    let (first, second) = (endless(ROLE, Duration::from_millis(20)).await, provider(Script::Serves).await);
+    let first = endless(ROLE, Duration::from_millis(20)).await;
+    let second = provider(Script::Serves).await;
     let mut gateway = before(&[&first, &second], "");
     let got = ask(&gateway, true, "").await;
     assert_eq!((got.status, &*got.model, &*got.attempts), (200, "p1/m1", "2"), "{got:?}");
@@ -70,7 +72,8 @@ async fn opening_events_without_end_lead_to_the_next_target() {
 async fn of_a_beginning_without_content_no_more_is_held_than_the_bound() {
     // Events without content, and one event that does not end.
     for text in [ROLE.repeat(200), format!("data: {}", "a".repeat(16 * 1024))] {
-        let (first, second) = (endless(&text, Duration::ZERO).await, provider(Script::Serves).await);
+        let first = endless(&text, Duration::ZERO).await;
+        let second = provider(Script::Serves).await;
         // The time would end the attempt, but the size ends the wait first.
         let mut gateway = before(&[&first, &second], ", first_content: 20s");
         let (head, connection) = begin(&gateway).await;
@@ -105,7 +108,9 @@ async fn gated(gate: &Arc<Semaphore>) -> Raw {
 #[tokio::test]
 async fn a_call_keeps_its_targets_if_the_configuration_is_reloaded_between_two_attempts() {
     let gate = Arc::new(Semaphore::new(0));
-    let (first, second, other) = (gated(&gate).await, provider(Script::Serves).await, provider(Script::Serves).await);
+    let first = gated(&gate).await;
+    let second = provider(Script::Serves).await;
+    let other = provider(Script::Serves).await;
     let rules = ", sticky: off";
     let mut gateway = before(&[&first, &second], rules);
     with_money(&gateway, 10_000_000);

@@ -14,7 +14,8 @@ async fn until_tried_again(gateway: &Gateway) {
 #[tokio::test]
 async fn a_trial_with_a_wrong_request_is_followed_by_the_next_call() {
     let script = Script::Recovers { first: (429, "retry-after: 1\r\n"), second: 400 };
-    let (first, second) = (provider(script).await, provider(Script::Serves).await);
+    let first = provider(script).await;
+    let second = provider(Script::Serves).await;
     let gateway = before(&[&first, &second], ", sticky: off");
     assert_eq!(ask(&gateway, true, "").await.model, "p1/m1");
     until_tried_again(&gateway).await;
@@ -26,7 +27,8 @@ async fn a_trial_with_a_wrong_request_is_followed_by_the_next_call() {
 #[tokio::test]
 async fn an_error_after_a_long_beginning_is_a_failure_without_cost() {
     let script = Script::Pauses { before: ROLE, pause_ms: 11_000, after: ERROR_EVENT };
-    let (first, second) = (provider(script).await, provider(Script::Serves).await);
+    let first = provider(script).await;
+    let second = provider(Script::Serves).await;
     let yaml = configuration(&[first.address, second.address], ", sticky: off, cooldown: {failures: 1}");
     let mut gateway = Gateway::plain(&yaml.replace(", first_content: 1s", ""));
     with_money(&gateway, 10_000_000);
@@ -40,7 +42,8 @@ async fn an_error_after_a_long_beginning_is_a_failure_without_cost() {
 
 #[tokio::test]
 async fn a_whole_response_that_is_later_than_the_first_content_falls_over() {
-    let (first, second) = (provider(Script::LateWhole).await, provider(Script::Serves).await);
+    let first = provider(Script::LateWhole).await;
+    let second = provider(Script::Serves).await;
     let gateway = before(&[&first, &second], ", first_content: 300ms");
     let got = ask(&gateway, false, "").await;
     assert_eq!((got.status, &*got.model, &*got.attempts), (200, "p1/m1", "2"), "{got:?}");
@@ -48,7 +51,8 @@ async fn a_whole_response_that_is_later_than_the_first_content_falls_over() {
 
 #[tokio::test]
 async fn a_call_that_a_provider_has_received_counts_in_rate_limits() {
-    let (first, second) = (provider(Script::Cuts(ROLE)).await, provider(Script::Serves).await);
+    let first = provider(Script::Cuts(ROLE)).await;
+    let second = provider(Script::Serves).await;
     let yaml = configuration(&[first.address, second.address], ", cooldown: {failures: 100}");
     let gateway = Gateway::plain(&format!("rate_limits: [{{dimension: user, limit: 1, window: 60s}}]\n{yaml}"));
     with_money(&gateway, 1_500_000);

@@ -55,7 +55,8 @@ fn skipped(records: &[Record]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_target_gets_as_many_calls_a_minute_as_its_limit_also_after_a_reload() {
-    let (first, second) = (provider(Script::Serves).await, provider(Script::Serves).await);
+    let first = provider(Script::Serves).await;
+    let second = provider(Script::Serves).await;
     let yaml = limited(&[&first, &second], "requests: 1");
     let mut gateway = Gateway::plain(&yaml);
     let got = ask(&gateway, true, "").await;
@@ -73,7 +74,8 @@ async fn a_target_gets_as_many_calls_a_minute_as_its_limit_also_after_a_reload()
 
 #[tokio::test]
 async fn a_target_gets_no_call_after_the_tokens_of_its_limit() {
-    let (first, second) = (provider(Script::Serves).await, provider(Script::Serves).await);
+    let first = provider(Script::Serves).await;
+    let second = provider(Script::Serves).await;
     // Each response reports 15 tokens.
     let gateway = Gateway::plain(&limited(&[&first, &second], "tokens: 31"));
     let begun = Instant::now();
@@ -93,7 +95,8 @@ const UNREPORTED: &str = "data: {\"id\":\"a\",\"choices\":[{\"delta\":{\"content
 
 #[tokio::test]
 async fn a_call_without_usage_counts_the_most_tokens_that_it_may_use() {
-    let (first, second) = (provider(Script::Streams(UNREPORTED)).await, provider(Script::Serves).await);
+    let first = provider(Script::Streams(UNREPORTED)).await;
+    let second = provider(Script::Serves).await;
     // The bytes of the body, 512 tokens of the provider and 9 of output: less than 700 for each call.
     let gateway = Gateway::plain(&limited(&[&first, &second], "tokens: 1000"));
     let begun = Instant::now();
@@ -106,7 +109,8 @@ async fn a_call_without_usage_counts_the_most_tokens_that_it_may_use() {
 
 #[tokio::test]
 async fn a_call_without_usage_and_known_limits_counts_the_bytes_of_its_body() {
-    let (first, second) = (provider(Script::Streams(UNREPORTED)).await, provider(Script::Serves).await);
+    let first = provider(Script::Streams(UNREPORTED)).await;
+    let second = provider(Script::Serves).await;
     let gateway = Gateway::plain(&limited(&[&first, &second], &format!("tokens: {}", CALL.len() + 1)));
     let begun = Instant::now();
     while begin(&gateway).await.0.contains(SERVED_BY_FIRST) {
@@ -118,7 +122,8 @@ async fn a_call_without_usage_and_known_limits_counts_the_bytes_of_its_body() {
 #[tokio::test]
 async fn a_call_that_a_target_refuses_counts_no_tokens() {
     let refuses = Script::Says(400, JSON, "{\"error\":{\"message\":\"wrong\"}}");
-    let (first, second) = (provider(refuses).await, provider(Script::Serves).await);
+    let first = provider(refuses).await;
+    let second = provider(Script::Serves).await;
     let gateway = Gateway::plain(&limited(&[&first, &second], "tokens: 1"));
     for _ in 0..3 {
         let got = ask(&gateway, true, "").await;
@@ -131,7 +136,8 @@ pub(super) const SERVED_BY_FIRST: &str = "\r\nx-tollgate-model: p0/m0\r\n";
 
 #[tokio::test]
 async fn a_busy_target_is_skipped_until_its_call_has_ended() {
-    let (first, second) = (provider(Script::Hangs(TEXT)).await, provider(Script::Serves).await);
+    let first = provider(Script::Hangs(TEXT)).await;
+    let second = provider(Script::Serves).await;
     let gateway = Gateway::plain(&limited(&[&first, &second], "concurrent: 1"));
     let (head, busy) = begin(&gateway).await;
     assert!(head.contains(SERVED_BY_FIRST), "{head}");

@@ -180,10 +180,13 @@ async fn response_goes_on_while_the_client_sends_its_request() {
 /// Starts an upstream that sends one response for each permit of the first semaphore. It adds a permit to the second one
 /// when a connection closes.
 async fn patient() -> (Raw, Arc<Semaphore>, Arc<Semaphore>) {
-    let (may_answer, is_closed) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (answers, closed) = (Arc::clone(&may_answer), Arc::clone(&is_closed));
+    let may_answer = Arc::new(Semaphore::new(0));
+    let is_closed = Arc::new(Semaphore::new(0));
+    let answers = Arc::clone(&may_answer);
+    let closed = Arc::clone(&is_closed);
     let raw = Raw::start(move |mut conn: Conn| {
-        let (answers, closed) = (Arc::clone(&answers), Arc::clone(&closed));
+        let answers = Arc::clone(&answers);
+        let closed = Arc::clone(&closed);
         async move {
             while let Some(sent) = conn.request().await {
                 conn.note(&sent.summary());

@@ -136,7 +136,8 @@ async fn frames_behind_an_ignored_upgrade_are_no_request() {
 
 /// A request whose head has exactly `bytes` bytes.
 fn head_of(bytes: usize) -> String {
-    let (begin, end) = ("GET /api/x HTTP/1.1\r\nhost: x\r\na: ", "\r\n\r\n");
+    let begin = "GET /api/x HTTP/1.1\r\nhost: x\r\na: ";
+    let end = "\r\n\r\n";
     format!("{begin}{}{end}", "b".repeat(bytes - begin.len() - end.len()))
 }
 

@@ -90,7 +90,8 @@ fn states() -> Vec<(&'static str, String, &'static str)> {
 
 /// Returns the number of bytes that arrive before the connection ends.
 async fn bytes_to_the_end(client: &mut Client) -> usize {
-    let (mut read, mut scratch) = (0, vec![0; 64 * 1024]);
+    let mut read = 0;
+    let mut scratch = vec![0; 64 * 1024];
     loop {
         match timeout(ENDS_WITHIN, client.stream.read(&mut scratch)).await.expect("the connection ends") {
             Ok(0) | Err(_) => return read,

@@ -113,7 +113,8 @@ impl Streams {
         let room_coming = coming.saturating_mul(self.expected.get().saturating_sub(1));
         // A drained connection gives way to another, though its last stream may run for long.
         let open = sessions.iter().filter(|session| !session.draining.get()).count();
-        let (dialing, all_max) = (self.dialing.get(), CONNECTIONS_MAX.min(2 * self.connections_max));
+        let dialing = self.dialing.get();
+        let all_max = CONNECTIONS_MAX.min(2 * self.connections_max);
         wanted > room_coming && open + dialing < self.connections_max && sessions.len() + dialing < all_max
     }
 
@@ -163,7 +164,8 @@ impl Pool {
         if session.passed_over.replace(true) {
             return;
         }
-        let (pool, session) = (self.clone(), session.clone());
+        let pool = self.clone();
+        let session = session.clone();
         drop(spawn(async move {
             sleep(PASSED_OVER_FOR).await;
             session.passed_over.set(false);

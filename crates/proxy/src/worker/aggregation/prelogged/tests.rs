@@ -32,8 +32,10 @@ impl Worker {
         let options = SpoolOptions::new(bytes, 1);
         let Spool { mut writers, reader, .. } = Spool::open(folder.path(), options, &[]).unwrap();
         let clock = Clock::manual(AT);
-        let (spool, ids) = (RefCell::new(writers.remove(0)), RefCell::new(Ids::new(clock.clone())));
-        let (batches, unwritten) = (PreloggedBatches::default(), UnwrittenRecords::default());
+        let spool = RefCell::new(writers.remove(0));
+        let ids = RefCell::new(Ids::new(clock.clone()));
+        let batches = PreloggedBatches::default();
+        let unwritten = UnwrittenRecords::default();
         let recorder = Recorder { spool, ids, clock };
         Self { meter: Meter::default(), recorder, reader, batches, unwritten, _folder: folder }
     }
@@ -54,9 +56,11 @@ impl Worker {
     /// The same for a request with this cost.
     fn send_for(&self, credits: Credits, subject: &Subject, limits: &Arc<Limits>, route: &str) {
         let now = self.recorder.clock.mono();
-        let (charge, rate) = (Some(Charge::credits(credits)), RateSource::Here);
+        let charge = Some(Charge::credits(credits));
+        let rate = RateSource::Here;
         let reservation = self.meter.admit(&AdmissionRequest { limits, charge, at: AT, now, rate }).unwrap();
-        let (route, day) = (&Arc::from(route), AT.day());
+        let route = &Arc::from(route);
+        let day = AT.day();
         let ask = PrelogRequest {
             subject,
             day,
@@ -68,7 +72,8 @@ impl Worker {
             now,
         };
         let part = self.batches.take(&self.recorder, ask).unwrap();
-        let (subject, route) = (subject.clone(), route.clone());
+        let subject = subject.clone();
+        let route = route.clone();
         part.count(Counts {
             subject,
             route,
@@ -165,7 +170,8 @@ fn limits_of(meter: &Meter, subject: &Subject, credits_per_day: u64) -> Arc<Limi
 #[test]
 fn a_batch_has_a_bounded_number_of_requests_although_some_cost_less_than_its_first() {
     let mut worker = Worker::new();
-    let (subject, requests) = (longest(), usize::try_from(BATCH_REQUESTS_MAX).unwrap());
+    let subject = longest();
+    let requests = usize::try_from(BATCH_REQUESTS_MAX).unwrap();
     let limits = limits_of(&worker.meter, &subject, 1_000_000);
     worker.send_for(Credits(10), &subject, &limits, "first");
     (2..requests).for_each(|_| worker.send(&subject, &limits, "all"));
@@ -179,7 +185,8 @@ fn a_batch_has_a_bounded_number_of_requests_although_some_cost_less_than_its_fir
 /// the quota. Returns the subject.
 fn fill_quota(worker: &Worker) -> Subject {
     const QUOTA: u64 = 20_000;
-    let (subject, now) = (longest(), worker.recorder.clock.mono());
+    let subject = longest();
+    let now = worker.recorder.clock.mono();
     let limits = limits_of(&worker.meter, &subject, QUOTA);
     (0..BATCH_REQUESTS_MAX).for_each(|nth| worker.send(&subject, &limits, &format!("{nth:0>64}")));
     let charge = Some(Charge::credits(Credits(QUOTA - BATCH_REQUESTS_MAX)));
@@ -216,7 +223,8 @@ fn a_large_close_that_a_full_spool_does_not_store_waits_for_room() {
     let subject = fill_quota(&worker);
     let count = |nth: usize| {
         let route = format!("{nth:0>64}").into();
-        let (subject, day) = (subject.clone(), AT.day());
+        let subject = subject.clone();
+        let day = AT.day();
         Counts {
             subject,
             route,
@@ -288,7 +296,8 @@ fn fill(worker: &Worker, records: usize) -> usize {
 fn counts_of_a_split_record_are_stored_once_although_the_spool_is_full_after_its_first_half() {
     const SPOOL_BYTES: u64 = 512 * 1024;
     let halves = fill(&Worker::with_spool(SPOOL_BYTES), usize::MAX);
-    let (mut worker, aggregation) = (Worker::with_spool(SPOOL_BYTES), Aggregation::default());
+    let mut worker = Worker::with_spool(SPOOL_BYTES);
+    let aggregation = Aggregation::default();
     assert_eq!(fill(&worker, halves - 1), halves - 1);
     assert!((0..RECORD_MAX).all(|nth| aggregation.add(labelled("send", nth))));
     assert!(!aggregation.flush(&worker.recorder), "the other half has no room");

@@ -22,7 +22,9 @@ fn date(seconds_from_now: i64) -> String {
 
 #[test]
 fn what_is_stored_and_for_how_long() {
-    let (past, soon, now) = (date(-100), date(50), date(0));
+    let past = date(-100);
+    let soon = date(50);
+    let now = date(0);
     for (status, fields, ttl, expected) in [
         (200, "cache-control: max-age=60\r\n".to_owned(), None, Some(60)),
         (200, "cache-control: max-age=60, s-maxage=5\r\n".to_owned(), None, Some(5)),

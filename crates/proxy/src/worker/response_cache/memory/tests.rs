@@ -32,7 +32,8 @@ pub(in crate::worker::response_cache) fn response_at(
         ttl: None,
         has_foreign_credential: false,
     };
-    let (freshness, tags) = (judge(&facts).unwrap(), tags_of(head.fields(), "tags").unwrap());
+    let freshness = judge(&facts).unwrap();
+    let tags = tags_of(head.fields(), "tags").unwrap();
     StoredResponse::new(head, Bytes::from(vec![b'x'; content_bytes]), freshness, request, tags)
 }
 
@@ -82,7 +83,8 @@ pub(in crate::worker::response_cache) fn fill_up(memory: &Arc<RouteMemory>, name
 
 #[test]
 fn the_memory_has_a_bound_and_keeps_what_is_used() {
-    let (memory, request) = (alone(100_000), get(&[]));
+    let memory = alone(100_000);
+    let request = get(&[]);
     let used = key("http://h/used", "");
     store(&memory, &used, "", 1_000);
     for number in 0..500 {
@@ -98,7 +100,8 @@ fn the_memory_has_a_bound_and_keeps_what_is_used() {
 
 #[test]
 fn a_response_has_at_most_a_quarter_of_the_memory() {
-    let (memory, request) = (alone(100_000), get(&[]));
+    let memory = alone(100_000);
+    let request = get(&[]);
     let small = |number: usize| key(&format!("http://h/{number}"), "");
     (0..20).for_each(|number| store(&memory, &small(number), "", 1_000));
     let large = key("http://h/large", "");
@@ -130,7 +133,9 @@ fn a_purge_concerns_a_url_a_prefix_or_a_tag_and_nothing_else() {
         (Purged::Tag(b"two"), [true, false, false, true]),
         (Purged::Tag(b"on"), [true; 4]),
     ] {
-        let (hard, soft, request) = (alone(1_000_000), alone(1_000_000), get(&[]));
+        let hard = alone(1_000_000);
+        let soft = alone(1_000_000);
+        let request = get(&[]);
         for (key, tags) in keys.iter().zip(tags) {
             store(&hard, key, tags, 10);
             store(&soft, key, tags, 10);
@@ -158,7 +163,8 @@ fn a_purge_looks_at_more_keys_than_one_batch_has() {
 
 #[test]
 fn a_fill_that_began_before_a_purge_stores_nothing() {
-    let (request, own) = (get(&[]), key("http://h/a", ""));
+    let request = get(&[]);
+    let own = key("http://h/a", "");
     for purged in [Purged::Url(b"http://h/a"), Purged::Prefix(b"http://h"), Purged::Tag(b"any")] {
         let memory = alone(1_000_000);
         let fill = begin(&memory, &own, &request);
@@ -174,7 +180,8 @@ fn a_fill_that_began_before_a_purge_stores_nothing() {
 
 #[test]
 fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
-    let (memory, key) = (alone(1_000_000), key("http://h/a", ""));
+    let memory = alone(1_000_000);
+    let key = key("http://h/a", "");
     for number in 0..100 {
         let text = (number % 50).to_string();
         let request = get(&[("accept", &text)]);
@@ -189,7 +196,8 @@ fn a_response_replaces_that_of_the_same_variant_and_variants_have_a_bound() {
 
 #[test]
 fn only_the_responses_for_a_request_are_forgotten() {
-    let (memory, key) = (alone(1_000_000), key("http://h/a", ""));
+    let memory = alone(1_000_000);
+    let key = key("http://h/a", "");
     let requests = ["en", "de"].map(|language| get(&[("accept-language", language)]));
     for request in &requests {
         begin(&memory, &key, request).store(response("vary: Accept-Language\r\n", 10, request));
@@ -207,8 +215,8 @@ fn the_order_is_cleaned_only_of_removed_responses() {
     let memory = alone(100_000_000);
     for round in 0..3 {
         for number in 0..VARIANTS_MAX * 10 {
-            let (text, key) =
-                ((number % VARIANTS_MAX).to_string(), key(&format!("http://h/{}", number / VARIANTS_MAX), ""));
+            let text = (number % VARIANTS_MAX).to_string();
+            let key = key(&format!("http://h/{}", number / VARIANTS_MAX), "");
             let request = get(&[("accept", &text)]);
             begin(&memory, &key, &request).store(response("vary: Accept\r\n", 10, &request));
             let state = memory.lock();
@@ -224,7 +232,9 @@ fn the_order_is_cleaned_only_of_removed_responses() {
 
 #[test]
 fn an_aborted_fill_lets_another_request_fill_the_key() {
-    let (memory, request, key) = (alone(1_000_000), get(&[]), key("http://h/a", ""));
+    let memory = alone(1_000_000);
+    let request = get(&[]);
+    let key = key("http://h/a", "");
     let first = begin(&memory, &key, &request);
     let FillRole::Waits(state) = FillRole::of(&memory, &key, &request, AT) else { panic!("the key is filled") };
     drop(first);
@@ -235,9 +245,12 @@ fn an_aborted_fill_lets_another_request_fill_the_key() {
 
 #[test]
 fn requests_of_an_uncacheable_key_do_not_wait_for_each_other_for_some_time() {
-    let (memory, request, key) = (alone(1_000_000), get(&[]), key("http://h/a", ""));
+    let memory = alone(1_000_000);
+    let request = get(&[]);
+    let key = key("http://h/a", "");
     begin(&memory, &key, &request).uncacheable(AT);
-    let (first, second) = (begin(&memory, &key, &request), begin(&memory, &key, &request));
+    let first = begin(&memory, &key, &request);
+    let second = begin(&memory, &key, &request);
     // A response that is stored ends it at once.
     second.store(response("", 10, &request));
     drop(first);

@@ -28,7 +28,8 @@ struct FakeRedis {
 impl FakeRedis {
     fn start() -> Self {
         let (queue, mut calls) = mpsc::channel(64);
-        let (values, mut task) = (Values::default(), JoinSet::new());
+        let values = Values::default();
+        let mut task = JoinSet::new();
         let of_task = values.clone();
         task.spawn(async move {
             while let Some(call) = calls.recv().await {
@@ -51,7 +52,8 @@ impl FakeRedis {
     }
 
     async fn find(&self, key: &str, request: &Head) -> (Box<SharedSlot>, Option<Box<SharedResponse>>) {
-        let (scope, key) = (ResponseScope::of([]), key_of(key));
+        let scope = ResponseScope::of([]);
+        let key = key_of(key);
         let key = SharedKey { scope: &scope, key: &key, purge: PURGE };
         SharedSlot::find(&self.responses, key, request).await.unwrap()
     }
@@ -74,10 +76,12 @@ fn response(fields: &str, request: &Head) -> StoredResponse {
 
 #[tokio::test]
 async fn a_stored_response_is_found_with_all_its_parts() {
-    let (redis, request) = (FakeRedis::start(), get(&[]));
+    let redis = FakeRedis::start();
+    let request = get(&[]);
     redis.fill("ada", "x: 1\r\ntags: a, b\r\n", &request).await;
     let (_, found) = redis.find("ada", &request).await;
-    let (found, expected) = (found.unwrap(), response("x: 1\r\ntags: a, b\r\n", &request));
+    let found = found.unwrap();
+    let expected = response("x: 1\r\ntags: a, b\r\n", &request);
     assert_eq!((found.purge, &found.response.content), (PURGE, &expected.content));
     assert_eq!(found.response.head.as_bytes(), expected.head.as_bytes());
     assert_eq!(found.response.freshness(), expected.freshness());
@@ -87,7 +91,8 @@ async fn a_stored_response_is_found_with_all_its_parts() {
 
 #[tokio::test]
 async fn a_value_of_another_key_or_a_cut_one_is_not_used() {
-    let (redis, request) = (FakeRedis::start(), get(&[]));
+    let redis = FakeRedis::start();
+    let request = get(&[]);
     redis.fill("ada", "tags: a\r\n", &request).await;
     let (slot, found) = redis.find("ada", &request).await;
     assert!(found.is_some());
