@@ -139,7 +139,8 @@ pub(crate) async fn follow(
     public: &Arc<ClientConfig>,
     visitor: &mut impl KeyVisitor,
 ) {
-    let (mut server, mut failures) = (0, 0_u32);
+    let mut server = 0;
+    let mut failures = 0_u32;
     loop {
         let begun = Instant::now();
         let session = Session { cluster, range, public, server };
@@ -229,7 +230,8 @@ impl Session<'_> {
 
     async fn send(&self, path: &str, content: &Value, token: Option<&str>) -> Result<ServerResponse, SourceError> {
         let content: Bytes = content.to_string().into();
-        let (headers, target) = (HeaderMap::new(), path.to_owned());
+        let headers = HeaderMap::new();
+        let target = path.to_owned();
         let mut request = ServerRequest { method: Method::POST, target, headers, content, head_within: HEAD_MAX };
         if let Some(token) = token {
             request = request.secret(header::AUTHORIZATION, token)?;
@@ -365,7 +367,8 @@ mod tests {
 
     /// Serves whole reads, whose value is the number of the read, and watches, which are idle after one change.
     async fn serve(listener: TcpListener) {
-        let (mut watches, mut reads) = (Vec::new(), 0);
+        let mut watches = Vec::new();
+        let mut reads = 0;
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut received = Vec::new();
             while !received.ends_with(b"}") {
@@ -397,7 +400,9 @@ mod tests {
     async fn a_watch_that_is_idle_for_30_seconds_is_followed_by_a_whole_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (host, authority, path) = ("127.0.0.1".to_owned(), format!("127.0.0.1:{port}"), String::new());
+        let host = "127.0.0.1".to_owned();
+        let authority = format!("127.0.0.1:{port}");
+        let path = String::new();
         let urls = vec![SourceUrl { is_tls: false, host, port, authority, path }];
         let cluster = EtcdCluster { servers: SourceServers { urls, tls: None }, user: None };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -108,7 +108,9 @@ impl KeyFollower {
     }
 
     fn begin(&mut self) {
-        let (followed, tls, observed) = (self.followed.clone(), self.tls.clone(), self.observed.clone());
+        let followed = self.followed.clone();
+        let tls = self.tls.clone();
+        let observed = self.observed.clone();
         self.task.spawn(async move {
             let range = KeyRange::key(&followed.key);
             etcd::follow(&followed.cluster, &range, &tls, &mut &*observed).await;
@@ -201,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_last_of_several_changes_is_the_state() {
-        let (clock, changed) = (Clock::system(), watch::Sender::default());
+        let clock = Clock::system();
+        let changed = watch::Sender::default();
         let observed = ObservedKey { state: Mutex::default(), clock, changed };
         let put = |value: &[u8], revision: &str| {
             KeyChange::Put(StoredKey {

@@ -178,7 +178,9 @@ impl HealthChecks {
                 },
                 Probe::Tcp | Probe::Http { .. } | Probe::Grpc { .. } => None,
             };
-            let (id, endpoint, check) = (id.clone(), known.backend.endpoint.clone(), known.backend.check.clone());
+            let id = id.clone();
+            let endpoint = known.backend.endpoint.clone();
+            let check = known.backend.check.clone();
             let tls = self.tls.clone();
             known.task = Some(self.running.spawn(async move {
                 let checked = timeout(check.timeout, probe::check(&endpoint, &check.probe, &tls, permit)).await;

@@ -77,7 +77,8 @@ impl IssuerKeyRefresh {
 
     /// Records the result of a fetch, and replaces the keys if it succeeded. Otherwise the earlier keys stay in use.
     fn record(&mut self, source: IssuerSource, fetched: FetchResult) {
-        let (now, keys) = (self.clock.mono(), self.registry.of(&source));
+        let now = self.clock.mono();
+        let keys = self.registry.of(&source);
         let issuer = labels(&source);
         let has_succeeded = fetched.is_ok();
         let outcome = if has_succeeded { "succeeded" } else { "failed" };
@@ -87,7 +88,8 @@ impl IssuerKeyRefresh {
         let schedule = self.schedules.entry(source).or_default();
         match fetched {
             Ok((set, max_age)) => {
-                let (count, was_failing) = (set.len(), schedule.is_failing());
+                let count = set.len();
+                let was_failing = schedule.is_failing();
                 schedule.succeeded(now, max_age);
                 let is_new = keys.store(set);
                 if is_new || was_failing {
@@ -99,7 +101,8 @@ impl IssuerKeyRefresh {
             }
             Err(error) => {
                 if schedule.failed(now) {
-                    let (cause, has_keys) = (causes(&error), keys.generation() != 0);
+                    let cause = causes(&error);
+                    let has_keys = keys.generation() != 0;
                     tracing::error!(issuer = %url, %error, cause, has_keys, "keys of an issuer cannot be fetched; retrying");
                 }
             }

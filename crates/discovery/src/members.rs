@@ -105,7 +105,8 @@ impl MemberRefresh {
     /// Begins to follow new sources, and ends the others. Returns whether there are any.
     fn follow(&mut self, sources: &[FollowedSource]) -> bool {
         let mut lists = self.stored.take().unwrap_or_default();
-        let (mut has_changed, mut ended) = (false, Vec::new());
+        let mut has_changed = false;
+        let mut ended = Vec::new();
         self.followed.retain(|source, followed| {
             let is_kept = sources.contains(source);
             if !is_kept {
@@ -213,7 +214,8 @@ impl MemberRefresh {
     async fn store(&mut self) {
         let named =
             self.followed.iter().filter_map(|(source, followed)| Some((source.name(), followed.list.members.clone()?)));
-        let (lists, file) = (named.collect::<StoredLists>(), self.following.file.clone());
+        let lists = named.collect::<StoredLists>();
+        let file = self.following.file.clone();
         let written = tokio::task::spawn_blocking(move || stored::write(&file, &lists)).await;
         let before = self.failed_at.take();
         if let Err(error) = written.map_err(std::io::Error::other).and_then(|written| written) {
@@ -243,7 +245,9 @@ fn labels(source: &FollowedSource) -> SourceLabels {
 impl Followed {
     /// Starts the task that reads the source.
     fn begin(&mut self, source: &FollowedSource, tls: &Arc<ClientConfig>) {
-        let (place, observed, tls) = (source.place.clone(), self.observed.clone(), tls.clone());
+        let place = source.place.clone();
+        let observed = self.observed.clone();
+        let tls = tls.clone();
         self.task.spawn(async move {
             match &place {
                 FollowedPlace::Dns(name) => dns::follow(name, &observed).await,
@@ -257,7 +261,8 @@ impl Followed {
         let before = self.list.members.as_deref().unwrap_or_default();
         let added = members.iter().filter(|member| !before.contains(member)).count();
         let removed = before.iter().filter(|member| !members.contains(member)).count();
-        let (source, members_count) = (source.name(), members.len());
+        let source = source.name();
+        let members_count = members.len();
         tracing::info!(source, members = members_count, added, removed, "the members of a source have changed");
         self.list.set(members.clone());
     }
@@ -265,7 +270,9 @@ impl Followed {
     /// Logs the begin and the end of an outage.
     fn note(&mut self, source: &FollowedSource, result: &SourceResult) {
         let source = source.name();
-        if let Some(cause) = result.left_out.as_deref().filter(|_| result.left_out != self.shown.left_out) {
+        if result.left_out != self.shown.left_out
+            && let Some(cause) = result.left_out.as_deref()
+        {
             tracing::warn!(source, cause, "members of a source are left out");
         }
         match (&result.error, self.is_failing) {

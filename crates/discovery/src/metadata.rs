@@ -39,7 +39,8 @@ mod tests {
             url.map(|url| url.as_str().to_owned()).map_err(|error| error.to_string())
         };
         let document = |issuer: &str, keys: &str| format!(r#"{{"issuer":"{issuer}","jwks_uri":"{keys}","x":[]}}"#);
-        let (https, http) = ("https://id.example.com/t", "http://127.0.0.1:9/t");
+        let https = "https://id.example.com/t";
+        let http = "http://127.0.0.1:9/t";
         for (issuer, text, expected) in [
             (https, document(https, "https://keys.example.com/k"), Ok("https://keys.example.com/k".to_owned())),
             (http, document(http, "http://127.0.0.1:9/k"), Ok("http://127.0.0.1:9/k".to_owned())),

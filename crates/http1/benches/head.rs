@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     edits.set(KnownName::XForwardedProto, b"http")?;
     edits.set(KnownName::XRequestId, b"019a9f3e-7c1a-7b20-9d2e-4c51f0a6b7d8")?;
     for (name, head) in [("curl", curl()), ("sdk", sdk()), ("codex", codex())] {
-        let (mut parser, mut out) = (RequestParser::new(HeadLimits::default()), Vec::new());
+        let mut parser = RequestParser::new(HeadLimits::default());
+        let mut out = Vec::new();
         let parsed = fastest(|| {
             let head = parser.parse(black_box(&head)).ok().flatten()?;
             parser.recycle(black_box(head));

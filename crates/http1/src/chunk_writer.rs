@@ -90,7 +90,8 @@ mod tests {
         write_chunk(&mut out, &[b'x'; 300]);
         write_trailers(&mut out, [(&b"grpc-status"[..], &b"0"[..]), (b"X-Sum", b"")]);
         let mut scanner = BodyScanner::new(Framing::Chunked);
-        let (mut rest, mut content) = (&out[..], Vec::new());
+        let mut rest = &out[..];
+        let mut content = Vec::new();
         while let Some(piece) = scanner.next(rest).unwrap() {
             let (bytes, after) = rest.split_at(piece.len());
             if let Piece::Content(_) = piece {

@@ -311,7 +311,8 @@ impl HeadEdits {
 
     /// The received fields that remain, in order: those that [`write_fields`](crate::write_fields) writes.
     pub fn kept<'a>(&self, fields: Fields<'a>) -> impl Iterator<Item = Field<'a>> + use<'a, '_> {
-        let (bytes, list) = (fields.bytes, fields.table.list.iter().enumerate());
+        let bytes = fields.bytes;
+        let list = fields.table.list.iter().enumerate();
         list.filter(move |(number, field)| !self.removes(*number, field, bytes))
             .map(move |(_, field)| field.over(bytes))
     }

@@ -65,7 +65,8 @@ pub(crate) fn write_known_line(out: &mut Vec<u8>, name: KnownName, value: &[&[u8
 
 pub(crate) fn write_decimal(out: &mut Vec<u8>, number: u64) {
     let mut digits = [b'0'; 20];
-    let (mut left, mut len) = (number, 0);
+    let mut left = number;
+    let mut len = 0;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
         left /= 10;

@@ -97,7 +97,8 @@ impl FieldTable {
             NameMatch::Lookalike(_) | NameMatch::Unknown => {}
         }
         let is_blank_at = |at: usize| bytes.get(at).is_some_and(|octet| is_blank(*octet));
-        let (mut start, mut end) = (line.name_end + 1, line.end);
+        let mut start = line.name_end + 1;
+        let mut end = line.end;
         let is_spaced = kind != SectionKind::Request && bytes.get(line.name_end) != Some(&b':');
         if is_spaced {
             // Only whitespace precedes the colon.

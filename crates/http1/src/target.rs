@@ -381,7 +381,8 @@ mod tests {
         for (target, is_https, authority, path_and_query) in
             [("HTTP://A:1?b", false, "A:1", "?b"), ("https://a", true, "a", ""), ("http://a/b?c", false, "a", "/b?c")]
         {
-            let (authority, path_and_query) = (authority.as_bytes(), path_and_query.as_bytes());
+            let authority = authority.as_bytes();
+            let path_and_query = path_and_query.as_bytes();
             assert_eq!(parts("GET", target), expected(RequestTarget::Absolute { is_https, authority, path_and_query }));
         }
     }

@@ -72,7 +72,8 @@ impl Edits {
 
 /// Gives a value another place. A member that only gets another name keeps its place among the others.
 fn rename<'a>(root: &mut Value<'a>, from: &Pointer, to: &'a Pointer, room: &mut Room<'_>) -> Result<(), EditError> {
-    if let (Some((old, parents)), Some((new, others))) = (from.steps().split_last(), to.steps().split_last())
+    if let Some((old, parents)) = from.steps().split_last()
+        && let Some((new, others)) = to.steps().split_last()
         && parents == others
         && let Some(Value::Object(members)) = find(root, parents, old, room)?
     {

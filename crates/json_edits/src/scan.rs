@@ -169,7 +169,8 @@ impl<'a> Scanner<'a> {
 
     /// Passes a value of a text that was checked, and returns it: only strings and brackets matter.
     pub(crate) fn checked_value(&mut self) -> Result<&'a str, JsonError> {
-        let (begins, mut depth) = (self.at, 0_usize);
+        let begins = self.at;
+        let mut depth = 0_usize;
         loop {
             match self.peek() {
                 Some(b'"') => _ = self.string()?,

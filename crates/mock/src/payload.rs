@@ -98,7 +98,8 @@ impl Payload {
     }
 
     fn paced(source: PieceSource, every: Duration, promised_bytes: Option<u64>) -> Self {
-        let (pause, cut_pause) = (None, CUT_PAUSE);
+        let pause = None;
+        let cut_pause = CUT_PAUSE;
         let mut paced =
             PacedBody { source, promised_bytes, every, pause, cut_in: None, cut_pause, ahead: PacedStep::End };
         paced.ahead = paced.step();

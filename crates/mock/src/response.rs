@@ -102,7 +102,8 @@ impl TokenCounts {
 
     /// A quarter of the input is read from the cache, an eighth is written to it.
     const fn cached(total: u64, output: u64) -> Self {
-        let (cached, cache_write) = (total / 4, total / 8);
+        let cached = total / 4;
+        let cache_write = total / 8;
         let input = total - cached - cache_write;
         Self { input, cached, cache_write, output, reasoning: REASONING, sound: 0, pictures: 0 }
     }

@@ -164,7 +164,8 @@ fn choice(schema: &Value) -> Option<&Value> {
 /// One schema for all `parts`: the union of properties and required names, and the first value of any other key.
 fn merged(schema: &Value, parts: &[Value]) -> Value {
     let mut all = Map::new();
-    let (mut properties, mut required) = (Map::new(), Vec::new());
+    let mut properties = Map::new();
+    let mut required = Vec::new();
     for part in std::iter::once(schema).chain(parts).filter_map(Value::as_object) {
         for (key, value) in part {
             match (key.as_str(), value) {
@@ -200,7 +201,8 @@ fn number(schema: &Value) -> String {
     }
     let real = |key| bound(key).and_then(Value::as_f64);
     let most = real("maximum").or_else(|| real("exclusiveMaximum").map(|below| below - 1.0));
-    let (least, above) = (bound("minimum"), real("exclusiveMinimum"));
+    let least = bound("minimum");
+    let above = real("exclusiveMinimum");
     let step = real("multipleOf").filter(|step| *step > 0.0);
     match (least, above, step) {
         (None, None, None) => {}
@@ -257,8 +259,8 @@ fn text(named: &PropertySchema<'_>) -> String {
         _ => TEXT,
     };
     let length = |key| named.schema.get(key).and_then(whole).and_then(|chars| usize::try_from(chars).ok());
-    let (least, most) =
-        (length("minLength").unwrap_or(0).min(TEXT_CHARS_MAX), length("maxLength").unwrap_or(usize::MAX));
+    let least = length("minLength").unwrap_or(0).min(TEXT_CHARS_MAX);
+    let most = length("maxLength").unwrap_or(usize::MAX);
     text.chars().chain(std::iter::repeat('x')).take(text.chars().count().max(least).min(most)).collect()
 }
 

@@ -58,7 +58,8 @@ async fn connection(stream: TcpStream, mock: Arc<MockProvider>) {
         return grpc::serve(stream, mock).await;
     }
     let (tricks, mut takeovers) = mpsc::channel(1);
-    let (mock, tricks) = (&mock, &tricks);
+    let mock = &mock;
+    let tricks = &tricks;
     let service = service_fn(|request| async move {
         let takeover = match mock.response(request).await {
             Reaction::Response(response) => return Ok::<_, Infallible>(response),

@@ -49,7 +49,8 @@ impl WebSocketEcho {
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await?;
-        let (mut received, mut echoed) = (Vec::with_capacity(READ_BYTES), Vec::new());
+        let mut received = Vec::with_capacity(READ_BYTES);
+        let mut echoed = Vec::new();
         loop {
             received.reserve(READ_BYTES);
             if stream.read_buf(&mut received).await? == 0 {
@@ -155,7 +156,8 @@ mod tests {
             assert!(expected.ends_with(b"\x8a\x04ping\x01\x04part") && expected[0] == 0x82);
             assert!(expected.windows(payload.len().max(1)).any(|part| part == payload) || payload.is_empty());
             for cut in (0..sent.len()).filter(|cut| *cut < 40 || cut % 977 == 0) {
-                let (mut received, mut echoed) = (sent[..cut].to_vec(), Vec::new());
+                let mut received = sent[..cut].to_vec();
+                let mut echoed = Vec::new();
                 assert!(echo(&mut received, &mut echoed));
                 received.extend_from_slice(&sent[cut..]);
                 assert!(echo(&mut received, &mut echoed) && received.is_empty());

@@ -105,7 +105,8 @@ impl EventSequence {
             // These formats have no streams.
             Format::Embeddings | Format::EmbedContent | Format::Moderations => (Vec::new(), None),
         };
-        let (opening, piece) = (opening.into_iter(), piece.map(|piece| Template::new(&piece)));
+        let opening = opening.into_iter();
+        let piece = piece.map(|piece| Template::new(&piece));
         Self { response, framing, opening, piece, at: TextCursor::default(), closing: None, events: 0 }
     }
 

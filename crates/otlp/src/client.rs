@@ -151,7 +151,9 @@ mod tests {
 
     /// The result of spans to which the receiver responds with these bytes, before it closes the connection.
     async fn result(response: &[u8]) -> Result<u64, TraceExportError> {
-        let (host, authority, path) = ("h".to_owned(), "h:4318".to_owned(), "/v1/traces".to_owned());
+        let host = "h".to_owned();
+        let authority = "h:4318".to_owned();
+        let path = "/v1/traces".to_owned();
         let to = OtlpReceiver { is_https: false, host, port: 4_318, authority, path, headers: Vec::new() };
         let (ours, mut theirs) = duplex(RESPONSE_BYTES_MAX);
         let responds = async move {
@@ -166,7 +168,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn spans_are_accepted_although_the_content_of_the_response_has_no_end() {
-        let (host, authority, path) = ("h".to_owned(), "h:4318".to_owned(), "/v1/traces".to_owned());
+        let host = "h".to_owned();
+        let authority = "h:4318".to_owned();
+        let path = "/v1/traces".to_owned();
         let to = OtlpReceiver { is_https: false, host, port: 4_318, authority, path, headers: Vec::new() };
         let (ours, mut theirs) = duplex(RESPONSE_BYTES_MAX);
         let responds = async {
@@ -180,7 +184,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_response_says_whether_the_spans_are_sent_again() {
-        let (ok, text) = ("HTTP/1.1 200 OK\r\n", "x".repeat(10 << 20));
+        let ok = "HTTP/1.1 200 OK\r\n";
+        let text = "x".repeat(10 << 20);
         let long = |head: &str| format!("{head}content-length: {}\r\n\r\n{text}", text.len());
         assert_eq!(result(long(ok).as_bytes()).await.unwrap(), 0);
         assert_eq!(result(format!("{ok}content-length: 0\r\n\r\n").as_bytes()).await.unwrap(), 0);

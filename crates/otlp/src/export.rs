@@ -170,7 +170,8 @@ mod tests {
             let metrics = Metrics::new();
             let request = |trace_id| ExportedRequest { route: "r".into(), trace_id, duration_us: 1, ended_at_us: 2 };
             count_accepted(&metrics.traces, (1..=3).map(|id| request([id; 16])).collect(), rejected);
-            let (shown, all) = (metrics.encode(), metrics.traces.exported.get());
+            let shown = metrics.encode();
+            let all = metrics.traces.exported.get();
             let reason = format!("tollgate_traces_dropped_total{{reason=\"rejected\"}} {dropped}\n");
             assert!(all == exported && shown.contains(&reason), "{rejected}: {all} {shown}");
         };

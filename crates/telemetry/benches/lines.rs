@@ -24,7 +24,8 @@ fn main() -> Result<()> {
     let lines = words.first().map_or(Ok(usual), |word| word.parse())?;
     let level = words.get(1).map_or("info", String::as_str);
     let writer = logs::init(LogOptions { format: Some(LineFormat::Json), level, modules: &[] })?;
-    let (began, cpu) = (Instant::now(), cpu_ticks()?);
+    let began = Instant::now();
+    let cpu = cpu_ticks()?;
     for line in 0..lines {
         log(line);
         if line % BURST == BURST - 1 {
@@ -33,7 +34,8 @@ fn main() -> Result<()> {
     }
     let dropped = writer.dropped();
     drop(writer);
-    let (nanos, took) = ((cpu_ticks()? - cpu) * 10_000_000, began.elapsed().as_secs_f64());
+    let nanos = (cpu_ticks()? - cpu) * 10_000_000;
+    let took = began.elapsed().as_secs_f64();
     println!("{level}: {} ns of CPU a line, {} dropped, {took:.1} s", nanos / u64::from(lines.max(1)), dropped.lines());
     Ok(())
 }

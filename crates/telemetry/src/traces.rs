@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_new_requests_and_counts_them() {
-        let (dropped, gauge) = (Counter::default(), Gauge::default());
+        let dropped = Counter::default();
+        let gauge = Gauge::default();
         let queue = TraceQueue::new(dropped.clone(), gauge.clone());
         (200..205).for_each(|status| queue.push(request(status), 3));
         queue.show();

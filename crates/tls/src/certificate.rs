@@ -82,7 +82,8 @@ impl CertificateFiles {
         let malformed = || CertificateError::Malformed { file: file(), role: FileRole::Certificate };
         let (_, parsed) = parse_x509_certificate(der).map_err(|_| malformed())?;
         let now = i64::try_from(now.unix_seconds()).unwrap_or(i64::MAX);
-        let (begin, end) = (parsed.validity().not_before, parsed.validity().not_after);
+        let begin = parsed.validity().not_before;
+        let end = parsed.validity().not_after;
         if end.timestamp() < now {
             return Err(CertificateError::Expired { file: file(), at: day(end) });
         }

@@ -181,8 +181,9 @@ mod tests {
 
     #[test]
     fn an_authority_signs_clients_only_while_it_is_valid() {
-        let (valid, expired, later) =
-            (authority("a", (2020, 2030)), authority("b", (2010, 2026)), authority("c", (2027, 2040)));
+        let valid = authority("a", (2020, 2030));
+        let expired = authority("b", (2010, 2026));
+        let later = authority("c", (2027, 2040));
         let all = [&valid, &expired, &later];
         let certificates = || all.iter().map(|authority| authority.der().clone()).collect();
         let verifier = ClientVerifier::new(certificates(), &[], ClientMode::Required).unwrap();
@@ -196,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_revoked_certificate_is_refused_also_by_a_list_that_has_expired() {
-        let (listed, other) = (authority("a", (2020, 2030)), authority("b", (2020, 2030)));
+        let listed = authority("a", (2020, 2030));
+        let other = authority("b", (2020, 2030));
         let authorities = || vec![listed.der().clone(), other.der().clone()];
         let lists = [revokes(&listed, 7)];
         let verifier = ClientVerifier::new(authorities(), &lists, ClientMode::Required).unwrap();

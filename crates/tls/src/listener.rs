@@ -105,7 +105,8 @@ impl FilesInUse for ListenerFiles {
                 has_changed = true;
             }
         }
-        if let (Some(content), Some(client)) = (&mut self.clients, &settings.client)
+        if let Some(content) = &mut self.clients
+            && let Some(client) = &settings.client
             && content.replace(client.read(), |bytes| client.verifier(bytes)).is_some()
         {
             tracing::info!(file = %client.ca.display(), "changed files that verify certificates of clients are in use");

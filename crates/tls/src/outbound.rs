@@ -115,7 +115,8 @@ pub async fn connect_for_user(
     found.iter().try_for_each(|address| rules.check(address.ip(), has_tls)).map_err(refused)?;
     let stream = first_of(server, found, each).await?;
     let failed = |source| OutboundError::Connect { server, source };
-    let (local, peer) = (stream.local_addr().map_err(failed)?, stream.peer_addr().map_err(failed)?);
+    let local = stream.local_addr().map_err(failed)?;
+    let peer = stream.peer_addr().map_err(failed)?;
     rules.check_ends(local, peer).map_err(refused)?;
     Ok(stream)
 }
@@ -173,7 +174,8 @@ mod tests {
             let networks = allow.iter().map(|network| network.parse().unwrap()).collect();
             OutboundRules::new(networks, own_ports.to_vec())
         };
-        let (closed, both) = (open(&[], &[]), open(&["127.0.0.0/8", "::1/128"], &[]));
+        let closed = open(&[], &[]);
+        let both = open(&["127.0.0.0/8", "::1/128"], &[]);
         let own = open(&["127.0.0.0/8", "::1/128"], &[port]);
         // The resolver of the system reads `2130706433` as 127.0.0.1, as any name may resolve to it.
         for host in ["127.0.0.1", "2130706433", "0x7f000001"] {

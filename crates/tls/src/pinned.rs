@@ -97,8 +97,8 @@ mod tests {
     }
 
     fn verified(verifier: &UpstreamVerifier, certificate: &CertificateDer<'_>, name: &str) -> Option<Error> {
-        let (name, now) =
-            (ServerName::try_from(name).unwrap(), UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW)));
+        let name = ServerName::try_from(name).unwrap();
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW));
         verifier.verify_server_cert(certificate, &[], &name, &[], now).err()
     }
 

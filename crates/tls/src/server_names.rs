@@ -22,7 +22,8 @@ pub struct ServerNames {
 impl ServerNames {
     /// Returns the index of these certificates. If two certificates have the same name, the earlier one is chosen.
     pub(crate) fn new<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Self {
-        let (exact, wildcards) = (HashMap::new(), HashMap::new());
+        let exact = HashMap::new();
+        let wildcards = HashMap::new();
         let mut names = Self { first: None, exact, wildcards, all: Vec::new() };
         for certificate in certificates {
             names.first.get_or_insert_with(|| certificate.key.clone());
@@ -59,7 +60,8 @@ impl ServerNames {
             return false;
         }
         let host = host.to_ascii_lowercase();
-        let (Some(used), Some(own)) = (self.choose(Some(server_name)), self.known(&host)) else { return false };
+        let Some(used) = self.choose(Some(server_name)) else { return false };
+        let Some(own) = self.known(&host) else { return false };
         !Arc::ptr_eq(&used, own) && !self.all.iter().any(|(key, names)| Arc::ptr_eq(key, &used) && has(names, &host))
     }
 }

@@ -123,7 +123,8 @@ impl FilesInUse for UpstreamFiles {
 
     fn read(&mut self, settings: &UpstreamTlsSettings, now: Timestamp) -> bool {
         let mut has_changed = false;
-        if let (Some(ca), Some(content)) = (&settings.ca, &mut self.authorities)
+        if let Some(ca) = &settings.ca
+            && let Some(content) = &mut self.authorities
             && let Some(verifier) =
                 content.replace(file::read(ca, FileRole::Authorities), |pem| private_verifier(ca, pem))
         {
@@ -131,7 +132,8 @@ impl FilesInUse for UpstreamFiles {
             self.verifier = Some(verifier);
             has_changed = true;
         }
-        if let (Some(files), Some(identity)) = (&settings.identity, &mut self.identity)
+        if let Some(files) = &settings.identity
+            && let Some(identity) = &mut self.identity
             && let Some(new) = identity.content.replace(files.read(), |bytes| files.parse(bytes, now))
         {
             tracing::info!(file = %files.certificate.display(), "a changed certificate is in use");

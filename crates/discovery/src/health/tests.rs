@@ -220,7 +220,8 @@ async fn at_most_16_scripts_run_at_once_and_other_checks_do_not_wait_for_them() 
 #[tokio::test(start_paused = true)]
 async fn the_checks_that_have_waited_longest_begin_first() {
     const ALL: usize = SCRIPTS_MAX * 3;
-    let (begin, reports) = (Instant::now(), Reports::default());
+    let begin = Instant::now();
+    let reports = Reports::default();
     let id = |number: usize| format!("u http://{number}");
     let check = || with_probe(Probe::Script(vec!["/bin/sleep".to_owned(), "600".to_owned()]));
     let named = |number| CheckedBackend { id: id(number).into(), ..target(1, check(), begin, &reports) };
@@ -271,7 +272,8 @@ async fn no_check_connects_to_a_metadata_address() {
 async fn drip(pieces: usize, piece: &'static [u8], pause: Duration) -> (SocketPort, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (sent, mut tasks) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
+    let sent = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
     let counted = sent.clone();
     tasks.spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -356,7 +358,8 @@ async fn grpc_server(serving: u8) -> SocketPort {
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (mut connection, mut streams) = (h2::server::handshake(stream).await.unwrap(), JoinSet::new());
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let mut streams = JoinSet::new();
             while let Some(Ok((request, mut respond))) = connection.accept().await {
                 assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
                 assert_eq!(request.headers()["content-type"], "application/grpc");
@@ -420,7 +423,8 @@ async fn a_backend_that_hangs_is_out_within_29_seconds_and_back_within_60_of_its
     // The listener accepts connections, and nobody responds on them until the recovery.
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = hanging.local_addr().unwrap().port();
-    let (begin, reports) = (Instant::now(), Reports::default());
+    let begin = Instant::now();
+    let reports = Reports::default();
     let backend = target(port, with_probe(get(200..=299)), begin, &reports);
     let targets: Arc<[CheckedBackend]> = Arc::from([backend]);
     let mut job = HealthChecks::new(Arc::new(move || targets.clone()), tls());
@@ -428,7 +432,9 @@ async fn a_backend_that_hangs_is_out_within_29_seconds_and_back_within_60_of_its
     // It was healthy until now, and the next check comes after the whole interval.
     let known = job.schedules.values_mut().next().unwrap();
     (known.state, known.due) = (HealthState::Healthy { failures: 0 }, begin + Duration::from_secs(10));
-    let (mut hanging, mut serving, mut shares) = (Some(hanging), JoinSet::new(), Vec::new());
+    let mut hanging = Some(hanging);
+    let mut serving = JoinSet::new();
+    let mut shares = Vec::new();
     while begin.elapsed() < Duration::from_secs(RECOVERY + 60) {
         if let Some(recovered) = hanging.take_if(|_| begin.elapsed() >= Duration::from_secs(RECOVERY)) {
             serving.spawn(async move {

@@ -57,7 +57,9 @@ struct InstanceWeights {
 
 /// Queries the instances again and again, and reports each list. It ends only when it is dropped.
 pub(super) async fn follow(followed: &FollowedService, public: &Arc<ClientConfig>, observed: &Observed) {
-    let (mut index, mut failures, mut server) = (0, 0_u32, 0);
+    let mut index = 0;
+    let mut failures = 0_u32;
+    let mut server = 0;
     loop {
         let begun = Instant::now();
         match query(followed, public, server, index).await {
@@ -92,7 +94,8 @@ async fn query(
         followed.service,
         WAIT.as_secs()
     );
-    let (headers, content) = (HeaderMap::new(), Bytes::new());
+    let headers = HeaderMap::new();
+    let content = Bytes::new();
     let mut request = ServerRequest { method: Method::GET, target, headers, content, head_within: HEAD_MAX };
     if let Some(token) = &followed.token {
         request = request.secret(TOKEN, token.expose())?;

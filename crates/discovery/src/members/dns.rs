@@ -130,7 +130,8 @@ impl ListResolver {
         if let Some(lookup) = self.hosts.lookup_static_host(&Query::query(written.clone(), of)) {
             return Ok(Answer::of(&lookup));
         }
-        let (mut absent, mut failure) = (Answer { records: Vec::new(), valid_for: ABSENT }, None);
+        let mut absent = Answer { records: Vec::new(), valid_for: ABSENT };
+        let mut failure = None;
         for name in self.candidates(written) {
             match self.resolver.lookup(name, of).await {
                 Ok(lookup) => return Ok(Answer::of(&lookup)),
@@ -217,7 +218,8 @@ async fn service(resolver: &ListResolver, name: &str) -> Result<(Vec<FoundMember
         Ok::<_, SourceError>((addresses, valid_for, name, (port, weight)))
     });
     let mut look_ups = stream::iter(look_ups).buffer_unordered(TARGETS_AT_ONCE);
-    let (mut members, mut are_divided) = (Vec::new(), false);
+    let mut members = Vec::new();
+    let mut are_divided = false;
     while let Some(found) = look_ups.next().await {
         let (addresses, own, name, (port, weight)) = found?;
         valid_for = valid_for.min(own);
@@ -253,7 +255,8 @@ mod tests {
         let mut query = [0; 512];
         loop {
             let (_, from) = socket.recv_from(&mut query).await.unwrap();
-            let (mut end, mut name) = (12, String::new());
+            let mut end = 12;
+            let mut name = String::new();
             while query[end] > 0 {
                 let label = &query[end + 1..=end + usize::from(query[end])];
                 name.push_str(&format!("{}.", String::from_utf8_lossy(label)));

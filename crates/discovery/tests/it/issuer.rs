@@ -49,11 +49,13 @@ impl Issuer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
-        let (mut tasks, shared) = (JoinSet::new(), state.clone());
+        let mut tasks = JoinSet::new();
+        let shared = state.clone();
         tasks.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Some(mut stream) = open(stream).await else { continue };
-                let (mut head, mut part) = (Vec::new(), [0; 4_096]);
+                let mut head = Vec::new();
+                let mut part = [0; 4_096];
                 while !head.ends_with(b"\r\n\r\n") {
                     match stream.read(&mut part).await {
                         Ok(read) if read > 0 => head.extend_from_slice(&part[..read]),

@@ -42,7 +42,9 @@ impl Refresh {
     fn over(places: Vec<IssuerPlace>, own_tls: Option<&Arc<UpstreamTls>>) -> Self {
         let source = |place| IssuerSource { place, allow_link_local: false, tls: None };
         let sources: Vec<_> = places.into_iter().map(source).collect();
-        let (registry, clock, metrics) = (Arc::new(IssuerRegistry::default()), Clock::manual(NOON), Metrics::new());
+        let registry = Arc::new(IssuerRegistry::default());
+        let clock = Clock::manual(NOON);
+        let metrics = Metrics::new();
         let keys = registry.of(&sources[0]);
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -127,7 +129,8 @@ async fn tokens_with_unknown_keys_request_one_fetch_a_second() {
 
 #[tokio::test]
 async fn an_issuer_that_does_not_respond_delays_no_fetch_of_another() {
-    let (silent, issuer) = (TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), Issuer::start().await);
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let issuer = Issuer::start().await;
     let places = [issuer.url("/keys"), format!("http://{}/keys", silent.local_addr().unwrap())];
     let mut refresh = Refresh::over(places.iter().map(|place| IssuerPlace::Keys(url(place))).collect(), None);
     let mut waiting = JoinSet::new();

@@ -27,7 +27,8 @@ impl PrivateTls {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let authority = pem("CERTIFICATE", params.self_signed(&key).unwrap().der());
-        let (issuer, own) = (Issuer::new(params, key), KeyPair::generate().unwrap());
+        let issuer = Issuer::new(params, key);
+        let own = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
         let tls = Self { folder: tempfile::tempdir().unwrap() };
         fs::write(tls.path("ca.pem"), authority).unwrap();

@@ -8,7 +8,8 @@ type Outcome = (usize, u64, Result<bool, Violation>);
 /// piece.
 fn follow(framing: Framing, bytes: &[u8], piece: usize) -> Outcome {
     let mut scanner = BodyScanner::new(framing);
-    let (mut start, mut end) = (0, 0);
+    let mut start = 0;
+    let mut end = 0;
     while end < bytes.len() {
         end = (end + piece).min(bytes.len());
         loop {
@@ -167,10 +168,14 @@ fn trailers_are_judged_like_fields() {
 /// The trailers of complete content that arrives in two pieces, as lines.
 fn trailers(section: &str, cut: usize) -> String {
     let bytes = format!("1\r\nx\r\n0\r\n{section}\r\nnext");
-    let (mut scanner, mut at, mut lines) = (BodyScanner::new(Framing::Chunked), 0, String::new());
+    let mut scanner = BodyScanner::new(Framing::Chunked);
+    let mut at = 0;
+    let mut lines = String::new();
     for end in [cut.min(bytes.len()), bytes.len()] {
         while let Some(piece) = scanner.next(&bytes.as_bytes()[at..end]).unwrap() {
-            if let (Piece::Trailers(_), Some(fields)) = (piece, scanner.trailers(&bytes.as_bytes()[at..])) {
+            if let Piece::Trailers(_) = piece
+                && let Some(fields) = scanner.trailers(&bytes.as_bytes()[at..])
+            {
                 for field in fields.iter() {
                     let texts = [field.name, field.value].map(String::from_utf8_lossy);
                     lines += &format!("{}={};", texts[0], texts[1]);
@@ -205,7 +210,9 @@ fn trailers_are_read_at_every_split_without_those_that_are_dropped() {
 /// The trailers of a complete response that arrives in two pieces, as lines.
 fn trailers_of_response(section: &str, cut: usize) -> String {
     let bytes = format!("0\r\n{section}\r\nnext");
-    let (mut scanner, mut at, mut lines) = (BodyScanner::of_response(Framing::Chunked), 0, String::new());
+    let mut scanner = BodyScanner::of_response(Framing::Chunked);
+    let mut at = 0;
+    let mut lines = String::new();
     for end in [cut.min(bytes.len()), bytes.len()] {
         while let Some(piece) = scanner.next(&bytes.as_bytes()[at..end]).unwrap() {
             if let Some(fields) = scanner.trailers(&bytes.as_bytes()[at..]) {
@@ -252,7 +259,8 @@ fn responses_are_whole_without_the_trailers_that_must_not_be_ones() {
         (Violation::ControlOctet, "Host: \0\r\n"),
     ] {
         let end = BodyScanner::of_response(Framing::Chunked);
-        let (mut scanner, bytes) = (end, format!("0\r\n{section}\r\n"));
+        let mut scanner = end;
+        let bytes = format!("0\r\n{section}\r\n");
         assert_eq!(scanner.take(bytes.as_bytes()), Ok(3));
         let refused = scanner.take(&bytes.as_bytes()[3..]).unwrap_err();
         assert!(refused == violation || refused == Violation::SpaceBeforeColon, "{section}: {refused}");
@@ -315,7 +323,9 @@ fn a_closed_connection_ends_only_content_without_length() {
 fn pieces_are_data_framing_and_trailers() {
     let mut scanner = BodyScanner::new(Framing::Chunked);
     let bytes = b"3\r\nabc\r\n2;x\r\nde\r\n0\r\nX-Sum: 5\r\nx-sum: 6\r\n\r\nnext";
-    let (mut at, mut pieces, mut data) = (0, Vec::new(), Vec::new());
+    let mut at = 0;
+    let mut pieces = Vec::new();
+    let mut data = Vec::new();
     assert!(scanner.trailers(bytes).is_none());
     while let Some(piece) = scanner.next(&bytes[at..]).unwrap() {
         if let Piece::Content(len) = piece {
@@ -328,7 +338,8 @@ fn pieces_are_data_framing_and_trailers() {
         pieces.push(piece);
         at += piece.len();
     }
-    let (framing, content) = (Piece::Framing, Piece::Content);
+    let framing = Piece::Framing;
+    let content = Piece::Content;
     assert_eq!(pieces, [framing(3), content(3), framing(7), content(2), framing(5), Piece::Trailers(22)]);
     assert_eq!((&data[..], &bytes[at..]), (&b"abcde"[..], &b"next"[..]));
 }

@@ -193,7 +193,8 @@ fn removing_a_known_name_removes_an_added_spelling_with_underscores() {
 #[test]
 fn joined_edits_remove_and_keep_what_the_later_ones_do() {
     let received = "Host: a\r\nTE: trailers\r\nTrailer: X\r\nCookie: c\r\n";
-    let (mut edits, mut later) = (HeadEdits::for_forwarding(), HeadEdits::for_forwarding());
+    let mut edits = HeadEdits::for_forwarding();
+    let mut later = HeadEdits::for_forwarding();
     edits.keep(KnownName::Te);
     edits.remove(KnownName::Cookie);
     edits.set(KnownName::Connection, b"close").unwrap();

@@ -149,7 +149,8 @@ proptest! {
             let whole = read(side, &bytes, &[]);
             prop_assert_eq!(&read(side, &bytes, &pieces), &whole);
         }
-        let (mut whole, mut cut) = (BodyScanner::new(http1::Framing::Chunked), BodyScanner::new(http1::Framing::Chunked));
+        let mut whole = BodyScanner::new(http1::Framing::Chunked);
+        let mut cut = BodyScanner::new(http1::Framing::Chunked);
         let taken = whole.take(&bytes);
         let mut start = 0;
         for end in 1..=bytes.len() {

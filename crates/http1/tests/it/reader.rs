@@ -29,7 +29,8 @@ pub(crate) const LIMITS: (usize, usize, usize) = (4096, 2048, 100);
 pub(crate) fn read(side: Side, bytes: &[u8], pieces: &[usize]) -> Outcome {
     let (head_bytes_max, line_bytes_max, fields_max) = LIMITS;
     let limits = HeadLimits::new(head_bytes_max, line_bytes_max, fields_max);
-    let (mut requests, mut responses) = (RequestParser::new(limits), ResponseParser::new(limits));
+    let mut requests = RequestParser::new(limits);
+    let mut responses = ResponseParser::new(limits);
     let mut body: Option<BodyScanner> = None;
     let mut outcome = Outcome { messages: Vec::new(), refused: None, taken: 0 };
     let mut end = 0;
@@ -108,7 +109,8 @@ fn request(parser: &mut RequestParser, buffer: &[u8]) -> Result<Option<(String, 
         Expectation::Unknown => line += " expects-unknown",
     }
     line += if request.upgrade().is_some() { " upgrade" } else { "" };
-    let (len, framing) = (head.len(), head.framing());
+    let len = head.len();
+    let framing = head.framing();
     parser.recycle(head);
     Ok(Some((line, len, framing)))
 }

@@ -115,7 +115,8 @@ fn requests_follow_each_other_in_one_buffer() {
 
 #[test]
 fn content_ends_where_the_next_request_begins() {
-    let (chunked, next) = ("Transfer-Encoding: chunked", "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    let chunked = "Transfer-Encoding: chunked";
+    let next = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     // Data that looks like the last chunk, and an extension with a quoted semicolon.
     let chunks = "00a;b=\"c;d\"\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\nX: y\r\n\r\n";
     for (framing, content, traits) in [

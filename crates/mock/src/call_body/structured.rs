@@ -112,7 +112,8 @@ mod tests {
             let called = called.map(|call| format!("{} {}", call.name, call.arguments));
             assert_eq!(called.as_deref(), tool, "{body}");
         };
-        let (a, b) = (Some("a {}"), Some(r#"b {"n": 2}"#));
+        let a = Some("a {}");
+        let b = Some(r#"b {"n": 2}"#);
         let anthropic = r#""tools":[{"name":"a"},{"name":"b","input_schema":SCHEMA}],"tool_choice":"#;
         check(&format!(r#"{anthropic}{{"type":"tool","name":"b"}}"#), b);
         check(&format!(r#"{anthropic}{{"type":"any"}}"#), a);

@@ -121,7 +121,8 @@ impl RawResponse {
 
     /// The bytes that are written at once.
     fn bytes(&self) -> Vec<u8> {
-        let (length, half) = (self.length(), self.body.len() / 2);
+        let length = self.length();
+        let half = self.body.len() / 2;
         match self.violation {
             HttpViolation::Twice => [self.response(&length), self.response(&length)].concat(),
             HttpViolation::TooShort => self.response(&format!("content-length: {half}\r\n")),

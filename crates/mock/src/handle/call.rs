@@ -41,7 +41,8 @@ struct LlmCall<'a> {
 impl MockProvider {
     /// Responds to a call of an endpoint that has a format.
     pub(super) async fn call(&self, called: &EndpointCall<'_>, parts: Parts, bytes: &Bytes) -> Reaction {
-        let (hash, dialect) = (sha256(bytes), dialect(called, &parts));
+        let hash = sha256(bytes);
+        let dialect = dialect(called, &parts);
         let refused = |error: &MockError, parts: Parts, form: &[FormPart<'_>]| {
             self.log.record("(unreadable)", logged_request(parts, Some(hash), form.iter().map(logged_part).collect()));
             Reaction::Response(error.response(dialect, ""))
@@ -146,7 +147,8 @@ impl MockProvider {
             StreamFraming::Events => "text/event-stream; charset=utf-8",
             StreamFraming::Array => "application/json; charset=UTF-8",
         };
-        let (pieces, pace) = (response.content.text().pieces(), behaviour.pace(&self.options));
+        let pieces = response.content.text().pieces();
+        let pace = behaviour.pace(&self.options);
         let script = EventSequence::new(response, framing);
         // Half of the pieces of a short stream would end within the opening.
         let cut_in = CUT_AFTER + pieces / 2;

@@ -38,7 +38,9 @@ impl MockError {
             response.headers_mut().insert(LOCATION, ELSEWHERE);
         }
         // Google reports the delay in the body.
-        if let Some(seconds) = self.retry_after_s().filter(|_| dialect != Dialect::Google) {
+        if dialect != Dialect::Google
+            && let Some(seconds) = self.retry_after_s()
+        {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -70,8 +70,8 @@ pub(super) fn ordered(body: &Value) -> Result<OrderedAmount, StubRefusal> {
         for item in items {
             let text = |name| item.get(name).and_then(Value::as_str).unwrap_or_default();
             let number = |name| item.get(name).and_then(Value::as_i64);
-            let (Some(price), Some(quantity)) = (number("price"), number("quantity").filter(|quantity| *quantity > 0))
-            else {
+            let quantity = number("quantity").filter(|quantity| *quantity > 0);
+            let Some((price, quantity)) = number("price").zip(quantity) else {
                 return Err(StubRefusal::invalid("item_details price and quantity must be integers"));
             };
             if text("name").is_empty() || text("name").chars().count() > 50 || text("id").chars().count() > 50 {

@@ -56,7 +56,8 @@ fn end(merchant: &Merchant, books: &mut Books, id: &str, status: StubStatus) -> 
 
 /// Returns a part of a settled transaction, or everything. Two notifications follow: the second one is the bank's.
 pub(super) fn refund(merchant: &Merchant, books: &mut Books, id: &str, body: &Value) -> Result<Value, StubRefusal> {
-    let (now, key) = (merchant.now(books), body.get("refund_key").and_then(Value::as_str));
+    let now = merchant.now(books);
+    let key = body.get("refund_key").and_then(Value::as_str);
     let key = key.map_or_else(|| merchant.new_id(), str::to_owned);
     let of = books.find_mut(id).ok_or_else(missing)?;
     if of.refunds.iter().any(|refund| refund.key == key) {

@@ -63,7 +63,8 @@ impl Merchant {
 
     /// Returns the body with its signature.
     pub(super) fn notification(&self, of: &Transaction, fault: Option<StubFault>) -> Value {
-        let (code, amount) = (of.status.code(), of.gross_amount());
+        let code = of.status.code();
+        let amount = of.gross_amount();
         let key = if fault == Some(StubFault::BadSignature) { "another-key" } else { &self.server_key };
         let mut body = Map::new();
         body.insert("status_code".to_owned(), json!(code));
@@ -116,7 +117,9 @@ pub(super) async fn send(merchant: Arc<Merchant>) {
         let mut books = merchant.books();
         record(&mut books, &delivery, status);
         let attempts = attempts(status);
-        if let Some(pause) = PAUSES.get(delivery.failed).filter(|_| delivery.failed < attempts) {
+        if delivery.failed < attempts
+            && let Some(pause) = PAUSES.get(delivery.failed)
+        {
             let due = merchant.now(&books).after(*pause);
             books.deliveries.push(Delivery { due, failed: delivery.failed + 1, ..delivery });
         }

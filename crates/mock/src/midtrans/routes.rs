@@ -79,7 +79,8 @@ fn base64(bytes: &[u8]) -> String {
 
 async fn core_response(merchant: &Merchant, parts: &Parts, path: &str, body: &Value) -> StubResponse {
     let mut segments = path.trim_start_matches('/').split('/').skip(1);
-    let (first, action) = (segments.next().unwrap_or_default(), segments.next());
+    let first = segments.next().unwrap_or_default();
+    let action = segments.next();
     if !path.starts_with("/v2/") {
         return core(merchant, Err(StubRefusal::new(404, "The requested resource is not found")));
     }
@@ -159,7 +160,9 @@ async fn charge_response(merchant: &Merchant, parts: &Parts, body: &Value) -> St
 fn add_links(body: &mut Value, headers: &HeaderMap) {
     let base = base_url(headers);
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (id, kind, status) = (text("transaction_id"), text("payment_type"), text("transaction_status"));
+    let id = text("transaction_id");
+    let kind = text("payment_type");
+    let status = text("transaction_status");
     let Some(fields) = body.as_object_mut() else { return };
     if kind == "qris" {
         let url = format!("{base}/v2/qris/{id}/qr-code");
@@ -275,7 +278,8 @@ fn token(merchant: &Merchant, query: &str) -> Result<Value, StubRefusal> {
     if !books.has_room() {
         return Err(StubRefusal::new(429, "Too many tokens"));
     }
-    let (first, last) = (number.get(..8).unwrap_or_default(), number.get(12..).unwrap_or_default());
+    let first = number.get(..8).unwrap_or_default();
+    let last = number.get(12..).unwrap_or_default();
     let id = format!("{first}-{last}-{}", merchant.new_id());
     books.cards.insert(id.clone(), number.to_owned());
     Ok(json!({"status_code": "200", "status_message": "Credit card token is created as Token ID.", "token_id": id,
@@ -301,13 +305,15 @@ fn core(merchant: &Merchant, result: Result<Value, StubRefusal>) -> StubResponse
     let body = result.unwrap_or_else(|refusal| {
         let mut body = json!({"status_code": refusal.code.to_string(), "status_message": refusal.message,
             "id": merchant.new_id()});
-        if let (false, Some(fields)) = (refusal.violations.is_empty(), body.as_object_mut()) {
+        if !refusal.violations.is_empty()
+            && let Some(fields) = body.as_object_mut()
+        {
             fields.insert("validation_messages".to_owned(), json!(refusal.violations));
         }
         body
     });
     let code = body.get("status_code").and_then(Value::as_str).and_then(|code| code.parse().ok());
-    let status = code.filter(|_| merchant.books().has_true_codes);
+    let status = if merchant.books().has_true_codes { code } else { None };
     json_response(status.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::OK), &body)
 }
 

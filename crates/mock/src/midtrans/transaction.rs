@@ -138,7 +138,9 @@ impl StubRefund {
     fn body(&self, nth: usize) -> Value {
         let mut body = json!({"refund_chargeback_id": nth + 1, "refund_amount": money(self.amount),
             "created_at": local_time(self.at), "reason": self.reason, "refund_key": self.key});
-        if let (true, Some(fields)) = (self.is_confirmed, body.as_object_mut()) {
+        if self.is_confirmed
+            && let Some(fields) = body.as_object_mut()
+        {
             fields.insert("bank_confirmed_at".to_owned(), json!(local_time(self.at)));
         }
         body

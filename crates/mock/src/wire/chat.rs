@@ -62,7 +62,9 @@ pub(super) fn piece(response: &MockResponse) -> String {
 /// The chunk with the finish reason, the usage chunk if the request wants it, and `[DONE]`.
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let mut events = vec![chunk(response, &[choice(&object! {}, Some(finish_reason(response)))], NULL)];
-    if let Some(usage) = usage(response).filter(|_| response.include_usage) {
+    if response.include_usage
+        && let Some(usage) = usage(response)
+    {
         events.push(chunk(response, &[], usage));
     }
     events.push(String::from("data: [DONE]\n\n"));

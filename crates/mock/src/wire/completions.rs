@@ -23,7 +23,9 @@ pub(super) fn piece(response: &MockResponse) -> String {
 pub(super) fn closing(response: &MockResponse) -> Vec<Bytes> {
     let last = [choice("", Some("stop"))];
     let mut events = vec![data(&completion(response, &last, response.include_usage.then_some(&NULL)))];
-    if let Some(usage) = usage(response).filter(|_| response.include_usage) {
+    if response.include_usage
+        && let Some(usage) = usage(response)
+    {
         events.push(data(&completion(response, &[], Some(&usage))));
     }
     events.push(String::from("data: [DONE]\n\n"));

@@ -11,7 +11,8 @@ impl MockError {
     /// The last events of a stream that fails: name (if the format names events) and data. `sequence` is the event's
     /// number, for formats that number events.
     pub(super) fn event(&self, response: &MockResponse, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
-        let (format, id) = (response.format(), response.id.as_str());
+        let format = response.format();
+        let id = response.id.as_str();
         match (format, format.dialect()) {
             (Format::Responses, _) => {
                 let error = object! { "code": "server_error", "message": self.message() };

@@ -9,7 +9,8 @@ use crate::json::{Json, object};
 use crate::response::MockResponse;
 
 pub(super) fn whole(response: &MockResponse) -> WholeBody {
-    let (sound, frames) = (sound(response), response.content.text().pieces());
+    let sound = sound(response);
+    let frames = response.content.text().pieces();
     let mut bytes = sound.opening(frames);
     let frame = sound.frame();
     for _ in 0..frames {

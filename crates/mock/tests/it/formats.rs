@@ -117,7 +117,8 @@ async fn messages_stream_counts_cumulatively() {
         ]
     );
     assert_eq!(joined(&events, "/delta/text"), ECHOED);
-    let (start, end) = (&events[0]["message"]["usage"], &events[events.len() - 2]["usage"]);
+    let start = &events[0]["message"]["usage"];
+    let end = &events[events.len() - 2]["usage"];
     for class in ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] {
         assert!(start[class].as_u64() > Some(0), "{class}");
         assert_eq!(start[class], end[class], "{class}");

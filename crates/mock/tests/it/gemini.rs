@@ -56,8 +56,8 @@ async fn output_has_the_requested_modality() {
         let config = format!(r#","generationConfig":{{"responseModalities":["{requested}"]}}"#);
         let response = mock.post(&path("mock", "generateContent"), &ask_google(&config)).await.json();
         assert_eq!(response["candidates"][0]["content"]["parts"][0]["inlineData"]["mimeType"], mime);
-        let (details, count) =
-            ("/usageMetadata/candidatesTokensDetails", &response["usageMetadata"]["candidatesTokenCount"]);
+        let details = "/usageMetadata/candidatesTokensDetails";
+        let count = &response["usageMetadata"]["candidatesTokenCount"];
         assert_eq!(response.pointer(details).unwrap(), &json!([{ "modality": requested, "tokenCount": count }]));
     }
 }

@@ -12,7 +12,8 @@ fn sha256(body: &str) -> String {
 #[tokio::test]
 async fn requests_are_logged_by_model_with_their_bodies() {
     let mock = start(quick()).await;
-    let (one, two) = (ask("mock/echo", ""), ask("echo", ", \"odd\" :  1 "));
+    let one = ask("mock/echo", "");
+    let two = ask("echo", ", \"odd\" :  1 ");
     mock.post(CHAT, &one).await;
     mock.post("/v1/messages?beta=true", &two).await;
     mock.post(MESSAGES, &ask("529", "")).await;

@@ -119,7 +119,8 @@ impl RunningMock {
 impl Reply {
     fn parse(bytes: &[u8]) -> Self {
         let end = find(bytes, b"\r\n\r\n").unwrap();
-        let (head, body) = (String::from_utf8(bytes[..end].to_vec()).unwrap(), &bytes[end + 4..]);
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let body = &bytes[end + 4..];
         let status = head[9..12].parse().unwrap();
         let head = head.to_lowercase();
         if let Some(length) = header(&head, "content-length") {

@@ -112,7 +112,8 @@ fn a_request_with_two_attempts_has_a_span_for_each() {
     assert!(!attributes.contains_key("error.type") && !attributes.contains_key("user_agent.original"));
     assert_eq!((server.status.clone(), second.status.clone()), (None, None));
     assert_eq!(first.status.as_ref().map(SpanStatus::code), Some(StatusWord::Error));
-    let (first, second) = (shown(&first.attributes), shown(&second.attributes));
+    let first = shown(&first.attributes);
+    let second = shown(&second.attributes);
     assert_eq!((&*first["error.type"], &*first["server.port"]), ("upstream_connect", "9000"));
     assert_eq!(first["url.full"], "https://10.0.0.7:9000/v1/users/7");
     assert!(!first.contains_key("http.request.resend_count"));

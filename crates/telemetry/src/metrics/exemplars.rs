@@ -89,11 +89,13 @@ mod tests {
             let histogram = metrics.proxy.duration.get_or_create(&RouteLabels { route: route.into() });
             [700, 900, 2_000_000, 900_000_000].into_iter().for_each(|micros| histogram.observe_us(micros));
             for (number, duration_us) in [(1, 700), (2, 900), (3, 2_000_000), (4, 900_000_000)] {
-                let (route, trace_id) = (route.clone(), u128::to_be_bytes(number));
+                let route = route.clone();
+                let trace_id = u128::to_be_bytes(number);
                 metrics.traces.exemplars.add(ExportedRequest { route, trace_id, duration_us, ended_at_us: 1_500_000 });
             }
         }
-        let (plain, with) = (metrics.encode(), metrics.encode_with_exemplars());
+        let plain = metrics.encode();
+        let with = metrics.encode_with_exemplars();
         assert!(!plain.contains("trace_id"));
         assert_eq!(plain.lines().count(), with.lines().count());
         assert!(with.ends_with("# EOF\n"));

@@ -155,7 +155,8 @@ impl HistogramCounts {
         let total = u128::from(self.total());
         // The rank in hundredths of a duration.
         let rank = total * u128::from(percent);
-        let (mut before, mut from) = (0_u128, 0_u64);
+        let mut before = 0_u128;
+        let mut from = 0_u64;
         for (bound, count) in BOUNDS_US.iter().zip(self.buckets).filter(|_| total > 0) {
             let count = u128::from(count) * 100;
             if count > 0 && before + count >= rank {
@@ -204,7 +205,8 @@ mod tests {
 
     #[test]
     fn the_histogram_of_a_worker_counts_as_a_shared_one_does() {
-        let (worker, shared) = (WorkerHistogram::default(), Histogram::default());
+        let worker = WorkerHistogram::default();
+        let shared = Histogram::default();
         assert_eq!(worker.counts().mean_us(), None);
         for micros in [0, 500, 501, 600_000_001, u64::MAX] {
             worker.observe_us(micros);

@@ -27,7 +27,8 @@ fn group_limits(groups: &str, read: impl Fn(&Path) -> Option<String>) -> Vec<i64
     let mut limits = Vec::new();
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
+        let Some(controllers) = fields.next() else { continue };
+        let Some(group) = fields.next() else { continue };
         let (mount, file) = match controllers {
             "" => UNIFIED,
             listed if listed.split(',').any(|controller| controller == "memory") => LEGACY,

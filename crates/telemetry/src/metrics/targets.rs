@@ -99,9 +99,11 @@ mod tests {
     fn status(model: &str, cooled_down: Option<Duration>) -> TargetStatus {
         let mut attempts = [0; TARGET_RESULTS.len()];
         (attempts[0], attempts[4]) = (3, 1);
-        let (provider, model) = ("p".into(), model.into());
+        let provider = "p".into();
+        let model = model.into();
         let limit_skips = u64::from(cooled_down.is_some());
-        let (reached_limit, content_us) = (None, None);
+        let reached_limit = None;
+        let content_us = None;
         TargetStatus { provider, model, attempts, cooled_down, reached_limit, limit_skips, content_us }
     }
 

@@ -3,7 +3,8 @@ use super::*;
 #[test]
 fn every_metric_is_shown_as_documented() {
     let metrics = Metrics::new();
-    let (proxy, control) = (&metrics.proxy, &metrics.control);
+    let proxy = &metrics.proxy;
+    let control = &metrics.control;
     let route = LabelValue::from("users");
     let labels = RequestLabels { route: route.clone(), method: "GET", status: 200, result: "succeeded" };
     proxy.requests.get_or_create(&labels).inc();

@@ -55,8 +55,9 @@ impl TraceMetrics {
         let [of_queue, ..] = reasons.map(|labels| dropped.get_or_create(&labels));
         let waiting = Gauge::default();
         registry.register("tollgate_traces_waiting", "Requests whose spans wait to be exported", waiting.clone());
-        let (exported, exemplars, queue) =
-            (Counter::default(), Exemplars::default(), TraceQueue::new(of_queue, waiting));
+        let exported = Counter::default();
+        let exemplars = Exemplars::default();
+        let queue = TraceQueue::new(of_queue, waiting);
         let traces = Self { exported, dropped, exemplars, queue };
         registry.register(
             "tollgate_traces_exported",

@@ -114,7 +114,8 @@ fn reload_uses_good_files_only_and_keeps_the_earlier_ones() {
     assert_eq!(tls.reload(NOW), state(1_893_456_000, false));
     assert!(Arc::ptr_eq(&first, &tls.config()), "unchanged files replace nothing");
 
-    let (certificate, key) = (fs::read_to_string(&files.certificate).unwrap(), fs::read_to_string(&files.key).unwrap());
+    let certificate = fs::read_to_string(&files.certificate).unwrap();
+    let key = fs::read_to_string(&files.key).unwrap();
     fs::remove_file(&files.key).unwrap();
     assert_eq!(tls.reload(NOW), state(1_893_456_000, true));
     write(&files.key, &key, 0o600);

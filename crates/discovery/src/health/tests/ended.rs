@@ -30,7 +30,8 @@ fn healthy(reports: &Reports) -> Vec<Option<bool>> {
 async fn a_replaced_check_is_aborted_and_reports_nothing() {
     let (hanging, requests) = server(b"").await;
     let (good, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-    let (begin, reports) = (Instant::now(), Reports::default());
+    let begin = Instant::now();
+    let reports = Reports::default();
     // Neither check ends by its timeout, and the next one is due after an hour.
     let hour = Duration::from_hours(1);
     let old = CheckRules { timeout: hour, ..with_probe(get(200..=299)) };
@@ -63,7 +64,8 @@ fn alive(folder: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn at_most_16_programs_are_alive_while_a_reload_replaces_their_checks() {
-    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let old = tempfile::tempdir().unwrap();
+    let new = tempfile::tempdir().unwrap();
     let reports = Reports::default();
     let scripts = |folder: &Path| -> Vec<CheckedBackend> {
         let command = format!("echo > {}/$$; exec sleep 600", folder.display());
@@ -79,7 +81,8 @@ async fn at_most_16_programs_are_alive_while_a_reload_replaces_their_checks() {
     run_until(&mut job, |_| alive(old.path()).len() == SCRIPTS_MAX).await;
     *targets.lock().unwrap() = Arc::from(scripts(new.path()));
     run_until(&mut job, |_| {
-        let (old, new) = (alive(old.path()), alive(new.path()));
+        let old = alive(old.path());
+        let new = alive(new.path());
         assert!(old.len() + new.len() <= SCRIPTS_MAX, "{old:?} {new:?}");
         new.len() == SCRIPTS_MAX
     })

@@ -34,8 +34,10 @@ impl Lines {
 
 /// Whether the lines of `events` equal those of `tracing_subscriber`'s JSON format.
 fn check(events: impl FnOnce()) -> String {
-    let (ours, theirs) = (Lines::default(), Lines::default());
-    let (of_ours, of_theirs) = (ours.clone(), theirs.clone());
+    let ours = Lines::default();
+    let theirs = Lines::default();
+    let of_ours = ours.clone();
+    let of_theirs = theirs.clone();
     let layer = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     let subscriber = tracing_subscriber::registry()
         .with(JsonLines(move || of_ours.clone()))

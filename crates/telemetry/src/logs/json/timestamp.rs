@@ -17,7 +17,8 @@ pub(super) fn push_now(line: &mut String) {
 
 /// Appends a time after 1970 and before the year 10000.
 fn push(line: &mut String, seconds: u64, micros: u32) {
-    let (days, second) = (seconds / SECONDS_A_DAY, seconds % SECONDS_A_DAY);
+    let days = seconds / SECONDS_A_DAY;
+    let second = seconds % SECONDS_A_DAY;
     let (year, month, day) = date(days);
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     for (end, number) in [
@@ -43,7 +44,8 @@ const fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_A_CYCLE: u64 = 146_097;
     // From 0000-03-01 to 1970-01-01.
     let days = days + 719_468;
-    let (cycle, of_cycle) = (days / DAYS_A_CYCLE, days % DAYS_A_CYCLE);
+    let cycle = days / DAYS_A_CYCLE;
+    let of_cycle = days % DAYS_A_CYCLE;
     let year = (of_cycle - of_cycle / 1460 + of_cycle / 36_524 - of_cycle / (DAYS_A_CYCLE - 1)) / 365;
     let of_year = of_cycle - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;

@@ -28,7 +28,8 @@ fn status(number: usize) -> BackendStatus {
 
 /// Returns metrics of backends that the test may replace.
 fn metrics_of(backends: Vec<BackendStatus>) -> (Arc<Metrics>, Arc<Mutex<Vec<BackendStatus>>>) {
-    let (metrics, shown) = (Metrics::new(), Arc::new(Mutex::new(backends)));
+    let metrics = Metrics::new();
+    let shown = Arc::new(Mutex::new(backends));
     let read = shown.clone();
     metrics.backends.set(move || read.lock().unwrap().clone());
     (metrics, shown)
