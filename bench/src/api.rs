@@ -73,7 +73,8 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
     let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} keys, {} events/s", database.describe(), flags.keys, flags.events);
     let tools = ToolPaths::find(&["h2load"], flags.places.profile_dir.as_deref())?;
-    let (out, url) = (out_dir(&flags.places.out)?, database.url.as_ref());
+    let out = out_dir(&flags.places.out)?;
+    let url = database.url.as_ref();
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
     let config = ServerConfig { control: LIMITS, ..ServerConfig::default() };
     let start = ProductStart::new(&tools.tollgate, database.folder(), &out, "api");
@@ -88,7 +89,8 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
         connections: EVENT_CONNECTIONS,
     };
     let kind = LoadKind::Rate { connections: EVENT_CONNECTIONS, each: flags.events / EVENT_CONNECTIONS };
-    let (request, keyed) = (BenchRequest { path: "/echo/api", ..BenchRequest::KEYED }, [product.key.clone()]);
+    let request = BenchRequest { path: "/echo/api", ..BenchRequest::KEYED };
+    let keyed = [product.key.clone()];
     let load = Load { kind, request: &request, keys: &keyed, once: false, seconds: flags.seconds };
     let events = async || {
         if flags.events == 0 {
@@ -107,7 +109,8 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
 
 /// Runs the measurements and prints a line for each. Returns whether each met its target.
 async fn measure(flags: &ApiFlags, address: SocketAddr, keys: Vec<String>) -> anyhow::Result<bool> {
-    let (duration, connections) = (Duration::from_secs(flags.seconds), flags.connections);
+    let duration = Duration::from_secs(flags.seconds);
+    let connections = flags.connections;
     let measure = async |what: &str, paths: &[&str], requests_per_second, most| {
         let method = what.split(' ').next().unwrap_or_default();
         let body = if what == CREATION { r#"{"label":"made"}"# } else { "" };

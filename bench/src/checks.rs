@@ -49,9 +49,11 @@ async fn seen(mock: SocketAddr) -> anyhow::Result<Value> {
 
 /// Checks that responses are those of the backend, byte by byte. Tollgate removes the provider from the name of a model.
 async fn check_bytes(side: &Side<'_>, mock: SocketAddr) -> anyhow::Result<()> {
-    let (request, body) = (side.request, side.request.body());
+    let request = side.request;
+    let body = side.request.body();
     let forwarded = if side.counted.is_some() { body.replace("\"mock/", "\"") } else { body.clone() };
-    let (mut through, mut direct) = (loader(side).await?, Loader::connect(mock, None).await?);
+    let mut through = loader(side).await?;
+    let mut direct = Loader::connect(mock, None).await?;
     direct.headers = request.headers;
     for _ in 0..COMPARED_REQUESTS {
         let response = through.send(request.method(), request.path, &body).await?;
@@ -82,7 +84,8 @@ fn difference(response: &LoaderResponse, expected: &LoaderResponse) -> Option<St
 /// Checks three edits of the headers each way.
 async fn check_edits(side: &Side<'_>, mock: SocketAddr) -> anyhow::Result<()> {
     let response = loader(side).await?.get(side.request.path).await?;
-    let (seen, is) = (seen(mock).await?, |value: &str| Some(Value::from(value)));
+    let seen = seen(mock).await?;
+    let is = |value: &str| Some(Value::from(value));
     for (name, expected) in [("x-tenant", is("acme")), ("x-source", is("gateway")), ("x-internal", None)] {
         ensure!(seen.get(name) == expected.as_ref(), "the upstream received {seen}");
     }
@@ -109,7 +112,8 @@ async fn check_hit(side: &Side<'_>, mock: SocketAddr) -> anyhow::Result<()> {
 
 /// Checks that the upstream receives the claims but not the token, and that a token with another signature is refused.
 async fn check_token(side: &Side<'_>, mock: SocketAddr) -> anyhow::Result<()> {
-    let (mut loader, path) = (loader(side).await?, side.request.path);
+    let mut loader = loader(side).await?;
+    let path = side.request.path;
     let response = loader.get(path).await?;
     ensure!(response.status == 200, "the status is {}: {:?}", response.status, response.body);
     let headers = seen(mock).await?;

@@ -77,7 +77,8 @@ impl BenchDatabase {
 
     /// Opens a store on the database.
     pub(crate) async fn open(&self) -> anyhow::Result<Store> {
-        let (url, data) = (self.url.as_ref(), self.folder());
+        let url = self.url.as_ref();
+        let data = self.folder();
         Ok(Store::open(Options { url, data, migrate: true, clock: Clock::system() }).await?)
     }
 

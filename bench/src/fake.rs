@@ -27,7 +27,8 @@ impl FakeServer {
     /// Reads each request and responds with the content for its path.
     pub(crate) async fn start(respond: impl Fn(&str) -> FakeBody + Clone + Send + 'static) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let (address, mut tasks) = (listener.local_addr()?, JoinSet::new());
+        let address = listener.local_addr()?;
+        let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {

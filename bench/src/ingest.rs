@@ -70,19 +70,22 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     let owners = people::users(&store, OWNERS).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let reader = fill(database, flags).await?;
-    let (stats, clock) = (Arc::new(IngestStats::default()), Clock::system());
+    let stats = Arc::new(IngestStats::default());
+    let clock = Clock::system();
     let before = database.cpu_micros()?;
     let began = clock.mono();
     if flags.drain {
         let mut reader = reader;
         ledger::ingest::drain(&node, &mut reader, &stats).await?;
-        let (took, after) = (clock.mono().since(began), database.cpu_micros()?);
+        let took = clock.mono().since(began);
+        let after = database.cpu_micros()?;
         ensure!(stats.events.load(Ordering::Relaxed) == flags.events, "events are missing");
         store.close().await;
         return flags.report(took, (after.0 - before.0, after.1 - before.1));
     }
     let mut runner = Runner::new(clock.clone(), Arc::new(JobClaims::new(node.clone())));
-    let (slot, counted) = (ReaderSlot::new(reader), stats.clone());
+    let slot = ReaderSlot::new(reader);
+    let counted = stats.clone();
     let place = slot.clone();
     runner.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), place.clone(), counted.clone()));
     let watching = async {
@@ -110,7 +113,8 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
 impl IngestFlags {
     /// Describes the speed; `cpu_micros` are the microseconds of this process and of the server.
     fn report(&self, took: Duration, cpu_micros: (u64, u64)) -> anyhow::Result<String> {
-        let (seconds, events) = (took.as_secs_f64(), f64::from(u32::try_from(self.events)?));
+        let seconds = took.as_secs_f64();
+        let events = f64::from(u32::try_from(self.events)?);
         let micros = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / events;
         Ok(format!(
             "{:.0} events/s ({events} in {seconds:.2} s); CPU per event {:.1} µs here, {:.1} µs in the server",
@@ -124,7 +128,8 @@ impl IngestFlags {
 /// Writes a spool with `events` events, as workers do.
 async fn fill(database: &BenchDatabase, flags: &IngestFlags) -> anyhow::Result<spool::Reader> {
     let folder = database.folder().join("spool");
-    let (events, opens) = (flags.events, flags.opens);
+    let events = flags.events;
+    let opens = flags.opens;
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
         let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
         let mut spool = Spool::open(&folder, spool::SpoolOptions::new(size_bytes_max, LANES), &[])?;
@@ -177,7 +182,8 @@ async fn create_keys<T>(
     }
     let mut ticks = interval(Duration::from_secs(1) / u32::try_from(a_second)?);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (mut making, mut waits) = (JoinSet::new(), Vec::new());
+    let mut making = JoinSet::new();
+    let mut waits = Vec::new();
     let mut owners = owners.iter().cycle();
     let response = loop {
         tokio::select! {
@@ -186,7 +192,8 @@ async fn create_keys<T>(
             Some(created) = making.join_next() => waits.push(created??),
             due = ticks.tick() => {
                 ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
-                let (store, owner) = (store.clone(), *owners.next().context("an owner")?);
+                let store = store.clone();
+                let owner = *owners.next().context("an owner")?;
                 making.spawn(async move {
                     people::key(&store, owner).await?;
                     Ok::<_, anyhow::Error>(due.elapsed())

@@ -100,7 +100,8 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     let total = START + BACKGROUND + each * u32::try_from(chosen.len())?;
     println!("instructions of {} requests per row, about {}", flags.requests, minutes(total));
     let mut progress = Progress::begin(total);
-    let (out, dir) = (out_dir(&flags.places.out)?, tempfile::tempdir()?);
+    let out = out_dir(&flags.places.out)?;
+    let dir = tempfile::tempdir()?;
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
     let under = [
         tools.path("valgrind")?.display().to_string(),
@@ -124,7 +125,9 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     sleep(BACKGROUND).await;
     let background = callgrind.count()?;
     progress.step(START + BACKGROUND, "Tollgate runs under callgrind");
-    let (mut rows, mut holds, mut found) = (Vec::new(), true, Vec::new());
+    let mut rows = Vec::new();
+    let mut holds = true;
+    let mut found = Vec::new();
     for (name, bound) in chosen {
         let (what, request) = request_of(name).context("internal error: no such row")?;
         let request = (request.bytes(&product.key), request.body == RequestBody::Streamed);
@@ -133,7 +136,7 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
         progress.step(each, &format!("{name}: {worker} instructions per request on the worker's thread"));
         found.push((name, of_worker.median));
         // A recorded figure is of another build than the bound, which is without traces.
-        let bound = bound.filter(|_| flags.max.is_none() && flags.traces.is_none());
+        let bound = if flags.max.is_none() && flags.traces.is_none() { bound } else { None };
         let is_missed = bound.is_some_and(|bound| of_worker.median > bound);
         holds &= !is_missed;
         let judged = if is_missed { "missed" } else { "met" };
@@ -162,7 +165,8 @@ fn compare(file: &Path, found: &[(&str, f64)], record: bool) -> anyhow::Result<b
     let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let recorded = figures(&text);
     if record {
-        let (mut all, comments) = (recorded, text.lines().filter(|line| line.starts_with('#')));
+        let mut all = recorded;
+        let comments = text.lines().filter(|line| line.starts_with('#'));
         all.extend(found.iter().copied());
         let lines: Vec<String> = all.iter().map(|(name, figure)| format!("{name} {figure:.0}")).collect();
         let lines: Vec<&str> = comments.chain(lines.iter().map(String::as_str)).collect();
@@ -220,11 +224,13 @@ impl Callgrind<'_> {
         more: u32,
     ) -> anyhow::Result<[MedianInterval; 2]> {
         let fewer = if request.1 { STREAM_EVENTS } else { 1 };
-        let (few, more) = (FEW / fewer, more.div_ceil(fewer));
+        let few = FEW / fewer;
+        let more = more.div_ceil(fewer);
         let mut connection = PlainConnection::open(self.product.proxy).await?;
         send(&mut connection, request, few).await?;
         drained(self.product).await?;
-        let (mut of_worker, mut of_all) = (Vec::new(), Vec::new());
+        let mut of_worker = Vec::new();
+        let mut of_all = Vec::new();
         for _ in 0..REPEATS {
             let mut counts = Vec::new();
             for requests in [few, few + more] {
@@ -261,7 +267,8 @@ impl Callgrind<'_> {
         let elapsed = self.began.elapsed();
         self.command("--dump")?;
         self.dumps += 1;
-        let (prefix, mut threads) = (format!("{FILE}.{}-", self.dumps), Vec::new());
+        let prefix = format!("{FILE}.{}-", self.dumps);
+        let mut threads = Vec::new();
         for entry in std::fs::read_dir(self.dir)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
@@ -290,7 +297,8 @@ type CountedRequest = (String, bool);
 
 /// Sends requests one after the other, and waits until their usage is ingested. Returns the number of requests or events.
 async fn send(connection: &mut PlainConnection, request: &CountedRequest, requests: u32) -> anyhow::Result<u32> {
-    let ((bytes, is_stream), mut units) = (request, 0);
+    let (bytes, is_stream) = request;
+    let mut units = 0;
     for _ in 0..requests {
         if *is_stream {
             units += connection.stream(bytes).await?;

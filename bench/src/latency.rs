@@ -162,11 +162,13 @@ async fn run(
     rate: u32,
     seconds: u64,
 ) -> anyhow::Result<(RunFigures, OpenLoopRun)> {
-    let (requests, duration) = (vec![BenchRequest::PLAIN.bytes("")], Duration::from_secs(seconds));
+    let requests = vec![BenchRequest::PLAIN.bytes("")];
+    let duration = Duration::from_secs(seconds);
     let connections = rounds.generators.connections;
     let load = OpenLoop { address: side.address, requests, requests_per_second: rate, duration, connections };
     let time = || side.program.map(|(account, _)| account.time()).transpose();
-    let (before, began) = (time()?, Instant::now());
+    let before = time()?;
+    let began = Instant::now();
     let run = load.run().await.context(side.name)?;
     let micros = u64::try_from(began.elapsed().as_micros())?;
     if let Some(failure) = &run.first_failure {
@@ -197,9 +199,11 @@ pub(crate) async fn added_p99(
     of: &OtherConnections,
     load: impl AsyncFn() -> anyhow::Result<()>,
 ) -> anyhow::Result<Figure> {
-    let (address, duration) = (of.address, Duration::from_secs(rounds.seconds));
+    let address = of.address;
+    let duration = Duration::from_secs(rounds.seconds);
     let others = async || {
-        let (requests, requests_per_second) = (vec![of.request.bytes("")], OTHERS_RATE);
+        let requests = vec![of.request.bytes("")];
+        let requests_per_second = OTHERS_RATE;
         let load = OpenLoop { address, requests, requests_per_second, duration, connections: OTHERS };
         load.run().await?.succeeded()
     };
@@ -225,7 +229,9 @@ pub(crate) async fn beside_changes(rounds: &Rounds<'_>, start: &SideStart<'_>) -
     let product = start.product("tollgate-changes", config, start.mock.address).await?;
     let item = r#"{"id":12345678901234567890,"name":"caf\u00e9","price":1.10,"tags":["a","b"]}"#;
     let body = format!(r#"{{"items":[{}]}}"#, vec![item; (1 << 20) / (item.len() + 1)].join(","));
-    let (address, request, rest) = (product.proxy, BenchRequest::EDITED, Duration::ZERO);
+    let address = product.proxy;
+    let request = BenchRequest::EDITED;
+    let rest = Duration::ZERO;
     let work = "changes of JSON bodies of 1 MiB";
     let others = OtherConnections { address, request, work, added_max: 2.0, rest };
     added_p99(rounds, &others, async || {
@@ -241,7 +247,9 @@ pub(crate) async fn beside_changes(rounds: &Rounds<'_>, start: &SideStart<'_>) -
 /// Measures what readings of the metrics, of at least [`SERIES_MIN`] series, add to other connections.
 pub(crate) async fn beside_scrapes(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyhow::Result<Figure> {
     let product = start.product("tollgate-scrapes", ServerConfig::series(), start.mock.address).await?;
-    let (address, request, rest) = (product.proxy, BenchRequest::PLAIN, Duration::ZERO);
+    let address = product.proxy;
+    let request = BenchRequest::PLAIN;
+    let rest = Duration::ZERO;
     let work = "scrapes of 10,000 series, two a second";
     let others = OtherConnections { address, request, work, added_max: 1.0, rest };
     added_p99(rounds, &others, async || {
@@ -293,7 +301,8 @@ fn latencies(
 /// The figures of a side, in the order of [`TABLE`].
 fn side_figures(at: usize, side: &LatencySide<'_>, rounds: &[Vec<LatencyRun>]) -> Vec<Option<MedianInterval>> {
     let added = |round: &Vec<LatencyRun>| {
-        let (mut figures, direct) = (round.get(at)?.figures, round.first()?.figures);
+        let mut figures = round.get(at)?.figures;
+        let direct = round.first()?.figures;
         let latencies = figures.iter_mut().zip(direct).take(if at == 0 { 0 } else { PERCENTILES.len() });
         for (figure, direct) in latencies {
             *figure -= direct;
@@ -344,8 +353,8 @@ mod tests {
         });
         let account = CpuAccount::Tree { root: 1 };
         let side = |name, program, requests| {
-            let (address, maximum) =
-                (SocketAddr::from(([127, 0, 0, 1], 1)), LoadRun { requests, ..LoadRun::default() });
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let maximum = LoadRun { requests, ..LoadRun::default() };
             LatencySide { name, address, program, maximum }
         };
         let sides = [side("without a proxy", None, 100_000), side("tollgate", Some((&account, 10_240)), 17_000)];

@@ -159,7 +159,8 @@ impl LeaseSimulation {
             arrival_micros: u64::from(nodes) * 1_000_000 / u64::from(load.rate.max(1)),
             counts: SimulatedCounts::default(),
         };
-        let (wall, tick_micros) = (simulation.wall(), micros(LeaseTiming::default().tick));
+        let wall = simulation.wall();
+        let tick_micros = micros(LeaseTiming::default().tick);
         simulation.server.set_limit(BUDGET, Some(Amount(quota)));
         for at in 0..nodes {
             let id = NodeId(u128::from(at) + 1);
@@ -219,7 +220,8 @@ impl LeaseSimulation {
     }
 
     fn happen(&mut self, number: usize, event: NodeEvent) {
-        let (now, wall) = (self.mono(), self.wall());
+        let now = self.mono();
+        let wall = self.wall();
         let Some(node) = self.nodes.get_mut(number) else { return };
         match event {
             NodeEvent::Ended(request) => drop(request),
@@ -274,7 +276,8 @@ impl LeaseSimulation {
 
     /// Tries to admit a request that has arrived or waits.
     fn admit(&mut self, number: usize, id: u64) {
-        let (now, at) = (self.mono(), self.wall());
+        let now = self.mono();
+        let at = self.wall();
         let Some(node) = self.nodes.get_mut(number) else { return };
         let Some(since) = node.waiting.get(&id).copied() else { return };
         let charge = Some(Charge::credits(Credits(1)));
@@ -288,7 +291,8 @@ impl LeaseSimulation {
                 self.after(number, REQUEST_MICROS, NodeEvent::Ended(reservation.commit(at)));
             }
             Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Limit, budget, period, .. })) => {
-                let (counter, verdict) = (CounterId { budget, period }, Verdict::UsedUp);
+                let counter = CounterId { budget, period };
+                let verdict = Verdict::UsedUp;
                 self.decide(number, vec![WaitDecision { waiter: id, counter, verdict, lost: Amount::ZERO }]);
             }
             Err(AdmissionRefusal::Budget(_) | AdmissionRefusal::Rate(..)) => {
@@ -330,12 +334,18 @@ impl LeaseSimulation {
 
 impl SimulatedNode {
     fn new(id: NodeId, incarnation: u64, quota: u64) -> Self {
-        let (meter, plan, bounds) = (Meter::leased(), Plan::unlimited("simulated"), KeyBounds::default());
+        let meter = Meter::leased();
+        let plan = Plan::unlimited("simulated");
+        let bounds = KeyBounds::default();
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
         let budgets = [(BUDGET, Amount(quota))];
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
         let client = LeaseClient::new(id, incarnation, LeaseTiming::default());
-        let (waiting, sent_at, is_sending, helped, look_at) = (BTreeMap::new(), Mono(0), false, false, 0);
+        let waiting = BTreeMap::new();
+        let sent_at = Mono(0);
+        let is_sending = false;
+        let helped = false;
+        let look_at = 0;
         Self { client, meter, limits, waiting, sent_at, is_sending, helped, look_at }
     }
 }

@@ -71,7 +71,8 @@ impl Generators<'_> {
     /// Runs a load with one thread. With one key, wrk sets the request once and runs no Lua meanwhile.
     pub(crate) async fn run(&self, load: Load<'_>, target: SocketAddr) -> anyhow::Result<LoadRun> {
         let Load { kind, request, keys, once, seconds } = load;
-        let (url, mut command) = (format!("{}://{target}{}", request.scheme, request.path), Command::new(self.wrk));
+        let url = format!("{}://{target}{}", request.scheme, request.path);
+        let mut command = Command::new(self.wrk);
         if let LoadKind::Echoes { bytes } = kind {
             let message = EchoedMessage::of(bytes);
             let echo_bytes = u64::try_from(message.echo.len())?;
@@ -132,7 +133,8 @@ fn h2load_run(raw: String) -> anyhow::Result<LoadRun> {
     };
     let requests = line("requests: ").with_context(|| format!("the output of h2load has no requests: {raw}"))?;
     let of = |what: &str| number(requests, what).with_context(|| format!("h2load reports no requests{what}: {raw}"));
-    let (done, failed) = (of(" succeeded")?, of(" failed")? + of(" errored")? + of(" timeout")?);
+    let done = of(" succeeded")?;
+    let failed = of(" failed")? + of(" errored")? + of(" timeout")?;
     let statuses = line("status codes: ").with_context(|| format!("the output of h2load has no statuses: {raw}"))?;
     let wrong = [" 4xx", " 5xx"].into_iter().filter_map(|class| number(statuses, class)).sum::<u64>();
     let read_bytes = line("traffic: ")

@@ -71,7 +71,9 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
         for _ in 0..*at_once {
             // An empty directory, as a worker has at its start.
             let directory = Directory::new(queue.clone(), revision.clone(), clock.clone(), STALE_FOR);
-            let (first, clock, keys) = (next, clock.clone(), flags.keys);
+            let first = next;
+            let clock = clock.clone();
+            let keys = flags.keys;
             next += each;
             asking.spawn(async move {
                 let mut waits = Vec::new();
@@ -125,12 +127,16 @@ async fn fill(database: &BenchDatabase, owner: uuid::Uuid, keys: u64) -> anyhow:
 
 /// The statements that insert keys of one user. The marks begin a UUID and a hash in hex.
 fn inserts(owner: uuid::Uuid, keys: u64, [uuid, bytes]: [&str; 2]) -> impl Iterator<Item = String> {
-    let (mut ids, clock) = (Ids::new(Clock::system()), Clock::system());
-    let (owner, now) = (owner.simple(), clock.now().0);
+    let mut ids = Ids::new(Clock::system());
+    let clock = Clock::system();
+    let owner = owner.simple();
+    let now = clock.now().0;
     (0..keys).step_by(ROWS).map(move |first| {
         let rows = (first..keys).take(ROWS).map(|nth| {
-            let (id, number) = (ids.next_uuid(), nth + 1);
-            let (id, hash) = (id.simple(), hash(nth).0.map(|byte| format!("{byte:02x}")).concat());
+            let id = ids.next_uuid();
+            let number = nth + 1;
+            let id = id.simple();
+            let hash = hash(nth).0.map(|byte| format!("{byte:02x}")).concat();
             let text = format!("'bench', {bytes}{hash}', 'bench', '0000', {now}, {now}");
             format!("({uuid}{id}', {number}, {uuid}{owner}', {text})")
         });

@@ -101,7 +101,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let cli = BenchCli::parse();
     let Some(command) = cli.command else { return in_time(&mut Builder::new_current_thread(), run::run(cli.flags)) };
     // Tollgate's background tasks use the runtime too, if a measurement has some in this process.
-    let (mut one, mut many) = (Builder::new_current_thread(), Builder::new_multi_thread());
+    let mut one = Builder::new_current_thread();
+    let mut many = Builder::new_multi_thread();
     match command {
         BenchCommand::Instructions(flags) => in_time(&mut one, instructions::run(flags)),
         BenchCommand::Stores(flags) => in_time(&mut one, stores::stores(flags)),

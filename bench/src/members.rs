@@ -62,7 +62,9 @@ pub(crate) async fn measure(rounds: &Rounds<'_>, start: &SideStart<'_>) -> anyho
     let config = ServerConfig::members(server.address);
     let product = start.product("tollgate-members", config, mock.address).await?;
     wait_for_members(&product).await?;
-    let (address, request, work) = (product.proxy, BenchRequest::PLAIN, "20 changes a second of 1,000 members");
+    let address = product.proxy;
+    let request = BenchRequest::PLAIN;
+    let work = "20 changes a second of 1,000 members";
     let others = OtherConnections { address, request, work, added_max: 2.0, rest: CHANGES_REST };
     let figure = added_p99(rounds, &others, async || etcd.change_forever().await).await?;
     wait_for_members(&product).await?;

@@ -34,7 +34,8 @@ pub(crate) async fn after_load(
     at_rest_kib: u64,
     mut requests: u64,
 ) -> anyhow::Result<Vec<Figure>> {
-    let (request, keys) = (BenchRequest::KEYED, [main.product.key.clone()]);
+    let request = BenchRequest::KEYED;
+    let keys = [main.product.key.clone()];
     let (least, rest) = plan.memory_load();
     while requests < least {
         let load = Load { kind: LoadKind::Wrk, request: &request, keys: &keys, once: false, seconds: rounds.seconds };

@@ -78,7 +78,8 @@ impl OpenLoop {
         let mut lanes = Lanes::connect(self.address, self.connections)?;
         let begins = Instant::now();
         let due = |nth: u64| begins + Duration::from_nanos(nth * 1_000_000_000 / u64::from(self.requests_per_second));
-        let (mut sent, ends) = (0, due(requests) + PATIENCE);
+        let mut sent = 0;
+        let ends = due(requests) + PATIENCE;
         let mut next = self.requests.iter().cycle().peekable();
         while u64::try_from(lanes.waits.len())? + lanes.failed < requests {
             let now = Instant::now();
@@ -109,7 +110,9 @@ impl OpenLoopRun {
 impl Lanes {
     fn connect(address: SocketAddr, connections: u32) -> anyhow::Result<Self> {
         let lanes = (0..connections).map(|_| Lane::connect(address)).collect::<anyhow::Result<Vec<_>>>()?;
-        let (idle, waits, late_max) = ((0..lanes.len()).collect(), Vec::new(), Duration::ZERO);
+        let idle = (0..lanes.len()).collect();
+        let waits = Vec::new();
+        let late_max = Duration::ZERO;
         Ok(Self { address, lanes, idle, waits, late_max, failed: 0, first_failure: None })
     }
 
@@ -205,9 +208,11 @@ mod tests {
     /// A server of one connection at a time, whose first response takes [`STALL`].
     async fn stalled(response: &'static str) -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            let (mut buffer, mut wait) = ([0; 1_024], STALL);
+            let mut buffer = [0; 1_024];
+            let mut wait = STALL;
             while let Ok((mut stream, _)) = listener.accept().await {
                 while stream.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
                     sleep(std::mem::take(&mut wait)).await;

@@ -255,7 +255,8 @@ fn stat_time(file: &str) -> CpuTime {
 fn stat_fields(stat: &str) -> Option<CpuTime> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut micros = || Some(fields.next()?.parse::<u64>().ok()? * TICK_MICROS);
-    let (user_micros, system_micros) = (micros()?, micros()?);
+    let user_micros = micros()?;
+    let system_micros = micros()?;
     Some(CpuTime { total_micros: user_micros + system_micros, user_micros, system_micros })
 }
 

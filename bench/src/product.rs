@@ -232,18 +232,23 @@ impl<'a> ProductStart<'a> {
     }
 
     pub(crate) async fn run(&self, backend: SocketAddr) -> anyhow::Result<Product> {
-        let (proxy, tls, control) = (free_address()?, free_address()?, free_address()?);
+        let proxy = free_address()?;
+        let tls = free_address()?;
+        let control = free_address()?;
         let file = self.out.join(format!("{}.yaml", self.name));
         let store = self.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
         std::fs::write(&file, self.config.text([proxy, tls, control, backend], self.out) + &store)?;
         let common = [String::from("--config"), text(&file), String::from("--data"), text(self.data)];
         let words = [text(self.program), String::from("serve"), String::from("--workers"), self.workers.to_string()];
         let mut arguments: Vec<String> = self.under.iter().cloned().chain(words).chain(common.clone()).collect();
-        let (program, log) = (PathBuf::from(arguments.remove(0)), self.out.join(format!("{}.log", self.name)));
-        let (start, began) = (ProcessStart { name: self.name, program: &program, arguments, log }, Instant::now());
+        let program = PathBuf::from(arguments.remove(0));
+        let log = self.out.join(format!("{}.log", self.name));
+        let start = ProcessStart { name: self.name, program: &program, arguments, log };
+        let began = Instant::now();
         let mut group = ProcessGroup::start(&start)?;
         ready(&mut group, control, self.patience).await.context("tollgate serve did not become ready; see its log")?;
-        let (ready_after, cpu_micros) = (began.elapsed(), group.account.time()?.total_micros);
+        let ready_after = began.elapsed();
+        let cpu_micros = group.account.time()?.total_micros;
         let command = |words: &[&str]| run_command(self.program, words, &common);
         command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
@@ -317,7 +322,8 @@ mod tests {
             ServerConfig::members(first),
             ServerConfig::traces("100%", first),
         ] {
-            let (file, text) = (dir.path().join("tollgate.yaml"), config.text(addresses, dir.path()));
+            let file = dir.path().join("tollgate.yaml");
+            let text = config.text(addresses, dir.path());
             std::fs::write(&file, &text).unwrap();
             let environment = ::config::Environment::default();
             let sources =

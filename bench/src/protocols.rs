@@ -26,7 +26,8 @@ pub(crate) async fn echoes(
     for _ in 0..connections {
         open.push(PlainConnection::websocket(to).await?);
     }
-    let (ends, mut tasks) = (Instant::now() + Duration::from_secs(seconds), JoinSet::new());
+    let ends = Instant::now() + Duration::from_secs(seconds);
+    let mut tasks = JoinSet::new();
     for mut connection in open {
         let message = Arc::clone(&message);
         tasks.spawn(async move {

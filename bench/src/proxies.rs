@@ -148,7 +148,8 @@ impl ProxyStart<'_> {
     /// Starts a proxy, and waits until all its listeners are open.
     async fn start(&self, kind: &ProxyKind, origin: SocketAddr) -> anyhow::Result<Proxy> {
         // The workers of nginx run as `nobody` and must be able to enter the folder.
-        let (name, dir) = (kind.name, self.out.join(kind.name));
+        let name = kind.name;
+        let dir = self.out.join(kind.name);
         std::fs::create_dir(&dir)?;
         let with_port = |listener: &&'static str| Ok((*listener, free_address()?));
         let addresses = kind.listeners.iter().map(with_port).collect::<anyhow::Result<Vec<_>>>()?;
@@ -167,7 +168,9 @@ impl ProxyStart<'_> {
         }
         let command = kind.command(self.tools.path(kind.tool)?, &dir);
         let (program, arguments) = command.split_first().context("internal error: no command")?;
-        let (program, arguments, log) = (Path::new(program), arguments.to_vec(), dir.join("output.log"));
+        let program = Path::new(program);
+        let arguments = arguments.to_vec();
+        let log = dir.join("output.log");
         let group = ProcessGroup::start(&ProcessStart { name, program, arguments, log })?;
         for (_, address) in &addresses {
             Loader::connect_soon(*address).await.with_context(|| format!("{name}; see {}", dir.display()))?;
@@ -179,7 +182,8 @@ impl ProxyStart<'_> {
 impl Proxy {
     /// Waits until the plain listener forwards a request.
     async fn ready(&mut self) -> anyhow::Result<()> {
-        let (plain, deadline) = (self.listener(PLAIN)?, Instant::now() + PATIENCE);
+        let plain = self.listener(PLAIN)?;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             self.group.lives()?;
             let response = Loader::connect(plain, None).await?.get(BenchRequest::PLAIN.path).await?;

@@ -45,7 +45,8 @@ pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
     let database = BenchDatabase::create(flags.store).await?;
     println!("{}", database.describe());
     let clock = Clock::system();
-    let (folder, events) = (database.folder().join("spool"), flags.events);
+    let folder = database.folder().join("spool");
+    let events = flags.events;
     // The folder must belong to a node that the store knows.
     let store = database.open().await?;
     store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
@@ -110,7 +111,8 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
 /// The time from the start of the binary until it is ready, and its processor time until then, in microseconds.
 async fn serve(flags: &ReplayFlags, database: &BenchDatabase) -> anyhow::Result<(Duration, u64)> {
     let tools = ToolPaths::find(&[], flags.places.profile_dir.as_deref())?;
-    let (out, url) = (out_dir(&flags.places.out)?, database.url.as_ref());
+    let out = out_dir(&flags.places.out)?;
+    let url = database.url.as_ref();
     let config = ServerConfig { spool_mib: size_bytes_max(flags.events) >> 20, ..ServerConfig::default() };
     let start = ProductStart::new(&tools.tollgate, database.folder(), &out, "replay");
     // No request reaches a backend.

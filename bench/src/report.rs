@@ -161,7 +161,9 @@ impl Figure {
             })
         };
         let of = |what, measured, target| Self { what, measured, target };
-        if let (PairKind::LogLevel, Some(LineCounts { requests, written, dropped })) = (kind, lines) {
+        if let PairKind::LogLevel = kind
+            && let Some(LineCounts { requests, written, dropped }) = lines
+        {
             let text = format!("{requests} requests, {written} lines, {dropped} dropped");
             let what = |time| format!("µs of {time} time added to a plain request by `log.level: info` ({text})");
             let [total, user] = [CpuShare::Total, CpuShare::User].map(compared);
@@ -216,7 +218,8 @@ impl BenchReport {
 
     /// Writes `report.md`. Returns the text and the path.
     pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<(String, PathBuf)> {
-        let (text, file) = (self.markdown(), dir.join("report.md"));
+        let text = self.markdown();
+        let file = dir.join("report.md");
         fs::write(&file, &text)?;
         Ok((text, file))
     }

@@ -201,7 +201,9 @@ mod tests {
     #[test]
     fn a_script_and_a_request_have_the_same_fields() {
         for request in ROWS.into_iter().filter(|row| row.load == LoadKind::Wrk).map(|row| row.request) {
-            let (lua, bytes, body) = (request.lua(&[String::from("k1")], false), request.bytes("k1"), request.body());
+            let lua = request.lua(&[String::from("k1")], false);
+            let bytes = request.bytes("k1");
+            let body = request.body();
             let (head, sent) = bytes.split_once("\r\n\r\n").unwrap();
             let fields: Vec<&str> = head.lines().skip(1).filter_map(|line| Some(line.split_once(": ")?.0)).collect();
             for field in &fields {

@@ -123,7 +123,8 @@ impl Rounds<'_> {
         round: Duration,
         recorder: &Recorder,
     ) -> anyhow::Result<RowRuns> {
-        let ((warm, seconds), unit) = (row.seconds(self.seconds), unit(row, sides).await?);
+        let (warm, seconds) = row.seconds(self.seconds);
+        let unit = unit(row, sides).await?;
         let names = sides.iter().map(|side| side.name).collect();
         let mut runs = RowRuns { names, unit, rounds: Vec::new(), failed: 0 };
         for side in sides {
@@ -165,8 +166,10 @@ impl Rounds<'_> {
             Credential::Key | Credential::Token if once => &*signed,
             Credential::Key | Credential::Token => &*side.keys,
         };
-        let (counted, account) = (side.counted.as_deref(), &side.account);
-        let (mut reached, mut dropped) = (0, 0);
+        let counted = side.counted.as_deref();
+        let account = &side.account;
+        let mut reached = 0;
+        let mut dropped = 0;
         if let Some(counted) = counted {
             reached = counted.reached().await?;
             if side.log.is_some() {
@@ -175,8 +178,9 @@ impl Rounds<'_> {
             }
         }
         let database = || side.database.map_or(Ok(0), |database| Ok::<_, anyhow::Error>(database.cpu_micros()?.1));
-        let (before, workers_before, database_before) =
-            (account.time()?, account.thread_time(WORKER_THREADS)?, database()?);
+        let before = account.time()?;
+        let workers_before = account.thread_time(WORKER_THREADS)?;
+        let database_before = database()?;
         let load = Load { kind: row.load, request: &side.request, keys, once, seconds };
         let load = self.generators.run(load, side.address).await.context(side.name)?;
         ensure!(!once || load.requests <= u64::try_from(keys.len())?, "{} requests of {}", load.requests, keys.len());
@@ -224,7 +228,10 @@ async fn unit(row: &Row, sides: &[Side<'_>]) -> anyhow::Result<CostUnit> {
     let is_equal = bodies.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
     ensure!(row.request.body != RequestBody::None || is_equal, "the responses of {}: {bodies:?}", row.name);
     let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
-    let (Some((bytes, events)), RequestBody::Streamed) = (sizes.first(), row.request.body) else {
+    let Some((bytes, events)) = sizes.first() else {
+        return Ok(CostUnit::Request);
+    };
+    let RequestBody::Streamed = row.request.body else {
         return Ok(CostUnit::Request);
     };
     ensure!(*events > 0 && sizes.iter().all(|(_, other)| other == events), "the streams differ in events: {sizes:?}");
@@ -338,7 +345,8 @@ pub(crate) mod tests {
     fn each_side_runs_equally_often_at_each_place_and_after_each_other() {
         for count in 2..=6 {
             let orders = orders(count);
-            let (mut places, mut pairs) = (BTreeMap::new(), BTreeMap::new());
+            let mut places = BTreeMap::new();
+            let mut pairs = BTreeMap::new();
             for order in &orders {
                 for (place, side) in order.iter().enumerate() {
                     *places.entry((place, *side)).or_insert(0) += 1;

@@ -27,16 +27,21 @@ const TOOLS: [&str; 6] = ["nginx", "haproxy", "envoy", "traefik", "wrk", "h2load
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let plan = flags.planned();
     let SizeFlags { pairs, seconds, connections, places } = &plan.size;
-    let (pairs, seconds, connections) = (*pairs, *seconds, *connections);
+    let pairs = *pairs;
+    let seconds = *seconds;
+    let connections = *connections;
     let tools = ToolPaths::find(&TOOLS, places.profile_dir.as_deref())?;
-    let (machine, out, estimate) = (Machine::read(), out_dir(&places.out)?, plan.estimate());
+    let machine = Machine::read();
+    let out = out_dir(&places.out)?;
+    let estimate = plan.estimate();
     println!("{}: {pairs} rounds of {seconds} s, about {}", plan.only.join(", "), minutes(estimate));
     if let Some(warning) = machine.warning() {
         println!("warning: {warning}");
     }
     let recorder = Recorder::create(&out, Progress::begin(estimate))?;
     println!("raw figures of each run: {}", recorder.path.display());
-    let (dir, program) = (tempfile::tempdir()?, &*tools.tollgate);
+    let dir = tempfile::tempdir()?;
+    let program = &*tools.tollgate;
     tokens::create_certificate(&out)?;
     let issuer = TokenIssuer::create(&out)?;
     let mock = MockProcess::start(program, &out, "mock").await?;
@@ -51,9 +56,13 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     recorder.step(plan.preparation(), "all programs run");
 
     let main = CountedProduct::new(product, vec![mock.address]).await?;
-    let (mock, proxies, main, issuer) = (&mock, &proxies, &main, &issuer);
+    let mock = &mock;
+    let proxies = &proxies;
+    let main = &main;
+    let issuer = &issuer;
     let start = SideStart { program, mock, proxies, main, issuer, out: &out, dir: dir.path() };
-    let (wrk, h2load) = (tools.path("wrk")?, Some(tools.path("h2load")?));
+    let wrk = tools.path("wrk")?;
+    let h2load = Some(tools.path("h2load")?);
     let generators = Generators { wrk, h2load, dir: dir.path(), connections };
     let rounds = Rounds { generators, issuer: Some(issuer), out: &out, pairs, seconds, warm_each: 0 };
     let mut report = BenchReport::of(&plan, machine, main.product.group.account.method());
@@ -128,7 +137,8 @@ impl RowBench<'_> {
     async fn others(&self, report: &mut BenchReport) -> anyhow::Result<()> {
         let Self { plan, start, rounds, recorder, at_rest_kib } = *self;
         if plan.has(LATENCY) {
-            let (round, is_result) = (plan.round_estimate(LATENCY), plan.is_result());
+            let round = plan.round_estimate(LATENCY);
+            let is_result = plan.is_result();
             let plan = LatencyPlan { round, rate: plan.rate, at_rest_kib, is_result };
             let (table, failed) = latency::measure(rounds, start, &plan, recorder).await.context(LATENCY)?;
             report.latency = table;

@@ -87,8 +87,12 @@ impl Side<'_> {
         let Product { proxy, tls, ref key, ref group, .. } = counted.product;
         let address = if request.scheme == "https" { tls } else { proxy };
         let keys = if request.credential == Credential::None { Vec::new() } else { vec![key.clone()] };
-        let (account, counted) = (group.account.clone(), Some(Rc::clone(counted)));
-        let (has_new_tokens, database, log, _receiver) = (false, None, None, None);
+        let account = group.account.clone();
+        let counted = Some(Rc::clone(counted));
+        let has_new_tokens = false;
+        let database = None;
+        let log = None;
+        let _receiver = None;
         Self { name, account, counted, address, request, keys, has_new_tokens, database, log, _receiver }
     }
 
@@ -96,9 +100,15 @@ impl Side<'_> {
     fn proxy(&self, proxy: &Proxy, listener: &str) -> anyhow::Result<Self> {
         // Proxies that verify no tokens forward requests with a token as all others.
         let address = proxy.listener(listener).or_else(|_| proxy.listener(PLAIN))?;
-        let (request, keys, account) = (self.request, self.keys.clone(), proxy.group.account.clone());
-        let (has_new_tokens, database, log, _receiver) = (false, None, None, None);
-        let (name, counted) = (proxy.name, None);
+        let request = self.request;
+        let keys = self.keys.clone();
+        let account = proxy.group.account.clone();
+        let has_new_tokens = false;
+        let database = None;
+        let log = None;
+        let _receiver = None;
+        let name = proxy.name;
+        let counted = None;
         Ok(Self { name, account, counted, address, request, keys, has_new_tokens, database, log, _receiver })
     }
 
@@ -122,7 +132,10 @@ impl Side<'_> {
 
     /// Waits until a line per request is written to the log or dropped. It is an error if not, or if `warn` writes them.
     pub(crate) async fn check_lines(&self, requests: u64, dropped_before: u64) -> anyhow::Result<()> {
-        let (Some(counts), Some(CountedProduct { product, .. })) = (&self.log, self.counted.as_deref()) else {
+        let Some(counts) = &self.log else {
+            return Ok(());
+        };
+        let Some(CountedProduct { product, .. }) = self.counted.as_deref() else {
             return Ok(());
         };
         let deadline = Instant::now() + LINES_PATIENCE;
@@ -135,7 +148,9 @@ impl Side<'_> {
             }
             if written + dropped >= requests {
                 let LineCounts { requests: all, written: lines, dropped: lost } = counts.get();
-                let (requests, written, dropped) = (all + requests, lines + written, lost + dropped);
+                let requests = all + requests;
+                let written = lines + written;
+                let dropped = lost + dropped;
                 counts.set(LineCounts { requests, written, dropped });
                 return Ok(());
             }
@@ -146,7 +161,9 @@ impl Side<'_> {
 }
 
 fn lines(file: &Path) -> anyhow::Result<u64> {
-    let (mut reader, mut line, mut lines) = (BufReader::with_capacity(1 << 20, File::open(file)?), Vec::new(), 0);
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(file)?);
+    let mut line = Vec::new();
+    let mut lines = 0;
     while reader.read_until(b'\n', &mut line)? > 0 {
         lines += u64::from(line.ends_with(b"\n"));
         line.clear();
@@ -216,7 +233,8 @@ impl<'a> SideStart<'a> {
         pair: PairKind,
         second: Option<&MockProcess>,
     ) -> anyhow::Result<([(&'static str, Option<ServerConfig>); 2], Option<FakeServer>)> {
-        let (usual, mut receiver) = (ServerConfig::default, None);
+        let usual = ServerConfig::default;
+        let mut receiver = None;
         let both = match pair {
             PairKind::Routes(few, many) => {
                 [("10 routes", ServerConfig::routes(few)), ("10,000 routes", ServerConfig::routes(many))]

@@ -25,9 +25,11 @@ impl MedianInterval {
             return None;
         }
         values.sort_by(f64::total_cmp);
-        let (count, skipped) = (values.len(), outside(values.len()));
+        let count = values.len();
+        let skipped = outside(values.len());
         let at = |place: usize| values.get(place).copied();
-        let (lower, upper) = (at(count.checked_sub(1)? / 2)?, at(count / 2)?);
+        let lower = at(count.checked_sub(1)? / 2)?;
+        let upper = at(count / 2)?;
         Some(Self { median: f64::midpoint(lower, upper), low: at(skipped)?, high: at(count - 1 - skipped)? })
     }
 
@@ -43,7 +45,8 @@ impl MedianInterval {
 fn outside(count: usize) -> usize {
     // P(X = 0) of the binomial distribution with probability 1/2; then P(X = k).
     let mut term = (0..count).fold(1.0_f64, |term, _| term / 2.0);
-    let (mut below, mut skipped) = (term, 0);
+    let mut below = term;
+    let mut skipped = 0;
     while skipped * 2 < count {
         term *= float(count - skipped) / float(skipped + 1);
         if 2.0 * (below + term) > MISS_MAX {
@@ -148,7 +151,8 @@ mod tests {
 
     #[test]
     fn the_whole_interval_decides() {
-        let (both, aim) = (Target::must(1.0).aiming(0.5), Target::NONE.aiming(1.0));
+        let both = Target::must(1.0).aiming(0.5);
+        let aim = Target::NONE.aiming(1.0);
         for (target, low, median, high, expected) in [
             (both, 0.3, 0.4, 0.5, "met, also the aim"),
             (both, 0.3, 0.4, 0.6, "met"),

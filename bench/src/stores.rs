@@ -64,15 +64,18 @@ async fn compare(
 ) -> anyhow::Result<bool> {
     let SizeFlags { pairs, seconds, connections, ref places } = *flags;
     let tools = ToolPaths::find(&["wrk"], places.profile_dir.as_deref())?;
-    let (out, dir) = (out_dir(&places.out)?, tempfile::tempdir()?);
+    let out = out_dir(&places.out)?;
+    let dir = tempfile::tempdir()?;
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
-    let (mut databases, mut counted) = (Vec::new(), Vec::new());
+    let mut databases = Vec::new();
+    let mut counted = Vec::new();
     for (name, kind, plan) in settings {
         let database = BenchDatabase::create(kind).await?;
         println!("{name}: {}", database.describe());
         // SQLite's file is in the data folder.
         let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
-        let (url, config) = (database.url.as_ref(), ServerConfig { plan, ..ServerConfig::default() });
+        let url = database.url.as_ref();
+        let config = ServerConfig { plan, ..ServerConfig::default() };
         let start = ProductStart { url, config, ..ProductStart::new(&tools.tollgate, &data, &out, name) };
         let product = start.run(mock.address).await.context(name)?;
         let mut keys = vec![product.key.clone()];

@@ -67,7 +67,8 @@ impl TokenIssuer {
     pub(crate) fn token(&self) -> anyhow::Result<String> {
         self.signed.set(self.signed.get() + 1);
         let [(sub, _, ada), (tenant, _, acme), (role, _, member)] = CLAIMS;
-        let (expires_at, number) = (self.expires_at, self.signed.get().to_string());
+        let expires_at = self.expires_at;
+        let number = self.signed.get().to_string();
         let claims = json!({
             "iss": ISSUER, "aud": AUDIENCE, "exp": expires_at, "jti": number, sub: ada, tenant: acme, role: member
         });

@@ -54,7 +54,8 @@ impl Bind {
 
     /// Starts the server and waits until it accepts connections.
     pub async fn resume(&mut self) {
-        let (folder, port) = (self.folder.path().display(), self.port);
+        let folder = self.folder.path().display();
+        let port = self.port;
         self.write(
             "named.conf",
             &format!(

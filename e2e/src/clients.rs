@@ -99,7 +99,8 @@ async fn finished(mut command: Command) -> (String, String) {
         Err(_) => panic!("not within {RUN_TIMEOUT:?}: {command:?}"),
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    let stdout = text(&output.stdout);
+    let stderr = text(&output.stderr);
     assert!(output.status.success(), "{command:?}: {stdout}{stderr}");
     (stdout, stderr)
 }

@@ -338,7 +338,8 @@ where
         (name, text(at + 1).map_or(Value::Null, value))
     });
     let row = Value::Object(columns.collect::<Map<String, Value>>());
-    let (status, outcome) = (row["status"].as_i64(), row["outcome"].as_str().map(str::to_owned));
+    let status = row["status"].as_i64();
+    let outcome = row["outcome"].as_str().map(str::to_owned);
     EventRow { id: text(0).unwrap_or_default(), status: status.unwrap_or(0), outcome: outcome.unwrap_or_default(), row }
 }
 

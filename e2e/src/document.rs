@@ -108,7 +108,8 @@ impl Document {
 }
 
 fn fits(template: &str, path: &str) -> bool {
-    let (mut template, mut path) = (template.split('/'), path.split('/'));
+    let mut template = template.split('/');
+    let mut path = path.split('/');
     loop {
         match (template.next(), path.next()) {
             (None, None) => return true,

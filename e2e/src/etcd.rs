@@ -58,7 +58,8 @@ impl Etcd {
         let peers: Vec<String> =
             self.ports.iter().enumerate().map(|(nth, (_, port))| format!("s{nth}=http://127.0.0.1:{port}")).collect();
         let (client, peer) = self.ports[server];
-        let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        let client = format!("http://127.0.0.1:{client}");
+        let peer = format!("http://127.0.0.1:{peer}");
         let mut command = Command::new("etcd");
         command.arg("--name").arg(format!("s{server}")).arg("--data-dir").arg(self.data(server));
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);

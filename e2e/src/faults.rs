@@ -163,7 +163,8 @@ impl Shim {
                 _ => unsynced.entry(entry.inode).or_default().push(entry),
             }
         }
-        let (mut doubtful, mut lost) = (0, 0);
+        let mut doubtful = 0;
+        let mut lost = 0;
         for (file, inode) in files(dir) {
             let Some(entries) = unsynced.get(&inode) else { continue };
             doubtful += entries.len();

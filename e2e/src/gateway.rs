@@ -106,7 +106,10 @@ impl Gateway {
         .await;
         drop(starting);
         let listeners = addresses(&line, "proxy");
-        let (Some(&proxy), Some(control)) = (listeners.first(), address(&line, "control")) else {
+        let Some(&proxy) = listeners.first() else {
+            panic!("the log line lacks an address: {line}");
+        };
+        let Some(control) = address(&line, "control") else {
             panic!("the log line lacks an address: {line}");
         };
         let mock = address(&line, "mock");

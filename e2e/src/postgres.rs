@@ -61,11 +61,11 @@ impl PostgresServer {
 
     /// Like [`PostgresServer::start`], with environment variables for the server.
     pub async fn start_with(variables: &[(String, String)]) -> Self {
-        let (programs, user) = (programs(), other_user().await);
+        let programs = programs();
+        let user = other_user().await;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let (Ok(folder), Ok(port)) = (tempfile::Builder::new().prefix("tollgate-outage-").tempdir(), port) else {
-            panic!("no folder or no port for a PostgreSQL")
-        };
+        let folder = tempfile::Builder::new().prefix("tollgate-outage-").tempdir().ok();
+        let Some((folder, port)) = folder.zip(port.ok()) else { panic!("no folder or no port for a PostgreSQL") };
         let owned = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).and_then(|()| match user {
             Some((user, group)) => chown(folder.path(), Some(user), Some(group)),
             None => Ok(()),
@@ -134,7 +134,8 @@ impl PostgresServer {
             Ok(child) => self.postmaster = Some(child),
             Err(error) => panic!("postgres: {error}"),
         }
-        let (url, log) = (self.url(), self.folder.path().join("log"));
+        let url = self.url();
+        let log = self.folder.path().join("log");
         eventually_within(READY, "PostgreSQL answers", async || {
             if let Some(Ok(Some(ended))) = self.postmaster.as_mut().map(Child::try_wait) {
                 panic!("PostgreSQL ended with {ended}: {}", fs::read_to_string(&log).unwrap_or_default());
@@ -147,7 +148,8 @@ impl PostgresServer {
     /// Builds a command for one of PostgreSQL's programs. If the test is killed, the program receives SIGQUIT; this
     /// needs `setpriv`, which Debian has and other systems may lack.
     fn program(&self, name: &str) -> Command {
-        let (setpriv, program) = (Path::new("/usr/bin/setpriv"), self.programs.join(name));
+        let setpriv = Path::new("/usr/bin/setpriv");
+        let program = self.programs.join(name);
         let mut command = Command::new(if setpriv.exists() { setpriv } else { &program });
         if setpriv.exists() {
             if let Some((user, group)) = self.user {
@@ -222,7 +224,9 @@ async fn other_user() -> Option<(u32, u32)> {
             let reported = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
             String::from_utf8_lossy(&reported.stdout).trim().parse().ok()
         };
-        if let (Some(user), Some(group)) = (number("-u").await, number("-g").await) {
+        if let Some(user) = number("-u").await
+            && let Some(group) = number("-g").await
+        {
             return Some((user, group));
         }
     }

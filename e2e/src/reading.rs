@@ -92,10 +92,12 @@ fn head(bytes: &[u8]) -> Result<Request, &'static str> {
     let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
     let mut lines = text.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
-    let (Some(method), Some(target), Some("HTTP/1.1"), None) = (words.next(), words.next(), words.next(), words.next())
-    else {
+    let Some((method, (target, "HTTP/1.1"))) = words.next().zip(words.next().zip(words.next())) else {
         return Err("not METHOD TARGET HTTP/1.1");
     };
+    if words.next().is_some() {
+        return Err("not METHOD TARGET HTTP/1.1");
+    }
     if !is_token(method) {
         return Err("the method is no token");
     }
@@ -123,7 +125,8 @@ fn framing(request: &Request) -> Result<BodyFraming, &'static str> {
     if host.len() != 1 || host.iter().any(|host| host.is_empty()) {
         return Err("not one Host");
     }
-    let (lengths, codings) = (request.all("content-length"), request.all("transfer-encoding"));
+    let lengths = request.all("content-length");
+    let codings = request.all("transfer-encoding");
     match (lengths.as_slice(), codings.as_slice()) {
         ([], []) => Ok(BodyFraming::Length(0)),
         ([], ["chunked"]) => Ok(BodyFraming::Chunked),
@@ -139,7 +142,8 @@ type ChunkedBody = (Vec<u8>, Vec<(String, String)>, usize);
 
 /// Parses a chunked body without extensions.
 fn chunks(bytes: &[u8]) -> ParseResult<ChunkedBody> {
-    let (mut body, mut at) = (Vec::new(), 0);
+    let mut body = Vec::new();
+    let mut at = 0;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let digits = rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
@@ -164,7 +168,8 @@ fn chunks(bytes: &[u8]) -> ParseResult<ChunkedBody> {
 
 /// Parses a trailer section with its final empty line.
 fn trailers(bytes: &[u8]) -> ParseResult<(Vec<(String, String)>, usize)> {
-    let (mut fields, mut at) = (Vec::new(), 0);
+    let mut fields = Vec::new();
+    let mut at = 0;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some(len) = rest.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };

@@ -14,7 +14,8 @@ use crate::tools::{HOW, tools};
 #[must_use]
 pub fn node(script: &str) -> Command {
     let folder = folder("sdk");
-    let (lock_file, found) = (folder.join("package-lock.json"), folder.join("node_modules/.installed"));
+    let lock_file = folder.join("package-lock.json");
+    let found = folder.join("node_modules/.installed");
     let read = |path: &Path| std::fs::read(path).unwrap_or_default();
     assert!(read(&lock_file) == read(&found), "e2e/sdk/node_modules differs from its lock file: {HOW}");
     let mut command = Command::new("node");

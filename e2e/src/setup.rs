@@ -175,7 +175,8 @@ impl Folder {
     /// starts in two thirds of the time.
     #[must_use]
     pub fn with_tables(self) -> Self {
-        if let (None, Some(from)) = (&self.database, std::env::var_os(MIGRATED))
+        if let None = &self.database
+            && let Some(from) = std::env::var_os(MIGRATED)
             && let Err(error) = copy_database(Path::new(&from), &self.data())
         {
             panic!("no copy of the database in {}: {error}", Path::new(&from).display());

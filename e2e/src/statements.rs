@@ -61,12 +61,14 @@ impl StatementRelay {
         let bound = TcpListener::bind("127.0.0.1:0").await.and_then(|bound| Ok((bound.local_addr()?, bound)));
         let (address, listener) = bound.unwrap_or_else(|error| panic!("no relay to {to}: {error}"));
         let plan = Arc::new(Plan::default());
-        let (cut_now, to) = (Arc::clone(&plan), to.to_owned());
+        let cut_now = Arc::clone(&plan);
+        let to = to.to_owned();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut ways = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                let (plan, to) = (Arc::clone(&cut_now), to.clone());
+                let plan = Arc::clone(&cut_now);
+                let to = to.clone();
                 // An error of one direction ends the connection for both peers.
                 ways.spawn(async move { drop(pass(near, &to, &plan).await) });
             }
@@ -96,7 +98,8 @@ impl StatementRelay {
 
 async fn pass(near: TcpStream, to: &str, plan: &Plan) -> io::Result<()> {
     let far = TcpStream::connect(to).await?;
-    let (near, far) = (near.into_split(), far.into_split());
+    let near = near.into_split();
+    let far = far.into_split();
     // One message means: cut the connection after the next `ReadyForQuery`.
     let (cut_after, cut_now) = mpsc::channel(1);
     tokio::select! {
@@ -121,7 +124,8 @@ async fn relay_requests(
             break;
         }
     }
-    let (mut buffered, mut executes) = (Vec::new(), false);
+    let mut buffered = Vec::new();
+    let mut executes = false;
     loop {
         let kind = message(&mut near, &mut buffered).await?;
         let is_check = kind == b'Q' && buffered.get(5..).is_some_and(|text| text.starts_with(CHECK));

@@ -25,7 +25,8 @@ impl TcpRelay {
             Err(error) => panic!("no relay to {to}: {error}"),
         };
         let is_cut = Arc::new(watch::Sender::new(false));
-        let (cut_signal, to) = (Arc::clone(&is_cut), to.to_owned());
+        let cut_signal = Arc::clone(&is_cut);
+        let to = to.to_owned();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut ways = JoinSet::new();

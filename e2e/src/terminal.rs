@@ -49,7 +49,8 @@ impl Terminal {
         let child = command.spawn()?;
         let keyboard = File::from(own_side);
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let (mut screen, seen) = (keyboard.try_clone()?, shown.clone());
+        let mut screen = keyboard.try_clone()?;
+        let seen = shown.clone();
         // The thread ends when the terminal closes.
         std::thread::spawn(move || {
             let mut bytes = [0; 1_024];

@@ -123,9 +123,11 @@ impl Upstream {
 
     /// Starts a server that reads each body and sends the same response: a head without framing, and a body.
     pub async fn answering(head: &str, body: impl AsRef<[u8]>) -> Self {
-        let (head, body) = (head.to_owned(), body.as_ref().to_vec());
+        let head = head.to_owned();
+        let body = body.as_ref().to_vec();
         Self::start(move |mut turn| {
-            let (head, body) = (head.clone(), body.clone());
+            let head = head.clone();
+            let body = body.clone();
             async move {
                 turn.read_body().await;
                 turn.answer(&head, &body).await;

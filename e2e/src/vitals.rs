@@ -121,7 +121,8 @@ pub fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
         SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
         SocketAddr::V6(v6) => panic!("no IPv4: {v6}"),
     };
-    let (at, from) = (spelled(at), spelled(from));
+    let at = spelled(at);
+    let from = spelled(from);
     let reported = match fs::read_to_string("/proc/net/tcp") {
         Ok(reported) => reported,
         Err(error) => panic!("/proc/net/tcp: {error}"),

@@ -41,7 +41,8 @@ pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T
 
 /// Calls `ask` until it returns `Some`; panics with `what` after `limit`.
 pub async fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let (end, mut pauses) = (Instant::now() + limit, Pauses::new());
+    let end = Instant::now() + limit;
+    let mut pauses = Pauses::new();
     loop {
         if let Some(found) = ask().await {
             return found;
@@ -57,7 +58,9 @@ pub async fn with_progress<T, P: PartialEq + std::fmt::Debug>(
     what: &str,
     mut ask: impl AsyncFnMut() -> Result<T, P>,
 ) -> T {
-    let (mut last, mut since, mut pauses) = (None, Instant::now(), Pauses::new());
+    let mut last = None;
+    let mut since = Instant::now();
+    let mut pauses = Pauses::new();
     loop {
         let progress = match ask().await {
             Ok(found) => return found,
@@ -116,7 +119,9 @@ impl Canary {
                 #[expect(clippy::disallowed_methods, reason = "a separate thread sleeps")]
                 std::thread::sleep(TICK);
                 let late = began.elapsed().saturating_sub(TICK);
-                if let Some(late_us) = reported.upgrade().filter(|_| late > LATE_MIN) {
+                if late > LATE_MIN
+                    && let Some(late_us) = reported.upgrade()
+                {
                     late_us.fetch_add(u64::try_from(late.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
                 }
             }
@@ -170,7 +175,8 @@ impl Canary {
     /// # Panics
     /// More time has passed.
     pub fn assert_within(&self, limit: Duration, what: &str) {
-        let (elapsed, allowed) = (self.elapsed(), self.allows(limit));
+        let elapsed = self.elapsed();
+        let allowed = self.allows(limit);
         assert!(elapsed < allowed, "{what} took {elapsed:?}, of {limit:?} (on this machine {allowed:?})");
     }
 }

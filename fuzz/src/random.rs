@@ -43,7 +43,8 @@ impl SeededRandom {
 
     /// The bytes in pieces of 1 to `size_max` bytes.
     pub fn cut<'a>(&mut self, bytes: &'a [u8], size_max: usize) -> Vec<&'a [u8]> {
-        let (mut rest, mut pieces) = (bytes, Vec::new());
+        let mut rest = bytes;
+        let mut pieces = Vec::new();
         while !rest.is_empty() {
             let (piece, after) = rest.split_at((1 + self.below(size_max)).min(rest.len()));
             pieces.push(piece);

@@ -24,7 +24,8 @@ const END: Duration = Duration::from_secs(10);
 pub(crate) fn run(command: &str, arguments: &[&str], server_use: ServerUse) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
         let interrupted = async {
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -46,7 +46,8 @@ pub(crate) fn run(words: &[&str], root: &Path) -> anyhow::Result<ExitCode> {
     prepare_databases(&target(root).join("debug/tollgate"), migrated.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
         // A signal drops the running jobs, which kills their processes.
         tokio::select! {
             ended = run_parts(&parts, &binaries, filter, &folder, migrated.path()) => ended,

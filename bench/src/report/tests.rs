@@ -83,7 +83,8 @@ fn runs(sides: &[(&'static str, u64, u64)], has_workers: bool) -> RowRuns {
 
 #[test]
 fn ratios_are_of_the_same_round() {
-    let (row, runs) = (Row::of("llm").unwrap(), runs(&[("nginx", 1, 1), ("envoy", 2, 4), ("tollgate", 3, 2)], true));
+    let row = Row::of("llm").unwrap();
+    let runs = runs(&[("nginx", 1, 1), ("envoy", 2, 4), ("tollgate", 3, 2)], true);
     let targets = RatioTargets { peers: [None, Some(0.4), None], ..crate::rows::must(1.9).workers(1.75, 1.5) };
     let costs = CostResult::of(&row, &targets, &runs);
     for (share, side, micros, ratio, target) in [
@@ -103,7 +104,8 @@ fn ratios_are_of_the_same_round() {
 #[test]
 fn figures_of_two_sides_are_compared_within_their_round() {
     let check = |name: &str, has_workers: bool, expected: f64, endings: &[&str]| {
-        let (row, runs) = (Row::of(name).unwrap(), runs(&[("a", 5, 1), ("b", 6, 1)], has_workers));
+        let row = Row::of(name).unwrap();
+        let runs = runs(&[("a", 5, 1), ("b", 6, 1)], has_workers);
         let lines = Some(LineCounts { requests: 9, written: 8, dropped: 1 });
         let figures = Figure::of_pair(&row, &runs, lines);
         let names: Vec<&str> = figures.iter().map(|figure| figure.what.as_str()).collect();

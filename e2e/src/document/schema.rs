@@ -169,7 +169,8 @@ impl SchemaValidator<'_> {
 
     /// Checks values of fields that `properties` does not name; [`Self::whole`] refuses such fields where required.
     fn additional(&self, schema: &Value, says: &Map<String, Value>, value: &Value) -> Result<(), String> {
-        let (Value::Object(fields), Value::Object(_)) = (value, schema) else { return Ok(()) };
+        let Value::Object(fields) = value else { return Ok(()) };
+        let Value::Object(_) = schema else { return Ok(()) };
         let named = |name: &str| says.get("properties").is_some_and(|properties| properties.get(name).is_some());
         let mut fields = fields.iter().filter(|(name, _)| !named(name));
         fields.try_for_each(|(name, field)| self.whole(schema, field, &format!("$.{name}")))

@@ -346,7 +346,8 @@ async fn a_start_on_a_terminal_prints_the_link_itself() {
     let mut terminal = Terminal::run(&folder, &words);
     terminal.sees("listening", 1).await;
     let shown = terminal.shown();
-    let (admin, keys) = (shown.find("There is no admin"), shown.find("Demo keys"));
+    let admin = shown.find("There is no admin");
+    let keys = shown.find("Demo keys");
     assert!(link(&shown).contains("tgl_") && admin.is_some() && admin < keys, "{shown}");
     assert!(!shown.contains("setup-link"), "{shown}");
     terminal.interrupts();

@@ -23,7 +23,8 @@ async fn requests_wait_in_an_inherited_socket_for_the_start_and_during_a_restart
     let upstream = Upstream::answering("200 OK", "fine").await;
     let setup = Setup::routed(upstream.address(), "{path: /x, upstreams: backend, auth: {type: none}}");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, call) = (listener.local_addr().unwrap(), Call::get("/x"));
+    let address = listener.local_addr().unwrap();
+    let call = Call::get("/x");
     let mut folder = Folder::new();
     for _ in 0..2 {
         let waiting = send(&call, address).await;

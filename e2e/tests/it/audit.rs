@@ -31,7 +31,8 @@ pub(crate) async fn admin(gateway: &Gateway) -> String {
 
 /// Returns all entries of the audit log, oldest first.
 async fn lines(gateway: &Gateway, token: &str) -> Vec<Value> {
-    let (mut lines, mut path) = (Vec::new(), "/api/audit?limit=50".to_owned());
+    let mut lines = Vec::new();
+    let mut path = "/api/audit?limit=50".to_owned();
     loop {
         let page = gateway.ask(Call::get(&path).key(token)).await.expect(200).json();
         lines.extend(page["items"].as_array().unwrap().clone());

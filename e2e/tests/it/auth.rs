@@ -54,7 +54,8 @@ async fn admin(gateway: &Gateway) -> String {
 async fn a_user_signs_up_renews_the_session_and_signs_out() {
     let gateway = open("open").await;
     let created = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
-    let (access, refresh) = (text(&created["access_token"]), text(&created["refresh_token"]));
+    let access = text(&created["access_token"]);
+    let refresh = text(&created["refresh_token"]);
     assert_eq!(me(&gateway, &access).await.expect(200).json()["user"], created["user"]);
 
     let renewal = json!({"refresh_token": refresh});

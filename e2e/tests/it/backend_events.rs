@@ -91,8 +91,10 @@ fn setup([checked, ejected, other, broken]: [&Switched; 4], unused: SocketAddr) 
 
 #[tokio::test]
 async fn each_change_of_a_backend_is_one_event_with_its_cause_and_durations() {
-    let (checked, ejected, other, broken) =
-        (Switched::start().await, Switched::start().await, Switched::start().await, Switched::start().await);
+    let checked = Switched::start().await;
+    let ejected = Switched::start().await;
+    let other = Switched::start().await;
+    let broken = Switched::start().await;
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = Gateway::start(setup([&checked, &ejected, &other, &broken], unused)).await;
 
@@ -186,7 +188,8 @@ async fn each_request_has_one_event_at_its_begin_and_one_at_its_end() {
 async fn the_line_of_a_request_has_its_backend_its_attempts_and_its_bytes() {
     let good = Switched::start().await;
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (dead, good_url) = (format!("{{url: \"http://{unused}\"}}"), good.url());
+    let dead = format!("{{url: \"http://{unused}\"}}");
+    let good_url = good.url();
     let upstreams = format!(
         "[{{name: pair, backends: [{dead}, {{url: \"{good_url}\"}}], retry: {{on: [connect], backoff: 0s}}}}, \
          {{name: gone, backends: [{dead}]}}]"

@@ -55,7 +55,8 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
     let mut ids = Ids::new(clock.clone());
     let mut spool = Spool::open(&data.join("spool"), SpoolOptions::new(256 << 20, 2), &[]).unwrap();
     for nth in 0..SPOOLED + OPEN {
-        let (lane, at) = (usize::try_from(nth % 2).unwrap(), clock.now());
+        let lane = usize::try_from(nth % 2).unwrap();
+        let at = clock.now();
         let event = UsageEvent {
             id: RequestId(ids.next_uuid()),
             subject: access::Subject::Key(caller),
@@ -152,7 +153,8 @@ async fn a_killed_servers_lease_ends_with_the_usage_in_its_spool() {
     };
     let first = Gateway::start(setup()).await;
     let key = first.account("held").await.key;
-    let (caller, call) = (caller(&first).await, Call::get("/counted").key(&key));
+    let caller = caller(&first).await;
+    let call = Call::get("/counted").key(&key);
     for _ in 0..USED {
         assert_eq!(call.send(first.proxy).await.status(), 200);
     }

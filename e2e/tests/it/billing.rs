@@ -81,7 +81,8 @@ impl Shop {
 
     /// Changes users as the books do: with the revision, which all nodes follow.
     async fn hold(&self, change: &'static str) {
-        let (data, next) = (self.gateway.folder().data(), "UPDATE revision SET value = value + 1");
+        let data = self.gateway.folder().data();
+        let next = "UPDATE revision SET value = value + 1";
         let rows = store::rows(self.gateway.folder(), &data);
         rows.execute(change, change).await;
         rows.execute(next, next).await;

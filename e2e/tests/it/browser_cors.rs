@@ -98,7 +98,9 @@ async fn results(host: &str, pages: &Upstream, gateway: &Gateway, key: &str) -> 
 
 #[tokio::test]
 async fn pages_in_chromium_read_what_the_route_shares() {
-    let (pages, others, api) = (pages().await, pages().await, api().await);
+    let others = pages().await;
+    let pages = pages().await;
+    let api = api().await;
     let origin = format!("http://127.0.0.1:{}", pages.address().port());
     let cors = format!("allowed_origins: ['{origin}'], exposed_headers: [X-Total]");
     let keyed = "allowed_methods: [GET, PUT], allowed_headers: [Authorization, Content-Type]";

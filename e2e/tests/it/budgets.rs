@@ -33,7 +33,8 @@ fn chat(key: &str) -> Call {
 #[tokio::test]
 async fn a_budget_applies_to_its_scope_until_it_is_removed() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
-    let (held, free) = (gateway.account("open").await, gateway.account("open").await);
+    let held = gateway.account("open").await;
+    let free = gateway.account("open").await;
     let set = ["set", "--user", &held.email, "--per", "day"];
     let reported = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
     assert_eq!(reported, "0 credits a day; running servers apply it within a second\n");

@@ -146,7 +146,8 @@ async fn client_that_reads_slowly_but_steadily_receives_everything() {
     let gateway = Gateway::start(setup).await;
     let mut exchange = Call::get("/up").open(gateway.proxy).await;
     let mut ticks = tokio::time::interval(Duration::from_millis(125));
-    let (mut got, mut allowed) = (0, 0);
+    let mut got = 0;
+    let mut allowed = 0;
     loop {
         match exchange.next().await {
             Piece::Data(data) => got += data.len(),

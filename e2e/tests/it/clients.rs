@@ -63,7 +63,9 @@ impl Stage {
         let away = clients::unsteady(mock.address(), "503 Service Unavailable").await;
         let provider =
             |name: &str, at| format!("{{name: {name}, kind: mock, base_url: \"http://{at}\", formats: [{formats}]}}");
-        let (held, broken, refused) = (clients::held().await, clients::broken().await, ReservedPort::new());
+        let held = clients::held().await;
+        let broken = clients::broken().await;
+        let refused = ReservedPort::new();
         let providers = [
             provider("mock", mock.address()),
             provider("busy", busy.address()),
@@ -82,7 +84,8 @@ impl Stage {
             .section("providers", &format!("[{}]", providers.join(", ")))
             .section("models", &format!("[{}]", models.join(", ")));
         let gateway = Gateway::start(more(setup)).await;
-        let (key, spent) = (gateway.key().await, gateway.account("little").await.key);
+        let key = gateway.key().await;
+        let spent = gateway.account("little").await.key;
         gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&spent)).await.expect(200);
         let refusal = "400 Bad Request\r\ncontent-type: application/json";
         let probe = Upstream::answering(refusal, r#"{"error":{"message":"noted"}}"#).await;

@@ -134,7 +134,8 @@ async fn each_piece_reaches_the_client_before_the_next_one_exists() {
     let head = wire.head().await.unwrap();
     assert_eq!(head.header("content-encoding"), Some("gzip"));
     let mut exchange = Exchange::new(wire, head, "GET");
-    let (mut received, mut expected) = (Vec::new(), String::new());
+    let mut received = Vec::new();
+    let mut expected = String::new();
     for number in 1..4 {
         expected.push_str(&format!("piece {number};"));
         let mut text = Vec::new();

@@ -103,7 +103,8 @@ async fn a_backup_is_restored_with_a_list_of_its_effects() {
     let reported = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(!output.status.success() && reported.contains("confirmation_missing"), "{reported}");
     assert!(reported.contains("(users: 1, keys: 1, recorded requests: 2)"), "{reported}");
-    let (cut, whole) = (format!("{file}.cut"), std::fs::read(&file).unwrap());
+    let cut = format!("{file}.cut");
+    let whole = std::fs::read(&file).unwrap();
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     let reported = refused(&folder, &["restore", &cut, "--data", &data, "--replace", "--yes"]).await;
     assert!(reported.contains("no_backup"), "{reported}");

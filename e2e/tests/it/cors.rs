@@ -54,7 +54,8 @@ fn check_unshared(answer: &Answer) {
 
 #[tokio::test]
 async fn gateway_answers_preflight_requests_of_its_pages() {
-    let (provider, backend) = (sharing_provider().await, Upstream::json(&json!({})).await);
+    let provider = sharing_provider().await;
+    let backend = Upstream::json(&json!({})).await;
     let gateway = gateway(&provider, &backend).await;
     for path in [CHAT, "/v1/messages", "/v1/responses", "/v1beta/models/up/m:generateContent", "/v1/models"] {
         let method = if path == "/v1/models" { "GET" } else { "POST" };
@@ -102,7 +103,8 @@ async fn pages_read_responses_streams_and_errors() {
 
 #[tokio::test]
 async fn no_other_origin_or_path_is_shared() {
-    let (provider, backend) = (sharing_provider().await, Upstream::json(&json!({})).await);
+    let provider = sharing_provider().await;
+    let backend = Upstream::json(&json!({})).await;
     let gateway = gateway(&provider, &backend).await;
     let key = gateway.key().await;
     let origins = [

@@ -25,7 +25,9 @@ async fn kill_under_load(gateway: Gateway, call: Call) -> (Vec<(Answer, Instant)
     let answers = Arc::new(Mutex::new(Vec::new()));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        let (call, to, answers) = (call.clone(), gateway.proxy, Arc::clone(&answers));
+        let call = call.clone();
+        let to = gateway.proxy;
+        let answers = Arc::clone(&answers);
         callers.spawn(async move {
             while let Ok(exchange) = call.attempt(to).await {
                 let answer = exchange.rest().await;
@@ -145,7 +147,8 @@ async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
         rounds += 1;
         let mut callers = JoinSet::new();
         for _ in 0..CALLERS {
-            let (call, to) = (call.clone(), gateway.proxy);
+            let call = call.clone();
+            let to = gateway.proxy;
             callers.spawn(async move {
                 while call.attempt(to).await.is_ok() {
                     tokio::time::sleep(pause).await;

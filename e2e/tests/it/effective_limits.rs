@@ -88,7 +88,8 @@ async fn every_limit_is_listed_with_overshoot_and_unusable_amount() {
 #[tokio::test]
 async fn a_dead_server_makes_at_most_the_reported_amount_unusable() {
     let folder = Folder::on_postgres(Database::new());
-    let (second, third) = (folder.beside(), folder.beside());
+    let second = folder.beside();
+    let third = folder.beside();
     let setup = || Setup::mocked().plans("{name: hundred, credits_per_day: 100}");
     let nodes = [
         Gateway::start_in(folder, setup()).await,

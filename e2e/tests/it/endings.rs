@@ -154,7 +154,8 @@ async fn take(gateway: &Gateway, upstream: &Upstream, call: Call, until: Option<
         }
         return;
     }
-    let (mut response, mut text) = (call.open(gateway.proxy).await, String::new());
+    let mut response = call.open(gateway.proxy).await;
+    let mut text = String::new();
     while !text.contains(until) {
         match response.next().await {
             Piece::Data(bytes) => text.push_str(&String::from_utf8_lossy(&bytes)),

@@ -100,8 +100,12 @@ impl Example {
         let file = examples().join(name).join("tollgate.yaml");
         let yaml = fs::read_to_string(&file).unwrap();
         let readme = fs::read_to_string(file.with_file_name("README.md")).unwrap();
-        let (mut exports, mut serve, mut calls) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut installs, mut backend, mut key) = (Vec::new(), String::new(), String::new());
+        let mut exports = Vec::new();
+        let mut serve = Vec::new();
+        let mut calls = Vec::new();
+        let mut installs = Vec::new();
+        let mut backend = String::new();
+        let mut key = String::new();
         for command in printed(&readme) {
             if let Some(words) = command.strip_prefix("# export ") {
                 assert!(serve.is_empty(), "{name}: an export after the start has no effect: {command}");
@@ -261,7 +265,9 @@ fn shell(command: &str, workspace: &Folder) -> Command {
 /// Returns the commands in a README's `sh` blocks, with continuation lines joined. Panics on a block of another
 /// language, because no test would run it.
 fn printed(readme: &str) -> Vec<String> {
-    let (mut commands, mut inside, mut goes_on) = (Vec::<String>::new(), false, false);
+    let mut commands = Vec::<String>::new();
+    let mut inside = false;
+    let mut goes_on = false;
     for line in readme.lines() {
         if let Some(kind) = line.trim_start().strip_prefix("```") {
             assert_eq!(kind, if inside { "" } else { "sh" }, "a code block that no test runs: {line}");
@@ -336,7 +342,8 @@ async fn resilient_serves_while_one_of_two_backends_is_gone() {
     for (variable, default) in &example.exports {
         assert!(example.yaml.contains(&format!("${{{variable}:-{default}}}")), "the README names the default");
     }
-    let (first, second) = (Upstream::json(&json!({"users": []})).await, Upstream::json(&json!({"users": []})).await);
+    let first = Upstream::json(&json!({"users": []})).await;
+    let second = Upstream::json(&json!({"users": []})).await;
     let url = |backend: &Upstream| format!("http://{}", backend.address());
     let variables = [("FIRST_URL".to_owned(), url(&first)), ("SECOND_URL".to_owned(), url(&second))];
     let gateway = example.start(&variables).await;
@@ -396,7 +403,8 @@ async fn jwt_admits_tokens_with_the_scope_and_names_the_user_to_the_api() {
 #[tokio::test]
 async fn canary_gets_one_request_in_ten_and_those_of_testers() {
     let example = Example::read("canary");
-    let (stable, canary) = (Upstream::json(&json!({"v": 1})).await, Upstream::json(&json!({"v": 2})).await);
+    let stable = Upstream::json(&json!({"v": 1})).await;
+    let canary = Upstream::json(&json!({"v": 2})).await;
     let url = |name: &str, api: &Upstream| (name.to_owned(), format!("http://{}", api.address()));
     let gateway = example.start(&[url("STABLE_URL", &stable), url("CANARY_URL", &canary)]).await;
     let key = first_key(&gateway);

@@ -144,7 +144,8 @@ async fn has_exported(folder: &Path, requests: u64) {
 
 #[tokio::test]
 async fn clickhouse_adds_exported_files_to_the_totals_of_the_api_also_after_a_crash() {
-    let (upstream, folder) = (upstream().await, Folder::new());
+    let upstream = upstream().await;
+    let folder = Folder::new();
     let export = to_files(&folder);
     let gateway = Gateway::start_in(folder, setup(&upstream, &export)).await;
     let key = gateway.key().await;
@@ -163,7 +164,8 @@ async fn clickhouse_adds_exported_files_to_the_totals_of_the_api_also_after_a_cr
 
 #[tokio::test]
 async fn clickhouse_inserts_rows_into_the_documented_table_and_drops_repeated_ones() {
-    let (upstream, mut clickhouse) = (upstream().await, ClickHouse::start().await);
+    let upstream = upstream().await;
+    let mut clickhouse = ClickHouse::start().await;
     let target = clickhouse.target();
     let setup = || setup(&upstream, &target).variable("CLICKHOUSE_PASSWORD", PASSWORD);
     let gateway = Gateway::start(setup()).await;
@@ -193,7 +195,8 @@ async fn clickhouse_inserts_rows_into_the_documented_table_and_drops_repeated_on
 
 #[tokio::test]
 async fn rows_of_the_process_before_an_upgrade_are_exported() {
-    let (upstream, folder) = (upstream().await, Folder::new());
+    let upstream = upstream().await;
+    let folder = Folder::new();
     let export = to_files(&folder);
     let mut gateway = Gateway::start_in(folder, setup(&upstream, &export)).await;
     let key = gateway.key().await;
@@ -207,7 +210,8 @@ async fn rows_of_the_process_before_an_upgrade_are_exported() {
 
 #[tokio::test]
 async fn a_target_that_accepts_nothing_delays_neither_requests_nor_ingest() {
-    let (upstream, dead) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let dead = ReservedPort::new();
     let export = format!(
         "{{clickhouse: {{url: \"http://{}\", user: writer, password: \"${{CLICKHOUSE_PASSWORD}}\"}}}}",
         dead.address()

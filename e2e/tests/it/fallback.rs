@@ -69,7 +69,8 @@ async fn details(gateway: &Gateway, key: &str, answer: &Answer) -> Value {
 
 #[tokio::test]
 async fn calls_of_each_format_continue_with_the_second_target() {
-    let (first, second) = (Mock::start().await, Mock::start().await);
+    let first = Mock::start().await;
+    let second = Mock::start().await;
     let gateway = Gateway::start(failing(&first, &second)).await;
     let key = gateway.key().await;
     let mut sent = 0;
@@ -141,7 +142,8 @@ fn steps(request: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn details_of_a_call_list_the_targets_that_it_skipped_and_why() {
-    let (dead, mock) = ([ReservedPort::new(), ReservedPort::new()], Mock::start().await);
+    let dead = [ReservedPort::new(), ReservedPort::new()];
+    let mock = Mock::start().await;
     let gateway = Gateway::start(skipping(&dead, &mock)).await;
     let key = gateway.key().await;
     let call = async |model: &str| {
@@ -213,7 +215,8 @@ fn limited(mock: &Mock) -> Setup {
 async fn a_target_at_its_limit_is_skipped_and_explain_names_the_limit() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(limited(&mock)).await;
-    let (key, token) = (gateway.key().await, admin(&gateway).await);
+    let key = gateway.key().await;
+    let token = admin(&gateway).await;
     let explained = async |model: &str| {
         let body = json!({"method": "POST", "url": CHAT, "model": model});
         let answer = gateway.ask(Call::json("/api/explain", &body).key(&token)).await.expect(200).json();

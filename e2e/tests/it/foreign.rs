@@ -72,7 +72,8 @@ pub(crate) fn example(operation: &Operation<'_>) -> Option<Value> {
 #[tokio::test]
 async fn data_of_other_users_is_answered_like_missing_data() {
     let (gateway, _mock) = open().await;
-    let (ada, bob) = (somebody(&gateway, "ada").await, somebody(&gateway, "bob").await);
+    let ada = somebody(&gateway, "ada").await;
+    let bob = somebody(&gateway, "bob").await;
     let root = admin(&gateway, "root").await;
     let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
     let invite = text(&invite["id"]);

@@ -187,7 +187,8 @@ async fn endpoints_are_served_below_the_prefix() {
 
 #[tokio::test]
 async fn model_is_looked_up_by_name_then_provider_then_format() {
-    let (openai, anthropic) = (Upstream::json(&json!({})).await, Upstream::json(&json!({})).await);
+    let openai = Upstream::json(&json!({})).await;
+    let anthropic = Upstream::json(&json!({})).await;
     let providers =
         [setup::provider("oa", "openai", openai.address()), setup::provider("an", "anthropic", anthropic.address())];
     let setup = Setup::new()

@@ -114,7 +114,8 @@ struct GeneratedRequest {
 #[tokio::test]
 async fn every_response_matches_the_document() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    let (requests, seed) = (number("TOLLGATE_TEST_REQUESTS", REQUESTS), number("TOLLGATE_TEST_SEED", 4));
+    let requests = number("TOLLGATE_TEST_REQUESTS", REQUESTS);
+    let seed = number("TOLLGATE_TEST_SEED", 4);
     let (gateway, _mock) = open().await;
     let document = Document::committed();
     let maker = ValueGenerator {

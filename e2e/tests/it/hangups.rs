@@ -149,7 +149,8 @@ fn google() -> [Stream; 2] {
 /// Starts an upstream that pauses at the moment in the request's `x-moment` until the test lets it continue.
 async fn upstream(stream: Stream, reported: watch::Receiver<usize>) -> Upstream {
     let script = move |turn: Turn| {
-        let (stream, reported) = (stream.clone(), reported.clone());
+        let stream = stream.clone();
+        let reported = reported.clone();
         answer(turn, stream, reported)
     };
     Upstream::start(script).await
@@ -157,7 +158,8 @@ async fn upstream(stream: Stream, reported: watch::Receiver<usize>) -> Upstream 
 
 async fn answer(mut turn: Turn, stream: Stream, mut reported: watch::Receiver<usize>) -> Option<Turn> {
     turn.read_body().await;
-    let (leaves, turns) = (Moment::of(turn.head.header("x-stainless-moment").unwrap()), turn.connection + 1);
+    let leaves = Moment::of(turn.head.header("x-stainless-moment").unwrap());
+    let turns = turn.connection + 1;
     let has_usage = turn.head.header("x-stainless-usage").is_some();
     let mut waits = async |turn: &mut Turn, now| {
         if leaves == now {

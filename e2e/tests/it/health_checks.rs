@@ -20,7 +20,8 @@ struct Checked {
 impl Checked {
     async fn start() -> Self {
         let state = Arc::new(AtomicU8::new(UP));
-        let (shown, checks) = (state.clone(), Arc::new(AtomicUsize::new(0)));
+        let shown = state.clone();
+        let checks = Arc::new(AtomicUsize::new(0));
         let upstream = Upstream::start(move |mut turn: Turn| {
             let is_check = turn.head.first.starts_with("GET /health ");
             let nth = checks.fetch_add(usize::from(is_check), Ordering::SeqCst);
@@ -83,7 +84,8 @@ async fn send(gateway: &Gateway, count: usize) {
 
 #[tokio::test]
 async fn a_backend_that_fails_its_checks_gets_no_requests_until_it_has_recovered() {
-    let (changing, steady) = (Checked::start().await, Checked::start().await);
+    let changing = Checked::start().await;
+    let steady = Checked::start().await;
     let gateway = start(&[&changing, &steady]).await;
     send(&gateway, 10).await;
     for state in [FAILS, HANGS] {
@@ -105,7 +107,8 @@ async fn a_backend_that_fails_its_checks_gets_no_requests_until_it_has_recovered
 
 #[tokio::test]
 async fn a_backend_whose_checks_flap_keeps_its_state_and_fills_no_log() {
-    let (flapping, steady) = (Checked::start().await, Checked::start().await);
+    let flapping = Checked::start().await;
+    let steady = Checked::start().await;
     let gateway = start(&[&flapping, &steady]).await;
     waits(&gateway, &flapping, 0).await;
     flapping.state.store(FLAPS, Ordering::SeqCst);
@@ -121,7 +124,8 @@ async fn a_backend_whose_checks_flap_keeps_its_state_and_fills_no_log() {
 
 #[tokio::test]
 async fn a_backend_is_in_use_before_the_end_of_its_first_check() {
-    let (hanging, steady) = (Checked::start().await, Checked::start().await);
+    let hanging = Checked::start().await;
+    let steady = Checked::start().await;
     hanging.state.store(HANGS, Ordering::SeqCst);
     let gateway = start_with(&[&hanging, &steady], "path: /health, timeout: 1m").await;
     eventually("the first check begins", async || (hanging.checks() > 0).then_some(())).await;
@@ -132,7 +136,8 @@ async fn a_backend_is_in_use_before_the_end_of_its_first_check() {
 
 #[tokio::test]
 async fn if_no_backend_is_healthy_all_get_requests() {
-    let (one, other) = (Checked::start().await, Checked::start().await);
+    let one = Checked::start().await;
+    let other = Checked::start().await;
     let gateway = start(&[&one, &other]).await;
     send(&gateway, 2).await;
     for backend in [&one, &other] {
@@ -146,7 +151,8 @@ async fn if_no_backend_is_healthy_all_get_requests() {
 
 #[tokio::test]
 async fn with_panic_off_requests_are_refused_while_every_check_fails() {
-    let (one, other) = (Checked::start().await, Checked::start().await);
+    let one = Checked::start().await;
+    let other = Checked::start().await;
     for backends in [&[&one, &other][..], &[&one]] {
         let gateway = start_with(backends, "path: /health, timeout: 1s, panic: off").await;
         send(&gateway, 2).await;
@@ -170,7 +176,8 @@ async fn with_panic_off_requests_are_refused_while_every_check_fails() {
 #[tokio::test]
 async fn a_script_decides_whether_a_backend_gets_requests() {
     let folder = tempfile::tempdir().unwrap();
-    let (changing, steady) = (Checked::start().await, Checked::start().await);
+    let changing = Checked::start().await;
+    let steady = Checked::start().await;
     // The file of a backend, by its port, says that it is down.
     let file = |backend: &Checked| folder.path().join(backend.upstream.address().port().to_string());
     let script = folder.path().join("check.sh");

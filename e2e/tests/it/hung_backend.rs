@@ -30,8 +30,10 @@ struct Backend {
 
 impl Backend {
     async fn start() -> Self {
-        let (hangs, received) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let (is_hung, counted) = (hangs.clone(), received.clone());
+        let hangs = Arc::<AtomicBool>::default();
+        let received = Arc::<AtomicUsize>::default();
+        let is_hung = hangs.clone();
+        let counted = received.clone();
         let upstream = Upstream::start(move |mut turn: Turn| {
             if turn.head.first.starts_with("GET /x ") {
                 counted.fetch_add(1, Ordering::SeqCst);
@@ -64,7 +66,8 @@ impl Shares<'_> {
             let before = self.backends.map(|backend| backend.received.load(Ordering::SeqCst));
             sleep(SECOND).await;
             let after = self.backends.map(|backend| backend.received.load(Ordering::SeqCst));
-            let (first, all) = (after[0] - before[0], after[0] + after[1] - before[0] - before[1]);
+            let first = after[0] - before[0];
+            let all = after[0] + after[1] - before[0] - before[1];
             self.seconds.push((first, all));
             if all >= REQUESTS_MIN && is_reached(first * 100 / all) {
                 return begin.elapsed();
@@ -88,7 +91,8 @@ async fn send(proxy: SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_backend_is_out_within_30_seconds_and_back_within_60_of_its_recovery() {
-    let (hung, steady) = (Backend::start().await, Backend::start().await);
+    let hung = Backend::start().await;
+    let steady = Backend::start().await;
     let urls = [&hung, &steady].map(|backend| format!("{{url: \"http://{}\"}}", backend.upstream.address()));
     // At length, the times are those of the first sketch of the configuration.
     let (check, slow_start) = if is_long() {

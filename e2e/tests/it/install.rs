@@ -176,7 +176,8 @@ async fn codex_is_installed_once_and_removed_byte_by_byte() {
                 .any(|(path, bytes)| !path.ends_with("key") && String::from_utf8_lossy(bytes).contains(&world.key))
         );
 
-        let (once, backups) = (world.files(), world.backups());
+        let once = world.files();
+        let backups = world.backups();
         assert_eq!(backups, 3, "of each file that was there");
         world.install(shell, "codex").await;
         assert_eq!((world.files(), world.backups()), (once, backups), "twice is once");

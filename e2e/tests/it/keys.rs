@@ -237,16 +237,16 @@ async fn the_commands_bind_label_and_rotate_keys() {
     let run = async |words: &[&str]| {
         let words: Vec<&str> = words.iter().copied().chain(["--data", &data]).collect();
         let output = commands::run(gateway.folder(), &words).await;
-        let (out, err) =
-            (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let err = String::from_utf8_lossy(&output.stderr);
         (output.status.success(), format!("{out}{err}"))
     };
     let create = ["keys", "create", "--user", &owner.email, "--label", "ci", "--expires", "90d", "--model", "mock/*"];
     let bound = ["--model", "mock", "--address", "127.0.0.1", "--credits-per-day", "9", "--requests-per-minute", "60"];
     let (done, reported) = run(&[&create[..], &bound].concat()).await;
     assert!(done, "{reported}");
-    let (key, id) =
-        (reported.trim_end().lines().last().unwrap().to_owned(), reported.split(' ').next().unwrap().to_owned());
+    let key = reported.trim_end().lines().last().unwrap().to_owned();
+    let id = reported.split(' ').next().unwrap().to_owned();
     let valid = gateway.validate(&key).await["key"].clone();
     assert_eq!(valid["scopes"], json!({"routes": null, "models": ["mock/*", "mock"]}));
     assert_eq!(valid["limits"], json!({"credits_per_day": 9, "requests_per_minute": 60}));

@@ -87,7 +87,8 @@ async fn signed_up(gateway: &Gateway, name: &str) -> Value {
 
 /// Returns all items of a list, page by page.
 async fn listed(gateway: &Gateway, path: &str, token: &str) -> Vec<Value> {
-    let (mut items, mut target) = (Vec::new(), path.to_owned());
+    let mut items = Vec::new();
+    let mut target = path.to_owned();
     loop {
         let page = gateway.ask(Call::get(&target).key(token)).await.expect(200).json();
         items.extend(page["items"].as_array().unwrap().iter().cloned());
@@ -123,7 +124,8 @@ async fn acknowledged_records_survive_a_kill_of_postgres_exactly_once() {
         .section("signup", "open")
         .section("signup_plan", "open");
     let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
-    let (ada, eve) = (signed_up(&gateway, "ada").await, signed_up(&gateway, "eve").await);
+    let ada = signed_up(&gateway, "ada").await;
+    let eve = signed_up(&gateway, "eve").await;
     let token = text(&ada["access_token"]);
     let story = Arc::new(ChangeProgress::default());
     let mut making = JoinSet::new();

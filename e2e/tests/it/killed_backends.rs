@@ -167,7 +167,8 @@ async fn check(protocol: Protocol) {
     let retrying = gateway(&backends, ", retry: {attempts: 2, on: [connect, reset, 502, 503, 504]}").await;
     let plain = gateway(&backends, "").await;
     let end = Instant::now() + duration;
-    let (with, without) = (Arc::<Sent>::default(), Arc::<Sent>::default());
+    let with = Arc::<Sent>::default();
+    let without = Arc::<Sent>::default();
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         for (gateway, name, sent) in [(&retrying, "with", &with), (&plain, "without", &without)] {

@@ -94,7 +94,8 @@ async fn no_secret_is_in_files_logs_metrics_or_responses() {
 /// Registers and signs in; creates, uses, rotates and revokes keys; stores credentials; and repeats each step with
 /// invalid input.
 async fn live(life: &mut ServerLife, upstream: &Mock) {
-    let (ada, [first, second, wrong]) = ("ada@example.com", PASSWORDS);
+    let ada = "ada@example.com";
+    let [first, second, wrong] = PASSWORDS;
     let sign_up = json!({"email": ada, "password": first, "name": "Ada", "refresh": true});
     let session =
         life.reveal(Call::json("/api/auth/register", &sign_up), 201, &["access_token", "refresh_token"]).await;
@@ -103,7 +104,8 @@ async fn live(life: &mut ServerLife, upstream: &Mock) {
     life.reveal(Call::json("/api/auth/refresh", &refresh), 200, &["access_token", "refresh_token"]).await;
 
     let created = life.reveal(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token), 201, &["key"]).await;
-    let (key, id) = (text(&created["key"]), text(&created["id"]));
+    let key = text(&created["key"]);
+    let id = text(&created["id"]);
     let vaulted = json!({"provider": "up", "label": "mine", "secret": VAULTED[0]});
     let remaining = life.ask(Call::json("/api/provider-keys", &vaulted).key(&token), 201).await.json();
     let entry = format!("/api/provider-keys/{}", text(&remaining["id"]));

@@ -26,7 +26,8 @@ fn setup(lease: &str) -> Setup {
 /// Starts three servers; returns them and a key with a quota of 100 credits.
 async fn three(lease: &str) -> ([Gateway; 3], String) {
     let folder = Folder::on_postgres(Database::new());
-    let (second, third) = (folder.beside(), folder.beside());
+    let second = folder.beside();
+    let third = folder.beside();
     let first = Gateway::start_in(folder, setup(lease)).await;
     let nodes = [first, Gateway::start_in(second, setup(lease)).await, Gateway::start_in(third, setup(lease)).await];
     let key = nodes[0].account("hundred").await.key;
@@ -93,7 +94,8 @@ async fn of_600_at_once_over_three_nodes_exactly_100_pass() {
     let (nodes, key) = three(PATIENT).await;
     let mut calls = JoinSet::new();
     for nth in 0..600 {
-        let (call, to) = (call(&key), nodes[nth % 3].proxy);
+        let call = call(&key);
+        let to = nodes[nth % 3].proxy;
         calls.spawn(async move { call.send(to).await });
     }
     let statuses: Vec<u16> = calls.join_all().await.iter().map(e2e::Answer::status).collect();

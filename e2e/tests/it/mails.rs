@@ -56,7 +56,8 @@ impl MailServer {
 
     /// Returns the section `mail` for this server.
     fn section(&self, scheme: &str, password: &str) -> String {
-        let (port, ca) = (self.address.port(), self.certificates.authority());
+        let port = self.address.port();
+        let ca = self.certificates.authority();
         format!(
             "{{smtp: \"{scheme}://billing:{password}@localhost:{port}\", from: \"PT Contoh <billing@example.com>\", ca: {}, timeout: 2s}}",
             ca.display()
@@ -93,7 +94,8 @@ async fn exists(shop: &Shop, sql: &'static str) {
 
 /// Makes the next attempt of each mail due.
 async fn is_due(shop: &Shop) {
-    let (data, due) = (shop.gateway.folder().data(), "UPDATE mails SET next_at = 0");
+    let data = shop.gateway.folder().data();
+    let due = "UPDATE mails SET next_at = 0";
     store::rows(shop.gateway.folder(), &data).execute(due, due).await;
 }
 
@@ -104,7 +106,8 @@ async fn an_invoice_and_its_payment_are_mailed_once_over_starttls() {
     let (invoice, payment) = shop.begin(&json!({"method": "qris"})).await;
     let mail = server.mail().await;
     let shown = shop.get(&format!("/api/invoices/{invoice}")).await.expect(200).json();
-    let (headers, number) = (&mail["headers"], text(&shown["number"]));
+    let headers = &mail["headers"];
+    let number = text(&shown["number"]);
     assert_eq!((&mail["tls"], &mail["user"]), (&json!(true), &json!("billing")), "{mail}");
     assert_eq!(mail["envelope"]["from"], "billing@example.com");
     assert_eq!(headers["Subject"], format!("Invoice {number}: IDR 150,000").as_str(), "{mail}");
@@ -190,7 +193,8 @@ async fn a_mail_whose_response_is_lost_is_not_sent_again() {
 async fn a_wrong_password_or_authority_sends_nothing_and_fails_the_job() {
     let server = MailServer::start(false).await;
     let other = Certificates::new();
-    let (port, ca) = (server.address.port(), other.authority());
+    let port = server.address.port();
+    let ca = other.authority();
     let unknown = format!(
         "{{smtp: \"smtp+starttls://localhost:{port}\", from: a@example.com, ca: {}, timeout: 2s}}",
         ca.display()

@@ -41,7 +41,8 @@ async fn pair(setup: Setup) -> NodePair {
     let sign_up = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
     let token = text(&one.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json()["access_token"]);
     let created = one.ask(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token)).await.expect(201).json();
-    let (key, key_id) = (text(&created["key"]), text(&created["id"]));
+    let key = text(&created["key"]);
+    let key_id = text(&created["id"]);
     let pair = NodePair { one, other, way, token, key, key_id };
     pair.everything_opens().await;
     pair

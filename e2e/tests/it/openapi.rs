@@ -27,7 +27,8 @@ async fn the_document_is_openapi_and_the_repositorys() {
 #[test]
 fn every_example_matches_its_schema() {
     let document = Document::committed();
-    let (mut checked, mut wrong) = (0, Vec::new());
+    let mut checked = 0;
+    let mut wrong = Vec::new();
     for operation in document.operations() {
         let mut check = |what: &str, described: &Value, example: &Value| {
             checked += 1;

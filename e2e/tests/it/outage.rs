@@ -66,12 +66,15 @@ impl ServerUnderLoad {
         let mock = Mock::start().await;
         let setup = Setup::provider("mock", mock.address());
         let gateway = Gateway::start_in(Folder::on_postgres(database), setup).await;
-        let (known, fresh) = (gateway.account(OPEN).await, gateway.account(OPEN).await);
+        let known = gateway.account(OPEN).await;
+        let fresh = gateway.account(OPEN).await;
         gateway.usage(&known.key).await;
         let stop = Arc::new(AtomicBool::new(false));
         let mut callers = JoinSet::new();
         for _ in 0..CALLERS {
-            let (call, to, stop) = (chat(&known.key), gateway.proxy, Arc::clone(&stop));
+            let call = chat(&known.key);
+            let to = gateway.proxy;
+            let stop = Arc::clone(&stop);
             callers.spawn(async move {
                 let mut answered = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
@@ -113,7 +116,8 @@ impl ServerUnderLoad {
 
     /// Asserts that every answered request is stored once and that the totals agree.
     async fn check_rows(&self, ids: &BTreeSet<String>) {
-        let (folder, all) = (self.gateway.folder(), i64::try_from(ids.len()).unwrap() + 1);
+        let folder = self.gateway.folder();
+        let all = i64::try_from(ids.len()).unwrap() + 1;
         eventually_within(CAUGHT_UP, "all usage is stored", async || {
             (store::number(folder, "SELECT count(*) FROM usage_events").await >= all).then_some(())
         })
@@ -151,7 +155,8 @@ fn check_log(log: &str) -> usize {
 
 /// Checks requests during the outage; those that wait for PostgreSQL run at the same time.
 async fn check_away(loaded: &mut ServerUnderLoad) {
-    let (gateway, known) = (&loaded.gateway, &loaded.known.key);
+    let gateway = &loaded.gateway;
+    let known = &loaded.known.key;
     let refused = async |call: Call, to: SocketAddr| {
         let since = Canary::new();
         assert_eq!(call.send(to).await.expect(503).json()["error"]["code"], "unavailable");
@@ -273,7 +278,8 @@ const EVERY: Duration = Duration::from_millis(50);
 
 /// Sends requests with a key to the servers in turn at a constant rate, until it is stopped; returns the key, and the code of each refusal.
 async fn busy(nodes: [SocketAddr; 2], key: String, stop: Arc<AtomicBool>) -> (String, Vec<String>) {
-    let (call, mut outcomes) = (chat(&key), Vec::new());
+    let call = chat(&key);
+    let mut outcomes = Vec::new();
     let mut due = tokio::time::interval(EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for node in nodes.into_iter().cycle() {

@@ -56,7 +56,8 @@ pub(crate) async fn somebody(gateway: &Gateway, name: &str) -> TestUser {
 /// Registers a user who becomes an admin.
 pub(crate) async fn admin(gateway: &Gateway, name: &str) -> TestUser {
     let somebody = somebody(gateway, name).await;
-    let (email, data) = (format!("{name}@example.org"), gateway.folder().data().to_string_lossy().into_owned());
+    let email = format!("{name}@example.org");
+    let data = gateway.folder().data().to_string_lossy().into_owned();
     let words = ["users", "role", "--user", email.as_str(), "admin", "--data", data.as_str()];
     let done = commands::run(gateway.folder(), &words).await;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

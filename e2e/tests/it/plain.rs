@@ -32,7 +32,8 @@ fn check(answer: &Answer, status: u16, code: &str) {
 
 #[tokio::test]
 async fn routes_match_by_path_and_method() {
-    let (one, two) = (fine().await, Upstream::answering("200 OK", "two").await);
+    let one = fine().await;
+    let two = Upstream::answering("200 OK", "two").await;
     let setup = Setup::new()
         .section(
             "upstreams",
@@ -457,7 +458,8 @@ async fn key_beside_another_authorization_does_not_reach_the_upstream() {
     let upstream = fine().await;
     let gateway = open(&upstream, "/o").await;
     let key = gateway.key().await;
-    let (basic, bearer) = ("Basic dTpw".to_owned(), format!("Bearer {key}"));
+    let basic = "Basic dTpw".to_owned();
+    let bearer = format!("Bearer {key}");
     for pair in [[&basic, &bearer], [&bearer, &basic]] {
         let call = Call::get("/o").header("authorization", pair[0]).header("Authorization", pair[1]);
         gateway.call(call).await.expect(200);

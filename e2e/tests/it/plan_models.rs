@@ -16,7 +16,8 @@ async fn users_of_a_plan_call_its_models_by_their_aliases_until_the_plans_limit(
         .section("providers", &format!("[{}]", setup::provider("up", "mock", mock.address())))
         .section("models", models);
     let gateway = Gateway::start(setup.plans(PLANS)).await;
-    let (key, open) = (gateway.account("pro").await.key, gateway.key().await);
+    let key = gateway.account("pro").await.key;
+    let open = gateway.key().await;
     let call = |format: Format, model: &str, key: &str| {
         let call = Call::json(format.path(), &format.body(model, false)).key(key);
         async { gateway.call(call).await }

@@ -15,7 +15,8 @@ fn day(later: u32) -> access::Day {
 
 #[tokio::test]
 async fn expiring_prices_are_reported_at_start_by_check_and_by_a_metric() {
-    let (soon, late) = (day(3), day(30));
+    let soon = day(3);
+    let late = day(30);
     let prices = format!(
         "[{{model: up/soon, input: '1', output: '2', until: {soon}}}, {{model: up/late, input: '1', output: '2', until: {late}}}]"
     );

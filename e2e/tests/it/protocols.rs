@@ -117,7 +117,8 @@ async fn printed(mut command: Command) -> String {
 #[tokio::test]
 async fn curl_speaks_each_protocol() {
     let stage = Stage::set().await;
-    let (body, received) = (stage.body_file(), stage.gateway.folder().path().join("received"));
+    let body = stage.body_file();
+    let received = stage.gateway.folder().path().join("received");
     let cases = [
         (stage.tls(), "--http2", "2"),
         (stage.tls(), "--http1.1", "1.1"),

@@ -44,7 +44,8 @@ async fn of_1000_at_once_exactly_the_plans_100_pass() {
         let to = gateway.proxy;
         calls.spawn(async move { (format, call.send(to).await) });
     }
-    let (mut passed, mut refused) = (0, 0);
+    let mut passed = 0;
+    let mut refused = 0;
     for (format, answer) in calls.join_all().await {
         match answer.status() {
             200 => passed += 1,

@@ -38,7 +38,8 @@ fn chat(key: &str, model: &str) -> Call {
 
 #[tokio::test]
 async fn a_server_under_load_is_no_difference() {
-    let (mock, upstream) = (Mock::start().await, Upstream::answering("200 OK", "fine").await);
+    let mock = Mock::start().await;
+    let upstream = Upstream::answering("200 OK", "fine").await;
     let setup = Setup::routed(
         upstream.address(),
         "{path: /folded, upstreams: backend}, {path: /rows, upstreams: backend, events: rows}",
@@ -46,12 +47,15 @@ async fn a_server_under_load_is_no_difference() {
     .section("providers", &format!("[{}]", e2e::setup::provider("up", "openai", mock.address())));
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
-    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let over = Arc::new(AtomicBool::new(false));
+    let answered = Arc::new(AtomicUsize::new(0));
     let mut callers = JoinSet::new();
     for call in
         [chat(&key, "up/tokens-1"), chat(&key, "up/429"), Call::get("/folded").key(&key), Call::get("/rows").key(&key)]
     {
-        let (over, answered, to) = (over.clone(), answered.clone(), gateway.proxy);
+        let over = over.clone();
+        let answered = answered.clone();
+        let to = gateway.proxy;
         callers.spawn(async move {
             while !over.load(Ordering::Relaxed) {
                 call.clone().send(to).await;
@@ -83,7 +87,8 @@ async fn requests_interrupted_by_a_kill_are_reported_and_the_audit_agrees() {
     gateway.call(chat(&key, "up/tokens-1")).await.expect(200);
     let mut calls = JoinSet::new();
     for _ in 0..3 {
-        let (call, to) = (chat(&key, "up/hang"), gateway.proxy);
+        let call = chat(&key, "up/hang");
+        let to = gateway.proxy;
         calls.spawn(async move { call.attempt(to).await.is_ok() });
     }
     eventually("three requests are in flight", async || (mock.requests("hang").await == 3).then_some(())).await;

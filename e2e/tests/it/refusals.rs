@@ -112,7 +112,8 @@ async fn control_gives_each_bad_key_its_own_code() {
 #[tokio::test]
 async fn two_different_credentials_are_ambiguous() {
     let gateway = Gateway::start(Setup::mocked()).await;
-    let (one, two) = (gateway.key().await, gateway.key().await);
+    let one = gateway.key().await;
+    let two = gateway.key().await;
     let refused = ExpectedRefusal { openai: "ambiguous_credentials", ..BAD_REQUEST };
     check_each(&gateway, &refused, |format| whole(format).key(&one).header("x-api-key", &two)).await;
     check_each(&gateway, &refused, |format| whole(format).header("api-key", &one).header("x-api-key", &two)).await;
@@ -170,7 +171,8 @@ async fn rate_limit_is_429_with_a_retry_time() {
 #[tokio::test]
 async fn the_rate_of_a_plan_covers_all_keys_of_a_user() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: six, requests_per_minute: 6}")).await;
-    let (owner, other) = (gateway.account("six").await.key, gateway.account("six").await.key);
+    let owner = gateway.account("six").await.key;
+    let other = gateway.account("six").await.key;
     let mut keys = vec![owner.clone()];
     for nth in 0..4 {
         let created = Call::json("/api/keys", &json!({"label": format!("ci {nth}")})).key(&owner);
@@ -420,7 +422,8 @@ async fn wrong_method_and_unknown_path_below_v1_are_refused() {
 async fn refused_client_keeps_its_connection_or_receives_connection_close() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let call = whole(Format::Chat);
-    let (head, bytes) = (call.head(gateway.proxy), call.bytes(gateway.proxy));
+    let head = call.head(gateway.proxy);
+    let bytes = call.bytes(gateway.proxy);
     let mut wire = None;
     for _ in 0..20 {
         let mut apart = match wire.take() {

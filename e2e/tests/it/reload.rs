@@ -33,7 +33,8 @@ async fn responds(gateway: &Gateway, path: &str, status: u16) {
 
 /// Returns the number of reloads with this result.
 async fn reloads(gateway: &Gateway, result: &str) -> u64 {
-    let (metrics, name) = (gateway.metrics().await, format!("tollgate_config_reloads_total{{result=\"{result}\"}} "));
+    let metrics = gateway.metrics().await;
+    let name = format!("tollgate_config_reloads_total{{result=\"{result}\"}} ");
     metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
 }
 

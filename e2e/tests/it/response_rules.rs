@@ -152,7 +152,8 @@ async fn ask_with_content(gateway: &Gateway, kind: &Kind, fields: &[&str]) -> Fi
 
 #[tokio::test]
 async fn every_kind_of_response_is_shared_as_its_route_says() {
-    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let down = ReservedPort::new();
     let gateway = gateway(&upstream, &down, CORS).await;
     for (kind, protocol) in cases() {
         for origin in [Some(PAGE), Some("https://example.org"), None] {
@@ -183,7 +184,8 @@ async fn every_kind_of_response_is_shared_as_its_route_says() {
 
 #[tokio::test]
 async fn every_kind_of_response_has_the_headers_of_its_route() {
-    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let down = ReservedPort::new();
     let rules = "transformations: {response: {remove_headers: [X-Internal, access-control-allow-origin], \
         add_headers: {x-own: 'a ${request_id}', X-Time: '${latency}', X-None: '${header.X-None}'}, \
         append_headers: {X-Own-Too: more}}}";
@@ -210,7 +212,8 @@ async fn every_kind_of_response_has_the_headers_of_its_route() {
 
 #[tokio::test]
 async fn cors_and_the_headers_of_one_route_apply_together() {
-    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let down = ReservedPort::new();
     let rules = format!(
         "{CORS}, transformations: {{response: {{remove_headers: [X-Internal], add_headers: {{X-Own: '${{request_id}}'}}, \
          append_headers: {{Vary: Accept-Language}}}}}}"
@@ -231,7 +234,8 @@ async fn cors_and_the_headers_of_one_route_apply_together() {
 
 #[tokio::test]
 async fn an_origin_of_any_length_is_compared_or_too_large() {
-    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let down = ReservedPort::new();
     let gateway = gateway(&upstream, &down, CORS).await;
     for (length, status) in [(32 * 1024, 200), (64 * 1024, 431)] {
         let origin = format!("https://{}.example.com", "a".repeat(length));
@@ -252,7 +256,8 @@ fn check_ids(fields: &Fields, case: &str) {
 
 #[tokio::test]
 async fn refused_calls_of_grpc_have_trailers_only() {
-    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let down = ReservedPort::new();
     let gateway = gateway(&upstream, &down, "").await;
     for (kind, protocol) in cases().filter(|(kind, _)| kind.arguments == GRPC) {
         let fields = ask(&gateway, protocol, kind, &[]).await;
@@ -282,7 +287,8 @@ async fn refused_calls_of_grpc_have_trailers_only() {
 
 #[tokio::test]
 async fn responses_of_limited_routes_have_their_limit() {
-    let (upstream, down) = (upstream().await, ReservedPort::new());
+    let upstream = upstream().await;
+    let down = ReservedPort::new();
     let limits = "[{dimension: ip, limit: 1000, window: 1d}]";
     let gateway = start(setup(&upstream, &down, "").section("rate_limits", limits).limited()).await;
     for (kind, protocol) in cases() {

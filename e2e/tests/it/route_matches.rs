@@ -43,7 +43,8 @@ async fn a_route_serves_its_hosts_and_paths_on_its_listeners() {
 
 #[tokio::test]
 async fn an_upstream_of_a_route_has_its_own_changes() {
-    let (stable, canary) = (Upstream::answering("418 Teapot", "s").await, Upstream::answering("418 Teapot", "c").await);
+    let stable = Upstream::answering("418 Teapot", "s").await;
+    let canary = Upstream::answering("418 Teapot", "c").await;
     let backend = |name: &str, upstream: &Upstream| {
         format!("{{name: {name}, backends: [{{url: 'http://{}'}}]}}", upstream.address())
     };
@@ -83,7 +84,8 @@ fn certificate(folder: &Path, name: &str) -> String {
             .collect();
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
     };
-    let (cert, private) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let cert = folder.join(format!("{name}.pem"));
+    let private = folder.join(format!("{name}.key"));
     fs::write(&cert, pem("CERTIFICATE", certificate.der())).unwrap();
     fs::write(&private, pem("PRIVATE KEY", &key.serialize_der())).unwrap();
     fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).unwrap();

@@ -38,7 +38,8 @@ fn setup(fine: &Upstream, down: &ReservedPort) -> Setup {
 
 #[tokio::test]
 async fn requests_of_each_route_are_counted_by_result_and_add_up() {
-    let (fine, down) = (Upstream::answering("200 OK", "fine").await, ReservedPort::new());
+    let fine = Upstream::answering("200 OK", "fine").await;
+    let down = ReservedPort::new();
     let gateway = Gateway::start(setup(&fine, &down)).await;
     let key = gateway.account("three").await.key;
     let token = admin(&gateway).await;

@@ -111,7 +111,8 @@ async fn config_show_lists_the_source_of_each_setting() {
     folder.write("tollgate.yaml", "brand:\n  name: \"a\\u202eb\"\nsignup: open\nsignup_plan: gone\n");
     let words = ["config", "show", "--config", "tollgate.yaml", "--listen", "127.0.0.1:1"];
     let output = commands::run(&folder, &words).await;
-    let (table, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let table = String::from_utf8(output.stdout).unwrap();
+    let notes = String::from_utf8(output.stderr).unwrap();
     let line = |key: &str| table.lines().find(|line| line.split(' ').next() == Some(key)).unwrap_or_default();
     for (key, ends) in [
         ("listen", "127.0.0.1:1 flag --listen"),

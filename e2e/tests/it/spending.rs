@@ -127,7 +127,8 @@ async fn requests_in_flight_in_a_crash_count_with_their_whole_reservation() {
     };
     let gateway = Gateway::start(setup()).await;
     let key = gateway.account("small").await.key;
-    let (call, to) = (Call::json(CHAT, &chat("up/hang", 600)).key(&key), gateway.proxy);
+    let call = Call::json(CHAT, &chat("up/hang", 600)).key(&key);
+    let to = gateway.proxy;
     let mut hanging = JoinSet::new();
     hanging.spawn(async move { call.attempt(to).await.is_err() });
     eventually("the request is in flight", async || (mock.requests("hang").await == 1).then_some(())).await;
@@ -198,7 +199,8 @@ async fn the_global_budget_applies_to_every_user() {
         .section("budgets", "{limits: [{dimension: global, tokens: 1500, per: month}]}")
         .section("lease", PATIENT);
     let gateway = Gateway::start(setup).await;
-    let (one, other) = (gateway.key().await, gateway.key().await);
+    let one = gateway.key().await;
+    let other = gateway.key().await;
     let call = |key: &str| Call::json(CHAT, &chat("mock/tokens-20", 20)).key(key);
     gateway.call(call(&one)).await.expect(200);
     while gateway.call(call(&one)).await.status() == 200 {}
@@ -257,7 +259,8 @@ async fn a_stream_that_exhausts_its_reservation_ends_with_an_error_of_its_format
         body
     };
     let model = "/v1beta/models/mock/tokens-60000-1";
-    let (events, array) = (format!("{model}:streamGenerateContent?alt=sse"), format!("{model}:streamGenerateContent"));
+    let events = format!("{model}:streamGenerateContent?alt=sse");
+    let array = format!("{model}:streamGenerateContent");
     // Each stream lasts for seconds.
     tokio::join!(
         exhausts(Format::Chat.path(), limited(Format::Chat, "max_completion_tokens"), "\"finish_reason\":\"length\""),

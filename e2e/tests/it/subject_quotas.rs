@@ -33,7 +33,8 @@ async fn call(gateway: &Gateway, path: &str, key: &str) -> u16 {
 /// Sends requests until every node has refused two in turn; returns how many passed. A busy machine may answer a node's question
 /// for a lease too late, and the node refuses one request for it.
 async fn spend(nodes: &[&Gateway], key: &str) -> usize {
-    let (mut passed, mut refused) = (0, 0);
+    let mut passed = 0;
+    let mut refused = 0;
     for node in nodes.iter().cycle() {
         match call(node, "/plain", key).await {
             200 => (passed, refused) = (passed + 1, 0),

@@ -161,7 +161,8 @@ async fn reservations_bounds_and_interruptions_are_reported_in_requests_and_amou
     })
     .await;
     // The next start counts requests that a crash interrupted.
-    let (to, hanging) = (gateway.proxy, call.clone());
+    let to = gateway.proxy;
+    let hanging = call.clone();
     let mut hangs = JoinSet::new();
     hangs.spawn(async move { hanging.attempt(to).await.is_err() });
     eventually("the request is in flight", async || (mock.requests("hang").await == 2).then_some(())).await;

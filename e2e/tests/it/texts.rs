@@ -96,7 +96,8 @@ async fn check(gateway: &Gateway, rows: &mut RowsConnection, call: Call, what: &
 #[tokio::test]
 async fn no_text_in_any_field_causes_an_internal_error_or_a_partial_write() {
     let (gateway, _mock) = open().await;
-    let (root, bob) = (admin(&gateway, "root").await, somebody(&gateway, "bob").await);
+    let root = admin(&gateway, "root").await;
+    let bob = somebody(&gateway, "bob").await;
     let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
     let invite = text(&invite["id"]);
     let mut nth = 0;
@@ -142,7 +143,8 @@ async fn no_text_in_any_field_causes_an_internal_error_or_a_partial_write() {
 #[tokio::test]
 async fn ten_megabytes_in_any_body_are_refused_and_change_nothing() {
     let (gateway, _mock) = open().await;
-    let (root, bob) = (admin(&gateway, "root").await, somebody(&gateway, "bob").await);
+    let root = admin(&gateway, "root").await;
+    let bob = somebody(&gateway, "bob").await;
     let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
     let invite = text(&invite["id"]);
     let large = "x".repeat(LARGE);

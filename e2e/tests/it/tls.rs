@@ -94,7 +94,8 @@ fn leaf(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
 
 #[tokio::test]
 async fn control_is_served_over_tls_only() {
-    let (identity, folder) = (Identity::new(), Folder::new());
+    let identity = Identity::new();
+    let folder = Folder::new();
     let (_, client) = identity.renew();
     let setup = Setup::mocked().section("control", &format!("{{tls: {}}}", identity.yaml()));
     let _process = Process::new(commands::serve(&folder, &setup));
@@ -115,14 +116,16 @@ async fn control_is_served_over_tls_only() {
 
 /// Starts a provider with the certificate of `identity`, whose response to each request is a chat completion.
 async fn provider(identity: &Identity) -> (SocketAddr, JoinSet<()>) {
-    let (certificate, key) = (identity.path("cert.pem"), identity.path("key.pem"));
+    let certificate = identity.path("cert.pem");
+    let key = identity.path("key.pem");
     let certificate = CertificateDer::from_pem_file(certificate).unwrap();
     let key = PrivateKeyDer::from_pem_file(key).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, mut tasks) = (listener.local_addr().unwrap(), JoinSet::new());
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -140,7 +143,8 @@ async fn provider(identity: &Identity) -> (SocketAddr, JoinSet<()>) {
 
 #[tokio::test]
 async fn a_changed_authority_of_a_provider_is_used_while_requests_run() {
-    let (identity, other) = (Identity::new(), Identity::new());
+    let identity = Identity::new();
+    let other = Identity::new();
     identity.renew();
     other.renew();
     let ca = identity.path("ca.pem");
@@ -177,11 +181,14 @@ async fn certificate_is_replaced_while_requests_run_and_a_broken_one_is_not_used
     let identity = Identity::new();
     let (first, client) = identity.renew();
     let gateway = Gateway::start(identity.setup()).await;
-    let (proxy, is_over, served) = (gateway.proxy, Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let proxy = gateway.proxy;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let served = Arc::new(AtomicU32::new(0));
     let mut requests = JoinSet::new();
     for _ in 0..4 {
         let mut stream = connect(&client, proxy).await.unwrap();
-        let (is_over, served) = (is_over.clone(), served.clone());
+        let is_over = is_over.clone();
+        let served = served.clone();
         requests.spawn(async move {
             while !is_over.load(Ordering::Relaxed) {
                 assert!(get(&mut stream, "/").await.unwrap().contains(" 200 "));
@@ -224,7 +231,8 @@ async fn burst_of_handshakes_is_served_and_leaves_no_descriptor() {
     let identity = Identity::new();
     let (_, client) = identity.renew();
     let gateway = Gateway::start(identity.setup()).await;
-    let (proxy, before) = (gateway.proxy, gateway.vitals().descriptors());
+    let proxy = gateway.proxy;
+    let before = gateway.vitals().descriptors();
     let mut clients = JoinSet::new();
     for _ in 0..HANDSHAKES {
         let client = client.clone();

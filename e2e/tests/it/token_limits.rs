@@ -14,7 +14,8 @@ fn number(answer: &Answer, name: &str) -> u64 {
 
 #[tokio::test]
 async fn calls_of_all_formats_count_what_they_have_used_and_not_what_they_have_reserved() {
-    let (mock, redis) = (Mock::start().await, Redis::start().await);
+    let mock = Mock::start().await;
+    let redis = Redis::start().await;
     let models = "[{name: fast, targets: [{provider: up, model: tokens-3}]}]";
     let setup = Setup::new()
         .limited()

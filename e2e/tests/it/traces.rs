@@ -144,7 +144,9 @@ async fn each_change_of_a_route_is_a_span_before_or_after_the_attempt() {
 
 #[tokio::test]
 async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
-    let (receiver, first, second) = (accepting().await, Mock::start().await, Mock::start().await);
+    let receiver = accepting().await;
+    let first = Mock::start().await;
+    let second = Mock::start().await;
     let providers =
         [setup::provider("openai", "openai", first.address()), setup::provider("backup", "mock", second.address())];
     let models = "[{name: fast, targets: [{provider: openai, model: \"500\"}, {provider: backup, model: tokens-3}]}]";
@@ -158,7 +160,8 @@ async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
     body["messages"] = json!([{"role": "user", "content": "a-secret-prompt"}]);
     let answer = gateway.call(Call::json(CHAT, &body).key(&key)).await.expect(200);
     let spans = spans_of(&receiver, &trace_of(&answer)).await;
-    let (failed, served) = (named(&spans, "chat 500"), named(&spans, "chat tokens-3"));
+    let failed = named(&spans, "chat 500");
+    let served = named(&spans, "chat tokens-3");
     assert_eq!((&*failed.attributes["error.type"], failed.is_error, served.is_error), ("500", true, false));
     for (key, value) in [
         ("gen_ai.operation.name", "chat"),
@@ -192,7 +195,9 @@ async fn a_call_with_a_fallback_has_a_span_of_genai_for_each_target() {
 async fn the_next_target_is_tried_at_most_5_ms_after_a_dead_one_has_failed() {
     const CALLS: usize = 20;
     const NANOS_MAX: u64 = 5_000_000;
-    let (receiver, dead, second) = (accepting().await, ReservedPort::new(), Mock::start().await);
+    let receiver = accepting().await;
+    let dead = ReservedPort::new();
+    let second = Mock::start().await;
     let providers =
         [setup::provider("dead", "openai", dead.address()), setup::provider("backup", "mock", second.address())];
     let models = "[{name: fast, targets: [{provider: dead, model: m}, {provider: backup, model: tokens-3}], cooldown: {failures: 1000}}]";
@@ -265,7 +270,8 @@ async fn without_a_sample_failed_slow_and_sampled_requests_are_exported() {
 
 #[tokio::test]
 async fn a_share_of_none_and_without_the_client_exports_nothing() {
-    let (receiver, backend) = (accepting().await, Upstream::json(&json!({})).await);
+    let receiver = accepting().await;
+    let backend = Upstream::json(&json!({})).await;
     let gateway = unsampled(&backend, &receiver, ", parent: false, errors: false, slow: never").await;
     let sampled = Call::get("/users/1").header("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
     gateway.call(sampled).await.expect(200);
@@ -377,7 +383,8 @@ async fn a_response_of_ten_megabytes_is_not_read() {
 
 #[tokio::test]
 async fn variables_of_opentelemetry_configure_the_receiver() {
-    let (receiver, backend) = (accepting().await, Upstream::json(&json!({})).await);
+    let receiver = accepting().await;
+    let backend = Upstream::json(&json!({})).await;
     let setup =
         Setup::routed(backend.address(), "{name: users, path: {prefix: /users}, auth: none, upstreams: backend}")
             .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}/base/", receiver.address()))
@@ -397,7 +404,9 @@ async fn variables_of_opentelemetry_configure_the_receiver() {
 
 #[tokio::test]
 async fn another_receiver_reads_the_spans_of_requests_with_two_attempts() {
-    let (rotel, first, second) = (Rotel::start().await, Mock::start().await, Mock::start().await);
+    let rotel = Rotel::start().await;
+    let first = Mock::start().await;
+    let second = Mock::start().await;
     let backend = Upstream::start(|mut turn| async move {
         let head = if turn.connection + turn.number == 0 { "503 Later" } else { "200 OK" };
         turn.answer(head, b"x").await;
@@ -438,7 +447,8 @@ async fn another_receiver_reads_the_spans_of_requests_with_two_attempts() {
     let key = gateway.key().await;
     let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("fast", false)).key(&key)).await.expect(200);
     let spans = rotel.spans_of(&trace_of(&answer), 5).await;
-    let (failed, served) = (named(&spans, "chat 500"), named(&spans, "chat tokens-3"));
+    let failed = named(&spans, "chat 500");
+    let served = named(&spans, "chat tokens-3");
     assert_eq!((&*failed.attributes["error.type"], failed.is_error, served.is_error), ("500", true, false));
     assert_eq!(served.attributes["gen_ai.request.model"], "tokens-3");
     assert_eq!(served.attributes["gen_ai.usage.output_tokens"], "3");

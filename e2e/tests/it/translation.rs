@@ -163,7 +163,8 @@ async fn each_format_is_served_by_a_provider_of_each_other_one() {
 fn with_tool(format: Format, model: &str) -> Value {
     let mut body = format.body(model, false);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
-    let (name, description) = ("get_weather", "The weather of a city");
+    let name = "get_weather";
+    let description = "The weather of a city";
     (body["tools"], body["tool_choice"]) = match format {
         Format::Chat => {
             let function = json!({"name": name, "description": description, "parameters": schema});

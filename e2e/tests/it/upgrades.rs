@@ -75,7 +75,8 @@ struct Load {
 
 impl Load {
     fn start(gateway: &Gateway) -> Self {
-        let (stops, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stops = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(AtomicU64::new(0));
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
             clients.spawn(keep_sending(gateway.proxy, stops.clone(), sent.clone()));
@@ -201,7 +202,8 @@ async fn upgrades_under_load(folder: Folder) {
     for upgrade in 1..=upgrades {
         load.progresses().await;
         let to = gateway.proxy;
-        let (mut spending, key) = (JoinSet::new(), key.clone());
+        let mut spending = JoinSet::new();
+        let key = key.clone();
         spending.spawn(async move {
             for _ in 0..per_upgrade {
                 chat(&key).send(to).await.expect(200);
@@ -270,7 +272,8 @@ async fn new_process_fails(folder: Folder) {
         commands::run(gateway.folder(), &words).await
     });
     let reason = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    let (first, second) = (reason(first), reason(second));
+    let first = reason(first);
+    let second = reason(second);
     assert!(first.contains("upgrade_timed_out") && second.contains("upgrade_in_progress"), "{first} {second}");
     // The configuration of the new process is invalid.
     let good = gateway.folder().read(FILE);

@@ -122,7 +122,8 @@ fn code(answer: &Answer) -> String {
 #[tokio::test]
 async fn own_credentials_precede_shared_ones_and_a_missing_credential_is_refused() {
     let (gateway, mock) = served().await;
-    let (ada, bob) = (gateway.account(OPEN).await.key, gateway.account(OPEN).await.key);
+    let ada = gateway.account(OPEN).await.key;
+    let bob = gateway.account(OPEN).await.key;
     gateway.call(call(&ada, "up", 1)).await.expect(200);
     assert_eq!(came_with(&mock, 1).await, CREDENTIAL);
     let refused = gateway.call(call(&ada, "any", 2)).await.expect(403);
@@ -212,7 +213,8 @@ async fn a_credential_is_tested_at_its_provider() {
 #[tokio::test]
 async fn a_moved_ciphertext_does_not_decrypt_and_no_other_credential_replaces_it() {
     let (gateway, mock) = served().await;
-    let (ada, eve) = (gateway.account(OPEN).await.key, gateway.account(OPEN).await.key);
+    let ada = gateway.account(OPEN).await.key;
+    let eve = gateway.account(OPEN).await.key;
     let adas = put(&gateway, &ada, &own("up", "adas", "sk-adas-own")).await;
     let eves = put(&gateway, &eve, &own("up", "eves", "sk-eves-own")).await;
     soon_with(&gateway, &mock, numbered(&eve, "up", 1), "sk-eves-own").await;
@@ -278,7 +280,8 @@ async fn status(folder: &Folder, variables: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn the_mock_is_called_with_a_credential_of_the_vault() {
     let gateway = Gateway::start(Setup::mocked()).await;
-    let (key, mock) = (gateway.key().await, gateway.mock());
+    let key = gateway.key().await;
+    let mock = gateway.mock();
     gateway.call(call(&key, "mock", 1)).await.expect(200);
     assert!(mock.seen("tokens-1").await["headers"].get("authorization").is_none(), "the mock needs no credential");
 

@@ -86,7 +86,8 @@ const VERIFY_BYTES_MAX: u64 = 100 << 20;
 async fn completes(folder: &Folder, words: &[&str]) -> (String, u64) {
     let began = Instant::now();
     let mut child = commands::begin(folder, words, &[]);
-    let (vitals, mut peak) = (Vitals::of(child.id()), 0);
+    let vitals = Vitals::of(child.id());
+    let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
         peak = vitals.peak_bytes_if_running().unwrap_or(0).max(peak);
         assert!(began.elapsed() < PATIENCE, "{words:?} ends");

@@ -112,7 +112,8 @@ impl Announcing {
 
     /// Makes the next attempt of each delivery due.
     async fn is_due(&self) {
-        let (data, due) = (self.shop.gateway.folder().data(), "UPDATE webhook_deliveries SET next_at = 0");
+        let data = self.shop.gateway.folder().data();
+        let due = "UPDATE webhook_deliveries SET next_at = 0";
         store::rows(self.shop.gateway.folder(), &data).execute(due, due).await;
     }
 

@@ -72,7 +72,8 @@ impl Campaign {
     #[expect(clippy::disallowed_methods, reason = "the duration of a session is reported")]
     fn session(&self, target: &'static FuzzTarget, time: Duration) -> anyhow::Result<TargetSummary> {
         let dir = tempfile::tempdir()?;
-        let (path, finding) = (dir.path().join("scratch"), dir.path().join("finding"));
+        let path = dir.path().join("scratch");
+        let finding = dir.path().join("finding");
         let scratch = Scratch::open(&path)?;
         let began = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
@@ -112,7 +113,8 @@ enum SessionEnd {
 
 #[expect(clippy::disallowed_methods, reason = "an endless loop is recognized by its duration")]
 fn watch(child: &mut Child, scratch: &Scratch) -> anyhow::Result<SessionEnd> {
-    let (mut runs, mut since) = (0, Instant::now());
+    let mut runs = 0;
+    let mut since = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(SessionEnd::Exit(status));

@@ -152,7 +152,8 @@ impl Mutator {
 
     fn swap_lines(&mut self, bytes: &mut Vec<u8>) {
         let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
-        let (a, b) = (self.random.below(lines.len()), self.random.below(lines.len()));
+        let a = self.random.below(lines.len());
+        let b = self.random.below(lines.len());
         if !lines.is_empty() {
             lines.swap(a, b);
             *bytes = lines.concat();
@@ -171,7 +172,8 @@ mod tests {
             let mut mutator = Mutator::new(seed, &["word", "\"k\":"], 300);
             (0..3_000).map(|_| mutator.make(&corpus)).collect::<Vec<_>>()
         };
-        let (one, two) = (inputs(7), inputs(7));
+        let one = inputs(7);
+        let two = inputs(7);
         assert!(one == two && one != inputs(8));
         assert!(one.iter().all(|input| input.len() <= 300) && one.iter().any(|input| input.len() == 300));
         let distinct: std::collections::HashSet<_> = one.iter().collect();

@@ -70,7 +70,8 @@ mod tests {
     fn another_reader_sees_the_last_note() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scratch");
-        let (mut writer, reader) = (Scratch::open(&path).unwrap(), Scratch::open(&path).unwrap());
+        let mut writer = Scratch::open(&path).unwrap();
+        let reader = Scratch::open(&path).unwrap();
         assert_eq!((reader.runs(), reader.input()), (0, Vec::new()));
         writer.note(1, b"longer input").unwrap();
         writer.note(2, b"input").unwrap();

@@ -75,7 +75,8 @@ const CHATS: [Option<Format>; 2] = [Some(Format::Chat), Some(Format::Completions
 /// change no other field.
 pub fn request_body(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let line = &bytes[..end];
+    let body = bytes.get(end + 1..).unwrap_or_default();
     let path = String::from_utf8_lossy(line);
     let called = EndpointCall::at(&path).filter(|called| called.endpoint.format().is_some());
     let called = called.or_else(|| EndpointCall::at("/v1/chat/completions")).unwrap();

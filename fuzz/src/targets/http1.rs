@@ -140,7 +140,8 @@ pub const CHUNKED_WORDS: &[&str] = &[
 /// and hyper reads no further one. A written head is parsed as the same head.
 pub fn request(bytes: &[u8]) {
     let outcome = any_split(ReaderSide::Requests, bytes);
-    let (mut expected, mut end) = (Vec::new(), outcome.taken);
+    let mut expected = Vec::new();
+    let mut end = outcome.taken;
     for (start, content_bytes) in outcome.heads.iter().zip(&outcome.content_bytes) {
         let message = &bytes[*start..];
         let head = RequestParser::new(head_limits()).parse(message).unwrap().unwrap();

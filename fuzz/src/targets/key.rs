@@ -21,7 +21,8 @@ pub fn api_key(bytes: &[u8]) {
     let bytes = text.as_bytes();
     let split = bytes.len().checked_sub(33).filter(|at| bytes[*at] == b'_');
     let is_key = split.is_some_and(|at| {
-        let (prefix, digits) = (&bytes[..at], &bytes[at + 1..]);
+        let prefix = &bytes[..at];
+        let digits = &bytes[at + 1..];
         (1..=32).contains(&prefix.len())
             && prefix.iter().all(|byte| b"abcdefghijklmnopqrstuvwxyz0123456789".contains(byte))
             && digits.iter().all(|byte| b"0123456789abcdef".contains(byte))

@@ -45,7 +45,8 @@ const OTHER: &str = "other \"model\" \u{e9}";
 /// The first line is the content type, the rest is the body.
 pub fn multipart(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let line = &bytes[..end];
+    let body = bytes.get(end + 1..).unwrap_or_default();
     let content_type = String::from_utf8_lossy(line);
     for path in ["/v1/audio/transcriptions", "/openai/deployments/d/audio/translations"] {
         let called = EndpointCall::at(path).unwrap();

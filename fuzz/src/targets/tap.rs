@@ -98,7 +98,8 @@ impl TapCase {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split(' ');
         let mut random = SeededRandom::new(hash(line));
-        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let first = words.next().unwrap_or_default();
+        let second = words.next().unwrap_or_default();
         let format = Format::ALL.into_iter().find(|format| format.name() == first);
         let framing = match second {
             "events" => ResponseFraming::Events,
@@ -122,7 +123,8 @@ impl TapCase {
 /// Any split gives the same bytes and the same usage. The output equals the input without dropped events.
 pub fn tap(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-    let (line, answer) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let line = &bytes[..end];
+    let answer = bytes.get(end + 1..).unwrap_or_default();
     let case = TapCase::of(line);
     let whole = tapped(case, &[answer]);
     plausible(case, answer, &whole.0, &whole.1);
@@ -146,7 +148,8 @@ pub fn tap(bytes: &[u8]) {
 
 fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, ResponseFacts) {
     let mut tap = case.tap();
-    let (mut given, mut out) = (0, Vec::new());
+    let mut given = 0;
+    let mut out = Vec::new();
     for piece in pieces {
         given += piece.len();
         let passed = tap.push(Bytes::copy_from_slice(piece));

@@ -156,7 +156,8 @@ pub fn response(bytes: &[u8]) {
     let mut expected = whole.push(bytes).to_vec();
     expected.extend_from_slice(&whole.end());
     let mut split = begin();
-    let (mut out, mut rest) = (Vec::new(), bytes);
+    let mut out = Vec::new();
+    let mut rest = bytes;
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(1 + random.below(rest.len().min(40)));
         out.extend_from_slice(&split.push(piece));

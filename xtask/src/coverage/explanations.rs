@@ -23,7 +23,8 @@ impl Explanations<'static> {
 impl<'a> Explanations<'a> {
     /// Reads lines of three fields, which are sorted by file.
     pub(super) fn read(text: &'a str) -> anyhow::Result<Self> {
-        let (mut reasons, mut last) = (BTreeMap::new(), "");
+        let mut reasons = BTreeMap::new();
+        let mut last = "";
         for line in text.lines() {
             let (file, rest) = line.split_once('\t').with_context(|| format!("untested.tsv has no tab in: {line}"))?;
             let (code, reason) =

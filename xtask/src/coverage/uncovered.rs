@@ -50,7 +50,8 @@ impl UncoveredLines {
 
 /// Returns the first and the last line of each range that no test ran. Lines without code between them are part of it.
 fn ranges(lines: &RunLines) -> Vec<(usize, usize)> {
-    let (mut ranges, mut is_open): (Vec<(usize, usize)>, bool) = (Vec::new(), false);
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    let mut is_open: bool = false;
     for (number, is_run) in lines {
         if !is_run {
             match ranges.last_mut().filter(|_| is_open) {
@@ -72,7 +73,8 @@ fn by_file(lcov: &str, root: &Path) -> anyhow::Result<BTreeMap<String, RunLines>
             file = listed(Path::new(name), root);
             continue;
         }
-        let (Some(name), Some(counted)) = (&file, line.strip_prefix("DA:")) else { continue };
+        let Some(name) = &file else { continue };
+        let Some(counted) = line.strip_prefix("DA:") else { continue };
         let (number, count) = counted.split_once(',').with_context(|| format!("no count: {line}"))?;
         let number = number.parse::<usize>().with_context(|| format!("no line: {line}"))?;
         *files.entry(name.clone()).or_default().entry(number).or_default() |= count.split(',').next() != Some("0");

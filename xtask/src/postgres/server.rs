@@ -83,7 +83,8 @@ impl PostgresServer {
     /// Creates a cluster and starts it. Says so, and which folders of killed runs it removed.
     pub(super) async fn start(server_use: ServerUse) -> anyhow::Result<Self> {
         let programs = programs(Path::new(VERSIONS))?;
-        let (disk, memory) = (std::env::temp_dir(), PathBuf::from(IN_MEMORY));
+        let disk = std::env::temp_dir();
+        let memory = PathBuf::from(IN_MEMORY);
         for folder in [&disk, &memory].into_iter().flat_map(|place| left_folders(place)) {
             // Another run may remove it too.
             if fs::remove_dir_all(&folder).is_ok() {
@@ -195,7 +196,9 @@ async fn other_user() -> anyhow::Result<ServerUser> {
             let output = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
             String::from_utf8_lossy(&output.stdout).trim().parse().ok()
         };
-        if let (Some(uid), Some(gid)) = (number("-u").await, number("-g").await) {
+        if let Some(uid) = number("-u").await
+            && let Some(gid) = number("-g").await
+        {
             return Ok(ServerUser { uid, gid });
         }
     }

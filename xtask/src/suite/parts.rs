@@ -237,7 +237,8 @@ mod tests {
         jobs.extend([one("jobs::d"), whole("control/control"), one("storms::full::e"), one("storms::soak::f")]);
         longest_first(&mut jobs);
         let names: Vec<&str> = jobs.iter().map(|job| job.test().unwrap_or(&job.binary.name)).collect();
-        let (first, last) = (["storms::full::e", "storms::soak::f"], ["keys::a", "bytes::c"]);
+        let first = ["storms::full::e", "storms::soak::f"];
+        let last = ["keys::a", "bytes::c"];
         let middle = ["outage::b", "jobs::d", "control/control", "store", "ai"];
         assert_eq!(names, [&first[..], &middle, &last].concat());
     }

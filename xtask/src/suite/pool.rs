@@ -15,11 +15,13 @@ pub(super) async fn run(
     ended: &mut impl FnMut(Job, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut queue = Queue { waiting: VecDeque::from(jobs), free: slots, slots, executables: 0 };
-    let (mut running, mut number) = (JoinSet::new(), 0);
+    let mut running = JoinSet::new();
+    let mut number = 0;
     loop {
         while let Some(job) = queue.start() {
             number += 1;
-            let (log, migrated) = (places.logs.join(format!("{number}.log")), places.migrated.to_owned());
+            let log = places.logs.join(format!("{number}.log"));
+            let migrated = places.migrated.to_owned();
             running.spawn(async move {
                 let outcome = job.run(&log, &migrated).await;
                 outcome.map(|outcome| (job, outcome))
@@ -180,7 +182,8 @@ mod tests {
         for slots in 1..=5 {
             let widths = [1, 4, 2, 9, 1, 1, 3, 2, 1, 4, 1, 1, 2, 0];
             let mut queue = queue(slots, &widths.map(|width| ("job", width)));
-            let (mut running, mut ended) = (VecDeque::new(), 0);
+            let mut running = VecDeque::new();
+            let mut ended = 0;
             loop {
                 running.extend(started(&mut queue));
                 let used: usize = running.iter().map(|job| queue.width(job)).sum();

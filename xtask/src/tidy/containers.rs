@@ -50,7 +50,8 @@ fn check_stage<'a>(tree: &'a Tree, file: &'a File, stages: &[BuildStage<'a>], st
     if !is_stage(stage.from) {
         findings.extend(check_tag(file.line(stage.line), stage.from));
         let channel = tree.file(TOOLCHAIN).and_then(|file| file.text.split("channel = \"").nth(1)?.split('"').next());
-        if let (Some(tag), Some(channel)) = (stage.from.strip_prefix("rust:"), channel)
+        if let Some(tag) = stage.from.strip_prefix("rust:")
+            && let Some(channel) = channel
             && !tag.starts_with(&format!("{channel}-"))
         {
             let what = format!("is built with Rust {tag}, but the repository uses {channel}");

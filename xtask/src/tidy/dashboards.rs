@@ -87,7 +87,8 @@ fn text(board: &Board, metrics: &[ListedMetric<'_>]) -> anyhow::Result<String> {
             "id": panels.len() + 1, "type": "row", "title": title, "collapsed": false, "panels": [],
             "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1},
         }));
-        let (width, height) = (COLUMNS / row.len(), 8);
+        let width = COLUMNS / row.len();
+        let height = 8;
         for (index, panel) in row.iter().enumerate() {
             let place = json!({"x": index * width, "y": y + 1, "w": width, "h": height});
             let json = panel.json(metrics, panels.len() + 1, &place);

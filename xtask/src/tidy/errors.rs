@@ -57,7 +57,8 @@ fn page(tree: &Tree, list: &File, code: &ErrorCode<'_>) -> Option<Finding> {
         return Some(list.line(code.line).fails(what, format!("write {path} like the other pages")));
     };
     let title = format!("# `{}`", code.code);
-    let (side, retry) = (code.side.to_lowercase(), code.retry.to_lowercase());
+    let side = code.side.to_lowercase();
+    let retry = code.retry.to_lowercase();
     let facts = format!("Status {}, side: {side}, retry: {retry}", code.status);
     for (number, expected_line) in [(1, title), (3, facts)] {
         if page.text.lines().nth(number - 1) != Some(&expected_line) {

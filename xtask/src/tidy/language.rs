@@ -146,7 +146,8 @@ fn doc_comments(file: &File) -> Vec<LanguageFinding> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    let (mut words, mut first) = (0, 0);
+    let mut words = 0;
+    let mut first = 0;
     let after_last = (file.text.lines().count() + 1, "");
     for (number, line) in file.lines().chain([after_last]) {
         if let Some(text) = line.trim_start().strip_prefix("///") {

@@ -28,7 +28,8 @@ fn dead_links<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Findin
 /// Links of `file` to headings that their page does not have.
 fn dead_anchors<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
     links(file).filter_map(|Link { line, path, anchor }| {
-        let (anchor, page) = (anchor?, tree.file(&path)?);
+        let anchor = anchor?;
+        let page = tree.file(&path)?;
         let exists =
             !page.is(&["md"]) || page.prose_lines().any(|(_, line)| heading_anchor(line).as_deref() == Some(anchor));
         let what = format!("links to {path}#{anchor}, and the page has no such heading");
@@ -129,7 +130,8 @@ mod tests {
     #[test]
     fn a_decision_or_an_error_outside_its_index_fails() {
         for folder in INDEXED {
-            let (index, page) = (format!("{folder}README.md"), format!("{folder}0001-x.md"));
+            let index = format!("{folder}README.md");
+            let page = format!("{folder}0001-x.md");
             assert_eq!(check(&Tree::of(&[(&page, "")])).len(), 1);
             assert_eq!(check(&Tree::of(&[(&index, "# Index"), (&page, "")])).len(), 1);
             assert!(check(&Tree::of(&[(&index, "[x](0001-x.md)"), (&page, "")])).is_empty());

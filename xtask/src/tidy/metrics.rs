@@ -114,7 +114,8 @@ fn is_listed(name: &str, metrics: &[ListedMetric<'_>]) -> bool {
 
 /// Alerts without a section in the runbook, and sections without an alert.
 fn sections(tree: &Tree) -> Vec<Finding> {
-    let (Some(rules), Some(runbook)) = (tree.file(RULES), tree.file(RUNBOOK)) else { return Vec::new() };
+    let Some(rules) = tree.file(RULES) else { return Vec::new() };
+    let Some(runbook) = tree.file(RUNBOOK) else { return Vec::new() };
     let alerts = || rules.lines().filter_map(|(line, text)| Some((line, text.trim().strip_prefix("- alert: ")?)));
     let headings = || runbook.lines().filter_map(|(line, text)| Some((line, text.strip_prefix("## Tollgate")?)));
     let missing =

@@ -85,7 +85,8 @@ fn literals(line: &str) -> impl Iterator<Item = &str> {
 
 fn markdown(file: &File) -> Vec<Passage> {
     let mut passages: Vec<Passage> = Vec::new();
-    let (mut in_code, mut continues) = (false, false);
+    let mut in_code = false;
+    let mut continues = false;
     for (number, line) in file.lines() {
         let trimmed = line.trim();
         if trimmed.starts_with("```") {

@@ -37,7 +37,8 @@ fn without_comments(text: &str) -> String {
 fn parameters(signature: &str) -> Option<(&str, &str)> {
     let end = signature.find(|letter: char| !letter.is_alphanumeric() && letter != '_')?;
     let (name, rest) = signature.split_at_checked(end)?;
-    let (mut generics, mut previous) = (0_usize, ' ');
+    let mut generics = 0_usize;
+    let mut previous = ' ';
     for (at, letter) in rest.char_indices() {
         match letter {
             '<' => generics += 1,
@@ -53,7 +54,9 @@ fn parameters(signature: &str) -> Option<(&str, &str)> {
 
 /// Whether a parameter begins with a parenthesis.
 fn has_tuple(parameters: &str) -> bool {
-    let (mut depth, mut begins, mut previous) = (1_usize, true, ' ');
+    let mut depth = 1_usize;
+    let mut begins = true;
+    let mut previous = ' ';
     for letter in parameters.chars() {
         if begins && !letter.is_whitespace() && letter != '&' {
             if letter == '(' {

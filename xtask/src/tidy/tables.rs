@@ -11,10 +11,12 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 /// Rows that follow other rows after a blank line, and do not begin a table.
 fn divided_tables(file: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let (mut follows_rows, mut follows_blank) = (false, false);
+    let mut follows_rows = false;
+    let mut follows_blank = false;
     let mut lines = file.prose_lines().peekable();
     while let Some((number, line)) = lines.next() {
-        let (is_row, is_blank) = (line.trim().starts_with('|'), line.trim().is_empty());
+        let is_row = line.trim().starts_with('|');
+        let is_blank = line.trim().is_empty();
         let begins = lines.peek().is_some_and(|(_, next)| is_delimiter(next));
         if is_row && follows_rows && follows_blank && !begins {
             findings

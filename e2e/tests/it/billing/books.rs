@@ -40,8 +40,8 @@ async fn beancount_adds_exported_postings_to_the_same_balances() {
     let path = format!("/api/billing/export?format=postings&month={}", &text(&month["issued_at"])[..7]);
     let table = shop.gateway.ask(Call::get(&path).key(&admin)).await.expect(200).text();
     let added_up = added(&table).await;
-    let (count, transactions) =
-        (shop.count("SELECT count(DISTINCT transaction_id) FROM postings").await, &added_up["transactions"]);
+    let count = shop.count("SELECT count(DISTINCT transaction_id) FROM postings").await;
+    let transactions = &added_up["transactions"];
     assert_eq!((&added_up["errors"], transactions), (&json!([]), &json!(count)), "{added_up} {table}");
     for (account, query) in [
         ("Assets:Clearing", "SELECT CAST(sum(amount) AS BIGINT) FROM postings WHERE account = 'clearing'"),

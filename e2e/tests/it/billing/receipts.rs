@@ -70,7 +70,8 @@ async fn a_receipt_is_verified_without_a_server_and_no_changed_byte_passes() {
     }
     let plans = "[{name: starter, price: \"0 IDR\"}, {name: pro, price: \"150000 IDR\"}]";
     let yaml = format!("plans: {plans}\nbilling: {{enabled: true, fallback_plan: starter}}\n");
-    let (file, data) = (folder.write("billing.yaml", &yaml).display().to_string(), data.display().to_string());
+    let file = folder.write("billing.yaml", &yaml).display().to_string();
+    let data = data.display().to_string();
     let close = ["billing", "close", "--config", &file, "--data", &data, "--last-day", "2999-12-31"];
     let output = commands::run(&folder, &close).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1 new invoices of 1 periods\n");

@@ -30,7 +30,8 @@ async fn no_time_zone_makes_a_second_invoice() {
     }
     let plans = "[{name: starter, price: \"0 IDR\"}, {name: pro, price: \"150000 IDR\"}]";
     let yaml = format!("plans: {plans}\nbilling: {{enabled: true, fallback_plan: starter}}\n");
-    let (file, data) = (folder.write("billing.yaml", &yaml).display().to_string(), data.display().to_string());
+    let file = folder.write("billing.yaml", &yaml).display().to_string();
+    let data = data.display().to_string();
     let close = ["billing", "close", "--config", &file, "--data", &data, "--last-day", "2999-12-31"];
     let mut printed = Vec::new();
     for zone in [ZONES[0], ZONES[1], "Asia/Jakarta"] {

@@ -253,7 +253,8 @@ async fn requests_continue_alone_once_the_response_proves_uncacheable() {
     let (go, wait) = watch::channel(false);
     let count = Arc::new(AtomicUsize::new(0));
     let upstream = Upstream::start(move |mut turn: Turn| {
-        let (mut wait, number) = (wait.clone(), count.fetch_add(1, Ordering::SeqCst));
+        let mut wait = wait.clone();
+        let number = count.fetch_add(1, Ordering::SeqCst);
         async move {
             wait.wait_for(|go| *go).await.ok()?;
             turn.answer("200 OK\r\ncache-control: private", number.to_string().as_bytes()).await;
@@ -324,9 +325,11 @@ async fn content_that_the_upstream_aborts_is_not_stored() {
 #[tokio::test]
 async fn all_clients_that_wait_get_the_stale_response_if_the_upstream_fails() {
     const CLIENTS: usize = 10;
-    let ((go, wait), count) = (watch::channel(false), Arc::<AtomicUsize>::default());
+    let (go, wait) = watch::channel(false);
+    let count = Arc::<AtomicUsize>::default();
     let upstream = Upstream::start(move |mut turn: Turn| {
-        let (mut wait, number) = (wait.clone(), count.fetch_add(1, Ordering::SeqCst));
+        let mut wait = wait.clone();
+        let number = count.fetch_add(1, Ordering::SeqCst);
         async move {
             if number == 0 {
                 turn.answer("200 OK\r\ncache-control: max-age=1, stale-if-error=600\r\nage: 1", b"old").await;
@@ -369,9 +372,11 @@ async fn a_thousand_clients_of_a_cold_key_are_one_request() {
     let setup = Setup::routed(upstream.address(), ROUTES);
     let setup = setup.section("connections", "{max: 5000, per_address: 5000, in_flight_per_address: 2000}");
     let gateway = Arc::new(Gateway::start(setup).await);
-    let (mut clients, barrier) = (JoinSet::new(), Arc::new(Barrier::new(CLIENTS + 1)));
+    let mut clients = JoinSet::new();
+    let barrier = Arc::new(Barrier::new(CLIENTS + 1));
     for _ in 0..CLIENTS {
-        let (gateway, barrier) = (gateway.clone(), barrier.clone());
+        let gateway = gateway.clone();
+        let barrier = barrier.clone();
         clients.spawn(async move {
             barrier.wait().await;
             gateway.call(Call::get("/o/cold")).await.expect(200).text()

@@ -36,7 +36,8 @@ impl CachingNodes {
         }
         let folder = Folder::on_postgres(Database::new());
         let beside = folder.beside();
-        let (one, other) = (Gateway::start_in(folder, setup.clone()).await, Gateway::start_in(beside, setup).await);
+        let one = Gateway::start_in(folder, setup.clone()).await;
+        let other = Gateway::start_in(beside, setup).await;
         let token = admin(&one, "root").await.token;
         Self { one, other, token }
     }
@@ -60,7 +61,8 @@ async fn counted(node: &Gateway, result: &str) -> u64 {
 /// Sends a request that fills its key, and waits until its response is in Redis; `None` if Redis was too late on a busy
 /// machine.
 async fn filled(node: &Gateway, call: Call) -> Option<Answer> {
-    let (written, late) = (counted(node, "written").await, counted(node, "unavailable").await);
+    let written = counted(node, "written").await;
+    let late = counted(node, "unavailable").await;
     let lost = counted(node, "unwritten").await;
     let answer = node.call(call).await.expect(200);
     check(&answer, &answer.text(), "fwd=miss");
@@ -121,7 +123,8 @@ async fn a_purge_on_one_node_reaches_the_other() {
 
 #[tokio::test]
 async fn nodes_share_responses_and_purges_through_redis() {
-    let (upstream, redis) = (numbered(LASTING).await, Redis::start().await);
+    let upstream = numbered(LASTING).await;
+    let redis = Redis::start().await;
     let nodes = CachingNodes::start(&upstream, "redis", Some(&redis)).await;
     let (target, text) = shared(&nodes, "/o/a").await;
     // The node has it in memory now.
@@ -145,7 +148,8 @@ async fn nodes_share_responses_and_purges_through_redis() {
 /// A node that has served no request of the cached route.
 #[tokio::test]
 async fn a_change_on_a_fresh_node_ends_the_responses_in_redis() {
-    let (upstream, redis) = (numbered(LASTING).await, Redis::start().await);
+    let upstream = numbered(LASTING).await;
+    let redis = Redis::start().await;
     let nodes = CachingNodes::start(&upstream, "redis", Some(&redis)).await;
     let mut number = 0;
     let (target, text) = eventually("a response is in Redis", async || {
@@ -163,9 +167,11 @@ async fn a_change_on_a_fresh_node_ends_the_responses_in_redis() {
 
 #[tokio::test]
 async fn no_response_in_redis_reaches_another_client() {
-    let (upstream, redis) = (numbered(LASTING).await, Redis::start().await);
+    let upstream = numbered(LASTING).await;
+    let redis = Redis::start().await;
     let nodes = CachingNodes::start(&upstream, "redis", Some(&redis)).await;
-    let (ada, bob) = (nodes.one.key().await, nodes.one.key().await);
+    let ada = nodes.one.key().await;
+    let bob = nodes.one.key().await;
     let call = |number: u32, key: &str| Call::get(&format!("/k/a?{number}")).header("host", HOST).key(key);
     let mut number = 0;
     eventually("the other node has the response of its client", async || {
@@ -182,7 +188,8 @@ async fn no_response_in_redis_reaches_another_client() {
 
 #[tokio::test]
 async fn without_redis_each_node_has_its_own_responses() {
-    let (upstream, mut redis) = (numbered(LASTING).await, Redis::start().await);
+    let upstream = numbered(LASTING).await;
+    let mut redis = Redis::start().await;
     let nodes = CachingNodes::start(&upstream, "redis", Some(&redis)).await;
     let (known, text) = shared(&nodes, "/o/a").await;
     for is_killed in [false, true] {

@@ -208,12 +208,14 @@ async fn no_response_of_a_client_reaches_another() {
     let keys = [gateway.key().await, gateway.key().await, gateway.key().await];
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        let (gateway, keys) = (gateway.clone(), keys.clone());
+        let gateway = gateway.clone();
+        let keys = keys.clone();
         let mut numbers = Numbers(seed.wrapping_mul(client as u64 * 2 + 1) | 1);
         clients.spawn(async move {
             let mut used = 0;
             for _ in 0..REQUESTS {
-                let (route, identity) = (numbers.one_of(&["/k", "/o", "/s"]), numbers.below(keys.len()));
+                let route = numbers.one_of(&["/k", "/o", "/s"]);
+                let identity = numbers.below(keys.len());
                 let mut call = Call::get(&format!("{route}/{}", numbers.below(4)));
                 call = call.header("x-client", &identity.to_string());
                 let mut sent = vec![identity.to_string()];
@@ -286,7 +288,8 @@ async fn a_client_whose_key_is_beside_another_credential_gets_its_own_responses(
 
 #[tokio::test]
 async fn a_key_that_a_service_accepts_without_a_name_has_its_own_responses() {
-    let (upstream, service) = (Upstream::answering("200 OK", "x").await, Upstream::answering("200 OK", "").await);
+    let upstream = Upstream::answering("200 OK", "x").await;
+    let service = Upstream::answering("200 OK", "").await;
     let routes =
         "{path: {prefix: /f}, upstreams: backend, auth: {type: forward, use: gate}, cache: {ttl: 60s, shared: true}}";
     let entry = format!("[{{name: gate, type: forward, url: \"http://{}/\"}}]", service.address());

@@ -15,7 +15,8 @@ async fn stored_responses_are_purged_by_url_prefix_and_tag() {
     let provider = "[{name: up, kind: openai, base_url: \"http://127.0.0.1:9/v1\", credential: vault}]";
     let setup = Setup::routed(upstream.address(), ROUTES).section("providers", provider);
     let gateway = Gateway::start(setup.section("signup", "open").section("signup_plan", "open")).await;
-    let (token, key) = (admin(&gateway, "root").await.token, gateway.key().await);
+    let token = admin(&gateway, "root").await.token;
+    let key = gateway.key().await;
     let base = format!("http://{}", gateway.proxy);
     // A credential that an open route passes to its upstream keeps the response from being stored.
     let get = async |target: &str| {

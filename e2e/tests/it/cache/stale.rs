@@ -120,7 +120,8 @@ async fn a_stale_response_is_used_while_the_gateway_revalidates_it() {
     let (go, wait) = watch::channel(false);
     let count = Arc::new(AtomicUsize::new(0));
     let upstream = Upstream::start(move |mut turn: Turn| {
-        let (number, mut wait) = (count.fetch_add(1, Ordering::SeqCst), wait.clone());
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let mut wait = wait.clone();
         async move {
             if number > 0 {
                 wait.wait_for(|go| *go).await.ok()?;

@@ -71,7 +71,9 @@ async fn unsettled<'a>(gateway: &Gateway, reported: impl Iterator<Item = &'a Val
 fn requests(log: &str) -> HashMap<String, Vec<Value>> {
     let mut all: HashMap<String, Vec<Value>> = HashMap::new();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        if let (true, Some(id)) = (line["message"] == "request", line["correlation_id"].as_str()) {
+        if line["message"] == "request"
+            && let Some(id) = line["correlation_id"].as_str()
+        {
             all.entry(id.to_owned()).or_default().push(line);
         }
     }

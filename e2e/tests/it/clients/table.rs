@@ -116,7 +116,8 @@ pub(super) fn compare(lines: &[Vec<Value>], sent: &[Head]) {
 }
 
 fn render(lines: &[Vec<Value>], sent: &[Head]) -> String {
-    let (clients, scenarios) = (lines.len(), lines.iter().map(Vec::len).sum::<usize>());
+    let clients = lines.len();
+    let scenarios = lines.iter().map(Vec::len).sum::<usize>();
     let mut page = HEAD.replace("COUNTS", &format!("{scenarios} scenarios of {clients} clients"));
     page.push_str(&settings(lines, sent));
     page.push_str(RESULTS);
@@ -174,7 +175,8 @@ fn groups(lines: &[Vec<Value>]) -> Vec<Group> {
 fn results(client: &[Value]) -> Results {
     let mut results = Results::new();
     for line in client {
-        let (Some(call), Some(case)) = (line["call"].as_str(), line["case"].as_str()) else { continue };
+        let Some(call) = line["call"].as_str() else { continue };
+        let Some(case) = line["case"].as_str() else { continue };
         let Some(case) = CASES.iter().position(|known| *known == case) else { continue };
         let at = results.iter().position(|(known, _)| known == call).unwrap_or_else(|| {
             results.push((call.to_owned(), Default::default()));

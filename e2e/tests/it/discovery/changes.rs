@@ -38,7 +38,8 @@ async fn keep_sending(to: std::net::SocketAddr, stops: Arc<AtomicBool>, sent: Ar
 
 /// Registers and removes members in turn for `time`. The first one remains.
 async fn keep_registering(consul: &Consul, port: u16, time: Duration) {
-    let (begun, mut ticks) = (Instant::now(), interval(EVERY));
+    let begun = Instant::now();
+    let mut ticks = interval(EVERY);
     for change in 0_usize.. {
         ticks.tick().await;
         if begun.elapsed() >= time {
@@ -60,7 +61,8 @@ fn applied(gateway: &Gateway) -> usize {
 #[tokio::test]
 async fn many_changes_fail_no_request_and_are_applied_at_most_once_a_second() {
     let time = Duration::from_secs(if e2e::is_long() { 60 } else { 5 });
-    let (consul, servers) = (Consul::start(1).await, backends(NET, MEMBERS).await);
+    let consul = Consul::start(1).await;
+    let servers = backends(NET, MEMBERS).await;
     let port = servers[0].address().port();
     consul.register("1", "user-service", (&address(NET, 1), port));
     let relay = TcpRelay::to(&consul.address().to_string()).await;
@@ -68,12 +70,14 @@ async fn many_changes_fail_no_request_and_are_applied_at_most_once_a_second() {
     let setup = super::sourced("discover: {consul: user-service}").section("consul", &settings);
     let gateway = Gateway::start(setup).await;
     let token = admin(&gateway, "root").await.token;
-    let (stops, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let stops = Arc::new(AtomicBool::new(false));
+    let sent = Arc::new(AtomicU64::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         clients.spawn(keep_sending(gateway.proxy, stops.clone(), sent.clone()));
     }
-    let (before, begun) = (applied(&gateway), Instant::now());
+    let before = applied(&gateway);
+    let begun = Instant::now();
     keep_registering(&consul, port, time / 2).await;
     relay.cut();
     source_reports(&gateway, &token, "response").await;
@@ -85,7 +89,8 @@ async fn many_changes_fail_no_request_and_are_applied_at_most_once_a_second() {
         consul.deregister(&host.to_string());
     }
     has(&gateway, &token, &[format!("http://{}:{port}", address(NET, 1))]).await;
-    let (changes, seconds) = (applied(&gateway) - before, begun.elapsed().as_secs());
+    let changes = applied(&gateway) - before;
+    let seconds = begun.elapsed().as_secs();
     assert!(changes >= 2 && changes as u64 <= seconds + 1, "{changes} changes in {seconds} s");
     let during = sent.load(Ordering::Relaxed);
     eventually("clients still send", async || (sent.load(Ordering::Relaxed) > during).then_some(())).await;

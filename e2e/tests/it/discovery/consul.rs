@@ -21,7 +21,8 @@ fn url(net: u8, host: u8, port: u16) -> String {
 
 #[tokio::test]
 async fn passing_instances_are_members_also_after_the_index_has_fallen() {
-    let (consul, servers) = (Consul::start(1_000).await, backends(95, 3).await);
+    let consul = Consul::start(1_000).await;
+    let servers = backends(95, 3).await;
     let port = servers[0].address().port();
     let url = |host| url(95, host, port);
     consul.register("a", "user-service", (&address(95, 1), port));
@@ -46,7 +47,8 @@ async fn passing_instances_are_members_also_after_the_index_has_fallen() {
 
 #[tokio::test]
 async fn a_refused_token_is_reported_and_the_right_one_is_sent() {
-    let (consul, servers) = (Consul::start(1).await, backends(96, 1).await);
+    let consul = Consul::start(1).await;
+    let servers = backends(96, 1).await;
     let port = servers[0].address().port();
     consul.require("S3CRET");
     consul.register("a", "user-service", (&address(96, 1), port));
@@ -60,7 +62,8 @@ async fn a_refused_token_is_reported_and_the_right_one_is_sent() {
 
 #[tokio::test]
 async fn queries_name_the_datacenter() {
-    let (consul, servers) = (Consul::start(1).await, backends(102, 1).await);
+    let consul = Consul::start(1).await;
+    let servers = backends(102, 1).await;
     consul.register("a", "user-service", (&address(102, 1), servers[0].address().port()));
     let gateway = Gateway::start(setup(&consul, ", datacenter: jakarta-2")).await;
     gateway.call(Call::get("/x")).await.expect(200);
@@ -71,7 +74,8 @@ async fn queries_name_the_datacenter() {
 
 #[tokio::test]
 async fn the_gateway_is_not_a_member_of_its_own_upstream() {
-    let (consul, servers) = (Consul::start(1).await, backends(98, 1).await);
+    let consul = Consul::start(1).await;
+    let servers = backends(98, 1).await;
     let port = servers[0].address().port();
     consul.register("a", "user-service", (&address(98, 1), port));
     let gateway = Gateway::start(setup(&consul, "")).await;
@@ -101,7 +105,8 @@ impl RegisteringService {
             command.env("CONSUL_TOKEN", token);
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let stdin = child.stdin.take().unwrap();
+        let stdout = child.stdout.take().unwrap();
         Self { _child: child, stdin, lines: BufReader::new(stdout).lines() }
     }
 
@@ -118,7 +123,8 @@ impl RegisteringService {
 /// With `TOLLGATE_TEST_CONSUL`, the Consul is the one at this URL (`make consul`).
 #[tokio::test]
 async fn registrations_of_a_client_of_consul_are_followed() {
-    let (small, servers) = (Consul::start(7).await, backends(97, 2).await);
+    let small = Consul::start(7).await;
+    let servers = backends(97, 2).await;
     let url = std::env::var("TOLLGATE_TEST_CONSUL").unwrap_or_else(|_| format!("http://{}", small.address()));
     let name = format!("tollgate-test-{}", std::process::id());
     let mut service = RegisteringService::start(&url, &name);

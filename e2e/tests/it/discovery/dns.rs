@@ -29,7 +29,8 @@ async fn start(bind: &Bind, port: u16) -> (Gateway, String) {
 
 #[tokio::test]
 async fn addresses_that_are_added_and_removed_are_followed_without_a_failed_request() {
-    let (bind, servers) = (Bind::start().await, backends(81, 3).await);
+    let bind = Bind::start().await;
+    let servers = backends(81, 3).await;
     let port = servers[0].address().port();
     bind.set("users", 1, &addresses(81, &[1, 2]));
     let (gateway, token) = start(&bind, port).await;
@@ -53,7 +54,8 @@ async fn addresses_that_are_added_and_removed_are_followed_without_a_failed_requ
 
 #[tokio::test]
 async fn a_long_ttl_is_bounded_by_the_configured_maximum() {
-    let (bind, servers) = (Bind::start().await, backends(103, 2).await);
+    let bind = Bind::start().await;
+    let servers = backends(103, 2).await;
     let port = servers[0].address().port();
     bind.set("users", 3_600, &addresses(103, &[1]));
     let dns = format!("{{servers: [\"{}\"], refresh_max: 1s}}", bind.address());
@@ -66,7 +68,8 @@ async fn a_long_ttl_is_bounded_by_the_configured_maximum() {
 
 #[tokio::test]
 async fn addresses_of_both_families_are_members() {
-    let (bind, servers) = (Bind::start().await, backends(104, 1).await);
+    let bind = Bind::start().await;
+    let servers = backends(104, 1).await;
     let port = servers[0].address().port();
     let at = |port| std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
     let sixth = Upstream::start_at(at(port), |mut turn: Turn| async move {
@@ -86,7 +89,8 @@ async fn addresses_of_both_families_are_members() {
 
 #[tokio::test]
 async fn idle_connections_to_an_address_that_is_gone_are_closed() {
-    let (bind, servers) = (Bind::start().await, backends(82, 2).await);
+    let bind = Bind::start().await;
+    let servers = backends(82, 2).await;
     let port = servers[0].address().port();
     bind.set("users", 1, &addresses(82, &[1, 2]));
     let (gateway, token) = start(&bind, port).await;
@@ -103,7 +107,8 @@ async fn idle_connections_to_an_address_that_is_gone_are_closed() {
 
 #[tokio::test]
 async fn a_source_that_fails_or_is_silent_keeps_its_last_list() {
-    let (mut bind, servers) = (Bind::start().await, backends(83, 2).await);
+    let mut bind = Bind::start().await;
+    let servers = backends(83, 2).await;
     let port = servers[0].address().port();
     bind.set("users", 1, &addresses(83, &[1, 2]));
     let (gateway, token) = start(&bind, port).await;
@@ -143,7 +148,8 @@ async fn a_thousand_addresses_are_members_and_a_surplus_is_left_out() {
 
 #[tokio::test]
 async fn srv_records_have_ports_weights_and_priorities() {
-    let (bind, servers) = (Bind::start().await, backends(85, 3).await);
+    let bind = Bind::start().await;
+    let servers = backends(85, 3).await;
     let port = servers[0].address().port();
     for host in 1..=3 {
         bind.set(&format!("h{host}"), 1, &addresses(85, &[host]));
@@ -163,7 +169,8 @@ async fn srv_records_have_ports_weights_and_priorities() {
 
 #[tokio::test]
 async fn each_address_of_a_name_in_a_url_is_a_backend() {
-    let (bind, servers) = (Bind::start().await, backends(86, 3).await);
+    let bind = Bind::start().await;
+    let servers = backends(86, 3).await;
     let port = servers[0].address().port();
     bind.set("users", 1, &addresses(86, &[1, 2]));
     let name = format!("http://users.{ZONE}:{port}");
@@ -180,7 +187,8 @@ async fn each_address_of_a_name_in_a_url_is_a_backend() {
 
 #[tokio::test]
 async fn an_upstream_without_members_refuses_requests_and_recovers() {
-    let (bind, servers) = (Bind::start().await, backends(87, 1).await);
+    let bind = Bind::start().await;
+    let servers = backends(87, 1).await;
     let port = servers[0].address().port();
     let (gateway, token) = start(&bind, port).await;
     gateway.call(Call::get("/x")).await.expect(503);
@@ -192,7 +200,8 @@ async fn an_upstream_without_members_refuses_requests_and_recovers() {
 
 #[tokio::test]
 async fn link_local_addresses_are_members_only_if_they_are_allowed() {
-    let (bind, servers) = (Bind::start().await, backends(88, 1).await);
+    let bind = Bind::start().await;
+    let servers = backends(88, 1).await;
     let port = servers[0].address().port();
     let addresses = [address(88, 1), "169.254.169.254".to_owned()];
     bind.set("users", 1, &addresses);
@@ -209,7 +218,8 @@ async fn link_local_addresses_are_members_only_if_they_are_allowed() {
 
 #[tokio::test]
 async fn a_reload_keeps_the_members_until_new_sources_have_responded() {
-    let (bind, servers) = (Bind::start().await, backends(89, 2).await);
+    let bind = Bind::start().await;
+    let servers = backends(89, 2).await;
     let port = servers[0].address().port();
     bind.set("users", 1, &addresses(89, &[1]));
     bind.set("others", 1, &addresses(89, &[2]));

@@ -21,7 +21,8 @@ async fn start(etcd: &Etcd) -> (Gateway, String) {
 
 #[tokio::test]
 async fn keys_leases_compactions_and_a_killed_leader_are_followed() {
-    let (mut etcd, servers) = (Etcd::start().await, backends(91, 3).await);
+    let mut etcd = Etcd::start().await;
+    let servers = backends(91, 3).await;
     let port = servers[0].address().port();
     let url = |host| url(91, host, port);
     etcd.put("/services/user/a", &url(1));
@@ -49,7 +50,8 @@ async fn keys_leases_compactions_and_a_killed_leader_are_followed() {
 
 #[tokio::test]
 async fn an_erased_cluster_keeps_the_last_list_until_it_has_members_again() {
-    let (mut etcd, servers) = (Etcd::start().await, backends(92, 2).await);
+    let mut etcd = Etcd::start().await;
+    let servers = backends(92, 2).await;
     let port = servers[0].address().port();
     for host in 1..=2 {
         etcd.put(&format!("/services/user/{host}"), &url(92, host, port));
@@ -69,7 +71,8 @@ async fn an_erased_cluster_keeps_the_last_list_until_it_has_members_again() {
 
 #[tokio::test]
 async fn invalid_values_are_left_out_and_reported() {
-    let (etcd, servers) = (Etcd::start().await, backends(93, 1).await);
+    let etcd = Etcd::start().await;
+    let servers = backends(93, 1).await;
     let port = servers[0].address().port();
     etcd.put("/services/user/a", &url(93, 1, port));
     for (key, value) in [("b", "no URL"), ("c", "http://u:p@127.93.0.2"), ("d", "{\"url\": 1}")] {
@@ -83,7 +86,8 @@ async fn invalid_values_are_left_out_and_reported() {
 
 #[tokio::test]
 async fn a_cluster_with_users_requires_a_password() {
-    let (etcd, servers) = (Etcd::start().await, backends(94, 1).await);
+    let etcd = Etcd::start().await;
+    let servers = backends(94, 1).await;
     let port = servers[0].address().port();
     etcd.put("/services/user/a", &url(94, 1, port));
     etcd.ctl(&["user", "add", "root:S3CRET"]);

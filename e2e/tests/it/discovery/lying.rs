@@ -39,9 +39,11 @@ impl LyingSource {
     /// Starts a source whose members are at these URLs' hosts and ports.
     async fn start(members: &[(String, u16)]) -> Self {
         let reply = Arc::new(Mutex::new(Reply::Members));
-        let (told, members) = (reply.clone(), members.to_vec());
+        let told = reply.clone();
+        let members = members.to_vec();
         let server = Upstream::start(move |mut turn: Turn| {
-            let (reply, members) = (*told.lock().unwrap_or_else(PoisonError::into_inner), members.clone());
+            let reply = *told.lock().unwrap_or_else(PoisonError::into_inner);
+            let members = members.clone();
             async move {
                 turn.read_body().await;
                 respond(&mut turn, reply, &members).await;

@@ -29,14 +29,16 @@ async fn compressed_bodies_reach_the_provider_inflated() {
     let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(ALL, |ask| {
-        let (line, key) = (Rc::clone(&line), key.clone());
+        let line = Rc::clone(&line);
+        let key = key.clone();
         Box::pin(async move { check_inflated(&ask, &line, &key).await })
     });
     assert_eq!(checked.await.len(), ALL.len());
 }
 
 async fn check_inflated(ask: &Ask, line: &EndpointServer, key: &str) {
-    let (requested, body) = (format!("up/{}", ask.name), ask.body(ask.name));
+    let requested = format!("up/{}", ask.name);
+    let body = ask.body(ask.name);
     let mut hashes = Vec::new();
     for (coding, packs) in CODINGS {
         let call = ask.with_key(&requested, key).header("content-encoding", coding).body(packs(&ask.body(&requested)));

@@ -32,7 +32,8 @@ async fn cut_stream_ends_with_an_error_of_its_format_and_the_outcome_upstream_cu
     let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(STREAMS.map(Ask::named), |ask| {
-        let (line, key) = (Rc::clone(&line), key.clone());
+        let line = Rc::clone(&line);
+        let key = key.clone();
         Box::pin(async move { check_cut(&ask, line.send(&ask, "cut", &key).await, &line.gateway).await })
     });
     checked.await;
@@ -44,7 +45,8 @@ async fn cut_stream_ends_with_an_error_of_its_format_and_the_outcome_upstream_cu
 }
 
 async fn check_cut(ask: &Ask, answer: Answer, gateway: &Gateway) {
-    let (name, answer) = (ask.name, answer.expect(200));
+    let name = ask.name;
+    let answer = answer.expect(200);
     assert!(answer.whole, "{name}: the body must end cleanly for the client");
     let error = &last(ask, &answer)["error"];
     let word = match ask.dialect {
@@ -80,7 +82,8 @@ async fn stream_that_its_upstream_ends_early_ends_with_its_formats_error() {
     let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(STREAMS.map(Ask::named), |ask| {
-        let (line, key) = (Rc::clone(&line), key.clone());
+        let line = Rc::clone(&line);
+        let key = key.clone();
         Box::pin(async move { check_cut(&ask, line.send(&ask, "unfinished", &key).await, &line.gateway).await })
     });
     checked.await;

@@ -39,7 +39,8 @@ async fn damaged_responses_pass_unchanged_and_are_counted_once() {
     let key = line.gateway.key().await;
     let cases = ASKS.iter().flat_map(|name| DAMAGES.map(|damage| (Ask::named(name), damage)));
     let checked = each(cases, |(ask, damage)| {
-        let (line, key) = (Rc::clone(&line), key.clone());
+        let line = Rc::clone(&line);
+        let key = key.clone();
         Box::pin(async move { check(&ask, damage, &line, &key).await })
     });
     checked.await;
@@ -65,7 +66,8 @@ async fn check(ask: &Ask, damage: &str, line: &EndpointServer, key: &str) {
     }
     assert_eq!(answer.header("content-type"), own.header("content-type"), "{what}");
     let row = store::row(line.gateway.folder(), &answer).await;
-    let (outcome, cost) = (row["outcome"].as_str().unwrap(), &row["cost_nano"]);
+    let outcome = row["outcome"].as_str().unwrap();
+    let cost = &row["cost_nano"];
     if answer.body.len() > expected.len() {
         assert_eq!(outcome, "upstream_cut", "{what}: an error was added to a complete response: {}", answer.text());
     }

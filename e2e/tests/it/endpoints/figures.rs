@@ -69,7 +69,8 @@ async fn each_response_has_one_event_with_its_usage_and_cost() {
     let key = line.gateway.key().await;
     let asks = ALL.into_iter().filter(|ask| !ask.free);
     let costs = each(asks, |ask| {
-        let (line, key) = (Rc::clone(&line), key.clone());
+        let line = Rc::clone(&line);
+        let key = key.clone();
         Box::pin(async move { check_row(&ask, &line, &key).await })
     });
     let costs = costs.await;
@@ -85,7 +86,8 @@ async fn each_response_has_one_event_with_its_usage_and_cost() {
 async fn check_row(ask: &Ask, line: &EndpointServer, key: &str) -> Option<i64> {
     let answer = line.send(ask, ask.name, key).await.expect(200);
     let row = store::row(line.gateway.folder(), &answer).await;
-    let (name, of) = (ask.name, |column: &str| row[column].clone());
+    let name = ask.name;
+    let of = |column: &str| row[column].clone();
     assert_eq!(of("format"), ask.format, "{name} {row}");
     assert_eq!((of("model"), of("provider_model")), (json!(format!("up/{name}")), json!(name)), "{row}");
     assert_eq!((of("provider"), of("status"), of("outcome")), (json!("up"), json!(200), json!("completed")), "{name}");

@@ -13,7 +13,8 @@ async fn all_bytes_pass_unchanged_except_for_the_models_name() {
     let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(ALL, |ask| {
-        let (line, key) = (Rc::clone(&line), key.clone());
+        let line = Rc::clone(&line);
+        let key = key.clone();
         Box::pin(async move { check_both_ways(&ask, &line, &key).await })
     });
     assert_eq!(checked.await.len(), ALL.len());

@@ -62,7 +62,8 @@ async fn a_configured_quota_status_is_returned_in_each_dialect() {
             .plans("{name: nothing, credits_per_day: 0}, {name: little, budgets: [{tokens: 1, per: day}]}")
             .section("quota_status", &status.to_string());
         let gateway = Gateway::start(setup).await;
-        let (key, little) = (gateway.account("nothing").await.key, gateway.account("little").await.key);
+        let key = gateway.account("nothing").await.key;
+        let little = gateway.account("little").await.key;
         for ask in ALL.iter().filter(|ask| !ask.free) {
             let answer = gateway.call(ask.with_key("mock", &key)).await;
             ask.dialect.check(&answer, status, "quota_exceeded", word(ask.dialect, words));

@@ -30,7 +30,8 @@ async fn cors_shares_responses_with_pages_of_the_listed_origins() {
 
 #[tokio::test]
 async fn export_writes_requests_into_files() {
-    let (example, events) = (Example::read("export"), Folder::new());
+    let example = Example::read("export");
+    let events = Folder::new();
     let api = Upstream::json(&json!({"users": []})).await;
     let variables = [
         ("USERS_URL".to_owned(), format!("http://{}", api.address())),
@@ -82,7 +83,8 @@ async fn serve(set: &str, script: &str) -> (Child, String) {
 #[tokio::test]
 async fn blue_green_switches_by_one_word() {
     let example = Example::read("blue-green");
-    let (blue, green) = (Upstream::json(&json!({"v": 1})).await, Upstream::json(&json!({"v": 2})).await);
+    let blue = Upstream::json(&json!({"v": 1})).await;
+    let green = Upstream::json(&json!({"v": 2})).await;
     let url = |name: &str, api: &Upstream| (name.to_owned(), format!("http://{}", api.address()));
     let variables = [url("BLUE_URL", &blue), url("GREEN_URL", &green)];
     // A copy of the file, which changes.

@@ -24,7 +24,8 @@ pub(crate) fn check(
     seen: &[RecorderEntry],
     address: SocketAddr,
 ) -> Result<(), String> {
-    let (mut passed, mut is_cut) = (Vec::new(), false);
+    let mut passed = Vec::new();
+    let mut is_cut = false;
     for entry in seen {
         match entry {
             RecorderEntry::Whole(request) if request.target == "/o/next" => own(request, address).map(drop)?,
@@ -51,7 +52,8 @@ pub(crate) fn check(
 
 /// Checks Tollgate's own fields, and returns the others as `name: value`.
 fn own(request: &Request, address: SocketAddr) -> Result<Vec<String>, String> {
-    let (mut others, mut seen) = (Vec::new(), Vec::new());
+    let mut others = Vec::new();
+    let mut seen = Vec::new();
     let is_llm = !["/o", "/%6f", "/k"].iter().any(|route| request.target.starts_with(route));
     for (name, value) in &request.fields {
         let line = format!("{name}: {value}");
@@ -137,16 +139,21 @@ fn valid_body(sent: &[u8]) -> Vec<u8> {
 
 /// The content of chunks before their first fault, or before their end.
 fn valid_chunks(bytes: &[u8]) -> Vec<u8> {
-    let (mut content, mut rest) = (Vec::new(), bytes);
+    let mut content = Vec::new();
+    let mut rest = bytes;
     while let Some(line_end) = rest.windows(2).position(|two| two == b"\r\n") {
-        let (line, data) = (&rest[..line_end], &rest[line_end + 2..]);
+        let line = &rest[..line_end];
+        let data = &rest[line_end + 2..];
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let extension = &line[digits..];
         let is_valid = (1..=16).contains(&digits)
             && (extension.is_empty() || extension.starts_with(b";"))
             && !extension.iter().any(u8::is_ascii_control);
         let size = std::str::from_utf8(&line[..digits]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
-        let (true, Some(size @ 1..)) = (is_valid, size) else { break };
+        if !is_valid {
+            break;
+        }
+        let Some(size @ 1..) = size else { break };
         content.extend_from_slice(&data[..data.len().min(size)]);
         match data.get(size..).and_then(|after| after.strip_prefix(b"\r\n")) {
             Some(after) => rest = after,

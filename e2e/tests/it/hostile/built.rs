@@ -196,7 +196,9 @@ impl Place {
 
     /// Sends these bodies at once, beside the calls of another user. Returns the statuses.
     async fn many(&self, name: &str, bodies: Vec<Large>) -> Vec<u16> {
-        let (is_over, mut sent, since) = (Cell::new(false), JoinSet::new(), Canary::new());
+        let is_over = Cell::new(false);
+        let mut sent = JoinSet::new();
+        let since = Canary::new();
         for large in bodies {
             sent.spawn(send(large));
         }
@@ -359,7 +361,8 @@ async fn calls_without_credits_are_refused_before_their_bodies_are_translated_or
     let plain = place.large("chat without credits", CHAT, body);
     let growing = Large { name: "growing chat without credits", has_length: false, ..plain.clone() };
     for large in [plain, zipped, growing] {
-        let (name, cpu) = (large.name, place.gateway.vitals().cpu());
+        let name = large.name;
+        let cpu = place.gateway.vitals().cpu();
         assert_eq!(place.many(name, vec![large; 6]).await, [429; 6], "{name}");
         say(&format!("{name}: {:?} of processor time", place.gateway.vitals().cpu() - cpu));
     }

@@ -78,7 +78,8 @@ impl CrowdServer {
 
     /// Asserts that peak memory is less than `most` above the memory before the test.
     pub(crate) fn bounded(&self, what: &str, most: u64) {
-        let (now, peak) = (self.vitals().memory_bytes(), self.vitals().peak_bytes());
+        let now = self.vitals().memory_bytes();
+        let peak = self.vitals().peak_bytes();
         say(&format!("{what}: {} KiB before, {} now, {} at most", self.before >> 10, now >> 10, peak >> 10));
         assert!(peak < self.before + most, "{what}: {} KiB more than before", (peak - self.before) >> 10);
     }

@@ -79,7 +79,8 @@ async fn inflated_bodies_have_a_shared_maximum_and_delay_no_other_client() {
     let call = Call::post(Format::Chat.path(), &bomb).key(&key).header("content-encoding", "zstd");
     let mut bombs = JoinSet::new();
     for _ in 0..60 {
-        let (call, to) = (call.clone(), gateway.proxy);
+        let call = call.clone();
+        let to = gateway.proxy;
         bombs.spawn(async move { call.send(to).await });
     }
     let others = async {
@@ -115,10 +116,12 @@ async fn compressed_bytes_without_content_take_little_processor_time_and_few_thr
     let key = gateway.key().await;
     let body = empty_blocks(1 << 20);
     let call = Call::post(Format::Chat.path(), &body).key(&key).header("content-encoding", "gzip");
-    let (cpu, threads) = (gateway.vitals().cpu(), gateway.vitals().threads());
+    let cpu = gateway.vitals().cpu();
+    let threads = gateway.vitals().threads();
     let mut sent = JoinSet::new();
     for _ in 0..40 {
-        let (call, to) = (call.clone(), gateway.proxy);
+        let call = call.clone();
+        let to = gateway.proxy;
         sent.spawn(async move { call.send(to).await });
     }
     let mut threads_max = threads;

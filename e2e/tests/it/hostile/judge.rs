@@ -305,7 +305,8 @@ fn methods(row: &Row) -> Vec<&'static str> {
 
 /// Splits bytes into final responses and the rest.
 fn split(bytes: &[u8], methods: &[&str]) -> (Vec<FinalAnswer>, Vec<u8>) {
-    let (mut answers, mut rest) = (Vec::new(), bytes);
+    let mut answers = Vec::new();
+    let mut rest = bytes;
     while let Some(at) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
         let head = Head::parse(rest[..at + 4].to_vec());
         let status: u16 = head.word(1).parse().unwrap_or(0);
@@ -337,7 +338,8 @@ fn codes() -> HashMap<String, u16> {
 
 /// Replaces `<<KEY>>` and `<<N*TEXT>>`.
 fn expand(sent: &[u8], key: &str) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), sent);
+    let mut out = Vec::new();
+    let mut rest = sent;
     while let Some(at) = rest.windows(2).position(|two| two == b"<<") {
         out.extend(&rest[..at]);
         let end = at + rest[at..].windows(2).position(|two| two == b">>").expect("<< has its >>");

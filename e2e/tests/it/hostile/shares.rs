@@ -64,7 +64,8 @@ fn send_all(gateway: &Gateway, calls: impl IntoIterator<Item = Call>) -> JoinSet
 async fn compressed_bodies_of_one_key_at_a_stalled_provider_do_not_block_other_keys() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account("open").await;
-    let (first, second) = (&account.key, gateway.key().await);
+    let first = &account.key;
+    let second = gateway.key().await;
     let beside = commands::keys_create(gateway.folder(), &account.email, "second").await;
     let bomb = gzip(&padded("mock/hang", LARGEST, false), Compression::best());
     let dense = gzip(&padded("mock/hang", LARGEST, true), Compression::fast());
@@ -94,7 +95,8 @@ async fn compressed_bodies_of_one_key_at_a_stalled_provider_do_not_block_other_k
     eventually("each call is refused or hangs", async || {
         while let Some(answer) = sent.try_join_next() {
             let answer = answer.unwrap().expect("a compressed body is read whole before it is refused");
-            let (status, code) = (answer.status(), refusal(&answer));
+            let status = answer.status();
+            let code = refusal(&answer);
             assert!(
                 (status, &code) == (503, &json!("overloaded")) || (status, &code) == (413, &json!("payload_too_large"))
             );
@@ -118,7 +120,8 @@ async fn bodies_that_a_provider_does_not_take_fill_the_share_of_their_key_alone(
     let providers = format!("[{}, {}]", of("deaf", deaf.address()), of("up", answering.address()));
     let gateway = Gateway::start(Setup::new().section("providers", &providers)).await;
     let account = gateway.account("open").await;
-    let (first, second) = (&account.key, gateway.key().await);
+    let first = &account.key;
+    let second = gateway.key().await;
     let beside = commands::keys_create(gateway.folder(), &account.email, "second").await;
     let held = Call::post(CHAT, padded("deaf/m", 24 * MIB, false)).key(first);
     let mut sent = Vec::new();
@@ -147,7 +150,8 @@ async fn bodies_that_a_provider_does_not_take_fill_the_share_of_their_key_alone(
 async fn calls_of_one_key_and_of_one_user_in_flight_are_bounded() {
     let gateway = Gateway::start(Setup::mocked().section("connections", "{in_flight_per_key: 3}")).await;
     let account = gateway.account("open").await;
-    let (first, other_user) = (&account.key, gateway.key().await);
+    let first = &account.key;
+    let other_user = gateway.key().await;
     let second = commands::keys_create(gateway.folder(), &account.email, "second").await;
     let third = commands::keys_create(gateway.folder(), &account.email, "third").await;
     let hang = |key: &str| Call::json(CHAT, &Format::Chat.body("mock/hang", false)).key(key);
@@ -194,7 +198,8 @@ async fn counting() -> (Upstream, Arc<AtomicUsize>) {
     let upstream = Upstream::start(move |mut turn| {
         let received = counted.clone();
         async move {
-            let (mut framing, mut bytes) = (turn.head.framing()?, 0);
+            let mut framing = turn.head.framing()?;
+            let mut bytes = 0;
             loop {
                 match turn.wire.piece(&mut framing).await {
                     Piece::Data(data) => bytes += data.len(),
@@ -240,7 +245,8 @@ async fn memory_is_bounded_and_returned_after_many_large_bodies() {
     }
     let before = gateway.vitals().memory_bytes();
     let plain = wordy("m", LARGEST);
-    let (gzipped, zstd) = (gzip(&plain, Compression::default()), zstd::encode_all(plain.as_slice(), 1).unwrap());
+    let gzipped = gzip(&plain, Compression::default());
+    let zstd = zstd::encode_all(plain.as_slice(), 1).unwrap();
     for packed in [&gzipped, &zstd] {
         // Below the ratio at which a body is refused for its compression alone.
         assert!((3..50).contains(&(LARGEST / packed.len())), "{} bytes", packed.len());
@@ -260,7 +266,8 @@ async fn memory_is_bounded_and_returned_after_many_large_bodies() {
     for nth in 0..80 {
         // Of five bodies one is plain, and two of each coding are compressed: 16 and 64 in all.
         let (coding, body) = [&plain, &gzipped, &zstd, &gzipped, &zstd][nth % 5].clone();
-        let (to, key) = (gateway.proxy, keys[nth % keys.len()].clone());
+        let to = gateway.proxy;
+        let key = keys[nth % keys.len()].clone();
         sent.spawn(async move { post(to, &key, coding, body).await });
     }
     let mut codes = std::collections::BTreeMap::new();

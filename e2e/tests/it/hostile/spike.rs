@@ -28,9 +28,11 @@ const GROWTH_MAX: u64 = 24 * MIB;
 async fn opened(place: &CrowdServer, count: usize) -> Vec<Wire> {
     let to = place.gateway.proxy;
     let request = Arc::new(Call::get("/nowhere").head(to));
-    let (permits, mut opening) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let mut opening = JoinSet::new();
     for _ in 0..count {
-        let (request, permits) = (Arc::clone(&request), Arc::clone(&permits));
+        let request = Arc::clone(&request);
+        let permits = Arc::clone(&permits);
         opening.spawn(async move {
             let _permit = permits.acquire().await.unwrap();
             let mut wire = Wire::connect(to).await.unwrap();
@@ -53,7 +55,8 @@ async fn twenty_thousand_connections_open_at_once_beside_a_client_that_is_served
     let open = i64::try_from(count).unwrap();
     let mut peaks = Vec::new();
     for round in ["first", "second"] {
-        let (is_over, longest) = (Cell::new(false), Cell::new(Duration::ZERO));
+        let is_over = Cell::new(false);
+        let longest = Cell::new(Duration::ZERO);
         let client = async {
             while !is_over.get() {
                 let ((), took) = timed(place.others_are_served()).await;

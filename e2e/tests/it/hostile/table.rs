@@ -29,7 +29,9 @@ fn table_names_at_least_600_requests_each_once_and_each_with_its_rfc() {
 /// Sends every row, one after the other, and checks that the backend's log contains exactly the expected requests.
 async fn check(manner: Manner) {
     let court = RowJudge::sit().await;
-    let (mut failed, mut counts, mut accounted) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
+    let mut failed = Vec::new();
+    let mut counts = BTreeMap::<&str, usize>::new();
+    let mut accounted = 0;
     for row in rows().filter(|row| suits(row, manner)) {
         let lines = court.backend.lines();
         if let Err(why) = court.try_row(row, manner).await {

@@ -82,7 +82,8 @@ async fn charts_and_a_verified_export_are_made_of_a_brief_file() {
 
     let export = async |id: &str| Call::new("POST", &format!("/export/{id}")).send(at).await;
     assert_eq!(export("none").await.expect(404).json()["error"]["code"], "not_found");
-    let (zip, again) = (export("test-001").await.expect(200), export("test-001").await.expect(200));
+    let zip = export("test-001").await.expect(200);
+    let again = export("test-001").await.expect(200);
     assert!(zip.whole && zip.header("content-type") == Some("application/zip"));
     assert_eq!(zip.header("content-disposition"), Some("attachment; filename=\"tollgate-test-001.zip\""));
     gateway.stop().await;
@@ -166,7 +167,8 @@ impl Drop for Running {
 async fn the_binary_api_serves_the_files() {
     let readme = fs::read_to_string(repository().join("examples/insights/README.md")).unwrap();
     assert!(readme.contains("cargo run --bin api -- --mock --examples ./examples\n"));
-    let (folder, binary) = (Folder::new(), commands::binary().with_file_name("api"));
+    let folder = Folder::new();
+    let binary = commands::binary().with_file_name("api");
     let log = fs::File::create(folder.path().join("log")).unwrap();
     let mut command = Command::new(binary);
     command.args(["--mock", "--examples", "./examples", "--log", "json", "--listen", "127.0.0.1:0"]);

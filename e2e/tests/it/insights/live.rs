@@ -132,7 +132,8 @@ async fn clients_that_read_nothing_need_little_memory_and_delay_no_other() {
         Gateway::start(Setup::mocked().section("control", "{connections: {max: 4000, per_address: 4000}}")).await;
     let key = gateway.key().await;
     let mut reading = [LiveClient::open(&gateway, &key, true).await, LiveClient::open(&gateway, &key, false).await];
-    let (mut before, mut unread) = (0, Vec::new());
+    let mut before = 0;
+    let mut unread = Vec::new();
     // Each of these figures is a message to all clients. The first request needs memory that further ones use again.
     for requests in 1..=6_u64 {
         gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);

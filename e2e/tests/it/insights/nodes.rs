@@ -25,7 +25,8 @@ impl Fleet {
     async fn start() -> Self {
         let noon = Noon::begin_before_midnight().await;
         let folder = noon.folder();
-        let (second, third) = (folder.beside(), folder.beside());
+        let second = folder.beside();
+        let third = folder.beside();
         let first = Gateway::start_in(folder, setup(&noon)).await;
         let (second, third) =
             tokio::join!(Gateway::start_in(second, setup(&noon)), Gateway::start_in(third, setup(&noon)));
@@ -141,7 +142,8 @@ async fn three_nodes_show_the_same_day_and_it_is_signed_off_once() {
     let late = fleet.call("long", true).open(fleet.nodes[2].proxy).await;
     assert_eq!(late.status(), 200);
     fleet.noon.pass_midnight();
-    let (lead, finance) = (fleet.sign_in("lead").await, fleet.sign_in("fin").await);
+    let lead = fleet.sign_in("lead").await;
+    let finance = fleet.sign_in("fin").await;
     fleet.everywhere(&fleet.review(), &lead, |of| of["state"] == "ready").await;
     let (one, other) = tokio::join!(fleet.sign(0, &lead, "team_lead"), fleet.sign(1, &lead, "team_lead"));
     let mut statuses = [one.status(), other.status()];
@@ -172,7 +174,8 @@ async fn a_killed_node_is_named_and_its_day_is_complete_when_it_returns() {
     let dead = [id(&killed)];
     let folder = killed.crash().folder;
     fleet.noon.pass_midnight();
-    let (root, lead) = (fleet.sign_in("root").await, fleet.sign_in("lead").await);
+    let root = fleet.sign_in("root").await;
+    let lead = fleet.sign_in("lead").await;
     let is_named = |of: &Value| in_state(of, "dead") == dead && in_state(of, "live").len() == 2;
     fleet.everywhere("/ingest/status", &root, is_named).await;
     let status = fleet.nodes[0].ask(Call::get("/ingest/status").key(&root)).await.expect(200).json();

@@ -22,7 +22,8 @@ impl StreamServer {
     pub(super) async fn start_at(at: SocketAddr, arrivals: &Arrivals) -> Self {
         let listener = TcpListener::bind(at).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (arrivals, mut tasks) = (arrivals.clone(), JoinSet::new());
+        let arrivals = arrivals.clone();
+        let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {

@@ -84,7 +84,8 @@ async fn admitted(nodes: &[Gateway; 2], nth: u32, call: &Call, limit: u32) -> u3
     }
     let mut clients = JoinSet::new();
     for client in 0..2 * CLIENTS {
-        let (address, call) = (nodes[client as usize % 2].proxy, call.clone());
+        let address = nodes[client as usize % 2].proxy;
+        let call = call.clone();
         clients.spawn(async move {
             let mut admitted = 0;
             for _ in 0..limit / CLIENTS {
@@ -189,7 +190,8 @@ async fn a_dead_server_of_a_cluster_delays_no_request_and_its_keys_count_in_shar
     servers[2].kill();
     // The keys are divided among the servers.
     for attempt in 0..12 {
-        let (mut passed, mut late) = (0, 0);
+        let mut passed = 0;
+        let mut late = 0;
         for nth in 0..DEAD {
             let call = Call::get("/small").header("x-try", &format!("dead {attempt}"));
             let (since, status) = timed(&nodes, nth, call).await;
@@ -222,7 +224,8 @@ async fn without_redis_each_node_admits_its_share_and_no_request_waits_longer_th
         } else {
             redis.kill();
         }
-        let (mut passed, mut late) = (0, 0);
+        let mut passed = 0;
+        let mut late = 0;
         for nth in 0..AWAY {
             let (since, status) = timed(&nodes, nth, call("/small", attempt)).await;
             late += u32::from(is_late(&since, usual));

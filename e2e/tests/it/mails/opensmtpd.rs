@@ -24,7 +24,8 @@ struct OpenSmtpd {
 impl OpenSmtpd {
     /// Starts it without TLS: handshakes of Debian's package failed here, also with Python's client. The cause is unknown.
     async fn start(next: SocketAddr) -> Self {
-        let (folder, port) = (Folder::new(), free_port().unwrap());
+        let folder = Folder::new();
+        let port = free_port().unwrap();
         let smtpd = tools().join("opensmtpd/usr/sbin/smtpd");
         assert!(smtpd.is_file(), "{} is missing: scripts/setup.sh test", smtpd.display());
         let mut command = Command::new(sdk::folder("opensmtpd").join("serve.sh"));

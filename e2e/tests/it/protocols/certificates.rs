@@ -54,7 +54,8 @@ impl Certificates {
 
     /// Returns the section `listen`: a listener of HTTP, then one of HTTPS.
     pub(crate) fn listeners(&self) -> String {
-        let (certificate, key) = (self.certificate(), self.key());
+        let certificate = self.certificate();
+        let key = self.key();
         let tls = format!("{{cert: {}, key: {}}}", certificate.display(), key.display());
         format!("[{{address: \"127.0.0.1:0\"}}, {{address: \"127.0.0.1:0\", tls: {tls}}}]")
     }

@@ -55,7 +55,8 @@ enum UpstreamKind {
 async fn check(kind: &str, upstream: UpstreamKind) {
     let certificates = Certificates::new();
     let server = GrpcServer::start((upstream == UpstreamKind::Tls).then_some(&certificates)).await;
-    let (port, authority) = (server.address.port(), certificates.authority());
+    let port = server.address.port();
+    let authority = certificates.authority();
     let backend = match upstream {
         UpstreamKind::Plain => format!("[{{name: backend, backends: [{{url: \"h2c://127.0.0.1:{port}\"}}]}}]"),
         UpstreamKind::Tls => format!(
@@ -134,7 +135,8 @@ async fn waits(gateway: &Gateway, server: &GrpcServer, scheme: &str, unhealthy: 
 async fn check_health(scheme: &str) {
     let certificates = Certificates::new();
     let of_servers = (scheme == "https").then_some(&certificates);
-    let (mut changing, steady) = (GrpcServer::start(of_servers).await, GrpcServer::start(of_servers).await);
+    let mut changing = GrpcServer::start(of_servers).await;
+    let steady = GrpcServer::start(of_servers).await;
     let urls =
         [&changing, &steady].map(|server| format!("{{url: \"{scheme}://127.0.0.1:{}\"}}", server.address.port()));
     let tls = of_servers.map(|files| format!(", tls: {{ca: {}}}", files.authority().display())).unwrap_or_default();

@@ -46,7 +46,8 @@ async fn audited(gateway: &Gateway, root: &TestUser) -> Vec<String> {
 
 #[tokio::test]
 async fn the_value_of_the_key_is_in_force_and_outlives_etcd() {
-    let (mut etcd, upstream) = (Etcd::start().await, fine().await);
+    let mut etcd = Etcd::start().await;
+    let upstream = fine().await;
     let setup = |path: &str| followed(&etcd, &upstream, path);
     etcd.put(KEY, &setup("/first").yaml().unwrap());
     let file = setup("/file");
@@ -98,7 +99,8 @@ async fn the_value_of_the_key_is_in_force_and_outlives_etcd() {
 
 #[tokio::test]
 async fn values_that_are_no_configuration_are_refused_with_their_reason() {
-    let (etcd, upstream) = (Etcd::start().await, fine().await);
+    let etcd = Etcd::start().await;
+    let upstream = fine().await;
     let good = followed(&etcd, &upstream, "/good").yaml().unwrap();
     let gateway = Gateway::start(followed(&etcd, &upstream, "/file")).await;
     let root = admin(&gateway, "root").await;
@@ -136,7 +138,9 @@ async fn values_that_are_no_configuration_are_refused_with_their_reason() {
 
 #[tokio::test]
 async fn a_value_that_names_a_missing_file_is_refused_until_the_file_exists() {
-    let (etcd, upstream, secrets) = (Etcd::start().await, fine().await, tempfile::tempdir().unwrap());
+    let etcd = Etcd::start().await;
+    let upstream = fine().await;
+    let secrets = tempfile::tempdir().unwrap();
     let secret = secrets.path().join("provider_key");
     let allowed = format!("{{config: {{files: [{}]}}}}", secrets.path().display());
     let setup = |path: &str| followed(&etcd, &upstream, path).section("control", &allowed);
@@ -154,12 +158,15 @@ async fn a_value_that_names_a_missing_file_is_refused_until_the_file_exists() {
 
 #[tokio::test]
 async fn a_key_that_flaps_is_applied_at_most_once_a_second_and_fails_no_request() {
-    let (etcd, upstream) = (Etcd::start().await, fine().await);
+    let etcd = Etcd::start().await;
+    let upstream = fine().await;
     let two =
         |path: &str| with_routes(&etcd, &upstream, &format!("{}, {}", route("/always"), route(path))).yaml().unwrap();
     let gateway = Gateway::start(followed(&etcd, &upstream, "/always")).await;
-    let (begun, before) = (tokio::time::Instant::now(), reloads(&gateway, "applied").await);
-    let (mut changes, mut last) = (0, String::new());
+    let begun = tokio::time::Instant::now();
+    let before = reloads(&gateway, "applied").await;
+    let mut changes = 0;
+    let mut last = String::new();
     while begun.elapsed() < std::time::Duration::from_secs(4) {
         last = format!("/v{changes}");
         etcd.put(KEY, &two(&last));
@@ -167,6 +174,7 @@ async fn a_key_that_flaps_is_applied_at_most_once_a_second_and_fails_no_request(
         assert_eq!(gateway.call(Call::get("/always")).await.status(), 200);
     }
     responds(&gateway, &last, 200).await;
-    let (applied, seconds) = (reloads(&gateway, "applied").await - before, begun.elapsed().as_secs());
+    let applied = reloads(&gateway, "applied").await - before;
+    let seconds = begun.elapsed().as_secs();
     assert!(applied >= 1 && applied <= seconds + 2, "{applied} of {changes} in {seconds} s");
 }

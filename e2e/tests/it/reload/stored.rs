@@ -75,7 +75,8 @@ async fn a_configuration_reaches_every_process_with_the_same_file() {
     let upstream = fine().await;
     let setup = |path: &str| routed(&upstream, path);
     let folder = Folder::on_postgres(Database::new());
-    let (beside, apart) = (folder.beside(), folder.beside());
+    let beside = folder.beside();
+    let apart = folder.beside();
     let one = Gateway::start_in(folder, setup("/file")).await;
     let other = Gateway::start_in(beside, setup("/file")).await;
     let third = Gateway::start_in(apart, setup("/other")).await;

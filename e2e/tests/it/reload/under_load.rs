@@ -26,9 +26,11 @@ fn setup(address: std::net::SocketAddr, version: u32) -> Setup {
 async fn durations(gateway: &Gateway, is_over: &Arc<AtomicBool>) -> Vec<Duration> {
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        let (proxy, is_over) = (gateway.proxy, is_over.clone());
+        let proxy = gateway.proxy;
+        let is_over = is_over.clone();
         clients.spawn(async move {
-            let (mut wire, mut all) = (Wire::connect(proxy).await.unwrap(), Vec::new());
+            let mut wire = Wire::connect(proxy).await.unwrap();
+            let mut all = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
                 let path = format!("/r{}", (client * 613 + all.len() * 7) % ROUTES);
                 let began = Instant::now();

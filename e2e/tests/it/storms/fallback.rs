@@ -86,7 +86,8 @@ impl StreamCounts {
 
 #[tokio::test]
 async fn targets_fail_and_a_server_dies_and_each_attempt_has_its_row() {
-    let (mock, apart) = (Mock::start().await, Mock::start().await);
+    let mock = Mock::start().await;
+    let apart = Mock::start().await;
     let first = Folder::on_postgres(Database::new());
     let folders = [first.beside(), first.beside()];
     let one = Gateway::start_in(first, setup("up", &mock)).await;
@@ -94,13 +95,16 @@ async fn targets_fail_and_a_server_dies_and_each_attempt_has_its_row() {
     let [second, third] = folders;
     let other = Gateway::start_in(second, setup("up", &mock)).await;
     let dies = Gateway::start_in(third, setup("apart", &apart)).await;
-    let (counts, turns) = (Arc::new(StreamCounts::default()), Arc::new(Semaphore::new(AT_ONCE)));
+    let counts = Arc::new(StreamCounts::default());
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let at = [one.proxy, other.proxy, dies.proxy];
     let mut body = Format::Chat.body("smart", true);
     body["max_completion_tokens"] = 6.into();
     let mut streams = JoinSet::new();
     for nth in 0..STREAMS {
-        let (counts, turns, call) = (counts.clone(), turns.clone(), Call::json(CHAT, &body).key(&key));
+        let counts = counts.clone();
+        let turns = turns.clone();
+        let call = Call::json(CHAT, &body).key(&key);
         streams.spawn(async move {
             let _turn = turns.acquire().await.unwrap();
             counts.stream(call, at[nth % at.len()]).await;

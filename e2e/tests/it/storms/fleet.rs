@@ -96,7 +96,8 @@ impl FleetState {
 
     /// Runs the streams of one client, on any server that answers, until the budget is exhausted.
     async fn spend(self: Arc<Self>, first: usize) {
-        let (mut node, mut streams) = (first, 0);
+        let mut node = first;
+        let mut streams = 0;
         tokio::time::sleep(BETWEEN * u32::try_from(first).unwrap()).await;
         while streams < STREAMS {
             let (name, call) = self.call(STREAM, TOKENS_MAX, true);
@@ -277,7 +278,8 @@ async fn run(seed: u64, postgres: &Mutex<PostgresServer>) -> SeedReport {
             assert!(done.is_ok() && callers.is_empty(), "{} callers are not done", callers.len());
         }
     );
-    let (under_load, loaded) = (loaded.elapsed(), Instant::now());
+    let under_load = loaded.elapsed();
+    let loaded = Instant::now();
     let nodes = nodes.map(|node| node.into_inner().unwrap().unwrap());
     let mut seen = judge(&story, &mock, &nodes).await;
     let drained = loaded.elapsed();
@@ -389,7 +391,8 @@ async fn the_lease_of_a_node_is_unusable_only_while_the_node_is_down() {
     let setup = || setup(&mock).section("lease", "{ttl: 1s, recall_wait: 10s}");
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
-    let (stays, dies) = (Gateway::start_in(folder, setup()).await, Gateway::start_in(beside, setup()).await);
+    let stays = Gateway::start_in(folder, setup()).await;
+    let dies = Gateway::start_in(beside, setup()).await;
     let key = stays.key().await;
     let mut body = Format::Chat.body("up/tokens-6-0", false);
     body["max_completion_tokens"] = TOKENS_MAX.into();

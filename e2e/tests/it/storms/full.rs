@@ -17,7 +17,9 @@ const LONG: &str = "tokens-40-100";
 
 #[tokio::test]
 async fn on_a_full_disk_metered_requests_are_refused_and_nothing_is_lost_or_doubled() {
-    let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::new());
+    let mock = Mock::start().await;
+    let shim = Shim::new();
+    let folder = Folder::new();
     let plain = "{path: /plain, upstreams: backend, auth: {type: none}}";
     let setup = Setup::provider("mock", mock.address())
         .section("upstreams", &format!("[{{name: backend, backends: [{{url: \"http://{}\"}}]}}]", mock.address()))
@@ -30,7 +32,9 @@ async fn on_a_full_disk_metered_requests_are_refused_and_nothing_is_lost_or_doub
     let load = Load::new(&gateway.key().await);
     let mut open = JoinSet::new();
     for _ in 0..OPEN {
-        let (load, call, to) = (Arc::clone(&load), load.call(LONG, true), gateway.proxy);
+        let call = load.call(LONG, true);
+        let load = Arc::clone(&load);
+        let to = gateway.proxy;
         open.spawn(async move { load.make(to, call).await });
     }
     // The streams have begun before other requests fill the spool.

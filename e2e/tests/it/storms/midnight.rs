@@ -39,7 +39,8 @@ impl Night {
             noon.clock_of(setup)
         };
         let folder = noon.folder();
-        let (second, third) = (folder.beside(), folder.beside());
+        let second = folder.beside();
+        let third = folder.beside();
         let first = Gateway::start_in(folder, setup()).await;
         let key = first.account("hundred").await.key;
         let (second, third) = tokio::join!(Gateway::start_in(second, setup()), Gateway::start_in(third, setup()));
@@ -108,7 +109,8 @@ async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_mi
     let day = night.day();
     let mut open = JoinSet::new();
     for nth in 0..OPEN {
-        let (call, to) = (night.call("long", true), night.nodes[nth % 3].proxy);
+        let call = night.call("long", true);
+        let to = night.nodes[nth % 3].proxy;
         open.spawn(async move { call.send(to).await });
     }
     // The streams are admitted before any other request.
@@ -143,11 +145,14 @@ async fn at_midnight_on_three_nodes_each_request_counts_on_one_day_within_its_qu
     night.falls();
     let midnight = (day + 1) * DAY_MICROS - night.noon.ahead();
     eventually("midnight is near", async || (micros() > midnight - 80_000).then_some(())).await;
-    let (over, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let over = Arc::new(AtomicBool::new(false));
+    let passed = Arc::new(AtomicUsize::new(0));
     let mut callers = JoinSet::new();
     for caller in 0..30 {
-        let (call, to) = (night.call("tokens-1", false), night.nodes[caller % 3].proxy);
-        let (over, passed) = (Arc::clone(&over), Arc::clone(&passed));
+        let call = night.call("tokens-1", false);
+        let to = night.nodes[caller % 3].proxy;
+        let over = Arc::clone(&over);
+        let passed = Arc::clone(&passed);
         callers.spawn(async move {
             while !over.load(Ordering::Relaxed) {
                 let answer = call.send(to).await;

@@ -91,9 +91,12 @@ impl Lane {
 
 /// Lets the n-th disk call fail, in the spool or the database.
 async fn fail_every_write(lane: u64) -> (u64, usize) {
-    let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::on_sqlite());
+    let mock = Mock::start().await;
+    let shim = Shim::new();
+    let folder = Folder::on_sqlite();
     let setup = shim.over(setup(&mock), &folder.data());
-    let (running, mut quiet) = (Lane::on(folder, mock, setup, COUNTED).await, 0);
+    let running = Lane::on(folder, mock, setup, COUNTED).await;
+    let mut quiet = 0;
     for nth in (lane + 1..).step_by(usize::try_from(LANES).unwrap()) {
         shim.fail(Calls::ALL, nth);
         running.call().await;
@@ -128,8 +131,10 @@ async fn whichever_write_or_sync_fails_nothing_is_lost_or_doubled() {
 /// A pre-logged batch has a write at its begin and one at its end, which is retried.
 #[tokio::test]
 async fn whichever_write_of_a_quota_fails_its_counts_are_stored_once() {
-    let (upstream, noon) = (Upstream::answering("200 OK", "fine").await, Noon::begin().await);
-    let (shim, folder) = (&noon.shim, noon.folder());
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let noon = Noon::begin().await;
+    let shim = &noon.shim;
+    let folder = noon.folder();
     let setup = Setup::routed(upstream.address(), "{path: /plain, upstreams: backend}")
         .plans(&format!("{{name: {COUNTED}, credits_per_day: 1000000}}"))
         .flag("--workers")
@@ -166,7 +171,9 @@ async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
     let database = folder.database().unwrap();
     let way = StatementRelay::to(database.host()).await;
     let setup = setup(&mock).variable("DATABASE_URL", &database.url_by(way.address()));
-    let (running, mut quiet, mut nth) = (Lane::on(folder, mock, setup, plan).await, 0, 1 + lane * every());
+    let running = Lane::on(folder, mock, setup, plan).await;
+    let mut quiet = 0;
+    let mut nth = 1 + lane * every();
     while quiet < QUIET && nth <= last {
         let mut tested = 0;
         for cut in [Cut::Before, Cut::After] {
@@ -203,7 +210,8 @@ async fn on_whichever_side_of_a_statement_of_a_lease_its_connection_is_cut_nothi
 
 /// Starts a server on a copy of a killed server's folder while the n-th disk call fails; returns whether one failed.
 async fn start_with_a_failure(mock: &Mock, data: PathBuf, load: Arc<Load>, nth: u64) -> bool {
-    let (shim, folder) = (Shim::new(), Folder::on_sqlite());
+    let shim = Shim::new();
+    let folder = Folder::on_sqlite();
     torn::copy(&data, &folder.data());
     let setup = shim.over(setup(mock), &folder.data());
     shim.fail(Calls::ALL, nth);
@@ -229,9 +237,12 @@ async fn after_any_failed_write_of_a_start_the_next_start_loses_nothing() {
     }
     let mock = Arc::new(Mock::start().await);
     let killed = torn::killed(setup(&mock), 20).await;
-    let (step, lanes) = (usize::try_from(LANES * every()).unwrap(), (0..LANES).map(|lane| 1 + lane * every()));
+    let step = usize::try_from(LANES * every()).unwrap();
+    let lanes = (0..LANES).map(|lane| 1 + lane * every());
     let starts = |lane: u64| {
-        let (mock, data, load) = (Arc::clone(&mock), killed.folder.data(), Arc::clone(&killed.load));
+        let mock = Arc::clone(&mock);
+        let data = killed.folder.data();
+        let load = Arc::clone(&killed.load);
         async move {
             for nth in (lane..).step_by(step) {
                 if !start_with_a_failure(&mock, data.clone(), Arc::clone(&load), nth).await {

@@ -23,13 +23,16 @@ fn setup(mock: &Mock) -> Setup {
 
 #[tokio::test]
 async fn a_power_cut_takes_no_event_of_a_request_that_went_upstream() {
-    let (mock, shim) = (Mock::start().await, Shim::new());
+    let mock = Mock::start().await;
+    let shim = Shim::new();
     let gateway = Gateway::start_in(Folder::new(), setup(&mock)).await;
     let load = Load::new(&gateway.account("much").await.key);
     // Writes of commands are not in the journal: the commands have ended before it begins.
     let folder = gateway.stop().await.folder;
     let data = folder.data();
-    let (mut dice, mut doubtful, mut lost) = (Dice::new(11), 0, 0);
+    let mut dice = Dice::new(11);
+    let mut doubtful = 0;
+    let mut lost = 0;
     shim.set_power();
     let setup = || shim.over(setup(&mock), &data);
     let mut gateway = Gateway::start_in(folder, setup()).await;

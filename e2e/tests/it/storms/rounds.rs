@@ -143,7 +143,8 @@ async fn in_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota_is_
     let setup = || noon.clock_of(setup(&mock));
     let mut gateway = Gateway::start_in(noon.folder(), setup()).await;
     let load = Load::new(&gateway.account("rounds").await.key);
-    let (mut dice, mut interrupted) = (Dice::new(7), 0);
+    let mut dice = Dice::new(7);
+    let mut interrupted = 0;
     for round in 1..=rounds() {
         let callers = load.begin(gateway.proxy);
         load.goes_on(10 + dice.below(50)).await;

@@ -88,20 +88,25 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     tell(&format!("TOLLGATE_SOAK_SEED={seed}, {seconds} seconds, {connections} connections"));
     raise_descriptors(DESCRIPTORS);
 
-    let (model, mut dice) = (Arc::new(Model::default()), Dice::new(seed));
-    let (backend, mock) = (Backend::start(Arc::clone(&model), dice.fork()).await, Mock::start().await);
+    let model = Arc::new(Model::default());
+    let mut dice = Dice::new(seed);
+    let backend = Backend::start(Arc::clone(&model), dice.fork()).await;
+    let mock = Mock::start().await;
     let gateway = Gateway::start(setup(&backend, &mock, seed)).await;
-    let (plain, chat) = (gateway.account(OPEN).await, gateway.account(OPEN).await);
+    let plain = gateway.account(OPEN).await;
+    let chat = gateway.account(OPEN).await;
     let probe = Call::json(CHAT, &Format::Chat.body("up/instant", false)).key(&gateway.key().await);
     let target = Arc::new(Target { proxy: gateway.proxy, plain_key: plain.key.clone(), chat_key: chat.key.clone() });
-    let (descriptors, threads) = (gateway.vitals().descriptor_targets(), gateway.vitals().threads());
+    let descriptors = gateway.vitals().descriptor_targets();
+    let threads = gateway.vitals().threads();
     let mut soak = Soak { gateway, model, target, dice, connections };
 
     // The first phase fills caches and pools; the second one shows what grows.
     soak.load(Duration::from_secs(seconds / 4)).await;
     let first = soak.rest().await;
-    let (vitals, proxy, during) =
-        (soak.gateway.vitals(), soak.gateway.proxy, Duration::from_secs(seconds - seconds / 4));
+    let vitals = soak.gateway.vitals();
+    let proxy = soak.gateway.proxy;
+    let during = Duration::from_secs(seconds - seconds / 4);
     let title = format!("{seconds} seconds, {connections} connections, seed {seed}");
     let table = Table::begin(&title, during, Arc::clone(&soak.model));
     let ((), samples) = tokio::join!(soak.load(during), slopes::sampled(vitals, &probe, proxy, during, table));
@@ -212,7 +217,8 @@ impl Soak {
         assert_eq!(credits, requests * CREDITS);
 
         let [chat, _] = self.used(&self.target.chat_key).await;
-        let (sent, answered) = (self.model.counted("chat sent"), self.model.counted("chat answered"));
+        let sent = self.model.counted("chat sent");
+        let answered = self.model.counted("chat answered");
         let received = mock.models().await.values().sum::<u64>() + self.model.counted("chat received");
         let attempts =
             store::number(self.gateway.folder(), "SELECT coalesce(sum(attempts), 0) FROM usage_events").await;

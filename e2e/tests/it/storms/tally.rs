@@ -63,13 +63,15 @@ impl Tally {
 /// interrupted. Each name in `answered` must have a completed event; with `may_lose`, any event suffices, because
 /// records after the first may be lost.
 pub(crate) async fn each_once(mock: &Mock, folder: &Folder, answered: &BTreeSet<String>, may_lose: bool) -> Tally {
-    let (mut seen, events) = (mock.models().await, store::all_events(folder).await);
+    let mut seen = mock.models().await;
+    let events = store::all_events(folder).await;
     // The requests of ordinary routes.
     seen.remove("plain");
     let mut tally = Tally::default();
     for event in events {
         let name = event.row["model"].as_str().unwrap_or_default().trim_start_matches("up/").to_owned();
-        let (interrupted, attempts) = (event.outcome == "interrupted", event.row["attempts"].as_u64());
+        let interrupted = event.outcome == "interrupted";
+        let attempts = event.row["attempts"].as_u64();
         if !interrupted && attempts == Some(0) {
             assert!(!answered.contains(&name), "{name} was answered, but its event is a refusal: {event:?}");
             continue;

@@ -79,7 +79,8 @@ fn last_records(spool: &Path) -> Vec<LastRecord> {
 /// Damages the record; returns whether its bytes changed, which zeros at the end do not guarantee.
 fn tear(record: &LastRecord, file: &Path, at: usize, how: TearKind) -> bool {
     let file = File::options().read(true).write(true).open(file).unwrap();
-    let (place, mut rest) = (record.offset + at as u64, vec![0; record.length - at]);
+    let place = record.offset + at as u64;
+    let mut rest = vec![0; record.length - at];
     file.read_exact_at(&mut rest, place).unwrap();
     match how {
         TearKind::Zeros => file.write_all_at(&vec![0; rest.len()], place).unwrap(),
@@ -93,7 +94,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        let path = entry.as_ref().unwrap().path();
+        let to = to.join(entry.unwrap().file_name());
         if path.is_dir() {
             copy(&path, &to);
         } else {
@@ -118,7 +120,8 @@ pub(crate) async fn killed(setup: Setup, calls: usize) -> KilledServer {
     // No ingest happens while this connection locks the database.
     let held = store::rows(gateway.folder(), &gateway.folder().data()).hold().await;
     let make = |nth: usize, model: &'static str| {
-        let (load, to) = (Arc::clone(&load), gateway.proxy);
+        let load = Arc::clone(&load);
+        let to = gateway.proxy;
         async move { load.make(to, load.call(model, nth.is_multiple_of(2))).await }
     };
     let mut hanging: JoinSet<_> = (0..HANGING).map(|_| make(0, "tokens-100-1000")).collect();
@@ -187,7 +190,8 @@ async fn a_spool_with_a_torn_last_record_opens_without_only_that_record() {
         share[nth % BESIDE].push(torn);
     }
     at_once(share.map(|starts| {
-        let (setup, data) = (setup.clone(), folder.data());
+        let setup = setup.clone();
+        let data = folder.data();
         async move {
             for torn in starts {
                 check(setup.clone(), data.clone(), torn).await;

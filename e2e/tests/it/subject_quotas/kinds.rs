@@ -160,8 +160,9 @@ fn refusal(answer: &Answer) -> Vec<Option<String>> {
 
 #[tokio::test]
 async fn each_kind_of_client_has_its_quota_and_the_refusals_of_keys() {
-    let (upstream, service, redis) =
-        (Upstream::answering("200 OK", "fine").await, service().await, Redis::start().await);
+    let upstream = Upstream::answering("200 OK", "fine").await;
+    let service = service().await;
+    let redis = Redis::start().await;
     for (key, value) in IN_REDIS {
         redis.set(&format!("tollgate:key:{}", e2e::sha256(key.as_bytes())), value).await;
     }

@@ -125,7 +125,8 @@ async fn respond(mut turn: Turn) -> Option<Turn> {
 }
 
 fn setup(upstream: &Upstream, mock: &Mock) -> Setup {
-    let (runtime, mock) = (upstream.address(), mock.address());
+    let runtime = upstream.address();
+    let mock = mock.address();
     let providers = format!(
         "[{{name: aws2, kind: bedrock, region: eu-west-1, endpoint: runtime, base_url: \"http://{runtime}\", \
            aws: {{access_key_id: AKID, secret_access_key: s3cret}}}}, {{name: backup, kind: mock, base_url: \"http://{mock}\"}}]"
@@ -142,7 +143,8 @@ fn setup(upstream: &Upstream, mock: &Mock) -> Setup {
 
 #[tokio::test]
 async fn calls_of_each_format_are_signed_and_their_frames_are_read_and_billed() {
-    let (upstream, mock) = (Upstream::start(respond).await, Mock::start().await);
+    let upstream = Upstream::start(respond).await;
+    let mock = Mock::start().await;
     let gateway = Gateway::start(setup(&upstream, &mock)).await;
     let key = gateway.key().await;
     for client in Format::ALL {
@@ -173,7 +175,8 @@ async fn calls_of_each_format_are_signed_and_their_frames_are_read_and_billed() 
 
 #[tokio::test]
 async fn a_stream_of_frames_that_breaks_ends_with_an_error_of_the_client_s_format() {
-    let (upstream, mock) = (Upstream::start(respond).await, Mock::start().await);
+    let upstream = Upstream::start(respond).await;
+    let mock = Mock::start().await;
     let gateway = Gateway::start(setup(&upstream, &mock)).await;
     let key = gateway.key().await;
     for client in Format::ALL {
@@ -194,7 +197,8 @@ async fn a_stream_of_frames_that_breaks_ends_with_an_error_of_the_client_s_forma
 
 #[tokio::test]
 async fn errors_have_the_status_and_the_form_of_the_client_s_format_and_other_targets_follow() {
-    let (upstream, mock) = (Upstream::start(respond).await, Mock::start().await);
+    let upstream = Upstream::start(respond).await;
+    let mock = Mock::start().await;
     let gateway = Gateway::start(setup(&upstream, &mock)).await;
     let key = gateway.key().await;
     for client in Format::ALL {

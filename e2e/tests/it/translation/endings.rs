@@ -54,7 +54,8 @@ fn provider(name: &str, upstream: &Upstream, format: &str, more: &str) -> String
 #[tokio::test]
 async fn a_complete_stream_ends_though_its_provider_resets_its_connection_or_keeps_it_open() {
     let chunks = || vec![HI.to_owned(), STOP.to_owned()];
-    let (closing, open) = (streaming(chunks(), After::Close).await, streaming(chunks(), After::Open).await);
+    let closing = streaming(chunks(), After::Close).await;
+    let open = streaming(chunks(), After::Open).await;
     let providers = [provider("closing", &closing, "chat", ""), provider("open", &open, "chat", "")].join(", ");
     let gateway = Gateway::start(Setup::new().section("providers", &format!("[{providers}]"))).await;
     let key = gateway.key().await;

@@ -137,7 +137,8 @@ async fn a_stream_that_uses_up_a_budget_gets_the_regular_end_of_the_client_s_for
 
 #[tokio::test]
 async fn a_target_that_fails_is_replaced_by_one_of_another_format() {
-    let (first, second) = (Mock::start().await, Mock::start().await);
+    let first = Mock::start().await;
+    let second = Mock::start().await;
     let provider = |format, mock: &Mock, of: &str| {
         let name = name(format);
         format!("{{name: {of}-{name}, kind: mock, base_url: \"http://{}\", formats: [{name}]}}", mock.address())

@@ -102,7 +102,8 @@ async fn the_signature_of_a_call_comes_back_with_its_result() {
         assert_eq!(first.head.header("x-goog-api-key"), Some(setup::CREDENTIAL));
         assert_eq!(first.head.header("authorization"), None);
         let second: Value = serde_json::from_slice(&second.body).unwrap();
-        let (called, result) = (&second["contents"][1]["parts"][0], &second["contents"][2]["parts"][0]);
+        let called = &second["contents"][1]["parts"][0];
+        let result = &second["contents"][2]["parts"][0];
         assert_eq!(called["thoughtSignature"], "c2lnbmF0dXJl", "{client:?}: {second}");
         let result = &result["functionResponse"];
         assert_eq!((&result["name"], &result["id"]), (&json!("get_weather"), &json!(id)), "{client:?}: {second}");

@@ -34,7 +34,8 @@ async fn spent(gateway: &Gateway, scope: &[&str]) -> Value {
 async fn own_calls_use_no_money_of_the_operator_also_after_a_restart() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(limited(&mock)).await;
-    let (ada, bob) = (gateway.account(OPEN).await, gateway.account(OPEN).await);
+    let ada = gateway.account(OPEN).await;
+    let bob = gateway.account(OPEN).await;
     assert_eq!(code(&gateway.call(chat(&bob.key, 1)).await.expect(429)), "insufficient_quota");
     assert_eq!(code(&gateway.call(chat(&bob.key, 2)).await.expect(400)), "price_unknown");
     put(&gateway, &ada.key, &own("up", "mine", "sk-adas-own")).await;

@@ -54,11 +54,14 @@ struct RotationLoad {
 
 impl RotationLoad {
     fn begin(gateway: &Gateway, people: &[Person]) -> Self {
-        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let served = Arc::new(AtomicU64::new(0));
         let mut callers = JoinSet::new();
         for person in people {
-            let (call, to) = (call(&person.key, "any", person.number), gateway.proxy);
-            let (stop, served) = (stop.clone(), served.clone());
+            let call = call(&person.key, "any", person.number);
+            let to = gateway.proxy;
+            let stop = stop.clone();
+            let served = served.clone();
             callers.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     call.send(to).await.expect(200);

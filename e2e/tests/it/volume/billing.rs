@@ -51,7 +51,8 @@ async fn lists_of_a_hundred_thousand_invoices_are_read_by_pages() {
     let (_, payment) = shop.begin(&json!({"method": "qris"})).await;
     shop.play(&format!("/_stub/pay/{}", text(&payment["order_id"]))).await;
     shop.has_plan("pro").await;
-    let (key, folder) = (shop.key.clone(), shop.gateway.stop().await.folder);
+    let key = shop.key.clone();
+    let folder = shop.gateway.stop().await.folder;
     let data = folder.data();
     let doublings = if is_long() { 17 } else { 8 };
     for _ in 0..doublings {
@@ -66,7 +67,8 @@ async fn lists_of_a_hundred_thousand_invoices_are_read_by_pages() {
         ("/api/billing/invoices?limit=50", &admin),
         ("/api/billing/invoices?limit=50&state=paid", &admin),
     ] {
-        let (mut durations, mut next) = (Vec::new(), String::new());
+        let mut durations = Vec::new();
+        let mut next = String::new();
         for _ in 0..if is_long() { 100 } else { 3 } {
             let page = format!("{path}{next}");
             let (page, took) = timed(gateway.ask(Call::get(&page).key(credential))).await;
@@ -107,7 +109,8 @@ async fn the_receipt_of_a_million_requests_needs_little_memory() {
             .then_some(())
     })
     .await;
-    let (key, folder) = (shop.key.clone(), shop.gateway.stop().await.folder);
+    let key = shop.key.clone();
+    let folder = shop.gateway.stop().await.folder;
     fill::double(&folder, if is_long() { 20 } else { 6 }).await;
     let data = folder.data();
     for change in EARLIER {
@@ -133,7 +136,8 @@ async fn close(folder: &Folder) {
     let plans = "[{name: starter, price: \"0 IDR\"}, {name: pro, price: \"150000 IDR\"}]";
     let yaml = format!("plans: {plans}\nbilling: {{enabled: true, fallback_plan: starter}}\n");
     let file = folder.write("billing.yaml", &yaml).display().to_string();
-    let (data, last) = (folder.data().display().to_string(), Day(50_000).to_string());
+    let data = folder.data().display().to_string();
+    let last = Day(50_000).to_string();
     let output =
         commands::run(folder, &["billing", "close", "--config", &file, "--data", &data, "--last-day", &last]).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1 new invoices of 1 periods\n");

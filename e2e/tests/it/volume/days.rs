@@ -129,7 +129,8 @@ async fn ten_million_requests_of_four_hundred_days_are_read_by_totals() {
         return;
     }
     let (doublings, times) = if is_long() { (13, 20) } else { (2, 1) };
-    let (of_a_day, days) = (u64::from(REQUESTS) << doublings, DAYS_AT_ONCE * times + 1);
+    let of_a_day = u64::from(REQUESTS) << doublings;
+    let days = DAYS_AT_ONCE * times + 1;
     let (gateway, key) = filled(async |folder: &Folder| {
         fill::double(folder, doublings).await;
         fill::add_days(folder, times).await;
@@ -139,7 +140,8 @@ async fn ten_million_requests_of_four_hundred_days_are_read_by_totals() {
     assert_eq!(u64::try_from(stored).unwrap(), of_a_day * u64::from(days));
     let first = store::number(gateway.folder(), "SELECT min(day) FROM daily_usage").await;
     let first = access::Day(u32::try_from(first).unwrap());
-    let (since, middle) = (access::Day(first.0 + days.saturating_sub(366)), access::Day(first.0 + days / 2));
+    let since = access::Day(first.0 + days.saturating_sub(366));
+    let middle = access::Day(first.0 + days / 2);
     let canary = Canary::new();
     let brief = format!("/brief/{first}");
     let series = format!("/api/usage/series?step=day&since={since}T00:00:00Z");

@@ -88,7 +88,8 @@ async fn an_upgrade_of_ten_million_requests_is_killed_at_each_migration_and_star
     .await;
     let used = gateway.usage(&key).await["requests"].as_u64().unwrap();
     let folder = gateway.stop().await.folder;
-    let (data, newest) = (folder.data().display().to_string(), store::number(&folder, NEWEST).await);
+    let data = folder.data().display().to_string();
+    let newest = store::number(&folder, NEWEST).await;
     let before = totals(&folder).await;
     let requests = i64::from(REQUESTS << doublings) * i64::from(DAYS_AT_ONCE * times + 1);
     assert_eq!(before[..2], [requests; 2]);
@@ -98,7 +99,8 @@ async fn an_upgrade_of_ten_million_requests_is_killed_at_each_migration_and_star
     let ((_, peak), took) = timed(completes(&folder, &["migrate", "up", "--data", &data])).await;
     let slowest = "SELECT version FROM _sqlx_migrations WHERE version >= 16 ORDER BY execution_time DESC LIMIT 1";
     let millis = "SELECT max(execution_time) / 1000000 FROM _sqlx_migrations WHERE version >= 16";
-    let (slowest, millis) = (store::number(&folder, slowest).await, store::number(&folder, millis).await);
+    let slowest = store::number(&folder, slowest).await;
+    let millis = store::number(&folder, millis).await;
     say(&format!(
         "{requests} requests: migrations {FIRST} to {newest} take {took:?} and {peak} bytes of memory; {slowest} takes {millis} ms"
     ));

@@ -56,7 +56,10 @@ pub(super) fn content_with_reference(framing: Framing, bytes: &[u8]) {
 /// Content that arrives in these pieces, and the violation that ends it.
 pub(super) fn decode(framing: Framing, pieces: &[&[u8]]) -> (Content, Option<Violation>) {
     let mut scanner = BodyScanner::new(framing);
-    let (mut buffer, mut content, mut taken, mut violation) = (Vec::new(), Content::default(), 0, None);
+    let mut buffer = Vec::new();
+    let mut content = Content::default();
+    let mut taken = 0;
+    let mut violation = None;
     for piece in pieces {
         buffer.extend_from_slice(piece);
         loop {

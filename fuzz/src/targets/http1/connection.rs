@@ -23,7 +23,8 @@ pub(super) struct ConnectionOutcome {
 
 /// Parses bytes that arrive in these pieces.
 pub(super) fn read(side: ReaderSide, pieces: &[&[u8]], limits: HeadLimits) -> ConnectionOutcome {
-    let (mut requests, mut responses) = (RequestParser::new(limits), ResponseParser::new(limits));
+    let mut requests = RequestParser::new(limits);
+    let mut responses = ResponseParser::new(limits);
     let mut outcome = ConnectionOutcome { heads: Vec::new(), content_bytes: Vec::new(), refused: None, taken: 0 };
     let mut body: Option<BodyScanner> = None;
     let mut buffer = Vec::new();

@@ -219,7 +219,8 @@ impl Model {
         let received = &received(fields);
         for _ in 0..random.below(OPERATIONS_MAX) {
             let known = *random.pick(KnownName::ALL);
-            let (name, value) = (name(received, input, random), value(received, input, random));
+            let name = name(received, input, random);
+            let value = value(received, input, random);
             let known_text = known.as_str().as_bytes();
             match random.below(14) {
                 0 => {
@@ -289,7 +290,9 @@ impl Model {
     fn fields(&self, received: &[FieldPair], announced: Announced) -> Vec<FieldPair> {
         let named = named_by_connection(received);
         let mut remaining: Vec<(bool, FieldPair)> = Vec::new();
-        let (mut kept, mut removed, mut added) = (BTreeSet::new(), Vec::<&Operation>::new(), Vec::<FieldPair>::new());
+        let mut kept = BTreeSet::new();
+        let mut removed = Vec::<&Operation>::new();
+        let mut added = Vec::<FieldPair>::new();
         for operation in &self.operations {
             match operation {
                 Operation::Clear => (kept, removed, added) = Default::default(),

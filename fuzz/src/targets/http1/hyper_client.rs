@@ -38,7 +38,8 @@ pub(super) fn read(method: Method, pieces: &[&[u8]]) -> Option<ReadResponse> {
         let data = collect(&mut body, &wire).await;
         Some(ReadResponse { status: parts.status.as_u16(), fields: sorted(&parts.headers), data })
     });
-    let (mut idle, mut has_ended) = (IdlePolls::default(), false);
+    let mut idle = IdlePolls::default();
+    let mut has_ended = false;
     loop {
         if let Poll::Ready(response) = response.as_mut().poll(&mut cx) {
             return response;

@@ -34,9 +34,11 @@ pub(super) fn read(pieces: &[&[u8]]) -> (Vec<ReadRequest>, bool) {
     let wire = Rc::new(ScriptedWire::default());
     let requests = Rc::new(RefCell::new(Vec::new()));
     let io = ScriptedIo::new(pieces, Rc::clone(&wire));
-    let (seen, moves) = (Rc::clone(&requests), Rc::clone(&wire));
+    let seen = Rc::clone(&requests);
+    let moves = Rc::clone(&wire);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (seen, wire) = (Rc::clone(&seen), Rc::clone(&moves));
+        let seen = Rc::clone(&seen);
+        let wire = Rc::clone(&moves);
         async move { Ok::<_, Infallible>(respond(request, &seen, &wire).await) }
     });
     let mut connection = Builder::new();
@@ -67,7 +69,8 @@ async fn respond(
     let asks_to_close = parts.headers.contains_key(header::CONNECTION) || parts.version == Version::HTTP_10;
     wire.is_over.set(asks_to_close || data.is_none());
     let fields = sorted(&parts.headers);
-    let (method, target) = (parts.method.to_string(), parts.uri.to_string());
+    let method = parts.method.to_string();
+    let target = parts.uri.to_string();
     requests.borrow_mut().push(ReadRequest { method, target, fields, data });
     Response::new(Empty::new())
 }

@@ -86,8 +86,9 @@ fn seen(request: &PlannedRequest) -> SeenRequest {
 /// Serves the connection and forwards each request as soon as its head is complete.
 fn serve(pieces: &[&[u8]]) -> Gateway {
     let mut gateway = Gateway::default();
-    let (mut parser, mut body, mut buffer) =
-        (RequestParser::new(super::head_limits::head_limits()), None::<Content>, Vec::new());
+    let mut parser = RequestParser::new(super::head_limits::head_limits());
+    let mut body = None::<Content>;
+    let mut buffer = Vec::new();
     for piece in pieces {
         buffer.extend_from_slice(piece);
         if gateway.refused.is_some() {
@@ -150,7 +151,8 @@ impl Content {
         edits.set(KnownName::Host, b"backend").unwrap();
         write_request_line(&mut gateway.forwarded, request.method(), &request.origin_target()).unwrap();
         write_fields(&mut gateway.forwarded, request.fields(), &edits, head.announced());
-        let (scanner, decoder) = (BodyScanner::new(head.framing()), BodyScanner::new(head.framing()));
+        let scanner = BodyScanner::new(head.framing());
+        let decoder = BodyScanner::new(head.framing());
         Self { scanner, decoder, persists: head.persists() }
     }
 

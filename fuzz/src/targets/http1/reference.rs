@@ -113,7 +113,9 @@ enum Part<T> {
 }
 
 fn chunked(bytes: &[u8]) -> Content {
-    let (mut content, mut rest, mut extensions) = (Content::default(), bytes, 0);
+    let mut content = Content::default();
+    let mut rest = bytes;
+    let mut extensions = 0;
     loop {
         match size_line(rest, &mut extensions) {
             Part::Complete(0, len) => {
@@ -227,7 +229,8 @@ fn without_blanks(bytes: &[u8]) -> &[u8] {
 }
 
 fn trailers(bytes: &[u8]) -> Part<Vec<FieldPair>> {
-    let (mut fields, mut at) = (Vec::<FieldPair>::new(), 0);
+    let mut fields = Vec::<FieldPair>::new();
+    let mut at = 0;
     loop {
         let Some(len) = bytes[at..].windows(2).position(|two| two == b"\r\n") else { return Part::Incomplete };
         let line = &bytes[at..at + len];

@@ -69,7 +69,8 @@ pub fn records(bytes: &[u8]) {
 
 /// Requests without a close, in any order of records. One close after two opens of a request closes both.
 fn left_open(records: &[Record]) -> BTreeSet<Uuid> {
-    let (mut open, mut closed) = (BTreeSet::new(), BTreeSet::new());
+    let mut open = BTreeSet::new();
+    let mut closed = BTreeSet::new();
     for record in records {
         let id = record.id();
         match record {
@@ -225,7 +226,8 @@ mod tests {
     }
 
     fn counts() -> Record {
-        let (caller, route) = (caller(), "users".into());
+        let caller = caller();
+        let route = "users".into();
         let of = Counts {
             subject: caller.into(),
             route,
@@ -247,7 +249,8 @@ mod tests {
     /// The name of each seed of records that the spool wrote, the records, and the number that can be read.
     fn written_seeds() -> Vec<(&'static str, Vec<Record>, usize)> {
         let refused = UsageEvent { attempts: Vec::new(), refusal: Some("quota_exceeded".into()), ..event(15) };
-        let (one, other) = (|| Record::Event(event(15)), || Record::Close(event(15)));
+        let one = || Record::Event(event(15));
+        let other = || Record::Close(event(15));
         vec![
             ("event", vec![one()], 1),
             ("refused", vec![Record::Event(refused)], 1),

@@ -65,7 +65,9 @@ pub(super) fn stages(text: &str) -> Vec<BuildStage<'_>> {
         }
         let name = words.next().unwrap_or_default();
         let words: Vec<&str> = words.collect();
-        if let ("FROM", [from, rest @ ..]) = (name, words.as_slice()) {
+        if let "FROM" = name
+            && let [from, rest @ ..] = words.as_slice()
+        {
             let name = rest.get(1).copied().unwrap_or_default();
             stages.push(BuildStage { from, name, line: line_number, instructions: Vec::new() });
         } else if let Some(stage) = stages.last_mut() {

@@ -102,7 +102,8 @@ pub(super) fn between_siblings<'a>(modules: &Modules<'a>) -> BTreeMap<String, Si
 fn is_function(segments: &[String], to: &[String]) -> bool {
     let is_lowercase = |name: &String| name.starts_with(|first: char| first.is_ascii_lowercase());
     let mut last = segments.iter().rev();
-    let (name, before) = (last.next(), last.next());
+    let name = last.next();
+    let before = last.next();
     // A function may have the name of its module.
     let is_module = name == to.last() && name != before;
     name.is_some_and(is_lowercase) && before.is_none_or(is_lowercase) && !is_module

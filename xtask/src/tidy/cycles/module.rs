@@ -29,7 +29,9 @@ struct Module<'a> {
 impl<'a> Modules<'a> {
     /// Reads the files of one crate. A file that cannot be read is a finding.
     pub(super) fn read(files: &[&'a File]) -> (Self, Vec<Finding>) {
-        let (mut modules, mut unreadable, mut tests) = (Self::default(), Vec::new(), Vec::new());
+        let mut modules = Self::default();
+        let mut unreadable = Vec::new();
+        let mut tests = Vec::new();
         for file in files {
             let Some(path) = path_of(file) else { continue };
             match Source::read(&file.text) {

@@ -98,7 +98,8 @@ fn an_exported_name_counts_for_its_module() {
     // `b` exports a name of `c`, and `a` uses it there: `a` needs `b` and `c`.
     for target in ["b", "c"] {
         let back = format!("crates/meter/src/{target}.rs");
-        let (exports, uses) = ("pub use crate::c::C;", "use crate::a::A;");
+        let exports = "pub use crate::c::C;";
+        let uses = "use crate::a::A;";
         let text = if target == "b" { format!("{exports}\n{uses}") } else { uses.to_owned() };
         let export = if target == "b" { ("crates/meter/src/c.rs", "") } else { ("crates/meter/src/b.rs", exports) };
         let messages = check_files(&[("crates/meter/src/a.rs", "use crate::b::C;"), (&back, &text), export]);

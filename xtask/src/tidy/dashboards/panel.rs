@@ -130,7 +130,8 @@ impl Query {
             all.extend(conditions);
             all.join(",")
         };
-        let (only, all) = (conditions(self.only), conditions(&[]));
+        let only = conditions(self.only);
+        let all = conditions(&[]);
         let by = if self.by.is_empty() { String::new() } else { format!(" by ({})", self.by.join(", ")) };
         let rate = |labels: &str| format!("sum{by} (rate({name}{{{labels}}}[$__rate_interval]))");
         match self.computes {

@@ -80,7 +80,8 @@ impl Pace {
         let mut stream = TcpStream::connect(proxy).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (mut number, mut times) = (lane, Vec::new());
+        let mut number = lane;
+        let mut times = Vec::new();
         while number < self.requests() {
             let due = begins + Duration::from_nanos(number * 1_000_000_000 / self.rate);
             rest_until(due);
@@ -99,7 +100,8 @@ fn rest_until(due: Instant) {
 }
 
 fn read_response(stream: &mut TcpStream) {
-    let (mut received, mut buffer) = (Vec::new(), [0; 1_024]);
+    let mut received = Vec::new();
+    let mut buffer = [0; 1_024];
     while !received.ends_with(RESPONSE_END) {
         let bytes = stream.read(&mut buffer).unwrap();
         assert!(bytes > 0, "the connection ends: {}", String::from_utf8_lossy(&received));
@@ -124,11 +126,13 @@ async fn at_a_fixed_rate_requests_take_as_long_as_without_traces_whatever_the_re
     let queue = rate * 4 / 5;
     let mut receiver = TraceReceiver::start().await;
     let traces = format!("{{otlp: \"http://{}\", sample: 100%, queue: {queue}}}", receiver.address);
-    let (plain, traced) = (Gateway::start(setup()).await, Gateway::start(setup().section("traces", &traces)).await);
+    let plain = Gateway::start(setup()).await;
+    let traced = Gateway::start(setup().section("traces", &traces)).await;
 
     warm_up.run(plain.proxy, "warm-up without traces").await;
     let before = pace.run(plain.proxy, "without traces").await;
-    let (mut measured, mut memory) = (Vec::new(), Vec::new());
+    let mut measured = Vec::new();
+    let mut memory = Vec::new();
     for state in STATES {
         let change = receiver.change(state, &traced).await;
         warm_up.run(traced.proxy, &format!("warm-up, the receiver {state:?}")).await;

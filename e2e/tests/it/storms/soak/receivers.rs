@@ -35,7 +35,8 @@ impl TracedLoad {
     async fn keep_sending(self: Arc<Self>) -> Result<(), String> {
         let mut wire = Wire::connect(self.proxy).await.map_err(|error| error.to_string())?;
         while !self.is_over.load(Ordering::Relaxed) {
-            let (began, phase) = (Instant::now(), self.phase.load(Ordering::Relaxed));
+            let began = Instant::now();
+            let phase = self.phase.load(Ordering::Relaxed);
             let exchange = Call::get("/fine").over(wire, self.proxy).await.map_err(|error| error.to_string())?;
             let (answer, next) = exchange.reuse().await;
             if answer.status() != 200 {
@@ -67,7 +68,8 @@ async fn a_failing_receiver_of_traces_delays_no_request_and_each_dropped_trace_i
     let gateway = Gateway::start(setup).await;
     let (phase, is_over, times) = Default::default();
     let load = Arc::new(TracedLoad { proxy: gateway.proxy, phase, is_over, times });
-    let (mut clients, since) = (JoinSet::new(), Canary::new());
+    let mut clients = JoinSet::new();
+    let since = Canary::new();
     for _ in 0..CLIENTS {
         clients.spawn(load.clone().keep_sending());
     }

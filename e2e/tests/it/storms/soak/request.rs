@@ -138,7 +138,8 @@ impl GeneratedRequest {
     }
 
     fn chat(target: &Target, dice: &mut Dice) -> Self {
-        let (name, provider) = (MODELS[dice.below(MODELS.len())], if dice.below(6) == 0 { "rough" } else { "up" });
+        let name = MODELS[dice.below(MODELS.len())];
+        let provider = if dice.below(6) == 0 { "rough" } else { "up" };
         let text = "x".repeat(if dice.below(10) == 0 { dice.below(300_000) } else { dice.below(2_000) });
         let body = json!({
             "model": format!("{provider}/{name}"), "stream": dice.below(2) == 0,

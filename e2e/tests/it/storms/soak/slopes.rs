@@ -52,7 +52,8 @@ pub(super) async fn sampled(
     duration: Duration,
     mut table: Table,
 ) -> Samples {
-    let (mut samples, began) = (Samples::default(), Instant::now());
+    let mut samples = Samples::default();
+    let began = Instant::now();
     let mut due = began;
     while began.elapsed() < duration {
         let memory_kib = (vitals.memory_bytes() >> 10) as f64;
@@ -99,7 +100,9 @@ impl Samples {
 
     /// Prints how much each figure grows. In a load that is long enough, growth beyond noise and too few responses fail.
     pub(super) fn assert_flat(&self) {
-        let (count, unanswered, refused) = (self.memory_kib.len(), self.unanswered, self.refused);
+        let count = self.memory_kib.len();
+        let unanswered = self.unanswered;
+        let refused = self.refused;
         tell(&format!(
             "{count} samples, {unanswered} requests without a response, {refused} with another status than 200"
         ));
@@ -138,7 +141,8 @@ fn growth(values: &[f64], percent: usize) -> Option<Growth> {
     }
     let blocks: Vec<f64> = values.chunks_exact(values.len() / BLOCKS).map(|block| percentile(block, percent)).collect();
     let count = blocks.len() as f64;
-    let (middle, mean) = ((count - 1.0) / 2.0, blocks.iter().sum::<f64>() / count);
+    let middle = (count - 1.0) / 2.0;
+    let mean = blocks.iter().sum::<f64>() / count;
     let points = || blocks.iter().enumerate().map(|(nth, value)| (nth as f64 - middle, value - mean));
     let spread: f64 = points().map(|(x, _)| x * x).sum();
     let slope = points().map(|(x, y)| x * y).sum::<f64>() / spread;

@@ -190,7 +190,8 @@ fn request(choices: &mut InputChoices<'_>) -> PlannedRequest {
         field(&mut head, name, value);
     }
     field(&mut head, choices.pick(&["Host", "host", "hOST"]), choices.pick(&[" a", "A", "\ta "]));
-    let (mut closes, mut keeps_alive) = (false, false);
+    let mut closes = false;
+    let mut keeps_alive = false;
     for _ in 0..choices.below(3) {
         if choices.one_in(3) {
             let (value, close, keep_alive) = choices.pick(CONNECTIONS);
@@ -203,7 +204,8 @@ fn request(choices: &mut InputChoices<'_>) -> PlannedRequest {
     }
     let persists = !closes && (is_http11 || keeps_alive);
     let mut fate = if persists { Fate::Served } else { Fate::ServedLast };
-    let (mut content, mut data) = (Vec::new(), Vec::new());
+    let mut content = Vec::new();
+    let mut data = Vec::new();
     match choices.below(4) {
         0 | 1 => {}
         2 if is_http11 => {
@@ -219,7 +221,8 @@ fn request(choices: &mut InputChoices<'_>) -> PlannedRequest {
             content.clone_from(&data);
         }
     }
-    let (method, target) = (head.method, head.target);
+    let method = head.method;
+    let target = head.target;
     let mut bytes = if choices.one_in(6) {
         fate = Fate::HeadRefused;
         refused_head(choices, head)
