@@ -16,6 +16,7 @@ mod language;
 mod links;
 mod metrics;
 mod names;
+mod plain;
 mod prose;
 mod signatures;
 mod sizes;
@@ -41,6 +42,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = dependencies::check(&graph, &tree);
     findings.extend(sizes::check(&tree));
     findings.extend(names::check(&tree));
+    findings.extend(plain::check(&tree));
     findings.extend(type_names::check(&tree));
     findings.extend(words::check(&tree));
     findings.extend(language::check(&tree));

@@ -1,11 +1,11 @@
-//! File sizes: 300 lines are the aim, and more than 500 a failure. A crate has at most 20 modules at its top.
+//! File sizes: 300 lines are the aim, and more than 550 a failure. A crate has at most 20 modules at its top.
 
 use std::collections::BTreeSet;
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
-const LINES_MAX: usize = 500;
+const LINES_MAX: usize = 550;
 const ARCHITECTURE_LINES_MAX: usize = 200;
 /// Modules that a reader sees first. More belong into the folders of their layers.
 const TOP_MODULES_MAX: usize = 20;
@@ -64,8 +64,8 @@ mod tests {
     #[test]
     fn long_files_fail_unless_they_give_a_reason() {
         for path in ["a.rs", "b.ts", "c.tsx"] {
-            assert!(check_lines(path, "//! A", 500).is_empty());
-            assert!(check_lines(path, "//! A", 501)[0].contains(":501: has 501 lines"));
+            assert!(check_lines(path, "//! A", 550).is_empty());
+            assert!(check_lines(path, "//! A", 551)[0].contains(":551: has 551 lines"));
             assert!(check_lines(path, "//! Long because: a flat table.", 801).is_empty());
         }
         assert!(check_lines("data.json", "{", 5_000).is_empty());
