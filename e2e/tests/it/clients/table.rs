@@ -22,7 +22,7 @@ Versions, base URL, credential, and path of a first request:
 const RESULTS: &str = "
 ## Results
 
-All scenarios of the listed kinds passed; a number is that of a note.
+All scenarios of the listed kinds passed; a number refers to a note.
 
 - **ok**: a complete response in the client's own types.
 - **stream**: the stream is read to its end, and is an error if the upstream cuts it.
@@ -37,7 +37,7 @@ All scenarios of the listed kinds passed; a number is that of a note.
 const TAIL: &str = "
 ## Silent providers
 
-A model that thinks may send no byte for minutes. After at most 15 s the client of a stream gets a sign of life, also before the first event: a comment, `event: ping` within a response of Messages, a blank line in Google's format, whose SDKs refuse comments. A provider may be silent for `ai.timeouts.idle`, by default `first_byte`'s 10 minutes; one that sends comments for ever ends at `ai.timeouts.total`.
+A reasoning model may send no byte for minutes. The client of a stream then gets a keep-alive after at most 15 s, also before the first event: a comment, `event: ping` within a response of Messages, or a blank line in Google's format, because Google's SDKs refuse comments. A provider may be silent for `ai.timeouts.idle` (by default 10 minutes, as `first_byte`). A provider that only sends comments is stopped at `ai.timeouts.total`.
 
 ## Truncated streams
 
@@ -52,7 +52,7 @@ A chat stream that ends without any content gets an error event with the code `u
 - Anthropic: `billing_error` (429, 402) or `permission_error` (403)
 - Google: `RESOURCE_EXHAUSTED` (429), `FAILED_PRECONDITION` (402) or `PERMISSION_DENIED` (403), with a `google.rpc.QuotaFailure`
 
-Such a response has no `Retry-After`, except for Claude Code, which does not repeat the call. A client sends this number of requests for one call:
+Such a response has no `Retry-After`, except for Claude Code, which does not repeat the call. The table shows the number of requests that a client sends for one call:
 
 | client | `User-Agent` | 429 | 402, 403 |
 |---|---|---|---|
@@ -68,14 +68,14 @@ Such a response has no `Retry-After`, except for Claude Code, which does not rep
 
 Keep the default, 429, for the official SDKs, Claude Code and Codex. `auto` selects the status by `User-Agent`:
 
-- 402: `OpenAI/Python`, `AsyncOpenAI/Python`, `OpenAI/JS`, `litellm/`, and those of the last seven rows
+- 402: `OpenAI/Python`, `AsyncOpenAI/Python`, `OpenAI/JS`, `litellm/`, and the clients of the last seven rows
 - 429: all others, such as `Anthropic/…`, `google-genai-sdk/`, `claude-cli/` and `codex…`
 
 (Measured on 2026-11-20 and 2026-11-21, except LlamaIndex, aider, opencode, gemini-cli and the last row, which are from external audits.)
 
 ## Lasting refusals
 
-- A provider that refuses the operator's credential, or whose account has no money left, is 502 `upstream_protocol` with `x-should-retry: false`. The credential is not sent to this model again for a minute, unless the model has several targets, whose [cooldown](fallback.md) applies. A user's own credential is always sent.
+- If a provider refuses the operator's credential, or its account has no money, the client gets 502 `upstream_protocol` with `x-should-retry: false`. The credential is not sent to this model again for a minute; if the model has several targets, their [cooldown](fallback.md) applies instead. A user's own credential is always sent.
 - Codex repeats a call after 401. A missing, malformed, unknown or revoked key is therefore 400 `invalid_api_key` for `codex…`.
 
 ## Paths that are not served
