@@ -28,7 +28,7 @@ describe("the page of billing for finance", () => {
     open({ "GET /api/billing/payments": { body: { items: [ODD], next: null } } });
     show(<BillingAdminPage />);
     expect(await screen.findByRole("row", { name: /Ada.*INV-2026-000001.*Overdue|Ada.*INV-2026-000001.*Open/ })).toBeVisible();
-    expect(await screen.findByText("Taken back by the bank")).toBeVisible();
+    expect(await screen.findByText("Reversed by the bank")).toBeVisible();
     fireEvent.click(screen.getByRole("button", { name: "Show invoice TG-1" }));
     expect(router.replace).toHaveBeenCalledWith("/dashboard/billing-admin?id=i1", { scroll: false });
   });
@@ -65,13 +65,13 @@ describe("the page of billing for finance", () => {
     address.query = "id=i1";
     const seen = open({ "POST /api/invoices/i1/credit-notes": { status: 201, body: { ...INVOICE, kind: "credit_note" } } });
     show(<BillingAdminPage />);
-    fireEvent.click(await screen.findByRole("button", { name: "Make credit note" }));
-    const dialog = await screen.findByRole("dialog", { name: "Make credit note" });
+    fireEvent.click(await screen.findByRole("button", { name: "Create credit note" }));
+    const dialog = await screen.findByRole("dialog", { name: "Create credit note" });
     fireEvent.change(within(dialog).getByLabelText("Amount"), { target: { value: "50000" } });
-    fireEvent.click(within(dialog).getByRole("button", { name: "Make credit note" }));
+    fireEvent.click(within(dialog).getByRole("button", { name: "Create credit note" }));
     expect(await within(dialog).findByText("Enter 1 to 200 characters")).toBeVisible();
     fireEvent.change(within(dialog).getByLabelText("Reason"), { target: { value: "outage" } });
-    fireEvent.click(within(dialog).getByRole("button", { name: "Make credit note" }));
+    fireEvent.click(within(dialog).getByRole("button", { name: "Create credit note" }));
     await waitFor(() => expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ lines: [{ no: 1, amount: 50_000 }], reason: "outage", credited: 0 }));
   });
 

@@ -46,7 +46,7 @@ describe("the page of billing", () => {
     expect(note).toHaveTextContent("Invoice INV-2026-000001 is open: IDR 150,000");
     expect(note).toHaveTextContent("Until the invoice is paid, the limits of the fallback plan apply.");
     expect(within(note).getByRole("link", { name: "Pay invoice INV-2026-000001" })).toHaveAttribute("href", "/dashboard/pay?id=i1");
-    expect(screen.getByText("Waits for payment")).toBeVisible();
+    expect(screen.getByText("Awaiting payment")).toBeVisible();
     expect(screen.getAllByText("IDR 2,500")[0]).toBeVisible();
     expect(screen.queryByRole("button", { name: /Subscribe/ })).toBeNull();
   });
@@ -98,7 +98,7 @@ describe("a change of the subscription", () => {
     });
     show(<BillingPage />);
     fireEvent.click(await screen.findByRole("button", { name: "Change to starter" }));
-    expect(await within(screen.getByRole("dialog")).findByText("The plan begins on 20 Dec 2026, with this invoice. Nothing is due before.")).toBeVisible();
+    expect(await within(screen.getByRole("dialog")).findByText("The plan begins on 20 Dec 2026, with this invoice. You do not pay anything before.")).toBeVisible();
     fireEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Change to starter" }));
     expect(await screen.findByText("Begins on 20 Dec 2026")).toBeVisible();
     fireEvent.click(screen.getByRole("button", { name: "Keep pro" }));
@@ -126,7 +126,7 @@ describe("a change of the subscription", () => {
     show(<BillingPage />);
     fireEvent.click(await screen.findByRole("button", { name: "Cancel subscription" }));
     const dialog = screen.getByRole("dialog", { name: "Cancel the subscription to pro?" });
-    expect(dialog).toHaveTextContent("It ends now, and its first invoice is void.");
+    expect(dialog).toHaveTextContent("The subscription ends now, and its first invoice becomes void.");
     expect(within(dialog).queryByRole("radio")).toBeNull();
     fireEvent.click(within(dialog).getByRole("button", { name: "Cancel subscription" }));
     await waitFor(() => expect(seen.find(({ line }) => line === "POST /api/subscription/cancel")?.body).toEqual({ at: "now" }));

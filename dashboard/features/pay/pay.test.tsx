@@ -63,7 +63,7 @@ describe("the page of a payment", () => {
     ["The payment was refused", { ...QRIS, state: "failed", reason: "refused" }],
     ["The payment expired", { ...QRIS, state: "failed", reason: "expired" }],
     ["The time for this payment is over", { ...QRIS, expires_at: PAST }],
-    ["The bank took the payment back", { ...QRIS, state: "reversed" }],
+    ["The bank reversed the payment", { ...QRIS, state: "reversed" }],
   ])("says: %s, and offers the methods again", async (title, payment) => {
     address.query = "id=i1&payment=p1";
     open({ ...INVOICE, payments: [payment] }, { "GET /api/payments/p1": { body: payment } });
@@ -87,14 +87,14 @@ describe("the page of a payment", () => {
     show(<PayPage />);
     expect(await screen.findByText("The payment provider has not responded yet")).toBeVisible();
     fireEvent.click(screen.getByRole("button", { name: "Try again" }));
-    expect(await screen.findByText("The payment was not begun")).toBeVisible();
+    expect(await screen.findByText("The payment could not be started")).toBeVisible();
     expect(seen.find(({ line }) => line.startsWith("POST"))?.body).toEqual({ method: "qris" });
   });
 
   it("says that more arrived than was owed", async () => {
     open({ ...INVOICE, state: "paid", remaining: rupiah(0), payments: [{ ...QRIS, state: "paid" }, { ...QRIS, id: "p2", state: "paid" }] });
     show(<PayPage />);
-    expect(await screen.findByText("IDR 166,500 arrived in addition")).toBeVisible();
+    expect(await screen.findByText("You paid IDR 166,500 more than the invoice")).toBeVisible();
   });
 
   it("has no form for a void invoice, and none without an invoice", async () => {

@@ -88,7 +88,7 @@ describe("a provider that refuses its credential", () => {
 
   it("leads to the configuration if the credential is there", async () => {
     const note = await showRefused({ ...vault, state: "shared", configured: configured("configuration") });
-    expect(note).toHaveTextContent("The credential is that of the configuration");
+    expect(note).toHaveTextContent("The credential comes from the configuration");
     expect(within(note).getByRole("link", { name: "Configuration" })).toHaveAttribute("href", "/dashboard/configuration");
     expect(within(note).queryByRole("button")).toBeNull();
   });

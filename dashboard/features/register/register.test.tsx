@@ -43,7 +43,7 @@ describe("a one-time link", () => {
   it.each([
     ["a used link", refusal("not_found", 404), "This link no longer works"],
     ["a weak password", refusal("unprocessable", 422, "`password`: this password is easy to guess: it is made of"), "Choose another password"],
-    ["an account with this address", refusal("conflict", 409, "this address has an account; sign in with it"), "This address has an account"],
+    ["an account with this address", refusal("conflict", 409, "an account with this address exists; sign in"), "This address has an account"],
     ["an admin who was faster", refusal("conflict", 409, "an admin exists already"), "This server has an admin already"],
     ["a closed registration", refusal("signup_closed", 403, "sign-up is closed; ask"), "Registration is closed"],
     ["too many attempts", { ...refusal("rate_limited", 429), headers: { "Retry-After": "60" } }, "Too many attempts"],

@@ -29,7 +29,7 @@ it("compares whole steps with those of the period before", async () => {
   const before = { body: { since: "", until: "", step: "day", by: null, truncated: false, series: [{ name: null, key: null, other_groups: null, points: points(10, 10) }] } };
   const seen = serve({ "GET /api/usage/series": before });
   const { unmount } = show(<Comparison span={{ range: "7d", step: "day" }} scope="all" measure="requests" points={points(20, 5, 900)} />);
-  expect(await screen.findByText("+25.0 % against the period before")).toHaveAttribute("title", "25; before: 20. Both are without their last step, as that of now is not over.");
+  expect(await screen.findByText("+25.0 % against the period before")).toHaveAttribute("title", "25; before: 20. Both exclude their last step, because the present step is not complete.");
   expect(seen).toHaveLength(1);
   unmount();
   serve({ "GET /api/usage/series": { body: { ...before.body, series: [{ ...before.body.series[0], points: points(0, 0) }] } } });

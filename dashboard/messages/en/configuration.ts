@@ -30,7 +30,7 @@ export const configuration = {
   discardTitle: "Discard the text?",
   discardText: "The editor then has the running configuration again.",
   copyOf: "Copied from the running configuration",
-  unchanged: "The text is that of the running configuration.",
+  unchanged: "The text equals the running configuration.",
   valid: "The configuration is valid",
   noChanges: "It changes no setting.",
   changes: (count: string) => `Settings that change: ${count}.`,

@@ -13,7 +13,7 @@ export const docs = {
   call: "Make a call",
   callText: "Send the key as a bearer token to the base URL of your client:",
   agents: "Set up an agent",
-  agentsText: "These commands ask for a key and configure the agent on your machine. Add --undo to take it back.",
+  agentsText: "These commands ask for a key and configure the agent on your machine. Add --undo to restore the earlier configuration.",
   demo: "Demo keys",
   demoText:
     "A server that was started with --demo prints one key for each of its demo users. They call the model mock, which sends nothing to a provider. Its prices are examples.",

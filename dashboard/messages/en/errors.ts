@@ -19,7 +19,7 @@ export const errors = {
   offlineBar: "The server does not respond. The figures may be old; the page tries again by itself.",
   clockAhead: (amount: string) => `The clock of this device is ${amount} ahead of the server. “Today”, expiries and ages are wrong until you correct it.`,
   clockBehind: (amount: string) => `The clock of this device is ${amount} behind the server. “Today”, expiries and ages are wrong until you correct it.`,
-  otherUser: (now: string, before: string) => `Another tab signed in as ${now}. This page now shows and changes the data of ${now}, and no longer that of ${before}.`,
+  otherUser: (now: string, before: string) => `Another tab signed in as ${now}. This page now shows and changes the data of ${now}, no longer the data of ${before}.`,
   signOutFailed: "The sign-out failed. This browser may still be signed in; do not leave it to another person.",
   stale: (time: string) => `Updated ${time}`,
 };

@@ -25,7 +25,7 @@ export const invoices = {
   subtotal: "Subtotal",
   taxBase: (base: string) => `on ${base}`,
   payments: "Payments",
-  noPayments: "No payment was begun.",
+  noPayments: "No payments yet.",
   details: "Details",
   taxNumber: "Tax invoice",
   creditNotes: "Credit notes",

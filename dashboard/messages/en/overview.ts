@@ -17,7 +17,7 @@ export const overview = {
   unpriced: (count: string) => `${count} requests of unknown cost`,
   measure: "Measure",
   requests: "Requests",
-  requestsHelp: "Requests that count: those of which a byte was sent. Refused ones are apart.",
+  requestsHelp: "Requests that were sent to an upstream. Refused requests are counted separately.",
   tokens: "Tokens",
   spend: "Spend",
   errors: "Failed",

@@ -22,7 +22,7 @@ export const providers = {
   missingText: "Its models refuse every request until you add one.",
   refusedTitle: (provider: string) => `${provider} refuses the credential`,
   refusedText: (status: number, time: string) => `It responded ${status} ${time}. Replace the credential, then test it.`,
-  refusedConfigured: (status: number, time: string) => `It responded ${status} ${time}. The credential is that of the configuration: change it there.`,
+  refusedConfigured: (status: number, time: string) => `It responded ${status} ${time}. The credential comes from the configuration: change it there.`,
   credentials: "Credentials",
   encrypted: "Stored encrypted. Only the last four characters can be shown.",
   usedBy: "Used by",

@@ -38,7 +38,7 @@ export const usage = {
   viewsText: "This browser keeps the filters, the range and the grouping of the page.",
   viewsFull: (most: string) => `This browser keeps at most ${most} views of a page: the oldest one is removed.`,
   compared: (change: string) => `${change} against the period before`,
-  comparedText: (now: string, then: string) => `${now}; before: ${then}. Both are without their last step, as that of now is not over.`,
+  comparedText: (now: string, then: string) => `${now}; before: ${then}. Both exclude their last step, because the present step is not complete.`,
   noneBefore: "none in the period before",
   measure: "Measure",
   csv: "Download CSV",

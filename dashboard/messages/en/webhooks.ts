@@ -30,7 +30,7 @@ export const webhooks = {
   taskTexts: {
     rotate: "For 24 hours, both secrets sign each message. Then only the new one does.",
     disable: "Deliveries that wait fail. Events are not stored until the webhook is enabled.",
-    delete: "Its deliveries are deleted too. This cannot be taken back.",
+    delete: "Its deliveries are deleted too. This cannot be undone.",
   },
   secret: "Secret",
   secretTitle: "Store the secret now",

@@ -19,7 +19,7 @@ export const overview: Messages["overview"] = {
   unpriced: (count) => `${count} permintaan dengan biaya tidak diketahui`,
   measure: "Ukuran",
   requests: "Permintaan",
-  requestsHelp: "Permintaan yang dihitung: yang satu byte-nya sudah dikirim. Yang ditolak terpisah.",
+  requestsHelp: "Permintaan yang dikirim ke upstream. Permintaan yang ditolak dihitung terpisah.",
   tokens: "Token",
   spend: "Biaya",
   errors: "Gagal",
