@@ -12,37 +12,37 @@ const PREPOSITIONS: [&str; 4] = ["of", "on", "by", "at"];
 /// The spelling of a filter that ignores its value.
 const IGNORING: &str = ".filter(|_| ";
 /// The exceptions that remain.
-const LEFT: &[Left] = &[
-    Left { folder: "access", prepositions: 11, filters: 3 },
-    Left { folder: "ai", prepositions: 32, filters: 24 },
-    Left { folder: "bench", prepositions: 8, filters: 3 },
-    Left { folder: "billing", prepositions: 6, filters: 4 },
-    Left { folder: "cluster", prepositions: 3, filters: 1 },
-    Left { folder: "config", prepositions: 18, filters: 26 },
-    Left { folder: "control", prepositions: 60, filters: 16 },
-    Left { folder: "discovery", prepositions: 4, filters: 1 },
-    Left { folder: "e2e", prepositions: 10, filters: 0 },
-    Left { folder: "fuzz", prepositions: 2, filters: 2 },
-    Left { folder: "http1", prepositions: 3, filters: 2 },
-    Left { folder: "insights", prepositions: 4, filters: 0 },
-    Left { folder: "invoicing", prepositions: 4, filters: 0 },
-    Left { folder: "json_edits", prepositions: 0, filters: 2 },
-    Left { folder: "ledger", prepositions: 22, filters: 6 },
-    Left { folder: "meter", prepositions: 14, filters: 3 },
-    Left { folder: "mock", prepositions: 8, filters: 2 },
-    Left { folder: "otlp", prepositions: 0, filters: 1 },
-    Left { folder: "proxy", prepositions: 31, filters: 28 },
-    Left { folder: "settings", prepositions: 6, filters: 1 },
-    Left { folder: "spool", prepositions: 7, filters: 1 },
-    Left { folder: "store", prepositions: 12, filters: 1 },
-    Left { folder: "telemetry", prepositions: 1, filters: 1 },
-    Left { folder: "tls", prepositions: 1, filters: 0 },
-    Left { folder: "tollgate", prepositions: 6, filters: 1 },
-    Left { folder: "xtask", prepositions: 2, filters: 1 },
+const ALLOWED: &[Allowance] = &[
+    Allowance { folder: "access", prepositions: 11, filters: 3 },
+    Allowance { folder: "ai", prepositions: 32, filters: 24 },
+    Allowance { folder: "bench", prepositions: 8, filters: 3 },
+    Allowance { folder: "billing", prepositions: 6, filters: 4 },
+    Allowance { folder: "cluster", prepositions: 3, filters: 1 },
+    Allowance { folder: "config", prepositions: 18, filters: 26 },
+    Allowance { folder: "control", prepositions: 60, filters: 16 },
+    Allowance { folder: "discovery", prepositions: 4, filters: 1 },
+    Allowance { folder: "e2e", prepositions: 10, filters: 0 },
+    Allowance { folder: "fuzz", prepositions: 2, filters: 2 },
+    Allowance { folder: "http1", prepositions: 3, filters: 2 },
+    Allowance { folder: "insights", prepositions: 4, filters: 0 },
+    Allowance { folder: "invoicing", prepositions: 4, filters: 0 },
+    Allowance { folder: "json_edits", prepositions: 0, filters: 2 },
+    Allowance { folder: "ledger", prepositions: 22, filters: 6 },
+    Allowance { folder: "meter", prepositions: 14, filters: 3 },
+    Allowance { folder: "mock", prepositions: 8, filters: 2 },
+    Allowance { folder: "otlp", prepositions: 0, filters: 1 },
+    Allowance { folder: "proxy", prepositions: 31, filters: 28 },
+    Allowance { folder: "settings", prepositions: 6, filters: 1 },
+    Allowance { folder: "spool", prepositions: 7, filters: 1 },
+    Allowance { folder: "store", prepositions: 12, filters: 1 },
+    Allowance { folder: "telemetry", prepositions: 1, filters: 1 },
+    Allowance { folder: "tls", prepositions: 1, filters: 0 },
+    Allowance { folder: "tollgate", prepositions: 6, filters: 1 },
+    Allowance { folder: "xtask", prepositions: 2, filters: 1 },
 ];
 
 /// The exceptions of a crate, or of a folder at the root.
-struct Left {
+struct Allowance {
     folder: &'static str,
     /// Functions with a preposition as their name.
     prepositions: usize,
@@ -50,7 +50,7 @@ struct Left {
     filters: usize,
 }
 
-/// What one folder has.
+/// The counts of a folder.
 #[derive(Default)]
 struct Count {
     prepositions: usize,
@@ -59,10 +59,10 @@ struct Count {
 
 /// Checks all Rust files.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    check_with(tree, LEFT)
+    check_with(tree, ALLOWED)
 }
 
-fn check_with(tree: &Tree, left: &[Left]) -> Vec<Finding> {
+fn check_with(tree: &Tree, allowances: &[Allowance]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut counts: BTreeMap<&str, (&File, Count)> = BTreeMap::new();
     for file in tree.files.iter().filter(|file| file.is(&["rs"]) && !file.path.ends_with("tidy/plain.rs")) {
@@ -72,9 +72,9 @@ fn check_with(tree: &Tree, left: &[Left]) -> Vec<Finding> {
         count.filters += file.text.matches(IGNORING).count();
     }
     for (name, (file, count)) in counts {
-        let allowed = left.iter().find(|left| left.folder == name);
-        let prepositions = allowed.map_or(0, |left| left.prepositions);
-        let filters = allowed.map_or(0, |left| left.filters);
+        let allowed = allowances.iter().find(|allowance| allowance.folder == name);
+        let prepositions = allowed.map_or(0, |allowance| allowance.prepositions);
+        let filters = allowed.map_or(0, |allowance| allowance.filters);
         let rules = [
             ("functions named of, on, by or at", count.prepositions, prepositions, "name what the function returns"),
             ("`.filter(|_| …)`", count.filters, filters, "write `if condition { value } else { None }`"),
@@ -125,8 +125,8 @@ mod tests {
     use super::*;
     use crate::tidy::finding::messages;
 
-    fn check_text(text: &str, left: &[Left]) -> Vec<String> {
-        messages(&check_with(&Tree::of(&[("crates/meter/src/a.rs", text)]), left))
+    fn check_text(text: &str, allowances: &[Allowance]) -> Vec<String> {
+        messages(&check_with(&Tree::of(&[("crates/meter/src/a.rs", text)]), allowances))
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
     fn prepositions_and_ignoring_filters_are_counted_per_crate() {
         let text = "fn of() {}\npub fn at(&self) {}\nlet a = b.filter(|_| c);\nfn offer() {}\n";
         assert_eq!(check_text(text, &[]).len(), 2);
-        let allowed = |prepositions, filters| [Left { folder: "meter", prepositions, filters }];
+        let allowed = |prepositions, filters| [Allowance { folder: "meter", prepositions, filters }];
         assert!(check_text(text, &allowed(2, 1)).is_empty());
         let fell = check_text(text, &allowed(3, 1));
         assert!(fell.len() == 1 && fell[0].contains("write 2 into"), "{fell:?}");
