@@ -29,7 +29,7 @@ billing:
   fallback_plan: starter
   tax: {name: PPN, rate: 12%, base: 11/12, from: 2025-01-01}
 midtrans:
-  server_key: ${KEY}
+  server_key: \${MIDTRANS_SERVER_KEY}
   core: ${stub}
   snap: ${stub}/snap/v1
 `;
@@ -47,6 +47,8 @@ export async function openShop(users: readonly string[], admin: string): Promise
   const port = await freePort();
   const stub = `http://127.0.0.1:${port}`;
   const child = spawn(BINARY, ["mock", "--midtrans", "--listen", `127.0.0.1:${port}`, "--server-key", KEY], { stdio: "ignore" });
+  // A reference, so that the pages may show and change the text of the configuration.
+  process.env.MIDTRANS_SERVER_KEY = KEY;
   const server = await startServer(configuration(stub), (data) => {
     users.forEach((name) => createUser(emailOf(name), name, data));
     createUser(emailOf(admin), admin, ["--admin", ...data]);

@@ -13,6 +13,7 @@ import { AdminStep } from "@/features/setup/admin-step";
 import { CallStep } from "@/features/setup/call-step";
 import { KeyStep } from "@/features/setup/key-step";
 import { type AddedCredential, ProviderStep } from "@/features/setup/provider-step";
+import { SellStep } from "@/features/setup/sell-step";
 import { type SetupFacts, type StepName, currentStep, exampleOf, realProviders, usableKey } from "@/features/setup/setup-state";
 import { Progress, Steps } from "@/features/setup/steps";
 import { useFirstRequests } from "@/features/setup/use-setup";
@@ -82,7 +83,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const example = site?.llm ? exampleOf(models.data ?? [], site.llm.base_url) : undefined;
   return (
     <Frame current={current} isKnown>
-      <Steps current={current} results={results}>
+      <Steps current={current} results={results} optional={current === undefined && me.acts_as === "admin" ? { title: t.setup.sell, content: <SellStep /> } : undefined}>
         {current === "provider" && (
           <ProviderStep
             providers={providers.data.items}

@@ -13,10 +13,12 @@ interface StepsProps {
   results: Partial<Record<StepName, string | undefined>>;
   /** The content of the open step. The last one keeps its content when it is finished. */
   children: ReactNode;
+  /** A step that follows the last one, and is not needed for a first call. */
+  optional?: { title: string; content: ReactNode } | undefined;
 }
 
 /** The steps in their order: finished ones with their result, and the open one in full. */
-export function Steps({ current, results, children }: StepsProps) {
+export function Steps({ current, results, children, optional }: StepsProps) {
   const t = useMessages();
   const at = current === undefined ? STEPS.length : STEPS.indexOf(current);
   return (
@@ -39,6 +41,18 @@ export function Steps({ current, results, children }: StepsProps) {
           </li>
         );
       })}
+      {optional && (
+        <li className="now">
+          <span className="sn">{STEPS.length + 1}</span>
+          <div className="sb">
+            <div className="row wrap gap-x-3 gap-y-0.5">
+              <h2>{optional.title}</h2>
+              <span className="t3 sm">{t.setup.optional}</span>
+            </div>
+            {optional.content}
+          </div>
+        </li>
+      )}
     </ol>
   );
 }

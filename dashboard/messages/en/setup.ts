@@ -61,6 +61,11 @@ export const setup = {
   tokens: (count: string) => `${count} tokens`,
   showRequest: "Show request",
   toPlayground: "Open playground",
+  sell: "Sell plans",
+  optional: "optional",
+  sellText: "Users subscribe to plans with a price, and get invoices. In a demo, a stub plays the payment provider: no money moves.",
+  trySubscription: "Subscribe as a customer",
+  toPlans: "Open plans",
   begin: "No request yet",
   beginText: "Finish the setup with your first call.",
 };

@@ -63,6 +63,11 @@ export const setup: Messages["setup"] = {
   tokens: (count) => `${count} token`,
   showRequest: "Tampilkan permintaan",
   toPlayground: "Buka playground",
+  sell: "Jual paket",
+  optional: "opsional",
+  sellText: "Pengguna berlangganan paket yang memiliki harga, dan mendapat faktur. Dalam demo, sebuah tiruan memerankan penyedia pembayaran: tidak ada uang yang berpindah.",
+  trySubscription: "Berlangganan sebagai pelanggan",
+  toPlans: "Buka paket",
   begin: "Belum ada permintaan",
   beginText: "Selesaikan penyiapan dengan panggilan pertama Anda.",
 };
