@@ -18,6 +18,9 @@ export function useSite(): UseQueryResult<Site, ApiError> {
   return useQuery({ queryKey, queryFn: ({ signal }) => api("get", "/api/site", { signal }), staleTime: 300_000, enabled: isHydrated });
 }
 
+/** Milliseconds for which figures are not read again without a reason. */
+const READ_AGAIN_MS = 2_000;
+
 const never = (): (() => void) => () => undefined;
 
 /** False while the component takes over the exported markup, which has nothing of what was fetched meanwhile. */
@@ -30,11 +33,16 @@ export function useMe(): UseQueryResult<Me, ApiError> {
   return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => api("get", "/api/me", { signal }), staleTime: 60_000, refetchOnWindowFocus: "always" });
 }
 
-/** The overview of the reader, or of a scope, which only admins may name. */
-export function useOverview(scope = ""): UseQueryResult<Overview, ApiError> {
+const OVERVIEW_MS = 15_000;
+const OVERVIEW_LIVE_MS = 60_000;
+
+/** The overview of the reader, or of a scope, which only admins may name. With a stream that reports changes, it is read less often. */
+export function useOverview(scope = "", isLive = false): UseQueryResult<Overview, ApiError> {
   return useQuery({
     queryKey: ["overview", scope],
     queryFn: ({ signal }) => api("get", "/api/dashboard/overview", { query: { ...(scope && { scope }) }, signal }),
-    refetchInterval: 15_000,
+    refetchInterval: isLive ? OVERVIEW_LIVE_MS : OVERVIEW_MS,
+    // A second panel of a page, and a page that is opened again at once, show what was read.
+    staleTime: READ_AGAIN_MS,
   });
 }

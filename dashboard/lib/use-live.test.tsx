@@ -21,8 +21,8 @@ class Source {
 }
 
 function Page({ scope }: { scope: string }) {
-  useLiveOverview(scope);
-  const { data } = useOverview(scope);
+  const isLive = useLiveOverview(scope);
+  const { data } = useOverview(scope, isLive);
   return <p>{(data as unknown as { n: number } | undefined)?.n ?? "none"}</p>;
 }
 
@@ -44,6 +44,26 @@ it("reads the overview again when a figure changes", async () => {
   expect(await screen.findByText("2")).toBeVisible();
   unmount();
   expect(source.readyState).toBe(Source.CLOSED);
+});
+
+it("watches nothing while the page is hidden, and reads once when it is visible again", async () => {
+  const seen = serve({ "GET /api/me": ME, "GET /api/dashboard/overview": [{ body: { n: 1 } }, { body: { n: 2 } }] });
+  const hide = (isHidden: boolean) => act(() => {
+    vi.spyOn(document, "hidden", "get").mockReturnValue(isHidden);
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  show(<Page scope="" />);
+  expect(await screen.findByText("1")).toBeVisible();
+  await waitFor(() => expect(Source.all).toHaveLength(1));
+  act(() => [1, 2, 3, 4].forEach(() => Source.all[0]!.onmessage?.()));
+  hide(true);
+  expect(Source.all[0]!.readyState).toBe(Source.CLOSED);
+  const reads = () => seen.filter(({ line }) => line.includes("overview")).length;
+  expect(reads()).toBe(1);
+  hide(false);
+  expect(Source.all).toHaveLength(2);
+  expect(await screen.findByText("2", undefined, { timeout: 4_000 })).toBeVisible();
+  expect(reads()).toBe(2);
 });
 
 it("watches no scope that has no stream", async () => {

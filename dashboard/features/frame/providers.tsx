@@ -7,6 +7,7 @@ import { ApiError } from "@/lib/api";
 import { loadMessages, useLocale } from "@/lib/language";
 import { usePreferences } from "@/lib/preferences";
 import { useSite } from "@/lib/queries";
+import { useCutTitles } from "@/features/frame/use-cut-titles";
 import { useSession } from "@/features/session/session-state";
 
 /** Failures that a second attempt may not repeat. */
@@ -33,6 +34,7 @@ export function Providers({ children }: { children: ReactNode }) {
   const [client] = useState(newClient);
   const theme = usePreferences((state) => state.theme);
   const locale = useLocale();
+  useCutTitles();
   useEffect(() => {
     void usePreferences.persist.rehydrate();
   }, []);

@@ -73,8 +73,8 @@ function BusyKeys({ limits }: { limits: LimitStates }) {
               <tr>
                 <th className="grow">{t.limits.key}</th>
                 <th className="x3">{t.limits.rule}</th>
-                <th className="x4">{t.limits.used}</th>
-                <th className="r">{t.limits.left}</th>
+                <th>{t.limits.used}</th>
+                <th className="r x4">{t.limits.left}</th>
                 <th className="r x2">{t.limits.reset}</th>
                 <th className="r">{t.limits.refused}</th>
               </tr>
@@ -100,11 +100,11 @@ function KeyRow({ limited: { limit, busy } }: { limited: LimitedKey }) {
     <tr>
       <td className="grow"><CountedValues busy={busy} /><span className="sub m-only">{counts}</span></td>
       <td className="x3">{counts}{limit.route && <span className="sub">{limit.route}</span>}</td>
-      <td className="x4">
+      <td>
         <span className="num sm">{t.limits.usedOf(format.count(busy.used), format.count(busy.limit))}</span>
         <Meter size="mini" label={`${name}: ${t.limits.used}`} share={busy.used / busy.limit} />
       </td>
-      <td className="r num">{format.count(busy.remaining)}</td>
+      <td className="r num x4">{format.count(busy.remaining)}</td>
       <td className="r num x2">{seconds === 0 ? t.limits.now : left}</td>
       <td className="r num">{typeof busy.refused === "number" ? format.count(busy.refused) : NONE}</td>
     </tr>

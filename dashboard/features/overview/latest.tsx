@@ -50,10 +50,10 @@ export function Latest({ overview }: { overview: Overview | undefined }) {
                   <td className="med grow">
                     <Link href={`/dashboard/usage?id=${request.id}`}>{subjectOf(request, t, format)}</Link>
                   </td>
-                  <td className="x2 t2">
+                  <td className="x2 t2 cut tight">
                     <Reason request={request} />
                   </td>
-                  <td className="x2 cut">
+                  <td className="x2 cut tight">
                     <Sender request={request} t={t} />
                   </td>
                   <td className="r x3">{request.tokens ? format.count(request.tokens.total) : NONE}</td>

@@ -23,8 +23,8 @@ import { useLiveOverview } from "@/lib/use-live";
 export function OverviewPage() {
   const t = useMessages();
   const { scope, isAdmin } = useScope();
-  const overview = useOverview(scope);
-  useLiveOverview(scope);
+  const isLive = useLiveOverview(scope);
+  const overview = useOverview(scope, isLive);
   const { data } = overview;
   const create = (
     <>

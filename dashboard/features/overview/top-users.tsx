@@ -56,7 +56,7 @@ function TopTable({ id, title, name, lists, link }: TopTableProps) {
                 <th>{name}</th>
                 <th className="r x4" title={t.overview.requestsHelp}>{t.overview.requests}</th>
                 <th className="r x3" title={t.usage.refusedHelp}>{t.usage.refused}</th>
-                <th className="r x4">{t.usage.failed}</th>
+                <th className="r">{t.usage.failed}</th>
                 <th className="r">{t.overview.spend}</th>
               </tr>
             </thead>
@@ -69,7 +69,7 @@ function TopTable({ id, title, name, lists, link }: TopTableProps) {
                     <td className="grow med" title={row.name}>{href ? <Link className="hover:underline" href={href}><bdi>{row.name}</bdi></Link> : <bdi>{row.name}</bdi>}</td>
                     <td className="r x4">{format.count(row.requests)}</td>
                     <td className="r x3">{format.count(row.refused)}</td>
-                    <td className="r x4" title={rate === null ? NONE : format.percent(rate, 2)}>{format.count(row.errors)}</td>
+                    <td className="r" title={rate === null ? NONE : format.percent(rate, 2)}>{format.count(row.errors)}</td>
                     <td className="r">{format.total(row.cost)}</td>
                   </tr>
                 );

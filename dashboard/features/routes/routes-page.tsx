@@ -53,9 +53,9 @@ function RouteTable() {
               <tr>
                 <th className="grow">{t.routes.route}</th>
                 <th className="x3">{t.routes.upstream}</th>
-                <th className="r">{t.routes.rate}</th>
+                <th className="r x4">{t.routes.rate}</th>
                 <th className="r x3" title={t.routes.requestsHelp}>{t.routes.requests}</th>
-                <th className="r x4" title={t.routes.failedHelp}>{t.routes.failed}</th>
+                <th className="r" title={t.routes.failedHelp}>{t.routes.failed}</th>
                 <th className="r x4" title={t.routes.refusedHelp}>{t.routes.refused}</th>
                 <th className="r x2" title={t.routes.latencyHelp}>{t.routes.p50}</th>
                 <th className="r x2" title={t.routes.latencyHelp}>{t.routes.p95}</th>
@@ -79,10 +79,10 @@ function RouteRow({ route, rate, healths }: { route: RouteFigures; rate: Rate | 
         <Link className="link med" href={linkOf(route)} title={t.routes.showRequests(route.name)}><bdi>{route.name}</bdi></Link>
         <span className="sub" title={matches}>{matches}</span>
       </td>
-      <td className="x3 t2"><UpstreamNames route={route} healths={healths} /></td>
+      <td className="x3 t2 cut tight"><UpstreamNames route={route} healths={healths} /></td>
       <RateCell rate={rate} />
       <td className="r num x3">{format.count(requestsOf(route))}</td>
-      <td className="r num x4">{format.count(route.errors)}</td>
+      <td className="r num">{format.count(route.errors)}</td>
       <td className="r num x4">{format.count(route.refused)}</td>
       <td className="r num x2">{format.duration(route.latency.p50_ms)}</td>
       <td className="r num x2">{format.duration(route.latency.p95_ms)}</td>

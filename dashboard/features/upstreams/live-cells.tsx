@@ -10,7 +10,7 @@ export function RateCell({ rate }: { rate: Rate | undefined }) {
   const t = useMessages();
   const format = useFormat();
   return (
-    <td className="r num">
+    <td className="r num x4">
       {format.perSecond(rate?.requests)}
       {rate !== undefined && rate.failed > 0 && <span className="sub bad">{t.upstreams.failing(format.perSecond(rate.failed))}</span>}
     </td>

@@ -72,7 +72,7 @@ function UpstreamPanel({ upstream, reading }: { upstream: Upstream; reading: Rea
               <th>{t.upstreams.state}</th>
               <th className="r x3">{t.upstreams.weight}</th>
               <th className="r x2">{t.upstreams.inFlight}</th>
-              <th className="r">{t.upstreams.rate}</th>
+              <th className="r x4">{t.upstreams.rate}</th>
               <th className="r x4" title={t.upstreams.requestsHelp}>{t.upstreams.requests}</th>
               <th className="r x4" title={t.upstreams.failuresHelp}>{t.upstreams.failures}</th>
               <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p50}</th>

@@ -40,7 +40,7 @@ export function GroupTable({ groups, by, measure, currency, onChoose }: GroupTab
             <th className="r x4">{t.overview.requests}</th>
             <th className="r x4" title={t.usage.refusedHelp}>{t.usage.refused}</th>
             <th className="r x3">{t.overview.tokens}</th>
-            <th className="r x3">{t.overview.errors}</th>
+            <th className="r x5">{t.overview.errors}</th>
             <th className="r x2">{t.usage.meanLatency}</th>
             <th className="r">{t.overview.spend}</th>
             <th className="r x4">{t.overview.share}</th>
@@ -96,7 +96,7 @@ function Cells({ totals, currency, share }: { totals: Totals; currency: string; 
       <td className="r x4">{format.count(totals.requests)}</td>
       <td className="r x4" title={totals.refused === null ? t.usage.notCounted : undefined}>{totals.refused === null ? NONE : format.count(totals.refused)}</td>
       <td className="r x3">{format.count(totals.tokens)}</td>
-      <td className={clsx("r x3", rate !== null && rate >= HIGH_RATE && "bad")} title={totals.errors === null ? t.usage.notCounted : format.count(totals.errors)}>
+      <td className={clsx("r x5", rate !== null && rate >= HIGH_RATE && "bad")} title={totals.errors === null ? t.usage.notCounted : format.count(totals.errors)}>
         {rate === null ? NONE : format.percent(rate, 2)}
       </td>
       <td className="r x2">{format.duration(totals.meanMs)}</td>

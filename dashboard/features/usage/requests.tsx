@@ -94,8 +94,8 @@ function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
       meta: { className: "med grow" },
       cell: ({ row: { original } }) => <Subject request={original} t={t} format={format} />,
     }),
-    column.display({ id: "reason", header: t.requests.reason, meta: { className: "x2 t2" }, cell: ({ row: { original } }) => <Reason request={original} /> }),
-    column.display({ id: "key", header: t.requests.key, meta: { className: "x2 cut" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
+    column.display({ id: "reason", header: t.requests.reason, meta: { className: "x2 t2 cut tight" }, cell: ({ row: { original } }) => <Reason request={original} /> }),
+    column.display({ id: "key", header: t.requests.key, meta: { className: "x2 cut tight" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
     column.display({ id: "program", header: t.usage.program, meta: { className: "x3 t2" }, cell: ({ row: { original } }) => programOf(original) }),
     column.display({
       id: "tokens",

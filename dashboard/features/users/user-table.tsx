@@ -79,11 +79,11 @@ export function UserTable({ users, openId, onOpen, onTask }: UserTableProps) {
         );
       },
     }),
-    column.display({ id: "plan", header: t.users.plan, meta: { className: "x3 t2 cut" }, cell: ({ row: { original } }) => original.plan }),
+    column.display({ id: "plan", header: t.users.plan, meta: { className: "x3 t2 cut tight" }, cell: ({ row: { original } }) => original.plan }),
     column.display({
       id: "month",
       header: t.scope.month,
-      meta: { className: "r x3" },
+      meta: { className: "r x5" },
       cell: ({ row: { original } }) => original.month && <Link className="hover:underline" title={t.scope.showUsage(original.name)} href={`/dashboard/overview?scope=user:${original.id}`}>{format.total(original.month.cost)}</Link>,
     }),
     column.display({
