@@ -1,23 +1,25 @@
 //! Every guarantee has a row with tests in the appendix, and each of them exists; so do those of the pages on security, and
-//! each requirement that is met there names a test or a page.
+//! each requirement in `e2e/asvs.md` names a test or a page.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
 
 const PAGE: &str = "docs/guarantees.md";
 /// The list of the tests that show each guarantee.
-const APPENDIX: &str = "docs/guarantees-tests.md";
+const APPENDIX: &str = "e2e/guarantees.md";
 /// The pages on security.
 const SECURITY: &str = "docs/security/";
+/// The requirements that are met, with their tests.
+const REQUIREMENTS: &str = "e2e/asvs.md";
 /// The section of requirements that are met.
 const MET: &str = "## Met";
 /// Checks the page `docs/guarantees.md` with its appendix, and the pages on security.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for page in tree.below(SECURITY).chain(tree.file(APPENDIX)) {
+    for page in tree.below(SECURITY).chain(tree.file(REQUIREMENTS)).chain(tree.file(APPENDIX)) {
         findings.extend(tests(page).filter_map(|test| missing(tree, page, test)));
     }
-    findings.extend(tree.below(SECURITY).flat_map(unproven));
+    findings.extend(tree.file(REQUIREMENTS).into_iter().flat_map(unproven));
     findings.extend(tree.file(PAGE).into_iter().flat_map(|page| unshown(tree, page)));
     findings
 }
@@ -98,7 +100,7 @@ mod tests {
 
     fn check(appendix: &str) -> Vec<String> {
         let page = ("docs/guarantees.md", "# Guarantees\n## Part\n### Nothing is lost\nText.\n\n## More\n");
-        messages(&super::check(&Tree::of(&[page, ("docs/guarantees-tests.md", appendix), TESTS])))
+        messages(&super::check(&Tree::of(&[page, ("e2e/guarantees.md", appendix), TESTS])))
     }
 
     #[test]
@@ -113,7 +115,7 @@ mod tests {
         for gone in ["crates/a/src/b.rs::it_hold", "crates/a/src/c.rs::it_holds"] {
             let messages = check(&format!("Tests:\n- Nothing is lost: `{gone}`\n"));
             let expected = format!(
-                "docs/guarantees-tests.md:2: names the test {gone}, which does not exist; name an existing test, or remove the \
+                "e2e/guarantees.md:2: names the test {gone}, which does not exist; name an existing test, or remove the \
                  guarantee"
             );
             assert_eq!(messages, [expected]);
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_requirement_that_is_met_names_an_existing_test_or_a_page() {
-        let check = |rows: &str| messages(&super::check(&Tree::of(&[("docs/security/a.md", rows), TESTS])));
+        let check = |rows: &str| messages(&super::check(&Tree::of(&[(REQUIREMENTS, rows), TESTS])));
         for row in [
             "## Met\n- 1 x: `crates/a/src/b.rs::it_holds`",
             "## Met\n\n- 1 x: [page](b.md)\n\n## Not met\n\n- 2 x: no test",
@@ -141,12 +143,12 @@ mod tests {
     #[test]
     fn a_guarantee_without_a_row_and_a_row_without_a_guarantee_fail() {
         let expected = "docs/guarantees.md:3: guarantees \"Nothing is lost\" and names no test; add a row with its tests to \
-                        docs/guarantees-tests.md";
+                        e2e/guarantees.md";
         for row in ["", "- Nothing is lost: it is\n"] {
             assert_eq!(check(row), [expected]);
         }
         let messages = check("- Nothing is found: `crates/a/src/b.rs::it_holds`\n");
-        let row = "docs/guarantees-tests.md:1: has tests of \"Nothing is found\", which docs/guarantees.md does not guarantee; \
+        let row = "e2e/guarantees.md:1: has tests of \"Nothing is found\", which docs/guarantees.md does not guarantee; \
                    correct the title, or remove the row";
         assert_eq!(messages, [expected, row]);
     }
