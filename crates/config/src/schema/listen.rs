@@ -56,7 +56,7 @@ section! {
 
 section! {
     ClientCertificatesInput {
-        /// The certificates that sign those of clients, in PEM.
+        /// The authorities that sign client certificates, in PEM.
         ca: Option<Input<PathBuf>> = required(FILE);
         /// [Lists of revoked certificates](deployment.md#revoked-certificates), in PEM.
         crl: Option<Input<PathBuf>> = optional(FILE, "");

@@ -119,7 +119,7 @@ section! {
         cache_write: Option<Input<u64>> = optional(PER_MILLION, "as `input`");
         /// Input that is written to a long-lived cache.
         cache_write_long: Option<Input<u64>> = optional(PER_MILLION, "as `cache_write`");
-        /// Output tokens, including those of reasoning.
+        /// Output tokens, including reasoning tokens.
         output: Option<Input<u64>> = optional(PER_MILLION, "required without `image_output`");
         /// Audio tokens of the input.
         audio_input: Option<Input<u64>> = optional(PER_MILLION, "none");

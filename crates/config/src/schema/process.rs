@@ -82,7 +82,7 @@ section! {
         max_connections: Option<Input<u32>> = or_empty(CONTROL_CONNECTIONS, "`control.connections.max` applies");
         /// A short form of `control.timeout`, in seconds.
         timeout_seconds: Option<Input<u32>> = or_empty(Whole::<u32>::new(1, 600), "`control.timeout` applies");
-        /// [Example files](insights.md#examples) with which the insights endpoints respond.
+        /// [Example files](insights.md#examples) that the insights endpoints return.
         examples_dir: Option<Input<PathBuf>> = or_empty(FOLDER, "none");
         /// The URLs that clients use.
         public_url: PublicUrlInput = nested::<PublicUrlInput>();
@@ -131,7 +131,7 @@ section! {
         key_prefix: Option<Input<String>> =
             optional(KEY_PREFIX, "letters and digits of `name` in lower case, or `gateway`");
         /// The colour of the brand on the pages.
-        color: Option<Input<String>> = optional(COLOR, "that of the product");
+        color: Option<Input<String>> = optional(COLOR, "the product's");
     }
 }
 

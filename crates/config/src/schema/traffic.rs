@@ -298,7 +298,7 @@ section! {
         models: ValueList<String> = list(PLAN_MODEL, PLAN_MODELS_MAX, "all");
         /// [Names](keys.md#models-of-plans) that the plan's users may request in place of others, at most 256: `{gpt-4o: fast}`.
         aliases: Vec<(String, Input<String>)> = ALIASES;
-        /// [Rate limits](rate-limits.md#limits-of-plans) of the plan's users, besides those of all routes.
+        /// [Rate limits](rate-limits.md#limits-of-plans) of the plan's users, in addition to the limits of all routes.
         rate_limits: Entries<PlanLimitInput> = sections::<PlanLimitInput>("none").at_most(PLAN_LIMITS_MAX);
     }
 }
@@ -359,7 +359,7 @@ section! {
         strategy: Input<StrategyWord> = default(STRATEGY, || StrategyWord::RoundRobin);
         /// The value that determines the backend, for the strategy `hash`.
         hash: Option<HashInput> = maybe_nested::<HashInput>();
-        /// Time in which a new or recovered backend gets its whole share. Not for hashes.
+        /// Time after which a new or recovered backend gets its whole share. Not for hashes.
         slow_start: Input<Duration> = default(DurationForm::new(Duration::ZERO, SLOW_START_MAX), || Duration::from_secs(10));
         /// The TLS to backends with `https`.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();

@@ -22,7 +22,7 @@ pub struct Billing {
     pub close_after: Duration,
     /// What the invoice of a period waits for.
     pub review: BillingReview,
-    /// Time in which an invoice is paid.
+    /// Time within which an invoice must be paid.
     pub due: Duration,
     /// Time after that with the whole plan.
     pub grace: Duration,

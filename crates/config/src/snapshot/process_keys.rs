@@ -236,7 +236,7 @@ section! {
         url: Option<Input<Secret>> = or_empty(POSTGRES, "SQLite in `data`");
         /// Whether migrations run at startup.
         migrate: Input<bool> = default(Boolean, || true);
-        /// Time for which known keys are valid without the store.
+        /// Maximum time without the store for which known keys remain valid.
         stale_for: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(3_600));
     }
 }
@@ -298,7 +298,7 @@ section! {
     WebhooksInput => #[derive(Copy)] pub Webhooks {
         /// Maximum duration of an attempt.
         timeout: Input<Duration> = default(WEBHOOK_TIMEOUT, || Duration::from_secs(10));
-        /// Time for which a delivery is attempted; then it is given up.
+        /// Maximum time for which a delivery is attempted.
         retry_for: Input<Duration> = default(WEBHOOK_RETRY_FOR, || DAY);
     }
 }
@@ -312,7 +312,7 @@ section! {
     LeaseInput => #[derive(Copy)] pub Lease {
         /// Validity of a lease without renewal.
         ttl: Input<Duration> = default(LEASE_TTL, || Duration::from_secs(2));
-        /// Time for which a request waits for other nodes.
+        /// Maximum time that a request waits for other nodes.
         recall_wait: Input<Duration> = default(RECALL_WAIT, || Duration::from_millis(250));
     }
 }

@@ -33,7 +33,7 @@ section! {
         close_after: Input<Duration> = default(DurationForm::new(Duration::ZERO, DAY.saturating_mul(7)), || HOUR);
         /// What an invoice waits for: nothing, finance's approval, or the [sign-off](billing.md#sign-off) of its period's days.
         review: Input<BillingReview> = default(REVIEW, || BillingReview::None);
-        /// Time in which an invoice is paid.
+        /// Time within which an invoice must be paid.
         due: Input<Duration> = default(DAYS, || DAY * 7);
         /// Time after `due` with the whole plan.
         grace: Input<Duration> = default(DAYS, || DAY * 7);
@@ -41,7 +41,7 @@ section! {
         r#final: Input<Duration> = default(DAYS, || DAY * 30);
         /// The plan of users with a pending, limited or cancelled subscription.
         fallback_plan: Input<String> = default(FALLBACK_PLAN, || "starter".to_owned());
-        /// Certificates that sign those of receivers of [webhooks](billing.md#webhooks), in PEM, in addition to Mozilla's.
+        /// Authorities that sign certificates of receivers of [webhooks](billing.md#webhooks), in PEM, in addition to Mozilla's.
         webhooks_ca: Option<Input<PathBuf>> = optional(FILE, "none");
         /// A tax on every invoice. Only registered entrepreneurs may charge PPN.
         tax: Option<TaxInput> = maybe_nested::<TaxInput>();
@@ -53,7 +53,7 @@ section! {
 section! {
     SellerInput {
         /// The name of the seller.
-        name: Option<Input<String>> = or_empty(LINE, "that of the brand");
+        name: Option<Input<String>> = or_empty(LINE, "the brand's");
         /// Shown on each invoice.
         address: Option<Input<String>> = or_empty(LINE, "none");
         /// Shown on each invoice.

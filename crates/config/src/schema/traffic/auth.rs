@@ -110,7 +110,7 @@ section! {
         subject: Option<Input<String>> = optional(RESPONSE_HEADER, "the address of the client");
         /// Maximum time for the service's response.
         timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
-        /// Request headers by which a response with `max-age` is cached. They need `subject`.
+        /// Request headers whose values select a cached response with `max-age`. Requires `subject`.
         cache_by: ValueList<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
         /// The TLS to the service or issuer.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();

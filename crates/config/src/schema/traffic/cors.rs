@@ -20,9 +20,9 @@ section! {
         /// The methods that pages may send.
         allowed_methods: ValueList<String> = list(METHOD, 64, "all of the route");
         /// The headers that pages may send; `*` lacks `Authorization`.
-        allowed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "`Content-Type` and those of the route's credentials");
+        allowed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "`Content-Type` and the headers of the route's credentials");
         /// The response headers that pages may read, in place of Tollgate's own.
-        exposed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "those of Tollgate: `X-Request-Id`, `Retry-After` and those of limits");
+        exposed_headers: ValueList<String> = list(NAME_OR_ALL, 64, "Tollgate's: `X-Request-Id`, `Retry-After` and headers of limits");
         /// Whether pages may send cookies; no list may then have `*`.
         allow_credentials: Input<bool> = default(Boolean, || false);
         /// How long browsers cache a preflight response.

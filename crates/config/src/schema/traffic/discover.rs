@@ -105,7 +105,7 @@ const SCHEME: Words<Scheme> = Words::new(&[("http", Scheme::Http), ("https", Sch
 section! {
     DnsInput {
         /// The DNS servers, instead of the system's.
-        servers: ValueList<SocketAddr> = list(SERVER, SERVERS_MAX, "those of `/etc/resolv.conf`");
+        servers: ValueList<SocketAddr> = list(SERVER, SERVERS_MAX, "from `/etc/resolv.conf`");
         /// Maximum time between look-ups. A TTL shortens it, to at least 1 s.
         refresh_max: Input<Duration> = default(REFRESH, || REFRESH_DEFAULT);
     }
@@ -146,7 +146,7 @@ section! {
         /// The token, with `service:read` and `node:read`.
         token: Option<Input<Secret>> = optional(SECRET, "none");
         /// The data center of the services.
-        datacenter: Option<Input<String>> = optional(SERVICE, "that of the agent");
+        datacenter: Option<Input<String>> = optional(SERVICE, "the agent's");
         /// The TLS to an `https` URL.
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
     }

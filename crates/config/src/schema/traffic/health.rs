@@ -106,7 +106,7 @@ section! {
         /// Further fields of the request.
         headers: Vec<(String, Input<HeaderValue>)> =
             CheckHeaders::new(is_check_field, "a field name, other than those of framing and of connections");
-        /// The port, if other than that of requests.
+        /// The port of checks, if it differs from the port of requests.
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "the backend's");
         /// The statuses of a healthy backend.
         status: Input<(u16, u16)> = default(STATUSES, || (200, 299));

@@ -20,7 +20,7 @@ const TESTS_MAX: usize = 1_000;
 
 section! {
     InsightsInput {
-        /// The time zone of days; no other exists. `billing.timezone` is that of printed times.
+        /// The time zone of days; no other exists. `billing.timezone` is the time zone of printed times.
         timezone: Input<String> = default(TIMEZONE, || UTC.to_owned());
         /// Rules of [classes](insights.md#classes) before the built-in ones; the first match decides.
         rules: Entries<ClassRuleInput> = sections::<ClassRuleInput>("none").at_most(RULES_MAX);

@@ -69,7 +69,7 @@ section! {
         retry: ModelRetryInput = nested::<ModelRetryInput>();
         /// When a target is left out for a time.
         cooldown: CooldownInput = nested::<CooldownInput>();
-        /// Time after a call for which its session keeps its target.
+        /// Time for which a session keeps its target after a call.
         sticky: Input<Option<Duration>> = default(STICKY, || Some(HOUR));
         /// Maximum time from the head to the first content.
         first_content: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`ai.timeouts`](#ai)");
@@ -110,7 +110,7 @@ section! {
     ModelRetryInput {
         /// Maximum of further attempts. A model with one target needs this key for any.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 32), || 3);
-        /// Time in which a further attempt may begin.
+        /// Further attempts may begin within this time after the first one.
         within: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
         /// The first pause; it doubles, and is random.
         backoff: Input<Duration> = default(BACKOFF, || Duration::from_millis(250));

@@ -35,7 +35,7 @@ const CAUSE: TextForm<RetryCause> = TextForm {
 
 section! {
     RetryInput {
-        /// Maximum of retries of a request, besides those of attempts without effect.
+        /// Maximum of retries of a request. Retries of attempts without effect do not count.
         attempts: Input<u32> = default(Whole::<u32>::new(0, 10), || 2);
         /// Whether methods such as POST are retried after a part was sent.
         r#unsafe: Input<bool> = default(Boolean, || false);

@@ -37,7 +37,7 @@ section! {
 
 section! {
     QueryRewriteInput {
-        /// Parameters that replace those of the request with equal names.
+        /// Parameters that replace the request's parameters of the same name.
         add: Vec<(String, Input<String>)> = ADDED;
         /// The names of parameters that are removed.
         remove: ValueList<String> = list(PARAMETER_NAME, 64, "none");

@@ -64,7 +64,7 @@ section! {
         upgrades: ValueList<Upgrade> = list(PROTOCOL, 1, "none");
         /// A [rate limit](rate-limits.md) of each client.
         rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
-        /// [Rate limits](rate-limits.md) of the route, besides those of all routes.
+        /// [Rate limits](rate-limits.md) of the route, in addition to the limits of all routes.
         rate_limits: Entries<RateLimitInput> = sections::<RateLimitInput>("none");
         /// The [choice of the backend](upstreams.md#choice-of-a-backend), instead of the upstream's.
         strategy: Option<Input<StrategyWord>> = optional(STRATEGY, "the upstream's");
@@ -132,7 +132,7 @@ section! {
         /// The new host of the requested address.
         host: Option<Input<String>> = optional(HOST_NAME, "as requested");
         /// The new port of the requested address.
-        port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "as requested, or that of `scheme`");
+        port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "as requested, or the default of `scheme`");
         /// The new path, as in [rewrites](routing.md#rewrites); the query is kept.
         path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
         /// 301 and 308 are permanent; 307 and 308 keep the method.
