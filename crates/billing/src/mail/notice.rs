@@ -58,34 +58,34 @@ impl NoticeWriter<'_> {
             MailKind::InvoiceOpened => self.opened(number),
             MailKind::PaymentReceived => self.received(number),
             MailKind::ReminderFirst => self.reminder(number, "", ""),
-            MailKind::ReminderSecond => self.reminder(number, " three days ago", " tiga hari yang lalu"),
-            MailKind::ReminderLast => self.reminder(number, " a week ago", " seminggu yang lalu"),
+            MailKind::ReminderSecond => self.reminder(number, ", three days ago,", ", tiga hari yang lalu,"),
+            MailKind::ReminderLast => self.reminder(number, ", a week ago,", ", seminggu yang lalu,"),
             MailKind::AccessLimited => (
                 self.pick(
-                    format!("Your plan is limited: invoice {number} is not paid"),
-                    format!("Paket Anda dibatasi: faktur {number} belum dibayar"),
+                    format!("Your account is limited: invoice {number} is unpaid"),
+                    format!("Akun Anda dibatasi: faktur {number} belum dibayar"),
                 ),
                 self.pick(
-                    format!("Invoice {number} is not paid. Until everything that is due is paid, the limits of a smaller plan apply to your account."),
-                    format!("Faktur {number} belum dibayar. Sampai semua yang jatuh tempo dibayar, batas paket yang lebih kecil berlaku untuk akun Anda."),
+                    format!("Invoice {number} is unpaid. Until all overdue invoices are paid, your account has the limits of a smaller plan."),
+                    format!("Faktur {number} belum dibayar. Akun Anda memakai batas paket yang lebih kecil sampai semua tagihan yang jatuh tempo dibayar."),
                 ),
             ),
             MailKind::AccessClosed => (
                 self.pick(
-                    format!("Your keys are refused: invoice {number} is not paid"),
-                    format!("Kunci Anda ditolak: faktur {number} belum dibayar"),
+                    format!("Your keys no longer work: invoice {number} is unpaid"),
+                    format!("Kunci Anda tidak dapat digunakan: faktur {number} belum dibayar"),
                 ),
                 self.pick(
-                    format!("Invoice {number} is not paid. Requests with your keys are refused until everything that is due is paid. You can still sign in and pay."),
-                    format!("Faktur {number} belum dibayar. Permintaan dengan kunci Anda ditolak sampai semua yang jatuh tempo dibayar. Anda tetap dapat masuk dan membayar."),
+                    format!("Invoice {number} is unpaid. Requests with your keys are refused until all overdue invoices are paid. You can still sign in and pay."),
+                    format!("Faktur {number} belum dibayar. Permintaan dengan kunci Anda ditolak sampai semua tagihan yang jatuh tempo dibayar. Anda tetap dapat masuk dan membayar."),
                 ),
             ),
             MailKind::PaymentReversed => self.reversed(number),
             MailKind::PaymentUnexpected => (
-                self.pick(format!("The void invoice {number} was paid"), format!("Faktur {number} yang batal dibayar")),
+                self.pick(format!("Payment received for void invoice {number}"), format!("Pembayaran diterima untuk faktur batal {number}")),
                 self.pick(
-                    format!("A payment of {} arrived for invoice {number}, which is void. The amount is in the wallet of the customer.", self.paid()),
-                    format!("Pembayaran {} tiba untuk faktur {number}, yang sudah batal. Jumlah itu ada di dompet pelanggan.", self.paid()),
+                    format!("We received a payment of {} for invoice {number}, which is void. The amount is in the customer's wallet.", self.paid()),
+                    format!("Kami menerima pembayaran {} untuk faktur {number}, yang sudah batal. Jumlah tersebut ada di dompet pelanggan.", self.paid()),
                 ),
             ),
             MailKind::CreditNote => self.credited(number),
@@ -94,8 +94,8 @@ impl NoticeWriter<'_> {
                 (
                     self.pick(format!("Refund of {amount}"), format!("Pengembalian dana {amount}")),
                     self.pick(
-                        format!("We returned {amount} of your payment for invoice {number}. Banks may need some days."),
-                        format!("Kami mengembalikan {amount} dari pembayaran Anda untuk faktur {number}. Bank mungkin memerlukan beberapa hari."),
+                        format!("We refunded {amount} of your payment for invoice {number}. Your bank may need a few days to show it."),
+                        format!("Kami mengembalikan {amount} dari pembayaran Anda untuk faktur {number}. Bank Anda mungkin memerlukan beberapa hari untuk memprosesnya."),
                     ),
                 )
             }
@@ -108,14 +108,14 @@ impl NoticeWriter<'_> {
         let is_paid = self.facts.invoice.as_ref().is_some_and(|invoice| invoice.remaining == 0);
         let body = if is_paid {
             self.pick(
-                format!("This is your invoice {number}. It is paid, and nothing is to be done."),
-                format!("Ini faktur Anda {number}. Faktur ini lunas, dan tidak ada yang perlu dilakukan."),
+                format!("Here is your invoice {number}. It is already paid; you do not need to do anything."),
+                format!("Berikut faktur Anda {number}. Faktur ini sudah lunas; Anda tidak perlu melakukan apa pun."),
             )
         } else {
             let due = self.due();
             self.pick(
-                format!("This is your invoice {number}. Please pay it until {due}."),
-                format!("Ini faktur Anda {number}. Mohon dibayar sampai {due}."),
+                format!("Here is your invoice {number}. Please pay it by {due}."),
+                format!("Berikut faktur Anda {number}. Mohon bayar paling lambat {due}."),
             )
         };
         (subject, body)
@@ -128,20 +128,20 @@ impl NoticeWriter<'_> {
         let is_void = invoice.is_some_and(|invoice| invoice.state == InvoiceState::Void);
         let body = match invoice.map(|invoice| invoice.remaining) {
             Some(_) if is_void => self.pick(
-                format!("We received {paid} for invoice {number}, which is void. The amount is in your wallet and pays the next invoices."),
-                format!("Kami menerima {paid} untuk faktur {number}, yang sudah batal. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya."),
+                format!("We received {paid} for invoice {number}, which is void. The amount is in your wallet and will pay your next invoices."),
+                format!("Kami menerima {paid} untuk faktur {number}, yang sudah batal. Jumlah tersebut ada di dompet Anda dan akan dipakai untuk faktur berikutnya."),
             ),
             None => self.pick(
-                format!("We received {paid}. The amount is in your wallet and pays the next invoices."),
-                format!("Kami menerima {paid}. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya."),
+                format!("We received {paid}. The amount is in your wallet and will pay your next invoices."),
+                format!("Kami menerima {paid}. Jumlah tersebut ada di dompet Anda dan akan dipakai untuk faktur berikutnya."),
             ),
             Some(0) => self.pick(
-                format!("We received {paid} for invoice {number}. Nothing of it is unpaid. Thank you."),
-                format!("Kami menerima {paid} untuk faktur {number}. Faktur ini lunas. Terima kasih."),
+                format!("We received {paid} for invoice {number}. The invoice is now fully paid. Thank you."),
+                format!("Kami menerima {paid} untuk faktur {number}. Faktur ini sudah lunas. Terima kasih."),
             ),
             Some(rest) => self.pick(
-                format!("We received {paid} for invoice {number}. {} is still unpaid.", self.money(rest)),
-                format!("Kami menerima {paid} untuk faktur {number}. {} belum dibayar.", self.money(rest)),
+                format!("We received {paid} for invoice {number}. {} remains to be paid.", self.money(rest)),
+                format!("Kami menerima {paid} untuk faktur {number}. Masih ada {} yang belum dibayar.", self.money(rest)),
             ),
         };
         (subject, body)
@@ -161,12 +161,12 @@ impl NoticeWriter<'_> {
         let taken = if is_whole {
             self.pick(format!("A payment of {paid}"), format!("Pembayaran {paid}"))
         } else {
-            self.pick(format!("A part of a payment of {paid}"), format!("Sebagian dari pembayaran {paid}"))
+            self.pick(format!("Part of a payment of {paid}"), format!("Sebagian dari pembayaran {paid}"))
         };
         (
-            self.pick(format!("{taken} was taken back"), format!("{taken} ditarik kembali")),
+            self.pick(format!("{taken} was reversed"), format!("{taken} ditarik kembali")),
             self.pick(
-                format!("{taken}{of} was taken back by the bank or the payment provider."),
+                format!("{taken}{of} was reversed by the bank or the payment provider."),
                 format!("{taken}{of} ditarik kembali oleh bank atau penyedia pembayaran."),
             ),
         )
@@ -176,12 +176,12 @@ impl NoticeWriter<'_> {
         let due = self.due();
         (
             self.pick(
-                format!("Reminder: invoice {number} is not paid"),
+                format!("Reminder: invoice {number} is unpaid"),
                 format!("Pengingat: faktur {number} belum dibayar"),
             ),
             self.pick(
-                format!("Invoice {number} was due{english}, on {due}, and is not paid. Without a payment, your plan will be limited. If you have paid, you need not do anything."),
-                format!("Faktur {number} jatuh tempo{indonesian}, pada {due}, dan belum dibayar. Tanpa pembayaran, paket Anda akan dibatasi. Jika Anda sudah membayar, tidak ada yang perlu dilakukan."),
+                format!("Invoice {number} was due on {due}{english} and is still unpaid. If you do not pay it, your plan will be limited. If you have already paid, please ignore this message."),
+                format!("Faktur {number} jatuh tempo pada {due}{indonesian} dan belum dibayar. Jika tidak dibayar, paket Anda akan dibatasi. Jika Anda sudah membayar, abaikan pesan ini."),
             ),
         )
     }
@@ -192,8 +192,8 @@ impl NoticeWriter<'_> {
         (
             self.pick(format!("Credit note {number}: {total}"), format!("Nota kredit {number}: {total}")),
             self.pick(
-                format!("This credit note takes a part of invoice {corrected} back. What you had paid of it, and did not get back before, is in your wallet."),
-                format!("Nota kredit ini mengurangi faktur {corrected}. Bagian yang sudah Anda bayar, dan belum dikembalikan, ada di dompet Anda."),
+                format!("This credit note reduces invoice {corrected}. If you had already paid this part, the money is now in your wallet."),
+                format!("Nota kredit ini mengurangi faktur {corrected}. Jika bagian ini sudah Anda bayar, uangnya sekarang ada di dompet Anda."),
             ),
         )
     }
@@ -331,8 +331,8 @@ mod tests {
     #[test]
     fn a_customer_who_paid_a_void_invoice_has_the_money_in_the_wallet() {
         let facts = MailFacts { invoice: Some(void_invoice()), ..reversed(PaymentState::Paid) };
-        let english = "We received IDR 150,000 for invoice INV-1, which is void. The amount is in your wallet and pays the next invoices.";
-        let indonesian = "Kami menerima Rp150.000 untuk faktur INV-1, yang sudah batal. Jumlah itu ada di dompet Anda dan membayar faktur berikutnya.";
+        let english = "We received IDR 150,000 for invoice INV-1, which is void. The amount is in your wallet and will pay your next invoices.";
+        let indonesian = "Kami menerima Rp150.000 untuk faktur INV-1, yang sudah batal. Jumlah tersebut ada di dompet Anda dan akan dipakai untuk faktur berikutnya.";
         for (language, expected) in [(Language::English, english), (Language::Indonesian, indonesian)] {
             let writer =
                 NoticeWriter { facts: &facts, language, seller: "PT Contoh", pages: None, zone: TimeZone::UTC };
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_payment_without_an_invoice_is_taken_back_for_no_invoice() {
-        let english = "A payment of IDR 150,000 was taken back by the bank or the payment provider.";
+        let english = "A payment of IDR 150,000 was reversed by the bank or the payment provider.";
         let indonesian = "Pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran.";
         check_reversed(PaymentState::Reversed, Language::English, english);
         check_reversed(PaymentState::Reversed, Language::Indonesian, indonesian);
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_partial_chargeback_is_a_part_of_the_payment() {
-        let english = "A part of a payment of IDR 150,000 was taken back by the bank or the payment provider.";
+        let english = "Part of a payment of IDR 150,000 was reversed by the bank or the payment provider.";
         let indonesian = "Sebagian dari pembayaran Rp150.000 ditarik kembali oleh bank atau penyedia pembayaran.";
         check_reversed(PaymentState::PartlyRefunded, Language::English, english);
         check_reversed(PaymentState::PartlyRefunded, Language::Indonesian, indonesian);
