@@ -227,5 +227,5 @@ async fn not_found() -> Problem {
 
 /// The response for an unknown method of a path; axum adds `Allow`.
 async fn method_not_allowed() -> Problem {
-    Problem::new(Refusal::MethodNotAllowed, "this path has other methods: see the `Allow` header")
+    Problem::new(Refusal::MethodNotAllowed, "this path does not support the method: see the `Allow` header")
 }

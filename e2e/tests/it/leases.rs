@@ -66,7 +66,7 @@ async fn spend_until_lost(nodes: &[Gateway], key: &str) -> usize {
         assert_eq!(error["code"], "quota_withheld", "{error}");
         let message = error["message"].as_str().unwrap();
         assert!(
-            message.starts_with("a server that does not respond holds ") && message.contains("100 credits"),
+            message.starts_with("a server that does not respond has ") && message.contains("100 credits"),
             "{error}"
         );
         return passed;

@@ -82,7 +82,7 @@ async fn a_call_larger_than_its_budget_is_refused_with_bound_and_remaining_amoun
     // Servers that share the budget do not know how much is left; only the lease server does.
     let left = if gateway.folder().database().is_some() { "less is left" } else { "100 tokens are left" };
     let expected =
-        format!("tokens, and {left} of the day's budget of 100 tokens: ask for less; it is full again at midnight UTC");
+        format!("tokens, and {left} of the day's budget of 100 tokens: request less; it resets at midnight UTC");
     assert_eq!(rest, expected);
 }
 

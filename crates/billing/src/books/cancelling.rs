@@ -14,7 +14,7 @@ use crate::rules::period::BillingPeriod;
 use crate::rules::proration::share_of_price;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 
-/// The time at which a subscription ends.
+/// The time when a subscription ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelAt {
     /// With the current period.
@@ -110,7 +110,7 @@ impl Books {
             // Its invoices become void.
             SubscriptionState::Pending => Ok(()),
             SubscriptionState::Closed => {
-                Err(BillingError::Conflict("the invoices of a closed subscription are not paid: pay them first"))
+                Err(BillingError::Conflict("a closed subscription has unpaid invoices: pay them first"))
             }
             SubscriptionState::Trialing
             | SubscriptionState::Active

@@ -250,7 +250,7 @@ impl Books {
         new: &StoredPlanVersion,
     ) -> Result<PlannedChange, BillingError> {
         if old.id == new.id {
-            return Err(BillingError::Conflict("the subscription has this plan"));
+            return Err(BillingError::Conflict("the subscription already has this plan"));
         }
         if of.cancel_at_end {
             return Err(BillingError::Conflict(
@@ -261,7 +261,7 @@ impl Books {
         let event =
             if is_upgrade { SubscriptionEvent::UpgradeRequested } else { SubscriptionEvent::DowngradeRequested };
         if of.state.after(event).is_none() {
-            return Err(BillingError::Conflict("the plan can be changed while the subscription is active"));
+            return Err(BillingError::Conflict("the plan can be changed only while the subscription is active"));
         }
         if !is_upgrade {
             return Ok(PlannedChange::AtEnd);
@@ -270,7 +270,7 @@ impl Books {
         match upgrade(&terms(old), &terms(new), period, self.today()) {
             // Of a price that is not paid, no part can go to the wallet.
             Ok(quote) if quote.surplus > 0 && self.owes_period(on, of).await? => Err(BillingError::Conflict(
-                "a part of the present price goes to the wallet: pay the invoice of the period first",
+                "pay the invoice of the current period first: a part of its price will go to the wallet",
             )),
             Ok(quote) => Ok(PlannedChange::OnPayment(quote)),
             Err(PlanChangeError::OutsidePeriod { .. }) => {
@@ -308,7 +308,7 @@ impl Books {
         Ok(open)
     }
 
-    /// Voids open invoices of which nothing was paid.
+    /// Voids open invoices without payments.
     pub(crate) async fn void_all(&self, on: &mut BooksTransaction, open: &[StoredInvoice]) -> Result<(), BillingError> {
         for invoice in open.iter().filter(|invoice| invoice.remaining == invoice.total) {
             match self.void(on, invoice.id).await {

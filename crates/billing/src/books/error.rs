@@ -23,7 +23,7 @@ pub enum BillingError {
         plan: String,
     },
     /// The user has a subscription that is not cancelled.
-    #[error("the user has a subscription; change or cancel it")]
+    #[error("the user already has a subscription; change or cancel it")]
     AlreadySubscribed,
     /// The user has no subscription.
     #[error("the user has no subscription")]
@@ -32,7 +32,7 @@ pub enum BillingError {
     #[error("{0}")]
     Conflict(&'static str),
     /// The wallet has spent a credit note of the invoice, so that voiding it would take back more than the wallet has.
-    #[error("the wallet has spent a credit note of this invoice: write it off")]
+    #[error("the wallet has already spent a credit note of this invoice: write the invoice off")]
     CreditSpent,
     /// The invoice does not exist, or belongs to another user.
     #[error("no invoice has this id")]

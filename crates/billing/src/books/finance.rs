@@ -55,7 +55,7 @@ impl Books {
         let waiting = invoices::present(&self.store, id).await?.ok_or(BillingError::NoInvoice)?;
         if self.unsigned_days(std::slice::from_ref(&waiting)).await?.values().any(|days| !days.is_empty()) {
             return Err(BillingError::Conflict(
-                "days of this invoice are not signed off in insights: see `unsigned_days`; afterwards it opens by itself",
+                "days of this invoice are not signed off in insights: see `unsigned_days`; the invoice opens automatically afterwards",
             ));
         }
         let mut on = self.store.change().await?;
@@ -68,7 +68,7 @@ impl Books {
         Ok(on.commit().await?)
     }
 
-    /// Takes an open invoice back of which nothing was paid, and which keeps its number, or one in review, which never gets
+    /// Takes back an open invoice without payments, which keeps its number, or an invoice in review, which never gets
     /// one. A subscription that waited for this first invoice is cancelled.
     ///
     /// # Errors
@@ -133,9 +133,7 @@ impl Books {
         let invoice = self.invoice(&mut on, id).await?;
         let (subtotal, tax) = invoices::credited(&mut on, id).await?;
         if expected.is_some_and(|expected| expected != subtotal + tax) {
-            return Err(BillingError::Conflict(
-                "other credit notes were made than the request expects: read the invoice again",
-            ));
+            return Err(BillingError::Conflict("the credit notes of the invoice have changed: read the invoice again"));
         }
         let mut lines = Vec::new();
         let mut seen = HashSet::new();

@@ -142,15 +142,15 @@ impl Books {
         };
         match latest {
             Some(latest) if now.after(MINUTE) > latest => {
-                Err(BillingError::Conflict("the time to pay this invoice is over"))
+                Err(BillingError::Conflict("this invoice can no longer be paid"))
             }
             Some(latest) => Ok(now.after(expiry).min(latest)),
             None => Ok(now.after(expiry)),
         }
     }
 
-    /// Returns the time at which an invoice becomes void without a payment; `None` if it stays due. A change that was paid
-    /// once stays due, and so does one of which a part was paid or credited.
+    /// Returns the time when an invoice becomes void without a payment; `None` if it stays due. A change that was paid
+    /// once stays due, and so does an invoice that was partly paid or credited.
     async fn void_at(&self, on: &mut BooksTransaction, id: Uuid) -> Result<Option<Timestamp>, BillingError> {
         let invoice = self.invoice(on, id).await?;
         let is_pending = match invoice.subscription {

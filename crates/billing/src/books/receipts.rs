@@ -104,7 +104,11 @@ impl Books {
     async fn opened(&self, id: Uuid) -> Result<StoredInvoice, BillingError> {
         let invoice = invoices::present(self.store(), id).await?.ok_or(BillingError::NoInvoice)?;
         let is_opened = invoice.number.is_some() && invoice.issued_at.is_some();
-        if is_opened { Ok(invoice) } else { Err(BillingError::Conflict("the invoice has a receipt when it is opened")) }
+        if is_opened {
+            Ok(invoice)
+        } else {
+            Err(BillingError::Conflict("the invoice has no receipt before it is opened"))
+        }
     }
 
     async fn begin_listing(&self, invoice: StoredInvoice) -> Result<ReceiptSource, BillingError> {
@@ -182,7 +186,8 @@ impl Books {
     /// Returns the source of a receipt without its days.
     async fn source(&self, invoice: StoredInvoice) -> Result<ReceiptSource, BillingError> {
         let stored = receipts::find(self.store(), invoice.id).await?;
-        let stored = stored.ok_or(BillingError::Conflict("an older release made the invoice, which has no receipt"))?;
+        let stored =
+            stored.ok_or(BillingError::Conflict("the invoice was made by an older release and has no receipt"))?;
         let terms: InvoiceTerms = serde_json::from_str(&stored.terms)
             .map_err(|_| BillingError::Inconsistent("the terms of an invoice are unreadable"))?;
         let lines = invoices::lines(self.store(), invoice.id).await?;

@@ -16,7 +16,7 @@ use crate::rules::payment::{PaymentState, check_refund};
 use crate::rules::posting::MoneyEvent;
 use crate::rules::refund_state::RefundState;
 
-/// The way on which money is returned.
+/// The way in which money is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundWay {
     /// The provider returns it: QRIS and cards.
@@ -67,9 +67,7 @@ impl Books {
         let returned: i64 =
             rows::of_invoice_on(&mut on, invoice.id).await?.iter().map(|payment| payment.refunded).sum();
         if new.expected.is_some_and(|expected| expected != returned) {
-            return Err(BillingError::Conflict(
-                "other refunds were made than the request expects: read the invoice again",
-            ));
+            return Err(BillingError::Conflict("the refunds of the invoice have changed: read the invoice again"));
         }
         let payment = self.refundable(&mut on, &invoice.id, new).await?;
         let wallet = postings::wallet(&mut on, invoice.user, Currency::Idr).await?;
@@ -179,7 +177,7 @@ impl Books {
         Ok(())
     }
 
-    /// Sets the state of a paid payment of which the provider has returned an amount, if it did not show the state.
+    /// Sets the state of a paid payment after the provider has returned an amount of it, if it did not show the state.
     async fn become_refunded(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
         let payment = rows::find(on, id).await?.ok_or(BillingError::NoPayment)?;
         if payment.state != PaymentState::Paid {
@@ -197,7 +195,7 @@ impl Books {
         }
     }
 
-    /// Returns the newest payment of an invoice of which the amount can be returned.
+    /// Returns the newest payment of an invoice from which the amount can be returned.
     async fn refundable(
         &self,
         on: &mut BooksTransaction,
@@ -218,7 +216,7 @@ impl Books {
             }
         }
         Err(most.map_or(
-            BillingError::Conflict("the invoice has no payment that can be returned on this way"),
+            BillingError::Conflict("the invoice has no payment that can be refunded in this way"),
             BillingError::Refund,
         ))
     }

@@ -155,7 +155,7 @@ impl Books {
         for currency in [Currency::Idr, Currency::Usd] {
             let open = invoices::open_of_user(on, user, currency).await?;
             if open.iter().any(|invoice| invoice.due_at.is_some_and(|due| due <= now)) {
-                return Err(BillingError::Conflict("an invoice is past its due time: pay it first"));
+                return Err(BillingError::Conflict("an invoice is overdue: pay it first"));
             }
         }
         Ok(())

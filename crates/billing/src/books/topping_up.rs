@@ -70,7 +70,7 @@ impl Books {
             return Err(BillingError::Currency(invoice.currency));
         }
         if postings::wallet(&mut on, user, invoice.currency).await? < invoice.remaining {
-            return Err(BillingError::Conflict("the wallet has less than the invoice: top it up"));
+            return Err(BillingError::Conflict("the wallet does not cover the invoice: top it up"));
         }
         let id = self.store.new_id();
         let amount = invoice.remaining;

@@ -25,7 +25,7 @@ pub struct MailParty {
 
 /// The address cannot be used in mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the address is not one that mails can reach")]
+#[error("mails cannot reach the address")]
 pub struct NotAnAddress;
 
 impl MailParty {

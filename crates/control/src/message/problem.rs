@@ -124,7 +124,7 @@ impl From<NotFound> for Problem {
             }
             NotFound::Unpaid => (
                 Refusal::PaymentRequired,
-                "invoices of this account are not paid; pay them in the dashboard, or with a key by `POST /api/invoices/{id}/pay`",
+                "this account has unpaid invoices; pay them in the dashboard, or with a key by `POST /api/invoices/{id}/pay`",
             ),
             NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up; try again"),
             NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be looked up at the moment; try again"),

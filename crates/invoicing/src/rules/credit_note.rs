@@ -44,7 +44,7 @@ impl CreditedInvoice<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CreditNoteError {
     /// The amount is not positive, or larger than the part of the invoice that was not credited yet.
-    #[error("a credit note must be at least 1 and at most {remaining}, which earlier credit notes left")]
+    #[error("a credit note must be at least 1 and at most {remaining}, the amount that earlier credit notes left")]
     Amount {
         /// The part of the subtotal that remains.
         remaining: i64,
@@ -54,7 +54,7 @@ pub enum CreditNoteError {
     Overflow(#[from] AmountOverflow),
 }
 
-/// Returns the credit note of `amount` on an invoice of which `remaining` of the subtotal was not credited yet. With this
+/// Returns the credit note of `amount` on an invoice whose subtotal has `remaining` that was not credited yet. With this
 /// rule, the taxes of notes over the whole subtotal add up to the invoice's tax.
 ///
 /// # Errors

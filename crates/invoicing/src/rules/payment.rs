@@ -119,7 +119,7 @@ pub struct ProviderStatus<'a> {
     pub fraud_status: Option<&'a str>,
     /// Whether `status_code` is `200`.
     pub is_success_code: bool,
-    /// Whether the transaction is another one than the one that the payment knows. It is also true if the payment knows none.
+    /// Whether the transaction differs from the payment's known transaction. It is also true if the payment knows none.
     pub is_other_transaction: bool,
     /// Whether a QR code of the method may be paid after its time.
     pub may_be_late: bool,
@@ -174,7 +174,7 @@ impl SeenStatus {
 
 /// A refund is larger than the amount that was paid and not returned yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a refund must be at least 1 and at most {most}, which was paid and not returned")]
+#[error("a refund must be at least 1 and at most {most}, the amount that was paid and not refunded")]
 pub struct RefundTooLarge {
     /// The largest possible refund.
     pub most: i64,

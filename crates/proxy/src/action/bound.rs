@@ -81,7 +81,7 @@ impl CallLimits<'_> {
 
     fn unknown(&self, bound: &Bound, model: &str) -> Problem {
         match bound.unknown() {
-            Some(Unknown::Limits) => unbounded(&format!("it is not known how much the model {model:?} makes at most")),
+            Some(Unknown::Limits) => unbounded(&format!("the maximum output of the model {model:?} is unknown")),
             Some(Unknown::Price) | None => Problem::new(
                 Refusal::PriceUnknown,
                 format!(

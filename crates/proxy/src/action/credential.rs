@@ -93,7 +93,7 @@ fn opened<'a>(
     is_own: bool,
 ) -> Result<Option<ChosenCredential<'a>>, Problem> {
     let secret = key.secret.as_ref().ok_or_else(|| {
-        let message = "the provider's credential cannot be used at the moment: try again later, or put it in anew";
+        let message = "the provider's credential cannot be used at the moment: try again later, or enter it again";
         Problem::new(Refusal::Unavailable, message)
     })?;
     Ok(Some(if provider.has_service_accounts() {

@@ -110,7 +110,7 @@ fn refuse(not_found: NotFound) -> Problem {
             (Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
         }
         NotFound::Unpaid => {
-            (Refusal::PaymentRequired, "invoices of this account are not paid: sign in with your password and pay them")
+            (Refusal::PaymentRequired, "this account has unpaid invoices: sign in with your password and pay them")
         }
         NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up: try again in a moment"),
         NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be checked at the moment: try again in a moment"),

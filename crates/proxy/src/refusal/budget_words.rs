@@ -60,8 +60,8 @@ pub(super) fn lost(lease: &LostLease) -> String {
     let again = full_again(budget.per);
     let part = if is_shared(budget) { "a part".to_owned() } else { budget.measure.written(held) };
     format!(
-        "a server that does not respond holds {part} of {name}, and the others have too little left: try again once that \
-         server responds, or {again}"
+        "a server that does not respond has {part} of {name}, and the rest is too small: try again when that server \
+         responds, or {again}"
     )
 }
 
@@ -77,7 +77,7 @@ pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
     }
     if used >= limit {
         let used = if is_shared { String::new() } else { format!(" ({} used)", measure.written(used)) };
-        return format!("{quota} is used up{used}: it is full again {again}");
+        return format!("{quota} is used up{used}: it resets {again}");
     }
     let call = match measure {
         Measure::Credits => format!("this call costs {requested_written}"),
@@ -95,8 +95,7 @@ pub(super) fn too_little(exceeded: &BudgetExceeded) -> String {
     // Waiting does not help a request that exceeds the whole budget. For a shared budget this advice would reveal its
     // amount.
     let is_over = requested > limit && !is_shared;
-    let advice =
-        if is_over { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
+    let advice = if is_over { "request less; it resets" } else { "request less, or wait until it resets" };
     format!("{call}, and {left} of {quota}: {advice} {again}")
 }
 
@@ -134,20 +133,20 @@ mod tests {
         for (message, expected) in [
             (
                 message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
-                "the day's quota of 2505000000 credits is used up (2600000000 credits used): it is full again at midnight UTC",
+                "the day's quota of 2505000000 credits is used up (2600000000 credits used): it resets at midnight UTC",
             ),
             (
                 message(key, Measure::Money, Per::Month),
-                "this key's own budget of 2.505 USD a month is used up (2.6 USD used): it is full again on the first of the \
+                "this key's own budget of 2.505 USD a month is used up (2.6 USD used): it resets on the first of the \
                 next month, UTC",
             ),
             (
                 message(BudgetScope::Global, Measure::Tokens, Per::Day),
-                "the day's budget of tokens for this gateway is used up: it is full again at midnight UTC",
+                "the day's budget of tokens for this gateway is used up: it resets at midnight UTC",
             ),
             (
                 message(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
-                "the month's budget of money for all users of this plan is used up: it is full again on the first of the \
+                "the month's budget of money for all users of this plan is used up: it resets on the first of the \
                 next month, UTC",
             ),
         ] {
@@ -164,13 +163,13 @@ mod tests {
         };
         assert_eq!(
             message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
-            "a server that does not respond holds 34 credits of the day's quota of 400 credits, and the others have too \
-             little left: try again once that server responds, or at midnight UTC"
+            "a server that does not respond has 34 credits of the day's quota of 400 credits, and the rest is too small: \
+             try again when that server responds, or at midnight UTC"
         );
         assert_eq!(
             message(BudgetScope::Global, Measure::Tokens, Per::Month),
-            "a server that does not respond holds a part of the month's budget of tokens for this gateway, and the others \
-             have too little left: try again once that server responds, or on the first of the next month, UTC"
+            "a server that does not respond has a part of the month's budget of tokens for this gateway, and the rest is \
+             too small: try again when that server responds, or on the first of the next month, UTC"
         );
     }
 
@@ -209,13 +208,13 @@ mod tests {
             ),
             (
                 refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Limit),
-                "this call may use up to 601 tokens, and 600 tokens are left of the day's budget of 1000 tokens: ask for \
-                less, or wait until it is full again at midnight UTC",
+                "this call may use up to 601 tokens, and 600 tokens are left of the day's budget of 1000 tokens: request \
+                less, or wait until it resets at midnight UTC",
             ),
             (
                 refusal(user, Measure::Tokens, Per::Day, [1_000, 0, 1_001], RefusalCause::Limit),
-                "this call may use up to 1001 tokens, and 1000 tokens are left of the day's budget of 1000 tokens: ask \
-                for less; it is full again at midnight UTC",
+                "this call may use up to 1001 tokens, and 1000 tokens are left of the day's budget of 1000 tokens: request \
+                less; it resets at midnight UTC",
             ),
             (
                 refusal(
@@ -225,18 +224,18 @@ mod tests {
                     [5_000_000_000, 4_999_000_000, 1_250_000],
                     RefusalCause::Limit,
                 ),
-                "this call may use up to 0.00125 USD, and less is left of the month's budget of money for this gateway: ask \
-                for less, or wait until it is full again on the first of the next month, UTC",
+                "this call may use up to 0.00125 USD, and less is left of the month's budget of money for this gateway: request \
+                less, or wait until it resets on the first of the next month, UTC",
             ),
             (
                 refusal(BudgetScope::Key(access::KeyNo(1)), Measure::Credits, Per::Day, [5, 3, 4], RefusalCause::Limit),
-                "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: ask for \
-                less, or wait until it is full again at midnight UTC",
+                "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: request \
+                less, or wait until it resets at midnight UTC",
             ),
             (
                 refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Lease),
-                "this call may use up to 601 tokens, and less is left of the day's budget of 1000 tokens: ask for less, or \
-                wait until it is full again at midnight UTC",
+                "this call may use up to 601 tokens, and less is left of the day's budget of 1000 tokens: request less, or \
+                wait until it resets at midnight UTC",
             ),
         ] {
             assert_eq!(message, expected);

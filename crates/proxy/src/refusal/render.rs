@@ -152,7 +152,7 @@ mod tests {
         const CODEX: &[u8] = b"codex_cli_rs/0.171.0 (Debian 13.0.0; x86_64)";
         let response = used_up().into_response(rendering(Some(Dialect::OpenAi), Some(CODEX)), RequestId::NIL);
         assert_eq!(response.status(), 429);
-        let advice = "The day's quota of 5 credits is used up (5 credits used): it is full again at midnight UTC";
+        let advice = "The day's quota of 5 credits is used up (5 credits used): it resets at midnight UTC";
         assert_eq!(response.headers().get("x-codex-promo-message").unwrap(), advice);
         let text = |response: Response<Bytes>| String::from_utf8(response.into_body().to_vec()).unwrap();
         // 20,001 days after 1970-01-01.

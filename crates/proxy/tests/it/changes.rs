@@ -160,7 +160,7 @@ async fn what_was_admitted_before_midnight_settles_on_its_own_day() {
     let (refusal, headers) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
-        "the day's quota of 2 credits is used up (2 credits used): it is full again at midnight UTC"
+        "the day's quota of 2 credits is used up (2 credits used): it resets at midnight UTC"
     );
     assert_eq!(headers.get(header::RETRY_AFTER), None, "clients would wait for a day");
     let events = served(&mut gateway).await;
@@ -222,7 +222,7 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
-        format!("the day's budget of 20 tokens is used up ({held} tokens used): it is full again at midnight UTC")
+        format!("the day's budget of 20 tokens is used up ({held} tokens used): it resets at midnight UTC")
     );
     assert!(held > 30 + 50, "what is under way is in it: {held}");
     provider.end_one();
@@ -274,7 +274,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
-        "the day's quota of credits for all users of this plan is used up: it is full again at \
+        "the day's quota of credits for all users of this plan is used up: it resets at \
          midnight UTC"
     );
     provider.end_one();
@@ -328,13 +328,13 @@ async fn a_budget_below_one_request_says_how_much_that_is_and_holds_a_smaller_on
             Measure::Tokens,
             100,
             "this call may use up to 663 tokens, and 100 tokens are left of the day's budget of 100 tokens: \
-            ask for less; it is full again at midnight UTC",
+            request less; it resets at midnight UTC",
         ),
         (
             Measure::Money,
             1_000_000,
             "this call may use up to 0.663 USD, and 0.001 USD is left of the day's budget of 0.001 USD: \
-            ask for less; it is full again at midnight UTC",
+            request less; it resets at midnight UTC",
         ),
         (Measure::Tokens, 0, "the day's budget of 0 tokens allows only requests without a cost"),
         (Measure::Money, 0, "the day's budget of 0 USD allows only requests without a cost"),

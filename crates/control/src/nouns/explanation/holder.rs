@@ -183,7 +183,7 @@ impl KeyHolder {
         } else if self.user.status == UserStatus::Suspended {
             refused(Refusal::UserSuspended, "the user of the key is suspended")
         } else if self.user.is_held {
-            refused(Refusal::PaymentRequired, "invoices of the key's user are not paid")
+            refused(Refusal::PaymentRequired, "the key's user has unpaid invoices")
         } else if address.is_some_and(|address| !bounds.opens_from(address)) {
             refused(Refusal::Forbidden, "the key is bound to networks, and the address is in none of them")
         } else if is_bound_elsewhere(bounds) {

@@ -240,7 +240,7 @@ impl Newcomer {
             Ok((user, session)) => Ok(SignUpOutcome::Made(Box::new(user), session)),
             Err(RedeemError::User(UserError::EmailTaken)) => {
                 if invitation.is_some_and(|invitation| invitation.email.is_some()) {
-                    return Err(Problem::new(Refusal::Conflict, "this address has an account; sign in with it"));
+                    return Err(Problem::new(Refusal::Conflict, "an account with this address exists; sign in"));
                 }
                 let id = UserId(Ids::new(app.clock.clone()).next_uuid());
                 let created_at = rfc3339(app.clock.now());

@@ -58,7 +58,7 @@ impl DocumentSource {
         let language = Language::of_code(&code);
         let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` is `en` or `id`"))?;
         if invoice.number.is_none() {
-            return Err(Problem::new(Refusal::Conflict, "the invoice has a document when it is opened"));
+            return Err(Problem::new(Refusal::Conflict, "the invoice has no document before it is opened"));
         }
         let lines = invoices::lines(store, invoice.id).await?;
         let parties = parties::of_invoice(store, invoice.id).await?;
