@@ -103,7 +103,7 @@ pub struct ExplainedAuthentication {
     pub has_credential: bool,
     /// Whether this credential decides about the request. Of alternatives, at most one does.
     pub decides: bool,
-    /// The credentials of which the route needs one, in their order. The first that the request has decides.
+    /// The accepted credentials, in their order; one is needed. The first credential that the request has decides.
     #[schema(no_recursion)]
     pub alternatives: Vec<ExplainedAuthentication>,
 }

@@ -42,7 +42,7 @@ pub struct Brief {
     /// The models whose cost changed most since the same weekday of the week before. Together with the rest they are
     /// the whole difference.
     pub movers: Vec<Mover>,
-    /// Figures that are far from those of earlier weekdays; if `complete` is false, only those above them.
+    /// Figures that are far from the figures of earlier weekdays; if `complete` is false, only higher figures.
     pub anomalies: Vec<Anomaly>,
     /// The reason why no anomaly can be found; null if the search was possible.
     pub anomalies_reason: Option<String>,
@@ -56,11 +56,12 @@ pub struct Brief {
     pub classes: Vec<ClassCount>,
 }
 
-/// The cost of a day beside that of other days.
+/// The cost of a day beside the cost of other days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spend {
-    /// The sum of all known costs, without those of users' own credentials. The other costs of a brief are without them too.
+    /// The sum of all known costs, without calls with users' own credentials. The other costs of a brief exclude these calls
+    /// too.
     pub cost: NanoMoney,
     /// The sum of all known costs of calls with users' own credentials, which the operator does not pay. Example files may omit
     /// it.
@@ -138,7 +139,7 @@ pub struct Mover {
     pub mix: i64,
 }
 
-/// A figure that is far from those of the same weekday.
+/// A figure that is far from the figures of the same weekday.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Anomaly {

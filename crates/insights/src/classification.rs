@@ -96,7 +96,7 @@ pub struct Classification {
     pub refused: u64,
     /// The number of tokens of the day.
     pub tokens: u64,
-    /// The sum of all known costs, without those of users' own credentials.
+    /// The sum of all known costs, without calls with users' own credentials.
     pub cost: NanoMoney,
     /// The sum of all known costs of calls with users' own credentials, which the operator does not pay. Example files may omit
     /// it.
@@ -122,7 +122,7 @@ pub struct ClassShare {
     pub share: Ratio,
     /// The number of tokens.
     pub tokens: u64,
-    /// The sum of the known costs, without those of users' own credentials.
+    /// The sum of the known costs, without calls with users' own credentials.
     pub cost: NanoMoney,
     /// The confidence of the deciding rule, from 0 to 1.
     #[schema(value_type = f64)]

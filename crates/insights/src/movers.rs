@@ -34,8 +34,8 @@ struct Parts {
     mix: i128,
 }
 
-/// Returns the models whose cost changed most, and the sum of the others. `cost_before` and `cost` are those of the whole
-/// scope: a part that belongs to no model is in the group `other`, so that the differences add up to that of the scope.
+/// Returns the models whose cost changed most, and the sum of the others. `cost_before` and `cost` cover the whole scope. Cost
+/// without a model is in the group `other`, so that the differences sum to the difference of the scope.
 #[must_use]
 pub fn movers(models: &[ModelChange], cost_before: i64, cost: i64) -> Vec<Mover> {
     let sum = |of: fn(&ModelChange) -> u64| models.iter().map(|model| i128::from(of(model))).sum::<i128>();

@@ -271,8 +271,8 @@ pub fn progress(day: &ReviewedDay<'_>, decisions: &[PastDecision]) -> ReviewProg
     }
 }
 
-/// Returns the classes that the last approval of an approved day is about; `None` for a day that is not approved, and for one
-/// that a release without them has approved.
+/// Returns the classes of the day's last approval. `None` if the day is not approved, or if an older release approved it
+/// without classes.
 #[must_use]
 pub fn approved_classes<'a>(day: &ReviewedDay<'_>, decisions: &'a [PastDecision]) -> Option<&'a SignedClasses> {
     if progress(day, decisions).state != ReviewState::Approved {

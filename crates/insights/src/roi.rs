@@ -22,7 +22,7 @@ pub struct Roi {
     pub as_of: String,
     /// Whether the day is over and all its usage is stored.
     pub complete: bool,
-    /// The sum of all known costs, without those of users' own credentials.
+    /// The sum of all known costs, without calls with users' own credentials.
     pub spent: NanoMoney,
     /// The sum of all known costs of calls with users' own credentials, which the operator does not pay. Example files may omit
     /// it.

@@ -46,7 +46,7 @@ async fn look_up(link: Option<Arc<RedisLink>>, lookup: RedisKeyLookup) {
     let _ = reply.send(found);
 }
 
-/// Returns the key with this name. Redis has no empty strings, unless someone sets one.
+/// Returns the key with this name. An empty value counts as a missing key.
 async fn find(link: &RedisLink, name: &str) -> RedisKeyResult {
     match link.value(name, VALUE_LEN_MAX).await {
         Ok(value) if value.is_empty() => Ok(None),

@@ -38,7 +38,7 @@ pub(crate) struct KeyView {
     last_used_at: Option<String>,
     /// Whether the key has the scope `admin`: it calls what admins call, while its user is an admin.
     admin: bool,
-    /// The labels of the key's requests, by name; they override those of the user with the same name.
+    /// The labels of the key's requests, by name; they override the user's labels with the same name.
     labels: LabelsView,
     /// The secret before the last rotation; null if the key was never rotated.
     previous: Option<Previous>,

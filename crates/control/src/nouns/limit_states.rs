@@ -132,17 +132,17 @@ struct LimitView {
     /// The number of requests that this process has refused since its start, over all limits with this name; null for limits
     /// of plans, whose refusals are not counted by limit, and in a process without the proxy.
     refused: Option<u64>,
-    /// The maximum number of requests beyond the limit, that of the largest tier, that the running nodes admit together within its
-    /// window; 0 for quotas. While Redis is unavailable, each node counts separately, and the maximum is that without Redis.
+    /// The maximum number of requests beyond the limit of the largest tier that the running nodes admit together within its
+    /// window; 0 for quotas. While Redis is unavailable, each node counts separately, and the maximum is computed accordingly.
     overshoot: u64,
-    /// The maximum number of credits of one quota, that of the largest tier, that are unusable while a dead node is not
-    /// restarted; 0 for limits of requests. A crash also leaves the reservations of requests in flight unusable.
+    /// The maximum number of credits of one quota, of the largest tier, that are unusable while a dead node is not restarted; 0
+    /// for limits of requests. A crash also leaves the reservations of requests in flight unusable.
     unusable: u64,
-    /// The number of keys that have used at least a quarter of the limit, or were refused within a minute. For limits of plans,
-    /// only the first counts. Null if they are not counted: without the proxy, except for quotas of plans; and for keys with
-    /// quotas of their own, rates of clients without a user, and requests without a valid key.
+    /// The number of keys that have used at least a quarter of the limit, or (except for limits of plans) were refused within a
+    /// minute. Null where keys are not counted: for quotas of keys, rates of clients without a user, and requests without a
+    /// valid key; without the proxy also for all other limits except quotas of plans.
     busy_keys: Option<usize>,
-    /// Of these keys, those that have used the largest part: at most 50 over all limits.
+    /// The keys of `busy_keys` that have used the largest part: at most 50 over all limits.
     keys: Vec<BusyKeyView>,
 }
 

@@ -28,7 +28,8 @@ use crate::sign_in::caller::Admin;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Configuration)]
 pub(super) struct ConfigurationView {
-    /// `file`; `api` for a configuration that was applied over the file with this API; `etcd` for that of a key of etcd.
+    /// `file`; `api` for a configuration that was applied over the file with this API; `etcd` for the configuration of a key of
+    /// etcd.
     source: &'static str,
     /// The name of the file, or of the stored configuration; empty without a file.
     name: String,
@@ -82,7 +83,8 @@ struct SettingView {
 #[schema(as = NewConfiguration, example = json!({"yaml": "log: {level: info}"}))]
 #[serde(deny_unknown_fields)]
 struct ConfigurationRequest {
-    /// The whole configuration. References, `${NAME}` and `file:/path`, are those of the configuration file, or listed in `control.config`.
+    /// The whole configuration. References, `${NAME}` and `file:/path`, must be in the configuration file, or listed in
+    /// `control.config`.
     yaml: String,
 }
 

@@ -70,10 +70,10 @@ struct GraphQlFieldError {
 
 /// Runs a GraphQL query.
 ///
-/// Each operation that reads JSON with a credential is a field of `Query`: `GET /api/usage/requests/{id}` is `usageRequestsById`.
-/// Its parameters are arguments. Scopes, rate limits and errors are those of the operation, and each field counts as a request.
-/// A query is at most 8 deep, has at most 1,000 fields, and calls at most 10 operations. Its result has at most
-/// 200,000 values. The schema can be queried.
+/// Each operation that reads JSON with a credential is a field of `Query`: `GET /api/usage/requests/{id}` is
+/// `usageRequestsById`. Its parameters are arguments. The operation's scopes, rate limits and errors apply, and each field
+/// counts as a request. A query is at most 8 deep, has at most 1,000 fields, and calls at most 10 operations. Its result has at
+/// most 200,000 values. The schema can be queried.
 #[utoipa::path(post, path = "/graphql", tag = "usage", request_body = GraphQlRequest, security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["unprocessable"]))),
     responses((status = 200, body = GraphQlResult, example = json!({"data": {"me": {"user": {"email": "ada@example.com"}}}}))))]

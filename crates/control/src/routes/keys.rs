@@ -138,8 +138,8 @@ impl KeyWithSecret {
     }
 }
 
-/// Lists the keys of the authenticated user; for admins also those of any user (`user_id`) or of all users (`scope=all`). A restricted key without
-/// `scopes.control: read` sees only itself.
+/// Lists the keys of the authenticated user; for admins also the keys of any user (`user_id`) or of all users (`scope=all`). A
+/// restricted key without `scopes.control: read` sees only itself.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", params(KeyListQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))), responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "user_id": "0199aa00-0000-7000-8000-000000000000", "last4": "9f3c", "label": "laptop",
@@ -245,9 +245,9 @@ async fn page(app: &App, user: UserId, query: UserKeyListQuery) -> Result<Json<K
 
 /// Creates a key, which is valid at once.
 ///
-/// Only this response contains its secret, in `key`. A repeat with the same `Idempotency-Key` and the same body within 24
-/// hours returns the same key with a new secret, which replaces that of the first response. Admins create keys of any user
-/// with `user_id`, and keys with the scope `admin`.
+/// Only this response contains its secret, in `key`. A repeat with the same `Idempotency-Key` and the same body within 24 hours
+/// returns the same key with a new secret, which replaces the first response's secret. Admins create keys of any user with
+/// `user_id`, and keys with the scope `admin`.
 #[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = NewKeyRequest, security(("key" = []), ("cookie" = [])),
     params(IdempotencyField),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),

@@ -20,8 +20,8 @@ impl From<LimitStatesError> for Problem {
 }
 
 /// Lists the rate limits of the running configuration, `requests_per_minute` of plans and keys, and the daily quotas of users
-/// and of clients without a user, with the keys that are near them. Users are those of all processes, other keys those of this
-/// process.
+/// and of clients without a user, with the keys that are near them. Figures of users cover all processes, figures of other keys
+/// this process.
 #[utoipa::path(get, path = "/api/limits", tag = "admin", security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = LimitStates, example = json!({

@@ -18,7 +18,7 @@ use crate::sign_in::address::Address;
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const PLAIN: &str = "text/plain";
 
-/// Returns all metrics of this process, in the OpenMetrics text format, or in that of Prometheus (`Accept: text/plain`).
+/// Returns all metrics of this process, in the text format of OpenMetrics, or of Prometheus with `Accept: text/plain`.
 ///
 /// Metrics reveal routes, models and money. With `metrics.token` set, every request needs the token as a bearer token.
 /// Without a token, metrics are shown on loopback only: to a client on loopback, at a listener on loopback, under a

@@ -84,8 +84,8 @@ impl From<StoredProviderKey> for ProviderKeyView {
 #[schema(as = NewProviderKey, example = json!({"provider": "openai", "label": "team", "secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
 struct NewProviderKeyRequest {
-    /// The name of a provider: a configured one, or one that the credential switches on. For a shared credential that headers
-    /// of routes contain, the name of an upstream.
+    /// The name of a provider that is configured, or that the credential enables. For a shared credential that headers of
+    /// routes contain, the name of an upstream.
     #[schema(min_length = 1, max_length = 64)]
     provider: String,
     /// The label: 1 to 200 characters, different for each credential.

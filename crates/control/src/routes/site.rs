@@ -38,7 +38,7 @@ pub(super) struct Site {
     control_url: String,
     /// The text before the underscore in each key.
     key_prefix: String,
-    /// The colour of the brand, such as `#c2410c`; null is that of the product.
+    /// The colour of the brand, such as `#c2410c`; null is the product's colour.
     color: Option<String>,
     /// Whether plans are sold: users have subscriptions and invoices.
     billing: bool,
@@ -65,8 +65,8 @@ pub(super) struct SiteLlm {
     base_url: String,
     /// The name of the environment variable for a key.
     key_variable: String,
-    /// The origin whose pages may call the LLM endpoints from browsers: `public_url.control`; by default that of the
-    /// control listener, by the name in the request if the listener has several.
+    /// The origin whose pages may call the LLM endpoints from browsers: `public_url.control`; by default the origin of the
+    /// control listener, with the name in the request if the listener has several.
     page_origin: Option<String>,
     /// The URL of the example request; null without a provider.
     example_url: Option<String>,

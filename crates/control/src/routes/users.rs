@@ -160,7 +160,7 @@ pub(super) struct UserDetail {
     user: Account,
     /// The roles of the user beside `admin` and `member`.
     grants: Vec<GrantView>,
-    /// The labels of the user's requests by name; those of a key override them.
+    /// The labels of the user's requests by name; a key's labels override them.
     labels: LabelsView,
 }
 

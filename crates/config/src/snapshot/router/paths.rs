@@ -3,9 +3,9 @@
 //! and a parameter both fit, the look-up may follow both: at most one node of the tree is visited per combination of
 //! literals and parameters that routes have.
 //!
-//! Paths are compared segment by segment from the left. At the first segment that differs, a literal comes before
-//! `{name}`, that before `{*rest}`, and that before a prefix that has ended. Regular expressions come after these in the
-//! order of the file, and routes of every path (`/{*rest}` and the prefix `/`) last, so that they hide none.
+//! Paths are compared segment by segment from the left. Precedence at the first differing segment: literal, `{name}`,
+//! `{*rest}`, end of a prefix. Regular expressions follow in the order of the file. Routes of every path (`/{*rest}` and
+//! the prefix `/`) are last, so that they hide no other route.
 
 use std::sync::Arc;
 
@@ -224,9 +224,8 @@ fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
     routes.insert(at, Arc::clone(route));
 }
 
-/// Returns the first route that accepts the request. For HEAD, routes that list it come before those that list GET. Notes
-/// those that match but for the method or a part whose values disagree; for HEAD, one that lists GET only if none that lists HEAD accepts the
-/// request.
+/// Returns the first route that accepts the request. Also records routes that match except for the method, or for a part whose
+/// values disagree. A HEAD request uses a route for GET only if no route for HEAD accepts it.
 pub(super) fn first<'a>(
     routes: impl IntoIterator<Item = &'a Arc<Route>>,
     requested: Requested<'_>,

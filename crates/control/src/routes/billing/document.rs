@@ -30,7 +30,7 @@ static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::routes) struct DocumentQuery {
-    /// The language: `en` or `id`. Default: that of the customer's billing profile.
+    /// The language: `en` or `id`. Default: the language of the customer's billing profile.
     language: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl DocumentSource {
 }
 
 /// Returns an invoice or a credit note as a page for printing, with the seller and the customer as they were named when it got
-/// its number. The page has no scripts and loads nothing. Finance reads those of all users.
+/// its number. The page has no scripts and loads nothing. Finance reads the documents of all users.
 #[utoipa::path(get, path = "/api/invoices/{id}/html", tag = "billing", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice"), DocumentQuery),
     extensions(("x-codes" = json!(["bad_request", "not_found", "conflict"]))),
@@ -105,8 +105,8 @@ pub(in crate::routes) async fn html(
     Ok((headers, page).into_response())
 }
 
-/// Returns an invoice or a credit note as a PDF file with the texts of the page. The bytes change only if its state or its unpaid
-/// amount changes, or with a release. Finance reads those of all users.
+/// Returns an invoice or a credit note as a PDF file with the texts of the page. The bytes change only if its state or its
+/// unpaid amount changes, or with a release. Finance reads the documents of all users.
 #[utoipa::path(get, path = "/api/invoices/{id}/pdf", tag = "billing", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice"), DocumentQuery),
     extensions(("x-codes" = json!(["bad_request", "not_found", "conflict"]))),

@@ -94,7 +94,7 @@ pub(in crate::routes) async fn approve(
     whole(&app, id).await
 }
 
-/// Takes an open invoice back of which nothing was paid, or one in review. An opened invoice keeps its number.
+/// Voids an open invoice without payments, or an invoice in review. An opened invoice keeps its number.
 #[utoipa::path(post, path = "/api/invoices/{id}/void", tag = "billing", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invoice")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict"]))),

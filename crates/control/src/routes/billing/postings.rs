@@ -89,8 +89,8 @@ impl From<ListedPosting> for PostingView {
     }
 }
 
-/// Lists the double entries of all changes of money, newest first. `GET /api/billing/export` returns those of a month as a
-/// table.
+/// Lists the double entries of all changes of money, newest first. `GET /api/billing/export` returns the entries of a month as
+/// a table.
 #[utoipa::path(get, path = "/api/billing/postings", tag = "billing", params(PostingsQuery),
     security(("token" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = PostingsView, example = json!({

@@ -26,7 +26,7 @@ const TAX_NUMBER_CHARS_MAX: usize = 40;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BillingProfile)]
 pub(in crate::routes) struct BillingProfileView {
-    /// The name; empty: that of the user.
+    /// The name; if empty, the user's name.
     name: String,
     /// The address, which may have several lines.
     address: String,

@@ -40,7 +40,7 @@ pub(in crate::routes) struct SubscriptionView {
     id: Uuid,
     /// The state: `pending`, `trialing`, `active`, `past_due`, `limited`, `closed` or `cancelled`.
     state: String,
-    /// The limits that apply: those of the plan, of the fallback plan, or none (keys are refused).
+    /// The limits that apply: the plan's, the fallback plan's, or none (keys are refused).
     access: &'static str,
     /// The name of the plan.
     plan: String,

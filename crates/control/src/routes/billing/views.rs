@@ -137,7 +137,7 @@ pub(super) struct CreditNoteView {
 pub(in crate::routes) struct RefundView {
     /// The id of the refund.
     id: Uuid,
-    /// The payment of which a part is returned.
+    /// The payment that is partly returned.
     payment_id: Uuid,
     /// The amount that is returned.
     amount: MoneyView,

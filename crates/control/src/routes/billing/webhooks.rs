@@ -114,7 +114,7 @@ pub(in crate::routes) async fn create(
     Ok((StatusCode::CREATED, Json(WebhookView::with_secret(webhook, &secret))))
 }
 
-/// Changes a webhook, or enables one that was disabled. What waits for a webhook that is disabled has failed.
+/// Changes a webhook, or enables a disabled webhook. Deliveries that wait when a webhook is disabled fail.
 #[utoipa::path(patch, path = "/api/webhooks/{id}", tag = "billing", request_body = WebhookChangeBody,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The webhook")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "unprocessable"]))),

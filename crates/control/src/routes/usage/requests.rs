@@ -54,8 +54,8 @@ struct RequestListQuery {
     route: Option<String>,
     /// Returns only requests of the routes that match this path in the running configuration, for any host and method.
     path: Option<String>,
-    /// Returns only requests of which a name (route, model, provider, user, key, subject), the end of the key or the error
-    /// code contains this text, in any case of ASCII letters.
+    /// Returns only requests with this text in a name (route, model, provider, user, key, subject), the end of the key or the
+    /// error code, in any case of ASCII letters.
     #[param(max_length = 100)]
     text: Option<String>,
     /// Returns only requests that began at or after this time (RFC 3339).
@@ -306,7 +306,7 @@ impl RequestItem {
     }
 }
 
-/// Lists the requests of a user; for admins also those of several users.
+/// Lists the requests of a user; for admins also the requests of several users.
 ///
 /// The list contains LLM requests, including refused ones, and requests of ordinary routes: one item per request of a route
 /// that records each request, otherwise one item with `count` per key, route, status class and minute. Requests of ordinary
