@@ -263,7 +263,7 @@ fn bound(path: &Path, mode: u32) -> io::Result<Socket> {
 /// Whether nobody listens on a socket.
 fn is_left(path: &Path) -> io::Result<bool> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path is that of a file that is no socket"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path names a file that is not a socket"));
     }
     let client = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     client.set_nonblocking(true)?;

@@ -128,7 +128,7 @@ impl FilesInUse for UpstreamFiles {
             && let Some(verifier) =
                 content.replace(file::read(ca, FileRole::Authorities), |pem| private_verifier(ca, pem))
         {
-            tracing::info!(file = %ca.display(), "changed certificates that sign those of an upstream are in use");
+            tracing::info!(file = %ca.display(), "changed certificate authorities of an upstream are in use");
             self.verifier = Some(verifier);
             has_changed = true;
         }

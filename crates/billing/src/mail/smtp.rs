@@ -125,7 +125,7 @@ impl SmtpClient {
         let mut parameters = Vec::new();
         if !to.to_string().is_ascii() {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                let message = "the server does not accept addresses with other letters than those of ASCII";
+                let message = "the server accepts only addresses in ASCII";
                 return Err(SmtpFailure::new(FailureEffect::Refused, message));
             }
             parameters.push(MailParameter::SmtpUtfEight);

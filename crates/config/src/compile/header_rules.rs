@@ -177,7 +177,7 @@ fn part(written: &str, from: ValueSources<'_>) -> Result<HeaderPart, String> {
         },
         Some(("header", name)) if is_header(name) => match is_credential(name) {
             false => Ok(HeaderPart::Header(name.to_ascii_lowercase().into())),
-            true => Err("another header: those of credentials are not copied".to_owned()),
+            true => Err("another header: headers of credentials are not copied".to_owned()),
         },
         Some(("path", name)) => {
             let names: Vec<&str> = path_template(from.path).into_iter().flat_map(Template::names).collect();

@@ -81,7 +81,7 @@ impl fmt::Display for Explanation {
             }
             (None, Some(status)) => line(f, "response", &status.to_string()),
             (None, None) if self.action.as_ref().is_some_and(|action| action.kind == "forward") => {
-                line(f, "response", "that of the upstream, if the credential is valid and no limit is reached")
+                line(f, "response", "the upstream's, if the credential is valid and no limit is reached")
             }
             (None, None) => line(f, "response", "depends on the credential"),
         }

@@ -26,19 +26,19 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
             name: called.endpoint.path().to_owned(),
             is_endpoint: true,
             place: None,
-            because: vec!["the path and the method are those of an LLM endpoint".to_owned()],
+            because: vec!["an LLM endpoint has this path and method".to_owned()],
         }),
         Selection::Quotas(form) => Some(ExplainedRoute {
             name: form.path().to_owned(),
             is_endpoint: true,
             place: None,
-            because: vec!["the path is that of the quotas of a key".to_owned()],
+            because: vec!["a key reads its quotas at this path".to_owned()],
         }),
         Selection::Health => Some(ExplainedRoute {
             name: "healthz".to_owned(),
             is_endpoint: false,
             place: None,
-            because: vec!["the path is that of the gateway's own health check".to_owned()],
+            because: vec!["the gateway's own health check has this path".to_owned()],
         }),
         Selection::WrongMethod { .. } | Selection::Disputed { .. } | Selection::None => None,
     }

@@ -89,7 +89,7 @@ upstream        users (t.yaml:2:5), 95 of 100 requests
                 http://127.0.0.1:9002/v2/7?a=b (weight 3)
 upstream        next (t.yaml:3:5), 5 of 100 requests
                 https://next.internal/v2/7?a=b
-response        that of the upstream, if the credential is valid and no limit is reached
+response        the upstream's, if the credential is valid and no limit is reached
 ",
     );
 }

@@ -38,7 +38,7 @@ section! {
         /// The model, with the kind or the host of its provider.
         model: Option<Input<String>> = required(MODEL);
         /// The page from which the row was read.
-        source: Option<Input<String>> = optional(SOURCE, "that of the file");
+        source: Option<Input<String>> = optional(SOURCE, "the file's");
         /// Whether requests bound to a region cost a tenth more.
         region: Input<Region> = default(REGION, Region::default);
     }

@@ -55,7 +55,7 @@ pub enum ApplyError {
         name: String,
     },
     /// The configuration is in a key of etcd.
-    #[error("the configuration is that of the key {key} in etcd; change it there")]
+    #[error("the configuration comes from the key {key} in etcd; change it there")]
     Followed {
         /// The name of the key.
         key: Arc<str>,

@@ -259,7 +259,7 @@ impl From<ApplyError> for Problem {
                 Self::new(Refusal::Forbidden, message)
             }
             ApplyError::Followed { key } => {
-                let message = format!("the configuration is that of the key {key} in etcd: change it there");
+                let message = format!("the configuration comes from the key {key} in etcd: change it there");
                 Self::new(Refusal::Conflict, message)
             }
             // No request reads the file or the key.

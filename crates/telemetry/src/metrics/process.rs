@@ -34,7 +34,7 @@ impl ProcessMetrics {
         if memory_limit().is_some() {
             registry.register(
                 "tollgate_memory_limit_bytes",
-                "Memory that the process may use: that of its container, or of the machine",
+                "Memory of the process's container, or of the machine",
                 process.memory_limit_bytes.clone(),
             );
         }

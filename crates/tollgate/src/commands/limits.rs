@@ -54,7 +54,7 @@ fn lease_lines(lease: Lease) -> String {
     format!(
         "Outage of the store: a node spends its leases for up to {} s without it (nine tenths of lease.ttl). A lease contains the \
          use of lease.ttl at the recent rate, at most a quarter of the remainder divided by the nodes.\n\
-         Silent node: other nodes cannot use its share for up to {} s (lease.ttl); that of a dead one until it starts again.\n",
+         Silent node: other nodes cannot use its share for up to {} s (lease.ttl); a dead node's share until it starts again.\n",
         spent_for.as_secs_f64(),
         lease.ttl.as_secs_f64(),
     )

@@ -83,7 +83,7 @@ const OF_RESPONSES: [&str; 3] = ["date", "request-id", "x-request-id"];
 const LISTS: [&str; 2] = ["add_headers", "append_headers"];
 
 const EXPECTED: &str =
-    "a header name of at most 64 bytes, other than those of framing, of connections and of the gateway";
+    "a header name of at most 64 bytes, other than the fields of framing, of connections and of the gateway";
 
 const REQUEST_NAME: TextForm<String> = name_form(|name| accept(name, is_of_request(name), EXPECTED));
 const RESPONSE_NAME: TextForm<String> = name_form(|name| accept(name, is_of_response(name), EXPECTED));

@@ -105,7 +105,7 @@ section! {
         host: Option<Input<String>> = optional(AUTHORITY, "the backend's");
         /// Further fields of the request.
         headers: Vec<(String, Input<HeaderValue>)> =
-            CheckHeaders::new(is_check_field, "a field name, other than those of framing and of connections");
+            CheckHeaders::new(is_check_field, "a field name, other than the fields of framing and of connections");
         /// The port of checks, if it differs from the port of requests.
         port: Option<Input<u32>> = optional(Whole::<u32>::new(1, 65_535), "the backend's");
         /// The statuses of a healthy backend.

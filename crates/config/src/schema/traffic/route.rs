@@ -105,7 +105,7 @@ section! {
         body: Input<String> = default(BODY, String::new);
         /// Further headers. The default `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
-            Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+            Map::new(FIELD_VALUE, is_own_field, "a field name, other than the fields of framing and of connections", FIELD_NAME_PATTERN);
         rules: Rule::Values(content_of_status), Rule::Values(own_fields);
     }
 }
@@ -118,7 +118,7 @@ section! {
         body: Input<String> = default(BODY, String::new);
         /// Further headers. The default `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
-            Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+            Map::new(FIELD_VALUE, is_own_field, "a field name, other than the fields of framing and of connections", FIELD_NAME_PATTERN);
         rules: Rule::Values(content_of_status), Rule::Values(own_fields);
     }
 }

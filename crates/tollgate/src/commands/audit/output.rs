@@ -51,7 +51,7 @@ pub(super) fn in_words(
         ));
     }
     lines.extend(future.map(|day| {
-        format!("future: usage is recorded on days until {day}, after today: the clock of a node was wrong, or that of this machine is")
+        format!("future: usage is recorded on days until {day}, after today: a node's clock was wrong, or this machine's clock is")
     }));
     lines.extend(found.unpriced.iter().map(unpriced));
     if found.open.requests > 0 {
