@@ -139,7 +139,7 @@ impl Books {
         let mut seen = HashSet::new();
         for credit in credited {
             let line = stored.iter().find(|line| line.no == credit.no && line.amount > 0 && seen.insert(line.no));
-            let line = line.ok_or(BillingError::Conflict("a credit note names lines with an amount, each once"))?;
+            let line = line.ok_or(BillingError::Conflict("list each line of the credit note once, with an amount"))?;
             let amount = credit.amount.unwrap_or(line.amount);
             if !(1..=line.amount).contains(&amount) {
                 return Err(CreditNoteError::Amount { remaining: line.amount }.into());

@@ -146,7 +146,7 @@ impl DayReview {
                 Err(Problem::new(Refusal::Unprocessable, refusal.to_string()))
             }
             Err(_) | Ok(()) if !holds => {
-                Err(Problem::new(Refusal::Forbidden, "you do not hold this role; an admin grants roles"))
+                Err(Problem::new(Refusal::Forbidden, "you do not have this role; ask an admin for it"))
             }
             Err(SignoffRefusal::Collecting) => Err(Problem::new(Refusal::Conflict, self.missing())),
             Err(refusal @ SignoffRefusal::SamePerson) => Err(Problem::new(Refusal::Conflict, refusal.to_string())),

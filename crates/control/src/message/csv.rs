@@ -63,7 +63,7 @@ pub(crate) fn is_chosen(format: Option<&str>) -> Result<bool, Problem> {
 pub(crate) fn limit(requested: Option<u32>) -> Result<u32, Problem> {
     match requested.unwrap_or(ROWS_MAX) {
         limit @ 1..=ROWS_MAX => Ok(limit),
-        _ => Err(Problem::new(Refusal::BadRequest, format!("`limit` of a table is 1 to {ROWS_MAX}"))),
+        _ => Err(Problem::new(Refusal::BadRequest, format!("`limit` of a table must be 1 to {ROWS_MAX}"))),
     }
 }
 

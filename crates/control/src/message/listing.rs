@@ -32,7 +32,7 @@ pub(crate) struct PageQuery {
 pub(crate) fn limit(requested: Option<u32>) -> Result<u32, Problem> {
     match requested.unwrap_or(LIMIT) {
         limit @ 1..=LIMIT_MAX => Ok(limit),
-        _ => Err(Problem::new(Refusal::BadRequest, format!("`limit` is 1 to {LIMIT_MAX}"))),
+        _ => Err(Problem::new(Refusal::BadRequest, format!("`limit` must be 1 to {LIMIT_MAX}"))),
     }
 }
 

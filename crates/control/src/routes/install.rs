@@ -42,6 +42,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> Resul
         return Err(Problem::new(Refusal::BadRequest, format!("no script exists for this agent; use {names}")));
     };
     let script = script(agent, &app.live.load());
-    let script = script.ok_or_else(|| Problem::new(Refusal::NotFound, "the LLM endpoints are switched off here"))?;
+    let script =
+        script.ok_or_else(|| Problem::new(Refusal::NotFound, "the LLM endpoints are disabled on this server"))?;
     Ok(([(header::CONTENT_TYPE, scripts::MEDIA_TYPE), (header::CACHE_CONTROL, "no-cache")], script))
 }

@@ -294,7 +294,7 @@ pub(super) async fn change(
     let found = find(&app, &id).await?;
     reach::require_below(&caller, found.role)?;
     if found.email.is_none() && change.role == Some(Role::Admin) {
-        return Err(Problem::new(Refusal::Unprocessable, "a service user is a `member`"));
+        return Err(Problem::new(Refusal::Unprocessable, "a service user must have the role `member`"));
     }
     if change.plan.as_ref().is_some_and(|plan| *plan != found.plan.name) {
         refuse_subscriber(&app, found.id).await?;
@@ -375,7 +375,9 @@ impl NewUserRequest {
             }
             ("person", None) => Err(Problem::new(Refusal::BadRequest, "a person needs `email`")),
             ("service", None) if role == Role::Member => Ok(NewUser::service(name_of(&name)?, plan)),
-            ("service", None) => Err(Problem::new(Refusal::Unprocessable, "a service user is a `member`")),
+            ("service", None) => {
+                Err(Problem::new(Refusal::Unprocessable, "a service user must have the role `member`"))
+            }
             ("service", Some(_)) => Err(Problem::new(Refusal::BadRequest, "a service user has no `email`")),
             _ => Err(Problem::new(Refusal::Unprocessable, "`kind` must be `person` or `service`")),
         }

@@ -75,7 +75,7 @@ async fn every_error_is_a_script_that_prints_it_and_fails() {
     let head = call(world.address, "HEAD /install.sh?agent=cursor", &[], "").await;
     assert!(head.status == 400 && head.body.is_empty(), "{head:?}");
     world.configure(|snapshot| snapshot.traffic.ai = None);
-    fails(&get(world.address, "/install.sh?agent=codex", &[]).await, 404, "switched off");
+    fails(&get(world.address, "/install.sh?agent=codex", &[]).await, 404, "disabled");
 }
 
 #[tokio::test]

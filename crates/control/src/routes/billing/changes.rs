@@ -143,7 +143,7 @@ pub(in crate::routes) async fn cancel(
     let at = match at.as_str() {
         "end" => CancelAt::End,
         "now" => CancelAt::Now,
-        _ => return Err(Problem::new(Refusal::Unprocessable, "`at` is `end` or `now`")),
+        _ => return Err(Problem::new(Refusal::Unprocessable, "`at` must be `end` or `now`")),
     };
     let id = books(&app)?.cancel(&caller.actor(), caller.user, at).await.map_err(refused)?;
     let summary = books(&app)?.summary_of(id).await.map_err(refused)?;

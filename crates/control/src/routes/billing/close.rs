@@ -69,6 +69,6 @@ pub(in crate::routes) async fn close(
 }
 
 fn day(text: &str) -> Result<Day, Problem> {
-    let invalid = || Problem::new(Refusal::BadRequest, "`last_day` is a day, such as `2026-11-30`");
+    let invalid = || Problem::new(Refusal::BadRequest, "`last_day` must be a day, such as `2026-11-30`");
     Day::parse(text).ok_or_else(invalid)
 }

@@ -56,7 +56,7 @@ impl DocumentSource {
             None => profiles::of_user(store, invoice.user).await?.language,
         };
         let language = Language::of_code(&code);
-        let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` is `en` or `id`"))?;
+        let language = language.ok_or_else(|| Problem::new(Refusal::BadRequest, "`language` must be `en` or `id`"))?;
         if invoice.number.is_none() {
             return Err(Problem::new(Refusal::Conflict, "the invoice has no document before it is opened"));
         }

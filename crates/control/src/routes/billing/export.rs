@@ -57,7 +57,7 @@ pub(in crate::routes) async fn export(
         "postings" => ExportForm::Postings,
         _ => return Err(Problem::new(Refusal::BadRequest, "`format` must be `focus`, `tax` or `postings`")),
     };
-    let invalid = || Problem::new(Refusal::BadRequest, "`month` is a month, such as `2026-11`");
+    let invalid = || Problem::new(Refusal::BadRequest, "`month` must be a month, such as `2026-11`");
     let first_day = Day::parse(&format!("{month}-01")).ok_or_else(invalid)?;
     let CivilDate { year, month: nth, .. } = first_day.civil();
     let next = CivilDate { year: year + nth / 12, month: nth % 12 + 1, day: 1 }.to_day().ok_or_else(invalid)?;

@@ -140,7 +140,7 @@ pub(in crate::routes) async fn credit(
     let id = any(&app, &id).await?;
     check_text("reason", &reason)?;
     if lines.is_empty() || lines.len() > LINES_MAX {
-        return Err(Problem::new(Refusal::Unprocessable, "`lines` has between 1 and 1000 lines"));
+        return Err(Problem::new(Refusal::Unprocessable, "`lines` must have 1 to 1000 lines"));
     }
     let lines: Vec<CreditedLine> =
         lines.into_iter().map(|line| CreditedLine { no: line.no, amount: line.amount }).collect();

@@ -82,7 +82,7 @@ pub(in crate::routes) async fn list(
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
-        return Err(Problem::new(Refusal::BadRequest, format!("`state` is one of {}", STATES.join(", "))));
+        return Err(Problem::new(Refusal::BadRequest, format!("`state` must be one of {}", STATES.join(", "))));
     }
     let store = books(&app)?.store();
     let mut found = invoices::of_user(store, caller.user, state.as_deref(), before, limit + 1).await?;
@@ -154,7 +154,7 @@ pub(in crate::routes) async fn pay(
     let channel = PaymentChannel::of_method(&method, bank.as_deref()).ok_or_else(|| {
         Problem::new(
             Refusal::Unprocessable,
-            "`method` is `qris`, `card`, `wallet`, or `va` with one of its banks in `bank`",
+            "`method` must be `qris`, `card`, `wallet`, or `va` with one of its banks in `bank`",
         )
     })?;
     let invoice = own(&app, &caller, &id).await?;

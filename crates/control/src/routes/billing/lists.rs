@@ -124,7 +124,7 @@ pub(in crate::routes) async fn invoices(
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
-        return Err(Problem::new(Refusal::BadRequest, format!("`state` is one of {}", STATES.join(", "))));
+        return Err(Problem::new(Refusal::BadRequest, format!("`state` must be one of {}", STATES.join(", "))));
     }
     let store = books(&app)?.store();
     let mut found = rows::of_all(store, state.as_deref(), before, limit + 1).await?;
@@ -198,7 +198,7 @@ pub(in crate::routes) async fn payments(
 fn payment_state(name: &str) -> Result<PaymentState, Problem> {
     PaymentState::of_name(name).ok_or_else(|| {
         let names = PaymentState::ALL.map(PaymentState::as_str).join(", ");
-        Problem::new(Refusal::BadRequest, format!("`state` is one of {names}"))
+        Problem::new(Refusal::BadRequest, format!("`state` must be one of {names}"))
     })
 }
 

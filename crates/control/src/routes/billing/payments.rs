@@ -108,7 +108,7 @@ pub(in crate::routes) async fn methods(
 ) -> Result<Json<PaymentMethods>, Problem> {
     let MethodQuery { amount } = input::query(request.uri())?;
     if amount < 1 {
-        return Err(Problem::new(Refusal::BadRequest, "`amount` is at least 1"));
+        return Err(Problem::new(Refusal::BadRequest, "`amount` must be at least 1"));
     }
     let books = books(&app)?;
     let offered = books.provider().map(|provider| provider.settings().channels.clone()).unwrap_or_default();

@@ -125,6 +125,6 @@ fn state_of(name: &str) -> Result<PeriodState, Problem> {
     let found = PeriodState::ALL.into_iter().find(|state| state.as_str() == name);
     found.ok_or_else(|| {
         let names = PeriodState::ALL.map(PeriodState::as_str).join(", ");
-        Problem::new(Refusal::BadRequest, format!("`state` is one of {names}"))
+        Problem::new(Refusal::BadRequest, format!("`state` must be one of {names}"))
     })
 }

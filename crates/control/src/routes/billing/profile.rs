@@ -99,7 +99,7 @@ fn check(of: &BillingProfileChange) -> Result<(), Problem> {
     } else if !is_line(of.tax_number.as_deref(), TAX_NUMBER_CHARS_MAX) {
         format!("`tax_number` is one line with at most {TAX_NUMBER_CHARS_MAX} visible characters")
     } else if of.language.as_deref().is_some_and(|code| Language::of_code(code).is_none()) {
-        "`language` is `en` or `id`".to_owned()
+        "`language` must be `en` or `id`".to_owned()
     } else {
         return Ok(());
     };

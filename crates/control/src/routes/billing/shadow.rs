@@ -104,7 +104,7 @@ pub(in crate::routes) async fn shadow(
     let limit = listing::limit(limit)?;
     let after = listing::after(cursor.as_deref())?.unwrap_or(Uuid::nil());
     if !(1..=3).contains(&months) {
-        return Err(Problem::new(Refusal::Unprocessable, "`months` is 1, 2 or 3"));
+        return Err(Problem::new(Refusal::Unprocessable, "`months` must be 1, 2 or 3"));
     }
     let books = books(&app)?;
     let price = price(plan)?;

@@ -120,7 +120,7 @@ pub(in crate::routes) async fn top_up(
 ) -> Result<(StatusCode, Json<BegunPayment>), Problem> {
     let TopUpBody { amount, method, bank } = input::required(request, app.limits.body).await?;
     let channel = PaymentChannel::of_method(&method, bank.as_deref()).ok_or_else(|| {
-        Problem::new(Refusal::Unprocessable, "`method` is `qris`, `card`, or `va` with one of its banks in `bank`")
+        Problem::new(Refusal::Unprocessable, "`method` must be `qris`, `card`, or `va` with one of its banks in `bank`")
     })?;
     let public_url = app.live.load().process.public_url.control.clone();
     let return_url = public_url.map(|url| format!("{url}/dashboard/billing"));

@@ -184,7 +184,7 @@ pub(in crate::routes) async fn deliveries(
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.unwrap_or(Uuid::max());
     if state.as_deref().is_some_and(|state| !STATES.contains(&state)) {
-        return Err(Problem::new(Refusal::BadRequest, format!("`state` is one of {}", STATES.join(", "))));
+        return Err(Problem::new(Refusal::BadRequest, format!("`state` must be one of {}", STATES.join(", "))));
     }
     let store = books(&app)?.store();
     let id = id_of(&id)?;

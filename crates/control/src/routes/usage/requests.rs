@@ -346,7 +346,7 @@ pub(in crate::routes) async fn list(
         && let Some(until) = until
         && since > until
     {
-        return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
+        return Err(Problem::new(Refusal::BadRequest, "`since` must not be later than `until`"));
     }
     let RequestListQuery { scope, user_id, key_id, .. } = &query;
     let selection = Selection { scope: scope.as_deref(), user_id: *user_id, key_id: *key_id };

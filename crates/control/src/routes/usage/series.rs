@@ -419,7 +419,7 @@ fn range(query: &UsageSeriesQuery, step: StepParameter, now: Timestamp) -> Resul
     let until = moment::parse_query("until", query.until.as_deref())?.unwrap_or(now);
     let since = moment::parse_query("since", query.since.as_deref())?.unwrap_or_else(|| until.before(step.range()));
     if since > until {
-        return Err(refused("`since` is later than `until`".to_owned()));
+        return Err(refused("`since` must not be later than `until`".to_owned()));
     }
     let length = step.step().micros();
     let points = until.0.div_ceil(length).saturating_sub(since.0 / length);

@@ -123,7 +123,7 @@ async fn a_credit_note_fills_the_wallet_and_a_refund_empties_it() {
     assert_eq!(shown["payments"][0]["state"], "partly_refunded", "{shown}");
     assert_eq!(shown["payments"][0]["refunded"]["amount"], 50_000);
     let again = json!({"amount": 50_000, "reason": "outage", "by": "midtrans", "refunded": 0});
-    assert!(send(&shop, &fin, &refunds, again).await.refuses(409, "conflict").contains("other refunds"));
+    assert!(send(&shop, &fin, &refunds, again).await.refuses(409, "conflict").contains("refunds of the invoice"));
     notified(&shop, shown["payments"][0]["order_id"].as_str().unwrap()).await;
     let wallet = shop.get("/api/wallet").await.json();
     let reasons: Vec<&Value> = wallet["entries"].as_array().unwrap().iter().map(|entry| &entry["reason"]).collect();

@@ -157,8 +157,8 @@ async fn a_query_that_cannot_be_read_is_refused_by_name() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     for (query, reason) in [
-        ("?limit=0", "`limit` is 1 to 200"),
-        ("?limit=201", "`limit` is 1 to 200"),
+        ("?limit=0", "`limit` must be 1 to 200"),
+        ("?limit=201", "`limit` must be 1 to 200"),
         ("?limit=-1", "`limit`"),
         ("?limit=all", "`limit`"),
         ("?limit=1&limit=2", "duplicate field `limit`"),

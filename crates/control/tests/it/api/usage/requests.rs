@@ -105,7 +105,7 @@ async fn a_query_that_cannot_be_is_refused_by_name() {
         ("status=", "status"),
         ("since=yesterday", "since"),
         ("until=2026-11-20", "until"),
-        ("since=2026-11-20T12:00:02Z&until=2026-11-20T12:00:01Z", "`since` is later than `until`"),
+        ("since=2026-11-20T12:00:02Z&until=2026-11-20T12:00:01Z", "`since` must not be later than `until`"),
         ("cursor=garbage", "cursor"),
         ("cursor=", "cursor"),
         ("cursor=%F0%9F%94%91", "cursor"),

@@ -148,7 +148,7 @@ async fn a_query_that_cannot_be_is_refused_by_name() {
         ("format=xml", "format"),
         ("since=yesterday", "since"),
         ("until=2026-11-20", "until"),
-        ("since=2026-11-20T12:00:02Z&until=2026-11-20T12:00:01Z", "`since` is later than `until`"),
+        ("since=2026-11-20T12:00:02Z&until=2026-11-20T12:00:01Z", "`since` must not be later than `until`"),
         ("step=minute&since=2026-11-20T05:00:00Z", "`minute` covers at most 6 hours"),
         ("step=hour&since=2026-11-12T00:00:00Z", "`hour` 7 days"),
         ("since=2025-11-01T00:00:00Z", "`day` 366 days"),
