@@ -43,6 +43,8 @@ const PAGE_PATTERNS: &[Pattern] = &[
     (&["unopened"], "write `undecryptable`"),
     (&["stranded|strands"], "write `unusable`, or `the lease of a dead node`"),
     (&["stranger|strangers"], "write `unauthenticated client`"),
+    (&["that|those", "of"], "repeat the noun"),
+    (&["one|ones", "that|whose|which"], "repeat the noun"),
 ];
 
 /// Type names without a noun of the domain, such as participles. A grep for a type must find one type.
