@@ -35,30 +35,51 @@ struct ChargeForm {
     is_priced: bool,
 }
 
+/// A line of an invoice, or its tax.
+struct FocusCharge<'a> {
+    text: &'a str,
+    quantity: u64,
+    unit: &'a str,
+    amount: i64,
+    /// The version of the plan; `None` if the charge has no price of a plan.
+    plan_version: Option<Uuid>,
+    /// The first and the last day, counted from 1970-01-01.
+    days: [i64; 2],
+}
+
+impl<'a> FocusCharge<'a> {
+    fn new(line: &'a StoredInvoiceLine) -> Self {
+        Self {
+            text: &line.text,
+            quantity: line.quantity,
+            unit: &line.unit,
+            amount: line.amount,
+            plan_version: line.plan_version_id,
+            days: [line.first_day, line.last_day],
+        }
+    }
+}
+
 /// Returns the rows of an invoice. A credit note has negative amounts.
 pub(super) fn rows(month: &FocusMonth, invoice: &StoredInvoice, account: &str, lines: &[StoredInvoiceLine]) -> String {
     let is_note = invoice.kind == InvoiceKind::CreditNote;
     let mut text = String::new();
     for line in lines.iter().filter(|line| line.kind != LineKind::Unpriced) {
         let form = if is_note { credit() } else { form_of(line.kind) };
-        text.push_str(&row(month, invoice, account, &form, line));
+        text.push_str(&row(month, invoice, account, &form, &FocusCharge::new(line)));
     }
     if invoice.tax != 0 {
         let form = ChargeForm { category: "Tax", frequency: "One-Time", is_usage: false, is_priced: false };
         let [first_day, last_day] = invoice.invoiced_days().map(|day| i64::from(day.0));
-        let line = StoredInvoiceLine {
-            no: 0,
-            kind: LineKind::Unpriced,
-            text: invoice.tax_name.clone(),
+        let charge = FocusCharge {
+            text: &invoice.tax_name,
             quantity: 1,
-            unit: String::new(),
-            unit_price_pico: None,
+            unit: "",
             amount: invoice.tax,
-            plan_version_id: None,
-            first_day,
-            last_day,
+            plan_version: None,
+            days: [first_day, last_day],
         };
-        text.push_str(&row(month, invoice, account, &form, &line));
+        text.push_str(&row(month, invoice, account, &form, &charge));
     }
     text
 }
@@ -85,18 +106,19 @@ fn row(
     invoice: &StoredInvoice,
     account: &str,
     form: &ChargeForm,
-    line: &StoredInvoiceLine,
+    charge: &FocusCharge<'_>,
 ) -> String {
     let day = |stored: i64| Day(u32::try_from(stored).unwrap_or(0));
     let midnight = |day: Day| format!("{}T00:00:00Z", date(day));
     let sign = if invoice.kind == InvoiceKind::CreditNote { -1 } else { 1 };
-    let amount = i128::from(line.amount) * sign;
+    let [first_day, last_day] = charge.days;
+    let amount = i128::from(charge.amount) * sign;
     let cost = decimal(amount * smallest(invoice.currency));
     let priced = |text: String| if form.is_priced { text } else { String::new() };
     let used = |text: String| if form.is_usage { text } else { String::new() };
-    let quantity = format!("{}.0", line.quantity);
-    let price = priced(unit_price(amount, line.quantity, invoice.currency));
-    let sku = priced(line.plan_version_id.map(|id: Uuid| id.to_string()).unwrap_or_default());
+    let quantity = format!("{}.0", charge.quantity);
+    let price = priced(unit_price(amount, charge.quantity, invoice.currency));
+    let sku = priced(charge.plan_version.map(|id: Uuid| id.to_string()).unwrap_or_default());
     let seller = csv::quoted(&month.seller);
     let brand = csv::quoted(&month.brand);
     let cells = [
@@ -108,12 +130,12 @@ fn row(
         midnight(month.first_day),
         form.category.to_owned(),
         String::new(),
-        csv::quoted(&line.text),
+        csv::quoted(charge.text),
         form.frequency.to_owned(),
-        midnight(day(line.last_day).next()),
-        midnight(day(line.first_day)),
+        midnight(day(last_day).next()),
+        midnight(day(first_day)),
         used(quantity.clone()),
-        used(line.unit.clone()),
+        used(charge.unit.to_owned()),
         cost.clone(),
         price.clone(),
         cost.clone(),
@@ -123,7 +145,7 @@ fn row(
         price,
         priced("Standard".to_owned()),
         priced(quantity),
-        priced(line.unit.clone()),
+        priced(charge.unit.to_owned()),
         brand.clone(),
         brand.clone(),
         "AI and Machine Learning".to_owned(),
