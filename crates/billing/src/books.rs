@@ -49,7 +49,7 @@ pub use receipt_source::{ReceiptSource, WrittenDay};
 pub use receipts::{RECEIPTS, ReceiptListing};
 pub use refunding::{NewRefund, RefundWay};
 pub use shadow::{ShadowBill, ShadowBills, ShadowDraft};
-pub(crate) use stored_state::{terms, usage_day};
+pub(crate) use stored_state::terms;
 pub use subscribing::{Subscribed, SubscriptionSummary};
 pub use webhooks::WebhookChange;
 

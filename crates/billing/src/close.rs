@@ -24,13 +24,12 @@ use self::period_bill::{ChargedUsage, PeriodBill};
 pub use self::signoff::UnsignedDay;
 use self::signoff::WaitLog;
 use self::told::ToldFailures;
-use crate::books::{BillingError, Books, InvoiceSubject, terms, usage_day};
+use crate::books::{BillingError, Books, InvoiceSubject, terms};
 use crate::rules::exchange::ExchangeRates;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
 use crate::rules::period::BillingPeriod;
 use crate::rules::subscription::{SubscriptionEvent, SubscriptionState};
 use crate::rules::terms::{AdvancePrice, InvoiceTerms, RatedPart};
-use crate::rules::usage::UsageDay;
 use crate::rules::webhook_event::WebhookEvent;
 
 /// The specification of the job `billing_close`.
@@ -357,7 +356,6 @@ impl Books {
         // A long period that ended, or was left for another one, may have begun earlier.
         let first_day = days.iter().map(|of| of.first_day).fold(from, Day::min);
         let usage = charged_usage::of_days(on, subscription.user_no, first_day, period.last_day).await?;
-        let usage: Vec<UsageDay> = usage.into_iter().map(usage_day).collect();
         let billed = invoices::billed(on, subscription.id, first_day).await?;
         let billed: Vec<InvoiceLine> = billed.iter().filter_map(billed_line).collect();
         let mut charged = ChargedUsage::default();

@@ -29,7 +29,6 @@ pub use store::sql::Transaction as BooksTransaction;
 
 pub use billed_periods::{BilledPeriod, ClosingInvoice, PeriodFilter, PeriodState};
 pub use charged_requests::{CHARGED_PAGE, ChargedAttempt, ChargedDayOf, ChargedPrice, ChargedRequest, FoldedRequests};
-pub use charged_usage::ChargedDay;
 pub use invoices::{NewInvoice, StoredInvoice, StoredInvoiceLine};
 pub use listed_postings::{ListedPosting, PostingFilter};
 pub use mails::StoredMail;

@@ -5,7 +5,6 @@ use ledger::billing::StoredPlanVersion;
 use ledger::billing::charged_usage::{self, ChargedUser};
 use uuid::Uuid;
 
-use super::stored_state::usage_day;
 use super::{BillingError, Books};
 use crate::rules::invoice::PlanTerms;
 use crate::rules::period::BillingPeriod;
@@ -66,7 +65,6 @@ impl Books {
         let mut users = Vec::new();
         for ChargedUser { user, user_no, plan_version } in found {
             let usage = charged_usage::of_days(&mut on, user_no, days.first_day, days.last_day).await?;
-            let usage: Vec<UsageDay> = usage.into_iter().map(usage_day).collect();
             let version = match plan_version {
                 Some(id) => Some(self.version(&mut on, id).await?),
                 None => None,

@@ -28,9 +28,9 @@ pub struct UsageDay {
     pub credits: u64,
     /// Tokens of all classes.
     pub tokens: u64,
-    /// The known cost in nano-USD.
+    /// The known cost in nano-USD, without that of the user's own credentials.
     pub cost_nano: u64,
-    /// Number of requests without a known cost.
+    /// Number of requests without a known cost, except for attempts with the user's own credentials.
     pub unpriced_requests: u64,
 }
 

@@ -5,8 +5,8 @@ use store::sql::statements;
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
+use super::parsing::day;
 use super::parties::BilledUser;
-use super::subscriptions::day;
 
 /// The begin of a period is its first entry of days: later entries of the period are changes of the plan. The entry begins
 /// after the period if the period was paid later, or if its first day is charged with another subscription.
@@ -135,29 +135,29 @@ impl PeriodState {
 }
 
 impl PeriodRow {
-    fn period(self, today: Day) -> BilledPeriod {
+    fn period(self, today: Day) -> Result<BilledPeriod, DatabaseError> {
         let is_current = self.period_first == self.current_first;
         let whole_last = if is_current { self.current_last } else { self.period_last };
         // A period that was left for another one was not closed, and has no invoice.
         let left_before = self.next_first.filter(|next| *next <= whole_last);
-        let last_day = day(left_before.map_or(whole_last, |next| next - 1));
+        let last_day = day(left_before.map_or(whole_last, |next| next - 1), "subscription_days", "period_last")?;
         let state = match is_current && self.is_counted {
             false => PeriodState::Closed,
             true if last_day < today => PeriodState::Waiting,
             true => PeriodState::Current,
         };
         let invoice = if left_before.is_none() { self.invoice_id.zip(self.invoice_state) } else { None };
-        BilledPeriod {
+        Ok(BilledPeriod {
             id: self.id,
             subscription: self.subscription_id,
             user: BilledUser::new(self.user_id, self.name, self.email),
             plan: self.plan,
             version: self.version,
-            first_day: day(self.period_first),
+            first_day: day(self.period_first, "subscription_days", "period_first")?,
             last_day,
             state,
             invoice: invoice.map(|(id, state)| ClosingInvoice { id, number: self.number_text, state }),
-        }
+        })
     }
 }
 
@@ -185,5 +185,5 @@ pub async fn page(
         (None, Some(PeriodState::Closed)) => store.query(CLOSED).bind(before),
     };
     let rows: Vec<PeriodRow> = query.bind(most).all().await?;
-    Ok(rows.into_iter().map(|row| row.period(today)).collect())
+    rows.into_iter().map(|row| row.period(today)).collect()
 }

@@ -1,13 +1,13 @@
 //! The daily totals that invoices charge.
 
 use access::{Day, Timestamp, UserId, UserNo};
+use invoicing::rules::usage::UsageDay;
 use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 use super::charged_requests::{SLACK, is_unpriced};
-use super::parsing::{known, read};
-use super::subscriptions::day;
+use super::parsing::{day, known, read};
 
 statements! {
     TOTALS = "SELECT day, CAST(NULL AS TEXT) AS model, CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
@@ -37,25 +37,6 @@ statements! {
         ORDER BY coalesce(ingested_until, 0) LIMIT 1";
 }
 
-/// The recorded usage of a user on one day, of all models or of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChargedDay {
-    /// The UTC day of admission.
-    pub day: Day,
-    /// The model; `None` for the totals of all requests.
-    pub model: Option<String>,
-    /// Number of requests on the day.
-    pub requests: u64,
-    /// Credits of the requests.
-    pub credits: u64,
-    /// Tokens of all classes.
-    pub tokens: u64,
-    /// The known cost in nano-USD, without that of the user's own credentials.
-    pub cost_nano: u64,
-    /// Number of requests without a known cost, except for attempts with the user's own credentials.
-    pub unpriced_requests: u64,
-}
-
 /// A user with a subscription or with usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChargedUser {
@@ -78,13 +59,13 @@ struct ChargedRow {
     unpriced_requests: i64,
 }
 
-impl TryFrom<ChargedRow> for ChargedDay {
+impl TryFrom<ChargedRow> for UsageDay {
     type Error = DatabaseError;
 
     fn try_from(row: ChargedRow) -> Result<Self, DatabaseError> {
         let count = |stored: i64, column| known(u64::try_from(stored).ok(), "daily_usage", column);
         Ok(Self {
-            day: day(row.day),
+            day: day(row.day, "daily_usage", "day")?,
             model: row.model,
             requests: count(row.requests, "requests")?,
             credits: count(row.credits, "credits")?,
@@ -104,11 +85,11 @@ pub async fn of_days(
     user: UserNo,
     first: Day,
     last: Day,
-) -> Result<Vec<ChargedDay>, DatabaseError> {
+) -> Result<Vec<UsageDay>, DatabaseError> {
     let mut days = Vec::new();
     for sql in [TOTALS, MODELS] {
         let query = on.query(sql).bind(user.0).bind(i64::from(first.0)).bind(i64::from(last.0));
-        days.extend(read::<_, ChargedDay>(query.all::<ChargedRow>().await?)?);
+        days.extend(read::<_, UsageDay>(query.all::<ChargedRow>().await?)?);
     }
     leave_out_own(on, user, &mut days).await?;
     Ok(days)
@@ -116,7 +97,7 @@ pub async fn of_days(
 
 /// Takes requests from the unpriced ones that only the user's own credentials leave without a cost. The totals do not
 /// distinguish them, so the events are read, of days with unpriced requests only.
-async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [ChargedDay]) -> Result<(), DatabaseError> {
+async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [UsageDay]) -> Result<(), DatabaseError> {
     let unpriced = days.iter().filter(|of| of.unpriced_requests > 0).map(|of| of.day);
     let Some((first, last)) = unpriced.clone().min().zip(unpriced.max()) else { return Ok(()) };
     let from = first.start().before(SLACK);
@@ -125,7 +106,7 @@ async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [ChargedDa
     let rows: Vec<(i64, Option<String>, i64)> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
     for of in days {
         let is_of = |(on_day, model, _): &&(i64, Option<String>, i64)| {
-            day(*on_day) == of.day && (of.model.is_none() || *model == of.model)
+            *on_day == i64::from(of.day.0) && (of.model.is_none() || *model == of.model)
         };
         let own: u64 = rows.iter().filter(is_of).map(|(.., requests)| requests.unsigned_abs()).sum();
         of.unpriced_requests = of.unpriced_requests.saturating_sub(own);

@@ -5,7 +5,7 @@ use store::DatabaseError;
 use store::sql::{Transaction, statements};
 use uuid::Uuid;
 
-use super::subscriptions::day;
+use super::parsing::day;
 
 statements! {
     // A line about usage has the unit of its metric, also in a credit note.
@@ -33,11 +33,9 @@ pub struct PlanLine {
 /// Database errors of any kind.
 pub async fn of_invoice(on: &mut Transaction, invoice: Uuid) -> Result<Vec<PlanLine>, DatabaseError> {
     let rows: Vec<(i64, i64, i64, bool)> = on.query(OF_INVOICE).bind(invoice).all().await?;
-    let line = |(amount, first_day, last_day, is_note): (i64, i64, i64, bool)| PlanLine {
-        amount,
-        first_day: day(first_day),
-        last_day: day(last_day),
-        is_note,
+    let day = |stored, column| day(stored, "invoice_lines", column);
+    let line = |(amount, first_day, last_day, is_note)| {
+        Ok(PlanLine { amount, first_day: day(first_day, "first_day")?, last_day: day(last_day, "last_day")?, is_note })
     };
-    Ok(rows.into_iter().map(line).collect())
+    rows.into_iter().map(line).collect()
 }

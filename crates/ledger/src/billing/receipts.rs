@@ -5,7 +5,7 @@ use store::sql::{Transaction, signed, statements, timestamp, unsigned};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::subscriptions::day;
+use super::parsing::day;
 
 statements! {
     ADD = "INSERT INTO invoice_terms (id, invoice_id, terms, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
@@ -146,6 +146,9 @@ pub async fn stored_from(store: &Store) -> Result<Timestamp, DatabaseError> {
 /// Database errors of any kind.
 pub async fn days(store: &Store, invoice: Uuid) -> Result<Vec<StoredInvoiceDay>, DatabaseError> {
     let rows: Vec<(i64, i64, String)> = store.query(DAYS).bind(invoice).all().await?;
-    let stored = |(of, rows, digest)| StoredInvoiceDay { day: day(of), rows: unsigned(rows), digest };
-    Ok(rows.into_iter().map(stored).collect())
+    let stored = |(stored, rows, digest)| {
+        let day = day(stored, "invoice_days", "day")?;
+        Ok(StoredInvoiceDay { day, rows: unsigned(rows), digest })
+    };
+    rows.into_iter().map(stored).collect()
 }

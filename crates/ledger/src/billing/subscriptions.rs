@@ -6,7 +6,7 @@ use store::sql::{Transaction, micros, statements, timestamp};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::parsing::{known, read};
+use super::parsing::{day, known, read};
 
 macro_rules! subscription_columns {
     () => {
@@ -142,25 +142,22 @@ struct SubscriptionRow {
     created_at: i64,
 }
 
-/// Converts a stored day.
-pub(super) fn day(stored: i64) -> Day {
-    Day(u32::try_from(stored).unwrap_or(0))
-}
-
 impl TryFrom<SubscriptionRow> for StoredSubscription {
     type Error = DatabaseError;
 
     fn try_from(row: SubscriptionRow) -> Result<Self, DatabaseError> {
+        let day = |stored, column| day(stored, "subscriptions", column);
+        let anchor_day = u8::try_from(row.anchor_day).ok().filter(|day| (1..=31).contains(day));
         Ok(Self {
             id: row.id,
             user: UserId(row.user_id),
             user_no: UserNo(row.no),
             plan_version: row.plan_version_id,
             state: known(SubscriptionState::of_name(&row.state), "subscriptions", "state")?,
-            anchor_day: u8::try_from(row.anchor_day).unwrap_or(1),
-            first_day: day(row.first_day),
-            last_day: day(row.last_day),
-            trial_last_day: row.trial_last_day.map(day),
+            anchor_day: known(anchor_day, "subscriptions", "anchor_day")?,
+            first_day: day(row.first_day, "first_day")?,
+            last_day: day(row.last_day, "last_day")?,
+            trial_last_day: row.trial_last_day.map(|stored| day(stored, "trial_last_day")).transpose()?,
             past_due_since: row.past_due_since.map(timestamp),
             cancel_at_end: row.cancel_at_end,
             next_plan_version: row.next_plan_version_id,
@@ -300,13 +297,16 @@ pub async fn add_days(store: &Store, on: &mut Transaction, id: Uuid, of: DaysOfV
 /// Database errors of any kind.
 pub async fn days(on: &mut Transaction, id: Uuid, from: Day) -> Result<Vec<DaysOfVersion>, DatabaseError> {
     let rows: Vec<(Uuid, i64, i64, i64)> = on.query(DAYS).bind(id).bind(i64::from(from.0)).all().await?;
-    let of = |row: (Uuid, i64, i64, i64)| DaysOfVersion {
-        plan_version: row.0,
-        first_day: day(row.1),
-        period_first: day(row.2),
-        period_last: day(row.3),
+    let day = |stored, column| day(stored, "subscription_days", column);
+    let of = |(plan_version, first_day, period_first, period_last)| {
+        Ok(DaysOfVersion {
+            plan_version,
+            first_day: day(first_day, "first_day")?,
+            period_first: day(period_first, "period_first")?,
+            period_last: day(period_last, "period_last")?,
+        })
     };
-    Ok(rows.into_iter().map(of).collect())
+    rows.into_iter().map(of).collect()
 }
 
 /// Sets whether the subscription ends with its period.
@@ -355,7 +355,7 @@ pub async fn set_last_day(
 /// Database errors of any kind.
 pub async fn last_charged(on: &mut Transaction, user: UserId) -> Result<Option<Day>, DatabaseError> {
     let (last,): (Option<i64>,) = on.query(LAST_CHARGED).bind(user.0).one().await?;
-    Ok(last.map(day))
+    last.map(|stored| day(stored, "subscriptions", "last_day")).transpose()
 }
 
 /// Sets the plan version of the next period.
@@ -408,4 +408,40 @@ pub async fn owing(
 ) -> Result<Vec<StoredSubscription>, DatabaseError> {
     let query = store.query(OWING).bind(micros(now)).bind(after).bind(i64::from(limit));
     read(query.all::<SubscriptionRow>().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_impossible_day_is_an_error_of_its_row() {
+        let row = |anchor_day, last_day, trial_last_day| SubscriptionRow {
+            id: Uuid::nil(),
+            user_id: Uuid::nil(),
+            no: 1,
+            plan_version_id: Uuid::nil(),
+            state: "active".to_owned(),
+            anchor_day,
+            first_day: 20_833,
+            last_day,
+            trial_last_day,
+            past_due_since: None,
+            cancel_at_end: false,
+            next_plan_version_id: None,
+            usage_due: false,
+            ended_at: None,
+            created_at: 0,
+        };
+        let column = |row| match StoredSubscription::try_from(row) {
+            Err(DatabaseError::Unreadable { table: "subscriptions", column }) => Some(column),
+            Err(_) | Ok(_) => None,
+        };
+        assert_eq!(column(row(31, 20_863, Some(20_840))), None);
+        assert_eq!(column(row(0, 20_863, None)), Some("anchor_day"));
+        assert_eq!(column(row(32, 20_863, None)), Some("anchor_day"));
+        assert_eq!(column(row(300, 20_863, None)), Some("anchor_day"));
+        assert_eq!(column(row(1, -1, None)), Some("last_day"));
+        assert_eq!(column(row(1, 20_863, Some(i64::MAX))), Some("trial_last_day"));
+    }
 }

@@ -2,16 +2,17 @@ use std::time::Duration;
 
 use access::{Currency, Day, Timestamp, UserId, UserNo};
 use invoicing::rules::invoice_kind::InvoiceKind;
+use invoicing::rules::usage::UsageDay;
 use store::Store;
 use uuid::Uuid;
 
-use super::{CHARGED_PAGE, ChargedDay, ChargedDayOf, InvoiceParties, InvoiceParty, NewInvoice, StoredInvoiceDay};
+use super::{CHARGED_PAGE, ChargedDayOf, InvoiceParties, InvoiceParty, NewInvoice, StoredInvoiceDay};
 use super::{charged_usage, invoices, parties, receipts};
 use crate::fixture::{Place, tell};
 use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_text, people};
 
 /// Returns the usage of a user on a day, of all models or of one.
-async fn charged(store: &Store, day: Day, model: Option<&str>) -> ChargedDay {
+async fn charged(store: &Store, day: Day, model: Option<&str>) -> UsageDay {
     let mut on = store.snapshot().await.unwrap();
     let usage = charged_usage::of_days(&mut on, UserNo(1), day, day).await.unwrap();
     on.rollback().await.unwrap();
@@ -19,16 +20,8 @@ async fn charged(store: &Store, day: Day, model: Option<&str>) -> ChargedDay {
 }
 
 /// Adds the requests and counts of a user's day, page by page.
-async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> ChargedDay {
-    let mut sum = ChargedDay {
-        day: of.day,
-        model: model.map(str::to_owned),
-        requests: 0,
-        credits: 0,
-        tokens: 0,
-        cost_nano: 0,
-        unpriced_requests: 0,
-    };
+async fn listed(store: &Store, of: ChargedDayOf, model: Option<&str>) -> UsageDay {
+    let mut sum = UsageDay { day: of.day, model: model.map(str::to_owned), ..UsageDay::default() };
     let mut after: Option<(Timestamp, Uuid)> = None;
     loop {
         let page = of.requests(store, after).await.unwrap();

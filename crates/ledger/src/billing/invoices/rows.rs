@@ -9,8 +9,7 @@ use store::sql::timestamp;
 use uuid::Uuid;
 
 use super::{StoredInvoice, StoredInvoiceLine};
-use crate::billing::parsing::known;
-use crate::billing::subscriptions::day;
+use crate::billing::parsing::{day, known};
 
 #[derive(Debug, sqlx_macros::FromRow)]
 pub(super) struct InvoiceLineRow {
@@ -79,6 +78,11 @@ impl TryFrom<InvoiceRow> for StoredInvoice {
     type Error = DatabaseError;
 
     fn try_from(row: InvoiceRow) -> Result<Self, DatabaseError> {
+        let day = |stored, column| day(stored, "invoices", column);
+        let usage_days = match row.usage_first_day.zip(row.usage_last_day) {
+            Some((first, last)) => Some([day(first, "usage_first_day")?, day(last, "usage_last_day")?]),
+            None => None,
+        };
         Ok(Self {
             id: row.id,
             user: UserId(row.user_id),
@@ -86,8 +90,8 @@ impl TryFrom<InvoiceRow> for StoredInvoice {
             kind: known(InvoiceKind::of_name(&row.kind), "invoices", "kind")?,
             of_invoice: row.of_invoice_id,
             target_version: row.target_version_id,
-            first_day: day(row.first_day),
-            last_day: day(row.last_day),
+            first_day: day(row.first_day, "first_day")?,
+            last_day: day(row.last_day, "last_day")?,
             state: known(InvoiceState::of_name(&row.state), "invoices", "state")?,
             number: row.number_text,
             currency: known(Currency::of_code(&row.currency), "invoices", "currency")?,
@@ -103,7 +107,7 @@ impl TryFrom<InvoiceRow> for StoredInvoice {
             digest: row.digest,
             tax_invoice_number: row.tax_invoice_number,
             reason: row.reason,
-            usage_days: row.usage_first_day.zip(row.usage_last_day).map(|(first, last)| [day(first), day(last)]),
+            usage_days,
             created_at: timestamp(row.created_at),
         })
     }
