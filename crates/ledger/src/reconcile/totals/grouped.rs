@@ -51,9 +51,7 @@ impl GroupedEvents {
             .chain((0..self.by.len()).map(|nth| format!("g{nth}")));
         let named: Vec<String> = keys.iter().zip(names).map(|(key, name)| format!("{key} AS {name}")).collect();
         let sums = self.values.iter().enumerate();
-        let sums: Vec<String> = sums
-            .map(|(nth, value)| format!("sum(({value}) / 1000000000) AS q{nth}, sum(({value}) % 1000000000) AS r{nth}"))
-            .collect();
+        let sums: Vec<String> = sums.map(|(nth, value)| sum_parts(nth, value)).collect();
         let positions: Vec<String> = (1..=keys.len()).map(|position| position.to_string()).collect();
         format!(
             "SELECT {}, {} FROM usage_events WHERE day >= $1 AND day <= $2 AND id >= $3 AND id < $4 AND {IS_SAMPLED}
@@ -115,6 +113,15 @@ impl GroupedEvents {
         }
         sides
     }
+}
+
+/// Builds the billions and the remainder of a sum. Most time of an audit is spent on them: a sum of zeros and ones has no billions
+/// of billions, and is not divided.
+fn sum_parts(nth: usize, value: &str) -> String {
+    if value == "1" || value.ends_with("THEN 1 ELSE 0 END") {
+        return format!("CAST(0 AS BIGINT) AS q{nth}, sum({value}) AS r{nth}");
+    }
+    format!("sum(({value}) / 1000000000) AS q{nth}, sum(({value}) % 1000000000) AS r{nth}")
 }
 
 fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
