@@ -39,6 +39,8 @@ const LAST_FLUSH_PAUSE: Duration = Duration::from_millis(100);
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Interval at which a worker tries again to write its counts before another process gets the store.
 const FLUSH_AGAIN: Duration = Duration::from_millis(10);
+/// Maximum time for which a worker without requests uses a replaced snapshot.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// Pause between a panic of a housekeeping task and its next run.
 const KEEP_UP_PAUSE: Duration = Duration::from_secs(1);
 /// Maximum number of threads per worker that parse large bodies and resolve names. Look-ups of names use at most half
@@ -143,6 +145,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
     })));
     drop(spawn(keep_up(worker.clone(), async |worker| follow_pauses(&worker).await)));
+    drop(spawn(keep_up(worker.clone(), async |worker| follow_snapshots(&worker).await)));
     let mut accepting = Vec::new();
     for BoundSocket { position, socket, tls, proxy_protocol } in sockets.all {
         match AsyncListener::from_bound(socket) {
@@ -212,6 +215,15 @@ async fn follow_pauses(worker: &Worker) {
         if phases.changed().await.is_err() {
             return std::future::pending().await;
         }
+    }
+}
+
+/// Takes the current snapshot also without a request: a replaced one can have many routes, whose memory is free once no worker
+/// uses it.
+async fn follow_snapshots(worker: &Worker) {
+    loop {
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        drop(worker.snapshot());
     }
 }
 

@@ -1,4 +1,5 @@
-//! Changes of the day, the clock, a limit, the plan or a price during a request, and limits below one request.
+//! Changes of the day, the clock, a limit, the plan or a price during a request, of the configuration without one, and limits below
+//! one request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +12,14 @@ use hyper::body::Incoming;
 use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
 use spool::Record;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 
 use crate::gateway::{Gateway, NOON, ReservationCounts, USER};
 use crate::raw::{ClientResponse, Conn, Raw, got};
 
 const CHAT: &str = "/v1/chat/completions";
+/// The longest wait for a change of state.
+const PATIENCE: Duration = Duration::from_secs(20);
 const A_DAY: Duration = Duration::from_hours(24);
 const DAY: Day = Day((NOON.0 / 86_400_000_000) as u32);
 
@@ -371,5 +375,20 @@ async fn a_price_of_zero_costs_a_true_zero_and_passes_where_no_money_is_left() {
             (event.attempts[0].cost, event.charge.money, event.charge.tokens),
             (Some(NanoUsd(0)), NanoUsd(0), Tokens(30))
         );
+    }
+}
+
+#[tokio::test]
+async fn workers_without_requests_free_a_replaced_snapshot() {
+    let yaml = "ai: {enabled: false}\nroutes: [{path: {prefix: /}, upstreams: u}]\n\
+        upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:9\"}]}]\n";
+    let gateway = Gateway::plain(yaml);
+    let replaced = gateway.snapshot();
+    assert!(replaced.upgrade().is_some());
+    gateway.reload(yaml);
+    let begin = Instant::now();
+    while replaced.upgrade().is_some() {
+        assert!(begin.elapsed() < PATIENCE, "the snapshot is in use");
+        sleep(Duration::from_millis(5)).await;
     }
 }

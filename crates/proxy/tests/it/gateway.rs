@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use access::credentials::basic::{PasswordCheck, PasswordChecks};
@@ -288,6 +288,11 @@ impl Gateway {
     /// Another configuration is in force from now on.
     pub(crate) fn reload(&self, yaml: &str) {
         self.shared.live.store(Arc::new(snapshot(self.data.path(), yaml)));
+    }
+
+    /// Returns the snapshot that is in force, which the test does not keep.
+    pub(crate) fn snapshot(&self) -> Weak<Snapshot> {
+        Arc::downgrade(&self.shared.live.load_full())
     }
 
     /// Changes the principal of the key, and increments the revision.

@@ -1,7 +1,7 @@
 //! Gauges of the proxy, copied from its state at each scrape.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use access::Amount;
 use access::exchange::shared_responses::SharedResponses;
@@ -18,7 +18,8 @@ use super::parts::ServerContext;
 /// Copies values of other parts into gauges at each scrape.
 pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
     let shared = shared.clone();
-    let labeled = Mutex::new(None::<Arc<Snapshot>>);
+    // A scrape may come late, or never: a replaced snapshot is not kept for it.
+    let labeled = Mutex::new(Weak::<Snapshot>::new());
     base.metrics.on_scrape(Box::new(move |all| {
         let meter = &shared.meter;
         let capacity = &shared.capacity;
@@ -35,9 +36,9 @@ pub(super) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
         show(&all.meter, &meter.stats().totals());
         let snapshot = shared.live.load_full();
         let mut labeled = labeled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !labeled.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {
+        if !std::ptr::eq(labeled.as_ptr(), Arc::as_ptr(&snapshot)) {
             show_labels(&all.proxy.route_labels, &snapshot);
-            *labeled = Some(snapshot);
+            *labeled = Arc::downgrade(&snapshot);
         }
     }));
 }
