@@ -22,6 +22,8 @@ use uuid::Uuid;
 use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
+pub(crate) use days::SumsCache;
+pub use days::preparation;
 pub use days::{
     CachedUsage, DAY_EVENTS_MAX, DayEvent, DayState, DayTotals, DayUsageOf, DurationCount, EVENT_GROUPS_MAX,
     EventGroup, GroupBounds, MinuteGroup, ModelDayUsage,

@@ -178,7 +178,7 @@ impl World {
             store: store.clone(),
             billing: None,
             configurator,
-            ledger: ledger::Ledger::new(store.clone()),
+            ledger: ledger::Ledger::with_day_sums(store.clone()),
             meter: Some(meter.clone()),
             serves: Serves::Api,
             directory,

@@ -26,6 +26,7 @@ use control::{CachePurges, Passwords, Serves};
 use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
+use ledger::preparation::{self, DayPreparation};
 use ledger::retention::RetentionJob;
 use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::Meter;
@@ -371,6 +372,17 @@ impl Services {
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
+    /// Returns the recorded usage for the admin API, and starts the job that prepares its figures of the current day.
+    fn ledger(&mut self, base: &ServerContext) -> Ledger {
+        if base.role == Role::Proxy {
+            return Ledger::new(base.store.clone());
+        }
+        let ledger = Ledger::with_day_sums(base.store.clone());
+        let preparation = DayPreparation::new(ledger.clone());
+        self.jobs.add(preparation::SPEC, move || preparation.clone());
+        ledger
+    }
+
     /// Starts the reload of certificates, of which a new configuration may have more.
     pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
         let live = base.live.clone();
@@ -392,9 +404,10 @@ impl Services {
         let ControlListener { listener, tls, examples, books } = listener;
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().process.brand.key_prefix.clone();
+        let ledger = self.ledger(base);
         let state = control::State {
             store: base.store.clone(),
-            ledger: Ledger::new(base.store.clone()),
+            ledger,
             meter: base.meter.clone(),
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),

@@ -9,7 +9,7 @@ use store::sql::unsigned;
 
 use super::range::OF_DAY;
 use super::scope::DayUsageOf;
-use super::slices::{DaySlice, SLICE_EVENTS};
+use super::slices::DaySlice;
 use crate::handle::Ledger;
 
 /// Requests of one duration.
@@ -22,7 +22,7 @@ pub struct DurationCount {
 }
 
 /// Builds the query for the durations of the requests of a day that reached an upstream.
-fn durations(of: DayUsageOf) -> String {
+pub(super) fn durations(of: DayUsageOf) -> String {
     let condition = of.condition();
     format!(
         "SELECT ms, CAST(count(*) AS BIGINT) FROM (SELECT CASE WHEN duration_us < 1000000 THEN duration_us / 1000
@@ -32,19 +32,11 @@ fn durations(of: DayUsageOf) -> String {
 }
 
 impl Ledger {
-    /// Returns the durations of a scope's requests on one day, the shortest first. It reads the events of the day.
+    /// Returns the durations of a scope's requests on one day, the shortest first. It reads the events of the day in slices of
+    /// about `slice_events` events, two at a time.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn durations_of_day(
-        &self,
-        of: impl Into<DayUsageOf>,
-        day: Day,
-    ) -> Result<Vec<DurationCount>, DatabaseError> {
-        self.durations_in_slices(of.into(), day, SLICE_EVENTS).await
-    }
-
-    /// Reads the events of a day in slices, two at a time. A slice has about `slice_events` events.
     pub(super) async fn durations_in_slices(
         &self,
         of: DayUsageOf,

@@ -44,6 +44,23 @@ impl DaySlice {
         let [from, until] = self.times;
         query.bind(first).bind(end).bind(from).bind(until).bind(i64::from(self.day.0))
     }
+
+    /// Returns the first id, and the first one after the slice.
+    pub(super) const fn ids(self) -> [Uuid; 2] {
+        self.ids
+    }
+
+    /// Returns the first id after the slice.
+    pub(super) const fn end(self) -> Uuid {
+        let [_, end] = self.ids;
+        end
+    }
+
+    /// Returns the part from an id on; the whole slice without one.
+    pub(super) fn from_id(self, id: Option<Uuid>) -> Self {
+        let [first, end] = self.ids;
+        Self { ids: [id.unwrap_or(first), end], ..self }
+    }
 }
 
 impl Ledger {
@@ -68,7 +85,7 @@ impl Ledger {
     }
 
     /// Returns the first events of a range, and those after them; `None` if it has no more events.
-    async fn divided(
+    pub(super) async fn divided(
         &self,
         of: DayUsageOf,
         range: DaySlice,

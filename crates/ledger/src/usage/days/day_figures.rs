@@ -1,0 +1,91 @@
+//! Figures of the requests of one day that only events have: from the sums that are in memory, or from the events.
+
+use std::collections::HashMap;
+
+use access::Day;
+use store::DatabaseError;
+
+use super::caches::CachedUsage;
+use super::day_sums::SumsOf;
+use super::durations::DurationCount;
+use super::event_group::EventGroup;
+use super::groups::GroupBounds;
+use super::scope::DayUsageOf;
+use super::slices::SLICE_EVENTS;
+use crate::handle::Ledger;
+use crate::usage::scope::UsageOf;
+
+impl Ledger {
+    /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
+    /// [`EVENT_GROUPS_MAX`](crate::EVENT_GROUPS_MAX) groups. Without sums in memory it reads the events of the day, those of
+    /// sessions once more if bounds need them, and the totals of keys.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn event_groups(
+        &self,
+        of: impl Into<DayUsageOf>,
+        day: Day,
+        bounds: GroupBounds<'_>,
+    ) -> Result<Vec<EventGroup>, DatabaseError> {
+        let of = of.into();
+        // Intervals depend on the order of the events.
+        if bounds.interval_s.is_empty()
+            && let Some(sums) = self.day_sums(SumsOf { of, day, input_tokens: bounds.input_tokens.to_vec() }).await?
+        {
+            let made = if bounds.requests_per_key.is_empty() {
+                HashMap::new()
+            } else if of == DayUsageOf::Users(UsageOf::All) {
+                sums.made_by_key()
+            } else {
+                // Other requests of a key with the label count too.
+                self.made_by_key(of, day, bounds.requests_per_key).await?
+            };
+            return Ok(sums.groups(bounds, &made));
+        }
+        self.groups_of_events(of, day, bounds).await
+    }
+
+    /// Returns the durations of a scope's requests on one day, the shortest first. Without sums in memory it reads the events
+    /// of the day.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn durations_of_day(
+        &self,
+        of: impl Into<DayUsageOf>,
+        day: Day,
+    ) -> Result<Vec<DurationCount>, DatabaseError> {
+        let of = of.into();
+        match self.day_sums(SumsOf { of, day, input_tokens: Vec::new() }).await? {
+            Some(sums) => Ok(sums.durations()),
+            None => self.durations_in_slices(of, day, SLICE_EVENTS).await,
+        }
+    }
+
+    /// Returns the cached input tokens of a scope on one day, by price, without those of users' own credentials. Without sums in
+    /// memory it reads the events of the day.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn cached_usage(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
+        let of = of.into();
+        match self.day_sums(SumsOf { of, day, input_tokens: Vec::new() }).await? {
+            Some(sums) => Ok(sums.cached()),
+            None => self.cached_of_events(of, day).await,
+        }
+    }
+
+    /// Returns the number of a scope's requests on one day that response caches served. Without sums in memory it reads the
+    /// events of the day. Requests that are only counted by minute are not included.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn requests_from_cache(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<u64, DatabaseError> {
+        let of = of.into();
+        match self.day_sums(SumsOf { of, day, input_tokens: Vec::new() }).await? {
+            Some(sums) => Ok(sums.from_cache()),
+            None => self.served_of_events(of, day).await,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Sums of the events of today and yesterday that stay in memory, so that a later read only reads new events.
+//!
+//! Events are divided by their ids into slices. The sums of a slice stay valid as long as it has the same number of ids: events
+//! are inserted and deleted, but never change. The sums of old slices are added up, and all sums together are used only if they
+//! have as many events as the totals of the day say. Otherwise, the caller reads the events of the day.
+
+mod group_parts;
+mod range_sums;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use access::{Day, Mono};
+use store::DatabaseError;
+use uuid::Uuid;
+
+pub(super) use range_sums::RangeSums;
+use reader::Reader;
+#[cfg(test)]
+pub(super) use reader::STATEMENTS;
+
+use super::scope::DayUsageOf;
+use super::slices::{DaySlice, SLICE_EVENTS};
+use crate::handle::Ledger;
+use crate::row_ids::first_id;
+use crate::usage::scope::UsageOf;
+
+/// Maximum number of days and scopes whose sums stay in memory; a further one replaces the one that was read the longest ago.
+const DAYS_MAX: usize = 4;
+/// Maximum number of sums of groups of one day. A day with more is always read from its events.
+const PARTS_MAX: usize = 100_000;
+/// Slices with younger ids are checked at each read, because events are stored when their requests end.
+const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Pause after sums that differ from the totals, in which the events are read.
+const RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// The day, the scope and the bounds of sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SumsOf {
+    pub(super) of: DayUsageOf,
+    pub(super) day: Day,
+    /// Ascending bounds of the number of input tokens, which divide the groups.
+    pub(super) input_tokens: Vec<u64>,
+}
+
+/// The sums of several days and scopes.
+#[derive(Debug)]
+pub(crate) struct SumsCache {
+    days: Mutex<Vec<Arc<DaySums>>>,
+    slice_events: u32,
+}
+
+impl Default for SumsCache {
+    fn default() -> Self {
+        Self { days: Mutex::default(), slice_events: SLICE_EVENTS }
+    }
+}
+
+/// The sums of a day. One task at a time reads events for them.
+#[derive(Debug)]
+struct DaySums {
+    of: SumsOf,
+    state: tokio::sync::Mutex<SumsState>,
+}
+
+#[derive(Debug, Default)]
+struct SumsState {
+    /// The sums of the slices before `recent`.
+    settled: RangeSums,
+    recent: VecDeque<SliceSums>,
+    /// The first id after all slices; `None` before the first slice.
+    end: Option<Uuid>,
+    /// All sums of the day, as of the last read.
+    total: Option<Arc<RangeSums>>,
+    /// The time at which the sums differed from the totals.
+    differed_at: Option<Mono>,
+}
+
+/// The sums of a slice with the number of its ids, which is counted before the sums are read.
+#[derive(Debug)]
+struct SliceSums {
+    slice: DaySlice,
+    ids: u64,
+    sums: RangeSums,
+}
+
+impl SumsOf {
+    fn serves(&self, other: &Self) -> bool {
+        let has_bounds = other.input_tokens.is_empty() || other.input_tokens == self.input_tokens;
+        self.of == other.of && self.day == other.day && has_bounds
+    }
+}
+
+impl SumsCache {
+    /// Returns the place of the sums, which is new and empty if no other serves.
+    fn place(&self, of: &SumsOf) -> Arc<DaySums> {
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = days.iter().position(|kept| kept.of.serves(of)).map(|found| days.remove(found));
+        let place = found.unwrap_or_else(|| Arc::new(DaySums { of: of.clone(), state: tokio::sync::Mutex::default() }));
+        if days.len() >= DAYS_MAX {
+            days.remove(0);
+        }
+        days.push(place.clone());
+        place
+    }
+
+    /// Returns the sums of a day that are in memory.
+    fn of_day(&self, of: DayUsageOf, day: Day) -> Vec<SumsOf> {
+        let days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_day = days.iter().filter(|kept| kept.of.of == of && kept.of.day == day);
+        of_day.map(|kept| kept.of.clone()).collect()
+    }
+}
+
+impl SumsState {
+    /// Adds a slice behind the others.
+    fn push(&mut self, slice: SliceSums) {
+        self.end = Some(slice.slice.end());
+        self.recent.push_back(slice);
+    }
+
+    /// Adds up the slices whose ids are older than `before`.
+    fn settle(&mut self, before: Uuid) {
+        while self.recent.front().is_some_and(|oldest| oldest.slice.end() <= before)
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.settled.add(&oldest.sums);
+        }
+    }
+
+    /// Returns the sums of the whole day. Recent slices with another number of ids are read again.
+    async fn total_of_day(&mut self, of: &SumsOf, reader: &mut Reader<'_>) -> Result<RangeSums, DatabaseError> {
+        let mut total = self.settled.clone();
+        for recent in &mut self.recent {
+            if reader.ids(recent.slice).await? != recent.ids {
+                *recent = SliceSums::read(reader.again(), of, recent.slice).await?;
+            }
+            total.add(&recent.sums);
+        }
+        total.add(&RangeSums::read(reader, of, DaySlice::whole(of.day).from_id(self.end)).await?);
+        Ok(total)
+    }
+}
+
+impl SliceSums {
+    async fn read(mut reader: Reader<'_>, of: &SumsOf, slice: DaySlice) -> Result<Self, DatabaseError> {
+        let ids = reader.ids(slice).await?;
+        Ok(Self { slice, ids, sums: RangeSums::read(&mut reader, of, slice).await? })
+    }
+}
+
+impl Ledger {
+    /// Returns the sums of a day as of now; `None` if the events must be read, because the ledger keeps no sums, the day or its
+    /// scope has none, or they differ from the totals.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub(super) async fn day_sums(&self, of: SumsOf) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
+        let Some(cache) = &self.sums else { return Ok(None) };
+        // The events of one user are found by an index.
+        let has_sums = matches!(of.of, DayUsageOf::Users(UsageOf::All) | DayUsageOf::Label(_));
+        if !has_sums || of.day.next() < self.store.clock().now().day() {
+            return Ok(None);
+        }
+        let place = cache.place(&of);
+        let mut state = place.state.lock().await;
+        Box::pin(self.read_sums(&place.of, &mut state, cache.slice_events)).await
+    }
+
+    /// Reads the sums of all users for a day, so that the first request for its figures finds them.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn prepare_day(&self, day: Day) -> Result<(), DatabaseError> {
+        let Some(cache) = &self.sums else { return Ok(()) };
+        let all = DayUsageOf::Users(UsageOf::All);
+        let mut sums = cache.of_day(all, day);
+        if sums.is_empty() {
+            sums.push(SumsOf { of: all, day, input_tokens: Vec::new() });
+        }
+        for of in sums {
+            self.day_sums(of).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_sums(
+        &self,
+        of: &SumsOf,
+        state: &mut SumsState,
+        slice_events: u32,
+    ) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
+        let counted = Reader::Store(&self.store).counted_events(of).await?;
+        if let Some(total) = state.total.as_ref().filter(|total| total.events() == counted) {
+            return Ok(Some(total.clone()));
+        }
+        let now = self.store.clock().mono();
+        if state.differed_at.is_some_and(|at| now.since(at) < RETRY_AFTER) {
+            return Ok(None);
+        }
+        // Events may have been stored into old slices, or deleted: all slices are read again, once.
+        for _ in 0..2 {
+            self.read_slices(of, state, slice_events).await?;
+            if state.settled.parts() > PARTS_MAX {
+                break;
+            }
+            let mut snapshot = self.store.snapshot().await?;
+            let mut reader = Reader::Snapshot(&mut snapshot);
+            let total = state.total_of_day(of, &mut reader).await?;
+            let counted = reader.counted_events(of).await?;
+            snapshot.rollback().await?;
+            if total.parts() > PARTS_MAX {
+                break;
+            }
+            if total.events() == counted {
+                let total = Arc::new(total);
+                state.total = Some(total.clone());
+                return Ok(Some(total));
+            }
+            *state = SumsState::default();
+        }
+        *state = SumsState { differed_at: Some(now), ..SumsState::default() };
+        Ok(None)
+    }
+
+    /// Reads the full slices that are not in memory, two at a time.
+    async fn read_slices(&self, of: &SumsOf, state: &mut SumsState, slice_events: u32) -> Result<(), DatabaseError> {
+        let settled = first_id(self.store.clock().now().before(SETTLED_AFTER));
+        let mut rest = DaySlice::whole(of.day).from_id(state.end);
+        while state.settled.parts() <= PARTS_MAX
+            && let Some((slice, after)) = self.divided(of.of, rest, slice_events).await?
+        {
+            match self.divided(of.of, after, slice_events).await? {
+                Some((next, behind)) => {
+                    let (one, two) = tokio::try_join!(
+                        SliceSums::read(Reader::Store(&self.store), of, slice),
+                        SliceSums::read(Reader::Store(&self.store), of, next),
+                    )?;
+                    state.push(one);
+                    state.push(two);
+                    rest = behind;
+                }
+                None => {
+                    state.push(SliceSums::read(Reader::Store(&self.store), of, slice).await?);
+                    rest = after;
+                }
+            }
+            state.settle(settled);
+        }
+        Ok(())
+    }
+}
+
+/// Returns every SQL text of this module.
+#[cfg(test)]
+pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
+    let own = |of| [reader::counted_events(of), group_parts::text(of, kind, &[1, 9])];
+    DayUsageOf::kinds().into_iter().flat_map(own).collect()
+}

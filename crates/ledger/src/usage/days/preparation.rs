@@ -1,0 +1,39 @@
+//! The job that prepares the figures of the current day, so that the first request for them reads few events.
+
+use std::time::Duration;
+
+use jobs::{Job, JobError, JobSpec, NextRun};
+
+use crate::handle::Ledger;
+
+/// Pause after the start of the process, in which clients are served first.
+const FIRST_AFTER: Duration = Duration::from_secs(5);
+/// Pause from the end of one run to the next.
+const EVERY: Duration = Duration::from_secs(60);
+/// Maximum duration of a run. After a start, it reads all events of the day.
+const RUN_MAX: Duration = Duration::from_secs(600);
+
+/// Each process with the admin API prepares its own figures.
+pub const SPEC: JobSpec = JobSpec { first_after: FIRST_AFTER, run_max: RUN_MAX, ..JobSpec::every("day_sums", EVERY) };
+
+/// Reads the new events of the current day into the sums of a ledger.
+#[derive(Debug, Clone)]
+pub struct DayPreparation {
+    ledger: Ledger,
+}
+
+impl DayPreparation {
+    /// Returns the job for a ledger [with sums](Ledger::with_day_sums).
+    #[must_use]
+    pub const fn new(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+}
+
+impl Job for DayPreparation {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let today = self.ledger.store.clock().now().day();
+        self.ledger.prepare_day(today).await?;
+        Ok(NextRun::Period)
+    }
+}
