@@ -13,7 +13,6 @@ use super::groups::GroupBounds;
 use super::scope::DayUsageOf;
 use super::slices::SLICE_EVENTS;
 use crate::handle::Ledger;
-use crate::usage::scope::UsageOf;
 
 impl Ledger {
     /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
@@ -35,7 +34,7 @@ impl Ledger {
         {
             let made = if bounds.requests_per_key.is_empty() {
                 HashMap::new()
-            } else if of == DayUsageOf::Users(UsageOf::All) {
+            } else if matches!(of, DayUsageOf::Users(_)) {
                 sums.made_by_key()
             } else {
                 // Other requests of a key with the label count too.

@@ -14,9 +14,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Day, Mono};
+use access::{Day, Mono, Timestamp};
 use store::DatabaseError;
-use uuid::Uuid;
 
 pub(super) use range_sums::RangeSums;
 use reader::Reader;
@@ -26,11 +25,10 @@ pub(super) use reader::STATEMENTS;
 use super::scope::DayUsageOf;
 use super::slices::{DaySlice, SLICE_EVENTS};
 use crate::handle::Ledger;
-use crate::row_ids::first_id;
 use crate::usage::scope::UsageOf;
 
 /// Maximum number of days and scopes whose sums stay in memory; a further one replaces the one that was read the longest ago.
-const DAYS_MAX: usize = 4;
+const DAYS_MAX: usize = 8;
 /// Maximum number of sums of groups of one day. A day with more is always read from its events.
 const PARTS_MAX: usize = 100_000;
 /// Slices with younger ids are checked at each read, because events are stored when their requests end.
@@ -72,8 +70,8 @@ struct SumsState {
     /// The sums of the slices before `recent`.
     settled: RangeSums,
     recent: VecDeque<SliceSums>,
-    /// The first id after all slices; `None` before the first slice.
-    end: Option<Uuid>,
+    /// The events after all slices; `None` before the first slice.
+    rest: Option<DaySlice>,
     /// All sums of the day, as of the last read.
     total: Option<Arc<RangeSums>>,
     /// The time at which the sums differed from the totals.
@@ -109,23 +107,17 @@ impl SumsCache {
     }
 
     /// Returns the sums of a day that are in memory.
-    fn of_day(&self, of: DayUsageOf, day: Day) -> Vec<SumsOf> {
+    fn of_day(&self, day: Day) -> Vec<SumsOf> {
         let days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_day = days.iter().filter(|kept| kept.of.of == of && kept.of.day == day);
+        let of_day = days.iter().filter(|kept| kept.of.day == day);
         of_day.map(|kept| kept.of.clone()).collect()
     }
 }
 
 impl SumsState {
-    /// Adds a slice behind the others.
-    fn push(&mut self, slice: SliceSums) {
-        self.end = Some(slice.slice.end());
-        self.recent.push_back(slice);
-    }
-
-    /// Adds up the slices whose ids are older than `before`.
-    fn settle(&mut self, before: Uuid) {
-        while self.recent.front().is_some_and(|oldest| oldest.slice.end() <= before)
+    /// Adds up the slices before a time.
+    fn settle(&mut self, before: Timestamp) {
+        while self.recent.front().is_some_and(|oldest| oldest.slice.is_before(before))
             && let Some(oldest) = self.recent.pop_front()
         {
             self.settled.add(&oldest.sums);
@@ -136,19 +128,20 @@ impl SumsState {
     async fn total_of_day(&mut self, of: &SumsOf, reader: &mut Reader<'_>) -> Result<RangeSums, DatabaseError> {
         let mut total = self.settled.clone();
         for recent in &mut self.recent {
-            if reader.ids(recent.slice).await? != recent.ids {
+            if reader.ids(of, recent.slice).await? != recent.ids {
                 *recent = SliceSums::read(reader.again(), of, recent.slice).await?;
             }
             total.add(&recent.sums);
         }
-        total.add(&RangeSums::read(reader, of, DaySlice::whole(of.day).from_id(self.end)).await?);
+        let rest = self.rest.unwrap_or_else(|| DaySlice::whole(of.day));
+        total.add(&RangeSums::read(reader, of, rest).await?);
         Ok(total)
     }
 }
 
 impl SliceSums {
     async fn read(mut reader: Reader<'_>, of: &SumsOf, slice: DaySlice) -> Result<Self, DatabaseError> {
-        let ids = reader.ids(slice).await?;
+        let ids = reader.ids(of, slice).await?;
         Ok(Self { slice, ids, sums: RangeSums::read(&mut reader, of, slice).await? })
     }
 }
@@ -161,25 +154,30 @@ impl Ledger {
     /// Database errors of any kind.
     pub(super) async fn day_sums(&self, of: SumsOf) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
         let Some(cache) = &self.sums else { return Ok(None) };
-        // The events of one user are found by an index.
-        let has_sums = matches!(of.of, DayUsageOf::Users(UsageOf::All) | DayUsageOf::Label(_));
+        // The users of a plan change.
+        let has_sums = !matches!(of.of, DayUsageOf::Users(UsageOf::Plan(_)));
         if !has_sums || of.day.next() < self.store.clock().now().day() {
+            return Ok(None);
+        }
+        let counted = Reader::Store(&self.store).counted_events(&of).await?;
+        if counted < u64::from(cache.slice_events) {
             return Ok(None);
         }
         let place = cache.place(&of);
         let mut state = place.state.lock().await;
-        Box::pin(self.read_sums(&place.of, &mut state, cache.slice_events)).await
+        Box::pin(self.read_sums(&place.of, &mut state, counted, cache.slice_events)).await
     }
 
-    /// Reads the sums of all users for a day, so that the first request for its figures finds them.
+    /// Reads the sums of all users for a day, so that the first request for its figures finds them, and new events into its
+    /// other sums.
     ///
     /// # Errors
     /// Database errors of any kind.
     pub async fn prepare_day(&self, day: Day) -> Result<(), DatabaseError> {
         let Some(cache) = &self.sums else { return Ok(()) };
         let all = DayUsageOf::Users(UsageOf::All);
-        let mut sums = cache.of_day(all, day);
-        if sums.is_empty() {
+        let mut sums = cache.of_day(day);
+        if !sums.iter().any(|sums| sums.of == all) {
             sums.push(SumsOf { of: all, day, input_tokens: Vec::new() });
         }
         for of in sums {
@@ -192,9 +190,9 @@ impl Ledger {
         &self,
         of: &SumsOf,
         state: &mut SumsState,
+        counted: u64,
         slice_events: u32,
     ) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
-        let counted = Reader::Store(&self.store).counted_events(of).await?;
         if let Some(total) = state.total.as_ref().filter(|total| total.events() == counted) {
             return Ok(Some(total.clone()));
         }
@@ -229,8 +227,8 @@ impl Ledger {
 
     /// Reads the full slices that are not in memory, two at a time.
     async fn read_slices(&self, of: &SumsOf, state: &mut SumsState, slice_events: u32) -> Result<(), DatabaseError> {
-        let settled = first_id(self.store.clock().now().before(SETTLED_AFTER));
-        let mut rest = DaySlice::whole(of.day).from_id(state.end);
+        let settled = self.store.clock().now().before(SETTLED_AFTER);
+        let mut rest = state.rest.unwrap_or_else(|| DaySlice::whole(of.day));
         while state.settled.parts() <= PARTS_MAX
             && let Some((slice, after)) = self.divided(of.of, rest, slice_events).await?
         {
@@ -240,15 +238,15 @@ impl Ledger {
                         SliceSums::read(Reader::Store(&self.store), of, slice),
                         SliceSums::read(Reader::Store(&self.store), of, next),
                     )?;
-                    state.push(one);
-                    state.push(two);
+                    state.recent.extend([one, two]);
                     rest = behind;
                 }
                 None => {
-                    state.push(SliceSums::read(Reader::Store(&self.store), of, slice).await?);
+                    state.recent.push_back(SliceSums::read(Reader::Store(&self.store), of, slice).await?);
                     rest = after;
                 }
             }
+            state.rest = Some(rest);
             state.settle(settled);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Slices of one day's events: SQLite groups each of them in memory, and two of them at the same time.
 
-use access::Day;
+use access::{Day, Timestamp};
 use store::DatabaseError;
 use store::sql::{Query, StoreKind, micros, statements};
 use uuid::Uuid;
@@ -50,16 +50,16 @@ impl DaySlice {
         self.ids
     }
 
-    /// Returns the first id after the slice.
-    pub(super) const fn end(self) -> Uuid {
-        let [_, end] = self.ids;
-        end
+    /// Returns the first time, and the first one after the slice.
+    pub(super) const fn times(self) -> [i64; 2] {
+        self.times
     }
 
-    /// Returns the part from an id on; the whole slice without one.
-    pub(super) fn from_id(self, id: Option<Uuid>) -> Self {
-        let [first, end] = self.ids;
-        Self { ids: [id.unwrap_or(first), end], ..self }
+    /// Whether the slice has no later ids or times than this.
+    pub(super) fn is_before(self, time: Timestamp) -> bool {
+        let [_, end] = self.ids;
+        let [_, until] = self.times;
+        end <= first_id(time) || until <= micros(time)
     }
 }
 

@@ -9,9 +9,11 @@ use super::SumsOf;
 use crate::usage::days::range::bounds;
 use crate::usage::days::scope::DayUsageOf;
 use crate::usage::days::slices::DaySlice;
+use crate::usage::scope::UsageOf;
 
 statements! {
     IDS = "SELECT CAST(count(*) AS BIGINT) FROM usage_events WHERE id >= $1 AND id < $2";
+    IDS_OF_USER = "SELECT CAST(count(*) AS BIGINT) FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3";
 }
 
 /// The source of the rows.
@@ -46,10 +48,16 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the number of ids in a slice, whatever the day and the scope of their events.
-    pub(super) async fn ids(&mut self, slice: DaySlice) -> Result<u64, DatabaseError> {
-        let [first, end] = slice.ids();
-        let (ids,): (i64,) = self.query(IDS.to_owned()).bind(first).bind(end).one().await?;
+    /// Returns the number of ids in a slice, whatever the day of their events, in the index by which its events are found.
+    pub(super) async fn ids(&mut self, of: &SumsOf, slice: DaySlice) -> Result<u64, DatabaseError> {
+        let query = if let DayUsageOf::Users(UsageOf::User(user)) = of.of {
+            let [from, until] = slice.times();
+            self.query(IDS_OF_USER.to_owned()).bind(user.0).bind(from).bind(until)
+        } else {
+            let [first, end] = slice.ids();
+            self.query(IDS.to_owned()).bind(first).bind(end)
+        };
+        let (ids,): (i64,) = query.one().await?;
         Ok(unsigned(ids))
     }
 
