@@ -20,7 +20,7 @@ mod totals;
 mod version;
 
 pub use caches::CachedUsage;
-pub(crate) use day_sums::SumsCache;
+pub use day_figures::DayFigures;
 pub use durations::DurationCount;
 pub use event_group::{EVENT_GROUPS_MAX, EventGroup};
 pub use events::{DAY_EVENTS_MAX, DayEvent};

@@ -28,7 +28,7 @@ use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::preparation::{self, DayPreparation};
 use ledger::retention::RetentionJob;
-use ledger::{IngestStats, Ledger, RetentionStats};
+use ledger::{DayFigures, IngestStats, Ledger, RetentionStats};
 use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
@@ -372,15 +372,14 @@ impl Services {
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
-    /// Returns the recorded usage for the admin API, and starts the job that prepares its figures of the current day.
-    fn ledger(&mut self, base: &ServerContext) -> Ledger {
-        if base.role == Role::Proxy {
-            return Ledger::new(base.store.clone());
+    /// Returns the figures of days for the admin API, and starts the job that prepares those of the current day.
+    fn day_figures(&mut self, base: &ServerContext) -> DayFigures {
+        let figures = DayFigures::new(Ledger::new(base.store.clone()));
+        if base.role != Role::Proxy {
+            let preparation = DayPreparation::new(figures.clone());
+            self.jobs.add(preparation::SPEC, move || preparation.clone());
         }
-        let ledger = Ledger::with_day_sums(base.store.clone());
-        let preparation = DayPreparation::new(ledger.clone());
-        self.jobs.add(preparation::SPEC, move || preparation.clone());
-        ledger
+        figures
     }
 
     /// Starts the reload of certificates, of which a new configuration may have more.
@@ -404,10 +403,10 @@ impl Services {
         let ControlListener { listener, tls, examples, books } = listener;
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().process.brand.key_prefix.clone();
-        let ledger = self.ledger(base);
         let state = control::State {
             store: base.store.clone(),
-            ledger,
+            ledger: Ledger::new(base.store.clone()),
+            day_figures: self.day_figures(base),
             meter: base.meter.clone(),
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),

@@ -95,7 +95,7 @@ impl From<CachedRow> for CachedUsage {
 }
 
 impl CachedUsage {
-    /// Returns the price.
+    /// Returns the price that rated the attempts.
     pub(super) fn price(&self) -> CachedPrice {
         CachedPrice {
             provider: self.provider.clone(),
@@ -120,17 +120,20 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn cached_of_events(&self, of: DayUsageOf, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
+    pub async fn cached_usage(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
+        let of = of.into();
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(cached(of)))), day);
         let rows: Vec<CachedRow> = query.all().await?;
         Ok(rows.into_iter().map(CachedUsage::from).collect())
     }
 
-    /// Returns the number of a scope's requests on one day that response caches served. It reads the events of the day.
+    /// Returns the number of a scope's requests on one day that response caches served. It reads the events of the day, so
+    /// requests that are only counted by minute are not included.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn served_of_events(&self, of: DayUsageOf, day: Day) -> Result<u64, DatabaseError> {
+    pub async fn requests_from_cache(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<u64, DatabaseError> {
+        let of = of.into();
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(served(of)))), day);
         let (requests,): (i64,) = query.one().await?;
         Ok(unsigned(requests))

@@ -1,20 +1,43 @@
 //! Figures of the requests of one day that only events have: from the sums that are in memory, or from the events.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use access::Day;
 use store::DatabaseError;
 
 use super::caches::CachedUsage;
-use super::day_sums::SumsOf;
+use super::day_sums::{SumsCache, SumsOf};
 use super::durations::DurationCount;
 use super::event_group::EventGroup;
 use super::groups::GroupBounds;
 use super::scope::DayUsageOf;
-use super::slices::SLICE_EVENTS;
 use crate::handle::Ledger;
 
-impl Ledger {
+/// The figures of days that only events have. Sums of today and yesterday stay in memory, which clones share.
+#[derive(Debug, Clone)]
+pub struct DayFigures {
+    pub(super) ledger: Ledger,
+    pub(super) sums: Arc<SumsCache>,
+}
+
+impl DayFigures {
+    /// Returns the figures of a ledger, without sums in memory yet.
+    #[must_use]
+    pub fn new(ledger: Ledger) -> Self {
+        Self { ledger, sums: Arc::default() }
+    }
+
+    /// Reads the current day's sums of all users, so that the first request for its figures finds them, and new events into its
+    /// other sums.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn prepare(&self) -> Result<(), DatabaseError> {
+        let today = self.ledger.store.clock().now().day();
+        self.sums.prepare(&self.ledger, today).await
+    }
+
     /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
     /// [`EVENT_GROUPS_MAX`](crate::EVENT_GROUPS_MAX) groups. Without sums in memory it reads the events of the day, those of
     /// sessions once more if bounds need them, and the totals of keys.
@@ -30,7 +53,8 @@ impl Ledger {
         let of = of.into();
         // Intervals depend on the order of the events.
         if bounds.interval_s.is_empty()
-            && let Some(sums) = self.day_sums(SumsOf { of, day, input_tokens: bounds.input_tokens.to_vec() }).await?
+            && let Some(sums) =
+                self.sums.read(&self.ledger, SumsOf { of, day, input_tokens: bounds.input_tokens.to_vec() }).await?
         {
             let made = if bounds.requests_per_key.is_empty() {
                 HashMap::new()
@@ -38,11 +62,11 @@ impl Ledger {
                 sums.made_by_key()
             } else {
                 // Other requests of a key with the label count too.
-                self.made_by_key(of, day, bounds.requests_per_key).await?
+                self.ledger.made_by_key(of, day, bounds.requests_per_key).await?
             };
             return Ok(sums.groups(bounds, &made));
         }
-        self.groups_of_events(of, day, bounds).await
+        self.ledger.event_groups(of, day, bounds).await
     }
 
     /// Returns the durations of a scope's requests on one day, the shortest first. Without sums in memory it reads the events
@@ -56,9 +80,9 @@ impl Ledger {
         day: Day,
     ) -> Result<Vec<DurationCount>, DatabaseError> {
         let of = of.into();
-        match self.day_sums(SumsOf { of, day, input_tokens: Vec::new() }).await? {
+        match self.sums.read(&self.ledger, SumsOf { of, day, input_tokens: Vec::new() }).await? {
             Some(sums) => Ok(sums.durations()),
-            None => self.durations_in_slices(of, day, SLICE_EVENTS).await,
+            None => self.ledger.durations_of_day(of, day).await,
         }
     }
 
@@ -69,9 +93,9 @@ impl Ledger {
     /// Database errors of any kind.
     pub async fn cached_usage(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<Vec<CachedUsage>, DatabaseError> {
         let of = of.into();
-        match self.day_sums(SumsOf { of, day, input_tokens: Vec::new() }).await? {
+        match self.sums.read(&self.ledger, SumsOf { of, day, input_tokens: Vec::new() }).await? {
             Some(sums) => Ok(sums.cached()),
-            None => self.cached_of_events(of, day).await,
+            None => self.ledger.cached_usage(of, day).await,
         }
     }
 
@@ -82,9 +106,9 @@ impl Ledger {
     /// Database errors of any kind.
     pub async fn requests_from_cache(&self, of: impl Into<DayUsageOf>, day: Day) -> Result<u64, DatabaseError> {
         let of = of.into();
-        match self.day_sums(SumsOf { of, day, input_tokens: Vec::new() }).await? {
+        match self.sums.read(&self.ledger, SumsOf { of, day, input_tokens: Vec::new() }).await? {
             Some(sums) => Ok(sums.from_cache()),
-            None => self.served_of_events(of, day).await,
+            None => self.ledger.requests_from_cache(of, day).await,
         }
     }
 }

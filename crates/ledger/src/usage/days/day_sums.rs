@@ -146,26 +146,25 @@ impl SliceSums {
     }
 }
 
-impl Ledger {
-    /// Returns the sums of a day as of now; `None` if the events must be read, because the ledger keeps no sums, the day or its
-    /// scope has none, or they differ from the totals.
+impl SumsCache {
+    /// Returns the sums of a day as of now; `None` if the events must be read, because the day or its scope has no sums, or
+    /// they differ from the totals.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn day_sums(&self, of: SumsOf) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
-        let Some(cache) = &self.sums else { return Ok(None) };
+    pub(super) async fn read(&self, ledger: &Ledger, of: SumsOf) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
         // The users of a plan change.
         let has_sums = !matches!(of.of, DayUsageOf::Users(UsageOf::Plan(_)));
-        if !has_sums || of.day.next() < self.store.clock().now().day() {
+        if !has_sums || of.day.next() < ledger.store.clock().now().day() {
             return Ok(None);
         }
-        let counted = Reader::Store(&self.store).counted_events(&of).await?;
-        if counted < u64::from(cache.slice_events) {
+        let counted = Reader::Store(&ledger.store).counted_events(&of).await?;
+        if counted < u64::from(self.slice_events) {
             return Ok(None);
         }
-        let place = cache.place(&of);
+        let place = self.place(&of);
         let mut state = place.state.lock().await;
-        Box::pin(self.read_sums(&place.of, &mut state, counted, cache.slice_events)).await
+        Box::pin(self.read_sums(ledger, &place.of, &mut state, counted)).await
     }
 
     /// Reads the sums of all users for a day, so that the first request for its figures finds them, and new events into its
@@ -173,40 +172,39 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn prepare_day(&self, day: Day) -> Result<(), DatabaseError> {
-        let Some(cache) = &self.sums else { return Ok(()) };
+    pub(super) async fn prepare(&self, ledger: &Ledger, day: Day) -> Result<(), DatabaseError> {
         let all = DayUsageOf::Users(UsageOf::All);
-        let mut sums = cache.of_day(day);
+        let mut sums = self.of_day(day);
         if !sums.iter().any(|sums| sums.of == all) {
             sums.push(SumsOf { of: all, day, input_tokens: Vec::new() });
         }
         for of in sums {
-            self.day_sums(of).await?;
+            self.read(ledger, of).await?;
         }
         Ok(())
     }
 
     async fn read_sums(
         &self,
+        ledger: &Ledger,
         of: &SumsOf,
         state: &mut SumsState,
         counted: u64,
-        slice_events: u32,
     ) -> Result<Option<Arc<RangeSums>>, DatabaseError> {
         if let Some(total) = state.total.as_ref().filter(|total| total.events() == counted) {
             return Ok(Some(total.clone()));
         }
-        let now = self.store.clock().mono();
+        let now = ledger.store.clock().mono();
         if state.differed_at.is_some_and(|at| now.since(at) < RETRY_AFTER) {
             return Ok(None);
         }
         // Events may have been stored into old slices, or deleted: all slices are read again, once.
         for _ in 0..2 {
-            self.read_slices(of, state, slice_events).await?;
+            self.read_slices(ledger, of, state).await?;
             if state.settled.parts() > PARTS_MAX {
                 break;
             }
-            let mut snapshot = self.store.snapshot().await?;
+            let mut snapshot = ledger.store.snapshot().await?;
             let mut reader = Reader::Snapshot(&mut snapshot);
             let total = state.total_of_day(of, &mut reader).await?;
             let counted = reader.counted_events(of).await?;
@@ -226,23 +224,23 @@ impl Ledger {
     }
 
     /// Reads the full slices that are not in memory, two at a time.
-    async fn read_slices(&self, of: &SumsOf, state: &mut SumsState, slice_events: u32) -> Result<(), DatabaseError> {
-        let settled = self.store.clock().now().before(SETTLED_AFTER);
+    async fn read_slices(&self, ledger: &Ledger, of: &SumsOf, state: &mut SumsState) -> Result<(), DatabaseError> {
+        let settled = ledger.store.clock().now().before(SETTLED_AFTER);
         let mut rest = state.rest.unwrap_or_else(|| DaySlice::whole(of.day));
         while state.settled.parts() <= PARTS_MAX
-            && let Some((slice, after)) = self.divided(of.of, rest, slice_events).await?
+            && let Some((slice, after)) = ledger.divided(of.of, rest, self.slice_events).await?
         {
-            match self.divided(of.of, after, slice_events).await? {
+            match ledger.divided(of.of, after, self.slice_events).await? {
                 Some((next, behind)) => {
                     let (one, two) = tokio::try_join!(
-                        SliceSums::read(Reader::Store(&self.store), of, slice),
-                        SliceSums::read(Reader::Store(&self.store), of, next),
+                        SliceSums::read(Reader::Store(&ledger.store), of, slice),
+                        SliceSums::read(Reader::Store(&ledger.store), of, next),
                     )?;
                     state.recent.extend([one, two]);
                     rest = behind;
                 }
                 None => {
-                    state.recent.push_back(SliceSums::read(Reader::Store(&self.store), of, slice).await?);
+                    state.recent.push_back(SliceSums::read(Reader::Store(&ledger.store), of, slice).await?);
                     rest = after;
                 }
             }

@@ -9,7 +9,7 @@ use store::sql::unsigned;
 
 use super::range::OF_DAY;
 use super::scope::DayUsageOf;
-use super::slices::DaySlice;
+use super::slices::{DaySlice, SLICE_EVENTS};
 use crate::handle::Ledger;
 
 /// Requests of one duration.
@@ -32,11 +32,19 @@ pub(super) fn durations(of: DayUsageOf) -> String {
 }
 
 impl Ledger {
-    /// Returns the durations of a scope's requests on one day, the shortest first. It reads the events of the day in slices of
-    /// about `slice_events` events, two at a time.
+    /// Returns the durations of a scope's requests on one day, the shortest first. It reads the events of the day.
     ///
     /// # Errors
     /// Database errors of any kind.
+    pub async fn durations_of_day(
+        &self,
+        of: impl Into<DayUsageOf>,
+        day: Day,
+    ) -> Result<Vec<DurationCount>, DatabaseError> {
+        self.durations_in_slices(of.into(), day, SLICE_EVENTS).await
+    }
+
+    /// Reads the events of a day in slices, two at a time. A slice has about `slice_events` events.
     pub(super) async fn durations_in_slices(
         &self,
         of: DayUsageOf,

@@ -103,7 +103,7 @@ impl EventGroup {
         self.set(sums);
     }
 
-    /// Returns the sums.
+    /// Returns the sums of the group.
     pub(super) const fn sums(&self) -> GroupSums {
         GroupSums {
             requests: self.requests,

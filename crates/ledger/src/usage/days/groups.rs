@@ -211,17 +211,19 @@ fn minutes(of: DayUsageOf) -> String {
 }
 
 impl Ledger {
-    /// Returns the events of a scope on one day, grouped by metadata and by bounds. It reads the events of the day, those of
-    /// sessions once more if bounds need them, and the totals of keys.
+    /// Returns the events of a scope on one day, grouped by metadata and by bounds, at most
+    /// [`EVENT_GROUPS_MAX`] groups. It reads the events of the day, those of sessions once more if bounds need them, and the
+    /// totals of keys.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn groups_of_events(
+    pub async fn event_groups(
         &self,
-        of: DayUsageOf,
+        of: impl Into<DayUsageOf>,
         day: Day,
         bounds: GroupBounds<'_>,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
+        let of = of.into();
         let bounds = if self.has_busy_key(of, day, bounds.requests_per_key).await? {
             bounds
         } else {

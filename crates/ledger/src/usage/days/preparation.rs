@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobs::{Job, JobError, JobSpec, NextRun};
 
-use crate::handle::Ledger;
+use super::day_figures::DayFigures;
 
 /// Pause after the start of the process, in which clients are served first.
 const FIRST_AFTER: Duration = Duration::from_secs(5);
@@ -16,24 +16,23 @@ const RUN_MAX: Duration = Duration::from_secs(600);
 /// Each process with the admin API prepares its own figures.
 pub const SPEC: JobSpec = JobSpec { first_after: FIRST_AFTER, run_max: RUN_MAX, ..JobSpec::every("day_sums", EVERY) };
 
-/// Reads the new events of the current day into the sums of a ledger.
+/// Reads the new events of the current day into its sums.
 #[derive(Debug, Clone)]
 pub struct DayPreparation {
-    ledger: Ledger,
+    figures: DayFigures,
 }
 
 impl DayPreparation {
-    /// Returns the job for a ledger [with sums](Ledger::with_day_sums).
+    /// Returns the job for the figures that the admin API reads.
     #[must_use]
-    pub const fn new(ledger: Ledger) -> Self {
-        Self { ledger }
+    pub const fn new(figures: DayFigures) -> Self {
+        Self { figures }
     }
 }
 
 impl Job for DayPreparation {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let today = self.ledger.store.clock().now().day();
-        self.ledger.prepare_day(today).await?;
+        self.figures.prepare().await?;
         Ok(NextRun::Period)
     }
 }

@@ -77,7 +77,7 @@ impl RangeSums {
         self.groups.len()
     }
 
-    /// Returns the groups with the bounds of a request, whose bounds of input tokens are none or those of the sums.
+    /// Returns the groups with the bounds of a request, whose bounds of input tokens are missing or those of the sums.
     pub(in crate::usage::days) fn groups(&self, bounds: GroupBounds<'_>, made: &HashMap<i64, u64>) -> Vec<EventGroup> {
         self.groups.groups(bounds, made)
     }

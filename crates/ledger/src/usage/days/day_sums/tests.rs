@@ -4,7 +4,7 @@ use spool::Record;
 
 use super::*;
 use crate::fixture::{Place, event, tell};
-use crate::usage::days::{CachedUsage, EventGroup, GroupBounds};
+use crate::usage::days::{CachedUsage, DayFigures, EventGroup, GroupBounds};
 use crate::usage_fixture::{IngestNode, TODAY, attempt, caller, people};
 
 /// Creates events of any kind that groups distinguish, in the order of a sequence that repeats.
@@ -90,9 +90,9 @@ impl EventMaker {
     }
 }
 
-/// Two ledgers of one store: with sums in memory, and without.
+/// Two readers of one store: with sums in memory, and without.
 struct Ledgers {
-    kept: Ledger,
+    kept: DayFigures,
     plain: Ledger,
 }
 
@@ -111,8 +111,8 @@ fn sorted(mut cached: Vec<CachedUsage>) -> Vec<CachedUsage> {
 impl Ledgers {
     fn new(store: &store::Store, slice_events: u32) -> Self {
         let plain = Ledger::new(store.clone());
-        let cache = SumsCache { slice_events, ..SumsCache::default() };
-        Self { kept: Ledger { sums: Some(Arc::new(cache)), ..plain.clone() }, plain }
+        let sums = Arc::new(SumsCache { slice_events, ..SumsCache::default() });
+        Self { kept: DayFigures { ledger: plain.clone(), sums }, plain }
     }
 
     /// Compares each figure for each scope and for bounds of each kind.
@@ -132,7 +132,8 @@ impl Ledgers {
         for of in [UsageOf::All.into(), label, UsageOf::User(access::UserNo(1)).into()] {
             for bounds in all_bounds {
                 let what = format!("{of:?} {bounds:?} after {after}");
-                let [kept, plain] = [&self.kept, &self.plain];
+                let kept = &self.kept;
+                let plain = &self.plain;
                 let kept_groups = comparable(kept.event_groups(of, TODAY, bounds).await.unwrap());
                 assert_eq!(kept_groups, comparable(plain.event_groups(of, TODAY, bounds).await.unwrap()), "{what}");
                 let durations = kept.durations_of_day(of, TODAY).await.unwrap();
@@ -148,7 +149,7 @@ impl Ledgers {
 
     /// Returns the numbers of settled and of recent slices of all users, and whether their sums are used.
     async fn state(&self) -> (bool, usize, bool) {
-        let cache = self.kept.sums.clone().unwrap();
+        let cache = &self.kept.sums;
         let of = SumsOf { of: UsageOf::All.into(), day: TODAY, input_tokens: Vec::new() };
         let place = cache.place(&of);
         let state = place.state.lock().await;
@@ -197,7 +198,7 @@ async fn sums_in_memory_are_those_of_the_events() {
         let (_, slices, is_used) = ledgers.state().await;
         assert_eq!((slices, is_used), (0, false), "the events are read");
         let new = Ledgers::new(&store, 7);
-        new.kept.prepare_day(TODAY).await.unwrap();
+        new.kept.prepare().await.unwrap();
         assert!(!new.state().await.2);
     }
 }
@@ -210,17 +211,15 @@ async fn sums_of_a_day_are_prepared_before_the_first_request() {
     let mut node = IngestNode::of(&store, place.folder.path()).await;
     node.write(&EventMaker::new(hours(5), 1).records(30)).await;
     let ledgers = Ledgers::new(&store, 4);
-    ledgers.kept.prepare_day(TODAY).await.unwrap();
+    ledgers.kept.prepare().await.unwrap();
     assert!(ledgers.state().await.2);
     ledgers.agree("the preparation").await;
-    let cache = ledgers.kept.sums.clone().unwrap();
+    let cache = &ledgers.kept.sums;
     let with_bounds = SumsOf { of: UsageOf::All.into(), day: TODAY, input_tokens: vec![50, 1_000] };
     assert!(cache.of_day(TODAY).contains(&with_bounds));
     for back in 0..3 {
         let of = SumsOf { day: Day(TODAY.0 - back), ..with_bounds.clone() };
-        assert_eq!(ledgers.kept.day_sums(of).await.unwrap().is_some(), back == 0, "{back} days ago");
+        assert_eq!(cache.read(&ledgers.plain, of).await.unwrap().is_some(), back == 0, "{back} days ago");
     }
     assert!(cache.days.lock().unwrap().len() <= DAYS_MAX);
-    // A ledger without sums prepares nothing.
-    ledgers.plain.prepare_day(TODAY).await.unwrap();
 }
