@@ -4,6 +4,7 @@ pub mod limits;
 mod modalities;
 pub mod quota;
 
+use access::Day;
 use access::amounts::usd;
 use serde::Serialize;
 
@@ -41,13 +42,15 @@ pub struct ModelCard<'a> {
     pub limits: Option<TokenLimits>,
     /// The price at standard terms; `None` if it is unknown.
     pub price: Option<&'a Price>,
+    /// The day on which the list is shown.
+    pub today: Day,
 }
 
 impl<'a> ModelCard<'a> {
     /// Returns a model of which only the name is known.
     #[must_use]
     pub const fn named(name: &'a str) -> Self {
-        Self { name, known_model: None, limits: None, price: None }
+        Self { name, known_model: None, limits: None, price: None, today: Day(0) }
     }
 }
 
@@ -95,6 +98,9 @@ struct Pricing {
     input_cache_read: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_cache_write: Option<String>,
+    /// The day of the figures, if they are those of the built-in table and older than two weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_since: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -152,7 +158,7 @@ impl<'a> OpenAiModel<'a> {
             }),
             architecture: card.known_model.and_then(Modalities::of_model),
             reasoning_efforts: card.known_model.map(efforts).unwrap_or_default(),
-            pricing: card.price.and_then(Pricing::of_price),
+            pricing: card.price.and_then(|price| Pricing::of_price(price, card.today)),
         }
     }
 }
@@ -166,7 +172,7 @@ const fn context_tokens(limits: TokenLimits) -> u64 {
 }
 
 impl Pricing {
-    fn of_price(price: &Price) -> Option<Self> {
+    fn of_price(price: &Price, today: Day) -> Option<Self> {
         let rates = &price.rates;
         let per_token = |pico: u64| usd::written(pico, PICO_PLACES);
         Some(Self {
@@ -174,6 +180,7 @@ impl Pricing {
             completion: per_token(rates.output.unwrap_or(0)),
             input_cache_read: rates.cached_input.map(per_token),
             input_cache_write: rates.cache_write_short.map(per_token),
+            stale_since: price.is_stale(today).then(|| price.as_of.to_string()),
         })
     }
 }
@@ -236,7 +243,6 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use access::Day;
     use serde_json::{Value, json};
 
     use super::*;
@@ -292,6 +298,7 @@ mod tests {
                 known_model: Some(model),
                 limits: TokenLimits::find(kind, [model]),
                 price: prices.find(kind, [model], Day(20_778)),
+                today: Day(20_778),
             };
             serde_json::from_slice(&one(dialect, &card, "o")).unwrap()
         };

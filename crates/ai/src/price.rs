@@ -13,7 +13,7 @@ mod terms;
 
 use std::sync::Arc;
 
-use access::{NanoUsd, Tokens};
+use access::{Day, NanoUsd, Tokens};
 use meter::rating::{Line, total};
 use meter::{LongRates, RateCard, Rates, ToolCalls, UnitRates, Usage};
 
@@ -69,7 +69,18 @@ pub struct TokenLimits {
     pub output_tokens_max: u64,
 }
 
+/// Days after which figures of the built-in table are marked as old.
+const STALE_AFTER_DAYS: u32 = 14;
+
 impl Price {
+    /// Whether the price is one of the built-in table whose figures are older than two weeks on the day `today`.
+    #[must_use]
+    pub fn is_stale(&self, today: Day) -> bool {
+        let read_at = Day::parse(&self.as_of);
+        let is_builtin = self.version.starts_with(table::VERSION);
+        is_builtin && read_at.is_some_and(|day| today.0 > day.0.saturating_add(STALE_AFTER_DAYS))
+    }
+
     /// Returns the cost of `usage`: its tokens and tool calls if any tokens are reported, otherwise its unit, and the
     /// fee per request. `None` if neither is known, or if a used class has no price; a free model always costs zero.
     #[must_use]
@@ -168,6 +179,15 @@ mod tests {
 
     fn flat(rate: u64) -> Price {
         Price::configured(Rates::flat(rate), UnitRates::default())
+    }
+
+    #[test]
+    fn built_in_figures_are_old_after_two_weeks_and_configured_ones_never() {
+        let prices = Prices::builtin();
+        let price = prices.find("openai", ["gpt-5"], DAY).unwrap();
+        assert!(!price.is_stale(DAY) && !price.is_stale(Day(DAY.0 + 14)) && price.is_stale(Day(DAY.0 + 15)));
+        let of_file = Price::of_file(PriceFigures::default(), "page", "2026-11-21");
+        assert!(!of_file.is_stale(Day(DAY.0 + 400)) && !flat(1).is_stale(Day(DAY.0 + 400)));
     }
 
     #[test]

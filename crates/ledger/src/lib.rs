@@ -59,6 +59,6 @@ pub use usage::{
     REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestDetails, RequestFilter,
     RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX,
     SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep,
-    SeriesUser, TopLists, UsageOf, UsageSeries, UserUse, preparation,
+    SeriesUser, TopLists, UnpricedModel, UsageOf, UsageSeries, UserUse, preparation,
 };
 pub use usage_totals::UsageTotals;

@@ -19,6 +19,7 @@ const LISTS: &[&Statements] = &[
     usage::STATEMENTS,
     busy_subjects::STATEMENTS,
     busy_users::STATEMENTS,
+    usage::unpriced_models::STATEMENTS,
 ];
 
 #[tokio::test]

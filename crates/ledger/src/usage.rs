@@ -13,6 +13,7 @@ mod scope;
 mod scope_overview;
 mod series;
 mod sums;
+pub(crate) mod unpriced_models;
 
 use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
 use store::DatabaseError;
@@ -40,6 +41,7 @@ pub use series::{
     SeriesStep, SeriesUser, UsageSeries,
 };
 pub use sums::ResultTotals;
+pub use unpriced_models::UnpricedModel;
 
 statements! {
     OF_DAY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,

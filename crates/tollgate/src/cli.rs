@@ -114,7 +114,7 @@ pub(crate) enum Command {
     /// List plans, and apply configured plans to the store
     #[command(after_help = settings::PLANS_EXAMPLES)]
     Plans(PlansCommands),
-    /// List the prices of models, and compare a price file with them
+    /// List the prices of models, compare a price file with them, and find models without a price
     #[command(after_help = prices::PRICES_EXAMPLES)]
     Prices(PricesCommands),
     /// Set and list budgets of keys, users, plans and all users together

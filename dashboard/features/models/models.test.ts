@@ -12,7 +12,7 @@ const NO_UNITS = {
   maps_query: null, maps_prompt: null, container: null, file_search: null, request: null,
 };
 const PRICE: Model["price"] = {
-  version: "v", source: "s", as_of: null, until: null, currency: "USD",
+  version: "v", source: "s", as_of: null, stale: false, until: null, currency: "USD",
   rates_pico: { ...NO_RATES, input: 250_000, cached_input: 25_000, output: 0 },
   long: { above_tokens: 200_000, rates_pico: { ...NO_RATES, input: 500_000 } },
   units_pico: { ...NO_UNITS, millisecond: 100_000, search: 10_000_000_000 },

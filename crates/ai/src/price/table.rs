@@ -19,7 +19,8 @@ use meter::{Rates, UnitRates};
 use super::{Long, Others, Price, Region, Tier, server_tools};
 use row::{builtin, rates, text_rates, unit_rates};
 
-const VERSION: &str = "builtin-2026-11-21";
+/// The beginning of the versions of all rows.
+pub(super) const VERSION: &str = "builtin-2026-11-21";
 /// The day on which the figures of the built-in table were read, `YYYY-MM-DD`.
 pub const AS_OF: &str = "2026-11-21";
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Credits, Principal};
+use access::{Credits, Day, Principal};
 use axum::Json;
 use axum::extract::State;
 use config::CatalogModel;
@@ -74,6 +74,8 @@ struct ModelPrice {
     /// The day on which the figures were read at the source; null for configured prices.
     #[schema(format = Date)]
     as_of: Option<String>,
+    /// Whether the figures are those of the built-in table and older than two weeks.
+    stale: bool,
     /// The last day of the price; null if no end is known.
     #[schema(format = Date)]
     until: Option<String>,
@@ -163,11 +165,12 @@ with_fields_of!(
 );
 
 impl ModelView {
-    fn new(model: CatalogModel<'_>, credential: CredentialState) -> Self {
+    fn new(model: CatalogModel<'_>, credential: CredentialState, today: Day) -> Self {
         let price = model.price.map(|price| ModelPrice {
             version: price.version.to_string(),
             source: price.source.to_string(),
             as_of: Some(price.as_of.to_string()).filter(|day| !day.is_empty()),
+            stale: price.is_stale(today),
             until: price.period.until.map(date),
             currency: CURRENCY,
             rates_pico: TokenRates::from(&price.rates),
@@ -206,7 +209,7 @@ impl ModelView {
             "formats": ["chat", "responses"], "credits": 1, "credential": "shared",
             "limits": {"input_tokens_max": 272000, "output_tokens_max": 128000},
             "price": {"version": "builtin-2026-11-21", "source": "developers.openai.com/api/docs/pricing", "as_of": "2026-11-20",
-                "until": null, "currency": "USD",
+                "stale": false, "until": null, "currency": "USD",
                 "rates_pico": {"input": 250000, "cached_input": 25000, "cache_write_short": null, "cache_write_long": null,
                     "output": 2000000, "audio_input": null, "image_input": 250000, "audio_output": null, "image_output": null},
                 "long": null,
@@ -227,11 +230,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, KeyReader(caller): KeyRead
             && matches!(credentials.state(provider, &caller.plan), CredentialState::Missing)
     };
     let usable = |provider: &Provider| credentials.state(provider, &caller.plan) != CredentialState::Missing;
-    let listed = traffic.catalog_in_plan(&caller.plan.name, app.clock.now(), opens, usable).into_iter();
+    let now = app.clock.now();
+    let listed = traffic.catalog_in_plan(&caller.plan.name, now, opens, usable).into_iter();
     let listed = listed.filter(|model| !is_off(model.provider));
     let items = listed.map(|model| {
         let state = credentials.state(model.provider, &caller.plan);
-        ModelView::new(model, state)
+        ModelView::new(model, state, now.day())
     });
     Ok(Json(Models { items: items.collect(), next: None }))
 }

@@ -1,5 +1,6 @@
 //! The action of the endpoints that list models.
 
+use access::Timestamp;
 use ai::EndpointCall;
 use ai::models::ModelCard;
 use config::CatalogModel;
@@ -32,13 +33,13 @@ pub(crate) async fn models(
     let body = match called.model.as_deref() {
         None => {
             let models = traffic.listed_in_plan(plan, at, |name| bounds.opens_model(name));
-            let cards: Vec<ModelCard<'_>> = models.iter().map(|model| card(traffic, model)).collect();
+            let cards: Vec<ModelCard<'_>> = models.iter().map(|model| card(traffic, model, at)).collect();
             ai::models::list(dialect, &cards, owner)
         }
         Some(name) if traffic.serves_in_plan(plan, name) && bounds.opens_model(name) => {
             let meant = traffic.meant_in_plan(Some(plan), name);
             let described = traffic.described_name(meant, at);
-            let card = described.as_ref().map_or(ModelCard::named(name), |model| card(traffic, model));
+            let card = described.as_ref().map_or(ModelCard::named(name), |model| card(traffic, model, at));
             ai::models::one(dialect, &ModelCard { name, ..card }, owner)
         }
         Some(name) if bounds.opens_model(name) && is_served(traffic, plan, name) => {
@@ -50,12 +51,13 @@ pub(crate) async fn models(
 }
 
 /// Returns the description of a model for clients.
-fn card<'a>(traffic: &'a Traffic, model: &'a CatalogModel<'a>) -> ModelCard<'a> {
+fn card<'a>(traffic: &'a Traffic, model: &'a CatalogModel<'a>, at: Timestamp) -> ModelCard<'a> {
     ModelCard {
         name: &model.name,
         known_model: Some(traffic.known_name(model.provider, model.model)),
         limits: model.limits,
         price: model.price,
+        today: at.day(),
     }
 }
 

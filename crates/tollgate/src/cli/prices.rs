@@ -13,9 +13,11 @@ pub(super) const PRICES_EXAMPLES: &str = "Examples:
   tollgate prices list --on 2027-01-01
   tollgate prices diff prices-2026-12-01.yaml
   tollgate prices diff prices.yaml --config tollgate.yaml
+  tollgate prices check
 
 Prices are US dollars per million tokens, or per unit if the name of a rate begins with `per_`. `list` prints \
-configured prices, then those of the built-in table. `diff` prints what a price file would change. The configuration \
+configured prices, then those of the built-in table. `diff` prints what a price file would change. `check` \
+prints the models that calls of the last 7 days had no price for, and exits with 3 if there are any. The configuration \
 key `prices_file` activates a file; with `prices_key`, Tollgate verifies its signature.";
 
 #[derive(Debug, Args)]
@@ -38,6 +40,14 @@ pub(crate) enum PricesCommand {
         #[arg(long)]
         all: bool,
         /// Print JSON with all rates
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the models that calls of the last 7 days had no price for
+    Check {
+        /// Print JSON in place of lines
         #[arg(long)]
         json: bool,
         #[command(flatten)]

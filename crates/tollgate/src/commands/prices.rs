@@ -1,10 +1,12 @@
-//! `tollgate prices list` and `tollgate prices diff`.
+//! `tollgate prices list`, `tollgate prices diff` and `tollgate prices check`.
+
+mod check;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use access::Day;
 use access::amounts::usd;
+use access::{Clock, Day};
 use ai::price::{Long, Price, Prices};
 use config::Flags;
 use config::read_price_file;
@@ -22,18 +24,27 @@ const PER_MILLION: usize = 6;
 const EACH: usize = 12;
 const PER_SECOND: usize = 9;
 
+/// The mark of figures of the built-in table that are older than two weeks.
+const STALE: &str = ", older than 2 weeks";
+
 /// The rates of one price, by configuration key.
 type Figures = Vec<(String, String)>;
 
 /// Runs the command and prints its result.
 pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
-    let (PricesCommand::List { place, .. } | PricesCommand::Diff { place, .. }) = &args.command;
+    let (PricesCommand::List { place, .. } | PricesCommand::Check { place, .. } | PricesCommand::Diff { place, .. }) =
+        &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     match &args.command {
         PricesCommand::List { model, on, all, json, .. } => {
             let rows = listed(&snapshot.traffic, model.as_deref(), *on);
-            say(&if *json { format!("{:#}\n", json!({"prices": in_json(&rows)})) } else { table(&rows, *all) });
+            let today = Clock::system().now().day();
+            say(&match json {
+                true => format!("{:#}\n", json!({"prices": in_json(&rows, today)})),
+                false => table(&rows, *all, today),
+            });
         }
+        PricesCommand::Check { json, .. } => return check::run(&snapshot, *json),
         PricesCommand::Diff { file, .. } => {
             let key = snapshot.traffic.price_file.as_ref().and_then(|file| file.key);
             let (prices, notes) = read_price_file(file, key).map_err(StartFault::from)?;
@@ -64,14 +75,15 @@ fn listed<'a>(traffic: &'a Traffic, model: Option<&str>, on: Option<Day>) -> Vec
 /// The rates of a line unless all are asked for.
 const MAIN_RATES: [&str; 3] = ["input", "cached_input", "output"];
 
-/// Returns one line per price: name, days, rates, and the day on which the rates were read.
-fn table(rows: &[(String, &Price)], all: bool) -> String {
+/// Returns one line per price: name, days, rates, the day on which the rates were read, and whether they are old.
+fn table(rows: &[(String, &Price)], all: bool, today: Day) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let line = |(name, price): &(String, &Price)| {
         let as_of = if price.as_of.is_empty() { "configuration" } else { &*price.as_of };
         let days = days(price);
         let figures = summary(figures(price), all);
-        printable(&format!("{name:width$}  {days:24}  {figures}  ({as_of})")) + "\n"
+        let age = if price.is_stale(today) { STALE } else { "" };
+        printable(&format!("{name:width$}  {days:24}  {figures}  ({as_of}{age})")) + "\n"
     };
     rows.iter().map(line).collect()
 }
@@ -98,7 +110,7 @@ fn spelled(figures: &Figures) -> String {
     figures.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
 }
 
-fn in_json(rows: &[(String, &Price)]) -> Vec<Value> {
+fn in_json(rows: &[(String, &Price)], today: Day) -> Vec<Value> {
     let one = |(name, price): &(String, &Price)| {
         let figures: serde_json::Map<String, Value> =
             figures(price).into_iter().map(|(key, value)| (key, Value::String(value))).collect();
@@ -110,6 +122,7 @@ fn in_json(rows: &[(String, &Price)]) -> Vec<Value> {
             "version": &*price.version,
             "source": &*price.source,
             "as_of": Some(&*price.as_of).filter(|as_of| !as_of.is_empty()),
+            "stale": price.is_stale(today),
         })
     };
     rows.iter().map(one).collect()
@@ -227,6 +240,9 @@ mod tests {
 
     use super::*;
 
+    /// The day 2026-12-06 in UTC, 15 days after that of the built-in table.
+    const TODAY: Day = Day(20_793);
+
     fn price(input: u64, until: Option<Day>) -> Price {
         let rates = Rates { input: Some(input), output: Some(2_000_000), ..Rates::default() };
         let units = UnitRates { request: Some(5_000_000_000), ..UnitRates::default() };
@@ -267,8 +283,14 @@ mod tests {
     fn a_list_has_every_figure_of_a_price() {
         let builtin = Prices::builtin();
         let rows: Vec<_> = builtin.all().filter(|(name, _)| name == "openai/gpt-5.6").collect();
-        let text = table(&rows, true);
-        for part in ["..2026-11-21", "input 4,", "long.above_tokens 272000", "flex.long.output 15", "(2026-11-21)"] {
+        let text = table(&rows, true, TODAY);
+        for part in [
+            "..2026-11-21",
+            "input 4,",
+            "long.above_tokens 272000",
+            "flex.long.output 15",
+            "(2026-11-21, older than 2 weeks)",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         for (name, part) in [
@@ -277,10 +299,10 @@ mod tests {
             ("gemini/gemini-3.6-flash", "per_search 0.014, per_maps_query 0.014"),
         ] {
             let rows: Vec<_> = builtin.all().filter(|(of, _)| of == name).collect();
-            assert!(table(&rows, true).contains(part), "{part}: {}", table(&rows, true));
+            assert!(table(&rows, true, TODAY).contains(part), "{part}: {}", table(&rows, true, TODAY));
         }
-        let json = Value::from(in_json(&rows));
-        assert_eq!(json[0]["until"], "2026-11-21");
+        let json = Value::from(in_json(&rows, TODAY));
+        assert_eq!((&json[0]["until"], &json[0]["stale"]), (&json!("2026-11-21"), &json!(true)));
         assert_eq!(json[0]["figures"]["cache_write"], "5");
         assert_eq!(json[0]["version"], "builtin-2026-11-21@..2026-11-21");
     }
