@@ -1,6 +1,7 @@
 //! Lists of models, in the format of the requesting client; the maximum tokens of models; and the quotas of a key in the forms that clients read.
 
 pub mod limits;
+pub mod listed;
 mod modalities;
 pub mod quota;
 

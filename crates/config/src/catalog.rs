@@ -1,6 +1,6 @@
 //! The models that clients may request: every entry of `models`, and every model of a provider that has a price.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use access::{Credits, Timestamp};
@@ -31,6 +31,15 @@ pub struct CatalogModel<'a> {
     pub price: Option<&'a Price>,
     /// Maximum input and output of the model; `None` if they are unknown.
     pub limits: Option<TokenLimits>,
+}
+
+/// The models that a provider lists itself.
+#[derive(Debug, Clone)]
+pub struct ProviderModels {
+    /// The name of the provider.
+    pub provider: Arc<str>,
+    /// The provider's own names of its models.
+    pub models: Arc<[Box<str>]>,
 }
 
 impl Provider {
@@ -134,15 +143,67 @@ impl Traffic {
     }
 
     /// Returns the models for `GET /v1/models`: the entries of `models` that a plan includes and its aliases; without any, the
-    /// other models that a price list names. A pattern is no name that clients can request.
+    /// other models that a price list names, or that their provider lists in `of_providers`. A pattern is no name that clients can
+    /// request.
     #[must_use]
-    pub fn listed_in_plan(&self, plan: &str, at: Timestamp, opens: impl Fn(&str) -> bool) -> Vec<CatalogModel<'_>> {
-        let mut catalog = self.catalog_in_plan(plan, at, opens, |_| true);
+    pub fn listed_in_plan<'a>(
+        &'a self,
+        plan: &str,
+        at: Timestamp,
+        opens: impl Fn(&str) -> bool,
+        of_providers: &'a [ProviderModels],
+    ) -> Vec<CatalogModel<'a>> {
+        let mut catalog = self.catalog_in_plan(plan, at, &opens, |_| true);
         catalog.retain(|model| !model.name.contains(ANY));
+        let known: HashSet<String> = catalog.iter().map(|model| model.name.clone()).collect();
+        let is_new = |model: &CatalogModel<'_>| {
+            !known.contains(&model.name) && opens(&model.name) && self.serves_in_plan(plan, &model.name)
+        };
+        catalog.extend(of_providers.iter().flat_map(|of| self.listed_by(of, at)).filter(is_new));
         if catalog.iter().any(|model| model.is_entry) {
             catalog.retain(|model| model.is_entry);
         }
         catalog
+    }
+
+    /// Returns the providers whose own lists complete `GET /v1/models`, because no price list names their models: those of entries
+    /// with `*`, and all of them without entries of `models`.
+    #[must_use]
+    pub fn unpriced_providers(&self) -> Vec<&Arc<Provider>> {
+        let is_of_pattern = |provider: &Provider| {
+            let mut targets =
+                self.models.iter().filter(|entry| entry.prefix().is_some()).flat_map(|entry| &entry.targets);
+            targets.any(|target| target.prefix().is_some() && target.provider.name == provider.name)
+        };
+        let has_list = |provider: &Provider| self.models.is_empty() || is_of_pattern(provider);
+        let unpriced = |provider: &Provider| self.priced_models(provider).next().is_none();
+        if self.ai.is_none() {
+            return Vec::new();
+        }
+        self.known_providers().filter(|provider| unpriced(provider) && has_list(provider)).collect()
+    }
+
+    /// Returns the models of a provider's own list under the names that clients may request: those of entries with `*`, otherwise
+    /// `PROVIDER/MODEL`.
+    fn listed_by<'a>(&'a self, of: &'a ProviderModels, at: Timestamp) -> Vec<CatalogModel<'a>> {
+        let Some(provider) = self.provider(&of.provider) else { return Vec::new() };
+        let mut listed = Vec::new();
+        for model in of.models.iter() {
+            let mut is_entry = false;
+            for entry in &self.models {
+                let Some(name) = entry.name_of(provider, model) else { continue };
+                if self.entry(&name).is_some_and(|serving| serving.name == entry.name) {
+                    let credits = self.credits_of_entry(entry, &name);
+                    listed.push(CatalogModel { name, credits, is_entry: true, ..self.described(provider, model, at) });
+                    is_entry = true;
+                }
+            }
+            let described = self.described(provider, model, at);
+            if !is_entry && self.entry(&described.name).is_none() {
+                listed.push(described);
+            }
+        }
+        listed
     }
 
     /// Returns the provider of the first target of an entry of `models`, or of `PROVIDER/MODEL`.
@@ -242,6 +303,29 @@ mod tests {
     }
 
     #[test]
+    fn the_lists_of_providers_without_prices_complete_a_list() {
+        const PROVIDERS: &str = "providers:\n  - {name: openai, kind: openai, credential: k}\n  - {name: own, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: k}\n";
+        let own = [ProviderModels { provider: "own".into(), models: ["llama".into(), "qwen/3".into()].into() }];
+        let listed = |models: &str, opens: &dyn Fn(&str) -> bool| {
+            let traffic = traffic(&format!("{PROVIDERS}{models}"));
+            let unpriced: Vec<_> = traffic.unpriced_providers().iter().map(|of| of.name.to_string()).collect();
+            let listed = traffic.listed_in_plan("starter", NOW, opens, &own);
+            let own = listed.iter().filter(|model| &*model.provider.name == "own");
+            (unpriced.join(" "), own.map(|model| (model.name.clone(), model.is_entry)).collect::<Vec<_>>())
+        };
+        let pair = |name: &str, is_entry| (name.to_owned(), is_entry);
+        let (unpriced, all) = listed("", &|_| true);
+        assert_eq!((unpriced.as_str(), all), ("own", vec![pair("own/llama", false), pair("own/qwen/3", false)]));
+        assert_eq!(listed("", &|name| name == "own/llama").1, [pair("own/llama", false)]);
+        let pattern = "models: [{name: 'o/*', targets: [{provider: own, model: '*'}]}, {name: o/llama, targets: [{provider: openai, model: gpt-5}]}]\n";
+        let (unpriced, of_pattern) = listed(pattern, &|_| true);
+        assert_eq!((unpriced.as_str(), of_pattern), ("own", vec![pair("o/qwen/3", true)]));
+        // With entries of `models` alone, the list has these.
+        let entry = "models: [{name: fast, targets: [{provider: own, model: llama}]}]\n";
+        assert_eq!(listed(entry, &|_| true), (String::new(), vec![pair("fast", true)]));
+    }
+
+    #[test]
     fn an_entry_is_described_by_its_first_usable_target() {
         let traffic = traffic(
             "providers: [{name: openai, kind: openai, credential: k}, {name: claude, kind: anthropic, credential: k}]\n\
@@ -284,7 +368,7 @@ mod tests {
         const PROVIDERS: &str = "providers: [{name: openai, kind: openai, credential: k}, {name: own, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: k}]\n";
         let listed = |models: &str, opens: fn(&str) -> bool| -> Vec<String> {
             let traffic = traffic(&format!("{PROVIDERS}{models}"));
-            traffic.listed_in_plan("free", NOW, opens).into_iter().map(|model| model.name).collect()
+            traffic.listed_in_plan("free", NOW, opens, &[]).into_iter().map(|model| model.name).collect()
         };
         let without_entries = listed("", |_| true);
         assert!(without_entries.contains(&"openai/gpt-5".to_owned()) && without_entries.len() > 10);

@@ -35,7 +35,7 @@ pub use settings::section::setting::Setting;
 pub use settings::spelling::unit::duration;
 pub use settings::variables::variable::{EnvLine, Variable};
 
-pub use catalog::CatalogModel;
+pub use catalog::{CatalogModel, ProviderModels};
 pub use compile::read_price_file;
 pub use draft_price::plan_price;
 pub use explain::{

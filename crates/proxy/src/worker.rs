@@ -9,6 +9,7 @@ pub(crate) mod decisions;
 pub(crate) mod label_merges;
 pub(crate) mod limits_cache;
 pub(crate) mod password_cache;
+pub(crate) mod provider_models;
 pub(crate) mod recorder;
 pub(crate) mod redis_key_cache;
 pub(crate) mod refusals;
@@ -53,6 +54,7 @@ use crate::worker::decisions::Services;
 use crate::worker::label_merges::LabelMerges;
 use crate::worker::limits_cache::LimitsCache;
 use crate::worker::password_cache::PasswordCache;
+use crate::worker::provider_models::ProviderLists;
 use crate::worker::recorder::Recorder;
 use crate::worker::redis_key_cache::RedisKeyCache;
 use crate::worker::refusals::Refusals;
@@ -101,6 +103,8 @@ pub struct Shared {
     pub responses: ResponseMemories,
     /// The access tokens of service accounts.
     pub access_tokens: AccessTokens,
+    /// The lists of models that providers return.
+    pub provider_lists: ProviderLists,
     /// The keys that bind ids of objects in the operator's accounts to users.
     pub object_keys: Arc<ObjectKeys>,
 }

@@ -51,6 +51,15 @@ impl Model {
         }
     }
 
+    /// Returns the name by which an entry with `*` serves a model of a provider; `None` if it does not.
+    pub(crate) fn name_of(&self, provider: &Provider, model: &str) -> Option<String> {
+        let start = self.prefix()?;
+        let targets = self.targets.iter().filter(|target| target.provider.name == provider.name);
+        let mut rests = targets.filter_map(|target| model.strip_prefix(target.prefix()?));
+        let rest = rests.find(|rest| !rest.is_empty())?;
+        Some(format!("{start}{rest}"))
+    }
+
     /// Whether all names of the entry have the same targets.
     pub(crate) fn is_of_one_model(&self) -> bool {
         self.targets.iter().all(|target| target.prefix().is_none())

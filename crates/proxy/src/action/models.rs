@@ -1,5 +1,7 @@
 //! The action of the endpoints that list models.
 
+mod listing;
+
 use access::Timestamp;
 use ai::EndpointCall;
 use ai::models::ModelCard;
@@ -32,7 +34,9 @@ pub(crate) async fn models(
     let owner = snapshot.process.brand.slug();
     let body = match called.model.as_deref() {
         None => {
-            let models = traffic.listed_in_plan(plan, at, |name| bounds.opens_model(name));
+            // Boxed, because its future is large and other requests do not need it.
+            let own = Box::pin(listing::of_providers(&account.request, client)).await;
+            let models = traffic.listed_in_plan(plan, at, |name| bounds.opens_model(name), &own);
             let cards: Vec<ModelCard<'_>> = models.iter().map(|model| card(traffic, model, at)).collect();
             ai::models::list(dialect, &cards, owner)
         }

@@ -20,8 +20,8 @@ use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::upstream::pool::Pool;
 use crate::upstream::response_head::UpstreamHead;
 
-/// Maximum size of a response's body.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Maximum size of a response's body, unless a request expects more.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// A request that the gateway has written.
 pub(crate) struct ShortCall {
@@ -29,6 +29,8 @@ pub(crate) struct ShortCall {
     pub(crate) body: Bytes,
     /// The time for a connection, of which each address has a share.
     pub(crate) connect_within: Duration,
+    /// Maximum size of the response's body.
+    pub(crate) body_bytes_max: usize,
 }
 
 /// The response to a [`ShortCall`].
@@ -46,7 +48,7 @@ pub(crate) enum ShortCallError {
     Call(#[source] Http1CallError),
     #[error("the response is incomplete")]
     Body(#[source] Http1BodyError),
-    #[error("the body of the response is larger than 64 KiB")]
+    #[error("the body of the response is larger than it may be")]
     TooLarge,
     #[error("the request cannot be written")]
     Request(#[source] InvalidPart),
@@ -58,20 +60,20 @@ impl ShortCall {
     /// Sends the request over a connection of `pool`. A connection that was closed while it was idle is replaced once. The code
     /// that calls this function limits the whole time.
     pub(crate) async fn send(self, connector: &Connector, pool: &Pool) -> Result<ShortResponse, ShortCallError> {
-        let Self { head, body, connect_within } = self;
+        let Self { head, body, connect_within, body_bytes_max } = self;
         let edits = HeadEdits::for_forwarding();
         let target = OutgoingTarget::Received { prefix_len: 0 };
         let outgoing =
             OutgoingHead { head: Rc::new(head), edits, target, origin: pool.target.clone(), upgrades: false };
         if let Some(idle) = pool.take(Instant::now(), true).await {
-            match send(idle, &outgoing, &body, pool).await {
+            match send(idle, &outgoing, &body, body_bytes_max, pool).await {
                 Err(ShortCallError::Call(error)) if !error.is_protocol() => {}
                 result => return result,
             }
         }
         let opened = connect(connector, pool, OfferedProtocols::Http1, connect_within, None).await;
         match opened.map_err(ShortCallError::Connect)? {
-            NewConnection::Http1(link) => send(link, &outgoing, &body, pool).await,
+            NewConnection::Http1(link) => send(link, &outgoing, &body, body_bytes_max, pool).await,
             NewConnection::Http2(_) => Err(ShortCallError::Protocol),
         }
     }
@@ -81,6 +83,7 @@ async fn send(
     link: Box<Http1Connection>,
     outgoing: &OutgoingHead,
     body: &Bytes,
+    body_bytes_max: usize,
     pool: &Pool,
 ) -> Result<ShortResponse, ShortCallError> {
     let content = Some(body.clone()).filter(|body| !body.is_empty());
@@ -91,7 +94,7 @@ async fn send(
     let mut body = BytesMut::new();
     while let Some(data) = poll_fn(|cx| download.poll_data(cx)).await {
         body.extend_from_slice(&data.map_err(ShortCallError::Body)?);
-        if body.len() > BODY_BYTES_MAX {
+        if body.len() > body_bytes_max {
             return Err(ShortCallError::TooLarge);
         }
     }

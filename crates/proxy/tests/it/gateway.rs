@@ -231,6 +231,7 @@ impl Gateway {
             leases: None,
             responses: proxy::ResponseMemories::default(),
             access_tokens: proxy::AccessTokens::default(),
+            provider_lists: proxy::ProviderLists::default(),
             object_keys: Arc::new(access::ObjectKeys::of_bytes([7; 32])),
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };

@@ -32,7 +32,10 @@ use ledger::{DayFigures, IngestStats, Ledger, RetentionStats};
 use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
-use proxy::{AccessTokens, Backends, Capacity, ResponseMemories, Shared, UnauthenticatedClients, WorkerResources};
+use proxy::{
+    AccessTokens, Backends, Capacity, ProviderLists, ResponseMemories, Shared, UnauthenticatedClients,
+    WorkerResources,
+};
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
@@ -164,6 +167,7 @@ pub(crate) fn shared(
         leases,
         responses,
         access_tokens: AccessTokens::default(),
+        provider_lists: ProviderLists::default(),
         object_keys: Arc::new(base.keys.vault.object_keys()),
     })
 }

@@ -18,7 +18,7 @@ use crate::action::credential::AccountKey;
 use crate::client::head::Head;
 use crate::refusal::problem::Problem;
 use crate::upstream::pool::PoolBounds;
-use crate::upstream::short_call::{ShortCall, ShortCallError};
+use crate::upstream::short_call::{BODY_BYTES_MAX, ShortCall, ShortCallError};
 use crate::worker::access_tokens::TokenError;
 
 /// The time for a connection to an endpoint for tokens.
@@ -117,7 +117,8 @@ async fn exchange(
     let worker = request.worker();
     let pool = worker.pools.of(&origin, None, &PoolBounds::UNLIMITED);
     let head = head(&url).ok_or(TokenError::Call(ShortCallError::Request(InvalidPart::Value)))?;
-    let call = ShortCall { head, body: Bytes::from(grant_body(&assertion)), connect_within: CONNECT_WITHIN };
+    let body = Bytes::from(grant_body(&assertion));
+    let call = ShortCall { head, body, connect_within: CONNECT_WITHIN, body_bytes_max: BODY_BYTES_MAX };
     let response = call.send(&worker.connector, &pool).await.map_err(TokenError::Call)?;
     if !response.head.is_success() {
         let code = error_code(&response.body).unwrap_or_else(|| "without a code".into());

@@ -12,14 +12,19 @@ use crate::client::trusted::{Trust, TrustRule};
 use crate::transform::control_cookies::ControlCookies;
 use crate::upstream::pool::PoolBounds;
 use crate::upstream::response_head::UpstreamHead;
-use crate::upstream::short_call::{ShortCall, ShortResponse};
+use crate::upstream::short_call::{BODY_BYTES_MAX, ShortCall, ShortResponse};
 use crate::worker::decisions::ServiceError;
 
 /// Asks the service about a request.
 pub(super) async fn exchange(request: &RequestContext, entry: &ServiceEntry) -> Result<ShortResponse, ServiceError> {
     let worker = request.worker();
     let pool = worker.pools.of(&entry.url.origin, entry.tls.as_ref(), &PoolBounds::UNLIMITED);
-    let call = ShortCall { head: head(request, entry)?, body: Bytes::new(), connect_within: entry.timeout };
+    let call = ShortCall {
+        head: head(request, entry)?,
+        body: Bytes::new(),
+        connect_within: entry.timeout,
+        body_bytes_max: BODY_BYTES_MAX,
+    };
     call.send(&worker.connector, &pool).await.map_err(ServiceError::Call)
 }
 
