@@ -85,13 +85,13 @@ pub(crate) fn compile<'a>(
     let traffic = &mut root.traffic;
     process::set_flags(reader, process, flags);
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
-    let mut providers = llm::providers(reader, traffic, flags, &mut notes);
+    let sources = SourceSettings::of(reader, traffic);
+    let mut providers = llm::providers(reader, traffic, flags, &sources, &mut notes);
     default_mock::rule_out(process, traffic, &mut providers);
     let charged = charged_models::ChargedModels::of(&traffic.models, &providers);
     let (models, prices) = models_with_prices(reader, traffic, &mut providers, &mut notes);
     providers.mock.on &= ai.is_some();
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
-    let sources = SourceSettings::of(reader, traffic);
     let upstreams = upstream::upstreams(reader, &traffic.upstreams, breaker, &sources);
     let (plans, plan_prices) = plan::plans(reader, &mut traffic.plans, &charged, &mut notes);
     let parts = auth::AuthParts { plans: &plans, has_redis: process.redis.is_some() };

@@ -31,14 +31,22 @@ impl Live {
         self.current.load_full()
     }
 
-    /// Replaces the snapshot; requests that use the old one keep it. Upstreams whose members are found begin with those that the
-    /// upstreams of the same name have.
+    /// Replaces the snapshot; requests that use the old one keep it. Upstreams and providers whose members are found begin
+    /// with those that the ones of the same name have.
     pub fn store(&self, snapshot: Arc<Snapshot>) {
         let before = self.current.load();
         for upstream in &snapshot.traffic.upstreams {
             let Some(discovery) = &upstream.discovery else { continue };
             if let Some(known) = before.traffic.upstreams.iter().find(|known| known.name == upstream.name) {
                 discovery.begin_with(known.backends());
+            }
+        }
+        for provider in snapshot.traffic.known_providers() {
+            let known = before.traffic.provider(&provider.name).filter(|known| known.origin == provider.origin);
+            if let Some((discovery, known)) =
+                provider.discovery.as_ref().zip(known.and_then(|known| known.discovery.as_ref()))
+            {
+                discovery.begin_with(known.list().backends.clone());
             }
         }
         self.current.store(snapshot);

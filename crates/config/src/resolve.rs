@@ -399,6 +399,7 @@ impl Traffic {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
             pool: PoolRules::OF_PROVIDER,
+            discovery: None,
             name: MOCK.into(),
             kind,
             formats,

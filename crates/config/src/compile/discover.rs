@@ -18,6 +18,7 @@ use crate::snapshot::{
 };
 
 /// The settings of the sources of members.
+#[derive(Clone)]
 pub(super) struct SourceSettings {
     dns: Arc<DnsSettings>,
     /// Whether each address of a name in a URL is a backend.
@@ -77,6 +78,12 @@ impl SourceSettings {
         parts.extend(discover.and_then(|input| self.found(reader, input, allow_link_local)));
         let is_found = parts.iter().any(|part| matches!(part, MemberPart::Found { .. }));
         is_found.then(|| Discovery::new(parts.into()))
+    }
+
+    /// Returns the discovery of a provider whose backends are the addresses of its name; `None` if it has a fixed address.
+    pub(super) fn of_provider(&self, origin: &Origin) -> Option<Discovery> {
+        let found = Self { follows_names: true, ..self.clone() }.part(&Backend { origin: origin.clone(), weight: 1 });
+        matches!(found, MemberPart::Found { .. }).then(|| Discovery::new(Box::new([found])))
     }
 
     fn part(&self, backend: &Backend) -> MemberPart {

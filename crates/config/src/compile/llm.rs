@@ -9,6 +9,7 @@ use settings::input::{Input, ValueSource};
 use settings::plain::PlainInput;
 use settings::section::SettingsReader;
 
+use super::discover::SourceSettings;
 use super::provider::{self, origin_of};
 use super::{UsedNames, formats, link_local, upstream_tls};
 use crate::note::Note;
@@ -76,6 +77,7 @@ pub(super) fn providers(
     reader: &SettingsReader<'_>,
     traffic: &mut TrafficInput,
     flags: &Flags,
+    sources: &SourceSettings,
     notes: &mut Vec<Note>,
 ) -> Providers {
     let mut providers = Providers::default();
@@ -88,7 +90,7 @@ pub(super) fn providers(
         entries.list.iter_mut().for_each(|entry| entry.tls = None);
     }
     if entries.is_given {
-        from_file(reader, entries, &mut providers, notes);
+        from_file(reader, sources, entries, &mut providers, notes);
     } else {
         from_environment(reader, entries, &mut providers, notes);
     }
@@ -178,11 +180,13 @@ fn at_own_host(kind: ProviderKind, origin: Origin, credential: Credential) -> Pr
         account_objects: AccountObjects::Own,
         price_source: PriceSource::Table,
         pool: PoolRules::OF_PROVIDER,
+        discovery: None,
     }
 }
 
 fn from_file(
     reader: &SettingsReader<'_>,
+    sources: &SourceSettings,
     entries: &mut Entries<ProviderInput>,
     providers: &mut Providers,
     notes: &mut Vec<Note>,
@@ -236,6 +240,7 @@ fn from_file(
         let tls = credential.as_ref().and_then(|_| tls());
         let price_source = entry.price.as_ref().map_or(PriceSource::of_host(&origin.host), |source| source.value);
         let pool = entry.pool.plain().map_or(PoolRules::OF_PROVIDER, PoolRules::from);
+        let discovery = if entry.dns.value { sources.of_provider(&origin).map(Arc::new) } else { None };
         let of = |credential| {
             let name = name.value.as_str().into();
             Arc::new(Provider {
@@ -249,6 +254,7 @@ fn from_file(
                 account_objects,
                 price_source,
                 pool,
+                discovery,
             })
         };
         match credential {

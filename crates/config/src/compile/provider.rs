@@ -52,6 +52,7 @@ pub(super) fn unlisted(
         account_objects: Input::default(AccountObjects::Own),
         price: None,
         pool: None,
+        dns: Input::default(false),
         allow_link_local: Input::default(false),
     }
 }

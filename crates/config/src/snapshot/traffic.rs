@@ -16,8 +16,9 @@ use ipnet::IpNet;
 use tls::UpstreamTls;
 
 use super::ambiguous::{RefusedPaths, merged};
+use super::discovery::Discovery;
 use super::fallback::{FallbackRules, TargetLimits};
-use super::origin::Origin;
+use super::origin::{Backend, Origin};
 use super::policy::BuiltInPolicies;
 use super::retry::PoolRules;
 use super::router::Router;
@@ -198,6 +199,18 @@ pub struct Provider {
     pub price_source: PriceSource,
     /// The connections to it.
     pub pool: PoolRules,
+    /// The discovery of the addresses of its name; `None` if each connection looks the name up.
+    pub discovery: Option<Arc<Discovery>>,
+}
+
+impl Provider {
+    /// Returns the backends now: the addresses of its name, or the origin itself, also as long as no address is known.
+    #[must_use]
+    pub fn backends(&self) -> Arc<[Backend]> {
+        let found = self.discovery.as_ref().map(|discovery| discovery.list().backends.clone());
+        let own = || [Backend { origin: self.origin.clone(), weight: 1 }].into();
+        found.filter(|backends| !backends.is_empty()).unwrap_or_else(own)
+    }
 }
 
 /// The values of `providers[].price`: the source of the cost of a call without a configured price.

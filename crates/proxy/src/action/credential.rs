@@ -148,6 +148,7 @@ mod tests {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
             pool: PoolRules::OF_PROVIDER,
+            discovery: None,
         }
     }
 

@@ -131,7 +131,10 @@ impl Backends {
             backends.iter().map(|backend| ((&*upstream.name, &backend.origin), upstream.breaker.is_some()))
         });
         let has_breaker = traffic.breaker.is_some();
-        let providers = traffic.known_providers().map(|provider| ((&*provider.name, &provider.origin), has_breaker));
+        let of_providers: Vec<_> = traffic.known_providers().map(|provider| (provider, provider.backends())).collect();
+        let providers = of_providers.iter().flat_map(|(provider, backends)| {
+            backends.iter().map(move |backend| ((&*provider.name, &backend.origin), has_breaker))
+        });
         let configured: HashMap<(&str, &Origin), bool> = backends.chain(providers).collect();
         let breaker_of = |key: &BackendKey| configured.get(&(&*key.upstream, &key.origin)).copied();
         let is_configured = |key: &BackendKey| breaker_of(key).is_some();
@@ -156,7 +159,7 @@ fn unused(used: &[BackendStatus], traffic: &Traffic) -> Vec<BackendStatus> {
         unused.extend(with_share.map(|backend| of(&upstream.name, &backend.origin)));
     }
     for provider in &traffic.providers {
-        unused.push(of(&provider.name, &provider.origin));
+        unused.extend(provider.backends().iter().map(|backend| of(&provider.name, &backend.origin)));
     }
     unused.retain(|status| known.insert(key(status)));
     unused

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{
-    Backend, BreakerRules, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream, WeightedUpstream,
+    Backend, BreakerRules, Discovery, Model, Origin, Provider, Snapshot, Split, Strategy, Upstream, WeightedUpstream,
 };
 use http1::InvalidPart;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::upstream::backend::{BackendRules, BackendState, BackendUse};
 use crate::upstream::backends::Backends;
 use crate::upstream::destination::{Destination, DestinationInUse, provider_edits, upstream_edits};
-use crate::upstream::group::{Group, TriedBackends};
+use crate::upstream::group::{Group, GroupRules, TriedBackends};
 use crate::upstream::no_backend::NoBackend;
 use crate::upstream::pool::{OriginProtocol, Pool, PoolBounds, Pools};
 use crate::upstream::strategy::rotation::Rotation;
@@ -102,7 +102,9 @@ impl Destinations {
         now: Instant,
     ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(upstream).addr();
-        if let Some(known) = self.known.borrow().get(&address).filter(|known| known.is_of(upstream)) {
+        if let Some(known) =
+            self.known.borrow().get(&address).filter(|known| known.is_of(upstream.discovery.as_deref()))
+        {
             return Ok(known.selection.choose(key, now)?);
         }
         let known = self.upstream(upstream)?;
@@ -136,29 +138,57 @@ impl Destinations {
         now: Instant,
     ) -> Result<ChosenDestination, NoDestination> {
         let address = Arc::as_ptr(provider).addr();
-        if let Some(known) = self.known.borrow().get(&address) {
+        let discovery = provider.discovery.as_deref();
+        if let Some(known) = self.known.borrow().get(&address).filter(|known| known.is_of(discovery)) {
             return Ok(known.selection.choose(None, now)?);
         }
+        let known = self.provider(provider)?;
+        let chosen = known.selection.choose(None, now);
+        let before = self.known.borrow_mut().insert(address, known);
+        if let Some(before) = before {
+            self.close_idle(&before.selection);
+        }
+        Ok(chosen?)
+    }
+
+    fn provider(&self, provider: &Provider) -> Result<KnownSelection, NoDestination> {
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
         let rules = BackendRules { breaker: self.provider_breaker, ..BackendRules::default() };
-        let backends = self.backends_of(&provider.name, &[&provider.origin], rules);
-        let backend = backends.into_iter().next().ok_or(NoBackend { retry_after: None })?;
-        let limit = backend.state.connection_limit(&provider.pool, self.backends.connection_wanted());
-        let bounds = PoolBounds { rules: provider.pool, limit, workers: self.workers };
-        let pool = self.pools.of(&provider.origin, provider.tls.as_ref(), &bounds);
-        let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend });
-        let selection = Selection::One(destination);
-        let chosen = selection.choose(None, now);
-        self.known.borrow_mut().insert(address, KnownSelection { selection, members: None });
-        Ok(chosen?)
+        let members = provider.discovery.as_ref().map(|discovery| discovery.list().backends.clone());
+        let servers = provider.backends();
+        let weighted: Vec<&Backend> = servers.iter().collect();
+        let origins: Vec<&Origin> = servers.iter().map(|server| &server.origin).collect();
+        let mut destinations = Vec::new();
+        for (origin, backend) in origins.iter().zip(self.backends_of(&provider.name, &origins, rules)) {
+            let limit = backend.state.connection_limit(&provider.pool, self.backends.connection_wanted());
+            let bounds = PoolBounds { rules: provider.pool, limit, workers: self.workers };
+            let pool = self.pools.of(origin, provider.tls.as_ref(), &bounds);
+            let name = provider.name.clone();
+            let edits = edits.clone();
+            let duration = duration.clone();
+            destinations.push(Rc::new(Destination { name, pool, edits, duration, backend }));
+        }
+        let selection = match &*destinations {
+            [] => return Err(NoBackend { retry_after: None }.into()),
+            [only] => Selection::One(only.clone()),
+            _ => {
+                let begin = self.backends.next_rotation();
+                Selection::Several(Rc::new(Group::new(&GroupRules::OF_PROVIDER, &weighted, destinations, begin)))
+            }
+        };
+        Ok(KnownSelection { selection, members })
     }
 
     /// Returns the time after which the circuit breaker of a provider may admit calls, if it admits none at `now`.
     pub(crate) fn refuses(&self, provider: &Arc<Provider>, now: Instant) -> Option<Duration> {
         match &self.known.borrow().get(&Arc::as_ptr(provider).addr())?.selection {
             Selection::One(destination) => destination.backend.refuses(now),
-            Selection::Several(_) => None,
+            // The first backend that may admit calls decides.
+            Selection::Several(group) => {
+                let waits: Option<Vec<Duration>> = group.backends().map(|of| of.backend.refuses(now)).collect();
+                waits?.into_iter().min()
+            }
         }
     }
 
@@ -208,7 +238,7 @@ impl Destinations {
         let selection = match &*backends {
             [only] if may_use_unhealthy => Selection::One(only.clone()),
             _ => {
-                let group = Group::new(upstream, &weighted, backends, self.backends.next_rotation());
+                let group = Group::new(&upstream.into(), &weighted, backends, self.backends.next_rotation());
                 Selection::Several(Rc::new(group))
             }
         };
@@ -247,9 +277,9 @@ impl Destinations {
 }
 
 impl KnownSelection {
-    /// Returns whether it was built from the servers that the upstream has now.
-    fn is_of(&self, upstream: &Upstream) -> bool {
-        match (&self.members, &upstream.discovery) {
+    /// Returns whether it was built from the servers that the discovery of its upstream or provider has now.
+    fn is_of(&self, discovery: Option<&Discovery>) -> bool {
+        match (&self.members, discovery) {
             (Some(members), Some(discovery)) => discovery.changed_from(members).is_none(),
             (None, _) | (_, None) => true,
         }

@@ -30,25 +30,45 @@ impl TriedBackends {
     }
 }
 
+/// The rules of the choice among backends.
+pub(crate) struct GroupRules<'a> {
+    strategy: &'a Strategy,
+    slow_start: Duration,
+    /// The share of available backends up to which all get requests; `None` if unavailable ones never do.
+    panic_percent: Option<u32>,
+}
+
+impl GroupRules<'static> {
+    /// The rules of the addresses of a provider's name: calls of LLMs differ in their lengths.
+    pub(crate) const OF_PROVIDER: Self =
+        Self { strategy: &Strategy::LeastConnections, slow_start: Duration::ZERO, panic_percent: Some(0) };
+}
+
+impl<'a> From<&'a Upstream> for GroupRules<'a> {
+    fn from(upstream: &'a Upstream) -> Self {
+        let panic_percent = upstream.health_check.as_ref().map_or(Some(0), |check| check.panic_percent);
+        Self { strategy: &upstream.strategy, slow_start: upstream.slow_start, panic_percent }
+    }
+}
+
 impl Group {
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Destination> {
         self.backends.iter().map(|backend| &**backend)
     }
 
-    /// Returns the group of an upstream; `weighted` are its servers with a weight, and `backends` the
+    /// Returns the group of an upstream or a provider; `weighted` are its servers with a weight, and `backends` the
     /// same as this worker uses them. The first
     /// choice skips `begin` choices, so that workers begin with different backends.
     pub(crate) fn new(
-        upstream: &Upstream,
+        rules: &GroupRules<'_>,
         weighted: &[&Backend],
         backends: Vec<Rc<Destination>>,
         begin: usize,
     ) -> Self {
-        let chooser = Chooser::new(&upstream.strategy, weighted, begin);
+        let chooser = Chooser::new(rules.strategy, weighted, begin);
         // A backend that leaves a hash and grows into it again would move its values twice.
-        let slow_start =
-            if matches!(upstream.strategy, Strategy::Hash(_)) { Duration::ZERO } else { upstream.slow_start };
-        let panic = upstream.health_check.as_ref().map_or(Some(0), |check| check.panic_percent);
+        let slow_start = if matches!(rules.strategy, Strategy::Hash(_)) { Duration::ZERO } else { rules.slow_start };
+        let panic = rules.panic_percent;
         let panic_percent = panic.map(|percent| usize::try_from(percent).unwrap_or(0));
         Self { backends: backends.into(), chooser, slow_start, panic_percent }
     }

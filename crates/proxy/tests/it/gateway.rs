@@ -18,6 +18,7 @@ use access::{
 };
 use access::{UserId, UserNo};
 use bytes::Bytes;
+use config::snapshot::{Backend, MemberList};
 use config::{Flags, Live, Snapshot, Sources};
 use http::{Method, Request, Response, header};
 use http_body_util::Full;
@@ -284,6 +285,16 @@ impl Gateway {
 
     pub(crate) fn meter(&self) -> &Meter {
         &self.shared.meter
+    }
+
+    /// The name of the first provider has these addresses from now on.
+    pub(crate) fn found(&self, addresses: &[SocketAddr]) {
+        let snapshot = self.shared.live.load();
+        let provider = &snapshot.traffic.providers[0];
+        let backend =
+            |at: &SocketAddr| Backend { origin: provider.origin.at(at.ip().to_string(), at.port()), weight: 1 };
+        let backends = addresses.iter().map(backend).collect();
+        provider.discovery.as_ref().unwrap().replace(MemberList { backends, sources: Arc::default() });
     }
 
     /// Another configuration is in force from now on.

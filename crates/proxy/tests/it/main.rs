@@ -64,6 +64,8 @@ mod passed_errors;
 #[cfg(test)]
 mod plan_models;
 #[cfg(test)]
+mod provider_addresses;
+#[cfg(test)]
 mod provider_kinds;
 #[cfg(test)]
 mod proxy_protocol;

@@ -88,7 +88,9 @@ fn sources(live: Arc<Live>) -> Arc<dyn Fn() -> Arc<[FollowedSource]> + Send + Sy
 }
 
 fn discoveries(snapshot: &Snapshot) -> impl Iterator<Item = &Arc<Discovery>> {
-    snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.discovery.as_ref())
+    let traffic = &snapshot.traffic;
+    let of_upstreams = traffic.upstreams.iter().filter_map(|upstream| upstream.discovery.as_ref());
+    of_upstreams.chain(traffic.known_providers().filter_map(|provider| provider.discovery.as_ref()))
 }
 
 /// Returns the source of a part; `None` if its backend is fixed.

@@ -60,6 +60,25 @@ fn connections_to_a_provider_are_kept_for_less_than_its_servers_keep_them() {
 }
 
 #[test]
+fn the_addresses_of_a_providers_name_are_followed_on_demand() {
+    let sources = |more: &str| {
+        let provider = provider(&format!("kind: openai, credential: k{more}"));
+        let backends: Vec<String> = provider.backends().iter().map(|backend| backend.origin.to_string()).collect();
+        let found = provider.discovery.as_ref().map(|discovery| discovery.sources().collect::<Vec<_>>().join(" "));
+        (found, backends.join(" "))
+    };
+    let own = "https://api.openai.com/v1".to_owned();
+    assert_eq!(sources(""), (None, own.clone()));
+    // Until an address is known, a connection looks the name up.
+    assert_eq!(sources(", dns: true"), (Some("dns api.openai.com:443".to_owned()), own));
+    let vllm = "http://vllm.internal:8000/v1";
+    let with = |address: &str| sources(&format!(", base_url: '{address}', dns: true"));
+    assert_eq!(with(vllm), (Some("dns vllm.internal:8000".to_owned()), vllm.to_owned()));
+    assert_eq!(with("http://10.1.2.3:8000/v1").0, None);
+    assert_eq!(with("http://localhost:8000/v1").0, None);
+}
+
+#[test]
 fn a_provider_has_either_a_kind_or_a_preset_and_no_keys_of_another_kind() {
     for entry in [
         "kind: openai, preset: groq",

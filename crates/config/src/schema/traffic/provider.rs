@@ -51,6 +51,8 @@ section! {
         tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         /// The connections that are kept between calls.
         pool: Option<ProviderPoolInput> = maybe_nested::<ProviderPoolInput>();
+        /// Whether [each address](discovery.md#names-in-urls) of the name in `base_url` is a backend, by the section `dns` if there is one.
+        dns: Input<bool> = default(Boolean, || false);
         /// Objects of the operator's account that calls may name: of the [same user](providers.md#account-objects), or any.
         account_objects: Input<AccountObjects> = default(ACCOUNT_OBJECTS, || AccountObjects::Own);
         /// Costs without a configured price: of the [table](prices.md), or as the provider [reports](prices.md#reported-costs) them.

@@ -268,6 +268,7 @@ mod tests {
             account_objects: AccountObjects::Own,
             price_source: PriceSource::Table,
             pool: PoolRules::OF_PROVIDER,
+            discovery: None,
             name: "p".into(),
             kind,
             formats,
