@@ -9,6 +9,7 @@ mod call;
 mod call_ids;
 mod capsule;
 mod context;
+pub mod conversation;
 mod event;
 mod google_path;
 mod object_writer;

@@ -48,6 +48,7 @@ pub use deadlines::pause::{Pause, PausePhase};
 pub use deadlines::shutdown::{Shutdown, ShutdownPhase};
 pub use upstream::{BackendState, Backends, tls_config};
 pub use worker::access_tokens::AccessTokens;
+pub use worker::conversations::Conversations;
 pub use worker::provider_models::ProviderLists;
 pub use worker::response_cache::memories::ResponseMemories;
 pub use worker::unauthenticated::UnauthenticatedClients;

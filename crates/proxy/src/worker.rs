@@ -3,6 +3,7 @@
 pub(crate) mod access_tokens;
 pub(crate) mod admitted_client;
 pub(crate) mod aggregation;
+pub(crate) mod conversations;
 pub(crate) mod credential_cache;
 pub(crate) mod date;
 pub(crate) mod decisions;
@@ -49,6 +50,7 @@ use crate::upstream::pool::Pools;
 use crate::upstream::response_head::RelayedHeads;
 use crate::worker::access_tokens::AccessTokens;
 use crate::worker::aggregation::Aggregation;
+use crate::worker::conversations::Conversations;
 use crate::worker::date::DateCache;
 use crate::worker::decisions::Services;
 use crate::worker::label_merges::LabelMerges;
@@ -103,6 +105,8 @@ pub struct Shared {
     pub responses: ResponseMemories,
     /// The access tokens of service accounts.
     pub access_tokens: AccessTokens,
+    /// The conversations that later calls of models with other formats may name.
+    pub conversations: Conversations,
     /// The lists of models that providers return.
     pub provider_lists: ProviderLists,
     /// The keys that bind ids of objects in the operator's accounts to users.

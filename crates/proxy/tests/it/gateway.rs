@@ -232,6 +232,7 @@ impl Gateway {
             leases: None,
             responses: proxy::ResponseMemories::default(),
             access_tokens: proxy::AccessTokens::default(),
+            conversations: proxy::Conversations::default(),
             provider_lists: proxy::ProviderLists::default(),
             object_keys: Arc::new(access::ObjectKeys::of_bytes([7; 32])),
         });

@@ -33,7 +33,7 @@ use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
 use proxy::{
-    AccessTokens, Backends, Capacity, ProviderLists, ResponseMemories, Shared, UnauthenticatedClients,
+    AccessTokens, Backends, Capacity, Conversations, ProviderLists, ResponseMemories, Shared, UnauthenticatedClients,
     WorkerResources,
 };
 use spool::{BacklogCounter, Reader, Writer};
@@ -167,6 +167,7 @@ pub(crate) fn shared(
         leases,
         responses,
         access_tokens: AccessTokens::default(),
+        conversations: Conversations::default(),
         provider_lists: ProviderLists::default(),
         object_keys: Arc::new(base.keys.vault.object_keys()),
     })
