@@ -174,6 +174,12 @@ impl ResponseTranslator {
         self.has_ended && self.failure.is_none()
     }
 
+    /// Returns the items of a complete response of the Responses API, in JSON; `None` for any other response.
+    #[must_use]
+    pub fn made_items(&self) -> Option<&[String]> {
+        if self.is_complete() { self.encoder.made_items() } else { None }
+    }
+
     /// Returns the failure with which the response has ended, if any.
     #[must_use]
     pub const fn failure(&self) -> Option<ResponseFailure> {

@@ -17,6 +17,7 @@ mod parsed_call;
 mod prepared_call;
 mod project_data;
 mod recognition;
+mod references;
 mod reserved_tokens;
 mod runtime;
 mod session;
@@ -62,6 +63,12 @@ pub(crate) async fn infer(
     client: &Client,
 ) -> Result<Handled, Problem> {
     let parsed = ParsedCall::read(account, body, endpoint, client).await?;
+    let parsed = if references::may_have(endpoint, &parsed) {
+        // Boxed, because few calls need it.
+        Box::pin(references::resolve(account, endpoint, parsed)).await?
+    } else {
+        parsed
+    };
     session::note(account, &parsed);
     let plan = ModelPlan::of(account, endpoint.called.endpoint, &parsed.fields.model, client)?;
     plan.count(account, client).await?;

@@ -1,10 +1,16 @@
 //! A response that is translated into the client's format on its way: the last step before the client, behind the tap.
 
+use std::sync::Arc;
+
 use access::{Refusal, RequestId};
+use ai::translate::conversation::Conversation;
 use ai::translate::{ResponseFailure, ResponseTranslator};
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use crate::capacity::{MemoryExceeded, MemoryPermit};
+use crate::worker::Shared;
+use crate::worker::conversations::{ConversationName, ConversationOwner};
 
 /// The translation of a response, with the status that the client gets.
 pub(crate) struct TranslatedResponse {
@@ -15,6 +21,16 @@ pub(crate) struct TranslatedResponse {
     held: MemoryPermit,
     /// The number of bytes that `held` counts: the most that were held so far.
     held_bytes: usize,
+    /// The call that later ones may continue, until its response is complete.
+    remembered: Option<Box<RememberedCall>>,
+}
+
+/// A call whose conversation is remembered at the end of its response.
+pub(crate) struct RememberedCall {
+    /// The items of its input.
+    pub(crate) input: Box<str>,
+    pub(crate) owner: ConversationOwner,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl TranslatedResponse {
@@ -25,7 +41,13 @@ impl TranslatedResponse {
         request_id: RequestId,
         held: MemoryPermit,
     ) -> Self {
-        Self { translator, status, request_id, held, held_bytes: 0 }
+        Self { translator, status, request_id, held, held_bytes: 0, remembered: None }
+    }
+
+    /// Sets the call that later ones may continue. One for which its client has no memory is not remembered.
+    pub(crate) fn with_remembered(mut self, call: Option<Box<RememberedCall>>) -> Self {
+        self.remembered = call.filter(|call| self.held.grow(call.input.len()).is_ok());
+        self
     }
 
     /// Whether the status for the client is known at the end of the response.
@@ -55,7 +77,20 @@ impl TranslatedResponse {
 
     /// Translates a further piece of the response.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Bytes {
-        self.translator.push(piece)
+        let translated = self.translator.push(piece);
+        self.remember();
+        translated
+    }
+
+    /// Remembers the conversation once the response is complete.
+    fn remember(&mut self) {
+        let Some(items) = self.translator.made_items() else { return };
+        let Some(call) = self.remembered.take() else { return };
+        let RememberedCall { input, owner, shared } = *call;
+        let output = items.iter().map(|item| item.as_str().into()).collect();
+        let name = ConversationName { owner, response: self.request_id.0.as_u128() };
+        let conversation = Conversation::new(input, output);
+        shared.conversations.remember(name, conversation, shared.responses.shared(), Instant::now());
     }
 
     /// Counts the bytes that are held now.
@@ -91,6 +126,7 @@ impl TranslatedResponse {
     pub(crate) fn end(&mut self, rest: &[u8]) -> Bytes {
         let before = if rest.is_empty() { Bytes::new() } else { self.translator.push(rest) };
         let last = self.translator.end();
+        self.remember();
         if let Some(reason) = self.translator.unknown_stop() {
             let request_id = &self.request_id;
             tracing::warn!(%request_id, reason, "a provider ended a response for a reason that the translation does not know");

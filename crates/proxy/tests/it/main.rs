@@ -76,6 +76,8 @@ mod raw;
 #[cfg(test)]
 mod redis_keys;
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod refused_limits;
 #[cfg(test)]
 mod repeats;

@@ -149,6 +149,14 @@ impl Encoder {
         }
     }
 
+    /// Returns the items of a response of the Responses API that are done, in JSON.
+    pub(super) fn made_items(&self) -> Option<&[String]> {
+        match &self.writer {
+            Writer::Responses(encoder) => Some(&encoder.output),
+            Writer::Chat(_) | Writer::Messages(_) | Writer::GenerateContent(_) => None,
+        }
+    }
+
     /// Whether the response has the time of its end.
     pub(super) const fn has_end_time(&self) -> bool {
         matches!(self.writer, Writer::Responses(_))

@@ -3,6 +3,7 @@
 
 use access::Refusal;
 use ai::count::{counted_call, counting_body};
+use ai::translate::conversation::input_of;
 use ai::translate::{
     DroppedFields, FittedCall, GooglePath, JsonObject, NativeTarget, ProviderAccount, ResponseContext, ResponseIds,
     ResponseTranslator, TRANSLATED, TranslatedRequest, TranslationOptions, UntranslatableCall, client_status, request,
@@ -14,17 +15,19 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use super::InferenceEndpoint;
 use super::model_plan::PlannedModel;
 use super::parsed_call::{ParsedCall, counted};
+use super::references;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::action::credential;
 use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::body::buffer;
 use crate::capacity::MemoryPermit;
-use crate::forward::translated::TranslatedResponse;
+use crate::forward::translated::{RememberedCall, TranslatedResponse};
 use crate::refusal::problem::Problem;
 use crate::response::compression::OF_CONTENT;
 use crate::transform::client_betas;
 use crate::upstream::response_head::RelayedHead;
+use crate::worker::conversations::CONVERSATION_BYTES_MAX;
 
 /// The response header with the names of the dropped fields.
 const DROPPED: &[u8] = b"x-tollgate-dropped";
@@ -57,6 +60,8 @@ pub(super) struct CallTranslation {
     context: ResponseContext,
     /// The fields that the provider does not get.
     dropped: Vec<String>,
+    /// The input of a call that later calls may continue.
+    remembered: Option<Box<str>>,
 }
 
 /// Translates a call into the first format of its provider that can express it, and reads the result as a client's call is
@@ -72,7 +77,9 @@ pub(super) async fn translate(
     client: &Client,
 ) -> Result<TranslatedCall, Problem> {
     let translator = RequestTranslator::new(account, parsed, endpoint, target, client);
+    let may_be_continued = endpoint.format == Format::Responses && !endpoint.called.endpoint.free();
     let work = move || {
+        let remembered = may_be_continued.then(|| input_of(&translator.content, CONVERSATION_BYTES_MAX)).flatten();
         let to: Vec<Format> =
             translator.target.provider.of_model(&translator.target.model).translations(translator.from).collect();
         let (format, translated) = translator.first_possible(&to, &translator.content)?;
@@ -81,7 +88,12 @@ pub(super) async fn translate(
             EndpointCall::of_format(format, translator.is_streamed, &translator.target.model).ok_or_else(unnameable)?;
         let client = translator.from;
         let parsed = counted(&called, body, translator.held)?;
-        Ok(TranslatedCall { parsed, called, translation: CallTranslation { client, context, dropped }, format })
+        Ok(TranslatedCall {
+            parsed,
+            called,
+            translation: CallTranslation { client, context, dropped, remembered },
+            format,
+        })
     };
     if parsed.content.len() <= ON_WORKER_BYTES_MAX { work() } else { off_worker(account, work).await? }
 }
@@ -338,7 +350,13 @@ impl CallTranslation {
         edit(relayed, translator.content_type(), &self.dropped)?;
         let held = account.request.worker().shared.capacity.hold(&account.identity.subject);
         let status = if status < 400 { status } else { client_status(self.client, status) };
-        Ok(Some(Box::new(TranslatedResponse::new(translator, status, account.request.id, held))))
+        let shared = &account.request.worker().shared;
+        let remembered = self
+            .remembered
+            .zip(references::owner(account))
+            .map(|(input, owner)| Box::new(RememberedCall { input, owner, shared: shared.clone() }));
+        let translated = TranslatedResponse::new(translator, status, account.request.id, held);
+        Ok(Some(Box::new(translated.with_remembered(remembered))))
     }
 }
 

@@ -16,7 +16,10 @@ use crate::translate::call::{
 use crate::translate::call_ids::call_id;
 use crate::translate::context::ToolOrigin;
 
-const REFUSED: &[&str] = &["background", "conversation", "previous_response_id", "prompt", "logprobs"];
+const REFUSED: &[&str] = &["background", "conversation", "prompt", "logprobs"];
+/// The advice for a reference that [`conversation`](crate::translate::conversation) did not resolve.
+const UNKNOWN: &str = "refers to a response or an item that Tollgate does not know: of models in another format, it remembers the \
+                       responses to a key for 10 minutes. Set `store: false`, so that your SDK sends the items themselves";
 /// The fields that a response repeats.
 const ECHOED: [&str; 15] = [
     "instructions",
@@ -43,6 +46,9 @@ const HOSTED_CALLS: [&str; 5] =
 
 pub(super) fn decode<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Call<'a>> {
     media::no_fields(body, REFUSED)?;
+    if let Some(node) = body.get("previous_response_id") {
+        return Err(node.refused(UNKNOWN));
+    }
     if body.count("top_logprobs")?.is_some_and(|count| count > 0) {
         return Err(refused("top_logprobs", "must be 0: this model's provider has another format"));
     }
@@ -147,6 +153,8 @@ impl<'a> Input<'a> {
     fn item(&mut self, item: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<()> {
         let kind = item.text("type")?;
         match kind.as_deref() {
+            Some("item_reference") => Err(refused(&item.at("id"), UNKNOWN)),
+            None if item.get("role").is_none() && item.get("id").is_some() => Err(refused(&item.at("id"), UNKNOWN)),
             None | Some("message") => self.message(item, notes),
             Some("reasoning") => {
                 let state = item.text("encrypted_content")?.and_then(|text| notes.state(&text));

@@ -59,7 +59,7 @@ fn fields_without_a_meaning_at_the_provider_are_refused_by_name() {
 #[test]
 fn parts_that_the_provider_does_not_take_are_refused_with_their_path() {
     for (from, to, field, param) in [
-        (Format::Responses, Format::Messages, r#""input":[{"type":"item_reference","id":"x"}]"#, "input[0].type"),
+        (Format::Responses, Format::Messages, r#""input":[{"type":"item_reference","id":"x"}]"#, "input[0].id"),
         (Format::Responses, Format::Messages, r#""input":[{"type":"compaction_trigger"}]"#, "input[0].type"),
         (
             Format::Responses,

@@ -25,7 +25,7 @@ pub(super) struct ResponsesEncoder {
     sequence: u64,
     open: Option<OutputItem>,
     /// The items that are done, in JSON.
-    output: Vec<String>,
+    pub(super) output: Vec<String>,
     has_refusal: bool,
     /// The time, in seconds since 1970.
     pub(super) now: u64,
