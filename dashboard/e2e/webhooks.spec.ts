@@ -121,6 +121,24 @@ test("a webhook is added, receives events, and is edited, rotated and deleted", 
   await expect(page.getByText(t.none, { exact: true })).toBeVisible();
 });
 
+test("a test event is sent to one webhook, and its response is shown", async ({ page }) => {
+  await enter(page, shop, "root");
+  await clear(page);
+  status = 204;
+  await page.goto(at("webhooks"));
+  await add(page);
+  const drawer = page.getByRole("complementary", { name: /127\.0\.0\.1/ });
+  await drawer.getByRole("button", { name: t.sendTest }).click();
+  const sent = drawer.getByRole("listitem").filter({ hasText: "webhook.test" });
+  await expect(sent.getByText(t.states.delivered ?? "", { exact: true })).toBeVisible({ timeout: 30_000 });
+  expect(received.at(-1)?.event).toBe("webhook.test");
+  status = 500;
+  await drawer.getByRole("button", { name: t.sendTest }).click();
+  await expect(sent.first().getByText(t.states.failed ?? "", { exact: true })).toBeVisible({ timeout: 30_000 });
+  await expect(drawer.getByText(t.disabledTitle)).toBeHidden();
+  status = 204;
+});
+
 test("a failed delivery says why", async ({ page }) => {
   await enter(page, shop, "root");
   await clear(page);

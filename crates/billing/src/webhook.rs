@@ -9,7 +9,7 @@ mod delivery;
 mod signature;
 mod url;
 
-pub(crate) use body::{invoice_data, message, payment_data, subscription_data};
+pub(crate) use body::{TEST_EVENT, invoice_data, message, payment_data, subscription_data, test_message};
 pub use client::{ReceiverTrust, WebhookCaError};
 pub use delivery::{DeliveryBounds, SPEC, WebhookDelivery};
 pub(crate) use signature::WebhookSecrets;

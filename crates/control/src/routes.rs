@@ -185,6 +185,7 @@ fn selling(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
         .routes(routes!(billing::webhooks::list, billing::webhooks::create))
         .routes(routes!(billing::webhooks::change, billing::webhooks::delete))
         .routes(routes!(billing::webhooks::rotate))
+        .routes(routes!(billing::webhooks::test))
         .routes(routes!(billing::webhooks::deliveries))
         .routes(routes!(billing::webhooks::replay_one))
         .routes(routes!(billing::webhooks::replay))

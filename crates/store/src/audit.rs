@@ -151,6 +151,8 @@ actions! {
     WebhookRotate = "webhook.rotate";
     /// Finance made deliveries of a webhook due again.
     WebhookReplay = "webhook.replay";
+    /// Finance sent a test event to a webhook.
+    WebhookTest = "webhook.test";
     /// Finance deleted a webhook.
     WebhookDelete = "webhook.delete";
     /// A budget was set, changed or removed.

@@ -56,10 +56,12 @@ export function adminMatters({ upstreams = [], budgets = [], webhooks = [], invo
     const names = full.slice(0, 3).map(({ name, dimension }) => name ?? t.budgets.dimensions[dimension]).join(", ");
     found.push({ id: "budgets", tone: isUsed ? "bad" : "warn", icon: Wallet, title: t.overview.budgetsNear(format.count(full.length)), text: names, link: { href: "/dashboard/budgets", label: t.overview.showBudgets } });
   }
-  for (const { id, url, enabled, disabled_at } of webhooks) {
-    if (enabled) continue;
-    const text = disabled_at ? t.overview.webhookText(format.moment(disabled_at)) : "";
-    found.push({ id: `webhook ${id}`, tone: "warn", icon: WebhookIcon, title: t.overview.webhookOff(url), text, link: { href: `/dashboard/webhooks?id=${id}`, label: t.overview.showWebhook } });
+  for (const { id, url, enabled, disabled_at, failing } of webhooks) {
+    if (enabled && !failing) continue;
+    const since = failing ? t.overview.webhookFailing(format.moment(failing.since)) : "";
+    const text = disabled_at ? t.overview.webhookText(format.moment(disabled_at)) : since;
+    const title = enabled ? t.overview.webhookRepeats(url) : t.overview.webhookOff(url);
+    found.push({ id: `webhook ${id}`, tone: "warn", icon: WebhookIcon, title, text, link: { href: `/dashboard/webhooks?id=${id}`, label: t.overview.showWebhook } });
   }
   const late = invoices.filter(({ invoice }) => invoice.due_at && new Date(invoice.due_at) < now);
   if (late.length > 0) {

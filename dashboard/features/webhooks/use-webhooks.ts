@@ -11,10 +11,12 @@ export type WebhookDelivery = Schemas["WebhookDelivery"];
 const PAGE = 50;
 /** Milliseconds after which deliveries that are shown are read again. */
 const AGAIN_MS = 5_000;
+/** Milliseconds after which the states of webhooks are read again. */
+const STATES_MS = 30_000;
 
 /** All webhooks, from the oldest. */
 export function useWebhooks(): UseQueryResult<Webhook[], ApiError> {
-  return useQuery({ queryKey: ["webhooks"], queryFn: async ({ signal }) => (await api("get", "/api/webhooks", { signal })).items });
+  return useQuery({ queryKey: ["webhooks"], refetchInterval: STATES_MS, queryFn: async ({ signal }) => (await api("get", "/api/webhooks", { signal })).items });
 }
 
 /** The deliveries of a webhook, newest first, page by page. An empty state means all. */
@@ -32,6 +34,15 @@ interface WebhookActions {
   /** Replaces the secret. */
   rotate: UseMutationResult<Webhook, ApiError, string>;
   remove: UseMutationResult<undefined, ApiError, string>;
+}
+
+/** Sends a test event to a webhook; its delivery has the result. */
+export function useTestEvent(id: string): UseMutationResult<WebhookDelivery, ApiError, void> {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => api("post", "/api/webhooks/{id}/test", { path: { id } }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["webhooks", id] }),
+  });
 }
 
 /** What finance does with webhooks. A secret is in the response only, and is not cached. */

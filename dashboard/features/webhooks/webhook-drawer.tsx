@@ -11,7 +11,7 @@ import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { StateTag } from "@/features/billing/state-tag";
 import { Deliveries } from "@/features/webhooks/deliveries";
-import { type Webhook, useWebhookActions, useWebhooks } from "@/features/webhooks/use-webhooks";
+import { type Webhook, useTestEvent, useWebhookActions, useWebhooks } from "@/features/webhooks/use-webhooks";
 import { WebhookDialog } from "@/features/webhooks/webhook-dialog";
 import { webhookState } from "@/features/webhooks/webhook-words";
 import { useFormat, useMessages } from "@/lib/language";
@@ -48,6 +48,19 @@ function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : url;
 }
 
+/** Sends a test event. Its delivery appears in the list, with the response as soon as it arrives. */
+function TestButton({ id }: { id: string }) {
+  const t = useMessages();
+  const sent = useTestEvent(id);
+  return (
+    <>
+      <Button disabled={sent.isPending} onClick={() => sent.mutate()}>{t.webhooks.sendTest}</Button>
+      {sent.isSuccess && <span className="hint" role="status">{t.webhooks.testSent}</span>}
+      <FailedNote error={sent.error} />
+    </>
+  );
+}
+
 type Task = "edit" | "disable" | "rotate" | "delete";
 
 function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(webhook: Webhook): void; onClose(): void }) {
@@ -79,9 +92,15 @@ function Content({ webhook, onSecret, onClose }: { webhook: Webhook; onSecret(we
   return (
     <>
       {!enabled && <section><Note tone="warn" title={t.webhooks.disabledTitle}>{t.webhooks.disabledText}</Note></section>}
+      {enabled && webhook.failing && (
+        <section>
+          <Note tone="warn" title={t.webhooks.failingTitle(format.count(webhook.failing.deliveries), webhook.failing.deliveries)}>{t.webhooks.failingText(format.moment(webhook.failing.since))}</Note>
+        </section>
+      )}
       <section>
         <div className="row wrap">
           {!enabled && <Button look="primary" disabled={change.isPending} onClick={() => change.mutate({ id, enabled: true })}>{t.webhooks.tasks.enable}</Button>}
+          {enabled && <TestButton id={id} />}
           <Button onClick={() => ask("edit")}>{t.webhooks.tasks.edit}</Button>
           <Button onClick={() => ask("rotate")}>{t.webhooks.tasks.rotate}</Button>
           {enabled && <Button onClick={() => ask("disable")}>{t.webhooks.tasks.disable}</Button>}

@@ -15,8 +15,9 @@ export type EventGroup = keyof typeof EVENTS;
 export const GROUPS = Object.keys(EVENTS) as EventGroup[];
 
 /** The tone and the word of a webhook. */
-export function webhookState({ enabled }: Pick<Webhook, "enabled">, t: Messages): [Tone, string] {
-  return enabled ? ["ok", t.webhooks.enabled] : ["bad", t.webhooks.disabled];
+export function webhookState({ enabled, failing }: Pick<Webhook, "enabled" | "failing">, t: Messages): [Tone, string] {
+  if (!enabled) return ["bad", t.webhooks.disabled];
+  return failing ? ["warn", t.webhooks.failing] : ["ok", t.webhooks.enabled];
 }
 
 /** The tone and the word of a delivery. */

@@ -10,7 +10,7 @@ import { SITE, show } from "@/tests/render";
 import { refusal, serve } from "@/tests/server";
 
 const ADMIN = { user: { id: "u1", name: "Root", email: "root@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], finance: true, session_id: "s", key_id: null };
-const HOOK = { id: "w1", url: "https://hooks.example.com/tollgate", events: ["invoice.*"], enabled: true, disabled_at: null, delivered_at: "2026-11-21T10:00:00Z", previous_until: null, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
+const HOOK = { id: "w1", url: "https://hooks.example.com/tollgate", events: ["invoice.*"], enabled: true, disabled_at: null, delivered_at: "2026-11-21T10:00:00Z", failing: null, previous_until: null, created_at: "2026-11-20T08:03:52Z", updated_at: "2026-11-20T08:03:52Z" };
 const FAILED = { id: "d1", event: "invoice.paid", object_id: "i1", state: "failed", attempts: 12, status: 500, error: "the receiver responded with 500", next_at: null, created_at: "2026-11-21T10:00:00Z", body: { type: "invoice.paid" } };
 const DELIVERIES = "GET /api/webhooks/w1/deliveries";
 
@@ -53,6 +53,24 @@ describe("the page of webhooks", () => {
     fireEvent.click(screen.getByRole("checkbox", { name: en.webhooks.stored }));
     fireEvent.click(done);
     await waitFor(() => expect(screen.queryByTestId("secret")).toBeNull());
+  });
+
+  it("sends a test event, and shows that deliveries are not accepted", async () => {
+    address.query = "id=w1";
+    const failing = { ...HOOK, failing: { deliveries: 3, since: "2026-11-21T10:00:00Z" } };
+    const seen = open({
+      "GET /api/webhooks": { body: { items: [failing], next: null } },
+      "POST /api/webhooks/w1/test": [refusal("conflict", 409, "a test event of this webhook is not sent yet"), { status: 201, body: { ...FAILED, event: "webhook.test" } }],
+    });
+    show(<WebhooksPage />);
+    expect(await screen.findByText("3 deliveries were not accepted yet")).toBeVisible();
+    fireEvent.click(screen.getByRole("button", { name: "Send test event" }));
+    expect(await screen.findByText("a test event of this webhook is not sent yet")).toBeVisible();
+    const lists = () => seen.filter(({ line }) => line.startsWith(DELIVERIES)).length;
+    const before = lists();
+    fireEvent.click(screen.getByRole("button", { name: "Send test event" }));
+    expect(await screen.findByRole("status")).toHaveTextContent("Sent.");
+    await waitFor(() => expect(lists()).toBeGreaterThan(before));
   });
 
   it("changes only the URL and the events of a webhook", async () => {

@@ -63,6 +63,7 @@ export const audit = {
     "webhook.change": "Webhook changed",
     "webhook.rotate": "Secret of a webhook rotated",
     "webhook.replay": "Deliveries of a webhook repeated",
+    "webhook.test": "Test event sent to a webhook",
     "webhook.delete": "Webhook deleted",
     "budget.change": "Budget changed",
     "lease.reclaim": "Lease reclaimed",

@@ -65,6 +65,7 @@ export const audit: Messages["audit"] = {
     "webhook.change": "Webhook diubah",
     "webhook.rotate": "Rahasia webhook diganti",
     "webhook.replay": "Pengiriman webhook diulang",
+    "webhook.test": "Peristiwa uji dikirim ke webhook",
     "webhook.delete": "Webhook dihapus",
     "budget.change": "Anggaran diubah",
     "lease.reclaim": "Sewa ditarik kembali",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::{ProviderKeyId, Secret, Timestamp, Vault};
 use ledger::billing::BooksTransaction;
-use ledger::billing::webhook_deliveries::{self as deliveries, StoredDelivery};
+use ledger::billing::webhook_deliveries::{self as deliveries, NewDelivery, StoredDelivery};
 use ledger::billing::webhook_endpoints::{self as endpoints, StoredWebhook, WEBHOOKS_MAX};
 use serde_json::{Value, json};
 use store::sealed::vault::{SealingError, refuse_retired};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{BillingError, Books};
 use crate::rules::webhook_event::WebhookEvents;
-use crate::webhook::{WebhookSecrets, WebhookUrl};
+use crate::webhook::{TEST_EVENT, WebhookSecrets, WebhookUrl, test_message};
 
 /// A replaced secret signs for this time, so that receivers can change theirs.
 const PREVIOUS_SIGNS: Duration = Duration::from_hours(24);
@@ -147,6 +147,28 @@ impl Books {
         endpoints::delete(&mut on, id).await?;
         self.store.note(&mut on, by, Act::of(AuditAction::WebhookDelete, id, None).with(json!({}))).await?;
         Ok(on.commit().await?)
+    }
+
+    /// Adds a delivery of a test event, which is attempted once.
+    ///
+    /// # Errors
+    /// [`BillingError::NoWebhook`], [`BillingError::Conflict`] while the endpoint is disabled or another test event waits,
+    /// and database errors.
+    pub async fn test_webhook(&self, by: &Actor, id: Uuid) -> Result<StoredDelivery, BillingError> {
+        let mut on = self.store.addition().await?;
+        self.enabled_webhook(&mut on, id).await?;
+        if deliveries::awaits(&mut on, id, TEST_EVENT).await? {
+            return Err(BillingError::Conflict("a test event of this webhook is not sent yet: wait for its result"));
+        }
+        let body = test_message(self.store.clock().now(), id);
+        let new = NewDelivery { endpoint: id, event: TEST_EVENT, object: id, body: &body };
+        let added = deliveries::add(&self.store, &mut on, new).await?;
+        self.store
+            .note(&mut on, by, Act::of(AuditAction::WebhookTest, id, None).with(json!({"delivery": added})))
+            .await?;
+        let stored = deliveries::find(&mut on, added).await?.ok_or(BillingError::NoDelivery)?;
+        on.commit().await?;
+        Ok(stored)
     }
 
     /// Makes a delivery due again, also one that was accepted. It keeps its id.

@@ -3,6 +3,7 @@
 use access::{Currency, Day, Timestamp};
 use ledger::billing::{StoredInvoice, StoredPayment, StoredPlanVersion, StoredSubscription};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::receipt::row::rfc3339;
 use crate::rules::webhook_event::WebhookEvent;
@@ -10,6 +11,14 @@ use crate::rules::webhook_event::WebhookEvent;
 /// Returns a message: the name of the event, its time, and the object after the change.
 pub(crate) fn message(event: WebhookEvent, at: Timestamp, data: &Value) -> String {
     json!({"type": event.as_str(), "timestamp": rfc3339(at), "data": data}).to_string()
+}
+
+/// The name of the event that tests an endpoint. No pattern selects it: it is sent to one endpoint, when finance asks for it.
+pub(crate) const TEST_EVENT: &str = "webhook.test";
+
+/// Returns the message of [`TEST_EVENT`].
+pub(crate) fn test_message(at: Timestamp, webhook: Uuid) -> String {
+    json!({"type": TEST_EVENT, "timestamp": rfc3339(at), "data": {"id": webhook}}).to_string()
 }
 
 /// Returns an invoice as messages show it.

@@ -1,5 +1,6 @@
 //! Webhooks: events are added with the changes that they announce, and delivered until they are accepted or given up.
 
+mod state;
 mod tls;
 
 use std::net::SocketAddr;

@@ -33,6 +33,10 @@ statements! {
         updated_at = $2 WHERE id = $1 AND state <> 'waiting'";
     REPLAY_FAILED = "UPDATE webhook_deliveries SET state = 'waiting', attempts = 0, queued_at = $2, next_at = $2, error = '',
         updated_at = $2 WHERE endpoint_id = $1 AND state = 'failed' AND created_at >= $3";
+    // Waiting deliveries have an index of their own, which begins with the endpoint.
+    REPEATED = "SELECT endpoint_id, count(*), min(queued_at) FROM webhook_deliveries WHERE state = 'waiting' AND attempts > 0
+        GROUP BY endpoint_id";
+    AWAITED = "SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = $1 AND state = 'waiting' AND event = $2";
     DELETE_OF = "DELETE FROM webhook_deliveries WHERE endpoint_id = $1";
     OLD = "SELECT id FROM webhook_deliveries WHERE state <> 'waiting' AND updated_at < $1 ORDER BY updated_at LIMIT $2";
     DELETE = "DELETE FROM webhook_deliveries WHERE id = $1 AND state <> 'waiting'";
@@ -91,6 +95,17 @@ pub struct FailedAttempt<'a> {
     pub error: &'a str,
 }
 
+/// The deliveries of an endpoint that it did not accept yet, although they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatedDeliveries {
+    /// The endpoint that receives them.
+    pub endpoint: Uuid,
+    /// Number of deliveries whose next attempt is planned.
+    pub count: i64,
+    /// The time at which the oldest of them was added or replayed.
+    pub since: Timestamp,
+}
+
 #[derive(Debug, sqlx_macros::FromRow)]
 struct DeliveryRow {
     id: Uuid,
@@ -128,14 +143,34 @@ impl From<DeliveryRow> for StoredDelivery {
     }
 }
 
-/// Adds a delivery, which is due at once.
+/// Adds a delivery, which is due at once. Returns its id.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, new: NewDelivery<'_>) -> Result<(), DatabaseError> {
-    let add = on.query(ADD).bind(store.new_id()).bind(new.endpoint).bind(new.event).bind(new.object);
+pub async fn add(store: &Store, on: &mut Transaction, new: NewDelivery<'_>) -> Result<Uuid, DatabaseError> {
+    let id = store.new_id();
+    let add = on.query(ADD).bind(id).bind(new.endpoint).bind(new.event).bind(new.object);
     add.bind(new.body).bind(store.now()).run().await?;
-    Ok(())
+    Ok(id)
+}
+
+/// Returns the deliveries that are repeated now, per endpoint. Endpoints without such deliveries are left out.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn repeated(store: &Store) -> Result<Vec<RepeatedDeliveries>, DatabaseError> {
+    let rows: Vec<(Uuid, i64, i64)> = store.query(REPEATED).all().await?;
+    let deliveries = |(endpoint, count, since)| RepeatedDeliveries { endpoint, count, since: timestamp(since) };
+    Ok(rows.into_iter().map(deliveries).collect())
+}
+
+/// Returns whether an endpoint has a waiting delivery of an event.
+///
+/// # Errors
+/// Database errors of any kind.
+pub async fn awaits(on: &mut Transaction, endpoint: Uuid, event: &str) -> Result<bool, DatabaseError> {
+    let (count,): (i64,) = on.query(AWAITED).bind(endpoint).bind(event).one().await?;
+    Ok(count > 0)
 }
 
 /// Returns a delivery.

@@ -2,7 +2,7 @@
 
 use access::Role;
 use billing::rules::webhook_event::WebhookEvents;
-use ledger::billing::webhook_deliveries::StoredDelivery;
+use ledger::billing::webhook_deliveries::{RepeatedDeliveries, StoredDelivery};
 use ledger::billing::webhook_endpoints::StoredWebhook;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ pub(in crate::routes) struct WebhookView {
     /// The time of the last accepted delivery; null before the first one.
     #[schema(format = DateTime)]
     delivered_at: Option<String>,
+    /// The deliveries that were sent and not accepted, and are repeated; null if there are none.
+    failing: Option<WebhookFailingView>,
     /// The time until which the replaced secret signs too; null without one.
     #[schema(format = DateTime)]
     previous_until: Option<String>,
@@ -44,6 +46,17 @@ pub(in crate::routes) struct WebhookView {
     /// The secret that signs, only in the response that creates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+}
+
+/// The deliveries of a webhook that are repeated, as it did not accept them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookFailing)]
+pub(in crate::routes) struct WebhookFailingView {
+    /// The number of deliveries.
+    deliveries: i64,
+    /// The time of the oldest one, or of its last replay.
+    #[schema(format = DateTime)]
+    since: String,
 }
 
 /// All webhooks, from the oldest.
@@ -63,7 +76,7 @@ pub(in crate::routes) struct DeliveryView {
     id: Uuid,
     /// The name of the event.
     event: String,
-    /// The invoice, the payment or the subscription that changed.
+    /// The invoice, the payment or the subscription that changed; of `webhook.test`, the webhook.
     object_id: Uuid,
     /// The state: `waiting`, `delivered` or `failed`.
     state: String,
@@ -103,14 +116,16 @@ pub(in crate::routes) struct ReplayView {
 
 impl WebhookView {
     /// Shows a webhook with its new secret.
-    pub(super) fn with_secret(of: StoredWebhook, secret: &access::Secret) -> Self {
-        Self { secret: Some(secret.expose().to_owned()), ..Self::from(of) }
+    pub(super) fn with_secret(self, secret: &access::Secret) -> Self {
+        Self { secret: Some(secret.expose().to_owned()), ..self }
     }
-}
 
-impl From<StoredWebhook> for WebhookView {
-    fn from(of: StoredWebhook) -> Self {
+    /// Shows a webhook. `repeated` are the repeated deliveries of all webhooks.
+    pub(super) fn new(of: StoredWebhook, repeated: &[RepeatedDeliveries]) -> Self {
+        let failing = repeated.iter().find(|deliveries| deliveries.endpoint == of.id);
         Self {
+            failing: failing
+                .map(|repeated| WebhookFailingView { deliveries: repeated.count, since: rfc3339(repeated.since) }),
             id: of.id,
             url: of.url,
             events: WebhookEvents::of_stored(&of.events).patterns().to_vec(),
@@ -151,7 +166,7 @@ impl DeliveryView {
 pub(super) fn example_webhook() -> Value {
     json!({
         "id": "0199aa00-0000-7000-8000-000000000005", "url": "https://hooks.example.com/tollgate", "events": ["invoice.*"],
-        "enabled": true, "disabled_at": null, "delivered_at": "2026-11-21T10:00:00Z", "previous_until": null,
+        "enabled": true, "disabled_at": null, "delivered_at": "2026-11-21T10:00:00Z", "failing": null, "previous_until": null,
         "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"
     })
 }
@@ -173,6 +188,16 @@ pub(super) fn example_delivery() -> Value {
         "error": null, "next_at": null, "created_at": "2026-11-21T10:00:00Z",
         "body": {"type": "invoice.paid", "timestamp": "2026-11-21T10:00:00Z", "data": {
             "id": "0199aa00-0000-7000-8000-000000000002", "number": "INV-2026-000001", "state": "paid"}}
+    })
+}
+
+/// Returns the example of the delivery of a test event.
+pub(super) fn example_test() -> Value {
+    let webhook = "0199aa00-0000-7000-8000-000000000005";
+    json!({
+        "id": "0199aa00-0000-7000-8000-000000000007", "event": "webhook.test", "object_id": webhook, "state": "waiting",
+        "attempts": 0, "status": null, "error": null, "next_at": "2026-11-21T10:00:00Z", "created_at": "2026-11-21T10:00:00Z",
+        "body": {"type": "webhook.test", "timestamp": "2026-11-21T10:00:00Z", "data": {"id": webhook}}
     })
 }
 

@@ -7,10 +7,12 @@ use access::Refusal;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
+use billing::Books;
 use billing::books::WebhookChange;
 use billing::rules::webhook_event::{NotWebhookEvents, WebhookEvents};
 use billing::webhook::{WebhookUrl, WebhookUrlError};
 use http::StatusCode;
+use ledger::billing::webhook_endpoints::StoredWebhook;
 use ledger::billing::{webhook_deliveries as deliveries, webhook_endpoints as endpoints};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -90,8 +92,16 @@ pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
     _finance: Finance,
 ) -> Result<Json<WebhooksView>, Problem> {
-    let found = endpoints::list(books(&app)?.store()).await?;
-    Ok(Json(WebhooksView { items: found.into_iter().map(WebhookView::from).collect(), next: None }))
+    let store = books(&app)?.store();
+    let found = endpoints::list(store).await?;
+    let repeated = deliveries::repeated(store).await?;
+    let items = found.into_iter().map(|webhook| WebhookView::new(webhook, &repeated)).collect();
+    Ok(Json(WebhooksView { items, next: None }))
+}
+
+/// Returns a webhook with the state of its deliveries.
+async fn shown(books: &Books, webhook: StoredWebhook) -> Result<WebhookView, Problem> {
+    Ok(WebhookView::new(webhook, &deliveries::repeated(books.store()).await?))
 }
 
 /// Adds a webhook. Only this response contains its secret.
@@ -111,7 +121,7 @@ pub(in crate::routes) async fn create(
     let events = events.map_err(invalid_events)?;
     let created = books.create_webhook(&caller.actor(), &app.vault, &url, &events).await;
     let (webhook, secret) = created.map_err(refused)?;
-    Ok((StatusCode::CREATED, Json(WebhookView::with_secret(webhook, &secret))))
+    Ok((StatusCode::CREATED, Json(shown(books, webhook).await?.with_secret(&secret))))
 }
 
 /// Changes a webhook, or enables a disabled webhook. Deliveries that wait when a webhook is disabled fail.
@@ -133,7 +143,8 @@ pub(in crate::routes) async fn change(
         events: events.as_deref().map(WebhookEvents::parse).transpose().map_err(invalid_events)?,
         is_enabled: enabled,
     };
-    Ok(Json(books.change_webhook(&caller.actor(), id, change).await.map_err(refused)?.into()))
+    let changed = books.change_webhook(&caller.actor(), id, change).await.map_err(refused)?;
+    Ok(Json(shown(books, changed).await?))
 }
 
 /// Deletes a webhook with its deliveries.
@@ -164,7 +175,22 @@ pub(in crate::routes) async fn rotate(
     let id = id_of(&id)?;
     let rotated = books.rotate_webhook(&caller.actor(), &app.vault, id).await;
     let (webhook, secret) = rotated.map_err(refused)?;
-    Ok(Json(WebhookView::with_secret(webhook, &secret)))
+    Ok(Json(shown(books, webhook).await?.with_secret(&secret)))
+}
+
+/// Sends the test event `webhook.test` to a webhook. It is attempted once; its delivery has the result.
+#[utoipa::path(post, path = "/api/webhooks/{id}/test", tag = "billing", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The webhook")),
+    extensions(("x-codes" = json!(["forbidden", "not_found", "conflict"]))),
+    responses((status = 201, body = DeliveryView, example = json!(super::webhook_views::example_test()))))]
+pub(in crate::routes) async fn test(
+    State(app): State<Arc<App>>,
+    Finance(caller): Finance,
+    Segment(id): Segment,
+) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
+    let books = books(&app)?;
+    let added = books.test_webhook(&caller.actor(), id_of(&id)?).await.map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(DeliveryView::new(added, caller.role))))
 }
 
 /// Lists the deliveries of a webhook, newest first. Ended ones are kept for 30 days.

@@ -101,6 +101,7 @@ async fn others_than_finance_set_no_webhooks_and_absent_ones_are_not_found() {
         delete(&shop, caller, &of).await.refuses(status, code);
         send(&shop, caller, &rotate, json!({})).await.refuses(status, code);
         send(&shop, caller, &one, json!({})).await.refuses(status, code);
+        send(&shop, caller, &format!("{of}/test"), json!({})).await.refuses(status, code);
         send(&shop, caller, &replay, since.clone()).await.refuses(status, code);
         get(shop.world.address, &deliveries, &[caller]).await.refuses(status, code);
     }
@@ -145,6 +146,25 @@ async fn failed_deliveries_are_listed_and_replayed() {
     assert_eq!(send(&shop, &fin, &one, json!({})).await.json()["state"], "waiting");
     send(&shop, &fin, &all, json!({"since": "yesterday"})).await.refuses(422, "unprocessable");
     assert_eq!(send(&shop, &fin, &all, since).await.json(), json!({"replayed": 1}));
+}
+
+#[tokio::test]
+async fn a_test_event_is_a_delivery_and_waits_alone() {
+    let shop = Shop::open().await;
+    let fin = finance(&shop).await;
+    let made = webhook(&shop, &fin, json!(["payment.paid"])).await;
+    assert_eq!(made["failing"], Value::Null);
+    let path = format!("{WEBHOOKS}/{}", made["id"].as_str().unwrap());
+    let added = send(&shop, &fin, &format!("{path}/test"), json!({})).await;
+    assert_eq!(added.status, 201, "{added:?}");
+    let added = added.json();
+    assert_eq!((&added["event"], &added["state"]), (&json!("webhook.test"), &json!("waiting")));
+    assert_eq!(added["body"]["data"]["id"], made["id"]);
+    send(&shop, &fin, &format!("{path}/test"), json!({})).await.refuses(409, "conflict");
+    let listed = get(shop.world.address, &format!("{path}/deliveries"), &[&fin]).await.json();
+    assert_eq!(listed["items"][0]["id"], added["id"]);
+    change(&shop, &fin, &path, json!({"enabled": false})).await;
+    send(&shop, &fin, &format!("{path}/test"), json!({})).await.refuses(409, "conflict");
 }
 
 #[tokio::test]
