@@ -31,7 +31,7 @@ rate_limits:
   - {dimension: key, limit: 1000, window: 60s}
 `;
 
-const PAGES = ["overview?scope=me", "overview?scope=all", "usage?scope=all", "usage?scope=all&by=key", "usage?scope=all&by=user", "usage?scope=all&by=model", "day", "keys", "keys?scope=all", "playground", "models", "providers", "users", "users?show=invites", "plans", "budgets", "review", "routes", "limits", "explain", "configuration?view=history", "audit", "account", "setup"];
+const PAGES = ["overview?scope=me", "overview?scope=all", "usage?scope=all", "usage?scope=all&by=key", "usage?scope=all&by=user", "usage?scope=all&by=model", "day", "keys", "keys?scope=all", "playground", "models", "providers", "users", "users?show=invites", "plans", "budgets", "review", "upstreams", "routes", "limits", "explain", "configuration?view=history", "audit", "account", "setup"];
 const WIDTHS = [1440, 1024, 390];
 
 let server: Server;
@@ -102,7 +102,7 @@ test("a phone shows the columns that matter", async ({ page, expected }) => {
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page).toHaveURL(/overview/);
-  for (const [path, ...columns] of [["routes", "Failed"], ["users", "Spend this month"], ["budgets", "Used"], ["usage?scope=all&by=user", "Spend", "Failed"]] as const) {
+  for (const [path, ...columns] of [["routes", "Failed"], ["upstreams", "Failed"], ["users", "Spend this month"], ["budgets", "Used"], ["usage?scope=all&by=user", "Spend", "Failed"]] as const) {
     await page.goto(`${server.url}/dashboard/${path}`);
     for (const column of columns) await expect(page.getByRole("columnheader", { name: column, exact: true }).first(), `${path}: ${column}`).toBeVisible();
   }

@@ -15,5 +15,6 @@ pub mod traces;
 pub use cache_purge::{CachePurge, PurgeTarget};
 pub use live_state::{LiveState, NotReady};
 pub use metrics::{
-    BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, Metrics, ReachedLimit, TARGET_RESULTS, TargetStatus,
+    BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, FAILURE_OF_STATUS, Metrics, ReachedLimit,
+    TARGET_RESULTS, TargetStatus,
 };

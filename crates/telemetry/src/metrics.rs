@@ -36,7 +36,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use board::{
-    BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, ReachedLimit, TARGET_RESULTS, TargetStatus,
+    BackendBoard, BackendCondition, BackendStatus, FAILURE_CAUSES, FAILURE_OF_STATUS, ReachedLimit, TARGET_RESULTS,
+    TargetStatus,
 };
 pub use clock::ClockMetrics;
 pub use configuration::{ConfigurationMetrics, ReloadLabels};

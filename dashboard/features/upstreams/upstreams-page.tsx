@@ -71,10 +71,11 @@ function UpstreamPanel({ upstream, reading }: { upstream: Upstream; reading: Rea
               <th className="grow">{t.upstreams.backend}</th>
               <th>{t.upstreams.state}</th>
               <th className="r x3">{t.upstreams.weight}</th>
-              <th className="r x2">{t.upstreams.inFlight}</th>
+              <th className="r x0">{t.upstreams.inFlight}</th>
               <th className="r x4">{t.upstreams.rate}</th>
               <th className="r x4" title={t.upstreams.requestsHelp}>{t.upstreams.requests}</th>
-              <th className="r x4" title={t.upstreams.failuresHelp}>{t.upstreams.failures}</th>
+              <th className="r" title={t.upstreams.failedHelp}>{t.upstreams.failed}</th>
+              <th className="r x3" title={t.upstreams.countedHelp}>{t.upstreams.counted}</th>
               <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p50}</th>
               <th className="r x2" title={t.upstreams.latencyHelp}>{t.upstreams.p95}</th>
             </tr>
@@ -99,10 +100,14 @@ function BackendRow({ backend, rate }: { backend: Backend; rate: Rate | undefine
       </td>
       <td><StateTag backend={backend} t={t} /></td>
       <td className="r num x3">{count(backend.weight)}</td>
-      <td className="r num x2">{count(backend.in_flight)}</td>
+      <td className="r num x0">{count(backend.in_flight)}</td>
       <RateCell rate={rate} />
       <td className="r num x4">{count(backend.requests)}</td>
-      <td className="r num x4">{count(backend.failures)}</td>
+      <td className="r num">
+        {count(backend.failed)}
+        {typeof backend.server_errors === "number" && backend.server_errors > 0 && <span className="sub">{t.upstreams.serverErrors(format.count(backend.server_errors))}</span>}
+      </td>
+      <td className="r num x3">{count(backend.failures)}</td>
       <td className="r num x2">{format.duration(backend.p50_ms)}</td>
       <td className="r num x2">{format.duration(backend.p95_ms)}</td>
     </tr>

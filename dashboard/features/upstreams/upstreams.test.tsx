@@ -9,11 +9,11 @@ import { serve } from "@/tests/server";
 
 const ADMIN = { user: { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", kind: "person", status: "active", created_at: "2026-11-01T00:00:00Z" }, acts_as: "admin", roles: [], session_id: "s", key_id: null };
 const BACKEND: Backend = {
-  url: "http://10.0.0.1:9000", weight: 1, state: "unhealthy", in_flight: 2, requests: 1_200, failures: 12, mean_ms: 4.75, p50_ms: 4.5, p95_ms: 19,
+  url: "http://10.0.0.1:9000", weight: 1, state: "unhealthy", in_flight: 2, requests: 1_200, failures: 12, failed: 15, server_errors: 8, mean_ms: 4.75, p50_ms: 4.5, p95_ms: 19,
   ejections: 0, breaker_openings: 3, checks_succeeded: 70, checks_failed: 5,
 };
 const UNUSED: Backend = {
-  url: "http://10.0.0.2:9000", weight: 1, state: null, in_flight: null, requests: null, failures: null, mean_ms: null, p50_ms: null, p95_ms: null,
+  url: "http://10.0.0.2:9000", weight: 1, state: null, in_flight: null, requests: null, failures: null, failed: null, server_errors: null, mean_ms: null, p50_ms: null, p95_ms: null,
   ejections: null, breaker_openings: null, checks_succeeded: null, checks_failed: null,
 };
 const list = (backends: Backend[]): UpstreamList => ({ is_live: true, items: [{ name: "users", kind: "upstream", strategy: "ewma", backends, sources: [] }], next: null });
@@ -25,7 +25,7 @@ describe("the page of upstreams", () => {
     const row = (await screen.findByText("http://10.0.0.1:9000")).closest("tr");
     const cells = [...(row?.querySelectorAll("td") ?? [])].map((cell) => cell.textContent);
     expect(cells).toEqual([
-      "http://10.0.0.1:90005 of 75 health checks failed · breaker opened 3 times", "Unhealthy", "1", "2", expect.any(String), "1,200", "12", "4.5 ms", "19 ms",
+      "http://10.0.0.1:90005 of 75 health checks failed · breaker opened 3 times", "Unhealthy", "1", "2", expect.any(String), "1,200", "158 × 5xx", "12", "4.5 ms", "19 ms",
     ]);
     expect(screen.getByText("Not used yet")).toBeInTheDocument();
     expect(screen.getByText("ewma")).toBeInTheDocument();

@@ -31,7 +31,7 @@ export function keyOf(upstream: Upstream, { url, name }: Backend): string {
 
 function countedOf({ items }: UpstreamList): Record<string, Counted> {
   const backends = items.flatMap((upstream) =>
-    upstream.backends.map((backend) => [keyOf(upstream, backend), { requests: backend.requests ?? 0, failed: backend.failures ?? 0 }] as const),
+    upstream.backends.map((backend) => [keyOf(upstream, backend), { requests: backend.requests ?? 0, failed: backend.failed ?? 0 }] as const),
   );
   return Object.fromEntries(backends);
 }

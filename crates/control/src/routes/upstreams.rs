@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use config::snapshot::Origin;
 use serde::Serialize;
-use telemetry::BackendStatus;
+use telemetry::{BackendStatus, FAILURE_CAUSES, FAILURE_OF_STATUS};
 use utoipa::ToSchema;
 
 use crate::message::figures::ms;
@@ -71,8 +71,13 @@ struct BackendView {
     in_flight: Option<u64>,
     /// The requests that were sent to the backend, retries included.
     requests: Option<u64>,
-    /// The attempts that failed.
+    /// The attempts that circuit breakers and ejections count: without a response, or with the status 502, 503 or 504, or
+    /// the gRPC status 14.
     failures: Option<u64>,
+    /// The failed attempts, as failed requests of routes are counted: without a response, or with a status of 500 to 599.
+    failed: Option<u64>,
+    /// The responses with a status of 500 to 599, which `failed` includes.
+    server_errors: Option<u64>,
     /// The mean time until the head of a response; null without a response.
     mean_ms: Option<f64>,
     /// The median of the same times.
@@ -99,10 +104,10 @@ type States = HashMap<(Arc<str>, Arc<str>, Option<Arc<str>>), BackendStatus>;
         "is_live": true,
         "items": [{"name": "users", "kind": "upstream", "strategy": "round_robin", "backends": [
             {"url": "http://10.0.0.1:9000", "weight": 1, "state": "available", "in_flight": 2, "requests": 1200,
-                "failures": 3, "mean_ms": 4.75, "p50_ms": 4.25, "p95_ms": 9.5, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 70,
+                "failures": 3, "failed": 5, "server_errors": 4, "mean_ms": 4.75, "p50_ms": 4.25, "p95_ms": 9.5, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 70,
                 "checks_failed": 1},
             {"url": "http://10.0.0.2:9000", "weight": 1, "state": "unhealthy", "in_flight": 0, "requests": 640,
-                "failures": 12, "mean_ms": 5.5, "p50_ms": 5.25, "p95_ms": 9.75, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 40,
+                "failures": 12, "failed": 12, "server_errors": 0, "mean_ms": 5.5, "p50_ms": 5.25, "p95_ms": 9.75, "ejections": 0, "breaker_openings": 0, "checks_succeeded": 40,
                 "checks_failed": 31}],
             "sources": [{"upstream": "users", "source": "dns users.internal:9000", "members": 2,
                 "responded_at": "2026-11-26T08:00:00Z", "age_s": 4, "error": null}]}],
@@ -136,6 +141,12 @@ pub(super) async fn list_upstreams(State(app): State<Arc<App>>, _: Admin) -> Res
     Ok(Json(UpstreamListView { is_live, items: upstreams.chain(providers).collect(), next: None }))
 }
 
+/// Returns the number of attempts without a response: all failures except those of a status.
+fn no_response(status: &BackendStatus) -> u64 {
+    let causes = FAILURE_CAUSES.iter().zip(status.failures);
+    causes.map(|(cause, count)| if *cause == FAILURE_OF_STATUS { 0 } else { count }).sum()
+}
+
 impl BackendView {
     fn new(upstream: &Arc<str>, origin: &Origin, weight: Option<u32>, states: &States) -> Self {
         let url = origin.to_string();
@@ -151,6 +162,8 @@ impl BackendView {
             in_flight: count(|status| status.in_flight),
             requests: count(|status| status.requests),
             failures: count(|status| status.failures.iter().sum()),
+            failed: count(|status| no_response(status).saturating_add(status.server_errors)),
+            server_errors: count(|status| status.server_errors),
             mean_ms: status.and_then(|status| status.durations.mean_us()).map(ms),
             p50_ms: percentile(50),
             p95_ms: percentile(95),

@@ -58,6 +58,11 @@ impl AttemptResult {
         }
     }
 
+    /// Returns whether the response has a status of 500 to 599.
+    pub(super) const fn is_server_error(self) -> bool {
+        matches!(self, Self::Status(500..=599))
+    }
+
     /// Returns the word of the cause in metrics; statuses other than failures have that of statuses.
     pub(crate) fn cause_word(self) -> &'static str {
         const STATUS: usize = 3;

@@ -67,6 +67,8 @@ pub(crate) struct BackendCounts {
     picks: AtomicU64,
     /// Failed attempts by their cause, in the order of [`FAILURE_CAUSES`].
     failures: [AtomicU64; FAILURE_CAUSES.len()],
+    /// Responses with a status of 500 to 599.
+    server_errors: AtomicU64,
     /// The times until the heads of responses.
     durations: WorkerHistogram,
 }
@@ -240,6 +242,7 @@ impl BackendState {
             in_flight: self.in_flight(),
             requests: self.sum(|worker| &worker.picks),
             failures: std::array::from_fn(|cause| self.failures(cause)),
+            server_errors: self.sum(|worker| &worker.server_errors),
             durations,
             is_unhealthy,
             is_ejected,
@@ -414,6 +417,9 @@ impl BackendUse {
     /// log.
     pub(crate) fn report(&self, result: AttemptResult, source: Option<&str>, permit: Option<&TrialPermit>) {
         let cause = result.cause();
+        if result.is_server_error() {
+            raise(&self.counts.server_errors, 1);
+        }
         if let Some(cause) = cause {
             self.counts.failed(cause);
             if self.rules.measures_latency {

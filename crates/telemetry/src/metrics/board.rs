@@ -39,7 +39,9 @@ pub enum BackendCondition {
 }
 
 /// Why attempts fail: no connection, broken before the head of a response, no head in time, or a status of a failure.
-pub const FAILURE_CAUSES: [&str; 4] = ["connect", "reset", "timeout", "status"];
+pub const FAILURE_CAUSES: [&str; 4] = ["connect", "reset", "timeout", FAILURE_OF_STATUS];
+/// The cause of failures with a response.
+pub const FAILURE_OF_STATUS: &str = "status";
 
 /// One backend of an upstream, or a provider. Counts begin with the process.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ pub struct BackendStatus {
     pub requests: u64,
     /// Attempts to send requests to it that failed, by their cause in the order of [`FAILURE_CAUSES`].
     pub failures: [u64; FAILURE_CAUSES.len()],
+    /// Its responses with a status of 500 to 599, of which 502, 503 and 504 are failures too.
+    pub server_errors: u64,
     /// The times until the heads of its responses.
     pub durations: HistogramCounts,
     /// Whether the health checks have found it unhealthy.
@@ -94,6 +98,7 @@ impl BackendStatus {
             in_flight: 0,
             requests: 0,
             failures: [0; FAILURE_CAUSES.len()],
+            server_errors: 0,
             durations: HistogramCounts::default(),
             is_unhealthy: false,
             is_ejected: false,

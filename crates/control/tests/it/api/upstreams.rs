@@ -27,6 +27,7 @@ pub(super) fn status(url: &str, condition: BackendCondition) -> BackendStatus {
         in_flight: 2,
         requests: 9,
         failures: [1, 0, 1, 2],
+        server_errors: 5,
         durations: durations.counts(),
         is_unhealthy: condition == BackendCondition::Unhealthy,
         is_ejected: condition == BackendCondition::Ejected,
@@ -69,6 +70,7 @@ async fn backends_are_listed_with_their_states_and_counts() {
     assert_eq!(shown(&backends[1]), [json!(1), json!("ejected"), json!(2), Value::Null, Value::Null], "{list}");
     let counts = ["requests", "failures", "ejections", "breaker_openings", "checks_succeeded", "checks_failed"];
     assert_eq!(counts.map(|count| backends[0][count].as_u64().unwrap()), [9, 4, 1, 3, 7, 6]);
+    assert_eq!(["failed", "server_errors"].map(|count| backends[0][count].as_u64().unwrap()), [7, 5]);
     let lab = &list["items"][1];
     assert_eq!([&lab["name"], &lab["kind"], &lab["strategy"]], [&json!("lab"), &json!("provider"), &Value::Null]);
     assert_eq!(lab["backends"][0]["state"], Value::Null, "no request has used it");

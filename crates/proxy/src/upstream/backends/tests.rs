@@ -82,6 +82,7 @@ fn counts_are_the_sum_of_all_workers() {
     let live = running(&[1]);
     let [status] = <[BackendStatus; 1]>::try_from(backends.statuses(&live)).unwrap();
     assert_eq!((status.requests, status.in_flight, status.failures), (2, 1, [1, 2, 1, 3]));
+    assert_eq!(status.server_errors, 4, "500 is no failure of the gateway, and is counted apart");
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn status(number: usize) -> BackendStatus {
         in_flight: 2,
         requests: 9,
         failures: [1, 2, 3, 4],
+        server_errors: 5,
         durations: HistogramCounts::default(),
         is_unhealthy: true,
         is_ejected: false,
