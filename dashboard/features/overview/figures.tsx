@@ -94,8 +94,8 @@ function OverTime({ measure }: { measure: Measure }) {
   const router = useRouter();
   const series = useSeries(span, undefined, scope);
   const current = series.data?.step === span.step ? series.data : undefined;
-  const columns = overallColumns(measure, span.step, t);
   const points = current && (current.series[0]?.points ?? []);
+  const columns = overallColumns(measure, span.step, points ?? [], t);
   const rows = points?.map((point): Row => ({ at: point.at, values: columns.map(({ of }) => of(point)) }));
   if (series.isError && !current) return <Failure error={series.error} onRetry={() => void series.refetch()} />;
   const names = { spend: t.overview.spend, requests: t.overview.requests, tokens: t.overview.tokens, errors: t.overview.errors, latency: t.usage.latency };

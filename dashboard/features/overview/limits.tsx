@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 
 import { Meter, NEARLY } from "@/components/ui/meter";
 import { nanoOf } from "@/features/budgets/budget-figures";
-import { useReserved } from "@/features/overview/use-reserved";
+import { reservedOf } from "@/features/usage/series";
 import type { Schemas } from "@/lib/api";
 import type { Money } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -55,7 +55,6 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
   const t = useMessages();
   const format = useFormat();
   const now = useNow();
-  const reserved = useReserved(overview);
   if (!overview) return <LimitsSkeleton />;
   const { quota, plan, today, month, budgets } = overview;
   const [daily, monthly] = [moneyBudget(budgets, "day"), moneyBudget(budgets, "month")];
@@ -71,8 +70,8 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
         text={creditText}
         limit={quota.limit === null || quota.limit === undefined ? undefined : { used: quota.used, limit: quota.limit, resetsAt: quota.resets_at, passed: passedOf(quota.resets_at, "day", now) }}
       />}
-      <Spend title={t.overview.spendToday} figures={today} reserved={reserved.today} budget={daily} passed={daily && passedOf(daily.resetsAt, "day", now)} />
-      <Spend title={t.overview.spendMonth(format.month(month.since))} figures={month} reserved={reserved.month} budget={monthly} passed={monthly && passedOf(monthly.resetsAt, "month", now)} />
+      <Spend title={t.overview.spendToday} figures={today} budget={daily} passed={daily && passedOf(daily.resetsAt, "day", now)} />
+      <Spend title={t.overview.spendMonth(format.month(month.since))} figures={month} budget={monthly} passed={monthly && passedOf(monthly.resetsAt, "month", now)} />
     </section>
   );
 }
@@ -80,16 +79,15 @@ export function Limits({ overview }: { overview: Overview | undefined }) {
 interface SpendProps {
   title: string;
   figures: Schemas["UsageFigures"];
-  /** The amount that budgets count beside the spend, for calls of unknown cost; undefined if it is not known yet. */
-  reserved: number | undefined;
   budget: MoneyBudget | undefined;
   passed: number | undefined;
 }
 
 /** The spend is the known cost. Reservations are beside it, and the use of a budget, which has more, below. */
-function Spend({ title, figures, reserved = 0, budget, passed }: SpendProps) {
+function Spend({ title, figures, budget, passed }: SpendProps) {
   const t = useMessages();
   const format = useFormat();
+  const reserved = reservedOf(figures);
   const money = (nano: number): string => {
     const amount: Money = { amount_nano: Math.round(nano), currency: figures.cost.currency };
     return format.total(amount);

@@ -97,28 +97,26 @@ describe("Limits", () => {
     expect(titles({ budgets: [spent] })).toEqual(["A budget is exceeded"]);
   });
 
-  it("shows the known cost as the spend, and reservations of calls of unknown cost beside it", async () => {
-    const unknown = { ...figures, unpriced_requests: 19 };
-    const day = (date: string, charged: number) => ({ ...figures, date, charged: usd(1_500_000_000 + charged) });
-    const seen = serve({ "GET /api/me": { status: 401 }, "GET /api/usage/history": { body: { days: [day("2026-11-20", 500_000_000), day("2026-11-21", 370_000_000)] } } });
+  it("shows the known cost as the spend, and reservations of calls of unknown cost beside it", () => {
+    const unknown = (charged: number) => ({ ...figures, unpriced_requests: 19, charged: usd(1_500_000_000 + charged) });
+    const seen = serve({ "GET /api/me": { status: 401 } });
     const held = { ...budget(0), money: "5 USD", used: usd(1_870_000_000), remaining: usd(0), resets_at: "2026-11-22T00:00:00Z" };
-    show(<Limits overview={overview({ today: { ...unknown, date: "2026-11-21", pending_credits: 0 }, month: { ...unknown, since: "2026-11-01" }, budgets: [held] })} />);
-    expect(await screen.findByText("+ $0.37 reserved for 19 calls of unknown cost")).toBeVisible();
+    show(<Limits overview={overview({ today: { ...unknown(370_000_000), date: "2026-11-21", pending_credits: 0 }, month: { ...unknown(870_000_000), since: "2026-11-01" }, budgets: [held] })} />);
+    expect(screen.getByText("+ $0.37 reserved for 19 calls of unknown cost")).toBeVisible();
     expect(screen.getByText("+ $0.87 reserved for 19 calls of unknown cost")).toBeVisible();
     expect(screen.getByText("Budget: $1.87 of $5.00")).toBeVisible();
     expect(screen.getAllByText("$1.50")).toHaveLength(2);
-    expect(seen.map(({ line }) => line)).toContain("GET /api/usage/history?days=21");
+    expect(seen.some(({ line }) => line.includes("history"))).toBe(false);
   });
 
-  it("reads no reservations if all costs are known, and shows a budget of others as one", () => {
-    const seen = serve({ "GET /api/me": { status: 401 } });
+  it("shows a budget of others as one", () => {
+    serve({ "GET /api/me": { status: 401 } });
     const of = (dimension: "user" | "global", used: number) => ({ ...budget(0), dimension, money: "5 USD", used: usd(used), remaining: usd(0), resets_at: "2026-11-22T00:00:00Z" });
     const { unmount } = show(<Limits overview={overview({ budgets: [of("user", 1_500_000_000)] })} />);
     expect(screen.getByText("of $5.00")).toBeVisible();
     unmount();
     show(<Limits overview={overview({ budgets: [of("global", 4_000_000_000)] })} />);
     expect(screen.getByText("Budget of all users: $4.00 of $5.00")).toBeVisible();
-    expect(seen.some(({ line }) => line.includes("history"))).toBe(false);
   });
 
   it("knows the part of a period that has passed", () => {

@@ -63,7 +63,7 @@ export function SeriesFigure({ heading, measure, step, columns, rows, currency, 
   const text = (value: number): string => amountOf(value, measure, format, currency);
   const isEmpty = rows?.every(({ values }) => values.every((value) => value === null || value === 0)) ?? false;
   const labelled = rows?.map((row): ChartRow => ({ ...labelsOf(row.at, step, rows.length, format), values: row.values }));
-  const total = (rows ?? []).reduce((sum, { values }) => sum + values.reduce<number>((all, value) => all + (value ?? 0), 0), 0);
+  const total = (rows ?? []).reduce((sum, { values }) => sum + values.reduce<number>((all, value, nth) => all + (columns[nth]?.isApart ? 0 : (value ?? 0)), 0), 0);
   const summary = measure === "latency" ? heading : `${heading}: ${text(total)}`;
   const pick = onPick && ((place: number) => rows?.[place] && onPick(rows[place].at));
   const hasLegend = columns.length > 1 && !hasList && !isEmpty;

@@ -78,12 +78,19 @@ export function valueOf(point: Point, measure: Measure): number | null {
   }
 }
 
+/** The amount that budgets count beside the known cost, for calls of unknown cost, in billionths. */
+export function reservedOf({ charged, cost }: Pick<Schemas["UsageFigures"], "charged" | "cost">): number {
+  return Math.max(0, (charged?.amount_nano ?? cost.amount_nano) - cost.amount_nano);
+}
+
 export interface Column {
   name: string;
   /** A token of the theme. */
   colour: string;
   /** Refused requests are hollow, because nothing passed. */
   isHollow?: boolean;
+  /** Whether the values are beside the measure, and not a part of its total. A column without values is not shown. */
+  isApart?: boolean;
 }
 
 /** The values of one step, in the order of the columns. */
@@ -192,14 +199,27 @@ export function groupName(group: Group, by: By, t: Messages, count: (value: numb
   return group.name ?? t.usage.unknown[by];
 }
 
+/** A column with its value of a step. */
+export interface OverallColumn {
+  column: Column;
+  of(point: Point): number | null;
+}
+
 /** The columns of all requests together, for the overview. */
-export function overallColumns(measure: Measure, step: Step, t: Messages): { column: Column; of(point: Point): number | null }[] {
+export function overallColumns(measure: Measure, step: Step, points: readonly Point[], t: Messages): OverallColumn[] {
+  return measureColumns(measure, step, t).filter(({ column, of }) => !column.isApart || points.some((point) => (of(point) ?? 0) > 0));
+}
+
+function measureColumns(measure: Measure, step: Step, t: Messages): OverallColumn[] {
   const failed = { column: { name: t.usage.failed, colour: "var(--bad-mark)" }, of: ({ errors }: Point) => errors ?? null };
   const refused = { column: { name: t.usage.refused, colour: "var(--text-3)", isHollow: true }, of: (point: Point) => point.refused ?? null };
   const { input, cached_input: cached, output, reasoning } = t.usage.classes;
   switch (measure) {
     case "spend":
-      return [{ column: { name: t.overview.spend, colour: "var(--c-base)" }, of: (point) => valueOf(point, "spend") }];
+      return [
+        { column: { name: t.overview.spend, colour: "var(--c-base)" }, of: (point) => valueOf(point, "spend") },
+        { column: { name: t.overview.reservedName, colour: "var(--text-3)", isHollow: true, isApart: true }, of: (point) => reservedOf(point) / NANO },
+      ];
     case "requests":
       return [{ column: { name: t.usage.succeeded, colour: "var(--c-base)" }, of: (point) => point.succeeded ?? null }, failed, refused];
     case "tokens":

@@ -95,9 +95,12 @@ describe("groups", () => {
   });
 
   it("split all requests into those that succeeded, failed and were refused", () => {
-    expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 3], ["Refused", 2]]);
-    expect(overallColumns("latency", "day", en).map(({ of }) => of(point()))).toEqual([100]);
-    expect(overallColumns("tokens", "day", en).reduce((sum, { of }) => sum + (of(point()) ?? 0), 0)).toBe(15);
+    expect(overallColumns("requests", "hour", [], en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 3], ["Refused", 2]]);
+    expect(overallColumns("latency", "day", [], en).map(({ of }) => of(point()))).toEqual([100]);
+    expect(overallColumns("tokens", "day", [], en).reduce((sum, { of }) => sum + (of(point()) ?? 0), 0)).toBe(15);
+    const held = point({ charged: { amount_nano: point().cost.amount_nano + 500_000_000, currency: "USD" } });
+    expect(overallColumns("spend", "day", [point()], en).map(({ column }) => column.name)).toEqual(["Spend"]);
+    expect(overallColumns("spend", "day", [held], en).map(({ column, of }) => [column.name, of(held)])).toEqual([["Spend", point().cost.amount_nano / 1e9], ["Reserved", 0.5]]);
   });
 });
 

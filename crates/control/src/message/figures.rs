@@ -20,7 +20,7 @@ pub(crate) struct UsageFigures {
     pub(crate) cost: Cost,
     /// The amount that budgets in money count: the cost, and the larger of the reserved and the
     /// known amount of requests with unknown cost. Only
-    /// in `usage/today` and `usage/history`.
+    /// in `usage/today`, `usage/history`, the totals and keys of the overview, and series of days of all requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) charged: Option<Cost>,
     /// The number of LLM requests whose cost is unknown, or known in part only. An unknown cost is part of no sum and

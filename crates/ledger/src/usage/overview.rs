@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::requests::RequestLine;
 use super::scope::UsageOf;
-use super::sums::{ResultTotals, ResultsRow, SumsRow, results, sums, sums_of_sums};
+use super::sums::{ResultTotals, ResultsRow, SumsRow, charged, charged_of_sums, results, sums, sums_of_sums};
 use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
@@ -28,16 +28,16 @@ pub(super) const REQUESTS_MAX: u32 = 50;
 // Third, the newest keys that are not revoked, used or not.
 statements! {
     KEYS = concat!("WITH used AS MATERIALIZED (SELECT key_no, CAST(CASE WHEN day = $4 THEN 1 ELSE 0 END AS BIGINT) AS day_is_last, ",
-            sums!(), " FROM daily_usage WHERE user_no = (SELECT no FROM users WHERE id = $1) AND day >= $3 AND day <= $4
+            sums!(), ", ", charged!(), " FROM daily_usage WHERE user_no = (SELECT no FROM users WHERE id = $1) AND day >= $3 AND day <= $4
             GROUP BY 1, 2),
         most AS (SELECT s.key_no AS most_no FROM used s JOIN api_keys k ON k.no = s.key_no AND k.user_id = $1 GROUP BY s.key_no
             ORDER BY sum(s.credits) DESC, sum(s.requests) DESC, s.key_no DESC LIMIT $2),
-        told AS (SELECT most_no AS key_no, day_is_last, ", sums_of_sums!(), "
+        told AS (SELECT most_no AS key_no, day_is_last, ", sums_of_sums!(), ", ", charged_of_sums!(), "
             FROM used s LEFT JOIN most ON most_no = s.key_no GROUP BY most_no, day_is_last)
         SELECT d.*, ", user_columns!(), " LEFT JOIN
         (SELECT t.*, k.id AS key_id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at AS made_at
             FROM told t LEFT JOIN api_keys k ON k.no = t.key_no
-        UNION ALL SELECT k.no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        UNION ALL SELECT k.no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
             k.id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at
         FROM (SELECT * FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2) k) d ON TRUE
         WHERE u.id = $1");
@@ -248,8 +248,8 @@ impl From<OverviewModelRow> for OverviewModel {
 /// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
 /// an older copy), is only in the sums.
 fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> {
-    let mut today = UsageTotals::default();
-    let mut month = UsageTotals::default();
+    let mut today = UsageTotals::NOTHING;
+    let mut month = UsageTotals::NOTHING;
     let mut user = None;
     let mut keys: Vec<OverviewKey> = Vec::new();
     let mut at: HashMap<KeyId, usize> = HashMap::new();

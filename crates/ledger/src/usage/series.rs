@@ -4,6 +4,7 @@
 //! depend on the number of requests. Steps of a minute read events and counts per minute. Percentiles of hours read
 //! durations from an index of events. Each answer reads at most [`SERIES_ROWS_MAX`] rows of each of these tables.
 
+mod charged;
 mod text;
 
 use access::{KeyNo, LabelId, Timestamp, UserId};
@@ -319,7 +320,11 @@ impl Ledger {
             }
         };
         let rows: Vec<SeriesRow> = query.all().await?;
-        Ok(series.with(rows, filter))
+        let mut series = series.with(rows, filter);
+        if source == SeriesSource::DailyRoutes && filter.by.is_none() {
+            self.add_charged(&mut series, of).await?;
+        }
+        Ok(series)
     }
 
     /// Returns the conditions beside those of the source's parameters.

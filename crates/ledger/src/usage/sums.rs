@@ -53,6 +53,14 @@ macro_rules! sums_of_sums {
 }
 pub(crate) use sums_of_sums;
 
+/// The columns of [`charged!`], over rows of sums.
+macro_rules! charged_of_sums {
+    () => {
+        "CAST(sum(charged_dollars) AS BIGINT) AS charged_dollars, CAST(sum(charged_rest) AS BIGINT) AS charged_rest"
+    };
+}
+pub(crate) use charged_of_sums;
+
 /// The columns of [`ResultsRow`] in a query.
 macro_rules! results {
     () => {

@@ -1,5 +1,5 @@
 use access::{Credits, Day, KeyNo, NanoUsd, PlanId, UserId};
-use ledger::{Ledger, Overview, ResultTotals, UsageOf};
+use ledger::{Ledger, Overview, ResultTotals, UsageOf, UsageTotals};
 use meter::{Attempt, Caller, Charge, UsageEvent};
 use spool::Record;
 use store::{Actor, Store, User};
@@ -95,7 +95,7 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         on(world, one, 0),
         fast(on(world, one, 0)),
         UsageEvent { status: 500, ..fast(on(world, two, 0)) },
-        UsageEvent { charge: Charge::credits(Credits(7)), ..fast(on(world, two, 4)) },
+        UsageEvent { charge: Charge { credits: Credits(7), ..Charge::money(NanoUsd(500)) }, ..fast(on(world, two, 4)) },
         on(world, two, 10),
         on(world, other, 0),
         refused(Some("fast"), 429),
@@ -108,6 +108,7 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
     assert_eq!(told.user, user);
     assert_eq!((told.today.requests, told.today.credits, told.month.requests, told.month.credits), (3, 3, 4, 10));
     assert_eq!((told.month.cost, told.month.input, told.month.reasoning), (NanoUsd(4_000), 4, 24));
+    assert_eq!((told.today.charged, told.month.charged), (Some(NanoUsd(0)), Some(NanoUsd(500))));
     let by_key: Vec<_> =
         told.keys.iter().map(|key| (key.id, key.today.requests, key.month.credits, key.revoked_at)).collect();
     assert_eq!(by_key, [(second.id, 1, 8, None), (first.id, 2, 2, None), (unused.id, 0, 0, None)]);
@@ -137,7 +138,8 @@ pub(crate) async fn without_use_an_overview_is_zeros_and_of_nobody_there_is_none
     let store = world.store().await;
     let bare = user(&store, "ada@example.com").await;
     let told = overview(&store, &bare).await;
-    assert_eq!((told.today, told.month, told.results_today), Default::default());
+    let nothing = UsageTotals { charged: Some(NanoUsd(0)), ..UsageTotals::default() };
+    assert_eq!((told.today, told.month, told.results_today), (nothing, nothing, ResultTotals::default()));
     assert!(told.keys.is_empty() && told.models.is_empty() && told.newest.is_empty());
     assert_eq!(Ledger::new(store.clone()).overview(UserId(world.id().0), day(9), NOW.day()).await.unwrap(), None);
 }

@@ -73,8 +73,9 @@ pub(crate) async fn steps_of_a_day_are_the_daily_totals(world: &World) {
     let other = caller(&store, "bob@example.com").await;
     let yesterday = Timestamp(at(0).0 - 1);
     let slow = UsageEvent { model: Some("slow".into()), duration_us: 9_000, ..begun(world, two, yesterday) };
+    let held = UsageEvent { charge: Charge::money(NanoUsd(500)), ..begun(world, one, yesterday) };
     let events = [
-        begun(world, one, yesterday),
+        held,
         begun(world, one, at(0)),
         begun(world, one, at(1)),
         refused(world, one, at(2)),
@@ -91,6 +92,11 @@ pub(crate) async fn steps_of_a_day_are_the_daily_totals(world: &World) {
     assert_eq!((of_all.since, of_all.until, of_all.truncated), (Timestamp(at(0).0 - 2 * DAY), at(DAY), false));
     assert_eq!(points(&of_all.series[0]), [(1, 2, Some(0), Some(0)), (2, 2 + 4, Some(1), Some(2))]);
     assert_eq!(of_all.series[0].points[0].1.quantiles_us, None);
+    let charged = |series: &UsageSeries| {
+        series.series[0].points.iter().map(|(_, figures)| figures.totals.charged).collect::<Vec<_>>()
+    };
+    assert_eq!(charged(&of_all), [Some(NanoUsd(500)), Some(NanoUsd(0))], "budgets count the reservation of `held`");
+    assert_eq!(of_all.unused.totals.charged, Some(NanoUsd(0)));
     // Totals of keys count no results.
     let by_key = series(&store, one, &week(Some(SeriesGroup::Key))).await;
     assert_eq!(names(&by_key), [second.id.to_string(), first.id.to_string()]);
