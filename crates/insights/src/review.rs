@@ -112,6 +112,19 @@ pub struct ReviewEntry {
     pub approve: bool,
     /// The comment of the decision.
     pub comment: Option<String>,
+    /// The user who decided; absent if the store no longer contains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<ReviewPerson>,
+}
+
+/// The user who decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewPerson {
+    /// The id of the user.
+    pub id: Uuid,
+    /// The display name of the user.
+    pub name: String,
 }
 
 /// One decision of a role, before it is recorded.
@@ -136,7 +149,7 @@ impl ReviewStatus {
         if let Some(required) = self.required.iter_mut().find(|required| required.role == role) {
             (required.state, required.at) = (state, Some(at.clone()));
         }
-        self.history.push(ReviewEntry { at, role, approve, comment });
+        self.history.push(ReviewEntry { at, role, approve, comment, user: None });
         self.state = state_of(&self.required);
     }
 }

@@ -17,9 +17,10 @@ const DECISIONS_MAX: i64 = 1_000;
 const DECISIONS_OF_DAYS_MAX: i64 = 100_000;
 
 statements! {
-    DECISIONS = "SELECT role, user_id, approve, comment, figures_version, figures, created_at FROM
-        (SELECT * FROM reviews WHERE day = $1 AND scope = $2 ORDER BY created_at DESC, id DESC LIMIT $3) newest
-        ORDER BY created_at, id";
+    DECISIONS = "SELECT newest.role, newest.user_id, u.name AS user_name, newest.approve, newest.comment, newest.figures_version,
+            newest.figures, newest.created_at
+        FROM (SELECT * FROM reviews WHERE day = $1 AND scope = $2 ORDER BY created_at DESC, id DESC LIMIT $3) newest
+        LEFT JOIN users u ON u.id = newest.user_id ORDER BY newest.created_at, newest.id";
     // Without comments and figures, which are long.
     OF_DAYS = "SELECT day, role, user_id, approve, figures_version FROM reviews WHERE day >= $1 AND day <= $2 AND scope = 'all'
         ORDER BY day, created_at, id LIMIT $3";
@@ -41,6 +42,8 @@ pub struct StoredDecision {
     pub role: String,
     /// The user who decided for the role.
     pub user: UserId,
+    /// The display name of the user; `None` if the store no longer contains the user.
+    pub user_name: Option<String>,
     /// Whether the figures were approved.
     pub approve: bool,
     /// The comment of the decision.
@@ -118,6 +121,7 @@ pub enum SettingsError {
 struct DecisionRow {
     role: String,
     user_id: Uuid,
+    user_name: Option<String>,
     approve: bool,
     comment: Option<String>,
     figures_version: i64,
@@ -145,6 +149,7 @@ impl Ledger {
         let decisions = rows.into_iter().map(|row| StoredDecision {
             role: row.role,
             user: UserId(row.user_id),
+            user_name: row.user_name,
             approve: row.approve,
             comment: row.comment,
             figures_version: unsigned(row.figures_version),

@@ -9,13 +9,13 @@ import { SelectField } from "@/components/ui/select-field";
 import { Empty } from "@/components/ui/states";
 import { roleName } from "@/features/frame/role-name";
 import { usualOf } from "@/features/review/reviewed-figures";
-import { openRoles } from "@/features/review/review-words";
+import { type Reader, openRoles } from "@/features/review/review-words";
 import { type OpenDay, useApprovals, useOpenDays } from "@/features/review/use-review";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
 /** The days that are not approved, which the reader may approve together. They are read when the reader asks for them. */
-export function OpenDays({ held, onOpen }: { held: readonly string[]; onOpen(day: string): void }) {
+export function OpenDays({ reader, onOpen }: { reader: Reader; onOpen(day: string): void }) {
   const t = useMessages();
   const [isShown, setIsShown] = useState(false);
   return (
@@ -24,22 +24,22 @@ export function OpenDays({ held, onOpen }: { held: readonly string[]; onOpen(day
         <h2 id="open-days">{t.review.openDays}</h2>
         {!isShown && <Button size="small" className="push" onClick={() => setIsShown(true)}>{t.review.showOpenDays}</Button>}
       </div>
-      {isShown && <DayList held={held} onOpen={onOpen} />}
+      {isShown && <DayList reader={reader} onOpen={onOpen} />}
     </section>
   );
 }
 
-function DayList({ held, onOpen }: { held: readonly string[]; onOpen(day: string): void }) {
+function DayList({ reader, onOpen }: { reader: Reader; onOpen(day: string): void }) {
   const t = useMessages();
   const format = useFormat();
   const { days, isPending, error } = useOpenDays();
   const approvals = useApprovals();
   const [chosen, setChosen] = useState<readonly string[]>([]);
-  const roles = held.filter((role) => days.some(({ review }) => openRoles(review, [role]).length > 0));
+  const roles = reader.roles.filter((role) => days.some(({ review }) => openRoles(review, { ...reader, roles: [role] }).length > 0));
   const [wanted, setRole] = useState("");
   const role = roles.includes(wanted) ? wanted : (roles[0] ?? "");
   const [comment, setComment] = useState("");
-  const mayApprove = ({ review, brief }: OpenDay) => brief !== undefined && openRoles(review, [role]).length > 0;
+  const mayApprove = ({ review, brief }: OpenDay) => brief !== undefined && openRoles(review, { ...reader, roles: [role] }).length > 0;
   const approved = days.filter((day) => chosen.includes(day.review.id) && mayApprove(day));
   const approve = () => approvals.mutate(approved.map(({ review: { id }, brief }) => ({ role, approve: true, id, figures_version: brief?.figures_version ?? null, ...(comment && { comment }) })));
   if (!isPending && days.length === 0) return error ? <FailedNote title={t.review.openDays} error={error} /> : <Empty title={t.review.noOpenDays} />;

@@ -11,7 +11,7 @@ import { Failure, SkeletonRows } from "@/components/ui/states";
 import { roleName } from "@/features/frame/role-name";
 import { Shell } from "@/features/frame/shell";
 import { OpenDays } from "@/features/review/open-days";
-import { openRoles } from "@/features/review/review-words";
+import { type Reader, hasDecided, openRoles } from "@/features/review/review-words";
 import { ReviewedFigures } from "@/features/review/reviewed-figures";
 import { type ReviewStatus, useReview, useSignoff } from "@/features/review/use-review";
 import { NONE } from "@/lib/format";
@@ -25,7 +25,8 @@ export function ReviewPage() {
   const { get, set } = useUrlState();
   const day = get("day");
   const review = useReview(day);
-  const held: readonly string[] | undefined = useMe().data?.roles;
+  const me = useMe().data;
+  const reader = me && { id: me.user.id, roles: me.roles };
   return (
     <Shell page="review">
       <section className="panel" aria-labelledby="review">
@@ -40,8 +41,8 @@ export function ReviewPage() {
         {review.isError && !review.data && <Failure error={review.error} onRetry={() => void review.refetch()} />}
         {review.data && <Decisions review={review.data} />}
       </section>
-      {review.data && held && <SignoffForm key={review.data.id} review={review.data} held={held} />}
-      {review.data && held && held.length > 0 && <OpenDays held={held} onOpen={(open) => set({ day: open })} />}
+      {review.data && reader && <SignoffForm key={review.data.id} review={review.data} reader={reader} />}
+      {review.data && reader && reader.roles.length > 0 && <OpenDays reader={reader} onOpen={(open) => set({ day: open })} />}
     </Shell>
   );
 }
@@ -60,7 +61,7 @@ function Decisions({ review }: { review: ReviewStatus }) {
         {review.required.map((role) => (
           <div key={role.role} className="contents">
             <dt><bdi>{roleName(role.role, t)}</bdi></dt>
-            <dd>{t.review.roleStates[role.state]} <span className="t3 num">{role.at ? format.moment(role.at) : ""}</span></dd>
+            <dd>{t.review.roleStates[role.state]} <span className="t3 num">{[personOf(review, role), role.at ? format.moment(role.at) : ""].filter(Boolean).join(", ")}</span></dd>
           </div>
         ))}
       </dl>
@@ -71,6 +72,7 @@ function Decisions({ review }: { review: ReviewStatus }) {
               <tr>
                 <th>{t.review.at}</th>
                 <th>{t.review.role}</th>
+                <th className="x3">{t.review.person}</th>
                 <th>{t.review.decision}</th>
                 <th className="grow">{t.review.comment}</th>
               </tr>
@@ -80,6 +82,7 @@ function Decisions({ review }: { review: ReviewStatus }) {
                 <tr key={`${entry.at} ${entry.role}`}>
                   <td className="num">{format.moment(entry.at)}</td>
                   <td><bdi>{roleName(entry.role, t)}</bdi></td>
+                  <td className="x3 cut" title={entry.user?.name}><bdi>{entry.user?.name ?? NONE}</bdi></td>
                   <td>{entry.approve ? t.review.roleStates.approved : t.review.roleStates.rejected}</td>
                   <td className="grow"><bdi>{entry.comment ?? NONE}</bdi></td>
                 </tr>
@@ -92,18 +95,25 @@ function Decisions({ review }: { review: ReviewStatus }) {
   );
 }
 
-function SignoffForm({ review, held }: { review: ReviewStatus; held: readonly string[] }) {
+/** The name of the user who has decided for a role; absent if nobody has, or the user no longer exists. */
+function personOf({ history }: ReviewStatus, { role, at }: ReviewStatus["required"][number]): string | undefined {
+  return history.find((entry) => entry.role === role && entry.at === at)?.user?.name;
+}
+
+function SignoffForm({ review, reader }: { review: ReviewStatus; reader: Reader }) {
   const t = useMessages();
   const signoff = useSignoff();
-  const roles = openRoles(review, held);
+  const roles = openRoles(review, reader);
   const [wanted, setRole] = useState("");
   const role = roles.includes(wanted) ? wanted : (roles[0] ?? "");
   const [comment, setComment] = useState("");
   const { id, figures_version } = review;
   const decide = (approve: boolean) => signoff.mutate({ role, approve, id, figures_version, ...(comment && { comment }) });
   if (roles.length === 0) {
-    const isRequired = review.required.some((required) => held.includes(required.role));
-    return isRequired ? <Note title={review.state === "collecting" || !review.complete ? t.review.notOver : t.review.decidedAll} /> : null;
+    const isRequired = review.required.some((required) => reader.roles.includes(required.role));
+    const isOver = review.state !== "collecting" && review.complete;
+    const decided = hasDecided(review, reader.id) ? t.review.decidedOnce : t.review.decidedAll;
+    return isRequired ? <Note title={isOver ? decided : t.review.notOver} /> : null;
   }
   return (
     <section className="panel" aria-labelledby="signoff">

@@ -67,6 +67,16 @@ describe("the page of a review", () => {
     expect(screen.queryByRole("button", { name: "Approve" })).toBeNull();
   });
 
+  it("names who decided, and lets nobody decide twice about the same figures", async () => {
+    const at = "2026-11-21T02:00:00Z";
+    const decided = { ...REVIEW, required: [{ role: "team_lead", state: "approved", at }, { role: "finance", state: "waiting", at: null }], history: [{ at, role: "team_lead", approve: true, comment: null, user: { id: "u1", name: "Ada" } }] };
+    serve({ "GET /api/me": { body: MEMBER }, "GET /review/status": { body: decided } });
+    show(<ReviewPage />);
+    expect(await screen.findByRole("table", { name: "Decisions" })).toHaveTextContent("Ada");
+    expect(screen.getByText(/You have decided about these figures/)).toBeVisible();
+    expect(screen.queryByRole("button", { name: "Approve" })).toBeNull();
+  });
+
   it("lists the days without approval when asked, and approves several with one comment", async () => {
     const seen: { line: string; body: unknown }[] = [];
     const newest = daysBefore(new Date());

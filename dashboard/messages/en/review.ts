@@ -27,6 +27,8 @@ export const review = {
   approveDays: (count: string) => `Approve ${count} ${count === "1" ? "day" : "days"}`,
   failedSome: "Not all chosen days were approved",
   notOver: "The day is not over, or not all its usage is stored: nothing can be decided yet.",
+  decidedOnce: "You have decided about these figures. Another person decides for the other roles.",
+  person: "Person",
   decidedAll: "Your roles have approved these figures.",
   history: "Decisions",
   at: "Time",

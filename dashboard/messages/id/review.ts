@@ -29,6 +29,8 @@ export const review: Messages["review"] = {
   approveDays: (count) => `Setujui ${count} hari`,
   failedSome: "Tidak semua hari yang dipilih disetujui",
   notOver: "Hari belum berakhir, atau belum semua pemakaiannya disimpan: belum ada yang dapat diputuskan.",
+  decidedOnce: "Anda sudah memutuskan angka ini. Orang lain memutuskan untuk peran lainnya.",
+  person: "Orang",
   decidedAll: "Peran Anda sudah menyetujui angka ini.",
   history: "Keputusan",
   at: "Waktu",

@@ -32,6 +32,8 @@ pub(crate) struct DayReview {
     figures: ReviewedFigures,
     settings: InsightSettings,
     decisions: Vec<PastDecision>,
+    /// The names of the users of the decisions.
+    names: Vec<Option<String>>,
 }
 
 impl DayReview {
@@ -49,7 +51,8 @@ impl DayReview {
         let figures_version = state.ledger.figures_version(day).await?;
         let totals = state.ledger.day_totals(reviewed.of, [day, day]).await?;
         let figures = totals.first().map(conversion::figures).unwrap_or_default();
-        let decisions = state.ledger.decisions(day, &stored_scope(&reviewed.scope)).await?;
+        let mut decisions = state.ledger.decisions(day, &stored_scope(&reviewed.scope)).await?;
+        let names = decisions.iter_mut().map(|decision| decision.user_name.take()).collect();
         Ok(Self {
             day,
             scope: reviewed.scope.clone(),
@@ -65,6 +68,7 @@ impl DayReview {
             },
             settings: settings::in_force(state).await?,
             decisions: decisions.into_iter().map(past).collect(),
+            names,
         })
     }
 
@@ -80,11 +84,12 @@ impl DayReview {
     /// Returns the state of the review.
     pub(crate) fn status(&self) -> ReviewStatus {
         let progress = review::progress(&self.reviewed(), &self.decisions);
-        let entry = |past: &PastDecision| review::ReviewEntry {
+        let entry = |(past, name): (&PastDecision, &Option<String>)| review::ReviewEntry {
             at: past.decision.at.clone(),
             role: past.decision.role.clone(),
             approve: past.decision.approve,
             comment: past.decision.comment.clone(),
+            user: name.clone().map(|name| review::ReviewPerson { id: past.user, name }),
         };
         ReviewStatus {
             id: self.scope.brief_id(self.day),
@@ -95,7 +100,7 @@ impl DayReview {
             figures_version: self.figures_version,
             required: progress.required,
             difference: progress.difference,
-            history: self.decisions.iter().map(entry).collect(),
+            history: self.decisions.iter().zip(&self.names).map(entry).collect(),
         }
     }
 

@@ -66,6 +66,7 @@ async fn roles_approve_a_day_and_late_usage_reopens_it() {
     let approved = sign(&world, &finance, json!({"role": "finance", "approve": true, "comment": "as billed"})).await;
     assert_eq!(approved.json()["state"], "approved", "{approved:?}");
     assert_eq!(approved.json()["history"][1]["comment"], "as billed");
+    assert!(approved.json()["history"][1]["user"]["name"].is_string(), "{approved:?}");
 
     world.record(vec![event(ada.caller, at(1, 9), Some(NanoUsd(33)))]).await;
     node_ends(&world).await;
