@@ -7,7 +7,7 @@ use crate::running::{ConfigText, RunningConfig};
 use crate::snapshot::Provider;
 use serde::Serialize;
 use settings::error::ConfigError;
-use settings::section::setting::{Setting, Value};
+use settings::section::setting::{Setting, SettingOrigin, Value};
 
 /// Maximum number of changes that [`changes`] returns.
 pub const CHANGES_MAX: usize = 100;
@@ -39,7 +39,7 @@ pub fn reload(
 }
 
 /// Returns the settings that differ, at most [`CHANGES_MAX`], in the order of their names, and the number of the others. Values
-/// of references are masked.
+/// of references are masked. The defaults of an entry that is new or removed are left out: nobody has written them.
 #[must_use]
 pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
     let before = by_name(before);
@@ -47,10 +47,15 @@ pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
     let mut all: Vec<Change> = Vec::new();
     for (key, old) in before {
         let new = after.remove(&key);
-        if new.is_none_or(|new| new.value != old.value) {
+        let is_other = match new {
+            Some(new) => new.value != old.value,
+            None => old.from != SettingOrigin::Default,
+        };
+        if is_other {
             all.push(Change { key, before: Some(shown(old)), after: new.map(shown) });
         }
     }
+    after.retain(|_, new| new.from != SettingOrigin::Default);
     all.extend(after.into_iter().map(|(key, new)| Change { key, before: None, after: Some(shown(new)) }));
     all.sort_by(|a, b| a.key.cmp(&b.key));
     let more = all.len().saturating_sub(CHANGES_MAX);

@@ -78,7 +78,10 @@ fn a_new_first_route_does_not_rename_those_behind_it() {
         changed.iter().all(|change| change.key.starts_with("routes[c].") && change.before.is_none()),
         "{changed:?}"
     );
-    assert!(!changed.is_empty());
+    let is_written = |key: &str| new.contains(key.rsplit(['.', ']']).next().unwrap_or_default());
+    assert!(!changed.is_empty() && changed.iter().all(|change| is_written(&change.key)), "no defaults: {changed:?}");
+    let (removed, _) = changes(replace(&old, &new, false).unwrap().settings(), old.settings());
+    assert_eq!(removed.len(), changed.len(), "{removed:?}");
 }
 
 #[test]
