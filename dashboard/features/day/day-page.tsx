@@ -26,6 +26,9 @@ export function DayPage() {
   const today = useNow().toISOString().slice(0, "2026-01-01".length);
   const label = isLabel(get("label")) ? get("label") : "";
   const id = day === "" ? "today" : day;
+  const briefId = label === "" ? id : `${id}~${label}`;
+  // The panels below the brief would move when it is drawn.
+  const isRead = !useBrief(briefId).isPending;
   return (
     <Shell page="day">
       <section className="panel" aria-labelledby="brief">
@@ -37,10 +40,10 @@ export function DayPage() {
             <input className="in h-8" type="date" value={day === "" ? today : day} max={today} onChange={(event) => set({ day: event.target.value === today ? "" : event.target.value })} />
           </label>
         </div>
-        <BriefOf id={label === "" ? id : `${id}~${label}`} label={label} isToday={id === "today"} />
+        <BriefOf id={briefId} label={label} isToday={id === "today"} />
       </section>
-      <Savings />
-      <Progress />
+      {isRead && <Savings />}
+      {isRead && <Progress />}
     </Shell>
   );
 }

@@ -55,7 +55,8 @@ function useListState() {
 export function KeysPage() {
   const t = useMessages();
   const { isCreating, isFinding, isOfAll, id, user, set } = useListState();
-  const isAdmin = useMe().data?.acts_as === "admin";
+  const me = useMe();
+  const isAdmin = me.data?.acts_as === "admin";
   const [task, setTask] = useState<KeyTask>();
   useLater(dialogs);
   const [secret, setSecret] = useState<Secret>();
@@ -84,7 +85,7 @@ export function KeysPage() {
           />
         </div>
       )}
-      {isAdmin && isOfAll ? <AllKeys /> : <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />}
+      {me.isPending ? <SkeletonRows rows={4} height={52} /> : isAdmin && isOfAll ? <AllKeys /> : <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />}
       {isCreating && !secret && (
         <CreateDialog
           userId={user || undefined}
