@@ -42,6 +42,7 @@ mod foreign;
 mod formats;
 mod framing;
 mod from_document;
+mod gateway_api;
 mod hangups;
 mod health_checks;
 mod hostile;

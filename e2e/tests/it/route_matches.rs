@@ -73,7 +73,7 @@ async fn an_upstream_of_a_route_has_its_own_changes() {
 }
 
 /// Writes a certificate for this name, signed by itself, and returns its entry in `certificates`.
-fn certificate(folder: &Path, name: &str) -> String {
+pub(crate) fn certificate(folder: &Path, name: &str) -> String {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
     let pem = |label: &str, der: &[u8]| {
