@@ -37,6 +37,7 @@ mod endpoints;
 mod examples;
 mod explain;
 mod export;
+mod failover_catalogue;
 mod fallback;
 mod foreign;
 mod formats;
