@@ -12,10 +12,22 @@ const LISTENERS_REPLACED: &str =
 /// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// A configuration file is in the working folder, but no flag names it.
+    /// A configuration file in the working folder is not read, because a flag names the store.
     FileUnread {
         /// The name of the file.
         file: String,
+    },
+    /// A configuration file in the working folder is read, although no flag names it.
+    FileBeside {
+        /// The name of the file.
+        file: String,
+    },
+    /// A variable names the configuration file.
+    FileFromEnvironment {
+        /// The path of the file.
+        file: String,
+        /// The name of the variable.
+        variable: &'static str,
     },
     /// Other machines can reach a listener without TLS.
     PublicPlaintext {
@@ -190,8 +202,10 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FileUnread { file } => {
-                write!(f, "{file} is in this folder and is not read: `--config {file}` uses it")
+                write!(f, "{file} is in this folder and is not read, as --data names the store: `--config {file}` uses it")
             }
+            Self::FileBeside { file } => write!(f, "the configuration is {file} in this folder"),
+            Self::FileFromEnvironment { file, variable } => write!(f, "{variable} is set: the configuration is {file}"),
             Self::PublicPlaintext { listener } => write!(
                 f,
                 "the listener {listener} has no TLS: others can read the keys of its clients; set `tls`, or \

@@ -23,7 +23,7 @@ pub struct SettingNames {
     /// Variables with other names, their keys, and the unit that their numbers lack.
     pub named: &'static [(&'static str, &'static [&'static str], &'static str)],
     /// Names, without the prefix, that begin like settings but have another use. `TEST_*` is each name that begins with
-    /// `TEST_`.
+    /// `TEST_`. A name without `*` is no setting, even if a section has it.
     pub others: &'static [&'static str],
     /// The keys of the file.
     pub root: &'static SectionSpec,
@@ -143,6 +143,9 @@ impl SettingNames {
         let mut overlay = Overlay::default();
         for (variable, value) in environment.beginning(self.prefix).filter(|(_, value)| *value != Some("")) {
             let name = variable.strip_prefix(self.prefix).unwrap_or_default();
+            if self.others.contains(&name) {
+                continue;
+            }
             match resolve(self.root, name) {
                 Some(Named::Key { path, shape, single_too }) => {
                     overlay.settings.push(VariableSetting { path, shape, single_too, variable, value, unit: "" });

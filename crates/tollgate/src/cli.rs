@@ -185,7 +185,7 @@ fn behaviours() -> String {
 /// The paths of the configuration and the data.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
-    /// Configuration file [default: none; only `tollgate` without a command reads ./tollgate.yaml]
+    /// Configuration file [default: that of TOLLGATE_CONFIG, else ./tollgate.yaml, which --data hides]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// File of NAME=value lines; the environment takes precedence [default: .env, if it exists]

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod billing;
 pub(crate) mod budgets;
 pub(crate) mod check;
+pub(crate) mod config_file;
 mod confirmation;
 pub(crate) mod copies;
 pub(crate) mod explain;
@@ -26,6 +27,8 @@ pub(crate) mod users;
 pub(crate) mod vault;
 pub(crate) mod verify;
 
+use std::path::Path;
+
 use access::{Clock, KeyNo, Timestamp};
 use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat};
@@ -36,27 +39,39 @@ use control::configuration::ConfigSources;
 use store::{ScopeIds, Store, UserRef};
 
 use crate::cli::Place;
+use crate::commands::config_file::ConfigFile;
 use crate::failure::{self, StartFault};
 use crate::store_options::{STORE_FILE, options};
 
-/// Loads the configuration from flags, environment and file.
+/// Loads the configuration from flags, environment and file, and warns if the file in the working folder is not read.
 pub(crate) fn load(place: &Place, flags: &Flags) -> Result<LoadedConfig, StartFault> {
+    let (loaded, file) = load_with_file(place, flags)?;
+    file.warn();
+    Ok(loaded)
+}
+
+/// Like [`load`], for a command that reports the note of its file itself.
+pub(crate) fn load_with_file(place: &Place, flags: &Flags) -> Result<(LoadedConfig, ConfigFile), StartFault> {
     let flags = Flags { data: place.data.clone(), ..flags.clone() };
     let environment = environment(place)?;
-    Ok(config::load(Sources { file: place.config.as_deref(), environment: &environment, flags })?)
+    let file = ConfigFile::chosen(place, &environment);
+    let loaded = config::load(Sources { file: file.path(), environment: &environment, flags })?;
+    Ok((loaded, file))
 }
 
 /// Loads the settings that commands on the store need.
 pub(crate) fn load_for_store(place: &Place) -> Result<Process, StartFault> {
     let flags = Flags { data: place.data.clone(), ..Flags::default() };
     let environment = environment(place)?;
-    Ok(config::load_for_store(Sources { file: place.config.as_deref(), environment: &environment, flags })?)
+    let file = ConfigFile::chosen(place, &environment);
+    file.warn();
+    Ok(config::load_for_store(Sources { file: file.path(), environment: &environment, flags })?)
 }
 
-/// Returns the sources from which [`load`] reads, for later reloads.
-pub(crate) fn sources(place: &Place, flags: &Flags) -> ConfigSources {
+/// Returns the sources from which [`load`] has read `loaded`, for later reloads.
+pub(crate) fn sources(place: &Place, flags: &Flags, loaded: &LoadedConfig) -> ConfigSources {
     ConfigSources {
-        file: place.config.clone(),
+        file: ConfigFile::chosen(place, &loaded.environment).path().map(Path::to_owned),
         env_file: place.env_file.clone(),
         variables: Environment::new(std::env::vars_os()),
         flags: Flags { data: place.data.clone(), ..flags.clone() },

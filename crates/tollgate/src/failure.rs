@@ -94,6 +94,12 @@ pub(crate) enum StartFault {
     )]
     StoreMissing { folder: PathBuf },
     #[error(
+        "config_unread: no store was created in {}: tollgate.yaml in this folder may name another store, and --data hides it. \
+         Add `--config tollgate.yaml`, or run the command in another folder",
+        folder.display()
+    )]
+    ConfigUnread { folder: PathBuf },
+    #[error(
         "plans_missing: the configuration in force has no `plans`, and nothing was changed: name its file with --config"
     )]
     PlansMissing,

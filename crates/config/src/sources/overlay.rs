@@ -11,7 +11,7 @@ use settings::yaml::{Kind, YamlNode};
 use crate::note::Note;
 use crate::schema::RootInput;
 
-/// `TOLLGATE_KEY` is a client's API key, `TOLLGATE_TEST_*` are parameters of tests.
+/// `TOLLGATE_CONFIG` is the path of the file, `TOLLGATE_KEY` a client's API key, `TOLLGATE_TEST_*` are parameters of tests.
 const NAMES: SettingNames = SettingNames {
     prefix: "TOLLGATE_",
     named: &[
@@ -25,7 +25,7 @@ const NAMES: SettingNames = SettingNames {
         ("REDIS_URL", &["redis"], ""),
         ("TIMEOUT_SECONDS", &["control", "timeout"], "s"),
     ],
-    others: &["KEY", "TEST_*"],
+    others: &["CONFIG", "KEY", "TEST_*"],
     root: RootInput::SPEC,
 };
 

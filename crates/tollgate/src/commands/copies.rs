@@ -5,14 +5,13 @@ use std::process::ExitCode;
 
 use access::{Clock, Secret};
 use chrono::DateTime;
-use config::Flags;
 use config::snapshot::Process;
 use store::copies::backup::{self, BroughtBack, Draft, Successor};
 use store::copies::copy::{CopiedTable, Progress, copy};
 use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
 
 use crate::cli::{Backup, Move, Restore};
-use crate::commands::{block_on, confirmation, has_store, load, open, printable};
+use crate::commands::{block_on, confirmation, has_store, load_for_store, open, printable};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::store_options::{STORE_FILE, options};
@@ -27,21 +26,21 @@ const WORKING_COPY: &str = "restore.tmp";
 
 /// `tollgate move --to`: copies SQLite into an empty PostgreSQL database.
 pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
-    let mut snapshot = load(&args.place, &Flags::default())?.snapshot;
+    let mut process = load_for_store(&args.place)?;
     // The environment may already contain the URL of the new database.
-    snapshot.process.store.url = None;
-    let _lock = Lock::take(&snapshot.process.data)?;
+    process.store.url = None;
+    let _lock = Lock::take(&process.data)?;
     block_on(async {
-        let from = open(&snapshot.process).await?;
+        let from = open(&process).await?;
         let to = Secret::new(args.to.clone());
-        let mut there = snapshot.process.clone();
+        let mut there = process.clone();
         there.store.url = Some(to);
         let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await;
         let to = to.map_err(|error| failure::of_store(&there, error))?;
         let copied = copy(&from, &to, print_progress).await.map_err(|error| failure::of_store(&there, error))?;
         show(&copied);
         say("all rows were read back and are identical. Start servers with DATABASE_URL set to the new database.\n");
-        say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", snapshot.process.data.display()));
+        say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", process.data.display()));
         to.close().await;
         from.close().await;
         Ok(ExitCode::SUCCESS)
@@ -50,11 +49,11 @@ pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
 
 /// `tollgate backup FILE`: copies the store into a file.
 pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
-    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    let process = load_for_store(&args.place)?;
     block_on(async {
-        let store = open(&snapshot.process).await?;
+        let store = open(&process).await?;
         let written = backup::write(&store, &args.file, env!("CARGO_PKG_VERSION"), print_progress).await;
-        let copied = written.map_err(|error| of_backup(&snapshot.process, &args.file, error))?;
+        let copied = written.map_err(|error| of_backup(&process, &args.file, error))?;
         show(&copied);
         say(&format!(
             "{} contains the whole store. Protect it like the store: it reveals the usage of every user\n",
@@ -67,19 +66,19 @@ pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
 
 /// `tollgate restore FILE`: replaces the store by a backup.
 pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
-    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    let process = load_for_store(&args.place)?;
     // Before the lock, which creates the data folder.
     check_file(&args.file)?;
-    let _lock = Lock::take(&snapshot.process.data)?;
+    let _lock = Lock::take(&process.data)?;
     block_on(async {
-        let working = working_copy(&args.file, &snapshot.process.data)?;
+        let working = working_copy(&args.file, &process.data)?;
         let opened = backup::open(working.file(), Clock::system()).await;
-        let (backup, taken_at) = opened.map_err(|error| of_backup(&snapshot.process, &args.file, error))?;
+        let (backup, taken_at) = opened.map_err(|error| of_backup(&process, &args.file, error))?;
         let (copied, replaced) = if args.replace {
-            let (copied, replaced) = replace(&snapshot.process, &backup, args.yes).await?;
+            let (copied, replaced) = replace(&process, &backup, args.yes).await?;
             (copied, Some(replaced))
         } else {
-            (fill(&snapshot.process, &backup).await?, None)
+            (fill(&process, &backup).await?, None)
         };
         show(&copied);
         let taken_at = i64::try_from(taken_at.0).ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! `tollgate explain`.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use access::Clock;
@@ -13,7 +12,6 @@ use serde::Serialize;
 use telemetry::BackendBoard;
 
 use crate::cli::Explain;
-use crate::commands::serve::unread_file;
 use crate::commands::{block_on, load, open, printable};
 use crate::terminal::say;
 
@@ -31,9 +29,6 @@ pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     if snapshot.traffic.mock.on {
         // `serve` adds the mock with a port that the system chooses. An explanation has no addresses of providers.
         snapshot.traffic = snapshot.traffic.with_mock(Origin::parse(MOCK)?);
-    }
-    if let Some(note) = unread_file(&args.place, Path::new(".")) {
-        telemetry::logs::write_stderr(format!("note: {note}\n"));
     }
     let Some(holder) = args.holder.as_deref() else {
         let explanation = snapshot.explain(&request);

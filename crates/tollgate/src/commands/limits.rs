@@ -1,6 +1,5 @@
 //! `tollgate limits`: what `GET /api/limits` responds in a process without the proxy.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use access::Clock;
@@ -10,7 +9,6 @@ use control::nouns::limit_states::{LimitSources, LimitStates, LimitStatesError};
 use ledger::Ledger;
 
 use crate::cli::Limits;
-use crate::commands::serve::unread_file;
 use crate::commands::{block_on, load, open, printable};
 use crate::failure;
 use crate::terminal::say;
@@ -25,9 +23,6 @@ Busy: clients that have used at least a quarter; - if unknown. GET /api/limits h
 /// Runs the command against the store.
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
-    if let Some(note) = unread_file(&args.place, Path::new(".")) {
-        telemetry::logs::write_stderr(format!("note: {note}\n"));
-    }
     block_on(async {
         let store = open(&snapshot.process).await?;
         let ledger = Ledger::new(store.clone());

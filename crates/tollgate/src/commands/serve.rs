@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use config::Flags;
 use config::snapshot::LogFormat;
-use config::{Flags, Note};
 use telemetry::logs;
 
-use crate::cli::{Place, Role, Serve};
-use crate::commands::{load, sources};
+use crate::cli::{Role, Serve};
+use crate::commands::{load_with_file, sources};
 use crate::examples;
 use crate::failure::StartFault;
 use crate::inherited::{HeldSockets, InheritedSockets};
@@ -17,9 +17,6 @@ use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
 use crate::slot::Slot;
 use crate::wire::{self, ProcessResources};
-
-/// The configuration file in the working folder.
-pub(super) const CONFIG_FILE: &str = "tollgate.yaml";
 
 /// Threads for control, jobs, the tasks of the store, and the mock provider.
 const SERVICE_THREADS: usize = 2;
@@ -50,19 +47,21 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
     let program = own_program();
     let flags = Flags { examples_dir: args.examples.clone(), ..args.overrides.flags() };
     let mut place = args.place.clone();
-    let mut loaded = load(&place, &flags)?;
+    let (mut loaded, file) = load_with_file(&place, &flags)?;
+    // Later reloads and printed commands name the file.
+    place.config = file.path().map(Path::to_owned);
     let examples = loaded.snapshot.process.examples_dir.as_deref().map(examples::read).transpose()?;
     // Removed when the server has ended.
     let temporary = if examples.is_some() && place.data.is_none() { Some(examples::temporary_folder()?) } else { None };
     if let Some(folder) = &temporary {
         place.data = Some(folder.path().to_owned());
-        loaded = load(&place, &flags)?;
+        loaded = load_with_file(&place, &flags)?.0;
     }
     let mut loaded = loaded.for_server()?;
     if examples.is_some() {
         loaded.snapshot.process.store.url = None;
     }
-    loaded.notes.extend(unread_file(&place, Path::new(".")));
+    loaded.notes.extend(file.note());
     if args.role != Role::All && loaded.snapshot.process.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());
     }
@@ -102,7 +101,7 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
         skip_corrupt: args.skip_corrupt,
         secrets,
         dropped: lines.dropped(),
-        sources: sources(&place, &flags),
+        sources: sources(&place, &flags, &loaded),
         place,
         examples,
         has_addr: args.overrides.addr.is_some(),
@@ -115,27 +114,4 @@ fn serve(args: &Serve, held: &mut HeldSockets) -> anyhow::Result<ExitCode> {
     drop(lock);
     drop(temporary);
     ended
-}
-
-/// A warning for a command without `--config` in a folder with a configuration file: `tollgate` without a command would
-/// read the file.
-pub(super) fn unread_file(place: &Place, folder: &Path) -> Option<Note> {
-    let is_unread = place.config.is_none() && folder.join(CONFIG_FILE).is_file();
-    is_unread.then(|| Note::FileUnread { file: CONFIG_FILE.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_configuration_that_is_not_read_is_named() {
-        let place = |config: Option<&str>| Place { config: config.map(Into::into), env_file: None, data: None };
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(unread_file(&place(None), folder.path()), None);
-        std::fs::write(folder.path().join(CONFIG_FILE), "").unwrap();
-        assert_eq!(unread_file(&place(Some("other.yaml")), folder.path()), None);
-        let note = unread_file(&place(None), folder.path()).unwrap().to_string();
-        assert_eq!(note, "tollgate.yaml is in this folder and is not read: `--config tollgate.yaml` uses it");
-    }
 }

@@ -1,6 +1,5 @@
 //! `tollgate config show` and `tollgate schema`: the effective configuration, and its JSON Schema.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,8 +9,7 @@ use serde_json::json;
 use store::{ConfigurationSource, Node};
 
 use crate::cli::{ConfigCommand, ConfigCommands, Place};
-use crate::commands::serve::unread_file;
-use crate::commands::{block_on, load, printable, sources};
+use crate::commands::{block_on, load_with_file, printable, sources};
 use crate::terminal::say;
 
 /// Maximum time for reading the store.
@@ -29,8 +27,9 @@ pub(crate) fn schema() -> anyhow::Result<ExitCode> {
 pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { json, source, overrides, place } = &args.command;
     let flags = overrides.flags();
-    let (mut loaded, stored) = in_force(load(place, &flags)?, &flags, place);
-    loaded.notes.extend(unread_file(place, Path::new(".")));
+    let (loaded, file) = load_with_file(place, &flags)?;
+    let (mut loaded, stored) = in_force(loaded, &flags, place);
+    loaded.notes.extend(file.note());
     let is_selected =
         |setting: &Setting| source.is_empty() || source.iter().any(|source| source.name() == setting.from.kind());
     let settings: Vec<Setting> = loaded.settings().iter().filter(|setting| is_selected(setting)).cloned().collect();
@@ -88,7 +87,7 @@ pub(crate) fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (Loa
     if matches!(super::has_store(process), Ok(false)) {
         return (file, InForce::File);
     }
-    let sources = sources(place, flags);
+    let sources = sources(place, flags, &file);
     let found = block_on(async {
         let read = async {
             let store = super::open(process).await?;

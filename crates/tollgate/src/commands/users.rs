@@ -15,6 +15,7 @@ use store::{
 };
 
 use crate::cli::{CreateUser, PasswordFlags, UserGrants, UserPassword, UserPlan, UserRole, Users, UsersCommand};
+use crate::commands::config_file::ConfigFile;
 use crate::commands::{block_on, has_store, load, load_for_store, open, open_or_make, printable, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
@@ -132,12 +133,15 @@ fn heading(users: &[(User, Vec<RoleGrant>)]) -> String {
 }
 
 /// Rejects a user that every store with this configuration would reject, so that a failure leaves no data folder
-/// behind.
-fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
+/// behind. Without the file in the working folder, which may name another store, no store is created.
+fn check_new(LoadedConfig { snapshot, environment, .. }: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()> {
     if create.name.iter().chain(&create.service).any(|name| name.trim().is_empty() || !store::is_fit_text(name)) {
         return Err(InvalidText { field: "a user's name" }.into());
     }
     if !has_store(&snapshot.process)? {
+        if ConfigFile::chosen(&create.place, environment) == ConfigFile::Unread {
+            return Err(StartFault::ConfigUnread { folder: snapshot.process.data.clone() }.into());
+        }
         plan(snapshot, create, &snapshot.traffic.plans)?;
     }
     Ok(())
@@ -161,7 +165,7 @@ async fn create(loaded: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()
     let snapshot = &loaded.snapshot;
     // Checked before anything is created.
     let email = create.email.as_deref().map(Email::parse).transpose()?;
-    check_new(snapshot, create)?;
+    check_new(loaded, create)?;
     let (new, source) = match (email, &create.service) {
         (Some(email), _) => person(snapshot, create, email).await?,
         (None, service) => {
@@ -172,7 +176,7 @@ async fn create(loaded: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()
     let store = open_or_make(&snapshot.process).await?;
     let done = async {
         // Without a file, the plans of an existing store are not known.
-        if create.place.config.is_some() || store.plans().await?.is_empty() {
+        if !snapshot.file.is_empty() || store.plans().await?.is_empty() {
             store.ensure_plans(&snapshot.traffic.plans).await?;
         }
         let new = NewUser { plan: plan(snapshot, create, &store.plans().await?)?, ..new };

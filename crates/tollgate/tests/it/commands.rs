@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::server::{data, run, tollgate};
+use crate::server::{data, run};
 
 const ADA: &str = "ada@example.com";
 const NO_KEY: &str = "0199aa00-0000-7000-8000-000000000000";
@@ -131,19 +131,6 @@ async fn a_restore_of_a_missing_file_says_so_and_leaves_nothing() {
     assert!(code == Some(1) && reported.starts_with("error: no_backup: "), "{reported}");
     assert!(reported.contains("No such file"), "{reported}");
     assert!(!data.exists(), "the command made the folder");
-}
-
-#[tokio::test]
-async fn commands_that_explain_a_configuration_name_a_file_that_is_not_read() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("tollgate.yaml"), "routes: []\n").unwrap();
-    for words in [&["config", "show"][..], &["explain", "/a"]] {
-        let mut command = tollgate();
-        let output = command.args(words).current_dir(folder.path()).output().await.unwrap();
-        let noted = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{words:?}: {noted}");
-        assert!(noted.contains("note: tollgate.yaml is in this folder and is not read"), "{words:?}: {noted}");
-    }
 }
 
 #[tokio::test]

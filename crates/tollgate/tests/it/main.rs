@@ -7,6 +7,7 @@
 )]
 
 mod commands;
+mod config_file;
 mod full_pipe;
 mod server;
 mod signals;

@@ -241,6 +241,7 @@ fn unknown_variables_are_noted_with_a_near_one() {
         "the file makes use of it"
     );
     for others in [
+        "TOLLGATE_CONFIG",
         "TOLLGATE_KEY",
         "TOLLGATE_TEST_STORE",
         "TOLLGATE_PORT",
