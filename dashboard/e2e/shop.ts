@@ -14,6 +14,7 @@ function configuration(stub: string): string {
   return `
 control: {rate_limits: []}
 outbound: {allow: [127.0.0.0/8]}
+mock: true
 plans:
   - {name: starter, credits_per_day: 1000, requests_per_minute: 60, price: "0 IDR"}
   - name: pro

@@ -87,7 +87,7 @@ pub(crate) fn compile<'a>(
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
     let sources = SourceSettings::of(reader, traffic);
     let mut providers = llm::providers(reader, traffic, flags, &sources, &mut notes);
-    default_mock::rule_out(process, traffic, &mut providers);
+    default_mock::rule_out(process, traffic, &mut providers, &mut notes);
     let charged = charged_models::ChargedModels::of(&traffic.models, &providers);
     let (models, prices) = models_with_prices(reader, traffic, &mut providers, &mut notes);
     providers.mock.on &= ai.is_some();

@@ -39,7 +39,7 @@ pub struct Explanation {
     pub rate_limits: Vec<ExplainedRateLimit>,
     /// What happens to a request that is admitted.
     pub action: Option<ExplainedAction>,
-    /// The response with which the gateway refuses the request, apart from limits.
+    /// The response with which the gateway refuses the request. Of limits, only those that are used up now refuse it.
     pub refusal: Option<ExplainedRefusal>,
     /// The status of the response; null if a credential or an upstream decides it.
     pub status: Option<u16>,

@@ -18,6 +18,7 @@ pub mod live;
 pub mod load;
 mod note;
 mod origin;
+mod refused_calls;
 pub mod reload;
 pub mod resolve;
 mod route_notes;
@@ -44,7 +45,7 @@ pub use explain::{
 };
 pub use first_call::{FirstCall, FirstRouteCall};
 pub use live::Live;
-pub use load::{LoadedConfig, Sources, load, load_for_store, read_file};
+pub use load::{LoadedConfig, Sources, load, load_for_store, load_written, read_file};
 pub use note::Note;
 pub use origin::OriginError;
 pub use reload::{CHANGES_MAX, Change, changes, redirected, reload};

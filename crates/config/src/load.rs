@@ -66,6 +66,14 @@ pub fn load(sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
     load_text(&name, &read_file(path)?, sources)
 }
 
+/// Reads, checks and compiles a text, which errors call `name`. Relative paths in it begin at the working folder.
+///
+/// # Errors
+/// Returns a [`ConfigError`] with every problem that could be found at once.
+pub fn load_written(name: &str, text: &str, sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
+    load_text(name, text, Sources { file: None, ..sources })
+}
+
 /// The keys of the file that commands on the store need.
 const STORE_KEYS: [&str; 6] = ["brand", "data", "public_url", "retention", "spool", "store"];
 

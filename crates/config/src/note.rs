@@ -104,6 +104,27 @@ pub enum Note {
         /// The name of the provider.
         provider: String,
     },
+    /// No provider is on, and the mock may not take its place.
+    NoProvider {
+        /// Why the mock does not respond.
+        because: &'static str,
+        /// Whether a stored credential can switch a provider on.
+        is_offered: bool,
+    },
+    /// A budget of money refuses calls of models without a price.
+    ModelsUnpriced {
+        /// The plan or the section that has the budget.
+        holder: String,
+        /// The names of the models, each with its first target.
+        models: Vec<String>,
+    },
+    /// None of the models that a plan lists is served.
+    PlanWithoutModels {
+        /// The name of the plan.
+        plan: String,
+    },
+    /// Plans are for sale, but no payment can be taken.
+    PaymentsMissing,
     /// `mock` or `--mock` disables a provider.
     ProviderMocked {
         /// The name of the provider.
@@ -202,7 +223,10 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FileUnread { file } => {
-                write!(f, "{file} is in this folder and is not read, as --data names the store: `--config {file}` uses it")
+                write!(
+                    f,
+                    "{file} is in this folder and is not read, as --data names the store: `--config {file}` uses it"
+                )
             }
             Self::FileBeside { file } => write!(f, "the configuration is {file} in this folder"),
             Self::FileFromEnvironment { file, variable } => write!(f, "{variable} is set: the configuration is {file}"),
@@ -233,6 +257,19 @@ impl fmt::Display for Note {
                 near.as_ref().map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
             }
             Self::ProviderOff { provider } => write!(f, "the provider {provider} has no credential and is off"),
+            Self::NoProvider { because, is_offered } => write_no_provider(f, because, *is_offered),
+            Self::ModelsUnpriced { holder, models } => write!(
+                f,
+                "under the money budget of {holder}, calls are refused (price_unknown), as these models have no price: {}; add \
+                 them to `prices`, or set `price_as`",
+                models.join(", ")
+            ),
+            Self::PlanWithoutModels { plan } => {
+                write!(f, "no model of the plan {plan} is served: its LLM calls are refused (model_not_found)")
+            }
+            Self::PaymentsMissing => {
+                f.write_str("billing is on without `midtrans.server_key`: customers cannot pay their invoices")
+            }
             Self::ProviderMocked { provider } => write!(f, "the mock is forced: the provider {provider} is off"),
             Self::SignupPlanElsewhere { plan } => {
                 write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
@@ -272,6 +309,27 @@ impl fmt::Display for Note {
             }
             Self::PricesEnd { provider, until, over, models } => write_end(f, provider, *until, *over, models),
         }
+    }
+}
+
+/// Writes that no provider serves calls.
+fn write_no_provider(f: &mut fmt::Formatter<'_>, because: &str, is_offered: bool) -> fmt::Result {
+    write!(f, "no provider is on, and the mock does not respond, as {because}: LLM calls are refused")?;
+    f.write_str(if is_offered { " until a credential is stored" } else { "" })?;
+    f.write_str("; `mock: true` lets the mock respond")
+}
+
+impl Note {
+    /// Whether servers refuse requests of customers for this fact. A provider that is off matters only if plans are sold.
+    #[must_use]
+    pub const fn refuses(&self, sells_plans: bool) -> bool {
+        if let Self::NoProvider { is_offered, .. } = self {
+            return !*is_offered;
+        }
+        if matches!(self, Self::ProviderOff { .. } | Self::ModelOff { .. }) {
+            return sells_plans;
+        }
+        matches!(self, Self::ModelsUnpriced { .. } | Self::PlanWithoutModels { .. } | Self::PaymentsMissing)
     }
 }
 

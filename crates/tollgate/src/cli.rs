@@ -3,6 +3,7 @@
 mod audit;
 mod billing;
 mod budgets;
+mod check;
 mod explain;
 mod generate;
 mod jobs;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 pub(crate) use audit::Audit;
 pub(crate) use billing::{BillingCommand, BillingCommands};
 pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
+pub(crate) use check::{Check, CheckFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use explain::Explain;
@@ -66,11 +68,6 @@ A provider is enabled by its API key in the environment (OPENAI_API_KEY, ANTHROP
 then cost money. Without a provider, a mock provider responds: the model `mock`, and `mock/slow`, `mock/429` and \
 `mock/cut`, which simulate failures.";
 
-const CHECK_EXAMPLES: &str = "Examples:
-  tollgate check tollgate.yaml
-
-The exit status is 2 if the configuration is invalid or a test fails.";
-
 const VERIFY_EXAMPLES: &str = "Examples:
   tollgate verify tollgate-2026-11-21.zip
   tollgate verify tollgate-2026-11-21.zip --key $KEY
@@ -100,7 +97,7 @@ pub(crate) enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
     /// Check a configuration file, and run its `tests`
-    #[command(after_help = CHECK_EXAMPLES)]
+    #[command(after_help = check::CHECK_EXAMPLES)]
     Check(Check),
     /// Show what happens to a request: its route, authentication, limits and upstream
     #[command(after_help = explain::EXPLAIN_EXAMPLES)]
@@ -248,15 +245,6 @@ impl From<LogLines> for LogFormat {
             LogLines::Text => Self::Text,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// Configuration file to check
-    pub(crate) file: PathBuf,
-    /// File of NAME=value lines; the environment takes precedence [default: .env, if it exists]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

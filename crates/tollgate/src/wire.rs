@@ -134,6 +134,7 @@ async fn start(
     let now = Clock::system().now();
     notes.extend(snapshot.traffic.prices_beginning(now));
     notes.extend(snapshot.traffic.prices_ending(now, PRICES_WARNED));
+    notes.extend(snapshot.traffic.refused_calls(now));
     let mut services = Services::new(durable.heartbeat.beside());
     let mock = if snapshot.traffic.mock.on && options.role.proxies() { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
@@ -146,6 +147,7 @@ async fn start(
         None if takes_payments => Some(MidtransStub::open(&mut snapshot, parts::origin).await?),
         None | Some(_) => None,
     };
+    notes.extend(snapshot.payments_missing());
     let addresses = open_listeners.addresses.clone();
     // With port 0, the system selects the port.
     for (listener, address) in snapshot.process.listen.iter_mut().zip(&addresses.proxy) {

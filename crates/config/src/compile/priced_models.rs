@@ -55,7 +55,7 @@ impl PricedTargets {
                 bad("no `price_as` for a model that has an entry of `prices`");
             } else if let Some(priced) = priced(reader, price_as, providers) {
                 if !is_known(&priced, prices, table) {
-                    reader.report(unknown(price_as));
+                    reader.report(unknown(price_as, &priced, table));
                 } else if !models.set(provider, model, &priced) {
                     bad("the same `price_as` for all targets with this provider and model");
                 }
@@ -90,11 +90,19 @@ fn priced(reader: &SettingsReader<'_>, name: &Input<String>, providers: &Provide
 }
 
 /// Returns the problem that a model has no price.
-fn unknown(price_as: &Input<String>) -> Problem {
+fn unknown(price_as: &Input<String>, priced: &PricedModel, table: &Prices) -> Problem {
     let message = match price_as.foreign {
         true => "the model of `price_as` has no price".to_owned(),
         false => format!("`{}` has no price", price_as.value),
     };
+    let PricedModel { provider, table: part, model, .. } = priced;
+    let hides_table = ProviderKind::parse(provider).is_some() && provider != part && table.has(provider, model);
+    if hides_table && !price_as.foreign {
+        let message = format!("{message}, as the provider `{provider}` of this configuration has another host");
+        let expected =
+            format!("another name for this provider: `{provider}` is then the built-in table; or an entry of `prices`");
+        return Problem::new(Code::UnknownName, price_as.at(), message).expected(expected);
+    }
     let expected = "a model with a price: `tollgate prices list` shows them, an entry of `prices` adds one";
     Problem::new(Code::UnknownName, price_as.at(), message).expected(expected)
 }

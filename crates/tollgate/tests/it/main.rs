@@ -6,6 +6,7 @@
     reason = "helpers of tests, which clippy does not see as tests"
 )]
 
+mod check;
 mod commands;
 mod config_file;
 mod full_pipe;
