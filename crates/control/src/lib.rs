@@ -29,6 +29,7 @@ mod routes;
 pub mod server;
 mod sign_in;
 
+pub use message::csv::quoted as csv_cell;
 pub use process::cache_purges::CachePurges;
 pub use process::passwords::Passwords;
 pub use process::state::{ServerLimits, Serves, State};

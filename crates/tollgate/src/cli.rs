@@ -15,6 +15,7 @@ mod prices;
 mod settings;
 mod stores;
 mod upgrade;
+mod usage;
 mod users;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub(crate) use prices::{PricesCommand, PricesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCommand, VaultCommands};
 pub(crate) use upgrade::Upgrade;
+pub(crate) use usage::Usage;
 pub(crate) use users::{
     CreateUser, PasswordFlags, SetupLink, UserGrants, UserPassword, UserPlan, UserRole, Users, UsersCommand,
 };
@@ -129,6 +131,9 @@ pub(crate) enum Command {
     /// Create, list, rotate and revoke keys
     #[command(after_help = keys::KEYS_EXAMPLES)]
     Keys(Keys),
+    /// Print a user's usage of a month, by day and model
+    #[command(after_help = usage::USAGE_EXAMPLES)]
+    Usage(Usage),
     /// List the parts of quotas and budgets leased to servers, and take them back from dead servers
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),

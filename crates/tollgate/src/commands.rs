@@ -23,6 +23,7 @@ pub(crate) mod settings;
 pub(crate) mod setup_link;
 pub(crate) mod start;
 pub(crate) mod upgrade;
+pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod vault;
 pub(crate) mod verify;
@@ -30,7 +31,6 @@ pub(crate) mod verify;
 use std::path::Path;
 
 use access::{Clock, KeyNo, Timestamp};
-use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat};
 use config::Environment;
 use config::snapshot::Process;
@@ -107,14 +107,30 @@ pub(crate) fn block_on<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyh
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(task)
 }
 
-/// Returns the user with this address or id.
+/// Returns the user with this address or id, or the service user with this name.
 pub(crate) async fn user(store: &Store, text: &str) -> anyhow::Result<store::User> {
-    let named = UserRef::parse(text);
-    let named = named.with_context(|| {
-        format!("{text} is neither an e-mail address nor an id: `tollgate users list` has the ids of service users")
-    })?;
-    let found = store.find_user(&named).await?;
+    let found = match UserRef::parse(text) {
+        Ok(named) => store.find_user(&named).await?,
+        Err(_) => service(store, text).await?,
+    };
+    let text = printable(text);
     found.ok_or_else(|| anyhow::anyhow!("user {text} does not exist: `tollgate users list` lists all users"))
+}
+
+/// Returns the service user with this name. Several may have the same.
+pub(crate) async fn service(store: &Store, name: &str) -> anyhow::Result<Option<store::User>> {
+    let users = store.users().await?;
+    let mut named: Vec<store::User> =
+        users.into_iter().filter(|user| user.email.is_none() && user.name == name).collect();
+    if named.len() > 1 {
+        let ids: Vec<String> = named.iter().map(|user| user.id.to_string()).collect();
+        anyhow::bail!(
+            "several service users have the name {}: name one by its id: {}",
+            printable(name),
+            ids.join(", ")
+        );
+    }
+    Ok(named.pop())
 }
 
 /// Returns `text` for a terminal: characters that move the cursor, or change colours or the order of letters, are

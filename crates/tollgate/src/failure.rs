@@ -114,6 +114,11 @@ pub(crate) enum StartFault {
     )]
     PasswordMissing,
     #[error(
+        "password_missing: there is no terminal to ask for the admin's password: pass it with --password-stdin, or choose one \
+         first with `tollgate users password`"
+    )]
+    AdminPasswordMissing,
+    #[error(
         "confirmation_missing: nothing was changed. There is no terminal to ask for confirmation: repeat the command \
          with --yes"
     )]

@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
         cli::Command::Users(args) => commands::users::run(&args),
         cli::Command::SetupLink(args) => commands::setup_link::run(&args),
         cli::Command::Keys(args) => commands::keys::run(&args),
+        cli::Command::Usage(args) => commands::usage::run(&args),
         cli::Command::Leases(args) => commands::leases::run(&args),
         cli::Command::Nodes(args) => commands::nodes::run(&args),
         cli::Command::Billing(args) => commands::billing::run(&args),

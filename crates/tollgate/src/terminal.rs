@@ -81,6 +81,19 @@ pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<O
     done
 }
 
+/// Asks once for an existing password, without showing it.
+pub(crate) async fn ask_once(prompt: &str) -> anyhow::Result<Secret> {
+    let mut signals = Signals::listen()?;
+    let quiet = EchoGuard::begin()?;
+    let done = tokio::select! {
+        biased;
+        _ = signals.next() => Err(anyhow::anyhow!("interrupted: nothing was changed")),
+        typed = ask_unseen(prompt) => typed,
+    };
+    drop(quiet);
+    done
+}
+
 /// Asks a question; returns whether the answer is `yes`.
 pub(crate) async fn agrees(question: &str) -> anyhow::Result<bool> {
     let mut signals = Signals::listen()?;
@@ -91,8 +104,13 @@ pub(crate) async fn agrees(question: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Reads the password from stdin, which must be one line.
+/// Reads a new password from stdin, which must be one line.
 pub(crate) fn read_password(own: &[&str]) -> anyhow::Result<Password> {
+    Password::parse(read_line_of_stdin()?, own).context("the password on stdin is invalid")
+}
+
+/// Reads the password on stdin, which must be one line.
+pub(crate) fn read_line_of_stdin() -> anyhow::Result<Secret> {
     if io::stdin().is_terminal() {
         bail!("--password-stdin would show the password on the terminal: leave it out to type the password unseen");
     }
@@ -106,7 +124,7 @@ pub(crate) fn read_password(own: &[&str]) -> anyhow::Result<Password> {
     if line.contains('\n') {
         bail!("stdin must contain only one line, the password");
     }
-    Password::parse(Secret::new(line.to_owned()), own).context("the password on stdin is invalid")
+    Ok(Secret::new(line.to_owned()))
 }
 
 /// Reads one line in a separate thread, which is abandoned if a signal arrives first.

@@ -77,7 +77,7 @@ pub(crate) fn next_address(uri: &Uri, cursor: &str) -> String {
 
 /// Writes a text as one cell. Spreadsheets evaluate cells that begin like a formula, and names come from clients, so that
 /// these get a `'` before them (OWASP, CSV injection).
-pub(crate) fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     let is_formula = name.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     let name = if is_formula { format!("'{name}") } else { name.to_owned() };
     if name.contains([',', '"', '\r', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name }

@@ -59,7 +59,7 @@ pub(crate) struct SetBudget {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct ScopeFlags {
-    /// Address or id of a user; all keys of the user count together
+    /// Address or id of a user, or the name of a service user; all keys of the user count together
     #[arg(long)]
     pub(crate) user: Option<String>,
     /// Id of a key, as `keys list` shows it

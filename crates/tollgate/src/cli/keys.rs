@@ -14,6 +14,8 @@ pub(super) const KEYS_EXAMPLES: &str = "Examples:
       --expires 90d --model 'openai/*' \\
       --address 203.0.113.0/24 \\
       --credits-per-day 1000 --requests-per-minute 60
+  # For a program that creates users and keys
+  tollgate keys create --admin --expires 90d --label shop
   tollgate keys list --user ada@example.com
   tollgate keys label --label 'build server' \\
       --key 0199aa00-0000-7000-8000-000000000000
@@ -36,7 +38,7 @@ pub(crate) enum KeysCommand {
     Create(Box<CreateKey>),
     /// List keys by prefix and last four digits
     List {
-        /// List only keys of this user (address or id)
+        /// List only keys of this user (address, id, or name of a service user)
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
@@ -73,9 +75,16 @@ pub(crate) struct WhichKey {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateKey {
-    /// Address or id of the user who owns the key
-    #[arg(long)]
-    pub(crate) user: String,
+    /// Address or id of the user who owns the key, or the name of a service user [default with --admin: the only admin]
+    #[arg(long, required_unless_present = "admin")]
+    pub(crate) user: Option<String>,
+    /// Create a key that administers, for programs; asks for the password of its admin
+    #[arg(long, requires = "expires",
+        conflicts_with_all = ["routes", "models", "control", "credits_per_day", "requests_per_minute"])]
+    pub(crate) admin: bool,
+    /// Read the password of the admin from stdin
+    #[arg(long, requires = "admin")]
+    pub(crate) password_stdin: bool,
     /// Label of the key
     #[arg(long, default_value = "default")]
     pub(crate) label: String,

@@ -24,11 +24,12 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --email root@example.com --admin \\
       --password-stdin < password.txt
   tollgate users create --service shop --plan pro
+  tollgate keys create --user shop
 
 A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
 it on a terminal, and otherwise prints a one-time link to a page of the admin API (at public_url.control, else \
 control.listen, else the address of the running server). A service user is a program, which has keys only: \
-`tollgate keys create --user ID` creates one.";
+`tollgate keys create --user NAME` creates one.";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
   # Ask for the password on the terminal
@@ -210,7 +211,7 @@ impl From<NewRole> for access::Role {
 
 #[derive(Debug, Args)]
 pub(crate) struct WhichUser {
-    /// Address or id of the user
+    /// Address or id of the user, or the name of a service user
     #[arg(long)]
     pub(crate) user: String,
     #[command(flatten)]

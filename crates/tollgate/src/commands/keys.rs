@@ -1,16 +1,19 @@
 //! `tollgate keys create`, `list`, `label`, `rotate` and `revoke`.
 
+mod administration;
+
 use std::collections::HashMap;
 use std::process::ExitCode;
 
 use access::limits::bounds::{UnfitBound, network};
 use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp, UserId};
 use anyhow::Context;
+use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store, User};
 
 use crate::cli::{CreateKey, Keys, KeysCommand};
-use crate::commands::{block_on, load_for_store, moment, open, printable, user};
+use crate::commands::{block_on, load, load_for_store, moment, open, printable, user};
 use crate::terminal::say;
 
 /// Runs the command against the store.
@@ -25,10 +28,26 @@ pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
     let process = load_for_store(place)?;
     block_on(async {
         let store = open(&process).await?;
-        let done = act(&store, &process, &args.command).await;
+        let done = match &args.command {
+            KeysCommand::Create(create) if create.admin => create_for_admin(&store, create).await,
+            command => act(&store, &process, command).await,
+        };
         store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })
+}
+
+/// Creates a key with the scope `admin`.
+async fn create_for_admin(store: &Store, create: &CreateKey) -> anyhow::Result<()> {
+    let loaded = load(&create.place, &Flags::default())?;
+    let admin = administration::admin(store, &loaded, create).await?;
+    let now = Clock::system().now();
+    let secret = ApiKey::generate(&loaded.snapshot.process.brand.key_prefix)?;
+    let expires_at = create.expires.map(|after| now.after(after));
+    let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(admin.id, &*create.label, &secret) };
+    show(&store.create_key(&administration::actor(&admin), administration::key(new)).await?, now);
+    print_secret(&secret);
+    Ok(())
 }
 
 async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow::Result<()> {
@@ -36,7 +55,7 @@ async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow:
     match command {
         KeysCommand::Create(create) => {
             let secret = ApiKey::generate(&process.brand.key_prefix)?;
-            let owner = user(store, &create.user).await?;
+            let owner = user(store, create.user.as_deref().unwrap_or_default()).await?;
             let expires_at = create.expires.map(|after| now.after(after));
             let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(owner.id, &*create.label, &secret) };
             show(&store.create_key(&Actor::COMMAND, new).await?, now);

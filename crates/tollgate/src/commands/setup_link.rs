@@ -28,7 +28,13 @@ pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn print(store: &Store, process: &Process, control: &ListenAddress, admin: Option<&str>) -> anyhow::Result<()> {
+/// Prints a link for the named admin, else for the first or the only one.
+pub(super) async fn print(
+    store: &Store,
+    process: &Process,
+    control: &ListenAddress,
+    admin: Option<&str>,
+) -> anyhow::Result<()> {
     let created = match admin {
         None => link::to_become_the_first_admin(store, process, control).await,
         Some(_) => Ok(None),

@@ -16,7 +16,7 @@ use store::{
 
 use crate::cli::{CreateUser, PasswordFlags, UserGrants, UserPassword, UserPlan, UserRole, Users, UsersCommand};
 use crate::commands::config_file::ConfigFile;
-use crate::commands::{block_on, has_store, load, load_for_store, open, open_or_make, printable, user};
+use crate::commands::{block_on, has_store, load, load_for_store, open, open_or_make, printable, service, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
 use crate::terminal;
@@ -89,7 +89,8 @@ async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<(User,
             return Ok(users.into_iter().map(with_grants).collect());
         }
     };
-    let changed = store.change_user(&Actor::COMMAND, &UserRef::parse(&which.user)?, change).await?;
+    let found = user(store, &which.user).await?;
+    let changed = store.change_user(&Actor::COMMAND, &UserRef::Id(found.id), change).await?;
     let granted = store.grants(changed.id).await?;
     Ok(vec![(changed, granted)])
 }
@@ -105,7 +106,8 @@ async fn grants(
         control::permissions::grants::checked(args.roles.iter().map(|text| grant(text)).collect(), &of_reviews)
             .with_context(|| format!("nothing was changed; the roles are {}", printable(&roles(&of_reviews))))?;
     let change = UserChange { grants: Some(grants.clone()), ..UserChange::default() };
-    let changed = store.change_user(&Actor::COMMAND, &UserRef::parse(&args.which.user)?, change).await?;
+    let found = user(store, &args.which.user).await?;
+    let changed = store.change_user(&Actor::COMMAND, &UserRef::Id(found.id), change).await?;
     Ok((changed, grants))
 }
 
@@ -178,6 +180,14 @@ async fn create(loaded: &LoadedConfig, create: &CreateUser) -> anyhow::Result<()
         // Without a file, the plans of an existing store are not known.
         if !snapshot.file.is_empty() || store.plans().await?.is_empty() {
             store.ensure_plans(&snapshot.traffic.plans).await?;
+        }
+        if let Some(name) = &create.service
+            && service(&store, name).await?.is_some()
+        {
+            let name = printable(name);
+            anyhow::bail!(
+                "the service user {name} exists already: no user was created; `tollgate users list` shows it"
+            );
         }
         let new = NewUser { plan: plan(snapshot, create, &store.plans().await?)?, ..new };
         let created = match source {

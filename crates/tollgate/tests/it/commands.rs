@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::server::{data, run};
+use crate::server::{data, run, run_with_input};
 
 const ADA: &str = "ada@example.com";
 const NO_KEY: &str = "0199aa00-0000-7000-8000-000000000000";
@@ -109,7 +109,7 @@ async fn a_user_without_a_named_plan_gets_starter_or_the_plan_of_a_first_admin()
 }
 
 #[tokio::test]
-async fn keys_expire_within_a_year_and_a_service_user_is_named_by_its_id() {
+async fn keys_expire_within_a_year_and_a_service_user_is_named_by_its_name_or_id() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(folder.path());
     must(&["users", "create", "--service", "shop"], &data).await;
@@ -118,8 +118,45 @@ async fn keys_expire_within_a_year_and_a_service_user_is_named_by_its_id() {
         let (code, _, refused) = run(&words, &data).await;
         assert!(code == Some(2) && refused.contains("at most 366d"), "{expires}: {refused}");
     }
-    let (code, _, refused) = run(&["keys", "create", "--user", "shop"], &data).await;
-    assert!(code == Some(1) && refused.contains("ids of service users"), "{refused}");
+    let created = must(&["keys", "create", "--user", "shop"], &data).await;
+    assert!(created.contains("  active   tollgate_"), "{created}");
+    must(&["users", "suspend", "--user", "shop"], &data).await;
+    let (code, _, refused) = run(&["keys", "create", "--user", "shops"], &data).await;
+    assert!(code == Some(1) && refused.contains("user shops does not exist"), "{refused}");
+    let (code, _, refused) = run(&["users", "create", "--service", "shop"], &data).await;
+    assert!(
+        code == Some(1) && refused.contains("the service user shop exists already: no user was created"),
+        "{refused}"
+    );
+    assert_eq!(must(&["usage", "--user", "shop"], &data).await, "no usage in this month\n");
+    let statement = must(&["usage", "--user", "shop", "--month", "2026-11", "--csv"], &data).await;
+    assert!(statement.starts_with("day,model,requests,") && statement.lines().count() == 1, "{statement}");
+}
+
+#[tokio::test]
+async fn a_key_that_administers_needs_the_password_of_its_admin() {
+    const PASSWORD: &str = "correct-horse-battery-staple-91";
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let create = ["keys", "create", "--admin", "--expires", "90d", "--label", "shop"];
+    let typed = [&create[..], &["--password-stdin"]].concat();
+    must(&["users", "create", "--email", ADA], &data).await;
+    let (code, _, refused) = run(&create, &data).await;
+    assert!(code == Some(1) && refused.contains("password_missing: "), "{refused}");
+    let admin = ["users", "create", "--email", "root@example.com", "--admin", "--password-stdin"];
+    let (code, _, refused) = run_with_input(&admin, &data, PASSWORD).await;
+    assert_eq!(code, Some(0), "{refused}");
+    let (code, _, refused) = run_with_input(&typed, &data, "another-horse-battery-staple-91").await;
+    assert!(code == Some(1) && refused.contains("the password is wrong: no key was created"), "{refused}");
+    assert_eq!(must(&["keys", "list"], &data).await, "");
+    let (code, created, refused) = run_with_input(&typed, &data, PASSWORD).await;
+    assert!(code == Some(0) && created.lines().last().unwrap().starts_with("tollgate_"), "{created}{refused}");
+    assert!(must(&["keys", "list"], &data).await.contains("scope admin"));
+    let member = [&typed[..], &["--user", ADA]].concat();
+    let (code, _, refused) = run_with_input(&member, &data, PASSWORD).await;
+    assert!(code == Some(1) && refused.contains("is not an admin"), "{refused}");
+    let (code, _, refused) = run(&["keys", "create", "--admin"], &data).await;
+    assert!(code == Some(2) && refused.contains("--expires"), "{refused}");
 }
 
 #[tokio::test]

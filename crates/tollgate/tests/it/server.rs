@@ -5,6 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
 /// Much longer than any operation here that does not hang.
@@ -59,6 +60,20 @@ pub(crate) async fn run_with(words: &[&str], data: &Path, env: &[(&str, &str)]) 
     let mut command = tollgate();
     command.args(words).arg("--data").arg(data).envs(env.iter().copied());
     let output = tokio::time::timeout(HANGS, command.output()).await.expect("the process does not end").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Like [`run`], with this text on stdin.
+pub(crate) async fn run_with_input(words: &[&str], data: &Path, input: &str) -> (Option<i32>, String, String) {
+    let mut command = tollgate();
+    command.args(words).arg("--data").arg(data);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that reads no input may have ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    let output =
+        tokio::time::timeout(HANGS, child.wait_with_output()).await.expect("the process does not end").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
