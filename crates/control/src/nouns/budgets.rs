@@ -163,6 +163,14 @@ impl Source {
 }
 
 impl Amount {
+    /// Whether nothing is left.
+    const fn is_zero(&self) -> bool {
+        match self {
+            Self::Count(count) => *count == 0,
+            Self::Money(cost) => cost.nano_usd().0 == 0,
+        }
+    }
+
     fn of(measure: Measure, amount: access::Amount) -> Self {
         match measure {
             Measure::Credits | Measure::Tokens => Self::Count(amount.0),

@@ -7,6 +7,7 @@ mod holder;
 mod limit_state;
 mod target_state;
 mod unknown_subject;
+mod used_up;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -208,6 +209,12 @@ impl StatefulExplanation {
             Some(holder) => (holder.budgets(sources).await?, None),
             None => unknown_subject::budgets(sources, &explanation).await?,
         };
+        if explanation.refusal.is_none()
+            && let Some(refusal) = used_up::refusal(sources.snapshot, &explanation, &limits, &budgets)
+        {
+            explanation.status = Some(refusal.status);
+            explanation.refusal = Some(refusal);
+        }
         let (key, subject) = match &holder {
             Some(Holder::Key(holder)) => (Some(ExplainedKey::from(&**holder)), None),
             Some(Holder::Listed(client)) => (None, Some(ExplainedSubject::from(client))),

@@ -103,6 +103,40 @@ impl ExplainedBudget {
         }
     }
 
+    /// Returns a description of the budget if nothing is left of it.
+    pub(crate) fn used_up(&self) -> Option<String> {
+        let used = self.used.as_ref()?;
+        let remaining = self.remaining.as_ref()?;
+        if !remaining.is_zero() {
+            return None;
+        }
+        let kind = if self.is_quota() { "quota" } else { "budget" };
+        let described = self.described();
+        Some(format!(
+            "the {kind} is used up: {described}: {used} used, {remaining} left; it is full again at {}",
+            self.resets_at
+        ))
+    }
+
+    /// Returns the amount, its holder and its origin.
+    fn described(&self) -> String {
+        let holder = match self.dimension {
+            "key" => "the key",
+            "user" => "the user",
+            "subject" => "the subject",
+            "plan" => "all users of the plan",
+            _ => "all users",
+        };
+        let origin = match self.source {
+            "plan" => "the plan",
+            "key" => "the key",
+            "api" => "the store",
+            _ => "the configuration",
+        };
+        let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        format!("{} for {holder}, from {origin}{place}", self.budget)
+    }
+
     /// Whether it is a quota: credits per day of a plan or a key.
     pub(crate) fn is_quota(&self) -> bool {
         let is_own = [Source::Plan, Source::Key].iter().any(|source| source.as_str() == self.source);
@@ -141,21 +175,7 @@ impl SubjectQuotas<'_> {
 
 impl fmt::Display for ExplainedBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let holder = match self.dimension {
-            "key" => "the key",
-            "user" => "the user",
-            "subject" => "the subject",
-            "plan" => "all users of the plan",
-            _ => "all users",
-        };
-        let origin = match self.source {
-            "plan" => "the plan",
-            "key" => "the key",
-            "api" => "the store",
-            _ => "the configuration",
-        };
-        let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        write!(f, "{} for {holder}, from {origin}{place}", self.budget)?;
+        f.write_str(&self.described())?;
         match (&self.used, &self.remaining, &self.reason) {
             (Some(used), Some(remaining), _) => write!(f, ": {used} used, {remaining} left")?,
             (_, _, Some(reason)) => write!(f, ": use unknown: {reason}")?,

@@ -106,6 +106,18 @@ impl fmt::Display for LimitState {
 }
 
 impl LimitState {
+    /// Returns a description of the limit if it admits no request now. The limit of requests without a key is another refusal.
+    pub(super) fn used_up(&self) -> Option<String> {
+        let limit = self.limit?;
+        if self.remaining != Some(0) || self.kind == LimitStateKind::WithoutKey {
+            return None;
+        }
+        let Self { name, unit, .. } = self;
+        let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        let again = self.resets_at.as_ref().map(|at| format!("; it is full again at {at}")).unwrap_or_default();
+        Some(format!("the rate limit {name}{place} is used up: {limit} {unit}, {limit} used, 0 left{again}"))
+    }
+
     const fn unknown(kind: LimitStateKind, name: String, limit: Option<u32>) -> Self {
         Self { kind, name, limit, remaining: None, resets_at: None, reason: None, place: None, unit: "requests" }
     }

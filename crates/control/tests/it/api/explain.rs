@@ -116,6 +116,56 @@ async fn the_state_of_limits_is_that_of_the_key_and_the_address() {
 }
 
 #[tokio::test]
+async fn a_request_whose_quota_or_rate_limit_is_used_up_is_explained_as_refused() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    let snapshot = limited(
+        "rate_limits: [{dimension: ip, limit: 4, window: 60s}]\n\
+         upstreams: [{name: u, backends: [{url: 'http://127.0.0.1:9'}]}]\n\
+         routes: [{name: a, path: /a, upstreams: u}, {name: own, path: /own, respond: {}}]\n",
+    );
+    let rules = snapshot.traffic.rate_limits.all().to_vec();
+    let counters = world.meter.rules().counters(rules.iter().map(|rule| &rule.id));
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    world.has_spent(ada.caller, world.clock.now().day(), 1_000);
+    let explain = async |path: &str| {
+        let body = json!({"url": path, "as": ada.key.0, "address": "192.0.2.1"});
+        post(world.address, PATH, &[&session.bearer()], &body.to_string()).await.json()
+    };
+    let of_quota = explain("/a").await;
+    assert_eq!(
+        (&of_quota["status"], &of_quota["refusal"]["code"]),
+        (&json!(429), &json!("quota_exceeded")),
+        "{of_quota}"
+    );
+    assert_eq!(
+        of_quota["refusal"]["message"],
+        "the quota is used up: 1000 credits a day for the user, from the plan: 1000 used, 0 left; it is full again at \
+         2026-11-21T00:00:00Z"
+    );
+    assert_eq!(explain("/own").await["refusal"], Value::Null, "static responses are free");
+    let mut key = meter::limiter::key::LimitKey::new();
+    meter::limiter::key::push_address(&mut key, "192.0.2.1".parse().unwrap());
+    let terms = rules[0].usual.as_ref().unwrap().terms;
+    for _ in 0..4 {
+        counters[0].take(&key, terms, world.clock.mono()).unwrap();
+    }
+    for path in ["/a", "/own"] {
+        let of_rate = explain(path).await;
+        assert_eq!(of_rate["refusal"]["code"], "rate_limited", "{of_rate}");
+        let message = of_rate["refusal"]["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(
+                "the rate limit ip (:1:14) is used up: 4 requests, 4 used, 0 left; it is full again at 20"
+            ),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_call_is_explained_with_the_models_and_limits_of_the_clients_plan() {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
