@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the shell blocks of README.md and docs/ against a demo server, and fails if one fails.
+"""Runs the shell blocks of README.md and docs/ against a demo server, executes the guides, and fails if one fails.
 
     scripts/docs-run.py [BINARY] [PAGE...]     the binary: target/debug/tollgate without it; pages: all without them
 
@@ -7,6 +7,10 @@ A comment `<!-- not run: REASON -->` before a block leaves the block out; the la
 the blocks of `docs/runbook.md` (scripts/runbook.sh) and of `examples/` (e2e/tests/it/examples.rs). A block runs in the folder of
 the server's data, with `set -e`; the blocks of one page share one shell. Addresses, ids and folders of the page are replaced
 by those of the run. A server that a block starts must open its ports, and is then stopped.
+
+A guide (docs/reselling.md and docs/guides/) is executed from top to bottom in a folder of its own. A block of YAML is saved as
+`tollgate.yaml`, after `tollgate check`: alone, or over the keys of earlier blocks. A server that the guide starts runs until it
+starts another one, with the mock in place of providers; a guide that starts none has a demo server.
 """
 
 import json
@@ -14,6 +18,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +28,8 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ELSEWHERE = {"docs/runbook.md": "scripts/runbook.sh"}
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```sh\n(?P<text>.*?)```", re.S)
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?(?P<indent> *)```(?P<kind>sh|yaml)\n(?P<text>.*?)```", re.S)
+SERVES = re.compile(r"(?m)^tollgate serve\b")
 PASSWORD = "correct-horse-battery-staple-91"
 KEY_ID = "0199aa00-0000-7000-8000-000000000000"
 SECONDS_MAX = 60
@@ -58,6 +64,20 @@ served() {
 }
 """
 
+# The commands of a guide that starts servers: each runs until the guide ends or starts another server.
+KEPT = r"""
+trap '[ -z "$mock" ] || kill $mock; [ -z "$server" ] || kill $server' EXIT
+serve() {
+    if [ -n "$server" ]; then kill $server; wait $server || true; fi
+    tollgate serve --listen "127.0.0.1:$PROXY" --addr "127.0.0.1:$CONTROL" "$@" >server.out 2>server.log & server=$!
+    until curl -fs "http://127.0.0.1:$CONTROL/readyz" >/dev/null; do kill -0 $server || { cat server.log >&2; return 1; }; sleep 0.1; done
+}
+keep() {
+    "$@" >mock.out 2>mock.log & mock=$!
+    until [ -s mock.out ] || [ -s mock.log ]; do kill -0 $mock || return 1; sleep 0.1; done
+}
+"""
+
 
 def free_port():
     """Returns a port that was free at the moment of the call."""
@@ -66,22 +86,58 @@ def free_port():
         return listener.getsockname()[1]
 
 
-class Server:
-    """A demo server with an admin, a user and their keys."""
+class Place:
+    """A folder in which pages run, with the addresses of its servers."""
 
     def __init__(self, binary, work):
-        self.work, self.proxy, self.control, self.redis = work, free_port(), free_port(), free_port()
+        self.work, self.proxy, self.control, self.redis, self.mock = work, free_port(), free_port(), free_port(), free_port()
         tools = work / "bin"
-        tools.mkdir()
+        tools.mkdir(parents=True)
         (tools / "tollgate").symlink_to(binary)
-        (work / "tollgate.yaml").write_text(CONFIG)
         (work / "examples").symlink_to(ROOT / "examples")
         self.environment = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "HOME": str(work),
             "EMAIL": "root@example.com",
             "PASSWORD": PASSWORD,
+            "PROXY": str(self.proxy),
+            "CONTROL": str(self.control),
         }
+
+    def addressed(self, text):
+        """Returns `text` with the addresses of this run."""
+        ports = {"127.0.0.1:8080": self.proxy, "127.0.0.1:8787": self.control, "127.0.0.1:8090": self.mock}
+        for old, port in ports.items():
+            text = text.replace(old, f"127.0.0.1:{port}")
+        return text
+
+    def kept(self, text):
+        """Returns a block of a guide that starts servers: they keep running, and passwords are typed."""
+        text = re.sub(r"(?m)^tollgate mock (.*)$", rf"keep tollgate mock --listen 127.0.0.1:{self.mock} \1", self.addressed(text))
+        text = re.sub(r"(?m)^tollgate serve\b(?!.*--demo)(.*)$", r"serve --mock\1", text)
+        text = re.sub(r"(?m)^tollgate serve\b(.*)$", r"serve\1", text)
+        typed = r"""printf '%s\\n' "$PASSWORD" | \1 --password-stdin"""
+        text = re.sub(r"(?m)^(tollgate users create .*--admin|tollgate keys create --admin .*)$", typed, text)
+        return re.sub(r"(?m)^(curl )(?!-f)", r"\1--fail-with-body ", text)
+
+    def fitting(self, block, earlier):
+        """Returns the configuration of a block: alone, or with the keys of earlier blocks that it lacks; the error of both."""
+        texts = [block, *(merged(text, block) for text in [merged(*earlier), *earlier])]
+        for text in texts:
+            checked = subprocess.run(
+                [self.work / "bin/tollgate", "check", "-"], input=text, cwd=self.work, env=self.environment, capture_output=True, text=True
+            )
+            if checked.returncode == 0:
+                return text, None
+        return None, f"{texts[1]}\n{checked.stderr}"
+
+
+class Server(Place):
+    """A demo server with an admin, a user and their keys."""
+
+    def __init__(self, binary, work):
+        super().__init__(binary, work)
+        (work / "tollgate.yaml").write_text(CONFIG)
         log = open(work / "server.log", "wb")
         arguments = ["serve", "--demo", "--config", "tollgate.yaml"]
         arguments += ["--listen", f"127.0.0.1:{self.proxy}", "--addr", f"127.0.0.1:{self.control}"]
@@ -131,13 +187,10 @@ class Server:
 
     def localized(self, text):
         """Returns `text` with the addresses, ids and folders of this run."""
-        mock = free_port()
+        text = self.addressed(text)
         for old, new in {
-            "127.0.0.1:8080": f"127.0.0.1:{self.proxy}",
-            "127.0.0.1:8787": f"127.0.0.1:{self.control}",
             "https://control.example.com": f"http://127.0.0.1:{self.control}",
             "https://tollgate.example.com": f"http://127.0.0.1:{self.control}",
-            "127.0.0.1:8090": f"127.0.0.1:{mock}",
             "203.0.113.7": "127.0.0.1",
             "redis-cli ": f"redis-cli -p {self.redis} ",
             KEY_ID: "$(fresh)",
@@ -151,6 +204,8 @@ class Server:
             text = text.replace(old, new)
         # The rest of a block with the mock calls it.
         text = re.sub(r"(?ms)^tollgate mock (.*?)\n(.*)", r"calls() {\n\2}\nduring=calls served tollgate mock \1\n", text)
+        typed = r"""printf '%s\\n' "$PASSWORD" | \1 --user "$EMAIL"\2 --password-stdin"""
+        text = re.sub(r"(?m)^(tollgate keys create --admin)\b(.*)$", typed, text)
         apart = '--listen 127.0.0.1:0 --addr 127.0.0.1:0 --data "$(mktemp -d)"'
         text = re.sub(r"(?m)^tollgate serve\b(.*)$", rf"served tollgate serve\1 {apart}", text)
         return re.sub(r"(?m)^(curl )(?!-f)", r"\1--fail-with-body ", text)
@@ -162,43 +217,119 @@ class Server:
             process.wait()
 
 
+def merged(*texts):
+    """Returns the keys of all texts at their outermost level; later ones replace earlier ones."""
+    chunks = {}
+    for text in texts:
+        name = None
+        for line in text.splitlines():
+            if found := re.match(r"(\w+):", line):
+                name = found[1]
+                chunks[name] = []
+            if name:
+                chunks[name].append(line)
+    return "".join(line + "\n" for chunk in chunks.values() for line in chunk)
+
+
+def blocks_of(page, kinds):
+    """Returns the blocks of a page of these kinds, without their indentation."""
+    for block in BLOCK.finditer((ROOT / page).read_text()):
+        if block["kind"] in kinds:
+            text = "".join(line.removeprefix(block["indent"]) for line in block["text"].splitlines(keepends=True))
+            yield block["kind"], block["reason"], text
+
+
+def is_guide(page):
+    return page == "docs/reselling.md" or page.startswith("docs/guides/")
+
+
+def script_of_guide(page, place):
+    """Returns the script of a guide, and the errors of its configurations."""
+    is_served = isinstance(place, Server)
+    localized = place.localized if is_served else place.kept
+    earlier, script, errors = ([CONFIG] if is_served else []), localized(BEFORE.get(page, "")), []
+    for kind, reason, text in blocks_of(page, ("sh", "yaml")):
+        if reason:
+            continue
+        if kind == "sh":
+            script += localized(text) + "\n"
+            continue
+        written, error = place.fitting(place.addressed(text), earlier)
+        errors += [error] if error else []
+        earlier.append(place.addressed(text))
+        script += f"cat >tollgate.yaml <<'END_OF_FILE'\n{written}END_OF_FILE\n"
+    return script, errors
+
+
+def run(page, place, functions, script):
+    """Runs the script of a page; returns whether it succeeded."""
+    process = subprocess.Popen(
+        ["bash", "-c", f"set -eo pipefail{functions}{script}"], cwd=place.work, env=place.environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=SECONDS_MAX)
+        code, output = process.returncode, output[-1500:] + errors[-1500:]
+    except subprocess.TimeoutExpired:
+        # The servers that the script has started, too.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        code, output = "none in time", ""
+    if code != 0:
+        print(f"docs-run: {page}: exit status {code}\n{script}\n{output}", file=sys.stderr)
+    return code == 0
+
+
+def run_guide(page, binary, work):
+    """Executes a guide from top to bottom in a folder of its own; returns whether it succeeded."""
+    starts = any(SERVES.search(text) for kind, reason, text in blocks_of(page, ("sh",)) if not reason)
+    place = Place(binary, work) if starts else Server(binary, work)
+    try:
+        script, errors = script_of_guide(page, place)
+        for error in errors:
+            print(f"docs-run: {page}: a configuration is invalid\n{error}", file=sys.stderr)
+        return run(page, place, KEPT if starts else FUNCTIONS, script) and not errors
+    finally:
+        if not starts:
+            place.end()
+
+
 def main():
     binary, *chosen = [argument for argument in sys.argv[1:]] or [str(ROOT / "target/debug/tollgate")]
+    binary = str(pathlib.Path(binary).resolve())
     pages = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
     work = pathlib.Path(tempfile.mkdtemp(prefix="tollgate-docs-"))
     (work / "backups").mkdir()
-    server = Server(str(pathlib.Path(binary).resolve()), work)
-    ran, failed, left_out = 0, [], []
+    server = Server(binary, work)
+    ran, guides, failed, left_out = 0, 0, [], []
     try:
         for page in pages:
-            blocks = list(BLOCK.finditer((ROOT / page).read_text()))
+            blocks = list(blocks_of(page, ("sh",)))
             if page in ELSEWHERE:
                 left_out.append((page, len(blocks), f"run by {ELSEWHERE[page]}"))
                 continue
-            left_out += [(page, 1, block["reason"]) for block in blocks if block["reason"]]
-            texts = [block["text"] for block in blocks if not block["reason"]]
-            if not texts or chosen and page not in chosen:
+            left_out += [(page, 1, reason) for _, reason, _ in blocks if reason]
+            if chosen and page not in chosen:
                 continue
-            texts.insert(0, BEFORE.get(page, ""))
-            script = "".join(server.localized(text) + "\n" for text in texts)
-            try:
-                result = subprocess.run(
-                    ["bash", "-c", f"set -eo pipefail{FUNCTIONS}{script}"], cwd=work, env=server.environment, capture_output=True, text=True,
-                    stdin=subprocess.DEVNULL, timeout=SECONDS_MAX, start_new_session=True,
-                )
-                code, output = result.returncode, result.stdout[-1500:] + result.stderr[-1500:]
-            except subprocess.TimeoutExpired:
-                code, output = "none in time", ""
-            ran += len(texts) - 1
-            if code != 0:
-                failed.append(page)
-                print(f"docs-run: {page}: exit status {code}\n{script}\n{output}", file=sys.stderr)
+            texts = [text for _, reason, text in blocks if not reason]
+            if is_guide(page):
+                guides += 1
+                succeeded = run_guide(page, binary, work / "guides" / pathlib.Path(page).stem)
+            elif texts:
+                script = "".join(server.localized(text) + "\n" for text in [BEFORE.get(page, ""), *texts])
+                succeeded = run(page, server, FUNCTIONS, script)
+            else:
+                continue
+            ran += len(texts)
+            failed += [] if succeeded else [page]
     finally:
         server.end()
         shutil.rmtree(work, ignore_errors=True)
     for page, number, reason in left_out:
         print(f"not run: {page}: {number} {'block' if number == 1 else 'blocks'}: {reason}")
-    print(f"docs-run: {ran} blocks ran, {sum(number for _, number, _ in left_out)} did not, {len(failed)} pages failed")
+    print(
+        f"docs-run: {ran} blocks ran, {sum(number for _, number, _ in left_out)} did not, {guides} guides were executed, {len(failed)} pages failed"
+    )
     sys.exit(1 if failed else 0)
 
 

@@ -50,9 +50,10 @@ export const MANUAL: readonly (readonly [string, readonly (readonly [string, str
   ["Operate", [
     ["installation", "Installation"],
     ["kubernetes", "Kubernetes"],
-    ["cloudflare", "Behind Cloudflare"],
+    ["guides/cloudflare", "Guide: behind Cloudflare"],
     ["http2", "HTTP/2"],
     ["deployment", "Deployment"],
+    ["guides/publishing", "Which paths of 8787 to publish for whom"],
     ["postgresql", "PostgreSQL"],
     ["leases", "Quotas across several nodes"],
     ["vault", "Vault"],

@@ -20,16 +20,22 @@ pub(super) fn is_one(command: &str) -> bool {
     [MAKE, PATH, VENV].contains(&command) || NPM.iter().chain([&PIP]).any(|begin| command.starts_with(begin))
 }
 
-/// Returns whether another test runs the command's package.
+/// Returns whether other tests run all packages of the command. A second `npm install --no-save` would remove the packages of
+/// the first one.
 fn is_known(command: &str) -> bool {
     let read = |file: &str| fs::read_to_string(sdk::folder(file)).unwrap();
-    if let Some(package) = NPM.iter().find_map(|begin| command.strip_prefix(begin)) {
-        return ["sdk/package.json", "agents/package.json"]
-            .iter()
-            .any(|file| read(file).contains(&format!("\"{package}\": ")));
+    if let Some(packages) = NPM.iter().find_map(|begin| command.strip_prefix(begin)) {
+        let is_listed = |package: &str| {
+            let mut files = ["sdk/package.json", "agents/package.json"].iter();
+            files.any(|file| read(file).contains(&format!("\"{package}\": ")))
+        };
+        return packages.split(' ').all(is_listed);
     }
     match command.strip_prefix(PIP) {
-        Some(package) => read("python/requirements-current.txt").contains(&format!("{package}==")),
+        Some(packages) => {
+            let listed = read("python/requirements-current.txt");
+            packages.split(' ').all(|package| listed.contains(&format!("{package}==")))
+        }
         None => true,
     }
 }
@@ -47,6 +53,8 @@ async fn every_example_installs_tollgate_and_packages_that_are_tested() {
         assert_eq!((runs(" node "), runs(".venv/bin/python ")), (has(NPM[0]), has(PIP)), "{name}");
         assert_eq!(runs(" claude ") || runs(" codex "), has(NPM[1]), "{name}");
         assert_eq!(has(PIP), has(VENV), "{name}");
+        let unsaved = installs.iter().filter(|command| command.starts_with(NPM[0])).count();
+        assert!(unsaved <= 1, "{name}: the second command removes the packages of the first");
     }
 }
 

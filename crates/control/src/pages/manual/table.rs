@@ -32,7 +32,7 @@ table! {
         "configuration.md", "errors/README.md", "metrics.md", "logs.md",
     ]
     Operate: [
-        "installation.md", "kubernetes.md", "cloudflare.md", "http2.md", "deployment.md", "postgresql.md",
+        "installation.md", "kubernetes.md", "guides/cloudflare.md", "http2.md", "deployment.md", "guides/publishing.md", "postgresql.md",
         "leases.md", "vault.md", "reselling.md", "migrating.md", "migrating-litellm.md", "traces.md", "troubleshooting.md", "runbook.md",
         "export.md", "growing.md", "tuning.md", "performance.md", "upgrade.md", "live-configuration.md",
         "guarantees.md", "audit.md",
