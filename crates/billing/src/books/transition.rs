@@ -22,7 +22,7 @@ impl Books {
         let before = of.state;
         let Some(after) = before.after(event) else { return Ok(None) };
         if after != before {
-            subscriptions::set_state(&self.store, on, of, after.as_str()).await?;
+            subscriptions::set_state(&self.store, on, of, after).await?;
             let detail = json!({"state": {"from": before.as_str(), "to": after.as_str()}});
             let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
             self.store.note(on, by, act).await?;

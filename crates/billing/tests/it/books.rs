@@ -6,6 +6,7 @@ use access::UserId;
 use billing::books::PaymentOutcome;
 use billing::close::CloseCounts;
 use billing::rules::payment::PaymentState;
+use billing::rules::subscription::SubscriptionState;
 use billing::{BillingError, BillingSettings, Books, InvoiceReview};
 use ledger::billing::{plan_versions, subscriptions};
 use store::Actor;
@@ -308,7 +309,9 @@ async fn a_trial_is_granted_once() {
     assert_eq!((invoice.first_day, invoice.total), (day("2026-11-15"), 50_000));
     let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
     let mut transaction = shop.store().change().await.unwrap();
-    subscriptions::set_state(shop.store(), &mut transaction, &subscription, "cancelled").await.unwrap();
+    subscriptions::set_state(shop.store(), &mut transaction, &subscription, SubscriptionState::Cancelled)
+        .await
+        .unwrap();
     transaction.commit().await.unwrap();
     assert!(shop.subscribe(ada, "trial").await.is_some(), "the second subscription has no trial");
     assert_eq!(shop.state_of(ada).await, "pending");

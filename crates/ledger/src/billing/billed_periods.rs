@@ -1,11 +1,12 @@
 //! Billing periods of all subscriptions, for finance: which have ended, and which invoice closed them.
 
 use access::{Day, UserId};
+use invoicing::rules::invoice_state::InvoiceState;
 use store::sql::statements;
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::parsing::day;
+use super::parsing::{day, known};
 use super::parties::BilledUser;
 
 /// The begin of a period is its first entry of days: later entries of the period are changes of the plan. The entry begins
@@ -95,8 +96,8 @@ pub struct ClosingInvoice {
     pub id: Uuid,
     /// The number; `None` before it is opened.
     pub number: Option<String>,
-    /// The name of the state.
-    pub state: String,
+    /// The state of the invoice.
+    pub state: InvoiceState,
 }
 
 #[derive(Debug, sqlx_macros::FromRow)]
@@ -135,6 +136,10 @@ impl PeriodState {
 }
 
 impl PeriodRow {
+    /// Returns the period as of `today`.
+    ///
+    /// # Errors
+    /// The state of the invoice is unknown.
     fn period(self, today: Day) -> Result<BilledPeriod, DatabaseError> {
         let is_current = self.period_first == self.current_first;
         let whole_last = if is_current { self.current_last } else { self.period_last };
@@ -147,6 +152,13 @@ impl PeriodRow {
             true => PeriodState::Current,
         };
         let invoice = if left_before.is_none() { self.invoice_id.zip(self.invoice_state) } else { None };
+        let invoice = match invoice {
+            Some((id, state)) => {
+                let state = known(InvoiceState::of_name(&state), "invoices", "state")?;
+                Some(ClosingInvoice { id, number: self.number_text, state })
+            }
+            None => None,
+        };
         Ok(BilledPeriod {
             id: self.id,
             subscription: self.subscription_id,
@@ -156,7 +168,7 @@ impl PeriodRow {
             first_day: day(self.period_first, "subscription_days", "period_first")?,
             last_day,
             state,
-            invoice: invoice.map(|(id, state)| ClosingInvoice { id, number: self.number_text, state }),
+            invoice,
         })
     }
 }

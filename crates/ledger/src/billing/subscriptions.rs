@@ -236,15 +236,20 @@ pub async fn set_state(
     store: &Store,
     on: &mut Transaction,
     of: &StoredSubscription,
-    state: &str,
+    state: SubscriptionState,
 ) -> Result<(), DatabaseError> {
     let now = store.now();
     let past_due_since = match state {
-        "past_due" | "limited" | "closed" => Some(of.past_due_since.map_or(now, micros)),
-        _ => None,
+        SubscriptionState::PastDue | SubscriptionState::Limited | SubscriptionState::Closed => {
+            Some(of.past_due_since.map_or(now, micros))
+        }
+        SubscriptionState::Pending
+        | SubscriptionState::Trialing
+        | SubscriptionState::Active
+        | SubscriptionState::Cancelled => None,
     };
-    let ended = (state == "cancelled").then_some(now);
-    let set = on.query(SET_STATE).bind(of.id).bind(state).bind(past_due_since).bind(ended).bind(now);
+    let ended = (state == SubscriptionState::Cancelled).then_some(now);
+    let set = on.query(SET_STATE).bind(of.id).bind(state.as_str()).bind(past_due_since).bind(ended).bind(now);
     set.run().await?;
     Ok(())
 }

@@ -81,7 +81,8 @@ pub(in crate::routes) struct SubscriptionPeriodsView {
 
 impl From<BilledPeriod> for SubscriptionPeriodView {
     fn from(of: BilledPeriod) -> Self {
-        let invoice = |ClosingInvoice { id, number, state }| ClosingInvoiceView { id, number, state };
+        let invoice =
+            |ClosingInvoice { id, number, state }| ClosingInvoiceView { id, number, state: state.as_str().to_owned() };
         Self {
             id: of.id,
             subscription_id: of.subscription,
