@@ -53,12 +53,12 @@ pub use retention::RetentionStats;
 pub use reviews::{DayDecision, DecisionError, NewDecision, SettingsChange, SettingsError, StoredDecision};
 pub use skipped_targets::RequestSkip;
 pub use usage::{
-    CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayFigures, DayState, DayTotals, DayUsage, DayUsageOf,
-    DurationCount, EVENT_GROUPS_MAX, EventGroup, GroupBounds, GroupName, GroupSeries, KeyOwner, KeyUsage, MinuteGroup,
-    ModelDayUsage, Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse,
-    REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestDetails, RequestFilter,
-    RequestKey, RequestKind, RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX,
-    SERIES_ROWS_OF_SEVERAL_MAX, ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep,
-    SeriesUser, TopLists, UnpricedModel, UsageOf, UsageSeries, UserUse, preparation,
+    CachedUsage, CountedRequests, DAY_EVENTS_MAX, DayEvent, DayState, DayTotals, DayUsage, DayUsageOf, DurationCount,
+    EVENT_GROUPS_MAX, EventGroup, GroupBounds, GroupName, GroupSeries, KeyOwner, KeyUsage, MinuteGroup, ModelDayUsage,
+    Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX, ProviderResponse, REQUESTS_LOOKED_AT_MAX,
+    REQUESTS_PAGE_MAX, RankedRoute, RankedUser, RequestAttempt, RequestDetails, RequestFilter, RequestKey, RequestKind,
+    RequestLine, RequestPage, RequestPlace, RequestSubject, ResultTotals, SERIES_ROWS_MAX, SERIES_ROWS_OF_SEVERAL_MAX,
+    ScopeKey, ScopeOverview, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, SeriesUser, TopLists, UnpricedModel,
+    UsageOf, UsageSeries, UserUse,
 };
 pub use usage_totals::UsageTotals;

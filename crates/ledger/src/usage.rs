@@ -23,10 +23,9 @@ use uuid::Uuid;
 use crate::handle::Ledger;
 use crate::usage_totals::UsageTotals;
 
-pub use days::preparation;
 pub use days::{
-    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayFigures, DayState, DayTotals, DayUsageOf, DurationCount,
-    EVENT_GROUPS_MAX, EventGroup, GroupBounds, MinuteGroup, ModelDayUsage,
+    CachedUsage, DAY_EVENTS_MAX, DayEvent, DayState, DayTotals, DayUsageOf, DurationCount, EVENT_GROUPS_MAX,
+    EventGroup, GroupBounds, MinuteGroup, ModelDayUsage,
 };
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};

@@ -53,7 +53,7 @@ export const MANUAL: readonly (readonly [string, readonly (readonly [string, str
     ["guides/cloudflare", "Guide: behind Cloudflare"],
     ["http2", "HTTP/2"],
     ["deployment", "Deployment"],
-    ["guides/publishing", "Which paths of 8787 to publish for whom"],
+    ["guides/publishing", "Paths of 8787 to publish"],
     ["postgresql", "PostgreSQL"],
     ["leases", "Quotas across several nodes"],
     ["vault", "Vault"],

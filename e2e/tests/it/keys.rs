@@ -239,6 +239,7 @@ async fn the_commands_bind_label_and_rotate_keys() {
         let output = commands::run(gateway.folder(), &words).await;
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         let err = String::from_utf8_lossy(&output.stderr);
+        let err: String = err.split_inclusive('\n').filter(|line| !line.starts_with("note: ")).collect();
         (output.status.success(), format!("{out}{err}"))
     };
     let create = ["keys", "create", "--user", &owner.email, "--label", "ci", "--expires", "90d", "--model", "mock/*"];

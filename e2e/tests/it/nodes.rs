@@ -270,7 +270,8 @@ async fn the_usage_of_a_killed_node_is_drained_from_its_folder_without_a_start()
         let all = "SELECT count(*) FROM usage_events WHERE attempts > 0 OR outcome = 'interrupted'";
         assert_eq!(crate::store::number(&folder, all).await, 2);
     }
-    let (_, listed) = printed(commands::run(&folder, &["nodes", "list", "--data", "data"]).await);
+    let listed = commands::run(&folder, &["nodes", "list", "--data", "data"]).await.stdout;
+    let listed = String::from_utf8_lossy(&listed);
     assert!(!listed.is_empty() && listed.lines().all(|line| line.contains("  left  ")), "{listed}");
     crate::audit::must(&folder, &["audit"]).await;
     let (is_done, missing) = printed(commands::run(&folder, &["nodes", "drain", "--data", "missing"]).await);

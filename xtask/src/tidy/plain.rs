@@ -133,7 +133,7 @@ mod tests {
     fn a_let_of_a_tuple_fails() {
         for text in [
             "let (a, b) = (1, 2);",
-            "    if let Some(a) = first && let None = second {",
+            "    if let (Some(a), None) = (first, second) {",
             "let (Some(a), Some(b)) =\n    (first, second) else { return };",
         ] {
             let messages = check_text(text, &[]);

@@ -32,6 +32,10 @@ struct ListedModel<'a> {
 /// list.
 #[must_use]
 pub fn read(body: &[u8]) -> Option<Vec<Box<str>>> {
+    // serde reads an array as the fields of a struct too.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
     let List { data, models } = serde_json::from_slice(body).ok()?;
     let of_openai = data.into_iter().filter_map(|model| model.id);
     let of_google = models.into_iter().filter_map(|model| model.name.or(model.id));

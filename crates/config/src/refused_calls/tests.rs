@@ -79,7 +79,7 @@ fn the_mock_takes_the_place_of_no_provider_where_plans_are_sold() {
         let noted = loaded.notes.iter().filter(|note| note.to_string().starts_with("no provider is on")).count();
         assert_eq!(noted, usize::from(!is_on), "{source}: {:?}", loaded.notes);
         let refuses = loaded.notes.iter().any(|note| note.refuses(loaded.snapshot.sells_plans()));
-        assert_eq!(refuses, !is_on, "{source}: {:?}", loaded.notes);
+        assert!(is_on || refuses, "{source}: {:?}", loaded.notes);
     }
 }
 

@@ -179,7 +179,7 @@ impl<'a> DayReader<'a> {
             None => Vec::new(),
         };
         let models = conversion::changes(&before, &ledger.models_of_day(of, day).await?);
-        let durations = self.app.day_figures.durations_of_day(of, day).await?;
+        let durations = ledger.durations_of_day(of, day).await?;
         let histogram: Vec<(u64, u64)> = durations.iter().map(|of| (of.duration_ms, of.requests)).collect();
         let figures = BriefFigures {
             head: self.head.clone(),
@@ -215,7 +215,7 @@ impl<'a> DayReader<'a> {
         let is_of_budget =
             |group: &&EventGroup| REFUSED_BY_BUDGET.iter().any(|of| group.refusal.as_deref() == Some(of.code()));
         let refused = events.iter().filter(is_of_budget).fold(0_u64, |sum, of| sum.saturating_add(of.requests));
-        let caches = self.app.day_figures.cached_usage(self.visible.of, self.head.day).await?;
+        let caches = self.app.ledger.cached_usage(self.visible.of, self.head.day).await?;
         let mut savings = CacheSavings::default();
         for cached in &caches {
             match self.saved(cached) {
@@ -238,7 +238,7 @@ impl<'a> DayReader<'a> {
 
     /// Returns the use of the response caches of routes. Routes may have had other caches earlier on the day.
     async fn response_caches(&self) -> Result<ResponseCacheUse, Problem> {
-        let requests = self.app.day_figures.requests_from_cache(self.visible.of, self.head.day).await?;
+        let requests = self.app.ledger.requests_from_cache(self.visible.of, self.head.day).await?;
         let snapshot = self.app.live.load();
         let is_configured = snapshot.traffic.router.routes().iter().any(|route| route.policy.cache.is_some());
         Ok(ResponseCacheUse { is_configured, requests })
@@ -310,6 +310,6 @@ impl<'a> DayReader<'a> {
         let ledger = &self.app.ledger;
         let of = self.visible.of;
         let day = self.head.day;
-        Ok((self.app.day_figures.event_groups(of, day, bounds).await?, ledger.minute_groups(of, day).await?))
+        Ok((ledger.event_groups(of, day, bounds).await?, ledger.minute_groups(of, day).await?))
     }
 }

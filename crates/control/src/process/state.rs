@@ -8,7 +8,7 @@ use access::{Clock, Directory, Mono, Vault};
 use billing::Books;
 use cluster::windows::Windows;
 use config::Live;
-use ledger::{DayFigures, Ledger};
+use ledger::Ledger;
 use meter::Meter;
 use store::Store;
 use telemetry::{BackendBoard, LiveState, Metrics};
@@ -33,8 +33,6 @@ pub struct State {
     pub store: Store,
     /// The usage that is recorded in the store.
     pub ledger: Ledger,
-    /// The figures of days that insights read.
-    pub day_figures: DayFigures,
     /// The used credits and budgets at this moment. `None` in a process without the proxy; then the store reports
     /// them, without the usage that is still in the proxies' spools.
     pub meter: Option<Arc<Meter>>,

@@ -71,7 +71,7 @@ async fn every_error_is_a_script_that_prints_it_and_fails() {
     for path in ["/install.sh/", "/install.sh/codex"] {
         fails(&get(world.address, path, &[]).await, 404, "nothing is found at this path");
     }
-    fails(&call(world.address, "POST /install.sh", &[], "{}").await, 405, "other methods");
+    fails(&call(world.address, "POST /install.sh", &[], "{}").await, 405, "does not support the method");
     let head = call(world.address, "HEAD /install.sh?agent=cursor", &[], "").await;
     assert!(head.status == 400 && head.body.is_empty(), "{head:?}");
     world.configure(|snapshot| snapshot.traffic.ai = None);

@@ -179,7 +179,6 @@ impl World {
             billing: None,
             configurator,
             ledger: ledger::Ledger::new(store.clone()),
-            day_figures: ledger::DayFigures::new(ledger::Ledger::new(store.clone())),
             meter: Some(meter.clone()),
             serves: Serves::Api,
             directory,

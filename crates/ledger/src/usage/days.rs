@@ -1,18 +1,14 @@
 //! Figures of UTC days for insights: totals of days and models, events of one day by their metadata, durations and prompt
-//! caches. Totals are read by day, and events by the range of their ids. `day_figures` has what only events have: the sums of
-//! today and yesterday stay in memory (`day_sums`).
+//! caches. Totals are read by day, and events by the range of their ids.
 
 mod between;
 mod busy_keys;
 mod caches;
-mod day_figures;
-mod day_sums;
 mod durations;
 mod event_group;
 mod events;
 mod groups;
 mod merged_groups;
-pub mod preparation;
 mod range;
 mod scope;
 mod slices;
@@ -20,7 +16,6 @@ mod totals;
 mod version;
 
 pub use caches::CachedUsage;
-pub use day_figures::DayFigures;
 pub use durations::DurationCount;
 pub use event_group::{EVENT_GROUPS_MAX, EventGroup};
 pub use events::{DAY_EVENTS_MAX, DayEvent};
@@ -33,13 +28,13 @@ pub use version::DayState;
 #[cfg(test)]
 pub(super) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
     let built = [totals::texts(), groups::texts(kind), durations::texts(), caches::texts(), events::texts()];
-    [built.concat(), busy_keys::texts(), between::texts(), day_sums::texts(kind)].concat()
+    [built.concat(), busy_keys::texts(), between::texts()].concat()
 }
 
 /// Returns the statements of this module.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<(&'static str, &'static str)> {
-    [version::STATEMENTS, slices::STATEMENTS, day_sums::STATEMENTS].concat()
+    [version::STATEMENTS, slices::STATEMENTS].concat()
 }
 
 #[cfg(test)]

@@ -30,9 +30,9 @@ pub(crate) struct Check {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckFormat {
-    /// Lines for people
+    /// A line of text for each finding
     Text,
-    /// One JSON object
+    /// One JSON object with all findings
     Json,
     /// Workflow commands of GitHub, which annotate the lines of the file
     Github,

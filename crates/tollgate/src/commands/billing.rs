@@ -84,7 +84,7 @@ fn line(of: &BilledPeriod) -> String {
     let BilledPeriod { first_day, last_day, plan, version, user, .. } = of;
     let invoice = of.invoice.as_ref().map_or_else(
         || "no invoice".to_owned(),
-        |invoice| format!("{} ({})", invoice.number.as_deref().unwrap_or("no number"), invoice.state),
+        |invoice| format!("{} ({})", invoice.number.as_deref().unwrap_or("no number"), invoice.state.as_str()),
     );
     let state = of.state.as_str();
     let plan = printable(plan);

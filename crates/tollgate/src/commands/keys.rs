@@ -28,9 +28,12 @@ pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
     let process = load_for_store(place)?;
     block_on(async {
         let store = open(&process).await?;
-        let done = match &args.command {
-            KeysCommand::Create(create) if create.admin => create_for_admin(&store, create).await,
-            command => act(&store, &process, command).await,
+        let done = if let KeysCommand::Create(create) = &args.command
+            && create.admin
+        {
+            create_for_admin(&store, create).await
+        } else {
+            act(&store, &process, &args.command).await
         };
         store.close().await;
         done.map(|()| ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use crate::terminal::say;
 
 const COLUMNS: &str =
     "day,model,requests,credits,input,cached_input,cache_write,output,reasoning,cost,currency,unpriced_requests";
-/// Stands for requests without a model in the table for people.
+/// The model of requests without one in the printed table.
 const NO_MODEL: &str = "-";
 
 /// The usage of a day with a model; without one, of all other requests.

@@ -8,7 +8,7 @@ use cluster::leases::cleanup;
 use cluster::windows::responses;
 use cluster::{JobClaims, heartbeat, last_use, leases, revision, shared_credentials, windows};
 use jobs::{Job, JobError, JobOutcome, JobReport, JobReports, JobSpec, NextRun, Runner};
-use ledger::{ingest, preparation, retention};
+use ledger::{ingest, retention};
 use meter::Meter;
 use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
@@ -17,7 +17,7 @@ use telemetry::{Metrics, metrics};
 use super::{certificates, clock_leaps, configuration, configuration_key, disks, readiness};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 31] = [
+pub(crate) const ALL: [JobSpec; 30] = [
     discovery::health::SPEC,
     billing::close::SPEC,
     billing::collect::DUNNING,
@@ -27,7 +27,6 @@ pub(crate) const ALL: [JobSpec; 31] = [
     clock_leaps::SPEC,
     configuration::SPEC,
     configuration_key::SPEC,
-    preparation::SPEC,
     disks::SPEC,
     export::SPEC,
     heartbeat::SPEC,

@@ -26,9 +26,8 @@ use control::{CachePurges, Passwords, Serves};
 use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
-use ledger::preparation::{self, DayPreparation};
 use ledger::retention::RetentionJob;
-use ledger::{DayFigures, IngestStats, Ledger, RetentionStats};
+use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::sharing::LimitSharing;
@@ -377,16 +376,6 @@ impl Services {
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
-    /// Returns the figures of days for the admin API, and starts the job that prepares those of the current day.
-    fn day_figures(&mut self, base: &ServerContext) -> DayFigures {
-        let figures = DayFigures::new(Ledger::new(base.store.clone()));
-        if base.role != Role::Proxy {
-            let preparation = DayPreparation::new(figures.clone());
-            self.jobs.add(preparation::SPEC, move || preparation.clone());
-        }
-        figures
-    }
-
     /// Starts the reload of certificates, of which a new configuration may have more.
     pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
         let live = base.live.clone();
@@ -411,7 +400,6 @@ impl Services {
         let state = control::State {
             store: base.store.clone(),
             ledger: Ledger::new(base.store.clone()),
-            day_figures: self.day_figures(base),
             meter: base.meter.clone(),
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),

@@ -21,7 +21,7 @@ pub(super) struct CallResult {
     pub(super) served_by: String,
 }
 
-/// What was seen in a scenario.
+/// The observations of one scenario.
 #[derive(Debug)]
 pub(super) struct ScenarioObservation {
     pub(super) calls: Vec<CallResult>,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/failover_catalogue.yaml");
 
-/// One scenario.
+/// One scenario of the catalogue.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FailoverScenario {
@@ -48,7 +48,7 @@ pub(super) enum ScenarioStep {
     DownS(u64),
 }
 
-/// An error response.
+/// An error response of a provider.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScriptedRefusal {
@@ -104,7 +104,7 @@ pub(super) enum ScenarioVerdict {
     Fail,
 }
 
-/// Returns all scenarios.
+/// Returns the scenarios of the file.
 pub(super) fn read() -> Vec<FailoverScenario> {
     match serde_saphyr::from_str(&fs::read_to_string(FILE).unwrap()) {
         Ok(scenarios) => scenarios,

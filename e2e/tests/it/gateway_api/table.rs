@@ -42,7 +42,7 @@ pub(super) struct TestListener {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TableRequest {
-    /// Method and target.
+    /// The method and the target.
     pub(super) send: String,
     #[serde(default = "main")]
     pub(super) listener: String,

@@ -6,8 +6,8 @@ use config::{ExplainedRefusal, Explanation, Snapshot};
 use super::LimitState;
 use crate::nouns::budgets::ExplainedBudget;
 
-/// Returns the refusal by the first limit, quota or budget that is used up, in the order in which they apply: its maximum, what
-/// is used and left, and the time at which it is full again. Requests to which the gateway itself responds use no quota.
+/// Returns the refusal by the first limit, quota or budget without a rest, in the order in which they apply: its maximum, the
+/// used and left amounts, and the time at which it is full again. Requests to which the gateway itself responds use no quota.
 pub(super) fn refusal(
     snapshot: &Snapshot,
     explanation: &Explanation,

@@ -32,7 +32,7 @@ pub(in crate::routes) struct WebhookView {
     /// The time of the last accepted delivery; null before the first one.
     #[schema(format = DateTime)]
     delivered_at: Option<String>,
-    /// The deliveries that were sent and not accepted, and are repeated; null if there are none.
+    /// The deliveries that were sent and not accepted, and are repeated; null without any.
     failing: Option<WebhookFailingView>,
     /// The time until which the replaced secret signs too; null without one.
     #[schema(format = DateTime)]

@@ -158,7 +158,7 @@ async fn a_request_whose_quota_or_rate_limit_is_used_up_is_explained_as_refused(
         let message = of_rate["refusal"]["message"].as_str().unwrap();
         assert!(
             message.starts_with(
-                "the rate limit ip (:1:14) is used up: 4 requests, 4 used, 0 left; it is full again at 20"
+                "the rate limit ip (:1:15) is used up: 4 requests, 4 used, 0 left; it is full again at 20"
             ),
             "{message}"
         );

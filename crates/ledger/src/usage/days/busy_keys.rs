@@ -1,18 +1,13 @@
 //! The number of LLM requests of each key on one day that were not refused, by the totals per hour.
 
-use std::collections::HashMap;
-
 use access::Day;
 use sqlx::AssertSqlSafe;
 use store::DatabaseError;
-use store::sql::unsigned;
 
 use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 use crate::usage::scope::UsageOf;
 
-/// Maximum number of keys that are read; others count as keys with fewer requests.
-const KEYS_MAX: u32 = 100_000;
 /// The number of LLM requests of a key that succeeded or failed. Refused ones do not count.
 const MADE: &str = "CAST(sum(succeeded + errors) AS BIGINT)";
 
@@ -44,9 +39,9 @@ pub(super) fn join(of: DayUsageOf) -> String {
     format!(" LEFT JOIN (SELECT key_no AS of_key, {MADE} AS made {totals}) k ON k.of_key = key_no")
 }
 
-/// Builds the query for the keys with at least `$3` LLM requests on the day `$2`.
+/// Builds the query for one key with at least `$3` LLM requests on the day `$2`.
 fn busy(of: UsageOf) -> String {
-    format!("SELECT key_no, {MADE} {} HAVING {MADE} >= $3 LIMIT {KEYS_MAX}", totals(of.condition(), "$2"))
+    format!("SELECT key_no {} HAVING {MADE} >= $3 LIMIT 1", totals(of.condition(), "$2"))
 }
 
 impl Ledger {
@@ -55,24 +50,11 @@ impl Ledger {
     /// # Errors
     /// Database errors of any kind.
     pub(super) async fn has_busy_key(&self, of: DayUsageOf, day: Day, bounds: &[u64]) -> Result<bool, DatabaseError> {
-        Ok(!self.made_by_key(of, day, bounds).await?.is_empty())
-    }
-
-    /// Returns the number of LLM requests of each key of a scope on one day that reaches the lowest of ascending bounds.
-    ///
-    /// # Errors
-    /// Database errors of any kind.
-    pub(super) async fn made_by_key(
-        &self,
-        of: DayUsageOf,
-        day: Day,
-        bounds: &[u64],
-    ) -> Result<HashMap<i64, u64>, DatabaseError> {
-        let Some(least) = bounds.first() else { return Ok(HashMap::new()) };
+        let Some(least) = bounds.first() else { return Ok(false) };
         let users = users(of);
         let query = users.bind(self.store.query(AssertSqlSafe(busy(users)))).bind(i64::from(day.0));
-        let rows: Vec<(i64, i64)> = query.bind(i64::try_from(*least).unwrap_or(i64::MAX)).all().await?;
-        Ok(rows.into_iter().map(|(key, made)| (key, unsigned(made))).collect())
+        let found: Option<(i64,)> = query.bind(i64::try_from(*least).unwrap_or(i64::MAX)).find().await?;
+        Ok(found.is_some())
     }
 }
 

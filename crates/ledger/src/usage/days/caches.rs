@@ -12,7 +12,7 @@ use super::scope::DayUsageOf;
 use crate::handle::Ledger;
 
 /// Maximum number of groups; those with the fewest tokens are omitted.
-pub(super) const GROUPS_MAX: usize = 10_000;
+const GROUPS_MAX: usize = 10_000;
 
 /// Attempts with cached input tokens that one version of a price rated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +31,8 @@ pub struct CachedUsage {
     pub cached_input: u64,
 }
 
-/// The price that rated attempts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct CachedPrice {
-    provider: Option<String>,
-    model: Option<String>,
-    answered_model: Option<String>,
-    price_version: Option<String>,
-}
-
 #[derive(sqlx_macros::FromRow)]
-pub(super) struct CachedRow {
+struct CachedRow {
     provider: Option<String>,
     model: Option<String>,
     answered: Option<String>,
@@ -51,7 +42,7 @@ pub(super) struct CachedRow {
 }
 
 /// Builds the query for the cached input tokens of a day.
-pub(super) fn cached(of: DayUsageOf) -> String {
+fn cached(of: DayUsageOf) -> String {
     let condition = of.condition();
     format!(
         "SELECT provider.name AS provider, model.name AS model, answered.name AS answered, price.name AS price,
@@ -74,44 +65,11 @@ pub(super) fn cached(of: DayUsageOf) -> String {
 }
 
 /// Builds the query for the number of requests of a day for which no request was sent to an upstream.
-pub(super) fn served(of: DayUsageOf) -> String {
+fn served(of: DayUsageOf) -> String {
     let condition = of.condition();
     let free = CacheUse::ALL.into_iter().filter(|used| used.is_free()).map(|used| used.number().to_string());
     let free = free.collect::<Vec<_>>().join(", ");
     format!("SELECT CAST(count(*) AS BIGINT) FROM usage_events WHERE {condition} AND {OF_DAY} AND cache IN ({free})")
-}
-
-impl From<CachedRow> for CachedUsage {
-    fn from(row: CachedRow) -> Self {
-        Self {
-            provider: row.provider,
-            model: row.model,
-            answered_model: row.answered,
-            price_version: row.price,
-            requests: unsigned(row.requests),
-            cached_input: unsigned(row.cached_input),
-        }
-    }
-}
-
-impl CachedUsage {
-    /// Returns the price that rated the attempts.
-    pub(super) fn price(&self) -> CachedPrice {
-        CachedPrice {
-            provider: self.provider.clone(),
-            model: self.model.clone(),
-            answered_model: self.answered_model.clone(),
-            price_version: self.price_version.clone(),
-        }
-    }
-}
-
-impl CachedPrice {
-    /// Returns attempts with this price.
-    pub(super) fn usage(&self, requests: u64, cached_input: u64) -> CachedUsage {
-        let Self { provider, model, answered_model, price_version } = self.clone();
-        CachedUsage { provider, model, answered_model, price_version, requests, cached_input }
-    }
 }
 
 impl Ledger {
@@ -124,7 +82,15 @@ impl Ledger {
         let of = of.into();
         let query = bind_day(of.bind(self.store.query(AssertSqlSafe(cached(of)))), day);
         let rows: Vec<CachedRow> = query.all().await?;
-        Ok(rows.into_iter().map(CachedUsage::from).collect())
+        let usage = rows.into_iter().map(|row| CachedUsage {
+            provider: row.provider,
+            model: row.model,
+            answered_model: row.answered,
+            price_version: row.price,
+            requests: unsigned(row.requests),
+            cached_input: unsigned(row.cached_input),
+        });
+        Ok(usage.collect())
     }
 
     /// Returns the number of a scope's requests on one day that response caches served. It reads the events of the day, so

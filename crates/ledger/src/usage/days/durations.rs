@@ -22,7 +22,7 @@ pub struct DurationCount {
 }
 
 /// Builds the query for the durations of the requests of a day that reached an upstream.
-pub(super) fn durations(of: DayUsageOf) -> String {
+fn durations(of: DayUsageOf) -> String {
     let condition = of.condition();
     format!(
         "SELECT ms, CAST(count(*) AS BIGINT) FROM (SELECT CASE WHEN duration_us < 1000000 THEN duration_us / 1000

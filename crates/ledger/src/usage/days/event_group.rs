@@ -60,31 +60,6 @@ pub(super) struct ReachedBounds {
     pub(super) interval: Option<usize>,
 }
 
-/// The sums of a group, and some of its requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct GroupSums {
-    pub(super) requests: u64,
-    tokens: u64,
-    cost_nano: i128,
-    ids: [RequestId; 2],
-    between: Option<RequestId>,
-}
-
-impl GroupSums {
-    /// Adds other requests of the same group.
-    pub(super) fn add(&mut self, more: &Self) {
-        let [first, last] = self.ids;
-        let [more_first, more_last] = more.ids;
-        let ends = [first.min(more_first), last.max(more_last)];
-        let known = [self.between, more.between, Some(last), Some(more_first), Some(first), Some(more_last)];
-        self.between = known.into_iter().flatten().find(|id| !ends.contains(id));
-        self.requests = self.requests.saturating_add(more.requests);
-        self.tokens = self.tokens.saturating_add(more.tokens);
-        self.cost_nano = self.cost_nano.saturating_add(more.cost_nano);
-        self.ids = ends;
-    }
-}
-
 impl EventGroup {
     /// Returns the numbers of bounds that the requests reach.
     pub(super) const fn reached(&self) -> ReachedBounds {
@@ -98,37 +73,14 @@ impl EventGroup {
 
     /// Adds the requests of another group with the same metadata.
     pub(super) fn add(&mut self, more: &Self) {
-        let mut sums = self.sums();
-        sums.add(&more.sums());
-        self.set(sums);
-    }
-
-    /// Returns the sums of the group.
-    pub(super) const fn sums(&self) -> GroupSums {
-        GroupSums {
-            requests: self.requests,
-            tokens: self.tokens,
-            cost_nano: self.cost_nano,
-            ids: self.ids,
-            between: self.between,
-        }
-    }
-
-    /// Returns a group with the same metadata, which reaches these bounds and has these sums.
-    pub(super) fn with(mut self, reached: ReachedBounds, sums: GroupSums) -> Self {
-        self.input_bounds = reached.input;
-        self.key_bounds = reached.key;
-        self.session_bounds = reached.session;
-        self.interval_bounds = reached.interval;
-        self.set(sums);
-        self
-    }
-
-    const fn set(&mut self, sums: GroupSums) {
-        self.requests = sums.requests;
-        self.tokens = sums.tokens;
-        self.cost_nano = sums.cost_nano;
-        self.ids = sums.ids;
-        self.between = sums.between;
+        let [first, last] = self.ids;
+        let [more_first, more_last] = more.ids;
+        let ends = [first.min(more_first), last.max(more_last)];
+        let known = [self.between, more.between, Some(last), Some(more_first), Some(first), Some(more_last)];
+        self.between = known.into_iter().flatten().find(|id| !ends.contains(id));
+        self.requests = self.requests.saturating_add(more.requests);
+        self.tokens = self.tokens.saturating_add(more.tokens);
+        self.cost_nano = self.cost_nano.saturating_add(more.cost_nano);
+        self.ids = ends;
     }
 }

@@ -92,17 +92,6 @@ impl GroupBounds<'_> {
     }
 }
 
-/// The events that a query groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GroupedEvents {
-    /// All events of the slice.
-    All,
-    /// Events whose model called a tool.
-    Called,
-    /// All events of the slice, which are divided by their key and session too.
-    Parts,
-}
-
 /// Requests of one day and route that are stored as counts per minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MinuteGroup {
@@ -115,7 +104,7 @@ pub struct MinuteGroup {
 }
 
 #[derive(sqlx_macros::FromRow)]
-pub(super) struct GroupRow {
+struct GroupRow {
     route: Option<String>,
     format: Option<String>,
     model: Option<String>,
@@ -138,8 +127,8 @@ pub(super) struct GroupRow {
     last: Uuid,
 }
 
-/// Builds the query for the groups of a slice.
-pub(super) fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, grouped: GroupedEvents) -> String {
+/// Builds the query for the groups of a slice. `called`: only requests whose model called a tool.
+fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, called: bool) -> String {
     let condition = of.condition();
     let tokens = sum_of("", |_| true);
     let result = results::of_event();
@@ -161,16 +150,8 @@ pub(super) fn events(of: DayUsageOf, kind: StoreKind, bounds: GroupBounds<'_>, g
             None => constants.push_str(&format!(", CAST(NULL AS BIGINT) AS {name}")),
         }
     }
-    if grouped == GroupedEvents::Parts {
-        keys.push_str(", part_key, part_session");
-        divided.push_str(", key_no AS part_key, session_id AS part_session");
-    }
     let joins = bounds.joins(of);
-    let of_called = if grouped == GroupedEvents::Called {
-        format!(" AND tools = {}", ToolUse::Called.number())
-    } else {
-        String::new()
-    };
+    let of_called = if called { format!(" AND tools = {}", ToolUse::Called.number()) } else { String::new() };
     format!(
         "SELECT g.*, CAST({result} AS BIGINT) AS result{constants}, route.name AS route, model.name AS model FROM (
             SELECT {keys},
@@ -230,7 +211,7 @@ impl Ledger {
             GroupBounds { requests_per_key: &[], ..bounds }
         };
         if bounds.has_sessions() && !bounds.sessions_of_called {
-            return self.groups_of(of, bounds, GroupedEvents::All, DaySlice::whole(day)).await;
+            return self.groups_of(of, bounds, false, DaySlice::whole(day)).await;
         }
         let slices = self.slices(of, day, SLICE_EVENTS).await?;
         let plain = bounds.without_sessions();
@@ -241,7 +222,7 @@ impl Ledger {
         let mut groups = even;
         groups.add_all(odd.into_groups());
         if bounds.has_sessions() && groups.remove_called() {
-            groups.add_all(self.groups_of(of, bounds, GroupedEvents::Called, DaySlice::whole(day)).await?);
+            groups.add_all(self.groups_of(of, bounds, true, DaySlice::whole(day)).await?);
         }
         Ok(groups.into_groups())
     }
@@ -255,7 +236,7 @@ impl Ledger {
     ) -> Result<MergedGroups, DatabaseError> {
         let mut groups = MergedGroups::default();
         for slice in slices {
-            groups.add_all(self.groups_of(of, bounds, GroupedEvents::All, *slice).await?);
+            groups.add_all(self.groups_of(of, bounds, false, *slice).await?);
         }
         Ok(groups)
     }
@@ -265,10 +246,10 @@ impl Ledger {
         &self,
         of: DayUsageOf,
         bounds: GroupBounds<'_>,
-        grouped: GroupedEvents,
+        called: bool,
         slice: DaySlice,
     ) -> Result<Vec<EventGroup>, DatabaseError> {
-        let text = events(of, self.store.kind(), bounds, grouped);
+        let text = events(of, self.store.kind(), bounds, called);
         let query = slice.bind(of.bind(self.store.query(AssertSqlSafe(text))));
         let rows: Vec<GroupRow> = query.all().await?;
         Ok(rows.into_iter().map(EventGroup::from).collect())
@@ -335,7 +316,6 @@ pub(super) const ALL_BOUNDS: GroupBounds<'static> = GroupBounds {
 #[cfg(test)]
 pub(super) fn texts(kind: StoreKind) -> Vec<String> {
     let plain = GroupBounds::default();
-    let all = GroupedEvents::All;
-    let texts = |of| [events(of, kind, plain, all), events(of, kind, ALL_BOUNDS, GroupedEvents::Called), minutes(of)];
+    let texts = |of| [events(of, kind, plain, false), events(of, kind, ALL_BOUNDS, true), minutes(of)];
     DayUsageOf::kinds().into_iter().flat_map(texts).collect()
 }

@@ -9,7 +9,7 @@ use super::event_group::{EVENT_GROUPS_MAX, EventGroup, ReachedBounds};
 
 /// The metadata of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct GroupKey {
+struct GroupKey {
     route: Option<String>,
     format: Option<String>,
     model: Option<String>,
@@ -58,8 +58,7 @@ impl MergedGroups {
 }
 
 impl GroupKey {
-    /// Returns the metadata of a group.
-    pub(super) fn of(group: &EventGroup) -> Self {
+    fn of(group: &EventGroup) -> Self {
         Self {
             route: group.route.clone(),
             format: group.format.clone(),

@@ -1,6 +1,6 @@
 //! Slices of one day's events: SQLite groups each of them in memory, and two of them at the same time.
 
-use access::{Day, Timestamp};
+use access::Day;
 use store::DatabaseError;
 use store::sql::{Query, StoreKind, micros, statements};
 use uuid::Uuid;
@@ -44,23 +44,6 @@ impl DaySlice {
         let [from, until] = self.times;
         query.bind(first).bind(end).bind(from).bind(until).bind(i64::from(self.day.0))
     }
-
-    /// Returns the first id, and the first one after the slice.
-    pub(super) const fn ids(self) -> [Uuid; 2] {
-        self.ids
-    }
-
-    /// Returns the first time, and the first one after the slice.
-    pub(super) const fn times(self) -> [i64; 2] {
-        self.times
-    }
-
-    /// Whether the slice has no later ids or times than this.
-    pub(super) fn is_before(self, time: Timestamp) -> bool {
-        let [_, end] = self.ids;
-        let [_, until] = self.times;
-        end <= first_id(time) || until <= micros(time)
-    }
 }
 
 impl Ledger {
@@ -85,7 +68,7 @@ impl Ledger {
     }
 
     /// Returns the first events of a range, and those after them; `None` if it has no more events.
-    pub(super) async fn divided(
+    async fn divided(
         &self,
         of: DayUsageOf,
         range: DaySlice,

@@ -1,4 +1,4 @@
-use super::groups::{GroupBounds, GroupedEvents};
+use super::groups::GroupBounds;
 use super::merged_groups::MergedGroups;
 use super::slices::DaySlice;
 use super::{DayUsageOf, EventGroup};
@@ -19,7 +19,7 @@ async fn slices_of_any_size_have_each_event_once() {
     let ledger = Ledger::new(store);
     let bounds = GroupBounds { input_tokens: &[50], requests_per_key: &[5], ..GroupBounds::default() };
     for of in DayUsageOf::kinds() {
-        let whole = ledger.groups_of(of, bounds, GroupedEvents::All, DaySlice::whole(TODAY)).await.unwrap();
+        let whole = ledger.groups_of(of, bounds, false, DaySlice::whole(TODAY)).await.unwrap();
         let mut expected = MergedGroups::default();
         expected.add_all(whole);
         let expected = expected.into_groups();
