@@ -42,7 +42,7 @@ export function useOverview(scope = "", isLive = false): UseQueryResult<Overview
     queryKey: ["overview", scope],
     queryFn: ({ signal }) => api("get", "/api/dashboard/overview", { query: { ...(scope && { scope }) }, signal }),
     refetchInterval: isLive ? OVERVIEW_LIVE_MS : OVERVIEW_MS,
-    // A second panel of a page, and a page that is opened again at once, show what was read.
+    // Two panels with the same query, and a page that is opened again at once, share one response.
     staleTime: READ_AGAIN_MS,
   });
 }

@@ -104,8 +104,9 @@ impl<'a> TargetCall<'a> {
         if is_restricted && let Some(extent) = extent.as_ref() {
             other_models::check(account, &call, client, extent)?;
         }
-        if let Some(charge) = &mut charge
-            && let Some(extent) = extent.filter(|_| is_bounded)
+        if is_bounded
+            && let Some(charge) = &mut charge
+            && let Some(extent) = extent
         {
             let (most, lowered) = most(account, &call, client, extent)?;
             *charge = Charge { credits: charge.credits, ..most };
