@@ -188,13 +188,10 @@ async fn a_close_that_is_repeated_makes_no_invoice() {
     shop.play(&format!("/_stub/pay/{}", text(&payment["order_id"]))).await;
     shop.has_plan("pro").await;
     let folder = shop.gateway.stop().await.folder;
-    // The period ended some days ago.
-    for table in [
-        "UPDATE subscriptions SET first_day = first_day - 40, last_day = last_day - 40",
-        "UPDATE subscription_days SET first_day = first_day - 40, period_first = period_first - 40, period_last = period_last - 40",
-    ] {
-        let data = folder.data();
-        store::rows(&folder, &data).execute(table, table).await;
+    let data = folder.data();
+    let rows = store::rows(&folder, &data);
+    for change in EARLIER {
+        rows.execute(change, change).await;
     }
     let plans = "[{name: starter, credits_per_day: 1000, price: \"0 IDR\"}, {name: pro, credits_per_day: 10000, price: \"150000 IDR\"}]";
     let yaml = format!("plans: {plans}\nbilling: {{enabled: true, fallback_plan: starter}}\n");

@@ -15,9 +15,10 @@ use crate::store;
 /// A charge of 250 rupiah per package of two requests, as plan versions store it.
 pub(super) const CHARGES: &str = "UPDATE plan_versions SET charges = '[{\"name\":\"Requests\",\"metric\":\"requests\",\"model\":\"package\",\"size\":2,
     \"unit\":{\"pico\":250000000000000,\"currency\":\"IDR\"}}]' WHERE price = 150000";
-/// Moves the subscription and its usage back, so that the period ended some days ago.
+/// Moves the subscription and its usage back, so that the period ended some days ago. With the last day of a month as the
+/// anchor, the next period ends in the future on every day of a month.
 pub(crate) const EARLIER: [&str; 5] = [
-    "UPDATE subscriptions SET first_day = first_day - 40, last_day = last_day - 40",
+    "UPDATE subscriptions SET first_day = first_day - 40, last_day = last_day - 40, anchor_day = 31",
     "UPDATE subscription_days SET first_day = first_day - 40, period_first = period_first - 40, period_last = period_last - 40",
     "UPDATE usage_events SET day = day - 40, started_at = started_at - 3456000000000",
     "UPDATE daily_usage SET day = day - 40",
