@@ -1,7 +1,7 @@
 //! Changes of subscriptions, invoices and payments, each in one transaction with its postings, its line of the audit
 //! log and the plan of its user.
 //!
-//! Every change begins with [`Store::change`], whose lock serialises all of them: no number is given twice, and no
+//! Every change begins with [`Store::begin_revision`], whose lock serialises all of them: no number is given twice, and no
 //! payment counts twice.
 
 mod announcing;
@@ -115,8 +115,8 @@ impl Books {
         self.store.clock().now().day()
     }
 
-    async fn version(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
-        let found = ledger::billing::plan_versions::find(on, id).await?;
+    async fn version(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
+        let found = ledger::billing::plan_versions::find(tx, id).await?;
         found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
     }
 }

@@ -91,10 +91,10 @@ enum CloseMode {
 }
 
 impl CloseMode {
-    async fn end(self, on: BooksTransaction) -> Result<(), BillingError> {
+    async fn end(self, tx: BooksTransaction) -> Result<(), BillingError> {
         match self {
-            Self::Stored => on.commit().await?,
-            Self::DryRun => on.rollback().await?,
+            Self::Stored => tx.commit().await?,
+            Self::DryRun => tx.rollback().await?,
         }
         Ok(())
     }
@@ -238,8 +238,8 @@ impl Books {
 
     /// Closes one period, unless it is closed already. Returns the number of invoices that were made.
     async fn close_period(&self, id: Uuid, last_day: Day, mode: CloseMode) -> Result<usize, BillingError> {
-        let mut on = self.store().change().await?;
-        let subscription = subscriptions::find(&mut on, id).await?;
+        let mut tx = self.store().begin_revision().await?;
+        let subscription = subscriptions::find(&mut tx, id).await?;
         let Some(subscription) = subscription.filter(|of| of.last_day == last_day) else { return Ok(0) };
         let state = subscription.state;
         let is_trial = state == SubscriptionState::Trialing;
@@ -253,52 +253,52 @@ impl Books {
             return Ok(0);
         }
         // A change of the period that ended cannot be paid any more.
-        let open = self.open_changes(&mut on, &subscription).await?;
-        self.void_all(&mut on, &open).await?;
+        let open = self.open_changes(&mut tx, &subscription).await?;
+        self.void_all(&mut tx, &open).await?;
         let next = subscription.next_plan_version.unwrap_or(subscription.plan_version);
         let next = (event != SubscriptionEvent::LastPeriodEnded).then_some(next);
         let ended = BillingPeriod { first_day: subscription.first_day, last_day };
         let mut plan = None;
         let mut advance = None;
         let mut charged = ChargedUsage::default();
-        let current = self.version_of(&mut on, subscription.plan_version).await?;
+        let current = self.version_of(&mut tx, subscription.plan_version).await?;
         if let Some(next) = next {
-            let version = self.version_of(&mut on, next).await?;
-            let (days, anchor_day) = self.next_days(&mut on, &subscription, version.price.interval).await?;
+            let version = self.version_of(&mut tx, next).await?;
+            let (days, anchor_day) = self.next_days(&mut tx, &subscription, version.price.interval).await?;
             plan = terms(&version).plan_line(days);
             advance = Some(AdvancePrice { plan_version: next, days });
             let first_day = days.first_day;
             let of =
                 DaysOfVersion { plan_version: next, first_day, period_first: first_day, period_last: days.last_day };
-            subscriptions::set_period(self.store(), &mut on, id, of, anchor_day).await?;
+            subscriptions::set_period(self.store(), &mut tx, id, of, anchor_day).await?;
         }
         if !is_trial {
-            charged = self.usage_lines(&mut on, &subscription, ended).await?;
+            charged = self.usage_lines(&mut tx, &subscription, ended).await?;
         }
-        let moved = subscriptions::find(&mut on, id).await?.unwrap_or_else(|| subscription.clone());
-        self.transition(&mut on, &Actor::SYSTEM, &moved, event).await?;
+        let moved = subscriptions::find(&mut tx, id).await?.unwrap_or_else(|| subscription.clone());
+        self.transition(&mut tx, &Actor::SYSTEM, &moved, event).await?;
         if moved.plan_version != subscription.plan_version {
-            self.announce(&mut on, WebhookEvent::SubscriptionChanged, id).await?;
+            self.announce(&mut tx, WebhookEvent::SubscriptionChanged, id).await?;
         }
         let bills = charged.bills(last_day.next(), ended, advance, plan);
-        let made = self.bill(&mut on, &subscription, current.price.currency(), bills).await?;
-        mode.end(on).await?;
+        let made = self.bill(&mut tx, &subscription, current.price.currency(), bills).await?;
+        mode.end(tx).await?;
         Ok(made)
     }
 
     /// Invoices the usage of a subscription that was cancelled within a period, unless it is invoiced already. Returns
     /// the number of invoices that were made.
     async fn close_usage(&self, id: Uuid, mode: CloseMode) -> Result<usize, BillingError> {
-        let mut on = self.store().change().await?;
-        let subscription = subscriptions::find(&mut on, id).await?;
+        let mut tx = self.store().begin_revision().await?;
+        let subscription = subscriptions::find(&mut tx, id).await?;
         let Some(subscription) = subscription.filter(|of| of.usage_due) else { return Ok(0) };
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
-        let charged = self.usage_lines(&mut on, &subscription, period).await?;
-        subscriptions::set_end(self.store(), &mut on, id, subscription.last_day, false).await?;
-        let version = self.version_of(&mut on, subscription.plan_version).await?;
+        let charged = self.usage_lines(&mut tx, &subscription, period).await?;
+        subscriptions::set_end(self.store(), &mut tx, id, subscription.last_day, false).await?;
+        let version = self.version_of(&mut tx, subscription.plan_version).await?;
         let bills = charged.bills(subscription.last_day.next(), period, None, None);
-        let made = self.bill(&mut on, &subscription, version.price.currency(), bills).await?;
-        mode.end(on).await?;
+        let made = self.bill(&mut tx, &subscription, version.price.currency(), bills).await?;
+        mode.end(tx).await?;
         Ok(made)
     }
 
@@ -306,7 +306,7 @@ impl Books {
     /// late usage.
     pub(crate) async fn bill_unclosed(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         today: Day,
     ) -> Result<(), BillingError> {
@@ -314,16 +314,16 @@ impl Books {
             return Ok(());
         }
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
-        let charged = self.usage_lines(on, of, period).await?;
-        let currency = self.version_of(on, of.plan_version).await?.price.currency();
-        self.bill(on, of, currency, charged.bills(of.last_day.next(), period, None, None)).await?;
+        let charged = self.usage_lines(tx, of, period).await?;
+        let currency = self.version_of(tx, of.plan_version).await?.price.currency();
+        self.bill(tx, of, currency, charged.bills(of.last_day.next(), period, None, None)).await?;
         Ok(())
     }
 
     /// Opens the invoice of each bill that has lines, or lets it wait for its review. Returns the number of invoices.
     async fn bill(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         currency: Currency,
         bills: Vec<PeriodBill>,
@@ -335,9 +335,9 @@ impl Books {
             let subject = self.period_subject(of, bill.days, currency, bill.basis);
             let subject = InvoiceSubject { usage_days: bill.usage_days, ..subject };
             if waits {
-                self.review_invoice(on, &subject, &draft).await?;
+                self.review_invoice(tx, &subject, &draft).await?;
             } else {
-                self.open_invoice(on, &Actor::SYSTEM, &subject, draft).await?;
+                self.open_invoice(tx, &Actor::SYSTEM, &subject, draft).await?;
             }
             made += 1;
         }
@@ -347,16 +347,16 @@ impl Books {
     /// Returns the lines of the period's usage, and of earlier usage that was recorded late, with their source.
     async fn usage_lines(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         subscription: &StoredSubscription,
         period: BillingPeriod,
     ) -> Result<ChargedUsage, BillingError> {
         let from = Day(period.first_day.0.saturating_sub(LATE_DAYS));
-        let days = subscriptions::days(on, subscription.id, from).await?;
+        let days = subscriptions::days(tx, subscription.id, from).await?;
         // A long period that ended, or was left for another one, may have begun earlier.
         let first_day = days.iter().map(|of| of.first_day).fold(from, Day::min);
-        let usage = charged_usage::of_days(on, subscription.user_no, first_day, period.last_day).await?;
-        let billed = invoices::billed(on, subscription.id, first_day).await?;
+        let usage = charged_usage::of_days(tx, subscription.user_no, first_day, period.last_day).await?;
+        let billed = invoices::billed(tx, subscription.id, first_day).await?;
         let billed: Vec<InvoiceLine> = billed.iter().filter_map(billed_line).collect();
         let mut charged = ChargedUsage::default();
         for (nth, of) in days.iter().enumerate() {
@@ -371,7 +371,7 @@ impl Books {
             if of.period_first > period.first_day || last_day < of.first_day || is_free {
                 continue;
             }
-            let version = self.version_of(on, of.plan_version).await?;
+            let version = self.version_of(tx, of.plan_version).await?;
             let whole = BillingPeriod { first_day: of.period_first, last_day: of.period_last };
             let days = BillingPeriod { first_day: of.first_day, last_day };
             let mut part = RatedPart {
@@ -385,7 +385,7 @@ impl Books {
             let is_billed = billed.iter().any(|line| part.has_line(line));
             part.is_late = of.period_first != period.first_day && (!is_left || is_billed);
             if part.has_late_cost(&terms(&version), &billed)?
-                && let Some(rates) = billed_rates(on, subscription.id, &part).await?
+                && let Some(rates) = billed_rates(tx, subscription.id, &part).await?
             {
                 part.rates = rates;
             }
@@ -398,12 +398,12 @@ impl Books {
     /// suspended at the end of the last period, the next one begins on the day on which the suspension ended.
     pub(crate) async fn next_days(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         interval: BillingInterval,
     ) -> Result<(BillingPeriod, u8), BillingError> {
         let first_day = of.last_day.next();
-        let suspended_until = suspension_end(on, of.user, first_day.start()).await?.map(Timestamp::day);
+        let suspended_until = suspension_end(tx, of.user, first_day.start()).await?.map(Timestamp::day);
         let (first_day, anchor_day) = match suspended_until.filter(|day| *day > first_day) {
             Some(day) => (day, BillingPeriod::anchor_of(day)),
             None => (first_day, of.anchor_day),
@@ -411,8 +411,8 @@ impl Books {
         Ok((BillingPeriod::starting(first_day, anchor_day, interval), anchor_day))
     }
 
-    async fn version_of(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
-        let found = ledger::billing::plan_versions::find(on, id).await?;
+    async fn version_of(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<StoredPlanVersion, BillingError> {
+        let found = ledger::billing::plan_versions::find(tx, id).await?;
         found.ok_or(BillingError::Inconsistent("the version of a plan is missing"))
     }
 }
@@ -420,12 +420,12 @@ impl Books {
 /// Returns the exchange rates of the invoice that charged the days of the part first. Late usage has the same ones, as the part
 /// that was charged before stays as it is. `None` if they are not known, or do not have all days with usage.
 async fn billed_rates(
-    on: &mut BooksTransaction,
+    tx: &mut BooksTransaction,
     subscription: Uuid,
     part: &RatedPart,
 ) -> Result<Option<ExchangeRates>, BillingError> {
     let RatedPart { plan_version, days: BillingPeriod { first_day, last_day }, .. } = *part;
-    let stored = receipts::of_usage(on, ChargedDays { subscription, plan_version, first_day, last_day }).await?;
+    let stored = receipts::of_usage(tx, ChargedDays { subscription, plan_version, first_day, last_day }).await?;
     let terms: Option<InvoiceTerms> = stored.and_then(|text| serde_json::from_str(&text).ok());
     let is_same = |of: &&RatedPart| of.plan_version == plan_version && of.days == part.days;
     let rates = terms.and_then(|terms| terms.parts().iter().find(is_same).map(|of| of.rates.clone()));

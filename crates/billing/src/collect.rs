@@ -197,14 +197,14 @@ impl Books {
 
     /// Ends a payment for which the customer chose no method in time.
     async fn expire(&self, id: Uuid) -> Result<(), BillingError> {
-        let mut on = self.store().addition().await?;
-        let payment = payments::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
+        let mut tx = self.store().begin_quiet().await?;
+        let payment = payments::find(&mut tx, id).await?.ok_or(BillingError::NoPayment)?;
         if payment.state == PaymentState::Created {
             let failed = StoredPayment { state: PaymentState::Failed, ..payment };
-            payments::set_state(self.store(), &mut on, &failed).await?;
-            self.announce_payment(&mut on, id, PaymentState::Failed).await?;
+            payments::set_state(self.store(), &mut tx, &failed).await?;
+            self.announce_payment(&mut tx, id, PaymentState::Failed).await?;
         }
-        Ok(on.commit().await?)
+        Ok(tx.commit().await?)
     }
 
     /// Voids changes that were not paid, ends pending subscriptions, limits or closes those that owe, and reminds their
@@ -243,10 +243,10 @@ impl Books {
 
     async fn end_access_of(&self, id: Uuid) -> Result<(), BillingError> {
         // The revision rises only if the plan changes: other nodes repeat all look-ups after it.
-        let mut on = self.store().addition().await?;
-        let Some(of) = subscriptions::find(&mut on, id).await? else { return Ok(()) };
-        self.grant(&mut on, &Actor::SYSTEM, &of, of.state).await?;
-        Ok(on.commit().await?)
+        let mut tx = self.store().begin_quiet().await?;
+        let Some(of) = subscriptions::find(&mut tx, id).await? else { return Ok(()) };
+        self.grant(&mut tx, &Actor::SYSTEM, &of, of.state).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Voids open invoices of changes whose time to pay has passed. One that stays due does not hide later ones.
@@ -268,34 +268,34 @@ impl Books {
 
     /// Voids the invoice of a change, unless a part was paid or credited, or a credit note was spent: the rest stays due.
     async fn void_lapsed(&self, id: Uuid) -> Result<(), BillingError> {
-        let mut on = self.store().change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
+        let mut tx = self.store().begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
         if invoice.state != InvoiceState::Open || invoice.remaining != invoice.total {
             return Ok(());
         }
-        match self.void(&mut on, id).await {
-            Ok(()) => Ok(on.commit().await?),
+        match self.void(&mut tx, id).await {
+            Ok(()) => Ok(tx.commit().await?),
             Err(BillingError::CreditSpent) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     async fn dun_one(&self, id: Uuid, now: Timestamp) -> Result<(), BillingError> {
-        let mut on = self.store().change().await?;
-        let Some(subscription) = subscriptions::find(&mut on, id).await? else { return Ok(()) };
-        let open = invoices::open_of(&mut on, id).await?;
+        let mut tx = self.store().begin_revision().await?;
+        let Some(subscription) = subscriptions::find(&mut tx, id).await? else { return Ok(()) };
+        let open = invoices::open_of(&mut tx, id).await?;
         let is_overdue = open.iter().any(|invoice| invoice.due_at.is_some_and(|due| due <= now));
         let Some(event) = self.consequence(&subscription, is_overdue, now)? else { return Ok(()) };
         if event == SubscriptionEvent::FirstInvoiceLapsed {
-            self.void_unused(&mut on, &open).await?;
+            self.void_unused(&mut tx, &open).await?;
         }
-        self.transition(&mut on, &Actor::SYSTEM, &subscription, event).await?;
+        self.transition(&mut tx, &Actor::SYSTEM, &subscription, event).await?;
         let limited = (event == SubscriptionEvent::GracePassed).then_some(MailKind::AccessLimited);
         let closed = (event == SubscriptionEvent::FinalPassed).then_some(MailKind::AccessClosed);
         if let Some(kind) = limited.or(closed) {
-            self.mail_of_oldest(&mut on, kind, &open).await?;
+            self.mail_of_oldest(&mut tx, kind, &open).await?;
         }
-        Ok(on.commit().await?)
+        Ok(tx.commit().await?)
     }
 
     /// Returns the event that the time has caused.

@@ -257,7 +257,7 @@ impl Ledger {
         };
         let (suspects, mut found) = tokio::try_join!(searched, self.compare_others(days, sample))?;
         let others = std::mem::take(&mut found.differences);
-        let mut snapshot = self.store.snapshot().await?;
+        let mut snapshot = self.store.begin_read().await?;
         // Retention may have deleted events since the search.
         if let Some(days) = days.since(comparable_from(&mut snapshot).await?) {
             comparison::compare(&mut snapshot, &suspects, days.first, &mut found).await?;
@@ -269,7 +269,7 @@ impl Ledger {
 
     /// Compares everything but the totals of users, in one snapshot.
     async fn compare_others(&self, days: Days, sample: Sample) -> Result<Reconciliation, DatabaseError> {
-        let mut snapshot = self.store.snapshot().await?;
+        let mut snapshot = self.store.begin_read().await?;
         let compared = days.since(comparable_from(&mut snapshot).await?);
         let mut found = Reconciliation {
             compared,
@@ -294,7 +294,7 @@ impl Ledger {
     /// # Errors
     /// Database errors of any kind.
     pub async fn newest_day(&self) -> Result<Option<Day>, DatabaseError> {
-        let mut snapshot = self.store.snapshot().await?;
+        let mut snapshot = self.store.begin_read().await?;
         let (newest,): (Option<i64>,) = snapshot.query(NEWEST_DAY).one().await?;
         snapshot.rollback().await?;
         Ok(newest.and_then(|day| u32::try_from(day).ok()).map(Day))
@@ -305,7 +305,7 @@ impl Ledger {
     /// # Errors
     /// Database errors of any kind.
     pub async fn usage_kept_from(&self) -> Result<Day, DatabaseError> {
-        let mut snapshot = self.store.snapshot().await?;
+        let mut snapshot = self.store.begin_read().await?;
         let from = comparable_from(&mut snapshot).await?;
         snapshot.rollback().await?;
         Ok(from)

@@ -193,7 +193,7 @@ impl Ledger {
     pub async fn decide(&self, by: &Actor, new: NewDecision<'_>) -> Result<(), DecisionError> {
         let store = &self.store;
         // Serialises decisions, so that one person cannot decide twice at once.
-        let mut transaction = store.addition().await?;
+        let mut transaction = store.begin_quiet().await?;
         let day = i64::from(new.day.0);
         let (version,): (i64,) = transaction.query(VERSION).bind(day).one().await?;
         if unsigned(version) != new.figures_version {
@@ -239,7 +239,7 @@ impl Ledger {
     ) -> Result<u64, SettingsError> {
         let store = &self.store;
         let SettingsChange { expected, changed } = change;
-        let mut transaction = store.addition().await?;
+        let mut transaction = store.begin_quiet().await?;
         let found: Option<(i64, String)> = transaction.query(SETTINGS).find().await?;
         let number = found.map_or(first, |(number, _)| unsigned(number));
         if expected != number {

@@ -44,7 +44,7 @@ impl Store {
     /// Database errors of any kind.
     pub async fn add_cache_purge(&self, by: &Actor, kind: &str, text: &str, soft: bool) -> Result<u64, DatabaseError> {
         // The lock of the revision's row makes numbers visible in their order.
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let (last,): (i64,) = transaction.query(LAST).one().await?;
         let id = self.new_id();
         let number = last.saturating_add(1);

@@ -175,8 +175,8 @@ impl Store {
     ) -> Result<StoredConfiguration, DatabaseError> {
         // Both lock the revision, which serialises the assignment of numbers.
         let transaction = match new.source {
-            ConfigurationSource::Api | ConfigurationSource::Etcd => self.change().await?,
-            ConfigurationSource::File => self.addition().await?,
+            ConfigurationSource::Api | ConfigurationSource::Etcd => self.begin_revision().await?,
+            ConfigurationSource::File => self.begin_quiet().await?,
         };
         self.insert_configuration(transaction, by, new).await
     }
@@ -192,7 +192,7 @@ impl Store {
         new: NewConfiguration<'_>,
         known: Option<u64>,
     ) -> Result<StoredConfiguration, ConfigurationError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let over = transaction.query(OVER).bind(new.file_digest.to_owned()).bind(new.node);
         let in_force: Option<ConfigurationRow> = over.find().await?;
         if in_force.map(|row| unsigned(row.number)) > known {
@@ -214,7 +214,7 @@ impl Store {
         new: NewConfiguration<'_>,
         ended_before: Option<Timestamp>,
     ) -> Result<bool, DatabaseError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let over = transaction.query(OVER).bind(new.file_digest.to_owned()).bind(new.node);
         let in_force: Option<ConfigurationRow> = over.find().await?;
         let is_ended = |row: &ConfigurationRow| ended_before.is_some_and(|end| timestamp(row.created_at) < end);
@@ -258,7 +258,7 @@ impl Store {
         digest: &str,
         is_valid: bool,
     ) -> Result<(), DatabaseError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let detail = json!({"digest": digest, "valid": is_valid});
         self.note(&mut transaction, by, Act::of(AuditAction::ConfigurationValidate, node, None).with(detail)).await?;
         transaction.commit().await
@@ -324,6 +324,6 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn raise_revision(&self) -> Result<(), DatabaseError> {
-        self.change().await?.commit().await
+        self.begin_revision().await?.commit().await
     }
 }

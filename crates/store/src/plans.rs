@@ -282,7 +282,7 @@ impl Store {
             return Ok(differing);
         }
         // Another node may have added the plans meanwhile.
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let PlanDifferences { absent, differing } = PlanDifferences::between(&list(&mut transaction).await?, plans);
         for plan in &absent {
             self.add_plan(&mut transaction, &Actor::SYSTEM, plan).await?;
@@ -305,7 +305,7 @@ impl Store {
     /// # Errors
     /// The errors of [`create_plan`](Self::create_plan), except [`PlanError::PlanTaken`].
     pub async fn apply_plans(&self, by: &Actor, plans: &[Plan]) -> Result<PlanDifferences, PlanError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let stored = list(&mut transaction).await?;
         let differences = PlanDifferences::between(&stored, plans);
         if differences.is_empty() {
@@ -330,7 +330,7 @@ impl Store {
     pub async fn create_plan(&self, by: &Actor, plan: &Plan) -> Result<StoredPlan, PlanError> {
         let plan = &in_order(plan);
         check(plan)?;
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         // Transactions that create plans hold the lock of the revision's row, so no other plan is added meanwhile.
         if find(&mut transaction, &plan.name).await?.is_some() {
             return Err(PlanError::PlanTaken { name: plan.name.clone() });
@@ -346,7 +346,7 @@ impl Store {
     /// # Errors
     /// [`PlanError::NoPlan`], [`PlanError::InvalidPlan`], and database errors.
     pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, PlanError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let stored = existing(&mut transaction, name).await?;
         let plan = in_order(&change.of(&stored.plan));
         if plan == stored.plan {

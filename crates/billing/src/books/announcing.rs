@@ -15,26 +15,26 @@ impl Books {
     /// has changed it.
     pub(crate) async fn announce(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         event: WebhookEvent,
         object: Uuid,
     ) -> Result<(), BillingError> {
-        let mut endpoints = webhook_endpoints::all(on).await?;
+        let mut endpoints = webhook_endpoints::all(tx).await?;
         endpoints.retain(|of| of.disabled_at.is_none() && WebhookEvents::of_stored(&of.events).selects(event));
         if endpoints.is_empty() {
             return Ok(());
         }
         let data = match event.object() {
-            WebhookObject::Invoice => invoice_data(&self.invoice(on, object).await?),
+            WebhookObject::Invoice => invoice_data(&self.invoice(tx, object).await?),
             WebhookObject::Payment => {
-                let payment = payments::find(on, object).await?;
+                let payment = payments::find(tx, object).await?;
                 payment_data(&payment.ok_or(BillingError::Inconsistent("a payment is missing"))?)
             }
             WebhookObject::Subscription => {
-                let subscription = self.existing(on, object).await?;
-                let version = self.version(on, subscription.plan_version).await?;
+                let subscription = self.existing(tx, object).await?;
+                let version = self.version(tx, subscription.plan_version).await?;
                 let next = match subscription.next_plan_version {
-                    Some(next) => Some(self.version(on, next).await?),
+                    Some(next) => Some(self.version(tx, next).await?),
                     None => None,
                 };
                 subscription_data(&subscription, &version, next.as_ref())
@@ -43,7 +43,7 @@ impl Books {
         let body = message(event, self.store.clock().now(), &data);
         for endpoint in endpoints {
             let new = NewDelivery { endpoint: endpoint.id, event: event.as_str(), object, body: &body };
-            webhook_deliveries::add(&self.store, on, new).await?;
+            webhook_deliveries::add(&self.store, tx, new).await?;
         }
         Ok(())
     }
@@ -51,12 +51,12 @@ impl Books {
     /// Adds the event of a payment's new state, if it has one.
     pub(crate) async fn announce_payment(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         payment: Uuid,
         state: PaymentState,
     ) -> Result<(), BillingError> {
         match WebhookEvent::of_payment(state) {
-            Some(event) => self.announce(on, event, payment).await,
+            Some(event) => self.announce(tx, event, payment).await,
             None => Ok(()),
         }
     }

@@ -48,8 +48,8 @@ impl Books {
     }
 
     async fn set_cancel(&self, by: &Actor, user: UserId, is_set: bool) -> Result<Uuid, BillingError> {
-        let mut on = self.store.change().await?;
-        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        let mut tx = self.store.begin_revision().await?;
+        let subscription = subscriptions::of_user(&mut tx, user).await?.ok_or(BillingError::NoSubscription)?;
         let event = if is_set { SubscriptionEvent::CancelledAtEnd } else { SubscriptionEvent::Resumed };
         if subscription.state.after(event).is_none() {
             return Err(BillingError::Conflict(
@@ -59,42 +59,42 @@ impl Books {
         if subscription.cancel_at_end == is_set {
             return Ok(subscription.id);
         }
-        subscriptions::set_cancel(&self.store, &mut on, subscription.id, is_set).await?;
-        let changed = self.existing(&mut on, subscription.id).await?;
-        self.grant(&mut on, by, &changed, changed.state).await?;
-        self.note_change(&mut on, by, &subscription, json!({"cancel_at_end": is_set})).await?;
-        on.commit().await?;
+        subscriptions::set_cancel(&self.store, &mut tx, subscription.id, is_set).await?;
+        let changed = self.existing(&mut tx, subscription.id).await?;
+        self.grant(&mut tx, by, &changed, changed.state).await?;
+        self.note_change(&mut tx, by, &subscription, json!({"cancel_at_end": is_set})).await?;
+        tx.commit().await?;
         Ok(subscription.id)
     }
 
     async fn cancel_now(&self, by: &Actor, user: UserId) -> Result<Uuid, BillingError> {
-        let mut on = self.store.change().await?;
-        let mut subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
+        let mut tx = self.store.begin_revision().await?;
+        let mut subscription = subscriptions::of_user(&mut tx, user).await?.ok_or(BillingError::NoSubscription)?;
         let state = subscription.state;
         let today = self.today();
-        self.refuse_end(&mut on, &subscription, state).await?;
-        let is_charged = !self.enter_next_period(&mut on, &mut subscription, state).await?;
+        self.refuse_end(&mut tx, &subscription, state).await?;
+        let is_charged = !self.enter_next_period(&mut tx, &mut subscription, state).await?;
         if state == SubscriptionState::Pending {
-            let open = invoices::open_of(&mut on, subscription.id).await?;
-            self.void_unused(&mut on, &open).await?;
+            let open = invoices::open_of(&mut tx, subscription.id).await?;
+            self.void_unused(&mut tx, &open).await?;
         } else {
-            let open = self.open_changes(&mut on, &subscription).await?;
-            self.void_all(&mut on, &open).await?;
+            let open = self.open_changes(&mut tx, &subscription).await?;
+            self.void_all(&mut tx, &open).await?;
         }
         let has_usage = !matches!(state, SubscriptionState::Pending | SubscriptionState::Trialing);
         let last_day = subscription.last_day.min(today);
         // The event of the transition shows the last day.
-        subscriptions::set_end(&self.store, &mut on, subscription.id, last_day, has_usage).await?;
-        self.transition(&mut on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
+        subscriptions::set_end(&self.store, &mut tx, subscription.id, last_day, has_usage).await?;
+        self.transition(&mut tx, by, &subscription, SubscriptionEvent::CancelledNow).await?;
         let period = BillingPeriod { first_day: subscription.first_day, last_day: subscription.last_day };
         if is_charged && let Some(rest) = period.from_day(today.next()) {
-            let version = self.version(&mut on, subscription.plan_version).await?;
+            let version = self.version(&mut tx, subscription.plan_version).await?;
             let unused = share_of_price(version.price.price.amount, rest.days(), period.days())?;
             let text = terms(&version).name;
             let unused = UnusedDays { day: rest.first_day, amount: unused, text };
-            self.credit_unused(&mut on, &subscription, unused).await?;
+            self.credit_unused(&mut tx, &subscription, unused).await?;
         }
-        on.commit().await?;
+        tx.commit().await?;
         Ok(subscription.id)
     }
 
@@ -102,7 +102,7 @@ impl Books {
     /// closed one may only have invoices that were written off, and can still be paid.
     async fn refuse_end(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         state: SubscriptionState,
     ) -> Result<(), BillingError> {
@@ -116,7 +116,7 @@ impl Books {
             | SubscriptionState::Active
             | SubscriptionState::PastDue
             | SubscriptionState::Limited
-            | SubscriptionState::Cancelled => self.refuse_debts(on, of.user).await,
+            | SubscriptionState::Cancelled => self.refuse_debts(tx, of.user).await,
         }
     }
 
@@ -124,7 +124,7 @@ impl Books {
     /// price of the new one is not charged. Returns whether it did.
     async fn enter_next_period(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &mut StoredSubscription,
         state: SubscriptionState,
     ) -> Result<bool, BillingError> {
@@ -132,8 +132,8 @@ impl Books {
         if !has_next || of.last_day >= self.today() {
             return Ok(false);
         }
-        let version = self.version(on, of.next_plan_version.unwrap_or(of.plan_version)).await?;
-        let (period, anchor_day) = self.next_days(on, of, version.price.interval).await?;
+        let version = self.version(tx, of.next_plan_version.unwrap_or(of.plan_version)).await?;
+        let (period, anchor_day) = self.next_days(tx, of, version.price.interval).await?;
         let is_begun = period.first_day <= self.today();
         if is_begun {
             let days = DaysOfVersion {
@@ -142,8 +142,8 @@ impl Books {
                 period_first: period.first_day,
                 period_last: period.last_day,
             };
-            subscriptions::set_period(&self.store, on, of.id, days, anchor_day).await?;
-            *of = self.existing(on, of.id).await?;
+            subscriptions::set_period(&self.store, tx, of.id, days, anchor_day).await?;
+            *of = self.existing(tx, of.id).await?;
         }
         Ok(is_begun)
     }

@@ -71,15 +71,15 @@ impl Books {
     /// # Errors
     /// Those of [`change`](Self::change) except [`BillingError::NoSubscription`].
     pub async fn preview(&self, user: UserId, plan: &str) -> Result<ChangePreview, BillingError> {
-        let mut on = self.store.snapshot().await?;
+        let mut tx = self.store.begin_read().await?;
         let today = self.today();
-        let version = self.version_for_sale(&mut on, plan).await?;
-        let current = subscriptions::of_user(&mut on, user).await?;
+        let version = self.version_for_sale(&mut tx, plan).await?;
+        let current = subscriptions::of_user(&mut tx, user).await?;
         if current.is_none() {
-            self.refuse_debts(&mut on, user).await?;
+            self.refuse_debts(&mut tx, user).await?;
         }
         let (lines, applies_on) = match current {
-            None if version.price.trial_days > 0 && !subscriptions::had_trial(&mut on, user).await? => {
+            None if version.price.trial_days > 0 && !subscriptions::had_trial(&mut tx, user).await? => {
                 (Vec::new(), today)
             }
             None => {
@@ -88,8 +88,8 @@ impl Books {
                 (terms(&version).plan_line(period).into_iter().collect(), today)
             }
             Some(subscription) => {
-                let old = self.version(&mut on, subscription.plan_version).await?;
-                match self.planned(&mut on, &subscription, &old, &version).await? {
+                let old = self.version(&mut tx, subscription.plan_version).await?;
+                match self.planned(&mut tx, &subscription, &old, &version).await? {
                     PlannedChange::OnPayment(quote) => (quote.lines, today),
                     PlannedChange::AtEnd => {
                         let period =
@@ -100,7 +100,7 @@ impl Books {
                 }
             }
         };
-        on.rollback().await?;
+        tx.rollback().await?;
         let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), applies_on)?;
         let (tax_name, tax_rate) = self.tax_words(&draft);
         Ok(ChangePreview {
@@ -124,23 +124,23 @@ impl Books {
     /// [`BillingError::NoSubscription`], [`BillingError::NotForSale`], [`BillingError::Change`], [`BillingError::Conflict`],
     /// and database errors.
     pub async fn change(&self, by: &Actor, user: UserId, plan: &str) -> Result<Option<Uuid>, BillingError> {
-        let mut on = self.store.change().await?;
-        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
-        let old = self.version(&mut on, subscription.plan_version).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let subscription = subscriptions::of_user(&mut tx, user).await?.ok_or(BillingError::NoSubscription)?;
+        let old = self.version(&mut tx, subscription.plan_version).await?;
         let next = match subscription.next_plan_version {
-            Some(next) => Some(self.version(&mut on, next).await?),
+            Some(next) => Some(self.version(&mut tx, next).await?),
             None => None,
         };
         // The present version may be no longer for sale. A newer version of the same plan is a change.
         if old.name == plan && next.is_some_and(|next| next.name != plan) {
-            subscriptions::set_next(&self.store, &mut on, subscription.id, None).await?;
-            self.note_change(&mut on, by, &subscription, json!({"next_plan": null})).await?;
-            on.commit().await?;
+            subscriptions::set_next(&self.store, &mut tx, subscription.id, None).await?;
+            self.note_change(&mut tx, by, &subscription, json!({"next_plan": null})).await?;
+            tx.commit().await?;
             return Ok(None);
         }
-        let version = self.version_for_sale(&mut on, plan).await?;
-        let planned = self.planned(&mut on, &subscription, &old, &version).await?;
-        let open = self.open_changes(&mut on, &subscription).await?;
+        let version = self.version_for_sale(&mut tx, plan).await?;
+        let planned = self.planned(&mut tx, &subscription, &old, &version).await?;
+        let open = self.open_changes(&mut tx, &subscription).await?;
         let today = self.today();
         let is_same = |of: &&StoredInvoice| {
             of.target_version == Some(version.id) && of.issued_at.is_some_and(|issued| issued.day() == today)
@@ -150,30 +150,30 @@ impl Books {
                 if let Some(same) = open.iter().find(is_same) {
                     return Ok(Some(same.id));
                 }
-                self.void_all(&mut on, &open).await?;
+                self.void_all(&mut tx, &open).await?;
                 // The subscription changes when the invoice is paid.
                 let act = Act::of(AuditAction::SubscriptionChange, subscription.id, Some(user));
-                self.store.note(&mut on, by, act.with(json!({"upgrade": version.name}))).await?;
+                self.store.note(&mut tx, by, act.with(json!({"upgrade": version.name}))).await?;
                 Some(
-                    self.open_change(&mut on, by, Upgrade { subscription: &subscription, version: &version, quote })
+                    self.open_change(&mut tx, by, Upgrade { subscription: &subscription, version: &version, quote })
                         .await?,
                 )
             }
             PlannedChange::AtEnd => {
-                self.void_all(&mut on, &open).await?;
-                subscriptions::set_next(&self.store, &mut on, subscription.id, Some(version.id)).await?;
-                self.note_change(&mut on, by, &subscription, json!({"next_plan": version.name})).await?;
+                self.void_all(&mut tx, &open).await?;
+                subscriptions::set_next(&self.store, &mut tx, subscription.id, Some(version.id)).await?;
+                self.note_change(&mut tx, by, &subscription, json!({"next_plan": version.name})).await?;
                 None
             }
         };
-        on.commit().await?;
+        tx.commit().await?;
         Ok(invoice)
     }
 
     /// Opens the invoice of an upgrade. It is due within a day, and before the period ends.
     async fn open_change(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         upgrade: Upgrade<'_>,
     ) -> Result<Uuid, BillingError> {
@@ -199,14 +199,14 @@ impl Books {
                 day: today,
             },
         };
-        self.open_invoice(on, by, &subject, draft).await
+        self.open_invoice(tx, by, &subject, draft).await
     }
 
     /// Moves a subscription to the plan version of its paid invoice. The part of the old price that exceeds the new one goes
     /// to the wallet.
     pub(super) async fn apply_change(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         of: &StoredSubscription,
         invoice: &StoredInvoice,
@@ -214,17 +214,17 @@ impl Books {
         let Some(target) = invoice.target_version else { return Ok(()) };
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
         // An invoice is paid a second time after a payment was taken back; the plan may have changed since the first time.
-        if postings::was_paid_once(on, invoice.id).await? {
+        if postings::was_paid_once(tx, invoice.id).await? {
             return Ok(());
         }
         if of.plan_version == target || !period.contains(invoice.first_day) {
             return Ok(());
         }
-        let old = self.version(on, of.plan_version).await?;
-        let new = self.version(on, target).await?;
+        let old = self.version(tx, of.plan_version).await?;
+        let new = self.version(tx, target).await?;
         let is_same_period = invoice.first_day == of.first_day && invoice.last_day == of.last_day;
         // The usage of a day is charged once, also if another subscription ended on it.
-        let charged = subscriptions::last_charged(on, of.user).await?.map_or(of.first_day, Day::next);
+        let charged = subscriptions::last_charged(tx, of.user).await?.map_or(of.first_day, Day::next);
         let days = DaysOfVersion {
             plan_version: target,
             first_day: self.today().clamp(of.first_day, of.last_day).max(charged),
@@ -232,19 +232,19 @@ impl Books {
             period_last: invoice.last_day,
         };
         let anchor = if is_same_period { of.anchor_day } else { BillingPeriod::anchor_of(invoice.first_day) };
-        subscriptions::set_period(&self.store, on, of.id, days, anchor).await?;
+        subscriptions::set_period(&self.store, tx, of.id, days, anchor).await?;
         if !is_same_period {
             let quote = upgrade(&terms(&old), &terms(&new), period, invoice.first_day)?;
             let unused = UnusedDays { day: invoice.first_day, amount: quote.surplus, text: &old.name };
-            self.credit_unused(on, of, unused).await?;
+            self.credit_unused(tx, of, unused).await?;
         }
-        self.note_change(on, by, of, json!({"plan": {"from": old.name, "to": new.name}})).await
+        self.note_change(tx, by, of, json!({"plan": {"from": old.name, "to": new.name}})).await
     }
 
     /// Decides how a change applies.
     async fn planned(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         old: &StoredPlanVersion,
         new: &StoredPlanVersion,
@@ -269,7 +269,7 @@ impl Books {
         let period = BillingPeriod { first_day: of.first_day, last_day: of.last_day };
         match upgrade(&terms(old), &terms(new), period, self.today()) {
             // Of a price that is not paid, no part can go to the wallet.
-            Ok(quote) if quote.surplus > 0 && self.owes_period(on, of).await? => Err(BillingError::Conflict(
+            Ok(quote) if quote.surplus > 0 && self.owes_period(tx, of).await? => Err(BillingError::Conflict(
                 "pay the invoice of the current period first: a part of its price will go to the wallet",
             )),
             Ok(quote) => Ok(PlannedChange::OnPayment(quote)),
@@ -281,27 +281,27 @@ impl Books {
     }
 
     /// Whether the invoice of today's period waits for its payment, or for finance.
-    async fn owes_period(&self, on: &mut BooksTransaction, of: &StoredSubscription) -> Result<bool, DatabaseError> {
+    async fn owes_period(&self, tx: &mut BooksTransaction, of: &StoredSubscription) -> Result<bool, DatabaseError> {
         let is_owed = |of: &StoredInvoice| {
             of.kind == InvoiceKind::Period && matches!(of.state, InvoiceState::Review | InvoiceState::Open)
         };
-        Ok(invoices::of_day(on, of.id, self.today()).await?.iter().any(is_owed))
+        Ok(invoices::of_day(tx, of.id, self.today()).await?.iter().any(is_owed))
     }
 
-    async fn version_for_sale(&self, on: &mut BooksTransaction, plan: &str) -> Result<StoredPlanVersion, BillingError> {
-        let found = plan_versions::find_for_sale(on, plan).await?;
+    async fn version_for_sale(&self, tx: &mut BooksTransaction, plan: &str) -> Result<StoredPlanVersion, BillingError> {
+        let found = plan_versions::find_for_sale(tx, plan).await?;
         found.ok_or_else(|| BillingError::NotForSale { plan: plan.to_owned() })
     }
 
     /// Returns the open invoices of changes that were never paid.
     pub(crate) async fn open_changes(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
     ) -> Result<Vec<StoredInvoice>, DatabaseError> {
         let mut open = Vec::new();
-        for invoice in invoices::open_of(on, of.id).await? {
-            if invoice.kind == InvoiceKind::Change && !postings::was_paid_once(on, invoice.id).await? {
+        for invoice in invoices::open_of(tx, of.id).await? {
+            if invoice.kind == InvoiceKind::Change && !postings::was_paid_once(tx, invoice.id).await? {
                 open.push(invoice);
             }
         }
@@ -309,9 +309,9 @@ impl Books {
     }
 
     /// Voids open invoices without payments.
-    pub(crate) async fn void_all(&self, on: &mut BooksTransaction, open: &[StoredInvoice]) -> Result<(), BillingError> {
+    pub(crate) async fn void_all(&self, tx: &mut BooksTransaction, open: &[StoredInvoice]) -> Result<(), BillingError> {
         for invoice in open.iter().filter(|invoice| invoice.remaining == invoice.total) {
-            match self.void(on, invoice.id).await {
+            match self.void(tx, invoice.id).await {
                 // An invoice whose credit note was spent stays due.
                 Ok(()) | Err(BillingError::CreditSpent) => {}
                 Err(error) => return Err(error),
@@ -323,13 +323,13 @@ impl Books {
     /// Adds a line to the audit log, and an event, about a subscription whose state stays the same.
     pub(super) async fn note_change(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         of: &StoredSubscription,
         detail: Value,
     ) -> Result<(), BillingError> {
         let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
-        self.store.note(on, by, act).await?;
-        self.announce(on, WebhookEvent::SubscriptionChanged, of.id).await
+        self.store.note(tx, by, act).await?;
+        self.announce(tx, WebhookEvent::SubscriptionChanged, of.id).await
     }
 }

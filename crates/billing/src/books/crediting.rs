@@ -48,7 +48,7 @@ impl Books {
     /// explains money that the provider returned before, or goes to the wallet.
     pub(super) async fn credit(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         invoice: &StoredInvoice,
         new: NewCredit<'_>,
@@ -59,9 +59,9 @@ impl Books {
             return Err(BillingError::Conflict("only an open or paid invoice has credit notes"));
         }
         let owed = if state == InvoiceState::Open { invoice.remaining } else { 0 };
-        let (note, reduced) = self.note_credit(on, invoice, new, owed).await?;
+        let (note, reduced) = self.note_credit(tx, invoice, new, owed).await?;
         if reduced > 0 {
-            self.reduce(on, by, invoice.id, reduced).await?;
+            self.reduce(tx, by, invoice.id, reduced).await?;
         }
         Ok(note)
     }
@@ -69,13 +69,13 @@ impl Books {
     /// Stores a credit note with its number and its entries. Returns it, and the part of `owed` that it takes back.
     async fn note_credit(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         invoice: &StoredInvoice,
         new: NewCredit<'_>,
         owed: i64,
     ) -> Result<(Uuid, i64), BillingError> {
         let NewCredit { lines, reason } = new;
-        let (subtotal, _) = invoices::credited(on, invoice.id).await?;
+        let (subtotal, _) = invoices::credited(tx, invoice.id).await?;
         let of = CreditedInvoice {
             subtotal: invoice.subtotal,
             tax: TaxAmount { base: invoice.tax_base, amount: invoice.tax },
@@ -97,24 +97,24 @@ impl Books {
             corrects: Some(CorrectedInvoice { invoice: invoice.clone(), reason: reason.to_owned() }),
             basis: InvoiceBasis::CreditNote { subtotal: of.subtotal, tax: of.tax, remaining },
         };
-        let id = self.add_draft(on, &subject, &draft).await?;
+        let id = self.add_draft(tx, &subject, &draft).await?;
         let form = self.settings.number.of_credit_notes();
         let now = self.store.clock().now();
         let series = form.series(now.day().civil().year);
-        let number = invoices::next_number(&self.store, on, &series).await?;
+        let number = invoices::next_number(&self.store, tx, &series).await?;
         let text = form.number(&series, number);
         let given = GivenNumber { series: &series, number, text: &text, due_at: now };
-        invoices::number(&self.store, on, id, InvoiceState::Paid.as_str(), given).await?;
-        self.name_parties(on, id, invoice.user).await?;
-        invoices::set(&self.store, on, id, InvoiceState::Paid.as_str(), 0).await?;
+        invoices::number(&self.store, tx, id, InvoiceState::Paid.as_str(), given).await?;
+        self.name_parties(tx, id, invoice.user).await?;
+        invoices::set(&self.store, tx, id, InvoiceState::Paid.as_str(), 0).await?;
         let reduced = owed.min(total);
         // The customer has this part already.
-        let returned = postings::unexplained(on, invoice.user, invoice.currency).await?.clamp(0, total - reduced);
+        let returned = postings::unexplained(tx, invoice.user, invoice.currency).await?.clamp(0, total - reduced);
         let to_wallet = total - reduced - returned;
         let credited = MoneyEvent::Credited { subtotal: note.subtotal, tax: note.tax.amount, returned, to_wallet };
-        self.post(on, invoice, credited, "invoice.credited").await?;
-        self.announce(on, WebhookEvent::InvoiceCredited, id).await?;
-        self.mail(on, MailKind::CreditNote, id, invoice.user).await?;
+        self.post(tx, invoice, credited, "invoice.credited").await?;
+        self.announce(tx, WebhookEvent::InvoiceCredited, id).await?;
+        self.mail(tx, MailKind::CreditNote, id, invoice.user).await?;
         Ok((id, reduced))
     }
 
@@ -123,24 +123,24 @@ impl Books {
     /// its note when it is opened. Days whose price an unpaid change took over are not credited.
     pub(super) async fn credit_unused(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         unused: UnusedDays<'_>,
     ) -> Result<(), BillingError> {
         let UnusedDays { day, amount, text } = unused;
         let mut left = amount;
-        for invoice in invoices::of_day(on, of.id, day).await? {
+        for invoice in invoices::of_day(tx, of.id, day).await? {
             let state = invoice.state;
             // A change that is void, or was never paid, took nothing over.
             if invoice.kind == InvoiceKind::Change
-                && (state == InvoiceState::Void || !was_paid(on, &invoice, state).await?)
+                && (state == InvoiceState::Void || !was_paid(tx, &invoice, state).await?)
             {
                 continue;
             }
             if !matches!(state, InvoiceState::Open | InvoiceState::Paid) {
                 break;
             }
-            let (part, owed) = self.credit_days(on, of, &invoice, UnusedDays { day, amount: left, text }).await?;
+            let (part, owed) = self.credit_days(tx, of, &invoice, UnusedDays { day, amount: left, text }).await?;
             left -= part;
             // Earlier invoices are about a period that was left for this one, or about days whose price is still owed.
             if invoice.kind == InvoiceKind::Period || owed > 0 {
@@ -151,19 +151,19 @@ impl Books {
     }
 
     /// Credits the days after the end of a subscription that was cancelled while its invoice waited to be opened.
-    pub(super) async fn credit_after_end(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
-        let invoice = self.invoice(on, id).await?;
+    pub(super) async fn credit_after_end(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let invoice = self.invoice(tx, id).await?;
         let InvoiceKind::Period = invoice.kind else { return Ok(()) };
         let Some(subscription) = invoice.subscription else { return Ok(()) };
-        let of = self.existing(on, subscription).await?;
+        let of = self.existing(tx, subscription).await?;
         if of.state != SubscriptionState::Cancelled || of.last_day >= invoice.last_day {
             return Ok(());
         }
-        let version = self.version(on, of.plan_version).await?;
+        let version = self.version(tx, of.plan_version).await?;
         let unused = UnusedDays { day: of.last_day.next(), amount: invoice.subtotal, text: terms(&version).name };
         // The notes on changes within the period were made at the end.
         let whole = StoredSubscription { last_day: invoice.last_day, ..of };
-        self.credit_days(on, &whole, &invoice, unused).await?;
+        self.credit_days(tx, &whole, &invoice, unused).await?;
         Ok(())
     }
 
@@ -171,19 +171,19 @@ impl Books {
     /// Returns the part that was credited, and the part that is owed afterwards.
     async fn credit_days(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &StoredSubscription,
         invoice: &StoredInvoice,
         unused: UnusedDays<'_>,
     ) -> Result<(i64, i64), BillingError> {
         let UnusedDays { day, amount, text } = unused;
         let state = invoice.state;
-        let mut part = amount.min(unused_part(on, invoice, day).await?);
+        let mut part = amount.min(unused_part(tx, invoice, day).await?);
         let mut owed = 0;
         if state == InvoiceState::Open {
             owed = invoice.remaining;
-            if was_paid(on, invoice, state).await? {
-                part = part.min(paid_part(on, invoice).await?);
+            if was_paid(tx, invoice, state).await? {
+                part = part.min(paid_part(tx, invoice).await?);
             }
         }
         if part <= 0 {
@@ -200,9 +200,9 @@ impl Books {
             days: BillingPeriod { first_day: day, last_day: of.last_day.max(day) },
         };
         let new = NewCredit { lines: vec![line], reason: "unused days" };
-        let (_, reduced) = self.note_credit(on, invoice, new, owed).await?;
-        if reduced > 0 && self.set_reduced(on, invoice, reduced).await? == InvoiceState::Paid {
-            self.announce(on, WebhookEvent::InvoicePaid, invoice.id).await?;
+        let (_, reduced) = self.note_credit(tx, invoice, new, owed).await?;
+        if reduced > 0 && self.set_reduced(tx, invoice, reduced).await? == InvoiceState::Paid {
+            self.announce(tx, WebhookEvent::InvoicePaid, invoice.id).await?;
         }
         Ok((part, owed - reduced))
     }
@@ -210,18 +210,18 @@ impl Books {
 
 /// Whether an invoice is paid, or was paid before its payment was taken back.
 async fn was_paid(
-    on: &mut BooksTransaction,
+    tx: &mut BooksTransaction,
     invoice: &StoredInvoice,
     state: InvoiceState,
 ) -> Result<bool, BillingError> {
-    Ok(state == InvoiceState::Paid || postings::was_paid_once(on, invoice.id).await?)
+    Ok(state == InvoiceState::Paid || postings::was_paid_once(tx, invoice.id).await?)
 }
 
 /// Returns the price of an invoice's days from `day` on, as far as no credit note has taken it back.
-async fn unused_part(on: &mut BooksTransaction, invoice: &StoredInvoice, day: Day) -> Result<i64, BillingError> {
+async fn unused_part(tx: &mut BooksTransaction, invoice: &StoredInvoice, day: Day) -> Result<i64, BillingError> {
     let mut unused = 0_i64;
     let mut left = 0_i64;
-    for line in plan_lines::of_invoice(on, invoice.id).await? {
+    for line in plan_lines::of_invoice(tx, invoice.id).await? {
         if line.is_note {
             left -= line.amount;
             continue;
@@ -232,13 +232,13 @@ async fn unused_part(on: &mut BooksTransaction, invoice: &StoredInvoice, day: Da
             unused += share_of_price(line.amount, rest.days(), days.days())?;
         }
     }
-    let (credited, _) = invoices::credited(on, invoice.id).await?;
+    let (credited, _) = invoices::credited(tx, invoice.id).await?;
     Ok(unused.min(left).min(invoice.subtotal - credited))
 }
 
 /// Returns the part of an open invoice's subtotal that is paid, and that no credit note has taken back.
-async fn paid_part(on: &mut BooksTransaction, invoice: &StoredInvoice) -> Result<i64, BillingError> {
-    let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
+async fn paid_part(tx: &mut BooksTransaction, invoice: &StoredInvoice) -> Result<i64, BillingError> {
+    let (credited, credited_tax) = invoices::credited(tx, invoice.id).await?;
     let subtotal = invoice.subtotal - credited;
     let tax = invoice.tax - credited_tax;
     let paid = subtotal + tax - invoice.remaining;

@@ -58,14 +58,14 @@ impl Books {
                 "days of this invoice are not signed off in insights: see `unsigned_days`; the invoice opens automatically afterwards",
             ));
         }
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
         if invoice.state != InvoiceState::Review {
             return Err(BillingError::Conflict("only an invoice in review can be approved"));
         }
-        self.open(&mut on, by, id, self.settings.due).await?;
-        self.note_invoice(&mut on, by, &invoice, json!({"approved": true})).await?;
-        Ok(on.commit().await?)
+        self.open(&mut tx, by, id, self.settings.due).await?;
+        self.note_invoice(&mut tx, by, &invoice, json!({"approved": true})).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Takes back an open invoice without payments, which keeps its number, or an invoice in review, which never gets
@@ -74,23 +74,23 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
     pub async fn void_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
-        self.void(&mut on, id).await?;
-        self.note_invoice(&mut on, by, &invoice, json!({"void": true})).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
+        self.void(&mut tx, id).await?;
+        self.note_invoice(&mut tx, by, &invoice, json!({"void": true})).await?;
         if let Some(subscription) = invoice.subscription {
-            let subscription = self.existing(&mut on, subscription).await?;
+            let subscription = self.existing(&mut tx, subscription).await?;
             match subscription.state {
                 SubscriptionState::Pending => {
-                    self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
+                    self.transition(&mut tx, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
                 }
                 SubscriptionState::PastDue | SubscriptionState::Limited | SubscriptionState::Closed => {
-                    self.settle_debts(&mut on, by, subscription.id, id).await?;
+                    self.settle_debts(&mut tx, by, subscription.id, id).await?;
                 }
                 SubscriptionState::Trialing | SubscriptionState::Active | SubscriptionState::Cancelled => {}
             }
         }
-        Ok(on.commit().await?)
+        Ok(tx.commit().await?)
     }
 
     /// Gives up the part of an open invoice that is not paid. The consequences for the subscription stay, and a later payment
@@ -100,25 +100,25 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoInvoice`], [`BillingError::Conflict`], and database errors.
     pub async fn write_off_invoice(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
         let state = invoice.state.after(InvoiceEvent::WrittenOff);
         let state = state.ok_or(BillingError::Conflict("only an open invoice can be written off"))?;
         if let Some(subscription) = invoice.subscription {
-            let subscription = self.existing(&mut on, subscription).await?;
+            let subscription = self.existing(&mut tx, subscription).await?;
             if subscription.state == SubscriptionState::Pending {
-                self.void_unused(&mut on, std::slice::from_ref(&invoice)).await?;
-                self.note_invoice(&mut on, by, &invoice, json!({"void": true})).await?;
-                self.transition(&mut on, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
-                return Ok(on.commit().await?);
+                self.void_unused(&mut tx, std::slice::from_ref(&invoice)).await?;
+                self.note_invoice(&mut tx, by, &invoice, json!({"void": true})).await?;
+                self.transition(&mut tx, by, &subscription, SubscriptionEvent::FirstInvoiceLapsed).await?;
+                return Ok(tx.commit().await?);
             }
         }
-        invoices::set(&self.store, &mut on, id, state.as_str(), invoice.remaining).await?;
+        invoices::set(&self.store, &mut tx, id, state.as_str(), invoice.remaining).await?;
         let written_off = MoneyEvent::WrittenOff { remaining: invoice.remaining };
-        self.post(&mut on, &invoice, written_off, "invoice.written_off").await?;
-        self.announce(&mut on, WebhookEvent::InvoiceUncollectible, id).await?;
-        self.note_invoice(&mut on, by, &invoice, json!({"written_off": invoice.remaining})).await?;
-        Ok(on.commit().await?)
+        self.post(&mut tx, &invoice, written_off, "invoice.written_off").await?;
+        self.announce(&mut tx, WebhookEvent::InvoiceUncollectible, id).await?;
+        self.note_invoice(&mut tx, by, &invoice, json!({"written_off": invoice.remaining})).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Makes a credit note of lines of an open or paid invoice, and returns its id. The part that was paid goes to the wallet.
@@ -129,9 +129,9 @@ impl Books {
     pub async fn credit_invoice(&self, by: &Actor, id: Uuid, new: NewCreditNote<'_>) -> Result<Uuid, BillingError> {
         let NewCreditNote { lines: credited, reason, expected } = new;
         let stored = invoices::lines(&self.store, id).await?;
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
-        let (subtotal, tax) = invoices::credited(&mut on, id).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
+        let (subtotal, tax) = invoices::credited(&mut tx, id).await?;
         if expected.is_some_and(|expected| expected != subtotal + tax) {
             return Err(BillingError::Conflict("the credit notes of the invoice have changed: read the invoice again"));
         }
@@ -155,9 +155,9 @@ impl Books {
                 days: BillingPeriod { first_day: stored_day(line.first_day), last_day: stored_day(line.last_day) },
             });
         }
-        let note = self.credit(&mut on, by, &invoice, NewCredit { lines, reason }).await?;
-        self.note_invoice(&mut on, by, &invoice, json!({"credit_note": note})).await?;
-        on.commit().await?;
+        let note = self.credit(&mut tx, by, &invoice, NewCredit { lines, reason }).await?;
+        self.note_invoice(&mut tx, by, &invoice, json!({"credit_note": note})).await?;
+        tx.commit().await?;
         Ok(note)
     }
 
@@ -166,22 +166,22 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoInvoice`], and database errors.
     pub async fn set_tax_number(&self, by: &Actor, id: Uuid, number: &str) -> Result<(), BillingError> {
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
-        invoices::set_tax_number(&self.store, &mut on, id, number).await?;
-        self.note_invoice(&mut on, by, &invoice, json!({"tax_invoice_number": number})).await?;
-        Ok(on.commit().await?)
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
+        invoices::set_tax_number(&self.store, &mut tx, id, number).await?;
+        self.note_invoice(&mut tx, by, &invoice, json!({"tax_invoice_number": number})).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Adds a line to the audit log about an invoice.
     pub(crate) async fn note_invoice(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         of: &StoredInvoice,
         detail: Value,
     ) -> Result<(), BillingError> {
         let act = Act::of(AuditAction::InvoiceChange, of.id, Some(of.user)).with(detail);
-        Ok(self.store.note(on, by, act).await?)
+        Ok(self.store.note(tx, by, act).await?)
     }
 }

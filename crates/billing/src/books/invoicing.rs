@@ -69,13 +69,13 @@ impl Books {
     /// exists if the transaction is committed, so the series has no gaps.
     pub(crate) async fn open_invoice(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         of: &InvoiceSubject,
         draft: InvoiceDraft,
     ) -> Result<Uuid, BillingError> {
-        let id = self.add_draft(on, of, &draft).await?;
-        self.open(on, by, id, of.due).await?;
+        let id = self.add_draft(tx, of, &draft).await?;
+        self.open(tx, by, id, of.due).await?;
         Ok(id)
     }
 
@@ -104,20 +104,20 @@ impl Books {
     /// Stores a draft that waits for the approval of finance, or for the sign-off of its days.
     pub(crate) async fn review_invoice(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &InvoiceSubject,
         draft: &InvoiceDraft,
     ) -> Result<Uuid, BillingError> {
-        let id = self.add_draft(on, of, draft).await?;
+        let id = self.add_draft(tx, of, draft).await?;
         let state = InvoiceState::Draft.after(InvoiceEvent::ReviewRequested).unwrap_or(InvoiceState::Draft);
-        invoices::set(&self.store, on, id, state.as_str(), draft.total).await?;
+        invoices::set(&self.store, tx, id, state.as_str(), draft.total).await?;
         Ok(id)
     }
 
     /// Stores a draft with its lines.
     pub(crate) async fn add_draft(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         of: &InvoiceSubject,
         draft: &InvoiceDraft,
     ) -> Result<Uuid, BillingError> {
@@ -150,11 +150,11 @@ impl Books {
             reason: of.corrects.as_ref().map(|corrected| corrected.reason.clone()).unwrap_or_default(),
             lines,
         };
-        invoices::add(&self.store, on, &new).await?;
+        invoices::add(&self.store, tx, &new).await?;
         let terms = InvoiceTerms::new(of.basis.clone(), self.settings.tax.as_ref(), draft);
         let terms = serde_json::to_string(&terms);
         let terms = terms.map_err(|_| BillingError::Inconsistent("the terms of an invoice cannot be written"))?;
-        receipts::add(&self.store, on, id, &terms).await?;
+        receipts::add(&self.store, tx, id, &terms).await?;
         Ok(id)
     }
 
@@ -169,82 +169,82 @@ impl Books {
     /// Gives a draft its number and its postings. A total of 0 is paid at once.
     pub(crate) async fn open(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         id: Uuid,
         due: Duration,
     ) -> Result<(), BillingError> {
-        let invoice = self.invoice(on, id).await?;
+        let invoice = self.invoice(tx, id).await?;
         let event = if invoice.total == 0 { InvoiceEvent::ApprovedAsZero } else { InvoiceEvent::Approved };
         let state = invoice.state.after(event).ok_or(BillingError::Conflict("the invoice is not a draft"))?;
         let now = self.store.clock().now();
         let series = self.settings.number.series(now.day().civil().year);
-        let number = invoices::next_number(&self.store, on, &series).await?;
+        let number = invoices::next_number(&self.store, tx, &series).await?;
         let text = self.settings.number.number(&series, number);
         let given = GivenNumber { series: &series, number, text: &text, due_at: now.after(due) };
-        invoices::number(&self.store, on, id, state.as_str(), given).await?;
-        self.name_parties(on, id, invoice.user).await?;
+        invoices::number(&self.store, tx, id, state.as_str(), given).await?;
+        self.name_parties(tx, id, invoice.user).await?;
         let opened = MoneyEvent::Opened { subtotal: invoice.subtotal, tax: invoice.tax };
-        self.post(on, &invoice, opened, "invoice.opened").await?;
-        self.announce(on, WebhookEvent::InvoiceOpened, id).await?;
+        self.post(tx, &invoice, opened, "invoice.opened").await?;
+        self.announce(tx, WebhookEvent::InvoiceOpened, id).await?;
         if invoice.total != 0 {
-            self.mail(on, MailKind::InvoiceOpened, id, invoice.user).await?;
+            self.mail(tx, MailKind::InvoiceOpened, id, invoice.user).await?;
         }
-        let wallet = postings::wallet(on, invoice.user, invoice.currency).await?;
+        let wallet = postings::wallet(tx, invoice.user, invoice.currency).await?;
         // A change that is not paid in time is void. It is paid from the wallet as a whole, or not at all.
         let paid =
             if invoice.kind == InvoiceKind::Change && wallet < invoice.total { 0 } else { wallet.min(invoice.total) };
         if state == InvoiceState::Paid {
-            self.invoice_paid(on, by, &invoice).await?;
+            self.invoice_paid(tx, by, &invoice).await?;
         } else if paid > 0 {
-            self.post(on, &invoice, MoneyEvent::PaidFromWallet { amount: paid }, "invoice.paid_from_wallet").await?;
-            self.reduce(on, by, id, paid).await?;
+            self.post(tx, &invoice, MoneyEvent::PaidFromWallet { amount: paid }, "invoice.paid_from_wallet").await?;
+            self.reduce(tx, by, id, paid).await?;
         }
-        self.credit_after_end(on, id).await
+        self.credit_after_end(tx, id).await
     }
 
     /// Stores the seller and the customer of a document that gets its number.
     pub(super) async fn name_parties(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         id: Uuid,
         user: UserId,
     ) -> Result<(), BillingError> {
-        let customer = parties::customer(on, user).await?;
+        let customer = parties::customer(tx, user).await?;
         let parties = InvoiceParties { seller: self.settings.seller.clone(), customer };
-        Ok(parties::name(&self.store, on, id, &parties).await?)
+        Ok(parties::name(&self.store, tx, id, &parties).await?)
     }
 
     /// Reduces the part of an invoice that is not paid. If nothing remains, the invoice is paid, with all effects.
     pub(crate) async fn reduce(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         id: Uuid,
         amount: i64,
     ) -> Result<(), BillingError> {
-        let invoice = self.invoice(on, id).await?;
-        let state = self.set_reduced(on, &invoice, amount).await?;
-        if state == InvoiceState::Paid { self.invoice_paid(on, by, &invoice).await } else { Ok(()) }
+        let invoice = self.invoice(tx, id).await?;
+        let state = self.set_reduced(tx, &invoice, amount).await?;
+        if state == InvoiceState::Paid { self.invoice_paid(tx, by, &invoice).await } else { Ok(()) }
     }
 
     /// Reduces the part of an invoice that is not paid, and returns its state from then on.
     pub(super) async fn set_reduced(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         invoice: &StoredInvoice,
         amount: i64,
     ) -> Result<InvoiceState, BillingError> {
         let remaining = invoice.remaining - amount;
         let event = if remaining == 0 { InvoiceEvent::PaidInFull } else { InvoiceEvent::PaidInPart };
         let state = invoice.state.after(event).ok_or(BillingError::Conflict("the invoice is not open"))?;
-        invoices::set(&self.store, on, invoice.id, state.as_str(), remaining).await?;
+        invoices::set(&self.store, tx, invoice.id, state.as_str(), remaining).await?;
         Ok(state)
     }
 
     /// Voids an open invoice of which nothing was paid, which keeps its number, or one in review.
-    pub(crate) async fn void(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
-        let invoice = self.invoice(on, id).await?;
+    pub(crate) async fn void(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let invoice = self.invoice(tx, id).await?;
         let state = invoice.state.after(InvoiceEvent::Voided);
         let state = if invoice.remaining == invoice.total { state } else { None };
         let state = state.ok_or(BillingError::Conflict(
@@ -252,21 +252,21 @@ impl Books {
         ))?;
         // An invoice that was never opened has no entries, and no mail or webhook announced it.
         if invoice.number.is_none() {
-            return Ok(invoices::set(&self.store, on, id, state.as_str(), 0).await?);
+            return Ok(invoices::set(&self.store, tx, id, state.as_str(), 0).await?);
         }
-        self.set_void(on, &invoice, state).await
+        self.set_void(tx, &invoice, state).await
     }
 
     /// Voids open invoices of a subscription that never began. A part that was paid goes to the wallet.
     pub(crate) async fn void_unused(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         open: &[StoredInvoice],
     ) -> Result<(), BillingError> {
         for invoice in open {
             let state = invoice.state.after(InvoiceEvent::Voided);
             let state = state.ok_or(BillingError::Conflict("only an open invoice can be voided"))?;
-            self.set_void(on, invoice, state).await?;
+            self.set_void(tx, invoice, state).await?;
         }
         Ok(())
     }
@@ -274,58 +274,58 @@ impl Books {
     /// Credit notes have taken their part back already.
     async fn set_void(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         invoice: &StoredInvoice,
         state: InvoiceState,
     ) -> Result<(), BillingError> {
-        let (credited, credited_tax) = invoices::credited(on, invoice.id).await?;
+        let (credited, credited_tax) = invoices::credited(tx, invoice.id).await?;
         let subtotal = invoice.subtotal - credited;
         let tax = invoice.tax - credited_tax;
         let to_wallet = subtotal + tax - invoice.remaining;
         // A credit note filled the wallet, and the payment that it gave back was taken back later.
-        if to_wallet < 0 && postings::wallet(on, invoice.user, invoice.currency).await? < -to_wallet {
+        if to_wallet < 0 && postings::wallet(tx, invoice.user, invoice.currency).await? < -to_wallet {
             return Err(BillingError::CreditSpent);
         }
-        invoices::set(&self.store, on, invoice.id, state.as_str(), 0).await?;
+        invoices::set(&self.store, tx, invoice.id, state.as_str(), 0).await?;
         let voided = MoneyEvent::Voided { subtotal, tax, to_wallet };
-        self.post(on, invoice, voided, "invoice.voided").await?;
-        self.announce(on, WebhookEvent::InvoiceVoid, invoice.id).await
+        self.post(tx, invoice, voided, "invoice.voided").await?;
+        self.announce(tx, WebhookEvent::InvoiceVoid, invoice.id).await
     }
 
     /// Applies the effects of a paid invoice: the first one activates its subscription, that of a change moves the plan,
     /// and the last one that was owed ends the consequences of missing payments.
     async fn invoice_paid(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         invoice: &StoredInvoice,
     ) -> Result<(), BillingError> {
-        self.announce(on, WebhookEvent::InvoicePaid, invoice.id).await?;
+        self.announce(tx, WebhookEvent::InvoicePaid, invoice.id).await?;
         let Some(id) = invoice.subscription else { return Ok(()) };
-        let subscription = self.existing(on, id).await?;
+        let subscription = self.existing(tx, id).await?;
         // The user may have another subscription by now.
         if subscription.state == SubscriptionState::Cancelled {
             return Ok(());
         }
-        if self.transition(on, by, &subscription, SubscriptionEvent::FirstInvoicePaid).await?.is_some() {
+        if self.transition(tx, by, &subscription, SubscriptionEvent::FirstInvoicePaid).await?.is_some() {
             return Ok(());
         }
-        self.apply_change(on, by, &subscription, invoice).await?;
-        self.settle_debts(on, by, id, invoice.id).await
+        self.apply_change(tx, by, &subscription, invoice).await?;
+        self.settle_debts(tx, by, id, invoice.id).await
     }
 
     /// Ends the consequences of missing payments if no invoice but `settled` is past its due time.
     pub(super) async fn settle_debts(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         id: Uuid,
         settled: Uuid,
     ) -> Result<(), BillingError> {
         let now = self.store.clock().now();
         let is_owed = |open: &StoredInvoice| open.id != settled && open.due_at.is_some_and(|due| due <= now);
-        let has_debts = invoices::open_of(on, id).await?.iter().any(is_owed);
-        let subscription = self.existing(on, id).await?;
+        let has_debts = invoices::open_of(tx, id).await?.iter().any(is_owed);
+        let subscription = self.existing(tx, id).await?;
         // A period that is invoiced continues until its end, unless its invoice was given up. The invoice of a year that a
         // month replaced began earlier.
         let is_current = |of: &StoredInvoice| {
@@ -333,17 +333,17 @@ impl Books {
                 && of.first_day >= subscription.first_day
         };
         let is_over = subscription.state == SubscriptionState::Closed
-            && !invoices::of_day(on, id, self.today()).await?.iter().any(is_current);
+            && !invoices::of_day(tx, id, self.today()).await?.iter().any(is_current);
         if !has_debts && is_over && subscription.cancel_at_end {
-            self.transition(on, by, &subscription, SubscriptionEvent::CancelledNow).await?;
+            self.transition(tx, by, &subscription, SubscriptionEvent::CancelledNow).await?;
             let last_day = subscription.last_day.min(self.today());
-            return Ok(subscriptions::set_end(&self.store, on, id, last_day, true).await?);
+            return Ok(subscriptions::set_end(&self.store, tx, id, last_day, true).await?);
         }
-        if !has_debts && self.transition(on, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
-            return if is_over { self.begin_again(on, by, id).await } else { Ok(()) };
+        if !has_debts && self.transition(tx, by, &subscription, SubscriptionEvent::AllPaid).await?.is_some() {
+            return if is_over { self.begin_again(tx, by, id).await } else { Ok(()) };
         }
         let state = subscription.state;
-        self.grant(on, by, &subscription, state).await
+        self.grant(tx, by, &subscription, state).await
     }
 
     /// Begins a new period of a subscription that was closed, on the day of its payment, or after the suspension of its
@@ -351,14 +351,14 @@ impl Books {
     /// invoice of the period at once.
     fn begin_again<'a>(
         &'a self,
-        on: &'a mut BooksTransaction,
+        tx: &'a mut BooksTransaction,
         by: &'a Actor,
         id: Uuid,
     ) -> Pin<Box<dyn Future<Output = Result<(), BillingError>> + Send + 'a>> {
         Box::pin(async move {
-            let subscription = self.existing(on, id).await?;
+            let subscription = self.existing(tx, id).await?;
             let today = self.today();
-            if subscriptions::is_suspended(on, subscription.user).await? {
+            if subscriptions::is_suspended(tx, subscription.user).await? {
                 // After the suspension, the close charges the usage until today, and begins the next period. Between the last
                 // period and today, keys were refused.
                 if subscription.last_day < today {
@@ -368,14 +368,14 @@ impl Books {
                         period_first: subscription.first_day,
                         period_last: today,
                     };
-                    subscriptions::add_days(&self.store, on, id, days).await?;
+                    subscriptions::add_days(&self.store, tx, id, days).await?;
                 }
                 let anchor_day = BillingPeriod::anchor_of(today.next());
-                return Ok(subscriptions::set_last_day(&self.store, on, id, today, anchor_day).await?);
+                return Ok(subscriptions::set_last_day(&self.store, tx, id, today, anchor_day).await?);
             }
-            self.bill_unclosed(on, &subscription, today).await?;
+            self.bill_unclosed(tx, &subscription, today).await?;
             let version = subscription.next_plan_version.unwrap_or(subscription.plan_version);
-            let version = self.version(on, version).await?;
+            let version = self.version(tx, version).await?;
             let anchor_day = BillingPeriod::anchor_of(today);
             let period = BillingPeriod::starting(today, anchor_day, version.price.interval);
             let days = DaysOfVersion {
@@ -384,29 +384,29 @@ impl Books {
                 period_first: today,
                 period_last: period.last_day,
             };
-            subscriptions::set_period(&self.store, on, id, days, anchor_day).await?;
-            let subscription = self.existing(on, id).await?;
-            self.grant(on, by, &subscription, subscription.state).await?;
+            subscriptions::set_period(&self.store, tx, id, days, anchor_day).await?;
+            let subscription = self.existing(tx, id).await?;
+            self.grant(tx, by, &subscription, subscription.state).await?;
             // The one of the payment names the period that is over.
-            self.announce(on, WebhookEvent::SubscriptionChanged, id).await?;
+            self.announce(tx, WebhookEvent::SubscriptionChanged, id).await?;
             let Some(line) = terms(&version).plan_line(period) else { return Ok(()) };
             let draft = InvoiceDraft::of(vec![line], self.settings.tax.as_ref(), today)?;
             let basis = InvoiceBasis::in_advance(version.id, period);
             let subject = self.period_subject(&subscription, period, version.price.currency(), basis);
-            self.open_invoice(on, by, &subject, draft).await?;
+            self.open_invoice(tx, by, &subject, draft).await?;
             Ok(())
         })
     }
 
     /// Returns an invoice that must exist.
-    pub(crate) async fn invoice(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredInvoice, BillingError> {
-        invoices::find(on, id).await?.ok_or(BillingError::NoInvoice)
+    pub(crate) async fn invoice(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<StoredInvoice, BillingError> {
+        invoices::find(tx, id).await?.ok_or(BillingError::NoInvoice)
     }
 
     /// Adds the entries of a change of money.
     pub(crate) async fn post(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         invoice: &StoredInvoice,
         event: MoneyEvent,
         reason: &str,
@@ -418,20 +418,20 @@ impl Books {
             payment: None,
             reason,
         };
-        self.post_for(on, subject, event).await
+        self.post_for(tx, subject, event).await
     }
 
     /// Adds the entries of a change of money that may have no invoice.
     pub(crate) async fn post_for(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         subject: PostingSubject<'_>,
         event: MoneyEvent,
     ) -> Result<(), BillingError> {
         let entries = event.entries();
         let entries: Vec<NewPosting<'_>> =
             entries.iter().map(|entry| NewPosting { account: entry.account.as_str(), amount: entry.amount }).collect();
-        Ok(postings::add(&self.store, on, subject, &entries).await?)
+        Ok(postings::add(&self.store, tx, subject, &entries).await?)
     }
 }
 

@@ -18,7 +18,7 @@ impl Books {
     /// Adds a mail to a transaction, unless no server for mails is configured.
     pub(crate) async fn mail(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         kind: MailKind,
         object: Uuid,
         user: UserId,
@@ -27,7 +27,7 @@ impl Books {
             let is_for_finance = kind.is_for_finance();
             let may_repeat = kind.may_repeat();
             let new = NewMail { kind: kind.as_str(), object, user, is_for_finance, may_repeat };
-            mails::add(&self.store, on, new).await?;
+            mails::add(&self.store, tx, new).await?;
         }
         Ok(())
     }
@@ -35,12 +35,12 @@ impl Books {
     /// Adds a mail about the invoice that is past its due time for the longest time.
     pub(crate) async fn mail_of_oldest(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         kind: MailKind,
         open: &[StoredInvoice],
     ) -> Result<(), BillingError> {
         match open.iter().min_by_key(|invoice| (invoice.due_at, invoice.id)) {
-            Some(invoice) => self.mail(on, kind, invoice.id, invoice.user).await,
+            Some(invoice) => self.mail(tx, kind, invoice.id, invoice.user).await,
             None => Ok(()),
         }
     }
@@ -67,9 +67,9 @@ impl Books {
                 let Some((last, _)) = overdue.last() else { break };
                 after = *last;
                 for (invoice, user) in overdue {
-                    let mut on = self.store.begin().await?;
-                    self.mail(&mut on, kind, invoice, user).await?;
-                    on.commit().await?;
+                    let mut tx = self.store.begin().await?;
+                    self.mail(&mut tx, kind, invoice, user).await?;
+                    tx.commit().await?;
                 }
             }
         }

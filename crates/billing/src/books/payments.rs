@@ -71,8 +71,8 @@ impl Books {
     ) -> Result<BegunPayment, BillingError> {
         let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
         let lines = invoices::lines(&self.store, invoice).await?;
-        let mut on = self.store.addition().await?;
-        let invoice = self.invoice(&mut on, invoice).await?;
+        let mut tx = self.store.begin_quiet().await?;
+        let invoice = self.invoice(&mut tx, invoice).await?;
         if invoice.user != user || invoice.number.is_none() {
             return Err(BillingError::NoInvoice);
         }
@@ -87,17 +87,17 @@ impl Books {
             return Err(BillingError::Method);
         }
         let now = self.store.clock().now();
-        let mut payments = rows::of_invoice_on(&mut on, invoice.id).await?;
+        let mut payments = rows::of_invoice_on(&mut tx, invoice.id).await?;
         payments.retain(|of| of.method == channel.as_str() && of.amount == invoice.remaining && of.expires_at > now);
         let pending = payments.into_iter().rev().find(|of| of.state.is_pending());
         let begun = match pending {
             Some(payment) => {
-                on.rollback().await?;
+                tx.rollback().await?;
                 BegunPayment { payment, is_new: false }
             }
             None => {
                 let new = PaymentPurpose { user, invoice: Some(invoice.id), channel, amount: invoice.remaining };
-                BegunPayment { payment: self.add_payment(on, provider, new).await?, is_new: true }
+                BegunPayment { payment: self.add_payment(tx, provider, new).await?, is_new: true }
             }
         };
         self.charge(begun, items(&invoice, &lines), return_url).await
@@ -106,11 +106,11 @@ impl Books {
     /// Stores a payment before the provider knows it: a notification always finds its payment.
     pub(super) async fn add_payment(
         &self,
-        mut on: BooksTransaction,
+        mut tx: BooksTransaction,
         provider: &MidtransClient,
         of: PaymentPurpose,
     ) -> Result<StoredPayment, BillingError> {
-        let expires_at = self.expires_at(&mut on, provider.expiry(of.channel), of.invoice).await?;
+        let expires_at = self.expires_at(&mut tx, provider.expiry(of.channel), of.invoice).await?;
         let id = self.store.new_id();
         let order = format!("TG-{}", id.simple());
         let new = NewPayment {
@@ -122,22 +122,22 @@ impl Books {
             amount: of.amount,
             expires_at,
         };
-        rows::add(&self.store, &mut on, new).await?;
-        let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
-        on.commit().await?;
+        rows::add(&self.store, &mut tx, new).await?;
+        let payment = rows::find(&mut tx, id).await?.ok_or(BillingError::NoPayment)?;
+        tx.commit().await?;
         Ok(payment)
     }
 
     /// Returns the time until which a new payment can be made: an invoice is not paid after it became void.
     async fn expires_at(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         expiry: Duration,
         invoice: Option<Uuid>,
     ) -> Result<Timestamp, BillingError> {
         let now = self.store.clock().now();
         let latest = match invoice {
-            Some(id) => self.void_at(on, id).await?,
+            Some(id) => self.void_at(tx, id).await?,
             None => None,
         };
         match latest {
@@ -151,14 +151,14 @@ impl Books {
 
     /// Returns the time when an invoice becomes void without a payment; `None` if it stays due. A change that was paid
     /// once stays due, and so does an invoice that was partly paid or credited.
-    async fn void_at(&self, on: &mut BooksTransaction, id: Uuid) -> Result<Option<Timestamp>, BillingError> {
-        let invoice = self.invoice(on, id).await?;
+    async fn void_at(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<Option<Timestamp>, BillingError> {
+        let invoice = self.invoice(tx, id).await?;
         let is_pending = match invoice.subscription {
-            Some(of) => self.existing(on, of).await?.state == SubscriptionState::Pending,
+            Some(of) => self.existing(tx, of).await?.state == SubscriptionState::Pending,
             None => false,
         };
         let is_whole = invoice.kind == InvoiceKind::Change && invoice.remaining == invoice.total;
-        let is_unpaid_change = is_whole && !postings::was_paid_once(on, id).await?;
+        let is_unpaid_change = is_whole && !postings::was_paid_once(tx, id).await?;
         Ok(if invoice.state == InvoiceState::Open && (is_pending || is_unpaid_change) { invoice.due_at } else { None })
     }
 
@@ -180,8 +180,8 @@ impl Books {
                 let provider = self.provider.as_ref().ok_or(BillingError::NoProvider)?;
                 let channel = channel_of(&payment)?;
                 let StoredPayment { user, invoice, amount, .. } = payment;
-                let on = self.store.addition().await?;
-                let other = self.add_payment(on, provider, PaymentPurpose { user, invoice, channel, amount }).await?;
+                let tx = self.store.begin_quiet().await?;
+                let other = self.add_payment(tx, provider, PaymentPurpose { user, invoice, channel, amount }).await?;
                 let payment = self.charge_in_task(&other, items, return_url).await?;
                 Ok(BegunPayment { payment, is_new: true })
             }
@@ -225,7 +225,7 @@ impl Books {
             return_url,
         };
         let charged = provider.charge(&order).await;
-        let mut on = self.store.addition().await?;
+        let mut tx = self.store.begin_quiet().await?;
         match &charged {
             Ok(result) => {
                 let instructions = result.instructions.to_string();
@@ -236,7 +236,7 @@ impl Books {
                     instructions: &instructions,
                     error: "",
                 };
-                rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
+                rows::set_charge(&self.store, &mut tx, payment.id, outcome).await?;
             }
             Err(error) if error.is_final() => {
                 let shown = error.to_string();
@@ -248,16 +248,16 @@ impl Books {
                     instructions: "{}",
                     error: message,
                 };
-                rows::set_charge(&self.store, &mut on, payment.id, outcome).await?;
+                rows::set_charge(&self.store, &mut tx, payment.id, outcome).await?;
                 // A notification may have been faster.
-                if rows::find(&mut on, payment.id).await?.is_some_and(|stored| stored.state == PaymentState::Failed) {
-                    self.announce_payment(&mut on, payment.id, PaymentState::Failed).await?;
+                if rows::find(&mut tx, payment.id).await?.is_some_and(|stored| stored.state == PaymentState::Failed) {
+                    self.announce_payment(&mut tx, payment.id, PaymentState::Failed).await?;
                 }
             }
             // The order may exist: the payment stays, and its status is requested later.
             Err(_) => {}
         }
-        on.commit().await?;
+        tx.commit().await?;
         charged?;
         rows::present(&self.store, payment.id).await?.ok_or(BillingError::NoPayment)
     }
@@ -305,8 +305,8 @@ impl Books {
     /// [`BillingError::NoPayment`], [`BillingError::Inconsistent`], and database errors.
     pub async fn apply(&self, payment: Uuid, report: &StatusReport) -> Result<PaymentOutcome, BillingError> {
         // The revision rises only if a user's plan changes: other nodes repeat all look-ups after it.
-        let mut on = self.store.addition().await?;
-        let payment = rows::find(&mut on, payment).await?.ok_or(BillingError::NoPayment)?;
+        let mut tx = self.store.begin_quiet().await?;
+        let payment = rows::find(&mut tx, payment).await?.ok_or(BillingError::NoPayment)?;
         if !self.is_about(&payment, report) {
             return Ok(PaymentOutcome::Mismatch);
         }
@@ -323,10 +323,10 @@ impl Books {
         };
         let seen = seen.seen(state);
         let (payment, state) = match state.after(SeenStatus::LateSuccess) {
-            Some((paid, _)) if seen.follows_success() => (self.receive_unseen(&mut on, payment, report).await?, paid),
+            Some((paid, _)) if seen.follows_success() => (self.receive_unseen(&mut tx, payment, report).await?, paid),
             Some(_) | None => (payment, state),
         };
-        let Some((after, money)) = state.after(seen) else { return self.unchanged(on, &payment, state, seen).await };
+        let Some((after, money)) = state.after(seen) else { return self.unchanged(tx, &payment, state, seen).await };
         let refunded = match (money, after) {
             (PaymentMoney::Refunded, PaymentState::Refunded) => payment.amount,
             (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) if report.refunded == 0 => {
@@ -334,7 +334,7 @@ impl Books {
             }
             // The provider does not know of transfers by hand.
             (PaymentMoney::Refunded | PaymentMoney::PartlyReversed, _) => {
-                report.refunded.saturating_add(refunds::by_hand(&mut on, payment.id).await?)
+                report.refunded.saturating_add(refunds::by_hand(&mut tx, payment.id).await?)
             }
             (PaymentMoney::None | PaymentMoney::Received | PaymentMoney::Reversed, _) => payment.refunded,
         };
@@ -345,40 +345,40 @@ impl Books {
             error: if after == PaymentState::Failed { report.status.clone() } else { String::new() },
             ..payment.clone()
         };
-        rows::set_state(&self.store, &mut on, &stored).await?;
+        rows::set_state(&self.store, &mut tx, &stored).await?;
         // A refund through the API has changed the amount before, and is announced when it is done.
         let is_other_change = after != state && money != PaymentMoney::Refunded;
         if is_other_change || stored.refunded != payment.refunded {
-            self.announce_payment(&mut on, payment.id, after).await?;
+            self.announce_payment(&mut tx, payment.id, after).await?;
         }
         match money {
             PaymentMoney::None => {}
-            PaymentMoney::Received => self.receive(&mut on, &payment).await?,
+            PaymentMoney::Received => self.receive(&mut tx, &payment).await?,
             PaymentMoney::Reversed => {
-                let left = left_at_provider(&mut on, &payment).await?;
-                self.reverse(&mut on, &payment, left).await?;
+                let left = left_at_provider(&mut tx, &payment).await?;
+                self.reverse(&mut tx, &payment, left).await?;
             }
             PaymentMoney::PartlyReversed => {
                 // A transfer by hand does not lower what the bank takes back, at most the whole payment.
                 let rest = payment.amount - report.refunded.min(payment.amount);
-                let left = left_at_provider(&mut on, &payment).await?;
-                self.reverse(&mut on, &payment, left - rest).await?;
+                let left = left_at_provider(&mut tx, &payment).await?;
+                self.reverse(&mut tx, &payment, left - rest).await?;
             }
-            PaymentMoney::Refunded => self.returned(&mut on, &payment, stored.refunded - payment.refunded).await?,
+            PaymentMoney::Refunded => self.returned(&mut tx, &payment, stored.refunded - payment.refunded).await?,
         }
-        on.commit().await?;
+        tx.commit().await?;
         Ok(PaymentOutcome::Changed(after))
     }
 
     /// Records that the state was requested, and does not change the payment.
     async fn unchanged(
         &self,
-        on: BooksTransaction,
+        tx: BooksTransaction,
         payment: &StoredPayment,
         state: PaymentState,
         seen: SeenStatus,
     ) -> Result<PaymentOutcome, BillingError> {
-        on.rollback().await?;
+        tx.rollback().await?;
         if state == PaymentState::Failed && seen == SeenStatus::Success {
             tracing::error!(payment = %payment.id, order = payment.order, "a payment that failed is reported as paid");
         }
@@ -389,7 +389,7 @@ impl Books {
     /// Books a payment as received whose success was not seen before a part of it was returned or taken back.
     async fn receive_unseen(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         payment: StoredPayment,
         report: &StatusReport,
     ) -> Result<StoredPayment, BillingError> {
@@ -399,9 +399,9 @@ impl Books {
             error: String::new(),
             ..payment
         };
-        rows::set_state(&self.store, on, &paid).await?;
-        self.announce_payment(on, paid.id, PaymentState::Paid).await?;
-        self.receive(on, &paid).await?;
+        rows::set_state(&self.store, tx, &paid).await?;
+        self.announce_payment(tx, paid.id, PaymentState::Paid).await?;
+        self.receive(tx, &paid).await?;
         Ok(paid)
     }
 

@@ -32,8 +32,8 @@ impl Books {
         user: UserId,
         change: BillingProfileChange,
     ) -> Result<BillingProfile, BillingError> {
-        let mut on = self.store.addition().await?;
-        let before = profiles::find(&mut on, user).await?;
+        let mut tx = self.store.begin_quiet().await?;
+        let before = profiles::find(&mut tx, user).await?;
         let of = before.clone();
         let profile = BillingProfile {
             name: change.name.unwrap_or(of.name),
@@ -44,7 +44,7 @@ impl Books {
         if before == profile {
             return Ok(profile);
         }
-        profiles::set(&self.store, &mut on, user, &profile).await?;
+        profiles::set(&self.store, &mut tx, user, &profile).await?;
         let changes = [
             ("name", before.name != profile.name),
             ("address", before.address != profile.address),
@@ -54,8 +54,8 @@ impl Books {
         let changed: Vec<&str> =
             changes.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect();
         let act = Act::of(AuditAction::BillingProfileChange, user.0, Some(user)).with(json!({"changed": changed}));
-        self.store.note(&mut on, by, act).await?;
-        on.commit().await?;
+        self.store.note(&mut tx, by, act).await?;
+        tx.commit().await?;
         Ok(profile)
     }
 }

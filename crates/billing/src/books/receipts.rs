@@ -191,20 +191,20 @@ impl Books {
         let terms: InvoiceTerms = serde_json::from_str(&stored.terms)
             .map_err(|_| BillingError::Inconsistent("the terms of an invoice are unreadable"))?;
         let lines = invoices::lines(self.store(), invoice.id).await?;
-        let mut on = self.store().snapshot().await?;
+        let mut tx = self.store().begin_read().await?;
         let subscription = match invoice.subscription {
-            Some(id) => subscriptions::find(&mut on, id).await?,
+            Some(id) => subscriptions::find(&mut tx, id).await?,
             None => None,
         };
         let mut plans = Vec::new();
         for id in terms.versions() {
-            let version = plan_versions::find(&mut on, id).await?;
+            let version = plan_versions::find(&mut tx, id).await?;
             let version = version.ok_or(BillingError::Inconsistent("the version of a plan is missing"))?;
             let plan = version.name;
             let price = version.price;
             plans.push(PlanVersionDocument { id, plan, version: version.version, price });
         }
-        on.rollback().await?;
+        tx.rollback().await?;
         Ok(ReceiptSource {
             store: self.store().clone(),
             documents: ReceiptDocuments { invoice: document(invoice, lines)?, plans, terms, days: Vec::new() },

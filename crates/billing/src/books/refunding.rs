@@ -62,15 +62,15 @@ impl Books {
         if new.way == RefundWay::Midtrans && self.provider.is_none() {
             return Err(BillingError::NoProvider);
         }
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, new.invoice).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, new.invoice).await?;
         let returned: i64 =
-            rows::of_invoice_on(&mut on, invoice.id).await?.iter().map(|payment| payment.refunded).sum();
+            rows::of_invoice_on(&mut tx, invoice.id).await?.iter().map(|payment| payment.refunded).sum();
         if new.expected.is_some_and(|expected| expected != returned) {
             return Err(BillingError::Conflict("the refunds of the invoice have changed: read the invoice again"));
         }
-        let payment = self.refundable(&mut on, &invoice.id, new).await?;
-        let wallet = postings::wallet(&mut on, invoice.user, Currency::Idr).await?;
+        let payment = self.refundable(&mut tx, &invoice.id, new).await?;
+        let wallet = postings::wallet(&mut tx, invoice.user, Currency::Idr).await?;
         if wallet < new.amount {
             return Err(BillingError::Conflict(
                 "the wallet of the customer has less than this amount: make a credit note first",
@@ -91,7 +91,7 @@ impl Books {
             error: String::new(),
             created_at: self.store.clock().now(),
         };
-        refunds::add(&self.store, &mut on, &refund).await?;
+        refunds::add(&self.store, &mut tx, &refund).await?;
         let refunded = payment.refunded + new.amount;
         let state = match new.way {
             RefundWay::Hand if refunded == payment.amount => PaymentState::Refunded,
@@ -99,23 +99,23 @@ impl Books {
             // The provider reports the state.
             RefundWay::Midtrans => payment.state,
         };
-        rows::set_state(&self.store, &mut on, &StoredPayment { refunded, state, ..payment.clone() }).await?;
+        rows::set_state(&self.store, &mut tx, &StoredPayment { refunded, state, ..payment.clone() }).await?;
         let event = MoneyEvent::Refunded { from_wallet: new.amount, unexplained: 0 };
-        self.post_for(&mut on, posted(&refund, "payment.refunded"), event).await?;
+        self.post_for(&mut tx, posted(&refund, "payment.refunded"), event).await?;
         if new.way == RefundWay::Hand {
-            self.announce_payment(&mut on, payment.id, PaymentState::Refunded).await?;
-            self.mail(&mut on, MailKind::Refund, id, invoice.user).await?;
+            self.announce_payment(&mut tx, payment.id, PaymentState::Refunded).await?;
+            self.mail(&mut tx, MailKind::Refund, id, invoice.user).await?;
         }
         let detail = json!({"amount": new.amount, "way": refund.way, "invoice": invoice.id});
         let act = Act::of(AuditAction::PaymentRefund, payment.id, Some(invoice.user)).with(detail);
-        self.store.note(&mut on, by, act).await?;
-        on.commit().await?;
+        self.store.note(&mut tx, by, act).await?;
+        tx.commit().await?;
         if new.way == RefundWay::Midtrans {
             self.send_refund(&refund).await?;
         }
-        let mut on = self.store.snapshot().await?;
-        let stored = refunds::find(&mut on, id).await?;
-        on.rollback().await?;
+        let mut tx = self.store.begin_read().await?;
+        let stored = refunds::find(&mut tx, id).await?;
+        tx.rollback().await?;
         stored.ok_or(BillingError::Inconsistent("a refund is missing"))
     }
 
@@ -144,32 +144,32 @@ impl Books {
             // The event contains the new state.
             self.request_state(&payment).await;
         }
-        let mut on = self.store.change().await?;
-        let stored = refunds::find(&mut on, refund.id).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let stored = refunds::find(&mut tx, refund.id).await?;
         if stored.is_none_or(|stored| stored.state != RefundState::Requested) {
             return Ok(());
         }
         match error {
             None => {
-                refunds::set(&self.store, &mut on, refund.id, RefundState::Done, "").await?;
-                self.become_refunded(&mut on, refund.payment).await?;
-                self.announce_payment(&mut on, refund.payment, PaymentState::Refunded).await?;
-                self.mail(&mut on, MailKind::Refund, refund.id, refund.user).await?;
+                refunds::set(&self.store, &mut tx, refund.id, RefundState::Done, "").await?;
+                self.become_refunded(&mut tx, refund.payment).await?;
+                self.announce_payment(&mut tx, refund.payment, PaymentState::Refunded).await?;
+                self.mail(&mut tx, MailKind::Refund, refund.id, refund.user).await?;
             }
             Some(message) => {
-                refunds::set(&self.store, &mut on, refund.id, RefundState::Failed, &message).await?;
-                let payment = rows::find(&mut on, refund.payment).await?.ok_or(BillingError::NoPayment)?;
+                refunds::set(&self.store, &mut tx, refund.id, RefundState::Failed, &message).await?;
+                let payment = rows::find(&mut tx, refund.payment).await?.ok_or(BillingError::NoPayment)?;
                 let payment = StoredPayment { refunded: payment.refunded - refund.amount, ..payment };
-                rows::set_state(&self.store, &mut on, &payment).await?;
+                rows::set_state(&self.store, &mut tx, &payment).await?;
                 let event = MoneyEvent::RefundRefused { amount: refund.amount };
-                self.post_for(&mut on, posted(refund, "payment.refund_refused"), event).await?;
+                self.post_for(&mut tx, posted(refund, "payment.refund_refused"), event).await?;
                 // The bank took the payment back without the part that was being returned.
                 if matches!(payment.state, PaymentState::Reversed | PaymentState::ChargedBack) {
-                    self.reverse(&mut on, &payment, refund.amount).await?;
+                    self.reverse(&mut tx, &payment, refund.amount).await?;
                 }
             }
         }
-        on.commit().await?;
+        tx.commit().await?;
         if !is_done {
             // The amount of the refund no longer counts as returned.
             self.request_state(&payment).await;
@@ -178,14 +178,14 @@ impl Books {
     }
 
     /// Sets the state of a paid payment after the provider has returned an amount of it, if it did not show the state.
-    async fn become_refunded(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
-        let payment = rows::find(on, id).await?.ok_or(BillingError::NoPayment)?;
+    async fn become_refunded(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        let payment = rows::find(tx, id).await?.ok_or(BillingError::NoPayment)?;
         if payment.state != PaymentState::Paid {
             return Ok(());
         }
         let is_whole = payment.refunded == payment.amount;
         let state = if is_whole { PaymentState::Refunded } else { PaymentState::PartlyRefunded };
-        Ok(rows::set_state(&self.store, on, &StoredPayment { state, ..payment }).await?)
+        Ok(rows::set_state(&self.store, tx, &StoredPayment { state, ..payment }).await?)
     }
 
     /// Requests the state of a payment after a refund. Without a response, a notification or the job shows it.
@@ -198,12 +198,12 @@ impl Books {
     /// Returns the newest payment of an invoice from which the amount can be returned.
     async fn refundable(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         invoice: &Uuid,
         new: NewRefund<'_>,
     ) -> Result<StoredPayment, BillingError> {
         let mut most = None;
-        for payment in rows::of_invoice_on(on, *invoice).await?.into_iter().rev() {
+        for payment in rows::of_invoice_on(tx, *invoice).await?.into_iter().rev() {
             let is_paid = matches!(payment.state, PaymentState::Paid | PaymentState::PartlyRefunded);
             let channel = PaymentChannel::of_name(&payment.method);
             let is_fit = new.way == RefundWay::Hand || channel.is_some_and(PaymentChannel::is_refundable);

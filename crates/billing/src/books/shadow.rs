@@ -60,13 +60,13 @@ impl Books {
         let first_day = months.first().map_or(self.today(), |month| month.first_day);
         let last_day = months.last().map_or(self.today(), |month| month.last_day);
         let days = BillingPeriod { first_day, last_day };
-        let mut on = self.store().snapshot().await?;
-        let found = charged_usage::users(&mut on, (days.first_day, days.last_day), draft.after, draft.limit).await?;
+        let mut tx = self.store().begin_read().await?;
+        let found = charged_usage::users(&mut tx, (days.first_day, days.last_day), draft.after, draft.limit).await?;
         let mut users = Vec::new();
         for ChargedUser { user, user_no, plan_version } in found {
-            let usage = charged_usage::of_days(&mut on, user_no, days.first_day, days.last_day).await?;
+            let usage = charged_usage::of_days(&mut tx, user_no, days.first_day, days.last_day).await?;
             let version = match plan_version {
-                Some(id) => Some(self.version(&mut on, id).await?),
+                Some(id) => Some(self.version(&mut tx, id).await?),
                 None => None,
             };
             if version.as_ref().is_some_and(|of| of.price.currency() != draft.price.currency()) {
@@ -75,7 +75,7 @@ impl Books {
             let now = version.map_or(Ok(0), |StoredPlanVersion { price, .. }| self.amount(&price, &months, &usage))?;
             users.push(ShadowBill { user, now, then: self.amount(draft.price, &months, &usage)? });
         }
-        on.rollback().await?;
+        tx.rollback().await?;
         Ok(ShadowBills { days, currency: draft.price.currency(), users })
     }
 

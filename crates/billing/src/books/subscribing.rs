@@ -46,9 +46,9 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoSubscription`], and database errors.
     pub async fn summary(&self, user: UserId) -> Result<SubscriptionSummary, BillingError> {
-        let mut on = self.store.snapshot().await?;
-        let subscription = subscriptions::of_user(&mut on, user).await?.ok_or(BillingError::NoSubscription)?;
-        self.summarize(on, subscription).await
+        let mut tx = self.store.begin_read().await?;
+        let subscription = subscriptions::of_user(&mut tx, user).await?.ok_or(BillingError::NoSubscription)?;
+        self.summarize(tx, subscription).await
     }
 
     /// Returns a subscription by its id, also if it is cancelled.
@@ -56,25 +56,25 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoSubscription`], and database errors.
     pub async fn summary_of(&self, id: Uuid) -> Result<SubscriptionSummary, BillingError> {
-        let mut on = self.store.snapshot().await?;
-        let subscription = subscriptions::find(&mut on, id).await?.ok_or(BillingError::NoSubscription)?;
-        self.summarize(on, subscription).await
+        let mut tx = self.store.begin_read().await?;
+        let subscription = subscriptions::find(&mut tx, id).await?.ok_or(BillingError::NoSubscription)?;
+        self.summarize(tx, subscription).await
     }
 
     async fn summarize(
         &self,
-        mut on: BooksTransaction,
+        mut tx: BooksTransaction,
         subscription: StoredSubscription,
     ) -> Result<SubscriptionSummary, BillingError> {
         let user = subscription.user;
-        let version = self.version(&mut on, subscription.plan_version).await?;
+        let version = self.version(&mut tx, subscription.plan_version).await?;
         let next_plan = match subscription.next_plan_version {
-            Some(next) => Some(self.version(&mut on, next).await?.name),
+            Some(next) => Some(self.version(&mut tx, next).await?.name),
             None => None,
         };
         let currency = version.price.currency();
-        let wallet = Money { amount: postings::wallet(&mut on, user, currency).await?, currency };
-        on.rollback().await?;
+        let wallet = Money { amount: postings::wallet(&mut tx, user, currency).await?, currency };
+        tx.rollback().await?;
         Ok(SubscriptionSummary { subscription, version, next_plan, wallet })
     }
 
@@ -85,15 +85,15 @@ impl Books {
     /// [`BillingError::NotForSale`], [`BillingError::AlreadySubscribed`], [`BillingError::Conflict`] while an invoice is past
     /// its due time, [`BillingError::User`], and database errors.
     pub async fn subscribe(&self, by: &Actor, user: UserId, plan: &str) -> Result<Subscribed, BillingError> {
-        let mut on = self.store.change().await?;
-        if subscriptions::of_user(&mut on, user).await?.is_some() {
+        let mut tx = self.store.begin_revision().await?;
+        if subscriptions::of_user(&mut tx, user).await?.is_some() {
             return Err(BillingError::AlreadySubscribed);
         }
-        self.refuse_debts(&mut on, user).await?;
-        let version = plan_versions::find_for_sale(&mut on, plan).await?;
+        self.refuse_debts(&mut tx, user).await?;
+        let version = plan_versions::find_for_sale(&mut tx, plan).await?;
         let version = version.ok_or_else(|| BillingError::NotForSale { plan: plan.to_owned() })?;
         let today = self.today();
-        let has_trial = version.price.trial_days > 0 && !subscriptions::had_trial(&mut on, user).await?;
+        let has_trial = version.price.trial_days > 0 && !subscriptions::had_trial(&mut tx, user).await?;
         let mut anchor_day = BillingPeriod::anchor_of(today);
         let (state, period, trial_last_day) = if has_trial {
             let last_day = Day(today.0.saturating_add(version.price.trial_days - 1));
@@ -117,43 +117,43 @@ impl Books {
             last_day: period.last_day,
             trial_last_day,
         };
-        subscriptions::add(&self.store, &mut on, new).await?;
+        subscriptions::add(&self.store, &mut tx, new).await?;
         // The usage of a day is charged once, also if a subscription ended on it.
-        let charged = subscriptions::last_charged(&mut on, user).await?.filter(|last| *last >= today);
+        let charged = subscriptions::last_charged(&mut tx, user).await?.filter(|last| *last >= today);
         let days = DaysOfVersion {
             plan_version: version.id,
             first_day: charged.map_or(today, Day::next),
             period_first: period.first_day,
             period_last: period.last_day,
         };
-        subscriptions::add_days(&self.store, &mut on, id, days).await?;
+        subscriptions::add_days(&self.store, &mut tx, id, days).await?;
         let detail = json!({"plan": version.name, "version": version.version, "state": state.as_str()});
         let act = Act::of(AuditAction::SubscriptionCreate, id, Some(user)).with(detail);
-        self.store.note(&mut on, by, act).await?;
-        self.announce(&mut on, WebhookEvent::SubscriptionCreated, id).await?;
+        self.store.note(&mut tx, by, act).await?;
+        self.announce(&mut tx, WebhookEvent::SubscriptionCreated, id).await?;
         let invoice = if state == SubscriptionState::Pending {
             let lines = terms(&version).plan_line(period).into_iter().collect();
             let draft = InvoiceDraft::of(lines, self.settings.tax.as_ref(), today)?;
-            let subscription = self.existing(&mut on, id).await?;
+            let subscription = self.existing(&mut tx, id).await?;
             let basis = InvoiceBasis::in_advance(version.id, period);
             let subject = self.period_subject(&subscription, period, version.price.currency(), basis);
-            Some(self.open_invoice(&mut on, by, &subject, draft).await?)
+            Some(self.open_invoice(&mut tx, by, &subject, draft).await?)
         } else {
             None
         };
         // The wallet may have paid the invoice.
-        let subscription = self.existing(&mut on, id).await?;
+        let subscription = self.existing(&mut tx, id).await?;
         let state = subscription.state;
-        self.grant(&mut on, by, &subscription, state).await?;
-        on.commit().await?;
+        self.grant(&mut tx, by, &subscription, state).await?;
+        tx.commit().await?;
         Ok(Subscribed { subscription, invoice })
     }
 
     /// Refuses a user who owes: a new subscription would end the consequences of missing payments.
-    pub(super) async fn refuse_debts(&self, on: &mut BooksTransaction, user: UserId) -> Result<(), BillingError> {
+    pub(super) async fn refuse_debts(&self, tx: &mut BooksTransaction, user: UserId) -> Result<(), BillingError> {
         let now = self.store.clock().now();
         for currency in [Currency::Idr, Currency::Usd] {
-            let open = invoices::open_of_user(on, user, currency).await?;
+            let open = invoices::open_of_user(tx, user, currency).await?;
             if open.iter().any(|invoice| invoice.due_at.is_some_and(|due| due <= now)) {
                 return Err(BillingError::Conflict("an invoice is overdue: pay it first"));
             }
@@ -163,10 +163,10 @@ impl Books {
 
     pub(super) async fn existing(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         id: Uuid,
     ) -> Result<StoredSubscription, BillingError> {
-        let found = subscriptions::find(on, id).await?;
+        let found = subscriptions::find(tx, id).await?;
         found.ok_or(BillingError::Inconsistent("a subscription is missing"))
     }
 }

@@ -31,17 +31,17 @@ impl Books {
             return Err(BillingError::Method);
         }
         let now = self.store.clock().now();
-        let mut on = self.store.addition().await?;
-        let pending = rows::topups(&mut on, user, now).await?;
+        let mut tx = self.store.begin_quiet().await?;
+        let pending = rows::topups(&mut tx, user, now).await?;
         let pending = pending.into_iter().find(|of| of.method == channel.as_str() && of.amount == amount);
         let begun = match pending {
             Some(payment) => {
-                on.rollback().await?;
+                tx.rollback().await?;
                 BegunPayment { payment, is_new: false }
             }
             None => {
                 let new = PaymentPurpose { user, invoice: None, channel, amount };
-                BegunPayment { payment: self.add_payment(on, provider, new).await?, is_new: true }
+                BegunPayment { payment: self.add_payment(tx, provider, new).await?, is_new: true }
             }
         };
         self.charge(begun, Vec::new(), return_url).await
@@ -58,8 +58,8 @@ impl Books {
         user: UserId,
         invoice: Uuid,
     ) -> Result<StoredPayment, BillingError> {
-        let mut on = self.store.change().await?;
-        let invoice = self.invoice(&mut on, invoice).await?;
+        let mut tx = self.store.begin_revision().await?;
+        let invoice = self.invoice(&mut tx, invoice).await?;
         if invoice.user != user || invoice.number.is_none() {
             return Err(BillingError::NoInvoice);
         }
@@ -69,7 +69,7 @@ impl Books {
         if invoice.currency != Currency::Idr {
             return Err(BillingError::Currency(invoice.currency));
         }
-        if postings::wallet(&mut on, user, invoice.currency).await? < invoice.remaining {
+        if postings::wallet(&mut tx, user, invoice.currency).await? < invoice.remaining {
             return Err(BillingError::Conflict("the wallet does not cover the invoice: top it up"));
         }
         let id = self.store.new_id();
@@ -77,15 +77,15 @@ impl Books {
         let order = format!("TW-{}", id.simple());
         let expires_at = self.store.clock().now();
         let new = NewPayment { id, user, invoice: Some(invoice.id), order: &order, method: WALLET, amount, expires_at };
-        rows::add(&self.store, &mut on, new).await?;
-        let payment = rows::find(&mut on, id).await?.ok_or(BillingError::NoPayment)?;
+        rows::add(&self.store, &mut tx, new).await?;
+        let payment = rows::find(&mut tx, id).await?.ok_or(BillingError::NoPayment)?;
         let paid = StoredPayment { state: PaymentState::Paid, ..payment };
-        rows::set_state(&self.store, &mut on, &paid).await?;
-        self.announce_payment(&mut on, id, PaymentState::Paid).await?;
-        self.post(&mut on, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
-        self.mail(&mut on, MailKind::PaymentReceived, id, user).await?;
-        self.reduce(&mut on, by, invoice.id, amount).await?;
-        on.commit().await?;
+        rows::set_state(&self.store, &mut tx, &paid).await?;
+        self.announce_payment(&mut tx, id, PaymentState::Paid).await?;
+        self.post(&mut tx, &invoice, MoneyEvent::PaidFromWallet { amount }, "invoice.paid_from_wallet").await?;
+        self.mail(&mut tx, MailKind::PaymentReceived, id, user).await?;
+        self.reduce(&mut tx, by, invoice.id, amount).await?;
+        tx.commit().await?;
         Ok(paid)
     }
 }

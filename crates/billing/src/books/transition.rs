@@ -14,7 +14,7 @@ impl Books {
     /// the same transaction.
     pub(crate) async fn transition(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         of: &StoredSubscription,
         event: SubscriptionEvent,
@@ -22,20 +22,20 @@ impl Books {
         let before = of.state;
         let Some(after) = before.after(event) else { return Ok(None) };
         if after != before {
-            subscriptions::set_state(&self.store, on, of, after).await?;
+            subscriptions::set_state(&self.store, tx, of, after).await?;
             let detail = json!({"state": {"from": before.as_str(), "to": after.as_str()}});
             let act = Act::of(AuditAction::SubscriptionChange, of.id, Some(of.user)).with(detail);
-            self.store.note(on, by, act).await?;
-            self.announce(on, WebhookEvent::SubscriptionChanged, of.id).await?;
+            self.store.note(tx, by, act).await?;
+            self.announce(tx, WebhookEvent::SubscriptionChanged, of.id).await?;
         }
-        self.grant(on, by, of, after).await?;
+        self.grant(tx, by, of, after).await?;
         Ok(Some(after))
     }
 
     /// Gives the user the plan that follows from the state, and no other plan. Keys of a closed subscription are refused.
     pub(crate) async fn grant(
         &self,
-        on: &mut BooksTransaction,
+        tx: &mut BooksTransaction,
         by: &Actor,
         of: &StoredSubscription,
         state: SubscriptionState,
@@ -47,11 +47,11 @@ impl Books {
             granted @ (SubscriptionAccess::Plan | SubscriptionAccess::Fallback | SubscriptionAccess::None) => granted,
         };
         let plan = match granted {
-            SubscriptionAccess::Plan => self.version(on, of.plan_version).await?.name,
+            SubscriptionAccess::Plan => self.version(tx, of.plan_version).await?.name,
             SubscriptionAccess::Fallback | SubscriptionAccess::None => self.settings.fallback_plan.clone(),
         };
         let access = UserAccess { plan: &plan, is_held: granted == SubscriptionAccess::None };
-        self.store.move_user(on, by, of.user, access).await?;
+        self.store.move_user(tx, by, of.user, access).await?;
         Ok(())
     }
 }

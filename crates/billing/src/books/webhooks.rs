@@ -45,9 +45,9 @@ impl Books {
         let new = WebhookSecrets::generate(None).map_err(SealingError)?;
         let id = self.store.new_id();
         let sealed = vault.seal(ProviderKeyId(id), None, &new.text).map_err(SealingError)?;
-        let mut on = self.store.addition().await?;
-        refuse_retired::<BillingError>(&mut on, sealed.master).await?;
-        if endpoints::all(&mut on).await?.len() >= WEBHOOKS_MAX {
+        let mut tx = self.store.begin_quiet().await?;
+        refuse_retired::<BillingError>(&mut tx, sealed.master).await?;
+        if endpoints::all(&mut tx).await?.len() >= WEBHOOKS_MAX {
             return Err(BillingError::Conflict("there are 20 webhooks, the maximum: delete one"));
         }
         let now = self.store.clock().now();
@@ -62,11 +62,11 @@ impl Books {
             created_at: now,
             updated_at: now,
         };
-        endpoints::add(&self.store, &mut on, &endpoint).await?;
+        endpoints::add(&self.store, &mut tx, &endpoint).await?;
         let detail = json!({"host": url.host(), "events": events.patterns()});
-        self.store.note(&mut on, by, Act::of(AuditAction::WebhookCreate, id, None).with(detail)).await?;
-        let stored = self.webhook(&mut on, id).await?;
-        on.commit().await?;
+        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookCreate, id, None).with(detail)).await?;
+        let stored = self.webhook(&mut tx, id).await?;
+        tx.commit().await?;
         Ok((stored, new.secret))
     }
 
@@ -80,8 +80,8 @@ impl Books {
         id: Uuid,
         change: WebhookChange,
     ) -> Result<StoredWebhook, BillingError> {
-        let mut on = self.store.addition().await?;
-        let before = self.webhook(&mut on, id).await?;
+        let mut tx = self.store.begin_quiet().await?;
+        let before = self.webhook(&mut tx, id).await?;
         let mut after = before.clone();
         let mut detail = serde_json::Map::new();
         if let Some(url) = change.url.filter(|url| url.as_str() != before.url) {
@@ -99,13 +99,13 @@ impl Books {
         if detail.is_empty() {
             return Ok(before);
         }
-        endpoints::set(&self.store, &mut on, &after).await?;
+        endpoints::set(&self.store, &mut tx, &after).await?;
         if after.disabled_at.is_some() {
-            deliveries::fail_all(&self.store, &mut on, id, "the webhook was disabled").await?;
+            deliveries::fail_all(&self.store, &mut tx, id, "the webhook was disabled").await?;
         }
-        self.store.note(&mut on, by, Act::of(AuditAction::WebhookChange, id, None).with(Value::Object(detail))).await?;
-        let stored = self.webhook(&mut on, id).await?;
-        on.commit().await?;
+        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookChange, id, None).with(Value::Object(detail))).await?;
+        let stored = self.webhook(&mut tx, id).await?;
+        tx.commit().await?;
         Ok(stored)
     }
 
@@ -119,20 +119,20 @@ impl Books {
         vault: &Vault,
         id: Uuid,
     ) -> Result<(StoredWebhook, Secret), BillingError> {
-        let mut on = self.store.addition().await?;
-        let before = self.webhook(&mut on, id).await?;
+        let mut tx = self.store.begin_quiet().await?;
+        let before = self.webhook(&mut tx, id).await?;
         let now = self.store.clock().now();
         // A secret that cannot be decrypted signs nothing any more.
         let previous = vault.open(ProviderKeyId(id), None, &before.sealed).ok();
         let previous = previous.map(|text| WebhookSecrets::read(&text, None, now));
         let new = WebhookSecrets::generate(previous.as_ref()).map_err(SealingError)?;
         let sealed = vault.seal(ProviderKeyId(id), None, &new.text).map_err(SealingError)?;
-        refuse_retired::<BillingError>(&mut on, sealed.master).await?;
+        refuse_retired::<BillingError>(&mut tx, sealed.master).await?;
         let until = previous.map(|_| now.after(PREVIOUS_SIGNS));
-        endpoints::seal(&self.store, &mut on, id, &sealed, until).await?;
-        self.store.note(&mut on, by, Act::of(AuditAction::WebhookRotate, id, None).with(json!({}))).await?;
-        let stored = self.webhook(&mut on, id).await?;
-        on.commit().await?;
+        endpoints::seal(&self.store, &mut tx, id, &sealed, until).await?;
+        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookRotate, id, None).with(json!({}))).await?;
+        let stored = self.webhook(&mut tx, id).await?;
+        tx.commit().await?;
         Ok((stored, new.secret))
     }
 
@@ -141,12 +141,12 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoWebhook`], and database errors.
     pub async fn delete_webhook(&self, by: &Actor, id: Uuid) -> Result<(), BillingError> {
-        let mut on = self.store.addition().await?;
-        self.webhook(&mut on, id).await?;
-        deliveries::delete_of(&mut on, id).await?;
-        endpoints::delete(&mut on, id).await?;
-        self.store.note(&mut on, by, Act::of(AuditAction::WebhookDelete, id, None).with(json!({}))).await?;
-        Ok(on.commit().await?)
+        let mut tx = self.store.begin_quiet().await?;
+        self.webhook(&mut tx, id).await?;
+        deliveries::delete_of(&mut tx, id).await?;
+        endpoints::delete(&mut tx, id).await?;
+        self.store.note(&mut tx, by, Act::of(AuditAction::WebhookDelete, id, None).with(json!({}))).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Adds a delivery of a test event, which is attempted once.
@@ -155,19 +155,19 @@ impl Books {
     /// [`BillingError::NoWebhook`], [`BillingError::Conflict`] while the endpoint is disabled or another test event waits,
     /// and database errors.
     pub async fn test_webhook(&self, by: &Actor, id: Uuid) -> Result<StoredDelivery, BillingError> {
-        let mut on = self.store.addition().await?;
-        self.enabled_webhook(&mut on, id).await?;
-        if deliveries::awaits(&mut on, id, TEST_EVENT).await? {
+        let mut tx = self.store.begin_quiet().await?;
+        self.enabled_webhook(&mut tx, id).await?;
+        if deliveries::awaits(&mut tx, id, TEST_EVENT).await? {
             return Err(BillingError::Conflict("a test event of this webhook is not sent yet: wait for its result"));
         }
         let body = test_message(self.store.clock().now(), id);
         let new = NewDelivery { endpoint: id, event: TEST_EVENT, object: id, body: &body };
-        let added = deliveries::add(&self.store, &mut on, new).await?;
+        let added = deliveries::add(&self.store, &mut tx, new).await?;
         self.store
-            .note(&mut on, by, Act::of(AuditAction::WebhookTest, id, None).with(json!({"delivery": added})))
+            .note(&mut tx, by, Act::of(AuditAction::WebhookTest, id, None).with(json!({"delivery": added})))
             .await?;
-        let stored = deliveries::find(&mut on, added).await?.ok_or(BillingError::NoDelivery)?;
-        on.commit().await?;
+        let stored = deliveries::find(&mut tx, added).await?.ok_or(BillingError::NoDelivery)?;
+        tx.commit().await?;
         Ok(stored)
     }
 
@@ -177,16 +177,16 @@ impl Books {
     /// [`BillingError::NoWebhook`], [`BillingError::NoDelivery`], [`BillingError::Conflict`] while the endpoint is disabled,
     /// and database errors.
     pub async fn replay_delivery(&self, by: &Actor, id: Uuid, delivery: Uuid) -> Result<StoredDelivery, BillingError> {
-        let mut on = self.store.addition().await?;
-        self.enabled_webhook(&mut on, id).await?;
-        let found = deliveries::find(&mut on, delivery).await?.filter(|found| found.endpoint == id);
+        let mut tx = self.store.begin_quiet().await?;
+        self.enabled_webhook(&mut tx, id).await?;
+        let found = deliveries::find(&mut tx, delivery).await?.filter(|found| found.endpoint == id);
         let found = found.ok_or(BillingError::NoDelivery)?;
-        deliveries::replay(&self.store, &mut on, found.id).await?;
+        deliveries::replay(&self.store, &mut tx, found.id).await?;
         self.store
-            .note(&mut on, by, Act::of(AuditAction::WebhookReplay, id, None).with(json!({"delivery": found.id})))
+            .note(&mut tx, by, Act::of(AuditAction::WebhookReplay, id, None).with(json!({"delivery": found.id})))
             .await?;
-        let stored = deliveries::find(&mut on, delivery).await?.ok_or(BillingError::NoDelivery)?;
-        on.commit().await?;
+        let stored = deliveries::find(&mut tx, delivery).await?.ok_or(BillingError::NoDelivery)?;
+        tx.commit().await?;
         Ok(stored)
     }
 
@@ -195,22 +195,22 @@ impl Books {
     /// # Errors
     /// [`BillingError::NoWebhook`], [`BillingError::Conflict`] while the endpoint is disabled, and database errors.
     pub async fn replay_failed(&self, by: &Actor, id: Uuid, since: Timestamp) -> Result<u64, BillingError> {
-        let mut on = self.store.addition().await?;
-        self.enabled_webhook(&mut on, id).await?;
-        let replayed = deliveries::replay_failed(&self.store, &mut on, id, since).await?;
+        let mut tx = self.store.begin_quiet().await?;
+        self.enabled_webhook(&mut tx, id).await?;
+        let replayed = deliveries::replay_failed(&self.store, &mut tx, id, since).await?;
         self.store
-            .note(&mut on, by, Act::of(AuditAction::WebhookReplay, id, None).with(json!({"deliveries": replayed})))
+            .note(&mut tx, by, Act::of(AuditAction::WebhookReplay, id, None).with(json!({"deliveries": replayed})))
             .await?;
-        on.commit().await?;
+        tx.commit().await?;
         Ok(replayed)
     }
 
-    async fn webhook(&self, on: &mut BooksTransaction, id: Uuid) -> Result<StoredWebhook, BillingError> {
-        endpoints::find(on, id).await?.ok_or(BillingError::NoWebhook)
+    async fn webhook(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<StoredWebhook, BillingError> {
+        endpoints::find(tx, id).await?.ok_or(BillingError::NoWebhook)
     }
 
-    async fn enabled_webhook(&self, on: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
-        match self.webhook(on, id).await?.disabled_at {
+    async fn enabled_webhook(&self, tx: &mut BooksTransaction, id: Uuid) -> Result<(), BillingError> {
+        match self.webhook(tx, id).await?.disabled_at {
             Some(_) => Err(BillingError::Conflict("the webhook is disabled: enable it first")),
             None => Ok(()),
         }

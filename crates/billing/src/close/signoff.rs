@@ -183,14 +183,14 @@ impl Books {
 
     /// Opens an invoice, unless another node or finance has opened it.
     async fn open_if_waiting(&self, id: Uuid, mode: CloseMode) -> Result<bool, BillingError> {
-        let mut on = self.store().change().await?;
-        let invoice = self.invoice(&mut on, id).await?;
+        let mut tx = self.store().begin_revision().await?;
+        let invoice = self.invoice(&mut tx, id).await?;
         if invoice.state != InvoiceState::Review {
             return Ok(false);
         }
-        self.open(&mut on, &Actor::SYSTEM, id, self.settings().due).await?;
-        self.note_invoice(&mut on, &Actor::SYSTEM, &invoice, json!({"signed_off": true})).await?;
-        mode.end(on).await?;
+        self.open(&mut tx, &Actor::SYSTEM, id, self.settings().due).await?;
+        self.note_invoice(&mut tx, &Actor::SYSTEM, &invoice, json!({"signed_off": true})).await?;
+        mode.end(tx).await?;
         Ok(true)
     }
 }

@@ -60,9 +60,9 @@ pub(super) async fn read(store: &Store, of: &StoredMail, kind: MailKind) -> Resu
             }
         }
         MailObject::Refund => {
-            let mut on = store.snapshot().await?;
-            facts.refund = refunds::find(&mut on, of.object).await?;
-            on.rollback().await?;
+            let mut tx = store.begin_read().await?;
+            facts.refund = refunds::find(&mut tx, of.object).await?;
+            tx.rollback().await?;
         }
     }
     if facts.invoice.is_none() && facts.payment.is_none() && facts.refund.is_none() {
@@ -108,9 +108,9 @@ async fn why_dropped(
         return Ok(Some("the invoice is not open any more"));
     }
     let Some(id) = invoice.subscription else { return Ok(None) };
-    let mut on = store.snapshot().await?;
-    let subscription = subscriptions::find(&mut on, id).await?;
-    on.rollback().await?;
+    let mut tx = store.begin_read().await?;
+    let subscription = subscriptions::find(&mut tx, id).await?;
+    tx.rollback().await?;
     let is_cancelled = subscription.is_some_and(|of| of.state == SubscriptionState::Cancelled);
     Ok(is_cancelled.then_some("the subscription is cancelled"))
 }

@@ -159,10 +159,10 @@ impl WebhookDelivery {
     }
 
     async fn accepted(&self, delivery: &StoredDelivery, status: u16) -> Result<(), DatabaseError> {
-        let mut on = self.store.begin().await?;
-        webhook_deliveries::accept(&self.store, &mut on, delivery.id, status).await?;
-        webhook_endpoints::delivered(&self.store, &mut on, delivery.endpoint).await?;
-        on.commit().await
+        let mut tx = self.store.begin().await?;
+        webhook_deliveries::accept(&self.store, &mut tx, delivery.id, status).await?;
+        webhook_endpoints::delivered(&self.store, &mut tx, delivery.endpoint).await?;
+        tx.commit().await
     }
 
     /// Plans the next attempt, or gives the delivery up. If the endpoint accepted nothing since the delivery was queued, it is
@@ -173,41 +173,41 @@ impl WebhookDelivery {
         let now = self.store.clock().now();
         let last_at = delivery.queued_at.after(self.retry_for);
         // An endpoint that is disabled holds the lock of changes, under which events are added.
-        let mut on = self.store.addition().await?;
+        let mut tx = self.store.begin_quiet().await?;
         let is_gone = *status == Some(GONE);
         // The reader of a test waits for its result, and it announces nothing that the receiver would miss.
         let is_test = delivery.event == TEST_EVENT;
         if now < last_at && !is_gone && !is_test {
             let next_at = PAUSES.next_at(&self.store, delivery.attempts).min(last_at);
-            webhook_deliveries::postpone(&self.store, &mut on, delivery.id, next_at, of).await?;
-            return on.commit().await;
+            webhook_deliveries::postpone(&self.store, &mut tx, delivery.id, next_at, of).await?;
+            return tx.commit().await;
         }
-        webhook_deliveries::fail(&self.store, &mut on, delivery.id, of).await?;
+        webhook_deliveries::fail(&self.store, &mut tx, delivery.id, of).await?;
         tracing::warn!(webhook = %delivery.endpoint, delivery = %delivery.id, event = delivery.event, status = *status, error, "a webhook was given up");
-        let endpoint = webhook_endpoints::find(&mut on, delivery.endpoint).await?;
+        let endpoint = webhook_endpoints::find(&mut tx, delivery.endpoint).await?;
         let is_silent = |of: &StoredWebhook| of.delivered_at.is_none_or(|at| at < delivery.queued_at);
         let is_over = |of: &StoredWebhook| is_gone || (is_silent(of) && !is_test);
         match endpoint.filter(|of| of.disabled_at.is_none() && is_over(of)) {
-            Some(endpoint) => self.disable(on, endpoint, error).await,
-            None => on.commit().await,
+            Some(endpoint) => self.disable(tx, endpoint, error).await,
+            None => tx.commit().await,
         }
     }
 
     /// Disables an endpoint, with a line of the audit log. What waits for it has failed.
     async fn disable(
         &self,
-        mut on: BooksTransaction,
+        mut tx: BooksTransaction,
         endpoint: StoredWebhook,
         error: &str,
     ) -> Result<(), DatabaseError> {
         let id = endpoint.id;
         let disabled = StoredWebhook { disabled_at: Some(self.store.clock().now()), ..endpoint };
-        webhook_endpoints::set(&self.store, &mut on, &disabled).await?;
-        webhook_deliveries::fail_all(&self.store, &mut on, id, "the webhook was disabled").await?;
+        webhook_endpoints::set(&self.store, &mut tx, &disabled).await?;
+        webhook_deliveries::fail_all(&self.store, &mut tx, id, "the webhook was disabled").await?;
         let act = Act::of(AuditAction::WebhookChange, id, None).with(json!({"disabled": true, "because": error}));
-        self.store.note(&mut on, &Actor::SYSTEM, act).await?;
+        self.store.note(&mut tx, &Actor::SYSTEM, act).await?;
         tracing::error!(webhook = %id, error, "a webhook was disabled");
-        on.commit().await
+        tx.commit().await
     }
 }
 

@@ -308,7 +308,7 @@ async fn a_trial_is_granted_once() {
     let invoice = shop.invoices_of(ada).await.remove(0);
     assert_eq!((invoice.first_day, invoice.total), (day("2026-11-15"), 50_000));
     let subscription = subscriptions::present(shop.store(), ada).await.unwrap().unwrap();
-    let mut transaction = shop.store().change().await.unwrap();
+    let mut transaction = shop.store().begin_revision().await.unwrap();
     subscriptions::set_state(shop.store(), &mut transaction, &subscription, SubscriptionState::Cancelled)
         .await
         .unwrap();

@@ -218,10 +218,10 @@ async fn days_that_were_paid_and_not_used_are_credited() {
     // A subscription that begins on the same day charges usage from the next day on.
     let second = shop.subscribe(ada, "pro").await.unwrap();
     assert_eq!(shop.invoice(second).await.state.as_str(), "paid", "the wallet pays it");
-    let mut on = shop.store().snapshot().await.unwrap();
+    let mut tx = shop.store().begin_read().await.unwrap();
     let id = subscription(&shop, ada).await.id;
-    let days = subscriptions::days(&mut on, id, day("2026-12-01")).await.unwrap();
-    on.rollback().await.unwrap();
+    let days = subscriptions::days(&mut tx, id, day("2026-12-01")).await.unwrap();
+    tx.rollback().await.unwrap();
     assert_eq!((days[0].first_day, days[0].period_first), (day("2026-12-12"), day("2026-12-11")));
     shop.agrees().await;
 }

@@ -124,9 +124,9 @@ async fn add_webhook(shop: &Shop) {
         created_at: now,
         updated_at: now,
     };
-    let mut on = shop.store().addition().await.unwrap();
-    webhook_endpoints::add(shop.store(), &mut on, &endpoint).await.unwrap();
-    on.commit().await.unwrap();
+    let mut tx = shop.store().begin_quiet().await.unwrap();
+    webhook_endpoints::add(shop.store(), &mut tx, &endpoint).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 #[tokio::test]

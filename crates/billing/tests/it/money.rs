@@ -43,9 +43,9 @@ async fn a_card_that_is_captured_after_the_payment_failed_here_is_paid() {
     let id = shop.begin(&shop.invoice(invoice).await, "card", 150_000).await;
     // The customer had chosen no card in time: the payment knows no transaction.
     let failed = StoredPayment { state: PaymentState::Failed, ..payment(&shop, id).await };
-    let mut on = shop.store().addition().await.unwrap();
-    payments::set_state(shop.store(), &mut on, &failed).await.unwrap();
-    on.commit().await.unwrap();
+    let mut tx = shop.store().begin_quiet().await.unwrap();
+    payments::set_state(shop.store(), &mut tx, &failed).await.unwrap();
+    tx.commit().await.unwrap();
     assert_eq!(shop.report(id, "capture").await, PaymentOutcome::Changed(PaymentState::Paid));
     assert_eq!((shop.invoice(invoice).await.state.as_str(), shop.plan_of(ada).await.as_str()), ("paid", "pro"));
     shop.agrees().await;
@@ -260,9 +260,9 @@ async fn instructions_are_stored_after_a_faster_notification() {
     let state = PaymentState::Pending;
     let charged = |instructions, error| ChargeOutcome { state, transaction: Some("t-1"), instructions, error };
     for (instructions, error) in [(instructions, ""), (r#"{"va":{}}"#, "late")] {
-        let mut on = shop.store().begin().await.unwrap();
-        payments::set_charge(shop.store(), &mut on, id, charged(instructions, error)).await.unwrap();
-        on.commit().await.unwrap();
+        let mut tx = shop.store().begin().await.unwrap();
+        payments::set_charge(shop.store(), &mut tx, id, charged(instructions, error)).await.unwrap();
+        tx.commit().await.unwrap();
     }
     let stored = payment(&shop, id).await;
     assert_eq!((stored.state.as_str(), stored.instructions.as_str()), ("pending", instructions));

@@ -188,7 +188,7 @@ impl Shop {
         let order = format!("TG-{}", id.simple());
         let expires_at = self.clock.now().after(Duration::from_hours(1));
         let new = NewPayment { id, user, invoice, order: &order, method, amount, expires_at };
-        let mut transaction = self.store().addition().await.unwrap();
+        let mut transaction = self.store().begin_quiet().await.unwrap();
         payments::add(self.store(), &mut transaction, new).await.unwrap();
         transaction.commit().await.unwrap();
         id

@@ -18,7 +18,7 @@ async fn look_ups_are_answered_while_every_other_reader_is_busy() {
         let store = place.open().await;
         let decrypted_credentials = decrypted_credentials();
         let mut busy = Vec::new();
-        while let Ok(Ok(reading)) = timeout(Duration::from_millis(300), store.snapshot()).await {
+        while let Ok(Ok(reading)) = timeout(Duration::from_millis(300), store.begin_read()).await {
             busy.push(reading);
         }
         assert!((4..=16).contains(&busy.len()), "{}", busy.len());

@@ -84,7 +84,7 @@ impl Cluster {
     /// # Errors
     /// Database errors of any kind.
     pub async fn open_leases(&self) -> Result<Vec<OpenLease>, DatabaseError> {
-        let mut transaction = self.store.snapshot().await?;
+        let mut transaction = self.store.begin_read().await?;
         let at = now(&self.store, &mut transaction).await?;
         let rows: Vec<OpenLeaseRow> = transaction.query(OPEN).bind(micros(at)).all().await?;
         transaction.rollback().await?;
@@ -105,7 +105,7 @@ impl Cluster {
     /// # Errors
     /// Database errors of any kind.
     pub async fn lessees(&self, ttl: Duration) -> Result<u64, DatabaseError> {
-        let mut transaction = self.store.snapshot().await?;
+        let mut transaction = self.store.begin_read().await?;
         let at = now(&self.store, &mut transaction).await?;
         let lessees = live(&mut transaction, ttl, at).await?;
         transaction.rollback().await?;

@@ -51,7 +51,7 @@ impl Cluster {
     /// # Errors
     /// [`BacklogError`].
     pub async fn unreported_leases(&self, node: &Node) -> Result<Vec<UnreportedLease>, BacklogError> {
-        let mut transaction = self.store.snapshot().await?;
+        let mut transaction = self.store.begin_read().await?;
         // Locked before the first query: the snapshot does not see records that are stored later.
         let waiting = node.backlog().waiting().await?;
         let query = transaction.query(UNTOLD).bind(node.id()).bind(signed(node.incarnation()));

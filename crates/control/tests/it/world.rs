@@ -295,10 +295,10 @@ impl World {
 
     /// Refuses the keys of a user, as billing does while invoices are not paid.
     pub(crate) async fn hold(&self, holder: &Holder, plan: &str) {
-        let mut on = self.store.addition().await.unwrap();
+        let mut tx = self.store.begin_quiet().await.unwrap();
         let access = store::UserAccess { plan, is_held: true };
-        self.store.move_user(&mut on, &store::Actor::COMMAND, holder.user, access).await.unwrap();
-        on.commit().await.unwrap();
+        self.store.move_user(&mut tx, &store::Actor::COMMAND, holder.user, access).await.unwrap();
+        tx.commit().await.unwrap();
         self.refresh().await;
     }
 

@@ -81,28 +81,28 @@ impl TryFrom<ChargedRow> for UsageDay {
 /// # Errors
 /// Database errors of any kind.
 pub async fn of_days(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     user: UserNo,
     first: Day,
     last: Day,
 ) -> Result<Vec<UsageDay>, DatabaseError> {
     let mut days = Vec::new();
     for sql in [TOTALS, MODELS] {
-        let query = on.query(sql).bind(user.0).bind(i64::from(first.0)).bind(i64::from(last.0));
+        let query = tx.query(sql).bind(user.0).bind(i64::from(first.0)).bind(i64::from(last.0));
         days.extend(read::<_, UsageDay>(query.all::<ChargedRow>().await?)?);
     }
-    leave_out_own(on, user, &mut days).await?;
+    leave_out_own(tx, user, &mut days).await?;
     Ok(days)
 }
 
 /// Takes requests from the unpriced ones that only the user's own credentials leave without a cost. The totals do not
 /// distinguish them, so the events are read, of days with unpriced requests only.
-async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [UsageDay]) -> Result<(), DatabaseError> {
+async fn leave_out_own(tx: &mut Transaction, user: UserNo, days: &mut [UsageDay]) -> Result<(), DatabaseError> {
     let unpriced = days.iter().filter(|of| of.unpriced_requests > 0).map(|of| of.day);
     let Some((first, last)) = unpriced.clone().min().zip(unpriced.max()) else { return Ok(()) };
     let from = first.start().before(SLACK);
     let until = last.next().start().after(SLACK);
-    let query = on.query(OWN_UNPRICED).bind(user.0).bind(micros(from)).bind(micros(until));
+    let query = tx.query(OWN_UNPRICED).bind(user.0).bind(micros(from)).bind(micros(until));
     let rows: Vec<(i64, Option<String>, i64)> = query.bind(i64::from(first.0)).bind(i64::from(last.0)).all().await?;
     for of in days {
         let is_of = |(on_day, model, _): &&(i64, Option<String>, i64)| {
@@ -119,13 +119,13 @@ async fn leave_out_own(on: &mut Transaction, user: UserNo, days: &mut [UsageDay]
 /// # Errors
 /// Database errors of any kind.
 pub async fn users(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     days: (Day, Day),
     after: Uuid,
     limit: u32,
 ) -> Result<Vec<ChargedUser>, DatabaseError> {
     let (first, last) = days;
-    let query = on.query(USERS).bind(after).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit));
+    let query = tx.query(USERS).bind(after).bind(i64::from(first.0)).bind(i64::from(last.0)).bind(i64::from(limit));
     let rows: Vec<(Uuid, i64, Option<Uuid>)> = query.all().await?;
     let user = |(id, no, plan_version)| ChargedUser { user: UserId(id), user_no: UserNo(no), plan_version };
     Ok(rows.into_iter().map(user).collect())

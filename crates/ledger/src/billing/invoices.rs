@@ -190,8 +190,8 @@ pub struct StoredInvoiceLine {
 ///
 /// # Errors
 /// Database errors of any kind, also if the period has an invoice.
-pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Result<(), DatabaseError> {
-    let add = on
+pub async fn add(store: &Store, tx: &mut Transaction, new: &NewInvoice) -> Result<(), DatabaseError> {
+    let add = tx
         .query(ADD)
         .bind(new.id)
         .bind(new.user.0)
@@ -216,7 +216,7 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
         .bind(store.now());
     add.run().await?;
     for line in &new.lines {
-        let add = on
+        let add = tx
             .query(ADD_LINE)
             .bind(store.new_id())
             .bind(new.id)
@@ -240,8 +240,8 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &NewInvoice) -> Resul
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredInvoice>, DatabaseError> {
-    on.query(FIND).bind(id).find::<InvoiceRow>().await?.map(TryInto::try_into).transpose()
+pub async fn find(tx: &mut Transaction, id: Uuid) -> Result<Option<StoredInvoice>, DatabaseError> {
+    tx.query(FIND).bind(id).find::<InvoiceRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns an invoice by its id, outside of a transaction.
@@ -291,8 +291,8 @@ pub async fn of_all(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn open_of(on: &mut Transaction, subscription: Uuid) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(OPEN_OF).bind(subscription).all::<InvoiceRow>().await?)
+pub async fn open_of(tx: &mut Transaction, subscription: Uuid) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(tx.query(OPEN_OF).bind(subscription).all::<InvoiceRow>().await?)
 }
 
 /// Returns the open invoices of a user in one currency, from the oldest.
@@ -300,11 +300,11 @@ pub async fn open_of(on: &mut Transaction, subscription: Uuid) -> Result<Vec<Sto
 /// # Errors
 /// Database errors of any kind.
 pub async fn open_of_user(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     user: UserId,
     currency: Currency,
 ) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all::<InvoiceRow>().await?)
+    read(tx.query(OPEN_OF_USER).bind(user.0).bind(currency.code()).all::<InvoiceRow>().await?)
 }
 
 /// Returns the ids of open invoices of changes that were never paid and whose time to pay has passed, in their order after
@@ -326,8 +326,8 @@ pub async fn lapsed_changes(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_day(on: &mut Transaction, subscription: Uuid, of: Day) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    read(on.query(OF_DAY).bind(subscription).bind(i64::from(of.0)).all::<InvoiceRow>().await?)
+pub async fn of_day(tx: &mut Transaction, subscription: Uuid, of: Day) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    read(tx.query(OF_DAY).bind(subscription).bind(i64::from(of.0)).all::<InvoiceRow>().await?)
 }
 
 /// Returns the credit notes of an invoice, from the oldest.
@@ -342,8 +342,8 @@ pub async fn credit_notes(store: &Store, invoice: Uuid) -> Result<Vec<StoredInvo
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn credited(on: &mut Transaction, invoice: Uuid) -> Result<(i64, i64), DatabaseError> {
-    on.query(CREDITED).bind(invoice).one().await
+pub async fn credited(tx: &mut Transaction, invoice: Uuid) -> Result<(i64, i64), DatabaseError> {
+    tx.query(CREDITED).bind(invoice).one().await
 }
 
 /// Returns the lines of an invoice.
@@ -359,19 +359,19 @@ pub async fn lines(store: &Store, invoice: Uuid) -> Result<Vec<StoredInvoiceLine
 /// # Errors
 /// Database errors of any kind.
 pub async fn billed(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     subscription: Uuid,
     from: Day,
 ) -> Result<Vec<StoredInvoiceLine>, DatabaseError> {
-    read(on.query(BILLED).bind(subscription).bind(i64::from(from.0)).all::<InvoiceLineRow>().await?)
+    read(tx.query(BILLED).bind(subscription).bind(i64::from(from.0)).all::<InvoiceLineRow>().await?)
 }
 
 /// Returns the next number of a series. The transaction's end decides whether it is given.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn next_number(store: &Store, on: &mut Transaction, series: &str) -> Result<i64, DatabaseError> {
-    let query = on.query(NEXT_NUMBER).bind(store.new_id()).bind(series).bind(store.now());
+pub async fn next_number(store: &Store, tx: &mut Transaction, series: &str) -> Result<i64, DatabaseError> {
+    let query = tx.query(NEXT_NUMBER).bind(store.new_id()).bind(series).bind(store.now());
     Ok(query.one::<(i64,)>().await?.0)
 }
 
@@ -394,13 +394,13 @@ pub struct GivenNumber<'a> {
 /// Database errors of any kind.
 pub async fn number(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     state: &str,
     given: GivenNumber<'_>,
 ) -> Result<(), DatabaseError> {
     let GivenNumber { series, number, text, due_at } = given;
-    let query = on.query(NUMBER).bind(id).bind(state).bind(series).bind(number).bind(text);
+    let query = tx.query(NUMBER).bind(id).bind(state).bind(series).bind(number).bind(text);
     query.bind(store.now()).bind(micros(due_at)).run().await?;
     Ok(())
 }
@@ -411,12 +411,12 @@ pub async fn number(
 /// Database errors of any kind.
 pub async fn set(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     state: &str,
     remaining: i64,
 ) -> Result<(), DatabaseError> {
-    on.query(SET).bind(id).bind(state).bind(remaining).bind(store.now()).run().await?;
+    tx.query(SET).bind(id).bind(state).bind(remaining).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -424,7 +424,7 @@ pub async fn set(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set_tax_number(store: &Store, on: &mut Transaction, id: Uuid, number: &str) -> Result<(), DatabaseError> {
-    on.query(SET_TAX_NUMBER).bind(id).bind(number).bind(store.now()).run().await?;
+pub async fn set_tax_number(store: &Store, tx: &mut Transaction, id: Uuid, number: &str) -> Result<(), DatabaseError> {
+    tx.query(SET_TAX_NUMBER).bind(id).bind(number).bind(store.now()).run().await?;
     Ok(())
 }

@@ -112,10 +112,10 @@ pub struct NewMail<'a> {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, new: NewMail<'_>) -> Result<(), DatabaseError> {
+pub async fn add(store: &Store, tx: &mut Transaction, new: NewMail<'_>) -> Result<(), DatabaseError> {
     let NewMail { kind, object, user, is_for_finance, may_repeat } = new;
     let occasion = if may_repeat { store.now() } else { 0 };
-    let add = on.query(ADD).bind(store.new_id()).bind(kind).bind(object).bind(user.0).bind(store.now());
+    let add = tx.query(ADD).bind(store.new_id()).bind(kind).bind(object).bind(user.0).bind(store.now());
     add.bind(is_for_finance).bind(occasion).run().await?;
     Ok(())
 }
@@ -143,9 +143,9 @@ pub async fn of_user(store: &Store, user: UserId, limit: u32) -> Result<Vec<Stor
 /// # Errors
 /// Database errors of any kind.
 pub async fn claim(store: &Store, id: Uuid) -> Result<bool, DatabaseError> {
-    let mut on = store.begin().await?;
-    let claimed = on.query(CLAIM).bind(id).bind(store.now()).run().await? == 1;
-    on.commit().await?;
+    let mut tx = store.begin().await?;
+    let claimed = tx.query(CLAIM).bind(id).bind(store.now()).run().await? == 1;
+    tx.commit().await?;
     Ok(claimed)
 }
 
@@ -154,9 +154,9 @@ pub async fn claim(store: &Store, id: Uuid) -> Result<bool, DatabaseError> {
 /// # Errors
 /// Database errors of any kind.
 pub async fn postpone(store: &Store, id: Uuid, next_at: Timestamp, error: &str) -> Result<(), DatabaseError> {
-    let mut on = store.begin().await?;
-    on.query(POSTPONE).bind(id).bind(micros(next_at)).bind(error).bind(store.now()).run().await?;
-    on.commit().await
+    let mut tx = store.begin().await?;
+    tx.query(POSTPONE).bind(id).bind(micros(next_at)).bind(error).bind(store.now()).run().await?;
+    tx.commit().await
 }
 
 /// Plans the next attempt after the server refused the message for now.
@@ -164,9 +164,9 @@ pub async fn postpone(store: &Store, id: Uuid, next_at: Timestamp, error: &str) 
 /// # Errors
 /// Database errors of any kind.
 pub async fn repeat(store: &Store, id: Uuid, next_at: Timestamp, error: &str) -> Result<(), DatabaseError> {
-    let mut on = store.begin().await?;
-    on.query(REPEAT).bind(id).bind(micros(next_at)).bind(error).bind(store.now()).run().await?;
-    on.commit().await
+    let mut tx = store.begin().await?;
+    tx.query(REPEAT).bind(id).bind(micros(next_at)).bind(error).bind(store.now()).run().await?;
+    tx.commit().await
 }
 
 /// Records the last state of a mail.
@@ -174,9 +174,9 @@ pub async fn repeat(store: &Store, id: Uuid, next_at: Timestamp, error: &str) ->
 /// # Errors
 /// Database errors of any kind.
 pub async fn finish(store: &Store, id: Uuid, state: &str, error: &str) -> Result<(), DatabaseError> {
-    let mut on = store.begin().await?;
-    on.query(FINISH).bind(id).bind(state).bind(error).bind(store.now()).run().await?;
-    on.commit().await
+    let mut tx = store.begin().await?;
+    tx.query(FINISH).bind(id).bind(state).bind(error).bind(store.now()).run().await?;
+    tx.commit().await
 }
 
 /// Returns mails whose sending began before `before` and has no result: the process ended meanwhile.

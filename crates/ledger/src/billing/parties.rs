@@ -77,8 +77,8 @@ impl InvoiceParty {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn customer(on: &mut Transaction, user: UserId) -> Result<InvoiceParty, DatabaseError> {
-    let found: Option<(String, String, String, String)> = on.query(CUSTOMER).bind(user.0).find().await?;
+pub async fn customer(tx: &mut Transaction, user: UserId) -> Result<InvoiceParty, DatabaseError> {
+    let found: Option<(String, String, String, String)> = tx.query(CUSTOMER).bind(user.0).find().await?;
     let (name, address, tax_number, email) = found.unwrap_or_default();
     Ok(InvoiceParty { name, address, tax_number, email })
 }
@@ -89,12 +89,12 @@ pub async fn customer(on: &mut Transaction, user: UserId) -> Result<InvoiceParty
 /// Database errors of any kind.
 pub async fn name(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     parties: &InvoiceParties,
 ) -> Result<(), DatabaseError> {
     let InvoiceParties { seller, customer } = parties;
-    on.query(NAME).bind(id).bind(seller.to_json()).bind(customer.to_json()).bind(store.now()).run().await?;
+    tx.query(NAME).bind(id).bind(seller.to_json()).bind(customer.to_json()).bind(store.now()).run().await?;
     Ok(())
 }
 

@@ -207,8 +207,8 @@ impl TryFrom<PaymentRow> for StoredPayment {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, new: NewPayment<'_>) -> Result<(), DatabaseError> {
-    let add = on
+pub async fn add(store: &Store, tx: &mut Transaction, new: NewPayment<'_>) -> Result<(), DatabaseError> {
+    let add = tx
         .query(ADD)
         .bind(new.id)
         .bind(new.user.0)
@@ -234,8 +234,8 @@ pub async fn present(store: &Store, id: Uuid) -> Result<Option<StoredPayment>, D
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredPayment>, DatabaseError> {
-    on.query(FIND).bind(id).find::<PaymentRow>().await?.map(TryInto::try_into).transpose()
+pub async fn find(tx: &mut Transaction, id: Uuid) -> Result<Option<StoredPayment>, DatabaseError> {
+    tx.query(FIND).bind(id).find::<PaymentRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the payment of an order, or of a transaction if the provider uses another order id.
@@ -263,8 +263,8 @@ pub async fn of_invoice(store: &Store, invoice: Uuid) -> Result<Vec<StoredPaymen
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
-    let rows = on.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
+pub async fn of_invoice_on(tx: &mut Transaction, invoice: Uuid) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = tx.query(OF_INVOICE).bind(invoice).all::<PaymentRow>().await?;
     read(rows)
 }
 
@@ -272,8 +272,8 @@ pub async fn of_invoice_on(on: &mut Transaction, invoice: Uuid) -> Result<Vec<St
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn topups(on: &mut Transaction, user: UserId, now: Timestamp) -> Result<Vec<StoredPayment>, DatabaseError> {
-    let rows = on.query(TOPUPS).bind(user.0).bind(micros(now)).all::<PaymentRow>().await?;
+pub async fn topups(tx: &mut Transaction, user: UserId, now: Timestamp) -> Result<Vec<StoredPayment>, DatabaseError> {
+    let rows = tx.query(TOPUPS).bind(user.0).bind(micros(now)).all::<PaymentRow>().await?;
     read(rows)
 }
 
@@ -341,11 +341,11 @@ pub struct ChargeOutcome<'a> {
 /// Database errors of any kind.
 pub async fn set_charge(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     outcome: ChargeOutcome<'_>,
 ) -> Result<(), DatabaseError> {
-    let set = on
+    let set = tx
         .query(SET_CHARGE)
         .bind(id)
         .bind(outcome.state.as_str())
@@ -361,8 +361,8 @@ pub async fn set_charge(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set_state(store: &Store, on: &mut Transaction, of: &StoredPayment) -> Result<(), DatabaseError> {
-    let set = on
+pub async fn set_state(store: &Store, tx: &mut Transaction, of: &StoredPayment) -> Result<(), DatabaseError> {
+    let set = tx
         .query(SET_STATE)
         .bind(of.id)
         .bind(of.state.as_str())

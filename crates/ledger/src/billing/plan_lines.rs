@@ -31,8 +31,8 @@ pub struct PlanLine {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_invoice(on: &mut Transaction, invoice: Uuid) -> Result<Vec<PlanLine>, DatabaseError> {
-    let rows: Vec<(i64, i64, i64, bool)> = on.query(OF_INVOICE).bind(invoice).all().await?;
+pub async fn of_invoice(tx: &mut Transaction, invoice: Uuid) -> Result<Vec<PlanLine>, DatabaseError> {
+    let rows: Vec<(i64, i64, i64, bool)> = tx.query(OF_INVOICE).bind(invoice).all().await?;
     let day = |stored, column| day(stored, "invoice_lines", column);
     let line = |(amount, first_day, last_day, is_note)| {
         Ok(PlanLine { amount, first_day: day(first_day, "first_day")?, last_day: day(last_day, "last_day")?, is_note })

@@ -112,7 +112,7 @@ pub async fn apply(store: &Store, prices: &[(String, PlanPrice)]) -> Result<usiz
     if present.len() == prices.len() && present.iter().all(is_same) {
         return Ok(0);
     }
-    let mut transaction = store.addition().await?;
+    let mut transaction = store.begin_quiet().await?;
     let rows: Vec<PlanVersionRow> = transaction.query(FOR_SALE).all().await?;
     let mut added = 0;
     for row in rows {

@@ -128,13 +128,13 @@ pub struct PostingSum {
 /// Database errors of any kind, also if the wallet would fall below zero.
 pub async fn add(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     of: PostingSubject<'_>,
     entries: &[NewPosting<'_>],
 ) -> Result<(), DatabaseError> {
     let id = store.new_id();
     for (no, entry) in (1_i64..).zip(entries) {
-        let add = on
+        let add = tx
             .query(ADD)
             .bind(store.new_id())
             .bind(id)
@@ -149,7 +149,7 @@ pub async fn add(
             .bind(store.now());
         add.run().await?;
         if entry.account == "wallet" {
-            move_wallet(store, on, of, entry.amount).await?;
+            move_wallet(store, tx, of, entry.amount).await?;
         }
     }
     Ok(())
@@ -158,18 +158,18 @@ pub async fn add(
 /// A credit of the account adds to the wallet.
 async fn move_wallet(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     of: PostingSubject<'_>,
     debit: i64,
 ) -> Result<(), DatabaseError> {
     let user = of.user.0;
     let code = of.currency.code();
     if debit < 0 {
-        let add = on.query(ADD_TO_WALLET).bind(store.new_id()).bind(user).bind(code).bind(-debit).bind(store.now());
+        let add = tx.query(ADD_TO_WALLET).bind(store.new_id()).bind(user).bind(code).bind(-debit).bind(store.now());
         add.run().await?;
         return Ok(());
     }
-    let taken = on.query(TAKE_FROM_WALLET).bind(user).bind(code).bind(debit).bind(store.now()).run().await?;
+    let taken = tx.query(TAKE_FROM_WALLET).bind(user).bind(code).bind(debit).bind(store.now()).run().await?;
     if taken == 0 { Err(DatabaseError::Unreadable { table: "wallets", column: "balance" }) } else { Ok(()) }
 }
 
@@ -188,8 +188,8 @@ pub struct AccountSum {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_payment(on: &mut Transaction, user: UserId, payment: Uuid) -> Result<Vec<AccountSum>, DatabaseError> {
-    on.query(OF_PAYMENT).bind(user.0).bind(payment).all().await
+pub async fn of_payment(tx: &mut Transaction, user: UserId, payment: Uuid) -> Result<Vec<AccountSum>, DatabaseError> {
+    tx.query(OF_PAYMENT).bind(user.0).bind(payment).all().await
 }
 
 /// Returns the invoices that the wallet of a user has paid in whole or in part, with the amounts, from the newest.
@@ -197,35 +197,35 @@ pub async fn of_payment(on: &mut Transaction, user: UserId, payment: Uuid) -> Re
 /// # Errors
 /// Database errors of any kind.
 pub async fn paid_by_wallet(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     user: UserId,
     currency: Currency,
 ) -> Result<Vec<PostingSum>, DatabaseError> {
-    on.query(PAID_BY_WALLET).bind(user.0).bind(currency.code()).all().await
+    tx.query(PAID_BY_WALLET).bind(user.0).bind(currency.code()).all().await
 }
 
 /// Whether an invoice was paid in full before a payment of it was taken back.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn was_paid_once(on: &mut Transaction, invoice: Uuid) -> Result<bool, DatabaseError> {
-    Ok(on.query(WAS_PAID_ONCE).bind(invoice).one::<(bool,)>().await?.0)
+pub async fn was_paid_once(tx: &mut Transaction, invoice: Uuid) -> Result<bool, DatabaseError> {
+    Ok(tx.query(WAS_PAID_ONCE).bind(invoice).one::<(bool,)>().await?.0)
 }
 
 /// Returns the money of a user that the provider returned and that no credit note explains yet.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn unexplained(on: &mut Transaction, user: UserId, currency: Currency) -> Result<i64, DatabaseError> {
-    Ok(on.query(UNEXPLAINED).bind(user.0).bind(currency.code()).one::<(i64,)>().await?.0)
+pub async fn unexplained(tx: &mut Transaction, user: UserId, currency: Currency) -> Result<i64, DatabaseError> {
+    Ok(tx.query(UNEXPLAINED).bind(user.0).bind(currency.code()).one::<(i64,)>().await?.0)
 }
 
 /// Returns the balance of a user's wallet within a transaction.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn wallet(on: &mut Transaction, user: UserId, currency: Currency) -> Result<i64, DatabaseError> {
-    let found: Option<(i64,)> = on.query(WALLET).bind(user.0).bind(currency.code()).find().await?;
+pub async fn wallet(tx: &mut Transaction, user: UserId, currency: Currency) -> Result<i64, DatabaseError> {
+    let found: Option<(i64,)> = tx.query(WALLET).bind(user.0).bind(currency.code()).find().await?;
     Ok(found.map_or(0, |(balance,)| balance))
 }
 
@@ -266,7 +266,7 @@ pub struct BillingDifferences {
 /// # Errors
 /// Database errors of any kind.
 pub async fn audit(store: &Store, limit: u32) -> Result<Vec<BillingDifferences>, DatabaseError> {
-    let mut snapshot = store.snapshot().await?;
+    let mut snapshot = store.begin_read().await?;
     let mut all = Vec::new();
     for (compared, sql) in [
         ("entries of one change of money", UNBALANCED),

@@ -43,8 +43,8 @@ pub async fn of_user(store: &Store, user: UserId) -> Result<BillingProfile, Data
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, user: UserId) -> Result<BillingProfile, DatabaseError> {
-    Ok(on.query(OF_USER).bind(user.0).find().await?.unwrap_or_default())
+pub async fn find(tx: &mut Transaction, user: UserId) -> Result<BillingProfile, DatabaseError> {
+    Ok(tx.query(OF_USER).bind(user.0).find().await?.unwrap_or_default())
 }
 
 /// Stores the profile of a user.
@@ -53,11 +53,11 @@ pub async fn find(on: &mut Transaction, user: UserId) -> Result<BillingProfile, 
 /// Database errors of any kind.
 pub async fn set(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     user: UserId,
     profile: &BillingProfile,
 ) -> Result<(), DatabaseError> {
-    let set = on
+    let set = tx
         .query(SET)
         .bind(store.new_id())
         .bind(user.0)

@@ -62,8 +62,8 @@ pub struct ChargedDays {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, invoice: Uuid, terms: &str) -> Result<(), DatabaseError> {
-    on.query(ADD).bind(store.new_id()).bind(invoice).bind(terms).bind(store.now()).run().await?;
+pub async fn add(store: &Store, tx: &mut Transaction, invoice: Uuid, terms: &str) -> Result<(), DatabaseError> {
+    tx.query(ADD).bind(store.new_id()).bind(invoice).bind(terms).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -86,9 +86,9 @@ pub async fn find(store: &Store, invoice: Uuid) -> Result<Option<StoredTerms>, D
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_usage(on: &mut Transaction, of: ChargedDays) -> Result<Option<String>, DatabaseError> {
+pub async fn of_usage(tx: &mut Transaction, of: ChargedDays) -> Result<Option<String>, DatabaseError> {
     let ChargedDays { subscription, plan_version, first_day, last_day } = of;
-    let query = on.query(OF_USAGE).bind(subscription).bind(plan_version);
+    let query = tx.query(OF_USAGE).bind(subscription).bind(plan_version);
     let found: Option<(String,)> = query.bind(i64::from(first_day.0)).bind(i64::from(last_day.0)).find().await?;
     Ok(found.map(|(terms,)| terms))
 }
@@ -113,11 +113,11 @@ pub async fn set_listed(
     terms: &str,
     days: &[StoredInvoiceDay],
 ) -> Result<(), DatabaseError> {
-    let mut on = store.begin().await?;
-    let first: Option<(Uuid,)> = on.query(SET_LISTED).bind(invoice).bind(store.now()).bind(terms).find().await?;
+    let mut tx = store.begin().await?;
+    let first: Option<(Uuid,)> = tx.query(SET_LISTED).bind(invoice).bind(store.now()).bind(terms).find().await?;
     if first.is_some() {
         for of in days {
-            let add = on
+            let add = tx
                 .query(ADD_DAY)
                 .bind(store.new_id())
                 .bind(invoice)
@@ -128,7 +128,7 @@ pub async fn set_listed(
             add.run().await?;
         }
     }
-    on.commit().await
+    tx.commit().await
 }
 
 /// Returns the time before which usage may be deleted.

@@ -95,8 +95,8 @@ impl TryFrom<RefundRow> for StoredRefund {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, new: &StoredRefund) -> Result<(), DatabaseError> {
-    let add = on
+pub async fn add(store: &Store, tx: &mut Transaction, new: &StoredRefund) -> Result<(), DatabaseError> {
+    let add = tx
         .query(ADD)
         .bind(new.id)
         .bind(new.user.0)
@@ -117,8 +117,8 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &StoredRefund) -> Res
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredRefund>, DatabaseError> {
-    on.query(FIND).bind(id).find::<RefundRow>().await?.map(TryInto::try_into).transpose()
+pub async fn find(tx: &mut Transaction, id: Uuid) -> Result<Option<StoredRefund>, DatabaseError> {
+    tx.query(FIND).bind(id).find::<RefundRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns refunds whose result is not known, from the oldest.
@@ -134,8 +134,8 @@ pub async fn requested(store: &Store, limit: u32) -> Result<Vec<StoredRefund>, D
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn by_hand(on: &mut Transaction, payment: Uuid) -> Result<i64, DatabaseError> {
-    Ok(on.query(BY_HAND).bind(payment).one::<(i64,)>().await?.0)
+pub async fn by_hand(tx: &mut Transaction, payment: Uuid) -> Result<i64, DatabaseError> {
+    Ok(tx.query(BY_HAND).bind(payment).one::<(i64,)>().await?.0)
 }
 
 /// Records the result of a refund.
@@ -144,11 +144,11 @@ pub async fn by_hand(on: &mut Transaction, payment: Uuid) -> Result<i64, Databas
 /// Database errors of any kind.
 pub async fn set(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     state: RefundState,
     error: &str,
 ) -> Result<(), DatabaseError> {
-    on.query(SET).bind(id).bind(state.as_str()).bind(error).bind(store.now()).run().await?;
+    tx.query(SET).bind(id).bind(state.as_str()).bind(error).bind(store.now()).run().await?;
     Ok(())
 }

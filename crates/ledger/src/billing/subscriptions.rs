@@ -172,8 +172,8 @@ impl TryFrom<SubscriptionRow> for StoredSubscription {
 ///
 /// # Errors
 /// Database errors of any kind, also if the user has another one that is not cancelled.
-pub async fn add(store: &Store, on: &mut Transaction, new: NewSubscription) -> Result<(), DatabaseError> {
-    let add = on
+pub async fn add(store: &Store, tx: &mut Transaction, new: NewSubscription) -> Result<(), DatabaseError> {
+    let add = tx
         .query(ADD)
         .bind(new.id)
         .bind(new.user.0)
@@ -192,16 +192,16 @@ pub async fn add(store: &Store, on: &mut Transaction, new: NewSubscription) -> R
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredSubscription>, DatabaseError> {
-    on.query(FIND).bind(id).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
+pub async fn find(tx: &mut Transaction, id: Uuid) -> Result<Option<StoredSubscription>, DatabaseError> {
+    tx.query(FIND).bind(id).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the subscription of a user that is not cancelled.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn of_user(on: &mut Transaction, user: UserId) -> Result<Option<StoredSubscription>, DatabaseError> {
-    on.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
+pub async fn of_user(tx: &mut Transaction, user: UserId) -> Result<Option<StoredSubscription>, DatabaseError> {
+    tx.query(OF_USER).bind(user.0).find::<SubscriptionRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns the subscription of a user that is not cancelled, outside of a transaction.
@@ -216,16 +216,16 @@ pub async fn present(store: &Store, user: UserId) -> Result<Option<StoredSubscri
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn had_trial(on: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
-    Ok(on.query(HAD_TRIAL).bind(user.0).one::<(bool,)>().await?.0)
+pub async fn had_trial(tx: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
+    Ok(tx.query(HAD_TRIAL).bind(user.0).one::<(bool,)>().await?.0)
 }
 
 /// Whether a user is suspended.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn is_suspended(on: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
-    Ok(on.query(IS_SUSPENDED).bind(user.0).one::<(bool,)>().await?.0)
+pub async fn is_suspended(tx: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
+    Ok(tx.query(IS_SUSPENDED).bind(user.0).one::<(bool,)>().await?.0)
 }
 
 /// Sets the state, the time since which an invoice is past due, and the time of the end.
@@ -234,7 +234,7 @@ pub async fn is_suspended(on: &mut Transaction, user: UserId) -> Result<bool, Da
 /// Database errors of any kind.
 pub async fn set_state(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     of: &StoredSubscription,
     state: SubscriptionState,
 ) -> Result<(), DatabaseError> {
@@ -249,7 +249,7 @@ pub async fn set_state(
         | SubscriptionState::Cancelled => None,
     };
     let ended = (state == SubscriptionState::Cancelled).then_some(now);
-    let set = on.query(SET_STATE).bind(of.id).bind(state.as_str()).bind(past_due_since).bind(ended).bind(now);
+    let set = tx.query(SET_STATE).bind(of.id).bind(state.as_str()).bind(past_due_since).bind(ended).bind(now);
     set.run().await?;
     Ok(())
 }
@@ -260,12 +260,12 @@ pub async fn set_state(
 /// Database errors of any kind.
 pub async fn set_period(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     of: DaysOfVersion,
     anchor_day: u8,
 ) -> Result<(), DatabaseError> {
-    let set = on
+    let set = tx
         .query(SET_PERIOD)
         .bind(id)
         .bind(of.plan_version)
@@ -274,16 +274,16 @@ pub async fn set_period(
         .bind(i64::from(of.period_last.0))
         .bind(store.now());
     set.run().await?;
-    add_days(store, on, id, of).await
+    add_days(store, tx, id, of).await
 }
 
 /// Records from which day on a subscription has a plan version. Later days of the subscription are replaced.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add_days(store: &Store, on: &mut Transaction, id: Uuid, of: DaysOfVersion) -> Result<(), DatabaseError> {
-    on.query(DROP_DAYS).bind(id).bind(i64::from(of.first_day.0)).run().await?;
-    let add = on
+pub async fn add_days(store: &Store, tx: &mut Transaction, id: Uuid, of: DaysOfVersion) -> Result<(), DatabaseError> {
+    tx.query(DROP_DAYS).bind(id).bind(i64::from(of.first_day.0)).run().await?;
+    let add = tx
         .query(ADD_DAYS)
         .bind(store.new_id())
         .bind(id)
@@ -300,8 +300,8 @@ pub async fn add_days(store: &Store, on: &mut Transaction, id: Uuid, of: DaysOfV
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn days(on: &mut Transaction, id: Uuid, from: Day) -> Result<Vec<DaysOfVersion>, DatabaseError> {
-    let rows: Vec<(Uuid, i64, i64, i64)> = on.query(DAYS).bind(id).bind(i64::from(from.0)).all().await?;
+pub async fn days(tx: &mut Transaction, id: Uuid, from: Day) -> Result<Vec<DaysOfVersion>, DatabaseError> {
+    let rows: Vec<(Uuid, i64, i64, i64)> = tx.query(DAYS).bind(id).bind(i64::from(from.0)).all().await?;
     let day = |stored, column| day(stored, "subscription_days", column);
     let of = |(plan_version, first_day, period_first, period_last)| {
         Ok(DaysOfVersion {
@@ -318,8 +318,8 @@ pub async fn days(on: &mut Transaction, id: Uuid, from: Day) -> Result<Vec<DaysO
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set_cancel(store: &Store, on: &mut Transaction, id: Uuid, is_set: bool) -> Result<(), DatabaseError> {
-    on.query(SET_CANCEL).bind(id).bind(is_set).bind(store.now()).run().await?;
+pub async fn set_cancel(store: &Store, tx: &mut Transaction, id: Uuid, is_set: bool) -> Result<(), DatabaseError> {
+    tx.query(SET_CANCEL).bind(id).bind(is_set).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -329,12 +329,12 @@ pub async fn set_cancel(store: &Store, on: &mut Transaction, id: Uuid, is_set: b
 /// Database errors of any kind.
 pub async fn set_end(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     last_day: Day,
     is_due: bool,
 ) -> Result<(), DatabaseError> {
-    on.query(SET_END).bind(id).bind(i64::from(last_day.0)).bind(is_due).bind(store.now()).run().await?;
+    tx.query(SET_END).bind(id).bind(i64::from(last_day.0)).bind(is_due).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -344,12 +344,12 @@ pub async fn set_end(
 /// Database errors of any kind.
 pub async fn set_last_day(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     last_day: Day,
     anchor_day: u8,
 ) -> Result<(), DatabaseError> {
-    let set = on.query(SET_LAST_DAY).bind(id).bind(i64::from(last_day.0)).bind(i64::from(anchor_day));
+    let set = tx.query(SET_LAST_DAY).bind(id).bind(i64::from(last_day.0)).bind(i64::from(anchor_day));
     set.bind(store.now()).run().await?;
     Ok(())
 }
@@ -358,8 +358,8 @@ pub async fn set_last_day(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn last_charged(on: &mut Transaction, user: UserId) -> Result<Option<Day>, DatabaseError> {
-    let (last,): (Option<i64>,) = on.query(LAST_CHARGED).bind(user.0).one().await?;
+pub async fn last_charged(tx: &mut Transaction, user: UserId) -> Result<Option<Day>, DatabaseError> {
+    let (last,): (Option<i64>,) = tx.query(LAST_CHARGED).bind(user.0).one().await?;
     last.map(|stored| day(stored, "subscriptions", "last_day")).transpose()
 }
 
@@ -367,8 +367,8 @@ pub async fn last_charged(on: &mut Transaction, user: UserId) -> Result<Option<D
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set_next(store: &Store, on: &mut Transaction, id: Uuid, next: Option<Uuid>) -> Result<(), DatabaseError> {
-    on.query(SET_NEXT).bind(id).bind(next).bind(store.now()).run().await?;
+pub async fn set_next(store: &Store, tx: &mut Transaction, id: Uuid, next: Option<Uuid>) -> Result<(), DatabaseError> {
+    tx.query(SET_NEXT).bind(id).bind(next).bind(store.now()).run().await?;
     Ok(())
 }
 

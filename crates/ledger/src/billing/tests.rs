@@ -13,9 +13,9 @@ use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_
 
 /// Returns the usage of a user on a day, of all models or of one.
 async fn charged(store: &Store, day: Day, model: Option<&str>) -> UsageDay {
-    let mut on = store.snapshot().await.unwrap();
-    let usage = charged_usage::of_days(&mut on, UserNo(1), day, day).await.unwrap();
-    on.rollback().await.unwrap();
+    let mut tx = store.begin_read().await.unwrap();
+    let usage = charged_usage::of_days(&mut tx, UserNo(1), day, day).await.unwrap();
+    tx.rollback().await.unwrap();
     usage.into_iter().find(|of| of.model.as_deref() == model).unwrap()
 }
 
@@ -138,9 +138,9 @@ async fn draft(store: &Store) -> Uuid {
         usage_days: None,
         lines: Vec::new(),
     };
-    let mut on = store.begin().await.unwrap();
-    invoices::add(store, &mut on, &new).await.unwrap();
-    on.commit().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    invoices::add(store, &mut tx, &new).await.unwrap();
+    tx.commit().await.unwrap();
     new.id
 }
 
@@ -152,9 +152,9 @@ async fn a_draft_names_no_parties() {
         assert_eq!(parties::of_invoice(&store, id).await.unwrap(), InvoiceParties::default());
         let party = |name: &str| InvoiceParty { name: name.to_owned(), ..InvoiceParty::default() };
         let named = InvoiceParties { seller: party("Tollgate"), customer: party("Ada") };
-        let mut on = store.begin().await.unwrap();
-        parties::name(&store, &mut on, id, &named).await.unwrap();
-        on.commit().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        parties::name(&store, &mut tx, id, &named).await.unwrap();
+        tx.commit().await.unwrap();
         assert_eq!(parties::of_invoice(&store, id).await.unwrap(), named);
     }
 }
@@ -164,9 +164,9 @@ async fn the_requests_of_an_invoice_are_listed_once() {
     for place in Place::both().await {
         let store = place.open().await;
         let id = draft(&store).await;
-        let mut on = store.begin().await.unwrap();
-        receipts::add(&store, &mut on, id, "new").await.unwrap();
-        on.commit().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        receipts::add(&store, &mut tx, id, "new").await.unwrap();
+        tx.commit().await.unwrap();
         let day = |rows| StoredInvoiceDay { day: TODAY, rows, digest: "a1".to_owned() };
         receipts::set_listed(&store, id, "first", &[day(3)]).await.unwrap();
         // Another process listed them too, later.

@@ -147,9 +147,9 @@ impl From<DeliveryRow> for StoredDelivery {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, new: NewDelivery<'_>) -> Result<Uuid, DatabaseError> {
+pub async fn add(store: &Store, tx: &mut Transaction, new: NewDelivery<'_>) -> Result<Uuid, DatabaseError> {
     let id = store.new_id();
-    let add = on.query(ADD).bind(id).bind(new.endpoint).bind(new.event).bind(new.object);
+    let add = tx.query(ADD).bind(id).bind(new.endpoint).bind(new.event).bind(new.object);
     add.bind(new.body).bind(store.now()).run().await?;
     Ok(id)
 }
@@ -168,8 +168,8 @@ pub async fn repeated(store: &Store) -> Result<Vec<RepeatedDeliveries>, Database
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn awaits(on: &mut Transaction, endpoint: Uuid, event: &str) -> Result<bool, DatabaseError> {
-    let (count,): (i64,) = on.query(AWAITED).bind(endpoint).bind(event).one().await?;
+pub async fn awaits(tx: &mut Transaction, endpoint: Uuid, event: &str) -> Result<bool, DatabaseError> {
+    let (count,): (i64,) = tx.query(AWAITED).bind(endpoint).bind(event).one().await?;
     Ok(count > 0)
 }
 
@@ -177,8 +177,8 @@ pub async fn awaits(on: &mut Transaction, endpoint: Uuid, event: &str) -> Result
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredDelivery>, DatabaseError> {
-    Ok(on.query(FIND).bind(id).find::<DeliveryRow>().await?.map(Into::into))
+pub async fn find(tx: &mut Transaction, id: Uuid) -> Result<Option<StoredDelivery>, DatabaseError> {
+    Ok(tx.query(FIND).bind(id).find::<DeliveryRow>().await?.map(Into::into))
 }
 
 /// Returns deliveries of an endpoint whose next attempt is due, from the earliest.
@@ -218,8 +218,8 @@ pub async fn of_endpoint(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn accept(store: &Store, on: &mut Transaction, id: Uuid, status: u16) -> Result<(), DatabaseError> {
-    on.query(ACCEPT).bind(id).bind(i64::from(status)).bind(store.now()).run().await?;
+pub async fn accept(store: &Store, tx: &mut Transaction, id: Uuid, status: u16) -> Result<(), DatabaseError> {
+    tx.query(ACCEPT).bind(id).bind(i64::from(status)).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -229,12 +229,12 @@ pub async fn accept(store: &Store, on: &mut Transaction, id: Uuid, status: u16) 
 /// Database errors of any kind.
 pub async fn postpone(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     next_at: Timestamp,
     of: FailedAttempt<'_>,
 ) -> Result<(), DatabaseError> {
-    let postpone = on.query(POSTPONE).bind(id).bind(micros(next_at)).bind(of.status.map(i64::from));
+    let postpone = tx.query(POSTPONE).bind(id).bind(micros(next_at)).bind(of.status.map(i64::from));
     postpone.bind(of.error).bind(store.now()).run().await?;
     Ok(())
 }
@@ -243,8 +243,8 @@ pub async fn postpone(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn fail(store: &Store, on: &mut Transaction, id: Uuid, of: FailedAttempt<'_>) -> Result<(), DatabaseError> {
-    on.query(FAIL).bind(id).bind(of.status.map(i64::from)).bind(of.error).bind(store.now()).run().await?;
+pub async fn fail(store: &Store, tx: &mut Transaction, id: Uuid, of: FailedAttempt<'_>) -> Result<(), DatabaseError> {
+    tx.query(FAIL).bind(id).bind(of.status.map(i64::from)).bind(of.error).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -252,8 +252,8 @@ pub async fn fail(store: &Store, on: &mut Transaction, id: Uuid, of: FailedAttem
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn fail_all(store: &Store, on: &mut Transaction, endpoint: Uuid, error: &str) -> Result<(), DatabaseError> {
-    on.query(FAIL_ALL).bind(endpoint).bind(error).bind(store.now()).run().await?;
+pub async fn fail_all(store: &Store, tx: &mut Transaction, endpoint: Uuid, error: &str) -> Result<(), DatabaseError> {
+    tx.query(FAIL_ALL).bind(endpoint).bind(error).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -261,8 +261,8 @@ pub async fn fail_all(store: &Store, on: &mut Transaction, endpoint: Uuid, error
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn replay(store: &Store, on: &mut Transaction, id: Uuid) -> Result<(), DatabaseError> {
-    on.query(REPLAY).bind(id).bind(store.now()).run().await?;
+pub async fn replay(store: &Store, tx: &mut Transaction, id: Uuid) -> Result<(), DatabaseError> {
+    tx.query(REPLAY).bind(id).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -272,19 +272,19 @@ pub async fn replay(store: &Store, on: &mut Transaction, id: Uuid) -> Result<(),
 /// Database errors of any kind.
 pub async fn replay_failed(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     endpoint: Uuid,
     since: Timestamp,
 ) -> Result<u64, DatabaseError> {
-    on.query(REPLAY_FAILED).bind(endpoint).bind(store.now()).bind(micros(since)).run().await
+    tx.query(REPLAY_FAILED).bind(endpoint).bind(store.now()).bind(micros(since)).run().await
 }
 
 /// Deletes all deliveries of an endpoint.
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn delete_of(on: &mut Transaction, endpoint: Uuid) -> Result<(), DatabaseError> {
-    on.query(DELETE_OF).bind(endpoint).run().await?;
+pub async fn delete_of(tx: &mut Transaction, endpoint: Uuid) -> Result<(), DatabaseError> {
+    tx.query(DELETE_OF).bind(endpoint).run().await?;
     Ok(())
 }
 
@@ -297,10 +297,10 @@ pub async fn delete_old(store: &Store, before: Timestamp, limit: u32) -> Result<
     if old.is_empty() {
         return Ok(0);
     }
-    let mut on = store.begin().await?;
+    let mut tx = store.begin().await?;
     for (id,) in &old {
-        on.query(DELETE).bind(*id).run().await?;
+        tx.query(DELETE).bind(*id).run().await?;
     }
-    on.commit().await?;
+    tx.commit().await?;
     Ok(old.len())
 }

@@ -90,8 +90,8 @@ impl TryFrom<WebhookRow> for StoredWebhook {
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn add(store: &Store, on: &mut Transaction, new: &StoredWebhook) -> Result<(), DatabaseError> {
-    let add = on.query(ADD).bind(new.id).bind(new.url.as_str()).bind(new.events.as_str());
+pub async fn add(store: &Store, tx: &mut Transaction, new: &StoredWebhook) -> Result<(), DatabaseError> {
+    let add = tx.query(ADD).bind(new.id).bind(new.url.as_str()).bind(new.events.as_str());
     let add = add.bind(new.sealed.bytes.clone()).bind(new.sealed.master.0.as_slice()).bind(store.now());
     add.run().await?;
     Ok(())
@@ -101,8 +101,8 @@ pub async fn add(store: &Store, on: &mut Transaction, new: &StoredWebhook) -> Re
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn find(on: &mut Transaction, id: Uuid) -> Result<Option<StoredWebhook>, DatabaseError> {
-    on.query(FIND).bind(id).find::<WebhookRow>().await?.map(TryInto::try_into).transpose()
+pub async fn find(tx: &mut Transaction, id: Uuid) -> Result<Option<StoredWebhook>, DatabaseError> {
+    tx.query(FIND).bind(id).find::<WebhookRow>().await?.map(TryInto::try_into).transpose()
 }
 
 /// Returns an endpoint, outside of a transaction.
@@ -117,8 +117,8 @@ pub async fn present(store: &Store, id: Uuid) -> Result<Option<StoredWebhook>, D
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn all(on: &mut Transaction) -> Result<Vec<StoredWebhook>, DatabaseError> {
-    on.query(LIST).all::<WebhookRow>().await?.into_iter().map(TryInto::try_into).collect()
+pub async fn all(tx: &mut Transaction) -> Result<Vec<StoredWebhook>, DatabaseError> {
+    tx.query(LIST).all::<WebhookRow>().await?.into_iter().map(TryInto::try_into).collect()
 }
 
 /// Returns all endpoints, from the oldest, outside of a transaction.
@@ -141,8 +141,8 @@ pub async fn with_due(store: &Store, now: Timestamp) -> Result<Vec<StoredWebhook
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn set(store: &Store, on: &mut Transaction, of: &StoredWebhook) -> Result<(), DatabaseError> {
-    let set = on.query(SET).bind(of.id).bind(of.url.as_str()).bind(of.events.as_str());
+pub async fn set(store: &Store, tx: &mut Transaction, of: &StoredWebhook) -> Result<(), DatabaseError> {
+    let set = tx.query(SET).bind(of.id).bind(of.url.as_str()).bind(of.events.as_str());
     set.bind(of.disabled_at.map(micros)).bind(store.now()).run().await?;
     Ok(())
 }
@@ -153,12 +153,12 @@ pub async fn set(store: &Store, on: &mut Transaction, of: &StoredWebhook) -> Res
 /// Database errors of any kind.
 pub async fn seal(
     store: &Store,
-    on: &mut Transaction,
+    tx: &mut Transaction,
     id: Uuid,
     sealed: &SealedCredential,
     previous_until: Option<Timestamp>,
 ) -> Result<(), DatabaseError> {
-    let seal = on.query(SEAL).bind(id).bind(sealed.bytes.clone()).bind(sealed.master.0.as_slice());
+    let seal = tx.query(SEAL).bind(id).bind(sealed.bytes.clone()).bind(sealed.master.0.as_slice());
     seal.bind(previous_until.map(micros)).bind(store.now()).run().await?;
     Ok(())
 }
@@ -167,8 +167,8 @@ pub async fn seal(
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn delivered(store: &Store, on: &mut Transaction, id: Uuid) -> Result<(), DatabaseError> {
-    on.query(DELIVERED).bind(id).bind(store.now()).run().await?;
+pub async fn delivered(store: &Store, tx: &mut Transaction, id: Uuid) -> Result<(), DatabaseError> {
+    tx.query(DELIVERED).bind(id).bind(store.now()).run().await?;
     Ok(())
 }
 
@@ -176,7 +176,7 @@ pub async fn delivered(store: &Store, on: &mut Transaction, id: Uuid) -> Result<
 ///
 /// # Errors
 /// Database errors of any kind.
-pub async fn delete(on: &mut Transaction, id: Uuid) -> Result<(), DatabaseError> {
-    on.query(DELETE).bind(id).run().await?;
+pub async fn delete(tx: &mut Transaction, id: Uuid) -> Result<(), DatabaseError> {
+    tx.query(DELETE).bind(id).run().await?;
     Ok(())
 }

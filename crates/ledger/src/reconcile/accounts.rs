@@ -56,12 +56,12 @@ struct AuditedLeaseRow {
 }
 
 /// Compares every budget account whose period overlaps `days`.
-pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
+pub(super) async fn compare(tx: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
     let mut after = Uuid::nil();
     loop {
         let from = micros(days.first.start());
         let until = i64::from(days.last.0);
-        let query = on.query(BOOKS).bind(from).bind(until);
+        let query = tx.query(BOOKS).bind(from).bind(until);
         let books: Vec<AuditedAccountRow> =
             query.bind(after).bind(i64::try_from(PAGE).unwrap_or(i64::MAX)).all().await?;
         let [Some(first), Some(last)] = [books.first(), books.last()].map(|book| book.map(|book| book.id)) else {
@@ -69,11 +69,11 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
         };
         after = last;
         let mut leases: BTreeMap<Uuid, Vec<AuditedLeaseRow>> = BTreeMap::new();
-        for lease in on.query(LEASES).bind(from).bind(until).bind(first).bind(last).all::<AuditedLeaseRow>().await? {
+        for lease in tx.query(LEASES).bind(from).bind(until).bind(first).bind(last).all::<AuditedLeaseRow>().await? {
             leases.entry(lease.book_id).or_default().push(lease);
         }
         let cells: Vec<CounterId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
-        let charged = by_node::in_store(on, &cells).await?;
+        let charged = by_node::in_store(tx, &cells).await?;
         for (book, cell) in books.iter().zip(cells) {
             let leases = leases.remove(&book.id).unwrap_or_default();
             found.tell(AuditedAccount { cell, row: book, leases: &leases }.differences(&charged));

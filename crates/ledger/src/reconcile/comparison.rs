@@ -63,7 +63,7 @@ pub(super) fn add(to: &mut Vec<i128>, more: &[i128]) {
 
 /// Compares the totals of the users that may differ from `first` on.
 pub(super) async fn compare(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     suspects: &Suspects,
     first: Day,
     found: &mut Reconciliation,
@@ -71,11 +71,11 @@ pub(super) async fn compare(
     found.more |= suspects.more;
     for (nth, totals) in totals::ALL.into_iter().enumerate() {
         for (day, user) in suspects.of_table(nth, first) {
-            let parts = of_user(on, totals, day, user).await?;
+            let parts = of_user(tx, totals, day, user).await?;
             for (part, sides) in &parts {
                 let differing = sides.differing(totals);
                 if !differing.is_empty() {
-                    let place = place(on, totals, UserDay { day, user }, part).await?;
+                    let place = place(tx, totals, UserDay { day, user }, part).await?;
                     found.tell(differences(&place, differing));
                 }
             }
@@ -86,17 +86,17 @@ pub(super) async fn compare(
 
 /// Compares the totals of plans.
 pub(super) async fn compare_plans(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     days: Days,
     found: &mut Reconciliation,
 ) -> Result<(), DatabaseError> {
-    for (day, of) in plans(on, days, days.ids()).await? {
+    for (day, of) in plans(tx, days, days.ids()).await? {
         if differing_plans(&of).is_empty() {
             continue;
         }
         // Reads all ids: events of a clock that jumped have ids outside the range.
         let only = Days { first: day, last: day };
-        let all = plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
+        let all = plans(tx, only, [Uuid::nil(), Uuid::max()]).await?;
         let tell = |differs: PlanSumDifference| Difference {
             place: differs.plan.map_or(DifferencePlace::Day(day), |plan| DifferencePlace::Plan { day, plan }),
             measure: PLAN_MEASURES.get(differs.column).copied().unwrap_or_default(),
@@ -110,26 +110,26 @@ pub(super) async fn compare_plans(
 
 /// Returns the days and users whose totals may differ.
 pub(super) async fn suspects(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     totals: &TotalsTable,
     days: Days,
     most: usize,
 ) -> Result<Vec<(Day, UserNo)>, DatabaseError> {
     let [first, last] = days.numbers();
     let [from, end] = days.ids();
-    let query = on.query(AssertSqlSafe(totals.suspects())).bind(first).bind(last).bind(from).bind(end);
+    let query = tx.query(AssertSqlSafe(totals.suspects())).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<(i64, i64)> = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).all().await?;
     Ok(rows.into_iter().map(|(of, user)| (day(of), UserNo(user))).collect())
 }
 
 /// Returns both sides of a user's day, by the values of the grouping columns, in one snapshot.
 pub(super) async fn of_user(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     totals: &TotalsTable,
     day: Day,
     user: UserNo,
 ) -> Result<BTreeMap<Vec<i64>, ComparedSums>, DatabaseError> {
-    let query = on.query(AssertSqlSafe(totals.of_user())).bind(i64::from(day.0)).bind(user.0);
+    let query = tx.query(AssertSqlSafe(totals.of_user())).bind(i64::from(day.0)).bind(user.0);
     let rows: Vec<NumberRow> = query.all().await?;
     let mut parts: BTreeMap<Vec<i64>, ComparedSums> = BTreeMap::new();
     let by: usize = totals.by.len();
@@ -156,47 +156,47 @@ fn differences(place: &DifferencePlace, differing: Vec<DifferingColumn>) -> Vec<
 
 /// Returns the object that a row of totals describes.
 async fn place(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     totals: &TotalsTable,
     of: UserDay,
     part: &[i64],
 ) -> Result<DifferencePlace, DatabaseError> {
     let UserDay { day, user } = of;
-    let user = (user, id(on, USER, user.0).await?);
+    let user = (user, id(tx, USER, user.0).await?);
     Ok(match (totals.kind, part) {
-        (TotalsKind::Keys, [key]) => DifferencePlace::Key { day, user, key: (KeyNo(*key), id(on, KEY, *key).await?) },
-        (TotalsKind::Models, [model]) => DifferencePlace::Model { day, user, model: name(on, *model, "model").await? },
-        (TotalsKind::Routes, [route]) => DifferencePlace::Route { day, user, route: name(on, *route, "route").await? },
+        (TotalsKind::Keys, [key]) => DifferencePlace::Key { day, user, key: (KeyNo(*key), id(tx, KEY, *key).await?) },
+        (TotalsKind::Models, [model]) => DifferencePlace::Model { day, user, model: name(tx, *model, "model").await? },
+        (TotalsKind::Routes, [route]) => DifferencePlace::Route { day, user, route: name(tx, *route, "route").await? },
         (TotalsKind::Labels, [labels, model]) => DifferencePlace::Labels {
             day,
             user,
-            labels: labels_of(on, *labels).await?,
-            model: name(on, *model, "model").await?,
+            labels: labels_of(tx, *labels).await?,
+            model: name(tx, *model, "model").await?,
         },
         (TotalsKind::Hours, [hour, key, model, route, _result]) => DifferencePlace::Hour {
             at: Timestamp(unsigned(*hour).saturating_mul(MICROS_PER_HOUR)),
             user,
-            key: (KeyNo(*key), id(on, KEY, *key).await?),
-            model: name(on, *model, "model").await?,
-            route: name(on, *route, "route").await?,
+            key: (KeyNo(*key), id(tx, KEY, *key).await?),
+            model: name(tx, *model, "model").await?,
+            route: name(tx, *route, "route").await?,
         },
         // No table has other grouping columns.
         _ => DifferencePlace::Day(day),
     })
 }
 
-async fn name(on: &mut Transaction, no: i64, kind: &'static str) -> Result<Option<String>, DatabaseError> {
-    let found: Option<(String,)> = on.query(NAME).bind(no).bind(kind).find().await?;
+async fn name(tx: &mut Transaction, no: i64, kind: &'static str) -> Result<Option<String>, DatabaseError> {
+    let found: Option<(String,)> = tx.query(NAME).bind(no).bind(kind).find().await?;
     Ok(found.map(|(name,)| name))
 }
 
-async fn labels_of(on: &mut Transaction, no: i64) -> Result<Option<String>, DatabaseError> {
-    let found: Option<(String,)> = on.query(LABELS).bind(no).find().await?;
+async fn labels_of(tx: &mut Transaction, no: i64) -> Result<Option<String>, DatabaseError> {
+    let found: Option<(String,)> = tx.query(LABELS).bind(no).find().await?;
     Ok(found.map(|(labels,)| labels))
 }
 
-async fn id(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, DatabaseError> {
-    let found: Option<(Uuid,)> = on.query(question).bind(no).find().await?;
+async fn id(tx: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, DatabaseError> {
+    let found: Option<(Uuid,)> = tx.query(question).bind(no).find().await?;
     Ok(found.map(|(id,)| id))
 }
 
@@ -214,12 +214,12 @@ pub(super) type DayPlanSums = BTreeMap<PlanId, PlanSums>;
 
 /// Returns both sides by day and plan, in one snapshot.
 pub(super) async fn plans(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     days: Days,
     [from, end]: [Uuid; 2],
 ) -> Result<BTreeMap<Day, DayPlanSums>, DatabaseError> {
     let [first, last] = days.numbers();
-    let query = on.query(AssertSqlSafe(totals::plans())).bind(first).bind(last).bind(from).bind(end);
+    let query = tx.query(AssertSqlSafe(totals::plans())).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<NumberRowWithId> = query.all().await?;
     let mut plans: BTreeMap<Day, DayPlanSums> = BTreeMap::new();
     for NumberRowWithId { numbers, id } in rows {

@@ -84,7 +84,7 @@ impl Ledger {
     /// # Errors
     /// Database errors of any kind.
     pub async fn recorded(&self, days: Days) -> Result<Vec<RecordedUsage>, DatabaseError> {
-        let mut snapshot = self.store.snapshot().await?;
+        let mut snapshot = self.store.begin_read().await?;
         let [from, end] = days.ids();
         let query = snapshot.query(AssertSqlSafe(text())).bind(from).bind(end);
         let first = micros(days.first.start());

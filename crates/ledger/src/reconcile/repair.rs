@@ -133,7 +133,7 @@ impl Ledger {
         for day in (first.0..=last.0).map(Day) {
             let mut last: Option<MissingAmounts> = None;
             loop {
-                let mut snapshot = self.store.snapshot().await?;
+                let mut snapshot = self.store.begin_read().await?;
                 let repairs = repairs(&mut snapshot).await?;
                 let lacking = MissingAmounts::read(&mut snapshot, day).await?;
                 let kept_from = comparable_from(&mut snapshot).await?;
@@ -164,7 +164,7 @@ impl Ledger {
         lacking: &MissingAmounts,
     ) -> Result<Option<RepairedTotals>, DatabaseError> {
         // Every correction locks the revision's row.
-        let mut transaction = self.store.addition().await?;
+        let mut transaction = self.store.begin_quiet().await?;
         if repairs(&mut transaction).await? != repairs_then {
             transaction.rollback().await?;
             return Ok(None);
@@ -202,17 +202,17 @@ impl Ledger {
         Ok(Some(repaired))
     }
 
-    async fn repair(&self, on: &mut Transaction, day: Day, row: &MissingAmountsRow) -> Result<(), DatabaseError> {
+    async fn repair(&self, tx: &mut Transaction, day: Day, row: &MissingAmountsRow) -> Result<(), DatabaseError> {
         let MissingAmountsRow { totals, user, part, lacks } = row;
-        let text = format!("{}{}", totals.rows(), on.kind().for_update());
-        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0);
+        let text = format!("{}{}", totals.rows(), tx.kind().for_update());
+        let query = tx.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0);
         let rows: Vec<NumberRowWithId> = part.iter().fold(query, |query, part| query.bind(*part)).all().await?;
         for (id, adds) in spread(&rows, lacks) {
-            let add = on.query(AssertSqlSafe(totals.add())).bind(id).bind(self.store.now());
+            let add = tx.query(AssertSqlSafe(totals.add())).bind(id).bind(self.store.now());
             adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
         }
         if rows.is_empty() {
-            let insert = on.query(AssertSqlSafe(totals.insert())).bind(self.store.new_id()).bind(self.store.now());
+            let insert = tx.query(AssertSqlSafe(totals.insert())).bind(self.store.new_id()).bind(self.store.now());
             let insert = insert.bind(i64::from(day.0)).bind(user.0);
             let insert = part.iter().fold(insert, |insert, part| insert.bind(*part));
             let insert = if totals.has_nodes() { insert.bind(NO_NODE) } else { insert };
@@ -223,7 +223,7 @@ impl Ledger {
 
     async fn repair_charges(
         &self,
-        on: &mut Transaction,
+        tx: &mut Transaction,
         day: Day,
         MissingCharges { of, lacks }: &MissingCharges,
     ) -> Result<(), DatabaseError> {
@@ -231,14 +231,14 @@ impl Ledger {
             ChargedScope::Plan(PlanId(id)) => (id, [PLAN_ROWS, ADD_TO_PLAN, NEW_PLAN]),
             ChargedScope::Subject(SubjectId(id)) => (id, [SUBJECT_ROWS, ADD_TO_SUBJECT, NEW_SUBJECT]),
         };
-        let text = format!("{rows}{}", on.kind().for_update());
-        let rows: Vec<NumberRowWithId> = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(id).all().await?;
+        let text = format!("{rows}{}", tx.kind().for_update());
+        let rows: Vec<NumberRowWithId> = tx.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(id).all().await?;
         for (id, adds) in spread(&rows, lacks) {
-            let add = on.query(add).bind(id).bind(self.store.now());
+            let add = tx.query(add).bind(id).bind(self.store.now());
             adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
         }
         if rows.is_empty() {
-            let insert = on.query(insert).bind(self.store.new_id()).bind(self.store.now()).bind(i64::from(day.0));
+            let insert = tx.query(insert).bind(self.store.new_id()).bind(self.store.now()).bind(i64::from(day.0));
             let insert = insert.bind(id).bind(NO_NODE);
             lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
         }
@@ -277,28 +277,28 @@ struct MissingAmountsRow {
 }
 
 impl MissingAmounts {
-    async fn read(on: &mut Transaction, day: Day) -> Result<Self, DatabaseError> {
+    async fn read(tx: &mut Transaction, day: Day) -> Result<Self, DatabaseError> {
         let only = Days { first: day, last: day };
         let mut rows = Vec::new();
         for totals in totals::ALL {
-            rows.extend(Self::rows(on, totals, day).await?);
+            rows.extend(Self::rows(tx, totals, day).await?);
         }
         let mut charges = Vec::new();
-        let of_ids = comparison::plans(on, only, only.ids()).await?;
+        let of_ids = comparison::plans(tx, only, only.ids()).await?;
         if of_ids.values().any(|of| !comparison::differing_plans(of).is_empty()) {
-            let all = comparison::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
+            let all = comparison::plans(tx, only, [Uuid::nil(), Uuid::max()]).await?;
             let plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
             let of_plan = |(plan, lacks)| MissingCharges { of: ChargedScope::Plan(plan), lacks };
             charges.extend(plans.into_iter().map(of_plan));
         }
         let of_subject = |(subject, lacks)| MissingCharges { of: ChargedScope::Subject(subject), lacks };
-        charges.extend(subjects::lacks(on, day, SUBJECTS_MAX).await?.into_iter().map(of_subject));
+        charges.extend(subjects::lacks(tx, day, SUBJECTS_MAX).await?.into_iter().map(of_subject));
         Ok(Self { rows, charges })
     }
 
     /// Returns the first rows with missing amounts. If none of the suspects has any, twice as many are read.
     async fn rows(
-        on: &mut Transaction,
+        tx: &mut Transaction,
         totals: &'static TotalsTable,
         day: Day,
     ) -> Result<Vec<MissingAmountsRow>, DatabaseError> {
@@ -307,9 +307,9 @@ impl MissingAmounts {
         let mut asked = USERS_MAX;
         let mut known = 0;
         loop {
-            let suspects = comparison::suspects(on, totals, only, asked).await?;
+            let suspects = comparison::suspects(tx, totals, only, asked).await?;
             for (_, user) in suspects.iter().skip(known) {
-                for (part, sides) in comparison::of_user(on, totals, day, *user).await? {
+                for (part, sides) in comparison::of_user(tx, totals, day, *user).await? {
                     let lacks: Vec<i128> = (0..totals.columns.len())
                         .map(|nth| {
                             let (expected, stored) = sides.of(nth);
@@ -332,8 +332,8 @@ impl MissingAmounts {
     }
 }
 
-async fn repairs(on: &mut Transaction) -> Result<i64, DatabaseError> {
-    Ok(on.query(REPAIRS).one::<(i64,)>().await?.0)
+async fn repairs(tx: &mut Transaction) -> Result<i64, DatabaseError> {
+    Ok(tx.query(REPAIRS).one::<(i64,)>().await?.0)
 }
 
 fn stored(amount: i128) -> i64 {

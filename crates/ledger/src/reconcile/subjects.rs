@@ -19,12 +19,12 @@ const TOTALS_OF_SUBJECTS: &str = "totals of subjects";
 pub(super) type SubjectLacks = (SubjectId, Vec<i128>);
 
 /// Compares each subject's charges of each day.
-pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
-    let suspects = rows(on, days, days.ids(), DIFFERENCES_MAX + 1).await?;
+pub(super) async fn compare(tx: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
+    let suspects = rows(tx, days, days.ids(), DIFFERENCES_MAX + 1).await?;
     let suspected: BTreeSet<Day> = suspects.iter().map(|row| day(row.numbers.at(0))).collect();
     found.more |= suspects.len() > DIFFERENCES_MAX;
     for day in suspected {
-        let rows = of_day(on, day, DIFFERENCES_MAX + 1).await?;
+        let rows = of_day(tx, day, DIFFERENCES_MAX + 1).await?;
         found.more |= rows.len() > DIFFERENCES_MAX;
         rows.iter().for_each(|row| found.tell(differences(row)));
     }
@@ -32,34 +32,34 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
 }
 
 /// Returns the first subjects with missing amounts on `day`, at most `most`.
-pub(super) async fn lacks(on: &mut Transaction, day: Day, most: usize) -> Result<Vec<SubjectLacks>, DatabaseError> {
+pub(super) async fn lacks(tx: &mut Transaction, day: Day, most: usize) -> Result<Vec<SubjectLacks>, DatabaseError> {
     let days = Days { first: day, last: day };
-    if rows(on, days, days.ids(), 1).await?.is_empty() {
+    if rows(tx, days, days.ids(), 1).await?.is_empty() {
         return Ok(Vec::new());
     }
     let of_row = |row: &NumberRowWithId| {
         let lacks: Vec<i128> = sides(row).map(|(found, expected)| expected - found).collect();
         lacks.iter().any(|lack| *lack != 0).then(|| (SubjectId(row.id.unwrap_or_default()), lacks))
     };
-    Ok(of_day(on, day, most).await?.iter().filter_map(of_row).collect())
+    Ok(of_day(tx, day, most).await?.iter().filter_map(of_row).collect())
 }
 
 /// Compares a day with all ids: events of a clock that jumped have ids outside the day's range. It reads all events, so it
 /// is called only for a day on which the ids of the range show a difference.
-async fn of_day(on: &mut Transaction, day: Day, most: usize) -> Result<Vec<NumberRowWithId>, DatabaseError> {
-    rows(on, Days { first: day, last: day }, [Uuid::nil(), Uuid::max()], most).await
+async fn of_day(tx: &mut Transaction, day: Day, most: usize) -> Result<Vec<NumberRowWithId>, DatabaseError> {
+    rows(tx, Days { first: day, last: day }, [Uuid::nil(), Uuid::max()], most).await
 }
 
 /// Returns the days and subjects whose sums differ, at most `most`: the day, the sums of both sides, and the id. The events
 /// are those whose ids are in the range.
 async fn rows(
-    on: &mut Transaction,
+    tx: &mut Transaction,
     days: Days,
     [from, end]: [Uuid; 2],
     most: usize,
 ) -> Result<Vec<NumberRowWithId>, DatabaseError> {
     let [first, last] = days.numbers();
-    let query = on.query(AssertSqlSafe(text())).bind(first).bind(last).bind(from).bind(end);
+    let query = tx.query(AssertSqlSafe(text())).bind(first).bind(last).bind(from).bind(end);
     query.bind(i64::try_from(most).unwrap_or(i64::MAX)).all().await
 }
 

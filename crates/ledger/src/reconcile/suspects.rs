@@ -82,7 +82,7 @@ async fn read(store: &Store, range: Range) -> Result<Vec<(i64, i64, i64)>, Datab
     let Range { days, share: [offset, first_part, end_part] } = range;
     let [first, last] = days.numbers();
     let [from, end] = days.ids();
-    let mut snapshot = store.snapshot().await?;
+    let mut snapshot = store.begin_read().await?;
     let query = snapshot.query(AssertSqlSafe(grouped::suspects())).bind(first).bind(last).bind(from).bind(end);
     let query = query.bind(i64::try_from(DIFFERENCES_MAX + 1).unwrap_or(i64::MAX));
     let rows = query.bind(offset).bind(first_part).bind(end_part).all().await?;

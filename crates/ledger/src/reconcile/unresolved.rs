@@ -56,10 +56,10 @@ pub struct UnpricedRequests {
 const REASONS_MAX: usize = 32;
 
 /// Returns the requests of unknown cost on some days, by reason, as far as their events exist.
-pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<UnpricedRequests>, DatabaseError> {
+pub(super) async fn unpriced(tx: &mut Transaction, days: Days) -> Result<Vec<UnpricedRequests>, DatabaseError> {
     let [first, last] = days.numbers();
     let [from, end] = days.ids();
-    let query = on.query(UNPRICED).bind(first).bind(last).bind(from).bind(end);
+    let query = tx.query(UNPRICED).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<UnpricedRow> = query.all().await?;
     let money = |dollars: i64, rest: i64| {
         let nano = i128::from(dollars) * 1_000_000_000 + i128::from(rest);
@@ -85,10 +85,10 @@ struct UnpricedRow {
 }
 
 /// Returns the interrupted requests of some days, as far as their events exist.
-pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<InterruptedRequests, DatabaseError> {
+pub(super) async fn interrupted(tx: &mut Transaction, days: Days) -> Result<InterruptedRequests, DatabaseError> {
     let [first, last] = days.numbers();
     let [from, end] = days.ids();
-    let query = on.query(AssertSqlSafe(interrupted_text())).bind(first).bind(last).bind(from).bind(end);
+    let query = tx.query(AssertSqlSafe(interrupted_text())).bind(first).bind(last).bind(from).bind(end);
     let row: NumberRow = query.one().await?;
     let sums = row.sums(1);
     let sum = |nth: usize| sums.get(nth).map_or(Amount::ZERO, |sum| u64::try_from(*sum).map_or(Amount::MAX, Amount));
@@ -97,8 +97,8 @@ pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<Inte
 }
 
 /// Returns the open requests of all nodes.
-pub(super) async fn open(on: &mut Transaction) -> Result<OpenRequests, DatabaseError> {
-    let (requests, oldest): (i64, Option<i64>) = on.query(OPEN).one().await?;
+pub(super) async fn open(tx: &mut Transaction) -> Result<OpenRequests, DatabaseError> {
+    let (requests, oldest): (i64, Option<i64>) = tx.query(OPEN).one().await?;
     Ok(OpenRequests { requests: unsigned(requests), oldest: oldest.map(timestamp) })
 }
 

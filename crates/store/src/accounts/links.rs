@@ -234,7 +234,7 @@ impl Store {
     pub async fn make_link(&self, by: &Actor, new: NewLink) -> Result<Link, LinkError> {
         let mut transaction = match new.purpose {
             // Serialised with the transactions that create admins, or with those that count open invitations.
-            Purpose::FirstAdmin | Purpose::Invite { .. } => self.addition().await?,
+            Purpose::FirstAdmin | Purpose::Invite { .. } => self.begin_quiet().await?,
             Purpose::Password { .. } => self.begin().await?,
         };
         let made = self.add_link(&mut transaction, by, new).await?;
@@ -253,7 +253,7 @@ impl Store {
         hash: TicketHash,
         expires_at: Timestamp,
     ) -> Result<(User, Link), LinkError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let user = self.add_user(&mut transaction, by, new, None).await?;
         let new = NewLink { purpose: Purpose::Password { user: user.id }, hash, expires_at };
         let made = self.add_link(&mut transaction, by, new).await?;
@@ -356,7 +356,7 @@ impl Store {
     /// # Errors
     /// [`RedeemError::NoLink`], and the errors of [`create_user`](Self::create_user); the invitation then remains usable.
     pub async fn register(&self, by: &Actor, new: NewUser, invite: Option<TicketHash>) -> Result<User, RedeemError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let user = self.add_member(&mut transaction, by, new, invite).await?;
         transaction.commit().await?;
         Ok(user)
@@ -373,7 +373,7 @@ impl Store {
         invite: Option<TicketHash>,
         session: impl FnOnce(UserId) -> NewSession + Send,
     ) -> Result<(User, Session), RedeemError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let user = self.add_member(&mut transaction, by, new, invite).await?;
         let own = Actor { by: By::User { user: user.id, session: None }, ..*by };
         let begun = self.add_session(&mut transaction, &own, session(user.id)).await?;
@@ -438,7 +438,7 @@ impl Store {
     /// [`RedeemError::NoLink`], [`RedeemError::AdminExists`], and the errors of [`create_user`](Self::create_user); the
     /// link then remains usable.
     pub async fn redeem_first_admin(&self, by: &Actor, hash: TicketHash, new: NewUser) -> Result<User, RedeemError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let link = self.redeem(&mut transaction, hash, FIRST_ADMIN).await?;
         if has_admin(&mut transaction).await? {
             return Err(AdminExists.into());

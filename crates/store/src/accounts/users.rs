@@ -30,7 +30,7 @@ macro_rules! user_columns {
 }
 pub use user_columns;
 
-// `no` is the greatest number plus one: transactions that assign numbers are serialised (`Store::change`), and users
+// `no` is the greatest number plus one: transactions that assign numbers are serialised (`Store::begin_revision`), and users
 // are never deleted. `no_floor` covers users that a restored backup does not contain.
 statements! {
     ADD = "INSERT INTO users (id, no, email, name, plan_id, status, role, password, demo, created_at, updated_at)
@@ -252,13 +252,13 @@ impl Store {
     /// # Errors
     /// [`UserError::Invalid`], [`UserError::NoPlan`], [`UserError::EmailTaken`], and database errors.
     pub async fn create_user(&self, by: &Actor, new: NewUser) -> Result<User, UserError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let user = self.add_user(&mut transaction, by, new, None).await?;
         transaction.commit().await?;
         Ok(user)
     }
 
-    /// Creates a user within a transaction that [`addition`](Self::addition) began; `link` is the invitation that was
+    /// Creates a user within a transaction that [`begin_quiet`](Self::begin_quiet) began; `link` is the invitation that was
     /// used.
     pub(crate) async fn add_user(
         &self,

@@ -164,7 +164,7 @@ pub(crate) async fn copy_with(
     no_floor: Option<i64>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Vec<CopiedTable>, CopyError> {
-    let mut source = from.snapshot().await?;
+    let mut source = from.begin_read().await?;
     let mut target = to.begin().await?;
     target.without_time_limit().await?;
     for transaction in [&mut source, &mut target] {
@@ -225,15 +225,15 @@ fn count_text(table: &str) -> String {
     format!("SELECT count(*) FROM {table}")
 }
 
-async fn count(on: &mut Transaction, table: &str) -> Result<u64, DatabaseError> {
-    let (rows,): (i64,) = on.query(AssertSqlSafe(count_text(table))).once().one().await?;
+async fn count(tx: &mut Transaction, table: &str) -> Result<u64, DatabaseError> {
+    let (rows,): (i64,) = tx.query(AssertSqlSafe(count_text(table))).once().one().await?;
     Ok(crate::sql::unsigned(rows))
 }
 
-async fn tally(on: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, DatabaseError> {
+async fn tally(tx: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, DatabaseError> {
     let mut counting = TallyBuilder::new(columns);
     let mut pages = Pages::of(table, columns);
-    while let Some(rows) = pages.next(on).await? {
+    while let Some(rows) = pages.next(tx).await? {
         counting.add(columns, &rows);
     }
     Ok(counting.tally())
@@ -296,10 +296,10 @@ impl Pages {
         }
     }
 
-    async fn next(&mut self, on: &mut Transaction) -> Result<Option<Vec<CopiedRow>>, DatabaseError> {
+    async fn next(&mut self, tx: &mut Transaction) -> Result<Option<Vec<CopiedRow>>, DatabaseError> {
         let Some(after) = self.after else { return Ok(None) };
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let rows: Vec<CopiedRow> = on.query(AssertSqlSafe(self.text.clone())).bind(after).bind(limit).all().await?;
+        let rows: Vec<CopiedRow> = tx.query(AssertSqlSafe(self.text.clone())).bind(after).bind(limit).all().await?;
         self.after = None;
         if rows.len() == BATCH {
             let last = rows.last().and_then(|row| row.0.get(self.id_at)).and_then(CopiedValue::uuid);
@@ -337,12 +337,12 @@ impl TallyBuilder {
 
 /// Returns the SQL texts for every table.
 #[cfg(test)]
-pub(crate) async fn texts(on: &mut Transaction) -> Vec<String> {
+pub(crate) async fn texts(tx: &mut Transaction) -> Vec<String> {
     let mut texts = Vec::new();
     for table in TABLES.into_iter().chain([REVISION]) {
         let columns: Vec<CopiedColumn> =
-            columns(on, table).await.unwrap_or_default().into_iter().map(CopiedColumn::from).collect();
-        let insert = insert_text(on.kind(), table, &columns, 2);
+            columns(tx, table).await.unwrap_or_default().into_iter().map(CopiedColumn::from).collect();
+        let insert = insert_text(tx.kind(), table, &columns, 2);
         texts.extend([count_text(table), insert, Pages::of(table, &columns).text]);
     }
     texts

@@ -262,7 +262,7 @@ impl Store {
     pub async fn create_key_once(&self, by: &Actor, new: NewKey, request: &RepeatableRequest) -> Result<Key, KeyError> {
         check(&new)?;
         let no = self.next_key_no().await?;
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let repeat = PossibleRepeat { store: self, by, request, secret: new.secret.clone() };
         let key = match repeat.reissue(&mut transaction).await? {
             // The permission to create a key with this expiry permits no secret of a key that is valid for longer.

@@ -261,7 +261,7 @@ impl Store {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
             return Err(BudgetError::BudgetTooLarge);
         }
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
         let stored = transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.as_str());
         let stored: Option<(i64,)> = stored.find().await?;

@@ -139,8 +139,8 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn snapshot(&self) -> Result<Transaction, DatabaseError> {
-        let mut transaction = self.0.db.snapshot().await?;
+    pub async fn begin_read(&self) -> Result<Transaction, DatabaseError> {
+        let mut transaction = self.0.db.begin_read().await?;
         transaction.without_time_limit().await?;
         Ok(transaction)
     }
@@ -156,7 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn change(&self) -> Result<Transaction, DatabaseError> {
+    pub async fn begin_revision(&self) -> Result<Transaction, DatabaseError> {
         let mut transaction = self.begin().await?;
         revision::raise(&mut transaction, self.now()).await?;
         Ok(transaction)
@@ -167,13 +167,13 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn addition(&self) -> Result<Transaction, DatabaseError> {
+    pub async fn begin_quiet(&self) -> Result<Transaction, DatabaseError> {
         let mut transaction = self.begin().await?;
         revision::hold(&mut transaction, self.now()).await?;
         Ok(transaction)
     }
 
-    /// Raises the revision within a transaction of [`addition`](Self::addition).
+    /// Raises the revision within a transaction of [`begin_quiet`](Self::begin_quiet).
     pub(crate) async fn raise(&self, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         revision::raise(transaction, self.now()).await
     }

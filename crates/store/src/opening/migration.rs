@@ -260,13 +260,13 @@ impl MigrationConnection {
 
 /// Returns the versions if the database has migrations that this binary does not know, for operations that need all of
 /// them.
-pub(crate) async fn newer(on: &mut Transaction) -> Result<Option<NewerDatabase>, DatabaseError> {
-    let migrator = match on.kind() {
+pub(crate) async fn newer(tx: &mut Transaction) -> Result<Option<NewerDatabase>, DatabaseError> {
+    let migrator = match tx.kind() {
         StoreKind::Sqlite => &SQLITE,
         StoreKind::Postgres => &POSTGRES,
     };
     let known = migrator.iter().map(|known| known.version).max().unwrap_or(0);
-    let (found,): (i64,) = on.query(NEWEST).once().one().await?;
+    let (found,): (i64,) = tx.query(NEWEST).once().one().await?;
     Ok((found > known).then_some(NewerDatabase { found, known }))
 }
 

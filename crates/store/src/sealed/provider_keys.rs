@@ -175,7 +175,7 @@ impl Store {
         check_text("a credential's label", &new.label)?;
         let id = ProviderKeyId(self.new_id());
         let sealed = vault.seal(id, new.owner, &new.secret).map_err(SealingError)?;
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         vault::refuse_retired::<ProviderKeyError>(&mut transaction, sealed.master).await?;
         refuse_crowd(&mut transaction, new.owner).await?;
         refuse_taken(&mut transaction, new.owner, &new.label).await?;
@@ -238,7 +238,7 @@ impl Store {
         id: ProviderKeyId,
         change: ProviderKeyChange,
     ) -> Result<StoredProviderKey, ProviderKeyError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let stored = find(&mut transaction, id).await?;
         let mut detail = Map::new();
         detail.insert("provider".to_owned(), json!(stored.provider));
@@ -276,7 +276,7 @@ impl Store {
     /// # Errors
     /// [`ProviderKeyError::NoProviderKey`], and database errors.
     pub async fn delete_provider_key(&self, by: &Actor, id: ProviderKeyId) -> Result<(), ProviderKeyError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let stored = find(&mut transaction, id).await?;
         transaction.query(DELETE).bind(id.0).run().await?;
         let detail = json!({"provider": stored.provider});

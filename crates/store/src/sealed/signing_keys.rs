@@ -80,7 +80,7 @@ impl Store {
         new: StoredSigningKey,
         retired: Option<Uuid>,
     ) -> Result<StoredSigningKey, StoreSigningKeyError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let active: Option<SigningKeyRow> = transaction.query(ACTIVE).find().await?;
         if let Some(active) = active.filter(|active| Some(active.id) != retired) {
             return Ok(active.try_into()?);

@@ -196,7 +196,7 @@ impl Store {
         if let Some(admitted) = judge(&self.master_keys().await?, vault)? {
             return Ok(admitted);
         }
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let known = keys(&mut transaction).await?;
         // Another node may have added a master key meanwhile.
         if let Some(admitted) = judge(&known, vault)? {
@@ -217,7 +217,7 @@ impl Store {
     /// # Errors
     /// The errors of [`admit_master_key`](Self::admit_master_key).
     pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, MasterKeyError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let judged = judge(&keys(&mut transaction).await?, vault)?;
         transaction.rollback().await?;
         match judged {
@@ -257,7 +257,7 @@ impl Store {
         vault: &Vault,
         newest: Fingerprint,
     ) -> Result<AdmittedMasterKey, MasterKeyError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let known = keys(&mut transaction).await?;
         let (sealed,): (i64,) = transaction.query(ANY).one().await?;
         let last = known.iter().rfind(|key| key.is_active()).map(|key| key.fingerprint);
@@ -346,7 +346,7 @@ impl Store {
         current: Fingerprint,
     ) -> Result<Vec<Fingerprint>, MasterKeyError> {
         // Waits for transactions that seal with one of them now, because both raise the revision first.
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         refuse_retired::<MasterKeyError>(&mut transaction, current).await?;
         let mut retired = Vec::new();
         for key in keys(&mut transaction).await? {
@@ -381,7 +381,7 @@ impl Store {
     /// [`MasterKeyError::Retired`], and database errors.
     pub async fn reset_vault(&self, by: &Actor, vault: &Vault) -> Result<u64, MasterKeyError> {
         let (one, other) = both(vault);
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let mut deleted = 0;
         for (sql, is_counted) in [(DELETE_LOST, true), (DELETE_LOST_DELIVERIES, false), (DELETE_LOST_WEBHOOKS, true)] {
             let rows = transaction.query(sql).bind(one.0.as_slice()).bind(other.0.as_slice()).run().await?;

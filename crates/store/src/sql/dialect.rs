@@ -119,7 +119,7 @@ impl Db {
     }
 
     /// Begins a transaction that only reads; it sees the database as of its first query.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
+    pub(crate) async fn begin_read(&self) -> Result<Transaction, sqlx::Error> {
         match self {
             Self::Sqlite { readers, .. } => Ok(Transaction(OpenTransaction::Sqlite(Box::pin(readers.begin()).await?))),
             Self::Postgres { pool, .. } => {
@@ -313,9 +313,9 @@ impl StoreKind {
 }
 
 /// Returns a table's columns in order, each with its type.
-pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(String, String)>, DatabaseError> {
-    let text = on.kind().columns();
-    on.query(text).bind(table.to_owned()).all().await
+pub(crate) async fn columns(tx: &mut Transaction, table: &str) -> Result<Vec<(String, String)>, DatabaseError> {
+    let text = tx.kind().columns();
+    tx.query(text).bind(table.to_owned()).all().await
 }
 
 /// Returns the texts that differ between databases.

@@ -246,9 +246,9 @@ pub(crate) async fn the_end_of_a_suspension_is_found(world: &World) {
     let bob = user(&store, "bob@example.com").await;
     store.ensure_plans(&[plan("status", 10_000)]).await.unwrap();
     let end = async |of: &User, since| {
-        let mut on = store.snapshot().await.unwrap();
-        let end = store::suspension_end(&mut on, of.id, since).await.unwrap();
-        on.rollback().await.unwrap();
+        let mut tx = store.begin_read().await.unwrap();
+        let end = store::suspension_end(&mut tx, of.id, since).await.unwrap();
+        tx.rollback().await.unwrap();
         end
     };
     let step = || {

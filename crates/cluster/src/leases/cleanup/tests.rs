@@ -90,7 +90,7 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
             lend(&store, &tick, TTL, Some(old)).await.unwrap();
         }
         let kept = async || {
-            let mut transaction = store.snapshot().await.unwrap();
+            let mut transaction = store.begin_read().await.unwrap();
             let count = "SELECT (SELECT count(*) FROM lease_books), (SELECT count(*) FROM leases)";
             transaction.query(count).one::<(i64, i64)>().await.unwrap()
         };

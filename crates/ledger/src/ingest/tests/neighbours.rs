@@ -150,7 +150,7 @@ async fn a_write_of_the_api_waits_for_one_transaction_of_ingest_at_the_most() {
             let mut waited = Vec::new();
             while ingested() < EVENTS / 2 {
                 let before = ingested();
-                let change = store.change().await.unwrap();
+                let change = store.begin_revision().await.unwrap();
                 waited.push(ingested() - before);
                 drop(change);
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -175,10 +175,10 @@ async fn the_log_stays_small_while_others_read() {
     let log = place.folder.path().join("tollgate.db-wal");
     let read = async || {
         // Each snapshot begins before the previous one ends, so that a reader always exists.
-        let mut reading = store.snapshot().await.unwrap();
+        let mut reading = store.begin_read().await.unwrap();
         for _ in 0..20 {
             let _: (i64,) = reading.query("SELECT count(*) FROM daily_usage").one().await.unwrap();
-            let next = store.snapshot().await.unwrap();
+            let next = store.begin_read().await.unwrap();
             tokio::time::sleep(Duration::from_millis(1)).await;
             reading.rollback().await.unwrap();
             reading = next;

@@ -43,7 +43,7 @@ async fn costs_of_own_credentials_are_a_part_of_each_total_and_not_of_what_a_pla
             budget: BudgetId { scope, measure: access::Measure::Money, per: Per::Day },
             period,
         });
-        let mut snapshot = store.snapshot().await.unwrap();
+        let mut snapshot = store.begin_read().await.unwrap();
         let by_node = store::limits::charges::by_node::in_store(&mut snapshot, &cells).await.unwrap();
         snapshot.rollback().await.unwrap();
         for (cell, expected) in cells.into_iter().zip([127, 127, 148].map(Amount)) {

@@ -47,7 +47,7 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
             assert_eq!(store.charge_of(scope, period).await.unwrap().credits, Credits(credits), "{period:?}");
             let cell =
                 CounterId { budget: BudgetId { scope, measure: meter::Measure::Credits, per: period.per() }, period };
-            let mut snapshot = store.snapshot().await.unwrap();
+            let mut snapshot = store.begin_read().await.unwrap();
             let charged = store::limits::charges::by_node::in_store(&mut snapshot, &[cell]).await.unwrap();
             assert_eq!((charged.all(cell), charged.through(cell, node.lessee())), (Amount(credits), Amount(credits)));
             snapshot.rollback().await.unwrap();

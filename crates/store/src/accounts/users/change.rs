@@ -75,7 +75,7 @@ impl Store {
             check_text("a user's name", name)?;
         }
         // Transactions that change users are serialised here, so that the last two admins cannot be removed at once.
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let found = find(&mut transaction, user).await?;
         let plan =
             plans::find_id::<UserError>(&mut transaction, change.plan.as_deref().unwrap_or(&found.plan.name)).await?;
@@ -126,8 +126,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Gives a user a plan, or refuses the user's keys, within a transaction of [`change`](Self::change) or
-    /// [`addition`](Self::addition). It raises the revision, so that all nodes apply it within one second. If nothing
+    /// Gives a user a plan, or refuses the user's keys, within a transaction of [`begin_revision`](Self::begin_revision) or
+    /// [`begin_quiet`](Self::begin_quiet). It raises the revision, so that all nodes apply it within one second. If nothing
     /// changes, nothing is written.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
 
 /// Writes rows of usage and leases, as `ledger` and `cluster` do.
 async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
-    let mut on = store.begin().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
     let id = |id: Uuid| CopiedValue::Bytes(id.into_bytes().to_vec());
     let text = |text: &str| CopiedValue::Text(text.to_owned());
     let number = CopiedValue::Number;
@@ -48,14 +48,14 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     let key = ("key_no", number(key.0));
     let day = ("day", number(i64::from(NOW.day().0)));
     let plan = ("plan_id", id(Uuid::nil()));
-    insert(store, &mut on, "names", &[("no", number(1)), ("kind", text("model"))]).await;
-    insert(store, &mut on, "subjects", &[("no", number(1)), ("kind", text("token"))]).await;
+    insert(store, &mut tx, "names", &[("no", number(1)), ("kind", text("model"))]).await;
+    insert(store, &mut tx, "subjects", &[("no", number(1)), ("kind", text("token"))]).await;
     for nth in 0..3_000 {
         let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
-        insert(store, &mut on, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
+        insert(store, &mut tx, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
     }
     for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs", "label_sets", "label_members"] {
-        insert(store, &mut on, table, &[]).await;
+        insert(store, &mut tx, table, &[]).await;
     }
     let totals = [
         "daily_usage",
@@ -68,43 +68,43 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     ];
     for table in ["usage_counts", "ingested", "open_requests"].into_iter().chain(totals) {
         let columns = [user.clone(), key.clone(), day.clone(), plan.clone(), node.clone()];
-        insert(store, &mut on, table, &columns).await;
+        insert(store, &mut tx, table, &columns).await;
     }
     let book = id(store.new_id());
     let words = [("scope", text("user")), ("measure", text("credits")), ("per", text("day"))];
     insert(
         store,
-        &mut on,
+        &mut tx,
         "lease_books",
         &[("id", book.clone()), words[0].clone(), words[1].clone(), words[2].clone()],
     )
     .await;
-    insert(store, &mut on, "leases", &[("book_id", book), node]).await;
-    insert(store, &mut on, "configurations", &[("source", text("api"))]).await;
-    insert(store, &mut on, "cache_purges", &[]).await;
-    books(store, &mut on).await;
-    days(store, &mut on).await;
-    on.commit().await.unwrap();
+    insert(store, &mut tx, "leases", &[("book_id", book), node]).await;
+    insert(store, &mut tx, "configurations", &[("source", text("api"))]).await;
+    insert(store, &mut tx, "cache_purges", &[]).await;
+    books(store, &mut tx).await;
+    days(store, &mut tx).await;
+    tx.commit().await.unwrap();
 }
 
 /// Writes one row of each table of billing, as `ledger` does.
-async fn books(store: &Store, on: &mut Transaction) {
+async fn books(store: &Store, tx: &mut Transaction) {
     let id = |id: Uuid| CopiedValue::Bytes(id.into_bytes().to_vec());
     let text = |text: &str| CopiedValue::Text(text.to_owned());
-    let (user,): (Uuid,) = on.query("SELECT id FROM users").one().await.unwrap();
-    let (plan,): (Uuid,) = on.query("SELECT id FROM plans").one().await.unwrap();
+    let (user,): (Uuid,) = tx.query("SELECT id FROM users").one().await.unwrap();
+    let (plan,): (Uuid,) = tx.query("SELECT id FROM plans").one().await.unwrap();
     let [version, subscription, invoice, payment] = [(); 4].map(|()| id(store.new_id()));
     let user = ("user_id", id(user));
     let currency = ("currency", text("IDR"));
     let of_version = ("plan_version_id", version.clone());
     let plan_version = [("id", version.clone()), ("plan_id", id(plan)), currency.clone(), ("term", text("month"))];
-    insert(store, on, "plan_versions", &plan_version).await;
+    insert(store, tx, "plan_versions", &plan_version).await;
     let state = ("state", text("active"));
     let next = ("next_plan_version_id", CopiedValue::Null);
     let row = [("id", subscription.clone()), user.clone(), of_version.clone(), state, next];
-    insert(store, on, "subscriptions", &row).await;
+    insert(store, tx, "subscriptions", &row).await;
     let of_subscription = ("subscription_id", subscription);
-    insert(store, on, "subscription_days", &[of_subscription.clone(), of_version.clone()]).await;
+    insert(store, tx, "subscription_days", &[of_subscription.clone(), of_version.clone()]).await;
     let row = [
         ("id", invoice.clone()),
         user.clone(),
@@ -115,48 +115,48 @@ async fn books(store: &Store, on: &mut Transaction) {
         ("state", text("open")),
         currency.clone(),
     ];
-    insert(store, on, "invoices", &row).await;
+    insert(store, tx, "invoices", &row).await;
     let of_invoice = ("invoice_id", invoice);
-    insert(store, on, "invoice_lines", &[of_invoice.clone(), ("kind", text("plan")), of_version]).await;
+    insert(store, tx, "invoice_lines", &[of_invoice.clone(), ("kind", text("plan")), of_version]).await;
     for table in ["invoice_terms", "invoice_days"] {
-        insert(store, on, table, std::slice::from_ref(&of_invoice)).await;
+        insert(store, tx, table, std::slice::from_ref(&of_invoice)).await;
     }
-    insert(store, on, "number_series", &[]).await;
+    insert(store, tx, "number_series", &[]).await;
     let row = [("id", payment.clone()), user.clone(), of_invoice.clone(), ("state", text("paid"))];
-    insert(store, on, "payments", &row).await;
-    insert(store, on, "payment_notifications", &[]).await;
-    insert(store, on, "wallets", &[user.clone(), currency.clone()]).await;
+    insert(store, tx, "payments", &row).await;
+    insert(store, tx, "payment_notifications", &[]).await;
+    insert(store, tx, "wallets", &[user.clone(), currency.clone()]).await;
     let row = [user, currency, of_invoice, ("payment_id", payment), ("account", text("wallet"))];
-    insert(store, on, "postings", &row).await;
+    insert(store, tx, "postings", &row).await;
     let [user, _, of_invoice, payment, _] = row;
     let row = [user, of_invoice, payment, ("way", text("hand")), ("state", text("done"))];
-    insert(store, on, "refunds", &row).await;
+    insert(store, tx, "refunds", &row).await;
     let [user, ..] = row;
     let language = ("language", text("id"));
     let row = [user, language, ("state", text("sent"))];
-    insert(store, on, "mails", &row).await;
-    insert(store, on, "billing_profiles", &row).await;
+    insert(store, tx, "mails", &row).await;
+    insert(store, tx, "billing_profiles", &row).await;
     let endpoint = id(store.new_id());
-    insert(store, on, "webhook_endpoints", &[("id", endpoint.clone())]).await;
-    insert(store, on, "webhook_deliveries", &[("endpoint_id", endpoint), ("state", text("failed"))]).await;
+    insert(store, tx, "webhook_endpoints", &[("id", endpoint.clone())]).await;
+    insert(store, tx, "webhook_deliveries", &[("endpoint_id", endpoint), ("state", text("failed"))]).await;
 }
 
 /// Writes one row of each table of insights.
-async fn days(store: &Store, on: &mut Transaction) {
-    let (user,): (Uuid,) = on.query("SELECT id FROM users").one().await.unwrap();
+async fn days(store: &Store, tx: &mut Transaction) {
+    let (user,): (Uuid,) = tx.query("SELECT id FROM users").one().await.unwrap();
     let user = ("user_id", CopiedValue::Bytes(user.into_bytes().to_vec()));
     for table in ["day_versions", "grants", "insight_settings", "reviews", "signing_keys"] {
-        insert(store, on, table, std::slice::from_ref(&user)).await;
+        insert(store, tx, table, std::slice::from_ref(&user)).await;
     }
 }
 
 /// Inserts a row with `given` in the columns of these names that the table has, and values of their types in the others.
-async fn insert(store: &Store, on: &mut Transaction, table: &str, given: &[(&str, CopiedValue)]) {
-    let columns: Vec<CopiedColumn> = columns(on, table).await.unwrap().into_iter().map(CopiedColumn::from).collect();
+async fn insert(store: &Store, tx: &mut Transaction, table: &str, given: &[(&str, CopiedValue)]) {
+    let columns: Vec<CopiedColumn> = columns(tx, table).await.unwrap().into_iter().map(CopiedColumn::from).collect();
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let mut text = format!("INSERT INTO {table} ({}) VALUES ", names.join(", "));
-    on.kind().placeholders(columns.len(), &mut text);
-    let mut arguments = Arguments::with_room(on.kind(), columns.len());
+    tx.kind().placeholders(columns.len(), &mut text);
+    let mut arguments = Arguments::with_room(tx.kind(), columns.len());
     for column in &columns {
         let value = match given.iter().find(|(name, _)| *name == column.name) {
             Some((_, value)) => value.clone(),
@@ -169,7 +169,7 @@ async fn insert(store: &Store, on: &mut Transaction, table: &str, given: &[(&str
         };
         value.put(column, &mut arguments).unwrap();
     }
-    on.query(AssertSqlSafe(text)).with(arguments).run().await.unwrap();
+    tx.query(AssertSqlSafe(text)).with(arguments).run().await.unwrap();
 }
 
 /// Adds a session, a link and a sealed credential.
@@ -236,8 +236,8 @@ async fn sqlite_and_postgres_hold_the_same_in_every_column() {
     let mut sqlite = sqlite.begin().await.unwrap();
     let mut postgres = postgres.begin().await.unwrap();
     for table in TABLES {
-        let of = async |on: &mut Transaction| -> Vec<CopiedColumn> {
-            columns(on, table).await.unwrap().into_iter().map(CopiedColumn::from).collect()
+        let of = async |tx: &mut Transaction| -> Vec<CopiedColumn> {
+            columns(tx, table).await.unwrap().into_iter().map(CopiedColumn::from).collect()
         };
         assert_eq!(of(&mut sqlite).await, of(&mut postgres).await, "{table}");
     }
@@ -285,9 +285,9 @@ async fn a_copy_to_postgres_that_fails_leaves_nothing() {
     let target = postgres.open().await;
     tell(&target, "ALTER TABLE ingested ADD CONSTRAINT refused CHECK (lane < 0)").await;
     copy(&source, &target, |_| ()).await.unwrap_err();
-    let mut on = target.begin().await.unwrap();
+    let mut tx = target.begin().await.unwrap();
     for table in TABLES {
-        assert_eq!(count(&mut on, table).await.unwrap(), 0, "{table}");
+        assert_eq!(count(&mut tx, table).await.unwrap(), 0, "{table}");
     }
 }
 

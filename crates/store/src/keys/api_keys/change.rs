@@ -108,7 +108,7 @@ impl Store {
     /// # Errors
     /// [`KeyError::Invalid`], [`KeyError::UnfitBound`], [`KeyError::NoKey`], [`KeyError::KeyRevoked`], and database errors.
     pub async fn change_key(&self, by: &Actor, key: impl Into<KeyRef>, change: KeyChange) -> Result<Key, KeyError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let before = find(&mut transaction, key.into()).await?;
         let mut after = before.clone();
         let said = change.apply(&mut after);
@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// [`KeyError::NoKey`], [`KeyError::KeyRevoked`], [`KeyError::KeyTaken`], and database errors.
     pub async fn rotate_key(&self, by: &Actor, key: impl Into<KeyRef>, rotation: Rotation) -> Result<Key, KeyError> {
-        let mut transaction = self.change().await?;
+        let mut transaction = self.begin_revision().await?;
         let key = self.replace_secret(&mut transaction, by, key.into(), rotation).await?;
         transaction.commit().await?;
         Ok(key)
@@ -172,7 +172,7 @@ impl Store {
         rotation: Rotation,
         request: &RepeatableRequest,
     ) -> Result<Key, KeyError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let repeat = PossibleRepeat { store: self, by, request, secret: rotation.secret.clone() };
         let key = match repeat.reissue(&mut transaction).await? {
             Some(key) => key,
@@ -226,7 +226,7 @@ impl Store {
     /// # Errors
     /// [`KeyError::NoKey`], and database errors.
     pub async fn revoke_key(&self, by: &Actor, key: impl Into<KeyRef>) -> Result<Key, KeyError> {
-        let mut transaction = self.addition().await?;
+        let mut transaction = self.begin_quiet().await?;
         let key = find(&mut transaction, key.into()).await?;
         if key.revoked_at.is_some() {
             transaction.rollback().await?;

@@ -39,7 +39,7 @@ impl Store {
         let mut taken = self.numbers().0.lock().await;
         if taken.given == taken.last {
             let size = (taken.size * 2).clamp(1, TAKEN_MAX);
-            let mut transaction = self.addition().await?;
+            let mut transaction = self.begin_quiet().await?;
             let take = transaction.query(TAKE).bind(revision::ROW).bind(size).bind(self.now());
             let (last,): (i64,) = take.one().await?;
             transaction.commit().await?;

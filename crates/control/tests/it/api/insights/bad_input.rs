@@ -68,9 +68,9 @@ async fn an_export_whose_store_fails_while_it_is_sent_is_cut_and_not_valid() {
     let whole = bytes(world.address, EXPORT, &root).await;
     evidence::verify(&mut Cursor::new(&whole), None).unwrap();
 
-    let mut on = world.store.begin().await.unwrap();
-    on.query(include_str!("renamed_column.sql")).run().await.unwrap();
-    on.commit().await.unwrap();
+    let mut tx = world.store.begin().await.unwrap();
+    tx.query(include_str!("renamed_column.sql")).run().await.unwrap();
+    tx.commit().await.unwrap();
     // The brief does not read this column, so the zip begins. Its end is missing, and so is the end of the body.
     let (head, body) = transferred(&world, EXPORT, &root).await;
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("transfer-encoding: chunked"), "{head}");

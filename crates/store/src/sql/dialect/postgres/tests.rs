@@ -71,7 +71,7 @@ async fn a_copys_statements_and_commit_may_take_longer() {
     )
     .await;
     let waiting = async {
-        let mut transaction = store.snapshot().await.unwrap();
+        let mut transaction = store.begin_read().await.unwrap();
         transaction.query("SELECT pg_sleep(7)").run().await
     };
     let committing = async {
