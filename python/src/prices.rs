@@ -7,7 +7,7 @@ use ai::Prices;
 use ai::price::{KnownCost, PriceTerms, Tier};
 use config::read_price_file;
 use meter::usage::{CLASSES, TOOL_CALLS};
-use meter::{Billed, Source, ToolCalls, Unit, UnknownCost, Usage};
+use meter::{BilledQuantity, Source, ToolCalls, Unit, UnknownCost, Usage};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -116,7 +116,7 @@ fn usage(py: Python<'_>, tokens: &Bound<'_, PyDict>, units: &Bound<'_, PyDict>) 
         let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == name);
         let place = TOOL_CALLS.iter().position(|tool| *tool == name).and_then(|place| calls.get_mut(place));
         match (unit, place) {
-            (Some(unit), _) if billed.is_none() => billed = Some(Billed { unit, quantity: count }),
+            (Some(unit), _) if billed.is_none() => billed = Some(BilledQuantity { unit, quantity: count }),
             (Some(_), _) => return Err(refused(&name, "is a second unit: usage has at most one")),
             (None, Some(place)) => *place = Some(count),
             (None, None) => return Err(refused(&name, "is not a unit")),

@@ -38,7 +38,7 @@ pub use id::{
     AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, TokenId, UserId, UserNo,
 };
 pub use limits::bounds::{ControlScope, KeyBounds};
-pub use limits::budget::{Budget, BudgetId, BudgetScope, Measure, Per};
+pub use limits::budget::{Budget, BudgetId, BudgetScope, LimitPeriod, Measure};
 pub use limits::plan::Plan;
 pub use network::client_program::ClientProgram;
 pub use people::labels::{LabelId, LabelSet};

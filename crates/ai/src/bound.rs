@@ -42,7 +42,7 @@ pub struct Bound {
 
 /// The missing fact without which a bound is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknown {
+pub enum MissingFact {
     /// The model has no price, or none at the requested terms.
     Price,
     /// A limit of the model.
@@ -111,10 +111,10 @@ impl Reference {
 impl Bound {
     /// Returns the missing fact if money, or tokens too, are unknown.
     #[must_use]
-    pub const fn unknown(&self) -> Option<Unknown> {
+    pub const fn unknown(&self) -> Option<MissingFact> {
         match (self.tokens, self.money) {
-            (None, _) => Some(Unknown::Limits),
-            (Some(_), None) => Some(Unknown::Price),
+            (None, _) => Some(MissingFact::Limits),
+            (Some(_), None) => Some(MissingFact::Price),
             (Some(_), Some(_)) => None,
         }
     }

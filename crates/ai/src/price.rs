@@ -26,19 +26,19 @@ pub use period::PricePeriod;
 pub use rated::KnownCost;
 pub use reported::{REPORTED, reported_cost};
 pub use table::AS_OF;
-pub use terms::{Others, PriceTerms, Region, Tier};
+pub use terms::{OtherPrices, PriceTerms, Region, Tier};
 
 /// The price of a model, the days on which it applies, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// Rates of requests up to [`Long::above_tokens`] of input, if there is such a bound.
+    /// Rates of requests up to [`LongContextRates::above_tokens`] of input, if there is such a bound.
     pub rates: Rates,
     /// Rates of longer requests.
-    pub long: Option<Long>,
+    pub long: Option<LongContextRates>,
     /// Rates of units other than tokens.
     pub units: UnitRates,
     /// Rates at other terms; the fields above are the standard rates.
-    pub others: Arc<Others>,
+    pub others: Arc<OtherPrices>,
     /// The days on which the price applies.
     pub period: PricePeriod,
     /// Maximum input and output tokens of the model, if the source of the price states them.
@@ -53,7 +53,7 @@ pub struct Price {
 
 /// Higher rates of long requests: they apply to the whole request, including output and caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Long {
+pub struct LongContextRates {
     /// The rates apply if all input, including cache reads and writes, exceeds this number of tokens.
     pub above_tokens: u64,
     /// The rates that then apply.
@@ -170,7 +170,7 @@ fn known_or_free(rates: &Rates, other: &Rates) -> Rates {
 #[cfg(test)]
 mod tests {
     use access::{Day, Tokens};
-    use meter::{Billed, Source, Unit};
+    use meter::{BilledQuantity, Source, Unit};
 
     use super::*;
 
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn long_requests_cost_the_long_rates_as_a_whole() {
-        let price = Price { long: Some(Long { above_tokens: 100, rates: flat(5_000).rates }), ..flat(1_000) };
+        let price =
+            Price { long: Some(LongContextRates { above_tokens: 100, rates: flat(5_000).rates }), ..flat(1_000) };
         let usage = Usage {
             input: Some(Tokens(60)),
             cached_input: Some(Tokens(40)),
@@ -211,9 +212,10 @@ mod tests {
     #[test]
     fn the_known_part_of_an_unknown_cost_is_its_minimum() {
         let rates = Rates { input: Some(1_000), output: Some(5_000), ..Rates::default() };
-        let long = Some(Long { above_tokens: 100, rates: Rates { input: Some(2_000), ..Rates::default() } });
+        let long =
+            Some(LongContextRates { above_tokens: 100, rates: Rates { input: Some(2_000), ..Rates::default() } });
         let units = UnitRates { search: Some(7_000), request: Some(3_000), image: Some(9_000), ..UnitRates::default() };
-        let others = Others { tiers: vec![(Tier::Flex, Rates::flat(500), None)], ..Others::default() };
+        let others = OtherPrices { tiers: vec![(Tier::Flex, Rates::flat(500), None)], ..OtherPrices::default() };
         let price = Price::of_configuration(PriceFigures { rates, long, units, others, ..PriceFigures::default() });
         let least = |terms, usage: Usage| price.cost_at_least(terms, &usage).0;
         let standard = Some(PriceTerms::default());
@@ -233,7 +235,10 @@ mod tests {
             (standard, Usage { input: Some(Tokens(200)), ..tokens }, 400 + 50 + 3),
             (
                 standard,
-                Usage { billed: Some(Billed { unit: Unit::Image, quantity: 2 }), ..Usage::empty(Source::Counted) },
+                Usage {
+                    billed: Some(BilledQuantity { unit: Unit::Image, quantity: 2 }),
+                    ..Usage::empty(Source::Counted)
+                },
                 18 + 3,
             ),
             (standard, Usage::empty(Source::Reported), 3),
@@ -247,7 +252,7 @@ mod tests {
         let prices = Prices::builtin();
         let cost = |name: &str, unit, quantity| {
             let (provider, model) = name.split_once('/').unwrap();
-            let usage = Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
+            let usage = Usage { billed: Some(BilledQuantity { unit, quantity }), ..Usage::empty(Source::Counted) };
             prices.find(provider, [model], DAY).unwrap().cost(&usage).map(|cost| cost.0)
         };
         // 0.006 USD per minute, 15 USD per million characters.

@@ -13,7 +13,7 @@ mod rewrite;
 
 use std::ops::Range;
 
-use meter::Billed;
+use meter::BilledQuantity;
 use thiserror::Error;
 
 pub use hosted::HostedMessages;
@@ -38,7 +38,7 @@ pub struct RequestFields {
     /// Whether the client requested the usage chunk of a chat or completions stream.
     pub include_usage: bool,
     /// The billed units where only the request reports them: the characters to be spoken.
-    pub billable: Option<Billed>,
+    pub billable: Option<BilledQuantity>,
     /// Whether the client offers tools to the model: the list of tools is not empty.
     pub offers_tools: bool,
     /// The position of the session's id, as the client wrote it, with its quotes: OpenAI's `prompt_cache_key`, otherwise

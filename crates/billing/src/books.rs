@@ -8,13 +8,13 @@ mod announcing;
 mod cancelling;
 mod changing;
 mod crediting;
+mod customer_profile;
 mod error;
 mod finance;
 mod invoicing;
 mod mailing;
 mod payment_money;
 mod payments;
-mod profiling;
 mod receipt_source;
 mod receipts;
 mod refunding;
@@ -40,17 +40,17 @@ use crate::signoff_roles::SignoffRoles;
 
 pub use cancelling::CancelAt;
 pub use changing::ChangePreview;
+pub use customer_profile::BillingProfileChange;
 pub use error::BillingError;
 pub use finance::{CreditedLine, NewCreditNote};
 pub use invoicing::InvoiceSubject;
 pub use payments::{BegunPayment, PaymentOutcome, instructions};
-pub use profiling::BillingProfileChange;
 pub use receipt_source::{ReceiptSource, WrittenDay};
 pub use receipts::{RECEIPTS, ReceiptListing};
 pub use refunding::{NewRefund, RefundWay};
 pub use shadow::{ShadowBill, ShadowBills, ShadowDraft};
 pub(crate) use stored_state::terms;
-pub use subscribing::{Subscribed, SubscriptionSummary};
+pub use subscribing::{BegunSubscription, SubscriptionSummary};
 pub use webhooks::WebhookChange;
 
 /// The books of billing: the store, the settings, and the payment provider. Clones share them.

@@ -3,9 +3,9 @@
 //! A subscription and its invoice change in one transaction, so a second close of the same day, another node, or a start
 //! after a crash finds nothing to do.
 
+mod logged_failures;
 mod period_bill;
 mod signoff;
-mod told;
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use serde_json::json;
 use store::{Act, Actor, AuditAction, suspension_end};
 use uuid::Uuid;
 
+use self::logged_failures::LoggedFailures;
 use self::period_bill::{ChargedUsage, PeriodBill};
 pub use self::signoff::UnsignedDay;
 use self::signoff::WaitLog;
-use self::told::ToldFailures;
 use crate::books::{BillingError, Books, InvoiceSubject, terms};
 use crate::rules::exchange::ExchangeRates;
 use crate::rules::invoice::{InvoiceDraft, InvoiceLine};
@@ -104,7 +104,7 @@ impl CloseMode {
 #[derive(Debug)]
 pub struct BillingClose {
     books: Books,
-    told: ToldFailures,
+    logged: LoggedFailures,
     waits: WaitLog,
 }
 
@@ -112,13 +112,13 @@ impl BillingClose {
     /// Returns the job for these books.
     #[must_use]
     pub fn new(books: Books) -> Self {
-        Self { books, told: ToldFailures::default(), waits: WaitLog::default() }
+        Self { books, logged: LoggedFailures::default(), waits: WaitLog::default() }
     }
 }
 
 impl Job for BillingClose {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let counts = self.books.close_each(None, CloseMode::Stored, &mut self.told).await?;
+        let counts = self.books.close_each(None, CloseMode::Stored, &mut self.logged).await?;
         let CloseCounts { made, closed, failed, signed, .. } = counts;
         if closed > 0 || failed > 0 || signed > 0 {
             tracing::info!(made, closed, failed, signed, "billing periods closed");
@@ -132,7 +132,7 @@ impl Job for BillingClose {
         if counts.failed > 0 {
             return Err(BillingError::Unclosed { periods: counts.failed }.into());
         }
-        self.told = ToldFailures::default();
+        self.logged = LoggedFailures::default();
         Ok(NextRun::Period)
     }
 }
@@ -144,7 +144,7 @@ impl Books {
     /// # Errors
     /// Database errors of any kind.
     pub async fn close_periods(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
-        self.close_each(last_day, CloseMode::Stored, &mut ToldFailures::default()).await
+        self.close_each(last_day, CloseMode::Stored, &mut LoggedFailures::default()).await
     }
 
     /// Returns what [`Books::close_periods`] would do. Nothing is stored.
@@ -152,7 +152,7 @@ impl Books {
     /// # Errors
     /// Database errors of any kind.
     pub async fn preview_close(&self, last_day: Option<Day>) -> Result<CloseCounts, BillingError> {
-        self.close_each(last_day, CloseMode::DryRun, &mut ToldFailures::default()).await
+        self.close_each(last_day, CloseMode::DryRun, &mut LoggedFailures::default()).await
     }
 
     /// Closes periods until none is left: a subscription may have several that ended. A line of the audit log records each
@@ -185,7 +185,7 @@ impl Books {
         &self,
         last_day: Option<Day>,
         mode: CloseMode,
-        told: &mut ToldFailures,
+        logged: &mut LoggedFailures,
     ) -> Result<CloseCounts, BillingError> {
         let now = self.store().clock().now();
         let yesterday = Day(now.day().0.saturating_sub(1));
@@ -215,7 +215,7 @@ impl Books {
                         let error = error.of_rows()?;
                         counts.failed += 1;
                         let cause = causes(&error);
-                        if told.note(subscription.id, &format!("{error}: {cause}")) {
+                        if logged.note(subscription.id, &format!("{error}: {cause}")) {
                             tracing::error!(subscription = %subscription.id, %error, cause, "a billing period was not closed");
                         }
                         if counts.failures.len() < FAILURES_MAX {
@@ -227,7 +227,7 @@ impl Books {
                 }
             }
         }
-        self.open_signed(mode, told, &mut counts).await?;
+        self.open_signed(mode, logged, &mut counts).await?;
         Ok(counts)
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::exchange::subject_budgets::BeginError;
-use access::{Amount, BudgetId, BudgetScope, Day, Per, Principal, SubjectId};
+use access::{Amount, BudgetId, BudgetScope, Day, LimitPeriod, Principal, SubjectId};
 use meter::budgets::budget::Period;
 use meter::{Caller, Charge, Meter};
 use store::nodes::backlog::Backlog;
@@ -104,7 +104,7 @@ fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Ve
 /// Returns whether a subject has usage of `day`.
 async fn is_used(store: &Store, backlog: &Backlog, subject: SubjectId, day: Day) -> Result<bool, BacklogError> {
     let scope = BudgetScope::Subject(subject);
-    let period = Period::of(Per::Day, day);
+    let period = Period::of(LimitPeriod::Day, day);
     let waiting = backlog.waiting().await?;
     let charge = store.charge_of(scope, period).await?.and(&waiting.charge_of(scope, period));
     Ok(charge != Charge::default())

@@ -55,7 +55,7 @@ use crate::sources::flags::Flags;
 use ai::price::Prices;
 use discover::SourceSettings;
 pub use price_file::read_price_file;
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::input::Input;
 use settings::section::SettingsReader;
 use settings::section::section_input::SectionInput;
@@ -195,7 +195,7 @@ fn sizes(input: &SizesInput) -> Sizes {
 
 /// The names that entries of one list use, and their positions.
 #[derive(Default)]
-struct UsedNames(HashMap<String, Option<At>>);
+struct UsedNames(HashMap<String, Option<ValueOrigin>>);
 
 impl UsedNames {
     /// Records a name and reports a duplicate. Returns whether the name is new.

@@ -53,6 +53,6 @@ pub use resolve::{ResolveError, ResolvedModel};
 pub use running::{ConfigText, RunningConfig};
 pub use schema::json::{document as json_schema, text as json_schema_text};
 pub use secrets::masked::masked;
-pub use snapshot::{Match, RequestParts, Requested, Router, Snapshot, WrittenParts};
+pub use snapshot::{Match, RequestParts, RouteRequest, Router, Snapshot, WrittenParts};
 pub use sources::file::has_key;
 pub use sources::flags::Flags;

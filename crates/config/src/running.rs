@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::place::Place;
 use settings::section::SettingsReader;
 use settings::section::section_input::SectionInput;
@@ -94,7 +94,7 @@ fn once_a_list<'a>(changed: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Returns the position of the setting, or of the nearest mapping around it that exists.
-fn nearest(root: &YamlNode, key: &str) -> At {
+fn nearest(root: &YamlNode, key: &str) -> ValueOrigin {
     let mut path = key;
     loop {
         if let Some(node) = root.find(path) {
@@ -102,7 +102,7 @@ fn nearest(root: &YamlNode, key: &str) -> At {
         }
         match path.rfind(['.', '[']) {
             Some(end) => path = path.get(..end).unwrap_or_default(),
-            None => return At::File(Place::START),
+            None => return ValueOrigin::File(Place::START),
         }
     }
 }

@@ -60,7 +60,7 @@ pub use auth::{
 };
 pub use billing::{Billing, BillingReview, BillingTax, MidtransAccount, PaymentMethod, Seller, TaxFraction};
 pub use body_changes::BodyChanges;
-pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, Unbounded};
+pub use budgets::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces, QuotaStatus, UnboundedCalls};
 pub use cache::CacheRules;
 pub(crate) use conditions::ConditionOn;
 pub use conditions::{
@@ -101,7 +101,7 @@ pub use retry::{PoolRules, ProviderPoolRules, RetryCause, RetryRules};
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart, UpstreamHost};
 pub use route::{Action, HostMatch, HostName, ListenerMatch, PathMatch, Route, RouteMatches, Upgrade};
-pub use router::{Match, Requested, Router};
+pub use router::{Match, RouteRequest, Router};
 pub use select::Selection;
 pub use signup::{Signup, SignupMode};
 pub use split::{Split, UpstreamChanges, WeightedUpstream};

@@ -34,7 +34,7 @@ use retired::RetiredSnapshots;
 pub use running::{FileText, RunningText, digest};
 pub use sources::ConfigSources;
 pub use start::{StartedConfig, StoredConfigError, configuration_at_start};
-use unstored::Unstored;
+use unstored::UnstoredParts;
 
 /// The name of a text of the API in errors.
 const POSTED: &str = "configuration";
@@ -49,7 +49,7 @@ pub struct Configurator {
     changing: tokio::sync::Mutex<()>,
     running: Mutex<Arc<RunningText>>,
     awaited: AwaitedFiles,
-    unstored: Unstored,
+    unstored: UnstoredParts,
     retired: RetiredSnapshots,
 }
 
@@ -93,7 +93,7 @@ impl Configurator {
             parts,
             changing: tokio::sync::Mutex::default(),
             awaited: AwaitedFiles::default(),
-            unstored: Unstored::default(),
+            unstored: UnstoredParts::default(),
             retired: RetiredSnapshots::default(),
         };
         this.show(&this.running());

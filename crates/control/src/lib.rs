@@ -32,5 +32,5 @@ mod sign_in;
 pub use message::csv::quoted as csv_cell;
 pub use process::cache_purges::CachePurges;
 pub use process::passwords::Passwords;
-pub use process::state::{ServerLimits, Serves, State};
+pub use process::state::{ServedApi, ServerLimits, State};
 pub use server::serve;

@@ -39,7 +39,7 @@ use axum::{Extension, Router};
 use http::HeaderMap;
 
 use crate::front::layers::{self, Observer};
-use crate::front::undeclared::Undeclared;
+use crate::front::undeclared::InputsByPath;
 use crate::graphql::GraphQl;
 use crate::message::problem::Problem;
 use crate::openapi::described::{DescribedRouter, routes};
@@ -47,7 +47,7 @@ use crate::openapi::served::ServedDocument;
 use crate::openapi::{self, DocumentText};
 use crate::pages;
 use crate::pages::static_file;
-use crate::process::state::{App, Serves};
+use crate::process::state::{App, ServedApi};
 
 /// Returns the router with every endpoint and every layer.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -55,14 +55,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let call = app.limits.call;
     let guarding = app.clone();
     let router = match app.serves {
-        Serves::Probes => probes(DescribedRouter::new()).into_parts().0.fallback(not_found),
-        Serves::Api => {
+        ServedApi::Probes => probes(DescribedRouter::new()).into_parts().0.fallback(not_found),
+        ServedApi::Api => {
             let (router, operations) = api().into_parts();
             let router = match &app.examples {
                 Some(examples) => accounts().into_parts().0.merge(insights::examples::router(examples.clone())),
                 None => router,
             };
-            let router = layers::strict(router, Undeclared::of(&operations, app.limits.body));
+            let router = layers::strict(router, InputsByPath::of(&operations, app.limits.body));
             let version = app.version;
             let text = move || openapi::text(&openapi::document(&operations, version));
             let text = Arc::new(DocumentText::new(Box::new(text)));

@@ -20,7 +20,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
-use store::{Actor, By, NewSession, Session, SessionCredential, SessionError, User};
+use store::{Actor, ActorKind, NewSession, Session, SessionCredential, SessionError, User};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -225,9 +225,11 @@ pub(crate) async fn begin(
     let refresh = new_refresh()?;
     let (by, replaced, phc) = match &credential {
         SessionCredential::Password(phc) => {
-            (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG), Some(phc.clone()))
+            (ActorKind::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG), Some(phc.clone()))
         }
-        SessionCredential::Key { key, .. } => (By::Key { user, key: *key }, access::NotFound::Revoked.into(), None),
+        SessionCredential::Key { key, .. } => {
+            (ActorKind::Key { user, key: *key }, access::NotFound::Revoked.into(), None)
+        }
     };
     let new = NewSession {
         user,

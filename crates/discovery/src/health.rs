@@ -47,7 +47,7 @@ pub struct CheckRules {
 
 /// The result of a check.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub struct CheckResult {
     /// The reason for which the check failed; `None` if it succeeded.
     pub failure: Option<String>,
     /// Whether the backend is healthy now.
@@ -64,7 +64,7 @@ pub struct CheckedBackend {
     /// The check, which all backends of the upstream share.
     pub check: Arc<CheckRules>,
     /// Gets each result; `None` after the backend is not checked any more.
-    pub report: Arc<dyn Fn(Option<Checked>) + Send + Sync>,
+    pub report: Arc<dyn Fn(Option<CheckResult>) + Send + Sync>,
 }
 
 /// Returns the backends of the current configuration.
@@ -200,7 +200,7 @@ impl HealthChecks {
         known.task = None;
         known.due = Instant::now() + pause.mul_f64(pause_part);
         let is_healthy = matches!(state, HealthState::Healthy { .. });
-        (known.backend.report)(Some(Checked { failure: result.err().map(|error| error.to_string()), is_healthy }));
+        (known.backend.report)(Some(CheckResult { failure: result.err().map(|error| error.to_string()), is_healthy }));
     }
 
     /// Records a check without a result: a panic is a failed check, and the next one comes after the usual pause.

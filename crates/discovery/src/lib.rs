@@ -28,7 +28,7 @@ pub use error::FetchError;
 pub use etcd::EtcdCluster;
 pub use fetch::Fetcher;
 pub use followed_key::{FollowedKey, KeyContent, KeyFollower, KeyState};
-pub use health::{CheckRules, Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthChecks, Probe};
+pub use health::{CheckResult, CheckRules, CheckedBackend, CheckedEndpoint, CheckedScheme, HealthChecks, Probe};
 pub use issuer_keys::{FetchedSource, IssuerKeyRefresh, Observation, SPEC};
 pub use members::{
     FollowedList, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember,

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::source_error::SourceError;
 use list::ListInForce;
-use observed::{Observed, SourceResult};
+use observed::{ObservedSource, SourceResult};
 pub use source::{
     FOUND_MAX, FollowedName, FollowedPlace, FollowedPrefix, FollowedService, FollowedSource, FoundMember,
 };
@@ -88,7 +88,7 @@ pub struct MemberRefresh {
 
 /// A source, with the task that reads it. Dropping it ends the task.
 struct Followed {
-    observed: Arc<Observed>,
+    observed: Arc<ObservedSource>,
     task: JoinSet<()>,
     list: ListInForce,
     shown: SourceResult,
@@ -121,7 +121,7 @@ impl MemberRefresh {
             if !self.followed.contains_key(source) {
                 has_changed = true;
                 let stored = lists.get(&source.name()).cloned();
-                let observed = Arc::new(Observed::new(self.following.clock.clone(), source.allow_link_local));
+                let observed = Arc::new(ObservedSource::new(self.following.clock.clone(), source.allow_link_local));
                 let mut followed = Followed {
                     observed,
                     task: JoinSet::new(),

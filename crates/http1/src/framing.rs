@@ -28,7 +28,7 @@ impl Version {
 
 /// What the fields of a head announce about the content. A response to HEAD announces content that it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Announced {
+pub enum AnnouncedContent {
     /// Neither `Content-Length` nor `Transfer-Encoding`.
     #[default]
     Nothing,
@@ -76,7 +76,7 @@ impl ResponseTo {
     }
 }
 
-impl Announced {
+impl AnnouncedContent {
     /// Reads the framing fields.
     pub(crate) fn read(fields: Fields<'_>, version: Version) -> Result<Self, Violation> {
         if fields.is_repeated(KnownName::ContentLength) {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn responses_without_content_are_known_by_status_and_method() {
-        let announced = [Announced::Nothing, Announced::Length(5), Announced::Chunked];
+        let announced = [AnnouncedContent::Nothing, AnnouncedContent::Length(5), AnnouncedContent::Chunked];
         for one in announced {
             for status in [100, 102, 103, 199, 204, 304] {
                 assert_eq!(one.of_response(status, ResponseTo::Other), Framing::Empty, "{status}");
@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn requests_never_end_at_the_close_of_a_connection() {
-        let framings = [Announced::Nothing, Announced::Length(0), Announced::Chunked].map(Announced::of_request);
+        let framings = [AnnouncedContent::Nothing, AnnouncedContent::Length(0), AnnouncedContent::Chunked]
+            .map(AnnouncedContent::of_request);
         assert_eq!(framings, [Framing::Empty, Framing::Length(0), Framing::Chunked]);
     }
 }

@@ -5,7 +5,7 @@
 use crate::edits::HeadEdits;
 use crate::field_writer::{InvalidPart, write_decimal, write_line};
 use crate::fields::{Fields, Span};
-use crate::framing::{Announced, Version};
+use crate::framing::{AnnouncedContent, Version};
 use crate::octets::{is_field_value, is_token, is_visible};
 
 /// The response that asks a client for the content that it announced (RFC 9110, 15.2.1).
@@ -59,7 +59,7 @@ pub fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) -> Resul
 /// Neighbouring fields that remain are copied together. A line with unusual whitespace is written anew, so that no
 /// recipient has to interpret it. The framing fields are always written anew from `announced`: that of the received head
 /// if the content passes unchanged.
-pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, announced: Announced) {
+pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, announced: AnnouncedContent) {
     write_edited_fields(out, fields, edits);
     write_framing(out, announced);
 }
@@ -93,11 +93,11 @@ pub fn write_added_fields(out: &mut Vec<u8>, edits: &HeadEdits) {
 }
 
 /// Writes the framing fields and the empty line.
-pub fn write_framing(out: &mut Vec<u8>, announced: Announced) {
+pub fn write_framing(out: &mut Vec<u8>, announced: AnnouncedContent) {
     match announced {
-        Announced::Nothing => {}
-        Announced::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        Announced::Length(bytes) => {
+        AnnouncedContent::Nothing => {}
+        AnnouncedContent::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        AnnouncedContent::Length(bytes) => {
             out.extend_from_slice(b"content-length: ");
             write_decimal(out, bytes);
             out.extend_from_slice(b"\r\n");

@@ -61,7 +61,7 @@ pub use connection::Expectation;
 pub use edits::{EDITED_NAMES_MAX, HeadEdits};
 pub use field_writer::{InvalidPart, write_field};
 pub use fields::{Field, FieldMemory, Fields};
-pub use framing::{Announced, Framing, ResponseTo, Version};
+pub use framing::{AnnouncedContent, Framing, ResponseTo, Version};
 pub use head_writer::{
     CONTINUE, persistence_option, write_added_fields, write_edited_fields, write_fields, write_framing,
     write_request_line, write_status_line,

@@ -2,7 +2,7 @@
 
 use crate::connection::{ConnectionOptions, Expectation};
 use crate::fields::{FieldMemory, FieldTable, Fields, Span};
-use crate::framing::{Announced, Framing, Version};
+use crate::framing::{AnnouncedContent, Framing, Version};
 use crate::known_name::KnownName;
 use crate::limits::{BLANK_LINES_MAX, HeadLimits, TARGET_BYTES_MAX};
 use crate::octets::{is_token_octet, token_len};
@@ -32,7 +32,7 @@ pub struct RequestParser {
 pub struct RequestHead {
     line: RequestLine,
     fields: FieldTable,
-    announced: Announced,
+    announced: AnnouncedContent,
     options: ConnectionOptions,
     len: usize,
 }
@@ -140,8 +140,8 @@ impl RequestParser {
     fn finish(&mut self, bytes: &[u8], line: RequestLine, len: usize) -> Result<RequestHead, Violation> {
         let fields = self.fields.over(bytes);
         check_host(fields, line, bytes)?;
-        let announced = Announced::read(fields, line.version)?;
-        if matches!(line.form, TargetSpans::Authority(_)) && announced != Announced::Nothing {
+        let announced = AnnouncedContent::read(fields, line.version)?;
+        if matches!(line.form, TargetSpans::Authority(_)) && announced != AnnouncedContent::Nothing {
             return Err(Violation::ConnectContent);
         }
         let options = ConnectionOptions::read(bytes, &mut self.fields)?;
@@ -221,7 +221,7 @@ impl RequestHead {
 
     /// What the framing fields announce.
     #[must_use]
-    pub const fn announced(&self) -> Announced {
+    pub const fn announced(&self) -> AnnouncedContent {
         self.announced
     }
 

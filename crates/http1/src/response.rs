@@ -2,7 +2,7 @@
 
 use crate::connection::ConnectionOptions;
 use crate::fields::{FieldMemory, FieldTable, Fields, Span};
-use crate::framing::{Announced, Framing, ResponseTo, Version};
+use crate::framing::{AnnouncedContent, Framing, ResponseTo, Version};
 use crate::limits::HeadLimits;
 use crate::section::SectionScan;
 use crate::section_kind::SectionKind;
@@ -27,7 +27,7 @@ pub struct ResponseParser {
 pub struct ResponseHead {
     line: StatusLine,
     fields: FieldTable,
-    announced: Announced,
+    announced: AnnouncedContent,
     options: ConnectionOptions,
     len: usize,
 }
@@ -101,13 +101,14 @@ impl ResponseParser {
 
     /// Applies the rules that need the whole head.
     fn finish(&mut self, bytes: &[u8], line: StatusLine, len: usize) -> Result<ResponseHead, Violation> {
-        let announced = Announced::read(self.fields.over(bytes), line.version);
+        let announced = AnnouncedContent::read(self.fields.over(bytes), line.version);
         // Responses of these statuses end at the empty line, whatever they announce (RFC 9112, 6.3, item 1). A server that
         // announces content there may send some, so the connection serves no other request.
         let (announced, may_have_surplus) = match line.status {
-            100..=199 | 204 => {
-                (Announced::Nothing, !matches!(announced, Ok(Announced::Nothing | Announced::Length(0))))
-            }
+            100..=199 | 204 => (
+                AnnouncedContent::Nothing,
+                !matches!(announced, Ok(AnnouncedContent::Nothing | AnnouncedContent::Length(0))),
+            ),
             304 => (announced.unwrap_or_default(), announced.is_err()),
             _ => (announced?, false),
         };
@@ -181,7 +182,7 @@ impl ResponseHead {
 
     /// What the framing fields announce, also in responses to HEAD and of status 304, which have no content.
     #[must_use]
-    pub const fn announced(&self) -> Announced {
+    pub const fn announced(&self) -> AnnouncedContent {
         self.announced
     }
 

@@ -16,7 +16,7 @@ pub mod report;
 pub mod runner;
 
 pub use job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner, RetryPauses};
-pub use outage::{Outage, Trouble, causes};
+pub use outage::{Outage, RepeatedProblem, causes};
 pub use ownership::{CLAIM_TTL, ClaimEnd, Ownership, OwnershipFuture};
 pub use report::{FinishedRun, JobOutcome, JobReport, JobReports};
 pub use runner::Runner;

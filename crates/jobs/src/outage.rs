@@ -1,4 +1,4 @@
-//! The times to log a lasting problem: [`Outage`] logs each cause once, and the end; [`Trouble`] permits one line every
+//! The times to log a lasting problem: [`Outage`] logs each cause once, and the end; [`RepeatedProblem`] permits one line every
 //! 30 s.
 
 use std::error::Error;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use access::Mono;
 
-/// Minimum time between two lines about one [`Trouble`].
+/// Minimum time between two lines about one [`RepeatedProblem`].
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// Maximum number of causes that are logged per outage; a text that never repeats would flood the log.
 const CAUSES_MAX: usize = 8;
@@ -63,9 +63,9 @@ impl Outage {
 
 /// A problem that occurs several times a second, but not in every turn of its loop, so that its end cannot be detected.
 #[derive(Debug, Default)]
-pub struct Trouble(Option<Mono>);
+pub struct RepeatedProblem(Option<Mono>);
 
-impl Trouble {
+impl RepeatedProblem {
     /// Whether a line is due for the problem, which occurs `now`.
     pub fn is_news(&mut self, now: Mono) -> bool {
         let news = self.0.is_none_or(|logged| now.since(logged) >= AGAIN_AFTER);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn lasting_trouble_is_told_of_at_intervals() {
-        let mut trouble = Trouble::default();
+        let mut trouble = RepeatedProblem::default();
         let mut logged = Vec::new();
         for second in 0..90_u64 {
             if trouble.is_news(Mono(Duration::from_secs(second).as_nanos().try_into().unwrap())) {

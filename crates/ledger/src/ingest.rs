@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::Timestamp;
-use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
+use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RepeatedProblem, RetryPauses, causes};
 use spool::{OpenRequest, Position, Reader, Record, SpoolDepth, SpoolError};
 use store::sql::{StoreKind, statements};
 use store::{DatabaseError, Node, SpooledUsage, Store};
@@ -136,7 +136,7 @@ pub struct Ingest {
     slot: ReaderSlot,
     stats: Arc<IngestStats>,
     known: KnownRows,
-    ahead: Trouble,
+    ahead: RepeatedProblem,
     /// The batch that is stored and not released yet.
     stored: Option<spool::Batch>,
     batch_sizer: BatchSizer,

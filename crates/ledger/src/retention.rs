@@ -75,7 +75,7 @@ pub struct RetentionStats {
 
 /// Time for which usage is kept; `None` keeps it forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionTimes {
     /// Applies to rows of events, attempts, counts and hours, and to the charges of subjects, which are kept for at least
     /// 64 days.
     pub events: Option<Duration>,
@@ -97,7 +97,7 @@ pub struct RetentionJob<K> {
     rounds: Option<Rounds>,
 }
 
-impl<K: Fn() -> Keep> RetentionJob<K> {
+impl<K: Fn() -> RetentionTimes> RetentionJob<K> {
     /// Returns a job that deletes the usage that is older than `keep` returns at each run. It reads the store and the
     /// clock, so that a later jump of the clock is detected.
     pub async fn new(store: Store, keep: K, stats: Arc<RetentionStats>) -> Self {
@@ -106,7 +106,7 @@ impl<K: Fn() -> Keep> RetentionJob<K> {
     }
 }
 
-impl<K: Fn() -> Keep + Send + Sync + 'static> Job for RetentionJob<K> {
+impl<K: Fn() -> RetentionTimes + Send + Sync + 'static> Job for RetentionJob<K> {
     async fn run(&mut self) -> Result<NextRun, JobError> {
         let mut rounds = match self.rounds.take() {
             Some(rounds) => rounds,
@@ -176,7 +176,7 @@ impl Rounds {
     pub(crate) async fn next(
         &mut self,
         store: &Store,
-        keep: Keep,
+        keep: RetentionTimes,
         stats: &RetentionStats,
     ) -> Result<u64, DatabaseError> {
         let began = store.clock().mono();

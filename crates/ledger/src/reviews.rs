@@ -248,8 +248,8 @@ impl Ledger {
         let id = store.new_id();
         let number = number.saturating_add(1);
         let user = match by.by {
-            store::By::User { user, .. } | store::By::Key { user, .. } => Some(user.0),
-            store::By::Command | store::By::System => None,
+            store::ActorKind::User { user, .. } | store::ActorKind::Key { user, .. } => Some(user.0),
+            store::ActorKind::Command | store::ActorKind::System => None,
         };
         let set = transaction.query(SET).bind(id).bind(signed(number)).bind(settings(number)).bind(user);
         set.bind(store.now()).run().await?;

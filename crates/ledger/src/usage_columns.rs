@@ -2,7 +2,7 @@
 
 use access::Tokens;
 use meter::usage::{TOKEN_CLASS_COUNT, TOKEN_CLASSES, TOOL_CALL_COUNT, TOOL_CALLS, TokenTotal};
-use meter::{Billed, Source, ToolCalls, Unit, Usage};
+use meter::{BilledQuantity, Source, ToolCalls, Unit, Usage};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
@@ -84,7 +84,7 @@ impl UsageRow {
         let unit = unit.and_then(|word| Unit::ALL.into_iter().find(|unit| unit.as_str() == word));
         let quantity = self.billed_quantity.map(unsigned);
         Some(Usage {
-            billed: unit.zip(quantity).map(|(unit, quantity)| Billed { unit, quantity }),
+            billed: unit.zip(quantity).map(|(unit, quantity)| BilledQuantity { unit, quantity }),
             tools: ToolCalls::of_counts(self.tools.map(|calls| calls.map(unsigned))),
             ..Usage::of_classes(source, self.classes.map(|class| class.map(|tokens| Tokens(unsigned(tokens)))))
         })

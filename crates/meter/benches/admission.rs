@@ -8,7 +8,7 @@ use std::sync::Arc;
 use access::{Amount, Clock, Credits, KeyBounds, KeyNo, Mono, NanoUsd, Plan, PlanId, Timestamp, Tokens, UserNo};
 use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter, RateSource};
-use meter::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
+use meter::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure};
 use meter::limits::{Limits, Terms};
 
 const ROUNDS: u64 = 5_000_000;
@@ -36,8 +36,11 @@ fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
     let bounds = KeyBounds { credits_per_day: Some(Credits::MAX), ..KeyBounds::default() };
     let caller = Caller { user: UserNo(1), key: KeyNo(key), plan: PlanId::NIL };
     let budgets = [
-        (BudgetId { scope: BudgetScope::User(caller.user), measure: Measure::Money, per: Per::Day }, Amount::MAX),
-        (BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: Per::Month }, Amount::MAX),
+        (
+            BudgetId { scope: BudgetScope::User(caller.user), measure: Measure::Money, per: LimitPeriod::Day },
+            Amount::MAX,
+        ),
+        (BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: LimitPeriod::Month }, Amount::MAX),
     ];
     meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets })
 }
@@ -79,7 +82,7 @@ fn race(clock: &Clock) {
 
 /// Cost of one budget that all cores share, compared with one budget per core.
 fn share(clock: &Clock) {
-    let of = |scope| BudgetId { scope, measure: Measure::Money, per: Per::Month };
+    let of = |scope| BudgetId { scope, measure: Measure::Money, per: LimitPeriod::Month };
     let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(BudgetScope::User(UserNo(user)))));
     let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(BudgetScope::Global)));
     println!("one budget per core on {threads} cores: {own} ns on each; one shared budget: {shared} ns");
@@ -130,8 +133,10 @@ fn weigh() -> Result<(), Box<dyn std::error::Error>> {
         bytes / 1_000_000,
         bytes / KEYS.unsigned_abs()
     );
-    if meter.used(BudgetId { scope: BudgetScope::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day())
-        != Amount(1)
+    if meter.used(
+        BudgetId { scope: BudgetScope::Key(KeyNo(0)), measure: Measure::Credits, per: LimitPeriod::Day },
+        AT.day(),
+    ) != Amount(1)
     {
         return Err("the used amounts are not counted".into());
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use access::{Amount, Day, Mono, SubjectId, Timestamp};
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure, Period};
 use crate::budgets::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
@@ -330,7 +330,7 @@ fn take(
 fn not_before_owner(request: &AdmissionRequest<'_>) -> Timestamp {
     let is_owner = |budget: &&Budget| matches!(budget.id.scope, BudgetScope::User(_) | BudgetScope::Subject(_));
     let of_owner = request.limits.budgets.iter().find(is_owner);
-    let newest = of_owner.and_then(|budget| budget.scope_counters.newest(Measure::Credits, Per::Day));
+    let newest = of_owner.and_then(|budget| budget.scope_counters.newest(Measure::Credits, LimitPeriod::Day));
     newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 

@@ -86,7 +86,8 @@ impl Meter {
 
 /// Returns the state of a subject's quota of `day`; `None` if it has none, or a quota of zero.
 fn quota(subject: SubjectId, counters: &ScopeCounters, day: Day) -> Option<BusyQuota> {
-    let counter = counters.newest(crate::budgets::budget::Measure::Credits, crate::budgets::budget::Per::Day)?;
+    let counter =
+        counters.newest(crate::budgets::budget::Measure::Credits, crate::budgets::budget::LimitPeriod::Day)?;
     let limit = counter.limit();
     (counter.period().first() == day && !limit.is_zero()).then(|| BusyQuota {
         subject,

@@ -34,7 +34,7 @@ pub use admission::refused_limit::{LimitOwner, LimitUnit, RefusedLimit};
 pub use admission::{
     AdmissionRefusal, AdmissionRequest, BudgetExceeded, GrantedLevels, Meter, RateSource, SUBJECTS_MAX,
 };
-pub use budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+pub use budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure, Period};
 pub use busy_scopes::{BusyQuota, BusyRate};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{BudgetLevel, Limits, RateOwner, SubjectTerms, Terms};
@@ -46,4 +46,4 @@ pub use reservation::{AdmissionInfo, CommittedRequest, Reservation, ReservedPart
 pub use result::RequestResult;
 pub use skipped::{SKIPPED_TARGETS_MAX, SkipReason, SkippedTarget};
 pub use unknown::UnknownCost;
-pub use usage::{Billed, Source, ToolCalls, Unit, Usage};
+pub use usage::{BilledQuantity, Source, ToolCalls, Unit, Usage};

@@ -3,7 +3,7 @@
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{Billed, CLASSES, TOKEN_CLASS_COUNT, ToolCalls, Unit, Usage};
+use crate::usage::{BilledQuantity, CLASSES, TOKEN_CLASS_COUNT, ToolCalls, Unit, Usage};
 
 const PICO_PER_NANO: i128 = 1_000;
 
@@ -200,13 +200,13 @@ impl UnitRates {
 
     /// Returns the cost of `billed`, rounded once to nano-USD; `None` if its unit has no rate.
     #[must_use]
-    pub fn cost(&self, billed: Billed) -> Option<NanoUsd> {
+    pub fn cost(&self, billed: BilledQuantity) -> Option<NanoUsd> {
         self.line(billed).map(|line| total(&[line]))
     }
 
     /// Returns the cost of `billed` as a line.
     #[must_use]
-    pub fn line(&self, billed: Billed) -> Option<Line> {
+    pub fn line(&self, billed: BilledQuantity) -> Option<Line> {
         let rate = match billed.unit {
             Unit::Image => self.image,
             Unit::Millisecond => self.millisecond,
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(rates.lines(&Usage { audio_input: Some(Tokens(1)), ..usage }), None);
         assert_eq!(rates.lines(&Usage::empty(Source::Reported)), None);
         assert_eq!(rates.lines(&Usage { output: Some(Tokens(0)), ..Usage::empty(Source::Reported) }), Some(Vec::new()));
-        let image = Billed { unit: Unit::Image, quantity: 2 };
+        let image = BilledQuantity { unit: Unit::Image, quantity: 2 };
         assert_eq!(UnitRates::flat(9).line(image), Some(line("image", 2, 9)));
         assert_eq!(UnitRates::default().line(image), None);
     }
@@ -397,10 +397,10 @@ mod tests {
     #[test]
     fn every_unit_has_its_own_rate_and_large_costs_saturate() {
         let rates = UnitRates { image: Some(2_000), millisecond: Some(3_000), ..UnitRates::default() };
-        let cost = |unit, quantity| rates.cost(Billed { unit, quantity });
+        let cost = |unit, quantity| rates.cost(BilledQuantity { unit, quantity });
         assert_eq!((cost(Unit::Image, 5), cost(Unit::Millisecond, 5)), (Some(NanoUsd(10)), Some(NanoUsd(15))));
         assert_eq!((cost(Unit::Character, 5), cost(Unit::Image, 0)), (None, Some(NanoUsd(0))));
-        let most = UnitRates::flat(u64::MAX).cost(Billed { unit: Unit::Character, quantity: u64::MAX });
+        let most = UnitRates::flat(u64::MAX).cost(BilledQuantity { unit: Unit::Character, quantity: u64::MAX });
         assert_eq!(most, Some(NanoUsd(i64::MAX)));
     }
 }

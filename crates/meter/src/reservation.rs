@@ -9,7 +9,7 @@ use std::sync::Arc;
 use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, Charge, LimitPeriod, Measure, Period};
 use crate::budgets::counter::{BudgetCounter, CounterReservation};
 use crate::limits::{BucketKind, Limits, RATES_MAX};
 use crate::rate::{Rate, RateLevel};
@@ -164,7 +164,8 @@ impl Reservation {
     #[must_use]
     pub fn day(&self, at: Timestamp) -> Day {
         let is_of_owner = |part: &ReservedPart| {
-            part.period.per() == Per::Day && matches!(part.budget.scope, BudgetScope::User(_) | BudgetScope::Subject(_))
+            part.period.per() == LimitPeriod::Day
+                && matches!(part.budget.scope, BudgetScope::User(_) | BudgetScope::Subject(_))
         };
         self.parts().find(is_of_owner).map_or_else(|| at.day(), |part| part.period.first())
     }

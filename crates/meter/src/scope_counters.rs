@@ -7,7 +7,7 @@ use access::{Amount, Day, KeyNo, PlanId, SubjectId, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
-use crate::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 use crate::budgets::counter::BudgetCounter;
 use crate::rate::Bucket;
 
@@ -45,7 +45,7 @@ pub(crate) enum Authority {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BudgetKind {
     pub(crate) measure: Measure,
-    pub(crate) per: Per,
+    pub(crate) per: LimitPeriod,
 }
 
 /// The initial state of a counter.
@@ -86,9 +86,9 @@ impl ScopeCounters {
     }
 
     /// Returns the newest counter of a budget, if one exists.
-    pub(crate) fn newest(&self, measure: Measure, per: Per) -> Option<Arc<BudgetCounter>> {
+    pub(crate) fn newest(&self, measure: Measure, per: LimitPeriod) -> Option<Arc<BudgetCounter>> {
         match (measure, per) {
-            (Measure::Credits, Per::Day) => self.credits_of_day.load_full(),
+            (Measure::Credits, LimitPeriod::Day) => self.credits_of_day.load_full(),
             _ => self.others.get().and_then(|_| self.slot(measure, per).load_full()),
         }
     }
@@ -103,23 +103,23 @@ impl ScopeCounters {
         current(&self.credits_of_day) || self.others.get().is_some_and(|of| others(of))
     }
 
-    fn slot(&self, measure: Measure, per: Per) -> &Slot {
+    fn slot(&self, measure: Measure, per: LimitPeriod) -> &Slot {
         let others = || self.others.get_or_init(Box::default);
         match (measure, per) {
-            (Measure::Credits, Per::Day) => &self.credits_of_day,
-            (Measure::Credits, Per::Week) => &others().credits_of_week,
-            (Measure::Credits, Per::Month) => &others().credits_of_month,
+            (Measure::Credits, LimitPeriod::Day) => &self.credits_of_day,
+            (Measure::Credits, LimitPeriod::Week) => &others().credits_of_week,
+            (Measure::Credits, LimitPeriod::Month) => &others().credits_of_month,
             (Measure::Tokens, _) => pick(&others().tokens, per),
             (Measure::Money, _) => pick(&others().money, per),
         }
     }
 }
 
-const fn pick([day, week, month]: &[Slot; 3], per: Per) -> &Slot {
+const fn pick([day, week, month]: &[Slot; 3], per: LimitPeriod) -> &Slot {
     match per {
-        Per::Day => day,
-        Per::Week => week,
-        Per::Month => month,
+        LimitPeriod::Day => day,
+        LimitPeriod::Week => week,
+        LimitPeriod::Month => month,
     }
 }
 
@@ -159,7 +159,7 @@ impl CounterRegistry {
     /// Returns the budgets of a scope that have a counter of any period.
     pub(crate) fn counted(&self, scope: BudgetScope) -> Vec<BudgetId> {
         let Some(counters) = self.find(scope) else { return Vec::new() };
-        let kinds = Measure::ALL.into_iter().flat_map(|measure| Per::ALL.map(|per| (measure, per)));
+        let kinds = Measure::ALL.into_iter().flat_map(|measure| LimitPeriod::ALL.map(|per| (measure, per)));
         kinds
             .filter(|(measure, per)| counters.newest(*measure, *per).is_some())
             .map(|(measure, per)| BudgetId { scope, measure, per })

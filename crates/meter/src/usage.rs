@@ -58,7 +58,7 @@ impl Unit {
 
 /// A quantity of one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Billed {
+pub struct BilledQuantity {
     /// The unit that is counted.
     pub unit: Unit,
     /// The number of units.
@@ -112,7 +112,7 @@ macro_rules! usage {
             pub source: Source,
             $($(#[$doc])* pub $class: Option<Tokens>,)+
             /// The billed quantity, if the provider reports no classes.
-            pub billed: Option<Billed>,
+            pub billed: Option<BilledQuantity>,
             /// The tool calls that are billed in addition to tokens.
             pub tools: ToolCalls,
         }
@@ -252,7 +252,7 @@ impl Usage {
     pub fn and(&self, other: &Self) -> Self {
         let billed = match (self.billed, other.billed) {
             (Some(a), Some(b)) if a.unit == b.unit => {
-                Some(Billed { quantity: a.quantity.saturating_add(b.quantity), ..a })
+                Some(BilledQuantity { quantity: a.quantity.saturating_add(b.quantity), ..a })
             }
             (a, b) => a.or(b),
         };
@@ -299,13 +299,13 @@ mod tests {
     #[test]
     fn sum_of_two_usages_has_the_sum_of_each_class() {
         let billed =
-            |unit, quantity| Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
+            |unit, quantity| Usage { billed: Some(BilledQuantity { unit, quantity }), ..Usage::empty(Source::Counted) };
         let both =
             USAGE.and(&Usage { input: Some(Tokens(u64::MAX)), output: Some(Tokens(0)), ..billed(Unit::Image, 2) });
         let classes = [Some(u64::MAX), Some(2), None, None, Some(0), None, Some(4), None, None, Some(8)];
         assert_eq!((both.classes(), both.source), (classes.map(|class| class.map(Tokens)), Source::Counted));
         let images = both.and(&billed(Unit::Image, 3)).and(&billed(Unit::Character, 9)).billed;
-        assert_eq!(images, Some(Billed { unit: Unit::Image, quantity: 5 }));
+        assert_eq!(images, Some(BilledQuantity { unit: Unit::Image, quantity: 5 }));
     }
 
     #[test]

@@ -25,14 +25,14 @@ use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, RoutePolicy, Timeouts};
 use http::StatusCode;
 use meter::rate::RateLevel;
-use meter::{Billed, Charge, Measure, Outcome, RequestOrigin, Reservation};
+use meter::{BilledQuantity, Charge, Measure, Outcome, RequestOrigin, Reservation};
 use tokio::time::Instant;
 
 use crate::account::attempt::Attempt;
 use crate::account::cache_result::CacheResult;
 use crate::account::ending::Ending;
 use crate::account::identity::Identity;
-use crate::account::permits::{BudgetHold, Permits};
+use crate::account::permits::{BudgetHold, RequestPermits};
 use crate::account::request::RequestContext;
 use crate::body::admit;
 use crate::capacity::RequestPermit;
@@ -57,7 +57,7 @@ pub(crate) struct RequestAccount {
     /// Whether the client has set that deadline (gRPC).
     pub(crate) is_deadline_of_client: bool,
     pub(crate) identity: Identity,
-    pub(crate) permits: Permits,
+    pub(crate) permits: RequestPermits,
     pub(crate) ending: Ending,
     /// The properties that only LLM requests of authenticated clients have.
     pub(crate) inference: Option<Box<InferenceAccount>>,
@@ -141,7 +141,7 @@ pub(crate) struct InferenceCall {
     pub(crate) model: Arc<str>,
     pub(crate) streamed: bool,
     /// The amount to bill if the response is audio without usage, computed from the request alone.
-    pub(crate) billable: Option<Billed>,
+    pub(crate) billable: Option<BilledQuantity>,
     /// Whether the request has no usage. Requests that only count tokens have none, and have no usage event.
     pub(crate) free: bool,
     /// Whether the provider is paid with the user's own credential.
@@ -158,7 +158,7 @@ impl RequestAccount {
             is_deadline_of_client: false,
             policy: None,
             identity: Identity::default(),
-            permits: Permits::of(permit),
+            permits: RequestPermits::of(permit),
             ending: Ending::default(),
             inference: None,
             destination: None,
@@ -210,7 +210,7 @@ impl RequestAccount {
     }
 
     /// Applies the changes of the upstream that was chosen among those of the route: `policy` is that of the route with them.
-    pub(crate) fn changes_with(&mut self, policy: &Arc<RoutePolicy>) {
+    pub(crate) fn use_upstream_policy(&mut self, policy: &Arc<RoutePolicy>) {
         self.policy = Some(policy.clone());
     }
 
@@ -244,7 +244,7 @@ impl RequestAccount {
     }
 
     /// Notes the call that the next attempt sends.
-    pub(crate) fn calls(&mut self, call: &Rc<InferenceCall>) {
+    pub(crate) fn begin_call(&mut self, call: &Rc<InferenceCall>) {
         if let Some(inference) = &mut self.inference {
             inference.call = Some(call.clone());
         }
@@ -313,7 +313,7 @@ impl RequestAccount {
     }
 
     /// Notes that the head of the response has arrived, and sets the deadlines of its body.
-    pub(crate) fn answered(&mut self, status: u16, upstream_id: Option<Arc<str>>) {
+    pub(crate) fn note_response_head(&mut self, status: u16, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
         let now = self.request.read_clock();
         if let Some(spans) = &self.request.spans {
@@ -343,14 +343,14 @@ impl RequestAccount {
 
     /// Adds bytes of the response's body that are sent to the client. Nothing is added after the client has
     /// disconnected.
-    pub(crate) fn relayed(&mut self, bytes: usize) {
+    pub(crate) fn count_sent(&mut self, bytes: usize) {
         if !self.request.deadlines.has_left() {
             self.ending.response_bytes += u64::try_from(bytes).unwrap_or(0);
         }
     }
 
     /// Sets the status that the client receives, unless it has disconnected.
-    pub(crate) fn answers(&mut self, status: u16) {
+    pub(crate) fn set_client_status(&mut self, status: u16) {
         if !self.request.deadlines.has_left() {
             self.ending.status = status;
         }

@@ -46,7 +46,7 @@ pub(crate) enum Action<'a> {
 }
 
 /// The response of an action.
-pub(crate) enum Handled {
+pub(crate) enum ActionResponse {
     /// A response that the gateway created, with the state of the client's rate limit.
     Own(Box<Response<Bytes>>, Option<RateLevel>),
     /// An upstream's response, which is to be relayed.

@@ -13,7 +13,7 @@ use access::Refusal;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use http1::{Announced, KnownName, Violation};
+use http1::{AnnouncedContent, KnownName, Violation};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::buffer::Buffer;
@@ -47,7 +47,7 @@ impl IncomingBody {
         if incoming.is_end_stream() {
             return Self::Empty(incoming);
         }
-        let is_little = !matches!(head.announced(), Announced::Length(bytes) if bytes > DISCARD_BYTES_MAX);
+        let is_little = !matches!(head.announced(), AnnouncedContent::Length(bytes) if bytes > DISCARD_BYTES_MAX);
         let is_little = is_little && incoming.precedes_next_request();
         Self::Unread { incoming, may_discard: is_little && head.get(KnownName::Expect).is_none() }
     }

@@ -33,7 +33,7 @@ use crate::account::client_context::ConnectionContext;
 use crate::account::request;
 use crate::account::request::RequestContext;
 use crate::action::{
-    Action, ChangedResponse, Handled, RelayedResponse, cached, forward, inference, models, quotas, respond,
+    Action, ActionResponse, ChangedResponse, RelayedResponse, cached, forward, inference, models, quotas, respond,
 };
 use crate::authenticate::scope;
 use crate::authenticate::{authenticate_in_span, required};
@@ -88,7 +88,7 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
             poll_fn(|cx| span.in_scope(|| poll_guarded(&at.worker, deadlines, || serving.as_mut().poll(cx)))).await
         };
         let own = match served {
-            Ok(Handled::Relayed(relayed)) => {
+            Ok(ActionResponse::Relayed(relayed)) => {
                 let response = match &relayed.answered.translated {
                     // Boxed, because other requests do not need it.
                     Some(translated) if translated.waits_for_end() => {
@@ -99,12 +99,12 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
                 exchange.respond(response.of(active));
                 continue;
             }
-            Ok(Handled::Changed(changed, rate)) => {
+            Ok(ActionResponse::Changed(changed, rate)) => {
                 let response = finish_changed(&mut account, changed, rate, page.as_ref());
                 exchange.respond(response.of(active));
                 continue;
             }
-            Ok(Handled::Own(response, rate)) => OwnResponse::of(*response, rate),
+            Ok(ActionResponse::Own(response, rate)) => OwnResponse::of(*response, rate),
             Err(EarlyResponse::Respond(response)) => OwnResponse::of(*response, None),
             Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, problem),
         };
@@ -118,8 +118,8 @@ pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
 fn poll_guarded(
     worker: &Worker,
     deadlines: &RequestDeadlines,
-    poll: impl FnOnce() -> Poll<Phase<Handled>>,
-) -> Poll<Phase<Handled>> {
+    poll: impl FnOnce() -> Poll<Phase<ActionResponse>>,
+) -> Poll<Phase<ActionResponse>> {
     match catch_unwind(AssertUnwindSafe(poll)) {
         Ok(Poll::Pending) if deadlines.is_ending() => {
             let message = "this instance is shutting down: send it again";
@@ -141,7 +141,7 @@ async fn serve(
     body: &mut IncomingBody,
     at: &ConnectionContext,
     preflight: Option<Endpoint>,
-) -> Phase<Handled> {
+) -> Phase<ActionResponse> {
     let snapshot = account.request.snapshot.clone();
     let head = account.request.head.clone();
     check_head(at, &head, &snapshot)?;
@@ -211,7 +211,7 @@ async fn serve(
         Action::Forward(to) => forward::forward_to(to, account, body, client, None).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
         Action::Redirect(to) => respond::redirect_to(to, account, client).await?,
-        Action::Status => Handled::Own(Box::new(render::json(br#"{"status":"ok"}"#.to_vec())), None),
+        Action::Status => ActionResponse::Own(Box::new(render::json(br#"{"status":"ok"}"#.to_vec())), None),
         Action::Quotas(form) => quotas::quotas(form, account, required(client)?).await?,
         Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
@@ -383,7 +383,7 @@ fn relay(
     let RelayedResponse { answered: UpstreamResponse { head, content, translated }, tap, admission } = relayed;
     let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
     let status = account.client_status(received);
-    account.answers(status.as_u16());
+    account.set_client_status(status.as_u16());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let now = account.request.wall_at();
@@ -407,7 +407,7 @@ async fn relay_at_end(
     const SHOULD_RETRY: &[u8] = b"x-should-retry";
     let RelayedResponse { answered: UpstreamResponse { mut head, content, translated }, tap, admission } = relayed;
     let received = translated.as_ref().map_or(head.head.status(), |translated| translated.status);
-    account.answers(account.client_status(received).as_u16());
+    account.set_client_status(account.client_status(received).as_u16());
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let compression = Compression::of(&account);
     let mut relay = Relay::new(content, account, tap, translated);
@@ -458,9 +458,9 @@ async fn finish(
     account.permits.request = None;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
-    account.answers(if outcome == Outcome::CallerGone { CALLER_GONE } else { status.as_u16() });
+    account.set_client_status(if outcome == Outcome::CallerGone { CALLER_GONE } else { status.as_u16() });
     if account.request.head.method_bytes() != b"HEAD" {
-        account.relayed(response.body().len());
+        account.count_sent(response.body().len());
     }
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
@@ -480,8 +480,8 @@ fn finish_changed(
     let status = account.client_status(head.head.status());
     account.permits.request = None;
     let closes = account.attempt.as_ref().is_some_and(|attempt| !attempt.progress.is_whole());
-    account.answers(status.as_u16());
-    account.relayed(content.len());
+    account.set_client_status(status.as_u16());
+    account.count_sent(content.len());
     account.finish(Outcome::Completed, None);
     let now = account.request.wall_at();
     let limits = account.reported_limits(rate, None, now);

@@ -41,7 +41,7 @@ pub(crate) struct EndedRequest<'a> {
 }
 
 /// Handles, and names of formats, that requests share.
-pub(crate) struct Handles {
+pub(crate) struct WorkerHandles {
     metrics: Arc<Metrics>,
     models: MetricHandles<ProviderModel, ModelHandles>,
     formats: [(Format, Arc<str>); Format::ALL.len()],
@@ -54,7 +54,7 @@ struct ModelHandles {
     unpriced: Counter,
 }
 
-impl Handles {
+impl WorkerHandles {
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         Self {
             metrics: metrics.clone(),

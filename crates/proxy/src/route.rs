@@ -6,7 +6,7 @@ use access::Refusal;
 use ai::endpoint::{Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
 use config::snapshot::{self, Auth, KeyPlaces, PathMatch, Route, RoutePolicy, Selection, Traffic};
-use config::{RequestParts, Requested};
+use config::{RequestParts, RouteRequest};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
@@ -36,7 +36,7 @@ pub(crate) struct RouteMatch<'a> {
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, at: &ConnectionContext) -> Phase<RouteMatch<'a>> {
     let parts = ArrivedParts { head, traffic, at };
     let requested = parts.requested(head.method());
-    let Requested { method, path, .. } = requested;
+    let RouteRequest { method, path, .. } = requested;
     let selection = traffic.select(requested);
     let key_places = traffic.key_places(&selection);
     let problem = match selection {
@@ -117,9 +117,9 @@ struct ArrivedParts<'a> {
 }
 
 impl ArrivedParts<'_> {
-    fn requested<'a>(&'a self, method: &'a str) -> Requested<'a> {
+    fn requested<'a>(&'a self, method: &'a str) -> RouteRequest<'a> {
         let Self { head, at, .. } = self;
-        Requested { method, host: head.host(), path: head.path(), listener: at.listener, parts: self }
+        RouteRequest { method, host: head.host(), path: head.path(), listener: at.listener, parts: self }
     }
 }
 

@@ -14,7 +14,7 @@ use ai::hosts::sigv4::SignedHeaders;
 use ai::{ClaudeSurface, Dialect, Endpoint, PathCall, ProviderKind, ProviderPaths};
 use config::snapshot::WithheldHeaders;
 use config::snapshot::credentials::{KEY_HEADERS, bearer};
-use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
+use http1::{AnnouncedContent, Fields, HeadEdits, InvalidPart, KnownName};
 
 use crate::account::client_context::ClientOrigin;
 use crate::account::trace_context::TraceContext;
@@ -148,7 +148,7 @@ fn connection(edits: &mut HeadEdits, head: &Head, upgrades: bool) -> Result<(), 
         // HTTP/1.1 requires the option (RFC 9110, 10.1.4).
         edits.set(KnownName::Connection, b"te")?;
     }
-    if head.announced() == Announced::Chunked {
+    if head.announced() == AnnouncedContent::Chunked {
         edits.keep(KnownName::Trailer);
     }
     if upgrades { name_websocket(edits) } else { Ok(()) }

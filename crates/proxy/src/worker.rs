@@ -41,7 +41,7 @@ use crate::capacity::Capacity;
 use crate::client::head::UnusedHeads;
 use crate::deadlines::WorkerDeadlines;
 use crate::deadlines::shutdown::Shutdown;
-use crate::metrics::{Handles, RequestHandles};
+use crate::metrics::{RequestHandles, WorkerHandles};
 use crate::upstream::backends::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
@@ -151,7 +151,7 @@ pub(crate) struct Worker {
     pub(crate) wall_clock: WallClock,
     pub(crate) deadlines: WorkerDeadlines,
     pub(crate) aggregation: Aggregation,
-    pub(crate) handles: Handles,
+    pub(crate) handles: WorkerHandles,
     pub(crate) label_merges: LabelMerges,
     pub(crate) limits: LimitsCache,
     pub(crate) subject_limits: SubjectLimitsCache,
@@ -164,12 +164,12 @@ pub(crate) struct Worker {
     pub(crate) redis_keys: RedisKeyCache,
     /// The number of the worker.
     number: usize,
-    snapshot: RefCell<Rc<Pinned>>,
+    snapshot: RefCell<Rc<WorkerSnapshot>>,
 }
 
 /// A snapshot as one worker uses it. References are counted on the worker's thread, because a count that all workers
 /// share would slow requests down.
-pub(crate) struct Pinned {
+pub(crate) struct WorkerSnapshot {
     snapshot: Arc<Snapshot>,
     pub(crate) destinations: Destinations,
     pub(crate) requests: RequestHandles,
@@ -183,7 +183,7 @@ pub(crate) struct Pinned {
     pub(crate) limit_counters: Rc<[Arc<LimitCounters>]>,
 }
 
-impl Pinned {
+impl WorkerSnapshot {
     fn new(shared: &Arc<Shared>, snapshot: Arc<Snapshot>, pools: &Rc<Pools>, worker: usize) -> Rc<Self> {
         let destinations = Destinations::new(&snapshot, shared.backends.clone(), pools.clone(), worker);
         let rules = snapshot.traffic.rate_limits.all();
@@ -194,7 +194,7 @@ impl Pinned {
     }
 }
 
-impl std::ops::Deref for Pinned {
+impl std::ops::Deref for WorkerSnapshot {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
@@ -211,8 +211,8 @@ impl Worker {
         let wall_clock = WallClock::new(clock.clone());
         let recorder = Recorder { spool: RefCell::new(resources.spool), ids, clock };
         Self {
-            handles: Handles::new(&shared.metrics),
-            snapshot: RefCell::new(Pinned::new(&shared, shared.live.load_full(), &pools, number)),
+            handles: WorkerHandles::new(&shared.metrics),
+            snapshot: RefCell::new(WorkerSnapshot::new(&shared, shared.live.load_full(), &pools, number)),
             number,
             connector: Connector {
                 tls: shared.tls.clone(),
@@ -242,11 +242,11 @@ impl Worker {
     }
 
     /// Returns the current snapshot.
-    pub(crate) fn snapshot(&self) -> Rc<Pinned> {
+    pub(crate) fn snapshot(&self) -> Rc<WorkerSnapshot> {
         let now = self.shared.live.load();
         let mut pinned = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(&now, &pinned.snapshot) {
-            *pinned = Pinned::new(&self.shared, Arc::clone(&now), &self.pools, self.number);
+            *pinned = WorkerSnapshot::new(&self.shared, Arc::clone(&now), &self.pools, self.number);
             self.shared.backends.retain(&self.shared.live);
         }
         pinned.clone()

@@ -12,14 +12,14 @@ pub const PROBLEMS_MAX: usize = 100;
 
 /// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum At {
+pub enum ValueOrigin {
     /// A position in the file.
     File(Place),
     /// The variable with this number in the `Reader`.
     Variable(usize),
 }
 
-impl At {
+impl ValueOrigin {
     /// Returns the position in the file.
     pub const fn place(self) -> Option<Place> {
         match self {
@@ -117,8 +117,8 @@ pub struct Problem {
     pub file: String,
     pub(crate) line: Option<Line>,
     /// The origin from which `place` and `variable` are set when the problem is reported.
-    pub(crate) at: Option<At>,
-    pub(crate) first_at: Option<At>,
+    pub(crate) at: Option<ValueOrigin>,
+    pub(crate) first_at: Option<ValueOrigin>,
     /// The users of the configuration that it concerns.
     pub concern: Concern,
 }
@@ -136,7 +136,7 @@ pub enum Concern {
 
 impl Problem {
     /// Returns a problem of the value at this position.
-    pub fn new(code: Code, at: impl Into<Option<At>>, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, at: impl Into<Option<ValueOrigin>>, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -179,7 +179,7 @@ impl Problem {
     }
 
     /// Adds the other position of a duplicate.
-    pub fn first(mut self, first: Option<At>) -> Self {
+    pub fn first(mut self, first: Option<ValueOrigin>) -> Self {
         self.first_at = first;
         self
     }

@@ -1,6 +1,6 @@
 //! ValueList of the configuration with their sources.
 
-use crate::error::At;
+use crate::error::ValueOrigin;
 use crate::variables::variable::Variable;
 
 /// A value of the configuration, with its source.
@@ -22,7 +22,7 @@ pub enum ValueSource {
     /// This flag of the command line.
     Flag(&'static str),
     /// The file or the variable of a setting.
-    At(At),
+    At(ValueOrigin),
     /// Another variable, which is not a setting.
     Variable(Variable),
 }
@@ -44,7 +44,7 @@ impl<T> Input<T> {
     }
 
     /// Returns the position in the file, or the variable of the setting.
-    pub fn at(&self) -> Option<At> {
+    pub fn at(&self) -> Option<ValueOrigin> {
         match self.source {
             ValueSource::At(at) => Some(at),
             ValueSource::Default | ValueSource::Flag(_) | ValueSource::Variable(_) => None,

@@ -3,7 +3,7 @@
 //! file. A list is set as a whole: an index would set another entry after the file is changed.
 
 use crate::environment::Environment;
-use crate::error::{At, Code, Problem};
+use crate::error::{Code, Problem, ValueOrigin};
 use crate::section::SettingsReader;
 use crate::spec::{SectionSpec, ValueShape};
 use crate::substitute::substitute;
@@ -95,7 +95,7 @@ impl SettingNames {
         // A whole mapping comes before its keys.
         settings.sort_by(|a, b| a.path.cmp(&b.path));
         let mut overruling = Vec::new();
-        let mut last: Option<(&VariableSetting<'_>, At)> = None;
+        let mut last: Option<(&VariableSetting<'_>, ValueOrigin)> = None;
         for setting in &settings {
             let Some(variable) = environment.variable(setting.variable) else {
                 continue;
@@ -176,7 +176,7 @@ impl SettingNames {
 }
 
 /// Reports that a second variable sets the key of another one to another value.
-fn report_second(reader: &SettingsReader<'_>, setting: &VariableSetting<'_>, at: At, first_at: At) {
+fn report_second(reader: &SettingsReader<'_>, setting: &VariableSetting<'_>, at: ValueOrigin, first_at: ValueOrigin) {
     let message = format!("two environment variables set `{}` to different values", shown(&setting.path));
     reader.report(Problem::new(Code::Duplicate, at, message).expected("one of them").first(Some(first_at)));
 }
@@ -238,7 +238,12 @@ fn is_single(setting: &VariableSetting<'_>) -> bool {
 }
 
 /// Returns the value of the variable, as a tree.
-fn value(reader: &SettingsReader<'_>, setting: &VariableSetting<'_>, at: At, single: bool) -> Option<YamlNode> {
+fn value(
+    reader: &SettingsReader<'_>,
+    setting: &VariableSetting<'_>,
+    at: ValueOrigin,
+    single: bool,
+) -> Option<YamlNode> {
     let key = shown(&setting.path);
     let Some(text) = setting.value else {
         reader.report(Problem::new(Code::Environment, at, format!("the value for `{key}` is not UTF-8")));

@@ -18,7 +18,7 @@ use std::ops::Bound;
 use std::path::PathBuf;
 
 use crate::environment::Environment;
-use crate::error::{At, Code, PROBLEMS_MAX, Problem};
+use crate::error::{Code, PROBLEMS_MAX, Problem, ValueOrigin};
 use crate::excerpt::Lines;
 use crate::input::Input;
 use crate::place::Place;
@@ -40,7 +40,7 @@ pub struct SettingsReader<'a> {
     environment: &'a Environment,
     /// Variables that values refer to.
     named: RefCell<HashSet<String>>,
-    /// Variables that are settings themselves; [`At::Variable`] is an index of this list.
+    /// Variables that are settings themselves; [`ValueOrigin::Variable`] is an index of this list.
     variables: RefCell<Vec<SettingVariable>>,
     /// Keys whose values are secrets, or may be and are not read.
     hidden: RefCell<BTreeSet<Place>>,
@@ -58,7 +58,7 @@ pub struct SettingsReader<'a> {
     /// The files that values name.
     files: RefCell<BTreeSet<PathBuf>>,
     /// The positions of values that refer to variables or files.
-    references: RefCell<BTreeSet<At>>,
+    references: RefCell<BTreeSet<ValueOrigin>>,
     /// The folder at which relative paths begin: that of the configuration file.
     folder: PathBuf,
     /// Whether the text is one of the API.
@@ -85,7 +85,7 @@ pub struct Section<'a> {
 #[derive(Debug, Clone)]
 pub struct Location {
     /// The position of the mapping, or of the mapping that lacks it.
-    pub at: At,
+    pub at: ValueOrigin,
     /// The name of the mapping in errors: `routes[2].auth`; empty for the whole file.
     pub path: String,
     spec: &'static SectionSpec,
@@ -98,7 +98,7 @@ pub struct Location {
 /// A single value after substitution; it may be a credential, so it does not print.
 pub struct Text {
     /// The position of the value.
-    pub at: At,
+    pub at: ValueOrigin,
     /// The text of the value.
     pub value: String,
     /// Whether it came from a variable or a file: errors then do not repeat it.
@@ -156,7 +156,7 @@ impl<'a> SettingsReader<'a> {
 
     /// Adds a problem with its position and line.
     pub fn report(&self, mut problem: Problem) {
-        let of = |at: Option<At>| (at.and_then(At::place), at.and_then(|at| self.variable_at(at)));
+        let of = |at: Option<ValueOrigin>| (at.and_then(ValueOrigin::place), at.and_then(|at| self.variable_at(at)));
         (problem.place, problem.variable) = of(problem.at);
         (problem.first, problem.first_variable) = of(problem.first_at);
         if problem.place.is_some() || problem.first.is_some() {
@@ -214,21 +214,21 @@ impl<'a> SettingsReader<'a> {
     }
 
     /// Returns the origin of a value from the variable: a single literal value, or YAML.
-    pub fn at_variable(&self, variable: Variable, single: bool) -> At {
+    pub fn at_variable(&self, variable: Variable, single: bool) -> ValueOrigin {
         let mut variables = self.variables.borrow_mut();
         variables.push(SettingVariable { variable, single });
-        At::Variable(variables.len() - 1)
+        ValueOrigin::Variable(variables.len() - 1)
     }
 
     /// Returns the variable that `at` refers to.
-    pub fn variable_at(&self, at: At) -> Option<Variable> {
-        let At::Variable(number) = at else { return None };
+    pub fn variable_at(&self, at: ValueOrigin) -> Option<Variable> {
+        let ValueOrigin::Variable(number) = at else { return None };
         self.variables.borrow().get(number).map(|setting| setting.variable.clone())
     }
 
     /// Whether a variable holds exactly this value.
-    fn is_single(&self, at: At) -> bool {
-        let At::Variable(number) = at else { return false };
+    fn is_single(&self, at: ValueOrigin) -> bool {
+        let ValueOrigin::Variable(number) = at else { return false };
         self.variables.borrow().get(number).is_some_and(|setting| setting.single)
     }
 
@@ -321,18 +321,18 @@ impl<'a> SettingsReader<'a> {
 }
 
 /// Whether errors must not repeat the value at this position.
-const fn is_foreign(at: At) -> bool {
-    matches!(at, At::Variable(_))
+const fn is_foreign(at: ValueOrigin) -> bool {
+    matches!(at, ValueOrigin::Variable(_))
 }
 
 impl SettingsReader<'_> {
     /// Reports a key or value that only a later version supports.
-    pub fn not_yet(&self, at: At, subject: &str) {
+    pub fn not_yet(&self, at: ValueOrigin, subject: &str) {
         self.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
     }
 
     /// Reports that the key with this full name does not accept the value at `at`.
-    pub fn bad(&self, at: At, name: &str, expected: impl Display) {
+    pub fn bad(&self, at: ValueOrigin, name: &str, expected: impl Display) {
         let message = format!("`{name}` has an invalid value");
         self.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
     }

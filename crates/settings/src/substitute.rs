@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{At, Code, Problem};
+use crate::error::{Code, Problem, ValueOrigin};
 
 /// Largest file that a value may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -38,7 +38,7 @@ pub enum SubstitutionError {
 
 impl SubstitutionError {
     /// Returns the problem of the value of `path`, which is at `at`.
-    pub fn problem(self, at: At, path: &str) -> Problem {
+    pub fn problem(self, at: ValueOrigin, path: &str) -> Problem {
         let expected = "${NAME}, ${NAME:-default} or file:/path";
         match self {
             Self::NotSet(name) => Problem::new(
@@ -49,7 +49,7 @@ impl SubstitutionError {
             .expected(format!("{name} to be set, or a default: ${{{name}:-default}}")),
             Self::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
                 .expected(format!("{expected}; the text `${{` is written `$${{`")),
-            Self::File { reason, .. } if matches!(at, At::Variable(_)) => {
+            Self::File { reason, .. } if matches!(at, ValueOrigin::Variable(_)) => {
                 Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
                     .expected("a readable text file of at most 64 KiB")
             }

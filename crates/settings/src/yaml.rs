@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserMessageFormatter};
 
-use crate::error::{At, Code, Problem};
+use crate::error::{Code, Problem, ValueOrigin};
 use crate::place::Place;
 
 /// Maximum nesting of mappings and lists; the declared keys need 8. The library's own 64 overflow a stack of 2 MiB in a
@@ -22,7 +22,7 @@ const ALIAS_EVENTS_MAX: usize = 100_000;
 #[cfg_attr(test, derive(Debug))]
 pub struct YamlNode {
     /// The position of the value.
-    pub at: At,
+    pub at: ValueOrigin,
     /// The kind of the value, with its parts.
     pub kind: Kind,
 }
@@ -44,7 +44,7 @@ pub enum Kind {
 #[cfg_attr(test, derive(Debug))]
 pub struct YamlKey {
     /// The position of the key.
-    pub at: At,
+    pub at: ValueOrigin,
     /// The text of the key.
     pub name: String,
 }
@@ -63,7 +63,7 @@ pub struct YamlError {
 impl YamlError {
     /// Returns the problem of a text that is not YAML.
     pub fn problem(&self) -> Problem {
-        let at = self.at.map(At::File);
+        let at = self.at.map(ValueOrigin::File);
         match &self.duplicate_key {
             Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` occurs twice")),
             None => Problem::new(Code::Yaml, at, format!("this is not YAML: {}", self.message)),
@@ -127,7 +127,7 @@ impl YamlNode {
     }
 
     /// Stores `value` at a path of keys, and creates missing mappings, whose position is `at`.
-    pub fn set(&mut self, path: &[String], at: At, value: Self) {
+    pub fn set(&mut self, path: &[String], at: ValueOrigin, value: Self) {
         let Some((name, rest)) = path.split_first() else {
             *self = value;
             return;
@@ -147,7 +147,7 @@ impl YamlNode {
     }
 
     /// Returns the same value with `at` as the position of all its parts.
-    pub fn moved(self, at: At) -> Self {
+    pub fn moved(self, at: ValueOrigin) -> Self {
         let kind = match self.kind {
             kind @ (Kind::Null | Kind::Scalar(_)) => kind,
             Kind::List(items) => Kind::List(items.into_iter().map(|item| item.moved(at)).collect()),
@@ -204,7 +204,7 @@ fn place(location: Location) -> Option<Place> {
 }
 
 fn node(source: &str, raw: Spanned<Raw>) -> YamlNode {
-    let at = At::File(place(raw.referenced).unwrap_or(Place::START));
+    let at = ValueOrigin::File(place(raw.referenced).unwrap_or(Place::START));
     let kind = match raw.value {
         Raw::Null => Kind::Null,
         Raw::Text(text) => Kind::Scalar(text),
@@ -216,7 +216,7 @@ fn node(source: &str, raw: Spanned<Raw>) -> YamlNode {
 }
 
 fn entry(source: &str, key: Spanned<String>, value: Spanned<Raw>) -> (YamlKey, YamlNode) {
-    let at = At::File(place(key.referenced).unwrap_or(Place::START));
+    let at = ValueOrigin::File(place(key.referenced).unwrap_or(Place::START));
     let mut value = node(source, value);
     // A block mapping or list starts at its first entry; the position of its key is more useful.
     if !matches!(value.kind, Kind::Scalar(_)) {
@@ -351,9 +351,12 @@ mod tests {
         let Kind::Map(inner) = &entries[0].1.kind else { panic!() };
         assert_eq!(
             (inner[0].0.at, inner[0].1.at),
-            (At::File(Place { line: 2, column: 7, width: 1 }), At::File(Place { line: 2, column: 10, width: 1 }))
+            (
+                ValueOrigin::File(Place { line: 2, column: 7, width: 1 }),
+                ValueOrigin::File(Place { line: 2, column: 10, width: 1 })
+            )
         );
-        assert_eq!(entries[1].1.at, At::File(Place { line: 3, column: 1, width: 1 }));
+        assert_eq!(entries[1].1.at, ValueOrigin::File(Place { line: 3, column: 1, width: 1 }));
     }
 
     #[test]

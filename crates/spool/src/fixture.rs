@@ -8,9 +8,9 @@ use access::{
     SubjectName, Timestamp, Tokens, UserNo,
 };
 use meter::{
-    Attempt, Billed, CacheUse, Caller, Charge, Counts, LimitOwner, LimitUnit, Outcome, RefusedLimit, RequestOrigin,
-    SKIPPED_TARGETS_MAX, SessionHash, SkipReason, SkippedTarget, Source, ToolCalls, ToolUse, TraceId, Unit,
-    UnknownCost, Usage, UsageEvent,
+    Attempt, BilledQuantity, CacheUse, Caller, Charge, Counts, LimitOwner, LimitUnit, Outcome, RefusedLimit,
+    RequestOrigin, SKIPPED_TARGETS_MAX, SessionHash, SkipReason, SkippedTarget, Source, ToolCalls, ToolUse, TraceId,
+    Unit, UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -201,7 +201,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         image_input: None,
         audio_output: Some(Tokens(3)),
         image_output: Some(Tokens(4)),
-        billed: Some(Billed { unit: Unit::Character, quantity: 5 }),
+        billed: Some(BilledQuantity { unit: Unit::Character, quantity: 5 }),
         tools: ToolCalls { searches: Some(6), file_searches: Some(u64::MAX), ..ToolCalls::default() },
     };
     let attempt = Attempt {

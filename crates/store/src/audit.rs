@@ -28,14 +28,14 @@ statements! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
     /// Kind and identity of the author.
-    pub by: By,
+    pub by: ActorKind,
     /// Client address, if the change came over the network.
     pub address: Option<IpAddr>,
 }
 
 /// The author of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum ActorKind {
     /// A person at the command line.
     Command,
     /// Tollgate itself: work at startup or on a timer, and changes requested by an unauthenticated client.
@@ -58,17 +58,17 @@ pub enum By {
 
 impl Actor {
     /// The author of changes at the command line.
-    pub const COMMAND: Self = Self { by: By::Command, address: None };
+    pub const COMMAND: Self = Self { by: ActorKind::Command, address: None };
     /// The author of changes that Tollgate makes itself.
-    pub const SYSTEM: Self = Self { by: By::System, address: None };
+    pub const SYSTEM: Self = Self { by: ActorKind::System, address: None };
 
     /// Returns the columns `actor`, `actor_user_id` and `actor_id`.
     pub(crate) fn columns(&self) -> (&'static str, Option<Uuid>, Option<Uuid>) {
         match self.by {
-            By::Command => ("command", None, None),
-            By::System => ("system", None, None),
-            By::User { user, session } => ("user", Some(user.0), session.map(|session| session.0)),
-            By::Key { user, key } => ("key", Some(user.0), Some(key.0)),
+            ActorKind::Command => ("command", None, None),
+            ActorKind::System => ("system", None, None),
+            ActorKind::User { user, session } => ("user", Some(user.0), session.map(|session| session.0)),
+            ActorKind::Key { user, key } => ("key", Some(user.0), Some(key.0)),
         }
     }
 }

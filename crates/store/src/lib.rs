@@ -44,7 +44,7 @@ pub use accounts::sessions::{
 pub use accounts::users::change::{UserAccess, UserChange, suspension_end};
 pub use accounts::users::password::{PasswordChange, PasswordChangeError};
 pub use accounts::users::{Email, NewUser, NoUser, User, UserError, UserRef};
-pub use audit::{AUDIT_PAGE_MAX, Act, Actor, AuditAction, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use audit::{AUDIT_PAGE_MAX, Act, Actor, ActorKind, AuditAction, AuditFilter, AuditLine, AuditPage, AuditPlace};
 pub use cache_purges::{CACHE_PURGES_MAX, StoredPurge};
 pub use configurations::{
     CONFIGURATIONS_MAX, ConfigurationError, ConfigurationSource, NewConfiguration, StoredConfiguration,
@@ -65,7 +65,7 @@ pub use limits::charges::Charges;
 pub use limits::scope_ids::{ScopeIds, StoredSubject};
 pub use nodes::backlog::{Backlog, BacklogError, GatheredCharges};
 pub use nodes::forgotten_nodes::{ForgetNodeError, SEEN_WITHIN};
-pub use nodes::node::{JoinError, Node, NodeError, NodeProgress, SpooledUsage, Superseded};
+pub use nodes::node::{CopiedFolder, JoinError, Node, NodeError, NodeProgress, SpooledUsage};
 pub use open_error::{FolderError, NewerDatabase, OpenError};
 pub use opening::handle::Store;
 pub use opening::migration::UndoError;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::snapshot::{
     Action, Backend, BuiltInPolicies, Origin, PathMatch, Route, RouteMatches, RoutePolicy, Timeouts, Upstream,
 };
-use config::{Match, Requested, Router, WrittenParts};
+use config::{Match, RouteRequest, Router, WrittenParts};
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
@@ -108,7 +108,7 @@ fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
         .filter(|(_, route)| takes(route))
         .rev()
         .max_by_key(|(rank, route)| (*rank, lists(route, method) && method == "HEAD"));
-    match (router.find(Requested { method, host: b"", path, listener: 0, parts: &WrittenParts::default() }), best) {
+    match (router.find(RouteRequest { method, host: b"", path, listener: 0, parts: &WrittenParts::default() }), best) {
         (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
         (Match::WrongMethod { allow }, None) => {
             assert!(fitting().next().is_some() && !allow.contains(&method), "{method} {path:?}");

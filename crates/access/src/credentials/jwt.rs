@@ -52,7 +52,7 @@ pub struct TokenTerms {
 
 /// The content of a valid token.
 #[derive(Debug, Clone)]
-pub struct Verified {
+pub struct VerifiedToken {
     /// The subject of the requests with this token.
     pub subject: Subject,
     /// All claims of the token.
@@ -123,7 +123,7 @@ impl TokenDigest {
 ///
 /// # Errors
 /// [`JwtError`].
-pub fn verify(token: &[u8], terms: &TokenTerms, keys: &KeySet, now: Timestamp) -> Result<Verified, JwtError> {
+pub fn verify(token: &[u8], terms: &TokenTerms, keys: &KeySet, now: Timestamp) -> Result<VerifiedToken, JwtError> {
     if token.len() > TOKEN_LEN_MAX {
         return Err(JwtError::TooLong);
     }
@@ -151,7 +151,7 @@ pub fn verify(token: &[u8], terms: &TokenTerms, keys: &KeySet, now: Timestamp) -
         _ => return Err(JwtError::Claim("sub")),
     };
     let subject = Subject::Token { issuer: terms.subject_issuer.clone(), sub };
-    Ok(Verified { subject, claims, expires_at })
+    Ok(VerifiedToken { subject, claims, expires_at })
 }
 
 /// Whether a credential has the compact form of a JWT: three parts, of at most [`TOKEN_LEN_MAX`] bytes together.

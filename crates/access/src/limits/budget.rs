@@ -39,7 +39,7 @@ pub enum Measure {
 /// The period of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Per {
+pub enum LimitPeriod {
     /// One day in UTC.
     Day,
     /// Seven days in UTC, from Monday on.
@@ -56,7 +56,7 @@ pub struct BudgetId {
     /// The unit of the budget.
     pub measure: Measure,
     /// The period of the budget.
-    pub per: Per,
+    pub per: LimitPeriod,
 }
 
 impl BudgetScope {
@@ -75,7 +75,7 @@ impl BudgetId {
     /// Returns the id of a daily quota of credits.
     #[must_use]
     pub const fn credits_a_day(scope: BudgetScope) -> Self {
-        Self { scope, measure: Measure::Credits, per: Per::Day }
+        Self { scope, measure: Measure::Credits, per: LimitPeriod::Day }
     }
 }
 
@@ -109,7 +109,7 @@ impl Measure {
     }
 }
 
-impl Per {
+impl LimitPeriod {
     /// All periods, in order.
     pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
 
@@ -136,7 +136,7 @@ pub struct Budget {
     /// The unit of the budget.
     pub measure: Measure,
     /// The period of the budget.
-    pub per: Per,
+    pub per: LimitPeriod,
     /// The maximum amount; 0 admits only requests without a cost.
     pub amount: Amount,
 }
@@ -148,7 +148,7 @@ impl Budget {
     /// Returns a daily quota of credits.
     #[must_use]
     pub const fn quota(credits: Credits) -> Self {
-        Self { measure: Measure::Credits, per: Per::Day, amount: Amount::of_credits(credits) }
+        Self { measure: Measure::Credits, per: LimitPeriod::Day, amount: Amount::of_credits(credits) }
     }
 
     /// Returns the id and the amount of this budget for `scope`.
@@ -179,8 +179,8 @@ mod tests {
     #[test]
     fn budgets_of_one_scope_are_in_order_and_each_once() {
         let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
-        let credits = budget(Measure::Credits, Per::Month, 5);
-        let money = budget(Measure::Money, Per::Day, 12_500_000_000);
+        let credits = budget(Measure::Credits, LimitPeriod::Month, 5);
+        let money = budget(Measure::Money, LimitPeriod::Day, 12_500_000_000);
         assert!(Budget::are_fit(&[]) && Budget::are_fit(&[credits, money]));
         assert!(!Budget::are_fit(&[money, credits]));
         assert!(!Budget::are_fit(&[money, Budget { amount: Amount(money.amount.0 + 1), ..money }]));
@@ -194,12 +194,12 @@ mod tests {
         let key = BudgetScope::Key(KeyNo(9));
         let user = BudgetScope::User(UserNo(1));
         let ordered = [
-            id(key, Measure::Credits, Per::Day),
-            id(key, Measure::Credits, Per::Month),
-            id(key, Measure::Money, Per::Day),
-            id(user, Measure::Tokens, Per::Month),
-            id(BudgetScope::Plan(PlanId::NIL), Measure::Credits, Per::Day),
-            id(BudgetScope::Global, Measure::Credits, Per::Day),
+            id(key, Measure::Credits, LimitPeriod::Day),
+            id(key, Measure::Credits, LimitPeriod::Month),
+            id(key, Measure::Money, LimitPeriod::Day),
+            id(user, Measure::Tokens, LimitPeriod::Month),
+            id(BudgetScope::Plan(PlanId::NIL), Measure::Credits, LimitPeriod::Day),
+            id(BudgetScope::Global, Measure::Credits, LimitPeriod::Day),
         ];
         assert!(ordered.is_sorted());
     }

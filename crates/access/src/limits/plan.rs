@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use crate::amounts::amount::Credits;
-use crate::limits::budget::{Budget, Measure, Per};
+use crate::limits::budget::{Budget, LimitPeriod, Measure};
 
 /// The limits of a plan. `None` means unlimited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +36,13 @@ impl LongPeriods {
     #[must_use]
     pub fn of_plans(plans: &[Plan]) -> Self {
         let limits = |per| plans.iter().any(|plan| plan.limits_credits_per(per));
-        Self { week: limits(Per::Week), month: limits(Per::Month) }
+        Self { week: limits(LimitPeriod::Week), month: limits(LimitPeriod::Month) }
     }
 
     /// Returns each of the periods.
-    pub fn periods(self) -> impl Iterator<Item = Per> {
+    pub fn periods(self) -> impl Iterator<Item = LimitPeriod> {
         let Self { week, month } = self;
-        week.then_some(Per::Week).into_iter().chain(month.then_some(Per::Month))
+        week.then_some(LimitPeriod::Week).into_iter().chain(month.then_some(LimitPeriod::Month))
     }
 }
 
@@ -80,7 +80,10 @@ impl Plan {
     /// Returns the credits per day that limit a client without a user: the smaller one of the quota and a budget of the day.
     #[must_use]
     pub fn subject_credits_per_day(&self) -> Option<Credits> {
-        self.subject_quotas().filter(|budget| budget.per == Per::Day).map(|budget| Credits(budget.amount.0)).min()
+        self.subject_quotas()
+            .filter(|budget| budget.per == LimitPeriod::Day)
+            .map(|budget| Credits(budget.amount.0))
+            .min()
     }
 
     /// Whether the plan limits credits: it has a quota, or a budget of credits.
@@ -90,7 +93,7 @@ impl Plan {
     }
 
     /// Whether the plan has a budget of credits in this period.
-    fn limits_credits_per(&self, per: Per) -> bool {
+    fn limits_credits_per(&self, per: LimitPeriod) -> bool {
         self.budgets.iter().any(|budget| budget.measure == Measure::Credits && budget.per == per)
     }
 
@@ -120,8 +123,9 @@ mod tests {
             budgets,
             ..Plan::unlimited("partner")
         };
-        let of_day = budget(Measure::Credits, Per::Day, 50);
-        let others = vec![budget(Measure::Tokens, Per::Day, 1), budget(Measure::Credits, Per::Month, 2)];
+        let of_day = budget(Measure::Credits, LimitPeriod::Day, 50);
+        let others =
+            vec![budget(Measure::Tokens, LimitPeriod::Day, 1), budget(Measure::Credits, LimitPeriod::Month, 2)];
         assert_eq!(plan(Some(100), vec![of_day]).subject_credits_per_day(), Some(Credits(50)));
         assert_eq!(plan(Some(20), vec![of_day]).subject_credits_per_day(), Some(Credits(20)));
         assert_eq!(plan(None, vec![of_day]).subject_credits_per_day(), Some(Credits(50)));

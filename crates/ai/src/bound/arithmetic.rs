@@ -6,7 +6,7 @@ use meter::Rates;
 use super::extent::{Extent, Writes};
 use super::{Reference, TokenLimits};
 use crate::format::{Dialect, Format};
-use crate::price::{Long, Price, PriceTerms, Tier};
+use crate::price::{LongContextRates, Price, PriceTerms, Tier};
 
 /// Tokens that a provider adds to any request.
 const ADDED: u64 = 512;
@@ -54,7 +54,7 @@ pub(super) struct Output {
 
 /// The highest price of a token, in pico-USD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dearest {
+pub(super) struct HighestPrices {
     text: u64,
     image: u64,
     pub(super) output: u64,
@@ -150,7 +150,7 @@ impl Extent {
     }
 
     /// Returns the cost of the input, and of everything sold beside tokens; `None` if a tool has no rate.
-    pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: Dearest) -> Option<i128> {
+    pub(super) fn input_pico(&self, price: &Price, input: Input, dearest: HighestPrices) -> Option<i128> {
         let tokens = times(input.text, dearest.text).saturating_add(times(input.images, dearest.image));
         Some(tokens.saturating_add(self.fees_pico(price)?).saturating_add(request_pico(price)))
     }
@@ -182,14 +182,14 @@ impl Extent {
     }
 
     /// Returns the highest rates that may apply, at the requested or at standard terms: a provider may serve at either.
-    pub(super) fn dearest(&self, price: &Price, input: Input, makes: bool) -> Option<Dearest> {
+    pub(super) fn dearest(&self, price: &Price, input: Input, makes: bool) -> Option<HighestPrices> {
         let requested = self.terms?;
         let standard = PriceTerms { tier: Tier::Standard, ..requested };
-        let mut dearest: Option<Dearest> = None;
+        let mut dearest: Option<HighestPrices> = None;
         for terms in [standard, requested] {
             let at = price.at(terms)?;
             let long = at.long.filter(|long| input.longest > long.above_tokens);
-            for rates in [Some(at.rates), long.map(|Long { rates, .. }| rates)].into_iter().flatten() {
+            for rates in [Some(at.rates), long.map(|LongContextRates { rates, .. }| rates)].into_iter().flatten() {
                 let of = self.of_rates(&rates, input, makes)?;
                 dearest = Some(dearest.map_or(of, |before| before.max(of)));
             }
@@ -198,7 +198,7 @@ impl Extent {
     }
 
     /// Returns the highest of `rates` that may apply; `None` if one of them is unknown.
-    fn of_rates(&self, rates: &Rates, input: Input, makes: bool) -> Option<Dearest> {
+    fn of_rates(&self, rates: &Rates, input: Input, makes: bool) -> Option<HighestPrices> {
         let mut text = rates.input?.max(rates.cached_input.unwrap_or(0));
         // OpenAI writes to its caches without a request to do so, since gpt-5.6 at a price.
         let writes = if matches!(self.format, Format::Chat | Format::Responses) { Writes::Long } else { self.writes };
@@ -223,11 +223,11 @@ impl Extent {
             rates.audio_output?;
         }
         let output = [rates.output, rates.audio_output, rates.image_output].into_iter().flatten().max();
-        Some(Dearest { text, image, output: if makes { output? } else { 0 } })
+        Some(HighestPrices { text, image, output: if makes { output? } else { 0 } })
     }
 }
 
-impl Dearest {
+impl HighestPrices {
     fn max(self, other: Self) -> Self {
         let Self { text, image, output } = other;
         Self { text: self.text.max(text), image: self.image.max(image), output: self.output.max(output) }
@@ -239,7 +239,7 @@ impl Dearest {
 pub(super) fn limits_of_money(price: Option<&Price>, limits: Option<TokenLimits>) -> Option<TokenLimits> {
     // Zero times a rate that is not zero differs from the rate.
     let is_zero = |rates: &Rates| rates.times(0, 1).as_ref() == Some(rates);
-    let long_is_zero = |long: Option<Long>| long.is_none_or(|long| is_zero(&long.rates));
+    let long_is_zero = |long: Option<LongContextRates>| long.is_none_or(|long| is_zero(&long.rates));
     let is_free = |price: &Price| {
         let mut tiers = price.others.tiers.iter();
         is_zero(&price.rates)

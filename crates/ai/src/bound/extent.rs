@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use meter::Billed;
+use meter::BilledQuantity;
 
 use super::Reference;
 use super::names::Name;
@@ -51,7 +51,7 @@ pub struct Extent {
     pub(super) terms: Option<PriceTerms>,
     /// Whether the body predicts output: wrongly predicted tokens are billed too.
     pub(super) predicted: bool,
-    pub(super) billed: Option<Billed>,
+    pub(super) billed: Option<BilledQuantity>,
     /// Presumed number of runs of a tool without a cap.
     pub(super) tool_rounds: u64,
     /// The models of the list `models`, as far as they are read, and one more if there are too many.

@@ -8,7 +8,7 @@ use meter::{Rates, UnitRates};
 
 use super::*;
 use crate::endpoint::{EndpointCall, EndpointMatch};
-use crate::price::{Long, Prices};
+use crate::price::{LongContextRates, Prices};
 use crate::{Endpoint, RequestFields};
 
 /// The day 2026-11-21 in UTC.
@@ -234,23 +234,23 @@ fn possibly_long_requests_are_bounded_at_long_rates() {
     assert_eq!(cost, (tokens * 5_000 + 1_000 * 22_500).cast_signed());
     let priority = body(&format!(r#""service_tier":"priority","max_tokens":7,"user":"{}""#, "x".repeat(272_000)));
     let bound = extent(CHAT, &priority).bound(Some(price), limits("openai", "gpt-5.4"));
-    assert_eq!((bound.money, bound.unknown()), (None, Some(Unknown::Price)));
+    assert_eq!((bound.money, bound.unknown()), (None, Some(MissingFact::Price)));
 }
 
 #[test]
 fn a_missing_price_or_limit_is_named() {
     let text = body(r#""messages":[]"#);
     let read = extent(CHAT, &text);
-    assert_eq!(read.bound(Some(&flat()), None).unknown(), Some(Unknown::Limits));
+    assert_eq!(read.bound(Some(&flat()), None).unknown(), Some(MissingFact::Limits));
     let unpriced = read.bound(None, LIMITS);
     assert_eq!(
         (unpriced.unknown(), unpriced.tokens),
-        (Some(Unknown::Price), Some(Tokens(text.len() as u64 + 512 + 1_000)))
+        (Some(MissingFact::Price), Some(Tokens(text.len() as u64 + 512 + 1_000)))
     );
     let limited = extent(CHAT, &body(r#""messages":[],"max_tokens":7"#));
     assert_eq!(limited.bound(Some(&flat()), None).unknown(), None);
     let no_output = Price::configured(Rates { input: Some(1), ..Rates::default() }, UnitRates::default());
-    assert_eq!(limited.bound(Some(&no_output), None).unknown(), Some(Unknown::Price));
+    assert_eq!(limited.bound(Some(&no_output), None).unknown(), Some(MissingFact::Price));
 }
 
 #[test]
@@ -288,13 +288,13 @@ fn a_model_with_free_tokens_is_bounded_in_money_without_a_limit() {
         (
             CHAT,
             body(r#""messages":[]"#),
-            &Price { long: Some(Long { above_tokens: 9, rates: Rates::flat(1) }), ..zero.clone() },
+            &Price { long: Some(LongContextRates { above_tokens: 9, rates: Rates::flat(1) }), ..zero.clone() },
             None,
         ),
     ] {
         let bound = extent(path, &text).bound(Some(price), None);
         assert_eq!((bound.tokens, bound.money), (None, money.map(NanoUsd)), "{text} {}", price.version);
-        assert_eq!(bound.unknown(), Some(Unknown::Limits), "a budget of tokens needs a limit");
+        assert_eq!(bound.unknown(), Some(MissingFact::Limits), "a budget of tokens needs a limit");
     }
 }
 
@@ -309,7 +309,7 @@ fn the_cost_of_usage_that_is_sold_by_unit_is_known_in_advance() {
     assert_eq!(images.money, Some(NanoUsd(120_000_000)));
     let gpt = prices.find("openai", ["gpt-image-2"], DAY);
     let by_token = extent("/v1/images/generations", &body(r#""prompt":"x""#)).bound(gpt, None);
-    assert_eq!(by_token.unknown(), Some(Unknown::Limits));
+    assert_eq!(by_token.unknown(), Some(MissingFact::Limits));
 }
 
 /// Returns a form of `bytes` bytes at `path`.

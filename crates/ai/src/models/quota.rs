@@ -3,7 +3,7 @@
 
 use access::amounts::usd;
 use access::{Amount, Timestamp};
-use meter::{BudgetId, BudgetScope, Measure, Per};
+use meter::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ impl QuotaWindow {
         self.resets_at.0.saturating_sub(now.0).div_ceil(1_000_000)
     }
 
-    fn is_money(&self, per: Per) -> bool {
+    fn is_money(&self, per: LimitPeriod) -> bool {
         self.budget.is_some_and(|budget| budget.measure == Measure::Money && budget.per == per)
     }
 
@@ -197,15 +197,15 @@ impl KeyQuotas<'_> {
         let money = self.money();
         let of = |per| self.windows.iter().find(|window| window.is_money(per)).map(|window| dollars(window.used()));
         let reset = money.and_then(|window| window.budget).map(|budget| match budget.per {
-            Per::Day => "daily",
-            Per::Week => "weekly",
-            Per::Month => "monthly",
+            LimitPeriod::Day => "daily",
+            LimitPeriod::Week => "weekly",
+            LimitPeriod::Month => "monthly",
         });
         json!({"data": {
             "label": self.key_id, "limit": money.map(|window| dollars(window.limit)),
             "limit_remaining": money.map(|window| dollars(window.left)), "limit_reset": reset,
-            "usage": money.map(|window| dollars(window.used())), "usage_daily": of(Per::Day), "usage_weekly": of(Per::Week),
-            "usage_monthly": of(Per::Month), "byok_usage": null, "byok_usage_daily": null, "byok_usage_weekly": null,
+            "usage": money.map(|window| dollars(window.used())), "usage_daily": of(LimitPeriod::Day), "usage_weekly": of(LimitPeriod::Week),
+            "usage_monthly": of(LimitPeriod::Month), "byok_usage": null, "byok_usage_daily": null, "byok_usage_weekly": null,
             "byok_usage_monthly": null, "include_byok_in_limit": true, "is_free_tier": false, "is_management_key": false,
             "is_provisioning_key": false, "creator_user_id": self.user_id, "expires_at": self.expires_at.map(rfc3339),
         }})
@@ -214,9 +214,9 @@ impl KeyQuotas<'_> {
     fn litellm(&self) -> Value {
         let money = self.money();
         let duration = money.and_then(|window| window.budget).map(|budget| match budget.per {
-            Per::Day => "1d",
-            Per::Week => "7d",
-            Per::Month => "1mo",
+            LimitPeriod::Day => "1d",
+            LimitPeriod::Week => "7d",
+            LimitPeriod::Month => "1mo",
         });
         let rate = self.windows.iter().find(|window| window.budget.is_none()).map(|window| window.limit.0);
         json!({"key": self.key_id, "info": {
@@ -235,9 +235,9 @@ impl KeyQuotas<'_> {
             return json!({"extra_usage": null, "limits": []});
         };
         let group = match budget.per {
-            Per::Day => "daily",
-            Per::Week => "weekly",
-            Per::Month => "monthly",
+            LimitPeriod::Day => "daily",
+            LimitPeriod::Week => "weekly",
+            LimitPeriod::Month => "monthly",
         };
         let percent = window.used_permille() / 10;
         let cents = |amount: Amount| (budget.measure == Measure::Money).then_some(amount.0 / NANO_USD_PER_CENT);
@@ -306,7 +306,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_728_021_600_123_000);
 
-    fn window(name: &'static str, budget: Option<(BudgetScope, Measure, Per)>, amounts: [u64; 3]) -> QuotaWindow {
+    fn window(
+        name: &'static str,
+        budget: Option<(BudgetScope, Measure, LimitPeriod)>,
+        amounts: [u64; 3],
+    ) -> QuotaWindow {
         let [limit, left, unspent] = amounts.map(Amount);
         let budget = budget.map(|(scope, measure, per)| BudgetId { scope, measure, per });
         QuotaWindow { name, budget, limit, left, unspent, resets_at: Day(20_001).start() }
@@ -320,10 +324,10 @@ mod tests {
 
     fn day_and_money() -> KeyQuotas<'static> {
         quotas(vec![
-            window("day", Some((USER, Measure::Credits, Per::Day)), [400, 300, 312]),
+            window("day", Some((USER, Measure::Credits, LimitPeriod::Day)), [400, 300, 312]),
             window(
                 "key+month:money",
-                Some((BudgetScope::Key(KeyNo(1)), Measure::Money, Per::Month)),
+                Some((BudgetScope::Key(KeyNo(1)), Measure::Money, LimitPeriod::Month)),
                 [500_000_000_000, 228_600_000_000, 228_600_000_000],
             ),
             window("requests_per_minute", None, [60, 59, 59]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Long, Others, Price, PricePeriod, Prices, Region, Tier, TokenLimits, server_tools};
+use super::{LongContextRates, OtherPrices, Price, PricePeriod, Prices, Region, Tier, TokenLimits, server_tools};
 
 /// The figures of a price that an operator has written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,11 +12,11 @@ pub struct PriceFigures {
     /// Rates of requests at the standard terms.
     pub rates: Rates,
     /// Rates of long requests at these terms.
-    pub long: Option<Long>,
+    pub long: Option<LongContextRates>,
     /// Rates of units other than tokens.
     pub units: UnitRates,
     /// Rates at other terms.
-    pub others: Others,
+    pub others: OtherPrices,
     /// The days on which the price applies.
     pub period: PricePeriod,
     /// Maximum input and output tokens of the model.
@@ -36,7 +36,7 @@ impl Price {
     #[must_use]
     pub fn of_configuration(figures: PriceFigures) -> Self {
         let spelled = spelled(&figures.rates, &figures.units);
-        let has_more = figures.long.is_some() || figures.others != Others::default();
+        let has_more = figures.long.is_some() || figures.others != OtherPrices::default();
         let more = if has_more { format!("+more:{:016x}", figures.fingerprint()) } else { String::new() };
         let version = format!("configured-{spelled}{more}");
         Self::of(figures, &version, "configuration".into(), "".into())
@@ -59,14 +59,15 @@ impl Price {
     /// not a whole number of pico-USD.
     pub(super) fn times(&self, factor: u64, divisor: u64) -> Option<Self> {
         let rates = |rates: &Rates| rates.times(factor, divisor);
-        let long = |long: Option<Long>| match long {
-            Some(long) => Some(Some(Long { rates: rates(&long.rates)?, ..long })),
+        let long = |long: Option<LongContextRates>| match long {
+            Some(long) => Some(Some(LongContextRates { rates: rates(&long.rates)?, ..long })),
             None => Some(None),
         };
-        let tier =
-            |(tier, of_tier, of_long): &(Tier, Rates, Option<Long>)| Some((*tier, rates(of_tier)?, long(*of_long)?));
+        let tier = |(tier, of_tier, of_long): &(Tier, Rates, Option<LongContextRates>)| {
+            Some((*tier, rates(of_tier)?, long(*of_long)?))
+        };
         let tiers: Option<Vec<_>> = self.others.tiers.iter().map(tier).collect();
-        let others = Arc::new(Others { tiers: tiers?, ..(*self.others).clone() });
+        let others = Arc::new(OtherPrices { tiers: tiers?, ..(*self.others).clone() });
         Some(Self { rates: rates(&self.rates)?, long: long(self.long)?, others, ..self.clone() })
     }
 }
@@ -86,9 +87,9 @@ impl PriceFigures {
     pub fn with_long_of(self, table: &Prices, provider: &str, model: &str) -> (Self, Option<u64>) {
         let above_tokens = if self.long.is_none() { table.long_above(provider, model) } else { None };
         let Some(above_tokens) = above_tokens else { return (self, None) };
-        let long = Some(Long { above_tokens, rates: Rates::default() });
+        let long = Some(LongContextRates { above_tokens, rates: Rates::default() });
         let tiers = self.others.tiers.into_iter().map(|(tier, rates, of_tier)| (tier, rates, of_tier.or(long)));
-        let others = Others { tiers: tiers.collect(), ..self.others };
+        let others = OtherPrices { tiers: tiers.collect(), ..self.others };
         (Self { long, others, ..self }, Some(above_tokens))
     }
 
@@ -97,7 +98,7 @@ impl PriceFigures {
     fn fingerprint(&self) -> u64 {
         const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0000_0100_0000_01b3;
-        let Others { tiers, us_tenth, region } = &self.others;
+        let OtherPrices { tiers, us_tenth, region } = &self.others;
         let region = match region {
             Region::Unknown => "unknown",
             Region::Same => "same",
@@ -111,8 +112,9 @@ impl PriceFigures {
     }
 }
 
-fn long(long: Option<Long>) -> String {
-    let written = |long: Long| format!(">{}:{}", long.above_tokens, spelled(&long.rates, &UnitRates::default()));
+fn long(long: Option<LongContextRates>) -> String {
+    let written =
+        |long: LongContextRates| format!(">{}:{}", long.above_tokens, spelled(&long.rates, &UnitRates::default()));
     long.map(written).unwrap_or_default()
 }
 
@@ -147,8 +149,9 @@ mod tests {
     use crate::price::PriceTerms;
 
     fn figures() -> PriceFigures {
-        let long = Long { above_tokens: 200, rates: Rates::flat(20) };
-        let others = Others { tiers: vec![(Tier::Batch, Rates::flat(5_000), Some(long))], ..Others::default() };
+        let long = LongContextRates { above_tokens: 200, rates: Rates::flat(20) };
+        let others =
+            OtherPrices { tiers: vec![(Tier::Batch, Rates::flat(5_000), Some(long))], ..OtherPrices::default() };
         PriceFigures { rates: Rates::flat(10), long: Some(long), others, ..PriceFigures::default() }
     }
 
@@ -156,8 +159,9 @@ mod tests {
     fn a_version_changes_with_every_figure_and_with_the_days() {
         let plain = figures();
         let mut versions: Vec<Arc<str>> = Vec::new();
-        let long = |above_tokens, rate| Some(Long { above_tokens, rates: Rates::flat(rate) });
-        let tiers = |tier, rate, long| Others { tiers: vec![(tier, Rates::flat(rate), long)], ..Others::default() };
+        let long = |above_tokens, rate| Some(LongContextRates { above_tokens, rates: Rates::flat(rate) });
+        let tiers =
+            |tier, rate, long| OtherPrices { tiers: vec![(tier, Rates::flat(rate), long)], ..OtherPrices::default() };
         let of_tier = plain.long;
         for changed in [
             plain.clone(),
@@ -175,8 +179,8 @@ mod tests {
             PriceFigures { others: tiers(Tier::Flex, 5_000, of_tier), ..plain.clone() },
             PriceFigures { others: tiers(Tier::Batch, 6, of_tier), ..plain.clone() },
             PriceFigures { others: tiers(Tier::Batch, 5_000, None), ..plain.clone() },
-            PriceFigures { others: Others { us_tenth: true, ..plain.others.clone() }, ..plain.clone() },
-            PriceFigures { others: Others { region: Region::Same, ..plain.others.clone() }, ..plain.clone() },
+            PriceFigures { others: OtherPrices { us_tenth: true, ..plain.others.clone() }, ..plain.clone() },
+            PriceFigures { others: OtherPrices { region: Region::Same, ..plain.others.clone() }, ..plain.clone() },
             PriceFigures { period: PricePeriod { from: Some(Day(1)), until: None }, ..plain.clone() },
             PriceFigures { period: PricePeriod { from: None, until: Some(Day(1)) }, ..plain },
         ] {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use meter::{Rates, UnitRates};
 
-use super::{Long, Others, Price, Region, Tier, server_tools};
+use super::{LongContextRates, OtherPrices, Price, Region, Tier, server_tools};
 use row::{builtin, rates, text_rates, unit_rates};
 
 /// The beginning of the versions of all rows.
@@ -49,14 +49,14 @@ struct Wide {
 pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     let text = [OPENAI, ANTHROPIC].into_iter().flat_map(|section| {
         let row = |(model, base, long): &'static StandardRow| {
-            let long = long.map(|(above_tokens, long)| Long { above_tokens, rates: text_rates(long) });
+            let long = long.map(|(above_tokens, long)| LongContextRates { above_tokens, rates: text_rates(long) });
             (*model, text_rates(*base), long, UnitRates::default())
         };
         priced(section.provider, section.source, section.rows.iter().map(row))
     });
     let wide = [wide::OPENAI, wide::GEMINI].into_iter().flat_map(|section| {
         let row = |(model, base, long, units): &'static wide::WideRow| {
-            let long = long.map(|(above_tokens, long)| Long { above_tokens, rates: rates(long) });
+            let long = long.map(|(above_tokens, long)| LongContextRates { above_tokens, rates: rates(long) });
             (*model, rates(*base), long, unit_rates(*units))
         };
         let free = section.free.iter().map(|model| (*model, Rates::flat(0), None, UnitRates::flat(0)));
@@ -70,7 +70,7 @@ pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     own.chain(hosts::prices())
 }
 
-type PriceParts = (&'static str, Rates, Option<Long>, UnitRates);
+type PriceParts = (&'static str, Rates, Option<LongContextRates>, UnitRates);
 
 fn priced(
     provider: &'static str,
@@ -94,12 +94,12 @@ fn priced(
     })
 }
 
-fn long_rates(long: &mut Option<Long>) -> Option<&mut Rates> {
+fn long_rates(long: &mut Option<LongContextRates>) -> Option<&mut Rates> {
     long.as_mut().map(|long| &mut long.rates)
 }
 
 /// Returns the prices of `model` at other terms.
-fn others(provider: &str, model: &str, base: &Rates, long: Option<Long>) -> Others {
+fn others(provider: &str, model: &str, base: &Rates, long: Option<LongContextRates>) -> OtherPrices {
     let rows = match provider {
         "openai" => tiers::OPENAI,
         "anthropic" => tiers::ANTHROPIC,
@@ -109,17 +109,17 @@ fn others(provider: &str, model: &str, base: &Rates, long: Option<Long>) -> Othe
     let of_model = rows.iter().filter(|(name, ..)| *name == model);
     let mut tiers: Vec<_> = of_model
         .map(|(_, tier, figures, long)| {
-            let long = long.map(|(above_tokens, figures)| Long { above_tokens, rates: rates(figures) });
+            let long = long.map(|(above_tokens, figures)| LongContextRates { above_tokens, rates: rates(figures) });
             (*tier, rates(*figures), long)
         })
         .collect();
     let is_anthropic = provider == "anthropic";
     if is_anthropic && tiers::FAST.contains(&model) {
-        let long = long.and_then(|long| Some(Long { rates: long.rates.times(2, 1)?, ..long }));
+        let long = long.and_then(|long| Some(LongContextRates { rates: long.rates.times(2, 1)?, ..long }));
         tiers.extend(base.times(2, 1).map(|rates| (Tier::Fast, rates, long)));
     }
     let region = if provider == "openai" { dates::region(model) } else { Region::Unknown };
-    Others { tiers, us_tenth: is_anthropic && tiers::US.contains(&model), region }
+    OtherPrices { tiers, us_tenth: is_anthropic && tiers::US.contains(&model), region }
 }
 
 const MOCK: [u64; 9] =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meter::Rates;
 
-use super::{Long, Price};
+use super::{LongContextRates, Price};
 
 /// A provider's name for faster or slower service, which has its own rates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,9 +107,9 @@ impl PriceTerms {
 
 /// The prices of a model at terms other than the standard ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Others {
+pub struct OtherPrices {
     /// Tiers with their own rates, and their rates of long requests.
-    pub tiers: Vec<(Tier, Rates, Option<Long>)>,
+    pub tiers: Vec<(Tier, Rates, Option<LongContextRates>)>,
     /// Whether all tokens cost a tenth more if inference is restricted to the US.
     pub us_tenth: bool,
     /// The price of tokens at OpenAI's regional hosts.
@@ -145,7 +145,7 @@ impl Price {
             }
             rates = rates.times(11, 10)?;
             long = match long {
-                Some(long) => Some(Long { rates: long.rates.times(11, 10)?, ..long }),
+                Some(long) => Some(LongContextRates { rates: long.rates.times(11, 10)?, ..long }),
                 None => None,
             };
         }

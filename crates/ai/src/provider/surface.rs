@@ -61,7 +61,7 @@ const RENAMED: [(&str, &str); 1] = [("advanced-tool-use-2025-11-20", TOOL_SEARCH
 
 /// What a host takes a field with.
 #[derive(Debug, Clone, Copy)]
-enum Needs {
+enum FieldRequirement {
     Nothing,
     /// This feature, which the call requests.
     Beta(&'static str),
@@ -69,34 +69,34 @@ enum Needs {
 
 /// The fields of a body that hosts other than Anthropic's take.
 #[rustfmt::skip]
-const BODY: &[(&str, Needs)] = &[
-    ("anthropic_beta", Needs::Nothing),
-    ("anthropic_version", Needs::Nothing),
-    ("context_management", Needs::Beta(CONTEXT_MANAGEMENT)),
-    ("max_tokens", Needs::Nothing),
-    ("messages", Needs::Nothing),
-    ("metadata", Needs::Nothing),
-    ("model", Needs::Nothing),
-    ("output_config", Needs::Nothing),
-    ("output_format", Needs::Beta("structured-outputs-2025-11-13")),
-    ("stop_sequences", Needs::Nothing),
-    ("stream", Needs::Nothing),
-    ("system", Needs::Nothing),
-    ("temperature", Needs::Nothing),
-    ("thinking", Needs::Nothing),
-    ("tool_choice", Needs::Nothing),
-    ("tools", Needs::Nothing),
-    ("top_k", Needs::Nothing),
-    ("top_p", Needs::Nothing),
+const BODY: &[(&str, FieldRequirement)] = &[
+    ("anthropic_beta", FieldRequirement::Nothing),
+    ("anthropic_version", FieldRequirement::Nothing),
+    ("context_management", FieldRequirement::Beta(CONTEXT_MANAGEMENT)),
+    ("max_tokens", FieldRequirement::Nothing),
+    ("messages", FieldRequirement::Nothing),
+    ("metadata", FieldRequirement::Nothing),
+    ("model", FieldRequirement::Nothing),
+    ("output_config", FieldRequirement::Nothing),
+    ("output_format", FieldRequirement::Beta("structured-outputs-2025-11-13")),
+    ("stop_sequences", FieldRequirement::Nothing),
+    ("stream", FieldRequirement::Nothing),
+    ("system", FieldRequirement::Nothing),
+    ("temperature", FieldRequirement::Nothing),
+    ("thinking", FieldRequirement::Nothing),
+    ("tool_choice", FieldRequirement::Nothing),
+    ("tools", FieldRequirement::Nothing),
+    ("top_k", FieldRequirement::Nothing),
+    ("top_p", FieldRequirement::Nothing),
 ];
 
 /// The fields of a tool that need a feature.
 #[rustfmt::skip]
-const TOOLS: &[(&str, Needs)] = &[
-    ("allowed_callers", Needs::Beta(TOOL_SEARCH)),
-    ("defer_loading", Needs::Beta(TOOL_SEARCH)),
-    ("eager_input_streaming", Needs::Beta(FINE_GRAINED)),
-    ("input_examples", Needs::Beta(TOOL_EXAMPLES)),
+const TOOLS: &[(&str, FieldRequirement)] = &[
+    ("allowed_callers", FieldRequirement::Beta(TOOL_SEARCH)),
+    ("defer_loading", FieldRequirement::Beta(TOOL_SEARCH)),
+    ("eager_input_streaming", FieldRequirement::Beta(FINE_GRAINED)),
+    ("input_examples", FieldRequirement::Beta(TOOL_EXAMPLES)),
 ];
 
 impl ClaudeSurface {
@@ -154,7 +154,7 @@ impl ClaudeSurface {
     }
 }
 
-impl Needs {
+impl FieldRequirement {
     fn are_in(self, betas: &[&str]) -> bool {
         match self {
             Self::Nothing => true,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use meter::{Billed, Unit};
+use meter::{BilledQuantity, Unit};
 
 use super::json::{self, fields, fields_and_hints, flag, inside, invalid, is_empty_at};
 use super::{CallError, Edit, MODEL, MODEL_BYTES_MAX, Place, RequestFields, STREAM, Shape, google, multipart};
@@ -128,8 +128,8 @@ fn named(
     Ok(RequestFields { model, models: vec![Place { at, shape, agrees }], ..request_fields })
 }
 
-fn characters(quantity: u64) -> Billed {
-    Billed { unit: Unit::Character, quantity }
+fn characters(quantity: u64) -> BilledQuantity {
+    BilledQuantity { unit: Unit::Character, quantity }
 }
 
 /// Returns whether `include_usage` is set, and the edit that sets it.

@@ -279,7 +279,7 @@ fn speech_is_billed_by_the_characters_of_its_input() {
         (r#"{"model":"tts-1","stream":true}"#, None, false),
     ] {
         let requested = read(Format::Speech, body.as_bytes()).unwrap();
-        let billable = characters.map(|quantity| Billed { unit: Unit::Character, quantity });
+        let billable = characters.map(|quantity| BilledQuantity { unit: Unit::Character, quantity });
         assert_eq!((requested.billable, requested.stream), (billable, stream), "{body}");
     }
 }

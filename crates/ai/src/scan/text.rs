@@ -77,7 +77,7 @@ pub(crate) fn unquoted(json: &[u8]) -> Option<&[u8]> {
 
 /// A part of the inside of a string.
 #[derive(Debug)]
-pub(crate) struct Inside<'a> {
+pub(crate) struct StringInside<'a> {
     /// The text up to the closing quote, without it; all bytes if the quote is missing.
     pub(crate) text: &'a [u8],
     /// The bytes after the closing quote; `None` if the quote is missing.
@@ -96,15 +96,15 @@ fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Looks for the end of a string; with `escaped`, the first byte belongs to an escape.
-pub(crate) fn inside(escaped: bool, bytes: &[u8]) -> Inside<'_> {
+pub(crate) fn inside(escaped: bool, bytes: &[u8]) -> StringInside<'_> {
     let mut from = usize::from(escaped);
     let mut escapes = escaped;
     while let Some(at) = bytes.get(from..).and_then(quote_or_backslash).map(|next| from + next) {
         if let Some((text, [b'"', rest @ ..])) = bytes.split_at_checked(at) {
-            return Inside { text, rest: Some(rest), escapes, escaped: false };
+            return StringInside { text, rest: Some(rest), escapes, escaped: false };
         }
         escapes = true;
         from = at + 2;
     }
-    Inside { text: bytes, rest: None, escapes, escaped: from > bytes.len() }
+    StringInside { text: bytes, rest: None, escapes, escaped: from > bytes.len() }
 }

@@ -1,6 +1,6 @@
 //! Images, speech and transcriptions: tokens if they are reported, otherwise a quantity.
 
-use meter::{Billed, Source, Unit, Usage};
+use meter::{BilledQuantity, Source, Unit, Usage};
 use serde::Deserialize;
 
 use super::lenient::{Seconds, milliseconds};
@@ -64,12 +64,12 @@ pub(crate) fn duration(json: &[u8]) -> Option<Usage> {
 
 /// Returns the usage of `images` images that Tollgate counted itself.
 pub(crate) const fn image_usage(images: u64) -> Usage {
-    let billed = Some(Billed { unit: Unit::Image, quantity: images });
+    let billed = Some(BilledQuantity { unit: Unit::Image, quantity: images });
     Usage { billed, ..Usage::empty(Source::Counted) }
 }
 
 const fn heard(milliseconds: u64) -> Usage {
-    let billed = Some(Billed { unit: Unit::Millisecond, quantity: milliseconds });
+    let billed = Some(BilledQuantity { unit: Unit::Millisecond, quantity: milliseconds });
     Usage { billed, ..Usage::empty(Source::Reported) }
 }
 

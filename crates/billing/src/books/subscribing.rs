@@ -20,7 +20,7 @@ use crate::rules::webhook_event::WebhookEvent;
 
 /// A subscription that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscribed {
+pub struct BegunSubscription {
     /// The subscription as it is stored.
     pub subscription: StoredSubscription,
     /// The first invoice; `None` for a trial or a plan that costs nothing.
@@ -84,7 +84,7 @@ impl Books {
     /// # Errors
     /// [`BillingError::NotForSale`], [`BillingError::AlreadySubscribed`], [`BillingError::Conflict`] while an invoice is past
     /// its due time, [`BillingError::User`], and database errors.
-    pub async fn subscribe(&self, by: &Actor, user: UserId, plan: &str) -> Result<Subscribed, BillingError> {
+    pub async fn subscribe(&self, by: &Actor, user: UserId, plan: &str) -> Result<BegunSubscription, BillingError> {
         let mut tx = self.store.begin_revision().await?;
         if subscriptions::of_user(&mut tx, user).await?.is_some() {
             return Err(BillingError::AlreadySubscribed);
@@ -146,7 +146,7 @@ impl Books {
         let state = subscription.state;
         self.grant(&mut tx, by, &subscription, state).await?;
         tx.commit().await?;
-        Ok(Subscribed { subscription, invoice })
+        Ok(BegunSubscription { subscription, invoice })
     }
 
     /// Refuses a user who owes: a new subscription would end the consequences of missing payments.

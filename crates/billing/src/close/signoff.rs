@@ -15,7 +15,7 @@ use serde_json::json;
 use store::Actor;
 use uuid::Uuid;
 
-use super::told::ToldFailures;
+use super::logged_failures::LoggedFailures;
 use super::{CloseCounts, CloseMode, FAILURES_MAX, UnclosedPeriod};
 use crate::books::{BillingError, Books};
 use crate::rules::invoice_state::InvoiceState;
@@ -138,7 +138,7 @@ impl Books {
     pub(super) async fn open_signed(
         &self,
         mode: CloseMode,
-        told: &mut ToldFailures,
+        logged: &mut LoggedFailures,
         counts: &mut CloseCounts,
     ) -> Result<(), BillingError> {
         let mut signed = Vec::new();
@@ -167,7 +167,7 @@ impl Books {
                     let error = error.of_rows()?;
                     counts.failed += 1;
                     let cause = causes(&error);
-                    if told.note(id, &format!("{error}: {cause}")) {
+                    if logged.note(id, &format!("{error}: {cause}")) {
                         tracing::error!(invoice = %id, %error, cause, "a signed-off invoice was not opened");
                     }
                     if counts.failures.len() < FAILURES_MAX {

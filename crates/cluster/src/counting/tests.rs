@@ -1,6 +1,6 @@
 use access::exchange::subject_budgets::SubjectBudgets;
 use access::{Amount, KeyId, Plan, Subject, SubjectText, UserId};
-use meter::{Measure, Per, UsageEvent};
+use meter::{LimitPeriod, Measure, UsageEvent};
 use spool::Record;
 use store::nodes::backlog::GatheredCharges;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ fn principal(of: Caller, budgets: &[(BudgetId, Amount)]) -> Principal {
     Principal { plan_id: of.plan, budgets: budgets.into(), ..Principal::unbounded(user, key, plan) }
 }
 
-const fn budget(scope: BudgetScope, measure: Measure, per: Per) -> BudgetId {
+const fn budget(scope: BudgetScope, measure: Measure, per: LimitPeriod) -> BudgetId {
     BudgetId { scope, measure, per }
 }
 
@@ -40,13 +40,13 @@ async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
         let of = caller(1, 1);
         let meter = Arc::new(Meter::default());
         let node = lived(&store, &place, of).await;
-        let everybodys = budget(BudgetScope::Global, Measure::Money, Per::Month);
+        let everybodys = budget(BudgetScope::Global, Measure::Money, LimitPeriod::Month);
         let counting = Counting::new(Some((meter.clone(), node)), move |_| vec![(everybodys, Amount(1))]);
         let budgets = [
-            (budget(BudgetScope::Key(of.key), Measure::Tokens, Per::Day), Amount(5)),
-            (budget(BudgetScope::User(of.user), Measure::Money, Per::Month), Amount(6)),
-            (budget(BudgetScope::User(of.user), Measure::Tokens, Per::Month), Amount(7)),
-            (budget(BudgetScope::Plan(of.plan), Measure::Credits, Per::Day), Amount(8)),
+            (budget(BudgetScope::Key(of.key), Measure::Tokens, LimitPeriod::Day), Amount(5)),
+            (budget(BudgetScope::User(of.user), Measure::Money, LimitPeriod::Month), Amount(6)),
+            (budget(BudgetScope::User(of.user), Measure::Tokens, LimitPeriod::Month), Amount(7)),
+            (budget(BudgetScope::Plan(of.plan), Measure::Credits, LimitPeriod::Day), Amount(8)),
         ];
         let held = counting.hold(&store, principal(of, &budgets)).await.unwrap();
         assert_eq!(*held.budgets, [&budgets[..], &[(everybodys, Amount(1))]].concat());
@@ -63,7 +63,7 @@ async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its
     let meter = Arc::new(Meter::default());
     let node = lived(&store, &place, of).await;
     let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
-    let of_key = |measure| budget(BudgetScope::Key(of.key), measure, Per::Day);
+    let of_key = |measure| budget(BudgetScope::Key(of.key), measure, LimitPeriod::Day);
     let tokens = of_key(Measure::Tokens);
     let credits = of_key(Measure::Credits);
     meter.begin(tokens, access::Day(TODAY.0 - 1), Amount(4));
@@ -85,7 +85,7 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     // The state after a start that finds usage of the next day.
     meter.begin(BudgetId::credits_a_day(BudgetScope::User(of.user)), tomorrow, Amount(3));
     let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());
-    let tokens = budget(BudgetScope::User(of.user), Measure::Tokens, Per::Day);
+    let tokens = budget(BudgetScope::User(of.user), Measure::Tokens, LimitPeriod::Day);
     counting.hold(&store, principal(of, &[(tokens, Amount(9))])).await.unwrap();
     assert_eq!(meter.used(tokens, tomorrow), Amount(700));
 }
@@ -96,7 +96,7 @@ fn ada() -> Subject {
 
 fn budgets_of_ada() -> [BudgetId; 2] {
     let scope = BudgetScope::Subject(SubjectId::of(&ada()).unwrap());
-    [BudgetId::credits_a_day(scope), budget(scope, Measure::Credits, Per::Month)]
+    [BudgetId::credits_a_day(scope), budget(scope, Measure::Credits, LimitPeriod::Month)]
 }
 
 /// Creates two events of a subject on these days in the store, and one in the backlog.

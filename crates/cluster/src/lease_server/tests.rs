@@ -2,7 +2,7 @@ mod audit;
 
 use access::{Amount, Credits, Day, KeyNo, PlanId, SubjectId, UserNo};
 use ledger::IngestStats;
-use meter::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};
@@ -20,17 +20,17 @@ fn at(millis: u64) -> Timestamp {
     Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
 }
 
-fn cell(scope: BudgetScope, measure: Measure, per: Per) -> CounterId {
+fn cell(scope: BudgetScope, measure: Measure, per: LimitPeriod) -> CounterId {
     CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, DAY) }
 }
 
 fn every_kind() -> Vec<CounterId> {
     vec![
-        cell(BudgetScope::Key(KeyNo(7)), Measure::Credits, Per::Day),
-        cell(BudgetScope::User(UserNo(1)), Measure::Tokens, Per::Month),
-        cell(BudgetScope::Subject(SubjectId(Uuid::from_u128(8))), Measure::Credits, Per::Month),
-        cell(BudgetScope::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, Per::Day),
-        cell(BudgetScope::Global, Measure::Money, Per::Month),
+        cell(BudgetScope::Key(KeyNo(7)), Measure::Credits, LimitPeriod::Day),
+        cell(BudgetScope::User(UserNo(1)), Measure::Tokens, LimitPeriod::Month),
+        cell(BudgetScope::Subject(SubjectId(Uuid::from_u128(8))), Measure::Credits, LimitPeriod::Month),
+        cell(BudgetScope::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, LimitPeriod::Day),
+        cell(BudgetScope::Global, Measure::Money, LimitPeriod::Month),
     ]
 }
 
@@ -214,7 +214,7 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, Per::Day);
+        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, LimitPeriod::Day);
         charge(&store, node.id(), DAY, 10).await;
         charge(&store, Uuid::from_u128(99), DAY, 20).await;
         charge(&store, node.id(), DAY.next(), 40).await;
@@ -255,7 +255,8 @@ async fn charges_of_a_subject_are_not_lent_again_whichever_node_made_them() {
             name: access::SubjectText::parse("ada").unwrap(),
         };
         let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
-        let budgets = [cell(scope, Measure::Credits, Per::Day), cell(scope, Measure::Credits, Per::Month)];
+        let budgets =
+            [cell(scope, Measure::Credits, LimitPeriod::Day), cell(scope, Measure::Credits, LimitPeriod::Month)];
         let charged = |credits| {
             let Record::Counts { id, counts } = counts(credits) else { unreachable!() };
             Record::Counts { id, counts: vec![Counts { subject: subject.clone(), ..counts[0].clone() }] }
@@ -288,8 +289,8 @@ async fn charges_of_a_subject_are_not_lent_again_whichever_node_made_them() {
 async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_store() {
     for place in Place::both().await {
         let store = place.open().await;
-        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, Per::Day);
-        let everybody = cell(BudgetScope::Global, Measure::Credits, Per::Month);
+        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, LimitPeriod::Day);
+        let everybody = cell(BudgetScope::Global, Measure::Credits, LimitPeriod::Month);
         let first = place.join(&store).await;
         let tick = |node: &Node, requests| Tick { requests, ..empty(node.lessee(), node.incarnation()) };
         lend(&store, &tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
@@ -365,7 +366,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         let at = now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
         let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
-        let user = CounterId { budget, period: Period::of(Per::Day, at.day()) };
+        let user = CounterId { budget, period: Period::of(LimitPeriod::Day, at.day()) };
         let needs = |node, need| Tick { requests: vec![wants(user, 1, need)], ..empty(node, 1) };
         let long_ago = at.before(2 * super::reclaim::SILENT);
         lend(&store, &needs(NODES[0], 30), TTL, Some(long_ago)).await.unwrap();

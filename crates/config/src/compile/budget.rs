@@ -3,7 +3,7 @@
 use crate::schema::traffic::{BudgetInput, BudgetsInput, PlanBudgetInput, TrafficInput};
 use crate::snapshot::{BudgetDimension, BudgetLimit, Budgets, LimitPlaces};
 use access::{Amount, Budget, Credits, Measure, Tokens};
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::Entries;
 use settings::section::{Location, SettingsReader};
 
@@ -71,7 +71,7 @@ fn budget(reader: &SettingsReader<'_>, entry: &PlanBudgetInput) -> Option<Budget
 
 /// The budgets of one list, and their positions.
 #[derive(Default)]
-struct UsedBudgets(Vec<(Option<BudgetDimension>, Budget, At)>);
+struct UsedBudgets(Vec<(Option<BudgetDimension>, Budget, ValueOrigin)>);
 
 impl UsedBudgets {
     /// Records a budget and reports a duplicate. Returns whether the budget is new.

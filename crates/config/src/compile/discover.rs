@@ -62,7 +62,7 @@ impl SourceSettings {
 
     /// Returns the key with the configuration; `None` without the section `etcd`, which is reported.
     pub(super) fn config_key(&self, reader: &SettingsReader<'_>, key: &Input<String>) -> Option<ConfigKey> {
-        missing(reader, key, Needs { used_by: "config: {etcd: …}", section: "etcd" }, self.has.etcd);
+        missing(reader, key, SectionUse { used_by: "config: {etcd: …}", section: "etcd" }, self.has.etcd);
         Some(ConfigKey { key: key.value.as_str().into(), etcd: self.etcd.clone()? })
     }
 
@@ -123,7 +123,7 @@ impl SourceSettings {
                 Some((name, if is_srv { MemberSource::Srv { settings } } else { MemberSource::Dns { settings } }))
             }
             DiscoverInput { etcd: Some(prefix), .. } => {
-                missing(reader, prefix, Needs { used_by: "discover: {etcd: …}", section: "etcd" }, self.has.etcd);
+                missing(reader, prefix, SectionUse { used_by: "discover: {etcd: …}", section: "etcd" }, self.has.etcd);
                 let settings = self.etcd.clone()?;
                 Some(("etcd", MemberSource::Etcd { settings, prefix: prefix.value.as_str().into() }))
             }
@@ -131,7 +131,7 @@ impl SourceSettings {
                 missing(
                     reader,
                     service,
-                    Needs { used_by: "discover: {consul: …}", section: "consul" },
+                    SectionUse { used_by: "discover: {consul: …}", section: "consul" },
                     self.has.consul,
                 );
                 let settings = self.consul.clone()?;
@@ -144,15 +144,15 @@ impl SourceSettings {
 
 /// A key that needs a section of the file.
 #[derive(Clone, Copy)]
-struct Needs<'a> {
+struct SectionUse<'a> {
     used_by: &'a str,
     section: &'a str,
 }
 
 /// Reports a source without its section.
-fn missing(reader: &SettingsReader<'_>, input: &Input<String>, needs: Needs<'_>, is_there: bool) {
+fn missing(reader: &SettingsReader<'_>, input: &Input<String>, needs: SectionUse<'_>, is_there: bool) {
     if !is_there {
-        let Needs { used_by, section } = needs;
+        let SectionUse { used_by, section } = needs;
         let message = format!("`{used_by}` needs the section `{section}`");
         let expected =
             if section == "etcd" { "`etcd: {urls: [https://HOST:2379]}`" } else { "`consul: {url: http://HOST:8500}`" };

@@ -6,7 +6,7 @@ use insights::settings::{
     RuleConditions, SignoffSettings,
 };
 use insights::{Class, NanoMoney};
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::ValueList;
 use settings::input::Input;
 use settings::section::SettingsReader;
@@ -27,7 +27,7 @@ pub(super) fn insights(reader: &SettingsReader<'_>, input: &InsightsInput, notes
     for (at, (name, rule)) in read.iter().enumerate() {
         let earlier = rules.iter().take(at).find(|earlier| covered(&rule.when, &earlier.when));
         if let Some(earlier) = earlier {
-            let at = name.at().and_then(At::place);
+            let at = name.at().and_then(ValueOrigin::place);
             let place = at.map_or_else(String::new, |at| format!(":{}:{}", at.line, at.column));
             let place = format!("{}{place}", reader.file());
             notes.push(Note::RuleUnreached { place, rule: rule.name.clone(), earlier: earlier.name.clone() });

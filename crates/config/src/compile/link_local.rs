@@ -3,7 +3,7 @@
 
 use crate::snapshot::Origin;
 use access::credentials::issuer::is_link_local;
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
 
@@ -23,7 +23,7 @@ pub(super) fn checked(
     reader: &SettingsReader<'_>,
     origin: &Origin,
     allow_link_local: bool,
-    place: (At, &str),
+    place: (ValueOrigin, &str),
 ) -> Option<Origin> {
     let is_local = origin.host.parse().is_ok_and(is_link_local);
     if is_local && !allow_link_local {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use access::{Clock, Timestamp};
 use ipnet::IpNet;
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::{Either, ValueList};
 use settings::input::{Input, ValueSource};
 use settings::section::{Location, SettingsReader};
@@ -295,7 +295,7 @@ impl FileChecks<'_> {
         Some(client)
     }
 
-    fn report(&self, at: Option<At>, name: &str, error: &CertificateError) {
+    fn report(&self, at: Option<ValueOrigin>, name: &str, error: &CertificateError) {
         self.reader.report(Problem::new(Code::File, at, format!("`{name}`: {error}")).of_startup());
     }
 }

@@ -13,7 +13,7 @@ use crate::snapshot::trusted_headers::FieldSource;
 use crate::snapshot::{
     Condition, Conditions, HostMatch, ListenerMatch, PathMatch, Pattern, RouteMatches, ValueMatch, decoded,
 };
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::{Either, MapEntry};
 use settings::input::Input;
 use settings::secret_text::is_secret_header;
@@ -25,7 +25,7 @@ const EXPRESSIONS_MAX: usize = 256;
 /// The matches of one route, with the position of its path.
 #[derive(Debug, Clone)]
 pub(super) struct PlacedMatches {
-    pub(super) at: Option<At>,
+    pub(super) at: Option<ValueOrigin>,
     pub(super) matches: RouteMatches,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct RouteSelectors {
     /// The hosts; `None` means all.
     hosts: Vec<Option<HostMatch>>,
     /// The paths with their positions.
-    pub(super) paths: Vec<(Option<At>, PathMatch)>,
+    pub(super) paths: Vec<(Option<ValueOrigin>, PathMatch)>,
     listeners: Box<[ListenerMatch]>,
     methods: Vec<String>,
     conditions: Option<Box<Conditions>>,
@@ -56,7 +56,10 @@ pub(super) struct RouteSelectors {
 
 impl RouteSelectors {
     /// Returns the matches of one path of the route: one for each host.
-    pub(super) fn at<'a>(&'a self, path: &'a (Option<At>, PathMatch)) -> impl Iterator<Item = PlacedMatches> + 'a {
+    pub(super) fn at<'a>(
+        &'a self,
+        path: &'a (Option<ValueOrigin>, PathMatch),
+    ) -> impl Iterator<Item = PlacedMatches> + 'a {
         self.hosts.iter().map(move |host| {
             let listeners = self.listeners.clone();
             let methods = self.methods.clone();
@@ -122,7 +125,10 @@ fn of_listeners(reader: &SettingsReader<'_>, route: &mut RouteInput, names: &[Op
 }
 
 /// Returns the path of a route with its position. A final slash of a prefix is removed.
-fn path(reader: &SettingsReader<'_>, path: &mut Either<PathMatch, PathInput>) -> Option<(Option<At>, PathMatch)> {
+fn path(
+    reader: &SettingsReader<'_>,
+    path: &mut Either<PathMatch, PathInput>,
+) -> Option<(Option<ValueOrigin>, PathMatch)> {
     let rule = match path {
         Either::Single(path) => {
             check_sendable(reader, path, &path.value.to_string());
@@ -190,9 +196,9 @@ fn conditions(
     case: NameCase,
     source: impl Fn(&str) -> FieldSource,
 ) -> Vec<Condition> {
-    let mut conditions: Vec<(At, Condition)> = Vec::new();
+    let mut conditions: Vec<(ValueOrigin, Condition)> = Vec::new();
     for MapEntry { name, at, value } in entries {
-        let refers = |at: Option<At>| at.is_some_and(|at| reader.is_reference(at));
+        let refers = |at: Option<ValueOrigin>| at.is_some_and(|at| reader.is_reference(at));
         let mut is_hidden = false;
         let value = match value {
             Either::Single(text) => {

@@ -10,7 +10,7 @@ use settings::section::SettingsReader;
 use crate::note::Note;
 use crate::schema::traffic::{Ambiguity, TrafficInput};
 use crate::snapshot::{
-    Match, PathMatch, PathRefusal, PathSteps, RefusedPaths, Requested, Route, Router, Segment, WrittenParts,
+    Match, PathMatch, PathRefusal, PathSteps, RefusedPaths, Route, RouteRequest, Router, Segment, WrittenParts,
 };
 
 /// Returns the forms of paths that no route accepts.
@@ -79,7 +79,7 @@ fn refused_by<'a>(router: &'a Router, strict: &Arc<Route>, path: &str) -> Option
     let method = strict.matches.methods.first().map_or("GET", String::as_str);
     let listener = strict.matches.listeners.first().map_or(0, |listener| listener.position);
     let parts = &WrittenParts::default();
-    let requested = Requested { method, host: host.as_bytes(), path, listener, parts };
+    let requested = RouteRequest { method, host: host.as_bytes(), path, listener, parts };
     let Match::Route(route) = router.find(requested) else { return None };
     match router.refusal(requested, route)? {
         PathRefusal::OtherReading { route: Some(other), .. } if Arc::ptr_eq(other, strict) => Some(route),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::schema::traffic::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
+use crate::schema::traffic::{ChargeInput, ChargeModelWord, IncludedQuantity, PlanPriceInput};
 use access::{BillingInterval, ChargeMetric, ChargeModel, ChargeTier, PlanCharge, PlanPrice};
 use settings::error::{Code, Problem};
 use settings::section::SettingsReader;
@@ -54,9 +54,9 @@ fn charge(reader: &SettingsReader<'_>, input: &ChargeInput) -> Option<PlanCharge
     let is_cost = metric == ChargeMetric::Cost;
     let included = match input.included.as_ref().map(|included| included.value) {
         None => 0,
-        Some(Included::Money(money)) if is_cost => u64::try_from(money.0).unwrap_or(0),
-        Some(Included::Units(units)) if !is_cost => units,
-        Some(Included::Money(_) | Included::Units(_)) => {
+        Some(IncludedQuantity::Money(money)) if is_cost => u64::try_from(money.0).unwrap_or(0),
+        Some(IncludedQuantity::Units(units)) if !is_cost => units,
+        Some(IncludedQuantity::Money(_) | IncludedQuantity::Units(_)) => {
             return invalid("`included` in dollars for `cost`, and a whole number for other metrics");
         }
     };

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use ai::price::{Long, Others, Price, PriceFigures, PricePeriod, Prices, Tier, TokenLimits};
+use ai::price::{LongContextRates, OtherPrices, Price, PriceFigures, PricePeriod, Prices, Tier, TokenLimits};
 use meter::{Rates, UnitRates};
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::Entries;
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
@@ -60,7 +60,7 @@ fn with_table(figures: PriceFigures, name: &str, providers: &Providers, table: &
 /// Returns the note that the price of `model` has no rates of long requests.
 fn long_unknown(reader: &SettingsReader<'_>, model: &Input<String>, above_tokens: u64) -> Note {
     let file = reader.file();
-    let place = model.at().and_then(At::place);
+    let place = model.at().and_then(ValueOrigin::place);
     let place = place.map_or_else(|| file.to_owned(), |place| format!("{file}:{}:{}", place.line, place.column));
     Note::LongUnknown { place, model: model.value.clone(), above_tokens }
 }
@@ -93,7 +93,7 @@ fn value<T: Copy>(input: &Option<Input<T>>) -> Option<T> {
 
 /// The rows that were read: a model may have several, which share no day.
 #[derive(Default)]
-pub(super) struct PriceRows(HashMap<String, Vec<(PricePeriod, Option<At>)>>);
+pub(super) struct PriceRows(HashMap<String, Vec<(PricePeriod, Option<ValueOrigin>)>>);
 
 impl PriceRows {
     /// Records a row and reports one that shares a day with an earlier row. Returns whether the row shares no day.
@@ -135,13 +135,13 @@ pub(super) fn figures(reader: &SettingsReader<'_>, input: &mut FiguresInput) -> 
     let mut tiers = tiers(reader, &mut input.tiers);
     for (_, _, of_tier) in &mut tiers {
         // Long requests cost more: at a tier without rates for them, their cost is unknown.
-        *of_tier = of_tier.or(long.map(|long| Long { rates: Rates::default(), ..long }));
+        *of_tier = of_tier.or(long.map(|long| LongContextRates { rates: Rates::default(), ..long }));
     }
     PriceFigures {
         rates: rates(reader, &mut input.rates),
         long,
         units: units(input),
-        others: Others { tiers, us_tenth: input.us_uplift.value, ..Others::default() },
+        others: OtherPrices { tiers, us_tenth: input.us_uplift.value, ..OtherPrices::default() },
         period: period(reader, input),
         limits: limits(reader, input),
     }
@@ -188,13 +188,16 @@ fn units(input: &FiguresInput) -> UnitRates {
     }
 }
 
-fn long(reader: &SettingsReader<'_>, input: Option<&mut LongInput>) -> Option<Long> {
+fn long(reader: &SettingsReader<'_>, input: Option<&mut LongInput>) -> Option<LongContextRates> {
     let input = input?;
     let rates = rates(reader, &mut input.rates);
-    value(&input.above_tokens).map(|above_tokens| Long { above_tokens, rates })
+    value(&input.above_tokens).map(|above_tokens| LongContextRates { above_tokens, rates })
 }
 
-fn tiers(reader: &SettingsReader<'_>, entries: &mut Entries<TierInput>) -> Vec<(Tier, Rates, Option<Long>)> {
+fn tiers(
+    reader: &SettingsReader<'_>,
+    entries: &mut Entries<TierInput>,
+) -> Vec<(Tier, Rates, Option<LongContextRates>)> {
     let mut taken = UsedNames::default();
     let mut tiers = Vec::new();
     for TierInput { rates: of_tier, tier, long: of_long, .. } in &mut entries.list {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use access::PublicKey;
 use ai::ProviderKind;
-use ai::price::{AS_OF, Others, Price, PriceFigures, Prices};
+use ai::price::{AS_OF, OtherPrices, Price, PriceFigures, Prices};
 use settings::environment::Environment;
-use settings::error::{At, Code, ConfigError, Problem};
+use settings::error::{Code, ConfigError, Problem, ValueOrigin};
 use settings::input::Input;
 use settings::section::section_input::SectionInput;
 use settings::section::{Location, SettingsReader};
@@ -119,8 +119,8 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     let problems = reader.problems(tree.as_ref().ok());
     let Some(rows) = rows.filter(|_| problems.is_empty()) else { return Err(PriceFileError::Rows(problems)) };
     let PriceFileRows { as_of, is_newer, prices, long_unknown } = rows;
-    let line = |at: Option<At>| at.and_then(At::place).map_or(1, |place| place.line);
-    let place = |at: Option<At>| format!("{}:{}", path.display(), line(at));
+    let line = |at: Option<ValueOrigin>| at.and_then(ValueOrigin::place).map_or(1, |place| place.line);
+    let place = |at: Option<ValueOrigin>| format!("{}:{}", path.display(), line(at));
     let mut notes = Vec::new();
     if !is_newer {
         notes.push(Note::PriceFileOlder { place: place(as_of.at()), as_of: as_of.value.clone() });
@@ -138,7 +138,7 @@ struct PriceFileRows {
     prices: Prices,
     /// Rows without rates of long requests, for models for which the built-in table has such rates: position, model,
     /// and the number of tokens above which a request is long.
-    long_unknown: Vec<(Option<At>, String, u64)>,
+    long_unknown: Vec<(Option<ValueOrigin>, String, u64)>,
 }
 
 /// Returns the path of the signature of a price file.
@@ -186,7 +186,7 @@ fn rows(reader: &SettingsReader<'_>, file: PriceFileInput) -> PriceFileRows {
     for PriceRowInput { location, figures: mut input, model, source: own, region } in file.prices.list {
         let model = model.filter(|model| is_priced(reader, &location, model));
         let figures = price::figures(reader, &mut input);
-        let figures = PriceFigures { others: Others { region: region.value, ..figures.others }, ..figures };
+        let figures = PriceFigures { others: OtherPrices { region: region.value, ..figures.others }, ..figures };
         if let Some(model) = model
             && taken.take(reader, &model, figures.period)
         {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::credentials::api_key;
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::Either;
 use settings::input::Input;
 use settings::plain::PlainInput;
@@ -84,7 +84,7 @@ fn set_same<T: PartialEq>(
     current: &mut Input<T>,
 ) {
     let Some(value) = value else { return };
-    let is_variable = |input: &Input<T>| matches!(input.at(), Some(At::Variable(_)));
+    let is_variable = |input: &Input<T>| matches!(input.at(), Some(ValueOrigin::Variable(_)));
     let Some(first) = current.at() else {
         *current = value;
         return;

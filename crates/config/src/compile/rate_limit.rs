@@ -16,7 +16,7 @@ use meter::limiter::tokens::TokenLimitTerms;
 use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
 use meter::window::{LIMIT_MAX, Window};
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::{Either, Entries, MapEntry};
 use settings::input::Input;
 use settings::section::{Location, SettingsReader};
@@ -33,7 +33,7 @@ pub(super) struct RateLimitList {
     of_all_routes: usize,
     of_plans: BTreeMap<Box<str>, Range<usize>>,
     /// The positions of the limits by their ids.
-    taken: HashMap<Arc<str>, At>,
+    taken: HashMap<Arc<str>, ValueOrigin>,
 }
 
 /// What a limit counts, apart from the number of requests.
@@ -143,7 +143,7 @@ impl RateLimitList {
     }
 
     /// Adds a limit, unless another one counts the same.
-    fn push(&mut self, reader: &SettingsReader<'_>, at: At, mut rule: RateLimit) {
+    fn push(&mut self, reader: &SettingsReader<'_>, at: ValueOrigin, mut rule: RateLimit) {
         if rule.stage == LimitStage::Request && !rule.tiers.is_empty() {
             rule.stage = LimitStage::Client;
         }

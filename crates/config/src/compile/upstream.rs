@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::Entries;
 use settings::input::Input;
 use settings::plain::PlainInput;
@@ -203,7 +203,7 @@ pub(super) fn breaker(input: &CircuitBreakerInput) -> BreakerRules {
 
 /// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.
 fn backends(reader: &SettingsReader<'_>, entries: &Entries<BackendInput>, allow_link_local: bool) -> Vec<Backend> {
-    let mut taken: HashMap<&Origin, Option<At>> = HashMap::new();
+    let mut taken: HashMap<&Origin, Option<ValueOrigin>> = HashMap::new();
     let mut backends = Vec::new();
     for BackendInput { location, url, weight } in &entries.list {
         let Some(url) = url else { continue };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::schema::traffic::{UpstreamInput, UpstreamTlsInput};
 use crate::snapshot::{Backend, Scheme};
 use access::Clock;
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::input::Input;
 use settings::section::SettingsReader;
 use tls::{CertificateError, CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
@@ -92,8 +92,10 @@ fn report_file(reader: &SettingsReader<'_>, key: &str, file: Option<&Input<PathB
     let at = file.and_then(Input::at);
     let reason = match (at, file) {
         // No error repeats the value of a variable.
-        (Some(At::Variable(_)), Some(file)) => error.to_string().replace(&file.value.display().to_string(), "the file"),
-        (Some(At::File(_)) | None, _) | (_, None) => error.to_string(),
+        (Some(ValueOrigin::Variable(_)), Some(file)) => {
+            error.to_string().replace(&file.value.display().to_string(), "the file")
+        }
+        (Some(ValueOrigin::File(_)) | None, _) | (_, None) => error.to_string(),
     };
     reader.report(Problem::new(Code::File, at, format!("`{key}`: {reason}")).of_startup());
 }

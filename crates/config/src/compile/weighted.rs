@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::field::{Either, Entries};
 use settings::input::Input;
 use settings::section::SettingsReader;
@@ -26,7 +26,7 @@ pub(super) fn forward(
         Either::Single(name) => return upstream(name).map(Action::Forward),
         Either::Nested(entries) => entries,
     };
-    let mut taken: HashMap<&str, Option<At>> = HashMap::new();
+    let mut taken: HashMap<&str, Option<ValueOrigin>> = HashMap::new();
     let mut weighted = Vec::new();
     let mut has_changes = false;
     let mut are_valid = !entries.list.is_empty();
@@ -60,7 +60,7 @@ pub(super) fn forward(
     }
 }
 
-fn report_second(reader: &SettingsReader<'_>, name: &Input<String>, first: Option<At>) {
+fn report_second(reader: &SettingsReader<'_>, name: &Input<String>, first: Option<ValueOrigin>) {
     let problem = Problem::new(Code::Duplicate, name.at(), "the route has this upstream already");
     reader.report(problem.expected("one entry per upstream, with the sum of the weights").first(first));
 }

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use http1::{HeadLimits, KnownName, Request, RequestParser};
 
 use crate::snapshot::credentials::{self, KEY_HEADERS, bearer};
-use crate::snapshot::{KeyPlaces, PresentedCredentials, Process, RequestParts, Requested, Snapshot};
+use crate::snapshot::{KeyPlaces, PresentedCredentials, Process, RequestParts, RouteRequest, Snapshot};
 
 /// Maximum number of header fields.
 pub const FIELDS_MAX: usize = 100;
@@ -202,10 +202,10 @@ pub(super) struct ArrivingRequest<'a> {
 
 impl ArrivingRequest<'_> {
     /// Returns the part that selects the route.
-    pub(super) fn requested(&self, process: &Process) -> Requested<'_> {
+    pub(super) fn requested(&self, process: &Process) -> RouteRequest<'_> {
         let WrittenRequest { method, scheme, host, path, .. } = self.request;
         let listener = process.listener_of(scheme, host);
-        Requested { method, host: host.as_bytes(), path, listener, parts: self }
+        RouteRequest { method, host: host.as_bytes(), path, listener, parts: self }
     }
 }
 

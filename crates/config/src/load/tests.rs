@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use access::{Amount, Budget, BudgetScope, Credits, KeyNo, Measure, Per, PlanId, Secret, UserNo};
+use access::{Amount, Budget, BudgetScope, Credits, KeyNo, LimitPeriod, Measure, PlanId, Secret, UserNo};
 use meter::Caller;
 
 use super::*;
-use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
+use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, UnboundedCalls};
 
 mod actions;
 mod ambiguous_paths;
@@ -206,19 +206,20 @@ budgets:
 ";
     let Traffic { plans, budgets, .. } = snapshot(source).traffic;
     let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
-    let of_plan = [budget(Measure::Tokens, Per::Month, 9), budget(Measure::Money, Per::Day, 500_000_000)];
+    let of_plan =
+        [budget(Measure::Tokens, LimitPeriod::Month, 9), budget(Measure::Money, LimitPeriod::Day, 500_000_000)];
     assert_eq!(plans[0].budgets, of_plan);
     let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
     let expected = [
-        budget(Measure::Credits, Per::Day, 0).of(BudgetScope::Key(KeyNo(2))),
-        budget(Measure::Money, Per::Month, Budget::AMOUNT_MAX.0).of(BudgetScope::User(UserNo(1))),
-        budget(Measure::Tokens, Per::Day, 7).of(BudgetScope::Plan(PlanId::NIL)),
-        budget(Measure::Money, Per::Month, 5_000_000_000_000).of(BudgetScope::Global),
+        budget(Measure::Credits, LimitPeriod::Day, 0).of(BudgetScope::Key(KeyNo(2))),
+        budget(Measure::Money, LimitPeriod::Month, Budget::AMOUNT_MAX.0).of(BudgetScope::User(UserNo(1))),
+        budget(Measure::Tokens, LimitPeriod::Day, 7).of(BudgetScope::Plan(PlanId::NIL)),
+        budget(Measure::Money, LimitPeriod::Month, 5_000_000_000_000).of(BudgetScope::Global),
     ];
     assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
-    assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (Unbounded::Window, true, 1_000));
+    assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (UnboundedCalls::Window, true, 1_000));
     let none = snapshot("").traffic.budgets;
-    assert_eq!((none.limits.len(), none.unbounded, none.clamp), (0, Unbounded::Refuse, false));
+    assert_eq!((none.limits.len(), none.unbounded, none.clamp), (0, UnboundedCalls::Refuse, false));
     assert_eq!(none.server_tool_rounds, 1);
 }
 

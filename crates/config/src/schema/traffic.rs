@@ -37,8 +37,8 @@ use super::price::PriceInput;
 use crate::snapshot::retry::PoolInput;
 use crate::snapshot::translation::TranslateInput;
 use crate::snapshot::upstream::EjectionInput;
-use crate::snapshot::{BudgetDimension, ForwardedFields, OnHangup, Origin, QuotaStatus, SignupMode, Unbounded};
-use access::{NanoUsd, Per, Plan, PublicKey};
+use crate::snapshot::{BudgetDimension, ForwardedFields, OnHangup, Origin, QuotaStatus, SignupMode, UnboundedCalls};
+use access::{LimitPeriod, NanoUsd, Plan, PublicKey};
 pub(crate) use auth::{
     AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
     keys_of_other_types as auth_keys_of_other_types,
@@ -75,7 +75,7 @@ pub(crate) use matches::{ConditionInput, PathInput};
 pub(crate) use model::{ModelInput, TargetInput};
 pub(crate) use plan_models::ALIASES_MAX;
 use plan_models::{ALIASES, PLAN_LIMITS_MAX, PLAN_MODEL, PLAN_MODELS_MAX};
-pub(crate) use plan_price::{ChargeInput, ChargeModelWord, Included, PlanPriceInput};
+pub(crate) use plan_price::{ChargeInput, ChargeModelWord, IncludedQuantity, PlanPriceInput};
 pub(crate) use provider::{AwsInput, AzureVersion, BedrockEndpoint, KEYS_OF_KINDS, ProviderInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};
 use retry::TOTAL;
@@ -312,7 +312,7 @@ section! {
         /// Tokens of all classes; exactly one of three measures.
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The period in UTC.
-        per: Option<Input<Per>> = required(PER);
+        per: Option<Input<LimitPeriod>> = required(PER);
         rules: Rule::ExactlyOne(&["money", "credits", "tokens"]);
     }
 }
@@ -322,7 +322,7 @@ section! {
         /// [Budgets](budgets.md), one per dimension, measure and period.
         limits: Entries<BudgetInput> = sections::<BudgetInput>("none");
         /// Calls without a bound of their cost: refuse them, or reserve the model's maximum.
-        unbounded: Input<Unbounded> = default(UNBOUNDED, || Unbounded::Refuse);
+        unbounded: Input<UnboundedCalls> = default(UNBOUNDED, || UnboundedCalls::Refuse);
         /// Lowers the maximum output of a call to its budgets, instead of a refusal.
         clamp: Input<bool> = default(Boolean, || false);
         /// Reserved rounds of a provider's tool without a cap, such as web search.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::section::ReferenceRule;
 use settings::substitute::split_reference;
 use settings::yaml::{Kind, YamlNode};
@@ -88,7 +88,7 @@ impl ApiRule {
 }
 
 impl ReferenceRule for ApiRule {
-    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Option<Problem> {
+    fn check_text(&self, at: ValueOrigin, key: &str, text: &str, folder: &Path) -> Option<Problem> {
         if self.is_accepted(at, key) {
             return None;
         }
@@ -97,13 +97,13 @@ impl ReferenceRule for ApiRule {
         self.variables(text).and_then(|()| file()).err().map(|refusal| refusal.problem(at, key))
     }
 
-    fn check_file(&self, at: At, key: &str, path: &Path) -> Option<Problem> {
+    fn check_file(&self, at: ValueOrigin, key: &str, path: &Path) -> Option<Problem> {
         if self.is_accepted(at, key) { None } else { self.file(path).err().map(|refusal| refusal.problem(at, key)) }
     }
 
     /// Whether the value was accepted before, or is a setting from a variable. A text cannot change such a setting, but the
     /// hosts to which its values are sent.
-    fn is_accepted(&self, at: At, key: &str) -> bool {
+    fn is_accepted(&self, at: ValueOrigin, key: &str) -> bool {
         let entry = key.split('.').next().unwrap_or_default();
         let list = list_of(key);
         let is_own = at.place().is_none() && ![ROUTES, UPSTREAMS].contains(&list);
@@ -113,7 +113,7 @@ impl ReferenceRule for ApiRule {
 
 impl ReferenceRefusal {
     /// Returns the problem of the value at `key`.
-    fn problem(self, at: At, key: &str) -> Problem {
+    fn problem(self, at: ValueOrigin, key: &str) -> Problem {
         let same = match list_of(key) {
             ROUTES => {
                 "or the route, its upstreams, `dns`, `etcd` and `consul` as they are in force: change these in the file"

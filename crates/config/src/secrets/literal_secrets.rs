@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use settings::environment::Environment;
-use settings::error::{At, Code, Problem};
+use settings::error::{Code, Problem, ValueOrigin};
 use settings::place::Place;
 use settings::secret_text::secret_comment;
 use settings::section::SettingsReader;
@@ -16,7 +16,7 @@ use crate::schema::RootInput;
 const EXPECTED: &str = "`${NAME}`, `file:/path`, or `vault:LABEL` for the credential of a provider";
 
 /// The keys of the secrets that a text contains, with their positions.
-pub(crate) type LiteralSecrets = BTreeMap<String, At>;
+pub(crate) type LiteralSecrets = BTreeMap<String, ValueOrigin>;
 
 /// Returns the secrets of a text whose tree is `root`, to which no setting of a variable was added. The settings in
 /// effect may lack them: a variable or the mock may replace the values of the text.
@@ -82,7 +82,9 @@ pub(crate) fn check_comments(reader: &SettingsReader<'_>, text: &str, is_refused
             let place =
                 Place { line: number, column: chars(before).saturating_add(1), width: chars(comment.trim_end()) };
             let message = "a comment contains a secret: a configuration is stored with its comments";
-            reader.report(Problem::new(Code::LiteralSecret, At::File(place), message).expected("a comment without it"));
+            reader.report(
+                Problem::new(Code::LiteralSecret, ValueOrigin::File(place), message).expected("a comment without it"),
+            );
         }
     }
     is_found

@@ -10,7 +10,7 @@ pub struct Budgets {
     /// The budgets; each dimension, measure and period occurs at most once.
     pub limits: Vec<BudgetLimit>,
     /// The treatment of a request whose body does not limit its cost.
-    pub unbounded: Unbounded,
+    pub unbounded: UnboundedCalls,
     /// Whether the maximum output of a request is lowered to the rest of its budgets. Default false.
     pub clamp: bool,
     /// The number of runs that a request reserves for a tool without a cap that the provider runs. Default 1.
@@ -20,7 +20,7 @@ pub struct Budgets {
 impl Default for Budgets {
     fn default() -> Self {
         let limits = Vec::new();
-        let unbounded = Unbounded::Refuse;
+        let unbounded = UnboundedCalls::Refuse;
         Self { limits, unbounded, clamp: false, server_tool_rounds: ai::bound::TOOL_ROUNDS }
     }
 }
@@ -58,7 +58,7 @@ pub enum BudgetDimension {
 
 /// The values of `budgets.unbounded`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Unbounded {
+pub enum UnboundedCalls {
     /// The request is refused.
     #[default]
     Refuse,
@@ -109,7 +109,7 @@ impl BudgetDimension {
     }
 }
 
-impl Unbounded {
+impl UnboundedCalls {
     /// Returns the word in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

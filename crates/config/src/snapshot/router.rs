@@ -34,7 +34,7 @@ pub struct Router {
 
 /// The part of a request that selects its route.
 #[derive(Clone, Copy)]
-pub struct Requested<'a> {
+pub struct RouteRequest<'a> {
     /// The method as it was sent, which is case-sensitive.
     pub method: &'a str,
     /// The host as it was sent, with or without a port; empty if it is unknown. One that is not ASCII matches no host.
@@ -70,7 +70,7 @@ pub enum Match<'a> {
 
 /// The way in which a route accepts a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accepts {
+pub(crate) enum MethodMatch {
     /// The route accepts all methods.
     All,
     /// The route lists the method.
@@ -81,14 +81,14 @@ pub(crate) enum Accepts {
 
 /// The routes that a search has passed.
 #[derive(Debug, Default)]
-struct Passed<'a> {
+struct PassedRoutes<'a> {
     /// The methods of those that match all but the method.
     allow: Vec<&'a str>,
     /// The first route that matches but for a part whose values disagree.
     disputed: Option<(DisputedPart<'a>, &'a Arc<Route>)>,
 }
 
-impl<'a> Passed<'a> {
+impl<'a> PassedRoutes<'a> {
     /// Returns the result of the search.
     fn into_match(self, found: Option<&'a Arc<Route>>) -> Match<'a> {
         match (self.disputed, found) {
@@ -120,9 +120,9 @@ impl Router {
 
     /// Finds the route of a request.
     #[must_use]
-    pub fn find(&self, requested: Requested<'_>) -> Match<'_> {
+    pub fn find(&self, requested: RouteRequest<'_>) -> Match<'_> {
         let path = normalized(requested.path);
-        let mut passed = Passed::default();
+        let mut passed = PassedRoutes::default();
         let found = self.table.find(requested, &path, |routes| first(routes, requested, &mut passed));
         passed.into_match(found)
     }
@@ -130,7 +130,7 @@ impl Router {
     /// Returns the refusal of a request for `route`, which its path selects: a backend may read the path as another one, whose
     /// route asks more.
     #[must_use]
-    pub fn refusal(&self, requested: Requested<'_>, route: &Arc<Route>) -> Option<PathRefusal<'_>> {
+    pub fn refusal(&self, requested: RouteRequest<'_>, route: &Arc<Route>) -> Option<PathRefusal<'_>> {
         self.readings.as_ref()?.refusal(requested, route)
     }
 
@@ -151,14 +151,14 @@ impl Router {
 impl Route {
     /// Returns how the route accepts `method`; `None` if it does not. Only a route that lists TRACE accepts it: its responses
     /// repeat fields of requests (RFC 9110, 9.3.8).
-    pub(crate) fn accepts(&self, method: &str) -> Option<Accepts> {
+    pub(crate) fn accepts(&self, method: &str) -> Option<MethodMatch> {
         let lists = |method: &str| self.matches.methods.iter().any(|listed| listed == method);
         if self.matches.methods.is_empty() {
-            (method != "TRACE").then_some(Accepts::All)
+            (method != "TRACE").then_some(MethodMatch::All)
         } else if lists(method) {
-            Some(Accepts::Listed)
+            Some(MethodMatch::Listed)
         } else {
-            (method == "HEAD" && lists("GET")).then_some(Accepts::AsGet)
+            (method == "HEAD" && lists("GET")).then_some(MethodMatch::AsGet)
         }
     }
 
@@ -196,7 +196,7 @@ impl Route {
     }
 
     /// Returns whether the request meets the conditions of the route.
-    fn fit(&self, requested: Requested<'_>) -> Fit<'_> {
+    fn fit(&self, requested: RouteRequest<'_>) -> Fit<'_> {
         if !self.is_of(requested.listener) {
             return Fit::Unmet;
         }

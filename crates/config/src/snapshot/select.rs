@@ -12,7 +12,7 @@ use super::auth::Auth;
 use super::conditions::DisputedPart;
 use super::key_places::{KeyPlaces, OF_GOOGLE};
 use super::route::{Action, PathMatch, Route};
-use super::router::{Match, Requested};
+use super::router::{Match, RouteRequest};
 use super::traffic::{Ai, Traffic};
 
 /// The path of the gateway's own health check, which needs no route. A route with this exact path has priority.
@@ -49,8 +49,8 @@ pub enum Selection<'t, 'p> {
 impl Traffic {
     /// Selects the route of a request. A configured route that is as specific as an LLM endpoint has priority.
     #[must_use]
-    pub fn select<'p>(&self, requested: Requested<'p>) -> Selection<'_, 'p> {
-        let Requested { method, path, .. } = requested;
+    pub fn select<'p>(&self, requested: RouteRequest<'p>) -> Selection<'_, 'p> {
+        let RouteRequest { method, path, .. } = requested;
         let matched = self.router.find(requested);
         if path == HEALTHZ && !matched.precedes(path) {
             let allow = Cow::Borrowed("GET, HEAD");
@@ -85,7 +85,7 @@ impl Traffic {
 
     /// Returns the refusal of the path of a request, as it was sent, on the route that it selects; `None` if it is accepted.
     #[must_use]
-    pub fn path_refusal(&self, requested: Requested<'_>, route: &Arc<Route>) -> Option<PathRefusal<'_>> {
+    pub fn path_refusal(&self, requested: RouteRequest<'_>, route: &Arc<Route>) -> Option<PathRefusal<'_>> {
         let refused = self.refused_paths.refusal(requested.path).map(PathRefusal::Form);
         refused.or_else(|| self.router.refusal(requested, route))
     }

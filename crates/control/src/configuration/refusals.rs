@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use config::{RunningConfig, Snapshot, redirected};
-use store::{Actor, By};
+use store::{Actor, ActorKind};
 
 use super::{ApplyError, CompiledText, Configurator};
 
@@ -21,7 +21,7 @@ impl Configurator {
     /// Refuses a configuration of an admin key that would send requests of a provider or an upstream with stored credentials to
     /// another server, or remove it: the key could not undo that. An admin key may not use the credentials of admins.
     pub(super) async fn refuse_redirected(&self, by: &Actor, compiled: &CompiledText) -> Result<(), ApplyError> {
-        if !matches!(by.by, By::Key { .. }) {
+        if !matches!(by.by, ActorKind::Key { .. }) {
             return Ok(());
         }
         let running = self.running();

@@ -11,7 +11,7 @@ use super::running::RunningText;
 /// The parts that the store may lack. Plans are stored at the next reload, or after the next change of the store's revision;
 /// the other parts by [`Configurator::store_again`] too.
 #[derive(Debug, Default)]
-pub(super) struct Unstored {
+pub(super) struct UnstoredParts {
     /// Plans and their prices.
     pub(super) plans: AtomicBool,
     /// A new revision for changed budgets: cached keys have the earlier ones.
@@ -22,7 +22,7 @@ pub(super) struct Unstored {
     earlier_file: AtomicBool,
 }
 
-impl Unstored {
+impl UnstoredParts {
     /// Records that plans and budgets in force may have changed.
     pub(super) fn note(&self, plans: bool, budgets: bool) {
         self.plans.fetch_or(plans, Ordering::Relaxed);

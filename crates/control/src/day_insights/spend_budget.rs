@@ -1,6 +1,6 @@
 //! The budget in money that a brief compares the cost with.
 
-use access::{Budget, BudgetScope, Day, Measure, Per, UserId};
+use access::{Budget, BudgetScope, Day, LimitPeriod, Measure, UserId};
 use config::snapshot::BudgetDimension;
 use insights::DayScope;
 use insights::brief::BudgetUse;
@@ -36,7 +36,7 @@ pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<
     let dimension = if scope == BudgetScope::Global { BudgetDimension::Global } else { BudgetDimension::User };
     let configured = snapshot.traffic.budgets.limits.iter().filter(|limit| limit.dimension == dimension);
     let all = budgets.into_iter().chain(configured.map(|limit| limit.budget));
-    let mut found: Vec<(Per, i64, i64)> = Vec::new();
+    let mut found: Vec<(LimitPeriod, i64, i64)> = Vec::new();
     for budget in all.filter(|budget| budget.measure == Measure::Money) {
         if Period::of(budget.per, day) == Period::of(budget.per, today) {
             let used = used(state.budget_sources(&snapshot), budget.of(scope).0, day).await?;

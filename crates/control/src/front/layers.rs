@@ -16,7 +16,7 @@ use telemetry::metrics::{self, ApiLabels, LabelValue, PathLabels};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::front::cors;
-use crate::front::undeclared::{self, Undeclared};
+use crate::front::undeclared::{self, InputsByPath};
 use crate::message::problem::{Cause, Problem};
 use crate::pages::{scripts, static_file};
 use crate::process::state::App;
@@ -48,7 +48,7 @@ impl Observer {
 }
 
 /// Adds the layer next to the handlers. It refuses parameters and bodies that an operation does not declare.
-pub(crate) fn strict(router: Router<Arc<App>>, undeclared: Undeclared) -> Router<Arc<App>> {
+pub(crate) fn strict(router: Router<Arc<App>>, undeclared: InputsByPath) -> Router<Arc<App>> {
     router.layer(from_fn_with_state(Arc::new(undeclared), undeclared::refuse))
 }
 

@@ -19,7 +19,7 @@ use crate::openapi::described::{DescribedOperation, is_strict};
 
 /// The declared inputs of operations, by path.
 #[derive(Debug)]
-pub(crate) struct Undeclared {
+pub(crate) struct InputsByPath {
     by_path: HashMap<String, Vec<InputsOfOperation>>,
     /// The deadline for the arrival of a body.
     within: Duration,
@@ -44,7 +44,7 @@ struct DeclaredInputs {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-impl Undeclared {
+impl InputsByPath {
     /// Takes the declarations from the operations' descriptions. `within` bounds the wait for an undeclared body.
     pub(crate) fn of(operations: &[DescribedOperation], within: Duration) -> Self {
         let mut by_path: HashMap<String, Vec<InputsOfOperation>> = HashMap::new();
@@ -102,7 +102,7 @@ fn takes(operation: &Operation) -> DeclaredInputs {
 }
 
 /// Refuses requests with undeclared inputs.
-pub(crate) async fn refuse(State(undeclared): State<Arc<Undeclared>>, request: Request, next: Next) -> Response {
+pub(crate) async fn refuse(State(undeclared): State<Arc<InputsByPath>>, request: Request, next: Next) -> Response {
     match undeclared.judge(request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),

@@ -86,7 +86,7 @@ pub(crate) enum SourceWord {
 
 #[cfg(test)]
 mod tests {
-    use access::{Per, Role, UserStatus};
+    use access::{LimitPeriod, Role, UserStatus};
     use utoipa::PartialSchema;
     use utoipa::openapi::{RefOr, Schema};
 
@@ -110,7 +110,7 @@ mod tests {
             words(&ExplainedDimensionWord::schema()).into_iter().filter(|word| word != "subject").collect();
         assert_eq!(explained, dimensions);
         assert_eq!(words(&SourceWord::schema()), ["configuration", "api", "plan", "key"]);
-        assert_eq!(words(&PerWord::schema()), Per::ALL.map(|per| per.as_str().to_owned()));
+        assert_eq!(words(&PerWord::schema()), LimitPeriod::ALL.map(|per| per.as_str().to_owned()));
         assert!(roles.iter().all(|word| Role::parse(word).is_some_and(|role| role.as_str() == word)));
         assert!(statuses.iter().all(|word| UserStatus::parse(word).is_some_and(|status| status.as_str() == word)));
     }

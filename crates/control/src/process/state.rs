@@ -37,7 +37,7 @@ pub struct State {
     /// them, without the usage that is still in the proxies' spools.
     pub meter: Option<Arc<Meter>>,
     /// The part of the API that is served.
-    pub serves: Serves,
+    pub serves: ServedApi,
     /// Authenticates requests by their keys.
     pub directory: Arc<Directory>,
     /// The metrics that `/metrics` shows, in which requests are counted.
@@ -78,7 +78,7 @@ pub struct State {
 
 /// The part of the API that a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Serves {
+pub enum ServedApi {
     /// All endpoints of the API.
     Api,
     /// Only `/livez`, `/readyz` and `/metrics`, beside a proxy whose admin API is another process.

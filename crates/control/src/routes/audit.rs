@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, AuditAction, AuditFilter, AuditLine, AuditPlace, By};
+use store::{Actor, ActorKind, AuditAction, AuditFilter, AuditLine, AuditPlace};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -105,10 +105,10 @@ struct AuditActor {
 impl AuditActor {
     fn of(actor: Actor, user_name: Option<String>) -> Self {
         let (kind, user_id, session_id, key_id) = match actor.by {
-            By::Command => ("command", None, None, None),
-            By::System => ("system", None, None, None),
-            By::User { user, session } => ("user", Some(user), session.map(|session| session.0), None),
-            By::Key { user, key } => ("key", Some(user), None, Some(key.0)),
+            ActorKind::Command => ("command", None, None, None),
+            ActorKind::System => ("system", None, None, None),
+            ActorKind::User { user, session } => ("user", Some(user), session.map(|session| session.0), None),
+            ActorKind::Key { user, key } => ("key", Some(user), None, Some(key.0)),
         };
         let address = actor.address.map(|address| address.to_string());
         Self { kind, user_id, user_name, session_id, key_id, address }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use access::amounts::usd;
-use access::{Amount, Credits, KeyId, Measure, Per, Refusal, Tokens, UserId};
+use access::{Amount, Credits, KeyId, LimitPeriod, Measure, Refusal, Tokens, UserId};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;
@@ -67,7 +67,7 @@ pub(super) struct BudgetPath {
     dimension: BudgetDimension,
     id: String,
     measure: Measure,
-    per: Per,
+    per: LimitPeriod,
 }
 
 /// The parsed path; `None` if it cannot name a budget.
@@ -84,7 +84,7 @@ impl FromRequestParts<Arc<App>> for Target {
                 dimension: BudgetDimension::ALL.into_iter().find(|known| known.as_str() == dimension)?,
                 id,
                 measure: Measure::parse(&measure)?,
-                per: Per::parse(&per)?,
+                per: LimitPeriod::parse(&per)?,
             })
         });
         Ok(Self(named))

@@ -14,7 +14,7 @@ use crate::message::problem::Problem;
 use crate::permissions::finance::Finance;
 use crate::process::state::App;
 use crate::sign_in::Account;
-use crate::sign_in::caller::{Caller, Via};
+use crate::sign_in::caller::{Caller, SignInMethod};
 
 /// The authenticated user, and the way of authentication.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,8 +47,8 @@ pub(super) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
     let roles = HeldRoles::of(&app, &caller).await?.names();
     let key_id = caller.key().map(|key| key.key);
     let session_id = match caller.via {
-        Via::Session { id, .. } => Some(id),
-        Via::Key(_) => None,
+        SignInMethod::Session { id, .. } => Some(id),
+        SignInMethod::Key(_) => None,
     };
     Ok(Json(Me { user: Account::from(&user), acts_as: caller.role.as_str(), finance, roles, session_id, key_id }))
 }

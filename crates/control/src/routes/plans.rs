@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::amounts::usd;
-use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Role, Tokens};
+use access::{Amount, Budget, Credits, LimitPeriod, Measure, Plan, PlanId, Refusal, Role, Tokens};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::Snapshot;
@@ -229,7 +229,8 @@ impl PlanBudget {
             (None, None, Some(tokens)) => (Measure::Tokens, Amount::of_tokens(Tokens(tokens))),
             _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
-        let per = Per::parse(&self.per).ok_or_else(|| refused("`per` must be `day`, `week` or `month`".to_owned()))?;
+        let per = LimitPeriod::parse(&self.per)
+            .ok_or_else(|| refused("`per` must be `day`, `week` or `month`".to_owned()))?;
         Ok(Budget { measure, per, amount })
     }
 }

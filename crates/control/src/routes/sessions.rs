@@ -16,7 +16,7 @@ use crate::message::moment::rfc3339;
 use crate::message::problem::Problem;
 use crate::nouns::reach;
 use crate::process::state::App;
-use crate::sign_in::caller::{Caller, Owner, Via};
+use crate::sign_in::caller::{Caller, Owner, SignInMethod};
 
 /// A page of valid sessions, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -107,8 +107,8 @@ pub(super) async fn end(
 
 fn current(caller: &Caller) -> Option<SessionId> {
     match caller.via {
-        Via::Session { id, .. } => Some(id),
-        Via::Key(_) => None,
+        SignInMethod::Session { id, .. } => Some(id),
+        SignInMethod::Key(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use access::{
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use store::{Actor, By, InvalidSession, SessionState};
+use store::{Actor, ActorKind, InvalidSession, SessionState};
 
 use crate::message::problem::Problem;
 use crate::process::state::{App, State};
@@ -33,7 +33,7 @@ pub(crate) struct Caller {
     /// copied to many places.
     pub(crate) role: Role,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) via: Via,
+    pub(crate) via: SignInMethod,
     pub(crate) address: Address,
     /// Whether the request carries a key that is refused until invoices are paid: only [`Payer`] and [`PayingOwner`] accept it.
     pub(crate) is_unpaid: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Caller {
 
 /// How the user authenticated.
 #[derive(Debug, Clone)]
-pub(crate) enum Via {
+pub(crate) enum SignInMethod {
     /// The request carries a key.
     Key(Arc<Principal>),
     /// The request carries an access token. `key` is the key that the session was begun with; `None` means a password.
@@ -57,8 +57,8 @@ impl Caller {
     /// The actor that the audit log records for changes of this caller.
     pub(crate) fn actor(&self) -> Actor {
         let by = match &self.via {
-            Via::Key(principal) => By::Key { user: self.user, key: principal.key },
-            Via::Session { id, .. } => By::User { user: self.user, session: Some(*id) },
+            SignInMethod::Key(principal) => ActorKind::Key { user: self.user, key: principal.key },
+            SignInMethod::Session { id, .. } => ActorKind::User { user: self.user, session: Some(*id) },
         };
         Actor { by, address: Some(self.address.0) }
     }
@@ -66,8 +66,8 @@ impl Caller {
     /// The key of the request, or the key that the session was begun with.
     pub(crate) fn key(&self) -> Option<&Arc<Principal>> {
         match &self.via {
-            Via::Key(principal) => Some(principal),
-            Via::Session { key, .. } => key.as_ref(),
+            SignInMethod::Key(principal) => Some(principal),
+            SignInMethod::Session { key, .. } => key.as_ref(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Caller {
         let user_no = principal.user_no;
         let plan = principal.plan.clone();
         let role = if principal.is_admin { Role::Admin } else { Role::Member };
-        Ok(Self { user, user_no, role, plan, via: Via::Key(principal), address, is_unpaid: false })
+        Ok(Self { user, user_no, role, plan, via: SignInMethod::Key(principal), address, is_unpaid: false })
     }
 
     /// Authenticates a user by a request's head. A credential in a header field takes precedence over cookies, even if
@@ -129,7 +129,7 @@ impl Caller {
 
     /// Records the address and the product of the client for the page of its key.
     fn note_client(&self, app: &App, parts: &Parts) {
-        let Via::Key(principal) = &self.via else { return };
+        let SignInMethod::Key(principal) = &self.via else { return };
         let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
         let client = || KeyClient::of(self.address.0, agent);
         app.directory.note_client(principal.key_no, self.address.0, app.clock.mono(), client);
@@ -138,8 +138,8 @@ impl Caller {
     /// The key with the scope `admin` that the request carries.
     pub(crate) fn admin_key(&self) -> Option<&Arc<Principal>> {
         match &self.via {
-            Via::Key(principal) if self.role == Role::Admin => Some(principal),
-            Via::Key(_) | Via::Session { .. } => None,
+            SignInMethod::Key(principal) if self.role == Role::Admin => Some(principal),
+            SignInMethod::Key(_) | SignInMethod::Session { .. } => None,
         }
     }
 
@@ -222,7 +222,7 @@ impl Caller {
         let user = state.user.id;
         let user_no = state.user.no;
         let role = if key.is_some() { Role::Member } else { state.user.role };
-        let via = Via::Session { id: state.session.id, key };
+        let via = SignInMethod::Session { id: state.session.id, key };
         Ok(Self { user, user_no, role, plan, via, address, is_unpaid: false })
     }
 }

@@ -25,7 +25,7 @@ use crate::pages;
 use crate::pages::static_file;
 use crate::process::state::App;
 use crate::sign_in::address::Address;
-use crate::sign_in::caller::{Authentication, Caller, Via};
+use crate::sign_in::caller::{Authentication, Caller, SignInMethod};
 
 /// Paths without limits: probes, pages that a browser or a shell opens, and notifications, which have their own limits. The OpenAPI document lists no rate limits for
 /// these paths.
@@ -79,8 +79,8 @@ enum LimitParty {
 impl LimitParty {
     fn of(judged: &Result<Caller, Problem>) -> Self {
         match judged {
-            Ok(Caller { via: Via::Key(principal), .. }) => Self::Key(principal.key),
-            Ok(Caller { via: Via::Session { id, .. }, .. }) => Self::Session(*id),
+            Ok(Caller { via: SignInMethod::Key(principal), .. }) => Self::Key(principal.key),
+            Ok(Caller { via: SignInMethod::Session { id, .. }, .. }) => Self::Session(*id),
             Err(problem) if problem.is_ours() => Self::Unknown,
             Err(_) => Self::Unauthenticated,
         }

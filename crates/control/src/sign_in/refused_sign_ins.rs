@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::UserId;
 use cluster::windows::WindowCheck;
 use serde_json::json;
-use store::{Act, Actor, AuditAction, By};
+use store::{Act, Actor, ActorKind, AuditAction};
 
 use crate::message::problem::Problem;
 use crate::process::state::App;
@@ -62,7 +62,7 @@ pub(crate) async fn note(app: &App, refused: RefusedSignIn) -> Result<(), Proble
     if !app.windows.take(&[of_account, together]).await.allowed {
         return Ok(());
     }
-    let by = Actor { by: By::System, address: Some(address.0) };
+    let by = Actor { by: ActorKind::System, address: Some(address.0) };
     let act = Act::of(AuditAction::SessionRefuse, user.map(|user| user.0).unwrap_or_default(), user);
     app.store.note_alone(&by, act.with(json!({"reason": reason.as_str()}))).await?;
     Ok(())

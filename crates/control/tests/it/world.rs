@@ -12,7 +12,7 @@ use access::{
 use cluster::DecryptedCredentials;
 use config::Live;
 use control::configuration::Configurator;
-use control::{CachePurges, ServerLimits, Serves, State};
+use control::{CachePurges, ServedApi, ServerLimits, State};
 use ledger::ingest::IngestStats;
 use meter::{
     AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, SubjectTerms, Terms, Usage,
@@ -142,7 +142,7 @@ impl World {
 
     /// Starts the listener for probes, beside a proxy whose admin API is another process.
     pub(crate) async fn start_beside_proxy() -> Self {
-        let probes = |state| State { serves: Serves::Probes, ..state };
+        let probes = |state| State { serves: ServedApi::Probes, ..state };
         Self::launch("127.0.0.1:0", ServerLimits::default(), probes).await
     }
 
@@ -180,7 +180,7 @@ impl World {
             configurator,
             ledger: ledger::Ledger::new(store.clone()),
             meter: Some(meter.clone()),
-            serves: Serves::Api,
+            serves: ServedApi::Api,
             directory,
             passwords: control::Passwords::new(metrics.clone()),
             metrics,

@@ -300,7 +300,7 @@ async fn first_failure(port: u16, timeout: Duration) -> Option<String> {
         id: "u http://b".into(),
         endpoint: endpoint(port),
         check: Arc::new(CheckRules { timeout, ..with_probe(get(200..=299)) }),
-        report: Arc::new(move |checked: Option<Checked>| {
+        report: Arc::new(move |checked: Option<CheckResult>| {
             reported.lock().unwrap().get_or_insert(checked.and_then(|checked| checked.failure));
         }),
     };
@@ -404,7 +404,7 @@ type Reports = Arc<Mutex<Vec<(u64, Option<bool>)>>>;
 
 fn target(port: u16, check: CheckRules, begin: Instant, reports: &Reports) -> CheckedBackend {
     let reports = reports.clone();
-    let report = move |checked: Option<Checked>| {
+    let report = move |checked: Option<CheckResult>| {
         reports.lock().unwrap().push((begin.elapsed().as_secs(), checked.map(|checked| checked.is_healthy)));
     };
     CheckedBackend {

@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::observed::Observed;
+use super::observed::ObservedSource;
 use super::source::{FollowedService, FoundMember, scale};
 use crate::server::ServerRequest;
 use crate::source_error::SourceError;
@@ -56,7 +56,7 @@ struct InstanceWeights {
 }
 
 /// Queries the instances again and again, and reports each list. It ends only when it is dropped.
-pub(super) async fn follow(followed: &FollowedService, public: &Arc<ClientConfig>, observed: &Observed) {
+pub(super) async fn follow(followed: &FollowedService, public: &Arc<ClientConfig>, observed: &ObservedSource) {
     let mut index = 0;
     let mut failures = 0_u32;
     let mut server = 0;

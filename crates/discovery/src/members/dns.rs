@@ -15,7 +15,7 @@ use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::{sleep, timeout};
 
-use super::observed::Observed;
+use super::observed::ObservedSource;
 use super::source::{FOUND_MAX, FollowedName, FoundMember, scale};
 use crate::source_error::SourceError;
 
@@ -47,7 +47,7 @@ struct Answer {
 }
 
 /// Looks a name up again and again, and reports each list. It ends only when it is dropped.
-pub(super) async fn follow(followed: &FollowedName, observed: &Observed) {
+pub(super) async fn follow(followed: &FollowedName, observed: &ObservedSource) {
     let mut known = Addresses::default();
     let mut failures = 0_u32;
     loop {

@@ -9,7 +9,7 @@ use http::Uri;
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 
-use super::observed::Observed;
+use super::observed::ObservedSource;
 use super::source::{FOUND_MAX, FollowedPrefix, FoundMember};
 use crate::etcd::{self, KeyChange, KeyRange, KeyVisitor, StoredKey};
 use crate::source_error::SourceError;
@@ -30,11 +30,11 @@ struct WrittenMember {
 /// The members of the keys that were read.
 struct PrefixMembers<'a> {
     members: BTreeMap<String, Result<FoundMember, ()>>,
-    observed: &'a Observed,
+    observed: &'a ObservedSource,
 }
 
 /// Reads the keys and watches them, and reports each list. It ends only when it is dropped.
-pub(super) async fn follow(followed: &FollowedPrefix, public: &Arc<ClientConfig>, observed: &Observed) {
+pub(super) async fn follow(followed: &FollowedPrefix, public: &Arc<ClientConfig>, observed: &ObservedSource) {
     let range = KeyRange::prefix(&followed.prefix, KEYS_MAX);
     let mut members = PrefixMembers { members: BTreeMap::new(), observed };
     etcd::follow(&followed.cluster, &range, public, &mut members).await;

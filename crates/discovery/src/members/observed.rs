@@ -11,7 +11,7 @@ use crate::source_error::SourceError;
 
 /// The last result of a source, which its task writes.
 #[derive(Debug)]
-pub(super) struct Observed {
+pub(super) struct ObservedSource {
     result: Mutex<SourceResult>,
     clock: Clock,
     allow_link_local: bool,
@@ -32,7 +32,7 @@ pub(super) struct SourceResult {
     pub(super) failures: u64,
 }
 
-impl Observed {
+impl ObservedSource {
     pub(super) fn new(clock: Clock, allow_link_local: bool) -> Self {
         Self { result: Mutex::default(), clock, allow_link_local }
     }

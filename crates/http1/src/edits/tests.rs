@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Announced, HeadLimits, RequestParser, write_fields};
+use crate::{AnnouncedContent, HeadLimits, RequestParser, write_fields};
 
 const FIELDS: &str = "Host: a\r\nX-A: 1\r\nCookie: c\r\nx-a: 2\r\nX-B: 3\r\nX_Api_Key: k\r\nAccept: */*\r\n";
 
@@ -8,11 +8,11 @@ const FIELDS: &str = "Host: a\r\nX-A: 1\r\nCookie: c\r\nx-a: 2\r\nX-B: 3\r\nX_Ap
 fn written(edit: impl FnOnce(&mut HeadEdits)) -> String {
     let mut edits = HeadEdits::for_forwarding();
     edit(&mut edits);
-    written_from(FIELDS, &edits, Announced::Nothing)
+    written_from(FIELDS, &edits, AnnouncedContent::Nothing)
 }
 
 #[track_caller]
-fn written_from(fields: &str, edits: &HeadEdits, announced: Announced) -> String {
+fn written_from(fields: &str, edits: &HeadEdits, announced: AnnouncedContent) -> String {
     let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n");
     let head = RequestParser::new(HeadLimits::default()).parse(bytes.as_bytes()).unwrap().unwrap();
     let mut out = Vec::new();
@@ -49,9 +49,9 @@ fn removing_a_known_name_removes_its_spelling_with_underscores() {
         edits
     };
     let spoofed = "Host: a\r\nX_Forwarded_For: 1\r\nX_Real-Ip: 2\r\nX-Forwarded-Secret: 3\r\n";
-    let left = written_from(spoofed, &edits(KnownName::XForwardedFor), Announced::Nothing);
+    let left = written_from(spoofed, &edits(KnownName::XForwardedFor), AnnouncedContent::Nothing);
     assert_eq!(left, "Host: a\r\nX_Real-Ip: 2\r\nX-Forwarded-Secret: 3\r\n");
-    let left = written_from(spoofed, &edits(KnownName::XForwardedOther), Announced::Nothing);
+    let left = written_from(spoofed, &edits(KnownName::XForwardedOther), AnnouncedContent::Nothing);
     assert_eq!(left, "Host: a\r\nX_Forwarded_For: 1\r\nX_Real-Ip: 2\r\n");
 }
 
@@ -113,7 +113,7 @@ fn kept_and_added_fields_are_those_that_are_written() {
     let check = |edit: &dyn Fn(&mut HeadEdits)| {
         let mut edits = HeadEdits::for_forwarding();
         edit(&mut edits);
-        assert_eq!(listed(&edits), written_from(FIELDS, &edits, Announced::Nothing));
+        assert_eq!(listed(&edits), written_from(FIELDS, &edits, AnnouncedContent::Nothing));
     };
     check(&|_| {});
     check(&|edits| {
@@ -136,7 +136,7 @@ fn fields_are_removed_by_number_however_many_they_are() {
     let mut edits = HeadEdits::for_forwarding();
     edits.remove_fields(fields, |field| !matches!(field.name, b"X-0" | b"X-64" | b"X-253"));
     let mut out = Vec::new();
-    write_fields(&mut out, fields, &edits, Announced::Nothing);
+    write_fields(&mut out, fields, &edits, AnnouncedContent::Nothing);
     assert_eq!(out, b"X-0: 1\r\nX-64: 1\r\nX-253: 1\r\n\r\n");
     // Joined and copied edits remove the same fields; cleared ones remove none.
     let mut joined = HeadEdits::for_forwarding();
@@ -174,9 +174,9 @@ fn names_after_x_forwarded_are_removed_one_by_one_or_all() {
     let mut edits = HeadEdits::for_forwarding();
     edits.set_named(b"x-forwarded-foo", b"3").unwrap();
     let expected = "Host: a\r\nX-Forwarded-Bar: 2\r\nx-forwarded-foo: 3\r\n";
-    assert_eq!(written_from(received, &edits, Announced::Nothing), expected);
+    assert_eq!(written_from(received, &edits, AnnouncedContent::Nothing), expected);
     edits.remove(KnownName::XForwardedOther);
-    assert_eq!(written_from(received, &edits, Announced::Nothing), "Host: a\r\n");
+    assert_eq!(written_from(received, &edits, AnnouncedContent::Nothing), "Host: a\r\n");
     assert_eq!(edits.append_named(b"X-Forwarded-", b""), Err(InvalidPart::Name));
 }
 
@@ -202,11 +202,11 @@ fn joined_edits_remove_and_keep_what_the_later_ones_do() {
     later.keep(KnownName::Cookie);
     later.remove(KnownName::Connection);
     edits.append_all(&later).unwrap();
-    assert_eq!(written_from(received, &edits, Announced::Nothing), received);
+    assert_eq!(written_from(received, &edits, AnnouncedContent::Nothing), received);
     let mut last = HeadEdits::for_forwarding();
     last.remove(KnownName::Te);
     edits.append_all(&last).unwrap();
-    assert_eq!(written_from(received, &edits, Announced::Nothing), "Host: a\r\nTrailer: X\r\nCookie: c\r\n");
+    assert_eq!(written_from(received, &edits, AnnouncedContent::Nothing), "Host: a\r\nTrailer: X\r\nCookie: c\r\n");
 }
 
 #[test]
@@ -234,12 +234,15 @@ fn fields_of_the_connection_are_removed_with_those_that_it_names() {
     let received = "Host: a\r\nConnection: keep-alive, X-Secret , close,,TE\r\nKeep-Alive: timeout=5\r\nX-Secret: 1\r\n\
         x-secret: 2\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: h2c\r\nProxy-Authorization: p\r\nHTTP2-Settings: x\r\n\
         Proxy-Connection: close\r\nX-Secrets: 3\r\n";
-    assert_eq!(written_from(received, &HeadEdits::for_forwarding(), Announced::Nothing), "Host: a\r\nX-Secrets: 3\r\n");
+    assert_eq!(
+        written_from(received, &HeadEdits::for_forwarding(), AnnouncedContent::Nothing),
+        "Host: a\r\nX-Secrets: 3\r\n"
+    );
     let mut edits = HeadEdits::for_forwarding();
     edits.keep(KnownName::Trailer);
     edits.set(KnownName::Te, b"trailers").unwrap();
     assert_eq!(
-        written_from(received, &edits, Announced::Nothing),
+        written_from(received, &edits, AnnouncedContent::Nothing),
         "Host: a\r\nTrailer: X\r\nX-Secrets: 3\r\nte: trailers\r\n"
     );
 }
@@ -249,7 +252,7 @@ fn connection_cannot_remove_host_and_framing() {
     let received =
         "Host: a\r\nConnection: host, content-length, authorization\r\nContent-Length: 5\r\nAuthorization: b\r\n";
     assert_eq!(
-        written_from(received, &HeadEdits::for_forwarding(), Announced::Length(5)),
+        written_from(received, &HeadEdits::for_forwarding(), AnnouncedContent::Length(5)),
         "Host: a\r\ncontent-length: 5\r\n"
     );
 }
@@ -264,10 +267,10 @@ fn framing_is_written_once_and_by_the_writer_alone() {
     }
     assert_eq!(edits.set(KnownName::ContentLength, b"1"), Err(InvalidPart::Name));
     let received = "Host: a\r\nTransfer-Encoding:\tChunked \r\n";
-    let chunked = written_from(received, &edits, Announced::Chunked);
+    let chunked = written_from(received, &edits, AnnouncedContent::Chunked);
     assert_eq!(chunked, "Host: a\r\ntransfer-encoding: chunked\r\n");
-    assert_eq!(written_from(received, &edits, Announced::Length(7)), "Host: a\r\ncontent-length: 7\r\n");
-    assert_eq!(written_from(received, &edits, Announced::Nothing), "Host: a\r\n");
+    assert_eq!(written_from(received, &edits, AnnouncedContent::Length(7)), "Host: a\r\ncontent-length: 7\r\n");
+    assert_eq!(written_from(received, &edits, AnnouncedContent::Nothing), "Host: a\r\n");
 }
 
 #[test]
@@ -284,7 +287,7 @@ fn nothing_that_is_added_can_end_a_line() {
     assert_eq!(edits.set(KnownName::XForwardedOther, b""), Err(InvalidPart::Name));
     assert_eq!(edits.append_parts(KnownName::Host, &[b"a", b"\r\nb: c"]), Err(InvalidPart::Value));
     assert!(edits.lines().is_empty());
-    assert_eq!(written_from(FIELDS, &edits, Announced::Nothing), FIELDS, "a refused edit changes nothing");
+    assert_eq!(written_from(FIELDS, &edits, AnnouncedContent::Nothing), FIELDS, "a refused edit changes nothing");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn fields_with_unusual_whitespace_are_written_anew() {
     let bytes = b"GET / HTTP/1.1\r\nHost:a\r\nA:\tb \r\nB:  c\r\nC: d\r\nD:\r\nE: \r\nF: g\th\r\n\r\n";
     let head = RequestParser::new(HeadLimits::default()).parse(bytes).unwrap().unwrap();
     let mut out = Vec::new();
-    write_fields(&mut out, head.over(bytes).fields(), &HeadEdits::for_forwarding(), Announced::Nothing);
+    write_fields(&mut out, head.over(bytes).fields(), &HeadEdits::for_forwarding(), AnnouncedContent::Nothing);
     let expected = "Host:a\r\nA: b\r\nB: c\r\nC: d\r\nD:\r\nE: \r\nF: g\th\r\n\r\n";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
 }
@@ -61,10 +61,10 @@ fn own_responses_are_complete_heads() {
         out
     };
     // A length of 20 digits is refused by the parser: no content has it.
-    assert!(ResponseParser::new(HeadLimits::default()).parse(&own(Announced::Length(u64::MAX))).is_err());
-    let out = own(Announced::Length(1_234_567_890));
+    assert!(ResponseParser::new(HeadLimits::default()).parse(&own(AnnouncedContent::Length(u64::MAX))).is_err());
+    let out = own(AnnouncedContent::Length(1_234_567_890));
     let head = ResponseParser::new(HeadLimits::default()).parse(&out).unwrap().unwrap();
-    assert_eq!((head.len(), head.announced()), (out.len(), Announced::Length(1_234_567_890)));
+    assert_eq!((head.len(), head.announced()), (out.len(), AnnouncedContent::Length(1_234_567_890)));
     let response = head.over(&out);
     assert_eq!(response.reason(), b"Too Many Requests");
     assert_eq!(response.fields().all(KnownName::SetCookie).collect::<Vec<_>>(), [b"a", b"b"]);

@@ -2,7 +2,7 @@
 //! unchanged.
 
 use http1::{
-    Announced, BodyScanner, HeadEdits, HeadLimits, KnownName, RequestParser, ResponseTo, write_fields,
+    AnnouncedContent, BodyScanner, HeadEdits, HeadLimits, KnownName, RequestParser, ResponseTo, write_fields,
     write_request_line,
 };
 use proptest::prelude::*;
@@ -182,6 +182,6 @@ proptest! {
         prop_assert_eq!(fields.named(b"x_forwarded_for").count(), 0);
         let count = |fields: http1::Fields<'_>| fields.named(b"Cookie").count() + fields.named(b"Z").count();
         prop_assert_eq!(count(fields), count(request.fields()));
-        prop_assert!(head.announced() == Announced::Nothing || again.announced() != Announced::Nothing);
+        prop_assert!(head.announced() == AnnouncedContent::Nothing || again.announced() != AnnouncedContent::Nothing);
     }
 }

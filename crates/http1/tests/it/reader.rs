@@ -1,8 +1,8 @@
 //! A connection in memory: messages are read from bytes that arrive in pieces.
 
 use http1::{
-    Announced, BodyScanner, Expectation, Framing, HeadLimits, RequestParser, RequestTarget, ResponseParser, ResponseTo,
-    Version, Violation,
+    AnnouncedContent, BodyScanner, Expectation, Framing, HeadLimits, RequestParser, RequestTarget, ResponseParser,
+    ResponseTo, Version, Violation,
 };
 
 /// The messages that were read from a connection, and how it ended.
@@ -135,12 +135,12 @@ fn response(
     Ok(Some((line, head.len(), head.framing(to))))
 }
 
-fn traits(persists: bool, announced: Announced) -> String {
+fn traits(persists: bool, announced: AnnouncedContent) -> String {
     let persists = if persists { " persists" } else { " closes" };
     match announced {
-        Announced::Nothing => persists.to_owned(),
-        Announced::Length(length) => format!("{persists} length={length}"),
-        Announced::Chunked => format!("{persists} chunked"),
+        AnnouncedContent::Nothing => persists.to_owned(),
+        AnnouncedContent::Length(length) => format!("{persists} length={length}"),
+        AnnouncedContent::Chunked => format!("{persists} chunked"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use access::Mono;
-use jobs::{Trouble, causes};
+use jobs::{RepeatedProblem, causes};
 use store::sql::StoreKind;
 use store::{DatabaseError, Store};
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ pub(crate) struct Checkpoints {
     began: Option<Mono>,
     /// Whether the loop has written since the last checkpoint.
     due: bool,
-    trouble: Trouble,
+    trouble: RepeatedProblem,
 }
 
 impl Checkpoints {

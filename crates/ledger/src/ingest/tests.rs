@@ -12,11 +12,11 @@ use access::{
     Tokens, UserNo,
 };
 use cluster::Cluster;
-use meter::budgets::budget::{BudgetId, BudgetScope, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Period};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source, ToolCalls,
-    TraceId, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, BilledQuantity, Caller, Charge, Counts, Outcome, RequestOrigin, SkipReason, SkippedTarget, Source,
+    ToolCalls, TraceId, Unit, UnknownCost, Usage, UsageEvent,
 };
 use spool::{Record, Spool, SpoolOpener};
 use sqlx::AssertSqlSafe;
@@ -44,7 +44,7 @@ fn attempt() -> Attempt {
         output: Some(Tokens(45)),
         image_input: Some(Tokens(2)),
         audio_output: Some(Tokens(5)),
-        billed: Some(Billed { unit: Unit::Image, quantity: 3 }),
+        billed: Some(BilledQuantity { unit: Unit::Image, quantity: 3 }),
         tools: ToolCalls {
             searches: Some(51),
             maps_prompts: Some(52),
@@ -415,7 +415,7 @@ async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
 /// A tick that begins a lease for today.
 fn tick(node: &Node) -> Tick {
     let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
-    let counter = CounterId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
+    let counter = CounterId { budget, period: Period::of(LimitPeriod::Day, node.store().clock().now().day()) };
     let request = LeaseRequest {
         counter,
         term: 0,

@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 use store::nodes::backlog::BacklogBatch;
 
 use store::sql::{BulkTransaction, StoreKind, Values, micros, signed};
-use store::{DatabaseError, Node, NodeError, Store, Superseded};
+use store::{CopiedFolder, DatabaseError, Node, NodeError, Store};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ const PRESENT_MAX: usize = 500;
 pub enum WriteError {
     /// Another node uses the id of this one.
     #[error(transparent)]
-    Superseded(#[from] Superseded),
+    CopiedFolder(#[from] CopiedFolder),
     /// Another process wrote the same rows at the same time; nothing was written.
     #[error("two processes write to {table} at the same time")]
     Contended {
@@ -55,7 +55,7 @@ pub enum WriteError {
 impl From<NodeError> for WriteError {
     fn from(error: NodeError) -> Self {
         match error {
-            NodeError::Superseded(error) => error.into(),
+            NodeError::CopiedFolder(error) => error.into(),
             NodeError::Database(error) => error.into(),
         }
     }

@@ -12,7 +12,7 @@ use store::sql::StoreKind;
 use super::*;
 use crate::fixture::{Place as Database, tell};
 use crate::handle::Ledger;
-use crate::retention::{Keep, RetentionStats, Rounds};
+use crate::retention::{RetentionStats, RetentionTimes, Rounds};
 use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_text, people};
 
 const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
@@ -97,7 +97,7 @@ async fn days_whose_events_were_deleted_by_age_are_not_compared() {
         lived(&database, &store).await;
         let mut rounds = Rounds::begin(&store).await.unwrap();
         // The first day ended two days before.
-        let keep = Keep { events: Some(Duration::from_hours(48)), raw_usage: None };
+        let keep = RetentionTimes { events: Some(Duration::from_hours(48)), raw_usage: None };
         assert!(rounds.next(&store, keep, &RetentionStats::default()).await.unwrap() > 0);
         let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
         assert_eq!((found.compared, found.differences), (Some(Days { first: TODAY, last: TODAY }), vec![]));

@@ -15,8 +15,8 @@ use store::{
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
-const KEPT: Keep = Keep { events: Some(KEEP), raw_usage: None };
-const FOREVER: Keep = Keep { events: None, raw_usage: None };
+const KEPT: RetentionTimes = RetentionTimes { events: Some(KEEP), raw_usage: None };
+const FOREVER: RetentionTimes = RetentionTimes { events: None, raw_usage: None };
 const KEEP: Duration = DAY.saturating_mul(90);
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
 
@@ -170,7 +170,7 @@ async fn charges_of_subjects_are_kept_for_64_days_at_least() {
             issuer: access::SubjectText::parse("ops").unwrap(),
             name: access::SubjectText::parse("ada").unwrap(),
         };
-        let month = meter::Period::of(meter::Per::Month, NOW.day());
+        let month = meter::Period::of(meter::LimitPeriod::Month, NOW.day());
         let scope = meter::BudgetScope::Subject(access::SubjectId::of(&subject).unwrap());
         let of_subject = |record: Record| {
             let Record::Event(event) = record else { return record };
@@ -180,7 +180,7 @@ async fn charges_of_subjects_are_kept_for_64_days_at_least() {
         let mut rounds = Rounds::begin(&store).await.unwrap();
         let stats = RetentionStats::default();
         ingest(&place, &store, &records).await;
-        let keep = Keep { events: Some(DAY), raw_usage: None };
+        let keep = RetentionTimes { events: Some(DAY), raw_usage: None };
         for (days, credits) in [(2, 2), (62, 2), (1, 0)] {
             // The guard of retention trusts a clock that advances by days, not by months.
             for _ in 0..days {
@@ -396,7 +396,7 @@ async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
         let raw = async || store.query("SELECT count(*) FROM usage_raw").one::<(i64,)>().await.unwrap().0;
         // The usage of both attempts is in one row.
         assert_eq!(raw().await, 1);
-        let keep = Keep { events: Some(KEEP), raw_usage: Some(DAY) };
+        let keep = RetentionTimes { events: Some(KEEP), raw_usage: Some(DAY) };
         assert_eq!(rounds.next(&store, keep, &stats).await.unwrap(), 1);
         assert_eq!((raw().await, rows(&store).await), (0, [1, 2, 1, 2]));
     }

@@ -262,7 +262,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
 pub(crate) async fn figures_come_back_as_they_were(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
-    let billed = meter::Billed { unit: meter::Unit::Millisecond, quantity: 9 };
+    let billed = meter::BilledQuantity { unit: meter::Unit::Millisecond, quantity: 9 };
     for source in Source::ALL {
         let usage = Usage {
             input: Some(Tokens(0)),

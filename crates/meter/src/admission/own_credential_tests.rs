@@ -10,7 +10,7 @@ const SCOPES: [BudgetScope; 4] =
     [BudgetScope::Key(CALLER.key), BudgetScope::User(CALLER.user), BudgetScope::Plan(CALLER.plan), BudgetScope::Global];
 
 const fn of(scope: BudgetScope, measure: Measure) -> BudgetId {
-    BudgetId { scope, measure, per: Per::Month }
+    BudgetId { scope, measure, per: LimitPeriod::Month }
 }
 
 fn limits(meter: &Meter, budgets: &[(BudgetId, Amount)]) -> Arc<Limits> {

@@ -13,7 +13,7 @@ const QUOTA: BudgetId = BudgetId::credits_a_day(BudgetScope::Subject(SUBJECT));
 fn plan(credits_per_day: Option<Credits>, per_month: &[(Measure, u64)]) -> Plan {
     let budget = |(measure, amount): &(Measure, u64)| access::Budget {
         measure: *measure,
-        per: Per::Month,
+        per: LimitPeriod::Month,
         amount: Amount(*amount),
     };
     let budgets = per_month.iter().map(budget).collect();
@@ -54,7 +54,7 @@ fn a_subject_has_the_quota_and_budgets_of_its_plan_and_no_rate_in_the_meter() {
     let Err(AdmissionRefusal::Budget(refused)) = meter.admit(&AdmissionRequest { charge: Some(one), ..after }) else {
         panic!("not refused")
     };
-    assert_eq!((refused.budget.per, refused.used), (Per::Month, Amount(5)));
+    assert_eq!((refused.budget.per, refused.used), (LimitPeriod::Month, Amount(5)));
     assert_eq!(
         meter.admit(&request(&limits, Charge::default())).unwrap().day(AT),
         tomorrow.day(),
@@ -82,7 +82,7 @@ fn usage_under_another_plan_counts_in_the_budget_of_the_month() {
     let limits = meter.limits_of_subject(&second).unwrap();
     meter.admit(&request(&limits, one)).unwrap().commit(AT).settle_as_reserved();
     let Err(AdmissionRefusal::Budget(refused)) = meter.admit(&request(&limits, one)) else { panic!("not refused") };
-    assert_eq!((refused.budget.per, refused.used), (Per::Month, Amount(5)));
+    assert_eq!((refused.budget.per, refused.used), (LimitPeriod::Month, Amount(5)));
 }
 
 #[test]
@@ -140,7 +140,7 @@ proptest! {
                 2 => held.pop().into_iter().flatten().for_each(|committed| committed.settle(&charge)),
                 _ => drop(held.pop()),
             }
-            let ids = plan.budgets.iter().map(|budget| (budget.measure, budget.per)).chain([(Measure::Credits, Per::Day)]);
+            let ids = plan.budgets.iter().map(|budget| (budget.measure, budget.per)).chain([(Measure::Credits, LimitPeriod::Day)]);
             for (measure, per) in ids {
                 let [of_subject, of_user] = [BudgetScope::Subject(SUBJECT), user]
                     .map(|scope| meter.counter(BudgetId { scope, measure, per }).map(|of| (of.period(), of.used(), of.spent())));

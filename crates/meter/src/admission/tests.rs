@@ -128,7 +128,7 @@ fn settling_releases_the_difference_and_counts_an_overrun() {
     let meter = Meter::default();
     let plan = plan(Some(100), None);
     let bounds = KeyBounds::default();
-    let money = BudgetId { scope: USER, measure: Measure::Money, per: Per::Month };
+    let money = BudgetId { scope: USER, measure: Measure::Money, per: LimitPeriod::Month };
     let budgets = [(money, Amount(1_000))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     let charge = Charge { credits: Credits(2), tokens: Tokens(500), ..Charge::money(NanoUsd(800)) };
@@ -203,7 +203,7 @@ fn committed_request_returns_its_reserved_parts() {
     let meter = Meter::default();
     let plan = plan(Some(9), None);
     let bounds = KeyBounds::default();
-    let tokens = BudgetId { scope: BudgetScope::Global, measure: Measure::Tokens, per: Per::Month };
+    let tokens = BudgetId { scope: BudgetScope::Global, measure: Measure::Tokens, per: LimitPeriod::Month };
     let budgets = [(tokens, Amount(10))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     let request = AdmissionRequest {
@@ -304,7 +304,7 @@ fn budget_that_returns_in_its_period_contains_the_usage_of_its_absence() {
     let meter = Meter::default();
     let plan = plan(None, None);
     let bounds = KeyBounds::default();
-    let id = BudgetId { scope: USER, measure: Measure::Tokens, per: Per::Month };
+    let id = BudgetId { scope: USER, measure: Measure::Tokens, per: LimitPeriod::Month };
     let budgets = [(id, Amount(1_000))];
     let limits = |budgets: &[(BudgetId, Amount)]| meter.limits(&Terms { budgets, ..terms(&plan, &bounds) });
     let tokens = |tokens| Charge { tokens: Tokens(tokens), ..Charge::default() };
@@ -353,7 +353,7 @@ fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
     spend(&meter, &request(&held, 1)).unwrap();
     let idle = credits_of(BudgetScope::User(UserNo(2)));
     let monthly = BudgetScope::User(UserNo(3));
-    let monthly = BudgetId { scope: monthly, measure: Measure::Money, per: Per::Month };
+    let monthly = BudgetId { scope: monthly, measure: Measure::Money, per: LimitPeriod::Month };
     meter.begin(idle, AT.day(), Amount(5));
     meter.begin(monthly, AT.day(), Amount(6));
     let tomorrow = AT.day().next();
@@ -361,7 +361,7 @@ fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
     assert_eq!(meter.used(idle, AT.day()), Amount(5));
     meter.sweep(tomorrow);
     assert_eq!([idle, monthly, credits_of(USER)].map(|budget| meter.used(budget, AT.day())), [0, 6, 1].map(Amount));
-    meter.sweep(Period::of(Per::Month, AT.day()).next().first());
+    meter.sweep(Period::of(LimitPeriod::Month, AT.day()).next().first());
     assert_eq!(meter.used(monthly, AT.day()), Amount(0));
     drop(held);
     meter.sweep(tomorrow);
@@ -431,7 +431,7 @@ proptest! {
         let plan = plan(Some(20), None);
         let bounds = bounds(Some(15), None);
         let id = |measure, per| BudgetId { scope: USER, measure, per };
-        let budgets = [(id(Measure::Money, Per::Day), Amount(120)), (id(Measure::Money, Per::Month), Amount(200))];
+        let budgets = [(id(Measure::Money, LimitPeriod::Day), Amount(120)), (id(Measure::Money, LimitPeriod::Month), Amount(200))];
         let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
         let ids = [credits_of(KEY), credits_of(USER), budgets[0].0, budgets[1].0];
         let mut held = Vec::new();

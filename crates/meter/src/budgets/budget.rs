@@ -1,6 +1,6 @@
 //! The periods of budgets and the amounts that requests charge to them. A daily quota of credits is a budget.
 
-pub use access::limits::budget::{BudgetId, BudgetScope, Measure, Per};
+pub use access::limits::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use access::{Amount, Credits, Day, NanoUsd, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Period {
     first: Day,
-    per: Per,
+    per: LimitPeriod,
 }
 
 /// The amounts that a request uses, or may use at most. A budget takes the amount of its measure.
@@ -116,11 +116,11 @@ impl Charge {
 impl Period {
     /// Returns the period that contains `day`.
     #[must_use]
-    pub fn of(per: Per, day: Day) -> Self {
+    pub fn of(per: LimitPeriod, day: Day) -> Self {
         let first = match per {
-            Per::Day => day,
-            Per::Week => Day(day.0.saturating_sub(day_of_week(day))),
-            Per::Month => Day(day.0.saturating_sub(day_of_month(day) - 1)),
+            LimitPeriod::Day => day,
+            LimitPeriod::Week => Day(day.0.saturating_sub(day_of_week(day))),
+            LimitPeriod::Month => Day(day.0.saturating_sub(day_of_month(day) - 1)),
         };
         Self { first, per }
     }
@@ -133,7 +133,7 @@ impl Period {
 
     /// Returns whether the period is a day, a week or a month.
     #[must_use]
-    pub const fn per(self) -> Per {
+    pub const fn per(self) -> LimitPeriod {
         self.per
     }
 
@@ -147,11 +147,11 @@ impl Period {
     #[must_use]
     pub fn next(self) -> Self {
         let first = match self.per {
-            Per::Day => self.first.next(),
+            LimitPeriod::Day => self.first.next(),
             // The week of 1970-01-01 began before the first day.
-            Per::Week => Day(self.first.0.saturating_add(7 - day_of_week(self.first))),
+            LimitPeriod::Week => Day(self.first.0.saturating_add(7 - day_of_week(self.first))),
             // 31 days after the first of a month is one of the first four days of the next month.
-            Per::Month => Period::of(Per::Month, Day(self.first.0.saturating_add(31))).first,
+            LimitPeriod::Month => Period::of(LimitPeriod::Month, Day(self.first.0.saturating_add(31))).first,
         };
         Self { first, per: self.per }
     }
@@ -189,16 +189,16 @@ mod tests {
             (11_016, 10_988, 11_017),
             (0, 0, 31),
         ] {
-            let month = Period::of(Per::Month, Day(day));
+            let month = Period::of(LimitPeriod::Month, Day(day));
             assert_eq!((month.first(), month.next().first()), (Day(first), Day(next)), "day {day}");
         }
     }
 
     #[test]
     fn every_day_of_400_years_is_in_exactly_one_month() {
-        let mut month = Period::of(Per::Month, Day(0));
+        let mut month = Period::of(LimitPeriod::Month, Day(0));
         for day in 0..146_097 {
-            let of = Period::of(Per::Month, Day(day));
+            let of = Period::of(LimitPeriod::Month, Day(day));
             if of != month {
                 assert_eq!((of, of.first()), (month.next(), Day(day)));
                 assert!((28..=31).contains(&(day - month.first().0)));
@@ -209,10 +209,10 @@ mod tests {
 
     #[test]
     fn every_day_of_400_years_is_in_exactly_one_week_that_begins_on_a_monday() {
-        let mut week = Period::of(Per::Week, Day(0));
+        let mut week = Period::of(LimitPeriod::Week, Day(0));
         assert_eq!((week.first(), week.next().first()), (Day(0), Day(4)), "1970-01-05 was a Monday");
         for day in 0..146_097 {
-            let of = Period::of(Per::Week, Day(day));
+            let of = Period::of(LimitPeriod::Week, Day(day));
             if of != week {
                 assert_eq!((of, of.first()), (week.next(), Day(day)));
                 week = of;
@@ -220,15 +220,15 @@ mod tests {
             assert!(day - week.first().0 < 7);
         }
         // 2026-11-30 is a Monday.
-        assert_eq!(Period::of(Per::Week, Day(20_787)).first(), Day(20_787));
-        assert_eq!(Period::of(Per::Week, Day(20_786)).end(), Day(20_787).start());
+        assert_eq!(Period::of(LimitPeriod::Week, Day(20_787)).first(), Day(20_787));
+        assert_eq!(Period::of(LimitPeriod::Week, Day(20_786)).end(), Day(20_787).start());
     }
 
     #[test]
     fn period_ends_at_midnight() {
-        assert_eq!(Period::of(Per::Day, Day(20_000)).end(), Day(20_001).start());
-        assert_eq!(Period::of(Per::Month, Day(19_782)).end(), Day(19_783).start());
-        assert_eq!(Period::of(Per::Month, Day(u32::MAX)).next().per(), Per::Month);
+        assert_eq!(Period::of(LimitPeriod::Day, Day(20_000)).end(), Day(20_001).start());
+        assert_eq!(Period::of(LimitPeriod::Month, Day(19_782)).end(), Day(19_783).start());
+        assert_eq!(Period::of(LimitPeriod::Month, Day(u32::MAX)).next().per(), LimitPeriod::Month);
     }
 
     #[test]

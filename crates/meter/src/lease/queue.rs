@@ -135,7 +135,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::budgets::budget::{BudgetId, BudgetScope, Per, Period};
+    use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Period};
     use crate::lease::{CounterId, Verdict};
 
     #[tokio::test]
@@ -143,7 +143,7 @@ mod tests {
         let (queue, mut messages) = mpsc::channel(2);
         let leases = LeaseQueue::new(queue);
         let mut wait = leases.wait(Mono(7));
-        let period = Period::of(Per::Day, access::Day(1));
+        let period = Period::of(LimitPeriod::Day, access::Day(1));
         let counter = CounterId { budget: BudgetId::credits_a_day(BudgetScope::Global), period };
         let judgement = WaitDecision { waiter: 0, counter, verdict: Verdict::Retry, lost: Amount::ZERO };
         let (reported, ()) = tokio::join!(wait.verdict(Vec::new()), async {

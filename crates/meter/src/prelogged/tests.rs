@@ -3,13 +3,14 @@ use access::{Amount, Credits, KeyBounds, KeyNo, Plan, PlanId, SubjectId, Timesta
 use super::*;
 use crate::scope_counters::Authority;
 use crate::{
-    AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, Limits, Meter, Per, RateSource, SubjectTerms, Terms,
+    AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, LimitPeriod, Limits, Meter, RateSource, SubjectTerms,
+    Terms,
 };
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 const NOW: Mono = Mono(1);
-const OF_ALL: BudgetId = BudgetId { scope: BudgetScope::Global, measure: Measure::Credits, per: Per::Month };
+const OF_ALL: BudgetId = BudgetId { scope: BudgetScope::Global, measure: Measure::Credits, per: LimitPeriod::Month };
 
 /// The limits of a key with 10,000 credits per day, and `all` credits for all users together.
 fn limits(meter: &Meter, all: u64) -> Arc<Limits> {

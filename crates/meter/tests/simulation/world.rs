@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use access::{Amount, Day, Timestamp, UserNo};
-use meter::budgets::budget::{BudgetId, BudgetScope, Measure, Per};
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure};
 use meter::lease::{CounterId, LeaseServer, LeaseTiming, NodeId, Tick, TickReply};
 
 use crate::broken_rules::{BrokenRule, RulesExcept};
@@ -19,8 +19,8 @@ use crate::prng::Prng;
 use crate::setup::Setup;
 
 pub(crate) const BUDGETS: [BudgetId; 2] = [
-    BudgetId { scope: BudgetScope::User(UserNo(1)), measure: Measure::Credits, per: Per::Day },
-    BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: Per::Month },
+    BudgetId { scope: BudgetScope::User(UserNo(1)), measure: Measure::Credits, per: LimitPeriod::Day },
+    BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: LimitPeriod::Month },
 ];
 const DAY_US: u64 = 86_400_000_000;
 

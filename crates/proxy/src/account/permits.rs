@@ -9,7 +9,7 @@ use crate::upstream::targets::limits::TargetPermit;
 use crate::worker::aggregation::PreloggedPart;
 
 /// The permits, reservations and open records of a request.
-pub(crate) struct Permits {
+pub(crate) struct RequestPermits {
     /// The permit that counts the request among those in flight, until the gateway itself responds or the response of the
     /// upstream has ended; `None` if too many are in flight.
     pub(crate) request: Option<RequestPermit>,
@@ -56,7 +56,7 @@ impl BudgetHold {
     }
 }
 
-impl Permits {
+impl RequestPermits {
     /// Takes the reservations of further attempts: those that were committed, and those that were not sent.
     pub(crate) fn take_further(&mut self) -> (Vec<CommittedRequest>, Vec<Reservation>) {
         let mut committed = Vec::new();

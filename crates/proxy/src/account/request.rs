@@ -21,7 +21,7 @@ use crate::client::head::Head;
 use crate::deadlines::RequestDeadlines;
 use crate::upstream::interim::InterimResponses;
 use crate::upstream::response_head::UpstreamHead;
-use crate::worker::{Pinned, Worker};
+use crate::worker::{Worker, WorkerSnapshot};
 
 /// Returns the address of the client that sent `head`: the peer's address, or the one that a trusted proxy reports.
 pub(crate) fn client_address(peer: &Peer, snapshot: &Snapshot, head: &Head) -> IpAddr {
@@ -44,7 +44,7 @@ pub(crate) struct RequestContext {
     /// The request's own deadlines.
     pub(crate) deadlines: Rc<RequestDeadlines>,
     /// The configuration that the request uses to its end.
-    pub(crate) snapshot: Rc<Pinned>,
+    pub(crate) snapshot: Rc<WorkerSnapshot>,
     pub(crate) id: RequestId,
     pub(crate) id_text: RequestIdText,
     /// The time at which the head had arrived. Deadlines and durations begin at it.

@@ -1,10 +1,10 @@
 //! The maximum usage of an LLM request, computed if a budget of tokens or money limits the client.
 
 use access::{NanoUsd, Refusal, Timestamp, Tokens};
-use ai::bound::{Bound, Extent, LoweredLimit, Reference, RemainingBudget, Unknown};
+use ai::bound::{Bound, Extent, LoweredLimit, MissingFact, Reference, RemainingBudget};
 use ai::models;
 use ai::price::Price;
-use config::snapshot::{Budgets, Unbounded};
+use config::snapshot::{Budgets, UnboundedCalls};
 use meter::{Charge, Limits, Measure};
 
 use crate::refusal::problem::Problem;
@@ -63,7 +63,7 @@ impl CallLimits<'_> {
     /// Returns the maximum usage in the measures that a budget limits.
     fn most(&self, bound: &Bound, sized: &CallSize<'_>) -> Result<Charge, Problem> {
         let counts_tokens = self.limits.limits(Measure::Tokens);
-        if self.budgets.unbounded == Unbounded::Refuse
+        if self.budgets.unbounded == UnboundedCalls::Refuse
             && let Some(reference) = reference(bound, counts_tokens)
         {
             return Err(unbounded(&format!("it refers to {}", reference.as_str())));
@@ -81,8 +81,8 @@ impl CallLimits<'_> {
 
     fn unknown(&self, bound: &Bound, model: &str) -> Problem {
         match bound.unknown() {
-            Some(Unknown::Limits) => unbounded(&format!("the maximum output of the model {model:?} is unknown")),
-            Some(Unknown::Price) | None => Problem::new(
+            Some(MissingFact::Limits) => unbounded(&format!("the maximum output of the model {model:?} is unknown")),
+            Some(MissingFact::Price) | None => Problem::new(
                 Refusal::PriceUnknown,
                 format!(
                     "the model {model:?} has no price for this request, and a budget of money applies: use another model"
@@ -126,7 +126,7 @@ fn unbounded(why: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use access::{Amount, BudgetId, BudgetScope, Caller, KeyBounds, KeyNo, Per, Plan, PlanId, UserNo};
+    use access::{Amount, BudgetId, BudgetScope, Caller, KeyBounds, KeyNo, LimitPeriod, Plan, PlanId, UserNo};
     use ai::EndpointCall;
     use meter::{Meter, Rates, Terms, UnitRates};
 
@@ -146,7 +146,7 @@ mod tests {
         let extent = Extent::read(&called, &fields, BODY);
         let budgets = Budgets { clamp: true, ..Budgets::default() };
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
-        let id = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Money, per: Per::Month };
+        let id = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Money, per: LimitPeriod::Month };
         let bound = |left: u64, prices: &[Option<&Price>]| -> Result<_, Refusal> {
             let budget = [(id, Amount(left))];
             let plan = Plan::unlimited("test");

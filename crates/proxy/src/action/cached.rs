@@ -12,7 +12,7 @@ use access::Refusal;
 use meter::Outcome;
 use tokio::time::timeout_at;
 
-use super::Handled;
+use super::ActionResponse;
 use super::forward::{ForwardedRoute, forward_to};
 use super::limit::limit_free;
 use crate::account::RequestAccount;
@@ -58,7 +58,7 @@ pub(crate) async fn respond(
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     client: Option<&Client>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let Some(request) = cached_request(&to, account, body) else {
         return forward_uncached(to, account, body, client).await;
     };
@@ -163,9 +163,9 @@ async fn hit(
     client: Option<&Client>,
     stored: &StoredResponse,
     result: CacheResult,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let admission = limit_free(account, client).await?;
-    Ok(Handled::Changed(response_of(account, stored, result)?, admission.rate))
+    Ok(ActionResponse::Changed(response_of(account, stored, result)?, admission.rate))
 }
 
 /// Forwards a request whose response is not stored. One that changes a resource removes its stored responses.
@@ -174,7 +174,7 @@ async fn forward_uncached(
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     client: Option<&Client>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     account.cache = Some(CacheResult::Bypass);
     let mut handled = forward_to(to, account, body, client, None).await?;
     if let Some(head) = head_of(&mut handled) {
@@ -191,7 +191,7 @@ pub(crate) async fn forward_change(
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     client: Option<&Client>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let mut handled = forward_to(to, account, body, client, None).await?;
     if let Some(head) = head_of(&mut handled) {
         invalidate(account, head).await;
@@ -200,10 +200,10 @@ pub(crate) async fn forward_change(
 }
 
 /// Returns the head of a response that an upstream sent.
-fn head_of(handled: &mut Handled) -> Option<&mut RelayedHead> {
+fn head_of(handled: &mut ActionResponse) -> Option<&mut RelayedHead> {
     match handled {
-        Handled::Own(..) => None,
-        Handled::Relayed(relayed) => Some(&mut relayed.answered.head),
-        Handled::Changed(changed, _) => Some(&mut changed.head),
+        ActionResponse::Own(..) => None,
+        ActionResponse::Relayed(relayed) => Some(&mut relayed.answered.head),
+        ActionResponse::Changed(changed, _) => Some(&mut changed.head),
     }
 }

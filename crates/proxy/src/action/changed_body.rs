@@ -6,7 +6,7 @@ use access::Refusal;
 use bytes::Bytes;
 use config::snapshot::BodyChanges;
 use http_body_util::BodyExt as _;
-use http1::{Announced, Fields, HeadEdits, InvalidPart, KnownName};
+use http1::{AnnouncedContent, Fields, HeadEdits, InvalidPart, KnownName};
 use json_edits::{EditError, Room};
 use tokio::time::{Instant, timeout_at};
 
@@ -273,8 +273,8 @@ fn refused(why: &str) -> Problem {
 /// Returns the length of the body that the head announces.
 fn announced(head: &Head) -> Option<usize> {
     match head.announced() {
-        Announced::Length(bytes) => usize::try_from(bytes).ok(),
-        Announced::Chunked | Announced::Nothing => None,
+        AnnouncedContent::Length(bytes) => usize::try_from(bytes).ok(),
+        AnnouncedContent::Chunked | AnnouncedContent::Nothing => None,
     }
 }
 

@@ -16,7 +16,7 @@ use meter::{AdmissionInfo, Charge, Measure};
 use super::hash_key::hash_key;
 use super::limit::limit;
 use super::rewrite::rewritten;
-use super::{Handled, RelayedResponse, changed_body, tunnel};
+use super::{ActionResponse, RelayedResponse, changed_body, tunnel};
 use crate::account::RequestAccount;
 use crate::account::client::Client;
 use crate::account::request::RequestContext;
@@ -108,7 +108,7 @@ pub(crate) async fn forward_to(
     body: &mut IncomingBody,
     client: Option<&Client>,
     fill: Option<&FillEdits>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let ForwardedRoute { route, upstream } = to;
     let policy = &route.policy;
     check_key_places(&account.request)?;
@@ -122,7 +122,7 @@ pub(crate) async fn forward_to(
     let rewrite = match changes {
         None => &route.rewrite,
         Some(changes) => {
-            account.changes_with(&changes.policy);
+            account.use_upstream_policy(&changes.policy);
             &changes.rewrite
         }
     };
@@ -173,9 +173,9 @@ pub(crate) async fn forward_to(
     if answered.head.head.fields().get(KnownName::ContentType).is_some_and(is_event_stream) {
         account.becomes_stream(Duration::MAX);
     }
-    account.answered(answered.head.head.status(), None);
+    account.note_response_head(answered.head.head.status(), None);
     let Some(changes) = account.policy().response_body.clone() else {
-        return Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }));
+        return Ok(ActionResponse::Relayed(RelayedResponse { answered, tap: None, admission }));
     };
     // Boxed, because few requests need it.
     Box::pin(changed(account, answered, &changes, admission)).await
@@ -227,15 +227,15 @@ async fn changed(
     mut answered: UpstreamResponse,
     changes: &Arc<BodyChanges>,
     admission: AdmissionInfo,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     changed_body::edit_head(&mut answered.head)?;
     if !changed_body::has_content(&account.request.head, &answered) {
-        return Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }));
+        return Ok(ActionResponse::Relayed(RelayedResponse { answered, tap: None, admission }));
     }
     let since = account.request.phase_begins();
     let changed = changed_body::of_response(account, answered, changes).await?;
     account.request.phase_ends("transform", since);
-    Ok(Handled::Changed(changed, admission.rate))
+    Ok(ActionResponse::Changed(changed, admission.rate))
 }
 
 /// Returns the rules of retries with the body, which is kept for them as it is sent.

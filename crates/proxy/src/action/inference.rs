@@ -36,7 +36,7 @@ use self::fallback::FallbackCall;
 use self::model_plan::{InferenceRequest, ModelPlan};
 use self::parsed_call::ParsedCall;
 use self::target_call::TargetCall;
-use super::Handled;
+use super::ActionResponse;
 use crate::account::client::Client;
 use crate::account::{InferenceAccount, RequestAccount};
 use crate::body::IncomingBody;
@@ -61,7 +61,7 @@ pub(crate) async fn infer(
     account: &mut RequestAccount,
     body: &mut IncomingBody,
     client: &Client,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let parsed = ParsedCall::read(account, body, endpoint, client).await?;
     let parsed = if references::may_have(endpoint, &parsed) {
         // Boxed, because few calls need it.

@@ -8,7 +8,7 @@ use ai::models::ModelCard;
 use config::CatalogModel;
 use config::snapshot::Traffic;
 
-use super::Handled;
+use super::ActionResponse;
 use super::inference::model_plan::{no_model, not_in_plan};
 use super::limit::limit_free;
 use crate::account::RequestAccount;
@@ -23,7 +23,7 @@ pub(crate) async fn models(
     called: &EndpointCall<'_>,
     account: &mut RequestAccount,
     client: &Client,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let admission = limit_free(account, Some(client)).await?;
     let snapshot = &account.request.snapshot;
     let bounds = &client.principal.bounds;
@@ -51,7 +51,7 @@ pub(crate) async fn models(
         }
         Some(name) => return Err(no_model(name)),
     };
-    Ok(Handled::Own(Box::new(render::json(body)), admission.rate))
+    Ok(ActionResponse::Own(Box::new(render::json(body)), admission.rate))
 }
 
 /// Returns the description of a model for clients.

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, header};
 use http1::KnownName;
 use meter::{BudgetLevel, BudgetScope, Limits};
 
-use super::Handled;
+use super::ActionResponse;
 use super::limit::limit_free;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
@@ -17,7 +17,11 @@ use crate::refusal::problem::Problem;
 use crate::refusal::render;
 
 /// Reports the quotas and budgets of the client, also of one that has used them up. Those that several users share are omitted.
-pub(crate) async fn quotas(form: QuotaForm, account: &mut RequestAccount, client: &Client) -> Result<Handled, Problem> {
+pub(crate) async fn quotas(
+    form: QuotaForm,
+    account: &mut RequestAccount,
+    client: &Client,
+) -> Result<ActionResponse, Problem> {
     let admission = limit_free(account, Some(client)).await?;
     let request = &account.request;
     let principal = &client.principal;
@@ -34,7 +38,7 @@ pub(crate) async fn quotas(form: QuotaForm, account: &mut RequestAccount, client
     let is_text = form == QuotaForm::Usage && prefers_text(request);
     let mut response = if is_text { text(quotas.line()) } else { render::json(quotas.body(form)) };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(Handled::Own(Box::new(response), admission.rate))
+    Ok(ActionResponse::Own(Box::new(response), admission.rate))
 }
 
 /// Returns the windows of a key, the least share left first, and then its rates.

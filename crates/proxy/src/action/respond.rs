@@ -5,7 +5,7 @@ use bytes::Bytes;
 use config::snapshot::{FixedResponse, ReceivedTarget, Redirect, RequestedOrigin, unreserved};
 use http::{Response, header};
 
-use super::Handled;
+use super::ActionResponse;
 use super::limit::limit_free;
 use crate::account::RequestAccount;
 use crate::account::client::Client;
@@ -18,9 +18,9 @@ pub(crate) async fn respond(
     response: Response<Bytes>,
     account: &mut RequestAccount,
     client: Option<&Client>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let admission = limit_free(account, client).await?;
-    Ok(Handled::Own(Box::new(response), admission.rate))
+    Ok(ActionResponse::Own(Box::new(response), admission.rate))
 }
 
 /// Sends the client to another address.
@@ -28,7 +28,7 @@ pub(crate) async fn redirect_to(
     to: &Redirect,
     account: &mut RequestAccount,
     client: Option<&Client>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let response = redirect(to, &account.request)?;
     respond(response, account, client).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::credentials::issuer::IssuerKeys;
-use access::credentials::jwt::{self, JwtError, Requirement, Verified};
+use access::credentials::jwt::{self, JwtError, Requirement, VerifiedToken};
 use access::{Plan, Refusal, Timestamp};
 use config::snapshot::credentials::bearer;
 use config::snapshot::{JwtEntry, JwtKeys, JwtRule, TokenPlan};
@@ -99,7 +99,7 @@ fn find<'a>(request: &'a RequestContext, rule: &JwtRule, is_last: bool) -> Resul
 }
 
 /// Returns the name of the subject's plan. A token without a known plan is refused, because no limit would apply to it.
-fn plan(entry: &JwtEntry, verified: &Verified, plans: &[Plan]) -> Result<Option<Arc<str>>, Problem> {
+fn plan(entry: &JwtEntry, verified: &VerifiedToken, plans: &[Plan]) -> Result<Option<Arc<str>>, Problem> {
     let claim = match &entry.plan {
         None => return Ok(None),
         Some(TokenPlan::Named(name)) => return Ok(Some(name.clone())),
@@ -128,7 +128,7 @@ fn verify(
     entry: &JwtEntry,
     issuer: Option<&IssuerKeys>,
     now: Timestamp,
-) -> Result<Result<Verified, JwtError>, Problem> {
+) -> Result<Result<VerifiedToken, JwtError>, Problem> {
     let verified = match (&entry.keys, issuer) {
         (JwtKeys::Configured(keys), _) => jwt::verify(token, &entry.terms, keys, now),
         (JwtKeys::Published { .. }, issuer) => {

@@ -3,7 +3,7 @@
 
 use access::Refusal;
 use config::snapshot::Sizes;
-use http1::{Announced, Violation};
+use http1::{AnnouncedContent, Violation};
 
 use crate::client::head::Head;
 use crate::refusal::problem::Problem;
@@ -23,8 +23,8 @@ pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
 /// Refuses a body whose announced length is over `body_bytes_max`.
 pub(crate) fn check_length(head: &Head, body_bytes_max: u64) -> Result<(), Problem> {
     match head.announced() {
-        Announced::Length(bytes) if bytes > body_bytes_max => Err(too_large(body_bytes_max)),
-        Announced::Length(_) | Announced::Chunked | Announced::Nothing => Ok(()),
+        AnnouncedContent::Length(bytes) if bytes > body_bytes_max => Err(too_large(body_bytes_max)),
+        AnnouncedContent::Length(_) | AnnouncedContent::Chunked | AnnouncedContent::Nothing => Ok(()),
     }
 }
 

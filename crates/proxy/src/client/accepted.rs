@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::proxy_header::{self, ProxiedSource, ProxyHeaderError};
 use crate::capacity::ConnectionPermit;
-use crate::metrics::Handles;
+use crate::metrics::WorkerHandles;
 use crate::metrics::failure_log::FailureLog;
 use crate::refusal::render::TOO_MANY_CONNECTIONS;
 
@@ -53,7 +53,7 @@ pub(crate) struct ConnectingPeer<'a> {
     pub(crate) is_trusted: bool,
     /// Counts the address of the client once it is known.
     pub(crate) permit: &'a mut ConnectionPermit,
-    pub(crate) handles: &'a Handles,
+    pub(crate) handles: &'a WorkerHandles,
 }
 
 /// A connection whose requests can be read.
@@ -173,7 +173,7 @@ impl AcceptedStream {
     }
 
     /// Refuses the connection. A client of TLS cannot read the response.
-    async fn refuse(mut self, refusal: Refusal, response: &'static [u8], handles: &Handles) -> RefusedStream {
+    async fn refuse(mut self, refusal: Refusal, response: &'static [u8], handles: &WorkerHandles) -> RefusedStream {
         handles.refused(refusal);
         if self.tls.is_some() {
             return RefusedStream::Unanswered;

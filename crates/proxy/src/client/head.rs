@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use config::snapshot::merged;
 use http1::{
-    Announced, Expectation, FieldMemory, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser,
+    AnnouncedContent, Expectation, FieldMemory, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser,
     RequestTarget, Version, Violation, escaped_target,
 };
 
@@ -288,7 +288,7 @@ impl Head {
     }
 
     /// Returns the content that the framing fields announce.
-    pub(crate) const fn announced(&self) -> Announced {
+    pub(crate) const fn announced(&self) -> AnnouncedContent {
         self.parsed.announced()
     }
 

@@ -31,7 +31,7 @@ struct Handler {
 
 /// The handling of one request. If it is dropped after the first byte was sent to an upstream, it continues without its
 /// client.
-pub(crate) struct Handling {
+pub(crate) struct RequestHandling {
     worker: Rc<Worker>,
     deadlines: Rc<RequestDeadlines>,
     handler: Option<Handler>,
@@ -65,7 +65,7 @@ impl Handler {
     }
 }
 
-impl Handling {
+impl RequestHandling {
     /// Begins to handle a request, when it is polled.
     pub(crate) fn new(received: ReceivedRequest) -> Self {
         let worker = received.at.worker.clone();
@@ -86,7 +86,7 @@ impl Handling {
     }
 }
 
-impl Future for Handling {
+impl Future for RequestHandling {
     type Output = Box<ClientResponse>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Box<ClientResponse>> {
@@ -103,7 +103,7 @@ impl Future for Handling {
     }
 }
 
-impl Drop for Handling {
+impl Drop for RequestHandling {
     fn drop(&mut self) {
         let Some(mut handler) = self.handler.take() else { return };
         let deadlines = &self.deadlines;

@@ -27,7 +27,7 @@ use crate::client::{
     AcceptedStream, ClientProtocol, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody,
     SharedSocket,
 };
-use crate::connection::handler::Handling;
+use crate::connection::handler::RequestHandling;
 use crate::connection::http2;
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::handle::exchange::ReceivedRequest;
@@ -264,7 +264,7 @@ impl Connection {
         let at = self.at.clone();
         let active = self.at.deadlines.begin();
         let body = RequestBody::of_socket(self.socket.clone());
-        let mut handling = pin!(Handling::new(ReceivedRequest { at, active, head, body }));
+        let mut handling = pin!(RequestHandling::new(ReceivedRequest { at, active, head, body }));
         let mut interim: UnwrittenInterim = None;
         let mut respond = |cx: &mut Context<'_>| {
             let polled = handling.as_mut().poll(cx);

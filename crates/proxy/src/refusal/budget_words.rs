@@ -2,7 +2,7 @@
 
 use access::Amount;
 use meter::budgets::counter::RefusalCause;
-use meter::{BudgetExceeded, BudgetId, BudgetScope, Measure, Per, Period};
+use meter::{BudgetExceeded, BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 
 /// A part of a budget that a node holds and that does not respond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub(super) const fn is_shared(budget: BudgetId) -> bool {
 fn name_of(budget: BudgetId, limit: Amount) -> String {
     let BudgetId { scope, measure, per } = budget;
     let period = match per {
-        Per::Day => "day",
-        Per::Week => "week",
-        Per::Month => "month",
+        LimitPeriod::Day => "day",
+        LimitPeriod::Week => "week",
+        LimitPeriod::Month => "month",
     };
     let limit = measure.written(limit);
     let of = measure_word(measure);
@@ -45,11 +45,11 @@ fn name_of(budget: BudgetId, limit: Amount) -> String {
 }
 
 /// Returns when a budget is full again.
-const fn full_again(per: Per) -> &'static str {
+const fn full_again(per: LimitPeriod) -> &'static str {
     match per {
-        Per::Day => "at midnight UTC",
-        Per::Week => "at midnight UTC before Monday",
-        Per::Month => "on the first of the next month, UTC",
+        LimitPeriod::Day => "at midnight UTC",
+        LimitPeriod::Week => "at midnight UTC before Monday",
+        LimitPeriod::Month => "on the first of the next month, UTC",
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     fn refusal(
         scope: BudgetScope,
         measure: Measure,
-        per: Per,
+        per: LimitPeriod,
         [limit, used, requested]: [u64; 3],
         by: RefusalCause,
     ) -> String {
@@ -132,20 +132,20 @@ mod tests {
         let key = BudgetScope::Key(access::KeyNo(1));
         for (message, expected) in [
             (
-                message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
+                message(BudgetScope::User(access::UserNo(1)), Measure::Credits, LimitPeriod::Day),
                 "the day's quota of 2505000000 credits is used up (2600000000 credits used): it resets at midnight UTC",
             ),
             (
-                message(key, Measure::Money, Per::Month),
+                message(key, Measure::Money, LimitPeriod::Month),
                 "this key's own budget of 2.505 USD a month is used up (2.6 USD used): it resets on the first of the \
                 next month, UTC",
             ),
             (
-                message(BudgetScope::Global, Measure::Tokens, Per::Day),
+                message(BudgetScope::Global, Measure::Tokens, LimitPeriod::Day),
                 "the day's budget of tokens for this gateway is used up: it resets at midnight UTC",
             ),
             (
-                message(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
+                message(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, LimitPeriod::Month),
                 "the month's budget of money for all users of this plan is used up: it resets on the first of the \
                 next month, UTC",
             ),
@@ -162,12 +162,12 @@ mod tests {
             lost(&LostLease { budget, period, limit: Amount(400), held: Amount(34) })
         };
         assert_eq!(
-            message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
+            message(BudgetScope::User(access::UserNo(1)), Measure::Credits, LimitPeriod::Day),
             "a server that does not respond has 34 credits of the day's quota of 400 credits, and the rest is too small: \
              try again when that server responds, or at midnight UTC"
         );
         assert_eq!(
-            message(BudgetScope::Global, Measure::Tokens, Per::Month),
+            message(BudgetScope::Global, Measure::Tokens, LimitPeriod::Month),
             "a server that does not respond has a part of the month's budget of tokens for this gateway, and the rest is \
              too small: try again when that server responds, or on the first of the next month, UTC"
         );
@@ -183,7 +183,7 @@ mod tests {
                     for by in [RefusalCause::Limit, RefusalCause::Lease] {
                         // The second request is larger than the whole budget.
                         let messages = [1_500_000_000, 9_500_000_000]
-                            .map(|requested| refusal(scope, measure, Per::Month, [limit, used, requested], by));
+                            .map(|requested| refusal(scope, measure, LimitPeriod::Month, [limit, used, requested], by));
                         let shape = messages.each_ref().map(|text| {
                             text.replace("1500000000", "N")
                                 .replace("9500000000", "N")
@@ -203,16 +203,16 @@ mod tests {
         let user = BudgetScope::User(access::UserNo(1));
         for (message, expected) in [
             (
-                refusal(user, Measure::Money, Per::Day, [0, 0, 1], RefusalCause::Limit),
+                refusal(user, Measure::Money, LimitPeriod::Day, [0, 0, 1], RefusalCause::Limit),
                 "the day's budget of 0 USD allows only requests without a cost",
             ),
             (
-                refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Limit),
+                refusal(user, Measure::Tokens, LimitPeriod::Day, [1_000, 400, 601], RefusalCause::Limit),
                 "this call may use up to 601 tokens, and 600 tokens are left of the day's budget of 1000 tokens: request \
                 less, or wait until it resets at midnight UTC",
             ),
             (
-                refusal(user, Measure::Tokens, Per::Day, [1_000, 0, 1_001], RefusalCause::Limit),
+                refusal(user, Measure::Tokens, LimitPeriod::Day, [1_000, 0, 1_001], RefusalCause::Limit),
                 "this call may use up to 1001 tokens, and 1000 tokens are left of the day's budget of 1000 tokens: request \
                 less; it resets at midnight UTC",
             ),
@@ -220,7 +220,7 @@ mod tests {
                 refusal(
                     BudgetScope::Global,
                     Measure::Money,
-                    Per::Month,
+                    LimitPeriod::Month,
                     [5_000_000_000, 4_999_000_000, 1_250_000],
                     RefusalCause::Limit,
                 ),
@@ -228,12 +228,18 @@ mod tests {
                 less, or wait until it resets on the first of the next month, UTC",
             ),
             (
-                refusal(BudgetScope::Key(access::KeyNo(1)), Measure::Credits, Per::Day, [5, 3, 4], RefusalCause::Limit),
+                refusal(
+                    BudgetScope::Key(access::KeyNo(1)),
+                    Measure::Credits,
+                    LimitPeriod::Day,
+                    [5, 3, 4],
+                    RefusalCause::Limit,
+                ),
                 "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: request \
                 less, or wait until it resets at midnight UTC",
             ),
             (
-                refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Lease),
+                refusal(user, Measure::Tokens, LimitPeriod::Day, [1_000, 400, 601], RefusalCause::Lease),
                 "this call may use up to 601 tokens, and less is left of the day's budget of 1000 tokens: request less, or \
                 wait until it resets at midnight UTC",
             ),

@@ -10,7 +10,7 @@ use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::budgets::counter::RefusalCause;
 use meter::limiter::tokens::TokenUnit;
 use meter::rate::RateLevel;
-use meter::{BudgetExceeded, BudgetId, BudgetLevel, BudgetScope, Measure, Per, Period};
+use meter::{BudgetExceeded, BudgetId, BudgetLevel, BudgetScope, LimitPeriod, Measure, Period};
 use smallvec::SmallVec;
 
 use crate::refusal::budget_words::is_shared;
@@ -169,24 +169,24 @@ pub(crate) fn budget_name(budget: BudgetId) -> &'static str {
     use Measure::{Credits, Money, Tokens};
     let is_of_key = matches!(budget.scope, BudgetScope::Key(_));
     match (is_of_key, budget.per, budget.measure) {
-        (false, Per::Day, Credits) => "day",
-        (false, Per::Day, Tokens) => "day:tokens",
-        (false, Per::Day, Money) => "day:money",
-        (false, Per::Week, Credits) => "week",
-        (false, Per::Week, Tokens) => "week:tokens",
-        (false, Per::Week, Money) => "week:money",
-        (false, Per::Month, Credits) => "month",
-        (false, Per::Month, Tokens) => "month:tokens",
-        (false, Per::Month, Money) => "month:money",
-        (true, Per::Day, Credits) => "key+day",
-        (true, Per::Day, Tokens) => "key+day:tokens",
-        (true, Per::Day, Money) => "key+day:money",
-        (true, Per::Week, Credits) => "key+week",
-        (true, Per::Week, Tokens) => "key+week:tokens",
-        (true, Per::Week, Money) => "key+week:money",
-        (true, Per::Month, Credits) => "key+month",
-        (true, Per::Month, Tokens) => "key+month:tokens",
-        (true, Per::Month, Money) => "key+month:money",
+        (false, LimitPeriod::Day, Credits) => "day",
+        (false, LimitPeriod::Day, Tokens) => "day:tokens",
+        (false, LimitPeriod::Day, Money) => "day:money",
+        (false, LimitPeriod::Week, Credits) => "week",
+        (false, LimitPeriod::Week, Tokens) => "week:tokens",
+        (false, LimitPeriod::Week, Money) => "week:money",
+        (false, LimitPeriod::Month, Credits) => "month",
+        (false, LimitPeriod::Month, Tokens) => "month:tokens",
+        (false, LimitPeriod::Month, Money) => "month:money",
+        (true, LimitPeriod::Day, Credits) => "key+day",
+        (true, LimitPeriod::Day, Tokens) => "key+day:tokens",
+        (true, LimitPeriod::Day, Money) => "key+day:money",
+        (true, LimitPeriod::Week, Credits) => "key+week",
+        (true, LimitPeriod::Week, Tokens) => "key+week:tokens",
+        (true, LimitPeriod::Week, Money) => "key+week:money",
+        (true, LimitPeriod::Month, Credits) => "key+month",
+        (true, LimitPeriod::Month, Tokens) => "key+month:tokens",
+        (true, LimitPeriod::Month, Money) => "key+month:money",
     }
 }
 

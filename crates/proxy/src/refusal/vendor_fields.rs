@@ -4,7 +4,7 @@
 use access::Timestamp;
 use ai::Format;
 use http1::{HeadEdits, InvalidPart};
-use meter::{BudgetId, Per};
+use meter::{BudgetId, LimitPeriod};
 
 use crate::refusal::limit_items::{LimitItem, LimitItems, LimitUnit};
 
@@ -59,9 +59,9 @@ fn write_codex(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Res
 /// Returns the length that Codex calls "daily", "weekly" or "monthly". It knows a month of 30 days only, with a tolerance of 5 percent.
 const fn codex_minutes(budget: BudgetId) -> &'static [u8] {
     match budget.per {
-        Per::Day => b"1440",
-        Per::Week => b"10080",
-        Per::Month => b"43200",
+        LimitPeriod::Day => b"1440",
+        LimitPeriod::Week => b"10080",
+        LimitPeriod::Month => b"43200",
     }
 }
 
@@ -96,9 +96,9 @@ fn write_claude(items: &LimitItems, now: Timestamp, edits: &mut HeadEdits) -> Re
 /// Returns the word of Claude Code for the period of a budget.
 pub(crate) const fn claude_period(budget: BudgetId) -> &'static [u8] {
     match budget.per {
-        Per::Day => b"daily",
-        Per::Week => b"weekly",
-        Per::Month => b"monthly",
+        LimitPeriod::Day => b"daily",
+        LimitPeriod::Week => b"weekly",
+        LimitPeriod::Month => b"monthly",
     }
 }
 

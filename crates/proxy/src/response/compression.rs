@@ -6,7 +6,7 @@ pub(crate) mod encoder;
 
 use config::snapshot::{Auth, ContentCoding, RoutePolicy};
 use http::StatusCode;
-use http1::{Announced, InvalidPart, KnownName};
+use http1::{AnnouncedContent, InvalidPart, KnownName};
 
 use crate::account::RequestAccount;
 use crate::capacity::MemoryPermit;
@@ -131,8 +131,8 @@ impl Compression {
 /// Returns the length of the content that the response to GET would have.
 fn announced(head: &ClientHead) -> Option<u64> {
     match head.announced(None) {
-        Announced::Length(bytes) => Some(bytes),
-        Announced::Chunked | Announced::Nothing => None,
+        AnnouncedContent::Length(bytes) => Some(bytes),
+        AnnouncedContent::Chunked | AnnouncedContent::Nothing => None,
     }
 }
 

@@ -5,7 +5,9 @@ use access::Timestamp;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http1::{Announced, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line};
+use http1::{
+    AnnouncedContent, HeadEdits, InvalidPart, KnownName, write_added_fields, write_edited_fields, write_status_line,
+};
 
 use crate::account::request_id::RequestIdText;
 use crate::refusal::limit_items::LimitItems;
@@ -146,16 +148,16 @@ impl ClientHead {
     }
 
     /// Returns what the head announces; `length` is that of the content, if it is known.
-    pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
+    pub(crate) fn announced(&self, length: Option<u64>) -> AnnouncedContent {
         match &self.source {
             // The length of the content is known if there is content.
-            HeadSource::Relayed(relayed) if relayed.is_changed => Announced::Nothing,
+            HeadSource::Relayed(relayed) if relayed.is_changed => AnnouncedContent::Nothing,
             HeadSource::Relayed(relayed) => relayed.head.announced(),
             // RFC 9110, 8.6.
             HeadSource::Own(_) if matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
-                Announced::Nothing
+                AnnouncedContent::Nothing
             }
-            HeadSource::Own(_) => Announced::Length(length.unwrap_or(0)),
+            HeadSource::Own(_) => AnnouncedContent::Length(length.unwrap_or(0)),
         }
     }
 

@@ -271,7 +271,7 @@ impl Relay {
             Some(translated) => (translated.push(&bytes), translated.count().is_ok()),
             None => (bytes, true),
         };
-        self.account.relayed(bytes.len());
+        self.account.count_sent(bytes.len());
         if !bytes.is_empty() {
             self.account.request.deadlines.sends();
         }
@@ -312,7 +312,7 @@ impl Relay {
         self.content.connection = None;
         let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
         let last = self.translate_end(|translated| translated.fail(Refusal::Overloaded, MESSAGE)).unwrap_or_default();
-        self.account.relayed(last.len());
+        self.account.count_sent(last.len());
         self.last = (!last.is_empty()).then_some(last);
         self.account.finish(Outcome::Completed, seen);
     }
@@ -324,7 +324,7 @@ impl Relay {
         self.failure = translated.failure();
         if let Some(ResponseFailure { status, refusal, hidden_status, .. }) = self.failure {
             if translated.waits_for_end() {
-                self.account.answers(self.account.client_status(status).as_u16());
+                self.account.set_client_status(self.account.client_status(status).as_u16());
             }
             if let Some(refusal) = refusal {
                 let mut problem = Problem::new(refusal, "the translation of the response has failed");
@@ -366,7 +366,7 @@ impl Relay {
                 note_error(&mut self.account);
             }
         }
-        self.account.relayed(last.len());
+        self.account.count_sent(last.len());
         self.last = (!last.is_empty()).then_some(last);
         let now = if self.has_waited { Instant::now() } else { self.account.request.read_at() };
         let UpstreamContent { body, connection } = &mut *self.content;
@@ -404,7 +404,7 @@ impl Relay {
             has_ended = translated.is_empty();
             last = translated;
         }
-        self.account.relayed(last.len());
+        self.account.count_sent(last.len());
         self.account.finish(outcome, seen);
         match last {
             // The client has the end of its format already.
@@ -417,7 +417,7 @@ impl Relay {
     /// Ends an incomplete response that nothing reads.
     fn break_off_unread(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
         let last = self.close_frame(outcome);
-        self.account.relayed(last.len());
+        self.account.count_sent(last.len());
         self.account.finish(outcome, None);
         if self.account.is_grpc && self.may_have_trailers() {
             self.trailers = Some(Box::new(grpc::trailers(outcome)));
@@ -465,7 +465,7 @@ impl Relay {
         self.alive_since = Some(now);
         deadlines.wait_until(end_at.min(now + keep_alive::SILENCE_MAX));
         let bytes = keep_alive::event(self.tap.as_deref().map(|tapped| &tapped.tap), self.translated.as_deref_mut())?;
-        self.account.relayed(bytes.len());
+        self.account.count_sent(bytes.len());
         Some(RelayInterruption::Silence(bytes))
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use http::uri;
 use http_body::Body as _;
-use http1::{Announced, HeadEdits};
+use http1::{AnnouncedContent, HeadEdits};
 
 use crate::body::upload::Upload;
 use crate::client::head::Head;
@@ -53,12 +53,12 @@ impl OutgoingHead {
 
     /// Returns the announcement of the length of `upload`. A length of 0 is announced only if the client announced a
     /// length, because a server may expect it.
-    pub(crate) fn announced(&self, upload: &Upload) -> Announced {
+    pub(crate) fn announced(&self, upload: &Upload) -> AnnouncedContent {
         let bytes = if upload.is_end_stream() { Some(0) } else { upload.size_hint().exact() };
         match bytes {
-            Some(0) if !matches!(self.head.announced(), Announced::Length(_)) => Announced::Nothing,
-            Some(bytes) => Announced::Length(bytes),
-            None => Announced::Chunked,
+            Some(0) if !matches!(self.head.announced(), AnnouncedContent::Length(_)) => AnnouncedContent::Nothing,
+            Some(bytes) => AnnouncedContent::Length(bytes),
+            None => AnnouncedContent::Chunked,
         }
     }
 }
@@ -101,9 +101,9 @@ pub(crate) mod tests {
             let upload = Upload::segments([Bytes::from_static(content.as_bytes())], Instant::now()).0;
             assert_eq!(outgoing.announced(&upload), announced, "{fields:?} {content}");
         };
-        check(&[], "", Announced::Nothing);
-        check(&[("Content-Length", "0")], "", Announced::Length(0));
-        check(&[("Content-Length", "9")], "abc", Announced::Length(3));
-        check(&[], "abc", Announced::Length(3));
+        check(&[], "", AnnouncedContent::Nothing);
+        check(&[("Content-Length", "0")], "", AnnouncedContent::Length(0));
+        check(&[("Content-Length", "9")], "abc", AnnouncedContent::Length(3));
+        check(&[], "abc", AnnouncedContent::Length(3));
     }
 }

@@ -187,7 +187,7 @@ impl UpstreamHead {
     }
 
     /// Returns the content that the framing fields announce.
-    pub(crate) const fn announced(&self) -> http1::Announced {
+    pub(crate) const fn announced(&self) -> http1::AnnouncedContent {
         self.parsed.announced()
     }
 

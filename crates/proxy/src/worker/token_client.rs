@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Timestamp;
-use access::credentials::jwt::{ClaimError, JwtError, TokenDigest, Verified};
+use access::credentials::jwt::{ClaimError, JwtError, TokenDigest, VerifiedToken};
 use config::snapshot::JwtEntry;
 use http1::{Field, Fields, HeadEdits, InvalidPart};
 use rustc_hash::FxHashMap;
@@ -25,7 +25,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// A client whose access token is valid.
 pub(crate) struct TokenClient {
-    pub(crate) verified: Verified,
+    pub(crate) verified: VerifiedToken,
     /// The name of its plan, which exists.
     pub(crate) plan: Option<Arc<str>>,
     entry: Arc<JwtEntry>,
@@ -36,7 +36,7 @@ pub(crate) struct TokenClient {
 impl TokenClient {
     /// Creates a client of `entry`, which has verified the token. Claims that cannot be values of headers are left out: the
     /// token is valid without them.
-    pub(crate) fn new(entry: &Arc<JwtEntry>, verified: Verified) -> Self {
+    pub(crate) fn new(entry: &Arc<JwtEntry>, verified: VerifiedToken) -> Self {
         let mut fields = HeadEdits::for_forwarding();
         for configured in &entry.claims_to_headers {
             let appended = verified.claims.field_value(&configured.claim).and_then(|value| {

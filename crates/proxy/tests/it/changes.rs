@@ -9,7 +9,7 @@ use access::{Amount, Credits, Day, Ids, NanoUsd, Plan, PlanId, Timestamp, Tokens
 use http::{HeaderMap, Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
+use meter::{BudgetId, BudgetScope, LimitPeriod, Measure, UsageEvent};
 use spool::Record;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -139,7 +139,7 @@ fn plan(credits_per_day: u64) -> Arc<Plan> {
 }
 
 fn of_user(measure: Measure) -> BudgetId {
-    BudgetId { scope: BudgetScope::User(USER), measure, per: Per::Day }
+    BudgetId { scope: BudgetScope::User(USER), measure, per: LimitPeriod::Day }
 }
 
 fn midnight_after(day: Day) -> Timestamp {

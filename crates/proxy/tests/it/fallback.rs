@@ -15,7 +15,7 @@ use std::time::Duration;
 use access::{Amount, Clock, Ids, NanoUsd, ProviderKey, ProviderKeyId, Secret, Timestamp, Tokens};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
-use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
+use meter::{BudgetId, BudgetScope, LimitPeriod, Measure, UsageEvent};
 use spool::Record;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -444,7 +444,7 @@ async fn the_cheapest_target_is_that_of_the_prices_when_the_call_begins() {
 
 /// Gives the principal a budget of money a day, in nano-USD.
 fn with_money(gateway: &Gateway, nano_usd: i64) {
-    let id = BudgetId { scope: BudgetScope::User(USER), measure: Measure::Money, per: Per::Day };
+    let id = BudgetId { scope: BudgetScope::User(USER), measure: Measure::Money, per: LimitPeriod::Day };
     gateway.change(|principal| principal.budgets = [(id, Amount::of_money(NanoUsd(nano_usd)))].into());
 }
 

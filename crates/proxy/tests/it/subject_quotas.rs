@@ -1,6 +1,6 @@
 //! Quotas of clients without a user: the plan of an entry of `auth` limits the credits of its subjects.
 
-use access::{Amount, BudgetId, BudgetScope, Credits, Measure, Per, Subject, SubjectId};
+use access::{Amount, BudgetId, BudgetScope, Credits, LimitPeriod, Measure, Subject, SubjectId};
 use spool::Record;
 
 use crate::gateway::Gateway;
@@ -176,7 +176,7 @@ async fn a_subject_whose_counters_have_begun_needs_no_store() {
     let (gateway, beginnings) = Gateway::with_subject_budgets(&yaml(&raw, 5, 100));
     drop(beginnings);
     let scope = BudgetScope::Subject(SubjectId::of(&subject("shared", "acme")).unwrap());
-    for per in [Per::Day, Per::Month] {
+    for per in [LimitPeriod::Day, LimitPeriod::Month] {
         let budget = BudgetId { scope, measure: Measure::Credits, per };
         gateway.meter().begin(budget, gateway.clock().now().day(), Amount(4));
     }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Either, KeyField};
 use crate::documents::json;
-use crate::error::At;
+use crate::error::ValueOrigin;
 use crate::form::Form;
 use crate::input::{Input, ValueSource};
 use crate::section::Section;
@@ -380,8 +380,8 @@ impl<F: Form> KeyField for Map<F> {
             }
             // The text of a variable may be a secret on either side of a colon.
             let path = match entry.at {
-                At::File(_) => format!("{name}.{}", entry.name),
-                At::Variable(_) => name.clone(),
+                ValueOrigin::File(_) => format!("{name}.{}", entry.name),
+                ValueOrigin::Variable(_) => name.clone(),
             };
             values.extend(self.form.read_node(reader, node, &path).map(|input| (entry.name.clone(), input)));
         }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Either, KeyField};
 use crate::documents::json;
-use crate::error::At;
+use crate::error::ValueOrigin;
 use crate::form::Form;
 use crate::section::Section;
 use crate::section::section_input::SectionInput;
@@ -20,7 +20,7 @@ pub struct MapEntry<T, S> {
     /// The name of the key.
     pub name: String,
     /// The position of the key.
-    pub at: At,
+    pub at: ValueOrigin,
     /// The value of the key.
     pub value: Either<T, S>,
 }
@@ -89,8 +89,8 @@ impl<F: Form, S: SectionInput> KeyField for MapOf<F, S> {
             }
             // The text of a variable may be a secret on either side of a colon.
             let path = match entry.at {
-                At::File(_) => format!("{name}.{}", entry.name),
-                At::Variable(_) => name.clone(),
+                ValueOrigin::File(_) => format!("{name}.{}", entry.name),
+                ValueOrigin::Variable(_) => name.clone(),
             };
             let value = match node.kind {
                 Kind::Map(_) => reader.section(node, path, S::SPEC).map(|section| Either::Nested(S::read(&section))),

@@ -1,7 +1,7 @@
 //! The names and keys of one mapping.
 
 use super::{Location, SettingsReader, one_of};
-use crate::error::{At, Code, Problem};
+use crate::error::{Code, Problem, ValueOrigin};
 use crate::place::Place;
 use crate::spec::SectionSpec;
 use crate::suggestion::near::near;
@@ -9,7 +9,7 @@ use crate::suggestion::near::near;
 impl Location {
     /// Returns the location of an entry that no source sets.
     pub fn unset(path: String, spec: &'static SectionSpec) -> Self {
-        Self { at: At::File(Place::START), path, spec, given: None, unknown: Vec::new() }
+        Self { at: ValueOrigin::File(Place::START), path, spec, given: None, unknown: Vec::new() }
     }
 
     /// Returns the full name of `key`.

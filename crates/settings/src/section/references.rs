@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::SettingsReader;
-use crate::error::{At, Code, Problem};
+use crate::error::{Code, Problem, ValueOrigin};
 use crate::substitute::{VariableLookup, split_reference, variables};
 
 /// A rule for the references of a text: which files and variables its values may name.
 pub trait ReferenceRule {
     /// Returns the problem of a single value at `key` that may not have its references; relative paths begin at `folder`.
-    fn check_text(&self, at: At, key: &str, text: &str, folder: &Path) -> Option<Problem>;
+    fn check_text(&self, at: ValueOrigin, key: &str, text: &str, folder: &Path) -> Option<Problem>;
 
     /// Returns the problem of a value at `key` that may not name this file by its path.
-    fn check_file(&self, at: At, key: &str, path: &Path) -> Option<Problem>;
+    fn check_file(&self, at: ValueOrigin, key: &str, path: &Path) -> Option<Problem>;
 
     /// Whether the rule does not apply to the value at `key`.
-    fn is_accepted(&self, at: At, key: &str) -> bool;
+    fn is_accepted(&self, at: ValueOrigin, key: &str) -> bool;
 }
 
 impl SettingsReader<'_> {
@@ -40,7 +40,7 @@ impl SettingsReader<'_> {
     }
 
     /// Whether the value at `key` may permit what only the operator may.
-    pub fn may_allow(&self, at: At, key: &str) -> bool {
+    pub fn may_allow(&self, at: ValueOrigin, key: &str) -> bool {
         self.rule.as_ref().is_none_or(|rule| rule.is_accepted(at, key))
     }
 
@@ -50,13 +50,13 @@ impl SettingsReader<'_> {
     }
 
     /// Whether the value at this position refers to variables or a file.
-    pub fn is_reference(&self, at: At) -> bool {
+    pub fn is_reference(&self, at: ValueOrigin) -> bool {
         self.references.borrow().contains(&at)
     }
 
     /// Returns the path of a file that the value of `key` names, relative to the folder of the configuration file; `None` if
     /// the API may not name it, which is reported.
-    pub fn file_path(&self, at: At, key: &str, path: &Path) -> Option<PathBuf> {
+    pub fn file_path(&self, at: ValueOrigin, key: &str, path: &Path) -> Option<PathBuf> {
         let path = self.folder.join(path);
         match self.rule.as_ref().and_then(|rule| rule.check_file(at, key, &path)) {
             None => Some(path),
@@ -82,7 +82,7 @@ impl SettingsReader<'_> {
 
     /// Records the references of the value at `at`. `env` returns the variables that it may have; a single value of a
     /// variable has none.
-    pub(super) fn record_references(&self, at: At, text: &str, env: Option<VariableLookup<'_>>) {
+    pub(super) fn record_references(&self, at: ValueOrigin, text: &str, env: Option<VariableLookup<'_>>) {
         let file = text.strip_prefix("file:");
         let path = file.and_then(|path| match env {
             Some(env) => variables(path, env).ok().map(|path| path.text),

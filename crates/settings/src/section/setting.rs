@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::Secret;
 use serde::{Serialize, Serializer};
 
-use crate::error::At;
+use crate::error::ValueOrigin;
 use crate::input::ValueSource;
 use crate::place::Place;
 use crate::section::SettingsReader;
@@ -193,7 +193,7 @@ impl<'a> Listing<'a> {
             ValueSource::Default => SettingOrigin::Default,
             ValueSource::Flag(flag) => SettingOrigin::Flag(flag),
             ValueSource::Variable(variable) => SettingOrigin::Variable(variable.clone()),
-            ValueSource::At(At::File(Place { line, .. })) => {
+            ValueSource::At(ValueOrigin::File(Place { line, .. })) => {
                 SettingOrigin::File { file: self.reader.file().to_owned(), line: *line }
             }
             ValueSource::At(at) => self.reader.variable_at(*at).map_or(SettingOrigin::Default, SettingOrigin::Variable),

@@ -11,7 +11,7 @@ use crate::accounts::sessions::{NewSession, Session, SessionError};
 use crate::accounts::users::change::has_admin;
 use crate::accounts::users::password::PasswordUpdate;
 use crate::accounts::users::{self, Email, NewUser, NoUser, User, UserError, UserRef, find};
-use crate::audit::{Act, Actor, AuditAction, By};
+use crate::audit::{Act, Actor, ActorKind, AuditAction};
 use crate::error::DatabaseError;
 use crate::opening::handle::Store;
 use crate::plans::{self, NoPlan};
@@ -294,8 +294,8 @@ impl Store {
             }
         }
         let made_by = match by.by {
-            By::User { user, .. } | By::Key { user, .. } => Some(user),
-            By::Command | By::System => None,
+            ActorKind::User { user, .. } | ActorKind::Key { user, .. } => Some(user),
+            ActorKind::Command | ActorKind::System => None,
         };
         let add = transaction
             .query(ADD)
@@ -375,7 +375,7 @@ impl Store {
     ) -> Result<(User, Session), RedeemError> {
         let mut transaction = self.begin_quiet().await?;
         let user = self.add_member(&mut transaction, by, new, invite).await?;
-        let own = Actor { by: By::User { user: user.id, session: None }, ..*by };
+        let own = Actor { by: ActorKind::User { user: user.id, session: None }, ..*by };
         let begun = self.add_session(&mut transaction, &own, session(user.id)).await?;
         transaction.commit().await?;
         Ok((user, begun))

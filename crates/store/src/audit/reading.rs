@@ -6,7 +6,7 @@ use access::{KeyId, SessionId, Timestamp, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Actor, AuditAction, By};
+use super::{Actor, ActorKind, AuditAction};
 use crate::error::DatabaseError;
 use crate::opening::handle::Store;
 use crate::sql::{micros, statements, timestamp};
@@ -129,10 +129,10 @@ impl AuditRow {
 
     fn actor(&self) -> Option<Actor> {
         let by = match (self.actor.as_str(), self.actor_user_id, self.actor_id) {
-            ("command", ..) => By::Command,
-            ("system", ..) => By::System,
-            ("user", Some(user), session) => By::User { user: UserId(user), session: session.map(SessionId) },
-            ("key", Some(user), Some(key)) => By::Key { user: UserId(user), key: KeyId(key) },
+            ("command", ..) => ActorKind::Command,
+            ("system", ..) => ActorKind::System,
+            ("user", Some(user), session) => ActorKind::User { user: UserId(user), session: session.map(SessionId) },
+            ("key", Some(user), Some(key)) => ActorKind::Key { user: UserId(user), key: KeyId(key) },
             _ => return None,
         };
         let address = match &self.address {

@@ -1,7 +1,7 @@
 //! A budget and its period as columns, and the id of its budget account.
 
 use access::{Day, KeyNo, PlanId, SubjectId, UserNo};
-use meter::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -34,7 +34,7 @@ impl BudgetPeriodRow {
         };
         let measures = [Measure::Credits, Measure::Tokens, Measure::Money];
         let measure = measures.into_iter().find(|of| measure_word(*of) == self.measure);
-        let per = Per::ALL.into_iter().find(|of| per_word(*of) == self.per);
+        let per = LimitPeriod::ALL.into_iter().find(|of| per_word(*of) == self.per);
         let budget = BudgetId {
             scope,
             measure: measure.ok_or_else(|| unreadable("measure"))?,
@@ -87,11 +87,11 @@ const fn measure_word(measure: Measure) -> &'static str {
     }
 }
 
-const fn per_word(per: Per) -> &'static str {
+const fn per_word(per: LimitPeriod) -> &'static str {
     match per {
-        Per::Day => "day",
-        Per::Week => "week",
-        Per::Month => "month",
+        LimitPeriod::Day => "day",
+        LimitPeriod::Week => "week",
+        LimitPeriod::Month => "month",
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use access::{Clock, Credits, Timestamp};
-use meter::Per;
+use meter::LimitPeriod;
 use meter::budgets::budget::Period;
 use thiserror::Error;
 
@@ -213,7 +213,7 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let unsuspended: Vec<(uuid::Uuid,)> = backup.query(UNSUSPENDED).all().await?;
     let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
     let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
-    let today = Period::of(Per::Day, current.clock().now().day());
+    let today = Period::of(LimitPeriod::Day, current.clock().now().day());
     let credits = async |store: &Store| -> Result<Credits, DatabaseError> {
         let users = store.charges(today).await?.users;
         Ok(users.into_iter().fold(Credits::ZERO, |sum, (_, charge)| sum.saturating_add(charge.credits)))

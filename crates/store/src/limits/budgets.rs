@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, LimitPeriod, Measure, PlanId, UserId, UserNo};
 use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
@@ -163,7 +163,7 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
     fn try_from(row: BudgetRow) -> Result<Self, DatabaseError> {
         let budget = Budget {
             measure: Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
-            per: Per::parse(&row.per).ok_or_else(|| unreadable("per"))?,
+            per: LimitPeriod::parse(&row.per).ok_or_else(|| unreadable("per"))?,
             amount: sql::amount(row.amount),
         };
         Ok(Self { scope: ScopeKind::read(&row.scope)?, budget })
@@ -255,7 +255,7 @@ impl Store {
         by: &Actor,
         holder: &BudgetHolder,
         measure: Measure,
-        per: Per,
+        per: LimitPeriod,
         amount: Option<Amount>,
     ) -> Result<bool, BudgetError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {

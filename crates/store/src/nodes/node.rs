@@ -69,14 +69,14 @@ pub enum JoinError {
     "another Tollgate was started with a copy of this data folder: each needs its own folder. Usage of this one \
      remains in its spool; stop the other one and start this one again"
 )]
-pub struct Superseded;
+pub struct CopiedFolder;
 
 /// The error of a node that writes under its id.
 #[derive(Debug, Error)]
 pub enum NodeError {
     /// Another node uses the id.
     #[error(transparent)]
-    Superseded(#[from] Superseded),
+    CopiedFolder(#[from] CopiedFolder),
     /// An error of the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -282,9 +282,9 @@ impl Node {
     /// Records that the node runs, and how far its spool is in the store.
     ///
     /// # Errors
-    /// [`NodeError::Superseded`], and database errors.
+    /// [`NodeError::CopiedFolder`], and database errors.
     pub async fn report(&self) -> Result<(), NodeError> {
-        if self.write(SEEN).await? == 0 { Err(Superseded.into()) } else { Ok(()) }
+        if self.write(SEEN).await? == 0 { Err(CopiedFolder.into()) } else { Ok(()) }
     }
 
     /// Records that the node has ended, so that no operator waits for its next beat, and whether its spool was empty.
@@ -303,10 +303,10 @@ impl Node {
     /// transaction counts as one.
     ///
     /// # Errors
-    /// [`NodeError::Superseded`], and database errors.
+    /// [`NodeError::CopiedFolder`], and database errors.
     pub async fn hold(&self, transaction: &mut BulkTransaction) -> Result<(), NodeError> {
         let held = transaction.query(HOLD).bind(self.id).bind(self.incarnation).bind(self.store.now()).run().await?;
-        if held == 0 { Err(Superseded.into()) } else { Ok(()) }
+        if held == 0 { Err(CopiedFolder.into()) } else { Ok(()) }
     }
 
     async fn write(&self, statement: &'static str) -> Result<u64, DatabaseError> {

@@ -7,7 +7,8 @@ use access::{Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::accounts::sessions::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, By, NewLink, NewUser, Purpose, RedeemedPassword, RefreshResult, Store, UserChange, UserRef,
+    Actor, ActorKind, AuditFilter, NewLink, NewUser, Purpose, RedeemedPassword, RefreshResult, Store, UserChange,
+    UserRef,
 };
 use uuid::Uuid;
 
@@ -153,7 +154,7 @@ pub(crate) async fn every_link_is_told_with_what_it_brought(world: &World) {
     assert_eq!(new(world, &store, &mut seen).await, made.chain([back]).collect::<Vec<_>>());
 
     // An unauthenticated client requests these changes.
-    let stranger = Actor { by: By::System, address: "203.0.113.9".parse().ok() };
+    let stranger = Actor { by: ActorKind::System, address: "203.0.113.9".parse().ok() };
     let member =
         |address: &str| NewUser { password: Some(phc("x")), ..NewUser::member(email(address), "Bob", "starter") };
     let bob = store.register(&stranger, member("bob@example.com"), Some(links[0].1)).await.unwrap();

@@ -1,15 +1,15 @@
-use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, Plan, PlanId, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, LimitPeriod, Measure, Plan, PlanId, UserId, UserNo};
 use serde_json::json;
 use store::{Actor, AuditFilter, BudgetError, BudgetHolder, EVERYBODY, PlanChange, Store};
 
 use crate::world::{World, key, user};
 
 async fn set(store: &Store, holder: &BudgetHolder, measure: Measure, amount: Option<u64>) -> bool {
-    store.set_budget(&Actor::COMMAND, holder, measure, Per::Day, amount.map(Amount)).await.unwrap()
+    store.set_budget(&Actor::COMMAND, holder, measure, LimitPeriod::Day, amount.map(Amount)).await.unwrap()
 }
 
 fn id(scope: BudgetScope, measure: Measure) -> BudgetId {
-    BudgetId { scope, measure, per: Per::Day }
+    BudgetId { scope, measure, per: LimitPeriod::Day }
 }
 
 pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
@@ -37,8 +37,8 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
     assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX.0)).await);
     let listed = store.budgets().await.unwrap();
     let listed: Vec<_> = listed.iter().map(|stored| (stored.scope, &*stored.name, stored.budget)).collect();
-    let none = Budget { measure: Measure::Money, per: Per::Day, amount: Amount(0) };
-    let most = Budget { measure: Measure::Credits, per: Per::Day, amount: Budget::AMOUNT_MAX };
+    let none = Budget { measure: Measure::Money, per: LimitPeriod::Day, amount: Amount(0) };
+    let most = Budget { measure: Measure::Credits, per: LimitPeriod::Day, amount: Budget::AMOUNT_MAX };
     let [global, plan, key, user] = holders.each_ref().map(|(_, scope, name)| (*scope, *name, none));
     assert_eq!(listed, [key, user, plan, (BudgetScope::Global, "", most), global]);
     for (holder, ..) in &holders {
@@ -130,13 +130,14 @@ pub(crate) async fn a_budget_of_nobody_is_refused(world: &World) {
     let store = world.store().await;
     let none = world.id().0;
     let of = async |holder| {
-        store.set_budget(&Actor::COMMAND, &holder, Measure::Money, Per::Day, Some(Amount(1))).await.unwrap_err()
+        store.set_budget(&Actor::COMMAND, &holder, Measure::Money, LimitPeriod::Day, Some(Amount(1))).await.unwrap_err()
     };
     assert!(matches!(of(BudgetHolder::Key(KeyId(none))).await, BudgetError::NoKey(key) if key.id.0 == none));
     assert!(matches!(of(BudgetHolder::User(UserId(none))).await, BudgetError::NoUser(_)));
     assert!(matches!(of(BudgetHolder::Plan("gone".to_owned())).await, BudgetError::NoPlan(_)));
     let huge = Some(Amount(Budget::AMOUNT_MAX.0 + 1));
-    let refused = store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Day, huge).await;
+    let refused =
+        store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, LimitPeriod::Day, huge).await;
     assert!(matches!(refused, Err(BudgetError::BudgetTooLarge)));
     assert_eq!(store.budgets().await.unwrap(), []);
 }
@@ -148,7 +149,7 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     let budgets =
         async |secret: &access::ApiKey| store.find_principal(secret.hash()).await.unwrap().unwrap().budgets.clone();
     assert!(budgets(&secret).await.is_empty());
-    let of_plan = Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(9) };
+    let of_plan = Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(9) };
     let change = PlanChange { budgets: Some(vec![of_plan]), ..PlanChange::default() };
     let plan = store.change_plan(&Actor::COMMAND, "starter", change).await.unwrap().id;
     let of_plan = of_plan.of(BudgetScope::User(ada.no));

@@ -1,6 +1,7 @@
 use access::{Timestamp, UserId};
 use store::{
-    Actor, AuditAction, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationError, ConfigurationSource, NewConfiguration,
+    Actor, ActorKind, AuditAction, AuditFilter, CONFIGURATIONS_MAX, ConfigurationError, ConfigurationSource,
+    NewConfiguration,
 };
 use uuid::Uuid;
 
@@ -15,7 +16,8 @@ fn new(source: ConfigurationSource, text: Option<&'static str>) -> NewConfigurat
 pub(crate) async fn the_newest_configurations_are_kept_in_order(world: &World) {
     let store = world.store().await;
     assert_eq!(store.configurations().await.unwrap(), []);
-    let by = Actor { by: By::User { user: user(&store, "ada@example.com").await.id, session: None }, address: None };
+    let by =
+        Actor { by: ActorKind::User { user: user(&store, "ada@example.com").await.id, session: None }, address: None };
     let mut last = None;
     for _ in 0..CONFIGURATIONS_MAX + 5 {
         last = Some(store.add_configuration(&by, new(ConfigurationSource::Api, Some("a: 1"))).await.unwrap());
@@ -27,7 +29,7 @@ pub(crate) async fn the_newest_configurations_are_kept_in_order(world: &World) {
     assert_eq!(numbers, (6..=25).rev().collect::<Vec<u64>>());
     assert_eq!(store.find_configuration(all[3].id).await.unwrap().as_ref(), Some(&all[3]));
     assert_eq!(store.find_configuration(Uuid::nil()).await.unwrap(), None);
-    let By::User { user: UserId(id), .. } = by.by else { unreachable!() };
+    let ActorKind::User { user: UserId(id), .. } = by.by else { unreachable!() };
     assert_eq!((last.actor.as_str(), last.actor_user), ("user", Some(UserId(id))));
     let filter = AuditFilter { action: Some(AuditAction::ConfigurationApply), ..AuditFilter::default() };
     assert_eq!(store.audit_page(&filter, None, 100).await.unwrap().lines.len(), 25);

@@ -7,8 +7,8 @@ use access::{
 };
 use serde_json::{Value, json};
 use store::{
-    Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyError, KeyPageQuery, KeyRef,
-    KeySecret, NewKey, PreviousSecret, RefreshResult, Rotation, SessionError, Store, UserRef,
+    Actor, ActorKind, AuditFilter, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyError, KeyPageQuery,
+    KeyRef, KeySecret, NewKey, PreviousSecret, RefreshResult, Rotation, SessionError, Store, UserRef,
 };
 
 use crate::sessions::{by, new_session, renew, sign_in, with};
@@ -298,7 +298,7 @@ pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(wo
     let stolen = begin(&first, &made).await.unwrap();
     let asking = begin(&first, &made).await.unwrap();
     let with_other = begin(&other, &others).await.unwrap();
-    let actor = Actor { by: By::User { user: ada.id, session: Some(asking) }, address: None };
+    let actor = Actor { by: ActorKind::User { user: ada.id, session: Some(asking) }, address: None };
     let (second, rotation) = anew(Duration::ZERO);
     store.rotate_key(&actor, made.id, rotation).await.unwrap();
     assert!(!opens(stolen).await);

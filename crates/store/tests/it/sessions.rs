@@ -5,8 +5,8 @@ use access::credentials::ticket::{Ticket, TicketKind};
 use access::{ApiKey, Credits, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
 use store::accounts::sessions::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, By, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange, PasswordChangeError,
-    RefreshResult, Session, SessionCredential, SessionError, Store, UserChange, UserRef,
+    Actor, ActorKind, AuditFilter, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange,
+    PasswordChangeError, RefreshResult, Session, SessionCredential, SessionError, Store, UserChange, UserRef,
 };
 
 use crate::world::{NOW, World, key, user};
@@ -22,7 +22,7 @@ pub(crate) fn phc(text: &str) -> Secret {
 }
 
 pub(crate) fn by(user: UserId) -> Actor {
-    Actor { by: By::User { user, session: None }, address: "203.0.113.7".parse().ok() }
+    Actor { by: ActorKind::User { user, session: None }, address: "203.0.113.7".parse().ok() }
 }
 
 fn after(at: Timestamp, time: Duration) -> Timestamp {
@@ -210,7 +210,7 @@ pub(crate) async fn a_session_of_a_key_that_is_over_is_not_renewed(world: &World
 pub(crate) async fn who_signs_out_by_refresh_token_ends_its_session_and_is_no_thief(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
-    let stranger = Actor { by: By::System, address: "203.0.113.9".parse().ok() };
+    let stranger = Actor { by: ActorKind::System, address: "203.0.113.9".parse().ok() };
     let (session, first) = sign_in(world, &store, ada.id).await;
     let (other, used) = sign_in(world, &store, ada.id).await;
     renew(world, &store, used).await;
@@ -227,7 +227,7 @@ pub(crate) async fn who_signs_out_by_refresh_token_ends_its_session_and_is_no_th
     assert_eq!(store.sign_out(&stranger, used).await.unwrap(), Some(other.id));
     let page = store.audit_page(&AuditFilter::default(), None, 2).await.unwrap();
     let told: Vec<_> = page.lines.into_iter().map(|line| (line.action, line.actor, line.target)).collect();
-    let own = Actor { by: By::User { user: ada.id, session: Some(session.id) }, ..stranger };
+    let own = Actor { by: ActorKind::User { user: ada.id, session: Some(session.id) }, ..stranger };
     let expected = [("session.theft".to_owned(), stranger, other.id.0), ("session.end".to_owned(), own, session.id.0)];
     assert_eq!(told, expected);
 }

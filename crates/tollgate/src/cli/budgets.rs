@@ -1,7 +1,7 @@
 //! Arguments of `tollgate budgets`.
 
 use access::amounts::usd;
-use access::{Amount, Credits, Measure, NanoUsd, Per, Tokens};
+use access::{Amount, Credits, LimitPeriod, Measure, NanoUsd, Tokens};
 use clap::{Args, Subcommand};
 
 use super::Place;
@@ -50,7 +50,7 @@ pub(crate) struct SetBudget {
     pub(crate) amount: AmountFlags,
     /// Period in UTC: `day`, `week` or `month`
     #[arg(long, value_name = "PERIOD", value_parser = per)]
-    pub(crate) per: Per,
+    pub(crate) per: LimitPeriod,
     #[command(flatten)]
     pub(crate) place: Place,
 }
@@ -113,6 +113,6 @@ fn measure(text: &str) -> Result<Measure, String> {
     Measure::parse(text).ok_or_else(|| "expected `money`, `credits` or `tokens`".to_owned())
 }
 
-fn per(text: &str) -> Result<Per, String> {
-    Per::parse(text).ok_or_else(|| "expected `day`, `week` or `month`".to_owned())
+fn per(text: &str) -> Result<LimitPeriod, String> {
+    LimitPeriod::parse(text).ok_or_else(|| "expected `day`, `week` or `month`".to_owned())
 }

@@ -148,23 +148,23 @@ impl BudgetUsage {
 
 #[cfg(test)]
 mod tests {
-    use access::{Measure, Per, UserNo};
+    use access::{LimitPeriod, Measure, UserNo};
 
     use super::*;
 
     #[test]
     fn a_lower_budget_of_the_plan_is_named() {
         let of = |amount, per| Budget { measure: Measure::Money, per, amount: Amount(amount) };
-        let plan = Plan { budgets: vec![of(5_000_000_000, Per::Day)], ..Plan::unlimited("pro") };
+        let plan = Plan { budgets: vec![of(5_000_000_000, LimitPeriod::Day)], ..Plan::unlimited("pro") };
         let line = "the budget of the plan pro is lower, and remains in force: 5 USD a day\n";
-        assert_eq!(lower(&plan, of(5_000_000_001, Per::Day)), line);
-        assert_eq!(lower(&plan, of(5_000_000_000, Per::Day)), "");
-        assert_eq!(lower(&plan, of(5_000_000_001, Per::Month)), "");
+        assert_eq!(lower(&plan, of(5_000_000_001, LimitPeriod::Day)), line);
+        assert_eq!(lower(&plan, of(5_000_000_000, LimitPeriod::Day)), "");
+        assert_eq!(lower(&plan, of(5_000_000_001, LimitPeriod::Month)), "");
     }
 
     #[test]
     fn a_budget_is_listed_with_its_remaining_amount() {
-        let budget = Budget { measure: Measure::Money, per: Per::Month, amount: Amount(5_000_000_000) };
+        let budget = Budget { measure: Measure::Money, per: LimitPeriod::Month, amount: Amount(5_000_000_000) };
         let name = "ada\u{1b}@example.com".to_owned();
         let stored = StoredBudget {
             id: store::EVERYBODY,
@@ -174,7 +174,7 @@ mod tests {
             budget,
         };
         let mut listed =
-            BudgetUsage { stored, period: Period::of(Per::Month, Day(20_777)), spent: Amount(1_250_000_000) };
+            BudgetUsage { stored, period: Period::of(LimitPeriod::Month, Day(20_777)), spent: Amount(1_250_000_000) };
         let line = listed.line(&ScopeIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(

@@ -8,7 +8,7 @@ use config::{Flags, Setting};
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
-use crate::commands::settings::{InForce, in_force};
+use crate::commands::settings::{ActiveConfiguration, in_force};
 use crate::commands::{block_on, load, open, printable};
 use crate::failure::{self, StartFault};
 use crate::terminal::say;
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
         PlansCommand::List { .. } => load(place, &flags)?.snapshot,
         PlansCommand::Apply { .. } => {
             let (loaded, found) = in_force(load(place, &flags)?, &flags, place);
-            if let InForce::Unknown(reason) = found {
+            if let ActiveConfiguration::Unknown(reason) = found {
                 return Err(StartFault::InForceUnknown { reason }.into());
             }
             let is_plan = |setting: &Setting| setting.key.starts_with("plans[") && setting.from.kind() != "default";
@@ -84,14 +84,14 @@ fn line(sign: char, plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use access::{Amount, Budget, Credits, Measure, Per};
+    use access::{Amount, Budget, Credits, LimitPeriod, Measure};
 
     use super::*;
 
     #[test]
     fn differences_are_shown_as_they_were_and_as_they_are() {
-        let money = Budget { measure: Measure::Money, per: Per::Day, amount: Amount(20_000_000_000) };
-        let budgets = vec![Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(5) }, money];
+        let money = Budget { measure: Measure::Money, per: LimitPeriod::Day, amount: Amount(20_000_000_000) };
+        let budgets = vec![Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(5) }, money];
         let starter = Plan { credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
         let differences = PlanDifferences {
             absent: vec![Plan { shared_keys: false, budgets, ..Plan::unlimited("free") }],

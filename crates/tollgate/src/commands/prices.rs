@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use access::amounts::usd;
 use access::{Clock, Day};
-use ai::price::{Long, Price, Prices};
+use ai::price::{LongContextRates, Price, Prices};
 use config::Flags;
 use config::read_price_file;
 use config::snapshot::Traffic;
@@ -163,8 +163,8 @@ fn figures(price: &Price) -> Figures {
     figures
 }
 
-fn long(figures: &mut Figures, prefix: &str, long: Option<Long>) {
-    let Some(Long { above_tokens, rates: of_long }) = long else { return };
+fn long(figures: &mut Figures, prefix: &str, long: Option<LongContextRates>) {
+    let Some(LongContextRates { above_tokens, rates: of_long }) = long else { return };
     figures.push((format!("{prefix}long.above_tokens"), above_tokens.to_string()));
     rates(figures, &format!("{prefix}long."), &of_long);
 }

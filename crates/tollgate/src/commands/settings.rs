@@ -36,8 +36,8 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
     if *json {
         let configuration = match &stored {
-            InForce::Stored { number, source } => json!({"source": source.as_str(), "number": number}),
-            InForce::File | InForce::Unknown(_) => json!({"source": "file", "number": null}),
+            ActiveConfiguration::Stored { number, source } => json!({"source": source.as_str(), "number": number}),
+            ActiveConfiguration::File | ActiveConfiguration::Unknown(_) => json!({"source": "file", "number": null}),
         };
         say(&format!("{:#}\n", json!({"configuration": configuration, "settings": settings, "notes": notes})));
         return Ok(ExitCode::SUCCESS);
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
 }
 
 /// The configuration that a start of `serve` would use.
-pub(crate) enum InForce {
+pub(crate) enum ActiveConfiguration {
     /// The configuration file, or the defaults.
     File,
     /// A configuration of the admin API or of etcd, with its number in the history.
@@ -62,7 +62,7 @@ pub(crate) enum InForce {
     Unknown(String),
 }
 
-impl InForce {
+impl ActiveConfiguration {
     /// Returns the line that is printed beside the settings.
     fn line(&self) -> Option<String> {
         match self {
@@ -81,11 +81,11 @@ impl InForce {
 }
 
 /// Returns the configuration that a start of `serve` with this file would use. A store that does not exist is not created.
-pub(crate) fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, InForce) {
+pub(crate) fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, ActiveConfiguration) {
     let process = &file.snapshot.process;
     // Opening a store that cannot be reached has the reason.
     if matches!(super::has_store(process), Ok(false)) {
-        return (file, InForce::File);
+        return (file, ActiveConfiguration::File);
     }
     let sources = sources(place, flags, &file);
     let found = block_on(async {
@@ -100,12 +100,13 @@ pub(crate) fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (Loa
     });
     match found {
         Ok(StartedConfig { loaded, running }) => {
-            let in_force = running
-                .stored
-                .map_or(InForce::File, |stored| InForce::Stored { number: stored.number, source: stored.source });
+            let in_force = running.stored.map_or(ActiveConfiguration::File, |stored| ActiveConfiguration::Stored {
+                number: stored.number,
+                source: stored.source,
+            });
             (loaded, in_force)
         }
-        Err(error) => (file, InForce::Unknown(error.to_string())),
+        Err(error) => (file, ActiveConfiguration::Unknown(error.to_string())),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum DatabaseFault {
     Damaged,
     Unreadable,
     NotMigrated,
-    Superseded,
+    CopiedFolder,
     Other,
 }
 
@@ -66,7 +66,7 @@ fn of_file(data: &Path, fault: DatabaseFault, error: impl StoreFailure) -> Start
         DatabaseFault::Damaged => ("store_damaged", "is damaged, or is not a database"),
         DatabaseFault::Unreadable => ("store_damaged", "contains data that this version of tollgate does not know"),
         DatabaseFault::NotMigrated => ("store_not_migrated", "cannot be updated"),
-        DatabaseFault::Superseded => {
+        DatabaseFault::CopiedFolder => {
             return StartFault::Server { code: "store_superseded", way_out: "", source: error.into() };
         }
         DatabaseFault::Url
@@ -92,7 +92,7 @@ fn of_server(fault: DatabaseFault, error: impl StoreFailure) -> StartFault {
         DatabaseFault::Pooled => ("store_pooled", ""),
         DatabaseFault::ReadOnly => ("store_read_only", ": use the primary server, or make this database writable"),
         DatabaseFault::Full => ("store_full", ": free disk space on the server"),
-        DatabaseFault::Superseded => ("store_superseded", ""),
+        DatabaseFault::CopiedFolder => ("store_superseded", ""),
         DatabaseFault::Damaged | DatabaseFault::Unreadable => ("store_damaged", ": restore a backup"),
         DatabaseFault::NotMigrated => ("store_not_migrated", ""),
         DatabaseFault::Other => ("store_failed", ""),
@@ -241,7 +241,7 @@ impl StoreFailure for LeaseError {
 impl StoreFailure for WriteError {
     fn store_cause(&self) -> StoreCause {
         match self {
-            Self::Superseded(_) => StoreCause::Unusable(DatabaseFault::Superseded),
+            Self::CopiedFolder(_) => StoreCause::Unusable(DatabaseFault::CopiedFolder),
             Self::Contended { .. } => OTHER,
             Self::Database(error) => error.store_cause(),
         }

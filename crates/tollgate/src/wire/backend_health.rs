@@ -4,17 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use config::snapshot::{self, Backend, HealthProbe, Scheme, Upstream};
 use config::{Live, Snapshot};
-use discovery::{CheckRules, Checked, CheckedBackend, CheckedEndpoint, CheckedScheme, Probe};
+use discovery::{CheckResult, CheckRules, CheckedBackend, CheckedEndpoint, CheckedScheme, Probe};
 use proxy::{BackendState, Backends};
 
 /// The backends of a snapshot with these members.
-struct Built {
+struct BuiltBackends {
     snapshot: Arc<Snapshot>,
     members: Vec<Arc<[Backend]>>,
     targets: Arc<[CheckedBackend]>,
 }
 
-impl Built {
+impl BuiltBackends {
     fn is_of(&self, snapshot: &Arc<Snapshot>, members: &[Arc<[Backend]>]) -> bool {
         let is_same = |(one, other): (&Arc<[Backend]>, &Arc<[Backend]>)| Arc::ptr_eq(one, other);
         Arc::ptr_eq(&self.snapshot, snapshot)
@@ -29,7 +29,7 @@ pub(super) fn targets(
     live: Arc<Live>,
     backends: Arc<Backends>,
 ) -> Arc<dyn Fn() -> Arc<[CheckedBackend]> + Send + Sync> {
-    let built: Mutex<Option<Built>> = Mutex::default();
+    let built: Mutex<Option<BuiltBackends>> = Mutex::default();
     Arc::new(move || {
         let snapshot = live.load_full();
         let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ pub(super) fn targets(
         let checked_upstreams = snapshot.traffic.upstreams.iter().filter(checks).zip(&members);
         let targets: Arc<[CheckedBackend]> =
             checked_upstreams.flat_map(|(upstream, members)| checked(upstream, members, &backends)).collect();
-        *built = Some(Built { snapshot, members, targets: targets.clone() });
+        *built = Some(BuiltBackends { snapshot, members, targets: targets.clone() });
         targets
     })
 }
@@ -62,12 +62,12 @@ fn checked(upstream: &Upstream, members: &[Backend], backends: &Backends) -> Vec
 }
 
 /// Returns the function that notes the results of a backend. It does not keep the state of a backend that is removed.
-fn reporter(state: &Arc<BackendState>) -> Arc<dyn Fn(Option<Checked>) + Send + Sync> {
+fn reporter(state: &Arc<BackendState>) -> Arc<dyn Fn(Option<CheckResult>) + Send + Sync> {
     let state = Arc::downgrade(state);
     Arc::new(move |checked| {
         let Some(state) = state.upgrade() else { return };
         match checked {
-            Some(Checked { failure, is_healthy }) => state.checked(failure.as_deref(), is_healthy),
+            Some(CheckResult { failure, is_healthy }) => state.checked(failure.as_deref(), is_healthy),
             None => state.unchecked(),
         }
     })

@@ -11,7 +11,7 @@ use control::configuration::StartedConfig;
 use jobs::Runner;
 use ledger::IngestStats;
 use meter::budgets::budget::Period;
-use meter::{BudgetId, BudgetScope, Charge, Meter, Per};
+use meter::{BudgetId, BudgetScope, Charge, LimitPeriod, Meter};
 use spool::{ExportReader, LostSegments, Reader, SkippedDamage, Spool, TruncatedTail, Writer};
 use store::{BacklogError, Charges, Node, PlanDifference, Store};
 
@@ -207,7 +207,7 @@ async fn restored(node: &Node, process: &Process, clock: &Clock) -> Result<Meter
 
 /// Loads the used credits of keys and users for one day.
 async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), BacklogError> {
-    let period = Period::of(Per::Day, day);
+    let period = Period::of(LimitPeriod::Day, day);
     let Charges { keys, users, .. } = node.store().charges(period).await?;
     let keys = keys.into_iter().map(|(no, charge)| (BudgetScope::Key(no), charge));
     let users = users.into_iter().map(|(no, charge)| (BudgetScope::User(no), charge));

@@ -38,7 +38,7 @@ pub(super) async fn start(base: &ServerContext, jobs: &mut Runner) {
 }
 
 /// The sources of a snapshot.
-type Built = (Arc<Snapshot>, Arc<[FollowedSource]>);
+type FollowedSnapshot = (Arc<Snapshot>, Arc<[FollowedSource]>);
 
 /// Returns what connects the job to the configuration in force, and whether all sources have responded or failed.
 fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFollowing, watch::Receiver<bool>) {
@@ -66,7 +66,7 @@ fn following(live: &Arc<Live>, metrics: Arc<Metrics>, clock: Clock) -> (MemberFo
 
 /// Returns a function that lists the sources of the configuration in force. It builds the list once per snapshot.
 fn sources(live: Arc<Live>) -> Arc<dyn Fn() -> Arc<[FollowedSource]> + Send + Sync> {
-    let built: Mutex<Option<Built>> = Mutex::default();
+    let built: Mutex<Option<FollowedSnapshot>> = Mutex::default();
     Arc::new(move || {
         let snapshot = live.load_full();
         let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,7 +22,7 @@ use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::snapshot::{Origin, Scheme};
 use config::{Live, Snapshot};
 use control::configuration::Configurator;
-use control::{CachePurges, Passwords, Serves};
+use control::{CachePurges, Passwords, ServedApi};
 use discovery::{FetchedSource, Fetcher, HealthChecks, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
@@ -370,7 +370,7 @@ impl Services {
         }));
         let keep = move || {
             let config::snapshot::Retention { events, raw_usage } = live.load().process.retention;
-            ledger::retention::Keep { events, raw_usage }
+            ledger::retention::RetentionTimes { events, raw_usage }
         };
         let retention = RetentionJob::new(base.store.clone(), keep, stats).await;
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
@@ -401,7 +401,7 @@ impl Services {
             store: base.store.clone(),
             ledger: Ledger::new(base.store.clone()),
             meter: base.meter.clone(),
-            serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
+            serves: if base.role == Role::Proxy { ServedApi::Probes } else { ServedApi::Api },
             directory: Arc::new(keys),
             metrics: base.metrics.clone(),
             live_state: base.live_state.clone(),

@@ -1,8 +1,9 @@
 //! Comparison of `http1` with `httparse`, with the reference decoder, and with itself after a head is written.
 
 use http1::{
-    Announced, BodyScanner, Fields, Framing, HeadEdits, HeadLimits, KnownName, Piece, RequestHead, RequestParser,
-    ResponseHead, ResponseParser, ResponseTo, Version, Violation, write_fields, write_request_line, write_status_line,
+    AnnouncedContent, BodyScanner, Fields, Framing, HeadEdits, HeadLimits, KnownName, Piece, RequestHead,
+    RequestParser, ResponseHead, ResponseParser, ResponseTo, Version, Violation, write_fields, write_request_line,
+    write_status_line,
 };
 
 use super::reference::{self, Content, FieldPair};
@@ -114,16 +115,16 @@ pub(super) fn response_is_read_back(bytes: &[u8], head: &ResponseHead) {
 }
 
 /// Written fields have no hop-by-hop field, one framing, and no field that was not received.
-fn rewritten(written: Fields<'_>, received: Fields<'_>, announced: Announced) {
+fn rewritten(written: Fields<'_>, received: Fields<'_>, announced: AnnouncedContent) {
     for gone in [KnownName::Connection, KnownName::Upgrade, KnownName::Te, KnownName::ProxyConnection] {
         assert!(written.get(gone).is_none());
     }
     let lengths = written.all(KnownName::ContentLength).count();
     let codings = written.all(KnownName::TransferEncoding).count();
     let expected = match announced {
-        Announced::Nothing => (0, 0),
-        Announced::Length(_) => (1, 0),
-        Announced::Chunked => (0, 1),
+        AnnouncedContent::Nothing => (0, 0),
+        AnnouncedContent::Length(_) => (1, 0),
+        AnnouncedContent::Chunked => (0, 1),
     };
     assert_eq!((lengths, codings), expected);
     for field in written.iter().filter(|field| field.known.is_none()) {

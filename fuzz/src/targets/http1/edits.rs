@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use http1::{
-    Announced, Fields, HeadEdits, HeadLimits, InvalidPart, KnownName, RequestParser, ResponseParser, write_field,
-    write_fields, write_framing,
+    AnnouncedContent, Fields, HeadEdits, HeadLimits, InvalidPart, KnownName, RequestParser, ResponseParser,
+    write_field, write_fields, write_framing,
 };
 
 use super::agreement::received;
@@ -72,7 +72,7 @@ pub fn edits(bytes: &[u8]) {
     check(head.over(head_bytes).fields(), head.announced(), bytes, &mut random);
 }
 
-fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut SeededRandom) {
+fn check(fields: Fields<'_>, announced: AnnouncedContent, input: &[u8], random: &mut SeededRandom) {
     let received = received(fields);
     let mut model = Model::default();
     model.edit(fields, input, random);
@@ -87,9 +87,9 @@ fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut Se
     let edits = &model.edits;
     let announced = *random.pick(&[
         announced,
-        Announced::Nothing,
-        Announced::Length(9_999_999_999_999_999_999),
-        Announced::Chunked,
+        AnnouncedContent::Nothing,
+        AnnouncedContent::Length(9_999_999_999_999_999_999),
+        AnnouncedContent::Chunked,
     ]);
     let is_own = random.one_in(8);
     let mut out = b"GET / HTTP/1.1\r\n".to_vec();
@@ -115,7 +115,7 @@ fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut Se
     let kept =
         edits.kept(fields).filter(|_| !is_own).map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec()));
     let added = edits.added().map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec()));
-    let framing = usize::from(announced != Announced::Nothing);
+    let framing = usize::from(announced != AnnouncedContent::Nothing);
     assert_eq!(kept.chain(added).collect::<Vec<_>>(), expected[..expected.len() - framing]);
 
     // `http1` reads the same, if the edits did not break a rule about a head.
@@ -287,7 +287,7 @@ impl Model {
     }
 
     /// The fields that remain and those that were added, in lower case.
-    fn fields(&self, received: &[FieldPair], announced: Announced) -> Vec<FieldPair> {
+    fn fields(&self, received: &[FieldPair], announced: AnnouncedContent) -> Vec<FieldPair> {
         let named = named_by_connection(received);
         let mut remaining: Vec<(bool, FieldPair)> = Vec::new();
         let mut kept = BTreeSet::new();
@@ -323,9 +323,11 @@ impl Model {
             remaining.into_iter().filter(|(is_removed, _)| !is_removed).map(|(_, field)| field).collect();
         fields.extend(added);
         match announced {
-            Announced::Nothing => {}
-            Announced::Length(length) => fields.push((b"content-length".to_vec(), length.to_string().into_bytes())),
-            Announced::Chunked => fields.push((b"transfer-encoding".to_vec(), b"chunked".to_vec())),
+            AnnouncedContent::Nothing => {}
+            AnnouncedContent::Length(length) => {
+                fields.push((b"content-length".to_vec(), length.to_string().into_bytes()));
+            }
+            AnnouncedContent::Chunked => fields.push((b"transfer-encoding".to_vec(), b"chunked".to_vec())),
         }
         fields
     }

@@ -45,7 +45,7 @@ fn sign(header: &str, claims: &str, key: &[u8]) -> String {
 }
 
 /// Verifies claims that are signed as HS256 tokens are.
-fn check_claims(claims: &str) -> Result<Verified, JwtError> {
+fn check_claims(claims: &str) -> Result<VerifiedToken, JwtError> {
     let token = sign(r#"{"alg":"HS256","typ":"JWT"}"#, claims, SECRET.as_bytes());
     verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &KeySet::of_key(hmac()), now())
 }

@@ -13,7 +13,7 @@ fn check(path: &str, inside: &str, reference: Option<Reference>) {
     }
     let nowhere = extent(path, &text).bound(Some(&flat()), None);
     if reference.is_some() {
-        assert_eq!((nowhere.tokens, nowhere.unknown()), (None, Some(Unknown::Limits)), "{path} {inside}");
+        assert_eq!((nowhere.tokens, nowhere.unknown()), (None, Some(MissingFact::Limits)), "{path} {inside}");
     }
 }
 

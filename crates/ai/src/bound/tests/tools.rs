@@ -123,7 +123,7 @@ fn a_tool_without_a_rate_has_no_bound_in_money() {
     ] {
         let read = extent(path, &body(inside));
         let unpriced = read.bound(Some(&flat()), LIMITS);
-        assert_eq!((unpriced.money, unpriced.unknown()), (None, Some(Unknown::Price)), "{inside}");
+        assert_eq!((unpriced.money, unpriced.unknown()), (None, Some(MissingFact::Price)), "{inside}");
         assert!(read.bound(Some(&priced()), LIMITS).money.is_some(), "{inside}");
         let left = RemainingBudget { tokens: None, money: Some(NanoUsd(i64::MAX)) };
         assert_eq!(read.clamp(Some(&flat()), LIMITS, left), None, "{inside}");
@@ -139,7 +139,7 @@ fn a_tool_that_creates_images_has_no_bound_in_money_even_with_a_cap() {
         extent(RESPONSES, &text).bound(Some(&priced()), LIMITS)
     };
     let bound = capped(3);
-    assert_eq!((bound.money, bound.unknown(), bound.unbounded), (None, Some(Unknown::Price), None));
+    assert_eq!((bound.money, bound.unknown(), bound.unbounded), (None, Some(MissingFact::Price), None));
     assert!(bound.tokens.is_some());
     assert!(capped(0).money.is_some(), "the tool cannot run");
 }

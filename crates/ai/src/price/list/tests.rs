@@ -4,7 +4,7 @@ use access::Tokens;
 use meter::{Rates, UnitRates};
 
 use super::*;
-use crate::price::{Others, PriceFigures, PricePeriod, PriceTerms};
+use crate::price::{OtherPrices, PriceFigures, PricePeriod, PriceTerms};
 
 /// The day 2026-11-21 in UTC.
 const DAY: Day = Day(20_778);
@@ -132,7 +132,7 @@ fn a_row_with_other_days_and_the_same_figures_has_the_lines_of_the_old_version()
         }
     }
     let figures = |until| {
-        let others = Others { us_tenth: true, ..Others::default() };
+        let others = OtherPrices { us_tenth: true, ..OtherPrices::default() };
         let rates = Rates { input: Some(10), ..Rates::default() };
         let period = PricePeriod { from: None, until };
         PriceFigures { rates, others, period, ..PriceFigures::default() }

@@ -7,7 +7,7 @@
 //! (alibabacloud.com/help/en/model-studio/context-cache, 2026-11-21).
 
 use super::row::{builtin, text_rates};
-use crate::price::{Long, Others, Price, TokenLimits, server_tools};
+use crate::price::{LongContextRates, OtherPrices, Price, TokenLimits, server_tools};
 
 const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT";
 
@@ -74,9 +74,10 @@ pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     HOSTS.iter().flat_map(|(host, rows)| {
         rows.iter().map(move |(model, [input, cached, write, output], doubled_above, window)| {
             let rates = text_rates([*input, *cached, *write, *write, *output]);
-            let long = doubled_above.and_then(|above_tokens| Some(Long { above_tokens, rates: rates.times(2, 1)? }));
+            let long = doubled_above
+                .and_then(|above_tokens| Some(LongContextRates { above_tokens, rates: rates.times(2, 1)? }));
             let units = server_tools::rates(host, model);
-            let price = builtin(rates, long, units, Others::default(), SOURCE.into());
+            let price = builtin(rates, long, units, OtherPrices::default(), SOURCE.into());
             let version = format!("{}/{host}", price.version).into();
             (format!("{host}/{model}"), Price { limits: limits(*window), version, ..price })
         })

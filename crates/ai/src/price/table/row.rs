@@ -5,10 +5,16 @@ use std::sync::Arc;
 use meter::{Rates, UnitRates};
 
 use super::{AS_OF, VERSION};
-use crate::price::{Long, Others, Price, PricePeriod};
+use crate::price::{LongContextRates, OtherPrices, Price, PricePeriod};
 
 /// Returns a price of the built-in table, without an end.
-pub(super) fn builtin(rates: Rates, long: Option<Long>, units: UnitRates, others: Others, source: Arc<str>) -> Price {
+pub(super) fn builtin(
+    rates: Rates,
+    long: Option<LongContextRates>,
+    units: UnitRates,
+    others: OtherPrices,
+    source: Arc<str>,
+) -> Price {
     Price {
         rates,
         long,

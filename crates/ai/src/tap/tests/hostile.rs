@@ -1,7 +1,7 @@
 //! Inputs that readers often misread: each variant in each format that can have it.
 
 use access::Tokens;
-use meter::{Billed, Source, Unit};
+use meter::{BilledQuantity, Source, Unit};
 
 use super::*;
 
@@ -118,8 +118,10 @@ fn of_figures_that_go_backwards_the_last_count() {
 /// Other fields beside images are read; the image data is skipped.
 #[test]
 fn images_without_figures_are_counted_within_bounds() {
-    let created =
-        |quantity| Usage { billed: Some(Billed { unit: Unit::Image, quantity }), ..Usage::empty(Source::Counted) };
+    let created = |quantity| Usage {
+        billed: Some(BilledQuantity { unit: Unit::Image, quantity }),
+        ..Usage::empty(Source::Counted)
+    };
     for (body, usage) in [
         (r#"{"data":[{"url":"a"},{"url":"b"},{"url":"c"}]}"#, Some(created(3))),
         (r#"{"data":[{"url":"a"}],"usage":null}"#, Some(created(1))),

@@ -1,6 +1,6 @@
 //! The audit of budget accounts and leases: valid and invalid ones, written directly to the store.
 
-use access::{Amount, BudgetId, BudgetScope, Measure, Per};
+use access::{Amount, BudgetId, BudgetScope, LimitPeriod, Measure};
 use ledger::{Days, Difference, DifferencePlace, Ledger, UnleasedUsage};
 use meter::lease::{LeaseClose, LeaseRequest};
 use spool::Record;
@@ -14,8 +14,8 @@ const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
 fn cell() -> CounterId {
     let scope = BudgetScope::Key(KeyNo(1));
     CounterId {
-        budget: BudgetId { scope, measure: Measure::Credits, per: Per::Day },
-        period: Period::of(Per::Day, TODAY),
+        budget: BudgetId { scope, measure: Measure::Credits, per: LimitPeriod::Day },
+        period: Period::of(LimitPeriod::Day, TODAY),
     }
 }
 

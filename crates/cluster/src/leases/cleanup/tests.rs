@@ -1,5 +1,5 @@
 use access::{Amount, Credits, NanoUsd, Tokens, UserNo};
-use meter::budgets::budget::{BudgetId, BudgetScope, Per, Period};
+use meter::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Period};
 use meter::lease::{CounterId, LeaseRequest, NodeId, Tick};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
         let now = lease_server::now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
         let cell = |scope, measure| {
-            let per = Per::Day;
+            let per = LimitPeriod::Day;
             CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, now.day()) }
         };
         let user = BudgetScope::User(UserNo(1));
@@ -81,8 +81,9 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
         transaction.commit().await.unwrap();
         let old = now.before(KEPT + Duration::from_hours(48));
         let book = |user| {
-            let budget = BudgetId { scope: BudgetScope::User(UserNo(user)), measure: Measure::Credits, per: Per::Day };
-            CounterId { budget, period: Period::of(Per::Day, old.day()) }
+            let budget =
+                BudgetId { scope: BudgetScope::User(UserNo(user)), measure: Measure::Credits, per: LimitPeriod::Day };
+            CounterId { budget, period: Period::of(LimitPeriod::Day, old.day()) }
         };
         for users in (0..AT_ONCE + MORE).collect::<Vec<_>>().chunks(200) {
             let requests = users.iter().map(|user| ask(book(*user), 1)).collect();

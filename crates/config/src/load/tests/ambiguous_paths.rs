@@ -1,7 +1,7 @@
 //! Tests of paths that backends may read as those of other routes, and of `paths`.
 
 use super::*;
-use crate::snapshot::{PathRefusal, Requested, Selection, WrittenParts};
+use crate::snapshot::{PathRefusal, RouteRequest, Selection, WrittenParts};
 
 const UPSTREAMS: &str = "auth:\n  - {name: staff, type: jwt, secret: '0123456789abcdef0123456789abcdef', algorithms: [HS256]}\n\
     upstreams:\n  - {name: app, backends: [{url: http://h}]}\n  - {name: same, backends: [{url: http://h/base}]}\n  \
@@ -14,7 +14,7 @@ fn loaded(routes: &str, paths: &str) -> LoadedConfig {
 /// Returns the name of the route of a path; `400` if the path is refused.
 fn outcome(traffic: &Traffic, path: &str) -> String {
     let parts = &WrittenParts::default();
-    let requested = Requested { method: "GET", host: b"h", path, listener: 0, parts };
+    let requested = RouteRequest { method: "GET", host: b"h", path, listener: 0, parts };
     let Selection::Route(route) = traffic.select(requested) else { panic!("{path} has no route") };
     match traffic.path_refusal(requested, route) {
         Some(_) => "400".to_owned(),
@@ -209,7 +209,7 @@ fn the_host_the_method_and_the_conditions_decide_about_the_other_route_too() {
     let traffic = loaded(&format!("{routes}{CATCH_ALL}"), "").snapshot.traffic;
     let of = |method, host: &str, path, fields| {
         let parts = &WrittenParts { fields, ..WrittenParts::default() };
-        let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts };
+        let requested = RouteRequest { method, host: host.as_bytes(), path, listener: 0, parts };
         let Selection::Route(route) = traffic.select(requested) else { panic!("{path}") };
         traffic.path_refusal(requested, route).is_some()
     };
@@ -311,7 +311,7 @@ fn refused_spellings_are_noted_and_explained() {
     let expected = "a backend may read this path as /admin, whose route /admin treats requests otherwise: see `paths`";
     assert_eq!(refusal.message, expected);
     let parts = &WrittenParts::default();
-    let requested = Requested { method: "GET", host: b"", path: "//admin", listener: 0, parts };
+    let requested = RouteRequest { method: "GET", host: b"", path: "//admin", listener: 0, parts };
     let Selection::Route(route) = loaded.snapshot.traffic.select(requested) else { panic!() };
     let refusal = loaded.snapshot.traffic.path_refusal(requested, route).unwrap();
     assert!(matches!(&refusal, PathRefusal::OtherReading { .. }) && !refusal.message().contains("admin"));

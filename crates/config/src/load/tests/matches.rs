@@ -3,7 +3,7 @@
 use super::errors::{check, check_codes};
 use super::*;
 use crate::snapshot::trusted_headers::FieldSource;
-use crate::snapshot::{Condition, Match, Pattern, Requested, ValueMatch, WrittenParts};
+use crate::snapshot::{Condition, Match, Pattern, RouteRequest, ValueMatch, WrittenParts};
 
 const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes:\n";
 
@@ -47,7 +47,7 @@ fn an_escape_that_no_path_needs_is_read_as_its_character() {
         ("/~ann/%2F", "/~ann/{id}"),
     ] {
         let parts = WrittenParts::default();
-        let requested = Requested { method: "GET", host: b"", path, listener: 0, parts: &parts };
+        let requested = RouteRequest { method: "GET", host: b"", path, listener: 0, parts: &parts };
         let Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("{path}") };
         assert_eq!(&*route.policy.name, expected, "{path}");
     }

@@ -134,7 +134,7 @@ fn a_route_has_its_own_limits_beside_those_of_all() {
     let traffic = snapshot(&source).traffic;
     let limits = &traffic.rate_limits;
     let names = |path: &str| {
-        let requested = crate::Requested {
+        let requested = crate::RouteRequest {
             method: "GET",
             host: b"",
             path,

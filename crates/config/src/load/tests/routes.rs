@@ -3,7 +3,7 @@
 use super::errors::{check, check_codes};
 use super::*;
 use crate::snapshot::{HostMatch, HostName};
-use crate::{Requested, WrittenParts};
+use crate::{RouteRequest, WrittenParts};
 
 #[test]
 fn backends_and_hosts_are_read() {
@@ -140,7 +140,7 @@ fn ten_thousand_routes_load_quickly() {
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let snapshot = load_text("t.yaml", &source, sources).unwrap().snapshot;
     let took = clock.mono().since(begun);
-    let requested = Requested {
+    let requested = RouteRequest {
         method: "GET",
         host: b"",
         path: "/api/v1/service9999/x",

@@ -8,10 +8,10 @@ use crate::resolve::MOCK;
 use crate::snapshot::translation::{TEXT_FORMATS, text_formats};
 use crate::snapshot::{
     AccountObjects, BudgetDimension, Credential, Events, ForwardedFields, HostMatch, HostName, OnHangup, Origin,
-    PriceSource, QuotaStatus, SignupMode, Unbounded,
+    PriceSource, QuotaStatus, SignupMode, UnboundedCalls,
 };
 use access::amounts::usd;
-use access::{Budget, NanoUsd, Per, Plan, PublicKey, Secret, ServiceAccount};
+use access::{Budget, LimitPeriod, NanoUsd, Plan, PublicKey, Secret, ServiceAccount};
 use ai::hosts::host::WITHOUT_PATH;
 use ai::{Format, ProviderKind};
 use serde_json::{Value as Json, json};
@@ -347,16 +347,21 @@ pub(super) const MONEY: TextForm<NanoUsd> = TextForm {
     pattern: MONEY_PATTERN,
     scalar: Scalar::Text,
 };
-pub(super) const PER: Words<Per> =
-    Words::new(&[(Per::Day.as_str(), Per::Day), (Per::Week.as_str(), Per::Week), (Per::Month.as_str(), Per::Month)]);
+pub(super) const PER: Words<LimitPeriod> = Words::new(&[
+    (LimitPeriod::Day.as_str(), LimitPeriod::Day),
+    (LimitPeriod::Week.as_str(), LimitPeriod::Week),
+    (LimitPeriod::Month.as_str(), LimitPeriod::Month),
+]);
 pub(super) const BUDGET_DIMENSION: Words<BudgetDimension> = Words::new(&[
     (BudgetDimension::Key.as_str(), BudgetDimension::Key),
     (BudgetDimension::User.as_str(), BudgetDimension::User),
     (BudgetDimension::Plan.as_str(), BudgetDimension::Plan),
     (BudgetDimension::Global.as_str(), BudgetDimension::Global),
 ]);
-pub(super) const UNBOUNDED: Words<Unbounded> =
-    Words::new(&[(Unbounded::Refuse.as_str(), Unbounded::Refuse), (Unbounded::Window.as_str(), Unbounded::Window)]);
+pub(super) const UNBOUNDED: Words<UnboundedCalls> = Words::new(&[
+    (UnboundedCalls::Refuse.as_str(), UnboundedCalls::Refuse),
+    (UnboundedCalls::Window.as_str(), UnboundedCalls::Window),
+]);
 pub(super) const ACCOUNT_OBJECTS: Words<AccountObjects> = Words::new(&[
     (AccountObjects::Own.as_str(), AccountObjects::Own),
     (AccountObjects::Any.as_str(), AccountObjects::Any),

@@ -48,7 +48,7 @@ section! {
         /// Only usage of these models.
         models: ValueList<String> = list(ANY_NAME, CHARGE_MODELS_MAX, "all usage");
         /// Free units per period; dollars for `cost`.
-        included: Option<Input<Included>> = optional(INCLUDED, "none");
+        included: Option<Input<IncludedQuantity>> = optional(INCLUDED, "none");
         /// The price of a unit or package.
         unit: Option<Input<UnitPrice>> = optional(UNIT, "");
         /// Units of a package.
@@ -83,7 +83,7 @@ pub(crate) enum ChargeModelWord {
 
 /// The value of `charges[].included`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Included {
+pub(crate) enum IncludedQuantity {
     Units(u64),
     Money(NanoUsd),
 }
@@ -116,15 +116,15 @@ const UNIT: TextForm<UnitPrice> = TextForm {
     pattern: r"^[0-9]+(\.[0-9]+)? (IDR|USD)$",
     scalar: Scalar::Text,
 };
-const INCLUDED: TextForm<Included> = TextForm {
+const INCLUDED: TextForm<IncludedQuantity> = TextForm {
     parse: |text| {
-        let units = text.parse().ok().filter(|units| *units <= COUNT_MAX).map(Included::Units);
-        let money = || usd::parse_money(text).ok().map(Included::Money);
+        let units = text.parse().ok().filter(|units| *units <= COUNT_MAX).map(IncludedQuantity::Units);
+        let money = || usd::parse_money(text).ok().map(IncludedQuantity::Money);
         units.or_else(money).ok_or_else(|| FormRefusal::Bad("a whole number, or dollars such as \"5 USD\"".to_owned()))
     },
     shown: |included| match included {
-        Included::Units(units) => Value::Number(*units),
-        Included::Money(money) => Value::Text(usd::written_money(*money)),
+        IncludedQuantity::Units(units) => Value::Number(*units),
+        IncludedQuantity::Money(money) => Value::Text(usd::written_money(*money)),
     },
     cell: "whole number, or `5 USD` for `cost`",
     pattern: r"^[0-9]+((\.[0-9]+)? USD)?$",

@@ -15,7 +15,7 @@ use super::super::conditions::Fit;
 use super::super::pattern::Pattern;
 use super::super::route::{PathMatch, Route};
 use super::super::template::Segment;
-use super::{Accepts, Passed, Requested};
+use super::{MethodMatch, PassedRoutes, RouteRequest};
 
 /// The routes of one host.
 #[derive(Debug, Clone)]
@@ -228,8 +228,8 @@ fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
 /// values disagree. A HEAD request uses a route for GET only if no route for HEAD accepts it.
 pub(super) fn first<'a>(
     routes: impl IntoIterator<Item = &'a Arc<Route>>,
-    requested: Requested<'_>,
-    passed: &mut Passed<'a>,
+    requested: RouteRequest<'_>,
+    passed: &mut PassedRoutes<'a>,
 ) -> Option<&'a Arc<Route>> {
     let mut implied = None;
     let mut implied_dispute = None;
@@ -240,22 +240,22 @@ pub(super) fn first<'a>(
             Fit::Unmet => continue,
             Fit::Disputed(part) => {
                 match accepts {
-                    Some(Accepts::Listed) => _ = passed.disputed.get_or_insert((part, route)),
-                    Some(Accepts::AsGet | Accepts::All) if implied.is_none() => {
+                    Some(MethodMatch::Listed) => _ = passed.disputed.get_or_insert((part, route)),
+                    Some(MethodMatch::AsGet | MethodMatch::All) if implied.is_none() => {
                         implied_dispute.get_or_insert((part, route));
                     }
-                    Some(Accepts::AsGet | Accepts::All) | None => {}
+                    Some(MethodMatch::AsGet | MethodMatch::All) | None => {}
                 }
                 continue;
             }
         }
         match accepts {
-            Some(Accepts::Listed) => return Some(route),
-            Some(Accepts::All) => {
+            Some(MethodMatch::Listed) => return Some(route),
+            Some(MethodMatch::All) => {
                 implied = implied.or(Some(route));
                 break;
             }
-            Some(Accepts::AsGet) => implied = implied.or(Some(route)),
+            Some(MethodMatch::AsGet) => implied = implied.or(Some(route)),
             None => {
                 for method in route.accepted_methods() {
                     if !passed.allow.contains(&method) {

@@ -7,7 +7,7 @@ use super::super::ambiguous::PathRefusal;
 use super::super::path_forms::PathSteps;
 use super::super::route::{PathMatch, Route};
 use super::table::RouteTable;
-use super::{Passed, Requested, first};
+use super::{PassedRoutes, RouteRequest, first};
 
 /// Longest path whose forms are compared, in bytes: each form costs as much as its length.
 const PATH_LEN_MAX: usize = 8 * 1024;
@@ -42,7 +42,7 @@ impl OtherReadings {
     }
 
     /// Returns the refusal of a request for `route`, whose path may reach another route that asks more.
-    pub(super) fn refusal<'a>(&'a self, requested: Requested<'_>, route: &Arc<Route>) -> Option<PathRefusal<'a>> {
+    pub(super) fn refusal<'a>(&'a self, requested: RouteRequest<'_>, route: &Arc<Route>) -> Option<PathRefusal<'a>> {
         let path = requested.path;
         let may_change = self.steps.may_change(path);
         if !(route.is_forwarded() && (may_change || self.has_spelled_routes)) {
@@ -53,7 +53,7 @@ impl OtherReadings {
         }
         for form in self.steps.forms(path) {
             let text = self.steps.text(&form);
-            let mut passed = Passed::default();
+            let mut passed = PassedRoutes::default();
             let found = self.table.find(requested, &text, |routes| {
                 // A plain path selects its own route, even if other routes have it in another spelling.
                 let own = routes.iter().find(|other| !may_change && Arc::ptr_eq(other, route));
@@ -76,9 +76,9 @@ impl OtherReadings {
     fn strictest<'a>(
         &self,
         routes: &'a [Arc<Route>],
-        requested: Requested<'_>,
+        requested: RouteRequest<'_>,
         route: &Arc<Route>,
-        passed: &mut Passed<'a>,
+        passed: &mut PassedRoutes<'a>,
     ) -> Option<&'a Arc<Route>> {
         let mut found: Option<&Arc<Route>> = None;
         for (number, one) in routes.iter().enumerate() {

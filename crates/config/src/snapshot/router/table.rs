@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::super::route::{HostName, PathMatch, Route};
-use super::Requested;
+use super::RouteRequest;
 use super::paths::Paths;
 
 /// Maximum length of a host name (RFC 1035, 2.3.4), without a final full stop. Longer ones match no route with a host.
@@ -43,7 +43,7 @@ impl RouteTable {
     /// Returns the first result of `pick` for the routes at a path, in the order of precedence.
     pub(super) fn find<'a>(
         &'a self,
-        requested: Requested<'_>,
+        requested: RouteRequest<'_>,
         path: &str,
         mut pick: impl FnMut(&'a [Arc<Route>]) -> Option<&'a Arc<Route>>,
     ) -> Option<&'a Arc<Route>> {
@@ -71,7 +71,7 @@ impl HostPaths {
     /// Returns the first result of `pick`. Routes with the port of the request come before those without a port.
     fn find<'a>(
         &'a self,
-        requested: Requested<'_>,
+        requested: RouteRequest<'_>,
         path: &str,
         pick: &mut impl FnMut(&'a [Arc<Route>]) -> Option<&'a Arc<Route>>,
     ) -> Option<&'a Arc<Route>> {

@@ -49,8 +49,8 @@ fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(path.to_owned())
 }
 
-fn requested<'a>(method: &'a str, path: &'a str) -> Requested<'a> {
-    Requested { method, host: b"", path, listener: 0, parts: NO_PARTS }
+fn requested<'a>(method: &'a str, path: &'a str) -> RouteRequest<'a> {
+    RouteRequest { method, host: b"", path, listener: 0, parts: NO_PARTS }
 }
 
 fn at(host: &str, route: &Route) -> Arc<Route> {
@@ -63,7 +63,7 @@ fn at(host: &str, route: &Route) -> Arc<Route> {
     Arc::new(Route { matches, ..route.clone() })
 }
 
-fn found(router: &Router, requested: Requested<'_>) -> String {
+fn found(router: &Router, requested: RouteRequest<'_>) -> String {
     match router.find(requested) {
         Match::Route(route) => route.policy.name.to_string(),
         Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
@@ -228,7 +228,7 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
         ("GET", "[::1]:80", "/users", "any-users"),
         ("GET", &format!("{endless}example.com"), "/", "any"),
     ] {
-        let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts: NO_PARTS };
+        let requested = RouteRequest { method, host: host.as_bytes(), path, listener: 0, parts: NO_PARTS };
         let Match::Route(found) = router.find(requested) else { panic!("{host}") };
         assert_eq!(&*found.policy.name, expected, "{method} {host} {path}");
     }
@@ -260,7 +260,7 @@ fn a_host_with_a_port_takes_requests_to_that_port_only() {
         ("b.example", "/only", "below"),
         ("other:8443", "/", "any"),
     ] {
-        let requested = Requested { host: host.as_bytes(), ..requested("GET", path) };
+        let requested = RouteRequest { host: host.as_bytes(), ..requested("GET", path) };
         assert_eq!(found(&router, requested), expected, "{host} {path}");
     }
 }
@@ -269,7 +269,7 @@ fn a_host_with_a_port_takes_requests_to_that_port_only() {
 fn a_route_with_a_host_precedes_endpoints() {
     let router = Router::new(vec![at("own.example", &route("own", prefix(""), &[]))]);
     let find =
-        |host: &'static str| router.find(Requested { host: host.as_bytes(), ..requested("POST", "/v1/messages") });
+        |host: &'static str| router.find(RouteRequest { host: host.as_bytes(), ..requested("POST", "/v1/messages") });
     assert!(find("own.example").precedes("/v1/messages"));
     assert!(matches!(find("other.example"), Match::None));
 }

@@ -140,7 +140,7 @@ impl ExplainedBudget {
     /// Whether it is a quota: credits per day of a plan or a key.
     pub(crate) fn is_quota(&self) -> bool {
         let is_own = [Source::Plan, Source::Key].iter().any(|source| source.as_str() == self.source);
-        is_own && self.budget.measure == Measure::Credits && self.budget.per == access::Per::Day
+        is_own && self.budget.measure == Measure::Credits && self.budget.per == access::LimitPeriod::Day
     }
 }
 

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use store::{Actor, By, Link, NewUser, Purpose, RedeemError, RedeemedPassword, UserError, UserRef};
+use store::{Actor, ActorKind, Link, NewUser, Purpose, RedeemError, RedeemedPassword, UserError, UserRef};
 use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
@@ -137,7 +137,7 @@ pub(crate) async fn redeem(
     let (hash, link) = find(&app, &body.token).await?;
     let kind = kind(&link.purpose);
     let brand = app.live.load().process.brand.name.clone();
-    let by = Actor { by: By::System, address: Some(address.0) };
+    let by = Actor { by: ActorKind::System, address: Some(address.0) };
     let user = match link.purpose {
         Purpose::Invite { email, plan } => sign_up(&app, body, Invitation::new(hash, email, plan), address).await?,
         Purpose::Password { user } => return choose_password(&app, body, PasswordLinkOf { hash, user }, &by).await,

@@ -16,7 +16,7 @@ use crate::message::problem::Problem;
 use crate::process::state::App;
 use crate::sign_in::address::Address;
 use crate::sign_in::attempts::{self, AccountHash, PasswordAttempt};
-use crate::sign_in::caller::{Caller, Via};
+use crate::sign_in::caller::{Caller, SignInMethod};
 use crate::sign_in::csrf;
 use crate::sign_in::known_browser::KnownBrowser;
 use crate::sign_in::refused_sign_ins::{self, RefusedSignIn, SignInReason};
@@ -162,7 +162,7 @@ async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Sess
     let (caller, secret) = Caller::find(app, key.expose(), address).await?;
     // A session shows the account.
     caller.require_read()?;
-    let Via::Key(principal) = caller.via else { return Err(Problem::internal()) };
+    let SignInMethod::Key(principal) = caller.via else { return Err(Problem::internal()) };
     if principal.rotated.is_some() {
         // A session refers to its key and not to a secret, so it would outlive the replaced secret.
         return Err(NotFound::Rotated.into());

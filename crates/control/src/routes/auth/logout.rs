@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use store::{Actor, By};
+use store::{Actor, ActorKind};
 use utoipa::ToSchema;
 
 use super::refresh::RefreshRequest;
@@ -77,7 +77,7 @@ async fn end_sessions(app: &App, tokens: CookieTokens<'_>, address: Address) -> 
 /// Ends the session of a refresh token. An invalid token, or one whose session has ended, counts as signed out.
 async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Problem> {
     let Ok(ticket) = Ticket::parse(ticket::TicketKind::Refresh, token) else { return Ok(()) };
-    let by = Actor { by: By::System, address: Some(address.0) };
+    let by = Actor { by: ActorKind::System, address: Some(address.0) };
     if let Some(session) = app.store.sign_out(&by, ticket.hash()).await? {
         app.sessions.forget(session);
     }
@@ -85,7 +85,7 @@ async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Prob
 }
 
 async fn end_session(app: &App, user: UserId, session: SessionId, address: Address) -> Result<(), Problem> {
-    let by = Actor { by: By::User { user, session: Some(session) }, address: Some(address.0) };
+    let by = Actor { by: ActorKind::User { user, session: Some(session) }, address: Some(address.0) };
     app.store.end_session(&by, user, session).await?;
     app.sessions.forget(session);
     Ok(())

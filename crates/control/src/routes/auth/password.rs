@@ -17,7 +17,7 @@ use crate::message::problem::Problem;
 use crate::process::passwords::HashPermit;
 use crate::process::state::App;
 use crate::sign_in::attempts::{self, AccountHash, PasswordAttempt};
-use crate::sign_in::caller::{Person, Via};
+use crate::sign_in::caller::{Person, SignInMethod};
 use crate::sign_in::known_browser::KnownBrowser;
 
 /// The current and the new password.
@@ -65,8 +65,8 @@ pub(crate) async fn change(
     }
     let phc = hashed(app.passwords.seat()?, new).await?;
     let keep = match caller.via {
-        Via::Session { id, .. } => Some(id),
-        Via::Key(_) => None,
+        SignInMethod::Session { id, .. } => Some(id),
+        SignInMethod::Key(_) => None,
     };
     let change = PasswordChange { from: &before, to: &phc, keep };
     match app.store.change_password(&caller.actor(), caller.user, change).await {

@@ -7,7 +7,7 @@ use access::{Refusal, Secret, Ticket};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use store::{Actor, By, NewRefresh, RefreshResult, Session};
+use store::{Actor, ActorKind, NewRefresh, RefreshResult, Session};
 use utoipa::ToSchema;
 
 use crate::input;
@@ -80,7 +80,7 @@ pub(super) async fn renew(app: &App, token: &str, address: Address) -> Result<(S
     let next = sign_in::new_refresh()?;
     let new = NewRefresh { hash: next.hash(), expires_at: sign_in::refresh_until(app.clock.now()) };
     // The owner of the token is unknown until the look-up.
-    let by = Actor { by: By::System, address: Some(address.0) };
+    let by = Actor { by: ActorKind::System, address: Some(address.0) };
     // No await follows a success: a client that disconnects earlier can send the same token again.
     match app.store.refresh(&by, presented.hash(), new).await? {
         RefreshResult::Renewed(session) => Ok((session, next)),

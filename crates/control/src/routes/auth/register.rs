@@ -18,7 +18,8 @@ use config::snapshot::SignupMode;
 use http::StatusCode;
 use serde::Deserialize;
 use store::{
-    Actor, By, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, SessionCredential, User, UserError,
+    Actor, ActorKind, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, SessionCredential, User,
+    UserError,
 };
 use tokio::time::sleep;
 use utoipa::ToSchema;
@@ -223,7 +224,7 @@ impl Newcomer {
         let phc = hashed(seat, password).await?;
         let new = NewUser { password: Some(phc.clone()), ..NewUser::member(email.clone(), name.clone(), plan.clone()) };
         // The client has no account yet.
-        let by = Actor { by: By::System, address: Some(address.0) };
+        let by = Actor { by: ActorKind::System, address: Some(address.0) };
         let hash = invitation.as_ref().map(|invitation| invitation.hash);
         let registered = match first {
             None => app.store.register(&by, new, hash).await.map(|user| (user, None)),

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use config::snapshot::Traffic;
 use ledger::{RecordedLabels, RequestAttempt, RequestDetails, RequestSkip};
 use meter::rating;
-use meter::{Billed, ToolUse};
+use meter::{BilledQuantity, ToolUse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -149,8 +149,8 @@ struct PriceLine {
     amount_pico: i64,
 }
 
-impl From<Billed> for OtherUnit {
-    fn from(billed: Billed) -> Self {
+impl From<BilledQuantity> for OtherUnit {
+    fn from(billed: BilledQuantity) -> Self {
         Self { unit: billed.unit.as_str(), quantity: billed.quantity }
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::{Amount, Budget, BudgetId, BudgetScope, Credits, Measure, NanoUsd, Per, PlanId, Role, Tokens};
+use access::{Amount, Budget, BudgetId, BudgetScope, Credits, LimitPeriod, Measure, NanoUsd, PlanId, Role, Tokens};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::{Charge, UsageEvent};
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let limit = |dimension, amount| {
-        let budget = Budget { measure: Measure::Credits, per: Per::Day, amount: Amount(amount) };
+        let budget = Budget { measure: Measure::Credits, per: LimitPeriod::Day, amount: Amount(amount) };
         BudgetLimit { dimension, budget }
     };
     world.configure(|snapshot| {
@@ -143,7 +143,7 @@ async fn budgets_of_the_caller_are_listed_with_their_usage() {
     let second = world.key(&ada, "second").await;
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
-        let budget = Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(1_000) };
+        let budget = Budget { measure: Measure::Tokens, per: LimitPeriod::Month, amount: Amount(1_000) };
         snapshot.traffic.budgets.limits = [BudgetDimension::Key, BudgetDimension::User, BudgetDimension::Plan]
             .map(|dimension| BudgetLimit { dimension, budget })
             .to_vec();
@@ -197,7 +197,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
     let ada = used(&world).await;
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
-        let budget = Budget { measure: Measure::Tokens, per: Per::Day, amount: Amount(1_000) };
+        let budget = Budget { measure: Measure::Tokens, per: LimitPeriod::Day, amount: Amount(1_000) };
         snapshot.traffic.budgets.limits = vec![BudgetLimit { dimension: BudgetDimension::Global, budget }];
     });
     for (budget, body) in
@@ -240,7 +240,8 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
 async fn a_budget_includes_requests_in_flight_if_the_meter_runs_here() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
-    let of_user = BudgetId { scope: BudgetScope::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
+    let of_user =
+        BudgetId { scope: BudgetScope::User(ada.caller.user), measure: Measure::Credits, per: LimitPeriod::Day };
     world.meter.begin(of_user, NOON.day(), Amount(3));
     world.has_spent(ada.caller, NOON.day(), 5);
     let budget = format!("user/{}/credits/day", ada.user);

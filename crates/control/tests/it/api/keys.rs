@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use access::{ControlScope, KeyBounds, KeyId, NanoUsd, Timestamp};
 use serde_json::{Value, json};
-use store::{AuditFilter, By, KeyChange, NewKey};
+use store::{ActorKind, AuditFilter, KeyChange, NewKey};
 
 use crate::api::usage;
 use crate::client::{Answer, call, get, post};
@@ -425,14 +425,16 @@ async fn the_audit_log_has_the_actor_and_no_secret() {
         page.lines.iter().filter(|line| line.target == id).collect()
     };
     let by_key = of(&text(&created, "id"));
-    assert!(by_key.len() == 2 && by_key.iter().all(|line| line.actor.by == By::Key { user: ada.user, key: ada.key }));
+    assert!(
+        by_key.len() == 2 && by_key.iter().all(|line| line.actor.by == ActorKind::Key { user: ada.user, key: ada.key })
+    );
     assert!(by_key.iter().all(|line| line.actor.address.is_some() && line.owner == Some(ada.user)));
     let by_person = of(&text(&other, "id"));
     assert_eq!(by_person.len(), 2);
     assert!(
         by_person
             .iter()
-            .all(|line| matches!(line.actor.by, By::User { user, session: Some(_) } if user == person.user))
+            .all(|line| matches!(line.actor.by, ActorKind::User { user, session: Some(_) } if user == person.user))
     );
     let written = format!("{:?}", page.lines);
     assert!(

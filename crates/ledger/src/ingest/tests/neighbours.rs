@@ -108,7 +108,7 @@ async fn of_two_servers_with_one_nodes_id_the_later_one_writes() {
         assert_eq!((later.id(), later.incarnation()), (earlier.id(), earlier.incarnation() + 1));
         spool.writers[0].append(&counts(10)).unwrap();
         let refused = drain(&earlier, &mut spool.reader, &stats).await.unwrap_err();
-        assert!(matches!(refused, IngestError::Store(WriteError::Superseded(_))), "{refused:?}");
+        assert!(matches!(refused, IngestError::Store(WriteError::CopiedFolder(_))), "{refused:?}");
         assert_eq!(table(&store, "usage_counts").await[0]["requests"], "1");
         drain(&later, &mut spool.reader, &stats).await.unwrap();
         assert_eq!(table(&store, "usage_counts").await[0]["requests"], "11");

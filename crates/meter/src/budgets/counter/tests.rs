@@ -4,12 +4,12 @@ use access::{Amount, Day};
 use proptest::prelude::*;
 
 use super::*;
-use crate::budgets::budget::Per;
+use crate::budgets::budget::LimitPeriod;
 
 const NOW: Mono = Mono(1);
 
 fn period() -> Period {
-    Period::of(Per::Day, Day(20_000))
+    Period::of(LimitPeriod::Day, Day(20_000))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use access::{Amount, Day, KeyNo};
 
 use super::*;
-use crate::budgets::budget::{BudgetId, BudgetScope, Measure, Per, Period};
+use crate::budgets::budget::{BudgetId, BudgetScope, LimitPeriod, Measure, Period};
 use crate::lease::{Grant, Recall};
 
 const NODE: NodeId = NodeId(1);
@@ -9,8 +9,8 @@ const TTL: Duration = Duration::from_secs(2);
 const MS: u64 = 1_000_000;
 
 fn id() -> CounterId {
-    let budget = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
-    CounterId { budget, period: Period::of(Per::Day, Day(20_000)) }
+    let budget = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: LimitPeriod::Day };
+    CounterId { budget, period: Period::of(LimitPeriod::Day, Day(20_000)) }
 }
 
 fn counter() -> Arc<BudgetCounter> {

@@ -2,11 +2,12 @@ use access::{Amount, Day, KeyNo};
 
 use super::super::rules::share;
 use super::*;
-use crate::budgets::budget::{BudgetScope, Measure, Per, Period};
+use crate::budgets::budget::{BudgetScope, LimitPeriod, Measure, Period};
 
 const TTL: Duration = Duration::from_secs(2);
 const DAY: Day = Day(20_000);
-const BUDGET: BudgetId = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
+const BUDGET: BudgetId =
+    BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: LimitPeriod::Day };
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
 
@@ -25,7 +26,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn counter() -> CounterId {
-    CounterId { budget: BUDGET, period: Period::of(Per::Day, DAY) }
+    CounterId { budget: BUDGET, period: Period::of(LimitPeriod::Day, DAY) }
 }
 
 fn server(limit: u64) -> LeaseServer {

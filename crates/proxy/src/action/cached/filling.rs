@@ -11,7 +11,7 @@ use http1::{InvalidPart, KnownName};
 use meter::rate::RateLevel;
 
 use super::super::forward::{FillEdits, ForwardedRoute, forward_to, is_event_stream};
-use super::super::{ChangedResponse, Handled, RelayedResponse};
+use super::super::{ActionResponse, ChangedResponse, RelayedResponse};
 use super::arrival::{ArrivingContent, Received, read_available};
 use super::request::{CachedRequest, varies_by_own_field};
 use super::response::{arriving_response, response_of, status_field};
@@ -53,7 +53,7 @@ impl Filling {
         account: &mut RequestAccount,
         body: &mut IncomingBody,
         client: Option<&Client>,
-    ) -> Result<Handled, Problem> {
+    ) -> Result<ActionResponse, Problem> {
         account.is_filling = true;
         account.cache = Some(if self.stale.is_some() { CacheResult::Expired } else { CacheResult::Miss });
         let requested_at = account.request.wall_at();
@@ -71,12 +71,12 @@ impl Filling {
             let stale = stale.clone();
             let response = response_of(account, &stale, CacheResult::Stale)?;
             self.fill.complete_stale(stale);
-            return Ok(Handled::Changed(response, rate));
+            return Ok(ActionResponse::Changed(response, rate));
         }
         match forwarded {
-            Ok(Handled::Relayed(relayed)) => self.received(account, relayed, requested_at),
-            Ok(Handled::Changed(changed, rate)) => self.changed(account, changed, rate, requested_at),
-            Ok(handled @ Handled::Own(..)) => {
+            Ok(ActionResponse::Relayed(relayed)) => self.received(account, relayed, requested_at),
+            Ok(ActionResponse::Changed(changed, rate)) => self.changed(account, changed, rate, requested_at),
+            Ok(handled @ ActionResponse::Own(..)) => {
                 self.fill.fail();
                 Ok(handled)
             }
@@ -93,7 +93,7 @@ impl Filling {
         account: &mut RequestAccount,
         relayed: RelayedResponse,
         requested_at: Timestamp,
-    ) -> Result<Handled, Problem> {
+    ) -> Result<ActionResponse, Problem> {
         let rate = relayed.admission.rate;
         let RelayedResponse { answered: UpstreamResponse { head, mut content, translated }, tap, admission } = relayed;
         let received_at = account.request.wall_at();
@@ -102,7 +102,9 @@ impl Filling {
         {
             // The response has no content, so this only gives the connection back.
             drop(read_available(&mut content, 0, account.request.read_at()));
-            return self.revalidated(account, &stale, &head, requested_at).map(|own| Handled::Changed(own, rate));
+            return self
+                .revalidated(account, &stale, &head, requested_at)
+                .map(|own| ActionResponse::Changed(own, rate));
         }
         let storable = self.judged(account, &head.head, requested_at);
         let bytes_max = self.request.entry_bytes_max();
@@ -118,7 +120,7 @@ impl Filling {
                 let head = head.ok_or_else(|| unwritable(InvalidPart::Status))?;
                 let stored = self.fill.store(storable.response(account, head, whole));
                 let result = account.cache.unwrap_or(CacheResult::Miss);
-                return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
+                return Ok(ActionResponse::Changed(response_of(account, &stored, result)?, rate));
             }
             Received::Part(pieces) => (pieces, None),
             Received::Aborted(pieces) => (pieces, Some(ContentEnd::Aborted)),
@@ -158,7 +160,7 @@ impl Filling {
         changed: ChangedResponse,
         rate: Option<RateLevel>,
         requested_at: Timestamp,
-    ) -> Result<Handled, Problem> {
+    ) -> Result<ActionResponse, Problem> {
         let ChangedResponse { mut head, content } = changed;
         let received_at = account.request.wall_at();
         let length = u64::try_from(content.len()).unwrap_or(u64::MAX);
@@ -170,12 +172,12 @@ impl Filling {
             // The copy does not hold the memory that the client has for bodies.
             let stored = self.fill.store(storable.response(account, head, Bytes::copy_from_slice(&content)));
             let result = account.cache.unwrap_or(CacheResult::Miss);
-            return Ok(Handled::Changed(response_of(account, &stored, result)?, rate));
+            return Ok(ActionResponse::Changed(response_of(account, &stored, result)?, rate));
         }
         self.unstored(account, &head.head, requested_at);
         let result = account.cache.unwrap_or(CacheResult::Miss);
         head.edits.append_named(b"cache-status", &status_field(account, result, None)).map_err(unwritable)?;
-        Ok(Handled::Changed(ChangedResponse { head, content }, rate))
+        Ok(ActionResponse::Changed(ChangedResponse { head, content }, rate))
     }
 
     /// Updates the stored response that the upstream has confirmed, and returns what the request gets of it.
@@ -274,28 +276,28 @@ impl Storable {
 }
 
 /// Returns a response that is forwarded as it arrives.
-fn forwarded(account: &RequestAccount, mut relayed: RelayedResponse) -> Result<Handled, Problem> {
+fn forwarded(account: &RequestAccount, mut relayed: RelayedResponse) -> Result<ActionResponse, Problem> {
     let result = account.cache.unwrap_or(CacheResult::Miss);
     let item = status_field(account, result, None);
     relayed.answered.head.edits.append_named(b"cache-status", &item).map_err(unwritable)?;
-    Ok(Handled::Relayed(relayed))
+    Ok(ActionResponse::Relayed(relayed))
 }
 
 /// Whether the upstream has failed, so that a stale response may be used (RFC 5861, 4).
-fn has_failed(forwarded: &Result<Handled, Problem>) -> bool {
+fn has_failed(forwarded: &Result<ActionResponse, Problem>) -> bool {
     let is_failure = |status: u16| matches!(status, 500 | 502..=504);
     match forwarded {
-        Ok(Handled::Relayed(relayed)) => is_failure(relayed.answered.head.head.status()),
-        Ok(Handled::Changed(changed, _)) => is_failure(changed.head.head.status()),
-        Ok(Handled::Own(..)) => false,
+        Ok(ActionResponse::Relayed(relayed)) => is_failure(relayed.answered.head.head.status()),
+        Ok(ActionResponse::Changed(changed, _)) => is_failure(changed.head.head.status()),
+        Ok(ActionResponse::Own(..)) => false,
         Err(problem) => problem.refusal.side() == Side::Upstream,
     }
 }
 
-fn rate_of(forwarded: &Result<Handled, Problem>) -> Option<RateLevel> {
+fn rate_of(forwarded: &Result<ActionResponse, Problem>) -> Option<RateLevel> {
     match forwarded {
-        Ok(Handled::Relayed(relayed)) => relayed.admission.rate,
-        Ok(Handled::Own(_, rate) | Handled::Changed(_, rate)) => *rate,
+        Ok(ActionResponse::Relayed(relayed)) => relayed.admission.rate,
+        Ok(ActionResponse::Own(_, rate) | ActionResponse::Changed(_, rate)) => *rate,
         Err(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use config::snapshot::Route;
 
-use super::super::Handled;
+use super::super::ActionResponse;
 use super::super::forward::ForwardedRoute;
 use super::filling::Filling;
 use crate::account::RequestAccount;
@@ -33,7 +33,7 @@ pub(super) fn begin(account: &RequestAccount, route: &Arc<Route>, mut filling: F
         let refreshing = Box::pin(async {
             let Some(to) = ForwardedRoute::of(&route) else { return };
             let handled = filling.forward(to, &mut account, &mut IncomingBody::Whole, None).await;
-            if let Ok(Handled::Relayed(relayed)) = handled {
+            if let Ok(ActionResponse::Relayed(relayed)) = handled {
                 // A response that is stored arrives in another task. Any other one has no reader.
                 let content: Box<UpstreamContent> = relayed.answered.content;
                 drop(content);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::{KeyId, Subject, Timestamp, UserId};
 use config::snapshot::trusted_headers::selects_response;
 use config::snapshot::{Auth, CacheRules, ForwardedFields, HeaderPart, normalized};
-use http1::{Announced, Fields, KnownName};
+use http1::{AnnouncedContent, Fields, KnownName};
 
 use crate::account::RequestAccount;
 use crate::action::forward::ForwardedRoute;
@@ -41,7 +41,7 @@ pub(super) fn cached_request(
     let rules = policy.cache.clone()?;
     let head = &account.request.head;
     let is_plain = matches!(head.method_bytes(), b"GET" | b"HEAD")
-        && matches!(head.announced(), Announced::Nothing | Announced::Length(0))
+        && matches!(head.announced(), AnnouncedContent::Nothing | AnnouncedContent::Length(0))
         && matches!(body, IncomingBody::Empty(_) | IncomingBody::Whole)
         && head.upgrade().is_none()
         // Conditions on the current state are for the upstream.

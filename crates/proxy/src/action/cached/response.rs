@@ -3,7 +3,7 @@
 use http1::{InvalidPart, KnownName};
 use meter::AdmissionInfo;
 
-use super::super::{ChangedResponse, Handled, RelayedResponse};
+use super::super::{ActionResponse, ChangedResponse, RelayedResponse};
 use crate::account::RequestAccount;
 use crate::account::cache_result::CacheResult;
 use crate::bytes::shared_content::SharedContentReader;
@@ -32,17 +32,17 @@ pub(super) fn arriving_response(
     arriving: &StoredResponse,
     reader: SharedContentReader,
     admission: AdmissionInfo,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     account.cache.get_or_insert(CacheResult::Collapsed);
     if is_unmodified(arriving, &account.request.head) {
         let head = head_of(account, arriving, 304, None)?;
-        return Ok(Handled::Changed(ChangedResponse { head, content: bytes::Bytes::new() }, admission.rate));
+        return Ok(ActionResponse::Changed(ChangedResponse { head, content: bytes::Bytes::new() }, admission.rate));
     }
     let head = head_of(account, arriving, arriving.head.status(), None)?;
     account.awaits_content();
     let connection = Some(BorrowedConnection::of_cache(account.request.read_at()));
     let content = Box::new(UpstreamContent { body: Download::Shared(reader), connection });
-    Ok(Handled::Relayed(RelayedResponse {
+    Ok(ActionResponse::Relayed(RelayedResponse {
         answered: UpstreamResponse { head, content, translated: None },
         tap: None,
         admission,

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use config::snapshot::FallbackCause;
 use http1::KnownName;
 
-use super::beginning::{Beginning, begin};
+use super::beginning::{ResponseBeginning, begin};
 use super::early::read_error;
 use super::shared_account::{ReadError, reword};
 use super::target_call::TargetCall;
@@ -79,9 +79,9 @@ pub(super) async fn attempt(
         return AttemptEnd::Relayed(Box::new(answered));
     }
     match begin(call, &mut answered, now, first_content).await {
-        Beginning::Content => AttemptEnd::Served(Box::new(answered)),
-        Beginning::Held => AttemptEnd::Relayed(Box::new(answered)),
-        Beginning::Failed(error) => {
+        ResponseBeginning::Content => AttemptEnd::Served(Box::new(answered)),
+        ResponseBeginning::Held => AttemptEnd::Relayed(Box::new(answered)),
+        ResponseBeginning::Failed(error) => {
             // An error costs the usage that precedes it, which is usually nothing.
             if let Some(attempt) = &mut account.attempt {
                 attempt.had_no_effect = true;
@@ -90,12 +90,12 @@ pub(super) async fn attempt(
             let read = ReadError { error, body: &[] };
             AttemptEnd::Failed(Box::new(reworded(call, &read, account, answered, seen)))
         }
-        Beginning::Broken => AttemptEnd::Failed(Box::new(FailedAttempt {
+        ResponseBeginning::Broken => AttemptEnd::Failed(Box::new(FailedAttempt {
             failure: TargetFailure::of_response(FallbackCause::Reset),
             seen: facts(call, &answered),
             error: problem(Refusal::UpstreamReset, "the provider's response ended before its first content"),
         })),
-        Beginning::Late => AttemptEnd::Failed(Box::new(FailedAttempt {
+        ResponseBeginning::Late => AttemptEnd::Failed(Box::new(FailedAttempt {
             failure: TargetFailure::of_response(FallbackCause::Timeout),
             seen: facts(call, &answered),
             error: problem(Refusal::UpstreamTimeout, "the provider's first content did not arrive in time"),

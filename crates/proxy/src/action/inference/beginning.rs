@@ -19,7 +19,7 @@ use crate::upstream::download::DownloadError;
 const HELD_MAX: Duration = Duration::from_secs(10);
 
 /// How a successful response begins.
-pub(super) enum Beginning {
+pub(super) enum ResponseBeginning {
     /// With content, or with more bytes than are held.
     Content,
     /// With an error of the provider.
@@ -44,16 +44,16 @@ pub(super) async fn begin(
     answered: &mut UpstreamResponse,
     now: Instant,
     first_content: Option<Duration>,
-) -> Beginning {
+) -> ResponseBeginning {
     if is_page(answered) {
-        return Beginning::Broken;
+        return ResponseBeginning::Broken;
     }
     let framing = call.framing(answered);
     let format = call.provider_format();
     let is_translated = answered.translated.is_some();
     let mut opening = Opening::new(format, framing);
     if framing == ResponseFraming::Opaque {
-        return Beginning::Content;
+        return ResponseBeginning::Content;
     }
     let mut early = VecDeque::new();
     let body = &mut answered.content.body;
@@ -87,15 +87,17 @@ pub(super) async fn begin(
     let end = timeout_at(now + first_content.unwrap_or(HELD_MAX), reading).await;
     keep(&mut answered.content, early);
     match end {
-        Ok(ReadEnd::Decided(OpeningState::Failed)) => Beginning::Failed(ProviderError::of_event(opening.error())),
-        Ok(ReadEnd::Decided(OpeningState::Ended)) => Beginning::Broken,
-        Ok(ReadEnd::Decided(OpeningState::Content | OpeningState::Opening)) => Beginning::Content,
+        Ok(ReadEnd::Decided(OpeningState::Failed)) => {
+            ResponseBeginning::Failed(ProviderError::of_event(opening.error()))
+        }
+        Ok(ReadEnd::Decided(OpeningState::Ended)) => ResponseBeginning::Broken,
+        Ok(ReadEnd::Decided(OpeningState::Content | OpeningState::Opening)) => ResponseBeginning::Content,
         Ok(ReadEnd::Broken(error)) => {
             tracing::debug!(?error, "a response ended before its first content");
-            Beginning::Broken
+            ResponseBeginning::Broken
         }
-        Err(_) if first_content.is_some() => Beginning::Late,
-        Err(_) => Beginning::Held,
+        Err(_) if first_content.is_some() => ResponseBeginning::Late,
+        Err(_) => ResponseBeginning::Held,
     }
 }
 

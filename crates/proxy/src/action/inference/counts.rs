@@ -17,7 +17,7 @@ use super::prepared_call::prepare_count;
 use super::shared_account;
 use super::target_call::TargetCall;
 use crate::account::RequestAccount;
-use crate::action::Handled;
+use crate::action::ActionResponse;
 use crate::action::limit::limit;
 use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
 use crate::forward::UpstreamResponse;
@@ -44,7 +44,7 @@ pub(super) async fn respond(
     account: &mut RequestAccount,
     parsed: &ParsedCall,
     of: InferenceRequest<'_>,
-) -> Result<Handled, Problem> {
+) -> Result<ActionResponse, Problem> {
     let admission = limit(account, Some(of.client), None).await?;
     let target = &of.plan.target;
     let is_native = target.provider.of_model(&target.model).counts(of.endpoint.called.endpoint);
@@ -157,11 +157,11 @@ fn own(
     tokens: u64,
     is_estimated: bool,
     admission: AdmissionInfo,
-) -> Handled {
+) -> ActionResponse {
     account.spend();
     let mut response = render::json(counted_body(of.endpoint.format, tokens).unwrap_or_default());
     if is_estimated {
         response.headers_mut().insert(ESTIMATED, HeaderValue::from_static("true"));
     }
-    Handled::Own(Box::new(response), admission.rate)
+    ActionResponse::Own(Box::new(response), admission.rate)
 }

@@ -18,9 +18,9 @@ use super::session::session;
 use super::target_call::TargetCall;
 use super::target_response::name_target;
 use super::token_bound::tokens_max;
-use super::tries::{NoTry, SkippedTry, TargetOrder, Tries};
+use super::tries::{CallAttempts, NoTry, SkippedTry, TargetOrder};
 use crate::account::RequestAccount;
-use crate::action::{Handled, RelayedResponse};
+use crate::action::{ActionResponse, RelayedResponse};
 use crate::forward::{UpstreamResponse, no_healthy_upstream, unwritable};
 use crate::refusal::problem::Problem;
 use crate::upstream::targets::attempts::{TargetAttempt, TargetFailure};
@@ -36,7 +36,7 @@ pub(super) struct FallbackCall<'a> {
 /// The state of a call between its attempts.
 struct FallbackState<'a> {
     parsed: ParsedCall,
-    tries: Tries<'a>,
+    tries: CallAttempts<'a>,
     /// The state of the client's rate limit, once the call is admitted.
     admission: Option<AdmissionInfo>,
     /// The error that the client gets if no target serves the call: the first response of a provider, otherwise the first error.
@@ -45,7 +45,11 @@ struct FallbackState<'a> {
 
 impl FallbackCall<'_> {
     /// Sends the call to its targets, one after the other.
-    pub(super) async fn send(&self, account: &mut RequestAccount, parsed: ParsedCall) -> Result<Handled, Problem> {
+    pub(super) async fn send(
+        &self,
+        account: &mut RequestAccount,
+        parsed: ParsedCall,
+    ) -> Result<ActionResponse, Problem> {
         let Self { of, entry, rules } = self;
         let snapshot = account.request.snapshot.clone();
         let states = snapshot.destinations.targets_of(entry);
@@ -120,8 +124,13 @@ impl FallbackCall<'_> {
     }
 
     /// Returns the attempts of the call, from now on.
-    fn tries<'t>(&'t self, account: &RequestAccount, states: &'t [EntryTarget], order: TargetOrder) -> Tries<'t> {
-        let tries = Tries::new(self.rules, states, order, account.request.read_clock(), account.total_at());
+    fn tries<'t>(
+        &'t self,
+        account: &RequestAccount,
+        states: &'t [EntryTarget],
+        order: TargetOrder,
+    ) -> CallAttempts<'t> {
+        let tries = CallAttempts::new(self.rules, states, order, account.request.read_clock(), account.total_at());
         tries.with_own(|number| self.entry.targets.get(number).is_some_and(|target| self.is_own(target)))
     }
 
@@ -196,7 +205,7 @@ impl FallbackCall<'_> {
     }
 
     /// Notes the targets that no call could use when it was their turn.
-    fn skip_left_out(&self, account: &mut RequestAccount, tries: &mut Tries<'_>) {
+    fn skip_left_out(&self, account: &mut RequestAccount, tries: &mut CallAttempts<'_>) {
         for SkippedTry { target, reason } in tries.take_left_out() {
             self.skip(account, target, reason);
         }
@@ -249,7 +258,12 @@ impl FallbackCall<'_> {
     }
 
     /// Responds to a call that no target serves.
-    fn failed(&self, account: &RequestAccount, state: FallbackState<'_>, why: NoTry) -> Result<Handled, Problem> {
+    fn failed(
+        &self,
+        account: &RequestAccount,
+        state: FallbackState<'_>,
+        why: NoTry,
+    ) -> Result<ActionResponse, Problem> {
         let error = match why {
             // A target that takes no calls now could express this one.
             NoTry::LeftOut(_) => state.error.filter(|error| !error.is_of_format()),
@@ -260,7 +274,7 @@ impl FallbackCall<'_> {
                 let attempts = (account.retries + 1).to_string();
                 answered.head.edits.set(KnownName::XTollgateAttempts, attempts.as_bytes()).map_err(unwritable)?;
                 let admission = state.admission.unwrap_or_default();
-                Ok(Handled::Relayed(RelayedResponse { answered: *answered, tap: None, admission }))
+                Ok(ActionResponse::Relayed(RelayedResponse { answered: *answered, tap: None, admission }))
             }
             (Some(AttemptError::Problem(problem)), _) => Err(*problem),
             (None, NoTry::LeftOut(TargetUnavailable { reason, until })) => {

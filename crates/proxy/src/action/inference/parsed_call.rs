@@ -3,7 +3,7 @@
 use access::Refusal;
 use ai::{EndpointCall, RequestFields};
 use bytes::Bytes;
-use http1::{Announced, KnownName};
+use http1::{AnnouncedContent, KnownName};
 
 use super::{InferenceEndpoint, spent};
 use crate::account::RequestAccount;
@@ -77,8 +77,8 @@ pub(super) fn counted(called: &EndpointCall<'_>, body: Bytes, mut held: MemoryPe
 /// Returns the length of the body that the head announces.
 fn announced(head: &Head) -> Option<usize> {
     match head.announced() {
-        Announced::Length(bytes) => usize::try_from(bytes).ok(),
-        Announced::Chunked | Announced::Nothing => None,
+        AnnouncedContent::Length(bytes) => usize::try_from(bytes).ok(),
+        AnnouncedContent::Chunked | AnnouncedContent::Nothing => None,
     }
 }
 

@@ -109,6 +109,6 @@ fn noted(
         free: endpoint.called.endpoint.free(),
         own_credential: client.principal.provider_keys.own(&target.provider.name).is_some(),
     });
-    account.calls(&call);
+    account.begin_call(&call);
     call
 }

@@ -28,7 +28,7 @@ use crate::action::bound::{CallLimits, CallSize};
 use crate::action::credential::ChosenCredential;
 use crate::action::limit::limit;
 use crate::action::off_worker::{ON_WORKER_BYTES_MAX, off_worker};
-use crate::action::{Handled, RelayedResponse, bound, changed_body, credential};
+use crate::action::{ActionResponse, RelayedResponse, bound, changed_body, credential};
 use crate::body::upload::Upload;
 use crate::forward::{Outgoing, UpstreamResponse, forward, undirected, unwritable};
 use crate::limits::budget;
@@ -234,7 +234,7 @@ impl<'a> TargetCall<'a> {
             token.answered(account, status);
         }
         // Known before a body is read: the client may leave meanwhile, and an error costs nothing.
-        account.answered(status, transform::upstream_id(&answered.head.head));
+        account.note_response_head(status, transform::upstream_id(&answered.head.head));
         if is_runtime {
             // Boxed, because only this endpoint needs it.
             Box::pin(runtime::read(account, &mut answered)).await?;
@@ -332,7 +332,7 @@ impl<'a> TargetCall<'a> {
         account: &RequestAccount,
         answered: UpstreamResponse,
         admission: AdmissionInfo,
-    ) -> Result<Handled, Problem> {
+    ) -> Result<ActionResponse, Problem> {
         self.relayed_from(account, None, answered, admission)
     }
 
@@ -343,7 +343,7 @@ impl<'a> TargetCall<'a> {
         last: Option<TargetAttempt>,
         mut answered: UpstreamResponse,
         admission: AdmissionInfo,
-    ) -> Result<Handled, Problem> {
+    ) -> Result<ActionResponse, Problem> {
         if self.is_renamed {
             name_target(account, &mut answered, self.provider(), self.model()).map_err(unwritable)?;
         }
@@ -372,7 +372,7 @@ impl<'a> TargetCall<'a> {
         if tap.as_ref().is_some_and(|tapped| tapped.tap.has_edits()) {
             changed_body::edit_head(&mut answered.head)?;
         }
-        Ok(Handled::Relayed(RelayedResponse { answered, tap, admission }))
+        Ok(ActionResponse::Relayed(RelayedResponse { answered, tap, admission }))
     }
 
     /// Whether the response is read on its way to the client.

@@ -19,7 +19,7 @@ const INLINE: usize = 4;
 pub(super) type TargetOrder = SmallVec<[usize; INLINE]>;
 
 /// The attempts of one call.
-pub(super) struct Tries<'a> {
+pub(super) struct CallAttempts<'a> {
     rules: &'a FallbackRules,
     states: &'a [EntryTarget],
     /// The targets that may be tried, in their order.
@@ -74,7 +74,7 @@ pub(super) enum NoTry {
     LeftOut(TargetUnavailable),
 }
 
-impl<'a> Tries<'a> {
+impl<'a> CallAttempts<'a> {
     /// Returns the attempts of a call that begins at `now` and must end at `total_at`.
     pub(super) fn new(
         rules: &'a FallbackRules,
@@ -101,7 +101,7 @@ impl<'a> Tries<'a> {
         self.attempts <= self.rules.attempts && now < self.until
     }
 
-    /// Returns the next attempt, which [`Tries::begin`] then begins. Each target is tried once before any is tried again.
+    /// Returns the next attempt, which [`CallAttempts::begin`] then begins. Each target is tried once before any is tried again.
     pub(super) fn next(&mut self, now: Instant) -> Result<NextTry, NoTry> {
         if self.attempts > self.rules.attempts || (self.attempts > 0 && now >= self.until) {
             return Err(NoTry::Spent);
@@ -299,7 +299,7 @@ mod tests {
         let states = states(3);
         let now = Instant::now();
         let mut tries =
-            Tries::new(&rules, &states, SmallVec::from_slice(&[1, 0, 2]), now, now + Duration::from_secs(600));
+            CallAttempts::new(&rules, &states, SmallVec::from_slice(&[1, 0, 2]), now, now + Duration::from_secs(600));
         let mut attempt = || {
             let next = tries.next(now).unwrap();
             assert!(tries.begin(next.target, now));
@@ -321,7 +321,8 @@ mod tests {
         let rules = rules(3);
         let states = states(2);
         let now = Instant::now();
-        let new = || Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, now + Duration::from_secs(600));
+        let new =
+            || CallAttempts::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, now + Duration::from_secs(600));
         let refuses = |target: usize, seconds| {
             let cause = CooldownCause::Refused(Some(Duration::from_secs(seconds)));
             states[target].state.cooldown.failed(&rules.cooldown, cause, now, now);
@@ -350,7 +351,8 @@ mod tests {
         let rules = rules(3);
         let states = limited(2, Some(limits));
         let now = Instant::now();
-        let new = |order: &[usize]| Tries::new(&rules, &states, order.into(), now, now + Duration::from_secs(600));
+        let new =
+            |order: &[usize]| CallAttempts::new(&rules, &states, order.into(), now, now + Duration::from_secs(600));
         let mut first = new(&[0, 1]);
         assert!(first.next(now).is_ok() && first.begin(0, now));
         let (permit, _) = first.sent();
@@ -373,7 +375,8 @@ mod tests {
         let rules = rules(1);
         let states = limited(1, Some(limits));
         let now = Instant::now();
-        let new = || Tries::new(&rules, &states, SmallVec::from_slice(&[0]), now, now + Duration::from_secs(600));
+        let new =
+            || CallAttempts::new(&rules, &states, SmallVec::from_slice(&[0]), now, now + Duration::from_secs(600));
         assert!(new().begin(0, now));
         let mut busy = new();
         assert!(busy.begin(0, now));
@@ -393,7 +396,7 @@ mod tests {
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);
         for (total, at, expected) in [(600, 59, true), (600, 60, false), (5, 4, true), (5, 5, false)] {
-            let mut tries = Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, after(total));
+            let mut tries = CallAttempts::new(&rules, &states, SmallVec::from_slice(&[0, 1]), now, after(total));
             assert!(tries.next(now).is_ok() && tries.begin(0, now));
             assert_eq!((tries.may_continue(after(at)), tries.next(after(at)).is_ok()), (expected, expected));
         }
@@ -405,7 +408,7 @@ mod tests {
         let states = states(3);
         let now = Instant::now();
         let mut tries =
-            Tries::new(&rules, &states, SmallVec::from_slice(&[0, 1, 2]), now, now + Duration::from_secs(600));
+            CallAttempts::new(&rules, &states, SmallVec::from_slice(&[0, 1, 2]), now, now + Duration::from_secs(600));
         let mut order = Vec::new();
         for _ in 0..4 {
             let next = tries.next(now).unwrap();

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use http1::{Announced, LAST_CHUNK, ResponseTo, Version, persistence_option, write_framing};
+use http1::{AnnouncedContent, LAST_CHUNK, ResponseTo, Version, persistence_option, write_framing};
 
 use crate::bytes::write_queue::WriteQueue;
 use crate::client::SharedSocket;
@@ -212,12 +212,12 @@ impl ContentFraming {
     /// Returns what the head announces. A response without content may announce the length of another response (RFC
     /// 9110, 8.6): that of GET for HEAD, and that of status 200 for status 304. If the upstream announced no length,
     /// the head announces none either, not even 0.
-    const fn announced(self, of_head: Announced) -> Announced {
+    const fn announced(self, of_head: AnnouncedContent) -> AnnouncedContent {
         match (self, of_head) {
-            (Self::Length(bytes), _) => Announced::Length(bytes),
-            (Self::Chunked, _) => Announced::Chunked,
-            (Self::Absent, Announced::Length(_)) => of_head,
-            (Self::Absent | Self::UntilClose, _) => Announced::Nothing,
+            (Self::Length(bytes), _) => AnnouncedContent::Length(bytes),
+            (Self::Chunked, _) => AnnouncedContent::Chunked,
+            (Self::Absent, AnnouncedContent::Length(_)) => of_head,
+            (Self::Absent | Self::UntilClose, _) => AnnouncedContent::Nothing,
         }
     }
 }
@@ -226,7 +226,7 @@ impl ContentFraming {
 pub(super) fn write_interim(queue: &mut WriteQueue, interim: &RelayedHead) {
     let written: Result<(), Infallible> = queue.write(|out| {
         head::write_interim(out, interim);
-        write_framing(out, Announced::Nothing);
+        write_framing(out, AnnouncedContent::Nothing);
         Ok(())
     });
     let Ok(()) = written;

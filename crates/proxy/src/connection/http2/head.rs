@@ -83,7 +83,7 @@ const fn violation(part: InvalidPart) -> Violation {
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue, Method, Request};
-    use http1::{Announced, KnownName};
+    use http1::{AnnouncedContent, KnownName};
 
     use super::*;
 
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(head.get(KnownName::Host), Some(&b"api.example"[..]));
         assert_eq!(head.fields().all(KnownName::Cookie).collect::<Vec<_>>(), [b"a=b; c=d"]);
         assert_eq!(head.fields().named(b"x-a").collect::<Vec<_>>(), [b"1", b"2"]);
-        assert_eq!((head.fields().len(), head.announced()), (4, Announced::Nothing));
+        assert_eq!((head.fields().len(), head.announced()), (4, AnnouncedContent::Nothing));
     }
 
     #[test]
@@ -117,10 +117,10 @@ mod tests {
     #[test]
     fn content_without_a_length_is_announced_as_chunked() {
         for (fields, has_content, announced) in [
-            (&[][..], true, Announced::Chunked),
-            (&[("content-length", "5")], true, Announced::Length(5)),
-            (&[("content-length", "0")], false, Announced::Length(0)),
-            (&[], false, Announced::Nothing),
+            (&[][..], true, AnnouncedContent::Chunked),
+            (&[("content-length", "5")], true, AnnouncedContent::Length(5)),
+            (&[("content-length", "0")], false, AnnouncedContent::Length(0)),
+            (&[], false, AnnouncedContent::Nothing),
         ] {
             assert_eq!(head_of("POST", "http://h/", fields, has_content).announced(), announced);
         }

@@ -11,7 +11,7 @@ use h2::{Reason, SendStream};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Body as _;
-use http1::{Announced, ResponseTo};
+use http1::{AnnouncedContent, ResponseTo};
 use tokio::task::yield_now;
 
 use crate::bytes::content::{allowed_trailers, length};
@@ -191,7 +191,7 @@ pub(super) fn interim(relayed: &RelayedHead) -> Option<Response<()>> {
 /// Returns the length that a response without content may announce (RFC 9110, 8.6), as over HTTP/1.1.
 fn announced(head: &ClientHead, length: Option<u64>) -> Option<u64> {
     match head.announced(length) {
-        Announced::Length(bytes) => Some(bytes),
-        Announced::Chunked | Announced::Nothing => None,
+        AnnouncedContent::Length(bytes) => Some(bytes),
+        AnnouncedContent::Chunked | AnnouncedContent::Nothing => None,
     }
 }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Request, Response, StatusCode};
-use http1::{Announced, HeadLimits, ResponseTo};
+use http1::{AnnouncedContent, HeadLimits, ResponseTo};
 
 use super::response::{ResponseSender, StreamContext};
 use super::{head, response};
 use crate::account::client_context::ConnectionContext;
 use crate::client::{ContentWanted, RequestBody, StreamBody};
-use crate::connection::handler::Handling;
+use crate::connection::handler::RequestHandling;
 use crate::handle::exchange::ReceivedRequest;
 
 /// A stream that is being served. If it is dropped before its end, its client has disconnected.
@@ -36,8 +36,8 @@ impl StreamTask {
         let (parts, receiving) = request.into_parts();
         let head = head::received(&parts, !receiving.is_end_stream(), limits);
         let left = match head.announced() {
-            Announced::Length(bytes) => Some(bytes),
-            Announced::Chunked | Announced::Nothing => None,
+            AnnouncedContent::Length(bytes) => Some(bytes),
+            AnnouncedContent::Chunked | AnnouncedContent::Nothing => None,
         };
         let wanted = ContentWanted::default();
         let body = StreamBody::new(receiving, left, head.expects_continue().then(|| wanted.clone()));
@@ -79,7 +79,7 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
     let at = received.at.clone();
     let deadlines = received.active.deadlines.clone();
     let handled = {
-        let mut handling = pin!(Handling::new(received));
+        let mut handling = pin!(RequestHandling::new(received));
         poll_fn(|cx| {
             if client.respond.poll_reset(cx).is_ready() {
                 return Poll::Ready(None);

@@ -8,7 +8,7 @@ const NOW: Timestamp = Timestamp(1_728_021_600_000_000);
 const USER: BudgetScope = BudgetScope::User(UserNo(1));
 const KEY: BudgetScope = BudgetScope::Key(KeyNo(1));
 
-fn budget(scope: BudgetScope, measure: Measure, per: Per, [limit, left, unspent]: [u64; 3]) -> LimitItem {
+fn budget(scope: BudgetScope, measure: Measure, per: LimitPeriod, [limit, left, unspent]: [u64; 3]) -> LimitItem {
     let budget = BudgetId { scope, measure, per };
     let [limit, left, unspent] = [limit, left, unspent].map(Amount);
     LimitItem::of_budget(&BudgetLevel { budget, period: Period::of(per, NOW.day()), limit, left, unspent }, NOW)
@@ -20,9 +20,9 @@ fn per_minute(limit: u32, remaining: u32) -> LimitItem {
 }
 
 fn exceeded(scope: BudgetScope, measure: Measure, [limit, used, requested]: [u64; 3], by: RefusalCause) -> LimitItem {
-    let budget = BudgetId { scope, measure, per: Per::Day };
+    let budget = BudgetId { scope, measure, per: LimitPeriod::Day };
     let [limit, used, requested] = [limit, used, requested].map(Amount);
-    let period = Period::of(Per::Day, NOW.day());
+    let period = Period::of(LimitPeriod::Day, NOW.day());
     LimitItem::of_exceeded(&BudgetExceeded { budget, period, limit, used, requested, by }, NOW)
 }
 
@@ -42,9 +42,9 @@ fn fields(refused_by: Option<LimitItem>, others: Vec<LimitItem>, vendor: Option<
 fn each_window_is_an_item_and_the_least_share_left_is_first() {
     let windows = vec![
         per_minute(60, 59),
-        budget(USER, Measure::Money, Per::Month, [20_000_000_000, 19_999_999_999, 20_000_000_000]),
-        budget(USER, Measure::Credits, Per::Day, [400, 312, 312]),
-        budget(KEY, Measure::Tokens, Per::Day, [1_000, 100, 150]),
+        budget(USER, Measure::Money, LimitPeriod::Month, [20_000_000_000, 19_999_999_999, 20_000_000_000]),
+        budget(USER, Measure::Credits, LimitPeriod::Day, [400, 312, 312]),
+        budget(KEY, Measure::Tokens, LimitPeriod::Day, [1_000, 100, 150]),
     ];
     assert_eq!(
         fields(None, windows, None),
@@ -74,8 +74,8 @@ fn a_client_without_limits_gets_no_fields() {
 fn the_limit_that_refuses_is_first_and_listed_once() {
     let refused_by = exceeded(USER, Measure::Credits, [1_000, 400, 601], RefusalCause::Limit);
     let others = vec![
-        budget(KEY, Measure::Credits, Per::Day, [100, 1, 1]),
-        budget(USER, Measure::Credits, Per::Day, [1_000, 600, 600]),
+        budget(KEY, Measure::Credits, LimitPeriod::Day, [100, 1, 1]),
+        budget(USER, Measure::Credits, LimitPeriod::Day, [1_000, 600, 600]),
     ];
     assert_eq!(
         fields(Some(refused_by), others, None),
@@ -129,9 +129,9 @@ fn at_most_eight_items_are_sent() {
 fn codex_sees_the_two_fullest_windows_by_what_is_settled() {
     let windows = vec![
         per_minute(60, 0),
-        budget(USER, Measure::Money, Per::Month, [20_000_000_000, 1_000_000_000, 15_400_000_000]),
-        budget(USER, Measure::Credits, Per::Day, [400, 100, 100]),
-        budget(KEY, Measure::Credits, Per::Day, [400, 399, 399]),
+        budget(USER, Measure::Money, LimitPeriod::Month, [20_000_000_000, 1_000_000_000, 15_400_000_000]),
+        budget(USER, Measure::Credits, LimitPeriod::Day, [400, 100, 100]),
+        budget(KEY, Measure::Credits, LimitPeriod::Day, [400, 399, 399]),
     ];
     let fields = fields(None, windows, Some(Vendor::Codex));
     let codex: Vec<&String> = fields.iter().filter(|line| line.starts_with("x-codex")).collect();
@@ -151,7 +151,7 @@ fn codex_sees_the_two_fullest_windows_by_what_is_settled() {
 #[test]
 fn claude_code_sees_the_fullest_window_and_a_warning_from_three_quarters_on() {
     let claude = |left: u64| {
-        let windows = vec![budget(USER, Measure::Credits, Per::Day, [100, left, left])];
+        let windows = vec![budget(USER, Measure::Credits, LimitPeriod::Day, [100, left, left])];
         let fields = fields(None, windows, Some(Vendor::Claude));
         let prefix = "anthropic-ratelimit-unified-";
         fields.iter().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned).collect::<Vec<_>>()

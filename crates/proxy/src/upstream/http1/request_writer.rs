@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use ::http1::{Announced, InvalidPart, LAST_CHUNK, write_fields, write_request_line};
+use ::http1::{AnnouncedContent, InvalidPart, LAST_CHUNK, write_fields, write_request_line};
 use bytes::Bytes;
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
@@ -49,7 +49,7 @@ impl RequestWriter {
             write_fields(out, outgoing.head.fields(), &outgoing.edits, announced);
             Ok(())
         })?;
-        let is_chunked = announced == Announced::Chunked;
+        let is_chunked = announced == AnnouncedContent::Chunked;
         let has_ended = upload.is_end_stream();
         let socket = connection.socket.clone();
         Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true, is_tunnel: false })

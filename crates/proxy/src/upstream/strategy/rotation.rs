@@ -10,12 +10,12 @@ use std::cell::{Cell, RefCell};
 pub(crate) enum Rotation {
     /// All weights are equal: the index of the next backend.
     Even(Cell<usize>),
-    Weighted(RefCell<Smooth>),
+    Weighted(RefCell<SmoothRotation>),
 }
 
 /// Smooth weighted round robin, as in nginx: in a run of as many requests as the sum of the weights, each backend is
 /// chosen as often as its weight says, and not in a row.
-pub(crate) struct Smooth {
+pub(crate) struct SmoothRotation {
     weights: Box<[i64]>,
     credits: Box<[i64]>,
     total: i64,
@@ -27,7 +27,7 @@ impl Rotation {
         if weights.iter().all(|weight| Some(weight) == weights.first()) {
             return Self::Even(Cell::new(begin % weights.len().max(1)));
         }
-        let mut smooth = Smooth {
+        let mut smooth = SmoothRotation {
             weights: weights.iter().map(|weight| i64::from(*weight)).collect(),
             credits: weights.iter().map(|_| 0).collect(),
             total: weights.iter().map(|weight| i64::from(*weight)).sum(),
@@ -58,7 +58,7 @@ impl Rotation {
     }
 }
 
-impl Smooth {
+impl SmoothRotation {
     fn next(&mut self) -> usize {
         let mut best = 0;
         let mut most = i64::MIN;

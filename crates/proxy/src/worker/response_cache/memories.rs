@@ -9,7 +9,7 @@ use config::snapshot::CacheRules;
 use rustc_hash::FxHashMap;
 use telemetry::CachePurge;
 
-use super::memory::{ProcessMemory, Purged, RouteMemory};
+use super::memory::{ProcessMemory, PurgeScope, RouteMemory};
 use super::purge_log::{PurgeId, PurgeLog, PurgeOrder, purged};
 use super::shared_slot::SharedResponse;
 
@@ -90,7 +90,7 @@ impl ResponseMemories {
     pub(crate) fn remove_urls(&self, urls: &[Vec<u8>]) {
         for memory in self.all() {
             for url in urls {
-                memory.remove(Purged::Url(url));
+                memory.remove(PurgeScope::Url(url));
             }
         }
     }
@@ -110,7 +110,7 @@ impl ResponseMemories {
         // First the log: a fill that begins now finds no response in Redis from before the purge.
         if self.purges().note(purge) == PurgeOrder::AfterGap {
             tracing::warn!("this node has missed purges of the cache, so it removes all stored responses");
-            return self.all().iter().map(|memory| memory.remove(Purged::Prefix(b""))).sum();
+            return self.all().iter().map(|memory| memory.remove(PurgeScope::Prefix(b""))).sum();
         }
         let Some(purged) = purged(&purge.target) else { return 0 };
         let of = |memory: &RouteMemory| if purge.soft { memory.mark_stale(purged, now) } else { memory.remove(purged) };

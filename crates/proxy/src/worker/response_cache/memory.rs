@@ -54,7 +54,7 @@ struct MemoryState {
 
 /// The responses that a purge concerns.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Purged<'a> {
+pub(crate) enum PurgeScope<'a> {
     /// Those of one URL, for every client.
     Url(&'a [u8]),
     /// Those of all URLs that begin with these octets.
@@ -63,7 +63,7 @@ pub(crate) enum Purged<'a> {
     Tag(&'a [u8]),
 }
 
-impl Purged<'_> {
+impl PurgeScope<'_> {
     /// The octets with which the keys begin.
     pub(super) fn start(&self) -> Vec<u8> {
         match self {
@@ -156,7 +156,7 @@ impl RouteMemory {
     }
 
     /// Removes the responses that a purge concerns, and lets no fill that has begun store one. Returns their number.
-    pub(crate) fn remove(&self, purged: Purged<'_>) -> u64 {
+    pub(crate) fn remove(&self, purged: PurgeScope<'_>) -> u64 {
         self.purge(purged, |state, key| state.remove(key, |known| purged.concerns(known)))
     }
 
@@ -166,7 +166,7 @@ impl RouteMemory {
     }
 
     /// Marks the responses that a purge concerns stale, as [`Self::remove`].
-    pub(crate) fn mark_stale(&self, purged: Purged<'_>, now: Timestamp) -> u64 {
+    pub(crate) fn mark_stale(&self, purged: PurgeScope<'_>, now: Timestamp) -> u64 {
         self.purge(purged, |state, key| {
             let variants = state.responses.get(key).into_iter().flatten();
             variants.filter(|known| purged.concerns(known)).map(|known| known.mark_stale(now)).count()
@@ -174,7 +174,7 @@ impl RouteMemory {
     }
 
     /// Calls `change` with all keys that a purge may concern.
-    fn purge(&self, purged: Purged<'_>, mut change: impl FnMut(&mut MemoryState, &CacheKey) -> usize) -> u64 {
+    fn purge(&self, purged: PurgeScope<'_>, mut change: impl FnMut(&mut MemoryState, &CacheKey) -> usize) -> u64 {
         let start = purged.start();
         let mut from = Some(CacheKey::from(start.as_slice()));
         let mut changed = 0;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use telemetry::{CachePurge, PurgeTarget};
 
-use super::memory::Purged;
+use super::memory::PurgeScope;
 use super::stored::StoredResponse;
 
 /// The id of a purge, which no other store has.
@@ -69,11 +69,11 @@ impl PurgeLog {
 }
 
 /// Returns the responses that a purge concerns; `None` if it concerns none.
-pub(super) fn purged(target: &PurgeTarget) -> Option<Purged<'_>> {
+pub(super) fn purged(target: &PurgeTarget) -> Option<PurgeScope<'_>> {
     match target {
-        PurgeTarget::Url(url) => Some(Purged::Url(url.as_bytes())),
-        PurgeTarget::Prefix(prefix) => Some(Purged::Prefix(prefix.as_bytes())),
-        PurgeTarget::Tag(tag) => Some(Purged::Tag(tag.as_bytes())),
+        PurgeTarget::Url(url) => Some(PurgeScope::Url(url.as_bytes())),
+        PurgeTarget::Prefix(prefix) => Some(PurgeScope::Prefix(prefix.as_bytes())),
+        PurgeTarget::Tag(tag) => Some(PurgeScope::Tag(tag.as_bytes())),
         PurgeTarget::Nothing => None,
     }
 }

@@ -4,7 +4,7 @@ use access::{SessionId, TicketHash, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{Session, SessionRow};
-use crate::audit::{Act, Actor, AuditAction, By};
+use crate::audit::{Act, Actor, ActorKind, AuditAction};
 use crate::error::DatabaseError;
 use crate::opening::handle::Store;
 use crate::sql::{Transaction, micros, statements};
@@ -136,7 +136,7 @@ impl Store {
         let (action, by) = if stolen {
             (AuditAction::SessionTheft, *by)
         } else {
-            (AuditAction::SessionEnd, Actor { by: By::User { user, session: Some(session) }, ..*by })
+            (AuditAction::SessionEnd, Actor { by: ActorKind::User { user, session: Some(session) }, ..*by })
         };
         self.note(&mut transaction, &by, Act::of(action, session.0, Some(user))).await?;
         transaction.commit().await?;

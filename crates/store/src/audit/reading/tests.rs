@@ -55,7 +55,7 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         let key = KeyId(store.new_id());
         let target = store.new_id();
         clock.advance(Duration::from_micros(1));
-        let by = Actor { by: By::Key { user: ada, key }, address: Some("::ffff:192.0.2.7".parse().unwrap()) };
+        let by = Actor { by: ActorKind::Key { user: ada, key }, address: Some("::ffff:192.0.2.7".parse().unwrap()) };
         note(&store, &by, Act::of(AuditAction::KeyChange, target, Some(bob)).with(json!({"label": "läptop"}))).await;
         let page = store.audit_page(&AuditFilter::default(), None, 1).await.unwrap();
         let [line] = page.lines.as_slice() else { panic!("{page:?}") };
@@ -66,7 +66,12 @@ async fn a_line_says_who_did_what_to_whose_thing_and_from_where() {
         assert_eq!((&line.detail, line.place.at), (&json!({"label": "läptop"}), clock.now()));
         assert!(page.next.is_some());
         let session = Some(SessionId(store.new_id()));
-        for by in [By::System, By::Command, By::User { user: ada, session }, By::User { user: ada, session: None }] {
+        for by in [
+            ActorKind::System,
+            ActorKind::Command,
+            ActorKind::User { user: ada, session },
+            ActorKind::User { user: ada, session: None },
+        ] {
             clock.advance(Duration::from_micros(1));
             let by = Actor { by, address: None };
             note(&store, &by, Act::of(AuditAction::VaultRotate, target, None)).await;
@@ -118,7 +123,7 @@ async fn lines_are_found_by_user_actor_action_and_time() {
             let action = if n % 3 == 0 { AuditAction::KeyCreate } else { AuditAction::KeyRevoke };
             let owner = if n % 2 == 0 { ada } else { bob };
             let target = store.new_id();
-            let by_bob = Actor { by: By::User { user: bob, session: None }, address: None };
+            let by_bob = Actor { by: ActorKind::User { user: bob, session: None }, address: None };
             let (by, actor) = if n % 4 < 2 { (by_bob, Some(bob)) } else { (Actor::SYSTEM, None) };
             note(&store, &by, Act::of(action, target, Some(owner))).await;
             written.insert(0, (owner, actor, action, clock.now(), target));

@@ -1,6 +1,6 @@
 use access::{
-    Amount, ApiKey, Credits, KeyBounds, KeyNo, MasterKey, Measure, Per, Plan, Secret, TicketHash, Timestamp, UserId,
-    UserNo, Vault,
+    Amount, ApiKey, Credits, KeyBounds, KeyNo, LimitPeriod, MasterKey, Measure, Plan, Secret, TicketHash, Timestamp,
+    UserId, UserNo, Vault,
 };
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::fixture::{Place, catalogue, tell};
 use crate::sql::Arguments;
 use crate::{
-    Actor, BudgetHolder, By, Email, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Node, Purpose,
+    Actor, ActorKind, BudgetHolder, Email, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Node, Purpose,
     RepeatableRequest, SessionCredential,
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
     let key = store.create_key_once(&crate::audit::Actor::COMMAND, key(user.id), &request).await.unwrap();
     accounts(&store, user.id).await;
     store
-        .set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(Amount(7)))
+        .set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, LimitPeriod::Month, Some(Amount(7)))
         .await
         .unwrap();
     let node = place.join(&store).await;
@@ -174,7 +174,7 @@ async fn insert(store: &Store, tx: &mut Transaction, table: &str, given: &[(&str
 
 /// Adds a session, a link and a sealed credential.
 async fn accounts(store: &Store, user: UserId) {
-    let by = Actor { by: By::User { user, session: None }, address: "2001:db8::1".parse().ok() };
+    let by = Actor { by: ActorKind::User { user, session: None }, address: "2001:db8::1".parse().ok() };
     let secret = ApiKey::generate("tollgate").unwrap();
     let key = store.create_key(&by, NewKey::of(user, "script", &secret)).await.unwrap();
     let hash = TicketHash([7; 32]);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::accounts::{session_end, users};
-use crate::audit::{Act, Actor, AuditAction, By};
+use crate::audit::{Act, Actor, ActorKind, AuditAction};
 use crate::error::DatabaseError;
 use crate::keys::api_keys::row::{KeyRow, key_columns};
 use crate::keys::api_keys::{Key, KeyError, KeySecret};
@@ -145,7 +145,7 @@ impl RepeatedRow {
 /// Returns the session of a request, which a new secret does not end.
 pub(super) const fn session(by: &Actor) -> Option<SessionId> {
     match by.by {
-        By::User { session, .. } => session,
-        By::Command | By::System | By::Key { .. } => None,
+        ActorKind::User { session, .. } => session,
+        ActorKind::Command | ActorKind::System | ActorKind::Key { .. } => None,
     }
 }

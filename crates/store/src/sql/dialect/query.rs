@@ -58,14 +58,14 @@ impl Arguments {
 
 /// A statement; [`run`](Query::run), [`all`](Query::all), [`find`](Query::find) or [`one`](Query::one) sends it.
 pub struct Query<'e> {
-    on: On<'e>,
+    on: Executor<'e>,
     sql: SqlStr,
     arguments: Arguments,
     failed: Option<BoxDynError>,
     persistent: bool,
 }
 
-enum On<'e> {
+enum Executor<'e> {
     Sqlite(&'e SqlitePool),
     InSqlite(&'e mut SqliteConnection),
     Postgres(&'e PgPool),
@@ -81,20 +81,20 @@ macro_rules! send {
         let sql = $self.sql;
         let persistent = $self.persistent;
         let sent = match ($self.on, $self.arguments) {
-            (On::Sqlite(pool), Arguments::Sqlite(with)) => {
+            (Executor::Sqlite(pool), Arguments::Sqlite(with)) => {
                 $make(sql, with).persistent(persistent).$does(pool).await.map($read)
             }
-            (On::InSqlite(inside), Arguments::Sqlite(with)) => {
+            (Executor::InSqlite(inside), Arguments::Sqlite(with)) => {
                 $make(sql, with).persistent(persistent).$does(inside).await.map($read)
             }
-            (On::Postgres(pool), Arguments::Postgres(with)) => {
+            (Executor::Postgres(pool), Arguments::Postgres(with)) => {
                 Patience::Bounded.wait($make(sql, with).persistent(persistent).$does(pool)).await.map($read)
             }
-            (On::InPostgres(inside, patience), Arguments::Postgres(with)) => {
+            (Executor::InPostgres(inside, patience), Arguments::Postgres(with)) => {
                 patience.wait($make(sql, with).persistent(persistent).$does(inside)).await.map($read)
             }
-            (On::Sqlite(_) | On::InSqlite(_), Arguments::Postgres(_))
-            | (On::Postgres(_) | On::InPostgres(..), Arguments::Sqlite(_)) => {
+            (Executor::Sqlite(_) | Executor::InSqlite(_), Arguments::Postgres(_))
+            | (Executor::Postgres(_) | Executor::InPostgres(..), Arguments::Sqlite(_)) => {
                 Err(sqlx::Error::InvalidArgument("parameters of the other database".to_owned()))
             }
         };
@@ -104,22 +104,22 @@ macro_rules! send {
 
 impl<'e> Query<'e> {
     pub(super) fn on_sqlite(pool: &'e SqlitePool, sql: SqlStr) -> Self {
-        Self::new(On::Sqlite(pool), sql, StoreKind::Sqlite)
+        Self::new(Executor::Sqlite(pool), sql, StoreKind::Sqlite)
     }
 
     pub(super) fn in_sqlite(inside: &'e mut SqliteConnection, sql: SqlStr) -> Self {
-        Self::new(On::InSqlite(inside), sql, StoreKind::Sqlite)
+        Self::new(Executor::InSqlite(inside), sql, StoreKind::Sqlite)
     }
 
     pub(super) fn on_postgres(pool: &'e PgPool, sql: SqlStr) -> Self {
-        Self::new(On::Postgres(pool), sql, StoreKind::Postgres)
+        Self::new(Executor::Postgres(pool), sql, StoreKind::Postgres)
     }
 
     pub(super) fn in_postgres(inside: &'e mut PgConnection, patience: Patience, sql: SqlStr) -> Self {
-        Self::new(On::InPostgres(inside, patience), sql, StoreKind::Postgres)
+        Self::new(Executor::InPostgres(inside, patience), sql, StoreKind::Postgres)
     }
 
-    fn new(on: On<'e>, sql: SqlStr, kind: StoreKind) -> Self {
+    fn new(on: Executor<'e>, sql: SqlStr, kind: StoreKind) -> Self {
         Self { on, sql, arguments: Arguments::with_room(kind, 0), failed: None, persistent: true }
     }
 

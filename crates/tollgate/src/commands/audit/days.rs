@@ -3,7 +3,7 @@
 use access::Day;
 use anyhow::bail;
 use ledger::Days;
-use meter::{Per, Period};
+use meter::{LimitPeriod, Period};
 
 use crate::cli::Audit;
 
@@ -13,7 +13,8 @@ pub(super) fn days(args: &Audit, usual: (Day, Day)) -> anyhow::Result<Days> {
     let last = args.until;
     let last = last.unwrap_or_else(|| usual.1.max(first.unwrap_or_default()));
     // If the last day is in a past month, the default is the first day of that month.
-    let first = first.unwrap_or_else(|| if last < usual.0 { Period::of(Per::Month, last).first() } else { usual.0 });
+    let first =
+        first.unwrap_or_else(|| if last < usual.0 { Period::of(LimitPeriod::Month, last).first() } else { usual.0 });
     if first > last {
         bail!("--since {first} is later than --until {last}");
     }

@@ -4,7 +4,7 @@ use access::credentials::password;
 use access::{KeyBounds, Role, UserStatus};
 use anyhow::{Context as _, bail};
 use config::LoadedConfig;
-use store::{Actor, By, NewKey, Store, User};
+use store::{Actor, ActorKind, NewKey, Store, User};
 
 use crate::cli::CreateKey;
 use crate::commands::{printable, setup_link, user};
@@ -68,7 +68,7 @@ async fn unfinished(store: &Store, loaded: &LoadedConfig, admin: Option<&str>) -
 
 /// Returns the author of the key.
 pub(super) const fn actor(admin: &User) -> Actor {
-    Actor { by: By::User { user: admin.id, session: None }, address: None }
+    Actor { by: ActorKind::User { user: admin.id, session: None }, address: None }
 }
 
 /// Returns the key with the scope `admin`, which sends no requests to upstreams and providers.

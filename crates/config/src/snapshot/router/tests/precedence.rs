@@ -127,7 +127,7 @@ fn methods_come_before_headers_and_these_before_the_query() {
         ("PUT", "m", &[("X", "1")], "exact"),
     ] {
         let parts = WrittenParts { query: Some(query), fields, ..WrittenParts::default() };
-        let requested = Requested { parts: &parts, ..requested(method, "/") };
+        let requested = RouteRequest { parts: &parts, ..requested(method, "/") };
         assert_eq!(found(&router, requested), expected, "{method} {query} {fields:?}");
     }
 }
@@ -137,7 +137,7 @@ fn a_route_whose_conditions_are_not_met_accepts_no_method() {
     let router = Router::new(vec![under("only", &["POST"], &["x=1"], &[]), under("get", &["GET"], &["y"], &[])]);
     let find = |method, fields| {
         let parts = WrittenParts { fields, ..WrittenParts::default() };
-        found(&router, Requested { parts: &parts, ..requested(method, "/") })
+        found(&router, RouteRequest { parts: &parts, ..requested(method, "/") })
     };
     assert_eq!(find("POST", &[("x", "1")]), "only");
     assert_eq!(find("PUT", &[("x", "1")]), "allow POST");
@@ -154,7 +154,7 @@ fn a_repeated_field_does_not_lead_past_the_route_that_it_may_choose() {
     ]);
     let find = |method, fields: &[(&str, &str)]| {
         let parts = WrittenParts { fields, ..WrittenParts::default() };
-        found(&router, Requested { parts: &parts, ..requested(method, "/") })
+        found(&router, RouteRequest { parts: &parts, ..requested(method, "/") })
     };
     for fields in [[("x", "1"), ("x", "2")], [("x", "2"), ("X", "1")]] {
         assert_eq!(find("GET", &fields), "disputed x");
@@ -171,7 +171,7 @@ fn a_repeated_field_of_a_get_route_does_not_hide_the_head_route() {
     let get = || under("get", &["GET"], &["x=1"], &[]);
     let find = |routes: Vec<Arc<Route>>, method| {
         let parts = WrittenParts { fields: &both, ..WrittenParts::default() };
-        found(&Router::new(routes), Requested { parts: &parts, ..requested(method, "/") })
+        found(&Router::new(routes), RouteRequest { parts: &parts, ..requested(method, "/") })
     };
     assert_eq!(find(vec![get(), under("head", &["HEAD"], &[], &[])], "HEAD"), "head");
     assert_eq!(find(vec![get(), under("head", &["HEAD"], &[], &[])], "GET"), "disputed x");

@@ -87,7 +87,7 @@ fn template_rank(template: &Template, sent: &[&str]) -> Option<Vec<SegmentRank>>
 }
 
 /// Returns the result of a search of all routes.
-fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
+fn expected(routes: &[Arc<Route>], requested: RouteRequest<'_>) -> String {
     let host = std::str::from_utf8(requested.host).unwrap();
     let ranked = routes.iter().enumerate().filter_map(|(at, route)| {
         let rank =
@@ -109,24 +109,27 @@ fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
         }
         match (route.accepts(requested.method), fit) {
             (None, _) | (Some(_), Fit::Unmet) => {}
-            (Some(Accepts::Listed), Fit::Disputed(DisputedPart::Header(field) | DisputedPart::Parameter(field))) => {
+            (
+                Some(MethodMatch::Listed),
+                Fit::Disputed(DisputedPart::Header(field) | DisputedPart::Parameter(field)),
+            ) => {
                 return format!("disputed {field}");
             }
             (
-                Some(Accepts::AsGet | Accepts::All),
+                Some(MethodMatch::AsGet | MethodMatch::All),
                 Fit::Disputed(DisputedPart::Header(field) | DisputedPart::Parameter(field)),
             ) => {
                 best = best.or(Some(rank));
                 disputed = disputed.or(implied.is_none().then_some(field));
             }
-            (Some(Accepts::AsGet), Fit::Met) => {
+            (Some(MethodMatch::AsGet), Fit::Met) => {
                 best = best.or(Some(rank));
                 implied = implied.or(Some((rank, route)));
             }
-            (Some(Accepts::Listed), Fit::Met) => found = found.or(Some(route)),
-            (Some(Accepts::All), Fit::Met) => implied = implied.or(Some((rank, route))),
+            (Some(MethodMatch::Listed), Fit::Met) => found = found.or(Some(route)),
+            (Some(MethodMatch::All), Fit::Met) => implied = implied.or(Some((rank, route))),
         }
-        if found.is_some() || route.accepts(requested.method) == Some(Accepts::All) && *fit == Fit::Met {
+        if found.is_some() || route.accepts(requested.method) == Some(MethodMatch::All) && *fit == Fit::Met {
             break;
         }
     }
@@ -247,7 +250,7 @@ proptest! {
         let router = Router::new(routes.clone());
         for AnyRequest { method, host, path, query, fields } in &requests {
             let parts = WrittenParts { query: Some(query), fields, ..WrittenParts::default() };
-            let requested = Requested { method, host: host.as_bytes(), path, listener: 0, parts: &parts };
+            let requested = RouteRequest { method, host: host.as_bytes(), path, listener: 0, parts: &parts };
             prop_assert_eq!(found(&router, requested), expected(&routes, requested), "{} {} {}", method, host, path);
         }
     }

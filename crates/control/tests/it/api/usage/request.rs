@@ -1,8 +1,8 @@
 use access::{Amount, Credits, NanoUsd, Role, Subject, SubjectKind, SubjectName, Tokens};
 use config::snapshot::TraceLink;
 use meter::{
-    Attempt, Billed, Charge, LimitOwner, LimitUnit, Outcome, RefusedLimit, RequestOrigin, SkipReason, SkippedTarget,
-    Source, ToolCalls, TraceId, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, BilledQuantity, Charge, LimitOwner, LimitUnit, Outcome, RefusedLimit, RequestOrigin, SkipReason,
+    SkippedTarget, Source, ToolCalls, TraceId, Unit, UnknownCost, Usage, UsageEvent,
 };
 use serde_json::{Value, json};
 
@@ -112,7 +112,7 @@ async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
 async fn usage_without_tokens_is_returned_per_unit() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
-    let billed = Billed { unit: Unit::Image, quantity: 2 };
+    let billed = BilledQuantity { unit: Unit::Image, quantity: 2 };
     let event = rated(&world, &ada, Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
     world.record(vec![event.clone()]).await;
     let reported = show(&world, &ada, &event).await;

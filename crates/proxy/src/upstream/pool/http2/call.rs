@@ -10,7 +10,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
-use http1::{Announced, KnownName};
+use http1::{AnnouncedContent, KnownName};
 use thiserror::Error;
 
 use super::streams::StreamSlot;
@@ -140,9 +140,9 @@ fn is_credential(name: KnownName) -> bool {
 /// Returns the length of the body to announce, if it is known and does not follow from the method.
 fn length(outgoing: &OutgoingHead, upload: &Upload) -> Option<u64> {
     match outgoing.announced(upload) {
-        Announced::Length(bytes) => Some(bytes),
-        Announced::Nothing => (!matches!(outgoing.head.method(), "GET" | "HEAD" | "DELETE")).then_some(0),
-        Announced::Chunked => None,
+        AnnouncedContent::Length(bytes) => Some(bytes),
+        AnnouncedContent::Nothing => (!matches!(outgoing.head.method(), "GET" | "HEAD" | "DELETE")).then_some(0),
+        AnnouncedContent::Chunked => None,
     }
 }
 

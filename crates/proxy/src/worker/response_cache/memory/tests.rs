@@ -123,15 +123,15 @@ fn a_purge_concerns_a_url_a_prefix_or_a_tag_and_nothing_else() {
     let keys = [key("http://h/a", "1"), key("http://h/a", "2"), key("http://h/ab", "1"), key("http://h/a?x", "1")];
     let tags = ["tags: one\r\n", "tags: two one\r\n", "tags: two,three\r\n", ""];
     for (purged, expected) in [
-        (Purged::Url(b"http://h/a"), [false, false, true, true]),
-        (Purged::Url(b"http://h/"), [true; 4]),
-        (Purged::Url(b"http://h/ab"), [true, true, false, true]),
-        (Purged::Prefix(b"http://h/a"), [false; 4]),
-        (Purged::Prefix(b"http://h/a?"), [true, true, true, false]),
-        (Purged::Prefix(b"http://i"), [true; 4]),
-        (Purged::Tag(b"one"), [false, false, true, true]),
-        (Purged::Tag(b"two"), [true, false, false, true]),
-        (Purged::Tag(b"on"), [true; 4]),
+        (PurgeScope::Url(b"http://h/a"), [false, false, true, true]),
+        (PurgeScope::Url(b"http://h/"), [true; 4]),
+        (PurgeScope::Url(b"http://h/ab"), [true, true, false, true]),
+        (PurgeScope::Prefix(b"http://h/a"), [false; 4]),
+        (PurgeScope::Prefix(b"http://h/a?"), [true, true, true, false]),
+        (PurgeScope::Prefix(b"http://i"), [true; 4]),
+        (PurgeScope::Tag(b"one"), [false, false, true, true]),
+        (PurgeScope::Tag(b"two"), [true, false, false, true]),
+        (PurgeScope::Tag(b"on"), [true; 4]),
     ] {
         let hard = alone(1_000_000);
         let soft = alone(1_000_000);
@@ -157,7 +157,7 @@ fn a_purge_looks_at_more_keys_than_one_batch_has() {
     for number in 0..PURGE_BATCH * 2 + 1 {
         store(&memory, &key(&format!("http://h/{number}"), ""), "", 1);
     }
-    assert_eq!(memory.remove(Purged::Prefix(b"http://h/")), PURGE_BATCH as u64 * 2 + 1);
+    assert_eq!(memory.remove(PurgeScope::Prefix(b"http://h/")), PURGE_BATCH as u64 * 2 + 1);
     assert_eq!(memory.totals(), (0, 0));
 }
 
@@ -165,7 +165,7 @@ fn a_purge_looks_at_more_keys_than_one_batch_has() {
 fn a_fill_that_began_before_a_purge_stores_nothing() {
     let request = get(&[]);
     let own = key("http://h/a", "");
-    for purged in [Purged::Url(b"http://h/a"), Purged::Prefix(b"http://h"), Purged::Tag(b"any")] {
+    for purged in [PurgeScope::Url(b"http://h/a"), PurgeScope::Prefix(b"http://h"), PurgeScope::Tag(b"any")] {
         let memory = alone(1_000_000);
         let fill = begin(&memory, &own, &request);
         memory.remove(purged);
@@ -226,7 +226,7 @@ fn the_order_is_cleaned_only_of_removed_responses() {
             assert_eq!(state.count, state.responses.values().map(Vec::len).sum::<usize>());
         }
     }
-    memory.remove(Purged::Prefix(b"http://h/1"));
+    memory.remove(PurgeScope::Prefix(b"http://h/1"));
     assert_eq!(memory.totals().0, VARIANTS_MAX as u64 * 9);
 }
 

@@ -3,7 +3,7 @@ use access::{
     UserNo,
 };
 use meter::{
-    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+    Attempt, BilledQuantity, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -312,8 +312,8 @@ fn charge() -> impl Strategy<Value = Charge> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    let billed =
-        (prop::sample::select(&Unit::ALL[..]), any::<u64>()).prop_map(|(unit, quantity)| Billed { unit, quantity });
+    let billed = (prop::sample::select(&Unit::ALL[..]), any::<u64>())
+        .prop_map(|(unit, quantity)| BilledQuantity { unit, quantity });
     let source = prop::sample::select(&Source::ALL[..]);
     let tools = any::<[Option<u64>; 5]>().prop_map(ToolCalls::of_counts);
     (source, any::<[Option<u64>; 10]>(), option::of(billed), tools).prop_map(|(source, classes, billed, tools)| {

@@ -1,7 +1,7 @@
 //! The usage of an attempt.
 
 use access::Tokens;
-use meter::{Billed, Source, ToolCalls, Unit, Usage};
+use meter::{BilledQuantity, Source, ToolCalls, Unit, Usage};
 use serde::Serialize;
 
 use super::codes::Code;
@@ -70,7 +70,7 @@ impl From<Usage> for UsagePayload {
             image_input,
             audio_output,
             image_output,
-            billed: billed.map(|Billed { unit, quantity }| BilledPayload { unit: unit.code(), quantity }),
+            billed: billed.map(|BilledQuantity { unit, quantity }| BilledPayload { unit: unit.code(), quantity }),
             tools: ToolCallsPayload { searches, maps_prompts, maps_queries, containers, file_searches },
         }
     }
@@ -94,8 +94,9 @@ pub(super) fn read_usage(reader: &mut PayloadReader<'_>) -> Result<Usage, Invali
         image_input: tokens(reader)?,
         audio_output: tokens(reader)?,
         image_output: tokens(reader)?,
-        billed: reader
-            .optional(|reader| Ok(Billed { unit: Unit::from_code(reader.byte()?)?, quantity: reader.number()? }))?,
+        billed: reader.optional(|reader| {
+            Ok(BilledQuantity { unit: Unit::from_code(reader.byte()?)?, quantity: reader.number()? })
+        })?,
         tools: ToolCalls {
             searches: calls(reader)?,
             maps_prompts: calls(reader)?,

@@ -9,12 +9,12 @@ const TOLD_MAX: usize = 10_000;
 
 /// The subscriptions whose failure was logged, with its cause: a job that runs every minute logs each cause once.
 #[derive(Debug, Default)]
-pub(super) struct ToldFailures(HashMap<Uuid, String>);
+pub(super) struct LoggedFailures(HashMap<Uuid, String>);
 
-impl ToldFailures {
+impl LoggedFailures {
     /// Notes the cause of a failure; `false` if it was noted before.
     pub(super) fn note(&mut self, subscription: Uuid, cause: &str) -> bool {
-        if self.0.get(&subscription).is_some_and(|told| told == cause) {
+        if self.0.get(&subscription).is_some_and(|logged| logged == cause) {
             return false;
         }
         if self.0.len() >= TOLD_MAX {
@@ -31,9 +31,9 @@ mod tests {
 
     #[test]
     fn a_cause_of_a_subscription_is_told_once() {
-        let mut told = ToldFailures::default();
+        let mut logged = LoggedFailures::default();
         let [one, other] = [1, 2].map(Uuid::from_u128);
         let causes = [(one, "a"), (other, "a"), (one, "a"), (one, "b"), (one, "b"), (other, "a")];
-        assert_eq!(causes.map(|(of, cause)| told.note(of, cause)), [true, true, false, true, false, false]);
+        assert_eq!(causes.map(|(of, cause)| logged.note(of, cause)), [true, true, false, true, false, false]);
     }
 }
