@@ -1,6 +1,7 @@
 //! The fields that the mock reads of a request's body. Unknown fields are ignored.
 
 pub(crate) mod form;
+pub(crate) mod rules;
 mod structured;
 
 use std::borrow::Cow;

@@ -13,6 +13,11 @@ pub(crate) enum MockError {
     NoModel,
     /// The body lacks this parameter, which the endpoint requires.
     Missing(&'static str),
+    /// The body breaks a rule of the real provider.
+    Rule {
+        param: String,
+        message: String,
+    },
     ContentType(String),
     /// The request has a credential in a header that this provider's clients do not use.
     Credential(&'static str),
@@ -44,7 +49,7 @@ impl MockError {
 
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Self::Unreadable(_) | Self::NoModel | Self::Missing(_) => StatusCode::BAD_REQUEST,
+            Self::Unreadable(_) | Self::NoModel | Self::Missing(_) | Self::Rule { .. } => StatusCode::BAD_REQUEST,
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Credential(_) | Self::WrongCredential => StatusCode::UNAUTHORIZED,
             Self::UnknownPath(_) => StatusCode::NOT_FOUND,
@@ -61,7 +66,11 @@ impl MockError {
 
     pub(crate) fn open_ai(&self) -> Json {
         let (kind, code) = self.open_ai_words();
-        let param = if let Self::Missing(field) = self { Some(*field) } else { None };
+        let param = match self {
+            Self::Missing(field) => Some(*field),
+            Self::Rule { param, .. } => Some(param.as_str()),
+            _ => None,
+        };
         object! { "error": object! { "message": self.message(), "type": kind, "param": param, "code": code } }
     }
 
@@ -131,6 +140,7 @@ impl MockError {
             Self::Unreadable(why) => format!("mock: invalid body: {why}"),
             Self::NoModel => String::from("mock: you must provide a model"),
             Self::Missing(field) => format!("mock: missing required parameter: '{field}'"),
+            Self::Rule { message, .. } => format!("mock: {message}"),
             Self::ContentType(found) => format!("mock: unsupported content type: '{found}'"),
             Self::Credential(header) => format!("mock: this API does not accept a credential in {header}"),
             Self::WrongCredential => String::from("mock: this credential is invalid: it begins with `wrong`"),

@@ -10,6 +10,7 @@ use super::{MockProvider, Reaction, dialect, logged_request, sha256, typed};
 use crate::behaviour::Behaviour;
 use crate::call_body::CallBody;
 use crate::call_body::form::{self, FormPart};
+use crate::call_body::rules::{self, BrokenRule};
 use crate::credential;
 use crate::damaged_stream::DamagedStream;
 use crate::error::MockError;
@@ -76,6 +77,7 @@ impl MockProvider {
             return Reaction::Response(typed(StatusCode::OK, wire::JSON, Payload::whole(body)));
         }
         let judged = judged.and_then(|()| complete(called, &request, &form));
+        let judged = judged.and_then(|()| rules::check(called.endpoint, &request.model, bytes).map_err(broken));
         let once = parts.headers.get("x-request-id").cloned();
         self.log.record(request.name(), logged_request(parts, Some(hash), form.iter().map(logged_part).collect()));
         let hash_hex = hex(&hash);
@@ -237,7 +239,12 @@ fn default_model(endpoint: Endpoint, request: &CallBody<'_>) -> Option<std::borr
     request.model.is_empty().then(|| model.into())
 }
 
-/// Refuses a call without the input that its endpoint requires. Conversations are not checked.
+/// Returns the refusal of a call that breaks a rule.
+fn broken(BrokenRule { param, message }: BrokenRule) -> MockError {
+    MockError::Rule { param, message }
+}
+
+/// Refuses a call without the input that its endpoint requires.
 fn complete(called: &EndpointCall<'_>, request: &CallBody<'_>, form: &[FormPart<'_>]) -> Result<(), MockError> {
     let has_file = form.iter().any(|part| part.filename.is_some());
     let missing = match called.endpoint {

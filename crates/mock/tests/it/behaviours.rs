@@ -147,7 +147,7 @@ async fn tool_calls_the_first_tool_and_then_sends_text() {
     assert_eq!(response["content"][0]["input"], json!({ "city": "Jakarta" }));
     assert_eq!(response["stop_reason"], "tool_use");
 
-    let after = r#"{"model":"tool","messages":[{"role":"tool","tool_call_id":"call_1","content":"dry"}]}"#;
+    let after = r#"{"model":"tool","messages":[{"role":"assistant","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","content":"dry"}]}"#;
     let response = mock.post(CHAT, after).await.json();
     assert_eq!(response["choices"][0]["finish_reason"], "stop");
 }

@@ -110,7 +110,7 @@ async fn tools_are_called_in_one_part() {
         );
         assert!(part["thoughtSignature"].is_string());
     }
-    let after = r#"{"contents":[{"role":"user","parts":[{"functionResponse":{"name":"look_up","response":{}}}]}]}"#;
+    let after = r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"look_up","args":{}}}]},{"role":"user","parts":[{"functionResponse":{"name":"look_up","response":{}}}]}]}"#;
     let response = mock.post(&path("tool", "generateContent"), after).await.json();
     assert!(response["candidates"][0]["content"]["parts"][0]["text"].is_string());
 }

@@ -16,6 +16,7 @@ mod midtrans;
 #[path = "../../../ai/tests/it/published.rs"]
 mod published;
 mod request_log;
+mod rules;
 mod schemas;
 mod validation;
 mod wire;
