@@ -48,8 +48,8 @@ const STREAM_EVENTS: u32 = 100;
 /// A recorded figure may be exceeded by this factor. How many events of a stream arrive together depends on the time.
 const TOLERANCE: f64 = 1.03;
 const STREAM_TOLERANCE: f64 = 1.1;
-/// A function that only the worker's thread calls.
-const OF_WORKER: &str = "proxy::connection::http1::serve";
+/// glibc's bounds of freed memory, which `serve` sets by executing itself again. Callgrind does not follow it, so they are set before.
+const MEMORY_BOUNDS: [&str; 2] = ["MALLOC_MMAP_THRESHOLD_=1048576", "MALLOC_TRIM_THRESHOLD_=4194304"];
 /// The smaller number of requests.
 const FEW: u32 = 300;
 /// The number of differences per row. The figure is their median.
@@ -103,7 +103,11 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     let out = out_dir(&flags.places.out)?;
     let dir = tempfile::tempdir()?;
     let mock = MockProcess::start(&tools.tollgate, &out, "mock").await?;
+    let [blocks, heap_end] = MEMORY_BOUNDS.map(String::from);
     let under = [
+        String::from("env"),
+        blocks,
+        heap_end,
         tools.path("valgrind")?.display().to_string(),
         String::from("--tool=callgrind"),
         String::from("--instr-atstart=no"),
@@ -321,8 +325,9 @@ impl InstructionCount {
     /// Reads the counts of the threads, each of which is the text of a file.
     fn read(threads: &[String], elapsed: Duration) -> Option<Self> {
         let totals: Vec<u64> = threads.iter().map(|file| total(file)).collect::<Option<_>>()?;
-        let serves = threads.iter().zip(&totals).filter(|(file, _)| file.contains(OF_WORKER));
-        Some(Self { worker: serves.map(|(_, total)| total).sum(), all: totals.iter().sum(), elapsed })
+        // Symbols are stripped. Under load, no other thread has nearly as many instructions.
+        let worker = totals.iter().copied().max()?;
+        Some(Self { worker, all: totals.iter().sum(), elapsed })
     }
 }
 
@@ -374,9 +379,9 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_is_the_thread_that_serves_and_the_total_is_the_first_event() {
-        let worker = format!("events: Ir\nfn=(7) {OF_WORKER}::{{{{closure}}}}\n\ntotals: 40 4\n");
-        let found = InstructionCount::read(&[worker, "fn=(7) main\ntotals: 2\n".to_owned()], Duration::ZERO).unwrap();
+    fn the_worker_is_the_busiest_thread_and_the_total_is_the_first_event() {
+        let files = ["fn=(7) main\ntotals: 2\n", "events: Ir\n\ntotals: 40 4\n"].map(str::to_owned);
+        let found = InstructionCount::read(&files, Duration::ZERO).unwrap();
         assert_eq!((found.worker, found.all), (40, 42));
         for file in ["fn=(7) main\n", "events: Ir\nsummary: 7\n", "totals:\n"] {
             assert_eq!(InstructionCount::read(&[file.to_owned()], Duration::ZERO), None, "{file}");
