@@ -77,7 +77,7 @@ pub struct CloseCounts {
 pub struct UnclosedPeriod {
     /// The id of the subscription.
     pub subscription: Uuid,
-    /// The message of the error.
+    /// The message of the error, with its causes.
     pub cause: String,
 }
 
@@ -215,13 +215,13 @@ impl Books {
                         let error = error.of_rows()?;
                         counts.failed += 1;
                         let cause = causes(&error);
-                        if logged.note(subscription.id, &format!("{error}: {cause}")) {
+                        let full = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
+                        if logged.note(subscription.id, &full) {
                             tracing::error!(subscription = %subscription.id, %error, cause, "a billing period was not closed");
                         }
                         if counts.failures.len() < FAILURES_MAX {
                             let subscription = subscription.id;
-                            let cause = error.to_string();
-                            counts.failures.push(UnclosedPeriod { subscription, cause });
+                            counts.failures.push(UnclosedPeriod { subscription, cause: full });
                         }
                     }
                 }
