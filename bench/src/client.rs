@@ -182,13 +182,20 @@ impl PlainConnection {
     }
 }
 
+/// The end of a response in chunks without trailers.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
 /// Whether the bytes are a whole response.
 pub(crate) fn complete(received: &[u8]) -> anyhow::Result<bool> {
     let Some(head_bytes) = received.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(false) };
     let head = String::from_utf8_lossy(received.get(..head_bytes).unwrap_or_default()).to_ascii_lowercase();
     ensure!(head.starts_with("http/1.1 20"), "the response is not 2xx: {:?}", String::from_utf8_lossy(received));
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let length: usize = length.context("the response has no Content-Length")?.trim().parse()?;
+    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    // A response whose model is edited has no length.
+    if value("transfer-encoding:") == Some("chunked") {
+        return Ok(received.ends_with(LAST_CHUNK));
+    }
+    let length: usize = value("content-length:").context("the response has neither a length nor chunks")?.parse()?;
     Ok(received.len() >= head_bytes + 4 + length)
 }
 
@@ -202,7 +209,9 @@ mod tests {
         let response = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
         assert!((0..response.len()).all(|cut| !complete(&response[..cut]).unwrap()) && complete(response).unwrap());
         assert!(complete(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").is_err());
-        assert!(complete(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        assert!((0..chunked.len()).all(|cut| !complete(&chunked[..cut]).unwrap()) && complete(chunked).unwrap());
     }
 
     #[tokio::test]
