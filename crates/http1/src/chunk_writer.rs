@@ -58,7 +58,7 @@ pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
 pub fn write_trailers<'a>(out: &mut Vec<u8>, trailers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
-        if !is_forbidden_as_trailer(name, NameMatch::of(name)) {
+        if !is_forbidden_as_trailer(name, NameMatch::from_name(name)) {
             // An invalid field is not written: a part of it could end the section.
             let _ = write_field(out, name, value);
         }

@@ -36,7 +36,7 @@ impl ConnectionOptions {
             options.close = all.any(|value| list(value).any(|option| option.eq_ignore_ascii_case(b"close")));
         }
         let Some(first) = table.first(KnownName::Connection) else { return Ok(options) };
-        match first.value.of(bytes) {
+        match first.value.slice(bytes) {
             _ if table.is_repeated(KnownName::Connection) => {}
             value if value.eq_ignore_ascii_case(b"keep-alive") => {
                 options.keep_alive = true;
@@ -57,7 +57,7 @@ impl ConnectionOptions {
         let mut named = [&[][..]; CONNECTION_OPTIONS_MAX];
         let mut count = 0;
         let is_connection = |field: &&FieldSpans| field.known == NameMatch::Exact(KnownName::Connection);
-        let values = table.list.iter().filter(is_connection).map(|field| field.value.of(bytes));
+        let values = table.list.iter().filter(is_connection).map(|field| field.value.slice(bytes));
         for option in values.flat_map(list) {
             *named.get_mut(count).ok_or(Violation::ConnectionOptions)? = option;
             count += 1;

@@ -139,7 +139,7 @@ impl HeadEdits {
         self.removed_explicitly = self.removed_explicitly.with(name);
         self.kept = self.kept.without(name);
         if self.added.contains(name) {
-            self.drop_added(|added| NameMatch::of(added).known() == Some(name));
+            self.drop_added(|added| NameMatch::from_name(added).known() == Some(name));
             self.added = self.added.without(name);
         }
     }
@@ -259,7 +259,7 @@ impl HeadEdits {
             return self.append(known, value);
         }
         check(name, value)?;
-        if let Some(known) = NameMatch::of(name).known() {
+        if let Some(known) = NameMatch::from_name(name).known() {
             self.added = self.added.with(known);
         }
         self.has_appended_others = true;
@@ -281,7 +281,7 @@ impl HeadEdits {
         }
         let removed = other.removed_explicitly;
         if self.added.overlaps(removed) {
-            self.drop_added(|added| NameMatch::of(added).known().is_some_and(|name| removed.contains(name)));
+            self.drop_added(|added| NameMatch::from_name(added).known().is_some_and(|name| removed.contains(name)));
         }
         self.removed = self.removed.union(removed).except(other.kept);
         self.removed_explicitly = self.removed_explicitly.union(removed);
@@ -370,7 +370,7 @@ fn check(name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
 }
 
 fn check_name(name: &[u8]) -> Result<(), InvalidPart> {
-    let is_derived = NameMatch::of(name).known().is_some_and(|known| FRAMING.contains(known));
+    let is_derived = NameMatch::from_name(name).known().is_some_and(|known| FRAMING.contains(known));
     // The text of a prefix is no name; other names that begin with it are.
     if is_derived || !is_token(name) || name.eq_ignore_ascii_case(KnownName::XForwardedOther.as_str().as_bytes()) {
         return Err(InvalidPart::Name);

@@ -23,7 +23,7 @@ impl Span {
 
     /// The bytes of the range; empty if `bytes` are not those of the head.
     #[inline]
-    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+    pub(crate) fn slice(self, bytes: &[u8]) -> &[u8] {
         let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
         bytes.get(place(self.start)..place(self.end)).unwrap_or_default()
     }
@@ -217,7 +217,7 @@ impl<'a> Fields<'a> {
     #[must_use]
     #[inline]
     pub fn get(&self, name: KnownName) -> Option<&'a [u8]> {
-        self.table.first(name).map(|field| field.value.of(self.bytes))
+        self.table.first(name).map(|field| field.value.slice(self.bytes))
     }
 
     /// Whether there is more than one field of this name, by one look-up.
@@ -230,7 +230,7 @@ impl<'a> Fields<'a> {
     pub fn all(&self, name: KnownName) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
         let same = move |field: &&FieldSpans| field.known == NameMatch::Exact(name);
-        self.table.candidates(name).iter().filter(same).map(move |field| field.value.of(bytes))
+        self.table.candidates(name).iter().filter(same).map(move |field| field.value.slice(bytes))
     }
 
     /// The values of all fields of a name in any case, in order. It compares every name.
@@ -265,10 +265,10 @@ impl FieldSpans {
             NameMatch::Exact(known) => Some(known),
             NameMatch::Lookalike(_) | NameMatch::Unknown => None,
         };
-        Field { name: self.name(bytes), value: self.value.of(bytes), known }
+        Field { name: self.name(bytes), value: self.value.slice(bytes), known }
     }
 
     pub(crate) fn name(self, bytes: &[u8]) -> &[u8] {
-        Span { start: self.line.start, end: self.name_end }.of(bytes)
+        Span { start: self.line.start, end: self.name_end }.slice(bytes)
     }
 }

@@ -75,14 +75,14 @@ pub fn write_edited_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEd
             continue;
         }
         if let Some(run) = run.take() {
-            out.extend_from_slice(run.of(bytes));
+            out.extend_from_slice(run.slice(bytes));
         }
         if !is_removed {
-            write_line(out, field.name(bytes), field.value.of(bytes));
+            write_line(out, field.name(bytes), field.value.slice(bytes));
         }
     }
     if let Some(run) = run {
-        out.extend_from_slice(run.of(bytes));
+        out.extend_from_slice(run.slice(bytes));
     }
     out.extend_from_slice(edits.lines());
 }

@@ -122,7 +122,7 @@ impl KnownName {
     /// The known name that equals `name` in any case.
     #[must_use]
     pub fn find(name: &[u8]) -> Option<Self> {
-        match NameMatch::of(name) {
+        match NameMatch::from_name(name) {
             NameMatch::Exact(Self::XForwardedOther) | NameMatch::Lookalike(_) | NameMatch::Unknown => None,
             // The look-up takes names to be tokens.
             NameMatch::Exact(known) => name.eq_ignore_ascii_case(known.as_str().as_bytes()).then_some(known),
@@ -169,7 +169,7 @@ impl NameMatch {
 
     /// Compares a token with the well-known names.
     #[inline]
-    pub(crate) fn of(name: &[u8]) -> Self {
+    pub(crate) fn from_name(name: &[u8]) -> Self {
         let candidate = slot(name).and_then(|slot| SLOTS.get(slot)).and_then(|id| KnownName::ALL.get(usize::from(*id)));
         if let Some(known) = candidate.copied() {
             let text = known.as_str().as_bytes();
@@ -291,7 +291,7 @@ mod tests {
             }
             let underscored = text.replace('-', "_");
             if underscored != text {
-                assert_eq!(NameMatch::of(underscored.as_bytes()), NameMatch::Lookalike(*known), "{underscored}");
+                assert_eq!(NameMatch::from_name(underscored.as_bytes()), NameMatch::Lookalike(*known), "{underscored}");
                 assert_eq!(KnownName::find(underscored.as_bytes()), None);
             }
             // One octet more, fewer or different is another name.
@@ -304,14 +304,14 @@ mod tests {
     #[test]
     fn names_that_begin_like_x_forwarded_are_one_known_name() {
         for name in ["x-forwarded-", "X-Forwarded-Anything", "x_forwarded_for", "X-Forwarded_Proto", "x-forwarded-f"] {
-            let known = match NameMatch::of(name.as_bytes()) {
+            let known = match NameMatch::from_name(name.as_bytes()) {
                 NameMatch::Exact(known) | NameMatch::Lookalike(known) => known,
                 NameMatch::Unknown => panic!("{name} is unknown"),
             };
             assert!(known.as_str().starts_with("x-forwarded-"), "{name}");
         }
         for name in ["x-forwarded", "y-forwarded-for", "x.forwarded-for", "", "x", "ab"] {
-            assert_eq!(NameMatch::of(name.as_bytes()), NameMatch::Unknown, "{name}");
+            assert_eq!(NameMatch::from_name(name.as_bytes()), NameMatch::Unknown, "{name}");
         }
         assert_eq!(KnownName::find(b"x-forwarded-anything"), None);
     }

@@ -93,7 +93,7 @@ impl RequestParser {
     /// call of [`parse`](Self::parse).
     #[must_use]
     pub fn line<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-        self.line.map(|line| (line.method.of(bytes), line.target.of(bytes)))
+        self.line.map(|line| (line.method.slice(bytes), line.target.slice(bytes)))
     }
 
     fn step(&mut self, bytes: &[u8]) -> Result<Option<RequestHead>, Violation> {
@@ -163,7 +163,7 @@ fn check_host(fields: Fields<'_>, line: RequestLine, bytes: &[u8]) -> Result<(),
         return Err(Violation::Host);
     }
     if let TargetSpans::Authority(authority) = line.form
-        && !authority.of(bytes).eq_ignore_ascii_case(host)
+        && !authority.slice(bytes).eq_ignore_ascii_case(host)
     {
         return Err(Violation::OtherHost);
     }
@@ -249,19 +249,19 @@ impl<'a> Request<'a> {
     /// The method: a token, case-sensitive (RFC 9110, 9.1).
     #[must_use]
     pub fn method(&self) -> &'a [u8] {
-        self.head.line.method.of(self.bytes)
+        self.head.line.method.slice(self.bytes)
     }
 
     /// The target as it was received: visible ASCII, unless it [has a raw query](Self::has_raw_query).
     #[must_use]
     pub fn target_bytes(&self) -> &'a [u8] {
-        self.head.line.target.of(self.bytes)
+        self.head.line.target.slice(self.bytes)
     }
 
     /// The target by its form.
     #[must_use]
     pub fn target(&self) -> RequestTarget<'a> {
-        self.head.line.form.of(self.bytes)
+        self.head.line.form.request_target(self.bytes)
     }
 
     /// The path, which begins with `/`; that of an absolute-form without a path is `/`. `None` in the forms without a path.
@@ -304,7 +304,7 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn authority(&self) -> Option<&'a [u8]> {
         match self.head.line.form.authority() {
-            Some(authority) => Some(authority.of(self.bytes)),
+            Some(authority) => Some(authority.slice(self.bytes)),
             None => self.fields().get(KnownName::Host),
         }
     }

@@ -211,7 +211,7 @@ impl<'a> Response<'a> {
     /// The reason phrase, which may be empty and may have octets from 128 on.
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
-        self.head.line.reason.of(self.bytes)
+        self.head.line.reason.slice(self.bytes)
     }
 
     /// Returns the fields of the head.

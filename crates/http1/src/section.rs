@@ -65,7 +65,7 @@ impl SectionScan {
     #[inline]
     fn short_name(&mut self, line: &[u8]) -> bool {
         let Some(name) = before_colon(line.get(..SHORT_NAME).unwrap_or(line)) else { return false };
-        let known = NameMatch::of(name);
+        let known = NameMatch::from_name(name);
         let is_whole = matches!(known, NameMatch::Exact(known) if known != KnownName::XForwardedOther);
         if !is_whole && !is_token(name) {
             return false;
@@ -86,7 +86,7 @@ impl SectionScan {
         }
         match bytes.get(end) {
             Some(b':') if end > self.line => {
-                let known = NameMatch::of(bytes.get(self.line..end).unwrap_or_default());
+                let known = NameMatch::from_name(bytes.get(self.line..end).unwrap_or_default());
                 (self.at, self.name) = (end + 1, Some((end, known)));
                 Ok(true)
             }
@@ -111,7 +111,7 @@ impl SectionScan {
         if window.get(blanks) != Some(&b':') {
             return Err(Violation::SpaceBeforeColon);
         }
-        let known = NameMatch::of(bytes.get(self.line..name_end).unwrap_or_default());
+        let known = NameMatch::from_name(bytes.get(self.line..name_end).unwrap_or_default());
         (self.at, self.name) = (name_end + blanks + 1, Some((name_end, known)));
         Ok(true)
     }

@@ -48,15 +48,17 @@ pub(crate) struct PathSpan {
 }
 
 impl TargetSpans {
-    pub(crate) fn of(self, bytes: &[u8]) -> RequestTarget<'_> {
+    pub(crate) fn request_target(self, bytes: &[u8]) -> RequestTarget<'_> {
         match self {
-            Self::Origin { path_and_query, .. } => RequestTarget::Origin { path_and_query: path_and_query.of(bytes) },
+            Self::Origin { path_and_query, .. } => {
+                RequestTarget::Origin { path_and_query: path_and_query.slice(bytes) }
+            }
             Self::Absolute { is_https, authority, path_and_query, .. } => RequestTarget::Absolute {
                 is_https,
-                authority: authority.of(bytes),
-                path_and_query: path_and_query.of(bytes),
+                authority: authority.slice(bytes),
+                path_and_query: path_and_query.slice(bytes),
             },
-            Self::Authority(span) => RequestTarget::Authority(span.of(bytes)),
+            Self::Authority(span) => RequestTarget::Authority(span.slice(bytes)),
             Self::Asterisk => RequestTarget::Asterisk,
         }
     }
@@ -65,7 +67,7 @@ impl TargetSpans {
     pub(crate) fn path_and_query(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         match self {
             Self::Origin { path_and_query, path } | Self::Absolute { path_and_query, path, .. } => {
-                path_and_query.of(bytes).split_at_checked(usize::try_from(path.len).unwrap_or(usize::MAX))
+                path_and_query.slice(bytes).split_at_checked(usize::try_from(path.len).unwrap_or(usize::MAX))
             }
             Self::Authority(_) | Self::Asterisk => None,
         }
@@ -372,7 +374,7 @@ mod tests {
         let parts = |method: &str, target: &str| {
             let bytes = format!("..{target}");
             judge(method.as_bytes(), bytes.as_bytes(), 2, bytes.len())
-                .map(|spans| format!("{:?}", spans.of(bytes.as_bytes())))
+                .map(|spans| format!("{:?}", spans.request_target(bytes.as_bytes())))
         };
         let expected = |target: RequestTarget<'_>| Ok(format!("{target:?}"));
         assert_eq!(parts("GET", "/a?b"), expected(RequestTarget::Origin { path_and_query: b"/a?b" }));

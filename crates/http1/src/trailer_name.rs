@@ -44,7 +44,7 @@ pub(crate) fn is_forbidden_as_trailer(name: &[u8], known: NameMatch) -> bool {
 /// rule.
 #[must_use]
 pub fn may_be_trailer(name: &[u8]) -> bool {
-    !is_forbidden_as_trailer(name, NameMatch::of(name))
+    !is_forbidden_as_trailer(name, NameMatch::from_name(name))
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn fields_that_are_needed_before_the_content_are_no_trailers() {
-        let is_forbidden = |name: &str| is_forbidden_as_trailer(name.as_bytes(), NameMatch::of(name.as_bytes()));
+        let is_forbidden = |name: &str| is_forbidden_as_trailer(name.as_bytes(), NameMatch::from_name(name.as_bytes()));
         for name in [
             "Content-Length",
             "transfer-encoding",

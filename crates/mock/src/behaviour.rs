@@ -115,7 +115,7 @@ pub(crate) enum Behaviour {
 
 impl Behaviour {
     /// The behaviour of `name`, which has no provider prefix. At most 100,000 tokens, and 10 s between two events.
-    pub(crate) fn of(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         match name {
             "slow" => Self::Slow,
             "long" => Self::Long,
@@ -130,8 +130,8 @@ impl Behaviour {
             "echo" => Self::Echo,
             "instant" => Self::Instant,
             _ => Self::numbered(name)
-                .or_else(|| BodyDamage::of(name).map(Self::Damaged))
-                .or_else(|| HttpViolation::of(name).map(Self::HttpViolation))
+                .or_else(|| BodyDamage::from_name(name).map(Self::Damaged))
+                .or_else(|| HttpViolation::from_name(name).map(Self::HttpViolation))
                 .unwrap_or(Self::Normal),
         }
     }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn names_select_behaviours() {
-        let check = |model: &str, expected: Behaviour| assert_eq!(Behaviour::of(model), expected, "{model}");
+        let check = |model: &str, expected: Behaviour| assert_eq!(Behaviour::from_name(model), expected, "{model}");
         let tokens = |count, ms| Behaviour::Tokens { count, every: Duration::from_millis(ms) };
         let status = |status, retry_after_s| Behaviour::Status { status, retry_after_s };
         check("mock", Behaviour::Normal);
@@ -239,7 +239,7 @@ mod tests {
         for (name, _) in BEHAVIOURS {
             let name_with_number = if *name == "N" { String::from("500") } else { name.replace("-N", "-7") };
             let name_with_number = if *name == "status-N" { String::from("status-404") } else { name_with_number };
-            assert_eq!(Behaviour::of(&name_with_number) == Behaviour::Normal, *name == "mock", "{name}");
+            assert_eq!(Behaviour::from_name(&name_with_number) == Behaviour::Normal, *name == "mock", "{name}");
         }
     }
 }

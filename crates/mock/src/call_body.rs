@@ -109,7 +109,7 @@ impl<'a> CallBody<'a> {
     }
 
     pub(crate) fn behaviour(&self) -> Behaviour {
-        Behaviour::of(self.name())
+        Behaviour::from_name(self.name())
     }
 
     pub(crate) fn streamed(&self) -> bool {

@@ -82,7 +82,7 @@ impl MockProvider {
         let path = parts.uri.path();
         let path = path.strip_prefix("/anthropic").filter(|rest| rest.starts_with("/v1/")).unwrap_or(path);
         let response = match path.split('/').nth(1) {
-            Some("plain") => match WebSocketEcho::of(&parts.headers) {
+            Some("plain") => match WebSocketEcho::from_headers(&parts.headers) {
                 Some(echo) => {
                     self.record_plain(parts, &body);
                     return Reaction::WebSocket(echo);

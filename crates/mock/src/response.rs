@@ -83,7 +83,7 @@ pub(crate) struct TokenCounts {
 }
 
 impl TokenCounts {
-    fn of(request: &CallBody<'_>, body: BodySummary<'_>, format: Format, output: u64) -> Self {
+    fn from_request(request: &CallBody<'_>, body: BodySummary<'_>, format: Format, output: u64) -> Self {
         let text = input_tokens(body.bytes);
         match format {
             Format::Chat | Format::Responses | Format::Messages | Format::GenerateContent => {
@@ -134,14 +134,14 @@ impl MockResponse {
     pub(crate) fn to(request: &CallBody<'_>, endpoint: Endpoint, body: BodySummary<'_>, options: &MockTiming) -> Self {
         let behaviour = request.behaviour();
         let format = endpoint.format().unwrap_or(Format::Chat);
-        let parameters = OutputParameters::of(request, format, body);
+        let parameters = OutputParameters::from_request(request, format, body);
         let content = content(request, format, options);
         let output = match (format, behaviour) {
             (Format::Images, Behaviour::Tokens { count, .. }) => u64::from(count),
             (Format::Images, _) => u64::from(parameters.pictures) * MADE_TOKENS,
             _ => content.pieces(),
         };
-        let mut tokens = TokenCounts::of(request, body, format, output);
+        let mut tokens = TokenCounts::from_request(request, body, format, output);
         if matches!(behaviour, Behaviour::Tokens { .. }) {
             tokens.reasoning = 0;
         }
@@ -179,7 +179,7 @@ impl MockResponse {
 }
 
 impl OutputParameters {
-    fn of(request: &CallBody<'_>, format: Format, body: BodySummary<'_>) -> Self {
+    fn from_request(request: &CallBody<'_>, format: Format, body: BodySummary<'_>) -> Self {
         let has_inputs = matches!(format, Format::Embeddings | Format::EmbedContent | Format::Moderations);
         let has_form = matches!(format, Format::Images | Format::Speech | Format::Transcription);
         Self {

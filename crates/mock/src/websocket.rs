@@ -33,7 +33,7 @@ struct ClientFrame {
 
 impl WebSocketEcho {
     /// Returns the WebSocket that a request asks for; `None` if it asks for none.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let upgrade = headers.get(http::header::UPGRADE)?.to_str().ok()?;
         let key = headers.get(http::header::SEC_WEBSOCKET_KEY).filter(|_| upgrade.eq_ignore_ascii_case("websocket"))?;
         let mut hash = Sha1::new();

@@ -25,7 +25,7 @@ pub(crate) enum SoundFormat {
 
 impl SoundFormat {
     /// Reads `response_format`; the default is MP3.
-    pub(crate) fn of(format: Option<&str>) -> Self {
+    pub(crate) fn from_response_format(format: Option<&str>) -> Self {
         match format {
             Some("opus") => Self::Opus,
             Some("aac") => Self::Aac,
@@ -155,7 +155,7 @@ mod tests {
         let wav = SoundFormat::Wav.opening(2);
         assert_eq!((wav.len(), &wav[..4], &wav[8..16]), (44, b"RIFF".as_slice(), b"WAVEfmt ".as_slice()));
         assert_eq!(wav[40..44], 1_920_u32.to_le_bytes());
-        assert_eq!(SoundFormat::of(None), SoundFormat::Mp3);
+        assert_eq!(SoundFormat::from_response_format(None), SoundFormat::Mp3);
         assert_eq!((SoundFormat::Mp3.frame().len(), &SoundFormat::Mp3.frame()[..2]), (417, [0xFF, 0xFB].as_slice()));
     }
 }

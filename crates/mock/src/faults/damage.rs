@@ -31,7 +31,7 @@ pub(crate) enum BodyDamage {
 }
 
 impl BodyDamage {
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "usage-negative" => Self::Count("-5"),
             "usage-huge" => Self::Count("10000000000000000000"),

@@ -47,7 +47,7 @@ pub(crate) struct RawResponse {
 }
 
 impl HttpViolation {
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "1xx" => Self::Continues(None),
             "twice" => Self::Twice,

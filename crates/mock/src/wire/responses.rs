@@ -28,7 +28,7 @@ pub(super) fn compacted(response: &MockResponse) -> Json {
 
 /// The response object of a stream that fails.
 pub(crate) fn failed(response: &MockResponse, error: &Json) -> Json {
-    of(response, "failed", &[], Some(error))
+    response_with_error(response, "failed", &[], Some(error))
 }
 
 /// The events from `response.created` to `response.output_item.added`; for text also `response.content_part.added`.
@@ -138,10 +138,10 @@ impl NumberedEvents {
 }
 
 fn response_object(response: &MockResponse, status: &str, output: &[Json]) -> Json {
-    of(response, status, output, None)
+    response_with_error(response, status, output, None)
 }
 
-fn of(response: &MockResponse, status: &str, output: &[Json], error: Option<&Json>) -> Json {
+fn response_with_error(response: &MockResponse, status: &str, output: &[Json], error: Option<&Json>) -> Json {
     let is_completed = status == "completed";
     let usage = if is_completed { usage(response) } else { None };
     let completed_at = is_completed.then_some(CREATED);

@@ -45,5 +45,5 @@ fn delta(bytes: &[u8]) -> Json {
 }
 
 fn sound(response: &MockResponse) -> SoundFormat {
-    SoundFormat::of(response.parameters.form.as_deref())
+    SoundFormat::from_response_format(response.parameters.form.as_deref())
 }

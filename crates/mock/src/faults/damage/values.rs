@@ -103,7 +103,7 @@ mod tests {
     const EVENT: &str = "event: e\ndata: {\"type\":\"e\",\"text\":\"hi\",\"usage\":{\"input_tokens\":7,\"details\":{\"cached_tokens\":null}}}\n\n";
 
     fn check(damage: &str, expected: &[u8]) {
-        let damaged = damaged(BodyDamage::of(damage).unwrap(), &Bytes::from_static(EVENT.as_bytes()));
+        let damaged = damaged(BodyDamage::from_name(damage).unwrap(), &Bytes::from_static(EVENT.as_bytes()));
         assert_eq!(String::from_utf8_lossy(&damaged), String::from_utf8_lossy(expected), "{damage}");
     }
 
