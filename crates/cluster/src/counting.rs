@@ -96,7 +96,7 @@ impl Counting {
 /// Returns the budgets without a counter of `today`. A counter of this period, or of a later one after a clock jumped,
 /// was created earlier and has counted since.
 fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Vec<BudgetId> {
-    let begins = |budget: &BudgetId| Period::of(budget.per, today).first();
+    let begins = |budget: &BudgetId| Period::containing(budget.per, today).first();
     let is_new = |budget: &BudgetId| meter.counter(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
     budgets.filter(is_new).collect()
 }
@@ -104,7 +104,7 @@ fn new(meter: &Meter, budgets: impl Iterator<Item = BudgetId>, today: Day) -> Ve
 /// Returns whether a subject has usage of `day`.
 async fn is_used(store: &Store, backlog: &Backlog, subject: SubjectId, day: Day) -> Result<bool, BacklogError> {
     let scope = BudgetScope::Subject(subject);
-    let period = Period::of(LimitPeriod::Day, day);
+    let period = Period::containing(LimitPeriod::Day, day);
     let waiting = backlog.waiting().await?;
     let charge = store.charge_of(scope, period).await?.and(&waiting.charge_of(scope, period));
     Ok(charge != Charge::default())
@@ -121,7 +121,7 @@ async fn count(
     let waiting = backlog.waiting().await?;
     let mut known: Vec<((BudgetScope, Period), Charge)> = Vec::new();
     for budget in budgets {
-        let of = (budget.scope, Period::of(budget.per, today));
+        let of = (budget.scope, Period::containing(budget.per, today));
         let charge = match known.iter().find(|(known, _)| *known == of) {
             Some((_, charge)) => *charge,
             None => {

@@ -91,7 +91,7 @@ impl LeaseStats {
     fn note(&self, unusable: &UnreturnedLeases) {
         self.unusable.store(unusable.leases, Ordering::Relaxed);
         for (left, measure) in self.unusable_left.iter().zip(Measure::ALL) {
-            left.store(unusable.left.of(measure).0, Ordering::Relaxed);
+            left.store(unusable.left.amount_of(measure).0, Ordering::Relaxed);
         }
     }
 }

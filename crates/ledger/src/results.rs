@@ -64,7 +64,8 @@ mod tests {
                     let rows = statuses.map(of).join(" UNION ALL ");
                     let text = format!("SELECT CAST({} AS BIGINT) FROM ({rows}) e ORDER BY status", of_event());
                     let found: Vec<(i64,)> = store.query(AssertSqlSafe(text)).once().all().await.unwrap();
-                    let expected = statuses.map(|status| (RequestResult::of(status, outcome, refusal).number(),));
+                    let expected =
+                        statuses.map(|status| (RequestResult::from_outcome(status, outcome, refusal).number(),));
                     assert_eq!(found, expected, "{outcome:?} {refusal:?}");
                 }
             }

@@ -172,8 +172,9 @@ impl Meter {
     /// Returns whether each budget of the subject has a counter of the period that contains `day`, or of a later one.
     #[must_use]
     pub fn has_begun(&self, terms: &SubjectTerms<'_>, day: Day) -> bool {
-        let is_current =
-            |id: BudgetId| self.counter(id).is_some_and(|of| of.period().first() >= Period::of(id.per, day).first());
+        let is_current = |id: BudgetId| {
+            self.counter(id).is_some_and(|of| of.period().first() >= Period::containing(id.per, day).first())
+        };
         terms.budget_ids().into_iter().all(is_current)
     }
 
@@ -219,7 +220,7 @@ impl Meter {
     /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.
     #[must_use]
     pub fn used(&self, budget: BudgetId, day: Day) -> Amount {
-        let period = Period::of(budget.per, day);
+        let period = Period::containing(budget.per, day);
         self.counter(budget)
             .filter(|counter| counter.period() == period)
             .map_or(Amount::ZERO, |counter| counter.used_by_requests())

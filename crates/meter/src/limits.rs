@@ -204,7 +204,7 @@ impl Limits {
             let (period, rest) = match newest.filter(|counter| counter.period().end() > at) {
                 Some(counter) => (counter.period(), counter.rest(limit)?),
                 None if self.authority == Authority::Leased => return None,
-                None => (Period::of(id.per, at.day()), CounterRest { left: limit, unspent: limit }),
+                None => (Period::containing(id.per, at.day()), CounterRest { left: limit, unspent: limit }),
             };
             Some(BudgetLevel { budget: id, period, limit, left: rest.left, unspent: rest.unspent })
         })

@@ -1,5 +1,5 @@
 //! The result of a request, by which it is counted: succeeded, refused or failed. All figures, pages and metrics that
-//! distinguish results use [`RequestResult::of`]; a test of `ledger` compares the SQL text of the store with it.
+//! distinguish results use [`RequestResult::from_outcome`]; a test of `ledger` compares the SQL text of the store with it.
 
 use access::Refusal;
 use access::refusal::Side;
@@ -32,7 +32,7 @@ impl RequestResult {
 
     /// Returns the result of a request with this status, outcome and error code.
     #[must_use]
-    pub fn of(status: u16, outcome: Outcome, refusal: Option<&str>) -> Self {
+    pub fn from_outcome(status: u16, outcome: Outcome, refusal: Option<&str>) -> Self {
         if outcome == Outcome::BudgetCut || refusal.is_some_and(is_refusal_of_client) {
             return Self::Refused;
         }
@@ -55,7 +55,7 @@ impl RequestResult {
     #[must_use]
     pub fn status_class(status: u16, outcome: Outcome) -> u8 {
         let class = u8::try_from(status / 100).unwrap_or(0);
-        match Self::of(status, outcome, None) {
+        match Self::from_outcome(status, outcome, None) {
             Self::Succeeded if status == CALLER_GONE => 0,
             Self::Failed if class < 4 => 5,
             Self::Succeeded | Self::Refused | Self::Failed => class,
@@ -71,7 +71,7 @@ impl RequestResult {
             class @ 0..=5 => class,
             _ => 5,
         };
-        match Self::of(status, outcome, refusal) {
+        match Self::from_outcome(status, outcome, refusal) {
             Self::Refused => REFUSED_CLASS + class,
             Self::Failed => UNSENT_CLASS + class.max(4),
             Self::Succeeded => UNSENT_CLASS + class.min(3),
@@ -119,7 +119,7 @@ impl UsageEvent {
     /// Returns the result by which the request is counted.
     #[must_use]
     pub fn result(&self) -> RequestResult {
-        RequestResult::of(self.status, self.outcome, self.refusal.as_deref())
+        RequestResult::from_outcome(self.status, self.outcome, self.refusal.as_deref())
     }
 }
 
@@ -169,7 +169,11 @@ mod tests {
             (500, Outcome::CallerGone, None, Failed),
             (499, Outcome::Completed, None, Failed),
         ] {
-            assert_eq!(RequestResult::of(status, outcome, refusal), expected, "{status} {outcome:?} {refusal:?}");
+            assert_eq!(
+                RequestResult::from_outcome(status, outcome, refusal),
+                expected,
+                "{status} {outcome:?} {refusal:?}"
+            );
         }
     }
 
@@ -180,7 +184,7 @@ mod tests {
                 let class = RequestResult::status_class(status, outcome);
                 assert_eq!(
                     RequestResult::of_class(class),
-                    RequestResult::of(status, outcome, None),
+                    RequestResult::from_outcome(status, outcome, None),
                     "{status} {outcome:?}"
                 );
             }

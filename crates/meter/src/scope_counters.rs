@@ -66,7 +66,7 @@ impl ScopeCounters {
     pub(crate) fn begin(&self, kind: BudgetKind, day: Day, new: NewCounter) -> Arc<BudgetCounter> {
         let BudgetKind { measure, per } = kind;
         let slot = self.slot(measure, per);
-        let period = Period::of(per, day);
+        let period = Period::containing(per, day);
         let current = |counter: &Option<Arc<BudgetCounter>>| {
             counter.as_ref().filter(|counter| counter.period() >= period).cloned()
         };

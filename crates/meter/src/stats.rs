@@ -98,7 +98,7 @@ impl ReservationStats {
 
     fn charge(&self, of: fn(&StatsSlice) -> &AtomicCharge) -> Charge {
         Measure::ALL.into_iter().fold(Charge::default(), |charge, measure| {
-            charge.with(measure, Amount(self.sum(|slice| of(slice).of(measure))))
+            charge.with(measure, Amount(self.sum(|slice| of(slice).amount_of(measure))))
         })
     }
 
@@ -146,7 +146,7 @@ impl StatsSlice {
 }
 
 impl AtomicCharge {
-    fn of(&self, measure: Measure) -> &AtomicU64 {
+    fn amount_of(&self, measure: Measure) -> &AtomicU64 {
         match measure {
             Measure::Credits => &self.credits,
             Measure::Tokens => &self.tokens,
@@ -165,9 +165,9 @@ impl AtomicCharge {
     /// Most charges have one measure, so the other words are not written.
     fn each(&self, charge: &Charge, change: impl Fn(&AtomicU64, u64)) {
         for measure in Measure::ALL {
-            let part = charge.of(measure);
+            let part = charge.amount_of(measure);
             if !part.is_zero() {
-                change(self.of(measure), part.0);
+                change(self.amount_of(measure), part.0);
             }
         }
     }

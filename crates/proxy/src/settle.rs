@@ -146,7 +146,7 @@ impl RequestAccount {
     fn summary(&self, outcome: Outcome, duration_us: u64) -> RequestSummary {
         let refusal = self.ending.refusal.as_ref().map(|(refusal, _)| refusal.code());
         let refusal = if outcome == Outcome::CallerGone { None } else { refusal };
-        let result = RequestResult::of(self.ending.status, outcome, refusal);
+        let result = RequestResult::from_outcome(self.ending.status, outcome, refusal);
         let upstream_id = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         RequestSummary { outcome, duration_us, result, refusal, upstream_id, refusals: None }
     }

@@ -21,7 +21,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn cell(scope: BudgetScope, measure: Measure, per: LimitPeriod) -> CounterId {
-    CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, DAY) }
+    CounterId { budget: BudgetId { scope, measure, per }, period: Period::containing(per, DAY) }
 }
 
 fn every_kind() -> Vec<CounterId> {
@@ -110,7 +110,7 @@ async fn the_same_ticks_get_the_same_answers_as_in_memory() {
             // Each seed uses a different day, and so different budget accounts.
             let day = Day(DAY.0 + 40 * u32::try_from(seed).unwrap());
             let cells = every_kind().into_iter().map(|CounterId { budget, .. }| {
-                let period = Period::of(budget.per, day);
+                let period = Period::containing(budget.per, day);
                 CounterId { budget, period }
             });
             check_ticks(&store, &cells.collect::<Vec<_>>(), seed).await;
@@ -366,7 +366,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         let at = now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
         let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
-        let user = CounterId { budget, period: Period::of(LimitPeriod::Day, at.day()) };
+        let user = CounterId { budget, period: Period::containing(LimitPeriod::Day, at.day()) };
         let needs = |node, need| Tick { requests: vec![wants(user, 1, need)], ..empty(node, 1) };
         let long_ago = at.before(2 * super::reclaim::SILENT);
         lend(&store, &needs(NODES[0], 30), TTL, Some(long_ago)).await.unwrap();

@@ -281,5 +281,5 @@ fn read(asks: &[WindowCheck<'_>], answer: &[u64]) -> Option<WindowLevel> {
         Some(WindowView { limit, remaining, reset_ms: *reset_ms, retry_after_ms: *wait_ms })
     };
     let views: Vec<WindowView> = asks.iter().zip(levels).map(view).collect::<Option<_>>()?;
-    (views.len() == asks.len()).then(|| WindowLevel::of(*admitted == 1, asks, &views))
+    (views.len() == asks.len()).then(|| WindowLevel::from_checks(*admitted == 1, asks, &views))
 }

@@ -38,7 +38,7 @@ pub(super) async fn budget(state: &State, scope: &DayScope, day: Day) -> Result<
     let all = budgets.into_iter().chain(configured.map(|limit| limit.budget));
     let mut found: Vec<(LimitPeriod, i64, i64)> = Vec::new();
     for budget in all.filter(|budget| budget.measure == Measure::Money) {
-        if Period::of(budget.per, day) == Period::of(budget.per, today) {
+        if Period::containing(budget.per, day) == Period::containing(budget.per, today) {
             let used = used(state.budget_sources(&snapshot), budget.of(scope).0, day).await?;
             found.push((budget.per, budget.amount.money().0, used.money().0));
         }

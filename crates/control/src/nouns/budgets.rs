@@ -193,7 +193,7 @@ impl BudgetView {
             tokens: of(Measure::Tokens),
             used: None,
             remaining: None,
-            resets_at: rfc3339(Period::of(per, day).end()),
+            resets_at: rfc3339(Period::containing(per, day).end()),
             source: source.as_str(),
             budget,
         }

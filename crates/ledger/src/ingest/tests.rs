@@ -415,7 +415,7 @@ async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
 /// A tick that begins a lease for today.
 fn tick(node: &Node) -> Tick {
     let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
-    let counter = CounterId { budget, period: Period::of(LimitPeriod::Day, node.store().clock().now().day()) };
+    let counter = CounterId { budget, period: Period::containing(LimitPeriod::Day, node.store().clock().now().day()) };
     let request = LeaseRequest {
         counter,
         term: 0,

@@ -170,7 +170,7 @@ async fn charges_of_subjects_are_kept_for_64_days_at_least() {
             issuer: access::SubjectText::parse("ops").unwrap(),
             name: access::SubjectText::parse("ada").unwrap(),
         };
-        let month = meter::Period::of(meter::LimitPeriod::Month, NOW.day());
+        let month = meter::Period::containing(meter::LimitPeriod::Month, NOW.day());
         let scope = meter::BudgetScope::Subject(access::SubjectId::of(&subject).unwrap());
         let of_subject = |record: Record| {
             let Record::Event(event) = record else { return record };

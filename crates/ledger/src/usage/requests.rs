@@ -299,8 +299,9 @@ impl RequestLine {
             return counted.result();
         }
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
-        outcome
-            .map_or(RequestResult::Failed, |outcome| RequestResult::of(self.status, outcome, self.refusal.as_deref()))
+        outcome.map_or(RequestResult::Failed, |outcome| {
+            RequestResult::from_outcome(self.status, outcome, self.refusal.as_deref())
+        })
     }
 
     fn place(&self) -> RequestPlace {

@@ -14,7 +14,7 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
         [(&keys[0], ada.no), (&keys[1], ada.no), (&keys[2], bob.no)];
     let one = PlanId::NIL;
     let two = store.stored_plans().await.unwrap()[0].id;
-    let month = Period::of(LimitPeriod::Month, NOW.day());
+    let month = Period::containing(LimitPeriod::Month, NOW.day());
     let charge = |n: u64| Charge {
         credits: Credits(n),
         tokens: Tokens(10 * n),
@@ -38,7 +38,7 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
     assert_eq!(all.keys, [(laptop.no, charge(3)), (script.no, charge(4)), (of_bob.no, charge(8))]);
     assert_eq!(all.users, [(ada.no, charge(7)), (bob.no, charge(8))]);
     assert_eq!((all.plans, all.all), (vec![(one, charge(1)), (two, charge(14))], charge(15)));
-    let today = Period::of(LimitPeriod::Day, NOW.day());
+    let today = Period::containing(LimitPeriod::Day, NOW.day());
     assert_eq!(store.charges(today).await.unwrap().all, charge(14));
     for (scope, of_month, of_day) in [
         (BudgetScope::Key(laptop.no), 3, 2),
@@ -49,7 +49,7 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
         assert_eq!(store.charge_of(scope, month).await.unwrap(), charge(of_month), "{scope:?}");
         assert_eq!(store.charge_of(scope, today).await.unwrap(), charge(of_day), "{scope:?}");
     }
-    assert_eq!(store.charges(Period::of(LimitPeriod::Day, Day(1))).await.unwrap(), store::Charges::default());
+    assert_eq!(store.charges(Period::containing(LimitPeriod::Day, Day(1))).await.unwrap(), store::Charges::default());
 }
 
 pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
@@ -66,7 +66,7 @@ pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
         }
     }
     world.ingest(&store, &records).await;
-    let month = Period::of(LimitPeriod::Month, NOW.day());
+    let month = Period::containing(LimitPeriod::Month, NOW.day());
     let full = Charge { credits: Credits::MAX, tokens: Tokens::MAX, ..Charge::money(NanoUsd::MAX) };
     assert_eq!(store.charge_of(BudgetScope::User(ada.no), month).await.unwrap(), full);
     assert_eq!(store.charges(month).await.unwrap().users, [(ada.no, full)]);

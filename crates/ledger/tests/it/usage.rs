@@ -60,7 +60,7 @@ pub(crate) async fn open_routes_are_nobodys_usage(world: &World) {
     let stats = world.ingest(&store, &records).await;
     assert_eq!(stats.events.into_inner(), 1);
     assert_eq!(requests(&store, caller, NOW.day()).await, 0);
-    assert_eq!(store.charges(Period::of(LimitPeriod::Day, NOW.day())).await.unwrap(), Charges::default());
+    assert_eq!(store.charges(Period::containing(LimitPeriod::Day, NOW.day())).await.unwrap(), Charges::default());
 }
 
 pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
@@ -143,7 +143,7 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
         world.counts(Some(bob), 3),
     ];
     world.ingest(&store, &records).await;
-    let charges = store.charges(Period::of(LimitPeriod::Day, NOW.day())).await.unwrap();
+    let charges = store.charges(Period::containing(LimitPeriod::Day, NOW.day())).await.unwrap();
     let [of_ada, of_bob] = [42, 12].map(|credits| Charge::credits(Credits(credits)));
     let mut keys = charges.keys;
     keys.sort_unstable_by_key(|(key, _)| *key);

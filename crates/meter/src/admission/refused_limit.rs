@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_budget_that_refuses_has_its_amounts_and_the_end_of_its_period() {
         let budget = BudgetId { scope: BudgetScope::User(UserNo(1)), measure: Measure::Tokens, per: LimitPeriod::Day };
-        let period = Period::of(LimitPeriod::Day, Day(20_000));
+        let period = Period::containing(LimitPeriod::Day, Day(20_000));
         let exceeded = |used, by| {
             let [limit, used, requested] = [1_000, used, 601].map(Amount);
             RefusedLimit::from(&BudgetExceeded { budget, period, limit, used, requested, by })

@@ -214,7 +214,7 @@ fn committed_request_returns_its_reserved_parts() {
     let parts: Vec<ReservedPart> = committed.parts().collect();
     let part = |budget: BudgetId, amount| ReservedPart {
         budget,
-        period: Period::of(budget.per, AT.day()),
+        period: Period::containing(budget.per, AT.day()),
         amount: Amount(amount),
     };
     assert_eq!(parts, [part(credits_of(KEY), 1), part(credits_of(USER), 1), part(tokens, 5)]);
@@ -361,7 +361,7 @@ fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
     assert_eq!(meter.used(idle, AT.day()), Amount(5));
     meter.sweep(tomorrow);
     assert_eq!([idle, monthly, credits_of(USER)].map(|budget| meter.used(budget, AT.day())), [0, 6, 1].map(Amount));
-    meter.sweep(Period::of(LimitPeriod::Month, AT.day()).next().first());
+    meter.sweep(Period::containing(LimitPeriod::Month, AT.day()).next().first());
     assert_eq!(meter.used(monthly, AT.day()), Amount(0));
     drop(held);
     meter.sweep(tomorrow);
@@ -451,7 +451,7 @@ proptest! {
             }
             let sum = held.iter().fold(spent, |sum, (_, charge)| sum.and(charge));
             for (id, most) in ids.into_iter().zip([15, 20, 120, 200].map(Amount)) {
-                prop_assert_eq!(meter.used(id, AT.day()), sum.of(id.measure));
+                prop_assert_eq!(meter.used(id, AT.day()), sum.amount_of(id.measure));
                 prop_assert!(meter.used(id, AT.day()) <= most);
             }
         }

@@ -72,7 +72,7 @@ impl Charge {
 
     /// Returns the amount of `measure`.
     #[must_use]
-    pub const fn of(&self, measure: Measure) -> Amount {
+    pub const fn amount_of(&self, measure: Measure) -> Amount {
         match measure {
             Measure::Credits => Amount::of_credits(self.credits),
             Measure::Tokens => Amount::of_tokens(self.tokens),
@@ -97,7 +97,7 @@ impl Charge {
     pub const fn counted_by(&self, budget: BudgetId) -> Amount {
         match budget.measure {
             Measure::Money if budget.scope.is_pooled() => Amount::of_money(self.pooled_money),
-            measure @ (Measure::Credits | Measure::Tokens | Measure::Money) => self.of(measure),
+            measure @ (Measure::Credits | Measure::Tokens | Measure::Money) => self.amount_of(measure),
         }
     }
 
@@ -116,7 +116,7 @@ impl Charge {
 impl Period {
     /// Returns the period that contains `day`.
     #[must_use]
-    pub fn of(per: LimitPeriod, day: Day) -> Self {
+    pub fn containing(per: LimitPeriod, day: Day) -> Self {
         let first = match per {
             LimitPeriod::Day => day,
             LimitPeriod::Week => Day(day.0.saturating_sub(day_of_week(day))),
@@ -151,7 +151,7 @@ impl Period {
             // The week of 1970-01-01 began before the first day.
             LimitPeriod::Week => Day(self.first.0.saturating_add(7 - day_of_week(self.first))),
             // 31 days after the first of a month is one of the first four days of the next month.
-            LimitPeriod::Month => Period::of(LimitPeriod::Month, Day(self.first.0.saturating_add(31))).first,
+            LimitPeriod::Month => Period::containing(LimitPeriod::Month, Day(self.first.0.saturating_add(31))).first,
         };
         Self { first, per: self.per }
     }
@@ -189,16 +189,16 @@ mod tests {
             (11_016, 10_988, 11_017),
             (0, 0, 31),
         ] {
-            let month = Period::of(LimitPeriod::Month, Day(day));
+            let month = Period::containing(LimitPeriod::Month, Day(day));
             assert_eq!((month.first(), month.next().first()), (Day(first), Day(next)), "day {day}");
         }
     }
 
     #[test]
     fn every_day_of_400_years_is_in_exactly_one_month() {
-        let mut month = Period::of(LimitPeriod::Month, Day(0));
+        let mut month = Period::containing(LimitPeriod::Month, Day(0));
         for day in 0..146_097 {
-            let of = Period::of(LimitPeriod::Month, Day(day));
+            let of = Period::containing(LimitPeriod::Month, Day(day));
             if of != month {
                 assert_eq!((of, of.first()), (month.next(), Day(day)));
                 assert!((28..=31).contains(&(day - month.first().0)));
@@ -209,10 +209,10 @@ mod tests {
 
     #[test]
     fn every_day_of_400_years_is_in_exactly_one_week_that_begins_on_a_monday() {
-        let mut week = Period::of(LimitPeriod::Week, Day(0));
+        let mut week = Period::containing(LimitPeriod::Week, Day(0));
         assert_eq!((week.first(), week.next().first()), (Day(0), Day(4)), "1970-01-05 was a Monday");
         for day in 0..146_097 {
-            let of = Period::of(LimitPeriod::Week, Day(day));
+            let of = Period::containing(LimitPeriod::Week, Day(day));
             if of != week {
                 assert_eq!((of, of.first()), (week.next(), Day(day)));
                 week = of;
@@ -220,22 +220,22 @@ mod tests {
             assert!(day - week.first().0 < 7);
         }
         // 2026-11-30 is a Monday.
-        assert_eq!(Period::of(LimitPeriod::Week, Day(20_787)).first(), Day(20_787));
-        assert_eq!(Period::of(LimitPeriod::Week, Day(20_786)).end(), Day(20_787).start());
+        assert_eq!(Period::containing(LimitPeriod::Week, Day(20_787)).first(), Day(20_787));
+        assert_eq!(Period::containing(LimitPeriod::Week, Day(20_786)).end(), Day(20_787).start());
     }
 
     #[test]
     fn period_ends_at_midnight() {
-        assert_eq!(Period::of(LimitPeriod::Day, Day(20_000)).end(), Day(20_001).start());
-        assert_eq!(Period::of(LimitPeriod::Month, Day(19_782)).end(), Day(19_783).start());
-        assert_eq!(Period::of(LimitPeriod::Month, Day(u32::MAX)).next().per(), LimitPeriod::Month);
+        assert_eq!(Period::containing(LimitPeriod::Day, Day(20_000)).end(), Day(20_001).start());
+        assert_eq!(Period::containing(LimitPeriod::Month, Day(19_782)).end(), Day(19_783).start());
+        assert_eq!(Period::containing(LimitPeriod::Month, Day(u32::MAX)).next().per(), LimitPeriod::Month);
     }
 
     #[test]
     fn charge_has_an_amount_of_each_measure() {
         let charge = Charge::credits(Credits(1)).with(Measure::Tokens, Amount(2)).with(Measure::Money, Amount(3));
         assert_eq!(
-            [Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)),
+            [Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.amount_of(part)),
             [1, 2, 3].map(Amount)
         );
         assert_eq!(charge.with(Measure::Credits, Amount(0)).credits, Credits(0));

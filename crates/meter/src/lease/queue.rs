@@ -77,8 +77,8 @@ impl LeaseQueue {
 
     /// Returns the wall-clock time by which periods begin: the server's time after its first reply.
     #[must_use]
-    pub fn at(&self, clock: &Clock) -> Timestamp {
-        self.time.at(clock.mono()).unwrap_or_else(|| clock.now())
+    pub fn wall_time(&self, clock: &Clock) -> Timestamp {
+        self.time.time_at(clock.mono()).unwrap_or_else(|| clock.now())
     }
 
     /// Begins the wait of a request that arrived at `since`.
@@ -119,7 +119,7 @@ impl ServerTime {
         self.0.store(ahead, Ordering::Relaxed);
     }
 
-    fn at(&self, now: Mono) -> Option<Timestamp> {
+    fn time_at(&self, now: Mono) -> Option<Timestamp> {
         let ahead = self.0.load(Ordering::Relaxed);
         let at = (ahead != i64::MIN).then(|| ahead.saturating_add(micros(now)))?;
         Some(Timestamp(u64::try_from(at).unwrap_or(0)))
@@ -143,7 +143,7 @@ mod tests {
         let (queue, mut messages) = mpsc::channel(2);
         let leases = LeaseQueue::new(queue);
         let mut wait = leases.wait(Mono(7));
-        let period = Period::of(LimitPeriod::Day, access::Day(1));
+        let period = Period::containing(LimitPeriod::Day, access::Day(1));
         let counter = CounterId { budget: BudgetId::credits_a_day(BudgetScope::Global), period };
         let judgement = WaitDecision { waiter: 0, counter, verdict: Verdict::Retry, lost: Amount::ZERO };
         let (reported, ()) = tokio::join!(wait.verdict(Vec::new()), async {
@@ -163,9 +163,9 @@ mod tests {
     fn server_time_advances_and_is_local_before_the_first_reply() {
         let clock = Clock::manual(Timestamp(5_000_000));
         let leases = LeaseQueue::new(mpsc::channel(1).0);
-        assert_eq!(leases.at(&clock), Timestamp(5_000_000));
+        assert_eq!(leases.wall_time(&clock), Timestamp(5_000_000));
         leases.time().set(Timestamp(9_000_000), clock.mono());
         clock.advance(Duration::from_secs(1));
-        assert_eq!(leases.at(&clock), Timestamp(10_000_000));
+        assert_eq!(leases.wall_time(&clock), Timestamp(10_000_000));
     }
 }

@@ -78,7 +78,7 @@ impl TokenUnit {
 
     /// Returns the part of a call's tokens that counts.
     #[must_use]
-    pub const fn of(self, input: Tokens, output: Tokens) -> Tokens {
+    pub const fn counted_tokens(self, input: Tokens, output: Tokens) -> Tokens {
         match self {
             Self::All => input.saturating_add(output),
             Self::Input => input,

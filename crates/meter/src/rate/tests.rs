@@ -4,7 +4,7 @@ fn rate(limit: u32) -> Rate {
     Rate::per_minute(NonZeroU32::new(limit).unwrap())
 }
 
-fn at(seconds: u64) -> Mono {
+fn time_at(seconds: u64) -> Mono {
     Mono(seconds * 1_000_000_000)
 }
 
@@ -13,24 +13,24 @@ fn burst_of_the_limit_passes_then_one_per_interval() {
     let bucket = Bucket::default();
     let rate = rate(60);
     for left in (0..60).rev() {
-        assert_eq!(bucket.take(rate, at(100)).unwrap().remaining, left);
+        assert_eq!(bucket.take(rate, time_at(100)).unwrap().remaining, left);
     }
-    let empty = bucket.take(rate, at(100)).unwrap_err();
+    let empty = bucket.take(rate, time_at(100)).unwrap_err();
     assert_eq!((empty.limit, empty.retry_after, empty.reset), (60, Duration::from_secs(1), Duration::from_secs(60)));
-    assert!(bucket.take(rate, at(101)).is_ok());
-    assert!(bucket.take(rate, at(101)).is_err());
+    assert!(bucket.take(rate, time_at(101)).is_ok());
+    assert!(bucket.take(rate, time_at(101)).is_err());
 }
 
 #[test]
 fn refusal_takes_nothing_and_a_returned_request_passes_again() {
     let bucket = Bucket::default();
     let rate = rate(1);
-    assert!(bucket.take(rate, at(1)).is_ok());
+    assert!(bucket.take(rate, time_at(1)).is_ok());
     for _ in 0..100 {
-        assert_eq!(bucket.take(rate, at(1)).unwrap_err().retry_after, Duration::from_secs(60));
+        assert_eq!(bucket.take(rate, time_at(1)).unwrap_err().retry_after, Duration::from_secs(60));
     }
     bucket.give_back(rate);
-    assert!(bucket.take(rate, at(1)).is_ok());
+    assert!(bucket.take(rate, time_at(1)).is_ok());
 }
 
 mod property_tests {
@@ -79,8 +79,8 @@ fn a_refill_never_exceeds_the_limit_where_the_interval_is_no_whole_number() {
     let rate = Rate::per_minute(NonZeroU32::new(700_000).unwrap());
     let bucket = Bucket::default();
     let admitted = |now| std::iter::repeat_with(|| bucket.take(rate, now)).take_while(Result::is_ok).count();
-    assert_eq!(admitted(at(100)), 700_000);
-    let refilled = u64::try_from(admitted(Mono(at(160).0 - 1))).unwrap();
+    assert_eq!(admitted(time_at(100)), 700_000);
+    let refilled = u64::try_from(admitted(Mono(time_at(160).0 - 1))).unwrap();
     assert!(700_000 + refilled <= rate.most_in_window(), "{refilled}");
     assert!(refilled >= 699_000, "{refilled}");
 }
@@ -89,7 +89,7 @@ fn a_refill_never_exceeds_the_limit_where_the_interval_is_no_whole_number() {
 fn the_bucket_is_full_again_within_its_window() {
     let rate = rate(7);
     let bucket = Bucket::default();
-    let levels: Vec<RateLevel> = (0..7).map(|_| bucket.take(rate, at(1)).unwrap()).collect();
+    let levels: Vec<RateLevel> = (0..7).map(|_| bucket.take(rate, time_at(1)).unwrap()).collect();
     assert_eq!(levels.last().unwrap().reset, Duration::from_secs(60));
-    assert!(bucket.take(rate, at(1)).unwrap_err().reset <= Duration::from_secs(60));
+    assert!(bucket.take(rate, time_at(1)).unwrap_err().reset <= Duration::from_secs(60));
 }

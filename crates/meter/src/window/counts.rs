@@ -94,7 +94,7 @@ impl WindowCheck<'_> {
 impl WindowLevel {
     /// Returns the result for a request that was counted against all of `checks`, or against none.
     #[must_use]
-    pub fn of(allowed: bool, checks: &[WindowCheck<'_>], views: &[WindowView]) -> Self {
+    pub fn from_checks(allowed: bool, checks: &[WindowCheck<'_>], views: &[WindowView]) -> Self {
         let named = checks.iter().map(|check| check.name).enumerate().zip(views.iter().copied());
         let tightest = if allowed {
             named.min_by_key(|(_, view)| view.remaining)
@@ -153,14 +153,14 @@ impl WindowCounts {
         };
         let before = views(&mut locked);
         if !passes(&before) {
-            return WindowLevel::of(false, checks, &before);
+            return WindowLevel::from_checks(false, checks, &before);
         }
         for (check, location) in checks.iter().zip(&locations) {
             if let Some(set) = set_of(&mut locked, location) {
                 count(set, location.tag, check.rule(), now_ms);
             }
         }
-        WindowLevel::of(true, checks, &views(&mut locked))
+        WindowLevel::from_checks(true, checks, &views(&mut locked))
     }
 
     /// Returns the number of a name and its sets.

@@ -32,7 +32,7 @@ const SEEDS_OF_A_MUTANT: u64 = 1_000;
 
 /// Runs the simulation of one seed.
 fn live(seed: u64, rules: RulesExcept) -> (Coverage, Result<(), Fault>) {
-    let mut world = World::new(seed, Setup::of(seed), rules);
+    let mut world = World::new(seed, Setup::from_seed(seed), rules);
     let lived = (0..STEPS).try_for_each(|_| {
         world.inject_faults();
         world.step()
@@ -143,6 +143,6 @@ fn budget_is_spent_almost_completely_before_the_last_refusal() {
 fn one_seed() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let (coverage, lived) = live(seed, RulesExcept(None));
-    println!("{:#?}\n{coverage}", Setup::of(seed));
+    println!("{:#?}\n{coverage}", Setup::from_seed(seed));
     assert_eq!(lived, Ok(()));
 }

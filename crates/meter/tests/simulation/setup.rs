@@ -38,7 +38,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Returns a run without faults, in which only limits refuse requests.
     pub(crate) fn calm(seed: u64, nodes: usize, limits: [u64; 2]) -> Self {
-        let still = Self { lost: 0, late: 0, duplicated: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
+        let still = Self { lost: 0, late: 0, duplicated: 0, crash: 0, freeze: 0, pause: 0, ..Self::from_seed(seed) };
         let tick_us = 100_000;
         let before_midnight_us = 80_000_000_000;
         Self {
@@ -61,7 +61,7 @@ impl Setup {
     }
 
     /// Returns a run with ticks of 100 ms or one second; each fault is enabled with probability one half, or none is.
-    pub(crate) fn of(seed: u64) -> Self {
+    pub(crate) fn from_seed(seed: u64) -> Self {
         let mut chance = Prng::new(seed ^ 0x5eed);
         let tick_us = if chance.per_mille(250) { 1_000_000 } else { 100_000 };
         let calm = chance.per_mille(120);

@@ -104,7 +104,8 @@ async fn admit(
     let shared = &account.request.worker().shared;
     let ask = || {
         let now = account.request.mono();
-        let at = shared.leases.as_ref().map_or_else(|| account.request.wall_at(), |leases| leases.at(&shared.clock));
+        let at =
+            shared.leases.as_ref().map_or_else(|| account.request.wall_at(), |leases| leases.wall_time(&shared.clock));
         AdmissionRequest { limits, charge, at, now, rate }
     };
     let ask_after_wait = || {

@@ -120,7 +120,7 @@ mod tests {
         by: RefusalCause,
     ) -> String {
         let budget = BudgetId { scope, measure, per };
-        let period = meter::Period::of(per, access::Day(20_000));
+        let period = meter::Period::containing(per, access::Day(20_000));
         let [limit, used, requested] = [limit, used, requested].map(Amount);
         too_little(&BudgetExceeded { budget, period, limit, used, requested, by })
     }
@@ -158,7 +158,7 @@ mod tests {
     fn what_a_lost_node_holds_is_named_unless_others_share_it() {
         let message = |scope, measure, per| {
             let budget = BudgetId { scope, measure, per };
-            let period = meter::Period::of(per, access::Day(20_000));
+            let period = meter::Period::containing(per, access::Day(20_000));
             lost(&LostLease { budget, period, limit: Amount(400), held: Amount(34) })
         };
         assert_eq!(

@@ -113,7 +113,7 @@ impl CallTokens {
     /// Replaces the reservation by the tokens that the call has used.
     pub(crate) fn settle(self, used: Estimate, now: Mono) {
         for CountedTokenLimit { position, terms, here, shared } in self.counted {
-            let used = terms.unit().of(used.input, used.output);
+            let used = terms.unit().counted_tokens(used.input, used.output);
             if let Some(here) = here
                 && let Some(counters) = self.counters.get(position)
             {

@@ -139,7 +139,7 @@ mod tests {
     /// Returns a quota of 5 credits that is used up.
     fn used_up() -> Problem {
         let budget = meter::BudgetId::credits_a_day(meter::BudgetScope::User(access::UserNo(1)));
-        let period = meter::Period::of(meter::LimitPeriod::Day, access::Day(20_000));
+        let period = meter::Period::containing(meter::LimitPeriod::Day, access::Day(20_000));
         let [limit, used, requested] = [5, 5, 1].map(access::Amount);
         let by = meter::budgets::counter::RefusalCause::Limit;
         let exceeded = meter::BudgetExceeded { budget, period, limit, used, requested, by };

@@ -41,7 +41,7 @@ impl BudgetPeriodRow {
             per: per.ok_or_else(|| unreadable("per"))?,
         };
         let first = u32::try_from(unsigned(self.first_day)).map_err(|_| unreadable("first_day"))?;
-        Ok(CounterId { budget, period: Period::of(budget.per, Day(first)) })
+        Ok(CounterId { budget, period: Period::containing(budget.per, Day(first)) })
     }
 }
 

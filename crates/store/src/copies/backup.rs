@@ -213,7 +213,7 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let unsuspended: Vec<(uuid::Uuid,)> = backup.query(UNSUSPENDED).all().await?;
     let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
     let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
-    let today = Period::of(LimitPeriod::Day, current.clock().now().day());
+    let today = Period::containing(LimitPeriod::Day, current.clock().now().day());
     let credits = async |store: &Store| -> Result<Credits, DatabaseError> {
         let users = store.charges(today).await?.users;
         Ok(users.into_iter().fold(Credits::ZERO, |sum, (_, charge)| sum.saturating_add(charge.credits)))

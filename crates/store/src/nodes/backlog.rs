@@ -209,7 +209,7 @@ fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge
     }
     let mut add = |scope| {
         for per in LimitPeriod::ALL {
-            let of = charges.entry((scope, Period::of(per, day))).or_default();
+            let of = charges.entry((scope, Period::containing(per, day))).or_default();
             *of = of.and(more);
         }
     };
@@ -263,7 +263,7 @@ mod tests {
         records.iter().for_each(|(_, record)| gathered.note(record));
         let backlog = Backlog::default();
         backlog.begin(gathered, vec![at(20)]).await;
-        let [day, month] = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::of(per, DAY));
+        let [day, month] = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::containing(per, DAY));
         let credits = async |scope, period| backlog.waiting().await.unwrap().charge_of(scope, period).credits;
         let one = BudgetScope::User(access::UserNo(1));
         let two = BudgetScope::Key(access::KeyNo(20));
@@ -304,7 +304,7 @@ mod tests {
         gathered.note(&record);
         backlog.begin(gathered, vec![at(10)]).await;
         let scope = BudgetScope::Subject(SubjectId::of(&subject).unwrap());
-        let periods = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::of(per, DAY));
+        let periods = [LimitPeriod::Day, LimitPeriod::Month].map(|per| Period::containing(per, DAY));
         for period in periods {
             let waiting = backlog.waiting().await.unwrap();
             assert_eq!(waiting.charges(period).collect::<Vec<_>>(), [(scope, Charge::credits(Credits(3)))]);
@@ -330,7 +330,7 @@ mod tests {
         assert!(matches!(backlog.waiting().await, Err(BacklogError::InDoubt)));
         drop(backlog.leaving(with_places(&of(1))).await.unwrap().hold(&[in_lane(1, 10)]).await);
         backlog.leaving(with_places(&of(1))).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
-        let month = Period::of(LimitPeriod::Month, DAY);
+        let month = Period::containing(LimitPeriod::Month, DAY);
         assert_eq!(backlog.waiting().await.unwrap().charge_of(BudgetScope::Global, month), Charge::default());
         // A batch without charges also resolves an unknown outcome.
         let free = [(in_lane(0, 99), counted(1, 0))];

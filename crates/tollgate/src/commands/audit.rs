@@ -81,7 +81,7 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
     let cluster = Cluster::new(store.clone());
     // A clock that was wrong may have left usage on later days.
     let future = ledger.newest_day().await.map_err(failed)?.filter(|newest| *newest > today);
-    let days = days::days(args, (Period::of(LimitPeriod::Month, today).first(), future.unwrap_or(today)))?;
+    let days = days::days(args, (Period::containing(LimitPeriod::Month, today).first(), future.unwrap_or(today)))?;
     if days.first > future.unwrap_or(today) {
         bail!("{} is a future day: nothing can be compared", days.first);
     }

@@ -100,8 +100,8 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
 
 impl BudgetUsage {
     async fn of(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
-        let period = Period::of(stored.budget.per, today);
-        let spent = store.charge_of(stored.scope, period).await?.of(stored.budget.measure);
+        let period = Period::containing(stored.budget.per, today);
+        let spent = store.charge_of(stored.scope, period).await?.amount_of(stored.budget.measure);
         Ok(Self { stored, period, spent })
     }
 
@@ -173,8 +173,11 @@ mod tests {
             name,
             budget,
         };
-        let mut listed =
-            BudgetUsage { stored, period: Period::of(LimitPeriod::Month, Day(20_777)), spent: Amount(1_250_000_000) };
+        let mut listed = BudgetUsage {
+            stored,
+            period: Period::containing(LimitPeriod::Month, Day(20_777)),
+            spent: Amount(1_250_000_000),
+        };
         let line = listed.line(&ScopeIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(

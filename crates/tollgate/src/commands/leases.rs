@@ -138,7 +138,7 @@ mod tests {
     fn a_subject_without_a_row_is_printed_by_its_id() {
         let id = SubjectId(uuid::Uuid::from_u128(7));
         let budget = BudgetId::credits_a_day(BudgetScope::Subject(id));
-        let cell = CounterId { budget, period: Period::of(LimitPeriod::Day, Day(20_412)) };
+        let cell = CounterId { budget, period: Period::containing(LimitPeriod::Day, Day(20_412)) };
         assert_eq!(
             of_what(cell, &ScopeIds::default()),
             "credits of subject 00000000-0000-0000-0000-000000000007 in the day of 2025-11-20"
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_lease_is_printed_as_text() {
         let budget = BudgetId::credits_a_day(BudgetScope::Key(KeyNo(7)));
-        let cell = CounterId { budget, period: Period::of(LimitPeriod::Day, Day(20_412)) };
+        let cell = CounterId { budget, period: Period::containing(LimitPeriod::Day, Day(20_412)) };
         let lease = OpenLease {
             cell,
             node: uuid::Uuid::nil(),

@@ -207,7 +207,7 @@ async fn restored(node: &Node, process: &Process, clock: &Clock) -> Result<Meter
 
 /// Loads the used credits of keys and users for one day.
 async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), BacklogError> {
-    let period = Period::of(LimitPeriod::Day, day);
+    let period = Period::containing(LimitPeriod::Day, day);
     let Charges { keys, users, .. } = node.store().charges(period).await?;
     let keys = keys.into_iter().map(|(no, charge)| (BudgetScope::Key(no), charge));
     let users = users.into_iter().map(|(no, charge)| (BudgetScope::User(no), charge));

@@ -15,7 +15,7 @@ fn cell() -> CounterId {
     let scope = BudgetScope::Key(KeyNo(1));
     CounterId {
         budget: BudgetId { scope, measure: Measure::Credits, per: LimitPeriod::Day },
-        period: Period::of(LimitPeriod::Day, TODAY),
+        period: Period::containing(LimitPeriod::Day, TODAY),
     }
 }
 

@@ -38,7 +38,7 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
         transaction.rollback().await.unwrap();
         let cell = |scope, measure| {
             let per = LimitPeriod::Day;
-            CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, now.day()) }
+            CounterId { budget: BudgetId { scope, measure, per }, period: Period::containing(per, now.day()) }
         };
         let user = BudgetScope::User(UserNo(1));
         let other = BudgetScope::User(UserNo(2));
@@ -83,7 +83,7 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
         let book = |user| {
             let budget =
                 BudgetId { scope: BudgetScope::User(UserNo(user)), measure: Measure::Credits, per: LimitPeriod::Day };
-            CounterId { budget, period: Period::of(LimitPeriod::Day, old.day()) }
+            CounterId { budget, period: Period::containing(LimitPeriod::Day, old.day()) }
         };
         for users in (0..AT_ONCE + MORE).collect::<Vec<_>>().chunks(200) {
             let requests = users.iter().map(|user| ask(book(*user), 1)).collect();

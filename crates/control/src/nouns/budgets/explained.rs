@@ -157,7 +157,7 @@ impl SubjectQuotas<'_> {
         let place = sources.snapshot.place_of_plan(&self.plan.name);
         let mut explained = Vec::new();
         for budget in self.plan.subject_quotas() {
-            let resets_at = rfc3339(Period::of(budget.per, day).end());
+            let resets_at = rfc3339(Period::containing(budget.per, day).end());
             let mut view = ExplainedBudget { place: place.clone(), ..ExplainedBudget::of_subject(budget, resets_at) };
             match self.subject {
                 Ok(subject) => {

@@ -9,7 +9,7 @@ use super::BudgetSources;
 /// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
 /// nodes share the budget, the higher of both figures is used.
 pub(crate) async fn used(sources: BudgetSources<'_>, budget: BudgetId, day: Day) -> Result<Amount, DatabaseError> {
-    let period = Period::of(budget.per, day);
+    let period = Period::containing(budget.per, day);
     let live = sources.meter.and_then(|meter| {
         let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;
         Some((budget_counter.used_by_requests(), meter.is_leased()))
@@ -18,5 +18,5 @@ pub(crate) async fn used(sources: BudgetSources<'_>, budget: BudgetId, day: Day)
         return Ok(used);
     }
     let recorded = sources.store.charge_of(budget.scope, period).await?;
-    Ok(recorded.of(budget.measure).max(live.map_or(Amount::ZERO, |(used, _)| used)))
+    Ok(recorded.amount_of(budget.measure).max(live.map_or(Amount::ZERO, |(used, _)| used)))
 }

@@ -96,7 +96,7 @@ mod tests {
         let ask = meter::lease::LeaseRequest {
             counter: meter::lease::CounterId {
                 budget: meter::BudgetId::credits_a_day(BudgetScope::Global),
-                period: meter::Period::of(access::LimitPeriod::Day, access::Day(1)),
+                period: meter::Period::containing(access::LimitPeriod::Day, access::Day(1)),
             },
             term: 0,
             seq: 1,

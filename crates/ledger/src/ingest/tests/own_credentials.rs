@@ -37,7 +37,7 @@ async fn costs_of_own_credentials_are_a_part_of_each_total_and_not_of_what_a_pla
         }
         let plans = table(&store, "daily_plans").await;
         assert_eq!((plans[0]["charged_nano"].as_str(), plans[0]["own_charged_nano"].as_str()), ("148", "21"));
-        let period = Period::of(LimitPeriod::Day, Day(34));
+        let period = Period::containing(LimitPeriod::Day, Day(34));
         let scopes = [BudgetScope::Plan(PlanId::NIL), BudgetScope::Global, BudgetScope::User(UserNo(31))];
         let cells = scopes.map(|scope| CounterId {
             budget: BudgetId { scope, measure: access::Measure::Money, per: LimitPeriod::Day },

@@ -43,7 +43,9 @@ async fn charges_of_a_subject_add_up_by_day_and_the_others_have_none() {
         expect(&rows[0], &format!("{of} day=20833 credits=82 charged_tokens=72 charged_nano=74"));
         expect(&rows[1], &format!("{of} day=20834 credits=14 charged_tokens=0 charged_nano=0"));
         let scope = BudgetScope::Subject(id);
-        for (period, credits) in [(Period::of(LimitPeriod::Day, day), 82), (Period::of(LimitPeriod::Month, day), 96)] {
+        for (period, credits) in
+            [(Period::containing(LimitPeriod::Day, day), 82), (Period::containing(LimitPeriod::Month, day), 96)]
+        {
             assert_eq!(store.charge_of(scope, period).await.unwrap().credits, Credits(credits), "{period:?}");
             let cell =
                 CounterId { budget: BudgetId { scope, measure: meter::Measure::Credits, per: period.per() }, period };

@@ -180,7 +180,7 @@ async fn a_missing_event_is_reported_with_who_and_what_and_budgets_follow_its_re
         );
         assert!(told.iter().any(|of| matches!(of.place, DifferencePlace::Route { route: Some(_), .. })));
         assert!(told.iter().any(|of| matches!(of.place, DifferencePlace::Plan { plan, .. } if plan == PLANS[0])));
-        let period = meter::Period::of(access::LimitPeriod::Day, TODAY);
+        let period = meter::Period::containing(access::LimitPeriod::Day, TODAY);
         let spent = async || store.charge_of(access::BudgetScope::User(ada.no), period).await.unwrap();
         let charge = |events: u64| Charge {
             credits: Credits(3 * events),

@@ -89,7 +89,7 @@ async fn wrong_charges_of_a_subject_are_repaired_and_budgets_follow() {
         charged(&database, &store).await;
         let spent = async || {
             let scope = access::BudgetScope::Subject(SubjectId::of(&ada()).unwrap());
-            store.charge_of(scope, meter::Period::of(access::LimitPeriod::Day, TODAY)).await.unwrap()
+            store.charge_of(scope, meter::Period::containing(access::LimitPeriod::Day, TODAY)).await.unwrap()
         };
         let before = spent().await;
         let id = if store.kind() == StoreKind::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };

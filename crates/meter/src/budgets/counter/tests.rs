@@ -9,7 +9,7 @@ use crate::budgets::budget::LimitPeriod;
 const NOW: Mono = Mono(1);
 
 fn period() -> Period {
-    Period::of(LimitPeriod::Day, Day(20_000))
+    Period::containing(LimitPeriod::Day, Day(20_000))
 }
 
 #[test]

@@ -10,7 +10,7 @@ const MS: u64 = 1_000_000;
 
 fn id() -> CounterId {
     let budget = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: LimitPeriod::Day };
-    CounterId { budget, period: Period::of(LimitPeriod::Day, Day(20_000)) }
+    CounterId { budget, period: Period::containing(LimitPeriod::Day, Day(20_000)) }
 }
 
 fn counter() -> Arc<BudgetCounter> {

@@ -21,12 +21,12 @@ fn run(node: NodeId, incarnation: u64) -> NodeRun {
     NodeRun { node, incarnation }
 }
 
-fn at(millis: u64) -> Timestamp {
+fn time_at(millis: u64) -> Timestamp {
     Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
 }
 
 fn counter() -> CounterId {
-    CounterId { budget: BUDGET, period: Period::of(LimitPeriod::Day, DAY) }
+    CounterId { budget: BUDGET, period: Period::containing(LimitPeriod::Day, DAY) }
 }
 
 fn server(limit: u64) -> LeaseServer {
@@ -62,7 +62,7 @@ fn needs(seq: u64, ceiling: u64, need: u64) -> LeaseRequest {
 fn response(server: &mut LeaseServer, run: NodeRun, requests: &[LeaseRequest], millis: u64) -> TickResponse {
     let NodeRun { node, incarnation } = run;
     let tick = Tick { node, incarnation, requests: requests.to_vec(), closes: Vec::new() };
-    match server.take(&tick, at(millis)) {
+    match server.take(&tick, time_at(millis)) {
         TickReply::Accepted(response) => response,
         TickReply::Fenced => panic!("{node:?} is fenced"),
     }
@@ -75,7 +75,7 @@ fn granted(server: &mut LeaseServer, run: NodeRun, request: LeaseRequest, millis
 fn close(server: &mut LeaseServer, run: NodeRun, of: u64, spent: u64) {
     let NodeRun { node, incarnation } = run;
     let closes = vec![LeaseClose { counter: counter(), incarnation: of, spent: Amount(spent) }];
-    let answer = server.take(&Tick { node, incarnation, requests: Vec::new(), closes }, at(0));
+    let answer = server.take(&Tick { node, incarnation, requests: Vec::new(), closes }, time_at(0));
     assert!(matches!(answer, TickReply::Accepted(response) if response.closed == [(counter(), of)]));
 }
 
@@ -136,16 +136,16 @@ fn lost_duplicated_and_old_requests_change_nothing() {
 #[test]
 fn earlier_incarnation_is_fenced_and_its_leases_are_closed_by_the_next() {
     let mut one = server(100);
-    assert_eq!(one.join(A, 0, at(0)), (1, Vec::new()));
+    assert_eq!(one.join(A, 0, time_at(0)), (1, Vec::new()));
     granted(&mut one, run(A, 1), wants(1, 0, 20), 0);
-    assert_eq!(one.join(A, 1, at(0)), (2, vec![(counter(), 1)]));
+    assert_eq!(one.join(A, 1, time_at(0)), (2, vec![(counter(), 1)]));
     let late = Tick { node: A, incarnation: 1, requests: vec![wants(2, 20, 20)], closes: Vec::new() };
-    assert_eq!(one.take(&late, at(0)), TickReply::Fenced);
+    assert_eq!(one.take(&late, time_at(0)), TickReply::Fenced);
     for _ in 0..2 {
         close(&mut one, run(A, 2), 1, 7);
         assert_eq!(one.granted_and_spent(counter()), (Amount(0), Amount(7)));
     }
-    assert_eq!(one.join(A, 9, at(0)), (10, Vec::new()), "a folder may know more incarnations than the server");
+    assert_eq!(one.join(A, 9, time_at(0)), (10, Vec::new()), "a folder may know more incarnations than the server");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn only_periods_current_by_the_clock_of_the_server_are_lent() {
         assert_eq!(granted(&mut fresh, run(A, 1), request, millis) > 0, lends, "{millis}");
     }
     assert_eq!(granted(&mut one, run(A, 1), wants(1, 0, 8), 23 * 3_600_000 + 6 * 60_000), 0, "yesterday is over");
-    one.sweep(at(24 * 3_600_000));
+    one.sweep(time_at(24 * 3_600_000));
     assert_eq!(one.leases().count(), 1, "open leases are kept");
 }
 
@@ -190,12 +190,12 @@ fn returning_client_does_not_use_the_reclaimed_amount() {
     let mut one = server(100);
     granted(&mut one, run(A, 1), LeaseRequest { spent: Amount(4), ..needs(1, 0, 60) }, 0);
     assert_eq!(
-        one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_000)),
+        one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, time_at(2_000)),
         None,
         "it may still be used"
     );
-    assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_001)), Some(Amount(56)));
-    assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_001)), None);
+    assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, time_at(2_001)), Some(Amount(56)));
+    assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, time_at(2_001)), None);
     assert_eq!(granted(&mut one, run(B, 1), needs(1, 0, 90), 2_001), 90);
     let back =
         response(&mut one, run(A, 1), &[LeaseRequest { ceiling: Amount(60), ..wants(2, 5, 9) }], 3_000).grants[0];

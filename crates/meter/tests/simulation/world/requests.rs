@@ -126,7 +126,8 @@ impl World {
         let Stage::Sent(committed) = request.stage else { return Ok(()) };
         let held = parts(committed.parts());
         let actual = if interrupted { request.bound } else { request.cost };
-        let spent: Vec<_> = held.iter().map(|(counter, _)| (*counter, actual.of(counter.budget.measure).0)).collect();
+        let spent: Vec<_> =
+            held.iter().map(|(counter, _)| (*counter, actual.amount_of(counter.budget.measure).0)).collect();
         folder.close(id, incarnation, &spent);
         if interrupted {
             drop(committed);
@@ -156,7 +157,7 @@ impl World {
         self.last_refusal.insert(counter, (spent, limit));
         if verdict == Verdict::UsedUp {
             self.coverage.used_up += 1;
-            let reported = self.oracle.refuses(id, counter, request.bound.of(counter.budget.measure).0);
+            let reported = self.oracle.refuses(id, counter, request.bound.amount_of(counter.budget.measure).0);
             // A restored server may record leases as open that are closed.
             return if self.restored { Ok(()) } else { reported };
         }

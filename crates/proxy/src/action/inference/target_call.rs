@@ -409,7 +409,7 @@ fn most(
     let traffic = &account.request.snapshot.traffic;
     // As the admission: the server of leases decides the period.
     let shared = &request.worker().shared;
-    let at = shared.leases.as_ref().map_or_else(|| request.wall_at(), |leases| leases.at(&shared.clock));
+    let at = shared.leases.as_ref().map_or_else(|| request.wall_at(), |leases| leases.wall_time(&shared.clock));
     let used = account.inference.as_ref().and_then(|inference| inference.earlier.as_ref()).map(|earlier| earlier.used);
     let held = account.permits.reserved().less(&used.unwrap_or_default());
     let own_credential = call.own_credential;

@@ -42,7 +42,11 @@ pub(crate) async fn reserve(
     let mut pending = Vec::new();
     for limit in limits {
         let LimitTerms::Tokens(terms) = limit.terms else { continue };
-        pending.push(PendingTokenLimit { tokens: terms.unit().of(estimate.input, estimate.output), limit, terms });
+        pending.push(PendingTokenLimit {
+            tokens: terms.unit().counted_tokens(estimate.input, estimate.output),
+            limit,
+            terms,
+        });
     }
     if let Some(small) = pending.iter().find(|pending| pending.is_too_small()) {
         uncount(account, small);

@@ -13,8 +13,8 @@ pub(super) fn days(args: &Audit, usual: (Day, Day)) -> anyhow::Result<Days> {
     let last = args.until;
     let last = last.unwrap_or_else(|| usual.1.max(first.unwrap_or_default()));
     // If the last day is in a past month, the default is the first day of that month.
-    let first =
-        first.unwrap_or_else(|| if last < usual.0 { Period::of(LimitPeriod::Month, last).first() } else { usual.0 });
+    let first = first
+        .unwrap_or_else(|| if last < usual.0 { Period::containing(LimitPeriod::Month, last).first() } else { usual.0 });
     if first > last {
         bail!("--since {first} is later than --until {last}");
     }

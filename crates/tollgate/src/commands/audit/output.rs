@@ -44,7 +44,7 @@ pub(super) fn in_words(
     }
     let ledger::InterruptedRequests { requests, reserved } = found.interrupted;
     if requests > 0 {
-        let parts = Measure::ALL.map(|measure| measure.written(reserved.of(measure)));
+        let parts = Measure::ALL.map(|measure| measure.written(reserved.amount_of(measure)));
         lines.push(format!(
             "interrupted: {requests} requests were in flight when a server died; their reservations count as used: {}",
             parts.join(", ")

@@ -20,7 +20,7 @@ fn bucket(limit: u32, burst: u32) -> TokenLimitTerms {
     TokenLimitTerms::token_bucket(TokenUnit::All, some(limit), MINUTE, some(burst))
 }
 
-fn at(seconds: u64) -> Mono {
+fn time_at(seconds: u64) -> Mono {
     Mono(seconds * SECOND)
 }
 
@@ -38,76 +38,83 @@ fn counted(terms: TokenLimitTerms, tokens: u64, now: Mono) -> (TokenCount, u64) 
 #[test]
 fn the_rest_of_a_reservation_can_be_used_again() {
     for terms in [window(1_000), bucket(1_000, 1_000)] {
-        let (mut count, counted_ms) = counted(terms, 900, at(60));
-        assert!(count.admits(terms, Tokens(100), at(60)) && !count.admits(terms, Tokens(101), at(60)), "{terms:?}");
-        count.settle(terms, settled(counted_ms, 900, 200), at(60));
-        assert_eq!((count.left(terms, at(60)), count.level(terms, at(60)).remaining), (Tokens(800), 800), "{terms:?}");
+        let (mut count, counted_ms) = counted(terms, 900, time_at(60));
+        assert!(
+            count.admits(terms, Tokens(100), time_at(60)) && !count.admits(terms, Tokens(101), time_at(60)),
+            "{terms:?}"
+        );
+        count.settle(terms, settled(counted_ms, 900, 200), time_at(60));
+        assert_eq!(
+            (count.left(terms, time_at(60)), count.level(terms, time_at(60)).remaining),
+            (Tokens(800), 800),
+            "{terms:?}"
+        );
     }
 }
 
 #[test]
 fn tokens_beyond_a_reservation_count_when_they_are_known() {
     for (terms, refused_for) in [(window(1_000), 60_000), (bucket(1_000, 1_000), 252_000)] {
-        let (mut count, counted_ms) = counted(terms, 100, at(60));
-        count.settle(terms, settled(counted_ms, 100, 5_000), at(60));
-        let wait = count.retry_after(terms, Tokens(200), at(60));
+        let (mut count, counted_ms) = counted(terms, 100, time_at(60));
+        count.settle(terms, settled(counted_ms, 100, 5_000), time_at(60));
+        let wait = count.retry_after(terms, Tokens(200), time_at(60));
         assert_eq!(wait, Duration::from_millis(refused_for), "{terms:?}");
         let then = Mono(60 * SECOND + u64::try_from(wait.as_nanos()).unwrap());
         assert!(count.admits(terms, Tokens(200), then), "{terms:?}");
-        assert_eq!(count.left(terms, at(61)), Tokens(0), "{terms:?}");
+        assert_eq!(count.left(terms, time_at(61)), Tokens(0), "{terms:?}");
     }
 }
 
 #[test]
 fn a_window_forgives_what_exceeds_it_after_its_length_and_a_bucket_when_it_has_refilled() {
     for (terms, is_forgiven) in [(window(1_000), true), (bucket(1_000, 1_000), false)] {
-        let (mut count, counted_ms) = counted(terms, 1_000, at(60));
-        count.settle(terms, settled(counted_ms, 1_000, 10_000), at(60));
-        assert_eq!(count.admits(terms, Tokens(1_000), at(120)), is_forgiven, "{terms:?}");
-        assert!(count.admits(terms, Tokens(1_000), at(60 + 600)), "{terms:?}");
+        let (mut count, counted_ms) = counted(terms, 1_000, time_at(60));
+        count.settle(terms, settled(counted_ms, 1_000, 10_000), time_at(60));
+        assert_eq!(count.admits(terms, Tokens(1_000), time_at(120)), is_forgiven, "{terms:?}");
+        assert!(count.admits(terms, Tokens(1_000), time_at(60 + 600)), "{terms:?}");
     }
 }
 
 #[test]
 fn the_rest_of_a_call_leaves_the_window_in_which_it_was_reserved() {
     let terms = window(1_000);
-    let (mut count, early_ms) = counted(terms, 600, at(60));
-    let late_ms = count.add(terms, Tokens(300), at(90));
-    count.settle(terms, settled(early_ms, 600, 100), at(100));
-    assert_eq!(count.left(terms, at(100)), Tokens(600));
-    count.settle(terms, settled(early_ms, 100, 0), at(120));
-    assert_eq!(count.left(terms, at(120)), Tokens(700), "its tokens have left the window");
-    count.settle(terms, settled(late_ms, 300, 301), at(130));
-    assert_eq!((count.left(terms, at(130)), count.left(terms, at(150))), (Tokens(699), Tokens(999)));
+    let (mut count, early_ms) = counted(terms, 600, time_at(60));
+    let late_ms = count.add(terms, Tokens(300), time_at(90));
+    count.settle(terms, settled(early_ms, 600, 100), time_at(100));
+    assert_eq!(count.left(terms, time_at(100)), Tokens(600));
+    count.settle(terms, settled(early_ms, 100, 0), time_at(120));
+    assert_eq!(count.left(terms, time_at(120)), Tokens(700), "its tokens have left the window");
+    count.settle(terms, settled(late_ms, 300, 301), time_at(130));
+    assert_eq!((count.left(terms, time_at(130)), count.left(terms, time_at(150))), (Tokens(699), Tokens(999)));
 }
 
 #[test]
 fn no_call_waits_longer_than_the_window() {
     let terms = window(1_000);
     for (tokens, needed) in [(1_000, 80), (920, 1_000), (1_000, 1_000)] {
-        let (count, _) = counted(terms, tokens, at(61));
-        assert_eq!(count.retry_after(terms, Tokens(needed), at(62)), Duration::from_secs(59));
+        let (count, _) = counted(terms, tokens, time_at(61));
+        assert_eq!(count.retry_after(terms, Tokens(needed), time_at(62)), Duration::from_secs(59));
     }
 }
 
 #[test]
 fn a_limit_whose_algorithm_changes_begins_again() {
-    let (mut count, _) = counted(window(1_000), 900, at(60));
-    assert_eq!(count.left(bucket(1_000, 1_000), at(61)), Tokens(1_000));
-    count.add(bucket(1_000, 1_000), Tokens(400), at(61));
-    assert_eq!(count.left(window(1_000), at(61)), Tokens(1_000));
-    count.add(window(1_000), Tokens(100), at(61));
-    assert_eq!(count.left(window(1_000), at(61)), Tokens(900));
+    let (mut count, _) = counted(window(1_000), 900, time_at(60));
+    assert_eq!(count.left(bucket(1_000, 1_000), time_at(61)), Tokens(1_000));
+    count.add(bucket(1_000, 1_000), Tokens(400), time_at(61));
+    assert_eq!(count.left(window(1_000), time_at(61)), Tokens(1_000));
+    count.add(window(1_000), Tokens(100), time_at(61));
+    assert_eq!(count.left(window(1_000), time_at(61)), Tokens(900));
 }
 
 #[test]
 fn a_clock_that_goes_back_gives_no_more_than_one_further_limit() {
     let terms = window(1_000);
-    let (count, _) = counted(terms, 1_000, at(600));
-    assert!(!count.admits(terms, Tokens(1), at(590)), "time stands still");
-    assert_eq!(count.left(terms, at(400)), Tokens(1_000), "the counts are discarded");
-    let (full, _) = counted(bucket(1_000, 500), 500, at(600));
-    assert!(!full.admits(bucket(1_000, 500), Tokens(1), at(590)));
+    let (count, _) = counted(terms, 1_000, time_at(600));
+    assert!(!count.admits(terms, Tokens(1), time_at(590)), "time stands still");
+    assert_eq!(count.left(terms, time_at(400)), Tokens(1_000), "the counts are discarded");
+    let (full, _) = counted(bucket(1_000, 500), 500, time_at(600));
+    assert!(!full.admits(bucket(1_000, 500), Tokens(1), time_at(590)));
 }
 
 #[test]
@@ -130,7 +137,7 @@ proptest! {
         let terms = if is_bucket { bucket(limit, limit) } else { window(limit) };
         let of_limit = |part: u64| Tokens((u64::from(limit) * part).div_ceil(1_000));
         let mut count = TokenCount::unused(terms);
-        let mut now = at(1_000);
+        let mut now = time_at(1_000);
         for (pause_ms, reserved, actual) in parts {
             now = Mono(now.0 + pause_ms * NANOS_PER_MILLI);
             let reserved = of_limit(reserved);
