@@ -85,10 +85,10 @@ pub(crate) fn compile<'a>(
     let traffic = &mut root.traffic;
     process::set_flags(reader, process, flags);
     let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
-    let sources = SourceSettings::of(reader, traffic);
+    let sources = SourceSettings::from_traffic(reader, traffic);
     let mut providers = llm::providers(reader, traffic, flags, &sources, &mut notes);
     default_mock::rule_out(process, traffic, &mut providers, &mut notes);
-    let charged = charged_models::ChargedModels::of(&traffic.models, &providers);
+    let charged = charged_models::ChargedModels::from_entries(&traffic.models, &providers);
     let (models, prices) = models_with_prices(reader, traffic, &mut providers, &mut notes);
     providers.mock.on &= ai.is_some();
     let breaker = traffic.circuit_breaker.as_ref().map(upstream::breaker);
@@ -102,7 +102,7 @@ pub(crate) fn compile<'a>(
     let built_in = BuiltInPolicies::new(timeouts, ai.as_ref().map_or(timeouts, |ai| ai.timeouts));
     let rate = &mut rate_limits;
     let notes_of = &mut notes;
-    let shared = cache::SharedCaches::of(reader, process, traffic);
+    let shared = cache::SharedCaches::from_inputs(reader, process, traffic);
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, timeouts, rate_limits: rate, notes: notes_of };
     let routes = route::routes(reader, &mut traffic.routes, &listen::names(process), parts, shared);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
@@ -170,7 +170,7 @@ fn models_with_prices(
     providers: &mut llm::Providers,
     notes: &mut Vec<Note>,
 ) -> (Vec<Arc<Model>>, CompiledPrices) {
-    let priced = priced_models::PricedTargets::of(&traffic.models);
+    let priced = priced_models::PricedTargets::from_entries(&traffic.models);
     let models = model::models(reader, &mut traffic.models, providers, notes);
     let (file, builtin) = price_file::table(reader, traffic, notes);
     let configured = price::prices(reader, &mut traffic.prices, providers, &builtin, notes);

@@ -287,7 +287,7 @@ impl Snapshot {
         };
         let of_entry = |entry: &str, place, explained: ExplainedAuthentication| ExplainedAuthentication {
             entry: Some(entry.to_owned()),
-            place: self.at(place),
+            place: self.place_text(place),
             ..explained
         };
         match auth {
@@ -379,12 +379,12 @@ impl Snapshot {
                 .map(|(name, tier)| ExplainedTier { name: name.to_string(), policy: policy(tier) })
                 .collect(),
             after_authentication: rule.needs_client(),
-            place: self.at(rule.place),
+            place: self.place_text(rule.place),
         }
     }
 
     /// Returns a position in the file as errors write it.
-    pub(crate) fn at(&self, place: Option<Place>) -> Option<String> {
+    pub(crate) fn place_text(&self, place: Option<Place>) -> Option<String> {
         place.map(|Place { line, column, .. }| format!("{}:{line}:{column}", self.file))
     }
 }

@@ -99,7 +99,7 @@ impl Origin {
 
     /// Returns the same origin at an address of its host. The authority remains.
     #[must_use]
-    pub fn at(&self, host: String, port: u16) -> Self {
+    pub fn with_address(&self, host: String, port: u16) -> Self {
         Self { host, port, ..self.clone() }
     }
 
@@ -217,7 +217,7 @@ mod tests {
             ("http://[::1]:80", "::1", 81, "http://[::1]:81", "::1"),
         ] {
             let origin = Origin::parse(url).unwrap();
-            let at = origin.at(host.to_owned(), port);
+            let at = origin.with_address(host.to_owned(), port);
             assert_eq!((at.to_string().as_str(), at.server_name()), (shown, name));
             assert_eq!((&at.authority, &at.path), (&origin.authority, &origin.path));
         }
@@ -227,7 +227,7 @@ mod tests {
     fn names_with_one_address_have_different_ids() {
         let [one, other] = ["one", "two"].map(|name| Origin::parse(&format!("http://{name}.internal/v1")).unwrap());
         assert_eq!(one.id(), "http://one.internal/v1");
-        let at = |origin: &Origin| origin.at("10.0.0.7".to_owned(), 80).id();
+        let at = |origin: &Origin| origin.with_address("10.0.0.7".to_owned(), 80).id();
         assert_eq!([at(&one), at(&other)], ["one", "two"].map(|name| format!("http://10.0.0.7/v1 {name}.internal")));
     }
 

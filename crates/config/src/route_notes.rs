@@ -24,7 +24,7 @@ pub(crate) fn of_routes(snapshot: &Snapshot) -> Vec<Note> {
 fn of_conditions(snapshot: &Snapshot, route: &Route) -> impl Iterator<Item = Note> {
     let headers = route.matches.conditions.iter().flat_map(|conditions| &conditions.headers);
     headers.filter(|condition| condition.source == FieldSource::TrustedProxy).map(|condition| Note::HeaderOfNobody {
-        place: snapshot.at(route.place),
+        place: snapshot.place_text(route.place),
         reader: format!("the route {}", route.policy.name),
         header: condition.name.to_string(),
     })
@@ -34,12 +34,13 @@ fn of_conditions(snapshot: &Snapshot, route: &Route) -> impl Iterator<Item = Not
 fn of_limits(snapshot: &Snapshot) -> impl Iterator<Item = Note> {
     let routes = snapshot.traffic.router.routes();
     let allowed = || routes.iter().flat_map(|route| &route.policy.allow_headers).map(|name| &**name);
-    let is_of_nobody =
-        move |name: &str| matches!(FieldSource::of(name, allowed()), FieldSource::TrustedProxy | FieldSource::Scheme);
+    let is_of_nobody = move |name: &str| {
+        matches!(FieldSource::from_name(name, allowed()), FieldSource::TrustedProxy | FieldSource::Scheme)
+    };
     snapshot.traffic.rate_limits.all().iter().flat_map(move |rule| {
         let headers = rule.dimensions.iter().filter_map(header).filter(move |name| is_of_nobody(name));
         headers.map(|name| Note::HeaderOfNobody {
-            place: snapshot.at(rule.place),
+            place: snapshot.place_text(rule.place),
             reader: format!("the rate limit {}", rule.name),
             header: name.to_string(),
         })
@@ -54,7 +55,7 @@ fn colon(snapshot: &Snapshot, route: &Route) -> Option<Note> {
         PathMatch::Regex(_) => return None,
     };
     let is_parameter = |segment: &str| segment.len() > 1 && segment.starts_with(':');
-    path.split('/').any(is_parameter).then(|| Note::ColonInPath { place: snapshot.at(route.place), path })
+    path.split('/').any(is_parameter).then(|| Note::ColonInPath { place: snapshot.place_text(route.place), path })
 }
 
 const fn header(dimension: &LimitDimension) -> Option<&str> {

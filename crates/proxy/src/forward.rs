@@ -299,7 +299,7 @@ fn direct_to(
     account.destination = Some(destination);
     head.origin = to.pool.target.clone();
     let received = head.head.clone();
-    let host = account.policy().upstream_host.of(received.host(), &to.pool.origin);
+    let host = account.policy().upstream_host.host_for(received.host(), &to.pool.origin);
     head.edits.set(KnownName::Host, host).map_err(unwritable)?;
     Ok(to)
 }

@@ -21,7 +21,7 @@ pub(super) struct SharedCaches {
 
 impl SharedCaches {
     /// Returns these parts. Only a file that uses Redis for a cache has a scope.
-    pub(super) fn of(reader: &SettingsReader<'_>, process: &ProcessInput, traffic: &TrafficInput) -> Self {
+    pub(super) fn from_inputs(reader: &SettingsReader<'_>, process: &ProcessInput, traffic: &TrafficInput) -> Self {
         let is_shared = |route: &RouteInput| route.cache.as_ref().is_some_and(is_shared);
         let scope = traffic.routes.list.iter().any(is_shared).then(|| scope(reader, traffic));
         Self { has_redis: process.redis.is_some(), scope }

@@ -29,7 +29,7 @@ pub(super) struct NamedEntry<'a> {
 
 impl ChargedModels {
     /// Returns the names of all entries, including those whose provider is off.
-    pub(super) fn of(entries: &Entries<ModelInput>, providers: &Providers) -> Self {
+    pub(super) fn from_entries(entries: &Entries<ModelInput>, providers: &Providers) -> Self {
         let entry = |entry: &ModelInput| {
             let targets = entry.targets.list.iter();
             let target = targets.filter_map(|target| Some((target.provider.as_ref()?, target.model.as_ref()?)));

@@ -37,7 +37,7 @@ struct SourceSections {
 
 impl SourceSettings {
     /// Returns the settings of the file.
-    pub(super) fn of(reader: &SettingsReader<'_>, traffic: &TrafficInput) -> Self {
+    pub(super) fn from_traffic(reader: &SettingsReader<'_>, traffic: &TrafficInput) -> Self {
         let settings = match &traffic.dns {
             Some(DnsInput { servers, refresh_max, .. }) => DnsSettings {
                 servers: servers.list.iter().map(|server| server.value).collect(),

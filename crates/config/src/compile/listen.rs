@@ -240,7 +240,7 @@ impl FileChecks<'_> {
             return None;
         }
         let certificates: Vec<CertificateFiles> = if has_list {
-            input.certificates.list.iter().filter_map(|entry| self.certificate(&Pair::of(entry))).collect()
+            input.certificates.list.iter().filter_map(|entry| self.certificate(&Pair::from_input(entry))).collect()
         } else {
             let pair = Pair { location, cert: input.cert.as_ref(), key: input.key.as_ref() };
             match (location.has("cert"), location.has("key")) {
@@ -256,7 +256,7 @@ impl FileChecks<'_> {
     }
 
     fn control(&self, input: &CertificateInput) -> Option<TlsSettings> {
-        let certificates = vec![self.certificate(&Pair::of(input))?];
+        let certificates = vec![self.certificate(&Pair::from_input(input))?];
         Some(TlsSettings { certificates, min_version: MinVersion::Tls12, client: None })
     }
 
@@ -301,7 +301,7 @@ impl FileChecks<'_> {
 }
 
 impl<'a> Pair<'a> {
-    fn of(input: &'a CertificateInput) -> Self {
+    fn from_input(input: &'a CertificateInput) -> Self {
         Self { location: &input.location, cert: input.cert.as_ref(), key: input.key.as_ref() }
     }
 }

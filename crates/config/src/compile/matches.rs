@@ -56,7 +56,7 @@ pub(super) struct RouteSelectors {
 
 impl RouteSelectors {
     /// Returns the matches of one path of the route: one for each host.
-    pub(super) fn at<'a>(
+    pub(super) fn matches_for<'a>(
         &'a self,
         path: &'a (Option<ValueOrigin>, PathMatch),
     ) -> impl Iterator<Item = PlacedMatches> + 'a {

@@ -64,11 +64,11 @@ fn note(reader: &SettingsReader<'_>, router: &Router, notes: &mut Vec<Note>) {
         }
         let Some(route) = refusing.filter(|route| noted.insert(route.entry)) else { continue };
         notes.push(Note::SpellingsRefused {
-            place: at(reader, route.place),
+            place: place_text(reader, route.place),
             route: route.policy.name.to_string(),
             spellings,
             other: strict.policy.name.to_string(),
-            other_place: at(reader, strict.place),
+            other_place: place_text(reader, strict.place),
         });
     }
 }
@@ -116,6 +116,6 @@ fn spellings_of(path: &str) -> Vec<String> {
     plain.into_iter().chain(twice).filter(|spelling| spelling != path).collect()
 }
 
-fn at(reader: &SettingsReader<'_>, place: Option<Place>) -> String {
+fn place_text(reader: &SettingsReader<'_>, place: Option<Place>) -> String {
     place.map_or_else(|| reader.file().to_owned(), |at| format!("{}:{}:{}", reader.file(), at.line, at.column))
 }

@@ -24,7 +24,7 @@ struct PricedTarget {
 }
 
 impl PricedTargets {
-    pub(super) fn of(entries: &Entries<ModelInput>) -> Self {
+    pub(super) fn from_entries(entries: &Entries<ModelInput>) -> Self {
         let target = |target: &TargetInput| {
             let provider = target.provider.as_ref()?.value.clone();
             let model = target.model.as_ref()?.value.clone();

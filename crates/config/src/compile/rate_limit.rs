@@ -217,7 +217,7 @@ impl Counting {
         };
         let stage = match unit {
             LimitUnit::Tokens(_) => LimitStage::Tokens,
-            LimitUnit::Requests | LimitUnit::Concurrent => LimitStage::of(&dimensions, false),
+            LimitUnit::Requests | LimitUnit::Concurrent => LimitStage::from_dimensions(&dimensions, false),
         };
         let identity: Vec<String> = dimensions.iter().map(identity).collect();
         let id = format!("{} {kind} {} {scope}", identity.join("+"), window.as_millis());

@@ -104,7 +104,7 @@ impl CompiledRoutes<'_, '_> {
             let (policy, rewrite) = changed(reader, &policy, inputs, from);
             let policy = Arc::new(policy);
             let action = action.as_ref().and_then(|action| at_path(reader, action, (route, &policy), from));
-            for placed in selectors.at(path) {
+            for placed in selectors.matches_for(path) {
                 if !self.known.take(reader, &placed) {
                     continue;
                 }
@@ -135,7 +135,7 @@ impl CompiledRoutes<'_, '_> {
             events: route.events.value,
             credits: Credits(route.credits.value.into()),
             timeouts: retry::of_route(route.timeouts.as_ref(), self.parts.timeouts),
-            labels: self.labels.of(reader, route),
+            labels: self.labels.route_labels(reader, route),
             fallback: route.fallback.as_ref().map(|fallback| Box::new(self::fallback(reader, fallback))),
             upstream_host: UpstreamHost::ByScheme,
             request_headers: None,
@@ -162,7 +162,7 @@ impl LabelNames {
     const MAX: usize = 4;
 
     /// Returns the labels of a route. A name beyond the maximum is reported.
-    fn of(&mut self, reader: &SettingsReader<'_>, route: &RouteInput) -> PolicyLabels {
+    fn route_labels(&mut self, reader: &SettingsReader<'_>, route: &RouteInput) -> PolicyLabels {
         for (name, value) in &route.labels {
             self.0.insert(name.clone());
             if self.0.len() > Self::MAX {

@@ -94,7 +94,7 @@ fn of_route<'a>(
             },
             target,
             sources: upstream.discovery.iter().flat_map(|discovery| discovery.sources()).collect(),
-            place: snapshot.at(upstream.place),
+            place: snapshot.place_text(upstream.place),
         })
     });
     let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;

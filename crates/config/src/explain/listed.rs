@@ -72,7 +72,7 @@ impl Snapshot {
             Action::Redirect(_) => ("redirect", Vec::new()),
         };
         Some(ListedRoute {
-            place: self.at(route.place),
+            place: self.place_text(route.place),
             matches: if is_one { reasons(route) } else { several() },
             host: hosts,
             path: paths.unwrap_or_default(),

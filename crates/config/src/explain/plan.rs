@@ -48,7 +48,7 @@ impl Snapshot {
                 let subject = Subject::Token { issuer: of.name.clone(), sub: sub.clone() };
                 let entry = of.name.as_str();
                 let plan = self.plan_named(of.plan.as_deref());
-                let place = self.at(of.place);
+                let place = self.place_text(of.place);
                 Some(ListedClient { entry, name: sub.as_str(), subject, plan, place })
             }
             Auth::Basic(of) if of.name.as_str() == entry => {
@@ -56,7 +56,7 @@ impl Snapshot {
                 let subject = Subject::Basic { issuer: of.name.clone(), name: user.clone() };
                 let entry = of.name.as_str();
                 let plan = self.plan_named(of.plan.as_deref());
-                let place = self.at(of.place);
+                let place = self.place_text(of.place);
                 Some(ListedClient { entry, name: user.as_str(), subject, plan, place })
             }
             Auth::Key
@@ -122,14 +122,14 @@ impl Snapshot {
     #[must_use]
     pub fn place_of_plan(&self, name: &str) -> Option<String> {
         let position = self.traffic.plans.iter().position(|plan| plan.name == name)?;
-        self.at(*self.traffic.limit_places.plans.get(position)?)
+        self.place_text(*self.traffic.limit_places.plans.get(position)?)
     }
 
     /// Returns the position in the file of an entry of `budgets.limits`.
     #[must_use]
     pub fn place_of_budget(&self, limit: &BudgetLimit) -> Option<String> {
         let position = self.traffic.budgets.limits.iter().position(|other| other == limit)?;
-        self.at(*self.traffic.limit_places.budgets.get(position)?)
+        self.place_text(*self.traffic.limit_places.budgets.get(position)?)
     }
 
     /// Returns the plan of the clients that `auth` accepts.

@@ -97,11 +97,11 @@ impl WrittenRequest {
         let parsed = RequestParser::new(HeadLimits::new(usize::MAX, usize::MAX, FIELDS_MAX + 1)).parse(head.as_bytes());
         let parsed = parsed.map_err(RequestError::Refused)?.ok_or(RequestError::Line)?;
         let is_https = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-        let request = Self::of(parsed.over(head.as_bytes()), fields).ok_or(RequestError::Line)?;
+        let request = Self::from_request(parsed.over(head.as_bytes()), fields).ok_or(RequestError::Line)?;
         Ok(Self { scheme: if is_https { "https" } else { "http" }, ..request })
     }
 
-    fn of(request: Request<'_>, fields: &[(String, String)]) -> Option<Self> {
+    fn from_request(request: Request<'_>, fields: &[(String, String)]) -> Option<Self> {
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
         let is_websocket = |to: &[u8]| to.eq_ignore_ascii_case(b"websocket");
         Some(Self {

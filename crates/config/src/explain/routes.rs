@@ -19,7 +19,7 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
         Selection::Route(route) => Some(ExplainedRoute {
             name: route.policy.name.to_string(),
             is_endpoint: false,
-            place: snapshot.at(route.place),
+            place: snapshot.place_text(route.place),
             because: reasons(route),
         }),
         Selection::Endpoint(called) => Some(ExplainedRoute {
@@ -107,7 +107,7 @@ pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request
         .filter(|route| last.replace(route.entry) != Some(route.entry));
     let other = |route: &Arc<Route>| OtherRoute {
         name: route.policy.name.to_string(),
-        place: snapshot.at(route.place),
+        place: snapshot.place_text(route.place),
         because: unused(snapshot, route, request),
     };
     others.take(OTHERS_MAX).map(other).collect()

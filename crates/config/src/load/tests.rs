@@ -216,7 +216,7 @@ budgets:
         budget(Measure::Tokens, LimitPeriod::Day, 7).of(BudgetScope::Plan(PlanId::NIL)),
         budget(Measure::Money, LimitPeriod::Month, 5_000_000_000_000).of(BudgetScope::Global),
     ];
-    assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
+    assert_eq!(budgets.for_caller(caller).collect::<Vec<_>>(), expected);
     assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (UnboundedCalls::Window, true, 1_000));
     let none = snapshot("").traffic.budgets;
     assert_eq!((none.limits.len(), none.unbounded, none.clamp), (0, UnboundedCalls::Refuse, false));

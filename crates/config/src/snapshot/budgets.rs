@@ -81,7 +81,7 @@ pub enum QuotaStatus {
 
 impl Budgets {
     /// Returns the budgets that apply to `caller`.
-    pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, Amount)> {
+    pub fn for_caller(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, Amount)> {
         self.limits.iter().map(move |limit| {
             limit.budget.of(match limit.dimension {
                 BudgetDimension::Key => BudgetScope::Key(caller.key),

@@ -345,10 +345,10 @@ mod tests {
     use super::*;
 
     fn exact(name: &str, value: &str) -> Condition {
-        of(name, ValueMatch::Exact(value.into()))
+        condition(name, ValueMatch::Exact(value.into()))
     }
 
-    fn of(name: &str, value: ValueMatch) -> Condition {
+    fn condition(name: &str, value: ValueMatch) -> Condition {
         Condition { name: name.into(), value, source: FieldSource::Client, is_hidden: false }
     }
 
@@ -362,13 +362,13 @@ mod tests {
             (exact("x-a", "1"), &[("X-A", "11")], false),
             (exact("x-a", ""), &[("X-A", "")], true),
             (exact("x-a", ""), &[], false),
-            (of("x-a", ValueMatch::Present), &[("x-a", "")], true),
-            (of("x-a", ValueMatch::Present), &[("x-b", "")], false),
-            (of("x-a", ValueMatch::Absent), &[("x-b", "")], true),
-            (of("x-a", ValueMatch::Absent), &[("x-a", "")], false),
-            (of("x-a", regex.clone()), &[("x-a", "aaa")], true),
-            (of("x-a", regex.clone()), &[("x-a", "aab")], false),
-            (of("x-a", regex), &[], false),
+            (condition("x-a", ValueMatch::Present), &[("x-a", "")], true),
+            (condition("x-a", ValueMatch::Present), &[("x-b", "")], false),
+            (condition("x-a", ValueMatch::Absent), &[("x-b", "")], true),
+            (condition("x-a", ValueMatch::Absent), &[("x-a", "")], false),
+            (condition("x-a", regex.clone()), &[("x-a", "aaa")], true),
+            (condition("x-a", regex.clone()), &[("x-a", "aab")], false),
+            (condition("x-a", regex), &[], false),
         ] {
             let conditions = Conditions { headers: vec![condition], query: Vec::new() };
             let is_met = conditions.fit(&WrittenParts { fields, ..WrittenParts::default() }) == Fit::Met;
@@ -380,7 +380,7 @@ mod tests {
     fn values_that_disagree_about_a_condition_leave_its_route_open() {
         let tenant = exact("x-a", "1");
         let twice = [("X-A", "1"), ("x_a", "2")];
-        let accept = of("accept", ValueMatch::Regex(Pattern::parse("json").unwrap()));
+        let accept = condition("accept", ValueMatch::Regex(Pattern::parse("json").unwrap()));
         for (headers, fields, expected) in [
             (vec![tenant.clone()], &twice[..], Fit::Disputed(DisputedPart::Header("x-a"))),
             (vec![tenant.clone()], &[("x-a", "2"), ("x-a", "1")], Fit::Disputed(DisputedPart::Header("x-a"))),
@@ -419,10 +419,10 @@ mod tests {
             (exact("a", "1"), "a=x&a=y", Fit::Unmet),
             (exact("a", "1"), "A=x&a=1", Fit::Met),
             (exact("a", ""), "a&a=x", disputed),
-            (of("a", digits.clone()), "a=7&a=x", disputed),
-            (of("a", digits), "a=7&a=8", Fit::Met),
-            (of("a", ValueMatch::Present), "a=7&a=8", Fit::Met),
-            (of("a", ValueMatch::Absent), "a=7&a=8", Fit::Unmet),
+            (condition("a", digits.clone()), "a=7&a=x", disputed),
+            (condition("a", digits), "a=7&a=8", Fit::Met),
+            (condition("a", ValueMatch::Present), "a=7&a=8", Fit::Met),
+            (condition("a", ValueMatch::Absent), "a=7&a=8", Fit::Unmet),
         ] {
             let conditions = Conditions { headers: Vec::new(), query: vec![condition] };
             let parts = WrittenParts { query: Some(query), ..WrittenParts::default() };
@@ -450,7 +450,7 @@ mod tests {
         ] {
             for (is_of_trusted_proxy, expected) in [(false, of_client), (true, Some("client"))] {
                 let value = expected.map_or(ValueMatch::Absent, |value| ValueMatch::Exact(value.into()));
-                let headers = vec![Condition { source, ..of("x-a", value) }];
+                let headers = vec![Condition { source, ..condition("x-a", value) }];
                 let fit = Conditions { headers, query: Vec::new() }.first_unmet(&parts(is_of_trusted_proxy)).is_none();
                 assert!(fit, "{source:?} {is_of_trusted_proxy}");
             }
@@ -470,10 +470,10 @@ mod tests {
             (exact("a", "%"), Some("a=%"), true),
             (exact("A", "1"), Some("a=1"), false),
             (exact("a", "1"), None, false),
-            (of("a", ValueMatch::Present), Some("&a&"), true),
-            (of("a", ValueMatch::Present), Some("b=a"), false),
-            (of("a", ValueMatch::Absent), None, true),
-            (of("a", regex), Some("a=12"), true),
+            (condition("a", ValueMatch::Present), Some("&a&"), true),
+            (condition("a", ValueMatch::Present), Some("b=a"), false),
+            (condition("a", ValueMatch::Absent), None, true),
+            (condition("a", regex), Some("a=12"), true),
         ] {
             let conditions = Conditions { headers: Vec::new(), query: vec![condition] };
             let is_met = conditions.fit(&WrittenParts { query, ..WrittenParts::default() }) == Fit::Met;

@@ -251,7 +251,7 @@ impl RateLimit {
 impl LimitStage {
     /// Returns when a limit by these dimensions applies that counts no tokens; `has_tiers`: clients have different ones.
     #[must_use]
-    pub(crate) fn of(dimensions: &[LimitDimension], has_tiers: bool) -> Self {
+    pub(crate) fn from_dimensions(dimensions: &[LimitDimension], has_tiers: bool) -> Self {
         use LimitDimension::{Address, Claim, Client, Global, Header, Key, Model, Plan, Route, User};
         let of_client = |dimension: &LimitDimension| match dimension {
             User | Key | Client | Claim(_) | Plan => true,

@@ -31,7 +31,7 @@ pub enum UpstreamHost {
 impl UpstreamHost {
     /// Returns the host that `backend` receives with a request to the host `received`, which is empty if it is unknown.
     #[must_use]
-    pub fn of<'a>(&'a self, received: &'a [u8], backend: &'a Origin) -> &'a [u8] {
+    pub fn host_for<'a>(&'a self, received: &'a [u8], backend: &'a Origin) -> &'a [u8] {
         let own = backend.authority.as_bytes();
         match self {
             Self::Name(name) => name.as_bytes(),
@@ -292,9 +292,9 @@ mod tests {
         ] {
             for (url, expected) in [("http://b.example:8080", over_http), ("https://b.example", over_https)] {
                 let backend = Origin::parse(url).unwrap();
-                assert_eq!(rule.of(b"client", &backend), expected.as_bytes(), "{rule:?} {url}");
+                assert_eq!(rule.host_for(b"client", &backend), expected.as_bytes(), "{rule:?} {url}");
                 if *rule != name {
-                    assert_eq!(rule.of(b"", &backend), backend.authority.as_bytes(), "{rule:?} {url}");
+                    assert_eq!(rule.host_for(b"", &backend), backend.authority.as_bytes(), "{rule:?} {url}");
                 }
             }
         }

@@ -24,7 +24,7 @@ impl FieldSource {
         claim_headers: &[Box<str>],
         mut allowed: impl Iterator<Item = &'a str> + Clone,
     ) -> Self {
-        let source = Self::of(name, allowed.clone());
+        let source = Self::from_name(name, allowed.clone());
         let is_claim = || claim_headers.iter().any(|claim| is_same_name(name, claim));
         if source == Self::Client && is_claim() && !allowed.any(|allowed| allowed == name) {
             Self::TrustedProxy
@@ -34,7 +34,7 @@ impl FieldSource {
     }
 
     /// Returns the source of a header on a route that allows clients to send `allowed`. Names are in lowercase.
-    pub(crate) fn of<'a>(name: &str, mut allowed: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn from_name<'a>(name: &str, mut allowed: impl Iterator<Item = &'a str>) -> Self {
         let octets = name.as_bytes();
         if is_client_subject(octets) {
             Self::Certificate

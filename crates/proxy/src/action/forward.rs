@@ -280,7 +280,7 @@ fn edits(account: &RequestAccount, to: EditedRequest<'_>, fill: Option<&FillEdit
     let trust = account.trust_rule();
     let client = ForwardedClient {
         origin: &request.origin(is_trusted),
-        host: policy.upstream_host.of(request.head.host(), &destination.pool.origin),
+        host: policy.upstream_host.host_for(request.head.host(), &destination.pool.origin),
         options: forwarding_options(request, is_trusted),
         id_text: request.id_text.as_bytes(),
         upgrades,

@@ -292,8 +292,10 @@ impl Gateway {
     pub(crate) fn found(&self, addresses: &[SocketAddr]) {
         let snapshot = self.shared.live.load();
         let provider = &snapshot.traffic.providers[0];
-        let backend =
-            |at: &SocketAddr| Backend { origin: provider.origin.at(at.ip().to_string(), at.port()), weight: 1 };
+        let backend = |at: &SocketAddr| Backend {
+            origin: provider.origin.with_address(at.ip().to_string(), at.port()),
+            weight: 1,
+        };
         let backends = addresses.iter().map(backend).collect();
         provider.discovery.as_ref().unwrap().replace(MemberList { backends, sources: Arc::default() });
     }

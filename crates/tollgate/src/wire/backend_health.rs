@@ -127,8 +127,10 @@ mod tests {
         let sources = Sources { file: Some(&file), environment, flags: Flags::default() };
         let snapshot = config::load(sources).unwrap().snapshot;
         let upstream = &snapshot.traffic.upstreams[0];
-        let at =
-            |backend: &Backend| Backend { origin: backend.origin.at("10.0.0.7".to_owned(), 80), ..backend.clone() };
+        let at = |backend: &Backend| Backend {
+            origin: backend.origin.with_address("10.0.0.7".to_owned(), 80),
+            ..backend.clone()
+        };
         let members: Vec<Backend> = upstream.backends().iter().map(at).collect();
         let checked = checked(upstream, &members, &Backends::new(Metrics::new()));
         let ids: Vec<&str> = checked.iter().map(|backend| &*backend.id).collect();

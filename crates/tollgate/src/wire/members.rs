@@ -183,13 +183,13 @@ fn distinct(backends: &mut Vec<Backend>) {
 
 /// Returns the backend of a member; `None` if its URL is invalid.
 fn backend(member: &FoundMember, template: &Origin, weight: u32) -> Option<Backend> {
-    let at = template.at(member.host.clone(), member.port);
-    let named = |host: &str| Origin::parse(&template.at(host.to_owned(), member.port).to_string()).ok();
+    let at = template.with_address(member.host.clone(), member.port);
+    let named = |host: &str| Origin::parse(&template.with_address(host.to_owned(), member.port).to_string()).ok();
     let origin = match (&member.url, &member.name) {
         (Some(url), _) => Origin::parse(url).ok()?,
         (None, _) if member.is_address => at,
         // Requests and certificates have the name of the target, which need not be a valid host name in a URL.
-        (None, Some(name)) => named(name).map_or(at, |origin| origin.at(member.host.clone(), member.port)),
+        (None, Some(name)) => named(name).map_or(at, |origin| origin.with_address(member.host.clone(), member.port)),
         // The host is the member's own, so it is the authority of requests too.
         (None, None) => named(&member.host)?,
     };

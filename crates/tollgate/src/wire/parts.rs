@@ -267,7 +267,8 @@ impl Services {
         let live = base.live.clone();
         let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
         let counts_here = counts.is_some();
-        let counting = Arc::new(Counting::new(counts, move |caller| live.load().traffic.budgets.of(caller).collect()));
+        let counting =
+            Arc::new(Counting::new(counts, move |caller| live.load().traffic.budgets.for_caller(caller).collect()));
         let answering = cluster::directory::serve(
             base.store.clone(),
             decrypted_credentials,

@@ -112,13 +112,13 @@ fn changed(key: &str, set: &str) -> (Vec<Setting>, String) {
     }
     let mut file = FILE.clone();
     let is_nested = set.starts_with(['[', '{']);
-    *at(&mut file, key) = if is_nested { serde_saphyr::from_str(set).unwrap() } else { json!(set) };
+    *value_at(&mut file, key) = if is_nested { serde_saphyr::from_str(set).unwrap() } else { json!(set) };
     let settings = settings(&file.to_string(), &[], Flags::default());
     (settings.unwrap_or_else(|error| panic!("{key}: {error}")), "t.yaml:1".to_owned())
 }
 
 /// Returns the place of a key in a file, which is created if it is missing.
-fn at<'a>(file: &'a mut Json, key: &str) -> &'a mut Json {
+fn value_at<'a>(file: &'a mut Json, key: &str) -> &'a mut Json {
     let parts = key.split(['.', '[', ']']).filter(|part| !part.is_empty());
     parts.fold(file, |node, part| match part.parse::<usize>() {
         Ok(index) => {

@@ -31,7 +31,7 @@ fn the_name_of_a_header_determines_the_source_of_its_values() {
         ("x_ssl_client_s_dn", FieldSource::Certificate),
         ("x-ssl-client-verify", FieldSource::TrustedProxy),
     ] {
-        assert_eq!(FieldSource::of(name, allowed.into_iter()), expected, "{name}");
+        assert_eq!(FieldSource::from_name(name, allowed.into_iter()), expected, "{name}");
     }
 }
 

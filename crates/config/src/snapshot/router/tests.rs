@@ -53,7 +53,7 @@ fn requested<'a>(method: &'a str, path: &'a str) -> RouteRequest<'a> {
     RouteRequest { method, host: b"", path, listener: 0, parts: NO_PARTS }
 }
 
-fn at(host: &str, route: &Route) -> Arc<Route> {
+fn route_at_host(host: &str, route: &Route) -> Arc<Route> {
     let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port.parse().unwrap())));
     let name = match host.strip_prefix("*.") {
         Some(domain) => HostName::Below(domain.to_owned()),
@@ -208,9 +208,9 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
     let router = Router::new(vec![
         route("any-users", exact("/users"), &[]),
         route("any", prefix(""), &[]),
-        at("*.example.com", &route("below", prefix(""), &["GET"])),
-        at("*.eu.example.com", &route("below-eu", prefix("/users"), &[])),
-        at("api.example.com", &route("api", prefix("/users"), &["GET", "POST"])),
+        route_at_host("*.example.com", &route("below", prefix(""), &["GET"])),
+        route_at_host("*.eu.example.com", &route("below-eu", prefix("/users"), &[])),
+        route_at_host("api.example.com", &route("api", prefix("/users"), &["GET", "POST"])),
     ]);
     let endless = "a.".repeat(200);
     for (method, host, path, expected) in [
@@ -237,12 +237,12 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
 #[test]
 fn a_host_with_a_port_takes_requests_to_that_port_only() {
     let router = Router::new(vec![
-        at("a.example", &route("any-port", prefix("/x"), &[])),
-        at("a.example:8443", &route("port", prefix(""), &[])),
-        at("a.example:80", &route("http", prefix(""), &[])),
-        at("*.example:8443", &route("below-port", prefix(""), &[])),
-        at("*.example", &route("below", prefix(""), &[])),
-        at("b.example:8443", &route("only", prefix("/only"), &[])),
+        route_at_host("a.example", &route("any-port", prefix("/x"), &[])),
+        route_at_host("a.example:8443", &route("port", prefix(""), &[])),
+        route_at_host("a.example:80", &route("http", prefix(""), &[])),
+        route_at_host("*.example:8443", &route("below-port", prefix(""), &[])),
+        route_at_host("*.example", &route("below", prefix(""), &[])),
+        route_at_host("b.example:8443", &route("only", prefix("/only"), &[])),
         route("any", prefix(""), &[]),
     ]);
     for (host, path, expected) in [
@@ -267,7 +267,7 @@ fn a_host_with_a_port_takes_requests_to_that_port_only() {
 
 #[test]
 fn a_route_with_a_host_precedes_endpoints() {
-    let router = Router::new(vec![at("own.example", &route("own", prefix(""), &[]))]);
+    let router = Router::new(vec![route_at_host("own.example", &route("own", prefix(""), &[]))]);
     let find =
         |host: &'static str| router.find(RouteRequest { host: host.as_bytes(), ..requested("POST", "/v1/messages") });
     assert!(find("own.example").precedes("/v1/messages"));

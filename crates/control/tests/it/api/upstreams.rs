@@ -88,8 +88,10 @@ async fn members_with_one_address_have_each_their_own_state() {
         .replace("http://b", "http://two");
     let mut snapshot = limited(&routed);
     let upstream = &snapshot.traffic.upstreams[0];
-    let at_address =
-        |backend: &Backend| Backend { origin: backend.origin.at("10.0.0.7".to_owned(), 80), ..backend.clone() };
+    let at_address = |backend: &Backend| Backend {
+        origin: backend.origin.with_address("10.0.0.7".to_owned(), 80),
+        ..backend.clone()
+    };
     let resolved = Arc::new(Upstream::plain("pair", upstream.backends().iter().map(at_address).collect()));
     snapshot.traffic.upstreams = [resolved].into();
     world.configure(|running| running.traffic = snapshot.traffic.clone());

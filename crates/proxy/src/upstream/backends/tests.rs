@@ -116,7 +116,8 @@ fn configured_backends_with_a_share_are_shown_before_their_first_request_and_aft
 #[test]
 fn members_with_one_address_are_shown_with_their_names() {
     let backends = Backends::new(Metrics::new());
-    let at_address = |name: &str| Origin::parse(&format!("http://{name}")).unwrap().at("10.0.0.7".to_owned(), 80);
+    let at_address =
+        |name: &str| Origin::parse(&format!("http://{name}")).unwrap().with_address("10.0.0.7".to_owned(), 80);
     let one = at_address("one.internal");
     let two = at_address("two.internal");
     let live = weighted([&one, &two].map(|origin| Backend { origin: origin.clone(), weight: 1 }).to_vec());

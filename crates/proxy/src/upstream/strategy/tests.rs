@@ -124,7 +124,7 @@ fn no_backend_is_chosen_twice_and_after_all_there_is_none() {
 #[test]
 fn names_with_one_address_share_the_hashed_values() {
     let backend = |name: &str| {
-        let origin = Origin::parse(&format!("http://{name}.internal")).unwrap().at("10.0.0.7".to_owned(), 80);
+        let origin = Origin::parse(&format!("http://{name}.internal")).unwrap().with_address("10.0.0.7".to_owned(), 80);
         Backend { origin, weight: 1 }
     };
     let backends = [backend("one"), backend("two")];

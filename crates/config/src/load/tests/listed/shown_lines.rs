@@ -39,7 +39,7 @@ fn block(value: &Json, indent: usize) -> String {
 fn each_secret_is_masked_in_the_line_of_a_problem() {
     for (key, set, _) in CASES.iter().filter(|(_, set, _)| set.contains("S3CRET")) {
         let mut file = FILE.clone();
-        *at(&mut file, key) = json!(set);
+        *value_at(&mut file, key) = json!(set);
         let name = key.split(['.', '[']).next().unwrap();
         let section = &file[name];
         for text in [format!("{name}: {section}\n"), format!("{name}:{}\n", block(section, 2))] {

@@ -205,7 +205,7 @@ fn any_route() -> impl Strategy<Value = Route> {
         let plain = (*route("", path, methods)).clone();
         let conditions = Some(Box::new(Conditions { headers, query }));
         let plain = Route { matches: RouteMatches { conditions, ..plain.matches }, ..plain };
-        if host.is_empty() { plain } else { (*at(host, &plain)).clone() }
+        if host.is_empty() { plain } else { (*route_at_host(host, &plain)).clone() }
     })
 }
 
