@@ -127,7 +127,7 @@ impl Endpoint {
     /// `/openai/deployments/{deployment}/…`, where the deployment is the model, `/openai/v1/…` and `/openai/…`.
     #[must_use]
     pub fn find<'a>(method: &str, path: &'a str) -> EndpointMatch<'a> {
-        let Some(called) = EndpointCall::at(path) else { return EndpointMatch::None };
+        let Some(called) = EndpointCall::from_path(path) else { return EndpointMatch::None };
         let allow = called.endpoint.allow();
         if allow.split(", ").any(|allowed| allowed == method) {
             EndpointMatch::Endpoint(called)
@@ -295,7 +295,7 @@ impl<'a> EndpointCall<'a> {
 
     /// Returns the endpoint at `path` for any method.
     #[must_use]
-    pub fn at(path: &'a str) -> Option<Self> {
+    pub fn from_path(path: &'a str) -> Option<Self> {
         if path.is_empty() || path == "/" {
             return Some(Self { endpoint: Endpoint::Root, model: None, dialect: None, version: "" });
         }

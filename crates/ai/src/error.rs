@@ -54,10 +54,10 @@ impl<'a> FormatProblem<'a> {
 #[must_use]
 pub fn body(dialect: Option<Dialect>, problem: &FormatProblem<'_>) -> Vec<u8> {
     match dialect {
-        None => json(&Plain::of(problem)),
-        Some(Dialect::OpenAi) => json(&OpenAiBody { error: OpenAiError::of(problem) }),
-        Some(Dialect::Anthropic) => json(&AnthropicBody::of(problem)),
-        Some(Dialect::Google) => json(&GoogleBody::of(problem)),
+        None => json(&Plain::from_problem(problem)),
+        Some(Dialect::OpenAi) => json(&OpenAiBody { error: OpenAiError::from_problem(problem) }),
+        Some(Dialect::Anthropic) => json(&AnthropicBody::from_problem(problem)),
+        Some(Dialect::Google) => json(&GoogleBody::from_problem(problem)),
     }
 }
 
@@ -92,11 +92,12 @@ pub fn bedrock_body(problem: &FormatProblem<'_>) -> Vec<u8> {
 pub(crate) fn event(format: Format, open: bool, problem: &FormatProblem<'_>, partial: &Partial<'_>) -> Vec<u8> {
     match format {
         Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
-            stream(true, &[(None, json(&OpenAiBody { error: OpenAiError::of(problem) }))])
+            stream(true, &[(None, json(&OpenAiBody { error: OpenAiError::from_problem(problem) }))])
         }
-        Format::Images | Format::Speech | Format::Transcription => {
-            stream(true, &[(Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) }))])
-        }
+        Format::Images | Format::Speech | Format::Transcription => stream(
+            true,
+            &[(Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::from_problem(problem) }))],
+        ),
         // OpenAI's SDKs raise an error at the first event; Codex reads only the second.
         Format::Responses => {
             let Partial { sequence, .. } = *partial;
@@ -106,9 +107,9 @@ pub(crate) fn event(format: Format, open: bool, problem: &FormatProblem<'_>, par
                 &[(Some("error"), json(&responses_error(problem, sequence))), (Some("response.failed"), failed)],
             )
         }
-        Format::Messages => stream(true, &[(Some("error"), json(&AnthropicBody::of(problem)))]),
+        Format::Messages => stream(true, &[(Some("error"), json(&AnthropicBody::from_problem(problem)))]),
         Format::GenerateContent | Format::EmbedContent => {
-            let body = json(&GoogleBody::of(problem));
+            let body = json(&GoogleBody::from_problem(problem));
             let mut last = stream(open, &[(None, body.clone())]);
             // Google's Node SDK recognizes only a bare error, as Google sends it (1.52, 2026-11-20): it takes the event
             // for a regular end. All other clients read it as a line without a field.
@@ -130,14 +131,14 @@ pub(crate) fn replaced(
     let (name, json) = match format {
         Format::Responses if is_response => (Some("response.failed"), json(&failed(problem, &before))),
         Format::Responses => (Some("error"), json(&responses_error(problem, before.sequence))),
-        Format::Messages => (Some("error"), json(&AnthropicBody::of(problem))),
+        Format::Messages => (Some("error"), json(&AnthropicBody::from_problem(problem))),
         Format::Images | Format::Speech | Format::Transcription => {
-            (Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::of(problem) }))
+            (Some("error"), json(&ErrorEvent { kind: "error", error: OpenAiError::from_problem(problem) }))
         }
         Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
-            (None, json(&OpenAiBody { error: OpenAiError::of(problem) }))
+            (None, json(&OpenAiBody { error: OpenAiError::from_problem(problem) }))
         }
-        Format::GenerateContent | Format::EmbedContent => (None, json(&GoogleBody::of(problem))),
+        Format::GenerateContent | Format::EmbedContent => (None, json(&GoogleBody::from_problem(problem))),
     };
     stream(false, &[(name, json)])
 }
@@ -253,14 +254,14 @@ struct Metadata<'a> {
 }
 
 impl<'a> Plain<'a> {
-    fn of(problem: &FormatProblem<'a>) -> Self {
+    fn from_problem(problem: &FormatProblem<'a>) -> Self {
         let code = problem.refusal.code();
         Self { error: PlainError { code, message: problem.message, status: problem.status } }
     }
 }
 
 impl<'a> OpenAiError<'a> {
-    fn of(problem: &FormatProblem<'a>) -> Self {
+    fn from_problem(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
         let param = matches!(refusal, Refusal::ModelNotFound | Refusal::FormatMismatch).then_some("model");
         let param = problem.param.or(param);
@@ -271,7 +272,7 @@ impl<'a> OpenAiError<'a> {
 /// OpenAI's event has its fields at the top level. The SDK for Python raises only at an `error` object (3.51, read
 /// 2026-11-21), and the AI SDK reads either form (3.0.141), so the event carries both.
 fn responses_error(problem: &FormatProblem<'_>, sequence: u64) -> Value {
-    let error = OpenAiError::of(problem);
+    let error = OpenAiError::from_problem(problem);
     json!({
         "type": "error", "code": error.code, "message": error.message, "param": error.param,
         "sequence_number": sequence, "error": error
@@ -286,7 +287,7 @@ fn failed(problem: &FormatProblem<'_>, partial: &Partial<'_>) -> Value {
 }
 
 impl<'a> AnthropicBody<'a> {
-    fn of(problem: &FormatProblem<'a>) -> Self {
+    fn from_problem(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
         let is_of_thread = refusal == Refusal::FormatMismatch && problem.param == Some("thread");
         let details = is_of_thread
@@ -300,7 +301,7 @@ impl<'a> AnthropicBody<'a> {
 }
 
 impl<'a> GoogleBody<'a> {
-    fn of(problem: &FormatProblem<'a>) -> Self {
+    fn from_problem(problem: &FormatProblem<'a>) -> Self {
         let refusal = problem.refusal;
         let metadata = Metadata { request_id: problem.request_id };
         let kind = "type.googleapis.com/google.rpc.ErrorInfo";

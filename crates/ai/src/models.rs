@@ -143,7 +143,7 @@ struct GoogleModel<'a> {
 }
 
 impl<'a> OpenAiModel<'a> {
-    fn of(card: &ModelCard<'a>, owned_by: &'a str) -> Self {
+    fn from_card(card: &ModelCard<'a>, owned_by: &'a str) -> Self {
         let context = card.limits.map(context_tokens);
         Self {
             id: card.name,
@@ -187,7 +187,7 @@ impl Pricing {
 }
 
 impl<'a> AnthropicModel<'a> {
-    fn of(card: &ModelCard<'a>) -> Self {
+    fn from_card(card: &ModelCard<'a>) -> Self {
         Self {
             kind: "model",
             id: card.name,
@@ -200,7 +200,7 @@ impl<'a> AnthropicModel<'a> {
 }
 
 impl<'a> GoogleModel<'a> {
-    fn of(card: &ModelCard<'a>) -> Self {
+    fn from_card(card: &ModelCard<'a>) -> Self {
         Self {
             name: format!("models/{}", card.name),
             display_name: card.name,
@@ -214,16 +214,17 @@ impl<'a> GoogleModel<'a> {
 #[must_use]
 pub fn list(asking: Dialect, models: &[ModelCard<'_>], owner: &str) -> Vec<u8> {
     match asking {
-        Dialect::OpenAi => {
-            json(&OpenAiList { object: "list", data: models.iter().map(|card| OpenAiModel::of(card, owner)).collect() })
-        }
+        Dialect::OpenAi => json(&OpenAiList {
+            object: "list",
+            data: models.iter().map(|card| OpenAiModel::from_card(card, owner)).collect(),
+        }),
         Dialect::Anthropic => json(&AnthropicList {
             has_more: false,
             first_id: models.first().map(|card| card.name),
             last_id: models.last().map(|card| card.name),
-            data: models.iter().map(AnthropicModel::of).collect(),
+            data: models.iter().map(AnthropicModel::from_card).collect(),
         }),
-        Dialect::Google => json(&GoogleList { models: models.iter().map(GoogleModel::of).collect() }),
+        Dialect::Google => json(&GoogleList { models: models.iter().map(GoogleModel::from_card).collect() }),
     }
 }
 
@@ -231,9 +232,9 @@ pub fn list(asking: Dialect, models: &[ModelCard<'_>], owner: &str) -> Vec<u8> {
 #[must_use]
 pub fn one(asking: Dialect, model: &ModelCard<'_>, owner: &str) -> Vec<u8> {
     match asking {
-        Dialect::OpenAi => json(&OpenAiModel::of(model, owner)),
-        Dialect::Anthropic => json(&AnthropicModel::of(model)),
-        Dialect::Google => json(&GoogleModel::of(model)),
+        Dialect::OpenAi => json(&OpenAiModel::from_card(model, owner)),
+        Dialect::Anthropic => json(&AnthropicModel::from_card(model)),
+        Dialect::Google => json(&GoogleModel::from_card(model)),
     }
 }
 

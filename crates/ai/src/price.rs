@@ -118,7 +118,7 @@ impl Price {
     /// then exceeds the real cost if the terms are cheaper.
     #[must_use]
     pub fn cost_at_least(&self, terms: Option<PriceTerms>, usage: &Usage) -> NanoUsd {
-        let at = terms.and_then(|terms| self.at(terms));
+        let at = terms.and_then(|terms| self.with_terms(terms));
         let price = at.as_deref().unwrap_or(self);
         let rates = known_or_free(price.rates_for(usage), &price.rates);
         let billed = if usage.has_tokens() { None } else { usage.billed };

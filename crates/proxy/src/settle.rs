@@ -164,7 +164,7 @@ impl RequestAccount {
             self.bill(&mut seen);
         }
         let (listed, reported) = self.price_or_cost(&seen);
-        let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
+        let price = listed.zip(seen.terms).and_then(|(price, terms)| price.with_terms(terms));
         let cost = match (&seen.usage, attempt.status) {
             (Some(_), _) if reported.is_some() => reported,
             (Some(_), _) if seen.unknown.is_some() => None,

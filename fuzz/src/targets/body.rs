@@ -78,8 +78,8 @@ pub fn request_body(bytes: &[u8]) {
     let line = &bytes[..end];
     let body = bytes.get(end + 1..).unwrap_or_default();
     let path = String::from_utf8_lossy(line);
-    let called = EndpointCall::at(&path).filter(|called| called.endpoint.format().is_some());
-    let called = called.or_else(|| EndpointCall::at("/v1/chat/completions")).unwrap();
+    let called = EndpointCall::from_path(&path).filter(|called| called.endpoint.format().is_some());
+    let called = called.or_else(|| EndpointCall::from_path("/v1/chat/completions")).unwrap();
     // Another target tests forms.
     if matches!(called.endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations) {
         return;
@@ -171,7 +171,7 @@ fn rewritten(called: &EndpointCall<'_>, parsed: &RequestFields, out: &RewrittenB
     let sent = out.body();
     let again: JsonFields<'_> = serde_json::from_slice(&sent).unwrap();
     let target = called.target(OTHER, None);
-    let called = EndpointCall::at(target.split('?').next().unwrap()).unwrap();
+    let called = EndpointCall::from_path(target.split('?').next().unwrap()).unwrap();
     let reread = request::read(&called, Some("application/json"), &sent).unwrap();
     assert_eq!((reread.model.as_str(), reread.stream), (OTHER, parsed.stream));
     assert_eq!(reread.billable, parsed.billable);

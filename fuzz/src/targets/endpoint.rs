@@ -73,7 +73,7 @@ fn called(method: &str, path: &str, query: Option<&str>) {
     let sent = read.unwrap();
     let dots = |part: &str| matches!(part.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..");
     assert!(!sent.path().split('/').any(dots), "{path:?} leads to {target:?}, which leaves its folder");
-    let again = EndpointCall::at(sent.path());
+    let again = EndpointCall::from_path(sent.path());
     assert_eq!(again.as_ref().map(|again| again.endpoint), Some(called.endpoint), "{path:?} leads to {target:?}");
     if let Some(again) = again.and_then(|again| again.model) {
         assert_eq!(again, model, "{path:?} leads to {target:?}");

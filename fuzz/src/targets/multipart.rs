@@ -49,7 +49,7 @@ pub fn multipart(bytes: &[u8]) {
     let body = bytes.get(end + 1..).unwrap_or_default();
     let content_type = String::from_utf8_lossy(line);
     for path in ["/v1/audio/transcriptions", "/openai/deployments/d/audio/translations"] {
-        let called = EndpointCall::at(path).unwrap();
+        let called = EndpointCall::from_path(path).unwrap();
         match request::read(&called, Some(&content_type), body) {
             Ok(requested) => rewritten(&called, &content_type, &Bytes::copy_from_slice(body), &requested),
             Err(error) => refused(body, &error),

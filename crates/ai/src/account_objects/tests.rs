@@ -20,7 +20,7 @@ fn endpoint(format: Format) -> EndpointCall<'static> {
         (Format::GenerateContent, "/v1beta/models/m:generateContent"),
     ];
     let path = PATHS.iter().find(|(known, _)| *known == format).unwrap().1;
-    EndpointCall::at(path).unwrap()
+    EndpointCall::from_path(path).unwrap()
 }
 
 /// Returns the body as the provider gets it, or the field of the foreign object.
@@ -202,7 +202,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 
 fn sent_form(fields: &[(&str, &str)], owner: &ObjectOwner) -> Result<String, &'static str> {
     let body = form(fields);
-    let called = EndpointCall::at("/v1/images/edits").unwrap();
+    let called = EndpointCall::from_path("/v1/images/edits").unwrap();
     let read = crate::request::read(&called, Some("multipart/form-data; boundary=b"), body.as_bytes()).unwrap();
     let owned = owned(Format::Images, body.as_bytes(), &read, owner);
     let mut owned = owned.map_err(|foreign| foreign.param)?;

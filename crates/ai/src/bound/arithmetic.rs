@@ -187,7 +187,7 @@ impl Extent {
         let standard = PriceTerms { tier: Tier::Standard, ..requested };
         let mut dearest: Option<HighestPrices> = None;
         for terms in [standard, requested] {
-            let at = price.at(terms)?;
+            let at = price.with_terms(terms)?;
             let long = at.long.filter(|long| input.longest > long.above_tokens);
             for rates in [Some(at.rates), long.map(|LongContextRates { rates, .. }| rates)].into_iter().flatten() {
                 let of = self.of_rates(&rates, input, makes)?;

@@ -198,7 +198,7 @@ impl Extent {
         self
     }
 
-    pub(super) const fn of(format: Format, free: bool, bytes: usize) -> Self {
+    pub(super) const fn new(format: Format, free: bool, bytes: usize) -> Self {
         Self {
             format,
             free,

@@ -85,7 +85,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    pub(super) fn of(key: &str) -> Self {
+    pub(super) fn from_key(key: &str) -> Self {
         match key {
             "args" => Self::Args,
             "audio" => Self::Audio,

@@ -104,9 +104,9 @@ impl Extent {
     /// Reads a body that [`read`](crate::request::read) parsed into `fields`.
     #[must_use]
     pub fn read(called: &EndpointCall<'_>, fields: &RequestFields, body: &[u8]) -> Self {
-        let Some(format) = called.endpoint.format() else { return Self::of(Format::Chat, true, body.len()) };
+        let Some(format) = called.endpoint.format() else { return Self::new(Format::Chat, true, body.len()) };
         let free = called.endpoint.free() || format == Format::Moderations;
-        let mut extent = Self { billed: fields.billable, ..Self::of(format, free, body.len()) };
+        let mut extent = Self { billed: fields.billable, ..Self::new(format, free, body.len()) };
         if free {
             return extent;
         }
@@ -141,7 +141,7 @@ impl Reader {
         let mut key = Name::Other;
         while let Some(token) = walk.next() {
             match token {
-                Token::Key(text) => key = Name::of(&text.resolved()),
+                Token::Key(text) => key = Name::from_key(&text.resolved()),
                 Token::Open { list, at } => {
                     let name = self.name(key);
                     if !self.open(name, list, at, body) {

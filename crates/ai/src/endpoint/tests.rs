@@ -58,7 +58,7 @@ fn names_with_a_slash_need_no_escape() {
     ] {
         assert_eq!(Endpoint::find("POST", path), EndpointMatch::None, "{path}");
     }
-    let target = EndpointCall::at("/v1beta/mock/tool:generateContent").unwrap().target("gemini", Some("key=k"));
+    let target = EndpointCall::from_path("/v1beta/mock/tool:generateContent").unwrap().target("gemini", Some("key=k"));
     assert_eq!(target, "/v1beta/models/gemini:generateContent");
 }
 
@@ -121,7 +121,7 @@ fn a_call_in_another_format_has_the_path_of_its_provider() {
     };
     for format in [Format::Chat, Format::Responses, Format::Messages] {
         let path = path(format, true, "..").unwrap();
-        assert_eq!(EndpointCall::at(&path), EndpointCall::of_format(format, false, "m"));
+        assert_eq!(EndpointCall::from_path(&path), EndpointCall::of_format(format, false, "m"));
     }
     let gemini = |is_streamed, model| path(Format::GenerateContent, is_streamed, model);
     assert_eq!(gemini(false, "a/b c?"), Some("/v1beta/models/a/b%20c%3F:generateContent".to_owned()));
@@ -147,7 +147,8 @@ fn a_count_has_the_path_of_its_format() {
 
 #[test]
 fn forwarded_paths_have_the_providers_model_and_no_client_credential() {
-    let target = |path: &str, model: &str, query: Option<&str>| EndpointCall::at(path).unwrap().target(model, query);
+    let target =
+        |path: &str, model: &str, query: Option<&str>| EndpointCall::from_path(path).unwrap().target(model, query);
     assert_eq!(target("/v1/messages", "m", Some("beta=true")), "/v1/messages?beta=true");
     assert_eq!(
         target("/v1/models/fast:streamGenerateContent", "gemini-3", Some("alt=sse&key=k")),

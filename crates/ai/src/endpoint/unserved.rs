@@ -108,7 +108,7 @@ fn misdirected(prefix: &str, path: &str, meant: &str, shape: Shape) -> UnservedP
 }
 
 fn shape(endpoint_path: &str) -> Shape {
-    EndpointCall::at(endpoint_path).and_then(|called| called.dialect).map_or(Shape::Shared, Shape::Of)
+    EndpointCall::from_path(endpoint_path).and_then(|called| called.dialect).map_or(Shape::Shared, Shape::Of)
 }
 
 /// Returns the part of a path that a message repeats.
@@ -146,7 +146,7 @@ fn meant(path: &str) -> Option<(String, Shape)> {
 /// Whether this is the path of an endpoint with a body or of the list of models. `/v1/models/{model}` matches nearly
 /// any path.
 fn is_endpoint(path: &str) -> bool {
-    let Some(called) = EndpointCall::at(path) else { return false };
+    let Some(called) = EndpointCall::from_path(path) else { return false };
     called.endpoint.format().is_some() || called.endpoint == Endpoint::Models
 }
 
@@ -170,7 +170,10 @@ fn family(path: &str) -> Option<(Shape, &'static str)> {
         return Some((Shape::Bedrock, "Amazon Bedrock's API is"));
     }
     if let Some(rest) = path.strip_prefix("/openai/") {
-        return Some((OF_OPENAI, of(&OPENAI, rest.strip_prefix("v1/").unwrap_or(rest)).unwrap_or("this path is")));
+        return Some((
+            OF_OPENAI,
+            find_api(&OPENAI, rest.strip_prefix("v1/").unwrap_or(rest)).unwrap_or("this path is"),
+        ));
     }
     let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
     let is_google = matches!(version, "v1beta" | "v1alpha" | "v1beta1");
@@ -179,19 +182,19 @@ fn family(path: &str) -> Option<(Shape, &'static str)> {
     }
     match version {
         "v1beta" if rest.starts_with("openai/") => Some((OF_OPENAI, "Gemini's API in OpenAI's format is")),
-        "v1beta" | "v1alpha" => Some((OF_GOOGLE, of(&GEMINI, rest).unwrap_or("this path is"))),
+        "v1beta" | "v1alpha" => Some((OF_GOOGLE, find_api(&GEMINI, rest).unwrap_or("this path is"))),
         "upload" if rest.starts_with("v1beta/") => Some((OF_GOOGLE, "the Files API is")),
         "v1" => {
-            let anthropic = of(&ANTHROPIC, rest).map(|what| (Shape::Of(Dialect::Anthropic), what));
-            let shared = of(&SHARED, rest).map(|what| (Shape::Shared, what));
-            anthropic.or(shared).or_else(|| of(&OPENAI, rest).map(|what| (OF_OPENAI, what)))
+            let anthropic = find_api(&ANTHROPIC, rest).map(|what| (Shape::Of(Dialect::Anthropic), what));
+            let shared = find_api(&SHARED, rest).map(|what| (Shape::Shared, what));
+            anthropic.or(shared).or_else(|| find_api(&OPENAI, rest).map(|what| (OF_OPENAI, what)))
         }
         "v2" if is_below(rest, "rerank") => Some((OF_OPENAI, "reranking is")),
         _ => None,
     }
 }
 
-fn of(table: &[(&'static str, &'static str)], rest: &str) -> Option<&'static str> {
+fn find_api(table: &[(&'static str, &'static str)], rest: &str) -> Option<&'static str> {
     table.iter().find(|(first, _)| is_below(rest, first)).map(|(_, what)| *what)
 }
 

@@ -22,7 +22,7 @@ const ANTHROPIC: &str = r#"{"data": [{"starting_at": "2025-08-01T00:00:00Z", "en
      "api_key_id": "apikey_01", "workspace_id": "wrkspc_01", "model": "claude-sonnet-4-20250514",
      "service_tier": "standard", "context_window": "0-200k"}]}], "has_more": false, "next_page": null}"#;
 
-fn of(day: &str, model: Option<&str>) -> ExportLineKey {
+fn line_key(day: &str, model: Option<&str>) -> ExportLineKey {
     ExportLineKey { day: Day::parse(day).unwrap(), provider: None, model: model.map(str::to_owned) }
 }
 
@@ -38,7 +38,7 @@ fn pages_of_openai_are_summed_by_day_and_model() {
         output: Some(503),
         ..ExportFigures::default()
     };
-    assert_eq!(export.lines, BTreeMap::from([(of("2024-11-01", Some("gpt-4o-2024-08-06")), figures)]));
+    assert_eq!(export.lines, BTreeMap::from([(line_key("2024-11-01", Some("gpt-4o-2024-08-06")), figures)]));
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_page_of_anthropic_reports_input_by_class() {
         ..ExportFigures::default()
     };
     assert_eq!(export.kind, Some(ProviderKind::Anthropic));
-    assert_eq!(export.lines, BTreeMap::from([(of("2025-08-01", Some("claude-sonnet-4-20250514")), figures)]));
+    assert_eq!(export.lines, BTreeMap::from([(line_key("2025-08-01", Some("claude-sonnet-4-20250514")), figures)]));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn costs_are_read_in_dollars_and_in_cents() {
     for text in [openai, anthropic] {
         let export = Export::read(text).unwrap();
         let cost = ExportFigures { cost: Some(75_000_000), ..ExportFigures::default() };
-        assert_eq!(export.lines, BTreeMap::from([(of("2024-11-01", None), cost)]));
+        assert_eq!(export.lines, BTreeMap::from([(line_key("2024-11-01", None), cost)]));
     }
 }
 
@@ -90,15 +90,15 @@ fn costs_are_of_all_models_together_if_some_have_no_model() {
     let of_cost = |cents: i64| ExportFigures { cost: Some(cents * 10_000_000), ..ExportFigures::default() };
     let first = "2025-08-01";
     let second = "2025-08-02";
-    let one_day = BTreeMap::from([(of(first, None), of_cost(150))]);
+    let one_day = BTreeMap::from([(line_key(first, None), of_cost(150))]);
     assert_eq!(lines(&page(&[tokens, search], &[])), Ok(one_day));
-    let apart = BTreeMap::from([(of(first, None), of_cost(100)), (of(second, None), of_cost(50))]);
+    let apart = BTreeMap::from([(line_key(first, None), of_cost(100)), (line_key(second, None), of_cost(50))]);
     assert_eq!(lines(&page(&[tokens], &[search])), Ok(apart.clone()));
     // Usage in the same file remains by model.
     let usage = lines(ANTHROPIC).unwrap();
     let with_usage: BTreeMap<_, _> = usage.into_iter().chain(apart).collect();
     assert_eq!(lines(&format!("{ANTHROPIC}{}", page(&[tokens], &[search]))), Ok(with_usage));
-    let by_model = BTreeMap::from([(of(first, model), of_cost(100)), (of(second, model), of_cost(100))]);
+    let by_model = BTreeMap::from([(line_key(first, model), of_cost(100)), (line_key(second, model), of_cost(100))]);
     assert_eq!(lines(&page(&[tokens], &[tokens])), Ok(by_model));
     // A second report that is not by description contains the same costs.
     let mixed = ExportError::Mixed { day: Day::parse(first).unwrap() };
@@ -118,9 +118,9 @@ fn a_table_has_the_columns_that_it_names() {
         ..ExportFigures::default()
     };
     let lines = BTreeMap::from([
-        (of("2026-11-20", Some("gpt, \"5\"")), figures(3, 10, None, Some(250_000_000))),
-        (of("2026-11-20", Some("mini")), figures(1, 1, Some(1), Some(0))),
-        (of("2026-11-21", Some("mini")), figures(0, 0, Some(0), None)),
+        (line_key("2026-11-20", Some("gpt, \"5\"")), figures(3, 10, None, Some(250_000_000))),
+        (line_key("2026-11-20", Some("mini")), figures(1, 1, Some(1), Some(0))),
+        (line_key("2026-11-21", Some("mini")), figures(0, 0, Some(0), None)),
     ]);
     assert_eq!((export.kind, export.lines), (None, lines));
 }

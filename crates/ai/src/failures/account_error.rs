@@ -1,7 +1,7 @@
 //! Errors of a provider about the operator's account. A client would take them for errors of the client's account at the
 //! gateway, and their texts name the operator's organization, limits and keys.
 //!
-//! One function decides for statuses, bodies and events of all formats: [`HiddenError::of`].
+//! One function decides for statuses, bodies and events of all formats: [`HiddenError::from_error`].
 
 use access::Refusal;
 
@@ -48,7 +48,7 @@ impl HiddenError {
     /// Returns what the client gets in place of an error, whether a status, a body or an event reports it; `None` if the
     /// client gets the error itself. `names_project` is whether errors about unknown models name the operator's project.
     #[must_use]
-    pub fn of(error: &ProviderError, account: ProviderAccount, names_project: bool) -> Option<Self> {
+    pub fn from_error(error: &ProviderError, account: ProviderAccount, names_project: bool) -> Option<Self> {
         let is_shared = match account {
             ProviderAccount::Own => return None,
             ProviderAccount::Shared => true,
@@ -221,10 +221,10 @@ mod tests {
     fn every_wording_about_the_operators_account_is_hidden_as_an_event_and_as_a_body() {
         for (json, expected) in WORDINGS {
             let event = ProviderError::of_event(json.as_bytes());
-            assert_eq!(HiddenError::of(&event, ProviderAccount::Shared, false), Some(expected), "{json}");
-            assert_eq!(HiddenError::of(&event, ProviderAccount::Own, true), None, "{json}");
+            assert_eq!(HiddenError::from_error(&event, ProviderAccount::Shared, false), Some(expected), "{json}");
+            assert_eq!(HiddenError::from_error(&event, ProviderAccount::Own, true), None, "{json}");
             let body = ProviderError::of_response(event.status, json.as_bytes());
-            assert_eq!(HiddenError::of(&body, ProviderAccount::Shared, false), Some(expected), "{json}");
+            assert_eq!(HiddenError::from_error(&body, ProviderAccount::Shared, false), Some(expected), "{json}");
         }
     }
 
@@ -240,14 +240,14 @@ mod tests {
             r#"{"error":{"code":404,"status":"NOT_FOUND","message":"models/x is not found for API version v1beta"}}"#,
         ] {
             let error = ProviderError::of_event(json.as_bytes());
-            assert_eq!(HiddenError::of(&error, ProviderAccount::Shared, false), None, "{json}");
+            assert_eq!(HiddenError::from_error(&error, ProviderAccount::Shared, false), None, "{json}");
         }
         let refused = ProviderError::of_response(401, b"{}");
-        assert_eq!(HiddenError::of(&refused, ProviderAccount::Nobody, false), Some(HiddenError::Credential));
+        assert_eq!(HiddenError::from_error(&refused, ProviderAccount::Nobody, false), Some(HiddenError::Credential));
         let busy = ProviderError::of_response(429, b"{}");
-        assert_eq!(HiddenError::of(&busy, ProviderAccount::Nobody, false), None);
+        assert_eq!(HiddenError::from_error(&busy, ProviderAccount::Nobody, false), None);
         let unknown = ProviderError::of_response(404, b"{}");
-        assert_eq!(HiddenError::of(&unknown, ProviderAccount::Shared, true), Some(HiddenError::NoModel));
+        assert_eq!(HiddenError::from_error(&unknown, ProviderAccount::Shared, true), Some(HiddenError::NoModel));
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         for hidden in [HiddenError::Busy, HiddenError::TooLarge] {
             let body = format!(r#"{{"error":{{"message":"{}"}}}}"#, hidden.message());
             let error = ProviderError::of_response(429, body.as_bytes());
-            assert_eq!(HiddenError::of(&error, ProviderAccount::Shared, false), Some(hidden));
+            assert_eq!(HiddenError::from_error(&error, ProviderAccount::Shared, false), Some(hidden));
         }
     }
 }

@@ -90,7 +90,7 @@ const ID_LENGTH_MIN: usize = 6;
 impl AccountWords {
     /// Reads the text of an error in any form.
     #[must_use]
-    pub fn of(text: &[u8]) -> Self {
+    pub fn from_text(text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text).to_ascii_lowercase();
         if LIMITS.iter().any(|part| text.contains(part)) {
             Self::Limit

@@ -114,8 +114,8 @@ impl ProviderError {
     /// Reads an error response.
     #[must_use]
     pub fn of_response(status: u16, body: &[u8]) -> Self {
-        let error = Self::of(status, &ErrorWords::read(body), matches!(status, 400 | 413 | 422));
-        Self { account_words: AccountWords::of(body), ..error }
+        let error = Self::from_words(status, &ErrorWords::read(body), matches!(status, 400 | 413 | 422));
+        Self { account_words: AccountWords::from_text(body), ..error }
     }
 
     /// Reads the JSON of an error that follows a successful head.
@@ -158,12 +158,13 @@ impl ProviderError {
         let named = named.map(|(_, status)| *status).or(is_of_client.then_some(400));
         let status = words.status.or(named).unwrap_or(500);
         // The head was successful: servers write any status, or none, into an event.
-        let error = Self { account_words: AccountWords::of(json), ..Self::of(status, &words, status != 429) };
+        let error =
+            Self { account_words: AccountWords::from_text(json), ..Self::from_words(status, &words, status != 429) };
         if error.kind == ProviderErrorKind::Context { Self { status: 400, ..error } } else { error }
     }
 
     /// `may_be_context` is whether an error with this status may be about the length of the call.
-    fn of(status: u16, words: &ErrorWords, may_be_context: bool) -> Self {
+    fn from_words(status: u16, words: &ErrorWords, may_be_context: bool) -> Self {
         let has = |part: &str| words.message.contains(part);
         let is = |word: &str| words.kind == word || words.code == word;
         let is_unpaid = UNPAID.iter().any(|code| is(code))

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_stream_of_mistral_is_not_asked_for_its_usage() {
         let body = Bytes::from_static(br#"{ "model":"m", "stream":true,"messages":[]}"#);
-        let fields = read(&EndpointCall::at("/v1/chat/completions").unwrap(), None, &body).unwrap();
+        let fields = read(&EndpointCall::from_path("/v1/chat/completions").unwrap(), None, &body).unwrap();
         for (host, sent) in [
             ("api.mistral.ai", r#"{ "model":"n", "stream":true,"messages":[]}"#),
             (

@@ -73,7 +73,7 @@ struct WrittenWindow {
 impl QuotaForm {
     /// Returns the form at a path behind `ai.prefix`.
     #[must_use]
-    pub fn at(path: &str) -> Option<Self> {
+    pub fn from_path(path: &str) -> Option<Self> {
         match path {
             "/v1/usage" => Some(Self::Usage),
             "/api/v1/key" | "/api/v1/auth/key" => Some(Self::OpenRouter),
@@ -403,8 +403,8 @@ mod tests {
     #[test]
     fn each_form_has_its_path() {
         for form in [QuotaForm::Usage, QuotaForm::OpenRouter, QuotaForm::LiteLlm, QuotaForm::ClaudeCode] {
-            assert_eq!(QuotaForm::at(form.path()), Some(form));
+            assert_eq!(QuotaForm::from_path(form.path()), Some(form));
         }
-        assert_eq!(QuotaForm::at("/v1/models"), None);
+        assert_eq!(QuotaForm::from_path("/v1/models"), None);
     }
 }

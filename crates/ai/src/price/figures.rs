@@ -39,17 +39,17 @@ impl Price {
         let has_more = figures.long.is_some() || figures.others != OtherPrices::default();
         let more = if has_more { format!("+more:{:016x}", figures.fingerprint()) } else { String::new() };
         let version = format!("configured-{spelled}{more}");
-        Self::of(figures, &version, "configuration".into(), "".into())
+        Self::from_figures(figures, &version, "configuration".into(), "".into())
     }
 
     /// Creates a price of a price file of the day `as_of`. Its version names that day and a fingerprint of the figures.
     #[must_use]
     pub fn of_file(figures: PriceFigures, source: &str, as_of: &str) -> Self {
         let version = format!("file-{as_of}-{:016x}", figures.fingerprint());
-        Self::of(figures, &version, source.into(), as_of.into())
+        Self::from_figures(figures, &version, source.into(), as_of.into())
     }
 
-    fn of(figures: PriceFigures, version: &str, source: Arc<str>, as_of: Arc<str>) -> Self {
+    fn from_figures(figures: PriceFigures, version: &str, source: Arc<str>, as_of: Arc<str>) -> Self {
         let PriceFigures { rates, long, units, others, period, limits } = figures;
         let version = format!("{version}{}", period.suffix()).into();
         Self { rates, long, units, others: Arc::new(others), period, limits, version, source, as_of }
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_price_that_an_operator_wrote_has_its_tiers_and_is_found_by_their_versions() {
         let price = Price::of_file(figures(), "page", "2026-12-01");
-        let batch = price.at(PriceTerms { tier: Tier::Batch, us: false }).unwrap();
+        let batch = price.with_terms(PriceTerms { tier: Tier::Batch, us: false }).unwrap();
         assert_eq!((batch.rates.input, batch.long.unwrap().rates.input), (Some(5_000), Some(20)));
         assert_eq!(price.of_version(&batch.version).as_ref(), Some(&batch));
         assert_eq!((&*price.source, &*price.as_of), ("page", "2026-12-01"));

@@ -27,7 +27,7 @@ impl Price {
     /// # Errors
     /// [`UnknownCost`] names the reason: an unknown cost is never zero.
     pub fn rate(&self, terms: PriceTerms, usage: &Usage) -> Result<KnownCost, UnknownCost> {
-        let price = self.at(terms).ok_or(UnknownCost::UnknownTerms)?;
+        let price = self.with_terms(terms).ok_or(UnknownCost::UnknownTerms)?;
         let cost = price.cost(usage).ok_or(UnknownCost::NoRate)?;
         Ok(KnownCost { cost, price: price.into_owned() })
     }

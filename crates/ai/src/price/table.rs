@@ -254,7 +254,7 @@ mod tests {
             }
         }
         let us = PriceTerms { us: true, ..PriceTerms::default() };
-        assert_eq!(price.at(us).is_some(), price.others.us_tenth, "{name}: a tenth more is a whole number");
+        assert_eq!(price.with_terms(us).is_some(), price.others.us_tenth, "{name}: a tenth more is a whole number");
     }
 
     /// Figures for which the source or its page was wrong, rounded or silent: `PROVIDER/MODEL TIER CLASS`.
@@ -299,7 +299,7 @@ mod tests {
         ] {
             let (provider, model) = name.split_once('/').unwrap();
             let price = prices.find(provider, [model], access::Day(20_778)).unwrap();
-            let price = price.at(PriceTerms { tier, us: false }).unwrap();
+            let price = price.with_terms(PriceTerms { tier, us: false }).unwrap();
             let found = match class {
                 "input" => price.rates.input,
                 "cached" => price.rates.cached_input,

@@ -132,7 +132,7 @@ impl Price {
     /// Returns the price at `terms`, whose version names them; `None` if it is unknown, and never the standard price
     /// instead.
     #[must_use]
-    pub fn at(&self, terms: PriceTerms) -> Option<Cow<'_, Self>> {
+    pub fn with_terms(&self, terms: PriceTerms) -> Option<Cow<'_, Self>> {
         if terms == PriceTerms::default() {
             return Some(Cow::Borrowed(self));
         }
@@ -156,7 +156,7 @@ impl Price {
     /// Returns the price that was known under `version`: this one, or this one at other terms.
     #[must_use]
     pub fn of_version(&self, version: &str) -> Option<Cow<'_, Self>> {
-        self.at(PriceTerms::parse(version.strip_prefix(&*self.version)?)?)
+        self.with_terms(PriceTerms::parse(version.strip_prefix(&*self.version)?)?)
     }
 
     /// Returns the price whose figures `version` names, for any days; `None` for a built-in price, of which rows of other
@@ -170,7 +170,7 @@ impl Price {
             Some(days) => days.split_at_checked(days.find('+').unwrap_or(days.len()))?.1,
             None => rest,
         };
-        self.at(PriceTerms::parse(terms)?)
+        self.with_terms(PriceTerms::parse(terms)?)
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
         for (name, price) in Prices::builtin().all() {
             for tier in Tier::ALL {
                 for us in [false, true] {
-                    let Some(at) = price.at(PriceTerms { tier, us }) else { continue };
+                    let Some(at) = price.with_terms(PriceTerms { tier, us }) else { continue };
                     assert_eq!(price.of_version(&at.version).as_ref(), Some(&at), "{name}");
                 }
             }
@@ -217,7 +217,7 @@ mod tests {
         let prices = Prices::builtin();
         let rate = |name: &str, tier, us| {
             let (provider, model) = name.split_once('/').unwrap();
-            let price = prices.find(provider, [model], DAY).unwrap().at(PriceTerms { tier, us })?;
+            let price = prices.find(provider, [model], DAY).unwrap().with_terms(PriceTerms { tier, us })?;
             Some((price.rates.input, price.rates.cache_write_long, price.rates.output))
         };
         let known = |input, write, output| Some((Some(input), write, Some(output)));
@@ -248,7 +248,7 @@ mod tests {
         let price = prices
             .find("openai", ["gpt-5.4"], DAY)
             .unwrap()
-            .at(PriceTerms { tier: Tier::Priority, us: false })
+            .with_terms(PriceTerms { tier: Tier::Priority, us: false })
             .unwrap();
         let usage = |input| Usage { input: Some(Tokens(input)), ..Usage::empty(Source::Reported) };
         assert_eq!(price.cost(&usage(272_000)).map(|cost| cost.0), Some(272_000 * 5_000));
@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn a_configured_price_holds_at_the_standard_terms_alone() {
         let price = Price::configured(Rates::flat(7), UnitRates::default());
-        assert_eq!(price.at(PriceTerms::default()).as_deref(), Some(&price));
-        assert_eq!(price.at(PriceTerms { tier: Tier::Flex, us: false }), None);
-        assert_eq!(price.at(PriceTerms { tier: Tier::Standard, us: true }), None);
+        assert_eq!(price.with_terms(PriceTerms::default()).as_deref(), Some(&price));
+        assert_eq!(price.with_terms(PriceTerms { tier: Tier::Flex, us: false }), None);
+        assert_eq!(price.with_terms(PriceTerms { tier: Tier::Standard, us: true }), None);
     }
 }

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn the_path_of_the_runtime_has_the_encoded_model_and_the_kind_of_response() {
         let target = |path: &str, model: &str, is_streamed: bool| {
-            let called = EndpointCall::at(path).unwrap();
+            let called = EndpointCall::from_path(path).unwrap();
             runtime_target(PathCall { called: &called, model, query: Some("beta=true"), is_streamed })
         };
         let messages = |model: &str, is_streamed| target("/v1/messages", model, is_streamed);

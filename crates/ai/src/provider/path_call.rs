@@ -45,7 +45,7 @@ mod tests {
             (ProviderPaths::OfKind, ProviderKind::Gemini, "/v1beta/models/m:streamGenerateContent"),
         ];
         for (paths, kind, path) in of {
-            let called = EndpointCall::at(path).unwrap();
+            let called = EndpointCall::from_path(path).unwrap();
             let target =
                 |model| paths.target(kind, PathCall { called: &called, model, query: None, is_streamed: false });
             for model in [

@@ -135,7 +135,7 @@ mod tests {
     /// Checks the target of a call at `received`, a path that may have a query.
     fn check(paths: &ProviderPaths, kind: ProviderKind, received: &str, expected: &str) {
         let (path, query) = received.split_once('?').map_or((received, None), |(path, query)| (path, Some(query)));
-        let called = EndpointCall::at(path).unwrap();
+        let called = EndpointCall::from_path(path).unwrap();
         let target = paths.target(kind, PathCall { called: &called, model: "my model/2", query, is_streamed: false });
         assert_eq!(target.as_deref(), Some(expected), "{kind:?} {paths:?} {received}");
     }
@@ -168,7 +168,7 @@ mod tests {
         check("/v1/responses/compact", "/openai/responses/compact?api-version=2024-10-21");
         check("/openai/responses/input_tokens", "/openai/responses/input_tokens?api-version=2024-10-21");
         assert_eq!(paths.models_target(ProviderKind::AzureOpenAi), "/openai/models?api-version=2024-10-21");
-        let called = EndpointCall::at("/v1/chat/completions").unwrap();
+        let called = EndpointCall::from_path("/v1/chat/completions").unwrap();
         for model in ["", ".", ".."] {
             let call = PathCall { called: &called, model, query: None, is_streamed: false };
             assert_eq!(paths.target(ProviderKind::AzureOpenAi, call), None, "{model:?}");

@@ -94,7 +94,7 @@ mod tests {
     const FOLDER: &str = "/v1/projects/p/locations/global";
 
     fn target_of(path: &str, model: &str, query: Option<&str>, is_streamed: bool) -> Option<String> {
-        let called = EndpointCall::at(path).unwrap();
+        let called = EndpointCall::from_path(path).unwrap();
         target(FOLDER, PathCall { called: &called, model, query, is_streamed })
     }
 

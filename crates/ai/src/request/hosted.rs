@@ -149,7 +149,7 @@ mod tests {
 
     fn sent(body: &str, hosted: &HostedMessages, betas: &str) -> String {
         let body = Bytes::from(body.to_owned());
-        let called = EndpointCall::at("/v1/messages").unwrap();
+        let called = EndpointCall::from_path("/v1/messages").unwrap();
         let fields = crate::request::read(&called, None, &body).unwrap().hosted(&body, hosted, betas);
         String::from_utf8(fields.rewrite(&body, "other-model", true).body().to_vec()).unwrap()
     }
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_lowered_limit_is_written_too() {
         let body = Bytes::from_static(br#"{"model":"m","max_tokens":90,"messages":[]}"#);
-        let fields = crate::request::read(&EndpointCall::at("/v1/messages").unwrap(), None, &body).unwrap();
+        let fields = crate::request::read(&EndpointCall::from_path("/v1/messages").unwrap(), None, &body).unwrap();
         let limit = super::super::LoweredLimit { max_tokens: 5, edits: vec![(26..28, "5".to_owned())] };
         let sent = fields.with_limit(limit).hosted(&body, &HOSTED, "").rewrite(&body, "o", true).body();
         assert_eq!(sent, &br#"{"anthropic_version":"v","max_tokens":5,"messages":[]}"#[..]);

@@ -12,7 +12,7 @@ fn read(format: Format, body: &[u8]) -> Result<RequestFields, CallError> {
 }
 
 fn read_at(path: &str, body: &[u8]) -> Result<RequestFields, CallError> {
-    super::read(&EndpointCall::at(path).unwrap(), None, body)
+    super::read(&EndpointCall::from_path(path).unwrap(), None, body)
 }
 
 /// Reads and rewrites a body, and compares the result.
@@ -80,7 +80,7 @@ fn bodies_name_their_session_and_their_tools() {
 #[test]
 fn responses_in_the_background_are_refused() {
     let read = |path: &str, body: &str| {
-        super::read(&EndpointCall::at(path).unwrap(), Some("application/json"), body.as_bytes())
+        super::read(&EndpointCall::from_path(path).unwrap(), Some("application/json"), body.as_bytes())
     };
     for path in ["/v1/responses", "/openai/v1/responses"] {
         let error = read(path, r#"{"model":"m","background": true,"input":"x"}"#).unwrap_err();
@@ -448,7 +448,7 @@ mod property_tests {
                 let path = endpoint.path().replace("{model}", "m");
                 for content_type in [None, Some("multipart/form-data; boundary=b")] {
                     // The call must not panic, whatever it returns.
-                    let _ = crate::request::read(&EndpointCall::at(&path).unwrap(), content_type, &body);
+                    let _ = crate::request::read(&EndpointCall::from_path(&path).unwrap(), content_type, &body);
                 }
             }
         }

@@ -21,7 +21,7 @@ impl ResponseFraming {
 
     /// Selects the framing by the response's `content-type`; `streamed` is whether the client requested a stream.
     #[must_use]
-    pub fn of(format: Format, streamed: bool, content_type: Option<&str>) -> Self {
+    pub fn from_content_type(format: Format, streamed: bool, content_type: Option<&str>) -> Self {
         let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         let is = |kind: &str| essence.eq_ignore_ascii_case(kind);
         let is_media = matches!(format, Format::Speech | Format::Transcription);
@@ -110,7 +110,7 @@ mod tests {
             (Format::Transcription, false, None, Opaque),
         ] {
             assert_eq!(
-                ResponseFraming::of(format, streamed, content_type),
+                ResponseFraming::from_content_type(format, streamed, content_type),
                 framing,
                 "{format:?} {streamed} {content_type:?}"
             );

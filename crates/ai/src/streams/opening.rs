@@ -39,7 +39,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Creates a reader of a response in `format`, framed as [`ResponseFraming::of`] reports.
+    /// Creates a reader of a response in `format`, framed as [`ResponseFraming::from_content_type`] reports.
     #[must_use]
     pub const fn new(format: Format, framing: ResponseFraming) -> Self {
         Self { format, framing, framer: Framer::new(), data: Vec::new(), state: OpeningState::Opening }

@@ -114,7 +114,7 @@ impl AccountGuard {
     }
 
     fn decide(&self, json: &[u8]) -> Option<HiddenError> {
-        HiddenError::of(&ProviderError::of_event(json), self.account, self.names_project)
+        HiddenError::from_error(&ProviderError::of_event(json), self.account, self.names_project)
     }
 
     /// Reads the next bytes of a body: returns those to forward now. The length of a body is announced, so it stays.

@@ -80,7 +80,7 @@ impl Reading {
         Self {
             format,
             framing,
-            scanner: Scanner::new(paths::of(format, framing)),
+            scanner: Scanner::new(paths::for_response(format, framing)),
             head: Short::new(),
             figures: messages::MessagesFigures::default(),
             terms: Some(PriceTerms::default()),
@@ -367,7 +367,7 @@ impl Reading {
         let has_usage = json.is_some();
         self.news = self.news.wrapping_add(u32::from(has_usage || self.scanner.picked(DELTA_USAGE).is_some()));
         let reported = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
-        let plain = json.and_then(|json| plain::read(json, PlainNames::of(self.format)?));
+        let plain = json.and_then(|json| plain::read(json, PlainNames::for_format(self.format)?));
         if let Some(json) = reported {
             // Each of Anthropic's objects reports some figures; the last object of other formats reports all.
             let unreadable = plain.is_none() && !all_figures_are_counts(json);

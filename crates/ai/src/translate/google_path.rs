@@ -18,7 +18,7 @@ pub struct GooglePath<'a> {
 impl<'a> GooglePath<'a> {
     /// Reads the path and the query of a call.
     #[must_use]
-    pub fn of(called: &'a EndpointCall<'_>, query: Option<&str>) -> Self {
+    pub fn from_call(called: &'a EndpointCall<'_>, query: Option<&str>) -> Self {
         let is_streamed = called.endpoint == Endpoint::StreamGenerateContent;
         let is_array = is_streamed && !requests_events(query);
         Self { model: called.model.as_deref().unwrap_or_default(), is_streamed, is_array }
@@ -49,11 +49,11 @@ mod tests {
             ("/v1beta/models/fast:streamGenerateContent", Some("alt=json"), true, true),
             ("/v1beta/models/fast:streamGenerateContent", None, true, true),
         ] {
-            let called = EndpointCall::at(path).unwrap();
+            let called = EndpointCall::from_path(path).unwrap();
             let expected = GooglePath { model: "fast", is_streamed, is_array };
-            assert_eq!(GooglePath::of(&called, query), expected, "{path} {query:?}");
+            assert_eq!(GooglePath::from_call(&called, query), expected, "{path} {query:?}");
         }
-        let chat = EndpointCall::at("/v1/chat/completions").unwrap();
-        assert_eq!(GooglePath::of(&chat, Some("alt=json")), GooglePath::default());
+        let chat = EndpointCall::from_path("/v1/chat/completions").unwrap();
+        assert_eq!(GooglePath::from_call(&chat, Some("alt=json")), GooglePath::default());
     }
 }

@@ -67,7 +67,7 @@ struct XaiToolCalls {
 impl XaiToolCalls {
     /// Counts calls by price. Searches of X cost as much as searches of the web; calls of an MCP server cost only
     /// tokens.
-    fn of(details: &BTreeMap<String, Figure>) -> Self {
+    fn from_details(details: &BTreeMap<String, Figure>) -> Self {
         let mut calls = Self::default();
         for (tool, count) in details {
             let of_tool = match tool.as_str() {
@@ -93,7 +93,7 @@ pub(crate) fn read(json: &[u8]) -> Fees {
     }
     let Ok(Lenient(object)) = serde_json::from_slice::<Lenient<FeeFields>>(json) else { return Fees::default() };
     let used = |figure: &Figure| figure.0.filter(|count| *count > 0);
-    let calls = XaiToolCalls::of(&object.server_side_tool_usage_details.0);
+    let calls = XaiToolCalls::from_details(&object.server_side_tool_usage_details.0);
     let counted = |count: u64| (count > 0).then_some(count);
     let routed = [&object.server_tool_use.0, &object.server_tool_use_details.0];
     let most = |figure: fn(&RouterToolCalls) -> &Figure| routed.iter().filter_map(|calls| used(figure(calls))).max();

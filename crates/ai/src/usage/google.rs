@@ -48,8 +48,8 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
     let Lenient(object) = serde_json::from_slice::<Lenient<GoogleUsageMetadata>>(json).ok()?;
     let heard = |modality: &str| {
         let [prompt, tools] = [&object.prompt_tokens_details, &object.tool_use_prompt_tokens_details]
-            .map(|details| of(details, modality));
-        let cached = of(&object.cache_tokens_details, modality).unwrap_or(0);
+            .map(|details| modality_tokens(details, modality));
+        let cached = modality_tokens(&object.cache_tokens_details, modality).unwrap_or(0);
         let fresh = prompt.map(|prompt| prompt.saturating_sub(cached));
         fresh.map_or(tools, |fresh| Some(fresh.saturating_add(tools.unwrap_or(0))))
     };
@@ -60,8 +60,8 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
     let audio_input = take(&mut input, heard("AUDIO"));
     let image_input = take(&mut input, heard("IMAGE"));
     let mut output = object.candidates_token_count.0.unwrap_or(u64::MAX);
-    let audio_output = take(&mut output, of(&object.candidates_tokens_details, "AUDIO"));
-    let image_output = take(&mut output, of(&object.candidates_tokens_details, "IMAGE"));
+    let audio_output = take(&mut output, modality_tokens(&object.candidates_tokens_details, "AUDIO"));
+    let image_output = take(&mut output, modality_tokens(&object.candidates_tokens_details, "IMAGE"));
     let usage = reported(Usage {
         input: object.prompt_token_count.0.map(|_| Tokens(input)),
         cached_input: cached_input.map(Tokens),
@@ -73,7 +73,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
         image_output: image_output.map(Tokens),
         ..Usage::empty(Source::Reported)
     })?;
-    let has = |details, modality| of(details, modality).is_some_and(|tokens| tokens > 0);
+    let has = |details, modality| modality_tokens(details, modality).is_some_and(|tokens| tokens > 0);
     let special = has(&object.cache_tokens_details, "AUDIO")
         || has(&object.candidates_tokens_details, "VIDEO")
         || (embeds && has(&object.prompt_tokens_details, "VIDEO"));
@@ -91,7 +91,7 @@ fn tier(words: [Word; 2]) -> Option<Tier> {
 }
 
 /// Returns the tokens of a modality; `None` if none are reported.
-fn of(details: &List<OfModality>, modality: &str) -> Option<u64> {
+fn modality_tokens(details: &List<OfModality>, modality: &str) -> Option<u64> {
     let named = |detail: &&OfModality| detail.modality.0.as_deref() == Some(modality);
     details.0.iter().filter(named).filter_map(|detail| detail.token_count.0).reduce(u64::saturating_add)
 }

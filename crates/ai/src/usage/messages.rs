@@ -116,7 +116,7 @@ impl MessagesFigures {
             *old = new.0.or(old.take());
         }
         if let Some(List(iterations)) = usage.iterations {
-            self.beside = OtherSamplings::of(&iterations);
+            self.beside = OtherSamplings::from_iterations(&iterations);
         }
         self.credited |= usage.fallback_credit.0;
     }
@@ -165,7 +165,7 @@ impl SamplingFigures {
 }
 
 impl OtherSamplings {
-    fn of(iterations: &[Iteration]) -> Self {
+    fn from_iterations(iterations: &[Iteration]) -> Self {
         let mut beside = Self::default();
         for iteration in iterations {
             match iteration.r#type.0.as_deref() {

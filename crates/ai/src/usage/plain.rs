@@ -20,7 +20,7 @@ pub(crate) struct PlainNames {
 
 impl PlainNames {
     /// Returns the names of a format; `None` if its objects are never plain.
-    pub(crate) const fn of(format: Format) -> Option<Self> {
+    pub(crate) const fn for_format(format: Format) -> Option<Self> {
         match format {
             Format::Chat | Format::Completions | Format::Embeddings => Some(Self::CHAT),
             Format::Responses => Some(Self::RESPONSES),

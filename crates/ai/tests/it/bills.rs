@@ -197,7 +197,7 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         }
         let names = seen.model.as_deref().into_iter().chain([&*bill.model]);
         let price = prices.find(&bill.provider, names, DAY);
-        let at = price.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
+        let at = price.zip(seen.terms).and_then(|(price, terms)| price.with_terms(terms));
         assert_eq!(price.is_some(), bill.version != "none", "{name}");
         if bill.cost.is_some()
             && let Some(at) = at.as_ref()

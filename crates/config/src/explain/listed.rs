@@ -100,7 +100,7 @@ impl Snapshot {
     pub fn routes_at(&self, path: &str) -> Vec<String> {
         let normal = normalized(path);
         let routes = self.traffic.router.routes().iter().filter(|route| route.matches.path.is_match(&normal));
-        let endpoint = self.traffic.ai.as_ref().and_then(|ai| ai.below(path)).and_then(ai::EndpointCall::at);
+        let endpoint = self.traffic.ai.as_ref().and_then(|ai| ai.below(path)).and_then(ai::EndpointCall::from_path);
         let endpoint = endpoint.map(|called| called.endpoint.path().to_owned());
         let mut names: Vec<String> = routes.map(|route| route.policy.name.to_string()).collect();
         names.dedup();

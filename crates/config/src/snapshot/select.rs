@@ -59,7 +59,7 @@ impl Traffic {
         }
         let below = self.ai.as_ref().and_then(|ai| ai.below(path));
         if !matched.precedes(path)
-            && let Some(form) = below.and_then(QuotaForm::at)
+            && let Some(form) = below.and_then(QuotaForm::from_path)
         {
             let allow = Cow::Borrowed("GET, HEAD");
             let is_read = matches!(method, "GET" | "HEAD");

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_call_that_one_of_several_models_serves_reserves_the_highest_usage_and_has_the_lowest_limit() {
         const BODY: &[u8] = br#"{"model":"a","max_tokens":1000,"messages":[]}"#;
-        let called = EndpointCall::at("/v1/chat/completions").unwrap();
+        let called = EndpointCall::from_path("/v1/chat/completions").unwrap();
         let fields = ai::request::read(&called, None, BODY).unwrap();
         let priced = |nano: u64| {
             Price::configured(Rates { image_output: None, ..Rates::flat(nano * 1_000) }, UnitRates::default())

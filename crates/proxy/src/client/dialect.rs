@@ -8,7 +8,7 @@ use crate::client::head::Head;
 
 /// Returns the dialect of errors for the request's path, whether or not the request is served.
 pub(crate) fn dialect(traffic: &Traffic, head: &Head) -> Option<Dialect> {
-    let called = EndpointCall::at(traffic.ai.as_ref()?.below(head.path())?)?;
+    let called = EndpointCall::from_path(traffic.ai.as_ref()?.below(head.path())?)?;
     (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, head))
 }
 

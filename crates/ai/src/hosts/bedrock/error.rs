@@ -69,7 +69,7 @@ impl RuntimeError {
         }
         let of_body = value.get("__type").and_then(Value::as_str);
         let message = message(&value).map_or_else(|| format!("Amazon Bedrock responded with {status}."), str::to_owned);
-        Self::of(error_type.or(of_body).unwrap_or_default(), status, &message)
+        Self::from_exception(error_type.or(of_body).unwrap_or_default(), status, &message)
     }
 
     /// Reads an exception within a stream. `error_message` is that of a frame without a payload.
@@ -77,11 +77,11 @@ impl RuntimeError {
     pub(super) fn of_exception(name: &str, error_message: &str, payload: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(payload).unwrap_or_default();
         let text = Some(error_message).filter(|text| !text.is_empty()).or_else(|| message(&value));
-        Self::of(name, 500, text.unwrap_or("Amazon Bedrock ended the stream with an error."))
+        Self::from_exception(name, 500, text.unwrap_or("Amazon Bedrock ended the stream with an error."))
     }
 
     /// Returns the error of an exception, which has this status unless its name is known.
-    fn of(exception: &str, status: u16, message: &str) -> Self {
+    fn from_exception(exception: &str, status: u16, message: &str) -> Self {
         // `com.amazonaws.bedrock#ThrottlingException:http://…`
         let name = exception.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default().trim();
         let known = EXCEPTIONS.iter().find(|(known, ..)| name.eq_ignore_ascii_case(known));
@@ -153,7 +153,10 @@ mod tests {
             let known = EXCEPTIONS.iter().any(|(known, ..)| name.eq_ignore_ascii_case(known));
             assert!(!known || ProviderError::of_event(&body).status == mapped, "{status} {name}");
         }
-        assert!(ProviderError::of_response(404, &RuntimeError::of("ValidationException", 400, id).body).names_model);
+        assert!(
+            ProviderError::of_response(404, &RuntimeError::from_exception("ValidationException", 400, id).body)
+                .names_model
+        );
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn a_row_with_other_days_and_the_same_figures_has_the_lines_of_the_old_version()
     let in_us = PriceTerms { us: true, ..PriceTerms::default() };
     for (old, new) in [(&open, &ended), (&ended, &open)] {
         let prices = Prices::default().with("p/m", new.clone());
-        let found = prices.of_version("p", ["m"], &old.at(in_us).unwrap().version);
+        let found = prices.of_version("p", ["m"], &old.with_terms(in_us).unwrap().version);
         assert_eq!(found.map(|price| price.rates.input), Some(Some(11)));
     }
 }

@@ -175,7 +175,7 @@ mod tests {
         let prices = Prices::builtin();
         let at = |tier, at| {
             let price = prices.find("gemini", ["gemini-3.6-flash"], day(at)).unwrap();
-            price.at(PriceTerms { tier, us: false }).unwrap().into_owned()
+            price.with_terms(PriceTerms { tier, us: false }).unwrap().into_owned()
         };
         for (tier, before, after) in
             [(Tier::Batch, 375_000, 750_000), (Tier::Flex, 375_000, 750_000), (Tier::Priority, 1_350_000, 2_700_000)]

@@ -8,7 +8,7 @@ const TYPE: &str = "multipart/form-data; boundary=b0";
 const PATH: &str = "/v1/audio/transcriptions";
 
 fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<RequestFields, CallError> {
-    crate::request::read(&EndpointCall::at(path).unwrap(), Some(content_type), body)
+    crate::request::read(&EndpointCall::from_path(path).unwrap(), Some(content_type), body)
 }
 
 /// Builds a form with one part per head and content.
@@ -116,7 +116,7 @@ fn a_form_needs_exactly_one_boundary() {
     }
     let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
     assert_eq!(read_as(PATH, &long, body.as_bytes()), Err(CallError::NoBoundary));
-    assert_eq!(crate::request::read(&EndpointCall::at(PATH).unwrap(), None, b"{}"), Err(CallError::NoBoundary));
+    assert_eq!(crate::request::read(&EndpointCall::from_path(PATH).unwrap(), None, b"{}"), Err(CallError::NoBoundary));
 }
 
 #[test]

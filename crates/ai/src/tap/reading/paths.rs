@@ -104,7 +104,7 @@ const GOOGLE: &[Path] = &[
 ];
 
 /// Returns the paths of a response in `format` and `framing`.
-pub(super) const fn of(format: Format, framing: ResponseFraming) -> &'static [Path] {
+pub(super) const fn for_response(format: Format, framing: ResponseFraming) -> &'static [Path] {
     match (format, framing) {
         (_, ResponseFraming::Opaque) => &[],
         (Format::GenerateContent | Format::EmbedContent, _) => GOOGLE,

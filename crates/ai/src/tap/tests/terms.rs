@@ -3,7 +3,7 @@ use crate::price::Tier;
 
 const STANDARD: Option<PriceTerms> = Some(PriceTerms { tier: Tier::Standard, us: false });
 
-fn at(tier: Tier) -> Option<PriceTerms> {
+fn tier_terms(tier: Tier) -> Option<PriceTerms> {
     Some(PriceTerms { tier, us: false })
 }
 
@@ -18,7 +18,7 @@ fn terms(format: Format, framing: ResponseFraming, bytes: &str) -> Option<PriceT
 fn terms_are_reported_with_the_reason_of_an_unknown_cost() {
     let body = r#"{"usage":{"prompt_tokens":9,"citation_tokens":4},"service_tier":"flex"}"#;
     let seen = seen(Format::Chat, ResponseFraming::Json, body.as_bytes());
-    assert_eq!((seen.terms, seen.unknown), (at(Tier::Flex), Some(UnknownCost::UnpricedTool)));
+    assert_eq!((seen.terms, seen.unknown), (tier_terms(Tier::Flex), Some(UnknownCost::UnpricedTool)));
 }
 
 #[test]
@@ -31,10 +31,10 @@ fn openai_reports_the_tier_beside_the_usage() {
         (r#""auto""#, STANDARD),
         ("null", STANDARD),
         ("7", STANDARD),
-        (r#""flex""#, at(Tier::Flex)),
-        (r#""priority""#, at(Tier::Priority)),
-        (r#""fast""#, at(Tier::Priority)),
-        (r#""ultrafast""#, at(Tier::Ultrafast)),
+        (r#""flex""#, tier_terms(Tier::Flex)),
+        (r#""priority""#, tier_terms(Tier::Priority)),
+        (r#""fast""#, tier_terms(Tier::Priority)),
+        (r#""ultrafast""#, tier_terms(Tier::Ultrafast)),
         (r#""scale""#, None),
         (r#""later""#, None),
     ] {
@@ -54,8 +54,8 @@ fn anthropic_reports_terms_in_the_usage() {
         (r#""service_tier":"standard","speed":"standard","inference_geo":"global""#, STANDARD),
         (r#""service_tier":null,"inference_geo":"not_available""#, STANDARD),
         (r#""service_tier":"priority""#, None),
-        (r#""service_tier":"batch""#, at(Tier::Batch)),
-        (r#""speed":"fast""#, at(Tier::Fast)),
+        (r#""service_tier":"batch""#, tier_terms(Tier::Batch)),
+        (r#""speed":"fast""#, tier_terms(Tier::Fast)),
         (r#""inference_geo":"us""#, Some(PriceTerms { tier: Tier::Standard, us: true })),
         (r#""server_tool_use":{"web_search_requests":0,"web_fetch_requests":2}"#, STANDARD),
         (r#""server_tool_use":{"web_search_requests":1}"#, STANDARD),
@@ -87,12 +87,12 @@ fn of_several_tiers_in_a_stream_the_last_counts() {
         |tier: &str| format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{}}],\"service_tier\":{tier}}}\n\n");
     for (tiers, expected) in [
         (["\"auto\"", "\"default\"", "\"default\""], STANDARD),
-        (["\"auto\"", "\"priority\"", "null"], at(Tier::Priority)),
+        (["\"auto\"", "\"priority\"", "null"], tier_terms(Tier::Priority)),
         (["\"default\"", "\"defaults\"", "null"], None),
         (["\"flex\"", "null", "\"default\""], STANDARD),
-        (["\"flex\"", "\"flex\"", "\"fl\\u0065x\""], at(Tier::Flex)),
+        (["\"flex\"", "\"flex\"", "\"fl\\u0065x\""], tier_terms(Tier::Flex)),
         (["\"later\"", "\"defau\\u006ct\"", "null"], STANDARD),
-        (["\"default\"", "\"default\",\"service_tier\" : \"flex\"", "null"], at(Tier::Flex)),
+        (["\"default\"", "\"default\",\"service_tier\" : \"flex\"", "null"], tier_terms(Tier::Flex)),
     ] {
         let stream = tiers.map(chunk).concat() + CHUNK;
         assert_eq!(super::chat(&stream).1.terms, expected, "{stream}");

@@ -227,7 +227,7 @@ mod tests {
         [ClaudeSurface::Vertex, ClaudeSurface::BedrockRuntime, ClaudeSurface::BedrockMantle];
 
     /// Returns the body at a host with the names that were dropped; `None` if it is unchanged.
-    fn at(surface: ClaudeSurface, betas: &str, body: &Value) -> Option<(Value, Vec<String>)> {
+    fn fitted_body(surface: ClaudeSurface, betas: &str, body: &Value) -> Option<(Value, Vec<String>)> {
         let fitted = fitted(surface, betas, body.to_string().as_bytes()).unwrap()?;
         Some((serde_json::from_str(&fitted.body).unwrap(), fitted.dropped))
     }
@@ -241,7 +241,7 @@ mod tests {
             {"role": "system", "content": [{"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}]},
         ]});
         for host in HOSTS {
-            let (sent, dropped) = at(host, "mid-conversation-system-2026-04-07", &body).unwrap();
+            let (sent, dropped) = fitted_body(host, "mid-conversation-system-2026-04-07", &body).unwrap();
             let expected = json!([
                 {"role": "user", "content": "x"},
                 {"role": "user", "content": "<system>\nagents\n</system>"},
@@ -252,14 +252,14 @@ mod tests {
             ]);
             assert_eq!((&sent["messages"], dropped.len()), (&expected, 0), "{host:?}");
         }
-        assert!(at(ClaudeSurface::Anthropic, "", &body).is_none());
+        assert!(fitted_body(ClaudeSurface::Anthropic, "", &body).is_none());
     }
 
     #[test]
     fn fields_without_their_feature_and_unknown_ones_are_left_out_and_named() {
         let body = json!({"model": "m", "speed": "fast", "context_management": {"edits": []}, "later": 1, "max_tokens": 5,
             "tools": [{"name": "t", "input_schema": {}, "defer_loading": true, "eager_input_streaming": true}], "messages": []});
-        let (sent, dropped) = at(ClaudeSurface::Vertex, "effort-2025-11-24", &body).unwrap();
+        let (sent, dropped) = fitted_body(ClaudeSurface::Vertex, "effort-2025-11-24", &body).unwrap();
         let expected =
             json!({"model": "m", "max_tokens": 5, "tools": [{"name": "t", "input_schema": {}}], "messages": []});
         assert_eq!(sent, expected);
@@ -270,7 +270,7 @@ mod tests {
         };
         assert_eq!(sorted(dropped), sorted(names.map(str::to_owned).to_vec()));
         let betas = "context-management-2025-06-27,advanced-tool-use-2025-11-20,fine-grained-tool-streaming-2025-05-14";
-        let (sent, dropped) = at(ClaudeSurface::BedrockMantle, betas, &body).unwrap();
+        let (sent, dropped) = fitted_body(ClaudeSurface::BedrockMantle, betas, &body).unwrap();
         assert_eq!((&sent["tools"], sorted(dropped)), (&body["tools"], vec!["later".to_owned(), "speed".to_owned()]));
         assert_eq!(sent["context_management"], body["context_management"]);
     }
@@ -281,7 +281,7 @@ mod tests {
             "tools": [{"name": "t", "input_schema": {}}], "thinking": {"type": "adaptive"}, "output_config": {"effort": "low"},
             "messages": [{"role": "user", "content": "x"}], "stream": true});
         for host in HOSTS {
-            assert!(at(host, "effort-2025-11-24", &body).is_none(), "{host:?}");
+            assert!(fitted_body(host, "effort-2025-11-24", &body).is_none(), "{host:?}");
         }
     }
 
@@ -305,7 +305,7 @@ mod tests {
             (json!([]), json!([]), mark.clone()),
         ] {
             let body = json!({"model": "m", "cache_control": mark, "system": system, "tools": tools, "messages": []});
-            let (sent, dropped) = at(ClaudeSurface::Vertex, "", &body).unwrap();
+            let (sent, dropped) = fitted_body(ClaudeSurface::Vertex, "", &body).unwrap();
             assert_eq!((&sent["system"], &sent["tools"][1]["cache_control"]), (&of_system, &of_tool), "{system}");
             assert!(dropped.is_empty() && sent.get("cache_control").is_none());
         }
@@ -321,7 +321,7 @@ mod tests {
                 "messages": [{"role": "user", "content": [block]}, {"role": "user", "content": "plain"}]})
         };
         let betas = json!(["prompt-caching-scope-2026-01-05", "interleaved-thinking-2025-05-14"]);
-        let (sent, _) = at(ClaudeSurface::BedrockRuntime, "", &body(&mark, betas)).unwrap();
+        let (sent, _) = fitted_body(ClaudeSurface::BedrockRuntime, "", &body(&mark, betas)).unwrap();
         assert_eq!(sent, body(&plain, json!(["interleaved-thinking-2025-05-14"])));
     }
 

@@ -137,7 +137,7 @@ impl<'a> Object<'a> {
     /// The value of a field; `None` if it is missing or null. Of two fields with the same name, the last one counts.
     pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
         let (_, raw) = self.fields.iter().rev().find(|(key, _)| key == name)?;
-        (raw.get() != "null").then(|| Node { path: self.at(name), raw, depth: self.depth })
+        (raw.get() != "null").then(|| Node { path: self.field_path(name), raw, depth: self.depth })
     }
 
     /// The fields in order.
@@ -145,12 +145,12 @@ impl<'a> Object<'a> {
         self.fields
     }
 
-    pub(super) fn at(&self, name: &str) -> String {
+    pub(super) fn field_path(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     pub(super) fn required(&self, name: &str) -> Outcome<Node<'a>> {
-        self.get(name).ok_or_else(|| refused(&self.at(name), "is missing"))
+        self.get(name).ok_or_else(|| refused(&self.field_path(name), "is missing"))
     }
 
     pub(super) fn text(&self, name: &str) -> Outcome<Option<Cow<'a, str>>> {

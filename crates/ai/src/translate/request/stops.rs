@@ -9,7 +9,7 @@ pub(super) const GOOGLE_STOPS_MAX: usize = 5;
 /// Refuses more texts that end a response than a target takes.
 pub(super) fn check_stop(object: &Object<'_>, name: &str, most: Option<usize>) -> Outcome<()> {
     let Some((most, stop)) = most.zip(object.get(name).filter(|stop| !stop.is_text())) else { return Ok(()) };
-    check_stops(&object.at(name), stop.list().map(Iterator::count).unwrap_or_default(), most)
+    check_stops(&object.field_path(name), stop.list().map(Iterator::count).unwrap_or_default(), most)
 }
 
 /// Refuses more texts that end a response than a target takes.

@@ -111,7 +111,7 @@ fn lines(body: &[u8]) -> String {
 fn check(name: &str, from: Format, to: Format, body: &str, model: &str) {
     let out = translated(from, to, body, model);
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(to)).unwrap();
-    let fields = crate::request::read(&EndpointCall::at(endpoint.path()).unwrap(), None, &out.body).unwrap();
+    let fields = crate::request::read(&EndpointCall::from_path(endpoint.path()).unwrap(), None, &out.body).unwrap();
     assert_eq!((fields.model.as_str(), fields.stream), (model, out.context.streamed), "{name}");
     insta::assert_snapshot!(name, format!("{}\n\ndropped: {}", lines(&out.body), out.dropped.join(", ")));
 }

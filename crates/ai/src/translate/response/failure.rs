@@ -67,11 +67,11 @@ pub(super) fn unfinished(reason: &str) -> ProviderFailure {
     ProviderFailure { refusal: None, is_unfinished: true, ..of_gateway(Refusal::UpstreamProtocol, &message) }
 }
 
-/// Hides an error about the operator's account from the client, as [`HiddenError::of`] decides. Returns the status of the
+/// Hides an error about the operator's account from the client, as [`HiddenError::from_error`] decides. Returns the status of the
 /// error if the gateway reports another in its place.
 pub(super) fn hide(failure: &mut ProviderFailure, account: ProviderAccount) -> Option<u16> {
     let error = if failure.refusal.is_none() { failure.error.clone()? } else { return None };
-    let hidden = HiddenError::of(&error, account, false)?;
+    let hidden = HiddenError::from_error(&error, account, false)?;
     if matches!(hidden.refusal(), Refusal::UpstreamProtocol) {
         *failure = of_gateway(hidden.refusal(), hidden.message());
         return Some(error.status);

@@ -178,7 +178,7 @@ prices:
     let cost = |provider, model, tier, input| {
         let price = loaded.snapshot.traffic.prices.find(provider, [model], day("2026-12-01")).unwrap();
         let usage = Usage { input: Some(Tokens(input)), ..Usage::empty(Source::Reported) };
-        price.at(PriceTerms { tier, us: false }).unwrap().cost(&usage).map(|cost| cost.0)
+        price.with_terms(PriceTerms { tier, us: false }).unwrap().cost(&usage).map(|cost| cost.0)
     };
     for (provider, model, tier, expected) in [
         ("main", "gpt-5.5", Tier::Standard, None),
@@ -197,7 +197,7 @@ fn a_row_has_long_requests_and_tiers() {
     let price = snapshot.traffic.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();
     let cost = |tier, input| {
         let usage = Usage { input: Some(Tokens(input)), output: Some(Tokens(1_000)), ..Usage::empty(Source::Reported) };
-        price.at(PriceTerms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
+        price.with_terms(PriceTerms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
     };
     for (tier, input, nano) in [
         (Tier::Standard, 272_000, Some(544_000_000 + 8_000_000)),

@@ -151,7 +151,7 @@ fn the_runtime_endpoint_of_bedrock_has_its_host_its_signatures_and_claude_only()
     assert_eq!((&*keys.region, keys.service), ("eu-west-1", "bedrock"));
     assert_eq!(signing.origin.to_string(), "https://bedrock-runtime.eu-west-1.amazonaws.com");
     assert_eq!((&signing.paths, &*signing.formats), (&ProviderPaths::BedrockRuntime, &[Format::Messages][..]));
-    let endpoint = |path| signing.format_of(ai::EndpointCall::at(path).unwrap().endpoint);
+    let endpoint = |path| signing.format_of(ai::EndpointCall::from_path(path).unwrap().endpoint);
     let served = ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens"].map(endpoint);
     assert_eq!(served, [Some(Format::Messages); 3]);
     assert!(!signing.of_model("m").counts(Endpoint::CountTokens), "its counts are estimates");

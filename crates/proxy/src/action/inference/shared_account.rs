@@ -60,7 +60,7 @@ pub(super) fn reword(
     answered: &mut UpstreamResponse,
     read: &ReadError<'_>,
 ) -> Result<(), Problem> {
-    if HiddenError::of(&read.error, call.account(), call.is_of_project()).is_some() {
+    if HiddenError::from_error(&read.error, call.account(), call.is_of_project()).is_some() {
         return hide(call, account, answered, &read.error);
     }
     let head = &answered.head.head;
@@ -76,7 +76,7 @@ pub(super) fn reword(
     put_body(answered, body)
 }
 
-/// Replaces the body of an error about the operator's account, as [`HiddenError::of`] decides. Errors that follow a successful
+/// Replaces the body of an error about the operator's account, as [`HiddenError::from_error`] decides. Errors that follow a successful
 /// head are replaced on their way to the client.
 ///
 /// # Errors
@@ -88,7 +88,7 @@ fn hide(
     answered: &mut UpstreamResponse,
     error: &ProviderError,
 ) -> Result<(), Problem> {
-    let Some(hidden) = HiddenError::of(error, call.account(), call.is_of_project()) else { return Ok(()) };
+    let Some(hidden) = HiddenError::from_error(error, call.account(), call.is_of_project()) else { return Ok(()) };
     if hidden.refusal() == Refusal::UpstreamProtocol {
         if error.is_lasting {
             call.refuse_credential(account);

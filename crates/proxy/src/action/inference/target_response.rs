@@ -78,7 +78,7 @@ fn without_account(model: &str) -> &str {
 
 /// Returns the framing of a response's events.
 pub(super) fn framing(format: Format, relayed: &RelayedHead, is_streamed: bool) -> ResponseFraming {
-    match ResponseFraming::of(format, is_streamed, relayed.head.text(KnownName::ContentType)) {
+    match ResponseFraming::from_content_type(format, is_streamed, relayed.head.text(KnownName::ContentType)) {
         // An error response is one body, whatever its media type. Nothing is added to it.
         ResponseFraming::Events | ResponseFraming::Array if !relayed.head.is_success() => ResponseFraming::Json,
         framing @ (ResponseFraming::Json

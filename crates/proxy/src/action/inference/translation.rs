@@ -186,7 +186,7 @@ impl RequestTranslator {
     fn first_possible(&self, formats: &[Format], content: &[u8]) -> Result<(Format, TranslatedRequest), Problem> {
         let PlannedModel { provider, model, prompt_cache, .. } = &self.target;
         let options = TranslationOptions {
-            google: GooglePath::of(&self.clients, self.query.as_deref()),
+            google: GooglePath::from_call(&self.clients, self.query.as_deref()),
             model,
             known_model: &self.known_model,
             kind: provider.kind,

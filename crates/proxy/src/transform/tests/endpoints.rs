@@ -7,7 +7,7 @@ use crate::upstream::outgoing::tests::outgoing;
 /// Checks the target of a request to `received` below the prefix `/llm` at a provider whose base URL has the path `base`.
 fn check(kind: ProviderKind, base: &str, received: &str, expected: &str) {
     let head = head(&format!("POST /llm{received}"), &[]);
-    let called = EndpointCall::at(received.split('?').next().unwrap()).unwrap();
+    let called = EndpointCall::from_path(received.split('?').next().unwrap()).unwrap();
     let call = PathCall { called: &called, model: "m", query: head.query(), is_streamed: false };
     let target = to_endpoint(call, "/llm", (kind, &ProviderPaths::OfKind)).unwrap();
     let target = outgoing(head, base, target).target().concat();

@@ -99,7 +99,7 @@ fn output<'a>(body: &Object<'a>) -> Outcome<OutputFormat<'a>> {
         "text" => Ok(OutputFormat::Text),
         "json_object" => Ok(OutputFormat::JsonObject),
         "json_schema" => schema(&format.required("json_schema")?.object()?),
-        _ => Err(refused(&format.at("type"), "must be text, json_object or json_schema")),
+        _ => Err(refused(&format.field_path("type"), "must be text, json_object or json_schema")),
     }
 }
 
@@ -132,10 +132,10 @@ fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'
         "user" => (Role::User, content(message, notes)?),
         "assistant" => (Role::Assistant, assistant(message, notes)?),
         "tool" => (Role::User, smallvec![result(message, notes)?]),
-        _ => return Err(refused(&message.at("role"), "must be system, developer, user, assistant or tool")),
+        _ => return Err(refused(&message.field_path("role"), "must be system, developer, user, assistant or tool")),
     };
     if message.get("name").is_some() {
-        notes.mention(message.at("name"));
+        notes.mention(message.field_path("name"));
     }
     if let Some(mark) = media::mark(message)?
         && let Some(Part::Text(last)) = parts.last_mut()
@@ -160,7 +160,7 @@ fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
         "image_url" => media::image(part),
         "file" => media::file(&part.required("file")?.object()?),
         "input_audio" => media::sound(&part.required("input_audio")?.object()?),
-        _ => Err(refused(&part.at("type"), "must be text, refusal, image_url or file")),
+        _ => Err(refused(&part.field_path("type"), "must be text, refusal, image_url or file")),
     }
 }
 
@@ -178,7 +178,7 @@ fn assistant<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Parts<'
         if notes.to == Format::GenerateContent {
             parts.push(notes.part(media::image(&image.object()?)?)?);
         } else {
-            notes.mention(message.at("images"));
+            notes.mention(message.field_path("images"));
         }
     }
     if let Some(refusal) = message.text("refusal")? {

@@ -86,15 +86,18 @@ fn check(config: &Object<'_>, notes: &mut Notes<'_>) -> Outcome<()> {
         }
     }
     if fields::count(config, "candidateCount")?.is_some_and(|count| count > 1) {
-        return Err(refused(&config.at("candidateCount"), "must be 1: this model's provider has another format"));
+        return Err(refused(
+            &config.field_path("candidateCount"),
+            "must be 1: this model's provider has another format",
+        ));
     }
     let modalities = fields::texts(config, "responseModalities")?;
     if let Some(modality) = modalities.iter().find(|word| !word.eq_ignore_ascii_case("text")) {
         let message = format!("must be TEXT alone, without {modality}, for this model");
-        return Err(refused(&config.at("responseModalities"), &message));
+        return Err(refused(&config.field_path("responseModalities"), &message));
     }
     if fields::get(config, "mediaResolution").is_some() {
-        notes.drop(config.at("mediaResolution"));
+        notes.drop(config.field_path("mediaResolution"));
     }
     Ok(())
 }
@@ -115,7 +118,9 @@ fn output<'a>(config: &Object<'a>) -> Outcome<OutputFormat<'a>> {
     let is_json = match media_type.as_deref() {
         None | Some("text/plain" | "") => false,
         Some("application/json") => true,
-        Some(_) => return Err(refused(&config.at("responseMimeType"), "must be text/plain or application/json")),
+        Some(_) => {
+            return Err(refused(&config.field_path("responseMimeType"), "must be text/plain or application/json"));
+        }
     };
     let json = fields::get(config, "responseJsonSchema").or_else(|| config.get("_responseJsonSchema"));
     let schema: Cow<'a, RawValue> = match (json, fields::get(config, "responseSchema")) {
@@ -144,7 +149,7 @@ fn reasoning(config: &Object<'_>) -> Outcome<Reasoning> {
     let level = level.map(|level| {
         let effort = Effort::parse(&level.to_ascii_lowercase());
         let words = "must be MINIMAL, LOW, MEDIUM, HIGH or XHIGH";
-        effort.ok_or_else(|| refused(&thinking.at("thinkingLevel"), words))
+        effort.ok_or_else(|| refused(&thinking.field_path("thinkingLevel"), words))
     });
     let (budget, is_dynamic) = budget(&thinking)?;
     let effort = level.transpose()?.or(budget);
@@ -159,6 +164,6 @@ fn budget(thinking: &Object<'_>) -> Outcome<(Option<Effort>, bool)> {
         Ok(0) => Ok((Some(Effort::None), false)),
         Ok(-1) => Ok((None, true)),
         Ok(tokens @ 1..) => Ok((Some(thinking_budget::effort(tokens.unsigned_abs())), false)),
-        Ok(_) | Err(_) => Err(refused(&thinking.at("thinkingBudget"), "must be a number of tokens, 0 or -1")),
+        Ok(_) | Err(_) => Err(refused(&thinking.field_path("thinkingBudget"), "must be a number of tokens, 0 or -1")),
     }
 }

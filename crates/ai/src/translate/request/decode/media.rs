@@ -59,7 +59,7 @@ pub(super) fn file<'a>(file: &Object<'a>) -> Outcome<Part<'a>> {
             }
         }
         (None, Some(node)) => url(&node)?,
-        (None, None) => return Err(refused(&file.at("file_data"), "is missing")),
+        (None, None) => return Err(refused(&file.field_path("file_data"), "is missing")),
     };
     Ok(Part::File(Box::new(File { source, name: file.text("filename")?, path: file.path.clone() })))
 }

@@ -108,7 +108,7 @@ fn message<'a>(message: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Message<'
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "system" => Role::System,
-        _ => return Err(refused(&message.at("role"), "must be user, assistant or system")),
+        _ => return Err(refused(&message.field_path("role"), "must be user, assistant or system")),
     };
     let parts = texts_or_blocks(&message.required("content")?, notes)?;
     Ok(Message { role, parts, path: MessagePath::new(&message.path) })
@@ -164,7 +164,7 @@ fn block<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Parts<'a>) -
         // Calls of the tools that Anthropic runs, and their results.
         "server_tool_use" => notes.drop(block.path.clone()),
         result if result.ends_with("_tool_result") => notes.drop(block.path.clone()),
-        _ => return Err(refused(&block.at("type"), "is not available for this model: leave this block out")),
+        _ => return Err(refused(&block.field_path("type"), "is not available for this model: leave this block out")),
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ fn source<'a>(source: &Object<'a>) -> Outcome<Source<'a>> {
             Ok(Source::Base64 { media_type: source.required_text("media_type")?, data: source.required_text("data")? })
         }
         "url" => Ok(Source::Url(source.required_text("url")?)),
-        _ => Err(refused(&source.at("type"), "must be base64 or url")),
+        _ => Err(refused(&source.field_path("type"), "must be base64 or url")),
     }
 }
 
@@ -187,10 +187,10 @@ fn document<'a>(block: &Object<'a>, notes: &mut Notes<'_>, parts: &mut Parts<'a>
         .object("citations")?
         .is_some_and(|citations| citations.flag("enabled").is_ok_and(|flag| flag == Some(true)))
     {
-        notes.mention(block.at("citations"));
+        notes.mention(block.field_path("citations"));
     }
     if block.get("context").is_some_and(|context| context.raw.get() != "\"\"") {
-        notes.mention(block.at("context"));
+        notes.mention(block.field_path("context"));
     }
     match node.required_text("type")?.as_ref() {
         "text" => {
@@ -260,9 +260,9 @@ fn choice(body: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<(Option<ToolC
             let found = tools.iter().find(|tool| tool.origin == name);
             let advice =
                 "names no tool that this model's provider can call: choose one of `tools` with an `input_schema`";
-            ToolChoice::Tool(found.ok_or_else(|| refused(&choice.at("name"), advice))?.name.clone())
+            ToolChoice::Tool(found.ok_or_else(|| refused(&choice.field_path("name"), advice))?.name.clone())
         }
-        _ => return Err(refused(&choice.at("type"), "must be auto, any, tool or none")),
+        _ => return Err(refused(&choice.field_path("type"), "must be auto, any, tool or none")),
     };
     Ok((Some(choice), parallel))
 }
@@ -275,7 +275,7 @@ fn output<'a>(body: &Object<'a>, config: Option<&Object<'a>>) -> Outcome<OutputF
     };
     let Some(format) = format else { return Ok(OutputFormat::Text) };
     if format.required_text("type")? != "json_schema" {
-        return Err(refused(&format.at("type"), "must be json_schema"));
+        return Err(refused(&format.field_path("type"), "must be json_schema"));
     }
     let schema = format.required("schema")?;
     schema.object()?;

@@ -120,7 +120,7 @@ fn output<'a>(text: Option<&Object<'a>>) -> Outcome<OutputFormat<'a>> {
         "text" => Ok(OutputFormat::Text),
         "json_object" => Ok(OutputFormat::JsonObject),
         "json_schema" => chat::schema(&format),
-        _ => Err(refused(&format.at("type"), "must be text, json_object or json_schema")),
+        _ => Err(refused(&format.field_path("type"), "must be text, json_object or json_schema")),
     }
 }
 
@@ -153,8 +153,10 @@ impl<'a> Input<'a> {
     fn item(&mut self, item: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<()> {
         let kind = item.text("type")?;
         match kind.as_deref() {
-            Some("item_reference") => Err(refused(&item.at("id"), UNKNOWN)),
-            None if item.get("role").is_none() && item.get("id").is_some() => Err(refused(&item.at("id"), UNKNOWN)),
+            Some("item_reference") => Err(refused(&item.field_path("id"), UNKNOWN)),
+            None if item.get("role").is_none() && item.get("id").is_some() => {
+                Err(refused(&item.field_path("id"), UNKNOWN))
+            }
             None | Some("message") => self.message(item, notes),
             Some("reasoning") => {
                 let state = item.text("encrypted_content")?.and_then(|text| notes.state(&text));
@@ -200,7 +202,7 @@ impl<'a> Input<'a> {
             }
             Some(_) => {
                 let advice = "is not available for this model, whose provider has another format: leave this item out";
-                Err(refused(&item.at("type"), advice))
+                Err(refused(&item.field_path("type"), advice))
             }
         }
     }
@@ -211,7 +213,7 @@ impl<'a> Input<'a> {
             "system" | "developer" => Role::System,
             "user" => Role::User,
             "assistant" => Role::Assistant,
-            _ => return Err(refused(&item.at("role"), "must be system, developer, user or assistant")),
+            _ => return Err(refused(&item.field_path("role"), "must be system, developer, user or assistant")),
         };
         let parts = content(&item.required("content")?, notes)?;
         if role == Role::Assistant {
@@ -274,6 +276,9 @@ fn content_part<'a>(part: &Object<'a>) -> Outcome<Part<'a>> {
         "refusal" => Ok(Part::Refusal(part.required_text("refusal")?)),
         "input_image" => media::image(part),
         "input_file" => media::file(part),
-        _ => Err(refused(&part.at("type"), "must be input_text, output_text, refusal, input_image or input_file")),
+        _ => Err(refused(
+            &part.field_path("type"),
+            "must be input_text, output_text, refusal, input_image or input_file",
+        )),
     }
 }

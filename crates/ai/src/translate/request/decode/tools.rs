@@ -151,12 +151,12 @@ pub(super) fn choice(node: &Node<'_>, tools: &[OfferedTool<'_>], notes: &mut Not
     let required = match among.text("mode")?.as_deref() {
         None | Some("auto") => false,
         Some("required") => true,
-        Some(_) => return Err(refused(&among.at("mode"), "must be auto or required")),
+        Some(_) => return Err(refused(&among.field_path("mode"), "must be auto or required")),
     };
     let mut names = Vec::new();
     for (at, node) in among.list("tools")?.enumerate() {
         if at == TOOLS_MAX {
-            return Err(refused(&among.at("tools"), "must have at most 1,024 elements"));
+            return Err(refused(&among.field_path("tools"), "must have at most 1,024 elements"));
         }
         match one(&node.object()?, tools)? {
             Some(name) => names.push(name),
@@ -186,5 +186,5 @@ fn one(choice: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<Option<String>
         *tool_name == name && tool_namespace == namespace.as_deref() && is_custom == (kind == "custom")
     };
     let found = tools.iter().find(is_it).map(|tool| tool.name.clone());
-    found.map(Some).ok_or_else(|| refused(&fields.at("name"), "is not the name of a tool of this call"))
+    found.map(Some).ok_or_else(|| refused(&fields.field_path("name"), "is not the name of a tool of this call"))
 }

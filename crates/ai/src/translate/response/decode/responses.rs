@@ -92,7 +92,7 @@ impl ResponsesDecoder {
             "keepalive" => out.push(NeutralEvent::Alive),
             kind => {
                 self.start(out);
-                let Some(part) = Delta::of(kind, &event) else { return Ok(()) };
+                let Some(part) = Delta::from_event(kind, &event) else { return Ok(()) };
                 let text: String = event.delta.map(raw).transpose()?.unwrap_or_default();
                 self.delta(at, part, text, out)?;
             }
@@ -314,7 +314,7 @@ enum Delta {
 }
 
 impl Delta {
-    fn of(kind: &str, event: &ResponseEvent<'_>) -> Option<Self> {
+    fn from_event(kind: &str, event: &ResponseEvent<'_>) -> Option<Self> {
         let content = event.content_index.unwrap_or(0);
         match kind {
             "response.output_text.delta" => Some(Self::Text(content)),

@@ -9,17 +9,17 @@ use crate::usage::{chat, google, responses};
 
 /// Reads the usage object of a chat completion.
 pub(super) fn of_chat(json: &str) -> Option<TokenUsage> {
-    chat::read(json.as_bytes()).map(of)
+    chat::read(json.as_bytes()).map(token_usage)
 }
 
 /// Reads the usage object of a response of the Responses API.
 pub(super) fn of_responses(json: &str) -> Option<TokenUsage> {
-    responses::read(json.as_bytes()).map(of)
+    responses::read(json.as_bytes()).map(token_usage)
 }
 
 /// Reads the usage object of Gemini.
 pub(super) fn of_generate_content(json: &str) -> Option<TokenUsage> {
-    google::read(json.as_bytes(), false).map(|reported| of(reported.usage))
+    google::read(json.as_bytes(), false).map(|reported| token_usage(reported.usage))
 }
 
 /// The usage objects of a message, of which later ones correct earlier ones.
@@ -50,13 +50,13 @@ impl MessageUsage {
 
     /// Returns the usage so far.
     pub(super) fn usage(&self) -> Option<TokenUsage> {
-        let usage = of(self.figures.usage()?);
+        let usage = token_usage(self.figures.usage()?);
         let reasoning = self.thinking.map(|thinking| thinking.min(usage.output));
         Some(TokenUsage { reasoning, ..usage })
     }
 }
 
-fn of(usage: Usage) -> TokenUsage {
+fn token_usage(usage: Usage) -> TokenUsage {
     let sum = |classes: &[Option<access::Tokens>]| {
         classes.iter().flatten().fold(0, |sum: u64, tokens| sum.saturating_add(tokens.0))
     };

@@ -23,7 +23,7 @@ pub(super) fn read<'a>(body: &Object<'a>, notes: &mut Notes<'_>) -> Outcome<Vec<
         let role = match content.text("role")?.as_deref() {
             None | Some("" | "user" | "function" | "tool") => Role::User,
             Some("model") => Role::Assistant,
-            Some(_) => return Err(refused(&content.at("role"), "must be user or model")),
+            Some(_) => return Err(refused(&content.field_path("role"), "must be user or model")),
         };
         contents.turn(role, &content, notes)?;
     }

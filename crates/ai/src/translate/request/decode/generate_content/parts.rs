@@ -36,29 +36,33 @@ pub(super) fn file<'a>(part: &Object<'a>) -> Outcome<Option<Part<'a>>> {
         let data = standard(inline.required_text("data")?);
         if media_type.starts_with("text/") {
             let text = Base64::decode_vec(&data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let text = text.ok_or_else(|| refused(&inline.at("data"), "must be UTF-8 text in base64"))?;
+            let text = text.ok_or_else(|| refused(&inline.field_path("data"), "must be UTF-8 text in base64"))?;
             return Ok(Some(Part::text(text)));
         }
-        return of(&inline, &media_type, |media_type| Source::Base64 { media_type, data }).map(Some);
+        return image_or_file(&inline, &media_type, |media_type| Source::Base64 { media_type, data }).map(Some);
     }
     let Some(file) = fields::object(part, "fileData")? else { return Ok(None) };
-    let uri = fields::text(&file, "fileUri")?.ok_or_else(|| refused(&file.at("fileUri"), "is missing"))?;
+    let uri = fields::text(&file, "fileUri")?.ok_or_else(|| refused(&file.field_path("fileUri"), "is missing"))?;
     let is_of_google = uri.contains("generativelanguage.googleapis.com/");
     if is_of_google || !(uri.starts_with("https://") || uri.starts_with("http://")) {
         let advice = "belongs to Google, and this model is served by another provider: send the data itself";
-        return Err(refused(&file.at("fileUri"), advice));
+        return Err(refused(&file.field_path("fileUri"), advice));
     }
     let media_type = media_type(&file)?;
     if !media_type.starts_with("image/") && media_type != PDF {
         return Err(refused(
-            &file.at("mimeType"),
+            &file.field_path("mimeType"),
             "must be an image or a PDF, where a URL names it: send the data itself",
         ));
     }
-    of(&file, &media_type, |_| Source::Url(uri)).map(Some)
+    image_or_file(&file, &media_type, |_| Source::Url(uri)).map(Some)
 }
 
-fn of<'a>(object: &Object<'a>, media_type: &str, source: impl FnOnce(Cow<'a, str>) -> Source<'a>) -> Outcome<Part<'a>> {
+fn image_or_file<'a>(
+    object: &Object<'a>,
+    media_type: &str,
+    source: impl FnOnce(Cow<'a, str>) -> Source<'a>,
+) -> Outcome<Part<'a>> {
     let path = object.path.clone();
     if media_type.starts_with("video/") {
         return Err(refused(&path, "is a video, which this model's provider does not take"));
@@ -74,7 +78,8 @@ fn of<'a>(object: &Object<'a>, media_type: &str, source: impl FnOnce(Cow<'a, str
 /// The media type without its parameters, in the spelling that providers take.
 fn media_type(object: &Object<'_>) -> Outcome<String> {
     let written = fields::text(object, "mimeType")?;
-    let written = written.ok_or_else(|| refused(&object.at("mimeType"), "is missing: name the type of the file"))?;
+    let written =
+        written.ok_or_else(|| refused(&object.field_path("mimeType"), "is missing: name the type of the file"))?;
     let plain = written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     Ok(if plain == "image/jpg" { "image/jpeg".to_owned() } else { plain })
 }

@@ -65,7 +65,7 @@ pub(super) fn choice(body: &Object<'_>, tools: &[OfferedTool<'_>]) -> Outcome<Op
             names if names.is_empty() => ToolChoice::Auto,
             names => ToolChoice::Among { required: false, names },
         }),
-        Some(_) => return Err(refused(&config.at("mode"), "must be AUTO, ANY, NONE or VALIDATED")),
+        Some(_) => return Err(refused(&config.field_path("mode"), "must be AUTO, ANY, NONE or VALIDATED")),
     })
 }
 
